@@ -1,0 +1,76 @@
+// Package kernel is the shared kernel between the model and the device
+// contexts: the operations both talk about, the instructions a planned Program
+// consists of, and the Table that selects a kernel for (operation, dtype,
+// capability).
+//
+// kernel/cpu implements every operation for the host: a portable reference and
+// assembly that is bit-equal to it. Nothing here computes.
+package kernel
+
+import (
+	"errors"
+	"fmt"
+
+	"reprise/tensor"
+)
+
+// ErrNoKernel is returned where no registered kernel fits a capability.
+var ErrNoKernel = errors.New("no kernel for this operation on this device")
+
+// Operation is what is computed, independent of how.
+type Operation string
+
+// The operations. instructions.go documents the operands and the order of
+// every sum for each.
+const (
+	OpMatMul              Operation = "matmul"
+	OpConv2D              Operation = "conv2d"
+	OpConv2DGradInput     Operation = "conv2d_grad_input"
+	OpConv2DGradWeight    Operation = "conv2d_grad_weight"
+	OpMaxPool2D           Operation = "max_pool2d"
+	OpMaxPool2DGrad       Operation = "max_pool2d_grad"
+	OpAvgPool2D           Operation = "avg_pool2d"
+	OpAvgPool2DGrad       Operation = "avg_pool2d_grad"
+	OpActivation          Operation = "activation"
+	OpActivationGrad      Operation = "activation_grad"
+	OpSumRows             Operation = "sum_rows"
+	OpSoftmaxCrossEntropy Operation = "softmax_cross_entropy"
+	OpTreeSum             Operation = "tree_sum"
+	OpSGD                 Operation = "sgd"
+	OpAdam                Operation = "adam"
+)
+
+// Kernel is one implementation of an operation: what it computes, for which
+// element type, and what it needs of the hardware.
+type Kernel struct {
+	Name         string // such as "matmul.avx512"
+	Operation    Operation
+	DType        tensor.DType
+	Requirements []Feature
+	// Exact says that the kernel is bit-equal to the portable reference.
+	Exact bool
+}
+
+// RunsOn reports whether the capability meets every requirement.
+func (k Kernel) RunsOn(c Capability) bool {
+	for _, f := range k.Requirements {
+		if !c.Supports(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// Table lists kernels in order of preference: the first that fits is selected.
+type Table []Kernel
+
+// KernelForOperation returns the first kernel of the table for op and dtype
+// that runs on the capability, or ErrNoKernel.
+func (t Table) KernelForOperation(op Operation, dtype tensor.DType, c Capability) (Kernel, error) {
+	for _, k := range t {
+		if k.Operation == op && k.DType == dtype && k.RunsOn(c) {
+			return k, nil
+		}
+	}
+	return Kernel{}, fmt.Errorf("%s in %s: %w", op, dtype, ErrNoKernel)
+}

@@ -1,0 +1,72 @@
+package kernel
+
+import "fmt"
+
+// Span is a range of 4-byte elements in a Memory: [Offset, Offset+Len).
+// The zero Span means "absent".
+type Span struct {
+	Offset, Len int
+}
+
+// Empty reports whether the span is absent.
+func (s Span) Empty() bool { return s.Len == 0 }
+
+// Slice returns the part [from, from+n) of the span; it panics when that
+// leaves the span, which is a bug of the planner.
+func (s Span) Slice(from, n int) Span {
+	if from < 0 || n < 0 || from+n > s.Len {
+		panic(fmt.Sprintf("kernel: slice [%d,%d) of a span of %d elements", from, from+n, s.Len))
+	}
+	return Span{Offset: s.Offset + from, Len: n}
+}
+
+// Instruction is one kernel call with its operands fixed: one of the structs
+// of instructions.go. It is immutable once in a Program.
+type Instruction interface {
+	Operation() Operation
+	// Validate fails unless the operands' lengths agree with the dimensions.
+	Validate() error
+}
+
+// Program is a planned sequence of instructions over one Memory. It names no
+// device: any Backend whose kernels cover its operations can prepare it.
+type Program struct {
+	Name         string
+	Instructions []Instruction
+	// Elements is the size of the Memory it needs, in 4-byte elements.
+	Elements int
+}
+
+// Scalars are the values that change from one run of a Program to the next.
+type Scalars struct {
+	// Step is the optimiser step being taken, counted from 1.
+	Step uint64
+	// Seed keys the counter-based randomness (dropout).
+	Seed uint64
+	// LearningRate for this step.
+	LearningRate float32
+}
+
+// Memory is an arena on a device. It is used by one goroutine at a time.
+type Memory interface {
+	// Write copies src into the span; lengths must agree.
+	Write(dst Span, src []float32) error
+	// WriteInts stores src as 32-bit integers (labels, token ids).
+	WriteInts(dst Span, src []int32) error
+	// Read copies the span out; lengths must agree.
+	Read(dst []float32, src Span) error
+	// Free returns the memory to the device; it is idempotent.
+	Free()
+}
+
+// Executable is a Program bound to a Memory and to the kernels selected for
+// the device. Run allocates nothing in steady state.
+type Executable interface {
+	Run(Scalars) error
+}
+
+// Backend turns programs into executables: what a leased device offers.
+type Backend interface {
+	Allocate(elements int) (Memory, error)
+	Prepare(*Program, Memory) (Executable, error)
+}
