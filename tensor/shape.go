@@ -31,18 +31,26 @@ var (
 type Shape []int
 
 // NumElements returns the product of the dimensions. It fails with
-// ErrInvalidShape for a negative dimension and with ErrOverflow where the
-// product does not fit an int, even if a later dimension is zero.
+// ErrInvalidShape where Validate does, and with ErrOverflow where the product
+// of the dimensions other than zero does not fit an int: so that the order of
+// the dimensions does not matter, and every stride of an empty array fits too.
 func (s Shape) NumElements() (int, error) {
 	if err := s.Validate(); err != nil {
 		return 0, err
 	}
-	product := 1
+	product, empty := 1, false
 	for _, d := range s {
-		if d != 0 && product > math.MaxInt/d {
+		if d == 0 {
+			empty = true
+			continue
+		}
+		if product > math.MaxInt/d {
 			return 0, fmt.Errorf("shape %v: %w", s, ErrOverflow)
 		}
 		product *= d
+	}
+	if empty {
+		return 0, nil
 	}
 	return product, nil
 }
@@ -68,9 +76,12 @@ func (s Shape) IsCompatible(other Shape) bool {
 	return err == nil
 }
 
-// Broadcast returns the shape that s and other broadcast to, or
-// ErrIncompatible.
+// Broadcast returns the shape that s and other broadcast to. It fails with
+// ErrIncompatible, and with ErrInvalidShape where Validate of either does.
 func (s Shape) Broadcast(other Shape) (Shape, error) {
+	if err := errors.Join(s.Validate(), other.Validate()); err != nil {
+		return nil, err
+	}
 	long, short := s, other
 	if len(long) < len(short) {
 		long, short = short, long

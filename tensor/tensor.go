@@ -13,16 +13,17 @@ const (
 	Int32
 )
 
-// Size returns the bytes of one element.
+// Size returns the bytes of one element; 0 for a type that does not exist.
 func (d DType) Size() int {
 	switch d {
 	case Float64:
 		return 8
+	case Float32, Int32:
+		return 4
 	case BFloat16:
 		return 2
-	default:
-		return 4
 	}
+	return 0
 }
 
 // String returns the lower-case name: float32, float64, bfloat16, int32.

@@ -1,0 +1,262 @@
+// Package device owns what the system knows about compute devices: what each
+// can do (ComputeCapability), what it has (MemoryInfo, HealthStatus), which of
+// them suits a piece of work (KernelScheduler), and who may use it right now
+// (Ledger, Lease).
+//
+// It does not talk to hardware: a Driver does, one per kind of device
+// (device/cpu is the host). It reads no clock, no randomness and no files;
+// ids come in as inputs, so that replaying a ledger's events gives the same
+// state.
+//
+// The way of a piece of work: KernelScheduler.Schedule picks a Device from the
+// Repository; the picked device's Ledger grants a Lease with a fencing Epoch;
+// Fence wraps the Driver so that it obeys nobody whose lease has ended.
+//
+// Device, Workload, Lease, Ledger and the events are values: methods return
+// changed copies, and values may be shared between goroutines. KernelInstance
+// belongs to one goroutine. MemoryRepository and Guard are safe for concurrent
+// use.
+package device
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ErrInvalid is wrapped by every *InvalidError.
+var ErrInvalid = errors.New("invalid device data")
+
+// InvalidError names a field that cannot be what it is, and what it may be.
+type InvalidError struct {
+	Subject string // "device cpu0", "workload \"train\""
+	Field   string
+	Value   string
+	Fix     string
+}
+
+// Error names the subject, field, value and fix.
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("%s: %s is %s: %s", e.Subject, e.Field, e.Value, e.Fix)
+}
+
+// Unwrap returns ErrInvalid.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
+
+// ID names a device within a system, such as "cpu0".
+type ID string
+
+// Kind says which programming model a device follows; it decides the shape of
+// a LaunchConfig.
+type Kind string
+
+// The kinds of device.
+const (
+	CPU    Kind = "cpu"
+	CUDA   Kind = "cuda"
+	OpenCL Kind = "opencl"
+)
+
+// HealthStatus is the last known condition of a device.
+type HealthStatus string
+
+// The conditions. Work goes to any device but an unhealthy one; the scheduler
+// prefers them in the order healthy, unknown, degraded.
+const (
+	Healthy   HealthStatus = "healthy"
+	Degraded  HealthStatus = "degraded"  // works, but not as it should: slower, or with a fallback
+	Unhealthy HealthStatus = "unhealthy" // must not be given work: its results cannot be trusted
+	Unknown   HealthStatus = "unknown"   // not tested yet
+)
+
+// rank orders conditions from best to worst; -1 is no condition at all.
+func (h HealthStatus) rank() int {
+	return slices.Index([]HealthStatus{Healthy, Unknown, Degraded, Unhealthy}, h)
+}
+
+// Description is what a driver reports about its device: the input of New and
+// the content of the Registered event.
+type Description struct {
+	ID         ID                `json:"id"`
+	Name       string            `json:"name"`
+	Kind       Kind              `json:"kind"`
+	Capability ComputeCapability `json:"capability"`
+	Memory     MemoryInfo        `json:"memory"`
+	// Health is Unknown where empty.
+	Health HealthStatus `json:"health"`
+	// HealthNote says what is wrong with a device that is not healthy.
+	HealthNote string `json:"health_note,omitempty"`
+	// Slots is how many leases can be held at a time; 0 stands for 1.
+	Slots int `json:"slots"`
+	// Units is how many things the device does at a time: threads of a CPU,
+	// multiprocessors of a CUDA device, compute units under OpenCL. 0 stands
+	// for 1.
+	Units int `json:"units"`
+}
+
+// Device is the entity the scheduler decides about: a description that has
+// been checked, and who holds the device. Two Devices are the same one if
+// their IDs are equal. The zero Device exists nowhere and can execute nothing.
+type Device struct {
+	d        Description
+	holders  []string // of the leases in force, oldest first
+	reserved Bytes    // by those leases
+}
+
+// New returns the device that the description says, or an *InvalidError.
+func New(d Description) (Device, error) {
+	if d.Health == "" {
+		d.Health = Unknown
+	}
+	if d.Slots == 0 {
+		d.Slots = 1
+	}
+	if d.Units == 0 {
+		d.Units = 1
+	}
+	if err := d.validate(); err != nil {
+		return Device{}, err
+	}
+	d.Capability.Extensions = Features(d.Capability.Extensions...)
+	return Device{d: d}, nil
+}
+
+func (d Description) validate() error {
+	bad := func(field string, value any, fix string) error {
+		return &InvalidError{Subject: fmt.Sprintf("device %q", d.ID), Field: field, Value: fmt.Sprintf("%#v", value), Fix: fix}
+	}
+	switch {
+	case d.ID == "" || strings.ContainsAny(string(d.ID), " \t\r\n/"):
+		return bad("id", string(d.ID), "give it a name without spaces or slashes, such as cpu0")
+	case d.Kind != CPU && d.Kind != CUDA && d.Kind != OpenCL:
+		return bad("kind", string(d.Kind), "use cpu, cuda or opencl")
+	case d.Kind != CUDA && (d.Capability.Major != 0 || d.Capability.Minor != 0):
+		return bad("capability", d.Capability.String(), "only CUDA devices have a version; list the features as extensions")
+	case d.Health.rank() < 0:
+		return bad("health", string(d.Health), "use healthy, degraded, unhealthy or unknown")
+	case d.Slots < 0:
+		return bad("slots", d.Slots, "use at least 1")
+	case d.Units < 0:
+		return bad("units", d.Units, "use at least 1")
+	}
+	return d.Memory.validate(fmt.Sprintf("device %q", d.ID))
+}
+
+// ID returns what identifies the device.
+func (d Device) ID() ID { return d.d.ID }
+
+// Name returns the hardware's own name, such as the processor's model.
+func (d Device) Name() string { return d.d.Name }
+
+// Kind returns the programming model.
+func (d Device) Kind() Kind { return d.d.Kind }
+
+// Capability returns what the device's hardware can do.
+func (d Device) Capability() ComputeCapability { return d.d.Capability.clone() }
+
+// Health returns the last known condition and, where it is not Healthy, why.
+func (d Device) Health() (status HealthStatus, note string) { return d.d.Health, d.d.HealthNote }
+
+// Units returns how many things the device does at a time (Description.Units).
+func (d Device) Units() int { return d.d.Units }
+
+// Slots returns how many leases can be held at a time.
+func (d Device) Slots() int { return d.d.Slots }
+
+// Holders returns who holds the device, oldest lease first.
+func (d Device) Holders() []string { return slices.Clone(d.holders) }
+
+// Memory returns the device's memory; what leases have reserved is no longer
+// in Available.
+func (d Device) Memory() MemoryInfo {
+	m := d.d.Memory
+	m.Available = max(0, m.Available-d.reserved)
+	return m
+}
+
+// Description returns the facts the device was made from, without the effect
+// of leases.
+func (d Device) Description() Description {
+	c := d.d
+	c.Capability = c.Capability.clone()
+	return c
+}
+
+// WithHealth returns the device in another condition, or an *InvalidError for
+// a status that does not exist.
+func (d Device) WithHealth(status HealthStatus, note string) (Device, error) {
+	c := d.d
+	c.Health, c.HealthNote = status, note
+	if err := c.validate(); err != nil {
+		return Device{}, err
+	}
+	d.d = c
+	return d, nil
+}
+
+// withLeases returns the device as the holders of these leases leave it.
+func (d Device) withLeases(leases []Lease) Device {
+	d.holders, d.reserved = nil, 0
+	for _, l := range leases {
+		d.holders = append(d.holders, l.Holder)
+		d.reserved += l.Memory
+	}
+	return d
+}
+
+// CanExecute reports whether the device can take the workload now: it has
+// every required feature, enough free memory, a free slot, and is not
+// unhealthy.
+func (d Device) CanExecute(w Workload) bool { return len(d.Refusal(w)) == 0 }
+
+// Refusal returns every reason why the device cannot take the workload now,
+// in a fixed order; none if it can.
+func (d Device) Refusal(w Workload) []Reason {
+	var reasons []Reason
+	no := func(code ReasonCode, transient bool, format string, args ...any) {
+		reasons = append(reasons, Reason{Code: code, Transient: transient, Message: fmt.Sprintf(format, args...)})
+	}
+	if d.d.ID == "" {
+		no(ReasonUnknownDevice, false, "the device does not exist")
+		return reasons
+	}
+	if d.d.Health == Unhealthy {
+		because := ""
+		if d.d.HealthNote != "" {
+			because = ": " + d.d.HealthNote
+		}
+		no(ReasonUnhealthy, true, "the device is unhealthy%s", because)
+	}
+	for _, f := range w.Requirements {
+		if !d.d.Capability.Supports(f) {
+			no(ReasonMissingFeature, false, "needs %s, which %s does not have", f, d.d.Capability)
+		}
+	}
+	memory := d.Memory()
+	if need := w.Memory; !need.IsSatisfiedBy(memory.Offer()) {
+		if need.Size > memory.Available {
+			no(ReasonInsufficientMemory, need.Size <= memory.Total,
+				"needs %s of memory, has %s free of %s", need.Size, memory.Available, memory.Total)
+		}
+		if need.Alignment > memory.Offer().Alignment {
+			no(ReasonAlignment, false, "needs memory aligned to %d bytes, aligns to %d", need.Alignment, memory.Offer().Alignment)
+		}
+	}
+	if len(d.holders) >= d.d.Slots {
+		no(ReasonLeased, true, "%d of %d slots are in use, by %s", len(d.holders), d.d.Slots, strings.Join(d.holders, ", "))
+	}
+	return reasons
+}
+
+// sameDescription reports whether both devices are described alike.
+func (d Device) sameDescription(other Device) bool {
+	a, b := d.d, other.d
+	if !slices.Equal(a.Capability.Extensions, b.Capability.Extensions) {
+		return false
+	}
+	a.Capability.Extensions, b.Capability.Extensions = nil, nil
+	return a.ID == b.ID && a.Name == b.Name && a.Kind == b.Kind && a.Capability.Major == b.Capability.Major &&
+		a.Capability.Minor == b.Capability.Minor && a.Memory == b.Memory && a.Health == b.Health &&
+		a.HealthNote == b.HealthNote && a.Slots == b.Slots && a.Units == b.Units
+}

@@ -1,0 +1,145 @@
+package device_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"reprise/device"
+	"reprise/device/devicetest"
+)
+
+// move applies a transition by name.
+func move(i *device.KernelInstance, t device.Transition) error {
+	switch t {
+	case device.Launch:
+		return i.Launch()
+	case device.Started:
+		return i.Started()
+	case device.Complete:
+		return i.Complete()
+	case device.Fail:
+		return i.Fail("the test wants it")
+	case device.Cancel:
+		return i.Cancel("the test wants it")
+	}
+	panic("no such transition: " + t)
+}
+
+func readyInstance(t *testing.T) device.KernelInstance {
+	t.Helper()
+	instance, err := scheduler(t, devicetest.Device(t, "cpu0", 1)).Schedule(device.Workload{}, device.SchedulingPreferences{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return instance
+}
+
+// Every state against every transition: what is not listed must be refused and
+// change nothing.
+func TestKernelInstanceStateMachine(t *testing.T) {
+	allowed := map[string]device.ExecutionState{
+		"ready launch":      device.Launching,
+		"ready cancel":      device.Cancelled,
+		"launching started": device.Running,
+		"launching fail":    device.Failed,
+		"launching cancel":  device.Cancelled,
+		"running complete":  device.Completed,
+		"running fail":      device.Failed,
+		"running cancel":    device.Cancelled,
+	}
+	ways := map[device.ExecutionState][]device.Transition{
+		device.Ready:     {},
+		device.Launching: {device.Launch},
+		device.Running:   {device.Launch, device.Started},
+		device.Completed: {device.Launch, device.Started, device.Complete},
+		device.Failed:    {device.Launch, device.Started, device.Fail},
+		device.Cancelled: {device.Cancel},
+	}
+	tried := 0
+	for state, way := range ways {
+		for _, transition := range []device.Transition{device.Launch, device.Started, device.Complete, device.Fail, device.Cancel} {
+			instance := readyInstance(t)
+			for _, step := range way {
+				if err := move(&instance, step); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if instance.State() != state {
+				t.Fatalf("%v leads to %s, want %s", way, instance.State(), state)
+			}
+			before := instance
+			want, ok := allowed[string(state)+" "+string(transition)]
+			err := move(&instance, transition)
+			if ok {
+				tried++
+				reasoned := transition == device.Fail || transition == device.Cancel
+				if err != nil || instance.State() != want || (instance.Failure() != "") != reasoned {
+					t.Errorf("%s in %s: now %s (%q), %v; want %s", transition, state, instance.State(), instance.Failure(), err, want)
+				}
+				continue
+			}
+			var invalid *device.InvalidStateError
+			if !errors.Is(err, device.ErrInvalidState) || !errors.As(err, &invalid) ||
+				*invalid != (device.InvalidStateError{Instance: "i1", State: state, Transition: transition}) {
+				t.Errorf("%s in %s: error %#v", transition, state, err)
+			}
+			if instance.State() != before.State() || instance.Failure() != before.Failure() {
+				t.Errorf("the refused %s changed %s to %s", transition, before.State(), instance.State())
+			}
+		}
+		if state.Final() != (state == device.Completed || state == device.Failed || state == device.Cancelled) {
+			t.Errorf("%s: final is %v", state, state.Final())
+		}
+	}
+	if tried != len(allowed) {
+		t.Errorf("%d allowed transitions tried of %d", tried, len(allowed))
+	}
+}
+
+func TestInvalidStateErrorNamesWhatHappened(t *testing.T) {
+	instance := readyInstance(t)
+	err := instance.Complete()
+	if want := "instance i1 cannot complete: it is ready"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestLaunchConfigFitsTheDevice(t *testing.T) {
+	kind := func(k device.Kind, major uint8, units int) device.Description {
+		return device.Description{ID: "d", Kind: k, Units: units, Capability: device.ComputeCapability{Major: major}}
+	}
+	for _, test := range []struct {
+		name        string
+		description device.Description
+		items       int64
+		want        device.LaunchConfig
+	}{
+		{"a CPU uses every thread", kind(device.CPU, 0, 8), 0, device.LaunchConfig{Threads: 8}},
+		{"but no more than there is work for", kind(device.CPU, 0, 8), 3, device.LaunchConfig{Threads: 3}},
+		{"plenty of work", kind(device.CPU, 0, 8), math.MaxInt64, device.LaunchConfig{Threads: 8}},
+		{"CUDA fills its multiprocessors where the work is unknown", kind(device.CUDA, 8, 82), 0, device.LaunchConfig{Grid: 656, Block: 256}},
+		{"one thread per item, rounded up to blocks", kind(device.CUDA, 8, 82), 1000, device.LaunchConfig{Grid: 4, Block: 256}},
+		{"an exact number of blocks", kind(device.CUDA, 8, 82), 1024, device.LaunchConfig{Grid: 4, Block: 256}},
+		{"a small launch is rounded up to warps", kind(device.CUDA, 8, 82), 33, device.LaunchConfig{Grid: 1, Block: 64}},
+		{"one item is one warp", kind(device.CUDA, 8, 82), 1, device.LaunchConfig{Grid: 1, Block: 32}},
+		{"the grid has a limit", kind(device.CUDA, 3, 82), math.MaxInt64, device.LaunchConfig{Grid: 1<<31 - 1, Block: 256}},
+		{"which was lower before 3.0", kind(device.CUDA, 2, 14), math.MaxInt64, device.LaunchConfig{Grid: 65535, Block: 256}},
+		{"OpenCL in work-groups", kind(device.OpenCL, 0, 4), 1000, device.LaunchConfig{Grid: 16, Block: 64}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d, err := device.New(test.description)
+			if err != nil {
+				t.Fatal(err)
+			}
+			instance, err := scheduler(t, d).Schedule(device.Workload{Items: test.items}, device.SchedulingPreferences{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := instance.LaunchConfig(); got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,253 @@
+// Package stepseries owns the file of per-step training metrics: an
+// append-only series of fixed records, one per optimiser step, in step order
+// and without gaps.
+//
+// A step is not an event of its run; the series is made durable together with
+// the checkpoint that covers it, whose event holds the series' SHA-256. What a
+// crash leaves behind the last checkpoint is stale, and Resume cuts it off.
+// docs/event-format.md has the layout.
+//
+// A Writer is used by one goroutine. Read may run beside a Writer of any
+// process.
+package stepseries
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// RecordSize is the length of a record in bytes: step (8), epoch (4), loss (4),
+// learning rate (4) and the CRC-32C of these (4), little-endian.
+const RecordSize = 24
+
+// magic is the first eight bytes of every series.
+const magic = "RPSTEP1\n"
+
+// Record is what is kept of one optimiser step.
+type Record struct {
+	// Step and Epoch count from 1.
+	Step  uint64 `json:"step"`
+	Epoch uint32 `json:"epoch"`
+	// Loss is the mean loss over the batch, before the update.
+	Loss float32 `json:"loss"`
+	// LearningRate is the rate of the update.
+	LearningRate float32 `json:"learning_rate"`
+}
+
+// Digest pins the first Records records of a series.
+type Digest struct {
+	Records uint64
+	SHA256  string // of the records' bytes, in hex
+}
+
+// CorruptError says that a series is not what was written.
+type CorruptError struct {
+	Path   string
+	Record uint64 // counted from 0
+	What   string
+}
+
+// Error names the file, the record and what is wrong with it.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("%s: record %d: %s", e.Path, e.Record, e.What)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (r Record) encode(b *[RecordSize]byte) {
+	binary.LittleEndian.PutUint64(b[0:], r.Step)
+	binary.LittleEndian.PutUint32(b[8:], r.Epoch)
+	binary.LittleEndian.PutUint32(b[12:], math.Float32bits(r.Loss))
+	binary.LittleEndian.PutUint32(b[16:], math.Float32bits(r.LearningRate))
+	binary.LittleEndian.PutUint32(b[20:], crc32.Checksum(b[:20], castagnoli))
+}
+
+// decode fails where the checksum or the step is not the expected one.
+func decode(b *[RecordSize]byte, index uint64) (Record, error) {
+	if crc32.Checksum(b[:20], castagnoli) != binary.LittleEndian.Uint32(b[20:]) {
+		return Record{}, errors.New("checksum does not match")
+	}
+	r := Record{
+		Step:         binary.LittleEndian.Uint64(b[0:]),
+		Epoch:        binary.LittleEndian.Uint32(b[8:]),
+		Loss:         math.Float32frombits(binary.LittleEndian.Uint32(b[12:])),
+		LearningRate: math.Float32frombits(binary.LittleEndian.Uint32(b[16:])),
+	}
+	if r.Step != index+1 {
+		return Record{}, fmt.Errorf("holds step %d instead of %d", r.Step, index+1)
+	}
+	return r, nil
+}
+
+// Writer appends to a series.
+type Writer struct {
+	file    *os.File
+	buffer  *bufio.Writer
+	hash    hash.Hash
+	records uint64
+	scratch [RecordSize]byte
+}
+
+// Create starts an empty series at path, replacing what a crash may have left
+// there, and makes its name durable.
+func Create(path string) (*Writer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{file: f, buffer: bufio.NewWriterSize(f, 1<<15), hash: sha256.New()}
+	if _, err := w.buffer.WriteString(magic); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if _, err := w.Commit(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return w, nil
+}
+
+// Resume opens the series for appending behind the records that keep pins, and
+// cuts off whatever follows them. It fails with *CorruptError where the kept
+// part is not what keep says.
+func Resume(path string, keep Digest) (*Writer, error) {
+	if keep.Records == 0 {
+		return Create(path)
+	}
+	if err := Verify(path, keep); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{file: f, hash: sha256.New(), records: keep.Records}
+	end := int64(len(magic)) + int64(keep.Records)*RecordSize
+	_, err = io.Copy(w.hash, io.NewSectionReader(f, int64(len(magic)), end-int64(len(magic))))
+	if err == nil {
+		err = f.Truncate(end)
+	}
+	if err == nil {
+		_, err = f.Seek(end, io.SeekStart)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	w.buffer = bufio.NewWriterSize(f, 1<<15)
+	return w, nil
+}
+
+// Append adds the record of the next step. It is durable after Commit.
+func (w *Writer) Append(r Record) error {
+	if r.Step != w.records+1 {
+		return fmt.Errorf("step %d cannot follow step %d in %s", r.Step, w.records, w.file.Name())
+	}
+	r.encode(&w.scratch)
+	if _, err := w.buffer.Write(w.scratch[:]); err != nil {
+		return err
+	}
+	w.hash.Write(w.scratch[:])
+	w.records++
+	return nil
+}
+
+// Flush hands the appended records to the operating system, so that readers
+// see them; it does not make them durable.
+func (w *Writer) Flush() error { return w.buffer.Flush() }
+
+// Commit makes all appended records durable and returns what pins them.
+func (w *Writer) Commit() (Digest, error) {
+	if err := w.buffer.Flush(); err != nil {
+		return Digest{}, err
+	}
+	if err := w.file.Sync(); err != nil {
+		return Digest{}, err
+	}
+	return Digest{Records: w.records, SHA256: hex.EncodeToString(w.hash.Sum(nil))}, nil
+}
+
+// Close writes out what is buffered and closes the file.
+func (w *Writer) Close() error {
+	return errors.Join(w.buffer.Flush(), w.file.Close())
+}
+
+// Verify fails with *CorruptError unless the series begins with the records
+// that want pins.
+func Verify(path string, want Digest) error {
+	h := sha256.New()
+	n, err := scan(path, want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
+	if err != nil {
+		return err
+	}
+	if n < want.Records {
+		return &CorruptError{Path: path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != want.SHA256 {
+		return &CorruptError{Path: path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
+	}
+	return nil
+}
+
+// Read returns the records of the series. A record that is only partly there,
+// being written or torn by a crash, ends it; a damaged one gives *CorruptError
+// and the records before it. A missing file is an empty series.
+func Read(path string) ([]Record, error) {
+	var records []Record
+	_, err := scan(path, math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return records, err
+}
+
+// scan calls visit for up to limit whole records and returns their number.
+func scan(path string, limit uint64, visit func(*[RecordSize]byte, Record)) (uint64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(f, 1<<16)
+	var head [len(magic)]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil || string(head[:]) != magic {
+		return 0, &CorruptError{Path: path, What: fmt.Sprintf("the file begins with %q instead of %q", head, magic)}
+	}
+	var b [RecordSize]byte
+	for n := uint64(0); n < limit; n++ {
+		switch _, err := io.ReadFull(in, b[:]); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+		r, err := decode(&b, n)
+		if err != nil {
+			return n, &CorruptError{Path: path, Record: n, What: err.Error()}
+		}
+		visit(&b, r)
+	}
+	return limit, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,138 @@
+package cpu
+
+import (
+	"errors"
+	"fmt"
+
+	"reprise/kernel"
+)
+
+// ErrStep is returned where a program with an optimiser runs with
+// Scalars.Step 0: steps count from 1.
+var ErrStep = errors.New("optimiser step 0, steps count from 1")
+
+// step is one instruction with its operands bound. It allocates nothing.
+type step func(kernel.Scalars) error
+
+// Executable is a program bound to a Memory. It implements kernel.Executable
+// and belongs to the goroutine that its Memory belongs to.
+type Executable struct {
+	backend *Backend
+	memory  *Memory
+	name    string
+	steps   []step
+}
+
+func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable, error) {
+	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
+	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, elements: b.elements}
+	// A first pass to learn how much scratch memory the steps share.
+	for _, instruction := range program.Instructions {
+		binder.bind(instruction)
+	}
+	binder.shared = make([]float32, binder.needed)
+	for i, instruction := range program.Instructions {
+		s := binder.bind(instruction)
+		if s == nil {
+			return nil, fmt.Errorf("cpu: program %q, instruction %d of type %T: %w", program.Name, i, instruction, kernel.ErrNoKernel)
+		}
+		e.steps = append(e.steps, s)
+	}
+	m.executables = append(m.executables, e)
+	return e, nil
+}
+
+// Run executes the instructions in order. It allocates nothing. It fails with
+// ErrFreed, with ErrClosed, with ErrStep or with a *LabelError; what the
+// instructions before the failing one wrote stays written. A panic in a kernel,
+// which is a bug, comes out of Run as a panic.
+func (e *Executable) Run(scalars kernel.Scalars) error {
+	if e.memory.freed {
+		return ErrFreed
+	}
+	e.backend.running.RLock()
+	defer e.backend.running.RUnlock()
+	if e.backend.closed {
+		return ErrClosed
+	}
+	for i, s := range e.steps {
+		if err := s(scalars); err != nil {
+			return fmt.Errorf("cpu: program %q, instruction %d: %w", e.name, i, err)
+		}
+	}
+	return nil
+}
+
+// binder turns instructions into steps.
+type binder struct {
+	*Memory
+	pool     *Pool
+	gemm     Gemm
+	elements elementKernels
+	shared   []float32
+	needed   int // of shared
+}
+
+// scratch returns n elements that the steps of a program share: what a step
+// finds there is another one's.
+func (b *binder) scratch(n int) []float32 {
+	b.needed = max(b.needed, n)
+	return b.shared[:min(n, len(b.shared))]
+}
+
+// bind returns nil for an instruction it does not know.
+func (b *binder) bind(instruction kernel.Instruction) step {
+	switch in := instruction.(type) {
+	case kernel.MatMul:
+		return b.matMul(in)
+	case kernel.Conv2D:
+		return b.conv2D(in)
+	case kernel.Conv2DGradInput:
+		return b.conv2DGradInput(in)
+	case kernel.Conv2DGradWeight:
+		return b.conv2DGradWeight(in)
+	case kernel.MaxPool2D:
+		return b.maxPool(in)
+	case kernel.MaxPool2DGrad:
+		return b.maxPoolGrad(in)
+	case kernel.AvgPool2D:
+		return b.avgPool(in)
+	case kernel.AvgPool2DGrad:
+		return b.avgPoolGrad(in)
+	case kernel.Activation:
+		return b.activation(in)
+	case kernel.ActivationGrad:
+		return b.activationGrad(in)
+	case kernel.SumRows:
+		return b.sumRows(in)
+	case kernel.SoftmaxCrossEntropy:
+		return b.softmaxCrossEntropy(in)
+	case kernel.TreeSum:
+		return b.treeSum(in)
+	case kernel.SGD:
+		return b.sgd(in)
+	case kernel.Adam:
+		return b.adam(in)
+	}
+	return nil
+}
+
+// ranges returns a function that calls do over [0,n) in ranges of about grain
+// items, on the pool where there is more than one range. It allocates here, so
+// that the returned function does not.
+func (b *binder) ranges(n, grain int, do func(lo, hi int)) func() {
+	parts := ceilDiv(n, grain)
+	if parts <= 1 || b.pool.Threads() == 1 {
+		return func() { do(0, n) }
+	}
+	part := func(i int) { do(i*grain, min((i+1)*grain, n)) }
+	return func() { b.pool.Run(parts, part) }
+}
+
+// always makes a step of a function that needs no scalars and cannot fail.
+func always(run func()) step {
+	return func(kernel.Scalars) error {
+		run()
+		return nil
+	}
+}

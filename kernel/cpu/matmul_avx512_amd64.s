@@ -1,0 +1,226 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+// The panel of A holds 12 values per step, B's row has 32. The accumulators of
+// row i are Z(2i) and Z(2i+1); Z24 and Z25 hold the row of B, Z26 to Z31 the
+// broadcasts of values of A, taking turns.
+
+// STEP advances the 24 vectors of chains by one k: A at aoff(DI), B at (SI).
+// VFMADD231PS m, y, z is z += y*m, rounded once.
+#define STEP(aoff) \
+	VMOVUPS (SI), Z24 \
+	VMOVUPS 64(SI), Z25 \
+	VBROADCASTSS (aoff+0)(DI), Z26 \
+	VFMADD231PS Z24, Z26, Z0 \
+	VFMADD231PS Z25, Z26, Z1 \
+	VBROADCASTSS (aoff+4)(DI), Z27 \
+	VFMADD231PS Z24, Z27, Z2 \
+	VFMADD231PS Z25, Z27, Z3 \
+	VBROADCASTSS (aoff+8)(DI), Z28 \
+	VFMADD231PS Z24, Z28, Z4 \
+	VFMADD231PS Z25, Z28, Z5 \
+	VBROADCASTSS (aoff+12)(DI), Z29 \
+	VFMADD231PS Z24, Z29, Z6 \
+	VFMADD231PS Z25, Z29, Z7 \
+	VBROADCASTSS (aoff+16)(DI), Z30 \
+	VFMADD231PS Z24, Z30, Z8 \
+	VFMADD231PS Z25, Z30, Z9 \
+	VBROADCASTSS (aoff+20)(DI), Z31 \
+	VFMADD231PS Z24, Z31, Z10 \
+	VFMADD231PS Z25, Z31, Z11 \
+	VBROADCASTSS (aoff+24)(DI), Z26 \
+	VFMADD231PS Z24, Z26, Z12 \
+	VFMADD231PS Z25, Z26, Z13 \
+	VBROADCASTSS (aoff+28)(DI), Z27 \
+	VFMADD231PS Z24, Z27, Z14 \
+	VFMADD231PS Z25, Z27, Z15 \
+	VBROADCASTSS (aoff+32)(DI), Z28 \
+	VFMADD231PS Z24, Z28, Z16 \
+	VFMADD231PS Z25, Z28, Z17 \
+	VBROADCASTSS (aoff+36)(DI), Z29 \
+	VFMADD231PS Z24, Z29, Z18 \
+	VFMADD231PS Z25, Z29, Z19 \
+	VBROADCASTSS (aoff+40)(DI), Z30 \
+	VFMADD231PS Z24, Z30, Z20 \
+	VFMADD231PS Z25, Z30, Z21 \
+	VBROADCASTSS (aoff+44)(DI), Z31 \
+	VFMADD231PS Z24, Z31, Z22 \
+	VFMADD231PS Z25, Z31, Z23 \
+	ADDQ BX, SI
+
+// func tile12x32AVX512(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+//
+// Equals tileReference(12, 32, k, a, b, ldb, s, lds, c, ldc).
+TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-128
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), DI
+	MOVQ b_base+32(FP), SI
+	MOVQ ldb+56(FP), BX
+	SHLQ $2, BX
+	MOVQ s_base+64(FP), AX
+	MOVQ lds+88(FP), DX
+	SHLQ $2, DX
+
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ DX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ DX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ DX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ DX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ DX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ DX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ DX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ DX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ DX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ DX, AX
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	ADDQ DX, AX
+	VMOVUPS (AX), Z22
+	VMOVUPS 64(AX), Z23
+
+	SUBQ $4, CX
+	JLT  tail
+
+steps4:
+	STEP(0)
+	STEP(48)
+	STEP(96)
+	STEP(144)
+	ADDQ $192, DI
+	SUBQ $4, CX
+	JGE  steps4
+
+tail:
+	ADDQ $4, CX
+	JZ   store
+
+step:
+	STEP(0)
+	ADDQ $48, DI
+	DECQ CX
+	JNZ  step
+
+store:
+	MOVQ c_base+96(FP), AX
+	MOVQ ldc+120(FP), DX
+	SHLQ $2, DX
+
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ DX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, 64(AX)
+	VZEROUPPER
+	RET
+
+// ROW advances the eight vectors of chains by one k: A at aoff(DI), B at (SI).
+#define ROW(aoff) \
+	VBROADCASTSS aoff(DI), Z8 \
+	VFMADD231PS (SI), Z8, Z0 \
+	VFMADD231PS 64(SI), Z8, Z1 \
+	VFMADD231PS 128(SI), Z8, Z2 \
+	VFMADD231PS 192(SI), Z8, Z3 \
+	VFMADD231PS 256(SI), Z8, Z4 \
+	VFMADD231PS 320(SI), Z8, Z5 \
+	VFMADD231PS 384(SI), Z8, Z6 \
+	VFMADD231PS 448(SI), Z8, Z7 \
+	ADDQ BX, SI
+
+// func tile1x128AVX512(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+//
+// Equals tileReference(1, 128, k, a, b, ldb, s, lds, c, ldc).
+TEXT ·tile1x128AVX512(SB), NOSPLIT, $0-128
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), DI
+	MOVQ b_base+32(FP), SI
+	MOVQ ldb+56(FP), BX
+	SHLQ $2, BX
+	MOVQ s_base+64(FP), AX
+
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+	SUBQ $2, CX
+	JLT  tail
+
+steps2:
+	ROW(0)
+	ROW(4)
+	ADDQ $8, DI
+	SUBQ $2, CX
+	JGE  steps2
+
+tail:
+	ADDQ $2, CX
+	JZ   store
+	ROW(0)
+
+store:
+	MOVQ c_base+96(FP), AX
+
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VZEROUPPER
+	RET

@@ -1,0 +1,123 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+)
+
+// SelfCheckError says that an assembly kernel gave other bits than the portable
+// one when it was tried out, so that it is not used.
+type SelfCheckError struct {
+	Kernel    string // such as "matmul.avx2"
+	At        int    // element of the trial
+	Got, Want float32
+}
+
+// Error names the kernel and the first difference.
+func (e *SelfCheckError) Error() string {
+	return fmt.Sprintf("kernel %s failed its self-check: element %d is %x, the portable kernel gives %x",
+		e.Kernel, e.At, math.Float32bits(e.Got), math.Float32bits(e.Want))
+}
+
+// NewGemm returns the fastest matrix product of at most the given level, which
+// must be one that this machine can run (Features.Resolve). An assembly variant
+// is first tried out, in well under a millisecond, against the portable one; if
+// it differs, the next lower level is taken and the error, a *SelfCheckError,
+// reports why. The Gemm is usable whether or not there is an error.
+func NewGemm(level Level) (Gemm, error) {
+	if level == LevelAuto {
+		level = Detect().Best()
+	}
+	return selectGemm(level, assemblyVariants())
+}
+
+// selectGemm takes the first of the variants that level allows and that passes
+// its self-check, and else the portable one.
+func selectGemm(level Level, variants []matMulVariant) (Gemm, error) {
+	var failed error
+	for _, v := range variants {
+		if v.level > level {
+			continue
+		}
+		if err := v.selfCheck(); err != nil {
+			if failed == nil {
+				failed = err
+			}
+			continue
+		}
+		return &blockedGemm{variant: v}, failed
+	}
+	return &blockedGemm{variant: portableVariant()}, failed
+}
+
+// selfCheck tries out what the variant consists of.
+func (v *matMulVariant) selfCheck() error {
+	for _, k := range []*tileKernel{&v.tile, &v.thin} {
+		if err := k.selfCheck("matmul." + v.name); err != nil {
+			return err
+		}
+	}
+	return v.transpose.selfCheck("matmul." + v.name)
+}
+
+// firstDifference returns a *SelfCheckError for the first element that differs.
+func firstDifference(kernel string, got, want []float32) error {
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			return &SelfCheckError{Kernel: kernel, At: i, Got: got[i], Want: want[i]}
+		}
+	}
+	return nil
+}
+
+// selfCheck compares one tile with the loop it must equal. The trial's values
+// span magnitudes enough for sums to cancel, round and fall below the normal
+// range.
+func (k *tileKernel) selfCheck(name string) error {
+	const depth = 21 // odd, beyond any unrolling
+	ldb, lds, ldc := k.cols+3, k.cols+1, k.cols+2
+	a := make([]float32, depth*k.rows)
+	b := make([]float32, depth*ldb)
+	s := make([]float32, k.rows*lds)
+	got := make([]float32, k.rows*ldc)
+	seed := uint32(1)
+	fill := func(x []float32, exponent uint32) {
+		for i := range x {
+			seed = seed*1664525 + 1013904223 // Numerical Recipes' generator
+			x[i] = math.Float32frombits(seed>>8&0x00ffffff | seed<<31 + (exponent+uint32(i%5)*2)<<23)
+		}
+	}
+	fill(a, 127-66)
+	fill(b, 127-66)
+	fill(s, 0) // as small as the products
+	want := append([]float32(nil), got...)
+	tileReference(k.rows, k.cols, depth, a, b, ldb, s, lds, want, ldc)
+	k.run(depth, a, b, ldb, s, lds, got, ldc)
+	return firstDifference(name, got, want)
+}
+
+// selfCheck compares a transposition with transpose4.
+func (f transposer) selfCheck(name string) error {
+	const width, ld, ks = 6, 13, 11
+	x := make([]float32, 4*ld)
+	for i := range x {
+		x[i] = float32(i + 1)
+	}
+	got, want := make([]float32, width*ks), make([]float32, width*ks)
+	done := f(got, width, x, ld, ks)
+	transpose4(want, width, x, ld, done)
+	return firstDifference(name, got, want)
+}
+
+// tileReference is the loop that every tile kernel equals.
+func tileReference(rows, cols, k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+	for i := range rows {
+		for j := range cols {
+			x := s[i*lds+j]
+			for p := range k {
+				x = FMA32(a[p*rows+i], b[p*ldb+j], x)
+			}
+			c[i*ldc+j] = x
+		}
+	}
+}

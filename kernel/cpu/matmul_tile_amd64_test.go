@@ -1,0 +1,213 @@
+//go:build !noasm
+
+package cpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// namedTile is a tile kernel with a name for messages.
+type namedTile struct {
+	name  string
+	level Level
+	tileKernel
+}
+
+// assemblyTiles returns the tile kernels of every assembly variant.
+func assemblyTiles() []namedTile {
+	var tiles []namedTile
+	for _, v := range assemblyVariants() {
+		tiles = append(tiles, namedTile{v.name + " tile", v.level, v.tile}, namedTile{v.name + " thin", v.level, v.thin})
+	}
+	return tiles
+}
+
+// tilesUnderTest returns every tile kernel in the forms that this machine can
+// run: itself, and emulated.
+func tilesUnderTest(t testing.TB) []namedTile {
+	t.Helper()
+	best := Detect().Best()
+	portable := portableVariant()
+	tiles := []namedTile{{"portable tile", LevelNone, portable.tile}, {"portable thin", LevelNone, portable.thin}}
+	for _, k := range assemblyTiles() {
+		if k.level <= best {
+			tiles = append(tiles, k)
+		}
+		e, err := newEmulator(k.run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.name += ", emulated"
+		k.run = e.tile
+		tiles = append(tiles, k)
+	}
+	return tiles
+}
+
+func TestEveryTileKernelEqualsItsReferenceLoop(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, k := range tilesUnderTest(t) {
+		for depth := range 12 {
+			for _, extra := range []int{0, 5} {
+				ldb, ldc := k.cols+extra, k.cols+2*extra
+				a := awkwardSlice(r, depth*k.rows, depth == 7)
+				b := awkwardSlice(r, max(0, (depth-1)*ldb+k.cols), depth == 7)
+				if depth == 0 {
+					b = nil
+				}
+				for _, lds := range []int{0, k.cols, k.cols + 3} {
+					s := awkwardSlice(r, (k.rows-1)*lds+k.cols, depth == 7)
+					got := awkwardSlice(r, (k.rows-1)*ldc+k.cols, false)
+					want := append([]float32(nil), got...)
+					tileReference(k.rows, k.cols, depth, a, b, ldb, s, lds, want, ldc)
+					k.run(depth, a, b, ldb, s, lds, got, ldc)
+					for i := range want {
+						if !sameFloat(got[i], want[i]) {
+							t.Fatalf("%s, k %d, ldb %d, lds %d, ldc %d: element %d is %g, want %g",
+								k.name, depth, ldb, lds, ldc, i, got[i], want[i])
+						}
+					}
+				}
+			}
+		}
+		t.Logf("%s %dx%d: checked", k.name, k.rows, k.cols)
+	}
+}
+
+func TestTransposeEqualsItsReferenceLoop(t *testing.T) {
+	if Detect().Best() < LevelAVX2 {
+		t.Skip("needs AVX")
+	}
+	r := rand.New(rand.NewPCG(2, 3))
+	for ks := range 20 {
+		for _, width := range []int{4, 6, 16} {
+			for _, extra := range []int{0, 3} {
+				ld := ks + extra
+				x := awkwardSlice(r, 3*ld+ks, false)
+				got, intact := gemmGuarded(max(0, (ks-1)*width+4))
+				want := append([]float32(nil), got...)
+				done := transpose4AVX(got, width, x, ld, ks)
+				if done != ks&^3 {
+					t.Fatalf("%d of %d columns done", done, ks)
+				}
+				transpose4(want, width, append(x[:0:0], x...), ld, done)
+				for i := range want {
+					if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+						t.Fatalf("ks %d, width %d, ld %d: element %d is %g, want %g", ks, width, ld, i, got[i], want[i])
+					}
+				}
+				if !intact() {
+					t.Fatalf("ks %d, width %d: wrote outside", ks, width)
+				}
+			}
+		}
+	}
+}
+
+func TestEmulatorRunsTheInstructionsOfTheKernels(t *testing.T) {
+	for _, k := range assemblyTiles() {
+		e, err := newEmulator(k.run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const depth = 7
+		e.tile(depth, make([]float32, depth*k.rows), make([]float32, depth*k.cols), k.cols,
+			make([]float32, k.cols), 0, make([]float32, k.rows*k.cols), k.cols)
+		t.Logf("%s: %v", k.name, e.executed)
+		lanes := 8
+		if k.level == LevelAVX512 {
+			lanes = 16
+		}
+		if got, want := e.executed["vfmadd231ps"], depth*k.rows*k.cols/lanes; got != want {
+			t.Errorf("%s: %d fused multiply-adds of %d lanes, want %d", k.name, got, lanes, want)
+		}
+		for pc, in := range e.decoded {
+			if in.op == "vfmadd231ps" && in.lanes != lanes {
+				t.Errorf("%s at +%#x: %d lanes, want %d", k.name, pc, in.lanes, lanes)
+			}
+		}
+	}
+}
+
+func TestEmulatorRefusesAccessOutsideTheArguments(t *testing.T) {
+	for _, k := range assemblyTiles() {
+		e, err := newEmulator(k.run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const depth = 5
+		full := func() (a, b, s, c []float32) {
+			return make([]float32, depth*k.rows), make([]float32, depth*k.cols),
+				make([]float32, k.cols), make([]float32, k.rows*k.cols)
+		}
+		a, b, s, c := full()
+		if err := e.run(depth, a, b, k.cols, s, 0, c, k.cols); err != nil {
+			t.Fatalf("%s: %v", k.name, err)
+		}
+		for name, short := range map[string]func() error{
+			"a": func() error { return e.run(depth, a[1:], b, k.cols, s, 0, c, k.cols) },
+			"b": func() error { return e.run(depth, a, b[1:], k.cols, s, 0, c, k.cols) },
+			"s": func() error { return e.run(depth, a, b, k.cols, s[1:], 0, c, k.cols) },
+			"c": func() error { return e.run(depth, a, b, k.cols, s, 0, c[1:], k.cols) },
+		} {
+			if short() == nil {
+				t.Errorf("%s: reading or writing past the end of %s went unnoticed", k.name, name)
+			}
+		}
+	}
+}
+
+func TestSelfCheckRefusesAKernelThatRoundsTwice(t *testing.T) {
+	for _, k := range tilesUnderTest(t) {
+		if err := k.selfCheck(k.name); err != nil {
+			t.Errorf("%s: %v", k.name, err)
+		}
+		k.run = func(n int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+			for i := range k.rows {
+				for j := range k.cols {
+					x := s[i*lds+j]
+					for p := range n {
+						x = float32(a[p*k.rows+i]*b[p*ldb+j]) + x
+					}
+					c[i*ldc+j] = x
+				}
+			}
+		}
+		if err := k.selfCheck(k.name); err == nil {
+			t.Errorf("%s: a kernel that rounds the product passed", k.name)
+		}
+	}
+}
+
+// TestMatMulEqualsTheDefinitionOnEmulatedKernels runs whole products over the
+// machine code of the kernels that the machine lacks the instructions for.
+func TestMatMulEqualsTheDefinitionOnEmulatedKernels(t *testing.T) {
+	pool := NewPool(1) // an emulator is one processor
+	defer pool.Close()
+	for _, v := range assemblyVariants() {
+		for _, k := range []*tileKernel{&v.tile, &v.thin} {
+			e, err := newEmulator(k.run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.run = e.tile
+		}
+		v.transpose = transpose4
+		v.name += " emulated"
+		g := &blockedGemm{variant: v}
+		r := rand.New(rand.NewPCG(9, 10))
+		shapes := []matMulCase{
+			{m: v.tile.rows + 1, n: 2*v.tile.cols + 1, k: 321, bias: true},
+			{m: 1, n: v.thin.cols + 1, k: 259, bias: true},
+		}
+		for range 60 {
+			shapes = append(shapes, randomCase(r, v.tile.rows, v.tile.cols))
+		}
+		for i, x := range shapes {
+			x.prepare(uint64(i)).run(t, g, pool)
+		}
+		t.Logf("%s: %d shapes equal", g.Name(), len(shapes))
+	}
+}

@@ -1,0 +1,254 @@
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// Pool runs the independent parts of one kernel call on a fixed set of
+// goroutines, the caller's among them. Parts are dealt out one at a time to
+// whoever is free, so a part must not depend on another or on which worker
+// runs it; that is what keeps results independent of the number of threads.
+//
+// A Pool is safe for concurrent use: concurrent calls of Run take turns. Run
+// must not be called from within a part; that would wait for itself.
+//
+// An idle worker yields for some microseconds in the hope of more work and
+// then sleeps until it is woken. A call allocates nothing once the Pool exists
+// (the function passed to it is the caller's affair: a method value or closure
+// made anew for each call does allocate).
+type Pool struct {
+	turn    sync.Mutex // one Run at a time
+	workers []poolWorker
+	done    sync.WaitGroup
+	closed  atomic.Bool
+
+	// The current call. Written by the caller before left is set, and read only
+	// by those who have claimed a part, which holds off the end of the call.
+	total int
+	part  func(worker, i int)
+	plain func(i int) // Run's argument, called by runPlain
+	adapt func(worker, i int)
+
+	_    [64]byte
+	left atomic.Int64 // parts not yet claimed
+	_    [56]byte
+	open atomic.Int64 // parts not yet finished
+	_    [56]byte
+
+	callerWaits atomic.Bool
+	finished    chan struct{} // wakes the caller; capacity 1
+	failure     atomic.Pointer[TaskPanic]
+
+	gemmTurn sync.Mutex // guards gemm; taken before turn
+	gemm     *gemmRun   // scratch of the matrix product, made by the first one
+}
+
+type poolWorker struct {
+	asleep atomic.Bool
+	wake   chan struct{} // capacity 1; a token is sent by whoever clears asleep
+	_      [48]byte
+}
+
+// poolYields bounds how often an idle worker, or a caller whose last parts are
+// with other workers, yields the processor before it sleeps: some 10-20 µs,
+// about the gap between two kernel calls of a small model.
+const poolYields = 100
+
+// TaskPanic is what Run panics with when a part panicked: the value and the
+// stack of the first panic.
+type TaskPanic struct {
+	Value any
+	Stack []byte
+}
+
+// Error describes the panic, with the stack of the goroutine it happened on.
+func (p *TaskPanic) Error() string {
+	return fmt.Sprintf("panic in a kernel task: %v\n\n%s", p.Value, p.Stack)
+}
+
+// Unwrap returns the panic's value where it is an error.
+func (p *TaskPanic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// NewPool returns a pool that runs up to threads parts at a time; less than 1
+// stands for GOMAXPROCS. It starts threads-1 goroutines, which Close ends.
+func NewPool(threads int) *Pool {
+	if threads < 1 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	p := &Pool{
+		workers:  make([]poolWorker, threads-1),
+		finished: make(chan struct{}, 1),
+	}
+	p.adapt = func(_, i int) { p.plain(i) }
+	for w := range p.workers {
+		p.workers[w].wake = make(chan struct{}, 1)
+		p.done.Add(1)
+		go p.serve(w)
+	}
+	return p
+}
+
+// Threads returns how many parts can run at a time.
+func (p *Pool) Threads() int { return len(p.workers) + 1 }
+
+// Run calls f(0), ..., f(n-1), each once, in any order and on any of the
+// pool's goroutines, and returns when all have returned. If one panics, parts
+// not yet begun are left out and Run panics with a *TaskPanic. Run panics on a
+// closed pool.
+func (p *Pool) Run(n int, f func(i int)) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.plain = f
+	p.run(n, p.adapt)
+	p.plain = nil
+}
+
+// RunWorkers is Run for parts that need scratch memory: worker, in
+// [0, Threads()), is not shared by two parts that run at the same time.
+func (p *Pool) RunWorkers(n int, f func(worker, i int)) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.run(n, f)
+}
+
+// run deals out the parts; the caller holds turn.
+func (p *Pool) run(n int, f func(worker, i int)) {
+	if p.closed.Load() {
+		panic("cpu: Run on a closed Pool")
+	}
+	if n <= 0 {
+		return
+	}
+	p.total, p.part = n, f
+	p.open.Store(int64(n))
+	p.left.Store(int64(n))
+	for w := range p.workers[:min(n-1, len(p.workers))] {
+		p.workers[w].rouse()
+	}
+	p.help()
+	p.part = nil
+	if failure := p.failure.Swap(nil); failure != nil {
+		panic(failure)
+	}
+}
+
+// help makes the caller a worker until no part is open, also where a part
+// makes it exit through runtime.Goexit, as a failing test does.
+func (p *Pool) help() {
+	defer p.await()
+	for p.work(0) {
+	}
+}
+
+// work runs parts until none is left to claim. It returns true if it must be
+// called again, since a part panicked.
+func (p *Pool) work(worker int) (again bool) {
+	claimed := false
+	defer func() {
+		if !claimed {
+			return
+		}
+		// The part neither returned nor can be resumed: a panic, or an exit of
+		// the goroutine, which recover does not report.
+		value := recover()
+		if value == nil {
+			value = "runtime.Goexit called by a kernel task"
+		}
+		p.failure.CompareAndSwap(nil, &TaskPanic{Value: value, Stack: debug.Stack()})
+		p.finish(1 + p.left.Swap(0))
+		again = true
+	}()
+	for {
+		left := p.left.Load()
+		if left == 0 {
+			return false
+		}
+		if !p.left.CompareAndSwap(left, left-1) {
+			continue
+		}
+		claimed = true
+		p.part(worker, p.total-int(left))
+		claimed = false
+		p.finish(1)
+	}
+}
+
+// finish counts n parts as done and wakes the caller after the last one.
+func (p *Pool) finish(n int64) {
+	if p.open.Add(-n) == 0 && p.callerWaits.CompareAndSwap(true, false) {
+		p.finished <- struct{}{}
+	}
+}
+
+// await returns when no part is open.
+func (p *Pool) await() {
+	for range poolYields {
+		if p.open.Load() == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+	// A worker may be late in clearing callerWaits for an earlier call and wake
+	// this one early, hence the loop. Whoever clears the flag sends one token.
+	for p.open.Load() != 0 {
+		p.callerWaits.Store(true)
+		if p.open.Load() == 0 && p.callerWaits.CompareAndSwap(true, false) {
+			return
+		}
+		<-p.finished
+	}
+}
+
+// serve is the body of worker goroutine w, which is worker w+1 to the parts.
+func (p *Pool) serve(w int) {
+	defer p.done.Done()
+	for {
+		for p.work(w + 1) {
+		}
+		if !p.doze(&p.workers[w]) {
+			return
+		}
+	}
+}
+
+// doze returns true when there may be work, and false when the pool is closed.
+func (p *Pool) doze(self *poolWorker) bool {
+	for range poolYields {
+		if p.left.Load() != 0 {
+			return true
+		}
+		runtime.Gosched()
+	}
+	self.asleep.Store(true)
+	if (p.left.Load() != 0 || p.closed.Load()) && self.asleep.CompareAndSwap(true, false) {
+		return !p.closed.Load()
+	}
+	<-self.wake
+	return !p.closed.Load()
+}
+
+// rouse wakes the worker if it sleeps.
+func (w *poolWorker) rouse() {
+	if w.asleep.CompareAndSwap(true, false) {
+		w.wake <- struct{}{}
+	}
+}
+
+// Close waits for a Run in progress, ends the workers and waits for them. It
+// is idempotent.
+func (p *Pool) Close() {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.closed.Store(true)
+	for w := range p.workers {
+		p.workers[w].rouse()
+	}
+	p.done.Wait()
+}

@@ -1,0 +1,38 @@
+package cpu
+
+import (
+	"reprise/kernel"
+	"reprise/tensor"
+)
+
+// newTable lists the kernels: assembly before the portable ones.
+func newTable(gemm Gemm, elements elementKernels) kernel.Table {
+	var table kernel.Table
+	add := func(variant string, requirements []kernel.Feature, operations ...kernel.Operation) {
+		for _, op := range operations {
+			table = append(table, kernel.Kernel{
+				Name: string(op) + "." + variant, Operation: op, DType: tensor.Float32,
+				Requirements: requirements, Exact: true,
+			})
+		}
+	}
+	products := []kernel.Operation{
+		kernel.OpMatMul, kernel.OpConv2D, kernel.OpConv2DGradInput, kernel.OpConv2DGradWeight,
+	}
+	switch gemm.Level() {
+	case LevelAVX512:
+		add(gemm.Name(), []kernel.Feature{kernel.AVX512, kernel.FMA}, products...)
+	case LevelAVX2:
+		add(gemm.Name(), []kernel.Feature{kernel.AVX2, kernel.FMA}, products...)
+	case LevelAuto, LevelNone:
+	}
+	portable := portableElements().name
+	if elements.name != portable {
+		add(elements.name, []kernel.Feature{kernel.AVX2}, elementOperations()...)
+	}
+	add(portable, nil, products...)
+	add(portable, nil, elementOperations()...)
+	add(portable, nil, kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad, kernel.OpSumRows,
+		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD)
+	return table
+}

@@ -1,0 +1,130 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrInvalidModel is what a *LayerError and a *ParameterError unwrap to: an
+	// architecture or parameters that contradict themselves.
+	ErrInvalidModel = errors.New("invalid model")
+	// ErrNotLoaded is returned by a Trainer that was given no State yet, or that
+	// a failed step left without a usable one.
+	ErrNotLoaded = errors.New("trainer holds no usable state: call Load first")
+	// ErrClosed is returned by a Trainer after Close.
+	ErrClosed = errors.New("trainer is closed")
+)
+
+// LayerError says which value of an architecture is wrong and what to do.
+type LayerError struct {
+	// Index counts layers from 0; -1 is the architecture as a whole.
+	Index int
+	// Layer is the layer's type, such as "linear".
+	Layer string
+	// Field is the name of the wrong field in the JSON form; "input" is the
+	// shape that reaches the layer.
+	Field string
+	// Got is the offending value, Want what would be accepted.
+	Got, Want string
+	// Fix is what to change, as an imperative.
+	Fix string
+}
+
+// Error names the layer, the field, its value, what is wanted and the fix.
+func (e *LayerError) Error() string {
+	place := "architecture"
+	if e.Index >= 0 {
+		place = fmt.Sprintf("layer %d", e.Index)
+		if e.Layer != "" {
+			place += " (" + e.Layer + ")"
+		}
+	}
+	return place + ": " + complaint(e.Field, e.Got, e.Want, e.Fix)
+}
+
+// Unwrap returns ErrInvalidModel.
+func (e *LayerError) Unwrap() error { return ErrInvalidModel }
+
+// ParameterError says which parameter or optimiser moment does not belong to
+// the architecture, or holds a value that is not finite.
+type ParameterError struct {
+	// Name is the tensor's name, such as "layers.0.weight".
+	Name string
+	// Got is what is there, Want what the architecture asks for.
+	Got, Want string
+	// Fix is what to change, as an imperative.
+	Fix string
+}
+
+// Error names the tensor, what is there, what is wanted and the fix.
+func (e *ParameterError) Error() string {
+	return "tensor " + complaint(e.Name, e.Got, e.Want, e.Fix)
+}
+
+// Unwrap returns ErrInvalidModel.
+func (e *ParameterError) Unwrap() error { return ErrInvalidModel }
+
+// FieldError says which configuration value is wrong and what to do.
+type FieldError struct {
+	// Field is the name of the field in the JSON form.
+	Field string
+	// Value is the offending value, Want what would be accepted.
+	Value, Want string
+	// Fix is what to change, as an imperative.
+	Fix string
+}
+
+// Error names the field, its value, what is wanted and the fix.
+func (e *FieldError) Error() string { return complaint(e.Field, e.Value, e.Want, e.Fix) }
+
+// LabelError is returned for a label that names no class. Nothing ran then.
+type LabelError struct {
+	Row     int
+	Label   int32
+	Classes int
+}
+
+// Error names the row, its label and the range of valid ones.
+func (e *LabelError) Error() string {
+	return fmt.Sprintf("label of row %d is %d, want a class in [0, %d): check the data set's labels",
+		e.Row, e.Label, e.Classes)
+}
+
+// NumericalError is returned where training left the finite numbers. The
+// trainer then refuses to give its state until another one is loaded.
+type NumericalError struct {
+	// Step is the step that failed, counted from 1, or, for an evaluation or a
+	// state, the number of steps taken.
+	Step uint64
+	// Layer is the first layer whose parameters or activations are not finite,
+	// counted from 0; -1 is the input. Where all of them are finite, the loss
+	// itself overflowed and Layer is the last layer.
+	Layer int
+	// What describes the value, such as "output of layers.1 (linear) is +Inf".
+	What string
+}
+
+// Error names the step, the place and what to try.
+func (e *NumericalError) Error() string {
+	return fmt.Sprintf("step %d: %s: lower the learning rate, or look for values in the data that are out of scale",
+		e.Step, e.What)
+}
+
+// complaint joins the parts that are present: "units is 0, want at least 1:
+// say how many outputs the layer has".
+func complaint(field, got, want, fix string) string {
+	var b strings.Builder
+	b.WriteString(field)
+	if got != "" {
+		b.WriteString(" is " + got)
+	}
+	if want != "" {
+		b.WriteString(", want " + want)
+	}
+	if fix != "" {
+		b.WriteString(": " + fix)
+	}
+	return b.String()
+}

@@ -1,0 +1,376 @@
+package nn
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"reprise/kernel"
+	"reprise/tensor"
+)
+
+// layerTypes are the names of all layers, in the order that messages list them.
+func layerTypes() []string {
+	return []string{"linear", "conv2d", "max_pool2d", "avg_pool2d", "activation", "flatten"}
+}
+
+// architectureJSON is the JSON form of an Architecture.
+type architectureJSON struct {
+	Input  tensor.Shape `json:"input"`
+	Layers Layers       `json:"layers"`
+}
+
+// MarshalJSON encodes {"input": [...], "layers": [...]}.
+func (a Architecture) MarshalJSON() ([]byte, error) {
+	return json.Marshal(architectureJSON(a))
+}
+
+// UnmarshalJSON decodes what MarshalJSON encodes and fails with a *LayerError
+// for an unknown or wrong key. It checks no shapes; Validate does.
+func (a *Architecture) UnmarshalJSON(data []byte) error {
+	f, err := objectFields(data)
+	if err != nil {
+		return &LayerError{Index: -1, Field: "architecture", Got: excerpt(data), Want: "an object", Fix: `write {"input": [...], "layers": [...]}`}
+	}
+	f.index = -1
+	var out Architecture
+	if raw, ok := f.take("input"); ok {
+		if out.Input, err = decodeShape(raw); err != nil {
+			f.wrong("input", raw, "a list of whole numbers", "write the shape of one sample, such as [28, 28, 1]")
+		}
+	}
+	if raw, ok := f.take("layers"); ok && f.err == nil {
+		if err := out.Layers.UnmarshalJSON(raw); err != nil {
+			return err
+		}
+	}
+	if err := f.finish(); err != nil {
+		return err
+	}
+	*a = out
+	return nil
+}
+
+// MarshalJSON encodes a list, empty where there are no layers.
+func (l Layers) MarshalJSON() ([]byte, error) {
+	if len(l) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]Layer(l))
+}
+
+// UnmarshalJSON decodes a list of layers and fails with a *LayerError for an
+// unknown type, an unknown key or a value of the wrong kind. It checks no
+// ranges and no shapes; Architecture.Validate does.
+func (l *Layers) UnmarshalJSON(data []byte) error {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil || raw == nil {
+		return &LayerError{Index: -1, Field: "layers", Got: excerpt(data), Want: "a list of layers",
+			Fix: `write [{"type": "flatten"}, {"type": "linear", "units": 10}]`}
+	}
+	if len(raw) > MaxLayers {
+		return &LayerError{Index: -1, Field: "layers", Got: fmt.Sprintf("a list of %d", len(raw)),
+			Want: fmt.Sprintf("at most %d", MaxLayers), Fix: "use fewer layers"}
+	}
+	out := make(Layers, len(raw))
+	for i, r := range raw {
+		layer, err := decodeLayer(i, r)
+		if err != nil {
+			return err
+		}
+		out[i] = layer
+	}
+	*l = out
+	return nil
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Linear) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type  string `json:"type"`
+		Units int    `json:"units"`
+		Bias  *bool  `json:"bias,omitempty"`
+	}{l.Type(), l.Units, biasField(l.NoBias)})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Conv2D) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type     string  `json:"type"`
+		Channels int     `json:"channels"`
+		Kernel   Size    `json:"kernel,omitzero"`
+		Stride   Size    `json:"stride,omitzero"`
+		Padding  Padding `json:"padding,omitzero"`
+		Bias     *bool   `json:"bias,omitempty"`
+	}{l.Type(), l.Channels, l.Kernel, l.Stride, l.Padding, biasField(l.NoBias)})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l MaxPool2D) MarshalJSON() ([]byte, error) { return marshalPool(l.Type(), l.Kernel, l.Stride) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l AvgPool2D) MarshalJSON() ([]byte, error) { return marshalPool(l.Type(), l.Kernel, l.Stride) }
+
+func marshalPool(layer string, kernelSize, stride Size) ([]byte, error) {
+	return json.Marshal(struct {
+		Type   string `json:"type"`
+		Kernel Size   `json:"kernel,omitzero"`
+		Stride Size   `json:"stride,omitzero"`
+	}{layer, kernelSize, stride})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Activation) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type string                `json:"type"`
+		Kind kernel.ActivationKind `json:"kind"`
+	}{l.Type(), l.Kind})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Flatten) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type string `json:"type"`
+	}{l.Type()})
+}
+
+// MarshalJSON encodes one number where both directions agree, else [H, W].
+func (s Size) MarshalJSON() ([]byte, error) {
+	if s.H == s.W {
+		return json.Marshal(s.H)
+	}
+	return json.Marshal([]int{s.H, s.W})
+}
+
+// MarshalJSON encodes "same", or the size; "valid" is 0.
+func (p Padding) MarshalJSON() ([]byte, error) {
+	if p.Same {
+		return json.Marshal("same")
+	}
+	return Size{H: p.H, W: p.W}.MarshalJSON()
+}
+
+// biasField is nil, and left out, where a layer has the bias it has by default.
+func biasField(noBias bool) *bool {
+	if !noBias {
+		return nil
+	}
+	return new(bool)
+}
+
+// decodeLayer decodes one layer of a list.
+func decodeLayer(index int, data []byte) (Layer, error) {
+	f, err := objectFields(data)
+	if err != nil {
+		return nil, &LayerError{Index: index, Field: "layer", Got: excerpt(data), Want: "an object",
+			Fix: `write {"type": "linear", "units": 10}`}
+	}
+	f.index = index
+	raw, ok := f.take("type")
+	if !ok {
+		return nil, &LayerError{Index: index, Field: "type", Got: "missing",
+			Want: "one of " + strings.Join(layerTypes(), ", "), Fix: "say which layer it is"}
+	}
+	if err := json.Unmarshal(raw, &f.layer); err != nil {
+		f.layer = ""
+	}
+	var layer Layer
+	switch f.layer {
+	case Linear{}.Type():
+		layer = Linear{Units: f.int("units"), NoBias: !f.bool("bias", true)}
+	case Conv2D{}.Type():
+		layer = Conv2D{
+			Channels: f.int("channels"), Kernel: f.size("kernel"), Stride: f.size("stride"),
+			Padding: f.padding("padding"), NoBias: !f.bool("bias", true),
+		}
+	case MaxPool2D{}.Type():
+		layer = MaxPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}
+	case AvgPool2D{}.Type():
+		layer = AvgPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}
+	case Activation{}.Type():
+		layer = Activation{Kind: kernel.ActivationKind(f.string("kind"))}
+	case Flatten{}.Type():
+		layer = Flatten{}
+	default:
+		return nil, &LayerError{Index: index, Field: "type", Got: excerpt(raw),
+			Want: "one of " + strings.Join(layerTypes(), ", "), Fix: "correct the name"}
+	}
+	return layer, f.finish()
+}
+
+// fields decodes the values of one JSON object. Keys are matched exactly, in
+// contrast to encoding/json's structs, which ignore case; the first error is
+// kept.
+type fields struct {
+	index int
+	layer string
+	raw   map[string]json.RawMessage
+	known []string
+	err   *LayerError
+}
+
+var errNotObject = errors.New("not an object")
+
+func objectFields(data []byte) (*fields, error) {
+	f := &fields{}
+	if err := json.Unmarshal(data, &f.raw); err != nil {
+		return nil, err
+	}
+	if f.raw == nil {
+		return nil, errNotObject
+	}
+	return f, nil
+}
+
+// take returns the value of a key, which is then no longer unknown.
+func (f *fields) take(key string) (json.RawMessage, bool) {
+	f.known = append(f.known, key)
+	raw, ok := f.raw[key]
+	delete(f.raw, key)
+	return raw, ok
+}
+
+// wrong keeps an error about a key's value, unless there is one already.
+func (f *fields) wrong(key string, raw []byte, want, fix string) {
+	if f.err == nil {
+		f.err = &LayerError{Index: f.index, Layer: f.layer, Field: key, Got: excerpt(raw), Want: want, Fix: fix}
+	}
+}
+
+// finish returns the first error, also for a key that nobody took.
+func (f *fields) finish() error {
+	for _, key := range slices.Sorted(maps.Keys(f.raw)) {
+		if f.err == nil {
+			f.err = &LayerError{Index: f.index, Layer: f.layer, Field: strconv.Quote(key), Got: "an unknown field",
+				Want: "one of " + strings.Join(f.known, ", "), Fix: "correct the name or leave it out"}
+		}
+	}
+	if f.err != nil {
+		return f.err
+	}
+	return nil
+}
+
+func (f *fields) int(key string) int {
+	raw, ok := f.take(key)
+	if !ok {
+		return 0
+	}
+	n, err := decodeInt(raw)
+	if err != nil {
+		f.wrong(key, raw, "a whole number", "write a number such as 10")
+	}
+	return n
+}
+
+func (f *fields) bool(key string, def bool) bool {
+	raw, ok := f.take(key)
+	if !ok {
+		return def
+	}
+	switch string(raw) {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	f.wrong(key, raw, "true or false", "write true or false")
+	return def
+}
+
+func (f *fields) string(key string) string {
+	raw, ok := f.take(key)
+	if !ok {
+		return ""
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil || raw[0] != '"' {
+		f.wrong(key, raw, "a text", "put it in quotes")
+	}
+	return s
+}
+
+func (f *fields) size(key string) Size {
+	raw, ok := f.take(key)
+	if !ok {
+		return Size{}
+	}
+	s, err := decodeSize(raw)
+	if err != nil {
+		f.wrong(key, raw, "a whole number or two of them", "write 3, or [3, 5] for height and width")
+	}
+	if s == (Size{}) && f.err == nil {
+		// The zero Size stands for the default, which a written 0 does not mean.
+		f.wrong(key, raw, "at least 1", "write a number such as 3, or leave the field out for the default")
+	}
+	return s
+}
+
+func (f *fields) padding(key string) Padding {
+	raw, ok := f.take(key)
+	if !ok {
+		return Padding{}
+	}
+	switch string(raw) {
+	case `"same"`:
+		return Same()
+	case `"valid"`:
+		return Padding{}
+	}
+	s, err := decodeSize(raw)
+	if err != nil {
+		f.wrong(key, raw, `a whole number, two of them, "same" or "valid"`, `write "same" to keep the image's size`)
+	}
+	return Padding{H: s.H, W: s.W}
+}
+
+func decodeSize(raw []byte) (Size, error) {
+	if n, err := decodeInt(raw); err == nil {
+		return Square(n), nil
+	}
+	s, err := decodeShape(raw)
+	if err != nil {
+		return Size{}, err
+	}
+	if len(s) != 2 {
+		return Size{}, fmt.Errorf("%d numbers", len(s))
+	}
+	return Size{H: s[0], W: s[1]}, nil
+}
+
+func decodeShape(raw []byte) (tensor.Shape, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	s := make(tensor.Shape, len(list))
+	for i, r := range list {
+		n, err := decodeInt(r)
+		if err != nil {
+			return nil, err
+		}
+		s[i] = n
+	}
+	return s, nil
+}
+
+// decodeInt decodes a whole number; null, which encoding/json takes for "no
+// change", is none.
+func decodeInt(raw []byte) (int, error) {
+	return strconv.Atoi(string(raw))
+}
+
+// excerpt returns what was written, shortened for a message.
+func excerpt(raw []byte) string {
+	const limit = 60
+	raw = bytes.TrimSpace(raw)
+	if len(raw) > limit {
+		return strings.ToValidUTF8(string(raw[:limit]), "") + "..."
+	}
+	return string(raw)
+}

@@ -1,0 +1,148 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"reprise/internal/philox"
+	"reprise/kernel"
+	"reprise/tensor"
+)
+
+// ModelID names a model.
+type ModelID string
+
+// Version says by which rules a model's parameters are named, stored and
+// initialised. A change of these rules is a new version, so that an old run
+// can be told from a new one that gives other bits.
+type Version uint32
+
+// CurrentVersion is the version that NewModel gives and that Validate accepts.
+const CurrentVersion Version = 1
+
+// Parameter is a trainable tensor: a name such as "layers.0.weight", a shape
+// and its values.
+type Parameter = tensor.Tensor
+
+// Model is an architecture with parameters that fit it.
+type Model struct {
+	ID           ModelID
+	Architecture Architecture
+	// Parameters are in the order of Architecture.Parameters.
+	Parameters []Parameter
+	Version    Version
+}
+
+// NewModel returns a model with initial parameters drawn from the seed; errors
+// are those of Architecture.Validate.
+//
+// Biases are 0. A weight is uniform in [-b, b) with b = gain*sqrt(3/fan_in)
+// (He et al., 2015, "Kaiming uniform"): gain is sqrt(2) before relu, gelu and
+// silu, 5/3 before tanh, and 1 before sigmoid and where no activation follows.
+// Element i of the parameter with index p is float32(2b*u) - b for
+// u = philox.Uniform32(seed, PurposeInit, p, i), where b is rounded to float32
+// once and each product and difference rounds separately.
+func NewModel(id ModelID, arch Architecture, seed uint64) (Model, error) {
+	specs, err := arch.Parameters()
+	if err != nil {
+		return Model{}, err
+	}
+	m := Model{ID: id, Architecture: arch, Version: CurrentVersion, Parameters: make([]Parameter, len(specs))}
+	for p, spec := range specs {
+		data := make([]float32, elements(spec.Shape))
+		if spec.FanIn > 0 {
+			bound := initialBound(arch.Layers, spec)
+			width := float32(2 * bound)
+			for i := range data {
+				u := philox.Uniform32(seed, philox.PurposeInit, uint64(p), uint64(i))
+				data[i] = float32(width*u) - bound
+			}
+		}
+		m.Parameters[p] = Parameter{Name: spec.Name, Shape: spec.Shape, Data: data}
+	}
+	return m, nil
+}
+
+// initialBound returns gain*sqrt(3/fan_in). Quotient and root are correctly
+// rounded everywhere, so the bits are too.
+func initialBound(layers Layers, spec ParameterSpec) float32 {
+	three := 3.0 // 3*gain^2
+	if next := spec.Layer + 1; next < len(layers) {
+		if a, ok := layers[next].(Activation); ok {
+			switch a.Kind {
+			case kernel.ReLU, kernel.GELU, kernel.SiLU:
+				three = 6
+			case kernel.Tanh:
+				three = 25.0 / 3
+			case kernel.Sigmoid:
+			}
+		}
+	}
+	return float32(math.Sqrt(three / float64(spec.FanIn)))
+}
+
+// Validate fails unless the architecture is consistent (*LayerError), the
+// version is known (*FieldError), and the parameters are those of the
+// architecture, in name, order, shape and length, and finite
+// (*ParameterError).
+func (m Model) Validate() error {
+	if m.ID == "" {
+		return &FieldError{Field: "model id", Value: `""`, Want: "a name", Fix: "give the model an id"}
+	}
+	if m.Version != CurrentVersion {
+		return &FieldError{Field: "model version", Value: strconv.FormatUint(uint64(m.Version), 10),
+			Want: strconv.FormatUint(uint64(CurrentVersion), 10), Fix: "use the release that made the model"}
+	}
+	specs, err := m.Architecture.Parameters()
+	if err != nil {
+		return err
+	}
+	if err := checkTensors("parameters", specs, m.Parameters); err != nil {
+		return err
+	}
+	for _, p := range m.Parameters {
+		if i := firstNonFinite(p.Data); i >= 0 {
+			return &ParameterError{Name: p.Name, Got: fmt.Sprintf("%v at element %d", p.Data[i], i), Want: "finite values",
+				Fix: "use a checkpoint from before the training diverged"}
+		}
+	}
+	return nil
+}
+
+// checkTensors fails unless the tensors are those of the specs.
+func checkTensors(what string, specs []ParameterSpec, got []tensor.Tensor) error {
+	for i, spec := range specs {
+		if i >= len(got) {
+			return &ParameterError{Name: spec.Name, Got: "missing", Want: spec.Shape.String(),
+				Fix: fmt.Sprintf("give all %d %s of the architecture", len(specs), what)}
+		}
+		t := got[i]
+		switch {
+		case t.Name != spec.Name:
+			return &ParameterError{Name: strconv.Quote(t.Name), Got: fmt.Sprintf("in place %d of the %s", i, what), Want: strconv.Quote(spec.Name),
+				Fix: "use parameters that were made for this architecture"}
+		case !t.Shape.Equal(spec.Shape):
+			return &ParameterError{Name: t.Name, Got: "of shape " + t.Shape.String(), Want: spec.Shape.String(),
+				Fix: "use parameters that were made for this architecture"}
+		case len(t.Data) != elements(spec.Shape):
+			return &ParameterError{Name: t.Name, Got: fmt.Sprintf("%d values", len(t.Data)), Want: fmt.Sprintf("%d, for shape %v", elements(spec.Shape), spec.Shape),
+				Fix: "check where the values were read from"}
+		}
+	}
+	if len(got) > len(specs) {
+		return &ParameterError{Name: strconv.Quote(got[len(specs)].Name), Got: "one too many",
+			Want: fmt.Sprintf("%d %s", len(specs), what), Fix: "use parameters that were made for this architecture"}
+	}
+	return nil
+}
+
+// firstNonFinite returns the index of the first NaN or infinity, or -1.
+func firstNonFinite(values []float32) int {
+	for i, v := range values {
+		if v-v != 0 {
+			return i
+		}
+	}
+	return -1
+}

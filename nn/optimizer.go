@@ -1,0 +1,162 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"reprise/kernel"
+)
+
+// OptimizerName names an update rule.
+type OptimizerName string
+
+// The optimisers. The formulas, and the order in which they round, stand at
+// kernel.SGD and kernel.Adam.
+const (
+	SGD   OptimizerName = "sgd"   // with momentum where Momentum is not 0
+	Adam  OptimizerName = "adam"  // weight decay, if any, goes into the gradient
+	AdamW OptimizerName = "adamw" // weight decay is decoupled from the gradient
+)
+
+// Optimizer is an update rule with its constants. Weight decay applies to all
+// parameters, biases too, as in PyTorch.
+type Optimizer struct {
+	Name OptimizerName `json:"name"`
+	// Momentum and Nesterov belong to sgd.
+	Momentum float32 `json:"momentum,omitempty"`
+	Nesterov bool    `json:"nesterov,omitempty"`
+	// Beta1, Beta2 and Epsilon belong to adam and adamw; a zero stands for the
+	// default: 0.9, 0.999 and 1e-8.
+	Beta1   float32 `json:"beta1,omitempty"`
+	Beta2   float32 `json:"beta2,omitempty"`
+	Epsilon float32 `json:"epsilon,omitempty"`
+	// WeightDecay is 0 by default, for adamw too.
+	WeightDecay float32 `json:"weight_decay,omitempty"`
+}
+
+// WithDefaults returns the optimiser with its defaults filled in; an empty name
+// is adam.
+func (o Optimizer) WithDefaults() Optimizer {
+	if o.Name == "" {
+		o.Name = Adam
+	}
+	if o.Name != Adam && o.Name != AdamW {
+		return o
+	}
+	o.Beta1 = defaultTo(o.Beta1, 0.9)
+	o.Beta2 = defaultTo(o.Beta2, 0.999)
+	o.Epsilon = defaultTo(o.Epsilon, 1e-8)
+	return o
+}
+
+func defaultTo(v, def float32) float32 {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// Validate fails with a *FieldError for an unknown name, a constant out of
+// range, and a constant that the named rule does not have. Zero values stand
+// for defaults.
+func (o Optimizer) Validate() error {
+	o = o.WithDefaults()
+	switch o.Name {
+	case SGD:
+		return o.validateSGD()
+	case Adam, AdamW:
+		return o.validateAdam()
+	}
+	return &FieldError{Field: "optimizer", Value: strconv.Quote(string(o.Name)),
+		Want: "one of sgd, adam, adamw", Fix: "correct the name"}
+}
+
+func (o Optimizer) validateSGD() error {
+	for _, f := range []struct {
+		name  string
+		value float32
+	}{{"beta1", o.Beta1}, {"beta2", o.Beta2}, {"epsilon", o.Epsilon}} {
+		if f.value != 0 {
+			return foreign(f.name, formatFloat(f.value), "sgd does not have it", "leave it out, or use adam")
+		}
+	}
+	if o.Nesterov && o.Momentum == 0 {
+		return foreign("nesterov", "true", "false, as momentum is 0", "set a momentum such as 0.9")
+	}
+	if err := fraction("momentum", o.Momentum, "0.9"); err != nil {
+		return err
+	}
+	return o.validateDecay()
+}
+
+func (o Optimizer) validateAdam() error {
+	if o.Momentum != 0 {
+		return foreign("momentum", formatFloat(o.Momentum), string(o.Name)+" does not have it", "set beta1 instead, or use sgd")
+	}
+	if o.Nesterov {
+		return foreign("nesterov", "true", string(o.Name)+" does not have it", "leave it out, or use sgd")
+	}
+	if err := fraction("beta1", o.Beta1, "0.9"); err != nil {
+		return err
+	}
+	if err := fraction("beta2", o.Beta2, "0.999"); err != nil {
+		return err
+	}
+	if !(o.Epsilon > 0) || math.IsInf(float64(o.Epsilon), 0) {
+		return &FieldError{Field: "optimizer.epsilon", Value: formatFloat(o.Epsilon), Want: "a positive number", Fix: "leave it out for 1e-8"}
+	}
+	return o.validateDecay()
+}
+
+func (o Optimizer) validateDecay() error {
+	if !(o.WeightDecay >= 0) || math.IsInf(float64(o.WeightDecay), 0) {
+		return &FieldError{Field: "optimizer.weight_decay", Value: formatFloat(o.WeightDecay), Want: "at least 0", Fix: "use 0 for none; 0.01 is usual for adamw"}
+	}
+	return nil
+}
+
+func fraction(name string, value float32, usual string) error {
+	if value >= 0 && value < 1 {
+		return nil
+	}
+	return &FieldError{Field: "optimizer." + name, Value: formatFloat(value), Want: "at least 0 and less than 1", Fix: "the usual value is " + usual}
+}
+
+func foreign(name, value, want, fix string) error {
+	return &FieldError{Field: "optimizer." + name, Value: value, Want: want, Fix: fix}
+}
+
+func formatFloat(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) }
+
+// moments returns the suffixes of the names of the moments that the rule keeps
+// for each parameter.
+func (o Optimizer) moments() []string {
+	switch {
+	case o.Name == Adam || o.Name == AdamW:
+		return []string{"m", "v"}
+	case o.Name == SGD && o.Momentum != 0:
+		return []string{"velocity"}
+	}
+	return nil
+}
+
+// update returns the instruction that applies the rule to all parameters; the
+// optimiser has its defaults, and moments has a span for each of o.moments().
+func (o Optimizer) update(weight, grad kernel.Span, moments []kernel.Span) kernel.Instruction {
+	switch o.Name {
+	case SGD:
+		u := kernel.SGD{Weight: weight, Grad: grad, Momentum: o.Momentum, WeightDecay: o.WeightDecay, Nesterov: o.Nesterov}
+		if len(moments) == 1 {
+			u.Velocity = moments[0]
+		}
+		return u
+	case Adam, AdamW:
+		return kernel.Adam{
+			Weight: weight, Grad: grad, M: moments[0], V: moments[1],
+			Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, WeightDecay: o.WeightDecay,
+			Decoupled: o.Name == AdamW,
+		}
+	}
+	panic(fmt.Sprintf("nn: optimiser %q was not validated", o.Name))
+}

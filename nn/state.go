@@ -1,0 +1,51 @@
+package nn
+
+import "reprise/tensor"
+
+// State is all of the state of training: with the request, it determines every
+// later bit.
+type State struct {
+	// Step is the number of optimiser steps taken.
+	Step uint64
+	// Parameters are in the order of Architecture.Parameters.
+	Parameters []tensor.Tensor
+	// Moments are the optimiser's, parameter by parameter: "<parameter>.m" and
+	// "<parameter>.v" for adam and adamw, "<parameter>.velocity" for sgd with
+	// momentum, none for plain sgd.
+	Moments []tensor.Tensor
+}
+
+// InitialState returns the state before the first step: the model's parameters
+// (copied) and moments of zero.
+func InitialState(m Model, o Optimizer) (State, error) {
+	if err := m.Validate(); err != nil {
+		return State{}, err
+	}
+	if err := o.Validate(); err != nil {
+		return State{}, err
+	}
+	var s State
+	suffixes := o.WithDefaults().moments()
+	for _, p := range m.Parameters {
+		p.Shape = p.Shape.Clone()
+		p.Data = append([]float32(nil), p.Data...)
+		s.Parameters = append(s.Parameters, p)
+		for _, suffix := range suffixes {
+			s.Moments = append(s.Moments, tensor.Tensor{
+				Name: p.Name + "." + suffix, Shape: p.Shape.Clone(), Data: make([]float32, len(p.Data)),
+			})
+		}
+	}
+	return s, nil
+}
+
+// momentSpecs lists the moments that a state has for the parameters.
+func momentSpecs(parameters []ParameterSpec, o Optimizer) []ParameterSpec {
+	var specs []ParameterSpec
+	for _, p := range parameters {
+		for _, suffix := range o.moments() {
+			specs = append(specs, ParameterSpec{Name: p.Name + "." + suffix, Shape: p.Shape, Layer: p.Layer})
+		}
+	}
+	return specs
+}
