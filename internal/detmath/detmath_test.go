@@ -15,7 +15,7 @@ func bigf(x float64) *big.Float { return new(big.Float).SetPrec(bits).SetFloat64
 func bigExp(x *big.Float) *big.Float {
 	// e^x = (e^(x/2^20))^(2^20)
 	const halvings = 20
-	y := new(big.Float).SetPrec(bits + 60).SetMantExp(x, -halvings)
+	y := new(big.Float).SetPrec(bits+60).SetMantExp(x, -halvings)
 	sum, term := bigf(1).SetPrec(bits+60), bigf(1).SetPrec(bits+60)
 	for n := int64(1); n < 40; n++ {
 		term.Mul(term, y)

@@ -25,6 +25,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"reprise/internal/fsync"
 )
 
 // RecordSize is the length of a record in bytes: step (8), epoch (4), loss (4),
@@ -113,7 +115,7 @@ func Create(path string) (*Writer, error) {
 	if _, err := w.Commit(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := fsync.Dir(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return w, nil
@@ -242,12 +244,4 @@ func scan(path string, limit uint64, visit func(*[RecordSize]byte, Record)) (uin
 		visit(&b, r)
 	}
 	return limit, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

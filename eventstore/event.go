@@ -1,0 +1,123 @@
+package eventstore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// EventID names an event for ever: a UUID in its text form. Appending an event
+// again under the same id is recognised as a repetition.
+type EventID string
+
+// AggregateID names what an event happened to, such as "run/20261124-...".
+type AggregateID string
+
+// Version counts the events of one aggregate, from 1; 0 is before the first.
+type Version uint64
+
+// Position counts the events of the whole store, from 1 and without holes; 0 is
+// before the first.
+type Position uint64
+
+// Hash is a SHA-256.
+type Hash [sha256.Size]byte
+
+// String returns the hash in hex.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText implements encoding.TextMarshaler: hex.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// Limits of what a store accepts.
+const (
+	MaxPayload     = 1 << 20 // bytes
+	MaxName        = 256     // bytes of an id, aggregate or type
+	MaxBatch       = 1000    // events of one Append
+	MaxReadPage    = 10_000  // events of one Read
+	MaxSnapshot    = 64 << 20
+	maxTimeSeconds = 1 << 40
+)
+
+// NewEvent is an event to be appended.
+type NewEvent struct {
+	ID   EventID `json:"id"`
+	Type string  `json:"type"` // past tense, versioned: "training.training_started.v1"
+	// Time is when it happened, by the clock of whom it happened to; stored in
+	// UTC to the nanosecond.
+	Time time.Time `json:"time"`
+	// Correlation is shared by all events of one story; Causation is the event
+	// that led to this one. Both may be empty.
+	Correlation EventID `json:"correlation,omitempty"`
+	Causation   EventID `json:"causation,omitempty"`
+	// Payload is JSON; the store does not look into it.
+	Payload []byte `json:"-"`
+}
+
+// Event is an event of the log.
+type Event struct {
+	NewEvent
+	Aggregate AggregateID
+	Version   Version
+	Position  Position
+	// PrevHash is the hash of the event before it in the store, zero at
+	// position 1; Hash is that of this event, which covers PrevHash.
+	PrevHash Hash
+	Hash     Hash
+}
+
+// DerivedEventID returns the id that the parts determine: a UUID of version 8
+// made of their SHA-256. Whoever repeats an append after a crash derives the
+// same id and is recognised.
+func DerivedEventID(parts ...string) EventID {
+	h := sha256.New()
+	for _, p := range parts {
+		writeBytes(h, []byte(p))
+	}
+	u := h.Sum(nil)[:16]
+	u[6] = u[6]&0x0f | 0x80
+	u[8] = u[8]&0x3f | 0x80
+	return EventID(fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16]))
+}
+
+// validate fails with *LimitError for an event that no store accepts.
+func (e NewEvent) validate() error {
+	for _, f := range []struct {
+		field, value string
+		optional     bool
+	}{
+		{"id", string(e.ID), false},
+		{"type", e.Type, false},
+		{"correlation", string(e.Correlation), true},
+		{"causation", string(e.Causation), true},
+	} {
+		if err := validateName(f.field, f.value, f.optional); err != nil {
+			return err
+		}
+	}
+	if len(e.Payload) > MaxPayload {
+		return &LimitError{Field: "payload of " + e.Type, Got: fmt.Sprintf("%d bytes", len(e.Payload)), Limit: fmt.Sprintf("at most %d", MaxPayload)}
+	}
+	if s := e.Time.Unix(); s < -maxTimeSeconds || s > maxTimeSeconds {
+		return &LimitError{Field: "time", Got: e.Time.String(), Limit: "a time within 30,000 years of 1970"}
+	}
+	return nil
+}
+
+func validateName(field, value string, optional bool) error {
+	if len(value) > MaxName {
+		return &LimitError{Field: field, Got: fmt.Sprintf("%d bytes", len(value)), Limit: fmt.Sprintf("at most %d", MaxName)}
+	}
+	if value == "" && !optional {
+		return &LimitError{Field: field, Got: `""`, Limit: "a name"}
+	}
+	return nil
+}
+
+// Equal reports whether two events to be appended are the same in all that is
+// stored.
+func (e NewEvent) Equal(o NewEvent) bool {
+	return e.ID == o.ID && e.Type == o.Type && e.Time.Equal(o.Time) &&
+		e.Correlation == o.Correlation && e.Causation == o.Causation && string(e.Payload) == string(o.Payload)
+}

@@ -1,0 +1,13 @@
+package memory_test
+
+import (
+	"testing"
+
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/eventstore/storetest"
+)
+
+func TestContract(t *testing.T) {
+	storetest.Run(t, func(testing.TB) eventstore.Store { return memory.New() })
+}

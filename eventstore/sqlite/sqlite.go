@@ -1,0 +1,313 @@
+// Package sqlite is the durable event store: one SQLite file in WAL mode with
+// synchronous=FULL, so that an acknowledged append survives the loss of power.
+//
+// One goroutine writes. Appends that arrive while it is busy are committed
+// together, with one sync for all of them; each is isolated by a savepoint, so
+// that one that fails does not disturb the others. Any error of a commit is
+// final: what is on disk is unknown then, so the store refuses all further
+// appends and has to be opened again.
+//
+// Every page carries a checksum and every event its hash in the chain: damage
+// is reported as *eventstore.CorruptionError and never read over.
+//
+// One process may have the store open for writing (the caller's lock sees to
+// it), any number may read it at the same time.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/eventstore"
+)
+
+// The marks by which a file is known as an event store of this version.
+const (
+	applicationID = 0x52505253 // "RPRS"
+	schemaVersion = 1
+)
+
+const schema = `
+CREATE TABLE events (
+	position    INTEGER PRIMARY KEY,
+	id          TEXT    NOT NULL UNIQUE,
+	aggregate   TEXT    NOT NULL,
+	version     INTEGER NOT NULL,
+	type        TEXT    NOT NULL,
+	seconds     INTEGER NOT NULL,
+	nanoseconds INTEGER NOT NULL,
+	correlation TEXT    NOT NULL,
+	causation   TEXT    NOT NULL,
+	payload     BLOB    NOT NULL,
+	prev_hash   BLOB    NOT NULL,
+	hash        BLOB    NOT NULL,
+	UNIQUE (aggregate, version)
+) STRICT;
+CREATE TABLE head (
+	one      INTEGER PRIMARY KEY CHECK (one = 1),
+	position INTEGER NOT NULL,
+	hash     BLOB    NOT NULL
+) STRICT;
+CREATE TABLE snapshots (
+	aggregate TEXT    PRIMARY KEY,
+	version   INTEGER NOT NULL,
+	schema    INTEGER NOT NULL,
+	payload   BLOB    NOT NULL,
+	sha256    BLOB    NOT NULL
+) STRICT;
+CREATE VIEW event_log AS
+	SELECT position, aggregate, version, type, datetime(seconds, 'unixepoch') AS time,
+		CAST(payload AS TEXT) AS payload, lower(hex(hash)) AS hash
+	FROM events;
+INSERT INTO head VALUES (1, 0, zeroblob(32));
+`
+
+// Config are the options of a store; the zero value is the default.
+type Config struct {
+	// BusyTimeout is how long a lock of another connection is waited for; 0
+	// stands for 10 seconds.
+	BusyTimeout time.Duration
+}
+
+const (
+	defaultBusyTimeout = 10 * time.Second
+	maxReaders         = 4
+	// maxQueued appends wait for the writer; more callers wait to queue.
+	maxQueued = 1024
+)
+
+// Store is an event store in a file. It is safe for concurrent use.
+type Store struct {
+	path   string
+	config Config
+	signal eventstore.Signal
+
+	readers chan *sqlite3.Conn // idle ones; tokens below bound all of them
+	tokens  chan struct{}
+
+	queue  chan *request // nil where the store is for reading only
+	done   chan struct{} // closed when the writer has ended
+	mu     sync.RWMutex  // held for reading while a request is sent to queue
+	closed bool
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// Open opens the store at path for writing, creating it if there is none. It
+// fails with *eventstore.CorruptionError where the end of the log is not what
+// was appended last.
+func Open(path string, config Config) (*Store, error) {
+	s := newStore(path, config)
+	conn, err := s.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
+	if err != nil {
+		return nil, fmt.Errorf("open event store %s: %w", path, err)
+	}
+	w, err := newWriter(conn, &s.signal)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, corruption(err)), conn.Close())
+	}
+	s.queue = make(chan *request, maxQueued)
+	s.done = make(chan struct{})
+	go func() {
+		defer close(s.done)
+		w.run(s.queue)
+	}()
+	return s, nil
+}
+
+// OpenReadOnly opens an existing store for reading, also beside the process
+// that writes it. Appending fails with eventstore.ErrReadOnly.
+func OpenReadOnly(path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	s := newStore(path, Config{})
+	err := s.withReader(context.Background(), func(r *reader) error { return checkMarks(r.conn) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, err), s.Close())
+	}
+	return s, nil
+}
+
+func newStore(path string, config Config) *Store {
+	if config.BusyTimeout == 0 {
+		config.BusyTimeout = defaultBusyTimeout
+	}
+	return &Store{path: path, config: config, readers: make(chan *sqlite3.Conn, maxReaders), tokens: make(chan struct{}, maxReaders)}
+}
+
+// connect opens a connection with the settings that durability and the
+// detection of damage rest on.
+func (s *Store) connect(flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
+	conn, err := sqlite3.OpenFlags(s.path, flags)
+	if err != nil {
+		return nil, corruption(err)
+	}
+	if err := errors.Join(
+		conn.BusyTimeout(s.config.BusyTimeout),
+		conn.Exec("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
+	); err != nil {
+		return nil, errors.Join(corruption(err), conn.Close())
+	}
+	return conn, nil
+}
+
+// prepareFile makes a new file an event store, or checks that an old one is.
+func prepareFile(conn *sqlite3.Conn) error {
+	tables, err := queryInt(conn, "SELECT count(*) FROM sqlite_schema")
+	if err != nil {
+		return err
+	}
+	if tables > 0 {
+		return checkMarks(conn)
+	}
+	// Checksums need room on every page and hence a file without any.
+	if err := conn.EnableChecksums("main"); err != nil {
+		return err
+	}
+	if err := conn.Exec("PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
+	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+		schema, applicationID, schemaVersion))
+}
+
+// checkMarks fails unless the file is an event store that this version reads.
+func checkMarks(conn *sqlite3.Conn) error {
+	id, err := queryInt(conn, "PRAGMA application_id")
+	if err != nil {
+		return err
+	}
+	version, err := queryInt(conn, "PRAGMA user_version")
+	if err != nil {
+		return err
+	}
+	switch {
+	case id != applicationID:
+		return fmt.Errorf("the file is no event store of reprise (application id %#x instead of %#x)", id, applicationID)
+	case version > schemaVersion:
+		return fmt.Errorf("the file was written by a newer version of reprise (schema %d, this one knows %d): upgrade reprise", version, schemaVersion)
+	case version < schemaVersion:
+		return &eventstore.CorruptionError{What: fmt.Sprintf("its schema version is %d", version)}
+	}
+	return nil
+}
+
+func queryInt(conn *sqlite3.Conn, sql string) (int64, error) {
+	stmt, _, err := conn.Prepare(sql)
+	if err != nil {
+		return 0, corruption(err)
+	}
+	defer stmt.Close()
+	if !stmt.Step() {
+		return 0, corruption(errors.Join(stmt.Err(), fmt.Errorf("%s gave nothing", sql)))
+	}
+	return stmt.ColumnInt64(0), corruption(stmt.Err())
+}
+
+// Append implements eventstore.Store. If ctx ends while the append is under
+// way, its outcome is unknown; repeating it with the same event ids is safe.
+func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
+	if err := eventstore.CheckWrites(writes); err != nil {
+		return nil, err
+	}
+	r := &request{writes: writes, reply: make(chan response, 1)}
+	return s.send(ctx, r)
+}
+
+// SaveSnapshot implements eventstore.Store.
+func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	_, err := s.send(ctx, &request{snapshot: &snapshot, reply: make(chan response, 1)})
+	return err
+}
+
+func (s *Store) send(ctx context.Context, r *request) ([]eventstore.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := s.enqueue(ctx, r); err != nil {
+		return nil, err
+	}
+	select {
+	case got := <-r.reply:
+		return got.events, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *Store) enqueue(ctx context.Context, r *request) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case s.closed:
+		return eventstore.ErrClosed
+	case s.queue == nil:
+		return eventstore.ErrReadOnly
+	}
+	select {
+	case s.queue <- r:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Subscribe implements eventstore.Store. A store that is open for reading only
+// hears nothing of another process's appends until it is asked again.
+func (s *Store) Subscribe(after eventstore.Position) *eventstore.Subscription {
+	return eventstore.NewSubscription(s.Read, &s.signal, after)
+}
+
+// Close implements eventstore.Store.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.signal.Close()
+	// With every token taken, no reader is under way.
+	for range maxReaders {
+		s.tokens <- struct{}{}
+	}
+	close(s.readers)
+	var err error
+	for conn := range s.readers {
+		err = errors.Join(err, conn.Close())
+	}
+	for range maxReaders { // who comes now is told that the store is closed
+		<-s.tokens
+	}
+	if s.queue != nil {
+		close(s.queue)
+		<-s.done
+	}
+	return err
+}
+
+// corruption turns what SQLite says of a damaged file into a
+// *eventstore.CorruptionError and leaves other errors alone.
+func corruption(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *eventstore.CorruptionError
+	if errors.As(err, &known) {
+		return err
+	}
+	for _, code := range []error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_SHORT_READ} {
+		if errors.Is(err, code) {
+			return &eventstore.CorruptionError{What: err.Error()}
+		}
+	}
+	return err
+}

@@ -1,0 +1,341 @@
+package sqlite
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/eventstore"
+)
+
+// request is an append or a snapshot on its way to the writer.
+type request struct {
+	writes   []eventstore.Write
+	snapshot *eventstore.Snapshot
+	reply    chan response // with room for one
+}
+
+type response struct {
+	events []eventstore.Event
+	err    error
+}
+
+// maxGroup is the number of requests committed together.
+const maxGroup = 256
+
+// writer owns the one connection that writes.
+type writer struct {
+	conn   *sqlite3.Conn
+	signal *eventstore.Signal
+	head   eventstore.Head
+	// failed is the first error of a commit: the store is not written to again.
+	failed error
+
+	insert, setHead, byID, version, save *sqlite3.Stmt
+}
+
+// newWriter takes over the connection; the caller closes it if this fails.
+func newWriter(conn *sqlite3.Conn, signal *eventstore.Signal) (*writer, error) {
+	if err := prepareFile(conn); err != nil {
+		return nil, err
+	}
+	w := &writer{conn: conn, signal: signal}
+	head, err := readHead(conn)
+	if err != nil {
+		return nil, err
+	}
+	w.head = head
+	for _, p := range []struct {
+		stmt **sqlite3.Stmt
+		sql  string
+	}{
+		{&w.insert, `INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`},
+		{&w.setHead, `UPDATE head SET position = ?, hash = ?`},
+		{&w.byID, selectEvent + ` WHERE id = ?`},
+		{&w.version, `SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`},
+		{&w.save, `INSERT INTO snapshots VALUES (?,?,?,?,?) ON CONFLICT (aggregate) DO UPDATE
+			SET version = excluded.version, schema = excluded.schema, payload = excluded.payload, sha256 = excluded.sha256
+			WHERE excluded.version >= snapshots.version`},
+	} {
+		if *p.stmt, _, err = conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// readHead returns the recorded end of the log and checks it against the last
+// event, so that a log cut short is noticed when it is opened.
+func readHead(conn *sqlite3.Conn) (eventstore.Head, error) {
+	var head eventstore.Head
+	stmt, _, err := conn.Prepare(`SELECT position, hash FROM head`)
+	if err != nil {
+		return head, corruption(err)
+	}
+	defer stmt.Close()
+	if !stmt.Step() {
+		return head, corruption(errors.Join(stmt.Err(), &eventstore.CorruptionError{What: "the record of its end is missing"}))
+	}
+	head.Position = eventstore.Position(stmt.ColumnInt64(0))
+	if copy(head.Hash[:], stmt.ColumnRawBlob(1)) != len(head.Hash) {
+		return head, &eventstore.CorruptionError{What: "the record of its end is damaged"}
+	}
+	if err := stmt.Err(); err != nil {
+		return head, corruption(err)
+	}
+	last, err := queryEvents(conn, selectEvent+` ORDER BY position DESC LIMIT 1`)
+	if err != nil {
+		return head, err
+	}
+	var end eventstore.Head
+	if len(last) == 1 {
+		end = eventstore.Head{Position: last[0].Position, Hash: last[0].Hash}
+	}
+	return head, checkEnd(head, end)
+}
+
+// checkEnd fails unless the log ends where its head says.
+func checkEnd(head, end eventstore.Head) error {
+	switch {
+	case end.Position < head.Position:
+		return &eventstore.CorruptionError{Position: end.Position + 1, What: fmt.Sprintf("missing; the log should end at position %d", head.Position)}
+	case end.Position > head.Position:
+		return &eventstore.CorruptionError{Position: head.Position + 1, What: "it was not appended by the event store"}
+	case end.Hash != head.Hash:
+		return &eventstore.CorruptionError{Position: end.Position, What: fmt.Sprintf("its hash is %s, appended was %s", end.Hash, head.Hash)}
+	}
+	return nil
+}
+
+// run serves requests until the queue is closed, then closes the connection.
+func (w *writer) run(queue <-chan *request) {
+	group := make([]*request, 0, maxGroup)
+	for r := range queue {
+		group = append(group[:0], r)
+	gather:
+		for len(group) < maxGroup {
+			select {
+			case next, ok := <-queue:
+				if !ok {
+					break gather
+				}
+				group = append(group, next)
+			default:
+				break gather
+			}
+		}
+		w.commit(group)
+	}
+	// The WAL is complete whatever becomes of this; the next opening reads it.
+	_ = w.close()
+}
+
+// close moves the WAL into the file and closes the connection, which stays open
+// while it has statements.
+func (w *writer) close() error {
+	var err error
+	for _, stmt := range []*sqlite3.Stmt{w.insert, w.setHead, w.byID, w.version, w.save} {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, w.conn.Close())
+}
+
+// commit carries out a group of requests in one transaction and then answers
+// them.
+func (w *writer) commit(group []*request) {
+	responses := make([]response, len(group))
+	head := w.head
+	err := w.failed
+	if err == nil {
+		err = w.transact(group, responses)
+	}
+	if err != nil {
+		w.head = head
+		if w.failed == nil {
+			w.failed = fmt.Errorf("event store failed and must be opened again: %w", err)
+		}
+		for _, r := range group {
+			r.reply <- response{err: w.failed}
+		}
+		return
+	}
+	if w.head != head {
+		w.signal.Raise()
+	}
+	for i, r := range group {
+		r.reply <- responses[i]
+	}
+}
+
+// transact fills in the responses. An error means that nothing of the group is
+// known to be stored.
+func (w *writer) transact(group []*request, responses []response) error {
+	if err := w.conn.Exec("BEGIN IMMEDIATE"); err != nil {
+		return corruption(err)
+	}
+	for i, r := range group {
+		if err := w.conn.Exec("SAVEPOINT one"); err != nil {
+			return w.abort(err)
+		}
+		before := w.head
+		responses[i].events, responses[i].err = w.carryOut(r)
+		if responses[i].err != nil {
+			w.head = before
+			if !isRefusal(responses[i].err) {
+				return w.abort(responses[i].err)
+			}
+			if err := w.conn.Exec("ROLLBACK TO one"); err != nil {
+				return w.abort(err)
+			}
+		}
+		if err := w.conn.Exec("RELEASE one"); err != nil {
+			return w.abort(err)
+		}
+	}
+	if err := w.conn.Exec("COMMIT"); err != nil {
+		return w.abort(err)
+	}
+	return nil
+}
+
+func (w *writer) abort(cause error) error {
+	if w.conn.GetAutocommit() {
+		return corruption(cause)
+	}
+	return errors.Join(corruption(cause), w.conn.Exec("ROLLBACK"))
+}
+
+// isRefusal reports whether the error is an answer to this request alone.
+func isRefusal(err error) bool {
+	return errors.Is(err, eventstore.ErrConcurrencyConflict) || errors.Is(err, eventstore.ErrEventIDReused) || errors.Is(err, eventstore.ErrLimit)
+}
+
+func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
+	if r.snapshot != nil {
+		return nil, w.saveSnapshot(*r.snapshot)
+	}
+	if stored, err := w.repeated(r.writes); stored != nil || err != nil {
+		return stored, err
+	}
+	var added []eventstore.Event
+	for _, write := range r.writes {
+		version, err := w.currentVersion(write.Aggregate)
+		if err != nil {
+			return nil, err
+		}
+		if !write.Expected.Allows(version) {
+			return nil, &eventstore.ConflictError{Aggregate: write.Aggregate, Want: write.Expected, Got: version}
+		}
+		for _, e := range write.Events {
+			version++
+			e.Payload = bytes.Clone(e.Payload)
+			sealed := eventstore.Seal(e, write.Aggregate, version, w.head.Position+1, w.head.Hash)
+			if err := insertEvent(w.insert, sealed); err != nil {
+				return nil, err
+			}
+			w.head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
+			added = append(added, sealed)
+		}
+	}
+	return added, execute(w.setHead, int64(w.head.Position), w.head.Hash[:])
+}
+
+func (w *writer) currentVersion(a eventstore.AggregateID) (eventstore.Version, error) {
+	defer w.version.Reset()
+	if err := w.version.BindText(1, string(a)); err != nil {
+		return 0, err
+	}
+	if !w.version.Step() {
+		return 0, errors.Join(w.version.Err(), errors.New("max(version) gave nothing"))
+	}
+	return eventstore.Version(w.version.ColumnInt64(0)), w.version.Err()
+}
+
+// repeated returns the stored events where all of the writes' are stored next
+// to each other, nil where none is, and ErrEventIDReused for anything else.
+func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error) {
+	var stored []eventstore.Event
+	total := 0
+	seen := map[eventstore.EventID]bool{}
+	for _, write := range writes {
+		for _, e := range write.Events {
+			total++
+			if seen[e.ID] {
+				return nil, fmt.Errorf("event %s: %w", e.ID, eventstore.ErrEventIDReused)
+			}
+			seen[e.ID] = true
+			known, err := w.findByID(e.ID)
+			if err != nil {
+				return nil, err
+			}
+			if known == nil {
+				continue
+			}
+			adjacent := len(stored) == 0 || stored[len(stored)-1].Position+1 == known.Position
+			if !known.Equal(e) || known.Aggregate != write.Aggregate || !adjacent {
+				return nil, fmt.Errorf("event %s: %w", e.ID, eventstore.ErrEventIDReused)
+			}
+			stored = append(stored, *known)
+		}
+	}
+	if len(stored) != 0 && len(stored) != total {
+		return nil, fmt.Errorf("event %s is stored, others of the same append are not: %w", stored[0].ID, eventstore.ErrEventIDReused)
+	}
+	return stored, nil
+}
+
+func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
+	defer w.byID.Reset()
+	if err := w.byID.BindText(1, string(id)); err != nil {
+		return nil, err
+	}
+	events, err := scanEvents(w.byID)
+	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	return &events[0], nil
+}
+
+func (w *writer) saveSnapshot(s eventstore.Snapshot) error {
+	version, err := w.currentVersion(s.Aggregate)
+	if err != nil {
+		return err
+	}
+	if err := eventstore.CheckSnapshot(s, version); err != nil {
+		return err
+	}
+	sum := snapshotSum(s)
+	return execute(w.save, string(s.Aggregate), int64(s.Version), int64(s.Schema), s.Payload, sum[:])
+}
+
+// snapshotSum covers all of a snapshot, so that a damaged one is not used.
+func snapshotSum(s eventstore.Snapshot) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%d\n%s", s.Aggregate, s.Version, s.Schema, s.Payload))
+}
+
+// execute runs a prepared statement with the given values.
+func execute(stmt *sqlite3.Stmt, values ...any) error {
+	for i, v := range values {
+		var err error
+		switch v := v.(type) {
+		case int64:
+			err = stmt.BindInt64(i+1, v)
+		case string:
+			err = stmt.BindText(i+1, v)
+		case []byte:
+			if v == nil {
+				v = []byte{}
+			}
+			err = stmt.BindBlob(i+1, v)
+		default:
+			err = fmt.Errorf("cannot bind a %T", v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return stmt.Exec()
+}

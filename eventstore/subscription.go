@@ -1,0 +1,90 @@
+package eventstore
+
+import (
+	"context"
+	"sync"
+)
+
+// Signal wakes subscribers when a store has new events. Stores embed one; the
+// zero value is ready for use.
+type Signal struct {
+	mu     sync.Mutex
+	next   chan struct{}
+	closed bool
+}
+
+// wait returns a channel that is closed at the next Raise or at Close, and
+// whether the store is closed.
+func (s *Signal) wait() (<-chan struct{}, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next == nil {
+		s.next = make(chan struct{})
+	}
+	return s.next, s.closed
+}
+
+// Raise wakes all who wait.
+func (s *Signal) Raise() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != nil {
+		close(s.next)
+		s.next = nil
+	}
+}
+
+// Close wakes all who wait, for the last time.
+func (s *Signal) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.Raise()
+}
+
+// subscriptionPage is the number of events a subscription reads ahead.
+const subscriptionPage = 256
+
+// Subscription delivers the events of a store in order. It is used by one
+// goroutine. It holds no resources: one that is no longer wanted is dropped.
+type Subscription struct {
+	read   func(ctx context.Context, after Position, limit int) ([]Event, error)
+	signal *Signal
+	after  Position
+	page   []Event
+}
+
+// NewSubscription returns a subscription that reads through read and is woken
+// by signal: the one implementation for every store.
+func NewSubscription(read func(context.Context, Position, int) ([]Event, error), signal *Signal, after Position) *Subscription {
+	return &Subscription{read: read, signal: signal, after: after}
+}
+
+// Next returns the next event, waiting for it if need be. It fails when ctx is
+// done, with ErrClosed when the store is closed and everything was delivered,
+// and with the store's errors; it may be called again then.
+func (s *Subscription) Next(ctx context.Context) (Event, error) {
+	for len(s.page) == 0 {
+		// Asked for before reading, so that no event falls between the two.
+		wake, closed := s.signal.wait()
+		if closed {
+			return Event{}, ErrClosed
+		}
+		page, err := s.read(ctx, s.after, subscriptionPage)
+		if err != nil {
+			return Event{}, err
+		}
+		if s.page = page; len(page) > 0 {
+			break
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return Event{}, ctx.Err()
+		}
+	}
+	e := s.page[0]
+	s.page = s.page[1:]
+	s.after = e.Position
+	return e, nil
+}
