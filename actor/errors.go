@@ -1,0 +1,109 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrStopped is returned for an actor, a supervisor or a system that has
+	// ended for good.
+	ErrStopped = errors.New("actor has stopped")
+	// ErrMailboxFull is returned by Tell where the mailbox's policy is Fail.
+	ErrMailboxFull = errors.New("mailbox is full")
+	// ErrZeroRef is returned where the zero Ref is used.
+	ErrZeroRef = errors.New("reference to no actor (the zero Ref)")
+	// ErrNoDeadline is returned by Ask for a context without a deadline.
+	ErrNoDeadline = errors.New("asking needs a context with a deadline")
+	// ErrNameTaken is returned for a name that is in use.
+	ErrNameTaken = errors.New("name is taken")
+	// ErrNotFound is returned for a name that nobody is registered under.
+	ErrNotFound = errors.New("no actor of that name")
+	// ErrWrongMessageType is returned where a registered actor takes messages
+	// of another type than asked for.
+	ErrWrongMessageType = errors.New("actor takes messages of another type")
+	// ErrNoRoute is returned by a Router for a key that it has no actor for.
+	ErrNoRoute = errors.New("no route for the key")
+	// ErrExited is what an incarnation fails with that ended its goroutine, as
+	// runtime.Goexit and testing's FailNow do.
+	ErrExited = errors.New("actor ended its goroutine (runtime.Goexit)")
+	// ErrNormalStop is the failure of a Permanent actor that stopped of its own
+	// accord.
+	ErrNormalStop = errors.New("permanent actor stopped of its own accord")
+	// ErrSiblingFailed is what an incarnation is stopped with where the strategy
+	// restarts it because of another actor's failure.
+	ErrSiblingFailed = errors.New("restarted together with another actor")
+)
+
+// FieldError names a setting, its value, what is wrong with it and how to mend
+// it.
+type FieldError struct {
+	Field   string
+	Value   string
+	Problem string
+	Fix     string
+}
+
+// Error returns "Mailbox.Capacity: -1 must be ...; use ...".
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
+}
+
+func bad(field string, value any, problem, fix string) error {
+	return &FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+}
+
+// PanicError is the failure of an incarnation that panicked.
+type PanicError struct {
+	// Value is what was given to panic.
+	Value any
+	// Stack is the goroutine's, at the panic.
+	Stack []byte
+}
+
+// Error returns the value; the stack is in its field.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// GaveUpError says that a supervisor ended because its children failed more
+// often than its Intensity allows.
+type GaveUpError struct {
+	// Supervisor and Child are paths: of who gave up, and on whom.
+	Supervisor, Child string
+	// Restarts within Period were allowed.
+	Restarts int
+	Period   time.Duration
+	// Cause is the last failure.
+	Cause error
+}
+
+// Error names supervisor, child, limit and the last cause.
+func (e *GaveUpError) Error() string {
+	return fmt.Sprintf("supervisor %s gave up on %s: more than %d restarts within %v; the last failure: %v",
+		e.Supervisor, e.Child, e.Restarts, e.Period, e.Cause)
+}
+
+// Unwrap returns the last failure.
+func (e *GaveUpError) Unwrap() error { return e.Cause }
+
+// AbandonedError names the actors that did not stop in time. They may be
+// running still: what they hold is not given back.
+type AbandonedError struct {
+	Paths []string
+}
+
+// Error lists the paths.
+func (e *AbandonedError) Error() string {
+	const most = 5
+	if n := len(e.Paths); n > most {
+		return fmt.Sprintf("%d actors did not stop in time and were abandoned, among them %s", n, strings.Join(e.Paths[:most], ", "))
+	}
+	return "did not stop in time and was abandoned: " + strings.Join(e.Paths, ", ")
+}

@@ -1,0 +1,303 @@
+package actor
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// task is an actor as the pool sees it: something to run when it has work. It
+// is in a queue or being run at most once at a time.
+type task struct {
+	next *task // in the run queue
+	job  job
+	// scheduled is 1 from being queued until a run has found nothing to do.
+	scheduled atomic.Uint32
+	// home is the run queue that it goes to, so that it tends to stay with one
+	// worker.
+	home     uint32
+	blocking bool
+	// on is the worker that runs it at the moment.
+	on atomic.Pointer[worker]
+}
+
+// job is what a task runs.
+type job interface {
+	// run does some of the work.
+	run()
+	// hasWork reports whether a run would find something to do. It may be
+	// called while another goroutine runs the job.
+	hasWork() bool
+}
+
+// runQueue is a first-in, first-out list of tasks.
+type runQueue struct {
+	mu          sync.Mutex
+	first, last *task
+	size        atomic.Int32
+	_           [64]byte // keeps the queues of different workers apart
+}
+
+func (q *runQueue) push(t *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.last == nil {
+		q.first = t
+	} else {
+		q.last.next = t
+	}
+	q.last = t
+	q.size.Add(1)
+}
+
+func (q *runQueue) pop() *task {
+	if q.size.Load() == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.first
+	if t == nil {
+		return nil
+	}
+	if q.first = t.next; q.first == nil {
+		q.last = nil
+	}
+	t.next = nil
+	q.size.Add(-1)
+	return t
+}
+
+// pool runs tasks on a fixed number of workers, each with a run queue, who
+// take from each other's queues where their own is empty. Blocking tasks get a
+// goroutine each while they have work.
+type pool struct {
+	queues []runQueue
+	// parked is len(sleeping). A worker raises it before it looks for work one
+	// last time, and whoever brings work reads it afterwards.
+	parked atomic.Int32
+	closed atomic.Bool
+
+	mu       sync.Mutex // guards what follows
+	sleeping []*worker
+	// counted goroutines have to end before drained is closed: all but those
+	// that were given up as lost.
+	counted int
+	drained chan struct{}
+}
+
+// worker is a goroutine that runs tasks.
+type worker struct {
+	pool *pool
+	home int // -1: runs one blocking task
+	wake chan struct{}
+	// lost is set where the task it runs was abandoned: another worker has
+	// taken its place, and it ends when the task returns.
+	lost    atomic.Bool
+	counted bool // guarded by pool.mu
+	ticks   int
+}
+
+// fairness is how many tasks a worker takes from its own queue before it looks
+// at the others first, so that the queue of a stuck worker is served.
+const fairness = 61
+
+func newPool(workers int) *pool {
+	p := &pool{queues: make([]runQueue, workers), drained: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for home := range workers {
+		p.hire(home)
+	}
+	return p
+}
+
+// hire starts a worker; p.mu is held.
+func (p *pool) hire(home int) {
+	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1), counted: true}
+	p.counted++
+	go w.work()
+}
+
+// schedule sees to it that the task is run: now, or once more if it is being
+// run.
+func (p *pool) schedule(t *task) {
+	if t.scheduled.Load() == 0 && t.scheduled.CompareAndSwap(0, 1) {
+		p.push(t)
+	}
+}
+
+// push hands a scheduled task to whoever is free.
+func (p *pool) push(t *task) {
+	if t.blocking {
+		p.mu.Lock()
+		// With the pool closed, only abandoned actors have something left to do.
+		w := &worker{pool: p, home: -1, counted: !p.closed.Load()}
+		if w.counted {
+			p.counted++
+		}
+		p.mu.Unlock()
+		go w.workOn(t)
+		return
+	}
+	p.queues[t.home].push(t)
+	switch {
+	case p.parked.Load() > 0:
+		p.wakeOne()
+	case p.closed.Load():
+		p.replaceClosed(int(t.home))
+	}
+}
+
+// replaceClosed serves what came in after the workers went home: an abandoned
+// actor that has returned and has its Stopped to run.
+func (p *pool) replaceClosed(home int) {
+	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1)}
+	go w.work()
+}
+
+func (p *pool) wakeOne() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.sleeping); n > 0 {
+		w := p.sleeping[n-1]
+		p.sleeping = p.sleeping[:n-1]
+		p.parked.Store(int32(n - 1))
+		w.wake <- struct{}{}
+	}
+}
+
+// lose puts another worker in the place of one whose task does not return.
+func (p *pool) lose(w *worker) {
+	if w.lost.Swap(true) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.home >= 0 && w.counted {
+		p.hire(w.home)
+	}
+	p.discount(w)
+}
+
+// discount stops waiting for a worker; p.mu is held.
+func (p *pool) discount(w *worker) {
+	if !w.counted {
+		return
+	}
+	w.counted = false
+	if p.counted--; p.counted == 0 && p.closed.Load() {
+		close(p.drained)
+	}
+}
+
+// close lets the workers end once nothing is queued; drained is closed when
+// they have.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Swap(true) {
+		return
+	}
+	for _, w := range p.sleeping {
+		w.wake <- struct{}{}
+	}
+	p.sleeping = nil
+	p.parked.Store(0)
+}
+
+// work runs tasks until the pool is closed and empty.
+func (w *worker) work() {
+	returned := false
+	defer func() {
+		p := w.pool
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !returned && w.counted { // a task ended the goroutine
+			p.hire(w.home)
+		}
+		p.discount(w)
+	}()
+	for !w.lost.Load() {
+		closed := w.pool.closed.Load() // before looking: nothing falls between
+		t := w.find()
+		switch {
+		case t == nil && closed:
+			returned = true
+			return
+		case t == nil:
+			w.park()
+		case !w.run(t):
+		case w.lost.Load():
+			w.pool.push(t)
+		default:
+			w.pool.queues[t.home].push(t)
+		}
+	}
+	returned = true
+}
+
+// workOn runs one blocking task while it has work.
+func (w *worker) workOn(t *task) {
+	defer func() {
+		w.pool.mu.Lock()
+		defer w.pool.mu.Unlock()
+		w.pool.discount(w)
+	}()
+	for w.run(t) {
+	}
+}
+
+// run runs the task once and reports whether it has more to do. If not, it is
+// no longer scheduled and may be on another worker already.
+func (w *worker) run(t *task) bool {
+	t.on.Store(w)
+	t.job.run()
+	t.on.Store(nil)
+	if t.job.hasWork() {
+		return true
+	}
+	t.scheduled.Store(0)
+	// Whoever brought work before that store saw the task scheduled.
+	return t.job.hasWork() && t.scheduled.CompareAndSwap(0, 1)
+}
+
+// find takes a task from the worker's own queue, else from another's.
+func (w *worker) find() *task {
+	queues := w.pool.queues
+	w.ticks++
+	first := w.home
+	if w.ticks%fairness == 0 {
+		first = w.ticks / fairness % len(queues)
+	}
+	if t := queues[first].pop(); t != nil {
+		return t
+	}
+	for i := range queues {
+		if t := queues[(w.home+i)%len(queues)].pop(); t != nil {
+			return t
+		}
+	}
+	return nil
+}
+
+// park waits until there may be work.
+func (w *worker) park() {
+	p := w.pool
+	p.mu.Lock()
+	if p.closed.Load() {
+		p.mu.Unlock()
+		return
+	}
+	p.sleeping = append(p.sleeping, w)
+	p.parked.Store(int32(len(p.sleeping)))
+	for i := range p.queues {
+		if p.queues[i].size.Load() > 0 {
+			p.sleeping = p.sleeping[:len(p.sleeping)-1]
+			p.parked.Store(int32(len(p.sleeping)))
+			p.mu.Unlock()
+			return
+		}
+	}
+	p.mu.Unlock()
+	<-w.wake
+}

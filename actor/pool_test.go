@@ -1,0 +1,96 @@
+package actor
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// stub is a job whose parts are functions.
+type stub struct {
+	onRun   func()
+	onCheck func() bool
+}
+
+func (s *stub) run()          { s.onRun() }
+func (s *stub) hasWork() bool { return s.onCheck() }
+
+// Work arrives after the worker has looked for it and before it has put the
+// task down: whoever brings it sees the task scheduled and does nothing, so the
+// worker must look again.
+func TestWorkThatArrivesAsATaskIsPutDownIsDone(t *testing.T) {
+	for _, blocking := range []bool{false, true} {
+		synctest.Test(t, func(*testing.T) {
+			p := newPool(1)
+			task := &task{blocking: blocking}
+			runs, checks := 0, 0
+			task.job = &stub{func() { runs++ }, func() bool { checks++; return checks == 2 }}
+			p.schedule(task)
+			synctest.Wait()
+			p.close()
+			<-p.drained
+			if runs != 2 || task.scheduled.Load() != 0 {
+				t.Errorf("blocking %v: run %d times", blocking, runs)
+			}
+		})
+	}
+}
+
+// The task that a worker was given up for has more to do: another one goes on
+// with it.
+func TestALostWorkersTaskGoesToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(1)
+		task := &task{}
+		begun, release := make(chan struct{}), make(chan struct{})
+		var workers []*worker
+		task.job = &stub{func() {
+			if workers = append(workers, task.on.Load()); len(workers) == 1 {
+				close(begun)
+				<-release
+			}
+		}, func() bool { return len(workers) < 2 }}
+		p.schedule(task)
+		<-begun
+		p.lose(task.on.Load())
+		p.lose(task.on.Load()) // once is enough
+		synctest.Wait()        // the new worker has nothing to do and sleeps
+		close(release)
+		synctest.Wait()
+		if len(workers) != 2 || workers[0] == workers[1] {
+			t.Errorf("run %d times by %v", len(workers), workers)
+		}
+		if p.counted != 1 {
+			t.Errorf("%d workers", p.counted)
+		}
+		p.close()
+		<-p.drained
+	})
+}
+
+func TestTheQueueOfAStuckWorkerIsServedByBusyOnes(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		p := newPool(2)
+		release, served := make(chan struct{}), make(chan struct{})
+		never := func() bool { return false }
+		stuck := &task{home: 0, job: &stub{func() { <-release }, never}}
+		p.schedule(stuck)
+		synctest.Wait()
+		// The other worker is never without work of its own.
+		stop := false
+		busy := &task{home: uint32(1 - stuck.on.Load().home), job: &stub{func() {
+			select {
+			case <-served:
+				stop = true
+			default:
+			}
+		}, func() bool { return !stop }}}
+		waiting := &task{home: uint32(stuck.on.Load().home), job: &stub{func() { close(served) }, never}}
+		p.schedule(busy)
+		p.schedule(waiting)
+		<-served
+		synctest.Wait()
+		close(release)
+		p.close()
+		<-p.drained
+	})
+}

@@ -1,0 +1,84 @@
+package actor
+
+import "time"
+
+// State is what a child is doing, as Tree shows it.
+type State string
+
+const (
+	// StateStarting is a child whose Started has not returned, or which waits
+	// for its turn to start.
+	StateStarting State = "starting"
+	// StateRunning is a child that is ready.
+	StateRunning State = "running"
+	// StateStopping is a child that was asked to stop.
+	StateStopping State = "stopping"
+	// StateWaiting is a child that is down and waits for its restart.
+	StateWaiting State = "waiting to restart"
+	// StateAbandoned is a child that did not stop in time and is waited for no
+	// longer.
+	StateAbandoned State = "abandoned"
+	// StateEnded is a child that has ended for good.
+	StateEnded State = "ended"
+)
+
+// Tree is a supervisor or an actor and all below it, at one moment.
+type Tree struct {
+	Path string
+	// Supervisor is false for an actor.
+	Supervisor bool
+	State      State
+	// Depth is the number of messages in the mailbox.
+	Depth int
+	// Restarts counts those since the spawn.
+	Restarts int
+	// Age is the time since the spawn.
+	Age time.Duration
+	// Children are in the order of their start.
+	Children []Tree
+}
+
+// Tree returns what there is in the system. It holds up supervision while it
+// looks.
+func (s *System) Tree() Tree {
+	s.lock()
+	defer s.unlock()
+	return s.root.tree(s.clock())
+}
+
+func (s *Supervisor) tree(now time.Duration) Tree {
+	t := s.node.tree(now)
+	t.Supervisor = true
+	for n := s.first; n != nil; n = n.next {
+		if below, ok := n.child.(*Supervisor); ok {
+			t.Children = append(t.Children, below.tree(now))
+		} else {
+			t.Children = append(t.Children, n.tree(now))
+		}
+	}
+	return t
+}
+
+func (n *node) tree(now time.Duration) Tree {
+	return Tree{Path: n.path(), State: n.shown(), Depth: n.child.waiting(), Restarts: n.restarts(), Age: now - n.born}
+}
+
+func (n *node) shown() State {
+	switch n.state {
+	case starting:
+		return StateStarting
+	case running:
+		return StateRunning
+	case stopping:
+		return StateStopping
+	case abandoned:
+		return StateAbandoned
+	case ended:
+		return StateEnded
+	default:
+		if n.launches == 0 {
+			return StateStarting
+		}
+		return StateWaiting
+	}
+}
