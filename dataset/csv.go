@@ -1,0 +1,298 @@
+package dataset
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"reprise/tensor"
+)
+
+// maxTableClasses is the number of different targets from which on a column is
+// taken for a quantity, which is not what classification learns.
+const maxTableClasses = 1000
+
+// openCSV reads a CSV file with a header. Every column but target is a feature
+// and holds a number in every row; target holds the classes, all numbers or all
+// names. Spaces around a cell do not count; a byte order mark, CRLF and empty
+// lines are accepted.
+func openCSV(ctx context.Context, path, target string, fraction float64) (*Dataset, error) {
+	share, err := checkFraction(fraction)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	// A cell takes at least one byte and a separator in the file and eight in
+	// memory, so that this limit cuts off little that the other would let pass.
+	if info.Size() > MaxBytes {
+		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
+			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	return readCSV(ctx, f, path, target, share)
+}
+
+// readCSV is openCSV for an open file and a fraction in use.
+func readCSV(ctx context.Context, r io.Reader, path, target string, fraction float64) (*Dataset, error) {
+	t := &table{path: path, target: target, maxBytes: MaxBytes}
+	if err := t.read(ctx, r); err != nil {
+		return nil, err
+	}
+	names, labels, err := t.labels.classes(t)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, classNames: names, columnNames: t.features}
+	n := len(labels)
+	d.parts = splitRows(&block{values: t.values, labels: labels}, n, validationRows(n, fraction))
+	d.scaling.columns = standardise(t.values, len(t.features), d.parts[Train].rows)
+	if err := t.checkScaled(d.scaling.columns); err != nil {
+		return nil, err
+	}
+	return d.seal()
+}
+
+// table is a CSV file while it is read.
+type table struct {
+	path, target string
+	maxBytes     int64
+
+	features []string // names of the feature columns
+	at       int      // the index of the target column
+	values   []float64
+	lines    []int // of each row, for errors
+	labels   labelColumn
+}
+
+func (t *table) bad(line int, column, value, problem, fix string) *DataError {
+	return &DataError{File: t.path, Line: line, Column: column, Value: value, Problem: problem, Fix: fix}
+}
+
+func (t *table) read(ctx context.Context, r io.Reader) error {
+	buffered := bufio.NewReader(&contextReader{ctx, r})
+	if err := t.skipMark(buffered); err != nil {
+		return err
+	}
+	reader := csv.NewReader(buffered)
+	reader.ReuseRecord = true
+	header, err := reader.Read()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return t.bad(0, "", "", "the file is empty", "begin it with a line that names the columns")
+		}
+		return t.csvError(err, nil)
+	}
+	header = slices.Clone(header) // the reader uses the record again
+	line, _ := reader.FieldPos(0)
+	if err := t.readHeader(line, header); err != nil {
+		return err
+	}
+	for {
+		record, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return t.csvError(err, record)
+		}
+		line, _ := reader.FieldPos(0)
+		if err := t.addRow(line, header, record, reader); err != nil {
+			return err
+		}
+	}
+	if n := len(t.lines); n < 2 {
+		return t.bad(0, "", fmt.Sprintf("%d rows", n), "below the header are too few to train and to validate on", "add rows")
+	}
+	return nil
+}
+
+// skipMark skips a byte order mark and refuses one of UTF-16.
+func (t *table) skipMark(r *bufio.Reader) error {
+	start, _ := r.Peek(3) // an error comes back with the first read
+	if len(start) >= 2 && (start[0] == 0xFE && start[1] == 0xFF || start[0] == 0xFF && start[1] == 0xFE) {
+		return t.bad(1, "", "", "the file is in UTF-16", "save it as UTF-8")
+	}
+	if string(start) == "\xEF\xBB\xBF" {
+		_, _ = r.Discard(3) // was peeked at
+	}
+	return nil
+}
+
+func (t *table) readHeader(line int, header []string) error {
+	seen := map[string]int{}
+	for i, name := range header {
+		name = strings.TrimSpace(name)
+		header[i] = name
+		if name == "" {
+			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name", "name every column in the header")
+		}
+		if !utf8.ValidString(name) {
+			return t.bad(line, "", quote(name), "is not UTF-8", "save the file as UTF-8")
+		}
+		if first, ok := seen[name]; ok {
+			return t.bad(line, name, "", fmt.Sprintf("the name stands for column %d and column %d", first, i+1), "give every column a name of its own")
+		}
+		seen[name] = i + 1
+	}
+	if t.target == "" {
+		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + t.path,
+			Fix: "name the column to predict, one of " + listColumns(header)}
+	}
+	at, ok := seen[t.target]
+	if !ok {
+		fix := "use one of " + listColumns(header)
+		if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
+			fix = "separate the columns by commas"
+		}
+		return &FieldError{Field: FieldTarget, Value: quote(t.target), Problem: "is not a column of " + t.path, Fix: fix}
+	}
+	if len(header) == 1 {
+		return t.bad(line, t.target, "", "the target is the only column: there is nothing to learn from", "add a column of numbers")
+	}
+	t.at = at - 1
+	t.features = slices.Delete(slices.Clone(header), t.at, at)
+	return nil
+}
+
+// listColumns lists the names of columns, the first ones where they are many.
+func listColumns(header []string) string {
+	const most = 20
+	shown := make([]string, 0, most)
+	for _, name := range header[:min(len(header), most)] {
+		shown = append(shown, quote(name))
+	}
+	list := strings.Join(shown, ", ")
+	if more := len(header) - len(shown); more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}
+
+func (t *table) addRow(line int, header, record []string, reader *csv.Reader) error {
+	if int64(len(t.lines)+1)*int64(8*len(t.features)+4) > t.maxBytes {
+		return t.bad(line, "", fmt.Sprintf("%d rows of %d numbers", len(t.lines)+1, len(t.features)),
+			fmt.Sprintf("take more memory than the limit of %d bytes", t.maxBytes), "use fewer rows or columns")
+	}
+	for i, cell := range record {
+		cell = strings.TrimSpace(cell)
+		if i == t.at {
+			if err := t.labels.add(t, line, cell); err != nil {
+				return err
+			}
+			continue
+		}
+		v, err := strconv.ParseFloat(cell, 64)
+		if err != nil || math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
+			at, _ := reader.FieldPos(i)
+			return t.badNumber(at, header[i], cell)
+		}
+		t.values = append(t.values, v)
+	}
+	t.lines = append(t.lines, line)
+	return nil
+}
+
+func (t *table) badNumber(line int, column, cell string) error {
+	v, err := strconv.ParseFloat(cell, 64)
+	switch {
+	case cell == "":
+		return t.bad(line, column, "", "the cell is empty", "fill it in, or remove the row")
+	case err == nil && math.IsNaN(v), strings.EqualFold(cell, "na"), strings.EqualFold(cell, "null"), cell == "?":
+		return t.bad(line, column, quote(cell), "stands for a missing value", "fill it in, or remove the row")
+	case err == nil && math.IsInf(v, 0):
+		return t.bad(line, column, quote(cell), "is not finite", "use a finite number, or remove the row")
+	case err == nil || errors.Is(err, strconv.ErrRange):
+		return t.bad(line, column, quote(cell), "is too large for a 32-bit float", "scale the column down")
+	}
+	if _, err := strconv.ParseFloat(strings.Replace(cell, ",", ".", 1), 64); err == nil {
+		return t.bad(line, column, quote(cell), "is not a number", "write the decimal point as a point")
+	}
+	return t.bad(line, column, quote(cell), "is not a number", "remove the column, or encode it as numbers")
+}
+
+// csvError explains an error of encoding/csv.
+func (t *table) csvError(err error, record []string) error {
+	var parse *csv.ParseError
+	if !errors.As(err, &parse) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("read %s: %w", t.path, err)
+		}
+		return unreadable(t.path, err)
+	}
+	e := t.bad(parse.Line, "", "", parse.Err.Error(), "mend the line")
+	switch {
+	case errors.Is(err, csv.ErrFieldCount):
+		e.Line = parse.StartLine
+		e.Value, e.Problem = fmt.Sprintf("%d cells", len(record)), fmt.Sprintf("do not fit the %d columns of the header", len(t.features)+1)
+		e.Fix = "give every row one cell for each column"
+	case errors.Is(err, csv.ErrBareQuote), errors.Is(err, csv.ErrQuote):
+		e.Value, e.Problem = fmt.Sprintf("the quote at byte %d of the line", parse.Column), "is out of place"
+		e.Fix = `quote the whole cell and write quotes within it twice, as in "5"" disk"`
+	}
+	e.Cause = err
+	return e
+}
+
+// standardise returns mean and standard deviation of every column over the
+// given rows, in the order that the package comment states.
+func standardise(values []float64, features int, rows []uint32) []column {
+	columns := make([]column, features)
+	n := float64(len(rows))
+	first := int(rows[0]) * features
+	varies := make([]bool, features)
+	for _, row := range rows {
+		for j := range columns {
+			v := values[int(row)*features+j]
+			columns[j].mean += v
+			varies[j] = varies[j] || v != values[first+j]
+		}
+	}
+	for j := range columns {
+		columns[j].mean /= n
+	}
+	for _, row := range rows {
+		for j := range columns {
+			d := values[int(row)*features+j] - columns[j].mean
+			columns[j].sd += float64(d * d)
+		}
+	}
+	for j := range columns {
+		columns[j].sd = math.Sqrt(columns[j].sd / n)
+		if !varies[j] { // rounding of the mean must not make a difference of none
+			columns[j].sd = 0
+		}
+	}
+	return columns
+}
+
+// checkScaled refuses rows that standardising takes out of float32: values far
+// from those of the training split, whose spread is tiny.
+func (t *table) checkScaled(columns []column) error {
+	for row, line := range t.lines {
+		for j, c := range columns {
+			v := t.values[row*len(columns)+j]
+			if math.IsInf(float64(c.scale(v)), 0) {
+				return t.bad(line, t.features[j], formatNumber(v),
+					fmt.Sprintf("is out of scale: the column's standard deviation is %g", c.sd), "correct the value, or remove the row")
+			}
+		}
+	}
+	return nil
+}

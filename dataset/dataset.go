@@ -1,0 +1,241 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"reprise/tensor"
+)
+
+// The limits of a data set.
+const (
+	// MaxBytes is the memory that the values and labels of one data set may
+	// take: 4 GiB. A pixel takes a byte, a cell of a CSV file eight, a label
+	// four.
+	MaxBytes = 4 << 30
+	// MaxClasses is the number of classes that a data set may have.
+	MaxClasses = 65536
+)
+
+// Split is a part of a data set.
+type Split int
+
+// The splits: what is learnt from, and what the result is measured on.
+const (
+	Train Split = iota
+	Validation
+	splits // their number
+)
+
+// String returns "train" or "validation".
+func (s Split) String() string {
+	switch s {
+	case Train:
+		return "train"
+	case Validation:
+		return "validation"
+	}
+	return fmt.Sprintf("split(%d)", int(s))
+}
+
+// Dataset is labelled samples of one shape in two splits. It is immutable and
+// safe for concurrent use; Library.Open makes one. The zero value has no
+// samples and is not valid.
+type Dataset struct {
+	name        string
+	shape       tensor.Shape
+	features    int // elements of one sample
+	classNames  []string
+	columnNames []string // of a table; nil for images
+	scaling     scaling
+	parts       [splits]part
+	fingerprint string
+}
+
+// block is samples as they were read: raw bytes or values of a table, row-major,
+// one of the two nil.
+type block struct {
+	raw    []byte
+	values []float64
+	labels []int32
+}
+
+// part is the rows of a block that make a split, in ascending order; rows nil
+// means all of them.
+type part struct {
+	*block
+	rows []uint32
+}
+
+func (p part) len() int {
+	switch {
+	case p.block == nil:
+		return 0
+	case p.rows != nil:
+		return len(p.rows)
+	}
+	return len(p.labels)
+}
+
+func (p part) row(i int) int {
+	if p.rows != nil {
+		return int(p.rows[i])
+	}
+	return i
+}
+
+// scaling turns what was read into what is trained on: bytes are divided by
+// divisor, through the table of all quotients; columns are standardised.
+type scaling struct {
+	divisor int
+	table   *[256]float32
+	columns []column
+}
+
+// column is how a column of a table is standardised; sd 0 means that it does
+// not vary and becomes 0.
+type column struct {
+	mean, sd float64
+}
+
+func byteScaling(divisor int) scaling {
+	s := scaling{divisor: divisor, table: new([256]float32)}
+	for v := range s.table {
+		s.table[v] = float32(v) / float32(divisor)
+	}
+	return s
+}
+
+// scale returns the value that a cell of a table has in training.
+func (c column) scale(v float64) float32 {
+	if c.sd == 0 {
+		return 0
+	}
+	return float32((v - c.mean) / c.sd)
+}
+
+// Name returns the name in the catalogue, or the last element of the path.
+func (d *Dataset) Name() string { return d.name }
+
+// Len returns the number of samples in a split.
+func (d *Dataset) Len(split Split) int { return d.parts[split].len() }
+
+// SampleShape returns the shape of one sample: [features], or [height width
+// channels]. The caller owns it.
+func (d *Dataset) SampleShape() tensor.Shape { return d.shape.Clone() }
+
+// Classes returns the number of classes; labels are in [0, Classes).
+func (d *Dataset) Classes() int { return len(d.classNames) }
+
+// ClassNames returns the name of each class. The caller owns the slice.
+func (d *Dataset) ClassNames() []string { return slices.Clone(d.classNames) }
+
+// ColumnNames returns the name of each feature of a table, nil for images. The
+// caller owns the slice.
+func (d *Dataset) ColumnNames() []string { return slices.Clone(d.columnNames) }
+
+// Bytes returns the memory that the data set holds.
+func (d *Dataset) Bytes() int64 {
+	var total int64
+	seen := map[*block]bool{nil: true}
+	for _, p := range d.parts {
+		total += 4 * int64(len(p.rows))
+		if !seen[p.block] {
+			seen[p.block] = true
+			total += int64(len(p.raw)) + 8*int64(len(p.values)) + 4*int64(len(p.labels))
+		}
+	}
+	return total
+}
+
+// Gather writes the samples index[i] of the split, scaled, to x (row-major, one
+// row of SampleShape elements for each index) and their classes to labels. It
+// allocates nothing. It panics where the lengths do not fit or an index is out
+// of range.
+func (d *Dataset) Gather(split Split, index []int, x []float32, labels []int32) {
+	f, p := d.features, d.parts[split]
+	if len(x) != len(index)*f || len(labels) != len(index) {
+		panic(fmt.Sprintf("dataset: gather %d samples of %d values into %d values and %d labels",
+			len(index), f, len(x), len(labels)))
+	}
+	for i, at := range index {
+		row := p.row(at)
+		labels[i] = p.labels[row]
+		d.scaleRow(p.block, row, x[i*f:(i+1)*f])
+	}
+}
+
+func (d *Dataset) scaleRow(b *block, row int, x []float32) {
+	from, to := row*d.features, (row+1)*d.features
+	if b.raw != nil {
+		table := d.scaling.table
+		for j, v := range b.raw[from:to] {
+			x[j] = table[v]
+		}
+		return
+	}
+	columns := d.scaling.columns
+	for j, v := range b.values[from:to] {
+		x[j] = columns[j].scale(v)
+	}
+}
+
+// AppendRaw appends sample i of the split to row as it was read, before
+// scaling, and returns the extended slice and the sample's class. It panics
+// where i is out of range.
+func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32) {
+	p := d.parts[split]
+	at := p.row(i)
+	from, to := at*d.features, (at+1)*d.features
+	if p.raw != nil {
+		for _, v := range p.raw[from:to] {
+			row = append(row, float64(v))
+		}
+	} else {
+		row = append(row, p.values[from:to]...)
+	}
+	return row, p.labels[at]
+}
+
+// Validate fails unless the data set can be trained on: it has samples in both
+// splits, of a shape that fits their values, and at least two classes that
+// every label is in. Library.Open has made sure of that; the zero value and nil
+// are not valid.
+func (d *Dataset) Validate() error {
+	if d == nil || d.Len(Train) == 0 || d.Len(Validation) == 0 {
+		return errors.New("data set has no samples; open one with Library.Open")
+	}
+	if n, err := d.shape.NumElements(); err != nil || n != d.features || n == 0 {
+		return fmt.Errorf("data set %s: shape %v is not that of its %d features", d.name, d.shape, d.features)
+	}
+	if k := d.Classes(); k < 2 || k > MaxClasses {
+		return fmt.Errorf("data set %s has %d classes; training takes 2 to %d", d.name, k, MaxClasses)
+	}
+	for s, p := range d.parts {
+		if len(p.raw)+len(p.values) != len(p.labels)*d.features {
+			return fmt.Errorf("data set %s: %v split has %d values for %d labels", d.name, Split(s), len(p.raw)+len(p.values), len(p.labels))
+		}
+		for i := range p.len() {
+			if label := p.labels[p.row(i)]; label < 0 || int(label) >= d.Classes() {
+				return fmt.Errorf("data set %s: %v sample %d has class %d of %d", d.name, Split(s), i, label, d.Classes())
+			}
+		}
+	}
+	return nil
+}
+
+// seal checks the data set, computes what is derived from it and returns it:
+// from then on it never changes.
+func (d *Dataset) seal() (*Dataset, error) {
+	n, err := d.shape.NumElements()
+	if err != nil {
+		return nil, err
+	}
+	d.features = n
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	d.fingerprint = d.computeFingerprint()
+	return d, nil
+}

@@ -1,0 +1,132 @@
+package dataset
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The fields of a Source, as a FieldError names them.
+const (
+	FieldPath               = "path"
+	FieldTarget             = "target"
+	FieldValidationFraction = "validation_fraction"
+)
+
+// FieldError says what is wrong with a field of a Source or a Config and how to
+// mend it.
+type FieldError struct {
+	// Field is one of the constants above, or the name of a field of Config.
+	Field   string
+	Value   string
+	Problem string
+	Fix     string
+}
+
+// Error returns "path: mnits does not exist; ...".
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
+}
+
+// DataError says which file cannot be used, what is wrong with it at which
+// place, and how to mend it.
+type DataError struct {
+	File string
+	// Line is the line of a text file, counted from 1; 0 where none is meant.
+	Line int
+	// Offset is the byte of a binary file, after decompression, counted from 0.
+	// It means something where HasOffset is set.
+	Offset    int64
+	HasOffset bool
+	// Column is the name of the column, "" where none is meant.
+	Column string
+	// Value is what was found there, "" where nothing is to be shown.
+	Value   string
+	Problem string
+	Fix     string
+	// Cause is the error behind it, if there is one.
+	Cause error
+}
+
+// Error returns `iris.csv: line 7, column "width": "wide" is not a number; ...`.
+func (e *DataError) Error() string {
+	var place []string
+	if e.Line > 0 {
+		place = append(place, fmt.Sprintf("line %d", e.Line))
+	}
+	if e.Column != "" {
+		place = append(place, fmt.Sprintf("column %q", e.Column))
+	}
+	if e.HasOffset {
+		place = append(place, fmt.Sprintf("byte %d", e.Offset))
+	}
+	parts := []string{e.File}
+	if len(place) > 0 {
+		parts = append(parts, strings.Join(place, ", "))
+	}
+	return strings.Join(append(parts, strings.TrimSpace(e.Value+" "+e.Problem)), ": ") + "; " + e.Fix
+}
+
+// Unwrap returns Cause.
+func (e *DataError) Unwrap() error { return e.Cause }
+
+// HashError says that a file is not what the catalogue pins. It is not used,
+// and a download of it is not kept.
+type HashError struct {
+	// File is the file's path, or the address it was fetched from.
+	File string
+	// Want and Got are SHA-256 in hex, or module hashes ("h1:...").
+	Want, Got string
+}
+
+// Error names the file and both hashes.
+func (e *HashError) Error() string {
+	return fmt.Sprintf("%s: the content is refused: its hash is %s, the catalogue pins %s; "+
+		"it was damaged or replaced on the way: remove the file if it is yours, and fetch it again, from another source if need be",
+		e.File, e.Got, e.Want)
+}
+
+// Attempt is one place that a data set was asked for, and what came of it.
+type Attempt struct {
+	From string
+	Err  error
+}
+
+// OfflineError says that a data set is not in the cache and could not be
+// fetched.
+type OfflineError struct {
+	Name string
+	// Attempts are the places that were asked, in that order.
+	Attempts []Attempt
+	// Advice says what to do, in full sentences.
+	Advice string
+}
+
+// Error lists what was tried and says what to do.
+func (e *OfflineError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "data set %s is not here and could not be fetched:", e.Name)
+	for _, a := range e.Attempts {
+		fmt.Fprintf(&b, "\n  %s: %v", a.From, a.Err)
+	}
+	b.WriteString("\n" + e.Advice)
+	return b.String()
+}
+
+// Unwrap returns the errors of the attempts.
+func (e *OfflineError) Unwrap() []error {
+	errs := make([]error, len(e.Attempts))
+	for i, a := range e.Attempts {
+		errs[i] = a.Err
+	}
+	return errs
+}
+
+// quote shows a value from a file, cut to a readable length.
+func quote(s string) string {
+	const most = 40
+	if runes := []rune(s); len(runes) > most {
+		return strconv.Quote(string(runes[:most])) + "..."
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,340 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Source says which data to open.
+type Source struct {
+	// Path is a name of the catalogue, a folder of IDX files, or a .csv file. A
+	// name of the catalogue goes before a folder of that name, which is written
+	// ./mnist then.
+	Path string
+	// Target is the column of a CSV file to predict; "" for everything else.
+	Target string
+	// ValidationFraction is how much to keep for validation, in (0, 1); 0 is
+	// DefaultValidationFraction. Data with a validation set of its own takes
+	// no other than 0.
+	ValidationFraction float64
+}
+
+// Config says what a Library works with. Only CacheDir is needed.
+type Config struct {
+	// CacheDir is the folder that fetched data sets are kept in, below
+	// datasets. It is made when it is needed.
+	CacheDir string
+	// GoProxy is the value of GOPROXY: a list of proxies, direct or off,
+	// separated by commas or pipes. "" is Go's default.
+	GoProxy string
+	// ModuleCache is the value of GOMODCACHE, which is looked through first; ""
+	// for none.
+	ModuleCache string
+	// SystemDir is where the operating system's packages put data sets; "" is
+	// /usr/share/datasets.
+	SystemDir string
+	// HTTP fetches; nil is http.DefaultClient.
+	HTTP *http.Client
+	// StallTimeout ends a download that brings nothing for so long; 0 is a
+	// minute.
+	StallTimeout time.Duration
+	// Progress, if not nil, is called from the fetching goroutine for every read
+	// from the network; it has to return soon.
+	Progress func(Progress)
+}
+
+// Progress is how far a download has come.
+type Progress struct {
+	Name string // of the data set
+	File string
+	Done int64
+	// Total is the size that is expected; 0 where it is not known.
+	Total int64
+}
+
+// The defaults of Config.
+const (
+	defaultGoProxy      = "https://proxy.golang.org,direct"
+	defaultSystemDir    = "/usr/share/datasets"
+	defaultStallTimeout = time.Minute
+)
+
+// Library opens data sets. It is safe for concurrent use, also by several
+// processes on one cache.
+type Library struct {
+	config  Config
+	entries []Entry
+}
+
+// NewLibrary returns a library of the built-in catalogue. It touches no file
+// and no network. It fails with a *FieldError where the Config has no CacheDir.
+func NewLibrary(config Config) (*Library, error) {
+	return newLibrary(config, catalogue())
+}
+
+func newLibrary(config Config, entries []Entry) (*Library, error) {
+	if config.CacheDir == "" {
+		return nil, &FieldError{Field: "CacheDir", Value: `""`, Problem: "is no folder", Fix: "give a folder to keep data sets in"}
+	}
+	if config.GoProxy == "" {
+		config.GoProxy = defaultGoProxy
+	}
+	if config.SystemDir == "" {
+		config.SystemDir = defaultSystemDir
+	}
+	if config.StallTimeout == 0 {
+		config.StallTimeout = defaultStallTimeout
+	}
+	if config.HTTP == nil {
+		config.HTTP = http.DefaultClient
+	}
+	return &Library{config: config, entries: entries}, nil
+}
+
+// Entries returns the catalogue, by name. The caller owns it.
+func (l *Library) Entries() []Entry {
+	entries := slices.Clone(l.entries)
+	for i := range entries {
+		entries[i] = entries[i].clone()
+	}
+	return entries
+}
+
+func (e Entry) clone() Entry {
+	e.Files, e.Shape, e.ClassNames = slices.Clone(e.Files), e.Shape.Clone(), slices.Clone(e.ClassNames)
+	return e
+}
+
+// Lookup returns the entry of a name, and whether there is one.
+func (l *Library) Lookup(name string) (Entry, bool) {
+	for _, e := range l.entries {
+		if e.Name == name {
+			return e.clone(), true
+		}
+	}
+	return Entry{}, false
+}
+
+// Status reports whether an entry is at hand. It looks at the sizes of files;
+// Open and Get compare the hashes.
+func (l *Library) Status(entry Entry) Status {
+	if entry.origin.embedded {
+		return StatusEmbedded
+	}
+	for _, f := range entry.Files {
+		if !slices.ContainsFunc(l.places(entry, f), func(path string) bool {
+			info, err := os.Stat(path)
+			return err == nil && info.Mode().IsRegular() && info.Size() == f.Bytes
+		}) {
+			return StatusNotFetched
+		}
+	}
+	return StatusCached
+}
+
+// Get fetches an entry unless its verified files are here already. Its errors
+// are those of Open.
+func (l *Library) Get(ctx context.Context, name string) error {
+	entry, ok := l.Lookup(name)
+	if !ok {
+		return l.unknown(name)
+	}
+	if entry.origin.embedded {
+		return checkHash("embedded "+entry.Files[0].Name, digitsFile, entry.Files[0])
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	loaded := l.load(entry)
+	if len(loaded.missing) == 0 {
+		return nil
+	}
+	return l.fetch(ctx, entry, loaded)
+}
+
+// Open returns the data of a source, fetching it first if it is of the
+// catalogue and not here. It fails with a *FieldError for a source that makes
+// no sense, a *DataError for files that do not, an *OfflineError where a set
+// cannot be fetched, a *HashError where what came is not what is pinned, and
+// the context's error.
+func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if source.Path == "" {
+		return nil, &FieldError{Field: FieldPath, Value: `""`, Problem: "names no data", Fix: "use " + l.choices()}
+	}
+	if entry, ok := l.Lookup(source.Path); ok {
+		if err := checkPlain(source, "the catalogue's "+entry.Name+", which is split and labelled already"); err != nil {
+			return nil, err
+		}
+		return l.openEntry(ctx, entry)
+	}
+	info, err := os.Stat(source.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, l.unknown(source.Path)
+	case err != nil:
+		return nil, unreadable(source.Path, err)
+	case info.IsDir():
+		if err := checkPlain(Source{Target: source.Target}, "a folder of IDX files, which has labels of its own"); err != nil {
+			return nil, err
+		}
+		return openIDXFolder(ctx, source.Path, source.ValidationFraction)
+	case info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(source.Path), ".csv"):
+		return openCSV(ctx, source.Path, source.Target, source.ValidationFraction)
+	}
+	fix := "use " + l.choices()
+	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
+		fix = "give the folder that the IDX files are in"
+	}
+	return nil, &FieldError{Field: FieldPath, Value: source.Path, Problem: "is neither a folder nor a .csv file", Fix: fix}
+}
+
+// checkPlain refuses options that a source does not take.
+func checkPlain(source Source, what string) error {
+	if source.Target != "" {
+		return &FieldError{Field: FieldTarget, Value: quote(source.Target), Problem: "does not fit " + what,
+			Fix: "leave it out; it is for .csv files"}
+	}
+	if source.ValidationFraction != 0 {
+		return &FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(source.ValidationFraction),
+			Problem: "does not fit " + what, Fix: "leave it out"}
+	}
+	return nil
+}
+
+// unknown is the error for a name or path that does not exist.
+func (l *Library) unknown(path string) error {
+	fix := "use " + l.choices()
+	if name := nearest(filepath.Base(path), l.entries); name != "" {
+		fix = fmt.Sprintf("did you mean %s?", name)
+	}
+	return &FieldError{Field: FieldPath, Value: path, Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
+}
+
+func (l *Library) choices() string {
+	names := make([]string, len(l.entries))
+	for i, e := range l.entries {
+		names[i] = e.Name
+	}
+	return strings.Join(names, ", ") + ", a folder of IDX files, or a .csv file"
+}
+
+func (l *Library) openEntry(ctx context.Context, entry Entry) (*Dataset, error) {
+	if entry.origin.embedded {
+		return openDigits(entry)
+	}
+	loaded := l.load(entry)
+	if len(loaded.missing) > 0 {
+		if err := l.fetch(ctx, entry, loaded); err != nil {
+			return nil, err
+		}
+		if loaded = l.load(entry); len(loaded.missing) > 0 {
+			return nil, fmt.Errorf("data set %s was fetched and is gone again: %w", entry.Name, loaded.damage)
+		}
+	}
+	var pairs []idxPair
+	for i := 0; i < len(loaded.inputs); i += 2 {
+		pair, err := readIDXPair(ctx, loaded.inputs[i], loaded.inputs[i+1])
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, pair)
+	}
+	return idxDataset(entry.Name, pairs, 0, entry.ClassNames)
+}
+
+// loaded is what is here of an entry: the verified content of its files, what
+// was hashed being what is parsed, or which of them are missing.
+type loaded struct {
+	inputs  []idxInput
+	missing []File
+	// damage says what is wrong with copies that are here and no good.
+	damage error
+}
+
+func (l *Library) load(entry Entry) loaded {
+	var all loaded
+	for _, f := range entry.Files {
+		path, content, err := l.verified(entry, f)
+		if path == "" {
+			all.missing = append(all.missing, f)
+			all.damage = errors.Join(all.damage, err)
+			continue
+		}
+		all.inputs = append(all.inputs, idxInput{name: path, Reader: bytes.NewReader(content),
+			size: int64(len(content)), gzip: strings.HasSuffix(f.Name, ".gz")})
+	}
+	return all
+}
+
+// dir is the folder that the files of an entry are kept in.
+func (l *Library) dir(entry Entry) string {
+	return filepath.Join(l.config.CacheDir, "datasets", entry.Name)
+}
+
+// places are the paths that a file may be at.
+func (l *Library) places(entry Entry, f File) []string {
+	return []string{
+		filepath.Join(l.dir(entry), f.Name),
+		filepath.Join(l.config.SystemDir, entry.Name, f.Name),
+	}
+}
+
+// verified returns the content of a file and where it was; the path is "" where
+// there is no good copy, and the error, if any, says what is wrong with those
+// that are no good.
+func (l *Library) verified(entry Entry, f File) (string, []byte, error) {
+	var damage error
+	for _, path := range l.places(entry, f) {
+		content, err := readSized(path, f.Bytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = checkHash(path, content, f)
+		}
+		if err == nil {
+			return path, content, nil
+		}
+		damage = errors.Join(damage, err)
+	}
+	return "", nil, damage
+}
+
+// readSized reads a file, or as much of it as shows that it is too long.
+func readSized(path string, size int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content := make([]byte, size+1)
+	n, err := io.ReadFull(f, content)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return content[:n], err
+}
+
+// checkHash fails with a *HashError unless the content is what f pins.
+func checkHash(name string, content []byte, f File) error {
+	sum := sha256.Sum256(content)
+	if got := hex.EncodeToString(sum[:]); got != f.SHA256 {
+		return &HashError{File: name, Want: f.SHA256, Got: got}
+	}
+	return nil
+}

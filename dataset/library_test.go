@@ -1,0 +1,182 @@
+package dataset
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestCatalogueIsComplete(t *testing.T) {
+	entries := catalogue()
+	hash := regexp.MustCompile(`^[0-9a-f]{64}$`)
+	for i, e := range entries {
+		if i > 0 && entries[i-1].Name >= e.Name {
+			t.Errorf("%s does not come after %s", e.Name, entries[i-1].Name)
+		}
+		if e.Title == "" || e.Description == "" || e.Source == "" || e.Licence == "" || !strings.HasPrefix(e.LicenceURL, "https://") {
+			t.Errorf("%s: a text is missing: %+v", e.Name, e)
+		}
+		if e.Train < 1 || e.Validation < 1 || len(e.ClassNames) != e.Classes || len(e.Files) == 0 {
+			t.Errorf("%s: %+v", e.Name, e)
+		}
+		var bytes int64
+		for _, f := range e.Files {
+			bytes += f.Bytes
+			if !hash.MatchString(f.SHA256) || f.Bytes <= 0 || f.Name != filepath.Base(f.Name) {
+				t.Errorf("%s: file %+v", e.Name, f)
+			}
+		}
+		if bytes != e.Bytes {
+			t.Errorf("%s has %d bytes, its files %d", e.Name, e.Bytes, bytes)
+		}
+		if e.origin.module != "" {
+			if want := e.origin.module + "@" + e.origin.version; e.Source != want {
+				t.Errorf("%s: source %s, want %s", e.Name, e.Source, want)
+			}
+		}
+	}
+}
+
+func TestCatalogueAgreesWithTheEmbeddedFile(t *testing.T) {
+	library, err := NewLibrary(Config{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := library.Get(context.Background(), "digits"); err != nil {
+		t.Error(err)
+	}
+	e, _ := library.Lookup("digits")
+	if int64(len(digitsFile)) != e.Bytes || library.Status(e) != StatusEmbedded {
+		t.Errorf("%d bytes, the catalogue says %d; %s", len(digitsFile), e.Bytes, library.Status(e))
+	}
+	notice, err := os.ReadFile("digits/NOTICE")
+	if err != nil || !strings.Contains(string(notice), e.Files[0].SHA256) {
+		t.Errorf("the notice does not name the file's hash: %v", err)
+	}
+}
+
+func TestEntriesHaveStableKeys(t *testing.T) {
+	raw, err := json.Marshal(catalogue()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"name", "title", "description", "source", "bytes", "licence", "licence_url", "files",
+		"train_samples", "validation_samples", "sample_shape", "classes", "class_names",
+	} {
+		if _, ok := got[key]; !ok {
+			t.Errorf("%s is missing in %s", key, raw)
+		}
+		delete(got, key)
+	}
+	if len(got) > 0 {
+		t.Errorf("more keys: %v", got)
+	}
+}
+
+func TestEntriesAreCopies(t *testing.T) {
+	library, err := NewLibrary(Config{CacheDir: "cache"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	library.Entries()[0].ClassNames[0] = "changed"
+	e, ok := library.Lookup("digits")
+	if !ok || e.ClassNames[0] != "0" {
+		t.Error("the catalogue changed through what it handed out")
+	}
+	if _, ok := library.Lookup("Digits"); ok {
+		t.Error("names are not exact")
+	}
+	names := []string{}
+	for _, e := range library.Entries() {
+		names = append(names, e.Name)
+	}
+	if !slices.Equal(names, []string{"digits", "fashion-mnist", "mnist"}) {
+		t.Error(names)
+	}
+}
+
+func TestLibraryNeedsACacheFolder(t *testing.T) {
+	_, err := NewLibrary(Config{})
+	checkFieldError(t, "no cache", err, "CacheDir")
+}
+
+func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"train-images-idx3-ubyte": idx(counting(20*4), 20, 2, 2), "train-labels-idx1-ubyte": idx(alternating(20), 20),
+		"t10k-images-idx3-ubyte": idx(counting(20*4), 20, 2, 2), "t10k-labels-idx1-ubyte": idx(alternating(20), 20),
+		"table.csv": smallCSV, "table.tsv": smallCSV,
+	})
+	table := filepath.Join(dir, "table.csv")
+	for name, c := range map[string]struct {
+		source Source
+		field  string
+		want   []string
+	}{
+		"nothing":             {Source{}, FieldPath, []string{"names no data", "digits, fashion-mnist, mnist, a folder"}},
+		"slip":                {Source{Path: "mnits"}, FieldPath, []string{"did you mean mnist?"}},
+		"capitals":            {Source{Path: "MNIST"}, FieldPath, []string{"did you mean mnist?"}},
+		"underscore":          {Source{Path: "fashion_mnist"}, FieldPath, []string{"did you mean fashion-mnist?"}},
+		"slip made absolute":  {Source{Path: filepath.Join(dir, "digit")}, FieldPath, []string{"did you mean digits?"}},
+		"nothing alike":       {Source{Path: "wikipedia"}, FieldPath, []string{"wikipedia is neither in the catalogue nor a file or folder", "use digits"}},
+		"an IDX file":         {Source{Path: filepath.Join(dir, "train-images-idx3-ubyte")}, FieldPath, []string{"give the folder"}},
+		"another kind":        {Source{Path: filepath.Join(dir, "table.tsv")}, FieldPath, []string{"neither a folder nor a .csv file"}},
+		"target of digits":    {Source{Path: "digits", Target: "x"}, FieldTarget, []string{"catalogue's digits", "leave it out"}},
+		"fraction of digits":  {Source{Path: "digits", ValidationFraction: 0.1}, FieldValidationFraction, []string{"0.1", "leave it out"}},
+		"target of a folder":  {Source{Path: dir, Target: "x"}, FieldTarget, []string{"folder of IDX files"}},
+		"fraction and pair":   {Source{Path: dir, ValidationFraction: 0.3}, FieldValidationFraction, []string{"t10k-images-idx3-ubyte", "leave it out"}},
+		"fraction 1":          {Source{Path: table, Target: "kind", ValidationFraction: 1}, FieldValidationFraction, []string{"1 is not between 0 and 1"}},
+		"fraction below 0":    {Source{Path: table, Target: "kind", ValidationFraction: -0.2}, FieldValidationFraction, []string{"-0.2"}},
+		"fraction not number": {Source{Path: table, Target: "kind", ValidationFraction: nan()}, FieldValidationFraction, []string{"NaN"}},
+	} {
+		_, err := open(t, c.source)
+		checkFieldError(t, name, err, c.field, c.want...)
+	}
+	library, err := NewLibrary(Config{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFieldError(t, "get", library.Get(context.Background(), "mnsit"), FieldPath, "did you mean mnist?")
+}
+
+func nan() float64 {
+	var zero float64
+	return zero / zero
+}
+
+func TestFractionOfATable(t *testing.T) {
+	path := writeFile(t, t.TempDir(), "TABLE.CSV", smallCSV)
+	d := mustOpen(t, Source{Path: path, Target: "kind", ValidationFraction: 0.5})
+	if d.Len(Validation) != 3 || d.Len(Train) != 3 {
+		t.Errorf("%d + %d samples", d.Len(Train), d.Len(Validation))
+	}
+}
+
+func TestAnEndedContextOpensNothing(t *testing.T) {
+	library, err := NewLibrary(Config{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := library.Open(ctx, Source{Path: "digits"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("open: %v", err)
+	}
+	if err := library.Get(ctx, "mnist"); !errors.Is(err, context.Canceled) {
+		t.Errorf("get: %v", err)
+	}
+}

@@ -1,0 +1,58 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+
+	"reprise/internal/philox"
+)
+
+// DefaultValidationFraction is how much of data without a validation set of
+// its own is kept for validation.
+const DefaultValidationFraction = 0.2
+
+// validationRows returns how many of n rows, at least 2, a fraction keeps for
+// validation: rounded up, at least 1 and at most n-1. Products that should be
+// whole numbers, such as 0.07*100, are taken for them.
+func validationRows(n int, fraction float64) int {
+	product := float64(float64(n) * fraction)
+	rows := int(math.Ceil(product))
+	if nearest := math.Round(product); math.Abs(product-nearest) < 1e-9*nearest {
+		rows = int(nearest)
+	}
+	return min(max(rows, 1), n-1)
+}
+
+// splitRows divides a block of n rows, validation of them to the validation
+// split. Membership is a function of the two numbers alone.
+func splitRows(b *block, n, validation int) [splits]part {
+	order := newPermutation(philox.PurposeSplit, 0, 0, n)
+	chosen := make([]bool, n)
+	for i := range validation {
+		chosen[order.At(i)] = true
+	}
+	parts := [splits]part{
+		Train:      {block: b, rows: make([]uint32, 0, n-validation)},
+		Validation: {block: b, rows: make([]uint32, 0, validation)},
+	}
+	for row, held := range chosen {
+		s := Train
+		if held {
+			s = Validation
+		}
+		parts[s].rows = append(parts[s].rows, uint32(row))
+	}
+	return parts
+}
+
+// checkFraction returns the fraction in use for a source: the default for 0.
+func checkFraction(fraction float64) (float64, error) {
+	if fraction == 0 {
+		return DefaultValidationFraction, nil
+	}
+	if fraction > 0 && fraction < 1 { // false for NaN
+		return fraction, nil
+	}
+	return 0, &FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(fraction),
+		Problem: "is not between 0 and 1", Fix: "use a fraction such as 0.2, or leave it out"}
+}
