@@ -1,0 +1,108 @@
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"reprise/tensor"
+)
+
+// Content is what a checkpoint holds: all of a run's state after a step.
+type Content struct {
+	RunID, SessionID string
+	Step, Epoch      uint64
+	// Weights and Optimizer come back in the order they were written in,
+	// whatever order their files have.
+	Weights, Optimizer []tensor.Tensor
+	// Metrics come back bit by bit.
+	Metrics map[string]float64
+}
+
+// Ref finds a checkpoint and pins every byte of it. It belongs into an event.
+type Ref struct {
+	// Dir is the name of its folder in the run's folder of checkpoints.
+	Dir string
+	// ManifestSHA256 and WeightsSHA256 are those of manifest.json and
+	// model.safetensors, in lower-case hex. The manifest pins the rest.
+	ManifestSHA256, WeightsSHA256 string
+	Step, Epoch                   uint64
+}
+
+// The files of a checkpoint.
+const (
+	weightsFile   = "model.safetensors"
+	optimizerFile = "optimizer.safetensors"
+	manifestFile  = "manifest.json"
+)
+
+// folderName returns the name of a step's folder. Beyond eight digits it grows.
+func folderName(step uint64) string { return fmt.Sprintf("step-%08d", step) }
+
+// validate fails with *ContentError for what cannot be written and read back.
+func (c Content) validate() error {
+	for _, f := range []struct{ name, value string }{{"run id", c.RunID}, {"session id", c.SessionID}} {
+		if f.value == "" || !utf8.ValidString(f.value) {
+			return &ContentError{Field: f.name, Value: fmt.Sprintf("%q", f.value), Problem: "is not a name", Fix: "use text in UTF-8"}
+		}
+	}
+	if len(c.Weights) == 0 {
+		return &ContentError{Field: "weights", Problem: "are missing", Fix: "a model has at least one tensor"}
+	}
+	for key, v := range c.Metrics {
+		if !utf8.ValidString(key) {
+			return &ContentError{Field: "metrics", Value: fmt.Sprintf("%q", key), Problem: "is not a name", Fix: "use text in UTF-8"}
+		}
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return &ContentError{Field: "metrics: " + key, Value: fmt.Sprint(v), Problem: "is not finite", Fix: "stop the run before it is checkpointed"}
+		}
+	}
+	if err := validateTensors("weights", c.Weights); err != nil {
+		return err
+	}
+	return validateTensors("optimizer", c.Optimizer)
+}
+
+// validateTensors fails with *ContentError unless decode gives back what
+// encode is given.
+func validateTensors(field string, tensors []tensor.Tensor) error {
+	seen := make(map[string]bool, len(tensors))
+	var total int64
+	for _, t := range tensors {
+		at := field + ": " + t.Name
+		switch {
+		case t.Name == "" || t.Name == metadataKey || !utf8.ValidString(t.Name) || len(t.Name) > maxTensorName:
+			return &ContentError{Field: field, Value: shorten(t.Name), Problem: "is not a tensor's name",
+				Fix: fmt.Sprintf("use 1 to %d bytes of UTF-8 other than %s", maxTensorName, metadataKey)}
+		case seen[t.Name]:
+			return &ContentError{Field: at, Problem: "is there twice", Fix: "give every tensor a name of its own"}
+		}
+		seen[t.Name] = true
+		if err := t.Validate(); err != nil {
+			return &ContentError{Field: field, Problem: err.Error(), Fix: "make shape and data agree"}
+		}
+		if i := slices.IndexFunc(t.Data, notFinite); i >= 0 {
+			return &ContentError{Field: at, Value: fmt.Sprint(t.Data[i]), Problem: fmt.Sprintf("at element %d is not finite", i),
+				Fix: "stop the run before it is checkpointed"}
+		}
+		if int64(len(t.Data)) > (math.MaxInt64-total)/elementSize {
+			return &ContentError{Field: field, Problem: "have more bytes than a file can", Fix: "use a smaller model"}
+		}
+		total += int64(len(t.Data)) * elementSize
+	}
+	return nil
+}
+
+// notFinite reports whether v is NaN or infinite: the exponent is all ones.
+func notFinite(v float32) bool { return math.Float32bits(v)&0x7f800000 == 0x7f800000 }
+
+// shorten quotes a text for an error message.
+func shorten(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,88 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+const (
+	manifestFormat  = "reprise.checkpoint"
+	manifestVersion = 1
+	maxManifest     = 64 << 20
+)
+
+// manifest says what a checkpoint is and pins its files.
+type manifest struct {
+	Format    string      `json:"format"`
+	Version   int         `json:"version"`
+	RunID     string      `json:"run_id"`
+	SessionID string      `json:"session_id"`
+	Step      uint64      `json:"step"`
+	Epoch     uint64      `json:"epoch"`
+	Files     []fileEntry `json:"files"` // the weights, then the optimiser's moments
+	// Metrics are in the shortest form that gives the same float64 back.
+	Metrics map[string]float64 `json:"metrics"`
+}
+
+type fileEntry struct {
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+	// Tensors are the names in the order of Content.
+	Tensors []string `json:"tensors"`
+}
+
+// encode returns the one form in which a manifest is written.
+func (m manifest) encode() ([]byte, error) {
+	if m.Metrics == nil {
+		m.Metrics = map[string]float64{}
+	}
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) >= maxManifest {
+		return nil, &ContentError{Field: "manifest", Value: fmt.Sprintf("%d bytes", len(raw)), Problem: "are too many",
+			Fix: fmt.Sprintf("a manifest has at most %d", maxManifest)}
+	}
+	return append(raw, '\n'), nil
+}
+
+// decodeManifest reads what encode wrote and nothing else. It fails with
+// *VersionError for a version that it does not know.
+func decodeManifest(raw []byte) (manifest, error) {
+	var head struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return manifest{}, err
+	}
+	if head.Format != manifestFormat {
+		return manifest{}, fmt.Errorf("its format is %s instead of %q", shorten(head.Format), manifestFormat)
+	}
+	if head.Version != manifestVersion {
+		return manifest{}, &VersionError{Got: head.Version, Known: manifestVersion}
+	}
+	var m manifest
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return manifest{}, err
+	}
+	if len(m.Files) != 2 || m.Files[0].Name != weightsFile || m.Files[1].Name != optimizerFile {
+		return manifest{}, fmt.Errorf("its files are not %s and %s", weightsFile, optimizerFile)
+	}
+	// Keys that are there twice, in another case or order, anything behind the
+	// object: whatever encoding/json lets pass is not what encode writes.
+	again, err := m.encode()
+	if err != nil {
+		return manifest{}, err
+	}
+	if !bytes.Equal(again, raw) {
+		return manifest{}, errors.New("it is not in the form in which manifests are written")
+	}
+	return m, nil
+}

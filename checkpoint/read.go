@@ -1,0 +1,206 @@
+package checkpoint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"reprise/tensor"
+)
+
+// Read returns a checkpoint, every byte of which is what ref pins. It fails
+// with *CorruptError where that is not so, a missing file included, and returns
+// nothing of it then; with *VersionError for a newer format; and with the
+// errors of the file system. The caller owns the content.
+func Read(dir string, ref Ref) (Content, error) { return read(osFiles{}, dir, ref, true) }
+
+// Verify fails as Read does, and needs no memory for the content.
+func Verify(dir string, ref Ref) error {
+	_, err := read(osFiles{}, dir, ref, false)
+	return err
+}
+
+func read(files fileLayer, dir string, ref Ref, keep bool) (Content, error) {
+	// A name from elsewhere could point anywhere.
+	if ref.Dir != folderName(ref.Step) {
+		return Content{}, &CorruptError{Folder: dir, What: fmt.Sprintf("step %d cannot lie in the folder %q", ref.Step, ref.Dir)}
+	}
+	return readFolder(files, filepath.Join(dir, ref.Dir), ref, keep)
+}
+
+// readFolder reads the checkpoint from a folder of any name.
+func readFolder(files fileLayer, path string, ref Ref, keep bool) (Content, error) {
+	r := reader{files: files, folder: path, keep: keep}
+	switch found, err := files.Kind(r.folder); {
+	case err != nil:
+		return Content{}, fmt.Errorf("read checkpoint: %w", err)
+	case found == missing:
+		return Content{}, r.corrupt("", "the folder is missing")
+	case found != folder:
+		return Content{}, r.corrupt("", "it is not a folder")
+	}
+	m, err := r.manifest(ref)
+	if err != nil {
+		return Content{}, err
+	}
+	c := Content{RunID: m.RunID, SessionID: m.SessionID, Step: m.Step, Epoch: m.Epoch, Metrics: m.Metrics}
+	if c.Weights, err = r.tensors(m.Files[0]); err != nil {
+		return Content{}, err
+	}
+	if c.Optimizer, err = r.tensors(m.Files[1]); err != nil {
+		return Content{}, err
+	}
+	return c, nil
+}
+
+// reader reads the files of one checkpoint.
+type reader struct {
+	files  fileLayer
+	folder string
+	keep   bool // the tensors' data
+}
+
+func (r reader) corrupt(file, format string, args ...any) error {
+	return &CorruptError{Folder: r.folder, File: file, What: fmt.Sprintf(format, args...)}
+}
+
+// open opens a file and returns its size.
+func (r reader) open(name string) (inFile, int64, error) {
+	f, err := r.files.Open(filepath.Join(r.folder, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil, 0, r.corrupt(name, "the file is missing")
+	case err != nil:
+		return nil, 0, fmt.Errorf("read checkpoint: %w", err)
+	}
+	size, err := f.Size()
+	switch {
+	case errors.Is(err, errNotRegular):
+		return nil, 0, errors.Join(r.corrupt(name, "%v", err), f.Close())
+	case err != nil:
+		return nil, 0, errors.Join(fmt.Errorf("read checkpoint: %w", err), f.Close())
+	}
+	return f, size, nil
+}
+
+// manifest reads the manifest and compares it with the ref.
+func (r reader) manifest(ref Ref) (manifest, error) {
+	f, size, err := r.open(manifestFile)
+	if err != nil {
+		return manifest{}, err
+	}
+	defer f.Close()
+	if size > maxManifest {
+		return manifest{}, r.corrupt(manifestFile, "it has %d bytes, a manifest has at most %d", size, maxManifest)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	if err != nil {
+		return manifest{}, fmt.Errorf("read checkpoint: %s: %w", filepath.Join(r.folder, manifestFile), err)
+	}
+	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != ref.ManifestSHA256 {
+		return manifest{}, r.corrupt(manifestFile, "its SHA-256 is %x, recorded is %s", sum, ref.ManifestSHA256)
+	}
+	m, err := decodeManifest(raw)
+	var version *VersionError
+	switch {
+	case errors.As(err, &version):
+		return manifest{}, fmt.Errorf("%s: %w", filepath.Join(r.folder, manifestFile), err)
+	case err != nil:
+		return manifest{}, r.corrupt(manifestFile, "%v", err)
+	case m.Step != ref.Step || m.Epoch != ref.Epoch:
+		return manifest{}, r.corrupt(manifestFile, "it is of step %d, epoch %d; recorded is step %d, epoch %d", m.Step, m.Epoch, ref.Step, ref.Epoch)
+	case m.Files[0].SHA256 != ref.WeightsSHA256:
+		return manifest{}, r.corrupt(manifestFile, "it pins weights with SHA-256 %s, recorded is %s", m.Files[0].SHA256, ref.WeightsSHA256)
+	}
+	return m, nil
+}
+
+// tensors reads a file, compares it with what pins it, and returns its tensors
+// in the order they were written in.
+func (r reader) tensors(want fileEntry) ([]tensor.Tensor, error) {
+	f, size, err := r.open(want.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size != want.Bytes {
+		return nil, r.corrupt(want.Name, "it has %d bytes, recorded are %d", size, want.Bytes)
+	}
+	in := &summingReader{from: f, hash: sha256.New()}
+	found, malformed := decode(in, size, r.keep)
+	if malformed != nil && in.failed == nil {
+		// The hash of all of it tells damage from a file that never was right.
+		_, _ = io.Copy(io.Discard, in) // an error is in.failed
+	}
+	if in.failed != nil {
+		return nil, fmt.Errorf("read checkpoint: %s: %w", filepath.Join(r.folder, want.Name), in.failed)
+	}
+	if sum := hex.EncodeToString(in.hash.Sum(nil)); sum != want.SHA256 {
+		return nil, r.corrupt(want.Name, "its SHA-256 is %s, recorded is %s", sum, want.SHA256)
+	}
+	if malformed != nil {
+		return nil, r.corrupt(want.Name, "%v", malformed)
+	}
+	return r.ordered(want, found)
+}
+
+// ordered returns the tensors in the manifest's order.
+func (r reader) ordered(want fileEntry, found []tensor.Tensor) ([]tensor.Tensor, error) {
+	byName := make(map[string]tensor.Tensor, len(found))
+	for _, t := range found {
+		byName[t.Name] = t
+	}
+	out := make([]tensor.Tensor, 0, len(found))
+	for _, name := range want.Tensors {
+		t, ok := byName[name]
+		if !ok {
+			return nil, r.corrupt(want.Name, "the manifest names the tensor %s, which is not in it or was named before", shorten(name))
+		}
+		delete(byName, name)
+		out = append(out, t)
+	}
+	if len(byName) != 0 {
+		return nil, r.corrupt(want.Name, "it holds %d tensors, the manifest names %d", len(found), len(want.Tensors))
+	}
+	return out, nil
+}
+
+// summingReader hashes what it reads and keeps the error of the file, other
+// than its end.
+type summingReader struct {
+	from   io.Reader
+	hash   hash.Hash
+	failed error
+}
+
+func (s *summingReader) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	s.hash.Write(p[:n]) // hashes do not fail
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed = err
+	}
+	return n, err
+}
+
+// summingWriter hashes and counts what it writes.
+type summingWriter struct {
+	to   io.Writer
+	hash hash.Hash
+	size int64
+}
+
+func (s *summingWriter) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	s.hash.Write(p[:n])
+	s.size += int64(n)
+	return n, err
+}

@@ -1,0 +1,160 @@
+package checkpoint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"reprise/tensor"
+)
+
+// Write writes a checkpoint into the folder dir, which it makes if need be, and
+// returns what finds and pins it, once it would survive the loss of power. It
+// fails with *ContentError for a content that cannot be read back, having
+// written nothing, and with the errors of the file system. After an error there
+// is no such checkpoint; what is left of it is for Sweep.
+//
+// A folder of the same step, left by a crash before its event, is replaced: by
+// then it is set aside whole, and removed last.
+func Write(dir string, c Content) (Ref, error) { return write(osFiles{}, dir, c) }
+
+func write(files fileLayer, dir string, c Content) (Ref, error) {
+	if err := c.validate(); err != nil {
+		return Ref{}, fmt.Errorf("write checkpoint of step %d: %w", c.Step, err)
+	}
+	name := folderName(c.Step)
+	ref, err := writeWhole(files, dir, name, c)
+	if err == nil {
+		err = publish(files, dir, name)
+	}
+	if err != nil {
+		return Ref{}, fmt.Errorf("write checkpoint %s: %w", filepath.Join(dir, name), err)
+	}
+	return ref, nil
+}
+
+// The names of a folder that is being written, and of one set aside.
+func partName(name string) string  { return "." + name + partSuffix }
+func asideName(name string) string { return "." + name + asideSuffix }
+
+const (
+	partSuffix  = ".part"
+	asideSuffix = ".aside"
+)
+
+// writeWhole writes the files of a checkpoint into its temporary folder and
+// makes them durable.
+func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
+	if err := files.MkdirAll(dir); err != nil {
+		return Ref{}, err
+	}
+	part := filepath.Join(dir, partName(name))
+	if err := files.RemoveAll(part); err != nil { // of an earlier crash
+		return Ref{}, err
+	}
+	ref, err := writeFiles(files, part, c)
+	if err != nil {
+		// Room for others, on a full disk. Nothing depends on it.
+		return Ref{}, errors.Join(err, files.RemoveAll(part))
+	}
+	ref.Dir = name
+	return ref, nil
+}
+
+func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
+	if err := files.Mkdir(part); err != nil {
+		return Ref{}, err
+	}
+	m := manifest{
+		Format: manifestFormat, Version: manifestVersion,
+		RunID: c.RunID, SessionID: c.SessionID, Step: c.Step, Epoch: c.Epoch, Metrics: c.Metrics,
+	}
+	for _, f := range []struct {
+		name    string
+		tensors []tensor.Tensor
+	}{{weightsFile, c.Weights}, {optimizerFile, c.Optimizer}} {
+		size, sum, err := writeFile(files, filepath.Join(part, f.name), func(w io.Writer) error { return encode(w, f.tensors) })
+		if err != nil {
+			return Ref{}, err
+		}
+		names := make([]string, len(f.tensors))
+		for i, t := range f.tensors {
+			names[i] = t.Name
+		}
+		m.Files = append(m.Files, fileEntry{Name: f.name, Bytes: size, SHA256: sum, Tensors: names})
+	}
+	raw, err := m.encode()
+	if err != nil {
+		return Ref{}, err
+	}
+	_, sum, err := writeFile(files, filepath.Join(part, manifestFile), func(w io.Writer) error {
+		_, err := w.Write(raw)
+		return err
+	})
+	if err != nil {
+		return Ref{}, err
+	}
+	return Ref{ManifestSHA256: sum, WeightsSHA256: m.Files[0].SHA256, Step: c.Step, Epoch: c.Epoch}, files.SyncDir(part)
+}
+
+// writeFile makes a file durable and returns its size and SHA-256. A sync that
+// failed is not tried again: what it should have written may be gone, and the
+// next one would not say so.
+func writeFile(files fileLayer, path string, content func(io.Writer) error) (int64, string, error) {
+	f, err := files.Create(path)
+	if err != nil {
+		return 0, "", err
+	}
+	sum := &summingWriter{to: f, hash: sha256.New()}
+	err = content(sum)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return 0, "", err
+	}
+	return sum.size, hex.EncodeToString(sum.hash.Sum(nil)), nil
+}
+
+// publish gives a checkpoint that is whole its name.
+func publish(files fileLayer, dir, name string) error {
+	part, target := filepath.Join(dir, partName(name)), filepath.Join(dir, name)
+	occupied, err := files.Kind(target)
+	if err != nil {
+		return err
+	}
+	if occupied != missing {
+		return replace(files, dir, name)
+	}
+	if err := files.Rename(part, target); err != nil {
+		return err
+	}
+	return files.SyncDir(dir)
+}
+
+// replace does as publish where the name is taken. At every moment one of the
+// two is there whole: the second rename is not begun before the first one is
+// durable, since nothing promises that they reach the disk in order.
+func replace(files fileLayer, dir, name string) error {
+	part, target, aside := filepath.Join(dir, partName(name)), filepath.Join(dir, name), filepath.Join(dir, asideName(name))
+	if err := files.RemoveAll(aside); err != nil { // of an earlier crash
+		return err
+	}
+	if err := files.Rename(target, aside); err != nil {
+		return err
+	}
+	err := files.SyncDir(dir)
+	if err == nil {
+		err = files.Rename(part, target)
+	}
+	if err != nil {
+		return errors.Join(err, files.Rename(aside, target))
+	}
+	if err := files.SyncDir(dir); err != nil {
+		return err
+	}
+	return files.RemoveAll(aside)
+}
