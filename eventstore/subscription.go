@@ -61,7 +61,7 @@ func NewSubscription(read func(context.Context, Position, int) ([]Event, error),
 }
 
 // Next returns the next event, waiting for it if need be. It fails when ctx is
-// done, with ErrClosed when the store is closed and everything was delivered,
+// done, with ErrClosed when the store is closed and what was read ahead is delivered,
 // and with the store's errors; it may be called again then.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	for len(s.page) == 0 {

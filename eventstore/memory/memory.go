@@ -65,7 +65,7 @@ func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 		}
 		for _, e := range w.Events {
 			version++
-			e.Payload = slices.Clone(e.Payload)
+			e.Payload = append([]byte(nil), e.Payload...) // nil if empty, as every store reads it
 			sealed := eventstore.Seal(e, w.Aggregate, version, head.Position+1, head.Hash)
 			head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
 			added = append(added, sealed)
@@ -204,6 +204,9 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if s.closed {
+		return eventstore.Head{}, eventstore.ErrClosed
+	}
 	chain := eventstore.NewChain()
 	for _, e := range s.events {
 		if err := chain.Add(e); err != nil {

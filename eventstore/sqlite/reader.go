@@ -79,6 +79,7 @@ func queryEvents(conn *sqlite3.Conn, sql string, bind ...int64) ([]eventstore.Ev
 type reader struct{ conn *sqlite3.Conn }
 
 // withReader calls f within a read transaction, in which the log stands still.
+// Where it is corrupt, the error names the first event that is.
 func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	select {
 	case s.tokens <- struct{}{}:
@@ -107,7 +108,7 @@ func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 		if ctx.Err() != nil { // SQLite calls it interrupted
 			return errors.Join(ctx.Err(), conn.Close())
 		}
-		return errors.Join(corruption(err), conn.Close())
+		return errors.Join(s.named(ctx, corruption(err)), conn.Close())
 	}
 	s.readers <- conn
 	return err
@@ -149,7 +150,13 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	err := s.withReader(ctx, func(r *reader) error {
 		var err error
 		events, err = queryEvents(r.conn, selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(min(after, 1<<62)), int64(limit))
-		return errors.Join(err, checkLinks(after, events))
+		if err != nil {
+			return err
+		}
+		if err := checkLinks(after, events); err != nil || len(events) == limit {
+			return err
+		}
+		return checkLast(r.conn, after, events)
 	})
 	if err != nil {
 		return nil, err
@@ -171,10 +178,30 @@ func checkLinks(after eventstore.Position, events []eventstore.Event) error {
 	return nil
 }
 
+// checkLast fails where events, read from behind after on, stop short of the
+// recorded end of the log.
+func checkLast(conn *sqlite3.Conn, after eventstore.Position, events []eventstore.Event) error {
+	head, err := recordedHead(conn)
+	if err != nil {
+		return err
+	}
+	if len(events) == 0 {
+		if after < head.Position {
+			return &eventstore.CorruptionError{Position: after + 1, What: fmt.Sprintf("missing; the log should end at position %d", head.Position)}
+		}
+		return nil
+	}
+	last := events[len(events)-1]
+	return checkEnd(head, eventstore.Head{Position: last.Position, Hash: last.Hash})
+}
+
 // Replay implements eventstore.Store.
 func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, from eventstore.Version) (eventstore.Replay, error) {
 	var replay eventstore.Replay
 	err := s.withReader(ctx, func(r *reader) error {
+		if _, err := readHead(r.conn); err != nil {
+			return err
+		}
 		snapshot, err := r.snapshot(aggregate)
 		if err != nil {
 			return err
@@ -260,7 +287,7 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 			after := chain.Head().Position
 			events, err := queryEvents(r.conn, selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(after), verifyPage)
 			if err != nil {
-				return r.locate(chain, err)
+				return err
 			}
 			for _, e := range events {
 				if err := chain.Add(e); err != nil {
@@ -281,30 +308,6 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 		return eventstore.Head{}, err
 	}
 	return chain.Head(), nil
-}
-
-// locate reads on event by event after a page could not be read as a whole, so
-// that the error names the first event that is damaged.
-func (r *reader) locate(chain *eventstore.Chain, cause error) error {
-	var known *eventstore.CorruptionError
-	if !errors.As(corruption(cause), &known) {
-		return cause
-	}
-	for {
-		next := chain.Head().Position + 1
-		events, err := queryEvents(r.conn, selectEvent+` WHERE position = ?`, int64(next))
-		if err == nil && len(events) == 1 {
-			if err := chain.Add(events[0]); err != nil {
-				return err
-			}
-			continue
-		}
-		var named *eventstore.CorruptionError
-		if errors.As(corruption(err), &named) && named.Position != 0 {
-			return named
-		}
-		return &eventstore.CorruptionError{Position: next, What: "it cannot be read: " + known.What}
-	}
 }
 
 // integrity lets SQLite check its own structures: that every index agrees with

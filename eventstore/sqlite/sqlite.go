@@ -8,17 +8,23 @@
 // appends and has to be opened again.
 //
 // Every page carries a checksum and every event its hash in the chain: damage
-// is reported as *eventstore.CorruptionError and never read over.
+// is reported as *eventstore.CorruptionError, which names the first event that
+// it hit, and never read over. The write-ahead log is checked before SQLite
+// opens it, which would take damage for its end. What no check can tell from a
+// crash is damage within the very last commit of a write-ahead log that was not
+// closed: that commit is dropped.
 //
 // One process may have the store open for writing (the caller's lock sees to
 // it), any number may read it at the same time.
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,7 +98,7 @@ type Store struct {
 	tokens  chan struct{}
 
 	queue  chan *request // nil where the store is for reading only
-	done   chan struct{} // closed when the writer has ended
+	done   chan error    // gives the writer's last error once it has ended
 	mu     sync.RWMutex  // held for reading while a request is sent to queue
 	closed bool
 }
@@ -100,35 +106,50 @@ type Store struct {
 var _ eventstore.Store = (*Store)(nil)
 
 // Open opens the store at path for writing, creating it if there is none. It
-// fails with *eventstore.CorruptionError where the end of the log is not what
-// was appended last.
+// fails with *eventstore.CorruptionError where the file is empty or no
+// database, where its write-ahead log is damaged, and where the end of the log
+// is not what was appended last.
 func Open(path string, config Config) (*Store, error) {
 	s := newStore(path, config)
-	conn, err := s.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
+	w, err := s.openWriter()
 	if err != nil {
-		return nil, fmt.Errorf("open event store %s: %w", path, err)
-	}
-	w, err := newWriter(conn, &s.signal)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, corruption(err)), conn.Close())
+		return nil, fmt.Errorf("open event store %s: %w", path, s.named(context.Background(), err))
 	}
 	s.queue = make(chan *request, maxQueued)
-	s.done = make(chan struct{})
-	go func() {
-		defer close(s.done)
-		w.run(s.queue)
-	}()
+	s.done = make(chan error, 1)
+	go func() { s.done <- w.run(s.queue) }()
 	return s, nil
 }
 
-// OpenReadOnly opens an existing store for reading, also beside the process
-// that writes it. Appending fails with eventstore.ErrReadOnly.
-func OpenReadOnly(path string) (*Store, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open event store: %w", err)
+// openWriter returns the writer of the store, which it creates if need be.
+func (s *Store) openWriter() (*writer, error) {
+	if err := s.prepare(); err != nil {
+		return nil, err
 	}
+	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWriter(conn, &s.signal)
+	if err != nil {
+		return nil, errors.Join(corruption(err), conn.Close())
+	}
+	return w, nil
+}
+
+// OpenReadOnly opens an existing store for reading, also beside the process
+// that writes it. Appending fails with eventstore.ErrReadOnly. It fails as Open
+// does, and with fs.ErrNotExist where there is no file.
+func OpenReadOnly(path string) (*Store, error) {
 	s := newStore(path, Config{})
-	err := s.withReader(context.Background(), func(r *reader) error { return checkMarks(r.conn) })
+	found, err := s.inspect()
+	switch {
+	case err != nil:
+	case !found:
+		err = fs.ErrNotExist
+	default:
+		err = s.withReader(context.Background(), func(r *reader) error { return checkMarks(r.conn) })
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, err), s.Close())
 	}
@@ -156,26 +177,6 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
-}
-
-// prepareFile makes a new file an event store, or checks that an old one is.
-func prepareFile(conn *sqlite3.Conn) error {
-	tables, err := queryInt(conn, "SELECT count(*) FROM sqlite_schema")
-	if err != nil {
-		return err
-	}
-	if tables > 0 {
-		return checkMarks(conn)
-	}
-	// Checksums need room on every page and hence a file without any.
-	if err := conn.EnableChecksums("main"); err != nil {
-		return err
-	}
-	if err := conn.Exec("PRAGMA journal_mode = WAL"); err != nil {
-		return err
-	}
-	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-		schema, applicationID, schemaVersion))
 }
 
 // checkMarks fails unless the file is an event store that this version reads.
@@ -217,12 +218,26 @@ func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 	if err := eventstore.CheckWrites(writes); err != nil {
 		return nil, err
 	}
-	r := &request{writes: writes, reply: make(chan response, 1)}
-	return s.send(ctx, r)
+	return s.send(ctx, &request{writes: copied(writes), reply: make(chan response, 1)})
+}
+
+// copied returns the writes with memory of their own: a caller whose ctx ends
+// goes on while the writer still works on them.
+func copied(writes []eventstore.Write) []eventstore.Write {
+	writes = slices.Clone(writes)
+	for i := range writes {
+		writes[i].Events = slices.Clone(writes[i].Events)
+		for j := range writes[i].Events {
+			e := &writes[i].Events[j]
+			e.Payload = append([]byte(nil), e.Payload...) // nil if empty, as it is read
+		}
+	}
+	return writes
 }
 
 // SaveSnapshot implements eventstore.Store.
 func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	snapshot.Payload = bytes.Clone(snapshot.Payload)
 	_, err := s.send(ctx, &request{snapshot: &snapshot, reply: make(chan response, 1)})
 	return err
 }
@@ -275,7 +290,8 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.signal.Close()
-	// With every token taken, no reader is under way.
+	// With every token taken, no reader is under way. They are given back for
+	// those who come later, to be told that the store is closed.
 	for range maxReaders {
 		s.tokens <- struct{}{}
 	}
@@ -284,12 +300,12 @@ func (s *Store) Close() error {
 	for conn := range s.readers {
 		err = errors.Join(err, conn.Close())
 	}
-	for range maxReaders { // who comes now is told that the store is closed
+	for range maxReaders {
 		<-s.tokens
 	}
 	if s.queue != nil {
 		close(s.queue)
-		<-s.done
+		err = errors.Join(err, <-s.done)
 	}
 	return err
 }
@@ -306,7 +322,11 @@ func corruption(err error) error {
 	}
 	for _, code := range []error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_SHORT_READ} {
 		if errors.Is(err, code) {
-			return &eventstore.CorruptionError{What: err.Error()}
+			what := err.Error()
+			if errors.Is(err, sqlite3.IOERR_DATA) { // "disk I/O error", says SQLite
+				what = "a page of the file does not match its checksum"
+			}
+			return &eventstore.CorruptionError{What: what}
 		}
 	}
 	return err

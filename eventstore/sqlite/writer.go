@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -39,15 +38,14 @@ type writer struct {
 
 // newWriter takes over the connection; the caller closes it if this fails.
 func newWriter(conn *sqlite3.Conn, signal *eventstore.Signal) (*writer, error) {
-	if err := prepareFile(conn); err != nil {
+	if err := checkMarks(conn); err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, signal: signal}
 	head, err := readHead(conn)
 	if err != nil {
 		return nil, err
 	}
-	w.head = head
+	w := &writer{conn: conn, signal: signal, head: head}
 	for _, p := range []struct {
 		stmt **sqlite3.Stmt
 		sql  string
@@ -61,7 +59,7 @@ func newWriter(conn *sqlite3.Conn, signal *eventstore.Signal) (*writer, error) {
 			WHERE excluded.version >= snapshots.version`},
 	} {
 		if *p.stmt, _, err = conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT); err != nil {
-			return nil, err
+			return nil, errors.Join(err, w.closeStatements())
 		}
 	}
 	return w, nil
@@ -70,21 +68,9 @@ func newWriter(conn *sqlite3.Conn, signal *eventstore.Signal) (*writer, error) {
 // readHead returns the recorded end of the log and checks it against the last
 // event, so that a log cut short is noticed when it is opened.
 func readHead(conn *sqlite3.Conn) (eventstore.Head, error) {
-	var head eventstore.Head
-	stmt, _, err := conn.Prepare(`SELECT position, hash FROM head`)
+	head, err := recordedHead(conn)
 	if err != nil {
-		return head, corruption(err)
-	}
-	defer stmt.Close()
-	if !stmt.Step() {
-		return head, corruption(errors.Join(stmt.Err(), &eventstore.CorruptionError{What: "the record of its end is missing"}))
-	}
-	head.Position = eventstore.Position(stmt.ColumnInt64(0))
-	if copy(head.Hash[:], stmt.ColumnRawBlob(1)) != len(head.Hash) {
-		return head, &eventstore.CorruptionError{What: "the record of its end is damaged"}
-	}
-	if err := stmt.Err(); err != nil {
-		return head, corruption(err)
+		return head, err
 	}
 	last, err := queryEvents(conn, selectEvent+` ORDER BY position DESC LIMIT 1`)
 	if err != nil {
@@ -111,7 +97,7 @@ func checkEnd(head, end eventstore.Head) error {
 }
 
 // run serves requests until the queue is closed, then closes the connection.
-func (w *writer) run(queue <-chan *request) {
+func (w *writer) run(queue <-chan *request) error {
 	group := make([]*request, 0, maxGroup)
 	for r := range queue {
 		group = append(group[:0], r)
@@ -129,18 +115,30 @@ func (w *writer) run(queue <-chan *request) {
 		}
 		w.commit(group)
 	}
-	// The WAL is complete whatever becomes of this; the next opening reads it.
-	_ = w.close()
+	return w.close()
 }
 
 // close moves the WAL into the file and closes the connection, which stays open
-// while it has statements.
+// while it has statements. An error of it loses nothing: the WAL is complete,
+// and the next opening reads it. After a failure the files stay as they are.
 func (w *writer) close() error {
+	var err error
+	if w.failed != nil {
+		_, err = w.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	}
+	// After a failure this repeats the error that was returned then.
+	if closed := w.closeStatements(); w.failed == nil {
+		err = errors.Join(err, closed)
+	}
+	return errors.Join(err, w.conn.Close())
+}
+
+func (w *writer) closeStatements() error {
 	var err error
 	for _, stmt := range []*sqlite3.Stmt{w.insert, w.setHead, w.byID, w.version, w.save} {
 		err = errors.Join(err, stmt.Close())
 	}
-	return errors.Join(err, w.conn.Close())
+	return err
 }
 
 // commit carries out a group of requests in one transaction and then answers
@@ -231,7 +229,6 @@ func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
 		}
 		for _, e := range write.Events {
 			version++
-			e.Payload = bytes.Clone(e.Payload)
 			sealed := eventstore.Seal(e, write.Aggregate, version, w.head.Position+1, w.head.Hash)
 			if err := insertEvent(w.insert, sealed); err != nil {
 				return nil, err

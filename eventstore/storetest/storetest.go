@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 		{"limits are refused and named", limits},
 		{"a subscription has no gap and no repeat", subscription},
 		{"concurrent appends to one aggregate: one wins each version", contention},
+		{"memory is not shared with callers", ownMemory},
 		{"a closed store says so", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -322,9 +323,50 @@ func closed(t *testing.T, s eventstore.Store) {
 	if _, err := s.Append(t.Context(), eventstore.Write{Aggregate: "a", Events: events("2")}); !errors.Is(err, eventstore.ErrClosed) {
 		t.Errorf("Append: %v", err)
 	}
-	if _, err := s.Read(t.Context(), 0, 1); !errors.Is(err, eventstore.ErrClosed) {
-		t.Errorf("Read: %v", err)
+	for name, call := range map[string]func() error{
+		"Read":         func() error { _, err := s.Read(t.Context(), 0, 1); return err },
+		"Replay":       func() error { _, err := s.Replay(t.Context(), "a", 0); return err },
+		"Head":         func() error { _, err := s.Head(t.Context()); return err },
+		"Verify":       func() error { _, err := s.Verify(t.Context()); return err },
+		"SaveSnapshot": func() error { return s.SaveSnapshot(t.Context(), eventstore.Snapshot{Aggregate: "a", Version: 1}) },
+		"Next":         func() error { _, err := s.Subscribe(0).Next(t.Context()); return err },
+	} {
+		if err := call(); !errors.Is(err, eventstore.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
+	if err := s.Close(); err != nil {
+		t.Errorf("closing it again: %v", err)
+	}
+}
+
+// ownMemory changes what it handed in and what it was handed.
+func ownMemory(t *testing.T, s eventstore.Store) {
+	e := Event("1")
+	e.Payload = []byte("payload")
+	appended, err := s.Append(t.Context(), eventstore.Write{Aggregate: "a", Expected: eventstore.NoStream(), Events: []eventstore.NewEvent{e}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := []byte("state")
+	if err := s.SaveSnapshot(t.Context(), eventstore.Snapshot{Aggregate: "a", Version: 1, Payload: state}); err != nil {
+		t.Fatal(err)
+	}
+	read, err := s.Read(t.Context(), 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{e.Payload, appended[0].Payload, read[0].Payload, state} {
+		b[0] = 'X'
+	}
+	again, err := s.Read(t.Context(), 0, 1)
+	if err != nil || len(again) != 1 || string(again[0].Payload) != "payload" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if r, err := s.Replay(t.Context(), "a", 0); err != nil || r.Snapshot == nil || string(r.Snapshot.Payload) != "state" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	checkLength(t, s, 1)
 }
 
 // machine appends at random and compares with a model that is a list of names
@@ -335,7 +377,7 @@ func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 	ctx := context.Background()
 	model := map[eventstore.AggregateID][]string{}
 	var order []string
-	next := 0
+	next, checked := 0, 0
 	t.Repeat(map[string]func(*rapid.T){
 		"append": func(t *rapid.T) {
 			a := rapid.SampledFrom([]eventstore.AggregateID{"a", "b", "c"}).Draw(t, "aggregate")
@@ -356,24 +398,39 @@ func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 				order = append(order, names...)
 			}
 		},
-		"": func(t *rapid.T) {
-			all, err := s.Read(ctx, 0, 1000)
-			if err != nil || len(all) != len(order) {
-				t.Fatalf("%d events, %v; want %d", len(all), err, len(order))
-			}
-			for i, name := range order {
-				if !all[i].NewEvent.Equal(Event(name)) {
-					t.Fatalf("position %d holds %+v, want %s", i+1, all[i], name)
-				}
-			}
-			for a, names := range model {
-				r, err := s.Replay(ctx, a, 0)
-				if err != nil || len(r.Events) != len(names) {
-					t.Fatalf("replay of %s: %d events, %v", a, len(r.Events), err)
-				}
-			}
+		"": func(t *rapid.T) { // what is new since the last action
+			checkOrder(t, s, order, checked)
+			checked = len(order)
 		},
 	})
+	checkOrder(t, s, order, 0)
+	for a, names := range model {
+		r, err := s.Replay(ctx, a, 0)
+		if err != nil || len(r.Events) != len(names) {
+			t.Fatalf("replay of %s: %d events, %v; want %d", a, len(r.Events), err, len(names))
+		}
+		for i, name := range names {
+			if !r.Events[i].NewEvent.Equal(Event(name)) {
+				t.Fatalf("version %d of %s is %+v, want %s", i+1, a, r.Events[i], name)
+			}
+		}
+	}
+	if head, err := s.Verify(ctx); err != nil || head.Position != eventstore.Position(len(order)) {
+		t.Fatalf("Verify = %+v, %v; want %d events", head, err, len(order))
+	}
+}
+
+// checkOrder compares the events behind a position with their names.
+func checkOrder(t *rapid.T, s eventstore.Store, order []string, after int) {
+	all, err := s.Read(context.Background(), eventstore.Position(after), 1000)
+	if err != nil || len(all) != len(order)-after {
+		t.Fatalf("%d events behind position %d, %v; want %d", len(all), after, err, len(order)-after)
+	}
+	for i, e := range all {
+		if !e.NewEvent.Equal(Event(order[after+i])) {
+			t.Fatalf("position %d holds %+v, want %s", after+i+1, e, order[after+i])
+		}
+	}
 }
 
 // nopTB lets open be called outside of a *testing.T; open must not fail.

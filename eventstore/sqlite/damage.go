@@ -1,0 +1,113 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/eventstore"
+)
+
+// named returns the error with the first damaged event in it, where err says
+// that the log is corrupt. SQLite knows pages, of which one holds many events
+// and one event may span many; so the log is read once more, event by event,
+// past the pages' checksums. What is found that way goes into the message
+// only, never to a caller.
+func (s *Store) named(ctx context.Context, err error) error {
+	var known *eventstore.CorruptionError
+	if !errors.As(err, &known) {
+		return err
+	}
+	conn, openErr := s.connectReader()
+	if openErr != nil {
+		return err
+	}
+	defer conn.Close()
+	var first *eventstore.CorruptionError
+	whole := false
+	_ = inTransaction(ctx, conn, func(r *reader) error {
+		// Once the header was read; before, there is nothing to switch off.
+		if _, err := queryInt(conn, "PRAGMA schema_version"); err != nil {
+			return err
+		}
+		if err := conn.Exec("PRAGMA checksum_verification = OFF"); err != nil {
+			return err
+		}
+		first, whole = r.firstDamaged(ctx)
+		return nil
+	})
+	switch {
+	case first == nil && whole && known.Position == 0:
+		return &eventstore.CorruptionError{What: known.What + "; every event is whole, the damage is in the space around them"}
+	case first == nil:
+		return err
+	}
+	if known.Position == 0 && known.What != first.What {
+		first.What += " (" + known.What + ")"
+	}
+	return first
+}
+
+// firstDamaged walks the chain and returns what is wrong with the first event
+// that is not what was appended, or that all are.
+func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.CorruptionError, whole bool) {
+	chain := eventstore.NewChain()
+	head, headErr := recordedHead(r.conn)
+	for ctx.Err() == nil {
+		next := chain.Head().Position + 1
+		events, err := queryEvents(r.conn, selectEvent+` WHERE position = ?`, int64(next))
+		if err == nil && len(events) == 1 {
+			err = chain.Add(events[0])
+			if err == nil {
+				continue
+			}
+		}
+		var damaged *eventstore.CorruptionError
+		switch {
+		case errors.As(err, &damaged) && damaged.Position != 0:
+			return damaged, false
+		case damaged != nil:
+			return &eventstore.CorruptionError{Position: next, What: "it cannot be read: " + damaged.What}, false
+		case err != nil:
+			return nil, false
+		case headErr == nil && errors.As(checkEnd(head, chain.Head()), &damaged):
+			return damaged, false
+		}
+		return nil, headErr == nil
+	}
+	return nil, false
+}
+
+// lastReadable returns the last position that SQLite can read, for an error
+// message; 0 where it can read none.
+func (s *Store) lastReadable() eventstore.Position {
+	conn, err := s.connectReader()
+	if err != nil {
+		return 0
+	}
+	defer conn.Close()
+	last, err := queryInt(conn, "SELECT coalesce(max(position), 0) FROM events")
+	if err != nil {
+		return 0
+	}
+	return eventstore.Position(max(0, last))
+}
+
+// recordedHead returns the end of the log as it is recorded.
+func recordedHead(conn *sqlite3.Conn) (eventstore.Head, error) {
+	var head eventstore.Head
+	stmt, _, err := conn.Prepare(`SELECT position, hash FROM head`)
+	if err != nil {
+		return head, corruption(err)
+	}
+	defer stmt.Close()
+	if !stmt.Step() {
+		return head, corruption(errors.Join(stmt.Err(), &eventstore.CorruptionError{What: "the record of its end is missing"}))
+	}
+	head.Position = eventstore.Position(stmt.ColumnInt64(0))
+	if hash := stmt.ColumnRawBlob(1); copy(head.Hash[:], hash) != len(head.Hash) || len(hash) != len(head.Hash) {
+		return head, corruption(errors.Join(stmt.Err(), &eventstore.CorruptionError{What: "the record of its end is damaged"}))
+	}
+	return head, corruption(stmt.Err())
+}

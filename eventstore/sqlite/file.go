@@ -1,0 +1,120 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/eventstore"
+	"reprise/internal/fsync"
+)
+
+// newSuffix is that of a file that is being made an event store.
+const newSuffix = ".new"
+
+// prepare makes an event store at s.path if there is none. A file comes into
+// being as a whole: one that is there and is not an event store never was one,
+// or is no longer.
+func (s *Store) prepare() error {
+	found, err := s.inspect()
+	if err != nil || found {
+		return err
+	}
+	made := newStore(s.path+newSuffix, s.config)
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} { // of an earlier crash
+		if err := os.Remove(made.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
+	if err != nil {
+		return err
+	}
+	// Closing moves what is in the WAL into the file, and syncs it.
+	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(made.path, s.path); err != nil {
+		return err
+	}
+	return fsync.Dir(filepath.Dir(s.path))
+}
+
+// initialise makes an empty database an event store.
+func initialise(conn *sqlite3.Conn) error {
+	// Checksums need room on every page and hence a file without any.
+	if err := conn.EnableChecksums("main"); err != nil {
+		return err
+	}
+	if err := conn.Exec("PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
+	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+		schema, applicationID, schemaVersion))
+}
+
+// inspect reports whether there is a file. It fails with
+// *eventstore.CorruptionError where SQLite would see less than was committed,
+// and say nothing.
+func (s *Store) inspect() (bool, error) {
+	log, err := sizeOf(s.path + "-wal")
+	if err != nil {
+		return false, err
+	}
+	switch size, err := sizeOf(s.path); {
+	case err != nil:
+		return false, err
+	case size < 0 && log > 0:
+		return false, &eventstore.CorruptionError{What: "the file is missing beside its write-ahead log"}
+	case size < 0:
+		return false, nil
+	case size == 0:
+		return true, &eventstore.CorruptionError{What: "the file is empty"}
+	}
+	// SQLite fills up a page that is cut short. With a log, it is in there.
+	if log <= 0 {
+		if err := wholePages(s.path); err != nil {
+			return true, err
+		}
+	}
+	what, err := walDamage(s.path)
+	if err != nil || what == "" {
+		return true, err
+	}
+	return true, &eventstore.CorruptionError{Position: s.lastReadable() + 1, What: what}
+}
+
+// wholePages fails with *eventstore.CorruptionError where the file ends within a
+// page.
+func wholePages(path string) error {
+	size, err := sizeOf(path)
+	if err != nil {
+		return err
+	}
+	page, err := pageSize(path)
+	if err != nil || page < 512 { // no database: SQLite says so
+		return err
+	}
+	if size%int64(page) != 0 {
+		return &eventstore.CorruptionError{What: fmt.Sprintf("the file is cut off: its %d bytes are no whole pages of %d", size, page)}
+	}
+	return nil
+}
+
+// sizeOf returns -1 for a file that is missing.
+func sizeOf(path string) (int64, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return -1, nil
+	case err != nil:
+		return 0, err
+	case info.IsDir():
+		return 0, fmt.Errorf("%s is a folder", path)
+	}
+	return info.Size(), nil
+}

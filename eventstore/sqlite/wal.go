@@ -1,0 +1,203 @@
+package sqlite
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// The layout of a WAL, https://sqlite.org/fileformat2.html#the_write_ahead_log:
+// a header, then frames of a header and a page. Each frame carries the salts of
+// the WAL's header and a checksum that continues that of the frame before it.
+const (
+	walHeaderSize   = 32
+	frameHeaderSize = 24
+	walMagic        = 0x377f0682 // the last bit is set where sums are big-endian
+)
+
+// walDamage says what is wrong with the WAL of the database at path; "" where
+// nothing is. SQLite itself takes the first frame that does not verify for the
+// end: it reads no further and says nothing, so one flipped bit would undo all
+// commits behind it.
+//
+// The end of a WAL that a crash tore differs from damage: with
+// synchronous=FULL nothing is written behind a commit before it is synced. So a
+// frame that continues the frame before it, with a commit between it and the
+// first frame that does not verify, shows that this commit was acknowledged.
+// Damage within the last commit cannot be told from a torn one and is not
+// found here.
+func walDamage(path string) (string, error) {
+	f, err := os.Open(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	pageSize, err := pageSize(path)
+	if err != nil {
+		return "", err
+	}
+	// A live writer may start the WAL over while it is read. What looks damaged
+	// counts only if it looks the same once the frames behind it were seen.
+	const attempts = 10
+	for range attempts {
+		w := wal{file: f, pageSize: pageSize}
+		what, err := w.damage()
+		if err != nil || what == "" {
+			return "", err
+		}
+		still, err := w.unchanged()
+		if err != nil || still {
+			return what, err
+		}
+	}
+	return "", nil
+}
+
+// pageSize reads the database's header; 0 where there is none.
+func pageSize(path string) (int, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var header [18]byte
+	switch _, err := io.ReadFull(f, header[:]); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	if n := int(binary.BigEndian.Uint16(header[16:])); n != 1 {
+		return n, nil
+	}
+	return 1 << 16, nil
+}
+
+// wal reads the frames of one WAL.
+type wal struct {
+	file     io.ReaderAt
+	pageSize int
+	header   [walHeaderSize]byte
+	order    binary.ByteOrder // of the sums
+	// suspect is the first frame that does not verify, as it was read.
+	suspect   []byte
+	suspectAt int64
+}
+
+// sum is the state of a WAL's checksum.
+type sum [2]uint32
+
+func (s sum) add(order binary.ByteOrder, b []byte) sum {
+	for ; len(b) >= 8; b = b[8:] {
+		s[0] += order.Uint32(b) + s[1]
+		s[1] += order.Uint32(b[4:]) + s[0]
+	}
+	return s
+}
+
+// recorded reads a sum as frames and header record it.
+func recorded(b []byte) sum {
+	return sum{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
+}
+
+// damage reads all of the WAL.
+func (w *wal) damage() (string, error) {
+	if ok, err := w.readAt(w.header[:], 0); !ok || err != nil {
+		return "", err
+	}
+	w.order = binary.LittleEndian
+	magic := binary.BigEndian.Uint32(w.header[:])
+	if magic&1 == 1 {
+		w.order = binary.BigEndian
+	}
+	sound := magic&^1 == walMagic && sum{}.add(w.order, w.header[:24]) == recorded(w.header[24:])
+	if n := binary.BigEndian.Uint32(w.header[8:]); sound {
+		w.pageSize = int(n)
+	}
+	if w.pageSize < 512 || w.pageSize > 1<<16 {
+		return "", nil // neither file says: SQLite refuses the database
+	}
+	if !sound {
+		return w.damageBehindHeader()
+	}
+	return w.damageBehindFrames()
+}
+
+// damageBehindFrames looks for the first frame that does not verify, then for
+// one behind it that proves that it once did.
+func (w *wal) damageBehindFrames() (string, error) {
+	salts := w.header[16:24]
+	before := recorded(w.header[24:])
+	suspect, committed := -1, false
+	frame := make([]byte, frameHeaderSize+w.pageSize)
+	for i := 0; ; i++ {
+		at := walHeaderSize + int64(i)*int64(len(frame))
+		if ok, err := w.readAt(frame, at); !ok || err != nil {
+			return "", err
+		}
+		follows := bytes.Equal(frame[8:16], salts) && w.follows(before, frame)
+		before = recorded(frame[16:])
+		switch {
+		case suspect < 0 && follows:
+			continue
+		case suspect < 0:
+			suspect = i
+			w.suspect, w.suspectAt = bytes.Clone(frame), at
+		case follows && committed:
+			return fmt.Sprintf("frame %d of the write-ahead log is damaged, and what was committed with it and after it is lost", suspect+1), nil
+		}
+		committed = committed || binary.BigEndian.Uint32(frame[4:]) != 0
+	}
+}
+
+// damageBehindHeader looks for any two frames that belong together: they were
+// not written before the header was.
+func (w *wal) damageBehindHeader() (string, error) {
+	w.suspect, w.suspectAt = bytes.Clone(w.header[:]), 0
+	frame := make([]byte, frameHeaderSize+w.pageSize)
+	before, salts := recorded(w.header[24:]), bytes.Clone(w.header[16:24])
+	for i := 0; ; i++ {
+		if ok, err := w.readAt(frame, walHeaderSize+int64(i)*int64(len(frame))); !ok || err != nil {
+			return "", err
+		}
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			w.order = order
+			if (i == 0 || bytes.Equal(frame[8:16], salts)) && w.follows(before, frame) {
+				return "the header of the write-ahead log is damaged, and what was committed in it is lost", nil
+			}
+		}
+		before, salts = recorded(frame[16:]), bytes.Clone(frame[8:16])
+	}
+}
+
+// follows reports whether the frame's sum continues that before it.
+func (w *wal) follows(before sum, frame []byte) bool {
+	return before.add(w.order, frame[:8]).add(w.order, frame[frameHeaderSize:]) == recorded(frame[16:])
+}
+
+// unchanged reports whether header and suspect are still as they were read.
+func (w *wal) unchanged() (bool, error) {
+	suspect := make([]byte, len(w.suspect))
+	if ok, err := w.readAt(suspect, w.suspectAt); !ok || err != nil {
+		return false, err
+	}
+	var header [walHeaderSize]byte
+	ok, err := w.readAt(header[:], 0)
+	return ok && header == w.header && bytes.Equal(suspect, w.suspect), err
+}
+
+// readAt reports whether all of b was there to read.
+func (w *wal) readAt(b []byte, at int64) (bool, error) {
+	n, err := w.file.ReadAt(b, at)
+	if n == len(b) || errors.Is(err, io.EOF) {
+		return n == len(b), nil
+	}
+	return false, err
+}
