@@ -1,0 +1,16 @@
+// Package training holds the rules of a training run: what may start, what may
+// follow what, and what must be undone. It owns the TrainingSession, the
+// TrainingRun aggregate, the LearningRate with its schedules and the
+// TrainingSaga that leads a run from its first device to its last checkpoint.
+//
+// Everything here is a pure function of its inputs. Decisions return events,
+// Apply folds an event into a new state, and nothing reads a clock, draws a
+// random number, opens a file or sends a message: times and identities come in
+// as arguments. Replaying a run's events therefore gives the state that the
+// live run had, and a test can walk through every crash without a disk.
+//
+// The host of these rules, which does what the saga commands and records what
+// came of it, is package integration.
+//
+// Values may be copied; none of the types is safe for concurrent mutation.
+package training

@@ -1,0 +1,35 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrInvalidCheckpoint is returned for a checkpoint of another session.
+	ErrInvalidCheckpoint = errors.New("checkpoint belongs to another session")
+	// ErrNonMonotonicCheckpoint is returned for a checkpoint that is not ahead
+	// of the last one.
+	ErrNonMonotonicCheckpoint = errors.New("checkpoint is not ahead of the last one")
+	// ErrCannotResume is returned for a run that has ended.
+	ErrCannotResume = errors.New("run cannot be resumed")
+	// ErrInvalidTransition is returned where an event does not fit the state.
+	ErrInvalidTransition = errors.New("event does not fit the state")
+	// ErrNotReproducible is returned where an epoch that was recorded before a
+	// crash gave other figures when it was trained again.
+	ErrNotReproducible = errors.New("a repeated epoch gave a different result")
+)
+
+// FieldError names a field of the training request, its value, what is wrong
+// with it and how to mend it.
+type FieldError struct {
+	Field   string
+	Value   string
+	Problem string
+	Fix     string
+}
+
+// Error returns "config.batch_size: 0 must be at least 1; use ...".
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
+}

@@ -1,0 +1,191 @@
+package training
+
+import (
+	"encoding/json"
+
+	"reprise/device"
+	"reprise/nn"
+)
+
+// Event is a fact in the life of a run: one of the structs of this file. The
+// set is closed; EventType gives its versioned name in the log.
+type Event interface {
+	EventType() string
+	trainingEvent()
+}
+
+// Allocation is a device that a run holds, as the lease that proves it.
+type Allocation struct {
+	Device device.ID      `json:"device"`
+	Lease  device.LeaseID `json:"lease"`
+	// Epoch is the fencing epoch of the lease.
+	Epoch device.Epoch `json:"lease_epoch"`
+}
+
+// Metrics are the figures of one epoch.
+type Metrics struct {
+	// TrainLoss is the mean loss over the epoch's samples, each measured with
+	// the weights of the moment. ValLoss and ValAccuracy are over the whole
+	// validation split with the weights at the end of the epoch.
+	TrainLoss   float64 `json:"train_loss"`
+	ValLoss     float64 `json:"val_loss"`
+	ValAccuracy float64 `json:"val_accuracy"`
+}
+
+// The events of a run, in the order in which an uneventful life has them.
+type (
+	// TrainingStarted is the first event of every run and holds all that is
+	// needed to train it again from nothing.
+	TrainingStarted struct {
+		RunID           RunID           `json:"run_id"`
+		SessionID       SessionID       `json:"session_id"`
+		ModelID         nn.ModelID      `json:"model_id"`
+		Architecture    nn.Architecture `json:"architecture"`
+		Dataset         Dataset         `json:"dataset"`
+		Hyperparameters Hyperparameters `json:"hyperparameters"`
+		// Request is the published-language request in canonical JSON.
+		Request json.RawMessage `json:"request,omitempty"`
+	}
+	// ResourceAllocated records that the run holds a device.
+	ResourceAllocated struct {
+		Allocation
+	}
+	// ResourceAllocationFailed records that no device would take the run.
+	ResourceAllocationFailed struct {
+		Reason string `json:"reason"`
+	}
+	// DatasetLoaded records that the data is open and is what was asked for.
+	DatasetLoaded struct {
+		Dataset     DatasetID `json:"dataset"`
+		Fingerprint string    `json:"fingerprint"`
+	}
+	// DatasetLoadFailed records that the data cannot be read.
+	DatasetLoadFailed struct {
+		Reason string `json:"reason"`
+	}
+	// ModelInitialized records the weights that training (re)starts from.
+	ModelInitialized struct {
+		Step          uint64 `json:"step"`
+		WeightsSHA256 string `json:"weights_sha256"`
+	}
+	// ModelInitializationFailed records that the model could not be built or
+	// restored.
+	ModelInitializationFailed struct {
+		Reason string `json:"reason"`
+	}
+	// EpochCompleted records a pass over the training split, counted from 1.
+	EpochCompleted struct {
+		Epoch uint64 `json:"epoch"`
+		Step  uint64 `json:"step"`
+		Metrics
+	}
+	// EpochReproduced records that an epoch, lost in a crash after it had been
+	// recorded, was trained again and gave the very same figures.
+	EpochReproduced struct {
+		Epoch uint64 `json:"epoch"`
+		Step  uint64 `json:"step"`
+	}
+	// CheckpointCommitted makes a checkpoint on disk exist: without it, the
+	// files are litter.
+	CheckpointCommitted struct {
+		Checkpoint
+	}
+	// CheckpointFailed records that a checkpoint could not be written, which
+	// interrupts the run: it goes on from the last one once there is room.
+	CheckpointFailed struct {
+		Step   uint64 `json:"step"`
+		Reason string `json:"reason"`
+	}
+	// TrainingInterrupted records that training stopped between two steps, by
+	// request or because its process or actor died. It goes on from the last
+	// checkpoint.
+	TrainingInterrupted struct {
+		Cause string `json:"cause"`
+	}
+	// TrainingResumed records that an interrupted run goes on, from the last
+	// checkpoint's step or from 0.
+	TrainingResumed struct {
+		FromStep uint64 `json:"from_step"`
+	}
+	// TrainingFailed records what made it impossible to go on.
+	TrainingFailed struct {
+		Step   uint64 `json:"step"`
+		Reason string `json:"reason"`
+	}
+	// TrainingCompleted records that every epoch was trained and the final
+	// checkpoint stands.
+	TrainingCompleted struct {
+		Epoch         uint64 `json:"epoch"`
+		Step          uint64 `json:"step"`
+		WeightsSHA256 string `json:"weights_sha256"`
+		Metrics
+	}
+	// DeviceReleased records that the run no longer holds a device.
+	DeviceReleased struct {
+		Allocation
+	}
+	// DatasetUnloaded records that the run no longer holds its data.
+	DatasetUnloaded struct {
+		Dataset DatasetID `json:"dataset"`
+	}
+	// RunFailed is the last event of a run that failed: by now everything it
+	// held is released.
+	RunFailed struct {
+		Reason string `json:"reason"`
+	}
+)
+
+// Checkpoint is a committed checkpoint as the run's record knows it.
+type Checkpoint struct {
+	SessionID SessionID `json:"session_id"`
+	// Epoch counts completed epochs, Step optimiser steps. A checkpoint taken
+	// within an epoch has the epochs before it and more steps than they have.
+	Epoch uint64 `json:"epoch"`
+	Step  uint64 `json:"step"`
+	// Dir is the checkpoint's folder, relative to the run's checkpoints.
+	Dir            string `json:"dir"`
+	ManifestSHA256 string `json:"manifest_sha256"`
+	WeightsSHA256  string `json:"weights_sha256"`
+	// SeriesSHA256 is the SHA-256 of the per-step metrics up to Step.
+	SeriesSHA256 string `json:"series_sha256"`
+	// Loss is the mean training loss of the epoch so far.
+	Loss float64 `json:"loss"`
+}
+
+func (TrainingStarted) EventType() string           { return "training.training_started.v1" }
+func (ResourceAllocated) EventType() string         { return "training.resource_allocated.v1" }
+func (ResourceAllocationFailed) EventType() string  { return "training.resource_allocation_failed.v1" }
+func (DatasetLoaded) EventType() string             { return "training.dataset_loaded.v1" }
+func (DatasetLoadFailed) EventType() string         { return "training.dataset_load_failed.v1" }
+func (ModelInitialized) EventType() string          { return "training.model_initialized.v1" }
+func (ModelInitializationFailed) EventType() string { return "training.model_initialization_failed.v1" }
+func (EpochCompleted) EventType() string            { return "training.epoch_completed.v1" }
+func (EpochReproduced) EventType() string           { return "training.epoch_reproduced.v1" }
+func (CheckpointCommitted) EventType() string       { return "training.checkpoint_committed.v1" }
+func (CheckpointFailed) EventType() string          { return "training.checkpoint_failed.v1" }
+func (TrainingInterrupted) EventType() string       { return "training.training_interrupted.v1" }
+func (TrainingResumed) EventType() string           { return "training.training_resumed.v1" }
+func (TrainingFailed) EventType() string            { return "training.training_failed.v1" }
+func (TrainingCompleted) EventType() string         { return "training.training_completed.v1" }
+func (DeviceReleased) EventType() string            { return "training.device_released.v1" }
+func (DatasetUnloaded) EventType() string           { return "training.dataset_unloaded.v1" }
+func (RunFailed) EventType() string                 { return "training.run_failed.v1" }
+
+func (TrainingStarted) trainingEvent()           {}
+func (ResourceAllocated) trainingEvent()         {}
+func (ResourceAllocationFailed) trainingEvent()  {}
+func (DatasetLoaded) trainingEvent()             {}
+func (DatasetLoadFailed) trainingEvent()         {}
+func (ModelInitialized) trainingEvent()          {}
+func (ModelInitializationFailed) trainingEvent() {}
+func (EpochCompleted) trainingEvent()            {}
+func (EpochReproduced) trainingEvent()           {}
+func (CheckpointCommitted) trainingEvent()       {}
+func (CheckpointFailed) trainingEvent()          {}
+func (TrainingInterrupted) trainingEvent()       {}
+func (TrainingResumed) trainingEvent()           {}
+func (TrainingFailed) trainingEvent()            {}
+func (TrainingCompleted) trainingEvent()         {}
+func (DeviceReleased) trainingEvent()            {}
+func (DatasetUnloaded) trainingEvent()           {}
+func (RunFailed) trainingEvent()                 {}

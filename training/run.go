@@ -1,0 +1,157 @@
+package training
+
+import (
+	"fmt"
+	"slices"
+)
+
+// EpochMetrics is one row of a run's history.
+type EpochMetrics struct {
+	Epoch uint64 `json:"epoch"`
+	Step  uint64 `json:"step"`
+	Metrics
+}
+
+// MetricsHistory has one row for every completed epoch, in order, without gap
+// or repeat. The figures of single steps are in the run's step series.
+type MetricsHistory []EpochMetrics
+
+// TrainingRun is the aggregate of one run: its session, its committed
+// checkpoints and its metrics. Everything in it comes from its events.
+type TrainingRun struct {
+	ID          RunID           `json:"run_id"`
+	Session     TrainingSession `json:"session"`
+	Checkpoints []Checkpoint    `json:"checkpoints"`
+	Metrics     MetricsHistory  `json:"metrics"`
+	// Reason is why the run was interrupted or has failed; else "".
+	Reason string `json:"reason,omitempty"`
+	// Interruptions counts how often training was stopped, by request or by a
+	// crash; Reproduced the epochs that were trained again to the same figures.
+	Interruptions int `json:"interruptions"`
+	Reproduced    int `json:"reproduced_epochs"`
+}
+
+// AddCheckpoint returns the run with the checkpoint added. It fails with
+// ErrInvalidCheckpoint for another session's, and with
+// ErrNonMonotonicCheckpoint unless (epoch, step) is ahead of the last one and
+// neither goes back.
+func (r TrainingRun) AddCheckpoint(cp Checkpoint) (TrainingRun, error) {
+	if cp.SessionID != r.Session.ID {
+		return r, fmt.Errorf("checkpoint of session %q in a run of session %q: %w", cp.SessionID, r.Session.ID, ErrInvalidCheckpoint)
+	}
+	if last, ok := r.LastCheckpoint(); ok {
+		behind := cp.Epoch < last.Epoch || cp.Step < last.Step
+		if behind || (cp.Epoch == last.Epoch && cp.Step == last.Step) {
+			return r, fmt.Errorf("epoch %d step %d after epoch %d step %d: %w",
+				cp.Epoch, cp.Step, last.Epoch, last.Step, ErrNonMonotonicCheckpoint)
+		}
+	}
+	r.Checkpoints = append(slices.Clip(r.Checkpoints), cp)
+	return r, nil
+}
+
+// LastCheckpoint returns the newest committed checkpoint, if there is one.
+func (r TrainingRun) LastCheckpoint() (Checkpoint, bool) {
+	if len(r.Checkpoints) == 0 {
+		return Checkpoint{}, false
+	}
+	return r.Checkpoints[len(r.Checkpoints)-1], true
+}
+
+// Epoch returns the record of a completed epoch, counted from 1.
+func (r TrainingRun) Epoch(epoch uint64) (EpochMetrics, bool) {
+	if epoch < 1 || epoch > uint64(len(r.Metrics)) {
+		return EpochMetrics{}, false
+	}
+	return r.Metrics[epoch-1], true
+}
+
+// RecordEpoch returns the event for an epoch that was just trained: a new
+// epoch is completed, one that an earlier life of the run recorded is
+// reproduced. It fails with ErrNotReproducible where the figures differ.
+func (r TrainingRun) RecordEpoch(m EpochMetrics) (Event, error) {
+	known, ok := r.Epoch(m.Epoch)
+	if !ok {
+		return EpochCompleted{Epoch: m.Epoch, Step: m.Step, Metrics: m.Metrics}, nil
+	}
+	if known != m {
+		return nil, fmt.Errorf("epoch %d was recorded as %+v and came out as %+v: %w", m.Epoch, known, m, ErrNotReproducible)
+	}
+	return EpochReproduced{Epoch: m.Epoch, Step: m.Step}, nil
+}
+
+// Resume returns the event with which an interrupted run goes on, or
+// ErrCannotResume.
+func (r TrainingRun) Resume() (Event, error) {
+	if !r.Session.CanResume() {
+		return nil, fmt.Errorf("run %s is %s: %w", r.ID, r.Session.State, ErrCannotResume)
+	}
+	last, _ := r.LastCheckpoint()
+	return TrainingResumed{FromStep: last.Step}, nil
+}
+
+// Apply returns the run after the event. It fails with ErrInvalidTransition,
+// ErrInvalidCheckpoint or ErrNonMonotonicCheckpoint for an event that cannot
+// have happened.
+func (r TrainingRun) Apply(event Event) (TrainingRun, error) {
+	if started, ok := event.(TrainingStarted); ok {
+		return r.start(started)
+	}
+	if r.ID == "" || (r.Session.State.Terminal() && !isRelease(event)) {
+		return r, fmt.Errorf("%s for a run that is %q: %w", event.EventType(), r.Session.State, ErrInvalidTransition)
+	}
+	switch e := event.(type) {
+	case ModelInitialized:
+		r.Session.State = Running
+	case EpochCompleted:
+		if e.Epoch != uint64(len(r.Metrics))+1 {
+			return r, fmt.Errorf("epoch %d after epoch %d: %w", e.Epoch, len(r.Metrics), ErrInvalidTransition)
+		}
+		r.Metrics = append(slices.Clip(r.Metrics), EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
+	case EpochReproduced:
+		r.Reproduced++
+	case CheckpointCommitted:
+		return r.AddCheckpoint(e.Checkpoint)
+	case TrainingInterrupted:
+		r.Session.State, r.Reason = Interrupted, e.Cause
+		r.Interruptions++
+	case TrainingResumed:
+		r.Session.State, r.Reason = Initializing, ""
+	case TrainingFailed:
+		r.Reason = e.Reason
+	case ResourceAllocationFailed:
+		r.Reason = e.Reason
+	case DatasetLoadFailed:
+		r.Reason = e.Reason
+	case ModelInitializationFailed:
+		r.Reason = e.Reason
+	case CheckpointFailed:
+		r.Session.State, r.Reason = Interrupted, e.Reason
+		r.Interruptions++
+	case TrainingCompleted:
+		r.Session.State, r.Reason = Completed, ""
+	case RunFailed:
+		r.Session.State, r.Reason = Failed, e.Reason
+	}
+	return r, nil
+}
+
+func (r TrainingRun) start(e TrainingStarted) (TrainingRun, error) {
+	if r.ID != "" {
+		return r, fmt.Errorf("%s for run %s, which has started: %w", e.EventType(), r.ID, ErrInvalidTransition)
+	}
+	return TrainingRun{ID: e.RunID, Session: TrainingSession{
+		ID: e.SessionID, ModelID: e.ModelID, Architecture: e.Architecture,
+		Dataset: e.Dataset, Hyperparameters: e.Hyperparameters, State: Initializing,
+	}}, nil
+}
+
+// isRelease reports whether the event may still follow a run's end: what it
+// held is given back after its result is on record.
+func isRelease(event Event) bool {
+	switch event.(type) {
+	case DeviceReleased, DatasetUnloaded:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,365 @@
+package training
+
+import (
+	"fmt"
+	"slices"
+
+	"reprise/device"
+)
+
+// SagaState is where the saga of a run stands.
+type SagaState string
+
+// The states of a saga.
+const (
+	AllocatingResources SagaState = "allocating_resources"
+	LoadingData         SagaState = "loading_data"
+	InitializingModel   SagaState = "initializing_model"
+	Training            SagaState = "training"
+	Checkpointing       SagaState = "checkpointing"
+	SagaCompleted       SagaState = "completed"
+	Compensating        SagaState = "compensating"
+	SagaFailed          SagaState = "failed"
+)
+
+// SagaContext is what a saga has to remember, and what it would have to undo.
+type SagaContext struct {
+	SessionID        SessionID    `json:"session_id"`
+	RequiredDevices  int          `json:"required_devices"`
+	AllocatedDevices []Allocation `json:"allocated_devices"`
+	Dataset          DatasetID    `json:"dataset"`
+	LoadedDatasets   []DatasetID  `json:"loaded_datasets"`
+	// CheckpointPath is the folder of the last committed checkpoint, or "".
+	CheckpointPath string `json:"checkpoint_path"`
+
+	Epochs             uint64 `json:"epochs"`
+	CheckpointInterval uint64 `json:"checkpoint_interval"`
+	// Epoch counts the epochs that the weights have behind them.
+	Epoch           uint64 `json:"epoch"`
+	CheckpointEpoch uint64 `json:"checkpoint_epoch"`
+	CheckpointStep  uint64 `json:"checkpoint_step"`
+	// Paused is set while the run is interrupted: the saga waits in
+	// allocating_resources, gives back what it holds, and asks for nothing.
+	Paused bool `json:"paused"`
+	// Reason is why the saga is compensating or has failed.
+	Reason string `json:"reason,omitempty"`
+}
+
+// TrainingSaga leads a run through its life: devices, data, model, epochs,
+// checkpoints; and back out, releasing everything, when something fails. It is
+// a value; Handle returns a new one and never changes the old.
+type TrainingSaga struct {
+	State   SagaState   `json:"state"`
+	Context SagaContext `json:"context"`
+}
+
+// Command is something a saga wants done: one of the structs below. What came
+// of it is told to the saga as an event.
+type Command interface{ sagaCommand() }
+
+// The commands of a saga, and the events that answer them.
+type (
+	// AllocateDevice: ResourceAllocated or ResourceAllocationFailed.
+	AllocateDevice struct{}
+	// LoadDataset: DatasetLoaded or DatasetLoadFailed.
+	LoadDataset struct{ Dataset DatasetID }
+	// InitializeModel, from the last checkpoint where there is one:
+	// ModelInitialized or ModelInitializationFailed.
+	InitializeModel struct{}
+	// TrainEpoch trains to the end of the given epoch: EpochCompleted,
+	// EpochReproduced or TrainingFailed.
+	TrainEpoch struct{ Epoch uint64 }
+	// CreateCheckpoint: CheckpointCommitted or CheckpointFailed.
+	CreateCheckpoint struct{}
+	// CompleteRun: TrainingCompleted.
+	CompleteRun struct{}
+	// ReleaseDevice: DeviceReleased, also where it was released before.
+	ReleaseDevice struct{ Allocation Allocation }
+	// UnloadDataset: DatasetUnloaded, also where it was not loaded.
+	UnloadDataset struct{ Dataset DatasetID }
+	// FailRun: RunFailed.
+	FailRun struct{ Reason string }
+)
+
+func (AllocateDevice) sagaCommand()   {}
+func (LoadDataset) sagaCommand()      {}
+func (InitializeModel) sagaCommand()  {}
+func (TrainEpoch) sagaCommand()       {}
+func (CreateCheckpoint) sagaCommand() {}
+func (CompleteRun) sagaCommand()      {}
+func (ReleaseDevice) sagaCommand()    {}
+func (UnloadDataset) sagaCommand()    {}
+func (FailRun) sagaCommand()          {}
+
+// Handle returns the saga after the event and the commands that follow from
+// it. An event that does not fit the state gives ErrInvalidTransition and the
+// unchanged saga. Giving a device or data set back twice is not an error.
+func (s TrainingSaga) Handle(event Event) (TrainingSaga, []Command, error) {
+	next := s.clone()
+	if err := next.handle(event); err != nil {
+		return s, nil, err
+	}
+	return next, next.Commands(), nil
+}
+
+// Commands returns what the saga waits for in its present state. It is a
+// function of the state alone, so that a saga found half-way after a crash
+// says itself what is still to be done.
+func (s TrainingSaga) Commands() []Command {
+	c := s.Context
+	switch {
+	case s.State == SagaCompleted, s.State == SagaFailed, c.Paused:
+		return s.releases()
+	case s.State == Compensating:
+		if held := s.releases(); len(held) > 0 {
+			return held
+		}
+		return []Command{FailRun{Reason: c.Reason}}
+	}
+	switch s.State {
+	case AllocatingResources:
+		return []Command{AllocateDevice{}}
+	case LoadingData:
+		return []Command{LoadDataset{Dataset: c.Dataset}}
+	case InitializingModel:
+		return []Command{InitializeModel{}}
+	case Training:
+		return []Command{TrainEpoch{Epoch: c.Epoch + 1}}
+	case Checkpointing:
+		if c.CheckpointEpoch == c.Epochs {
+			return []Command{CompleteRun{}}
+		}
+		return []Command{CreateCheckpoint{}}
+	}
+	return nil
+}
+
+func (s TrainingSaga) releases() []Command {
+	var commands []Command
+	for _, a := range s.Context.AllocatedDevices {
+		commands = append(commands, ReleaseDevice{Allocation: a})
+	}
+	for _, d := range s.Context.LoadedDatasets {
+		commands = append(commands, UnloadDataset{Dataset: d})
+	}
+	return commands
+}
+
+func (s TrainingSaga) clone() TrainingSaga {
+	s.Context.AllocatedDevices = slices.Clone(s.Context.AllocatedDevices)
+	s.Context.LoadedDatasets = slices.Clone(s.Context.LoadedDatasets)
+	return s
+}
+
+// handle changes the saga in place: first the events that are legal in
+// several states, then those of the one state it is in.
+func (s *TrainingSaga) handle(event Event) error {
+	c := &s.Context
+	switch e := event.(type) {
+	case TrainingStarted:
+		return s.start(e)
+	case DeviceReleased:
+		c.AllocatedDevices = slices.DeleteFunc(c.AllocatedDevices, func(a Allocation) bool { return a == e.Allocation })
+		return nil
+	case DatasetUnloaded:
+		c.LoadedDatasets = slices.DeleteFunc(c.LoadedDatasets, func(d DatasetID) bool { return d == e.Dataset })
+		return nil
+	case TrainingInterrupted:
+		if !s.active() {
+			return s.unexpected(event)
+		}
+		s.pause()
+		return nil
+	case TrainingFailed:
+		if !s.active() && !c.Paused {
+			return s.unexpected(event)
+		}
+		s.compensate(e.Reason)
+		return nil
+	}
+	switch s.State {
+	case AllocatingResources:
+		return s.handleAllocating(event)
+	case LoadingData, InitializingModel:
+		return s.handlePreparing(event)
+	case Training:
+		return s.handleTraining(event)
+	case Checkpointing:
+		return s.handleCheckpointing(event)
+	case Compensating:
+		if e, ok := event.(RunFailed); ok && len(s.releases()) == 0 {
+			s.State, c.Reason = SagaFailed, e.Reason
+			return nil
+		}
+	}
+	return s.unexpected(event)
+}
+
+// active reports whether the saga is under way: neither ended, nor on its way
+// out, nor paused.
+func (s *TrainingSaga) active() bool {
+	switch s.State {
+	case AllocatingResources, LoadingData, InitializingModel, Training, Checkpointing:
+		return !s.Context.Paused
+	}
+	return false
+}
+
+func (s *TrainingSaga) start(e TrainingStarted) error {
+	if s.State != "" {
+		return s.unexpected(e)
+	}
+	s.State = AllocatingResources
+	s.Context = SagaContext{
+		SessionID: e.SessionID, RequiredDevices: 1, Dataset: e.Dataset.ID,
+		Epochs: e.Hyperparameters.Epochs, CheckpointInterval: e.Hyperparameters.CheckpointInterval,
+	}
+	return nil
+}
+
+func (s *TrainingSaga) handleAllocating(event Event) error {
+	c := &s.Context
+	switch e := event.(type) {
+	case TrainingResumed:
+		if !c.Paused || len(s.releases()) > 0 || e.FromStep != c.CheckpointStep {
+			return s.unexpected(event)
+		}
+		c.Paused = false
+		return nil
+	case ResourceAllocated:
+		if c.Paused || slices.ContainsFunc(c.AllocatedDevices, func(a Allocation) bool { return a.Device == e.Device }) {
+			return s.unexpected(event)
+		}
+		c.AllocatedDevices = append(c.AllocatedDevices, e.Allocation)
+		if len(c.AllocatedDevices) >= c.RequiredDevices {
+			s.State = LoadingData
+		}
+		return nil
+	case ResourceAllocationFailed:
+		if c.Paused {
+			return s.unexpected(event)
+		}
+		s.compensate(e.Reason)
+		return nil
+	}
+	return s.unexpected(event)
+}
+
+func (s *TrainingSaga) handlePreparing(event Event) error {
+	switch e := event.(type) {
+	case DatasetLoaded:
+		if s.State != LoadingData {
+			return s.unexpected(event)
+		}
+		s.Context.LoadedDatasets = append(s.Context.LoadedDatasets, e.Dataset)
+		s.State = InitializingModel
+		return nil
+	case DatasetLoadFailed:
+		if s.State != LoadingData {
+			return s.unexpected(event)
+		}
+		s.compensate(e.Reason)
+		return nil
+	case ModelInitialized:
+		if s.State != InitializingModel || e.Step != s.Context.CheckpointStep {
+			return s.unexpected(event)
+		}
+		s.State = Training
+		if s.Context.Epoch == s.Context.Epochs {
+			s.State = Checkpointing // only CompleteRun was missing
+		}
+		return nil
+	case ModelInitializationFailed:
+		if s.State != InitializingModel {
+			return s.unexpected(event)
+		}
+		s.compensate(e.Reason)
+		return nil
+	}
+	return s.unexpected(event)
+}
+
+func (s *TrainingSaga) handleTraining(event Event) error {
+	switch e := event.(type) {
+	case EpochCompleted:
+		return s.endEpoch(event, e.Epoch)
+	case EpochReproduced:
+		return s.endEpoch(event, e.Epoch)
+	case CheckpointCommitted: // between two epochs' ends, before an interruption
+		return s.commit(event, e.Checkpoint)
+	case CheckpointFailed:
+		s.pause()
+		return nil
+	}
+	return s.unexpected(event)
+}
+
+func (s *TrainingSaga) endEpoch(event Event, epoch uint64) error {
+	c := &s.Context
+	if epoch != c.Epoch+1 {
+		return s.unexpected(event)
+	}
+	c.Epoch = epoch
+	if epoch%c.CheckpointInterval == 0 || epoch == c.Epochs {
+		s.State = Checkpointing
+	}
+	return nil
+}
+
+func (s *TrainingSaga) handleCheckpointing(event Event) error {
+	c := &s.Context
+	switch e := event.(type) {
+	case CheckpointCommitted:
+		if err := s.commit(event, e.Checkpoint); err != nil {
+			return err
+		}
+		if c.CheckpointEpoch < c.Epochs {
+			s.State = Training
+		}
+		return nil
+	case CheckpointFailed:
+		s.pause()
+		return nil
+	case TrainingCompleted:
+		if c.CheckpointEpoch != c.Epochs {
+			return s.unexpected(event)
+		}
+		s.State = SagaCompleted
+		return nil
+	}
+	return s.unexpected(event)
+}
+
+func (s *TrainingSaga) commit(event Event, cp Checkpoint) error {
+	c := &s.Context
+	if cp.Epoch != c.Epoch || cp.Step <= c.CheckpointStep {
+		return s.unexpected(event)
+	}
+	c.CheckpointPath, c.CheckpointEpoch, c.CheckpointStep = cp.Dir, cp.Epoch, cp.Step
+	return nil
+}
+
+// pause sends the saga back to its start, to wait there for TrainingResumed.
+// What was trained since the last checkpoint is to be trained again.
+func (s *TrainingSaga) pause() {
+	s.State, s.Context.Paused = AllocatingResources, true
+	s.Context.Epoch = s.Context.CheckpointEpoch
+}
+
+func (s *TrainingSaga) compensate(reason string) {
+	s.State, s.Context.Paused, s.Context.Reason = Compensating, false, reason
+}
+
+func (s *TrainingSaga) unexpected(event Event) error {
+	state := string(s.State)
+	if s.Context.Paused {
+		state += " (interrupted)"
+	}
+	return fmt.Errorf("%s in saga state %q: %w", event.EventType(), state, ErrInvalidTransition)
+}
+
+// Holds reports whether the run still holds the device or any data set;
+// compensation is complete when it holds nothing.
+func (s TrainingSaga) Holds(id device.ID) bool {
+	return slices.ContainsFunc(s.Context.AllocatedDevices, func(a Allocation) bool { return a.Device == id })
+}

@@ -1,0 +1,61 @@
+package training
+
+import (
+	"reprise/nn"
+)
+
+// SessionID names a training session; RunID the run that it belongs to, and
+// DatasetID the data it reads.
+type (
+	SessionID string
+	RunID     string
+	DatasetID string
+)
+
+// State is where a training session stands.
+type State string
+
+// The states of a session. Interrupted means stopped between two steps with
+// everything released: by the user, or by a crash that was recovered from.
+const (
+	Initializing State = "initializing"
+	Running      State = "running"
+	Interrupted  State = "interrupted"
+	Completed    State = "completed"
+	Failed       State = "failed"
+)
+
+// Terminal reports whether the state is never left again.
+func (s State) Terminal() bool { return s == Completed || s == Failed }
+
+// Dataset describes the data a session trains on well enough to open it again
+// and to refuse anything that is not the same.
+type Dataset struct {
+	ID DatasetID `json:"id"`
+	// Path is the catalogue name, folder or file as the request gave it, made
+	// absolute where it is a path.
+	Path               string  `json:"path"`
+	Target             string  `json:"target,omitempty"`
+	ValidationFraction float64 `json:"validation_fraction,omitempty"`
+	// Fingerprint is the SHA-256 of the content, in hex.
+	Fingerprint string `json:"fingerprint"`
+	Training    int    `json:"training_samples"`
+	Validation  int    `json:"validation_samples"`
+	SampleShape []int  `json:"sample_shape"`
+	Classes     int    `json:"classes"`
+}
+
+// TrainingSession is one model being trained on one data set under one set of
+// hyperparameters.
+type TrainingSession struct {
+	ID              SessionID       `json:"id"`
+	ModelID         nn.ModelID      `json:"model_id"`
+	Architecture    nn.Architecture `json:"architecture"`
+	Dataset         Dataset         `json:"dataset"`
+	Hyperparameters Hyperparameters `json:"hyperparameters"`
+	State           State           `json:"state"`
+}
+
+// CanResume reports whether training can go on: false once the session has
+// completed or failed.
+func (s TrainingSession) CanResume() bool { return !s.State.Terminal() }
