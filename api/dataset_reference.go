@@ -1,0 +1,90 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"reprise/dataset"
+)
+
+// DatasetReference returns the data that the request means. catalogue has the
+// names that Library.Entries lists, workingDir is absolute.
+//
+// A dataset_path that is in the catalogue stays as it is, even where a folder
+// has the same name (./mnist is the folder). Any other is a folder or file: a
+// relative one is looked up from the folder of the request's file, then from
+// workingDir; it comes back absolute and cleaned. A request without a file, or
+// from standard input ("-"), has the working directory only.
+//
+// It fails with a *RequestError where there is no such folder or file. It reads
+// no content: Library.Open does.
+func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string) (dataset.Source, error) {
+	source := dataset.Source{Path: r.DatasetPath, Target: r.Dataset.Target, ValidationFraction: r.Dataset.ValidationFraction}
+	if slices.Contains(catalogue, r.DatasetPath) {
+		return source, nil
+	}
+	for _, path := range r.candidates(workingDir) {
+		_, err := os.Stat(path)
+		if err == nil {
+			source.Path = path
+			return source, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return dataset.Source{}, r.badPath(fmt.Sprintf("cannot be used: %v", err), "check the path and who may read it", err)
+		}
+	}
+	return dataset.Source{}, r.noSuchData(catalogue, workingDir)
+}
+
+// candidates returns the absolute paths that the request's data set may have,
+// the preferred one first.
+func (r TrainingRequest) candidates(workingDir string) []string {
+	path := filepath.FromSlash(r.DatasetPath)
+	if filepath.IsAbs(path) {
+		return []string{filepath.Clean(path)}
+	}
+	var out []string
+	if file := r.File(); file != "" && file != "-" {
+		folder := filepath.Dir(file)
+		if !filepath.IsAbs(folder) {
+			folder = filepath.Join(workingDir, folder)
+		}
+		out = append(out, filepath.Join(folder, path))
+	}
+	if here := filepath.Join(workingDir, path); !slices.Contains(out, here) {
+		out = append(out, here)
+	}
+	return out
+}
+
+func (r TrainingRequest) noSuchData(catalogue []string, workingDir string) error {
+	path := r.DatasetPath
+	fix := "correct the path, or use one of " + strings.Join(catalogue, ", ")
+	switch near, ok := nearest(path, catalogue); {
+	case ok:
+		fix = fmt.Sprintf("did you mean %s?", near)
+	case strings.HasPrefix(path, "~"):
+		fix = "write the home directory out: ~ is the shell's"
+	case strings.Contains(path, "$"):
+		fix = "write the path out: variables are the shell's"
+	}
+	if filepath.IsAbs(path) {
+		return r.badPath("does not exist", fix, fs.ErrNotExist)
+	}
+	folders := make([]string, 0, 2)
+	for _, c := range r.candidates(workingDir) {
+		folders = append(folders, strings.TrimSuffix(c, string(filepath.Separator)+filepath.Clean(filepath.FromSlash(path))))
+	}
+	return r.badPath("is not in the catalogue, and there is no such folder or file in "+strings.Join(folders, " or "), fix, fs.ErrNotExist)
+}
+
+func (r TrainingRequest) badPath(problem, fix string, cause error) error {
+	e := r.at("dataset_path", RequestError{Value: shorten(r.DatasetPath), Problem: problem, Fix: fix})
+	e.cause = cause
+	return e
+}

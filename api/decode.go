@@ -1,0 +1,207 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"reprise/nn"
+)
+
+// decoder turns nodes that the schema has accepted into Go values and collects
+// what the schema cannot say: a whole number written as a fraction, a number
+// that a 32-bit float does not hold. An absent node gives a zero value.
+type decoder struct {
+	document *document
+	errs     []*RequestError
+}
+
+// decodeRequest returns the request without its defaults.
+func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
+	d := &decoder{document: doc}
+	root := doc.root
+	model, options, config := root.get("model"), root.get("dataset"), root.get("config")
+	r := TrainingRequest{
+		ModelArchitecture: d.architecture(root.get("model_architecture")),
+		Model: Model{
+			Hidden: d.ints(model.get("hidden")), Channels: d.ints(model.get("channels")),
+			Activation: d.text(model.get("activation")),
+		},
+		DatasetPath: d.text(root.get("dataset_path")),
+		Dataset: DatasetOptions{
+			Target: d.text(options.get("target")), ValidationFraction: d.float(options.get("validation_fraction")),
+		},
+		Config: TrainingConfig{
+			BatchSize: d.int(config.get("batch_size")), LearningRate: d.float32(config.get("learning_rate")),
+			Epochs:    d.uint(config.get("epochs")),
+			Optimizer: d.optimizer(config.get("optimizer")), Schedule: d.schedule(config.get("schedule")),
+			Seed: d.uint(config.get("seed")), Shards: d.int(config.get("shards")),
+			CheckpointInterval: d.uint(config.get("checkpoint_interval")),
+		},
+	}
+	return r, d.errs
+}
+
+func (d *decoder) architecture(n *node) ModelArchitecture {
+	if n.kind != list {
+		return ModelArchitecture{Name: n.value}
+	}
+	var a ModelArchitecture
+	if err := json.Unmarshal(n.json(nil), &a.Layers); err != nil {
+		var bad *nn.LayerError
+		if errors.As(err, &bad) {
+			d.errs = append(d.errs, d.document.layerError(n, bad, bad.Index))
+		} else {
+			d.fail(n, "cannot be read: "+err.Error(), "correct the list of layers")
+		}
+	}
+	return a
+}
+
+func (d *decoder) optimizer(n *node) Optimizer {
+	if n != nil && n.kind != mapping {
+		return Optimizer{Name: n.value}
+	}
+	return Optimizer{
+		Name: d.text(n.get("name")), Momentum: d.float32(n.get("momentum")), Nesterov: d.bool(n.get("nesterov")),
+		Beta1: d.float32(n.get("beta1")), Beta2: d.float32(n.get("beta2")), Epsilon: d.float32(n.get("epsilon")),
+		WeightDecay: d.float32(n.get("weight_decay")),
+	}
+}
+
+func (d *decoder) schedule(n *node) Schedule {
+	if n != nil && n.kind != mapping {
+		return Schedule{Name: n.value}
+	}
+	return Schedule{
+		Name: d.text(n.get("name")), WarmupSteps: d.uint(n.get("warmup_steps")), MinFactor: d.float(n.get("min_factor")),
+		Cycles: d.uint(n.get("cycles")), Power: d.float(n.get("power")), StepSize: d.uint(n.get("step_size")),
+		Gamma: d.float(n.get("gamma")),
+	}
+}
+
+func (d *decoder) fail(n *node, problem, fix string) {
+	d.errs = append(d.errs, d.document.fail(n.at, RequestError{Field: n.field, Value: shorten(n.written), Problem: problem, Fix: fix}))
+}
+
+func (d *decoder) text(n *node) string {
+	if n == nil {
+		return ""
+	}
+	return n.value
+}
+
+func (d *decoder) bool(n *node) bool { return n != nil && n.value == "true" }
+
+func (d *decoder) uint(n *node) uint64 {
+	if n == nil {
+		return 0
+	}
+	v, err := strconv.ParseUint(n.value, 10, 64)
+	switch {
+	case n.kind == fractional && err == nil:
+		// JSON Schema takes 1e3 and 8.0 for whole numbers. They may be slips.
+		d.fail(n, "is not written as a whole number", fmt.Sprintf("write %d", v))
+	case err != nil:
+		d.fail(n, "is not a whole number", "write its digits alone")
+	}
+	return v
+}
+
+func (d *decoder) int(n *node) int {
+	v := d.uint(n)
+	if v > math.MaxInt {
+		d.fail(n, "is too large", "use a smaller number")
+	}
+	return int(v)
+}
+
+// ints returns nil for an absent list only.
+func (d *decoder) ints(n *node) []int {
+	if n == nil {
+		return nil
+	}
+	out := make([]int, len(n.items))
+	for i, item := range n.items {
+		out[i] = d.int(item)
+	}
+	return out
+}
+
+func (d *decoder) float(n *node) float64 {
+	if n == nil {
+		return 0
+	}
+	v, err := strconv.ParseFloat(n.value, 64)
+	if err != nil {
+		d.fail(n, "is not a finite number", "use a number that a float can hold")
+	}
+	return v
+}
+
+// float32 refuses what would become 0 or infinite: an optimiser takes 0 for
+// "the default".
+func (d *decoder) float32(n *node) float32 {
+	v := d.float(n)
+	f := float32(v)
+	switch {
+	case v != 0 && f == 0:
+		d.fail(n, "is so small that it becomes 0 as a 32-bit float", "use at least 1.5e-45")
+	case math.IsInf(float64(f), 0):
+		d.fail(n, "is more than a 32-bit float can hold", "use a smaller number")
+	}
+	return f
+}
+
+// json appends the value's JSON form.
+func (n *node) json(dst []byte) []byte {
+	switch n.kind {
+	case mapping:
+		for i, e := range n.entries {
+			dst = append(dst, ",{"[b2i(i == 0)])
+			dst = append(append(dst, quote(e.name)...), ':')
+			dst = e.value.json(dst)
+		}
+		if len(n.entries) == 0 {
+			dst = append(dst, '{')
+		}
+		return append(dst, '}')
+	case list:
+		for i, item := range n.items {
+			dst = item.json(append(dst, ",["[b2i(i == 0)]))
+		}
+		if len(n.items) == 0 {
+			dst = append(dst, '[')
+		}
+		return append(dst, ']')
+	case whole, boolean:
+		return append(dst, n.value...)
+	case fractional:
+		if strings.ContainsAny(n.value, ".eE") {
+			return append(dst, n.value...)
+		}
+		return append(dst, n.value+".0"...) // stays a fraction: the schema takes 2.0 for 2, nn does not
+	case empty:
+		return append(dst, "null"...)
+	default:
+		return append(dst, quote(n.value)...)
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func quote(s string) []byte {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic("api: a text has no JSON form: " + err.Error()) // encoding/json has one for every string
+	}
+	return raw
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"reprise/dataset"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// Locate returns err as a *RequestError where it is the domain's complaint
+// about something that the request says: with the place in the file, the line
+// and a caret. The result unwraps to err. Any other error, a *RequestError and
+// nil are returned as they are.
+func (r TrainingRequest) Locate(err error) error {
+	var located *RequestError
+	if err == nil || errors.As(err, &located) {
+		return err
+	}
+	e := r.locate(err)
+	if e == nil {
+		return err
+	}
+	e.cause = err
+	return e
+}
+
+func (r TrainingRequest) locate(err error) *RequestError {
+	var field *training.FieldError
+	var layer *nn.LayerError
+	var option *nn.FieldError
+	var source *dataset.FieldError
+	var data *dataset.DataError
+	switch {
+	case errors.As(err, &field):
+		return r.at(field.Field, RequestError{Value: field.Value, Problem: field.Problem, Fix: field.Fix})
+	case errors.As(err, &layer):
+		return r.locateLayer(layer)
+	case errors.As(err, &option) && strings.HasPrefix(option.Field, "optimizer"):
+		return r.at("config."+option.Field, RequestError{Value: option.Value, Problem: doesNotFit + option.Want, Fix: option.Fix})
+	case errors.As(err, &source):
+		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix})
+	case errors.As(err, &data):
+		// The mistake is in the file that the request names, at the place that
+		// the message names.
+		return r.at("dataset_path", RequestError{Problem: strings.TrimSuffix(data.Error(), "; "+data.Fix), Fix: data.Fix})
+	}
+	return nil
+}
+
+// requestField returns the key of the request that a field of a dataset.Source
+// comes from.
+func requestField(field string) string {
+	switch field {
+	case dataset.FieldPath:
+		return "dataset_path"
+	case dataset.FieldTarget, dataset.FieldValidationFraction:
+		return "dataset." + field
+	}
+	return field
+}
+
+// at gives an error the place of a field, or of what stands for it: the nearest
+// mapping around a key that was left out, the value where an object could be. It
+// returns nil for a field that no request has.
+func (r TrainingRequest) at(field string, e RequestError) *RequestError {
+	top, _, _ := strings.Cut(field, ".")
+	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config"}, top) {
+		return nil
+	}
+	e.Field = field
+	if r.document == nil {
+		return &e
+	}
+	n := r.document.root.find(strings.Split(field, "."))
+	place := n.at
+	if n != r.document.root && (n.kind == mapping || n.kind == list) {
+		place = n.key
+	}
+	return r.document.fail(place, e)
+}
+
+// locateLayer points at what a layer of the architecture comes from.
+func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
+	if r.document == nil {
+		return (*document)(nil).layerError(nil, bad, bad.Index)
+	}
+	root := r.document.root
+	architecture := root.get("model_architecture")
+	if architecture.kind == list {
+		return r.document.layerError(architecture, bad, bad.Index)
+	}
+	// Layers that a name stands for come from one entry of channels or hidden.
+	key, index := r.origin(bad.Index)
+	if sizes := root.get("model").get(key); sizes != nil && index >= 0 && index < len(sizes.items) {
+		return r.document.layerError(sizes, bad, index)
+	}
+	return r.document.layerError(architecture, bad, -1)
+}
+
+// origin returns the list of sizes, and the index in it, that a layer of a
+// named architecture was made for; see nn.MLP and nn.CNN.
+func (r TrainingRequest) origin(layer int) (key string, index int) {
+	if r.ModelArchitecture.Name == CNN {
+		convolutions := 3 * len(r.Model.Channels) // convolution, activation, pooling
+		if layer < convolutions {
+			return "channels", layer / 3
+		}
+		layer -= convolutions
+	}
+	return "hidden", (layer - 1) / 2 // after the flatten layer: linear, activation
+}
+
+// layerError points at entry index of a list, or at the list itself, for a
+// layer that is wrong.
+func (d *document) layerError(sizes *node, bad *nn.LayerError, index int) *RequestError {
+	e := RequestError{Field: "model_architecture", Problem: bad.Error(), Fix: bad.Fix, cause: bad}
+	e.Problem = strings.TrimSuffix(e.Problem, ": "+bad.Fix)
+	if sizes == nil {
+		return &e
+	}
+	n := sizes
+	if index >= 0 && index < len(sizes.items) {
+		n = sizes.items[index]
+	}
+	if value := n.get(strings.Trim(bad.Field, `"`)); value != nil && bad.Want != "" {
+		n = value
+		e.Value, e.Problem = cmp.Or(shorten(n.written), bad.Got), doesNotFit+bad.Want
+	}
+	e.Field = n.field
+	return d.fail(n.at, e)
+}
+
+// doesNotFit joins a value and what nn wants instead.
+const doesNotFit = "does not fit: want "

@@ -1,0 +1,148 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// maxErrors bounds how many mistakes of one request are reported at once.
+const maxErrors = 10
+
+// RequestError says what is wrong with a request, where, and how to mend it.
+type RequestError struct {
+	// File is the request's file as the user named it.
+	File string
+	// Line and Column are counted from 1, Column in characters; both are 0 where
+	// the mistake has no place, as in a request that was not parsed.
+	Line, Column int
+	// Field is the path of the wrong field, such as config.batch_size; "" where
+	// the file as a whole is wrong.
+	Field string
+	// Value is the offending value as written; "" where there is none.
+	Value string
+	// Problem says what is wrong with it, Fix what to do, as an imperative.
+	Problem, Fix string
+
+	excerpt string
+	cause   error
+	meant   string // the field that an unknown key was probably meant for
+}
+
+// Error returns the place, the message and, below it, the line of the file with
+// a caret under the place:
+//
+//	job.yaml:7:22: config.batch_size: 0 must be at least 1; use a size such as 32
+//	    7 | config: {batch_size: 0, learning_rate: 0.001}
+//	      |                      ^
+func (e *RequestError) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+		}
+		b.WriteString(": ")
+	}
+	if e.Field != "" {
+		b.WriteString(e.Field + ": ")
+	}
+	if e.Value != "" {
+		b.WriteString(e.Value + " ")
+	}
+	b.WriteString(e.Problem)
+	if e.Fix != "" {
+		b.WriteString("; " + e.Fix)
+	}
+	return b.String() + e.excerpt
+}
+
+// Unwrap returns the domain's error that this one was located for; else nil.
+func (e *RequestError) Unwrap() error { return e.cause }
+
+// join returns the errors as one: nil for none, the error itself for one, else
+// a joined error of at most maxErrors and the number of the others.
+func join(file string, errs []*RequestError) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	rest := len(errs) - maxErrors
+	list := make([]error, 0, maxErrors+1)
+	for _, e := range errs[:min(len(errs), maxErrors)] {
+		list = append(list, e)
+	}
+	if rest > 0 {
+		list = append(list, &RequestError{File: file, Problem: fmt.Sprintf("%d more mistakes are not shown", rest), Fix: "mend these first"})
+	}
+	return errors.Join(list...)
+}
+
+// A line of more than excerptWidth characters is cut to about that many around
+// its caret.
+const excerptWidth = 120
+
+// excerptOf returns a line of the file with a caret under a column, ready to be
+// appended to a message; "" where there is no such line.
+func excerptOf(lines [][]rune, at position) string {
+	if at.line < 1 || at.line > len(lines) || at.column < 1 {
+		return ""
+	}
+	line := lines[at.line-1]
+	caret := min(at.column-1, len(line))
+	first, last := 0, len(line)
+	if len(line) > excerptWidth {
+		first = max(caret-2*excerptWidth/3, 0)
+		last = min(first+excerptWidth, len(line))
+	}
+	var text, pad strings.Builder
+	if first > 0 {
+		text.WriteString("...")
+		pad.WriteString("   ")
+	}
+	for i, r := range line[first:last] {
+		text.WriteRune(printable(r))
+		if first+i < caret {
+			pad.WriteString(blank(r))
+		}
+	}
+	if last < len(line) {
+		text.WriteString("...")
+	}
+	return fmt.Sprintf("\n%5d | %s\n      | %s^", at.line, text.String(), pad.String())
+}
+
+// printable keeps a hostile file from driving the terminal that shows it.
+func printable(r rune) rune {
+	if r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
+}
+
+// blank returns what stands under r in the line of the caret.
+func blank(r rune) string {
+	if r == '\t' {
+		return "\t"
+	}
+	return " "
+}
+
+// shorten returns one printable line of at most 60 characters.
+func shorten(text string) string {
+	const limit = 60
+	out := make([]rune, 0, limit)
+	for _, r := range text {
+		if len(out) == limit {
+			return string(out) + "..."
+		}
+		if r == '\n' || r == '\t' {
+			r = ' '
+		}
+		out = append(out, printable(r))
+	}
+	return string(out)
+}

@@ -1,0 +1,303 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"reprise/nn"
+)
+
+// TrainingRequest is what a user asks to be trained. The zero values of
+// optional fields stand for their defaults. Its JSON form is the published one,
+// see Schema.
+type TrainingRequest struct {
+	ModelArchitecture ModelArchitecture `json:"model_architecture"`
+	// Model has the sizes of a named architecture; it is zero for a list of
+	// layers.
+	Model Model `json:"model,omitzero"`
+	// DatasetPath is a name of the catalogue, a folder or a file, as written;
+	// DatasetReference makes it absolute.
+	DatasetPath string         `json:"dataset_path"`
+	Dataset     DatasetOptions `json:"dataset,omitzero"`
+	Config      TrainingConfig `json:"config"`
+
+	document *document // where it was written; nil for a request made in Go
+}
+
+// The named architectures.
+const (
+	MLP = "mlp"
+	CNN = "cnn"
+)
+
+// ModelArchitecture is a name, or else a list of layers.
+type ModelArchitecture struct {
+	Name   string
+	Layers nn.Layers
+}
+
+// Model has the sizes of an mlp or cnn.
+type Model struct {
+	// Hidden has the units of each dense layer before the last; nil stands for
+	// [128], an empty list for none.
+	Hidden []int `json:"hidden"`
+	// Channels has the channels of each convolution of a cnn; nil stands for
+	// [8, 16].
+	Channels []int `json:"channels,omitempty"`
+	// Activation is relu by default.
+	Activation string `json:"activation"`
+}
+
+// DatasetOptions say how to read local data.
+type DatasetOptions struct {
+	// Target is the column of a CSV file that holds the class.
+	Target string `json:"target,omitempty"`
+	// ValidationFraction is the share of local data to hold out; 0 leaves it to
+	// the data set, which holds out 0.2 where it does not come split.
+	ValidationFraction float64 `json:"validation_fraction,omitempty"`
+}
+
+// TrainingConfig says how to train.
+type TrainingConfig struct {
+	BatchSize    int       `json:"batch_size"`
+	LearningRate float32   `json:"learning_rate"`
+	Epochs       uint64    `json:"epochs"`
+	Optimizer    Optimizer `json:"optimizer"`
+	Schedule     Schedule  `json:"schedule"`
+	// Seed is 0 by default.
+	Seed uint64 `json:"seed"`
+	// Shards is 1 by default.
+	Shards int `json:"shards"`
+	// CheckpointInterval is in epochs, 1 by default.
+	CheckpointInterval uint64 `json:"checkpoint_interval"`
+}
+
+// Optimizer is an update rule: adam (the default), adamw or sgd, with the
+// constants that the rule has.
+type Optimizer struct {
+	Name        string  `json:"name"`
+	Momentum    float32 `json:"momentum"`
+	Nesterov    bool    `json:"nesterov"`
+	Beta1       float32 `json:"beta1"`
+	Beta2       float32 `json:"beta2"`
+	Epsilon     float32 `json:"epsilon"`
+	WeightDecay float32 `json:"weight_decay"`
+}
+
+// Schedule is a schedule of the learning rate, constant by default, with the
+// settings that it has; training.Schedule has the formulas.
+type Schedule struct {
+	Name        string  `json:"name"`
+	WarmupSteps uint64  `json:"warmup_steps"`
+	MinFactor   float64 `json:"min_factor"`
+	Cycles      uint64  `json:"cycles"`
+	Power       float64 `json:"power"`
+	StepSize    uint64  `json:"step_size"`
+	Gamma       float64 `json:"gamma"`
+}
+
+// ParseTrainingRequest returns the request that a YAML or JSON file holds, with
+// its defaults filled in, checked against the schema and every rule that needs
+// no data. file is for messages and for relative data set paths; "-" is
+// standard input.
+//
+// Every error is a *RequestError, or several of them joined, at most 10 and a
+// count of the rest.
+func ParseTrainingRequest(file string, content []byte) (TrainingRequest, error) {
+	d, err := parseDocument(file, content)
+	if err != nil {
+		return TrainingRequest{}, err
+	}
+	if errs := compileSchema().validate(d); len(errs) > 0 {
+		return TrainingRequest{}, join(file, errs)
+	}
+	r, errs := decodeRequest(d)
+	if len(errs) > 0 {
+		return TrainingRequest{}, join(file, errs)
+	}
+	r.document = d
+	r = r.withDefaults()
+	if err := r.precheck(); err != nil {
+		return TrainingRequest{}, r.Locate(err)
+	}
+	return r, nil
+}
+
+// Validate fails as ParseTrainingRequest does. It is for a request made in Go:
+// its errors have no place in a file.
+func (r TrainingRequest) Validate() error {
+	r.document = nil
+	r = r.withDefaults()
+	if err := r.precheck(); err != nil {
+		return r.Locate(err)
+	}
+	content, err := r.Canonical()
+	if err != nil {
+		return err
+	}
+	d, err := parseDocument("", content)
+	if err != nil {
+		return err
+	}
+	errs := compileSchema().validate(d)
+	for _, e := range errs {
+		e.Line, e.Column, e.excerpt = 0, 0, ""
+	}
+	return join("", errs)
+}
+
+// File returns the name of the file that the request was parsed from; "" for a
+// request made in Go.
+func (r TrainingRequest) File() string {
+	if r.document == nil {
+		return ""
+	}
+	return r.document.file
+}
+
+// Canonical returns the request as JSON with sorted keys, no white space and
+// every default filled in. Parsing it gives the same request again, and equal
+// requests have equal bytes. It fails for a number that JSON does not have.
+func (r TrainingRequest) Canonical() ([]byte, error) {
+	raw, err := json.Marshal(r.withDefaults())
+	if err != nil {
+		return nil, fmt.Errorf("canonical form of the request: %w", err)
+	}
+	// Through a map, whose keys are sorted; numbers stay as written.
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var tree any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, fmt.Errorf("canonical form of the request: %w", err)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(tree); err != nil {
+		return nil, fmt.Errorf("canonical form of the request: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// withDefaults returns the request with every default filled in.
+func (r TrainingRequest) withDefaults() TrainingRequest {
+	switch r.ModelArchitecture.Name {
+	case MLP, CNN:
+		if r.Model.Hidden == nil {
+			r.Model.Hidden = []int{128}
+		}
+		if r.ModelArchitecture.Name == CNN && r.Model.Channels == nil {
+			r.Model.Channels = []int{8, 16}
+		}
+		if r.Model.Activation == "" {
+			r.Model.Activation = "relu"
+		}
+	}
+	c := &r.Config
+	c.Optimizer = c.Optimizer.withDefaults()
+	c.Schedule = c.Schedule.withDefaults()
+	if c.Shards == 0 {
+		c.Shards = 1
+	}
+	if c.CheckpointInterval == 0 {
+		c.CheckpointInterval = 1
+	}
+	return r
+}
+
+func (o Optimizer) withDefaults() Optimizer {
+	if o.Name == "" {
+		o.Name = string(nn.Adam)
+	}
+	if o.Name == string(nn.SGD) {
+		return o
+	}
+	if o.Beta1 == 0 {
+		o.Beta1 = 0.9
+	}
+	if o.Beta2 == 0 {
+		o.Beta2 = 0.999
+	}
+	if o.Epsilon == 0 {
+		o.Epsilon = 1e-8
+	}
+	return o
+}
+
+func (s Schedule) withDefaults() Schedule {
+	if s.Name == "" {
+		s.Name = "constant"
+	}
+	if s.Name == "exponential" && s.StepSize == 0 {
+		s.StepSize = 1
+	}
+	return s
+}
+
+// MarshalJSON encodes the name, or the list of layers.
+func (a ModelArchitecture) MarshalJSON() ([]byte, error) {
+	if a.Name != "" {
+		return json.Marshal(a.Name)
+	}
+	return json.Marshal(a.Layers)
+}
+
+// MarshalJSON encodes an object with the constants that the rule has, and with
+// foreign ones where they are not zero, so that they are seen and refused.
+func (o Optimizer) MarshalJSON() ([]byte, error) {
+	type all Optimizer
+	return marshalWith(all(o), optimizerFields(o.Name))
+}
+
+// MarshalJSON encodes an object with the settings that the schedule has, and
+// with foreign ones where they are not zero, so that they are seen and refused.
+func (s Schedule) MarshalJSON() ([]byte, error) {
+	type all Schedule
+	return marshalWith(all(s), scheduleFields(s.Name))
+}
+
+func optimizerFields(name string) []string {
+	if name == string(nn.SGD) {
+		return []string{"name", "momentum", "nesterov", "weight_decay"}
+	}
+	return []string{"name", "beta1", "beta2", "epsilon", "weight_decay"}
+}
+
+func scheduleFields(name string) []string {
+	switch name {
+	case "constant_with_warmup", "inverse_sqrt":
+		return []string{"name", "warmup_steps"}
+	case "linear", "cosine":
+		return []string{"name", "warmup_steps", "min_factor"}
+	case "cosine_with_restarts":
+		return []string{"name", "warmup_steps", "min_factor", "cycles"}
+	case "polynomial":
+		return []string{"name", "warmup_steps", "min_factor", "power"}
+	case "step", "exponential":
+		return []string{"name", "warmup_steps", "step_size", "gamma"}
+	}
+	return []string{"name"}
+}
+
+// marshalWith encodes the named keys of a struct, and others that are not zero.
+func marshalWith(value any, keys []string) ([]byte, error) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	named := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		named[key] = true
+	}
+	for key, field := range fields {
+		if s := string(field); !named[key] && (s == "0" || s == "false") {
+			delete(fields, key)
+		}
+	}
+	return json.Marshal(fields)
+}

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"reprise/dataset"
+	"reprise/kernel"
+	"reprise/nn"
+	"reprise/tensor"
+	"reprise/training"
+)
+
+// IDs are the identities of what a request starts. They are inputs, so that the
+// same start gives the same events.
+type IDs struct {
+	Run     training.RunID
+	Session training.SessionID
+	Model   nn.ModelID
+}
+
+// FromExternalRequest translates the request into the domain's terms for the
+// data that it names and starts a session with training.TrainingService: it
+// returns the session in state initializing, and the events that record it.
+// source is what DatasetReference returned and data was opened from.
+//
+// Errors are the domain's, about a model that does not fit the data or values
+// that do not fit its size; Locate finds their place. Nothing has happened then.
+func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset.Dataset, ids IDs) (training.TrainingSession, []training.Event, error) {
+	fail := func(err error) (training.TrainingSession, []training.Event, error) {
+		return training.TrainingSession{}, nil, err
+	}
+	if err := data.Validate(); err != nil {
+		return fail(err)
+	}
+	samples := data.Len(dataset.Train)
+	hyperparameters := r.Hyperparameters(samples)
+	if err := hyperparameters.Validate(samples); err != nil { // before the model's memory is taken
+		return fail(err)
+	}
+	architecture, err := r.Architecture(data.SampleShape(), data.Classes())
+	if err != nil {
+		return fail(err)
+	}
+	model, err := nn.NewModel(ids.Model, architecture, hyperparameters.Seed)
+	if err != nil {
+		return fail(err)
+	}
+	canonical, err := r.Canonical()
+	if err != nil {
+		return fail(err)
+	}
+	return training.TrainingService{}.StartTraining(model, data, training.Config{
+		RunID: ids.Run, SessionID: ids.Session, Dataset: describe(source, data),
+		Hyperparameters: hyperparameters, Request: canonical,
+	})
+}
+
+// describe returns what the run's record keeps of its data. The same content
+// under the same name has the same id.
+func describe(source dataset.Source, data *dataset.Dataset) training.Dataset {
+	fingerprint := data.Fingerprint()
+	return training.Dataset{
+		ID:   training.DatasetID(data.Name() + "@" + fingerprint),
+		Path: source.Path, Target: source.Target, ValidationFraction: source.ValidationFraction,
+		Fingerprint: fingerprint,
+		Training:    data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
+		SampleShape: data.SampleShape(), Classes: data.Classes(),
+	}
+}
+
+// Architecture returns the model's layers for samples of a shape and a number
+// of classes. It fails with a *nn.LayerError where the layers do not meet, and
+// with a *training.FieldError for a cnn on data without images.
+func (r TrainingRequest) Architecture(input tensor.Shape, classes int) (nn.Architecture, error) {
+	r = r.withDefaults()
+	activation := kernel.ActivationKind(r.Model.Activation)
+	var a nn.Architecture
+	switch r.ModelArchitecture.Name {
+	case MLP:
+		a = nn.MLP(input, r.Model.Hidden, activation, classes)
+	case CNN:
+		if len(input) != 3 {
+			return a, &training.FieldError{Field: "model_architecture", Value: CNN,
+				Problem: fmt.Sprintf("needs images, and the samples have shape %v", input), Fix: "use mlp"}
+		}
+		a = nn.CNN(input, r.Model.Channels, r.Model.Hidden, activation, classes)
+	case "":
+		a = nn.Architecture{Input: input.Clone(), Layers: slices.Clone(r.ModelArchitecture.Layers)}
+	default:
+		return a, &training.FieldError{Field: "model_architecture", Value: r.ModelArchitecture.Name,
+			Problem: "is not a known architecture", Fix: "use mlp, cnn, or a list of layers"}
+	}
+	return a, a.Validate()
+}
+
+// Hyperparameters returns the domain's hyperparameters for a training split of
+// a number of samples, with the schedule planned for all its steps; with 0
+// samples the length of the run is left open.
+func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
+	c := r.withDefaults().Config
+	h := training.Hyperparameters{
+		BatchSize: c.BatchSize, Epochs: c.Epochs,
+		Optimizer: nn.Optimizer{
+			Name: nn.OptimizerName(c.Optimizer.Name), Momentum: c.Optimizer.Momentum, Nesterov: c.Optimizer.Nesterov,
+			Beta1: c.Optimizer.Beta1, Beta2: c.Optimizer.Beta2, Epsilon: c.Optimizer.Epsilon,
+			WeightDecay: c.Optimizer.WeightDecay,
+		},
+		LearningRate: training.LearningRate{Value: c.LearningRate, Schedule: training.Schedule{
+			Name: training.ScheduleName(c.Schedule.Name), WarmupSteps: c.Schedule.WarmupSteps,
+			MinFactor: c.Schedule.MinFactor, Cycles: c.Schedule.Cycles, Power: c.Schedule.Power,
+			StepSize: c.Schedule.StepSize, Gamma: c.Schedule.Gamma,
+		}},
+		Seed: c.Seed, Shards: c.Shards, CheckpointInterval: c.CheckpointInterval,
+	}
+	if samples > 0 && h.BatchSize > 0 {
+		h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
+	}
+	return h
+}
+
+// precheck fails for what no data could be trained with.
+func (r TrainingRequest) precheck() error {
+	return r.Hyperparameters(0).Validate(math.MaxInt)
+}
