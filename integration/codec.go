@@ -1,0 +1,85 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"reprise/eventstore"
+	"reprise/training"
+)
+
+// ErrUnknownEvent is returned for an event of a type that this version of
+// Reprise does not know: the log was written by a newer one.
+var ErrUnknownEvent = errors.New("unknown event type; the log was written by a newer version of reprise")
+
+// typed is what the events of every context have in common.
+type typed interface{ EventType() string }
+
+// encode returns the envelope type and payload of an event.
+func encode(e typed) (string, []byte, error) {
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return "", nil, fmt.Errorf("encode %s: %w", e.EventType(), err)
+	}
+	return e.EventType(), payload, nil
+}
+
+// decoder turns a payload into an event of context E.
+type decoder[E typed] func(payload []byte) (E, error)
+
+// as decodes into the concrete event T, refusing fields that T does not have.
+func as[T, E typed](payload []byte) (E, error) {
+	var event T
+	var none E
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&event); err != nil {
+		return none, fmt.Errorf("decode %s: %w", event.EventType(), err)
+	}
+	return any(event).(E), nil
+}
+
+func trainingEvent[T training.Event](decoders map[string]decoder[training.Event]) {
+	var event T
+	decoders[event.EventType()] = as[T, training.Event]
+}
+
+// trainingDecoders lists every event that a run's log may hold.
+func trainingDecoders() map[string]decoder[training.Event] {
+	d := map[string]decoder[training.Event]{}
+	trainingEvent[training.TrainingStarted](d)
+	trainingEvent[training.ResourceAllocated](d)
+	trainingEvent[training.ResourceAllocationFailed](d)
+	trainingEvent[training.DatasetLoaded](d)
+	trainingEvent[training.DatasetLoadFailed](d)
+	trainingEvent[training.ModelInitialized](d)
+	trainingEvent[training.ModelInitializationFailed](d)
+	trainingEvent[training.EpochCompleted](d)
+	trainingEvent[training.EpochReproduced](d)
+	trainingEvent[training.CheckpointCommitted](d)
+	trainingEvent[training.CheckpointFailed](d)
+	trainingEvent[training.TrainingInterrupted](d)
+	trainingEvent[training.TrainingResumed](d)
+	trainingEvent[training.TrainingFailed](d)
+	trainingEvent[training.TrainingCompleted](d)
+	trainingEvent[training.DeviceReleased](d)
+	trainingEvent[training.DatasetUnloaded](d)
+	trainingEvent[training.RunFailed](d)
+	return d
+}
+
+// decode returns the event of an envelope, or ErrUnknownEvent.
+func decode[E typed](decoders map[string]decoder[E], e eventstore.Event) (E, error) {
+	var none E
+	decodeOne, ok := decoders[e.Type]
+	if !ok {
+		return none, fmt.Errorf("event %d of %s, %q: %w", e.Version, e.Aggregate, e.Type, ErrUnknownEvent)
+	}
+	event, err := decodeOne(e.Payload)
+	if err != nil {
+		return none, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+	}
+	return event, nil
+}

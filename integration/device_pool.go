@@ -1,0 +1,182 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"reprise/actor"
+	"reprise/device"
+	"reprise/training"
+)
+
+// devicePool is the actor that owns every device of the process: the ledgers
+// that say who may use them, and the drivers that operate them. It schedules,
+// records the lease, and only then hands out the fenced driver.
+type devicePool struct {
+	log     *DeviceLog
+	drivers map[device.ID]device.Driver
+	order   []device.ID
+	newID   func() string
+
+	records    map[device.ID]DeviceRecord
+	guards     map[device.ID]*device.Guard
+	instances  map[device.LeaseID]*device.KernelInstance
+	repository *device.MemoryRepository
+	scheduler  *device.KernelScheduler
+}
+
+func newDevicePool(log *DeviceLog, drivers []device.Driver, newID func() string) *devicePool {
+	p := &devicePool{
+		log: log, drivers: map[device.ID]device.Driver{}, newID: newID,
+		records: map[device.ID]DeviceRecord{}, guards: map[device.ID]*device.Guard{},
+		instances: map[device.LeaseID]*device.KernelInstance{}, repository: device.NewMemoryRepository(),
+	}
+	for _, d := range drivers {
+		id := d.Describe().ID()
+		p.drivers[id] = d
+		p.order = append(p.order, id)
+	}
+	p.scheduler = device.NewKernelScheduler(p.repository, func() device.InstanceID { return device.InstanceID(newID()) })
+	return p
+}
+
+// Started takes up the devices' ledgers as they are recorded, and records
+// devices that are new or have changed.
+func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
+	for _, id := range p.order {
+		record, err := p.log.Load(ctx.Context(), id)
+		if err != nil {
+			return err
+		}
+		p.guards[id] = &device.Guard{}
+		if err := p.publish(record); err != nil {
+			return err
+		}
+		if len(record.Ledger.Leases()) > 0 {
+			continue // an earlier incarnation of the pool granted them
+		}
+		events, err := record.Ledger.Register(p.drivers[id].Describe())
+		if err != nil {
+			return err
+		}
+		if err := p.append(ctx.Context(), id, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Receive grants and ends leases. Where it fails, the pool begins anew from the
+// ledgers; who asked is told, and need not wait out the deadline.
+func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {
+	switch m := message.(type) {
+	case acquireDevice:
+		return failing(p.acquire(ctx.Context(), m), m.Request, m.ReplyTo)
+	case releaseDevice:
+		return failing(p.release(ctx.Context(), m), m.Request, m.ReplyTo)
+	}
+	return nil
+}
+
+func failing(err error, request uint64, asker actor.Ref[RunMessage]) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, asker.Tell(unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
+}
+
+func (p *devicePool) acquire(ctx context.Context, m acquireDevice) error {
+	holder := holderOf(m.Run)
+	// What an earlier incarnation of the run held is in the way of the new one.
+	for _, id := range p.order {
+		if err := p.append(ctx, id, p.records[id].Ledger.ReleaseHolder(holder, "superseded by a restart of the run")); err != nil {
+			return err
+		}
+	}
+	lease, err := p.grant(ctx, m, holder)
+	if errors.Is(err, device.ErrNoSuitableDevice) {
+		return m.ReplyTo.Tell(leaseRefused{Request: m.Request, Reason: err.Error()})
+	}
+	if err != nil {
+		return err
+	}
+	guard := p.guards[lease.Device]
+	fenced := device.Fence(p.drivers[lease.Device], func() error { return guard.Check(lease) })
+	return m.ReplyTo.Tell(leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
+}
+
+// grant chooses a device for the workload and records the lease.
+func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string) (device.Lease, error) {
+	instance, err := p.scheduler.Schedule(m.Workload, device.SchedulingPreferences{})
+	if err != nil {
+		return device.Lease{}, err
+	}
+	if err := instance.Launch(); err != nil {
+		return device.Lease{}, err
+	}
+	id := instance.Device().ID()
+	leaseID := device.LeaseID(p.newID())
+	events, err := p.records[id].Ledger.Acquire(holder, leaseID, m.Workload)
+	if err != nil {
+		return device.Lease{}, err
+	}
+	if err := p.append(ctx, id, events); err != nil {
+		return device.Lease{}, err
+	}
+	if err := instance.Started(); err != nil {
+		return device.Lease{}, err
+	}
+	p.instances[leaseID] = &instance
+	leases := p.records[id].Ledger.Leases()
+	return leases[len(leases)-1], nil
+}
+
+func (p *devicePool) release(ctx context.Context, m releaseDevice) error {
+	id := m.Allocation.Device
+	record, ok := p.records[id]
+	if !ok {
+		return fmt.Errorf("release of device %s, which this process does not have", id)
+	}
+	for _, lease := range record.Ledger.Leases() {
+		if lease.ID != m.Allocation.Lease || lease.Epoch != m.Allocation.Epoch {
+			continue
+		}
+		events, err := record.Ledger.Release(lease, "given back by the run")
+		if err != nil {
+			return err
+		}
+		if err := p.append(ctx, id, events); err != nil {
+			return err
+		}
+		if instance, ok := p.instances[lease.ID]; ok {
+			if err := instance.Complete(); err != nil {
+				return err
+			}
+			delete(p.instances, lease.ID)
+		}
+	}
+	return m.ReplyTo.Tell(leaseReleased{Request: m.Request, Allocation: m.Allocation})
+}
+
+// append records events of a device and makes the new state known.
+func (p *devicePool) append(ctx context.Context, id device.ID, events []device.Event) error {
+	next, err := p.log.Append(context.WithoutCancel(ctx), p.records[id], events...)
+	if err != nil {
+		return err
+	}
+	return p.publish(next)
+}
+
+// publish makes the record the one that leases are checked against and that
+// the scheduler sees.
+func (p *devicePool) publish(r DeviceRecord) error {
+	p.records[r.ID] = r
+	p.guards[r.ID].Publish(r.Ledger)
+	if r.Ledger.Device().ID() == "" {
+		return nil // not registered yet
+	}
+	return p.repository.Save(r.Ledger.Device())
+}
+
+func holderOf(id training.RunID) string { return runPrefix + string(id) }

@@ -1,0 +1,530 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"reprise/actor"
+	"reprise/dataset"
+	"reprise/device"
+	cpudevice "reprise/device/cpu"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/nn"
+	"reprise/tensor"
+	"reprise/training"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is what outlives a process: the event log and the data directory.
+type world struct {
+	t         *testing.T
+	store     eventstore.Store
+	workspace Workspace
+	data      *dataset.Dataset
+	driver    device.Driver
+	ids       atomic.Int64
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	driver, err := cpudevice.New(cpudevice.Config{Threads: 2, Features: "auto"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = driver.Close() })
+	return &world{
+		t: t, store: memory.New(), workspace: Workspace{Dir: t.TempDir()}, data: digits(t), driver: driver,
+	}
+}
+
+func digits(t *testing.T) *dataset.Dataset {
+	t.Helper()
+	library, err := dataset.NewLibrary(dataset.Config{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := library.Open(context.Background(), dataset.Source{Path: "digits"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// journal keeps what an observer hears.
+type journal struct {
+	mu     sync.Mutex
+	steps  []uint64
+	events []training.Event
+}
+
+func (j *journal) Stepped(_ training.RunID, s StepResult) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.steps = append(j.steps, s.Step)
+}
+
+func (j *journal) Recorded(_ training.RunID, e training.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, e)
+}
+
+func (j *journal) count(kind string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, e := range j.events {
+		if e.EventType() == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// host starts a process of the world, with changes to its configuration.
+func (w *world) host(change func(*HostConfig)) (*Host, *journal, Recovery) {
+	w.t.Helper()
+	j := &journal{}
+	config := HostConfig{
+		Store: w.store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: j,
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.data, nil },
+		Now:         time.Now,
+		NewID:       func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
+	}
+	if change != nil {
+		change(&config)
+	}
+	h, recovery, err := NewHost(context.Background(), config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h, j, recovery
+}
+
+// request returns the events that start a run of three epochs.
+func (w *world) request(change func(*training.Hyperparameters)) []training.Event {
+	w.t.Helper()
+	h := training.Hyperparameters{
+		BatchSize: 64, Epochs: 3, Seed: 9, Shards: 2, CheckpointInterval: 1,
+		Optimizer:    nn.Optimizer{Name: nn.Adam},
+		LearningRate: training.LearningRate{Value: 0.02, Schedule: training.Schedule{Name: training.Cosine}},
+	}
+	if change != nil {
+		change(&h)
+	}
+	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
+	id := fmt.Sprintf("run-%d", w.ids.Add(1))
+	model, err := nn.NewModel(nn.ModelID("model-of-"+id), nn.MLP(w.data.SampleShape(), []int{24}, "", w.data.Classes()), h.Seed)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, events, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		Dataset: training.Dataset{
+			ID: "digits", Path: "digits", Fingerprint: w.data.Fingerprint(),
+			Training: w.data.Len(dataset.Train), Validation: w.data.Len(dataset.Validation),
+			SampleShape: w.data.SampleShape(), Classes: w.data.Classes(),
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return events
+}
+
+// rest waits until the run is at rest.
+func rest(t *testing.T, h *Host, id training.RunID) RunRecord {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r, err := h.Wait(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func closeHost(t *testing.T, h *Host) {
+	t.Helper()
+	if err := h.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+// train runs a request to its rest in a process of its own.
+func (w *world) train(events []training.Event, change func(*HostConfig)) (RunRecord, *journal) {
+	w.t.Helper()
+	h, j, _ := w.host(change)
+	defer closeHost(w.t, h)
+	id, err := h.Start(context.Background(), events)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rest(w.t, h, id), j
+}
+
+// checkReleased fails where the run, or anybody, still holds something.
+func (w *world) checkReleased(r RunRecord) {
+	w.t.Helper()
+	if c := r.Saga.Context; len(c.AllocatedDevices) > 0 || len(c.LoadedDatasets) > 0 {
+		w.t.Errorf("the saga in %s still holds %v and %v", r.Saga.State, c.AllocatedDevices, c.LoadedDatasets)
+	}
+	devices, err := NewDeviceLog(w.store, time.Now).List(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range devices {
+		if leases := d.Ledger.Leases(); len(leases) > 0 {
+			w.t.Errorf("device %s is still held: %v", d.ID, leases)
+		}
+	}
+}
+
+// reference is the outcome of the request trained without any trouble.
+func reference(t *testing.T, change func(*training.Hyperparameters)) RunRecord {
+	t.Helper()
+	w := newWorld(t)
+	r, _ := w.train(w.request(change), nil)
+	if r.Session.State != training.Completed {
+		t.Fatalf("the reference run is %s: %s", r.Session.State, r.Reason)
+	}
+	return r
+}
+
+// sameOutcome compares what training gave.
+func sameOutcome(t *testing.T, got, want RunRecord) {
+	t.Helper()
+	a, _ := got.LastCheckpoint()
+	b, _ := want.LastCheckpoint()
+	if a.WeightsSHA256 != b.WeightsSHA256 || a.Step != b.Step {
+		t.Errorf("step %d gave weights %s; undisturbed, step %d gave %s", a.Step, a.WeightsSHA256, b.Step, b.WeightsSHA256)
+	}
+	if !reflect.DeepEqual(got.Metrics, want.Metrics) {
+		t.Errorf("metrics %+v, undisturbed %+v", got.Metrics, want.Metrics)
+	}
+}
+
+func TestARunTrainsToItsEnd(t *testing.T) {
+	w := newWorld(t)
+	r, j := w.train(w.request(nil), nil)
+	if r.Session.State != training.Completed || r.Saga.State != training.SagaCompleted {
+		t.Fatalf("state %s, saga %s: %s", r.Session.State, r.Saga.State, r.Reason)
+	}
+	w.checkReleased(r)
+	if len(r.Metrics) != 3 || r.Metrics[2].ValAccuracy < 0.8 || len(r.Checkpoints) != 3 {
+		t.Errorf("metrics %+v, %d checkpoints", r.Metrics, len(r.Checkpoints))
+	}
+	if want := int(r.Session.Hyperparameters.TotalSteps(w.data.Len(dataset.Train))); len(j.steps) != want {
+		t.Errorf("%d steps, want %d", len(j.steps), want)
+	}
+	verify(t, w, r)
+}
+
+// verify trains the run again and fails unless it comes out the same.
+func verify(t *testing.T, w *world, r RunRecord) VerifyReport {
+	t.Helper()
+	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	report, err := v.Verify(context.Background(), Verification{Run: r}, w.data)
+	if err != nil || !report.Verified {
+		t.Errorf("verification: %v", err)
+	}
+	return report
+}
+
+func TestAPanicIsARestartFromTheLastCheckpoint(t *testing.T) {
+	want := reference(t, nil)
+	w := newWorld(t)
+	var panics atomic.Int32
+	r, j := w.train(w.request(nil), func(c *HostConfig) {
+		c.Fault = func(_ training.RunID, step uint64) {
+			// Once in the second epoch, twice in the third.
+			if n := panics.Load(); (n == 0 && step == 30) || ((n == 1 || n == 2) && step == 60) {
+				panics.Add(1)
+				panic("a bit flipped in the arithmetic unit")
+			}
+		}
+	})
+	if r.Session.State != training.Completed || panics.Load() != 3 {
+		t.Fatalf("state %s after %d panics: %s", r.Session.State, panics.Load(), r.Reason)
+	}
+	sameOutcome(t, r, want)
+	w.checkReleased(r)
+	if r.Interruptions != 3 || j.count("training.training_interrupted.v1") != 3 {
+		t.Errorf("%d interruptions on record", r.Interruptions)
+	}
+	verify(t, w, r)
+}
+
+func TestARunThatKeepsPanickingFailsAndTakesNothingWithIt(t *testing.T) {
+	w := newWorld(t)
+	broken := w.request(nil)
+	h, j, _ := w.host(func(c *HostConfig) {
+		c.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
+		c.Fault = func(run training.RunID, step uint64) {
+			if run == broken[0].(training.TrainingStarted).RunID && step == 30 {
+				panic("always here")
+			}
+		}
+	})
+	defer closeHost(t, h)
+	id, err := h.Start(context.Background(), broken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rest(t, h, id)
+	if r.Session.State != training.Failed || r.Saga.State != training.SagaFailed || !strings.Contains(r.Reason, "always here") {
+		t.Errorf("state %s, saga %s, reason %q", r.Session.State, r.Saga.State, r.Reason)
+	}
+	if got := j.count("training.training_interrupted.v1"); got != 2 {
+		t.Errorf("%d restarts, want 2", got)
+	}
+	w.checkReleased(r)
+	if err := h.Resume(context.Background(), id); !errors.Is(err, training.ErrCannotResume) {
+		t.Errorf("resuming the failed run: %v", err)
+	}
+	other, err := h.Start(context.Background(), w.request(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := rest(t, h, other); r.Session.State != training.Completed {
+		t.Errorf("the next run is %s: %s", r.Session.State, r.Reason)
+	}
+}
+
+func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
+	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
+	want := reference(t, long)
+	w := newWorld(t)
+	reached := make(chan struct{})
+	h, _, _ := w.host(func(c *HostConfig) {
+		c.Fault = func(_ training.RunID, step uint64) {
+			if step == 30 {
+				close(reached)
+			}
+		}
+	})
+	id, err := h.Start(context.Background(), w.request(long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-reached
+	h.Interrupt(id, "Ctrl-C")
+	r := rest(t, h, id)
+	last, ok := r.LastCheckpoint()
+	if r.Session.State != training.Interrupted || r.Reason != "Ctrl-C" || !ok || last.Step < 29 {
+		t.Errorf("state %s, reason %q, last checkpoint %+v", r.Session.State, r.Reason, last)
+	}
+	w.checkReleased(r)
+	closeHost(t, h)
+
+	h, _, recovery := w.host(nil)
+	defer closeHost(t, h)
+	if len(recovery.Interrupted)+len(recovery.Failed)+recovery.Leases != 0 {
+		t.Errorf("an ordered interruption left %+v", recovery)
+	}
+	if err := h.Resume(context.Background(), id); err != nil {
+		t.Fatal(err)
+	}
+	r = rest(t, h, id)
+	sameOutcome(t, r, want)
+	w.checkReleased(r)
+	verify(t, w, r)
+}
+
+func TestARunThatNoDeviceTakesFails(t *testing.T) {
+	w := newWorld(t)
+	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * device.KiB})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer small.Close()
+	r, _ := w.train(w.request(nil), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	if r.Session.State != training.Failed || !strings.Contains(r.Reason, "memory") {
+		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
+	}
+	w.checkReleased(r)
+}
+
+func TestARunWhoseDataIsGoneGivesItsDeviceBack(t *testing.T) {
+	w := newWorld(t)
+	r, j := w.train(w.request(nil), func(c *HostConfig) {
+		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
+			return nil, errors.New("digits: the disk was pulled out")
+		}
+	})
+	if r.Session.State != training.Failed || !strings.Contains(r.Reason, "pulled out") || j.count("training.device_released.v1") != 1 {
+		t.Errorf("state %s, reason %q, %d devices released", r.Session.State, r.Reason, j.count("training.device_released.v1"))
+	}
+	w.checkReleased(r)
+}
+
+func TestALossThatIsNotFiniteFailsTheRunAndIsNeverCheckpointed(t *testing.T) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(func(h *training.Hyperparameters) {
+		h.Optimizer = nn.Optimizer{Name: nn.SGD}
+		h.LearningRate.Value = 1e30
+	}), nil)
+	if r.Session.State != training.Failed || !strings.Contains(r.Reason, "step ") || !strings.Contains(r.Reason, "layers.") {
+		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
+	}
+	if len(r.Checkpoints) != 0 {
+		t.Errorf("%d checkpoints of a diverged run", len(r.Checkpoints))
+	}
+	w.checkReleased(r)
+}
+
+// dying is a store that dies, with its process, after a number of appends. It
+// dies before or after the append is stored: a process that is killed does not
+// know.
+type dying struct {
+	eventstore.Store
+	left   atomic.Int64
+	after  bool
+	died   chan struct{}
+	closed sync.Once
+}
+
+var errDied = errors.New("killed")
+
+func (d *dying) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
+	n := d.left.Add(-1)
+	if n > 0 {
+		return d.Store.Append(ctx, writes...)
+	}
+	if n == 0 && d.after {
+		_, _ = d.Store.Append(ctx, writes...)
+	}
+	d.closed.Do(func() { close(d.died) })
+	return nil, errDied
+}
+
+// A process may die at any event that it records, before or after the event is
+// stored. The next one finds the saga half-way, releases what it held, goes on,
+// and comes to the very same bits.
+func TestAProcessThatDiesAtAnyEventIsRecoveredFrom(t *testing.T) {
+	every2 := func(h *training.Hyperparameters) { h.CheckpointInterval, h.BatchSize, h.Epochs = 2, 256, 4 }
+	want := reference(t, every2)
+	for _, after := range []bool{false, true} {
+		at := int64(1)
+		for ; diesAt(t, at, after, every2, want); at++ {
+			if t.Failed() {
+				t.Fatalf("died at append %d (after it was stored: %v)", at, after)
+			}
+		}
+		if at < 15 {
+			t.Errorf("only %d appends in a whole run", at-1)
+		}
+		t.Logf("died at each of %d appends (after it was stored: %v)", at-1, after)
+	}
+}
+
+// diesAt trains a run in a process that dies at an append, and goes on in
+// another. It reports false where the run came to its end with fewer appends.
+func diesAt(t *testing.T, at int64, after bool, change func(*training.Hyperparameters), want RunRecord) bool {
+	w := newWorld(t)
+	store := &dying{Store: w.store, after: after, died: make(chan struct{})}
+	store.left.Store(at)
+	events := w.request(change)
+	id := events[0].(training.TrainingStarted).RunID
+	h, _, err := NewHost(context.Background(), HostConfig{
+		Store: store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: &journal{},
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.data, nil },
+		Now:         time.Now, NewID: func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
+		Restarts: actor.Intensity{Restarts: 1, Period: time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = h.Start(context.Background(), events); err == nil {
+		select {
+		case <-store.died:
+		case <-h.run(id).done:
+		}
+	}
+	_ = h.Close() // it cannot record anything
+	select {
+	case <-store.died:
+	default:
+		return false
+	}
+	w.goOn(id, events, want)
+	return true
+}
+
+// goOn is what the user does after a crash.
+func (w *world) goOn(id training.RunID, events []training.Event, want RunRecord) {
+	w.t.Helper()
+	h, _, _ := w.host(nil)
+	defer closeHost(w.t, h)
+	record, err := h.log.Load(context.Background(), id)
+	switch {
+	case errors.Is(err, ErrRunNotFound): // it died before the run was on record
+		_, err = h.Start(context.Background(), events)
+	case err == nil && record.Session.CanResume():
+		err = h.Resume(context.Background(), id)
+	case err == nil:
+		sameOutcome(w.t, record, want)
+		w.checkReleased(record)
+		return
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r := rest(w.t, h, id)
+	if r.Session.State != training.Completed {
+		w.t.Fatalf("state %s: %s", r.Session.State, r.Reason)
+	}
+	sameOutcome(w.t, r, want)
+	w.checkReleased(r)
+	verify(w.t, w, r)
+}
+
+func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
+	forged := r
+	forged.Checkpoints = slices.Clone(r.Checkpoints)
+	for i := 1; i < 3; i++ {
+		forged.Checkpoints[i].WeightsSHA256 = strings.Repeat("0", 64)
+	}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.data)
+	step := fmt.Sprintf("step %d", forged.Checkpoints[1].Step)
+	if !errors.Is(err, ErrNotVerified) || report.Verified || !strings.Contains(report.Problem, step) {
+		t.Errorf("%v; %+v", err, report)
+	}
+	if report.Checkpoints[0].Problem != "" || report.Checkpoints[1].Problem == "" || report.Checkpoints[2].Problem == "" {
+		t.Errorf("verdicts %+v", report.Checkpoints)
+	}
+	metrics := r
+	metrics.Metrics = slices.Clone(r.Metrics)
+	metrics.Metrics[1].TrainLoss += 1e-12
+	if _, err := v.Verify(context.Background(), Verification{Run: metrics}, w.data); !errors.Is(err, ErrNotVerified) || !strings.Contains(err.Error(), "epoch 2") {
+		t.Errorf("other metrics: %v", err)
+	}
+}
+
+func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
+	w := newWorld(t)
+	model, err := nn.NewModel("m", nn.MLP(tensor.Shape{3}, nil, "", w.data.Classes()), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = training.TrainingService{}.StartTraining(model, w.data, training.Config{})
+	var field *training.FieldError
+	if !errors.As(err, &field) || field.Field != "model_architecture" {
+		t.Errorf("%v", err)
+	}
+}

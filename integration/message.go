@@ -1,0 +1,105 @@
+package integration
+
+import (
+	"reprise/actor"
+	"reprise/dataset"
+	"reprise/device"
+	"reprise/kernel"
+	"reprise/training"
+)
+
+// RunMessage is what the actor of a run understands.
+type RunMessage interface{ runMessage() }
+
+type (
+	// Interrupt asks the run to checkpoint, to give back what it holds and to
+	// stop. It is resumable afterwards.
+	Interrupt struct{ Cause string }
+
+	// trainStep asks for the next optimiser step; the run sends it to itself,
+	// so that other messages are heard between any two steps. It is meant for
+	// the execution that it was sent for and no other.
+	trainStep struct{ of *Execution }
+	// leaseGranted and the messages below answer what the run asked for.
+	// Request tells a late answer from the awaited one.
+	leaseGranted struct {
+		Request uint64
+		Lease   device.Lease
+		Backend kernel.Backend
+	}
+	leaseRefused struct {
+		Request uint64
+		Reason  string
+	}
+	leaseReleased struct {
+		Request    uint64
+		Allocation training.Allocation
+	}
+	datasetLoaded struct {
+		Request uint64
+		Data    *dataset.Dataset
+	}
+	datasetRefused struct {
+		Request uint64
+		Reason  string
+	}
+	datasetUnloaded struct {
+		Request uint64
+		Dataset training.DatasetID
+	}
+	// unanswered says that a peer did not answer in time.
+	unanswered struct {
+		Request uint64
+		What    string
+	}
+)
+
+func (Interrupt) runMessage()       {}
+func (trainStep) runMessage()       {}
+func (leaseGranted) runMessage()    {}
+func (leaseRefused) runMessage()    {}
+func (leaseReleased) runMessage()   {}
+func (datasetLoaded) runMessage()   {}
+func (datasetRefused) runMessage()  {}
+func (datasetUnloaded) runMessage() {}
+func (unanswered) runMessage()      {}
+
+// deviceMessage is what the device pool understands.
+type deviceMessage interface{ deviceMessage() }
+
+type (
+	acquireDevice struct {
+		Request  uint64
+		Run      training.RunID
+		Workload device.Workload
+		ReplyTo  actor.Ref[RunMessage]
+	}
+	releaseDevice struct {
+		Request    uint64
+		Run        training.RunID
+		Allocation training.Allocation
+		ReplyTo    actor.Ref[RunMessage]
+	}
+)
+
+func (acquireDevice) deviceMessage() {}
+func (releaseDevice) deviceMessage() {}
+
+// datasetMessage is what the data set shelf understands.
+type datasetMessage interface{ datasetMessage() }
+
+type (
+	loadDataset struct {
+		Request uint64
+		Dataset training.Dataset
+		ReplyTo actor.Ref[RunMessage]
+	}
+	unloadDataset struct {
+		Request uint64
+		Dataset training.DatasetID
+		ReplyTo actor.Ref[RunMessage]
+	}
+)
+
+func (loadDataset) datasetMessage()   {}
+func (unloadDataset) datasetMessage() {}

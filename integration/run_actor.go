@@ -1,0 +1,470 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"reprise/actor"
+	"reprise/checkpoint"
+	"reprise/dataset"
+	"reprise/device"
+	"reprise/internal/stepseries"
+	"reprise/kernel"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// answerDeadline is how long a run waits for a lease or a release; data sets
+// may have to be read from a slow disk and have longer.
+const (
+	answerDeadline  = 30 * time.Second
+	datasetDeadline = 10 * time.Minute
+)
+
+// Observer hears of a run's progress, from the run's own actor: it must not
+// block.
+type Observer interface {
+	// Stepped is called after every optimiser step.
+	Stepped(run training.RunID, step StepResult)
+	// Recorded is called after an event is durable.
+	Recorded(run training.RunID, event training.Event)
+}
+
+// runDeps is what every incarnation of a run's actor works with.
+type runDeps struct {
+	id        training.RunID
+	log       *RunLog
+	workspace Workspace
+	devices   actor.Ref[deviceMessage]
+	datasets  actor.Ref[datasetMessage]
+	observer  Observer
+	// requests numbers what the incarnations ask for, so that an answer to an
+	// earlier one is never taken for a later one's.
+	requests *atomic.Uint64
+	// lastFailure tells why the incarnation before this one ended; "" if there
+	// was none.
+	lastFailure func() string
+	// failed is told why an incarnation ended.
+	failed func(cause string)
+	// verdict, if not "", is why the run has failed: the actor records it and
+	// leads the saga through its compensation.
+	verdict string
+	// fault, if not nil, is called before every step with its number; tests
+	// panic in it.
+	fault func(step uint64)
+	// finished is told how the run stands when its actor stops for good.
+	finished func(RunRecord)
+}
+
+// runActor hosts a TrainingSaga: it carries out the first command that the
+// saga has, records the answer as an event, and asks again.
+type runActor struct {
+	runDeps
+	record RunRecord
+
+	request uint64 // of the answer being waited for; 0 if none is
+
+	backend kernel.Backend
+	data    *dataset.Dataset
+	exec    *Execution
+	series  *stepseries.Writer
+
+	// stopping is the cause of an interruption by request; "" if there is none.
+	stopping string
+}
+
+// Started picks the run up where its record stands: at the start, after an
+// interruption, or in the middle, where an earlier incarnation died.
+func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
+	record, err := a.log.Load(ctx.Context(), a.id)
+	if err != nil {
+		return err
+	}
+	a.record = record
+	if err := a.workspace.createRun(a.id); err != nil {
+		return err
+	}
+	switch cause := a.lastFailure(); {
+	case a.verdict != "" && a.record.Session.CanResume() && a.record.Saga.State != training.Compensating:
+		failed := training.TrainingFailed{Step: a.record.Saga.Context.CheckpointStep, Reason: a.verdict}
+		if err := a.append(ctx, failed); err != nil {
+			return err
+		}
+	case cause != "" && underWay(a.record.Saga):
+		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
+			return err
+		}
+	}
+	return a.drive(ctx)
+}
+
+// Stopped gives back the incarnation's memory and files. Leases and data are
+// given back by the saga's commands, of this incarnation or the next.
+func (a *runActor) Stopped(_ *actor.Context[RunMessage], cause error) {
+	a.closeExecution()
+	if cause != nil {
+		a.failed(cause.Error())
+	}
+}
+
+func (a *runActor) closeExecution() {
+	if a.exec != nil {
+		a.exec.Close()
+		a.exec = nil
+	}
+	if a.series != nil {
+		// What is not flushed lies behind the last checkpoint and would be cut
+		// off anyway.
+		_ = a.series.Close()
+		a.series = nil
+	}
+}
+
+// Receive takes one message: a step to train, an answer, or an interruption.
+func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) error {
+	switch m := message.(type) {
+	case trainStep:
+		if m.of != a.exec {
+			return nil // asked for before an interruption
+		}
+		return a.train(ctx)
+	case Interrupt:
+		return a.interrupt(ctx, m.Cause)
+	case leaseGranted:
+		if m.Request != a.request { // nobody waits for it any more
+			return a.devices.Tell(releaseDevice{Run: a.id, Allocation: allocationOf(m.Lease), ReplyTo: ctx.Self()})
+		}
+		a.backend = m.Backend
+		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
+	case leaseRefused:
+		return a.answer(ctx, m.Request, training.ResourceAllocationFailed{Reason: m.Reason})
+	case leaseReleased:
+		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
+	case datasetLoaded:
+		if m.Request != a.request {
+			return a.datasets.Tell(unloadDataset{Dataset: a.record.Session.Dataset.ID, ReplyTo: ctx.Self()})
+		}
+		a.data = m.Data
+		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
+	case datasetRefused:
+		return a.answer(ctx, m.Request, training.DatasetLoadFailed{Reason: m.Reason})
+	case datasetUnloaded:
+		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
+	case unanswered:
+		if m.Request == a.request {
+			return errors.New("no answer: " + m.What)
+		}
+	}
+	return nil
+}
+
+// answer records what came of the awaited request and goes on; a late or
+// repeated answer is dropped.
+func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event training.Event) error {
+	if request == 0 || request != a.request {
+		return nil
+	}
+	a.request = 0
+	if err := a.append(ctx, event); err != nil {
+		return err
+	}
+	return a.drive(ctx)
+}
+
+// append makes events durable and part of the record.
+func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Event) error {
+	// The record must not end half-way because the process is asked to stop.
+	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
+	if err != nil {
+		return err
+	}
+	a.record = next
+	for _, e := range events {
+		a.observer.Recorded(a.id, e)
+	}
+	return nil
+}
+
+// drive carries out commands until one needs an answer or none is left.
+func (a *runActor) drive(ctx *actor.Context[RunMessage]) error {
+	for a.request == 0 {
+		commands := a.record.Saga.Commands()
+		if len(commands) == 0 {
+			return a.rest(ctx)
+		}
+		waits, err := a.perform(ctx, commands[0])
+		if err != nil || waits {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest ends the actor of a run that has ended or is to stop, and resumes an
+// interrupted one.
+func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
+	if a.record.Session.CanResume() && a.stopping == "" {
+		event, err := a.record.Resume()
+		if err != nil {
+			return err
+		}
+		if err := a.append(ctx, event); err != nil {
+			return err
+		}
+		return a.drive(ctx)
+	}
+	a.finished(a.record)
+	ctx.Stop()
+	return nil
+}
+
+// perform carries out one command. It reports true where the answer comes as a
+// message; else the event is recorded when it returns.
+func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Command) (bool, error) {
+	switch c := command.(type) {
+	case training.AllocateDevice:
+		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+			workload, err := WorkloadOf(a.record.Session)
+			if err != nil {
+				return err
+			}
+			return a.devices.Tell(acquireDevice{Request: request, Run: a.id, Workload: workload, ReplyTo: ctx.Self()})
+		})
+	case training.ReleaseDevice:
+		a.closeExecution()
+		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+			return a.devices.Tell(releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
+		})
+	case training.LoadDataset:
+		return a.ask(ctx, datasetDeadline, "the data set shelf", func(request uint64) error {
+			return a.datasets.Tell(loadDataset{Request: request, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
+		})
+	case training.UnloadDataset:
+		a.data = nil
+		return a.ask(ctx, answerDeadline, "the data set shelf", func(request uint64) error {
+			return a.datasets.Tell(unloadDataset{Request: request, Dataset: c.Dataset, ReplyTo: ctx.Self()})
+		})
+	case training.InitializeModel:
+		return false, a.initializeModel(ctx)
+	case training.TrainEpoch:
+		return true, ctx.Self().Tell(trainStep{of: a.exec})
+	case training.CreateCheckpoint:
+		return false, a.createCheckpoint(ctx)
+	case training.CompleteRun:
+		return false, a.complete(ctx)
+	case training.FailRun:
+		return false, a.append(ctx, training.RunFailed{Reason: c.Reason})
+	}
+	return false, fmt.Errorf("run %s: unknown command %T", a.id, command)
+}
+
+// ask sends a request and sets the timer that ends the wait for its answer.
+func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, whom string, send func(request uint64) error) (bool, error) {
+	a.request = a.requests.Add(1)
+	if err := send(a.request); err != nil {
+		return true, err
+	}
+	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s was silent for %v", whom, deadline)})
+	return true, nil
+}
+
+// initializeModel builds the trainer on the leased device and loads the weights
+// of the last checkpoint, or the initial ones.
+func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
+	event, err := a.prepare()
+	switch {
+	case err == nil:
+		return a.append(ctx, event)
+	case isDamage(err):
+		// The user may have a copy of the file: the run stays resumable.
+		a.stopping = err.Error()
+		return a.append(ctx, training.TrainingInterrupted{Cause: err.Error()})
+	default:
+		a.closeExecution()
+		return a.append(ctx, training.ModelInitializationFailed{Reason: err.Error()})
+	}
+}
+
+func (a *runActor) prepare() (training.Event, error) {
+	a.closeExecution()
+	var err error
+	if a.exec, err = NewExecution(a.record.Session, a.data, a.backend); err != nil {
+		return nil, err
+	}
+	keep := stepseries.Digest{}
+	if last, ok := a.record.LastCheckpoint(); ok {
+		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), refOf(last))
+		if err != nil {
+			return nil, err
+		}
+		if err := a.exec.Restore(content); err != nil {
+			return nil, err
+		}
+		keep = stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
+	} else if err := a.exec.Reset(); err != nil {
+		return nil, err
+	}
+	if a.series, err = stepseries.Resume(a.workspace.SeriesPath(a.id), keep); err != nil {
+		return nil, err
+	}
+	if err := a.sweep(); err != nil {
+		return nil, err
+	}
+	sha, err := a.exec.WeightsSHA256()
+	if err != nil {
+		return nil, err
+	}
+	return training.ModelInitialized{Step: a.exec.Steps(), WeightsSHA256: sha}, nil
+}
+
+// isDamage reports whether files of the run are not what its events say.
+func isDamage(err error) bool {
+	var cp *checkpoint.CorruptError
+	var series *stepseries.CorruptError
+	return errors.As(err, &cp) || errors.As(err, &series)
+}
+
+// sweep removes what a crash left of checkpoints that were never committed.
+func (a *runActor) sweep() error {
+	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
+	for i, cp := range a.record.Checkpoints {
+		keep[i] = refOf(cp)
+	}
+	_, err := checkpoint.Sweep(a.workspace.CheckpointsDir(a.id), keep)
+	return err
+}
+
+// train takes one step and asks for the next one, unless the epoch is over.
+func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
+	if a.fault != nil {
+		a.fault(a.exec.Steps() + 1)
+	}
+	step, err := a.exec.Train()
+	var numerical *nn.NumericalError
+	if errors.As(err, &numerical) {
+		return a.fail(ctx, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.series.Append(record(step)); err != nil {
+		return err
+	}
+	a.observer.Stepped(a.id, step)
+	if !step.EpochDone {
+		return ctx.Self().Tell(trainStep{of: a.exec})
+	}
+	metrics, err := a.exec.FinishEpoch()
+	if err != nil {
+		return err
+	}
+	if err := a.series.Flush(); err != nil {
+		return err
+	}
+	event, err := a.record.RecordEpoch(metrics)
+	if err != nil {
+		return a.fail(ctx, err)
+	}
+	if err := a.append(ctx, event); err != nil {
+		return err
+	}
+	return a.drive(ctx)
+}
+
+// fail records that training cannot go on; the saga compensates.
+func (a *runActor) fail(ctx *actor.Context[RunMessage], cause error) error {
+	if err := a.append(ctx, training.TrainingFailed{Step: a.exec.Steps(), Reason: cause.Error()}); err != nil {
+		return err
+	}
+	return a.drive(ctx)
+}
+
+// createCheckpoint writes the training's state and then the event that makes
+// it exist.
+func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
+	committed, err := a.writeCheckpoint()
+	if err != nil {
+		a.stopping = "a checkpoint could not be written"
+		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: err.Error()})
+	}
+	return a.append(ctx, committed)
+}
+
+func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
+	var none training.CheckpointCommitted
+	content, err := a.exec.Content(a.id)
+	if err != nil {
+		return none, err
+	}
+	series, err := a.series.Commit()
+	if err != nil {
+		return none, err
+	}
+	loss := a.exec.MeanLoss()
+	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
+		loss = m.TrainLoss
+	}
+	ref, err := checkpoint.Write(a.workspace.CheckpointsDir(a.id), content)
+	if err != nil {
+		return none, err
+	}
+	return training.CheckpointCommitted{Checkpoint: training.Checkpoint{
+		SessionID: a.record.Session.ID, Epoch: ref.Epoch, Step: ref.Step, Dir: ref.Dir,
+		ManifestSHA256: ref.ManifestSHA256, WeightsSHA256: ref.WeightsSHA256,
+		SeriesSHA256: series.SHA256, Loss: loss,
+	}}, nil
+}
+
+// complete records the end of a run whose last checkpoint stands.
+func (a *runActor) complete(ctx *actor.Context[RunMessage]) error {
+	last, _ := a.record.LastCheckpoint()
+	m, _ := a.record.TrainingRun.Epoch(last.Epoch)
+	return a.append(ctx, training.TrainingCompleted{
+		Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256, Metrics: m.Metrics,
+	})
+}
+
+// interrupt checkpoints at the present step where there is something new to
+// keep, and lets the saga give back what it holds.
+func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error {
+	if a.stopping != "" {
+		return nil
+	}
+	a.stopping = cause
+	if !underWay(a.record.Saga) {
+		return a.drive(ctx)
+	}
+	a.request = 0
+	last, _ := a.record.LastCheckpoint()
+	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > last.Step {
+		if err := a.createCheckpoint(ctx); err != nil {
+			return err
+		}
+	}
+	if underWay(a.record.Saga) {
+		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
+			return err
+		}
+	}
+	return a.drive(ctx)
+}
+
+// WorkloadOf returns what the session's model needs of a device.
+func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
+	plan, err := PlanOf(session)
+	if err != nil {
+		return device.Workload{}, err
+	}
+	return device.Workload{
+		Name:         string(session.ModelID),
+		Requirements: []device.Feature{kernel.FMA},
+		Memory:       device.MemoryRequirement{Size: device.Bytes(plan.Memory().Total), Alignment: 64},
+	}, nil
+}
+
+func allocationOf(l device.Lease) training.Allocation {
+	return training.Allocation{Device: l.Device, Lease: l.ID, Epoch: l.Epoch}
+}

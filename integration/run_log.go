@@ -1,0 +1,234 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"reprise/eventstore"
+	"reprise/training"
+)
+
+// ErrRunNotFound is returned for a run that the log does not know.
+var ErrRunNotFound = errors.New("no such run")
+
+// runPrefix begins the aggregate id of every run.
+const runPrefix = "run/"
+
+// RunRecord is a run as its events tell it: the read model of one run.
+type RunRecord struct {
+	training.TrainingRun
+	Saga training.TrainingSaga `json:"saga"`
+	// Request is the request that started the run, in canonical JSON.
+	Request json.RawMessage `json:"request,omitempty"`
+	// Version is that of the last event folded in.
+	Version   eventstore.Version `json:"version"`
+	StartedAt time.Time          `json:"started_at"`
+	UpdatedAt time.Time          `json:"updated_at"`
+}
+
+// apply returns the record after the event.
+func (r RunRecord) apply(e training.Event, version eventstore.Version, at time.Time) (RunRecord, error) {
+	run, err := r.TrainingRun.Apply(e)
+	if err != nil {
+		return r, err
+	}
+	saga, _, err := r.Saga.Handle(e)
+	if err != nil {
+		return r, err
+	}
+	r.TrainingRun, r.Saga, r.Version, r.UpdatedAt = run, saga, version, at
+	if started, ok := e.(training.TrainingStarted); ok {
+		r.Request, r.StartedAt = started.Request, at
+	}
+	return r, nil
+}
+
+// RunLog reads and appends the events of runs. It is safe for concurrent use.
+type RunLog struct {
+	store    eventstore.Store
+	now      func() time.Time
+	decoders map[string]decoder[training.Event]
+}
+
+// NewRunLog returns a log over the store. now stamps the events.
+func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
+	return &RunLog{store: store, now: now, decoders: trainingDecoders()}
+}
+
+func aggregateOf(id training.RunID) eventstore.AggregateID {
+	return eventstore.AggregateID(runPrefix + string(id))
+}
+
+// Append decides nothing: it applies the events to the record, appends them as
+// one batch behind the record's version and returns the new record. It fails
+// with training's errors for an event that cannot follow, and with
+// eventstore.ErrConcurrencyConflict where another writer came first; nothing
+// is appended then.
+func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Event) (RunRecord, error) {
+	if len(events) == 0 {
+		return r, nil
+	}
+	at := l.now().UTC()
+	next := r
+	batch := make([]eventstore.NewEvent, len(events))
+	var id training.RunID
+	for i, e := range events {
+		version := r.Version + eventstore.Version(i) + 1
+		var err error
+		if next, err = next.apply(e, version, at); err != nil {
+			return r, fmt.Errorf("run %s: %w", r.ID, err)
+		}
+		id = next.ID
+		kind, payload, err := encode(e)
+		if err != nil {
+			return r, err
+		}
+		batch[i] = eventstore.NewEvent{
+			ID:      eventstore.DerivedEventID(runPrefix+string(id), strconv.FormatUint(uint64(version), 10), kind),
+			Type:    kind,
+			Time:    at,
+			Payload: payload,
+			// Every event of a run goes back to its start.
+			Correlation: eventstore.DerivedEventID(runPrefix + string(id)),
+		}
+		if i > 0 {
+			batch[i].Causation = batch[i-1].ID
+		}
+	}
+	_, err := l.store.Append(ctx, eventstore.Write{
+		Aggregate: aggregateOf(id), Expected: eventstore.Exactly(r.Version), Events: batch,
+	})
+	if err != nil {
+		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
+	}
+	return next, nil
+}
+
+// Load folds a run's events, or fails with ErrRunNotFound.
+func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error) {
+	replay, err := l.store.Replay(ctx, aggregateOf(id), 0)
+	if err != nil {
+		return RunRecord{}, fmt.Errorf("read run %s: %w", id, err)
+	}
+	if len(replay.Events) == 0 {
+		return RunRecord{}, fmt.Errorf("run %s: %w", id, ErrRunNotFound)
+	}
+	var r RunRecord
+	for _, e := range replay.Events {
+		if r, err = l.fold(r, e); err != nil {
+			return RunRecord{}, err
+		}
+	}
+	return r, nil
+}
+
+// Events returns the envelopes of a run, oldest first, or ErrRunNotFound.
+func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
+	replay, err := l.store.Replay(ctx, aggregateOf(id), 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(replay.Events) == 0 {
+		return nil, fmt.Errorf("run %s: %w", id, ErrRunNotFound)
+	}
+	return replay.Events, nil
+}
+
+// fold applies an envelope to the record.
+func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
+	event, err := decode(l.decoders, e)
+	if err != nil {
+		return r, err
+	}
+	next, err := r.apply(event, e.Version, e.Time)
+	if err != nil {
+		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+	}
+	return next, nil
+}
+
+// List folds every run, in the order in which they started.
+func (l *RunLog) List(ctx context.Context) ([]RunRecord, error) {
+	records := map[eventstore.AggregateID]RunRecord{}
+	var order []eventstore.AggregateID
+	err := readAll(ctx, l.store, func(e eventstore.Event) error {
+		if !strings.HasPrefix(string(e.Aggregate), runPrefix) {
+			return nil
+		}
+		if _, known := records[e.Aggregate]; !known {
+			order = append(order, e.Aggregate)
+		}
+		r, err := l.fold(records[e.Aggregate], e)
+		records[e.Aggregate] = r
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]RunRecord, len(order))
+	for i, a := range order {
+		list[i] = records[a]
+	}
+	return list, nil
+}
+
+// Resolve returns the run that name means: an id, the beginning of exactly one
+// id, or "latest".
+func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
+	runs, err := l.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(runs) == 0 {
+		return "", fmt.Errorf("run %q: %w: there are no runs yet; start one with `reprise train JOB`", name, ErrRunNotFound)
+	}
+	if name == "latest" {
+		return runs[len(runs)-1].ID, nil
+	}
+	var matches []string
+	for _, r := range runs {
+		if string(r.ID) == name {
+			return r.ID, nil
+		}
+		if name != "" && strings.HasPrefix(string(r.ID), name) {
+			matches = append(matches, string(r.ID))
+		}
+	}
+	switch len(matches) {
+	case 1:
+		return training.RunID(matches[0]), nil
+	case 0:
+		return "", fmt.Errorf("run %q: %w; `reprise runs list` shows them all", name, ErrRunNotFound)
+	}
+	slices.Sort(matches)
+	return "", fmt.Errorf("run %q: %w: it could be any of %s", name, ErrRunNotFound, strings.Join(matches, ", "))
+}
+
+// readPage is the number of events read from the store at a time.
+const readPage = 1000
+
+// readAll visits every event of the store in order.
+func readAll(ctx context.Context, store eventstore.Store, visit func(eventstore.Event) error) error {
+	var after eventstore.Position
+	for {
+		page, err := store.Read(ctx, after, readPage)
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			if err := visit(e); err != nil {
+				return err
+			}
+			after = e.Position
+		}
+		if len(page) < readPage {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package integration
+
+import (
+	"path/filepath"
+
+	"reprise/internal/fsync"
+	"reprise/training"
+)
+
+// Workspace names the files of a data directory. The event store and the lock
+// of the directory are opened by cmd.
+type Workspace struct {
+	// Dir is the data directory.
+	Dir string
+}
+
+// EventsPath returns the path of the event store.
+func (w Workspace) EventsPath() string { return filepath.Join(w.Dir, "events.db") }
+
+// LockPath returns the path of the file that the one writing process locks.
+func (w Workspace) LockPath() string { return filepath.Join(w.Dir, "lock") }
+
+// RunDir returns the folder of a run's files.
+func (w Workspace) RunDir(id training.RunID) string {
+	return filepath.Join(w.Dir, "runs", string(id))
+}
+
+// CheckpointsDir returns the folder that a run's checkpoints lie in.
+func (w Workspace) CheckpointsDir(id training.RunID) string {
+	return filepath.Join(w.RunDir(id), "checkpoints")
+}
+
+// SeriesPath returns the path of a run's per-step metrics.
+func (w Workspace) SeriesPath(id training.RunID) string {
+	return filepath.Join(w.RunDir(id), "steps.series")
+}
+
+// createRun makes a run's folders, durable: a checkpoint is lost with any of
+// them.
+func (w Workspace) createRun(id training.RunID) error {
+	return fsync.MkdirAll(w.CheckpointsDir(id), 0o755)
+}

@@ -1,0 +1,91 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+)
+
+// layer says what the packages of a folder may import of the project. Each
+// package follows the row with the longest matching From. Everyone may import
+// internal packages.
+type layer struct {
+	From    string
+	May     []string // patterns
+	Because string
+}
+
+// layerTable is the direction of the data: request -> api -> integration ->
+// training -> device -> nn -> kernel -> tensor, never back.
+func layerTable() []layer {
+	contexts := []string{
+		"actor", "eventstore", "tensor", "kernel", "device", "nn", "dataset", "checkpoint", "training", "inference",
+	}
+	learning := []string{"nn", "dataset", "checkpoint", "device", "kernel", "tensor"}
+	return []layer{
+		{"tensor/...", nil, "tensor is what every numeric context shares: it can depend on none of them"},
+		{"actor/...", []string{"actor/..."}, "actor knows nothing of machine learning; integration adapts"},
+		{"eventstore/...", []string{"eventstore"}, "the store keeps bytes; integration knows what they mean"},
+		{"kernel", []string{"tensor"}, "kernel is the shared vocabulary of models and devices"},
+		{"kernel/cpu", []string{"kernel", "tensor"}, "kernels compute; leases and models are above them"},
+		{"device", []string{"kernel", "tensor"}, "the rules about devices know no hardware; drivers do"},
+		{"device/devicetest", []string{"device", "kernel", "tensor"}, "a contract suite knows its contract only"},
+		{"device/cpu", []string{"device", "kernel", "kernel/cpu", "tensor"}, "a driver joins one kind of device to its kernels"},
+		{"device/opencl", []string{"device", "kernel", "kernel/opencl", "tensor"}, "a driver joins one kind of device to its kernels"},
+		{"nn/...", []string{"nn/...", "device", "kernel", "tensor"}, "a model runs on any backend, under any training"},
+		{"dataset/...", []string{"dataset/...", "tensor"}, "data does not depend on what is learnt from it"},
+		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},
+		{"training/...", append([]string{"training/..."}, learning...), "the rules of training are hosted by integration, and host nobody"},
+		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
+		{"integration/...", append([]string{"integration/..."}, contexts...), "integration joins contexts, not their implementations: cmd hands those in"},
+		{"api/...", append([]string{"api/...", "integration"}, contexts...), "the published language speaks to services, not to stores and drivers"},
+		{"client/...", []string{"client/...", "api/..."}, "a client knows the published language only"},
+		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
+		{"cmd/...", []string{"..."}, "cmd wires everything"},
+		{"internal/...", nil, "a mechanism without meaning of its own cannot know a context"},
+	}
+}
+
+// layers enforces layerTable. Tests may import what they like: the tree they
+// test is built without them.
+func layers(t *Tree) []Finding {
+	var findings []Finding
+	table := layerTable()
+	for _, f := range t.Files {
+		row, ok := rowFor(table, f.Package)
+		if !ok {
+			findings = append(findings, t.finding("layers", f, f.AST.Package,
+				"folder %s has no row in the table of layers: add one, with its reason", f.Package))
+			continue
+		}
+		if f.Test {
+			continue
+		}
+		for _, spec := range f.AST.Imports {
+			target, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), t.Module+"/")
+			if !ok || matches("internal/...", target) || matchesAny(row.May, target) {
+				continue
+			}
+			findings = append(findings, t.finding("layers", f, spec.Pos(),
+				"%s may not import %s: %s; it may import %s", f.Package, target, row.Because, mayList(row.May)))
+		}
+	}
+	return findings
+}
+
+func rowFor(table []layer, folder string) (layer, bool) {
+	var best layer
+	found := false
+	for _, row := range table {
+		if matches(row.From, folder) && (!found || len(row.From) > len(best.From)) {
+			best, found = row, true
+		}
+	}
+	return best, found
+}
+
+func mayList(may []string) string {
+	if len(may) == 0 {
+		return "only internal packages"
+	}
+	return strings.Join(slices.Sorted(slices.Values(may)), ", ") + " and internal packages"
+}

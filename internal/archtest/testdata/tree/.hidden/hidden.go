@@ -1,0 +1,3 @@
+package hidden
+
+var Ignored int

@@ -1,0 +1,3 @@
+package nested
+
+var Ignored int

@@ -1,0 +1,18 @@
+package tensor
+
+import (
+	"math/rand"
+	"os"
+	"time"
+
+	"reprise/training"
+)
+
+// Tests may do all this.
+var counter int
+
+func init() {
+	counter = rand.Int()
+	time.Sleep(1)
+	os.Exit(int(training.Step))
+}
