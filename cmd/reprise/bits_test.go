@@ -1,0 +1,132 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	kernels "reprise/kernel/cpu"
+)
+
+// The weights do not depend on the number of threads, on the instruction set
+// that kernels use, nor on the one that the compiler may use.
+func TestEveryMachineGivesTheSameBits(t *testing.T) {
+	v1, v3 := build(t), build(t, "GOAMD64=v3")
+	noasm := build(t, "GOFLAGS=-tags=noasm -buildvcs=false")
+	type variant struct {
+		name string
+		b    binary
+		args []string
+	}
+	variants := []variant{
+		{"GOMAXPROCS=1", v1.with("GOMAXPROCS=1"), nil},
+		{"GOMAXPROCS=2", v1.with("GOMAXPROCS=2"), nil},
+		{"GOMAXPROCS=3", v1.with("GOMAXPROCS=3"), nil},
+		{"GOMAXPROCS=8", v1.with("GOMAXPROCS=8"), nil},
+		{"threads 5", v1, []string{"--threads", "5"}},
+		{"GOAMD64=v3", v3, nil},
+		{"GOAMD64=v3 without assembly", v3.with(), []string{"--cpu-features", "none"}},
+		{"built without assembly", noasm, nil},
+	}
+	for _, level := range []string{"none", "avx2", "avx512"} {
+		if _, err := kernels.ParseFeatures(level); err != nil {
+			t.Logf("NOT RUN: --cpu-features %s: %v", level, err)
+			continue
+		}
+		variants = append(variants, variant{"--cpu-features " + level, v1.with(), []string{"--cpu-features", level}})
+	}
+	for name, file := range map[string]string{
+		"mlp": mlpJob(t, "batch_size: 20, learning_rate: 0.003, epochs: 3, seed: 11, shards: 3, schedule: {name: cosine, warmup_steps: 20}"),
+		"cnn": cnnJob(t, "batch_size: 32, learning_rate: 0.003, epochs: 1, seed: 5, optimizer: {name: sgd, momentum: 0.9, nesterov: true}"),
+	} {
+		want := ""
+		for _, v := range variants {
+			r := parse[result](v.b.with(), append([]string{"train", file}, v.args...)...)
+			if want == "" {
+				want = r.WeightsSHA256
+			}
+			if r.WeightsSHA256 != want || len(want) != 64 {
+				t.Errorf("%s, %s: weights %s, want %s", name, v.name, r.WeightsSHA256, want)
+			}
+		}
+		t.Logf("%s: %d variants gave %s", name, len(variants), want)
+	}
+}
+
+// A byte flipped in a checkpoint is found and named, by verify and by resume,
+// and never trained on.
+func TestAFlippedByteInACheckpointIsFound(t *testing.T) {
+	b := build(t)
+	file := mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 3, seed: 1")
+	done := parse[result](b, "train", file)
+	dirs, err := filepath.Glob(filepath.Join(b.dataDir, "runs", string(done.RunID), "checkpoints", "*"))
+	if err != nil || len(dirs) != 3 {
+		t.Fatalf("checkpoints %v, %v", dirs, err)
+	}
+	for _, name := range []string{"model.safetensors", "optimizer.safetensors", "manifest.json"} {
+		path := filepath.Join(dirs[1], name)
+		restore := flip(t, path, -3)
+		o := b.run("runs", "verify", "latest")
+		if o.code != 1 || !strings.Contains(o.stderr, filepath.Base(dirs[1])) || !strings.Contains(o.stderr, name) {
+			t.Errorf("%s: exit code %d\n%s", name, o.code, o.stderr)
+		}
+		restore()
+	}
+	b.must("runs", "verify", "latest")
+	b.must("runs", "verify", "latest", "--from", "90", "--to", "180")
+	if o := b.run("runs", "verify", "latest", "--from", "91"); o.code != 2 || !strings.Contains(o.stderr, "--from: 91") {
+		t.Errorf("--from 91: exit code %d\n%s", o.code, o.stderr)
+	}
+}
+
+// A byte flipped in the event table is found and named by everything that reads
+// the run, and nothing is trained on it.
+func TestAFlippedByteInTheEventLogIsFound(t *testing.T) {
+	b := build(t)
+	parse[result](b, "train", mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 3, seed: 1"))
+	path := filepath.Join(b.dataDir, "events.db")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(string(raw), `"train_loss":`)
+	if at < 0 {
+		t.Fatal("no payload found in the database")
+	}
+	restore := flip(t, path, at+len(`"train_loss":0.`))
+	for _, args := range [][]string{
+		{"runs", "verify", "latest"}, {"runs", "show", "latest"}, {"runs", "list"}, {"runs", "resume", "latest"},
+		{"train", mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 1")},
+	} {
+		o := b.run(args...)
+		if o.code != 1 || !strings.Contains(o.stderr, "corrupt") || !strings.Contains(o.stderr, "position") {
+			t.Errorf("reprise %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+		}
+	}
+	restore()
+	b.must("runs", "verify", "latest")
+}
+
+// flip changes the lowest bit of a byte of a file, counted from the end where
+// at is negative, and returns what puts it back.
+func flip(t *testing.T, path string, at int) func() {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at < 0 {
+		at += len(raw)
+	}
+	damaged := append([]byte(nil), raw...)
+	damaged[at] ^= 1
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"reprise/eventstore/sqlite"
+	"reprise/integration"
+)
+
+// kills returns how often TestKillAtRandomMoments kills; `make crash` sets it.
+func kills(t *testing.T) int {
+	v := os.Getenv("REPRISE_KILLS")
+	if v == "" {
+		return 6
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		t.Fatalf("REPRISE_KILLS=%s is not a number of kills", v)
+	}
+	return n
+}
+
+// One run is killed with SIGKILL at random moments, each time followed by a
+// resume, and compared with a run that was never killed: same weights, same
+// metrics, every acknowledged epoch on record, no lease left.
+func TestKillAtRandomMoments(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("REPRISE_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Logf("REPRISE_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	n := kills(t)
+	b := build(t)
+	file := mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", 12+4*n))
+
+	reference := b.with()
+	began := time.Now()
+	want := parse[result](reference, "train", file)
+	whole := time.Since(began)
+	startup := timeOf(func() { reference.must("runs", "list") })
+	// So that the kills together leave time for no more than the run.
+	longest := 2*startup + whole/time.Duration(n)
+
+	b = b.with()
+	acknowledged := map[uint64]bool{}
+	landed := 0
+	for landed < n {
+		args := []string{"train", file}
+		if hasRun(b) {
+			args = []string{"runs", "resume", "latest"}
+		}
+		delay := time.Duration(random.Float64() * float64(longest))
+		killed, seen := killAfter(b, delay, args...)
+		for _, epoch := range seen {
+			acknowledged[epoch] = true
+		}
+		if !killed {
+			break
+		}
+		landed++
+	}
+	if landed < n*3/4 {
+		t.Errorf("the run ended after %d of %d kills", landed, n)
+	}
+	if !hasRun(b) {
+		b.must("train", file)
+	} else if state := parse[[]result](b, "runs", "list")[0].State; state != "completed" {
+		b.must("runs", "resume", "latest")
+	}
+	t.Logf("%d kills within %v each, %d epochs acknowledged before them", landed, longest, len(acknowledged))
+	compareWithReference(t, b, reference, want, acknowledged)
+}
+
+func compareWithReference(t *testing.T, b, reference binary, want result, acknowledged map[uint64]bool) {
+	t.Helper()
+	runs := parse[[]result](b, "runs", "list")
+	if len(runs) != 1 {
+		t.Fatalf("%d runs, want the one that was started", len(runs))
+	}
+	got := runs[0]
+	got.RunID = want.RunID
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("after the kills:\n%+v\nnever killed:\n%+v", got, want)
+	}
+	if got, want := parse[series](b, "runs", "metrics", "latest"), parse[series](reference, "runs", "metrics", "latest"); !reflect.DeepEqual(got, want) {
+		t.Errorf("%d epochs and %d steps of metrics differ from the %d and %d of the run that was never killed",
+			len(got.Epochs), len(got.Steps), len(want.Epochs), len(want.Steps))
+	}
+	epochs, ids := map[string]int{}, map[string]bool{}
+	for i, e := range parse[[]event](b, "runs", "events", "latest") {
+		if e.Version != uint64(i)+1 || ids[e.ID] {
+			t.Errorf("event %d has version %d and id %s", i, e.Version, e.ID)
+		}
+		ids[e.ID] = true
+		if e.Type == "training.epoch_completed.v1" {
+			epochs[string(regexp.MustCompile(`"epoch":\d+`).Find(e.Payload))]++
+		}
+	}
+	for epoch := range acknowledged {
+		if epochs[fmt.Sprintf(`"epoch":%d`, epoch)] != 1 {
+			t.Errorf("epoch %d was acknowledged and is recorded %d times", epoch, epochs[fmt.Sprintf(`"epoch":%d`, epoch)])
+		}
+	}
+	b.must("runs", "verify", "latest")
+	checkNoLease(t, b)
+}
+
+// checkNoLease reads the devices' ledgers from the event log.
+func checkNoLease(t *testing.T, b binary) {
+	t.Helper()
+	store, err := sqlite.OpenReadOnly(integration.Workspace{Dir: b.dataDir}.EventsPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	devices, err := integration.NewDeviceLog(store, time.Now).List(context.Background())
+	if err != nil || len(devices) == 0 {
+		t.Fatalf("%d devices on record, %v", len(devices), err)
+	}
+	for _, d := range devices {
+		if leases := d.Ledger.Leases(); len(leases) > 0 {
+			t.Errorf("device %s is still held: %v", d.ID, leases)
+		}
+	}
+}
+
+func timeOf(f func()) time.Duration {
+	began := time.Now()
+	f()
+	return time.Since(began)
+}
+
+func hasRun(b binary) bool { return len(parse[[]result](b, "runs", "list")) > 0 }
+
+// killAfter runs a command and kills it after the delay. It reports whether the
+// command was killed before its end, and the epochs that it had acknowledged.
+func killAfter(b binary, delay time.Duration, args ...string) (killed bool, epochs []uint64) {
+	b.t.Helper()
+	c := b.command(args...)
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	timer := time.AfterFunc(delay, func() { _ = c.Process.Kill() })
+	defer timer.Stop()
+	var all strings.Builder
+	lines := bufio.NewScanner(io.TeeReader(pipe, &all))
+	epochLine := regexp.MustCompile(`^epoch (\d+)/\d+ .*val accuracy`)
+	for lines.Scan() {
+		if m := epochLine.FindStringSubmatch(lines.Text()); m != nil {
+			epoch, _ := strconv.ParseUint(m[1], 10, 64)
+			epochs = append(epochs, epoch)
+		}
+	}
+	err = c.Wait()
+	switch {
+	case err == nil:
+		return false, epochs
+	case c.ProcessState.ExitCode() == -1: // ended by a signal
+		return true, epochs
+	}
+	b.t.Fatalf("reprise %s: %v\n%s", strings.Join(args, " "), err, all.String())
+	return false, nil
+}
+
+// A second process on the same data directory is refused while a run trains,
+// and harms nothing.
+func TestTwoProcessesDoNotShareADataDirectory(t *testing.T) {
+	b := build(t)
+	c := b.command("train", mlpJob(t, "batch_size: 4, learning_rate: 0.001, epochs: 5000"))
+	started := newSignalWriter("epoch 1/")
+	c.Stderr = started
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	}()
+	started.wait(t, time.Minute)
+	for _, args := range [][]string{
+		{"train", mlpJob(t, "batch_size: 4, learning_rate: 0.001, epochs: 1")},
+		{"runs", "resume", "latest"},
+	} {
+		o := b.run(args...)
+		if o.code != 2 || !strings.Contains(o.stderr, "is in use") || !strings.Contains(o.stderr, "--data-dir") {
+			t.Errorf("reprise %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+		}
+	}
+	if runs := parse[[]result](b, "runs", "list"); len(runs) != 1 || runs[0].State != "running" {
+		t.Errorf("seen from beside: %+v", runs)
+	}
+	// Ctrl-C: a checkpoint at the present step, exit code 130, resumable.
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_ = waitGone(ctx, c)
+	if code := c.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("interrupted: exit code %d\n%s", code, started.text())
+	}
+	runs := parse[[]result](b, "runs", "list")
+	if runs[0].State != "interrupted" || runs[0].Step == 0 {
+		t.Errorf("after Ctrl-C: %+v", runs)
+	}
+	checkNoLease(t, b)
+	b.must("runs", "verify", "latest")
+}
+
+// signalWriter keeps what is written and tells when a text was among it.
+type signalWriter struct {
+	mu      sync.Mutex
+	all     strings.Builder
+	awaited string
+	seen    chan struct{}
+}
+
+func newSignalWriter(text string) *signalWriter {
+	return &signalWriter{awaited: text, seen: make(chan struct{})}
+}
+
+func (w *signalWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	had := strings.Contains(w.all.String(), w.awaited)
+	w.all.Write(p)
+	if !had && strings.Contains(w.all.String(), w.awaited) {
+		close(w.seen)
+	}
+	return len(p), nil
+}
+
+func (w *signalWriter) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all.String()
+}
+
+func (w *signalWriter) wait(t *testing.T, limit time.Duration) {
+	t.Helper()
+	select {
+	case <-w.seen:
+	case <-time.After(limit):
+		t.Fatalf("%q was not printed within %v:\n%s", w.awaited, limit, w.text())
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/eventstore/sqlite"
+	"reprise/integration"
+	"reprise/internal/flock"
+	"reprise/internal/fsync"
+)
+
+// workspace returns the data directory that flag, environment or convention
+// name; it need not exist.
+func (env *environment) workspace() (integration.Workspace, error) {
+	dir := env.dataDir
+	if dir == "" {
+		dir = env.getenv("REPRISE_DATA_DIR")
+	}
+	if dir == "" {
+		base, err := env.xdg("XDG_DATA_HOME", ".local/share", "Library/Application Support")
+		if err != nil {
+			return integration.Workspace{}, err
+		}
+		dir = filepath.Join(base, "reprise")
+	}
+	dir, err := filepath.Abs(dir)
+	return integration.Workspace{Dir: dir}, err
+}
+
+// cacheDir returns the folder that fetched data sets are kept in.
+func (env *environment) cacheDir() (string, error) {
+	if dir := env.getenv("REPRISE_CACHE_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	base, err := env.xdg("XDG_CACHE_HOME", ".cache", "Library/Caches")
+	return filepath.Join(base, "reprise"), err
+}
+
+// xdg returns the base directory of the XDG specification's variable, or its
+// default below the home directory on this system.
+func (env *environment) xdg(variable, unix, darwin string) (string, error) {
+	if dir := env.getenv(variable); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	home := env.getenv("HOME")
+	switch runtime.GOOS {
+	case "windows":
+		if dir := env.getenv("LOCALAPPDATA"); dir != "" {
+			return dir, nil
+		}
+		home = env.getenv("USERPROFILE")
+	case "darwin":
+		unix = darwin
+	}
+	if home == "" {
+		return "", invalid(fmt.Errorf("neither %s nor HOME is set; say where to keep files with --data-dir DIR", variable))
+	}
+	return filepath.Join(home, filepath.FromSlash(unix)), nil
+}
+
+// openWriter locks the data directory and opens its event store for writing,
+// creating both where they do not exist. The returned function closes them.
+func (env *environment) openWriter(command string) (eventstore.Store, integration.Workspace, func() error, error) {
+	w, err := env.workspace()
+	if err != nil {
+		return nil, w, nil, err
+	}
+	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
+		return nil, w, nil, invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
+	}
+	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	if err != nil {
+		if errors.Is(err, flock.ErrLocked) {
+			err = inUse(w, err)
+		}
+		return nil, w, nil, err
+	}
+	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
+	if err != nil {
+		return nil, w, nil, errors.Join(err, lock.Release())
+	}
+	return store, w, func() error { return errors.Join(store.Close(), lock.Release()) }, nil
+}
+
+// openReader opens the event store for reading, beside a writer if there is
+// one. A data directory that does not exist yet reads as an empty store.
+func (env *environment) openReader() (eventstore.Store, integration.Workspace, error) {
+	w, err := env.workspace()
+	if err != nil {
+		return nil, w, err
+	}
+	if _, err := os.Stat(w.EventsPath()); errors.Is(err, fs.ErrNotExist) {
+		if env.dataDir != "" {
+			if _, err := os.Stat(w.Dir); err != nil {
+				return nil, w, invalid(fmt.Errorf("--data-dir %s: there is no such folder", w.Dir))
+			}
+		}
+		return memory.New(), w, nil
+	}
+	store, err := sqlite.OpenReadOnly(w.EventsPath())
+	return store, w, err
+}
+
+// writerAlive reports whether some process holds the data directory's lock: a
+// run that is recorded as running really runs only then.
+func writerAlive(w integration.Workspace) bool {
+	held, _, err := flock.Probe(w.LockPath())
+	return err == nil && held
+}
+
+// openRun resolves the name of a run and folds its events.
+func openRun(ctx context.Context, env *environment, log *integration.RunLog, name string) (integration.RunRecord, error) {
+	id, err := log.Resolve(ctx, strings.TrimSpace(name))
+	if err != nil {
+		return integration.RunRecord{}, err
+	}
+	return log.Load(ctx, id)
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"reprise/api"
+	"reprise/dataset"
+	"reprise/integration"
+	"reprise/training"
+)
+
+// library returns the catalogue and its readers; a download shows its progress
+// on standard error.
+func (env *environment) library() (*dataset.Library, func(), error) {
+	cache, err := env.cacheDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	progress := &download{env: env}
+	library, err := dataset.NewLibrary(dataset.Config{
+		CacheDir: cache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), Progress: progress.update,
+	})
+	return library, progress.close, err
+}
+
+// openSource opens data, fetching it if need be.
+func (env *environment) openSource(ctx context.Context, source dataset.Source) (*dataset.Dataset, error) {
+	library, done, err := env.library()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return library.Open(ctx, source)
+}
+
+// openRequested opens the data that a request names. A mistake in the request
+// or the files is the user's to mend; an absent network is not.
+func (env *environment) openRequested(ctx context.Context, request api.TrainingRequest) (dataset.Source, *dataset.Dataset, error) {
+	library, done, err := env.library()
+	if err != nil {
+		return dataset.Source{}, nil, err
+	}
+	defer done()
+	here, err := os.Getwd()
+	if err != nil {
+		return dataset.Source{}, nil, err
+	}
+	source, err := request.DatasetReference(entryNames(library), here)
+	if err != nil {
+		return dataset.Source{}, nil, invalid(err)
+	}
+	data, err := library.Open(ctx, source)
+	if isInput(err) {
+		err = invalid(request.Locate(err))
+	}
+	return source, data, err
+}
+
+// openRecorded opens the data of a run and makes sure that it is the same.
+func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
+	source := dataset.Source{Path: d.Path, Target: d.Target, ValidationFraction: d.ValidationFraction}
+	data, err := env.openSource(ctx, source)
+	if err != nil {
+		return nil, fmt.Errorf("the run's data: %w", err)
+	}
+	return data, integration.CheckFingerprint(data, d)
+}
+
+// isInput reports whether an error of dataset is about what the user gave.
+func isInput(err error) bool {
+	var field *dataset.FieldError
+	var data *dataset.DataError
+	return errors.As(err, &field) || errors.As(err, &data)
+}
+
+func entryNames(library *dataset.Library) []string {
+	var names []string
+	for _, e := range library.Entries() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// download shows how far a download is: a bar on a terminal, lines elsewhere.
+type download struct {
+	env     *environment
+	counter *counter
+	file    string
+}
+
+func (d *download) update(p dataset.Progress) {
+	if d.counter == nil || d.file != p.File {
+		d.close()
+		d.file = p.File
+		d.counter = newCounter(d.env, "fetching "+p.Name)
+		d.counter.bytes = true
+	}
+	d.counter.update(uint64(p.Done), uint64(p.Total))
+}
+
+func (d *download) close() {
+	if d.counter != nil {
+		d.counter.close()
+		d.counter = nil
+	}
+}
+
+func newDatasetsCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "datasets",
+		Short: "List, fetch and inspect data sets",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newDatasetsListCommand(env), newDatasetsGetCommand(env), newDatasetsInspectCommand(env))
+	return c
+}
+
+// entryRow is a data set in `datasets list`.
+type entryRow struct {
+	dataset.Entry
+	Status dataset.Status `json:"status"`
+}
+
+func newDatasetsListCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "list", Short: "List the data sets of the catalogue", Args: usage(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.listDatasets(format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) listDatasets(format string) error {
+	library, done, err := env.library()
+	if err != nil {
+		return err
+	}
+	defer done()
+	rows := []entryRow{}
+	for _, e := range library.Entries() {
+		rows = append(rows, entryRow{e, library.Status(e)})
+	}
+	return env.listing(format, rows, func(t *table) error {
+		t.row("NAME", "STATUS", "SAMPLES", "VALIDATION", "SHAPE", "CLASSES", "SIZE", "LICENCE", "SOURCE")
+		for _, r := range rows {
+			licence, _, _ := strings.Cut(r.Licence, " (") // the whole of it is in inspect
+			t.row(r.Name, string(r.Status), count(r.Train), count(r.Validation), r.Shape.String(),
+				fmt.Sprint(r.Classes), megabytes(uint64(r.Bytes)), licence, r.Source)
+		}
+		return nil
+	})
+}
+
+func newDatasetsGetCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get NAME",
+		Short: "Fetch a data set of the catalogue into the cache, and check its SHA-256",
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			library, done, err := env.library()
+			if err != nil {
+				return err
+			}
+			defer done()
+			if err := library.Get(c.Context(), args[0]); err != nil {
+				if isInput(err) {
+					return invalid(err)
+				}
+				return err
+			}
+			entry, _ := library.Lookup(args[0])
+			done()
+			fmt.Fprintf(env.stdout, "%s is here, verified: %d files, %s\n", entry.Name, len(entry.Files), megabytes(uint64(entry.Bytes)))
+			return nil
+		},
+	}
+}

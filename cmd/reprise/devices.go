@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"reprise/device"
+	"reprise/integration"
+)
+
+// deviceRow is a device in `reprise devices`.
+type deviceRow struct {
+	device.Description
+	// Leases are in force by the event log; they are the runs' that train now.
+	Leases []device.Lease `json:"leases"`
+}
+
+func newDevicesCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "devices",
+		Short: "List the devices of this machine: capability, memory, health, who holds them",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.listDevices(c.Context(), format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) listDevices(ctx context.Context, format string) (err error) {
+	drivers, closeDrivers, err := env.openDevices()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDrivers()) }()
+	store, w, err := env.openReader()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	log := integration.NewDeviceLog(store, env.now)
+	alive := writerAlive(w)
+	rows := make([]deviceRow, len(drivers))
+	for i, d := range drivers {
+		rows[i] = deviceRow{Description: d.Describe().Description(), Leases: []device.Lease{}}
+		record, err := log.Load(ctx, rows[i].ID)
+		if err != nil {
+			return err
+		}
+		if alive { // else their holders are dead, and the next run ends them
+			rows[i].Leases = append(rows[i].Leases, record.Ledger.Leases()...)
+		}
+	}
+	return env.listing(format, rows, func(t *table) error {
+		t.row("DEVICE", "KIND", "NAME", "CAPABILITY", "UNITS", "MEMORY FREE", "OF", "HEALTH", "HELD BY")
+		for _, d := range rows {
+			holders := make([]string, len(d.Leases))
+			for i, l := range d.Leases {
+				holders[i] = l.Holder
+			}
+			held := "-"
+			if len(holders) > 0 {
+				held = strings.Join(holders, ", ")
+			}
+			t.row(string(d.ID), string(d.Kind), d.Name, d.Capability.String(), fmt.Sprint(d.Units),
+				d.Memory.Available.String(), d.Memory.Total.String(), string(d.Health), held)
+			if d.HealthNote != "" {
+				t.line("  %s: %s", d.ID, d.HealthNote)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// defaultGoProxy is what the go command uses where nothing is set.
+const defaultGoProxy = "https://proxy.golang.org,direct"
+
+// goProxy returns the GOPROXY that the go command would use: data sets that are
+// published as modules come through it.
+func (env *environment) goProxy() string {
+	if v := env.goSetting("GOPROXY"); v != "" {
+		return v
+	}
+	return defaultGoProxy
+}
+
+// goModCache returns the folder of the go command's module cache, which may
+// hold a data set already; "" if there is none.
+func (env *environment) goModCache() string {
+	if v := env.goSetting("GOMODCACHE"); v != "" {
+		return v
+	}
+	if v := env.goSetting("GOPATH"); v != "" {
+		return filepath.Join(filepath.SplitList(v)[0], "pkg", "mod")
+	}
+	if home := env.getenv("HOME"); home != "" {
+		return filepath.Join(home, "go", "pkg", "mod")
+	}
+	return ""
+}
+
+// goSetting returns a setting of the go command: from the environment, else
+// from the file that `go env -w` writes.
+func (env *environment) goSetting(name string) string {
+	if v := env.getenv(name); v != "" {
+		return v
+	}
+	file := env.getenv("GOENV")
+	switch file {
+	case "off":
+		return ""
+	case "":
+		base, err := env.xdg("XDG_CONFIG_HOME", ".config", "Library/Application Support")
+		if err != nil {
+			return ""
+		}
+		file = filepath.Join(base, "go", "env")
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "" // as for the go command, no file is no setting
+	}
+	lines := bufio.NewScanner(bytes.NewReader(content))
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), name+"="); ok {
+			return strings.Trim(value, `"`)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"reprise/integration"
+	"reprise/training"
+)
+
+// progress is what there is to say of a run while it trains. It is a value
+// without clock or lock: who owns it passes the time in.
+type progress struct {
+	id      training.RunID
+	title   string // model and data in one line
+	device  string
+	started time.Time // of this process's part of the run
+	now     time.Time
+
+	epochs, epoch        uint64
+	totalSteps, step     uint64
+	firstStep            uint64
+	samplesPerStep       float64 // mean over an epoch
+	learningRate         float32
+	loss                 float64 // running mean
+	history              lossHistory
+	rate                 rateMeter
+	metrics              *training.EpochMetrics
+	checkpoints          int
+	checkpointStep       uint64
+	evaluating, finished bool
+	notes                []string // what happened, in lines for people
+}
+
+// begin takes up a run as its record has it.
+func (p *progress) begin(now time.Time, r training.TrainingRun) {
+	s := r.Session
+	h := s.Hyperparameters
+	p.id, p.started, p.now = r.ID, now, now
+	p.title = describeModel(s) + " on " + describeData(s.Dataset)
+	p.epochs = h.Epochs
+	p.totalSteps = h.TotalSteps(s.Dataset.Training)
+	p.samplesPerStep = float64(s.Dataset.Training) / float64(h.StepsPerEpoch(s.Dataset.Training))
+	p.history = newLossHistory(p.totalSteps)
+	p.resumeAt(r)
+}
+
+func (p *progress) resumeAt(r training.TrainingRun) {
+	last, ok := r.LastCheckpoint()
+	p.step, p.firstStep, p.epoch = last.Step, last.Step, last.Epoch
+	p.checkpoints, p.checkpointStep = len(r.Checkpoints), last.Step
+	if m, known := r.Epoch(last.Epoch); ok && known {
+		p.metrics = &m
+	}
+}
+
+// stepped takes up an optimiser step.
+func (p *progress) stepped(now time.Time, s integration.StepResult) {
+	p.now = now
+	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
+	const memory = 0.95 // of the running mean
+	if p.loss == 0 {
+		p.loss = float64(s.Loss)
+	}
+	p.loss = memory*p.loss + (1-memory)*float64(s.Loss)
+	p.history.add(s.Step, float64(s.Loss))
+	p.rate.add(now, s.Samples)
+	p.evaluating = s.EpochDone
+}
+
+// recorded takes up an event of the run.
+func (p *progress) recorded(now time.Time, e training.Event) {
+	p.now = now
+	switch e := e.(type) {
+	case training.ResourceAllocated:
+		p.device = string(e.Device)
+	case training.EpochCompleted:
+		p.evaluating = false
+		p.metrics = &training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics}
+	case training.EpochReproduced:
+		p.evaluating = false
+	case training.CheckpointCommitted:
+		p.checkpoints++
+		p.checkpointStep = e.Step
+	case training.ModelInitialized:
+		p.step, p.firstStep = e.Step, e.Step
+		p.started, p.rate = now, rateMeter{}
+	case training.TrainingCompleted, training.RunFailed:
+		p.finished = true
+	}
+}
+
+// done returns the share of the run's steps that are taken.
+func (p *progress) done() float64 {
+	if p.totalSteps == 0 {
+		return 0
+	}
+	return float64(p.step) / float64(p.totalSteps)
+}
+
+// eta returns how long the rest will take at the pace of this process so far.
+func (p *progress) eta() (time.Duration, bool) {
+	taken := p.step - p.firstStep
+	if taken == 0 || p.step >= p.totalSteps {
+		return 0, false
+	}
+	return time.Duration(float64(p.now.Sub(p.started)) / float64(taken) * float64(p.totalSteps-p.step)), true
+}
+
+// figures returns the running figures in one line.
+func (p *progress) figures() string {
+	parts := []string{
+		fmt.Sprintf("epoch %d/%d", p.epoch, p.epochs),
+		fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps)),
+	}
+	if perSecond := p.rate.perSecond(); perSecond > 0 {
+		parts = append(parts, count(int64(perSecond))+" samples/s")
+	}
+	parts = append(parts, "loss "+figure(p.loss))
+	if p.metrics != nil {
+		parts = append(parts, "val accuracy "+figure(p.metrics.ValAccuracy))
+	}
+	if eta, ok := p.eta(); ok {
+		parts = append(parts, "ETA "+span(eta))
+	}
+	return strings.Join(parts, "  ")
+}
+
+func describeModel(s training.TrainingSession) string {
+	parameters, err := s.Architecture.ParameterCount()
+	if err != nil { // the architecture was validated before it was recorded
+		return "model"
+	}
+	return fmt.Sprintf("%d layers, %s parameters", len(s.Architecture.Layers), count(parameters))
+}
+
+func describeData(d training.Dataset) string {
+	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, count(d.Training), count(d.Validation))
+}
+
+// rateMeter measures samples per second over the last seconds.
+type rateMeter struct {
+	marks   []rateMark
+	samples int64
+}
+
+type rateMark struct {
+	at      time.Time
+	samples int64
+}
+
+const (
+	rateWindow = 3 * time.Second
+	rateGrain  = 100 * time.Millisecond
+)
+
+func (m *rateMeter) add(now time.Time, samples int) {
+	m.samples += int64(samples)
+	if n := len(m.marks); n > 0 && now.Sub(m.marks[n-1].at) < rateGrain {
+		return
+	}
+	m.marks = append(m.marks, rateMark{now, m.samples})
+	for len(m.marks) > 2 && now.Sub(m.marks[1].at) > rateWindow {
+		m.marks = m.marks[1:]
+	}
+}
+
+// perSecond returns the rate; 0 before there is one.
+func (m *rateMeter) perSecond() float64 {
+	if len(m.marks) < 2 {
+		return 0
+	}
+	first, last := m.marks[0], m.marks[len(m.marks)-1]
+	return float64(last.samples-first.samples) / last.at.Sub(first.at).Seconds()
+}
+
+// lossHistory keeps the mean loss of equal parts of the run, to be drawn.
+type lossHistory struct {
+	perPart uint64
+	sums    []float64
+	counts  []int
+}
+
+const historyParts = 60
+
+func newLossHistory(totalSteps uint64) lossHistory {
+	return lossHistory{
+		perPart: max((totalSteps+historyParts-1)/historyParts, 1),
+		sums:    make([]float64, historyParts), counts: make([]int, historyParts),
+	}
+}
+
+func (h *lossHistory) add(step uint64, loss float64) {
+	if h.perPart == 0 || step == 0 {
+		return
+	}
+	part := min((step-1)/h.perPart, historyParts-1)
+	h.sums[part] += loss
+	h.counts[part]++
+}
+
+// sparkline draws the means on a logarithmic scale, from the first part that
+// has steps to the last one.
+func (h *lossHistory) sparkline() string {
+	var logs []float64
+	low, high := math.Inf(1), math.Inf(-1)
+	for i, n := range h.counts {
+		if n == 0 {
+			continue
+		}
+		v := math.Log(max(h.sums[i]/float64(n), 1e-9))
+		low, high = min(low, v), max(high, v)
+		logs = append(logs, v)
+	}
+	blocks := []rune("▁▂▃▄▅▆▇█")
+	var b strings.Builder
+	for _, v := range logs {
+		level := 0
+		if high > low {
+			level = int((v - low) / (high - low) * float64(len(blocks)-1))
+		}
+		b.WriteRune(blocks[level])
+	}
+	return b.String()
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"reprise/eventstore"
+	"reprise/integration"
+	"reprise/training"
+)
+
+func newRunsCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "runs",
+		Short: "List, show, resume and verify training runs",
+		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
+beginning of one, or "latest".`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(
+		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env),
+		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env),
+	)
+	return c
+}
+
+// reading is what the commands that only read a run work with.
+type reading struct {
+	store     eventstore.Store
+	workspace integration.Workspace
+	log       *integration.RunLog
+	run       integration.RunRecord
+}
+
+// readRun opens the data directory for reading, resolves the run's name and
+// calls do.
+func (env *environment) readRun(ctx context.Context, name string, do func(reading) error) error {
+	store, w, err := env.openReader()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	r := reading{store: store, workspace: w, log: integration.NewRunLog(store, env.now)}
+	if r.run, err = openRun(ctx, env, r.log, name); err != nil {
+		return err
+	}
+	return do(r)
+}
+
+// stateOf returns how the run stands in truth: one that is recorded as under
+// way is interrupted where no process is there to train it.
+func stateOf(r integration.RunRecord, w integration.Workspace) training.State {
+	s := r.Session.State
+	if (s == training.Running || s == training.Initializing) && !writerAlive(w) {
+		return training.Interrupted
+	}
+	return s
+}
+
+// runRow is a run in `runs list`.
+type runRow struct {
+	result
+	Epochs     uint64    `json:"epochs"`
+	TotalSteps uint64    `json:"total_steps"`
+	Dataset    string    `json:"dataset"`
+	StartedAt  time.Time `json:"started_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+	Reason     string    `json:"reason,omitempty"`
+}
+
+func rowOf(r integration.RunRecord, w integration.Workspace) runRow {
+	s := r.Session
+	row := runRow{
+		result: resultOf(r), Epochs: s.Hyperparameters.Epochs,
+		TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason,
+	}
+	row.State = stateOf(r, w)
+	return row
+}
+
+func newRunsListCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "list", Short: "List all runs, oldest first", Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.listRuns(c.Context(), format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) listRuns(ctx context.Context, format string) error {
+	store, w, err := env.openReader()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	records, err := integration.NewRunLog(store, env.now).List(ctx)
+	if err != nil {
+		return err
+	}
+	rows := make([]runRow, len(records))
+	for i, r := range records {
+		rows[i] = rowOf(r, w)
+	}
+	return env.listing(format, rows, func(t *table) error {
+		if len(rows) == 0 {
+			t.line("no runs in %s; start one with: %s train JOB", w.Dir, env.program)
+			return nil
+		}
+		t.row("RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED")
+		for _, r := range rows {
+			loss, accuracy := "-", "-"
+			if r.Metrics.ValLoss != nil {
+				loss, accuracy = figure(*r.Metrics.ValLoss), figure(*r.Metrics.ValAccuracy)
+			}
+			t.row(string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
+				fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt))
+		}
+		return nil
+	})
+}
+
+func newRunsResumeCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "resume RUN",
+		Short: "Go on with an interrupted run from its last checkpoint",
+		Long: `Resume goes on with a run that was interrupted, killed or cut off by a power
+failure, from its last committed checkpoint, to the very bits that it would have
+had. A run that has completed or failed is refused.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkTrainFormat(format); err != nil {
+				return err
+			}
+			return env.resume(c.Context(), args[0], format)
+		},
+	}
+	addTrainFormat(c, &format)
+	return c
+}
+
+func (env *environment) resume(ctx context.Context, name, format string) error {
+	w, err := env.workspace()
+	if err != nil {
+		return err
+	}
+	if err := refuseIfInUse(w); err != nil {
+		return err
+	}
+	var record integration.RunRecord
+	if err := env.readRun(ctx, name, func(r reading) error { record = r.run; return nil }); err != nil {
+		return err
+	}
+	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
+		return err
+	}
+	data, err := env.openRecorded(ctx, record.Session.Dataset)
+	if err != nil {
+		return err
+	}
+	return env.withHost(ctx, "reprise runs resume "+string(record.ID), data, format,
+		func(h *integration.Host, view *runView) (training.RunID, error) {
+			view.begin(record.TrainingRun)
+			return record.ID, h.Resume(ctx, record.ID)
+		})
+}
+
+// eventRow is an event in `runs events`.
+type eventRow struct {
+	Position    eventstore.Position `json:"position"`
+	Version     eventstore.Version  `json:"version"`
+	ID          eventstore.EventID  `json:"id"`
+	Type        string              `json:"type"`
+	Time        time.Time           `json:"time"`
+	Correlation eventstore.EventID  `json:"correlation,omitempty"`
+	Causation   eventstore.EventID  `json:"causation,omitempty"`
+	PrevHash    eventstore.Hash     `json:"prev_hash"`
+	Hash        eventstore.Hash     `json:"hash"`
+	Payload     json.RawMessage     `json:"payload"`
+}
+
+func newRunsEventsCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "events RUN", Short: "List everything that happened to a run", Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.readRun(c.Context(), args[0], func(r reading) error { return env.listEvents(c.Context(), r, format) })
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) listEvents(ctx context.Context, r reading, format string) error {
+	events, err := r.log.Events(ctx, r.run.ID)
+	if err != nil {
+		return err
+	}
+	rows := make([]eventRow, len(events))
+	for i, e := range events {
+		rows[i] = eventRow{
+			Position: e.Position, Version: e.Version, ID: e.ID, Type: e.Type, Time: e.Time,
+			Correlation: e.Correlation, Causation: e.Causation, PrevHash: e.PrevHash, Hash: e.Hash, Payload: e.Payload,
+		}
+	}
+	return env.listing(format, rows, func(t *table) error {
+		t.row("POSITION", "VERSION", "TIME", "EVENT", "PAYLOAD")
+		for _, e := range rows {
+			t.row(fmt.Sprint(e.Position), fmt.Sprint(e.Version), stamp(e.Time), e.Type, excerpt(string(e.Payload)))
+		}
+		return nil
+	})
+}
+
+// excerpt shortens a payload to what a line of a table has room for.
+func excerpt(s string) string {
+	const limit = 100
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	return string(runes[:limit-1]) + "…"
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"reprise/integration"
+)
+
+func newRunsVerifyCommand(env *environment) *cobra.Command {
+	var format string
+	var from, to uint64
+	c := &cobra.Command{
+		Use:   "verify RUN",
+		Short: "Train a run again and prove that the same bits come out",
+		Long: `Verify checks the hash chain of the event log and the files of every checkpoint,
+trains the run again from its beginning, or from the checkpoint at step --from to
+the one at step --to, and compares weights and metrics with what was recorded.
+It writes nothing. Exit code 0 means that all of it agrees; where something does
+not, the first difference is named and the exit code is 1.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.readRun(c.Context(), args[0], func(r reading) error {
+				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
+			})
+		},
+	}
+	addListFormat(c, &format)
+	c.Flags().Uint64Var(&from, "from", 0, "step of the checkpoint to start from (default: the beginning)")
+	c.Flags().Uint64Var(&to, "to", 0, "step of the last checkpoint to compare (default: the last there is)")
+	return c
+}
+
+func (env *environment) verify(ctx context.Context, r reading, what integration.Verification, format string) (err error) {
+	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
+	if err != nil {
+		return err
+	}
+	devices, closeDevices, err := env.openDevices()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDevices()) }()
+	progress := newCounter(env, "verify "+string(r.run.ID))
+	what.Progress = progress.update
+	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0]}
+	report, err := verifier.Verify(ctx, what, data)
+	progress.close()
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(env.stderr, "reprise: verification was interrupted; nothing was changed")
+		return errInterrupted
+	}
+	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
+		return err
+	}
+	if printErr := env.printVerification(report, format); printErr != nil {
+		return printErr
+	}
+	return err
+}
+
+func (env *environment) printVerification(report integration.VerifyReport, format string) error {
+	return env.listing(format, report, func(t *table) error {
+		t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		for _, c := range report.Checkpoints {
+			verdict := "same bits"
+			switch {
+			case c.Problem != "":
+				verdict = "DIFFERS: " + c.Problem
+			case c.Reproduced == "":
+				verdict = "files intact; not trained again"
+			}
+			t.row(fmt.Sprint(c.Step), fmt.Sprint(c.Epoch), c.Recorded, verdict)
+		}
+		if report.Verified {
+			t.line("\nverified: %s events chained, %s steps trained again, %d epochs and %d checkpoints agree bit for bit",
+				count(report.Events), count(report.StepsCompared), report.EpochsCompared, len(report.Checkpoints))
+		}
+		return nil
+	})
+}

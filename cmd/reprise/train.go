@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"reprise/api"
+	"reprise/dataset"
+	"reprise/integration"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// maxRequestBytes bounds how much of a request file is read.
+const maxRequestBytes = 1 << 20
+
+func newTrainCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "train JOB",
+		Short: "Train the request in the file JOB (- for standard input)",
+		Long: `Train checks the request, trains it, and checkpoints it as it goes. Ctrl-C
+checkpoints at the current step and stops; a killed run is resumed from its last
+checkpoint with "reprise runs resume".
+
+With -o json, standard output carries exactly one object and the progress goes
+to standard error.`,
+		Example: "  reprise train examples/digits.yaml",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkTrainFormat(format); err != nil {
+				return err
+			}
+			return env.train(c.Context(), args[0], format)
+		},
+	}
+	addTrainFormat(c, &format)
+	return c
+}
+
+// addTrainFormat adds the -o flag of the commands that end in a run's result.
+func addTrainFormat(c *cobra.Command, format *string) {
+	c.Flags().StringVarP(format, "output", "o", "text", "what to print at the end: text, or json for one object on standard output")
+}
+
+func checkTrainFormat(format string) error {
+	if format != "text" && format != "json" {
+		return invalid(fmt.Errorf("-o %s: is not an output of this command; use text or json", format))
+	}
+	return nil
+}
+
+// job is a request that was checked and is ready to start: everything up to
+// here has written nothing.
+type job struct {
+	data    *dataset.Dataset
+	session training.TrainingSession
+	events  []training.Event
+}
+
+func (env *environment) train(ctx context.Context, file, format string) error {
+	w, err := env.workspace()
+	if err != nil {
+		return err
+	}
+	if err := refuseIfInUse(w); err != nil {
+		return err
+	}
+	j, err := env.prepare(ctx, file)
+	if err != nil {
+		return err
+	}
+	return env.withHost(ctx, "reprise train "+file, j.data, format, func(h *integration.Host, _ *runView) (training.RunID, error) {
+		return h.Start(ctx, j.events)
+	})
+}
+
+// prepare reads, checks and translates a request file and opens its data.
+func (env *environment) prepare(ctx context.Context, file string) (job, error) {
+	content, err := env.readRequest(file)
+	if err != nil {
+		return job{}, invalid(err)
+	}
+	request, err := api.ParseTrainingRequest(file, content)
+	if err != nil {
+		return job{}, invalid(err)
+	}
+	source, data, err := env.openRequested(ctx, request)
+	if err != nil {
+		return job{}, err
+	}
+	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
+	session, events, err := api.FromExternalRequest(request, source, data, ids)
+	if err != nil {
+		return job{}, invalid(request.Locate(err))
+	}
+	return job{data: data, session: session, events: events}, nil
+}
+
+func (env *environment) readRequest(file string) ([]byte, error) {
+	in := env.stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("JOB %s: %w; give the path of a request file, such as examples/digits.yaml", file, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("JOB %s: %w", file, err)
+	}
+	if len(content) > maxRequestBytes {
+		return nil, fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes)
+	}
+	return content, nil
+}
+
+// newRunID returns an id that sorts by time and is easy to say: the time in UTC
+// and four random characters.
+func newRunID(now time.Time) training.RunID {
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily mistaken
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	for i, b := range random {
+		random[i] = letters[b%32]
+	}
+	return training.RunID(now.UTC().Format("20060102-150405-") + string(random[:]))
+}
+
+// newID returns 128 random bits.
+func newID() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(random[:])
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+
+	"reprise/integration"
+	"reprise/training"
+)
+
+// runView shows a run on standard error while it trains: live on a terminal,
+// else in plain lines. It is an integration.Observer, and safe for concurrent
+// use.
+type runView struct {
+	now func() time.Time
+	out display
+
+	mu       sync.Mutex
+	progress progress
+	closed   bool
+}
+
+// display puts a run's progress before people's eyes. Its methods are called
+// under the view's lock.
+type display interface {
+	// begin is called once, when the run is known.
+	begin(progress)
+	// update is called after every step and must be quick.
+	update(progress)
+	// epoch is called when an epoch's figures are in.
+	epoch(progress, training.EpochMetrics)
+	// message shows a line that is to stay.
+	message(string)
+	// close ends the display; what it showed stays readable.
+	close(progress)
+}
+
+func newRunView(env *environment) *runView {
+	v := &runView{now: env.now}
+	if width, ok := terminalWidth(env.stderr); ok && env.getenv("TERM") != "dumb" && env.getenv("CI") == "" {
+		v.out = newLiveDisplay(env, v.snapshot, width)
+	} else {
+		v.out = &plainDisplay{w: env.stderr}
+	}
+	return v
+}
+
+// terminalWidth returns the width of the terminal that w is, if it is one.
+func terminalWidth(w io.Writer) (int, bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(f.Fd()) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(f.Fd())
+	return width, err == nil && width > 0
+}
+
+func (v *runView) snapshot() progress {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.progress
+	p.now = v.now()
+	p.history.sums = append([]float64(nil), p.history.sums...)
+	p.history.counts = append([]int(nil), p.history.counts...)
+	return p
+}
+
+// begin shows which run is about to train.
+func (v *runView) begin(r training.TrainingRun) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.start(r)
+}
+
+// start is begin for who holds the lock.
+func (v *runView) start(r training.TrainingRun) {
+	v.progress.begin(v.now(), r)
+	v.out.begin(v.progress)
+}
+
+// Stepped implements integration.Observer.
+func (v *runView) Stepped(_ training.RunID, s integration.StepResult) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.stepped(v.now(), s)
+	v.out.update(v.progress)
+}
+
+// Recorded implements integration.Observer.
+func (v *runView) Recorded(_ training.RunID, event training.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.recorded(v.now(), event)
+	switch e := event.(type) {
+	case training.TrainingStarted:
+		if r, err := (training.TrainingRun{}).Apply(e); err == nil { // it was recorded: it applies
+			v.start(r)
+		}
+	case training.EpochCompleted:
+		v.out.epoch(v.progress, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
+	case training.EpochReproduced:
+		v.note("epoch %d was recorded before the interruption and came out the same", e.Epoch)
+	case training.TrainingInterrupted:
+		v.note("interrupted: %s", e.Cause)
+	case training.CheckpointFailed:
+		v.note("checkpoint failed: %s", e.Reason)
+	case training.TrainingResumed:
+		v.note("going on from step %s", count(e.FromStep))
+	case training.TrainingFailed:
+		v.note("failed: %s", e.Reason)
+	}
+}
+
+// message shows a line that is to stay.
+func (v *runView) message(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.closed {
+		v.note("%s", text)
+	}
+}
+
+// note is message for who holds the lock.
+func (v *runView) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	v.progress.notes = append(v.progress.notes, text)
+	v.out.message(text)
+}
+
+// recovered tells what was found half-way.
+func (v *runView) recovered(r integration.Recovery) {
+	for _, id := range r.Interrupted {
+		v.message(fmt.Sprintf("run %s was left half-way by a process that died; it can be resumed", id))
+	}
+	for _, id := range r.Failed {
+		v.message(fmt.Sprintf("run %s was left half-way in its failure; its compensation is complete now", id))
+	}
+}
+
+// close ends the display; again, it does nothing.
+func (v *runView) close() {
+	v.mu.Lock()
+	p, closed := v.progress, v.closed
+	v.closed = true
+	v.mu.Unlock()
+	if !closed {
+		v.out.close(p) // without the lock: the live display takes a last snapshot
+	}
+}
+
+// plainInterval is the time between two plain lines within an epoch.
+const plainInterval = 5 * time.Second
+
+// plainDisplay writes lines: one for each epoch, and one every few seconds of a
+// long epoch.
+type plainDisplay struct {
+	w    io.Writer
+	last time.Time
+}
+
+func (d *plainDisplay) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(d.w, format+"\n", args...) // progress that nobody reads stops nothing
+}
+
+func (d *plainDisplay) begin(p progress) {
+	d.last = p.now
+	d.line("run %s: %s", p.id, p.title)
+}
+
+func (d *plainDisplay) update(p progress) {
+	if p.now.Sub(d.last) < plainInterval {
+		return
+	}
+	d.last = p.now
+	d.line("%s", p.figures())
+}
+
+func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
+	d.last = p.now
+	rate, eta := "", ""
+	if perSecond := p.rate.perSecond(); perSecond > 0 {
+		rate = "  " + count(int64(perSecond)) + " samples/s"
+	}
+	if left, ok := p.eta(); ok {
+		eta = "  ETA " + span(left)
+	}
+	d.line("epoch %d/%d  step %s/%s%s  train loss %s  val loss %s  val accuracy %s%s", m.Epoch, p.epochs,
+		count(m.Step), count(p.totalSteps), rate, figure(m.TrainLoss), figure(m.ValLoss), figure(m.ValAccuracy), eta)
+}
+
+func (d *plainDisplay) message(text string) { d.line("%s", text) }
+
+func (d *plainDisplay) close(progress) {}

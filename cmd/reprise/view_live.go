@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+
+	"reprise/training"
+)
+
+// frame is the time between two pictures of the live display.
+const frame = 80 * time.Millisecond
+
+// liveNotes is the number of notes that are drawn.
+const liveNotes = 5
+
+// liveDisplay redraws a few lines of the terminal. It takes no input, so that
+// Ctrl-C stays the signal that it is.
+type liveDisplay struct {
+	program *tea.Program
+	done    chan struct{}
+}
+
+func newLiveDisplay(env *environment, snapshot func() progress, width int) *liveDisplay {
+	model := liveModel{snapshot: snapshot, width: width}
+	d := &liveDisplay{
+		program: tea.NewProgram(model, tea.WithOutput(env.stderr), tea.WithInput(nil), tea.WithoutSignalHandler()),
+		done:    make(chan struct{}),
+	}
+	go func() {
+		defer close(d.done)
+		_, _ = d.program.Run() // a display that fails stops nothing
+	}()
+	return d
+}
+
+func (d *liveDisplay) begin(progress)                        {}
+func (d *liveDisplay) update(progress)                       {}
+func (d *liveDisplay) epoch(progress, training.EpochMetrics) {}
+
+// message does nothing: the progress has the notes, and they are drawn.
+func (d *liveDisplay) message(string) {}
+
+func (d *liveDisplay) close(progress) {
+	d.program.Send(closeMessage{})
+	<-d.done
+}
+
+type (
+	tickMessage  struct{}
+	closeMessage struct{}
+)
+
+// liveModel is the live display in the Elm architecture.
+type liveModel struct {
+	snapshot func() progress
+	width    int
+}
+
+func tick() tea.Cmd {
+	return tea.Tick(frame, func(time.Time) tea.Msg { return tickMessage{} })
+}
+
+// Init implements tea.Model.
+func (m liveModel) Init() tea.Cmd { return tick() }
+
+// Update implements tea.Model.
+func (m liveModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	switch message := message.(type) {
+	case tickMessage:
+		return m, tick()
+	case closeMessage:
+		return m, tea.Quit
+	case tea.WindowSizeMsg:
+		m.width = message.Width
+	}
+	return m, nil
+}
+
+// View implements tea.Model.
+func (m liveModel) View() tea.View {
+	p := m.snapshot()
+	if p.id == "" {
+		return tea.NewView("")
+	}
+	return tea.NewView(strings.Join(m.lines(p), "\n") + "\n")
+}
+
+// barWidth leaves room for what stands beside the bar.
+func (m liveModel) barWidth() int { return max(min(m.width-40, historyParts), 10) }
+
+func (m liveModel) lines(p progress) []string {
+	faint, strong := lipgloss.NewStyle().Faint(true), lipgloss.NewStyle().Bold(true)
+	filled := lipgloss.NewStyle().Foreground(lipgloss.Color("6"))
+
+	tail := fmt.Sprintf(" %3.0f%%", 100*p.done())
+	if eta, ok := p.eta(); ok {
+		tail += "  ETA " + span(eta)
+	}
+	switch {
+	case p.finished:
+		tail += "  done"
+	case p.evaluating:
+		tail += "  evaluating"
+	}
+	pace := fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps))
+	if perSecond := p.rate.perSecond(); perSecond > 0 {
+		pace += "  " + count(int64(perSecond)) + " samples/s"
+	}
+	if p.learningRate > 0 {
+		pace += fmt.Sprintf("  learning rate %.3g", p.learningRate)
+	}
+	if p.device != "" {
+		pace += "  on " + p.device
+	}
+	lines := []string{
+		strong.Render("run "+string(p.id)) + faint.Render("  "+p.title),
+		fmt.Sprintf("epoch %d/%d  %s%s", p.epoch, p.epochs, filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
+		faint.Render(pace),
+		fmt.Sprintf("loss %-9s %s", figure(p.loss), p.history.sparkline()),
+	}
+	validation := "validation: after the first epoch"
+	if p.metrics != nil {
+		validation = fmt.Sprintf("accuracy %s  validation loss %s  (epoch %d)",
+			strong.Render(figure(p.metrics.ValAccuracy)), figure(p.metrics.ValLoss), p.metrics.Epoch)
+	}
+	if p.checkpoints > 0 {
+		validation += faint.Render(fmt.Sprintf("  %d checkpoints, the last at step %s", p.checkpoints, count(p.checkpointStep)))
+	}
+	lines = append(lines, validation)
+	lines = append(lines, p.notes[max(0, len(p.notes)-liveNotes):]...)
+	for i, l := range lines {
+		lines[i] = lipgloss.NewStyle().MaxWidth(m.width).Render(l)
+	}
+	return lines
+}
