@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"reprise/internal/stepseries"
@@ -23,15 +25,29 @@ type binary struct {
 	env     []string
 }
 
-// build builds the real binary, with additions to the environment such as
-// GOAMD64=v3.
+// builds has the binaries that were built, by the additions to the environment.
+var builds = struct {
+	sync.Mutex
+	dir   string // made by TestMain
+	paths map[string]string
+}{paths: map[string]string{}}
+
+// build returns the real binary, built with additions to the environment such
+// as GOAMD64=v3.
 func build(t *testing.T, env ...string) binary {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "reprise")
-	c := exec.Command("go", "build", "-o", path, ".")
-	c.Env = append(os.Environ(), env...)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	builds.Lock()
+	defer builds.Unlock()
+	key := strings.Join(env, " ")
+	path, ok := builds.paths[key]
+	if !ok {
+		path = filepath.Join(builds.dir, fmt.Sprintf("reprise-%d", len(builds.paths)))
+		c := exec.Command("go", "build", "-o", path, ".")
+		c.Env = append(os.Environ(), env...)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+		builds.paths[key] = path
 	}
 	return binary{t: t, path: path, dataDir: t.TempDir()}
 }

@@ -90,21 +90,33 @@ func TestAFlippedByteInTheEventLogIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := strings.Index(string(raw), `"train_loss":`)
-	if at < 0 {
-		t.Fatal("no payload found in the database")
-	}
-	restore := flip(t, path, at+len(`"train_loss":0.`))
-	for _, args := range [][]string{
-		{"runs", "verify", "latest"}, {"runs", "show", "latest"}, {"runs", "list"}, {"runs", "resume", "latest"},
-		{"train", mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 1")},
-	} {
-		o := b.run(args...)
-		if o.code != 1 || !strings.Contains(o.stderr, "corrupt") || !strings.Contains(o.stderr, "position") {
-			t.Errorf("reprise %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+	job := mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 1")
+	named := 0
+	for at := range raw {
+		// Every copy of every payload that has one: SQLite leaves some behind in
+		// pages that it has rewritten.
+		if !strings.HasPrefix(string(raw[at:min(at+20, len(raw))]), `"train_loss":`) {
+			continue
 		}
+		restore := flip(t, path, at+len(`"train_loss":0.`))
+		o := b.run("runs", "verify", "latest")
+		if o.code != 1 || !strings.Contains(o.stderr, "corrupt") {
+			t.Errorf("byte %d: exit code %d\n%s", at, o.code, o.stderr)
+		}
+		if strings.Contains(o.stderr, "position") {
+			named++
+			for _, args := range [][]string{{"runs", "show", "latest"}, {"runs", "list"}, {"runs", "resume", "latest"}, {"train", job}} {
+				o := b.run(args...)
+				if o.code != 1 || !strings.Contains(o.stderr, "corrupt") || !strings.Contains(o.stderr, "position") {
+					t.Errorf("byte %d, reprise %s: exit code %d\n%s", at, strings.Join(args, " "), o.code, o.stderr)
+				}
+			}
+		}
+		restore()
 	}
-	restore()
+	if named < 4 { // three epochs and the end of the run
+		t.Errorf("the damaged event was named %d times", named)
+	}
 	b.must("runs", "verify", "latest")
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
+	"reprise/training"
 )
 
 // kills returns how often TestKillAtRandomMoments kills; `make crash` sets it.
@@ -99,19 +101,23 @@ func compareWithReference(t *testing.T, b, reference binary, want result, acknow
 		t.Errorf("%d epochs and %d steps of metrics differ from the %d and %d of the run that was never killed",
 			len(got.Epochs), len(got.Steps), len(want.Epochs), len(want.Steps))
 	}
-	epochs, ids := map[string]int{}, map[string]bool{}
+	epochs, ids := map[uint64]int{}, map[string]bool{}
 	for i, e := range parse[[]event](b, "runs", "events", "latest") {
 		if e.Version != uint64(i)+1 || ids[e.ID] {
 			t.Errorf("event %d has version %d and id %s", i, e.Version, e.ID)
 		}
 		ids[e.ID] = true
 		if e.Type == "training.epoch_completed.v1" {
-			epochs[string(regexp.MustCompile(`"epoch":\d+`).Find(e.Payload))]++
+			var payload training.EpochCompleted
+			if err := json.Unmarshal(e.Payload, &payload); err != nil {
+				t.Fatal(err)
+			}
+			epochs[payload.Epoch]++
 		}
 	}
 	for epoch := range acknowledged {
-		if epochs[fmt.Sprintf(`"epoch":%d`, epoch)] != 1 {
-			t.Errorf("epoch %d was acknowledged and is recorded %d times", epoch, epochs[fmt.Sprintf(`"epoch":%d`, epoch)])
+		if epochs[epoch] != 1 {
+			t.Errorf("epoch %d was acknowledged and is recorded %d times", epoch, epochs[epoch])
 		}
 	}
 	b.must("runs", "verify", "latest")

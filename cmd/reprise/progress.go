@@ -109,13 +109,26 @@ func (p *progress) eta() (time.Duration, bool) {
 	return time.Duration(float64(p.now.Sub(p.started)) / float64(taken) * float64(p.totalSteps-p.step)), true
 }
 
+// samplesPerSecond returns the present pace, or that since the start where the
+// run is too young for one; 0 before its first step.
+func (p *progress) samplesPerSecond() float64 {
+	if present := p.rate.perSecond(); present > 0 {
+		return present
+	}
+	elapsed := p.now.Sub(p.started).Seconds()
+	if elapsed <= 0 {
+		return 0
+	}
+	return float64(p.rate.samples) / elapsed
+}
+
 // figures returns the running figures in one line.
 func (p *progress) figures() string {
 	parts := []string{
 		fmt.Sprintf("epoch %d/%d", p.epoch, p.epochs),
 		fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps)),
 	}
-	if perSecond := p.rate.perSecond(); perSecond > 0 {
+	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		parts = append(parts, count(int64(perSecond))+" samples/s")
 	}
 	parts = append(parts, "loss "+figure(p.loss))

@@ -13,9 +13,22 @@ import (
 // The scripts in testdata/script run this binary as a user would; see
 // https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(inFolder{m}, map[string]func(){
 		"reprise": func() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr, os.Getenv)) },
 	})
+}
+
+// inFolder runs tests with a folder for the binaries that they build.
+type inFolder struct{ m *testing.M }
+
+func (f inFolder) Run() int {
+	dir, err := os.MkdirTemp("", "reprise-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	builds.dir = dir
+	return f.m.Run()
 }
 
 func TestScripts(t *testing.T) {

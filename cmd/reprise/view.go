@@ -183,7 +183,7 @@ func (d *plainDisplay) update(p progress) {
 func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 	d.last = p.now
 	rate, eta := "", ""
-	if perSecond := p.rate.perSecond(); perSecond > 0 {
+	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		rate = "  " + count(int64(perSecond)) + " samples/s"
 	}
 	if left, ok := p.eta(); ok {

@@ -107,7 +107,7 @@ func (m liveModel) lines(p progress) []string {
 		tail += "  evaluating"
 	}
 	pace := fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps))
-	if perSecond := p.rate.perSecond(); perSecond > 0 {
+	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		pace += "  " + count(int64(perSecond)) + " samples/s"
 	}
 	if p.learningRate > 0 {
