@@ -18,8 +18,9 @@ type Config struct {
 	// events. Delays and timeouts run on the runtime's clock.
 	Now func() time.Time
 	// OnEvent, if not nil, is told of events, one at a time and in order, by
-	// whoever caused one: it must not block. It may use the system, but not
-	// wait for it. A panic in it is dropped.
+	// whoever caused one or is at it already: so it may hear of an end just
+	// after Supervisor.Done tells of it. It must not block. It may use the
+	// system, but not wait for it. A panic in it is dropped.
 	OnEvent func(Event)
 	// Trace has every message told to OnEvent, as MessageSent.
 	Trace bool

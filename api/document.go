@@ -211,6 +211,7 @@ func (d *document) checkTokens(tokens token.Tokens) error {
 			depth--
 		case token.SequenceEntryType:
 			entries++
+		default:
 		}
 		if depth+entries > maxDepth {
 			return refuse(fmt.Sprintf("is nested more than %d deep", maxDepth), "a request needs only a few levels")
@@ -369,6 +370,7 @@ func (n *node) scalar(tk *token.Token) {
 	case token.DoubleQuoteType, token.SingleQuoteType:
 		n.kind, n.written = textual, cmp.Or(strings.TrimSpace(tk.Origin), tk.Value)
 		return
+	default:
 	}
 	switch n.value {
 	case "null", "Null", "NULL", "~":

@@ -21,8 +21,8 @@ func requestErrors(t testing.TB, err error) []*RequestError {
 	t.Helper()
 	var out []*RequestError
 	for _, leaf := range leaves(err) {
-		bad, ok := leaf.(*RequestError)
-		if !ok {
+		var bad *RequestError
+		if !errors.As(leaf, &bad) {
 			t.Fatalf("%T: %v, want a *RequestError", leaf, leaf)
 		}
 		out = append(out, bad)
@@ -297,5 +297,35 @@ func TestAnErrorWithoutAFileIsJustItsMessage(t *testing.T) {
 	e := &RequestError{Field: "config.epochs", Value: "0", Problem: "must be at least 1", Fix: "use 10"}
 	if e.Error() != "config.epochs: 0 must be at least 1; use 10" || errors.Unwrap(e) != nil {
 		t.Errorf("%v", e)
+	}
+}
+
+// Each of these took minutes, or would, where anything is quadratic.
+func TestAHugeRequestIsRefusedSoon(t *testing.T) {
+	fill := func(before, part, after string, n int) string { return before + strings.Repeat(part, n) + after }
+	var keys strings.Builder
+	for i := range maxTokens/3 - 1 {
+		fmt.Fprintf(&keys, "k%d: 1\n", i)
+	}
+	for name, text := range map[string]string{
+		"one long list":     fill("model: {hidden: [", "0, ", "1]}", maxTokens/2-10),
+		"many layers":       fill("model_architecture: [", "{type: x}, ", "1]", maxTokens/6-10),
+		"many unknown keys": keys.String(),
+		"one long number":   fill("seed: ", "9", "", MaxRequestBytes-10),
+		"one long fraction": fill("seed: 1.", "9", "", MaxRequestBytes-10),
+		"one long text":     fill(`dataset_path: "`, `\n`, `"`, MaxRequestBytes/2-20),
+		"one long key":      fill("", "x", ": 1", MaxRequestBytes-10),
+		"one long comment":  fill("", "#\n", "", MaxRequestBytes/2),
+		"a far exponent":    "config: {learning_rate: 1e999999999, epochs: -1e-99999999999}",
+		"more than allowed": fill("a: [", "1,", "1]", MaxRequestBytes/2-10),
+	} {
+		_, err := ParseTrainingRequest("job.yaml", []byte(text))
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		if errs := requestErrors(t, err); len(errs) > maxErrors+1 || len(err.Error()) > 6000 {
+			t.Errorf("%s: %d errors, %d characters", name, len(errs), len(err.Error()))
+		}
 	}
 }

@@ -205,6 +205,7 @@ func (s *schema) explain(d *document, v *jsonschema.ValidationError) []*RequestE
 		e.Value = string(n.kind)
 	case empty:
 		e.Value, e.Problem, e.Fix = "", "has no value", cmp.Or(text(rule, "x-fix"), "give it one")
+	default:
 	}
 	return []*RequestError{d.fail(n.at, e)}
 }

@@ -29,7 +29,7 @@ func parse(t *testing.T, text string) TrainingRequest {
 	t.Helper()
 	r, err := ParseTrainingRequest("job.yaml", []byte(text))
 	if err != nil {
-		t.Fatalf("%s\n%v", text, err)
+		t.Fatalf("%.500s\n%v", text, err)
 	}
 	return r
 }
@@ -287,5 +287,18 @@ func TestATextIsTakenAsWritten(t *testing.T) {
 		if got := parse(t, text).DatasetPath; got != path {
 			t.Errorf("%s was taken for %q", written, got)
 		}
+	}
+}
+
+func TestAsManyLayersAsThereMayBeFitIntoARequest(t *testing.T) {
+	layers := func(n int) string {
+		return "model_architecture:\n" + strings.Repeat("- {type: conv2d, channels: 8, kernel: [3, 3], stride: [1, 1], padding: [1, 1], bias: true}\n", n) +
+			"dataset_path: digits\nconfig: {batch_size: 32, learning_rate: 0.001, epochs: 3}\n"
+	}
+	if r := parse(t, layers(nn.MaxLayers)); len(r.ModelArchitecture.Layers) != nn.MaxLayers {
+		t.Errorf("%d layers", len(r.ModelArchitecture.Layers))
+	}
+	if _, err := ParseTrainingRequest("job.yaml", []byte(layers(nn.MaxLayers+1))); err == nil || !strings.Contains(err.Error(), "at most 1024") {
+		t.Errorf("one layer more: %v", err)
 	}
 }

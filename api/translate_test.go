@@ -133,7 +133,7 @@ func located(t *testing.T, r TrainingRequest, text string, err error, field, at 
 	if !errors.Is(found, err) {
 		t.Errorf("%s: the domain's error is lost", field)
 	}
-	if again := r.Locate(found); again != found {
+	if again := r.Locate(found); any(again) != any(found) {
 		t.Errorf("%s: located twice", field)
 	}
 }
@@ -206,7 +206,7 @@ func TestOtherErrorsAreLeftAlone(t *testing.T) {
 		nil, errors.New("disk on fire"), fs.ErrNotExist, &training.FieldError{Field: "--from", Value: "1"},
 		&nn.FieldError{Field: "model id"}, &dataset.FieldError{Field: "CacheDir"}, &dataset.HashError{},
 	} {
-		if got := r.Locate(err); got != err {
+		if got := r.Locate(err); any(got) != any(err) {
 			t.Errorf("Locate(%v) = %v", err, got)
 		}
 	}

@@ -57,6 +57,7 @@ func (f *faultyFiles) do(op, path string, grows bool, carryOut func() error) err
 		if !grows {
 			return carryOut()
 		}
+	default: // the operation fails, and no other
 	}
 	return fmt.Errorf("%s %s: %w", op, path, errInjected)
 }

@@ -95,7 +95,7 @@ func (r reader) manifest(ref Ref) (manifest, error) {
 	if err != nil {
 		return manifest{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if size > maxManifest {
 		return manifest{}, r.corrupt(manifestFile, "it has %d bytes, a manifest has at most %d", size, maxManifest)
 	}
@@ -128,7 +128,7 @@ func (r reader) tensors(want fileEntry) ([]tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if size != want.Bytes {
 		return nil, r.corrupt(want.Name, "it has %d bytes, recorded are %d", size, want.Bytes)
 	}

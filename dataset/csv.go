@@ -45,7 +45,7 @@ func openCSV(ctx context.Context, path, target string, fraction float64) (*Datas
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	return readCSV(ctx, f, path, target, share)
 }
 

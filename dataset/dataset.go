@@ -25,8 +25,10 @@ type Split int
 const (
 	Train Split = iota
 	Validation
-	splits // their number
 )
+
+// splits is the number of splits.
+const splits = 2
 
 // String returns "train" or "validation".
 func (s Split) String() string {

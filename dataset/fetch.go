@@ -120,7 +120,7 @@ func (l *Library) get(ctx context.Context, address string, most int64, progress 
 		}
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if response.StatusCode != http.StatusOK {
 		return nil, statusError(response.StatusCode)
 	}

@@ -566,11 +566,11 @@ func TestInstalledFilesAreUsedInPlace(t *testing.T) {
 
 func TestParseProxies(t *testing.T) {
 	for value, want := range map[string][]proxy{
-		"https://a.example,direct":            {{"https://a.example", false}, {"direct", false}},
-		" https://a.example | http://b/x , ,": {{"https://a.example", true}, {"http://b/x", false}},
-		"off,https://a.example":               {{"off", false}},
-		"goproxy.example":                     {{"https://goproxy.example", false}},
-		"file:///srv/proxy|direct":            {{"file:///srv/proxy", true}, {"direct", false}},
+		"https://a.example,direct":           {{"https://a.example", false}, {"direct", false}},
+		"https://a.example | http://b/x , ,": {{"https://a.example", true}, {"http://b/x", false}},
+		"off,https://a.example":              {{"off", false}},
+		"goproxy.example":                    {{"https://goproxy.example", false}},
+		"file:///srv/proxy|direct":           {{"file:///srv/proxy", true}, {"direct", false}},
 	} {
 		got, err := parseProxies(value)
 		if err != nil || !slices.Equal(got, want) {

@@ -321,7 +321,7 @@ func readSized(path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	content := make([]byte, size+1)
 	n, err := io.ReadFull(f, content)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {

@@ -15,7 +15,7 @@ const chainDomain = "reprise.event.v1\n"
 // the encoding that docs/event-format.md specifies, which includes prev.
 func Seal(e NewEvent, aggregate AggregateID, version Version, position Position, prev Hash) Event {
 	sealed := Event{NewEvent: e, Aggregate: aggregate, Version: version, Position: position, PrevHash: prev}
-	sealed.Time = e.Time.Round(0).UTC() // without the monotonic clock, which is not stored
+	sealed.Time = e.Time.UTC()
 	sealed.Hash = sealed.computeHash()
 	return sealed
 }

@@ -23,7 +23,7 @@ func (s *Store) named(ctx context.Context, err error) error {
 	if openErr != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var first *eventstore.CorruptionError
 	whole := false
 	_ = inTransaction(ctx, conn, func(r *reader) error {
@@ -69,12 +69,10 @@ func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.Corruption
 			return damaged, false
 		case damaged != nil:
 			return &eventstore.CorruptionError{Position: next, What: "it cannot be read: " + damaged.What}, false
-		case err != nil:
-			return nil, false
-		case headErr == nil && errors.As(checkEnd(head, chain.Head()), &damaged):
+		case err == nil && headErr == nil && errors.As(checkEnd(head, chain.Head()), &damaged):
 			return damaged, false
 		}
-		return nil, headErr == nil
+		return nil, err == nil && headErr == nil
 	}
 	return nil, false
 }
@@ -86,7 +84,7 @@ func (s *Store) lastReadable() eventstore.Position {
 	if err != nil {
 		return 0
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	last, err := queryInt(conn, "SELECT coalesce(max(position), 0) FROM events")
 	if err != nil {
 		return 0
@@ -101,7 +99,7 @@ func recordedHead(conn *sqlite3.Conn) (eventstore.Head, error) {
 	if err != nil {
 		return head, corruption(err)
 	}
-	defer stmt.Close()
+	defer func() { _ = stmt.Close() }()
 	if !stmt.Step() {
 		return head, corruption(errors.Join(stmt.Err(), &eventstore.CorruptionError{What: "the record of its end is missing"}))
 	}

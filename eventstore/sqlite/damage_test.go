@@ -141,7 +141,7 @@ func TestACancelledReadSaysSoAndTheStoreGoesOn(t *testing.T) {
 func TestWhatAppendReturnsIsWhatIsRead(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "events.db"))
 	e := storetest.Event("1")
-	e.Time = time.Now() // with a monotonic clock, in the local zone
+	e.Time = time.Unix(1, 2).In(time.FixedZone("elsewhere", 3600))
 	e.Payload = []byte{}
 	got, err := s.Append(t.Context(), eventstore.Write{Aggregate: "a", Expected: eventstore.NoStream(), Events: []eventstore.NewEvent{e}})
 	if err != nil {
@@ -149,6 +149,19 @@ func TestWhatAppendReturnsIsWhatIsRead(t *testing.T) {
 	}
 	if read, err := s.Read(t.Context(), 0, 1); err != nil || !reflect.DeepEqual(read, got) {
 		t.Errorf("%+v, %v\nappended %+v", read, err, got)
+	}
+}
+
+// TestACallerThatGaveUpMayReuseItsMemory looks at what the writer is handed.
+func TestACallerThatGaveUpMayReuseItsMemory(t *testing.T) {
+	handedIn := []eventstore.Write{write("1", "2")}
+	want := bytes.Clone(handedIn[0].Events[1].Payload)
+	kept := copied(handedIn)
+	handedIn[0].Events[1].Payload[0] = 'X'
+	handedIn[0].Events[0].ID = "reused"
+	handedIn[0].Aggregate = "reused"
+	if kept[0].Aggregate != "a" || kept[0].Events[0].ID == "reused" || !bytes.Equal(kept[0].Events[1].Payload, want) {
+		t.Errorf("the writer sees %+v", kept)
 	}
 }
 

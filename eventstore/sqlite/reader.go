@@ -66,7 +66,7 @@ func queryEvents(conn *sqlite3.Conn, sql string, bind ...int64) ([]eventstore.Ev
 	if err != nil {
 		return nil, corruption(err)
 	}
-	defer stmt.Close()
+	defer func() { _ = stmt.Close() }()
 	for i, v := range bind {
 		if err := stmt.BindInt64(i+1, v); err != nil {
 			return nil, err
@@ -225,7 +225,7 @@ func (r *reader) history(aggregate eventstore.AggregateID, first eventstore.Vers
 	if err != nil {
 		return nil, err
 	}
-	defer stmt.Close()
+	defer func() { _ = stmt.Close() }()
 	if err := errors.Join(stmt.BindText(1, string(aggregate)), stmt.BindInt64(2, int64(min(first, 1<<62)))); err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func (r *reader) snapshot(aggregate eventstore.AggregateID) (*eventstore.Snapsho
 	if err != nil {
 		return nil, err
 	}
-	defer stmt.Close()
+	defer func() { _ = stmt.Close() }()
 	if err := stmt.BindText(1, string(aggregate)); err != nil {
 		return nil, err
 	}
@@ -317,7 +317,7 @@ func integrity(conn *sqlite3.Conn) error {
 	if err != nil {
 		return corruption(err)
 	}
-	defer stmt.Close()
+	defer func() { _ = stmt.Close() }()
 	if stmt.Step() {
 		if what := stmt.ColumnText(0); what != "ok" {
 			return &eventstore.CorruptionError{What: what}

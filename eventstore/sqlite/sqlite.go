@@ -205,7 +205,7 @@ func queryInt(conn *sqlite3.Conn, sql string) (int64, error) {
 	if err != nil {
 		return 0, corruption(err)
 	}
-	defer stmt.Close()
+	defer func() { _ = stmt.Close() }()
 	if !stmt.Step() {
 		return 0, corruption(errors.Join(stmt.Err(), fmt.Errorf("%s gave nothing", sql)))
 	}

@@ -243,7 +243,7 @@ func TestAFlippedByteAnywhereInTheFileIsNeverReadOver(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	found := 0
-	const flips = 120
+	const flips = 60
 	for range flips {
 		at := random.IntN(len(whole))
 		damaged := append([]byte(nil), whole...)

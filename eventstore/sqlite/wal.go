@@ -38,7 +38,7 @@ func walDamage(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	pageSize, err := pageSize(path)
 	if err != nil {
 		return "", err
@@ -66,7 +66,7 @@ func pageSize(path string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var header [18]byte
 	switch _, err := io.ReadFull(f, header[:]); {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -241,7 +241,7 @@ func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
 }
 
 func (w *writer) currentVersion(a eventstore.AggregateID) (eventstore.Version, error) {
-	defer w.version.Reset()
+	defer func() { _ = w.version.Reset() }()
 	if err := w.version.BindText(1, string(a)); err != nil {
 		return 0, err
 	}
@@ -285,7 +285,7 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 }
 
 func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
-	defer w.byID.Reset()
+	defer func() { _ = w.byID.Reset() }()
 	if err := w.byID.BindText(1, string(id)); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func comeBack(t *testing.T, s eventstore.Store) {
 	if got[0].PrevHash != (eventstore.Hash{}) || got[2].PrevHash != got[1].Hash {
 		t.Error("the events are not linked")
 	}
-	if !got[0].NewEvent.Equal(Event("1")) {
+	if !got[0].Equal(Event("1")) {
 		t.Errorf("event 1 came back as %+v", got[0].NewEvent)
 	}
 	page, err := s.Read(t.Context(), 1, 2)
@@ -373,7 +373,7 @@ func ownMemory(t *testing.T, s eventstore.Store) {
 // for each aggregate.
 func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 	s := open(nopTB{})
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	ctx := context.Background()
 	model := map[eventstore.AggregateID][]string{}
 	var order []string
@@ -410,7 +410,7 @@ func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 			t.Fatalf("replay of %s: %d events, %v; want %d", a, len(r.Events), err, len(names))
 		}
 		for i, name := range names {
-			if !r.Events[i].NewEvent.Equal(Event(name)) {
+			if !r.Events[i].Equal(Event(name)) {
 				t.Fatalf("version %d of %s is %+v, want %s", i+1, a, r.Events[i], name)
 			}
 		}
@@ -427,7 +427,7 @@ func checkOrder(t *rapid.T, s eventstore.Store, order []string, after int) {
 		t.Fatalf("%d events behind position %d, %v; want %d", len(all), after, err, len(order)-after)
 	}
 	for i, e := range all {
-		if !e.NewEvent.Equal(Event(order[after+i])) {
+		if !e.Equal(Event(order[after+i])) {
 			t.Fatalf("position %d holds %+v, want %s", after+i+1, e, order[after+i])
 		}
 	}

@@ -94,7 +94,7 @@ func Probe(path string) (bool, Info, error) {
 	if err != nil {
 		return false, Info{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	held, err := isLocked(f)
 	if err != nil {
 		return false, Info{}, fmt.Errorf("probe %s: %w", path, err)
