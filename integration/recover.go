@@ -62,6 +62,7 @@ func (recovery *Recovery) mend(ctx context.Context, runs *RunLog, r RunRecord) e
 		recovery.Interrupted = append(recovery.Interrupted, r.ID)
 	case training.Failed:
 		recovery.Failed = append(recovery.Failed, r.ID)
+	default: // it had completed, and released what it held
 	}
 	return nil
 }
@@ -109,6 +110,7 @@ func underWay(saga training.TrainingSaga) bool {
 	switch saga.State {
 	case training.SagaCompleted, training.SagaFailed, training.Compensating:
 		return false
+	default:
+		return !saga.Context.Paused
 	}
-	return !saga.Context.Paused
 }

@@ -461,7 +461,7 @@ func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
 	return device.Workload{
 		Name:         string(session.ModelID),
 		Requirements: []device.Feature{kernel.FMA},
-		Memory:       device.MemoryRequirement{Size: device.Bytes(plan.Memory().Total), Alignment: 64},
+		Memory:       device.MemoryRequirement{Size: plan.Memory().Total, Alignment: 64},
 	}, nil
 }
 

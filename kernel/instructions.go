@@ -160,18 +160,47 @@ type Adam struct {
 	Decoupled                          bool
 }
 
-func (MatMul) Operation() Operation              { return OpMatMul }
-func (Conv2D) Operation() Operation              { return OpConv2D }
-func (Conv2DGradInput) Operation() Operation     { return OpConv2DGradInput }
-func (Conv2DGradWeight) Operation() Operation    { return OpConv2DGradWeight }
-func (MaxPool2D) Operation() Operation           { return OpMaxPool2D }
-func (MaxPool2DGrad) Operation() Operation       { return OpMaxPool2DGrad }
-func (AvgPool2D) Operation() Operation           { return OpAvgPool2D }
-func (AvgPool2DGrad) Operation() Operation       { return OpAvgPool2DGrad }
-func (Activation) Operation() Operation          { return OpActivation }
-func (ActivationGrad) Operation() Operation      { return OpActivationGrad }
-func (SumRows) Operation() Operation             { return OpSumRows }
+// Operation returns OpMatMul.
+func (MatMul) Operation() Operation { return OpMatMul }
+
+// Operation returns OpConv2D.
+func (Conv2D) Operation() Operation { return OpConv2D }
+
+// Operation returns OpConv2DGradInput.
+func (Conv2DGradInput) Operation() Operation { return OpConv2DGradInput }
+
+// Operation returns OpConv2DGradWeight.
+func (Conv2DGradWeight) Operation() Operation { return OpConv2DGradWeight }
+
+// Operation returns OpMaxPool2D.
+func (MaxPool2D) Operation() Operation { return OpMaxPool2D }
+
+// Operation returns OpMaxPool2DGrad.
+func (MaxPool2DGrad) Operation() Operation { return OpMaxPool2DGrad }
+
+// Operation returns OpAvgPool2D.
+func (AvgPool2D) Operation() Operation { return OpAvgPool2D }
+
+// Operation returns OpAvgPool2DGrad.
+func (AvgPool2DGrad) Operation() Operation { return OpAvgPool2DGrad }
+
+// Operation returns OpActivation.
+func (Activation) Operation() Operation { return OpActivation }
+
+// Operation returns OpActivationGrad.
+func (ActivationGrad) Operation() Operation { return OpActivationGrad }
+
+// Operation returns OpSumRows.
+func (SumRows) Operation() Operation { return OpSumRows }
+
+// Operation returns OpSoftmaxCrossEntropy.
 func (SoftmaxCrossEntropy) Operation() Operation { return OpSoftmaxCrossEntropy }
-func (TreeSum) Operation() Operation             { return OpTreeSum }
-func (SGD) Operation() Operation                 { return OpSGD }
-func (Adam) Operation() Operation                { return OpAdam }
+
+// Operation returns OpTreeSum.
+func (TreeSum) Operation() Operation { return OpTreeSum }
+
+// Operation returns OpSGD.
+func (SGD) Operation() Operation { return OpSGD }
+
+// Operation returns OpAdam.
+func (Adam) Operation() Operation { return OpAdam }

@@ -126,7 +126,7 @@ func TestLayersDecodeEveryForm(t *testing.T) {
 		`{"type":"max_pool2d","kernel":[2,3],"stride":1}`:                                   MaxPool2D{Kernel: Size{2, 3}, Stride: Square(1)},
 		`{"type":"avg_pool2d","kernel":2}`:                                                  AvgPool2D{Kernel: Square(2)},
 		`{"type":"activation","kind":"relu"}`:                                               Activation{Kind: kernel.ReLU},
-		` { "type" : "flatten" } `:                                                          Flatten{},
+		"\t{ \"type\" : \"flatten\" }\n":                                                    Flatten{},
 	} {
 		var got Layers
 		if err := json.Unmarshal([]byte("["+text+"]"), &got); err != nil || got[0] != want {
@@ -164,7 +164,7 @@ func TestLayersRefuseWhatTheyDoNotKnow(t *testing.T) {
 		`[{"type":"conv2d","channels":3,"kernel":[3]}]`:                `kernel is [3], want a whole number or two of them`,
 		`[{"type":"conv2d","channels":3,"kernel":0}]`:                  `kernel is 0, want at least 1`,
 		`[{"type":"conv2d","channels":3,"kernel":3,"stride":0}]`:       `stride is 0, want at least 1`,
-		`[{"type":"conv2d","channels":3,"kernel":3,"padding":"smae"}]`: `padding is "smae", want a whole number, two of them, "same" or "valid"`,
+		`[{"type":"conv2d","channels":3,"kernel":3,"padding":"some"}]`: `padding is "some", want a whole number, two of them, "same" or "valid"`,
 		`[{"type":"max_pool2d","kernel":2,"padding":1}]`:               `layer 0 (max_pool2d): "padding" is an unknown field, want one of type, kernel, stride`,
 		`[{"type":"activation","kind":null}]`:                          `kind is null, want a text`,
 	} {

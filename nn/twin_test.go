@@ -267,7 +267,7 @@ func (m *twinMemory[T]) maxPool2D(i kernel.MaxPool2D) {
 						continue
 					}
 					v := x[p+c]
-					if best < 0 || x[best] == x[best] && (v > x[best] || v != v) {
+					if best < 0 || !math.IsNaN(float64(x[best])) && (v > x[best] || math.IsNaN(float64(v))) {
 						best = p + c
 					}
 				}
@@ -396,7 +396,7 @@ func (m *twinMemory[T]) activationGrad(i kernel.ActivationGrad) {
 	if i.Kind == kernel.ReLU {
 		for k, y := range m.at(i.Y) {
 			dy := m.at(i.DY)[k]
-			if !(y > 0) {
+			if y <= 0 || math.IsNaN(float64(y)) {
 				dy = 0
 			}
 			m.at(i.DX)[k] = dy
@@ -435,8 +435,9 @@ func activationOf(kind kernel.ActivationKind, x float64) (y, d float64) {
 		return y, 1 - y*y
 	case kernel.Sigmoid:
 		return sigmoid, sigmoid * (1 - sigmoid)
+	default:
+		panic("twin: " + kind)
 	}
-	panic("twin: " + kind)
 }
 
 func (m *twinMemory[T]) crossEntropy(i kernel.SoftmaxCrossEntropy) {

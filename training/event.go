@@ -152,24 +152,59 @@ type Checkpoint struct {
 	Loss float64 `json:"loss"`
 }
 
-func (TrainingStarted) EventType() string           { return "training.training_started.v1" }
-func (ResourceAllocated) EventType() string         { return "training.resource_allocated.v1" }
-func (ResourceAllocationFailed) EventType() string  { return "training.resource_allocation_failed.v1" }
-func (DatasetLoaded) EventType() string             { return "training.dataset_loaded.v1" }
-func (DatasetLoadFailed) EventType() string         { return "training.dataset_load_failed.v1" }
-func (ModelInitialized) EventType() string          { return "training.model_initialized.v1" }
+// EventType returns "training.training_started.v1".
+func (TrainingStarted) EventType() string { return "training.training_started.v1" }
+
+// EventType returns "training.resource_allocated.v1".
+func (ResourceAllocated) EventType() string { return "training.resource_allocated.v1" }
+
+// EventType returns "training.resource_allocation_failed.v1".
+func (ResourceAllocationFailed) EventType() string { return "training.resource_allocation_failed.v1" }
+
+// EventType returns "training.dataset_loaded.v1".
+func (DatasetLoaded) EventType() string { return "training.dataset_loaded.v1" }
+
+// EventType returns "training.dataset_load_failed.v1".
+func (DatasetLoadFailed) EventType() string { return "training.dataset_load_failed.v1" }
+
+// EventType returns "training.model_initialized.v1".
+func (ModelInitialized) EventType() string { return "training.model_initialized.v1" }
+
+// EventType returns "training.model_initialization_failed.v1".
 func (ModelInitializationFailed) EventType() string { return "training.model_initialization_failed.v1" }
-func (EpochCompleted) EventType() string            { return "training.epoch_completed.v1" }
-func (EpochReproduced) EventType() string           { return "training.epoch_reproduced.v1" }
-func (CheckpointCommitted) EventType() string       { return "training.checkpoint_committed.v1" }
-func (CheckpointFailed) EventType() string          { return "training.checkpoint_failed.v1" }
-func (TrainingInterrupted) EventType() string       { return "training.training_interrupted.v1" }
-func (TrainingResumed) EventType() string           { return "training.training_resumed.v1" }
-func (TrainingFailed) EventType() string            { return "training.training_failed.v1" }
-func (TrainingCompleted) EventType() string         { return "training.training_completed.v1" }
-func (DeviceReleased) EventType() string            { return "training.device_released.v1" }
-func (DatasetUnloaded) EventType() string           { return "training.dataset_unloaded.v1" }
-func (RunFailed) EventType() string                 { return "training.run_failed.v1" }
+
+// EventType returns "training.epoch_completed.v1".
+func (EpochCompleted) EventType() string { return "training.epoch_completed.v1" }
+
+// EventType returns "training.epoch_reproduced.v1".
+func (EpochReproduced) EventType() string { return "training.epoch_reproduced.v1" }
+
+// EventType returns "training.checkpoint_committed.v1".
+func (CheckpointCommitted) EventType() string { return "training.checkpoint_committed.v1" }
+
+// EventType returns "training.checkpoint_failed.v1".
+func (CheckpointFailed) EventType() string { return "training.checkpoint_failed.v1" }
+
+// EventType returns "training.training_interrupted.v1".
+func (TrainingInterrupted) EventType() string { return "training.training_interrupted.v1" }
+
+// EventType returns "training.training_resumed.v1".
+func (TrainingResumed) EventType() string { return "training.training_resumed.v1" }
+
+// EventType returns "training.training_failed.v1".
+func (TrainingFailed) EventType() string { return "training.training_failed.v1" }
+
+// EventType returns "training.training_completed.v1".
+func (TrainingCompleted) EventType() string { return "training.training_completed.v1" }
+
+// EventType returns "training.device_released.v1".
+func (DeviceReleased) EventType() string { return "training.device_released.v1" }
+
+// EventType returns "training.dataset_unloaded.v1".
+func (DatasetUnloaded) EventType() string { return "training.dataset_unloaded.v1" }
+
+// EventType returns "training.run_failed.v1".
+func (RunFailed) EventType() string { return "training.run_failed.v1" }
 
 func (TrainingStarted) trainingEvent()           {}
 func (ResourceAllocated) trainingEvent()         {}

@@ -36,8 +36,9 @@ func reference(s Schedule, step uint64) float64 {
 		return math.Pow(s.Gamma, math.Floor(after/float64(s.StepSize)))
 	case Exponential:
 		return math.Pow(s.Gamma, math.Floor(after/math.Max(float64(s.StepSize), 1)))
+	default:
+		return 1
 	}
-	return 1
 }
 
 func drawSchedule(t *rapid.T) Schedule {

@@ -59,25 +59,25 @@ type Command interface{ sagaCommand() }
 
 // The commands of a saga, and the events that answer them.
 type (
-	// AllocateDevice: ResourceAllocated or ResourceAllocationFailed.
+	// AllocateDevice is answered by ResourceAllocated or ResourceAllocationFailed.
 	AllocateDevice struct{}
-	// LoadDataset: DatasetLoaded or DatasetLoadFailed.
+	// LoadDataset is answered by DatasetLoaded or DatasetLoadFailed.
 	LoadDataset struct{ Dataset DatasetID }
-	// InitializeModel, from the last checkpoint where there is one:
-	// ModelInitialized or ModelInitializationFailed.
+	// InitializeModel starts from the last checkpoint where there is one, and is
+	// answered by ModelInitialized or ModelInitializationFailed.
 	InitializeModel struct{}
 	// TrainEpoch trains to the end of the given epoch: EpochCompleted,
 	// EpochReproduced or TrainingFailed.
 	TrainEpoch struct{ Epoch uint64 }
-	// CreateCheckpoint: CheckpointCommitted or CheckpointFailed.
+	// CreateCheckpoint is answered by CheckpointCommitted or CheckpointFailed.
 	CreateCheckpoint struct{}
-	// CompleteRun: TrainingCompleted.
+	// CompleteRun is answered by TrainingCompleted.
 	CompleteRun struct{}
-	// ReleaseDevice: DeviceReleased, also where it was released before.
+	// ReleaseDevice is answered by DeviceReleased, also where it was released before.
 	ReleaseDevice struct{ Allocation Allocation }
-	// UnloadDataset: DatasetUnloaded, also where it was not loaded.
+	// UnloadDataset is answered by DatasetUnloaded, also where it was not loaded.
 	UnloadDataset struct{ Dataset DatasetID }
-	// FailRun: RunFailed.
+	// FailRun is answered by RunFailed.
 	FailRun struct{ Reason string }
 )
 
@@ -130,8 +130,9 @@ func (s TrainingSaga) Commands() []Command {
 			return []Command{CompleteRun{}}
 		}
 		return []Command{CreateCheckpoint{}}
+	default: // not started yet
+		return nil
 	}
-	return nil
 }
 
 func (s TrainingSaga) releases() []Command {
@@ -191,6 +192,7 @@ func (s *TrainingSaga) handle(event Event) error {
 			s.State, c.Reason = SagaFailed, e.Reason
 			return nil
 		}
+	default: // it has ended
 	}
 	return s.unexpected(event)
 }
@@ -201,8 +203,9 @@ func (s *TrainingSaga) active() bool {
 	switch s.State {
 	case AllocatingResources, LoadingData, InitializingModel, Training, Checkpointing:
 		return !s.Context.Paused
+	default:
+		return false
 	}
-	return false
 }
 
 func (s *TrainingSaga) start(e TrainingStarted) error {

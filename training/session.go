@@ -4,11 +4,12 @@ import (
 	"reprise/nn"
 )
 
-// SessionID names a training session; RunID the run that it belongs to, and
-// DatasetID the data it reads.
 type (
+	// SessionID names a training session.
 	SessionID string
-	RunID     string
+	// RunID names the run that a session belongs to.
+	RunID string
+	// DatasetID names the data that it reads.
 	DatasetID string
 )
 

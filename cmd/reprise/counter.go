@@ -46,10 +46,10 @@ func (c *counter) update(done, of uint64) {
 	}
 	text := fmt.Sprintf("%s: %s of %s%s", c.what, format(done), format(of), eta)
 	if c.terminal {
-		fmt.Fprintf(c.env.stderr, "\r\x1b[K%s  %s", bar(done, of, counterWidth), text)
+		_, _ = fmt.Fprintf(c.env.stderr, "\r\x1b[K%s  %s", bar(done, of, counterWidth), text)
 		return
 	}
-	fmt.Fprintln(c.env.stderr, text)
+	_, _ = fmt.Fprintln(c.env.stderr, text)
 }
 
 // counterWidth is the width of the bar in characters.
@@ -69,6 +69,6 @@ func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) 
 // close clears the line.
 func (c *counter) close() {
 	if c.shown && c.terminal {
-		fmt.Fprint(c.env.stderr, "\r\x1b[K")
+		_, _ = fmt.Fprint(c.env.stderr, "\r\x1b[K")
 	}
 }

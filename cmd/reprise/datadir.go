@@ -118,7 +118,7 @@ func writerAlive(w integration.Workspace) bool {
 }
 
 // openRun resolves the name of a run and folds its events.
-func openRun(ctx context.Context, env *environment, log *integration.RunLog, name string) (integration.RunRecord, error) {
+func openRun(ctx context.Context, log *integration.RunLog, name string) (integration.RunRecord, error) {
 	id, err := log.Resolve(ctx, strings.TrimSpace(name))
 	if err != nil {
 		return integration.RunRecord{}, err

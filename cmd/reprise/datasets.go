@@ -183,8 +183,8 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 			}
 			entry, _ := library.Lookup(args[0])
 			done()
-			fmt.Fprintf(env.stdout, "%s is here, verified: %d files, %s\n", entry.Name, len(entry.Files), megabytes(uint64(entry.Bytes)))
-			return nil
+			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %d files, %s\n", entry.Name, len(entry.Files), megabytes(uint64(entry.Bytes)))
+			return err
 		},
 	}
 }

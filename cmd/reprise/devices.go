@@ -46,7 +46,7 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // it was only read
 	log := integration.NewDeviceLog(store, env.now)
 	alive := writerAlive(w)
 	rows := make([]deviceRow, len(drivers))

@@ -120,7 +120,7 @@ func (env *environment) report(r integration.RunRecord, w integration.Workspace,
 		return nil
 	case training.Interrupted:
 		if format == "json" {
-			fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r).Step, r.ID)
+			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r).Step, r.ID)
 		}
 		return errInterrupted
 	default:

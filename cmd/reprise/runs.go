@@ -44,9 +44,9 @@ func (env *environment) readRun(ctx context.Context, name string, do func(readin
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // it was only read
 	r := reading{store: store, workspace: w, log: integration.NewRunLog(store, env.now)}
-	if r.run, err = openRun(ctx, env, r.log, name); err != nil {
+	if r.run, err = openRun(ctx, r.log, name); err != nil {
 		return err
 	}
 	return do(r)
@@ -104,7 +104,7 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // it was only read
 	records, err := integration.NewRunLog(store, env.now).List(ctx)
 	if err != nil {
 		return err

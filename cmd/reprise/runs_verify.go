@@ -53,7 +53,7 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 	report, err := verifier.Verify(ctx, what, data)
 	progress.close()
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(env.stderr, "reprise: verification was interrupted; nothing was changed")
+		_, _ = fmt.Fprintln(env.stderr, "reprise: verification was interrupted; nothing was changed")
 		return errInterrupted
 	}
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {

@@ -111,7 +111,7 @@ func (env *environment) readRequest(file string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("JOB %s: %w; give the path of a request file, such as examples/digits.yaml", file, err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))

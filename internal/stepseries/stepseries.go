@@ -223,7 +223,7 @@ func scan(path string, limit uint64, visit func(*[RecordSize]byte, Record)) (uin
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	in := bufio.NewReaderSize(f, 1<<16)
 	var head [len(magic)]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil || string(head[:]) != magic {

@@ -49,8 +49,9 @@ func (l Level) Supports(f kernel.Feature) bool {
 		return l >= LevelAVX2
 	case kernel.AVX512:
 		return l >= LevelAVX512
+	default:
+		return false
 	}
-	return false
 }
 
 // Features are the instruction-set extensions that the kernels can make use of

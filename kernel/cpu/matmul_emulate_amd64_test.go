@@ -279,7 +279,8 @@ func (in *instruction) scale8(full int64) int64 {
 
 func (d *decoder) vex() {
 	var r, x, b int
-	var mapCode, w, p byte = 1, 0, 0
+	var mapCode, w byte = 1, 0
+	var p byte
 	if d.next() == 0xc5 {
 		p = d.next()
 		r = clearBit(p, 7, 8)

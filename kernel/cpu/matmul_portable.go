@@ -18,7 +18,7 @@ func tile2x4(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, 
 		x[e] = float64(s[e/4*lds+e%4])
 	}
 	for p := 0; p < k; p++ {
-		e := 0
+		var e int
 		if p, e = steps2x4(&x, p, k, a, b, ldb); p == k {
 			break
 		}
@@ -98,13 +98,13 @@ func steps2x4(x *[8]float64, p, k int, a, b []float32, ldb int) (step, chain int
 }
 
 // tile1x8 runs the chains with steps1x8 and takes over wherever that stops.
-func tile1x8(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+func tile1x8(k int, a, b []float32, ldb int, s []float32, _ int, c []float32, _ int) {
 	var x [8]float64
 	for e := range x {
 		x[e] = float64(s[e])
 	}
 	for p := 0; p < k; p++ {
-		e := 0
+		var e int
 		if p, e = steps1x8(&x, p, k, a, b, ldb); p == k {
 			break
 		}

@@ -422,7 +422,7 @@ func TestMatMulPassesOnAPackersPanicAndStaysUsable(t *testing.T) {
 	for _, g := range gemmsUnderTest(t) {
 		func() {
 			defer func() {
-				if failure, ok := recover().(*TaskPanic); !ok || failure.Value != "no panel" {
+				if failure, ok := recover().(*TaskPanicError); !ok || failure.Value != "no panel" {
 					t.Errorf("%s: recovered %v", g.Name(), failure)
 				}
 			}()

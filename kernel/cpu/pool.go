@@ -41,7 +41,7 @@ type Pool struct {
 
 	callerWaits atomic.Bool
 	finished    chan struct{} // wakes the caller; capacity 1
-	failure     atomic.Pointer[TaskPanic]
+	failure     atomic.Pointer[TaskPanicError]
 
 	gemmTurn sync.Mutex // guards gemm; taken before turn
 	gemm     *gemmRun   // scratch of the matrix product, made by the first one
@@ -58,20 +58,20 @@ type poolWorker struct {
 // about the gap between two kernel calls of a small model.
 const poolYields = 100
 
-// TaskPanic is what Run panics with when a part panicked: the value and the
+// TaskPanicError is what Run panics with when a part panicked: the value and the
 // stack of the first panic.
-type TaskPanic struct {
+type TaskPanicError struct {
 	Value any
 	Stack []byte
 }
 
 // Error describes the panic, with the stack of the goroutine it happened on.
-func (p *TaskPanic) Error() string {
+func (p *TaskPanicError) Error() string {
 	return fmt.Sprintf("panic in a kernel task: %v\n\n%s", p.Value, p.Stack)
 }
 
 // Unwrap returns the panic's value where it is an error.
-func (p *TaskPanic) Unwrap() error {
+func (p *TaskPanicError) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
 }
@@ -100,7 +100,7 @@ func (p *Pool) Threads() int { return len(p.workers) + 1 }
 
 // Run calls f(0), ..., f(n-1), each once, in any order and on any of the
 // pool's goroutines, and returns when all have returned. If one panics, parts
-// not yet begun are left out and Run panics with a *TaskPanic. Run panics on a
+// not yet begun are left out and Run panics with a *TaskPanicError. Run panics on a
 // closed pool.
 func (p *Pool) Run(n int, f func(i int)) {
 	p.turn.Lock()
@@ -161,7 +161,7 @@ func (p *Pool) work(worker int) (again bool) {
 		if value == nil {
 			value = "runtime.Goexit called by a kernel task"
 		}
-		p.failure.CompareAndSwap(nil, &TaskPanic{Value: value, Stack: debug.Stack()})
+		p.failure.CompareAndSwap(nil, &TaskPanicError{Value: value, Stack: debug.Stack()})
 		p.finish(1 + p.left.Swap(0))
 		again = true
 	}()

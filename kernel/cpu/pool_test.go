@@ -49,7 +49,7 @@ func TestPoolGivesAWorkerOnePartAtATime(t *testing.T) {
 
 // TestPoolRunsPartsSideBySide would wait for ever if parts ran one by one, also
 // after the workers have gone to sleep.
-func TestPoolRunsPartsSideBySide(t *testing.T) {
+func TestPoolRunsPartsSideBySide(_ *testing.T) {
 	p := NewPool(3)
 	defer p.Close()
 	for range 20 {
@@ -87,9 +87,9 @@ func TestPoolRethrowsAPanicAndStaysUsable(t *testing.T) {
 		for range 50 {
 			func() {
 				defer func() {
-					failure, ok := recover().(*TaskPanic)
+					failure, ok := recover().(*TaskPanicError)
 					if !ok || !errors.Is(failure, cause) {
-						t.Fatalf("recovered %v, want a TaskPanic with the cause", failure)
+						t.Fatalf("recovered %v, want a TaskPanicError with the cause", failure)
 					}
 					if !strings.Contains(string(failure.Stack), "pool_test") {
 						t.Errorf("stack does not lead to the part:\n%s", failure.Stack)

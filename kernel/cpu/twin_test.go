@@ -324,7 +324,7 @@ func (t twin) softmax(in kernel.SoftmaxCrossEntropy) {
 		for j, e := range terms {
 			p := e / lanes[0]
 			if j == label {
-				p = p - 1
+				p--
 			}
 			t.set(in.DLogits, r*in.N+j, float32(in.Scale*p))
 		}
@@ -335,7 +335,7 @@ func (t twin) sgd(in kernel.SGD, s kernel.Scalars) {
 	for i := range in.Weight.Len {
 		w, g := t.get(in.Weight, i), t.get(in.Grad, i)
 		if in.WeightDecay != 0 {
-			g = g + float32(in.WeightDecay*w)
+			g += float32(in.WeightDecay * w)
 		}
 		direction := g
 		if in.Momentum != 0 {
@@ -365,9 +365,9 @@ func (t twin) adam(in kernel.Adam, s kernel.Scalars) {
 		w, g := t.get(in.Weight, i), t.get(in.Grad, i)
 		if in.WeightDecay != 0 {
 			if in.Decoupled {
-				w = w - float32(float32(s.LearningRate*in.WeightDecay)*w)
+				w -= float32(float32(s.LearningRate*in.WeightDecay) * w)
 			} else {
-				g = g + float32(in.WeightDecay*w)
+				g += float32(in.WeightDecay * w)
 			}
 		}
 		m := float32(in.Beta1*t.get(in.M, i)) + float32((1-in.Beta1)*g)
