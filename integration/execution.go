@@ -17,8 +17,8 @@ const (
 	lossRowsKey = "epoch_loss_rows"
 )
 
-// evalBatch is the number of validation samples evaluated at a time. It
-// changes no result.
+// evalBatch is the number of validation samples evaluated at a time. The sums of
+// the blocks are added up, so it is part of what a validation loss is.
 const evalBatch = 256
 
 // Execution trains one session step by step. What it computes is a function of

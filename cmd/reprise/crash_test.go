@@ -46,7 +46,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	n := kills(t)
 	b := build(t)
-	file := mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", 12+4*n))
+	file := mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", 12+20*n))
 
 	reference := b.with()
 	began := time.Now()

@@ -117,7 +117,8 @@ func (m liveModel) lines(p progress) []string {
 		pace += "  on " + p.device
 	}
 	lines := []string{
-		strong.Render("run "+string(p.id)) + faint.Render("  "+p.title),
+		strong.Render("run " + string(p.id)),
+		faint.Render(p.title),
 		fmt.Sprintf("epoch %d/%d  %s%s", p.epoch, p.epochs, filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
 		faint.Render(pace),
 		fmt.Sprintf("loss %-9s %s", figure(p.loss), p.history.sparkline()),
@@ -128,7 +129,7 @@ func (m liveModel) lines(p progress) []string {
 			strong.Render(figure(p.metrics.ValAccuracy)), figure(p.metrics.ValLoss), p.metrics.Epoch)
 	}
 	if p.checkpoints > 0 {
-		validation += faint.Render(fmt.Sprintf("  %d checkpoints, the last at step %s", p.checkpoints, count(p.checkpointStep)))
+		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, count(p.checkpointStep)))
 	}
 	lines = append(lines, validation)
 	lines = append(lines, p.notes[max(0, len(p.notes)-liveNotes):]...)

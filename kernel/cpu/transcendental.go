@@ -23,8 +23,8 @@ const (
 	exp32Underflow = -0x1.9fe368p+6
 )
 
-// exp32 returns e^x. The error is below 1 ulp, and for a subnormal result below
-// 1 ulp of the smallest subnormal. exp32(NaN) is NaN.
+// exp32 returns e^x. The error is below 1.1 ulp, and for a subnormal result below
+// 1.1 ulp of the smallest subnormal. exp32(NaN) is NaN.
 //
 // Method: x = n ln2 + r, |r| <= ln2/2 and a little; e^r = 1 + r + r^2 q(r).
 func exp32(x float32) float32 {
