@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	kernels "reprise/kernel/cpu"
 )
@@ -78,6 +80,40 @@ func TestAFlippedByteInACheckpointIsFound(t *testing.T) {
 	if o := b.run("runs", "verify", "latest", "--from", "91"); o.code != 2 || !strings.Contains(o.stderr, "--from: 91") {
 		t.Errorf("--from 91: exit code %d\n%s", o.code, o.stderr)
 	}
+}
+
+// A run whose last checkpoint is damaged does not go on from it; it can once the
+// file is put back.
+func TestResumeRefusesADamagedCheckpoint(t *testing.T) {
+	b := build(t)
+	c := b.command("train", mlpJob(t, "batch_size: 4, learning_rate: 0.001, epochs: 5000"))
+	seen := newSignalWriter("epoch 3/")
+	c.Stderr = seen
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen.wait(t, time.Minute)
+	_ = c.Process.Kill()
+	_ = c.Wait()
+	dirs, err := filepath.Glob(filepath.Join(b.dataDir, "runs", "*", "checkpoints", "step-*"))
+	if err != nil || len(dirs) < 2 {
+		t.Fatalf("checkpoints %v, %v", dirs, err)
+	}
+	last := parse[[]result](b, "runs", "list")[0]
+	dir := filepath.Join(filepath.Dir(dirs[0]), fmt.Sprintf("step-%08d", last.Step))
+	for _, name := range []string{"model.safetensors", "optimizer.safetensors", "manifest.json"} {
+		restore := flip(t, filepath.Join(dir, name), -5)
+		o := b.run("runs", "resume", "latest", "-o", "json")
+		if o.code != 1 || !strings.Contains(o.stderr, name) || !strings.Contains(o.stderr, filepath.Base(dir)) {
+			t.Errorf("%s: exit code %d\n%s", name, o.code, o.stderr)
+		}
+		if now := parse[[]result](b, "runs", "list")[0]; now.State != "interrupted" || now.Step != last.Step {
+			t.Errorf("%s: the run is %+v", name, now)
+		}
+		checkNoLease(t, b)
+		restore()
+	}
+	b.must("runs", "verify", "latest")
 }
 
 // A byte flipped in the event table is found and named by everything that reads

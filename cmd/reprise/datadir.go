@@ -75,7 +75,7 @@ func (env *environment) openWriter(command string) (eventstore.Store, integratio
 		return nil, w, nil, err
 	}
 	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
-		return nil, w, nil, invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
+		return nil, w, nil, unusable(w, err)
 	}
 	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
 	if err != nil {

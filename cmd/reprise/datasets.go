@@ -183,7 +183,7 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 			}
 			entry, _ := library.Lookup(args[0])
 			done()
-			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %d files, %s\n", entry.Name, len(entry.Files), megabytes(uint64(entry.Bytes)))
+			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %s\n", entry.Name, megabytes(uint64(entry.Bytes)))
 			return err
 		},
 	}

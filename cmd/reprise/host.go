@@ -17,10 +17,18 @@ import (
 // spares a request from being prepared in vain; openWriter decides.
 func refuseIfInUse(w integration.Workspace) error {
 	held, holder, err := flock.Probe(w.LockPath())
-	if err != nil || !held {
-		return err
+	if err != nil {
+		return unusable(w, err)
+	}
+	if !held {
+		return nil
 	}
 	return inUse(w, &flock.LockedError{Path: w.LockPath(), Holder: holder})
+}
+
+// unusable says that the data directory is no place to keep files in.
+func unusable(w integration.Workspace, err error) error {
+	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
 }
 
 func inUse(w integration.Workspace, err error) error {
@@ -59,7 +67,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	if err = errors.Join(err, host.Close()); err != nil {
 		return err
 	}
-	return env.report(record, w, format)
+	return env.report(ctx, record, w, format)
 }
 
 // runToRest launches a run and waits until it rests. Ctrl-C interrupts it, which takes until its
@@ -107,7 +115,7 @@ func resultOf(r integration.RunRecord) result {
 
 // report prints how the run ended and returns the error that gives the exit
 // code.
-func (env *environment) report(r integration.RunRecord, w integration.Workspace, format string) error {
+func (env *environment) report(ctx context.Context, r integration.RunRecord, w integration.Workspace, format string) error {
 	if format == "json" {
 		if err := writeJSONLine(env.stdout, resultOf(r)); err != nil {
 			return err
@@ -119,6 +127,9 @@ func (env *environment) report(r integration.RunRecord, w integration.Workspace,
 	case training.Completed:
 		return nil
 	case training.Interrupted:
+		if ctx.Err() == nil { // nobody asked for it
+			return fmt.Errorf("run %s could not go on: %s", r.ID, r.Reason)
+		}
 		if format == "json" {
 			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r).Step, r.ID)
 		}
