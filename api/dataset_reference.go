@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"reprise/dataset"
+	"reprise/internal/spelling"
 )
 
 // DatasetReference returns the data that the request means. catalogue has the
@@ -65,7 +66,7 @@ func (r TrainingRequest) candidates(workingDir string) []string {
 func (r TrainingRequest) noSuchData(catalogue []string, workingDir string) error {
 	path := r.DatasetPath
 	fix := "correct the path, or use one of " + strings.Join(catalogue, ", ")
-	switch near, ok := nearest(path, catalogue); {
+	switch near, ok := spelling.Nearest(path, catalogue); {
 	case ok:
 		fix = fmt.Sprintf("did you mean %s?", near)
 	case strings.HasPrefix(path, "~"):

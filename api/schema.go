@@ -13,6 +13,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"reprise/internal/spelling"
 )
 
 //go:embed training-request.schema.json
@@ -333,7 +335,7 @@ func oneOf(n *node, want []any) (problem, fix string) {
 		names[i] = fmt.Sprint(w)
 	}
 	problem = "is not one of " + strings.Join(names, ", ")
-	if near, ok := nearest(n.value, names); ok {
+	if near, ok := spelling.Nearest(n.value, names); ok {
 		return problem, fmt.Sprintf("did you mean %s?", near)
 	}
 	if len(names) == 1 {
@@ -368,7 +370,7 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 			e.Problem = "is not a key of " + shorten(name.value)
 		}
 	}
-	if near, ok := nearest(key, known); ok {
+	if near, ok := spelling.Nearest(key, known); ok {
 		e.Fix, e.meant = fmt.Sprintf("did you mean %s?", near), child(n.field, near)
 		return d.fail(at, e)
 	}

@@ -137,34 +137,3 @@ const (
 	mnistVersion = "v0.0.0-20150320212226-2fbe10d0fa63"
 	fashionURL   = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 )
-
-// nearest returns the name of the catalogue that name is likely to mean, or "".
-func nearest(name string, entries []Entry) string {
-	best, distance := "", 3 // two slips at most
-	for _, e := range entries {
-		if d := editDistance(strings.ToLower(name), e.Name); d < distance && d < len(e.Name)/2+1 {
-			best, distance = e.Name, d
-		}
-	}
-	return best
-}
-
-// editDistance is the number of characters to insert, remove or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"reprise/internal/spelling"
 )
 
 // Source says which data to open.
@@ -64,9 +66,11 @@ type Progress struct {
 	Total int64
 }
 
-// The defaults of Config.
+// DefaultGoProxy is what the go command uses where GOPROXY is not set.
+const DefaultGoProxy = "https://proxy.golang.org,direct"
+
+// The other defaults of Config.
 const (
-	defaultGoProxy      = "https://proxy.golang.org,direct"
 	defaultSystemDir    = "/usr/share/datasets"
 	defaultStallTimeout = time.Minute
 )
@@ -89,7 +93,7 @@ func newLibrary(config Config, entries []Entry) (*Library, error) {
 		return nil, &FieldError{Field: "CacheDir", Value: `""`, Problem: "is no folder", Fix: "give a folder to keep data sets in"}
 	}
 	if config.GoProxy == "" {
-		config.GoProxy = defaultGoProxy
+		config.GoProxy = DefaultGoProxy
 	}
 	if config.SystemDir == "" {
 		config.SystemDir = defaultSystemDir
@@ -219,18 +223,22 @@ func checkPlain(source Source, what string) error {
 // unknown is the error for a name or path that does not exist.
 func (l *Library) unknown(path string) error {
 	fix := "use " + l.choices()
-	if name := nearest(filepath.Base(path), l.entries); name != "" {
+	if name, ok := spelling.Nearest(filepath.Base(path), l.names()); ok {
 		fix = fmt.Sprintf("did you mean %s?", name)
 	}
 	return &FieldError{Field: FieldPath, Value: path, Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
 }
 
-func (l *Library) choices() string {
+func (l *Library) names() []string {
 	names := make([]string, len(l.entries))
 	for i, e := range l.entries {
 		names[i] = e.Name
 	}
-	return strings.Join(names, ", ") + ", a folder of IDX files, or a .csv file"
+	return names
+}
+
+func (l *Library) choices() string {
+	return strings.Join(l.names(), ", ") + ", a folder of IDX files, or a .csv file"
 }
 
 func (l *Library) openEntry(ctx context.Context, entry Entry) (*Dataset, error) {

@@ -56,7 +56,7 @@ func parseProxies(value string) ([]proxy, error) {
 	}
 	if len(proxies) == 0 {
 		return nil, &FieldError{Field: "GOPROXY", Value: quote(value), Problem: "has no proxy in it",
-			Fix: "use a list such as " + defaultGoProxy}
+			Fix: "use a list such as " + DefaultGoProxy}
 	}
 	return proxies, nil
 }

@@ -361,8 +361,7 @@ func (s *TrainingSaga) unexpected(event Event) error {
 	return fmt.Errorf("%s in saga state %q: %w", event.EventType(), state, ErrInvalidTransition)
 }
 
-// Holds reports whether the run still holds the device or any data set;
-// compensation is complete when it holds nothing.
+// Holds reports whether the run still holds the device.
 func (s TrainingSaga) Holds(id device.ID) bool {
 	return slices.ContainsFunc(s.Context.AllocatedDevices, func(a Allocation) bool { return a.Device == id })
 }

@@ -119,22 +119,20 @@ type event struct {
 	Payload json.RawMessage `json:"payload"`
 }
 
-// job writes a request for the embedded digits.
+// mlpJob writes a request for a perceptron on the embedded digits.
 func mlpJob(t *testing.T, config string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "job.yaml")
-	content := "model_architecture: mlp\nmodel: {hidden: [64, 32], activation: relu}\ndataset_path: digits\nconfig: {" + config + "}\n"
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return writeJob(t, "mlp", "{hidden: [64, 32], activation: relu}", config)
 }
 
 // cnnJob writes a request for a small convolutional network.
 func cnnJob(t *testing.T, config string) string {
+	return writeJob(t, "cnn", "{channels: [4, 8], hidden: [16], activation: gelu}", config)
+}
+
+func writeJob(t *testing.T, architecture, model, config string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "cnn.yaml")
-	content := "model_architecture: cnn\nmodel: {channels: [4, 8], hidden: [16], activation: gelu}\ndataset_path: digits\nconfig: {" + config + "}\n"
+	path := filepath.Join(t.TempDir(), "job.yaml")
+	content := fmt.Sprintf("model_architecture: %s\nmodel: %s\ndataset_path: digits\nconfig: {%s}\n", architecture, model, config)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -29,16 +29,6 @@ func (env *environment) library() (*dataset.Library, func(), error) {
 	return library, progress.close, err
 }
 
-// openSource opens data, fetching it if need be.
-func (env *environment) openSource(ctx context.Context, source dataset.Source) (*dataset.Dataset, error) {
-	library, done, err := env.library()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return library.Open(ctx, source)
-}
-
 // openRequested opens the data that a request names. A mistake in the request
 // or the files is the user's to mend; an absent network is not.
 func (env *environment) openRequested(ctx context.Context, request api.TrainingRequest) (dataset.Source, *dataset.Dataset, error) {
@@ -64,8 +54,12 @@ func (env *environment) openRequested(ctx context.Context, request api.TrainingR
 
 // openRecorded opens the data of a run and makes sure that it is the same.
 func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
-	source := dataset.Source{Path: d.Path, Target: d.Target, ValidationFraction: d.ValidationFraction}
-	data, err := env.openSource(ctx, source)
+	library, done, err := env.library()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	data, err := library.Open(ctx, dataset.Source{Path: d.Path, Target: d.Target, ValidationFraction: d.ValidationFraction})
 	if err != nil {
 		return nil, fmt.Errorf("the run's data: %w", err)
 	}

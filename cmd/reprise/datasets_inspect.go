@@ -39,18 +39,18 @@ func newDatasetsInspectCommand(env *environment) *cobra.Command {
 }
 
 func (env *environment) inspect(ctx context.Context, source dataset.Source, format string) error {
-	data, err := env.openSource(ctx, source)
+	library, done, err := env.library()
+	if err != nil {
+		return err
+	}
+	defer done()
+	data, err := library.Open(ctx, source)
 	if isInput(err) {
 		return invalid(err)
 	}
 	if err != nil {
 		return err
 	}
-	library, done, err := env.library()
-	if err != nil {
-		return err
-	}
-	defer done()
 	v := inspection{Summary: data.Inspect()}
 	if entry, ok := library.Lookup(source.Path); ok {
 		v.Entry = &entry

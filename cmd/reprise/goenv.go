@@ -6,10 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-)
 
-// defaultGoProxy is what the go command uses where nothing is set.
-const defaultGoProxy = "https://proxy.golang.org,direct"
+	"reprise/dataset"
+)
 
 // goProxy returns the GOPROXY that the go command would use: data sets that are
 // published as modules come through it.
@@ -17,7 +16,7 @@ func (env *environment) goProxy() string {
 	if v := env.goSetting("GOPROXY"); v != "" {
 		return v
 	}
-	return defaultGoProxy
+	return dataset.DefaultGoProxy
 }
 
 // goModCache returns the folder of the go command's module cache, which may

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"reprise/dataset"
 )
 
 // environ is an environment made of pairs.
@@ -22,11 +24,11 @@ func TestGoSettingsComeFromTheEnvironmentThenFromTheFileThenFromTheDefault(t *te
 		env          map[string]string
 		proxy, cache string
 	}{
-		{"nothing set", map[string]string{"HOME": "/home/u"}, defaultGoProxy, filepath.Join("/home/u", "go", "pkg", "mod")},
+		{"nothing set", map[string]string{"HOME": "/home/u"}, dataset.DefaultGoProxy, filepath.Join("/home/u", "go", "pkg", "mod")},
 		{"the environment", map[string]string{"GOENV": file, "GOPROXY": "off", "GOMODCACHE": "/m"}, "off", "/m"},
 		{"the file", map[string]string{"GOENV": file}, "https://proxy.example,direct", "/modules"},
-		{"the file switched off", map[string]string{"GOENV": "off", "GOPATH": "/gp"}, defaultGoProxy, filepath.Join("/gp", "pkg", "mod")},
-		{"no home", map[string]string{}, defaultGoProxy, ""},
+		{"the file switched off", map[string]string{"GOENV": "off", "GOPATH": "/gp"}, dataset.DefaultGoProxy, filepath.Join("/gp", "pkg", "mod")},
+		{"no home", map[string]string{}, dataset.DefaultGoProxy, ""},
 	} {
 		e := environ(c.env)
 		if got := e.goProxy(); got != c.proxy {

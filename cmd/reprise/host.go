@@ -70,9 +70,9 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	return env.report(ctx, record, w, format)
 }
 
-// runToRest launches a run and waits until it rests. Ctrl-C interrupts it, which takes until its
-// checkpoint is written; a second one kills the process, which loses nothing
-// but the steps since the last checkpoint.
+// runToRest launches a run and waits until it rests. Ctrl-C interrupts it, which
+// takes until its checkpoint is written; a second one kills the process, which
+// loses nothing but the steps since the last checkpoint.
 func runToRest(ctx context.Context, host *integration.Host, view *runView, start launch) (integration.RunRecord, error) {
 	id, err := start(host, view)
 	if err != nil {

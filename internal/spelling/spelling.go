@@ -1,10 +1,14 @@
-package api
+// Package spelling finds the name that a misspelt one was most likely meant to
+// be, for messages that ask "did you mean".
+//
+// All functions are safe for concurrent use.
+package spelling
 
 import "strings"
 
-// nearest returns the name that was most likely meant by a misspelt one, if any
+// Nearest returns the name that was most likely meant by a misspelt one, if any
 // is close enough.
-func nearest(got string, names []string) (string, bool) {
+func Nearest(got string, names []string) (string, bool) {
 	const longest = 40
 	if got == "" || len(got) > longest {
 		return "", false
