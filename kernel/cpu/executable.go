@@ -43,8 +43,8 @@ func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable,
 }
 
 // Run executes the instructions in order. It allocates nothing. It fails with
-// ErrFreed, with ErrClosed, with ErrStep or with a *LabelError; what the
-// instructions before the failing one wrote stays written. A panic in a kernel,
+// ErrFreed, with ErrClosed, with ErrStep, with a *LabelError or with a
+// *TokenError; what the instructions before the failing one wrote stays written. A panic in a kernel,
 // which is a bug, comes out of Run as a panic.
 func (e *Executable) Run(scalars kernel.Scalars) error {
 	if e.memory.freed {
@@ -113,6 +113,38 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.sgd(in)
 	case kernel.Adam:
 		return b.adam(in)
+	case kernel.Add:
+		return b.add(in)
+	case kernel.AddRow:
+		return b.addRow(in)
+	case kernel.Scale:
+		return b.scale(in)
+	case kernel.Dropout:
+		return b.dropout(in)
+	case kernel.Embedding:
+		return b.embedding(in)
+	case kernel.EmbeddingGrad:
+		return b.embeddingGrad(in)
+	case kernel.RunningAverage:
+		return b.runningAverage(in)
+	case kernel.ClipNorm:
+		return b.clipNorm(in)
+	case kernel.LayerNorm:
+		return b.layerNorm(in)
+	case kernel.LayerNormGrad:
+		return b.layerNormGrad(in)
+	case kernel.RMSNorm:
+		return b.rmsNorm(in)
+	case kernel.RMSNormGrad:
+		return b.rmsNormGrad(in)
+	case kernel.BatchNorm:
+		return b.batchNorm(in)
+	case kernel.BatchNormGrad:
+		return b.batchNormGrad(in)
+	case kernel.BatchNormApply:
+		return b.batchNormApply(in)
+	case kernel.MeanSquaredError:
+		return b.meanSquaredError(in)
 	}
 	return nil
 }

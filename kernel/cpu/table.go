@@ -33,6 +33,8 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	add(portable, nil, products...)
 	add(portable, nil, elementOperations()...)
 	add(portable, nil, kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad, kernel.OpSumRows,
-		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD)
+		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD,
+		kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpDropout, kernel.OpEmbedding, kernel.OpEmbeddingGrad, kernel.OpRunningAverage, kernel.OpClipNorm,
+		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad, kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply, kernel.OpMeanSquaredError)
 	return table
 }

@@ -1,0 +1,94 @@
+package cpu
+
+import (
+	"math"
+
+	"reprise/kernel"
+)
+
+func (b *binder) add(in kernel.Add) step {
+	x, y, out := b.f32(in.A), b.f32(in.B), b.f32(in.Out)
+	return always(b.ranges(len(out), cheapGrain, func(lo, hi int) { addInto(out[lo:hi], x[lo:hi], y[lo:hi]) }))
+}
+
+func (b *binder) addRow(in kernel.AddRow) step {
+	x, row, y := b.f32(in.X), b.f32(in.Row), b.f32(in.Y)
+	return always(b.ranges(in.M, max(1, cheapGrain/in.N), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			addInto(y[i*in.N:(i+1)*in.N], x[i*in.N:(i+1)*in.N], row)
+		}
+	}))
+}
+
+// addInto computes out = x + y; out may be one of them.
+func addInto(out, x, y []float32) {
+	y, out = y[:len(x)], out[:len(x)]
+	for i, v := range x {
+		out[i] = v + y[i]
+	}
+}
+
+func (b *binder) scale(in kernel.Scale) step {
+	x, y := b.f32(in.X), b.f32(in.Y)
+	return always(b.ranges(len(x), cheapGrain, func(lo, hi int) { multiply(y[lo:hi], x[lo:hi], in.Factor) }))
+}
+
+// multiply computes y = factor*x; y may be x.
+func multiply(y, x []float32, factor float32) {
+	y = y[:len(x)]
+	for i, v := range x {
+		y[i] = float32(factor * v)
+	}
+}
+
+func (b *binder) runningAverage(in kernel.RunningAverage) step {
+	running, batch := b.f32(in.Running), b.f32(in.Batch)
+	return always(b.ranges(len(running), cheapGrain, func(lo, hi int) {
+		average(running[lo:hi], batch[lo:hi], in.Momentum, in.Factor)
+	}))
+}
+
+// average computes running = (1-momentum)*running + momentum*(factor*batch).
+func average(running, batch []float32, momentum, factor float32) {
+	running = running[:len(batch)]
+	keep := 1 - momentum
+	for i, v := range batch {
+		running[i] = float32(keep*running[i]) + float32(momentum*float32(factor*v))
+	}
+}
+
+func (b *binder) clipNorm(in kernel.ClipNorm) step {
+	grad, norm := b.f32(in.Grad), b.f32(in.Norm)
+	blocks := ceilDiv(len(grad), kernel.ClipBlock)
+	partial := b.scratch(blocks)
+	squares := b.ranges(blocks, 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			partial[i] = laneSquares(grad[i*kernel.ClipBlock:min((i+1)*kernel.ClipBlock, len(grad))], 0)
+		}
+	})
+	var factor float32
+	clip := b.ranges(len(grad), cheapGrain, func(lo, hi int) { multiply(grad[lo:hi], grad[lo:hi], factor) })
+	return always(func() {
+		squares()
+		treeColumns(partial, blocks, 1, 0, 1)
+		length := root32(partial[0])
+		norm[0] = length
+		if length > in.MaxNorm && length <= math.MaxFloat32 {
+			factor = in.MaxNorm / length
+			clip()
+		}
+	})
+}
+
+// root32 is the correctly rounded square root.
+func root32(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+// treeColumns reduces columns [lo,hi) of x[parts,n] into its first row, in the
+// order of kernel.TreeSum.
+func treeColumns(x []float32, parts, n, lo, hi int) {
+	for d := 1; d < parts; d *= 2 {
+		for i := 0; i+d < parts; i += 2 * d {
+			add(x[i*n+lo:i*n+hi], x[(i+d)*n+lo:(i+d)*n+hi])
+		}
+	}
+}
