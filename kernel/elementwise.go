@@ -104,9 +104,9 @@ func (ClipNorm) Operation() Operation { return OpClipNorm }
 
 func (a Add) operands() []operand {
 	return []operand{
-		{field: "A", span: a.A, want: max(a.Out.Len, 1)},
-		{field: "B", span: a.B, want: a.Out.Len, sameAs: "Out"},
-		{field: "Out", span: a.Out, want: max(a.Out.Len, 1), written: true, sameAs: "A"},
+		{field: "A", span: a.A, want: max(a.A.Len, 1)},
+		{field: "B", span: a.B, want: a.A.Len, sameAs: "Out"},
+		{field: "Out", span: a.Out, want: a.A.Len, written: true, sameAs: "A"},
 	}
 }
 
@@ -142,7 +142,7 @@ func (s Scale) operands() []operand {
 // Validate fails with an *InstructionError unless the operands have the same
 // length, Y, unless it is X, does not overlap it, and Factor is a number.
 func (s Scale) Validate() error {
-	if err := checkFactor(OpScale, "Factor", s.Factor, math.Inf(-1), math.Inf(1)); err != nil {
+	if err := checkFactor(OpScale, "Factor", s.Factor, -math.MaxFloat32, math.Inf(1)); err != nil {
 		return err
 	}
 	return checkOperands(OpScale, s.operands())

@@ -35,7 +35,7 @@ func (m MeanSquaredError) Validate() error {
 	if err := checkDimensions(OpMeanSquaredError, dimension{"M", m.M, 1}, dimension{"N", m.N, 1}); err != nil {
 		return err
 	}
-	if err := checkFactor(OpMeanSquaredError, "Scale", m.Scale, math.Inf(-1), math.Inf(1)); err != nil {
+	if err := checkFactor(OpMeanSquaredError, "Scale", m.Scale, -math.MaxFloat32, math.Inf(1)); err != nil {
 		return err
 	}
 	return checkOperands(OpMeanSquaredError, m.operands())
