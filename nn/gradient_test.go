@@ -97,20 +97,20 @@ func checkGradients(t *testing.T, arch Architecture, shards int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, spec := range plan.specs {
-		s := plan.parameterSpan(spec)
+	for i := range plan.graph.specs {
+		s := plan.params[i]
 		if err := m.Write(s, random(uint64(100+i), s.Len)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	copy(m.v[plan.input.offset:], widen(random(1, rows*plan.Features())))
-	copy(m.i[plan.labels:], randomLabels(2, rows, plan.Classes()))
+	copy(m.i[plan.labels.offset:], randomLabels(2, rows, plan.Classes()))
 	loss := func(exec kernel.Executable) float64 {
 		if err := exec.Run(kernel.Scalars{}); err != nil {
 			t.Fatal(err)
 		}
 		sum := 0.0
-		for _, l := range m.v[plan.losses : plan.losses+rows] {
+		for _, l := range m.v[plan.losses.offset : plan.losses.offset+rows] {
 			sum += l
 		}
 		return sum / rows
@@ -118,8 +118,8 @@ func checkGradients(t *testing.T, arch Architecture, shards int) {
 	loss(backward)
 	gradient := append([]float64(nil), m.v[plan.gradients:plan.gradients+plan.block]...)
 	moved := 0
-	for _, spec := range plan.specs {
-		s := plan.parameterSpan(spec)
+	for i, spec := range plan.graph.specs {
+		s := plan.params[i]
 		for k := s.Offset; k < s.Offset+s.Len; k++ {
 			const h = 1e-5
 			w := m.v[k]
