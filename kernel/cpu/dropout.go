@@ -7,63 +7,61 @@ import (
 	"reprise/kernel"
 )
 
+// dropoutGrain is the range of elements below which a second thread does not
+// pay: a number of the generator costs some nanoseconds.
+const dropoutGrain = 1 << 12
+
 func (b *binder) dropout(in kernel.Dropout) step {
-	d := &dropout{
-		x: b.f32(in.X), y: b.f32(in.Y),
+	x, y := b.f32(in.X), b.f32(in.Y)
+	first := uint64(in.Stream)<<40 + uint64(in.First)
+	mask := &dropoutMask{
 		factor: float32(1 / (1 - float64(in.Rate))),
 		// u*2^-24 < Rate for an integer u: both sides times 2^24 are exact.
 		threshold: uint32(math.Ceil(float64(in.Rate) * 0x1p24)),
-		first:     uint64(in.Stream)<<40 + uint64(in.First),
 	}
-	run := b.ranges(len(d.x), dropoutGrain, d.apply)
+	run := b.ranges(len(x), dropoutGrain, func(lo, hi int) { b.rows.dropout(y[lo:hi], x[lo:hi], mask, first+uint64(lo)) })
 	return func(s kernel.Scalars) error {
-		d.seed, d.step = s.Seed, s.Step
+		mask.seed, mask.step = s.Seed, s.Step
 		run()
 		return nil
 	}
 }
 
-// dropoutGrain is the range of elements below which a second thread does not
-// pay: a number of the generator costs some nanoseconds.
-const dropoutGrain = 1 << 12
-
-type dropout struct {
-	x, y       []float32 // y may be x
-	factor     float32
-	threshold  uint32 // of the 24 bits of a uniform number
-	first      uint64 // number of element 0
+// dropoutMask says which numbers of the generator drop their element.
+type dropoutMask struct {
 	seed, step uint64
+	threshold  uint32 // of the 24 bits of a uniform number, at most 2^24
+	factor     float32
 }
 
-// apply writes elements [lo,hi). A block of the generator gives the numbers of
-// four elements, from a multiple of four on.
-func (d *dropout) apply(lo, hi int) {
-	for lo < hi {
-		at := d.first + uint64(lo)
-		words := philox.Block(d.seed, philox.PurposeDropout, d.step, at/4)
+// rowDropout computes y = factor*x, or +0 where the number of the element is
+// below the threshold; number at is x[0]'s. A block of the generator gives four
+// numbers, from a multiple of four on.
+func rowDropout(y, x []float32, mask *dropoutMask, at uint64) {
+	for len(x) > 0 {
+		words := philox.Block(mask.seed, philox.PurposeDropout, mask.step, at/4)
 		skip := int(at % 4)
-		n := min(4-skip, hi-lo)
+		n := min(4-skip, len(x))
 		if n == 4 {
-			d.four((*[4]float32)(d.y[lo:]), (*[4]float32)(d.x[lo:]), &words)
+			mask.four((*[4]float32)(y), (*[4]float32)(x), &words)
 		} else {
 			for i := range n {
-				d.y[lo+i] = d.one(d.x[lo+i], words[skip+i])
+				y[i] = mask.one(x[i], words[skip+i])
 			}
 		}
-		lo += n
+		x, y, at = x[n:], y[n:], at+uint64(n)
 	}
 }
 
-func (d *dropout) four(y, x *[4]float32, words *[4]uint32) {
+func (d *dropoutMask) four(y, x *[4]float32, words *[4]uint32) {
 	y[0] = d.one(x[0], words[0])
 	y[1] = d.one(x[1], words[1])
 	y[2] = d.one(x[2], words[2])
 	y[3] = d.one(x[3], words[3])
 }
 
-// one returns factor*x, or +0 where the word says so. It has no branch, which
-// would be as good as random to a predictor.
-func (d *dropout) one(x float32, word uint32) float32 {
-	keep := ^uint32(int32(word>>8-d.threshold) >> 31) // both are at most 2^24
+// one has no branch, which would be as good as random to a predictor.
+func (d *dropoutMask) one(x float32, word uint32) float32 {
+	keep := ^uint32(int32(word>>8-d.threshold) >> 31)
 	return math.Float32frombits(math.Float32bits(float32(d.factor*x)) & keep)
 }

@@ -35,8 +35,7 @@ func (b *binder) embedding(in kernel.Embedding) step {
 	tokens, table, y, n := b.i32(in.Tokens), b.f32(in.Table), b.f32(in.Y), in.N
 	return withTokens(tokens, in.V, b.ranges(in.M, max(1, cheapGrain/n), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			token := int(tokens[i])
-			copy(y[i*n:(i+1)*n], table[token*n:(token+1)*n])
+			copy(row(y, i, n), row(table, int(tokens[i]), n))
 		}
 	}))
 }
@@ -50,15 +49,8 @@ func (b *binder) embeddingGrad(in kernel.EmbeddingGrad) step {
 		}
 		for i, token := range tokens {
 			at := int(token) * n
-			add(table[at+lo:at+hi], dy[i*n+lo:i*n+hi])
+			sum := table[at+lo : at+hi]
+			b.rows.add(sum, sum, dy[i*n+lo:i*n+hi])
 		}
 	}))
-}
-
-// columns is ranges over the columns of an array of m rows. A part is a multiple
-// of 32 columns, two cache lines, so that threads do not share lines of aligned
-// rows.
-func (b *binder) columns(m, n int, do func(lo, hi int)) func() {
-	const least = 32
-	return b.ranges(n, max(1, cheapGrain/(m*least))*least, do)
 }

@@ -25,7 +25,7 @@ type Executable struct {
 
 func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable, error) {
 	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
-	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, elements: b.elements}
+	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, elements: b.elements, rows: portableRows()}
 	// A first pass to learn how much scratch memory the steps share.
 	for _, instruction := range program.Instructions {
 		binder.bind(instruction)
@@ -69,6 +69,7 @@ type binder struct {
 	pool     *Pool
 	gemm     Gemm
 	elements elementKernels
+	rows     rowKernels
 	shared   []float32
 	needed   int // of shared
 }

@@ -5,22 +5,21 @@ import "reprise/kernel"
 func (b *binder) meanSquaredError(in kernel.MeanSquaredError) step {
 	prediction, target, n := b.f32(in.Prediction), b.f32(in.Target), in.N
 	loss, grad := b.f32(in.Loss), b.f32(in.DPrediction)
+	temps := b.scratches(b.pool.Threads() * n)[0]
 	factor := 2 / float32(n) * in.Scale
-	return always(b.ranges(in.M, rowGrain(n), func(lo, hi int) {
+	return always(b.workerRanges(in.M, rowGrain(n), func(worker, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			p, t := prediction[i*n:(i+1)*n], target[i*n:(i+1)*n]
-			loss[i] = laneDistance(p, t) / float32(n)
+			var d []float32
 			if grad != nil {
-				scaledDifference(grad[i*n:(i+1)*n], p, t, factor)
+				d = row(grad, i, n)
+			} else {
+				d = row(temps, worker, n)
+			}
+			b.rows.subtract(d, row(prediction, i, n), row(target, i, n))
+			loss[i] = b.rows.sumSquares(d) / float32(n)
+			if grad != nil {
+				b.rows.scale(d, d, factor)
 			}
 		}
 	}))
-}
-
-// scaledDifference computes d = factor*(x-y); d may be x.
-func scaledDifference(d, x, y []float32, factor float32) {
-	y, d = y[:len(x)], d[:len(x)]
-	for j, v := range x {
-		d[j] = float32(factor * (v - y[j]))
-	}
 }
