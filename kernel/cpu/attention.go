@@ -295,7 +295,7 @@ type scoreKernels struct {
 }
 
 func portableScores() scoreKernels {
-	return scoreKernels{scaleMax: scaleMax, sumExp: sumExp, multiply: multiply, dot: dot, scoreGrad: scoreGrad}
+	return scoreKernels{scaleMax: scaleMax, sumExp: sumExp, multiply: scoreMultiply, dot: scoreDot, scoreGrad: scoreGrad}
 }
 
 // scaleMax multiplies x by scale and returns the maximum of the products: +0 for
@@ -312,17 +312,17 @@ func scaleMax(x []float32, scale float32) float32 {
 	return top + 0
 }
 
-// multiply multiplies x by f.
-func multiply(x []float32, f float32) {
+// scoreMultiply multiplies x by f.
+func scoreMultiply(x []float32, f float32) {
 	for j := range x {
 		x[j] = float32(x[j] * f)
 	}
 }
 
-// dot returns the sum of x*y: lane j%16 is a chain of fused multiply-adds over
+// scoreDot returns the sum of x*y: lane j%16 is a chain of fused multiply-adds over
 // ascending j from +0; then lane l takes lane l+8 for l < 8, l+4 for l < 4, l+2
 // and l+1.
-func dot(x, y []float32) float32 {
+func scoreDot(x, y []float32) float32 {
 	var lane [16]float32
 	for j, v := range x {
 		lane[j%16] = FMA32(v, y[j], lane[j%16])
