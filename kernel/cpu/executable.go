@@ -110,6 +110,10 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.softmaxCrossEntropy(in)
 	case kernel.TreeSum:
 		return b.treeSum(in)
+	case kernel.Attention:
+		return b.attention(in)
+	case kernel.AttentionGrad:
+		return b.attentionGrad(in)
 	case kernel.SGD:
 		return b.sgd(in)
 	case kernel.Adam:
