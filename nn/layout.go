@@ -206,9 +206,11 @@ func (l *layout) nodeGradient(i int, n *node) {
 	x := n.inputs[0]
 	needs := n.op.needs(l.g.values[x])
 	if needs.sum || l.aliases(needs) {
+		l.holders[dy]++ // by the inputs that come later
 		for _, v := range n.inputs {
 			l.contribute(i, v, dy)
 		}
+		l.holders[dy]--
 		return
 	}
 	if !l.wanted[x] && !needs.alwaysDX {
