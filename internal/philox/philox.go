@@ -33,14 +33,17 @@ const (
 
 // philox4x32 is the generator's bijection of a 128-bit counter.
 func philox4x32(counter [4]uint32, key [2]uint32) [4]uint32 {
+	// In variables of their own, which stay in registers.
+	c0, c1, c2, c3 := counter[0], counter[1], counter[2], counter[3]
+	k0, k1 := key[0], key[1]
 	for range rounds {
-		high0, low0 := bits.Mul32(multiplier0, counter[0])
-		high1, low1 := bits.Mul32(multiplier1, counter[2])
-		counter = [4]uint32{high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0}
-		key[0] += weyl0
-		key[1] += weyl1
+		high0, low0 := bits.Mul32(multiplier0, c0)
+		high1, low1 := bits.Mul32(multiplier1, c2)
+		c0, c1, c2, c3 = high1^c1^k0, low1, high0^c3^k1, low0
+		k0 += weyl0
+		k1 += weyl1
 	}
-	return counter
+	return [4]uint32{c0, c1, c2, c3}
 }
 
 // Block returns four random words. The key is the seed; the counter is, from
