@@ -60,10 +60,17 @@ func rowMultiply(y, a, b []float32) {
 	}
 }
 
+// In this loop and the others below, FMA32 is written out, since the compiler
+// does not inline it.
 func rowFMA(y, a, b, c []float32) {
 	y, b, c = y[:len(a)], b[:len(a)], c[:len(a)]
 	for i, v := range a {
-		y[i] = FMA32(v, b[i], c[i])
+		p, q, r := float64(v), float64(b[i]), float64(c[i])
+		t := float64(p*q) + r
+		if roundsTwice(t) {
+			t = fmaOdd(p, q, r)
+		}
+		y[i] = float32(t)
 	}
 }
 
@@ -83,15 +90,26 @@ func rowScale(y, x []float32, s float32) {
 
 func rowAxpy(y, x []float32, a float32) {
 	y = y[:len(x)]
+	p := float64(a)
 	for i, v := range x {
-		y[i] = FMA32(a, v, y[i])
+		q, r := float64(v), float64(y[i])
+		t := float64(p*q) + r
+		if roundsTwice(t) {
+			t = fmaOdd(p, q, r)
+		}
+		y[i] = float32(t)
 	}
 }
 
 func rowAffine(y, x, gain, bias []float32, s float32) {
 	y, gain, bias = y[:len(x)], gain[:len(x)], bias[:len(x)]
 	for i, v := range x {
-		y[i] = FMA32(float32(v*s), gain[i], bias[i])
+		p, q, r := float64(float32(v*s)), float64(gain[i]), float64(bias[i])
+		t := float64(p*q) + r
+		if roundsTwice(t) {
+			t = fmaOdd(p, q, r)
+		}
+		y[i] = float32(t)
 	}
 }
 
@@ -107,15 +125,33 @@ func laneTree(lane *[16]float32) float32 {
 
 func laneSum(x []float32) float32 {
 	var lane [16]float32
-	for ; len(x) >= len(lane); x = x[len(lane):] {
-		for l, v := range (*[16]float32)(x) {
-			lane[l] += v
-		}
+	n := len(x) &^ 15
+	if n > 0 {
+		laneChains((*[8]float32)(lane[:]), x[:n])
+		laneChains((*[8]float32)(lane[8:]), x[8:n])
 	}
-	for l, v := range x {
+	for l, v := range x[n:] {
 		lane[l] += v
 	}
 	return laneTree(&lane)
+}
+
+// laneChains adds the first eight of every sixteen elements to as many lanes:
+// sixteen would not stay in registers. The length of x is a multiple of eight.
+func laneChains(lane *[8]float32, x []float32) {
+	l0, l1, l2, l3, l4, l5, l6, l7 := lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7]
+	for ; len(x) >= 8; x = x[min(16, len(x)):] {
+		v := (*[8]float32)(x)
+		l0 += v[0]
+		l1 += v[1]
+		l2 += v[2]
+		l3 += v[3]
+		l4 += v[4]
+		l5 += v[5]
+		l6 += v[6]
+		l7 += v[7]
+	}
+	*lane = [8]float32{l0, l1, l2, l3, l4, l5, l6, l7}
 }
 
 func laneSquares(x []float32) float32 { return laneDot(x, x) }
@@ -123,8 +159,19 @@ func laneSquares(x []float32) float32 { return laneDot(x, x) }
 func laneDot(x, y []float32) float32 {
 	var lane [16]float32
 	y = y[:len(x)]
-	for j, v := range x {
-		lane[j%16] = FMA32(v, y[j], lane[j%16])
+	for ; len(x) >= 16; x, y = x[16:], y[16:] {
+		a, b := (*[16]float32)(x), (*[16]float32)(y)
+		for l := range lane {
+			p, q, r := float64(a[l]), float64(b[l]), float64(lane[l])
+			t := float64(p*q) + r
+			if roundsTwice(t) {
+				t = fmaOdd(p, q, r)
+			}
+			lane[l] = float32(t)
+		}
+	}
+	for l, v := range x {
+		lane[l] = FMA32(v, y[l], lane[l])
 	}
 	return laneTree(&lane)
 }
