@@ -150,7 +150,6 @@ func (l Activation) MarshalJSON() ([]byte, error) {
 	}{l.Type(), l.Kind})
 }
 
-
 // MarshalJSON encodes one number where both directions agree, else [H, W].
 func (s Size) MarshalJSON() ([]byte, error) {
 	if s.H == s.W {
