@@ -28,12 +28,14 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	case LevelAuto, LevelNone:
 	}
 	portable := portableElements().name
-	if elements.name != portable {
-		add(elements.name, []kernel.Feature{kernel.AVX2}, elementOperations()...)
+	switch elements.name {
+	case LevelAVX512.String():
+		add(elements.name, []kernel.Feature{kernel.AVX512, kernel.FMA}, elementOperations()...)
+	case LevelAVX2.String():
+		add(elements.name, []kernel.Feature{kernel.AVX2, kernel.FMA}, elementOperations()...)
 	}
 	add(portable, nil, products...)
 	add(portable, nil, elementOperations()...)
-	add(portable, nil, kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad, kernel.OpSumRows,
-		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD)
+	add(portable, nil, kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad)
 	return table
 }
