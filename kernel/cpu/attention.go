@@ -8,8 +8,8 @@ import (
 
 // Attention works on a sequence's head at a time, each a part for the pool, and
 // within it on blocks of queries. The products of a block are multiplied by the
-// calling worker, straight with the tile kernel of the matrix product; the
-// scores never leave the worker's scratch memory.
+// calling worker (small_product.go); the scores never leave the worker's scratch
+// memory.
 
 // attention is an Attention or AttentionGrad with its operands bound. Parts only
 // read it, apart from the operands' elements that are theirs.
@@ -17,7 +17,7 @@ type attention struct {
 	kernel.AttentionShape
 	width     int
 	scale     float32
-	tile      *tileKernel
+	strip     stripKernel
 	transpose transposer
 	rows      scoreKernels
 
@@ -25,27 +25,23 @@ type attention struct {
 	dy, dqkv         []float32 // gradient only
 
 	stride  int // of a row of scores
+	columns int // HeadWidth, rounded up to whole strips
 	workers []attentionScratch
 }
 
-// attentionScratch is what a worker needs for itself. A's and B's panels are
-// named for what they hold; T stands for tokens, D for HeadWidth.
+// attentionScratch is what a worker needs for itself. Panels are of the
+// right-hand side of products; T stands for tokens, D for HeadWidth.
 type attentionScratch struct {
-	tileScratch
-	scores []float32 // [AttentionBlock,T]: z, s, then p
-	panel  []float32 // A: a few rows of scores or of their gradient
-
-	queries []float32 // A: the block's rows of Q
-	keys    []float32 // B: rows of K as columns
-	values  []float32 // B: V; in the gradient rows of V as columns
+	overhang []float32
+	scores   []float32 // [AttentionBlock,T]: z, s, then p
+	keys     []float32 // panels: rows of K as columns
+	values   []float32 // panels: V; in the gradient rows of V as columns
 
 	// Gradient only.
 	grads          []float32 // [AttentionBlock,T]: dp, then ds
-	keyRows        []float32 // B: K
-	dys            []float32 // A: the block's rows of DY
-	queryColumns   []float32 // A: the block's columns of Q
-	dyColumns      []float32 // A: the block's columns of DY
-	dKeys, dValues []float32 // [D,T]: DK and DV transposed
+	keyRows        []float32 // panels: K
+	blockRows      []float32 // panels: the block's rows of Q or DY
+	dKeys, dValues []float32 // [T,columns]
 }
 
 func roundUp(n, unit int) int { return ceilDiv(n, unit) * unit }
@@ -66,30 +62,24 @@ func (c *carver) take(n int) []float32 {
 // carve cuts out a worker's scratch memory.
 func (a *attention) carve(c *carver) attentionScratch {
 	var (
-		t, d    = a.Tokens, a.HeadWidth
-		block   = min(t, kernel.AttentionBlock)
-		queries = roundUp(block, a.tile.rows)
-		keys    = roundUp(t, a.tile.cols)
-		rows    = roundUp(d, a.tile.rows)
-		columns = roundUp(d, a.tile.cols)
-		w       attentionScratch
+		t, d  = a.Tokens, a.HeadWidth
+		block = min(t, kernel.AttentionBlock)
+		keys  = roundUp(t, a.strip.cols)
+		w     attentionScratch
 	)
-	w.scores = c.take(queries * a.stride)
-	w.panel = c.take(a.tile.rows * t)
-	w.queries = c.take(queries * d)
+	w.overhang = c.take(block * a.strip.cols)
+	w.scores = c.take(block * a.stride)
 	w.keys = c.take(d * keys)
 	if a.dqkv == nil {
-		w.values = c.take(t * columns)
+		w.values = c.take(t * a.columns)
 		return w
 	}
 	w.values = c.take(d * keys)
-	w.grads = c.take(queries * a.stride)
-	w.keyRows = c.take(t * columns)
-	w.dys = c.take(queries * d)
-	w.queryColumns = c.take(rows * block)
-	w.dyColumns = c.take(rows * block)
-	w.dKeys = c.take(rows * a.stride)
-	w.dValues = c.take(rows * a.stride)
+	w.grads = c.take(block * a.stride)
+	w.keyRows = c.take(t * a.columns)
+	w.blockRows = c.take(block * a.columns)
+	w.dKeys = c.take(t * a.columns)
+	w.dValues = c.take(t * a.columns)
 	return w
 }
 
@@ -99,15 +89,18 @@ func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.S
 	if g, ok := b.gemm.(*blockedGemm); ok {
 		variant = g.variant
 	}
+	strip := newStripKernel(variant.level)
 	return &attention{
 		AttentionShape: s,
 		width:          s.Width(),
 		scale:          float32(1 / math.Sqrt(float64(s.HeadWidth))),
-		tile:           &variant.tile, transpose: variant.transpose,
-		rows: newScoreKernels(variant.level),
-		qkv:  b.f32(qkv), y: b.f32(y), top: b.f32(top), inv: b.f32(inv),
+		strip:          strip,
+		transpose:      variant.transpose,
+		rows:           newScoreKernels(variant.level),
+		qkv:            b.f32(qkv), y: b.f32(y), top: b.f32(top), inv: b.f32(inv),
 		// The cache line more keeps rows from falling into the same cache sets.
-		stride: roundUp(s.Tokens, variant.tile.cols) + alignment/4,
+		stride:  roundUp(s.Tokens, strip.cols) + alignment/4,
+		columns: roundUp(s.HeadWidth, strip.cols),
 	}
 }
 
@@ -163,24 +156,23 @@ func (a *attention) seen(b queryBlock, i int) int {
 	return b.n
 }
 
-// packRows packs rows of x as columns of panels: k runs over components.
-func (a *attention) packRows(dst []float32, width int, x []float32, ld, rows, components int) {
-	o := operand{x: x, ld: ld, contiguous: true, transpose: a.transpose}
-	o.pack(dst, width, packRange{rows: rows, ks: components})
+// packRows packs a head's rows as columns of panels: k runs over components.
+func (a *attention) packRows(dst, x []float32) {
+	o := operand{x: x, ld: 3 * a.width, contiguous: true, transpose: a.transpose}
+	o.pack(dst, a.strip.cols, packRange{rows: a.Tokens, ks: a.HeadWidth})
 }
 
-// packColumns packs rows of x as rows of panels: k runs over x's rows.
-func packColumns(dst []float32, width int, x []float32, ld, rows, components int) {
+// packColumns packs rows of a head as rows of panels: k runs over tokens.
+func (a *attention) packColumns(dst, x []float32, ld, tokens int) {
 	o := operand{x: x, ld: ld}
-	o.pack(dst, width, packRange{rows: components, ks: rows})
+	o.pack(dst, a.strip.cols, packRange{rows: a.HeadWidth, ks: tokens})
 }
 
 // forward computes one head of one sequence.
 func (a *attention) forward(worker, part int) {
 	w, h := &a.workers[worker], a.head(part)
-	ld, d, cols := 3*a.width, a.HeadWidth, a.tile.cols
-	a.packRows(w.keys, cols, a.qkv[h.k:], ld, a.Tokens, d)
-	packColumns(w.values, cols, a.qkv[h.v:], ld, a.Tokens, d)
+	a.packRows(w.keys, a.qkv[h.k:])
+	a.packColumns(w.values, a.qkv[h.v:], 3*a.width, a.Tokens)
 	for first := 0; first < a.Tokens; first += kernel.AttentionBlock {
 		b := a.block(first)
 		a.scores(w, h, b)
@@ -199,17 +191,16 @@ func (a *attention) forward(worker, part int) {
 
 // scores computes the block's products of queries and keys that are seen.
 func (a *attention) scores(w *attentionScratch, h attentionHead, b queryBlock) {
-	a.packRows(w.queries, a.tile.rows, a.qkv[h.q+3*b.first*a.width:], 3*a.width, b.m, a.HeadWidth)
 	p := smallProduct{
 		m: b.m, n: b.n, k: a.HeadWidth,
-		a: w.queries,
-		b: w.keys, panelB: a.tile.cols * a.HeadWidth, ldb: a.tile.cols,
+		a: a.qkv[h.q+3*b.first*a.width:], rowStep: 3 * a.width, kStep: 1,
+		b: w.keys, panelB: a.strip.cols * a.HeadWidth, ldb: a.strip.cols,
 		c: w.scores, ldc: a.stride, padded: true,
 	}
 	if a.Causal {
 		p.triangle = b.first + 1
 	}
-	p.run(a.tile, &w.tileScratch)
+	p.run(a.strip, nil)
 }
 
 // probabilities turns exponentials of the keys seen into probabilities.
@@ -221,68 +212,13 @@ func (a *attention) probabilities(row []float32, seen int, inv float32) {
 // timesRows computes c = s x for the block's rows s of scores, or of their
 // gradient, and packed rows x of keys or values.
 func (a *attention) timesRows(w *attentionScratch, s, x []float32, b queryBlock, c []float32, ldc int) {
-	for i := 0; i < b.m; i += a.tile.rows {
-		rows := min(a.tile.rows, b.m-i)
-		a.packRows(w.panel, a.tile.rows, s[i*a.stride:], a.stride, rows, b.n)
-		p := smallProduct{
-			m: rows, n: a.HeadWidth, k: b.n,
-			a: w.panel,
-			b: x, panelB: a.tile.cols * a.Tokens, ldb: a.tile.cols,
-			c: c[i*ldc:], ldc: ldc,
-		}
-		p.run(a.tile, &w.tileScratch)
+	p := smallProduct{
+		m: b.m, n: a.HeadWidth, k: b.n,
+		a: s, rowStep: a.stride, kStep: 1,
+		b: x, panelB: a.strip.cols * a.Tokens, ldb: a.strip.cols,
+		c: c, ldc: ldc,
 	}
-}
-
-// smallProduct is C[m,n] = A B or C += A B, multiplied by the calling worker: a
-// part must not wait for the pool. Each element is one chain over ascending k.
-type smallProduct struct {
-	m, n, k int
-	a       []float32 // panels of tile.rows rows
-	b       []float32 // panel q has row p at b[q*panelB+p*ldb]
-	panelB  int
-	ldb     int
-	c       []float32
-	ldc     int
-	// padded says that C has room for whole tiles.
-	padded bool
-	// accumulate goes on from what is in C, which must be padded.
-	accumulate bool
-	// triangle, unless 0, says that row i of C is needed up to column
-	// triangle+i only: tiles beyond are left out.
-	triangle int
-}
-
-// tileScratch is what smallProduct.run needs.
-type tileScratch struct {
-	tile [maxTile]float32
-	zero [maxTileCols]float32
-}
-
-func (p *smallProduct) run(t *tileKernel, w *tileScratch) {
-	for j := 0; j < p.n; j += t.cols {
-		b := p.b[j/t.cols*p.panelB:]
-		first := 0
-		if p.triangle != 0 {
-			// The first panel with a row that needs column j.
-			first = max(0, j-p.triangle+1) / t.rows * t.rows
-		}
-		for i := first; i < p.m; i += t.rows {
-			a, c := p.a[i*p.k:], p.c[i*p.ldc+j:]
-			switch {
-			case p.accumulate:
-				t.run(p.k, a, b, p.ldb, c, p.ldc, c, p.ldc)
-			case p.padded || i+t.rows <= p.m && j+t.cols <= p.n:
-				t.run(p.k, a, b, p.ldb, w.zero[:], 0, c, p.ldc)
-			default:
-				t.run(p.k, a, b, p.ldb, w.zero[:], 0, w.tile[:], t.cols)
-				cols := min(t.cols, p.n-j)
-				for y := range min(t.rows, p.m-i) {
-					copy(c[y*p.ldc:y*p.ldc+cols], w.tile[y*t.cols:])
-				}
-			}
-		}
-	}
+	p.run(a.strip, w.overhang)
 }
 
 // scoreKernels work on rows of scores.
@@ -334,6 +270,3 @@ func scoreDot(x, y []float32) float32 {
 	}
 	return lane[0]
 }
-
-// newScoreKernels returns the best kernels for the level.
-func newScoreKernels(Level) scoreKernels { return portableScores() }

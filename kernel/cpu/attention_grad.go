@@ -8,42 +8,39 @@ func (b *binder) attentionGrad(in kernel.AttentionGrad) step {
 	return a.step(b, a.backward)
 }
 
-// backward computes the gradient of one head of one sequence. The gradients of
-// its keys and values, to which every block of queries adds, are summed up
-// transposed: so the scores are the right-hand side of a product as they lie.
+// backward computes the gradient of one head of one sequence.
 func (a *attention) backward(worker, part int) {
 	w, h := &a.workers[worker], a.head(part)
-	ld, d, cols := 3*a.width, a.HeadWidth, a.tile.cols
-	a.packRows(w.keys, cols, a.qkv[h.k:], ld, a.Tokens, d)
-	a.packRows(w.values, cols, a.qkv[h.v:], ld, a.Tokens, d)
-	packColumns(w.keyRows, cols, a.qkv[h.k:], ld, a.Tokens, d)
+	a.packRows(w.keys, a.qkv[h.k:])
+	a.packRows(w.values, a.qkv[h.v:])
+	a.packColumns(w.keyRows, a.qkv[h.k:], 3*a.width, a.Tokens)
 	clear(w.dKeys)
 	clear(w.dValues)
 	for first := 0; first < a.Tokens; first += kernel.AttentionBlock {
 		b := a.block(first)
 		a.scores(w, h, b)
 		a.scoreGrads(w, h, b)
-		packColumns(w.dyColumns, a.tile.rows, a.dy[h.y+first*a.width:], a.width, b.m, d)
-		a.addColumns(w, w.dValues, w.dyColumns, w.scores, b)
-		packColumns(w.queryColumns, a.tile.rows, a.qkv[h.q+first*ld:], ld, b.m, d)
-		a.addColumns(w, w.dKeys, w.queryColumns, w.grads, b)
-		a.timesRows(w, w.grads, w.keyRows, b, a.dqkv[h.q+first*ld:], ld)
+		a.addColumns(w, w.dValues, w.scores, a.dy[h.y+first*a.width:], a.width, b)
+		a.addColumns(w, w.dKeys, w.grads, a.qkv[h.q+3*first*a.width:], 3*a.width, b)
+		a.timesRows(w, w.grads, w.keyRows, b, a.dqkv[h.q+3*first*a.width:], 3*a.width)
 	}
-	packTransposed(a.transpose, a.dqkv[h.k:], ld, w.dKeys, a.stride, d, a.Tokens)
-	packTransposed(a.transpose, a.dqkv[h.v:], ld, w.dValues, a.stride, d, a.Tokens)
+	for j := range a.Tokens {
+		at := 3 * j * a.width
+		copy(a.dqkv[h.k+at:][:a.HeadWidth], w.dKeys[j*a.columns:])
+		copy(a.dqkv[h.v+at:][:a.HeadWidth], w.dValues[j*a.columns:])
+	}
 }
 
 // scoreGrads turns the block's products of queries and keys into probabilities
 // and computes the scores' gradient.
 func (a *attention) scoreGrads(w *attentionScratch, h attentionHead, b queryBlock) {
-	a.packRows(w.dys, a.tile.rows, a.dy[h.y+b.first*a.width:], a.width, b.m, a.HeadWidth)
 	p := smallProduct{
 		m: b.m, n: b.n, k: a.HeadWidth,
-		a: w.dys,
-		b: w.values, panelB: a.tile.cols * a.HeadWidth, ldb: a.tile.cols,
+		a: a.dy[h.y+b.first*a.width:], rowStep: a.width, kStep: 1,
+		b: w.values, panelB: a.strip.cols * a.HeadWidth, ldb: a.strip.cols,
 		c: w.grads, ldc: a.stride, padded: true,
 	}
-	p.run(a.tile, &w.tileScratch)
+	p.run(a.strip, nil)
 	for i := range b.m {
 		row := w.scores[i*a.stride:][:b.n]
 		seen := a.seen(b, i)
@@ -57,17 +54,17 @@ func (a *attention) scoreGrads(w *attentionScratch, h attentionHead, b queryBloc
 	}
 }
 
-// addColumns computes sums += x s for columns x, packed, and the block's scores
-// s or their gradient. A tile's overhang falls behind the last key: AttentionBlock
-// is a multiple of every tile's cols.
-func (a *attention) addColumns(w *attentionScratch, sums, x, s []float32, b queryBlock) {
+// addColumns computes sums += sT x for the block's scores s, or their gradient,
+// and its rows x of DY or of queries.
+func (a *attention) addColumns(w *attentionScratch, sums, s, x []float32, ldx int, b queryBlock) {
+	a.packColumns(w.blockRows, x, ldx, b.m)
 	p := smallProduct{
-		m: a.HeadWidth, n: b.n, k: b.m,
-		a: x,
-		b: s, panelB: a.tile.cols, ldb: a.stride,
-		c: sums, ldc: a.stride, padded: true, accumulate: true,
+		m: b.n, n: a.HeadWidth, k: b.m,
+		a: s, rowStep: 1, kStep: a.stride,
+		b: w.blockRows, panelB: a.strip.cols * b.m, ldb: a.strip.cols,
+		c: sums, ldc: a.columns, padded: true, accumulate: true,
 	}
-	p.run(a.tile, &w.tileScratch)
+	p.run(a.strip, nil)
 }
 
 // scoreGrad turns dp into the gradient of the scores.
