@@ -15,11 +15,11 @@ type Entry struct {
 	// Source is where the data comes from: an address, or module@version.
 	Source string `json:"source"`
 	// Bytes is the size of all files.
-	Bytes      int64        `json:"bytes"`
-	Licence    string       `json:"licence"`
-	LicenceURL string       `json:"licence_url"`
-	Files      []File       `json:"files"`
-	Task       Task         `json:"task"`
+	Bytes      int64  `json:"bytes"`
+	Licence    string `json:"licence"`
+	LicenceURL string `json:"licence_url"`
+	Files      []File `json:"files"`
+	Task       Task   `json:"task"`
 	// Train, Validation, Shape and, of text, Classes are what opening it with
 	// nothing but its name gives.
 	Train      int          `json:"train_samples"`
