@@ -85,28 +85,32 @@ func (d *Dataset) place(raw []byte, x []float32, p placement) {
 	height, width, channels := d.shape[0], d.shape[1], d.shape[2]
 	table := d.scaling.table
 	stride := width * channels
+	// The columns of the crop that lie within the image, before the flip.
+	first, end := max(0, -p.right), min(width, width-p.right)
 	for y := range height {
 		to := x[y*stride : (y+1)*stride]
 		from := y + p.down
-		if from < 0 || from >= height {
+		if from < 0 || from >= height || first >= end {
 			fill(to, table[0])
 			continue
 		}
-		line := raw[from*stride : (from+1)*stride]
-		for column := range width {
-			source := column + p.right
-			if p.flip {
-				source = width - 1 - column + p.right
+		line := raw[from*stride+(first+p.right)*channels:][:(end-first)*channels]
+		if !p.flip {
+			fill(to[:first*channels], table[0])
+			for i, v := range line {
+				to[first*channels+i] = table[v]
 			}
-			pixel := to[column*channels : (column+1)*channels]
-			if source < 0 || source >= width {
-				fill(pixel, table[0])
-				continue
-			}
-			for c, v := range line[source*channels : (source+1)*channels] {
+			fill(to[end*channels:], table[0])
+			continue
+		}
+		fill(to[:(width-end)*channels], table[0])
+		for i := 0; i < len(line); i += channels {
+			pixel := to[(width-first)*channels-i-channels:][:channels]
+			for c, v := range line[i : i+channels] {
 				pixel[c] = table[v]
 			}
 		}
+		fill(to[(width-first)*channels:], table[0])
 	}
 }
 

@@ -111,3 +111,23 @@ func TestWineIsWhatTheCatalogueSays(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func BenchmarkGatherBatch(b *testing.B) {
+	images := colours(b, 256, 32, 32)
+	for name, c := range map[string]struct {
+		d *Dataset
+		a Augmentation
+	}{
+		"images": {images, Augmentation{}}, "augmented": {images, Augmentation{Flip: true, Crop: 4}},
+		"text": {openOpticks(b, Source{}), Augmentation{}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			batch, index := c.d.NewBatch(32), first(32)
+			batch.Augmentation = c.a
+			b.ReportAllocs()
+			for b.Loop() {
+				c.d.GatherBatch(Train, index, batch)
+			}
+		})
+	}
+}
