@@ -1,5 +1,7 @@
 package cpu
 
+import "os"
+
 // The blocked product. Loops, outermost first:
 //
 //	columns of C in blocks of blockN        (packed B stays in the last-level cache)
@@ -25,10 +27,21 @@ const (
 	// packing it.
 	directRows = 12
 
-	// maxTile bounds a tile's rows*cols, and maxTileCols its cols.
+	// maxTile bounds a tile's rows*cols, maxTileRows and maxTileCols its sides.
 	maxTile     = 384
+	maxTileRows = 12
 	maxTileCols = 128
 )
+
+// gathered is the A operand of a tile: row i's values, in the order of k, are
+// x[off[i]+at+l*step] for at in seg and l < length. A packed panel, a matrix
+// that lies either way round and the patches of an image are all of this form.
+type gathered struct {
+	x            []float32
+	off          *[maxTileRows]int
+	seg          []int
+	length, step int
+}
 
 // tileKernel is an innermost kernel: it computes a tile of C.
 type tileKernel struct {
@@ -36,16 +49,26 @@ type tileKernel struct {
 	// depth bounds a block of k, so that a panel of B fills half of the first-level
 	// cache or, where panels of B are used once, a part of the second.
 	depth int
+	// masked says that run takes any number of columns up to cols; otherwise it
+	// takes cols of them only.
+	masked bool
+	// vector is what the columns that run reads of B are rounded up to.
+	vector int
 	// run computes, for i < rows and j < cols,
 	//
 	//	x := s[i*lds+j]
-	//	for p := range k {
-	//		x = FMA32(a[p*rows+i], b[p*ldb+j], x)
+	//	p := 0
+	//	for _, at := range a.seg {
+	//		for l := range a.length {
+	//			x = FMA32(a.x[a.off[i]+at+l*a.step], b[p*ldb+j], x)
+	//			p++
+	//		}
 	//	}
 	//	c[i*ldc+j] = x
 	//
-	// s may be c. lds is 0 for a start value per column.
-	run func(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+	// s may be c. lds is 0 for a start value per column. rows is at most the
+	// kernel's; offsets beyond rows must be those of a row.
+	run func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 }
 
 // matMulVariant is what differs from one instruction set to another.
@@ -94,14 +117,16 @@ type gemmRun struct {
 	packs   func(worker, i int) // method values, made once
 	tiles   func(worker, i int)
 
-	kern   *tileKernel
-	args   MatMulArgs
-	a, b   operand
-	direct bool // full B panels are read where they lie
-	shared bool // A is packed once for all, into packedA
+	kern    *tileKernel
+	args    MatMulArgs
+	a, b    operand
+	direct  bool // full B panels are read where they lie
+	directA bool // so are A's rows
+	shared  bool // A is packed once for all, into packedA
 
 	packedA, packedB []float32
 	zero             [maxTileCols]float32
+	seg              [1]int // where A's values begin
 
 	j0, cols     int // block of columns
 	k0, ks       int // block of k
@@ -119,6 +144,7 @@ type gemmScratch struct {
 	panels []float32 // of A
 	tile   [maxTile]float32
 	start  [maxTile]float32
+	off    [maxTileRows]int
 }
 
 func newGemmRun(pool *Pool) *gemmRun {
@@ -147,7 +173,8 @@ func (r *gemmRun) multiply(v *matMulVariant, args MatMulArgs) {
 	defer func() { r.args, r.a, r.b = MatMulArgs{}, operand{}, operand{} }()
 
 	r.direct = args.PackB == nil && !args.TransB && args.M <= directRows
-	r.shared = args.M <= sharedRows
+	r.directA = args.PackA == nil && directA(args)
+	r.shared = !r.directA && args.M <= sharedRows
 	r.aPanels = ceilDiv(args.M, kern.rows)
 	for r.j0 = 0; r.j0 < args.N; r.j0 += blockN {
 		r.cols = min(blockN, args.N-r.j0)
@@ -182,7 +209,7 @@ func (r *gemmRun) divide() {
 	}
 	const partsPerThread = 4
 	want := partsPerThread * threads
-	if !r.shared {
+	if !r.shared && !r.directA {
 		// Each part packs its rows, so it takes all columns of the block.
 		r.groupPanels = max(1, min(r.groupPanels, r.aPanels/want))
 	} else {
@@ -202,7 +229,7 @@ func (r *gemmRun) block() {
 	if r.shared {
 		r.packedA = grow(r.packedA, r.aPanels*k.rows*r.ks)
 		parts += ceilDiv(r.aPanels, packTogether)
-	} else {
+	} else if !r.directA {
 		for w := range r.workers {
 			r.workers[w].panels = grow(r.workers[w].panels, r.groupPanels*k.rows*r.ks)
 		}
@@ -251,18 +278,32 @@ func (r *gemmRun) tilePart(worker, part int) {
 	q0 := strip * r.stripPanels
 	q1 := min(q0+r.stripPanels, r.bPanels)
 
-	size := r.kern.rows * r.ks
-	var a []float32
-	if r.shared {
-		a = r.packedA[p0*size : p1*size]
-	} else {
+	a := gathered{off: &w.off, seg: r.seg[:], length: r.ks}
+	var next, panel int // distance in a.x and off from one row, one panel to the next
+	switch {
+	case r.directA && r.args.TransA:
+		a.x, a.step, next, panel = r.args.A[min(len(r.args.A), r.k0*r.args.LDA):], r.args.LDA, 1, r.kern.rows
+	case r.directA:
+		a.x, a.step, next, panel = r.args.A[min(len(r.args.A), r.k0):], 1, r.args.LDA, r.args.LDA*r.kern.rows
+	case r.shared:
+		a.x, a.step, next, panel = r.packedA, r.kern.rows, 1, r.kern.rows*r.ks
+	default:
 		r.packRows(w.panels, p0, p1-p0)
-		a = w.panels
+		a.x, a.step, next, panel = w.panels, r.kern.rows, 1, r.kern.rows*r.ks
+	}
+	base := p0
+	if !r.directA && !r.shared {
+		base = 0
 	}
 	for q := q0; q < q1; q++ {
 		b, ldb := r.panelB(q)
 		for p := p0; p < p1; p++ {
-			r.tile(w, p*r.kern.rows, q*r.kern.cols, a[(p-p0)*size:(p-p0+1)*size], b, ldb)
+			rows := min(r.kern.rows, r.args.M-p*r.kern.rows)
+			at := (p - p0 + base) * panel
+			for i := range w.off {
+				w.off[i] = at + min(i, rows-1)*next
+			}
+			r.tile(w, p*r.kern.rows, q*r.kern.cols, a, b, ldb)
 		}
 	}
 }
@@ -283,39 +324,35 @@ func (r *gemmRun) panelB(q int) ([]float32, int) {
 }
 
 // tile computes the tile of C at row i and column j of the block.
-func (r *gemmRun) tile(w *gemmScratch, i, j int, a, b []float32, ldb int) {
+func (r *gemmRun) tile(w *gemmScratch, i, j int, a gathered, b []float32, ldb int) {
 	k, args := r.kern, &r.args
 	rows, cols := min(k.rows, args.M-i), min(k.cols, r.cols-j)
 	j += r.j0
 	c := args.C[i*args.LDC+j : (i+rows-1)*args.LDC+j+cols]
-	fresh := r.first && !args.Accumulate
-	whole := rows == k.rows && cols == k.cols
-
-	var s []float32
-	lds := 0
-	switch {
-	case fresh && len(args.Bias) == 0:
-		s = r.zero[:k.cols]
-	case fresh && cols == k.cols:
-		s = args.Bias[j : j+cols]
-	case fresh:
-		s = w.start[:k.cols]
-		copy(s, args.Bias[j:j+cols])
-	case whole:
-		s, lds = c, args.LDC
-	default:
-		s, lds = w.start[:k.rows*k.cols], k.cols
-		for y := range rows {
-			copy(s[y*lds:y*lds+cols], c[y*args.LDC:])
+	whole := k.masked || cols == k.cols
+	s, lds := c, args.LDC
+	if r.first && !args.Accumulate {
+		lds = 0
+		s = r.zero[:cols]
+		if len(args.Bias) != 0 {
+			s = args.Bias[j : j+cols]
 		}
 	}
 	if whole {
-		k.run(r.ks, a, b, ldb, s, lds, c, args.LDC)
+		k.run(rows, cols, a, b, ldb, s, lds, c, args.LDC)
 		return
 	}
+	for y := range rows {
+		copy(w.start[y*k.cols:][:cols], s[y*lds:])
+	}
 	t := w.tile[:k.rows*k.cols]
-	k.run(r.ks, a, b, ldb, s, lds, t, k.cols)
+	k.run(rows, k.cols, a, b, ldb, w.start[:k.rows*k.cols], k.cols, t, k.cols)
 	for y := range rows {
 		copy(c[y*args.LDC:y*args.LDC+cols], t[y*k.cols:])
 	}
 }
+
+// directA decides whether A's rows are read where they lie, unpacked.
+func directA(args MatMulArgs) bool { return directAAlways }
+
+var directAAlways = os.Getenv("DIRECTA") != ""

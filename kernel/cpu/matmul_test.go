@@ -69,6 +69,15 @@ func sameFloat(a, b float32) bool {
 	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
 }
 
+// packedRows is a panel a[p*rows+i] of the kernel's rows.
+func packedRows(k *tileKernel, depth int, a []float32) gathered {
+	g := gathered{x: a, off: new([maxTileRows]int), seg: []int{0}, length: depth, step: k.rows}
+	for i := range k.rows {
+		g.off[i] = i
+	}
+	return g
+}
+
 // gemmsUnderTest returns every variant that can be tested here: those that
 // NewGemm selects at each level of the machine.
 func gemmsUnderTest(t testing.TB) []Gemm {
@@ -339,8 +348,8 @@ func TestNewGemmNeverExceedsTheLevelAskedFor(t *testing.T) {
 func TestAVariantThatFailsItsSelfCheckIsPassedOver(t *testing.T) {
 	broken := portableVariant()
 	broken.name, broken.level = "broken", LevelAVX512
-	broken.thin.run = func(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
-		tile1x8(k, a, b, ldb, s, lds, c, ldc)
+	broken.thin.run = func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+		tile1x8(rows, cols, a, b, ldb, s, lds, c, ldc)
 		c[5] = math.Nextafter32(c[5], 0)
 	}
 	sound := portableVariant()
