@@ -7,15 +7,15 @@ func assemblyVariants() []matMulVariant {
 	return []matMulVariant{
 		{
 			name: "avx512", level: LevelAVX512,
-			tile:      tileKernel{rows: 12, cols: 32, depth: 256, vector: 16, masked: true, run: tile12x32AVX512},
-			thin:      tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
-			transpose: transpose4AVX,
+			tile:    tileKernel{rows: 12, cols: 32, depth: 1024, vector: 16, masked: true, run: tile12x32AVX512},
+			thin:    tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
+			packing: packing{transpose4: transpose4AVX, transpose16: transpose16AVX512},
 		},
 		{
 			name: "avx2", level: LevelAVX2,
-			tile:      tileKernel{rows: 6, cols: 16, depth: 320, vector: 16, run: tile6x16AVX2},
-			thin:      tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
-			transpose: transpose4AVX,
+			tile:    tileKernel{rows: 6, cols: 16, depth: 1024, vector: 16, run: tile6x16AVX2},
+			thin:    tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
+			packing: packing{transpose4: transpose4AVX},
 		},
 	}
 }
@@ -50,3 +50,9 @@ func tile1x128AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float
 //
 //go:noescape
 func transpose4AVX(dst []float32, width int, x []float32, ld, ks int) (done int)
+
+// transpose16AVX512 writes dst[k*width+i] = x[i*ld+k] for i < 16 and k < done,
+// which is ks&^3. It needs AVX512F and trusts its arguments' lengths.
+//
+//go:noescape
+func transpose16AVX512(dst []float32, width int, x []float32, ld, ks int) (done int)

@@ -24,7 +24,9 @@ func (e *SelfCheckError) Error() string {
 // is first tried out, in well under a millisecond, against the portable one; if
 // it differs, the next lower level is taken and the error, a *SelfCheckError,
 // reports why. The Gemm is usable whether or not there is an error.
-func NewGemm(level Level) (Gemm, error) {
+func NewGemm(level Level) (Gemm, error) { return newBlockedGemm(level) }
+
+func newBlockedGemm(level Level) (*blockedGemm, error) {
 	if level == LevelAuto {
 		level = Detect().Best()
 	}
@@ -33,7 +35,7 @@ func NewGemm(level Level) (Gemm, error) {
 
 // selectGemm takes the first of the variants that level allows and that passes
 // its self-check, and else the portable one.
-func selectGemm(level Level, variants []matMulVariant) (Gemm, error) {
+func selectGemm(level Level, variants []matMulVariant) (*blockedGemm, error) {
 	var failed error
 	for _, v := range variants {
 		if v.level > level {
@@ -57,7 +59,12 @@ func (v *matMulVariant) selfCheck() error {
 			return err
 		}
 	}
-	return v.transpose.selfCheck("matmul." + v.name)
+	if v.transpose16 != nil {
+		if err := v.transpose16.selfCheck("matmul."+v.name, 16); err != nil {
+			return err
+		}
+	}
+	return v.transpose4.selfCheck("matmul."+v.name, 4)
 }
 
 // firstDifference returns a *SelfCheckError for the first element that differs.
@@ -111,16 +118,18 @@ func (k *tileKernel) selfCheck(name string) error {
 	return nil
 }
 
-// selfCheck compares a transposition with transpose4.
-func (f transposer) selfCheck(name string) error {
-	const width, ld, ks = 6, 13, 11
-	x := make([]float32, 4*ld)
+// selfCheck compares a transposition of that many rows with transpose4.
+func (f transposer) selfCheck(name string, rows int) error {
+	const width, ld, ks = 18, 13, 11
+	x := make([]float32, rows*ld)
 	for i := range x {
 		x[i] = float32(i + 1)
 	}
 	got, want := make([]float32, width*ks), make([]float32, width*ks)
 	done := f(got, width, x, ld, ks)
-	transpose4(want, width, x, ld, done)
+	for i := 0; i < rows; i += 4 {
+		transpose4(want[i:], width, x[i*ld:], ld, done)
+	}
 	return firstDifference(name, got, want)
 }
 

@@ -219,7 +219,7 @@ func TestMatMulEqualsTheDefinitionOnEmulatedKernels(t *testing.T) {
 			}
 			k.run = e.tile
 		}
-		v.transpose = transpose4
+		v.packing = packing{transpose4: transpose4}
 		v.name += " emulated"
 		g := &blockedGemm{variant: v}
 		r := rand.New(rand.NewPCG(9, 10))
