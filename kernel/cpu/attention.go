@@ -15,11 +15,11 @@ import (
 // read it, apart from the operands' elements that are theirs.
 type attention struct {
 	kernel.AttentionShape
-	width     int
-	scale     float32
-	strip     stripKernel
-	transpose transposer
-	rows      scoreKernels
+	width   int
+	scale   float32
+	strip   stripKernel
+	packing packing
+	rows    scoreKernels
 
 	qkv, y, top, inv []float32
 	dy, dqkv         []float32 // gradient only
@@ -85,17 +85,14 @@ func (a *attention) carve(c *carver) attentionScratch {
 
 // newAttention fills in what both directions need but the scratch memory.
 func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.Span) *attention {
-	variant := portableVariant()
-	if g, ok := b.gemm.(*blockedGemm); ok {
-		variant = g.variant
-	}
+	variant := b.variant
 	strip := newStripKernel(variant.level)
 	return &attention{
 		AttentionShape: s,
 		width:          s.Width(),
 		scale:          float32(1 / math.Sqrt(float64(s.HeadWidth))),
 		strip:          strip,
-		transpose:      variant.transpose,
+		packing:        variant.packing,
 		rows:           newScoreKernels(variant.level),
 		qkv:            b.f32(qkv), y: b.f32(y), top: b.f32(top), inv: b.f32(inv),
 		// The cache line more keeps rows from falling into the same cache sets.
@@ -158,14 +155,25 @@ func (a *attention) seen(b queryBlock, i int) int {
 
 // packRows packs a head's rows as columns of panels: k runs over components.
 func (a *attention) packRows(dst, x []float32) {
-	o := operand{x: x, ld: 3 * a.width, contiguous: true, transpose: a.transpose}
-	o.pack(dst, a.strip.cols, packRange{rows: a.Tokens, ks: a.HeadWidth})
+	cols := a.strip.cols
+	size := cols * a.HeadWidth
+	for j := 0; j < a.Tokens; j += cols {
+		rows := min(cols, a.Tokens-j)
+		panel := dst[j/cols*size:][:size]
+		if rows < cols {
+			clear(panel)
+		}
+		a.packing.transposed(panel, cols, x[3*j*a.width:], 3*a.width, rows, a.HeadWidth)
+	}
 }
 
 // packColumns packs rows of a head as rows of panels: k runs over tokens.
 func (a *attention) packColumns(dst, x []float32, ld, tokens int) {
-	o := operand{x: x, ld: ld}
-	o.pack(dst, a.strip.cols, packRange{rows: a.HeadWidth, ks: tokens})
+	cols := a.strip.cols
+	if last := a.HeadWidth / cols * cols; last < a.HeadWidth {
+		clear(dst[last*tokens:][:cols*tokens])
+	}
+	packStraight(dst, cols, x, ld, a.HeadWidth, tokens)
 }
 
 // forward computes one head of one sequence.

@@ -37,7 +37,7 @@ func (c Config) Validate() error {
 // concurrent use; kernel calls of concurrent runs take turns on its threads.
 type Backend struct {
 	pool     *Pool
-	gemm     Gemm
+	gemm     *blockedGemm
 	elements elementKernels
 	level    Level
 	table    kernel.Table
@@ -61,7 +61,7 @@ func NewBackend(config Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	gemm, err := NewGemm(level)
+	gemm, err := newBlockedGemm(level)
 	if err != nil && config.Features != LevelAuto {
 		return nil, fmt.Errorf("cpu: %w", err)
 	}

@@ -25,7 +25,7 @@ type Executable struct {
 
 func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable, error) {
 	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
-	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, elements: b.elements, rows: portableRows()}
+	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements, rows: portableRows()}
 	// A first pass to learn how much scratch memory the steps share.
 	for _, instruction := range program.Instructions {
 		binder.bind(instruction)
@@ -67,7 +67,9 @@ func (e *Executable) Run(scalars kernel.Scalars) error {
 type binder struct {
 	*Memory
 	pool     *Pool
-	gemm     Gemm
+	gemm     *blockedGemm
+	variant  *matMulVariant
+	tiles    []tileScratch // of each worker
 	elements elementKernels
 	rows     rowKernels
 	shared   []float32
@@ -79,6 +81,22 @@ type binder struct {
 func (b *binder) scratch(n int) []float32 {
 	b.needed = max(b.needed, n)
 	return b.shared[:min(n, len(b.shared))]
+}
+
+// scratch2 returns two parts of the scratch memory.
+func (b *binder) scratch2(n, m int) (x, y []float32) {
+	x = b.scratch(n + m)
+	n = min(n, len(x))
+	return x[:n:n], x[n:]
+}
+
+// tileScratch returns what the workers need around tile kernels; the steps of a
+// program share it.
+func (b *binder) tileScratch() []tileScratch {
+	if b.tiles == nil {
+		b.tiles = make([]tileScratch, b.pool.Threads())
+	}
+	return b.tiles
 }
 
 // bind returns nil for an instruction it does not know.

@@ -126,7 +126,7 @@ func TestFMA32EqualsTheHardware(t *testing.T) {
 						a[i/k.cols], b[i%k.cols] = x.a, x.b
 					}
 				}
-				k.run(1, a, b, k.cols, s, k.cols, c, k.cols)
+				k.run(k.rows, k.cols, packedRows(&k, 1, a), b, k.cols, s, k.cols, c, k.cols)
 				for i := range c {
 					x := triple{a[i/k.cols], b[i%k.cols], s[i]}
 					if got := FMA32(x.a, x.b, x.c); !sameFloat(got, c[i]) {

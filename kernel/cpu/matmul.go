@@ -29,18 +29,16 @@ type MatMulArgs struct {
 	M, N, K int
 
 	// A holds op(A) with LDA elements from row to row: [M,K], or [K,M] where
-	// TransA is set. PackA, where present, stands in for A, LDA and TransA.
+	// TransA is set.
 	A      []float32
 	LDA    int
 	TransA bool
-	PackA  Packer
 
 	// B holds op(B) with LDB elements from row to row: [K,N], or [N,K] where
-	// TransB is set. PackB, where present, stands in for B, LDB and TransB.
+	// TransB is set.
 	B      []float32
 	LDB    int
 	TransB bool
-	PackB  Packer
 
 	// C is [M,N] with LDC elements from row to row. Elements between rows are
 	// left alone. C must not overlap A, B or Bias.
@@ -53,39 +51,22 @@ type MatMulArgs struct {
 	Accumulate bool
 }
 
-// Packer is an operand that exists only implicitly, such as the patches of a
-// convolution's input (im2col). To a product both operands look alike: values
-// x(i, k) of an outer index i, the row of op(A) or the column of op(B), and the
-// inner index k that is summed over.
-type Packer interface {
-	// PackPanel writes dst[(k-k0)*width + (i-row0)] = x(i, k) for i in
-	// [row0, row0+rows) and k in [k0, k0+ks), and leaves the rest of dst alone.
-	// rows is at most width, and dst has ks*width elements. It is called on
-	// several threads at once and, for large products, more than once for the
-	// same part; row0 is a multiple of width.
-	PackPanel(dst []float32, width, row0, rows, k0, ks int)
-}
-
 // check panics where the arguments contradict each other: the planner of a
 // program got its shapes wrong, which no caller can handle.
 func (a *MatMulArgs) check() {
 	if a.M < 0 || a.N < 0 || a.K < 0 {
 		panic(fmt.Sprintf("cpu: matrix product of negative size M=%d N=%d K=%d", a.M, a.N, a.K))
 	}
-	if a.PackA == nil {
-		rows, cols := a.M, a.K
-		if a.TransA {
-			rows, cols = cols, rows
-		}
-		checkMatrix("A", rows, cols, a.LDA, len(a.A))
+	rows, cols := a.M, a.K
+	if a.TransA {
+		rows, cols = cols, rows
 	}
-	if a.PackB == nil {
-		rows, cols := a.K, a.N
-		if a.TransB {
-			rows, cols = cols, rows
-		}
-		checkMatrix("B", rows, cols, a.LDB, len(a.B))
+	checkMatrix("A", rows, cols, a.LDA, len(a.A))
+	rows, cols = a.K, a.N
+	if a.TransB {
+		rows, cols = cols, rows
 	}
+	checkMatrix("B", rows, cols, a.LDB, len(a.B))
 	checkMatrix("C", a.M, a.N, a.LDC, len(a.C))
 	if len(a.Bias) != 0 && len(a.Bias) < a.N {
 		panic(fmt.Sprintf("cpu: matrix product with N=%d and a bias of %d elements", a.N, len(a.Bias)))

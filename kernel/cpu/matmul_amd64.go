@@ -7,45 +7,52 @@ func assemblyVariants() []matMulVariant {
 	return []matMulVariant{
 		{
 			name: "avx512", level: LevelAVX512,
-			tile:      tileKernel{rows: 12, cols: 32, depth: 256, run: tile12x32AVX512},
-			thin:      tileKernel{rows: 1, cols: 128, depth: 256, run: tile1x128AVX512},
-			transpose: transpose4AVX,
+			tile:    tileKernel{rows: 12, cols: 32, depth: 1024, vector: 16, masked: true, run: tile12x32AVX512},
+			thin:    tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
+			packing: packing{transpose4: transpose4AVX, transpose16: transpose16AVX512},
 		},
 		{
 			name: "avx2", level: LevelAVX2,
-			tile:      tileKernel{rows: 6, cols: 16, depth: 320, run: tile6x16AVX2},
-			thin:      tileKernel{rows: 1, cols: 64, depth: 256, run: tile1x64AVX2},
-			transpose: transpose4AVX,
+			tile:    tileKernel{rows: 6, cols: 16, depth: 1024, vector: 16, run: tile6x16AVX2},
+			thin:    tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
+			packing: packing{transpose4: transpose4AVX},
 		},
 	}
 }
 
-// tile6x16AVX2 equals tileReference with 6 rows and 16 columns. It needs
+// tile6x16AVX2 equals tileReference for up to 6 rows of 16 columns. It needs
 // LevelAVX2 and trusts its arguments' lengths.
 //
 //go:noescape
-func tile6x16AVX2(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile6x16AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
-// tile12x32AVX512 equals tileReference with 12 rows and 32 columns. It needs
+// tile12x32AVX512 equals tileReference for up to 12 rows of up to 32 columns;
+// of B it reads 16 columns, or 32. It needs
 // AVX512F and trusts its arguments' lengths.
 //
 //go:noescape
-func tile12x32AVX512(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile12x32AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
-// tile1x64AVX2 equals tileReference with 1 row and 64 columns. It needs
+// tile1x64AVX2 equals tileReference for 1 row of 64 columns. It needs
 // LevelAVX2 and trusts its arguments' lengths.
 //
 //go:noescape
-func tile1x64AVX2(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile1x64AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
-// tile1x128AVX512 equals tileReference with 1 row and 128 columns. It needs
+// tile1x128AVX512 equals tileReference for 1 row of 128 columns. It needs
 // AVX512F and trusts its arguments' lengths.
 //
 //go:noescape
-func tile1x128AVX512(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile1x128AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
 // transpose4AVX equals transpose4 on the first ks&^3 columns, and returns how
 // many those are. It needs AVX and trusts its arguments' lengths.
 //
 //go:noescape
 func transpose4AVX(dst []float32, width int, x []float32, ld, ks int) (done int)
+
+// transpose16AVX512 writes dst[k*width+i] = x[i*ld+k] for i < 16 and k < done,
+// which is ks&^3. It needs AVX512F and trusts its arguments' lengths.
+//
+//go:noescape
+func transpose16AVX512(dst []float32, width int, x []float32, ld, ks int) (done int)

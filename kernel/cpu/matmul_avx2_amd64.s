@@ -2,116 +2,128 @@
 
 #include "textflag.h"
 
-// The panel of A holds 6 values per step, B's row has 16. The accumulators of
-// row i are Y(2i) and Y(2i+1); Y12 and Y13 hold the row of B, Y14 and Y15 the
-// broadcast of one value of A each.
+// The accumulators of row i are Y(2i) and Y(2i+1); Y12 and Y13 hold the row of
+// B, Y14 and Y15 broadcast values of A, taking turns. SI points to the row of B,
+// and BP is the distance of the current value of A from the rows' pointers.
 
-// STEP advances the twelve vectors of chains by one k: A at aoff(DI), B at
-// (SI). VFMADD231PS m, y, z is z += y*m, rounded once.
-#define STEP(aoff) \
-	VMOVUPS (SI), Y12 \
-	VMOVUPS 32(SI), Y13 \
-	VBROADCASTSS (aoff+0)(DI), Y14 \
-	VFMADD231PS Y12, Y14, Y0 \
-	VFMADD231PS Y13, Y14, Y1 \
-	VBROADCASTSS (aoff+4)(DI), Y15 \
-	VFMADD231PS Y12, Y15, Y2 \
-	VFMADD231PS Y13, Y15, Y3 \
-	VBROADCASTSS (aoff+8)(DI), Y14 \
-	VFMADD231PS Y12, Y14, Y4 \
-	VFMADD231PS Y13, Y14, Y5 \
-	VBROADCASTSS (aoff+12)(DI), Y15 \
-	VFMADD231PS Y12, Y15, Y6 \
-	VFMADD231PS Y13, Y15, Y7 \
-	VBROADCASTSS (aoff+16)(DI), Y14 \
-	VFMADD231PS Y12, Y14, Y8 \
-	VFMADD231PS Y13, Y14, Y9 \
-	VBROADCASTSS (aoff+20)(DI), Y15 \
-	VFMADD231PS Y12, Y15, Y10 \
-	VFMADD231PS Y13, Y15, Y11 \
-	ADDQ BX, SI
+#define LOADROW(y0, y1) \
+	VMOVUPS (AX), y0 \
+	VMOVUPS 32(AX), y1 \
+	ADDQ DX, AX \
+	DECQ CX \
+	JZ   loaded
 
-// func tile6x16AVX2(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+#define STOREROW(y0, y1) \
+	VMOVUPS y0, (AX) \
+	VMOVUPS y1, 32(AX) \
+	ADDQ DX, AX \
+	DECQ CX \
+	JZ   stored
+
+#define ADDRESS(i, p) \
+	MOVQ (8*i)(CX), p \
+	LEAQ (SI)(p*4), p
+
+// PAIR advances a row's 16 chains by one k.
+// VFMADD231PS m, y, z is z += y*m, rounded once.
+#define PAIR(p, y, y0, y1) \
+	VBROADCASTSS (p)(BP*1), y \
+	VFMADD231PS Y12, y, y0 \
+	VFMADD231PS Y13, y, y1
+
+// func tile6x16AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
-// Equals tileReference(6, 16, k, a, b, ldb, s, lds, c, ldc).
-TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-128
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), DI
-	MOVQ b_base+32(FP), SI
-	MOVQ ldb+56(FP), BX
-	SHLQ $2, BX
-	MOVQ s_base+64(FP), AX
-	MOVQ lds+88(FP), DX
+// Equals tileReference for rows <= 6 and 16 columns.
+TEXT ·tile6x16AVX2(SB), NOSPLIT, $8-184
+	// Rows that are not there compute with zeros.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+	MOVQ rows+0(FP), CX
+	MOVQ s_base+120(FP), AX
+	MOVQ lds+144(FP), DX
 	SHLQ $2, DX
+	LOADROW(Y0, Y1)
+	LOADROW(Y2, Y3)
+	LOADROW(Y4, Y5)
+	LOADROW(Y6, Y7)
+	LOADROW(Y8, Y9)
+	LOADROW(Y10, Y11)
 
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	ADDQ DX, AX
-	VMOVUPS (AX), Y2
-	VMOVUPS 32(AX), Y3
-	ADDQ DX, AX
-	VMOVUPS (AX), Y4
-	VMOVUPS 32(AX), Y5
-	ADDQ DX, AX
-	VMOVUPS (AX), Y6
-	VMOVUPS 32(AX), Y7
-	ADDQ DX, AX
-	VMOVUPS (AX), Y8
-	VMOVUPS 32(AX), Y9
-	ADDQ DX, AX
-	VMOVUPS (AX), Y10
-	VMOVUPS 32(AX), Y11
+loaded:
+	MOVQ a_x_base+16(FP), SI
+	MOVQ a_off+40(FP), CX
+	ADDRESS(0, AX)
+	ADDRESS(1, BX)
+	ADDRESS(2, DI)
+	ADDRESS(3, R8)
+	ADDRESS(4, R9)
+	ADDRESS(5, R10)
+	MOVQ b_base+88(FP), SI
+	MOVQ ldb+112(FP), R11
+	SHLQ $2, R11
+	MOVQ a_step+80(FP), R12
+	SHLQ $2, R12
+	MOVQ a_seg_base+48(FP), R13
+	MOVQ a_seg_len+56(FP), DX
 
-	SUBQ $4, CX
-	JLT  tail
-
-steps4:
-	STEP(0)
-	STEP(24)
-	STEP(48)
-	STEP(72)
-	ADDQ $96, DI
-	SUBQ $4, CX
-	JGE  steps4
-
-tail:
-	ADDQ $4, CX
+	MOVQ a_length+72(FP), CX
+	TESTQ CX, CX
+	JZ   store
+	TESTQ DX, DX
 	JZ   store
 
+segment:
+	MOVQ (R13), BP
+	SHLQ $2, BP
+	ADDQ $8, R13
+	MOVQ a_length+72(FP), CX
+
 step:
-	STEP(0)
-	ADDQ $24, DI
+	VMOVUPS (SI), Y12
+	VMOVUPS 32(SI), Y13
+	PAIR(AX, Y14, Y0, Y1)
+	PAIR(BX, Y15, Y2, Y3)
+	PAIR(DI, Y14, Y4, Y5)
+	PAIR(R8, Y15, Y6, Y7)
+	PAIR(R9, Y14, Y8, Y9)
+	PAIR(R10, Y15, Y10, Y11)
+	ADDQ R11, SI
+	ADDQ R12, BP
 	DECQ CX
 	JNZ  step
+	DECQ DX
+	JNZ  segment
 
 store:
-	MOVQ c_base+96(FP), AX
-	MOVQ ldc+120(FP), DX
+	MOVQ rows+0(FP), CX
+	MOVQ c_base+152(FP), AX
+	MOVQ ldc+176(FP), DX
 	SHLQ $2, DX
+	STOREROW(Y0, Y1)
+	STOREROW(Y2, Y3)
+	STOREROW(Y4, Y5)
+	STOREROW(Y6, Y7)
+	STOREROW(Y8, Y9)
+	STOREROW(Y10, Y11)
 
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ DX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ DX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ DX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	ADDQ DX, AX
-	VMOVUPS Y8, (AX)
-	VMOVUPS Y9, 32(AX)
-	ADDQ DX, AX
-	VMOVUPS Y10, (AX)
-	VMOVUPS Y11, 32(AX)
+stored:
 	VZEROUPPER
 	RET
 
-// ROW advances the eight vectors of chains by one k: A at aoff(DI), B at (SI).
-#define ROW(aoff) \
-	VBROADCASTSS aoff(DI), Y8 \
+// TAKE advances the eight vectors of chains by one k.
+#define TAKE \
+	VBROADCASTSS (DI)(BP*1), Y8 \
 	VFMADD231PS (SI), Y8, Y0 \
 	VFMADD231PS 32(SI), Y8, Y1 \
 	VFMADD231PS 64(SI), Y8, Y2 \
@@ -120,20 +132,27 @@ store:
 	VFMADD231PS 160(SI), Y8, Y5 \
 	VFMADD231PS 192(SI), Y8, Y6 \
 	VFMADD231PS 224(SI), Y8, Y7 \
-	ADDQ BX, SI
+	ADDQ BX, SI \
+	ADDQ DX, BP
 
-// func tile1x64AVX2(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// func tile1x64AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
-// Equals tileReference(1, 64, k, a, b, ldb, s, lds, c, ldc).
-TEXT ·tile1x64AVX2(SB), NOSPLIT, $0-128
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), DI
-	MOVQ b_base+32(FP), SI
-	MOVQ ldb+56(FP), BX
+// Equals tileReference for one row of 64 columns.
+TEXT ·tile1x64AVX2(SB), NOSPLIT, $8-184
+	MOVQ a_x_base+16(FP), DI
+	MOVQ a_off+40(FP), CX
+	MOVQ (CX), CX
+	LEAQ (DI)(CX*4), DI
+	MOVQ a_seg_base+48(FP), R8
+	MOVQ a_seg_len+56(FP), R9
+	MOVQ a_step+80(FP), DX
+	SHLQ $2, DX
+	MOVQ b_base+88(FP), SI
+	MOVQ ldb+112(FP), BX
 	SHLQ $2, BX
-	MOVQ s_base+64(FP), AX
+	MOVQ s_base+120(FP), AX
 
-	VMOVUPS (AX), Y0
+	VMOVUPS 0(AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
@@ -142,25 +161,36 @@ TEXT ·tile1x64AVX2(SB), NOSPLIT, $0-128
 	VMOVUPS 192(AX), Y6
 	VMOVUPS 224(AX), Y7
 
+	TESTQ R9, R9
+	JZ    store
+
+segment:
+	MOVQ (R8), BP
+	SHLQ $2, BP
+	ADDQ $8, R8
+	MOVQ a_length+72(FP), CX
 	SUBQ $2, CX
 	JLT  tail
 
 steps2:
-	ROW(0)
-	ROW(4)
-	ADDQ $8, DI
+	TAKE
+	TAKE
 	SUBQ $2, CX
 	JGE  steps2
 
 tail:
 	ADDQ $2, CX
-	JZ   store
-	ROW(0)
+	JZ   next
+	TAKE
+
+next:
+	DECQ R9
+	JNZ  segment
 
 store:
-	MOVQ c_base+96(FP), AX
+	MOVQ c_base+152(FP), AX
 
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, 0(AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
 	VMOVUPS Y3, 96(AX)

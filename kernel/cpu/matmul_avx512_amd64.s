@@ -2,170 +2,309 @@
 
 #include "textflag.h"
 
-// The panel of A holds 12 values per step, B's row has 32. The accumulators of
-// row i are Z(2i) and Z(2i+1); Z24 and Z25 hold the row of B, Z26 to Z31 the
-// broadcasts of values of A, taking turns.
-
-// STEP advances the 24 vectors of chains by one k: A at aoff(DI), B at (SI).
-// VFMADD231PS m, y, z is z += y*m, rounded once.
-#define STEP(aoff) \
-	VMOVUPS (SI), Z24 \
-	VMOVUPS 64(SI), Z25 \
-	VBROADCASTSS (aoff+0)(DI), Z26 \
-	VFMADD231PS Z24, Z26, Z0 \
-	VFMADD231PS Z25, Z26, Z1 \
-	VBROADCASTSS (aoff+4)(DI), Z27 \
-	VFMADD231PS Z24, Z27, Z2 \
-	VFMADD231PS Z25, Z27, Z3 \
-	VBROADCASTSS (aoff+8)(DI), Z28 \
-	VFMADD231PS Z24, Z28, Z4 \
-	VFMADD231PS Z25, Z28, Z5 \
-	VBROADCASTSS (aoff+12)(DI), Z29 \
-	VFMADD231PS Z24, Z29, Z6 \
-	VFMADD231PS Z25, Z29, Z7 \
-	VBROADCASTSS (aoff+16)(DI), Z30 \
-	VFMADD231PS Z24, Z30, Z8 \
-	VFMADD231PS Z25, Z30, Z9 \
-	VBROADCASTSS (aoff+20)(DI), Z31 \
-	VFMADD231PS Z24, Z31, Z10 \
-	VFMADD231PS Z25, Z31, Z11 \
-	VBROADCASTSS (aoff+24)(DI), Z26 \
-	VFMADD231PS Z24, Z26, Z12 \
-	VFMADD231PS Z25, Z26, Z13 \
-	VBROADCASTSS (aoff+28)(DI), Z27 \
-	VFMADD231PS Z24, Z27, Z14 \
-	VFMADD231PS Z25, Z27, Z15 \
-	VBROADCASTSS (aoff+32)(DI), Z28 \
-	VFMADD231PS Z24, Z28, Z16 \
-	VFMADD231PS Z25, Z28, Z17 \
-	VBROADCASTSS (aoff+36)(DI), Z29 \
-	VFMADD231PS Z24, Z29, Z18 \
-	VFMADD231PS Z25, Z29, Z19 \
-	VBROADCASTSS (aoff+40)(DI), Z30 \
-	VFMADD231PS Z24, Z30, Z20 \
-	VFMADD231PS Z25, Z30, Z21 \
-	VBROADCASTSS (aoff+44)(DI), Z31 \
-	VFMADD231PS Z24, Z31, Z22 \
-	VFMADD231PS Z25, Z31, Z23 \
-	ADDQ BX, SI
-
-// func tile12x32AVX512(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// The accumulators of row i are Z(2i) and Z(2i+1); Z24 and Z25 hold the row of
+// B, Z26 and Z27 broadcast values of A, taking turns. K1 and K2 mask the columns
+// of the first and the second vector.
 //
-// Equals tileReference(12, 32, k, a, b, ldb, s, lds, c, ldc).
-TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-128
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), DI
-	MOVQ b_base+32(FP), SI
-	MOVQ ldb+56(FP), BX
-	SHLQ $2, BX
-	MOVQ s_base+64(FP), AX
-	MOVQ lds+88(FP), DX
+// In the loops SI points to the row of B, and BP is the distance of the current
+// value of A from the rows' pointers, in the twelve registers of ADDRESSES.
+
+// ROW loads row i's start, or leaves for label done if there is no such row.
+#define LOADROW(z0, z1) \
+	VMOVUPS.Z (AX), K1, z0 \
+	VMOVUPS.Z 64(AX), K2, z1 \
+	ADDQ DX, AX \
+	DECQ CX \
+	JZ   loaded
+
+#define STOREROW(z0, z1) \
+	VMOVUPS z0, K1, (AX) \
+	VMOVUPS z1, K2, 64(AX) \
+	ADDQ DX, AX \
+	DECQ CX \
+	JZ   stored
+
+#define ADDRESS(i, p) \
+	MOVQ (8*i)(CX), p \
+	LEAQ (SI)(p*4), p
+
+// PAIR advances a row's 32 chains by one k, SINGLE its first 16.
+// VFMADD231PS m, y, z is z += y*m, rounded once.
+#define PAIR(p, z, z0, z1) \
+	VBROADCASTSS (p)(BP*1), z \
+	VFMADD231PS Z24, z, z0 \
+	VFMADD231PS Z25, z, z1
+
+#define SINGLE(p, z0) \
+	VFMADD231PS.BCST (p)(BP*1), Z24, z0
+
+#define PAIRS0 \
+	PAIR(AX, Z26, Z0, Z1) \
+	PAIR(BX, Z27, Z2, Z3) \
+	PAIR(DX, Z26, Z4, Z5) \
+	PAIR(DI, Z27, Z6, Z7)
+
+#define PAIRS1 \
+	PAIR(R8, Z26, Z8, Z9) \
+	PAIR(R9, Z27, Z10, Z11) \
+	PAIR(R10, Z26, Z12, Z13) \
+	PAIR(R11, Z27, Z14, Z15)
+
+#define PAIRS2 \
+	PAIR(R12, Z26, Z16, Z17) \
+	PAIR(R13, Z27, Z18, Z19) \
+	PAIR(R14, Z26, Z20, Z21) \
+	PAIR(R15, Z27, Z22, Z23)
+
+#define SINGLES0 \
+	SINGLE(AX, Z0) \
+	SINGLE(BX, Z2) \
+	SINGLE(DX, Z4) \
+	SINGLE(DI, Z6)
+
+#define SINGLES1 \
+	SINGLE(R8, Z8) \
+	SINGLE(R9, Z10) \
+	SINGLE(R10, Z12) \
+	SINGLE(R11, Z14)
+
+#define SINGLES2 \
+	SINGLE(R12, Z16) \
+	SINGLE(R13, Z18) \
+	SINGLE(R14, Z20) \
+	SINGLE(R15, Z22)
+
+// SEGMENT begins a segment: BP is its first value's distance, CX its length.
+#define SEGMENT \
+	MOVQ a_seg_base+48(FP), CX \
+	MOVQ (CX), BP \
+	SHLQ $2, BP \
+	ADDQ $8, CX \
+	MOVQ CX, a_seg_base+48(FP) \
+	MOVQ a_length+72(FP), CX
+
+// func tile12x32AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+//
+// Equals tileReference for rows <= 12 and cols <= 32. Of B it reads 16 columns
+// where cols <= 16, else 32.
+TEXT ·tile12x32AVX512(SB), NOSPLIT, $8-184
+	// Masks: the low cols bits of 32.
+	MOVQ cols+8(FP), CX
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K1
+	SHRQ $16, AX
+	KMOVW AX, K2
+
+	// Rows that are not there compute with zeros.
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	VPXORQ Z10, Z10, Z10
+	VPXORQ Z11, Z11, Z11
+	VPXORQ Z12, Z12, Z12
+	VPXORQ Z13, Z13, Z13
+	VPXORQ Z14, Z14, Z14
+	VPXORQ Z15, Z15, Z15
+	VPXORQ Z16, Z16, Z16
+	VPXORQ Z17, Z17, Z17
+	VPXORQ Z18, Z18, Z18
+	VPXORQ Z19, Z19, Z19
+	VPXORQ Z20, Z20, Z20
+	VPXORQ Z21, Z21, Z21
+	VPXORQ Z22, Z22, Z22
+	VPXORQ Z23, Z23, Z23
+
+	MOVQ rows+0(FP), CX
+	MOVQ s_base+120(FP), AX
+	MOVQ lds+144(FP), DX
 	SHLQ $2, DX
+	LOADROW(Z0, Z1)
+	LOADROW(Z2, Z3)
+	LOADROW(Z4, Z5)
+	LOADROW(Z6, Z7)
+	LOADROW(Z8, Z9)
+	LOADROW(Z10, Z11)
+	LOADROW(Z12, Z13)
+	LOADROW(Z14, Z15)
+	LOADROW(Z16, Z17)
+	LOADROW(Z18, Z19)
+	LOADROW(Z20, Z21)
+	LOADROW(Z22, Z23)
 
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	ADDQ DX, AX
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	ADDQ DX, AX
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	ADDQ DX, AX
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	ADDQ DX, AX
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	ADDQ DX, AX
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	ADDQ DX, AX
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	ADDQ DX, AX
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	ADDQ DX, AX
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
-	ADDQ DX, AX
-	VMOVUPS (AX), Z18
-	VMOVUPS 64(AX), Z19
-	ADDQ DX, AX
-	VMOVUPS (AX), Z20
-	VMOVUPS 64(AX), Z21
-	ADDQ DX, AX
-	VMOVUPS (AX), Z22
-	VMOVUPS 64(AX), Z23
+loaded:
+	MOVQ ldb+112(FP), CX
+	SHLQ $2, CX
+	MOVQ CX, ldb+112(FP)
+	MOVQ a_step+80(FP), CX
+	SHLQ $2, CX
+	MOVQ CX, a_step+80(FP)
 
-	SUBQ $4, CX
-	JLT  tail
+	MOVQ a_x_base+16(FP), SI
+	MOVQ a_off+40(FP), CX
+	ADDRESS(0, AX)
+	ADDRESS(1, BX)
+	ADDRESS(2, DX)
+	ADDRESS(3, DI)
+	ADDRESS(4, R8)
+	ADDRESS(5, R9)
+	ADDRESS(6, R10)
+	ADDRESS(7, R11)
+	ADDRESS(8, R12)
+	ADDRESS(9, R13)
+	ADDRESS(10, R14)
+	ADDRESS(11, R15)
+	MOVQ b_base+88(FP), SI
 
-steps4:
-	STEP(0)
-	STEP(48)
-	STEP(96)
-	STEP(144)
-	ADDQ $192, DI
-	SUBQ $4, CX
-	JGE  steps4
-
-tail:
-	ADDQ $4, CX
+	MOVQ a_length+72(FP), CX
+	TESTQ CX, CX
 	JZ   store
+	MOVQ a_seg_len+56(FP), CX
+	TESTQ CX, CX
+	JZ   store
+	MOVQ rows+0(FP), CX
+	MOVQ cols+8(FP), BP
+	SUBQ $16, BP
+	JLE  narrow
+	SUBQ $8, CX
+	JG   pair12
+	ADDQ $4, CX
+	JG   pair8
+	JMP  pair4
 
-step:
-	STEP(0)
-	ADDQ $48, DI
+narrow:
+	SUBQ $8, CX
+	JG   single12
+	ADDQ $4, CX
+	JG   single8
+	JMP  single4
+
+pair12:
+	SEGMENT
+
+pair12step:
+	VMOVUPS (SI), Z24
+	VMOVUPS 64(SI), Z25
+	PAIRS0
+	PAIRS1
+	PAIRS2
+	ADDQ ldb+112(FP), SI
+	ADDQ a_step+80(FP), BP
 	DECQ CX
-	JNZ  step
+	JNZ  pair12step
+	DECQ a_seg_len+56(FP)
+	JNZ  pair12
+	JMP  store
+
+pair8:
+	SEGMENT
+
+pair8step:
+	VMOVUPS (SI), Z24
+	VMOVUPS 64(SI), Z25
+	PAIRS0
+	PAIRS1
+	ADDQ ldb+112(FP), SI
+	ADDQ a_step+80(FP), BP
+	DECQ CX
+	JNZ  pair8step
+	DECQ a_seg_len+56(FP)
+	JNZ  pair8
+	JMP  store
+
+pair4:
+	SEGMENT
+
+pair4step:
+	VMOVUPS (SI), Z24
+	VMOVUPS 64(SI), Z25
+	PAIRS0
+	ADDQ ldb+112(FP), SI
+	ADDQ a_step+80(FP), BP
+	DECQ CX
+	JNZ  pair4step
+	DECQ a_seg_len+56(FP)
+	JNZ  pair4
+	JMP  store
+
+single12:
+	SEGMENT
+
+single12step:
+	VMOVUPS (SI), Z24
+	SINGLES0
+	SINGLES1
+	SINGLES2
+	ADDQ ldb+112(FP), SI
+	ADDQ a_step+80(FP), BP
+	DECQ CX
+	JNZ  single12step
+	DECQ a_seg_len+56(FP)
+	JNZ  single12
+	JMP  store
+
+single8:
+	SEGMENT
+
+single8step:
+	VMOVUPS (SI), Z24
+	SINGLES0
+	SINGLES1
+	ADDQ ldb+112(FP), SI
+	ADDQ a_step+80(FP), BP
+	DECQ CX
+	JNZ  single8step
+	DECQ a_seg_len+56(FP)
+	JNZ  single8
+	JMP  store
+
+single4:
+	SEGMENT
+
+single4step:
+	VMOVUPS (SI), Z24
+	SINGLES0
+	ADDQ ldb+112(FP), SI
+	ADDQ a_step+80(FP), BP
+	DECQ CX
+	JNZ  single4step
+	DECQ a_seg_len+56(FP)
+	JNZ  single4
+	JMP  store
 
 store:
-	MOVQ c_base+96(FP), AX
-	MOVQ ldc+120(FP), DX
+	MOVQ rows+0(FP), CX
+	MOVQ c_base+152(FP), AX
+	MOVQ ldc+176(FP), DX
 	SHLQ $2, DX
+	STOREROW(Z0, Z1)
+	STOREROW(Z2, Z3)
+	STOREROW(Z4, Z5)
+	STOREROW(Z6, Z7)
+	STOREROW(Z8, Z9)
+	STOREROW(Z10, Z11)
+	STOREROW(Z12, Z13)
+	STOREROW(Z14, Z15)
+	STOREROW(Z16, Z17)
+	STOREROW(Z18, Z19)
+	STOREROW(Z20, Z21)
+	STOREROW(Z22, Z23)
 
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z16, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z18, (AX)
-	VMOVUPS Z19, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z20, (AX)
-	VMOVUPS Z21, 64(AX)
-	ADDQ DX, AX
-	VMOVUPS Z22, (AX)
-	VMOVUPS Z23, 64(AX)
+stored:
 	VZEROUPPER
 	RET
 
-// ROW advances the eight vectors of chains by one k: A at aoff(DI), B at (SI).
-#define ROW(aoff) \
-	VBROADCASTSS aoff(DI), Z8 \
+// TAKE advances the eight vectors of chains by one k.
+#define TAKE \
+	VBROADCASTSS (DI)(BP*1), Z8 \
 	VFMADD231PS (SI), Z8, Z0 \
 	VFMADD231PS 64(SI), Z8, Z1 \
 	VFMADD231PS 128(SI), Z8, Z2 \
@@ -174,20 +313,27 @@ store:
 	VFMADD231PS 320(SI), Z8, Z5 \
 	VFMADD231PS 384(SI), Z8, Z6 \
 	VFMADD231PS 448(SI), Z8, Z7 \
-	ADDQ BX, SI
+	ADDQ BX, SI \
+	ADDQ DX, BP
 
-// func tile1x128AVX512(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// func tile1x128AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
-// Equals tileReference(1, 128, k, a, b, ldb, s, lds, c, ldc).
-TEXT ·tile1x128AVX512(SB), NOSPLIT, $0-128
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), DI
-	MOVQ b_base+32(FP), SI
-	MOVQ ldb+56(FP), BX
+// Equals tileReference for one row of 128 columns.
+TEXT ·tile1x128AVX512(SB), NOSPLIT, $8-184
+	MOVQ a_x_base+16(FP), DI
+	MOVQ a_off+40(FP), CX
+	MOVQ (CX), CX
+	LEAQ (DI)(CX*4), DI
+	MOVQ a_seg_base+48(FP), R8
+	MOVQ a_seg_len+56(FP), R9
+	MOVQ a_step+80(FP), DX
+	SHLQ $2, DX
+	MOVQ b_base+88(FP), SI
+	MOVQ ldb+112(FP), BX
 	SHLQ $2, BX
-	MOVQ s_base+64(FP), AX
+	MOVQ s_base+120(FP), AX
 
-	VMOVUPS (AX), Z0
+	VMOVUPS 0(AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
@@ -196,25 +342,36 @@ TEXT ·tile1x128AVX512(SB), NOSPLIT, $0-128
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 
+	TESTQ R9, R9
+	JZ    store
+
+segment:
+	MOVQ (R8), BP
+	SHLQ $2, BP
+	ADDQ $8, R8
+	MOVQ a_length+72(FP), CX
 	SUBQ $2, CX
 	JLT  tail
 
 steps2:
-	ROW(0)
-	ROW(4)
-	ADDQ $8, DI
+	TAKE
+	TAKE
 	SUBQ $2, CX
 	JGE  steps2
 
 tail:
 	ADDQ $2, CX
-	JZ   store
-	ROW(0)
+	JZ   next
+	TAKE
+
+next:
+	DECQ R9
+	JNZ  segment
 
 store:
-	MOVQ c_base+96(FP), AX
+	MOVQ c_base+152(FP), AX
 
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, 0(AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
 	VMOVUPS Z3, 192(AX)

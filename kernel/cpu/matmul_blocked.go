@@ -1,60 +1,84 @@
 package cpu
 
-// The blocked product. Loops, outermost first:
+// The blocked product. C is shared out in rectangles, one Pool.Run for all of
+// them. The loops of a rectangle, outermost first:
 //
-//	columns of C in blocks of blockN        (packed B stays in the last-level cache)
-//	  k in blocks of tile.depth, ascending  (a B panel stays in the first level)
-//	    pack B into panels, and A too if it is small        (one Pool.Run)
-//	    rectangles of tiles, A's panels in the second level (one Pool.Run)
-//	      B panels x A panels: one tile kernel call each
+//	k in blocks of tile.depth, ascending
+//	  pack its columns of B into panels          (they stay in the second-level cache)
+//	    groups of rows                           (so do theirs of A)
+//	      B panels x tiles of rows: one tile kernel call each
 //
-// A panel is k-major: panel[k*width + i]. The last panel of an operand is
-// padded with zeros, and a tile that overhangs C is computed in scratch memory.
-// Between two k blocks a partial sum rests in C, which changes no bit. Work is
-// shared out over rows and columns of C only, never over k.
+// A is read where it lies, whichever way round. A panel of B is k-major,
+// panel[k*cols + j], and padded with zeros. Between two k blocks a partial sum
+// rests in C, which changes no bit. Work is shared out over rows and columns of C
+// only, never over k.
 
 const (
-	// blockN is a multiple of every tile's cols.
-	blockN = 1536
-	// blockM bounds the rows whose panels one part packs for itself.
-	blockM = 96
-	// sharedRows bounds M for packing A once for all threads; beyond it there
-	// are rows enough to give every thread its own.
-	sharedRows = 768
+	// groupElements and stripElements bound the parts of A and of B that are in
+	// use together, in elements: a quarter and a half of a second-level cache.
+	groupElements = 1 << 16
+	stripElements = 1 << 17
 	// directRows bounds M for reading B where it lies: too few rows to pay for
 	// packing it.
 	directRows = 12
+	// directStride bounds B's row stride for the same: its rows lie as close as
+	// in a panel.
+	directStride = 64
+	// repackRows bounds from below the rows of a rectangle whose columns others
+	// pack too, as long as there are columns to divide instead.
+	repackRows = 256
 
-	// maxTile bounds a tile's rows*cols, and maxTileCols its cols.
+	// maxTile bounds a tile's rows*cols, maxTileRows and maxTileCols its sides.
 	maxTile     = 384
+	maxTileRows = 12
 	maxTileCols = 128
 )
+
+// gathered is the A operand of a tile: row i's values, in the order of k, are
+// x[off[i]+at+l*step] for at in seg and l < length. A matrix that lies either
+// way round is of this form, and so are the patches of an image.
+type gathered struct {
+	x            []float32
+	off          *[maxTileRows]int
+	seg          []int
+	length, step int
+}
 
 // tileKernel is an innermost kernel: it computes a tile of C.
 type tileKernel struct {
 	rows, cols int
-	// depth bounds a block of k, so that a panel of B fills half of the first-level
-	// cache or, where panels of B are used once, a part of the second.
+	// depth bounds a block of k, so that several panels of B fit the second-level
+	// cache.
 	depth int
+	// masked says that run takes any number of columns up to cols; otherwise it
+	// takes cols of them only.
+	masked bool
+	// vector is what the columns that run reads of B are rounded up to.
+	vector int
 	// run computes, for i < rows and j < cols,
 	//
 	//	x := s[i*lds+j]
-	//	for p := range k {
-	//		x = FMA32(a[p*rows+i], b[p*ldb+j], x)
+	//	p := 0
+	//	for _, at := range a.seg {
+	//		for l := range a.length {
+	//			x = FMA32(a.x[a.off[i]+at+l*a.step], b[p*ldb+j], x)
+	//			p++
+	//		}
 	//	}
 	//	c[i*ldc+j] = x
 	//
-	// s may be c. lds is 0 for a start value per column.
-	run func(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+	// s may be c. lds is 0 for a start value per column. rows is at most the
+	// kernel's; offsets beyond rows must be those of a row.
+	run func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 }
 
 // matMulVariant is what differs from one instruction set to another.
 type matMulVariant struct {
-	name      string
-	level     Level
-	tile      tileKernel
-	thin      tileKernel // one row, for products of few rows
-	transpose transposer
+	name  string
+	level Level
+	tile  tileKernel
+	thin  tileKernel // one row, for products of few rows
+	packing
 }
 
 // choose returns the tile kernel for a product. A thin tile wastes no rows, but
@@ -87,43 +111,41 @@ func (g *blockedGemm) MatMul(pool *Pool, args MatMulArgs) {
 
 // gemmRun is the scratch memory of a pool's products and the state of the one
 // in progress. Its parts run concurrently and only read it, apart from their
-// worker's scratch and the panels that are theirs to fill.
+// worker's scratch.
 type gemmRun struct {
 	pool    *Pool
 	workers []gemmScratch
-	packs   func(worker, i int) // method values, made once
-	tiles   func(worker, i int)
+	part    func(worker, i int) // a method value, made once
 
 	kern   *tileKernel
+	pack   *packing
 	args   MatMulArgs
-	a, b   operand
 	direct bool // full B panels are read where they lie
-	shared bool // A is packed once for all, into packedA
 
-	packedA, packedB []float32
-	zero             [maxTileCols]float32
-
-	j0, cols     int // block of columns
-	k0, ks       int // block of k
-	first        bool
-	bPanels      int // of the block of columns
-	aPanels      int // of all rows
-	groupPanels  int // A panels per part
-	stripPanels  int // B panels per part
-	groups       int
-	firstBPacked int // the B panels before this one are not packed
+	aPanels, bPanels         int // tiles of rows, of columns
+	chunkPanels, stripPanels int // those of a rectangle
+	chunks                   int
+	blocks                   int // of k, of equal depth
 }
 
 // gemmScratch is what a worker needs for itself.
 type gemmScratch struct {
-	panels []float32 // of A
-	tile   [maxTile]float32
-	start  [maxTile]float32
+	tileScratch
+	panels []float32 // of B
+}
+
+// tileScratch is what a worker needs around tile kernels.
+type tileScratch struct {
+	tile  [maxTile]float32
+	start [maxTile]float32
+	zero  [maxTileCols]float32
+	off   [maxTileRows]int
+	seg   [1]int
 }
 
 func newGemmRun(pool *Pool) *gemmRun {
 	r := &gemmRun{pool: pool, workers: make([]gemmScratch, pool.Threads())}
-	r.packs, r.tiles = r.packPart, r.tilePart
+	r.part = r.rectangle
 	return r
 }
 
@@ -137,185 +159,138 @@ func grow(s []float32, n int) []float32 {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// multiply walks the blocks of columns and of k.
 func (r *gemmRun) multiply(v *matMulVariant, args MatMulArgs) {
-	kern := v.choose(args.M, args.N)
-	r.kern, r.args = kern, args
-	r.a = operand{packer: args.PackA, x: args.A, ld: args.LDA, contiguous: !args.TransA, transpose: v.transpose}
-	r.b = operand{packer: args.PackB, x: args.B, ld: args.LDB, contiguous: args.TransB, transpose: v.transpose}
-	// Drop the references to the caller's memory, also if a packer panics.
-	defer func() { r.args, r.a, r.b = MatMulArgs{}, operand{}, operand{} }()
+	r.kern, r.pack, r.args = v.choose(args.M, args.N), &v.packing, args
+	// Drop the references to the caller's memory.
+	defer func() { r.args = MatMulArgs{} }()
 
-	r.direct = args.PackB == nil && !args.TransB && args.M <= directRows
-	r.shared = args.M <= sharedRows
-	r.aPanels = ceilDiv(args.M, kern.rows)
-	for r.j0 = 0; r.j0 < args.N; r.j0 += blockN {
-		r.cols = min(blockN, args.N-r.j0)
-		r.bPanels = ceilDiv(r.cols, kern.cols)
-		r.firstBPacked = 0
-		if r.direct {
-			r.firstBPacked = r.cols / kern.cols
-		}
-		r.divide()
-		r.first = true
-		// Blocks of equal depth; a product of depth zero has one, empty.
-		blocks := max(1, ceilDiv(args.K, kern.depth))
-		for i := range blocks {
-			r.k0 = args.K * i / blocks
-			r.ks = args.K*(i+1)/blocks - r.k0
-			r.block()
-			r.first = false
-		}
+	r.direct = !args.TransB && (args.M <= directRows || args.LDB <= directStride)
+	r.blocks = max(1, ceilDiv(args.K, r.kern.depth))
+	r.divide()
+	for w := range r.workers {
+		r.workers[w].panels = grow(r.workers[w].panels, r.stripPanels*r.kern.cols*ceilDiv(args.K, r.blocks))
 	}
+	r.pool.RunWorkers(r.chunks*ceilDiv(r.bPanels, r.stripPanels), r.part)
 }
 
-// divide chooses how the tiles of a block of columns are shared out: few
-// enough parts to keep a panel in the first-level cache for several tiles,
-// enough of them to keep every thread busy to the end.
+// divide chooses the rectangles: as large as the cache allows, and enough of
+// them to keep every thread busy to the end.
 func (r *gemmRun) divide() {
-	threads := r.pool.Threads()
-	r.groupPanels = max(1, blockM/r.kern.rows)
-	r.stripPanels = r.bPanels
-	if threads == 1 {
-		r.groups = ceilDiv(r.aPanels, r.groupPanels)
-		return
-	}
-	const partsPerThread = 4
-	want := partsPerThread * threads
-	if !r.shared {
-		// Each part packs its rows, so it takes all columns of the block.
-		r.groupPanels = max(1, min(r.groupPanels, r.aPanels/want))
-	} else {
-		r.groupPanels = max(1, min(r.groupPanels, ceilDiv(r.aPanels, 4)))
-		strips := ceilDiv(want, ceilDiv(r.aPanels, r.groupPanels))
-		r.stripPanels = max(1, r.bPanels/strips)
-	}
-	r.groups = ceilDiv(r.aPanels, r.groupPanels)
-}
-
-// block does one block of k: packing, then tiles.
-func (r *gemmRun) block() {
 	k := r.kern
-	packed := r.bPanels - r.firstBPacked
-	r.packedB = grow(r.packedB, packed*k.cols*r.ks)
-	parts := ceilDiv(packed, packTogether)
-	if r.shared {
-		r.packedA = grow(r.packedA, r.aPanels*k.rows*r.ks)
-		parts += ceilDiv(r.aPanels, packTogether)
-	} else {
-		for w := range r.workers {
-			r.workers[w].panels = grow(r.workers[w].panels, r.groupPanels*k.rows*r.ks)
+	r.aPanels, r.bPanels = ceilDiv(r.args.M, k.rows), ceilDiv(r.args.N, k.cols)
+	depth := max(1, ceilDiv(r.args.K, r.blocks))
+	r.chunkPanels = r.aPanels
+	r.stripPanels = min(r.bPanels, max(1, stripElements/(depth*k.cols)))
+	want := 1
+	if threads := r.pool.Threads(); threads > 1 {
+		want = 4 * threads
+	}
+	for {
+		r.chunks = ceilDiv(r.aPanels, r.chunkPanels)
+		switch {
+		case r.chunks*ceilDiv(r.bPanels, r.stripPanels) >= want:
+			return
+		case r.chunkPanels*k.rows >= 2*repackRows:
+			r.chunkPanels = ceilDiv(r.chunkPanels, 2)
+		case r.stripPanels > 1:
+			r.stripPanels = ceilDiv(r.stripPanels, 2)
+		case r.chunkPanels > 1:
+			r.chunkPanels = ceilDiv(r.chunkPanels, 2)
+		default:
+			return
 		}
 	}
-	r.pool.RunWorkers(parts, r.packs)
-	r.pool.RunWorkers(r.groups*ceilDiv(r.bPanels, r.stripPanels), r.tiles)
 }
 
-// packTogether is the number of panels that one part packs.
-const packTogether = 8
-
-// packPart packs a few panels of B or of A.
-func (r *gemmRun) packPart(_, part int) {
-	k := r.kern
-	parts := ceilDiv(r.bPanels-r.firstBPacked, packTogether)
-	if part >= parts {
-		p := (part - parts) * packTogether
-		r.packRows(r.packedA[p*k.rows*r.ks:], p, min(packTogether, r.aPanels-p))
-		return
-	}
-	q := r.firstBPacked + part*packTogether
-	r.b.pack(r.packedB[(q-r.firstBPacked)*k.cols*r.ks:], k.cols, packRange{
-		row0: r.j0 + q*k.cols,
-		rows: min(packTogether*k.cols, r.cols-q*k.cols),
-		k0:   r.k0, ks: r.ks,
-	})
-}
-
-// packRows packs n panels of A from panel p on into dst.
-func (r *gemmRun) packRows(dst []float32, p, n int) {
-	k := r.kern
-	r.a.pack(dst, k.rows, packRange{
-		row0: p * k.rows,
-		rows: min(n*k.rows, r.args.M-p*k.rows),
-		k0:   r.k0, ks: r.ks,
-	})
-}
-
-// tilePart computes a rectangle of tiles: a group of A panels by a strip of B
-// panels.
-func (r *gemmRun) tilePart(worker, part int) {
-	w := &r.workers[worker]
-	group, strip := part%r.groups, part/r.groups
-	p0 := group * r.groupPanels
-	p1 := min(p0+r.groupPanels, r.aPanels)
+// rectangle computes a part of C.
+func (r *gemmRun) rectangle(worker, part int) {
+	w, k, args := &r.workers[worker], r.kern, &r.args
+	chunk, strip := part%r.chunks, part/r.chunks
+	p0 := chunk * r.chunkPanels
+	p1 := min(p0+r.chunkPanels, r.aPanels)
 	q0 := strip * r.stripPanels
 	q1 := min(q0+r.stripPanels, r.bPanels)
-
-	size := r.kern.rows * r.ks
-	var a []float32
-	if r.shared {
-		a = r.packedA[p0*size : p1*size]
-	} else {
-		r.packRows(w.panels, p0, p1-p0)
-		a = w.panels
-	}
-	for q := q0; q < q1; q++ {
-		b, ldb := r.panelB(q)
-		for p := p0; p < p1; p++ {
-			r.tile(w, p*r.kern.rows, q*r.kern.cols, a[(p-p0)*size:(p-p0+1)*size], b, ldb)
+	for block := range r.blocks {
+		k0 := args.K * block / r.blocks
+		ks := args.K*(block+1)/r.blocks - k0
+		panels := bPanels{cols: k.cols, j0: q0 * k.cols, k0: k0, ks: ks, packed: w.panels}
+		panels.fill(r.pack, args, min(q1*k.cols, args.N), r.directColumns(q1))
+		group := max(1, groupElements/(max(1, ks)*k.rows))
+		for p := p0; p < p1; p += group {
+			for q := q0; q < q1; q++ {
+				r.column(w, &panels, p, min(p+group, p1), q, block == 0)
+			}
 		}
 	}
 }
 
-// panelB returns panel q of the block and its row stride.
-func (r *gemmRun) panelB(q int) ([]float32, int) {
-	cols := r.kern.cols
-	if q < r.firstBPacked {
-		if r.ks == 0 {
-			return nil, cols
-		}
-		at := r.k0*r.args.LDB + r.j0 + q*cols
-		return r.args.B[at : at+(r.ks-1)*r.args.LDB+cols], r.args.LDB
+// directColumns returns up to where the columns before panel q1 are read where
+// they lie.
+func (r *gemmRun) directColumns(q1 int) int {
+	if !r.direct {
+		return 0
 	}
-	size := cols * r.ks
-	q -= r.firstBPacked
-	return r.packedB[q*size : (q+1)*size], cols
+	n := min(q1*r.kern.cols, r.args.N)
+	if cols := n % r.kern.cols; cols%r.kern.vector != 0 {
+		return n - cols
+	}
+	return n
 }
 
-// tile computes the tile of C at row i and column j of the block.
-func (r *gemmRun) tile(w *gemmScratch, i, j int, a, b []float32, ldb int) {
+// column computes tiles [p0, p1) of rows in panel q.
+func (r *gemmRun) column(w *gemmScratch, panels *bPanels, p0, p1, q int, first bool) {
 	k, args := r.kern, &r.args
-	rows, cols := min(k.rows, args.M-i), min(k.cols, r.cols-j)
-	j += r.j0
-	c := args.C[i*args.LDC+j : (i+rows-1)*args.LDC+j+cols]
-	fresh := r.first && !args.Accumulate
-	whole := rows == k.rows && cols == k.cols
+	j := q * k.cols
+	b, ldb := panels.at(args, j)
+	a := gathered{x: args.A, off: &w.off, seg: w.seg[:], length: panels.ks}
+	next := 1 // distance from one row to the next
+	if args.TransA {
+		a.step, w.seg[0] = args.LDA, panels.k0*args.LDA
+	} else {
+		a.step, w.seg[0] = 1, panels.k0
+		next = args.LDA
+	}
+	c := cTile{c: args.C, ldc: args.LDC, j: j, cols: min(k.cols, args.N-j), fresh: first && !args.Accumulate, bias: args.Bias}
+	for p := p0; p < p1; p++ {
+		i := p * k.rows
+		rows := min(k.rows, args.M-i)
+		for e := range w.off {
+			w.off[e] = (i + min(e, rows-1)) * next
+		}
+		k.into(&w.tileScratch, &c, i, rows, a, b, ldb)
+	}
+}
 
-	var s []float32
-	lds := 0
-	switch {
-	case fresh && len(args.Bias) == 0:
-		s = r.zero[:k.cols]
-	case fresh && cols == k.cols:
-		s = args.Bias[j : j+cols]
-	case fresh:
-		s = w.start[:k.cols]
-		copy(s, args.Bias[j:j+cols])
-	case whole:
-		s, lds = c, args.LDC
-	default:
-		s, lds = w.start[:k.rows*k.cols], k.cols
-		for y := range rows {
-			copy(s[y*lds:y*lds+cols], c[y*args.LDC:])
+// cTile says where the tiles of a column of C are and where their chains start.
+type cTile struct {
+	c       []float32
+	ldc     int
+	j, cols int
+	fresh   bool // from the bias, or +0 where there is none; else from c
+	bias    []float32
+}
+
+// into computes the tile whose first row is i.
+func (k *tileKernel) into(w *tileScratch, t *cTile, i, rows int, a gathered, b []float32, ldb int) {
+	at := i*t.ldc + t.j
+	c := t.c[at : at+(rows-1)*t.ldc+t.cols]
+	s, lds := c, t.ldc
+	if t.fresh {
+		s, lds = w.zero[:t.cols], 0
+		if len(t.bias) != 0 {
+			s = t.bias[t.j : t.j+t.cols]
 		}
 	}
-	if whole {
-		k.run(r.ks, a, b, ldb, s, lds, c, args.LDC)
+	if k.masked || t.cols == k.cols {
+		k.run(rows, t.cols, a, b, ldb, s, lds, c, t.ldc)
 		return
 	}
-	t := w.tile[:k.rows*k.cols]
-	k.run(r.ks, a, b, ldb, s, lds, t, k.cols)
 	for y := range rows {
-		copy(c[y*args.LDC:y*args.LDC+cols], t[y*k.cols:])
+		copy(w.start[y*k.cols:][:t.cols], s[y*lds:])
+	}
+	scratch := w.tile[:k.rows*k.cols]
+	k.run(rows, k.cols, a, b, ldb, w.start[:k.rows*k.cols], k.cols, scratch, k.cols)
+	for y := range rows {
+		copy(c[y*t.ldc:y*t.ldc+t.cols], scratch[y*k.cols:])
 	}
 }

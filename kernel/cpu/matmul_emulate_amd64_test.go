@@ -5,6 +5,7 @@ package cpu
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"reflect"
 	"runtime"
 	"strings"
@@ -30,6 +31,7 @@ type emulator struct {
 	sign     bool
 	overflow bool
 	vec      [32][16]float32
+	masks    [8]uint64
 	regions  []region
 	executed map[string]int // mnemonics seen
 }
@@ -39,7 +41,7 @@ type region struct {
 	name     string
 	base     uint64
 	floats   []float32
-	words    []uint64 // the stack frame, in place of floats
+	words    []uint64 // in place of floats
 	writable bool
 }
 
@@ -58,10 +60,15 @@ type instruction struct {
 	disp   int64
 	imm    int64
 	each   bool // embedded broadcast
+	mask   int  // 0: none
+	zeroed bool // what the mask leaves out
 	target int  // of a jump
 }
 
 const emulatedRSP = 4
+
+// emulatedRoom is the number of words that a kernel may put on the stack.
+const emulatedRoom = 4
 
 // emulatedCode returns the code of an assembly function, found through the
 // wrapper that a Go function value points to.
@@ -92,33 +99,42 @@ func newEmulator(f any) (*emulator, error) {
 	return &emulator{code: code, decoded: map[int]instruction{}, executed: map[string]int{}}, nil
 }
 
-// tile runs the kernel with the arguments of tileKernel.tile.
-func (e *emulator) tile(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
-	if err := e.run(k, a, b, ldb, s, lds, c, ldc); err != nil {
+// tile runs the kernel with the arguments of tileKernel.run.
+func (e *emulator) tile(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+	if err := e.run(rows, cols, a, b, ldb, s, lds, c, ldc); err != nil {
 		panic(err)
 	}
 }
 
-func (e *emulator) run(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) error {
-	const baseA, baseB, baseS, baseC, stack = 1 << 32, 2 << 32, 3 << 32, 4 << 32, 5 << 32
-	slice := func(base uint64, x []float32) []uint64 {
-		return []uint64{base, uint64(len(x)), uint64(len(x))}
+func (e *emulator) run(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) error {
+	const baseA, baseB, baseS, baseC, baseOff, baseSeg, stack = 1 << 32, 2 << 32, 3 << 32, 4 << 32, 5 << 32, 6 << 32, 7 << 32
+	slice := func(base uint64, n int) []uint64 { return []uint64{base, uint64(n), uint64(n)} }
+	words := func(x []int) []uint64 {
+		out := make([]uint64, len(x))
+		for i, v := range x {
+			out[i] = uint64(v)
+		}
+		return out
 	}
-	frame := []uint64{0 /* return address */, uint64(k)}
-	frame = append(frame, slice(baseA, a)...)
-	frame = append(append(frame, slice(baseB, b)...), uint64(ldb))
+	// Room for what the kernel saves, the return address, the arguments.
+	frame := append(make([]uint64, emulatedRoom+1), uint64(rows), uint64(cols))
+	frame = append(append(frame, slice(baseA, len(a.x))...), baseOff)
+	frame = append(append(frame, slice(baseSeg, len(a.seg))...), uint64(a.length), uint64(a.step))
+	frame = append(append(frame, slice(baseB, len(b))...), uint64(ldb))
 	sBase := uint64(baseS)
 	if len(s) > 0 && len(c) > 0 && &s[0] == &c[0] {
 		sBase = baseC
 	}
-	frame = append(append(frame, slice(sBase, s)...), uint64(lds))
-	frame = append(append(frame, slice(baseC, c)...), uint64(ldc))
+	frame = append(append(frame, slice(sBase, len(s))...), uint64(lds))
+	frame = append(append(frame, slice(baseC, len(c))...), uint64(ldc))
 	e.regions = []region{
-		{name: "a", base: baseA, floats: a},
+		{name: "a", base: baseA, floats: a.x},
 		{name: "b", base: baseB, floats: b},
 		{name: "s", base: baseS, floats: s},
 		{name: "c", base: baseC, floats: c, writable: true},
-		{name: "frame", base: stack, words: frame},
+		{name: "off", base: baseOff, words: words(a.off[:])},
+		{name: "seg", base: baseSeg, words: words(a.seg)},
+		{name: "frame", base: stack, words: frame, writable: true},
 	}
 	for i := range e.gpr {
 		e.gpr[i] = 0xdeadbeef00000000 + uint64(i)
@@ -128,7 +144,8 @@ func (e *emulator) run(k int, a, b []float32, ldb int, s []float32, lds int, c [
 			e.vec[i][j] = 12345
 		}
 	}
-	e.gpr[emulatedRSP] = stack
+	e.masks = [8]uint64{}
+	e.gpr[emulatedRSP] = stack + 8*emulatedRoom
 	e.pc = 0
 	for steps := 0; steps < 1<<20; steps++ {
 		in, err := e.fetch()
@@ -248,10 +265,7 @@ func (d *decoder) evex() {
 		d.fail("not an EVEX prefix")
 		return
 	}
-	if p2&0x87 != 0 {
-		d.fail("masking is not emulated")
-		return
-	}
+	d.in.mask, d.in.zeroed = int(p2&7), p2>>7 != 0
 	d.in.lanes = 4 << (p2 >> 5 & 3)
 	d.in.each = p2>>4&1 != 0
 	d.in.vvvv = int(^p1>>3&15) | clearBit(p2, 3, 16)
@@ -265,6 +279,9 @@ func (d *decoder) evex() {
 		clearBit(p0, 5, 8)|clearBit(p0, 6, 16), d.in.scale8(full))
 	if d.in.each && (d.in.isReg || d.in.op != "vfmadd231ps") {
 		d.fail("rounding control or broadcast is not emulated here")
+	}
+	if d.in.mask != 0 && d.in.op != "vmovups store" && (d.in.op != "vmovups load" || !d.in.zeroed) {
+		d.fail("masking is not emulated here")
 	}
 }
 
@@ -298,6 +315,11 @@ func (d *decoder) vex() {
 		d.in.op = "vzeroupper"
 		return
 	}
+	if mapCode == 1 && op == 0x92 {
+		d.in.op = "kmovw"
+		d.modRM(r, x, b, 1)
+		return
+	}
 	d.vector(mapCode, p&3, w, op, 0)
 	d.modRM(r, x, b, 1)
 }
@@ -314,10 +336,12 @@ func (d *decoder) vector(mapCode, pp, w, op byte, _ int64) {
 		d.in.op = "vbroadcastss"
 	case [4]byte{2, 1, 0, 0xb8}:
 		d.in.op = "vfmadd231ps"
+	case [4]byte{1, 0, 0, 0x57}, [4]byte{1, 1, 1, 0xef}:
+		d.in.op = "vxor"
 	default:
 		d.fail("vector opcode %x in map %d, prefix %d, W %d", op, mapCode, pp, w)
 	}
-	if d.in.vvvv != 0 && d.in.op != "vfmadd231ps" {
+	if d.in.vvvv != 0 && d.in.op != "vfmadd231ps" && d.in.op != "vxor" {
 		d.fail("%s with a third operand", d.in.op)
 	}
 }
@@ -353,34 +377,70 @@ func (d *decoder) scalar() {
 		d.in.op = "jmp"
 		jump(1)
 		return
+	case op == 0xe9:
+		d.in.op = "jmp"
+		jump(4)
+		return
 	}
-	if rex&8 == 0 {
+	switch {
+	case op>>3 == 0x50>>3:
+		d.in.op, d.in.rm = "push", int(op&7)|base
+		return
+	case op>>3 == 0x58>>3:
+		d.in.op, d.in.rm = "pop", int(op&7)|base
+		return
+	case op>>3 == 0xb8>>3 && rex&8 == 0: // zeroes the upper half
+		d.in.op, d.in.rm, d.in.imm = "mov imm", int(op&7)|base, int64(uint32(d.signed(4)))
+		return
+	case rex&8 == 0:
 		d.fail("opcode %x without a 64-bit operand", op)
 		return
 	}
 	d.modRM(reg, index, base, 1)
-	switch op {
-	case 0x8b:
-		d.in.op = "mov load"
-	case 0x01:
-		d.in.op = "add"
-	case 0x83, 0x81:
-		d.in.op = map[int]string{0: "add imm", 5: "sub imm"}[d.in.reg&7]
-		width := 1
-		if op == 0x81 {
-			width = 4
-		}
-		d.in.imm = d.signed(width)
-	case 0xc1:
-		d.in.op = map[int]string{4: "shl imm"}[d.in.reg&7]
-		d.in.imm = d.signed(1)
-	case 0xff:
-		d.in.op = map[int]string{0: "inc", 1: "dec"}[d.in.reg&7]
-	}
+	d.operation(op)
 	if d.in.op == "" {
 		d.fail("opcode %x /%d", op, d.in.reg&7)
-	} else if d.in.isReg == (op == 0x8b) {
-		d.fail("operands of %s", d.in.op)
+	}
+}
+
+// operation names a scalar instruction of 64 bits by its opcode.
+func (d *decoder) operation(op byte) {
+	either := func(register, memory string) string {
+		if d.in.isReg {
+			return register
+		}
+		return memory
+	}
+	group := map[byte]map[int]string{
+		0x81: {0: "add imm", 5: "sub imm"}, 0x83: {0: "add imm", 5: "sub imm"},
+		0xc1: {4: "shl imm", 5: "shr imm"}, 0xc7: {0: "mov imm"}, 0xd3: {4: "shl cl"}, 0xff: {0: "inc", 1: "dec"},
+	}[op]
+	d.in.op = group[d.in.reg&7]
+	switch op {
+	case 0x83, 0xc1:
+		d.in.imm = d.signed(1)
+	case 0x81, 0xc7:
+		d.in.imm = d.signed(4)
+	case 0x01:
+		d.in.op = either("add", "")
+	case 0x03:
+		d.in.op = either("", "add load")
+	case 0x85:
+		d.in.op = either("test", "")
+	case 0x89:
+		d.in.op = either("mov", "mov store")
+	case 0x8b:
+		d.in.op = either("", "mov load")
+	case 0x8d:
+		d.in.op = either("", "lea")
+	}
+	if group != nil && !d.in.isReg {
+		switch {
+		case d.in.op == "add imm" || d.in.op == "sub imm" || d.in.op == "dec":
+			d.in.op += " memory"
+		default:
+			d.in.op = ""
+		}
 	}
 }
 
@@ -411,25 +471,36 @@ func (e *emulator) memory(in instruction, n int, write bool) ([]float32, error) 
 func (e *emulator) execute(in instruction) error {
 	next := e.pc + in.size
 	switch in.op {
-	case "mov load":
-		frame := e.regions[len(e.regions)-1]
-		i := (e.address(in) - frame.base) / 8
-		if i >= uint64(len(frame.words)) {
-			return fmt.Errorf("frame word %d", i)
+	case "mov load", "add load", "mov store", "add imm memory", "sub imm memory", "dec memory", "push", "pop":
+		if err := e.executeWord(in); err != nil {
+			return err
 		}
-		e.gpr[in.reg] = frame.words[i]
+	case "mov":
+		e.gpr[in.rm] = e.gpr[in.reg]
+	case "mov imm":
+		e.gpr[in.rm] = uint64(in.imm)
+	case "lea":
+		e.gpr[in.reg] = e.address(in)
 	case "add":
-		e.arithmetic(in.rm, e.gpr[in.reg])
+		e.gpr[in.rm] = e.sum(e.gpr[in.rm], e.gpr[in.reg])
 	case "add imm":
-		e.arithmetic(in.rm, uint64(in.imm))
+		e.gpr[in.rm] = e.sum(e.gpr[in.rm], uint64(in.imm))
 	case "inc":
-		e.arithmetic(in.rm, 1)
+		e.gpr[in.rm] = e.sum(e.gpr[in.rm], 1)
 	case "sub imm":
-		e.arithmetic(in.rm, -uint64(in.imm))
+		e.gpr[in.rm] = e.sum(e.gpr[in.rm], -uint64(in.imm))
 	case "dec":
-		e.arithmetic(in.rm, ^uint64(0))
+		e.gpr[in.rm] = e.sum(e.gpr[in.rm], ^uint64(0))
+	case "test":
+		e.flags(e.gpr[in.rm]&e.gpr[in.reg], false)
 	case "shl imm":
 		e.gpr[in.rm] <<= uint(in.imm)
+	case "shl cl":
+		e.gpr[in.rm] <<= e.gpr[1] & 63
+	case "shr imm":
+		e.gpr[in.rm] >>= uint(in.imm)
+	case "kmovw":
+		e.masks[in.reg] = e.gpr[in.rm] & 0xffff
 	case "jz", "jnz", "jl", "jge", "jle", "jg", "jmp":
 		if e.taken(in.op) {
 			next = in.target
@@ -447,14 +518,56 @@ func (e *emulator) execute(in instruction) error {
 	return nil
 }
 
-// arithmetic adds to a register and sets the flags. A subtraction of the
-// kernels' small constants overflows exactly where adding the negative does.
-func (e *emulator) arithmetic(reg int, x uint64) {
-	old := e.gpr[reg]
+// executeWord executes what reads or writes a word of memory.
+func (e *emulator) executeWord(in instruction) error {
+	at := e.address(in)
+	if in.op == "push" {
+		e.gpr[emulatedRSP] -= 8
+	}
+	if in.op == "push" || in.op == "pop" {
+		at = e.gpr[emulatedRSP]
+	}
+	var word *uint64
+	for _, r := range e.regions {
+		if i := (at - r.base) / 8; at >= r.base && at%8 == 0 && i < uint64(len(r.words)) && (r.writable || strings.HasSuffix(in.op, "load")) {
+			word = &r.words[i]
+		}
+	}
+	if word == nil {
+		return fmt.Errorf("address %#x", at)
+	}
+	switch in.op {
+	case "mov load":
+		e.gpr[in.reg] = *word
+	case "add load":
+		e.gpr[in.reg] = e.sum(e.gpr[in.reg], *word)
+	case "mov store":
+		*word = e.gpr[in.reg]
+	case "add imm memory":
+		*word = e.sum(*word, uint64(in.imm))
+	case "sub imm memory":
+		*word = e.sum(*word, -uint64(in.imm))
+	case "dec memory":
+		*word = e.sum(*word, ^uint64(0))
+	case "push":
+		*word = e.gpr[in.rm]
+	case "pop":
+		e.gpr[in.rm] = *word
+		e.gpr[emulatedRSP] += 8
+	}
+	return nil
+}
+
+// sum adds and sets the flags. A subtraction of the kernels' small constants
+// overflows exactly where adding the negative does.
+func (e *emulator) sum(old, x uint64) uint64 {
 	sum := old + x
-	e.gpr[reg] = sum
-	e.zero, e.sign = sum == 0, int64(sum) < 0
-	e.overflow = int64((old^sum)&(x^sum)) < 0
+	e.flags(sum, int64((old^sum)&(x^sum)) < 0)
+	return sum
+}
+
+func (e *emulator) flags(result uint64, overflow bool) {
+	e.zero, e.sign, e.overflow = result == 0, int64(result) < 0, overflow
 }
 
 func (e *emulator) taken(op string) bool {
@@ -479,6 +592,19 @@ func (e *emulator) taken(op string) bool {
 func (e *emulator) executeVector(in instruction) error {
 	n := in.lanes
 	operand := e.vec[in.rm][:n]
+	if in.mask != 0 { // moves only, and memory behind the mask is not touched
+		ones := bits.Len64(e.masks[in.mask])
+		if e.masks[in.mask] != 1<<ones-1 || in.isReg {
+			return fmt.Errorf("mask %#x", e.masks[in.mask])
+		}
+		n = min(n, ones)
+		if n == 0 {
+			if in.op == "vmovups load" {
+				clear(e.vec[in.reg][:])
+			}
+			return nil
+		}
+	}
 	if !in.isReg {
 		width := n
 		if in.op == "vbroadcastss" || in.each {
@@ -501,6 +627,11 @@ func (e *emulator) executeVector(in instruction) error {
 		for i := range n {
 			dst[i] = x
 		}
+	case "vxor":
+		if !in.isReg || in.rm != in.reg || in.vvvv != in.reg {
+			return fmt.Errorf("of different registers is not emulated")
+		}
+		n = 0
 	case "vfmadd231ps":
 		for i := range n {
 			x := operand[i%len(operand)]

@@ -1,47 +1,57 @@
 package cpu
 
-// operand is one side of a product: an explicit matrix or a Packer.
-type operand struct {
-	packer Packer
-	x      []float32
-	ld     int
-	// contiguous says that k runs along the rows: x(i, k) is x[i*ld+k], as in A
-	// and in a transposed B; otherwise x(i, k) is x[k*ld+i].
-	contiguous bool
-	transpose  transposer
+// packing is the part of a variant that packs panels of B.
+type packing struct {
+	transpose4  transposer // four rows
+	transpose16 transposer // sixteen, or nil
 }
 
-// packRange is a part of an operand to be packed: rows [row0, row0+rows) and k
-// in [k0, k0+ks).
-type packRange struct {
-	row0, rows, k0, ks int
+// transposer writes dst[k*width+i] = x[i*ld+k] for i below its number of rows
+// and k < done, and returns done, at most ks.
+type transposer func(dst []float32, width int, x []float32, ld, ks int) (done int)
+
+// bPanels are columns of B from j0 on and k in [k0, k0+ks), packed as far as
+// they are not read where they lie.
+type bPanels struct {
+	cols   int // of a panel
+	j0     int
+	k0, ks int
+	direct int // columns before this one are not packed
+	packed []float32
 }
 
-// pack fills the panels of a range, one after the other:
-// dst[q*width*ks + k*width + i] = x(row0+q*width+i, k0+k), and +0 for rows
-// beyond the range in the last panel.
-func (o *operand) pack(dst []float32, width int, r packRange) {
-	if r.ks == 0 {
+// fill packs the columns up to j1, and pads the last panel with zeros.
+func (p *bPanels) fill(pack *packing, args *MatMulArgs, j1, direct int) {
+	p.direct = max(direct, p.j0)
+	from := p.direct
+	if p.ks == 0 || from >= j1 {
 		return
 	}
-	size := width * r.ks
-	full := r.rows / width
-	if r.rows%width != 0 {
-		clear(dst[full*size : (full+1)*size])
+	n := j1 - from
+	size := p.cols * p.ks
+	if n%p.cols != 0 {
+		clear(p.packed[n/p.cols*size : ceilDiv(n, p.cols)*size])
 	}
-	if o.packer == nil && !o.contiguous {
-		packStraight(dst, width, o.x[r.k0*o.ld+r.row0:], o.ld, r.rows, r.ks)
+	if !args.TransB {
+		packStraight(p.packed, p.cols, args.B[p.k0*args.LDB+from:], args.LDB, n, p.ks)
 		return
 	}
-	for q := 0; q*width < r.rows; q++ {
-		panel := dst[q*size : (q+1)*size]
-		row0, rows := r.row0+q*width, min(width, r.rows-q*width)
-		if o.packer != nil {
-			o.packer.PackPanel(panel, width, row0, rows, r.k0, r.ks)
-		} else {
-			packTransposed(o.transpose, panel, width, o.x[row0*o.ld+r.k0:], o.ld, rows, r.ks)
-		}
+	for q := 0; q*p.cols < n; q++ {
+		j := from + q*p.cols
+		pack.transposed(p.packed[q*size:(q+1)*size], p.cols, args.B[j*args.LDB+p.k0:], args.LDB, min(p.cols, j1-j), p.ks)
 	}
+}
+
+// at returns the panel of column j and its row stride.
+func (p *bPanels) at(args *MatMulArgs, j int) ([]float32, int) {
+	if p.ks == 0 {
+		return nil, p.cols
+	}
+	if j < p.direct {
+		return args.B[p.k0*args.LDB+j:], args.LDB
+	}
+	at := (j - p.direct) * p.ks
+	return p.packed[at : at+p.cols*p.ks], p.cols
 }
 
 // packStraight packs rows of x that run along the panels' rows:
@@ -73,10 +83,10 @@ func packStraight(dst []float32, width int, x []float32, ld, rows, ks int) {
 	}
 }
 
-// packTransposed turns rows of x, each ks long, into the columns of one panel:
-// dst[k*width+i] = x[i*ld+k]. transpose does four rows at a time; where their
-// number is not a multiple of four, the last four overlap the ones before.
-func packTransposed(transpose transposer, dst []float32, width int, x []float32, ld, rows, ks int) {
+// transposed turns rows of x, each ks long, into the columns of one panel:
+// dst[k*width+i] = x[i*ld+k]. Where the number of rows is not a multiple of
+// four, the last four overlap the ones before.
+func (p *packing) transposed(dst []float32, width int, x []float32, ld, rows, ks int) {
 	if rows < 4 {
 		for i := range rows {
 			at := i
@@ -87,20 +97,23 @@ func packTransposed(transpose transposer, dst []float32, width int, x []float32,
 		}
 		return
 	}
-	for i := 0; i < rows; i += 4 {
+	i := 0
+	for ; p.transpose16 != nil && i+16 <= rows; i += 16 {
+		done := p.transpose16(dst[i:], width, x[i*ld:i*ld+15*ld+ks], ld, ks)
+		for j := i; done < ks && j < i+16; j += 4 {
+			transpose4(dst[done*width+j:], width, x[j*ld+done:j*ld+3*ld+ks], ld, ks-done)
+		}
+	}
+	for ; i < rows; i += 4 {
 		i := min(i, rows-4)
-		done := transpose(dst[i:], width, x[i*ld:i*ld+3*ld+ks], ld, ks)
+		done := p.transpose4(dst[i:], width, x[i*ld:i*ld+3*ld+ks], ld, ks)
 		if done < ks {
 			transpose4(dst[done*width+i:], width, x[i*ld+done:i*ld+3*ld+ks], ld, ks-done)
 		}
 	}
 }
 
-// transposer writes dst[k*width+i] = x[i*ld+k] for i < 4 and k < done, and
-// returns done, at most ks.
-type transposer func(dst []float32, width int, x []float32, ld, ks int) (done int)
-
-// transpose4 is the transposer in Go.
+// transpose4 is the transposer of four rows in Go.
 func transpose4(dst []float32, width int, x []float32, ld, ks int) int {
 	x0 := x[:ks]
 	x1 := x[ld:][:ks]

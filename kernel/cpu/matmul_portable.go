@@ -5,28 +5,39 @@ package cpu
 func portableVariant() matMulVariant {
 	return matMulVariant{
 		name: "portable", level: LevelNone,
-		tile:      tileKernel{rows: 2, cols: 4, depth: 512, run: tile2x4},
-		thin:      tileKernel{rows: 1, cols: 8, depth: 512, run: tile1x8},
-		transpose: transpose4,
+		tile:    tileKernel{rows: 2, cols: 4, depth: 512, vector: 4, run: tile2x4},
+		thin:    tileKernel{rows: 1, cols: 8, depth: 512, vector: 8, run: tile1x8},
+		packing: packing{transpose4: transpose4},
 	}
 }
 
 // tile2x4 runs the chains with steps2x4 and takes over wherever that stops.
-func tile2x4(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+func tile2x4(rows, _ int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 	var x [8]float64
-	for e := range x {
+	for e := range 4 * rows {
 		x[e] = float64(s[e/4*lds+e%4])
 	}
-	for p := 0; p < k; p++ {
-		var e int
-		if p, e = steps2x4(&x, p, k, a, b, ldb); p == k {
-			break
-		}
-		for ; e < len(x); e++ {
-			x[e] = float64(FMA32(a[p*2+e/4], b[p*ldb+e%4], float32(x[e])))
-		}
+	if a.length == 0 {
+		a.seg = nil
 	}
-	for e := range x {
+	for _, at := range a.seg {
+		a0, a1 := a.x[a.off[0]+at:], a.x[a.off[rows-1]+at:]
+		for p := 0; p < a.length; p++ {
+			var e int
+			if p, e = steps2x4(&x, p, a.length, a0, a1, a.step, b, ldb); p == a.length {
+				break
+			}
+			for ; e < len(x); e++ {
+				v := a0[p*a.step]
+				if e >= 4 {
+					v = a1[p*a.step]
+				}
+				x[e] = float64(FMA32(v, b[p*ldb+e%4], float32(x[e])))
+			}
+		}
+		b = b[min(a.length*ldb, len(b)):]
+	}
+	for e := range 4 * rows {
 		c[e/4*ldc+e%4] = float32(x[e])
 	}
 }
@@ -35,14 +46,13 @@ func tile2x4(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, 
 // twice is harmless. It returns k, or the step and the chain that need fmaOdd;
 // the chains before that one have taken the step, the others not. It is kept
 // apart, and free of calls, so that the compiler spills nothing.
-func steps2x4(x *[8]float64, p, k int, a, b []float32, ldb int) (step, chain int) {
+func steps2x4(x *[8]float64, p, k int, row0, row1 []float32, lda int, b []float32, ldb int) (step, chain int) {
 	x0, x1, x2, x3, x4, x5, x6, x7 := x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
 	e := 0
 	for ; p < k; p++ {
-		ap := a[p*2 : p*2+2 : p*2+2]
 		bp := b[p*ldb : p*ldb+4 : p*ldb+4]
 		b0, b1, b2, b3 := float64(bp[0]), float64(bp[1]), float64(bp[2]), float64(bp[3])
-		a0 := float64(ap[0])
+		a0 := float64(row0[p*lda])
 		t0 := float64(a0*b0) + x0
 		if roundsTwice(t0) {
 			e = 0
@@ -67,7 +77,7 @@ func steps2x4(x *[8]float64, p, k int, a, b []float32, ldb int) (step, chain int
 			break
 		}
 		x3 = float64(float32(t3))
-		a1 := float64(ap[1])
+		a1 := float64(row1[p*lda])
 		t4 := float64(a1*b0) + x4
 		if roundsTwice(t4) {
 			e = 4
@@ -98,19 +108,26 @@ func steps2x4(x *[8]float64, p, k int, a, b []float32, ldb int) (step, chain int
 }
 
 // tile1x8 runs the chains with steps1x8 and takes over wherever that stops.
-func tile1x8(k int, a, b []float32, ldb int, s []float32, _ int, c []float32, _ int) {
+func tile1x8(_, _ int, a gathered, b []float32, ldb int, s []float32, _ int, c []float32, _ int) {
 	var x [8]float64
 	for e := range x {
 		x[e] = float64(s[e])
 	}
-	for p := 0; p < k; p++ {
-		var e int
-		if p, e = steps1x8(&x, p, k, a, b, ldb); p == k {
-			break
+	if a.length == 0 {
+		a.seg = nil
+	}
+	for _, at := range a.seg {
+		row := a.x[a.off[0]+at:]
+		for p := 0; p < a.length; p++ {
+			var e int
+			if p, e = steps1x8(&x, p, a.length, row, a.step, b, ldb); p == a.length {
+				break
+			}
+			for ; e < len(x); e++ {
+				x[e] = float64(FMA32(row[p*a.step], b[p*ldb+e], float32(x[e])))
+			}
 		}
-		for ; e < len(x); e++ {
-			x[e] = float64(FMA32(a[p], b[p*ldb+e], float32(x[e])))
-		}
+		b = b[min(a.length*ldb, len(b)):]
 	}
 	for e := range x {
 		c[e] = float32(x[e])
@@ -118,12 +135,12 @@ func tile1x8(k int, a, b []float32, ldb int, s []float32, _ int, c []float32, _ 
 }
 
 // steps1x8 is steps2x4 for one row of eight chains.
-func steps1x8(x *[8]float64, p, k int, a, b []float32, ldb int) (step, chain int) {
+func steps1x8(x *[8]float64, p, k int, row []float32, lda int, b []float32, ldb int) (step, chain int) {
 	x0, x1, x2, x3, x4, x5, x6, x7 := x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
 	e := 0
 	for ; p < k; p++ {
 		bp := b[p*ldb : p*ldb+8 : p*ldb+8]
-		a0 := float64(a[p])
+		a0 := float64(row[p*lda])
 		t0 := float64(a0*float64(bp[0])) + x0
 		if roundsTwice(t0) {
 			e = 0

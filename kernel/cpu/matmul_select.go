@@ -24,7 +24,9 @@ func (e *SelfCheckError) Error() string {
 // is first tried out, in well under a millisecond, against the portable one; if
 // it differs, the next lower level is taken and the error, a *SelfCheckError,
 // reports why. The Gemm is usable whether or not there is an error.
-func NewGemm(level Level) (Gemm, error) {
+func NewGemm(level Level) (Gemm, error) { return newBlockedGemm(level) }
+
+func newBlockedGemm(level Level) (*blockedGemm, error) {
 	if level == LevelAuto {
 		level = Detect().Best()
 	}
@@ -33,7 +35,7 @@ func NewGemm(level Level) (Gemm, error) {
 
 // selectGemm takes the first of the variants that level allows and that passes
 // its self-check, and else the portable one.
-func selectGemm(level Level, variants []matMulVariant) (Gemm, error) {
+func selectGemm(level Level, variants []matMulVariant) (*blockedGemm, error) {
 	var failed error
 	for _, v := range variants {
 		if v.level > level {
@@ -57,7 +59,12 @@ func (v *matMulVariant) selfCheck() error {
 			return err
 		}
 	}
-	return v.transpose.selfCheck("matmul." + v.name)
+	if v.transpose16 != nil {
+		if err := v.transpose16.selfCheck("matmul."+v.name, 16); err != nil {
+			return err
+		}
+	}
+	return v.transpose4.selfCheck("matmul."+v.name, 4)
 }
 
 // firstDifference returns a *SelfCheckError for the first element that differs.
@@ -70,16 +77,16 @@ func firstDifference(kernel string, got, want []float32) error {
 	return nil
 }
 
-// selfCheck compares one tile with the loop it must equal. The trial's values
+// selfCheck compares tiles of several sizes with the loop it must equal. The trial's values
 // span magnitudes enough for sums to cancel, round and fall below the normal
 // range.
 func (k *tileKernel) selfCheck(name string) error {
-	const depth = 21 // odd, beyond any unrolling
+	const segments, length = 3, 7 // odd, beyond any unrolling
+	const depth = segments * length
 	ldb, lds, ldc := k.cols+3, k.cols+1, k.cols+2
-	a := make([]float32, depth*k.rows)
+	a := gathered{x: make([]float32, k.rows*(depth+segments)), off: new([maxTileRows]int), length: length, step: 1}
 	b := make([]float32, depth*ldb)
 	s := make([]float32, k.rows*lds)
-	got := make([]float32, k.rows*ldc)
 	seed := uint32(1)
 	fill := func(x []float32, exponent uint32) {
 		for i := range x {
@@ -87,35 +94,56 @@ func (k *tileKernel) selfCheck(name string) error {
 			x[i] = math.Float32frombits(seed>>8&0x00ffffff | seed<<31 + (exponent+uint32(i%5)*2)<<23)
 		}
 	}
-	fill(a, 127-66)
+	fill(a.x, 127-66)
 	fill(b, 127-66)
 	fill(s, 0) // as small as the products
-	want := append([]float32(nil), got...)
-	tileReference(k.rows, k.cols, depth, a, b, ldb, s, lds, want, ldc)
-	k.run(depth, a, b, ldb, s, lds, got, ldc)
-	return firstDifference(name, got, want)
+	for i := range k.rows {
+		a.off[i] = (k.rows - 1 - i) * (depth + segments)
+	}
+	for i := range segments {
+		a.seg = append(a.seg, i*(length+1))
+	}
+	for rows := k.rows; rows >= 1; rows -= 3 {
+		cols := k.cols
+		if k.masked {
+			cols -= k.rows - rows
+		}
+		got, want := make([]float32, k.rows*ldc), make([]float32, k.rows*ldc)
+		tileReference(rows, cols, a, b, ldb, s, lds, want, ldc)
+		k.run(rows, cols, a, b, ldb, s, lds, got, ldc)
+		if err := firstDifference(name, got, want); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// selfCheck compares a transposition with transpose4.
-func (f transposer) selfCheck(name string) error {
-	const width, ld, ks = 6, 13, 11
-	x := make([]float32, 4*ld)
+// selfCheck compares a transposition of that many rows with transpose4.
+func (f transposer) selfCheck(name string, rows int) error {
+	const width, ld, ks = 18, 13, 11
+	x := make([]float32, rows*ld)
 	for i := range x {
 		x[i] = float32(i + 1)
 	}
 	got, want := make([]float32, width*ks), make([]float32, width*ks)
 	done := f(got, width, x, ld, ks)
-	transpose4(want, width, x, ld, done)
+	for i := 0; i < rows; i += 4 {
+		transpose4(want[i:], width, x[i*ld:], ld, done)
+	}
 	return firstDifference(name, got, want)
 }
 
 // tileReference is the loop that every tile kernel equals.
-func tileReference(rows, cols, k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+func tileReference(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 	for i := range rows {
 		for j := range cols {
 			x := s[i*lds+j]
-			for p := range k {
-				x = FMA32(a[p*rows+i], b[p*ldb+j], x)
+			p := 0
+			for _, at := range a.seg {
+				for l := range a.length {
+					x = FMA32(a.x[a.off[i]+at+l*a.step], b[p*ldb+j], x)
+					p++
+				}
 			}
 			c[i*ldc+j] = x
 		}

@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"go.uber.org/goleak"
 )
 
 // plainMatMul is the dumb twin: MatMulArgs' definition, element by element.
@@ -69,6 +67,15 @@ func sameFloat(a, b float32) bool {
 	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
 }
 
+// packedRows is a panel a[p*rows+i] of the kernel's rows.
+func packedRows(k *tileKernel, depth int, a []float32) gathered {
+	g := gathered{x: a, off: new([maxTileRows]int), seg: []int{0}, length: depth, step: k.rows}
+	for i := range k.rows {
+		g.off[i] = i
+	}
+	return g
+}
+
 // gemmsUnderTest returns every variant that can be tested here: those that
 // NewGemm selects at each level of the machine.
 func gemmsUnderTest(t testing.TB) []Gemm {
@@ -115,30 +122,11 @@ type matMulCase struct {
 	bias, accumulate bool
 	special          bool // NaN, infinities, extremes
 	tiny             bool // products and sums below the normal range
-	packA, packB     bool
 }
 
 func (x matMulCase) String() string {
-	return fmt.Sprintf("M%d N%d K%d pad %d,%d,%d trans %t,%t bias %t accumulate %t special %t tiny %t pack %t,%t",
-		x.m, x.n, x.k, x.padA, x.padB, x.padC, x.transA, x.transB, x.bias, x.accumulate, x.special, x.tiny, x.packA, x.packB)
-}
-
-// slowPacker is an operand given by a function, element by element.
-type slowPacker struct {
-	at           func(i, k int) float32
-	size, kTotal int
-}
-
-func (p *slowPacker) PackPanel(dst []float32, width, row0, rows, k0, ks int) {
-	if row0%width != 0 || rows < 1 || rows > width || row0+rows > p.size || k0+ks > p.kTotal || len(dst) != width*ks {
-		panic(fmt.Sprintf("PackPanel of %d elements, width %d, rows %d+%d of %d, k %d+%d of %d",
-			len(dst), width, row0, rows, p.size, k0, ks, p.kTotal))
-	}
-	for k := range ks {
-		for i := range rows {
-			dst[k*width+i] = p.at(row0+i, k0+k)
-		}
-	}
+	return fmt.Sprintf("M%d N%d K%d pad %d,%d,%d trans %t,%t bias %t accumulate %t special %t tiny %t",
+		x.m, x.n, x.k, x.padA, x.padB, x.padC, x.transA, x.transB, x.bias, x.accumulate, x.special, x.tiny)
 }
 
 // build makes the arguments of a case and a copy for the twin.
@@ -179,26 +167,6 @@ func (x matMulCase) build(r *rand.Rand) (args, twin MatMulArgs, intact func() bo
 	}
 	twin = args
 	twin.C = append([]float32(nil), args.C...)
-	if x.packA {
-		a, ld, trans := args.A, args.LDA, args.TransA
-		args.PackA = &slowPacker{size: x.m, kTotal: x.k, at: func(i, k int) float32 {
-			if trans {
-				i, k = k, i
-			}
-			return a[i*ld+k]
-		}}
-		args.A, args.LDA, args.TransA = nil, 0, false
-	}
-	if x.packB {
-		b, ld, trans := args.B, args.LDB, args.TransB
-		args.PackB = &slowPacker{size: x.n, kTotal: x.k, at: func(j, k int) float32 {
-			if trans {
-				return b[j*ld+k]
-			}
-			return b[k*ld+j]
-		}}
-		args.B, args.LDB, args.TransB = nil, 0, false
-	}
 	return args, twin, func() bool {
 		for _, ok := range checks {
 			if !ok() {
@@ -253,7 +221,7 @@ func randomCase(r *rand.Rand, rows, cols int) matMulCase {
 		m: size(rows), n: size(cols), k: r.IntN(20),
 		padA: r.IntN(4), padB: r.IntN(4), padC: r.IntN(4),
 		transA: flip(), transB: flip(),
-		special: r.IntN(4) == 0, tiny: r.IntN(5) == 0, packA: r.IntN(3) == 0, packB: r.IntN(3) == 0,
+		special: r.IntN(4) == 0, tiny: r.IntN(5) == 0,
 	}
 	switch r.IntN(3) {
 	case 0:
@@ -299,15 +267,15 @@ func TestMatMulEqualsTheDefinitionAcrossBlocks(t *testing.T) {
 		{m: 7, n: 33, k: 513, bias: true},
 		{m: 13, n: 17, k: 641, accumulate: true, padC: 3},
 		{m: 25, n: 20, k: 323, transA: true, transB: true, special: true},
-		{m: 3, n: blockN + 37, k: 9, bias: true},
-		{m: 3, n: blockN + 37, k: 259, transB: true},
+		{m: 3, n: 1536 + 37, k: 9, bias: true},
+		{m: 3, n: 1536 + 37, k: 259, transB: true},
 		{m: 1, n: 70, k: 645, padB: 1, bias: true},
-		{m: sharedRows + 5, n: 19, k: 11, bias: true},
-		{m: sharedRows + 101, n: 5, k: 515, accumulate: true, packA: true},
+		{m: 768 + 5, n: 19, k: 11, bias: true},
+		{m: 768 + 101, n: 5, k: 515, accumulate: true},
 		{m: 64, n: 40, k: 0, bias: true},
 		{m: 30, n: 40, k: 0},
 		{m: 30, n: 40, k: 0, accumulate: true, padC: 1},
-		{m: 128, n: 10, k: 64, bias: true, packA: true, packB: true},
+		{m: 128, n: 10, k: 64, bias: true},
 	}
 	gemms := gemmsUnderTest(t)
 	for i := range cases {
@@ -339,8 +307,8 @@ func TestNewGemmNeverExceedsTheLevelAskedFor(t *testing.T) {
 func TestAVariantThatFailsItsSelfCheckIsPassedOver(t *testing.T) {
 	broken := portableVariant()
 	broken.name, broken.level = "broken", LevelAVX512
-	broken.thin.run = func(k int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
-		tile1x8(k, a, b, ldb, s, lds, c, ldc)
+	broken.thin.run = func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+		tile1x8(rows, cols, a, b, ldb, s, lds, c, ldc)
 		c[5] = math.Nextafter32(c[5], 0)
 	}
 	sound := portableVariant()
@@ -367,7 +335,7 @@ func TestMatMulAllocatesNothingOnceWarm(t *testing.T) {
 		for _, threads := range []int{1, 3} {
 			pool := NewPool(threads)
 			r := rand.New(rand.NewPCG(1, 1))
-			large, _, _ := matMulCase{m: 40, n: 50, k: 30, bias: true, packA: true}.build(r)
+			large, _, _ := matMulCase{m: 40, n: 50, k: 30, bias: true}.build(r)
 			small, _, _ := matMulCase{m: 5, n: 7, k: 3, transB: true}.build(r)
 			g.MatMul(pool, large)
 			n := testing.AllocsPerRun(50, func() {
@@ -410,29 +378,6 @@ func TestMatMulRefusesContradictions(t *testing.T) {
 	}
 }
 
-// panicPacker fails on its first panel.
-type panicPacker struct{}
-
-func (panicPacker) PackPanel([]float32, int, int, int, int, int) { panic("no panel") }
-
-func TestMatMulPassesOnAPackersPanicAndStaysUsable(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	pool := NewPool(3)
-	defer pool.Close()
-	for _, g := range gemmsUnderTest(t) {
-		func() {
-			defer func() {
-				if failure, ok := recover().(*TaskPanicError); !ok || failure.Value != "no panel" {
-					t.Errorf("%s: recovered %v", g.Name(), failure)
-				}
-			}()
-			g.MatMul(pool, MatMulArgs{M: 9, N: 9, K: 9, PackA: panicPacker{}, PackB: panicPacker{},
-				C: make([]float32, 81), LDC: 9})
-		}()
-		matMulCase{m: 9, n: 9, k: 9}.prepare(1).run(t, g, pool)
-	}
-}
-
 func FuzzMatMul(f *testing.F) {
 	f.Add(uint8(6), uint8(16), uint16(4), uint16(0), uint64(1))
 	f.Add(uint8(13), uint8(33), uint16(257), uint16(0xffff), uint64(2))
@@ -444,7 +389,7 @@ func FuzzMatMul(f *testing.F) {
 		x := matMulCase{m: int(m) % 80, n: int(n) % 80, k: int(k) % 600,
 			padA: int(options >> 8 & 3), padB: int(options >> 10 & 3), padC: int(options >> 12 & 3),
 			transA: bit(0), transB: bit(1), bias: bit(2), accumulate: bit(3) && !bit(2),
-			special: bit(4), packA: bit(5), packB: bit(6), tiny: bit(7)}
+			special: bit(4), tiny: bit(7)}
 		p := x.prepare(seed)
 		for i, g := range gemms {
 			p.run(t, g, pools[(int(options>>14)+i)%len(pools)])

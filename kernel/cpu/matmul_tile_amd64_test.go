@@ -46,33 +46,59 @@ func tilesUnderTest(t testing.TB) []namedTile {
 	return tiles
 }
 
+// randomRows makes the A operand of a tile: scattered rows, some of them shared,
+// and segments in any order.
+func randomRows(r *rand.Rand, k *tileKernel, rows, segments, length int, special bool) gathered {
+	a := gathered{off: new([maxTileRows]int), length: length, step: 1 + r.IntN(4)}
+	reach := (length-1)*a.step + 1
+	for range segments {
+		a.seg = append(a.seg, r.IntN(50)-20)
+	}
+	for i := range a.off {
+		a.off[i] = 20 + r.IntN(200)
+		if i >= rows {
+			a.off[i] = a.off[0]
+		}
+	}
+	a.x = awkwardSlice(r, 20+200+30+max(0, reach), special)
+	return a
+}
+
 func TestEveryTileKernelEqualsItsReferenceLoop(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, k := range tilesUnderTest(t) {
-		for depth := range 12 {
-			for _, extra := range []int{0, 5} {
-				ldb, ldc := k.cols+extra, k.cols+2*extra
-				a := awkwardSlice(r, depth*k.rows, depth == 7)
-				b := awkwardSlice(r, max(0, (depth-1)*ldb+k.cols), depth == 7)
-				if depth == 0 {
-					b = nil
-				}
-				for _, lds := range []int{0, k.cols, k.cols + 3} {
-					s := awkwardSlice(r, (k.rows-1)*lds+k.cols, depth == 7)
-					got := awkwardSlice(r, (k.rows-1)*ldc+k.cols, false)
-					want := append([]float32(nil), got...)
-					tileReference(k.rows, k.cols, depth, a, b, ldb, s, lds, want, ldc)
-					k.run(depth, a, b, ldb, s, lds, got, ldc)
-					for i := range want {
-						if !sameFloat(got[i], want[i]) {
-							t.Fatalf("%s, k %d, ldb %d, lds %d, ldc %d: element %d is %g, want %g",
-								k.name, depth, ldb, lds, ldc, i, got[i], want[i])
-						}
+		sizes := map[[2]int]bool{}
+		for trial := range 12 * k.rows {
+			rows, cols := trial%k.rows+1, k.cols
+			if k.masked {
+				cols = 1 + r.IntN(k.cols)
+			}
+			sizes[[2]int{rows, cols}] = true
+			special := r.IntN(8) == 0
+			segments, length := r.IntN(4), r.IntN(6)
+			depth := segments * length
+			a := randomRows(r, &k.tileKernel, rows, segments, length, special)
+			extra := r.IntN(2) * 5
+			ldb, ldc := k.cols+extra, k.cols+2*extra
+			b := awkwardSlice(r, max(0, (depth-1)*ldb+ceilDiv(cols, k.vector)*k.vector), special)
+			if depth == 0 {
+				b = nil
+			}
+			for _, lds := range []int{0, k.cols, k.cols + 3} {
+				s := awkwardSlice(r, (rows-1)*lds+cols, special)
+				got := awkwardSlice(r, (rows-1)*ldc+cols, false)
+				want := append([]float32(nil), got...)
+				tileReference(rows, cols, a, b, ldb, s, lds, want, ldc)
+				k.run(rows, cols, a, b, ldb, s, lds, got, ldc)
+				for i := range want {
+					if !sameFloat(got[i], want[i]) {
+						t.Fatalf("%s, %dx%d, %d segments of %d, ldb %d, lds %d, ldc %d: element %d is %g, want %g",
+							k.name, rows, cols, segments, length, ldb, lds, ldc, i, got[i], want[i])
 					}
 				}
 			}
 		}
-		t.Logf("%s %dx%d: checked", k.name, k.rows, k.cols)
+		t.Logf("%s %dx%d: checked in %d sizes", k.name, k.rows, k.cols, len(sizes))
 	}
 }
 
@@ -113,7 +139,7 @@ func TestEmulatorRunsTheInstructionsOfTheKernels(t *testing.T) {
 			t.Fatal(err)
 		}
 		const depth = 7
-		e.tile(depth, make([]float32, depth*k.rows), make([]float32, depth*k.cols), k.cols,
+		e.tile(k.rows, k.cols, packedRows(&k.tileKernel, depth, make([]float32, depth*k.rows)), make([]float32, depth*k.cols), k.cols,
 			make([]float32, k.cols), 0, make([]float32, k.rows*k.cols), k.cols)
 		t.Logf("%s: %v", k.name, e.executed)
 		lanes := 8
@@ -138,21 +164,20 @@ func TestEmulatorRefusesAccessOutsideTheArguments(t *testing.T) {
 			t.Fatal(err)
 		}
 		const depth = 5
-		full := func() (a, b, s, c []float32) {
-			return make([]float32, depth*k.rows), make([]float32, depth*k.cols),
-				make([]float32, k.cols), make([]float32, k.rows*k.cols)
-		}
-		a, b, s, c := full()
-		if err := e.run(depth, a, b, k.cols, s, 0, c, k.cols); err != nil {
+		a := packedRows(&k.tileKernel, depth, make([]float32, depth*k.rows))
+		b, s, c := make([]float32, depth*k.cols), make([]float32, k.cols), make([]float32, k.rows*k.cols)
+		short := a
+		short.x = short.x[1:]
+		if err := e.run(k.rows, k.cols, a, b, k.cols, s, 0, c, k.cols); err != nil {
 			t.Fatalf("%s: %v", k.name, err)
 		}
-		for name, short := range map[string]func() error{
-			"a": func() error { return e.run(depth, a[1:], b, k.cols, s, 0, c, k.cols) },
-			"b": func() error { return e.run(depth, a, b[1:], k.cols, s, 0, c, k.cols) },
-			"s": func() error { return e.run(depth, a, b, k.cols, s[1:], 0, c, k.cols) },
-			"c": func() error { return e.run(depth, a, b, k.cols, s, 0, c[1:], k.cols) },
+		for name, try := range map[string]func() error{
+			"a": func() error { return e.run(k.rows, k.cols, short, b, k.cols, s, 0, c, k.cols) },
+			"b": func() error { return e.run(k.rows, k.cols, a, b[1:], k.cols, s, 0, c, k.cols) },
+			"s": func() error { return e.run(k.rows, k.cols, a, b, k.cols, s[1:], 0, c, k.cols) },
+			"c": func() error { return e.run(k.rows, k.cols, a, b, k.cols, s, 0, c[1:], k.cols) },
 		} {
-			if short() == nil {
+			if try() == nil {
 				t.Errorf("%s: reading or writing past the end of %s went unnoticed", k.name, name)
 			}
 		}
@@ -164,12 +189,12 @@ func TestSelfCheckRefusesAKernelThatRoundsTwice(t *testing.T) {
 		if err := k.selfCheck(k.name); err != nil {
 			t.Errorf("%s: %v", k.name, err)
 		}
-		k.run = func(n int, a, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
-			for i := range k.rows {
-				for j := range k.cols {
+		k.run = func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+			for i := range rows {
+				for j := range cols {
 					x := s[i*lds+j]
-					for p := range n {
-						x = float32(a[p*k.rows+i]*b[p*ldb+j]) + x
+					for p := range len(a.seg) * a.length {
+						x = float32(a.x[a.off[i]+a.seg[p/a.length]+p%a.length*a.step]*b[p*ldb+j]) + x
 					}
 					c[i*ldc+j] = x
 				}
@@ -194,7 +219,7 @@ func TestMatMulEqualsTheDefinitionOnEmulatedKernels(t *testing.T) {
 			}
 			k.run = e.tile
 		}
-		v.transpose = transpose4
+		v.packing = packing{transpose4: transpose4}
 		v.name += " emulated"
 		g := &blockedGemm{variant: v}
 		r := rand.New(rand.NewPCG(9, 10))

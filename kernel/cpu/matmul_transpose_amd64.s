@@ -43,3 +43,59 @@ block:
 
 return:
 	RET
+
+// QUARTERS loads four values of each of the rows at p, p+4, p+8 and p+12 into
+// the quarters of a register.
+#define QUARTERS(p, z) \
+	VMOVUPS (p), X8 \
+	VINSERTF32X4 $1, (p)(DX*1), Z8, z \
+	VINSERTF32X4 $2, (p)(DX*2), z, z \
+	VINSERTF32X4 $3, (p)(R11*1), z, z \
+	ADDQ $16, p
+
+// func transpose16AVX512(dst []float32, width int, x []float32, ld, ks int) (done int)
+//
+// Writes dst[k*width+i] = x[i*ld+k] for i < 16 and k < ks&^3.
+TEXT ·transpose16AVX512(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), DI
+	MOVQ x_base+32(FP), SI
+	MOVQ ld+56(FP), BX
+	SHLQ $2, BX
+	MOVQ ks+64(FP), CX
+	ANDQ $~3, CX
+	MOVQ CX, done+72(FP)
+	JZ   return
+	LEAQ (SI)(BX*1), R8 // rows 1, 2 and 3
+	LEAQ (SI)(BX*2), R9
+	LEAQ (R8)(BX*2), R10
+	MOVQ BX, DX
+	SHLQ $2, DX         // four rows of x
+	LEAQ (DX)(DX*2), R11
+	MOVQ width+24(FP), AX
+	SHLQ $2, AX
+	LEAQ (AX)(AX*2), R12
+
+block:
+	QUARTERS(SI, Z0)
+	QUARTERS(R8, Z1)
+	QUARTERS(R9, Z2)
+	QUARTERS(R10, Z3)
+	VUNPCKLPS Z1, Z0, Z4
+	VUNPCKHPS Z1, Z0, Z5
+	VUNPCKLPS Z3, Z2, Z6
+	VUNPCKHPS Z3, Z2, Z7
+	VUNPCKLPD Z6, Z4, Z0
+	VUNPCKHPD Z6, Z4, Z1
+	VUNPCKLPD Z7, Z5, Z2
+	VUNPCKHPD Z7, Z5, Z3
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, (DI)(AX*1)
+	VMOVUPS   Z2, (DI)(AX*2)
+	VMOVUPS   Z3, (DI)(R12*1)
+	LEAQ      (DI)(AX*4), DI
+	SUBQ      $4, CX
+	JNZ       block
+	VZEROUPPER
+
+return:
+	RET

@@ -70,26 +70,17 @@ func (p *smallProduct) strip(t stripKernel, first int, b, c []float32, ldc int) 
 
 func portableStrip() stripKernel { return stripKernel{rows: 2, cols: 4, run: strip2x4} }
 
-// strip2x4 packs A for tile2x4, a few k at a time.
+// strip2x4 computes a strip by tile2x4.
 func strip2x4(m, k int, a []float32, rowStep, kStep int, b []float32, ldb int, c []float32, ldc int, accumulate bool) {
-	const depth = 128
-	var panel [2 * depth]float32
 	var zero [4]float32
+	var seg [1]int
 	for i := 0; i < m; i += 2 {
 		s, lds := zero[:], 0
 		c := c[i*ldc:]
 		if accumulate {
 			s, lds = c, ldc
 		}
-		for k0 := 0; k0 < k; k0 += depth {
-			n := min(depth, k-k0)
-			at := i*rowStep + k0*kStep
-			for p := range n {
-				panel[2*p], panel[2*p+1] = a[at], a[at+rowStep]
-				at += kStep
-			}
-			tile2x4(n, panel[:], b[k0*ldb:], ldb, s, lds, c, ldc)
-			s, lds = c, ldc
-		}
+		off := [maxTileRows]int{i * rowStep, (i + 1) * rowStep}
+		tile2x4(2, 4, gathered{x: a, off: &off, seg: seg[:], length: k, step: kStep}, b, ldb, s, lds, c, ldc)
 	}
 }

@@ -1,0 +1,179 @@
+package cpu
+
+import "reprise/kernel"
+
+// Convolutions as matrix products. Their patches are never laid out in memory:
+// an image is copied with its padding (patches.go), so that the patch of any
+// position lies at a base plus the same offsets, and the tile kernels gather
+// from there.
+
+// patchProduct is a Conv2D, or a Conv2DGradInput seen as the convolution of the
+// spread output gradient: Y[p,j] = start + patches[p,k] B[k,j], for positions p.
+type patchProduct struct {
+	*matMulVariant
+	grid
+	placement
+	images  []float32 // before placement
+	placed  []float32 // all images, or one for each worker
+	perPart bool      // each part places its own image
+	// chunk is the number of positions of an image in a part.
+	chunk, chunks int
+
+	panels  []float32 // of B, all k
+	columns int       // of B
+	blocks  int       // of segments
+	y, bias []float32
+	workers []tileScratch
+}
+
+// grid are the patches of one placed image: position (i, j) begins at i*stepI +
+// j*stepJ, and its values, in the order of k, are segments of equal length.
+type grid struct {
+	h, w         int
+	stepI, stepJ int
+	segments     []int
+	length       int
+}
+
+// depth is the number of values of a patch.
+func (g *grid) depth() int { return len(g.segments) * g.length }
+
+// conv2D is Y[p,o] = patches(X)[p,k] Weight[o,k], with p = (n,oh,ow) and
+// k = (kh,kw,i).
+func (b *binder) conv2D(in kernel.Conv2D) step {
+	weight := b.f32(in.Weight)
+	return b.patchProduct(&patchProduct{
+		grid: patches(in.ConvShape), placement: padding(in.ConvShape),
+		images: b.f32(in.X), y: b.f32(in.Y), bias: b.f32(in.Bias), columns: in.OutChannels,
+	}, func(p *patchProduct, panel []float32, j, n int) {
+		k := p.depth()
+		p.transposed(panel, p.tile.cols, weight[j*k:], k, n, k)
+	})
+}
+
+// conv2DGradInput is DX[q,i] = gradPatches(DY)[q,k] Weight[k,i], with
+// q = (n,h,w) and k = (kh,kw,o).
+func (b *binder) conv2DGradInput(in kernel.Conv2DGradInput) step {
+	weight := b.f32(in.Weight)
+	return b.patchProduct(&patchProduct{
+		grid: gradPatches(in.ConvShape), placement: spread(in.ConvShape),
+		images: b.f32(in.DY), y: b.f32(in.DX), columns: in.InChannels,
+	}, func(p *patchProduct, panel []float32, j, n int) {
+		taps := in.KernelH * in.KernelW
+		for tap := range taps {
+			packStraight(panel[tap*in.OutChannels*p.tile.cols:], p.tile.cols, weight[tap*in.InChannels+j:], taps*in.InChannels, n, in.OutChannels)
+		}
+	})
+}
+
+// patchProduct makes the step of p. pack fills a panel with the n columns of B
+// from j on.
+func (b *binder) patchProduct(p *patchProduct, pack func(p *patchProduct, panel []float32, j, n int)) step {
+	p.matMulVariant, p.workers = b.variant, b.tileScratch()
+	p.blocks = min(len(p.segments), ceilDiv(p.depth(), p.tile.depth))
+	p.divide(b.pool.Threads())
+
+	size := p.tile.cols * p.depth()
+	count := ceilDiv(p.columns, p.tile.cols)
+	place := b.place(p, count*size)
+	panels := b.ranges(count, max(1, cheapGrain/size), func(lo, hi int) {
+		for q := lo; q < hi; q++ {
+			panel, j := p.panels[q*size:(q+1)*size], q*p.tile.cols
+			n := min(p.tile.cols, p.columns-j)
+			if n < p.tile.cols {
+				clear(panel)
+			}
+			pack(p, panel, j, n)
+		}
+	})
+	part := p.part
+	return always(func() {
+		panels()
+		place()
+		b.pool.RunWorkers(p.n*p.chunks, part)
+	})
+}
+
+// place lays out scratch memory, the panels first, and returns what must be
+// done about the images before the parts run.
+func (b *binder) place(p *patchProduct, panels int) func() {
+	nothing := func() {}
+	switch {
+	case p.trivial():
+		p.panels, p.placed = b.scratch(panels), p.images
+		return nothing
+	case p.perPart:
+		p.panels, p.placed = b.scratch2(panels, len(p.workers)*p.size())
+		return nothing
+	}
+	p.panels, p.placed = b.scratch2(panels, p.n*p.size())
+	return b.ranges(p.n, 1, func(lo, hi int) {
+		for n := lo; n < hi; n++ {
+			p.image(p.placed[n*p.size():], p.images, n)
+		}
+	})
+}
+
+// divide chooses the parts: an image each or, where there are too few for the
+// threads, some positions of one.
+func (p *patchProduct) divide(threads int) {
+	p.chunks = 1
+	if want := 4 * threads; threads > 1 && p.n < want {
+		p.chunks = min(ceilDiv(want, p.n), ceilDiv(p.grid.h*p.grid.w, 2*p.tile.rows))
+	}
+	tiles := ceilDiv(p.grid.h*p.grid.w, p.tile.rows)
+	p.chunk = ceilDiv(tiles, p.chunks) * p.tile.rows
+	p.perPart = p.chunks == 1
+}
+
+// part computes the outputs of one part.
+func (p *patchProduct) part(worker, part int) {
+	n, chunk := part/p.chunks, part%p.chunks
+	positions := p.grid.h * p.grid.w
+	from, to := min(chunk*p.chunk, positions), min((chunk+1)*p.chunk, positions)
+	x := p.placed
+	switch {
+	case p.perPart && !p.trivial():
+		x = x[worker*p.size() : (worker+1)*p.size()]
+		p.image(x, p.images, n)
+	default:
+		x = x[n*p.size() : (n+1)*p.size()]
+	}
+
+	w, depth := &p.workers[worker], p.depth()
+	a := gathered{x: x, off: &w.off, length: p.length, step: 1}
+	group := max(1, groupElements/(depth*p.tile.rows)) * p.tile.rows
+	for block := range p.blocks {
+		s0, s1 := len(p.segments)*block/p.blocks, len(p.segments)*(block+1)/p.blocks
+		a.seg = p.segments[s0:s1]
+		for g := from; g < to; g += group {
+			for j := 0; j < p.columns; j += p.tile.cols {
+				b := p.panels[j*depth+s0*p.length*p.tile.cols : (j+p.tile.cols)*depth]
+				c := cTile{c: p.y, ldc: p.columns, j: j, cols: min(p.tile.cols, p.columns-j), fresh: block == 0, bias: p.bias}
+				for i := g; i < min(g+group, to); i += p.tile.rows {
+					rows := min(p.tile.rows, to-i)
+					p.grid.bases(&w.off, i, rows)
+					p.tile.into(w, &c, n*positions+i, rows, a, b, p.tile.cols)
+				}
+			}
+		}
+	}
+}
+
+// bases sets off to where the patches of n positions from p on begin, and the
+// rest of it to the last of them.
+func (g *grid) bases(off *[maxTileRows]int, p, n int) {
+	j := p % g.w
+	at := p/g.w*g.stepI + j*g.stepJ
+	for e := range off {
+		off[e] = at
+		if e+1 >= n {
+			continue
+		}
+		at += g.stepJ
+		if j++; j == g.w {
+			j = 0
+			at += g.stepI - g.w*g.stepJ
+		}
+	}
+}
