@@ -345,7 +345,7 @@ func TestAttentionNeedsScratchForABlockOfQueriesOnly(t *testing.T) {
 		forward, backward := attentionPair(newLayout(), kernel.AttentionShape{Batch: 1, Tokens: tokens, Heads: 2, HeadWidth: headWidth})
 		memory := newMemory(b, backward.DQKV.Offset+backward.DQKV.Len)
 		for _, in := range []kernel.Instruction{forward, backward} {
-			binder := binder{Memory: memory, pool: b.pool, gemm: b.gemm, elements: b.elements}
+			binder := binder{Memory: memory, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
 			binder.bind(in)
 			if limit := threads * tokens * (2*kernel.AttentionBlock + 224); binder.needed > limit {
 				t.Errorf("%s at %s needs %d elements of scratch, want at most %d", in.Operation(), level, binder.needed, limit)
