@@ -249,6 +249,7 @@ func (d *Dataset) Validate() error {
 		return d.text.validate(d.name)
 	case Regression:
 		return d.validateTargets()
+	case Classification:
 	}
 	return d.validateClasses()
 }

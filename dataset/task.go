@@ -59,6 +59,7 @@ func (d *Dataset) LabelsPerSample() int {
 		return 1
 	case NextToken:
 		return d.text.context
+	case Regression:
 	}
 	return 0
 }
