@@ -15,9 +15,8 @@ func (b *binder) dropout(in kernel.Dropout) step {
 	x, y := b.f32(in.X), b.f32(in.Y)
 	first := uint64(in.Stream)<<40 + uint64(in.First)
 	mask := &dropoutMask{
-		factor: float32(1 / (1 - float64(in.Rate))),
-		// u*2^-24 < Rate for an integer u: both sides times 2^24 are exact.
-		threshold: uint32(math.Ceil(float64(in.Rate) * 0x1p24)),
+		factor:    float32(1 / (1 - float64(in.Rate))),
+		threshold: dropThreshold(in.Rate),
 	}
 	run := b.ranges(len(x), dropoutGrain, func(lo, hi int) { b.rows.dropout(y[lo:hi], x[lo:hi], mask, first+uint64(lo)) })
 	return func(s kernel.Scalars) error {
@@ -33,6 +32,10 @@ type dropoutMask struct {
 	threshold  uint32 // of the 24 bits of a uniform number, at most 2^24
 	factor     float32
 }
+
+// dropThreshold returns the least integer u for which u*2^-24 < rate is false;
+// both sides times 2^24 are exact.
+func dropThreshold(rate float32) uint32 { return uint32(math.Ceil(float64(rate) * 0x1p24)) }
 
 // rowDropout computes y = factor*x, or +0 where the number of the element is
 // below the threshold; number at is x[0]'s. A block of the generator gives four

@@ -227,6 +227,21 @@ func TestDropoutIsAFunctionOfThePlaceInTheBatch(t *testing.T) {
 	}
 }
 
+func TestDropThresholdIsTheLeastNumberKept(t *testing.T) {
+	rates := []float32{0, math.SmallestNonzeroFloat32, 0x1p-24, 0x1.8p-24, 0x1p-23, 0.1, 0.25, 1. / 3, 0.5, 0x1.fffffep-1}
+	rng := rand.New(rand.NewSource(1))
+	for range 1000 {
+		rates = append(rates, rng.Float32())
+	}
+	dropped := func(u uint32, rate float32) bool { return float32(u)*0x1p-24 < rate }
+	for _, rate := range rates {
+		u := dropThreshold(rate)
+		if dropped(u, rate) || u > 0 && !dropped(u-1, rate) {
+			t.Errorf("the threshold of %g is %d", rate, u)
+		}
+	}
+}
+
 func TestRunRefusesTokensOutsideTheVocabulary(t *testing.T) {
 	for name, make1 := range map[string]func(tokens, rows, table kernel.Span) kernel.Instruction{
 		"Embedding": func(tokens, rows, table kernel.Span) kernel.Instruction {
