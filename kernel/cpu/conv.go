@@ -141,7 +141,7 @@ func (p *patchProduct) part(worker, part int) {
 	}
 
 	w, depth := &p.workers[worker], p.depth()
-	a := gathered{x: x, off: &w.off, length: p.length, step: 1}
+	a := w.gather(x, nil, p.length, 1)
 	group := max(1, groupElements/(depth*p.tile.rows)) * p.tile.rows
 	for block := range p.blocks {
 		s0, s1 := len(p.segments)*block/p.blocks, len(p.segments)*(block+1)/p.blocks

@@ -92,7 +92,7 @@ func (p *weightProduct) part(worker, part int) {
 	i0, j0 := part/p.columnParts*p.partRows, part%p.columnParts*p.partCols
 	i1, j1 := min(i0+p.partRows, p.rows), min(j0+p.partCols, p.cols)
 	w := &p.workers[worker]
-	a := gathered{x: p.placed, off: &w.off, length: p.length, step: p.step}
+	a := w.gather(p.placed, nil, p.length, p.step)
 	for s := 0; s < len(p.segments); s += p.block {
 		a.seg = p.segments[s:min(s+p.block, len(p.segments))]
 		dy := p.dy[s*p.length*p.cols:]

@@ -24,26 +24,26 @@ func assemblyVariants() []matMulVariant {
 // LevelAVX2 and trusts its arguments' lengths.
 //
 //go:noescape
-func tile6x16AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile6x16AVX2(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
 // tile12x32AVX512 equals tileReference for up to 12 rows of up to 32 columns;
 // of B it reads 16 columns, or 32. It needs
 // AVX512F and trusts its arguments' lengths.
 //
 //go:noescape
-func tile12x32AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile12x32AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
 // tile1x64AVX2 equals tileReference for 1 row of 64 columns. It needs
 // LevelAVX2 and trusts its arguments' lengths.
 //
 //go:noescape
-func tile1x64AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile1x64AVX2(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
 // tile1x128AVX512 equals tileReference for 1 row of 128 columns. It needs
 // AVX512F and trusts its arguments' lengths.
 //
 //go:noescape
-func tile1x128AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+func tile1x128AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
 // transpose4AVX equals transpose4 on the first ks&^3 columns, and returns how
 // many those are. It needs AVX and trusts its arguments' lengths.

@@ -1,5 +1,6 @@
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // The accumulators of row i are Y(2i) and Y(2i+1); Y12 and Y13 hold the row of
@@ -31,10 +32,10 @@
 	VFMADD231PS Y12, y, y0 \
 	VFMADD231PS Y13, y, y1
 
-// func tile6x16AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// func tile6x16AVX2(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
 // Equals tileReference for rows <= 6 and 16 columns.
-TEXT ·tile6x16AVX2(SB), NOSPLIT, $8-184
+TEXT ·tile6x16AVX2(SB), NOSPLIT, $8-120
 	// Rows that are not there compute with zeros.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -50,8 +51,8 @@ TEXT ·tile6x16AVX2(SB), NOSPLIT, $8-184
 	VXORPS Y11, Y11, Y11
 
 	MOVQ rows+0(FP), CX
-	MOVQ s_base+120(FP), AX
-	MOVQ lds+144(FP), DX
+	MOVQ s_base+56(FP), AX
+	MOVQ lds+80(FP), DX
 	SHLQ $2, DX
 	LOADROW(Y0, Y1)
 	LOADROW(Y2, Y3)
@@ -61,24 +62,25 @@ TEXT ·tile6x16AVX2(SB), NOSPLIT, $8-184
 	LOADROW(Y10, Y11)
 
 loaded:
-	MOVQ a_x_base+16(FP), SI
-	MOVQ a_off+40(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ gathered_step(DX), R12
+	SHLQ $2, R12
+	MOVQ gathered_seg(DX), R13
+	MOVQ gathered_length(DX), R15
+	MOVQ gathered_x(DX), SI
+	MOVQ gathered_off(DX), CX
+	MOVQ gathered_seg+8(DX), DX
 	ADDRESS(0, AX)
 	ADDRESS(1, BX)
 	ADDRESS(2, DI)
 	ADDRESS(3, R8)
 	ADDRESS(4, R9)
 	ADDRESS(5, R10)
-	MOVQ b_base+88(FP), SI
-	MOVQ ldb+112(FP), R11
+	MOVQ b_base+24(FP), SI
+	MOVQ ldb+48(FP), R11
 	SHLQ $2, R11
-	MOVQ a_step+80(FP), R12
-	SHLQ $2, R12
-	MOVQ a_seg_base+48(FP), R13
-	MOVQ a_seg_len+56(FP), DX
 
-	MOVQ a_length+72(FP), CX
-	TESTQ CX, CX
+	TESTQ R15, R15
 	JZ   store
 	TESTQ DX, DX
 	JZ   store
@@ -87,7 +89,7 @@ segment:
 	MOVQ (R13), BP
 	SHLQ $2, BP
 	ADDQ $8, R13
-	MOVQ a_length+72(FP), CX
+	MOVQ R15, CX
 
 step:
 	VMOVUPS (SI), Y12
@@ -107,8 +109,8 @@ step:
 
 store:
 	MOVQ rows+0(FP), CX
-	MOVQ c_base+152(FP), AX
-	MOVQ ldc+176(FP), DX
+	MOVQ c_base+88(FP), AX
+	MOVQ ldc+112(FP), DX
 	SHLQ $2, DX
 	STOREROW(Y0, Y1)
 	STOREROW(Y2, Y3)
@@ -135,22 +137,24 @@ stored:
 	ADDQ BX, SI \
 	ADDQ DX, BP
 
-// func tile1x64AVX2(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// func tile1x64AVX2(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
 // Equals tileReference for one row of 64 columns.
-TEXT ·tile1x64AVX2(SB), NOSPLIT, $8-184
-	MOVQ a_x_base+16(FP), DI
-	MOVQ a_off+40(FP), CX
+TEXT ·tile1x64AVX2(SB), NOSPLIT, $8-120
+	MOVQ a+16(FP), R10
+	MOVQ gathered_x(R10), DI
+	MOVQ gathered_off(R10), CX
 	MOVQ (CX), CX
 	LEAQ (DI)(CX*4), DI
-	MOVQ a_seg_base+48(FP), R8
-	MOVQ a_seg_len+56(FP), R9
-	MOVQ a_step+80(FP), DX
+	MOVQ gathered_seg(R10), R8
+	MOVQ gathered_seg+8(R10), R9
+	MOVQ gathered_step(R10), DX
+	MOVQ gathered_length(R10), R10
 	SHLQ $2, DX
-	MOVQ b_base+88(FP), SI
-	MOVQ ldb+112(FP), BX
+	MOVQ b_base+24(FP), SI
+	MOVQ ldb+48(FP), BX
 	SHLQ $2, BX
-	MOVQ s_base+120(FP), AX
+	MOVQ s_base+56(FP), AX
 
 	VMOVUPS 0(AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -168,7 +172,7 @@ segment:
 	MOVQ (R8), BP
 	SHLQ $2, BP
 	ADDQ $8, R8
-	MOVQ a_length+72(FP), CX
+	MOVQ R10, CX
 	SUBQ $2, CX
 	JLT  tail
 
@@ -188,7 +192,7 @@ next:
 	JNZ  segment
 
 store:
-	MOVQ c_base+152(FP), AX
+	MOVQ c_base+88(FP), AX
 
 	VMOVUPS Y0, 0(AX)
 	VMOVUPS Y1, 32(AX)

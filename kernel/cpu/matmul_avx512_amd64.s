@@ -1,5 +1,6 @@
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // The accumulators of row i are Z(2i) and Z(2i+1); Z24 and Z25 hold the row of
@@ -76,18 +77,18 @@
 
 // SEGMENT begins a segment: BP is its first value's distance, CX its length.
 #define SEGMENT \
-	MOVQ a_seg_base+48(FP), CX \
+	MOVQ seg-8(SP), CX \
 	MOVQ (CX), BP \
 	SHLQ $2, BP \
 	ADDQ $8, CX \
-	MOVQ CX, a_seg_base+48(FP) \
-	MOVQ a_length+72(FP), CX
+	MOVQ CX, seg-8(SP) \
+	MOVQ length-16(SP), CX
 
-// func tile12x32AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// func tile12x32AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
 // Equals tileReference for rows <= 12 and cols <= 32. Of B it reads 16 columns
 // where cols <= 16, else 32.
-TEXT ·tile12x32AVX512(SB), NOSPLIT, $8-184
+TEXT ·tile12x32AVX512(SB), NOSPLIT, $32-120
 	// Masks: the low cols bits of 32.
 	MOVQ cols+8(FP), CX
 	MOVQ $1, AX
@@ -124,8 +125,8 @@ TEXT ·tile12x32AVX512(SB), NOSPLIT, $8-184
 	VPXORQ Z23, Z23, Z23
 
 	MOVQ rows+0(FP), CX
-	MOVQ s_base+120(FP), AX
-	MOVQ lds+144(FP), DX
+	MOVQ s_base+56(FP), AX
+	MOVQ lds+80(FP), DX
 	SHLQ $2, DX
 	LOADROW(Z0, Z1)
 	LOADROW(Z2, Z3)
@@ -141,15 +142,22 @@ TEXT ·tile12x32AVX512(SB), NOSPLIT, $8-184
 	LOADROW(Z22, Z23)
 
 loaded:
-	MOVQ ldb+112(FP), CX
+	MOVQ ldb+48(FP), CX
 	SHLQ $2, CX
-	MOVQ CX, ldb+112(FP)
-	MOVQ a_step+80(FP), CX
-	SHLQ $2, CX
-	MOVQ CX, a_step+80(FP)
+	MOVQ CX, ldb+48(FP)
 
-	MOVQ a_x_base+16(FP), SI
-	MOVQ a_off+40(FP), CX
+	MOVQ a+16(FP), BX
+	MOVQ gathered_step(BX), CX
+	SHLQ $2, CX
+	MOVQ CX, step-24(SP)
+	MOVQ gathered_seg(BX), CX
+	MOVQ CX, seg-8(SP)
+	MOVQ gathered_seg+8(BX), CX
+	MOVQ CX, segs-32(SP)
+	MOVQ gathered_length(BX), CX
+	MOVQ CX, length-16(SP)
+	MOVQ gathered_x(BX), SI
+	MOVQ gathered_off(BX), CX
 	ADDRESS(0, AX)
 	ADDRESS(1, BX)
 	ADDRESS(2, DX)
@@ -162,12 +170,12 @@ loaded:
 	ADDRESS(9, R13)
 	ADDRESS(10, R14)
 	ADDRESS(11, R15)
-	MOVQ b_base+88(FP), SI
+	MOVQ b_base+24(FP), SI
 
-	MOVQ a_length+72(FP), CX
+	MOVQ length-16(SP), CX
 	TESTQ CX, CX
 	JZ   store
-	MOVQ a_seg_len+56(FP), CX
+	MOVQ segs-32(SP), CX
 	TESTQ CX, CX
 	JZ   store
 	MOVQ rows+0(FP), CX
@@ -196,11 +204,11 @@ pair12step:
 	PAIRS0
 	PAIRS1
 	PAIRS2
-	ADDQ ldb+112(FP), SI
-	ADDQ a_step+80(FP), BP
+	ADDQ ldb+48(FP), SI
+	ADDQ step-24(SP), BP
 	DECQ CX
 	JNZ  pair12step
-	DECQ a_seg_len+56(FP)
+	DECQ segs-32(SP)
 	JNZ  pair12
 	JMP  store
 
@@ -212,11 +220,11 @@ pair8step:
 	VMOVUPS 64(SI), Z25
 	PAIRS0
 	PAIRS1
-	ADDQ ldb+112(FP), SI
-	ADDQ a_step+80(FP), BP
+	ADDQ ldb+48(FP), SI
+	ADDQ step-24(SP), BP
 	DECQ CX
 	JNZ  pair8step
-	DECQ a_seg_len+56(FP)
+	DECQ segs-32(SP)
 	JNZ  pair8
 	JMP  store
 
@@ -227,11 +235,11 @@ pair4step:
 	VMOVUPS (SI), Z24
 	VMOVUPS 64(SI), Z25
 	PAIRS0
-	ADDQ ldb+112(FP), SI
-	ADDQ a_step+80(FP), BP
+	ADDQ ldb+48(FP), SI
+	ADDQ step-24(SP), BP
 	DECQ CX
 	JNZ  pair4step
-	DECQ a_seg_len+56(FP)
+	DECQ segs-32(SP)
 	JNZ  pair4
 	JMP  store
 
@@ -243,11 +251,11 @@ single12step:
 	SINGLES0
 	SINGLES1
 	SINGLES2
-	ADDQ ldb+112(FP), SI
-	ADDQ a_step+80(FP), BP
+	ADDQ ldb+48(FP), SI
+	ADDQ step-24(SP), BP
 	DECQ CX
 	JNZ  single12step
-	DECQ a_seg_len+56(FP)
+	DECQ segs-32(SP)
 	JNZ  single12
 	JMP  store
 
@@ -258,11 +266,11 @@ single8step:
 	VMOVUPS (SI), Z24
 	SINGLES0
 	SINGLES1
-	ADDQ ldb+112(FP), SI
-	ADDQ a_step+80(FP), BP
+	ADDQ ldb+48(FP), SI
+	ADDQ step-24(SP), BP
 	DECQ CX
 	JNZ  single8step
-	DECQ a_seg_len+56(FP)
+	DECQ segs-32(SP)
 	JNZ  single8
 	JMP  store
 
@@ -272,18 +280,18 @@ single4:
 single4step:
 	VMOVUPS (SI), Z24
 	SINGLES0
-	ADDQ ldb+112(FP), SI
-	ADDQ a_step+80(FP), BP
+	ADDQ ldb+48(FP), SI
+	ADDQ step-24(SP), BP
 	DECQ CX
 	JNZ  single4step
-	DECQ a_seg_len+56(FP)
+	DECQ segs-32(SP)
 	JNZ  single4
 	JMP  store
 
 store:
 	MOVQ rows+0(FP), CX
-	MOVQ c_base+152(FP), AX
-	MOVQ ldc+176(FP), DX
+	MOVQ c_base+88(FP), AX
+	MOVQ ldc+112(FP), DX
 	SHLQ $2, DX
 	STOREROW(Z0, Z1)
 	STOREROW(Z2, Z3)
@@ -316,22 +324,24 @@ stored:
 	ADDQ BX, SI \
 	ADDQ DX, BP
 
-// func tile1x128AVX512(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+// func tile1x128AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 //
 // Equals tileReference for one row of 128 columns.
-TEXT ·tile1x128AVX512(SB), NOSPLIT, $8-184
-	MOVQ a_x_base+16(FP), DI
-	MOVQ a_off+40(FP), CX
+TEXT ·tile1x128AVX512(SB), NOSPLIT, $8-120
+	MOVQ a+16(FP), R10
+	MOVQ gathered_x(R10), DI
+	MOVQ gathered_off(R10), CX
 	MOVQ (CX), CX
 	LEAQ (DI)(CX*4), DI
-	MOVQ a_seg_base+48(FP), R8
-	MOVQ a_seg_len+56(FP), R9
-	MOVQ a_step+80(FP), DX
+	MOVQ gathered_seg(R10), R8
+	MOVQ gathered_seg+8(R10), R9
+	MOVQ gathered_step(R10), DX
+	MOVQ gathered_length(R10), R10
 	SHLQ $2, DX
-	MOVQ b_base+88(FP), SI
-	MOVQ ldb+112(FP), BX
+	MOVQ b_base+24(FP), SI
+	MOVQ ldb+48(FP), BX
 	SHLQ $2, BX
-	MOVQ s_base+120(FP), AX
+	MOVQ s_base+56(FP), AX
 
 	VMOVUPS 0(AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -349,7 +359,7 @@ segment:
 	MOVQ (R8), BP
 	SHLQ $2, BP
 	ADDQ $8, R8
-	MOVQ a_length+72(FP), CX
+	MOVQ R10, CX
 	SUBQ $2, CX
 	JLT  tail
 
@@ -369,7 +379,7 @@ next:
 	JNZ  segment
 
 store:
-	MOVQ c_base+152(FP), AX
+	MOVQ c_base+88(FP), AX
 
 	VMOVUPS Z0, 0(AX)
 	VMOVUPS Z1, 64(AX)

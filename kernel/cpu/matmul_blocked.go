@@ -69,7 +69,7 @@ type tileKernel struct {
 	//
 	// s may be c. lds is 0 for a start value per column. rows is at most the
 	// kernel's; offsets beyond rows must be those of a row.
-	run func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+	run func(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 }
 
 // matMulVariant is what differs from one instruction set to another.
@@ -136,11 +136,19 @@ type gemmScratch struct {
 
 // tileScratch is what a worker needs around tile kernels.
 type tileScratch struct {
+	a     gathered
 	tile  [maxTile]float32
 	start [maxTile]float32
 	zero  [maxTileCols]float32
 	off   [maxTileRows]int
 	seg   [1]int
+}
+
+// gather returns an A operand with offsets to be filled in. It is on the heap
+// with the rest, since kernels are called through variables.
+func (w *tileScratch) gather(x []float32, seg []int, length, step int) *gathered {
+	w.a = gathered{x: x, off: &w.off, seg: seg, length: length, step: step}
+	return &w.a
 }
 
 func newGemmRun(pool *Pool) *gemmRun {
@@ -242,12 +250,12 @@ func (r *gemmRun) column(w *gemmScratch, panels *bPanels, p0, p1, q int, first b
 	k, args := r.kern, &r.args
 	j := q * k.cols
 	b, ldb := panels.at(args, j)
-	a := gathered{x: args.A, off: &w.off, seg: w.seg[:], length: panels.ks}
+	a := w.gather(args.A, w.seg[:], panels.ks, 1)
 	next := 1 // distance from one row to the next
 	if args.TransA {
 		a.step, w.seg[0] = args.LDA, panels.k0*args.LDA
 	} else {
-		a.step, w.seg[0] = 1, panels.k0
+		w.seg[0] = panels.k0
 		next = args.LDA
 	}
 	c := cTile{c: args.C, ldc: args.LDC, j: j, cols: min(k.cols, args.N-j), fresh: first && !args.Accumulate, bias: args.Bias}
@@ -271,7 +279,7 @@ type cTile struct {
 }
 
 // into computes the tile whose first row is i.
-func (k *tileKernel) into(w *tileScratch, t *cTile, i, rows int, a gathered, b []float32, ldb int) {
+func (k *tileKernel) into(w *tileScratch, t *cTile, i, rows int, a *gathered, b []float32, ldb int) {
 	at := i*t.ldc + t.j
 	c := t.c[at : at+(rows-1)*t.ldc+t.cols]
 	s, lds := c, t.ldc

@@ -68,7 +68,7 @@ type instruction struct {
 const emulatedRSP = 4
 
 // emulatedRoom is the number of words that a kernel may put on the stack.
-const emulatedRoom = 4
+const emulatedRoom = 8
 
 // emulatedCode returns the code of an assembly function, found through the
 // wrapper that a Go function value points to.
@@ -100,14 +100,14 @@ func newEmulator(f any) (*emulator, error) {
 }
 
 // tile runs the kernel with the arguments of tileKernel.run.
-func (e *emulator) tile(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+func (e *emulator) tile(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 	if err := e.run(rows, cols, a, b, ldb, s, lds, c, ldc); err != nil {
 		panic(err)
 	}
 }
 
-func (e *emulator) run(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) error {
-	const baseA, baseB, baseS, baseC, baseOff, baseSeg, stack = 1 << 32, 2 << 32, 3 << 32, 4 << 32, 5 << 32, 6 << 32, 7 << 32
+func (e *emulator) run(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) error {
+	const baseA, baseB, baseS, baseC, baseOff, baseSeg, baseGathered, stack = 1 << 32, 2 << 32, 3 << 32, 4 << 32, 5 << 32, 6 << 32, 7 << 32, 8 << 32
 	slice := func(base uint64, n int) []uint64 { return []uint64{base, uint64(n), uint64(n)} }
 	words := func(x []int) []uint64 {
 		out := make([]uint64, len(x))
@@ -117,9 +117,9 @@ func (e *emulator) run(rows, cols int, a gathered, b []float32, ldb int, s []flo
 		return out
 	}
 	// Room for what the kernel saves, the return address, the arguments.
-	frame := append(make([]uint64, emulatedRoom+1), uint64(rows), uint64(cols))
-	frame = append(append(frame, slice(baseA, len(a.x))...), baseOff)
-	frame = append(append(frame, slice(baseSeg, len(a.seg))...), uint64(a.length), uint64(a.step))
+	fields := append(slice(baseA, len(a.x)), baseOff)
+	fields = append(append(fields, slice(baseSeg, len(a.seg))...), uint64(a.length), uint64(a.step))
+	frame := append(make([]uint64, emulatedRoom+1), uint64(rows), uint64(cols), baseGathered)
 	frame = append(append(frame, slice(baseB, len(b))...), uint64(ldb))
 	sBase := uint64(baseS)
 	if len(s) > 0 && len(c) > 0 && &s[0] == &c[0] {
@@ -133,6 +133,7 @@ func (e *emulator) run(rows, cols int, a gathered, b []float32, ldb int, s []flo
 		{name: "s", base: baseS, floats: s},
 		{name: "c", base: baseC, floats: c, writable: true},
 		{name: "off", base: baseOff, words: words(a.off[:])},
+		{name: "gathered", base: baseGathered, words: fields},
 		{name: "seg", base: baseSeg, words: words(a.seg)},
 		{name: "frame", base: stack, words: frame, writable: true},
 	}

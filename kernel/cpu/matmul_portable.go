@@ -12,15 +12,13 @@ func portableVariant() matMulVariant {
 }
 
 // tile2x4 runs the chains with steps2x4 and takes over wherever that stops.
-func tile2x4(rows, _ int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+func tile2x4(rows, _ int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 	var x [8]float64
 	for e := range 4 * rows {
 		x[e] = float64(s[e/4*lds+e%4])
 	}
-	if a.length == 0 {
-		a.seg = nil
-	}
-	for _, at := range a.seg {
+	for s := 0; s < len(a.seg) && a.length > 0; s++ {
+		at := a.seg[s]
 		a0, a1 := a.x[a.off[0]+at:], a.x[a.off[rows-1]+at:]
 		for p := 0; p < a.length; p++ {
 			var e int
@@ -108,15 +106,13 @@ func steps2x4(x *[8]float64, p, k int, row0, row1 []float32, lda int, b []float3
 }
 
 // tile1x8 runs the chains with steps1x8 and takes over wherever that stops.
-func tile1x8(_, _ int, a gathered, b []float32, ldb int, s []float32, _ int, c []float32, _ int) {
+func tile1x8(_, _ int, a *gathered, b []float32, ldb int, s []float32, _ int, c []float32, _ int) {
 	var x [8]float64
 	for e := range x {
 		x[e] = float64(s[e])
 	}
-	if a.length == 0 {
-		a.seg = nil
-	}
-	for _, at := range a.seg {
+	for s := 0; s < len(a.seg) && a.length > 0; s++ {
+		at := a.seg[s]
 		row := a.x[a.off[0]+at:]
 		for p := 0; p < a.length; p++ {
 			var e int

@@ -84,7 +84,7 @@ func (k *tileKernel) selfCheck(name string) error {
 	const segments, length = 3, 7 // odd, beyond any unrolling
 	const depth = segments * length
 	ldb, lds, ldc := k.cols+3, k.cols+1, k.cols+2
-	a := gathered{x: make([]float32, k.rows*(depth+segments)), off: new([maxTileRows]int), length: length, step: 1}
+	a := &gathered{x: make([]float32, k.rows*(depth+segments)), off: new([maxTileRows]int), length: length, step: 1}
 	b := make([]float32, depth*ldb)
 	s := make([]float32, k.rows*lds)
 	seed := uint32(1)
@@ -134,7 +134,7 @@ func (f transposer) selfCheck(name string, rows int) error {
 }
 
 // tileReference is the loop that every tile kernel equals.
-func tileReference(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+func tileReference(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 	for i := range rows {
 		for j := range cols {
 			x := s[i*lds+j]

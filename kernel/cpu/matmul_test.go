@@ -68,8 +68,8 @@ func sameFloat(a, b float32) bool {
 }
 
 // packedRows is a panel a[p*rows+i] of the kernel's rows.
-func packedRows(k *tileKernel, depth int, a []float32) gathered {
-	g := gathered{x: a, off: new([maxTileRows]int), seg: []int{0}, length: depth, step: k.rows}
+func packedRows(k *tileKernel, depth int, a []float32) *gathered {
+	g := &gathered{x: a, off: new([maxTileRows]int), seg: []int{0}, length: depth, step: k.rows}
 	for i := range k.rows {
 		g.off[i] = i
 	}
@@ -307,7 +307,7 @@ func TestNewGemmNeverExceedsTheLevelAskedFor(t *testing.T) {
 func TestAVariantThatFailsItsSelfCheckIsPassedOver(t *testing.T) {
 	broken := portableVariant()
 	broken.name, broken.level = "broken", LevelAVX512
-	broken.thin.run = func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+	broken.thin.run = func(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 		tile1x8(rows, cols, a, b, ldb, s, lds, c, ldc)
 		c[5] = math.Nextafter32(c[5], 0)
 	}

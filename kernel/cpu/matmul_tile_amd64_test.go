@@ -48,8 +48,8 @@ func tilesUnderTest(t testing.TB) []namedTile {
 
 // randomRows makes the A operand of a tile: scattered rows, some of them shared,
 // and segments in any order.
-func randomRows(r *rand.Rand, k *tileKernel, rows, segments, length int, special bool) gathered {
-	a := gathered{off: new([maxTileRows]int), length: length, step: 1 + r.IntN(4)}
+func randomRows(r *rand.Rand, k *tileKernel, rows, segments, length int, special bool) *gathered {
+	a := &gathered{off: new([maxTileRows]int), length: length, step: 1 + r.IntN(4)}
 	reach := (length-1)*a.step + 1
 	for range segments {
 		a.seg = append(a.seg, r.IntN(50)-20)
@@ -166,13 +166,13 @@ func TestEmulatorRefusesAccessOutsideTheArguments(t *testing.T) {
 		const depth = 5
 		a := packedRows(&k.tileKernel, depth, make([]float32, depth*k.rows))
 		b, s, c := make([]float32, depth*k.cols), make([]float32, k.cols), make([]float32, k.rows*k.cols)
-		short := a
+		short := *a
 		short.x = short.x[1:]
 		if err := e.run(k.rows, k.cols, a, b, k.cols, s, 0, c, k.cols); err != nil {
 			t.Fatalf("%s: %v", k.name, err)
 		}
 		for name, try := range map[string]func() error{
-			"a": func() error { return e.run(k.rows, k.cols, short, b, k.cols, s, 0, c, k.cols) },
+			"a": func() error { return e.run(k.rows, k.cols, &short, b, k.cols, s, 0, c, k.cols) },
 			"b": func() error { return e.run(k.rows, k.cols, a, b[1:], k.cols, s, 0, c, k.cols) },
 			"s": func() error { return e.run(k.rows, k.cols, a, b, k.cols, s[1:], 0, c, k.cols) },
 			"c": func() error { return e.run(k.rows, k.cols, a, b, k.cols, s, 0, c[1:], k.cols) },
@@ -189,7 +189,7 @@ func TestSelfCheckRefusesAKernelThatRoundsTwice(t *testing.T) {
 		if err := k.selfCheck(k.name); err != nil {
 			t.Errorf("%s: %v", k.name, err)
 		}
-		k.run = func(rows, cols int, a gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
+		k.run = func(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 			for i := range rows {
 				for j := range cols {
 					x := s[i*lds+j]
