@@ -243,12 +243,12 @@ func TestElementKernelsEqualThePortableOnes(t *testing.T) {
 	}
 }
 
-// About eight million arguments of each function, over all bit patterns; every one
+// About four million arguments of each function, over all bit patterns; every one
 // where REPRISE_LONG is set.
 func TestTranscendentalKernelsEqualThePortableOnesOnAllKindsOfBits(t *testing.T) {
 	portable := portableElements()
 	variants := elementVariants(t)
-	step := uint64(509)
+	step := uint64(1021)
 	if os.Getenv("REPRISE_LONG") != "" {
 		step = 1
 	}
