@@ -47,11 +47,14 @@ type VerifyReport struct {
 	FromStep    uint64              `json:"from_step"`
 	ToStep      uint64              `json:"to_step"`
 	Checkpoints []CheckpointVerdict `json:"checkpoints"`
+	// EvaluationsCompared is the number of evaluations within epochs that came out
+	// as recorded.
+	EvaluationsCompared int `json:"evaluations_compared,omitempty"`
 	// EpochsCompared is the number of epochs whose metrics were compared,
 	// StepsCompared that of steps whose loss was.
-	EpochsCompared int  `json:"epochs_compared"`
-	StepsCompared  int  `json:"steps_compared"`
-	Verified       bool `json:"verified"`
+	EpochsCompared      int  `json:"epochs_compared"`
+	StepsCompared       int  `json:"steps_compared"`
+	Verified            bool `json:"verified"`
 	// Problem names the first thing that differs.
 	Problem string `json:"problem,omitempty"`
 }
@@ -181,6 +184,11 @@ func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verifi
 			return nil
 		}
 		compareStep(report, recorded, step)
+		if x.EvaluationDue() {
+			if err := compareEvaluation(report, what.Run, x); err != nil {
+				return err
+			}
+		}
 		if step.EpochDone {
 			if err := compareEpoch(report, what.Run, x); err != nil {
 				return err
@@ -239,6 +247,20 @@ func compareEpoch(report *VerifyReport, run RunRecord, x *Execution) error {
 			report.fail("metrics of epoch %d: recorded %+v, reproduced %+v", got.Epoch, want.Metrics, got.Metrics)
 		}
 		report.EpochsCompared++
+	}
+	return nil
+}
+
+func compareEvaluation(report *VerifyReport, run RunRecord, x *Execution) error {
+	got, err := x.Evaluate()
+	if err != nil {
+		return err
+	}
+	switch event, err := run.RecordEvaluation(got); {
+	case err != nil:
+		report.fail("%v", err)
+	case event == nil:
+		report.EvaluationsCompared++
 	}
 	return nil
 }
