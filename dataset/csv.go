@@ -22,14 +22,20 @@ import (
 // taken for a quantity, which is not what classification learns.
 const maxTableClasses = 1000
 
-// openCSV reads a CSV file with a header. Every column but target is a feature
-// and holds a number in every row; target holds the classes, all numbers or all
-// names. Spaces around a cell do not count; a byte order mark, CRLF and empty
-// lines are accepted.
-func openCSV(ctx context.Context, path, target string, fraction float64) (*Dataset, error) {
-	share, err := checkFraction(fraction)
+// openCSV reads a CSV file with a header. Every column but the target is a
+// feature and holds a number in every row. For classification the target holds
+// the classes, all numbers or all names; for regression it is a column of numbers
+// or several, separated by commas. Spaces around a cell do not count; a byte
+// order mark, CRLF and empty lines are accepted.
+func openCSV(ctx context.Context, source Source) (*Dataset, error) {
+	path := source.Path
+	share, err := checkFraction(source.ValidationFraction)
 	if err != nil {
 		return nil, err
+	}
+	task := source.Task
+	if task == "" {
+		task = Classification
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -46,39 +52,61 @@ func openCSV(ctx context.Context, path, target string, fraction float64) (*Datas
 		return nil, unreadable(path, err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	return readCSV(ctx, f, path, target, share)
+	return readCSV(ctx, f, path, task, source.Target, share)
 }
 
-// readCSV is openCSV for an open file and a fraction in use.
-func readCSV(ctx context.Context, r io.Reader, path, target string, fraction float64) (*Dataset, error) {
-	t := &table{path: path, target: target, maxBytes: MaxBytes}
+// readCSV is openCSV for an open file, and a task and a fraction in use.
+func readCSV(ctx context.Context, r io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
+	t := &table{path: path, task: task, target: target, maxBytes: MaxBytes}
 	if err := t.read(ctx, r); err != nil {
 		return nil, err
 	}
-	names, labels, err := t.labels.classes(t)
-	if err != nil {
+	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
+	b := &block{values: t.values, targets: t.targetValues}
+	n := len(t.lines)
+	d.parts = splitRows(b, n, validationRows(n, fraction))
+	train := d.parts[Train].rows
+	if err := t.learn(d, b, train); err != nil {
 		return nil, err
 	}
-	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, classNames: names, columnNames: t.features}
-	n := len(labels)
-	d.parts = splitRows(&block{values: t.values, labels: labels}, n, validationRows(n, fraction))
-	d.scaling.columns = standardise(t.values, len(t.features), d.parts[Train].rows)
-	if err := t.checkScaled(d.scaling.columns); err != nil {
+	d.scaling.columns = standardise(t.values, len(t.features), train)
+	if err := t.checkScaled(t.values, t.features, d.scaling.columns); err != nil {
 		return nil, err
 	}
 	return d.seal()
 }
 
+// learn gives the data set its classes or its targets.
+func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
+	if t.task != Regression {
+		d.classNames, b.labels, err = t.labels.classes(t)
+		return err
+	}
+	columns := standardise(t.targetValues, len(t.targets), train)
+	for i, c := range columns {
+		if c.sd == 0 {
+			return t.bad(0, t.targets[i], formatNumber(c.mean), "is the target of every training row: there is nothing to learn",
+				"name a column that varies")
+		}
+		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.mean, StandardDeviation: c.sd})
+	}
+	return t.checkScaled(t.targetValues, t.targets, columns)
+}
+
 // table is a CSV file while it is read.
 type table struct {
 	path, target string
+	task         Task
 	maxBytes     int64
 
 	features []string // names of the feature columns
-	at       int      // the index of the target column
-	values   []float64
-	lines    []int // of each row, for errors
-	labels   labelColumn
+	targets  []string // names of the target columns; one for classification
+	// target of each column: its place in targets, or -1.
+	targetOf     []int
+	values       []float64
+	lines        []int // of each row, for errors
+	labels       labelColumn
+	targetValues []float64 // of regression, row-major
 }
 
 func (t *table) bad(line int, column, value, problem, fix string) *DataError {
@@ -155,19 +183,47 @@ func (t *table) readHeader(line int, header []string) error {
 		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + t.path,
 			Fix: "name the column to predict, one of " + listColumns(header)}
 	}
-	at, ok := seen[t.target]
-	if !ok {
-		fix := "use one of " + listColumns(header)
-		if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
-			fix = "separate the columns by commas"
-		}
-		return &FieldError{Field: FieldTarget, Value: quote(t.target), Problem: "is not a column of " + t.path, Fix: fix}
+	if err := t.findTargets(header, seen); err != nil {
+		return err
 	}
-	if len(header) == 1 {
+	if len(header) == len(t.targets) {
 		return t.bad(line, t.target, "", "the target is the only column: there is nothing to learn from", "add a column of numbers")
 	}
-	t.at = at - 1
-	t.features = slices.Delete(slices.Clone(header), t.at, at)
+	for i, name := range header {
+		if t.targetOf[i] < 0 {
+			t.features = append(t.features, name)
+		}
+	}
+	return nil
+}
+
+// findTargets finds the columns of the target: the one of that name, or for
+// regression all of a list.
+func (t *table) findTargets(header []string, seen map[string]int) error {
+	t.targets = []string{t.target}
+	if _, ok := seen[t.target]; !ok && t.task == Regression {
+		names, err := csv.NewReader(strings.NewReader(t.target)).Read() // quotes as in the header
+		if err == nil && len(names) > 1 {
+			t.targets = names
+		}
+	}
+	t.targetOf = slices.Repeat([]int{-1}, len(header))
+	for i, name := range t.targets {
+		name = strings.TrimSpace(name)
+		t.targets[i] = name
+		at, ok := seen[name]
+		if !ok {
+			fix := "use one of " + listColumns(header)
+			if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
+				fix = "separate the columns by commas"
+			}
+			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + t.path, Fix: fix}
+		}
+		if t.targetOf[at-1] >= 0 {
+			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is named twice", Fix: "name every column once"}
+		}
+		t.targetOf[at-1] = i
+	}
 	return nil
 }
 
@@ -186,13 +242,20 @@ func listColumns(header []string) string {
 }
 
 func (t *table) addRow(line int, header, record []string, reader *csv.Reader) error {
-	if int64(len(t.lines)+1)*int64(8*len(t.features)+4) > t.maxBytes {
-		return t.bad(line, "", fmt.Sprintf("%d rows of %d numbers", len(t.lines)+1, len(t.features)),
+	perRow, learnt := 8*len(t.features)+4, 0 // a label takes four bytes, a target eight
+	if t.task == Regression {
+		learnt = len(t.targets)
+		perRow = 8 * len(record)
+	}
+	if int64(len(t.lines)+1)*int64(perRow) > t.maxBytes {
+		return t.bad(line, "", fmt.Sprintf("%d rows of %d numbers", len(t.lines)+1, len(t.features)+learnt),
 			fmt.Sprintf("take more memory than the limit of %d bytes", t.maxBytes), "use fewer rows or columns")
 	}
+	t.targetValues = append(t.targetValues, make([]float64, learnt)...)
+	row := t.targetValues[len(t.targetValues)-learnt:]
 	for i, cell := range record {
 		cell = strings.TrimSpace(cell)
-		if i == t.at {
+		if t.targetOf[i] >= 0 && t.task != Regression {
 			if err := t.labels.add(t, line, cell); err != nil {
 				return err
 			}
@@ -203,7 +266,11 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 			at, _ := reader.FieldPos(i)
 			return t.badNumber(at, header[i], cell)
 		}
-		t.values = append(t.values, v)
+		if at := t.targetOf[i]; at >= 0 {
+			row[at] = v
+		} else {
+			t.values = append(t.values, v)
+		}
 	}
 	t.lines = append(t.lines, line)
 	return nil
@@ -240,7 +307,7 @@ func (t *table) csvError(err error, record []string) error {
 	switch {
 	case errors.Is(err, csv.ErrFieldCount):
 		e.Line = parse.StartLine
-		e.Value, e.Problem = fmt.Sprintf("%d cells", len(record)), fmt.Sprintf("do not fit the %d columns of the header", len(t.features)+1)
+		e.Value, e.Problem = fmt.Sprintf("%d cells", len(record)), fmt.Sprintf("do not fit the %d columns of the header", len(t.targetOf))
 		e.Fix = "give every row one cell for each column"
 	case errors.Is(err, csv.ErrBareQuote), errors.Is(err, csv.ErrQuote):
 		e.Value, e.Problem = fmt.Sprintf("the quote at byte %d of the line", parse.Column), "is out of place"
@@ -284,12 +351,12 @@ func standardise(values []float64, features int, rows []uint32) []column {
 
 // checkScaled refuses rows that standardising takes out of float32: values far
 // from those of the training split, whose spread is tiny.
-func (t *table) checkScaled(columns []column) error {
+func (t *table) checkScaled(values []float64, names []string, columns []column) error {
 	for row, line := range t.lines {
 		for j, c := range columns {
-			v := t.values[row*len(columns)+j]
+			v := values[row*len(columns)+j]
 			if math.IsInf(float64(c.scale(v)), 0) {
-				return t.bad(line, t.features[j], formatNumber(v),
+				return t.bad(line, names[j], formatNumber(v),
 					fmt.Sprintf("is out of scale: the column's standard deviation is %g", c.sd), "correct the value, or remove the row")
 			}
 		}

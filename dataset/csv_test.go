@@ -173,7 +173,7 @@ func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		"number, then name": {"a,y\n1,0\n2,zero\n", []string{"line 3", `"zero" is a name, while "0" in line 2 is a number`}},
 		"one class":         {"a,y\n1,p\n2,p\n", []string{`column "y"`, `"p" is the only class`}},
 		"one number":        {"a,y\n1,1\n2,1.0\n", []string{`"1" is the only class`}},
-		"as many as rows":   {"a,y\n1,1.5\n2,2.5\n3,0.5\n", []string{`column "y"`, "3 rows with 3 different values look like a regression target, which is not supported yet"}},
+		"as many as rows":   {"a,y\n1,1.5\n2,2.5\n3,0.5\n", []string{`column "y"`, "3 rows with 3 different values look like a regression target; set task: regression"}},
 		"too many classes":  {many, []string{"line 2002", `column "y"`, "more than 1000 different values look like a regression target"}},
 		"out of scale":      {outOfScale(), []string{`column "x"`, "out of scale"}},
 	} {
@@ -241,7 +241,7 @@ func checkFieldError(t *testing.T, name string, err error, field string, parts .
 }
 
 func TestCSVMemoryIsBounded(t *testing.T) {
-	table := &table{path: "data.csv", target: "y", maxBytes: 3 * (8*2 + 4)}
+	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4)}
 	err := table.read(context.Background(), strings.NewReader("a,b,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n"))
 	checkDataError(t, err, "line 5", "4 rows of 2 numbers take more memory than the limit of 60 bytes")
 	path := filepath.Join(t.TempDir(), "huge.csv")
@@ -259,7 +259,7 @@ func TestCSVMemoryIsBounded(t *testing.T) {
 func TestReadingCSVEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := readCSV(ctx, strings.NewReader(smallCSV), "data.csv", "kind", 0.2)
+	_, err := readCSV(ctx, strings.NewReader(smallCSV), "data.csv", Classification, "kind", 0.2)
 	if !errors.Is(err, context.Canceled) || errors.As(err, new(*DataError)) {
 		t.Errorf("%v", err)
 	}
@@ -341,7 +341,7 @@ func FuzzReadCSV(f *testing.F) {
 	f.Add([]byte(outOfScale()), "y")
 	f.Add([]byte("a,y\n\"1"), "")
 	f.Fuzz(func(t *testing.T, content []byte, target string) {
-		d, err := readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", target, 0.2)
+		d, err := readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target, 0.2)
 		if err != nil {
 			if !errors.As(err, new(*DataError)) && !errors.As(err, new(*FieldError)) {
 				t.Fatalf("%T: %v", err, err)

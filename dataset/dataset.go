@@ -41,26 +41,29 @@ func (s Split) String() string {
 	return fmt.Sprintf("split(%d)", int(s))
 }
 
-// Dataset is labelled samples of one shape in two splits. It is immutable and
-// safe for concurrent use; Library.Open makes one. The zero value has no
-// samples and is not valid.
+// Dataset is samples of one shape in two splits, with what is to be learnt of
+// them. It is immutable and safe for concurrent use; Library.Open makes one. The
+// zero value has no samples and is not valid.
 type Dataset struct {
 	name        string
 	shape       tensor.Shape
-	features    int // elements of one sample
-	classNames  []string
+	features    int      // elements of one sample
+	classNames  []string // of a classification
+	targets     []Target // of a regression
 	columnNames []string // of a table; nil for images
 	scaling     scaling
 	parts       [splits]part
+	text        *tokenText // of next-token training, which has no parts
 	fingerprint string
 }
 
 // block is samples as they were read: raw bytes or values of a table, row-major,
-// one of the two nil.
+// one of the two nil; with the class of each, or its targets, row-major.
 type block struct {
-	raw    []byte
-	values []float64
-	labels []int32
+	raw     []byte
+	values  []float64
+	labels  []int32
+	targets []float64
 }
 
 // part is the rows of a block that make a split, in ascending order; rows nil
@@ -121,16 +124,28 @@ func (c column) scale(v float64) float32 {
 func (d *Dataset) Name() string { return d.name }
 
 // Len returns the number of samples in a split.
-func (d *Dataset) Len(split Split) int { return d.parts[split].len() }
+func (d *Dataset) Len(split Split) int {
+	if d.text != nil {
+		return d.text.windows(split)
+	}
+	return d.parts[split].len()
+}
 
-// SampleShape returns the shape of one sample: [features], or [height width
-// channels]. The caller owns it.
+// SampleShape returns the shape of one sample: [features], [height width
+// channels], or [context] of tokens. The caller owns it.
 func (d *Dataset) SampleShape() tensor.Shape { return d.shape.Clone() }
 
-// Classes returns the number of classes; labels are in [0, Classes).
-func (d *Dataset) Classes() int { return len(d.classNames) }
+// Classes returns the number of classes; labels are in [0, Classes). For
+// next-token training it is the size of the vocabulary, for regression 0.
+func (d *Dataset) Classes() int {
+	if d.text != nil {
+		return d.text.tokenizer.VocabSize()
+	}
+	return len(d.classNames)
+}
 
-// ClassNames returns the name of each class. The caller owns the slice.
+// ClassNames returns the name of each class, nil for regression and next-token
+// training. The caller owns the slice.
 func (d *Dataset) ClassNames() []string { return slices.Clone(d.classNames) }
 
 // ColumnNames returns the name of each feature of a table, nil for images. The
@@ -145,7 +160,12 @@ func (d *Dataset) Bytes() int64 {
 		total += 4 * int64(len(p.rows))
 		if !seen[p.block] {
 			seen[p.block] = true
-			total += int64(len(p.raw)) + 8*int64(len(p.values)) + 4*int64(len(p.labels))
+			total += int64(len(p.raw)) + 8*int64(len(p.values)+len(p.targets)) + 4*int64(len(p.labels))
+		}
+	}
+	if d.text != nil {
+		for _, tokens := range d.text.tokens {
+			total += 4 * int64(len(tokens))
 		}
 	}
 	return total
@@ -153,9 +173,12 @@ func (d *Dataset) Bytes() int64 {
 
 // Gather writes the samples index[i] of the split, scaled, to x (row-major, one
 // row of SampleShape elements for each index) and their classes to labels. It
-// allocates nothing. It panics where the lengths do not fit or an index is out
-// of range.
+// allocates nothing. It panics where the lengths do not fit, an index is out of
+// range, or the task is not Classification: GatherBatch serves all tasks.
 func (d *Dataset) Gather(split Split, index []int, x []float32, labels []int32) {
+	if task := d.Task(); task != Classification {
+		panic(fmt.Sprintf("dataset: gather classes of data for %s", task))
+	}
 	f, p := d.features, d.parts[split]
 	if len(x) != len(index)*f || len(labels) != len(index) {
 		panic(fmt.Sprintf("dataset: gather %d samples of %d values into %d values and %d labels",
@@ -184,9 +207,16 @@ func (d *Dataset) scaleRow(b *block, row int, x []float32) {
 }
 
 // AppendRaw appends sample i of the split to row as it was read, before
-// scaling, and returns the extended slice and the sample's class. It panics
-// where i is out of range.
+// scaling, and returns the extended slice and the sample's class, -1 where it
+// has none. It panics where i is out of range.
 func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32) {
+	if d.text != nil {
+		tokens, _ := d.text.window(split, i)
+		for _, token := range tokens {
+			row = append(row, float64(token))
+		}
+		return row, -1
+	}
 	p := d.parts[split]
 	at := p.row(i)
 	from, to := at*d.features, (at+1)*d.features
@@ -197,13 +227,16 @@ func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32
 	} else {
 		row = append(row, p.values[from:to]...)
 	}
+	if p.labels == nil {
+		return row, -1
+	}
 	return row, p.labels[at]
 }
 
 // Validate fails unless the data set can be trained on: it has samples in both
-// splits, of a shape that fits their values, and at least two classes that
-// every label is in. Library.Open has made sure of that; the zero value and nil
-// are not valid.
+// splits, of a shape that fits their values, and for each what the task asks
+// for: a class of at least two, finite targets, tokens of the vocabulary.
+// Library.Open has made sure of that; the zero value and nil are not valid.
 func (d *Dataset) Validate() error {
 	if d == nil || d.Len(Train) == 0 || d.Len(Validation) == 0 {
 		return errors.New("data set has no samples; open one with Library.Open")
@@ -211,6 +244,17 @@ func (d *Dataset) Validate() error {
 	if n, err := d.shape.NumElements(); err != nil || n != d.features || n == 0 {
 		return fmt.Errorf("data set %s: shape %v is not that of its %d features", d.name, d.shape, d.features)
 	}
+	switch d.Task() {
+	case NextToken:
+		return d.text.validate(d.name)
+	case Regression:
+		return d.validateTargets()
+	case Classification:
+	}
+	return d.validateClasses()
+}
+
+func (d *Dataset) validateClasses() error {
 	if k := d.Classes(); k < 2 || k > MaxClasses {
 		return fmt.Errorf("data set %s has %d classes; training takes 2 to %d", d.name, k, MaxClasses)
 	}
@@ -238,6 +282,8 @@ func (d *Dataset) seal() (*Dataset, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	d.fingerprint = d.computeFingerprint()
+	if d.fingerprint, err = d.computeFingerprint(); err != nil {
+		return nil, err
+	}
 	return d, nil
 }

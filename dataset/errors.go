@@ -9,8 +9,12 @@ import (
 // The fields of a Source, as a FieldError names them.
 const (
 	FieldPath               = "path"
+	FieldTask               = "task"
 	FieldTarget             = "target"
 	FieldValidationFraction = "validation_fraction"
+	FieldTokenizer          = "tokenizer"
+	FieldVocabulary         = "vocabulary"
+	FieldContext            = "context"
 )
 
 // FieldError says what is wrong with a field of a Source or a Config and how to

@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"hash"
 	"math"
+
+	"reprise/dataset/tokenizer"
+	"reprise/tensor"
 )
 
 // Fingerprint returns the SHA-256, in lower-case hex, of everything that shapes
@@ -24,33 +27,70 @@ import (
 //	number  of samples
 //	values  of all samples, row-major: pixels as bytes, cells as IEEE 754 bits
 //	labels  of all samples, each a number
+//
+// That is classification. For the other tasks it begins with
+//
+//	string  "reprise.dataset.v2"
+//	string  the task
+//
+// and goes on, for regression, with
+//
+//	number  rank of the shape; each dimension
+//	number  of targets; the IEEE 754 bits of mean and standard deviation of each
+//	number  0, and then for every column the bits of mean and standard deviation
+//	then for training and for validation:
+//	number  of samples
+//	values  of all samples, row-major, as IEEE 754 bits
+//	targets of all samples, row-major, as IEEE 754 bits, before scaling
+//
+// and for next-token training with
+//
+//	string  the tokenizer in the JSON form of its package
+//	number  the context
+//	then for training and for validation:
+//	number  of tokens
+//	tokens  each a number
 func (d *Dataset) Fingerprint() string { return d.fingerprint }
 
-func (d *Dataset) computeFingerprint() string {
+func (d *Dataset) computeFingerprint() (string, error) {
 	w := fingerprintWriter{Hash: sha256.New()}
-	w.text("reprise.dataset.v1")
-	w.number(uint64(len(d.shape)))
-	for _, n := range d.shape {
-		w.number(uint64(n))
-	}
-	w.number(uint64(len(d.classNames)))
-	for _, name := range d.classNames {
-		w.text(name)
-	}
-	w.number(uint64(d.scaling.divisor))
-	for _, c := range d.scaling.columns {
-		w.number(math.Float64bits(c.mean))
-		w.number(math.Float64bits(c.sd))
-	}
-	for _, p := range d.parts {
-		w.number(uint64(p.len()))
-		w.rows(p, d.features)
-		for i := range p.len() {
-			w.number(uint64(p.labels[p.row(i)]))
+	switch task := d.Task(); task {
+	case Classification:
+		w.text("reprise.dataset.v1")
+		w.shape(d.shape)
+		w.number(uint64(len(d.classNames)))
+		for _, name := range d.classNames {
+			w.text(name)
+		}
+		w.samples(d)
+	case Regression:
+		w.text("reprise.dataset.v2")
+		w.text(string(task))
+		w.shape(d.shape)
+		w.number(uint64(len(d.targets)))
+		for _, t := range d.targets {
+			w.number(math.Float64bits(t.Mean))
+			w.number(math.Float64bits(t.StandardDeviation))
+		}
+		w.samples(d)
+	case NextToken:
+		w.text("reprise.dataset.v2")
+		w.text(string(task))
+		form, err := tokenizer.Marshal(d.text.tokenizer)
+		if err != nil {
+			return "", err
+		}
+		w.text(string(form))
+		w.number(uint64(d.text.context))
+		for _, tokens := range d.text.tokens {
+			w.number(uint64(len(tokens)))
+			for _, token := range tokens {
+				w.number(uint64(token))
+			}
 		}
 	}
 	w.flush()
-	return hex.EncodeToString(w.Sum(nil))
+	return hex.EncodeToString(w.Sum(nil)), nil
 }
 
 // fingerprintWriter gathers small writes: a hash takes few large ones best.
@@ -74,6 +114,35 @@ func (w *fingerprintWriter) number(v uint64) {
 func (w *fingerprintWriter) text(s string) {
 	w.number(uint64(len(s)))
 	w.buffer = append(w.buffer, s...)
+}
+
+func (w *fingerprintWriter) shape(shape tensor.Shape) {
+	w.number(uint64(len(shape)))
+	for _, n := range shape {
+		w.number(uint64(n))
+	}
+}
+
+// samples writes how values are scaled, and the samples of both splits.
+func (w *fingerprintWriter) samples(d *Dataset) {
+	w.number(uint64(d.scaling.divisor))
+	for _, c := range d.scaling.columns {
+		w.number(math.Float64bits(c.mean))
+		w.number(math.Float64bits(c.sd))
+	}
+	for _, p := range d.parts {
+		w.number(uint64(p.len()))
+		w.rows(p, d.features)
+		for i := range p.len() {
+			row := p.row(i)
+			if p.labels != nil {
+				w.number(uint64(p.labels[row]))
+			}
+			for _, v := range p.targetsOf(row, len(d.targets)) {
+				w.number(math.Float64bits(v))
+			}
+		}
+	}
 }
 
 func (w *fingerprintWriter) rows(p part, features int) {

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 
+	"reprise/dataset/tokenizer"
 	"reprise/tensor"
 )
 
 // Summary describes a data set as a person wants to see it.
 type Summary struct {
 	Name        string       `json:"name"`
+	Task        Task         `json:"task"`
 	Fingerprint string       `json:"fingerprint"`
 	SampleShape tensor.Shape `json:"sample_shape"`
 	ClassNames  []string     `json:"class_names"`
@@ -26,12 +28,27 @@ type Summary struct {
 	High   float64 `json:"high"`
 	// Columns has the values of each feature of a table; nil for images.
 	Columns []ColumnSummary `json:"columns,omitempty"`
+	// Targets has the quantities to predict; nil unless the task is regression.
+	Targets []ColumnSummary `json:"targets,omitempty"`
+	// Text describes tokens; nil unless the task is next_token. Values, Low and
+	// High are 0 then.
+	Text *TextSummary `json:"text,omitempty"`
+}
+
+// TextSummary describes a text in tokens.
+type TextSummary struct {
+	Tokenizer  tokenizer.Kind `json:"tokenizer"`
+	Vocabulary int            `json:"vocabulary"`
+	Context    int            `json:"context"`
+	// TrainTokens and ValidationTokens count those that make no whole sample, too.
+	TrainTokens      int `json:"train_tokens"`
+	ValidationTokens int `json:"validation_tokens"`
 }
 
 // SplitSummary describes a split.
 type SplitSummary struct {
 	Samples int `json:"samples"`
-	// PerClass is the number of samples of each class.
+	// PerClass is the number of samples of each class; empty where there are none.
 	PerClass []int `json:"per_class"`
 }
 
@@ -42,7 +59,7 @@ type Values struct {
 	Max  float64 `json:"max"`
 }
 
-// ColumnSummary describes a feature of a table. The standard deviation is that
+// ColumnSummary describes a feature or a target of a table. The standard deviation is that
 // of the training split, which the column is divided by; 0 means that it does
 // not vary there and is 0 in training.
 type ColumnSummary struct {
@@ -54,8 +71,16 @@ type ColumnSummary struct {
 // Inspect reads every value and sums it up.
 func (d *Dataset) Inspect() Summary {
 	s := Summary{
-		Name: d.name, Fingerprint: d.fingerprint, SampleShape: d.SampleShape(), ClassNames: d.ClassNames(), MemoryBytes: d.Bytes(),
+		Name: d.name, Task: d.Task(), Fingerprint: d.fingerprint, SampleShape: d.SampleShape(), ClassNames: d.ClassNames(), MemoryBytes: d.Bytes(),
 		Train: d.inspectSplit(Train), Validation: d.inspectSplit(Validation),
+	}
+	if t := d.text; t != nil {
+		s.Scaling = "tokens"
+		s.Text = &TextSummary{
+			Tokenizer: t.tokenizer.Kind(), Vocabulary: t.tokenizer.VocabSize(), Context: t.context,
+			TrainTokens: len(t.tokens[Train]), ValidationTokens: len(t.tokens[Validation]),
+		}
+		return s
 	}
 	if d.scaling.table != nil {
 		s.Scaling = fmt.Sprintf("value / %d", d.scaling.divisor)
@@ -64,7 +89,10 @@ func (d *Dataset) Inspect() Summary {
 		return s
 	}
 	s.Scaling = "(value - mean) / standard deviation of the training split, for each column"
-	s.Columns = d.inspectColumns()
+	s.Columns = d.inspectColumns(d.columnNames, d.scaling.columns, func(b *block) []float64 { return b.values })
+	if d.targets != nil {
+		s.Targets = d.inspectTargets()
+	}
 	s.Values = Values{Min: s.Columns[0].Min, Max: s.Columns[0].Max}
 	for _, c := range s.Columns {
 		s.Values.Min, s.Values.Max = min(s.Values.Min, c.Min), max(s.Values.Max, c.Max)
@@ -75,8 +103,11 @@ func (d *Dataset) Inspect() Summary {
 }
 
 func (d *Dataset) inspectSplit(split Split) SplitSummary {
+	s := SplitSummary{Samples: d.Len(split), PerClass: make([]int, len(d.classNames))}
 	p := d.parts[split]
-	s := SplitSummary{Samples: p.len(), PerClass: make([]int, d.Classes())}
+	if p.block == nil || p.labels == nil {
+		return s
+	}
 	for i := range p.len() {
 		s.PerClass[p.labels[p.row(i)]]++
 	}
@@ -106,17 +137,28 @@ func (d *Dataset) inspectPixels() Values {
 	return Values{Min: float64(low), Mean: float64(sum) / float64(n), Max: float64(high)}
 }
 
-func (d *Dataset) inspectColumns() []ColumnSummary {
-	columns := make([]ColumnSummary, d.features)
+func (d *Dataset) inspectTargets() []ColumnSummary {
+	var names []string
+	var scaling []column
+	for _, t := range d.targets {
+		names = append(names, t.Name)
+		scaling = append(scaling, column{mean: t.Mean, sd: t.StandardDeviation})
+	}
+	return d.inspectColumns(names, scaling, func(b *block) []float64 { return b.targets })
+}
+
+// inspectColumns sums up the columns of what valuesOf returns, row-major.
+func (d *Dataset) inspectColumns(names []string, scaling []column, valuesOf func(*block) []float64) []ColumnSummary {
+	columns := make([]ColumnSummary, len(names))
 	for j := range columns {
-		columns[j] = ColumnSummary{Name: d.columnNames[j], StandardDeviation: d.scaling.columns[j].sd,
+		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].sd,
 			Values: Values{Min: math.Inf(1), Max: math.Inf(-1)}}
 	}
 	total := float64(d.Len(Train) + d.Len(Validation))
 	for _, p := range d.parts {
 		for i := range p.len() {
-			from := p.row(i) * d.features
-			for j, v := range p.values[from : from+d.features] {
+			from := p.row(i) * len(columns)
+			for j, v := range valuesOf(p.block)[from : from+len(columns)] {
 				c := &columns[j]
 				c.Min, c.Max = min(c.Min, v), max(c.Max, v)
 				c.Mean += v / total

@@ -68,8 +68,8 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 }
 
 const (
-	regression    = " look like a regression target, which is not supported yet"
-	regressionFix = "name a column of classes, or group the values into classes"
+	regression    = " look like a regression target"
+	regressionFix = "set task: regression, or name a column of classes"
 )
 
 func (c *labelColumn) mixed() string {

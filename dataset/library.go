@@ -13,24 +13,40 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"reprise/dataset/tokenizer"
 	"reprise/internal/spelling"
 )
 
 // Source says which data to open.
 type Source struct {
-	// Path is a name of the catalogue, a folder of IDX files, or a .csv file. A
-	// name of the catalogue goes before a folder of that name, which is written
-	// ./mnist then.
+	// Path is a name of the catalogue, a folder of IDX files, of CIFAR-10's
+	// binary files or of text, a .csv file, or a .txt or .md file. A name of the
+	// catalogue goes before a folder of that name, which is written ./mnist then.
 	Path string
+	// Task is what to learn; "" is what the data is for: NextToken of text,
+	// Classification of everything else but the catalogue's tables.
+	Task Task
 	// Target is the column of a CSV file to predict; "" for everything else.
+	// Regression takes several, separated by commas.
 	Target string
 	// ValidationFraction is how much to keep for validation, in (0, 1); 0 is
-	// DefaultValidationFraction. Data with a validation set of its own takes
-	// no other than 0.
+	// DefaultValidationFraction, or DefaultTextValidationFraction of text. Data
+	// with a validation set of its own takes no other than 0.
 	ValidationFraction float64
+
+	// What follows is for text, and zero for everything else.
+
+	// Tokenizer says how text is cut; "" is tokenizer.Bytes.
+	Tokenizer tokenizer.Kind
+	// Vocabulary is the number of tokens that tokenizer.BPE learns; 0 is
+	// DefaultVocabulary.
+	Vocabulary int
+	// Context is the number of tokens in a sample; 0 is DefaultContext.
+	Context int
 }
 
 // Config says what a Library works with. Only CacheDir is needed.
@@ -47,6 +63,9 @@ type Config struct {
 	// SystemDir is where the operating system's packages put data sets; "" is
 	// /usr/share/datasets.
 	SystemDir string
+	// GoRoot is the folder of a Go installation, which comes with some texts; ""
+	// for none.
+	GoRoot string
 	// HTTP fetches; nil is http.DefaultClient.
 	HTTP *http.Client
 	// StallTimeout ends a download that brings nothing for so long; 0 is a
@@ -134,7 +153,7 @@ func (l *Library) Lookup(name string) (Entry, bool) {
 // Status reports whether an entry is at hand. It looks at the sizes of files;
 // Open and Get compare the hashes.
 func (l *Library) Status(entry Entry) Status {
-	if entry.origin.embedded {
+	if entry.origin.content != nil {
 		return StatusEmbedded
 	}
 	for _, f := range entry.Files {
@@ -155,8 +174,8 @@ func (l *Library) Get(ctx context.Context, name string) error {
 	if !ok {
 		return l.unknown(name)
 	}
-	if entry.origin.embedded {
-		return checkHash("embedded "+entry.Files[0].Name, digitsFile, entry.Files[0])
+	if content := entry.origin.content; content != nil {
+		return checkHash("embedded "+entry.Files[0].Name, content, entry.Files[0])
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -180,11 +199,12 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 	if source.Path == "" {
 		return nil, &FieldError{Field: FieldPath, Value: `""`, Problem: "names no data", Fix: "use " + l.choices()}
 	}
+	if source.Task != "" && !slices.Contains(Tasks(), source.Task) {
+		return nil, &FieldError{Field: FieldTask, Value: quote(string(source.Task)), Problem: "is not a task",
+			Fix: fmt.Sprintf("use one of %s, %s, %s, or leave it out", Classification, Regression, NextToken)}
+	}
 	if entry, ok := l.Lookup(source.Path); ok {
-		if err := checkPlain(source, "the catalogue's "+entry.Name+", which is split and labelled already"); err != nil {
-			return nil, err
-		}
-		return l.openEntry(ctx, entry)
+		return l.openEntry(ctx, entry, source)
 	}
 	info, err := os.Stat(source.Path)
 	switch {
@@ -193,31 +213,103 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 	case err != nil:
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
-		if err := checkPlain(Source{Target: source.Target}, "a folder of IDX files, which has labels of its own"); err != nil {
+		return openFolder(ctx, source)
+	case info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(source.Path), ".csv"):
+		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return openIDXFolder(ctx, source.Path, source.ValidationFraction)
-	case info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(source.Path), ".csv"):
-		return openCSV(ctx, source.Path, source.Target, source.ValidationFraction)
+		return openCSV(ctx, source)
+	case info.Mode().IsRegular() && isText(source.Path):
+		if err := checkOnlyText(source, "text"); err != nil {
+			return nil, err
+		}
+		return openText(ctx, source)
 	}
 	fix := "use " + l.choices()
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
 		fix = "give the folder that the IDX files are in"
 	}
-	return nil, &FieldError{Field: FieldPath, Value: source.Path, Problem: "is neither a folder nor a .csv file", Fix: fix}
+	return nil, &FieldError{Field: FieldPath, Value: source.Path, Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
 }
 
-// checkPlain refuses options that a source does not take.
-func checkPlain(source Source, what string) error {
+// openFolder opens a folder by what is in it. Text goes last: other data comes
+// with a readme.
+func openFolder(ctx context.Context, source Source) (*Dataset, error) {
+	entries, err := os.ReadDir(source.Path)
+	if err != nil {
+		return nil, unreadable(source.Path, err)
+	}
+	has := func(found func(name string) bool) bool {
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return found(e.Name()) })
+	}
+	what, open := "a folder of IDX files, which has labels of its own", openIDXFolder
+	switch {
+	case has(func(name string) bool { return strings.Contains(name, "-ubyte") }):
+	case has(isCIFAR):
+		what, open = "a folder of CIFAR-10 files, which has labels of its own", openCIFAR
+	case source.Task == NextToken || has(isText):
+		if err := checkOnlyText(source, "a folder of text"); err != nil {
+			return nil, err
+		}
+		return openText(ctx, source)
+	}
+	if err := checkNoText(source, what, Classification); err != nil {
+		return nil, err
+	}
 	if source.Target != "" {
-		return &FieldError{Field: FieldTarget, Value: quote(source.Target), Problem: "does not fit " + what,
-			Fix: "leave it out; it is for .csv files"}
+		return nil, doesNotFit(FieldTarget, quote(source.Target), what, "leave it out; it is for .csv files")
+	}
+	return open(ctx, source.Path, source.ValidationFraction)
+}
+
+func doesNotFit(field, value, what, fix string) error {
+	return &FieldError{Field: field, Value: value, Problem: "does not fit " + what, Fix: fix}
+}
+
+// checkTask refuses a task that data is not for.
+func checkTask(source Source, what string, tasks ...Task) error {
+	if source.Task == "" || slices.Contains(tasks, source.Task) {
+		return nil
+	}
+	return doesNotFit(FieldTask, string(source.Task), what, fmt.Sprintf("use %s, or leave it out", tasks[0]))
+}
+
+// checkNoText refuses what is for text only, and other tasks.
+func checkNoText(source Source, what string, tasks ...Task) error {
+	const fix = "leave it out; it is for text"
+	switch {
+	case source.Tokenizer != "":
+		return doesNotFit(FieldTokenizer, quote(string(source.Tokenizer)), what, fix)
+	case source.Vocabulary != 0:
+		return doesNotFit(FieldVocabulary, strconv.Itoa(source.Vocabulary), what, fix)
+	case source.Context != 0:
+		return doesNotFit(FieldContext, strconv.Itoa(source.Context), what, fix)
+	}
+	return checkTask(source, what, tasks...)
+}
+
+// checkOnlyText refuses what is not for text.
+func checkOnlyText(source Source, what string) error {
+	if source.Target != "" {
+		return doesNotFit(FieldTarget, quote(source.Target), what, "leave it out; it is for .csv files")
+	}
+	return checkTask(source, what, NextToken)
+}
+
+// checkEntry refuses what an entry does not take.
+func checkEntry(source Source, entry Entry) error {
+	what := "the catalogue's " + entry.Name
+	if entry.Task == NextToken {
+		return checkOnlyText(source, what)
+	}
+	what += ", which is split and labelled already"
+	if source.Target != "" {
+		return doesNotFit(FieldTarget, quote(source.Target), what, "leave it out; it is for .csv files")
 	}
 	if source.ValidationFraction != 0 {
-		return &FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(source.ValidationFraction),
-			Problem: "does not fit " + what, Fix: "leave it out"}
+		return doesNotFit(FieldValidationFraction, fmt.Sprint(source.ValidationFraction), what, "leave it out")
 	}
-	return nil
+	return checkNoText(source, what, entry.Task)
 }
 
 // unknown is the error for a name or path that does not exist.
@@ -238,12 +330,30 @@ func (l *Library) names() []string {
 }
 
 func (l *Library) choices() string {
-	return strings.Join(l.names(), ", ") + ", a folder of IDX files, or a .csv file"
+	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files or text, or a .csv, .txt or .md file"
 }
 
-func (l *Library) openEntry(ctx context.Context, entry Entry) (*Dataset, error) {
-	if entry.origin.embedded {
-		return openDigits(entry)
+func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*Dataset, error) {
+	if err := checkEntry(source, entry); err != nil {
+		return nil, err
+	}
+	if o := entry.origin; o.content != nil {
+		if o.target == "" {
+			return openDigits(entry)
+		}
+		d, err := readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target, DefaultValidationFraction)
+		if err != nil {
+			return nil, err
+		}
+		d.name = entry.Name
+		return d, nil
+	}
+	var options textOptions
+	if entry.Task == NextToken { // before anything is fetched
+		var err error
+		if options, err = checkText(source); err != nil {
+			return nil, err
+		}
 	}
 	loaded := l.load(entry)
 	if len(loaded.missing) > 0 {
@@ -253,6 +363,13 @@ func (l *Library) openEntry(ctx context.Context, entry Entry) (*Dataset, error) 
 		if loaded = l.load(entry); len(loaded.missing) > 0 {
 			return nil, fmt.Errorf("data set %s was fetched and is gone again: %w", entry.Name, loaded.damage)
 		}
+	}
+	if entry.Task == NextToken {
+		text, err := io.ReadAll(loaded.inputs[0])
+		if err != nil {
+			return nil, err
+		}
+		return textDataset(ctx, entry.Name, entry.Name, text, options)
 	}
 	var pairs []idxPair
 	for i := 0; i < len(loaded.inputs); i += 2 {
@@ -296,10 +413,14 @@ func (l *Library) dir(entry Entry) string {
 
 // places are the paths that a file may be at.
 func (l *Library) places(entry Entry, f File) []string {
-	return []string{
+	places := []string{
 		filepath.Join(l.dir(entry), f.Name),
 		filepath.Join(l.config.SystemDir, entry.Name, f.Name),
 	}
+	if folder := entry.origin.goRoot; folder != "" && l.config.GoRoot != "" {
+		places = append(places, filepath.Join(l.config.GoRoot, filepath.FromSlash(folder), f.Name))
+	}
+	return places
 }
 
 // verified returns the content of a file and where it was; the path is "" where

@@ -26,7 +26,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 		if e.Title == "" || e.Description == "" || e.Source == "" || e.Licence == "" || !strings.HasPrefix(e.LicenceURL, "https://") {
 			t.Errorf("%s: a text is missing: %+v", e.Name, e)
 		}
-		if e.Train < 1 || e.Validation < 1 || len(e.ClassNames) != e.Classes || len(e.Files) == 0 {
+		if e.Train < 1 || e.Validation < 1 || e.Task == Classification && len(e.ClassNames) != e.Classes || !slices.Contains(Tasks(), e.Task) || len(e.Files) == 0 {
 			t.Errorf("%s: %+v", e.Name, e)
 		}
 		var bytes int64
@@ -47,21 +47,28 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 }
 
-func TestCatalogueAgreesWithTheEmbeddedFile(t *testing.T) {
+func TestCatalogueAgreesWithTheEmbeddedFiles(t *testing.T) {
 	library, err := NewLibrary(Config{CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := library.Get(context.Background(), "digits"); err != nil {
-		t.Error(err)
-	}
-	e, _ := library.Lookup("digits")
-	if int64(len(digitsFile)) != e.Bytes || library.Status(e) != StatusEmbedded {
-		t.Errorf("%d bytes, the catalogue says %d; %s", len(digitsFile), e.Bytes, library.Status(e))
-	}
-	notice, err := os.ReadFile("digits/NOTICE")
-	if err != nil || !strings.Contains(string(notice), e.Files[0].SHA256) {
-		t.Errorf("the notice does not name the file's hash: %v", err)
+	for name, c := range map[string]struct {
+		content []byte
+		notice  string
+	}{
+		"digits": {digitsFile, "digits/NOTICE"}, "wine": {wineFile, "tables/NOTICE"}, "diabetes": {diabetesFile, "tables/NOTICE"},
+	} {
+		if err := library.Get(context.Background(), name); err != nil {
+			t.Error(err)
+		}
+		e, _ := library.Lookup(name)
+		if int64(len(c.content)) != e.Bytes || library.Status(e) != StatusEmbedded {
+			t.Errorf("%s: %d bytes, the catalogue says %d; %s", name, len(c.content), e.Bytes, library.Status(e))
+		}
+		notice, err := os.ReadFile(c.notice)
+		if err != nil || !strings.Contains(string(notice), e.Files[0].SHA256) {
+			t.Errorf("%s does not name the file's hash: %v", c.notice, err)
+		}
 	}
 }
 
@@ -75,7 +82,7 @@ func TestEntriesHaveStableKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"name", "title", "description", "source", "bytes", "licence", "licence_url", "files",
+		"name", "title", "description", "source", "bytes", "licence", "licence_url", "files", "task",
 		"train_samples", "validation_samples", "sample_shape", "classes", "class_names",
 	} {
 		if _, ok := got[key]; !ok {
@@ -93,7 +100,8 @@ func TestEntriesAreCopies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	library.Entries()[0].ClassNames[0] = "changed"
+	entries := library.Entries()
+	entries[slices.IndexFunc(entries, func(e Entry) bool { return e.Name == "digits" })].ClassNames[0] = "changed"
 	e, ok := library.Lookup("digits")
 	if !ok || e.ClassNames[0] != "0" {
 		t.Error("the catalogue changed through what it handed out")
@@ -105,7 +113,7 @@ func TestEntriesAreCopies(t *testing.T) {
 	for _, e := range library.Entries() {
 		names = append(names, e.Name)
 	}
-	if !slices.Equal(names, []string{"digits", "fashion-mnist", "mnist"}) {
+	if !slices.Equal(names, []string{"diabetes", "digits", "fashion-mnist", "mnist", "opticks", "wine"}) {
 		t.Error(names)
 	}
 }
@@ -127,14 +135,14 @@ func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
 		field  string
 		want   []string
 	}{
-		"nothing":             {Source{}, FieldPath, []string{"names no data", "digits, fashion-mnist, mnist, a folder"}},
+		"nothing":             {Source{}, FieldPath, []string{"names no data", "diabetes, digits, fashion-mnist, mnist, opticks, wine, a folder"}},
 		"slip":                {Source{Path: "mnits"}, FieldPath, []string{"did you mean mnist?"}},
 		"capitals":            {Source{Path: "MNIST"}, FieldPath, []string{"did you mean mnist?"}},
 		"underscore":          {Source{Path: "fashion_mnist"}, FieldPath, []string{"did you mean fashion-mnist?"}},
 		"slip made absolute":  {Source{Path: filepath.Join(dir, "digit")}, FieldPath, []string{"did you mean digits?"}},
-		"nothing alike":       {Source{Path: "wikipedia"}, FieldPath, []string{"wikipedia is neither in the catalogue nor a file or folder", "use digits"}},
+		"nothing alike":       {Source{Path: "wikipedia"}, FieldPath, []string{"wikipedia is neither in the catalogue nor a file or folder", "use diabetes, digits"}},
 		"an IDX file":         {Source{Path: filepath.Join(dir, "train-images-idx3-ubyte")}, FieldPath, []string{"give the folder"}},
-		"another kind":        {Source{Path: filepath.Join(dir, "table.tsv")}, FieldPath, []string{"neither a folder nor a .csv file"}},
+		"another kind":        {Source{Path: filepath.Join(dir, "table.tsv")}, FieldPath, []string{"neither a folder nor a .csv, .txt or .md file"}},
 		"target of digits":    {Source{Path: "digits", Target: "x"}, FieldTarget, []string{"catalogue's digits", "leave it out"}},
 		"fraction of digits":  {Source{Path: "digits", ValidationFraction: 0.1}, FieldValidationFraction, []string{"0.1", "leave it out"}},
 		"target of a folder":  {Source{Path: dir, Target: "x"}, FieldTarget, []string{"folder of IDX files"}},

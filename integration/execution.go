@@ -162,7 +162,7 @@ func (x *Execution) Train() (StepResult, error) {
 
 	rate := h.LearningRate.At(x.step)
 	epoch := x.Epoch() + 1
-	loss, err := x.trainer.Step(inputs, labels, rate)
+	loss, err := x.trainer.Step(nn.Batch{Rows: rows, Inputs: inputs, Labels: labels}, rate)
 	if err != nil {
 		return StepResult{}, err
 	}
@@ -198,7 +198,7 @@ func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
 			x.index[i] = first + i
 		}
 		x.data.Gather(dataset.Validation, x.index[:rows], x.x[:rows*features], x.labels[:rows])
-		r, err := x.trainer.Evaluate(x.x[:rows*features], x.labels[:rows])
+		r, err := x.trainer.Evaluate(nn.Batch{Rows: rows, Inputs: x.x[:rows*features], Labels: x.labels[:rows]})
 		if err != nil {
 			return m, err
 		}

@@ -436,6 +436,14 @@ func checkFactor(op Operation, field string, value float32, low, high float64) e
 	return &InstructionError{op, field, fmt.Sprint(value), fmt.Sprintf("in [%g,%g)", low, high)}
 }
 
+// checkBelow fails unless 0 <= value < limit.
+func checkBelow(op Operation, field string, value, limit int) error {
+	if value >= 0 && value < limit {
+		return nil
+	}
+	return &InstructionError{op, field, fmt.Sprint(value), fmt.Sprintf("in [0,%d)", limit)}
+}
+
 func (s SGD) operands() []operand {
 	n := s.Weight.Len
 	velocity := operand{field: "Velocity", span: s.Velocity, want: n, written: true}

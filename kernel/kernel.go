@@ -20,8 +20,8 @@ var ErrNoKernel = errors.New("no kernel for this operation on this device")
 // Operation is what is computed, independent of how.
 type Operation string
 
-// The operations. instructions.go documents the operands and the order of
-// every sum for each.
+// The operations. The instruction of the same name documents the operands and
+// the order of every sum.
 const (
 	OpMatMul              Operation = "matmul"
 	OpConv2D              Operation = "conv2d"
@@ -38,6 +38,24 @@ const (
 	OpTreeSum             Operation = "tree_sum"
 	OpSGD                 Operation = "sgd"
 	OpAdam                Operation = "adam"
+	OpAdd                 Operation = "add"
+	OpAddRow              Operation = "add_row"
+	OpScale               Operation = "scale"
+	OpDropout             Operation = "dropout"
+	OpEmbedding           Operation = "embedding"
+	OpEmbeddingGrad       Operation = "embedding_grad"
+	OpRunningAverage      Operation = "running_average"
+	OpClipNorm            Operation = "clip_norm"
+	OpLayerNorm           Operation = "layer_norm"
+	OpLayerNormGrad       Operation = "layer_norm_grad"
+	OpRMSNorm             Operation = "rms_norm"
+	OpRMSNormGrad         Operation = "rms_norm_grad"
+	OpBatchNorm           Operation = "batch_norm"
+	OpBatchNormGrad       Operation = "batch_norm_grad"
+	OpBatchNormApply      Operation = "batch_norm_apply"
+	OpAttention           Operation = "attention"
+	OpAttentionGrad       Operation = "attention_grad"
+	OpMeanSquaredError    Operation = "mean_squared_error"
 )
 
 // Kernel is one implementation of an operation: what it computes, for which

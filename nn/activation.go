@@ -14,9 +14,6 @@ type Activation struct {
 	Kind kernel.ActivationKind
 }
 
-// Flatten makes a row of each sample, in row-major order. It computes nothing.
-type Flatten struct{}
-
 // activationKinds are the kinds that a layer may have.
 func activationKinds() []kernel.ActivationKind {
 	return []kernel.ActivationKind{kernel.ReLU, kernel.GELU, kernel.SiLU, kernel.Tanh, kernel.Sigmoid}
@@ -25,8 +22,7 @@ func activationKinds() []kernel.ActivationKind {
 // Type returns "activation".
 func (Activation) Type() string { return "activation" }
 
-// Type returns "flatten".
-func (Flatten) Type() string { return "flatten" }
+func (l Activation) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
 
 func (l Activation) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 	kinds := activationKinds()
@@ -41,12 +37,7 @@ func (l Activation) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 		Want: "one of " + strings.Join(names, ", "), Fix: "correct the name"}
 }
 
-func (Flatten) output(in tensor.Shape) (tensor.Shape, *LayerError) {
-	return tensor.Shape{elements(in)}, nil
-}
-
 func (Activation) weights(tensor.Shape) []weight { return nil }
-func (Flatten) weights(tensor.Shape) []weight    { return nil }
 
 func (l Activation) needs(tensor.Shape) needs {
 	return needs{x: l.readsInput(), y: true, inPlace: l.Kind == kernel.ReLU, gradInPlace: true}
@@ -54,8 +45,6 @@ func (l Activation) needs(tensor.Shape) needs {
 
 // readsInput reports whether the derivative cannot be told from the output.
 func (l Activation) readsInput() bool { return l.Kind == kernel.GELU || l.Kind == kernel.SiLU }
-
-func (Flatten) needs(tensor.Shape) needs { return needs{alias: true} }
 
 func (l Activation) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	return append(dst, kernel.Activation{Kind: l.Kind, X: o.x, Y: o.y})
@@ -71,6 +60,3 @@ func (l Activation) backward(dst []kernel.Instruction, o operands) []kernel.Inst
 	}
 	return append(dst, grad)
 }
-
-func (Flatten) forward(dst []kernel.Instruction, _ operands) []kernel.Instruction  { return dst }
-func (Flatten) backward(dst []kernel.Instruction, _ operands) []kernel.Instruction { return dst }

@@ -29,7 +29,7 @@ func BenchmarkStep(b *testing.B) {
 				x, labels := random(1, rows*784), randomLabels(2, rows, 10)
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := trainer.Step(x, labels, 0.001); err != nil {
+					if _, err := trainer.Step(Batch{Rows: rows, Inputs: x, Labels: labels}, 0.001); err != nil {
 						b.Fatal(err)
 					}
 				}

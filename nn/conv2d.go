@@ -45,6 +45,8 @@ func (p Padding) String() string {
 // Type returns "conv2d".
 func (Conv2D) Type() string { return "conv2d" }
 
+func (l Conv2D) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
+
 func (l Conv2D) stride() Size { return l.Stride.or(Square(1)) }
 
 func (l Conv2D) pad() Size {
@@ -111,18 +113,18 @@ func (Conv2D) needs(tensor.Shape) needs { return needs{x: true} }
 func (l Conv2D) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	return append(dst, kernel.Conv2D{
 		ConvShape: convShape(o, l.Kernel, l.stride(), l.pad()),
-		X:         o.x, Weight: o.weight, Bias: o.bias, Y: o.y,
+		X:         o.x, Weight: o.param(0), Bias: o.param(1), Y: o.y,
 	})
 }
 
 func (l Conv2D) backward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	shape := convShape(o, l.Kernel, l.stride(), l.pad())
-	dst = append(dst, kernel.Conv2DGradWeight{ConvShape: shape, X: o.x, DY: o.dy, DWeight: o.gradWeight})
+	dst = append(dst, kernel.Conv2DGradWeight{ConvShape: shape, X: o.x, DY: o.dy, DWeight: o.grad(0)})
 	if !l.NoBias {
-		dst = append(dst, kernel.SumRows{X: o.dy, Out: o.gradBias, M: o.rows * o.out[0] * o.out[1], N: l.Channels})
+		dst = append(dst, kernel.SumRows{X: o.dy, Out: o.grad(1), M: o.rows * o.out[0] * o.out[1], N: l.Channels})
 	}
 	if !o.dx.Empty() {
-		dst = append(dst, kernel.Conv2DGradInput{ConvShape: shape, DY: o.dy, Weight: o.weight, DX: o.dx})
+		dst = append(dst, kernel.Conv2DGradInput{ConvShape: shape, DY: o.dy, Weight: o.param(0), DX: o.dx})
 	}
 	return dst
 }

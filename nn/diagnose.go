@@ -6,40 +6,41 @@ import (
 	"reprise/kernel"
 )
 
-// diagnose explains a loss that is not finite: it runs the first row that has
-// one through the layers again and looks for the first one whose parameters or
-// output are not finite. t.losses holds the losses of the rows of x.
-func (t *Trainer) diagnose(step uint64, x []float32, rows int) error {
-	// There is such a row: the mean of finite float32 numbers is finite.
-	row := firstNonFinite(t.losses[:rows])
+// diagnose explains a loss that is not finite: it runs the rows that it was
+// computed with through the graph again, node by node, and looks for the first
+// one whose parameters or output are not finite.
+func (t *Trainer) diagnose(step uint64, b Batch, losses []float32, training bool) error {
+	// There is such a loss: the mean of finite float32 numbers is finite.
+	bad := firstNonFinite(losses)
+	row := bad / t.plan.Labels()
 	// Should nothing be found below, then the distance of two finite logits
 	// overflowed.
-	e := &NumericalError{Step: step, Layer: len(t.plan.arch.Layers) - 1, What: describe("loss", t.losses[row], row)}
-	features := t.plan.Features()
-	x = x[row*features : (row+1)*features]
-	if at := firstNonFinite(x); at >= 0 {
-		e.Layer, e.What = -1, describe(fmt.Sprintf("input row %d", row), x[at], at)
-		return e
+	e := &NumericalError{Step: step, Layer: len(t.plan.arch.Layers) - 1, What: describe("loss", losses[bad], row)}
+	if b.Inputs != nil {
+		features := t.plan.Features()
+		if at := firstNonFinite(b.Inputs[row*features : (row+1)*features]); at >= 0 {
+			e.Layer, e.What = -1, describe(fmt.Sprintf("input row %d", row), b.Inputs[row*features+at], at)
+			return e
+		}
 	}
-	if err := t.trace(e, x); err != nil {
+	s := pass{layout: t.plan.eval, rows: b.Rows}
+	if training {
+		t.plan.shards(b.Rows, func(shard pass, _ []kernel.Instruction) {
+			if shard.first <= row && row < shard.first+shard.rows {
+				s = shard
+			}
+		})
+	}
+	if err := t.trace(e, s); err != nil {
 		// The backend failed: say what is known.
 		e.What += "; its origin could not be found: " + err.Error()
 	}
 	return e
 }
 
-// trace sets the layer and the description of e.
-func (t *Trainer) trace(e *NumericalError, x []float32) error {
-	exec, err := t.executable(t.traces, 1, (*Plan).traceProgram)
-	if err != nil {
-		return err
-	}
-	if err := t.memory.Write(t.plan.input.span(0, 1), x); err != nil {
-		return err
-	}
-	if err := exec.Run(kernel.Scalars{Step: e.Step}); err != nil {
-		return err
-	}
+// trace sets the layer and the description of e from a forward pass over rows
+// whose input the device still has.
+func (t *Trainer) trace(e *NumericalError, s pass) error {
 	look := func(name string, layer int, span kernel.Span) (bool, error) {
 		data := make([]float32, span.Len)
 		if err := t.memory.Read(data, span); err != nil {
@@ -51,15 +52,26 @@ func (t *Trainer) trace(e *NumericalError, x []float32) error {
 		}
 		return at >= 0, nil
 	}
-	specs := t.plan.specs
-	for i, l := range t.plan.arch.Layers {
-		for ; len(specs) > 0 && specs[0].Layer == i; specs = specs[1:] {
-			if found, err := look(specs[0].Name, i, t.plan.parameterSpan(specs[0])); found || err != nil {
+	for i := range t.plan.graph.nodes {
+		n := &t.plan.graph.nodes[i]
+		for _, w := range n.params {
+			if found, err := look(t.plan.graph.specs[w].Name, n.layer, t.plan.params[w]); found || err != nil {
 				return err
 			}
 		}
-		name := fmt.Sprintf("output of layers.%d (%s)", i, l.Type())
-		if found, err := look(name, i, t.plan.train[i+1].span(0, 1)); found || err != nil {
+		o := t.plan.operands(s, i)
+		prog := &kernel.Program{Name: "trace of " + n.path, Elements: t.plan.elements, Instructions: n.op.forward(nil, o)}
+		if len(prog.Instructions) == 0 {
+			continue
+		}
+		exec, err := t.backend.Prepare(prog, t.memory)
+		if err != nil {
+			return err
+		}
+		if err := exec.Run(t.scalars(e.Step, 0)); err != nil {
+			return err
+		}
+		if found, err := look("output of "+n.label(), n.layer, o.y); found || err != nil {
 			return err
 		}
 	}

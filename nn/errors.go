@@ -92,6 +92,20 @@ func (e *LabelError) Error() string {
 		e.Row, e.Label, e.Classes)
 }
 
+// TokenError is returned for a token that is not one of the vocabulary. Nothing
+// ran then.
+type TokenError struct {
+	Row        int
+	Token      int32
+	Vocabulary int
+}
+
+// Error names the row, its token and the range of valid ones.
+func (e *TokenError) Error() string {
+	return fmt.Sprintf("a token of row %d is %d, want one in [0, %d): use the tokenizer that the model was trained with",
+		e.Row, e.Token, e.Vocabulary)
+}
+
 // NumericalError is returned where training left the finite numbers. The
 // trainer then refuses to give its state until another one is loaded.
 type NumericalError struct {

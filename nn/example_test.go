@@ -47,13 +47,13 @@ func Example() {
 	x := []float32{0, 0, 0, 1, 1, 0, 1, 1}
 	labels := []int32{0, 1, 1, 0}
 	for range 300 {
-		if _, err := trainer.Step(x, labels, 0.02); err != nil {
+		if _, err := trainer.Step(nn.Batch{Rows: len(labels), Inputs: x, Labels: labels}, 0.02); err != nil {
 			fmt.Println(err)
 			return
 		}
 	}
-	result, err := trainer.Evaluate(x, labels)
-	fmt.Println(result.Correct, "of", result.Rows, "correct", err)
+	result, err := trainer.Evaluate(nn.Batch{Rows: len(labels), Inputs: x, Labels: labels})
+	fmt.Println(result.Correct, "of", result.Losses, "correct", err)
 	// Output: 4 of 4 correct <nil>
 }
 

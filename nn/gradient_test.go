@@ -75,58 +75,126 @@ func TestGradientsMatchCentralDifferences(t *testing.T) {
 		for _, shards := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s/%d", name, shards), func(t *testing.T) {
 				t.Parallel()
-				checkGradients(t, arch, shards)
+				checkGradients(t, arch, PlanConfig{Shards: shards})
 			})
 		}
 	}
 }
 
-func checkGradients(t *testing.T, arch Architecture, shards int) {
+// graphCases has every layer that is not in a chain, or whose samples are
+// sequences. Their losses are those of training: normalised over the batch and
+// with a fixed dropout.
+func graphCases() map[string]Architecture {
+	image := func(layers ...Layer) Architecture {
+		return Architecture{Input: tensor.Shape{5, 4, 2}, Layers: append(layers, GlobalAvgPool{}, Linear{Units: 3})}
+	}
+	text := func(layers ...Layer) Architecture {
+		return Architecture{Input: tensor.Shape{5}, Layers: append(append(Layers{Embedding{Vocabulary: 7, Width: 6}}, layers...), Linear{Units: 7})}
+	}
+	conv := func(channels, stride int) Layer {
+		return Conv2D{Channels: channels, Kernel: Square(3), Stride: Square(stride), Padding: Padding{H: 1, W: 1}, NoBias: true}
+	}
+	tanh := Activation{Kind: kernel.Tanh}
+	return map[string]Architecture{
+		"batch norm":          image(conv(3, 1), BatchNorm{}, tanh),
+		"batch norm first":    image(BatchNorm{}, conv(3, 2)),
+		"batch norm of a row": {Input: tensor.Shape{4}, Layers: Layers{Linear{Units: 5}, BatchNorm{}, Linear{Units: 3}}},
+		"residual":            image(conv(3, 1), Residual{Body: Layers{conv(3, 1), BatchNorm{}, tanh, conv(3, 1)}}, tanh),
+		"residual shortcut": image(conv(3, 1), Residual{
+			Body: Layers{conv(4, 2), BatchNorm{}}, Shortcut: Layers{Conv2D{Channels: 4, Kernel: Square(1), Stride: Square(2), NoBias: true}, BatchNorm{}}}, tanh),
+		"residual shortcut first": image(Residual{Body: Layers{conv(4, 1), BatchNorm{}}, Shortcut: Layers{conv(4, 1), BatchNorm{}}}),
+		"residual of the input":   image(Residual{Body: Layers{conv(2, 1)}}),
+		"residual nested":         image(conv(3, 1), Residual{Body: Layers{Residual{Body: Layers{tanh}}, Residual{Body: Layers{conv(3, 1), tanh}}, tanh}}),
+		"residual of residual":    image(conv(3, 1), Residual{Body: Layers{Residual{Body: Layers{Residual{Body: Layers{tanh}}}}}}),
+		"residual of dropout":     image(conv(3, 1), Residual{Body: Layers{Dropout{Rate: 0.5}}}, Residual{Body: Layers{Dropout{Rate: 0.25}, tanh}}),
+		"dropout":                 {Input: tensor.Shape{6}, Layers: Layers{Dropout{Rate: 0.5}, Linear{Units: 8}, Dropout{Rate: 0.3}, tanh, Linear{Units: 3}}},
+		"layer norm":              image(conv(3, 1), LayerNorm{}, tanh),
+		"layer norm first":        {Input: tensor.Shape{6}, Layers: Layers{LayerNorm{}, Linear{Units: 3}}},
+		"rms norm":                image(conv(3, 1), RMSNorm{}, tanh),
+		"rms norm first":          {Input: tensor.Shape{6}, Layers: Layers{RMSNorm{}, Linear{Units: 3}}},
+		"embedding":               text(),
+		"position":                text(Position{}, tanh),
+		"position in a residual":  text(Residual{Body: Layers{Position{}}}),
+		"attention":               text(Attention{Heads: 2}),
+		"attention causal":        text(Attention{Heads: 3, Causal: true, NoBias: true}),
+		"transformer":             text(Position{}, TransformerBlock{Heads: 2, Causal: true, Expansion: 2}, LayerNorm{}),
+		"transformer rms dropout": text(TransformerBlock{Heads: 1, Norm: "rms_norm", Activation: kernel.SiLU, Dropout: 0.2}, TransformerBlock{Heads: 2}),
+		"sequence to one":         text(GlobalAvgPool{}),
+		"gpt":                     GPT(4, 5, 2, 2, 4, 0.1),
+		"vit":                     ViT(tensor.Shape{4, 4, 1}, 2, 1, 2, 4, 0, 3),
+		"resnet":                  ResNet(tensor.Shape{5, 6, 1}, 1, 2, 3),
+	}
+}
+
+// TestGraphGradientsMatchCentralDifferences does the same for graphs, for one
+// shard, for three, and for microbatches of them.
+func TestGraphGradientsMatchCentralDifferences(t *testing.T) {
+	for name, arch := range graphCases() {
+		for _, c := range []PlanConfig{{}, {Shards: 3}, {Microbatches: 2}, {Shards: 2, Microbatches: 3}} {
+			t.Run(fmt.Sprintf("%s/%d shards of %d", name, c.Shards, c.Microbatches), func(t *testing.T) {
+				t.Parallel()
+				checkGradients(t, arch, c)
+			})
+		}
+	}
+	for _, shards := range []int{1, 2} {
+		t.Run(fmt.Sprintf("regression/%d", shards), func(t *testing.T) {
+			t.Parallel()
+			checkGradients(t, MLP(tensor.Shape{3}, []int{4}, kernel.Tanh, 2), PlanConfig{Objective: MeanSquaredError, Shards: shards})
+		})
+	}
+}
+
+func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
 	const rows = 4 // a power of two, so that 1/rows is exact in float32
-	plan, err := NewPlan(arch, PlanConfig{BatchSize: rows, Shards: shards, Optimizer: Optimizer{Name: SGD}})
+	config.BatchSize, config.Optimizer, config.Seed = rows, Optimizer{Name: SGD}, 11
+	plan, err := NewPlan(arch, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	memory, _ := twin[float64]{}.Allocate(plan.elements)
 	m := memory.(*twinMemory[float64])
-	backward, err := twin[float64]{}.Prepare(plan.gradientProgram(rows), m)
+	exec, err := twin[float64]{}.Prepare(plan.gradientProgram(rows), m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forward, err := twin[float64]{}.Prepare(plan.evaluationProgram(rows), m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, spec := range plan.specs {
-		s := plan.parameterSpan(spec)
+	for i := range plan.graph.specs {
+		s := plan.params[i]
 		if err := m.Write(s, random(uint64(100+i), s.Len)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	copy(m.v[plan.input.offset:], widen(random(1, rows*plan.Features())))
-	copy(m.i[plan.labels:], randomLabels(2, rows, plan.Classes()))
-	loss := func(exec kernel.Executable) float64 {
-		if err := exec.Run(kernel.Scalars{}); err != nil {
+	input, labels := plan.input.span(0, rows), plan.labels.span(0, rows)
+	if vocabulary, tokens := arch.tokenInput(); tokens {
+		copy(m.ints(input), randomLabels(3, input.Len, vocabulary))
+	} else {
+		copy(m.at(input), widen(random(1, input.Len)))
+	}
+	copy(m.ints(labels), randomLabels(2, labels.Len, plan.Classes()))
+	copy(m.at(labels), widen(random(4, labels.Len)))
+	loss := func() float64 {
+		if err := exec.Run(kernel.Scalars{Step: 3, Seed: config.Seed}); err != nil {
 			t.Fatal(err)
 		}
+		losses := m.at(plan.losses.span(0, rows))
 		sum := 0.0
-		for _, l := range m.v[plan.losses : plan.losses+rows] {
+		for _, l := range losses {
 			sum += l
 		}
-		return sum / rows
+		return sum / float64(len(losses))
 	}
-	loss(backward)
+	loss()
 	gradient := append([]float64(nil), m.v[plan.gradients:plan.gradients+plan.block]...)
 	moved := 0
-	for _, spec := range plan.specs {
-		s := plan.parameterSpan(spec)
-		for k := s.Offset; k < s.Offset+s.Len; k++ {
-			const h = 1e-5
+	for i, spec := range plan.graph.specs {
+		s := plan.params[i]
+		for k := s.Offset; k < s.Offset+s.Len && !spec.Statistic; k++ {
+			const h = 1e-6
 			w := m.v[k]
 			m.v[k] = w + h
-			up := loss(forward)
+			up := loss()
 			m.v[k] = w - h
-			down := loss(forward)
+			down := loss()
 			m.v[k] = w
 			want := (up - down) / (2 * h)
 			if diff := math.Abs(gradient[k] - want); !(diff <= 1e-8+1e-6*math.Abs(want)) {

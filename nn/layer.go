@@ -24,8 +24,7 @@ const (
 	MaxElements = math.MaxInt32
 )
 
-// Layer is one of Linear, Conv2D, MaxPool2D, AvgPool2D, Activation and
-// Flatten, all of them comparable values. The set is closed.
+// Layer is one of the layers of this package. The set is closed.
 //
 // The JSON form is an object whose "type" is the layer's type and whose other
 // keys are its fields; fields at their default may be left out, and are left
@@ -35,8 +34,16 @@ const (
 //	{"type": "conv2d", "channels": 8, "kernel": 3, "stride": 1, "padding": "same", "bias": true}
 //	{"type": "max_pool2d", "kernel": 2, "stride": 2}
 //	{"type": "avg_pool2d", "kernel": [2, 4], "stride": [2, 4]}
+//	{"type": "global_avg_pool"}
 //	{"type": "activation", "kind": "relu"}
-//	{"type": "flatten"}
+//	{"type": "batch_norm"}, {"type": "layer_norm"}, {"type": "rms_norm"}
+//	{"type": "dropout", "rate": 0.1}
+//	{"type": "flatten"}, {"type": "tokens"}
+//	{"type": "embedding", "vocabulary": 256, "width": 128}
+//	{"type": "position"}
+//	{"type": "attention", "heads": 4, "causal": true}
+//	{"type": "transformer_block", "heads": 4, "causal": true, "dropout": 0.1}
+//	{"type": "residual", "body": [...], "shortcut": [...]}
 //
 // Sizes are one number for both directions or [height, width]; "padding" also
 // takes "same" and "valid". Unknown types and keys are refused.
@@ -44,47 +51,20 @@ type Layer interface {
 	// Type returns the layer's type as the JSON form has it.
 	Type() string
 
-	// output returns the shape of one sample after the layer, or a *LayerError
-	// without its index.
-	output(in tensor.Shape) (tensor.Shape, *LayerError)
-	// weights lists the parameters of the layer for samples of a shape that
-	// output accepts.
-	weights(in tensor.Shape) []weight
-	// needs says which buffers the layer's backward pass reads.
-	needs(in tensor.Shape) needs
-	// forward and backward append the instructions to dst. The backward pass
-	// leaves out dx where it is absent.
-	forward(dst []kernel.Instruction, o operands) []kernel.Instruction
-	backward(dst []kernel.Instruction, o operands) []kernel.Instruction
+	// build appends the layer's operations to the graph, from the value in on,
+	// and returns the value that they end in, or a *LayerError without its index.
+	build(b *builder, in int) (int, *LayerError)
 }
 
 // weight describes one parameter of a layer.
 type weight struct {
-	name  string // "weight" or "bias"
+	name  string // such as "weight" or "bias"
 	shape tensor.Shape
-	// fanIn is the number of inputs that meet in one output, 0 for a bias.
-	fanIn int
-}
-
-// needs is what the planner must know about a layer's buffers.
-type needs struct {
-	x, y  bool // the backward pass reads the layer's input, its output
-	index int  // elements per sample of the index buffer, for max pooling
-	// alias: the output is the input under another shape; nothing is computed.
-	alias bool
-	// inPlace: the output may be written over the input. gradInPlace: likewise
-	// the input's gradient over the output's.
-	inPlace, gradInPlace bool
-}
-
-// operands are the buffers of one layer for a number of rows.
-type operands struct {
-	rows                 int
-	in, out              tensor.Shape // of one sample
-	x, y, index          kernel.Span
-	weight, bias         kernel.Span
-	dy, dx               kernel.Span
-	gradWeight, gradBias kernel.Span
+	// fanIn is the number of inputs that meet in one output; it gives the
+	// initial values. Where it is 0, initial does.
+	fanIn     int
+	initial   initial
+	statistic bool
 }
 
 // Size is a height and a width. The zero Size stands for the field's default.

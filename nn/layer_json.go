@@ -16,7 +16,11 @@ import (
 
 // layerTypes are the names of all layers, in the order that messages list them.
 func layerTypes() []string {
-	return []string{"linear", "conv2d", "max_pool2d", "avg_pool2d", "activation", "flatten"}
+	return []string{
+		"linear", "conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool", "activation",
+		"batch_norm", "layer_norm", "rms_norm", "dropout", "flatten", "tokens",
+		"embedding", "position", "attention", "transformer_block", "residual",
+	}
 }
 
 // architectureJSON is the JSON form of an Architecture.
@@ -45,9 +49,11 @@ func (a *Architecture) UnmarshalJSON(data []byte) error {
 		}
 	}
 	if raw, ok := f.take("layers"); ok && f.err == nil {
-		if err := out.Layers.UnmarshalJSON(raw); err != nil {
+		layers, err := decodeLayers("layers", raw, 0)
+		if err != nil {
 			return err
 		}
+		out.Layers = layers
 	}
 	if err := f.finish(); err != nil {
 		return err
@@ -68,25 +74,37 @@ func (l Layers) MarshalJSON() ([]byte, error) {
 // unknown type, an unknown key or a value of the wrong kind. It checks no
 // ranges and no shapes; Architecture.Validate does.
 func (l *Layers) UnmarshalJSON(data []byte) error {
+	out, err := decodeLayers("layers", data, 0)
+	if err != nil {
+		return err
+	}
+	*l = out
+	return nil
+}
+
+// maxDepth bounds how deep layers lie in layers.
+const maxDepth = 16
+
+// decodeLayers decodes a list under a key, at a depth.
+func decodeLayers(key string, data []byte, depth int) (Layers, *LayerError) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil || raw == nil {
-		return &LayerError{Index: -1, Field: "layers", Got: excerpt(data), Want: "a list of layers",
+		return nil, &LayerError{Index: -1, Field: key, Got: excerpt(data), Want: "a list of layers",
 			Fix: `write [{"type": "flatten"}, {"type": "linear", "units": 10}]`}
 	}
 	if len(raw) > MaxLayers {
-		return &LayerError{Index: -1, Field: "layers", Got: fmt.Sprintf("a list of %d", len(raw)),
+		return nil, &LayerError{Index: -1, Field: key, Got: fmt.Sprintf("a list of %d", len(raw)),
 			Want: fmt.Sprintf("at most %d", MaxLayers), Fix: "use fewer layers"}
 	}
 	out := make(Layers, len(raw))
 	for i, r := range raw {
-		layer, err := decodeLayer(i, r)
+		layer, err := decodeLayer(i, r, depth)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		out[i] = layer
 	}
-	*l = out
-	return nil
+	return out, nil
 }
 
 // MarshalJSON encodes the layer with its type; see Layer.
@@ -132,13 +150,6 @@ func (l Activation) MarshalJSON() ([]byte, error) {
 	}{l.Type(), l.Kind})
 }
 
-// MarshalJSON encodes the layer with its type; see Layer.
-func (l Flatten) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Type string `json:"type"`
-	}{l.Type()})
-}
-
 // MarshalJSON encodes one number where both directions agree, else [H, W].
 func (s Size) MarshalJSON() ([]byte, error) {
 	if s.H == s.W {
@@ -163,14 +174,91 @@ func biasField(noBias bool) *bool {
 	return new(bool)
 }
 
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Flatten) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Tokens) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l GlobalAvgPool) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l LayerNorm) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l RMSNorm) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l BatchNorm) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Position) MarshalJSON() ([]byte, error) { return marshalType(l) }
+
+// marshalType encodes a layer without fields.
+func marshalType(l Layer) ([]byte, error) {
+	return json.Marshal(struct {
+		Type string `json:"type"`
+	}{l.Type()})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Dropout) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type string  `json:"type"`
+		Rate float32 `json:"rate"`
+	}{l.Type(), l.Rate})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Embedding) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type       string `json:"type"`
+		Vocabulary int    `json:"vocabulary"`
+		Width      int    `json:"width"`
+	}{l.Type(), l.Vocabulary, l.Width})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Attention) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type   string `json:"type"`
+		Heads  int    `json:"heads"`
+		Causal bool   `json:"causal,omitempty"`
+		Bias   *bool  `json:"bias,omitempty"`
+	}{l.Type(), l.Heads, l.Causal, biasField(l.NoBias)})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l TransformerBlock) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type       string                `json:"type"`
+		Heads      int                   `json:"heads"`
+		Causal     bool                  `json:"causal,omitempty"`
+		Expansion  int                   `json:"expansion,omitempty"`
+		Activation kernel.ActivationKind `json:"activation,omitempty"`
+		Norm       string                `json:"norm,omitempty"`
+		Dropout    float32               `json:"dropout,omitempty"`
+	}{l.Type(), l.Heads, l.Causal, l.Expansion, l.Activation, l.Norm, l.Dropout})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Residual) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type     string `json:"type"`
+		Body     Layers `json:"body"`
+		Shortcut Layers `json:"shortcut,omitempty"`
+	}{l.Type(), l.Body, l.Shortcut})
+}
+
 // decodeLayer decodes one layer of a list.
-func decodeLayer(index int, data []byte) (Layer, error) {
+func decodeLayer(index int, data []byte, depth int) (Layer, *LayerError) {
 	f, err := objectFields(data)
 	if err != nil {
 		return nil, &LayerError{Index: index, Field: "layer", Got: excerpt(data), Want: "an object",
 			Fix: `write {"type": "linear", "units": 10}`}
 	}
-	f.index = index
+	f.index, f.depth = index, depth
 	raw, ok := f.take("type")
 	if !ok {
 		return nil, &LayerError{Index: index, Field: "type", Got: "missing",
@@ -179,28 +267,62 @@ func decodeLayer(index int, data []byte) (Layer, error) {
 	if err := json.Unmarshal(raw, &f.layer); err != nil {
 		f.layer = ""
 	}
-	var layer Layer
+	layer := f.decode()
+	if layer == nil {
+		return nil, &LayerError{Index: index, Field: "type", Got: excerpt(raw),
+			Want: "one of " + strings.Join(layerTypes(), ", "), Fix: "correct the name"}
+	}
+	if f.finish() != nil {
+		return nil, f.err
+	}
+	return layer, nil
+}
+
+// decode returns the layer of the type that was read, or nil for an unknown one.
+func (f *fields) decode() Layer {
 	switch f.layer {
 	case Linear{}.Type():
-		layer = Linear{Units: f.int("units"), NoBias: !f.bool("bias", true)}
+		return Linear{Units: f.int("units"), NoBias: !f.bool("bias", true)}
 	case Conv2D{}.Type():
-		layer = Conv2D{
+		return Conv2D{
 			Channels: f.int("channels"), Kernel: f.size("kernel"), Stride: f.size("stride"),
 			Padding: f.padding("padding"), NoBias: !f.bool("bias", true),
 		}
 	case MaxPool2D{}.Type():
-		layer = MaxPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}
+		return MaxPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}
 	case AvgPool2D{}.Type():
-		layer = AvgPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}
+		return AvgPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}
+	case GlobalAvgPool{}.Type():
+		return GlobalAvgPool{}
 	case Activation{}.Type():
-		layer = Activation{Kind: kernel.ActivationKind(f.string("kind"))}
+		return Activation{Kind: kernel.ActivationKind(f.string("kind"))}
+	case BatchNorm{}.Type():
+		return BatchNorm{}
+	case LayerNorm{}.Type():
+		return LayerNorm{}
+	case RMSNorm{}.Type():
+		return RMSNorm{}
+	case Dropout{}.Type():
+		return Dropout{Rate: f.float("rate")}
 	case Flatten{}.Type():
-		layer = Flatten{}
-	default:
-		return nil, &LayerError{Index: index, Field: "type", Got: excerpt(raw),
-			Want: "one of " + strings.Join(layerTypes(), ", "), Fix: "correct the name"}
+		return Flatten{}
+	case Tokens{}.Type():
+		return Tokens{}
+	case Embedding{}.Type():
+		return Embedding{Vocabulary: f.int("vocabulary"), Width: f.int("width")}
+	case Position{}.Type():
+		return Position{}
+	case Attention{}.Type():
+		return Attention{Heads: f.int("heads"), Causal: f.bool("causal", false), NoBias: !f.bool("bias", true)}
+	case TransformerBlock{}.Type():
+		return TransformerBlock{
+			Heads: f.int("heads"), Causal: f.bool("causal", false), Expansion: f.int("expansion"),
+			Activation: kernel.ActivationKind(f.string("activation")), Norm: f.string("norm"), Dropout: f.float("dropout"),
+		}
+	case Residual{}.Type():
+		return Residual{Body: f.layers("body"), Shortcut: f.layers("shortcut")}
 	}
-	return layer, f.finish()
+	return nil
 }
 
 // fields decodes the values of one JSON object. Keys are matched exactly, in
@@ -208,6 +330,7 @@ func decodeLayer(index int, data []byte) (Layer, error) {
 // kept.
 type fields struct {
 	index int
+	depth int // of the layer in other layers
 	layer string
 	raw   map[string]json.RawMessage
 	known []string
@@ -266,6 +389,39 @@ func (f *fields) int(key string) int {
 		f.wrong(key, raw, "a whole number", "write a number such as 10")
 	}
 	return n
+}
+
+func (f *fields) float(key string) float32 {
+	raw, ok := f.take(key)
+	if !ok {
+		return 0
+	}
+	v, err := strconv.ParseFloat(string(raw), 32)
+	if err != nil {
+		f.wrong(key, raw, "a number", "write a number such as 0.1")
+	}
+	return float32(v)
+}
+
+// layers decodes a list of layers in this one.
+func (f *fields) layers(key string) Layers {
+	raw, ok := f.take(key)
+	if !ok {
+		return nil
+	}
+	if f.depth == maxDepth {
+		f.wrong(key, raw, fmt.Sprintf("at most %d layers in one another", maxDepth), "nest them less deeply")
+		return nil
+	}
+	out, err := decodeLayers(key, raw, f.depth+1)
+	if err != nil && f.err == nil {
+		if err.Index >= 0 {
+			err.Field = fmt.Sprintf("%s[%d].%s", key, err.Index, err.Field)
+		}
+		err.Index = f.index
+		f.err = err
+	}
+	return out
 }
 
 func (f *fields) bool(key string, def bool) bool {

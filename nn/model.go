@@ -2,11 +2,8 @@ package nn
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 
-	"reprise/internal/philox"
-	"reprise/kernel"
 	"reprise/tensor"
 )
 
@@ -21,7 +18,7 @@ type Version uint32
 // CurrentVersion is the version that NewModel gives and that Validate accepts.
 const CurrentVersion Version = 1
 
-// Parameter is a trainable tensor: a name such as "layers.0.weight", a shape
+// Parameter is a tensor of a model: a name such as "layers.0.weight", a shape
 // and its values.
 type Parameter = tensor.Tensor
 
@@ -37,10 +34,11 @@ type Model struct {
 // NewModel returns a model with initial parameters drawn from the seed; errors
 // are those of Architecture.Validate.
 //
-// Biases are 0. A weight is uniform in [-b, b) with b = gain*sqrt(3/fan_in)
-// (He et al., 2015, "Kaiming uniform"): gain is sqrt(2) before relu, gelu and
-// silu, 5/3 before tanh, and 1 before sigmoid and where no activation follows.
-// Element i of the parameter with index p is float32(2b*u) - b for
+// Biases are 0, a normalisation's weights 1. A linear or convolutional weight is
+// uniform in [-b, b) with b = gain*sqrt(3/fan_in) (He et al., 2015, "Kaiming
+// uniform"): gain is sqrt(2) before relu, gelu and silu, 5/3 before tanh, and 1
+// before sigmoid and where no activation follows. An embedding is uniform with a
+// standard deviation of 0.02, so b = 0.02*sqrt(3). Element i of the parameter with index p is float32(2b*u) - b for
 // u = philox.Uniform32(seed, PurposeInit, p, i), where b is rounded to float32
 // once and each product and difference rounds separately.
 func NewModel(id ModelID, arch Architecture, seed uint64) (Model, error) {
@@ -51,35 +49,10 @@ func NewModel(id ModelID, arch Architecture, seed uint64) (Model, error) {
 	m := Model{ID: id, Architecture: arch, Version: CurrentVersion, Parameters: make([]Parameter, len(specs))}
 	for p, spec := range specs {
 		data := make([]float32, elements(spec.Shape))
-		if spec.FanIn > 0 {
-			bound := initialBound(arch.Layers, spec)
-			width := float32(2 * bound)
-			for i := range data {
-				u := philox.Uniform32(seed, philox.PurposeInit, uint64(p), uint64(i))
-				data[i] = float32(width*u) - bound
-			}
-		}
+		spec.initial.fill(data, seed, uint64(p))
 		m.Parameters[p] = Parameter{Name: spec.Name, Shape: spec.Shape, Data: data}
 	}
 	return m, nil
-}
-
-// initialBound returns gain*sqrt(3/fan_in). Quotient and root are correctly
-// rounded everywhere, so the bits are too.
-func initialBound(layers Layers, spec ParameterSpec) float32 {
-	three := 3.0 // 3*gain^2
-	if next := spec.Layer + 1; next < len(layers) {
-		if a, ok := layers[next].(Activation); ok {
-			switch a.Kind {
-			case kernel.ReLU, kernel.GELU, kernel.SiLU:
-				three = 6
-			case kernel.Tanh:
-				three = 25.0 / 3
-			case kernel.Sigmoid:
-			}
-		}
-	}
-	return float32(math.Sqrt(three / float64(spec.FanIn)))
 }
 
 // Validate fails unless the architecture is consistent (*LayerError), the

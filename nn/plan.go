@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"reprise/device"
@@ -15,6 +16,18 @@ const MaxBatch = 1 << 24
 // MaxShards bounds the number of shards of a batch.
 const MaxShards = 1024
 
+// Objective is what a step minimises.
+type Objective string
+
+// The objectives. Cross-entropy takes the last dimension of the output as the
+// logits of a class, with a label for each row of it: one for [classes], T for
+// the [T, vocabulary] of a language model. Mean squared error takes a target
+// for each output.
+const (
+	CrossEntropy     Objective = "cross_entropy"
+	MeanSquaredError Objective = "mean_squared_error"
+)
+
 // PlanConfig says what a Plan is for.
 type PlanConfig struct {
 	// BatchSize is the largest number of rows of a training step.
@@ -22,12 +35,26 @@ type PlanConfig struct {
 	// EvalBatchSize is the number of rows evaluated or predicted at a time; 0
 	// stands for BatchSize. It changes no result, only memory and speed.
 	EvalBatchSize int
-	// Shards is the number of parts a batch is cut into; 0 stands for 1. It
+	// Microbatches is the number of parts that a step's rows are worked off in,
+	// one after another, to bound the memory of activations; 0 stands for 1.
+	// Their gradients are added up in order, so it changes bits and belongs to
+	// the request.
+	Microbatches int
+	// Shards is the number of parts a microbatch is cut into; 0 stands for 1. It
 	// changes the bits of the gradient, so it belongs to the request. Each
 	// shard has a gradient buffer of its own.
 	Shards int
+	// Objective is cross_entropy by default.
+	Objective Objective
+	// LabelSmoothing moves that share of a label's weight to all classes alike
+	// (Szegedy et al., 2016), in training only. In [0, 1).
+	LabelSmoothing float32
+	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	ClipNorm float32
 	// Optimizer is the update rule; zero values stand for its defaults.
 	Optimizer Optimizer
+	// Seed keys dropout.
+	Seed uint64
 }
 
 // MemoryPlan is the device memory that a Plan needs, by use. What a backend
@@ -38,10 +65,11 @@ type MemoryPlan struct {
 	Optimizer device.Bytes `json:"optimizer"`
 	// Gradients is the parameters' gradients', for each shard.
 	Gradients device.Bytes `json:"gradients"`
-	// Activations is the input's and the layers' outputs'.
+	// Activations is the input's and those outputs' that the backward pass reads.
 	Activations device.Bytes `json:"activations"`
-	// Scratch is the rest: the gradients of the activations, pooling indices,
-	// labels, losses, and what an evaluation needs beyond a training step.
+	// Scratch is the rest: outputs and gradients of outputs in passing, pooling
+	// indices, statistics, labels, losses, and what an evaluation needs beyond a
+	// training step.
 	Scratch device.Bytes `json:"scratch"`
 	Total   device.Bytes `json:"total"`
 }
@@ -51,56 +79,39 @@ type MemoryPlan struct {
 // are written out for a number of rows when it first occurs.
 //
 // Layout: parameters; moments; gradients, one block for each shard; input,
-// labels, losses; then one region that a training step and an evaluation take
-// turns in. Within a training step outputs live until the backward pass has
-// read them (relu works in place); the gradients of the outputs take turns in
-// two buffers. An evaluation's outputs take turns in two buffers as well.
+// labels or targets, losses; then one region that a training step and an
+// evaluation take turns in, where arrays share memory that are never in use at
+// the same time.
 //
 // A Plan is immutable and safe for concurrent use.
 type Plan struct {
-	arch      Architecture
-	config    PlanConfig
-	shapes    []tensor.Shape // before each layer and after the last
-	specs     []ParameterSpec
-	moments   []ParameterSpec
-	weights   []layerWeights
-	trainable int // index of the first layer with parameters
+	arch    Architecture
+	config  PlanConfig
+	graph   *graph
+	moments []ParameterSpec
 
-	block     int // elements of all parameters, padding included
-	gradients int // offset of the first shard's block
+	params    []kernel.Span // of each parameter, from the beginning of a block
+	trained   int           // elements of the trained parameters, which come first
+	block     int           // elements of all parameters, padding included
+	gradients int           // offset of the first shard's block
 	input     place
-	labels    int
-	losses    int
-	correct   int
+	labels    place // or targets
+	losses    place
+	correct   place
+	norm      kernel.Span // of the last step's gradient, where it is clipped
 
-	train    []place // before each layer and after the last
-	index    []place // each layer's pooling indices
-	grads    []place // like train; absent where no gradient is needed
-	eval     []place
-	evalIdx  int
-	elements int
-	memory   MemoryPlan
+	train, eval *layout
+	elements    int
+	memory      MemoryPlan
 }
 
-// place is an array of a fixed number of elements per row. Where the rows of
-// all shards lie side by side, as the input's do, sharded is set.
-type place struct {
-	offset, perRow int
-	sharded        bool
-}
+// place is an array with a fixed number of elements for each row of a batch.
+type place struct{ offset, perRow int }
 
-// span returns the rows [first, first+rows) of a batch; places that are not
-// sharded are used by one shard at a time, from their beginning.
+// span returns the rows [first, first+rows) of a batch.
 func (p place) span(first, rows int) kernel.Span {
-	offset := p.offset
-	if p.sharded {
-		offset += first * p.perRow
-	}
-	return kernel.Span{Offset: offset, Len: rows * p.perRow}
+	return kernel.Span{Offset: p.offset + first*p.perRow, Len: rows * p.perRow}
 }
-
-// layerWeights are a layer's parameters, relative to their block.
-type layerWeights struct{ weight, bias kernel.Span }
 
 // alignment is the elements that every array starts at a multiple of: a cache
 // line's worth.
@@ -109,35 +120,32 @@ const alignment = 16
 func align(n int) int { return (n + alignment - 1) / alignment * alignment }
 
 // NewPlan plans training and evaluation of the architecture, whose output must
-// have one dimension, a logit for each class. It fails with a *LayerError for
-// an architecture that is not valid or not trainable, and with a *FieldError
-// for the configuration.
+// have one dimension, or two for a sequence with a label for each token. It
+// fails with a *LayerError for an architecture that is not valid or not
+// trainable, and with a *FieldError for the configuration.
 func NewPlan(arch Architecture, config PlanConfig) (*Plan, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{arch: arch, config: config}
-	if p.shapes, err = arch.shapes(); err != nil {
-		return nil, err
-	}
-	if p.specs, err = arch.Parameters(); err != nil {
+	if p.graph, err = arch.build(); err != nil {
 		return nil, err
 	}
 	last := len(arch.Layers) - 1
-	if out := p.shapes[last+1]; len(out) != 1 {
+	if out := p.graph.output(); len(out) > 2 || len(out) == 2 && config.Objective != CrossEntropy {
 		return nil, &LayerError{Index: last, Layer: arch.Layers[last].Type(), Field: "output", Got: out.String(),
 			Want: "one dimension", Fix: `end with {"type": "flatten"} and a linear layer with an output for each class`}
 	}
-	if len(p.specs) == 0 {
+	if !slices.ContainsFunc(p.graph.specs, func(s ParameterSpec) bool { return !s.Statistic }) {
 		return nil, &LayerError{Index: -1, Field: "layers", Got: "without parameters", Want: "something to train",
 			Fix: "add a linear layer with an output for each class"}
 	}
 	if err := p.checkRows(); err != nil {
 		return nil, err
 	}
-	p.moments = momentSpecs(p.specs, config.Optimizer)
-	p.trainable = p.specs[0].Layer
+	p.moments = momentSpecs(p.graph.specs, config.Optimizer)
+	p.train, p.eval = newLayout(p.graph, true), newLayout(p.graph, false)
 	if err := p.lay(); err != nil {
 		return nil, err
 	}
@@ -148,8 +156,13 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	if c.EvalBatchSize == 0 {
 		c.EvalBatchSize = c.BatchSize
 	}
-	if c.Shards == 0 {
-		c.Shards = 1
+	for _, n := range []*int{&c.Shards, &c.Microbatches} {
+		if *n == 0 {
+			*n = 1
+		}
+	}
+	if c.Objective == "" {
+		c.Objective = CrossEntropy
 	}
 	for _, f := range []struct {
 		name       string
@@ -159,10 +172,14 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 		{"batch_size", c.BatchSize, MaxBatch, "use a size such as 32"},
 		{"eval_batch_size", c.EvalBatchSize, MaxBatch, "use a size such as 256"},
 		{"shards", c.Shards, MaxShards, "use 1 unless several workers share a batch"},
+		{"microbatches", c.Microbatches, c.BatchSize, "use 1 unless a batch does not fit into memory"},
 	} {
 		if f.value < 1 || f.value > f.max {
 			return c, &FieldError{Field: f.name, Value: strconv.Itoa(f.value), Want: fmt.Sprintf("between 1 and %d", f.max), Fix: f.fix}
 		}
+	}
+	if err := c.validateLoss(); err != nil {
+		return c, err
 	}
 	if err := c.Optimizer.Validate(); err != nil {
 		return c, err
@@ -171,11 +188,26 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	return c, nil
 }
 
+// validateLoss checks the objective and what bounds its gradient.
+func (c PlanConfig) validateLoss() error {
+	switch {
+	case c.Objective != CrossEntropy && c.Objective != MeanSquaredError:
+		return &FieldError{Field: "objective", Value: strconv.Quote(string(c.Objective)), Want: "cross_entropy or mean_squared_error", Fix: "correct the name"}
+	case !(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1):
+		return &FieldError{Field: "label_smoothing", Value: formatFloat(c.LabelSmoothing), Want: "in [0, 1)", Fix: "use a share such as 0.1"}
+	case c.LabelSmoothing > 0 && c.Objective != CrossEntropy:
+		return &FieldError{Field: "label_smoothing", Value: formatFloat(c.LabelSmoothing), Want: "0 without classes", Fix: "leave it out"}
+	case !(c.ClipNorm >= 0) || c.ClipNorm-c.ClipNorm != 0:
+		return &FieldError{Field: "clip_norm", Value: formatFloat(c.ClipNorm), Want: "a finite number of at least 0", Fix: "use a norm such as 1, or 0 for no clipping"}
+	}
+	return nil
+}
+
 // checkRows fails where a batch has more values between two layers than
 // kernels index.
 func (p *Plan) checkRows() error {
-	largest := p.shapes[0]
-	for _, s := range p.shapes {
+	largest := p.graph.values[0]
+	for _, s := range p.graph.values {
 		if elements(s) > elements(largest) {
 			largest = s
 		}
@@ -203,11 +235,22 @@ func (p *Plan) Config() PlanConfig { return p.config }
 // Memory returns the device memory that a Trainer of the plan allocates.
 func (p *Plan) Memory() MemoryPlan { return p.memory }
 
-// Features returns the number of values of one sample.
+// Features returns the number of values, or tokens, of one sample.
 func (p *Plan) Features() int { return p.input.perRow }
 
-// Classes returns the number of logits of one sample.
-func (p *Plan) Classes() int { return p.shapes[len(p.shapes)-1][0] }
+// Outputs returns the number of outputs of one sample: Labels times Classes for
+// cross-entropy.
+func (p *Plan) Outputs() int { return elements(p.graph.output()) }
+
+// Classes returns the number of logits of one label, or the number of outputs.
+func (p *Plan) Classes() int {
+	out := p.graph.output()
+	return out[len(out)-1]
+}
+
+// Labels returns the number of labels of one sample, each with a loss; a sample
+// with targets instead has one loss.
+func (p *Plan) Labels() int { return p.Outputs() / p.Classes() }
 
 // arena hands out consecutive, aligned arrays.
 type arena struct {
@@ -227,26 +270,33 @@ func (a *arena) take(sizes ...int) int {
 	return offset
 }
 
+// perRow takes an array for a number of rows.
+func (a *arena) perRow(rows, perRow int) place { return place{a.take(rows, perRow), perRow} }
+
 // lay assigns a place to everything.
 func (p *Plan) lay() error {
-	p.layWeights()
+	p.layParameters()
 	var a arena
 	a.take(p.block) // parameters, at offset 0
 	for range p.config.Optimizer.moments() {
 		a.take(p.block)
 	}
-	p.gradients = a.take(p.config.Shards, p.block)
+	p.gradients = a.take(p.gradientBlocks(), p.block)
 	afterGradients := a.next
 
 	rows := max(p.config.BatchSize, p.config.EvalBatchSize)
-	features := elements(p.arch.Input)
-	p.input = place{offset: a.take(rows, features), perRow: features, sharded: true}
+	p.input = a.perRow(rows, elements(p.arch.Input))
 	afterInput := a.next
-	p.labels, p.losses, p.correct = a.take(rows), a.take(rows), a.take(rows)
+	targets := p.Labels()
+	if p.config.Objective == MeanSquaredError {
+		targets = p.Outputs()
+	}
+	p.labels, p.losses, p.correct = a.perRow(rows, targets), a.perRow(rows, p.Labels()), a.perRow(rows, p.Labels())
+	p.norm = kernel.Span{Offset: a.take(1), Len: 1}
 
 	evaluation := a
-	activations := p.layTraining(&a)
-	p.layEvaluation(&evaluation)
+	p.train.place(&a, p.shardRows())
+	p.eval.place(&evaluation, p.config.EvalBatchSize)
 	for _, err := range []error{a.err, evaluation.err} {
 		if err != nil {
 			return err
@@ -259,7 +309,7 @@ func (p *Plan) lay() error {
 		Parameters:  bytes(p.block),
 		Optimizer:   bytes(p.gradients - p.block),
 		Gradients:   bytes(afterGradients - p.gradients),
-		Activations: bytes(afterInput - afterGradients + activations),
+		Activations: bytes(afterInput - afterGradients + p.train.kept(p.shardRows())),
 		Total:       bytes(p.elements),
 	}
 	m.Scratch = m.Total - m.Parameters - m.Optimizer - m.Gradients - m.Activations
@@ -267,129 +317,38 @@ func (p *Plan) lay() error {
 	return nil
 }
 
-// layWeights places the parameters within their block.
-func (p *Plan) layWeights() {
-	p.weights = make([]layerWeights, len(p.arch.Layers))
-	for _, spec := range p.specs {
-		s := kernel.Span{Offset: p.block, Len: elements(spec.Shape)}
-		p.block += align(s.Len)
-		if spec.FanIn > 0 {
-			p.weights[spec.Layer].weight = s
-		} else {
-			p.weights[spec.Layer].bias = s
+// layParameters places the parameters within their block: the trained ones,
+// which the optimiser goes over at once, before the statistics.
+func (p *Plan) layParameters() {
+	p.params = make([]kernel.Span, len(p.graph.specs))
+	for _, statistic := range []bool{false, true} {
+		for i, spec := range p.graph.specs {
+			if spec.Statistic == statistic {
+				p.params[i] = kernel.Span{Offset: p.block, Len: elements(spec.Shape)}
+				p.block += align(p.params[i].Len)
+			}
+		}
+		if !statistic {
+			p.trained = p.block
 		}
 	}
 }
 
-// shardRows returns the rows of the largest shard of a full batch.
+// gradientBlocks returns the number of gradients that are kept: one for each
+// shard, and the sum of the microbatches before.
+func (p *Plan) gradientBlocks() int {
+	if p.config.Microbatches > 1 {
+		return p.config.Shards + 1
+	}
+	return p.config.Shards
+}
+
+// microbatch returns the rows of a whole microbatch.
+func (p *Plan) microbatch() int {
+	return (p.config.BatchSize + p.config.Microbatches - 1) / p.config.Microbatches
+}
+
+// shardRows returns the rows of the largest shard of a whole microbatch.
 func (p *Plan) shardRows() int {
-	return (p.config.BatchSize + p.config.Shards - 1) / p.config.Shards
-}
-
-// layTraining places outputs, indices and gradients of a training step and
-// returns the elements of the outputs.
-func (p *Plan) layTraining(a *arena) int {
-	rows, start := p.shardRows(), a.next
-	n := len(p.arch.Layers)
-	p.train = make([]place, n+1)
-	p.train[0] = p.input
-	kept := true // whether the present array must not be written over
-	for i, l := range p.arch.Layers {
-		needs, out := l.needs(p.shapes[i]), elements(p.shapes[i+1])
-		switch {
-		case needs.alias:
-			p.train[i+1] = p.train[i]
-			continue
-		case needs.inPlace && !kept:
-			p.train[i+1] = p.train[i]
-		default:
-			p.train[i+1] = place{offset: a.take(rows, out), perRow: out}
-		}
-		kept = needs.y
-	}
-	activations := a.next - start
-	p.index = make([]place, n)
-	for i, l := range p.arch.Layers {
-		if per := l.needs(p.shapes[i]).index; per > 0 {
-			p.index[i] = place{offset: a.take(rows, per), perRow: per}
-		}
-	}
-	p.layGradients(a, kept)
-	return activations
-}
-
-// layGradients places the gradients of the outputs, from the last to that of
-// the first layer with parameters. logitsKept says that the backward pass of
-// the last layer reads the logits, so that their gradient may not take their
-// place.
-func (p *Plan) layGradients(a *arena, logitsKept bool) {
-	n := len(p.arch.Layers)
-	p.grads = make([]place, n+1)
-	var size [2]int
-	buffer := make([]int, n+1) // 0 or 1; -1 is the logits' place
-	take := func(i, b int) {
-		buffer[i] = b
-		p.grads[i].perRow = elements(p.shapes[i])
-		size[b] = max(size[b], p.grads[i].perRow)
-	}
-	if logitsKept {
-		take(n, 0)
-	} else {
-		buffer[n], p.grads[n] = -1, p.train[n]
-	}
-	for i := n - 1; i > p.trainable; i-- {
-		needs := p.arch.Layers[i].needs(p.shapes[i])
-		switch {
-		case needs.alias || needs.gradInPlace:
-			buffer[i], p.grads[i] = buffer[i+1], p.grads[i+1]
-		case buffer[i+1] == 0:
-			take(i, 1)
-		default:
-			take(i, 0)
-		}
-	}
-	var offset [2]int
-	for b := range offset {
-		offset[b] = a.take(p.shardRows(), size[b])
-	}
-	for i := p.trainable + 1; i <= n; i++ {
-		if buffer[i] >= 0 {
-			p.grads[i].offset = offset[buffer[i]]
-		}
-	}
-}
-
-// layEvaluation places the outputs of an evaluation.
-func (p *Plan) layEvaluation(a *arena) {
-	n := len(p.arch.Layers)
-	p.eval = make([]place, n+1)
-	p.eval[0] = p.input
-	var size [2]int
-	index := 0
-	buffer := make([]int, n+1)
-	buffer[0] = -1 // the input
-	for i, l := range p.arch.Layers {
-		needs, out := l.needs(p.shapes[i]), elements(p.shapes[i+1])
-		index = max(index, needs.index)
-		if needs.alias || needs.inPlace && buffer[i] >= 0 {
-			buffer[i+1], p.eval[i+1] = buffer[i], p.eval[i]
-			continue
-		}
-		if buffer[i] == 0 {
-			buffer[i+1] = 1
-		}
-		p.eval[i+1].perRow = out
-		b := buffer[i+1]
-		size[b] = max(size[b], out)
-	}
-	var offset [2]int
-	for b := range offset {
-		offset[b] = a.take(p.config.EvalBatchSize, size[b])
-	}
-	for i, b := range buffer {
-		if b >= 0 {
-			p.eval[i].offset = offset[b]
-		}
-	}
-	p.evalIdx = a.take(p.config.EvalBatchSize, index)
+	return (p.microbatch() + p.config.Shards - 1) / p.config.Shards
 }

@@ -27,6 +27,9 @@ func (MaxPool2D) Type() string { return "max_pool2d" }
 // Type returns "avg_pool2d".
 func (AvgPool2D) Type() string { return "avg_pool2d" }
 
+func (l MaxPool2D) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
+func (l AvgPool2D) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
+
 func (l MaxPool2D) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 	return poolOutput(l.Type(), in, l.Kernel, l.Stride)
 }
@@ -60,7 +63,7 @@ func (l MaxPool2D) needs(in tensor.Shape) needs {
 	if err != nil {
 		panic("nn: unchecked layer: " + err.Error())
 	}
-	return needs{index: elements(out)}
+	return needs{saved: []int{elements(out)}}
 }
 
 func (AvgPool2D) needs(tensor.Shape) needs { return needs{} }
@@ -68,7 +71,7 @@ func (AvgPool2D) needs(tensor.Shape) needs { return needs{} }
 func (l MaxPool2D) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	return append(dst, kernel.MaxPool2D{
 		ConvShape: convShape(o, l.Kernel, l.Stride.or(l.Kernel), Size{}),
-		X:         o.x, Y: o.y, Index: o.index,
+		X:         o.x, Y: o.y, Index: o.saved[0],
 	})
 }
 
@@ -78,7 +81,7 @@ func (l MaxPool2D) backward(dst []kernel.Instruction, o operands) []kernel.Instr
 	}
 	return append(dst, kernel.MaxPool2DGrad{
 		ConvShape: convShape(o, l.Kernel, l.Stride.or(l.Kernel), Size{}),
-		DY:        o.dy, Index: o.index, DX: o.dx,
+		DY:        o.dy, Index: o.saved[0], DX: o.dx,
 	})
 }
 

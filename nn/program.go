@@ -6,46 +6,62 @@ import (
 	"reprise/kernel"
 )
 
-// operands assembles the buffers of layer i for the rows [first, first+rows).
-func (p *Plan) operands(i, first, rows int, outputs []place) operands {
-	w := p.weights[i]
-	return operands{
-		rows: rows, in: p.shapes[i], out: p.shapes[i+1],
-		x: outputs[i].span(first, rows), y: outputs[i+1].span(first, rows),
-		weight: w.weight, bias: w.bias,
-	}
+// pass says over which rows a pass goes, and where its gradients belong.
+type pass struct {
+	layout      *layout
+	first, rows int
+	block       int // offset of the parameters' gradients
 }
 
-// trainingForward appends the forward pass of a shard.
-func (p *Plan) trainingForward(dst []kernel.Instruction, first, rows int) []kernel.Instruction {
-	for i, l := range p.arch.Layers {
-		o := p.operands(i, first, rows, p.train)
-		o.index = p.index[i].span(first, rows)
-		dst = l.forward(dst, o)
+// operands assembles the buffers of a node.
+func (p *Plan) operands(s pass, i int) operands {
+	n := &p.graph.nodes[i]
+	values := p.graph.values
+	input := p.input.span(s.first, s.rows)
+	span := func(b int) kernel.Span { return s.layout.span(b, s.rows, input) }
+	o := operands{
+		rows: s.rows, first: s.first, in: values[n.inputs[0]], out: values[n.output],
+		x: span(s.layout.value[n.inputs[0]]), y: span(s.layout.value[n.output]),
+		training: s.layout.training,
+	}
+	if len(n.inputs) > 1 {
+		o.other = span(s.layout.value[n.inputs[1]])
+	}
+	for _, b := range s.layout.saved[i] {
+		o.saved = append(o.saved, span(b))
+	}
+	for _, w := range n.params {
+		o.params = append(o.params, p.params[w])
+		o.grads = append(o.grads, shift(p.params[w], s.block))
+	}
+	return o
+}
+
+// forward appends the forward pass.
+func (p *Plan) forward(dst []kernel.Instruction, s pass) []kernel.Instruction {
+	for i, n := range p.graph.nodes {
+		dst = n.op.forward(dst, p.operands(s, i))
 	}
 	return dst
 }
 
-// evaluationForward appends the forward pass of an evaluation.
-func (p *Plan) evaluationForward(dst []kernel.Instruction, rows int) []kernel.Instruction {
-	for i, l := range p.arch.Layers {
-		o := p.operands(i, 0, rows, p.eval)
-		o.index = place{offset: p.evalIdx, perRow: l.needs(p.shapes[i]).index}.span(0, rows)
-		dst = l.forward(dst, o)
-	}
-	return dst
-}
-
-// backward appends the backward pass of a shard, whose gradients go into the
-// given block.
-func (p *Plan) backward(dst []kernel.Instruction, first, rows, block int) []kernel.Instruction {
-	for i := len(p.arch.Layers) - 1; i >= p.trainable; i-- {
-		o := p.operands(i, first, rows, p.train)
-		o.index = p.index[i].span(first, rows)
-		o.dy = p.grads[i+1].span(first, rows)
-		o.dx = p.grads[i].span(first, rows) // absent for the first trainable layer
-		o.gradWeight, o.gradBias = shift(o.weight, block), shift(o.bias, block)
-		dst = p.arch.Layers[i].backward(dst, o)
+// backward appends the backward pass.
+func (p *Plan) backward(dst []kernel.Instruction, s pass) []kernel.Instruction {
+	l := s.layout
+	for i := len(p.graph.nodes) - 1; i >= 0; i-- {
+		back := &l.back[i]
+		if !back.run {
+			continue
+		}
+		o := p.operands(s, i)
+		o.dy = l.span(back.dy, s.rows, kernel.Span{})
+		o.dx = l.span(back.dx, s.rows, kernel.Span{})
+		dst = p.graph.nodes[i].op.backward(dst, o)
+		for _, a := range back.adds {
+			n := s.rows * elements(p.graph.values[a.value])
+			part := func(b int) kernel.Span { return l.span(b, s.rows, kernel.Span{}).Slice(0, n) }
+			dst = append(dst, kernel.Add{A: part(a.a), B: part(a.b), Out: part(a.out)})
+		}
 	}
 	return dst
 }
@@ -58,102 +74,151 @@ func shift(s kernel.Span, by int) kernel.Span {
 	return s
 }
 
-// crossEntropy returns the loss of the rows [first, first+rows).
-func (p *Plan) crossEntropy(logits kernel.Span, first, rows int) kernel.SoftmaxCrossEntropy {
+// output returns where a pass leaves the model's output.
+func (p *Plan) output(s pass) kernel.Span {
+	return s.layout.span(s.layout.value[len(p.graph.values)-1], s.rows, p.input.span(s.first, s.rows))
+}
+
+// loss returns the instruction that computes the rows' losses and, with a scale,
+// their gradient.
+func (p *Plan) loss(s pass, scale float32) kernel.Instruction {
+	out, gradient := p.output(s), kernel.Span{}
+	if scale != 0 {
+		gradient = s.layout.span(s.layout.grad[len(p.graph.values)-1], s.rows, kernel.Span{})
+	}
+	losses := p.losses.span(s.first, s.rows)
+	if p.config.Objective == MeanSquaredError {
+		return kernel.MeanSquaredError{
+			Prediction: out, Target: p.labels.span(s.first, s.rows), Loss: losses, DPrediction: gradient,
+			M: s.rows, N: p.Outputs(), Scale: scale,
+		}
+	}
 	return kernel.SoftmaxCrossEntropy{
-		Logits:  logits,
-		Labels:  kernel.Span{Offset: p.labels + first, Len: rows},
-		Loss:    kernel.Span{Offset: p.losses + first, Len: rows},
-		Correct: kernel.Span{Offset: p.correct + first, Len: rows},
-		M:       rows, N: p.Classes(),
+		Logits: out, Labels: p.labels.span(s.first, s.rows), Loss: losses,
+		Correct: p.correct.span(s.first, s.rows), DLogits: gradient,
+		M: losses.Len, N: p.Classes(), Scale: scale,
 	}
 }
 
 // gradientProgram computes the rows' losses and the gradient of their mean,
-// which ends up in the first shard's block.
+// which ends up in the first block.
 func (p *Plan) gradientProgram(rows int) *kernel.Program {
 	prog := &kernel.Program{Name: fmt.Sprintf("gradient of %d rows", rows), Elements: p.elements}
-	// Shards beyond the rows are empty and stay out of the tree.
-	shards := min(p.config.Shards, rows)
-	last := len(p.arch.Layers)
-	first := 0
-	for s := range shards {
-		n := rows / shards
-		if s < rows%shards {
-			n++
-		}
-		is := p.trainingForward(prog.Instructions, first, n)
-		loss := p.crossEntropy(p.train[last].span(first, n), first, n)
-		loss.DLogits = p.grads[last].span(first, n)
-		loss.Scale = 1 / float32(rows)
-		is = append(is, loss)
-		prog.Instructions = p.backward(is, first, n, p.gradients+s*p.block)
-		first += n
-	}
-	if shards > 1 {
-		all := kernel.Span{Offset: p.gradients, Len: shards * p.block}
-		prog.Instructions = append(prog.Instructions, kernel.TreeSum{X: all, Parts: shards})
-	}
+	scale := 1 / float32(rows*p.Labels())
+	p.shards(rows, func(s pass, end []kernel.Instruction) {
+		is := p.forward(prog.Instructions, s)
+		is = append(is, p.loss(s, scale))
+		prog.Instructions = append(p.backward(is, s), end...)
+	})
 	return prog
 }
 
-// updateProgram applies the gradient in the first shard's block to all
+// shards calls do for each shard of each microbatch, with the instructions that
+// follow it: after a microbatch's last shard its sum, added to those before.
+func (p *Plan) shards(rows int, do func(s pass, end []kernel.Instruction)) {
+	for start := 0; start < rows; start += p.microbatch() {
+		part := min(p.microbatch(), rows-start)
+		// Shards beyond the rows are empty and stay out of the tree.
+		shards := min(p.config.Shards, part)
+		gradients := p.gradients
+		if start > 0 {
+			gradients += p.block
+		}
+		first := start
+		for i := range shards {
+			n := part / shards
+			if i < part%shards {
+				n++
+			}
+			var end []kernel.Instruction
+			if i == shards-1 {
+				end = p.sumShards(gradients, shards)
+			}
+			do(pass{layout: p.train, first: first, rows: n, block: gradients + i*p.block}, end)
+			first += n
+		}
+	}
+}
+
+// sumShards adds up the shards' gradients from an offset on, and adds them to
+// the first block where they are not there.
+func (p *Plan) sumShards(gradients, shards int) (is []kernel.Instruction) {
+	if shards > 1 {
+		is = append(is, kernel.TreeSum{X: kernel.Span{Offset: gradients, Len: shards * p.block}, Parts: shards})
+	}
+	if gradients != p.gradients {
+		sum := kernel.Span{Offset: p.gradients, Len: p.block}
+		is = append(is, kernel.Add{A: sum, B: kernel.Span{Offset: gradients, Len: p.block}, Out: sum})
+	}
+	return is
+}
+
+// parts returns the number of gradients that meet for a number of rows.
+func (p *Plan) parts(rows int) int {
+	n := 0
+	p.shards(rows, func(pass, []kernel.Instruction) { n++ })
+	return n
+}
+
+// updateProgram applies the gradient in the first block to all trained
 // parameters at once: the rule works value by value, and what lies between two
-// parameters is zero and stays zero.
-func (p *Plan) updateProgram() *kernel.Program {
+// parameters is zero and stays zero. The statistics are averaged in, as the mean
+// of the given number of parts.
+func (p *Plan) updateProgram(parts int) *kernel.Program {
+	prog := &kernel.Program{Name: "update", Elements: p.elements}
+	gradient := kernel.Span{Offset: p.gradients, Len: p.trained}
+	if p.config.ClipNorm > 0 {
+		prog.Instructions = append(prog.Instructions, kernel.ClipNorm{Grad: gradient, Norm: p.norm, MaxNorm: p.config.ClipNorm})
+	}
 	var moments []kernel.Span
 	for i := range p.config.Optimizer.moments() {
-		moments = append(moments, p.momentBlock(i))
+		moments = append(moments, p.momentBlock(i).Slice(0, p.trained))
 	}
-	update := p.config.Optimizer.update(
-		kernel.Span{Len: p.block}, kernel.Span{Offset: p.gradients, Len: p.block}, moments)
-	return &kernel.Program{Name: "update", Elements: p.elements, Instructions: []kernel.Instruction{update}}
+	prog.Instructions = append(prog.Instructions, p.config.Optimizer.update(kernel.Span{Len: p.trained}, gradient, moments))
+	if n := p.block - p.trained; n > 0 {
+		prog.Instructions = append(prog.Instructions, kernel.RunningAverage{
+			Running: kernel.Span{Offset: p.trained, Len: n}, Batch: kernel.Span{Offset: p.gradients + p.trained, Len: n},
+			Momentum: batchNormMomentum, Factor: 1 / float32(parts),
+		})
+	}
+	return prog
 }
 
 // evaluationProgram computes the rows' losses and whether they are correct.
 func (p *Plan) evaluationProgram(rows int) *kernel.Program {
 	prog := p.predictionProgram(rows)
 	prog.Name = fmt.Sprintf("evaluation of %d rows", rows)
-	prog.Instructions = append(prog.Instructions, p.crossEntropy(p.logits(rows), 0, rows))
+	prog.Instructions = append(prog.Instructions, p.loss(pass{layout: p.eval, rows: rows}, 0))
 	return prog
 }
 
-// predictionProgram computes the rows' logits.
+// predictionProgram computes the rows' outputs.
 func (p *Plan) predictionProgram(rows int) *kernel.Program {
 	return &kernel.Program{
 		Name: fmt.Sprintf("prediction of %d rows", rows), Elements: p.elements,
-		Instructions: p.evaluationForward(nil, rows),
+		Instructions: p.forward(nil, pass{layout: p.eval, rows: rows}),
 	}
 }
 
-// traceProgram computes the rows' outputs where a training step has them, each
-// in a place of its own.
-func (p *Plan) traceProgram(rows int) *kernel.Program {
-	return &kernel.Program{
-		Name: fmt.Sprintf("trace of %d rows", rows), Elements: p.elements,
-		Instructions: p.trainingForward(nil, 0, rows),
-	}
-}
-
-// logits returns where a prediction leaves its result.
-func (p *Plan) logits(rows int) kernel.Span { return p.eval[len(p.eval)-1].span(0, rows) }
+// outputs returns where a prediction leaves its result.
+func (p *Plan) outputs(rows int) kernel.Span { return p.output(pass{layout: p.eval, rows: rows}) }
 
 // momentBlock returns the i-th moment of all parameters.
 func (p *Plan) momentBlock(i int) kernel.Span {
 	return kernel.Span{Offset: (1 + i) * p.block, Len: p.block}
 }
 
-// momentSpan returns where the i-th moment lies: they go parameter by
-// parameter, whereas each kind of moment has a block of its own.
-func (p *Plan) momentSpan(i int) kernel.Span {
-	kinds := len(p.config.Optimizer.moments())
-	return shift(p.parameterSpan(p.specs[i/kinds]), p.momentBlock(i%kinds).Offset)
-}
-
-// parameterSpan returns where a parameter lies.
-func (p *Plan) parameterSpan(spec ParameterSpec) kernel.Span {
-	if spec.FanIn > 0 {
-		return p.weights[spec.Layer].weight
+// momentSpans returns where the moments lie: they go parameter by parameter,
+// whereas each kind of moment has a block of its own.
+func (p *Plan) momentSpans() []kernel.Span {
+	var spans []kernel.Span
+	for i, spec := range p.graph.specs {
+		if spec.Statistic {
+			continue
+		}
+		for k := range p.config.Optimizer.moments() {
+			spans = append(spans, shift(p.params[i], p.momentBlock(k).Offset))
+		}
 	}
-	return p.weights[spec.Layer].bias
+	return spans
 }

@@ -7,7 +7,7 @@ import "reprise/tensor"
 type State struct {
 	// Step is the number of optimiser steps taken.
 	Step uint64
-	// Parameters are in the order of Architecture.Parameters.
+	// Parameters are in the order of Architecture.Parameters, statistics included.
 	Parameters []tensor.Tensor
 	// Moments are the optimiser's, parameter by parameter: "<parameter>.m" and
 	// "<parameter>.v" for adam and adamw, "<parameter>.velocity" for sgd with
@@ -24,12 +24,19 @@ func InitialState(m Model, o Optimizer) (State, error) {
 	if err := o.Validate(); err != nil {
 		return State{}, err
 	}
+	specs, err := m.Architecture.Parameters()
+	if err != nil {
+		return State{}, err
+	}
 	var s State
 	suffixes := o.WithDefaults().moments()
-	for _, p := range m.Parameters {
+	for i, p := range m.Parameters {
 		p.Shape = p.Shape.Clone()
 		p.Data = append([]float32(nil), p.Data...)
 		s.Parameters = append(s.Parameters, p)
+		if specs[i].Statistic {
+			continue
+		}
 		for _, suffix := range suffixes {
 			s.Moments = append(s.Moments, tensor.Tensor{
 				Name: p.Name + "." + suffix, Shape: p.Shape.Clone(), Data: make([]float32, len(p.Data)),
@@ -43,6 +50,9 @@ func InitialState(m Model, o Optimizer) (State, error) {
 func momentSpecs(parameters []ParameterSpec, o Optimizer) []ParameterSpec {
 	var specs []ParameterSpec
 	for _, p := range parameters {
+		if p.Statistic {
+			continue
+		}
 		for _, suffix := range o.moments() {
 			specs = append(specs, ParameterSpec{Name: p.Name + "." + suffix, Shape: p.Shape, Layer: p.Layer})
 		}

@@ -21,12 +21,11 @@ type Trainer struct {
 	backend kernel.Backend
 	plan    *Plan
 	memory  kernel.Memory
-	update  kernel.Executable
+	updates map[int]kernel.Executable // by the number of gradients that meet
 
 	gradients   map[int]kernel.Executable // by rows
 	evaluations map[int]kernel.Executable
 	predictions map[int]kernel.Executable
-	traces      map[int]kernel.Executable // for one row only
 
 	step    uint64
 	losses  []float32
@@ -35,14 +34,30 @@ type Trainer struct {
 	fault error
 }
 
+// Batch is a number of samples, row by row. A model takes either Inputs or
+// Tokens, and its objective either Labels or Targets; the others stay nil.
+type Batch struct {
+	Rows int
+	// Inputs has Plan.Features values for each row.
+	Inputs []float32
+	// Tokens has Plan.Features tokens for each row, for a model that begins with
+	// an Embedding.
+	Tokens []int32
+	// Labels has Plan.Labels classes for each row, for cross-entropy.
+	Labels []int32
+	// Targets has Plan.Outputs values for each row, for mean squared error.
+	Targets []float32
+}
+
 // EvalResult is what an evaluation found.
 type EvalResult struct {
-	// LossSum is the sum of the rows' losses, in float64 over ascending row.
+	// LossSum is the sum of the losses, in float64 over ascending row and label.
 	LossSum float64
-	// Correct is the number of rows whose largest logit (the first one of equal
-	// ones) is the label's.
+	// Losses is the number of them: one for each label or, with targets, row.
+	Losses int
+	// Correct is the number of labels whose logit is the largest (the first one
+	// of equal ones).
 	Correct int
-	Rows    int
 }
 
 // NewTrainer allocates the plan's memory on the backend. Load must follow, and
@@ -57,10 +72,10 @@ func NewTrainer(backend kernel.Backend, plan *Plan) (*Trainer, error) {
 		gradients:   make(map[int]kernel.Executable),
 		evaluations: make(map[int]kernel.Executable),
 		predictions: make(map[int]kernel.Executable),
-		traces:      make(map[int]kernel.Executable),
+		updates:     make(map[int]kernel.Executable),
 		fault:       ErrNotLoaded,
 	}
-	rows := max(plan.config.BatchSize, plan.config.EvalBatchSize)
+	rows := max(plan.config.BatchSize, plan.config.EvalBatchSize) * plan.Labels()
 	t.losses, t.correct = make([]float32, rows), make([]float32, rows)
 	if err := t.prepare(); err != nil {
 		memory.Free()
@@ -75,14 +90,13 @@ func (t *Trainer) prepare() error {
 	if err := t.clear(); err != nil {
 		return err
 	}
-	var err error
-	if t.update, err = t.backend.Prepare(t.plan.updateProgram(), t.memory); err != nil {
+	if _, err := t.updater(t.plan.config.BatchSize); err != nil {
 		return err
 	}
-	if _, err = t.executable(t.gradients, t.plan.config.BatchSize, (*Plan).gradientProgram); err != nil {
+	if _, err := t.executable(t.gradients, t.plan.config.BatchSize, (*Plan).gradientProgram); err != nil {
 		return err
 	}
-	_, err = t.executable(t.evaluations, t.plan.config.EvalBatchSize, (*Plan).evaluationProgram)
+	_, err := t.executable(t.evaluations, t.plan.config.EvalBatchSize, (*Plan).evaluationProgram)
 	return err
 }
 
@@ -113,6 +127,15 @@ func (t *Trainer) executable(of map[int]kernel.Executable, rows int, build func(
 	return e, nil
 }
 
+// updater returns the update that follows a gradient of a number of rows.
+func (t *Trainer) updater(rows int) (kernel.Executable, error) {
+	parts := 1
+	if t.plan.trained < t.plan.block { // else the update is the same for all
+		parts = t.plan.parts(rows)
+	}
+	return t.executable(t.updates, parts, (*Plan).updateProgram)
+}
+
 // Close frees the device memory. It is idempotent; every other method returns
 // ErrClosed afterwards.
 func (t *Trainer) Close() {
@@ -130,7 +153,7 @@ func (t *Trainer) Load(s State) error {
 	if t.memory == nil {
 		return ErrClosed
 	}
-	if err := checkTensors("parameters", t.plan.specs, s.Parameters); err != nil {
+	if err := checkTensors("parameters", t.plan.graph.specs, s.Parameters); err != nil {
 		return err
 	}
 	if err := checkTensors("moments", t.plan.moments, s.Moments); err != nil {
@@ -146,12 +169,13 @@ func (t *Trainer) Load(s State) error {
 	}
 	t.fault = ErrNotLoaded // should a write fail half-way
 	for i, p := range s.Parameters {
-		if err := t.memory.Write(t.plan.parameterSpan(t.plan.specs[i]), p.Data); err != nil {
+		if err := t.memory.Write(t.plan.params[i], p.Data); err != nil {
 			return fmt.Errorf("load %s: %w", p.Name, err)
 		}
 	}
-	for i, m := range s.Moments {
-		if err := t.memory.Write(t.plan.momentSpan(i), m.Data); err != nil {
+	for i, span := range t.plan.momentSpans() {
+		m := s.Moments[i]
+		if err := t.memory.Write(span, m.Data); err != nil {
 			return fmt.Errorf("load %s: %w", m.Name, err)
 		}
 	}
@@ -168,21 +192,21 @@ func (t *Trainer) State() (State, error) {
 	}
 	s := State{Step: t.step}
 	var err error
-	if s.Parameters, err = t.read(t.plan.specs, func(i int) kernel.Span { return t.plan.parameterSpan(t.plan.specs[i]) }); err != nil {
+	if s.Parameters, err = t.read(t.plan.graph.specs, t.plan.params); err != nil {
 		return State{}, err
 	}
-	if s.Moments, err = t.read(t.plan.moments, t.plan.momentSpan); err != nil {
+	if s.Moments, err = t.read(t.plan.moments, t.plan.momentSpans()); err != nil {
 		return State{}, err
 	}
 	return s, nil
 }
 
 // read copies tensors from the device and refuses what is not finite.
-func (t *Trainer) read(specs []ParameterSpec, span func(int) kernel.Span) ([]tensor.Tensor, error) {
+func (t *Trainer) read(specs []ParameterSpec, spans []kernel.Span) ([]tensor.Tensor, error) {
 	var out []tensor.Tensor
 	for i, spec := range specs {
 		data := make([]float32, elements(spec.Shape))
-		if err := t.memory.Read(data, span(i)); err != nil {
+		if err := t.memory.Read(data, spans[i]); err != nil {
 			return nil, fmt.Errorf("read %s: %w", spec.Name, err)
 		}
 		if at := firstNonFinite(data); at >= 0 {
@@ -194,51 +218,54 @@ func (t *Trainer) read(specs []ParameterSpec, span func(int) kernel.Span) ([]ten
 	return out, nil
 }
 
-// Step takes one optimiser step on a batch and returns its mean loss before
-// the step. x holds len(labels) rows of Plan.Features values each, at most
-// BatchSize rows; a smaller batch is a batch like any other. The state's step
-// grows by one.
+// Step takes one optimiser step on a batch of at most BatchSize rows and returns
+// its mean loss before the step; a smaller batch is a batch like any other. The
+// state's step grows by one.
 //
-// It fails with a *LabelError or *FieldError for input that cannot be used;
-// the state is as before then. It fails with a *NumericalError where the loss
-// is not finite: no update was made, but the trainer refuses to go on from
-// there until Load. It fails with the backend's error where that fails; the
+// It fails with a *LabelError, *TokenError or *FieldError for input that cannot
+// be used; the state is as before then. It fails with a *NumericalError where
+// the loss is not finite: no update was made, but the trainer refuses to go on
+// from there until Load. It fails with the backend's error where that fails; the
 // state remains usable unless the update had begun.
-func (t *Trainer) Step(x []float32, labels []int32, rate float32) (loss float32, err error) {
-	rows := len(labels)
+func (t *Trainer) Step(batch Batch, rate float32) (loss float32, err error) {
 	if t.fault != nil {
 		return 0, t.fault
 	}
 	if !(rate >= 0) || rate-rate != 0 {
 		return 0, &FieldError{Field: "learning_rate", Value: formatFloat(rate), Want: "a finite number of at least 0", Fix: "check the schedule"}
 	}
-	if rows > t.plan.config.BatchSize {
-		return 0, &FieldError{Field: "rows", Value: strconv.Itoa(rows), Want: fmt.Sprintf("at most the batch size of %d", t.plan.config.BatchSize), Fix: "cut the batch"}
+	if batch.Rows > t.plan.config.BatchSize {
+		return 0, &FieldError{Field: "rows", Value: strconv.Itoa(batch.Rows), Want: fmt.Sprintf("at most the batch size of %d", t.plan.config.BatchSize), Fix: "cut the batch"}
 	}
-	if err := t.checkInput(x, rows, labels); err != nil {
+	if err := t.checkBatch(batch, true); err != nil {
 		return 0, err
 	}
-	exec, err := t.executable(t.gradients, rows, (*Plan).gradientProgram)
+	exec, err := t.executable(t.gradients, batch.Rows, (*Plan).gradientProgram)
 	if err != nil {
 		return 0, err
 	}
-	scalars := kernel.Scalars{Step: t.step + 1, LearningRate: rate}
-	if err := t.run(exec, scalars, x, labels); err != nil {
+	update, err := t.updater(batch.Rows)
+	if err != nil {
+		return 0, err
+	}
+	scalars := t.scalars(t.step+1, rate)
+	losses, err := t.run(exec, scalars, batch)
+	if err != nil {
 		return 0, err
 	}
 	sum := 0.0
-	for _, l := range t.losses[:rows] {
+	for _, l := range losses {
 		sum += float64(l)
 	}
-	loss = float32(sum / float64(rows))
+	loss = float32(sum / float64(len(losses)))
 	if loss-loss != 0 {
-		t.fault = t.diagnose(t.step+1, x, rows)
+		t.fault = t.diagnose(t.step+1, batch, losses, true)
 		return loss, t.fault
 	}
 	// Until the update has returned, and should it panic, nobody knows what it
 	// has written.
 	t.fault = ErrNotLoaded
-	if err := t.update.Run(scalars); err != nil {
+	if err := update.Run(scalars); err != nil {
 		return 0, fmt.Errorf("update at step %d: %w", scalars.Step, err)
 	}
 	t.fault = nil
@@ -246,106 +273,182 @@ func (t *Trainer) Step(x []float32, labels []int32, rate float32) (loss float32,
 	return loss, nil
 }
 
+func (t *Trainer) scalars(step uint64, rate float32) kernel.Scalars {
+	return kernel.Scalars{Step: step, Seed: t.plan.config.Seed, LearningRate: rate}
+}
+
 // run writes a batch, runs a program that ends in losses, and reads them.
-func (t *Trainer) run(exec kernel.Executable, s kernel.Scalars, x []float32, labels []int32) error {
-	rows := len(labels)
-	if err := t.memory.Write(t.plan.input.span(0, rows), x); err != nil {
-		return err
-	}
-	if err := t.memory.WriteInts(kernel.Span{Offset: t.plan.labels, Len: rows}, labels); err != nil {
-		return err
+func (t *Trainer) run(exec kernel.Executable, s kernel.Scalars, b Batch) ([]float32, error) {
+	if err := t.write(b); err != nil {
+		return nil, err
 	}
 	if err := exec.Run(s); err != nil {
-		return err
+		return nil, err
 	}
-	return t.memory.Read(t.losses[:rows], kernel.Span{Offset: t.plan.losses, Len: rows})
+	span := t.plan.losses.span(0, b.Rows)
+	losses := t.losses[:span.Len]
+	return losses, t.memory.Read(losses, span)
+}
+
+// write copies a batch to the device.
+func (t *Trainer) write(b Batch) error {
+	input, labels := t.plan.input.span(0, b.Rows), t.plan.labels.span(0, b.Rows)
+	var err error
+	if b.Tokens != nil {
+		err = t.memory.WriteInts(input, b.Tokens)
+	} else {
+		err = t.memory.Write(input, b.Inputs)
+	}
+	switch {
+	case err != nil:
+		return err
+	case b.Labels != nil:
+		return t.memory.WriteInts(labels, b.Labels)
+	case b.Targets != nil:
+		return t.memory.Write(labels, b.Targets)
+	}
+	return nil
+}
+
+// part returns the rows [first, first+rows) of a batch.
+func (t *Trainer) part(b Batch, first, rows int) Batch {
+	labels := t.plan.labels.perRow
+	features := t.plan.Features()
+	out := Batch{Rows: rows}
+	if b.Inputs != nil {
+		out.Inputs = b.Inputs[first*features : (first+rows)*features]
+	}
+	if b.Tokens != nil {
+		out.Tokens = b.Tokens[first*features : (first+rows)*features]
+	}
+	if b.Labels != nil {
+		out.Labels = b.Labels[first*labels : (first+rows)*labels]
+	}
+	if b.Targets != nil {
+		out.Targets = b.Targets[first*labels : (first+rows)*labels]
+	}
+	return out
 }
 
 // Evaluate returns loss and accuracy of any number of rows, without touching
 // the state. The result does not depend on how it cuts them into batches.
 // Errors are those of Step; a *NumericalError leaves the state usable.
-func (t *Trainer) Evaluate(x []float32, labels []int32) (EvalResult, error) {
+func (t *Trainer) Evaluate(batch Batch) (EvalResult, error) {
 	if t.fault != nil {
 		return EvalResult{}, t.fault
 	}
-	if err := t.checkInput(x, len(labels), labels); err != nil {
+	if err := t.checkBatch(batch, true); err != nil {
 		return EvalResult{}, err
 	}
-	result := EvalResult{Rows: len(labels)}
-	features := t.plan.Features()
-	for first := 0; first < len(labels); {
-		rows := min(t.plan.config.EvalBatchSize, len(labels)-first)
-		part := x[first*features : (first+rows)*features]
-		exec, err := t.executable(t.evaluations, rows, (*Plan).evaluationProgram)
-		if err != nil {
+	var result EvalResult
+	for first := 0; first < batch.Rows; {
+		part := t.part(batch, first, min(t.plan.config.EvalBatchSize, batch.Rows-first))
+		if err := t.evaluate(part, &result); err != nil {
 			return EvalResult{}, err
 		}
-		if err := t.run(exec, kernel.Scalars{Step: t.step}, part, labels[first:first+rows]); err != nil {
-			return EvalResult{}, err
-		}
-		if err := t.memory.Read(t.correct[:rows], kernel.Span{Offset: t.plan.correct, Len: rows}); err != nil {
-			return EvalResult{}, err
-		}
-		for i, loss := range t.losses[:rows] {
-			if loss-loss != 0 {
-				return EvalResult{}, t.diagnose(t.step, part, rows)
-			}
-			result.LossSum += float64(loss)
-			if t.correct[i] != 0 {
-				result.Correct++
-			}
-		}
-		first += rows
+		first += part.Rows
 	}
 	return result, nil
 }
 
-// Predict writes the logits [rows, classes] of x [rows, features]. A row's
-// logits have the same bits in any company.
-func (t *Trainer) Predict(x []float32, rows int, logits []float32) error {
-	if t.fault != nil {
-		return t.fault
-	}
-	if err := t.checkInput(x, rows, nil); err != nil {
+// evaluate adds what it finds for at most EvalBatchSize rows to the result.
+func (t *Trainer) evaluate(b Batch, result *EvalResult) error {
+	exec, err := t.executable(t.evaluations, b.Rows, (*Plan).evaluationProgram)
+	if err != nil {
 		return err
 	}
-	features, classes := t.plan.Features(), t.plan.Classes()
-	if len(logits) != rows*classes {
-		return &FieldError{Field: "logits", Value: fmt.Sprintf("%d values", len(logits)), Want: fmt.Sprintf("%d rows of %d", rows, classes), Fix: "give a slice of that length"}
+	losses, err := t.run(exec, t.scalars(t.step, 0), b)
+	if err != nil {
+		return err
 	}
-	for first := 0; first < rows; {
-		n := min(t.plan.config.EvalBatchSize, rows-first)
-		exec, err := t.executable(t.predictions, n, (*Plan).predictionProgram)
-		if err != nil {
+	correct := t.correct[:len(losses)]
+	if b.Labels != nil {
+		if err := t.memory.Read(correct, t.plan.correct.span(0, b.Rows)); err != nil {
 			return err
 		}
-		if err := t.memory.Write(t.plan.input.span(0, n), x[first*features:(first+n)*features]); err != nil {
-			return err
+	}
+	result.Losses += len(losses)
+	for i, loss := range losses {
+		if loss-loss != 0 {
+			return t.diagnose(t.step, b, losses, false)
 		}
-		if err := exec.Run(kernel.Scalars{Step: t.step}); err != nil {
-			return err
+		result.LossSum += float64(loss)
+		if b.Labels != nil && correct[i] != 0 {
+			result.Correct++
 		}
-		if err := t.memory.Read(logits[first*classes:(first+n)*classes], t.plan.logits(n)); err != nil {
-			return err
-		}
-		first += n
 	}
 	return nil
 }
 
-// checkInput fails unless x has rows of the plan's size and every label, if
-// there are any, names a class.
-func (t *Trainer) checkInput(x []float32, rows int, labels []int32) error {
-	if rows < 1 {
-		return &FieldError{Field: "rows", Value: strconv.Itoa(rows), Want: "at least 1", Fix: "leave out empty batches"}
+// Predict writes the model's outputs, Plan.Outputs for each row of the batch,
+// whose labels or targets it ignores. A row's outputs have the same bits in any
+// company.
+func (t *Trainer) Predict(batch Batch, outputs []float32) error {
+	if t.fault != nil {
+		return t.fault
 	}
-	if features := t.plan.Features(); len(x)/features != rows || len(x)%features != 0 {
-		return &FieldError{Field: "x", Value: fmt.Sprintf("%d values", len(x)), Want: fmt.Sprintf("%d rows of %d", rows, features), Fix: "give one sample for each label"}
+	batch.Labels, batch.Targets = nil, nil
+	if err := t.checkBatch(batch, false); err != nil {
+		return err
+	}
+	each := t.plan.Outputs()
+	if len(outputs) != batch.Rows*each {
+		return &FieldError{Field: "outputs", Value: fmt.Sprintf("%d values", len(outputs)), Want: fmt.Sprintf("%d rows of %d", batch.Rows, each), Fix: "give a slice of that length"}
+	}
+	for first := 0; first < batch.Rows; {
+		part := t.part(batch, first, min(t.plan.config.EvalBatchSize, batch.Rows-first))
+		exec, err := t.executable(t.predictions, part.Rows, (*Plan).predictionProgram)
+		if err != nil {
+			return err
+		}
+		if err := t.write(part); err != nil {
+			return err
+		}
+		if err := exec.Run(t.scalars(t.step, 0)); err != nil {
+			return err
+		}
+		if err := t.memory.Read(outputs[first*each:(first+part.Rows)*each], t.plan.outputs(part.Rows)); err != nil {
+			return err
+		}
+		first += part.Rows
+	}
+	return nil
+}
+
+// checkBatch fails unless the batch is of the kind and the size that the model
+// takes, every token is one of the vocabulary and every label names a class.
+func (t *Trainer) checkBatch(b Batch, labelled bool) error {
+	if b.Rows < 1 {
+		return &FieldError{Field: "rows", Value: strconv.Itoa(b.Rows), Want: "at least 1", Fix: "leave out empty batches"}
+	}
+	features := t.plan.Features()
+	vocabulary, tokens := t.plan.arch.tokenInput()
+	sizes := []struct {
+		field     string
+		got, want int
+	}{
+		{"inputs", len(b.Inputs), features}, {"tokens", len(b.Tokens), features},
+		{"labels", len(b.Labels), t.plan.labels.perRow}, {"targets", len(b.Targets), t.plan.labels.perRow},
+	}
+	wanted := [...]bool{!tokens, tokens, labelled && t.plan.config.Objective == CrossEntropy, labelled && t.plan.config.Objective == MeanSquaredError}
+	for i, s := range sizes {
+		want := s.want
+		if !wanted[i] {
+			want = 0
+		}
+		if s.got != b.Rows*want {
+			return &FieldError{Field: s.field, Value: fmt.Sprintf("%d values", s.got), Want: fmt.Sprintf("%d rows of %d", b.Rows, want), Fix: "give each sample what the model takes"}
+		}
+	}
+	for i, token := range b.Tokens {
+		if token < 0 || int(token) >= vocabulary {
+			return &TokenError{Row: i / features, Token: token, Vocabulary: vocabulary}
+		}
 	}
 	classes := t.plan.Classes()
-	for i, l := range labels {
+	for i, l := range b.Labels {
 		if l < 0 || int(l) >= classes {
-			return &LabelError{Row: i, Label: l, Classes: classes}
+			return &LabelError{Row: i / t.plan.Labels(), Label: l, Classes: classes}
 		}
 	}
 	return nil

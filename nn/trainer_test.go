@@ -63,7 +63,7 @@ func train(t testing.TB, trainer *Trainer, from, to int) []float32 {
 			rows = rows/2 + 1
 		}
 		x := random(uint64(1000+s), rows*trainer.plan.Features())
-		loss, err := trainer.Step(x, randomLabels(uint64(s), rows, trainer.plan.Classes()), 0.01/float32(s+1))
+		loss, err := trainer.Step(labelled(x, randomLabels(uint64(s), rows, trainer.plan.Classes())), 0.01/float32(s+1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestBackendGivesTheBitsOfTheTwin(t *testing.T) {
 			wantLoss := train(t, reference, 0, 4)
 			want := stateOf(t, reference)
 			x, labels := random(3, 7*reference.plan.Features()), randomLabels(4, 7, reference.plan.Classes())
-			wantEval, err := reference.Evaluate(x, labels)
+			wantEval, err := reference.Evaluate(labelled(x, labels))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestBackendGivesTheBitsOfTheTwin(t *testing.T) {
 					t.Fatalf("%s: losses %v, want %v", what, got, wantLoss)
 				}
 				sameBits(t, what, stateOf(t, trainer), want)
-				if got, err := trainer.Evaluate(x, labels); err != nil || got != wantEval {
+				if got, err := trainer.Evaluate(labelled(x, labels)); err != nil || got != wantEval {
 					t.Fatalf("%s: evaluation %+v (%v), want %+v", what, got, err, wantEval)
 				}
 			}
@@ -214,7 +214,7 @@ func TestShardsAreBatchesOfTheirOwn(t *testing.T) {
 			config := PlanConfig{BatchSize: 8, Shards: c.shards, Optimizer: Optimizer{Name: SGD}}
 			x, labels := random(5, c.rows*6), randomLabels(6, c.rows, 3)
 			sharded := newTrainer(t, b, arch, config)
-			if _, err := sharded.Step(x, labels, 0); err != nil {
+			if _, err := sharded.Step(labelled(x, labels), 0); err != nil {
 				t.Fatal(err)
 			}
 			var parts [][]float32
@@ -262,7 +262,7 @@ func scaledGradient(t *testing.T, b kernel.Backend, arch Architecture, x []float
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.run(exec, kernel.Scalars{}, x, labels); err != nil {
+	if _, err := tr.run(exec, kernel.Scalars{}, labelled(x, labels)); err != nil {
 		t.Fatal(err)
 	}
 	out := make([]float32, tr.plan.block)
@@ -310,12 +310,12 @@ func TestEvaluationDoesNotDependOnTheBatch(t *testing.T) {
 	var wantLogits []float32
 	for _, size := range []int{1, 2, 5, 13, 64} {
 		trainer := newTrainer(t, b, arch, PlanConfig{BatchSize: 4, EvalBatchSize: size, Optimizer: Optimizer{Name: SGD}})
-		got, err := trainer.Evaluate(x, labels)
+		got, err := trainer.Evaluate(labelled(x, labels))
 		if err != nil {
 			t.Fatal(err)
 		}
 		logits := make([]float32, rows*3)
-		if err := trainer.Predict(x, rows, logits); err != nil {
+		if err := trainer.Predict(Batch{Rows: rows, Inputs: x}, logits); err != nil {
 			t.Fatal(err)
 		}
 		if size == 1 {
@@ -338,7 +338,7 @@ func TestEvaluationDoesNotDependOnTheBatch(t *testing.T) {
 			correct++
 		}
 	}
-	if want.Correct != correct || want.Rows != rows || !(want.LossSum > 0) {
+	if want.Correct != correct || want.Losses != rows || !(want.LossSum > 0) {
 		t.Errorf("evaluation %+v, want %d of %d correct", want, correct, rows)
 	}
 }
@@ -348,7 +348,7 @@ func TestLossesAreSummedInFloat64(t *testing.T) {
 	const rows = 301
 	trainer := newTrainer(t, newCPU(t, 1, cpu.LevelAuto), MLP(tensor.Shape{5}, []int{8}, "", 4), PlanConfig{BatchSize: rows, EvalBatchSize: 64, Optimizer: Optimizer{Name: SGD}})
 	x, labels := random(1, rows*5), randomLabels(2, rows, 4)
-	loss, err := trainer.Step(x, labels, 0)
+	loss, err := trainer.Step(labelled(x, labels), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestLossesAreSummedInFloat64(t *testing.T) {
 	if want := float32(sum / rows); loss != want {
 		t.Errorf("loss %v, want %v", loss, want)
 	}
-	if r, err := trainer.Evaluate(x, labels); err != nil || r.LossSum != sum {
+	if r, err := trainer.Evaluate(labelled(x, labels)); err != nil || r.LossSum != sum {
 		t.Errorf("evaluation sums to %v (%v), the step's losses to %v", r.LossSum, err, sum)
 	}
 }
@@ -372,15 +372,15 @@ func TestPlacesThatAreReadAgainAreNotSharedAndGapsStayZero(t *testing.T) {
 	trainer := newTrainer(t, twin[float32]{}, arch, PlanConfig{BatchSize: 3, Shards: 2, Optimizer: Optimizer{Name: Adam}})
 	p := trainer.plan
 	for i, shared := range []bool{false, false, false, false, false, true} {
-		if got := p.train[i].offset == p.train[i+1].offset; got != shared {
+		if got := p.train.value[i] == p.train.value[i+1]; got != shared {
 			t.Errorf("layer %d works in place: %v, want %v", i, got, shared)
 		}
 	}
 	train(t, trainer, 0, 2)
 	gap := trainer.memory.(*twinMemory[float32]).v
 	for block := 0; block < p.input.offset; block += p.block {
-		for _, spec := range p.specs {
-			s := p.parameterSpan(spec)
+		for i, spec := range p.graph.specs {
+			s := p.params[i]
 			for k := s.Offset + s.Len; k < s.Offset+align(s.Len); k++ {
 				if gap[block+k] != 0 {
 					t.Fatalf("element %d behind %s in the block at %d is %v", k, spec.Name, block, gap[block+k])
@@ -399,10 +399,10 @@ func TestEvaluationLeavesTrainingAlone(t *testing.T) {
 	plain, disturbed := newTrainer(t, b, arch, config), newTrainer(t, b, arch, config)
 	train(t, plain, 0, 5)
 	for s := range 5 {
-		if _, err := disturbed.Evaluate(random(77, 32*36), randomLabels(1, 32, 4)); err != nil {
+		if _, err := disturbed.Evaluate(labelled(random(77, 32*36), randomLabels(1, 32, 4))); err != nil {
 			t.Fatal(err)
 		}
-		if err := disturbed.Predict(random(78, 3*36), 3, make([]float32, 12)); err != nil {
+		if err := disturbed.Predict(Batch{Rows: 3, Inputs: random(78, 3*36)}, make([]float32, 12)); err != nil {
 			t.Fatal(err)
 		}
 		train(t, disturbed, s, s+1)
@@ -427,11 +427,11 @@ func TestTrainingLearns(t *testing.T) {
 			var loss float32
 			for range 500 {
 				var err error
-				if loss, err = trainer.Step(x, labels, c.rate); err != nil {
+				if loss, err = trainer.Step(labelled(x, labels), c.rate); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if r, err := trainer.Evaluate(x, labels); err != nil || r.Correct != 4 || loss > 0.1 {
+			if r, err := trainer.Evaluate(labelled(x, labels)); err != nil || r.Correct != 4 || loss > 0.1 {
 				t.Errorf("XOR after 500 steps: loss %v, %d of 4 correct (%v)", loss, r.Correct, err)
 			}
 		})
@@ -447,14 +447,14 @@ func TestStepAllocatesNothing(t *testing.T) {
 	x, labels, logits := random(1, 40*64), randomLabels(2, 40, 10), make([]float32, 400)
 	allocs := testing.AllocsPerRun(50, func() {
 		for _, rows := range []int{16, 5} {
-			if _, err := trainer.Step(x[:rows*64], labels[:rows], 0.001); err != nil {
+			if _, err := trainer.Step(labelled(x[:rows*64], labels[:rows]), 0.001); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := trainer.Evaluate(x, labels); err != nil {
+		if _, err := trainer.Evaluate(labelled(x, labels)); err != nil {
 			t.Fatal(err)
 		}
-		if err := trainer.Predict(x, 40, logits); err != nil {
+		if err := trainer.Predict(Batch{Rows: 40, Inputs: x}, logits); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -489,18 +489,18 @@ func TestNumericalErrorNamesTheLayerAndKeepsTheStateBack(t *testing.T) {
 			if err := trainer.Load(bad); err != nil {
 				t.Fatal(err)
 			}
-			_, err := trainer.Evaluate(x, labels)
+			_, err := trainer.Evaluate(labelled(x, labels))
 			checkNumerical(t, err, 0, c.layer, c.what)
 			if _, err := trainer.State(); err != nil {
 				t.Errorf("a failed evaluation holds the state back: %v", err)
 			}
-			_, err = trainer.Step(x, labels, 0.1)
+			_, err = trainer.Step(labelled(x, labels), 0.1)
 			checkNumerical(t, err, 1, c.layer, c.what)
 			for name, call := range map[string]func() error{
 				"State":    func() error { _, err := trainer.State(); return err },
-				"Step":     func() error { _, err := trainer.Step(x, labels, 0.1); return err },
-				"Evaluate": func() error { _, err := trainer.Evaluate(x, labels); return err },
-				"Predict":  func() error { return trainer.Predict(x, 4, make([]float32, 8)) },
+				"Step":     func() error { _, err := trainer.Step(labelled(x, labels), 0.1); return err },
+				"Evaluate": func() error { _, err := trainer.Evaluate(labelled(x, labels)); return err },
+				"Predict":  func() error { return trainer.Predict(Batch{Rows: 4, Inputs: x}, make([]float32, 8)) },
 			} {
 				if again := call(); !errors.Is(again, err) {
 					t.Errorf("%s after the failed step gives %v, want its error", name, again)
@@ -510,7 +510,7 @@ func TestNumericalErrorNamesTheLayerAndKeepsTheStateBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			fill(x, 1)
-			if _, err := trainer.Step(x, labels, 0.1); err != nil {
+			if _, err := trainer.Step(labelled(x, labels), 0.1); err != nil {
 				t.Errorf("a good state does not make the trainer usable again: %v", err)
 			}
 		})
@@ -519,7 +519,7 @@ func TestNumericalErrorNamesTheLayerAndKeepsTheStateBack(t *testing.T) {
 		trainer := newTrainer(t, newCPU(t, 1, cpu.LevelAuto), arch, PlanConfig{BatchSize: 4, Optimizer: Optimizer{Name: SGD, WeightDecay: 1e30}})
 		x := make([]float32, 64)
 		fill(x, 1)
-		if _, err := trainer.Step(x, []int32{0, 1, 1, 0}, 3e38); err != nil {
+		if _, err := trainer.Step(labelled(x, []int32{0, 1, 1, 0}), 3e38); err != nil {
 			t.Fatal(err)
 		}
 		_, err := trainer.State()
@@ -555,16 +555,16 @@ func TestTrainerRefusesUnusableInput(t *testing.T) {
 		call func() error
 		want string
 	}{
-		{"label too large", func() error { _, err := trainer.Step(x[:6], []int32{0, 2}, 1); return err }, "label of row 1 is 2, want a class in [0, 2)"},
-		{"label negative", func() error { _, err := trainer.Evaluate(x[:6], []int32{-1, 0}); return err }, "label of row 0 is -1"},
-		{"no rows", func() error { _, err := trainer.Step(nil, nil, 1); return err }, "rows is 0, want at least 1"},
-		{"too many rows", func() error { _, err := trainer.Step(x, make([]int32, 5), 1); return err }, "rows is 5, want at most the batch size of 4"},
-		{"x too short", func() error { _, err := trainer.Step(x[:5], []int32{0, 1}, 1); return err }, "x is 5 values, want 2 rows of 3"},
-		{"x too long", func() error { _, err := trainer.Evaluate(x[:7], []int32{0, 1}); return err }, "x is 7 values, want 2 rows of 3"},
-		{"logits", func() error { return trainer.Predict(x[:6], 2, make([]float32, 3)) }, "logits is 3 values, want 2 rows of 2"},
-		{"rate NaN", func() error { _, err := trainer.Step(x[:3], []int32{0}, nan); return err }, "learning_rate is NaN"},
-		{"rate negative", func() error { _, err := trainer.Step(x[:3], []int32{0}, -1); return err }, "learning_rate is -1"},
-		{"rate infinite", func() error { _, err := trainer.Step(x[:3], []int32{0}, float32(math.Inf(1))); return err }, "learning_rate is +Inf"},
+		{"label too large", func() error { _, err := trainer.Step(labelled(x[:6], []int32{0, 2}), 1); return err }, "label of row 1 is 2, want a class in [0, 2)"},
+		{"label negative", func() error { _, err := trainer.Evaluate(labelled(x[:6], []int32{-1, 0})); return err }, "label of row 0 is -1"},
+		{"no rows", func() error { _, err := trainer.Step(labelled(nil, nil), 1); return err }, "rows is 0, want at least 1"},
+		{"too many rows", func() error { _, err := trainer.Step(labelled(x, make([]int32, 5)), 1); return err }, "rows is 5, want at most the batch size of 4"},
+		{"x too short", func() error { _, err := trainer.Step(labelled(x[:5], []int32{0, 1}), 1); return err }, "inputs is 5 values, want 2 rows of 3"},
+		{"x too long", func() error { _, err := trainer.Evaluate(labelled(x[:7], []int32{0, 1})); return err }, "inputs is 7 values, want 2 rows of 3"},
+		{"logits", func() error { return trainer.Predict(Batch{Rows: 2, Inputs: x[:6]}, make([]float32, 3)) }, "outputs is 3 values, want 2 rows of 2"},
+		{"rate NaN", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), nan); return err }, "learning_rate is NaN"},
+		{"rate negative", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), -1); return err }, "learning_rate is -1"},
+		{"rate infinite", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), float32(math.Inf(1))); return err }, "learning_rate is +Inf"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.call(); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -637,12 +637,12 @@ func TestBackendFailureNeverLeavesHalfAnUpdate(t *testing.T) {
 	x, labels := random(1, 6), []int32{0, 1}
 	before := stateOf(t, trainer)
 	n = 1 // the gradient
-	if _, err := trainer.Step(x, labels, 0.1); !errors.Is(err, errFault) {
+	if _, err := trainer.Step(labelled(x, labels), 0.1); !errors.Is(err, errFault) {
 		t.Fatalf("got %v", err)
 	}
 	sameBits(t, "after a failed gradient", stateOf(t, trainer), before)
 	n = 2 // the update
-	if _, err := trainer.Step(x, labels, 0.1); !errors.Is(err, errFault) {
+	if _, err := trainer.Step(labelled(x, labels), 0.1); !errors.Is(err, errFault) {
 		t.Fatalf("got %v", err)
 	}
 	if _, err := trainer.State(); !errors.Is(err, ErrNotLoaded) {
@@ -664,9 +664,9 @@ func TestTrainerNeedsAStateAndIsClosedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := map[string]func() error{
-		"Step":     func() error { _, err := trainer.Step(make([]float32, 3), []int32{0}, 1); return err },
-		"Evaluate": func() error { _, err := trainer.Evaluate(make([]float32, 3), []int32{0}); return err },
-		"Predict":  func() error { return trainer.Predict(make([]float32, 3), 1, make([]float32, 2)) },
+		"Step":     func() error { _, err := trainer.Step(labelled(make([]float32, 3), []int32{0}), 1); return err },
+		"Evaluate": func() error { _, err := trainer.Evaluate(labelled(make([]float32, 3), []int32{0})); return err },
+		"Predict":  func() error { return trainer.Predict(Batch{Rows: 1, Inputs: make([]float32, 3)}, make([]float32, 2)) },
 		"State":    func() error { _, err := trainer.State(); return err },
 	}
 	for name, call := range calls {
@@ -682,4 +682,9 @@ func TestTrainerNeedsAStateAndIsClosedOnce(t *testing.T) {
 			t.Errorf("%s after Close: %v", name, err)
 		}
 	}
+}
+
+// labelled is a batch with a label for each row.
+func labelled(x []float32, labels []int32) Batch {
+	return Batch{Rows: len(labels), Inputs: x, Labels: labels}
 }

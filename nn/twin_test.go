@@ -125,7 +125,9 @@ func (m *twinMemory[T]) run(instruction kernel.Instruction, s kernel.Scalars) {
 	case kernel.Adam:
 		m.adam(i, s)
 	default:
-		panic(fmt.Sprintf("twin: %T", i))
+		if !m.branch(instruction, s) {
+			panic(fmt.Sprintf("twin: %T", i))
+		}
 	}
 }
 

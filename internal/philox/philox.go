@@ -6,8 +6,6 @@
 // All functions are safe for concurrent use and allocate nothing.
 package philox
 
-import "math/bits"
-
 // Purpose keeps the numbers of different uses apart. The values are part of the
 // numerics contract and never change their meaning.
 type Purpose uint8
@@ -31,25 +29,25 @@ const (
 	rounds      = 10
 )
 
-// philox4x32 is the generator's bijection of a 128-bit counter.
-func philox4x32(counter [4]uint32, key [2]uint32) [4]uint32 {
+// philox4x32 is the generator's bijection of a 128-bit counter. Its words are
+// separate arguments for them to stay in registers.
+func philox4x32(c0, c1, c2, c3, k0, k1 uint32) [4]uint32 {
 	for range rounds {
-		high0, low0 := bits.Mul32(multiplier0, counter[0])
-		high1, low1 := bits.Mul32(multiplier1, counter[2])
-		counter = [4]uint32{high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0}
-		key[0] += weyl0
-		key[1] += weyl1
+		p0, p1 := multiplier0*uint64(c0), multiplier1*uint64(c2)
+		c0, c1, c2, c3 = uint32(p1>>32)^c1^k0, uint32(p1), uint32(p0>>32)^c3^k1, uint32(p0)
+		k0 += weyl0
+		k1 += weyl1
 	}
-	return counter
+	return [4]uint32{c0, c1, c2, c3}
 }
 
 // Block returns four random words. The key is the seed; the counter is, from
 // the lowest word, index (2 words), the low word of step, and the purpose in
 // the highest byte above bits 32 to 55 of step. A step must be below 2^56.
 func Block(seed uint64, purpose Purpose, step, index uint64) [4]uint32 {
-	return philox4x32([4]uint32{
-		uint32(index), uint32(index >> 32), uint32(step), uint32(purpose)<<24 | uint32(step>>32)&0xFFFFFF,
-	}, [2]uint32{uint32(seed), uint32(seed >> 32)})
+	return philox4x32(
+		uint32(index), uint32(index>>32), uint32(step), uint32(purpose)<<24|uint32(step>>32)&0xFFFFFF,
+		uint32(seed), uint32(seed>>32))
 }
 
 // Uniform32 returns number index of the sequence, uniform in [0, 1): the 24

@@ -20,7 +20,7 @@ func TestPhiloxGivesTheKnownAnswers(t *testing.T) {
 		},
 	}
 	for _, c := range cases {
-		if got := philox4x32(c.counter, c.key); got != c.want {
+		if got := philox4x32(c.counter[0], c.counter[1], c.counter[2], c.counter[3], c.key[0], c.key[1]); got != c.want {
 			t.Errorf("philox(%#x, %#x) = %#x, want %#x", c.counter, c.key, got, c.want)
 		}
 	}
@@ -67,7 +67,7 @@ func TestUniform32IsEvenOverTheUnitInterval(t *testing.T) {
 
 func TestUniform32IsPinned(t *testing.T) {
 	// Golden: the initial weights of every run ever made depend on it.
-	if got := philox4x32([4]uint32{0, 0, 0, 1 << 24}, [2]uint32{7, 0})[2]; float32(got>>8)*0x1p-24 != Uniform32(7, PurposeInit, 0, 2) {
+	if got := philox4x32(0, 0, 0, 1<<24, 7, 0)[2]; float32(got>>8)*0x1p-24 != Uniform32(7, PurposeInit, 0, 2) {
 		t.Error("Uniform32 is not word 2 of block 0")
 	}
 }

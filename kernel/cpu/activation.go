@@ -8,23 +8,50 @@ import (
 
 // Ranges of elements below which a second thread does not pay.
 const (
-	cheapGrain  = 1 << 14 // a few cycles per element
-	costlyGrain = 1 << 10 // an exponential per element
+	cheapGrain  = 1 << 14 // a few cycles per vector of elements
+	costlyGrain = 1 << 12 // an exponential per element
 )
 
 func (b *binder) activation(in kernel.Activation) step {
 	x, y := b.f32(in.X), b.f32(in.Y)
-	if in.Kind == kernel.ReLU {
-		return always(b.ranges(len(x), cheapGrain, func(lo, hi int) { b.elements.relu(y[lo:hi], x[lo:hi]) }))
+	f, grain := b.elements.activation(in.Kind)
+	return always(b.ranges(len(x), grain, func(lo, hi int) { f(y[lo:hi], x[lo:hi]) }))
+}
+
+// activation returns the function and the grain that suits it.
+func (e *elementKernels) activation(kind kernel.ActivationKind) (f func(y, x []float32), grain int) {
+	switch kind {
+	case kernel.GELU:
+		return e.gelu, costlyGrain
+	case kernel.SiLU:
+		return e.silu, costlyGrain
+	case kernel.Tanh:
+		return e.tanh, costlyGrain
+	case kernel.Sigmoid:
+		return e.sigmoid, costlyGrain
+	default:
+		return e.relu, cheapGrain
 	}
-	f := map[kernel.ActivationKind]func(float32) float32{
-		kernel.GELU: gelu32, kernel.SiLU: silu32, kernel.Tanh: tanh32, kernel.Sigmoid: sigmoid32,
-	}[in.Kind]
-	return always(b.ranges(len(x), costlyGrain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			y[i] = f(x[i])
-		}
-	}))
+}
+
+func (b *binder) activationGrad(in kernel.ActivationGrad) step {
+	dy, dx := b.f32(in.DY), b.f32(in.DX)
+	var f func(dx, x, dy []float32)
+	at, grain := in.Y, cheapGrain // where the derivative is taken from
+	switch in.Kind {
+	case kernel.Tanh:
+		f = b.elements.tanhGrad
+	case kernel.Sigmoid:
+		f = b.elements.sigmoidGrad
+	case kernel.SiLU:
+		f, at, grain = b.elements.siluGrad, in.X, costlyGrain
+	case kernel.GELU:
+		f, at, grain = b.elements.geluGrad, in.X, costlyGrain
+	default:
+		f = b.elements.reluGrad
+	}
+	x := b.f32(at)
+	return always(b.ranges(len(dy), grain, func(lo, hi int) { f(dx[lo:hi], x[lo:hi], dy[lo:hi]) }))
 }
 
 func sigmoid32(x float32) float32 {
@@ -32,39 +59,11 @@ func sigmoid32(x float32) float32 {
 	return s
 }
 
-func (b *binder) activationGrad(in kernel.ActivationGrad) step {
-	x, y, dy, dx := b.f32(in.X), b.f32(in.Y), b.f32(in.DY), b.f32(in.DX)
-	grain := cheapGrain
-	var do func(lo, hi int)
-	switch in.Kind {
-	case kernel.ReLU:
-		do = func(lo, hi int) { b.elements.reluGrad(dx[lo:hi], y[lo:hi], dy[lo:hi]) }
-	case kernel.Tanh:
-		do = func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				dx[i] = float32(dy[i] * FMA32(-y[i], y[i], 1))
-			}
-		}
-	case kernel.Sigmoid:
-		do = func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				dx[i] = float32(dy[i] * float32(y[i]*(1-y[i])))
-			}
-		}
-	default:
-		derivative := siluGrad32
-		if in.Kind == kernel.GELU {
-			derivative = geluGrad32
-		}
-		grain = costlyGrain
-		do = func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				dx[i] = float32(dy[i] * derivative(x[i]))
-			}
-		}
-	}
-	return always(b.ranges(len(dy), grain, do))
-}
+// tanhGrad32 returns the derivative of tanh where it is y.
+func tanhGrad32(y float32) float32 { return FMA32(-y, y, 1) }
+
+// sigmoidGrad32 returns the derivative of sigmoid where it is y.
+func sigmoidGrad32(y float32) float32 { return float32(y * (1 - y)) }
 
 const (
 	negativeInf = 0xff800000 // the bits of -Inf; above them lie NaNs

@@ -186,7 +186,7 @@ func weights(g kernel.ConvShape) int { return g.OutChannels * g.KernelH * g.Kern
 
 // makers draw an instruction of each operation, lay it out, and may put
 // integers where it needs them.
-var makers = map[kernel.Operation]func(s source, l *layout) (kernel.Instruction, func(rng *rand.Rand, t twin)){
+var makers = withMakers(layerMakers(), map[kernel.Operation]maker{
 	kernel.OpMatMul: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 		m, n, k := s.between("m", 1, 35), s.between("n", 1, 70), s.between("k", 1, 40)
 		in := kernel.MatMul{M: m, N: n, K: k, TransA: s.yes("transA"), TransB: s.yes("transB")}
@@ -299,7 +299,7 @@ var makers = map[kernel.Operation]func(s source, l *layout) (kernel.Instruction,
 			}
 		}
 	},
-}
+})
 
 var activationKinds = []kernel.ActivationKind{kernel.ReLU, kernel.GELU, kernel.SiLU, kernel.Tanh, kernel.Sigmoid}
 
@@ -335,7 +335,7 @@ type largeSource struct{ scale, choice int }
 
 func (s largeSource) between(name string, lo, hi int) int {
 	switch name {
-	case "kind", "start", "dlogits":
+	case "kind", "start", "dlogits", "inPlace":
 		return lo + s.choice%(hi-lo+1)
 	case "step":
 		return 3
@@ -354,6 +354,9 @@ func TestLargeInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 		kernel.OpMatMul: 130, kernel.OpConv2D: 6, kernel.OpConv2DGradInput: 5, kernel.OpConv2DGradWeight: 6,
 		kernel.OpMaxPool2D: 22, kernel.OpMaxPool2DGrad: 22, kernel.OpAvgPool2D: 22, kernel.OpAvgPool2DGrad: 22,
 		kernel.OpSumRows: 258, kernel.OpSoftmaxCrossEntropy: 131, kernel.OpTreeSum: 9001,
+		kernel.OpAddRow: 258, kernel.OpEmbedding: 300, kernel.OpEmbeddingGrad: 200, kernel.OpMeanSquaredError: 131,
+		kernel.OpLayerNorm: 131, kernel.OpLayerNormGrad: 131, kernel.OpRMSNorm: 131, kernel.OpRMSNormGrad: 131,
+		kernel.OpBatchNorm: 131, kernel.OpBatchNormGrad: 131, kernel.OpBatchNormApply: 131,
 	}
 	backends := allBackends(t)
 	for op, make1 := range makers {

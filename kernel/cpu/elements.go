@@ -2,29 +2,77 @@ package cpu
 
 import "reprise/kernel"
 
-// elementKernels are the element-wise kernels that have assembly variants, all
-// of them bit-equal to the portable ones.
+// elementKernels are the kernels over elements and rows, in one of the variants.
+// All variants give the bits of the portable one, at any length, 0 included.
+//
+// Slices of a call are as long as each other where nothing else is said; a
+// shorter one panics. The first slice is the result and may be one of the
+// others, but must not overlap them otherwise. Every operation rounds on its
+// own, except fma(a, b, c), which rounds a*b + c once.
 type elementKernels struct {
-	name       string // of the variant, as in kernel names
-	relu       func(y, x []float32)
-	reluGrad   func(dx, y, dy []float32)
-	maximum    func(y []float32, index []int32, x []float32, at int32, channels, step int)
+	name string // of the variant, as in kernel names
+
+	// Functions of one element, as in transcendental.go.
+	exp, tanh, sigmoid, silu, gelu func(y, x []float32)
+	relu                           func(y, x []float32)
+
+	// dx[i] = dy[i] * f'(x[i]).
+	siluGrad, geluGrad func(dx, x, dy []float32)
+	// dx[i] = dy[i] * f'(x[i]), computed from y = f(x).
+	tanhGrad, sigmoidGrad, reluGrad func(dx, y, dy []float32)
+
+	add      func(y, a, b []float32)                                                     // y = a + b
+	multiply func(y, a, b []float32)                                                     // y = a * b
+	addTo    func(y, x []float32, s float32)                                             // y = x + s
+	scale    func(y, x []float32, s float32)                                             // y = x * s
+	divide   func(y, x []float32, s float32)                                             // y = x / s
+	axpy     func(y, x []float32, a float32)                                             // y = fma(a, x, y)
+	affine   func(y, x, gain, bias []float32, s float32)                                 // y = fma(x*s, gain, bias)
+	argmax   func(x []float32) int                                                       // first NaN, else first maximum; 0 of nothing
+	maximum  func(y []float32, index []int32, x []float32, at int32, channels, step int) // window_max.go
+
+	// Sums in 16 lanes: lane j%16 takes the elements j in ascending order, from
+	// +0; then lane l takes lane l+8 for l < 8, l+4 for l < 4, l+2 and l+1.
+	sum        func(x []float32) float32                 // lane = lane + x
+	sumSquares func(x []float32) float32                 // lane = fma(x, x, lane)
+	dot        func(x, y []float32) float32              // lane = fma(x, y, lane)
+	sumExp     func(e, x []float32, top float32) float32 // e = exp(x-top), lane = lane + e; e may be nil
+
+	// out[j] = x[j] + x[stride+j] + ... over so many rows, each a chain from +0.
+	sumColumns func(out, x []float32, rows, stride int)
+
 	adamUpdate func(c *adamConstants, w, grad, m, v []float32)
+	sgdUpdate  func(c *sgdConstants, w, grad, velocity []float32) // velocity is nil without momentum
 }
 
 func portableElements() elementKernels {
-	return elementKernels{name: "portable", relu: relu, reluGrad: reluGrad, maximum: maximum, adamUpdate: adamUpdate}
+	return elementKernels{
+		name: "portable",
+		exp:  each(exp32), tanh: each(tanh32), sigmoid: each(sigmoid32), silu: each(silu32), gelu: each(gelu32),
+		relu:     relu,
+		siluGrad: eachGrad(siluGrad32), geluGrad: eachGrad(geluGrad32),
+		tanhGrad: eachGrad(tanhGrad32), sigmoidGrad: eachGrad(sigmoidGrad32), reluGrad: reluGrad,
+		add: addVectors, multiply: multiplyVectors,
+		addTo: addScalar, scale: scaleVector, divide: divideVector, axpy: axpy, affine: affine,
+		argmax: argmax, maximum: maximum,
+		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp,
+		sumColumns: sumColumns,
+		adamUpdate: adamUpdate, sgdUpdate: sgdUpdate,
+	}
 }
 
 // newElements returns the best kernels for the level.
 func newElements(level Level) elementKernels {
 	if level >= LevelAVX2 {
-		return assemblyElements()
+		return assemblyElements(level)
 	}
 	return portableElements()
 }
 
-// elementOperations are the operations that elementKernels take part in.
+// elementOperations are the operations that elementKernels compute.
 func elementOperations() []kernel.Operation {
-	return []kernel.Operation{kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpAdam}
+	return []kernel.Operation{
+		kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpSumRows,
+		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
+	}
 }

@@ -2,47 +2,107 @@
 
 package cpu
 
-// Implemented in elements_avx2_amd64.s. Lengths, and maximumAVX2's channels, are
-// multiples of 8.
+//go:generate go run -C internal/asmgen . ../..
 
-//go:noescape
-func reluAVX2(y, x []float32)
-
-//go:noescape
-func reluGradAVX2(dx, y, dy []float32)
-
-//go:noescape
-func maximumAVX2(y []float32, index []int32, x []float32, at int32, channels, step int)
-
-//go:noescape
-func adamUpdateAVX2(c *adamConstants, w, grad, m, v []float32)
-
-// assemblyElements returns the kernels for AVX2, with the portable loops for
-// the remainders.
-func assemblyElements() elementKernels {
-	return elementKernels{
+// assemblyElements returns the kernels for the level, which is above LevelNone.
+func assemblyElements(level Level) elementKernels {
+	if level == LevelAVX512 {
+		return checked(elementKernels{
+			name: "avx512",
+			exp:  expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, silu: siluAVX512, gelu: geluAVX512, relu: reluAVX512,
+			siluGrad: siluGradAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512,
+			add: addAVX512, multiply: multiplyAVX512, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
+			argmax: argmaxAVX512, maximum: maximumAVX512,
+			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512, sumColumns: sumColumnsAVX512,
+			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512,
+		})
+	}
+	return checked(elementKernels{
 		name: "avx2",
-		relu: func(y, x []float32) {
-			n := len(x) &^ 7
-			reluAVX2(y[:n], x[:n])
-			relu(y[n:], x[n:])
+		exp:  expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, gelu: geluAVX2, relu: reluAVX2,
+		siluGrad: siluGradAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2,
+		add: addAVX2, multiply: multiplyAVX2, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
+		argmax: argmaxAVX2, maximum: maximumAVX2,
+		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2, sumColumns: sumColumnsAVX2,
+		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2,
+	})
+}
+
+// checked returns the kernels with a check of lengths before each, as the
+// assembly makes none: slices that are too short panic.
+func checked(k elementKernels) elementKernels {
+	return elementKernels{
+		name: k.name,
+		exp:  checkedMap(k.exp), tanh: checkedMap(k.tanh), sigmoid: checkedMap(k.sigmoid),
+		silu: checkedMap(k.silu), gelu: checkedMap(k.gelu), relu: checkedMap(k.relu),
+		siluGrad: checkedGrad(k.siluGrad), geluGrad: checkedGrad(k.geluGrad),
+		tanhGrad: checkedGrad(k.tanhGrad), sigmoidGrad: checkedGrad(k.sigmoidGrad), reluGrad: checkedGrad(k.reluGrad),
+		add:      func(y, a, b []float32) { k.add(y[:len(a)], a, b[:len(a)]) },
+		multiply: func(y, a, b []float32) { k.multiply(y[:len(a)], a, b[:len(a)]) },
+		addTo:    checkedScalar(k.addTo), scale: checkedScalar(k.scale), divide: checkedScalar(k.divide), axpy: checkedScalar(k.axpy),
+		affine: func(y, x, gain, bias []float32, s float32) {
+			k.affine(y[:len(x)], x, gain[:len(x)], bias[:len(x)], s)
 		},
-		reluGrad: func(dx, y, dy []float32) {
-			n := len(dy) &^ 7
-			reluGradAVX2(dx[:n], y[:n], dy[:n])
-			reluGrad(dx[n:], y[n:], dy[n:])
-		},
+		argmax: k.argmax,
 		maximum: func(y []float32, index []int32, x []float32, at int32, channels, step int) {
-			if channels%8 != 0 {
-				maximum(y, index, x, at, channels, step)
+			if len(y) == 0 {
 				return
 			}
-			maximumAVX2(y, index, x, at, channels, step)
+			_ = x[(len(y)/channels-1)*step+channels-1]
+			maximumFor(channels, k.maximum)(y[:len(y)/channels*channels], index[:len(y)], x, at, channels, step)
+		},
+		sum: k.sum, sumSquares: k.sumSquares,
+		dot: func(x, y []float32) float32 { return k.dot(x, y[:len(x)]) },
+		sumExp: func(e, x []float32, top float32) float32 {
+			if e != nil {
+				e = e[:len(x)]
+			}
+			return k.sumExp(e, x, top)
+		},
+		sumColumns: func(out, x []float32, rows, stride int) {
+			if len(out) == 0 {
+				return
+			}
+			if rows > 0 {
+				_ = x[(rows-1)*stride+len(out)-1]
+			}
+			k.sumColumns(out, x, rows, stride)
 		},
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
-			n := len(grad) &^ 7
-			adamUpdateAVX2(c, w[:n], grad[:n], m[:n], v[:n])
-			adamUpdate(c, w[n:], grad[n:], m[n:], v[n:])
+			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
+		},
+		sgdUpdate: func(c *sgdConstants, w, grad, velocity []float32) {
+			if velocity != nil {
+				velocity = velocity[:len(grad)]
+			}
+			k.sgdUpdate(c, w[:len(grad)], grad, velocity)
 		},
 	}
+}
+
+type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)
+
+// maximumFor returns the kernel that is fastest for so many channels: what one
+// call stores the next one soon loads, and a processor waits for a masked store
+// to reach the cache.
+func maximumFor(channels int, widest maximumKernel) maximumKernel {
+	switch {
+	case channels < 8:
+		return maximum
+	case channels%16 == 8:
+		return maximumAVX2
+	}
+	return widest
+}
+
+func checkedMap(f func(y, x []float32)) func(y, x []float32) {
+	return func(y, x []float32) { f(y[:len(x)], x) }
+}
+
+func checkedGrad(f func(dx, x, dy []float32)) func(dx, x, dy []float32) {
+	return func(dx, x, dy []float32) { f(dx[:len(dy)], x[:len(dy)], dy) }
+}
+
+func checkedScalar(f func(y, x []float32, s float32)) func(y, x []float32, s float32) {
+	return func(y, x []float32, s float32) { f(y[:len(x)], x, s) }
 }

@@ -3,4 +3,4 @@
 package cpu
 
 // assemblyElements is never asked for: no level above LevelNone exists.
-func assemblyElements() elementKernels { return portableElements() }
+func assemblyElements(Level) elementKernels { return portableElements() }

@@ -25,7 +25,7 @@ type Executable struct {
 
 func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable, error) {
 	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
-	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
+	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements, rows: portableRows()}
 	// A first pass to learn how much scratch memory the steps share.
 	for _, instruction := range program.Instructions {
 		binder.bind(instruction)
@@ -43,8 +43,8 @@ func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable,
 }
 
 // Run executes the instructions in order. It allocates nothing. It fails with
-// ErrFreed, with ErrClosed, with ErrStep or with a *LabelError; what the
-// instructions before the failing one wrote stays written. A panic in a kernel,
+// ErrFreed, with ErrClosed, with ErrStep, with a *LabelError or with a
+// *TokenError; what the instructions before the failing one wrote stays written. A panic in a kernel,
 // which is a bug, comes out of Run as a panic.
 func (e *Executable) Run(scalars kernel.Scalars) error {
 	if e.memory.freed {
@@ -71,6 +71,7 @@ type binder struct {
 	variant  *matMulVariant
 	tiles    []tileScratch // of each worker
 	elements elementKernels
+	rows     rowKernels
 	shared   []float32
 	needed   int // of shared
 }
@@ -127,10 +128,46 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.softmaxCrossEntropy(in)
 	case kernel.TreeSum:
 		return b.treeSum(in)
+	case kernel.Attention:
+		return b.attention(in)
+	case kernel.AttentionGrad:
+		return b.attentionGrad(in)
 	case kernel.SGD:
 		return b.sgd(in)
 	case kernel.Adam:
 		return b.adam(in)
+	case kernel.Add:
+		return b.add(in)
+	case kernel.AddRow:
+		return b.addRow(in)
+	case kernel.Scale:
+		return b.scale(in)
+	case kernel.Dropout:
+		return b.dropout(in)
+	case kernel.Embedding:
+		return b.embedding(in)
+	case kernel.EmbeddingGrad:
+		return b.embeddingGrad(in)
+	case kernel.RunningAverage:
+		return b.runningAverage(in)
+	case kernel.ClipNorm:
+		return b.clipNorm(in)
+	case kernel.LayerNorm:
+		return b.layerNorm(in)
+	case kernel.LayerNormGrad:
+		return b.layerNormGrad(in)
+	case kernel.RMSNorm:
+		return b.rmsNorm(in)
+	case kernel.RMSNormGrad:
+		return b.rmsNormGrad(in)
+	case kernel.BatchNorm:
+		return b.batchNorm(in)
+	case kernel.BatchNormGrad:
+		return b.batchNormGrad(in)
+	case kernel.BatchNormApply:
+		return b.batchNormApply(in)
+	case kernel.MeanSquaredError:
+		return b.meanSquaredError(in)
 	}
 	return nil
 }

@@ -5,56 +5,66 @@ import "reprise/kernel"
 // sgd updates weights; the order of operations is SGD's in package kernel. A
 // weight decay of 0 leaves its term out.
 func (b *binder) sgd(in kernel.SGD) step {
-	s := &sgd{SGD: in, w: b.f32(in.Weight), g: b.f32(in.Grad), v: b.f32(in.Velocity)}
-	update := s.plain
+	s := &sgd{w: b.f32(in.Weight), g: b.f32(in.Grad), kernel: b.elements.sgdUpdate}
 	if in.Momentum != 0 {
-		update = s.withMomentum
+		s.v = b.f32(in.Velocity)
 	}
-	run := b.ranges(len(s.w), cheapGrain, update)
+	s.now = sgdConstants{momentum: in.Momentum, decay: in.WeightDecay, nesterov: in.Nesterov}
+	run := b.ranges(len(s.w), cheapGrain/4, s.update)
 	return func(scalars kernel.Scalars) error {
 		if scalars.Step == 0 {
 			return ErrStep
 		}
-		s.rate, s.first = scalars.LearningRate, scalars.Step == 1
+		s.now.rate, s.now.first = scalars.LearningRate, scalars.Step == 1
 		run()
 		return nil
 	}
 }
 
 type sgd struct {
-	kernel.SGD
-	w, g, v []float32
-	rate    float32
-	first   bool // step 1, where the velocity has no past
+	w, g, v []float32 // v is nil without momentum
+	now     sgdConstants
+	kernel  func(c *sgdConstants, w, grad, velocity []float32)
 }
 
-// plain computes w -= rate*g.
-func (s *sgd) plain(lo, hi int) {
-	w, grad := s.w[lo:hi], s.g[lo:hi]
-	for i, g := range grad {
-		if s.WeightDecay != 0 {
-			g += float32(s.WeightDecay * w[i])
-		}
-		w[i] -= float32(s.rate * g)
+// sgdConstants are the factors of one step. The assembly reads it.
+type sgdConstants struct {
+	rate, momentum, decay float32
+	first                 bool // step 1, where the velocity has no past
+	nesterov              bool
+}
+
+func (s *sgd) update(lo, hi int) {
+	var v []float32
+	if s.v != nil {
+		v = s.v[lo:hi]
 	}
+	s.kernel(&s.now, s.w[lo:hi], s.g[lo:hi], v)
 }
 
-// withMomentum computes v = momentum*v + g and w -= rate*v, or
-// w -= rate*(g + momentum*v).
-func (s *sgd) withMomentum(lo, hi int) {
-	w, grad, velocity := s.w[lo:hi], s.g[lo:hi], s.v[lo:hi]
+// sgdUpdate is the portable kernel: w -= rate*g, or v = momentum*v + g and
+// w -= rate*v, or w -= rate*(g + momentum*v).
+func sgdUpdate(c *sgdConstants, w, grad, velocity []float32) {
+	k := *c
+	w = w[:len(grad)]
+	if velocity != nil {
+		velocity = velocity[:len(grad)]
+	}
 	for i, g := range grad {
-		if s.WeightDecay != 0 {
-			g += float32(s.WeightDecay * w[i])
+		if k.decay != 0 {
+			g += float32(k.decay * w[i])
 		}
-		v := g
-		if !s.first {
-			v = float32(s.Momentum*velocity[i]) + g
+		if velocity != nil {
+			v := g
+			if !k.first {
+				v = float32(k.momentum*velocity[i]) + g
+			}
+			velocity[i] = v
+			if k.nesterov {
+				v = g + float32(k.momentum*v)
+			}
+			g = v
 		}
-		velocity[i] = v
-		if s.Nesterov {
-			v = g + float32(s.Momentum*v)
-		}
-		w[i] -= float32(s.rate * v)
+		w[i] -= float32(k.rate * g)
 	}
 }

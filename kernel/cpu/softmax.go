@@ -20,7 +20,7 @@ func (e *LabelError) Error() string {
 
 func (b *binder) softmaxCrossEntropy(in kernel.SoftmaxCrossEntropy) step {
 	s := &softmax{
-		n: in.N, scale: in.Scale,
+		elements: &b.elements, n: in.N, scale: in.Scale,
 		logits: b.f32(in.Logits), labels: b.i32(in.Labels),
 		loss: b.f32(in.Loss), correct: b.f32(in.Correct), dlogits: b.f32(in.DLogits),
 	}
@@ -41,6 +41,7 @@ func (b *binder) softmaxCrossEntropy(in kernel.SoftmaxCrossEntropy) step {
 }
 
 type softmax struct {
+	elements      *elementKernels
 	n             int
 	scale         float32
 	logits        []float32
@@ -61,53 +62,25 @@ type softmax struct {
 func (s *softmax) row(i int) {
 	x := s.logits[i*s.n : (i+1)*s.n]
 	label := int(s.labels[i])
-	best := 0
-	for j, v := range x {
-		if v > x[best] || v != v {
-			best = j
-		}
-		if v != v {
-			break
-		}
-	}
+	best := s.elements.argmax(x)
 	top := x[best]
 	z := x[label] - top
 	var grad []float32
 	if s.dlogits != nil {
 		grad = s.dlogits[i*s.n : (i+1)*s.n]
 	}
-	sum := sumExp(grad, x, top)
+	sum := s.elements.sumExp(grad, x, top)
 	loss := log32(sum) - z
 	s.loss[i] = loss
 	s.correct[i] = 0
 	if best == label && loss == loss {
 		s.correct[i] = 1
 	}
-	for j, e := range grad {
-		p := e / sum
-		if j == label {
-			p -= 1
-		}
-		grad[j] = float32(s.scale * p)
+	if grad == nil {
+		return
 	}
-}
-
-// sumExp returns the sum of exp(x[j]-top) and stores the terms in e unless e is
-// nil; e may be x. Lane j%16 takes the terms j in ascending order, from +0; then
-// lane l takes lane l+8 for l < 8, l+4 for l < 4, l+2 and l+1.
-func sumExp(e, x []float32, top float32) float32 {
-	var lane [16]float32
-	for j, v := range x {
-		t := exp32(v - top)
-		if e != nil {
-			e[j] = t
-		}
-		lane[j%16] += t
-	}
-	for d := 8; d > 0; d /= 2 {
-		for l := range d {
-			lane[l] += lane[l+d]
-		}
-	}
-	return lane[0]
+	atLabel := float32(s.scale * (grad[label]/sum - 1))
+	s.elements.divide(grad, grad, sum)
+	s.elements.scale(grad, grad, s.scale)
+	grad[label] = atLabel
 }

@@ -18,6 +18,7 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	}
 	products := []kernel.Operation{
 		kernel.OpMatMul, kernel.OpConv2D, kernel.OpConv2DGradInput, kernel.OpConv2DGradWeight,
+		kernel.OpAttention, kernel.OpAttentionGrad,
 	}
 	switch gemm.Level() {
 	case LevelAVX512:
@@ -27,12 +28,19 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	case LevelAuto, LevelNone:
 	}
 	portable := portableElements().name
-	if elements.name != portable {
-		add(elements.name, []kernel.Feature{kernel.AVX2}, elementOperations()...)
+	switch elements.name {
+	case LevelAVX512.String():
+		add(elements.name, []kernel.Feature{kernel.AVX512, kernel.FMA}, elementOperations()...)
+	case LevelAVX2.String():
+		add(elements.name, []kernel.Feature{kernel.AVX2, kernel.FMA}, elementOperations()...)
 	}
 	add(portable, nil, products...)
 	add(portable, nil, elementOperations()...)
-	add(portable, nil, kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad, kernel.OpSumRows,
-		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD)
+	add(portable, nil,
+		kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad,
+		kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpDropout, kernel.OpEmbedding, kernel.OpEmbeddingGrad,
+		kernel.OpRunningAverage, kernel.OpClipNorm, kernel.OpMeanSquaredError,
+		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
+		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply)
 	return table
 }

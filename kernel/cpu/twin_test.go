@@ -86,7 +86,9 @@ func (t twin) run(instruction kernel.Instruction, s kernel.Scalars) {
 	case kernel.Adam:
 		t.adam(in, s)
 	default:
-		panic("twin: unknown instruction")
+		if !t.layers(instruction, s) {
+			panic("twin: unknown instruction")
+		}
 	}
 }
 

@@ -1,0 +1,25 @@
+// Package wire is how the bench talks to a peer, which is a process of its own:
+// one command a line on its standard input, one JSON object a line back on its
+// standard output. A command that fails is answered with {"error": "..."}.
+//
+//	load FILE   read weights and data           -> {"name": "PyTorch 1.13.1"}
+//	check FILE  compute from what was loaded,
+//	            write the result as raw float32 -> {}
+//	run N       do the work N times, from what
+//	            was loaded                      -> {"seconds": 1.25}
+//
+// Raw float32 are little-endian. The result of training works is the loss
+// of each of the first CheckSteps steps; a matrix product's is the product.
+// Only the work itself is timed, and "run" starts from the loaded weights each
+// time, so that no round trains on what an earlier one left.
+package wire
+
+// CheckSteps is the number of losses that "check" writes for a training work.
+const CheckSteps = 5
+
+// Reply is a peer's answer.
+type Reply struct {
+	Name    string  `json:"name,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+	Error   string  `json:"error,omitempty"`
+}

@@ -1,0 +1,232 @@
+// Package work defines the training works of the bench: shapes, initial
+// weights, data, and how our side does them.
+package work
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"reprise/bench/internal/wire"
+	"reprise/kernel/cpu"
+	"reprise/nn"
+	"reprise/tensor"
+)
+
+// batches is the number of different batches that the steps take in turn.
+const batches = 8
+
+// Work is one model with its optimiser and the size of a step.
+type Work struct {
+	Name  string
+	Batch int
+	// PerSample is the units, such as tokens, in a sample.
+	PerSample    int
+	Unit         string
+	LearningRate float32
+	// Architecture and Optimizer are for our side; without layers, Missing says
+	// why there is none yet, and parameters lists what PyTorch is given.
+	Architecture nn.Architecture
+	Optimizer    nn.Optimizer
+	Missing      error
+	parameters   []wire.Tensor
+	data         func(random *generator, batch int) (x, y wire.Tensor)
+}
+
+// All returns the works, in the order of their lines.
+func All() []Work {
+	image := tensor.Shape{28, 28, 1}
+	unable := errors.New("our side is not written yet: nn cannot express this model")
+	return []Work{
+		{
+			Name: "mlp", Batch: 128, PerSample: 1, Unit: "samples/s", LearningRate: 1e-3,
+			Architecture: nn.MLP(tensor.Shape{784}, []int{512, 256}, "", 10),
+			Optimizer:    nn.Optimizer{Name: nn.Adam},
+			data:         images(784),
+		},
+		{
+			Name: "cnn", Batch: 64, PerSample: 1, Unit: "samples/s", LearningRate: 1e-3,
+			Architecture: nn.CNN(image, []int{32, 64}, []int{128}, "", 10),
+			Optimizer:    nn.Optimizer{Name: nn.Adam},
+			data:         images(image...),
+		},
+		{
+			Name: "gpt", Batch: 16, PerSample: context, Unit: "tokens/s", LearningRate: 1e-3,
+			Missing: unable, parameters: gptParameters(), data: tokens,
+		},
+		{
+			Name: "resnet8", Batch: 32, PerSample: 1, Unit: "samples/s", LearningRate: 1e-2,
+			Missing: unable, parameters: resnetParameters(), data: images(32, 32, 3),
+		},
+	}
+}
+
+// File returns initial weights and data, the same every time.
+func (w *Work) File() (*wire.File, error) {
+	random := generator(1)
+	file := &wire.File{Work: w.Name, LearningRate: w.LearningRate}
+	if w.Missing != nil {
+		for _, p := range w.parameters {
+			p.Data = initial(&random, p)
+			file.Tensors = append(file.Tensors, p)
+		}
+	} else {
+		model, err := nn.NewModel(nn.ModelID(w.Name), w.Architecture, 1)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range model.Parameters {
+			file.Tensors = append(file.Tensors, wire.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+		}
+	}
+	x, y := w.data(&random, w.Batch)
+	x.Name, y.Name = "x", "y"
+	file.Tensors = append(file.Tensors, x, y)
+	return file, nil
+}
+
+// initial draws a parameter: ones for the weight of a norm, zeros for a bias,
+// and else a uniform distribution of standard deviation 1/sqrt(fan in), at most
+// 0.1.
+func initial(random *generator, p wire.Tensor) []float32 {
+	n, fan := 1, 1
+	for i, d := range p.Shape {
+		n *= d
+		if i > 0 {
+			fan *= d
+		}
+	}
+	values := make([]float32, n)
+	bias := len(p.Name) > 5 && p.Name[len(p.Name)-5:] == ".bias"
+	width := min(0.1, 1/math.Sqrt(float64(fan))) * math.Sqrt(3)
+	for i := range values {
+		switch {
+		case bias:
+		case len(p.Shape) == 1:
+			values[i] = 1
+		default:
+			values[i] = float32((2*random.uniform() - 1) * width)
+		}
+	}
+	return values
+}
+
+// images returns pixels in [0,1) and labels of 10 classes.
+func images(shape ...int) func(*generator, int) (wire.Tensor, wire.Tensor) {
+	return func(random *generator, batch int) (x, y wire.Tensor) {
+		n := batches * batch
+		for _, d := range shape {
+			n *= d
+		}
+		x = wire.Tensor{Shape: append([]int{batches, batch}, shape...), Data: make([]float32, n)}
+		y = wire.Tensor{Shape: []int{batches, batch}, Data: make([]float32, batches*batch)}
+		for i := range x.Data {
+			x.Data[i] = float32(random.uniform())
+		}
+		for i := range y.Data {
+			y.Data[i] = float32(int(10 * random.uniform()))
+		}
+		return x, y
+	}
+}
+
+// generator is Numerical Recipes' linear congruential generator.
+type generator uint32
+
+// uniform returns the next value in [0,1), a multiple of 2^-24.
+func (g *generator) uniform() float64 {
+	*g = *g*1664525 + 1013904223
+	return float64(*g>>8) / (1 << 24)
+}
+
+// Side is our side of a work: it trains in this process.
+type Side struct {
+	backend *cpu.Backend
+	trainer *nn.Trainer
+	start   nn.State
+	rate    float32
+	x       [][]float32
+	labels  [][]int32
+}
+
+// NewSide prepares training from the file's weights. Close must follow.
+func (w *Work) NewSide(file *wire.File, threads int) (*Side, error) {
+	plan, err := nn.NewPlan(w.Architecture, nn.PlanConfig{BatchSize: w.Batch, Optimizer: w.Optimizer})
+	if err != nil {
+		return nil, err
+	}
+	s := &Side{rate: w.LearningRate}
+	if s.backend, err = cpu.NewBackend(cpu.Config{Threads: threads}); err != nil {
+		return nil, err
+	}
+	if s.trainer, err = nn.NewTrainer(s.backend, plan); err != nil {
+		s.Close()
+		return nil, err
+	}
+	model := nn.Model{ID: nn.ModelID(w.Name), Architecture: w.Architecture, Version: nn.CurrentVersion}
+	for _, p := range file.Parameters() {
+		model.Parameters = append(model.Parameters, tensor.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	}
+	if s.start, err = nn.InitialState(model, w.Optimizer); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.take(file)
+	return s, nil
+}
+
+// take cuts the data into batches.
+func (s *Side) take(file *wire.File) {
+	x, y := file.Tensor("x"), file.Tensor("y")
+	s.x = slices.Collect(slices.Chunk(x.Data, len(x.Data)/x.Shape[0]))
+	for batch := range slices.Chunk(y.Data, len(y.Data)/y.Shape[0]) {
+		labels := make([]int32, len(batch))
+		for i, l := range batch {
+			labels[i] = int32(l)
+		}
+		s.labels = append(s.labels, labels)
+	}
+}
+
+// Check returns the losses of the first steps.
+func (s *Side) Check() ([]float32, error) {
+	if err := s.trainer.Load(s.start); err != nil {
+		return nil, err
+	}
+	losses := make([]float32, wire.CheckSteps)
+	for i := range losses {
+		var err error
+		if losses[i], err = s.step(i); err != nil {
+			return nil, err
+		}
+	}
+	return losses, nil
+}
+
+// Run takes n steps and returns the seconds they took.
+func (s *Side) Run(n int) (float64, error) {
+	if err := s.trainer.Load(s.start); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	for i := range n {
+		if _, err := s.step(i); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start).Seconds(), nil
+}
+
+func (s *Side) step(i int) (float32, error) {
+	i %= len(s.x)
+	return s.trainer.Step(s.x[i], s.labels[i], s.rate)
+}
+
+// Close ends the threads and frees the memory.
+func (s *Side) Close() {
+	if s.trainer != nil {
+		s.trainer.Close()
+	}
+	s.backend.Close()
+}

@@ -1,0 +1,51 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Target is a quantity that regression predicts. Training sees it standardised
+// by mean and standard deviation of the training split.
+type Target struct {
+	Name              string  `json:"name"`
+	Mean              float64 `json:"mean"`
+	StandardDeviation float64 `json:"standard_deviation"`
+}
+
+func (t Target) scale(v float64) float32 {
+	return column{mean: t.Mean, sd: t.StandardDeviation}.scale(v)
+}
+
+// Restore returns what a prediction of the standardised target means, in the
+// unit of the file.
+func (t Target) Restore(v float32) float64 {
+	return float64(float64(v)*t.StandardDeviation) + t.Mean
+}
+
+// Targets returns the quantities to predict, in the order of Batch.Targets; nil
+// unless the task is regression. The caller owns the slice.
+func (d *Dataset) Targets() []Target { return slices.Clone(d.targets) }
+
+// targetsOf returns the n targets of a row of the block, as they were read.
+func (b *block) targetsOf(row, n int) []float64 {
+	return b.targets[row*n : (row+1)*n]
+}
+
+func (d *Dataset) validateTargets() error {
+	for s, p := range d.parts {
+		rows := len(p.targets) / len(d.targets)
+		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.features {
+			return fmt.Errorf("data set %s: %v split has %d values for %d targets", d.name, Split(s), len(p.raw)+len(p.values), len(p.targets))
+		}
+		for i := range p.len() {
+			for j, v := range p.targetsOf(p.row(i), len(d.targets)) {
+				if scaled := float64(d.targets[j].scale(v)); math.IsNaN(scaled) || math.IsInf(scaled, 0) {
+					return fmt.Errorf("data set %s: %v sample %d has %s of %v", d.name, Split(s), i, d.targets[j].Name, v)
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+// Package tokenizer turns text into the numbers that a language model is
+// trained on, and back. Text is bytes in any encoding, mostly UTF-8: nothing is
+// decoded, normalised or lost.
+//
+// A Tokenizer is one of three kinds:
+//
+//   - bytes: every byte is a token, 256 of them;
+//   - characters: the bytes that occur in a text, in ascending order, each a
+//     token. What does not occur cannot be encoded;
+//   - bpe: byte-pair encoding (Sennrich, Haddow and Birch, "Neural Machine
+//     Translation of Rare Words with Subword Units", ACL 2016) over bytes, as
+//     GPT-2 has it: the 256 bytes and then one token for every merge.
+//
+// For all of them Decode(Encode(text)) is text. Marshal and Parse are their form
+// in a file, so that a model can be used without the text it was trained on:
+//
+//	{"format":"reprise.tokenizer.v1","kind":"bytes"}
+//	{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,32,97]}
+//	{"format":"reprise.tokenizer.v1","kind":"bpe","merges":[[101,32],[116,104]]}
+//
+// Tokenizers are immutable and safe for concurrent use. The package starts no
+// goroutines.
+package tokenizer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// MaxVocabulary is the largest vocabulary.
+const MaxVocabulary = 65536
+
+// Kind is a way to cut text into tokens.
+type Kind string
+
+// The kinds.
+const (
+	Bytes      Kind = "bytes"
+	Characters Kind = "characters"
+	BPE        Kind = "bpe"
+)
+
+// Kinds returns every kind, the simplest first.
+func Kinds() []Kind { return []Kind{Bytes, Characters, BPE} }
+
+// Tokenizer turns text into tokens in [0, VocabSize) and back.
+type Tokenizer interface {
+	// Kind says how text is cut.
+	Kind() Kind
+	// VocabSize returns the number of tokens there are.
+	VocabSize() int
+	// Encode appends the tokens of the text to dst. It fails with an
+	// *UnknownByteError for a byte that the vocabulary lacks.
+	Encode(dst []int32, text []byte) ([]int32, error)
+	// Decode appends the text of the tokens to dst. It fails with a
+	// *UnknownTokenError for a token outside of the vocabulary.
+	Decode(dst []byte, tokens []int32) ([]byte, error)
+}
+
+// UnknownByteError says that a text has a byte that the vocabulary lacks.
+type UnknownByteError struct {
+	Byte   byte
+	Offset int // in the text
+}
+
+// Error names the byte and its place.
+func (e *UnknownByteError) Error() string {
+	return fmt.Sprintf("byte %d of the text is %q, which the vocabulary does not have", e.Offset, []byte{e.Byte})
+}
+
+// UnknownTokenError says that a token is outside of the vocabulary.
+type UnknownTokenError struct {
+	Token int32
+	At    int // its place in the sequence
+	Size  int // of the vocabulary
+}
+
+// Error names the token and its place.
+func (e *UnknownTokenError) Error() string {
+	return fmt.Sprintf("token %d is %d, the vocabulary has %d", e.At, e.Token, e.Size)
+}
+
+// NewBytes returns the tokenizer of kind bytes.
+func NewBytes() Tokenizer { return byteLevel{} }
+
+type byteLevel struct{}
+
+func (byteLevel) Kind() Kind     { return Bytes }
+func (byteLevel) VocabSize() int { return 256 }
+
+func (byteLevel) Encode(dst []int32, text []byte) ([]int32, error) {
+	for _, b := range text {
+		dst = append(dst, int32(b))
+	}
+	return dst, nil
+}
+
+func (byteLevel) Decode(dst []byte, tokens []int32) ([]byte, error) {
+	for i, token := range tokens {
+		if token < 0 || token > 255 {
+			return dst, &UnknownTokenError{token, i, 256}
+		}
+		dst = append(dst, byte(token))
+	}
+	return dst, nil
+}
+
+// NewCharacters returns the tokenizer of kind characters for the bytes that
+// occur in any of the texts: at least one.
+func NewCharacters(texts ...[]byte) (Tokenizer, error) {
+	var occurs [256]bool
+	for _, text := range texts {
+		for _, b := range text {
+			occurs[b] = true
+		}
+	}
+	c := &characters{}
+	for b, ok := range occurs {
+		c.token[b] = -1
+		if ok {
+			c.token[b] = int32(len(c.bytes))
+			c.bytes = append(c.bytes, byte(b))
+		}
+	}
+	if len(c.bytes) == 0 {
+		return nil, errors.New("an empty text has no characters")
+	}
+	return c, nil
+}
+
+type characters struct {
+	bytes []byte     // of each token, ascending
+	token [256]int32 // of each byte; -1 where it has none
+}
+
+func (*characters) Kind() Kind       { return Characters }
+func (c *characters) VocabSize() int { return len(c.bytes) }
+
+func (c *characters) Encode(dst []int32, text []byte) ([]int32, error) {
+	for i, b := range text {
+		token := c.token[b]
+		if token < 0 {
+			return dst, &UnknownByteError{b, i}
+		}
+		dst = append(dst, token)
+	}
+	return dst, nil
+}
+
+func (c *characters) Decode(dst []byte, tokens []int32) ([]byte, error) {
+	for i, token := range tokens {
+		if token < 0 || int(token) >= len(c.bytes) {
+			return dst, &UnknownTokenError{token, i, len(c.bytes)}
+		}
+		dst = append(dst, c.bytes[token])
+	}
+	return dst, nil
+}
+
+// format names the form of a tokenizer in a file.
+const format = "reprise.tokenizer.v1"
+
+type document struct {
+	Format     string  `json:"format"`
+	Kind       Kind    `json:"kind"`
+	Characters []int   `json:"characters,omitempty"`
+	Merges     []merge `json:"merges,omitempty"`
+}
+
+// Marshal returns the JSON form of a tokenizer, the same bytes every time.
+func Marshal(t Tokenizer) ([]byte, error) {
+	d := document{Format: format, Kind: t.Kind()}
+	switch t := t.(type) {
+	case byteLevel:
+	case *characters:
+		for _, b := range t.bytes {
+			d.Characters = append(d.Characters, int(b))
+		}
+	case *bytePair:
+		d.Merges = t.merges
+	default:
+		return nil, fmt.Errorf("tokenizer of kind %s has no JSON form", t.Kind())
+	}
+	return json.Marshal(d)
+}
+
+// Parse reads what Marshal wrote and refuses everything else.
+func Parse(raw []byte) (Tokenizer, error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	var d document
+	if err := decoder.Decode(&d); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("tokenizer: something follows the JSON object")
+	}
+	if d.Format != format {
+		return nil, fmt.Errorf("tokenizer: format is %q, want %q", d.Format, format)
+	}
+	if d.Kind != Characters && d.Characters != nil || d.Kind != BPE && d.Merges != nil {
+		return nil, fmt.Errorf("tokenizer: a field does not fit the kind %q", d.Kind)
+	}
+	switch d.Kind {
+	case Bytes:
+		return NewBytes(), nil
+	case Characters:
+		return parseCharacters(d.Characters)
+	case BPE:
+		return newBytePair(d.Merges)
+	}
+	return nil, fmt.Errorf("tokenizer: kind is %q, want one of %q", d.Kind, Kinds())
+}
+
+func parseCharacters(values []int) (Tokenizer, error) {
+	text := make([]byte, len(values))
+	for i, v := range values {
+		if v < 0 || v > 255 || i > 0 && v <= values[i-1] {
+			return nil, fmt.Errorf("tokenizer: character %d is %d: they are bytes in ascending order", i, v)
+		}
+		text[i] = byte(v)
+	}
+	t, err := NewCharacters(text)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return t, nil
+}
+
+// The kinds there are.
+var (
+	_ Tokenizer = byteLevel{}
+	_ Tokenizer = (*characters)(nil)
+	_ Tokenizer = (*bytePair)(nil)
+)
+
+// ended returns the context's error, if there is one, with what was going on.
+func ended(ctx context.Context, what string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const signBit = 0x80000000
+
+// function1 is a function of a vector's elements. Making one loads its
+// constants: outside loops.
+type function1 func(x vector) vector
+
+// maps writes the functions that treat elements alike and apart.
+func (m *machine) maps() {
+	m.map1("exp", m.exp)
+	m.map1("tanh", m.tanh)
+	m.map1("sigmoid", m.sigmoid)
+	m.map1("silu", m.silu)
+	m.map1("gelu", m.gelu)
+	m.map1("relu", m.relu)
+	m.grad("siluGrad", m.siluGrad)
+	m.grad("geluGrad", m.geluGrad)
+	m.grad("tanhGrad", m.tanhGrad)
+	m.grad("sigmoidGrad", m.sigmoidGrad)
+	m.reluGrad()
+
+	m.map2("add", m.add)
+	m.map2("multiply", m.multiply)
+	m.mapScalar("addTo", m.add)
+	m.mapScalar("scale", m.multiply)
+	m.mapScalar("divide", m.divide)
+	m.axpy()
+	m.affine()
+}
+
+// map1 writes y = f(x).
+func (m *machine) map1(name string, make func() function1) {
+	m.function(name, "(y, x []float32)", func() reg.Register {
+		y, x, n := m.base("y"), m.base("x"), m.length("x")
+		f := make()
+		m.loop(n, 1, func(part int) { m.store(y, part, f(m.load(x, part))) })
+		return nil
+	})
+}
+
+// grad writes dx = dy * f(x).
+func (m *machine) grad(name string, make func() function1) {
+	m.function(name, "(dx, x, dy []float32)", func() reg.Register {
+		dx, x, dy, n := m.base("dx"), m.base("x"), m.base("dy"), m.length("dy")
+		f := make()
+		m.loop(n, 1, func(part int) {
+			m.store(dx, part, m.multiply(m.load(dy, part), f(m.load(x, part))))
+		})
+		return nil
+	})
+}
+
+// map2 writes y = f(a, b).
+func (m *machine) map2(name string, f func(vector, operand.Op) vector) {
+	m.function(name, "(y, a, b []float32)", func() reg.Register {
+		y, a, b, n := m.base("y"), m.base("a"), m.base("b"), m.length("a")
+		m.loop(n, 1, func(part int) { m.store(y, part, f(m.load(a, part), m.load(b, part))) })
+		return nil
+	})
+}
+
+// mapScalar writes y = f(x, s).
+func (m *machine) mapScalar(name string, f func(vector, operand.Op) vector) {
+	m.function(name, "(y, x []float32, s float32)", func() reg.Register {
+		y, x, n, s := m.base("y"), m.base("x"), m.length("x"), m.broadcast(address(m.Param("s")))
+		m.loop(n, 1, func(part int) { m.store(y, part, f(m.load(x, part), s)) })
+		return nil
+	})
+}
+
+func (m *machine) axpy() {
+	m.function("axpy", "(y, x []float32, a float32)", func() reg.Register {
+		y, x, n, a := m.base("y"), m.base("x"), m.length("x"), m.broadcast(address(m.Param("a")))
+		m.loop(n, 1, func(part int) {
+			sum := m.load(y, part)
+			m.accumulate(sum, a, m.load(x, part))
+			m.store(y, part, sum)
+		})
+		return nil
+	})
+}
+
+func (m *machine) affine() {
+	m.function("affine", "(y, x, gain, bias []float32, s float32)", func() reg.Register {
+		y, x, n, s := m.base("y"), m.base("x"), m.length("x"), m.broadcast(address(m.Param("s")))
+		gain, bias := m.base("gain"), m.base("bias")
+		m.loop(n, 1, func(part int) {
+			t := m.multiply(m.load(x, part), s)
+			m.horner(t, m.load(gain, part), m.load(bias, part))
+			m.store(y, part, t)
+		})
+		return nil
+	})
+}
+
+func (m *machine) relu() function1 {
+	zero := m.constant(0)
+	return func(x vector) vector { return m.keep(m.compare(x, notLessNorEqual, zero), x) }
+}
+
+func (m *machine) reluGrad() {
+	m.function("reluGrad", "(dx, y, dy []float32)", func() reg.Register {
+		dx, y, dy, n := m.base("dx"), m.base("y"), m.base("dy"), m.length("dy")
+		zero := m.constant(0)
+		m.loop(n, 1, func(part int) {
+			m.store(dx, part, m.keep(m.compare(m.load(y, part), notLessNorEqual, zero), m.load(dy, part)))
+		})
+		return nil
+	})
+}
+
+// exp is exp32 without its branches: arguments that leave the range are moved
+// to where the formula itself overflows, or gives less than half the smallest
+// subnormal number.
+func (m *machine) exp() function1 {
+	low, high := m.constant(-104), m.constant(89)
+	magic, log2e := m.constant(3<<22), m.constant(0x1.715476p+0)
+	minusLn2Hi, minusLn2Lo := m.constant(-0x1.62e430p-1), m.constant(0x1.05c610p-29)
+	coefficients := m.constantsOf(0x1.6d117cp-10, 0x1.120be2p-7, 0x1.555518p-5, 0x1.5554dcp-3, 0.5)
+	one := m.constant(1)
+	return func(x vector) vector {
+		x = m.clamp(x, low, high)
+		n := m.copy(magic)
+		m.accumulate(n, x, log2e)
+		n = m.subtract(n, magic)
+		r := x
+		m.accumulate(r, n, minusLn2Hi)
+		m.accumulate(r, n, minusLn2Lo)
+		y := m.polynomial(r, coefficients)
+		m.horner(y, m.multiply(r, r), r)
+		return m.scaleByPower(m.add(y, one), n, one)
+	}
+}
+
+// scaleByPower returns y * 2^n, rounded once, for -150 <= n <= 128 and y about 1.
+func (m *machine) scaleByPower(y, n vector, one operand.Op) vector {
+	out := m.vector()
+	if m.wide() {
+		m.VSCALEFPS(n, y, out)
+		return out
+	}
+	// In two factors that are normal numbers; only the second product rounds.
+	half, other := m.vector(), m.vector()
+	m.VCVTPS2DQ(n, other)
+	m.VPSRAD(operand.Imm(1), other, half)
+	m.VPSUBD(half, other, other)
+	for _, exponent := range []vector{half, other} {
+		m.VPSLLD(operand.Imm(23), exponent, exponent)
+		m.VPADDD(one, exponent, exponent)
+		y = m.multiply(y, exponent)
+	}
+	return y
+}
+
+func (m *machine) tanh() function1 {
+	exp := m.exp()
+	magnitude, sign := m.bits(^uint32(signBit)), m.bits(signBit)
+	border, one, two := m.constant(0.625), m.constant(1), m.constant(2)
+	coefficients := m.constantsOf(-0x1.8f8de4p-8, 0x1.58048ep-6, -0x1.b9258ap-5, 0x1.110e1cp-3, -0x1.555552p-2)
+	return func(x vector) vector {
+		a := m.and(x, magnitude)
+		z := m.multiply(a, a)
+		small := m.polynomial(z, coefficients)
+		m.horner(small, m.multiply(a, z), a)
+		// From 9.1 on this rounds to 1 of itself.
+		large := m.subtract(m.register(one), m.divide(m.register(two), m.add(exp(m.add(a, a)), one)))
+		return m.or(m.choose(m.compare(a, less, border), small, large), m.and(x, sign))
+	}
+}
+
+// sigmoids returns a function for e = exp(-|x|), 1+e and the lanes where x < 0:
+// sigmoid is e/(1+e) there and 1/(1+e) elsewhere.
+func (m *machine) sigmoids() func(x vector) (e, d vector, negative mask) {
+	exp := m.exp()
+	sign, zero, one := m.bits(signBit), m.constant(0), m.constant(1)
+	return func(x vector) (e, d vector, negative mask) {
+		e = exp(m.or(x, sign))
+		return e, m.add(e, one), m.compare(x, less, zero)
+	}
+}
+
+func (m *machine) sigmoid() function1 {
+	sigmoids, one := m.sigmoids(), m.constant(1)
+	return func(x vector) vector {
+		e, d, negative := sigmoids(x)
+		return m.divide(m.choose(negative, e, m.register(one)), d)
+	}
+}
+
+// gated returns a function for x*s, and the limit of x's sign where s is 0.
+func (m *machine) gated() func(x, s vector) vector {
+	sign, zero := m.bits(signBit), m.constant(0)
+	return func(x, s vector) vector {
+		return m.choose(m.compare(s, equal, zero), m.and(x, sign), m.multiply(x, s))
+	}
+}
+
+func (m *machine) silu() function1 {
+	sigmoid, gated := m.sigmoid(), m.gated()
+	return func(x vector) vector { return gated(x, sigmoid(x)) }
+}
+
+// The coefficients of gelu32.
+const (
+	geluA      = 0x1.988454p+0
+	geluB      = 0x1.2444f2p-4
+	threeGeluB = 0x1.b6676cp-3
+)
+
+func (m *machine) gelu() function1 {
+	sigmoid, gated := m.sigmoid(), m.gated()
+	inner := m.constantsOf(geluB, geluA)
+	return func(x vector) vector {
+		t := m.multiply(x, m.polynomial(m.multiply(x, x), inner))
+		return gated(x, sigmoid(t))
+	}
+}
+
+// gateGrad returns a function for s + u*s(1-s), s the sigmoid of t, and s
+// where the product s(1-s) is 0.
+func (m *machine) gateGrad() func(u, t vector) vector {
+	sigmoids, zero, one := m.sigmoids(), m.constant(0), m.constant(1)
+	return func(u, t vector) vector {
+		e, d, negative := sigmoids(t)
+		s := m.divide(m.choose(negative, e, m.register(one)), d)
+		q := m.divide(m.choose(negative, one, e), d)
+		product := m.multiply(s, q)
+		sum := m.copy(s)
+		m.accumulate(sum, product, u)
+		return m.choose(m.compare(product, equal, zero), s, sum)
+	}
+}
+
+func (m *machine) siluGrad() function1 {
+	gateGrad := m.gateGrad()
+	return func(x vector) vector { return gateGrad(x, x) }
+}
+
+func (m *machine) geluGrad() function1 {
+	gateGrad := m.gateGrad()
+	inner, derivative := m.constantsOf(geluB, geluA), m.constantsOf(threeGeluB, geluA)
+	return func(x vector) vector {
+		z := m.multiply(x, x)
+		t := m.multiply(x, m.polynomial(z, inner))
+		return gateGrad(m.multiply(x, m.polynomial(z, derivative)), t)
+	}
+}
+
+// tanhGrad is 1 - y*y, rounded once.
+func (m *machine) tanhGrad() function1 {
+	one := m.constant(1)
+	return func(y vector) vector {
+		t := m.copy(y)
+		m.VFNMADD213PS(one, y, t)
+		return t
+	}
+}
+
+func (m *machine) sigmoidGrad() function1 {
+	one := m.constant(1)
+	return func(y vector) vector { return m.multiply(y, m.subtract(m.register(one), y)) }
+}

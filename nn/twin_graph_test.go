@@ -1,0 +1,292 @@
+package nn
+
+import (
+	"math"
+
+	"reprise/internal/philox"
+	"reprise/kernel"
+)
+
+// The twin's instructions of graphs: see twin_test.go.
+
+// branch runs the instructions that graphs with branches, norms and attention
+// have; it returns false for others.
+func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars) bool {
+	switch i := instruction.(type) {
+	case kernel.Add:
+		a, b := m.at(i.A), m.at(i.B)
+		for k := range a {
+			m.at(i.Out)[k] = a[k] + b[k]
+		}
+	case kernel.AddRow:
+		for k, x := range m.at(i.X) {
+			m.at(i.Y)[k] = x + m.at(i.Row)[k%i.N]
+		}
+	case kernel.Dropout:
+		keep := T(1 / float32(1-i.Rate))
+		for k, x := range m.at(i.X) {
+			if philox.Uniform32(s.Seed, philox.PurposeDropout, s.Step, uint64(i.Stream)<<40+uint64(i.First+k)) < i.Rate {
+				m.at(i.Y)[k] = 0
+			} else {
+				m.at(i.Y)[k] = x * keep
+			}
+		}
+	case kernel.Embedding:
+		for r, token := range m.ints(i.Tokens) {
+			copy(m.at(i.Y)[r*i.N:(r+1)*i.N], m.at(i.Table)[int(token)*i.N:])
+		}
+	case kernel.EmbeddingGrad:
+		clear(m.at(i.DTable))
+		for r, token := range m.ints(i.Tokens) {
+			for k := range i.N {
+				m.at(i.DTable)[int(token)*i.N+k] += m.at(i.DY)[r*i.N+k]
+			}
+		}
+	case kernel.LayerNorm:
+		m.layerNorm(i)
+	case kernel.LayerNormGrad:
+		m.rowNormGrad(i, m.at(i.Mean), m.at(i.DBias))
+	case kernel.RMSNorm:
+		m.rmsNorm(i)
+	case kernel.RMSNormGrad:
+		m.rowNormGrad(kernel.LayerNormGrad{
+			X: i.X, Gain: i.Gain, InvStd: i.InvStd, DY: i.DY, DX: i.DX, DGain: i.DGain, M: i.M, N: i.N,
+		}, nil, nil)
+	case kernel.BatchNorm:
+		m.batchNorm(i)
+	case kernel.BatchNormGrad:
+		m.batchNormGrad(i)
+	case kernel.BatchNormApply:
+		for k, x := range m.at(i.X) {
+			j := k % i.N
+			inv := 1 / root(m.at(i.Var)[j]+T(i.Epsilon))
+			m.at(i.Y)[k] = fma((x-m.at(i.Mean)[j])*inv, m.at(i.Gain)[j], m.at(i.Bias)[j])
+		}
+	case kernel.RunningAverage:
+		for k, batch := range m.at(i.Batch) {
+			r := &m.at(i.Running)[k]
+			*r = T((1-i.Momentum))**r + T(i.Momentum)*(T(i.Factor)*batch)
+		}
+	case kernel.Attention:
+		m.attention(i)
+	case kernel.AttentionGrad:
+		m.attentionGrad(i)
+	case kernel.MeanSquaredError:
+		for r := range i.M {
+			sum := lanes(i.N, func(k int, lane T) T {
+				d := m.at(i.Prediction)[r*i.N+k] - m.at(i.Target)[r*i.N+k]
+				return fma(d, d, lane)
+			})
+			m.at(i.Loss)[r] = sum / T(i.N)
+		}
+		if !i.DPrediction.Empty() {
+			for k := range m.at(i.DPrediction) {
+				m.at(i.DPrediction)[k] = T(2/float32(i.N)*i.Scale) * (m.at(i.Prediction)[k] - m.at(i.Target)[k])
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func root[T float32 | float64](x T) T { return T(math.Sqrt(float64(x))) }
+
+// lanes sums n terms in 16 lanes and a tree; add puts term k into its lane.
+func lanes[T float32 | float64](n int, add func(k int, lane T) T) T {
+	var lane [16]T
+	for k := range n {
+		lane[k%16] = add(k, lane[k%16])
+	}
+	for d := 8; d > 0; d /= 2 {
+		for l := range d {
+			lane[l] += lane[l+d]
+		}
+	}
+	return lane[0]
+}
+
+func (m *twinMemory[T]) layerNorm(i kernel.LayerNorm) {
+	x, n := m.at(i.X), T(i.N)
+	for r := range i.M {
+		row := x[r*i.N : (r+1)*i.N]
+		mean := lanes(i.N, func(k int, lane T) T { return lane + row[k] }) / n
+		variance := lanes(i.N, func(k int, lane T) T { return fma(row[k]-mean, row[k]-mean, lane) }) / n
+		inv := 1 / root(variance+T(i.Epsilon))
+		m.at(i.Mean)[r], m.at(i.InvStd)[r] = mean, inv
+		for k, v := range row {
+			m.at(i.Y)[r*i.N+k] = fma((v-mean)*inv, m.at(i.Gain)[k], m.at(i.Bias)[k])
+		}
+	}
+}
+
+func (m *twinMemory[T]) rmsNorm(i kernel.RMSNorm) {
+	x := m.at(i.X)
+	for r := range i.M {
+		row := x[r*i.N : (r+1)*i.N]
+		inv := 1 / root(lanes(i.N, func(k int, lane T) T { return fma(row[k], row[k], lane) })/T(i.N)+T(i.Epsilon))
+		m.at(i.InvStd)[r] = inv
+		for k, v := range row {
+			m.at(i.Y)[r*i.N+k] = (v * inv) * m.at(i.Gain)[k]
+		}
+	}
+}
+
+// rowNormGrad is LayerNormGrad or, without mean and dbias, RMSNormGrad.
+func (m *twinMemory[T]) rowNormGrad(i kernel.LayerNormGrad, mean, dbias []T) {
+	dgain, gain := m.at(i.DGain), m.at(i.Gain)
+	clear(dgain)
+	clear(dbias)
+	for r := range i.M {
+		inv := m.at(i.InvStd)[r]
+		h, g := make([]T, i.N), make([]T, i.N)
+		for k := range h {
+			h[k] = m.at(i.X)[r*i.N+k]
+			if mean != nil {
+				h[k] -= mean[r]
+			}
+			h[k] *= inv
+			dy := m.at(i.DY)[r*i.N+k]
+			g[k] = dy * gain[k]
+			dgain[k] = fma(h[k], dy, dgain[k])
+			if dbias != nil {
+				dbias[k] += dy
+			}
+		}
+		var a T
+		if mean != nil {
+			a = lanes(i.N, func(k int, lane T) T { return lane + g[k] }) / T(i.N)
+		}
+		b := lanes(i.N, func(k int, lane T) T { return fma(g[k], h[k], lane) }) / T(i.N)
+		for k := range h {
+			m.at(i.DX)[r*i.N+k] = inv * fma(-h[k], b, g[k]-a)
+		}
+	}
+}
+
+// blocks sums a column's terms in blocks of rows, which meet in a tree.
+func blocks[T float32 | float64](rows int, add func(r int, sum T) T) T {
+	var sums []T
+	for r := range rows {
+		if r%kernel.BatchBlock == 0 {
+			sums = append(sums, 0)
+		}
+		last := &sums[len(sums)-1]
+		*last = add(r, *last)
+	}
+	for d := 1; d < len(sums); d *= 2 {
+		for k := 0; k+d < len(sums); k += 2 * d {
+			sums[k] += sums[k+d]
+		}
+	}
+	return sums[0]
+}
+
+func (m *twinMemory[T]) batchNorm(i kernel.BatchNorm) {
+	x, rows := m.at(i.X), T(i.M)
+	for j := range i.N {
+		mean := blocks(i.M, func(r int, sum T) T { return sum + x[r*i.N+j] }) / rows
+		squares := blocks(i.M, func(r int, sum T) T { return fma(x[r*i.N+j]-mean, x[r*i.N+j]-mean, sum) })
+		inv := 1 / root(squares/rows+T(i.Epsilon))
+		m.at(i.Mean)[j], m.at(i.InvStd)[j] = mean, inv
+		m.at(i.BatchMean)[j], m.at(i.BatchVar)[j] = mean, squares/T(max(i.M-1, 1))
+		for r := range i.M {
+			m.at(i.Y)[r*i.N+j] = fma((x[r*i.N+j]-mean)*inv, m.at(i.Gain)[j], m.at(i.Bias)[j])
+		}
+	}
+}
+
+func (m *twinMemory[T]) batchNormGrad(i kernel.BatchNormGrad) {
+	x, dy, rows := m.at(i.X), m.at(i.DY), T(i.M)
+	for j := range i.N {
+		mean, inv := m.at(i.Mean)[j], m.at(i.InvStd)[j]
+		h := func(r int) T { return (x[r*i.N+j] - mean) * inv }
+		dgain := blocks(i.M, func(r int, sum T) T { return fma(h(r), dy[r*i.N+j], sum) })
+		dbias := blocks(i.M, func(r int, sum T) T { return sum + dy[r*i.N+j] })
+		m.at(i.DGain)[j], m.at(i.DBias)[j] = dgain, dbias
+		for r := range i.M {
+			m.at(i.DX)[r*i.N+j] = (m.at(i.Gain)[j] * inv) * fma(-h(r), dgain/rows, dy[r*i.N+j]-dbias/rows)
+		}
+	}
+}
+
+// head calls f for each sequence and head, with functions that give the place
+// of query (0), key (1) or value (2) component c of a token in QKV, and of an
+// output's.
+func head(s kernel.AttentionShape, f func(row int, qkv func(which, token, c int) int, out func(token, c int) int)) {
+	for b := range s.Batch {
+		for h := range s.Heads {
+			f((b*s.Heads+h)*s.Tokens, func(which, token, c int) int {
+				return (b*s.Tokens+token)*3*s.Width() + which*s.Width() + h*s.HeadWidth + c
+			}, func(token, c int) int {
+				return (b*s.Tokens+token)*s.Width() + h*s.HeadWidth + c
+			})
+		}
+	}
+}
+
+// scores returns the probabilities of a query's keys, and max and 1/sum.
+func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, token, c int) int, query int) (p []T, top, inv T) {
+	seen := s.Tokens
+	if s.Causal {
+		seen = query + 1
+	}
+	p = make([]T, s.Tokens)
+	top = T(math.Inf(-1))
+	for j := range seen {
+		for c := range s.HeadWidth {
+			p[j] = fma(x[at(0, query, c)], x[at(1, j, c)], p[j])
+		}
+		p[j] *= T(1 / math.Sqrt(float64(s.HeadWidth)))
+		top = max(top, p[j])
+	}
+	for j := range seen {
+		p[j] = T(math.Exp(float64(p[j] - top)))
+	}
+	inv = 1 / lanes(seen, func(k int, lane T) T { return lane + p[k] })
+	for j := range p {
+		p[j] *= inv
+	}
+	return p, top, inv
+}
+
+func (m *twinMemory[T]) attention(i kernel.Attention) {
+	x, y := m.at(i.QKV), m.at(i.Y)
+	head(i.AttentionShape, func(row int, at func(which, token, c int) int, out func(token, c int) int) {
+		for q := range i.Tokens {
+			p, top, inv := scores(i.AttentionShape, x, at, q)
+			m.at(i.Max)[row+q], m.at(i.Inv)[row+q] = top, inv
+			for c := range i.HeadWidth {
+				var sum T
+				for j := range p {
+					sum = fma(p[j], x[at(2, j, c)], sum)
+				}
+				y[out(q, c)] = sum
+			}
+		}
+	})
+}
+
+func (m *twinMemory[T]) attentionGrad(i kernel.AttentionGrad) {
+	x, y, dy, dx := m.at(i.QKV), m.at(i.Y), m.at(i.DY), m.at(i.DQKV)
+	clear(dx)
+	scale := T(1 / math.Sqrt(float64(i.HeadWidth)))
+	head(i.AttentionShape, func(_ int, at func(which, token, c int) int, out func(token, c int) int) {
+		for q := range i.Tokens {
+			p, _, _ := scores(i.AttentionShape, x, at, q)
+			dot := lanes(i.HeadWidth, func(c int, lane T) T { return fma(dy[out(q, c)], y[out(q, c)], lane) })
+			for j := range p {
+				var dp T
+				for c := range i.HeadWidth {
+					dp = fma(dy[out(q, c)], x[at(2, j, c)], dp)
+				}
+				ds := p[j] * (dp - dot) * scale
+				for c := range i.HeadWidth {
+					dx[at(0, q, c)] = fma(ds, x[at(1, j, c)], dx[at(0, q, c)])
+					dx[at(1, j, c)] = fma(ds, x[at(0, q, c)], dx[at(1, j, c)])
+					dx[at(2, j, c)] = fma(p[j], dy[out(q, c)], dx[at(2, j, c)])
+				}
+			}
+		}
+	})
+}
