@@ -81,6 +81,6 @@ func strip2x4(m, k int, a []float32, rowStep, kStep int, b []float32, ldb int, c
 			s, lds = c, ldc
 		}
 		off := [maxTileRows]int{i * rowStep, (i + 1) * rowStep}
-		tile2x4(2, 4, gathered{x: a, off: &off, seg: seg[:], length: k, step: kStep}, b, ldb, s, lds, c, ldc)
+		tile2x4(2, 4, &gathered{x: a, off: &off, seg: seg[:], length: k, step: kStep}, b, ldb, s, lds, c, ldc)
 	}
 }
