@@ -110,6 +110,12 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.conv2DGradInput(in)
 	case kernel.Conv2DGradWeight:
 		return b.conv2DGradWeight(in)
+	case kernel.DepthwiseConv2D:
+		return b.depthwiseConv2D(in)
+	case kernel.DepthwiseConv2DGradInput:
+		return b.depthwiseConv2DGradInput(in)
+	case kernel.DepthwiseConv2DGradWeight:
+		return b.depthwiseConv2DGradWeight(in)
 	case kernel.MaxPool2D:
 		return b.maxPool(in)
 	case kernel.MaxPool2DGrad:

@@ -7,15 +7,17 @@ func assemblyVariants() []matMulVariant {
 	return []matMulVariant{
 		{
 			name: "avx512", level: LevelAVX512,
-			tile:    tileKernel{rows: 12, cols: 32, depth: 1024, vector: 16, masked: true, run: tile12x32AVX512},
-			thin:    tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
-			packing: packing{transpose4: transpose4AVX, transpose16: transpose16AVX512},
+			tile:      tileKernel{rows: 12, cols: 32, depth: 1024, vector: 16, masked: true, run: tile12x32AVX512},
+			thin:      tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
+			packing:   packing{transpose4: transpose4AVX, transpose16: transpose16AVX512},
+			depthwise: depthwiseAVX512,
 		},
 		{
 			name: "avx2", level: LevelAVX2,
-			tile:    tileKernel{rows: 6, cols: 16, depth: 1024, vector: 16, run: tile6x16AVX2},
-			thin:    tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
-			packing: packing{transpose4: transpose4AVX},
+			tile:      tileKernel{rows: 6, cols: 16, depth: 1024, vector: 16, run: tile6x16AVX2},
+			thin:      tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
+			packing:   packing{transpose4: transpose4AVX},
+			depthwise: depthwiseOrPortable,
 		},
 	}
 }
@@ -56,3 +58,25 @@ func transpose4AVX(dst []float32, width int, x []float32, ld, ks int) (done int)
 //
 //go:noescape
 func transpose16AVX512(dst []float32, width int, x []float32, ld, ks int) (done int)
+
+// depthwiseAVX512 equals depthwise. It needs AVX512F.
+//
+//go:noescape
+func depthwiseAVX512(positions, channels int, y, s []float32, lds int, x []float32, step int, off []int, w []float32, stride int)
+
+// depthwiseAVX2 equals depthwise for channels that are a multiple of 8. It needs
+// LevelAVX2.
+//
+//go:noescape
+func depthwiseAVX2(positions, channels int, y, s []float32, lds int, x []float32, step int, off []int, w []float32, stride int)
+
+// depthwiseOrPortable leaves the last channels, fewer than a vector, to Go.
+func depthwiseOrPortable(positions, channels int, y, s []float32, lds int, x []float32, step int, off []int, w []float32, stride int) {
+	n := channels &^ 7
+	if n > 0 {
+		depthwiseAVX2(positions, n, y, s, lds, x, step, off, w, stride)
+	}
+	if n < channels {
+		depthwise(positions, channels-n, y[n:], s[n:], lds, x[n:], step, off, w[n:], stride)
+	}
+}

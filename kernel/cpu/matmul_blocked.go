@@ -79,6 +79,7 @@ type matMulVariant struct {
 	tile  tileKernel
 	thin  tileKernel // one row, for products of few rows
 	packing
+	depthwise depthwiseKernel
 }
 
 // choose returns the tile kernel for a product. A thin tile wastes no rows, but

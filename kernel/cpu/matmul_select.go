@@ -59,6 +59,9 @@ func (v *matMulVariant) selfCheck() error {
 			return err
 		}
 	}
+	if err := v.depthwise.selfCheck("depthwise_conv2d." + v.name); err != nil {
+		return err
+	}
 	if v.transpose16 != nil {
 		if err := v.transpose16.selfCheck("matmul."+v.name, 16); err != nil {
 			return err
@@ -77,6 +80,14 @@ func firstDifference(kernel string, got, want []float32) error {
 	return nil
 }
 
+// fillTrial fills x with numbers of several binades from that exponent on.
+func fillTrial(x []float32, exponent, seed uint32) {
+	for i := range x {
+		seed = seed*1664525 + 1013904223 // Numerical Recipes' generator
+		x[i] = math.Float32frombits(seed>>8&0x00ffffff | seed<<31 + (exponent+uint32(i%5)*2)<<23)
+	}
+}
+
 // selfCheck compares tiles of several sizes with the loop it must equal. The trial's values
 // span magnitudes enough for sums to cancel, round and fall below the normal
 // range.
@@ -87,16 +98,9 @@ func (k *tileKernel) selfCheck(name string) error {
 	a := &gathered{x: make([]float32, k.rows*(depth+segments)), off: new([maxTileRows]int), length: length, step: 1}
 	b := make([]float32, depth*ldb)
 	s := make([]float32, k.rows*lds)
-	seed := uint32(1)
-	fill := func(x []float32, exponent uint32) {
-		for i := range x {
-			seed = seed*1664525 + 1013904223 // Numerical Recipes' generator
-			x[i] = math.Float32frombits(seed>>8&0x00ffffff | seed<<31 + (exponent+uint32(i%5)*2)<<23)
-		}
-	}
-	fill(a.x, 127-66)
-	fill(b, 127-66)
-	fill(s, 0) // as small as the products
+	fillTrial(a.x, 127-66, 1)
+	fillTrial(b, 127-66, 2)
+	fillTrial(s, 0, 3) // as small as the products
 	for i := range k.rows {
 		a.off[i] = (k.rows - 1 - i) * (depth + segments)
 	}
@@ -116,6 +120,21 @@ func (k *tileKernel) selfCheck(name string) error {
 		}
 	}
 	return nil
+}
+
+// selfCheck compares a few positions of 37 channels with depthwise.
+func (f depthwiseKernel) selfCheck(name string) error {
+	const positions, channels, stride = 3, 37, 40
+	off := []int{5, 0, 41}
+	x, w := make([]float32, positions*stride+41), make([]float32, len(off)*stride)
+	fillTrial(x, 127-66, 1)
+	fillTrial(w, 127-66, 2)
+	start := make([]float32, positions*stride)
+	fillTrial(start, 0, 3)
+	got, want := make([]float32, positions*stride), make([]float32, positions*stride)
+	f(positions, channels, got, start, stride, x, stride, off, w, stride)
+	depthwise(positions, channels, want, start, stride, x, stride, off, w, stride)
+	return firstDifference(name, got, want)
 }
 
 // selfCheck compares a transposition of that many rows with transpose4.

@@ -37,6 +37,12 @@ func (t twin) run(instruction kernel.Instruction, s kernel.Scalars) {
 		t.conv2D(in)
 	case kernel.Conv2DGradInput:
 		t.conv2DGradInput(in)
+	case kernel.DepthwiseConv2D:
+		t.depthwise(in)
+	case kernel.DepthwiseConv2DGradInput:
+		t.depthwiseGradInput(in)
+	case kernel.DepthwiseConv2DGradWeight:
+		t.depthwiseGradWeight(in)
 	case kernel.Conv2DGradWeight:
 		t.conv2DGradWeight(in)
 	case kernel.MaxPool2D:
