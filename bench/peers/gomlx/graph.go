@@ -62,16 +62,24 @@ func forward(x *Node, weights []*Node) *Node {
 		if w.Rank() == 4 {
 			x = Convolve(x, w).Strides(1).PadSame().Done()
 			x = activations.Relu(Add(x, Reshape(b, 1, 1, 1, -1)))
-			x = MaxPool(x).Window(2).Done()
+			x = maxPool(x)
 			continue
 		}
 		if x.Rank() > 2 {
 			x = Reshape(x, x.Shape().Dimensions[0], -1)
 		}
-		x = Add(MatMul(x, w), InsertAxes(b, 0))
+		x = Add(DotGeneral(x, []int{1}, nil, w, []int{0}, nil), InsertAxes(b, 0))
 		if i+2 < len(weights) {
 			x = activations.Relu(x)
 		}
 	}
 	return x
+}
+
+// maxPool is the 2x2 maximum. The gradient of GoMLX's MaxPool needs an operation
+// that its pure-Go backend lacks (SelectAndScatterMax), so this is a maximum
+// over axes instead.
+func maxPool(x *Node) *Node {
+	d := x.Shape().Dimensions
+	return ReduceMax(Reshape(x, d[0], d[1]/2, 2, d[2]/2, 2, d[3]), 2, 4)
 }
