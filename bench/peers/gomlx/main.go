@@ -48,7 +48,9 @@ func (t *trainer) Load(path string) (string, error) {
 	if t.file, err = wire.ReadFile(path); err != nil {
 		return "", err
 	}
-	t.params = t.file.Parameters()
+	for _, p := range t.file.Parameters() {
+		t.params = append(t.params, reordered(p))
+	}
 	t.x, t.y = cut(t.file.Tensor("x"), asFloats), cut(t.file.Tensor("y"), asInts)
 	t.exec, err = NewExec(t.backend, t.step)
 	return "GoMLX 0.27.3", err
@@ -94,11 +96,11 @@ func (t *trainer) Reset() error {
 func (t *trainer) Step(i int) (float32, error) {
 	args := []any{t.x[i%len(t.x)], t.y[i%len(t.y)], float32(i + 1)}
 	for _, s := range t.state {
-		buffer, err := s.DonateBuffer(t.backend, 0)
+		donated, err := DonateTensorBuffer(s, t.backend, 0)
 		if err != nil {
 			return 0, err
 		}
-		args = append(args, DonateTensorBuffer2(buffer))
+		args = append(args, donated)
 	}
 	out, err := t.exec.Exec(args...)
 	if err != nil {
