@@ -296,7 +296,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	}
 	keep := stepseries.Digest{}
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), refOf(last))
+		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), CheckpointRef(last))
 		if err != nil {
 			return nil, err
 		}
@@ -331,7 +331,7 @@ func isDamage(err error) bool {
 func (a *runActor) sweep() error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
 	for i, cp := range a.record.Checkpoints {
-		keep[i] = refOf(cp)
+		keep[i] = CheckpointRef(cp)
 	}
 	_, err := checkpoint.Sweep(a.workspace.CheckpointsDir(a.id), keep)
 	return err

@@ -52,9 +52,9 @@ type VerifyReport struct {
 	EvaluationsCompared int `json:"evaluations_compared,omitempty"`
 	// EpochsCompared is the number of epochs whose metrics were compared,
 	// StepsCompared that of steps whose loss was.
-	EpochsCompared      int  `json:"epochs_compared"`
-	StepsCompared       int  `json:"steps_compared"`
-	Verified            bool `json:"verified"`
+	EpochsCompared int  `json:"epochs_compared"`
+	StepsCompared  int  `json:"steps_compared"`
+	Verified       bool `json:"verified"`
 	// Problem names the first thing that differs.
 	Problem string `json:"problem,omitempty"`
 }
@@ -147,7 +147,7 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
-		if err := checkpoint.Verify(v.Workspace.CheckpointsDir(what.Run.ID), refOf(cp)); err != nil {
+		if err := checkpoint.Verify(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp)); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 		}
@@ -216,7 +216,7 @@ func (v Verifier) position(x *Execution, report *VerifyReport, what Verification
 		if cp.Step != what.From {
 			continue
 		}
-		content, err := checkpoint.Read(v.Workspace.CheckpointsDir(what.Run.ID), refOf(cp))
+		content, err := checkpoint.Read(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp))
 		if err != nil {
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
@@ -281,8 +281,8 @@ func compareWeights(verdict *CheckpointVerdict, report *VerifyReport, x *Executi
 	return nil
 }
 
-// refOf returns what finds and pins a committed checkpoint on disk.
-func refOf(cp training.Checkpoint) checkpoint.Ref {
+// CheckpointRef returns what finds and pins a committed checkpoint on disk.
+func CheckpointRef(cp training.Checkpoint) checkpoint.Ref {
 	return checkpoint.Ref{Dir: cp.Dir, ManifestSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256, Step: cp.Step, Epoch: cp.Epoch}
 }
 
