@@ -20,6 +20,7 @@ import (
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/internal/stepseries"
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
@@ -126,7 +127,11 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 	}
 	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
 	id := fmt.Sprintf("run-%d", w.ids.Add(1))
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), nn.MLP(w.data.SampleShape(), []int{24}, "", w.data.Classes()), h.Seed)
+	arch := nn.MLP(w.data.SampleShape(), []int{24}, "", w.data.Classes())
+	if h.EvalInterval > 0 { // everything
+		arch.Layers = slices.Insert(arch.Layers, 2, nn.Layer(nn.BatchNorm{}), nn.Layer(nn.Dropout{Rate: 0.1}))
+	}
+	model, err := nn.NewModel(nn.ModelID("model-of-"+id), arch, h.Seed)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -415,15 +420,69 @@ func (d *dying) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 // and comes to the very same bits.
 func TestAProcessThatDiesAtAnyEventIsRecoveredFrom(t *testing.T) {
 	every2 := func(h *training.Hyperparameters) { h.CheckpointInterval, h.BatchSize, h.Epochs = 2, 256, 4 }
-	want := reference(t, every2)
+	t.Run("plain", func(t *testing.T) { diesAnywhere(t, every2, 15) })
+	t.Run("everything", func(t *testing.T) { diesAnywhere(t, everything, 15) })
+}
+
+// everything has each option whose state must survive: batch statistics,
+// dropout, augmentation, accumulation, evaluations within epochs, a schedule and
+// an early end that depend on them.
+func everything(h *training.Hyperparameters) {
+	h.CheckpointInterval, h.BatchSize, h.Epochs = 2, 128, 9
+	h.GradientAccumulation, h.ClipNorm, h.LabelSmoothing = 2, 0.5, 0.1
+	h.Augmentation = dataset.Augmentation{Flip: true, Crop: 1}
+	h.EvalInterval = 4
+	h.EarlyStopping = training.EarlyStopping{Patience: 5, MinDelta: 0.3}
+	h.LearningRate.Schedule = training.Schedule{Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 1, Threshold: 0.3}
+}
+
+func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
+	w := newWorld(t)
+	r, j := w.train(w.request(everything), nil)
+	if r.Session.State != training.Completed || r.Stopped == nil || r.Stopped.Epoch != uint64(len(r.Metrics)) || len(r.Metrics) >= 9 {
+		t.Fatalf("ended %s after %d epochs, early: %+v (%s)", r.Session.State, len(r.Metrics), r.Stopped, r.Reason)
+	}
+	if len(r.Evaluations) < len(r.Metrics) || j.count("training.evaluation_completed.v1") != len(r.Evaluations) {
+		t.Errorf("%d evaluations within %d epochs", len(r.Evaluations), len(r.Metrics))
+	}
+	series, err := stepseries.Read(w.workspace.SeriesPath(r.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rates := map[float32]bool{}
+	for _, s := range series {
+		rates[s.LearningRate] = true
+	}
+	if len(rates) < 2 {
+		t.Errorf("the rate never fell: %v", rates)
+	}
+	best, ok := r.BestCheckpoint()
+	if !ok {
+		t.Fatal("no best checkpoint")
+	}
+	for _, cp := range r.Checkpoints {
+		m, _ := r.TrainingRun.Epoch(cp.Epoch)
+		b, _ := r.TrainingRun.Epoch(best.Epoch)
+		if m.Step == cp.Step && m.ValLoss < b.ValLoss {
+			t.Errorf("the best checkpoint is that of epoch %d, epoch %d has a lower loss", best.Epoch, cp.Epoch)
+		}
+	}
+	if report := verify(t, w, r); report.EvaluationsCompared != len(r.Evaluations) {
+		t.Errorf("%d of %d evaluations were compared", report.EvaluationsCompared, len(r.Evaluations))
+	}
+}
+
+// diesAnywhere lets a run's process die at each of its appends.
+func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least int64) {
+	want := reference(t, change)
 	for _, after := range []bool{false, true} {
 		at := int64(1)
-		for ; diesAt(t, at, after, every2, want); at++ {
+		for ; diesAt(t, at, after, change, want); at++ {
 			if t.Failed() {
 				t.Fatalf("died at append %d (after it was stored: %v)", at, after)
 			}
 		}
-		if at < 15 {
+		if at < least {
 			t.Errorf("only %d appends in a whole run", at-1)
 		}
 		t.Logf("died at each of %d appends (after it was stored: %v)", at-1, after)

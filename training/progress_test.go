@@ -1,0 +1,100 @@
+package training
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// observe feeds losses and returns the progress after each.
+func observe(h Hyperparameters, losses ...float64) []Progress {
+	var p Progress
+	var all []Progress
+	for i, loss := range losses {
+		p = h.Observe(p, uint64(10*(i+1)), loss)
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestEarlyStoppingCountsEvaluationsWithoutImprovement(t *testing.T) {
+	h := Hyperparameters{EarlyStopping: EarlyStopping{Patience: 2, MinDelta: 0.1}}
+	nan := math.NaN()
+	for name, c := range map[string]struct {
+		losses []float64
+		stop   []bool
+		best   float64
+		step   uint64
+	}{
+		"falling":           {[]float64{3, 2, 1}, []bool{false, false, false}, 1, 30},
+		"level":             {[]float64{3, 3, 3}, []bool{false, false, true}, 3, 10},
+		"too little":        {[]float64{3, 2.95, 2.91}, []bool{false, false, true}, 2.91, 30},
+		"little by little":  {[]float64{3, 2.95, 2.89, 2.85}, []bool{false, false, false, false}, 2.85, 40},
+		"up, down, and up":  {[]float64{3, 4, 2, 4, 4}, []bool{false, false, false, false, true}, 2, 30},
+		"never a number":    {[]float64{nan, nan}, []bool{false, true}, math.Inf(1), 0},
+		"a number at last":  {[]float64{nan, 5, 6}, []bool{false, false, false}, 5, 20},
+		"exactly the delta": {[]float64{3, 2.9, 2.9}, []bool{false, false, true}, 2.9, 20},
+	} {
+		all := observe(h, c.losses...)
+		for i, p := range all {
+			if got := h.Stop(p); got != c.stop[i] {
+				t.Errorf("%s: after evaluation %d stop is %v, want %v", name, i+1, got, c.stop[i])
+			}
+		}
+		if last := all[len(all)-1]; last.Best != c.best || last.BestStep != c.step {
+			t.Errorf("%s: best %v at step %d, want %v at %d", name, last.Best, last.BestStep, c.best, c.step)
+		}
+	}
+	if (Hyperparameters{}).Stop(Progress{Waited: 1 << 60}) {
+		t.Error("training without early stopping stops")
+	}
+}
+
+func TestReduceOnPlateauLowersTheRate(t *testing.T) {
+	h := Hyperparameters{LearningRate: LearningRate{Value: 1, Schedule: Schedule{
+		Name: ReduceOnPlateau, Gamma: 0.5, Patience: 1, Threshold: 0.1, MinFactor: 0.2, WarmupSteps: 4, TotalSteps: 100}}}
+	if err := h.LearningRate.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	// better, then two without: the second is one more than patience bears
+	all := observe(h, 4, 3, 2.8, 2.9, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
+	want := []float32{1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2}
+	for i, p := range all {
+		if got := h.Rate(50, p); got != want[i] {
+			t.Errorf("after evaluation %d the rate is %v, want %v", i+1, got, want[i])
+		}
+	}
+	if got := h.Rate(1, Progress{}); got != 0.5 {
+		t.Errorf("the rate of the second of 4 warm-up steps is %v, want 0.5", got)
+	}
+}
+
+func TestProgressSurvivesACheckpoint(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := Hyperparameters{
+			EarlyStopping: EarlyStopping{Patience: rapid.Uint64Range(1, 4).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1).Draw(t, "delta")},
+			LearningRate: LearningRate{Value: 1, Schedule: Schedule{
+				Name: ReduceOnPlateau, Gamma: 0.5, Patience: rapid.Uint64Range(0, 2).Draw(t, "plateau"), Threshold: rapid.Float64Range(0, 0.5).Draw(t, "threshold")}},
+		}
+		losses := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(0, 3), rapid.Just(math.NaN()), rapid.Just(math.Inf(1))), 0, 12).Draw(t, "losses")
+		var straight, saved Progress
+		for i, loss := range losses {
+			straight, saved = h.Observe(straight, uint64(i), loss), h.Observe(saved, uint64(i), loss)
+			figures := map[string]float64{}
+			saved.Save(figures)
+			raw, err := json.Marshal(figures) // as a checkpoint's manifest does
+			if err != nil {
+				t.Fatal(err)
+			}
+			figures = nil
+			if err := json.Unmarshal(raw, &figures); err != nil {
+				t.Fatal(err)
+			}
+			if saved = LoadProgress(figures); saved != straight {
+				t.Fatalf("after loss %d: %+v, without a checkpoint %+v", i, saved, straight)
+			}
+		}
+	})
+}
