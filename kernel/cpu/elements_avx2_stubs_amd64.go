@@ -144,6 +144,41 @@ func scaleMaxAVX2(x []float32, scale float32) float32
 //go:noescape
 func sumColumnsAVX2(out []float32, x []float32, rows int, stride int)
 
+// squareColumnsAVX2 equals the portable squareColumns and trusts its arguments' lengths.
+//
+//go:noescape
+func squareColumnsAVX2(out []float32, x []float32, mean []float32, rows int, stride int)
+
+// batchGainGradAVX2 equals the portable batchGainGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func batchGainGradAVX2(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+
+// layerGainGradAVX2 equals the portable layerGainGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func layerGainGradAVX2(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+
+// centerAVX2 equals the portable center and trusts its arguments' lengths.
+//
+//go:noescape
+func centerAVX2(h []float32, x []float32, mean float32, invStd float32)
+
+// layerGradAVX2 equals the portable layerGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func layerGradAVX2(dx []float32, h []float32, a float32, b float32, invStd float32)
+
+// batchNormalAVX2 equals the portable batchNormal and trusts its arguments' lengths.
+//
+//go:noescape
+func batchNormalAVX2(y []float32, x []float32, mean []float32, invStd []float32, gain []float32, bias []float32)
+
+// batchGradAVX2 equals the portable batchGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func batchGradAVX2(dx []float32, x []float32, dy []float32, mean []float32, invStd []float32, a []float32, b []float32, gain []float32)
+
 // adamUpdateAVX2 equals the portable adamUpdate and trusts its arguments' lengths.
 //
 //go:noescape
