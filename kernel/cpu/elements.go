@@ -42,6 +42,10 @@ type elementKernels struct {
 	scaleMax  func(x []float32, scale float32) float32 // x = x * scale, and their maximum; see the portable one
 	scoreGrad func(dp, p []float32, c, scale float32)  // dp = (p * (dp-c)) * scale
 
+	sumShifted func(x []float32, top float32) float32 // lane = lane + (x-top)
+	// grad = ((e/sum) - share) * scale, with e in grad before.
+	softmaxGrad func(grad []float32, sum, share, scale float32)
+
 	// Chains over so many rows, stride apart, from +0, for each column j of out.
 	sumColumns    func(out, x []float32, rows, stride int)                   // x + chain
 	squareColumns func(out, x, mean []float32, rows, stride int)             // fma(d, d, chain), d = x - mean[j]
@@ -72,7 +76,7 @@ func portableElements() elementKernels {
 		add: addVectors, subtract: subtractVectors, multiply: multiplyVectors,
 		addTo: addScalar, scale: scaleVector, divide: divideVector, axpy: axpy, affine: affine,
 		argmax: argmax, maximum: maximum,
-		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp,
+		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp, sumShifted: sumShifted, softmaxGrad: softmaxGrad,
 		scaleMax: scaleMax, scoreGrad: scoreGrad,
 		sumColumns: sumColumns, squareColumns: squareColumns, batchGainGrad: batchGainGrad, layerGainGrad: layerGainGrad,
 		center: center, layerGrad: layerGrad, batchNormal: batchNormal, batchGrad: batchGrad,

@@ -13,7 +13,7 @@ func assemblyElements(level Level) elementKernels {
 			siluGrad: siluGradAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512,
 			add: addAVX512, subtract: subtractAVX512, multiply: multiplyAVX512, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
 			argmax: argmaxAVX512, maximum: maximumAVX512,
-			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512,
+			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512, sumShifted: sumShiftedAVX512, softmaxGrad: softmaxGradAVX512,
 			scaleMax: scaleMaxAVX512, scoreGrad: scoreGradAVX512, sumColumns: sumColumnsAVX512,
 			squareColumns: squareColumnsAVX512, batchGainGrad: batchGainGradAVX512, layerGainGrad: layerGainGradAVX512,
 			center: centerAVX512, layerGrad: layerGradAVX512, batchNormal: batchNormalAVX512, batchGrad: batchGradAVX512,
@@ -26,7 +26,7 @@ func assemblyElements(level Level) elementKernels {
 		siluGrad: siluGradAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2,
 		add: addAVX2, subtract: subtractAVX2, multiply: multiplyAVX2, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
 		argmax: argmaxAVX2, maximum: maximumAVX2,
-		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2,
+		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2, sumShifted: sumShiftedAVX2, softmaxGrad: softmaxGradAVX2,
 		scaleMax: scaleMaxAVX2, scoreGrad: scoreGradAVX2, sumColumns: sumColumnsAVX2,
 		squareColumns: squareColumnsAVX2, batchGainGrad: batchGainGradAVX2, layerGainGrad: layerGainGradAVX2,
 		center: centerAVX2, layerGrad: layerGradAVX2, batchNormal: batchNormalAVX2, batchGrad: batchGradAVX2,
@@ -58,7 +58,7 @@ func checked(k elementKernels) elementKernels {
 			_ = x[(len(y)/channels-1)*step+channels-1]
 			maximumFor(channels, k.maximum)(y[:len(y)/channels*channels], index[:len(y)], x, at, channels, step)
 		},
-		sum: k.sum, sumSquares: k.sumSquares,
+		sum: k.sum, sumSquares: k.sumSquares, sumShifted: k.sumShifted, softmaxGrad: k.softmaxGrad,
 		dot: func(x, y []float32) float32 { return k.dot(x, y[:len(x)]) },
 		sumExp: func(e, x []float32, top float32) float32 {
 			if e != nil {

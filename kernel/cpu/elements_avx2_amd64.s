@@ -1527,6 +1527,45 @@ end3:
 	VZEROUPPER
 	RET
 
+// func softmaxGradAVX2(grad []float32, sum float32, share float32, scale float32)
+// Requires: AVX
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-36
+	MOVQ         grad_base+0(FP), AX
+	MOVQ         grad_len+8(FP), CX
+	VBROADCASTSS sum+24(FP), Y0
+	VBROADCASTSS share+28(FP), Y1
+	VBROADCASTSS scale+32(FP), Y2
+	XORQ         DX, DX
+	SUBQ         $0x00000008, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Y3
+	VDIVPS  Y0, Y3, Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (AX)(DX*4)
+	ADDQ    $0x00000008, DX
+	SUBQ    $0x00000008, CX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000008, CX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), BX
+	MOVQ       $0x00000010, SI
+	SUBQ       CX, SI
+	VMOVUPS    (BX)(SI*4), Y3
+	VMASKMOVPS (AX)(DX*4), Y3, Y4
+	VDIVPS     Y0, Y4, Y0
+	VSUBPS     Y1, Y0, Y0
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y3, (AX)(DX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
 // func argmaxAVX2(x []float32) int
 // Requires: AVX, AVX2
 TEXT ·argmaxAVX2(SB), NOSPLIT, $0-32
@@ -2085,6 +2124,58 @@ end3:
 	VADDPS       X0, X1, X1
 	VZEROUPPER
 	MOVSS        X1, ret+56(FP)
+	RET
+
+// func sumShiftedAVX2(x []float32, top float32) float32
+// Requires: AVX, SSE
+TEXT ·sumShiftedAVX2(SB), NOSPLIT, $0-36
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS top+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Y3
+	VSUBPS  Y0, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS 32(AX)(DX*4), Y3
+	VSUBPS  Y0, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000010, CX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), BX
+	MOVQ       $0x00000010, SI
+	SUBQ       CX, SI
+	VMOVUPS    (BX)(SI*4), Y3
+	VMOVUPS    32(BX)(SI*4), Y4
+	VMASKMOVPS (AX)(DX*4), Y3, Y5
+	VSUBPS     Y0, Y5, Y5
+	VANDPS     Y3, Y5, Y3
+	VADDPS     Y3, Y1, Y1
+	VMASKMOVPS 32(AX)(DX*4), Y4, Y3
+	VSUBPS     Y0, Y3, Y0
+	VANDPS     Y4, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+
+end3:
+	VADDPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VZEROUPPER
+	MOVSS        X1, ret+32(FP)
 	RET
 
 // func scaleMaxAVX2(x []float32, scale float32) float32

@@ -104,6 +104,11 @@ func affineAVX2(y []float32, x []float32, gain []float32, bias []float32, s floa
 //go:noescape
 func scoreGradAVX2(dp []float32, p []float32, c float32, scale float32)
 
+// softmaxGradAVX2 equals the portable softmaxGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func softmaxGradAVX2(grad []float32, sum float32, share float32, scale float32)
+
 // argmaxAVX2 equals the portable argmax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -133,6 +138,11 @@ func dotAVX2(x []float32, y []float32) float32
 //
 //go:noescape
 func sumExpAVX2(e []float32, x []float32, top float32) float32
+
+// sumShiftedAVX2 equals the portable sumShifted and trusts its arguments' lengths.
+//
+//go:noescape
+func sumShiftedAVX2(x []float32, top float32) float32
 
 // scaleMaxAVX2 equals the portable scaleMax and trusts its arguments' lengths.
 //

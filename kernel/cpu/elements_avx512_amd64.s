@@ -1274,6 +1274,45 @@ end3:
 	VZEROUPPER
 	RET
 
+// func softmaxGradAVX512(grad []float32, sum float32, share float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-36
+	MOVQ         grad_base+0(FP), AX
+	MOVQ         grad_len+8(FP), CX
+	VBROADCASTSS sum+24(FP), Z0
+	VBROADCASTSS share+28(FP), Z1
+	VBROADCASTSS scale+32(FP), Z2
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Z3
+	VDIVPS  Z0, Z3, Z3
+	VSUBPS  Z1, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, (AX)(DX*4)
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z3
+	VDIVPS    Z0, Z3, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(DX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
 // func argmaxAVX512(x []float32) int
 // Requires: AVX, AVX512F
 TEXT ·argmaxAVX512(SB), NOSPLIT, $0-32
@@ -1721,6 +1760,50 @@ end3:
 	VADDPS        X0, X1, X1
 	VZEROUPPER
 	MOVSS         X1, ret+56(FP)
+	RET
+
+// func sumShiftedAVX512(x []float32, top float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·sumShiftedAVX512(SB), NOSPLIT, $0-36
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS top+24(FP), Z0
+	VXORPS       Z1, Z1, Z1
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Z2
+	VSUBPS  Z0, Z2, Z2
+	VADDPS  Z2, Z1, Z1
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z2
+	VSUBPS    Z0, Z2, Z0
+	VMOVAPS.Z Z0, K1, Z0
+	VADDPS    Z0, Z1, Z1
+
+end3:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VZEROUPPER
+	MOVSS         X1, ret+32(FP)
 	RET
 
 // func scaleMaxAVX512(x []float32, scale float32) float32

@@ -104,6 +104,11 @@ func affineAVX512(y []float32, x []float32, gain []float32, bias []float32, s fl
 //go:noescape
 func scoreGradAVX512(dp []float32, p []float32, c float32, scale float32)
 
+// softmaxGradAVX512 equals the portable softmaxGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func softmaxGradAVX512(grad []float32, sum float32, share float32, scale float32)
+
 // argmaxAVX512 equals the portable argmax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -133,6 +138,11 @@ func dotAVX512(x []float32, y []float32) float32
 //
 //go:noescape
 func sumExpAVX512(e []float32, x []float32, top float32) float32
+
+// sumShiftedAVX512 equals the portable sumShifted and trusts its arguments' lengths.
+//
+//go:noescape
+func sumShiftedAVX512(x []float32, top float32) float32
 
 // scaleMaxAVX512 equals the portable scaleMax and trusts its arguments' lengths.
 //

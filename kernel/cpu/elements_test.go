@@ -109,6 +109,11 @@ func rowPrimitives() []primitive {
 			return 0
 		}, false},
 		{"scaleMax", same(1), func(k *elementKernels, _ int, s [][]float32, a float32) float32 { return k.scaleMax(s[0], a) }, false},
+		{"sumShifted", same(1), func(k *elementKernels, _ int, s [][]float32, a float32) float32 { return k.sumShifted(s[0], a) }, false},
+		{"softmaxGrad", same(1), func(k *elementKernels, _ int, s [][]float32, a float32) float32 {
+			k.softmaxGrad(s[0], a, 0.1, -0.5)
+			return 0
+		}, false},
 		{"argmax", same(1), func(k *elementKernels, _ int, s [][]float32, _ float32) float32 {
 			return float32(k.argmax(s[0]))
 		}, false},

@@ -186,6 +186,20 @@ func sumExp(e, x []float32, top float32) float32 {
 	return l.total()
 }
 
+func sumShifted(x []float32, top float32) float32 {
+	var l lanes
+	for j, v := range x {
+		l[j%16] += v - top
+	}
+	return l.total()
+}
+
+func softmaxGrad(grad []float32, sum, share, scale float32) {
+	for j, e := range grad {
+		grad[j] = float32((e/sum - share) * scale)
+	}
+}
+
 func sumColumns(out, x []float32, rows, stride int) {
 	clear(out)
 	for i := range rows {

@@ -20,6 +20,7 @@ func (m *machine) rows() {
 	})
 	m.dot()
 	m.sumExp()
+	m.sumShifted()
 	m.scaleMax()
 }
 
@@ -89,6 +90,21 @@ func (m *machine) sumExp() {
 			m.JZ(skip)
 			m.store(e, part, t)
 			m.place(skip)
+		})
+		return m.fold(lanes, m.VADDPS)
+	})
+}
+
+func (m *machine) sumShifted() {
+	m.function("sumShifted", "(x []float32, top float32) float32", func() reg.Register {
+		x, n, top := m.base("x"), m.length("x"), m.broadcast(address(m.Param("top")))
+		lanes := m.zeroLanes()
+		m.loop(n, m.parts(), func(part int) {
+			t := m.subtract(m.load(x, part), top)
+			if m.tail != nil {
+				t = m.keep(m.tail[part], t)
+			}
+			m.VADDPS(t, lanes[part], lanes[part])
 		})
 		return m.fold(lanes, m.VADDPS)
 	})
