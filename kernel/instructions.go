@@ -121,15 +121,21 @@ type SumRows struct {
 
 // SoftmaxCrossEntropy computes, for Logits[M,N] and int32 Labels[M], the loss
 // of each row in Loss[M], 1 or 0 for a correct prediction (first maximum) in
-// Correct[M], and, where DLogits is present, Scale*(softmax - onehot). DLogits
-// may be Logits.
+// Correct[M], and, where DLogits is present, its gradient times Scale. DLogits
+// may be Logits. Smoothing moves that share of the label's weight to all classes
+// alike (Szegedy et al., 2016); it is in [0,1). With z = x - max and every
+// operation rounded:
 //
-// Order: the row's maximum is subtracted, the exponentials are summed in 16
-// lanes over ascending index and then as one fixed binary tree.
+//	loss   = log(sum(exp(z))) - (1-Smoothing)*z_label - (Smoothing/N)*sum(z)
+//	grad_j = Scale * (exp(z_j)/sum(exp(z)) - t_j - Smoothing/N), t_j = 1-Smoothing
+//	         at the label, else 0
+//
+// Without smoothing its terms are left out. Order: from the left; sums are in 16
+// lanes over ascending index and then one fixed binary tree.
 type SoftmaxCrossEntropy struct {
 	Logits, Labels, Loss, Correct, DLogits Span
 	M, N                                   int
-	Scale                                  float32
+	Scale, Smoothing                       float32
 }
 
 // TreeSum reduces Parts equal parts of X into the first of them, element by

@@ -400,14 +400,17 @@ func (s SoftmaxCrossEntropy) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless M and N are at least 1, N
-// fits an int32 label, the operands have M*N or M elements, and what is written
-// overlaps nothing, but DLogits may be Logits.
+// fits an int32 label, Smoothing is in [0,1), the operands have M*N or M
+// elements, and what is written overlaps nothing, but DLogits may be Logits.
 func (s SoftmaxCrossEntropy) Validate() error {
 	if err := checkDimensions(OpSoftmaxCrossEntropy, dimension{"M", s.M, 1}, dimension{"N", s.N, 1}); err != nil {
 		return err
 	}
 	if s.N > math.MaxInt32 {
 		return &InstructionError{OpSoftmaxCrossEntropy, "N", fmt.Sprint(s.N), fmt.Sprintf("at most %d, what an int32 label reaches", math.MaxInt32)}
+	}
+	if err := checkFactor(OpSoftmaxCrossEntropy, "Smoothing", s.Smoothing, 0, 1); err != nil {
+		return err
 	}
 	return checkOperands(OpSoftmaxCrossEntropy, s.operands())
 }

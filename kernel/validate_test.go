@@ -168,6 +168,9 @@ func TestLayerInstructionsRefuseBadNumbers(t *testing.T) {
 			check(t, "no epsilon", in, "Epsilon")
 		}
 	}
+	for _, bad := range []float32{nan, inf, -0.1, 1} {
+		check(t, "no share", SoftmaxCrossEntropy{M: 1, N: 2, Smoothing: bad}, "Smoothing")
+	}
 	for _, bad := range []int{-1, 1 << 24} {
 		in := v[OpDropout].(Dropout)
 		in.Stream = bad

@@ -93,10 +93,14 @@ func (p *Plan) loss(s pass, scale float32) kernel.Instruction {
 			M: s.rows, N: p.Outputs(), Scale: scale,
 		}
 	}
+	var smoothing float32
+	if scale != 0 {
+		smoothing = p.config.LabelSmoothing
+	}
 	return kernel.SoftmaxCrossEntropy{
 		Logits: out, Labels: p.labels.span(s.first, s.rows), Loss: losses,
 		Correct: p.correct.span(s.first, s.rows), DLogits: gradient,
-		M: losses.Len, N: p.Classes(), Scale: scale,
+		M: losses.Len, N: p.Classes(), Scale: scale, Smoothing: smoothing,
 	}
 }
 

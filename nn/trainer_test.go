@@ -272,6 +272,30 @@ func scaledGradient(t *testing.T, b kernel.Backend, arch Architecture, x []float
 	return out
 }
 
+func TestLabelsAreSmoothedInTrainingOnly(t *testing.T) {
+	plan, err := NewPlan(MLP(tensor.Shape{4, 4, 1}, []int{20}, kernel.ReLU, 5), PlanConfig{BatchSize: 9, LabelSmoothing: 0.25, Optimizer: Optimizer{Name: SGD}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		program *kernel.Program
+		want    float32
+	}{{plan.gradientProgram(9), 0.25}, {plan.evaluationProgram(9), 0}} {
+		losses := 0
+		for _, instruction := range c.program.Instructions {
+			if loss, ok := instruction.(kernel.SoftmaxCrossEntropy); ok {
+				losses++
+				if loss.Smoothing != c.want {
+					t.Errorf("%s: smoothing %g, want %g", c.program.Name, loss.Smoothing, c.want)
+				}
+			}
+		}
+		if losses != 1 {
+			t.Errorf("%s: %d losses, want 1", c.program.Name, losses)
+		}
+	}
+}
+
 // TestTrainedParametersArePinned keeps the bits of training itself: they change
 // only with the numerics contract, and then every old run stops to verify.
 func TestTrainedParametersArePinned(t *testing.T) {

@@ -458,7 +458,11 @@ func (m *twinMemory[T]) crossEntropy(i kernel.SoftmaxCrossEntropy) {
 		for _, v := range x {
 			sum += math.Exp(float64(v - x[best]))
 		}
-		m.at(i.Loss)[r] = T(math.Log(sum) - float64(x[label]-x[best]))
+		smoothing, shifted := float64(i.Smoothing), 0.0
+		for _, v := range x {
+			shifted += float64(v - x[best])
+		}
+		m.at(i.Loss)[r] = T(math.Log(sum) - (1-smoothing)*float64(x[label]-x[best]) - smoothing/float64(i.N)*shifted)
 		m.at(i.Correct)[r] = 0
 		if best == label {
 			m.at(i.Correct)[r] = 1
@@ -468,9 +472,9 @@ func (m *twinMemory[T]) crossEntropy(i kernel.SoftmaxCrossEntropy) {
 		}
 		top := x[best]
 		for k, v := range x {
-			p := math.Exp(float64(v-top)) / sum
+			p := math.Exp(float64(v-top))/sum - smoothing/float64(i.N)
 			if k == label {
-				p--
+				p -= 1 - smoothing
 			}
 			m.at(i.DLogits)[r*i.N+k] = T(float64(i.Scale) * p)
 		}

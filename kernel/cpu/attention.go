@@ -15,11 +15,11 @@ import (
 // read it, apart from the operands' elements that are theirs.
 type attention struct {
 	kernel.AttentionShape
-	width   int
-	scale   float32
-	strip   stripKernel
-	packing packing
-	rows    *elementKernels
+	width    int
+	scale    float32
+	strip    stripKernel
+	packing  packing
+	elements *elementKernels
 
 	qkv, y, top, inv []float32
 	dy, dqkv         []float32 // gradient only
@@ -93,7 +93,7 @@ func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.S
 		scale:          float32(1 / math.Sqrt(float64(s.HeadWidth))),
 		strip:          strip,
 		packing:        variant.packing,
-		rows:           &b.elements,
+		elements:       &b.elements,
 		qkv:            b.f32(qkv), y: b.f32(y), top: b.f32(top), inv: b.f32(inv),
 		// The cache line more keeps rows from falling into the same cache sets.
 		stride:  roundUp(s.Tokens, strip.cols) + alignment/4,
@@ -187,8 +187,8 @@ func (a *attention) forward(worker, part int) {
 		for i := range b.m {
 			row := w.scores[i*a.stride:][:b.n]
 			seen := a.seen(b, i)
-			top := a.rows.scaleMax(row[:seen], a.scale)
-			inv := 1 / a.rows.sumExp(row[:seen], row[:seen], top)
+			top := a.elements.scaleMax(row[:seen], a.scale)
+			inv := 1 / a.elements.sumExp(row[:seen], row[:seen], top)
 			a.probabilities(row, seen, inv)
 			at := h.statistics + first + i
 			a.top[at], a.inv[at] = top, inv
@@ -214,7 +214,7 @@ func (a *attention) scores(w *attentionScratch, h attentionHead, b queryBlock) {
 // probabilities turns exponentials of the keys seen into probabilities.
 func (a *attention) probabilities(row []float32, seen int, inv float32) {
 	clear(row[seen:])
-	a.rows.scale(row, row, inv)
+	a.elements.scale(row, row, inv)
 }
 
 // timesRows computes c = s x for the block's rows s of scores, or of their

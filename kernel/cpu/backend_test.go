@@ -260,6 +260,7 @@ var makers = withMakers(layerMakers(), depthwiseMakers(), map[kernel.Operation]m
 	kernel.OpSoftmaxCrossEntropy: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 		m, n := s.between("m", 1, 9), s.between("n", 1, 40)
 		in := kernel.SoftmaxCrossEntropy{M: m, N: n, Scale: 1 / float32(m), Logits: l.span(m * n), Labels: l.span(m), Loss: l.span(m), Correct: l.span(m)}
+		in.Smoothing = float32(s.between("smoothing", 0, 2)) * 0.15
 		switch s.between("dlogits", 0, 2) {
 		case 1:
 			in.DLogits = in.Logits

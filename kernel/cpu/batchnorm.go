@@ -6,7 +6,7 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 	c := b.columnwise(b.f32(in.X), in.M, in.N, 1)
 	y, gain, bias := b.f32(in.Y), b.f32(in.Gain), b.f32(in.Bias)
 	mean, invStd, batchMean, batchVar := b.f32(in.Mean), b.f32(in.InvStd), b.f32(in.BatchMean), b.f32(in.BatchVar)
-	sums := c.blocks(b, func(_ int, sum []float32, lo, hi int) {
+	sums := c.blocks(b, func(sum []float32, lo, hi int) {
 		b.elements.sumColumns(sum, c.x[lo*c.n:], hi-lo, c.n)
 	})
 	means := c.trees(b, func(lo, hi int) {
@@ -16,13 +16,8 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 		copy(batchMean[lo:hi], mean[lo:hi])
 		c.repeat(c.mean, mean, lo, hi)
 	})
-	squares := c.blocks(b, func(worker int, sum []float32, lo, hi int) {
-		clear(sum)
-		c.chunks(lo, hi, func(at, size int) {
-			d := c.temp(worker, size)
-			b.elements.subtract(d, c.x[at:at+size], c.mean[:size])
-			b.elements.fmaColumns(sum, d, d, size/c.n, c.n)
-		})
+	squares := c.blocks(b, func(sum []float32, lo, hi int) {
+		b.elements.squareColumns(sum, c.x[lo*c.n:], c.mean, hi-lo, c.n)
 	})
 	variances := c.trees(b, func(lo, hi int) {
 		for j := lo; j < hi; j++ {
@@ -64,18 +59,14 @@ func (b *binder) batchNormGrad(in kernel.BatchNormGrad) step {
 	dy, dx, gain, mean, invStd := b.f32(in.DY), b.f32(in.DX), b.f32(in.Gain), b.f32(in.Mean), b.f32(in.InvStd)
 	dgain, dbias, n := b.f32(in.DGain), b.f32(in.DBias), in.N
 	// A block's sums are those of dgain and then those of dbias.
-	sums := c.blocks(b, func(worker int, sum []float32, lo, hi int) {
-		clear(sum[:n])
-		c.chunks(lo, hi, func(at, size int) {
-			h := c.normalized(&b.elements, worker, at, size)
-			b.elements.fmaColumns(sum[:n], h, dy[at:at+size], size/n, n)
-		})
+	sums := c.blocks(b, func(sum []float32, lo, hi int) {
+		b.elements.batchGainGrad(sum[:n], c.x[lo*n:], dy[lo*n:], c.mean, c.invStd, hi-lo, n)
 		b.elements.sumColumns(sum[n:], dy[lo*n:], hi-lo, n)
 	})
 	factors := c.trees(b, func(lo, hi int) {
 		for j := lo; j < hi; j++ {
 			dgain[j], dbias[j] = c.partial[j], c.partial[n+j]
-			c.slope[j] = -(dgain[j] / float32(in.M))
+			c.slope[j] = dgain[j] / float32(in.M)
 			c.bias[j] = dbias[j] / float32(in.M)
 			c.gain[j] = float32(gain[j] * invStd[j])
 		}
@@ -83,12 +74,9 @@ func (b *binder) batchNormGrad(in kernel.BatchNormGrad) step {
 		c.repeat(c.bias, c.bias, lo, hi)
 		c.repeat(c.gain, c.gain, lo, hi)
 	})
-	apply := b.workerRanges(in.M, rowGrain(n), func(worker, lo, hi int) {
+	apply := b.ranges(in.M, rowGrain(n), func(lo, hi int) {
 		c.chunks(lo, hi, func(at, size int) {
-			h, to := c.normalized(&b.elements, worker, at, size), dx[at:at+size]
-			b.elements.subtract(to, dy[at:at+size], c.bias[:size])
-			b.elements.fma(to, h, c.slope[:size], to)
-			b.elements.multiply(to, to, c.gain[:size])
+			b.elements.batchGrad(dx[at:at+size], c.x[at:at+size], dy[at:at+size], c.mean, c.invStd, c.bias, c.slope, c.gain)
 		})
 	})
 	return always(func() {
@@ -110,7 +98,6 @@ type columnwise struct {
 	sums    int       // for each column and block
 	chunk   int       // elements of a chunk, a multiple of n
 	partial []float32 // [blocks, sums*n], scratch; the trees end in its first row
-	temps   []float32 // [Threads, chunk], scratch
 	// Factors [chunk], scratch.
 	mean, invStd, gain, bias, slope []float32
 }
@@ -118,17 +105,17 @@ type columnwise struct {
 func (b *binder) columnwise(x []float32, m, n, sums int) *columnwise {
 	const elements = 1 << 10 // so that a chunk and its factors stay in the first cache
 	c := &columnwise{x: x, m: m, n: n, sums: sums, chunk: min(m, max(1, elements/n)) * n}
-	s := b.scratches(ceilDiv(m, kernel.BatchBlock)*sums*n, b.pool.Threads()*c.chunk, c.chunk, c.chunk, c.chunk, c.chunk, c.chunk)
-	c.partial, c.temps, c.mean, c.invStd, c.gain, c.bias, c.slope = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+	s := b.scratches(ceilDiv(m, kernel.BatchBlock)*sums*n, c.chunk, c.chunk, c.chunk, c.chunk, c.chunk)
+	c.partial, c.mean, c.invStd, c.gain, c.bias, c.slope = s[0], s[1], s[2], s[3], s[4], s[5]
 	return c
 }
 
 // blocks returns a function that calls do with every block's sums and its range
 // of rows.
-func (c *columnwise) blocks(b *binder, do func(worker int, sum []float32, lo, hi int)) func() {
-	return b.workerRanges(ceilDiv(c.m, kernel.BatchBlock), max(1, rowGrain(c.n)/kernel.BatchBlock), func(worker, lo, hi int) {
+func (c *columnwise) blocks(b *binder, do func(sum []float32, lo, hi int)) func() {
+	return b.ranges(ceilDiv(c.m, kernel.BatchBlock), max(1, rowGrain(c.n)/kernel.BatchBlock), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			do(worker, row(c.partial, i, c.sums*c.n), i*kernel.BatchBlock, min((i+1)*kernel.BatchBlock, c.m))
+			do(row(c.partial, i, c.sums*c.n), i*kernel.BatchBlock, min((i+1)*kernel.BatchBlock, c.m))
 		}
 	})
 }
@@ -160,23 +147,9 @@ func (c *columnwise) chunks(lo, hi int, do func(at, size int)) {
 	}
 }
 
-// temp returns scratch memory of the worker.
-func (c *columnwise) temp(worker, size int) []float32 { return c.temps[worker*c.chunk:][:size] }
-
-// normalized returns (x-mean)*invStd of a chunk in the worker's scratch memory.
-func (c *columnwise) normalized(r *elementKernels, worker, at, size int) []float32 {
-	h := c.temp(worker, size)
-	r.subtract(h, c.x[at:at+size], c.mean[:size])
-	r.multiply(h, h, c.invStd[:size])
-	return h
-}
-
 // apply computes rows [lo,hi) of y = FMA((x-mean)*invStd, gain, bias).
-func (c *columnwise) apply(r *elementKernels, y []float32, lo, hi int) {
+func (c *columnwise) apply(e *elementKernels, y []float32, lo, hi int) {
 	c.chunks(lo, hi, func(at, size int) {
-		to := y[at : at+size]
-		r.subtract(to, c.x[at:at+size], c.mean[:size])
-		r.multiply(to, to, c.invStd[:size])
-		r.fma(to, to, c.gain[:size], c.bias[:size])
+		e.batchNormal(y[at:at+size], c.x[at:at+size], c.mean, c.invStd, c.gain, c.bias)
 	})
 }

@@ -24,7 +24,6 @@ type elementKernels struct {
 	add      func(y, a, b []float32)                                                     // y = a + b
 	subtract func(y, a, b []float32)                                                     // y = a - b
 	multiply func(y, a, b []float32)                                                     // y = a * b
-	fma      func(y, a, b, c []float32)                                                  // y = fma(a, b, c)
 	addTo    func(y, x []float32, s float32)                                             // y = x + s
 	scale    func(y, x []float32, s float32)                                             // y = x * s
 	divide   func(y, x []float32, s float32)                                             // y = x / s
@@ -43,10 +42,23 @@ type elementKernels struct {
 	scaleMax  func(x []float32, scale float32) float32 // x = x * scale, and their maximum; see the portable one
 	scoreGrad func(dp, p []float32, c, scale float32)  // dp = (p * (dp-c)) * scale
 
-	// out[j] = x[j] + x[stride+j] + ... over so many rows, each a chain from +0.
-	sumColumns func(out, x []float32, rows, stride int)
-	// out[j] = fma(a[i*stride+j], b[i*stride+j], out[j]) for each row i.
-	fmaColumns func(out, a, b []float32, rows, stride int)
+	sumShifted func(x []float32, top float32) float32 // lane = lane + (x-top)
+	// grad = ((e/sum) - share) * scale, with e in grad before.
+	softmaxGrad func(grad []float32, sum, share, scale float32)
+
+	// Chains over so many rows, stride apart, from +0, for each column j of out.
+	sumColumns    func(out, x []float32, rows, stride int)                   // x + chain
+	squareColumns func(out, x, mean []float32, rows, stride int)             // fma(d, d, chain), d = x - mean[j]
+	batchGainGrad func(out, x, dy, mean, invStd []float32, rows, stride int) // fma(h, dy, chain), h = (x-mean[j])*invStd[j]
+	layerGainGrad func(out, x, dy, mean, invStd []float32, rows, stride int) // the same with mean[i], or 0 where nil, and invStd[i] of row i
+
+	// Of the normalisations, in that order: h = (x-mean)*invStd,
+	// dx = fma(-b, h, dx-a) * invStd, y = fma(h, gain, bias) and
+	// dx = fma(-b, h, dy-a) * gain.
+	center      func(h, x []float32, mean, invStd float32)
+	layerGrad   func(dx, h []float32, a, b, invStd float32)
+	batchNormal func(y, x, mean, invStd, gain, bias []float32)
+	batchGrad   func(dx, x, dy, mean, invStd, a, b, gain []float32)
 
 	dropout func(y, x []float32, mask *dropoutMask, at uint64) // dropout.go
 
@@ -61,12 +73,13 @@ func portableElements() elementKernels {
 		relu:     relu,
 		siluGrad: eachGrad(siluGrad32), geluGrad: eachGrad(geluGrad32),
 		tanhGrad: eachGrad(tanhGrad32), sigmoidGrad: eachGrad(sigmoidGrad32), reluGrad: reluGrad,
-		add: addVectors, subtract: subtractVectors, multiply: multiplyVectors, fma: fmaVectors,
+		add: addVectors, subtract: subtractVectors, multiply: multiplyVectors,
 		addTo: addScalar, scale: scaleVector, divide: divideVector, axpy: axpy, affine: affine,
 		argmax: argmax, maximum: maximum,
-		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp,
+		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp, sumShifted: sumShifted, softmaxGrad: softmaxGrad,
 		scaleMax: scaleMax, scoreGrad: scoreGrad,
-		sumColumns: sumColumns, fmaColumns: fmaColumns,
+		sumColumns: sumColumns, squareColumns: squareColumns, batchGainGrad: batchGainGrad, layerGainGrad: layerGainGrad,
+		center: center, layerGrad: layerGrad, batchNormal: batchNormal, batchGrad: batchGrad,
 		dropout:    dropout,
 		adamUpdate: adamUpdate, sgdUpdate: sgdUpdate,
 	}

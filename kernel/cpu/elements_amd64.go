@@ -11,10 +11,12 @@ func assemblyElements(level Level) elementKernels {
 			name: "avx512",
 			exp:  expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, silu: siluAVX512, gelu: geluAVX512, relu: reluAVX512,
 			siluGrad: siluGradAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512,
-			add: addAVX512, subtract: subtractAVX512, multiply: multiplyAVX512, fma: fmaVectors, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
+			add: addAVX512, subtract: subtractAVX512, multiply: multiplyAVX512, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
 			argmax: argmaxAVX512, maximum: maximumAVX512,
-			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512,
-			scaleMax: scaleMaxAVX512, scoreGrad: scoreGradAVX512, sumColumns: sumColumnsAVX512, fmaColumns: fmaColumns,
+			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512, sumShifted: sumShiftedAVX512, softmaxGrad: softmaxGradAVX512,
+			scaleMax: scaleMaxAVX512, scoreGrad: scoreGradAVX512, sumColumns: sumColumnsAVX512,
+			squareColumns: squareColumnsAVX512, batchGainGrad: batchGainGradAVX512, layerGainGrad: layerGainGradAVX512,
+			center: centerAVX512, layerGrad: layerGradAVX512, batchNormal: batchNormalAVX512, batchGrad: batchGradAVX512,
 			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512,
 		})
 	}
@@ -22,10 +24,12 @@ func assemblyElements(level Level) elementKernels {
 		name: "avx2",
 		exp:  expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, gelu: geluAVX2, relu: reluAVX2,
 		siluGrad: siluGradAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2,
-		add: addAVX2, subtract: subtractAVX2, multiply: multiplyAVX2, fma: fmaVectors, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
+		add: addAVX2, subtract: subtractAVX2, multiply: multiplyAVX2, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
 		argmax: argmaxAVX2, maximum: maximumAVX2,
-		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2,
-		scaleMax: scaleMaxAVX2, scoreGrad: scoreGradAVX2, sumColumns: sumColumnsAVX2, fmaColumns: fmaColumns,
+		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2, sumShifted: sumShiftedAVX2, softmaxGrad: softmaxGradAVX2,
+		scaleMax: scaleMaxAVX2, scoreGrad: scoreGradAVX2, sumColumns: sumColumnsAVX2,
+		squareColumns: squareColumnsAVX2, batchGainGrad: batchGainGradAVX2, layerGainGrad: layerGainGradAVX2,
+		center: centerAVX2, layerGrad: layerGradAVX2, batchNormal: batchNormalAVX2, batchGrad: batchGradAVX2,
 		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2,
 	})
 }
@@ -42,7 +46,6 @@ func checked(k elementKernels) elementKernels {
 		add:      func(y, a, b []float32) { k.add(y[:len(a)], a, b[:len(a)]) },
 		subtract: func(y, a, b []float32) { k.subtract(y[:len(a)], a, b[:len(a)]) },
 		multiply: func(y, a, b []float32) { k.multiply(y[:len(a)], a, b[:len(a)]) },
-		fma:      k.fma,
 		addTo:    checkedScalar(k.addTo), scale: checkedScalar(k.scale), divide: checkedScalar(k.divide), axpy: checkedScalar(k.axpy),
 		affine: func(y, x, gain, bias []float32, s float32) {
 			k.affine(y[:len(x)], x, gain[:len(x)], bias[:len(x)], s)
@@ -55,7 +58,7 @@ func checked(k elementKernels) elementKernels {
 			_ = x[(len(y)/channels-1)*step+channels-1]
 			maximumFor(channels, k.maximum)(y[:len(y)/channels*channels], index[:len(y)], x, at, channels, step)
 		},
-		sum: k.sum, sumSquares: k.sumSquares,
+		sum: k.sum, sumSquares: k.sumSquares, sumShifted: k.sumShifted, softmaxGrad: k.softmaxGrad,
 		dot: func(x, y []float32) float32 { return k.dot(x, y[:len(x)]) },
 		sumExp: func(e, x []float32, top float32) float32 {
 			if e != nil {
@@ -64,18 +67,41 @@ func checked(k elementKernels) elementKernels {
 			return k.sumExp(e, x, top)
 		},
 		sumColumns: func(out, x []float32, rows, stride int) {
-			if len(out) == 0 {
-				return
+			if holdsColumns(x, len(out), rows, stride) {
+				k.sumColumns(out, x, rows, stride)
 			}
-			if rows > 0 {
-				_ = x[(rows-1)*stride+len(out)-1]
-			}
-			k.sumColumns(out, x, rows, stride)
 		},
-		fmaColumns: fmaColumns,
-		scaleMax:   k.scaleMax,
-		scoreGrad:  func(dp, p []float32, c, scale float32) { k.scoreGrad(dp, p[:len(dp)], c, scale) },
-		dropout:    dropout,
+		squareColumns: func(out, x, mean []float32, rows, stride int) {
+			if holdsColumns(x, len(out), rows, stride) {
+				k.squareColumns(out, x, mean[:len(out)], rows, stride)
+			}
+		},
+		batchGainGrad: func(out, x, dy, mean, invStd []float32, rows, stride int) {
+			if holdsColumns(x, len(out), rows, stride) && holdsColumns(dy, len(out), rows, stride) {
+				k.batchGainGrad(out, x, dy, mean[:len(out)], invStd[:len(out)], rows, stride)
+			}
+		},
+		layerGainGrad: func(out, x, dy, mean, invStd []float32, rows, stride int) {
+			if mean != nil {
+				mean = mean[:rows]
+			}
+			if holdsColumns(x, len(out), rows, stride) && holdsColumns(dy, len(out), rows, stride) {
+				k.layerGainGrad(out, x, dy, mean, invStd[:rows], rows, stride)
+			}
+		},
+		center:    func(h, x []float32, mean, invStd float32) { k.center(h[:len(x)], x, mean, invStd) },
+		layerGrad: func(dx, h []float32, a, b, invStd float32) { k.layerGrad(dx[:len(h)], h, a, b, invStd) },
+		batchNormal: func(y, x, mean, invStd, gain, bias []float32) {
+			n := len(x)
+			k.batchNormal(y[:n], x, mean[:n], invStd[:n], gain[:n], bias[:n])
+		},
+		batchGrad: func(dx, x, dy, mean, invStd, a, b, gain []float32) {
+			n := len(x)
+			k.batchGrad(dx[:n], x, dy[:n], mean[:n], invStd[:n], a[:n], b[:n], gain[:n])
+		},
+		scaleMax:  k.scaleMax,
+		scoreGrad: func(dp, p []float32, c, scale float32) { k.scoreGrad(dp, p[:len(dp)], c, scale) },
+		dropout:   dropout,
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
 			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
 		},
@@ -86,6 +112,15 @@ func checked(k elementKernels) elementKernels {
 			k.sgdUpdate(c, w[:len(grad)], grad, velocity)
 		},
 	}
+}
+
+// holdsColumns panics where x is too short for so many rows, and reports whether
+// there are columns.
+func holdsColumns(x []float32, columns, rows, stride int) bool {
+	if columns > 0 && rows > 0 {
+		_ = x[(rows-1)*stride+columns-1]
+	}
+	return columns > 0
 }
 
 type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)

@@ -1527,6 +1527,45 @@ end3:
 	VZEROUPPER
 	RET
 
+// func softmaxGradAVX2(grad []float32, sum float32, share float32, scale float32)
+// Requires: AVX
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-36
+	MOVQ         grad_base+0(FP), AX
+	MOVQ         grad_len+8(FP), CX
+	VBROADCASTSS sum+24(FP), Y0
+	VBROADCASTSS share+28(FP), Y1
+	VBROADCASTSS scale+32(FP), Y2
+	XORQ         DX, DX
+	SUBQ         $0x00000008, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Y3
+	VDIVPS  Y0, Y3, Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (AX)(DX*4)
+	ADDQ    $0x00000008, DX
+	SUBQ    $0x00000008, CX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000008, CX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), BX
+	MOVQ       $0x00000010, SI
+	SUBQ       CX, SI
+	VMOVUPS    (BX)(SI*4), Y3
+	VMASKMOVPS (AX)(DX*4), Y3, Y4
+	VDIVPS     Y0, Y4, Y0
+	VSUBPS     Y1, Y0, Y0
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y3, (AX)(DX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
 // func argmaxAVX2(x []float32) int
 // Requires: AVX, AVX2
 TEXT ·argmaxAVX2(SB), NOSPLIT, $0-32
@@ -2087,6 +2126,58 @@ end3:
 	MOVSS        X1, ret+56(FP)
 	RET
 
+// func sumShiftedAVX2(x []float32, top float32) float32
+// Requires: AVX, SSE
+TEXT ·sumShiftedAVX2(SB), NOSPLIT, $0-36
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS top+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Y3
+	VSUBPS  Y0, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS 32(AX)(DX*4), Y3
+	VSUBPS  Y0, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000010, CX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), BX
+	MOVQ       $0x00000010, SI
+	SUBQ       CX, SI
+	VMOVUPS    (BX)(SI*4), Y3
+	VMOVUPS    32(BX)(SI*4), Y4
+	VMASKMOVPS (AX)(DX*4), Y3, Y5
+	VSUBPS     Y0, Y5, Y5
+	VANDPS     Y3, Y5, Y3
+	VADDPS     Y3, Y1, Y1
+	VMASKMOVPS 32(AX)(DX*4), Y4, Y3
+	VSUBPS     Y0, Y3, Y0
+	VANDPS     Y4, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+
+end3:
+	VADDPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VZEROUPPER
+	MOVSS        X1, ret+32(FP)
+	RET
+
 // func scaleMaxAVX2(x []float32, scale float32) float32
 // Requires: AVX, SSE
 TEXT ·scaleMaxAVX2(SB), NOSPLIT, $0-36
@@ -2150,90 +2241,684 @@ end3:
 // func sumColumnsAVX2(out []float32, x []float32, rows int, stride int)
 // Requires: AVX
 TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-64
-	MOVQ out_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ out_len+8(FP), DX
+	MOVQ x_base+24(FP), AX
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
 	MOVQ rows+48(FP), BX
 	MOVQ stride+56(FP), SI
 	SHLQ $0x02, SI
 
 columns1:
-	CMPQ   DX, $0x00000020
+	CMPQ   CX, $0x00000020
 	JLT    end2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   CX, DI
-	MOVQ   BX, R8
-	TESTQ  R8, R8
-	JZ     end4
+	XORQ   DI, DI
+	XORQ   R8, R8
 
 rows3:
-	VADDPS (DI), Y0, Y0
-	VADDPS 32(DI), Y1, Y1
-	VADDPS 64(DI), Y2, Y2
-	VADDPS 96(DI), Y3, Y3
-	ADDQ   SI, DI
-	DECQ   R8
-	JNZ    rows3
+	CMPQ    DI, BX
+	JGE     end4
+	VMOVUPS (AX)(R8*1), Y4
+	VADDPS  Y4, Y0, Y0
+	VMOVUPS 32(AX)(R8*1), Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS 64(AX)(R8*1), Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS 96(AX)(R8*1), Y4
+	VADDPS  Y4, Y3, Y3
+	ADDQ    SI, R8
+	INCQ    DI
+	JMP     rows3
 
 end4:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	ADDQ    $0x00000080, CX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    $0x00000080, DX
 	ADDQ    $0x00000080, AX
+	SUBQ    $0x00000020, CX
+	JMP     columns1
+
+end2:
+columns5:
+	CMPQ   CX, $0x00000008
+	JLT    end6
+	VXORPS Y0, Y0, Y0
+	XORQ   DI, DI
+	XORQ   R8, R8
+
+rows7:
+	CMPQ    DI, BX
+	JGE     end8
+	VMOVUPS (AX)(R8*1), Y1
+	VADDPS  Y1, Y0, Y0
+	ADDQ    SI, R8
+	INCQ    DI
+	JMP     rows7
+
+end8:
+	VMOVUPS Y0, (DX)
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000008, CX
+	JMP     columns5
+
+end6:
+	TESTQ   CX, CX
+	JZ      done9
+	LEAQ    onesAVX2<>+0(SB), DI
+	MOVQ    $0x00000010, R8
+	SUBQ    CX, R8
+	VMOVUPS (DI)(R8*4), Y0
+	VXORPS  Y1, Y1, Y1
+	XORQ    CX, CX
+	XORQ    DI, DI
+
+rows10:
+	CMPQ       CX, BX
+	JGE        end11
+	VMASKMOVPS (AX)(DI*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	ADDQ       SI, DI
+	INCQ       CX
+	JMP        rows10
+
+end11:
+	VMASKMOVPS Y1, Y0, (DX)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func squareColumnsAVX2(out []float32, x []float32, mean []float32, rows int, stride int)
+// Requires: AVX, FMA3
+TEXT ·squareColumnsAVX2(SB), NOSPLIT, $0-88
+	MOVQ x_base+24(FP), AX
+	MOVQ mean_base+48(FP), CX
+	MOVQ out_len+8(FP), DX
+	MOVQ out_base+0(FP), BX
+	MOVQ rows+72(FP), SI
+	MOVQ stride+80(FP), DI
+	SHLQ $0x02, DI
+
+columns1:
+	CMPQ    DX, $0x00000020
+	JLT     end2
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS (CX), Y1
+	VXORPS  Y2, Y2, Y2
+	VMOVUPS 32(CX), Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPS 64(CX), Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPS 96(CX), Y7
+	XORQ    R8, R8
+	XORQ    R9, R9
+
+rows3:
+	CMPQ        R8, SI
+	JGE         end4
+	VMOVUPS     (AX)(R9*1), Y8
+	VSUBPS      Y1, Y8, Y8
+	VFMADD231PS Y8, Y8, Y0
+	VMOVUPS     32(AX)(R9*1), Y8
+	VSUBPS      Y3, Y8, Y8
+	VFMADD231PS Y8, Y8, Y2
+	VMOVUPS     64(AX)(R9*1), Y8
+	VSUBPS      Y5, Y8, Y8
+	VFMADD231PS Y8, Y8, Y4
+	VMOVUPS     96(AX)(R9*1), Y8
+	VSUBPS      Y7, Y8, Y8
+	VFMADD231PS Y8, Y8, Y6
+	ADDQ        DI, R9
+	INCQ        R8
+	JMP         rows3
+
+end4:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y2, 32(BX)
+	VMOVUPS Y4, 64(BX)
+	VMOVUPS Y6, 96(BX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
 	SUBQ    $0x00000020, DX
 	JMP     columns1
 
 end2:
 columns5:
-	CMPQ   DX, $0x00000008
-	JLT    end6
-	VXORPS Y0, Y0, Y0
-	MOVQ   CX, DI
-	MOVQ   BX, R8
-	TESTQ  R8, R8
-	JZ     end8
+	CMPQ    DX, $0x00000008
+	JLT     end6
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS (CX), Y1
+	XORQ    R8, R8
+	XORQ    R9, R9
 
 rows7:
-	VADDPS (DI), Y0, Y0
-	ADDQ   SI, DI
-	DECQ   R8
-	JNZ    rows7
+	CMPQ        R8, SI
+	JGE         end8
+	VMOVUPS     (AX)(R9*1), Y2
+	VSUBPS      Y1, Y2, Y2
+	VFMADD231PS Y2, Y2, Y0
+	ADDQ        DI, R9
+	INCQ        R8
+	JMP         rows7
 
 end8:
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, CX
+	VMOVUPS Y0, (BX)
+	ADDQ    $0x00000020, BX
 	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
 	SUBQ    $0x00000008, DX
 	JMP     columns5
 
 end6:
-	TESTQ   DX, DX
-	JZ      done9
-	LEAQ    onesAVX2<>+0(SB), DI
-	MOVQ    $0x00000010, R8
-	SUBQ    DX, R8
-	VMOVUPS (DI)(R8*4), Y0
-	VXORPS  Y1, Y1, Y1
-	MOVQ    BX, DX
-	TESTQ   DX, DX
-	JZ      end11
+	TESTQ      DX, DX
+	JZ         done9
+	LEAQ       onesAVX2<>+0(SB), R8
+	MOVQ       $0x00000010, R9
+	SUBQ       DX, R9
+	VMOVUPS    (R8)(R9*4), Y0
+	VXORPS     Y1, Y1, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	XORQ       CX, CX
+	XORQ       DX, DX
 
 rows10:
-	VMASKMOVPS (CX), Y0, Y2
-	VADDPS     Y2, Y1, Y1
-	ADDQ       SI, CX
-	DECQ       DX
-	JNZ        rows10
+	CMPQ        CX, SI
+	JGE         end11
+	VMASKMOVPS  (AX)(DX*1), Y0, Y3
+	VSUBPS      Y2, Y3, Y3
+	VFMADD231PS Y3, Y3, Y1
+	ADDQ        DI, DX
+	INCQ        CX
+	JMP         rows10
 
 end11:
-	VMASKMOVPS Y1, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (BX)
 
 done9:
+	VZEROUPPER
+	RET
+
+// func batchGainGradAVX2(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+// Requires: AVX, FMA3
+TEXT ·batchGainGradAVX2(SB), NOSPLIT, $0-136
+	MOVQ x_base+24(FP), AX
+	MOVQ dy_base+48(FP), CX
+	MOVQ mean_base+72(FP), DX
+	MOVQ invStd_base+96(FP), BX
+	MOVQ out_len+8(FP), SI
+	MOVQ out_base+0(FP), DI
+	MOVQ rows+120(FP), R8
+	MOVQ stride+128(FP), R9
+	SHLQ $0x02, R9
+
+columns1:
+	CMPQ    SI, $0x00000020
+	JLT     end2
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVUPS 32(DX), Y4
+	VMOVUPS 32(BX), Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPS 64(DX), Y7
+	VMOVUPS 64(BX), Y8
+	VXORPS  Y9, Y9, Y9
+	VMOVUPS 96(DX), Y10
+	VMOVUPS 96(BX), Y11
+	XORQ    R10, R10
+	XORQ    R11, R11
+
+rows3:
+	CMPQ        R10, R8
+	JGE         end4
+	VMOVUPS     (AX)(R11*1), Y12
+	VMOVUPS     (CX)(R11*1), Y13
+	VSUBPS      Y1, Y12, Y12
+	VMULPS      Y2, Y12, Y12
+	VFMADD231PS Y13, Y12, Y0
+	VMOVUPS     32(AX)(R11*1), Y12
+	VMOVUPS     32(CX)(R11*1), Y13
+	VSUBPS      Y4, Y12, Y12
+	VMULPS      Y5, Y12, Y12
+	VFMADD231PS Y13, Y12, Y3
+	VMOVUPS     64(AX)(R11*1), Y12
+	VMOVUPS     64(CX)(R11*1), Y13
+	VSUBPS      Y7, Y12, Y12
+	VMULPS      Y8, Y12, Y12
+	VFMADD231PS Y13, Y12, Y6
+	VMOVUPS     96(AX)(R11*1), Y12
+	VMOVUPS     96(CX)(R11*1), Y13
+	VSUBPS      Y10, Y12, Y12
+	VMULPS      Y11, Y12, Y12
+	VFMADD231PS Y13, Y12, Y9
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows3
+
+end4:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y3, 32(DI)
+	VMOVUPS Y6, 64(DI)
+	VMOVUPS Y9, 96(DI)
+	ADDQ    $0x00000080, DI
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x00000020, SI
+	JMP     columns1
+
+end2:
+columns5:
+	CMPQ    SI, $0x00000008
+	JLT     end6
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	XORQ    R10, R10
+	XORQ    R11, R11
+
+rows7:
+	CMPQ        R10, R8
+	JGE         end8
+	VMOVUPS     (AX)(R11*1), Y3
+	VMOVUPS     (CX)(R11*1), Y4
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VFMADD231PS Y4, Y3, Y0
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows7
+
+end8:
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000008, SI
+	JMP     columns5
+
+end6:
+	TESTQ      SI, SI
+	JZ         done9
+	LEAQ       onesAVX2<>+0(SB), R10
+	MOVQ       $0x00000010, R11
+	SUBQ       SI, R11
+	VMOVUPS    (R10)(R11*4), Y0
+	VXORPS     Y1, Y1, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMASKMOVPS (BX), Y0, Y3
+	XORQ       DX, DX
+	XORQ       BX, BX
+
+rows10:
+	CMPQ        DX, R8
+	JGE         end11
+	VMASKMOVPS  (AX)(BX*1), Y0, Y4
+	VMASKMOVPS  (CX)(BX*1), Y0, Y5
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VFMADD231PS Y5, Y4, Y1
+	ADDQ        R9, BX
+	INCQ        DX
+	JMP         rows10
+
+end11:
+	VMASKMOVPS Y1, Y0, (DI)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func layerGainGradAVX2(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+// Requires: AVX, FMA3
+TEXT ·layerGainGradAVX2(SB), NOSPLIT, $0-136
+	MOVQ x_base+24(FP), AX
+	MOVQ dy_base+48(FP), CX
+	MOVQ mean_base+72(FP), DX
+	MOVQ invStd_base+96(FP), BX
+	MOVQ out_len+8(FP), SI
+	MOVQ out_base+0(FP), DI
+	MOVQ rows+120(FP), R8
+	MOVQ stride+128(FP), R9
+	SHLQ $0x02, R9
+
+columns1:
+	CMPQ   SI, $0x00000020
+	JLT    end2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	XORQ   R10, R10
+	XORQ   R11, R11
+
+rows3:
+	CMPQ         R10, R8
+	JGE          end4
+	TESTQ        DX, DX
+	JZ           skip5
+	VBROADCASTSS (DX)(R10*4), Y4
+
+skip5:
+	TESTQ        BX, BX
+	JZ           skip6
+	VBROADCASTSS (BX)(R10*4), Y5
+
+skip6:
+	VMOVUPS     (AX)(R11*1), Y6
+	VMOVUPS     (CX)(R11*1), Y7
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD231PS Y7, Y6, Y0
+	VMOVUPS     32(AX)(R11*1), Y6
+	VMOVUPS     32(CX)(R11*1), Y7
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD231PS Y7, Y6, Y1
+	VMOVUPS     64(AX)(R11*1), Y6
+	VMOVUPS     64(CX)(R11*1), Y7
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD231PS Y7, Y6, Y2
+	VMOVUPS     96(AX)(R11*1), Y6
+	VMOVUPS     96(CX)(R11*1), Y7
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD231PS Y7, Y6, Y3
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows3
+
+end4:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ    $0x00000080, DI
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, SI
+	JMP     columns1
+
+end2:
+columns7:
+	CMPQ   SI, $0x00000008
+	JLT    end8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   R10, R10
+	XORQ   R11, R11
+
+rows9:
+	CMPQ         R10, R8
+	JGE          end10
+	TESTQ        DX, DX
+	JZ           skip11
+	VBROADCASTSS (DX)(R10*4), Y1
+
+skip11:
+	TESTQ        BX, BX
+	JZ           skip12
+	VBROADCASTSS (BX)(R10*4), Y2
+
+skip12:
+	VMOVUPS     (AX)(R11*1), Y3
+	VMOVUPS     (CX)(R11*1), Y4
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VFMADD231PS Y4, Y3, Y0
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows9
+
+end10:
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x00000008, SI
+	JMP     columns7
+
+end8:
+	TESTQ   SI, SI
+	JZ      done13
+	LEAQ    onesAVX2<>+0(SB), R10
+	MOVQ    $0x00000010, R11
+	SUBQ    SI, R11
+	VMOVUPS (R10)(R11*4), Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	XORQ    SI, SI
+	XORQ    R10, R10
+
+rows14:
+	CMPQ         SI, R8
+	JGE          end15
+	TESTQ        DX, DX
+	JZ           skip16
+	VBROADCASTSS (DX)(SI*4), Y2
+
+skip16:
+	TESTQ        BX, BX
+	JZ           skip17
+	VBROADCASTSS (BX)(SI*4), Y3
+
+skip17:
+	VMASKMOVPS  (AX)(R10*1), Y0, Y4
+	VMASKMOVPS  (CX)(R10*1), Y0, Y5
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VFMADD231PS Y5, Y4, Y1
+	ADDQ        R9, R10
+	INCQ        SI
+	JMP         rows14
+
+end15:
+	VMASKMOVPS Y1, Y0, (DI)
+
+done13:
+	VZEROUPPER
+	RET
+
+// func centerAVX2(h []float32, x []float32, mean float32, invStd float32)
+// Requires: AVX
+TEXT ·centerAVX2(SB), NOSPLIT, $0-56
+	MOVQ         h_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VBROADCASTSS mean+48(FP), Y0
+	VBROADCASTSS invStd+52(FP), Y1
+	XORQ         BX, BX
+	SUBQ         $0x00000008, DX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (CX)(BX*4), Y2
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*4)
+	ADDQ    $0x00000008, BX
+	SUBQ    $0x00000008, DX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000008, DX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), SI
+	MOVQ       $0x00000010, DI
+	SUBQ       DX, DI
+	VMOVUPS    (SI)(DI*4), Y2
+	VMASKMOVPS (CX)(BX*4), Y2, Y3
+	VSUBPS     Y0, Y3, Y0
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (AX)(BX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func layerGradAVX2(dx []float32, h []float32, a float32, b float32, invStd float32)
+// Requires: AVX, FMA3
+TEXT ·layerGradAVX2(SB), NOSPLIT, $0-60
+	MOVQ         dx_base+0(FP), AX
+	MOVQ         h_base+24(FP), CX
+	MOVQ         h_len+32(FP), DX
+	VBROADCASTSS a+48(FP), Y0
+	VBROADCASTSS b+52(FP), Y1
+	VBROADCASTSS invStd+56(FP), Y2
+	XORQ         BX, BX
+	SUBQ         $0x00000008, DX
+	JLT          tail2
+
+loop1:
+	VMOVUPS      (AX)(BX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      (CX)(BX*4), Y4
+	VFNMADD231PS Y4, Y1, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (AX)(BX*4)
+	ADDQ         $0x00000008, BX
+	SUBQ         $0x00000008, DX
+	JGE          loop1
+
+tail2:
+	ADDQ         $0x00000008, DX
+	JZ           end3
+	LEAQ         onesAVX2<>+0(SB), SI
+	MOVQ         $0x00000010, DI
+	SUBQ         DX, DI
+	VMOVUPS      (SI)(DI*4), Y3
+	VMASKMOVPS   (AX)(BX*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMASKMOVPS   (CX)(BX*4), Y3, Y4
+	VFNMADD231PS Y4, Y1, Y0
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y3, (AX)(BX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func batchNormalAVX2(y []float32, x []float32, mean []float32, invStd []float32, gain []float32, bias []float32)
+// Requires: AVX, FMA3
+TEXT ·batchNormalAVX2(SB), NOSPLIT, $0-144
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ x_len+32(FP), DX
+	MOVQ mean_base+48(FP), BX
+	MOVQ invStd_base+72(FP), SI
+	MOVQ gain_base+96(FP), DI
+	MOVQ bias_base+120(FP), R8
+	XORQ R9, R9
+	SUBQ $0x00000008, DX
+	JLT  tail2
+
+loop1:
+	VMOVUPS     (CX)(R9*4), Y0
+	VMOVUPS     (BX)(R9*4), Y1
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (SI)(R9*4), Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     (DI)(R9*4), Y1
+	VMOVUPS     (R8)(R9*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (AX)(R9*4)
+	ADDQ        $0x00000008, R9
+	SUBQ        $0x00000008, DX
+	JGE         loop1
+
+tail2:
+	ADDQ        $0x00000008, DX
+	JZ          end3
+	LEAQ        onesAVX2<>+0(SB), R10
+	MOVQ        $0x00000010, R11
+	SUBQ        DX, R11
+	VMOVUPS     (R10)(R11*4), Y0
+	VMASKMOVPS  (CX)(R9*4), Y0, Y1
+	VMASKMOVPS  (BX)(R9*4), Y0, Y2
+	VSUBPS      Y2, Y1, Y1
+	VMASKMOVPS  (SI)(R9*4), Y0, Y2
+	VMULPS      Y2, Y1, Y1
+	VMASKMOVPS  (DI)(R9*4), Y0, Y2
+	VMASKMOVPS  (R8)(R9*4), Y0, Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (AX)(R9*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func batchGradAVX2(dx []float32, x []float32, dy []float32, mean []float32, invStd []float32, a []float32, b []float32, gain []float32)
+// Requires: AVX, FMA3
+TEXT ·batchGradAVX2(SB), NOSPLIT, $0-192
+	MOVQ dx_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ dy_base+48(FP), DX
+	MOVQ x_len+32(FP), BX
+	MOVQ mean_base+72(FP), SI
+	MOVQ invStd_base+96(FP), DI
+	MOVQ a_base+120(FP), R8
+	MOVQ b_base+144(FP), R9
+	MOVQ gain_base+168(FP), R10
+	XORQ R11, R11
+	SUBQ $0x00000008, BX
+	JLT  tail2
+
+loop1:
+	VMOVUPS      (CX)(R11*4), Y0
+	VMOVUPS      (SI)(R11*4), Y1
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      (DI)(R11*4), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (DX)(R11*4), Y1
+	VMOVUPS      (R8)(R11*4), Y2
+	VSUBPS       Y2, Y1, Y1
+	VMOVUPS      (R9)(R11*4), Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      (R10)(R11*4), Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)(R11*4)
+	ADDQ         $0x00000008, R11
+	SUBQ         $0x00000008, BX
+	JGE          loop1
+
+tail2:
+	ADDQ         $0x00000008, BX
+	JZ           end3
+	LEAQ         onesAVX2<>+0(SB), R12
+	MOVQ         $0x00000010, R13
+	SUBQ         BX, R13
+	VMOVUPS      (R12)(R13*4), Y0
+	VMASKMOVPS   (CX)(R11*4), Y0, Y1
+	VMASKMOVPS   (SI)(R11*4), Y0, Y2
+	VSUBPS       Y2, Y1, Y1
+	VMASKMOVPS   (DI)(R11*4), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (DX)(R11*4), Y0, Y2
+	VMASKMOVPS   (R8)(R11*4), Y0, Y3
+	VSUBPS       Y3, Y2, Y2
+	VMASKMOVPS   (R9)(R11*4), Y0, Y3
+	VFNMADD231PS Y3, Y1, Y2
+	VMASKMOVPS   (R10)(R11*4), Y0, Y1
+	VMULPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(R11*4)
+
+end3:
 	VZEROUPPER
 	RET
 

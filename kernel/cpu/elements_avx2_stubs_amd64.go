@@ -104,6 +104,11 @@ func affineAVX2(y []float32, x []float32, gain []float32, bias []float32, s floa
 //go:noescape
 func scoreGradAVX2(dp []float32, p []float32, c float32, scale float32)
 
+// softmaxGradAVX2 equals the portable softmaxGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func softmaxGradAVX2(grad []float32, sum float32, share float32, scale float32)
+
 // argmaxAVX2 equals the portable argmax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -134,6 +139,11 @@ func dotAVX2(x []float32, y []float32) float32
 //go:noescape
 func sumExpAVX2(e []float32, x []float32, top float32) float32
 
+// sumShiftedAVX2 equals the portable sumShifted and trusts its arguments' lengths.
+//
+//go:noescape
+func sumShiftedAVX2(x []float32, top float32) float32
+
 // scaleMaxAVX2 equals the portable scaleMax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -143,6 +153,41 @@ func scaleMaxAVX2(x []float32, scale float32) float32
 //
 //go:noescape
 func sumColumnsAVX2(out []float32, x []float32, rows int, stride int)
+
+// squareColumnsAVX2 equals the portable squareColumns and trusts its arguments' lengths.
+//
+//go:noescape
+func squareColumnsAVX2(out []float32, x []float32, mean []float32, rows int, stride int)
+
+// batchGainGradAVX2 equals the portable batchGainGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func batchGainGradAVX2(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+
+// layerGainGradAVX2 equals the portable layerGainGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func layerGainGradAVX2(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+
+// centerAVX2 equals the portable center and trusts its arguments' lengths.
+//
+//go:noescape
+func centerAVX2(h []float32, x []float32, mean float32, invStd float32)
+
+// layerGradAVX2 equals the portable layerGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func layerGradAVX2(dx []float32, h []float32, a float32, b float32, invStd float32)
+
+// batchNormalAVX2 equals the portable batchNormal and trusts its arguments' lengths.
+//
+//go:noescape
+func batchNormalAVX2(y []float32, x []float32, mean []float32, invStd []float32, gain []float32, bias []float32)
+
+// batchGradAVX2 equals the portable batchGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func batchGradAVX2(dx []float32, x []float32, dy []float32, mean []float32, invStd []float32, a []float32, b []float32, gain []float32)
 
 // adamUpdateAVX2 equals the portable adamUpdate and trusts its arguments' lengths.
 //

@@ -1274,6 +1274,45 @@ end3:
 	VZEROUPPER
 	RET
 
+// func softmaxGradAVX512(grad []float32, sum float32, share float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-36
+	MOVQ         grad_base+0(FP), AX
+	MOVQ         grad_len+8(FP), CX
+	VBROADCASTSS sum+24(FP), Z0
+	VBROADCASTSS share+28(FP), Z1
+	VBROADCASTSS scale+32(FP), Z2
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Z3
+	VDIVPS  Z0, Z3, Z3
+	VSUBPS  Z1, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, (AX)(DX*4)
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z3
+	VDIVPS    Z0, Z3, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(DX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
 // func argmaxAVX512(x []float32) int
 // Requires: AVX, AVX512F
 TEXT ·argmaxAVX512(SB), NOSPLIT, $0-32
@@ -1723,6 +1762,50 @@ end3:
 	MOVSS         X1, ret+56(FP)
 	RET
 
+// func sumShiftedAVX512(x []float32, top float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·sumShiftedAVX512(SB), NOSPLIT, $0-36
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS top+24(FP), Z0
+	VXORPS       Z1, Z1, Z1
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Z2
+	VSUBPS  Z0, Z2, Z2
+	VADDPS  Z2, Z1, Z1
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z2
+	VSUBPS    Z0, Z2, Z0
+	VMOVAPS.Z Z0, K1, Z0
+	VADDPS    Z0, Z1, Z1
+
+end3:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VZEROUPPER
+	MOVSS         X1, ret+32(FP)
+	RET
+
 // func scaleMaxAVX512(x []float32, scale float32) float32
 // Requires: AVX, AVX512F, SSE
 TEXT ·scaleMaxAVX512(SB), NOSPLIT, $0-36
@@ -1775,9 +1858,9 @@ end3:
 // func sumColumnsAVX512(out []float32, x []float32, rows int, stride int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-64
-	MOVQ out_base+0(FP), AX
-	MOVQ x_base+24(FP), DX
+	MOVQ x_base+24(FP), AX
 	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
 	MOVQ rows+48(FP), BX
 	MOVQ stride+56(FP), SI
 	SHLQ $0x02, SI
@@ -1789,25 +1872,29 @@ columns1:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   DX, DI
-	MOVQ   BX, R8
-	TESTQ  R8, R8
-	JZ     end4
+	XORQ   DI, DI
+	XORQ   R8, R8
 
 rows3:
-	VADDPS (DI), Z0, Z0
-	VADDPS 64(DI), Z1, Z1
-	VADDPS 128(DI), Z2, Z2
-	VADDPS 192(DI), Z3, Z3
-	ADDQ   SI, DI
-	DECQ   R8
-	JNZ    rows3
+	CMPQ    DI, BX
+	JGE     end4
+	VMOVUPS (AX)(R8*1), Z4
+	VADDPS  Z4, Z0, Z0
+	VMOVUPS 64(AX)(R8*1), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS 128(AX)(R8*1), Z4
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS 192(AX)(R8*1), Z4
+	VADDPS  Z4, Z3, Z3
+	ADDQ    SI, R8
+	INCQ    DI
+	JMP     rows3
 
 end4:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
 	ADDQ    $0x00000100, DX
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x00000040, CX
@@ -1818,19 +1905,20 @@ columns5:
 	CMPQ   CX, $0x00000010
 	JLT    end6
 	VXORPS Z0, Z0, Z0
-	MOVQ   DX, DI
-	MOVQ   BX, R8
-	TESTQ  R8, R8
-	JZ     end8
+	XORQ   DI, DI
+	XORQ   R8, R8
 
 rows7:
-	VADDPS (DI), Z0, Z0
-	ADDQ   SI, DI
-	DECQ   R8
-	JNZ    rows7
+	CMPQ    DI, BX
+	JGE     end8
+	VMOVUPS (AX)(R8*1), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    SI, R8
+	INCQ    DI
+	JMP     rows7
 
 end8:
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (DX)
 	ADDQ    $0x00000040, DX
 	ADDQ    $0x00000040, AX
 	SUBQ    $0x00000010, CX
@@ -1844,22 +1932,610 @@ end6:
 	DECL   DI
 	KMOVW  DI, K1
 	VXORPS Z0, Z0, Z0
-	MOVQ   DX, CX
-	MOVQ   BX, DX
-	TESTQ  DX, DX
-	JZ     end11
+	XORQ   CX, CX
+	XORQ   DI, DI
 
 rows10:
-	VMOVUPS.Z (CX), K1, Z1
+	CMPQ      CX, BX
+	JGE       end11
+	VMOVUPS.Z (AX)(DI*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
-	ADDQ      SI, CX
-	DECQ      DX
-	JNZ       rows10
+	ADDQ      SI, DI
+	INCQ      CX
+	JMP       rows10
 
 end11:
-	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z0, K1, (DX)
 
 done9:
+	VZEROUPPER
+	RET
+
+// func squareColumnsAVX512(out []float32, x []float32, mean []float32, rows int, stride int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·squareColumnsAVX512(SB), NOSPLIT, $0-88
+	MOVQ x_base+24(FP), AX
+	MOVQ mean_base+48(FP), DX
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), BX
+	MOVQ rows+72(FP), SI
+	MOVQ stride+80(FP), DI
+	SHLQ $0x02, DI
+
+columns1:
+	CMPQ    CX, $0x00000040
+	JLT     end2
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS (DX), Z1
+	VXORPS  Z2, Z2, Z2
+	VMOVUPS 64(DX), Z3
+	VXORPS  Z4, Z4, Z4
+	VMOVUPS 128(DX), Z5
+	VXORPS  Z6, Z6, Z6
+	VMOVUPS 192(DX), Z7
+	XORQ    R8, R8
+	XORQ    R9, R9
+
+rows3:
+	CMPQ        R8, SI
+	JGE         end4
+	VMOVUPS     (AX)(R9*1), Z8
+	VSUBPS      Z1, Z8, Z8
+	VFMADD231PS Z8, Z8, Z0
+	VMOVUPS     64(AX)(R9*1), Z8
+	VSUBPS      Z3, Z8, Z8
+	VFMADD231PS Z8, Z8, Z2
+	VMOVUPS     128(AX)(R9*1), Z8
+	VSUBPS      Z5, Z8, Z8
+	VFMADD231PS Z8, Z8, Z4
+	VMOVUPS     192(AX)(R9*1), Z8
+	VSUBPS      Z7, Z8, Z8
+	VFMADD231PS Z8, Z8, Z6
+	ADDQ        DI, R9
+	INCQ        R8
+	JMP         rows3
+
+end4:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z2, 64(BX)
+	VMOVUPS Z4, 128(BX)
+	VMOVUPS Z6, 192(BX)
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, DX
+	SUBQ    $0x00000040, CX
+	JMP     columns1
+
+end2:
+columns5:
+	CMPQ    CX, $0x00000010
+	JLT     end6
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS (DX), Z1
+	XORQ    R8, R8
+	XORQ    R9, R9
+
+rows7:
+	CMPQ        R8, SI
+	JGE         end8
+	VMOVUPS     (AX)(R9*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z0
+	ADDQ        DI, R9
+	INCQ        R8
+	JMP         rows7
+
+end8:
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000010, CX
+	JMP     columns5
+
+end6:
+	TESTQ     CX, CX
+	JZ        done9
+	MOVL      $0x00000001, R8
+	SHLL      CL, R8
+	DECL      R8
+	KMOVW     R8, K1
+	VXORPS    Z0, Z0, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	XORQ      CX, CX
+	XORQ      DX, DX
+
+rows10:
+	CMPQ        CX, SI
+	JGE         end11
+	VMOVUPS.Z   (AX)(DX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z0
+	ADDQ        DI, DX
+	INCQ        CX
+	JMP         rows10
+
+end11:
+	VMOVUPS Z0, K1, (BX)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func batchGainGradAVX512(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·batchGainGradAVX512(SB), NOSPLIT, $0-136
+	MOVQ x_base+24(FP), AX
+	MOVQ dy_base+48(FP), DX
+	MOVQ mean_base+72(FP), BX
+	MOVQ invStd_base+96(FP), SI
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DI
+	MOVQ rows+120(FP), R8
+	MOVQ stride+128(FP), R9
+	SHLQ $0x02, R9
+
+columns1:
+	CMPQ    CX, $0x00000040
+	JLT     end2
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS (BX), Z1
+	VMOVUPS (SI), Z2
+	VXORPS  Z3, Z3, Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 64(SI), Z5
+	VXORPS  Z6, Z6, Z6
+	VMOVUPS 128(BX), Z7
+	VMOVUPS 128(SI), Z8
+	VXORPS  Z9, Z9, Z9
+	VMOVUPS 192(BX), Z10
+	VMOVUPS 192(SI), Z11
+	XORQ    R10, R10
+	XORQ    R11, R11
+
+rows3:
+	CMPQ        R10, R8
+	JGE         end4
+	VMOVUPS     (AX)(R11*1), Z12
+	VMOVUPS     (DX)(R11*1), Z13
+	VSUBPS      Z1, Z12, Z12
+	VMULPS      Z2, Z12, Z12
+	VFMADD231PS Z13, Z12, Z0
+	VMOVUPS     64(AX)(R11*1), Z12
+	VMOVUPS     64(DX)(R11*1), Z13
+	VSUBPS      Z4, Z12, Z12
+	VMULPS      Z5, Z12, Z12
+	VFMADD231PS Z13, Z12, Z3
+	VMOVUPS     128(AX)(R11*1), Z12
+	VMOVUPS     128(DX)(R11*1), Z13
+	VSUBPS      Z7, Z12, Z12
+	VMULPS      Z8, Z12, Z12
+	VFMADD231PS Z13, Z12, Z6
+	VMOVUPS     192(AX)(R11*1), Z12
+	VMOVUPS     192(DX)(R11*1), Z13
+	VSUBPS      Z10, Z12, Z12
+	VMULPS      Z11, Z12, Z12
+	VFMADD231PS Z13, Z12, Z9
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows3
+
+end4:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z3, 64(DI)
+	VMOVUPS Z6, 128(DI)
+	VMOVUPS Z9, 192(DI)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, DX
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000100, SI
+	SUBQ    $0x00000040, CX
+	JMP     columns1
+
+end2:
+columns5:
+	CMPQ    CX, $0x00000010
+	JLT     end6
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS (BX), Z1
+	VMOVUPS (SI), Z2
+	XORQ    R10, R10
+	XORQ    R11, R11
+
+rows7:
+	CMPQ        R10, R8
+	JGE         end8
+	VMOVUPS     (AX)(R11*1), Z3
+	VMOVUPS     (DX)(R11*1), Z4
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VFMADD231PS Z4, Z3, Z0
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows7
+
+end8:
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000010, CX
+	JMP     columns5
+
+end6:
+	TESTQ     CX, CX
+	JZ        done9
+	MOVL      $0x00000001, R10
+	SHLL      CL, R10
+	DECL      R10
+	KMOVW     R10, K1
+	VXORPS    Z0, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (SI), K1, Z2
+	XORQ      CX, CX
+	XORQ      BX, BX
+
+rows10:
+	CMPQ        CX, R8
+	JGE         end11
+	VMOVUPS.Z   (AX)(BX*1), K1, Z3
+	VMOVUPS.Z   (DX)(BX*1), K1, Z4
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VFMADD231PS Z4, Z3, Z0
+	ADDQ        R9, BX
+	INCQ        CX
+	JMP         rows10
+
+end11:
+	VMOVUPS Z0, K1, (DI)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func layerGainGradAVX512(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·layerGainGradAVX512(SB), NOSPLIT, $0-136
+	MOVQ x_base+24(FP), AX
+	MOVQ dy_base+48(FP), DX
+	MOVQ mean_base+72(FP), BX
+	MOVQ invStd_base+96(FP), SI
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DI
+	MOVQ rows+120(FP), R8
+	MOVQ stride+128(FP), R9
+	SHLQ $0x02, R9
+
+columns1:
+	CMPQ   CX, $0x00000040
+	JLT    end2
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	XORQ   R10, R10
+	XORQ   R11, R11
+
+rows3:
+	CMPQ         R10, R8
+	JGE          end4
+	TESTQ        BX, BX
+	JZ           skip5
+	VBROADCASTSS (BX)(R10*4), Z4
+
+skip5:
+	TESTQ        SI, SI
+	JZ           skip6
+	VBROADCASTSS (SI)(R10*4), Z5
+
+skip6:
+	VMOVUPS     (AX)(R11*1), Z6
+	VMOVUPS     (DX)(R11*1), Z7
+	VSUBPS      Z4, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VFMADD231PS Z7, Z6, Z0
+	VMOVUPS     64(AX)(R11*1), Z6
+	VMOVUPS     64(DX)(R11*1), Z7
+	VSUBPS      Z4, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VFMADD231PS Z7, Z6, Z1
+	VMOVUPS     128(AX)(R11*1), Z6
+	VMOVUPS     128(DX)(R11*1), Z7
+	VSUBPS      Z4, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS     192(AX)(R11*1), Z6
+	VMOVUPS     192(DX)(R11*1), Z7
+	VSUBPS      Z4, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VFMADD231PS Z7, Z6, Z3
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows3
+
+end4:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, DX
+	SUBQ    $0x00000040, CX
+	JMP     columns1
+
+end2:
+columns7:
+	CMPQ   CX, $0x00000010
+	JLT    end8
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	XORQ   R10, R10
+	XORQ   R11, R11
+
+rows9:
+	CMPQ         R10, R8
+	JGE          end10
+	TESTQ        BX, BX
+	JZ           skip11
+	VBROADCASTSS (BX)(R10*4), Z1
+
+skip11:
+	TESTQ        SI, SI
+	JZ           skip12
+	VBROADCASTSS (SI)(R10*4), Z2
+
+skip12:
+	VMOVUPS     (AX)(R11*1), Z3
+	VMOVUPS     (DX)(R11*1), Z4
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VFMADD231PS Z4, Z3, Z0
+	ADDQ        R9, R11
+	INCQ        R10
+	JMP         rows9
+
+end10:
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000010, CX
+	JMP     columns7
+
+end8:
+	TESTQ  CX, CX
+	JZ     done13
+	MOVL   $0x00000001, R10
+	SHLL   CL, R10
+	DECL   R10
+	KMOVW  R10, K1
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	XORQ   CX, CX
+	XORQ   R10, R10
+
+rows14:
+	CMPQ         CX, R8
+	JGE          end15
+	TESTQ        BX, BX
+	JZ           skip16
+	VBROADCASTSS (BX)(CX*4), Z1
+
+skip16:
+	TESTQ        SI, SI
+	JZ           skip17
+	VBROADCASTSS (SI)(CX*4), Z2
+
+skip17:
+	VMOVUPS.Z   (AX)(R10*1), K1, Z3
+	VMOVUPS.Z   (DX)(R10*1), K1, Z4
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VFMADD231PS Z4, Z3, Z0
+	ADDQ        R9, R10
+	INCQ        CX
+	JMP         rows14
+
+end15:
+	VMOVUPS Z0, K1, (DI)
+
+done13:
+	VZEROUPPER
+	RET
+
+// func centerAVX512(h []float32, x []float32, mean float32, invStd float32)
+// Requires: AVX, AVX512F
+TEXT ·centerAVX512(SB), NOSPLIT, $0-56
+	MOVQ         h_base+0(FP), AX
+	MOVQ         x_base+24(FP), DX
+	MOVQ         x_len+32(FP), CX
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS invStd+52(FP), Z1
+	XORQ         BX, BX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (DX)(BX*4), Z2
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMOVUPS Z2, (AX)(BX*4)
+	ADDQ    $0x00000010, BX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX)(BX*4), K1, Z2
+	VSUBPS    Z0, Z2, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func layerGradAVX512(dx []float32, h []float32, a float32, b float32, invStd float32)
+// Requires: AVX, AVX512F
+TEXT ·layerGradAVX512(SB), NOSPLIT, $0-60
+	MOVQ         dx_base+0(FP), AX
+	MOVQ         h_base+24(FP), DX
+	MOVQ         h_len+32(FP), CX
+	VBROADCASTSS a+48(FP), Z0
+	VBROADCASTSS b+52(FP), Z1
+	VBROADCASTSS invStd+56(FP), Z2
+	XORQ         BX, BX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS      (AX)(BX*4), Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVUPS      (DX)(BX*4), Z4
+	VFNMADD231PS Z4, Z1, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, (AX)(BX*4)
+	ADDQ         $0x00000010, BX
+	SUBQ         $0x00000010, CX
+	JGE          loop1
+
+tail2:
+	ADDQ         $0x00000010, CX
+	JZ           end3
+	MOVL         $0x00000001, SI
+	SHLL         CL, SI
+	DECL         SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (AX)(BX*4), K1, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVUPS.Z    (DX)(BX*4), K1, Z3
+	VFNMADD231PS Z3, Z1, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func batchNormalAVX512(y []float32, x []float32, mean []float32, invStd []float32, gain []float32, bias []float32)
+// Requires: AVX, AVX512F
+TEXT ·batchNormalAVX512(SB), NOSPLIT, $0-144
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), DX
+	MOVQ x_len+32(FP), CX
+	MOVQ mean_base+48(FP), BX
+	MOVQ invStd_base+72(FP), SI
+	MOVQ gain_base+96(FP), DI
+	MOVQ bias_base+120(FP), R8
+	XORQ R9, R9
+	SUBQ $0x00000010, CX
+	JLT  tail2
+
+loop1:
+	VMOVUPS     (DX)(R9*4), Z0
+	VMOVUPS     (BX)(R9*4), Z1
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (SI)(R9*4), Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS     (DI)(R9*4), Z1
+	VMOVUPS     (R8)(R9*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, (AX)(R9*4)
+	ADDQ        $0x00000010, R9
+	SUBQ        $0x00000010, CX
+	JGE         loop1
+
+tail2:
+	ADDQ        $0x00000010, CX
+	JZ          end3
+	MOVL        $0x00000001, R10
+	SHLL        CL, R10
+	DECL        R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (DX)(R9*4), K1, Z0
+	VMOVUPS.Z   (BX)(R9*4), K1, Z1
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS.Z   (SI)(R9*4), K1, Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS.Z   (DI)(R9*4), K1, Z1
+	VMOVUPS.Z   (R8)(R9*4), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (AX)(R9*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func batchGradAVX512(dx []float32, x []float32, dy []float32, mean []float32, invStd []float32, a []float32, b []float32, gain []float32)
+// Requires: AVX, AVX512F
+TEXT ·batchGradAVX512(SB), NOSPLIT, $0-192
+	MOVQ dx_base+0(FP), AX
+	MOVQ x_base+24(FP), DX
+	MOVQ dy_base+48(FP), BX
+	MOVQ x_len+32(FP), CX
+	MOVQ mean_base+72(FP), SI
+	MOVQ invStd_base+96(FP), DI
+	MOVQ a_base+120(FP), R8
+	MOVQ b_base+144(FP), R9
+	MOVQ gain_base+168(FP), R10
+	XORQ R11, R11
+	SUBQ $0x00000010, CX
+	JLT  tail2
+
+loop1:
+	VMOVUPS      (DX)(R11*4), Z0
+	VMOVUPS      (SI)(R11*4), Z1
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      (DI)(R11*4), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      (BX)(R11*4), Z1
+	VMOVUPS      (R8)(R11*4), Z2
+	VSUBPS       Z2, Z1, Z1
+	VMOVUPS      (R9)(R11*4), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      (R10)(R11*4), Z0
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS      Z0, (AX)(R11*4)
+	ADDQ         $0x00000010, R11
+	SUBQ         $0x00000010, CX
+	JGE          loop1
+
+tail2:
+	ADDQ         $0x00000010, CX
+	JZ           end3
+	MOVL         $0x00000001, R12
+	SHLL         CL, R12
+	DECL         R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (DX)(R11*4), K1, Z0
+	VMOVUPS.Z    (SI)(R11*4), K1, Z1
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS.Z    (DI)(R11*4), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS.Z    (BX)(R11*4), K1, Z1
+	VMOVUPS.Z    (R8)(R11*4), K1, Z2
+	VSUBPS       Z2, Z1, Z1
+	VMOVUPS.Z    (R9)(R11*4), K1, Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS.Z    (R10)(R11*4), K1, Z0
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (AX)(R11*4)
+
+end3:
 	VZEROUPPER
 	RET
 

@@ -104,6 +104,11 @@ func affineAVX512(y []float32, x []float32, gain []float32, bias []float32, s fl
 //go:noescape
 func scoreGradAVX512(dp []float32, p []float32, c float32, scale float32)
 
+// softmaxGradAVX512 equals the portable softmaxGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func softmaxGradAVX512(grad []float32, sum float32, share float32, scale float32)
+
 // argmaxAVX512 equals the portable argmax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -134,6 +139,11 @@ func dotAVX512(x []float32, y []float32) float32
 //go:noescape
 func sumExpAVX512(e []float32, x []float32, top float32) float32
 
+// sumShiftedAVX512 equals the portable sumShifted and trusts its arguments' lengths.
+//
+//go:noescape
+func sumShiftedAVX512(x []float32, top float32) float32
+
 // scaleMaxAVX512 equals the portable scaleMax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -143,6 +153,41 @@ func scaleMaxAVX512(x []float32, scale float32) float32
 //
 //go:noescape
 func sumColumnsAVX512(out []float32, x []float32, rows int, stride int)
+
+// squareColumnsAVX512 equals the portable squareColumns and trusts its arguments' lengths.
+//
+//go:noescape
+func squareColumnsAVX512(out []float32, x []float32, mean []float32, rows int, stride int)
+
+// batchGainGradAVX512 equals the portable batchGainGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func batchGainGradAVX512(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+
+// layerGainGradAVX512 equals the portable layerGainGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func layerGainGradAVX512(out []float32, x []float32, dy []float32, mean []float32, invStd []float32, rows int, stride int)
+
+// centerAVX512 equals the portable center and trusts its arguments' lengths.
+//
+//go:noescape
+func centerAVX512(h []float32, x []float32, mean float32, invStd float32)
+
+// layerGradAVX512 equals the portable layerGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func layerGradAVX512(dx []float32, h []float32, a float32, b float32, invStd float32)
+
+// batchNormalAVX512 equals the portable batchNormal and trusts its arguments' lengths.
+//
+//go:noescape
+func batchNormalAVX512(y []float32, x []float32, mean []float32, invStd []float32, gain []float32, bias []float32)
+
+// batchGradAVX512 equals the portable batchGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func batchGradAVX512(dx []float32, x []float32, dy []float32, mean []float32, invStd []float32, a []float32, b []float32, gain []float32)
 
 // adamUpdateAVX512 equals the portable adamUpdate and trusts its arguments' lengths.
 //

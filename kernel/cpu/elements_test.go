@@ -99,7 +99,7 @@ func primitives() []primitive {
 }
 
 func rowPrimitives() []primitive {
-	return []primitive{
+	out := []primitive{
 		{"affine", same(4), func(k *elementKernels, _ int, s [][]float32, a float32) float32 {
 			k.affine(s[0], s[1], s[2], s[3], a)
 			return 0
@@ -109,6 +109,11 @@ func rowPrimitives() []primitive {
 			return 0
 		}, false},
 		{"scaleMax", same(1), func(k *elementKernels, _ int, s [][]float32, a float32) float32 { return k.scaleMax(s[0], a) }, false},
+		{"sumShifted", same(1), func(k *elementKernels, _ int, s [][]float32, a float32) float32 { return k.sumShifted(s[0], a) }, false},
+		{"softmaxGrad", same(1), func(k *elementKernels, _ int, s [][]float32, a float32) float32 {
+			k.softmaxGrad(s[0], a, 0.1, -0.5)
+			return 0
+		}, false},
 		{"argmax", same(1), func(k *elementKernels, _ int, s [][]float32, _ float32) float32 {
 			return float32(k.argmax(s[0]))
 		}, false},
@@ -123,6 +128,45 @@ func rowPrimitives() []primitive {
 			k.sumColumns(s[0], s[1], n%8, 2*n+3)
 			return 0
 		}, false},
+	}
+	return append(append(out, columnPrimitives()...), normPrimitives()...)
+}
+
+// columnPrimitives are over n%8 rows of 2n columns, 3 elements apart.
+func columnPrimitives() []primitive {
+	lengths := func(before, matrices, after int) func(int) []int {
+		return func(n int) []int {
+			l := []int{before * 2 * n}
+			for range matrices {
+				l = append(l, 7*(2*n+3))
+			}
+			for range after {
+				l = append(l, 2*n)
+			}
+			return l
+		}
+	}
+	return []primitive{
+		{"sumColumns", lengths(1, 1, 0), func(k *elementKernels, n int, s [][]float32, _ float32) float32 {
+			k.sumColumns(s[0], s[1], n%8, 2*n+3)
+			return 0
+		}, false},
+		{"squareColumns", lengths(1, 1, 1), func(k *elementKernels, n int, s [][]float32, _ float32) float32 {
+			k.squareColumns(s[0], s[1], s[2], n%8, 2*n+3)
+			return 0
+		}, false},
+		{"batchGainGrad", lengths(1, 2, 2), func(k *elementKernels, n int, s [][]float32, _ float32) float32 {
+			k.batchGainGrad(s[0], s[1], s[2], s[3], s[4], n%8, 2*n+3)
+			return 0
+		}, false},
+		{"layerGainGrad", func(n int) []int { return append(lengths(1, 2, 0)(n), 7, 7) }, func(k *elementKernels, n int, s [][]float32, _ float32) float32 {
+			k.layerGainGrad(s[0], s[1], s[2], s[3], s[4], n%8, 2*n+3)
+			return 0
+		}, false},
+		{"layerGainGrad without means", func(n int) []int { return append(lengths(1, 2, 0)(n), 7) }, func(k *elementKernels, n int, s [][]float32, _ float32) float32 {
+			k.layerGainGrad(s[0], s[1], s[2], nil, s[3], n%8, 2*n+3)
+			return 0
+		}, false},
 		{"maximum", func(n int) []int { return []int{3 * n, 3 * n, 3*n + 4} }, func(k *elementKernels, n int, s [][]float32, _ float32) float32 {
 			if n > 0 {
 				index := unsafe.Slice((*int32)(unsafe.Pointer(&s[1][0])), len(s[1]))
@@ -130,6 +174,27 @@ func rowPrimitives() []primitive {
 			}
 			return 0
 		}, false},
+	}
+}
+
+func normPrimitives() []primitive {
+	return []primitive{
+		{"center", same(2), func(k *elementKernels, _ int, s [][]float32, a float32) float32 {
+			k.center(s[0], s[1], a, 0.75)
+			return 0
+		}, true},
+		{"layerGrad", same(2), func(k *elementKernels, _ int, s [][]float32, a float32) float32 {
+			k.layerGrad(s[0], s[1], 0.5, a, 1.25)
+			return 0
+		}, false},
+		{"batchNormal", same(6), func(k *elementKernels, _ int, s [][]float32, _ float32) float32 {
+			k.batchNormal(s[0], s[1], s[2], s[3], s[4], s[5])
+			return 0
+		}, true},
+		{"batchGrad", same(8), func(k *elementKernels, _ int, s [][]float32, _ float32) float32 {
+			k.batchGrad(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
+			return 0
+		}, true},
 	}
 }
 
@@ -345,8 +410,8 @@ func TestElementKernelsPanicOnOperandsThatAreTooShort(t *testing.T) {
 			memory := make([]float32, 4000)
 			s := operands(memory, lengths, 0, false)
 			last := len(s) - 1
-			if p.name == "maximum" || p.name == "sumColumns" {
-				s[last] = s[last][:4:4]
+			if len(lengths) > 1 && lengths[0] != lengths[last] || p.name == "squareColumns" || p.name == "batchGainGrad" {
+				s[1], s[last] = s[1][:4:4], s[last][:4:4]
 			} else {
 				s[0] = s[0][:19:19]
 			}

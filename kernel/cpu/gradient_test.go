@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
 	"math/rand"
 	"testing"
@@ -198,8 +199,18 @@ func TestConvolutionGradientsAgreeWithDifferences(t *testing.T) {
 }
 
 func TestSoftmaxCrossEntropyAgreesWithFloat64(t *testing.T) {
+	for _, smoothing := range []float32{0, 0.1, 0.9} {
+		for _, classes := range []int{7, 37} {
+			t.Run(fmt.Sprintf("smoothing %g of %d classes", smoothing, classes), func(t *testing.T) {
+				testSoftmaxCrossEntropy(t, smoothing, classes)
+			})
+		}
+	}
+}
+
+func testSoftmaxCrossEntropy(t *testing.T, smoothing float32, classes int) {
 	rng := rand.New(rand.NewSource(4))
-	const rows, classes = 5, 37
+	const rows = 5
 	x := normal(rng, rows*classes, 4)
 	labels := make([]int32, rows)
 	for i := range labels {
@@ -211,13 +222,14 @@ func TestSoftmaxCrossEntropyAgreesWithFloat64(t *testing.T) {
 			sum := 0.0
 			for _, v := range x[r*classes : (r+1)*classes] {
 				sum += math.Exp(v)
+				total -= float64(smoothing) / float64(classes) * v
 			}
-			total += math.Log(sum) - x[r*classes+int(label)]
+			total += math.Log(sum) - (1-float64(smoothing))*x[r*classes+int(label)]
 		}
 		return total
 	}
 	m := newMachine(t)
-	in := kernel.SoftmaxCrossEntropy{M: rows, N: classes, Scale: 1, Logits: m.put(x), Labels: m.layout.span(rows),
+	in := kernel.SoftmaxCrossEntropy{M: rows, N: classes, Scale: 1, Smoothing: smoothing, Logits: m.put(x), Labels: m.layout.span(rows),
 		Loss: m.layout.span(rows), Correct: m.layout.span(rows), DLogits: m.layout.span(rows * classes)}
 	if err := m.memory.WriteInts(in.Labels, labels); err != nil {
 		t.Fatal(err)

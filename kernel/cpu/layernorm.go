@@ -49,7 +49,7 @@ func (b *binder) rmsNormGrad(in kernel.RMSNormGrad) step {
 
 // normGrad is the gradient of both kinds.
 type normGrad struct {
-	rows         *elementKernels
+	elements     *elementKernels
 	n            int
 	x, gain      []float32
 	mean         []float32 // [M], nil for RMSNorm
@@ -61,7 +61,7 @@ type normGrad struct {
 
 func (b *binder) normGrad(g *normGrad) step {
 	m := len(g.invStd)
-	g.rows, g.h = &b.elements, b.scratches(b.pool.Threads() * g.n)[0]
+	g.elements, g.h = &b.elements, b.scratches(b.pool.Threads() * g.n)[0]
 	parameters := b.columns(4*m, g.n, g.parameters)
 	inputs := b.workerRanges(m, rowGrain(g.n), g.inputs)
 	return always(func() {
@@ -70,28 +70,12 @@ func (b *binder) normGrad(g *normGrad) step {
 	})
 }
 
-// normalized writes columns [lo,lo+len(h)) of h = (x-mean)*invStd of row i.
-func (g *normGrad) normalized(h []float32, i, lo int) {
-	x := g.x[i*g.n+lo : i*g.n+lo+len(h)]
-	if g.mean == nil {
-		g.rows.scale(h, x, g.invStd[i])
-		return
-	}
-	g.rows.addTo(h, x, -g.mean[i])
-	g.rows.scale(h, h, g.invStd[i])
-}
-
 // parameters computes columns [lo,hi) of dgain and dbias, each a chain over all
 // rows.
 func (g *normGrad) parameters(lo, hi int) {
-	dgain, h := g.dgain[lo:hi], g.h[lo:hi] // the parts divide one row of h
-	clear(dgain)
-	for i := range g.invStd {
-		g.normalized(h, i, lo)
-		g.rows.fma(dgain, h, g.dy[i*g.n+lo:i*g.n+hi], dgain)
-	}
+	g.elements.layerGainGrad(g.dgain[lo:hi], g.x[lo:], g.dy[lo:], g.mean, g.invStd, len(g.invStd), g.n)
 	if g.dbias != nil {
-		g.rows.sumColumns(g.dbias[lo:hi], g.dy[lo:], len(g.invStd), g.n)
+		g.elements.sumColumns(g.dbias[lo:hi], g.dy[lo:], len(g.invStd), g.n)
 	}
 }
 
@@ -99,14 +83,17 @@ func (g *normGrad) parameters(lo, hi int) {
 func (g *normGrad) inputs(worker, lo, hi int) {
 	h, n := row(g.h, worker, g.n), float32(g.n)
 	for i := lo; i < hi; i++ {
-		dx := row(g.dx, i, g.n)
-		g.normalized(h, i, 0)
-		g.rows.multiply(dx, row(g.dy, i, g.n), g.gain)
-		b := g.rows.dot(dx, h) / n
+		dx, inv := row(g.dx, i, g.n), g.invStd[i]
+		var mean, a float32
 		if g.mean != nil {
-			g.rows.addTo(dx, dx, -(g.rows.sum(dx) / n))
+			mean = g.mean[i]
 		}
-		g.rows.axpy(dx, h, -b)
-		g.rows.scale(dx, dx, g.invStd[i])
+		g.elements.center(h, row(g.x, i, g.n), mean, inv)
+		g.elements.multiply(dx, row(g.dy, i, g.n), g.gain)
+		b := g.elements.dot(dx, h) / n
+		if g.mean != nil {
+			a = g.elements.sum(dx) / n
+		}
+		g.elements.layerGrad(dx, h, a, b, inv)
 	}
 }

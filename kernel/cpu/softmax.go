@@ -21,6 +21,7 @@ func (e *LabelError) Error() string {
 func (b *binder) softmaxCrossEntropy(in kernel.SoftmaxCrossEntropy) step {
 	s := &softmax{
 		elements: &b.elements, n: in.N, scale: in.Scale,
+		smoothing: in.Smoothing, share: in.Smoothing / float32(in.N),
 		logits: b.f32(in.Logits), labels: b.i32(in.Labels),
 		loss: b.f32(in.Loss), correct: b.f32(in.Correct), dlogits: b.f32(in.DLogits),
 	}
@@ -44,19 +45,15 @@ type softmax struct {
 	elements      *elementKernels
 	n             int
 	scale         float32
+	smoothing     float32
+	share         float32 // of each class in the label's weight
 	logits        []float32
 	labels        []int32
 	loss, correct []float32
 	dlogits       []float32 // may be logits
 }
 
-// row computes row i:
-//
-//	z_j    = x_j - max
-//	sum    = exp(z_j) in sixteen lanes
-//	loss   = log(sum) - z_label
-//	grad_j = scale * (exp(z_j)/sum - [j = label])
-//
+// row computes row i: the formulas are SoftmaxCrossEntropy's in package kernel.
 // A row with a NaN or +Inf, or of nothing but -Inf, has a NaN loss and gradient
 // and counts as not correct.
 func (s *softmax) row(i int) {
@@ -64,13 +61,17 @@ func (s *softmax) row(i int) {
 	label := int(s.labels[i])
 	best := s.elements.argmax(x)
 	top := x[best]
-	z := x[label] - top
+	weighted := float32((1 - s.smoothing) * (x[label] - top))
+	var spread float32
+	if s.smoothing != 0 {
+		spread = float32(s.share * s.elements.sumShifted(x, top))
+	}
 	var grad []float32
 	if s.dlogits != nil {
 		grad = s.dlogits[i*s.n : (i+1)*s.n]
 	}
 	sum := s.elements.sumExp(grad, x, top)
-	loss := log32(sum) - z
+	loss := log32(sum) - weighted - spread
 	s.loss[i] = loss
 	s.correct[i] = 0
 	if best == label && loss == loss {
@@ -79,8 +80,7 @@ func (s *softmax) row(i int) {
 	if grad == nil {
 		return
 	}
-	atLabel := float32(s.scale * (grad[label]/sum - 1))
-	s.elements.divide(grad, grad, sum)
-	s.elements.scale(grad, grad, s.scale)
+	atLabel := float32(s.scale * (grad[label]/sum - (1 - s.smoothing) - s.share))
+	s.elements.softmaxGrad(grad, sum, s.share, s.scale)
 	grad[label] = atLabel
 }

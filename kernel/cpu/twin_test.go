@@ -320,7 +320,12 @@ func (t twin) softmax(in kernel.SoftmaxCrossEntropy) {
 			lanes = lanes[:half]
 		}
 		label := int(t.getInt(in.Labels, r))
-		loss := log32(lanes[0]) - (t.get(in.Logits, r*in.N+label) - top)
+		z := t.get(in.Logits, r*in.N+label) - top
+		loss := log32(lanes[0]) - z
+		if in.Smoothing != 0 {
+			loss = log32(lanes[0]) - float32((1-in.Smoothing)*z)
+			loss -= float32(in.Smoothing / float32(in.N) * t.shifted(in, r, top))
+		}
 		t.set(in.Loss, r, loss)
 		t.set(in.Correct, r, 0)
 		if hit == label && loss == loss {
@@ -332,11 +337,26 @@ func (t twin) softmax(in kernel.SoftmaxCrossEntropy) {
 		for j, e := range terms {
 			p := e / lanes[0]
 			if j == label {
-				p--
+				p -= 1 - in.Smoothing
 			}
+			p -= in.Smoothing / float32(in.N)
 			t.set(in.DLogits, r*in.N+j, float32(in.Scale*p))
 		}
 	}
+}
+
+// shifted returns the sum of a row's logits less their maximum.
+func (t twin) shifted(in kernel.SoftmaxCrossEntropy, r int, top float32) float32 {
+	var lanes [16]float32
+	for j := range in.N {
+		lanes[j%16] += t.get(in.Logits, r*in.N+j) - top
+	}
+	for d := 8; d > 0; d /= 2 {
+		for l := range d {
+			lanes[l] += lanes[l+d]
+		}
+	}
+	return lanes[0]
 }
 
 func (t twin) sgd(in kernel.SGD, s kernel.Scalars) {

@@ -45,20 +45,6 @@ func multiplyVectors(y, a, b []float32) {
 	}
 }
 
-// In this loop and the others below, FMA32 is written out, since the compiler
-// does not inline it.
-func fmaVectors(y, a, b, c []float32) {
-	y, b, c = y[:len(a)], b[:len(a)], c[:len(a)]
-	for i, v := range a {
-		p, q, r := float64(v), float64(b[i]), float64(c[i])
-		t := float64(p*q) + r
-		if roundsTwice(t) {
-			t = fmaOdd(p, q, r)
-		}
-		y[i] = float32(t)
-	}
-}
-
 func addScalar(y, x []float32, s float32) {
 	y = y[:len(x)]
 	for i, v := range x {
@@ -80,6 +66,8 @@ func divideVector(y, x []float32, s float32) {
 	}
 }
 
+// In this loop and the others below, FMA32 is written out, since the compiler
+// does not inline it.
 func axpy(y, x []float32, a float32) {
 	y = y[:len(x)]
 	p := float64(a)
@@ -198,18 +186,26 @@ func sumExp(e, x []float32, top float32) float32 {
 	return l.total()
 }
 
+func sumShifted(x []float32, top float32) float32 {
+	var l lanes
+	for j, v := range x {
+		l[j%16] += v - top
+	}
+	return l.total()
+}
+
+func softmaxGrad(grad []float32, sum, share, scale float32) {
+	for j, e := range grad {
+		grad[j] = float32((e/sum - share) * scale)
+	}
+}
+
 func sumColumns(out, x []float32, rows, stride int) {
 	clear(out)
 	for i := range rows {
 		for j, v := range x[i*stride : i*stride+len(out)] {
 			out[j] += v
 		}
-	}
-}
-
-func fmaColumns(out, a, b []float32, rows, stride int) {
-	for i := range rows {
-		fmaVectors(out, a[i*stride:i*stride+len(out)], b[i*stride:i*stride+len(out)], out)
 	}
 }
 

@@ -53,6 +53,8 @@ func generate(dir string) (map[string][]byte, error) {
 		m := newMachine(level, lanes, constants)
 		m.maps()
 		m.rows()
+		m.columns()
+		m.norms()
 		m.optimisers()
 		file, err := m.Result()
 		if err != nil {

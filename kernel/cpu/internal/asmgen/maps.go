@@ -34,6 +34,7 @@ func (m *machine) maps() {
 	m.axpy()
 	m.affine()
 	m.scoreGrad()
+	m.softmaxGrad()
 }
 
 // map1 writes y = f(x).
@@ -109,6 +110,19 @@ func (m *machine) scoreGrad() {
 		m.loop(n, 1, func(part int) {
 			t := m.multiply(m.subtract(m.load(dp, part), c), m.load(p, part))
 			m.store(dp, part, m.multiply(t, scale))
+		})
+		return nil
+	})
+}
+
+func (m *machine) softmaxGrad() {
+	m.function("softmaxGrad", "(grad []float32, sum, share, scale float32)", func() reg.Register {
+		grad, n := m.base("grad"), m.length("grad")
+		sum, share := m.broadcast(address(m.Param("sum"))), m.broadcast(address(m.Param("share")))
+		scale := m.broadcast(address(m.Param("scale")))
+		m.loop(n, 1, func(part int) {
+			p := m.divide(m.load(grad, part), sum)
+			m.store(grad, part, m.multiply(m.subtract(p, share), scale))
 		})
 		return nil
 	})

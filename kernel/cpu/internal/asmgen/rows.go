@@ -20,8 +20,8 @@ func (m *machine) rows() {
 	})
 	m.dot()
 	m.sumExp()
+	m.sumShifted()
 	m.scaleMax()
-	m.sumColumns()
 }
 
 // parts is the number of vectors that hold the lanes of a row's sum.
@@ -90,6 +90,21 @@ func (m *machine) sumExp() {
 			m.JZ(skip)
 			m.store(e, part, t)
 			m.place(skip)
+		})
+		return m.fold(lanes, m.VADDPS)
+	})
+}
+
+func (m *machine) sumShifted() {
+	m.function("sumShifted", "(x []float32, top float32) float32", func() reg.Register {
+		x, n, top := m.base("x"), m.length("x"), m.broadcast(address(m.Param("top")))
+		lanes := m.zeroLanes()
+		m.loop(n, m.parts(), func(part int) {
+			t := m.subtract(m.load(x, part), top)
+			if m.tail != nil {
+				t = m.keep(m.tail[part], t)
+			}
+			m.VADDPS(t, lanes[part], lanes[part])
 		})
 		return m.fold(lanes, m.VADDPS)
 	})
@@ -207,64 +222,4 @@ func (m *machine) maximum() {
 		m.place(end)
 		return nil
 	})
-}
-
-// columnVectors is the number of vectors of columns that are summed at a time:
-// enough for the additions not to wait for each other.
-const columnVectors = 4
-
-func (m *machine) sumColumns() {
-	m.function("sumColumns", "(out, x []float32, rows, stride int)", func() reg.Register {
-		out, x, columns := m.base("out"), m.base("x"), m.length("out")
-		rows, stride := m.integer("rows"), m.integer("stride")
-		m.SHLQ(operand.Imm(2), stride)
-		for _, vectors := range []int{columnVectors, 1} {
-			again, end := m.label("columns"), m.label("end")
-			width := operand.U32(vectors * m.lanes)
-			m.place(again)
-			m.CMPQ(columns, width)
-			m.JLT(end)
-			sums := m.chains(x, rows, stride, vectors, func(sum vector, from operand.Mem) { m.VADDPS(from, sum, sum) })
-			for v, sum := range sums {
-				m.VMOVUPS(sum, operand.Mem{Base: out, Disp: v * m.lanes * 4})
-			}
-			m.ADDQ(operand.U32(vectors*m.lanes*4), x)
-			m.ADDQ(operand.U32(vectors*m.lanes*4), out)
-			m.SUBQ(width, columns)
-			m.JMP(again)
-			m.place(end)
-		}
-		done := m.label("done")
-		m.TESTQ(columns, columns)
-		m.JZ(done)
-		k := m.firstLanes(columns, 1)[0]
-		sums := m.chains(x, rows, stride, 1, func(sum vector, from operand.Mem) {
-			m.VADDPS(m.loadMasked(from, k), sum, sum)
-		})
-		m.storeMasked(operand.Mem{Base: out}, k, sums[0])
-		m.place(done)
-		return nil
-	})
-}
-
-// chains adds up so many vectors of columns over the rows, from +0.
-func (m *machine) chains(x, rows, stride reg.Register, vectors int, add func(sum vector, from operand.Mem)) (sums []vector) {
-	for range vectors {
-		sums = append(sums, m.zero())
-	}
-	row, rest := m.GP64(), m.GP64()
-	again, end := m.label("rows"), m.label("end")
-	m.MOVQ(x, row)
-	m.MOVQ(rows, rest)
-	m.TESTQ(rest, rest)
-	m.JZ(end)
-	m.place(again)
-	for v, sum := range sums {
-		add(sum, operand.Mem{Base: row, Disp: v * m.lanes * 4})
-	}
-	m.ADDQ(stride, row)
-	m.DECQ(rest)
-	m.JNZ(again)
-	m.place(end)
-	return sums
 }
