@@ -40,6 +40,8 @@ race:
 variants: ## the numerics tests for other instruction sets and without assembly
 	GOAMD64=v3 $(GO) test ./kernel/... ./nn/... ./training/... ./internal/detmath/... ./dataset/...
 	$(GO) test -tags noasm ./kernel/... ./nn/...
+	for n in 1 8; do GOMAXPROCS=$$n $(GO) test -count=1 -run 'Golden' ./nn || exit 1; done
+	GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64 -run 'Golden' ./nn  # qemu-user; on arm64 itself it is not needed
 
 generated: ## the committed assembly is what its generator writes
 	cd kernel/cpu/internal/asmgen && $(GO) vet . && $(GO) test .

@@ -51,23 +51,35 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 	if err != nil {
 		return fail(err)
 	}
+	described, err := describe(source, data)
+	if err != nil {
+		return fail(err)
+	}
 	return training.TrainingService{}.StartTraining(model, data, training.Config{
-		RunID: ids.Run, SessionID: ids.Session, Dataset: describe(source, data),
+		RunID: ids.Run, SessionID: ids.Session, Dataset: described,
 		Hyperparameters: hyperparameters, Request: canonical,
 	})
 }
 
 // describe returns what the run's record keeps of its data. The same content
 // under the same name has the same id.
-func describe(source dataset.Source, data *dataset.Dataset) training.Dataset {
+func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, error) {
 	fingerprint := data.Fingerprint()
-	return training.Dataset{
+	d := training.Dataset{
 		ID:   training.DatasetID(data.Name() + "@" + fingerprint),
 		Path: source.Path, Target: source.Target, ValidationFraction: source.ValidationFraction,
 		Fingerprint: fingerprint,
 		Training:    data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
-		SampleShape: data.SampleShape(), Classes: data.Classes(),
+		SampleShape: data.SampleShape(), Classes: data.Classes(), Targets: data.Targets(),
 	}
+	if data.Task() == dataset.Classification {
+		return d, nil
+	}
+	d.Task = data.Task()
+	d.Tokenizer, d.Vocabulary, d.Context = source.Tokenizer, source.Vocabulary, source.Context
+	var err error
+	d.TokenizerModel, err = data.TokenizerModel()
+	return d, err
 }
 
 // Architecture returns the model's layers for samples of a shape and a number

@@ -77,6 +77,16 @@ func (d *Dataset) Tokenizer() tokenizer.Tokenizer {
 	return d.text.tokenizer
 }
 
+// TokenizerModel returns the tokenizer in its JSON form, which tokenizer.Parse
+// reads; "" unless the task is NextToken.
+func (d *Dataset) TokenizerModel() (string, error) {
+	if d.text == nil {
+		return "", nil
+	}
+	model, err := tokenizer.Marshal(d.text.tokenizer)
+	return string(model), err
+}
+
 // Batch is B samples as training takes them. What the data set has not is empty.
 // NewBatch makes one; the owner of other memory puts slices of enough capacity in
 // the fields. It is used by one goroutine at a time.

@@ -58,6 +58,8 @@ func trainingDecoders() map[string]decoder[training.Event] {
 	trainingEvent[training.ModelInitializationFailed](d)
 	trainingEvent[training.EpochCompleted](d)
 	trainingEvent[training.EpochReproduced](d)
+	trainingEvent[training.EvaluationCompleted](d)
+	trainingEvent[training.EarlyStopped](d)
 	trainingEvent[training.CheckpointCommitted](d)
 	trainingEvent[training.CheckpointFailed](d)
 	trainingEvent[training.TrainingInterrupted](d)

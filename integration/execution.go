@@ -17,9 +17,13 @@ const (
 	lossRowsKey = "epoch_loss_rows"
 )
 
-// evalBatch is the number of validation samples evaluated at a time. The sums of
-// the blocks are added up, so it is part of what a validation loss is.
-const evalBatch = 256
+// evalBatch is the number of validation samples evaluated at a time, and
+// evalLabels bounds their labels where a sample has many. The sums of the blocks
+// are added up, so it is part of what a validation loss is.
+const (
+	evalBatch  = 256
+	evalLabels = 4096
+)
 
 // Execution trains one session step by step. What it computes is a function of
 // the session and the data alone: a run and its verification share it.
@@ -34,11 +38,12 @@ type Execution struct {
 	perEpoch uint64
 	lossSum  float64 // over the epoch's samples so far
 	lossRows int
+	progress training.Progress
 
-	order  dataset.Permutation
-	index  []int
-	x      []float32
-	labels []int32
+	order     dataset.Permutation
+	index     []int
+	batch     *dataset.Batch
+	evalBatch int
 }
 
 // StepResult is what one optimiser step gave.
@@ -64,25 +69,32 @@ func NewExecution(session training.TrainingSession, data *dataset.Dataset, backe
 	if err != nil {
 		return nil, err
 	}
-	features, err := session.Architecture.Input.NumElements()
-	if err != nil {
-		return nil, err
-	}
-	rows := max(h.BatchSize, evalBatch)
+	evalRows := plan.Config().EvalBatchSize
+	rows := max(h.StepSamples(), evalRows)
+	batch := data.NewBatch(rows)
+	batch.Augmentation, batch.Seed = h.Augmentation, h.Seed
 	return &Execution{
 		session: session, data: data, trainer: trainer,
 		perEpoch: h.StepsPerEpoch(data.Len(dataset.Train)),
-		index:    make([]int, rows),
-		x:        make([]float32, rows*features),
-		labels:   make([]int32, rows),
+		index:    make([]int, rows), batch: batch, evalBatch: evalRows,
 	}, nil
 }
 
 // PlanOf returns the memory plan of the session's model.
 func PlanOf(session training.TrainingSession) (*nn.Plan, error) {
 	h := session.Hyperparameters
+	out, err := session.Architecture.Output()
+	if err != nil {
+		return nil, err
+	}
+	evalRows := evalBatch
+	if len(out) > 1 {
+		evalRows = max(1, min(evalBatch, evalLabels/out[0]))
+	}
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
-		BatchSize: h.BatchSize, EvalBatchSize: evalBatch, Shards: h.Shards, Optimizer: h.Optimizer,
+		BatchSize: h.StepSamples(), EvalBatchSize: evalRows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
+		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
+		Optimizer: h.Optimizer, Seed: h.Seed,
 	})
 }
 
@@ -108,7 +120,7 @@ func (x *Execution) Reset() error {
 	if err != nil {
 		return err
 	}
-	x.step, x.lossSum, x.lossRows = 0, 0, 0
+	x.step, x.lossSum, x.lossRows, x.progress = 0, 0, 0, training.Progress{}
 	return x.trainer.Load(state)
 }
 
@@ -121,6 +133,7 @@ func (x *Execution) Restore(c checkpoint.Content) error {
 		return err
 	}
 	x.step, x.lossSum, x.lossRows = c.Step, c.Metrics[lossSumKey], int(c.Metrics[lossRowsKey])
+	x.progress = training.LoadProgress(c.Metrics)
 	x.shuffle()
 	return nil
 }
@@ -131,10 +144,12 @@ func (x *Execution) Content(run training.RunID) (checkpoint.Content, error) {
 	if err != nil {
 		return checkpoint.Content{}, err
 	}
+	figures := map[string]float64{lossSumKey: x.lossSum, lossRowsKey: float64(x.lossRows)}
+	x.progress.Save(figures)
 	return checkpoint.Content{
 		RunID: string(run), SessionID: string(x.session.ID), Step: x.step, Epoch: x.Epoch(),
 		Weights: state.Parameters, Optimizer: state.Moments,
-		Metrics: map[string]float64{lossSumKey: x.lossSum, lossRowsKey: float64(x.lossRows)},
+		Metrics: figures,
 	}, nil
 }
 
@@ -151,18 +166,16 @@ func (x *Execution) Train() (StepResult, error) {
 		x.shuffle()
 	}
 	samples := x.data.Len(dataset.Train)
-	first := int(at) * h.BatchSize
-	rows := min(h.BatchSize, samples-first)
+	first := int(at) * h.StepSamples()
+	rows := min(h.StepSamples(), samples-first)
 	for i := range rows {
 		x.index[i] = x.order.At(first + i)
 	}
-	features := len(x.x) / len(x.index)
-	inputs, labels := x.x[:rows*features], x.labels[:rows]
-	x.data.Gather(dataset.Train, x.index[:rows], inputs, labels)
-
-	rate := h.LearningRate.At(x.step)
+	x.batch.Epoch = x.Epoch()
+	batch := x.gather(dataset.Train, rows)
+	rate := h.Rate(x.step, x.progress)
 	epoch := x.Epoch() + 1
-	loss, err := x.trainer.Step(nn.Batch{Rows: rows, Inputs: inputs, Labels: labels}, rate)
+	loss, err := x.trainer.Step(batch, rate)
 	if err != nil {
 		return StepResult{}, err
 	}
@@ -175,6 +188,12 @@ func (x *Execution) Train() (StepResult, error) {
 	}, nil
 }
 
+// gather reads the samples whose indices are set.
+func (x *Execution) gather(split dataset.Split, rows int) nn.Batch {
+	x.data.GatherBatch(split, x.index[:rows], x.batch)
+	return nn.Batch{Rows: rows, Inputs: x.batch.Inputs, Tokens: x.batch.Tokens, Labels: x.batch.Labels, Targets: x.batch.Targets}
+}
+
 // MeanLoss returns the mean loss of the epoch's samples so far.
 func (x *Execution) MeanLoss() float64 {
 	if x.lossRows == 0 {
@@ -183,34 +202,60 @@ func (x *Execution) MeanLoss() float64 {
 	return x.lossSum / float64(x.lossRows)
 }
 
-// FinishEpoch evaluates the weights on the validation split, returns the
-// epoch's figures and begins the next epoch's.
-func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
-	m := training.EpochMetrics{Epoch: x.Epoch(), Step: x.step}
-	m.TrainLoss = x.MeanLoss()
+// EvaluationDue reports whether the present step asks for an evaluation within
+// the epoch.
+func (x *Execution) EvaluationDue() bool {
+	n := x.session.Hyperparameters.EvalInterval
+	return n > 0 && x.step > 0 && x.step%n == 0 && x.step%x.perEpoch != 0
+}
+
+// Evaluate measures the weights on the validation split. What early stopping and
+// the learning rate make of it is part of the execution's state from then on.
+func (x *Execution) Evaluate() (training.Evaluation, error) {
+	e := training.Evaluation{Step: x.step}
 	samples := x.data.Len(dataset.Validation)
-	features := len(x.x) / len(x.index)
 	var lossSum float64
-	var correct int
-	for first := 0; first < samples; first += evalBatch {
-		rows := min(evalBatch, samples-first)
+	var losses, correct int
+	for first := 0; first < samples; first += x.evalBatch {
+		rows := min(x.evalBatch, samples-first)
 		for i := range rows {
 			x.index[i] = first + i
 		}
-		x.data.Gather(dataset.Validation, x.index[:rows], x.x[:rows*features], x.labels[:rows])
-		r, err := x.trainer.Evaluate(nn.Batch{Rows: rows, Inputs: x.x[:rows*features], Labels: x.labels[:rows]})
+		r, err := x.trainer.Evaluate(x.gather(dataset.Validation, rows))
 		if err != nil {
-			return m, err
+			return e, err
 		}
 		lossSum += r.LossSum
+		losses += r.Losses
 		correct += r.Correct
 	}
-	if samples > 0 {
-		m.ValLoss = lossSum / float64(samples)
-		m.ValAccuracy = float64(correct) / float64(samples)
+	if losses > 0 {
+		e.ValLoss = lossSum / float64(losses)
+		e.ValAccuracy = float64(correct) / float64(losses)
 	}
+	x.progress = x.session.Hyperparameters.Observe(x.progress, x.step, e.ValLoss)
+	return e, nil
+}
+
+// FinishEpoch evaluates the weights, returns the epoch's figures and begins the
+// next epoch's.
+func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
+	m := training.EpochMetrics{Epoch: x.Epoch(), Step: x.step}
+	m.TrainLoss = x.MeanLoss()
+	e, err := x.Evaluate()
+	if err != nil {
+		return m, err
+	}
+	m.ValLoss, m.ValAccuracy = e.ValLoss, e.ValAccuracy
 	x.lossSum, x.lossRows = 0, 0
 	return m, nil
+}
+
+// Stopped returns the event that ends training with the present epoch, if early
+// stopping asks for it.
+func (x *Execution) Stopped() (training.EarlyStopped, bool) {
+	stopped := training.EarlyStopped{Epoch: x.Epoch(), Step: x.step, Best: x.progress.Best, BestStep: x.progress.BestStep}
+	return stopped, x.session.Hyperparameters.Stop(x.progress)
 }
 
 // WeightsSHA256 returns the SHA-256 that a checkpoint of the present weights

@@ -296,7 +296,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	}
 	keep := stepseries.Digest{}
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), refOf(last))
+		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), CheckpointRef(last))
 		if err != nil {
 			return nil, err
 		}
@@ -331,7 +331,7 @@ func isDamage(err error) bool {
 func (a *runActor) sweep() error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
 	for i, cp := range a.record.Checkpoints {
-		keep[i] = refOf(cp)
+		keep[i] = CheckpointRef(cp)
 	}
 	_, err := checkpoint.Sweep(a.workspace.CheckpointsDir(a.id), keep)
 	return err
@@ -354,10 +354,47 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	a.observer.Stepped(a.id, step)
+	if a.exec.EvaluationDue() {
+		if err := a.evaluate(ctx); err != nil {
+			return err
+		}
+	}
 	if !step.EpochDone {
+		if a.record.Saga.State != training.Training { // the evaluation failed the run
+			return a.drive(ctx)
+		}
 		return ctx.Self().Tell(trainStep{of: a.exec})
 	}
+	return a.finishEpoch(ctx)
+}
+
+// evaluate records an evaluation within an epoch.
+func (a *runActor) evaluate(ctx *actor.Context[RunMessage]) error {
+	e, err := a.exec.Evaluate()
+	var numerical *nn.NumericalError
+	if errors.As(err, &numerical) {
+		return a.append(ctx, a.failure(err))
+	}
+	if err != nil {
+		return err
+	}
+	event, err := a.record.RecordEvaluation(e)
+	switch {
+	case err != nil:
+		return a.append(ctx, a.failure(err))
+	case event == nil:
+		return nil
+	}
+	return a.append(ctx, event)
+}
+
+// finishEpoch records an epoch's figures, and whether it is the last.
+func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 	metrics, err := a.exec.FinishEpoch()
+	var numerical *nn.NumericalError
+	if errors.As(err, &numerical) {
+		return a.fail(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -368,7 +405,11 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err != nil {
 		return a.fail(ctx, err)
 	}
-	if err := a.append(ctx, event); err != nil {
+	events := []training.Event{event}
+	if stopped, ok := a.exec.Stopped(); ok && a.record.Stopped == nil && metrics.Epoch < a.record.Saga.Context.Epochs {
+		events = []training.Event{stopped, event}
+	}
+	if err := a.append(ctx, events...); err != nil {
 		return err
 	}
 	return a.drive(ctx)
@@ -376,10 +417,19 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 
 // fail records that training cannot go on; the saga compensates.
 func (a *runActor) fail(ctx *actor.Context[RunMessage], cause error) error {
-	if err := a.append(ctx, training.TrainingFailed{Step: a.exec.Steps(), Reason: cause.Error()}); err != nil {
+	if err := a.append(ctx, a.failure(cause)); err != nil {
 		return err
 	}
 	return a.drive(ctx)
+}
+
+// failure names the cause and the last good checkpoint.
+func (a *runActor) failure(cause error) training.TrainingFailed {
+	kept := "no checkpoint was written yet"
+	if last, ok := a.record.LastCheckpoint(); ok {
+		kept = fmt.Sprintf("the last good checkpoint is %s, at step %d (epoch %d)", last.Dir, last.Step, last.Epoch)
+	}
+	return training.TrainingFailed{Step: a.exec.Steps(), Reason: cause.Error() + "; " + kept}
 }
 
 // createCheckpoint writes the training's state and then the event that makes

@@ -47,6 +47,9 @@ type VerifyReport struct {
 	FromStep    uint64              `json:"from_step"`
 	ToStep      uint64              `json:"to_step"`
 	Checkpoints []CheckpointVerdict `json:"checkpoints"`
+	// EvaluationsCompared is the number of evaluations within epochs that came out
+	// as recorded.
+	EvaluationsCompared int `json:"evaluations_compared,omitempty"`
 	// EpochsCompared is the number of epochs whose metrics were compared,
 	// StepsCompared that of steps whose loss was.
 	EpochsCompared int  `json:"epochs_compared"`
@@ -144,7 +147,7 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
-		if err := checkpoint.Verify(v.Workspace.CheckpointsDir(what.Run.ID), refOf(cp)); err != nil {
+		if err := checkpoint.Verify(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp)); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 		}
@@ -181,6 +184,11 @@ func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verifi
 			return nil
 		}
 		compareStep(report, recorded, step)
+		if x.EvaluationDue() {
+			if err := compareEvaluation(report, what.Run, x); err != nil {
+				return err
+			}
+		}
 		if step.EpochDone {
 			if err := compareEpoch(report, what.Run, x); err != nil {
 				return err
@@ -208,7 +216,7 @@ func (v Verifier) position(x *Execution, report *VerifyReport, what Verification
 		if cp.Step != what.From {
 			continue
 		}
-		content, err := checkpoint.Read(v.Workspace.CheckpointsDir(what.Run.ID), refOf(cp))
+		content, err := checkpoint.Read(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp))
 		if err != nil {
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
@@ -243,6 +251,20 @@ func compareEpoch(report *VerifyReport, run RunRecord, x *Execution) error {
 	return nil
 }
 
+func compareEvaluation(report *VerifyReport, run RunRecord, x *Execution) error {
+	got, err := x.Evaluate()
+	if err != nil {
+		return err
+	}
+	switch event, err := run.RecordEvaluation(got); {
+	case err != nil:
+		report.fail("%v", err)
+	case event == nil:
+		report.EvaluationsCompared++
+	}
+	return nil
+}
+
 func compareWeights(verdict *CheckpointVerdict, report *VerifyReport, x *Execution) error {
 	sha, err := x.WeightsSHA256()
 	if err != nil {
@@ -259,8 +281,8 @@ func compareWeights(verdict *CheckpointVerdict, report *VerifyReport, x *Executi
 	return nil
 }
 
-// refOf returns what finds and pins a committed checkpoint on disk.
-func refOf(cp training.Checkpoint) checkpoint.Ref {
+// CheckpointRef returns what finds and pins a committed checkpoint on disk.
+func CheckpointRef(cp training.Checkpoint) checkpoint.Ref {
 	return checkpoint.Ref{Dir: cp.Dir, ManifestSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256, Step: cp.Step, Epoch: cp.Epoch}
 }
 

@@ -153,7 +153,7 @@ func TestLayersRefuseWhatTheyDoNotKnow(t *testing.T) {
 		`null`:   `layers is null`,
 		`[[]]`:   `layer 0: layer is [], want an object`,
 		`[null]`: `layer 0: layer is null`,
-		`[{}]`:   `layer 0: type is missing, want one of linear, conv2d, max_pool2d, avg_pool2d, global_avg_pool, activation, batch_norm, layer_norm, rms_norm, dropout, flatten, tokens, embedding, position, attention, transformer_block, residual`,
+		`[{}]`:   `layer 0: type is missing, want one of linear, conv2d, depthwise_conv2d, max_pool2d, avg_pool2d, global_avg_pool, activation, batch_norm, layer_norm, rms_norm, dropout, flatten, tokens, embedding, position, attention, transformer_block, residual`,
 		`[{"type":"flatten"},{"type":"dense","units":3}]`: `layer 1: type is "dense", want one of linear`,
 		`[{"type":3}]`:                                                 `layer 0: type is 3`,
 		`[{"Type":"flatten"}]`:                                         `layer 0: type is missing`,

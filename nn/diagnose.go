@@ -16,7 +16,7 @@ func (t *Trainer) diagnose(step uint64, b Batch, losses []float32, training bool
 	// Should nothing be found below, then the distance of two finite logits
 	// overflowed.
 	e := &NumericalError{Step: step, Layer: len(t.plan.arch.Layers) - 1, What: describe("loss", losses[bad], row)}
-	if b.Inputs != nil {
+	if len(b.Inputs) > 0 {
 		features := t.plan.Features()
 		if at := firstNonFinite(b.Inputs[row*features : (row+1)*features]); at >= 0 {
 			e.Layer, e.What = -1, describe(fmt.Sprintf("input row %d", row), b.Inputs[row*features+at], at)

@@ -96,6 +96,13 @@ func (Position) backward(dst []kernel.Instruction, o operands) []kernel.Instruct
 	return append(dst, kernel.SumRows{X: o.dy, Out: o.grad(0), M: o.rows, N: elements(o.in)})
 }
 
+// TakesTokens reports whether the architecture's samples are tokens: whether it
+// begins with an Embedding.
+func (a Architecture) TakesTokens() bool {
+	_, ok := a.tokenInput()
+	return ok
+}
+
 // tokenInput reports whether the architecture's samples are tokens, and how
 // many of them there are.
 func (a Architecture) tokenInput() (vocabulary int, ok bool) {

@@ -97,6 +97,9 @@ func graphCases() map[string]Architecture {
 	tanh := Activation{Kind: kernel.Tanh}
 	return map[string]Architecture{
 		"batch norm":          image(conv(3, 1), BatchNorm{}, tanh),
+		"depthwise":           image(conv(3, 1), DepthwiseConv2D{Kernel: Size{H: 3, W: 2}, Padding: Padding{H: 1}}, tanh),
+		"depthwise strided":   image(DepthwiseConv2D{Kernel: Square(3), Stride: Square(2), Padding: Padding{H: 1, W: 2}, NoBias: true}, conv(3, 1)),
+		"depthwise of itself": image(DepthwiseConv2D{Kernel: Square(3), Padding: Same()}, DepthwiseConv2D{Kernel: Square(2)}),
 		"batch norm first":    image(BatchNorm{}, conv(3, 2)),
 		"batch norm of a row": {Input: tensor.Shape{4}, Layers: Layers{Linear{Units: 5}, BatchNorm{}, Linear{Units: 3}}},
 		"residual":            image(conv(3, 1), Residual{Body: Layers{conv(3, 1), BatchNorm{}, tanh, conv(3, 1)}}, tanh),

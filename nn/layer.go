@@ -32,6 +32,7 @@ const (
 //
 //	{"type": "linear", "units": 128, "bias": true}
 //	{"type": "conv2d", "channels": 8, "kernel": 3, "stride": 1, "padding": "same", "bias": true}
+//	{"type": "depthwise_conv2d", "kernel": 3, "padding": "same"}
 //	{"type": "max_pool2d", "kernel": 2, "stride": 2}
 //	{"type": "avg_pool2d", "kernel": [2, 4], "stride": [2, 4]}
 //	{"type": "global_avg_pool"}

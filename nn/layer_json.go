@@ -17,7 +17,7 @@ import (
 // layerTypes are the names of all layers, in the order that messages list them.
 func layerTypes() []string {
 	return []string{
-		"linear", "conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool", "activation",
+		"linear", "conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool", "activation",
 		"batch_norm", "layer_norm", "rms_norm", "dropout", "flatten", "tokens",
 		"embedding", "position", "attention", "transformer_block", "residual",
 	}
@@ -126,6 +126,17 @@ func (l Conv2D) MarshalJSON() ([]byte, error) {
 		Padding  Padding `json:"padding,omitzero"`
 		Bias     *bool   `json:"bias,omitempty"`
 	}{l.Type(), l.Channels, l.Kernel, l.Stride, l.Padding, biasField(l.NoBias)})
+}
+
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l DepthwiseConv2D) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type    string  `json:"type"`
+		Kernel  Size    `json:"kernel,omitzero"`
+		Stride  Size    `json:"stride,omitzero"`
+		Padding Padding `json:"padding,omitzero"`
+		Bias    *bool   `json:"bias,omitempty"`
+	}{l.Type(), l.Kernel, l.Stride, l.Padding, biasField(l.NoBias)})
 }
 
 // MarshalJSON encodes the layer with its type; see Layer.
@@ -287,6 +298,10 @@ func (f *fields) decode() Layer {
 		return Conv2D{
 			Channels: f.int("channels"), Kernel: f.size("kernel"), Stride: f.size("stride"),
 			Padding: f.padding("padding"), NoBias: !f.bool("bias", true),
+		}
+	case DepthwiseConv2D{}.Type():
+		return DepthwiseConv2D{
+			Kernel: f.size("kernel"), Stride: f.size("stride"), Padding: f.padding("padding"), NoBias: !f.bool("bias", true),
 		}
 	case MaxPool2D{}.Type():
 		return MaxPool2D{Kernel: f.size("kernel"), Stride: f.size("stride")}

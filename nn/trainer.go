@@ -294,7 +294,7 @@ func (t *Trainer) run(exec kernel.Executable, s kernel.Scalars, b Batch) ([]floa
 func (t *Trainer) write(b Batch) error {
 	input, labels := t.plan.input.span(0, b.Rows), t.plan.labels.span(0, b.Rows)
 	var err error
-	if b.Tokens != nil {
+	if len(b.Tokens) > 0 {
 		err = t.memory.WriteInts(input, b.Tokens)
 	} else {
 		err = t.memory.Write(input, b.Inputs)
@@ -302,9 +302,9 @@ func (t *Trainer) write(b Batch) error {
 	switch {
 	case err != nil:
 		return err
-	case b.Labels != nil:
+	case len(b.Labels) > 0:
 		return t.memory.WriteInts(labels, b.Labels)
-	case b.Targets != nil:
+	case len(b.Targets) > 0:
 		return t.memory.Write(labels, b.Targets)
 	}
 	return nil
@@ -315,16 +315,16 @@ func (t *Trainer) part(b Batch, first, rows int) Batch {
 	labels := t.plan.labels.perRow
 	features := t.plan.Features()
 	out := Batch{Rows: rows}
-	if b.Inputs != nil {
+	if len(b.Inputs) > 0 {
 		out.Inputs = b.Inputs[first*features : (first+rows)*features]
 	}
-	if b.Tokens != nil {
+	if len(b.Tokens) > 0 {
 		out.Tokens = b.Tokens[first*features : (first+rows)*features]
 	}
-	if b.Labels != nil {
+	if len(b.Labels) > 0 {
 		out.Labels = b.Labels[first*labels : (first+rows)*labels]
 	}
-	if b.Targets != nil {
+	if len(b.Targets) > 0 {
 		out.Targets = b.Targets[first*labels : (first+rows)*labels]
 	}
 	return out
@@ -362,7 +362,7 @@ func (t *Trainer) evaluate(b Batch, result *EvalResult) error {
 		return err
 	}
 	correct := t.correct[:len(losses)]
-	if b.Labels != nil {
+	if len(b.Labels) > 0 {
 		if err := t.memory.Read(correct, t.plan.correct.span(0, b.Rows)); err != nil {
 			return err
 		}
@@ -373,7 +373,7 @@ func (t *Trainer) evaluate(b Batch, result *EvalResult) error {
 			return t.diagnose(t.step, b, losses, false)
 		}
 		result.LossSum += float64(loss)
-		if b.Labels != nil && correct[i] != 0 {
+		if len(b.Labels) > 0 && correct[i] != 0 {
 			result.Correct++
 		}
 	}

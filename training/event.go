@@ -32,6 +32,13 @@ type Metrics struct {
 	ValAccuracy float64 `json:"val_accuracy"`
 }
 
+// Evaluation is the validation figures after a number of steps.
+type Evaluation struct {
+	Step        uint64  `json:"step"`
+	ValLoss     float64 `json:"val_loss"`
+	ValAccuracy float64 `json:"val_accuracy"`
+}
+
 // The events of a run, in the order in which an uneventful life has them.
 type (
 	// TrainingStarted is the first event of every run and holds all that is
@@ -84,6 +91,20 @@ type (
 	EpochReproduced struct {
 		Epoch uint64 `json:"epoch"`
 		Step  uint64 `json:"step"`
+	}
+	// EvaluationCompleted records the validation figures within an epoch, after
+	// every eval_interval steps.
+	EvaluationCompleted struct {
+		Evaluation
+	}
+	// EarlyStopped records that training ends with this epoch, since the
+	// validation loss no longer falls.
+	EarlyStopped struct {
+		Epoch uint64 `json:"epoch"`
+		Step  uint64 `json:"step"`
+		// Best is the lowest validation loss and BestStep the steps behind it.
+		Best     float64 `json:"best_val_loss"`
+		BestStep uint64  `json:"best_step"`
 	}
 	// CheckpointCommitted makes a checkpoint on disk exist: without it, the
 	// files are litter.
@@ -179,6 +200,12 @@ func (EpochCompleted) EventType() string { return "training.epoch_completed.v1" 
 // EventType returns "training.epoch_reproduced.v1".
 func (EpochReproduced) EventType() string { return "training.epoch_reproduced.v1" }
 
+// EventType returns "training.evaluation_completed.v1".
+func (EvaluationCompleted) EventType() string { return "training.evaluation_completed.v1" }
+
+// EventType returns "training.early_stopped.v1".
+func (EarlyStopped) EventType() string { return "training.early_stopped.v1" }
+
 // EventType returns "training.checkpoint_committed.v1".
 func (CheckpointCommitted) EventType() string { return "training.checkpoint_committed.v1" }
 
@@ -215,6 +242,8 @@ func (ModelInitialized) trainingEvent()          {}
 func (ModelInitializationFailed) trainingEvent() {}
 func (EpochCompleted) trainingEvent()            {}
 func (EpochReproduced) trainingEvent()           {}
+func (EvaluationCompleted) trainingEvent()       {}
+func (EarlyStopped) trainingEvent()              {}
 func (CheckpointCommitted) trainingEvent()       {}
 func (CheckpointFailed) trainingEvent()          {}
 func (TrainingInterrupted) trainingEvent()       {}

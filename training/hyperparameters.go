@@ -3,6 +3,7 @@ package training
 import (
 	"fmt"
 
+	"reprise/dataset"
 	"reprise/nn"
 )
 
@@ -10,6 +11,8 @@ import (
 const (
 	MaxEpochs = 1_000_000
 	MaxShards = 1024
+	// MaxAccumulation bounds the batches of an optimiser step.
+	MaxAccumulation = 65536
 )
 
 // Hyperparameters is everything that shapes the course of training beside the
@@ -27,12 +30,31 @@ type Hyperparameters struct {
 	// CheckpointInterval is the number of epochs between two checkpoints. The
 	// last epoch always ends in one.
 	CheckpointInterval uint64 `json:"checkpoint_interval"`
+
+	// GradientAccumulation is the number of batches whose gradients make one
+	// optimiser step; 0 stands for 1.
+	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
+	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	ClipNorm float32 `json:"clip_norm,omitempty"`
+	// LabelSmoothing moves that share of a label's weight to all classes alike.
+	LabelSmoothing float32 `json:"label_smoothing,omitempty"`
+	// Augmentation changes the images of the training split.
+	Augmentation dataset.Augmentation `json:"augmentation,omitzero"`
+	// EvalInterval is the number of steps after which the validation loss is
+	// measured within an epoch; 0 measures it at the end of each epoch only.
+	EvalInterval uint64 `json:"eval_interval,omitempty"`
+	// EarlyStopping ends training once the validation loss no longer falls.
+	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
 }
 
+// StepSamples returns the samples of a whole optimiser step.
+func (h Hyperparameters) StepSamples() int { return h.BatchSize * max(h.GradientAccumulation, 1) }
+
 // StepsPerEpoch returns the optimiser steps that an epoch over samples takes;
-// the last batch of an epoch may be smaller than the others.
+// the last step of an epoch may have fewer samples than the others.
 func (h Hyperparameters) StepsPerEpoch(samples int) uint64 {
-	return uint64((samples + h.BatchSize - 1) / h.BatchSize)
+	each := h.StepSamples()
+	return uint64((samples + each - 1) / each)
 }
 
 // TotalSteps returns the optimiser steps of the whole run.
@@ -60,6 +82,20 @@ func (h Hyperparameters) Validate(samples int) error {
 		return bad("shards", h.Shards, fmt.Sprintf("is more than the batch of %d has samples", h.BatchSize), "use fewer shards or a larger batch")
 	case h.CheckpointInterval < 1:
 		return bad("checkpoint_interval", h.CheckpointInterval, "must be at least 1", "use 1 for a checkpoint after every epoch")
+	case h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation:
+		return bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
+	case h.StepSamples() > samples:
+		return bad("gradient_accumulation", h.GradientAccumulation,
+			fmt.Sprintf("makes a step of %d samples, more than the training split of %d", h.StepSamples(), samples),
+			fmt.Sprintf("use at most %d", max(samples/h.BatchSize, 1)))
+	case !(h.ClipNorm >= 0) || h.ClipNorm-h.ClipNorm != 0:
+		return bad("clip_norm", h.ClipNorm, "must be a finite number of at least 0", "use a norm such as 1, or 0 for no clipping")
+	case !(h.LabelSmoothing >= 0 && h.LabelSmoothing < 1):
+		return bad("label_smoothing", h.LabelSmoothing, "must be in [0, 1)", "use a share such as 0.1")
+	case !(h.EarlyStopping.MinDelta >= 0):
+		return bad("early_stopping.min_delta", h.EarlyStopping.MinDelta, "must be at least 0", "use 0 for any improvement")
+	case h.EarlyStopping.Patience == 0 && h.EarlyStopping != (EarlyStopping{}):
+		return bad("early_stopping.patience", h.EarlyStopping.Patience, "must be at least 1", "say how many evaluations to wait for a better loss")
 	}
 	if err := h.Optimizer.Validate(); err != nil {
 		return fmt.Errorf("config.optimizer: %w", err)

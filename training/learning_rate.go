@@ -29,12 +29,15 @@ const (
 	InverseSqrt        ScheduleName = "inverse_sqrt"
 	Step               ScheduleName = "step"
 	Exponential        ScheduleName = "exponential"
+	// ReduceOnPlateau multiplies by Gamma when the validation loss no longer
+	// falls: the one schedule that looks at results (Hyperparameters.Rate).
+	ReduceOnPlateau ScheduleName = "reduce_on_plateau"
 )
 
 // ScheduleNames lists every schedule, in the order of the documentation.
 func ScheduleNames() []ScheduleName {
 	return []ScheduleName{Constant, ConstantWithWarmup, Linear, Cosine, CosineWithRestarts,
-		Polynomial, InverseSqrt, Step, Exponential}
+		Polynomial, InverseSqrt, Step, Exponential, ReduceOnPlateau}
 }
 
 // Schedule says how the learning rate changes with the step. Fields that a
@@ -46,8 +49,8 @@ type Schedule struct {
 	WarmupSteps uint64 `json:"warmup_steps,omitempty"`
 	// TotalSteps is the length of the run; the planner fills it in.
 	TotalSteps uint64 `json:"total_steps,omitempty"`
-	// MinFactor is the factor at which linear, cosine, cosine_with_restarts and
-	// polynomial end. In [0, 1].
+	// MinFactor is the factor at which linear, cosine, cosine_with_restarts,
+	// polynomial and reduce_on_plateau end. In [0, 1].
 	MinFactor float64 `json:"min_factor,omitempty"`
 	// Cycles is the number of cosine_with_restarts periods; at least 1.
 	Cycles uint64 `json:"cycles,omitempty"`
@@ -55,8 +58,12 @@ type Schedule struct {
 	Power float64 `json:"power,omitempty"`
 	// StepSize is the number of steps between two multiplications by Gamma.
 	StepSize uint64 `json:"step_size,omitempty"`
-	// Gamma is the factor of step and exponential; in (0, 1].
+	// Gamma is the factor of step, exponential and reduce_on_plateau; in (0, 1].
 	Gamma float64 `json:"gamma,omitempty"`
+	// Patience is the number of evaluations that reduce_on_plateau bears without
+	// a loss below the best one by more than the share Threshold of it.
+	Patience  uint64  `json:"patience,omitempty"`
+	Threshold float64 `json:"threshold,omitempty"`
 }
 
 // At returns the learning rate for the optimiser step, counted from 0. The
@@ -171,6 +178,13 @@ func (s Schedule) Validate() error {
 			return bad("warmup_steps", s.WarmupSteps, "constant has no warm-up", "use the schedule constant_with_warmup")
 		}
 	case ConstantWithWarmup, Linear, Cosine, InverseSqrt:
+	case ReduceOnPlateau:
+		if !(s.Gamma > 0 && s.Gamma < 1) {
+			return bad("gamma", s.Gamma, "must be in (0, 1)", "use a factor such as 0.1")
+		}
+		if !(s.Threshold >= 0 && s.Threshold < 1) {
+			return bad("threshold", s.Threshold, "must be in [0, 1)", "use a share such as 0.0001")
+		}
 	case CosineWithRestarts:
 		if s.Cycles == 0 {
 			return bad("cycles", s.Cycles, "must be at least 1", "say how many cosine periods the run has")

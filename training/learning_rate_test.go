@@ -49,7 +49,7 @@ func drawSchedule(t *rapid.T) Schedule {
 		Cycles:     rapid.Uint64Range(1, 5).Draw(t, "cycles"),
 		Power:      rapid.Float64Range(0.1, 4).Draw(t, "power"),
 		StepSize:   rapid.Uint64Range(1, 500).Draw(t, "step size"),
-		Gamma:      rapid.Float64Range(0.5, 1).Draw(t, "gamma"),
+		Gamma:      rapid.Float64Range(0.5, 0.999).Draw(t, "gamma"),
 	}
 	if s.Name != Constant {
 		s.WarmupSteps = rapid.Uint64Range(0, s.TotalSteps-1).Draw(t, "warmup")

@@ -1,7 +1,9 @@
 package training
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -23,6 +25,11 @@ type TrainingRun struct {
 	Session     TrainingSession `json:"session"`
 	Checkpoints []Checkpoint    `json:"checkpoints"`
 	Metrics     MetricsHistory  `json:"metrics"`
+	// Evaluations are those within epochs, in the order of their steps.
+	Evaluations []Evaluation `json:"evaluations,omitempty"`
+	// Stopped is why and when training ended before its last epoch; nil unless
+	// it did.
+	Stopped *EarlyStopped `json:"early_stopped,omitempty"`
 	// Reason is why the run was interrupted or has failed; else "".
 	Reason string `json:"reason,omitempty"`
 	// Interruptions counts how often training was stopped, by request or by a
@@ -80,6 +87,34 @@ func (r TrainingRun) RecordEpoch(m EpochMetrics) (Event, error) {
 	return EpochReproduced{Epoch: m.Epoch, Step: m.Step}, nil
 }
 
+// RecordEvaluation returns the event for an evaluation that was just made
+// within an epoch, or nil where an earlier life of the run recorded the same. It
+// fails with ErrNotReproducible where the figures differ.
+func (r TrainingRun) RecordEvaluation(e Evaluation) (Event, error) {
+	i, ok := slices.BinarySearchFunc(r.Evaluations, e.Step, func(e Evaluation, step uint64) int { return cmp.Compare(e.Step, step) })
+	if !ok {
+		return EvaluationCompleted{Evaluation: e}, nil
+	}
+	if known := r.Evaluations[i]; known != e {
+		return nil, fmt.Errorf("the evaluation at step %d was recorded as %+v and came out as %+v: %w", e.Step, known, e, ErrNotReproducible)
+	}
+	return nil, nil
+}
+
+// BestCheckpoint returns the checkpoint at the end of an epoch that has the
+// lowest validation loss, the first of equal ones; it reports false where none
+// stands at the end of an epoch.
+func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
+	best, found := Checkpoint{}, false
+	lowest := math.Inf(1)
+	for _, cp := range r.Checkpoints {
+		if m, ok := r.Epoch(cp.Epoch); ok && m.Step == cp.Step && (m.ValLoss < lowest || !found) {
+			best, found, lowest = cp, true, m.ValLoss
+		}
+	}
+	return best, found
+}
+
 // Resume returns the event with which an interrupted run goes on, or
 // ErrCannotResume.
 func (r TrainingRun) Resume() (Event, error) {
@@ -110,6 +145,13 @@ func (r TrainingRun) Apply(event Event) (TrainingRun, error) {
 		r.Metrics = append(slices.Clip(r.Metrics), EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case EpochReproduced:
 		r.Reproduced++
+	case EvaluationCompleted:
+		if n := len(r.Evaluations); n > 0 && e.Step <= r.Evaluations[n-1].Step {
+			return r, fmt.Errorf("evaluation at step %d after step %d: %w", e.Step, r.Evaluations[n-1].Step, ErrInvalidTransition)
+		}
+		r.Evaluations = append(slices.Clip(r.Evaluations), e.Evaluation)
+	case EarlyStopped:
+		r.Stopped = &e
 	case CheckpointCommitted:
 		return r.AddCheckpoint(e.Checkpoint)
 	case TrainingInterrupted:

@@ -67,7 +67,9 @@ type (
 	// answered by ModelInitialized or ModelInitializationFailed.
 	InitializeModel struct{}
 	// TrainEpoch trains to the end of the given epoch: EpochCompleted,
-	// EpochReproduced or TrainingFailed.
+	// EpochReproduced or TrainingFailed, with an EvaluationCompleted for each
+	// evaluation on the way, and EarlyStopped first where the epoch is to be the
+	// last.
 	TrainEpoch struct{ Epoch uint64 }
 	// CreateCheckpoint is answered by CheckpointCommitted or CheckpointFailed.
 	CreateCheckpoint struct{}
@@ -288,6 +290,14 @@ func (s *TrainingSaga) handleTraining(event Event) error {
 		return s.endEpoch(event, e.Epoch)
 	case EpochReproduced:
 		return s.endEpoch(event, e.Epoch)
+	case EvaluationCompleted:
+		return nil
+	case EarlyStopped:
+		if e.Epoch != s.Context.Epoch+1 || e.Epoch > s.Context.Epochs {
+			return s.unexpected(event)
+		}
+		s.Context.Epochs = e.Epoch
+		return nil
 	case CheckpointCommitted: // between two epochs' ends, before an interruption
 		return s.commit(event, e.Checkpoint)
 	case CheckpointFailed:

@@ -5,6 +5,7 @@ import (
 
 	"reprise/dataset"
 	"reprise/nn"
+	"reprise/tensor"
 )
 
 // Config is what StartTraining needs to know beside model and data. The
@@ -55,22 +56,40 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	}}, nil
 }
 
-// checkFit fails unless the model takes the samples and has one output for
-// each class.
+// checkFit fails unless the model takes the samples and has the outputs that the
+// task asks for: one for each class or quantity or, for text, one for each token
+// of the vocabulary at each place.
 func checkFit(arch nn.Architecture, data *dataset.Dataset) error {
 	if !arch.Input.Equal(data.SampleShape()) {
 		return &FieldError{Field: "model_architecture", Value: "input " + arch.Input.String(),
 			Problem: fmt.Sprintf("does not fit samples of shape %v", data.SampleShape()),
 			Fix:     "build the model for the data's shape"}
 	}
+	if text := data.InputKind() == dataset.InputToken; text != arch.TakesTokens() {
+		if text {
+			return &FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
+				Fix: fmt.Sprintf("let the first layer be {type: embedding, vocabulary: %d, width: 64}, or use gpt", data.Classes())}
+		}
+		return &FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"}
+	}
 	out, err := arch.Output()
 	if err != nil {
 		return err
 	}
-	if len(out) != 1 || out[0] != data.Classes() {
+	want, what := tensor.Shape{data.Classes()}, fmt.Sprintf("the data's %d classes", data.Classes())
+	switch data.Task() {
+	case dataset.NextToken:
+		want = tensor.Shape{data.LabelsPerSample(), data.Classes()}
+		what = fmt.Sprintf("%d tokens of a vocabulary of %d", want[0], want[1])
+	case dataset.Regression:
+		want = tensor.Shape{data.TargetsPerSample()}
+		what = fmt.Sprintf("the data's targets, of which there are %d", want[0])
+	case dataset.Classification:
+	}
+	if !out.Equal(want) {
 		return &FieldError{Field: "model_architecture", Value: "output " + out.String(),
-			Problem: fmt.Sprintf("does not fit the data's %d classes", data.Classes()),
-			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", data.Classes())}
+			Problem: "does not fit " + what,
+			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", want[len(want)-1])}
 	}
 	return nil
 }

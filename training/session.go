@@ -1,6 +1,8 @@
 package training
 
 import (
+	"reprise/dataset"
+	"reprise/dataset/tokenizer"
 	"reprise/nn"
 )
 
@@ -44,6 +46,34 @@ type Dataset struct {
 	Validation  int    `json:"validation_samples"`
 	SampleShape []int  `json:"sample_shape"`
 	Classes     int    `json:"classes"`
+	// Task is what the data teaches; "" is a classification, as runs of the first
+	// release have it.
+	Task dataset.Task `json:"task,omitempty"`
+	// Tokenizer, Vocabulary and Context are those of dataset.Source, for text.
+	Tokenizer  tokenizer.Kind `json:"tokenizer,omitempty"`
+	Vocabulary int            `json:"vocabulary,omitempty"`
+	Context    int            `json:"context,omitempty"`
+	// TokenizerModel is the tokenizer itself, in its JSON form, so that text can
+	// be generated without the data.
+	TokenizerModel string `json:"tokenizer_model,omitempty"`
+	// Targets are the quantities of a regression.
+	Targets []dataset.Target `json:"targets,omitempty"`
+}
+
+// Source returns how the data was opened.
+func (d Dataset) Source() dataset.Source {
+	return dataset.Source{
+		Path: d.Path, Task: d.Task, Target: d.Target, ValidationFraction: d.ValidationFraction,
+		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context,
+	}
+}
+
+// Objective returns what training on the data minimises.
+func (d Dataset) Objective() nn.Objective {
+	if d.Task == dataset.Regression {
+		return nn.MeanSquaredError
+	}
+	return nn.CrossEntropy
 }
 
 // TrainingSession is one model being trained on one data set under one set of

@@ -59,7 +59,7 @@ func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*
 		return nil, err
 	}
 	defer done()
-	data, err := library.Open(ctx, dataset.Source{Path: d.Path, Target: d.Target, ValidationFraction: d.ValidationFraction})
+	data, err := library.Open(ctx, d.Source())
 	if err != nil {
 		return nil, fmt.Errorf("the run's data: %w", err)
 	}

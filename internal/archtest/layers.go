@@ -20,7 +20,7 @@ func layerTable() []layer {
 	contexts := []string{
 		"actor", "eventstore", "tensor", "kernel", "device", "nn", "dataset", "checkpoint", "training", "inference",
 	}
-	learning := []string{"nn", "dataset", "checkpoint", "device", "kernel", "tensor"}
+	learning := []string{"nn", "dataset/...", "checkpoint", "device", "kernel", "tensor"}
 	return []layer{
 		{"tensor/...", nil, "tensor is what every numeric context shares: it can depend on none of them"},
 		{"actor/...", []string{"actor/..."}, "actor knows nothing of machine learning; integration adapts"},

@@ -17,6 +17,7 @@ const (
 	PurposeSplit   Purpose = 3 // training and validation parts of a data set
 	PurposeDropout Purpose = 4
 	PurposeAugment Purpose = 5
+	PurposeSample  Purpose = 6 // the next token of generated text
 )
 
 // The multipliers of the rounds and the increments of the key (Weyl sequence),

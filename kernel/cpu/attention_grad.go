@@ -45,7 +45,7 @@ func (a *attention) scoreGrads(w *attentionScratch, h attentionHead, b queryBloc
 		row := w.scores[i*a.stride:][:b.n]
 		seen := a.seen(b, i)
 		at := h.statistics + b.first + i
-		a.rows.multiply(row[:seen], a.scale)
+		a.rows.scale(row[:seen], row[:seen], a.scale)
 		a.rows.sumExp(row[:seen], row[:seen], a.top[at])
 		a.probabilities(row, seen, a.inv[at])
 		y := h.y + (b.first+i)*a.width
@@ -65,11 +65,4 @@ func (a *attention) addColumns(w *attentionScratch, sums, s, x []float32, ldx in
 		c: sums, ldc: a.columns, padded: true, accumulate: true,
 	}
 	p.run(a.strip, nil)
-}
-
-// scoreGrad turns dp into the gradient of the scores.
-func scoreGrad(dp, p []float32, c, scale float32) {
-	for j, v := range dp {
-		dp[j] = float32(float32(p[j]*(v-c)) * scale)
-	}
 }

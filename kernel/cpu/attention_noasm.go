@@ -3,5 +3,3 @@
 package cpu
 
 func newStripKernel(Level) stripKernel { return portableStrip() }
-
-func newScoreKernels(Level) scoreKernels { return portableScores() }

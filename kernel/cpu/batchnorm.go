@@ -7,7 +7,7 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 	y, gain, bias := b.f32(in.Y), b.f32(in.Gain), b.f32(in.Bias)
 	mean, invStd, batchMean, batchVar := b.f32(in.Mean), b.f32(in.InvStd), b.f32(in.BatchMean), b.f32(in.BatchVar)
 	sums := c.blocks(b, func(_ int, sum []float32, lo, hi int) {
-		b.rows.sumColumns(sum, c.x[lo*c.n:], hi-lo, c.n)
+		b.elements.sumColumns(sum, c.x[lo*c.n:], hi-lo, c.n)
 	})
 	means := c.trees(b, func(lo, hi int) {
 		for j := lo; j < hi; j++ {
@@ -20,8 +20,8 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 		clear(sum)
 		c.chunks(lo, hi, func(at, size int) {
 			d := c.temp(worker, size)
-			b.rows.subtract(d, c.x[at:at+size], c.mean[:size])
-			b.rows.fmaColumns(sum, d, d, size/c.n, c.n)
+			b.elements.subtract(d, c.x[at:at+size], c.mean[:size])
+			b.elements.fmaColumns(sum, d, d, size/c.n, c.n)
 		})
 	})
 	variances := c.trees(b, func(lo, hi int) {
@@ -33,7 +33,7 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 		c.repeat(c.gain, gain, lo, hi)
 		c.repeat(c.bias, bias, lo, hi)
 	})
-	apply := b.ranges(in.M, rowGrain(c.n), func(lo, hi int) { c.apply(&b.rows, y, lo, hi) })
+	apply := b.ranges(in.M, rowGrain(c.n), func(lo, hi int) { c.apply(&b.elements, y, lo, hi) })
 	return always(func() {
 		sums()
 		means()
@@ -46,7 +46,7 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 func (b *binder) batchNormApply(in kernel.BatchNormApply) step {
 	c := b.columnwise(b.f32(in.X), in.M, in.N, 1)
 	y, mean, variance, gain, bias := b.f32(in.Y), b.f32(in.Mean), b.f32(in.Var), b.f32(in.Gain), b.f32(in.Bias)
-	apply := b.ranges(in.M, rowGrain(c.n), func(lo, hi int) { c.apply(&b.rows, y, lo, hi) })
+	apply := b.ranges(in.M, rowGrain(c.n), func(lo, hi int) { c.apply(&b.elements, y, lo, hi) })
 	return always(func() {
 		for j, v := range variance {
 			c.partial[j] = invStd32(v, in.Epsilon)
@@ -67,10 +67,10 @@ func (b *binder) batchNormGrad(in kernel.BatchNormGrad) step {
 	sums := c.blocks(b, func(worker int, sum []float32, lo, hi int) {
 		clear(sum[:n])
 		c.chunks(lo, hi, func(at, size int) {
-			h := c.normalized(&b.rows, worker, at, size)
-			b.rows.fmaColumns(sum[:n], h, dy[at:at+size], size/n, n)
+			h := c.normalized(&b.elements, worker, at, size)
+			b.elements.fmaColumns(sum[:n], h, dy[at:at+size], size/n, n)
 		})
-		b.rows.sumColumns(sum[n:], dy[lo*n:], hi-lo, n)
+		b.elements.sumColumns(sum[n:], dy[lo*n:], hi-lo, n)
 	})
 	factors := c.trees(b, func(lo, hi int) {
 		for j := lo; j < hi; j++ {
@@ -85,10 +85,10 @@ func (b *binder) batchNormGrad(in kernel.BatchNormGrad) step {
 	})
 	apply := b.workerRanges(in.M, rowGrain(n), func(worker, lo, hi int) {
 		c.chunks(lo, hi, func(at, size int) {
-			h, to := c.normalized(&b.rows, worker, at, size), dx[at:at+size]
-			b.rows.subtract(to, dy[at:at+size], c.bias[:size])
-			b.rows.fma(to, h, c.slope[:size], to)
-			b.rows.multiply(to, to, c.gain[:size])
+			h, to := c.normalized(&b.elements, worker, at, size), dx[at:at+size]
+			b.elements.subtract(to, dy[at:at+size], c.bias[:size])
+			b.elements.fma(to, h, c.slope[:size], to)
+			b.elements.multiply(to, to, c.gain[:size])
 		})
 	})
 	return always(func() {
@@ -139,7 +139,7 @@ func (c *columnwise) trees(b *binder, done func(lo, hi int)) func() {
 	blocks, width := ceilDiv(c.m, kernel.BatchBlock), c.sums*c.n
 	return b.columns(blocks*c.sums, c.n, func(lo, hi int) {
 		for s := range c.sums {
-			b.rows.tree(c.partial, blocks, width, s*c.n+lo, s*c.n+hi)
+			b.elements.tree(c.partial, blocks, width, s*c.n+lo, s*c.n+hi)
 		}
 		done(lo, hi)
 	})
@@ -164,7 +164,7 @@ func (c *columnwise) chunks(lo, hi int, do func(at, size int)) {
 func (c *columnwise) temp(worker, size int) []float32 { return c.temps[worker*c.chunk:][:size] }
 
 // normalized returns (x-mean)*invStd of a chunk in the worker's scratch memory.
-func (c *columnwise) normalized(r *rowKernels, worker, at, size int) []float32 {
+func (c *columnwise) normalized(r *elementKernels, worker, at, size int) []float32 {
 	h := c.temp(worker, size)
 	r.subtract(h, c.x[at:at+size], c.mean[:size])
 	r.multiply(h, h, c.invStd[:size])
@@ -172,7 +172,7 @@ func (c *columnwise) normalized(r *rowKernels, worker, at, size int) []float32 {
 }
 
 // apply computes rows [lo,hi) of y = FMA((x-mean)*invStd, gain, bias).
-func (c *columnwise) apply(r *rowKernels, y []float32, lo, hi int) {
+func (c *columnwise) apply(r *elementKernels, y []float32, lo, hi int) {
 	c.chunks(lo, hi, func(at, size int) {
 		to := y[at : at+size]
 		r.subtract(to, c.x[at:at+size], c.mean[:size])

@@ -11,14 +11,14 @@ import (
 // pay: a number of the generator costs some nanoseconds.
 const dropoutGrain = 1 << 12
 
-func (b *binder) dropout(in kernel.Dropout) step {
+func (b *binder) dropOut(in kernel.Dropout) step {
 	x, y := b.f32(in.X), b.f32(in.Y)
 	first := uint64(in.Stream)<<40 + uint64(in.First)
 	mask := &dropoutMask{
 		factor:    float32(1 / (1 - float64(in.Rate))),
 		threshold: dropThreshold(in.Rate),
 	}
-	run := b.ranges(len(x), dropoutGrain, func(lo, hi int) { b.rows.dropout(y[lo:hi], x[lo:hi], mask, first+uint64(lo)) })
+	run := b.ranges(len(x), dropoutGrain, func(lo, hi int) { b.elements.dropout(y[lo:hi], x[lo:hi], mask, first+uint64(lo)) })
 	return func(s kernel.Scalars) error {
 		mask.seed, mask.step = s.Seed, s.Step
 		run()
@@ -37,10 +37,10 @@ type dropoutMask struct {
 // both sides times 2^24 are exact.
 func dropThreshold(rate float32) uint32 { return uint32(math.Ceil(float64(rate) * 0x1p24)) }
 
-// rowDropout computes y = factor*x, or +0 where the number of the element is
+// dropout computes y = factor*x, or +0 where the number of the element is
 // below the threshold; number at is x[0]'s. A block of the generator gives four
 // numbers, from a multiple of four on.
-func rowDropout(y, x []float32, mask *dropoutMask, at uint64) {
+func dropout(y, x []float32, mask *dropoutMask, at uint64) {
 	for len(x) > 0 {
 		words := philox.Block(mask.seed, philox.PurposeDropout, mask.step, at/4)
 		skip := int(at % 4)

@@ -22,7 +22,9 @@ type elementKernels struct {
 	tanhGrad, sigmoidGrad, reluGrad func(dx, y, dy []float32)
 
 	add      func(y, a, b []float32)                                                     // y = a + b
+	subtract func(y, a, b []float32)                                                     // y = a - b
 	multiply func(y, a, b []float32)                                                     // y = a * b
+	fma      func(y, a, b, c []float32)                                                  // y = fma(a, b, c)
 	addTo    func(y, x []float32, s float32)                                             // y = x + s
 	scale    func(y, x []float32, s float32)                                             // y = x * s
 	divide   func(y, x []float32, s float32)                                             // y = x / s
@@ -38,8 +40,15 @@ type elementKernels struct {
 	dot        func(x, y []float32) float32              // lane = fma(x, y, lane)
 	sumExp     func(e, x []float32, top float32) float32 // e = exp(x-top), lane = lane + e; e may be nil
 
+	scaleMax  func(x []float32, scale float32) float32 // x = x * scale, and their maximum; see the portable one
+	scoreGrad func(dp, p []float32, c, scale float32)  // dp = (p * (dp-c)) * scale
+
 	// out[j] = x[j] + x[stride+j] + ... over so many rows, each a chain from +0.
 	sumColumns func(out, x []float32, rows, stride int)
+	// out[j] = fma(a[i*stride+j], b[i*stride+j], out[j]) for each row i.
+	fmaColumns func(out, a, b []float32, rows, stride int)
+
+	dropout func(y, x []float32, mask *dropoutMask, at uint64) // dropout.go
 
 	adamUpdate func(c *adamConstants, w, grad, m, v []float32)
 	sgdUpdate  func(c *sgdConstants, w, grad, velocity []float32) // velocity is nil without momentum
@@ -52,11 +61,13 @@ func portableElements() elementKernels {
 		relu:     relu,
 		siluGrad: eachGrad(siluGrad32), geluGrad: eachGrad(geluGrad32),
 		tanhGrad: eachGrad(tanhGrad32), sigmoidGrad: eachGrad(sigmoidGrad32), reluGrad: reluGrad,
-		add: addVectors, multiply: multiplyVectors,
+		add: addVectors, subtract: subtractVectors, multiply: multiplyVectors, fma: fmaVectors,
 		addTo: addScalar, scale: scaleVector, divide: divideVector, axpy: axpy, affine: affine,
 		argmax: argmax, maximum: maximum,
 		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp,
-		sumColumns: sumColumns,
+		scaleMax: scaleMax, scoreGrad: scoreGrad,
+		sumColumns: sumColumns, fmaColumns: fmaColumns,
+		dropout:    dropout,
 		adamUpdate: adamUpdate, sgdUpdate: sgdUpdate,
 	}
 }
@@ -73,6 +84,9 @@ func newElements(level Level) elementKernels {
 func elementOperations() []kernel.Operation {
 	return []kernel.Operation{
 		kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpSumRows,
-		kernel.OpSoftmaxCrossEntropy, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
+		kernel.OpSoftmaxCrossEntropy, kernel.OpMeanSquaredError, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
+		kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
+		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
+		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply,
 	}
 }

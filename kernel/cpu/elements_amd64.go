@@ -11,9 +11,10 @@ func assemblyElements(level Level) elementKernels {
 			name: "avx512",
 			exp:  expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, silu: siluAVX512, gelu: geluAVX512, relu: reluAVX512,
 			siluGrad: siluGradAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512,
-			add: addAVX512, multiply: multiplyAVX512, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
+			add: addAVX512, subtract: subtractAVX512, multiply: multiplyAVX512, fma: fmaVectors, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
 			argmax: argmaxAVX512, maximum: maximumAVX512,
-			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512, sumColumns: sumColumnsAVX512,
+			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512,
+			scaleMax: scaleMaxAVX512, scoreGrad: scoreGradAVX512, sumColumns: sumColumnsAVX512, fmaColumns: fmaColumns,
 			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512,
 		})
 	}
@@ -21,9 +22,10 @@ func assemblyElements(level Level) elementKernels {
 		name: "avx2",
 		exp:  expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, gelu: geluAVX2, relu: reluAVX2,
 		siluGrad: siluGradAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2,
-		add: addAVX2, multiply: multiplyAVX2, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
+		add: addAVX2, subtract: subtractAVX2, multiply: multiplyAVX2, fma: fmaVectors, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
 		argmax: argmaxAVX2, maximum: maximumAVX2,
-		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2, sumColumns: sumColumnsAVX2,
+		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2,
+		scaleMax: scaleMaxAVX2, scoreGrad: scoreGradAVX2, sumColumns: sumColumnsAVX2, fmaColumns: fmaColumns,
 		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2,
 	})
 }
@@ -38,7 +40,9 @@ func checked(k elementKernels) elementKernels {
 		siluGrad: checkedGrad(k.siluGrad), geluGrad: checkedGrad(k.geluGrad),
 		tanhGrad: checkedGrad(k.tanhGrad), sigmoidGrad: checkedGrad(k.sigmoidGrad), reluGrad: checkedGrad(k.reluGrad),
 		add:      func(y, a, b []float32) { k.add(y[:len(a)], a, b[:len(a)]) },
+		subtract: func(y, a, b []float32) { k.subtract(y[:len(a)], a, b[:len(a)]) },
 		multiply: func(y, a, b []float32) { k.multiply(y[:len(a)], a, b[:len(a)]) },
+		fma:      k.fma,
 		addTo:    checkedScalar(k.addTo), scale: checkedScalar(k.scale), divide: checkedScalar(k.divide), axpy: checkedScalar(k.axpy),
 		affine: func(y, x, gain, bias []float32, s float32) {
 			k.affine(y[:len(x)], x, gain[:len(x)], bias[:len(x)], s)
@@ -68,6 +72,10 @@ func checked(k elementKernels) elementKernels {
 			}
 			k.sumColumns(out, x, rows, stride)
 		},
+		fmaColumns: fmaColumns,
+		scaleMax:   k.scaleMax,
+		scoreGrad:  func(dp, p []float32, c, scale float32) { k.scoreGrad(dp, p[:len(dp)], c, scale) },
+		dropout:    dropout,
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
 			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
 		},

@@ -1234,6 +1234,42 @@ end3:
 	VZEROUPPER
 	RET
 
+// func subtractAVX2(y []float32, a []float32, b []float32)
+// Requires: AVX
+TEXT ·subtractAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ a_len+32(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000008, BX
+	JLT  tail2
+
+loop1:
+	VMOVUPS (CX)(SI*4), Y0
+	VMOVUPS (DX)(SI*4), Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(SI*4)
+	ADDQ    $0x00000008, SI
+	SUBQ    $0x00000008, BX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000008, BX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), DI
+	MOVQ       $0x00000010, R8
+	SUBQ       BX, R8
+	VMOVUPS    (DI)(R8*4), Y0
+	VMASKMOVPS (CX)(SI*4), Y0, Y1
+	VMASKMOVPS (DX)(SI*4), Y0, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
+
+end3:
+	VZEROUPPER
+	RET
+
 // func multiplyAVX2(y []float32, a []float32, b []float32)
 // Requires: AVX
 TEXT ·multiplyAVX2(SB), NOSPLIT, $0-72
@@ -1445,6 +1481,47 @@ tail2:
 	VMASKMOVPS  (SI)(DI*4), Y1, Y3
 	VFMADD213PS Y3, Y2, Y0
 	VMASKMOVPS  Y0, Y1, (AX)(DI*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func scoreGradAVX2(dp []float32, p []float32, c float32, scale float32)
+// Requires: AVX
+TEXT ·scoreGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dp_base+0(FP), AX
+	MOVQ         p_base+24(FP), CX
+	MOVQ         dp_len+8(FP), DX
+	VBROADCASTSS c+48(FP), Y0
+	VBROADCASTSS scale+52(FP), Y1
+	XORQ         BX, BX
+	SUBQ         $0x00000008, DX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(BX*4), Y2
+	VSUBPS  Y0, Y2, Y2
+	VMOVUPS (CX)(BX*4), Y3
+	VMULPS  Y3, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*4)
+	ADDQ    $0x00000008, BX
+	SUBQ    $0x00000008, DX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000008, DX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), SI
+	MOVQ       $0x00000010, DI
+	SUBQ       DX, DI
+	VMOVUPS    (SI)(DI*4), Y2
+	VMASKMOVPS (AX)(BX*4), Y2, Y3
+	VSUBPS     Y0, Y3, Y0
+	VMASKMOVPS (CX)(BX*4), Y2, Y3
+	VMULPS     Y3, Y0, Y0
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (AX)(BX*4)
 
 end3:
 	VZEROUPPER
@@ -2008,6 +2085,66 @@ end3:
 	VADDPS       X0, X1, X1
 	VZEROUPPER
 	MOVSS        X1, ret+56(FP)
+	RET
+
+// func scaleMaxAVX2(x []float32, scale float32) float32
+// Requires: AVX, SSE
+TEXT ·scaleMaxAVX2(SB), NOSPLIT, $0-36
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS scale+24(FP), Y0
+	VMOVUPS      allff800000AVX2<>+0(SB), Y1
+	VMOVUPS      allff800000AVX2<>+0(SB), Y2
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Y3
+	VMULPS  Y0, Y3, Y3
+	VMOVUPS Y3, (AX)(DX*4)
+	VMAXPS  Y1, Y3, Y1
+	VMOVUPS 32(AX)(DX*4), Y3
+	VMULPS  Y0, Y3, Y3
+	VMOVUPS Y3, 32(AX)(DX*4)
+	VMAXPS  Y2, Y3, Y2
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ       $0x00000010, CX
+	JZ         end3
+	LEAQ       onesAVX2<>+0(SB), BX
+	MOVQ       $0x00000010, SI
+	SUBQ       CX, SI
+	VMOVUPS    (BX)(SI*4), Y3
+	VMOVUPS    32(BX)(SI*4), Y4
+	VMASKMOVPS (AX)(DX*4), Y3, Y5
+	VMULPS     Y0, Y5, Y5
+	VMASKMOVPS Y5, Y3, (AX)(DX*4)
+	VMOVUPS    allff800000AVX2<>+0(SB), Y6
+	VBLENDVPS  Y3, Y5, Y6, Y3
+	VMAXPS     Y1, Y3, Y1
+	VMASKMOVPS 32(AX)(DX*4), Y4, Y3
+	VMULPS     Y0, Y3, Y0
+	VMASKMOVPS Y0, Y4, 32(AX)(DX*4)
+	VMOVUPS    allff800000AVX2<>+0(SB), Y3
+	VBLENDVPS  Y4, Y0, Y3, Y0
+	VMAXPS     Y2, Y0, Y2
+
+end3:
+	VMAXPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X1
+	VMOVHLPS     X1, X1, X0
+	VMAXPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VMAXPS       X0, X1, X1
+	VXORPS       X0, X0, X0
+	VADDSS       X0, X1, X1
+	VZEROUPPER
+	MOVSS        X1, ret+32(FP)
 	RET
 
 // func sumColumnsAVX2(out []float32, x []float32, rows int, stride int)

@@ -981,6 +981,42 @@ end3:
 	VZEROUPPER
 	RET
 
+// func subtractAVX512(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F
+TEXT ·subtractAVX512(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	MOVQ a_len+32(FP), CX
+	XORQ SI, SI
+	SUBQ $0x00000010, CX
+	JLT  tail2
+
+loop1:
+	VMOVUPS (DX)(SI*4), Z0
+	VMOVUPS (BX)(SI*4), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(SI*4)
+	ADDQ    $0x00000010, SI
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (DX)(SI*4), K1, Z0
+	VMOVUPS.Z (BX)(SI*4), K1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+end3:
+	VZEROUPPER
+	RET
+
 // func multiplyAVX512(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F
 TEXT ·multiplyAVX512(SB), NOSPLIT, $0-72
@@ -1192,6 +1228,47 @@ tail2:
 	VMOVUPS.Z   (SI)(DI*4), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+// func scoreGradAVX512(dp []float32, p []float32, c float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·scoreGradAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dp_base+0(FP), AX
+	MOVQ         p_base+24(FP), DX
+	MOVQ         dp_len+8(FP), CX
+	VBROADCASTSS c+48(FP), Z0
+	VBROADCASTSS scale+52(FP), Z1
+	XORQ         BX, BX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(BX*4), Z2
+	VSUBPS  Z0, Z2, Z2
+	VMOVUPS (DX)(BX*4), Z3
+	VMULPS  Z3, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMOVUPS Z2, (AX)(BX*4)
+	ADDQ    $0x00000010, BX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (AX)(BX*4), K1, Z2
+	VSUBPS    Z0, Z2, Z0
+	VMOVUPS.Z (DX)(BX*4), K1, Z2
+	VMULPS    Z2, Z0, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
 
 end3:
 	VZEROUPPER
@@ -1644,6 +1721,55 @@ end3:
 	VADDPS        X0, X1, X1
 	VZEROUPPER
 	MOVSS         X1, ret+56(FP)
+	RET
+
+// func scaleMaxAVX512(x []float32, scale float32) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaleMaxAVX512(SB), NOSPLIT, $0-36
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS scale+24(FP), Z0
+	VBROADCASTSS allff800000AVX512<>+0(SB), Z1
+	VMOVUPS      Z1, Z2
+	XORQ         DX, DX
+	SUBQ         $0x00000010, CX
+	JLT          tail2
+
+loop1:
+	VMOVUPS (AX)(DX*4), Z3
+	VMULPS  Z0, Z3, Z3
+	VMOVUPS Z3, (AX)(DX*4)
+	VMAXPS  Z2, Z3, Z2
+	ADDQ    $0x00000010, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop1
+
+tail2:
+	ADDQ      $0x00000010, CX
+	JZ        end3
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z3
+	VMULPS    Z0, Z3, Z0
+	VMOVUPS   Z0, K1, (AX)(DX*4)
+	VBLENDMPS Z0, Z1, K1, Z4
+	VMAXPS    Z2, Z4, Z2
+
+end3:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VMAXPS        Y0, Y2, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VMAXPS        X1, X0, X1
+	VMOVHLPS      X1, X1, X0
+	VMAXPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VMAXPS        X0, X1, X1
+	VXORPS        X0, X0, X0
+	VADDSS        X0, X1, X1
+	VZEROUPPER
+	MOVSS         X1, ret+32(FP)
 	RET
 
 // func sumColumnsAVX512(out []float32, x []float32, rows int, stride int)

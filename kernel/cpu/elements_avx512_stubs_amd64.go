@@ -64,6 +64,11 @@ func reluGradAVX512(dx []float32, y []float32, dy []float32)
 //go:noescape
 func addAVX512(y []float32, a []float32, b []float32)
 
+// subtractAVX512 equals the portable subtract and trusts its arguments' lengths.
+//
+//go:noescape
+func subtractAVX512(y []float32, a []float32, b []float32)
+
 // multiplyAVX512 equals the portable multiply and trusts its arguments' lengths.
 //
 //go:noescape
@@ -94,6 +99,11 @@ func axpyAVX512(y []float32, x []float32, a float32)
 //go:noescape
 func affineAVX512(y []float32, x []float32, gain []float32, bias []float32, s float32)
 
+// scoreGradAVX512 equals the portable scoreGrad and trusts its arguments' lengths.
+//
+//go:noescape
+func scoreGradAVX512(dp []float32, p []float32, c float32, scale float32)
+
 // argmaxAVX512 equals the portable argmax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -123,6 +133,11 @@ func dotAVX512(x []float32, y []float32) float32
 //
 //go:noescape
 func sumExpAVX512(e []float32, x []float32, top float32) float32
+
+// scaleMaxAVX512 equals the portable scaleMax and trusts its arguments' lengths.
+//
+//go:noescape
+func scaleMaxAVX512(x []float32, scale float32) float32
 
 // sumColumnsAVX512 equals the portable sumColumns and trusts its arguments' lengths.
 //

@@ -8,21 +8,21 @@ import (
 
 func (b *binder) add(in kernel.Add) step {
 	x, y, out := b.f32(in.A), b.f32(in.B), b.f32(in.Out)
-	return always(b.ranges(len(out), cheapGrain, func(lo, hi int) { b.rows.add(out[lo:hi], x[lo:hi], y[lo:hi]) }))
+	return always(b.ranges(len(out), cheapGrain, func(lo, hi int) { b.elements.add(out[lo:hi], x[lo:hi], y[lo:hi]) }))
 }
 
 func (b *binder) addRow(in kernel.AddRow) step {
 	x, bias, y := b.f32(in.X), b.f32(in.Row), b.f32(in.Y)
 	return always(b.ranges(in.M, max(1, cheapGrain/in.N), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			b.rows.add(row(y, i, in.N), row(x, i, in.N), bias)
+			b.elements.add(row(y, i, in.N), row(x, i, in.N), bias)
 		}
 	}))
 }
 
 func (b *binder) scale(in kernel.Scale) step {
 	x, y := b.f32(in.X), b.f32(in.Y)
-	return always(b.ranges(len(x), cheapGrain, func(lo, hi int) { b.rows.scale(y[lo:hi], x[lo:hi], in.Factor) }))
+	return always(b.ranges(len(x), cheapGrain, func(lo, hi int) { b.elements.scale(y[lo:hi], x[lo:hi], in.Factor) }))
 }
 
 func (b *binder) runningAverage(in kernel.RunningAverage) step {
@@ -47,14 +47,14 @@ func (b *binder) clipNorm(in kernel.ClipNorm) step {
 	partial := b.scratch(blocks)
 	squares := b.ranges(blocks, 1, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			partial[i] = b.rows.sumSquares(grad[i*kernel.ClipBlock : min((i+1)*kernel.ClipBlock, len(grad))])
+			partial[i] = b.elements.sumSquares(grad[i*kernel.ClipBlock : min((i+1)*kernel.ClipBlock, len(grad))])
 		}
 	})
 	var factor float32
-	clip := b.ranges(len(grad), cheapGrain, func(lo, hi int) { b.rows.scale(grad[lo:hi], grad[lo:hi], factor) })
+	clip := b.ranges(len(grad), cheapGrain, func(lo, hi int) { b.elements.scale(grad[lo:hi], grad[lo:hi], factor) })
 	return always(func() {
 		squares()
-		b.rows.tree(partial, blocks, 1, 0, 1)
+		b.elements.tree(partial, blocks, 1, 0, 1)
 		length := root32(partial[0])
 		norm[0] = length
 		if length > in.MaxNorm && length <= math.MaxFloat32 {
@@ -69,11 +69,11 @@ func root32(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // tree reduces columns [lo,hi) of x[parts,n] into its first row, in the order of
 // kernel.TreeSum.
-func (r *rowKernels) tree(x []float32, parts, n, lo, hi int) {
+func (e *elementKernels) tree(x []float32, parts, n, lo, hi int) {
 	for d := 1; d < parts; d *= 2 {
 		for i := 0; i+d < parts; i += 2 * d {
 			to := x[i*n+lo : i*n+hi]
-			r.add(to, to, x[(i+d)*n+lo:(i+d)*n+hi])
+			e.add(to, to, x[(i+d)*n+lo:(i+d)*n+hi])
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (b *binder) embeddingGrad(in kernel.EmbeddingGrad) step {
 		for i, token := range tokens {
 			at := int(token) * n
 			sum := table[at+lo : at+hi]
-			b.rows.add(sum, sum, dy[i*n+lo:i*n+hi])
+			b.elements.add(sum, sum, dy[i*n+lo:i*n+hi])
 		}
 	}))
 }

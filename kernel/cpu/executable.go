@@ -25,7 +25,7 @@ type Executable struct {
 
 func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable, error) {
 	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
-	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements, rows: portableRows()}
+	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
 	// A first pass to learn how much scratch memory the steps share.
 	for _, instruction := range program.Instructions {
 		binder.bind(instruction)
@@ -71,7 +71,6 @@ type binder struct {
 	variant  *matMulVariant
 	tiles    []tileScratch // of each worker
 	elements elementKernels
-	rows     rowKernels
 	shared   []float32
 	needed   int // of shared
 }
@@ -149,7 +148,7 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 	case kernel.Scale:
 		return b.scale(in)
 	case kernel.Dropout:
-		return b.dropout(in)
+		return b.dropOut(in)
 	case kernel.Embedding:
 		return b.embedding(in)
 	case kernel.EmbeddingGrad:

@@ -11,10 +11,10 @@ func (b *binder) layerNorm(in kernel.LayerNorm) step {
 	return always(b.ranges(in.M, rowGrain(n), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			x, y := row(x, i, n), row(y, i, n)
-			mean := b.rows.sum(x) / float32(n)
-			b.rows.addTo(y, x, -mean)
-			inv := invStd32(b.rows.sumSquares(y)/float32(n), in.Epsilon)
-			b.rows.affine(y, y, gain, bias, inv)
+			mean := b.elements.sum(x) / float32(n)
+			b.elements.addTo(y, x, -mean)
+			inv := invStd32(b.elements.sumSquares(y)/float32(n), in.Epsilon)
+			b.elements.affine(y, y, gain, bias, inv)
 			means[i], invStds[i] = mean, inv
 		}
 	}))
@@ -25,9 +25,9 @@ func (b *binder) rmsNorm(in kernel.RMSNorm) step {
 	return always(b.ranges(in.M, rowGrain(n), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			x, y := row(x, i, n), row(y, i, n)
-			inv := invStd32(b.rows.sumSquares(x)/float32(n), in.Epsilon)
-			b.rows.scale(y, x, inv)
-			b.rows.multiply(y, y, gain)
+			inv := invStd32(b.elements.sumSquares(x)/float32(n), in.Epsilon)
+			b.elements.scale(y, x, inv)
+			b.elements.multiply(y, y, gain)
 			invStds[i] = inv
 		}
 	}))
@@ -49,7 +49,7 @@ func (b *binder) rmsNormGrad(in kernel.RMSNormGrad) step {
 
 // normGrad is the gradient of both kinds.
 type normGrad struct {
-	rows         *rowKernels
+	rows         *elementKernels
 	n            int
 	x, gain      []float32
 	mean         []float32 // [M], nil for RMSNorm
@@ -61,7 +61,7 @@ type normGrad struct {
 
 func (b *binder) normGrad(g *normGrad) step {
 	m := len(g.invStd)
-	g.rows, g.h = &b.rows, b.scratches(b.pool.Threads() * g.n)[0]
+	g.rows, g.h = &b.elements, b.scratches(b.pool.Threads() * g.n)[0]
 	parameters := b.columns(4*m, g.n, g.parameters)
 	inputs := b.workerRanges(m, rowGrain(g.n), g.inputs)
 	return always(func() {

@@ -15,10 +15,10 @@ func (b *binder) meanSquaredError(in kernel.MeanSquaredError) step {
 			} else {
 				d = row(temps, worker, n)
 			}
-			b.rows.subtract(d, row(prediction, i, n), row(target, i, n))
-			loss[i] = b.rows.sumSquares(d) / float32(n)
+			b.elements.subtract(d, row(prediction, i, n), row(target, i, n))
+			loss[i] = b.elements.sumSquares(d) / float32(n)
 			if grad != nil {
-				b.rows.scale(d, d, factor)
+				b.elements.scale(d, d, factor)
 			}
 		}
 	}))

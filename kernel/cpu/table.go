@@ -39,9 +39,6 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	add(portable, nil, elementOperations()...)
 	add(portable, nil,
 		kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad,
-		kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpDropout, kernel.OpEmbedding, kernel.OpEmbeddingGrad,
-		kernel.OpRunningAverage, kernel.OpClipNorm, kernel.OpMeanSquaredError,
-		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
-		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply)
+		kernel.OpDropout, kernel.OpEmbedding, kernel.OpRunningAverage)
 	return table
 }

@@ -1,5 +1,7 @@
 package cpu
 
+import "math"
+
 // The portable loops of elementKernels that belong to no single instruction.
 
 // each returns y[i] = f(x[i]).
@@ -29,10 +31,31 @@ func addVectors(y, a, b []float32) {
 	}
 }
 
+func subtractVectors(y, a, b []float32) {
+	y, b = y[:len(a)], b[:len(a)]
+	for i, v := range a {
+		y[i] = v - b[i]
+	}
+}
+
 func multiplyVectors(y, a, b []float32) {
 	y, b = y[:len(a)], b[:len(a)]
 	for i, v := range a {
 		y[i] = float32(v * b[i])
+	}
+}
+
+// In this loop and the others below, FMA32 is written out, since the compiler
+// does not inline it.
+func fmaVectors(y, a, b, c []float32) {
+	y, b, c = y[:len(a)], b[:len(a)], c[:len(a)]
+	for i, v := range a {
+		p, q, r := float64(v), float64(b[i]), float64(c[i])
+		t := float64(p*q) + r
+		if roundsTwice(t) {
+			t = fmaOdd(p, q, r)
+		}
+		y[i] = float32(t)
 	}
 }
 
@@ -59,15 +82,26 @@ func divideVector(y, x []float32, s float32) {
 
 func axpy(y, x []float32, a float32) {
 	y = y[:len(x)]
+	p := float64(a)
 	for i, v := range x {
-		y[i] = FMA32(a, v, y[i])
+		q, r := float64(v), float64(y[i])
+		t := float64(p*q) + r
+		if roundsTwice(t) {
+			t = fmaOdd(p, q, r)
+		}
+		y[i] = float32(t)
 	}
 }
 
 func affine(y, x, gain, bias []float32, s float32) {
 	y, gain, bias = y[:len(x)], gain[:len(x)], bias[:len(x)]
 	for i, v := range x {
-		y[i] = FMA32(float32(v*s), gain[i], bias[i])
+		p, q, r := float64(float32(v*s)), float64(gain[i]), float64(bias[i])
+		t := float64(p*q) + r
+		if roundsTwice(t) {
+			t = fmaOdd(p, q, r)
+		}
+		y[i] = float32(t)
 	}
 }
 
@@ -98,21 +132,55 @@ func (l *lanes) total() float32 {
 
 func sumLanes(x []float32) float32 {
 	var l lanes
-	for j, v := range x {
-		l[j%16] += v
+	n := len(x) &^ 15
+	if n > 0 {
+		laneChains((*[8]float32)(l[:]), x[:n])
+		laneChains((*[8]float32)(l[8:]), x[8:n])
+	}
+	for i, v := range x[n:] {
+		l[i] += v
 	}
 	return l.total()
+}
+
+// laneChains adds the first eight of every sixteen elements to as many lanes:
+// sixteen would not stay in registers. The length of x is a multiple of eight.
+func laneChains(lane *[8]float32, x []float32) {
+	l0, l1, l2, l3, l4, l5, l6, l7 := lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7]
+	for ; len(x) >= 8; x = x[min(16, len(x)):] {
+		v := (*[8]float32)(x)
+		l0 += v[0]
+		l1 += v[1]
+		l2 += v[2]
+		l3 += v[3]
+		l4 += v[4]
+		l5 += v[5]
+		l6 += v[6]
+		l7 += v[7]
+	}
+	*lane = [8]float32{l0, l1, l2, l3, l4, l5, l6, l7}
 }
 
 func sumSquares(x []float32) float32 { return dot(x, x) }
 
 func dot(x, y []float32) float32 {
-	var l lanes
+	var lane lanes
 	y = y[:len(x)]
-	for j, v := range x {
-		l[j%16] = FMA32(v, y[j], l[j%16])
+	for ; len(x) >= 16; x, y = x[16:], y[16:] {
+		a, b := (*[16]float32)(x), (*[16]float32)(y)
+		for l := range lane {
+			p, q, r := float64(a[l]), float64(b[l]), float64(lane[l])
+			t := float64(p*q) + r
+			if roundsTwice(t) {
+				t = fmaOdd(p, q, r)
+			}
+			lane[l] = float32(t)
+		}
 	}
-	return l.total()
+	for l, v := range x {
+		lane[l] = FMA32(v, y[l], lane[l])
+	}
+	return lane.total()
 }
 
 func sumExp(e, x []float32, top float32) float32 {
@@ -136,5 +204,33 @@ func sumColumns(out, x []float32, rows, stride int) {
 		for j, v := range x[i*stride : i*stride+len(out)] {
 			out[j] += v
 		}
+	}
+}
+
+func fmaColumns(out, a, b []float32, rows, stride int) {
+	for i := range rows {
+		fmaVectors(out, a[i*stride:i*stride+len(out)], b[i*stride:i*stride+len(out)], out)
+	}
+}
+
+// scaleMax multiplies x by scale and returns the maximum of the products: +0 for
+// a zero of either sign, without the NaNs, and -Inf if there is nothing else.
+func scaleMax(x []float32, scale float32) float32 {
+	top := float32(math.Inf(-1))
+	for j, z := range x {
+		s := float32(z * scale)
+		x[j] = s
+		if s > top {
+			top = s
+		}
+	}
+	return top + 0
+}
+
+// scoreGrad turns dp into the gradient of the scores.
+func scoreGrad(dp, p []float32, c, scale float32) {
+	p = p[:len(dp)]
+	for j, v := range dp {
+		dp[j] = float32(float32(p[j]*(v-c)) * scale)
 	}
 }

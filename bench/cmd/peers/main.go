@@ -48,7 +48,8 @@ func run() (err error) {
 		to = io.MultiWriter(os.Stdout, file)
 	}
 	all := allPeers{
-		pytorch(*source),
+		pytorch(*source, false),
+		pytorch(*source, true),
 		gomlx(*source, folder),
 		gorgonia(*source, folder),
 	}

@@ -26,12 +26,14 @@ func (m *machine) maps() {
 	m.reluGrad()
 
 	m.map2("add", m.add)
+	m.map2("subtract", m.subtract)
 	m.map2("multiply", m.multiply)
 	m.mapScalar("addTo", m.add)
 	m.mapScalar("scale", m.multiply)
 	m.mapScalar("divide", m.divide)
 	m.axpy()
 	m.affine()
+	m.scoreGrad()
 }
 
 // map1 writes y = f(x).
@@ -94,6 +96,19 @@ func (m *machine) affine() {
 			t := m.multiply(m.load(x, part), s)
 			m.horner(t, m.load(gain, part), m.load(bias, part))
 			m.store(y, part, t)
+		})
+		return nil
+	})
+}
+
+// scoreGrad is that of attention's scores.
+func (m *machine) scoreGrad() {
+	m.function("scoreGrad", "(dp, p []float32, c, scale float32)", func() reg.Register {
+		dp, p, n := m.base("dp"), m.base("p"), m.length("dp")
+		c, scale := m.broadcast(address(m.Param("c"))), m.broadcast(address(m.Param("scale")))
+		m.loop(n, 1, func(part int) {
+			t := m.multiply(m.subtract(m.load(dp, part), c), m.load(p, part))
+			m.store(dp, part, m.multiply(t, scale))
 		})
 		return nil
 	})

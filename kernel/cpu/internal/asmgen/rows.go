@@ -20,6 +20,7 @@ func (m *machine) rows() {
 	})
 	m.dot()
 	m.sumExp()
+	m.scaleMax()
 	m.sumColumns()
 }
 
@@ -91,6 +92,28 @@ func (m *machine) sumExp() {
 			m.place(skip)
 		})
 		return m.fold(lanes, m.VADDPS)
+	})
+}
+
+// scaleMax passes over NaNs: VMAXPS gives the maximum so far where the new
+// element is one.
+func (m *machine) scaleMax() {
+	m.function("scaleMax", "(x []float32, scale float32) float32", func() reg.Register {
+		x, n, scale := m.base("x"), m.length("x"), m.broadcast(address(m.Param("scale")))
+		lowest := m.constant(float32(math.Inf(-1)))
+		var top []vector
+		for range m.parts() {
+			top = append(top, m.copy(lowest))
+		}
+		m.loop(n, m.parts(), func(part int) {
+			v := m.multiply(m.load(x, part), scale)
+			m.store(x, part, v)
+			m.VMAXPS(top[part], m.inside(part, v, lowest), top[part])
+		})
+		best, zero := m.fold(top, m.VMAXPS), m.XMM()
+		m.VXORPS(zero, zero, zero)
+		m.VADDSS(zero, best, best) // +0 for -0
+		return best
 	})
 }
 

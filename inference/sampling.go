@@ -1,0 +1,108 @@
+package inference
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"reprise/internal/detmath"
+	"reprise/internal/philox"
+)
+
+// Sampling says how the next token is drawn from a model's logits.
+type Sampling struct {
+	// Temperature divides the logits: below 1 the likely tokens become likelier;
+	// 0 always takes the likeliest (the first of equal ones).
+	Temperature float64
+	// TopK leaves only so many of the likeliest tokens; 0 leaves all.
+	TopK int
+	// TopP leaves only the likeliest tokens whose probabilities reach that sum
+	// (Holtzman et al., 2020); 0 and 1 leave all.
+	TopP float64
+	// Seed keys the draws.
+	Seed uint64
+}
+
+// FieldError says which value cannot be used, and what can.
+type FieldError struct{ Field, Value, Want string }
+
+// Error names the field, its value and what is wanted.
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s is %s, want %s", e.Field, e.Value, e.Want)
+}
+
+// Validate fails with a *FieldError for a value out of range.
+func (s Sampling) Validate() error {
+	switch {
+	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0):
+		return &FieldError{"temperature", formatFloat(s.Temperature), "a number of at least 0, such as 0.8"}
+	case s.TopK < 0:
+		return &FieldError{"top_k", strconv.Itoa(s.TopK), "at least 0, where 0 leaves all tokens"}
+	case !(s.TopP >= 0 && s.TopP <= 1):
+		return &FieldError{"top_p", formatFloat(s.TopP), "in [0, 1], where 0 and 1 leave all tokens"}
+	}
+	return nil
+}
+
+func formatFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// candidate is a token that may be drawn, with its weight.
+type candidate struct {
+	token  int32
+	logit  float64
+	weight float64
+}
+
+// Next returns the token for a place of the text, counted from 0. logits has one
+// value for each token of the vocabulary, at least one, none of them NaN.
+//
+// Candidates are the tokens in descending order of logit, then ascending order
+// of token. Their weights exp((logit-max)/Temperature) are summed in that order
+// in float64; the token drawn is the first at which the sum exceeds u times the
+// whole, u from 53 bits of philox.Block(Seed, PurposeSample, place, 0).
+func (s Sampling) Next(logits []float32, place uint64) int32 {
+	candidates := make([]candidate, len(logits))
+	for i, v := range logits {
+		candidates[i] = candidate{token: int32(i), logit: float64(v)}
+	}
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(b.logit, a.logit) })
+	if s.Temperature == 0 {
+		return candidates[0].token
+	}
+	if s.TopK > 0 {
+		candidates = candidates[:min(s.TopK, len(candidates))]
+	}
+	total := 0.0
+	for i := range candidates {
+		c := &candidates[i]
+		c.weight = detmath.Exp((c.logit - candidates[0].logit) / s.Temperature)
+		total += c.weight
+	}
+	if s.TopP > 0 && s.TopP < 1 {
+		candidates, total = nucleus(candidates, float64(total*s.TopP))
+	}
+	w := philox.Block(s.Seed, philox.PurposeSample, place, 0)
+	u := float64(float64(uint64(w[0])<<21|uint64(w[1])>>11) * 0x1p-53)
+	sum := 0.0
+	for _, c := range candidates {
+		sum += c.weight
+		if sum > float64(u*total) {
+			return c.token
+		}
+	}
+	return candidates[len(candidates)-1].token
+}
+
+// nucleus returns the first candidates whose weights reach a sum, and that sum.
+func nucleus(candidates []candidate, reach float64) ([]candidate, float64) {
+	sum := 0.0
+	for i, c := range candidates {
+		sum += c.weight
+		if sum >= reach {
+			return candidates[:i+1], sum
+		}
+	}
+	return candidates, sum
+}
