@@ -7,6 +7,8 @@
 // B, Y14 and Y15 broadcast values of A, taking turns. SI points to the row of B,
 // and BP is the distance of the current value of A from the rows' pointers.
 
+// LOADROW and STOREROW load a row of starts and store a row of results; CX counts
+// the rows that are left.
 #define LOADROW(y0, y1) \
 	VMOVUPS (AX), y0 \
 	VMOVUPS 32(AX), y1 \

@@ -10,7 +10,8 @@
 // In the loops SI points to the row of B, and BP is the distance of the current
 // value of A from the rows' pointers, in the twelve registers of ADDRESSES.
 
-// ROW loads row i's start, or leaves for label done if there is no such row.
+// LOADROW and STOREROW load a row of starts and store a row of results; CX counts
+// the rows that are left.
 #define LOADROW(z0, z1) \
 	VMOVUPS.Z (AX), K1, z0 \
 	VMOVUPS.Z 64(AX), K2, z1 \

@@ -27,6 +27,9 @@ const (
 	// repackRows bounds from below the rows of a rectangle whose columns others
 	// pack too, as long as there are columns to divide instead.
 	repackRows = 256
+	// partWork is the number of multiply-adds, some microseconds of them, below
+	// which a part does not pay.
+	partWork = 1 << 18
 
 	// maxTile bounds a tile's rows*cols, maxTileRows and maxTileCols its sides.
 	maxTile     = 384
@@ -192,7 +195,8 @@ func (r *gemmRun) divide() {
 	r.stripPanels = min(r.bPanels, max(1, stripElements/(depth*k.cols)))
 	want := 1
 	if threads := r.pool.Threads(); threads > 1 {
-		want = 4 * threads
+		work := float64(r.args.M) * float64(r.args.N) * float64(r.args.K) // an int may overflow
+		want = int(min(float64(4*threads), work/partWork))
 	}
 	for {
 		r.chunks = ceilDiv(r.aPanels, r.chunkPanels)

@@ -276,6 +276,10 @@ func TestMatMulEqualsTheDefinitionAcrossBlocks(t *testing.T) {
 		{m: 30, n: 40, k: 0},
 		{m: 30, n: 40, k: 0, accumulate: true, padC: 1},
 		{m: 128, n: 10, k: 64, bias: true},
+		// Work enough for several rectangles a thread.
+		{m: 150, n: 200, k: 64, transB: true, bias: true},
+		{m: 700, n: 70, k: 40, transA: true, accumulate: true, padC: 2},
+		{m: 290, n: 41, k: 1100, special: true},
 	}
 	gemms := gemmsUnderTest(t)
 	for i := range cases {

@@ -54,9 +54,10 @@ type poolWorker struct {
 }
 
 // poolYields bounds how often an idle worker, or a caller whose last parts are
-// with other workers, yields the processor before it sleeps: some 10-20 µs,
-// about the gap between two kernel calls of a small model.
-const poolYields = 100
+// with other workers, yields the processor before it sleeps: some 50 µs, about a
+// part of a product or the gap between two kernel calls of a small model. Waking
+// up takes as long.
+const poolYields = 400
 
 // TaskPanicError is what Run panics with when a part panicked: the value and the
 // stack of the first panic.
