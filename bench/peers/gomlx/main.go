@@ -22,9 +22,11 @@ func main() {
 	if len(os.Args) > 1 {
 		configuration = os.Args[1]
 	}
+	replies := os.Stdout
+	os.Stdout = os.Stderr // the library prints on it when an operation fails
 	backend, err := simplego.New(configuration)
 	if err == nil {
-		err = wire.Serve(os.Stdin, os.Stdout, &trainer{backend: backend})
+		err = wire.Serve(os.Stdin, replies, &trainer{backend: backend})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gomlx:", err)
