@@ -76,19 +76,16 @@ func compare(w work.Work, peers []peer.Peer, config duel.Config, threads int, fo
 		Units: float64(w.Batch * w.PerSample), Unit: w.Unit, Threads: threads,
 		Tolerance: func([]float32) float64 { return 1e-3 },
 		File:      filepath.Join(folder, w.Name), Folder: folder,
-		Why: w.Missing,
 	}
 	if err := file.Write(contest.File); err != nil {
 		return err
 	}
-	if w.Missing == nil {
-		side, err := w.NewSide(file, threads)
-		if err != nil {
-			return err
-		}
-		defer side.Close()
-		contest.Ours = side
+	side, err := w.NewSide(file, threads)
+	if err != nil {
+		return err
 	}
+	defer side.Close()
+	contest.Ours = side
 	for _, p := range peers {
 		if err := contest.Compare(config, p).Write(to); err != nil {
 			return err

@@ -2,6 +2,7 @@ package work
 
 import (
 	"fmt"
+	"strings"
 
 	"reprise/bench/internal/wire"
 )
@@ -14,61 +15,50 @@ const (
 	blocks     = 4
 )
 
-// gptParameters lists the parameters as peers/torch/models.py names them.
-func gptParameters() []wire.Tensor {
-	list := parameters{}
-	list.add("tokens.weight", vocabulary, width)
-	list.add("positions.weight", context, width)
-	for i := range blocks {
-		name := fmt.Sprintf("blocks.%d.", i)
-		list.norm(name+"norm1", width)
-		list.linear(name+"qkv", 3*width, width)
-		list.linear(name+"out", width, width)
-		list.norm(name+"norm2", width)
-		list.linear(name+"up", 4*width, width)
-		list.linear(name+"down", width, 4*width)
+// gptName returns the name that peers/torch/models.py has for a parameter of
+// nn.GPT: embedding, position, (no dropout,) blocks, norm, linear.
+func gptName(ours string) string {
+	var layer int
+	var rest string
+	_, _ = fmt.Sscanf(ours, "layers.%d.%s", &layer, &rest)
+	rest = strings.TrimPrefix(rest, "attention.")
+	switch {
+	case layer == 0:
+		return "tokens." + rest
+	case layer == 1:
+		return "positions." + rest
+	case layer == 3+blocks:
+		return "norm." + rest
+	case layer > 3+blocks:
+		return "head." + rest
+	case strings.HasPrefix(rest, "in."):
+		rest = "up" + rest[len("in"):]
+	case strings.HasPrefix(rest, "out.") && !strings.Contains(ours, "attention"):
+		rest = "down" + rest[len("out"):]
 	}
-	list.norm("norm", width)
-	list.add("head.weight", vocabulary, width)
-	return list
+	return fmt.Sprintf("blocks.%d.%s", layer-3, rest)
 }
 
-// resnetParameters lists the parameters as peers/torch/models.py names them.
-func resnetParameters() []wire.Tensor {
-	list := parameters{}
-	list.add("conv.weight", 16, 3, 3, 3)
-	list.norm("norm", 16)
-	in := 16
-	for i, out := range []int{16, 32, 64} {
-		name := fmt.Sprintf("blocks.%d.", i)
-		list.add(name+"conv1.weight", out, 3, 3, in)
-		list.norm(name+"norm1", out)
-		list.add(name+"conv2.weight", out, 3, 3, out)
-		list.norm(name+"norm2", out)
-		if in != out {
-			list.add(name+"shortcut.weight", out, 1, 1, in)
-			list.norm(name+"shortcut_norm", out)
-		}
-		in = out
+// resnetName returns the name that peers/torch/models.py has for a parameter of
+// nn.ResNet: convolution, norm, relu, three times a block and relu, pool, linear.
+func resnetName(ours string) string {
+	var layer int
+	var rest string
+	_, _ = fmt.Sscanf(ours, "layers.%d.%s", &layer, &rest)
+	switch layer {
+	case 0:
+		return "conv." + rest
+	case 1:
+		return "norm." + rest
+	case 10:
+		return "head." + rest
 	}
-	list.linear("head", 10, 64)
-	return list
-}
-
-type parameters []wire.Tensor
-
-func (p *parameters) add(name string, shape ...int) {
-	*p = append(*p, wire.Tensor{Name: name, Shape: shape})
-}
-
-func (p *parameters) linear(name string, out, in int) {
-	p.add(name+".weight", out, in)
-	p.add(name+".bias", out)
-}
-
-func (p *parameters) norm(name string, n int) {
-	p.add(name+".weight", n)
-	p.add(name+".bias", n)
+	part := rest[:strings.LastIndex(rest, ".")]
+	parts := map[string]string{
+		"body.0": "conv1", "body.1": "norm1", "body.3": "conv2", "body.4": "norm2",
+		"shortcut.0": "shortcut", "shortcut.1": "shortcut_norm",
+	}
+	return fmt.Sprintf("blocks.%d.%s%s", (layer-3)/2, parts[part], rest[len(part):])
 }
 
 // tokens returns sequences and, as labels, each token's successor.

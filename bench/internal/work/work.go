@@ -3,9 +3,6 @@
 package work
 
 import (
-	"errors"
-	"math"
-	"slices"
 	"time"
 
 	"reprise/bench/internal/wire"
@@ -25,19 +22,17 @@ type Work struct {
 	PerSample    int
 	Unit         string
 	LearningRate float32
-	// Architecture and Optimizer are for our side; without layers, Missing says
-	// why there is none yet, and parameters lists what PyTorch is given.
+	// Architecture and Optimizer are for our side.
 	Architecture nn.Architecture
 	Optimizer    nn.Optimizer
-	Missing      error
-	parameters   []wire.Tensor
-	data         func(random *generator, batch int) (x, y wire.Tensor)
+	// name returns what the peers call a parameter; nil stands for the same.
+	name func(ours string) string
+	data func(random *generator, batch int) (x, y wire.Tensor)
 }
 
 // All returns the works, in the order of their lines.
 func All() []Work {
 	image := tensor.Shape{28, 28, 1}
-	unable := errors.New("our side is not written yet: nn cannot express this model")
 	return []Work{
 		{
 			Name: "mlp", Batch: 128, PerSample: 1, Unit: "samples/s", LearningRate: 1e-3,
@@ -53,11 +48,15 @@ func All() []Work {
 		},
 		{
 			Name: "gpt", Batch: 16, PerSample: context, Unit: "tokens/s", LearningRate: 1e-3,
-			Missing: unable, parameters: gptParameters(), data: tokens,
+			Architecture: nn.GPT(context, vocabulary, blocks, 4, width, 0),
+			Optimizer:    nn.Optimizer{Name: nn.AdamW, WeightDecay: 0.01}, // PyTorch's default
+			name:         gptName, data: tokens,
 		},
 		{
 			Name: "resnet8", Batch: 32, PerSample: 1, Unit: "samples/s", LearningRate: 1e-2,
-			Missing: unable, parameters: resnetParameters(), data: images(32, 32, 3),
+			Architecture: nn.ResNet(tensor.Shape{32, 32, 3}, 1, 16, 10),
+			Optimizer:    nn.Optimizer{Name: nn.SGD, Momentum: 0.9},
+			name:         resnetName, data: images(32, 32, 3),
 		},
 	}
 }
@@ -66,50 +65,28 @@ func All() []Work {
 func (w *Work) File() (*wire.File, error) {
 	random := generator(1)
 	file := &wire.File{Work: w.Name, LearningRate: w.LearningRate}
-	if w.Missing != nil {
-		for _, p := range w.parameters {
-			p.Data = initial(&random, p)
-			file.Tensors = append(file.Tensors, p)
+	model, err := nn.NewModel(nn.ModelID(w.Name), w.Architecture, 1)
+	if err != nil {
+		return nil, err
+	}
+	specs, err := w.Architecture.Parameters()
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range model.Parameters {
+		if specs[i].Statistic {
+			continue // the peers begin with the same: means of 0, variances of 1
 		}
-	} else {
-		model, err := nn.NewModel(nn.ModelID(w.Name), w.Architecture, 1)
-		if err != nil {
-			return nil, err
+		name := p.Name
+		if w.name != nil {
+			name = w.name(name)
 		}
-		for _, p := range model.Parameters {
-			file.Tensors = append(file.Tensors, wire.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
-		}
+		file.Tensors = append(file.Tensors, wire.Tensor{Name: name, Shape: p.Shape, Data: p.Data})
 	}
 	x, y := w.data(&random, w.Batch)
 	x.Name, y.Name = "x", "y"
 	file.Tensors = append(file.Tensors, x, y)
 	return file, nil
-}
-
-// initial draws a parameter: ones for the weight of a norm, zeros for a bias,
-// and else a uniform distribution of standard deviation 1/sqrt(fan in), at most
-// 0.1.
-func initial(random *generator, p wire.Tensor) []float32 {
-	n, fan := 1, 1
-	for i, d := range p.Shape {
-		n *= d
-		if i > 0 {
-			fan *= d
-		}
-	}
-	values := make([]float32, n)
-	bias := len(p.Name) > 5 && p.Name[len(p.Name)-5:] == ".bias"
-	width := min(0.1, 1/math.Sqrt(float64(fan))) * math.Sqrt(3)
-	for i := range values {
-		switch {
-		case bias:
-		case len(p.Shape) == 1:
-			values[i] = 1
-		default:
-			values[i] = float32((2*random.uniform() - 1) * width)
-		}
-	}
-	return values
 }
 
 // images returns pixels in [0,1) and labels of 10 classes.
@@ -146,8 +123,7 @@ type Side struct {
 	trainer *nn.Trainer
 	start   nn.State
 	rate    float32
-	x       [][]float32
-	labels  [][]int32
+	batches []nn.Batch
 }
 
 // NewSide prepares training from the file's weights. Close must follow.
@@ -164,29 +140,40 @@ func (w *Work) NewSide(file *wire.File, threads int) (*Side, error) {
 		s.Close()
 		return nil, err
 	}
-	model := nn.Model{ID: nn.ModelID(w.Name), Architecture: w.Architecture, Version: nn.CurrentVersion}
-	for _, p := range file.Parameters() {
-		model.Parameters = append(model.Parameters, tensor.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	model, err := nn.NewModel(nn.ModelID(w.Name), w.Architecture, 1) // as in File
+	if err != nil {
+		s.Close()
+		return nil, err
 	}
 	if s.start, err = nn.InitialState(model, w.Optimizer); err != nil {
 		s.Close()
 		return nil, err
 	}
-	s.take(file)
+	s.take(w, file)
 	return s, nil
 }
 
 // take cuts the data into batches.
-func (s *Side) take(file *wire.File) {
+func (s *Side) take(w *Work, file *wire.File) {
 	x, y := file.Tensor("x"), file.Tensor("y")
-	s.x = slices.Collect(slices.Chunk(x.Data, len(x.Data)/x.Shape[0]))
-	for batch := range slices.Chunk(y.Data, len(y.Data)/y.Shape[0]) {
-		labels := make([]int32, len(batch))
-		for i, l := range batch {
-			labels[i] = int32(l)
+	for i := range batches {
+		each, labels := len(x.Data)/batches, len(y.Data)/batches
+		b := nn.Batch{Rows: w.Batch, Labels: whole(y.Data[i*labels : (i+1)*labels])}
+		if part := x.Data[i*each : (i+1)*each]; w.Architecture.TakesTokens() {
+			b.Tokens = whole(part)
+		} else {
+			b.Inputs = part
 		}
-		s.labels = append(s.labels, labels)
+		s.batches = append(s.batches, b)
 	}
+}
+
+func whole(x []float32) []int32 {
+	out := make([]int32, len(x))
+	for i, v := range x {
+		out[i] = int32(v)
+	}
+	return out
 }
 
 // Check returns the losses of the first steps.
@@ -219,8 +206,7 @@ func (s *Side) Run(n int) (float64, error) {
 }
 
 func (s *Side) step(i int) (float32, error) {
-	i %= len(s.x)
-	return s.trainer.Step(s.x[i], s.labels[i], s.rate)
+	return s.trainer.Step(s.batches[i%len(s.batches)], s.rate)
 }
 
 // Close ends the threads and frees the memory.
