@@ -20,6 +20,7 @@ type attention struct {
 	strip     stripKernel
 	transpose transposer
 	rows      scoreKernels
+	elements  *elementKernels
 
 	qkv, y, top, inv []float32
 	dy, dqkv         []float32 // gradient only
@@ -97,6 +98,7 @@ func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.S
 		strip:          strip,
 		transpose:      variant.transpose,
 		rows:           newScoreKernels(variant.level),
+		elements:       &b.elements,
 		qkv:            b.f32(qkv), y: b.f32(y), top: b.f32(top), inv: b.f32(inv),
 		// The cache line more keeps rows from falling into the same cache sets.
 		stride:  roundUp(s.Tokens, strip.cols) + alignment/4,
@@ -180,7 +182,7 @@ func (a *attention) forward(worker, part int) {
 			row := w.scores[i*a.stride:][:b.n]
 			seen := a.seen(b, i)
 			top := a.rows.scaleMax(row[:seen], a.scale)
-			inv := 1 / a.rows.sumExp(row[:seen], row[:seen], top)
+			inv := 1 / a.elements.sumExp(row[:seen], row[:seen], top)
 			a.probabilities(row, seen, inv)
 			at := h.statistics + first + i
 			a.top[at], a.inv[at] = top, inv
@@ -206,7 +208,7 @@ func (a *attention) scores(w *attentionScratch, h attentionHead, b queryBlock) {
 // probabilities turns exponentials of the keys seen into probabilities.
 func (a *attention) probabilities(row []float32, seen int, inv float32) {
 	clear(row[seen:])
-	a.rows.multiply(row, inv)
+	a.elements.scale(row, row, inv)
 }
 
 // timesRows computes c = s x for the block's rows s of scores, or of their
@@ -221,17 +223,14 @@ func (a *attention) timesRows(w *attentionScratch, s, x []float32, b queryBlock,
 	p.run(a.strip, w.overhang)
 }
 
-// scoreKernels work on rows of scores.
+// scoreKernels work on rows of scores, as elementKernels do.
 type scoreKernels struct {
 	scaleMax  func(x []float32, scale float32) float32
-	sumExp    func(e, x []float32, top float32) float32
-	multiply  func(x []float32, f float32)
-	dot       func(x, y []float32) float32
 	scoreGrad func(dp, p []float32, c, scale float32)
 }
 
 func portableScores() scoreKernels {
-	return scoreKernels{scaleMax: scaleMax, sumExp: sumExp, multiply: scoreMultiply, dot: scoreDot, scoreGrad: scoreGrad}
+	return scoreKernels{scaleMax: scaleMax, scoreGrad: scoreGrad}
 }
 
 // scaleMax multiplies x by scale and returns the maximum of the products: +0 for
@@ -246,27 +245,4 @@ func scaleMax(x []float32, scale float32) float32 {
 		}
 	}
 	return top + 0
-}
-
-// scoreMultiply multiplies x by f.
-func scoreMultiply(x []float32, f float32) {
-	for j := range x {
-		x[j] = float32(x[j] * f)
-	}
-}
-
-// scoreDot returns the sum of x*y: lane j%16 is a chain of fused multiply-adds over
-// ascending j from +0; then lane l takes lane l+8 for l < 8, l+4 for l < 4, l+2
-// and l+1.
-func scoreDot(x, y []float32) float32 {
-	var lane [16]float32
-	for j, v := range x {
-		lane[j%16] = FMA32(v, y[j], lane[j%16])
-	}
-	for d := 8; d > 0; d /= 2 {
-		for l := range d {
-			lane[l] += lane[l+d]
-		}
-	}
-	return lane[0]
 }

@@ -45,11 +45,11 @@ func (a *attention) scoreGrads(w *attentionScratch, h attentionHead, b queryBloc
 		row := w.scores[i*a.stride:][:b.n]
 		seen := a.seen(b, i)
 		at := h.statistics + b.first + i
-		a.rows.multiply(row[:seen], a.scale)
-		a.rows.sumExp(row[:seen], row[:seen], a.top[at])
+		a.elements.scale(row[:seen], row[:seen], a.scale)
+		a.elements.sumExp(row[:seen], row[:seen], a.top[at])
 		a.probabilities(row, seen, a.inv[at])
 		y := h.y + (b.first+i)*a.width
-		c := a.rows.dot(a.dy[y:y+a.HeadWidth], a.y[y:y+a.HeadWidth])
+		c := a.elements.dot(a.dy[y:y+a.HeadWidth], a.y[y:y+a.HeadWidth])
 		a.rows.scoreGrad(w.grads[i*a.stride:][:b.n], row, c, a.scale)
 	}
 }
