@@ -5,7 +5,7 @@ GO            ?= go
 GOLANGCI_LINT := v2.15.0
 TOOLS         := $(CURDIR)/.tools
 
-.PHONY: build test check fmt vet lint race variants crash clean
+.PHONY: build test check fmt vet lint race variants generated crash clean
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise
@@ -40,6 +40,9 @@ race:
 variants: ## the numerics tests for other instruction sets and without assembly
 	GOAMD64=v3 $(GO) test ./kernel/... ./nn/... ./training/... ./internal/detmath/... ./dataset/...
 	$(GO) test -tags noasm ./kernel/... ./nn/...
+
+generated: ## the committed assembly is what its generator writes
+	cd kernel/cpu/internal/asmgen && $(GO) vet . && $(GO) test .
 
 crash: ## 50 times kill -9 and resume of one run, compared with one never killed
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise

@@ -36,17 +36,19 @@ func (e *elementKernels) activation(kind kernel.ActivationKind) (f func(y, x []f
 
 func (b *binder) activationGrad(in kernel.ActivationGrad) step {
 	dy, dx := b.f32(in.DY), b.f32(in.DX)
-	f, grain := b.elements.reluGrad, cheapGrain
-	at := in.Y // where the derivative is taken from
+	var f func(dx, x, dy []float32)
+	at, grain := in.Y, cheapGrain // where the derivative is taken from
 	switch in.Kind {
 	case kernel.Tanh:
 		f = b.elements.tanhGrad
 	case kernel.Sigmoid:
 		f = b.elements.sigmoidGrad
 	case kernel.SiLU:
-		f, grain, at = b.elements.siluGrad, costlyGrain, in.X
+		f, at, grain = b.elements.siluGrad, in.X, costlyGrain
 	case kernel.GELU:
-		f, grain, at = b.elements.geluGrad, costlyGrain, in.X
+		f, at, grain = b.elements.geluGrad, in.X, costlyGrain
+	default:
+		f = b.elements.reluGrad
 	}
 	x := b.f32(at)
 	return always(b.ranges(len(dy), grain, func(lo, hi int) { f(dx[lo:hi], x[lo:hi], dy[lo:hi]) }))

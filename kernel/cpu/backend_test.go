@@ -665,9 +665,14 @@ func TestTableNamesWhatIsUsed(t *testing.T) {
 				t.Errorf("without features %s is done by %q (%v)", op, portable.Name, err)
 			}
 		}
-		want := "matmul." + map[Level]string{LevelNone: "portable", LevelAVX2: "avx2", LevelAVX512: "avx512"}[backend.Level()]
-		if got := backend.Selected(kernel.OpMatMul).Name; got != want {
-			t.Errorf("at level %s matmul is done by %s, want %s", backend.Level(), got, want)
+		variant := map[Level]string{LevelNone: "portable", LevelAVX2: "avx2", LevelAVX512: "avx512"}[backend.Level()]
+		if backend.elements.name != variant {
+			t.Errorf("at level %s the element kernels are %s", backend.Level(), backend.elements.name)
+		}
+		for _, op := range append(elementOperations(), kernel.OpMatMul) {
+			if got, want := backend.Selected(op).Name, string(op)+"."+variant; got != want {
+				t.Errorf("at level %s %s is done by %s, want %s", backend.Level(), op, got, want)
+			}
 		}
 		if backend.Degraded() != nil {
 			t.Errorf("degraded: %v", backend.Degraded())

@@ -13,7 +13,7 @@ import (
 
 func mlpInstructions(l *layout) []kernel.Instruction {
 	const batch = 128
-	sizes := []int{784, 256, 128, 10}
+	sizes := []int{784, 512, 256, 10}
 	var forward, backward, update []kernel.Instruction
 	x := l.span(batch * sizes[0])
 	labels, loss, correct := l.span(batch), l.span(batch), l.span(batch)

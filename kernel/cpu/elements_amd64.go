@@ -49,7 +49,7 @@ func checked(k elementKernels) elementKernels {
 				return
 			}
 			_ = x[(len(y)/channels-1)*step+channels-1]
-			k.maximum(y[:len(y)/channels*channels], index[:len(y)], x, at, channels, step)
+			maximumFor(channels, k.maximum)(y[:len(y)/channels*channels], index[:len(y)], x, at, channels, step)
 		},
 		sum: k.sum, sumSquares: k.sumSquares,
 		dot: func(x, y []float32) float32 { return k.dot(x, y[:len(x)]) },
@@ -78,6 +78,21 @@ func checked(k elementKernels) elementKernels {
 			k.sgdUpdate(c, w[:len(grad)], grad, velocity)
 		},
 	}
+}
+
+type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)
+
+// maximumFor returns the kernel that is fastest for so many channels: what one
+// call stores the next one soon loads, and a processor waits for a masked store
+// to reach the cache.
+func maximumFor(channels int, widest maximumKernel) maximumKernel {
+	switch {
+	case channels < 8:
+		return maximum
+	case channels%16 == 8:
+		return maximumAVX2
+	}
+	return widest
 }
 
 func checkedMap(f func(y, x []float32)) func(y, x []float32) {
