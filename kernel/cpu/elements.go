@@ -60,7 +60,7 @@ type elementKernels struct {
 	batchNormal func(y, x, mean, invStd, gain, bias []float32)
 	batchGrad   func(dx, x, dy, mean, invStd, a, b, gain []float32)
 
-	dropout func(y, x []float32, mask *dropoutMask, at uint64) // dropout.go
+	dropout func(y, x []float32, c *dropoutConstants, at uint64) // dropout.go
 
 	adamUpdate func(c *adamConstants, w, grad, m, v []float32)
 	sgdUpdate  func(c *sgdConstants, w, grad, velocity []float32) // velocity is nil without momentum
@@ -98,7 +98,7 @@ func elementOperations() []kernel.Operation {
 	return []kernel.Operation{
 		kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpSumRows,
 		kernel.OpSoftmaxCrossEntropy, kernel.OpMeanSquaredError, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
-		kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
+		kernel.OpDropout, kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
 		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
 		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply,
 	}

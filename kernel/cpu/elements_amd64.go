@@ -17,7 +17,7 @@ func assemblyElements(level Level) elementKernels {
 			scaleMax: scaleMaxAVX512, scoreGrad: scoreGradAVX512, sumColumns: sumColumnsAVX512,
 			squareColumns: squareColumnsAVX512, batchGainGrad: batchGainGradAVX512, layerGainGrad: layerGainGradAVX512,
 			center: centerAVX512, layerGrad: layerGradAVX512, batchNormal: batchNormalAVX512, batchGrad: batchGradAVX512,
-			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512,
+			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512, dropout: dropoutAVX512,
 		})
 	}
 	return checked(elementKernels{
@@ -30,7 +30,7 @@ func assemblyElements(level Level) elementKernels {
 		scaleMax: scaleMaxAVX2, scoreGrad: scoreGradAVX2, sumColumns: sumColumnsAVX2,
 		squareColumns: squareColumnsAVX2, batchGainGrad: batchGainGradAVX2, layerGainGrad: layerGainGradAVX2,
 		center: centerAVX2, layerGrad: layerGradAVX2, batchNormal: batchNormalAVX2, batchGrad: batchGradAVX2,
-		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2,
+		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2, dropout: dropoutAVX2,
 	})
 }
 
@@ -101,7 +101,15 @@ func checked(k elementKernels) elementKernels {
 		},
 		scaleMax:  k.scaleMax,
 		scoreGrad: func(dp, p []float32, c, scale float32) { k.scoreGrad(dp, p[:len(dp)], c, scale) },
-		dropout:   dropout,
+		dropout: func(y, x []float32, c *dropoutConstants, at uint64) {
+			y = y[:len(x)]
+			// The kernel works on whole blocks of the generator.
+			head := min(int(-at%4), len(x))
+			tail := head + (len(x)-head)&^(dropoutStep-1)
+			dropout(y[:head], x[:head], c, at)
+			k.dropout(y[head:tail], x[head:tail], c, at+uint64(head))
+			dropout(y[tail:], x[tail:], c, at+uint64(tail))
+		},
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
 			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
 		},
@@ -122,6 +130,9 @@ func holdsColumns(x []float32, columns, rows, stride int) bool {
 	}
 	return columns > 0
 }
+
+// dropoutStep is what lengths are a multiple of in dropout's assembly.
+const dropoutStep = 64
 
 type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)
 

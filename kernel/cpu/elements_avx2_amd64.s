@@ -3127,3 +3127,324 @@ skip9:
 end3:
 	VZEROUPPER
 	RET
+
+// func dropoutAVX2(y []float32, x []float32, c *dropoutConstants, at uint64)
+// Requires: AVX, AVX2
+TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
+	MOVQ         c+48(FP), AX
+	MOVQ         y_base+0(FP), CX
+	MOVQ         x_base+24(FP), DX
+	MOVQ         x_len+32(FP), BX
+	MOVQ         at+56(FP), SI
+	VBROADCASTSS 16(AX), Y0
+	VBROADCASTSS 20(AX), Y1
+	SHRQ         $0x02, SI
+	VMOVQ        SI, X2
+	VPBROADCASTQ X2, Y3
+	VPADDQ       blocks0AVX2<>+0(SB), Y3, Y3
+	VPBROADCASTQ X2, Y2
+	VPADDQ       blocks1AVX2<>+0(SB), Y2, Y2
+
+loop1:
+	CMPQ         BX, $0x00000020
+	JLT          end2
+	VBROADCASTSS (AX), Y4
+	VBROADCASTSS 4(AX), Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VMOVUPS      Y3, Y7
+	VBROADCASTSS 8(AX), Y8
+	VBROADCASTSS 12(AX), Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VMOVUPS      Y2, Y11
+	VBROADCASTSS 8(AX), Y12
+	VBROADCASTSS 12(AX), Y13
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y7, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y6
+	VPXOR        Y9, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y11, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y12, Y11
+	VPSRLQ       $0x20, Y11, Y12
+	VPXOR        Y10, Y12, Y12
+	VPXOR        Y4, Y12, Y12
+	VPSRLQ       $0x20, Y9, Y10
+	VPXOR        Y13, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y13
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y13, Y8
+	VPXOR        Y7, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y12, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y12
+	VPXOR        Y11, Y12, Y12
+	VPXOR        Y4, Y12, Y12
+	VPSRLQ       $0x20, Y7, Y11
+	VPXOR        Y9, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y9, Y6
+	VPXOR        Y13, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y12, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y12, Y10
+	VPXOR        Y7, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y8
+	VPXOR        Y9, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y9, Y11
+	VPXOR        Y12, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y12, Y6
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y7, Y10
+	VPXOR        Y9, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y9, Y8
+	VPXOR        Y12, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y12, Y11
+	VPXOR        Y7, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y6
+	VPXOR        Y9, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y9, Y10
+	VPXOR        Y12, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y12, Y8
+	VPXOR        Y7, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y7, Y11
+	VPXOR        Y9, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y9, Y6
+	VPXOR        Y12, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y12, Y10
+	VPXOR        Y7, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y8
+	VPXOR        Y9, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y9, Y4
+	VPXOR        Y12, Y4, Y4
+	VPXOR        Y5, Y4, Y4
+	VSHUFPS      $0x88, Y6, Y14, Y5
+	VSHUFPS      $0x88, Y7, Y8, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VPSRLD       $0x08, Y7, Y7
+	VPSUBD       Y0, Y7, Y7
+	VPSRAD       $0x1f, Y7, Y7
+	VMULPS       (DX), Y1, Y8
+	VANDNPS      Y8, Y7, Y8
+	VMOVUPS      Y8, (CX)
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPSRLD       $0x08, Y5, Y5
+	VPSUBD       Y0, Y5, Y5
+	VPSRAD       $0x1f, Y5, Y5
+	VMULPS       32(DX), Y1, Y6
+	VANDNPS      Y6, Y5, Y6
+	VMOVUPS      Y6, 32(CX)
+	VSHUFPS      $0x88, Y10, Y13, Y5
+	VSHUFPS      $0x88, Y9, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y5, Y6
+	VPSRLD       $0x08, Y6, Y6
+	VPSUBD       Y0, Y6, Y6
+	VPSRAD       $0x1f, Y6, Y6
+	VMULPS       64(DX), Y1, Y7
+	VANDNPS      Y7, Y6, Y7
+	VMOVUPS      Y7, 64(CX)
+	VSHUFPS      $0xdd, Y4, Y5, Y4
+	VPSRLD       $0x08, Y4, Y4
+	VPSUBD       Y0, Y4, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VMULPS       96(DX), Y1, Y5
+	VANDNPS      Y5, Y4, Y5
+	VMOVUPS      Y5, 96(CX)
+	VPADDQ       stepAVX2<>+0(SB), Y3, Y3
+	VPADDQ       stepAVX2<>+0(SB), Y2, Y2
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, CX
+	SUBQ         $0x00000020, BX
+	JMP          loop1
+
+end2:
+	VZEROUPPER
+	RET
+
+DATA blocks0AVX2<>+0(SB)/4, $0x00000000
+DATA blocks0AVX2<>+4(SB)/4, $0x00000000
+DATA blocks0AVX2<>+8(SB)/4, $0x00000002
+DATA blocks0AVX2<>+12(SB)/4, $0x00000000
+DATA blocks0AVX2<>+16(SB)/4, $0x00000001
+DATA blocks0AVX2<>+20(SB)/4, $0x00000000
+DATA blocks0AVX2<>+24(SB)/4, $0x00000003
+DATA blocks0AVX2<>+28(SB)/4, $0x00000000
+GLOBL blocks0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA blocks1AVX2<>+0(SB)/4, $0x00000004
+DATA blocks1AVX2<>+4(SB)/4, $0x00000000
+DATA blocks1AVX2<>+8(SB)/4, $0x00000006
+DATA blocks1AVX2<>+12(SB)/4, $0x00000000
+DATA blocks1AVX2<>+16(SB)/4, $0x00000005
+DATA blocks1AVX2<>+20(SB)/4, $0x00000000
+DATA blocks1AVX2<>+24(SB)/4, $0x00000007
+DATA blocks1AVX2<>+28(SB)/4, $0x00000000
+GLOBL blocks1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA multiplier0AVX2<>+0(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+4(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+8(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+12(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+16(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+20(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+24(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+28(SB)/4, $0xd2511f53
+GLOBL multiplier0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA multiplier1AVX2<>+0(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+4(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+8(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+12(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+16(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+20(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+24(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+28(SB)/4, $0xcd9e8d57
+GLOBL multiplier1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA weyl0AVX2<>+0(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+4(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+8(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+12(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+16(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+20(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+24(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+28(SB)/4, $0x9e3779b9
+GLOBL weyl0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA weyl1AVX2<>+0(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+4(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+8(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+12(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+16(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+20(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+24(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+28(SB)/4, $0xbb67ae85
+GLOBL weyl1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA stepAVX2<>+0(SB)/4, $0x00000008
+DATA stepAVX2<>+4(SB)/4, $0x00000000
+DATA stepAVX2<>+8(SB)/4, $0x00000008
+DATA stepAVX2<>+12(SB)/4, $0x00000000
+DATA stepAVX2<>+16(SB)/4, $0x00000008
+DATA stepAVX2<>+20(SB)/4, $0x00000000
+DATA stepAVX2<>+24(SB)/4, $0x00000008
+DATA stepAVX2<>+28(SB)/4, $0x00000000
+GLOBL stepAVX2<>(SB), RODATA|NOPTR, $32

@@ -198,3 +198,8 @@ func adamUpdateAVX512(c *adamConstants, w []float32, grad []float32, m []float32
 //
 //go:noescape
 func sgdUpdateAVX512(c *sgdConstants, w []float32, grad []float32, velocity []float32)
+
+// dropoutAVX512 equals the portable dropout and trusts its arguments' lengths.
+//
+//go:noescape
+func dropoutAVX512(y []float32, x []float32, c *dropoutConstants, at uint64)

@@ -129,6 +129,14 @@ func rowPrimitives() []primitive {
 			return 0
 		}, false},
 	}
+	for _, threshold := range []uint32{0, 1 << 23, 1 << 24} {
+		out = append(out, primitive{fmt.Sprintf("dropout below %#x", threshold), func(n int) []int { return []int{4 * n, 4 * n} },
+			func(k *elementKernels, n int, s [][]float32, a float32) float32 {
+				c := &dropoutConstants{seed: 0x0123456789abcdef, counter: dropoutCounter(0xabcdef9876543210), threshold: threshold, factor: a}
+				k.dropout(s[0], s[1], c, 1<<34-uint64(3*n))
+				return 0
+			}, true})
+	}
 	return append(append(out, columnPrimitives()...), normPrimitives()...)
 }
 
