@@ -9,6 +9,11 @@ package cpu
 //go:noescape
 func expAVX512(y []float32, x []float32)
 
+// logAVX512 equals the portable log and trusts its arguments' lengths.
+//
+//go:noescape
+func logAVX512(y []float32, x []float32)
+
 // tanhAVX512 equals the portable tanh and trusts its arguments' lengths.
 //
 //go:noescape
@@ -143,6 +148,11 @@ func sumExpAVX512(e []float32, x []float32, top float32) float32
 //
 //go:noescape
 func sumShiftedAVX512(x []float32, top float32) float32
+
+// softmaxRowsAVX512 equals the portable softmaxRows and trusts its arguments' lengths.
+//
+//go:noescape
+func softmaxRowsAVX512(grad []float32, x []float32, labels []int32, loss []float32, correct []float32, sum []float32, n int, scale float32)
 
 // scaleMaxAVX512 equals the portable scaleMax and trusts its arguments' lengths.
 //

@@ -59,7 +59,7 @@ func primitives() []primitive {
 		name string
 		of   func(*elementKernels) mapping
 	}{
-		{"exp", func(k *elementKernels) mapping { return k.exp }}, {"tanh", func(k *elementKernels) mapping { return k.tanh }},
+		{"exp", func(k *elementKernels) mapping { return k.exp }}, {"log", func(k *elementKernels) mapping { return k.log }}, {"tanh", func(k *elementKernels) mapping { return k.tanh }},
 		{"sigmoid", func(k *elementKernels) mapping { return k.sigmoid }}, {"silu", func(k *elementKernels) mapping { return k.silu }},
 		{"gelu", func(k *elementKernels) mapping { return k.gelu }}, {"relu", func(k *elementKernels) mapping { return k.relu }},
 	} {
@@ -137,7 +137,30 @@ func rowPrimitives() []primitive {
 				return 0
 			}, true})
 	}
-	return append(append(out, columnPrimitives()...), normPrimitives()...)
+	return append(append(append(out, softmaxPrimitives()...), columnPrimitives()...), normPrimitives()...)
+}
+
+// softmaxPrimitives are over 5 rows of up to 16 logits; grad may be x.
+func softmaxPrimitives() (out []primitive) {
+	const rows = 5
+	for _, gradient := range []bool{true, false} {
+		out = append(out, primitive{fmt.Sprintf("softmaxRows gradient %t", gradient), func(n int) []int {
+			n = n%16 + 1
+			return []int{rows * n, rows * n, rows, rows, rows}
+		}, func(k *elementKernels, n int, s [][]float32, a float32) float32 {
+			labels := make([]int32, rows)
+			for i := range labels {
+				labels[i] = int32((n + i*i) % (n%16 + 1))
+			}
+			grad := s[0]
+			if !gradient {
+				grad = nil
+			}
+			k.softmaxRows(grad, s[1], labels, s[2], s[3], s[4], n%16+1, a)
+			return 0
+		}, true})
+	}
+	return out
 }
 
 // columnPrimitives are over n%8 rows of 2n columns, 3 elements apart.
@@ -340,6 +363,7 @@ func TestTranscendentalKernelsEqualThePortableOnesOnAllKindsOfBits(t *testing.T)
 		run  func(k *elementKernels, y, x []float32)
 	}{
 		{"exp", func(k *elementKernels, y, x []float32) { k.exp(y, x) }},
+		{"log", func(k *elementKernels, y, x []float32) { k.log(y, x) }},
 		{"tanh", func(k *elementKernels, y, x []float32) { k.tanh(y, x) }},
 		{"sigmoid", func(k *elementKernels, y, x []float32) { k.sigmoid(y, x) }},
 		{"silu", func(k *elementKernels, y, x []float32) { k.silu(y, x) }},
