@@ -14,24 +14,29 @@ const dropoutGrain = 1 << 12
 func (b *binder) dropOut(in kernel.Dropout) step {
 	x, y := b.f32(in.X), b.f32(in.Y)
 	first := uint64(in.Stream)<<40 + uint64(in.First)
-	mask := &dropoutMask{
+	constants := &dropoutConstants{
 		factor:    float32(1 / (1 - float64(in.Rate))),
 		threshold: dropThreshold(in.Rate),
 	}
-	run := b.ranges(len(x), dropoutGrain, func(lo, hi int) { b.elements.dropout(y[lo:hi], x[lo:hi], mask, first+uint64(lo)) })
+	run := b.ranges(len(x), dropoutGrain, func(lo, hi int) { b.elements.dropout(y[lo:hi], x[lo:hi], constants, first+uint64(lo)) })
 	return func(s kernel.Scalars) error {
-		mask.seed, mask.step = s.Seed, s.Step
+		constants.seed, constants.counter = s.Seed, dropoutCounter(s.Step)
 		run()
 		return nil
 	}
 }
 
-// dropoutMask says which numbers of the generator drop their element.
-type dropoutMask struct {
-	seed, step uint64
-	threshold  uint32 // of the 24 bits of a uniform number, at most 2^24
-	factor     float32
+// dropoutConstants says which numbers of the generator drop their element. The
+// assembly reads it.
+type dropoutConstants struct {
+	seed, counter uint64 // counter is dropoutCounter's
+	threshold     uint32 // of the 24 bits of a uniform number, at most 2^24
+	factor        float32
 }
+
+// dropoutCounter returns the upper two words of the generator's counter, as
+// philox.Block makes them.
+func dropoutCounter(step uint64) uint64 { return uint64(philox.PurposeDropout)<<56 | step&(1<<56-1) }
 
 // dropThreshold returns the least integer u for which u*2^-24 < rate is false;
 // both sides times 2^24 are exact.
@@ -40,31 +45,31 @@ func dropThreshold(rate float32) uint32 { return uint32(math.Ceil(float64(rate) 
 // dropout computes y = factor*x, or +0 where the number of the element is
 // below the threshold; number at is x[0]'s. A block of the generator gives four
 // numbers, from a multiple of four on.
-func dropout(y, x []float32, mask *dropoutMask, at uint64) {
+func dropout(y, x []float32, c *dropoutConstants, at uint64) {
 	for len(x) > 0 {
-		words := philox.Block(mask.seed, philox.PurposeDropout, mask.step, at/4)
+		words := philox.Block(c.seed, philox.PurposeDropout, c.counter, at/4)
 		skip := int(at % 4)
 		n := min(4-skip, len(x))
 		if n == 4 {
-			mask.four((*[4]float32)(y), (*[4]float32)(x), &words)
+			c.four((*[4]float32)(y), (*[4]float32)(x), &words)
 		} else {
 			for i := range n {
-				y[i] = mask.one(x[i], words[skip+i])
+				y[i] = c.one(x[i], words[skip+i])
 			}
 		}
 		x, y, at = x[n:], y[n:], at+uint64(n)
 	}
 }
 
-func (d *dropoutMask) four(y, x *[4]float32, words *[4]uint32) {
-	y[0] = d.one(x[0], words[0])
-	y[1] = d.one(x[1], words[1])
-	y[2] = d.one(x[2], words[2])
-	y[3] = d.one(x[3], words[3])
+func (c *dropoutConstants) four(y, x *[4]float32, words *[4]uint32) {
+	y[0] = c.one(x[0], words[0])
+	y[1] = c.one(x[1], words[1])
+	y[2] = c.one(x[2], words[2])
+	y[3] = c.one(x[3], words[3])
 }
 
 // one has no branch, which would be as good as random to a predictor.
-func (d *dropoutMask) one(x float32, word uint32) float32 {
-	keep := ^uint32(int32(word>>8-d.threshold) >> 31)
-	return math.Float32frombits(math.Float32bits(float32(d.factor*x)) & keep)
+func (c *dropoutConstants) one(x float32, word uint32) float32 {
+	keep := ^uint32(int32(word>>8-c.threshold) >> 31)
+	return math.Float32frombits(math.Float32bits(float32(c.factor*x)) & keep)
 }

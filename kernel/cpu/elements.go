@@ -13,8 +13,8 @@ type elementKernels struct {
 	name string // of the variant, as in kernel names
 
 	// Functions of one element, as in transcendental.go.
-	exp, tanh, sigmoid, silu, gelu func(y, x []float32)
-	relu                           func(y, x []float32)
+	exp, log, tanh, sigmoid, silu, gelu func(y, x []float32)
+	relu                                func(y, x []float32)
 
 	// dx[i] = dy[i] * f'(x[i]).
 	siluGrad, geluGrad func(dx, x, dy []float32)
@@ -46,6 +46,10 @@ type elementKernels struct {
 	// grad = ((e/sum) - share) * scale, with e in grad before.
 	softmaxGrad func(grad []float32, sum, share, scale float32)
 
+	// Rows of n <= 16 logits, as many as there are labels: sum of exp(z) with
+	// z = x-max, loss = z at the label, correct = 1 or 0, and grad, if not nil.
+	softmaxRows func(grad, x []float32, labels []int32, loss, correct, sum []float32, n int, scale float32)
+
 	// Chains over so many rows, stride apart, from +0, for each column j of out.
 	sumColumns    func(out, x []float32, rows, stride int)                   // x + chain
 	squareColumns func(out, x, mean []float32, rows, stride int)             // fma(d, d, chain), d = x - mean[j]
@@ -60,7 +64,7 @@ type elementKernels struct {
 	batchNormal func(y, x, mean, invStd, gain, bias []float32)
 	batchGrad   func(dx, x, dy, mean, invStd, a, b, gain []float32)
 
-	dropout func(y, x []float32, mask *dropoutMask, at uint64) // dropout.go
+	dropout func(y, x []float32, c *dropoutConstants, at uint64) // dropout.go
 
 	adamUpdate func(c *adamConstants, w, grad, m, v []float32)
 	sgdUpdate  func(c *sgdConstants, w, grad, velocity []float32) // velocity is nil without momentum
@@ -69,14 +73,14 @@ type elementKernels struct {
 func portableElements() elementKernels {
 	return elementKernels{
 		name: "portable",
-		exp:  each(exp32), tanh: each(tanh32), sigmoid: each(sigmoid32), silu: each(silu32), gelu: each(gelu32),
+		exp:  each(exp32), log: each(log32), tanh: each(tanh32), sigmoid: each(sigmoid32), silu: each(silu32), gelu: each(gelu32),
 		relu:     relu,
 		siluGrad: eachGrad(siluGrad32), geluGrad: eachGrad(geluGrad32),
 		tanhGrad: eachGrad(tanhGrad32), sigmoidGrad: eachGrad(sigmoidGrad32), reluGrad: reluGrad,
 		add: addVectors, subtract: subtractVectors, multiply: multiplyVectors,
 		addTo: addScalar, scale: scaleVector, divide: divideVector, axpy: axpy, affine: affine,
 		argmax: argmax, maximum: maximum,
-		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp, sumShifted: sumShifted, softmaxGrad: softmaxGrad,
+		sum: sumLanes, sumSquares: sumSquares, dot: dot, sumExp: sumExp, sumShifted: sumShifted, softmaxGrad: softmaxGrad, softmaxRows: softmaxRows,
 		scaleMax: scaleMax, scoreGrad: scoreGrad,
 		sumColumns: sumColumns, squareColumns: squareColumns, batchGainGrad: batchGainGrad, layerGainGrad: layerGainGrad,
 		center: center, layerGrad: layerGrad, batchNormal: batchNormal, batchGrad: batchGrad,
@@ -98,7 +102,7 @@ func elementOperations() []kernel.Operation {
 	return []kernel.Operation{
 		kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpSumRows,
 		kernel.OpSoftmaxCrossEntropy, kernel.OpMeanSquaredError, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
-		kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
+		kernel.OpDropout, kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
 		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
 		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply,
 	}

@@ -9,28 +9,28 @@ func assemblyElements(level Level) elementKernels {
 	if level == LevelAVX512 {
 		return checked(elementKernels{
 			name: "avx512",
-			exp:  expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, silu: siluAVX512, gelu: geluAVX512, relu: reluAVX512,
+			exp:  expAVX512, log: logAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, silu: siluAVX512, gelu: geluAVX512, relu: reluAVX512,
 			siluGrad: siluGradAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512,
 			add: addAVX512, subtract: subtractAVX512, multiply: multiplyAVX512, addTo: addToAVX512, scale: scaleAVX512, divide: divideAVX512, axpy: axpyAVX512, affine: affineAVX512,
 			argmax: argmaxAVX512, maximum: maximumAVX512,
-			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512, sumShifted: sumShiftedAVX512, softmaxGrad: softmaxGradAVX512,
+			sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, sumExp: sumExpAVX512, sumShifted: sumShiftedAVX512, softmaxGrad: softmaxGradAVX512, softmaxRows: softmaxRowsAVX512,
 			scaleMax: scaleMaxAVX512, scoreGrad: scoreGradAVX512, sumColumns: sumColumnsAVX512,
 			squareColumns: squareColumnsAVX512, batchGainGrad: batchGainGradAVX512, layerGainGrad: layerGainGradAVX512,
 			center: centerAVX512, layerGrad: layerGradAVX512, batchNormal: batchNormalAVX512, batchGrad: batchGradAVX512,
-			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512,
+			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512, dropout: dropoutAVX512,
 		})
 	}
 	return checked(elementKernels{
 		name: "avx2",
-		exp:  expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, gelu: geluAVX2, relu: reluAVX2,
+		exp:  expAVX2, log: logAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, gelu: geluAVX2, relu: reluAVX2,
 		siluGrad: siluGradAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2,
 		add: addAVX2, subtract: subtractAVX2, multiply: multiplyAVX2, addTo: addToAVX2, scale: scaleAVX2, divide: divideAVX2, axpy: axpyAVX2, affine: affineAVX2,
 		argmax: argmaxAVX2, maximum: maximumAVX2,
-		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2, sumShifted: sumShiftedAVX2, softmaxGrad: softmaxGradAVX2,
+		sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, sumExp: sumExpAVX2, sumShifted: sumShiftedAVX2, softmaxGrad: softmaxGradAVX2, softmaxRows: softmaxRowsAVX2,
 		scaleMax: scaleMaxAVX2, scoreGrad: scoreGradAVX2, sumColumns: sumColumnsAVX2,
 		squareColumns: squareColumnsAVX2, batchGainGrad: batchGainGradAVX2, layerGainGrad: layerGainGradAVX2,
 		center: centerAVX2, layerGrad: layerGradAVX2, batchNormal: batchNormalAVX2, batchGrad: batchGradAVX2,
-		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2,
+		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2, dropout: dropoutAVX2,
 	})
 }
 
@@ -39,7 +39,7 @@ func assemblyElements(level Level) elementKernels {
 func checked(k elementKernels) elementKernels {
 	return elementKernels{
 		name: k.name,
-		exp:  checkedMap(k.exp), tanh: checkedMap(k.tanh), sigmoid: checkedMap(k.sigmoid),
+		exp:  checkedMap(k.exp), log: checkedMap(k.log), tanh: checkedMap(k.tanh), sigmoid: checkedMap(k.sigmoid),
 		silu: checkedMap(k.silu), gelu: checkedMap(k.gelu), relu: checkedMap(k.relu),
 		siluGrad: checkedGrad(k.siluGrad), geluGrad: checkedGrad(k.geluGrad),
 		tanhGrad: checkedGrad(k.tanhGrad), sigmoidGrad: checkedGrad(k.sigmoidGrad), reluGrad: checkedGrad(k.reluGrad),
@@ -65,6 +65,14 @@ func checked(k elementKernels) elementKernels {
 				e = e[:len(x)]
 			}
 			return k.sumExp(e, x, top)
+		},
+		softmaxRows: func(grad, x []float32, labels []int32, loss, correct, sum []float32, n int, scale float32) {
+			m := len(labels)
+			if grad != nil {
+				grad = grad[:m*n]
+			}
+			checkLabels(labels, n)
+			k.softmaxRows(grad, x[:m*n], labels, loss[:m], correct[:m], sum[:m], n, scale)
 		},
 		sumColumns: func(out, x []float32, rows, stride int) {
 			if holdsColumns(x, len(out), rows, stride) {
@@ -101,7 +109,15 @@ func checked(k elementKernels) elementKernels {
 		},
 		scaleMax:  k.scaleMax,
 		scoreGrad: func(dp, p []float32, c, scale float32) { k.scoreGrad(dp, p[:len(dp)], c, scale) },
-		dropout:   dropout,
+		dropout: func(y, x []float32, c *dropoutConstants, at uint64) {
+			y = y[:len(x)]
+			// The kernel works on whole blocks of the generator.
+			head := min(int(-at%4), len(x))
+			tail := head + (len(x)-head)&^(dropoutStep-1)
+			dropout(y[:head], x[:head], c, at)
+			k.dropout(y[head:tail], x[head:tail], c, at+uint64(head))
+			dropout(y[tail:], x[tail:], c, at+uint64(tail))
+		},
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
 			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
 		},
@@ -122,6 +138,19 @@ func holdsColumns(x []float32, columns, rows, stride int) bool {
 	}
 	return columns > 0
 }
+
+// checkLabels panics where a row is too long for softmaxRows or a label is no
+// class.
+func checkLabels(labels []int32, n int) {
+	var row lanes
+	classes := row[:n]
+	for _, label := range labels {
+		_ = classes[label]
+	}
+}
+
+// dropoutStep is what lengths are a multiple of in dropout's assembly.
+const dropoutStep = 64
 
 type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)
 

@@ -241,6 +241,315 @@ DATA onesAVX2<>+120(SB)/4, $0x00000000
 DATA onesAVX2<>+124(SB)/4, $0x00000000
 GLOBL onesAVX2<>(SB), RODATA|NOPTR, $128
 
+// func logAVX2(y []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ x_len+32(FP), DX
+	XORQ BX, BX
+	SUBQ $0x00000008, DX
+	JLT  tail2
+
+loop1:
+	VMOVUPS     (CX)(BX*4), Y0
+	VCMPPS      $0x11, all00800000AVX2<>+0(SB), Y0, Y1
+	VMULPS      all4b000000AVX2<>+0(SB), Y0, Y2
+	VBLENDVPS   Y1, Y2, Y0, Y2
+	VPSUBD      all3f3504f3AVX2<>+0(SB), Y2, Y2
+	VPSRAD      $0x17, Y2, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMOVUPS     scaledAVX2<>+0(SB), Y4
+	VANDPS      Y1, Y4, Y1
+	VADDPS      Y1, Y3, Y1
+	VANDPS      all007fffffAVX2<>+0(SB), Y2, Y2
+	VPADDD      all3f3504f3AVX2<>+0(SB), Y2, Y2
+	VSUBPS      all3f800000AVX2<>+0(SB), Y2, Y2
+	VMOVUPS     all3d8ec753AVX2<>+0(SB), Y3
+	VFMADD213PS allbdeb1adeAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS all3def5141AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS allbdfe7a63AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS all3e11e90dAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS allbe2aada5AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS all3e4cceadAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS allbe7ffffeAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS all3eaaaaaaAVX2<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMULPS      Y2, Y4, Y5
+	VMULPS      Y3, Y5, Y3
+	VFMADD231PS allb102e308AVX2<>+0(SB), Y1, Y3
+	VFMADD231PS allbf000000AVX2<>+0(SB), Y4, Y3
+	VADDPS      Y3, Y2, Y2
+	VFMADD231PS all3f317218AVX2<>+0(SB), Y1, Y2
+	VCMPPS      $0x00, all00000000AVX2<>+0(SB), Y0, Y1
+	VBLENDVPS   Y1, negativeInfinityAVX2<>+0(SB), Y2, Y1
+	VCMPPS      $0x11, all00000000AVX2<>+0(SB), Y0, Y2
+	VBLENDVPS   Y2, nanAVX2<>+0(SB), Y1, Y1
+	VCMPPS      $0x15, infinityAVX2<>+0(SB), Y0, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y0
+	VMOVUPS     Y0, (AX)(BX*4)
+	ADDQ        $0x00000008, BX
+	SUBQ        $0x00000008, DX
+	JGE         loop1
+
+tail2:
+	ADDQ        $0x00000008, DX
+	JZ          end3
+	LEAQ        onesAVX2<>+0(SB), SI
+	MOVQ        $0x00000010, DI
+	SUBQ        DX, DI
+	VMOVUPS     (SI)(DI*4), Y0
+	VMASKMOVPS  (CX)(BX*4), Y0, Y1
+	VCMPPS      $0x11, all00800000AVX2<>+0(SB), Y1, Y2
+	VMULPS      all4b000000AVX2<>+0(SB), Y1, Y3
+	VBLENDVPS   Y2, Y3, Y1, Y3
+	VPSUBD      all3f3504f3AVX2<>+0(SB), Y3, Y3
+	VPSRAD      $0x17, Y3, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMOVUPS     scaledAVX2<>+0(SB), Y5
+	VANDPS      Y2, Y5, Y2
+	VADDPS      Y2, Y4, Y2
+	VANDPS      all007fffffAVX2<>+0(SB), Y3, Y3
+	VPADDD      all3f3504f3AVX2<>+0(SB), Y3, Y3
+	VSUBPS      all3f800000AVX2<>+0(SB), Y3, Y3
+	VMOVUPS     all3d8ec753AVX2<>+0(SB), Y4
+	VFMADD213PS allbdeb1adeAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS all3def5141AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS allbdfe7a63AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS all3e11e90dAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS allbe2aada5AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS all3e4cceadAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS allbe7ffffeAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS all3eaaaaaaAVX2<>+0(SB), Y3, Y4
+	VMULPS      Y3, Y3, Y5
+	VMULPS      Y3, Y5, Y6
+	VMULPS      Y4, Y6, Y4
+	VFMADD231PS allb102e308AVX2<>+0(SB), Y2, Y4
+	VFMADD231PS allbf000000AVX2<>+0(SB), Y5, Y4
+	VADDPS      Y4, Y3, Y3
+	VFMADD231PS all3f317218AVX2<>+0(SB), Y2, Y3
+	VCMPPS      $0x00, all00000000AVX2<>+0(SB), Y1, Y2
+	VBLENDVPS   Y2, negativeInfinityAVX2<>+0(SB), Y3, Y2
+	VCMPPS      $0x11, all00000000AVX2<>+0(SB), Y1, Y3
+	VBLENDVPS   Y3, nanAVX2<>+0(SB), Y2, Y2
+	VCMPPS      $0x15, infinityAVX2<>+0(SB), Y1, Y3
+	VBLENDVPS   Y3, Y1, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (AX)(BX*4)
+
+end3:
+	VZEROUPPER
+	RET
+
+DATA all00000000AVX2<>+0(SB)/4, $0x00000000
+DATA all00000000AVX2<>+4(SB)/4, $0x00000000
+DATA all00000000AVX2<>+8(SB)/4, $0x00000000
+DATA all00000000AVX2<>+12(SB)/4, $0x00000000
+DATA all00000000AVX2<>+16(SB)/4, $0x00000000
+DATA all00000000AVX2<>+20(SB)/4, $0x00000000
+DATA all00000000AVX2<>+24(SB)/4, $0x00000000
+DATA all00000000AVX2<>+28(SB)/4, $0x00000000
+GLOBL all00000000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all00800000AVX2<>+0(SB)/4, $0x00800000
+DATA all00800000AVX2<>+4(SB)/4, $0x00800000
+DATA all00800000AVX2<>+8(SB)/4, $0x00800000
+DATA all00800000AVX2<>+12(SB)/4, $0x00800000
+DATA all00800000AVX2<>+16(SB)/4, $0x00800000
+DATA all00800000AVX2<>+20(SB)/4, $0x00800000
+DATA all00800000AVX2<>+24(SB)/4, $0x00800000
+DATA all00800000AVX2<>+28(SB)/4, $0x00800000
+GLOBL all00800000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all4b000000AVX2<>+0(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+4(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+8(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+12(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+16(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+20(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+24(SB)/4, $0x4b000000
+DATA all4b000000AVX2<>+28(SB)/4, $0x4b000000
+GLOBL all4b000000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA infinityAVX2<>+0(SB)/4, $0x7f800000
+DATA infinityAVX2<>+4(SB)/4, $0x7f800000
+DATA infinityAVX2<>+8(SB)/4, $0x7f800000
+DATA infinityAVX2<>+12(SB)/4, $0x7f800000
+DATA infinityAVX2<>+16(SB)/4, $0x7f800000
+DATA infinityAVX2<>+20(SB)/4, $0x7f800000
+DATA infinityAVX2<>+24(SB)/4, $0x7f800000
+DATA infinityAVX2<>+28(SB)/4, $0x7f800000
+GLOBL infinityAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA negativeInfinityAVX2<>+0(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+4(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+8(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+12(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+16(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+20(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+24(SB)/4, $0xff800000
+DATA negativeInfinityAVX2<>+28(SB)/4, $0xff800000
+GLOBL negativeInfinityAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA nanAVX2<>+0(SB)/4, $0x7fc00000
+DATA nanAVX2<>+4(SB)/4, $0x7fc00000
+DATA nanAVX2<>+8(SB)/4, $0x7fc00000
+DATA nanAVX2<>+12(SB)/4, $0x7fc00000
+DATA nanAVX2<>+16(SB)/4, $0x7fc00000
+DATA nanAVX2<>+20(SB)/4, $0x7fc00000
+DATA nanAVX2<>+24(SB)/4, $0x7fc00000
+DATA nanAVX2<>+28(SB)/4, $0x7fc00000
+GLOBL nanAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA scaledAVX2<>+0(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+4(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+8(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+12(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+16(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+20(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+24(SB)/4, $0xc1b80000
+DATA scaledAVX2<>+28(SB)/4, $0xc1b80000
+GLOBL scaledAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3f3504f3AVX2<>+0(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+4(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+8(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+12(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+16(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+20(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+24(SB)/4, $0x3f3504f3
+DATA all3f3504f3AVX2<>+28(SB)/4, $0x3f3504f3
+GLOBL all3f3504f3AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all007fffffAVX2<>+0(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+4(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+8(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+12(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+16(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+20(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+24(SB)/4, $0x007fffff
+DATA all007fffffAVX2<>+28(SB)/4, $0x007fffff
+GLOBL all007fffffAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3d8ec753AVX2<>+0(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+4(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+8(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+12(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+16(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+20(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+24(SB)/4, $0x3d8ec753
+DATA all3d8ec753AVX2<>+28(SB)/4, $0x3d8ec753
+GLOBL all3d8ec753AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA allbdeb1adeAVX2<>+0(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+4(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+8(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+12(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+16(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+20(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+24(SB)/4, $0xbdeb1ade
+DATA allbdeb1adeAVX2<>+28(SB)/4, $0xbdeb1ade
+GLOBL allbdeb1adeAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3def5141AVX2<>+0(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+4(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+8(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+12(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+16(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+20(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+24(SB)/4, $0x3def5141
+DATA all3def5141AVX2<>+28(SB)/4, $0x3def5141
+GLOBL all3def5141AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA allbdfe7a63AVX2<>+0(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+4(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+8(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+12(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+16(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+20(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+24(SB)/4, $0xbdfe7a63
+DATA allbdfe7a63AVX2<>+28(SB)/4, $0xbdfe7a63
+GLOBL allbdfe7a63AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3e11e90dAVX2<>+0(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+4(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+8(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+12(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+16(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+20(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+24(SB)/4, $0x3e11e90d
+DATA all3e11e90dAVX2<>+28(SB)/4, $0x3e11e90d
+GLOBL all3e11e90dAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA allbe2aada5AVX2<>+0(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+4(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+8(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+12(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+16(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+20(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+24(SB)/4, $0xbe2aada5
+DATA allbe2aada5AVX2<>+28(SB)/4, $0xbe2aada5
+GLOBL allbe2aada5AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3e4cceadAVX2<>+0(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+4(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+8(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+12(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+16(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+20(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+24(SB)/4, $0x3e4ccead
+DATA all3e4cceadAVX2<>+28(SB)/4, $0x3e4ccead
+GLOBL all3e4cceadAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA allbe7ffffeAVX2<>+0(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+4(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+8(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+12(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+16(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+20(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+24(SB)/4, $0xbe7ffffe
+DATA allbe7ffffeAVX2<>+28(SB)/4, $0xbe7ffffe
+GLOBL allbe7ffffeAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3eaaaaaaAVX2<>+0(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+4(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+8(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+12(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+16(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+20(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+24(SB)/4, $0x3eaaaaaa
+DATA all3eaaaaaaAVX2<>+28(SB)/4, $0x3eaaaaaa
+GLOBL all3eaaaaaaAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA all3f317218AVX2<>+0(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+4(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+8(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+12(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+16(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+20(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+24(SB)/4, $0x3f317218
+DATA all3f317218AVX2<>+28(SB)/4, $0x3f317218
+GLOBL all3f317218AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA allb102e308AVX2<>+0(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+4(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+8(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+12(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+16(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+20(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+24(SB)/4, $0xb102e308
+DATA allb102e308AVX2<>+28(SB)/4, $0xb102e308
+GLOBL allb102e308AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA allbf000000AVX2<>+0(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+4(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+8(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+12(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+16(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+20(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+24(SB)/4, $0xbf000000
+DATA allbf000000AVX2<>+28(SB)/4, $0xbf000000
+GLOBL allbf000000AVX2<>(SB), RODATA|NOPTR, $32
+
 // func tanhAVX2(y []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
@@ -546,16 +855,6 @@ tail2:
 end3:
 	VZEROUPPER
 	RET
-
-DATA all00000000AVX2<>+0(SB)/4, $0x00000000
-DATA all00000000AVX2<>+4(SB)/4, $0x00000000
-DATA all00000000AVX2<>+8(SB)/4, $0x00000000
-DATA all00000000AVX2<>+12(SB)/4, $0x00000000
-DATA all00000000AVX2<>+16(SB)/4, $0x00000000
-DATA all00000000AVX2<>+20(SB)/4, $0x00000000
-DATA all00000000AVX2<>+24(SB)/4, $0x00000000
-DATA all00000000AVX2<>+28(SB)/4, $0x00000000
-GLOBL all00000000AVX2<>(SB), RODATA|NOPTR, $32
 
 // func siluAVX2(y []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
@@ -2178,6 +2477,199 @@ end3:
 	MOVSS        X1, ret+32(FP)
 	RET
 
+// func softmaxRowsAVX2(grad []float32, x []float32, labels []int32, loss []float32, correct []float32, sum []float32, n int, scale float32)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-156
+	MOVQ         grad_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         labels_base+48(FP), DX
+	MOVQ         loss_base+72(FP), BX
+	MOVQ         correct_base+96(FP), SI
+	MOVQ         sum_base+120(FP), DI
+	MOVQ         sum_len+128(FP), R8
+	MOVQ         n+144(FP), R9
+	VBROADCASTSS scale+152(FP), Y0
+	LEAQ         onesAVX2<>+0(SB), R10
+	MOVQ         $0x00000010, R11
+	SUBQ         R9, R11
+	VMOVUPS      (R10)(R11*4), Y1
+	VMOVUPS      32(R10)(R11*4), Y2
+	SHLQ         $0x02, R9
+	MOVL         $0x3f800000, R10
+	XORQ         R11, R11
+
+rows1:
+	CMPQ         R11, R8
+	JGE          end2
+	VMASKMOVPS   (CX), Y1, Y3
+	VMOVUPS      allff800000AVX2<>+0(SB), Y4
+	VBLENDVPS    Y1, Y3, Y4, Y3
+	VMASKMOVPS   32(CX), Y2, Y4
+	VMOVUPS      allff800000AVX2<>+0(SB), Y5
+	VBLENDVPS    Y2, Y4, Y5, Y4
+	XORL         R13, R13
+	SHLL         $0x08, R13
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVMSKPS    Y5, R14
+	ORL          R14, R13
+	SHLL         $0x08, R13
+	VCMPPS       $0x03, Y3, Y3, Y5
+	VMOVMSKPS    Y5, R14
+	ORL          R14, R13
+	JNZ          found3
+	VMAXPS       Y4, Y3, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VMAXPS       X6, X5, X6
+	VMOVHLPS     X6, X6, X5
+	VMAXPS       X5, X6, X6
+	VMOVSHDUP    X6, X5
+	VMAXPS       X5, X6, X6
+	VBROADCASTSS X6, Y5
+	XORL         R13, R13
+	SHLL         $0x08, R13
+	VCMPPS       $0x00, Y5, Y4, Y6
+	VMOVMSKPS    Y6, R14
+	ORL          R14, R13
+	SHLL         $0x08, R13
+	VCMPPS       $0x00, Y5, Y3, Y5
+	VMOVMSKPS    Y5, R14
+	ORL          R14, R13
+
+found3:
+	BSFL         R13, R12
+	VBROADCASTSS (CX)(R12*4), Y5
+	MOVLQSX      (DX)(R11*4), R13
+	XORL         R14, R14
+	CMPQ         R12, R13
+	CMOVLEQ      R10, R14
+	MOVL         R14, (SI)(R11*4)
+	VMOVSS       (CX)(R13*4), X6
+	VSUBSS       X5, X6, X6
+	VMOVSS       X6, (BX)(R11*4)
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      all42b20000AVX2<>+0(SB), Y6
+	VMINPS       Y3, Y6, Y3
+	VMOVUPS      allc2d00000AVX2<>+0(SB), Y6
+	VMAXPS       Y3, Y6, Y3
+	VMOVUPS      all4b400000AVX2<>+0(SB), Y6
+	VFMADD231PS  all3fb8aa3bAVX2<>+0(SB), Y3, Y6
+	VSUBPS       all4b400000AVX2<>+0(SB), Y6, Y6
+	VFMADD231PS  allbf317218AVX2<>+0(SB), Y6, Y3
+	VFMADD231PS  all3102e308AVX2<>+0(SB), Y6, Y3
+	VMOVUPS      all3ab688beAVX2<>+0(SB), Y7
+	VFMADD213PS  all3c0905f1AVX2<>+0(SB), Y3, Y7
+	VFMADD213PS  all3d2aaa8cAVX2<>+0(SB), Y3, Y7
+	VFMADD213PS  all3e2aaa6eAVX2<>+0(SB), Y3, Y7
+	VFMADD213PS  all3f000000AVX2<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y3, Y8
+	VFMADD213PS  Y3, Y8, Y7
+	VADDPS       all3f800000AVX2<>+0(SB), Y7, Y3
+	VCVTPS2DQ    Y6, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       all3f800000AVX2<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       all3f800000AVX2<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y1, Y3, Y3
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      all42b20000AVX2<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      allc2d00000AVX2<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMOVUPS      all4b400000AVX2<>+0(SB), Y5
+	VFMADD231PS  all3fb8aa3bAVX2<>+0(SB), Y4, Y5
+	VSUBPS       all4b400000AVX2<>+0(SB), Y5, Y5
+	VFMADD231PS  allbf317218AVX2<>+0(SB), Y5, Y4
+	VFMADD231PS  all3102e308AVX2<>+0(SB), Y5, Y4
+	VMOVUPS      all3ab688beAVX2<>+0(SB), Y6
+	VFMADD213PS  all3c0905f1AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  all3d2aaa8cAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  all3e2aaa6eAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  all3f000000AVX2<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VADDPS       all3f800000AVX2<>+0(SB), Y6, Y4
+	VCVTPS2DQ    Y5, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       all3f800000AVX2<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       all3f800000AVX2<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X6
+	VMOVHLPS     X6, X6, X5
+	VADDPS       X5, X6, X6
+	VMOVSHDUP    X6, X5
+	VADDPS       X5, X6, X6
+	VMOVSS       X6, (DI)(R11*4)
+	TESTQ        AX, AX
+	JZ           skip4
+	VBROADCASTSS X6, Y5
+	LEAQ         oneHotAVX2<>+0(SB), R14
+	MOVQ         $0x00000010, R15
+	SUBQ         R13, R15
+	LEAQ         (R14)(R15*4), R14
+	VDIVPS       Y5, Y3, Y3
+	VSUBPS       (R14), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   Y3, Y1, (AX)
+	VDIVPS       Y5, Y4, Y3
+	VSUBPS       32(R14), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   Y3, Y2, 32(AX)
+	ADDQ         R9, AX
+
+skip4:
+	ADDQ R9, CX
+	INCQ R11
+	JMP  rows1
+
+end2:
+	VZEROUPPER
+	RET
+
+DATA oneHotAVX2<>+0(SB)/4, $0x00000000
+DATA oneHotAVX2<>+4(SB)/4, $0x00000000
+DATA oneHotAVX2<>+8(SB)/4, $0x00000000
+DATA oneHotAVX2<>+12(SB)/4, $0x00000000
+DATA oneHotAVX2<>+16(SB)/4, $0x00000000
+DATA oneHotAVX2<>+20(SB)/4, $0x00000000
+DATA oneHotAVX2<>+24(SB)/4, $0x00000000
+DATA oneHotAVX2<>+28(SB)/4, $0x00000000
+DATA oneHotAVX2<>+32(SB)/4, $0x00000000
+DATA oneHotAVX2<>+36(SB)/4, $0x00000000
+DATA oneHotAVX2<>+40(SB)/4, $0x00000000
+DATA oneHotAVX2<>+44(SB)/4, $0x00000000
+DATA oneHotAVX2<>+48(SB)/4, $0x00000000
+DATA oneHotAVX2<>+52(SB)/4, $0x00000000
+DATA oneHotAVX2<>+56(SB)/4, $0x00000000
+DATA oneHotAVX2<>+60(SB)/4, $0x00000000
+DATA oneHotAVX2<>+64(SB)/4, $0x3f800000
+DATA oneHotAVX2<>+68(SB)/4, $0x00000000
+DATA oneHotAVX2<>+72(SB)/4, $0x00000000
+DATA oneHotAVX2<>+76(SB)/4, $0x00000000
+DATA oneHotAVX2<>+80(SB)/4, $0x00000000
+DATA oneHotAVX2<>+84(SB)/4, $0x00000000
+DATA oneHotAVX2<>+88(SB)/4, $0x00000000
+DATA oneHotAVX2<>+92(SB)/4, $0x00000000
+DATA oneHotAVX2<>+96(SB)/4, $0x00000000
+DATA oneHotAVX2<>+100(SB)/4, $0x00000000
+DATA oneHotAVX2<>+104(SB)/4, $0x00000000
+DATA oneHotAVX2<>+108(SB)/4, $0x00000000
+DATA oneHotAVX2<>+112(SB)/4, $0x00000000
+DATA oneHotAVX2<>+116(SB)/4, $0x00000000
+DATA oneHotAVX2<>+120(SB)/4, $0x00000000
+DATA oneHotAVX2<>+124(SB)/4, $0x00000000
+GLOBL oneHotAVX2<>(SB), RODATA|NOPTR, $128
+
 // func scaleMaxAVX2(x []float32, scale float32) float32
 // Requires: AVX, SSE
 TEXT ·scaleMaxAVX2(SB), NOSPLIT, $0-36
@@ -3127,3 +3619,324 @@ skip9:
 end3:
 	VZEROUPPER
 	RET
+
+// func dropoutAVX2(y []float32, x []float32, c *dropoutConstants, at uint64)
+// Requires: AVX, AVX2
+TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
+	MOVQ         c+48(FP), AX
+	MOVQ         y_base+0(FP), CX
+	MOVQ         x_base+24(FP), DX
+	MOVQ         x_len+32(FP), BX
+	MOVQ         at+56(FP), SI
+	VBROADCASTSS 16(AX), Y0
+	VBROADCASTSS 20(AX), Y1
+	SHRQ         $0x02, SI
+	VMOVQ        SI, X2
+	VPBROADCASTQ X2, Y3
+	VPADDQ       blocks0AVX2<>+0(SB), Y3, Y3
+	VPBROADCASTQ X2, Y2
+	VPADDQ       blocks1AVX2<>+0(SB), Y2, Y2
+
+loop1:
+	CMPQ         BX, $0x00000020
+	JLT          end2
+	VBROADCASTSS (AX), Y4
+	VBROADCASTSS 4(AX), Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VMOVUPS      Y3, Y7
+	VBROADCASTSS 8(AX), Y8
+	VBROADCASTSS 12(AX), Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VMOVUPS      Y2, Y11
+	VBROADCASTSS 8(AX), Y12
+	VBROADCASTSS 12(AX), Y13
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y7, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y6
+	VPXOR        Y9, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y11, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y12, Y11
+	VPSRLQ       $0x20, Y11, Y12
+	VPXOR        Y10, Y12, Y12
+	VPXOR        Y4, Y12, Y12
+	VPSRLQ       $0x20, Y9, Y10
+	VPXOR        Y13, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y13
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y13, Y8
+	VPXOR        Y7, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y12, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y12
+	VPXOR        Y11, Y12, Y12
+	VPXOR        Y4, Y12, Y12
+	VPSRLQ       $0x20, Y7, Y11
+	VPXOR        Y9, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y9, Y6
+	VPXOR        Y13, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y12, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y12, Y10
+	VPXOR        Y7, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y8
+	VPXOR        Y9, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y9, Y11
+	VPXOR        Y12, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y12, Y6
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y7, Y10
+	VPXOR        Y9, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y9, Y8
+	VPXOR        Y12, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y12, Y11
+	VPXOR        Y7, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y6
+	VPXOR        Y9, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y9, Y10
+	VPXOR        Y12, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y12, Y8
+	VPXOR        Y7, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y7, Y11
+	VPXOR        Y9, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y6, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y9, Y6
+	VPXOR        Y12, Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y12
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y11, Y11
+	VPSRLQ       $0x20, Y11, Y13
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y12, Y10
+	VPXOR        Y7, Y10, Y10
+	VPXOR        Y5, Y10, Y10
+	VPADDD       weyl0AVX2<>+0(SB), Y4, Y4
+	VPADDD       weyl1AVX2<>+0(SB), Y5, Y5
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y14, Y7
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y6, Y6
+	VPSRLQ       $0x20, Y6, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPSRLQ       $0x20, Y7, Y8
+	VPXOR        Y9, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPMULUDQ     multiplier0AVX2<>+0(SB), Y13, Y9
+	VPMULUDQ     multiplier1AVX2<>+0(SB), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y13
+	VPXOR        Y11, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPSRLQ       $0x20, Y9, Y4
+	VPXOR        Y12, Y4, Y4
+	VPXOR        Y5, Y4, Y4
+	VSHUFPS      $0x88, Y6, Y14, Y5
+	VSHUFPS      $0x88, Y7, Y8, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VPSRLD       $0x08, Y7, Y7
+	VPSUBD       Y0, Y7, Y7
+	VPSRAD       $0x1f, Y7, Y7
+	VMULPS       (DX), Y1, Y8
+	VANDNPS      Y8, Y7, Y8
+	VMOVUPS      Y8, (CX)
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPSRLD       $0x08, Y5, Y5
+	VPSUBD       Y0, Y5, Y5
+	VPSRAD       $0x1f, Y5, Y5
+	VMULPS       32(DX), Y1, Y6
+	VANDNPS      Y6, Y5, Y6
+	VMOVUPS      Y6, 32(CX)
+	VSHUFPS      $0x88, Y10, Y13, Y5
+	VSHUFPS      $0x88, Y9, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y5, Y6
+	VPSRLD       $0x08, Y6, Y6
+	VPSUBD       Y0, Y6, Y6
+	VPSRAD       $0x1f, Y6, Y6
+	VMULPS       64(DX), Y1, Y7
+	VANDNPS      Y7, Y6, Y7
+	VMOVUPS      Y7, 64(CX)
+	VSHUFPS      $0xdd, Y4, Y5, Y4
+	VPSRLD       $0x08, Y4, Y4
+	VPSUBD       Y0, Y4, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VMULPS       96(DX), Y1, Y5
+	VANDNPS      Y5, Y4, Y5
+	VMOVUPS      Y5, 96(CX)
+	VPADDQ       stepAVX2<>+0(SB), Y3, Y3
+	VPADDQ       stepAVX2<>+0(SB), Y2, Y2
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, CX
+	SUBQ         $0x00000020, BX
+	JMP          loop1
+
+end2:
+	VZEROUPPER
+	RET
+
+DATA blocks0AVX2<>+0(SB)/4, $0x00000000
+DATA blocks0AVX2<>+4(SB)/4, $0x00000000
+DATA blocks0AVX2<>+8(SB)/4, $0x00000002
+DATA blocks0AVX2<>+12(SB)/4, $0x00000000
+DATA blocks0AVX2<>+16(SB)/4, $0x00000001
+DATA blocks0AVX2<>+20(SB)/4, $0x00000000
+DATA blocks0AVX2<>+24(SB)/4, $0x00000003
+DATA blocks0AVX2<>+28(SB)/4, $0x00000000
+GLOBL blocks0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA blocks1AVX2<>+0(SB)/4, $0x00000004
+DATA blocks1AVX2<>+4(SB)/4, $0x00000000
+DATA blocks1AVX2<>+8(SB)/4, $0x00000006
+DATA blocks1AVX2<>+12(SB)/4, $0x00000000
+DATA blocks1AVX2<>+16(SB)/4, $0x00000005
+DATA blocks1AVX2<>+20(SB)/4, $0x00000000
+DATA blocks1AVX2<>+24(SB)/4, $0x00000007
+DATA blocks1AVX2<>+28(SB)/4, $0x00000000
+GLOBL blocks1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA multiplier0AVX2<>+0(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+4(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+8(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+12(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+16(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+20(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+24(SB)/4, $0xd2511f53
+DATA multiplier0AVX2<>+28(SB)/4, $0xd2511f53
+GLOBL multiplier0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA multiplier1AVX2<>+0(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+4(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+8(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+12(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+16(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+20(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+24(SB)/4, $0xcd9e8d57
+DATA multiplier1AVX2<>+28(SB)/4, $0xcd9e8d57
+GLOBL multiplier1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA weyl0AVX2<>+0(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+4(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+8(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+12(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+16(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+20(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+24(SB)/4, $0x9e3779b9
+DATA weyl0AVX2<>+28(SB)/4, $0x9e3779b9
+GLOBL weyl0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA weyl1AVX2<>+0(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+4(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+8(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+12(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+16(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+20(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+24(SB)/4, $0xbb67ae85
+DATA weyl1AVX2<>+28(SB)/4, $0xbb67ae85
+GLOBL weyl1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA stepAVX2<>+0(SB)/4, $0x00000008
+DATA stepAVX2<>+4(SB)/4, $0x00000000
+DATA stepAVX2<>+8(SB)/4, $0x00000008
+DATA stepAVX2<>+12(SB)/4, $0x00000000
+DATA stepAVX2<>+16(SB)/4, $0x00000008
+DATA stepAVX2<>+20(SB)/4, $0x00000000
+DATA stepAVX2<>+24(SB)/4, $0x00000008
+DATA stepAVX2<>+28(SB)/4, $0x00000000
+GLOBL stepAVX2<>(SB), RODATA|NOPTR, $32

@@ -9,6 +9,11 @@ package cpu
 //go:noescape
 func expAVX2(y []float32, x []float32)
 
+// logAVX2 equals the portable log and trusts its arguments' lengths.
+//
+//go:noescape
+func logAVX2(y []float32, x []float32)
+
 // tanhAVX2 equals the portable tanh and trusts its arguments' lengths.
 //
 //go:noescape
@@ -144,6 +149,11 @@ func sumExpAVX2(e []float32, x []float32, top float32) float32
 //go:noescape
 func sumShiftedAVX2(x []float32, top float32) float32
 
+// softmaxRowsAVX2 equals the portable softmaxRows and trusts its arguments' lengths.
+//
+//go:noescape
+func softmaxRowsAVX2(grad []float32, x []float32, labels []int32, loss []float32, correct []float32, sum []float32, n int, scale float32)
+
 // scaleMaxAVX2 equals the portable scaleMax and trusts its arguments' lengths.
 //
 //go:noescape
@@ -198,3 +208,8 @@ func adamUpdateAVX2(c *adamConstants, w []float32, grad []float32, m []float32, 
 //
 //go:noescape
 func sgdUpdateAVX2(c *sgdConstants, w []float32, grad []float32, velocity []float32)
+
+// dropoutAVX2 equals the portable dropout and trusts its arguments' lengths.
+//
+//go:noescape
+func dropoutAVX2(y []float32, x []float32, c *dropoutConstants, at uint64)

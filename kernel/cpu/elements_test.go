@@ -59,7 +59,7 @@ func primitives() []primitive {
 		name string
 		of   func(*elementKernels) mapping
 	}{
-		{"exp", func(k *elementKernels) mapping { return k.exp }}, {"tanh", func(k *elementKernels) mapping { return k.tanh }},
+		{"exp", func(k *elementKernels) mapping { return k.exp }}, {"log", func(k *elementKernels) mapping { return k.log }}, {"tanh", func(k *elementKernels) mapping { return k.tanh }},
 		{"sigmoid", func(k *elementKernels) mapping { return k.sigmoid }}, {"silu", func(k *elementKernels) mapping { return k.silu }},
 		{"gelu", func(k *elementKernels) mapping { return k.gelu }}, {"relu", func(k *elementKernels) mapping { return k.relu }},
 	} {
@@ -129,7 +129,38 @@ func rowPrimitives() []primitive {
 			return 0
 		}, false},
 	}
-	return append(append(out, columnPrimitives()...), normPrimitives()...)
+	for _, threshold := range []uint32{0, 1 << 23, 1 << 24} {
+		out = append(out, primitive{fmt.Sprintf("dropout below %#x", threshold), func(n int) []int { return []int{4 * n, 4 * n} },
+			func(k *elementKernels, n int, s [][]float32, a float32) float32 {
+				c := &dropoutConstants{seed: 0x0123456789abcdef, counter: dropoutCounter(0xabcdef9876543210), threshold: threshold, factor: a}
+				k.dropout(s[0], s[1], c, 1<<34-uint64(3*n))
+				return 0
+			}, true})
+	}
+	return append(append(append(out, softmaxPrimitives()...), columnPrimitives()...), normPrimitives()...)
+}
+
+// softmaxPrimitives are over 5 rows of up to 16 logits; grad may be x.
+func softmaxPrimitives() (out []primitive) {
+	const rows = 5
+	for _, gradient := range []bool{true, false} {
+		out = append(out, primitive{fmt.Sprintf("softmaxRows gradient %t", gradient), func(n int) []int {
+			n = n%16 + 1
+			return []int{rows * n, rows * n, rows, rows, rows}
+		}, func(k *elementKernels, n int, s [][]float32, a float32) float32 {
+			labels := make([]int32, rows)
+			for i := range labels {
+				labels[i] = int32((n + i*i) % (n%16 + 1))
+			}
+			grad := s[0]
+			if !gradient {
+				grad = nil
+			}
+			k.softmaxRows(grad, s[1], labels, s[2], s[3], s[4], n%16+1, a)
+			return 0
+		}, true})
+	}
+	return out
 }
 
 // columnPrimitives are over n%8 rows of 2n columns, 3 elements apart.
@@ -332,6 +363,7 @@ func TestTranscendentalKernelsEqualThePortableOnesOnAllKindsOfBits(t *testing.T)
 		run  func(k *elementKernels, y, x []float32)
 	}{
 		{"exp", func(k *elementKernels, y, x []float32) { k.exp(y, x) }},
+		{"log", func(k *elementKernels, y, x []float32) { k.log(y, x) }},
 		{"tanh", func(k *elementKernels, y, x []float32) { k.tanh(y, x) }},
 		{"sigmoid", func(k *elementKernels, y, x []float32) { k.sigmoid(y, x) }},
 		{"silu", func(k *elementKernels, y, x []float32) { k.silu(y, x) }},

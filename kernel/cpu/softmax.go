@@ -25,11 +25,11 @@ func (b *binder) softmaxCrossEntropy(in kernel.SoftmaxCrossEntropy) step {
 		logits: b.f32(in.Logits), labels: b.i32(in.Labels),
 		loss: b.f32(in.Loss), correct: b.f32(in.Correct), dlogits: b.f32(in.DLogits),
 	}
-	run := b.ranges(in.M, max(1, costlyGrain/in.N), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			s.row(i)
-		}
-	})
+	rows := s.rows
+	if in.N <= len(lanes{}) && in.Smoothing == 0 {
+		s.sums, rows = b.scratch(in.M), s.shortRows
+	}
+	run := b.ranges(in.M, max(1, costlyGrain/in.N), rows)
 	return func(kernel.Scalars) error {
 		for i, label := range s.labels {
 			if label < 0 || int(label) >= in.N {
@@ -51,6 +51,29 @@ type softmax struct {
 	labels        []int32
 	loss, correct []float32
 	dlogits       []float32 // may be logits
+	sums          []float32 // scratch of shortRows
+}
+
+func (s *softmax) rows(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		s.row(i)
+	}
+}
+
+// shortRows is rows where those fit into the lanes of a sum.
+func (s *softmax) shortRows(lo, hi int) {
+	var grad []float32
+	if s.dlogits != nil {
+		grad = s.dlogits[lo*s.n : hi*s.n]
+	}
+	s.elements.softmaxRows(grad, s.logits[lo*s.n:hi*s.n], s.labels[lo:hi], s.loss[lo:hi], s.correct[lo:hi], s.sums[lo:hi], s.n, s.scale)
+	s.elements.log(s.sums[lo:hi], s.sums[lo:hi])
+	for i := lo; i < hi; i++ {
+		s.loss[i] = s.sums[i] - s.loss[i]
+		if s.loss[i] != s.loss[i] {
+			s.correct[i] = 0
+		}
+	}
 }
 
 // row computes row i: the formulas are SoftmaxCrossEntropy's in package kernel.
@@ -83,4 +106,26 @@ func (s *softmax) row(i int) {
 	atLabel := float32(s.scale * (grad[label]/sum - (1 - s.smoothing) - s.share))
 	s.elements.softmaxGrad(grad, sum, s.share, s.scale)
 	grad[label] = atLabel
+}
+
+// softmaxRows is the portable kernel of short rows.
+func softmaxRows(grad, x []float32, labels []int32, loss, correct, sum []float32, n int, scale float32) {
+	for i, label := range labels {
+		x := row(x, i, n)
+		best := argmax(x)
+		top := x[best]
+		loss[i], correct[i] = x[label]-top, 0
+		if best == int(label) {
+			correct[i] = 1
+		}
+		if grad == nil {
+			sum[i] = sumExp(nil, x, top)
+			continue
+		}
+		g := row(grad, i, n)
+		sum[i] = sumExp(g, x, top)
+		atLabel := float32(scale * (g[label]/sum[i] - 1))
+		softmaxGrad(g, sum[i], 0, scale)
+		g[label] = atLabel
+	}
 }

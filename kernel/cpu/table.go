@@ -39,6 +39,6 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	add(portable, nil, elementOperations()...)
 	add(portable, nil,
 		kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad,
-		kernel.OpDropout, kernel.OpEmbedding, kernel.OpRunningAverage)
+		kernel.OpEmbedding, kernel.OpRunningAverage)
 	return table
 }

@@ -236,6 +236,7 @@ const (
 	unordered       predicate = 0x03
 	ordered         predicate = 0x07
 	less            predicate = 0x11
+	notLess         predicate = 0x15 // greater, equal or unordered
 	notLessNorEqual predicate = 0x16 // greater, or unordered
 )
 

@@ -44,7 +44,7 @@ func main() {
 
 // generate returns the files to write, by name, for the package in dir.
 func generate(dir string) (map[string][]byte, error) {
-	constants, err := constantTypes(filepath.Join(dir, "adam.go"), filepath.Join(dir, "sgd.go"))
+	constants, err := constantTypes(filepath.Join(dir, "adam.go"), filepath.Join(dir, "sgd.go"), filepath.Join(dir, "dropout.go"))
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +56,7 @@ func generate(dir string) (map[string][]byte, error) {
 		m.columns()
 		m.norms()
 		m.optimisers()
+		m.dropout()
 		file, err := m.Result()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", level, errors.Join(all(err)...))

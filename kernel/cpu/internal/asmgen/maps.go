@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -14,6 +16,7 @@ type function1 func(x vector) vector
 // maps writes the functions that treat elements alike and apart.
 func (m *machine) maps() {
 	m.map1("exp", m.exp)
+	m.map1("log", m.log)
 	m.map1("tanh", m.tanh)
 	m.map1("sigmoid", m.sigmoid)
 	m.map1("silu", m.silu)
@@ -185,6 +188,37 @@ func (m *machine) scaleByPower(y, n vector, one operand.Op) vector {
 		y = m.multiply(y, exponent)
 	}
 	return y
+}
+
+// log is log32: its branches become choices among results.
+func (m *machine) log() function1 {
+	zero, tiny, scale := m.constant(0), m.constant(0x1p-126), m.constant(0x1p23)
+	// In memory, since there are more constants than registers.
+	infinity, negativeInfinity := m.everywhere("infinity", 0x7f800000), m.everywhere("negativeInfinity", 0xff800000)
+	nan, scaled := m.everywhere("nan", 0x7fc00000), m.everywhere("scaled", math.Float32bits(-23))
+	sqrtHalf, mantissa, one := m.bits(0x3f3504f3), m.bits(0x007fffff), m.constant(1)
+	coefficients := m.constantsOf(0x1.1d8ea6p-4, -0x1.d635bcp-4, 0x1.dea282p-4, -0x1.fcf4c6p-4, 0x1.23d21ap-3,
+		-0x1.555b4ap-3, 0x1.999d5ap-3, -0x1.fffffcp-3, 0x1.555554p-2)
+	ln2Hi, ln2Lo, minusHalf := m.constant(0x1.62e430p-1), m.constant(-0x1.05c610p-29), m.constant(-0.5)
+	return func(x vector) vector {
+		small := m.compare(x, less, tiny)
+		u, e, f := m.vector(), m.vector(), m.vector()
+		m.VPSUBD(sqrtHalf, m.choose(small, m.multiply(x, scale), x), u)
+		m.VPSRAD(operand.Imm(23), u, e)
+		m.VCVTDQ2PS(e, e)
+		e = m.add(e, m.keep(small, m.register(scaled)))
+		m.VPADDD(sqrtHalf, m.and(u, mantissa), f)
+		f = m.subtract(f, one)
+		p, z := m.polynomial(f, coefficients), m.multiply(f, f)
+		y := m.multiply(m.multiply(z, f), p)
+		m.accumulate(y, e, ln2Lo)
+		m.accumulate(y, z, minusHalf)
+		y = m.add(f, y)
+		m.accumulate(y, e, ln2Hi)
+		y = m.choose(m.compare(x, equal, zero), negativeInfinity, y)
+		y = m.choose(m.compare(x, less, zero), nan, y)
+		return m.choose(m.compare(x, notLess, infinity), x, y)
+	}
 }
 
 func (m *machine) tanh() function1 {

@@ -21,6 +21,7 @@ func (m *machine) rows() {
 	m.dot()
 	m.sumExp()
 	m.sumShifted()
+	m.softmaxRows()
 	m.scaleMax()
 }
 
@@ -46,7 +47,11 @@ func (m *machine) fold(lanes []vector, combine func(...operand.Op)) reg.Register
 		combine(lanes[1], lanes[0], y)
 	}
 	x, other := m.XMM(), m.XMM()
-	m.VEXTRACTF128(operand.Imm(1), y, x)
+	if m.wide() {
+		m.VEXTRACTF32X4(operand.Imm(1), y, x) // VEXTRACTF128 reaches 16 registers only
+	} else {
+		m.VEXTRACTF128(operand.Imm(1), y, x)
+	}
 	combine(x, y.AsX(), x)
 	m.VMOVHLPS(x, x, other)
 	combine(other, x, x)
