@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"reprise/dataset"
+	"reprise/dataset/tokenizer"
 	"reprise/internal/spelling"
 )
 
@@ -25,7 +26,11 @@ import (
 // It fails with a *RequestError where there is no such folder or file. It reads
 // no content: Library.Open does.
 func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string) (dataset.Source, error) {
-	source := dataset.Source{Path: r.DatasetPath, Target: r.Dataset.Target, ValidationFraction: r.Dataset.ValidationFraction}
+	source := dataset.Source{
+		Path: r.DatasetPath, Task: dataset.Task(r.Dataset.Task), Target: r.Dataset.Target,
+		ValidationFraction: r.Dataset.ValidationFraction,
+		Tokenizer:          tokenizer.Kind(r.Dataset.Tokenizer), Vocabulary: r.Dataset.Vocabulary, Context: r.Dataset.Context,
+	}
 	if slices.Contains(catalogue, r.DatasetPath) {
 		return source, nil
 	}
