@@ -25,7 +25,11 @@ import (
 // It fails with a *RequestError where there is no such folder or file. It reads
 // no content: Library.Open does.
 func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string) (dataset.Source, error) {
-	source := dataset.Source{Path: r.DatasetPath, Target: r.Dataset.Target, ValidationFraction: r.Dataset.ValidationFraction}
+	source := dataset.Source{
+		Path: r.DatasetPath, Task: dataset.Task(r.Dataset.Task), Target: r.Dataset.Target,
+		ValidationFraction: r.Dataset.ValidationFraction, Vocabulary: r.Dataset.Vocabulary, Context: r.Dataset.Context,
+	}
+	assign(&source.Tokenizer, r.Dataset.Tokenizer)
 	if slices.Contains(catalogue, r.DatasetPath) {
 		return source, nil
 	}
@@ -41,6 +45,9 @@ func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string)
 	}
 	return dataset.Source{}, r.noSuchData(catalogue, workingDir)
 }
+
+// assign sets a field of a type that this package does not import.
+func assign[T ~string](field *T, text string) { *field = T(text) }
 
 // candidates returns the absolute paths that the request's data set may have,
 // the preferred one first.

@@ -29,25 +29,40 @@ func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
 		Model: Model{
 			Hidden: d.ints(model.get("hidden")), Channels: d.ints(model.get("channels")),
 			Activation: d.text(model.get("activation")),
+			BatchNorm:  d.bool(model.get("batch_norm")), Dropout: d.float32(model.get("dropout")),
+			Depth: d.int(model.get("depth")), Width: d.int(model.get("width")), Patch: d.int(model.get("patch")),
+			Layers: d.int(model.get("layers")), Heads: d.int(model.get("heads")),
 		},
 		DatasetPath: d.text(root.get("dataset_path")),
 		Dataset: DatasetOptions{
-			Target: d.text(options.get("target")), ValidationFraction: d.float(options.get("validation_fraction")),
+			Task: d.text(options.get("task")), Target: d.text(options.get("target")),
+			ValidationFraction: d.float(options.get("validation_fraction")),
+			Tokenizer:          d.text(options.get("tokenizer")), Vocabulary: d.int(options.get("vocabulary")),
+			Context: d.int(options.get("context")),
 		},
 		Config: TrainingConfig{
 			BatchSize: d.int(config.get("batch_size")), LearningRate: d.float32(config.get("learning_rate")),
 			Epochs:    d.uint(config.get("epochs")),
 			Optimizer: d.optimizer(config.get("optimizer")), Schedule: d.schedule(config.get("schedule")),
 			Seed: d.uint(config.get("seed")), Shards: d.int(config.get("shards")),
-			CheckpointInterval: d.uint(config.get("checkpoint_interval")),
+			CheckpointInterval:   d.uint(config.get("checkpoint_interval")),
+			GradientAccumulation: d.int(config.get("gradient_accumulation")),
+			ClipNorm:             d.float32(config.get("clip_norm")), LabelSmoothing: d.float32(config.get("label_smoothing")),
+			EvalInterval: d.uint(config.get("eval_interval")),
 		},
 	}
+	augmentation, stopping := config.get("augmentation"), config.get("early_stopping")
+	r.Config.Augmentation = Augmentation{Flip: d.bool(augmentation.get("flip")), Crop: d.int(augmentation.get("crop"))}
+	r.Config.EarlyStopping = EarlyStopping{Patience: d.uint(stopping.get("patience")), MinDelta: d.float(stopping.get("min_delta"))}
 	return r, d.errs
 }
 
 func (d *decoder) architecture(n *node) ModelArchitecture {
 	if n.kind != list {
 		return ModelArchitecture{Name: n.value}
+	}
+	if d.rates(n); len(d.errs) > 0 {
+		return ModelArchitecture{}
 	}
 	var a ModelArchitecture
 	if err := json.Unmarshal(n.json(nil), &a.Layers); err != nil {
@@ -59,6 +74,23 @@ func (d *decoder) architecture(n *node) ModelArchitecture {
 		}
 	}
 	return a
+}
+
+// rates refuses dropout rates in a list of layers that are less than 1 until
+// they become 32-bit floats.
+func (d *decoder) rates(layers *node) {
+	for _, layer := range layers.items {
+		for _, key := range []string{"rate", "dropout"} {
+			if n := layer.get(key); d.float32(n) >= 1 {
+				d.fail(n, "is so close to 1 that it becomes 1 as a 32-bit float", "use a rate such as 0.1")
+			}
+		}
+		for _, key := range []string{"body", "shortcut"} {
+			if branch := layer.get(key); branch != nil {
+				d.rates(branch)
+			}
+		}
+	}
 }
 
 func (d *decoder) optimizer(n *node) Optimizer {
@@ -79,7 +111,7 @@ func (d *decoder) schedule(n *node) Schedule {
 	return Schedule{
 		Name: d.text(n.get("name")), WarmupSteps: d.uint(n.get("warmup_steps")), MinFactor: d.float(n.get("min_factor")),
 		Cycles: d.uint(n.get("cycles")), Power: d.float(n.get("power")), StepSize: d.uint(n.get("step_size")),
-		Gamma: d.float(n.get("gamma")),
+		Gamma: d.float(n.get("gamma")), Patience: d.uint(n.get("patience")), Threshold: d.float(n.get("threshold")),
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	// maxTokens bounds the values, keys and punctuation marks of a request.
 	maxTokens = 1 << 16
 	// maxDepth bounds how deep lists and mappings nest.
-	maxDepth = 32
+	maxDepth = 64
 )
 
 // position is a place in the file, counted from 1; column in characters.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"reprise/dataset"
@@ -52,13 +53,16 @@ func (r TrainingRequest) locate(err error) *RequestError {
 }
 
 // requestField returns the key of the request that a field of a dataset.Source
-// comes from.
+// or dataset.Augmentation comes from.
 func requestField(field string) string {
 	switch field {
 	case dataset.FieldPath:
 		return "dataset_path"
-	case dataset.FieldTarget, dataset.FieldValidationFraction:
+	case dataset.FieldTask, dataset.FieldTarget, dataset.FieldValidationFraction,
+		dataset.FieldTokenizer, dataset.FieldVocabulary, dataset.FieldContext:
 		return "dataset." + field
+	case dataset.FieldFlip, dataset.FieldCrop:
+		return "config." + field
 	}
 	return field
 }
@@ -102,16 +106,29 @@ func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 }
 
 // origin returns the list of sizes, and the index in it, that a layer of a
-// named architecture was made for; see nn.MLP and nn.CNN.
+// mlp or cnn was made for; see nn.MLP and nn.CNN.
 func (r TrainingRequest) origin(layer int) (key string, index int) {
-	if r.ModelArchitecture.Name == CNN {
+	size := 2 // linear, activation
+	switch r.ModelArchitecture.Name {
+	case CNN:
 		convolutions := 3 * len(r.Model.Channels) // convolution, activation, pooling
 		if layer < convolutions {
 			return "channels", layer / 3
 		}
 		layer -= convolutions
+	case MLP:
+		if r.Model.BatchNorm {
+			size++
+		}
+		if r.Model.Dropout > 0 {
+			size++
+		}
+	default:
+		return "", 0
 	}
-	return "hidden", (layer - 1) / 2 // after the flatten layer: linear, activation
+	// It is the linear layer that can be wrong. Whether a flatten layer comes
+	// before the first one makes no difference then.
+	return "hidden", layer / size
 }
 
 // layerError points at entry index of a list, or at the list itself, for a
@@ -126,12 +143,35 @@ func (d *document) layerError(sizes *node, bad *nn.LayerError, index int) *Reque
 	if index >= 0 && index < len(sizes.items) {
 		n = sizes.items[index]
 	}
-	if value := n.get(strings.Trim(bad.Field, `"`)); value != nil && bad.Want != "" {
-		n = value
+	value, found := n.inner(bad.Field)
+	n = value
+	if found && bad.Want != "" {
 		e.Value, e.Problem = cmp.Or(shorten(n.written), bad.Got), doesNotFit+bad.Want
 	}
 	e.Field = n.field
 	return d.fail(n.at, e)
+}
+
+// inner returns the value in a layer that a path such as "body[0].units" names,
+// and whether there is one; where there is none, the innermost layer on the path.
+func (n *node) inner(path string) (*node, bool) {
+	layer := n
+	for step := range strings.SplitSeq(path, ".") {
+		key, rest, nested := strings.Cut(step, "[")
+		value := layer.get(strings.Trim(key, `"`))
+		if value == nil {
+			return layer, false
+		}
+		if !nested {
+			return value, true
+		}
+		i, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+		if err != nil || i < 0 || i >= len(value.items) {
+			return layer, false
+		}
+		layer = value.items[i]
+	}
+	return layer, true
 }
 
 // doesNotFit joins a value and what nn wants instead.

@@ -205,7 +205,7 @@ func TestUnknownAndRepeatedKeysAreRefused(t *testing.T) {
 		{minimal(", lerning_rate: 1"), "config.lerning_rate", "lerning_rate", "", []string{"did you mean learning_rate?"}},
 		{minimal(", batchSize: 1"), "config.batchSize", "batchSize", "", []string{"did you mean batch_size?"}},
 		{minimal(", lr: 1"), "config.lr", "lr", "", []string{"did you mean learning_rate?"}},
-		{minimal(", zzz: 1"), "config.zzz", "zzz", "", []string{"use one of batch_size"}},
+		{minimal(", zzz: 1"), "config.zzz", "zzz", "", []string{"use one of augmentation, batch_size"}},
 		{minimal(", hidden: [3]"), "config.hidden", "hidden", "", []string{"move it into model"}},
 		{minimal("") + "epochs: 3\n", "epochs", "epochs", "", []string{"move it into config"}},
 		{minimal(", dataset_path: x"), "config.dataset_path", "dataset_path", "", []string{"top level"}},

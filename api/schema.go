@@ -378,7 +378,7 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 		e.Fix = cmp.Or(text(rule, "x-fix"), "leave it out")
 		return d.fail(at, e)
 	}
-	if place, ok := s.home(key); ok && place != n.field {
+	if place, ok := s.home(key); ok && place != n.field && !strings.HasPrefix(n.field, "model_architecture") {
 		e.Fix = "move it into " + place
 		if place == "" {
 			e.Fix = "move it out, to the top level"

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"reflect"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"reprise/dataset"
+	"reprise/dataset/tokenizer"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -159,9 +162,6 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 		}
 		return out.(map[string]any)
 	}
-	r := TrainingRequest{ModelArchitecture: ModelArchitecture{Name: CNN}}.withDefaults()
-	compare("/properties/model", tree(r.Model))
-	compare("/properties/config", tree(r.Config))
 	for _, form := range forms(s, optimizerAt) {
 		for _, name := range namesOf(s, form) {
 			compare(form, tree(Optimizer{Name: name}.withDefaults()))
@@ -172,7 +172,7 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 			compare(form, tree(Schedule{Name: name}.withDefaults()))
 		}
 	}
-	if checked < 25 {
+	if checked < 20 {
 		t.Errorf("only %d defaults compared", checked)
 	}
 	for _, name := range []nn.OptimizerName{nn.Adam, nn.AdamW, nn.SGD} {
@@ -180,6 +180,96 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 		want := nn.Optimizer{Name: name}.WithDefaults()
 		if o.Beta1 != want.Beta1 || o.Beta2 != want.Beta2 || o.Epsilon != want.Epsilon || o.Momentum != want.Momentum || o.WeightDecay != want.WeightDecay {
 			t.Errorf("%s: %+v, the domain's %+v", name, o, want)
+		}
+	}
+}
+
+// ownSettings are the keys of model that an architecture has.
+func ownSettings() map[string][]string {
+	return map[string][]string{
+		MLP: {"hidden", "activation", "batch_norm", "dropout"}, CNN: {"hidden", "channels", "activation"},
+		ResNet: {"depth", "width"}, GPT: {"layers", "heads", "width", "dropout"}, ViT: {"patch", "layers", "heads", "width", "dropout"},
+	}
+}
+
+// A default that is written out makes no difference; any other value does.
+func TestWritingADefaultMakesNoDifference(t *testing.T) {
+	s := compileSchema()
+	checked := 0
+	for name, settings := range ownSettings() {
+		text := strings.Replace(minimal(""), "mlp", name, 1)
+		base := canonical(t, parse(t, text))
+		for _, key := range settings {
+			value, ok := s.at(schemaURL + "#/properties/model")["properties"].(map[string]any)[key].(map[string]any)["default"]
+			if key == "width" {
+				value, ok = any(128), true
+				if name == ResNet {
+					value = 16
+				}
+			}
+			if !ok {
+				t.Errorf("model.%s has no default", key)
+				continue
+			}
+			checked++
+			if got := canonical(t, parse(t, fmt.Sprintf("model: {%s: %s}\n%s", key, flow(value), text))); got != base {
+				t.Errorf("%s: writing %s: %s gives\n%s\nnot\n%s", name, key, flow(value), got, base)
+			}
+		}
+	}
+	base := canonical(t, parse(t, minimal("")))
+	config := s.at(schemaURL + "#/properties/config")
+	for _, key := range s.keys(config) {
+		value, ok := config["properties"].(map[string]any)[key].(map[string]any)["default"]
+		if !ok {
+			continue
+		}
+		checked++
+		if got := canonical(t, parse(t, minimal(", "+key+": "+flow(value)))); got != base {
+			t.Errorf("writing %s: %s gives\n%s\nnot\n%s", key, flow(value), got, base)
+		}
+	}
+	for written, left := range map[string]string{
+		"augmentation: {flip: false, crop: 0}": "", "augmentation: {}": "", "augmentation: {flip: true, crop: 0}": "augmentation: {flip: true}",
+		"augmentation: {flip: false, crop: 4}": "augmentation: {crop: 4}", "early_stopping: {patience: 3, min_delta: 0}": "early_stopping: {patience: 3}",
+	} {
+		checked++
+		if got, want := canonical(t, parse(t, minimal(", "+written))), canonical(t, parse(t, minimal(", "+left))); got != want {
+			t.Errorf("%s gives\n%s\nnot\n%s", written, got, want)
+		}
+	}
+	if checked < 30 {
+		t.Errorf("only %d defaults compared", checked)
+	}
+}
+
+func TestEachArchitectureTakesItsOwnSettingsOnly(t *testing.T) {
+	s := compileSchema()
+	examples := s.at(schemaURL + "#/properties/model")["properties"].(map[string]any)
+	values := map[string]string{"width": "64", "heads": "2"}
+	for name, own := range ownSettings() {
+		text := strings.Replace(minimal(""), "mlp", name, 1)
+		for key := range examples {
+			value, ok := values[key]
+			if !ok {
+				value = flow(s.property(s.at(schemaURL+"#/properties/model"), key)["examples"].([]any)[0])
+			}
+			_, err := ParseTrainingRequest("job.yaml", []byte("model: {"+key+": "+value+"}\n"+text))
+			if slices.Contains(own, key) {
+				if err != nil {
+					t.Errorf("%s refuses %s: %v", name, key, err)
+				}
+				continue
+			}
+			if err == nil {
+				t.Errorf("%s takes %s", name, key)
+				continue
+			}
+			for _, e := range requestErrors(t, err) {
+				if e.Field != "model."+key || e.Line != 1 || e.Column != 9 || !strings.Contains(e.Problem, name) || !strings.Contains(e.Fix, "leave it out") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
 		}
 	}
 }
@@ -194,24 +284,44 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 		strings.Replace(minimal(""), "0.001", "0.002", 1), strings.Replace(minimal(""), "epochs: 3", "epochs: 4", 1),
 		minimal(", seed: 1"), minimal(", shards: 2"), minimal(", checkpoint_interval: 2"),
 		minimal(", optimizer: sgd"), minimal(", schedule: cosine"),
+		minimal(", gradient_accumulation: 2"), minimal(", clip_norm: 1"), minimal(", label_smoothing: 0.5"),
+		minimal(", augmentation: {flip: true}"), minimal(", augmentation: {crop: 1}"), minimal(", eval_interval: 1"),
+		minimal(", early_stopping: {patience: 1}"),
+		"dataset: {task: regression}\n" + minimal(""), "dataset: {tokenizer: bpe}\n" + minimal(""),
+		"dataset: {vocabulary: 300}\n" + minimal(""), "dataset: {context: 3}\n" + minimal(""),
+		"model: {batch_norm: true}\n" + minimal(""), "model: {dropout: 0.5}\n" + minimal(""),
 	} {
 		if canonical(t, parse(t, text)) == base {
 			t.Errorf("made no difference:\n%s", text)
 		}
 	}
-	channels := strings.Replace(minimal(""), "mlp", "cnn", 1)
-	if canonical(t, parse(t, channels)) == canonical(t, parse(t, "model: {channels: [3]}\n"+channels)) {
-		t.Error("channels made no difference")
+	for name, settings := range map[string][]string{
+		"cnn": {"channels: [3]", "hidden: []", "activation: tanh"}, "resnet": {"depth: 14", "width: 8"},
+		"gpt": {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"vit": {"patch: 2", "layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+	} {
+		text := strings.Replace(minimal(""), "mlp", name, 1)
+		for _, setting := range settings {
+			if canonical(t, parse(t, text)) == canonical(t, parse(t, "model: {"+setting+"}\n"+text)) {
+				t.Errorf("%s of a %s made no difference", setting, name)
+			}
+		}
+	}
+	if canonical(t, parse(t, minimal(", early_stopping: {patience: 1}"))) == canonical(t, parse(t, minimal(", early_stopping: {patience: 1, min_delta: 1}"))) {
+		t.Error("min_delta made no difference")
 	}
 	for prefix, settings := range map[string][]string{
-		"optimizer: {name: adam":                                 {"beta1: 0.5", "beta2: 0.5", "epsilon: 0.5", "weight_decay: 0.5"},
-		"optimizer: {name: sgd, momentum: 0.25":                  {"nesterov: true", "weight_decay: 0.5"},
-		"optimizer: {name: sgd":                                  {"momentum: 0.5"},
-		"schedule: {name: linear":                                {"warmup_steps: 5", "min_factor: 0.5"},
-		"schedule: {name: cosine_with_restarts, warmup_steps: 1": {"cycles: 2", "cycles: 3"},
-		"schedule: {name: polynomial":                            {"power: 2", "power: 3"},
-		"schedule: {name: step, gamma: 0.5":                      {"step_size: 2", "step_size: 3"},
-		"schedule: {name: exponential":                           {"gamma: 0.5", "gamma: 0.25"},
+		"optimizer: {name: adam":                                      {"beta1: 0.5", "beta2: 0.5", "epsilon: 0.5", "weight_decay: 0.5"},
+		"optimizer: {name: sgd, momentum: 0.25":                       {"nesterov: true", "weight_decay: 0.5"},
+		"optimizer: {name: sgd":                                       {"momentum: 0.5"},
+		"schedule: {name: linear":                                     {"warmup_steps: 5", "min_factor: 0.5"},
+		"schedule: {name: cosine_with_restarts, warmup_steps: 1":      {"cycles: 2", "cycles: 3"},
+		"schedule: {name: polynomial":                                 {"power: 2", "power: 3"},
+		"schedule: {name: step, gamma: 0.5":                           {"step_size: 2", "step_size: 3"},
+		"schedule: {name: exponential":                                {"gamma: 0.5", "gamma: 0.25"},
+		"schedule: {name: reduce_on_plateau, gamma: 0.5":              {"patience: 1", "patience: 2"},
+		"schedule: {name: reduce_on_plateau, patience: 1":             {"gamma: 0.5", "gamma: 0.25"},
+		"schedule: {name: reduce_on_plateau, patience: 1, gamma: 0.5": {"threshold: 0.5", "warmup_steps: 5", "min_factor: 0.5"},
 	} {
 		seen := map[string]string{}
 		if plain, err := ParseTrainingRequest("", []byte(minimal(", "+prefix+"}"))); err == nil {
@@ -230,24 +340,33 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 func TestLimitsOfTheSchemaAreTheDomains(t *testing.T) {
 	s := compileSchema()
 	for pointer, want := range map[string]uint64{
-		"/properties/config/properties/epochs":              training.MaxEpochs,
-		"/properties/config/properties/checkpoint_interval": training.MaxEpochs,
-		"/properties/config/properties/shards":              training.MaxShards,
-		"/properties/config/properties/batch_size":          nn.MaxElements,
-		"/properties/config/properties/seed":                math.MaxUint64,
-		"/properties/model/properties/hidden/items":         nn.MaxUnits,
-		"/properties/model/properties/channels/items":       nn.MaxUnits,
-		"/$defs/layer/anyOf/0/properties/units":             nn.MaxUnits,
-		"/$defs/layer/anyOf/1/properties/channels":          nn.MaxUnits,
-		"/$defs/size/anyOf/0":                               nn.MaxKernel,
-		"/$defs/size/anyOf/1/items":                         nn.MaxKernel,
+		"/properties/config/properties/epochs":                training.MaxEpochs,
+		"/properties/config/properties/checkpoint_interval":   training.MaxEpochs,
+		"/properties/config/properties/shards":                training.MaxShards,
+		"/properties/config/properties/batch_size":            nn.MaxElements,
+		"/properties/config/properties/seed":                  math.MaxUint64,
+		"/properties/model/properties/hidden/items":           nn.MaxUnits,
+		"/properties/model/properties/channels/items":         nn.MaxUnits,
+		"/$defs/layer/anyOf/0/properties/units":               nn.MaxUnits,
+		"/$defs/layer/anyOf/1/properties/channels":            nn.MaxUnits,
+		"/$defs/size/anyOf/0":                                 nn.MaxKernel,
+		"/properties/config/properties/gradient_accumulation": training.MaxAccumulation,
+		"/properties/model/properties/width":                  nn.MaxUnits,
+		"/properties/model/properties/heads":                  nn.MaxUnits,
+		"/properties/model/properties/patch":                  nn.MaxKernel,
+		"/properties/dataset/properties/vocabulary":           tokenizer.MaxVocabulary,
+		"/properties/dataset/properties/context":              dataset.MaxContext,
+		"/$defs/heads":                                        nn.MaxUnits,
+		"/$defs/size/anyOf/1/items":                           nn.MaxKernel,
 	} {
 		if got := s.at(schemaURL + "#" + pointer)["maximum"]; got != json.Number(uintText(want)) {
 			t.Errorf("%s: maximum %v, want %d", pointer, got, want)
 		}
 	}
-	if got := s.at(schemaURL + "#/properties/model_architecture/anyOf/1")["maxItems"]; got != json.Number(uintText(nn.MaxLayers)) {
-		t.Errorf("layers: at most %v, want %d", got, nn.MaxLayers)
+	for _, pointer := range []string{"/properties/model_architecture/anyOf/1", "/$defs/branch"} {
+		if got := s.at(schemaURL + "#" + pointer)["maxItems"]; got != json.Number(uintText(nn.MaxLayers)) {
+			t.Errorf("%s: at most %v, want %d", pointer, got, nn.MaxLayers)
+		}
 	}
 	// The largest lists of a named architecture stay within the layers there are.
 	if layers := 3*128 + 1 + 2*256 + 1; layers > nn.MaxLayers {

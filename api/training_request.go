@@ -25,37 +25,22 @@ type TrainingRequest struct {
 	document *document // where it was written; nil for a request made in Go
 }
 
-// The named architectures.
-const (
-	MLP = "mlp"
-	CNN = "cnn"
-)
-
-// ModelArchitecture is a name, or else a list of layers.
-type ModelArchitecture struct {
-	Name   string
-	Layers nn.Layers
-}
-
-// Model has the sizes of an mlp or cnn.
-type Model struct {
-	// Hidden has the units of each dense layer before the last; nil stands for
-	// [128], an empty list for none.
-	Hidden []int `json:"hidden"`
-	// Channels has the channels of each convolution of a cnn; nil stands for
-	// [8, 16].
-	Channels []int `json:"channels,omitempty"`
-	// Activation is relu by default.
-	Activation string `json:"activation"`
-}
-
-// DatasetOptions say how to read local data.
+// DatasetOptions say how to read the data, as dataset.Source does. Zero values
+// leave it to the data set.
 type DatasetOptions struct {
-	// Target is the column of a CSV file that holds the class.
+	// Task is classification, regression or next_token.
+	Task string `json:"task,omitempty"`
+	// Target is the column of a CSV file to predict; regression takes several,
+	// separated by commas.
 	Target string `json:"target,omitempty"`
-	// ValidationFraction is the share of local data to hold out; 0 leaves it to
-	// the data set, which holds out 0.2 where it does not come split.
+	// ValidationFraction is the share of local data to hold out: 0.2 by default,
+	// 0.1 of text, where it does not come split.
 	ValidationFraction float64 `json:"validation_fraction,omitempty"`
+	// Tokenizer is bytes, characters or bpe; Vocabulary the number of tokens of
+	// bpe; Context the number of tokens in a sample. They are for text.
+	Tokenizer  string `json:"tokenizer,omitempty"`
+	Vocabulary int    `json:"vocabulary,omitempty"`
+	Context    int    `json:"context,omitempty"`
 }
 
 // TrainingConfig says how to train.
@@ -71,6 +56,31 @@ type TrainingConfig struct {
 	Shards int `json:"shards"`
 	// CheckpointInterval is in epochs, 1 by default.
 	CheckpointInterval uint64 `json:"checkpoint_interval"`
+
+	// GradientAccumulation is the number of batches in a step, 1 by default.
+	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
+	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	ClipNorm       float32      `json:"clip_norm,omitempty"`
+	LabelSmoothing float32      `json:"label_smoothing,omitempty"`
+	Augmentation   Augmentation `json:"augmentation,omitzero"`
+	// EvalInterval is in steps; 0 evaluates at the end of each epoch only.
+	EvalInterval uint64 `json:"eval_interval,omitempty"`
+	// EarlyStopping never stops where it is zero.
+	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
+}
+
+// Augmentation changes the images of the training split, as
+// dataset.Augmentation says; the zero value does not.
+type Augmentation struct {
+	Flip bool `json:"flip"`
+	Crop int  `json:"crop"`
+}
+
+// EarlyStopping ends training after Patience evaluations without a loss that is
+// better by more than MinDelta.
+type EarlyStopping struct {
+	Patience uint64  `json:"patience"`
+	MinDelta float64 `json:"min_delta"`
 }
 
 // Optimizer is an update rule: adam (the default), adamw or sgd, with the
@@ -95,6 +105,8 @@ type Schedule struct {
 	Power       float64 `json:"power"`
 	StepSize    uint64  `json:"step_size"`
 	Gamma       float64 `json:"gamma"`
+	Patience    uint64  `json:"patience"`
+	Threshold   float64 `json:"threshold"`
 }
 
 // ParseTrainingRequest returns the request that a YAML or JSON file holds, with
@@ -182,18 +194,7 @@ func (r TrainingRequest) Canonical() ([]byte, error) {
 
 // withDefaults returns the request with every default filled in.
 func (r TrainingRequest) withDefaults() TrainingRequest {
-	switch r.ModelArchitecture.Name {
-	case MLP, CNN:
-		if r.Model.Hidden == nil {
-			r.Model.Hidden = []int{128}
-		}
-		if r.ModelArchitecture.Name == CNN && r.Model.Channels == nil {
-			r.Model.Channels = []int{8, 16}
-		}
-		if r.Model.Activation == "" {
-			r.Model.Activation = "relu"
-		}
-	}
+	r.Model = r.Model.withDefaults(r.ModelArchitecture.Name)
 	c := &r.Config
 	c.Optimizer = c.Optimizer.withDefaults()
 	c.Schedule = c.Schedule.withDefaults()
@@ -202,6 +203,9 @@ func (r TrainingRequest) withDefaults() TrainingRequest {
 	}
 	if c.CheckpointInterval == 0 {
 		c.CheckpointInterval = 1
+	}
+	if c.GradientAccumulation == 0 {
+		c.GradientAccumulation = 1
 	}
 	return r
 }
@@ -235,12 +239,14 @@ func (s Schedule) withDefaults() Schedule {
 	return s
 }
 
-// MarshalJSON encodes the name, or the list of layers.
-func (a ModelArchitecture) MarshalJSON() ([]byte, error) {
-	if a.Name != "" {
-		return json.Marshal(a.Name)
+// MarshalJSON leaves out what is at its default and was not there in the first
+// release, so that requests from then keep their canonical form.
+func (c TrainingConfig) MarshalJSON() ([]byte, error) {
+	type all TrainingConfig
+	if c.GradientAccumulation == 1 {
+		c.GradientAccumulation = 0
 	}
-	return json.Marshal(a.Layers)
+	return json.Marshal(all(c))
 }
 
 // MarshalJSON encodes an object with the constants that the rule has, and with
@@ -276,6 +282,8 @@ func scheduleFields(name string) []string {
 		return []string{"name", "warmup_steps", "min_factor", "power"}
 	case "step", "exponential":
 		return []string{"name", "warmup_steps", "step_size", "gamma"}
+	case "reduce_on_plateau":
+		return []string{"name", "warmup_steps", "min_factor", "gamma", "patience", "threshold"}
 	}
 	return []string{"name"}
 }

@@ -55,7 +55,7 @@ func TestTheRequestOfTheDocumentationMeansWhatItSays(t *testing.T) {
 		Model:             Model{Hidden: []int{256, 128}, Activation: "relu"},
 		DatasetPath:       "mnist",
 		Config: TrainingConfig{
-			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1,
+			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, GradientAccumulation: 1,
 			Optimizer: Optimizer{Name: "adam", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
 			Schedule:  Schedule{Name: "cosine", WarmupSteps: 100},
 		},
@@ -141,10 +141,9 @@ config: {batch_size: 1, learning_rate: 1, epochs: 1}
 // drawRequest returns any valid request, defaults filled in.
 func drawRequest(t *rapid.T) TrainingRequest {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune("aZ09 ./\\\"'#:-{}[]&*!|>%@`~é漢😀\u2028\u00a0")), 1, 20, -1)
-	sizes := rapid.SliceOfN(rapid.IntRange(1, 1<<24), 1, 3)
 	fraction := rapid.Float32Range(1e-30, 0.999)
 	r := TrainingRequest{
-		ModelArchitecture: ModelArchitecture{Name: rapid.SampledFrom([]string{MLP, CNN}).Draw(t, "architecture")},
+		ModelArchitecture: ModelArchitecture{Name: rapid.SampledFrom([]string{MLP, CNN, ResNet, GPT, ViT}).Draw(t, "architecture")},
 		DatasetPath:       text.Draw(t, "path"),
 		Config: TrainingConfig{
 			BatchSize: rapid.IntRange(1024, 1<<31-1).Draw(t, "batch"), LearningRate: rapid.Float32Range(1.5e-45, 3.4e38).Draw(t, "rate"),
@@ -152,13 +151,21 @@ func drawRequest(t *rapid.T) TrainingRequest {
 			Shards: rapid.IntRange(1, 1024).Draw(t, "shards"), CheckpointInterval: rapid.Uint64Range(1, 1e6).Draw(t, "interval"),
 		},
 	}
-	r.Model = Model{Hidden: rapid.SliceOfN(rapid.IntRange(1, 1<<24), 0, 3).Draw(t, "hidden"),
-		Activation: rapid.SampledFrom([]string{"relu", "gelu", "silu", "tanh", "sigmoid"}).Draw(t, "activation")}
-	if r.ModelArchitecture.Name == CNN {
-		r.Model.Channels = sizes.Draw(t, "channels")
-	}
+	r.Model = drawModel(t, r.ModelArchitecture.Name)
 	if rapid.Bool().Draw(t, "options") {
-		r.Dataset = DatasetOptions{Target: text.Draw(t, "target"), ValidationFraction: rapid.Float64Range(1e-9, 0.99).Draw(t, "fraction")}
+		r.Dataset = DatasetOptions{
+			Task:   rapid.SampledFrom([]string{"", "classification", "regression", "next_token"}).Draw(t, "task"),
+			Target: text.Draw(t, "target"), ValidationFraction: rapid.Float64Range(1e-9, 0.99).Draw(t, "fraction"),
+			Tokenizer:  rapid.SampledFrom([]string{"", "bytes", "characters", "bpe"}).Draw(t, "tokenizer"),
+			Vocabulary: rapid.IntRange(257, 65536).Draw(t, "vocabulary"), Context: rapid.IntRange(1, 1<<20).Draw(t, "context"),
+		}
+	}
+	r.Config.GradientAccumulation = rapid.IntRange(1, 65536).Draw(t, "accumulation")
+	if rapid.Bool().Draw(t, "more") {
+		r.Config.ClipNorm, r.Config.LabelSmoothing = rapid.Float32Range(0, 3.4e38).Draw(t, "clip"), fraction.Draw(t, "smoothing")
+		r.Config.Augmentation = Augmentation{Flip: rapid.Bool().Draw(t, "flip"), Crop: rapid.IntRange(0, 255).Draw(t, "crop")}
+		r.Config.EvalInterval = rapid.Uint64Range(0, 1<<53-1).Draw(t, "eval")
+		r.Config.EarlyStopping = EarlyStopping{Patience: rapid.Uint64Range(1, 1<<53-1).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1e300).Draw(t, "delta")}
 	}
 	o := &r.Config.Optimizer
 	o.Name = rapid.SampledFrom([]string{"adam", "adamw", "sgd"}).Draw(t, "optimizer")
@@ -172,9 +179,36 @@ func drawRequest(t *rapid.T) TrainingRequest {
 	return r
 }
 
+// drawModel returns any sizes of a named architecture.
+func drawModel(t *rapid.T, architecture string) Model {
+	sizes := rapid.SliceOfN(rapid.IntRange(1, 1<<24), 1, 3)
+	var m Model
+	switch architecture {
+	case CNN:
+		m.Channels = sizes.Draw(t, "channels")
+		fallthrough
+	case MLP:
+		m.Hidden = rapid.SliceOfN(rapid.IntRange(1, 1<<24), 0, 3).Draw(t, "hidden")
+		m.Activation = rapid.SampledFrom([]string{"relu", "gelu", "silu", "tanh", "sigmoid"}).Draw(t, "activation")
+		if architecture == MLP {
+			m.BatchNorm, m.Dropout = rapid.Bool().Draw(t, "batch_norm"), rapid.Float32Range(0, 0.999).Draw(t, "dropout")
+		}
+	case ResNet:
+		m.Depth, m.Width = 6*rapid.IntRange(1, 169).Draw(t, "blocks")+2, rapid.IntRange(1, 1<<24).Draw(t, "width")
+	case ViT:
+		m.Patch = rapid.IntRange(1, 65536).Draw(t, "patch")
+		fallthrough
+	case GPT:
+		m.Layers, m.Heads = rapid.IntRange(1, 1000).Draw(t, "layers"), rapid.IntRange(1, 4096).Draw(t, "heads")
+		m.Width = m.Heads * rapid.IntRange(1, 4096).Draw(t, "head_width")
+		m.Dropout = rapid.Float32Range(0, 0.999).Draw(t, "dropout")
+	}
+	return m
+}
+
 func drawSchedule(t *rapid.T) Schedule {
 	s := Schedule{Name: rapid.SampledFrom([]string{"constant", "constant_with_warmup", "linear", "cosine",
-		"cosine_with_restarts", "polynomial", "inverse_sqrt", "step", "exponential"}).Draw(t, "schedule")}
+		"cosine_with_restarts", "polynomial", "inverse_sqrt", "step", "exponential", "reduce_on_plateau"}).Draw(t, "schedule")}
 	for _, field := range scheduleFields(s.Name) {
 		switch field {
 		case "warmup_steps":
@@ -188,7 +222,11 @@ func drawSchedule(t *rapid.T) Schedule {
 		case "step_size":
 			s.StepSize = rapid.Uint64Range(1, 1e6).Draw(t, field)
 		case "gamma":
-			s.Gamma = rapid.Float64Range(1e-9, 1).Draw(t, field)
+			s.Gamma = rapid.Float64Range(1e-9, 0.999).Draw(t, field)
+		case "patience":
+			s.Patience = rapid.Uint64Range(0, 1<<53-1).Draw(t, field)
+		case "threshold":
+			s.Threshold = rapid.Float64Range(0, 0.999).Draw(t, field)
 		}
 	}
 	return s

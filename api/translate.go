@@ -3,12 +3,9 @@ package api
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"reprise/dataset"
-	"reprise/kernel"
 	"reprise/nn"
-	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -39,7 +36,10 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 	if err := hyperparameters.Validate(samples); err != nil { // before the model's memory is taken
 		return fail(err)
 	}
-	architecture, err := r.Architecture(data.SampleShape(), data.Classes())
+	if err := checkTraining(hyperparameters, data); err != nil {
+		return fail(err)
+	}
+	architecture, err := r.Architecture(data)
 	if err != nil {
 		return fail(err)
 	}
@@ -59,6 +59,15 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 		RunID: ids.Run, SessionID: ids.Session, Dataset: described,
 		Hyperparameters: hyperparameters, Request: canonical,
 	})
+}
+
+// checkTraining fails for what does not fit the kind of data.
+func checkTraining(h training.Hyperparameters, data *dataset.Dataset) error {
+	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
+		return &training.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
+			Problem: "does not fit a regression, which has no classes", Fix: "leave it out"}
+	}
+	return data.CheckAugmentation(h.Augmentation)
 }
 
 // describe returns what the run's record keeps of its data. The same content
@@ -82,31 +91,6 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 	return d, err
 }
 
-// Architecture returns the model's layers for samples of a shape and a number
-// of classes. It fails with a *nn.LayerError where the layers do not meet, and
-// with a *training.FieldError for a cnn on data without images.
-func (r TrainingRequest) Architecture(input tensor.Shape, classes int) (nn.Architecture, error) {
-	r = r.withDefaults()
-	activation := kernel.ActivationKind(r.Model.Activation)
-	var a nn.Architecture
-	switch r.ModelArchitecture.Name {
-	case MLP:
-		a = nn.MLP(input, r.Model.Hidden, activation, classes)
-	case CNN:
-		if len(input) != 3 {
-			return a, &training.FieldError{Field: "model_architecture", Value: CNN,
-				Problem: fmt.Sprintf("needs images, and the samples have shape %v", input), Fix: "use mlp"}
-		}
-		a = nn.CNN(input, r.Model.Channels, r.Model.Hidden, activation, classes)
-	case "":
-		a = nn.Architecture{Input: input.Clone(), Layers: slices.Clone(r.ModelArchitecture.Layers)}
-	default:
-		return a, &training.FieldError{Field: "model_architecture", Value: r.ModelArchitecture.Name,
-			Problem: "is not a known architecture", Fix: "use mlp, cnn, or a list of layers"}
-	}
-	return a, a.Validate()
-}
-
 // Hyperparameters returns the domain's hyperparameters for a training split of
 // a number of samples, with the schedule planned for all its steps; with 0
 // samples the length of the run is left open.
@@ -123,8 +107,15 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 			Name: training.ScheduleName(c.Schedule.Name), WarmupSteps: c.Schedule.WarmupSteps,
 			MinFactor: c.Schedule.MinFactor, Cycles: c.Schedule.Cycles, Power: c.Schedule.Power,
 			StepSize: c.Schedule.StepSize, Gamma: c.Schedule.Gamma,
+			Patience: c.Schedule.Patience, Threshold: c.Schedule.Threshold,
 		}},
 		Seed: c.Seed, Shards: c.Shards, CheckpointInterval: c.CheckpointInterval,
+		ClipNorm: c.ClipNorm, LabelSmoothing: c.LabelSmoothing,
+		Augmentation: dataset.Augmentation(c.Augmentation),
+		EvalInterval: c.EvalInterval, EarlyStopping: training.EarlyStopping(c.EarlyStopping),
+	}
+	if c.GradientAccumulation > 1 { // the domain's 0 is 1, and absent from the record
+		h.GradientAccumulation = c.GradientAccumulation
 	}
 	if samples > 0 && h.BatchSize > 0 {
 		h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
@@ -134,5 +125,8 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 
 // precheck fails for what no data could be trained with.
 func (r TrainingRequest) precheck() error {
-	return r.Hyperparameters(0).Validate(math.MaxInt)
+	if err := r.Hyperparameters(0).Validate(math.MaxInt); err != nil {
+		return err
+	}
+	return r.Model.check(r.ModelArchitecture.Name)
 }
