@@ -68,6 +68,10 @@ func (d Dataset) Source() dataset.Source {
 	}
 }
 
+// Accurate reports whether predictions are right or wrong, so that there is an
+// accuracy: for classes and tokens, not for quantities.
+func (d Dataset) Accurate() bool { return d.Task != dataset.Regression }
+
 // Objective returns what training on the data minimises.
 func (d Dataset) Objective() nn.Objective {
 	if d.Task == dataset.Regression {

@@ -96,7 +96,8 @@ type result struct {
 	Metrics       resultMetrics  `json:"metrics"`
 }
 
-// resultMetrics are null before the first epoch is complete.
+// resultMetrics are null before the first epoch is complete; a regression has no
+// accuracy.
 type resultMetrics struct {
 	TrainLoss   *float64 `json:"train_loss"`
 	ValLoss     *float64 `json:"val_loss"`
@@ -108,7 +109,10 @@ func resultOf(r integration.RunRecord) result {
 	last, _ := r.LastCheckpoint()
 	out := result{RunID: r.ID, State: r.Session.State, Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256}
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
-		out.Metrics = resultMetrics{&m.TrainLoss, &m.ValLoss, &m.ValAccuracy}
+		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
+		if r.Session.Dataset.Accurate() {
+			out.Metrics.ValAccuracy = &m.ValAccuracy
+		}
 	}
 	return out
 }

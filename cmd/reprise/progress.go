@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"reprise/dataset"
 	"reprise/integration"
 	"reprise/training"
 )
@@ -27,6 +28,7 @@ type progress struct {
 	loss                 float64 // running mean
 	history              lossHistory
 	rate                 rateMeter
+	data                 training.Dataset
 	metrics              *training.EpochMetrics
 	checkpoints          int
 	checkpointStep       uint64
@@ -40,6 +42,7 @@ func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	h := s.Hyperparameters
 	p.id, p.started, p.now = r.ID, now, now
 	p.title = describeModel(s) + " on " + describeData(s.Dataset)
+	p.data = s.Dataset
 	p.epochs = h.Epochs
 	p.totalSteps = h.TotalSteps(s.Dataset.Training)
 	p.samplesPerStep = float64(s.Dataset.Training) / float64(h.StepsPerEpoch(s.Dataset.Training))
@@ -122,6 +125,30 @@ func (p *progress) samplesPerSecond() float64 {
 	return float64(p.rate.samples) / elapsed
 }
 
+// pace formats samples per second in the unit of the data: text counts tokens.
+func (p *progress) pace(perSecond float64) string {
+	if p.data.Task == dataset.NextToken {
+		return count(int64(perSecond*float64(p.data.SampleShape[0]))) + " tokens/s"
+	}
+	return count(int64(perSecond)) + " samples/s"
+}
+
+// validationFigure returns the one figure that says how good a model is.
+func validationFigure(d training.Dataset, m training.Metrics) string {
+	if d.Task != "" {
+		return "val loss " + figure(m.ValLoss)
+	}
+	return "val accuracy " + figure(m.ValAccuracy)
+}
+
+// accuracyFigure returns an accuracy for a table, or a dash where there is none.
+func accuracyFigure(d training.Dataset, accuracy float64) string {
+	if !d.Accurate() {
+		return "-"
+	}
+	return figure(accuracy)
+}
+
 // figures returns the running figures in one line.
 func (p *progress) figures() string {
 	parts := []string{
@@ -129,11 +156,11 @@ func (p *progress) figures() string {
 		fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps)),
 	}
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
-		parts = append(parts, count(int64(perSecond))+" samples/s")
+		parts = append(parts, p.pace(perSecond))
 	}
 	parts = append(parts, "loss "+figure(p.loss))
 	if p.metrics != nil {
-		parts = append(parts, "val accuracy "+figure(p.metrics.ValAccuracy))
+		parts = append(parts, validationFigure(p.data, p.metrics.Metrics))
 	}
 	if eta, ok := p.eta(); ok {
 		parts = append(parts, "ETA "+span(eta))
@@ -150,6 +177,9 @@ func describeModel(s training.TrainingSession) string {
 }
 
 func describeData(d training.Dataset) string {
+	if d.Task == dataset.NextToken {
+		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)", d.Path, count(d.Training), count(d.Validation), d.SampleShape[0])
+	}
 	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, count(d.Training), count(d.Validation))
 }
 

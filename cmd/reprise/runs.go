@@ -122,7 +122,10 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		for _, r := range rows {
 			loss, accuracy := "-", "-"
 			if r.Metrics.ValLoss != nil {
-				loss, accuracy = figure(*r.Metrics.ValLoss), figure(*r.Metrics.ValAccuracy)
+				loss, accuracy = figure(*r.Metrics.ValLoss), "-"
+				if r.Metrics.ValAccuracy != nil {
+					accuracy = figure(*r.Metrics.ValAccuracy)
+				}
 			}
 			t.row(string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
 				fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt))

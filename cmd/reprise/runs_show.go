@@ -72,15 +72,24 @@ func (env *environment) showRun(r reading, format string) error {
 		}
 		t.row("optimizer", describeOptimizer(h.Optimizer))
 		t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
+		if options := describeOptions(h); options != "" {
+			t.row("training", options)
+		}
 		t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
 		t.row("interruptions", fmt.Sprintf("%d, %d epochs trained again to the same figures", r.run.Interruptions, r.run.Reproduced))
 		t.line("")
-		writeEpochs(t, r.run.Metrics)
+		writeEpochs(t, s.Dataset, r.run.Metrics)
+		writeEvaluations(t, s.Dataset, r.run.TrainingRun)
 		t.line("")
 		t.line("checkpoints in %s", details.CheckpointsDir)
+		best, _ := r.run.BestCheckpoint()
 		t.row("STEP", "EPOCH", "LOSS", "WEIGHTS SHA-256")
 		for _, cp := range r.run.Checkpoints {
-			t.row(fmt.Sprint(cp.Step), fmt.Sprint(cp.Epoch), figure(cp.Loss), cp.WeightsSHA256)
+			mark := ""
+			if cp.Step == best.Step && len(r.run.Checkpoints) > 1 {
+				mark = "best"
+			}
+			t.row(fmt.Sprint(cp.Step), fmt.Sprint(cp.Epoch), figure(cp.Loss), cp.WeightsSHA256, mark)
 		}
 		return nil
 	})
@@ -94,11 +103,44 @@ func describeOptimizer(o nn.Optimizer) string {
 	return strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
 }
 
-func writeEpochs(t *table, history training.MetricsHistory) {
+func writeEpochs(t *table, d training.Dataset, history training.MetricsHistory) {
 	t.row("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")
 	for _, m := range history {
-		t.row(fmt.Sprint(m.Epoch), fmt.Sprint(m.Step), figure(m.TrainLoss), figure(m.ValLoss), figure(m.ValAccuracy))
+		t.row(fmt.Sprint(m.Epoch), fmt.Sprint(m.Step), figure(m.TrainLoss), figure(m.ValLoss), accuracyFigure(d, m.ValAccuracy))
 	}
+}
+
+// writeEvaluations lists those within epochs, where there are any.
+func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun) {
+	if len(r.Evaluations) > 0 {
+		t.line("")
+		t.line("evaluations within epochs")
+		t.row("STEP", "VAL LOSS", "VAL ACCURACY")
+		for _, e := range r.Evaluations {
+			t.row(fmt.Sprint(e.Step), figure(e.ValLoss), accuracyFigure(d, e.ValAccuracy))
+		}
+	}
+	if s := r.Stopped; s != nil {
+		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, figure(s.Best), count(s.BestStep))
+	}
+}
+
+// describeOptions lists the options of training that are not at their default.
+func describeOptions(h training.Hyperparameters) string {
+	var parts []string
+	add := func(given bool, format string, args ...any) {
+		if given {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	add(h.GradientAccumulation > 1, "gradient accumulation %d", h.GradientAccumulation)
+	add(h.ClipNorm > 0, "gradients clipped to norm %v", h.ClipNorm)
+	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
+	add(h.Augmentation.Flip, "flipped at random")
+	add(h.Augmentation.Crop > 0, "cropped after a padding of %d", h.Augmentation.Crop)
+	add(h.EvalInterval > 0, "evaluated every %s steps", count(h.EvalInterval))
+	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
+	return strings.Join(parts, ", ")
 }
 
 // runMetrics is what `runs metrics` prints.
@@ -142,7 +184,7 @@ func (env *environment) showMetrics(r reading, format string, steps bool) error 
 		m.Epochs = training.MetricsHistory{}
 	}
 	return env.listing(format, m, func(t *table) error {
-		writeEpochs(t, m.Epochs)
+		writeEpochs(t, r.run.Session.Dataset, m.Epochs)
 		if !steps {
 			if len(records) > 0 {
 				history := newLossHistory(uint64(len(records)))

@@ -24,12 +24,23 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		t.row("  reason", r.Reason)
 	}
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
-		t.row("  validation accuracy", fmt.Sprintf("%s  (loss %s)", figure(m.ValAccuracy), figure(m.ValLoss)))
+		if r.Session.Dataset.Accurate() {
+			t.row("  validation accuracy", fmt.Sprintf("%s  (loss %s)", figure(m.ValAccuracy), figure(m.ValLoss)))
+		} else {
+			t.row("  validation loss", figure(m.ValLoss))
+		}
 		t.row("  training loss", figure(m.TrainLoss))
 	}
 	if hasCheckpoint {
 		t.row("  trained", fmt.Sprintf("epoch %d of %d, step %s of %s", last.Epoch, r.Session.Hyperparameters.Epochs,
 			count(last.Step), count(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
+		if s := r.Stopped; s != nil {
+			t.row("  stopped early", fmt.Sprintf("the lowest validation loss, %s, was reached at step %s", figure(s.Best), count(s.BestStep)))
+		}
+		if best, ok := r.BestCheckpoint(); ok && best.Step != last.Step {
+			m, _ := r.TrainingRun.Epoch(best.Epoch)
+			t.row("  best checkpoint", fmt.Sprintf("%s, after epoch %d  (validation loss %s)", best.Dir, best.Epoch, figure(m.ValLoss)))
+		}
 		t.row("  weights SHA-256", last.WeightsSHA256)
 		t.row("  checkpoints", fmt.Sprintf("%s  (%d, the last one %s)", ws.CheckpointsDir(r.ID), len(r.Checkpoints), last.Dir))
 	} else {
@@ -52,7 +63,7 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 // nextCommands lists command lines that make sense now, with what they do.
 func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
 	command := func(verb string) string {
-		line := env.program + " runs " + verb + " " + string(r.ID)
+		line := env.program + " " + verb + " " + string(r.ID)
 		if env.dataDir != "" {
 			line += " --data-dir " + env.dataDir
 		}
@@ -60,14 +71,17 @@ func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
 	}
 	var list [][2]string
 	if r.Session.CanResume() {
-		list = append(list, [2]string{command("resume"), "go on from the last checkpoint, to the same bits"})
+		list = append(list, [2]string{command("runs resume"), "go on from the last checkpoint, to the same bits"})
+	}
+	if len(r.Checkpoints) > 0 && r.Session.Dataset.TokenizerModel != "" {
+		list = append(list, [2]string{command("generate"), "let it write"})
 	}
 	if len(r.Checkpoints) > 0 {
-		list = append(list, [2]string{command("verify"), "train it again and prove that the same weights come out"})
+		list = append(list, [2]string{command("runs verify"), "train it again and prove that the same weights come out"})
 	}
 	return append(list,
-		[2]string{command("metrics"), "loss and accuracy over time"},
-		[2]string{command("events"), "everything that happened to it"})
+		[2]string{command("runs metrics"), "loss and accuracy over time"},
+		[2]string{command("runs events"), "everything that happened to it"})
 }
 
 // programName returns how the user called this program, for command lines that

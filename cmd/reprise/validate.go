@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/integration"
 	"reprise/nn"
@@ -80,7 +81,14 @@ func (env *environment) validate(ctx context.Context, file, format string) error
 	return env.listing(format, v, func(t *table) error {
 		t.line("%s is valid.\n", file)
 		t.row("data", describeData(s.Dataset))
-		t.row("sample shape, classes", fmt.Sprintf("%v, %d", s.Dataset.SampleShape, s.Dataset.Classes))
+		switch s.Dataset.Task {
+		case dataset.NextToken:
+			t.row("context, vocabulary", fmt.Sprintf("%d, %d", s.Dataset.SampleShape[0], s.Dataset.Classes))
+		case dataset.Regression:
+			t.row("sample shape, targets", fmt.Sprintf("%v, %d", s.Dataset.SampleShape, len(s.Dataset.Targets)))
+		default:
+			t.row("sample shape, classes", fmt.Sprintf("%v, %d", s.Dataset.SampleShape, s.Dataset.Classes))
+		}
 		t.row("model", describeModel(s))
 		t.row("optimizer", describeOptimizer(s.Hyperparameters.Optimizer))
 		t.row("steps", fmt.Sprintf("%s: %d epochs of %s", count(v.TotalSteps), s.Hyperparameters.Epochs,

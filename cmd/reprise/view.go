@@ -105,6 +105,10 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 		v.out.epoch(v.progress, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case training.EpochReproduced:
 		v.note("epoch %d was recorded before the interruption and came out the same", e.Epoch)
+	case training.EvaluationCompleted:
+		v.note("step %s  val loss %s", count(e.Step), figure(e.ValLoss))
+	case training.EarlyStopped:
+		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s", e.Epoch, figure(e.Best), count(e.BestStep))
 	case training.TrainingInterrupted:
 		v.note("interrupted: %s", e.Cause)
 	case training.CheckpointFailed:
@@ -184,13 +188,17 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 	d.last = p.now
 	rate, eta := "", ""
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
-		rate = "  " + count(int64(perSecond)) + " samples/s"
+		rate = "  " + p.pace(perSecond)
 	}
 	if left, ok := p.eta(); ok {
 		eta = "  ETA " + span(left)
 	}
-	d.line("epoch %d/%d  step %s/%s%s  train loss %s  val loss %s  val accuracy %s%s", m.Epoch, p.epochs,
-		count(m.Step), count(p.totalSteps), rate, figure(m.TrainLoss), figure(m.ValLoss), figure(m.ValAccuracy), eta)
+	accuracy := ""
+	if p.data.Accurate() {
+		accuracy = "  val accuracy " + figure(m.ValAccuracy)
+	}
+	d.line("epoch %d/%d  step %s/%s%s  train loss %s  val loss %s%s%s", m.Epoch, p.epochs,
+		count(m.Step), count(p.totalSteps), rate, figure(m.TrainLoss), figure(m.ValLoss), accuracy, eta)
 }
 
 func (d *plainDisplay) message(text string) { d.line("%s", text) }

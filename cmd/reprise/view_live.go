@@ -108,7 +108,7 @@ func (m liveModel) lines(p progress) []string {
 	}
 	pace := fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps))
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
-		pace += "  " + count(int64(perSecond)) + " samples/s"
+		pace += "  " + p.pace(perSecond)
 	}
 	if p.learningRate > 0 {
 		pace += fmt.Sprintf("  learning rate %.3g", p.learningRate)
@@ -125,8 +125,10 @@ func (m liveModel) lines(p progress) []string {
 	}
 	validation := "validation: after the first epoch"
 	if p.metrics != nil {
-		validation = fmt.Sprintf("accuracy %s  validation loss %s  (epoch %d)",
-			strong.Render(figure(p.metrics.ValAccuracy)), figure(p.metrics.ValLoss), p.metrics.Epoch)
+		validation = fmt.Sprintf("validation loss %s  (epoch %d)", figure(p.metrics.ValLoss), p.metrics.Epoch)
+		if p.data.Accurate() {
+			validation = "accuracy " + strong.Render(figure(p.metrics.ValAccuracy)) + "  " + validation
+		}
 	}
 	if p.checkpoints > 0 {
 		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, count(p.checkpointStep)))
