@@ -24,7 +24,7 @@ func (env *environment) library() (*dataset.Library, func(), error) {
 	}
 	progress := &download{env: env}
 	library, err := dataset.NewLibrary(dataset.Config{
-		CacheDir: cache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), Progress: progress.update,
+		CacheDir: cache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(), Progress: progress.update,
 	})
 	return library, progress.close, err
 }

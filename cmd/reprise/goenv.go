@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -32,6 +33,22 @@ func (env *environment) goModCache() string {
 		return filepath.Join(home, "go", "pkg", "mod")
 	}
 	return ""
+}
+
+// goRoot returns the folder of the Go installation, whose texts the catalogue
+// knows: GOROOT, else the one of the go command; "" if there is none.
+func (env *environment) goRoot() string {
+	if v := env.getenv("GOROOT"); v != "" {
+		return v
+	}
+	command, err := exec.LookPath("go")
+	if err != nil {
+		return ""
+	}
+	if target, err := filepath.EvalSymlinks(command); err == nil {
+		command = target // as Debian links /usr/bin/go
+	}
+	return filepath.Dir(filepath.Dir(command))
 }
 
 // goSetting returns a setting of the go command: from the environment, else

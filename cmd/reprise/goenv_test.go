@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"reprise/dataset"
@@ -37,5 +38,45 @@ func TestGoSettingsComeFromTheEnvironmentThenFromTheFileThenFromTheDefault(t *te
 		if got := e.goModCache(); got != c.cache {
 			t.Errorf("%s: GOMODCACHE %q, want %q", c.name, got, c.cache)
 		}
+	}
+}
+
+func TestTheGoInstallationIsGOROOTOrWhereTheGoCommandIs(t *testing.T) {
+	root := t.TempDir()
+	name := "go"
+	if runtime.GOOS == "windows" {
+		name = "go.exe"
+	}
+	command := filepath.Join(root, "bin", name)
+	if err := os.Mkdir(filepath.Dir(command), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(command, nil, 0o700); err != nil { //nolint:gosec // it stands for a program
+		t.Fatal(err)
+	}
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", filepath.Dir(command))
+	if got := environ(map[string]string{"GOROOT": "/usr/lib/go"}).goRoot(); got != "/usr/lib/go" {
+		t.Errorf("GOROOT set: %q", got)
+	}
+	if got := environ(nil).goRoot(); got != real {
+		t.Errorf("the folder above the go command: %q, want %q", got, real)
+	}
+	if runtime.GOOS != "windows" {
+		links := t.TempDir()
+		if err := os.Symlink(command, filepath.Join(links, name)); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", links)
+		if got := environ(nil).goRoot(); got != real {
+			t.Errorf("behind a link: %q, want %q", got, real)
+		}
+	}
+	t.Setenv("PATH", t.TempDir())
+	if got := environ(nil).goRoot(); got != "" {
+		t.Errorf("no go command: %q", got)
 	}
 }
