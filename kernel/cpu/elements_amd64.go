@@ -55,8 +55,10 @@ func checked(k elementKernels) elementKernels {
 			if len(y) == 0 {
 				return
 			}
-			_ = x[(len(y)/channels-1)*step+channels-1]
-			maximumFor(channels, k.maximum)(y[:len(y)/channels*channels], index[:len(y)], x, at, channels, step)
+			groups := ceilDiv(len(y), channels)
+			_ = x[(groups-1)*step+channels-1]
+			y = y[:len(y):len(y)][:groups*channels]
+			maximumFor(channels, k.maximum)(y, index[:len(y)], x, at, channels, step)
 		},
 		sum: k.sum, sumSquares: k.sumSquares, sumShifted: k.sumShifted, softmaxGrad: k.softmaxGrad,
 		dot: func(x, y []float32) float32 { return k.dot(x, y[:len(x)]) },
