@@ -44,7 +44,7 @@ func TestSamplingDrawsInProportion(t *testing.T) {
 	a, b := Sampling{Temperature: 1, Seed: 1}, Sampling{Temperature: 1, Seed: 2}
 	same := 0
 	for place := range uint64(1000) {
-		if a.Next(logits, place) != a.Next(logits, place) {
+		if first, second := a.Next(logits, place), a.Next(logits, place); first != second {
 			t.Fatal("the same draw twice gave two tokens")
 		}
 		if a.Next(logits, place) == b.Next(logits, place) {

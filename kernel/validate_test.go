@@ -90,17 +90,9 @@ func TestLayerInstructionsRefuseOperandsThatDoNotFit(t *testing.T) {
 // measures reports whether the operand's own length is what the others must
 // have; the error is then another one's.
 func measures(op Operation, field string) bool {
-	switch op {
-	case OpAdd:
-		return field == "A"
-	case OpScale, OpDropout:
-		return field == "X"
-	case OpRunningAverage:
-		return field == "Running"
-	case OpClipNorm:
-		return field == "Grad"
-	}
-	return false
+	return map[Operation]string{
+		OpAdd: "A", OpScale: "X", OpDropout: "X", OpRunningAverage: "Running", OpClipNorm: "Grad",
+	}[op] == field
 }
 
 func TestLayerInstructionsRefuseOverlaps(t *testing.T) {

@@ -233,7 +233,7 @@ func TestMicrobatchesNeedLessMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := plan.Memory()
-		if n > 1 && !(m.Activations+m.Scratch < (last.Activations+last.Scratch)*2/3) {
+		if n > 1 && m.Activations+m.Scratch >= (last.Activations+last.Scratch)*2/3 {
 			t.Errorf("%d microbatches: %+v, before: %+v", n, m, last)
 		}
 		last = m
@@ -259,7 +259,7 @@ func TestPlansReuseMemory(t *testing.T) {
 			end = max(end, b.offset+align(4*b.perRow+b.once))
 		}
 		used := end - plan.norm.Offset - align(1)
-		if !(used < alone*7/10) {
+		if used >= alone*7/10 {
 			t.Errorf("%s: the region has %d elements of %d without sharing", name, used, alone)
 		}
 		checkNoOverlap(t, name, plan.train, 4)

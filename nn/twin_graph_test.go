@@ -73,7 +73,7 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 		m.attentionGrad(i)
 	case kernel.DepthwiseConv2D:
 		x, w := m.at(i.X), m.at(i.Weight)
-		m.depthwise(i.ConvShape, func(p, y, at, c int) { m.at(i.Y)[y] = fma(x[p], w[at], m.at(i.Y)[y]) }, func(y, c int) {
+		m.depthwise(i.ConvShape, func(p, y, at int) { m.at(i.Y)[y] = fma(x[p], w[at], m.at(i.Y)[y]) }, func(y, c int) {
 			m.at(i.Y)[y] = 0
 			if !i.Bias.Empty() {
 				m.at(i.Y)[y] = m.at(i.Bias)[c]
@@ -82,11 +82,11 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 	case kernel.DepthwiseConv2DGradInput:
 		dx, w := m.at(i.DX), m.at(i.Weight)
 		clear(dx)
-		m.depthwise(i.ConvShape, func(p, y, at, c int) { dx[p] = fma(m.at(i.DY)[y], w[at], dx[p]) }, func(int, int) {})
+		m.depthwise(i.ConvShape, func(p, y, at int) { dx[p] = fma(m.at(i.DY)[y], w[at], dx[p]) }, func(int, int) {})
 	case kernel.DepthwiseConv2DGradWeight:
 		dw := m.at(i.DWeight)
 		clear(dw)
-		m.depthwise(i.ConvShape, func(p, y, at, c int) { dw[at] = fma(m.at(i.X)[p], m.at(i.DY)[y], dw[at]) }, func(int, int) {})
+		m.depthwise(i.ConvShape, func(p, y, at int) { dw[at] = fma(m.at(i.X)[p], m.at(i.DY)[y], dw[at]) }, func(int, int) {})
 	case kernel.MeanSquaredError:
 		for r := range i.M {
 			sum := lanes(i.N, func(k int, lane T) T {
@@ -109,14 +109,14 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 // depthwise calls begin for each output element and then f for each input
 // element that meets a weight in it: exact orders are kernel/cpu's affair, this
 // serves in float64.
-func (m *twinMemory[T]) depthwise(s kernel.ConvShape, f func(x, y, weight, c int), begin func(y, c int)) {
+func (m *twinMemory[T]) depthwise(s kernel.ConvShape, f func(x, y, weight int), begin func(y, c int)) {
 	windows(s, func(n, oh, ow, y int) {
 		for c := range s.InChannels {
 			begin(y+c, c)
 			for kh := range s.KernelH {
 				for kw := range s.KernelW {
 					if p := input(s, n, oh, ow, kh, kw); p >= 0 {
-						f(p+c, y+c, (kh*s.KernelW+kw)*s.InChannels+c, c)
+						f(p+c, y+c, (kh*s.KernelW+kw)*s.InChannels+c)
 					}
 				}
 			}

@@ -436,8 +436,8 @@ func (d *decoder) operation(op byte) {
 		d.in.op = either("", "lea")
 	}
 	if group != nil && !d.in.isReg {
-		switch {
-		case d.in.op == "add imm" || d.in.op == "sub imm" || d.in.op == "dec":
+		switch d.in.op {
+		case "add imm", "sub imm", "dec":
 			d.in.op += " memory"
 		default:
 			d.in.op = ""
