@@ -26,6 +26,8 @@ const (
 	maxTokens = 1 << 16
 	// maxDepth bounds how deep lists and mappings nest.
 	maxDepth = 64
+	// maxPath bounds the path of a field in messages, in characters.
+	maxPath = 200
 )
 
 // position is a place in the file, counted from 1; column in characters.
@@ -340,11 +342,7 @@ func (d *document) convertMapping(out *node, values []*ast.MappingValueNode) err
 	for _, v := range values {
 		tk := v.Key.GetToken()
 		name, at := tk.Value, d.place(tk)
-		field := name
-		if out.field != "" {
-			field = out.field + "." + name
-		}
-		field = shorten(field)
+		field := shortenTo(maxPath, child(out.field, shorten(name)))
 		if first, ok := lines[name]; ok {
 			return d.fail(at, RequestError{Field: field, Problem: fmt.Sprintf("is given twice, first in line %d", first), Fix: "keep one of the two"})
 		}

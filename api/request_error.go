@@ -132,8 +132,9 @@ func blank(r rune) string {
 }
 
 // shorten returns one printable line of at most 60 characters.
-func shorten(text string) string {
-	const limit = 60
+func shorten(text string) string { return shortenTo(60, text) }
+
+func shortenTo(limit int, text string) string {
 	out := make([]rune, 0, limit)
 	for _, r := range text {
 		if len(out) == limit {
