@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"reprise/dataset"
 	"reprise/kernel"
 	"reprise/nn"
 )
@@ -291,7 +292,7 @@ func zero() float64 { return 0 }
 
 func TestExamplesAreValidAndNameTheirSchema(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.yaml")
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 7 {
 		t.Fatalf("%d examples, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -299,16 +300,51 @@ func TestExamplesAreValidAndNameTheirSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := ParseTrainingRequest(file, content); err != nil {
+		r, err := ParseTrainingRequest(file, content)
+		if err != nil {
 			t.Errorf("%v", err)
-		} else if r.File() != file {
+			continue
+		}
+		if r.File() != file {
 			t.Errorf("File() = %q", r.File())
 		}
+		startExample(t, r)
 		first, _, _ := strings.Cut(string(content), "\n")
 		schema, ok := strings.CutPrefix(first, "# yaml-language-server: $schema=")
 		if _, err := os.Stat(filepath.Join("../examples", schema)); !ok || err != nil {
 			t.Errorf("%s begins with %q, which names no schema", file, first)
 		}
+	}
+}
+
+// startExample starts the example's session where its data is part of the
+// binary; else it checks the values against the size of the data.
+func startExample(t *testing.T, r TrainingRequest) {
+	t.Helper()
+	l := library(t)
+	entry, ok := l.Lookup(r.DatasetPath)
+	if !ok {
+		t.Errorf("%s: %s is not in the catalogue", r.File(), r.DatasetPath)
+		return
+	}
+	if l.Status(entry) != dataset.StatusEmbedded {
+		h := r.Hyperparameters(entry.Train)
+		if err := h.Validate(entry.Train); err != nil {
+			t.Errorf("%s: %v", r.File(), err)
+		}
+		return
+	}
+	source, err := r.DatasetReference([]string{r.DatasetPath}, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := l.Open(t.Context(), source)
+	if err != nil {
+		t.Errorf("%v", r.Locate(err))
+		return
+	}
+	if _, _, err := FromExternalRequest(r, source, data, ids()); err != nil {
+		t.Errorf("%v", r.Locate(err))
 	}
 }
 
