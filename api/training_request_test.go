@@ -268,7 +268,23 @@ func TestARequestMadeInGoIsValidatedWithoutAPlace(t *testing.T) {
 		"model.hidden[0]":           func(r *TrainingRequest) { r.Model.Hidden = []int{-1} },
 		"model.channels":            func(r *TrainingRequest) { r.Model.Channels = []int{3} },
 		"model_architecture":        func(r *TrainingRequest) { r.ModelArchitecture.Name = "rnn" },
-		"dataset_path":              func(r *TrainingRequest) { r.DatasetPath = "" },
+		"model.hidden":              func(r *TrainingRequest) { r.ModelArchitecture.Name, r.Model.Activation = ResNet, "" },
+		"model.depth": func(r *TrainingRequest) {
+			r.ModelArchitecture.Name, r.Model = ResNet, Model{Depth: 12}
+		},
+		"model.width": func(r *TrainingRequest) {
+			r.ModelArchitecture.Name, r.Model = ViT, Model{Width: -4}
+		},
+		"model.dropout":                  func(r *TrainingRequest) { r.Model.Dropout = -1 },
+		"dataset.tokenizer":              func(r *TrainingRequest) { r.Dataset.Tokenizer = "words" },
+		"dataset.task":                   func(r *TrainingRequest) { r.Dataset.Task = "ranking" },
+		"config.gradient_accumulation":   func(r *TrainingRequest) { r.Config.GradientAccumulation = -1 },
+		"config.clip_norm":               func(r *TrainingRequest) { r.Config.ClipNorm = float32(inf()) },
+		"config.augmentation.crop":       func(r *TrainingRequest) { r.Config.Augmentation.Crop = -1 },
+		"config.early_stopping.patience": func(r *TrainingRequest) { r.Config.EarlyStopping.MinDelta = 1 },
+		"config.schedule.gamma":          func(r *TrainingRequest) { r.Config.Schedule.Name = "reduce_on_plateau" },
+		"config.schedule.patience":       func(r *TrainingRequest) { r.Config.Schedule.Patience = 2 },
+		"dataset_path":                   func(r *TrainingRequest) { r.DatasetPath = "" },
 	} {
 		r := good
 		spoil(&r)
