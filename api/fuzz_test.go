@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +26,9 @@ func FuzzParseTrainingRequest(f *testing.F) {
 		issueRequest, "", "{}", "a: &a [*a]", "? - a\n: b", "a: |\n  x\n", "{\"a\":\t1,}", "a: \"\\ud83d", "- - - 1", "a: 'x\n  y'\n", "%TAG ! x\n---\n",
 		"model_architecture: [{type: conv2d, channels: 3, kernel: [3, 1e1], padding: same}, {type: flatten}]\ndataset_path: \"x\\n\"\nconfig: {batch_size: 1e1, learning_rate: .1e-40, epochs: ~}\n",
 		minimal(", optimizer: {name: sgd, momentum: 0.9}, schedule: {name: step, step_size: 3, gamma: 0.5}"),
+		minimal(", schedule: {name: reduce_on_plateau, gamma: 0.5, patience: 0}, augmentation: {flip: true, crop: 4}, early_stopping: {patience: 3, min_delta: 1e-320}, label_smoothing: 0.99999999"),
+		"model_architecture: [{type: residual, body: [{type: dropout, rate: 0.999999999}, {type: residual, body: [{type: position}], shortcut: [{type: linear, units: 1}]}]}]\ndataset_path: x\ndataset: {task: next_token, tokenizer: bpe, vocabulary: 300, context: 8}\nconfig: {batch_size: 1, learning_rate: 1, epochs: 1, clip_norm: 1, gradient_accumulation: 2, eval_interval: 3}\n",
+		"model: {layers: 2, heads: 2, width: 6, dropout: 0.5}\n" + strings.Replace(minimal(""), "mlp", "gpt", 1),
 		minimal(", schedule: {name: exponential, gamma: 1e-320}, seed: 18446744073709551615"),
 		"\ufeffmodel_architecture: mlp\r\ndataset_path: x\rconfig:\n  batch_size: 00\n", "a:\n  - b\n - c\n", "[a: b, {c}]", "a: !", "a: *", "a: [}", "---\n---\n...\n",
 	} {

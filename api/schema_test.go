@@ -3,7 +3,9 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"reflect"
@@ -240,6 +242,43 @@ func TestWritingADefaultMakesNoDifference(t *testing.T) {
 	}
 	if checked < 30 {
 		t.Errorf("only %d defaults compared", checked)
+	}
+}
+
+// nn tells the names that it knows when it refuses another.
+func known(t *testing.T, layer string) []string {
+	t.Helper()
+	var l nn.Layers
+	var bad *nn.LayerError
+	if err := json.Unmarshal([]byte("["+layer+"]"), &l); !errors.As(err, &bad) {
+		t.Fatalf("%s: %v", layer, err)
+	}
+	names := strings.Split(strings.TrimPrefix(bad.Want, "one of "), ", ")
+	slices.Sort(names)
+	return names
+}
+
+func TestLayersOfTheSchemaHaveTheTypesAndKeysOfNN(t *testing.T) {
+	s := compileSchema()
+	keys := map[string][]string{}
+	for i := range s.at(schemaURL + "#/$defs/layer")["anyOf"].([]any) {
+		form := fmt.Sprintf("/$defs/layer/anyOf/%d", i)
+		rule := s.at(schemaURL + "#" + form + "/properties/type")
+		types, ok := rule["enum"].([]any)
+		if !ok {
+			types = []any{rule["const"]}
+		}
+		for _, name := range types {
+			keys[name.(string)] = schemaKeys(s, form)
+		}
+	}
+	if got, want := slices.Sorted(maps.Keys(keys)), known(t, `{"type": "?"}`); !slices.Equal(got, want) {
+		t.Fatalf("the schema has the layers %v, nn has %v", got, want)
+	}
+	for name, got := range keys {
+		if want := known(t, fmt.Sprintf(`{"type": %q, "?": 1}`, name)); !slices.Equal(got, want) {
+			t.Errorf("%s: the schema has %v, nn has %v", name, got, want)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"reprise/dataset"
 	"reprise/kernel"
 	"reprise/nn"
 )
@@ -267,7 +268,23 @@ func TestARequestMadeInGoIsValidatedWithoutAPlace(t *testing.T) {
 		"model.hidden[0]":           func(r *TrainingRequest) { r.Model.Hidden = []int{-1} },
 		"model.channels":            func(r *TrainingRequest) { r.Model.Channels = []int{3} },
 		"model_architecture":        func(r *TrainingRequest) { r.ModelArchitecture.Name = "rnn" },
-		"dataset_path":              func(r *TrainingRequest) { r.DatasetPath = "" },
+		"model.hidden":              func(r *TrainingRequest) { r.ModelArchitecture.Name, r.Model.Activation = ResNet, "" },
+		"model.depth": func(r *TrainingRequest) {
+			r.ModelArchitecture.Name, r.Model = ResNet, Model{Depth: 12}
+		},
+		"model.width": func(r *TrainingRequest) {
+			r.ModelArchitecture.Name, r.Model = ViT, Model{Width: -4}
+		},
+		"model.dropout":                  func(r *TrainingRequest) { r.Model.Dropout = -1 },
+		"dataset.tokenizer":              func(r *TrainingRequest) { r.Dataset.Tokenizer = "words" },
+		"dataset.task":                   func(r *TrainingRequest) { r.Dataset.Task = "ranking" },
+		"config.gradient_accumulation":   func(r *TrainingRequest) { r.Config.GradientAccumulation = -1 },
+		"config.clip_norm":               func(r *TrainingRequest) { r.Config.ClipNorm = float32(inf()) },
+		"config.augmentation.crop":       func(r *TrainingRequest) { r.Config.Augmentation.Crop = -1 },
+		"config.early_stopping.patience": func(r *TrainingRequest) { r.Config.EarlyStopping.MinDelta = 1 },
+		"config.schedule.gamma":          func(r *TrainingRequest) { r.Config.Schedule.Name = "reduce_on_plateau" },
+		"config.schedule.patience":       func(r *TrainingRequest) { r.Config.Schedule.Patience = 2 },
+		"dataset_path":                   func(r *TrainingRequest) { r.DatasetPath = "" },
 	} {
 		r := good
 		spoil(&r)
@@ -291,7 +308,7 @@ func zero() float64 { return 0 }
 
 func TestExamplesAreValidAndNameTheirSchema(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.yaml")
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 7 {
 		t.Fatalf("%d examples, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -299,16 +316,51 @@ func TestExamplesAreValidAndNameTheirSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := ParseTrainingRequest(file, content); err != nil {
+		r, err := ParseTrainingRequest(file, content)
+		if err != nil {
 			t.Errorf("%v", err)
-		} else if r.File() != file {
+			continue
+		}
+		if r.File() != file {
 			t.Errorf("File() = %q", r.File())
 		}
+		startExample(t, r)
 		first, _, _ := strings.Cut(string(content), "\n")
 		schema, ok := strings.CutPrefix(first, "# yaml-language-server: $schema=")
 		if _, err := os.Stat(filepath.Join("../examples", schema)); !ok || err != nil {
 			t.Errorf("%s begins with %q, which names no schema", file, first)
 		}
+	}
+}
+
+// startExample starts the example's session where its data is part of the
+// binary; else it checks the values against the size of the data.
+func startExample(t *testing.T, r TrainingRequest) {
+	t.Helper()
+	l := library(t)
+	entry, ok := l.Lookup(r.DatasetPath)
+	if !ok {
+		t.Errorf("%s: %s is not in the catalogue", r.File(), r.DatasetPath)
+		return
+	}
+	if l.Status(entry) != dataset.StatusEmbedded {
+		h := r.Hyperparameters(entry.Train)
+		if err := h.Validate(entry.Train); err != nil {
+			t.Errorf("%s: %v", r.File(), err)
+		}
+		return
+	}
+	source, err := r.DatasetReference([]string{r.DatasetPath}, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := l.Open(t.Context(), source)
+	if err != nil {
+		t.Errorf("%v", r.Locate(err))
+		return
+	}
+	if _, _, err := FromExternalRequest(r, source, data, ids()); err != nil {
+		t.Errorf("%v", r.Locate(err))
 	}
 }
 
