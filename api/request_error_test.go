@@ -372,7 +372,7 @@ func TestAHugeRequestIsRefusedSoon(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 			continue
 		}
-		if errs := requestErrors(t, err); len(errs) > maxErrors+1 || len(err.Error()) > 6000 {
+		if errs := requestErrors(t, err); len(errs) > maxErrors+1 || len(err.Error()) > 7000 {
 			t.Errorf("%s: %d errors, %d characters", name, len(errs), len(err.Error()))
 		}
 	}
