@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -38,6 +39,58 @@ func kills(t *testing.T) int {
 // resume, and compared with a run that was never killed: same weights, same
 // metrics, every acknowledged epoch on record, no lease left.
 func TestKillAtRandomMoments(t *testing.T) {
+	t.Run("mlp", func(t *testing.T) {
+		killAndResume(t, func(n int) string {
+			return mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", 12+20*n))
+		})
+	})
+	t.Run("everything", func(t *testing.T) {
+		killAndResume(t, func(n int) string { return everythingJob(t, 6+6*n) })
+	})
+}
+
+// everythingJob has all whose state must survive: batch statistics, dropout,
+// augmentation, accumulation, evaluations within epochs, a rate that depends on
+// them and an early end that would come at some time.
+func everythingJob(t *testing.T, epochs int) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "job.yaml")
+	text := fmt.Sprintf(`
+model_architecture:
+  - {type: conv2d, channels: 8, kernel: 3, padding: same, bias: false}
+  - {type: batch_norm}
+  - {type: activation, kind: relu}
+  - type: residual
+    body: [{type: depthwise_conv2d, kernel: 3, padding: same}, {type: layer_norm}, {type: activation, kind: gelu}]
+  - {type: global_avg_pool}
+  - {type: dropout, rate: 0.1}
+  - {type: linear, units: 10}
+dataset_path: digits
+config:
+  batch_size: 32
+  learning_rate: 0.01
+  epochs: %d
+  optimizer: {name: sgd, momentum: 0.9, nesterov: true, weight_decay: 0.0001}
+  schedule: {name: reduce_on_plateau, gamma: 0.7, patience: 3, threshold: 0.05}
+  gradient_accumulation: 2
+  clip_norm: 0.5
+  label_smoothing: 0.1
+  augmentation: {crop: 1}
+  eval_interval: 9
+  early_stopping: {patience: 40, min_delta: 0.05}
+  checkpoint_interval: 2
+  seed: 5
+`, epochs)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// killAndResume compares a run that is killed again and again with one that is
+// not.
+func killAndResume(t *testing.T, job func(kills int) string) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("REPRISE_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)
@@ -46,7 +99,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	n := kills(t)
 	b := build(t)
-	file := mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", 12+20*n))
+	file := job(n)
 
 	reference := b.with()
 	began := time.Now()

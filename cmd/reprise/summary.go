@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"reprise/dataset"
 	"reprise/integration"
 	"reprise/training"
 )
@@ -24,10 +25,13 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		t.row("  reason", r.Reason)
 	}
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
-		if r.Session.Dataset.Accurate() {
-			t.row("  validation accuracy", fmt.Sprintf("%s  (loss %s)", figure(m.ValAccuracy), figure(m.ValLoss)))
-		} else {
+		switch r.Session.Dataset.Task {
+		case dataset.NextToken:
+			t.row("  validation loss", fmt.Sprintf("%s  (next token right: %s)", figure(m.ValLoss), figure(m.ValAccuracy)))
+		case dataset.Regression:
 			t.row("  validation loss", figure(m.ValLoss))
+		default:
+			t.row("  validation accuracy", fmt.Sprintf("%s  (loss %s)", figure(m.ValAccuracy), figure(m.ValLoss)))
 		}
 		t.row("  training loss", figure(m.TrainLoss))
 	}
