@@ -10,8 +10,7 @@ import "reprise/kernel"
 // patchProduct is a Conv2D, or a Conv2DGradInput seen as the convolution of the
 // spread output gradient: Y[p,j] = start + patches[p,k] B[k,j], for positions p.
 type patchProduct struct {
-	*matMulVariant
-	grid
+	patchTiles
 	placement
 	images  []float32 // before placement
 	placed  []float32 // all images, or one for each worker
@@ -19,11 +18,18 @@ type patchProduct struct {
 	// chunk is the number of positions of an image in a part.
 	chunk, chunks int
 
+	y       []float32
+	workers []tileScratch
+}
+
+// patchTiles multiplies the patches of an image, tile by tile.
+type patchTiles struct {
+	*matMulVariant
+	grid
 	panels  []float32 // of B, all k
 	columns int       // of B
 	blocks  int       // of segments
-	y, bias []float32
-	workers []tileScratch
+	bias    []float32
 }
 
 // grid are the patches of one placed image: position (i, j) begins at i*stepI +
@@ -43,8 +49,8 @@ func (g *grid) depth() int { return len(g.segments) * g.length }
 func (b *binder) conv2D(in kernel.Conv2D) step {
 	weight := b.f32(in.Weight)
 	return b.patchProduct(&patchProduct{
-		grid: patches(in.ConvShape), placement: padding(in.ConvShape),
-		images: b.f32(in.X), y: b.f32(in.Y), bias: b.f32(in.Bias), columns: in.OutChannels,
+		patchTiles: patchTiles{grid: patches(in.ConvShape), bias: b.f32(in.Bias), columns: in.OutChannels},
+		placement:  padding(in.ConvShape), images: b.f32(in.X), y: b.f32(in.Y),
 	}, func(p *patchProduct, panel []float32, j, n int) {
 		k := p.depth()
 		p.transposed(panel, p.tile.cols, weight[j*k:], k, n, k)
@@ -55,15 +61,19 @@ func (b *binder) conv2D(in kernel.Conv2D) step {
 // q = (n,h,w) and k = (kh,kw,o).
 func (b *binder) conv2DGradInput(in kernel.Conv2DGradInput) step {
 	weight := b.f32(in.Weight)
-	return b.patchProduct(&patchProduct{
-		grid: gradPatches(in.ConvShape), placement: spread(in.ConvShape),
-		images: b.f32(in.DY), y: b.f32(in.DX), columns: in.InChannels,
+	product := b.patchProduct(&patchProduct{
+		patchTiles: patchTiles{grid: gradPatches(in.ConvShape), columns: in.InChannels},
+		placement:  spread(in.ConvShape), images: b.f32(in.DY), y: b.f32(in.DX),
 	}, func(p *patchProduct, panel []float32, j, n int) {
 		taps := in.KernelH * in.KernelW
 		for tap := range taps {
 			packStraight(panel[tap*in.OutChannels*p.tile.cols:], p.tile.cols, weight[tap*in.InChannels+j:], taps*in.InChannels, n, in.OutChannels)
 		}
 	})
+	if in.StrideH*in.StrideW == 1 {
+		return product
+	}
+	return b.stridedGrad(in, product)
 }
 
 // patchProduct makes the step of p. pack fills a panel with the n columns of B
@@ -140,7 +150,13 @@ func (p *patchProduct) part(worker, part int) {
 		x = x[n*p.size() : (n+1)*p.size()]
 	}
 
-	w, depth := &p.workers[worker], p.depth()
+	p.rows(&p.workers[worker], x, p.y, n*positions, from, to)
+}
+
+// rows computes the products of positions [from,to) of the image in x; that of
+// position 0 belongs in row first of y.
+func (p *patchTiles) rows(w *tileScratch, x, y []float32, first, from, to int) {
+	depth := p.depth()
 	a := w.gather(x, nil, p.length, 1)
 	group := max(1, groupElements/(depth*p.tile.rows)) * p.tile.rows
 	for block := range p.blocks {
@@ -149,11 +165,11 @@ func (p *patchProduct) part(worker, part int) {
 		for g := from; g < to; g += group {
 			for j := 0; j < p.columns; j += p.tile.cols {
 				b := p.panels[j*depth+s0*p.length*p.tile.cols : (j+p.tile.cols)*depth]
-				c := cTile{c: p.y, ldc: p.columns, j: j, cols: min(p.tile.cols, p.columns-j), fresh: block == 0, bias: p.bias}
+				c := cTile{c: y, ldc: p.columns, j: j, cols: min(p.tile.cols, p.columns-j), fresh: block == 0, bias: p.bias}
 				for i := g; i < min(g+group, to); i += p.tile.rows {
 					rows := min(p.tile.rows, to-i)
-					p.grid.bases(&w.off, i, rows)
-					p.tile.into(w, &c, n*positions+i, rows, a, b, p.tile.cols)
+					p.bases(&w.off, i, rows)
+					p.tile.into(w, &c, first+i, rows, a, b, p.tile.cols)
 				}
 			}
 		}

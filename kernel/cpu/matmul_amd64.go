@@ -10,14 +10,14 @@ func assemblyVariants() []matMulVariant {
 			tile:      tileKernel{rows: 12, cols: 32, depth: 1024, vector: 16, masked: true, run: tile12x32AVX512},
 			thin:      tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
 			packing:   packing{transpose4: transpose4AVX, transpose16: transpose16AVX512},
-			depthwise: depthwiseAVX512,
+			depthwise: depthwiseAVX512, hasNegativeZero: hasNegativeZeroVectors,
 		},
 		{
 			name: "avx2", level: LevelAVX2,
 			tile:      tileKernel{rows: 6, cols: 16, depth: 1024, vector: 16, run: tile6x16AVX2},
 			thin:      tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
 			packing:   packing{transpose4: transpose4AVX},
-			depthwise: depthwiseOrPortable,
+			depthwise: depthwiseOrPortable, hasNegativeZero: hasNegativeZeroVectors,
 		},
 	}
 }
@@ -79,4 +79,15 @@ func depthwiseOrPortable(positions, channels int, y, s []float32, lds int, x []f
 	if n < channels {
 		depthwise(positions, channels-n, y[n:], s[n:], lds, x[n:], step, off, w[n:], stride)
 	}
+}
+
+// hasNegativeZeroAVX2 equals hasNegativeZero on the first len(x)&^31 elements. It
+// needs LevelAVX2.
+//
+//go:noescape
+func hasNegativeZeroAVX2(x []float32) bool
+
+// hasNegativeZeroVectors leaves the last elements to Go.
+func hasNegativeZeroVectors(x []float32) bool {
+	return hasNegativeZeroAVX2(x) || hasNegativeZero(x[len(x)&^31:])
 }

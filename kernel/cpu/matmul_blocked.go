@@ -83,6 +83,8 @@ type matMulVariant struct {
 	thin  tileKernel // one row, for products of few rows
 	packing
 	depthwise depthwiseKernel
+	// hasNegativeZero equals the function of that name.
+	hasNegativeZero func(x []float32) bool
 }
 
 // choose returns the tile kernel for a product. A thin tile wastes no rows, but
