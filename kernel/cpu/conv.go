@@ -158,7 +158,11 @@ func (p *patchProduct) part(worker, part int) {
 func (p *patchTiles) rows(w *tileScratch, x, y []float32, first, from, to int) {
 	depth := p.depth()
 	a := w.gather(x, nil, p.length, 1)
+	narrow := p.narrowRows()
 	group := max(1, groupElements/(depth*p.tile.rows)) * p.tile.rows
+	if narrow > 0 {
+		group = max(1, groupElements/(depth*p.w)) * p.w
+	}
 	for block := range p.blocks {
 		s0, s1 := len(p.segments)*block/p.blocks, len(p.segments)*(block+1)/p.blocks
 		a.seg = p.segments[s0:s1]
@@ -166,19 +170,39 @@ func (p *patchTiles) rows(w *tileScratch, x, y []float32, first, from, to int) {
 			for j := 0; j < p.columns; j += p.tile.cols {
 				b := p.panels[j*depth+s0*p.length*p.tile.cols : (j+p.tile.cols)*depth]
 				c := cTile{c: y, ldc: p.columns, j: j, cols: min(p.tile.cols, p.columns-j), fresh: block == 0, bias: p.bias}
-				for i := g; i < min(g+group, to); i += p.tile.rows {
-					rows := min(p.tile.rows, to-i)
-					p.bases(&w.off, i, rows)
-					p.tile.into(w, &c, first+i, rows, a, b, p.tile.cols)
+				for i, end := g, min(g+group, to); i < end; {
+					tile, rows := &p.tile, min(p.tile.rows, end-i)
+					if narrow > 0 {
+						left := min(p.w-i%p.w, end-i) // in the line
+						rows = min(rows, left)
+						if left >= narrow {
+							tile, rows = p.narrow, narrow
+						}
+					}
+					p.bases(w.off[:tile.rows], i, rows)
+					tile.into(w, &c, first+i, rows, a, b, p.tile.cols)
+					i += rows
 				}
 			}
 		}
 	}
 }
 
+// narrowRows returns the rows of the narrow tile if it is to be used, else 0:
+// there must be few channels, and its rows are positions of one line.
+func (p *patchTiles) narrowRows() int {
+	if p.narrow == nil || p.columns > p.narrow.cols || p.w < p.narrow.rows {
+		return 0
+	}
+	if rest := p.w % p.narrow.rows; rest != 0 && rest <= p.tile.rows/2 {
+		return 0 // the rest of a line would be slow
+	}
+	return p.narrow.rows
+}
+
 // bases sets off to where the patches of n positions from p on begin, and the
 // rest of it to the last of them.
-func (g *grid) bases(off *[maxTileRows]int, p, n int) {
+func (g *grid) bases(off []int, p, n int) {
 	j := p % g.w
 	at := p/g.w*g.stepI + j*g.stepJ
 	for e := range off {
