@@ -19,6 +19,7 @@ type patchProduct struct {
 	chunk, chunks int
 
 	y       []float32
+	after   func(lo, hi int) // what is done to ranges of y next
 	workers []tileScratch
 }
 
@@ -79,7 +80,7 @@ func (b *binder) conv2DGradInput(in kernel.Conv2DGradInput) step {
 // patchProduct makes the step of p. pack fills a panel with the n columns of B
 // from j on.
 func (b *binder) patchProduct(p *patchProduct, pack func(p *patchProduct, panel []float32, j, n int)) step {
-	p.matMulVariant, p.workers = b.variant, b.tileScratch()
+	p.matMulVariant, p.workers, p.after = b.variant, b.tileScratch(), b.after
 	p.blocks = min(len(p.segments), ceilDiv(p.depth(), p.tile.depth))
 	p.divide(b.pool.Threads())
 
@@ -151,6 +152,7 @@ func (p *patchProduct) part(worker, part int) {
 	}
 
 	p.rows(&p.workers[worker], x, p.y, n*positions, from, to)
+	p.after((n*positions+from)*p.columns, (n*positions+to)*p.columns)
 }
 
 // rows computes the products of positions [from,to) of the image in x; that of

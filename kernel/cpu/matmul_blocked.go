@@ -80,10 +80,10 @@ type tileKernel struct {
 
 // matMulVariant is what differs from one instruction set to another.
 type matMulVariant struct {
-	name  string
-	level Level
-	tile  tileKernel
-	thin  tileKernel // one row, for products of few rows
+	name   string
+	level  Level
+	tile   tileKernel
+	thin   tileKernel  // one row, for products of few rows
 	narrow *tileKernel // spaced rows, for convolutions of few channels, or nil
 	packing
 	depthwise depthwiseKernel
