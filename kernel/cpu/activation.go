@@ -12,12 +12,6 @@ const (
 	costlyGrain = 1 << 12 // an exponential per element
 )
 
-func (b *binder) activation(in kernel.Activation) step {
-	x, y := b.f32(in.X), b.f32(in.Y)
-	f, grain := b.elements.activation(in.Kind)
-	return always(b.ranges(len(x), grain, func(lo, hi int) { f(y[lo:hi], x[lo:hi]) }))
-}
-
 // activation returns the function and the grain that suits it.
 func (e *elementKernels) activation(kind kernel.ActivationKind) (f func(y, x []float32), grain int) {
 	switch kind {
@@ -34,24 +28,21 @@ func (e *elementKernels) activation(kind kernel.ActivationKind) (f func(y, x []f
 	}
 }
 
-func (b *binder) activationGrad(in kernel.ActivationGrad) step {
-	dy, dx := b.f32(in.DY), b.f32(in.DX)
-	var f func(dx, x, dy []float32)
-	at, grain := in.Y, cheapGrain // where the derivative is taken from
+// activationGrad returns the function, the operand that the derivative is taken
+// from and the grain.
+func (e *elementKernels) activationGrad(in kernel.ActivationGrad) (f func(dx, x, dy []float32), at kernel.Span, grain int) {
 	switch in.Kind {
 	case kernel.Tanh:
-		f = b.elements.tanhGrad
+		return e.tanhGrad, in.Y, cheapGrain
 	case kernel.Sigmoid:
-		f = b.elements.sigmoidGrad
+		return e.sigmoidGrad, in.Y, cheapGrain
 	case kernel.SiLU:
-		f, at, grain = b.elements.siluGrad, in.X, costlyGrain
+		return e.siluGrad, in.X, costlyGrain
 	case kernel.GELU:
-		f, at, grain = b.elements.geluGrad, in.X, costlyGrain
+		return e.geluGrad, in.X, costlyGrain
 	default:
-		f = b.elements.reluGrad
+		return e.reluGrad, in.Y, cheapGrain
 	}
-	x := b.f32(at)
-	return always(b.ranges(len(dy), grain, func(lo, hi int) { f(dx[lo:hi], x[lo:hi], dy[lo:hi]) }))
 }
 
 func sigmoid32(x float32) float32 {

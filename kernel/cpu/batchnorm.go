@@ -28,7 +28,7 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 		c.repeat(c.gain, gain, lo, hi)
 		c.repeat(c.bias, bias, lo, hi)
 	})
-	apply := b.ranges(in.M, rowGrain(c.n), func(lo, hi int) { c.apply(&b.elements, y, lo, hi) })
+	apply := c.apply(b, y)
 	return always(func() {
 		sums()
 		means()
@@ -41,7 +41,7 @@ func (b *binder) batchNorm(in kernel.BatchNorm) step {
 func (b *binder) batchNormApply(in kernel.BatchNormApply) step {
 	c := b.columnwise(b.f32(in.X), in.M, in.N, 1)
 	y, mean, variance, gain, bias := b.f32(in.Y), b.f32(in.Mean), b.f32(in.Var), b.f32(in.Gain), b.f32(in.Bias)
-	apply := b.ranges(in.M, rowGrain(c.n), func(lo, hi int) { c.apply(&b.elements, y, lo, hi) })
+	apply := c.apply(b, y)
 	return always(func() {
 		for j, v := range variance {
 			c.partial[j] = invStd32(v, in.Epsilon)
@@ -57,9 +57,10 @@ func (b *binder) batchNormApply(in kernel.BatchNormApply) step {
 func (b *binder) batchNormGrad(in kernel.BatchNormGrad) step {
 	c := b.columnwise(b.f32(in.X), in.M, in.N, 2)
 	dy, dx, gain, mean, invStd := b.f32(in.DY), b.f32(in.DX), b.f32(in.Gain), b.f32(in.Mean), b.f32(in.InvStd)
-	dgain, dbias, n := b.f32(in.DGain), b.f32(in.DBias), in.N
+	dgain, dbias, n, before := b.f32(in.DGain), b.f32(in.DBias), in.N, b.before
 	// A block's sums are those of dgain and then those of dbias.
 	sums := c.blocks(b, func(sum []float32, lo, hi int) {
+		before(lo*n, hi*n)
 		b.elements.batchGainGrad(sum[:n], c.x[lo*n:], dy[lo*n:], c.mean, c.invStd, hi-lo, n)
 		b.elements.sumColumns(sum[n:], dy[lo*n:], hi-lo, n)
 	})
@@ -147,9 +148,13 @@ func (c *columnwise) chunks(lo, hi int, do func(at, size int)) {
 	}
 }
 
-// apply computes rows [lo,hi) of y = FMA((x-mean)*invStd, gain, bias).
-func (c *columnwise) apply(e *elementKernels, y []float32, lo, hi int) {
-	c.chunks(lo, hi, func(at, size int) {
-		e.batchNormal(y[at:at+size], c.x[at:at+size], c.mean, c.invStd, c.gain, c.bias)
+// apply returns a function that computes y = FMA((x-mean)*invStd, gain, bias).
+func (c *columnwise) apply(b *binder, y []float32) func() {
+	after := b.after
+	return b.ranges(c.m, rowGrain(c.n), func(lo, hi int) {
+		c.chunks(lo, hi, func(at, size int) {
+			b.elements.batchNormal(y[at:at+size], c.x[at:at+size], c.mean, c.invStd, c.gain, c.bias)
+			after(at, at+size)
+		})
 	})
 }

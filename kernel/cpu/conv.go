@@ -10,8 +10,7 @@ import "reprise/kernel"
 // patchProduct is a Conv2D, or a Conv2DGradInput seen as the convolution of the
 // spread output gradient: Y[p,j] = start + patches[p,k] B[k,j], for positions p.
 type patchProduct struct {
-	*matMulVariant
-	grid
+	patchTiles
 	placement
 	images  []float32 // before placement
 	placed  []float32 // all images, or one for each worker
@@ -19,11 +18,19 @@ type patchProduct struct {
 	// chunk is the number of positions of an image in a part.
 	chunk, chunks int
 
+	y       []float32
+	after   func(lo, hi int) // what is done to ranges of y next
+	workers []tileScratch
+}
+
+// patchTiles multiplies the patches of an image, tile by tile.
+type patchTiles struct {
+	*matMulVariant
+	grid
 	panels  []float32 // of B, all k
 	columns int       // of B
 	blocks  int       // of segments
-	y, bias []float32
-	workers []tileScratch
+	bias    []float32
 }
 
 // grid are the patches of one placed image: position (i, j) begins at i*stepI +
@@ -43,8 +50,8 @@ func (g *grid) depth() int { return len(g.segments) * g.length }
 func (b *binder) conv2D(in kernel.Conv2D) step {
 	weight := b.f32(in.Weight)
 	return b.patchProduct(&patchProduct{
-		grid: patches(in.ConvShape), placement: padding(in.ConvShape),
-		images: b.f32(in.X), y: b.f32(in.Y), bias: b.f32(in.Bias), columns: in.OutChannels,
+		patchTiles: patchTiles{grid: patches(in.ConvShape), bias: b.f32(in.Bias), columns: in.OutChannels},
+		placement:  padding(in.ConvShape), images: b.f32(in.X), y: b.f32(in.Y),
 	}, func(p *patchProduct, panel []float32, j, n int) {
 		k := p.depth()
 		p.transposed(panel, p.tile.cols, weight[j*k:], k, n, k)
@@ -55,21 +62,25 @@ func (b *binder) conv2D(in kernel.Conv2D) step {
 // q = (n,h,w) and k = (kh,kw,o).
 func (b *binder) conv2DGradInput(in kernel.Conv2DGradInput) step {
 	weight := b.f32(in.Weight)
-	return b.patchProduct(&patchProduct{
-		grid: gradPatches(in.ConvShape), placement: spread(in.ConvShape),
-		images: b.f32(in.DY), y: b.f32(in.DX), columns: in.InChannels,
+	product := b.patchProduct(&patchProduct{
+		patchTiles: patchTiles{grid: gradPatches(in.ConvShape), columns: in.InChannels},
+		placement:  spread(in.ConvShape), images: b.f32(in.DY), y: b.f32(in.DX),
 	}, func(p *patchProduct, panel []float32, j, n int) {
 		taps := in.KernelH * in.KernelW
 		for tap := range taps {
 			packStraight(panel[tap*in.OutChannels*p.tile.cols:], p.tile.cols, weight[tap*in.InChannels+j:], taps*in.InChannels, n, in.OutChannels)
 		}
 	})
+	if in.StrideH*in.StrideW == 1 {
+		return product
+	}
+	return b.stridedGrad(in, product)
 }
 
 // patchProduct makes the step of p. pack fills a panel with the n columns of B
 // from j on.
 func (b *binder) patchProduct(p *patchProduct, pack func(p *patchProduct, panel []float32, j, n int)) step {
-	p.matMulVariant, p.workers = b.variant, b.tileScratch()
+	p.matMulVariant, p.workers, p.after = b.variant, b.tileScratch(), b.after
 	p.blocks = min(len(p.segments), ceilDiv(p.depth(), p.tile.depth))
 	p.divide(b.pool.Threads())
 
@@ -140,29 +151,60 @@ func (p *patchProduct) part(worker, part int) {
 		x = x[n*p.size() : (n+1)*p.size()]
 	}
 
-	w, depth := &p.workers[worker], p.depth()
+	p.rows(&p.workers[worker], x, p.y, n*positions, from, to)
+	p.after((n*positions+from)*p.columns, (n*positions+to)*p.columns)
+}
+
+// rows computes the products of positions [from,to) of the image in x; that of
+// position 0 belongs in row first of y.
+func (p *patchTiles) rows(w *tileScratch, x, y []float32, first, from, to int) {
+	depth := p.depth()
 	a := w.gather(x, nil, p.length, 1)
+	narrow := p.narrowRows()
 	group := max(1, groupElements/(depth*p.tile.rows)) * p.tile.rows
+	if narrow > 0 {
+		group = max(1, groupElements/(depth*p.w)) * p.w
+	}
 	for block := range p.blocks {
 		s0, s1 := len(p.segments)*block/p.blocks, len(p.segments)*(block+1)/p.blocks
 		a.seg = p.segments[s0:s1]
 		for g := from; g < to; g += group {
 			for j := 0; j < p.columns; j += p.tile.cols {
 				b := p.panels[j*depth+s0*p.length*p.tile.cols : (j+p.tile.cols)*depth]
-				c := cTile{c: p.y, ldc: p.columns, j: j, cols: min(p.tile.cols, p.columns-j), fresh: block == 0, bias: p.bias}
-				for i := g; i < min(g+group, to); i += p.tile.rows {
-					rows := min(p.tile.rows, to-i)
-					p.grid.bases(&w.off, i, rows)
-					p.tile.into(w, &c, n*positions+i, rows, a, b, p.tile.cols)
+				c := cTile{c: y, ldc: p.columns, j: j, cols: min(p.tile.cols, p.columns-j), fresh: block == 0, bias: p.bias}
+				for i, end := g, min(g+group, to); i < end; {
+					tile, rows := &p.tile, min(p.tile.rows, end-i)
+					if narrow > 0 {
+						left := min(p.w-i%p.w, end-i) // in the line
+						rows = min(rows, left)
+						if left >= narrow {
+							tile, rows = p.narrow, narrow
+						}
+					}
+					p.bases(w.off[:tile.rows], i, rows)
+					tile.into(w, &c, first+i, rows, a, b, p.tile.cols)
+					i += rows
 				}
 			}
 		}
 	}
 }
 
+// narrowRows returns the rows of the narrow tile if it is to be used, else 0:
+// there must be few channels, and its rows are positions of one line.
+func (p *patchTiles) narrowRows() int {
+	if p.narrow == nil || p.columns > p.narrow.cols || p.w < p.narrow.rows {
+		return 0
+	}
+	if rest := p.w % p.narrow.rows; rest != 0 && rest <= p.tile.rows/2 {
+		return 0 // the rest of a line would be slow
+	}
+	return p.narrow.rows
+}
+
 // bases sets off to where the patches of n positions from p on begin, and the
 // rest of it to the last of them.
-func (g *grid) bases(off *[maxTileRows]int, p, n int) {
+func (g *grid) bases(off []int, p, n int) {
 	j := p % g.w
 	at := p/g.w*g.stepI + j*g.stepJ
 	for e := range off {

@@ -8,6 +8,7 @@ import "reprise/kernel"
 // the sum are the rows of the output images, and DY lies as a panel does.
 type weightProduct struct {
 	*matMulVariant
+	kern *tileKernel // for the rows
 	placement
 	x, placed  []float32
 	dy, d, dw  []float32
@@ -42,6 +43,10 @@ func (b *binder) conv2DGradWeight(in kernel.Conv2DGradWeight) step {
 			p.segments = append(p.segments, n*p.size()+i*g.stepI)
 		}
 	}
+	p.kern = &p.tile
+	if n := p.narrow; n != nil && p.cols <= n.cols && g.length%n.rows == 0 {
+		p.kern = n // its rows lie within a segment
+	}
 	// As many rows of outputs at a time as stay in the second-level cache.
 	p.block = min(len(p.segments), max(1, stripElements/(g.stepI+g.w*in.OutChannels)))
 	p.direct = p.cols%p.tile.vector == 0
@@ -74,7 +79,7 @@ func (b *binder) conv2DGradWeight(in kernel.Conv2DGradWeight) step {
 // divide shares out D: the chains over all positions cannot be cut, and every
 // part reads its rows' and columns' values of them all.
 func (p *weightProduct) divide(threads int) {
-	rowTiles, columnTiles := ceilDiv(p.rows, p.tile.rows), ceilDiv(p.cols, p.tile.cols)
+	rowTiles, columnTiles := ceilDiv(p.rows, p.kern.rows), ceilDiv(p.cols, p.tile.cols)
 	r, c := rowTiles, columnTiles
 	for threads > 1 && ceilDiv(rowTiles, r)*ceilDiv(columnTiles, c) < 2*threads && r*c > 1 {
 		if c > 1 {
@@ -83,7 +88,7 @@ func (p *weightProduct) divide(threads int) {
 			r = ceilDiv(r, 2)
 		}
 	}
-	p.partRows, p.partCols = r*p.tile.rows, c*p.tile.cols
+	p.partRows, p.partCols = r*p.kern.rows, c*p.tile.cols
 	p.columnParts = ceilDiv(p.cols, p.partCols)
 }
 
@@ -111,12 +116,12 @@ func (p *weightProduct) part(worker, part int) {
 				panels = panels[size:]
 			}
 			c := cTile{c: p.d, ldc: p.cols, j: j, cols: min(p.tile.cols, j1-j), fresh: s == 0}
-			for i := i0; i < i1; i += p.tile.rows {
-				rows := min(p.tile.rows, i1-i)
-				for e := range w.off {
+			for i := i0; i < i1; i += p.kern.rows {
+				rows := min(p.kern.rows, i1-i)
+				for e := range p.kern.rows {
 					w.off[e] = p.offsets[i+min(e, rows-1)]
 				}
-				p.tile.into(w, &c, i, rows, a, b, ldb)
+				p.kern.into(w, &c, i, rows, a, b, ldb)
 			}
 		}
 	}

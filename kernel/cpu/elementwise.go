@@ -6,11 +6,6 @@ import (
 	"reprise/kernel"
 )
 
-func (b *binder) add(in kernel.Add) step {
-	x, y, out := b.f32(in.A), b.f32(in.B), b.f32(in.Out)
-	return always(b.ranges(len(out), cheapGrain, func(lo, hi int) { b.elements.add(out[lo:hi], x[lo:hi], y[lo:hi]) }))
-}
-
 func (b *binder) addRow(in kernel.AddRow) step {
 	x, bias, y := b.f32(in.X), b.f32(in.Row), b.f32(in.Y)
 	return always(b.ranges(in.M, max(1, cheapGrain/in.N), func(lo, hi int) {

@@ -27,19 +27,24 @@ func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable,
 	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
 	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
 	// A first pass to learn how much scratch memory the steps share.
-	for _, instruction := range program.Instructions {
-		binder.bind(instruction)
+	if err := binder.each(program, func(int, step) {}); err != nil {
+		return nil, err
 	}
 	binder.shared = make([]float32, binder.needed)
-	for i, instruction := range program.Instructions {
-		s := binder.bind(instruction)
-		if s == nil {
-			return nil, fmt.Errorf("cpu: program %q, instruction %d of type %T: %w", program.Name, i, instruction, kernel.ErrNoKernel)
-		}
-		e.steps = append(e.steps, s)
+	if err := binder.each(program, e.append); err != nil {
+		return nil, err
 	}
 	m.executables = append(m.executables, e)
 	return e, nil
+}
+
+// append adds the step of a number of instructions, so that steps and
+// instructions keep the same numbers.
+func (e *Executable) append(instructions int, s step) {
+	for range instructions - 1 {
+		e.steps = append(e.steps, func(kernel.Scalars) error { return nil })
+	}
+	e.steps = append(e.steps, s)
 }
 
 // Run executes the instructions in order. It allocates nothing. It fails with
@@ -73,6 +78,24 @@ type binder struct {
 	elements elementKernels
 	shared   []float32
 	needed   int // of shared
+
+	// What an instruction that is being bound calls for ranges of elements: before
+	// it first reads them, and after it has written them for good (fusion.go).
+	before, after func(lo, hi int)
+}
+
+// each binds the program and calls do with each step and its number of
+// instructions.
+func (b *binder) each(program *kernel.Program, do func(instructions int, s step)) error {
+	for i := 0; i < len(program.Instructions); {
+		n, s := b.next(program.Instructions[i:])
+		if s == nil {
+			return fmt.Errorf("cpu: program %q, instruction %d of type %T: %w", program.Name, i, program.Instructions[i], kernel.ErrNoKernel)
+		}
+		do(n, s)
+		i += n
+	}
+	return nil
 }
 
 // scratch returns n elements that the steps of a program share: what a step
@@ -98,7 +121,8 @@ func (b *binder) tileScratch() []tileScratch {
 	return b.tiles
 }
 
-// bind returns nil for an instruction it does not know.
+// bind returns nil for an instruction it does not know, the pointwise ones of
+// fusion.go included.
 func (b *binder) bind(instruction kernel.Instruction) step {
 	switch in := instruction.(type) {
 	case kernel.MatMul:
@@ -123,10 +147,6 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.avgPool(in)
 	case kernel.AvgPool2DGrad:
 		return b.avgPoolGrad(in)
-	case kernel.Activation:
-		return b.activation(in)
-	case kernel.ActivationGrad:
-		return b.activationGrad(in)
 	case kernel.SumRows:
 		return b.sumRows(in)
 	case kernel.SoftmaxCrossEntropy:
@@ -141,8 +161,6 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.sgd(in)
 	case kernel.Adam:
 		return b.adam(in)
-	case kernel.Add:
-		return b.add(in)
 	case kernel.AddRow:
 		return b.addRow(in)
 	case kernel.Scale:

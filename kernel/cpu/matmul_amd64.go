@@ -9,15 +9,16 @@ func assemblyVariants() []matMulVariant {
 			name: "avx512", level: LevelAVX512,
 			tile:      tileKernel{rows: 12, cols: 32, depth: 1024, vector: 16, masked: true, run: tile12x32AVX512},
 			thin:      tileKernel{rows: 1, cols: 128, depth: 256, vector: 128, run: tile1x128AVX512},
+			narrow:    &tileKernel{rows: 16, cols: 16, depth: 1024, vector: 16, masked: true, spaced: true, run: tile16x16AVX512},
 			packing:   packing{transpose4: transpose4AVX, transpose16: transpose16AVX512},
-			depthwise: depthwiseAVX512,
+			depthwise: depthwiseAVX512, hasNegativeZero: hasNegativeZeroVectors,
 		},
 		{
 			name: "avx2", level: LevelAVX2,
 			tile:      tileKernel{rows: 6, cols: 16, depth: 1024, vector: 16, run: tile6x16AVX2},
 			thin:      tileKernel{rows: 1, cols: 64, depth: 256, vector: 64, run: tile1x64AVX2},
 			packing:   packing{transpose4: transpose4AVX},
-			depthwise: depthwiseOrPortable,
+			depthwise: depthwiseOrPortable, hasNegativeZero: hasNegativeZeroVectors,
 		},
 	}
 }
@@ -34,6 +35,13 @@ func tile6x16AVX2(rows, cols int, a *gathered, b []float32, ldb int, s []float32
 //
 //go:noescape
 func tile12x32AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+
+// tile16x16AVX512 equals tileReference for 16 rows of up to 16 columns, the rows
+// of A equally far apart; of B it reads 16 columns. It needs AVX512F and trusts
+// its arguments' lengths.
+//
+//go:noescape
+func tile16x16AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 
 // tile1x64AVX2 equals tileReference for 1 row of 64 columns. It needs
 // LevelAVX2 and trusts its arguments' lengths.
@@ -79,4 +87,15 @@ func depthwiseOrPortable(positions, channels int, y, s []float32, lds int, x []f
 	if n < channels {
 		depthwise(positions, channels-n, y[n:], s[n:], lds, x[n:], step, off, w[n:], stride)
 	}
+}
+
+// hasNegativeZeroAVX2 equals hasNegativeZero on the first len(x)&^31 elements. It
+// needs LevelAVX2.
+//
+//go:noescape
+func hasNegativeZeroAVX2(x []float32) bool
+
+// hasNegativeZeroVectors leaves the last elements to Go.
+func hasNegativeZeroVectors(x []float32) bool {
+	return hasNegativeZeroAVX2(x) || hasNegativeZero(x[len(x)&^31:])
 }

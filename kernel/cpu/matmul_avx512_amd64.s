@@ -392,3 +392,119 @@ store:
 	VMOVUPS Z7, 448(AX)
 	VZEROUPPER
 	RET
+
+#define LOAD16(z) \
+	VMOVUPS.Z (AX), K1, z \
+	ADDQ DX, AX
+
+#define STORE16(z) \
+	VMOVUPS z, K1, (AX) \
+	ADDQ DX, AX
+
+// EIGHT advances the chains of eight rows by one k, the first at p.
+#define EIGHT(p, z0, z1, z2, z3, z4, z5, z6, z7) \
+	VFMADD231PS.BCST (p), Z16, z0 \
+	VFMADD231PS.BCST (p)(R8*1), Z16, z1 \
+	VFMADD231PS.BCST (p)(R8*2), Z16, z2 \
+	VFMADD231PS.BCST (p)(R9*1), Z16, z3 \
+	VFMADD231PS.BCST (p)(R8*4), Z16, z4 \
+	VFMADD231PS.BCST (p)(R10*1), Z16, z5 \
+	VFMADD231PS.BCST (p)(R9*2), Z16, z6 \
+	VFMADD231PS.BCST (p)(R11*1), Z16, z7
+
+// func tile16x16AVX512(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
+//
+// Equals tileReference for 16 rows whose offsets lie equally far apart, and
+// cols <= 16. Of B it reads 16 columns.
+TEXT ·tile16x16AVX512(SB), NOSPLIT, $0-120
+	MOVQ  cols+8(FP), CX
+	MOVQ  $1, AX
+	SHLQ  CX, AX
+	DECQ  AX
+	KMOVW AX, K1
+
+	MOVQ s_base+56(FP), AX
+	MOVQ lds+80(FP), DX
+	SHLQ $2, DX
+	LOAD16(Z0)
+	LOAD16(Z1)
+	LOAD16(Z2)
+	LOAD16(Z3)
+	LOAD16(Z4)
+	LOAD16(Z5)
+	LOAD16(Z6)
+	LOAD16(Z7)
+	LOAD16(Z8)
+	LOAD16(Z9)
+	LOAD16(Z10)
+	LOAD16(Z11)
+	LOAD16(Z12)
+	LOAD16(Z13)
+	LOAD16(Z14)
+	LOAD16(Z15)
+
+	MOVQ  a+16(FP), BX
+	MOVQ  gathered_x(BX), DI
+	MOVQ  gathered_off(BX), CX
+	MOVQ  (CX), AX
+	MOVQ  8(CX), R8
+	SUBQ  AX, R8
+	SHLQ  $2, R8
+	LEAQ  (R8)(R8*2), R9  // 3 rows
+	LEAQ  (R8)(R8*4), R10 // 5 rows
+	LEAQ  (R9)(R8*4), R11 // 7 rows
+	LEAQ  (DI)(AX*4), DI
+	MOVQ  gathered_seg(BX), R12
+	MOVQ  gathered_seg+8(BX), R13
+	MOVQ  gathered_length(BX), R14
+	MOVQ  gathered_step(BX), DX
+	SHLQ  $2, DX
+	MOVQ  b_base+24(FP), SI
+	MOVQ  ldb+48(FP), BX
+	SHLQ  $2, BX
+	TESTQ R13, R13
+	JZ    store
+	TESTQ R14, R14
+	JZ    store
+
+segment:
+	MOVQ (R12), AX
+	ADDQ $8, R12
+	LEAQ (DI)(AX*4), AX
+	LEAQ (AX)(R8*8), CX
+	MOVQ R14, R15
+
+step:
+	VMOVUPS (SI), Z16
+	EIGHT(AX, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
+	EIGHT(CX, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15)
+	ADDQ    BX, SI
+	ADDQ    DX, AX
+	ADDQ    DX, CX
+	DECQ    R15
+	JNZ     step
+	DECQ    R13
+	JNZ     segment
+
+store:
+	MOVQ c_base+88(FP), AX
+	MOVQ ldc+112(FP), DX
+	SHLQ $2, DX
+	STORE16(Z0)
+	STORE16(Z1)
+	STORE16(Z2)
+	STORE16(Z3)
+	STORE16(Z4)
+	STORE16(Z5)
+	STORE16(Z6)
+	STORE16(Z7)
+	STORE16(Z8)
+	STORE16(Z9)
+	STORE16(Z10)
+	STORE16(Z11)
+	STORE16(Z12)
+	STORE16(Z13)
+	STORE16(Z14)
+	STORE16(Z15)
+	VZEROUPPER
+	RET

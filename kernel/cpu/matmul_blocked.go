@@ -33,7 +33,7 @@ const (
 
 	// maxTile bounds a tile's rows*cols, maxTileRows and maxTileCols its sides.
 	maxTile     = 384
-	maxTileRows = 12
+	maxTileRows = 16
 	maxTileCols = 128
 )
 
@@ -56,6 +56,9 @@ type tileKernel struct {
 	// masked says that run takes any number of columns up to cols; otherwise it
 	// takes cols of them only.
 	masked bool
+	// spaced says that run takes neither fewer rows nor any whose offsets are not
+	// equally far apart.
+	spaced bool
 	// vector is what the columns that run reads of B are rounded up to.
 	vector int
 	// run computes, for i < rows and j < cols,
@@ -77,12 +80,15 @@ type tileKernel struct {
 
 // matMulVariant is what differs from one instruction set to another.
 type matMulVariant struct {
-	name  string
-	level Level
-	tile  tileKernel
-	thin  tileKernel // one row, for products of few rows
+	name   string
+	level  Level
+	tile   tileKernel
+	thin   tileKernel  // one row, for products of few rows
+	narrow *tileKernel // spaced rows, for convolutions of few channels, or nil
 	packing
 	depthwise depthwiseKernel
+	// hasNegativeZero equals the function of that name.
+	hasNegativeZero func(x []float32) bool
 }
 
 // choose returns the tile kernel for a product. A thin tile wastes no rows, but
@@ -267,7 +273,7 @@ func (r *gemmRun) column(w *gemmScratch, panels *bPanels, p0, p1, q int, first b
 	for p := p0; p < p1; p++ {
 		i := p * k.rows
 		rows := min(k.rows, args.M-i)
-		for e := range w.off {
+		for e := range k.rows {
 			w.off[e] = (i + min(e, rows-1)) * next
 		}
 		k.into(&w.tileScratch, &c, i, rows, a, b, ldb)

@@ -426,6 +426,8 @@ func (d *decoder) operation(op byte) {
 		d.in.op = either("add", "")
 	case 0x03:
 		d.in.op = either("", "add load")
+	case 0x29:
+		d.in.op = either("sub", "")
 	case 0x85:
 		d.in.op = either("test", "")
 	case 0x89:
@@ -484,6 +486,8 @@ func (e *emulator) execute(in instruction) error {
 		e.gpr[in.reg] = e.address(in)
 	case "add":
 		e.gpr[in.rm] = e.sum(e.gpr[in.rm], e.gpr[in.reg])
+	case "sub":
+		e.gpr[in.rm] = e.sum(e.gpr[in.rm], -e.gpr[in.reg])
 	case "add imm":
 		e.gpr[in.rm] = e.sum(e.gpr[in.rm], uint64(in.imm))
 	case "inc":

@@ -7,7 +7,7 @@ func portableVariant() matMulVariant {
 		name: "portable", level: LevelNone,
 		tile:    tileKernel{rows: 2, cols: 4, depth: 512, vector: 4, run: tile2x4},
 		thin:    tileKernel{rows: 1, cols: 8, depth: 512, vector: 8, run: tile1x8},
-		packing: packing{transpose4: transpose4}, depthwise: depthwise,
+		packing: packing{transpose4: transpose4}, depthwise: depthwise, hasNegativeZero: hasNegativeZero,
 	}
 }
 

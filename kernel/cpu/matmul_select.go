@@ -52,9 +52,18 @@ func selectGemm(level Level, variants []matMulVariant) (*blockedGemm, error) {
 	return &blockedGemm{variant: portableVariant()}, failed
 }
 
+// tiles returns the variant's tile kernels.
+func (v *matMulVariant) tiles() []*tileKernel {
+	tiles := []*tileKernel{&v.tile, &v.thin}
+	if v.narrow != nil {
+		tiles = append(tiles, v.narrow)
+	}
+	return tiles
+}
+
 // selfCheck tries out what the variant consists of.
 func (v *matMulVariant) selfCheck() error {
-	for _, k := range []*tileKernel{&v.tile, &v.thin} {
+	for _, k := range v.tiles() {
 		if err := k.selfCheck("matmul." + v.name); err != nil {
 			return err
 		}
@@ -107,10 +116,13 @@ func (k *tileKernel) selfCheck(name string) error {
 	for i := range segments {
 		a.seg = append(a.seg, i*(length+1))
 	}
-	for rows := k.rows; rows >= 1; rows -= 3 {
-		cols := k.cols
+	for less := 0; less < k.rows; less += 3 {
+		rows, cols := k.rows-less, k.cols
+		if k.spaced {
+			rows = k.rows
+		}
 		if k.masked {
-			cols -= k.rows - rows
+			cols -= less
 		}
 		got, want := make([]float32, k.rows*ldc), make([]float32, k.rows*ldc)
 		tileReference(rows, cols, a, b, ldb, s, lds, want, ldc)

@@ -20,6 +20,9 @@ func assemblyTiles() []namedTile {
 	var tiles []namedTile
 	for _, v := range assemblyVariants() {
 		tiles = append(tiles, namedTile{v.name + " tile", v.level, v.tile}, namedTile{v.name + " thin", v.level, v.thin})
+		if v.narrow != nil {
+			tiles = append(tiles, namedTile{v.name + " narrow", v.level, *v.narrow})
+		}
 	}
 	return tiles
 }
@@ -54,13 +57,17 @@ func randomRows(r *rand.Rand, rows, segments, length int, special bool) *gathere
 	for range segments {
 		a.seg = append(a.seg, r.IntN(50)-20)
 	}
+	distance := r.IntN(13)
 	for i := range a.off {
 		a.off[i] = 20 + r.IntN(200)
 		if i >= rows {
 			a.off[i] = a.off[0]
 		}
+		if k.spaced {
+			a.off[i] = a.off[0] + i*distance
+		}
 	}
-	a.x = awkwardSlice(r, 20+200+30+max(0, reach), special)
+	a.x = awkwardSlice(r, 20+200+200+30+max(0, reach), special)
 	return a
 }
 
@@ -72,6 +79,9 @@ func TestEveryTileKernelEqualsItsReferenceLoop(t *testing.T) {
 			rows, cols := trial%k.rows+1, k.cols
 			if k.masked {
 				cols = 1 + r.IntN(k.cols)
+			}
+			if k.spaced {
+				rows = k.rows
 			}
 			sizes[[2]int{rows, cols}] = true
 			special := r.IntN(8) == 0
@@ -212,7 +222,7 @@ func TestMatMulEqualsTheDefinitionOnEmulatedKernels(t *testing.T) {
 	pool := NewPool(1) // an emulator is one processor
 	defer pool.Close()
 	for _, v := range assemblyVariants() {
-		for _, k := range []*tileKernel{&v.tile, &v.thin} {
+		for _, k := range v.tiles() {
 			e, err := newEmulator(k.run)
 			if err != nil {
 				t.Fatal(err)

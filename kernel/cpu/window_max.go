@@ -111,11 +111,12 @@ func maximum(y []float32, index []int32, x []float32, at int32, channels, step i
 func (b *binder) maxPoolGrad(in kernel.MaxPool2DGrad) step {
 	dy, index, dx := b.f32(in.DY), b.i32(in.Index), b.f32(in.DX)
 	inputs := in.H * in.W * in.InChannels
-	outputs := in.OutH * in.OutW * in.InChannels
+	outputs, after := in.OutH*in.OutW*in.InChannels, b.after
 	return always(b.images(in.ConvShape, func(n int) {
 		// An index into another image is a bug and panics here: it would make
 		// two threads write to the same element.
 		scatter(dx[n*inputs:(n+1)*inputs], dy[n*outputs:(n+1)*outputs], index[n*outputs:(n+1)*outputs], n*inputs)
+		after(n*inputs, (n+1)*inputs)
 	}))
 }
 
