@@ -124,18 +124,7 @@ func checked(k elementKernels) elementKernels {
 			k.dropout(y[head:tail], x[head:tail], c, at+uint64(head))
 			dropout(y[tail:], x[tail:], c, at+uint64(tail))
 		},
-		packBF16: func(y []int32, x []float32) {
-			y = y[:kernel.BF16Elements(len(x))]
-			whole := len(x) &^ (bf16Step - 1)
-			k.packBF16(y[:whole/2], x[:whole])
-			packBF16(y[whole/2:], x[whole:])
-		},
-		unpackBF16: func(y []float32, x []int32) {
-			x = x[:kernel.BF16Elements(len(y))]
-			whole := len(y) &^ (bf16Step - 1)
-			k.unpackBF16(y[:whole], x[:whole/2])
-			unpackBF16(y[whole:], x[whole/2:])
-		},
+		packBF16: checkedPack(k.packBF16), unpackBF16: checkedUnpack(k.unpackBF16),
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
 			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
 		},
@@ -198,4 +187,24 @@ func checkedGrad(f func(dx, x, dy []float32)) func(dx, x, dy []float32) {
 
 func checkedScalar(f func(y, x []float32, s float32)) func(y, x []float32, s float32) {
 	return func(y, x []float32, s float32) { f(y[:len(x)], x, s) }
+}
+
+// checkedPack and checkedUnpack leave the rest beyond whole steps to the
+// portable loops.
+func checkedPack(f func(y []int32, x []float32)) func(y []int32, x []float32) {
+	return func(y []int32, x []float32) {
+		y = y[:kernel.BF16Elements(len(x))]
+		whole := len(x) &^ (bf16Step - 1)
+		f(y[:whole/2], x[:whole])
+		packBF16(y[whole/2:], x[whole:])
+	}
+}
+
+func checkedUnpack(f func(y []float32, x []int32)) func(y []float32, x []int32) {
+	return func(y []float32, x []int32) {
+		x = x[:kernel.BF16Elements(len(y))]
+		whole := len(y) &^ (bf16Step - 1)
+		f(y[:whole], x[:whole/2])
+		unpackBF16(y[whole:], x[whole/2:])
+	}
 }
