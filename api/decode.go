@@ -48,7 +48,7 @@ func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
 			CheckpointInterval:   d.uint(config.get("checkpoint_interval")),
 			GradientAccumulation: d.int(config.get("gradient_accumulation")),
 			ClipNorm:             d.float32(config.get("clip_norm")), LabelSmoothing: d.float32(config.get("label_smoothing")),
-			EvalInterval: d.uint(config.get("eval_interval")),
+			EvalInterval: d.uint(config.get("eval_interval")), Precision: d.text(config.get("precision")),
 		},
 	}
 	augmentation, stopping := config.get("augmentation"), config.get("early_stopping")

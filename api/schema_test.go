@@ -313,6 +313,25 @@ func TestEachArchitectureTakesItsOwnSettingsOnly(t *testing.T) {
 	}
 }
 
+func TestPrecision(t *testing.T) {
+	base := parse(t, minimal(""))
+	same := parse(t, minimal(", precision: float32"))
+	if canonical(t, same) != canonical(t, base) || strings.Contains(canonical(t, base), "precision") {
+		t.Errorf("float32 is not the default: %s", canonical(t, same))
+	}
+	if h := same.Hyperparameters(100); h.Precision != "" {
+		t.Errorf("the record names the default: %q", h.Precision)
+	}
+	if h := parse(t, minimal(", precision: bf16")).Hyperparameters(100); h.Precision != nn.BF16 {
+		t.Errorf("bf16 becomes %q", h.Precision)
+	}
+	_, err := ParseTrainingRequest("job.yaml", []byte(minimal(", precision: fp16")))
+	errs := requestErrors(t, err)
+	if len(errs) != 1 || errs[0].Field != "config.precision" || !strings.Contains(errs[0].Fix, "bf16") {
+		t.Errorf("fp16: %v", errs)
+	}
+}
+
 func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 	base := canonical(t, parse(t, minimal("")))
 	for _, text := range []string{
@@ -325,7 +344,7 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 		minimal(", optimizer: sgd"), minimal(", schedule: cosine"),
 		minimal(", gradient_accumulation: 2"), minimal(", clip_norm: 1"), minimal(", label_smoothing: 0.5"),
 		minimal(", augmentation: {flip: true}"), minimal(", augmentation: {crop: 1}"), minimal(", eval_interval: 1"),
-		minimal(", early_stopping: {patience: 1}"),
+		minimal(", early_stopping: {patience: 1}"), minimal(", precision: bf16"),
 		"dataset: {task: regression}\n" + minimal(""), "dataset: {tokenizer: bpe}\n" + minimal(""),
 		"dataset: {vocabulary: 300}\n" + minimal(""), "dataset: {context: 3}\n" + minimal(""),
 		"model: {batch_norm: true}\n" + minimal(""), "model: {dropout: 0.5}\n" + minimal(""),

@@ -67,6 +67,9 @@ type TrainingConfig struct {
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
 	// EarlyStopping never stops where it is zero.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
+	// Precision is that of what the backward pass reads: float32, the default, or
+	// bf16.
+	Precision string `json:"precision,omitempty"`
 }
 
 // Augmentation changes the images of the training split, as
@@ -207,6 +210,9 @@ func (r TrainingRequest) withDefaults() TrainingRequest {
 	if c.GradientAccumulation == 0 {
 		c.GradientAccumulation = 1
 	}
+	if c.Precision == "" {
+		c.Precision = string(nn.Float32)
+	}
 	return r
 }
 
@@ -245,6 +251,9 @@ func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 	type all TrainingConfig
 	if c.GradientAccumulation == 1 {
 		c.GradientAccumulation = 0
+	}
+	if c.Precision == string(nn.Float32) {
+		c.Precision = ""
 	}
 	return json.Marshal(all(c))
 }

@@ -56,7 +56,7 @@ func TestTheRequestOfTheDocumentationMeansWhatItSays(t *testing.T) {
 		Model:             Model{Hidden: []int{256, 128}, Activation: "relu"},
 		DatasetPath:       "mnist",
 		Config: TrainingConfig{
-			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, GradientAccumulation: 1,
+			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, GradientAccumulation: 1, Precision: "float32",
 			Optimizer: Optimizer{Name: "adam", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
 			Schedule:  Schedule{Name: "cosine", WarmupSteps: 100},
 		},
@@ -168,6 +168,7 @@ func drawRequest(t *rapid.T) TrainingRequest {
 		r.Config.EvalInterval = rapid.Uint64Range(0, 1<<53-1).Draw(t, "eval")
 		r.Config.EarlyStopping = EarlyStopping{Patience: rapid.Uint64Range(1, 1<<53-1).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1e300).Draw(t, "delta")}
 	}
+	r.Config.Precision = rapid.SampledFrom([]string{"float32", "bf16"}).Draw(t, "precision")
 	o := &r.Config.Optimizer
 	o.Name = rapid.SampledFrom([]string{"adam", "adamw", "sgd"}).Draw(t, "optimizer")
 	o.WeightDecay = rapid.Float32Range(0, 10).Draw(t, "decay")

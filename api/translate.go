@@ -117,6 +117,9 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	if c.GradientAccumulation > 1 { // the domain's 0 is 1, and absent from the record
 		h.GradientAccumulation = c.GradientAccumulation
 	}
+	if p := nn.Precision(c.Precision); p != nn.Float32 { // likewise
+		h.Precision = p
+	}
 	if samples > 0 && h.BatchSize > 0 {
 		h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
 	}

@@ -94,7 +94,7 @@ func PlanOf(session training.TrainingSession) (*nn.Plan, error) {
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: evalRows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
 		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
-		Optimizer: h.Optimizer, Seed: h.Seed,
+		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
 

@@ -430,6 +430,7 @@ func TestAProcessThatDiesAtAnyEventIsRecoveredFrom(t *testing.T) {
 func everything(h *training.Hyperparameters) {
 	h.CheckpointInterval, h.BatchSize, h.Epochs = 2, 128, 9
 	h.GradientAccumulation, h.ClipNorm, h.LabelSmoothing = 2, 0.5, 0.1
+	h.Precision = nn.BF16
 	h.Augmentation = dataset.Augmentation{Flip: true, Crop: 1}
 	h.EvalInterval = 4
 	h.EarlyStopping = training.EarlyStopping{Patience: 5, MinDelta: 0.3}

@@ -59,6 +59,8 @@ const (
 	OpAttention                 Operation = "attention"
 	OpAttentionGrad             Operation = "attention_grad"
 	OpMeanSquaredError          Operation = "mean_squared_error"
+	OpStoreBF16                 Operation = "store_bf16"
+	OpLoadBF16                  Operation = "load_bf16"
 )
 
 // Kernel is one implementation of an operation: what it computes, for which

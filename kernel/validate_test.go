@@ -11,8 +11,8 @@ import (
 // 1000 or more.
 func at(from, n int) Span { return Span{Offset: from * 1000, Len: n} }
 
-// valid returns one valid instruction of each kind in elementwise.go, norm.go
-// and loss.go, with M = 3, N = 4 and V = 5.
+// valid returns one valid instruction of each kind in elementwise.go, norm.go,
+// loss.go and bfloat16.go, with M = 3, N = 4 and V = 5.
 func valid() map[Operation]Instruction {
 	return map[Operation]Instruction{
 		OpAdd:            Add{A: at(1, 12), B: at(2, 12), Out: at(3, 12)},
@@ -38,6 +38,8 @@ func valid() map[Operation]Instruction {
 			Bias: at(5, 4), Y: at(6, 12)},
 		OpMeanSquaredError: MeanSquaredError{M: 3, N: 4, Scale: 1, Prediction: at(1, 12), Target: at(2, 12), Loss: at(3, 3),
 			DPrediction: at(4, 12)},
+		OpStoreBF16: StoreBF16{X: at(1, 11), Y: at(2, 6)},
+		OpLoadBF16:  LoadBF16{X: at(1, 6), Y: at(2, 11)},
 	}
 }
 
@@ -92,6 +94,7 @@ func TestLayerInstructionsRefuseOperandsThatDoNotFit(t *testing.T) {
 func measures(op Operation, field string) bool {
 	return map[Operation]string{
 		OpAdd: "A", OpScale: "X", OpDropout: "X", OpRunningAverage: "Running", OpClipNorm: "Grad",
+		OpStoreBF16: "X", OpLoadBF16: "Y",
 	}[op] == field
 }
 

@@ -271,6 +271,7 @@ func TestEveryArchitectureTrainsAsItsTwin(t *testing.T) {
 			EvalBatchSize: rapid.IntRange(1, 5).Draw(rt, "eval"),
 			Shards:        rapid.IntRange(1, 6).Draw(rt, "shards"),
 			Optimizer:     Optimizer{Name: SGD, Momentum: 0.9},
+			Precision:     rapid.SampledFrom([]Precision{Float32, BF16}).Draw(rt, "precision"),
 		}
 		reference, trainer := newTrainer(t, twin[float32]{}, arch, config), newTrainer(t, b, arch, config)
 		want, got := train(t, reference, 0, 3), train(t, trainer, 0, 3)

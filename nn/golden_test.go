@@ -50,6 +50,10 @@ func goldenModels() map[string]struct {
 			PlanConfig{BatchSize: 6, Shards: 2, ClipNorm: 0.5, Optimizer: sgd}},
 		"gpt": {GPT(17, 13, 2, 2, 24, 0.1),
 			PlanConfig{BatchSize: 6, Microbatches: 2, ClipNorm: 1, Optimizer: adamw, Seed: 5}},
+		"gpt bf16": {GPT(17, 13, 2, 2, 24, 0.1),
+			PlanConfig{BatchSize: 6, Microbatches: 2, ClipNorm: 1, Optimizer: adamw, Seed: 5, Precision: BF16}},
+		"resnet bf16": {ResNet(tensor.Shape{9, 8, 3}, 1, 5, 4),
+			PlanConfig{BatchSize: 6, Shards: 2, ClipNorm: 0.5, Optimizer: sgd, Precision: BF16}},
 		"vit": {ViT(tensor.Shape{8, 6, 2}, 2, 1, 3, 18, 0.2, 4),
 			PlanConfig{BatchSize: 5, Optimizer: adamw, Seed: 6}},
 	}
@@ -103,7 +107,7 @@ func hashOf(t *testing.T, s State) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TestGoldenWeights trains five small models at every level of instructions that
+// TestGoldenWeights trains small models at every level of instructions that
 // the machine has, on 1, 2, 3 and 8 threads, and compares the hash of weights
 // and moments with the one on record. CI runs it for GOAMD64 v1 and v3, without
 // assembly, and for arm64 too.
@@ -170,7 +174,7 @@ func TestGraphsResumeToTheSameBits(t *testing.T) {
 }
 
 // TestGraphsGiveTheSameBitsEverywhere does for every graph of the gradient tests
-// what TestGoldenWeights does for five.
+// what TestGoldenWeights does for a few.
 func TestGraphsGiveTheSameBitsEverywhere(t *testing.T) {
 	for name, arch := range graphCases() {
 		t.Run(name, func(t *testing.T) {
@@ -264,6 +268,11 @@ func TestPlansReuseMemory(t *testing.T) {
 		}
 		checkNoOverlap(t, name, plan.train, 4)
 		checkNoOverlap(t, name, plan.eval, 4)
+		packed, err := NewPlan(arch, PlanConfig{BatchSize: 4, EvalBatchSize: 4, Precision: BF16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkNoOverlap(t, name+" bf16", packed.train, 4)
 	}
 }
 

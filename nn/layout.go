@@ -26,6 +26,8 @@ type layout struct {
 	wanted []bool
 
 	holders []int // in the backward pass: values whose gradient a buffer still is
+
+	stores, loads []transfer // of precision.go
 }
 
 // buffer is an array in use over [first, last].
@@ -34,13 +36,24 @@ type buffer struct {
 	first, last  int
 	offset       int
 	kept         bool // an output that the backward pass reads
+	packed       bool // as two bfloat16 an element
+}
+
+// size returns a buffer's elements of the memory for a number of rows.
+func (b *buffer) size(rows int) int {
+	n := rows*b.perRow + b.once
+	if b.packed {
+		return kernel.BF16Elements(n)
+	}
+	return n
 }
 
 // backward is how a node's gradient with respect to its inputs is passed on.
 type backward struct {
-	run bool
-	dy  int // buffer of the output's gradient
-	dx  int // buffer that the operation writes, -1 for none
+	run  bool
+	x, y int // buffers of the first input and of the output, where it reads them
+	dy   int // buffer of the output's gradient
+	dx   int // buffer that the operation writes, -1 for none
 	// adds are the sums of gradients that follow, where an input has more than
 	// one consumer.
 	adds []gradientSum
@@ -201,9 +214,9 @@ func (l *layout) nodeGradient(i int, n *node) {
 	at := l.backAt(i)
 	dy := l.grad[n.output]
 	l.use(dy, at)
-	l.back[i] = backward{run: true, dy: dy, dx: noBuffer}
-	l.holders[dy]-- // the output's gradient has its last use here
 	x := n.inputs[0]
+	l.back[i] = backward{run: true, x: l.value[x], y: l.value[n.output], dy: dy, dx: noBuffer}
+	l.holders[dy]-- // the output's gradient has its last use here
 	needs := n.op.needs(l.g.values[x])
 	if needs.sum || l.aliases(needs) {
 		l.holders[dy]++ // by the inputs that come later
@@ -262,7 +275,7 @@ func (l *layout) place(a *arena, rows int) {
 	size := make([]int, len(l.buffers))
 	for b := range order {
 		order[b] = b
-		size[b] = align(rows*l.buffers[b].perRow + l.buffers[b].once)
+		size[b] = align(l.buffers[b].size(rows))
 	}
 	slices.SortStableFunc(order, func(b, c int) int { return cmp.Compare(size[c], size[b]) })
 	end := 0
@@ -295,7 +308,7 @@ func (l *layout) kept(rows int) int {
 	n := 0
 	for _, b := range l.buffers {
 		if b.kept {
-			n += align(rows * b.perRow)
+			n += align(b.size(rows))
 		}
 	}
 	return n
@@ -309,5 +322,5 @@ func (l *layout) span(b, rows int, input kernel.Span) kernel.Span {
 	case inputBuffer:
 		return input
 	}
-	return kernel.Span{Offset: l.buffers[b].offset, Len: rows*l.buffers[b].perRow + l.buffers[b].once}
+	return kernel.Span{Offset: l.buffers[b].offset, Len: l.buffers[b].size(rows)}
 }

@@ -55,6 +55,9 @@ type PlanConfig struct {
 	Optimizer Optimizer
 	// Seed keys dropout.
 	Seed uint64
+	// Precision is how outputs are kept for the backward pass: float32 by
+	// default. It changes the bits of the gradient, so it belongs to the request.
+	Precision Precision
 }
 
 // MemoryPlan is the device memory that a Plan needs, by use. What a backend
@@ -146,6 +149,9 @@ func NewPlan(arch Architecture, config PlanConfig) (*Plan, error) {
 	}
 	p.moments = momentSpecs(p.graph.specs, config.Optimizer)
 	p.train, p.eval = newLayout(p.graph, true), newLayout(p.graph, false)
+	if config.Precision == BF16 {
+		p.train.pack()
+	}
 	if err := p.lay(); err != nil {
 		return nil, err
 	}
@@ -164,6 +170,9 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	if c.Objective == "" {
 		c.Objective = CrossEntropy
 	}
+	if c.Precision == "" {
+		c.Precision = Float32
+	}
 	for _, f := range []struct {
 		name       string
 		value, max int
@@ -179,6 +188,9 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 		}
 	}
 	if err := c.validateLoss(); err != nil {
+		return c, err
+	}
+	if err := c.Precision.Validate(); err != nil {
 		return c, err
 	}
 	if err := c.Optimizer.Validate(); err != nil {

@@ -13,12 +13,16 @@ type pass struct {
 	block       int // offset of the parameters' gradients
 }
 
-// operands assembles the buffers of a node.
+// span returns where a buffer lies in a pass.
+func (p *Plan) span(s pass, b int) kernel.Span {
+	return s.layout.span(b, s.rows, p.input.span(s.first, s.rows))
+}
+
+// operands assembles the buffers of a node in the forward pass.
 func (p *Plan) operands(s pass, i int) operands {
 	n := &p.graph.nodes[i]
 	values := p.graph.values
-	input := p.input.span(s.first, s.rows)
-	span := func(b int) kernel.Span { return s.layout.span(b, s.rows, input) }
+	span := func(b int) kernel.Span { return p.span(s, b) }
 	o := operands{
 		rows: s.rows, first: s.first, in: values[n.inputs[0]], out: values[n.output],
 		x: span(s.layout.value[n.inputs[0]]), y: span(s.layout.value[n.output]),
@@ -41,6 +45,7 @@ func (p *Plan) operands(s pass, i int) operands {
 func (p *Plan) forward(dst []kernel.Instruction, s pass) []kernel.Instruction {
 	for i, n := range p.graph.nodes {
 		dst = n.op.forward(dst, p.operands(s, i))
+		dst = p.store(dst, s, i)
 	}
 	return dst
 }
@@ -53,13 +58,13 @@ func (p *Plan) backward(dst []kernel.Instruction, s pass) []kernel.Instruction {
 		if !back.run {
 			continue
 		}
+		dst = p.load(dst, s, l.backAt(i))
 		o := p.operands(s, i)
-		o.dy = l.span(back.dy, s.rows, kernel.Span{})
-		o.dx = l.span(back.dx, s.rows, kernel.Span{})
+		o.x, o.y, o.dy, o.dx = p.span(s, back.x), p.span(s, back.y), p.span(s, back.dy), p.span(s, back.dx)
 		dst = p.graph.nodes[i].op.backward(dst, o)
 		for _, a := range back.adds {
 			n := s.rows * elements(p.graph.values[a.value])
-			part := func(b int) kernel.Span { return l.span(b, s.rows, kernel.Span{}).Slice(0, n) }
+			part := func(b int) kernel.Span { return p.span(s, b).Slice(0, n) }
 			dst = append(dst, kernel.Add{A: part(a.a), B: part(a.b), Out: part(a.out)})
 		}
 	}
@@ -76,7 +81,7 @@ func shift(s kernel.Span, by int) kernel.Span {
 
 // output returns where a pass leaves the model's output.
 func (p *Plan) output(s pass) kernel.Span {
-	return s.layout.span(s.layout.value[len(p.graph.values)-1], s.rows, p.input.span(s.first, s.rows))
+	return p.span(s, s.layout.value[len(p.graph.values)-1])
 }
 
 // loss returns the instruction that computes the rows' losses and, with a scale,
@@ -84,7 +89,7 @@ func (p *Plan) output(s pass) kernel.Span {
 func (p *Plan) loss(s pass, scale float32) kernel.Instruction {
 	out, gradient := p.output(s), kernel.Span{}
 	if scale != 0 {
-		gradient = s.layout.span(s.layout.grad[len(p.graph.values)-1], s.rows, kernel.Span{})
+		gradient = p.span(s, s.layout.grad[len(p.graph.values)-1])
 	}
 	losses := p.losses.span(s.first, s.rows)
 	if p.config.Objective == MeanSquaredError {
@@ -112,6 +117,7 @@ func (p *Plan) gradientProgram(rows int) *kernel.Program {
 	p.shards(rows, func(s pass, end []kernel.Instruction) {
 		is := p.forward(prog.Instructions, s)
 		is = append(is, p.loss(s, scale))
+		is = p.store(is, s, s.layout.loss())
 		prog.Instructions = append(p.backward(is, s), end...)
 	})
 	return prog

@@ -142,6 +142,7 @@ func TestBackendGivesTheBitsOfTheTwin(t *testing.T) {
 	jobs := map[string]job{}
 	for name, arch := range layerCases() {
 		jobs[name] = job{arch, PlanConfig{BatchSize: 5, Optimizer: Optimizer{Name: Adam}}}
+		jobs[name+" bf16"] = job{arch, PlanConfig{BatchSize: 5, Optimizer: Optimizer{Name: Adam}, Precision: BF16}}
 	}
 	for name, o := range optimizerCases() {
 		jobs[name] = job{MLP(tensor.Shape{3, 4}, []int{9}, "", 3), PlanConfig{BatchSize: 5, Shards: 3, Optimizer: o}}

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"fmt"
 	"math"
 
 	"reprise/internal/philox"
@@ -87,6 +88,10 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 		dw := m.at(i.DWeight)
 		clear(dw)
 		m.depthwise(i.ConvShape, func(p, y, at int) { dw[at] = fma(m.at(i.X)[p], m.at(i.DY)[y], dw[at]) }, func(int, int) {})
+	case kernel.StoreBF16:
+		m.storeBF16(i)
+	case kernel.LoadBF16:
+		m.loadBF16(i)
 	case kernel.MeanSquaredError:
 		for r := range i.M {
 			sum := lanes(i.N, func(k int, lane T) T {
@@ -104,6 +109,48 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 		return false
 	}
 	return true
+}
+
+// storeBF16 rounds in float32. In float64 it keeps all of a value, so that
+// gradients are those of the loss. What it keeps lies beside the memory, which
+// shows by a mark in each element whether it is still there.
+func (m *twinMemory[T]) storeBF16(i kernel.StoreBF16) {
+	kept := make([]T, i.X.Len)
+	for k, x := range m.at(i.X) {
+		kept[k] = x
+		if v, ok := any(x).(float32); ok {
+			kept[k] = T(nearestBF16(v))
+		}
+	}
+	m.packed[i.Y.Offset] = kept
+	for k := range m.at(i.Y) {
+		m.at(i.Y)[k] = packedMark[T](i.Y.Offset)
+	}
+}
+
+func (m *twinMemory[T]) loadBF16(i kernel.LoadBF16) {
+	kept := m.packed[i.X.Offset]
+	for _, mark := range m.at(i.X) {
+		if mark != packedMark[T](i.X.Offset) {
+			panic(fmt.Sprintf("twin: %v is no longer packed", i.X))
+		}
+	}
+	if copy(m.at(i.Y), kept) != len(kept) || len(kept) != i.Y.Len {
+		panic(fmt.Sprintf("twin: %d values packed, %d unpacked", len(kept), i.Y.Len))
+	}
+}
+
+// packedMark is a number that no computation gives.
+func packedMark[T float32 | float64](offset int) T { return T(-0x1.5a5a5ap100) - T(offset)*0x1p80 }
+
+// nearestBF16 rounds to the nearest multiple of the value of the last of 8
+// digits, ties to even.
+func nearestBF16(x float32) float32 {
+	if x == 0 || x != x || math.IsInf(float64(x), 0) {
+		return x
+	}
+	unit := math.Ldexp(1, max(math.Ilogb(float64(x)), -126)-7)
+	return float32(math.RoundToEven(float64(x)/unit) * unit)
 }
 
 // depthwise calls begin for each output element and then f for each input

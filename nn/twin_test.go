@@ -20,6 +20,8 @@ type twin[T float32 | float64] struct{}
 type twinMemory[T float32 | float64] struct {
 	v []T
 	i []int32
+	// packed is what lies packed from an offset on, see storeBF16.
+	packed map[int][]T
 }
 
 type twinProgram[T float32 | float64] struct {
@@ -28,7 +30,7 @@ type twinProgram[T float32 | float64] struct {
 }
 
 func (twin[T]) Allocate(n int) (kernel.Memory, error) {
-	m := &twinMemory[T]{v: make([]T, n), i: make([]int32, n)}
+	m := &twinMemory[T]{v: make([]T, n), i: make([]int32, n), packed: map[int][]T{}}
 	for k := range m.v {
 		m.v[k] = T(math.NaN()) // whoever reads what nobody wrote shall notice
 	}

@@ -45,6 +45,9 @@ type Hyperparameters struct {
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
 	// EarlyStopping ends training once the validation loss no longer falls.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
+	// Precision is how outputs are kept for the backward pass; float32 where it
+	// is empty.
+	Precision nn.Precision `json:"precision,omitempty"`
 }
 
 // StepSamples returns the samples of a whole optimiser step.
@@ -96,6 +99,9 @@ func (h Hyperparameters) Validate(samples int) error {
 		return bad("early_stopping.min_delta", h.EarlyStopping.MinDelta, "must be at least 0", "use 0 for any improvement")
 	case h.EarlyStopping.Patience == 0 && h.EarlyStopping != (EarlyStopping{}):
 		return bad("early_stopping.patience", h.EarlyStopping.Patience, "must be at least 1", "say how many evaluations to wait for a better loss")
+	}
+	if err := h.Precision.Validate(); err != nil {
+		return bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
 	}
 	if err := h.Optimizer.Validate(); err != nil {
 		return fmt.Errorf("config.optimizer: %w", err)

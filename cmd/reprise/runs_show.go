@@ -140,6 +140,7 @@ func describeOptions(h training.Hyperparameters) string {
 	add(h.Augmentation.Crop > 0, "cropped after a padding of %d", h.Augmentation.Crop)
 	add(h.EvalInterval > 0, "evaluated every %s steps", count(h.EvalInterval))
 	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
+	add(h.Precision == nn.BF16, "activations kept as bfloat16")
 	return strings.Join(parts, ", ")
 }
 

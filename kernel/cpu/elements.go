@@ -66,6 +66,10 @@ type elementKernels struct {
 
 	dropout func(y, x []float32, c *dropoutConstants, at uint64) // dropout.go
 
+	// bfloat16.go; x is half as long as y, or the other way round.
+	packBF16   func(y []int32, x []float32)
+	unpackBF16 func(y []float32, x []int32)
+
 	adamUpdate func(c *adamConstants, w, grad, m, v []float32)
 	sgdUpdate  func(c *sgdConstants, w, grad, velocity []float32) // velocity is nil without momentum
 }
@@ -84,7 +88,8 @@ func portableElements() elementKernels {
 		scaleMax: scaleMax, scoreGrad: scoreGrad,
 		sumColumns: sumColumns, squareColumns: squareColumns, batchGainGrad: batchGainGrad, layerGainGrad: layerGainGrad,
 		center: center, layerGrad: layerGrad, batchNormal: batchNormal, batchGrad: batchGrad,
-		dropout:    dropout,
+		dropout:  dropout,
+		packBF16: packBF16, unpackBF16: unpackBF16,
 		adamUpdate: adamUpdate, sgdUpdate: sgdUpdate,
 	}
 }
@@ -105,5 +110,6 @@ func elementOperations() []kernel.Operation {
 		kernel.OpDropout, kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
 		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
 		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply,
+		kernel.OpStoreBF16, kernel.OpLoadBF16,
 	}
 }

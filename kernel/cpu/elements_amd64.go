@@ -2,6 +2,8 @@
 
 package cpu
 
+import "reprise/kernel"
+
 //go:generate go run -C internal/asmgen . ../..
 
 // assemblyElements returns the kernels for the level, which is above LevelNone.
@@ -18,6 +20,7 @@ func assemblyElements(level Level) elementKernels {
 			squareColumns: squareColumnsAVX512, batchGainGrad: batchGainGradAVX512, layerGainGrad: layerGainGradAVX512,
 			center: centerAVX512, layerGrad: layerGradAVX512, batchNormal: batchNormalAVX512, batchGrad: batchGradAVX512,
 			adamUpdate: adamUpdateAVX512, sgdUpdate: sgdUpdateAVX512, dropout: dropoutAVX512,
+			packBF16: packBF16AVX512, unpackBF16: unpackBF16AVX512,
 		})
 	}
 	return checked(elementKernels{
@@ -31,6 +34,7 @@ func assemblyElements(level Level) elementKernels {
 		squareColumns: squareColumnsAVX2, batchGainGrad: batchGainGradAVX2, layerGainGrad: layerGainGradAVX2,
 		center: centerAVX2, layerGrad: layerGradAVX2, batchNormal: batchNormalAVX2, batchGrad: batchGradAVX2,
 		adamUpdate: adamUpdateAVX2, sgdUpdate: sgdUpdateAVX2, dropout: dropoutAVX2,
+		packBF16: packBF16AVX2, unpackBF16: unpackBF16AVX2,
 	})
 }
 
@@ -120,6 +124,7 @@ func checked(k elementKernels) elementKernels {
 			k.dropout(y[head:tail], x[head:tail], c, at+uint64(head))
 			dropout(y[tail:], x[tail:], c, at+uint64(tail))
 		},
+		packBF16: checkedPack(k.packBF16), unpackBF16: checkedUnpack(k.unpackBF16),
 		adamUpdate: func(c *adamConstants, w, grad, m, v []float32) {
 			k.adamUpdate(c, w[:len(grad)], grad, m[:len(grad)], v[:len(grad)])
 		},
@@ -154,6 +159,9 @@ func checkLabels(labels []int32, n int) {
 // dropoutStep is what lengths are a multiple of in dropout's assembly.
 const dropoutStep = 64
 
+// bf16Step likewise, in packBF16 and unpackBF16.
+const bf16Step = 32
+
 type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)
 
 // maximumFor returns the kernel that is fastest for so many channels: what one
@@ -179,4 +187,24 @@ func checkedGrad(f func(dx, x, dy []float32)) func(dx, x, dy []float32) {
 
 func checkedScalar(f func(y, x []float32, s float32)) func(y, x []float32, s float32) {
 	return func(y, x []float32, s float32) { f(y[:len(x)], x, s) }
+}
+
+// checkedPack and checkedUnpack leave the rest beyond whole steps to the
+// portable loops.
+func checkedPack(f func(y []int32, x []float32)) func(y []int32, x []float32) {
+	return func(y []int32, x []float32) {
+		y = y[:kernel.BF16Elements(len(x))]
+		whole := len(x) &^ (bf16Step - 1)
+		f(y[:whole/2], x[:whole])
+		packBF16(y[whole/2:], x[whole:])
+	}
+}
+
+func checkedUnpack(f func(y []float32, x []int32)) func(y []float32, x []int32) {
+	return func(y []float32, x []int32) {
+		x = x[:kernel.BF16Elements(len(y))]
+		whole := len(y) &^ (bf16Step - 1)
+		f(y[:whole], x[:whole/2])
+		unpackBF16(y[whole:], x[whole/2:])
+	}
 }

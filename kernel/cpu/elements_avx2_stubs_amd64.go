@@ -213,3 +213,13 @@ func sgdUpdateAVX2(c *sgdConstants, w []float32, grad []float32, velocity []floa
 //
 //go:noescape
 func dropoutAVX2(y []float32, x []float32, c *dropoutConstants, at uint64)
+
+// packBF16AVX2 equals the portable packBF16 and trusts its arguments' lengths.
+//
+//go:noescape
+func packBF16AVX2(y []int32, x []float32)
+
+// unpackBF16AVX2 equals the portable unpackBF16 and trusts its arguments' lengths.
+//
+//go:noescape
+func unpackBF16AVX2(y []float32, x []int32)

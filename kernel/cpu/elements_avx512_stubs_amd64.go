@@ -213,3 +213,13 @@ func sgdUpdateAVX512(c *sgdConstants, w []float32, grad []float32, velocity []fl
 //
 //go:noescape
 func dropoutAVX512(y []float32, x []float32, c *dropoutConstants, at uint64)
+
+// packBF16AVX512 equals the portable packBF16 and trusts its arguments' lengths.
+//
+//go:noescape
+func packBF16AVX512(y []int32, x []float32)
+
+// unpackBF16AVX512 equals the portable unpackBF16 and trusts its arguments' lengths.
+//
+//go:noescape
+func unpackBF16AVX512(y []float32, x []int32)

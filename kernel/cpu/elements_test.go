@@ -138,7 +138,7 @@ func rowPrimitives() []primitive {
 				return 0
 			}, true})
 	}
-	return append(append(append(out, softmaxPrimitives()...), columnPrimitives()...), normPrimitives()...)
+	return append(append(append(out, softmaxPrimitives()...), columnPrimitives()...), append(normPrimitives(), bfloat16Primitives()...)...)
 }
 
 // softmaxPrimitives are over 5 rows of up to 16 logits; grad may be x.

@@ -191,6 +191,10 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.batchNormApply(in)
 	case kernel.MeanSquaredError:
 		return b.meanSquaredError(in)
+	case kernel.StoreBF16:
+		return b.storeBF16(in)
+	case kernel.LoadBF16:
+		return b.loadBF16(in)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func withMakers(maps ...map[kernel.Operation]maker) map[kernel.Operation]maker {
 // layerMakers are those of the instructions in elementwise.go, norm.go and
 // loss.go of package kernel.
 func layerMakers() map[kernel.Operation]maker {
-	return withMakers(elementwiseMakers(), normMakers())
+	return withMakers(elementwiseMakers(), normMakers(), bfloat16Makers())
 }
 
 // inPlace returns one of the spans, which an instruction may write over, or a new one.

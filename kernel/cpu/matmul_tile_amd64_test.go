@@ -51,7 +51,7 @@ func tilesUnderTest(t testing.TB) []namedTile {
 
 // randomRows makes the A operand of a tile: scattered rows, some of them shared,
 // and segments in any order.
-func randomRows(r *rand.Rand, rows, segments, length int, special bool) *gathered {
+func randomRows(r *rand.Rand, k *tileKernel, rows, segments, length int, special bool) *gathered {
 	a := &gathered{off: new([maxTileRows]int), length: length, step: 1 + r.IntN(4)}
 	reach := (length-1)*a.step + 1
 	for range segments {
@@ -87,7 +87,7 @@ func TestEveryTileKernelEqualsItsReferenceLoop(t *testing.T) {
 			special := r.IntN(8) == 0
 			segments, length := r.IntN(4), r.IntN(6)
 			depth := segments * length
-			a := randomRows(r, rows, segments, length, special)
+			a := randomRows(r, &k.tileKernel, rows, segments, length, special)
 			extra := r.IntN(2) * 5
 			ldb, ldc := k.cols+extra, k.cols+2*extra
 			b := awkwardSlice(r, max(0, (depth-1)*ldb+ceilDiv(cols, k.vector)*k.vector), special)

@@ -19,6 +19,10 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 		for i := range in.Y.Len {
 			t.set(in.Y, i, t.get(in.X, i)+t.get(in.Row, i%in.N))
 		}
+	case kernel.StoreBF16:
+		t.storeBF16(in)
+	case kernel.LoadBF16:
+		t.loadBF16(in)
 	case kernel.Scale:
 		for i := range in.Y.Len {
 			t.set(in.Y, i, float32(in.Factor*t.get(in.X, i)))

@@ -57,6 +57,7 @@ func generate(dir string) (map[string][]byte, error) {
 		m.norms()
 		m.optimisers()
 		m.dropout()
+		m.bf16()
 		file, err := m.Result()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", level, errors.Join(all(err)...))
