@@ -41,6 +41,24 @@ func (l Line) Write(w io.Writer) error {
 	return json.NewEncoder(w).Encode(l)
 }
 
+// Scaling is the time of our step at one value of a size, as one line of JSON.
+type Scaling struct {
+	Work    string  `json:"work"`
+	Axis    string  `json:"axis"` // batch, width or context
+	Value   int     `json:"value"`
+	Threads int     `json:"threads"`
+	Seconds float64 `json:"seconds"` // of a step
+	// Cost is a step's time divided by what it should be proportional to, in Unit.
+	Cost float64 `json:"cost"`
+	Unit string  `json:"unit"`
+}
+
+// Write writes the line with figures of four digits.
+func (s Scaling) Write(w io.Writer) error {
+	s.Seconds, s.Cost = round(s.Seconds), round(s.Cost)
+	return json.NewEncoder(w).Encode(s)
+}
+
 func round(v float64) float64 {
 	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 0
