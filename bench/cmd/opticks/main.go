@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"reprise/bench/internal/duel"
 	"reprise/bench/internal/peer"
 	"reprise/bench/internal/torch"
 	"reprise/bench/internal/wire"
@@ -24,26 +25,6 @@ import (
 	"reprise/dataset"
 	"reprise/dataset/tokenizer"
 )
-
-// bar is how much worse than PyTorch's the validation loss may be.
-const bar = 0.01
-
-// line is the result. A token is a character, which is a byte.
-type line struct {
-	Work       string  `json:"work"`
-	Ours       float64 `json:"ours"`
-	Peer       string  `json:"peer"`
-	Theirs     float64 `json:"theirs"`
-	Difference float64 `json:"difference"` // ours - theirs
-	Unit       string  `json:"unit"`
-	Steps      int     `json:"steps"`
-	// FirstLoss and LargestStep are the loss of the first step, on both sides,
-	// and the largest difference between the losses of a step.
-	FirstLoss     [2]float64 `json:"first_loss"`
-	LargestStep   float64    `json:"largest_step_difference"`
-	OursSeconds   float64    `json:"ours_seconds"`
-	TheirsSeconds float64    `json:"theirs_seconds"`
-}
 
 func main() {
 	if err := run(); err != nil {
@@ -63,6 +44,15 @@ func run() error {
 	if *steps < 1 {
 		return fmt.Errorf("-steps %d, want at least 1", *steps)
 	}
+	to := io.Writer(os.Stdout)
+	if *out != "" {
+		file, err := os.Create(*out)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		to = io.MultiWriter(os.Stdout, file)
+	}
 	folder, err := os.MkdirTemp("", "reprise-bench-")
 	if err != nil {
 		return err
@@ -77,20 +67,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	to := io.Writer(os.Stdout)
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		to = io.MultiWriter(os.Stdout, file)
-	}
 	if err := json.NewEncoder(to).Encode(result); err != nil {
 		return err
 	}
-	if !(result.Difference <= bar) {
-		return fmt.Errorf("the validation loss is %.4f nats per byte above PyTorch's, at most %v is allowed", result.Difference, bar)
+	if !(result.Difference <= duel.TrainingBar) {
+		return fmt.Errorf("the validation loss is %.4f nats per byte above PyTorch's, at most %v is allowed", result.Difference, duel.TrainingBar)
 	}
 	return nil
 }
@@ -118,37 +99,37 @@ func open() (*dataset.Dataset, error) {
 }
 
 // compare trains ours and then theirs.
-func compare(text *work.Text, configuration peer.Configuration, threads int, folder string) (line, error) {
+func compare(text *work.Text, configuration peer.Configuration, threads int, folder string) (duel.Training, error) {
 	file, err := text.File()
 	if err != nil {
-		return line{}, err
+		return duel.Training{}, err
 	}
 	path := filepath.Join(folder, "opticks")
 	if err := file.Write(path); err != nil {
-		return line{}, err
+		return duel.Training{}, err
 	}
 	theirs, err := wire.Start(configuration.Command, configuration.Env, folder, path)
 	if err != nil {
-		return line{}, err
+		return duel.Training{}, err
 	}
 	defer theirs.Close()
 	tokens := float64(text.Steps * text.Batch * text.PerSample)
-	l := line{Work: "opticks gpt", Peer: fmt.Sprintf("%s (%s)", theirs.Name, configuration.Label), Unit: "nats/byte", Steps: text.Steps}
+	l := duel.Training{Work: "opticks gpt", Peer: fmt.Sprintf("%s (%s)", theirs.Name, configuration.Label), Unit: "nats/byte", Steps: text.Steps}
 	ours, validation, seconds, err := text.Train(file, threads)
 	if err != nil {
-		return line{}, err
+		return duel.Training{}, err
 	}
 	l.Ours, l.OursSeconds = digits(validation), math.Round(seconds)
 	fmt.Fprintf(os.Stderr, "  ours: %.4f nats/byte after %d steps, %.0f tokens/s\n", validation, text.Steps, tokens/seconds)
 	other, validation, seconds, err := theirs.Train()
 	if err != nil {
-		return line{}, err
+		return duel.Training{}, err
 	}
 	l.Theirs, l.TheirsSeconds = digits(validation), math.Round(seconds)
 	fmt.Fprintf(os.Stderr, "  theirs: %.4f nats/byte, %.0f tokens/s\n", validation, tokens/seconds)
 	l.Difference = math.Round((l.Ours-l.Theirs)*1e5) / 1e5
 	if len(other) != len(ours) {
-		return line{}, errors.New("the peer took another number of steps")
+		return duel.Training{}, errors.New("the peer took another number of steps")
 	}
 	l.FirstLoss = [2]float64{digits(ours[0]), digits(other[0])}
 	for i := range ours {

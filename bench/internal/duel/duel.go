@@ -59,6 +59,27 @@ func (s Scaling) Write(w io.Writer) error {
 	return json.NewEncoder(w).Encode(s)
 }
 
+// TrainingBar is how much worse than PyTorch's our validation loss may be.
+const TrainingBar = 0.01
+
+// Training is the outcome of the same training on both sides, as one line of
+// JSON. A token is a character, which is a byte.
+type Training struct {
+	Work       string  `json:"work"`
+	Ours       float64 `json:"ours"` // validation loss
+	Peer       string  `json:"peer"`
+	Theirs     float64 `json:"theirs"`
+	Difference float64 `json:"difference"` // ours - theirs
+	Unit       string  `json:"unit"`
+	Steps      int     `json:"steps"`
+	// FirstLoss is the loss of the first step, ours and theirs, and LargestStep
+	// the largest difference between both losses of a step.
+	FirstLoss     [2]float64 `json:"first_loss"`
+	LargestStep   float64    `json:"largest_step_difference"`
+	OursSeconds   float64    `json:"ours_seconds"`
+	TheirsSeconds float64    `json:"theirs_seconds"`
+}
+
 func round(v float64) float64 {
 	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 0
