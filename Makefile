@@ -5,7 +5,8 @@ GO            ?= go
 GOLANGCI_LINT := v2.15.0
 TOOLS         := $(CURDIR)/.tools
 
-.PHONY: build test check fmt vet lint race variants generated crash bench-peers bench-gemm clean
+.PHONY: build test check fmt vet lint race variants generated crash bench-peers bench-gemm bench-scaling bench-opticks \
+	bench-test performance performance-run clean
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise
@@ -56,6 +57,35 @@ bench-peers: ## training steps against PyTorch, GoMLX and Gorgonia, a JSON line 
 
 bench-gemm: ## the matrix product on one thread against OpenBLAS and oneDNN
 	cd bench && $(GO) run ./cmd/gemm $(BENCHFLAGS)
+
+bench-scaling: ## the time of our step against batch, width and context
+	cd bench && $(GO) run ./cmd/scaling $(BENCHFLAGS)
+
+bench-opticks: ## the validation loss of a GPT on Opticks against PyTorch's; fails above 0.01
+	cd bench && $(GO) run ./cmd/opticks $(BENCHFLAGS)
+
+bench-test: ## the tests of the bench, a module of its own
+	cd bench && $(GO) vet ./... && $(GO) test ./...
+
+performance: ## docs/performance.md and its figures from bench/results
+	cd bench && $(GO) run ./cmd/performance
+
+# Everything is built before anything is timed. Where opticks finds a difference
+# that is too large, the document says so.
+performance-run: ## measure everything, 7 minutes on a quiet machine, and write docs/performance.md
+	@mkdir -p bench/results
+	cd bench && $(GO) build ./cmd/peers ./cmd/gemm ./cmd/scaling ./cmd/opticks
+	cd bench && $(GO) run ./cmd/performance -machine
+	@echo "$$(date +%T) 1 of 4: training steps, about 3 minutes"
+	cd bench && $(GO) run ./cmd/peers -rounds 8 -seconds 0.3 -out results/peers.jsonl
+	@echo "$$(date +%T) 2 of 4: matrix product, about 1 minute"
+	cd bench && $(GO) run ./cmd/gemm -rounds 25 -out results/gemm.jsonl
+	@echo "$$(date +%T) 3 of 4: scaling, about 1 minute"
+	cd bench && $(GO) run ./cmd/scaling -rounds 5 -out results/scaling.jsonl
+	@echo "$$(date +%T) 4 of 4: GPT on Opticks, about 2 minutes"
+	-cd bench && $(GO) run ./cmd/opticks -steps 500 -out results/opticks.jsonl
+	@echo "$$(date +%T) writing docs/performance.md"
+	$(MAKE) performance
 
 clean:
 	rm -rf reprise .tools

@@ -41,6 +41,45 @@ func (l Line) Write(w io.Writer) error {
 	return json.NewEncoder(w).Encode(l)
 }
 
+// Scaling is the time of our step at one value of a size, as one line of JSON.
+type Scaling struct {
+	Work    string  `json:"work"`
+	Axis    string  `json:"axis"` // batch, width or context
+	Value   int     `json:"value"`
+	Threads int     `json:"threads"`
+	Seconds float64 `json:"seconds"` // of a step
+	// Cost is a step's time divided by what it should be proportional to, in Unit.
+	Cost float64 `json:"cost"`
+	Unit string  `json:"unit"`
+}
+
+// Write writes the line with figures of four digits.
+func (s Scaling) Write(w io.Writer) error {
+	s.Seconds, s.Cost = round(s.Seconds), round(s.Cost)
+	return json.NewEncoder(w).Encode(s)
+}
+
+// TrainingBar is how much worse than PyTorch's our validation loss may be.
+const TrainingBar = 0.01
+
+// Training is the outcome of the same training on both sides, as one line of
+// JSON. A token is a character, which is a byte.
+type Training struct {
+	Work       string  `json:"work"`
+	Ours       float64 `json:"ours"` // validation loss
+	Peer       string  `json:"peer"`
+	Theirs     float64 `json:"theirs"`
+	Difference float64 `json:"difference"` // ours - theirs
+	Unit       string  `json:"unit"`
+	Steps      int     `json:"steps"`
+	// FirstLoss is the loss of the first step, ours and theirs, and LargestStep
+	// the largest difference between both losses of a step.
+	FirstLoss     [2]float64 `json:"first_loss"`
+	LargestStep   float64    `json:"largest_step_difference"`
+	OursSeconds   float64    `json:"ours_seconds"`
+	TheirsSeconds float64    `json:"theirs_seconds"`
+}
+
 func round(v float64) float64 {
 	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 0

@@ -7,9 +7,13 @@
 //	            write the result as raw float32 -> {}
 //	run N       do the work N times, from what
 //	            was loaded                      -> {"seconds": 1.25}
+//	train FILE  take every batch once, at the
+//	            file's rates, then evaluate;
+//	            write the result as raw float32 -> {"seconds": 60}
 //
 // Raw float32 are little-endian. The result of training works is the loss
-// of each of the first CheckSteps steps; a matrix product's is the product.
+// of each of the first CheckSteps steps; a matrix product's is the product; that of train
+// is each step's loss and then the validation loss. Only PyTorch has train.
 // Only the work itself is timed, and "run" starts from the loaded weights each
 // time, so that no round trains on what an earlier one left.
 package wire

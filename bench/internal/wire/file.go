@@ -26,8 +26,11 @@ type File struct {
 	Work string `json:"work"`
 	// LearningRate of the optimiser that belongs to the work.
 	LearningRate float32 `json:"learning_rate"`
+	// Rates, for train, are the learning rates of the steps, one for each batch.
+	Rates []float32 `json:"rates,omitempty"`
 	// Tensors are the parameters, then "x" and "y": some batches, stacked along
-	// a first axis, that the steps take in turn.
+	// a first axis, that the steps take in turn. For train, batches of
+	// "validation_x" and "validation_y" follow.
 	Tensors []Tensor `json:"tensors"`
 }
 
@@ -41,11 +44,13 @@ func (f *File) Tensor(name string) Tensor {
 	return Tensor{}
 }
 
-// Parameters returns the tensors other than x and y.
+// Parameters returns the tensors that are not data.
 func (f *File) Parameters() []Tensor {
 	var out []Tensor
 	for _, t := range f.Tensors {
-		if t.Name != "x" && t.Name != "y" {
+		switch t.Name {
+		case "x", "y", "validation_x", "validation_y":
+		default:
 			out = append(out, t)
 		}
 	}

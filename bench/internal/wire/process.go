@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// patience is how long a peer may take to answer before it is ended.
-const patience = 2 * time.Minute
+// patience is how long a peer may take to answer before it is ended;
+// trainPatience is for a whole training.
+const (
+	patience      = 2 * time.Minute
+	trainPatience = time.Hour
+)
 
 // Process is a peer at the other end of a pipe. It is used by one goroutine at
 // a time.
@@ -49,7 +53,7 @@ func Start(command, env []string, folder, file string) (*Process, error) {
 		return nil, err
 	}
 	p.result = filepath.Join(folder, fmt.Sprintf("result-%d", p.cmd.Process.Pid))
-	reply, err := p.ask("load " + file)
+	reply, err := p.ask("load "+file, patience)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -60,7 +64,7 @@ func Start(command, env []string, folder, file string) (*Process, error) {
 
 // Check returns the result that the peer computes from what it has loaded.
 func (p *Process) Check() ([]float32, error) {
-	if _, err := p.ask("check " + p.result); err != nil {
+	if _, err := p.ask("check "+p.result, patience); err != nil {
 		return nil, err
 	}
 	return ReadFloats(p.result)
@@ -68,11 +72,29 @@ func (p *Process) Check() ([]float32, error) {
 
 // Run has the peer do the work n times and returns the seconds it took.
 func (p *Process) Run(n int) (float64, error) {
-	reply, err := p.ask(fmt.Sprintf("run %d", n))
+	reply, err := p.ask(fmt.Sprintf("run %d", n), patience)
 	if err == nil && !(reply.Seconds > 0) {
 		err = fmt.Errorf("%s: run took %v seconds", p.Name, reply.Seconds)
 	}
 	return reply.Seconds, err
+}
+
+// Train has the peer train on every batch of the file and returns the loss of
+// each step, the validation loss and the seconds that it all took.
+func (p *Process) Train() (losses []float32, validation float32, seconds float64, err error) {
+	reply, err := p.ask("train "+p.result, trainPatience)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	values, err := ReadFloats(p.result)
+	if err == nil && len(values) < 2 {
+		err = fmt.Errorf("%s: train gave %d values", p.Name, len(values))
+	}
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	last := len(values) - 1
+	return values[:last], values[last], reply.Seconds, nil
 }
 
 // Close ends the peer.
@@ -83,8 +105,8 @@ func (p *Process) Close() {
 	_ = p.cmd.Wait() // it was asked to end; how it did changes no figure
 }
 
-func (p *Process) ask(command string) (Reply, error) {
-	timer := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+func (p *Process) ask(command string, within time.Duration) (Reply, error) {
+	timer := time.AfterFunc(within, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
 	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
 		return Reply{}, p.died(command, err)

@@ -13,6 +13,7 @@ const (
 	context    = 128
 	width      = 128
 	blocks     = 4
+	heads      = 4
 )
 
 // gptName returns the name that peers/torch/models.py has for a parameter of
@@ -62,15 +63,17 @@ func resnetName(ours string) string {
 }
 
 // tokens returns sequences and, as labels, each token's successor.
-func tokens(random *generator, batch int) (x, y wire.Tensor) {
-	shape := []int{batches, batch, context}
-	x = wire.Tensor{Shape: shape, Data: make([]float32, batches*batch*context)}
-	y = wire.Tensor{Shape: shape, Data: make([]float32, batches*batch*context)}
-	next := 0.0
-	for i := range x.Data {
-		x.Data[i] = float32(next)
-		next = float64(int(vocabulary * random.uniform()))
-		y.Data[i] = float32(next)
+func tokens(context int) func(*generator, int) (wire.Tensor, wire.Tensor) {
+	return func(random *generator, batch int) (x, y wire.Tensor) {
+		shape := []int{batches, batch, context}
+		x = wire.Tensor{Shape: shape, Data: make([]float32, batches*batch*context)}
+		y = wire.Tensor{Shape: shape, Data: make([]float32, batches*batch*context)}
+		next := float32(0)
+		for i := range x.Data {
+			x.Data[i] = next
+			next = float32(int(vocabulary * random.uniform()))
+			y.Data[i] = next
+		}
+		return x, y
 	}
-	return x, y
 }

@@ -48,9 +48,9 @@ func All() []Work {
 		},
 		{
 			Name: "gpt", Batch: 16, PerSample: context, Unit: "tokens/s", LearningRate: 1e-3,
-			Architecture: nn.GPT(context, vocabulary, blocks, 4, width, 0),
+			Architecture: nn.GPT(context, vocabulary, blocks, heads, width, 0),
 			Optimizer:    nn.Optimizer{Name: nn.AdamW, WeightDecay: 0.01}, // PyTorch's default
-			name:         gptName, data: tokens,
+			name:         gptName, data: tokens(context),
 		},
 		{
 			Name: "resnet8", Batch: 32, PerSample: 1, Unit: "samples/s", LearningRate: 1e-2,
@@ -65,6 +65,18 @@ func All() []Work {
 func (w *Work) File() (*wire.File, error) {
 	random := generator(1)
 	file := &wire.File{Work: w.Name, LearningRate: w.LearningRate}
+	parameters, err := w.parameters()
+	if err != nil {
+		return nil, err
+	}
+	x, y := w.data(&random, w.Batch)
+	x.Name, y.Name = "x", "y"
+	file.Tensors = append(parameters, x, y)
+	return file, nil
+}
+
+// parameters returns the initial weights under the peers' names.
+func (w *Work) parameters() ([]wire.Tensor, error) {
 	model, err := nn.NewModel(nn.ModelID(w.Name), w.Architecture, 1)
 	if err != nil {
 		return nil, err
@@ -73,6 +85,7 @@ func (w *Work) File() (*wire.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	var out []wire.Tensor
 	for i, p := range model.Parameters {
 		if specs[i].Statistic {
 			continue // the peers begin with the same: means of 0, variances of 1
@@ -81,12 +94,9 @@ func (w *Work) File() (*wire.File, error) {
 		if w.name != nil {
 			name = w.name(name)
 		}
-		file.Tensors = append(file.Tensors, wire.Tensor{Name: name, Shape: p.Shape, Data: p.Data})
+		out = append(out, wire.Tensor{Name: name, Shape: p.Shape, Data: p.Data})
 	}
-	x, y := w.data(&random, w.Batch)
-	x.Name, y.Name = "x", "y"
-	file.Tensors = append(file.Tensors, x, y)
-	return file, nil
+	return out, nil
 }
 
 // images returns pixels in [0,1) and labels of 10 classes.
@@ -156,6 +166,7 @@ func (w *Work) NewSide(file *wire.File, threads int) (*Side, error) {
 // take cuts the data into batches.
 func (s *Side) take(w *Work, file *wire.File) {
 	x, y := file.Tensor("x"), file.Tensor("y")
+	batches := x.Shape[0]
 	for i := range batches {
 		each, labels := len(x.Data)/batches, len(y.Data)/batches
 		b := nn.Batch{Rows: w.Batch, Labels: whole(y.Data[i*labels : (i+1)*labels])}

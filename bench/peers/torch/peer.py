@@ -32,6 +32,18 @@ def read(path):
     return header, tensors
 
 
+class Parameters(dict):
+    """Remembers which parameters were used."""
+
+    def __init__(self, tensors):
+        super().__init__(tensors)
+        self.used = set()
+
+    def __getitem__(self, name):
+        self.used.add(name)
+        return super().__getitem__(name)
+
+
 class Peer:
     def __init__(self, options):
         self.options = options
@@ -39,15 +51,23 @@ class Peer:
     def load(self, path):
         header, tensors = read(path)
         x, y = tensors.pop("x"), tensors.pop("y")
+        validation = tensors.pop("validation_x", []), tensors.pop("validation_y", [])
         work = models.WORKS[header["work"]]
-        self.model = work.model(tensors, self.options.channels_last)
+        parameters = Parameters(tensors)
+        self.model = work.model(parameters, self.options.channels_last)
+        if unused := set(parameters) - parameters.used:
+            raise ValueError(f"the model has no parameters {sorted(unused)}")
         self.loss = work.loss
-        self.x = [self.model.prepare(b) for b in x]
-        self.y = [b.reshape(-1).long() for b in y]
+        self.x, self.y = self.prepare(x, y)
+        self.validation = self.prepare(*validation)
+        self.rates = header.get("rates", [])
         self.optimizer = lambda: work.optimizer(
             self.model.parameters(), header["learning_rate"], self.options.foreach)
         self.start = {k: v.clone() for k, v in self.model.state_dict().items()}
         return {"name": "PyTorch 1.13.1" if torch.__version__.startswith("1.13") else "PyTorch " + torch.__version__}
+
+    def prepare(self, x, y):
+        return [self.model.prepare(b) for b in x], [b.reshape(-1).long() for b in y]
 
     def reset(self):
         self.model.load_state_dict(self.start)
@@ -74,6 +94,25 @@ class Peer:
             self.step(optimizer, i)
         return {"seconds": time.perf_counter() - start}
 
+    def train(self, path):
+        optimizer = self.reset()
+        losses = []
+        start = time.perf_counter()
+        for i, rate in enumerate(self.rates):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            losses.append(self.step(optimizer, i).item())
+        self.model.eval()
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for x, y in zip(*self.validation):
+                total += self.loss(self.model(x), y).item() * len(y)
+                count += len(y)
+        self.model.train()
+        seconds = time.perf_counter() - start
+        np.array(losses + [total / count], dtype="<f4").tofile(path)
+        return {"seconds": seconds}
+
 
 def main():
     parser = argparse.ArgumentParser()
@@ -83,7 +122,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     peer = Peer(options)
-    commands = {"load": peer.load, "check": peer.check, "run": peer.run}
+    commands = {"load": peer.load, "check": peer.check, "run": peer.run, "train": peer.train}
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")
         try:
