@@ -125,7 +125,7 @@ func (b *binder) run(list []kernel.Instruction, beside neighbour) ([]pointwise, 
 // next binds the first instructions of the list and returns how many they are
 // and their step, nil for an unknown one.
 func (b *binder) next(list []kernel.Instruction) (count int, s step) {
-	nothing := func(lo, hi int) {}
+	nothing := func(int, int) {}
 	b.before, b.after = nothing, nothing
 	if beside, ok := producer(list[0]); ok {
 		run, _ := b.run(list[1:], beside)
