@@ -76,7 +76,9 @@ func TestGradientsMatchCentralDifferences(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", name, shards), func(t *testing.T) {
 				t.Parallel()
 				checkGradients(t, arch, PlanConfig{Shards: shards})
-				checkGradients(t, arch, PlanConfig{Shards: shards, Precision: BF16})
+				if shards > 1 { // rounds nothing in float64, but moves all
+					checkGradients(t, arch, PlanConfig{Shards: shards, Precision: BF16})
+				}
 			})
 		}
 	}
@@ -134,11 +136,9 @@ func graphCases() map[string]Architecture {
 // shard, for three, and for microbatches of them.
 func TestGraphGradientsMatchCentralDifferences(t *testing.T) {
 	for name, arch := range graphCases() {
-		for _, c := range []PlanConfig{{}, {Shards: 3}, {Microbatches: 2}, {Shards: 2, Microbatches: 3}} {
-			t.Run(fmt.Sprintf("%s/%d shards of %d", name, c.Shards, c.Microbatches), func(t *testing.T) {
+		for _, c := range []PlanConfig{{}, {Shards: 3}, {Microbatches: 2}, {Shards: 2, Microbatches: 3}, {Shards: 2, Precision: BF16}} {
+			t.Run(fmt.Sprintf("%s/%d shards of %d %s", name, c.Shards, c.Microbatches, c.Precision), func(t *testing.T) {
 				t.Parallel()
-				checkGradients(t, arch, c)
-				c.Precision = BF16 // which rounds nothing in float64, but moves all
 				checkGradients(t, arch, c)
 			})
 		}

@@ -93,6 +93,10 @@ func TestBF16PacksEachOutputOnceAndUnpacksItForEachRunOfReaders(t *testing.T) {
 		if stores != c.stores || loads != c.loads {
 			t.Errorf("%s: %d packed and %d unpacked, want %d and %d", name, stores, loads, c.stores, c.loads)
 		}
+		l := plan.train
+		if out := l.buffers[l.value[len(l.value)-1]]; out.last < l.loss() {
+			t.Errorf("%s: the output is given up before the loss", name)
+		}
 		for _, in := range plan.evaluationProgram(3).Instructions {
 			if op := in.Operation(); op == kernel.OpStoreBF16 || op == kernel.OpLoadBF16 {
 				t.Errorf("%s: an evaluation has %s", name, op)
