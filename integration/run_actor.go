@@ -296,7 +296,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	}
 	keep := stepseries.Digest{}
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), CheckpointRef(last))
+		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
 		if err != nil {
 			return nil, err
 		}
@@ -307,7 +307,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	} else if err := a.exec.Reset(); err != nil {
 		return nil, err
 	}
-	if a.series, err = stepseries.Resume(a.workspace.SeriesPath(a.id), keep); err != nil {
+	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, err
 	}
 	if err := a.sweep(); err != nil {
@@ -333,7 +333,7 @@ func (a *runActor) sweep() error {
 	for i, cp := range a.record.Checkpoints {
 		keep[i] = CheckpointRef(cp)
 	}
-	_, err := checkpoint.Sweep(a.workspace.CheckpointsDir(a.id), keep)
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep)
 	return err
 }
 
@@ -457,7 +457,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := checkpoint.Write(a.workspace.CheckpointsDir(a.id), content)
+	ref, err := a.workspace.Checkpoints(a.id).Write(content)
 	if err != nil {
 		return none, err
 	}
