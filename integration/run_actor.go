@@ -35,12 +35,13 @@ type Observer interface {
 
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {
-	id        training.RunID
-	log       *RunLog
-	workspace Workspace
-	devices   actor.Ref[deviceMessage]
-	datasets  actor.Ref[datasetMessage]
-	observer  Observer
+	id         training.RunID
+	log        *RunLog
+	files      runFiles
+	newTrainer newTrainer
+	devices    actor.Ref[deviceMessage]
+	datasets   actor.Ref[datasetMessage]
+	observer   Observer
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for a later one's.
 	requests *atomic.Uint64
@@ -70,7 +71,7 @@ type runActor struct {
 	backend kernel.Backend
 	data    *dataset.Dataset
 	exec    *Execution
-	series  *stepseries.Writer
+	series  stepSeries
 
 	// stopping is the cause of an interruption by request; "" if there is none.
 	stopping string
@@ -84,7 +85,7 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	a.record = record
-	if err := a.workspace.createRun(a.id); err != nil {
+	if err := a.files.createRun(a.id); err != nil {
 		return err
 	}
 	switch cause := a.lastFailure(); {
@@ -145,7 +146,7 @@ func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
 		if m.Request != a.request {
-			return a.datasets.Tell(unloadDataset{Dataset: a.record.Session.Dataset.ID, ReplyTo: ctx.Self()})
+			return a.datasets.Tell(unloadDataset{Run: a.id, Dataset: a.record.Session.Dataset.ID, ReplyTo: ctx.Self()})
 		}
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
@@ -240,12 +241,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 		})
 	case training.LoadDataset:
 		return a.ask(ctx, datasetDeadline, "the data set shelf", func(request uint64) error {
-			return a.datasets.Tell(loadDataset{Request: request, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
+			return a.datasets.Tell(loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
 		return a.ask(ctx, answerDeadline, "the data set shelf", func(request uint64) error {
-			return a.datasets.Tell(unloadDataset{Request: request, Dataset: c.Dataset, ReplyTo: ctx.Self()})
+			return a.datasets.Tell(unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
 		return false, a.initializeModel(ctx)
@@ -291,12 +292,12 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 func (a *runActor) prepare() (training.Event, error) {
 	a.closeExecution()
 	var err error
-	if a.exec, err = NewExecution(a.record.Session, a.data, a.backend); err != nil {
+	if a.exec, err = newExecution(a.record.Session, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
 	keep := stepseries.Digest{}
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), CheckpointRef(last))
+		content, err := a.files.readCheckpoint(a.id, CheckpointRef(last))
 		if err != nil {
 			return nil, err
 		}
@@ -307,7 +308,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	} else if err := a.exec.Reset(); err != nil {
 		return nil, err
 	}
-	if a.series, err = stepseries.Resume(a.workspace.SeriesPath(a.id), keep); err != nil {
+	if a.series, err = a.files.resumeSeries(a.id, keep); err != nil {
 		return nil, err
 	}
 	if err := a.sweep(); err != nil {
@@ -333,8 +334,7 @@ func (a *runActor) sweep() error {
 	for i, cp := range a.record.Checkpoints {
 		keep[i] = CheckpointRef(cp)
 	}
-	_, err := checkpoint.Sweep(a.workspace.CheckpointsDir(a.id), keep)
-	return err
+	return a.files.sweepCheckpoints(a.id, keep)
 }
 
 // train takes one step and asks for the next one, unless the epoch is over.
@@ -457,7 +457,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := checkpoint.Write(a.workspace.CheckpointsDir(a.id), content)
+	ref, err := a.files.writeCheckpoint(a.id, content)
 	if err != nil {
 		return none, err
 	}
