@@ -82,7 +82,6 @@ type hosted struct {
 
 // parts are what a host works with beside its configuration.
 type parts struct {
-	files      runFiles
 	newTrainer newTrainer
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
@@ -95,8 +94,8 @@ type parts struct {
 // then starts the actors. Close must follow.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
-		files: config.Workspace, newTrainer: newNNTrainer,
-		follow: func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
+		newTrainer: newNNTrainer,
+		follow:     func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
 	})
 }
 
@@ -194,7 +193,7 @@ func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error
 		return nil, err
 	}
 	deps := runDeps{
-		id: id, log: h.log, files: h.parts.files, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
+		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
 		observer: h.config.Observer, requests: &h.requests, verdict: verdict,
 		failed: func(cause string) { run.failure.Store(&cause) },
 		lastFailure: func() string {

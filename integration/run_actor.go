@@ -37,7 +37,7 @@ type Observer interface {
 type runDeps struct {
 	id         training.RunID
 	log        *RunLog
-	files      runFiles
+	workspace  Workspace
 	newTrainer newTrainer
 	devices    actor.Ref[deviceMessage]
 	datasets   actor.Ref[datasetMessage]
@@ -71,7 +71,7 @@ type runActor struct {
 	backend kernel.Backend
 	data    *dataset.Dataset
 	exec    *Execution
-	series  stepSeries
+	series  *stepseries.Writer
 
 	// stopping is the cause of an interruption by request; "" if there is none.
 	stopping string
@@ -85,7 +85,7 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	a.record = record
-	if err := a.files.createRun(a.id); err != nil {
+	if err := a.workspace.createRun(a.id); err != nil {
 		return err
 	}
 	switch cause := a.lastFailure(); {
@@ -297,7 +297,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	}
 	keep := stepseries.Digest{}
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := a.files.readCheckpoint(a.id, CheckpointRef(last))
+		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
 		if err != nil {
 			return nil, err
 		}
@@ -308,7 +308,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	} else if err := a.exec.Reset(); err != nil {
 		return nil, err
 	}
-	if a.series, err = a.files.resumeSeries(a.id, keep); err != nil {
+	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, err
 	}
 	if err := a.sweep(); err != nil {
@@ -334,7 +334,8 @@ func (a *runActor) sweep() error {
 	for i, cp := range a.record.Checkpoints {
 		keep[i] = CheckpointRef(cp)
 	}
-	return a.files.sweepCheckpoints(a.id, keep)
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep)
+	return err
 }
 
 // train takes one step and asks for the next one, unless the epoch is over.
@@ -457,7 +458,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := a.files.writeCheckpoint(a.id, content)
+	ref, err := a.workspace.Checkpoints(a.id).Write(content)
 	if err != nil {
 		return none, err
 	}

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // The marks by which a file is known as an event store of this version.
@@ -79,6 +81,11 @@ type Config struct {
 	// BusyTimeout is how long a lock of another connection is waited for; 0
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
+	// Disk holds the files, nil for the operating system's. SQLite reaches the
+	// same files through VFS, the name of a registered one; "" is its own. Tests
+	// set both.
+	Disk disk.FS
+	VFS  string
 }
 
 const (
@@ -92,6 +99,7 @@ const (
 type Store struct {
 	path   string
 	config Config
+	disk   disk.FS
 	signal eventstore.Signal
 
 	readers chan *sqlite3.Conn // idle ones; tokens below bound all of them
@@ -160,13 +168,16 @@ func newStore(path string, config Config) *Store {
 	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
 	}
-	return &Store{path: path, config: config, readers: make(chan *sqlite3.Conn, maxReaders), tokens: make(chan struct{}, maxReaders)}
+	return &Store{
+		path: path, config: config, disk: disk.Or(config.Disk),
+		readers: make(chan *sqlite3.Conn, maxReaders), tokens: make(chan struct{}, maxReaders),
+	}
 }
 
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
 func (s *Store) connect(flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
-	conn, err := sqlite3.OpenFlags(s.path, flags)
+	conn, err := sqlite3.OpenFlags(s.filename(), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}
@@ -177,6 +188,14 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
+}
+
+// filename is what SQLite is to open: the path, and through which VFS.
+func (s *Store) filename() string {
+	if s.config.VFS == "" {
+		return s.path
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
 }
 
 // checkMarks fails unless the file is an event store that this version reads.
