@@ -75,37 +75,14 @@ func liveState(store eventstore.Store) (SystemState, error) {
 }
 
 // busyLog is a log in which a run was interrupted and resumed, one found no
-// data, one trained through, and the process died once.
+// data, and one is a fork.
 func busyLog(t *testing.T, store eventstore.Store) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.store = store
-	reached := make(chan struct{})
-	h, _, _ := w.host(func(c *HostConfig) {
-		c.Fault = func(_ training.RunID, step uint64) {
-			if step == 30 {
-				close(reached)
-			}
-		}
-	})
-	id, err := h.Start(context.Background(), w.request(everything))
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-reached
-	h.Interrupt(id, "Ctrl-C")
-	rest(t, h, id)
-	closeHost(t, h)
-
-	h, _, _ = w.host(nil)
-	if err := h.Resume(context.Background(), id); err != nil {
-		t.Fatal(err)
-	}
-	rest(t, h, id)
-	closeHost(t, h)
-
+	parent := w.interruptedOnce(8, everything)
 	w.train(w.request(nil), func(c *HostConfig) { c.OpenDataset = noData })
-	w.train(w.request(nil), nil)
+	w.train(w.fork(parent, parent.Checkpoints[0], nil), nil)
 	return w
 }
 

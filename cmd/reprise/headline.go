@@ -51,6 +51,9 @@ func happenedToRun(event training.Event) string {
 	switch e := event.(type) {
 	case training.TrainingStarted:
 		h := e.Hyperparameters
+		if p := e.Parent; p != nil {
+			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v", p.RunID, count(p.Step()), some(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+		}
 		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v", e.Dataset.Path, some(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
 	case training.ResourceAllocated:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)

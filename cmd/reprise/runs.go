@@ -15,14 +15,14 @@ import (
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, resume and verify training runs",
+		Short: "List, show, resume, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
 beginning of one, or "latest".`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
-		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env),
+		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env),
 	)
 	return c

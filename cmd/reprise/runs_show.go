@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/nn"
 	"reprise/training"
@@ -28,6 +29,7 @@ type runDetails struct {
 	Interruptions   int                      `json:"interruptions"`
 	Reproduced      int                      `json:"reproduced_epochs"`
 	Request         json.RawMessage          `json:"request,omitempty"`
+	lineage
 }
 
 func newRunsShowCommand(env *environment) *cobra.Command {
@@ -49,11 +51,15 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 
 func (env *environment) showRun(ctx context.Context, r reading, at moment, format string) error {
 	row := rowOf(r.run, r.workspace)
+	position, _, err := at.resolve(ctx, r.store)
+	if err != nil {
+		return err
+	}
+	all, err := integration.StateAt(ctx, r.store, position)
+	if err != nil {
+		return err
+	}
 	if at.given {
-		position, _, err := at.resolve(ctx, r.store)
-		if err != nil {
-			return err
-		}
 		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
 			return err
 		}
@@ -65,6 +71,9 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: r.run.Metrics, Checkpoints: r.run.Checkpoints,
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
+	}
+	if details.lineage, err = lineageOf(r.run, all.Runs); err != nil {
+		return err
 	}
 	return env.listing(format, details, func(t *table) error {
 		h := s.Hyperparameters
@@ -78,6 +87,7 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		}
 		t.row("started", stamp(r.run.StartedAt))
 		t.row("last event", stamp(r.run.UpdatedAt))
+		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
 		t.row("model", describeModel(s))
 		for i, l := range s.Architecture.Layers {
