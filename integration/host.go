@@ -79,8 +79,8 @@ type hosted struct {
 	err    error
 }
 
-// NewHost puts right what dead processes left in the store (see Recover) and
-// then starts the actors. Close must follow.
+// NewHost puts right what dead processes left in the store (see Recover), brings
+// the projections to the end of the log, and then starts the actors. Close must follow.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
@@ -89,6 +89,9 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	// Before the device pool reads its ledgers: it owns them from then on.
 	recovery, err := Recover(ctx, log, deviceLog)
 	if err != nil {
+		return nil, recovery, err
+	}
+	if err := CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
 	system, err := actor.NewSystem(actor.Config{Now: config.Now})
@@ -283,8 +286,8 @@ func (h *Host) run(id training.RunID) *hosted {
 	return h.runs[id]
 }
 
-// Close interrupts the runs that are under way, waits until they are at rest
-// and stops the actors. What does not stop in time is left to the next host's
+// Close interrupts the runs that are under way, waits until they are at rest,
+// stops the actors and brings the projections to the end of the log. What does not stop in time is left to the next host's
 // recovery.
 func (h *Host) Close() error {
 	h.mu.Lock()
@@ -306,7 +309,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		<-run.done // the system is down: every supervisor has ended
 	}
-	return err
+	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
 }
 
 func (h *Host) shutdown() error {
