@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"reprise/checkpoint"
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
 )
@@ -41,7 +40,7 @@ func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 			if err := ctx.Err(); err != nil {
 				return copied, err
 			}
-			if err := checkpoint.Copy(to.CheckpointsDir(r.ID), from.CheckpointsDir(r.ID), CheckpointRef(cp)); err != nil {
+			if err := to.Checkpoints(r.ID).Copy(from.Checkpoints(r.ID), CheckpointRef(cp)); err != nil {
 				return copied, fmt.Errorf("run %s: %w", r.ID, err)
 			}
 			copied.Checkpoints++
@@ -52,7 +51,7 @@ func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 			continue
 		}
 		pinned := stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
-		if err := stepseries.Copy(to.SeriesPath(r.ID), from.SeriesPath(r.ID), pinned); err != nil {
+		if err := to.Series(r.ID).Copy(from.Series(r.ID), pinned); err != nil {
 			return copied, fmt.Errorf("run %s: %w", r.ID, err)
 		}
 	}

@@ -32,7 +32,7 @@ const (
 type Execution struct {
 	session training.TrainingSession
 	data    *dataset.Dataset
-	trainer *nn.Trainer
+	trainer trainer
 
 	step     uint64
 	perEpoch uint64
@@ -60,12 +60,31 @@ type StepResult struct {
 // NewExecution plans the session's model on the backend. The trainer's memory
 // is freed by Close. Begin or Restore must follow.
 func NewExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend) (*Execution, error) {
+	return newExecution(session, data, backend, newNNTrainer)
+}
+
+// trainer is what an execution needs of an nn.Trainer.
+type trainer interface {
+	Load(nn.State) error
+	State() (nn.State, error)
+	Step(b nn.Batch, rate float32) (float32, error)
+	Evaluate(nn.Batch) (nn.EvalResult, error)
+	Close()
+}
+
+type newTrainer func(kernel.Backend, *nn.Plan) (trainer, error)
+
+func newNNTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
+	return nn.NewTrainer(backend, plan)
+}
+
+func newExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend, newTrainer newTrainer) (*Execution, error) {
 	h := session.Hyperparameters
 	plan, err := PlanOf(session)
 	if err != nil {
 		return nil, err
 	}
-	trainer, err := nn.NewTrainer(backend, plan)
+	trainer, err := newTrainer(backend, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +158,7 @@ func (x *Execution) Begin(w Workspace) error {
 	if parent == nil {
 		return x.reset()
 	}
-	content, err := checkpoint.Read(w.CheckpointsDir(parent.RunID), CheckpointRef(parent.Checkpoint))
+	content, err := w.Checkpoints(parent.RunID).Read(CheckpointRef(parent.Checkpoint))
 	if err != nil {
 		return fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)
 	}

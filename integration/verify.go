@@ -159,13 +159,13 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
-		if err := checkpoint.Verify(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp)); err != nil {
+		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(CheckpointRef(cp)); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 		}
 	}
 	last := what.Run.Checkpoints[len(report.Checkpoints)-1]
-	err := stepseries.Verify(v.Workspace.SeriesPath(what.Run.ID), stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256})
+	err := v.Workspace.Series(what.Run.ID).Verify(stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256})
 	if err != nil {
 		report.fail("step metrics: %v", err)
 	}
@@ -181,7 +181,7 @@ func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verifi
 	if err := v.position(x, report, what); err != nil {
 		return err
 	}
-	recorded, _ := stepseries.Read(v.Workspace.SeriesPath(what.Run.ID)) // damage was reported by checkFiles
+	recorded, _ := v.Workspace.Series(what.Run.ID).Read() // damage was reported by checkFiles
 	next := 0
 	for next < len(report.Checkpoints) && report.Checkpoints[next].Step <= what.From {
 		next++
@@ -233,7 +233,7 @@ func (v Verifier) position(x *Execution, report *VerifyReport, what Verification
 		if cp.Step != what.From {
 			continue
 		}
-		content, err := checkpoint.Read(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp))
+		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(CheckpointRef(cp))
 		if err != nil {
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)

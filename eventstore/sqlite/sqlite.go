@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // The marks by which a file is known as an event store of this version.
@@ -89,6 +91,11 @@ type Config struct {
 	// BusyTimeout is how long a lock of another connection is waited for; 0
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
+	// Disk holds the files, nil for the operating system's. SQLite reaches the
+	// same files through VFS, the name of a registered one; "" is its own. Tests
+	// set both.
+	Disk disk.FS
+	VFS  string
 }
 
 const (
@@ -102,6 +109,7 @@ const (
 type Store struct {
 	path   string
 	config Config
+	disk   disk.FS
 	signal eventstore.Signal
 
 	readers chan *connection // idle ones; tokens below bound all of them
@@ -173,13 +181,16 @@ func newStore(path string, config Config) *Store {
 	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
 	}
-	return &Store{path: path, config: config, readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders)}
+	return &Store{
+		path: path, config: config, disk: disk.Or(config.Disk),
+		readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders),
+	}
 }
 
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
 func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
-	opened, err := sqlite3.OpenFlags(s.path, flags)
+	opened, err := sqlite3.OpenFlags(s.filename(), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}
@@ -191,6 +202,14 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
+}
+
+// filename is what SQLite is to open: the path, and through which VFS.
+func (s *Store) filename() string {
+	if s.config.VFS == "" {
+		return s.path
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
 }
 
 // checkMarks returns the version of the file's schema. It fails unless the file
