@@ -305,8 +305,13 @@ func (a *runActor) prepare() (training.Event, error) {
 			return nil, err
 		}
 		keep = stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
-	} else if err := a.exec.Reset(); err != nil {
-		return nil, err
+	} else {
+		if err := a.exec.Begin(a.workspace); err != nil {
+			return nil, err
+		}
+		if keep, err = a.inheritSeries(); err != nil {
+			return nil, err
+		}
 	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, err
@@ -319,6 +324,18 @@ func (a *runActor) prepare() (training.Event, error) {
 		return nil, err
 	}
 	return training.ModelInitialized{Step: a.exec.Steps(), WeightsSHA256: sha}, nil
+}
+
+// inheritSeries begins a fork's series with the steps of its parent, and returns
+// what pins them. A run without a parent begins with none.
+func (a *runActor) inheritSeries() (stepseries.Digest, error) {
+	parent := a.record.Session.Parent
+	if parent == nil {
+		return stepseries.Digest{}, nil
+	}
+	pinned := stepseries.Digest{Records: parent.Checkpoint.Step, SHA256: parent.Checkpoint.SeriesSHA256}
+	err := stepseries.Copy(a.workspace.SeriesPath(a.id), a.workspace.SeriesPath(parent.RunID), pinned)
+	return pinned, err
 }
 
 // isDamage reports whether files of the run are not what its events say.
@@ -489,8 +506,8 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 		return a.drive(ctx)
 	}
 	a.request = 0
-	last, _ := a.record.LastCheckpoint()
-	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > last.Step {
+	kept, _ := a.record.ResumePoint()
+	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {
 		if err := a.createCheckpoint(ctx); err != nil {
 			return err
 		}

@@ -168,6 +168,30 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	return w, nil
 }
 
+// Copy writes a series at path, replacing what is there, of the records that
+// keep pins at the beginning of another one, and makes it durable. It fails with
+// *CorruptError where they are not what keep says.
+func Copy(path, from string, keep Digest) (err error) {
+	if err := Verify(from, keep); err != nil {
+		return err
+	}
+	w, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	var failed error
+	if _, err := scan(from, keep.Records, func(_ *[RecordSize]byte, r Record) {
+		if failed == nil {
+			failed = w.Append(r)
+		}
+	}); err != nil || failed != nil {
+		return errors.Join(err, failed)
+	}
+	_, err = w.Commit()
+	return err
+}
+
 // Append adds the record of the next step. It is durable after Commit.
 func (w *Writer) Append(r Record) error {
 	if r.Step != w.records+1 {

@@ -82,6 +82,7 @@ type binder struct {
 	// What an instruction that is being bound calls for ranges of elements: before
 	// it first reads them, and after it has written them for good (fusion.go).
 	before, after func(lo, hi int)
+	afterGrain    int // of after, 0 where there is nothing to do
 }
 
 // each binds the program and calls do with each step and its number of

@@ -54,6 +54,8 @@ type neighbour struct {
 // producer returns the neighbour for an instruction that calls binder.after.
 func producer(instruction kernel.Instruction) (neighbour, bool) {
 	switch in := instruction.(type) {
+	case kernel.MatMul:
+		return neighbour{in.C.Len, []kernel.Span{in.C}, []kernel.Span{in.A, in.B, in.Bias}}, true
 	case kernel.Conv2D:
 		return neighbour{in.Y.Len, []kernel.Span{in.Y}, []kernel.Span{in.X, in.Weight, in.Bias}}, true
 	case kernel.MaxPool2DGrad:
@@ -126,11 +128,11 @@ func (b *binder) run(list []kernel.Instruction, beside neighbour) ([]pointwise, 
 // and their step, nil for an unknown one.
 func (b *binder) next(list []kernel.Instruction) (count int, s step) {
 	nothing := func(int, int) {}
-	b.before, b.after = nothing, nothing
+	b.before, b.after, b.afterGrain = nothing, nothing, 0
 	if beside, ok := producer(list[0]); ok {
 		run, _ := b.run(list[1:], beside)
 		if len(run) > 0 {
-			b.after = passes(run)
+			b.after, b.afterGrain = passes(run), grain(run)
 		}
 		return 1 + len(run), b.bind(list[0])
 	}
@@ -147,11 +149,16 @@ func (b *binder) next(list []kernel.Instruction) (count int, s step) {
 	if len(run) == 1 {
 		return 1, run[0].step(b)
 	}
-	grain := run[0].grain
+	return len(run), always(b.ranges(run[0].n, grain(run), passes(run)))
+}
+
+// grain returns the number of elements that occupy a thread for some microseconds.
+func grain(run []pointwise) int {
+	n := run[0].grain
 	for _, p := range run {
-		grain = min(grain, p.grain)
+		n = min(n, p.grain)
 	}
-	return len(run), always(b.ranges(run[0].n, grain, passes(run)))
+	return n
 }
 
 // apart reports whether every instruction of the run fits the neighbour.

@@ -16,5 +16,8 @@ func (b *binder) matMul(in kernel.MatMul) step {
 	if in.TransB {
 		args.LDB = in.K
 	}
+	if b.afterGrain > 0 {
+		args.Then, args.ThenGrain = b.after, b.afterGrain
+	}
 	return always(func() { b.gemm.MatMul(b.pool, args) })
 }

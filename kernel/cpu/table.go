@@ -26,6 +26,8 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 		add(gemm.Name(), []kernel.Feature{kernel.AVX512, kernel.FMA}, products...)
 	case LevelAVX2:
 		add(gemm.Name(), []kernel.Feature{kernel.AVX2, kernel.FMA}, products...)
+	case LevelNEON:
+		add(gemm.Name(), []kernel.Feature{kernel.NEON, kernel.FMA}, products...)
 	case LevelAuto, LevelNone:
 	}
 	portable := portableElements().name
