@@ -334,7 +334,7 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 		return stepseries.Digest{}, nil
 	}
 	pinned := stepseries.Digest{Records: parent.Checkpoint.Step, SHA256: parent.Checkpoint.SeriesSHA256}
-	err := stepseries.Copy(a.workspace.SeriesPath(a.id), a.workspace.SeriesPath(parent.RunID), pinned)
+	err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned)
 	return pinned, err
 }
 

@@ -168,20 +168,20 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	return w, nil
 }
 
-// Copy writes a series at path, replacing what is there, of the records that
-// keep pins at the beginning of another one, and makes it durable. It fails with
+// Copy writes the series, replacing what is there, of the records that keep pins
+// at the beginning of another one, and makes it durable. It fails with
 // *CorruptError where they are not what keep says.
-func Copy(path, from string, keep Digest) (err error) {
-	if err := Verify(from, keep); err != nil {
+func (s Series) Copy(from Series, keep Digest) (err error) {
+	if err := from.Verify(keep); err != nil {
 		return err
 	}
-	w, err := Create(path)
+	w, err := s.Create()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	var failed error
-	if _, err := scan(from, keep.Records, func(_ *[RecordSize]byte, r Record) {
+	if _, err := from.scan(keep.Records, func(_ *[RecordSize]byte, r Record) {
 		if failed == nil {
 			failed = w.Append(r)
 		}
