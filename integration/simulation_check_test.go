@@ -309,7 +309,7 @@ func undisturbed(session training.TrainingSession, data *dataset.Dataset) (outco
 		return outcome{}, err
 	}
 	defer x.Close()
-	if err := x.Reset(); err != nil {
+	if err := x.reset(); err != nil {
 		return outcome{}, err
 	}
 	var o outcome
