@@ -139,11 +139,11 @@ func (c *cell[M]) run() {
 		c.crashed = false
 		c.end(ErrExited)
 	}
-	for budget := runBudget; budget > 0 && c.obey(); budget-- {
+	for budget := c.system.pool.budget(); budget > 0 && c.obey(); budget-- {
 		inc := c.current.Load()
 		message, ok := inc.nextDue()
 		if !ok && next == taken {
-			if next, taken = 0, c.take(batch[:]); taken == 0 {
+			if next, taken = 0, c.take(batch[:min(budget, batchSize)]); taken == 0 {
 				break
 			}
 		}

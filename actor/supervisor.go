@@ -161,15 +161,21 @@ func (s *Supervisor) Err() error {
 // returns when that is done, with an *AbandonedError if some did not stop in
 // time, or when ctx is done, while the stop goes on. An actor must not call it.
 func (s *Supervisor) Stop(ctx context.Context) error {
-	s.system.lock()
-	s.stop()
-	s.system.unlock()
+	s.End()
 	select {
 	case <-s.done:
 		return s.abandonedError()
 	case <-ctx.Done():
 		return fmt.Errorf("stop supervisor %s: %w", s.path(), ctx.Err())
 	}
+}
+
+// End begins what Stop does and does not wait for it; Done tells when it is
+// over. An actor may call it, also one below the supervisor.
+func (s *Supervisor) End() {
+	s.system.lock()
+	s.stop()
+	s.system.unlock()
 }
 
 func (s *Supervisor) abandonedError() error {

@@ -24,6 +24,9 @@ type Config struct {
 	OnEvent func(Event)
 	// Trace has every message told to OnEvent, as MessageSent.
 	Trace bool
+	// Driver, if not nil, runs the actors in place of Workers, and the delays and
+	// timeouts in place of the runtime's clock: for simulations.
+	Driver Driver
 	// Root says how the root looks after its children. Name and Restart must be
 	// left out: it has no parent.
 	Root SupervisorSpec
@@ -94,7 +97,7 @@ func NewSystem(config Config) (*System, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.root = newSupervisor(s, config.Root)
 	s.root.state = running
-	s.pool = newPool(config.Workers)
+	s.pool = newPool(config.Workers, config.Driver)
 	return s, nil
 }
 

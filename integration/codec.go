@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/training"
@@ -84,4 +85,13 @@ func decode[E typed](decoders map[string]decoder[E], e eventstore.Event) (E, err
 		return none, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
 	}
 	return event, nil
+}
+
+// EventOf returns the domain's event of an envelope: a training.Event or a
+// device.Event. It fails with ErrUnknownEvent for any other.
+func EventOf(e eventstore.Event) (any, error) {
+	if strings.HasPrefix(string(e.Aggregate), devicePrefix) {
+		return decode(deviceDecoders(), e)
+	}
+	return decode(trainingDecoders(), e)
 }

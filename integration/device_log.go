@@ -2,9 +2,11 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"reprise/device"
@@ -16,9 +18,21 @@ const devicePrefix = "device/"
 
 // DeviceRecord is a device's ledger as its events tell it.
 type DeviceRecord struct {
-	ID      device.ID
-	Ledger  device.Ledger
+	ID     device.ID
+	Ledger device.Ledger
+	// Version is that of the last event folded in.
 	Version eventstore.Version
+}
+
+// MarshalJSON encodes the device as its leases leave it, and the leases.
+func (r DeviceRecord) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID      device.ID          `json:"id"`
+		Version eventstore.Version `json:"version"`
+		Device  device.Description `json:"device"`
+		Epoch   device.Epoch       `json:"lease_epoch"`
+		Leases  []device.Lease     `json:"leases"`
+	}{r.ID, r.Version, r.Ledger.Device().Description(), r.Ledger.Epoch(), slices.Concat([]device.Lease{}, r.Ledger.Leases())})
 }
 
 // DeviceLog reads and appends the events of devices. It is safe for concurrent
@@ -87,36 +101,30 @@ func (l *DeviceLog) Load(ctx context.Context, id device.ID) (DeviceRecord, error
 	if err != nil {
 		return r, fmt.Errorf("read device %s: %w", id, err)
 	}
-	events := make([]device.Event, len(replay.Events))
-	for i, e := range replay.Events {
-		if events[i], err = decode(l.decoders, e); err != nil {
+	for _, e := range replay.Events {
+		if r, err = l.fold(r, e); err != nil {
 			return r, err
 		}
-		r.Version = e.Version
 	}
-	if r.Ledger, err = device.Replay(events); err != nil {
-		return r, fmt.Errorf("device %s: %w", id, err)
+	return r, nil
+}
+
+// fold applies an envelope to the record.
+func (l *DeviceLog) fold(r DeviceRecord, e eventstore.Event) (DeviceRecord, error) {
+	event, err := decode(l.decoders, e)
+	if err != nil {
+		return r, err
 	}
+	ledger, err := r.Ledger.ApplyRecorded(event)
+	if err != nil {
+		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+	}
+	r.Ledger, r.Version = ledger, e.Version
 	return r, nil
 }
 
 // List folds every device, in the order in which they were first seen.
 func (l *DeviceLog) List(ctx context.Context) ([]DeviceRecord, error) {
-	var ids []device.ID
-	err := readAll(ctx, l.store, func(e eventstore.Event) error {
-		if name, ok := strings.CutPrefix(string(e.Aggregate), devicePrefix); ok && e.Version == 1 {
-			ids = append(ids, device.ID(name))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	list := make([]DeviceRecord, len(ids))
-	for i, id := range ids {
-		if list[i], err = l.Load(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	state, err := StateAt(ctx, l.store, math.MaxUint64)
+	return state.Devices, err
 }

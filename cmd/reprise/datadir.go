@@ -98,7 +98,7 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 	if err != nil {
 		return nil, w, err
 	}
-	if _, err := os.Stat(w.EventsPath()); errors.Is(err, fs.ErrNotExist) {
+	if !exists(w.EventsPath()) {
 		if env.dataDir != "" {
 			if _, err := os.Stat(w.Dir); err != nil {
 				return nil, w, invalid(fmt.Errorf("--data-dir %s: there is no such folder", w.Dir))
@@ -124,4 +124,10 @@ func openRun(ctx context.Context, log *integration.RunLog, name string) (integra
 		return integration.RunRecord{}, err
 	}
 	return log.Load(ctx, id)
+}
+
+// exists reports false only where there is certainly no such file.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }

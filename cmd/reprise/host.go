@@ -104,9 +104,13 @@ type resultMetrics struct {
 	ValAccuracy *float64 `json:"val_accuracy"`
 }
 
-// resultOf describes the run as of its last committed checkpoint.
+// resultOf describes the run as of its last committed checkpoint, or as of the
+// one that it was forked from.
 func resultOf(r integration.RunRecord) result {
-	last, _ := r.LastCheckpoint()
+	last, own := r.LastCheckpoint()
+	if p := r.Session.Parent; p != nil && !own {
+		last = p.Checkpoint
+	}
 	out := result{RunID: r.ID, State: r.Session.State, Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256}
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
 		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}

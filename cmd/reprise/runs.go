@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -16,14 +15,14 @@ import (
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, resume and verify training runs",
+		Short: "List, show, resume, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
 beginning of one, or "latest".`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
-		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env),
+		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env),
 	)
 	return c
@@ -62,7 +61,7 @@ func stateOf(r integration.RunRecord, w integration.Workspace) training.State {
 	return s
 }
 
-// runRow is a run in `runs list`.
+// runRow is a run in `runs list` and `state`.
 type runRow struct {
 	result
 	Epochs     uint64    `json:"epochs"`
@@ -73,13 +72,19 @@ type runRow struct {
 	Reason     string    `json:"reason,omitempty"`
 }
 
-func rowOf(r integration.RunRecord, w integration.Workspace) runRow {
+// recordedRow describes the run as its record has it.
+func recordedRow(r integration.RunRecord) runRow {
 	s := r.Session
-	row := runRow{
+	return runRow{
 		result: resultOf(r), Epochs: s.Hyperparameters.Epochs,
 		TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason,
 	}
+}
+
+// rowOf describes the run as it stands in truth.
+func rowOf(r integration.RunRecord, w integration.Workspace) runRow {
+	row := recordedRow(r)
 	row.State = stateOf(r, w)
 	return row
 }
@@ -118,20 +123,24 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 			t.line("no runs in %s; start one with: %s train JOB", w.Dir, env.program)
 			return nil
 		}
-		t.row("RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED")
-		for _, r := range rows {
-			loss, accuracy := "-", "-"
-			if r.Metrics.ValLoss != nil {
-				loss, accuracy = figure(*r.Metrics.ValLoss), "-"
-				if r.Metrics.ValAccuracy != nil {
-					accuracy = figure(*r.Metrics.ValAccuracy)
-				}
-			}
-			t.row(string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
-				fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt))
-		}
+		writeRuns(t, rows)
 		return nil
 	})
+}
+
+func writeRuns(t *table, rows []runRow) {
+	t.row("RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED")
+	for _, r := range rows {
+		loss, accuracy := "-", "-"
+		if r.Metrics.ValLoss != nil {
+			loss = figure(*r.Metrics.ValLoss)
+		}
+		if r.Metrics.ValAccuracy != nil {
+			accuracy = figure(*r.Metrics.ValAccuracy)
+		}
+		t.row(string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
+			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt))
+	}
 }
 
 func newRunsResumeCommand(env *environment) *cobra.Command {
@@ -180,20 +189,6 @@ func (env *environment) resume(ctx context.Context, name, format string) error {
 		})
 }
 
-// eventRow is an event in `runs events`.
-type eventRow struct {
-	Position    eventstore.Position `json:"position"`
-	Version     eventstore.Version  `json:"version"`
-	ID          eventstore.EventID  `json:"id"`
-	Type        string              `json:"type"`
-	Time        time.Time           `json:"time"`
-	Correlation eventstore.EventID  `json:"correlation,omitempty"`
-	Causation   eventstore.EventID  `json:"causation,omitempty"`
-	PrevHash    eventstore.Hash     `json:"prev_hash"`
-	Hash        eventstore.Hash     `json:"hash"`
-	Payload     json.RawMessage     `json:"payload"`
-}
-
 func newRunsEventsCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
@@ -216,10 +211,7 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 	}
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
-		rows[i] = eventRow{
-			Position: e.Position, Version: e.Version, ID: e.ID, Type: e.Type, Time: e.Time,
-			Correlation: e.Correlation, Causation: e.Causation, PrevHash: e.PrevHash, Hash: e.Hash, Payload: e.Payload,
-		}
+		rows[i] = eventRowOf(e)
 	}
 	return env.listing(format, rows, func(t *table) error {
 		t.row("POSITION", "VERSION", "TIME", "EVENT", "PAYLOAD")
@@ -231,8 +223,10 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 }
 
 // excerpt shortens a payload to what a line of a table has room for.
-func excerpt(s string) string {
-	const limit = 100
+func excerpt(s string) string { return cut(s, 100) }
+
+// cut shortens a text to a number of characters.
+func cut(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
 		return s

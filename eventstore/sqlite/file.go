@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
 
 // newSuffix is that of a file that is being made an event store.
@@ -25,10 +24,8 @@ func (s *Store) prepare() error {
 		return err
 	}
 	made := newStore(s.path+newSuffix, s.config)
-	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} { // of an earlier crash
-		if err := os.Remove(made.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := removeDatabase(s.disk, made.path); err != nil { // of an earlier crash
+		return err
 	}
 	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
 	if err != nil {
@@ -38,14 +35,27 @@ func (s *Store) prepare() error {
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(made.path, s.path); err != nil {
+	if err := s.disk.Rename(made.path, s.path); err != nil {
 		return err
 	}
-	return fsync.Dir(filepath.Dir(s.path))
+	return s.disk.SyncDir(filepath.Dir(s.path))
+}
+
+// databaseSuffixes are those of the files that make up a database.
+func databaseSuffixes() []string { return []string{"", "-journal", "-wal", "-shm"} }
+
+// removeDatabase removes what there is of a database.
+func removeDatabase(files disk.FS, path string) error {
+	for _, suffix := range databaseSuffixes() {
+		if err := files.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // initialise makes an empty database an event store.
-func initialise(conn *sqlite3.Conn) error {
+func initialise(conn *connection) error {
 	// Checksums need room on every page and hence a file without any.
 	if err := conn.EnableChecksums("main"); err != nil {
 		return err
@@ -61,11 +71,11 @@ func initialise(conn *sqlite3.Conn) error {
 // *eventstore.CorruptionError where SQLite would see less than was committed,
 // and say nothing.
 func (s *Store) inspect() (bool, error) {
-	log, err := sizeOf(s.path + "-wal")
+	log, err := sizeOf(s.disk, s.path+"-wal")
 	if err != nil {
 		return false, err
 	}
-	switch size, err := sizeOf(s.path); {
+	switch size, err := sizeOf(s.disk, s.path); {
 	case err != nil:
 		return false, err
 	case size < 0 && log > 0:
@@ -77,11 +87,11 @@ func (s *Store) inspect() (bool, error) {
 	}
 	// SQLite fills up a page that is cut short. With a log, it is in there.
 	if log <= 0 {
-		if err := wholePages(s.path); err != nil {
+		if err := wholePages(s.disk, s.path); err != nil {
 			return true, err
 		}
 	}
-	what, err := walDamage(s.path)
+	what, err := walDamage(s.disk, s.path)
 	if err != nil || what == "" {
 		return true, err
 	}
@@ -90,12 +100,12 @@ func (s *Store) inspect() (bool, error) {
 
 // wholePages fails with *eventstore.CorruptionError where the file ends within a
 // page.
-func wholePages(path string) error {
-	size, err := sizeOf(path)
+func wholePages(d disk.FS, path string) error {
+	size, err := sizeOf(d, path)
 	if err != nil {
 		return err
 	}
-	page, err := pageSize(path)
+	page, err := pageSize(d, path)
 	if err != nil || page < 512 { // no database: SQLite says so
 		return err
 	}
@@ -106,8 +116,8 @@ func wholePages(path string) error {
 }
 
 // sizeOf returns -1 for a file that is missing.
-func sizeOf(path string) (int64, error) {
-	info, err := os.Stat(path)
+func sizeOf(d disk.FS, path string) (int64, error) {
+	info, err := d.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return -1, nil

@@ -15,8 +15,9 @@ import (
 const selectEvent = `SELECT position, id, aggregate, version, type, seconds, nanoseconds,
 	correlation, causation, payload, prev_hash, hash FROM events`
 
-func insertEvent(stmt *sqlite3.Stmt, e eventstore.Event) error {
-	return execute(stmt, int64(e.Position), string(e.ID), string(e.Aggregate), int64(e.Version), e.Type,
+func insertEvent(conn *connection, e eventstore.Event) error {
+	return conn.execute(`INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
+		int64(e.Position), string(e.ID), string(e.Aggregate), int64(e.Version), e.Type,
 		e.Time.Unix(), int64(e.Time.Nanosecond()), string(e.Correlation), string(e.Causation),
 		e.Payload, e.PrevHash[:], e.Hash[:])
 }
@@ -61,22 +62,17 @@ func scanEvent(stmt *sqlite3.Stmt) (eventstore.Event, error) {
 	return e, e.Check()
 }
 
-func queryEvents(conn *sqlite3.Conn, sql string, bind ...int64) ([]eventstore.Event, error) {
-	stmt, _, err := conn.Prepare(sql)
+func queryEvents(conn *connection, sql string, values ...any) ([]eventstore.Event, error) {
+	stmt, err := conn.statement(sql, values...)
 	if err != nil {
-		return nil, corruption(err)
+		return nil, err
 	}
-	defer func() { _ = stmt.Close() }()
-	for i, v := range bind {
-		if err := stmt.BindInt64(i+1, v); err != nil {
-			return nil, err
-		}
-	}
+	defer func() { _ = stmt.Reset() }()
 	return scanEvents(stmt)
 }
 
 // reader is a connection for reading, within one read transaction.
-type reader struct{ conn *sqlite3.Conn }
+type reader struct{ conn *connection }
 
 // withReader calls f within a read transaction, in which the log stands still.
 // Where it is corrupt, the error names the first event that is.
@@ -93,7 +89,7 @@ func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	if closed {
 		return eventstore.ErrClosed
 	}
-	var conn *sqlite3.Conn
+	var conn *connection
 	select {
 	case conn = <-s.readers:
 	default:
@@ -116,7 +112,7 @@ func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 
 // connectReader opens a connection that changes nothing, not even by tidying up
 // the WAL of a writer that was killed.
-func (s *Store) connectReader() (*sqlite3.Conn, error) {
+func (s *Store) connectReader() (*connection, error) {
 	conn, err := s.connect(sqlite3.OPEN_READWRITE)
 	if err != nil {
 		// A read-only directory or file.
@@ -131,7 +127,7 @@ func (s *Store) connectReader() (*sqlite3.Conn, error) {
 	return conn, nil
 }
 
-func inTransaction(ctx context.Context, conn *sqlite3.Conn, f func(*reader) error) error {
+func inTransaction(ctx context.Context, conn *connection, f func(*reader) error) error {
 	old := conn.SetInterrupt(ctx)
 	defer conn.SetInterrupt(old)
 	if err := conn.Exec("BEGIN"); err != nil {
@@ -180,7 +176,7 @@ func checkLinks(after eventstore.Position, events []eventstore.Event) error {
 
 // checkLast fails where events, read from behind after on, stop short of the
 // recorded end of the log.
-func checkLast(conn *sqlite3.Conn, after eventstore.Position, events []eventstore.Event) error {
+func checkLast(conn *connection, after eventstore.Position, events []eventstore.Event) error {
 	head, err := recordedHead(conn)
 	if err != nil {
 		return err
@@ -210,7 +206,7 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 		if snapshot != nil && snapshot.Version >= from {
 			replay.Snapshot, first = snapshot, snapshot.Version+1
 		}
-		replay.Events, err = r.history(aggregate, first)
+		replay.Events, err = r.history(aggregate, first, unlimited)
 		return err
 	})
 	if err != nil {
@@ -219,17 +215,27 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 	return replay, nil
 }
 
-// history returns an aggregate's events from a version on, without gaps.
-func (r *reader) history(aggregate eventstore.AggregateID, first eventstore.Version) ([]eventstore.Event, error) {
-	stmt, _, err := r.conn.Prepare(selectEvent + ` WHERE aggregate = ? AND version >= ? ORDER BY version`)
+// ReadAggregate implements eventstore.Store.
+func (s *Store) ReadAggregate(ctx context.Context, aggregate eventstore.AggregateID, after eventstore.Version, limit int) ([]eventstore.Event, error) {
+	var events []eventstore.Event
+	err := s.withReader(ctx, func(r *reader) error {
+		var err error
+		events, err = r.history(aggregate, min(after, 1<<62)+1, int64(max(0, min(limit, eventstore.MaxReadPage))))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = stmt.Close() }()
-	if err := errors.Join(stmt.BindText(1, string(aggregate)), stmt.BindInt64(2, int64(min(first, 1<<62)))); err != nil {
-		return nil, err
-	}
-	events, err := scanEvents(stmt)
+	return events, nil
+}
+
+// unlimited is a limit of rows that is none.
+const unlimited = -1
+
+// history returns an aggregate's events from a version on, without gaps.
+func (r *reader) history(aggregate eventstore.AggregateID, first eventstore.Version, limit int64) ([]eventstore.Event, error) {
+	events, err := queryEvents(r.conn, selectEvent+` WHERE aggregate = ? AND version >= ? ORDER BY version LIMIT ?`,
+		string(aggregate), int64(min(first, 1<<62)), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -244,14 +250,11 @@ func (r *reader) history(aggregate eventstore.AggregateID, first eventstore.Vers
 // snapshot returns the aggregate's snapshot, or nil where there is none that is
 // whole: it is a cache, and a damaged one is as good as none.
 func (r *reader) snapshot(aggregate eventstore.AggregateID) (*eventstore.Snapshot, error) {
-	stmt, _, err := r.conn.Prepare(`SELECT version, schema, payload, sha256 FROM snapshots WHERE aggregate = ?`)
+	stmt, err := r.conn.statement(`SELECT version, schema, payload, sha256 FROM snapshots WHERE aggregate = ?`, string(aggregate))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = stmt.Close() }()
-	if err := stmt.BindText(1, string(aggregate)); err != nil {
-		return nil, err
-	}
+	defer func() { _ = stmt.Reset() }()
 	if !stmt.Step() {
 		return nil, stmt.Err()
 	}
@@ -312,12 +315,12 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 
 // integrity lets SQLite check its own structures: that every index agrees with
 // its table.
-func integrity(conn *sqlite3.Conn) error {
-	stmt, _, err := conn.Prepare("PRAGMA integrity_check(1)")
+func integrity(conn *connection) error {
+	stmt, err := conn.statement("PRAGMA integrity_check(1)")
 	if err != nil {
-		return corruption(err)
+		return err
 	}
-	defer func() { _ = stmt.Close() }()
+	defer func() { _ = stmt.Reset() }()
 	if stmt.Step() {
 		if what := stmt.ColumnText(0); what != "ok" {
 			return &eventstore.CorruptionError{What: what}

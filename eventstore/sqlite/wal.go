@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+
+	"reprise/internal/disk"
 )
 
 // The layout of a WAL, https://sqlite.org/fileformat2.html#the_write_ahead_log:
@@ -30,8 +31,8 @@ const (
 // first frame that does not verify, shows that this commit was acknowledged.
 // Damage within the last commit cannot be told from a torn one and is not
 // found here.
-func walDamage(path string) (string, error) {
-	f, err := os.Open(path + "-wal")
+func walDamage(d disk.FS, path string) (string, error) {
+	f, err := disk.Open(d, path+"-wal")
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -39,7 +40,7 @@ func walDamage(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	pageSize, err := pageSize(path)
+	pageSize, err := pageSize(d, path)
 	if err != nil {
 		return "", err
 	}
@@ -61,8 +62,8 @@ func walDamage(path string) (string, error) {
 }
 
 // pageSize reads the database's header; 0 where there is none.
-func pageSize(path string) (int, error) {
-	f, err := os.Open(path)
+func pageSize(d disk.FS, path string) (int, error) {
+	f, err := disk.Open(d, path)
 	if err != nil {
 		return 0, err
 	}

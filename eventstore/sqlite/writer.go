@@ -10,11 +10,11 @@ import (
 	"reprise/eventstore"
 )
 
-// request is an append or a snapshot on its way to the writer.
+// request is an append, or something else to be stored, on its way to the writer.
 type request struct {
-	writes   []eventstore.Write
-	snapshot *eventstore.Snapshot
-	reply    chan response // with room for one
+	writes []eventstore.Write
+	other  func(*writer) error // where there are no writes
+	reply  chan response       // with room for one
 }
 
 type response struct {
@@ -27,47 +27,28 @@ const maxGroup = 256
 
 // writer owns the one connection that writes.
 type writer struct {
-	conn   *sqlite3.Conn
+	conn   *connection
 	signal *eventstore.Signal
 	head   eventstore.Head
 	// failed is the first error of a commit: the store is not written to again.
 	failed error
-
-	insert, setHead, byID, version, save *sqlite3.Stmt
 }
 
 // newWriter takes over the connection; the caller closes it if this fails.
-func newWriter(conn *sqlite3.Conn, signal *eventstore.Signal) (*writer, error) {
-	if err := checkMarks(conn); err != nil {
+func newWriter(conn *connection, signal *eventstore.Signal) (*writer, error) {
+	if err := upgrade(conn); err != nil {
 		return nil, err
 	}
 	head, err := readHead(conn)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, signal: signal, head: head}
-	for _, p := range []struct {
-		stmt **sqlite3.Stmt
-		sql  string
-	}{
-		{&w.insert, `INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`},
-		{&w.setHead, `UPDATE head SET position = ?, hash = ?`},
-		{&w.byID, selectEvent + ` WHERE id = ?`},
-		{&w.version, `SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`},
-		{&w.save, `INSERT INTO snapshots VALUES (?,?,?,?,?) ON CONFLICT (aggregate) DO UPDATE
-			SET version = excluded.version, schema = excluded.schema, payload = excluded.payload, sha256 = excluded.sha256
-			WHERE excluded.version >= snapshots.version`},
-	} {
-		if *p.stmt, _, err = conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT); err != nil {
-			return nil, errors.Join(err, w.closeStatements())
-		}
-	}
-	return w, nil
+	return &writer{conn: conn, signal: signal, head: head}, nil
 }
 
 // readHead returns the recorded end of the log and checks it against the last
 // event, so that a log cut short is noticed when it is opened.
-func readHead(conn *sqlite3.Conn) (eventstore.Head, error) {
+func readHead(conn *connection) (eventstore.Head, error) {
 	head, err := recordedHead(conn)
 	if err != nil {
 		return head, err
@@ -118,27 +99,16 @@ func (w *writer) run(queue <-chan *request) error {
 	return w.close()
 }
 
-// close moves the WAL into the file and closes the connection, which stays open
-// while it has statements. An error of it loses nothing: the WAL is complete,
-// and the next opening reads it. After a failure the files stay as they are.
+// close moves the WAL into the file and closes the connection. An error of it
+// loses nothing: the WAL is complete, and the next opening reads it. After a
+// failure the files stay as they are.
 func (w *writer) close() error {
-	var err error
-	if w.failed != nil {
-		_, err = w.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	if w.failed == nil {
+		return w.conn.Close()
 	}
-	// After a failure this repeats the error that was returned then.
-	if closed := w.closeStatements(); w.failed == nil {
-		err = errors.Join(err, closed)
-	}
+	_, err := w.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	_ = w.conn.finalise() // repeats the error that was returned then
 	return errors.Join(err, w.conn.Close())
-}
-
-func (w *writer) closeStatements() error {
-	var err error
-	for _, stmt := range []*sqlite3.Stmt{w.insert, w.setHead, w.byID, w.version, w.save} {
-		err = errors.Join(err, stmt.Close())
-	}
-	return err
 }
 
 // commit carries out a group of requests in one transaction and then answers
@@ -212,8 +182,8 @@ func isRefusal(err error) bool {
 }
 
 func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
-	if r.snapshot != nil {
-		return nil, w.saveSnapshot(*r.snapshot)
+	if r.other != nil {
+		return nil, r.other(w)
 	}
 	if stored, err := w.repeated(r.writes); stored != nil || err != nil {
 		return stored, err
@@ -230,25 +200,19 @@ func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
 		for _, e := range write.Events {
 			version++
 			sealed := eventstore.Seal(e, write.Aggregate, version, w.head.Position+1, w.head.Hash)
-			if err := insertEvent(w.insert, sealed); err != nil {
+			if err := insertEvent(w.conn, sealed); err != nil {
 				return nil, err
 			}
 			w.head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
 			added = append(added, sealed)
 		}
 	}
-	return added, execute(w.setHead, int64(w.head.Position), w.head.Hash[:])
+	return added, w.conn.execute(`UPDATE head SET position = ?, hash = ?`, int64(w.head.Position), w.head.Hash[:])
 }
 
 func (w *writer) currentVersion(a eventstore.AggregateID) (eventstore.Version, error) {
-	defer func() { _ = w.version.Reset() }()
-	if err := w.version.BindText(1, string(a)); err != nil {
-		return 0, err
-	}
-	if !w.version.Step() {
-		return 0, errors.Join(w.version.Err(), errors.New("max(version) gave nothing"))
-	}
-	return eventstore.Version(w.version.ColumnInt64(0)), w.version.Err()
+	version, err := w.conn.queryInt(`SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`, string(a))
+	return eventstore.Version(version), err
 }
 
 // repeated returns the stored events where all of the writes' are stored next
@@ -285,11 +249,7 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 }
 
 func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
-	defer func() { _ = w.byID.Reset() }()
-	if err := w.byID.BindText(1, string(id)); err != nil {
-		return nil, err
-	}
-	events, err := scanEvents(w.byID)
+	events, err := queryEvents(w.conn, selectEvent+` WHERE id = ?`, string(id))
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}
@@ -305,34 +265,13 @@ func (w *writer) saveSnapshot(s eventstore.Snapshot) error {
 		return err
 	}
 	sum := snapshotSum(s)
-	return execute(w.save, string(s.Aggregate), int64(s.Version), int64(s.Schema), s.Payload, sum[:])
+	return w.conn.execute(`INSERT INTO snapshots VALUES (?,?,?,?,?) ON CONFLICT (aggregate) DO UPDATE
+		SET version = excluded.version, schema = excluded.schema, payload = excluded.payload, sha256 = excluded.sha256
+		WHERE (excluded.schema, excluded.version) >= (snapshots.schema, snapshots.version)`,
+		string(s.Aggregate), int64(s.Version), int64(s.Schema), s.Payload, sum[:])
 }
 
 // snapshotSum covers all of a snapshot, so that a damaged one is not used.
 func snapshotSum(s eventstore.Snapshot) [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%d\n%s", s.Aggregate, s.Version, s.Schema, s.Payload))
-}
-
-// execute runs a prepared statement with the given values.
-func execute(stmt *sqlite3.Stmt, values ...any) error {
-	for i, v := range values {
-		var err error
-		switch v := v.(type) {
-		case int64:
-			err = stmt.BindInt64(i+1, v)
-		case string:
-			err = stmt.BindText(i+1, v)
-		case []byte:
-			if v == nil {
-				v = []byte{}
-			}
-			err = stmt.BindBlob(i+1, v)
-		default:
-			err = fmt.Errorf("cannot bind a %T", v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return stmt.Exec()
 }
