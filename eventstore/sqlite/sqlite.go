@@ -89,6 +89,10 @@ type Config struct {
 	// BusyTimeout is how long a lock of another connection is waited for; 0
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
+	// Unsynced acknowledges appends before they are synced: they survive the end
+	// of the process, not the loss of power, after which the store may be refused
+	// as damaged. It is for logs that can be made again.
+	Unsynced bool
 }
 
 const (
@@ -184,9 +188,13 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 		return nil, corruption(err)
 	}
 	conn := &connection{Conn: opened, prepared: map[string]*sqlite3.Stmt{}}
+	synchronous := "FULL"
+	if s.config.Unsynced {
+		synchronous = "NORMAL"
+	}
 	if err := errors.Join(
 		conn.BusyTimeout(s.config.BusyTimeout),
-		conn.Exec("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
+		conn.Exec("PRAGMA synchronous = "+synchronous+"; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
 	); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
