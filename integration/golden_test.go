@@ -227,8 +227,11 @@ func TestGoldenEventsKeepTheirBytes(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if kind != e.Type || !bytes.Equal(payload, e.Payload) {
-				t.Errorf("%s: event %d was written as %s\n%s\nand would be written as %s\n%s", name, e.Position, e.Type, e.Payload, kind, payload)
+			if kind != e.Type {
+				return nil // an older version: it is not written any more
+			}
+			if !bytes.Equal(payload, e.Payload) {
+				t.Errorf("%s: event %d, %s, was written as\n%s\nand would be written as\n%s", name, e.Position, e.Type, e.Payload, payload)
 			}
 			return nil
 		}); err != nil {
