@@ -127,9 +127,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *DeviceLog) error {
 	var err error
+	guards := newGuards(h.config.Devices)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
 		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, h.config.NewID) },
+		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, guards, h.config.NewID) },
 	})
 	if err != nil {
 		return err
