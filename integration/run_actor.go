@@ -278,8 +278,9 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	switch {
 	case err == nil:
 		return a.append(ctx, event)
-	case isDamage(err):
-		// The user may have a copy of the file: the run stays resumable.
+	case errors.As(err, new(*filesError)):
+		// The user may have a copy of what is damaged, and a disk that failed may
+		// work again: the run stays resumable.
 		a.stopping = err.Error()
 		return a.append(ctx, training.TrainingInterrupted{Cause: err.Error()})
 	default:
@@ -298,7 +299,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	if last, ok := a.record.LastCheckpoint(); ok {
 		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
 		if err != nil {
-			return nil, err
+			return nil, &filesError{err}
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
@@ -308,10 +309,10 @@ func (a *runActor) prepare() (training.Event, error) {
 		return nil, err
 	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
-		return nil, err
+		return nil, &filesError{err}
 	}
 	if err := a.sweep(); err != nil {
-		return nil, err
+		return nil, &filesError{err}
 	}
 	sha, err := a.exec.WeightsSHA256()
 	if err != nil {
@@ -320,12 +321,11 @@ func (a *runActor) prepare() (training.Event, error) {
 	return training.ModelInitialized{Step: a.exec.Steps(), WeightsSHA256: sha}, nil
 }
 
-// isDamage reports whether files of the run are not what its events say.
-func isDamage(err error) bool {
-	var cp *checkpoint.CorruptError
-	var series *stepseries.CorruptError
-	return errors.As(err, &cp) || errors.As(err, &series)
-}
+// filesError says that files of the run cannot be read or written, or are not
+// what its events say.
+type filesError struct{ error }
+
+func (e *filesError) Unwrap() error { return e.error }
 
 // sweep removes what a crash left of checkpoints that were never committed.
 func (a *runActor) sweep() error {

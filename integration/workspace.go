@@ -40,9 +40,17 @@ func (w Workspace) SeriesPath(id training.RunID) string {
 }
 
 // createRun makes a run's folders, durable: a checkpoint is lost with any of
-// them.
+// them. Each is made durable by itself, since an earlier process may have died
+// between making it and that.
 func (w Workspace) createRun(id training.RunID) error {
-	return disk.MkdirAll(disk.Or(w.Disk), w.CheckpointsDir(id), 0o755)
+	checkpoints := w.CheckpointsDir(id)
+	run := filepath.Dir(checkpoints)
+	for _, dir := range []string{filepath.Dir(run), run, checkpoints} {
+		if err := disk.MkdirAll(disk.Or(w.Disk), dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Checkpoints returns the folder of a run's checkpoints.
