@@ -4,10 +4,10 @@ import "slices"
 
 // The tests that mutants are given to.
 func simulation() []string {
-	return []string{"./integration", "-run", "^TestSimulatedHistories$", "-histories", "1500"}
+	return []string{"./integration", "-run", "^TestSimulatedHistories$", "-histories", "600"}
 }
 
-func tests(packages ...string) []string { return packages }
+func tests(arguments ...string) []string { return arguments }
 
 // Exempt returns the files whose syncs need no mutant, and why.
 func Exempt() map[string]string {
@@ -27,7 +27,8 @@ func Mutants() []Mutant {
 
 // syncs are the mutants that leave out a sync.
 func syncs() []Mutant {
-	checkpoint := tests("./checkpoint")
+	checkpoint := tests("./checkpoint", "-run", "^TestALossOfPower|^TestACommittedCheckpoint|^TestWhatSweepDid")
+	store := tests("./eventstore/sqlite", "-run", "^TestEveryConnection|^TestWhatGets")
 	return []Mutant{
 		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
 		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "Epoch: c.Epoch}, files.SyncDir(part)", "Epoch: c.Epoch}, nil", checkpoint},
@@ -40,20 +41,20 @@ func syncs() []Mutant {
 		{"a folder is not synced through fsync", "internal/fsync/fsync.go", "{ return disk.OS{}.SyncDir(path) }", "{ return nil }", tests("./internal/fsync")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
 		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},
-		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "", []string{"./integration", "./internal/stepseries", "-run", "^TestSimulatedHistories$|Series|Durable", "-histories", "1500"}},
+		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "", simulation()},
 		{"the step series is not synced", "internal/stepseries/stepseries.go", "	if err := w.file.Sync(); err != nil {\n		return Digest{}, err\n	}\n", "", simulation()},
-		{"the event log does not sync", "eventstore/sqlite/sqlite.go", "PRAGMA synchronous = FULL", "PRAGMA synchronous = OFF", tests("./eventstore/sqlite")},
-		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL", tests("./eventstore/sqlite")},
-		{"the name of a new event log is not synced", "eventstore/sqlite/file.go", "	return s.disk.SyncDir(filepath.Dir(s.path))\n", "	_ = filepath.Dir\n	return nil\n", tests("./eventstore/sqlite")},
-		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", tests("./eventstore/sqlite")},
-		{"the name of a backup is not synced", "eventstore/sqlite/backup.go", "	return files.SyncDir(filepath.Dir(path))\n", "	_ = filepath.Dir\n	return nil\n", tests("./eventstore/sqlite")},
+		{"the event log does not sync", "eventstore/sqlite/sqlite.go", "PRAGMA synchronous = FULL", "PRAGMA synchronous = OFF", store},
+		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL", store},
+		{"the name of a new event log is not synced", "eventstore/sqlite/file.go", "	return s.disk.SyncDir(filepath.Dir(s.path))\n", "	_ = filepath.Dir\n	return nil\n", store},
+		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", store},
+		{"the name of a backup is not synced", "eventstore/sqlite/backup.go", "	return files.SyncDir(filepath.Dir(path))\n", "	_ = filepath.Dir\n	return nil\n", store},
 	}
 }
 
 // leases are the mutants that leave out a check of a lease, or of what makes one
 // valid.
 func leases() []Mutant {
-	device := tests("./device/...")
+	device := tests("./device")
 	return []Mutant{
 		{"memory is allocated under any lease", "device/driver.go", "	if err := f.check(); err != nil {\n		return nil, fmt.Errorf(\"allocate %d elements: %w\", elements, err)\n	}\n", "", device},
 		{"a program is prepared under any lease", "device/driver.go", "	if err := f.check(); err != nil {\n		return nil, fmt.Errorf(\"prepare %q: %w\", p.Name, err)\n	}\n", "", device},
@@ -132,8 +133,8 @@ func compensations() []Mutant {
 
 // writers are the mutants that let a second writer, or a repetition, pass.
 func writers() []Mutant {
-	stores := []string{"./eventstore/..."}
-	logs := []string{"./integration", "-run", "^TestASecondWriter"}
+	stores := tests("./eventstore/...", "-run", "^TestContract|^TestAfterAFailed|Fail")
+	logs := tests("./integration", "-run", "^TestASecondWriter")
 	return []Mutant{
 		{"a run's events are appended at any version", "integration/run_log.go", "Expected: eventstore.Exactly(r.Version)", "Expected: eventstore.AnyVersion()", logs},
 		{"a device's events are appended at any version", "integration/device_log.go", "Expected: eventstore.Exactly(r.Version)", "Expected: eventstore.AnyVersion()", logs},
