@@ -312,11 +312,12 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)
 	w := newWorld(t)
-	reached := make(chan struct{})
+	reached, asked := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
 			if step == 30 {
 				close(reached)
+				<-asked // or the run could be over first
 			}
 		}
 	})
@@ -326,6 +327,7 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	}
 	<-reached
 	h.Interrupt(id, "Ctrl-C")
+	close(asked)
 	r := rest(t, h, id)
 	last, ok := r.LastCheckpoint()
 	if r.Session.State != training.Interrupted || r.Reason != "Ctrl-C" || !ok || last.Step < 29 {

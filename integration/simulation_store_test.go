@@ -50,7 +50,7 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		stored := h.random.IntN(2) == 0
 		if stored {
 			_, _ = s.append(ctx, writes)
-			h.dirty[deviceOf(writes[0].Aggregate)] = true
+			h.dirty[ledgerDevice(writes[0].Aggregate)] = true
 			h.count("appends of unknown outcome")
 		}
 		s.broken = h.random.IntN(4) == 0
@@ -85,7 +85,7 @@ func (s *simStore) Replay(ctx context.Context, a eventstore.AggregateID, from ev
 		s.history.log("read of %s: failed", a)
 		return eventstore.Replay{}, errStore
 	}
-	delete(s.history.dirty, deviceOf(a)) // the pool takes it up as it is
+	delete(s.history.dirty, ledgerDevice(a)) // the pool takes it up as it is
 	return s.Store.Replay(ctx, a, from)
 }
 
@@ -96,7 +96,7 @@ func (s *simStore) Read(ctx context.Context, after eventstore.Position, limit in
 	return s.Store.Read(ctx, after, limit)
 }
 
-func deviceOf(a eventstore.AggregateID) device.ID {
+func ledgerDevice(a eventstore.AggregateID) device.ID {
 	return device.ID(strings.TrimPrefix(string(a), devicePrefix))
 }
 
@@ -122,7 +122,7 @@ func (h *history) observe(e eventstore.Event) {
 		h.observeRun(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)), event)
 		return
 	}
-	id := deviceOf(e.Aggregate)
+	id := ledgerDevice(e.Aggregate)
 	ledger := h.ledgers[id]
 	if ledger == nil {
 		ledger = &simLedger{}

@@ -128,6 +128,8 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 	switch in := instruction.(type) {
 	case kernel.MatMul:
 		return b.matMul(in)
+	case kernel.BatchMatMul:
+		return b.batchMatMul(in)
 	case kernel.Conv2D:
 		return b.conv2D(in)
 	case kernel.Conv2DGradInput:

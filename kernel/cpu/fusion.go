@@ -3,8 +3,10 @@ package cpu
 import "reprise/kernel"
 
 // Instructions that go over the same elements one after the other are fused: a
-// range of elements passes through all of them while it is in the cache. Each
-// element is computed as before, so no bit changes.
+// range of elements passes through all of them while it is in the cache. So a
+// linear layer's product has its activation for an epilogue, and the product that
+// gives an input's gradient the activation's gradient. Each element is computed as
+// before, so no bit changes.
 
 // fusedChunk is the number of elements that pass together: three operands of as
 // many fit the first-level cache.
@@ -56,6 +58,10 @@ func producer(instruction kernel.Instruction) (neighbour, bool) {
 	switch in := instruction.(type) {
 	case kernel.MatMul:
 		return neighbour{in.C.Len, []kernel.Span{in.C}, []kernel.Span{in.A, in.B, in.Bias}}, true
+	case kernel.BatchMatMul:
+		if dense := in.C.LD == in.N && (in.Batch == 1 || in.C.Stride == in.M*in.N); dense {
+			return neighbour{in.C.Len, []kernel.Span{in.C.Span}, []kernel.Span{in.A.Span, in.B.Span}}, true
+		}
 	case kernel.Conv2D:
 		return neighbour{in.Y.Len, []kernel.Span{in.Y}, []kernel.Span{in.X, in.Weight, in.Bias}}, true
 	case kernel.MaxPool2DGrad:

@@ -105,6 +105,14 @@ func TestFusedInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 			c := l.span(64 * 64)
 			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 64, N: 64, K: 64, C: c}, true), relu(c.Slice(0, 2048), c.Slice(0, 2048))}
 		}},
+		"multiply a batch, activate": {1, func(l *layout) []kernel.Instruction {
+			in := batchMatMul(l, kernel.BatchMatMul{Batch: 6, M: 65, N: 63, K: 40, TransB: true}, 0, false)
+			return []kernel.Instruction{in, kernel.Activation{Kind: kernel.GELU, X: in.C.Span, Y: l.span(in.C.Len)}}
+		}},
+		"multiply a batch into columns, activate": {2, func(l *layout) []kernel.Instruction {
+			in := batchMatMul(l, kernel.BatchMatMul{Batch: 6, M: 65, N: 63, K: 40}, 0, true)
+			return []kernel.Instruction{in, relu(in.C.Span, in.C.Span)}
+		}},
 		"pool, derive": {1, func(l *layout) []kernel.Instruction {
 			dy, dx, y := l.span(outputs(window)), l.span(inputs(window)), l.span(inputs(window))
 			return []kernel.Instruction{kernel.MaxPool2DGrad{ConvShape: window, DY: dy, Index: l.span(outputs(window)), DX: dx}, reluGrad(y, dx, dx)}

@@ -59,12 +59,13 @@ type MatMulArgs struct {
 	StrideA, StrideB, StrideC int
 
 	// Then, unless nil, is called with ranges [lo,hi) of C that have their final
-	// values, each element once, by the thread that computed them while they are
-	// in its cache. It may go over them: each element is finished, so no bit
-	// depends on the ranges. Ranges never leave a row's N elements unless LDC is N.
+	// values, each element once: by the thread that computed them while they are in
+	// its cache, or, where a part has only short pieces of rows and C has no gaps,
+	// after the last part. No bit may depend on how C is cut into ranges. What lies
+	// between the rows is in none.
 	Then func(lo, hi int)
-	// ThenGrain is the number of elements that occupy a thread in Then as long as
-	// partWork multiply-adds do.
+	// ThenGrain, at least 1 with Then, is the number of elements that occupy a
+	// thread in Then for some microseconds.
 	ThenGrain int
 }
 
@@ -88,6 +89,9 @@ func (a *MatMulArgs) check() {
 	a.checkApart()
 	if len(a.Bias) != 0 && len(a.Bias) < a.N {
 		panic(fmt.Sprintf("cpu: matrix product with N=%d and a bias of %d elements", a.N, len(a.Bias)))
+	}
+	if a.Then != nil && a.ThenGrain < 1 {
+		panic(fmt.Sprintf("cpu: matrix product with Then and a grain of %d", a.ThenGrain))
 	}
 	if len(a.Bias) != 0 && a.Accumulate {
 		panic("cpu: matrix product with both a bias and an old value to start from")

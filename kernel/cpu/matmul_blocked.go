@@ -30,6 +30,9 @@ const (
 	// thenElements bounds the elements of C that are finished before
 	// MatMulArgs.Then goes over them: a quarter of a second-level cache.
 	thenElements = 1 << 16
+	// thenColumns is the least part of a row for which that pays: in short pieces
+	// the kernels that Then calls take longer than the cache saves.
+	thenColumns = 512
 	// partWork is the number of multiply-adds, some microseconds of them, below
 	// which a part does not pay.
 	partWork = 1 << 18
@@ -129,6 +132,7 @@ type gemmRun struct {
 	pool    *Pool
 	workers []gemmScratch
 	run     func(worker, i int) // part as a method value, made once
+	runLate func(worker, i int) // likewise afterwards
 
 	kern   *tileKernel
 	pack   *packing
@@ -138,10 +142,11 @@ type gemmRun struct {
 	aPanels, bPanels         int // tiles of rows, of columns
 	chunkPanels, stripPanels int // those of a rectangle
 	chunks                   int
-	rectangles               int // of a product
-	products                 int // of the batch
-	group                    int // products of a part
-	blocks                   int // of k, of equal depth
+	rectangles               int  // of a product
+	products                 int  // of the batch
+	group                    int  // products of a part
+	late                     bool // Then goes over C after all parts
+	blocks                   int  // of k, of equal depth
 }
 
 // gemmScratch is what a worker needs for itself.
@@ -171,7 +176,7 @@ func (w *tileScratch) gather(x []float32, seg []int, length, step int) *gathered
 
 func newGemmRun(pool *Pool) *gemmRun {
 	r := &gemmRun{pool: pool, workers: make([]gemmScratch, pool.Threads())}
-	r.run = r.part
+	r.run, r.runLate = r.part, r.afterwards
 	return r
 }
 
@@ -196,6 +201,15 @@ func (r *gemmRun) multiply(v *matMulVariant, args MatMulArgs) {
 		r.workers[w].panels = grow(r.workers[w].panels, r.stripPanels*r.kern.cols*ceilDiv(args.K, r.blocks))
 	}
 	r.pool.RunWorkers(ceilDiv(r.products, r.group)*r.rectangles, r.run)
+	if r.late {
+		r.pool.RunWorkers(ceilDiv(r.products*args.M*args.N, args.ThenGrain), r.runLate)
+	}
+}
+
+// afterwards goes over a part of C, which is dense, when all of it is finished.
+func (r *gemmRun) afterwards(_, i int) {
+	n := r.products * r.args.M * r.args.N
+	r.args.Then(i*r.args.ThenGrain, min((i+1)*r.args.ThenGrain, n))
 }
 
 // forget drops the references to the caller's memory.
@@ -236,6 +250,8 @@ func (r *gemmRun) divide() {
 	r.divideProduct(ceilDiv(parts, r.products))
 	r.rectangles = r.chunks * ceilDiv(r.bPanels, r.stripPanels)
 	r.group = max(1, r.products*r.rectangles/parts)
+	dense := r.args.LDC == r.args.N && (r.products == 1 || r.args.StrideC == r.args.M*r.args.N)
+	r.late = r.args.Then != nil && dense && r.stripPanels < r.bPanels && r.stripPanels*r.kern.cols < thenColumns
 }
 
 // divideProduct divides a product into as many rectangles as are wanted, if it
@@ -272,7 +288,7 @@ func (r *gemmRun) rectangle(w *gemmScratch, part int) {
 		ks := args.K*(block+1)/r.blocks - k0
 		panels := bPanels{cols: k.cols, j0: q0 * k.cols, k0: k0, ks: ks, packed: w.panels}
 		panels.fill(r.pack, args, min(q1*k.cols, args.N), r.directColumns(q1))
-		last := block == r.blocks-1 && args.Then != nil
+		last := block == r.blocks-1 && args.Then != nil && !r.late
 		group := max(1, groupElements/(max(1, ks)*k.rows))
 		if last {
 			group = max(1, min(group, thenElements/((q1-q0)*k.cols*k.rows)))

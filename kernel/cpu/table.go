@@ -17,7 +17,7 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 		}
 	}
 	products := []kernel.Operation{
-		kernel.OpMatMul, kernel.OpConv2D, kernel.OpConv2DGradInput, kernel.OpConv2DGradWeight,
+		kernel.OpMatMul, kernel.OpBatchMatMul, kernel.OpConv2D, kernel.OpConv2DGradInput, kernel.OpConv2DGradWeight,
 		kernel.OpDepthwiseConv2D, kernel.OpDepthwiseConv2DGradInput, kernel.OpDepthwiseConv2DGradWeight,
 		kernel.OpAttention, kernel.OpAttentionGrad,
 	}
