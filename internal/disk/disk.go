@@ -126,3 +126,25 @@ func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	}
 	return f.SyncDir(parent)
 }
+
+// Create writes a new file, whole or not at all: what content writes is durable
+// before it gets its name, and the name before Create returns. A file of that
+// name would be replaced; one called name + ".part" is. After an error there is
+// neither.
+func Create(f FS, name string, content func(io.Writer) error) error {
+	part := name + ".part"
+	file, err := f.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if err = content(file); err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = f.Rename(part, name)
+	}
+	if err != nil {
+		return errors.Join(err, f.RemoveAll(part))
+	}
+	return f.SyncDir(filepath.Dir(name))
+}

@@ -38,6 +38,8 @@ func syncs() []Mutant {
 		{"what Sweep did is not synced", "checkpoint/sweep.go", "failures = append(failures, files.SyncDir(dir))", "failures = append(failures, nil)", checkpoint},
 		{"the folders of checkpoints are not synced", "checkpoint/files.go", "{ return f.disk.SyncDir(path) }", "{ return nil }", simulation()},
 		{"a folder of the operating system is not synced", "internal/disk/disk.go", "errors.Join(d.Sync(), d.Close())", "errors.Join(nil, d.Close())", tests("./internal/disk")},
+		{"a file that is written whole is not synced", "internal/disk/disk.go", "		err = file.Sync()\n", "		err = nil\n", tests("./internal/disk")},
+		{"the name of a file that is written whole is not synced", "internal/disk/disk.go", "	return f.SyncDir(filepath.Dir(name))\n", "	return nil\n", tests("./internal/disk")},
 		{"a folder is not synced through fsync", "internal/fsync/fsync.go", "{ return disk.OS{}.SyncDir(path) }", "{ return nil }", tests("./internal/fsync")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
 		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},

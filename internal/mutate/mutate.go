@@ -58,7 +58,7 @@ type Sync struct {
 	offset int
 }
 
-// Syncs finds every call of a method Sync or SyncDir, and every setting of
+// Syncs finds every call of a method Sync or SyncDir, or of fsync.Dir, and every setting of
 // SQLite's synchronous mode, in what is not a test.
 func Syncs(root fs.FS) ([]Sync, error) {
 	var found []Sync
@@ -82,6 +82,12 @@ func Syncs(root fs.FS) ([]Sync, error) {
 	return found, err
 }
 
+// isSync reports whether a function is x.Sync, x.SyncDir or fsync.Dir.
+func isSync(f *ast.SelectorExpr) bool {
+	of, _ := f.X.(*ast.Ident)
+	return f.Sel.Name == "Sync" || f.Sel.Name == "SyncDir" || f.Sel.Name == "Dir" && of != nil && of.Name == "fsync"
+}
+
 func syncsOf(name string, source []byte) ([]Sync, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, name, source, parser.SkipObjectResolution)
@@ -96,7 +102,7 @@ func syncsOf(name string, source []byte) ([]Sync, error) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
-			if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "Sync" || f.Sel.Name == "SyncDir") {
+			if f, ok := n.Fun.(*ast.SelectorExpr); ok && isSync(f) {
 				add(f.Sel.Pos())
 			}
 		case *ast.BasicLit:

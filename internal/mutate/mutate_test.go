@@ -132,7 +132,7 @@ func (m Mutant) run(root, temp string) (string, error) {
 	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
 		return "", err
 	}
-	args := append([]string{"test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-timeout=5m"}, m.Tests...)
+	args := append([]string{"test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-ldflags=-s -w", "-timeout=5m"}, m.Tests...)
 	command := exec.Command("go", args...)
 	command.Dir = root
 	output, err := command.CombinedOutput()
