@@ -148,3 +148,15 @@ func Create(f FS, name string, content func(io.Writer) error) error {
 	}
 	return f.SyncDir(filepath.Dir(name))
 }
+
+// Publish gives a folder whose files are durable its name, and makes it so that
+// the folder is there whole or not at all.
+func Publish(f FS, part, name string) error {
+	if err := f.SyncDir(part); err != nil {
+		return err
+	}
+	if err := f.Rename(part, name); err != nil {
+		return err
+	}
+	return f.SyncDir(filepath.Dir(name))
+}

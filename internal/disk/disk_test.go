@@ -98,3 +98,17 @@ func TestCreateWritesAFileWholeOrNotAtAll(t *testing.T) {
 		}
 	}
 }
+
+func TestPublishSyncsBeforeAndAfterTheRename(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	if err := os.MkdirAll(filepath.Join(dir, "folder.part"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{}
+	if err := Publish(r, filepath.Join(dir, "folder.part"), filepath.Join(dir, "folder")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"syncdir folder.part", "rename folder.part", "syncdir dir"}; !slices.Equal(r.log, want) {
+		t.Errorf("%q, want %q", r.log, want)
+	}
+}
