@@ -96,6 +96,10 @@ type Config struct {
 	// set both.
 	Disk disk.FS
 	VFS  string
+	// Unsynced acknowledges appends before they are synced: they survive the end
+	// of the process, not the loss of power, after which the store may be refused
+	// as damaged. It is for logs that can be made again.
+	Unsynced bool
 }
 
 const (
@@ -195,9 +199,13 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 		return nil, corruption(err)
 	}
 	conn := &connection{Conn: opened, prepared: map[string]*sqlite3.Stmt{}}
+	synchronous := "FULL"
+	if s.config.Unsynced {
+		synchronous = "NORMAL"
+	}
 	if err := errors.Join(
 		conn.BusyTimeout(s.config.BusyTimeout),
-		conn.Exec("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
+		conn.Exec("PRAGMA synchronous = "+synchronous+"; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
 	); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
