@@ -521,6 +521,19 @@ func (s *Supervisor) stop() {
 	}
 }
 
+// dismiss ends one child for good, whatever it is doing.
+func (s *Supervisor) dismiss(n *node) {
+	n.leave = true
+	switch n.state {
+	case starting, running:
+		s.stopChild(n)
+	case down:
+		s.remove(n, nil)
+		s.step()
+	default: // it is on its way out, or was abandoned, or has ended
+	}
+}
+
 // hurry stops everything below at once instead of in order.
 func (s *Supervisor) hurry() {
 	for n := s.last; n != nil; n = n.prev {

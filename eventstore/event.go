@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // EventID names an event for ever: a UUID in its text form. Appending an event
@@ -108,6 +109,9 @@ func (e NewEvent) validate() error {
 func validateName(field, value string, optional bool) error {
 	if len(value) > MaxName {
 		return &LimitError{Field: field, Got: fmt.Sprintf("%d bytes", len(value)), Limit: fmt.Sprintf("at most %d", MaxName)}
+	}
+	if !utf8.ValidString(value) {
+		return &LimitError{Field: field, Got: fmt.Sprintf("%q", value), Limit: "UTF-8"}
 	}
 	if value == "" && !optional {
 		return &LimitError{Field: field, Got: `""`, Limit: "a name"}

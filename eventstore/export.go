@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 	"unicode/utf8"
 )
 
@@ -30,7 +31,14 @@ type exportedEvent struct {
 	Position  Position    `json:"position"`
 	Aggregate AggregateID `json:"aggregate"`
 	Version   Version     `json:"version"`
-	NewEvent
+	ID        EventID     `json:"id"`
+	Type      string      `json:"type"`
+	// Seconds since 1970 UTC and Nanoseconds are the time: its text has no form
+	// beyond the year 9999.
+	Seconds     int64   `json:"seconds"`
+	Nanoseconds int64   `json:"nanoseconds"`
+	Correlation EventID `json:"correlation,omitempty"`
+	Causation   EventID `json:"causation,omitempty"`
 	// Payload is the stored text; where that is not UTF-8, Bytes holds it.
 	Payload  string `json:"payload,omitempty"`
 	Bytes    []byte `json:"payload_base64,omitempty"`
@@ -85,7 +93,8 @@ func Export(ctx context.Context, store Store, to io.Writer) (Head, error) {
 
 func exported(e Event) exportedEvent {
 	out := exportedEvent{
-		Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, NewEvent: e.NewEvent,
+		Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, ID: e.ID, Type: e.Type,
+		Seconds: e.Time.Unix(), Nanoseconds: int64(e.Time.Nanosecond()), Correlation: e.Correlation, Causation: e.Causation,
 		PrevHash: e.PrevHash.String(), Hash: e.Hash.String(),
 	}
 	if utf8.Valid(e.Payload) {
@@ -194,9 +203,13 @@ func parseEvent(line []byte) (Event, error) {
 	if err := strictJSON(line, &in); err != nil {
 		return Event{}, err
 	}
-	e := Event{NewEvent: in.NewEvent, Aggregate: in.Aggregate, Version: in.Version, Position: in.Position}
-	e.Time = e.Time.UTC()
+	e := Event{
+		NewEvent:  NewEvent{ID: in.ID, Type: in.Type, Time: time.Unix(in.Seconds, in.Nanoseconds).UTC(), Correlation: in.Correlation, Causation: in.Causation},
+		Aggregate: in.Aggregate, Version: in.Version, Position: in.Position,
+	}
 	switch {
+	case in.Nanoseconds < 0 || in.Nanoseconds > 999_999_999:
+		return Event{}, fmt.Errorf("nanoseconds %d, want 0 to 999999999", in.Nanoseconds)
 	case len(in.Bytes) > 0 && in.Payload != "":
 		return Event{}, errors.New("it has two payloads")
 	case len(in.Bytes) > 0:

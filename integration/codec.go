@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"reprise/eventstore"
 	"reprise/training"
@@ -90,7 +89,7 @@ func decode[E typed](decoders map[string]decoder[E], e eventstore.Event) (E, err
 // EventOf returns the domain's event of an envelope: a training.Event or a
 // device.Event. It fails with ErrUnknownEvent for any other.
 func EventOf(e eventstore.Event) (any, error) {
-	if strings.HasPrefix(string(e.Aggregate), devicePrefix) {
+	if _, ok := deviceOf(e.Aggregate); ok {
 		return decode(deviceDecoders(), e)
 	}
 	return decode(trainingDecoders(), e)

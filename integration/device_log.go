@@ -2,11 +2,9 @@ package integration
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"reprise/device"
@@ -16,23 +14,18 @@ import (
 // devicePrefix begins the aggregate id of every device.
 const devicePrefix = "device/"
 
-// DeviceRecord is a device's ledger as its events tell it.
-type DeviceRecord struct {
-	ID     device.ID
-	Ledger device.Ledger
-	// Version is that of the last event folded in.
-	Version eventstore.Version
+// deviceOf returns the device that an aggregate is, if it is one.
+func deviceOf(a eventstore.AggregateID) (device.ID, bool) {
+	name, ok := strings.CutPrefix(string(a), devicePrefix)
+	return device.ID(name), ok
 }
 
-// MarshalJSON encodes the device as its leases leave it, and the leases.
-func (r DeviceRecord) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		ID      device.ID          `json:"id"`
-		Version eventstore.Version `json:"version"`
-		Device  device.Description `json:"device"`
-		Epoch   device.Epoch       `json:"lease_epoch"`
-		Leases  []device.Lease     `json:"leases"`
-	}{r.ID, r.Version, r.Ledger.Device().Description(), r.Ledger.Epoch(), slices.Concat([]device.Lease{}, r.Ledger.Leases())})
+// DeviceRecord is a device's ledger as its events tell it.
+type DeviceRecord struct {
+	ID     device.ID     `json:"id"`
+	Ledger device.Ledger `json:"ledger"`
+	// Version is that of the last event folded in.
+	Version eventstore.Version `json:"version"`
 }
 
 // DeviceLog reads and appends the events of devices. It is safe for concurrent
@@ -125,6 +118,6 @@ func (l *DeviceLog) fold(r DeviceRecord, e eventstore.Event) (DeviceRecord, erro
 
 // List folds every device, in the order in which they were first seen.
 func (l *DeviceLog) List(ctx context.Context) ([]DeviceRecord, error) {
-	state, err := StateAt(ctx, l.store, math.MaxUint64)
+	state, err := StateAt(ctx, l.store, wholeLog)
 	return state.Devices, err
 }

@@ -19,17 +19,29 @@ type devicePool struct {
 	order   []device.ID
 	newID   func() string
 
+	// guards outlive the pool's incarnations, as the fences that ask them do.
+	guards map[device.ID]*device.Guard
+
 	records    map[device.ID]DeviceRecord
-	guards     map[device.ID]*device.Guard
 	instances  map[device.LeaseID]*device.KernelInstance
 	repository *device.MemoryRepository
 	scheduler  *device.KernelScheduler
 }
 
-func newDevicePool(log *DeviceLog, drivers []device.Driver, newID func() string) *devicePool {
+// newGuards returns a guard for each device, to be shared by all incarnations of
+// a pool.
+func newGuards(drivers []device.Driver) map[device.ID]*device.Guard {
+	guards := map[device.ID]*device.Guard{}
+	for _, d := range drivers {
+		guards[d.Describe().ID()] = &device.Guard{}
+	}
+	return guards
+}
+
+func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID]*device.Guard, newID func() string) *devicePool {
 	p := &devicePool{
 		log: log, drivers: map[device.ID]device.Driver{}, newID: newID,
-		records: map[device.ID]DeviceRecord{}, guards: map[device.ID]*device.Guard{},
+		records: map[device.ID]DeviceRecord{}, guards: guards,
 		instances: map[device.LeaseID]*device.KernelInstance{}, repository: device.NewMemoryRepository(),
 	}
 	for _, d := range drivers {
@@ -49,7 +61,6 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 		if err != nil {
 			return err
 		}
-		p.guards[id] = &device.Guard{}
 		if err := p.publish(record); err != nil {
 			return err
 		}
@@ -94,6 +105,9 @@ func (p *devicePool) acquire(ctx context.Context, m acquireDevice) error {
 	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
 		return err
 	}
+	if err := p.examine(ctx); err != nil {
+		return err
+	}
 	lease, err := p.grant(ctx, m, holder)
 	if errors.Is(err, device.ErrNoSuitableDevice) {
 		return reply(m.ReplyTo, leaseRefused{Request: m.Request, Reason: err.Error()})
@@ -104,6 +118,22 @@ func (p *devicePool) acquire(ctx context.Context, m acquireDevice) error {
 	guard := p.guards[lease.Device]
 	fenced := device.Fence(p.drivers[lease.Device], func() error { return guard.Check(lease) })
 	return reply(m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
+}
+
+// examine records what condition the devices are in now. One that has become
+// unhealthy loses its leases, and their holders are refused from then on.
+func (p *devicePool) examine(ctx context.Context) error {
+	for _, id := range p.order {
+		status, note := p.drivers[id].Describe().Health()
+		events, err := p.records[id].Ledger.SetHealth(status, note)
+		if err != nil {
+			return err
+		}
+		if err := p.append(ctx, id, events); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *devicePool) releaseHolder(ctx context.Context, holder, reason string) error {

@@ -158,7 +158,7 @@ func (x *Execution) Begin(w Workspace) error {
 	if parent == nil {
 		return x.reset()
 	}
-	content, err := checkpoint.Read(w.CheckpointsDir(parent.RunID), CheckpointRef(parent.Checkpoint))
+	content, err := w.Checkpoints(parent.RunID).Read(CheckpointRef(parent.Checkpoint))
 	if err != nil {
 		return fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)
 	}

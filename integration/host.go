@@ -90,8 +90,9 @@ type parts struct {
 	follow func(*Host, training.RunID, *hosted)
 }
 
-// NewHost puts right what dead processes left in the store (see Recover) and
-// then starts the actors. Close must follow.
+// NewHost puts right what dead processes left in the store (see Recover), brings
+// the projections to the end of the log, and then starts the actors. Close must
+// follow.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: newNNTrainer,
@@ -109,6 +110,9 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err != nil {
 		return nil, recovery, err
 	}
+	if err := CatchUpProjections(ctx, config.Store); err != nil {
+		return nil, recovery, err
+	}
 	system, err := actor.NewSystem(actor.Config{Now: config.Now, Driver: parts.driver})
 	if err != nil {
 		return nil, recovery, err
@@ -123,9 +127,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *DeviceLog) error {
 	var err error
+	guards := newGuards(h.config.Devices)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
 		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, h.config.NewID) },
+		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, guards, h.config.NewID) },
 	})
 	if err != nil {
 		return err
@@ -295,8 +300,8 @@ func (h *Host) run(id training.RunID) *hosted {
 	return h.runs[id]
 }
 
-// Close interrupts the runs that are under way, waits until they are at rest
-// and stops the actors. What does not stop in time is left to the next host's
+// Close interrupts the runs that are under way, waits until they are at rest,
+// stops the actors and brings the projections to the end of the log. What does not stop in time is left to the next host's
 // recovery.
 func (h *Host) Close() error {
 	h.mu.Lock()
@@ -318,7 +323,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		<-run.done // the system is down: every supervisor has ended
 	}
-	return err
+	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
 }
 
 func (h *Host) shutdown() error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +64,12 @@ func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
 // AggregateOf returns the name of a run in the log.
 func AggregateOf(id training.RunID) eventstore.AggregateID {
 	return eventstore.AggregateID(runPrefix + string(id))
+}
+
+// runOf returns the run that an aggregate is, if it is one.
+func runOf(a eventstore.AggregateID) (training.RunID, bool) {
+	name, ok := strings.CutPrefix(string(a), runPrefix)
+	return training.RunID(name), ok
 }
 
 // Append decides nothing: it applies the events to the record, appends them as
@@ -176,30 +181,30 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 
 // List folds every run, in the order in which they started.
 func (l *RunLog) List(ctx context.Context) ([]RunRecord, error) {
-	state, err := StateAt(ctx, l.store, math.MaxUint64)
+	state, err := StateAt(ctx, l.store, wholeLog)
 	return state.Runs, err
 }
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
 // id, or "latest".
 func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
-	runs, err := l.List(ctx)
+	list, err := ReadRuns(ctx, l.store)
 	if err != nil {
 		return "", err
 	}
-	if len(runs) == 0 {
+	if len(list.Runs) == 0 {
 		return "", fmt.Errorf("run %q: %w: there are no runs yet; start one with `reprise train JOB`", name, ErrRunNotFound)
 	}
 	if name == "latest" {
-		return runs[len(runs)-1].ID, nil
+		return list.Runs[len(list.Runs)-1].RunID, nil
 	}
 	var matches []string
-	for _, r := range runs {
-		if string(r.ID) == name {
-			return r.ID, nil
+	for _, r := range list.Runs {
+		if string(r.RunID) == name {
+			return r.RunID, nil
 		}
-		if name != "" && strings.HasPrefix(string(r.ID), name) {
-			matches = append(matches, string(r.ID))
+		if name != "" && strings.HasPrefix(string(r.RunID), name) {
+			matches = append(matches, string(r.RunID))
 		}
 	}
 	switch len(matches) {

@@ -3,10 +3,9 @@ package integration
 import (
 	"context"
 	"fmt"
-	"strings"
+	"math"
 	"time"
 
-	"reprise/device"
 	"reprise/eventstore"
 	"reprise/training"
 )
@@ -37,6 +36,9 @@ func (s SystemState) Queue() []RunRecord {
 	return queue
 }
 
+// wholeLog is a position behind every event.
+const wholeLog = eventstore.Position(math.MaxUint64)
+
 // StateAt returns the state of the system at a position of the log, or at its
 // end for a position beyond it.
 func StateAt(ctx context.Context, store eventstore.Store, at eventstore.Position) (SystemState, error) {
@@ -47,19 +49,15 @@ func StateAt(ctx context.Context, store eventstore.Store, at eventstore.Position
 
 // Timeline folds the log event by event. It is used by one goroutine.
 type Timeline struct {
-	runs    *RunLog
-	devices *DeviceLog
+	log     *RunLog
 	state   SystemState
-	// index finds an aggregate's place in its list.
-	index map[eventstore.AggregateID]int
+	runs    map[training.RunID]int // their places in the list
+	devices DeviceList
 }
 
 // NewTimeline returns the timeline of a system before its first event.
 func NewTimeline() *Timeline {
-	return &Timeline{
-		runs: NewRunLog(nil, nil), devices: NewDeviceLog(nil, nil),
-		index: map[eventstore.AggregateID]int{},
-	}
+	return &Timeline{log: NewRunLog(nil, nil), runs: map[training.RunID]int{}}
 }
 
 // State returns the state after the events so far. It shares the lists with the
@@ -70,54 +68,34 @@ func (t *Timeline) State() SystemState { return t.state }
 // that could not have happened after those before it, gives an error that names
 // it; the state is then as before.
 func (t *Timeline) Apply(e eventstore.Event) error {
-	switch {
-	case strings.HasPrefix(string(e.Aggregate), runPrefix):
-		if err := t.applyRun(e); err != nil {
-			return err
-		}
-	case strings.HasPrefix(string(e.Aggregate), devicePrefix):
-		if err := t.applyDevice(e); err != nil {
+	if id, ok := runOf(e.Aggregate); ok {
+		if err := t.applyRun(id, e); err != nil {
 			return err
 		}
 	}
+	if err := t.devices.Apply(e); err != nil {
+		return err
+	}
+	t.state.Devices = t.devices.Devices
 	t.state.Position, t.state.Time = e.Position, e.Time
 	return nil
 }
 
-func (t *Timeline) applyRun(e eventstore.Event) error {
-	i, known := t.index[e.Aggregate]
+func (t *Timeline) applyRun(id training.RunID, e eventstore.Event) error {
+	i, known := t.runs[id]
 	var record RunRecord
 	if known {
 		record = t.state.Runs[i]
 	}
-	record, err := t.runs.fold(record, e)
+	record, err := t.log.fold(record, e)
 	switch {
 	case err != nil:
 		return err
 	case known:
 		t.state.Runs[i] = record
 	default:
-		t.index[e.Aggregate] = len(t.state.Runs)
+		t.runs[id] = len(t.state.Runs)
 		t.state.Runs = append(t.state.Runs, record)
-	}
-	return nil
-}
-
-func (t *Timeline) applyDevice(e eventstore.Event) error {
-	i, known := t.index[e.Aggregate]
-	record := DeviceRecord{ID: device.ID(strings.TrimPrefix(string(e.Aggregate), devicePrefix))}
-	if known {
-		record = t.state.Devices[i]
-	}
-	record, err := t.devices.fold(record, e)
-	switch {
-	case err != nil:
-		return err
-	case known:
-		t.state.Devices[i] = record
-	default:
-		t.index[e.Aggregate] = len(t.state.Devices)
-		t.state.Devices = append(t.state.Devices, record)
 	}
 	return nil
 }

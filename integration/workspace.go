@@ -40,9 +40,15 @@ func (w Workspace) SeriesPath(id training.RunID) string {
 }
 
 // createRun makes a run's folders, durable: a checkpoint is lost with any of
-// them.
+// them. A process may have died between making one and syncing its name, so the
+// names of all are synced, whoever made them.
 func (w Workspace) createRun(id training.RunID) error {
-	return disk.MkdirAll(disk.Or(w.Disk), w.CheckpointsDir(id), 0o755)
+	for _, folder := range []string{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)} {
+		if err := disk.MkdirAll(disk.Or(w.Disk), folder, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Checkpoints returns the folder of a run's checkpoints.

@@ -67,6 +67,22 @@ func (env *environment) xdg(variable, unix, darwin string) (string, error) {
 	return filepath.Join(home, filepath.FromSlash(unix)), nil
 }
 
+// lock locks a data directory for writing, creating it where it does not exist.
+// The returned function ends the lock.
+func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
+	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
+		return nil, unusable(w, err)
+	}
+	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	if err != nil {
+		if errors.Is(err, flock.ErrLocked) {
+			err = inUse(w, err)
+		}
+		return nil, err
+	}
+	return lock.Release, nil
+}
+
 // openWriter locks the data directory and opens its event store for writing,
 // creating both where they do not exist. The returned function closes them.
 func (env *environment) openWriter(command string) (eventstore.Store, integration.Workspace, func() error, error) {
@@ -74,21 +90,15 @@ func (env *environment) openWriter(command string) (eventstore.Store, integratio
 	if err != nil {
 		return nil, w, nil, err
 	}
-	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
-		return nil, w, nil, unusable(w, err)
-	}
-	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	release, err := env.lock(w, command)
 	if err != nil {
-		if errors.Is(err, flock.ErrLocked) {
-			err = inUse(w, err)
-		}
 		return nil, w, nil, err
 	}
 	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
 	if err != nil {
-		return nil, w, nil, errors.Join(err, lock.Release())
+		return nil, w, nil, errors.Join(err, release())
 	}
-	return store, w, func() error { return errors.Join(store.Close(), lock.Release()) }, nil
+	return store, w, func() error { return errors.Join(store.Close(), release()) }, nil
 }
 
 // openReader opens the event store for reading, beside a writer if there is

@@ -106,15 +106,11 @@ type resultMetrics struct {
 
 // resultOf describes the run as of its last committed checkpoint, or as of the
 // one that it was forked from.
-func resultOf(r integration.RunRecord) result {
-	last, own := r.LastCheckpoint()
-	if p := r.Session.Parent; p != nil && !own {
-		last = p.Checkpoint
-	}
-	out := result{RunID: r.ID, State: r.Session.State, Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256}
-	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
+func resultOf(r integration.RunSummary) result {
+	out := result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
+	if m := r.Metrics; m != nil {
 		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
-		if r.Session.Dataset.Accurate() {
+		if r.Accurate {
 			out.Metrics.ValAccuracy = &m.ValAccuracy
 		}
 	}
@@ -125,7 +121,7 @@ func resultOf(r integration.RunRecord) result {
 // code.
 func (env *environment) report(ctx context.Context, r integration.RunRecord, w integration.Workspace, format string) error {
 	if format == "json" {
-		if err := writeJSONLine(env.stdout, resultOf(r)); err != nil {
+		if err := writeJSONLine(env.stdout, resultOf(r.Summary())); err != nil {
 			return err
 		}
 	} else if err := env.writeRunSummary(env.stdout, r, w); err != nil {
@@ -139,7 +135,7 @@ func (env *environment) report(ctx context.Context, r integration.RunRecord, w i
 			return fmt.Errorf("run %s could not go on: %s", r.ID, r.Reason)
 		}
 		if format == "json" {
-			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r).Step, r.ID)
+			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r.Summary()).Step, r.ID)
 		}
 		return errInterrupted
 	default:

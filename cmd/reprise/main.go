@@ -80,7 +80,7 @@ written; 130 interrupted, and can be resumed.`,
 	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto", "instruction set to compute with: auto, avx512, avx2, neon (arm64) or none; it changes the speed and not one bit")
 	flags.IntVar(&env.threads, "threads", 0, "threads to compute with (default: GOMAXPROCS); changes the speed and not one bit")
 	root.AddCommand(
-		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newGenerateCommand(env), newValidateCommand(env),
+		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env), newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
 		newDatasetsCommand(env), newDevicesCommand(env), newVersionCommand(env),
 	)
 	return root

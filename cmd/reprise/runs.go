@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,12 +54,11 @@ func (env *environment) readRun(ctx context.Context, name string, do func(readin
 
 // stateOf returns how the run stands in truth: one that is recorded as under
 // way is interrupted where no process is there to train it.
-func stateOf(r integration.RunRecord, w integration.Workspace) training.State {
-	s := r.Session.State
-	if (s == training.Running || s == training.Initializing) && !writerAlive(w) {
+func stateOf(recorded training.State, w integration.Workspace) training.State {
+	if (recorded == training.Running || recorded == training.Initializing) && !writerAlive(w) {
 		return training.Interrupted
 	}
-	return s
+	return recorded
 }
 
 // runRow is a run in `runs list` and `state`.
@@ -70,22 +70,23 @@ type runRow struct {
 	StartedAt  time.Time `json:"started_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 	Reason     string    `json:"reason,omitempty"`
+	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
+	ForkOf   training.RunID `json:"fork_of,omitempty"`
+	ForkStep uint64         `json:"fork_step,omitempty"`
 }
 
-// recordedRow describes the run as its record has it.
-func recordedRow(r integration.RunRecord) runRow {
-	s := r.Session
+// recordedRow describes the run as its events have it.
+func recordedRow(r integration.RunSummary) runRow {
 	return runRow{
-		result: resultOf(r), Epochs: s.Hyperparameters.Epochs,
-		TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
-		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason,
+		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason, ForkOf: r.Parent, ForkStep: r.ParentStep,
 	}
 }
 
 // rowOf describes the run as it stands in truth.
-func rowOf(r integration.RunRecord, w integration.Workspace) runRow {
+func rowOf(r integration.RunSummary, w integration.Workspace) runRow {
 	row := recordedRow(r)
-	row.State = stateOf(r, w)
+	row.State = stateOf(r.State, w)
 	return row
 }
 
@@ -110,12 +111,12 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	records, err := integration.NewRunLog(store, env.now).List(ctx)
+	list, err := integration.ReadRuns(ctx, store)
 	if err != nil {
 		return err
 	}
-	rows := make([]runRow, len(records))
-	for i, r := range records {
+	rows := make([]runRow, len(list.Runs))
+	for i, r := range list.Runs {
 		rows[i] = rowOf(r, w)
 	}
 	return env.listing(format, rows, func(t *table) error {
@@ -129,7 +130,12 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 }
 
 func writeRuns(t *table, rows []runRow) {
-	t.row("RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED")
+	header := []string{"RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED"}
+	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
+	if forks {
+		header = append(header, "FORK OF")
+	}
+	t.row(header...)
 	for _, r := range rows {
 		loss, accuracy := "-", "-"
 		if r.Metrics.ValLoss != nil {
@@ -138,8 +144,15 @@ func writeRuns(t *table, rows []runRow) {
 		if r.Metrics.ValAccuracy != nil {
 			accuracy = figure(*r.Metrics.ValAccuracy)
 		}
-		t.row(string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
-			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt))
+		cells := []string{string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
+			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt)}
+		switch {
+		case r.ForkOf != "":
+			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, count(r.ForkStep)))
+		case forks:
+			cells = append(cells, "-")
+		}
+		t.row(cells...)
 	}
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
+	"reprise/eventstore"
 	"reprise/integration"
 	"reprise/nn"
 	"reprise/training"
@@ -155,24 +157,38 @@ type lineage struct {
 	Forks   []forkRow    `json:"forks"`
 }
 
-// lineageOf finds the run's relatives among all runs.
-func lineageOf(run integration.RunRecord, all []integration.RunRecord) (lineage, error) {
-	l := lineage{Parent: run.Session.Parent, Forks: []forkRow{}}
-	for _, other := range all {
-		switch p := other.Session.Parent; {
-		case l.Parent != nil && other.ID == l.Parent.RunID:
-			changes, err := api.Changes(other.Request, run.Request)
-			if err != nil {
-				return l, err
-			}
-			l.Changes = changes
-		case p != nil && p.RunID == run.ID:
-			changes, err := api.Changes(run.Request, other.Request)
-			if err != nil {
-				return l, err
-			}
-			l.Forks = append(l.Forks, forkRow{RunID: other.ID, Step: p.Step(), State: other.Session.State, Changes: changes})
+// lineageOf finds the run's relatives as of a position of the log.
+func lineageOf(ctx context.Context, r reading, at eventstore.Position) (lineage, error) {
+	l := lineage{Parent: r.run.Session.Parent, Forks: []forkRow{}}
+	if l.Parent != nil {
+		parent, err := r.log.Load(ctx, l.Parent.RunID)
+		if err != nil {
+			return l, err
 		}
+		if l.Changes, err = api.Changes(parent.Request, r.run.Request); err != nil {
+			return l, err
+		}
+	}
+	list, err := integration.ReadRuns(ctx, r.store)
+	if err != nil {
+		return l, err
+	}
+	for _, other := range list.Runs {
+		if other.Parent != r.run.ID {
+			continue
+		}
+		fork, err := r.log.At(ctx, other.RunID, at)
+		if errors.As(err, new(*training.FieldError)) { // it started later
+			continue
+		}
+		if err != nil {
+			return l, err
+		}
+		changes, err := api.Changes(r.run.Request, fork.Request)
+		if err != nil {
+			return l, err
+		}
+		l.Forks = append(l.Forks, forkRow{RunID: other.RunID, Step: other.ParentStep, State: fork.Session.State, Changes: changes})
 	}
 	return l, nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/nn"
 	"reprise/training"
@@ -50,12 +49,8 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 }
 
 func (env *environment) showRun(ctx context.Context, r reading, at moment, format string) error {
-	row := rowOf(r.run, r.workspace)
+	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store)
-	if err != nil {
-		return err
-	}
-	all, err := integration.StateAt(ctx, r.store, position)
 	if err != nil {
 		return err
 	}
@@ -63,7 +58,7 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
 			return err
 		}
-		row = recordedRow(r.run) // no process of today trains it then
+		row = recordedRow(r.run.Summary()) // no process of today trains it then
 	}
 	s := r.run.Session
 	details := runDetails{
@@ -72,7 +67,7 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
 	}
-	if details.lineage, err = lineageOf(r.run, all.Runs); err != nil {
+	if details.lineage, err = lineageOf(ctx, r, position); err != nil {
 		return err
 	}
 	return env.listing(format, details, func(t *table) error {

@@ -144,12 +144,12 @@ func systemStateOf(s integration.SystemState, end eventstore.Position) systemSta
 		out.Queue = append(out.Queue, queueRow{RunID: r.ID, For: r.Saga.State, Since: r.UpdatedAt})
 	}
 	for _, d := range s.Devices {
-		out.Devices = append(out.Devices, heldDevice{
-			Description: d.Ledger.Device().Description(), Leases: append([]device.Lease{}, d.Ledger.Leases()...),
-		})
+		described := d.Ledger.Device().Description()
+		described.Memory = d.Ledger.Device().Memory() // what its leases leave
+		out.Devices = append(out.Devices, heldDevice{Description: described, Leases: append([]device.Lease{}, d.Ledger.Leases()...)})
 	}
 	for _, r := range s.Runs {
-		out.Runs = append(out.Runs, recordedRow(r))
+		out.Runs = append(out.Runs, recordedRow(r.Summary()))
 	}
 	return out
 }

@@ -173,7 +173,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 	if old, ok := s.snapshots[snapshot.Aggregate]; ok && !snapshot.Replaces(old) {
 		return nil
 	}
-	snapshot.Payload = slices.Clone(snapshot.Payload)
+	snapshot.Payload = append([]byte(nil), snapshot.Payload...) // nil if empty
 	s.snapshots[snapshot.Aggregate] = snapshot
 	return nil
 }
