@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/training"
@@ -86,11 +87,14 @@ func decode[E typed](decoders map[string]decoder[E], e eventstore.Event) (E, err
 	return event, nil
 }
 
-// EventOf returns the domain's event of an envelope: a training.Event or a
-// device.Event. It fails with ErrUnknownEvent for any other.
+// EventOf returns the domain's event of an envelope: a training.Event, a
+// device.Event or an ActorEvent. It fails with ErrUnknownEvent for any other.
 func EventOf(e eventstore.Event) (any, error) {
 	if _, ok := deviceOf(e.Aggregate); ok {
 		return decode(deviceDecoders(), e)
+	}
+	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
+		return decode(actorDecoders(), e)
 	}
 	return decode(trainingDecoders(), e)
 }
