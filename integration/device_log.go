@@ -31,14 +31,14 @@ type DeviceRecord struct {
 // DeviceLog reads and appends the events of devices. It is safe for concurrent
 // use.
 type DeviceLog struct {
-	store    eventstore.Store
-	now      func() time.Time
-	decoders map[string]decoder[device.Event]
+	store eventstore.Store
+	now   func() time.Time
+	codec codec[device.Event]
 }
 
 // NewDeviceLog returns a log over the store. now stamps the events.
 func NewDeviceLog(store eventstore.Store, now func() time.Time) *DeviceLog {
-	return &DeviceLog{store: store, now: now, decoders: deviceDecoders()}
+	return &DeviceLog{store: store, now: now, codec: deviceCodec()}
 }
 
 func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
@@ -46,7 +46,11 @@ func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
 	decoders[event.EventType()] = as[T, device.Event]
 }
 
-// deviceDecoders lists every event that a device's log may hold.
+// deviceCodec reads every event that a device's log may hold; there are no
+// upcasts yet.
+func deviceCodec() codec[device.Event] { return codec[device.Event]{decoders: deviceDecoders()} }
+
+// deviceDecoders has every event of a device, in its newest version.
 func deviceDecoders() map[string]decoder[device.Event] {
 	d := map[string]decoder[device.Event]{}
 	deviceEvent[device.Registered](d)
@@ -104,7 +108,7 @@ func (l *DeviceLog) Load(ctx context.Context, id device.ID) (DeviceRecord, error
 
 // fold applies an envelope to the record.
 func (l *DeviceLog) fold(r DeviceRecord, e eventstore.Event) (DeviceRecord, error) {
-	event, err := decode(l.decoders, e)
+	event, err := l.codec.decode(e)
 	if err != nil {
 		return r, err
 	}

@@ -118,6 +118,9 @@ func (p Projection) keep(ctx context.Context, store eventstore.Store, model Read
 	if err != nil {
 		return fmt.Errorf("projection %s: %w", p.Name, err)
 	}
+	if len(state) > eventstore.MaxSnapshot {
+		return nil // a cache that is too large is folded on each reading
+	}
 	next := eventstore.Consumer{Name: p.consumer(), Position: s.at, Schema: p.Schema, State: state}
 	if err := store.SaveConsumer(ctx, next, s.kept.Position); err != nil {
 		return fmt.Errorf("projection %s: %w", p.Name, err)

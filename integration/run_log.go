@@ -51,14 +51,14 @@ func (r RunRecord) apply(e training.Event, version eventstore.Version, at time.T
 
 // RunLog reads and appends the events of runs. It is safe for concurrent use.
 type RunLog struct {
-	store    eventstore.Store
-	now      func() time.Time
-	decoders map[string]decoder[training.Event]
+	store eventstore.Store
+	now   func() time.Time
+	codec codec[training.Event]
 }
 
 // NewRunLog returns a log over the store. now stamps the events.
 func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
-	return &RunLog{store: store, now: now, decoders: trainingDecoders()}
+	return &RunLog{store: store, now: now, codec: trainingCodec()}
 }
 
 // AggregateOf returns the name of a run in the log.
@@ -168,7 +168,7 @@ func (l *RunLog) Replay(ctx context.Context, id training.RunID, visit func(event
 
 // fold applies an envelope to the record.
 func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
-	event, err := decode(l.decoders, e)
+	event, err := l.codec.decode(e)
 	if err != nil {
 		return r, err
 	}

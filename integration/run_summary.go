@@ -150,8 +150,8 @@ type RunList struct {
 	// Runs are in the order in which they started.
 	Runs []RunSummary `json:"runs"`
 
-	decoders map[string]decoder[training.Event]
-	index    map[eventstore.AggregateID]int
+	codec codec[training.Event]
+	index map[eventstore.AggregateID]int
 }
 
 // Queue returns the runs that have not begun to train and are not at rest, first
@@ -173,12 +173,12 @@ func (l *RunList) Apply(e eventstore.Event) error {
 		return nil
 	}
 	if l.index == nil {
-		l.decoders, l.index = trainingDecoders(), make(map[eventstore.AggregateID]int, len(l.Runs))
+		l.codec, l.index = trainingCodec(), make(map[eventstore.AggregateID]int, len(l.Runs))
 		for i, r := range l.Runs {
 			l.index[AggregateOf(r.RunID)] = i
 		}
 	}
-	event, err := decode(l.decoders, e)
+	event, err := l.codec.decode(e)
 	if err != nil {
 		return err
 	}

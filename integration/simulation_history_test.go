@@ -83,9 +83,9 @@ type history struct {
 	ledgers map[device.ID]*simLedger
 	// dirty are devices of which an event is stored that the pool does not know
 	// of yet: it fails, and takes it up.
-	dirty            map[device.ID]bool
-	trainingDecoders map[string]decoder[training.Event]
-	deviceDecoders   map[string]decoder[device.Event]
+	dirty        map[device.ID]bool
+	runEvents    codec[training.Event]
+	deviceEvents codec[device.Event]
 
 	counts    map[string]int
 	recording bool
@@ -104,6 +104,7 @@ type simRun struct {
 // process is one life of the program.
 type process struct {
 	dead     bool
+	calm     bool // it has not met with a fault
 	leaving  bool
 	store    *simStore
 	host     *Host
@@ -130,7 +131,7 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		trainingDecoders: trainingDecoders(), deviceDecoders: deviceDecoders(),
+		runEvents: trainingCodec(), deviceEvents: deviceCodec(),
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()
@@ -225,7 +226,7 @@ func (h *history) bury(powerLost bool) {
 
 // boot starts a process, which mends what the one before it left.
 func (h *history) boot() {
-	p := &process{}
+	p := &process{calm: h.calm}
 	h.process = p
 	h.count("processes")
 	h.log("--- a process starts")

@@ -1,0 +1,264 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/training"
+)
+
+// goldenFiles pins every golden log and the state that it leads to. They are
+// exports of real logs, as they were written when their events were released,
+// and are never written again: a new event, or a new version of one, comes with a
+// new log.
+func goldenFiles() map[string]string {
+	return map[string]string{
+		"digits.jsonl":          "fb9eb38cc9e2a05b714672f7505b5b8b750cb5ac3dd048bb5aacd3410f4bb7ec",
+		"digits.state.json":     "db7eda5bff0b186cdf69eacc4fa5761b0e72d5dabbfcf1d018e1ea0776d571ae",
+		"failures.jsonl":        "c852047c9b546fffb03fc71f82354761d1aef8153949ebeb4cbf3da470af8941",
+		"failures.state.json":   "fec072b0c529d8e3aefffb1dd6b46976465f432a43da3614700ab81cd828a485",
+		"life.jsonl":            "fcf45a8ee1f9eb8ffb1f936b32a8143f1cced4ce6ffce0d288d0337e0ec66446",
+		"life.state.json":       "f2f973742434db0af3637b32f96e03aaffc1dce8d44a8661850ef6cc8d212de3",
+		"regression.jsonl":      "e2332e6350881c850add3901c12058be8c47047d8b58ea8ebdd3b5ad8b0db775",
+		"regression.state.json": "c5740d9eaf732646ae847f73d33a89c574b47b5ee4f9221aa3b344732ec779f9",
+		"text.jsonl":            "41609a16692bb8b275e9645734ec84d9694c75f5a5fd3b54079b6a7b68dc9a94",
+		"text.state.json":       "89a0c3c33185c737c1c34bed4d0e1204ab4f5527c655a280701cb358d903c5dc",
+	}
+}
+
+const goldenFolder = "testdata/golden"
+
+// goldenState is what a golden log must replay to. It is a form of its own, so
+// that a read model may change and these files need not.
+type goldenState struct {
+	Position eventstore.Position `json:"position"`
+	Head     string              `json:"head_hash"`
+	Runs     []goldenRun         `json:"runs"`
+	Devices  []goldenDevice      `json:"devices"`
+}
+
+type goldenRun struct {
+	ID            training.RunID     `json:"run_id"`
+	State         training.State     `json:"state"`
+	Saga          training.SagaState `json:"saga"`
+	Reason        string             `json:"reason"`
+	Parent        training.RunID     `json:"parent"`
+	ParentStep    uint64             `json:"parent_step"`
+	Epochs        []goldenEpoch      `json:"epochs"`
+	Evaluations   int                `json:"evaluations"`
+	StoppedEarly  uint64             `json:"stopped_early"`
+	Interruptions int                `json:"interruptions"`
+	Reproduced    int                `json:"reproduced_epochs"`
+	Checkpoints   []goldenCheckpoint `json:"checkpoints"`
+	Rates         map[string]float32 `json:"rate_at_step"`
+	Held          int                `json:"held_devices"`
+	Version       eventstore.Version `json:"version"`
+	Targets       []string           `json:"targets"`
+	Layers        int                `json:"layers"`
+}
+
+type goldenEpoch struct {
+	Epoch       uint64  `json:"epoch"`
+	Step        uint64  `json:"step"`
+	TrainLoss   float64 `json:"train_loss"`
+	ValLoss     float64 `json:"val_loss"`
+	ValAccuracy float64 `json:"val_accuracy"`
+}
+
+type goldenCheckpoint struct {
+	Step     uint64 `json:"step"`
+	Epoch    uint64 `json:"epoch"`
+	Manifest string `json:"manifest_sha256"`
+	Weights  string `json:"weights_sha256"`
+	Series   string `json:"series_sha256"`
+}
+
+type goldenDevice struct {
+	ID     device.ID           `json:"id"`
+	Health device.HealthStatus `json:"health"`
+	Epoch  device.Epoch        `json:"lease_epoch"`
+	Leases int                 `json:"leases"`
+	Slots  int                 `json:"slots"`
+}
+
+func goldenStateOf(s SystemState, head eventstore.Head) goldenState {
+	out := goldenState{Position: head.Position, Head: head.Hash.String()}
+	for _, r := range s.Runs {
+		out.Runs = append(out.Runs, goldenRunOf(r))
+	}
+	for _, d := range s.Devices {
+		health, _ := d.Ledger.Device().Health()
+		out.Devices = append(out.Devices, goldenDevice{
+			ID: d.ID, Health: health, Epoch: d.Ledger.Epoch(), Leases: len(d.Ledger.Leases()), Slots: d.Ledger.Device().Slots(),
+		})
+	}
+	return out
+}
+
+func goldenRunOf(r RunRecord) goldenRun {
+	h := r.Session.Hyperparameters
+	g := goldenRun{
+		ID: r.ID, State: r.Session.State, Saga: r.Saga.State, Reason: r.Reason, ParentStep: r.Session.Parent.Step(),
+		Evaluations: len(r.Evaluations), Interruptions: r.Interruptions, Reproduced: r.Reproduced,
+		Held: len(r.Saga.Context.AllocatedDevices), Version: r.Version, Layers: len(r.Session.Architecture.Layers),
+		Rates: map[string]float32{},
+	}
+	if p := r.Session.Parent; p != nil {
+		g.Parent = p.RunID
+	}
+	if r.Stopped != nil {
+		g.StoppedEarly = r.Stopped.Epoch
+	}
+	for _, t := range r.Session.Dataset.Targets {
+		g.Targets = append(g.Targets, t.Name)
+	}
+	for _, m := range r.Metrics {
+		g.Epochs = append(g.Epochs, goldenEpoch{m.Epoch, m.Step, m.TrainLoss, m.ValLoss, m.ValAccuracy})
+	}
+	for _, cp := range r.Checkpoints {
+		g.Checkpoints = append(g.Checkpoints, goldenCheckpoint{cp.Step, cp.Epoch, cp.ManifestSHA256, cp.WeightsSHA256, cp.SeriesSHA256})
+	}
+	for _, step := range []uint64{0, 1, 7, 100} {
+		g.Rates[fmt.Sprint(step)] = h.LearningRate.At(step)
+	}
+	return g
+}
+
+// golden imports a golden log, which checks its hash chain.
+func golden(t *testing.T, name string) (eventstore.Store, eventstore.Head) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(goldenFolder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	store := memory.New()
+	head, err := eventstore.Import(context.Background(), store, f)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return store, head
+}
+
+func goldenLogs(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(goldenFolder, "*.jsonl"))
+	if err != nil || len(files) < 5 {
+		t.Fatalf("golden logs %v, %v", files, err)
+	}
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	return files
+}
+
+func TestGoldenFilesAreNeverWrittenAgain(t *testing.T) {
+	pinned := goldenFiles()
+	entries, err := os.ReadDir(goldenFolder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		raw, err := os.ReadFile(filepath.Join(goldenFolder, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch want, ok := pinned[e.Name()]; {
+		case !ok:
+			t.Errorf("%q: %q, // is not pinned yet", e.Name(), fmt.Sprintf("%x", sha256.Sum256(raw)))
+		case want != fmt.Sprintf("%x", sha256.Sum256(raw)):
+			t.Errorf("%s was changed: put it back, and add another file for what is new", e.Name())
+		}
+		delete(pinned, e.Name())
+	}
+	for name := range pinned {
+		t.Errorf("%s is gone: put it back", name)
+	}
+}
+
+func TestGoldenLogsReplayForEver(t *testing.T) {
+	for _, name := range goldenLogs(t) {
+		store, head := golden(t, name)
+		state, err := StateAt(context.Background(), store, wholeLog)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join(goldenFolder, strings.TrimSuffix(name, ".jsonl")+".state.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := indented(t, goldenStateOf(state, head)); !bytes.Equal(got, raw) {
+			t.Errorf("%s replays to\n%s\nit used to be\n%s", name, got, raw)
+		}
+	}
+}
+
+func indented(t *testing.T, v any) []byte {
+	t.Helper()
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(raw, '\n')
+}
+
+// What was written then is what would be written now: decoding an event and
+// encoding it again gives its very bytes.
+func TestGoldenEventsKeepTheirBytes(t *testing.T) {
+	for _, name := range goldenLogs(t) {
+		store, _ := golden(t, name)
+		if err := readUntil(context.Background(), store, wholeLog, func(e eventstore.Event) error {
+			event, err := EventOf(e)
+			if err != nil {
+				return err
+			}
+			kind, payload, err := encode(event.(typed))
+			if err != nil {
+				return err
+			}
+			if kind != e.Type {
+				return nil // an older version: it is not written any more
+			}
+			if !bytes.Equal(payload, e.Payload) {
+				t.Errorf("%s: event %d, %s, was written as\n%s\nand would be written as\n%s", name, e.Position, e.Type, e.Payload, payload)
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestEveryEventTypeHasAGoldenLog(t *testing.T) {
+	seen := map[string]bool{}
+	for _, name := range goldenLogs(t) {
+		store, _ := golden(t, name)
+		if err := readUntil(context.Background(), store, wholeLog, func(e eventstore.Event) error {
+			seen[e.Type] = true
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for kind := range trainingDecoders() {
+		if !seen[kind] {
+			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
+		}
+	}
+	for kind := range deviceDecoders() {
+		if !seen[kind] {
+			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
+		}
+	}
+}
