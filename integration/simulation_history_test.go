@@ -83,9 +83,9 @@ type history struct {
 	ledgers map[device.ID]*simLedger
 	// dirty are devices of which an event is stored that the pool does not know
 	// of yet: it fails, and takes it up.
-	dirty            map[device.ID]bool
-	trainingDecoders map[string]decoder[training.Event]
-	deviceDecoders   map[string]decoder[device.Event]
+	dirty         map[device.ID]bool
+	trainingCodec codec[training.Event]
+	deviceCodec   codec[device.Event]
 
 	counts    map[string]int
 	recording bool
@@ -130,7 +130,7 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		trainingDecoders: trainingDecoders(), deviceDecoders: deviceDecoders(),
+		trainingCodec: trainingCodec(), deviceCodec: deviceCodec(),
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()
