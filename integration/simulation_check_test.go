@@ -180,7 +180,7 @@ func (h *history) checkRest(p *process, f *simFollow) {
 	if err := f.run.err; err != nil {
 		h.log("%s was left: %v", f.id, err)
 		h.count("runs left to recovery")
-		if h.calm && !p.store.broken {
+		if p.calm {
 			h.violate("without faults, %s did not come to rest: %v", f.id, err)
 		}
 		return

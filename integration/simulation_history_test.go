@@ -104,6 +104,7 @@ type simRun struct {
 // process is one life of the program.
 type process struct {
 	dead     bool
+	calm     bool // it has not met with a fault
 	leaving  bool
 	store    *simStore
 	host     *Host
@@ -225,7 +226,7 @@ func (h *history) bury(powerLost bool) {
 
 // boot starts a process, which mends what the one before it left.
 func (h *history) boot() {
-	p := &process{}
+	p := &process{calm: h.calm}
 	h.process = p
 	h.count("processes")
 	h.log("--- a process starts")

@@ -13,6 +13,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/internal/fsync"
 )
 
@@ -110,10 +111,7 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 	if err = errors.Join(err, copied.Close()); err != nil {
 		return err
 	}
-	if err := errors.Join(fsync.Dir(part.Dir), os.Rename(part.Dir, report.To)); err != nil {
-		return err
-	}
-	return fsync.Dir(filepath.Dir(report.To))
+	return disk.Publish(disk.OS{}, part.Dir, report.To)
 }
 
 func newRestoreCommand(env *environment) *cobra.Command {

@@ -7,14 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
 
 func newEventsExportCommand(env *environment) *cobra.Command {
@@ -56,25 +55,16 @@ func (env *environment) export(ctx context.Context, to io.Writer) error {
 }
 
 // exportTo writes the log to a new file, whole or not at all.
-func (env *environment) exportTo(ctx context.Context, file string) (err error) {
-	part := file + ".part"
+func (env *environment) exportTo(ctx context.Context, file string) error {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
 	}
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
+	err := disk.Create(disk.OS{}, file, func(w io.Writer) error { return env.export(ctx, w) })
+	var unopened *fs.PathError
+	if errors.As(err, &unopened) && unopened.Op == "open" {
 		return invalid(err)
 	}
-	if err = env.export(ctx, f); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	if err := os.Rename(part, file); err != nil {
-		return err
-	}
-	return fsync.Dir(filepath.Dir(file))
+	return err
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {

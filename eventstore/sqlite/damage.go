@@ -54,9 +54,9 @@ func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.Corruption
 	head, headErr := recordedHead(r.conn)
 	for ctx.Err() == nil {
 		next := chain.Head().Position + 1
-		events, err := queryEvents(r.conn, selectEvent+` WHERE position = ?`, int64(next))
+		events, err := queryEvents(r.conn, nil, selectEvent+` WHERE position = ?`, int64(next))
 		if err == nil && len(events) == 1 {
-			err = chain.Add(events[0])
+			err = chain.AddChecked(events[0])
 			if err == nil {
 				continue
 			}

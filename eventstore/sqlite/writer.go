@@ -53,7 +53,7 @@ func readHead(conn *connection) (eventstore.Head, error) {
 	if err != nil {
 		return head, err
 	}
-	last, err := queryEvents(conn, selectEvent+` ORDER BY position DESC LIMIT 1`)
+	last, err := queryEvents(conn, nil, selectEvent+` ORDER BY position DESC LIMIT 1`)
 	if err != nil {
 		return head, err
 	}
@@ -200,7 +200,7 @@ func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
 		for _, e := range write.Events {
 			version++
 			sealed := eventstore.Seal(e, write.Aggregate, version, w.head.Position+1, w.head.Hash)
-			if err := insertEvent(w.conn, sealed); err != nil {
+			if err := insertEvent(w.conn, &sealed); err != nil {
 				return nil, err
 			}
 			w.head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
@@ -249,7 +249,7 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 }
 
 func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
-	events, err := queryEvents(w.conn, selectEvent+` WHERE id = ?`, string(id))
+	events, err := queryEvents(w.conn, nil, selectEvent+` WHERE id = ?`, string(id))
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}

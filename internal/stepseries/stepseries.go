@@ -153,13 +153,10 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	end := int64(len(magic)) + int64(keep.Records)*RecordSize
 	_, err = io.Copy(w.hash, io.NewSectionReader(f, int64(len(magic)), end-int64(len(magic))))
 	if err == nil {
-		err = f.Truncate(end)
+		err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
 	}
 	if err == nil {
 		_, err = f.Seek(end, io.SeekStart)
-	}
-	if err == nil {
-		err = f.Sync()
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
