@@ -83,9 +83,9 @@ type history struct {
 	ledgers map[device.ID]*simLedger
 	// dirty are devices of which an event is stored that the pool does not know
 	// of yet: it fails, and takes it up.
-	dirty         map[device.ID]bool
-	trainingCodec codec[training.Event]
-	deviceCodec   codec[device.Event]
+	dirty        map[device.ID]bool
+	runEvents    codec[training.Event]
+	deviceEvents codec[device.Event]
 
 	counts    map[string]int
 	recording bool
@@ -131,7 +131,7 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		trainingCodec: trainingCodec(), deviceCodec: deviceCodec(),
+		runEvents: trainingCodec(), deviceEvents: deviceCodec(),
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()

@@ -113,7 +113,7 @@ func (l *simLedger) holds(lease device.Lease) bool {
 // observe looks at every event that is stored, whoever hears of it.
 func (h *history) observe(e eventstore.Event) {
 	if !strings.HasPrefix(string(e.Aggregate), devicePrefix) {
-		event, err := h.trainingCodec.decode(e)
+		event, err := h.runEvents.decode(e)
 		if err != nil {
 			h.violate("%v", err)
 			return
@@ -128,7 +128,7 @@ func (h *history) observe(e eventstore.Event) {
 		ledger = &simLedger{}
 		h.ledgers[id] = ledger
 	}
-	event, err := h.deviceCodec.decode(e)
+	event, err := h.deviceEvents.decode(e)
 	if err != nil {
 		h.violate("%v", err)
 		return

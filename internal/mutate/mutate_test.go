@@ -10,14 +10,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-var (
-	mutate = flag.Bool("mutate", false, "make every mutant and run the tests that must notice it")
-	only   = flag.String("only", "", "the mutants whose names match this `regexp`")
-)
+var mutate = flag.Bool("mutate", false, "make every mutant and run the tests that must notice it")
 
 // module returns the root of the module that this test is part of.
 func module(t *testing.T) string {
@@ -73,37 +71,29 @@ func TestEverySyncHasItsMutant(t *testing.T) {
 	}
 }
 
-// TestEveryMutantIsKilled is what `make mutate` runs.
+// TestEveryMutantIsKilled is what `make mutate` runs: a subtest for each mutant.
 func TestEveryMutantIsKilled(t *testing.T) {
 	if !*mutate {
 		t.Skip("make mutate runs this: it builds the tests once for each mutant")
 	}
-	pattern, err := regexp.Compile(*only)
-	if err != nil {
-		t.Fatal(err)
-	}
 	root := module(t)
-	var killed, survived []string
+	var killed, survived atomic.Int64
+	t.Cleanup(func() { t.Logf("%d killed, %d survived", killed.Load(), survived.Load()) })
 	for _, m := range Mutants() {
-		if !pattern.MatchString(m.Name) {
-			continue
-		}
-		start := time.Now()
-		how, err := m.run(root, t.TempDir())
-		line := fmt.Sprintf("%-60s %5.1fs  %s", m.Name, time.Since(start).Seconds(), how)
-		if err != nil {
-			t.Errorf("%s: %v", m.Name, err)
-			survived = append(survived, line)
-			fmt.Fprintln(os.Stderr, "SURVIVED", line)
-			continue
-		}
-		killed = append(killed, line)
-		fmt.Fprintln(os.Stderr, "killed  ", line)
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			how, err := m.run(root, t.TempDir())
+			if err != nil {
+				t.Error(err)
+				survived.Add(1)
+				how = "SURVIVED"
+			} else {
+				killed.Add(1)
+			}
+			fmt.Fprintf(os.Stderr, "%-60s %5.1fs  %s\n", m.Name, time.Since(start).Seconds(), how)
+		})
 	}
-	if len(killed)+len(survived) == 0 {
-		t.Errorf("no mutant is called %q", *only)
-	}
-	t.Logf("%d killed, %d survived", len(killed), len(survived))
 }
 
 var firstFailure = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)|^panic: (.*)$`)
