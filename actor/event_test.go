@@ -3,6 +3,7 @@ package actor_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func TestTreeShowsWhatThereIs(t *testing.T) {
 	s := newSystem(t, actor.Config{Now: now.Now})
 	below := supervise(t, s.Root(), actor.SupervisorSpec{Name: "s"})
 	now.advance(time.Minute)
-	ref := spawn(t, below, actor.Spec[do]{Name: "a"})
+	ref := spawn(t, below, actor.Spec[do]{Name: "a", Blocking: true})
 	tell(t, ref, fail)
 	begun, block := make(chan struct{}), make(chan struct{})
 	tell(t, ref, func(*actor.Context[do]) error { close(begun); <-block; return nil })
@@ -128,7 +129,25 @@ func TestTreeShowsWhatThereIs(t *testing.T) {
 		t.Fatalf("supervisor: %+v", sup)
 	}
 	a := sup.Children[0]
-	if a.Path != "/s/a" || a.Supervisor || a.State != actor.StateRunning || a.Depth != 3 || a.Restarts != 1 || a.Age != time.Second {
+	if a.Path != "/s/a" || a.Supervisor || a.State != actor.StateRunning || a.Depth != 3 || a.Handled != 2 || a.Restarts != 1 || a.Age != time.Second {
 		t.Errorf("actor: %+v", a)
+	}
+}
+
+func TestTreeCountsWhatWasHandled(t *testing.T) {
+	s := newSystem(t, actor.Config{})
+	ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
+	const messages = 1000
+	for range messages {
+		tell(t, ref, func(*actor.Context[do]) error { return nil })
+	}
+	settle(t, ref)
+	// What the last turn handled is counted when it ends.
+	last, deadline := uint64(0), time.Now().Add(10*time.Second)
+	for ; last < messages; last = s.Tree().Children[0].Handled {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d messages are counted", last, messages)
+		}
+		runtime.Gosched()
 	}
 }
