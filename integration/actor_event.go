@@ -78,7 +78,11 @@ func actorEvent[T ActorEvent](decoders map[string]decoder[ActorEvent]) {
 	decoders[event.EventType()] = as[T, ActorEvent]
 }
 
-// actorDecoders lists every event that the log of a host's actors may hold.
+// actorCodec reads every event that the log of a host's actors may hold; there
+// are no upcasts yet.
+func actorCodec() codec[ActorEvent] { return codec[ActorEvent]{decoders: actorDecoders()} }
+
+// actorDecoders has every event of a host's actors, in its newest version.
 func actorDecoders() map[string]decoder[ActorEvent] {
 	d := map[string]decoder[ActorEvent]{}
 	actorEvent[ActorSpawned](d)

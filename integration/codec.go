@@ -107,11 +107,11 @@ func trainingDecoders() map[string]decoder[training.Event] {
 // EventOf returns the domain's event of an envelope: a training.Event, a
 // device.Event or an ActorEvent. It fails with ErrUnknownEvent for any other.
 func EventOf(e eventstore.Event) (any, error) {
-	if _, ok := deviceOf(e.Aggregate); ok {
+	switch {
+	case strings.HasPrefix(string(e.Aggregate), devicePrefix):
 		return deviceCodec().decode(e)
-	}
-	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
-		return codec[ActorEvent]{decoders: actorDecoders()}.decode(e)
+	case strings.HasPrefix(string(e.Aggregate), actorsPrefix):
+		return actorCodec().decode(e)
 	}
 	return trainingCodec().decode(e)
 }
