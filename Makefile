@@ -6,7 +6,7 @@ GOLANGCI_LINT := v2.15.0
 TOOLS         := $(CURDIR)/.tools
 
 .PHONY: build test check fmt vet lint race variants generated crash bench-peers bench-gemm bench-scaling bench-opticks \
-	bench-test performance performance-run clean
+	bench-events bench-test performance performance-run clean
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise
@@ -63,6 +63,9 @@ bench-scaling: ## the time of our step against batch, width and context
 
 bench-opticks: ## the validation loss of a GPT on Opticks against PyTorch's; fails above 0.01
 	cd bench && $(GO) run ./cmd/opticks $(BENCHFLAGS)
+
+bench-events: ## appends, replay and recovery of the event log against PostgreSQL and JetStream
+	cd bench && $(GO) run ./cmd/events $(BENCHFLAGS)
 
 bench-test: ## the tests of the bench, a module of its own
 	cd bench && $(GO) vet ./... && $(GO) test ./...
