@@ -11,7 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
 
 const (
@@ -37,19 +37,19 @@ func (s *Store) Backup(ctx context.Context, path string) (eventstore.Head, error
 }
 
 func (s *Store) backup(ctx context.Context, path string) (eventstore.Head, error) {
-	if err := absent(path); err != nil {
+	if err := absent(s.disk, path); err != nil {
 		return eventstore.Head{}, err
 	}
 	part := path + backupSuffix
-	if err := removeDatabase(part); err != nil { // of an earlier crash
+	if err := removeDatabase(s.disk, part); err != nil { // of an earlier crash
 		return eventstore.Head{}, err
 	}
 	head, err := s.copyTo(ctx, part)
 	if err == nil {
-		err = publish(part, path)
+		err = publish(s.disk, part, path)
 	}
 	if err != nil {
-		return eventstore.Head{}, errors.Join(err, removeDatabase(part))
+		return eventstore.Head{}, errors.Join(err, removeDatabase(s.disk, part))
 	}
 	return head, nil
 }
@@ -101,7 +101,7 @@ func Restore(ctx context.Context, from, path string) (eventstore.Head, error) {
 }
 
 func restore(ctx context.Context, from, path string) (eventstore.Head, error) {
-	if err := absent(path); err != nil {
+	if err := absent(disk.OS{}, path); err != nil {
 		return eventstore.Head{}, err
 	}
 	source, err := OpenReadOnly(from)
@@ -123,9 +123,9 @@ func restore(ctx context.Context, from, path string) (eventstore.Head, error) {
 }
 
 // absent fails with fs.ErrExist unless there is no database at path.
-func absent(path string) error {
+func absent(files disk.FS, path string) error {
 	for _, suffix := range databaseSuffixes() {
-		if _, err := os.Lstat(path + suffix); err == nil {
+		if _, err := files.Lstat(path + suffix); err == nil {
 			return &fs.PathError{Op: "create", Path: path + suffix, Err: fs.ErrExist}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -135,24 +135,24 @@ func absent(path string) error {
 }
 
 // publish syncs a database that is closed and gives it its name.
-func publish(part, path string) error {
-	if err := syncFile(part); err != nil {
+func publish(files disk.FS, part, path string) error {
+	if err := syncFile(files, part); err != nil {
 		return err
 	}
 	// Readers leave an empty WAL behind, which would not follow the name.
 	for _, suffix := range databaseSuffixes()[1:] {
-		if err := os.Remove(part + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := files.Remove(part + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if err := os.Rename(part, path); err != nil {
+	if err := files.Rename(part, path); err != nil {
 		return err
 	}
-	return fsync.Dir(filepath.Dir(path))
+	return files.SyncDir(filepath.Dir(path))
 }
 
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // not every system syncs through a handle for reading
+func syncFile(files disk.FS, path string) error {
+	f, err := files.OpenFile(path, os.O_RDWR, 0) // not every system syncs through a handle for reading
 	if err != nil {
 		return err
 	}

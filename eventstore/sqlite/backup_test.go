@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 func TestABackupBesideAWriterIsOneMomentOfTheLog(t *testing.T) {
@@ -130,7 +131,7 @@ func TestADamagedBackupIsNotRestored(t *testing.T) {
 		if _, err := Restore(t.Context(), bad, target); !errors.Is(err, eventstore.ErrCorrupt) {
 			t.Errorf("a byte flipped at %d: %v", at, err)
 		}
-		if err := absent(target); err != nil {
+		if err := absent(disk.OS{}, target); err != nil {
 			t.Errorf("left behind: %v", err)
 		}
 	}

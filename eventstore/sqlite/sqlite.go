@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // The marks by which a file is known as an event store of this version.
@@ -89,6 +91,14 @@ type Config struct {
 	// BusyTimeout is how long a lock of another connection is waited for; 0
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
+	// CheckpointPages is the length in pages of the write-ahead log from which on
+	// it is moved into the file; 0 stands for 1000.
+	CheckpointPages int
+	// Disk holds the files, nil for the operating system's. SQLite reaches the
+	// same files through VFS, the name of a registered one; "" is its own. Tests
+	// set both.
+	Disk disk.FS
+	VFS  string
 	// Unsynced acknowledges appends before they are synced: they survive the end
 	// of the process, not the loss of power, after which the store may be refused
 	// as damaged. It is for logs that can be made again.
@@ -96,8 +106,9 @@ type Config struct {
 }
 
 const (
-	defaultBusyTimeout = 10 * time.Second
-	maxReaders         = 4
+	defaultBusyTimeout     = 10 * time.Second
+	defaultCheckpointPages = 1000
+	maxReaders             = 4
 	// maxQueued appends wait for the writer; more callers wait to queue.
 	maxQueued = 1024
 )
@@ -106,6 +117,7 @@ const (
 type Store struct {
 	path   string
 	config Config
+	disk   disk.FS
 	signal eventstore.Signal
 
 	readers chan *connection // idle ones; tokens below bound all of them
@@ -154,8 +166,11 @@ func (s *Store) openWriter() (*writer, error) {
 // OpenReadOnly opens an existing store for reading, also beside the process
 // that writes it. Appending fails with eventstore.ErrReadOnly. It fails as Open
 // does, and with fs.ErrNotExist where there is no file.
-func OpenReadOnly(path string) (*Store, error) {
-	s := newStore(path, Config{})
+func OpenReadOnly(path string) (*Store, error) { return OpenReadOnlyOn(path, Config{}) }
+
+// OpenReadOnlyOn is OpenReadOnly with a configuration.
+func OpenReadOnlyOn(path string, config Config) (*Store, error) {
+	s := newStore(path, config)
 	found, err := s.inspect()
 	switch {
 	case err != nil:
@@ -177,13 +192,19 @@ func newStore(path string, config Config) *Store {
 	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
 	}
-	return &Store{path: path, config: config, readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders)}
+	if config.CheckpointPages == 0 {
+		config.CheckpointPages = defaultCheckpointPages
+	}
+	return &Store{
+		path: path, config: config, disk: disk.Or(config.Disk),
+		readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders),
+	}
 }
 
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
 func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
-	opened, err := sqlite3.OpenFlags(s.path, flags)
+	opened, err := sqlite3.OpenFlags(s.filename(), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}
@@ -194,11 +215,20 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 	}
 	if err := errors.Join(
 		conn.BusyTimeout(s.config.BusyTimeout),
+		conn.WALAutoCheckpoint(s.config.CheckpointPages),
 		conn.Exec("PRAGMA synchronous = "+synchronous+"; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
 	); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
+}
+
+// filename is what SQLite is to open: the path, and through which VFS.
+func (s *Store) filename() string {
+	if s.config.VFS == "" {
+		return s.path
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
 }
 
 // checkMarks returns the version of the file's schema. It fails unless the file
