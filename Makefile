@@ -8,7 +8,7 @@ TOOLS         := $(CURDIR)/.tools
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
 .PHONY: build test check fmt vet lint race variants generated crash simulate mutate bench-peers bench-gemm bench-scaling bench-opticks \
-	bench-actors 	bench-test performance performance-run clean
+	bench-actors bench-events bench-test performance performance-run clean
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise
@@ -77,6 +77,9 @@ bench-scaling: ## the time of our step against batch, width and context
 
 bench-opticks: ## the validation loss of a GPT on Opticks against PyTorch's; fails above 0.01
 	cd bench && $(GO) run ./cmd/opticks $(BENCHFLAGS)
+
+bench-events: ## appends, replay and recovery of the event log against PostgreSQL and JetStream
+	cd bench && $(GO) run ./cmd/events $(BENCHFLAGS)
 
 bench-actors: ## our actors against Hollywood and Proto.Actor, a JSON line each
 	cd bench && $(GO) run ./cmd/actors $(BENCHFLAGS)
