@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -126,8 +127,8 @@ func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentR
 // blame names the field of the model that was set where a model does not fit its
 // checkpoint.
 func blame(err error, parent, fork TrainingRequest) error {
-	field, ok := err.(*training.FieldError)
-	if !ok || field.Field != "model_architecture" {
+	var field *training.FieldError
+	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		return err
 	}
 	for _, c := range changes(parent, fork) {
