@@ -162,7 +162,14 @@ func (c *cell[M]) run() {
 			c.handled.Add(handled)
 			handled = 0
 		}
-		if err := inc.receive(message); err != nil {
+		var err error
+		if mark := c.taken; mark != nil && !ok {
+			c.taken = nil
+			err = inc.receiveTraced(message, mark)
+		} else {
+			err = inc.receive(message)
+		}
+		if err != nil {
 			c.deadLetter(message, LetterFailed)
 			c.end(err)
 		} else if inc.stopping {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,10 +13,10 @@ import (
 )
 
 func TestEventsTellAnActorsLifeInOrder(t *testing.T) {
-	for _, trace := range []bool{false, true} {
+	for _, sample := range []int{0, 1} {
 		var got []string
 		now := &clock{now: epoch}
-		s := newSystem(t, actor.Config{Now: now.Now, Trace: trace, Workers: 1, OnEvent: func(e actor.Event) {
+		s := newSystem(t, actor.Config{Now: now.Now, Sample: sample, Workers: 1, OnEvent: func(e actor.Event) {
 			got = append(got, fmt.Sprintf("%T", e))
 			switch e := e.(type) {
 			case actor.SupervisionTriggered:
@@ -39,13 +40,12 @@ func TestEventsTellAnActorsLifeInOrder(t *testing.T) {
 		got = slices.DeleteFunc(got, func(line string) bool {
 			if line == "actor.MessageSent" {
 				sent++
-				return true
 			}
-			return false
+			return strings.HasPrefix(line, "actor.Message")
 		})
 		equal(t, got, []string{"actor.ActorSpawned", "actor.DeadLetter", "actor.SupervisionTriggered", "actor.ActorTerminated"})
-		if want := map[bool]int{true: 2}[trace]; sent != want {
-			t.Errorf("trace %v: %d messages sent, want %d", trace, sent, want)
+		if want := 2 * sample; sent != want {
+			t.Errorf("sample %d: %d messages sent, want %d", sample, sent, want)
 		}
 	}
 }

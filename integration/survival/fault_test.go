@@ -10,16 +10,12 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/internal/disk/disktest"
 	"reprise/training"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // trial fails one operation of a short run, in one way, and looks at what is
 // left in every way in which its process can end.
