@@ -296,7 +296,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	if a.exec, err = newExecution(a.record.Session, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
-	keep := stepseries.Digest{}
+	var keep stepseries.Digest
 	if last, ok := a.record.LastCheckpoint(); ok {
 		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
 		if err != nil {
