@@ -24,22 +24,18 @@ type Recovery struct {
 // lock of the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	ledgers, err := devices.List(ctx)
+	state, err := StateAt(ctx, runs.store, wholeLog)
 	if err != nil {
 		return recovery, err
 	}
-	for _, d := range ledgers {
+	for _, d := range state.Devices {
 		events := d.Ledger.ReleaseAll("its process ended")
 		if _, err := devices.Append(ctx, d, events...); err != nil {
 			return recovery, err
 		}
 		recovery.Leases += len(events)
 	}
-	records, err := runs.List(ctx)
-	if err != nil {
-		return recovery, err
-	}
-	for _, r := range records {
+	for _, r := range state.Runs {
 		if err := recovery.mend(ctx, runs, r); err != nil {
 			return recovery, fmt.Errorf("recover run %s: %w", r.ID, err)
 		}

@@ -129,21 +129,37 @@ func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t ta
 	if t.after.given {
 		return p.printBehind(ctx, store, t.after.position, t.filter)
 	}
-	var newest []eventstore.Event // at most t.lines
-	after, err := visitBehind(ctx, store, 0, func(e eventstore.Event) error {
-		if !t.filter.takes(e) || t.lines == 0 {
-			return nil
-		}
-		if len(newest) == t.lines {
-			newest = append(newest[:0], newest[1:]...)
-		}
-		newest = append(newest, e)
-		return nil
-	})
-	for i := 0; err == nil && i < len(newest); i++ {
-		err = p.print(newest[i])
+	head, err := store.Head(ctx)
+	if err != nil {
+		return 0, err
 	}
-	return after, err
+	list, err := newest(ctx, store, head.Position, t)
+	for i := 0; err == nil && i < len(list); i++ {
+		err = p.print(list[i])
+	}
+	return head.Position, err
+}
+
+// newest returns the last events up to the end that are wanted. It looks back
+// ever further, so that a long log is not read for a few of them.
+func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailing) ([]eventstore.Event, error) {
+	for back := eventstore.Position(1000); t.lines > 0; back *= 8 {
+		var list []eventstore.Event
+		from := end - min(back, end)
+		_, err := visitBehind(ctx, store, from, func(e eventstore.Event) error {
+			if t.filter.takes(e) && e.Position <= end {
+				list = append(list, e)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(list) >= t.lines || from == 0 {
+			return list[max(len(list)-t.lines, 0):], nil
+		}
+	}
+	return nil, nil
 }
 
 // printBehind prints the events behind a position and returns the last one's.
