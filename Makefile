@@ -5,7 +5,7 @@ GO            ?= go
 GOLANGCI_LINT := v2.15.0
 TOOLS         := $(CURDIR)/.tools
 
-.PHONY: build test check fmt vet lint race variants generated crash bench-peers bench-gemm bench-scaling bench-opticks \
+.PHONY: build test check fmt vet lint race variants generated crash powercut survive bench-peers bench-gemm bench-scaling bench-opticks \
 	bench-test performance performance-run clean
 
 build: ## build ./reprise
@@ -47,8 +47,15 @@ variants: ## the numerics tests for other instruction sets and without assembly
 generated: ## the committed assembly is what its generator writes
 	cd kernel/cpu/internal/asmgen && $(GO) vet . && $(GO) test .
 
-crash: ## 50 times kill -9 and resume of one run, compared with one never killed
+crash: ## 50 times kill -9 and resume of one run, and 1,000 times of one that others append beside
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise
+	REPRISE_KILLS=1000 $(GO) test -count=1 -v -run TestKilled -timeout 90m ./integration/survival
+
+powercut: ## 200 times an ext4 image cut off under a run and its journal replayed; Linux, root
+	REPRISE_CUTS=200 $(GO) test -count=1 -v -run Power -timeout 60m ./integration/survival
+
+survive: ## a fault at every operation of a run, each cut with 16 random outcomes
+	REPRISE_SEEDS=16 $(GO) test -count=1 -v -run AFaultAtEvery -timeout 60m ./integration/survival
 
 # Extra flags: make bench-gemm BENCHFLAGS='-sizes 63x65x17 -rounds 100'. What the
 # peers need is in bench/README.md.
