@@ -8,7 +8,7 @@
 // new incarnation, restarts the siblings too, or, if that happens too often,
 // gives up and leaves the decision to the supervisor above. System is the whole
 // tree; Shutdown stops it in order. A Registry finds actors by name, a Router by
-// key. Events of all of this go to Config.OnEvent.
+// key, and a RouterPool shares messages out among equals. Events of all of this go to Config.OnEvent.
 //
 // It refuses: a message to an actor that has ended (ErrStopped) or whose
 // mailbox is full (ErrMailboxFull, or the mailbox's policy), a question without
@@ -31,7 +31,7 @@
 // All methods of an actor are called by one goroutine at a time, and what one
 // call wrote the next one sees.
 //
-// Ref, Supervisor, System, Registry, Router, Reply and Timer are safe for
+// Ref, Supervisor, System, Registry, Router, RouterPool, Reply and Timer are safe for
 // concurrent use; a Context belongs to its actor. Tell never waits and may be
 // called from everywhere. Ask, TellContext, Supervisor.Stop and System.Shutdown
 // wait, and are for callers that are no actors.

@@ -21,8 +21,32 @@ func (r Ref[M]) Tell(message M) error {
 	if c == nil {
 		return ErrZeroRef
 	}
-	switch lost, result := c.push(message); result {
-	case stored:
+	if c.system.tracer.on.Load() {
+		return r.tellTraced(message)
+	}
+	lost, result := c.push(message)
+	if result == refusedClosed {
+		return r.refused(message)
+	}
+	return r.pushed(message, lost, result)
+}
+
+// tellUnlessEnded is Tell for a sender that has another actor for the message:
+// where this one has ended, the message stays with the sender and is no dead
+// letter.
+func (r Ref[M]) tellUnlessEnded(message M) (ended bool, err error) {
+	lost, result := r.cell.push(message)
+	if result == refusedClosed {
+		return true, nil
+	}
+	return false, r.pushed(message, lost, result)
+}
+
+// pushed does what is left of Tell once the mailbox of a living actor has
+// decided.
+func (r Ref[M]) pushed(message, lost M, result accepted) error {
+	c := r.cell
+	switch result {
 	case storedForOther:
 		c.deadLetter(lost, LetterDroppedOldest)
 	case dropped:
@@ -31,8 +55,7 @@ func (r Ref[M]) Tell(message M) error {
 		return nil
 	case refusedFull:
 		return fmt.Errorf("tell %s: %w", c.path(), ErrMailboxFull)
-	case refusedClosed:
-		return r.refused(message)
+	default: // it is in the mailbox
 	}
 	r.sent(message)
 	return nil
@@ -60,9 +83,6 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 // sent has the actor run.
 func (r Ref[M]) sent(message M) {
 	c := r.cell
-	if c.system.trace {
-		c.system.events.add(MessageSent{To: c.path(), Message: message, At: c.system.now()})
-	}
 	c.schedule()
 	c.system.events.deliver()
 }

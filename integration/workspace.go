@@ -40,13 +40,11 @@ func (w Workspace) SeriesPath(id training.RunID) string {
 }
 
 // createRun makes a run's folders, durable: a checkpoint is lost with any of
-// them. Each is made durable by itself, since an earlier process may have died
-// between making it and that.
+// them. A process may have died between making one and syncing its name, so the
+// names of all are synced, whoever made them.
 func (w Workspace) createRun(id training.RunID) error {
-	checkpoints := w.CheckpointsDir(id)
-	run := filepath.Dir(checkpoints)
-	for _, dir := range []string{filepath.Dir(run), run, checkpoints} {
-		if err := disk.MkdirAll(disk.Or(w.Disk), dir, 0o755); err != nil {
+	for _, folder := range []string{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)} {
+		if err := disk.MkdirAll(disk.Or(w.Disk), folder, 0o755); err != nil {
 			return err
 		}
 	}

@@ -29,10 +29,8 @@ func (s *Store) prepare() error {
 		return s.settle()
 	}
 	made := newStore(s.path+newSuffix, s.config)
-	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} { // of an earlier crash
-		if err := s.disk.Remove(made.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := removeDatabase(s.disk, made.path); err != nil { // of an earlier crash
+		return err
 	}
 	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
 	if err != nil {
@@ -47,8 +45,21 @@ func (s *Store) prepare() error {
 	return s.disk.SyncDir(filepath.Dir(s.path))
 }
 
+// databaseSuffixes are those of the files that make up a database.
+func databaseSuffixes() []string { return []string{"", "-journal", "-wal", "-shm"} }
+
+// removeDatabase removes what there is of a database.
+func removeDatabase(files disk.FS, path string) error {
+	for _, suffix := range databaseSuffixes() {
+		if err := files.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // initialise makes an empty database an event store.
-func initialise(conn *sqlite3.Conn) error {
+func initialise(conn *connection) error {
 	// Checksums need room on every page and hence a file without any.
 	if err := conn.EnableChecksums("main"); err != nil {
 		return err

@@ -38,7 +38,7 @@ import (
 // The marks by which a file is known as an event store of this version.
 const (
 	applicationID = 0x52505253 // "RPRS"
-	schemaVersion = 1
+	schemaVersion = 2
 )
 
 const schema = `
@@ -69,12 +69,22 @@ CREATE TABLE snapshots (
 	payload   BLOB    NOT NULL,
 	sha256    BLOB    NOT NULL
 ) STRICT;
+` + schemaOfConsumers + `
 CREATE VIEW event_log AS
 	SELECT position, aggregate, version, type, datetime(seconds, 'unixepoch') AS time,
 		CAST(payload AS TEXT) AS payload, lower(hex(hash)) AS hash
 	FROM events;
 INSERT INTO head VALUES (1, 0, zeroblob(32));
 `
+
+// schemaOfConsumers is what version 2 added to version 1.
+const schemaOfConsumers = `CREATE TABLE consumers (
+	name     TEXT    PRIMARY KEY,
+	position INTEGER NOT NULL,
+	schema   INTEGER NOT NULL,
+	state    BLOB    NOT NULL,
+	sha256   BLOB    NOT NULL
+) STRICT;`
 
 // Config are the options of a store; the zero value is the default.
 type Config struct {
@@ -89,6 +99,10 @@ type Config struct {
 	// set both.
 	Disk disk.FS
 	VFS  string
+	// Unsynced acknowledges appends before they are synced: they survive the end
+	// of the process, not the loss of power, after which the store may be refused
+	// as damaged. It is for logs that can be made again.
+	Unsynced bool
 }
 
 const (
@@ -106,7 +120,7 @@ type Store struct {
 	disk   disk.FS
 	signal eventstore.Signal
 
-	readers chan *sqlite3.Conn // idle ones; tokens below bound all of them
+	readers chan *connection // idle ones; tokens below bound all of them
 	tokens  chan struct{}
 
 	queue  chan *request // nil where the store is for reading only
@@ -163,7 +177,10 @@ func OpenReadOnlyOn(path string, config Config) (*Store, error) {
 	case !found:
 		err = fs.ErrNotExist
 	default:
-		err = s.withReader(context.Background(), func(r *reader) error { return checkMarks(r.conn) })
+		err = s.withReader(context.Background(), func(r *reader) error {
+			_, err := checkMarks(r.conn)
+			return err
+		})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, err), s.Close())
@@ -180,21 +197,26 @@ func newStore(path string, config Config) *Store {
 	}
 	return &Store{
 		path: path, config: config, disk: disk.Or(config.Disk),
-		readers: make(chan *sqlite3.Conn, maxReaders), tokens: make(chan struct{}, maxReaders),
+		readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders),
 	}
 }
 
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
-func (s *Store) connect(flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
-	conn, err := sqlite3.OpenFlags(s.filename(), flags)
+func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
+	opened, err := sqlite3.OpenFlags(s.filename(), flags)
 	if err != nil {
 		return nil, corruption(err)
+	}
+	conn := &connection{Conn: opened, prepared: map[string]*sqlite3.Stmt{}}
+	synchronous := "FULL"
+	if s.config.Unsynced {
+		synchronous = "NORMAL"
 	}
 	if err := errors.Join(
 		conn.BusyTimeout(s.config.BusyTimeout),
 		conn.WALAutoCheckpoint(s.config.CheckpointPages),
-		conn.Exec("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
+		conn.Exec("PRAGMA synchronous = "+synchronous+"; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
 	); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
@@ -209,37 +231,35 @@ func (s *Store) filename() string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
 }
 
-// checkMarks fails unless the file is an event store that this version reads.
-func checkMarks(conn *sqlite3.Conn) error {
-	id, err := queryInt(conn, "PRAGMA application_id")
+// checkMarks returns the version of the file's schema. It fails unless the file
+// is an event store that this version reads.
+func checkMarks(conn *connection) (int64, error) {
+	id, err := conn.queryInt("PRAGMA application_id")
 	if err != nil {
-		return err
+		return 0, err
 	}
-	version, err := queryInt(conn, "PRAGMA user_version")
+	version, err := conn.queryInt("PRAGMA user_version")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	switch {
 	case id != applicationID:
-		return fmt.Errorf("the file is no event store of reprise (application id %#x instead of %#x)", id, applicationID)
+		return 0, fmt.Errorf("the file is no event store of reprise (application id %#x instead of %#x)", id, applicationID)
 	case version > schemaVersion:
-		return fmt.Errorf("the file was written by a newer version of reprise (schema %d, this one knows %d): upgrade reprise", version, schemaVersion)
-	case version < schemaVersion:
-		return &eventstore.CorruptionError{What: fmt.Sprintf("its schema version is %d", version)}
+		return 0, fmt.Errorf("the file was written by a newer version of reprise (schema %d, this one knows %d): upgrade reprise", version, schemaVersion)
+	case version < 1:
+		return 0, &eventstore.CorruptionError{What: fmt.Sprintf("its schema version is %d", version)}
 	}
-	return nil
+	return version, nil
 }
 
-func queryInt(conn *sqlite3.Conn, sql string) (int64, error) {
-	stmt, _, err := conn.Prepare(sql)
-	if err != nil {
-		return 0, corruption(err)
+// upgrade brings a file of an older version to this one.
+func upgrade(conn *connection) error {
+	version, err := checkMarks(conn)
+	if err != nil || version == schemaVersion {
+		return err
 	}
-	defer func() { _ = stmt.Close() }()
-	if !stmt.Step() {
-		return 0, corruption(errors.Join(stmt.Err(), fmt.Errorf("%s gave nothing", sql)))
-	}
-	return stmt.ColumnInt64(0), corruption(stmt.Err())
+	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", schemaOfConsumers, schemaVersion))
 }
 
 // Append implements eventstore.Store. If ctx ends while the append is under
@@ -268,7 +288,12 @@ func copied(writes []eventstore.Write) []eventstore.Write {
 // SaveSnapshot implements eventstore.Store.
 func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
 	snapshot.Payload = bytes.Clone(snapshot.Payload)
-	_, err := s.send(ctx, &request{snapshot: &snapshot, reply: make(chan response, 1)})
+	return s.store(ctx, func(w *writer) error { return w.saveSnapshot(snapshot) })
+}
+
+// store lets the writer carry out f within one of its transactions.
+func (s *Store) store(ctx context.Context, f func(*writer) error) error {
+	_, err := s.send(ctx, &request{other: f, reply: make(chan response, 1)})
 	return err
 }
 

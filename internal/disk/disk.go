@@ -126,3 +126,37 @@ func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	}
 	return f.SyncDir(parent)
 }
+
+// Create writes a new file, whole or not at all: what content writes is durable
+// before it gets its name, and the name before Create returns. A file of that
+// name would be replaced; one called name + ".part" is. After an error there is
+// neither.
+func Create(f FS, name string, content func(io.Writer) error) error {
+	part := name + ".part"
+	file, err := f.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if err = content(file); err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = f.Rename(part, name)
+	}
+	if err != nil {
+		return errors.Join(err, f.RemoveAll(part))
+	}
+	return f.SyncDir(filepath.Dir(name))
+}
+
+// Publish gives a folder whose files are durable its name, and makes it so that
+// the folder is there whole or not at all.
+func Publish(f FS, part, name string) error {
+	if err := f.SyncDir(part); err != nil {
+		return err
+	}
+	if err := f.Rename(part, name); err != nil {
+		return err
+	}
+	return f.SyncDir(filepath.Dir(name))
+}

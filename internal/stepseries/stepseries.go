@@ -153,19 +153,40 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	end := int64(len(magic)) + int64(keep.Records)*RecordSize
 	_, err = io.Copy(w.hash, io.NewSectionReader(f, int64(len(magic)), end-int64(len(magic))))
 	if err == nil {
-		err = f.Truncate(end)
+		err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
 	}
 	if err == nil {
 		_, err = f.Seek(end, io.SeekStart)
-	}
-	if err == nil {
-		err = f.Sync()
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	w.buffer = bufio.NewWriterSize(f, 1<<15)
 	return w, nil
+}
+
+// Copy writes the series, replacing what is there, of the records that keep pins
+// at the beginning of another one, and makes it durable. It fails with
+// *CorruptError where they are not what keep says.
+func (s Series) Copy(from Series, keep Digest) (err error) {
+	if err := from.Verify(keep); err != nil {
+		return err
+	}
+	w, err := s.Create()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	var failed error
+	if _, err := from.scan(keep.Records, func(_ *[RecordSize]byte, r Record) {
+		if failed == nil {
+			failed = w.Append(r)
+		}
+	}); err != nil || failed != nil {
+		return errors.Join(err, failed)
+	}
+	_, err = w.Commit()
+	return err
 }
 
 // Append adds the record of the next step. It is durable after Commit.
