@@ -85,6 +85,8 @@ type parts struct {
 	newTrainer newTrainer
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
+	// onEvent, if not nil, hears what the actor system has to tell.
+	onEvent func(actor.Event)
 	// follow calls Host.conclude each time that the life of a run has ended, until
 	// the run is at rest.
 	follow func(*Host, training.RunID, *hosted)
@@ -113,7 +115,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	system, err := actor.NewSystem(actor.Config{Now: config.Now, Driver: parts.driver})
+	system, err := actor.NewSystem(actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: parts.onEvent})
 	if err != nil {
 		return nil, recovery, err
 	}
