@@ -98,6 +98,8 @@ type parts struct {
 	newTrainer newTrainer
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
+	// onEvent, if not nil, hears what the actor system has to tell.
+	onEvent func(actor.Event)
 	// follow calls Host.conclude each time that the life of a run has ended, until
 	// the run is at rest.
 	follow func(*Host, training.RunID, *hosted)
@@ -127,7 +129,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, recovery, err
 	}
 	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
-	system := actor.Config{Now: config.Now, Driver: parts.driver}
+	system := actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: parts.onEvent}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,9 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		if err := a.append(ctx, failed); err != nil {
 			return err
 		}
-	case cause != "" && underWay(a.record.Saga):
+	case underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()):
+		// An earlier incarnation failed, or its host could not lead it to rest.
+		cause = cmp.Or(cause, "its host had to leave it")
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}
@@ -135,8 +138,8 @@ func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) e
 	case Interrupt:
 		return a.interrupt(ctx, m.Cause)
 	case leaseGranted:
-		if m.Request != a.request { // nobody waits for it any more
-			return a.devices.Tell(releaseDevice{Run: a.id, Allocation: allocationOf(m.Lease), ReplyTo: ctx.Self()})
+		if m.Request != a.request {
+			return nil // nobody waits for it any more: the pool takes it back
 		}
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
@@ -146,7 +149,7 @@ func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
 		if m.Request != a.request {
-			return a.datasets.Tell(unloadDataset{Run: a.id, Dataset: a.record.Session.Dataset.ID, ReplyTo: ctx.Self()})
+			return nil // nor for this; the shelf forgets the run when it is at rest
 		}
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})

@@ -44,6 +44,9 @@ func (h *history) observeRun(id training.RunID, event training.Event) {
 			h.violate("%s in %s, which is %s", event.EventType(), id, f.outcome)
 		}
 	}
+	if _, last := event.(training.RunFailed); f.failing && !last && !isReleaseEvent(event) {
+		h.violate("%s in %s, which has to compensate", event.EventType(), id)
+	}
 	switch e := event.(type) {
 	case training.TrainingStarted:
 		r.started = true
@@ -223,8 +226,8 @@ func (h *history) checkIdle(p *process) {
 	}
 	p.shelfIsEmpty, p.opened = true, false
 	for _, d := range h.devices {
-		if d.allocated != 0 {
-			h.violate("%d allocations are left on %s, and every run is at rest", d.allocated, d.id)
+		if len(d.allocated) > 0 {
+			h.violate("%d allocations are left on %s, and every run is at rest", len(d.allocated), d.id)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"reprise/device"
@@ -24,7 +25,7 @@ type simDevice struct {
 	life      int
 	deadUntil time.Time
 	illUntil  time.Time
-	allocated int
+	allocated []*simMemory
 }
 
 func (d *simDevice) Describe() device.Device {
@@ -58,8 +59,9 @@ func (d *simDevice) Allocate(elements int) (kernel.Memory, error) {
 		h.log("%s is out of memory", d.id)
 		return nil, fmt.Errorf("%s: out of memory", d.id)
 	}
-	d.allocated++
-	return &simMemory{device: d, process: h.process, life: d.life, data: make([]float32, elements), use: h.caller}, nil
+	m := &simMemory{device: d, process: h.process, life: d.life, data: make([]float32, elements), use: h.caller}
+	d.allocated = append(d.allocated, m)
+	return m, nil
 }
 
 // operate checks that whoever is calling may, and lets the device fail.
@@ -93,7 +95,6 @@ type simMemory struct {
 	life    int
 	data    []float32
 	use     *simUse
-	freed   bool
 }
 
 func (m *simMemory) operate() error {
@@ -126,10 +127,7 @@ func (m *simMemory) Read(dst []float32, src kernel.Span) error {
 }
 
 func (m *simMemory) Free() {
-	if !m.freed {
-		m.freed = true
-		m.device.allocated--
-	}
+	m.device.allocated = slices.DeleteFunc(m.device.allocated, func(o *simMemory) bool { return o == m })
 }
 
 // simUse is what a trainer uses a device under: the lease that was in force when

@@ -112,8 +112,9 @@ type process struct {
 	timers   []*simTimer
 	follows  []*simFollow
 	trainers []*simTrainer
-	// opened and idleShelf tell whether data that nobody uses was forgotten.
-	opened, shelfIsEmpty bool
+	// With both it is known that the shelf forgot what nobody used: it was empty,
+	// and data had to be opened since.
+	shelfIsEmpty, opened bool
 }
 
 type simTimer struct {
@@ -143,7 +144,7 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	}
 	for i := range 1 + h.random.IntN(3) {
 		h.devices = append(h.devices, &simDevice{
-			history: h, id: device.ID(fmt.Sprintf("sim%d", i)), slots: 1 + h.random.IntN(5)/4, memory: 1 << 30,
+			history: h, id: device.ID(fmt.Sprintf("sim%d", i)), slots: 1 + h.random.IntN(2), memory: 1 << 30,
 		})
 	}
 	if h.random.IntN(20) == 0 {
@@ -213,7 +214,7 @@ func (h *history) bury(powerLost bool) {
 	h.process = nil
 	h.caller = nil
 	for _, d := range h.devices {
-		d.allocated = 0
+		d.allocated = nil
 		d.life++
 	}
 	if powerLost {
@@ -245,13 +246,13 @@ func (h *history) boot() {
 			if !p.dead && h.roll(faultPanic) {
 				h.count("panics")
 				h.log("%s panics before step %d", run, step)
-				panic("a simulated panic")
+				panic(errPanic)
 			}
 		},
 	}
 	before := h.leases()
 	host, recovery, err := newHost(context.Background(), config, parts{
-		newTrainer: h.newTrainer, driver: &simDriver{h, p},
+		newTrainer: h.newTrainer, driver: &simDriver{h, p}, onEvent: h.supervised,
 		follow: func(_ *Host, id training.RunID, run *hosted) { p.follows = append(p.follows, &simFollow{id, run, run}) },
 	})
 	switch {
@@ -299,6 +300,22 @@ func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, er
 		p.trainers = append(p.trainers, t.(*simTrainer))
 	}
 	return t, nil
+}
+
+// errPanic is what steps panic with; whatever else does is a fault of ours.
+var errPanic = errors.New("a simulated panic")
+
+// supervised hears what supervisors do.
+func (h *history) supervised(e actor.Event) {
+	trigger, ok := e.(actor.SupervisionTriggered)
+	if !ok || h.process.dead {
+		return
+	}
+	var panicked *actor.PanicError
+	if errors.As(trigger.Cause, &panicked) && !errors.Is(panicked, errPanic) {
+		h.violate("%s: %v\n%s", trigger.Child, panicked, panicked.Stack)
+	}
+	h.count("actors restarted")
 }
 
 type simObserver struct{}
@@ -530,7 +547,9 @@ func (h *history) goOn(p *process) {
 			return // else the next one runs beside it
 		}
 	}
-	h.start(p)
+	for h.start(p); h.random.IntN(2) == 0 && h.wanted > 0 && !p.dead; {
+		h.start(p) // beside the first one
+	}
 }
 
 // start asks for a run, or for one whose start failed again.

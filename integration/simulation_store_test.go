@@ -153,6 +153,9 @@ func (h *history) observe(e eventstore.Event) {
 		if !ledger.holds(event.Lease) {
 			h.violate("%s was released from %v, which is not in force", id, event.Lease)
 		}
+		if event.Reason == "given back by the run" && slices.ContainsFunc(h.device(id).allocated, func(m *simMemory) bool { return m.use.lease == event.Lease }) {
+			h.violate("%s was given back by %s with memory in use", id, event.Lease.Holder)
+		}
 		ledger.leases = slices.DeleteFunc(ledger.leases, func(held device.Lease) bool { return held == event.Lease })
 	case device.HealthChanged:
 		h.count("changes of health")

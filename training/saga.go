@@ -374,6 +374,11 @@ func (s *TrainingSaga) unexpected(event Event) error {
 	return fmt.Errorf("%s in saga state %q: %w", event.EventType(), state, ErrInvalidTransition)
 }
 
+// Begun reports whether anything was done since the run started or went on.
+func (s TrainingSaga) Begun() bool {
+	return s.State != AllocatingResources || len(s.releases()) > 0
+}
+
 // Holds reports whether the run still holds the device.
 func (s TrainingSaga) Holds(id device.ID) bool {
 	return slices.ContainsFunc(s.Context.AllocatedDevices, func(a Allocation) bool { return a.Device == id })

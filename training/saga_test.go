@@ -145,3 +145,21 @@ func handle(t *testing.T, s TrainingSaga, e Event) (TrainingSaga, []Command) {
 	}
 	return next, commands
 }
+
+func TestEveryFailureCompensates(t *testing.T) {
+	held := SagaContext{AllocatedDevices: []Allocation{{Device: "cpu0", Epoch: 1}}, LoadedDatasets: []DatasetID{"digits"}}
+	for _, c := range []struct {
+		state SagaState
+		event Event
+	}{
+		{AllocatingResources, ResourceAllocationFailed{Reason: "why"}},
+		{LoadingData, DatasetLoadFailed{Reason: "why"}},
+		{InitializingModel, ModelInitializationFailed{Reason: "why"}},
+		{Training, TrainingFailed{Reason: "why"}},
+	} {
+		saga, commands := handle(t, TrainingSaga{State: c.state, Context: held}, c.event)
+		if saga.State != Compensating || saga.Context.Reason != "why" || len(commands) != 2 {
+			t.Errorf("%s in %s: state %s, reason %q, commands %v", c.event.EventType(), c.state, saga.State, saga.Context.Reason, commands)
+		}
+	}
+}

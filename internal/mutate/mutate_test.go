@@ -96,7 +96,10 @@ func TestEveryMutantIsKilled(t *testing.T) {
 	}
 }
 
-var firstFailure = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)|^panic: (.*)$`)
+var (
+	firstFailure = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)|^panic: (.*)$`)
+	firstSeed    = regexp.MustCompile(`\bseed \d+: .{0,60}`)
+)
 
 // run returns the test that noticed the mutant; an error where none did, or
 // where the mutant does not compile.
@@ -133,7 +136,7 @@ func (m Mutant) run(root, temp string) (string, error) {
 		return "it does not compile", fmt.Errorf("it does not compile:\n%s", output)
 	}
 	if found := firstFailure.FindStringSubmatch(string(output)); found != nil {
-		return found[1] + found[2], nil
+		return strings.TrimSpace(found[1] + found[2] + " " + firstSeed.FindString(string(output))), nil
 	}
 	return "", fmt.Errorf("%w:\n%s", err, output)
 }
