@@ -6,7 +6,7 @@ GOLANGCI_LINT := v2.15.0
 TOOLS         := $(CURDIR)/.tools
 
 .PHONY: build test check fmt vet lint race variants generated crash bench-peers bench-gemm bench-scaling bench-opticks \
-	bench-actors 	bench-test performance performance-run clean
+	bench-actors bench-test performance performance-run clean
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise

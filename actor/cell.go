@@ -10,43 +10,40 @@ import (
 
 // cell is an actor's place in the system: what outlives its incarnations. The
 // goroutine that runs the task owns the incarnation; the supervisor, under
-// System.mu, asks for a start or a stop through orders.
+// System.mu, asks for a start or a stop through the task's flags. There may be
+// millions, so what few have is in nodeRare, queueExtra and extras.
 type cell[M any] struct {
 	node
-	task
 	queue[M]
-	system      *System
-	newActor    func() Actor[M]
-	stopTimeout time.Duration
-
-	// orders holds what the supervisor wants and the runner has not done yet.
-	orders atomic.Uint32
-	// stopCause is written before orderStop is set and read after it is seen.
-	stopCause error
+	newActor func() Actor[M]
 	// current is the incarnation; nil between two of them.
 	current atomic.Pointer[Context[M]]
-	// due counts the timer messages that the incarnation has to handle.
-	due atomic.Int32
-	// crashed is set where the incarnation ended its goroutine; the runner's.
-	crashed bool
+	// original is the first incarnation, which has its place here.
+	original Context[M]
 }
 
+// The flags of a cell's task, beside flagScheduled.
 const (
-	orderStart = 1 << iota
-	orderStop
+	flagStart    = 1 << (iota + 1) // the supervisor wants an incarnation
+	flagStop                       // the supervisor wants none
+	flagAnnounce                   // the supervisor waits for the incarnation to be ready
+	flagReady                      // it is
+	flagDue                        // timers' messages are due
+	flagNotice                     // there is news of watches
+
+	flagsOrder  = uint32(flagStart | flagStop)
+	flagsLife   = uint32(flagStart | flagStop | flagAnnounce | flagReady)
+	flagsBefore = uint32(flagDue | flagNotice) // go before the mailbox
 )
 
-const (
-	// batchSize is how many messages a run takes from the mailbox at once,
-	// runBudget how many it handles before other actors have their turn.
-	batchSize = 16
-	runBudget = 128
-)
+// runBudget is how many messages a run handles, about, before other actors have
+// their turn.
+const runBudget = 128
 
 func newCell[M any](spec Spec[M]) *cell[M] {
-	c := &cell[M]{newActor: spec.New, stopTimeout: spec.StopTimeout}
-	if c.stopTimeout == 0 {
-		c.stopTimeout = DefaultStopTimeout
+	c := &cell[M]{newActor: spec.New}
+	if spec.StopTimeout != 0 {
+		c.node.seldom().stopTimeout = spec.StopTimeout
 	}
 	c.init(spec.Mailbox)
 	c.blocking = spec.Blocking
@@ -54,31 +51,52 @@ func newCell[M any](spec Spec[M]) *cell[M] {
 	return c
 }
 
+func (c *cell[M]) system() *System { return c.parent.system }
+
 // schedule sees to it that the actor runs soon.
-func (c *cell[M]) schedule() { c.system.pool.schedule(&c.task) }
+func (c *cell[M]) schedule() { c.system().pool.schedule(&c.task) }
+
+// order tells the runner what the supervisor wants.
+func (c *cell[M]) order(flags uint32) {
+	if c.flags.Or(flags|flagScheduled)&flagScheduled == 0 {
+		c.system().pool.push(&c.task)
+	}
+}
 
 // The methods of child, called with System.mu held.
 
 func (c *cell[M]) adopted() {
-	c.system.homes++
-	c.home = c.system.homes % uint32(len(c.system.pool.queues))
-	if c.system.events.wanted() {
-		c.system.events.add(ActorSpawned{Path: c.path(), At: c.system.now()})
+	s := c.system()
+	s.homes++
+	c.home = uint16(s.homes % uint32(len(s.pool.queues)))
+	if s.events.wanted() {
+		s.events.add(ActorSpawned{Path: c.path(), At: s.now()})
 	}
 }
 
-func (c *cell[M]) launch() {
-	c.orders.Or(orderStart)
-	c.schedule()
+func (c *cell[M]) launch(announce bool) {
+	if announce {
+		c.order(flagStart | flagAnnounce)
+	} else {
+		c.order(flagStart)
+	}
 }
+
+func (c *cell[M]) ready() bool { return c.flags.Load()&flagReady != 0 }
 
 func (c *cell[M]) halt(cause error, _ bool) {
-	c.stopCause = cause
-	c.orders.Or(orderStop)
-	c.schedule()
+	if cause != nil || c.node.rare.Load() != nil {
+		c.node.seldom().stopCause = cause
+	}
+	c.order(flagStop)
 }
 
-func (c *cell[M]) patience() time.Duration { return c.stopTimeout }
+func (c *cell[M]) patience() time.Duration {
+	if rare := c.node.rare.Load(); rare != nil && rare.stopTimeout != 0 {
+		return rare.stopTimeout
+	}
+	return DefaultStopTimeout
+}
 
 func (c *cell[M]) cut() {
 	if inc := c.current.Load(); inc != nil {
@@ -88,104 +106,138 @@ func (c *cell[M]) cut() {
 
 func (c *cell[M]) abandon() {
 	c.cut()
-	if w := c.on.Load(); w != nil {
-		c.system.pool.lose(w)
-	}
+	c.system().pool.lose(&c.task)
 }
 
 func (c *cell[M]) finish(cause error) {
-	for _, message := range c.close() {
+	for _, message := range c.close(cause) {
 		c.deadLetter(message, LetterStopped)
 	}
-	c.system.registry.forget(&c.node)
-	if c.system.events.wanted() {
-		c.system.events.add(ActorTerminated{Path: c.path(), Cause: cause, At: c.system.now()})
+	s := c.system()
+	s.registry.forget(&c.node)
+	if s.events.wanted() {
+		s.events.add(ActorTerminated{Path: c.path(), Cause: cause, At: s.now()})
 	}
 }
 
-func (c *cell[M]) waiting() int { return int(max(0, c.depth.Load())) }
+func (c *cell[M]) waiting() int { return c.depth() }
 
 // deadLetter reports a message that nobody will handle. The caller delivers
 // the event.
 func (c *cell[M]) deadLetter(message M, reason LetterReason) {
-	if c.system.events.wanted() {
-		c.system.events.add(DeadLetter{To: c.path(), Message: message, Reason: reason, At: c.system.now()})
+	if s := c.system(); s.events.wanted() {
+		s.events.add(DeadLetter{To: c.path(), Message: message, Reason: reason, At: s.now()})
 	}
 }
 
-// hasWork implements job.
+// hasWork implements job. Where there is none it gives back memory.
 func (c *cell[M]) hasWork() bool {
-	return c.orders.Load() != 0 || c.current.Load() != nil && (c.depth.Load() > 0 || c.due.Load() > 0)
+	flags := c.flags.Load()
+	if flags&flagsOrder != 0 {
+		return true
+	}
+	return c.current.Load() != nil && (flags&flagsBefore != 0 || !c.rest())
 }
 
 // run implements job: it carries out orders and handles messages, until
 // nothing is left to do or others should have their turn.
 func (c *cell[M]) run() {
-	var batch [batchSize]M
-	next, taken := 0, 0 // batch[next:taken] is to be handled
+	var batch *chunk[M]
 	returned := false
 	defer func() {
-		if next < taken {
-			c.giveBack(batch[next:taken])
+		if batch != nil {
+			c.giveBack(batch.left())
 		}
 		if !returned {
 			// The goroutine is about to end. Another one goes on; whoever ran
 			// this task has not touched it since, so it is still scheduled.
 			c.crashed = true
-			c.system.pool.push(&c.task)
+			c.system().pool.push(&c.task)
 		}
 	}()
 	if c.crashed {
 		c.crashed = false
-		c.end(ErrExited)
+		c.end(batch, ErrExited)
 	}
-	for budget := runBudget; budget > 0 && c.obey(); budget-- {
+	for budget := runBudget; budget > 0 && c.obey(batch); {
 		inc := c.current.Load()
-		message, ok := inc.nextDue()
-		if !ok && next == taken {
-			if next, taken = 0, c.take(batch[:]); taken == 0 {
+		if inc.before(batch) {
+			budget--
+			continue
+		}
+		if batch == nil || batch.head == batch.tail {
+			message, several, ok := c.take(batch)
+			if batch = several; !ok {
 				break
 			}
+			if several == nil {
+				budget--
+				c.settle(inc, nil, message, inc.receive(message))
+				continue
+			}
+			budget -= len(several.left())
 		}
-		if !ok {
-			message = batch[next]
-			next++
-			c.begin()
+		if message, err := inc.receiveSeveral(batch); err != nil || inc.stopping {
+			c.settle(inc, batch, message, err)
 		}
-		if err := inc.receive(message); err != nil {
-			c.deadLetter(message, LetterFailed)
-			c.end(err)
-		} else if inc.stopping {
-			c.end(nil)
-		}
+	}
+	if inc := c.current.Load(); inc != nil && inc.unstashing {
+		// The mailbox has them until the next turn.
+		batch = c.giveBackAll(batch, inc.unstashed())
 	}
 	returned = true
 }
 
-// giveBack returns messages that were taken but not handled to the mailbox.
-func (c *cell[M]) giveBack(batch []M) {
-	if c.putBack(batch) {
+// settle sees to what became of a message.
+func (c *cell[M]) settle(inc *Context[M], batch *chunk[M], message M, err error) {
+	if err != nil {
+		c.deadLetter(message, LetterFailed)
+		c.end(batch, err)
+	} else if inc.stopping {
+		c.end(batch, nil)
+	}
+}
+
+// giveBackAll returns what is left of the batch, and before it what was set
+// aside, to the front of the mailbox. The batch it returns is empty.
+func (c *cell[M]) giveBackAll(batch *chunk[M], aside []M) *chunk[M] {
+	if batch != nil {
+		c.giveBack(batch.left())
+		clear(batch.left())
+		batch.head = batch.tail
+	}
+	c.giveBack(aside)
+	return batch
+}
+
+// giveBack returns messages to the front of the mailbox.
+func (c *cell[M]) giveBack(messages []M) {
+	if len(messages) == 0 || c.putBack(messages) {
 		return
 	}
-	for _, message := range batch {
+	for _, message := range messages {
 		c.deadLetter(message, LetterStopped)
 	}
-	c.system.events.deliver()
+	c.system().events.deliver()
 }
 
 // obey carries out the orders and reports whether there is an incarnation to
 // handle messages.
-func (c *cell[M]) obey() bool {
+func (c *cell[M]) obey(batch *chunk[M]) bool {
 	for {
-		switch orders := c.orders.Load(); {
-		case orders&orderStop != 0:
+		switch flags := c.flags.Load(); {
+		case flags&flagStop != 0:
 			if c.current.Load() == nil { // it was never started
 				c.report(nil)
-			} else {
-				c.end(c.stopCause)
+				continue
 			}
-		case orders&orderStart != 0:
-			c.orders.And(^uint32(orderStart))
+			var cause error
+			if rare := c.node.rare.Load(); rare != nil {
+				cause = rare.stopCause
+			}
+			c.end(batch, cause)
+		case flags&flagStart != 0:
+			c.flags.And(^uint32(flagStart))
 			c.start()
 		default:
 			return c.current.Load() != nil
@@ -195,26 +247,35 @@ func (c *cell[M]) obey() bool {
 
 // start makes an incarnation.
 func (c *cell[M]) start() {
-	inc := &Context[M]{cell: c}
+	inc := &c.original
+	if inc.cell != nil { // it was used
+		inc = &Context[M]{}
+	}
+	inc.cell = c
 	c.current.Store(inc)
 	switch err := inc.start(); {
 	case err != nil:
-		c.end(err)
+		c.end(nil, err)
 	case inc.stopping:
-		c.end(nil)
-	default:
-		c.system.lock()
-		c.system.started(&c.node)
-		c.system.unlock()
+		c.end(nil, nil)
+	case c.flags.Or(flagReady)&flagAnnounce != 0:
+		c.flags.And(^uint32(flagAnnounce))
+		s := c.system()
+		s.lock()
+		s.started(&c.node)
+		s.unlock()
 	}
 }
 
 // end ends the incarnation and tells the supervisor. With an incarnation that
-// crashed in Stopped, it only does what was left to do.
-func (c *cell[M]) end(cause error) {
+// crashed in Stopped, it only does what was left to do. What is left of the
+// batch goes back to the mailbox.
+func (c *cell[M]) end(batch *chunk[M], cause error) {
 	if inc := c.current.Load(); inc != nil {
 		cause = inc.end(cause)
 		inc.cut()
+		c.giveBackAll(batch, inc.stashed())
+		inc.actor, inc.extras = nil, nil
 		c.current.Store(nil)
 	}
 	c.report(cause)
@@ -223,10 +284,11 @@ func (c *cell[M]) end(cause error) {
 // report tells the supervisor that there is no incarnation any more, and why.
 // What it wanted of the one that was is settled with that.
 func (c *cell[M]) report(cause error) {
-	c.system.lock()
-	c.orders.Store(0)
-	c.system.exited(&c.node, cause)
-	c.system.unlock()
+	s := c.system()
+	s.lock()
+	c.flags.And(^flagsLife)
+	s.exited(&c.node, cause)
+	s.unlock()
 }
 
 // start calls New and Started.
@@ -248,25 +310,71 @@ func (c *Context[M]) receive(message M) (err error) {
 	return c.actor.Receive(c, message)
 }
 
-func (c *Context[M]) nextDue() (M, bool) {
-	if c.cell.due.Load() == 0 {
-		var none M
-		return none, false
+// receiveSeveral handles the messages of the batch until something goes before
+// them. With an error comes the message whose handling failed.
+func (c *Context[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
+	defer recovered(&err)
+	var none M
+	for batch.head < batch.tail {
+		message = batch.items[batch.head]
+		batch.items[batch.head] = none
+		batch.head++
+		if err = c.actor.Receive(c, message); err != nil {
+			return message, err
+		}
+		if c.stopping || c.unstashing || c.cell.flags.Load()&(flagsOrder|flagsBefore) != 0 {
+			break
+		}
 	}
-	return c.timers.next()
+	return none, nil
+}
+
+// before handles a message that goes before the mailbox and reports whether
+// there was one.
+func (c *Context[M]) before(batch *chunk[M]) bool {
+	flags := c.cell.flags.Load()
+	if flags&flagDue != 0 {
+		if message, ok := c.extras.timers.next(); ok {
+			c.cell.settle(c, batch, message, c.receive(message))
+			return true
+		}
+	}
+	if flags&flagNotice != 0 {
+		if n, ok := c.cell.nextNotice(); ok {
+			message, err := c.receiveNotice(n)
+			c.cell.settle(c, batch, message, err)
+			return true
+		}
+	}
+	if !c.unstashing {
+		return false
+	}
+	message := c.nextUnstashed()
+	c.cell.settle(c, batch, message, c.receive(message))
+	return true
+}
+
+func (c *Context[M]) receiveNotice(n notice[M]) (message M, err error) {
+	defer recovered(&err)
+	message = n.build(n.cause)
+	return message, c.actor.Receive(c, message)
 }
 
 // end calls Stopped, where that was not done yet, and returns what the
 // incarnation ended of.
 func (c *Context[M]) end(cause error) error {
-	if c.timers != nil {
-		c.timers.close()
+	if c.extras != nil && c.extras.timers != nil {
+		c.extras.timers.close()
 	}
 	if c.over {
 		return cause
 	}
 	c.over = true
-	s, ok := c.actor.(Stopper[M])
+	first := c.actor
+	if c.extras != nil && c.extras.first != nil {
+		first = c.extras.first
+	}
+	s, ok := first.(Stopper[M])
 	if !ok {
 		return cause
 	}

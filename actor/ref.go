@@ -21,13 +21,17 @@ func (r Ref[M]) Tell(message M) error {
 	if c == nil {
 		return ErrZeroRef
 	}
-	switch lost, result := c.push(message); result {
-	case stored:
+	lost, result := c.push(message)
+	if result == stored {
+		r.sent(message)
+		return nil
+	}
+	switch result {
 	case storedForOther:
 		c.deadLetter(lost, LetterDroppedOldest)
 	case dropped:
 		c.deadLetter(lost, LetterDroppedNewest)
-		c.system.events.deliver()
+		c.parent.system.events.deliver()
 		return nil
 	case refusedFull:
 		return fmt.Errorf("tell %s: %w", c.path(), ErrMailboxFull)
@@ -59,18 +63,18 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 
 // sent has the actor run.
 func (r Ref[M]) sent(message M) {
-	c := r.cell
-	if c.system.trace {
-		c.system.events.add(MessageSent{To: c.path(), Message: message, At: c.system.now()})
+	s := r.cell.parent.system
+	if s.trace {
+		s.events.add(MessageSent{To: r.cell.path(), Message: message, At: s.now()})
 	}
-	c.schedule()
-	c.system.events.deliver()
+	s.pool.schedule(&r.cell.task)
+	s.events.deliver()
 }
 
 // refused reports a message to an actor that has ended.
 func (r Ref[M]) refused(message M) error {
 	r.cell.deadLetter(message, LetterStopped)
-	r.cell.system.events.deliver()
+	r.cell.parent.system.events.deliver()
 	return fmt.Errorf("tell %s: %w", r.cell.path(), ErrStopped)
 }
 

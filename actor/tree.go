@@ -50,7 +50,7 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 	t := s.node.tree(now)
 	t.Supervisor = true
 	for n := s.first; n != nil; n = n.next {
-		if below, ok := n.child.(*Supervisor); ok {
+		if below, ok := n.child().(*Supervisor); ok {
 			t.Children = append(t.Children, below.tree(now))
 		} else {
 			t.Children = append(t.Children, n.tree(now))
@@ -60,12 +60,15 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 }
 
 func (n *node) tree(now time.Duration) Tree {
-	return Tree{Path: n.path(), State: n.shown(), Depth: n.child.waiting(), Restarts: n.restarts(), Age: now - n.born}
+	return Tree{Path: n.path(), State: n.shown(), Depth: n.child().waiting(), Restarts: n.restarts(), Age: now - n.born}
 }
 
 func (n *node) shown() State {
 	switch n.state {
 	case starting:
+		if n.child().ready() {
+			return StateRunning
+		}
 		return StateStarting
 	case running:
 		return StateRunning
