@@ -78,6 +78,15 @@ func (r Ref[M]) refused(message M) error {
 	return fmt.Errorf("tell %s: %w", r.cell.path(), ErrStopped)
 }
 
+// Done returns a channel that is closed when the actor has ended for good. An
+// actor must not wait for it, but Watch. The zero Ref's is nil.
+func (r Ref[M]) Done() <-chan struct{} {
+	if r.cell == nil {
+		return nil
+	}
+	return r.cell.done()
+}
+
 // Path returns the names from the root down to the actor; "" for the zero Ref.
 func (r Ref[M]) Path() string {
 	if r.cell == nil {
