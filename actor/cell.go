@@ -4,22 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 )
 
 // cell is an actor's place in the system: what outlives its incarnations. The
 // goroutine that runs the task owns the incarnation; the supervisor, under
 // System.mu, asks for a start or a stop through the task's flags. There may be
-// millions, so what few have is in nodeRare, queueExtra and extras.
+// millions, so what few have is in nodeRare, queueExtra and cellExtra.
 type cell[M any] struct {
 	node
 	queue[M]
 	newActor func() Actor[M]
-	// current is the incarnation; nil between two of them.
-	current atomic.Pointer[Context[M]]
-	// original is the first incarnation, which has its place here.
-	original Context[M]
+
+	// What follows is the incarnation's, and the runner's. There are never two.
+
+	actor  Actor[M]      // or what it has become
+	extras *cellExtra[M] // nil until it is needed
 }
 
 // The flags of a cell's task, beside flagScheduled.
@@ -30,11 +30,24 @@ const (
 	flagReady                      // it is
 	flagDue                        // timers' messages are due
 	flagNotice                     // there is news of watches
+	// What follows is the runner's.
+	flagAlive      // there is an incarnation
+	flagLeaving    // it has called Context.Stop
+	flagOver       // it has come to its Stopped
+	flagUnstashing // extras.unstashed has messages
 
 	flagsOrder  = uint32(flagStart | flagStop)
-	flagsLife   = uint32(flagStart | flagStop | flagAnnounce | flagReady)
-	flagsBefore = uint32(flagDue | flagNotice) // go before the mailbox
+	flagsBefore = uint32(flagDue | flagNotice | flagUnstashing) // go before the mailbox
+	// flagsBreak keep a runner from the next message of a batch.
+	flagsBreak = flagsOrder | flagsBefore | flagLeaving
+	// flagsLife end with an incarnation.
+	flagsLife = uint32(flagStart | flagStop | flagAnnounce | flagReady | flagAlive | flagLeaving | flagOver | flagUnstashing)
 )
+
+// context returns the cell as its actor sees it.
+func (c *cell[M]) context() *Context[M] { return (*Context[M])(c) }
+
+func (c *cell[M]) has(flag uint32) bool { return c.flags.Load()&flag != 0 }
 
 // runBudget is how many messages a run handles, about, before other actors have
 // their turn.
@@ -82,7 +95,7 @@ func (c *cell[M]) launch(announce bool) {
 	}
 }
 
-func (c *cell[M]) ready() bool { return c.flags.Load()&flagReady != 0 }
+func (c *cell[M]) ready() bool { return c.has(flagReady) }
 
 func (c *cell[M]) halt(cause error, _ bool) {
 	if cause != nil || c.node.rare.Load() != nil {
@@ -96,12 +109,6 @@ func (c *cell[M]) patience() time.Duration {
 		return rare.stopTimeout
 	}
 	return DefaultStopTimeout
-}
-
-func (c *cell[M]) cut() {
-	if inc := c.current.Load(); inc != nil {
-		inc.cut()
-	}
 }
 
 func (c *cell[M]) abandon() {
@@ -136,7 +143,7 @@ func (c *cell[M]) hasWork() bool {
 	if flags&flagsOrder != 0 {
 		return true
 	}
-	return c.current.Load() != nil && (flags&flagsBefore != 0 || !c.rest())
+	return flags&flagAlive != 0 && (flags&flagsBefore != 0 || !c.rest())
 }
 
 // run implements job: it carries out orders and handles messages, until
@@ -160,8 +167,7 @@ func (c *cell[M]) run() {
 		c.end(batch, ErrExited)
 	}
 	for budget := runBudget; budget > 0 && c.obey(batch); {
-		inc := c.current.Load()
-		if inc.before(batch) {
+		if c.before(batch) {
 			budget--
 			continue
 		}
@@ -172,28 +178,26 @@ func (c *cell[M]) run() {
 			}
 			if several == nil {
 				budget--
-				c.settle(inc, nil, message, inc.receive(message))
+				c.settle(nil, message, c.receive(message))
 				continue
 			}
 			budget -= len(several.left())
 		}
-		if message, err := inc.receiveSeveral(batch); err != nil || inc.stopping {
-			c.settle(inc, batch, message, err)
-		}
+		message, err := c.receiveSeveral(batch)
+		c.settle(batch, message, err)
 	}
-	if inc := c.current.Load(); inc != nil && inc.unstashing {
-		// The mailbox has them until the next turn.
-		batch = c.giveBackAll(batch, inc.unstashed())
+	if c.has(flagUnstashing) { // the mailbox has them until the next turn
+		batch = c.giveBackAll(batch, c.unstashed())
 	}
 	returned = true
 }
 
 // settle sees to what became of a message.
-func (c *cell[M]) settle(inc *Context[M], batch *chunk[M], message M, err error) {
+func (c *cell[M]) settle(batch *chunk[M], message M, err error) {
 	if err != nil {
 		c.deadLetter(message, LetterFailed)
 		c.end(batch, err)
-	} else if inc.stopping {
+	} else if c.has(flagLeaving) {
 		c.end(batch, nil)
 	}
 }
@@ -227,7 +231,7 @@ func (c *cell[M]) obey(batch *chunk[M]) bool {
 	for {
 		switch flags := c.flags.Load(); {
 		case flags&flagStop != 0:
-			if c.current.Load() == nil { // it was never started
+			if flags&flagAlive == 0 { // it was never started
 				c.report(nil)
 				continue
 			}
@@ -240,23 +244,18 @@ func (c *cell[M]) obey(batch *chunk[M]) bool {
 			c.flags.And(^uint32(flagStart))
 			c.start()
 		default:
-			return c.current.Load() != nil
+			return flags&flagAlive != 0
 		}
 	}
 }
 
 // start makes an incarnation.
 func (c *cell[M]) start() {
-	inc := &c.original
-	if inc.cell != nil { // it was used
-		inc = &Context[M]{}
-	}
-	inc.cell = c
-	c.current.Store(inc)
-	switch err := inc.start(); {
+	c.flags.Or(flagAlive)
+	switch err := c.create(); {
 	case err != nil:
 		c.end(nil, err)
-	case inc.stopping:
+	case c.has(flagLeaving):
 		c.end(nil, nil)
 	case c.flags.Or(flagReady)&flagAnnounce != 0:
 		c.flags.And(^uint32(flagAnnounce))
@@ -271,12 +270,11 @@ func (c *cell[M]) start() {
 // crashed in Stopped, it only does what was left to do. What is left of the
 // batch goes back to the mailbox.
 func (c *cell[M]) end(batch *chunk[M], cause error) {
-	if inc := c.current.Load(); inc != nil {
-		cause = inc.end(cause)
-		inc.cut()
-		c.giveBackAll(batch, inc.stashed())
-		inc.actor, inc.extras = nil, nil
-		c.current.Store(nil)
+	if c.has(flagAlive) {
+		cause = c.conclude(cause)
+		c.uncut()
+		c.giveBackAll(batch, c.stashed())
+		c.actor, c.extras = nil, nil
 	}
 	c.report(cause)
 }
@@ -291,38 +289,38 @@ func (c *cell[M]) report(cause error) {
 	s.unlock()
 }
 
-// start calls New and Started.
-func (c *Context[M]) start() error {
+// create calls New and Started.
+func (c *cell[M]) create() error {
 	return guard(func() error {
-		c.actor = c.cell.newActor()
+		c.actor = c.newActor()
 		if c.actor == nil {
 			return errors.New("no actor was returned by New")
 		}
 		if s, ok := c.actor.(Starter[M]); ok {
-			return s.Started(c)
+			return s.Started(c.context())
 		}
 		return nil
 	})
 }
 
-func (c *Context[M]) receive(message M) (err error) {
+func (c *cell[M]) receive(message M) (err error) {
 	defer recovered(&err)
-	return c.actor.Receive(c, message)
+	return c.actor.Receive(c.context(), message)
 }
 
 // receiveSeveral handles the messages of the batch until something goes before
 // them. With an error comes the message whose handling failed.
-func (c *Context[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
+func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
 	defer recovered(&err)
 	var none M
 	for batch.head < batch.tail {
 		message = batch.items[batch.head]
 		batch.items[batch.head] = none
 		batch.head++
-		if err = c.actor.Receive(c, message); err != nil {
+		if err = c.actor.Receive(c.context(), message); err != nil {
 			return message, err
 		}
-		if c.stopping || c.unstashing || c.cell.flags.Load()&(flagsOrder|flagsBefore) != 0 {
+		if c.has(flagsBreak) {
 			break
 		}
 	}
@@ -331,45 +329,47 @@ func (c *Context[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
 
 // before handles a message that goes before the mailbox and reports whether
 // there was one.
-func (c *Context[M]) before(batch *chunk[M]) bool {
-	flags := c.cell.flags.Load()
+func (c *cell[M]) before(batch *chunk[M]) bool {
+	flags := c.flags.Load()
+	if flags&flagsBefore == 0 {
+		return false
+	}
 	if flags&flagDue != 0 {
 		if message, ok := c.extras.timers.next(); ok {
-			c.cell.settle(c, batch, message, c.receive(message))
+			c.settle(batch, message, c.receive(message))
 			return true
 		}
 	}
 	if flags&flagNotice != 0 {
-		if n, ok := c.cell.nextNotice(); ok {
+		if n, ok := c.nextNotice(); ok {
 			message, err := c.receiveNotice(n)
-			c.cell.settle(c, batch, message, err)
+			c.settle(batch, message, err)
 			return true
 		}
 	}
-	if !c.unstashing {
+	if flags&flagUnstashing == 0 {
 		return false
 	}
 	message := c.nextUnstashed()
-	c.cell.settle(c, batch, message, c.receive(message))
+	c.settle(batch, message, c.receive(message))
 	return true
 }
 
-func (c *Context[M]) receiveNotice(n notice[M]) (message M, err error) {
+func (c *cell[M]) receiveNotice(n notice[M]) (message M, err error) {
 	defer recovered(&err)
 	message = n.build(n.cause)
-	return message, c.actor.Receive(c, message)
+	return message, c.actor.Receive(c.context(), message)
 }
 
-// end calls Stopped, where that was not done yet, and returns what the
+// conclude calls Stopped, where that was not done yet, and returns what the
 // incarnation ended of.
-func (c *Context[M]) end(cause error) error {
+func (c *cell[M]) conclude(cause error) error {
 	if c.extras != nil && c.extras.timers != nil {
 		c.extras.timers.close()
 	}
-	if c.over {
+	if c.flags.Or(flagOver)&flagOver != 0 {
 		return cause
 	}
-	c.over = true
 	first := c.actor
 	if c.extras != nil && c.extras.first != nil {
 		first = c.extras.first
@@ -379,7 +379,7 @@ func (c *Context[M]) end(cause error) error {
 		return cause
 	}
 	err := guard(func() error {
-		s.Stopped(c, cause)
+		s.Stopped(c.context(), cause)
 		return nil
 	})
 	if err == nil {

@@ -5,77 +5,79 @@ import (
 )
 
 // Context is what an incarnation of an actor knows of itself, and what it may
-// ask for. It is for the calls of that incarnation: Self, Path, Name and Context
-// may be used from elsewhere, the others may not.
-type Context[M any] struct {
-	cell  *cell[M]
-	actor Actor[M] // or what it has become
-	// stopping is set by Stop, over before Stopped is called, unstashing while
-	// extras.unstashed has messages.
-	stopping, over, unstashing bool
-	isCut                      bool              // guarded by cell.mu
-	extras                     *contextExtras[M] // nil until it is needed
-}
+// ask for. It is for the calls of that incarnation: Self, Path and Name may be
+// used from elsewhere; the others must not, as they would reach the incarnation
+// of that moment.
+type Context[M any] cell[M]
 
-// contextExtras is what few incarnations have.
-type contextExtras[M any] struct {
-	first  Actor[M] // as New made it; nil where it is Context.actor
+// cellExtra is what few incarnations have.
+type cellExtra[M any] struct {
+	first  Actor[M] // as New made it; nil where it is cell.actor
 	timers *timerSet[M]
 	// stash is set aside; unstashed is to be handled before the mailbox.
 	stash, unstashed []M
 }
 
-// seldom returns contextExtras.
-func (c *Context[M]) seldom() *contextExtras[M] {
+// more returns cellExtra.
+func (c *cell[M]) more() *cellExtra[M] {
 	if c.extras == nil {
-		c.extras = &contextExtras[M]{}
+		c.extras = &cellExtra[M]{}
 	}
 	return c.extras
 }
 
+func (c *Context[M]) cell() *cell[M] { return (*cell[M])(c) }
+
 // Self returns the reference under which the actor is reached, in this and
 // every other incarnation.
-func (c *Context[M]) Self() Ref[M] { return Ref[M]{c.cell} }
+func (c *Context[M]) Self() Ref[M] { return Ref[M]{c.cell()} }
 
 // Name returns the actor's name among its siblings.
-func (c *Context[M]) Name() string { return c.cell.label() }
+func (c *Context[M]) Name() string { return c.label() }
 
 // Path returns the names from the root down to the actor, as in "/runs/run".
-func (c *Context[M]) Path() string { return c.cell.path() }
+func (c *Context[M]) Path() string { return c.path() }
 
 // Stop ends the actor normally once the present call has returned without an
 // error. A Permanent actor is restarted even so.
-func (c *Context[M]) Stop() { c.stopping = true }
+func (c *Context[M]) Stop() { c.flags.Or(flagLeaving) }
 
 // Context returns a context that is cancelled when the incarnation has ended,
 // when it did not stop within its StopTimeout, and when the deadline of
 // System.Shutdown has passed.
 func (c *Context[M]) Context() context.Context {
-	c.cell.mu.Lock()
-	defer c.cell.mu.Unlock()
-	if c.isCut {
-		ctx, cancel := context.WithCancel(c.cell.system().ctx)
-		cancel()
-		return ctx
-	}
-	extra := c.cell.queue.extras()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	extra := c.queue.more()
 	if extra.ctx == nil {
-		extra.ctx, extra.cancel = context.WithCancel(c.cell.system().ctx)
+		extra.ctx, extra.cancel = context.WithCancel(c.parent.system.ctx)
+		if extra.isCut || c.closed {
+			extra.cancel()
+		}
 	}
 	return extra.ctx
 }
 
 // cut cancels Context, now or when it is asked for.
-func (c *Context[M]) cut() {
-	c.cell.mu.Lock()
-	defer c.cell.mu.Unlock()
-	if c.isCut {
-		return
-	}
-	c.isCut = true
-	if extra := c.cell.extra; extra != nil && extra.cancel != nil {
+func (c *cell[M]) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	extra := c.queue.more()
+	extra.isCut = true
+	if extra.cancel != nil {
 		extra.cancel()
-		extra.ctx, extra.cancel = nil, nil
+	}
+}
+
+// uncut makes place for the next incarnation's Context.
+func (c *cell[M]) uncut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if extra := c.extra; extra != nil {
+		if extra.cancel != nil {
+			extra.cancel()
+		}
+		extra.ctx, extra.cancel, extra.isCut = nil, nil, false
 	}
 }
 
@@ -91,7 +93,7 @@ func (b Behaviour[M]) Receive(ctx *Context[M], message M) error { return b(ctx, 
 func (c *Context[M]) Become(behaviour Behaviour[M]) {
 	switch {
 	case behaviour != nil:
-		if c.seldom().first == nil {
+		if c.cell().more().first == nil {
 			c.extras.first = c.actor
 		}
 		c.actor = behaviour
@@ -108,8 +110,8 @@ func (c *Context[M]) Become(behaviour Behaviour[M]) {
 // mailbox: it waits for the next incarnation, as the mailbox does, or becomes
 // dead letters with it.
 func (c *Context[M]) Stash(message M) error {
-	extras := c.seldom()
-	if len(extras.stash)+len(extras.unstashed) >= int(c.cell.capacity) {
+	extras := c.cell().more()
+	if len(extras.stash)+len(extras.unstashed) >= int(c.capacity) {
 		return ErrStashFull
 	}
 	extras.stash = append(extras.stash, message)
@@ -124,30 +126,32 @@ func (c *Context[M]) Unstash() {
 	}
 	c.extras.unstashed = append(c.extras.unstashed, c.extras.stash...)
 	c.extras.stash = nil
-	c.unstashing = true
+	c.flags.Or(flagUnstashing)
 }
 
 // nextUnstashed returns the next message of those that were unstashed; there is
 // one.
-func (c *Context[M]) nextUnstashed() (message M) {
+func (c *cell[M]) nextUnstashed() (message M) {
 	left := c.extras.unstashed
 	message, left[0] = left[0], message
 	c.extras.unstashed = left[1:]
-	if c.unstashing = len(left) > 1; !c.unstashing {
+	if len(left) == 1 {
 		c.extras.unstashed = nil
+		c.flags.And(^uint32(flagUnstashing))
 	}
 	return message
 }
 
 // unstashed takes the messages that were to be handled before the mailbox.
-func (c *Context[M]) unstashed() []M {
+func (c *cell[M]) unstashed() []M {
 	left := c.extras.unstashed
-	c.extras.unstashed, c.unstashing = nil, false
+	c.extras.unstashed = nil
+	c.flags.And(^uint32(flagUnstashing))
 	return left
 }
 
 // stashed takes all messages that were set aside, in their order.
-func (c *Context[M]) stashed() []M {
+func (c *cell[M]) stashed() []M {
 	if c.extras == nil {
 		return nil
 	}

@@ -126,6 +126,7 @@ type queueExtra[M any] struct {
 	// ctx is the incarnation's context; nil until somebody asks.
 	ctx    context.Context
 	cancel context.CancelFunc
+	isCut  bool // it is to be cancelled
 }
 
 func (q *queue[M]) init(m Mailbox) {
@@ -135,8 +136,8 @@ func (q *queue[M]) init(m Mailbox) {
 	}
 }
 
-// extras returns queueExtra; q.mu is held.
-func (q *queue[M]) extras() *queueExtra[M] {
+// more returns queueExtra; q.mu is held.
+func (q *queue[M]) more() *queueExtra[M] {
 	if q.extra == nil {
 		q.extra = &queueExtra[M]{}
 	}
@@ -196,7 +197,7 @@ func (q *queue[M]) pushOrWait(message M) (chan struct{}, error) {
 		return nil, nil
 	}
 	room := make(chan struct{}, 1)
-	extra := q.extras()
+	extra := q.more()
 	extra.waiters = append(extra.waiters, room)
 	return room, nil
 }
@@ -329,7 +330,7 @@ func (q *queue[M]) close(cause error) []M {
 	}
 	q.chunks = nil
 	if cause != nil {
-		q.extras().cause = cause
+		q.more().cause = cause
 	}
 	if q.extra == nil {
 		q.mu.Unlock()
@@ -355,7 +356,7 @@ func (q *queue[M]) close(cause error) []M {
 func (q *queue[M]) done() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	extra := q.extras()
+	extra := q.more()
 	if extra.gone == nil {
 		extra.gone = make(chan struct{})
 		if q.closed {

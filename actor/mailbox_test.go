@@ -270,7 +270,7 @@ func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
 }
 
 func TestAnIdleActorIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(cell[*int]{}); size > 192 {
-		t.Errorf("an actor takes %d bytes, three cache lines are 192", size)
+	if size := unsafe.Sizeof(cell[*int]{}); size > 160 {
+		t.Errorf("an actor takes %d bytes, more than 160", size)
 	}
 }

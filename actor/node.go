@@ -54,10 +54,9 @@ type node struct {
 	id         uint64 // unique among siblings, ascending in the order of start
 	rare       atomic.Pointer[nodeRare]
 
-	born     time.Duration // on System.clock
-	launches uint32
-	restart  Restart
-	state    nodeState
+	born    uint32 // on System.clock, in bornUnits
+	restart Restart
+	state   nodeState
 	// leave is set where the child is not to come back once it has stopped.
 	leave bool
 	// relaunch is set where an abandoned child is to be started as soon as its
@@ -73,9 +72,16 @@ type nodeRare struct {
 	// stopCause is written before flagStop is set and read after it is seen.
 	stopCause error
 	alarm     alarm         // ends a backoff, or the patience with a stop
-	launched  time.Duration // on System.clock; 0 before the first restart
-	failures  uint32        // in a row, for the backoff
+	restarted time.Duration // on System.clock, the last time
+	restarts  int
+	failures  uint32 // in a row, for the backoff
+	exited    bool   // there has been an incarnation
 }
+
+// bornUnit makes node.born fit for two years in four bytes.
+const bornUnit = time.Second / 64
+
+func (n *node) bornAt() time.Duration { return time.Duration(n.born) * bornUnit }
 
 // seldom returns nodeRare; System.mu is held, or the node is new.
 func (n *node) seldom() *nodeRare {
@@ -122,7 +128,18 @@ func (n *node) path() string {
 }
 
 // restarts returns how often the child was started again.
-func (n *node) restarts() int { return int(max(n.launches, 1)) - 1 }
+func (n *node) restarts() int {
+	if rare := n.rare.Load(); rare != nil {
+		return rare.restarts
+	}
+	return 0
+}
+
+// isNew reports whether there has been no incarnation yet that has ended.
+func (n *node) isNew() bool {
+	rare := n.rare.Load()
+	return rare == nil || !rare.exited
+}
 
 // alarm is a timer whose action runs under System.mu, and never after clear.
 type alarm struct {

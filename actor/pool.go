@@ -118,7 +118,7 @@ const fairness = 61
 // searches is how often a worker looks for work, yielding its processor in
 // between, before it sleeps. Being woken costs more than the few microseconds
 // that this takes.
-const searches = 16
+const searches = 4
 
 func newPool(workers int) *pool {
 	p := &pool{queues: make([]runQueue, workers), workers: map[*worker]struct{}{}, drained: make(chan struct{})}

@@ -197,7 +197,7 @@ func (s *Supervisor) adopt(n *node, name string, restart Restart, c child) error
 	}
 	s.lastID++
 	n.parent, n.id, n.restart, n.state = s, s.lastID, restart, down
-	n.born = s.system.clock()
+	n.born = uint32(s.system.clock() / bornUnit)
 	if n.prev = s.last; n.prev == nil {
 		s.first = n
 	} else {
@@ -257,8 +257,10 @@ func (s *Supervisor) leaveBehind(n *node) error {
 // start starts a child that is down.
 func (s *Supervisor) start(n *node) {
 	n.state = starting
-	if n.launches++; n.launches > 1 {
-		n.seldom().launched = s.system.clock()
+	if !n.isNew() {
+		rare := n.seldom()
+		rare.restarts++
+		rare.restarted = s.system.clock()
 	}
 	// Children that are up are not waited for by others.
 	n.child().launch(s.stage != stageUp)
@@ -300,6 +302,7 @@ func (s *Supervisor) childStarted(n *node) {
 // childExited takes notice that a child has no incarnation any more. The cause
 // is nil where it stopped normally.
 func (s *Supervisor) childExited(n *node, cause error) {
+	n.seldom().exited = true
 	switch n.state {
 	case stopping:
 		n.clearAlarm()
@@ -379,7 +382,7 @@ func (s *Supervisor) admit() bool {
 // backoff returns how long to wait before the child is restarted.
 func (s *Supervisor) backoff(n *node) time.Duration {
 	rare := n.seldom()
-	if s.system.clock()-max(n.born, rare.launched) > s.spec.Backoff.max() {
+	if s.system.clock()-max(n.bornAt(), rare.restarted) > s.spec.Backoff.max() {
 		rare.failures = 0
 	}
 	rare.failures++

@@ -112,9 +112,9 @@ func (s *timerSet[M]) settle() {
 // clock. It is handled before what waits in the mailbox, needs no room there,
 // and is never seen by another incarnation.
 func (c *Context[M]) After(d time.Duration, message M) *Timer[M] {
-	extras := c.seldom()
+	extras := c.cell().more()
 	if extras.timers == nil {
-		extras.timers = &timerSet[M]{cell: c.cell, live: map[*Timer[M]]struct{}{}, closed: c.over}
+		extras.timers = &timerSet[M]{cell: c.cell(), live: map[*Timer[M]]struct{}{}, closed: c.cell().has(flagOver)}
 	}
 	return extras.timers.add(d, message)
 }

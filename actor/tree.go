@@ -32,7 +32,7 @@ type Tree struct {
 	Depth int
 	// Restarts counts those since the spawn.
 	Restarts int
-	// Age is the time since the spawn.
+	// Age is the time since the spawn, to 1/64 s.
 	Age time.Duration
 	// Children are in the order of their start.
 	Children []Tree
@@ -60,7 +60,7 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 }
 
 func (n *node) tree(now time.Duration) Tree {
-	return Tree{Path: n.path(), State: n.shown(), Depth: n.child().waiting(), Restarts: n.restarts(), Age: now - n.born}
+	return Tree{Path: n.path(), State: n.shown(), Depth: n.child().waiting(), Restarts: n.restarts(), Age: now - n.bornAt()}
 }
 
 func (n *node) shown() State {
@@ -79,7 +79,7 @@ func (n *node) shown() State {
 	case ended:
 		return StateEnded
 	default:
-		if n.launches == 0 {
+		if n.isNew() {
 			return StateStarting
 		}
 		return StateWaiting

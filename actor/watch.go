@@ -79,7 +79,7 @@ func (q *queue[M]) addWatching(w *Watching) bool {
 	if q.closed {
 		return false
 	}
-	extra := q.extras()
+	extra := q.more()
 	if extra.watching == nil {
 		extra.watching = map[*Watching]struct{}{}
 	}
@@ -91,7 +91,7 @@ func (q *queue[M]) addWatching(w *Watching) bool {
 func (q *queue[M]) addWatcher(w *Watching) (cause error, over bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	extra := q.extras()
+	extra := q.more()
 	if q.closed {
 		return extra.cause, true
 	}
@@ -118,7 +118,7 @@ func (c *cell[M]) notice(n notice[M]) bool {
 		c.mu.Unlock()
 		return false
 	}
-	extra := c.extras()
+	extra := c.queue.more()
 	delete(extra.watching, n.of)
 	extra.notices = append(extra.notices, n)
 	c.flags.Or(flagNotice)
