@@ -11,9 +11,11 @@ import (
 type Mailbox struct {
 	// Capacity is the most messages that wait, the one being handled not
 	// counted; 0 stands for DefaultCapacity, and at most MaxCapacity are
-	// allowed. From a Capacity of 512 on, an actor takes up to 16 messages at
-	// once, and those do not count either. Memory is taken up as it is needed
-	// and given back when nothing waits, all but room for one message.
+	// allowed. From a Capacity of 1024 on, an actor whose policy is not
+	// DropOldest takes up to 32 messages at once, and those do not count either.
+	// What a restart or Unstash puts back may exceed it; new messages then find
+	// it full. Memory is taken up as it is needed and given back when nothing
+	// waits, all but room for one message.
 	Capacity int
 	// Overflow is the policy when full; Fail unless set.
 	Overflow Overflow
@@ -77,10 +79,10 @@ const (
 const (
 	// chunkSize is how many messages a chunk has room for: what a runner takes
 	// at once.
-	chunkSize = 16
+	chunkSize = 32
 	// exactBelow is the capacity below which messages are taken one by one, so
 	// that never more than the capacity wait.
-	exactBelow = 512
+	exactBelow = 1024
 )
 
 // chunk is a part of a queue: items[head:tail].
