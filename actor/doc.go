@@ -8,8 +8,9 @@
 // new incarnation, restarts the siblings too, or, if that happens too often,
 // gives up and leaves the decision to the supervisor above. System is the whole
 // tree; Shutdown stops it in order. An actor can become another Behaviour, Stash
-// messages for later, have messages sent to itself After a time, and Watch others. A Registry finds actors by name, a Router by
-// key. Events of all of this go to Config.OnEvent.
+// messages for later, have messages sent to itself After a time, and Watch others.
+// A Registry finds actors by name, a Router by key. Events of all of this go to
+// Config.OnEvent.
 //
 // It refuses: a message to an actor that has ended (ErrStopped) or whose
 // mailbox is full (ErrMailboxFull, or the mailbox's policy), a question without
