@@ -4,8 +4,10 @@
 GO            ?= go
 GOLANGCI_LINT := v2.15.0
 TOOLS         := $(CURDIR)/.tools
+# qemu-user; on arm64 itself the ordinary tests do this.
+ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
-.PHONY: build test check fmt vet lint race variants generated crash bench-peers bench-gemm bench-scaling bench-opticks \
+.PHONY: build test check fmt vet lint race variants generated crash simulate mutate bench-peers bench-gemm bench-scaling bench-opticks \
 	bench-actors bench-test performance performance-run clean
 
 build: ## build ./reprise
@@ -22,7 +24,7 @@ fmt:
 
 vet:
 	$(GO) vet ./...
-	GOARCH=arm64 $(GO) vet ./kernel/... ./internal/... ./tensor/...
+	GOARCH=arm64 $(GO) vet ./kernel/... ./nn/... ./device/... ./internal/... ./tensor/...
 	$(GO) vet -tags noasm ./kernel/...
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
@@ -42,10 +44,22 @@ variants: ## the numerics tests for other instruction sets and without assembly
 	GOAMD64=v3 $(GO) test ./kernel/... ./nn/... ./training/... ./internal/detmath/... ./dataset/...
 	$(GO) test -tags noasm ./kernel/... ./nn/...
 	for n in 1 8; do GOMAXPROCS=$$n $(GO) test -count=1 -run 'Golden' ./nn || exit 1; done
-	GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64 -run 'Golden' ./nn  # qemu-user; on arm64 itself it is not needed
+	$(ARM64) -run 'NEON|Tile|Strip|Transpose|SelfCheck|Detect|EqualsTheDefinition$$|AllocatesNothingOnceWarm|OfWildValues|EveryDepthwise|HeadsInPlace|AwkwardShapes' ./kernel/cpu
+	$(ARM64) -run 'Golden' ./nn
 
 generated: ## the committed assembly is what its generator writes
 	cd kernel/cpu/internal/asmgen && $(GO) vet . && $(GO) test .
+
+# Another part of the seeds: make simulate SEED=5000000 HISTORIES=100000.
+HISTORIES ?= 1000000
+SEED      ?= 0
+
+simulate: ## a million simulated histories of the control side; stops at the first that fails
+	$(GO) test -count=1 -v -timeout 24h -run '^TestSimulatedHistories$$' ./integration -histories $(HISTORIES) -seed $(SEED)
+
+# Some of them: make mutate ONLY='checkpoint|lease'.
+mutate: ## leave out each sync, lease check and compensation step in turn; some test must fail
+	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/$(ONLY)' ./internal/mutate -mutate
 
 crash: ## 50 times kill -9 and resume of one run, compared with one never killed
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise

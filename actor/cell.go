@@ -166,24 +166,29 @@ func (c *cell[M]) run() {
 		c.crashed = false
 		c.end(batch, ErrExited)
 	}
-	for budget := runBudget; budget > 0 && c.obey(batch); {
+	budget := c.system().pool.budget()
+	for one := budget == 1; budget > 0 && c.obey(batch); {
 		if c.before(batch) {
 			budget--
 			continue
 		}
 		if batch == nil || batch.head == batch.tail {
-			message, several, ok := c.take(batch)
+			message, several, mark, ok := c.take(batch, one)
 			if batch = several; !ok {
 				break
 			}
 			if several == nil {
 				budget--
-				c.settle(nil, message, c.receive(message))
+				c.settle(nil, message, c.receiveMarked(message, mark))
 				continue
 			}
 			budget -= len(several.left())
 		}
+		first := batch.head
 		message, err := c.receiveSeveral(batch)
+		if !c.blocking {
+			c.begin(uint32(batch.head - first))
+		}
 		c.settle(batch, message, err)
 	}
 	if c.has(flagUnstashing) { // the mailbox has them until the next turn
@@ -304,6 +309,7 @@ func (c *cell[M]) create() error {
 }
 
 func (c *cell[M]) receive(message M) (err error) {
+	c.begin(1)
 	defer recovered(&err)
 	return c.actor.Receive(c.context(), message)
 }
@@ -317,6 +323,9 @@ func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
 		message = batch.items[batch.head]
 		batch.items[batch.head] = none
 		batch.head++
+		if c.blocking { // its turn may take hours
+			c.begin(1)
+		}
 		if err = c.actor.Receive(c.context(), message); err != nil {
 			return message, err
 		}
@@ -356,6 +365,7 @@ func (c *cell[M]) before(batch *chunk[M]) bool {
 }
 
 func (c *cell[M]) receiveNotice(n notice[M]) (message M, err error) {
+	c.begin(1)
 	defer recovered(&err)
 	message = n.build(n.cause)
 	return message, c.actor.Receive(c.context(), message)

@@ -16,6 +16,7 @@ type cellExtra[M any] struct {
 	timers *timerSet[M]
 	// stash is set aside; unstashed is to be handled before the mailbox.
 	stash, unstashed []M
+	mark             *mark // of the message being handled; nil if it is not traced
 }
 
 // more returns cellExtra.

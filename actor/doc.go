@@ -9,8 +9,8 @@
 // gives up and leaves the decision to the supervisor above. System is the whole
 // tree; Shutdown stops it in order. An actor can become another Behaviour, Stash
 // messages for later, have messages sent to itself After a time, and Watch others.
-// A Registry finds actors by name, a Router by key. Events of all of this go to
-// Config.OnEvent.
+// A Registry finds actors by name, a Router by key, and a RouterPool shares
+// messages out among equals. Events of all of this go to Config.OnEvent.
 //
 // It refuses: a message to an actor that has ended (ErrStopped) or whose
 // mailbox is full (ErrMailboxFull, or the mailbox's policy), a question without
@@ -45,7 +45,8 @@
 // All methods of an actor are called by one goroutine at a time, and what one
 // call wrote the next one sees.
 //
-// Ref, Supervisor, System, Registry, Router, Reply, Timer and Watching are safe for
+// Ref, Supervisor, System, Registry, Router, RouterPool, Reply, Timer and Watching
+// are safe for
 // concurrent use; a Context belongs to its actor. Tell never waits and may be
 // called from everywhere; so may Forward. Ask, TellContext, Supervisor.Stop and System.Shutdown
 // wait, and are for callers that are no actors.

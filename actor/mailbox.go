@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Mailbox bounds what waits for an actor, and says what becomes of a message
@@ -110,7 +111,10 @@ type queue[M any] struct {
 	overflow Overflow
 	closed   bool
 	hasFirst bool
-	first    M // the oldest, where hasFirst is set
+	// handled counts the messages that the actor handled since it was last
+	// carried over to queueExtra.handled; only the runner raises it.
+	handled atomic.Uint32
+	first   M // the oldest, where hasFirst is set
 	// chunks is the list of the others. It may begin with an empty chunk, and
 	// at most one empty chunk follows its last.
 	chunks *chunk[M]
@@ -129,6 +133,9 @@ type queueExtra[M any] struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	isCut  bool // it is to be cancelled
+	// marks are those of traced messages; nil until there is one.
+	marks   *marks
+	handled uint64
 }
 
 func (q *queue[M]) init(m Mailbox) {
@@ -149,25 +156,66 @@ func (q *queue[M]) more() *queueExtra[M] {
 // push adds the message or applies the policy; the message returned is the one
 // that was dropped.
 func (q *queue[M]) push(message M) (M, accepted) {
-	var none M
 	q.mu.Lock()
 	if q.count < q.capacity && !q.closed {
+		var none M
 		q.append(message)
 		q.mu.Unlock()
 		return none, stored
 	}
 	defer q.mu.Unlock()
+	return q.offer(message)
+}
+
+// pushMarked is push for a message that may have a mark; sent is called before
+// anybody can take it.
+func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lost, result := q.offer(message)
+	if m != nil && result <= storedForOther {
+		extra := q.more()
+		if extra.marks == nil {
+			extra.marks = &marks{}
+		}
+		extra.marks.add(m, int(q.count)-1)
+		sent()
+	}
+	return lost, result
+}
+
+func (q *queue[M]) offer(message M) (M, accepted) {
+	var none M
 	switch {
 	case q.closed:
 		return none, refusedClosed
+	case q.count < q.capacity:
+		q.append(message)
+		return none, stored
 	case q.overflow == DropOldest:
 		oldest := q.pop()
+		q.unmark()
 		q.append(message)
 		return oldest, storedForOther
 	case q.overflow == DropNewest:
 		return message, dropped
 	}
 	return none, refusedFull
+}
+
+// marked reports whether a message that waits is traced.
+func (q *queue[M]) marked() bool { return q.extra != nil && q.extra.marks != nil }
+
+// unmark returns the mark of the message that was popped, if it has one.
+func (q *queue[M]) unmark() *mark {
+	if !q.marked() {
+		return nil
+	}
+	m := q.extra.marks.remove()
+	if len(q.extra.marks.list) == 0 {
+		q.extra.marks = nil
+	}
+	return m
 }
 
 // pushWait adds the message once there is room, whatever the policy. It fails
@@ -227,10 +275,10 @@ func (q *queue[M]) wake(n int) {
 	q.extra.waiters = slices.Delete(q.extra.waiters, 0, n)
 }
 
-// take takes the oldest message, or several in a chunk, which is the caller's
-// until it comes back as done in the next call. With nothing left it returns
-// false.
-func (q *queue[M]) take(done *chunk[M]) (message M, several *chunk[M], ok bool) {
+// take takes the oldest message with its mark, or, unless one is set, several in
+// a chunk, which is the caller's until it comes back as done in the next call.
+// With nothing left it returns false.
+func (q *queue[M]) take(done *chunk[M], one bool) (message M, several *chunk[M], m *mark, ok bool) {
 	q.mu.Lock()
 	if done != nil {
 		q.reuse(done)
@@ -239,9 +287,10 @@ func (q *queue[M]) take(done *chunk[M]) (message M, several *chunk[M], ok bool) 
 	switch {
 	case q.count == 0:
 		q.mu.Unlock()
-		return message, nil, false
-	case q.hasFirst || q.overflow == DropOldest || q.capacity < exactBelow:
+		return message, nil, nil, false
+	case one || q.hasFirst || q.overflow == DropOldest || q.capacity < exactBelow || q.marked():
 		message = q.pop()
+		m = q.unmark()
 	default:
 		several = q.chunks
 		q.unlink()
@@ -252,7 +301,7 @@ func (q *queue[M]) take(done *chunk[M]) (message M, several *chunk[M], ok bool) 
 		q.wake(taken)
 	}
 	q.mu.Unlock()
-	return message, several, true
+	return message, several, m, true
 }
 
 // reuse keeps an empty chunk for messages to come, where there is none.
@@ -285,6 +334,30 @@ func (q *queue[M]) depth() int {
 	return int(q.count)
 }
 
+// carryAt is where handled is carried over, far from its end.
+const carryAt = 1 << 31
+
+// begin adds to the messages that are being handled or were; it is the runner's.
+func (q *queue[M]) begin(n uint32) {
+	if q.handled.Add(n) < carryAt {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.more().handled += uint64(q.handled.Swap(0))
+}
+
+// begun returns how many messages were handled or are being handled.
+func (q *queue[M]) begun() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := uint64(q.handled.Load())
+	if q.extra != nil {
+		n += q.extra.handled
+	}
+	return n
+}
+
 // putBack returns messages to the front, whether there is room or not; false if
 // the queue was closed meanwhile and the messages stay with the caller.
 func (q *queue[M]) putBack(messages []M) bool {
@@ -295,6 +368,9 @@ func (q *queue[M]) putBack(messages []M) bool {
 	}
 	if len(messages) == 0 {
 		return true
+	}
+	if q.marked() {
+		q.extra.marks.next -= int64(len(messages))
 	}
 	if q.hasFirst {
 		var none M
@@ -338,6 +414,7 @@ func (q *queue[M]) close(cause error) []M {
 		q.mu.Unlock()
 		return left
 	}
+	q.extra.marks = nil
 	q.wake(len(q.extra.waiters))
 	if q.extra.gone != nil {
 		close(q.extra.gone)

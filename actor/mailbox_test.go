@@ -65,7 +65,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 			"push":      func(t *rapid.T) { push(t, rapid.IntRange(1, 20).Draw(t, "n")) },
 			"push many": func(t *rapid.T) { push(t, rapid.IntRange(100, 300).Draw(t, "n")) },
 			"take, handle some, return the rest": func(t *rapid.T) {
-				message, several, ok := q.take(done)
+				message, several, _, ok := q.take(done, false)
 				done = nil
 				if ok != (len(m.waiting) > 0) {
 					t.Fatalf("took %v with %v waiting", ok, m.waiting)
@@ -142,8 +142,8 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 // drain takes and handles what waits, as a runner does.
 func drain[M any](q *queue[M]) (handled int) {
 	var none M
-	message, several, ok := q.take(nil)
-	for ; ok; message, several, ok = q.take(several) {
+	message, several, _, ok := q.take(nil, false)
+	for ; ok; message, several, _, ok = q.take(several, false) {
 		if several == nil {
 			_ = message
 			handled++
@@ -179,7 +179,7 @@ func TestAQueueThatIsKeptUpWithNeedsNoMemory(t *testing.T) {
 	q.init(Mailbox{})
 	if allocations := testing.AllocsPerRun(100, func() {
 		q.push(1)
-		q.take(nil)
+		q.take(nil, false)
 	}); allocations != 0 {
 		t.Errorf("%v allocations for a message", allocations)
 	}
@@ -231,7 +231,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 		}
 		var got []int
 		for range 3 {
-			message, _, _ := q.take(nil)
+			message, _, _, _ := q.take(nil, false)
 			got = append(got, message)
 			synctest.Wait()
 		}
@@ -260,7 +260,7 @@ func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
 	q.push(0)
 	first, _ := q.pushOrWait(1)
 	second, _ := q.pushOrWait(2)
-	q.take(nil) // tells the first
+	q.take(nil, false) // tells the first
 	q.giveUp(first)
 	select {
 	case <-second:

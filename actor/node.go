@@ -30,6 +30,8 @@ type child interface {
 	finish(cause error)
 	// waiting is the number of messages in the mailbox.
 	waiting() int
+	// begun is how many messages were handled so far, as Tree.Handled has it.
+	begun() uint64
 }
 
 // nodeState is what a supervisor knows of a child.
@@ -143,29 +145,29 @@ func (n *node) isNew() bool {
 
 // alarm is a timer whose action runs under System.mu, and never after clear.
 type alarm struct {
-	timer *time.Timer
+	stop  func() bool // nil where it is not set
 	count uint32
 }
 
 func (a *alarm) set(s *System, d time.Duration, action func()) {
 	a.clear()
 	count := a.count
-	a.timer = time.AfterFunc(d, func() {
+	a.stop = s.afterFunc(d, func() {
 		s.lock()
 		defer s.unlock()
 		if a.count == count {
-			a.timer = nil
+			a.stop = nil
 			action()
 		}
 	})
 }
 
-func (a *alarm) isSet() bool { return a.timer != nil }
+func (a *alarm) isSet() bool { return a.stop != nil }
 
 func (a *alarm) clear() {
 	a.count++
-	if a.timer != nil {
-		a.timer.Stop()
-		a.timer = nil
+	if a.stop != nil {
+		a.stop()
+		a.stop = nil
 	}
 }

@@ -79,6 +79,7 @@ func (q *runQueue) pop() *task {
 // goroutine each while they have work.
 type pool struct {
 	queues []runQueue
+	driver Driver // nil where workers run the tasks
 	// parked is len(sleeping). A worker lowers searching and raises it before it
 	// looks for work one last time, and whoever brings work reads both afterwards.
 	parked atomic.Int32
@@ -120,8 +121,15 @@ const fairness = 61
 // that this takes.
 const searches = 4
 
-func newPool(workers int) *pool {
-	p := &pool{queues: make([]runQueue, workers), workers: map[*worker]struct{}{}, drained: make(chan struct{})}
+// newPool starts the workers, unless a driver does their work.
+func newPool(workers int, driver Driver) *pool {
+	p := &pool{
+		queues: make([]runQueue, workers), driver: driver,
+		workers: map[*worker]struct{}{}, drained: make(chan struct{}),
+	}
+	if driver != nil {
+		return p
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for home := range workers {
@@ -148,6 +156,10 @@ func (p *pool) schedule(t *task) {
 
 // push hands a scheduled task to whoever is free.
 func (p *pool) push(t *task) {
+	if p.driver != nil {
+		p.driver.Run(func() { p.step(t) })
+		return
+	}
 	if t.blocking {
 		p.mu.Lock()
 		// With the pool closed, only abandoned actors have something left to do.
@@ -168,6 +180,22 @@ func (p *pool) push(t *task) {
 	case p.closed.Load():
 		p.replaceClosed(int(t.home))
 	}
+}
+
+// step runs the task once, for the driver.
+func (p *pool) step(t *task) {
+	w := worker{pool: p, home: -1}
+	if w.run(t) {
+		p.push(t)
+	}
+}
+
+// budget is how many messages an actor handles before others have their turn.
+func (p *pool) budget() int {
+	if p.driver != nil {
+		return 1
+	}
+	return runBudget
 }
 
 // replaceClosed serves what came in after the workers went home: an abandoned
@@ -238,6 +266,9 @@ func (p *pool) close() {
 	}
 	p.sleeping = nil
 	p.parked.Store(0)
+	if p.counted == 0 { // nobody has to go home
+		close(p.drained)
+	}
 }
 
 // work runs tasks until the pool is closed and empty.

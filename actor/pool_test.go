@@ -32,7 +32,7 @@ func runner(p *pool, t *task) *worker {
 func TestWorkThatArrivesAsATaskIsPutDownIsDone(t *testing.T) {
 	for _, blocking := range []bool{false, true} {
 		synctest.Test(t, func(*testing.T) {
-			p := newPool(1)
+			p := newPool(1, nil)
 			task := &task{blocking: blocking}
 			runs, checks := 0, 0
 			task.job = &stub{func() { runs++ }, func() bool { checks++; return checks == 2 }}
@@ -51,7 +51,7 @@ func TestWorkThatArrivesAsATaskIsPutDownIsDone(t *testing.T) {
 // with it.
 func TestALostWorkersTaskGoesToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(1)
+		p := newPool(1, nil)
 		task := &task{}
 		begun, release := make(chan struct{}), make(chan struct{})
 		var workers []*worker
@@ -81,7 +81,7 @@ func TestALostWorkersTaskGoesToAnother(t *testing.T) {
 
 func TestTheQueueOfAStuckWorkerIsServedByBusyOnes(t *testing.T) {
 	synctest.Test(t, func(*testing.T) {
-		p := newPool(2)
+		p := newPool(2, nil)
 		release, served := make(chan struct{}), make(chan struct{})
 		never := func() bool { return false }
 		stuck := &task{home: 0, job: &stub{func() { <-release }, never}}

@@ -21,24 +21,48 @@ func (r Ref[M]) Tell(message M) error {
 	if c == nil {
 		return ErrZeroRef
 	}
-	lost, result := c.push(message)
-	if result == stored {
-		r.sent(message)
-		return nil
+	if c.parent.system.tracer.on.Load() {
+		return r.tellTraced(message)
 	}
+	lost, result := c.push(message)
+	switch result {
+	case stored: // the usual way is short
+		r.sent()
+		return nil
+	case refusedClosed:
+		return r.refused(message)
+	default:
+		return r.pushed(message, lost, result)
+	}
+}
+
+// tellUnlessEnded is Tell for a sender that has another actor for the message:
+// where this one has ended, the message stays with the sender and is no dead
+// letter.
+func (r Ref[M]) tellUnlessEnded(message M) (ended bool, err error) {
+	lost, result := r.cell.push(message)
+	if result == refusedClosed {
+		return true, nil
+	}
+	return false, r.pushed(message, lost, result)
+}
+
+// pushed does what is left of Tell once the mailbox of a living actor has
+// decided.
+func (r Ref[M]) pushed(message, lost M, result accepted) error {
+	c := r.cell
 	switch result {
 	case storedForOther:
 		c.deadLetter(lost, LetterDroppedOldest)
 	case dropped:
 		c.deadLetter(lost, LetterDroppedNewest)
-		c.parent.system.events.deliver()
+		c.system().events.deliver()
 		return nil
 	case refusedFull:
 		return fmt.Errorf("tell %s: %w", c.path(), ErrMailboxFull)
-	case refusedClosed:
-		return r.refused(message)
+	default: // it is in the mailbox
 	}
-	r.sent(message)
+	r.sent()
 	return nil
 }
 
@@ -52,7 +76,7 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 	}
 	switch err := c.pushWait(ctx, message); {
 	case err == nil:
-		r.sent(message)
+		r.sent()
 		return nil
 	case errors.Is(err, ErrStopped):
 		return r.refused(message)
@@ -62,11 +86,8 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 }
 
 // sent has the actor run.
-func (r Ref[M]) sent(message M) {
+func (r Ref[M]) sent() {
 	s := r.cell.parent.system
-	if s.trace {
-		s.events.add(MessageSent{To: r.cell.path(), Message: message, At: s.now()})
-	}
 	s.pool.schedule(&r.cell.task)
 	s.events.deliver()
 }

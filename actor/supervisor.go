@@ -161,15 +161,21 @@ func (s *Supervisor) Err() error {
 // returns when that is done, with an *AbandonedError if some did not stop in
 // time, or when ctx is done, while the stop goes on. An actor must not call it.
 func (s *Supervisor) Stop(ctx context.Context) error {
-	s.system.lock()
-	s.stop()
-	s.system.unlock()
+	s.End()
 	select {
 	case <-s.done:
 		return s.abandonedError()
 	case <-ctx.Done():
 		return fmt.Errorf("stop supervisor %s: %w", s.path(), ctx.Err())
 	}
+}
+
+// End begins what Stop does and does not wait for it; Done tells when it is
+// over. An actor may call it, also one below the supervisor.
+func (s *Supervisor) End() {
+	s.system.lock()
+	s.stop()
+	s.system.unlock()
 }
 
 func (s *Supervisor) abandonedError() error {
@@ -523,6 +529,19 @@ func (s *Supervisor) stop() {
 	}
 }
 
+// dismiss ends one child for good, whatever it is doing.
+func (s *Supervisor) dismiss(n *node) {
+	n.leave = true
+	switch n.state {
+	case starting, running:
+		s.stopChild(n)
+	case down:
+		s.remove(n, nil)
+		s.step()
+	default: // it is on its way out, or was abandoned, or has ended
+	}
+}
+
 // hurry stops everything below at once instead of in order.
 func (s *Supervisor) hurry() {
 	for n := s.last; n != nil; n = n.prev {
@@ -580,6 +599,7 @@ func (s *Supervisor) patience() time.Duration { return 0 }     // its children's
 func (s *Supervisor) cut()                    {}
 func (s *Supervisor) abandon()                {}
 func (s *Supervisor) waiting() int            { return 0 }
+func (s *Supervisor) begun() uint64           { return 0 }
 
 func (s *Supervisor) finish(cause error) {
 	s.final = true

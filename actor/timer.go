@@ -9,7 +9,7 @@ import (
 // Timer is a message to come. Its zero value has none.
 type Timer[M any] struct {
 	set     *timerSet[M]
-	timer   *time.Timer
+	halt    func() bool // stops the clock
 	message M
 }
 
@@ -41,7 +41,7 @@ func (s *timerSet[M]) add(d time.Duration, message M) *Timer[M] {
 		return t
 	}
 	s.live[t] = struct{}{}
-	t.timer = time.AfterFunc(d, func() { s.fire(t) })
+	t.halt = s.cell.system().afterFunc(d, func() { s.fire(t) })
 	return t
 }
 
@@ -65,7 +65,7 @@ func (s *timerSet[M]) remove(t *Timer[M]) bool {
 		return false
 	}
 	delete(s.live, t)
-	t.timer.Stop()
+	t.halt()
 	if i := slices.Index(s.due, t); i >= 0 {
 		s.due = slices.Delete(s.due, i, i+1)
 		s.settle()
@@ -95,7 +95,7 @@ func (s *timerSet[M]) close() {
 	defer s.mu.Unlock()
 	s.closed = true
 	for t := range s.live {
-		t.timer.Stop()
+		t.halt()
 	}
 	s.live, s.due = nil, nil
 	s.settle()

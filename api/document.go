@@ -16,6 +16,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"reprise/nn"
 )
 
 // Limits of a request's text; a request is a short file.
@@ -24,6 +26,8 @@ const (
 	MaxRequestBytes = 1 << 20
 	// maxTokens bounds the values, keys and punctuation marks of a request.
 	maxTokens = 1 << 16
+	// maxItems bounds every list, as the schema does the longest.
+	maxItems = nn.MaxLayers
 	// maxDepth bounds how deep lists and mappings nest.
 	maxDepth = 64
 	// maxPath bounds the path of a field in messages, in characters.
@@ -314,6 +318,10 @@ func (d *document) convert(n ast.Node, field string, key position) (*node, error
 		return out, d.convertMapping(out, []*ast.MappingValueNode{n})
 	case *ast.SequenceNode:
 		out.kind = list
+		if len(n.Values) > maxItems {
+			return nil, d.fail(out.at, RequestError{Field: field, Value: string(list),
+				Problem: fmt.Sprintf("of %d must have at most %d", len(n.Values), maxItems), Fix: "shorten it"})
+		}
 		for i, item := range n.Values {
 			child, err := d.convert(item, fmt.Sprintf("%s[%d]", field, i), d.start(item))
 			if err != nil {

@@ -357,6 +357,7 @@ func TestAHugeRequestIsRefusedSoon(t *testing.T) {
 	for name, text := range map[string]string{
 		"one long list":     fill("model: {hidden: [", "0, ", "1]}", maxTokens/2-10),
 		"many layers":       fill("model_architecture: [", "{type: x}, ", "1]", maxTokens/6-10),
+		"many wrong bodies": fill("model_architecture: [", "{type: residual, body: ["+strings.Repeat("{type: conv3d}, ", 1000)+"1]}, ", "1]", maxTokens/6100),
 		"many deep layers":  fill("model_architecture: [", fill("", "{type: residual, body: [", "{type: x}", 30)+strings.Repeat("]}", 30)+", ", "1]", maxTokens/400),
 		"many unknown keys": keys.String(),
 		"one long number":   fill("seed: ", "9", "", MaxRequestBytes-10),

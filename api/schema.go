@@ -409,7 +409,7 @@ func (s *schema) at(url string) map[string]any {
 		if step == "" {
 			continue
 		}
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		step = strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")
 		switch c := current.(type) {
 		case map[string]any:
 			current = c[step]

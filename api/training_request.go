@@ -155,11 +155,15 @@ func (r TrainingRequest) Validate() error {
 	if err != nil {
 		return err
 	}
-	errs := compileSchema().validate(d)
+	return join("", placeless(compileSchema().validate(d)))
+}
+
+// placeless takes the places from errors of a request that no file has.
+func placeless(errs []*RequestError) []*RequestError {
 	for _, e := range errs {
 		e.Line, e.Column, e.excerpt = 0, 0, ""
 	}
-	return join("", errs)
+	return errs
 }
 
 // File returns the name of the file that the request was parsed from; "" for a

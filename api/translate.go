@@ -25,9 +25,20 @@ type IDs struct {
 // Errors are the domain's, about a model that does not fit the data or values
 // that do not fit its size; Locate finds their place. Nothing has happened then.
 func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset.Dataset, ids IDs) (training.TrainingSession, []training.Event, error) {
-	fail := func(err error) (training.TrainingSession, []training.Event, error) {
+	model, config, err := r.translate(data, ids)
+	if err != nil {
 		return training.TrainingSession{}, nil, err
 	}
+	if config.Dataset, err = describe(source, data); err != nil {
+		return training.TrainingSession{}, nil, err
+	}
+	return training.TrainingService{}.StartTraining(model, data, config)
+}
+
+// translate returns the model and the settings that the request means for the
+// data; the data themselves are not described yet.
+func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, training.Config, error) {
+	fail := func(err error) (nn.Model, training.Config, error) { return nn.Model{}, training.Config{}, err }
 	if err := data.Validate(); err != nil {
 		return fail(err)
 	}
@@ -51,14 +62,9 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 	if err != nil {
 		return fail(err)
 	}
-	described, err := describe(source, data)
-	if err != nil {
-		return fail(err)
-	}
-	return training.TrainingService{}.StartTraining(model, data, training.Config{
-		RunID: ids.Run, SessionID: ids.Session, Dataset: described,
-		Hyperparameters: hyperparameters, Request: canonical,
-	})
+	return model, training.Config{
+		RunID: ids.Run, SessionID: ids.Session, Hyperparameters: hyperparameters, Request: canonical,
+	}, nil
 }
 
 // checkTraining fails for what does not fit the kind of data.

@@ -65,7 +65,7 @@ func TestACheckpointComesBackAsItWasWritten(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if names, _ := (osFiles{}).Names(dir); !slices.Equal(names, []string{"step-00000000", "step-00001407", "step-123456789", "step-18446744073709551615"}) {
+	if names, _ := osFiles().Names(dir); !slices.Equal(names, []string{"step-00000000", "step-00001407", "step-123456789", "step-18446744073709551615"}) {
 		t.Errorf("the folders are %q", names)
 	}
 }
@@ -249,7 +249,7 @@ func TestEveryFlippedBitIsCorruptionAndNamed(t *testing.T) {
 		}
 		mustWrite(t, path, whole)
 	}
-	mustRead(t, osFiles{}, dir, ref, c)
+	mustRead(t, osFiles(), dir, ref, c)
 }
 
 func mustWrite(t *testing.T, path string, b []byte) {
@@ -421,14 +421,14 @@ func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
 	if err != nil || !slices.Equal(removed, want) {
 		t.Errorf("removed %q, %v; want %q", removed, err, want)
 	}
-	left, _ := (osFiles{}).Names(dir)
+	left, _ := osFiles().Names(dir)
 	stay := append([]string{refs[1].Dir, refs[3].Dir, "step-00000007", "step-00000008"}, foreign...)
 	slices.Sort(stay)
 	if !slices.Equal(left, stay) {
 		t.Errorf("left %q\nwant %q", left, stay)
 	}
 	for _, i := range []int{1, 3} {
-		mustRead(t, osFiles{}, dir, refs[i], content(uint64(i)))
+		mustRead(t, osFiles(), dir, refs[i], content(uint64(i)))
 	}
 	if removed, err := Sweep(dir, []Ref{refs[1], refs[3]}); err != nil || removed != nil {
 		t.Errorf("again: %q, %v", removed, err)

@@ -10,11 +10,13 @@ import (
 	"testing"
 )
 
+func osFiles() fileLayer { return Folder{}.files() }
+
 // layers are the file systems that durability is tested on: the real one, and
 // the one that knows what is on disk.
 func layers(t *testing.T) map[string]func() (fileLayer, string) {
 	return map[string]func() (fileLayer, string){
-		"real":  func() (fileLayer, string) { return osFiles{}, filepath.Join(t.TempDir(), "checkpoints") },
+		"real":  func() (fileLayer, string) { return osFiles(), filepath.Join(t.TempDir(), "checkpoints") },
 		"power": func() (fileLayer, string) { return newPowerFiles(), "/runs/7/checkpoints" },
 	}
 }

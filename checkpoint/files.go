@@ -6,8 +6,18 @@ import (
 	"io/fs"
 	"os"
 
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
+
+// Folder is a run's folder of checkpoints on a disk. The functions of this
+// package are its methods on the operating system's.
+type Folder struct {
+	Path string
+	// Disk is nil for the operating system's.
+	Disk disk.FS
+}
+
+func (f Folder) files() fileLayer { return diskFiles{disk.Or(f.Disk)} }
 
 // fileLayer is every operation on files that this package makes, so that tests
 // can fail each of them, and lose what was not synced.
@@ -48,32 +58,32 @@ const (
 	other
 )
 
-// osFiles are the files of the operating system.
-type osFiles struct{}
+// diskFiles are the files of a disk.
+type diskFiles struct{ disk disk.FS }
 
 const (
 	folderMode = 0o755
 	fileMode   = 0o644
 )
 
-func (osFiles) MkdirAll(path string) error { return fsync.MkdirAll(path, folderMode) }
+func (f diskFiles) MkdirAll(path string) error { return disk.MkdirAll(f.disk, path, folderMode) }
 
-func (osFiles) Mkdir(path string) error { return os.Mkdir(path, folderMode) }
+func (f diskFiles) Mkdir(path string) error { return f.disk.Mkdir(path, folderMode) }
 
-func (osFiles) Create(path string) (outFile, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+func (f diskFiles) Create(path string) (outFile, error) {
+	return f.disk.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 }
 
-func (osFiles) Open(path string) (inFile, error) {
-	f, err := os.Open(path)
+func (f diskFiles) Open(path string) (inFile, error) {
+	in, err := disk.Open(f.disk, path)
 	if err != nil {
 		return nil, err
 	}
-	return osInFile{f}, nil
+	return diskInFile{in}, nil
 }
 
-func (osFiles) Kind(path string) (kind, error) {
-	info, err := os.Lstat(path)
+func (f diskFiles) Kind(path string) (kind, error) {
+	info, err := f.disk.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing, nil
@@ -85,8 +95,8 @@ func (osFiles) Kind(path string) (kind, error) {
 	return other, nil
 }
 
-func (osFiles) Names(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
+func (f diskFiles) Names(path string) ([]string, error) {
+	entries, err := f.disk.ReadDir(path)
 	names := make([]string, len(entries))
 	for i, e := range entries {
 		names[i] = e.Name()
@@ -94,16 +104,16 @@ func (osFiles) Names(path string) ([]string, error) {
 	return names, err
 }
 
-func (osFiles) Rename(from, to string) error { return os.Rename(from, to) }
+func (f diskFiles) Rename(from, to string) error { return f.disk.Rename(from, to) }
 
-func (osFiles) RemoveAll(path string) error { return os.RemoveAll(path) }
+func (f diskFiles) RemoveAll(path string) error { return f.disk.RemoveAll(path) }
 
-func (osFiles) SyncDir(path string) error { return fsync.Dir(path) }
+func (f diskFiles) SyncDir(path string) error { return f.disk.SyncDir(path) }
 
-type osInFile struct{ *os.File }
+type diskInFile struct{ disk.File }
 
 // Size fails for what is no regular file: it has no end to read up to.
-func (f osInFile) Size() (int64, error) {
+func (f diskInFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err

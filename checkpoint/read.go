@@ -18,11 +18,17 @@ import (
 // with *CorruptError where that is not so, a missing file included, and returns
 // nothing of it then; with *VersionError for a newer format; and with the
 // errors of the file system. The caller owns the content.
-func Read(dir string, ref Ref) (Content, error) { return read(osFiles{}, dir, ref, true) }
+func Read(dir string, ref Ref) (Content, error) { return Folder{Path: dir}.Read(ref) }
+
+// Read reads what the function Read does.
+func (f Folder) Read(ref Ref) (Content, error) { return read(f.files(), f.Path, ref, true) }
 
 // Verify fails as Read does, and needs no memory for the content.
-func Verify(dir string, ref Ref) error {
-	_, err := read(osFiles{}, dir, ref, false)
+func Verify(dir string, ref Ref) error { return Folder{Path: dir}.Verify(ref) }
+
+// Verify checks what the function Verify does.
+func (f Folder) Verify(ref Ref) error {
+	_, err := read(f.files(), f.Path, ref, false)
 	return err
 }
 

@@ -18,7 +18,12 @@ import (
 // checkpoint, and only the one set aside is what was kept, that one gets its
 // name back.
 func Sweep(dir string, keep []Ref) (removed []string, err error) {
-	return sweep(osFiles{}, dir, keep)
+	return Folder{Path: dir}.Sweep(keep)
+}
+
+// Sweep removes what the function Sweep does.
+func (f Folder) Sweep(keep []Ref) (removed []string, err error) {
+	return sweep(f.files(), f.Path, keep)
 }
 
 func sweep(files fileLayer, dir string, keep []Ref) ([]string, error) {

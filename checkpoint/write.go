@@ -19,7 +19,10 @@ import (
 //
 // A folder of the same step, left by a crash before its event, is replaced: by
 // then it is set aside whole, and removed last.
-func Write(dir string, c Content) (Ref, error) { return write(osFiles{}, dir, c) }
+func Write(dir string, c Content) (Ref, error) { return Folder{Path: dir}.Write(c) }
+
+// Write writes a checkpoint into the folder, as the function Write does.
+func (f Folder) Write(c Content) (Ref, error) { return write(f.files(), f.Path, c) }
 
 func write(files fileLayer, dir string, c Content) (Ref, error) {
 	if err := c.validate(); err != nil {

@@ -29,7 +29,7 @@ func (e *ContradictionError) Unwrap() error { return ErrContradiction }
 func Replay(events []Event) (Ledger, error) {
 	var l Ledger
 	for i, e := range events {
-		next, err := l.apply(e)
+		next, err := l.ApplyRecorded(e)
 		if err != nil {
 			return Ledger{}, fmt.Errorf("event %d: %w", i+1, err)
 		}
@@ -40,18 +40,19 @@ func Replay(events []Event) (Ledger, error) {
 
 // Apply returns the ledger after the event; l is unchanged. It panics with a
 // *ContradictionError for an event that l could not have decided on, which is
-// a broken invariant: Replay is for events from outside.
+// a broken invariant: ApplyRecorded is for events from outside.
 func (l Ledger) Apply(e Event) Ledger {
-	next, err := l.apply(e)
+	next, err := l.ApplyRecorded(e)
 	if err != nil {
 		panic(err)
 	}
 	return next
 }
 
-// apply checks every invariant of the type's comment, so that a log which
-// breaks one is found when it is read and not when two holders meet.
-func (l Ledger) apply(e Event) (Ledger, error) {
+// ApplyRecorded returns the ledger after an event of a log, or a
+// *ContradictionError. It checks every invariant of the type's comment, so that
+// a log which breaks one is found when it is read and not when two holders meet.
+func (l Ledger) ApplyRecorded(e Event) (Ledger, error) {
 	no := func(format string, args ...any) (Ledger, error) {
 		return Ledger{}, &ContradictionError{Event: e, Why: fmt.Sprintf(format, args...)}
 	}

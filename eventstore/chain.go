@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // chainDomain begins the bytes of every event's hash, so that they are mistaken
@@ -22,34 +21,26 @@ func Seal(e NewEvent, aggregate AggregateID, version Version, position Position,
 
 // computeHash hashes every field but Hash itself: integers as 8 bytes, most
 // significant first; texts and the payload with their length before them.
-func (e Event) computeHash() Hash {
-	h := sha256.New()
-	_, _ = io.WriteString(h, chainDomain)
-	h.Write(e.PrevHash[:])
-	writeUint(h, uint64(e.Position))
-	writeBytes(h, []byte(e.Aggregate))
-	writeUint(h, uint64(e.Version))
-	writeBytes(h, []byte(e.ID))
-	writeBytes(h, []byte(e.Type))
-	writeUint(h, uint64(e.Time.Unix()))
-	writeUint(h, uint64(e.Time.Nanosecond()))
-	writeBytes(h, []byte(e.Correlation))
-	writeBytes(h, []byte(e.Causation))
-	writeBytes(h, e.Payload)
-	var sum Hash
-	h.Sum(sum[:0])
-	return sum
+func (e *Event) computeHash() Hash {
+	var room [640]byte // on the stack; most events fit
+	b := append(room[:0], chainDomain...)
+	b = append(b, e.PrevHash[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position))
+	b = appendText(b, e.Aggregate)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Version))
+	b = appendText(b, e.ID)
+	b = appendText(b, e.Type)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Time.Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Time.Nanosecond()))
+	b = appendText(b, e.Correlation)
+	b = appendText(b, e.Causation)
+	b = appendText(b, e.Payload)
+	return sha256.Sum256(b)
 }
 
-func writeUint(w io.Writer, n uint64) {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], n)
-	_, _ = w.Write(b[:]) // hashes do not fail
-}
-
-func writeBytes(w io.Writer, b []byte) {
-	writeUint(w, uint64(len(b)))
-	_, _ = w.Write(b)
+func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(len(text)))
+	return append(b, text...)
 }
 
 // Check fails with *CorruptionError unless the event's hash is that of its
@@ -78,11 +69,19 @@ func NewChain() *Chain { return &Chain{versions: map[AggregateID]Version{}} }
 // content as hashed, linked to the event before it, without a hole in the
 // positions or in its aggregate's versions.
 func (c *Chain) Add(e Event) error {
-	if want := c.head.Position + 1; e.Position != want {
-		return &CorruptionError{Position: want, What: fmt.Sprintf("missing; the next event has position %d", e.Position)}
+	if e.Position != c.head.Position+1 {
+		return c.AddChecked(e) // says so
 	}
 	if err := e.Check(); err != nil {
 		return err
+	}
+	return c.AddChecked(e)
+}
+
+// AddChecked is Add for an event that passed Check, as those that a store reads.
+func (c *Chain) AddChecked(e Event) error {
+	if want := c.head.Position + 1; e.Position != want {
+		return &CorruptionError{Position: want, What: fmt.Sprintf("missing; the next event has position %d", e.Position)}
 	}
 	if e.PrevHash != c.head.Hash {
 		return e.corrupt(fmt.Sprintf("it follows an event with the hash %s, the one before it has %s", e.PrevHash, c.head.Hash))

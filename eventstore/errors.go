@@ -17,6 +17,8 @@ var (
 	ErrCorrupt = errors.New("event log is corrupt")
 	// ErrClosed is returned by a closed store and its subscriptions.
 	ErrClosed = errors.New("event store is closed")
+	// ErrNotEmpty is returned where a log is imported into a store with events.
+	ErrNotEmpty = errors.New("event store is not empty")
 	// ErrReadOnly is returned where a store opened for reading is written to.
 	ErrReadOnly = errors.New("event store is open for reading only")
 )

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // EventID names an event for ever: a UUID in its text form. Appending an event
@@ -71,11 +72,12 @@ type Event struct {
 // made of their SHA-256. Whoever repeats an append after a crash derives the
 // same id and is recognised.
 func DerivedEventID(parts ...string) EventID {
-	h := sha256.New()
+	var b []byte
 	for _, p := range parts {
-		writeBytes(h, []byte(p))
+		b = appendText(b, p)
 	}
-	u := h.Sum(nil)[:16]
+	sum := sha256.Sum256(b)
+	u := sum[:16]
 	u[6] = u[6]&0x0f | 0x80
 	u[8] = u[8]&0x3f | 0x80
 	return EventID(fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16]))
@@ -108,6 +110,9 @@ func (e NewEvent) validate() error {
 func validateName(field, value string, optional bool) error {
 	if len(value) > MaxName {
 		return &LimitError{Field: field, Got: fmt.Sprintf("%d bytes", len(value)), Limit: fmt.Sprintf("at most %d", MaxName)}
+	}
+	if !utf8.ValidString(value) {
+		return &LimitError{Field: field, Got: fmt.Sprintf("%q", value), Limit: "UTF-8"}
 	}
 	if value == "" && !optional {
 		return &LimitError{Field: field, Got: `""`, Limit: "a name"}

@@ -81,8 +81,13 @@ type Store interface {
 	// gives an empty Replay.
 	Replay(ctx context.Context, aggregate AggregateID, from Version) (Replay, error)
 
+	// ReadAggregate returns up to limit of the aggregate's events behind the
+	// version, in order: its history, whatever snapshots there are.
+	ReadAggregate(ctx context.Context, aggregate AggregateID, after Version, limit int) ([]Event, error)
+
 	// SaveSnapshot keeps the snapshot in place of an older one of the
-	// aggregate; an older one than the kept is ignored.
+	// aggregate: one of a lower schema, or of the same schema and no higher
+	// version. One that is older than the kept is ignored.
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 
 	// Read returns up to limit events behind the position, in order.
@@ -92,6 +97,23 @@ type Store interface {
 	// and then those to come, in order, without gap or repeat. A slow
 	// subscriber holds up nobody: it reads the log at its own pace.
 	Subscribe(after Position) *Subscription
+
+	// Consumer returns the consumer of that name; one that was never saved is at
+	// position 0 and has no state.
+	Consumer(ctx context.Context, name string) (Consumer, error)
+
+	// Consumers returns all consumers that were saved, by name.
+	Consumers(ctx context.Context) ([]Consumer, error)
+
+	// SaveConsumer keeps the consumer's place and state, durably and together,
+	// if the kept place is from (0 for a new one). It fails with
+	// ErrConcurrencyConflict otherwise, and with *LimitError for a place behind
+	// the end of the log. A place may also be set back.
+	SaveConsumer(ctx context.Context, c Consumer, from Position) error
+
+	// DeleteConsumer forgets the consumer, so that it starts at the first event;
+	// one that is unknown is no error.
+	DeleteConsumer(ctx context.Context, name string) error
 
 	// Head returns the end of the log.
 	Head(ctx context.Context) (Head, error)
@@ -103,6 +125,34 @@ type Store interface {
 
 	// Close ends subscriptions and waits for appends under way.
 	Close() error
+}
+
+// ReplaySchema is store.Replay from the snapshot for a reader that understands
+// snapshots of one schema. With one of another schema it returns the whole
+// history instead.
+func ReplaySchema(ctx context.Context, store Store, aggregate AggregateID, schema int) (Replay, error) {
+	replay, err := store.Replay(ctx, aggregate, 0)
+	if err != nil || replay.Snapshot == nil || replay.Snapshot.Schema == schema {
+		return replay, err
+	}
+	before := replay.Snapshot.Version
+	whole := make([]Event, 0, before+Version(len(replay.Events)))
+	for Version(len(whole)) < before {
+		page, err := store.ReadAggregate(ctx, aggregate, Version(len(whole)), int(min(before-Version(len(whole)), MaxReadPage)))
+		if err != nil {
+			return Replay{}, err
+		}
+		if len(page) == 0 {
+			return Replay{}, &CorruptionError{What: fmt.Sprintf("%s has a snapshot of version %d, but ends at %d", aggregate, before, len(whole))}
+		}
+		whole = append(whole, page...)
+	}
+	return Replay{Events: append(whole, replay.Events...)}, nil
+}
+
+// Replaces reports whether s is to be kept in place of old.
+func (s Snapshot) Replaces(old Snapshot) bool {
+	return s.Schema > old.Schema || s.Schema == old.Schema && s.Version >= old.Version
 }
 
 // CheckWrites fails with *LimitError for writes that no store accepts: what

@@ -64,15 +64,25 @@ func NewSubscription(read func(context.Context, Position, int) ([]Event, error),
 // done, with ErrClosed when the store is closed and what was read ahead is delivered,
 // and with the store's errors; it may be called again then.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
+	batch, err := s.NextBatch(ctx, 1)
+	if err != nil {
+		return Event{}, err
+	}
+	return batch[0], nil
+}
+
+// NextBatch returns the next events, at least one and at most limit, waiting for
+// the first of them only. It fails as Next does.
+func (s *Subscription) NextBatch(ctx context.Context, limit int) ([]Event, error) {
 	for len(s.page) == 0 {
 		// Asked for before reading, so that no event falls between the two.
 		wake, closed := s.signal.wait()
 		if closed {
-			return Event{}, ErrClosed
+			return nil, ErrClosed
 		}
 		page, err := s.read(ctx, s.after, subscriptionPage)
 		if err != nil {
-			return Event{}, err
+			return nil, err
 		}
 		if s.page = page; len(page) > 0 {
 			break
@@ -80,11 +90,12 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return Event{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	e := s.page[0]
-	s.page = s.page[1:]
-	s.after = e.Position
-	return e, nil
+	n := max(1, min(limit, len(s.page)))
+	batch := s.page[:n:n]
+	s.page = s.page[n:]
+	s.after = batch[n-1].Position
+	return batch, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/training"
@@ -41,12 +42,43 @@ func as[T, E typed](payload []byte) (E, error) {
 	return any(event).(E), nil
 }
 
+// codec reads the events of context E: the newest version of every type by its
+// decoder, an older one after the upcasts that lead there.
+type codec[E typed] struct {
+	decoders map[string]decoder[E]
+	older    eventstore.Upcasters
+}
+
+// decode returns the event of an envelope, or ErrUnknownEvent.
+func (c codec[E]) decode(e eventstore.Event) (E, error) {
+	var none E
+	kind, payload, err := c.older.Newest(e)
+	if err != nil {
+		return none, err
+	}
+	decode, ok := c.decoders[kind]
+	if !ok {
+		return none, fmt.Errorf("event %d of %s, %q: %w", e.Version, e.Aggregate, e.Type, ErrUnknownEvent)
+	}
+	event, err := decode(payload)
+	if err != nil {
+		return none, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+	}
+	return event, nil
+}
+
 func trainingEvent[T training.Event](decoders map[string]decoder[training.Event]) {
 	var event T
 	decoders[event.EventType()] = as[T, training.Event]
 }
 
-// trainingDecoders lists every event that a run's log may hold.
+// trainingCodec reads every event that a run's log may hold. All are at their
+// first version: there are no upcasts yet.
+func trainingCodec() codec[training.Event] {
+	return codec[training.Event]{decoders: trainingDecoders()}
+}
+
+// trainingDecoders has every event of a run, in its newest version.
 func trainingDecoders() map[string]decoder[training.Event] {
 	d := map[string]decoder[training.Event]{}
 	trainingEvent[training.TrainingStarted](d)
@@ -72,16 +104,14 @@ func trainingDecoders() map[string]decoder[training.Event] {
 	return d
 }
 
-// decode returns the event of an envelope, or ErrUnknownEvent.
-func decode[E typed](decoders map[string]decoder[E], e eventstore.Event) (E, error) {
-	var none E
-	decodeOne, ok := decoders[e.Type]
-	if !ok {
-		return none, fmt.Errorf("event %d of %s, %q: %w", e.Version, e.Aggregate, e.Type, ErrUnknownEvent)
+// EventOf returns the domain's event of an envelope: a training.Event, a
+// device.Event or an ActorEvent. It fails with ErrUnknownEvent for any other.
+func EventOf(e eventstore.Event) (any, error) {
+	switch {
+	case strings.HasPrefix(string(e.Aggregate), devicePrefix):
+		return deviceCodec().decode(e)
+	case strings.HasPrefix(string(e.Aggregate), actorsPrefix):
+		return actorCodec().decode(e)
 	}
-	event, err := decodeOne(e.Payload)
-	if err != nil {
-		return none, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
-	}
-	return event, nil
+	return trainingCodec().decode(e)
 }

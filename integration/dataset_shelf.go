@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"reprise/actor"
@@ -21,7 +22,7 @@ type datasetShelf struct {
 
 type shelved struct {
 	data  *dataset.Dataset
-	users int
+	users map[training.RunID]bool
 }
 
 func newDatasetShelf(open OpenDataset) *datasetShelf {
@@ -32,37 +33,56 @@ func newDatasetShelf(open OpenDataset) *datasetShelf {
 func (s *datasetShelf) Receive(ctx *actor.Context[datasetMessage], message datasetMessage) error {
 	switch m := message.(type) {
 	case loadDataset:
-		data, err := s.load(ctx.Context(), m.Dataset)
+		data, err := s.load(ctx.Context(), m.Run, m.Dataset)
 		if err != nil {
-			return m.ReplyTo.Tell(datasetRefused{Request: m.Request, Reason: err.Error()})
+			return reply(m.ReplyTo, datasetRefused{Request: m.Request, Reason: err.Error()})
 		}
-		return m.ReplyTo.Tell(datasetLoaded{Request: m.Request, Data: data})
+		return reply(m.ReplyTo, datasetLoaded{Request: m.Request, Data: data})
 	case unloadDataset:
-		if held, ok := s.shelf[m.Dataset]; ok {
-			if held.users--; held.users <= 0 {
-				delete(s.shelf, m.Dataset)
-			}
+		s.unload(m.Run, m.Dataset)
+		return reply(m.ReplyTo, datasetUnloaded{Request: m.Request, Dataset: m.Dataset})
+	case forgetRun:
+		for id := range s.shelf {
+			s.unload(m.Run, id)
 		}
-		return m.ReplyTo.Tell(datasetUnloaded{Request: m.Request, Dataset: m.Dataset})
 	}
 	return nil
 }
 
-func (s *datasetShelf) load(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
+// reply answers a run. One that has ended meanwhile is past caring; what it got
+// is taken back by forgetRun.
+func reply(run actor.Ref[RunMessage], answer RunMessage) error {
+	if err := run.Tell(answer); !errors.Is(err, actor.ErrStopped) {
+		return err
+	}
+	return nil
+}
+
+func (s *datasetShelf) load(ctx context.Context, run training.RunID, d training.Dataset) (*dataset.Dataset, error) {
 	held, ok := s.shelf[d.ID]
 	if !ok {
 		data, err := s.open(ctx, d)
 		if err != nil {
 			return nil, err
 		}
-		held = &shelved{data: data}
+		held = &shelved{data: data, users: map[training.RunID]bool{}}
 	}
 	if err := CheckFingerprint(held.data, d); err != nil {
 		return nil, err
 	}
-	held.users++
+	held.users[run] = true
 	s.shelf[d.ID] = held
 	return held.data, nil
+}
+
+func (s *datasetShelf) unload(run training.RunID, id training.DatasetID) {
+	held, ok := s.shelf[id]
+	if !ok {
+		return
+	}
+	if delete(held.users, run); len(held.users) == 0 {
+		delete(s.shelf, id)
+	}
 }
 
 // CheckFingerprint fails unless the data is what the session was started with.

@@ -14,24 +14,31 @@ import (
 // devicePrefix begins the aggregate id of every device.
 const devicePrefix = "device/"
 
+// deviceOf returns the device that an aggregate is, if it is one.
+func deviceOf(a eventstore.AggregateID) (device.ID, bool) {
+	name, ok := strings.CutPrefix(string(a), devicePrefix)
+	return device.ID(name), ok
+}
+
 // DeviceRecord is a device's ledger as its events tell it.
 type DeviceRecord struct {
-	ID      device.ID
-	Ledger  device.Ledger
-	Version eventstore.Version
+	ID     device.ID     `json:"id"`
+	Ledger device.Ledger `json:"ledger"`
+	// Version is that of the last event folded in.
+	Version eventstore.Version `json:"version"`
 }
 
 // DeviceLog reads and appends the events of devices. It is safe for concurrent
 // use.
 type DeviceLog struct {
-	store    eventstore.Store
-	now      func() time.Time
-	decoders map[string]decoder[device.Event]
+	store eventstore.Store
+	now   func() time.Time
+	codec codec[device.Event]
 }
 
 // NewDeviceLog returns a log over the store. now stamps the events.
 func NewDeviceLog(store eventstore.Store, now func() time.Time) *DeviceLog {
-	return &DeviceLog{store: store, now: now, decoders: deviceDecoders()}
+	return &DeviceLog{store: store, now: now, codec: deviceCodec()}
 }
 
 func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
@@ -39,7 +46,11 @@ func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
 	decoders[event.EventType()] = as[T, device.Event]
 }
 
-// deviceDecoders lists every event that a device's log may hold.
+// deviceCodec reads every event that a device's log may hold; there are no
+// upcasts yet.
+func deviceCodec() codec[device.Event] { return codec[device.Event]{decoders: deviceDecoders()} }
+
+// deviceDecoders has every event of a device, in its newest version.
 func deviceDecoders() map[string]decoder[device.Event] {
 	d := map[string]decoder[device.Event]{}
 	deviceEvent[device.Registered](d)
@@ -87,36 +98,30 @@ func (l *DeviceLog) Load(ctx context.Context, id device.ID) (DeviceRecord, error
 	if err != nil {
 		return r, fmt.Errorf("read device %s: %w", id, err)
 	}
-	events := make([]device.Event, len(replay.Events))
-	for i, e := range replay.Events {
-		if events[i], err = decode(l.decoders, e); err != nil {
+	for _, e := range replay.Events {
+		if r, err = l.fold(r, e); err != nil {
 			return r, err
 		}
-		r.Version = e.Version
 	}
-	if r.Ledger, err = device.Replay(events); err != nil {
-		return r, fmt.Errorf("device %s: %w", id, err)
+	return r, nil
+}
+
+// fold applies an envelope to the record.
+func (l *DeviceLog) fold(r DeviceRecord, e eventstore.Event) (DeviceRecord, error) {
+	event, err := l.codec.decode(e)
+	if err != nil {
+		return r, err
 	}
+	ledger, err := r.Ledger.ApplyRecorded(event)
+	if err != nil {
+		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+	}
+	r.Ledger, r.Version = ledger, e.Version
 	return r, nil
 }
 
 // List folds every device, in the order in which they were first seen.
 func (l *DeviceLog) List(ctx context.Context) ([]DeviceRecord, error) {
-	var ids []device.ID
-	err := readAll(ctx, l.store, func(e eventstore.Event) error {
-		if name, ok := strings.CutPrefix(string(e.Aggregate), devicePrefix); ok && e.Version == 1 {
-			ids = append(ids, device.ID(name))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	list := make([]DeviceRecord, len(ids))
-	for i, id := range ids {
-		if list[i], err = l.Load(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	state, err := StateAt(ctx, l.store, wholeLog)
+	return state.Devices, err
 }

@@ -19,17 +19,29 @@ type devicePool struct {
 	order   []device.ID
 	newID   func() string
 
+	// guards outlive the pool's incarnations, as the fences that ask them do.
+	guards map[device.ID]*device.Guard
+
 	records    map[device.ID]DeviceRecord
-	guards     map[device.ID]*device.Guard
 	instances  map[device.LeaseID]*device.KernelInstance
 	repository *device.MemoryRepository
 	scheduler  *device.KernelScheduler
 }
 
-func newDevicePool(log *DeviceLog, drivers []device.Driver, newID func() string) *devicePool {
+// newGuards returns a guard for each device, to be shared by all incarnations of
+// a pool.
+func newGuards(drivers []device.Driver) map[device.ID]*device.Guard {
+	guards := map[device.ID]*device.Guard{}
+	for _, d := range drivers {
+		guards[d.Describe().ID()] = &device.Guard{}
+	}
+	return guards
+}
+
+func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID]*device.Guard, newID func() string) *devicePool {
 	p := &devicePool{
 		log: log, drivers: map[device.ID]device.Driver{}, newID: newID,
-		records: map[device.ID]DeviceRecord{}, guards: map[device.ID]*device.Guard{},
+		records: map[device.ID]DeviceRecord{}, guards: guards,
 		instances: map[device.LeaseID]*device.KernelInstance{}, repository: device.NewMemoryRepository(),
 	}
 	for _, d := range drivers {
@@ -49,7 +61,6 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 		if err != nil {
 			return err
 		}
-		p.guards[id] = &device.Guard{}
 		if err := p.publish(record); err != nil {
 			return err
 		}
@@ -75,6 +86,8 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		return failing(p.acquire(ctx.Context(), m), m.Request, m.ReplyTo)
 	case releaseDevice:
 		return failing(p.release(ctx.Context(), m), m.Request, m.ReplyTo)
+	case forgetRun:
+		return p.forget(ctx, m)
 	}
 	return nil
 }
@@ -83,27 +96,63 @@ func failing(err error, request uint64, asker actor.Ref[RunMessage]) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, asker.Tell(unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
+	return errors.Join(err, reply(asker, unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
 }
 
 func (p *devicePool) acquire(ctx context.Context, m acquireDevice) error {
 	holder := holderOf(m.Run)
 	// What an earlier incarnation of the run held is in the way of the new one.
-	for _, id := range p.order {
-		if err := p.append(ctx, id, p.records[id].Ledger.ReleaseHolder(holder, "superseded by a restart of the run")); err != nil {
-			return err
-		}
+	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
+		return err
+	}
+	if err := p.examine(ctx); err != nil {
+		return err
 	}
 	lease, err := p.grant(ctx, m, holder)
 	if errors.Is(err, device.ErrNoSuitableDevice) {
-		return m.ReplyTo.Tell(leaseRefused{Request: m.Request, Reason: err.Error()})
+		return reply(m.ReplyTo, leaseRefused{Request: m.Request, Reason: err.Error()})
 	}
 	if err != nil {
 		return err
 	}
 	guard := p.guards[lease.Device]
 	fenced := device.Fence(p.drivers[lease.Device], func() error { return guard.Check(lease) })
-	return m.ReplyTo.Tell(leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
+	return reply(m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
+}
+
+// examine records what condition the devices are in now. One that has become
+// unhealthy loses its leases, and their holders are refused from then on.
+func (p *devicePool) examine(ctx context.Context) error {
+	for _, id := range p.order {
+		status, note := p.drivers[id].Describe().Health()
+		events, err := p.records[id].Ledger.SetHealth(status, note)
+		if err != nil {
+			return err
+		}
+		if err := p.append(ctx, id, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *devicePool) releaseHolder(ctx context.Context, holder, reason string) error {
+	for _, id := range p.order {
+		if err := p.append(ctx, id, p.records[id].Ledger.ReleaseHolder(holder, reason)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget ends what a run at rest still holds. Where that fails, the next
+// incarnation tries again: nobody else would.
+func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetRun) error {
+	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), "its run is at rest")
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, ctx.Self().Tell(m))
 }
 
 // grant chooses a device for the workload and records the lease.
@@ -156,7 +205,7 @@ func (p *devicePool) release(ctx context.Context, m releaseDevice) error {
 			delete(p.instances, lease.ID)
 		}
 	}
-	return m.ReplyTo.Tell(leaseReleased{Request: m.Request, Allocation: m.Allocation})
+	return reply(m.ReplyTo, leaseReleased{Request: m.Request, Allocation: m.Allocation})
 }
 
 // append records events of a device and makes the new state known.

@@ -32,7 +32,7 @@ const (
 type Execution struct {
 	session training.TrainingSession
 	data    *dataset.Dataset
-	trainer *nn.Trainer
+	trainer trainer
 
 	step     uint64
 	perEpoch uint64
@@ -58,14 +58,33 @@ type StepResult struct {
 }
 
 // NewExecution plans the session's model on the backend. The trainer's memory
-// is freed by Close. Reset or Restore must follow.
+// is freed by Close. Begin or Restore must follow.
 func NewExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend) (*Execution, error) {
+	return newExecution(session, data, backend, newNNTrainer)
+}
+
+// trainer is what an execution needs of an nn.Trainer.
+type trainer interface {
+	Load(nn.State) error
+	State() (nn.State, error)
+	Step(b nn.Batch, rate float32) (float32, error)
+	Evaluate(nn.Batch) (nn.EvalResult, error)
+	Close()
+}
+
+type newTrainer func(kernel.Backend, *nn.Plan) (trainer, error)
+
+func newNNTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
+	return nn.NewTrainer(backend, plan)
+}
+
+func newExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend, newTrainer newTrainer) (*Execution, error) {
 	h := session.Hyperparameters
 	plan, err := PlanOf(session)
 	if err != nil {
 		return nil, err
 	}
-	trainer, err := nn.NewTrainer(backend, plan)
+	trainer, err := newTrainer(backend, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +129,8 @@ func (x *Execution) Epoch() uint64 { return x.step / x.perEpoch }
 // TotalSteps returns the number of steps of the whole run.
 func (x *Execution) TotalSteps() uint64 { return x.perEpoch * x.session.Hyperparameters.Epochs }
 
-// Reset starts from the weights that the session's seed gives, at step 0.
-func (x *Execution) Reset() error {
+// reset starts from the weights that the session's seed gives, at step 0.
+func (x *Execution) reset() error {
 	model, err := nn.NewModel(x.session.ModelID, x.session.Architecture, x.session.Hyperparameters.Seed)
 	if err != nil {
 		return err
@@ -129,6 +148,24 @@ func (x *Execution) Restore(c checkpoint.Content) error {
 	if c.SessionID != string(x.session.ID) {
 		return fmt.Errorf("checkpoint of session %s: %w", c.SessionID, training.ErrInvalidCheckpoint)
 	}
+	return x.load(c)
+}
+
+// Begin brings the execution to where its session begins: to the weights that
+// its seed gives or, for a fork, to the checkpoint of its parent.
+func (x *Execution) Begin(w Workspace) error {
+	parent := x.session.Parent
+	if parent == nil {
+		return x.reset()
+	}
+	content, err := w.Checkpoints(parent.RunID).Read(CheckpointRef(parent.Checkpoint))
+	if err != nil {
+		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
+	}
+	return x.load(content)
+}
+
+func (x *Execution) load(c checkpoint.Content) error {
 	if err := x.trainer.Load(nn.State{Step: c.Step, Parameters: c.Weights, Moments: c.Optimizer}); err != nil {
 		return err
 	}

@@ -22,12 +22,15 @@ var ErrHostClosed = errors.New("host was closed before the run came to rest")
 // for its actors to stop.
 const closeDeadline = 30 * time.Second
 
+// hostIDLength is how much of an id tells the hosts of a store apart.
+const hostIDLength = 12
+
 // DefaultRestarts is how often a run's actor may fail before the run has
 // failed. The period is long, since what fails again at the same step may take
 // hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but Restarts and Fault are
+// HostConfig is what a Host is made of. All fields but the last three are
 // needed.
 type HostConfig struct {
 	Store     eventstore.Store
@@ -39,6 +42,10 @@ type HostConfig struct {
 	Now         func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
+	// LogActors has what happens to the host's actors kept in the store too, as
+	// events of "actors/HOST", where HOST is the beginning of a
+	// new id.
+	LogActors bool
 	// Restarts bounds how often a run may fail and be restarted; the zero
 	// value stands for DefaultRestarts.
 	Restarts actor.Intensity
@@ -54,9 +61,11 @@ type HostConfig struct {
 // It is safe for concurrent use.
 type Host struct {
 	config   HostConfig
+	parts    parts
 	log      *RunLog
 	requests atomic.Uint64
 	system   *actor.System
+	actors   *actorLog // nil without HostConfig.LogActors
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
 
@@ -70,8 +79,8 @@ type hosted struct {
 	supervisor *actor.Supervisor
 	// failure is what the last incarnation of the actor died of.
 	failure atomic.Pointer[string]
-	// finished receives the record when the actor has brought the run to rest.
-	finished chan RunRecord
+	// rested holds the record once the actor has brought the run to rest.
+	rested atomic.Pointer[RunRecord]
 
 	// record and err are set before done is closed.
 	done   chan struct{}
@@ -79,9 +88,27 @@ type hosted struct {
 	err    error
 }
 
-// NewHost puts right what dead processes left in the store (see Recover) and
-// then starts the actors. Close must follow.
+// parts are what a host works with beside its configuration.
+type parts struct {
+	newTrainer newTrainer
+	// driver is that of the actor system; nil stands for goroutines.
+	driver actor.Driver
+	// follow calls Host.conclude each time that the life of a run has ended, until
+	// the run is at rest.
+	follow func(*Host, training.RunID, *hosted)
+}
+
+// NewHost puts right what dead processes left in the store (see Recover), brings
+// the projections to the end of the log, and then starts the actors. Close must
+// follow.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
+	return newHost(ctx, config, parts{
+		newTrainer: newNNTrainer,
+		follow:     func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
+	})
+}
+
+func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recovery, error) {
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
@@ -91,11 +118,19 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	if err != nil {
 		return nil, recovery, err
 	}
-	system, err := actor.NewSystem(actor.Config{Now: config.Now})
-	if err != nil {
+	if err := CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, log: log, system: system, runs: map[training.RunID]*hosted{}}
+	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
+	system := actor.Config{Now: config.Now, Driver: parts.driver}
+	if config.LogActors {
+		id := config.NewID()
+		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
+		system.OnEvent = h.actors.observe
+	}
+	if h.system, err = actor.NewSystem(system); err != nil {
+		return nil, recovery, errors.Join(err, h.closeActorLog())
+	}
 	if err := h.spawnServices(deviceLog); err != nil {
 		return nil, recovery, errors.Join(err, h.shutdown())
 	}
@@ -105,9 +140,10 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *DeviceLog) error {
 	var err error
+	guards := newGuards(h.config.Devices)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
 		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, h.config.NewID) },
+		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, guards, h.config.NewID) },
 	})
 	if err != nil {
 		return err
@@ -159,14 +195,14 @@ func (h *Host) launch(id training.RunID) error {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
 	h.runs[id] = run
-	go h.watch(id, run)
+	h.parts.follow(h, id, run)
 	return nil
 }
 
 // spawnRun starts the actor of a run. With a verdict it only leads the run to
 // its failure.
 func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error) {
-	run := &hosted{finished: make(chan RunRecord, 1), done: make(chan struct{})}
+	run := &hosted{done: make(chan struct{})}
 	var err error
 	run.supervisor, err = h.system.Root().Supervise(actor.SupervisorSpec{
 		Name: name, Intensity: h.config.Restarts, Restart: actor.Temporary,
@@ -175,7 +211,7 @@ func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error
 		return nil, err
 	}
 	deps := runDeps{
-		id: id, log: h.log, workspace: h.config.Workspace, devices: h.devices, datasets: h.datasets,
+		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
 		observer: h.config.Observer, requests: &h.requests, verdict: verdict,
 		failed: func(cause string) { run.failure.Store(&cause) },
 		lastFailure: func() string {
@@ -184,7 +220,10 @@ func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error
 			}
 			return ""
 		},
-		finished: func(r RunRecord) { run.finished <- r },
+		finished: func(r RunRecord) {
+			run.rested.Store(&r)
+			run.supervisor.End()
+		},
 	}
 	if h.config.Fault != nil {
 		deps.fault = func(step uint64) { h.config.Fault(id, step) }
@@ -196,46 +235,37 @@ func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error
 	return run, err
 }
 
-// watch waits until the run is at rest, and fails it where its supervisor gave
-// up.
+// watch follows a run through its lives until it is at rest.
 func (h *Host) watch(id training.RunID, run *hosted) {
-	defer close(run.done)
-	if record, ok := run.await(); ok {
-		run.record = record
-		return
+	for life := run; life != nil; life = h.conclude(id, run, life) {
+		<-life.supervisor.Done()
 	}
-	cause := run.supervisor.Err()
-	if cause == nil {
-		run.record, run.err = h.unfinished(id, ErrHostClosed)
-		return
-	}
-	last, err := h.spawnRun(id, "failure-of-"+string(id), cause.Error())
-	if err == nil {
-		if record, ok := last.await(); ok {
-			run.record = record
-			return
-		}
-		err = last.supervisor.Err()
-	}
-	run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and its failure could not be recorded: %w)", cause, err))
 }
 
-// await returns the record that the actor ends with, once its supervisor has
-// ended; false where it ended without one.
-func (run *hosted) await() (RunRecord, bool) {
-	select {
-	case r := <-run.finished:
-		// The actor is stopping: this waits for its last steps.
-		_ = run.supervisor.Stop(context.Background())
-		return r, true
-	case <-run.supervisor.Done():
-	}
-	select {
-	case r := <-run.finished: // both were ready
-		return r, true
+// conclude notes what became of a run when the supervisor of one of its lives
+// has ended. Where it gave up, conclude returns the last life, which records the
+// failure; else nil, and the run is at rest.
+func (h *Host) conclude(id training.RunID, run, life *hosted) *hosted {
+	cause := life.supervisor.Err()
+	switch record := life.rested.Load(); {
+	case record != nil:
+		run.record = *record
+	case cause == nil:
+		run.record, run.err = h.unfinished(id, ErrHostClosed)
+	case life == run:
+		last, err := h.spawnRun(id, "failure-of-"+string(id), cause.Error())
+		if err == nil {
+			return last
+		}
+		run.record, run.err = h.unfinished(id, errors.Join(cause, err))
 	default:
-		return RunRecord{}, false
+		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and its failure could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
+	// It fails only where the system is down, and holds nothing.
+	_ = h.devices.Tell(forgetRun{Run: id})
+	_ = h.datasets.Tell(forgetRun{Run: id})
+	close(run.done)
+	return nil
 }
 
 // resting reports whether what became of the run is known.
@@ -283,8 +313,8 @@ func (h *Host) run(id training.RunID) *hosted {
 	return h.runs[id]
 }
 
-// Close interrupts the runs that are under way, waits until they are at rest
-// and stops the actors. What does not stop in time is left to the next host's
+// Close interrupts the runs that are under way, waits until they are at rest,
+// stops the actors and brings the projections to the end of the log. What does not stop in time is left to the next host's
 // recovery.
 func (h *Host) Close() error {
 	h.mu.Lock()
@@ -306,11 +336,24 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		<-run.done // the system is down: every supervisor has ended
 	}
-	return err
+	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
 }
 
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
-	return h.system.Shutdown(ctx)
+	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
+
+// closeActorLog appends what the actors' log has not appended yet.
+func (h *Host) closeActorLog() error {
+	if h.actors == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
+	defer cancel()
+	return h.actors.close(ctx)
+}
+
+// Actors returns the supervision tree as it is at this moment.
+func (h *Host) Actors() actor.Tree { return h.system.Tree() }

@@ -312,11 +312,12 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)
 	w := newWorld(t)
-	reached := make(chan struct{})
+	reached, asked := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
 			if step == 30 {
 				close(reached)
+				<-asked // or the run could be over first
 			}
 		}
 	})
@@ -326,6 +327,7 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	}
 	<-reached
 	h.Interrupt(id, "Ctrl-C")
+	close(asked)
 	r := rest(t, h, id)
 	last, ok := r.LastCheckpoint()
 	if r.Session.State != training.Interrupted || r.Reason != "Ctrl-C" || !ok || last.Step < 29 {
@@ -476,9 +478,10 @@ func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
 // diesAnywhere lets a run's process die at each of its appends.
 func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least int64) {
 	want := reference(t, change)
+	starts := func(w *world) []training.Event { return w.request(change) }
 	for _, after := range []bool{false, true} {
 		at := int64(1)
-		for ; diesAt(t, at, after, change, want); at++ {
+		for ; diesAt(t, at, after, starts, want); at++ {
 			if t.Failed() {
 				t.Fatalf("died at append %d (after it was stored: %v)", at, after)
 			}
@@ -492,11 +495,11 @@ func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least in
 
 // diesAt trains a run in a process that dies at an append, and goes on in
 // another. It reports false where the run came to its end with fewer appends.
-func diesAt(t *testing.T, at int64, after bool, change func(*training.Hyperparameters), want RunRecord) bool {
+func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.Event, want RunRecord) bool {
 	w := newWorld(t)
+	events := starts(w)
 	store := &dying{Store: w.store, after: after, died: make(chan struct{})}
 	store.left.Store(at)
-	events := w.request(change)
 	id := events[0].(training.TrainingStarted).RunID
 	h, _, err := NewHost(context.Background(), HostConfig{
 		Store: store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: &journal{},

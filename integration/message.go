@@ -91,11 +91,13 @@ type datasetMessage interface{ datasetMessage() }
 type (
 	loadDataset struct {
 		Request uint64
+		Run     training.RunID
 		Dataset training.Dataset
 		ReplyTo actor.Ref[RunMessage]
 	}
 	unloadDataset struct {
 		Request uint64
+		Run     training.RunID
 		Dataset training.DatasetID
 		ReplyTo actor.Ref[RunMessage]
 	}
@@ -103,3 +105,10 @@ type (
 
 func (loadDataset) datasetMessage()   {}
 func (unloadDataset) datasetMessage() {}
+
+// forgetRun takes from a run that is at rest what it may hold without knowing:
+// the answer came when it had stopped waiting.
+type forgetRun struct{ Run training.RunID }
+
+func (forgetRun) deviceMessage()  {}
+func (forgetRun) datasetMessage() {}

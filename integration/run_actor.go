@@ -35,12 +35,13 @@ type Observer interface {
 
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {
-	id        training.RunID
-	log       *RunLog
-	workspace Workspace
-	devices   actor.Ref[deviceMessage]
-	datasets  actor.Ref[datasetMessage]
-	observer  Observer
+	id         training.RunID
+	log        *RunLog
+	workspace  Workspace
+	newTrainer newTrainer
+	devices    actor.Ref[deviceMessage]
+	datasets   actor.Ref[datasetMessage]
+	observer   Observer
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for a later one's.
 	requests *atomic.Uint64
@@ -145,7 +146,7 @@ func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
 		if m.Request != a.request {
-			return a.datasets.Tell(unloadDataset{Dataset: a.record.Session.Dataset.ID, ReplyTo: ctx.Self()})
+			return a.datasets.Tell(unloadDataset{Run: a.id, Dataset: a.record.Session.Dataset.ID, ReplyTo: ctx.Self()})
 		}
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
@@ -240,12 +241,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 		})
 	case training.LoadDataset:
 		return a.ask(ctx, datasetDeadline, "the data set shelf", func(request uint64) error {
-			return a.datasets.Tell(loadDataset{Request: request, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
+			return a.datasets.Tell(loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
 		return a.ask(ctx, answerDeadline, "the data set shelf", func(request uint64) error {
-			return a.datasets.Tell(unloadDataset{Request: request, Dataset: c.Dataset, ReplyTo: ctx.Self()})
+			return a.datasets.Tell(unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
 		return false, a.initializeModel(ctx)
@@ -278,8 +279,9 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	switch {
 	case err == nil:
 		return a.append(ctx, event)
-	case isDamage(err):
-		// The user may have a copy of the file: the run stays resumable.
+	case errors.As(err, new(*filesError)):
+		// The user may have a copy of what is damaged, and a disk that failed may
+		// work again: the run stays resumable.
 		a.stopping = err.Error()
 		return a.append(ctx, training.TrainingInterrupted{Cause: err.Error()})
 	default:
@@ -291,27 +293,32 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 func (a *runActor) prepare() (training.Event, error) {
 	a.closeExecution()
 	var err error
-	if a.exec, err = NewExecution(a.record.Session, a.data, a.backend); err != nil {
+	if a.exec, err = newExecution(a.record.Session, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
 	keep := stepseries.Digest{}
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := checkpoint.Read(a.workspace.CheckpointsDir(a.id), CheckpointRef(last))
+		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
 		if err != nil {
-			return nil, err
+			return nil, &filesError{err}
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
 		}
 		keep = stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
-	} else if err := a.exec.Reset(); err != nil {
-		return nil, err
+	} else {
+		if err := a.exec.Begin(a.workspace); err != nil {
+			return nil, err
+		}
+		if keep, err = a.inheritSeries(); err != nil {
+			return nil, err
+		}
 	}
-	if a.series, err = stepseries.Resume(a.workspace.SeriesPath(a.id), keep); err != nil {
-		return nil, err
+	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
+		return nil, &filesError{err}
 	}
 	if err := a.sweep(); err != nil {
-		return nil, err
+		return nil, &filesError{err}
 	}
 	sha, err := a.exec.WeightsSHA256()
 	if err != nil {
@@ -320,12 +327,25 @@ func (a *runActor) prepare() (training.Event, error) {
 	return training.ModelInitialized{Step: a.exec.Steps(), WeightsSHA256: sha}, nil
 }
 
-// isDamage reports whether files of the run are not what its events say.
-func isDamage(err error) bool {
-	var cp *checkpoint.CorruptError
-	var series *stepseries.CorruptError
-	return errors.As(err, &cp) || errors.As(err, &series)
+// inheritSeries begins a fork's series with the steps of its parent, and returns
+// what pins them. A run without a parent begins with none.
+func (a *runActor) inheritSeries() (stepseries.Digest, error) {
+	parent := a.record.Session.Parent
+	if parent == nil {
+		return stepseries.Digest{}, nil
+	}
+	pinned := stepseries.Digest{Records: parent.Checkpoint.Step, SHA256: parent.Checkpoint.SeriesSHA256}
+	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {
+		return pinned, &filesError{err}
+	}
+	return pinned, nil
 }
+
+// filesError says that files of the run cannot be read or written, or are not
+// what its events say.
+type filesError struct{ error }
+
+func (e *filesError) Unwrap() error { return e.error }
 
 // sweep removes what a crash left of checkpoints that were never committed.
 func (a *runActor) sweep() error {
@@ -333,7 +353,7 @@ func (a *runActor) sweep() error {
 	for i, cp := range a.record.Checkpoints {
 		keep[i] = CheckpointRef(cp)
 	}
-	_, err := checkpoint.Sweep(a.workspace.CheckpointsDir(a.id), keep)
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep)
 	return err
 }
 
@@ -457,7 +477,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := checkpoint.Write(a.workspace.CheckpointsDir(a.id), content)
+	ref, err := a.workspace.Checkpoints(a.id).Write(content)
 	if err != nil {
 		return none, err
 	}
@@ -488,8 +508,8 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 		return a.drive(ctx)
 	}
 	a.request = 0
-	last, _ := a.record.LastCheckpoint()
-	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > last.Step {
+	kept, _ := a.record.ResumePoint()
+	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {
 		if err := a.createCheckpoint(ctx); err != nil {
 			return err
 		}

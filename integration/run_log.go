@@ -51,18 +51,25 @@ func (r RunRecord) apply(e training.Event, version eventstore.Version, at time.T
 
 // RunLog reads and appends the events of runs. It is safe for concurrent use.
 type RunLog struct {
-	store    eventstore.Store
-	now      func() time.Time
-	decoders map[string]decoder[training.Event]
+	store eventstore.Store
+	now   func() time.Time
+	codec codec[training.Event]
 }
 
 // NewRunLog returns a log over the store. now stamps the events.
 func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
-	return &RunLog{store: store, now: now, decoders: trainingDecoders()}
+	return &RunLog{store: store, now: now, codec: trainingCodec()}
 }
 
-func aggregateOf(id training.RunID) eventstore.AggregateID {
+// AggregateOf returns the name of a run in the log.
+func AggregateOf(id training.RunID) eventstore.AggregateID {
 	return eventstore.AggregateID(runPrefix + string(id))
+}
+
+// runOf returns the run that an aggregate is, if it is one.
+func runOf(a eventstore.AggregateID) (training.RunID, bool) {
+	name, ok := strings.CutPrefix(string(a), runPrefix)
+	return training.RunID(name), ok
 }
 
 // Append decides nothing: it applies the events to the record, appends them as
@@ -102,7 +109,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 		}
 	}
 	_, err := l.store.Append(ctx, eventstore.Write{
-		Aggregate: aggregateOf(id), Expected: eventstore.Exactly(r.Version), Events: batch,
+		Aggregate: AggregateOf(id), Expected: eventstore.Exactly(r.Version), Events: batch,
 	})
 	if err != nil {
 		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
@@ -112,7 +119,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 
 // Load folds a run's events, or fails with ErrRunNotFound.
 func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error) {
-	replay, err := l.store.Replay(ctx, aggregateOf(id), 0)
+	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
 	if err != nil {
 		return RunRecord{}, fmt.Errorf("read run %s: %w", id, err)
 	}
@@ -130,7 +137,7 @@ func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error)
 
 // Events returns the envelopes of a run, oldest first, or ErrRunNotFound.
 func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
-	replay, err := l.store.Replay(ctx, aggregateOf(id), 0)
+	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +147,28 @@ func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Ev
 	return replay.Events, nil
 }
 
+// Replay visits the events of a run, oldest first, each with the record that it
+// leads to. It fails with ErrRunNotFound.
+func (l *RunLog) Replay(ctx context.Context, id training.RunID, visit func(eventstore.Event, RunRecord) error) error {
+	events, err := l.Events(ctx, id)
+	if err != nil {
+		return err
+	}
+	var r RunRecord
+	for _, e := range events {
+		if r, err = l.fold(r, e); err != nil {
+			return err
+		}
+		if err := visit(e, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fold applies an envelope to the record.
 func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
-	event, err := decode(l.decoders, e)
+	event, err := l.codec.decode(e)
 	if err != nil {
 		return r, err
 	}
@@ -155,49 +181,30 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 
 // List folds every run, in the order in which they started.
 func (l *RunLog) List(ctx context.Context) ([]RunRecord, error) {
-	records := map[eventstore.AggregateID]RunRecord{}
-	var order []eventstore.AggregateID
-	err := readAll(ctx, l.store, func(e eventstore.Event) error {
-		if !strings.HasPrefix(string(e.Aggregate), runPrefix) {
-			return nil
-		}
-		if _, known := records[e.Aggregate]; !known {
-			order = append(order, e.Aggregate)
-		}
-		r, err := l.fold(records[e.Aggregate], e)
-		records[e.Aggregate] = r
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	list := make([]RunRecord, len(order))
-	for i, a := range order {
-		list[i] = records[a]
-	}
-	return list, nil
+	state, err := StateAt(ctx, l.store, wholeLog)
+	return state.Runs, err
 }
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
 // id, or "latest".
 func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
-	runs, err := l.List(ctx)
+	list, err := ReadRuns(ctx, l.store)
 	if err != nil {
 		return "", err
 	}
-	if len(runs) == 0 {
+	if len(list.Runs) == 0 {
 		return "", fmt.Errorf("run %q: %w: there are no runs yet; start one with `reprise train JOB`", name, ErrRunNotFound)
 	}
 	if name == "latest" {
-		return runs[len(runs)-1].ID, nil
+		return list.Runs[len(list.Runs)-1].RunID, nil
 	}
 	var matches []string
-	for _, r := range runs {
-		if string(r.ID) == name {
-			return r.ID, nil
+	for _, r := range list.Runs {
+		if string(r.RunID) == name {
+			return r.RunID, nil
 		}
-		if name != "" && strings.HasPrefix(string(r.ID), name) {
-			matches = append(matches, string(r.ID))
+		if name != "" && strings.HasPrefix(string(r.RunID), name) {
+			matches = append(matches, string(r.RunID))
 		}
 	}
 	switch len(matches) {
@@ -212,23 +219,3 @@ func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, erro
 
 // readPage is the number of events read from the store at a time.
 const readPage = 1000
-
-// readAll visits every event of the store in order.
-func readAll(ctx context.Context, store eventstore.Store, visit func(eventstore.Event) error) error {
-	var after eventstore.Position
-	for {
-		page, err := store.Read(ctx, after, readPage)
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			if err := visit(e); err != nil {
-				return err
-			}
-			after = e.Position
-		}
-		if len(page) < readPage {
-			return nil
-		}
-	}
-}

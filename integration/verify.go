@@ -19,7 +19,8 @@ var ErrNotVerified = errors.New("verification failed")
 // Verification says which run to verify, and between which checkpoints.
 type Verification struct {
 	Run RunRecord
-	// From is the step of the checkpoint to start from; 0 is the beginning.
+	// From is the step of the checkpoint to start from; 0 is the beginning, which
+	// for a fork is the checkpoint of its parent.
 	From uint64
 	// To is the step of the last checkpoint to compare; 0 is the last there is.
 	To uint64
@@ -43,9 +44,12 @@ type CheckpointVerdict struct {
 type VerifyReport struct {
 	RunID training.RunID `json:"run_id"`
 	// Events is the length of the event chain that was checked, over all runs.
-	Events      uint64              `json:"events"`
-	FromStep    uint64              `json:"from_step"`
-	ToStep      uint64              `json:"to_step"`
+	Events   uint64 `json:"events"`
+	FromStep uint64 `json:"from_step"`
+	ToStep   uint64 `json:"to_step"`
+	// Parent is the checkpoint that a fork was trained again from; how the parent
+	// came to it is for a verification of the parent.
+	Parent      *training.Parent    `json:"parent,omitempty"`
 	Checkpoints []CheckpointVerdict `json:"checkpoints"`
 	// EvaluationsCompared is the number of evaluations within epochs that came out
 	// as recorded.
@@ -81,7 +85,15 @@ type Verifier struct {
 // the first difference, unless all of it agrees; other errors mean that it
 // could not be carried out.
 func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.Dataset) (VerifyReport, error) {
-	report := VerifyReport{RunID: what.Run.ID, FromStep: what.From}
+	report := VerifyReport{RunID: what.Run.ID}
+	parent := what.Run.Session.Parent
+	if what.From == 0 {
+		what.From = parent.Step()
+	}
+	if what.From == parent.Step() {
+		report.Parent = parent
+	}
+	report.FromStep = what.From
 	head, err := v.Store.Verify(ctx)
 	if err != nil {
 		report.fail("event log: %v", err)
@@ -106,7 +118,7 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 // *training.FieldError where From or To is not a checkpoint's step.
 func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	checkpoints := what.Run.Checkpoints
-	steps := []uint64{0}
+	steps := []uint64{what.Run.Session.Parent.Step()}
 	for _, cp := range checkpoints {
 		steps = append(steps, cp.Step)
 	}
@@ -147,13 +159,13 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
-		if err := checkpoint.Verify(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp)); err != nil {
+		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(CheckpointRef(cp)); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 		}
 	}
 	last := what.Run.Checkpoints[len(report.Checkpoints)-1]
-	err := stepseries.Verify(v.Workspace.SeriesPath(what.Run.ID), stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256})
+	err := v.Workspace.Series(what.Run.ID).Verify(stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256})
 	if err != nil {
 		report.fail("step metrics: %v", err)
 	}
@@ -169,7 +181,7 @@ func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verifi
 	if err := v.position(x, report, what); err != nil {
 		return err
 	}
-	recorded, _ := stepseries.Read(v.Workspace.SeriesPath(what.Run.ID)) // damage was reported by checkFiles
+	recorded, _ := v.Workspace.Series(what.Run.ID).Read() // damage was reported by checkFiles
 	next := 0
 	for next < len(report.Checkpoints) && report.Checkpoints[next].Step <= what.From {
 		next++
@@ -209,14 +221,19 @@ func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verifi
 
 // position brings the execution to the step that verification starts from.
 func (v Verifier) position(x *Execution, report *VerifyReport, what Verification) error {
-	if what.From == 0 {
-		return x.Reset()
+	if what.From == what.Run.Session.Parent.Step() {
+		err := x.Begin(v.Workspace)
+		if errors.As(err, new(*filesError)) {
+			report.fail("%v", err)
+			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+		}
+		return err
 	}
 	for _, cp := range what.Run.Checkpoints {
 		if cp.Step != what.From {
 			continue
 		}
-		content, err := checkpoint.Read(v.Workspace.CheckpointsDir(what.Run.ID), CheckpointRef(cp))
+		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(CheckpointRef(cp))
 		if err != nil {
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)

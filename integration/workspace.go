@@ -3,7 +3,9 @@ package integration
 import (
 	"path/filepath"
 
-	"reprise/internal/fsync"
+	"reprise/checkpoint"
+	"reprise/internal/disk"
+	"reprise/internal/stepseries"
 	"reprise/training"
 )
 
@@ -12,6 +14,8 @@ import (
 type Workspace struct {
 	// Dir is the data directory.
 	Dir string
+	// Disk holds the runs' files, nil for the operating system's.
+	Disk disk.FS
 }
 
 // EventsPath returns the path of the event store.
@@ -36,7 +40,23 @@ func (w Workspace) SeriesPath(id training.RunID) string {
 }
 
 // createRun makes a run's folders, durable: a checkpoint is lost with any of
-// them.
+// them. A process may have died between making one and syncing its name, so the
+// names of all are synced, whoever made them.
 func (w Workspace) createRun(id training.RunID) error {
-	return fsync.MkdirAll(w.CheckpointsDir(id), 0o755)
+	for _, folder := range []string{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)} {
+		if err := disk.MkdirAll(disk.Or(w.Disk), folder, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Checkpoints returns the folder of a run's checkpoints.
+func (w Workspace) Checkpoints(id training.RunID) checkpoint.Folder {
+	return checkpoint.Folder{Path: w.CheckpointsDir(id), Disk: w.Disk}
+}
+
+// Series returns a run's per-step metrics.
+func (w Workspace) Series(id training.RunID) stepseries.Series {
+	return stepseries.Series{Path: w.SeriesPath(id), Disk: w.Disk}
 }

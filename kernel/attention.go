@@ -34,6 +34,11 @@ const AttentionBlock = 64
 //	p_j = e_j*Inv
 //	y   = a chain of fused multiply-adds p_j*v_j over ascending j from +0
 //
+// Max passes over NaNs, is +0 where the largest score is a zero of either sign,
+// and is -Inf where there is no larger one, be they all NaN. That changes no
+// weight of ordinary scores; a NaN, a +Inf, or nothing but -Inf among the scores
+// of a query makes its e_j and so its Inv NaN, and with them all of its y.
+//
 // Max and Inv [Batch,Heads,Tokens] are kept for the gradient; scores are not.
 type Attention struct {
 	AttentionShape

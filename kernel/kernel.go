@@ -24,6 +24,7 @@ type Operation string
 // the order of every sum.
 const (
 	OpMatMul                    Operation = "matmul"
+	OpBatchMatMul               Operation = "batch_matmul"
 	OpConv2D                    Operation = "conv2d"
 	OpConv2DGradInput           Operation = "conv2d_grad_input"
 	OpConv2DGradWeight          Operation = "conv2d_grad_weight"

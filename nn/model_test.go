@@ -187,7 +187,7 @@ func TestOptimizersBecomeTheirInstructions(t *testing.T) {
 		kernel.Adam{Weight: weight, Grad: grad, M: moments[0], V: moments[1], Beta1: 0.9, Beta2: 0.75, Epsilon: 1e-8, WeightDecay: 0.5}: {Name: Adam, Beta2: 0.75, WeightDecay: 0.5},
 		kernel.Adam{Weight: weight, Grad: grad, M: moments[0], V: moments[1], Beta1: 0.5, Beta2: 0.999, Epsilon: 1, Decoupled: true}:    {Name: AdamW, Beta1: 0.5, Epsilon: 1},
 	} {
-		if got := o.WithDefaults().update(weight, grad, moments[:len(o.moments())]); got != want {
+		if got := o.WithDefaults().update(weight, grad, moments[:len(o.Moments())]); got != want {
 			t.Errorf("%+v becomes %+v, want %+v", o, got, want)
 		}
 	}

@@ -129,9 +129,9 @@ func foreign(name, value, want, fix string) error {
 
 func formatFloat(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) }
 
-// moments returns the suffixes of the names of the moments that the rule keeps
+// Moments returns the suffixes of the names of the moments that the rule keeps
 // for each parameter.
-func (o Optimizer) moments() []string {
+func (o Optimizer) Moments() []string {
 	switch {
 	case o.Name == Adam || o.Name == AdamW:
 		return []string{"m", "v"}
@@ -142,7 +142,7 @@ func (o Optimizer) moments() []string {
 }
 
 // update returns the instruction that applies the rule to all parameters; the
-// optimiser has its defaults, and moments has a span for each of o.moments().
+// optimiser has its defaults, and moments has a span for each of o.Moments().
 func (o Optimizer) update(weight, grad kernel.Span, moments []kernel.Span) kernel.Instruction {
 	switch o.Name {
 	case SGD:

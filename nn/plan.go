@@ -290,7 +290,7 @@ func (p *Plan) lay() error {
 	p.layParameters()
 	var a arena
 	a.take(p.block) // parameters, at offset 0
-	for range p.config.Optimizer.moments() {
+	for range p.config.Optimizer.Moments() {
 		a.take(p.block)
 	}
 	p.gradients = a.take(p.gradientBlocks(), p.block)

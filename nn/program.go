@@ -181,7 +181,7 @@ func (p *Plan) updateProgram(parts int) *kernel.Program {
 		prog.Instructions = append(prog.Instructions, kernel.ClipNorm{Grad: gradient, Norm: p.norm, MaxNorm: p.config.ClipNorm})
 	}
 	var moments []kernel.Span
-	for i := range p.config.Optimizer.moments() {
+	for i := range p.config.Optimizer.Moments() {
 		moments = append(moments, p.momentBlock(i).Slice(0, p.trained))
 	}
 	prog.Instructions = append(prog.Instructions, p.config.Optimizer.update(kernel.Span{Len: p.trained}, gradient, moments))
@@ -226,7 +226,7 @@ func (p *Plan) momentSpans() []kernel.Span {
 		if spec.Statistic {
 			continue
 		}
-		for k := range p.config.Optimizer.moments() {
+		for k := range p.config.Optimizer.Moments() {
 			spans = append(spans, shift(p.params[i], p.momentBlock(k).Offset))
 		}
 	}

@@ -29,7 +29,7 @@ func InitialState(m Model, o Optimizer) (State, error) {
 		return State{}, err
 	}
 	var s State
-	suffixes := o.WithDefaults().moments()
+	suffixes := o.WithDefaults().Moments()
 	for i, p := range m.Parameters {
 		p.Shape = p.Shape.Clone()
 		p.Data = append([]float32(nil), p.Data...)
@@ -53,7 +53,7 @@ func momentSpecs(parameters []ParameterSpec, o Optimizer) []ParameterSpec {
 		if p.Statistic {
 			continue
 		}
-		for _, suffix := range o.moments() {
+		for _, suffix := range o.Moments() {
 			specs = append(specs, ParameterSpec{Name: p.Name + "." + suffix, Shape: p.Shape, Layer: p.Layer})
 		}
 	}

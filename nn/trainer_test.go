@@ -121,12 +121,7 @@ func optimizerCases() map[string]Optimizer {
 // levels returns every instruction set that the machine has.
 func levels(t testing.TB) []cpu.Level {
 	t.Helper()
-	out := []cpu.Level{cpu.LevelNone}
-	for _, l := range []cpu.Level{cpu.LevelAVX2, cpu.LevelAVX512} {
-		if _, err := cpu.Detect().Resolve(l); err == nil {
-			out = append(out, l)
-		}
-	}
+	out := cpu.Detect().Levels()
 	t.Logf("instruction sets compared: %v", out)
 	return out
 }

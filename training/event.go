@@ -42,7 +42,7 @@ type Evaluation struct {
 // The events of a run, in the order in which an uneventful life has them.
 type (
 	// TrainingStarted is the first event of every run and holds all that is
-	// needed to train it again from nothing.
+	// needed to train it again, from nothing or from its parent's checkpoint.
 	TrainingStarted struct {
 		RunID           RunID           `json:"run_id"`
 		SessionID       SessionID       `json:"session_id"`
@@ -52,6 +52,9 @@ type (
 		Hyperparameters Hyperparameters `json:"hyperparameters"`
 		// Request is the published-language request in canonical JSON.
 		Request json.RawMessage `json:"request,omitempty"`
+		// Parent is where a fork comes from; nil where training starts from
+		// nothing.
+		Parent *Parent `json:"parent,omitempty"`
 	}
 	// ResourceAllocated records that the run holds a device.
 	ResourceAllocated struct {
@@ -124,7 +127,7 @@ type (
 		Cause string `json:"cause"`
 	}
 	// TrainingResumed records that an interrupted run goes on, from the last
-	// checkpoint's step or from 0.
+	// checkpoint's step, or from where it began.
 	TrainingResumed struct {
 		FromStep uint64 `json:"from_step"`
 	}

@@ -15,7 +15,7 @@ type EpochMetrics struct {
 }
 
 // MetricsHistory has one row for every completed epoch, in order, without gap
-// or repeat. The figures of single steps are in the run's step series.
+// or repeat; a fork's begins with its own first. The figures of single steps are in the run's step series.
 type MetricsHistory []EpochMetrics
 
 // TrainingRun is the aggregate of one run: its session, its committed
@@ -46,7 +46,11 @@ func (r TrainingRun) AddCheckpoint(cp Checkpoint) (TrainingRun, error) {
 	if cp.SessionID != r.Session.ID {
 		return r, fmt.Errorf("checkpoint of session %q in a run of session %q: %w", cp.SessionID, r.Session.ID, ErrInvalidCheckpoint)
 	}
-	if last, ok := r.LastCheckpoint(); ok {
+	last, ok := r.LastCheckpoint()
+	if !ok && r.Session.Parent != nil {
+		last, ok = r.Session.Parent.Checkpoint, true
+	}
+	if ok {
 		behind := cp.Epoch < last.Epoch || cp.Step < last.Step
 		if behind || (cp.Epoch == last.Epoch && cp.Step == last.Step) {
 			return r, fmt.Errorf("epoch %d step %d after epoch %d step %d: %w",
@@ -65,12 +69,24 @@ func (r TrainingRun) LastCheckpoint() (Checkpoint, bool) {
 	return r.Checkpoints[len(r.Checkpoints)-1], true
 }
 
-// Epoch returns the record of a completed epoch, counted from 1.
+// ResumePoint returns the steps and completed epochs that training goes on from:
+// those of the last checkpoint, of a fork's parent where it has none of its own,
+// or 0.
+func (r TrainingRun) ResumePoint() (step, epoch uint64) {
+	if last, ok := r.LastCheckpoint(); ok {
+		return last.Step, last.Epoch
+	}
+	return r.Session.Parent.Step(), r.Session.Parent.Epoch()
+}
+
+// Epoch returns the record of a completed epoch, counted from 1. A fork's parent
+// has those before the fork.
 func (r TrainingRun) Epoch(epoch uint64) (EpochMetrics, bool) {
-	if epoch < 1 || epoch > uint64(len(r.Metrics)) {
+	before := r.Session.Parent.Epoch()
+	if epoch <= before || epoch > before+uint64(len(r.Metrics)) {
 		return EpochMetrics{}, false
 	}
-	return r.Metrics[epoch-1], true
+	return r.Metrics[epoch-before-1], true
 }
 
 // RecordEpoch returns the event for an epoch that was just trained: a new
@@ -121,8 +137,8 @@ func (r TrainingRun) Resume() (Event, error) {
 	if !r.Session.CanResume() {
 		return nil, fmt.Errorf("run %s is %s: %w", r.ID, r.Session.State, ErrCannotResume)
 	}
-	last, _ := r.LastCheckpoint()
-	return TrainingResumed{FromStep: last.Step}, nil
+	step, _ := r.ResumePoint()
+	return TrainingResumed{FromStep: step}, nil
 }
 
 // Apply returns the run after the event. It fails with ErrInvalidTransition,
@@ -139,8 +155,8 @@ func (r TrainingRun) Apply(event Event) (TrainingRun, error) {
 	case ModelInitialized:
 		r.Session.State = Running
 	case EpochCompleted:
-		if e.Epoch != uint64(len(r.Metrics))+1 {
-			return r, fmt.Errorf("epoch %d after epoch %d: %w", e.Epoch, len(r.Metrics), ErrInvalidTransition)
+		if last := r.Session.Parent.Epoch() + uint64(len(r.Metrics)); e.Epoch != last+1 {
+			return r, fmt.Errorf("epoch %d after epoch %d: %w", e.Epoch, last, ErrInvalidTransition)
 		}
 		r.Metrics = append(slices.Clip(r.Metrics), EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case EpochReproduced:
@@ -184,7 +200,7 @@ func (r TrainingRun) start(e TrainingStarted) (TrainingRun, error) {
 	}
 	return TrainingRun{ID: e.RunID, Session: TrainingSession{
 		ID: e.SessionID, ModelID: e.ModelID, Architecture: e.Architecture,
-		Dataset: e.Dataset, Hyperparameters: e.Hyperparameters, State: Initializing,
+		Dataset: e.Dataset, Hyperparameters: e.Hyperparameters, Parent: e.Parent, State: Initializing,
 	}}, nil
 }
 

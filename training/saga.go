@@ -29,7 +29,8 @@ type SagaContext struct {
 	AllocatedDevices []Allocation `json:"allocated_devices"`
 	Dataset          DatasetID    `json:"dataset"`
 	LoadedDatasets   []DatasetID  `json:"loaded_datasets"`
-	// CheckpointPath is the folder of the last committed checkpoint, or "".
+	// CheckpointPath is the folder of the last committed checkpoint, or ""; a
+	// fork's CheckpointEpoch and CheckpointStep are its parent's until then.
 	CheckpointPath string `json:"checkpoint_path"`
 
 	Epochs             uint64 `json:"epochs"`
@@ -218,6 +219,8 @@ func (s *TrainingSaga) start(e TrainingStarted) error {
 	s.Context = SagaContext{
 		SessionID: e.SessionID, RequiredDevices: 1, Dataset: e.Dataset.ID,
 		Epochs: e.Hyperparameters.Epochs, CheckpointInterval: e.Hyperparameters.CheckpointInterval,
+		// A fork stands where it would have come to by itself.
+		Epoch: e.Parent.Epoch(), CheckpointEpoch: e.Parent.Epoch(), CheckpointStep: e.Parent.Step(),
 	}
 	return nil
 }

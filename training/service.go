@@ -18,6 +18,8 @@ type Config struct {
 	// Request is the published-language request in canonical JSON, kept for
 	// the record.
 	Request []byte
+
+	parent *Parent // set by ForkTraining
 }
 
 // TrainingService starts training sessions.
@@ -48,11 +50,11 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	}
 	session := TrainingSession{
 		ID: config.SessionID, ModelID: model.ID, Architecture: model.Architecture,
-		Dataset: config.Dataset, Hyperparameters: h, State: Initializing,
+		Dataset: config.Dataset, Hyperparameters: h, Parent: config.parent, State: Initializing,
 	}
 	return session, []Event{TrainingStarted{
 		RunID: config.RunID, SessionID: session.ID, ModelID: model.ID, Architecture: model.Architecture,
-		Dataset: session.Dataset, Hyperparameters: h, Request: config.Request,
+		Dataset: session.Dataset, Hyperparameters: h, Request: config.Request, Parent: session.Parent,
 	}}, nil
 }
 

@@ -88,7 +88,9 @@ type TrainingSession struct {
 	Architecture    nn.Architecture `json:"architecture"`
 	Dataset         Dataset         `json:"dataset"`
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
-	State           State           `json:"state"`
+	// Parent is where a fork comes from; else nil.
+	Parent *Parent `json:"parent,omitempty"`
+	State  State   `json:"state"`
 }
 
 // CanResume reports whether training can go on: false once the session has

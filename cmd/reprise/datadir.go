@@ -67,6 +67,22 @@ func (env *environment) xdg(variable, unix, darwin string) (string, error) {
 	return filepath.Join(home, filepath.FromSlash(unix)), nil
 }
 
+// lock locks a data directory for writing, creating it where it does not exist.
+// The returned function ends the lock.
+func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
+	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
+		return nil, unusable(w, err)
+	}
+	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	if err != nil {
+		if errors.Is(err, flock.ErrLocked) {
+			err = inUse(w, err)
+		}
+		return nil, err
+	}
+	return lock.Release, nil
+}
+
 // openWriter locks the data directory and opens its event store for writing,
 // creating both where they do not exist. The returned function closes them.
 func (env *environment) openWriter(command string) (eventstore.Store, integration.Workspace, func() error, error) {
@@ -74,21 +90,15 @@ func (env *environment) openWriter(command string) (eventstore.Store, integratio
 	if err != nil {
 		return nil, w, nil, err
 	}
-	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
-		return nil, w, nil, unusable(w, err)
-	}
-	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	release, err := env.lock(w, command)
 	if err != nil {
-		if errors.Is(err, flock.ErrLocked) {
-			err = inUse(w, err)
-		}
 		return nil, w, nil, err
 	}
 	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
 	if err != nil {
-		return nil, w, nil, errors.Join(err, lock.Release())
+		return nil, w, nil, errors.Join(err, release())
 	}
-	return store, w, func() error { return errors.Join(store.Close(), lock.Release()) }, nil
+	return store, w, func() error { return errors.Join(store.Close(), release()) }, nil
 }
 
 // openReader opens the event store for reading, beside a writer if there is
@@ -98,7 +108,7 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 	if err != nil {
 		return nil, w, err
 	}
-	if _, err := os.Stat(w.EventsPath()); errors.Is(err, fs.ErrNotExist) {
+	if !exists(w.EventsPath()) {
 		if env.dataDir != "" {
 			if _, err := os.Stat(w.Dir); err != nil {
 				return nil, w, invalid(fmt.Errorf("--data-dir %s: there is no such folder", w.Dir))
@@ -124,4 +134,10 @@ func openRun(ctx context.Context, log *integration.RunLog, name string) (integra
 		return integration.RunRecord{}, err
 	}
 	return log.Load(ctx, id)
+}
+
+// exists reports false only where there is certainly no such file.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }

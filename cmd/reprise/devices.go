@@ -47,17 +47,18 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	log := integration.NewDeviceLog(store, env.now)
+	recorded, err := integration.ReadDevices(ctx, store)
+	if err != nil {
+		return err
+	}
 	alive := writerAlive(w)
 	rows := make([]deviceRow, len(drivers))
 	for i, d := range drivers {
 		rows[i] = deviceRow{Description: d.Describe().Description(), Leases: []device.Lease{}}
-		record, err := log.Load(ctx, rows[i].ID)
-		if err != nil {
-			return err
-		}
-		if alive { // else their holders are dead, and the next run ends them
-			rows[i].Leases = append(rows[i].Leases, record.Ledger.Leases()...)
+		for _, record := range recorded.Devices {
+			if alive && record.ID == rows[i].ID { // else their holders are dead, and the next run ends them
+				rows[i].Leases = append(rows[i].Leases, record.Ledger.Leases()...)
+			}
 		}
 	}
 	return env.listing(format, rows, func(t *table) error {

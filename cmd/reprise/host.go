@@ -55,13 +55,19 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	view := newRunView(env)
 	defer view.close()
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
-		Store: store, Workspace: w, Devices: devices, Observer: view, Now: env.now, NewID: newID,
+		Store: store, Workspace: w, Devices: devices, Observer: view, Now: env.now, NewID: newID, LogActors: true,
 		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return data, nil },
 	})
 	if err != nil {
 		return err
 	}
 	view.recovered(recovery)
+	endpoint, err := serveControl(w, controlHandler(host, env.now))
+	if err != nil { // it trains all the same
+		view.message("`reprise actors` cannot look into this process: " + err.Error())
+	} else {
+		defer func() { err = errors.Join(err, endpoint.close()) }()
+	}
 	record, err := runToRest(ctx, host, view, start)
 	view.close()
 	if err = errors.Join(err, host.Close()); err != nil {
@@ -104,13 +110,13 @@ type resultMetrics struct {
 	ValAccuracy *float64 `json:"val_accuracy"`
 }
 
-// resultOf describes the run as of its last committed checkpoint.
-func resultOf(r integration.RunRecord) result {
-	last, _ := r.LastCheckpoint()
-	out := result{RunID: r.ID, State: r.Session.State, Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256}
-	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
+// resultOf describes the run as of its last committed checkpoint, or as of the
+// one that it was forked from.
+func resultOf(r integration.RunSummary) result {
+	out := result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
+	if m := r.Metrics; m != nil {
 		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
-		if r.Session.Dataset.Accurate() {
+		if r.Accurate {
 			out.Metrics.ValAccuracy = &m.ValAccuracy
 		}
 	}
@@ -121,7 +127,7 @@ func resultOf(r integration.RunRecord) result {
 // code.
 func (env *environment) report(ctx context.Context, r integration.RunRecord, w integration.Workspace, format string) error {
 	if format == "json" {
-		if err := writeJSONLine(env.stdout, resultOf(r)); err != nil {
+		if err := writeJSONLine(env.stdout, resultOf(r.Summary())); err != nil {
 			return err
 		}
 	} else if err := env.writeRunSummary(env.stdout, r, w); err != nil {
@@ -135,7 +141,7 @@ func (env *environment) report(ctx context.Context, r integration.RunRecord, w i
 			return fmt.Errorf("run %s could not go on: %s", r.ID, r.Reason)
 		}
 		if format == "json" {
-			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r).Step, r.ID)
+			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r.Summary()).Step, r.ID)
 		}
 		return errInterrupted
 	default:

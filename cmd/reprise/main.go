@@ -77,11 +77,11 @@ written; 130 interrupted, and can be resumed.`,
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.dataDir, "data-dir", "", "folder of runs and events (default: $REPRISE_DATA_DIR, else an XDG data directory)")
-	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto", "instruction set to compute with: auto, avx512, avx2 or none; it changes the speed and not one bit")
+	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto", "instruction set to compute with: auto, avx512, avx2, neon (arm64) or none; it changes the speed and not one bit")
 	flags.IntVar(&env.threads, "threads", 0, "threads to compute with (default: GOMAXPROCS); changes the speed and not one bit")
 	root.AddCommand(
-		newTrainCommand(env), newRunsCommand(env), newGenerateCommand(env), newValidateCommand(env),
-		newDatasetsCommand(env), newDevicesCommand(env), newVersionCommand(env),
+		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env), newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
+		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newVersionCommand(env),
 	)
 	return root
 }

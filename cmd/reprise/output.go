@@ -77,6 +77,8 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 // table writes aligned columns.
 type table struct {
 	w *tabwriter.Writer
+	// indent begins every row.
+	indent string
 }
 
 func newTable(w io.Writer) *table {
@@ -85,7 +87,7 @@ func newTable(w io.Writer) *table {
 
 // row writes one row; the first is the header.
 func (t *table) row(cells ...string) {
-	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // flush returns the error
+	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(cells, "\t")) // flush returns the error
 }
 
 // line writes a line that takes no part in the columns.
@@ -107,6 +109,14 @@ func count[N int | int64 | uint64](n N) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return sign + digits
+}
+
+// some formats a number of things with their name: "1 run", "2 runs".
+func some(n int, name string) string {
+	if n != 1 {
+		name += "s"
+	}
+	return count(n) + " " + name
 }
 
 // figure formats a loss or an accuracy for people.

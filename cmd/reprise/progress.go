@@ -51,10 +51,10 @@ func (p *progress) begin(now time.Time, r training.TrainingRun) {
 }
 
 func (p *progress) resumeAt(r training.TrainingRun) {
-	last, ok := r.LastCheckpoint()
-	p.step, p.firstStep, p.epoch = last.Step, last.Step, last.Epoch
-	p.checkpoints, p.checkpointStep = len(r.Checkpoints), last.Step
-	if m, known := r.Epoch(last.Epoch); ok && known {
+	step, epoch := r.ResumePoint()
+	p.step, p.firstStep, p.epoch = step, step, epoch
+	p.checkpoints, p.checkpointStep = len(r.Checkpoints), step
+	if m, known := r.Epoch(epoch); known {
 		p.metrics = &m
 	}
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,14 +16,14 @@ import (
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, resume and verify training runs",
+		Short: "List, show, resume, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
 beginning of one, or "latest".`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
-		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env),
+		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env),
 	)
 	return c
@@ -54,15 +54,14 @@ func (env *environment) readRun(ctx context.Context, name string, do func(readin
 
 // stateOf returns how the run stands in truth: one that is recorded as under
 // way is interrupted where no process is there to train it.
-func stateOf(r integration.RunRecord, w integration.Workspace) training.State {
-	s := r.Session.State
-	if (s == training.Running || s == training.Initializing) && !writerAlive(w) {
+func stateOf(recorded training.State, w integration.Workspace) training.State {
+	if (recorded == training.Running || recorded == training.Initializing) && !writerAlive(w) {
 		return training.Interrupted
 	}
-	return s
+	return recorded
 }
 
-// runRow is a run in `runs list`.
+// runRow is a run in `runs list` and `state`.
 type runRow struct {
 	result
 	Epochs     uint64    `json:"epochs"`
@@ -71,16 +70,23 @@ type runRow struct {
 	StartedAt  time.Time `json:"started_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 	Reason     string    `json:"reason,omitempty"`
+	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
+	ForkOf   training.RunID `json:"fork_of,omitempty"`
+	ForkStep uint64         `json:"fork_step,omitempty"`
 }
 
-func rowOf(r integration.RunRecord, w integration.Workspace) runRow {
-	s := r.Session
-	row := runRow{
-		result: resultOf(r), Epochs: s.Hyperparameters.Epochs,
-		TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
-		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason,
+// recordedRow describes the run as its events have it.
+func recordedRow(r integration.RunSummary) runRow {
+	return runRow{
+		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason, ForkOf: r.Parent, ForkStep: r.ParentStep,
 	}
-	row.State = stateOf(r, w)
+}
+
+// rowOf describes the run as it stands in truth.
+func rowOf(r integration.RunSummary, w integration.Workspace) runRow {
+	row := recordedRow(r)
+	row.State = stateOf(r.State, w)
 	return row
 }
 
@@ -105,12 +111,12 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	records, err := integration.NewRunLog(store, env.now).List(ctx)
+	list, err := integration.ReadRuns(ctx, store)
 	if err != nil {
 		return err
 	}
-	rows := make([]runRow, len(records))
-	for i, r := range records {
+	rows := make([]runRow, len(list.Runs))
+	for i, r := range list.Runs {
 		rows[i] = rowOf(r, w)
 	}
 	return env.listing(format, rows, func(t *table) error {
@@ -118,20 +124,36 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 			t.line("no runs in %s; start one with: %s train JOB", w.Dir, env.program)
 			return nil
 		}
-		t.row("RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED")
-		for _, r := range rows {
-			loss, accuracy := "-", "-"
-			if r.Metrics.ValLoss != nil {
-				loss, accuracy = figure(*r.Metrics.ValLoss), "-"
-				if r.Metrics.ValAccuracy != nil {
-					accuracy = figure(*r.Metrics.ValAccuracy)
-				}
-			}
-			t.row(string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
-				fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt))
-		}
+		writeRuns(t, rows)
 		return nil
 	})
+}
+
+func writeRuns(t *table, rows []runRow) {
+	header := []string{"RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED"}
+	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
+	if forks {
+		header = append(header, "FORK OF")
+	}
+	t.row(header...)
+	for _, r := range rows {
+		loss, accuracy := "-", "-"
+		if r.Metrics.ValLoss != nil {
+			loss = figure(*r.Metrics.ValLoss)
+		}
+		if r.Metrics.ValAccuracy != nil {
+			accuracy = figure(*r.Metrics.ValAccuracy)
+		}
+		cells := []string{string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
+			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt)}
+		switch {
+		case r.ForkOf != "":
+			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, count(r.ForkStep)))
+		case forks:
+			cells = append(cells, "-")
+		}
+		t.row(cells...)
+	}
 }
 
 func newRunsResumeCommand(env *environment) *cobra.Command {
@@ -180,20 +202,6 @@ func (env *environment) resume(ctx context.Context, name, format string) error {
 		})
 }
 
-// eventRow is an event in `runs events`.
-type eventRow struct {
-	Position    eventstore.Position `json:"position"`
-	Version     eventstore.Version  `json:"version"`
-	ID          eventstore.EventID  `json:"id"`
-	Type        string              `json:"type"`
-	Time        time.Time           `json:"time"`
-	Correlation eventstore.EventID  `json:"correlation,omitempty"`
-	Causation   eventstore.EventID  `json:"causation,omitempty"`
-	PrevHash    eventstore.Hash     `json:"prev_hash"`
-	Hash        eventstore.Hash     `json:"hash"`
-	Payload     json.RawMessage     `json:"payload"`
-}
-
 func newRunsEventsCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
@@ -216,10 +224,7 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 	}
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
-		rows[i] = eventRow{
-			Position: e.Position, Version: e.Version, ID: e.ID, Type: e.Type, Time: e.Time,
-			Correlation: e.Correlation, Causation: e.Causation, PrevHash: e.PrevHash, Hash: e.Hash, Payload: e.Payload,
-		}
+		rows[i] = eventRowOf(e)
 	}
 	return env.listing(format, rows, func(t *table) error {
 		t.row("POSITION", "VERSION", "TIME", "EVENT", "PAYLOAD")
@@ -231,8 +236,10 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 }
 
 // excerpt shortens a payload to what a line of a table has room for.
-func excerpt(s string) string {
-	const limit = 100
+func excerpt(s string) string { return cut(s, 100) }
+
+// cut shortens a text to a number of characters.
+func cut(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
 		return s

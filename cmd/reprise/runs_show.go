@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -27,40 +28,61 @@ type runDetails struct {
 	Interruptions   int                      `json:"interruptions"`
 	Reproduced      int                      `json:"reproduced_epochs"`
 	Request         json.RawMessage          `json:"request,omitempty"`
+	lineage
 }
 
 func newRunsShowCommand(env *environment) *cobra.Command {
 	var format string
+	var at moment
 	c := &cobra.Command{
-		Use: "show RUN", Short: "Show a run: model, data, history, checkpoints", Args: usage(cobra.ExactArgs(1)),
+		Use: "show RUN", Short: "Show a run: model, data, history, checkpoints; now or at any moment", Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.showRun(r, format) })
+			return env.readRun(c.Context(), args[0], func(r reading) error { return env.showRun(c.Context(), r, at, format) })
 		},
 	}
 	addListFormat(c, &format)
+	addMoment(c, &at)
 	return c
 }
 
-func (env *environment) showRun(r reading, format string) error {
+func (env *environment) showRun(ctx context.Context, r reading, at moment, format string) error {
+	row := rowOf(r.run.Summary(), r.workspace)
+	position, _, err := at.resolve(ctx, r.store)
+	if err != nil {
+		return err
+	}
+	if at.given {
+		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
+			return err
+		}
+		row = recordedRow(r.run.Summary()) // no process of today trains it then
+	}
 	s := r.run.Session
 	details := runDetails{
-		runRow: rowOf(r.run, r.workspace), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
+		runRow: row, SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
 		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: r.run.Metrics, Checkpoints: r.run.Checkpoints,
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
 	}
+	if details.lineage, err = lineageOf(ctx, r, position); err != nil {
+		return err
+	}
 	return env.listing(format, details, func(t *table) error {
 		h := s.Hyperparameters
 		t.row("run", string(r.run.ID))
+		if at.given {
+			t.row("as of position", count(uint64(at.position)))
+		}
 		t.row("state", string(details.State))
 		if r.run.Reason != "" {
 			t.row("reason", r.run.Reason)
 		}
 		t.row("started", stamp(r.run.StartedAt))
 		t.row("last event", stamp(r.run.UpdatedAt))
+		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
 		t.row("model", describeModel(s))
 		for i, l := range s.Architecture.Layers {

@@ -78,6 +78,10 @@ func (env *environment) printVerification(report integration.VerifyReport, forma
 			}
 			t.row(fmt.Sprint(c.Step), fmt.Sprint(c.Epoch), c.Recorded, verdict)
 		}
+		if p := report.Parent; p != nil && report.Verified {
+			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
+				"how they came about is proved by: %s runs verify %s", p.RunID, count(p.Step()), env.program, p.RunID)
+		}
 		if report.Verified {
 			t.line("\nverified: %s events chained, %s steps trained again, %d epochs and %d checkpoints agree bit for bit",
 				count(report.Events), count(report.StepsCompared), report.EpochsCompared, len(report.Checkpoints))

@@ -81,7 +81,9 @@ func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
 		list = append(list, [2]string{command("generate"), "let it write"})
 	}
 	if len(r.Checkpoints) > 0 {
-		list = append(list, [2]string{command("runs verify"), "train it again and prove that the same weights come out"})
+		list = append(list,
+			[2]string{command("runs verify"), "train it again and prove that the same weights come out"},
+			[2]string{command("runs fork"), "go on from one of its checkpoints with other settings"})
 	}
 	return append(list,
 		[2]string{command("runs metrics"), "loss and accuracy over time"},

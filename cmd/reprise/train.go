@@ -63,6 +63,7 @@ type job struct {
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
+	changes []api.Change // of a fork
 }
 
 func (env *environment) train(ctx context.Context, file, format string) error {

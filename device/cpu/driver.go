@@ -32,7 +32,7 @@ type Config struct {
 	// Threads that compute; 0 stands for GOMAXPROCS.
 	Threads int
 	// Features is the most capable instruction set to use: "auto" (or empty),
-	// "avx512", "avx2" or "none".
+	// "avx512", "avx2", "neon" or "none".
 	Features string
 	// MemoryLimit caps what the device says it has; 0 sets no cap.
 	MemoryLimit device.Bytes

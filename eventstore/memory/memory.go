@@ -22,6 +22,7 @@ type Store struct {
 	ids       map[eventstore.EventID]eventstore.Position
 	versions  map[eventstore.AggregateID]eventstore.Version
 	snapshots map[eventstore.AggregateID]eventstore.Snapshot
+	consumers map[string]eventstore.Consumer
 	closed    bool
 }
 
@@ -33,6 +34,7 @@ func New() *Store {
 		ids:       map[eventstore.EventID]eventstore.Position{},
 		versions:  map[eventstore.AggregateID]eventstore.Version{},
 		snapshots: map[eventstore.AggregateID]eventstore.Snapshot{},
+		consumers: map[string]eventstore.Consumer{},
 	}
 }
 
@@ -135,6 +137,26 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 	return replay, nil
 }
 
+// ReadAggregate implements eventstore.Store.
+func (s *Store) ReadAggregate(ctx context.Context, aggregate eventstore.AggregateID, after eventstore.Version, limit int) ([]eventstore.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return nil, eventstore.ErrClosed
+	}
+	limit = min(limit, eventstore.MaxReadPage)
+	var events []eventstore.Event
+	for _, e := range s.events {
+		if e.Aggregate == aggregate && e.Version > after && len(events) < limit {
+			events = append(events, clone(e))
+		}
+	}
+	return events, nil
+}
+
 // SaveSnapshot implements eventstore.Store.
 func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
 	if err := ctx.Err(); err != nil {
@@ -148,10 +170,10 @@ func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 	if err := eventstore.CheckSnapshot(snapshot, s.versions[snapshot.Aggregate]); err != nil {
 		return err
 	}
-	if old, ok := s.snapshots[snapshot.Aggregate]; ok && old.Version > snapshot.Version {
+	if old, ok := s.snapshots[snapshot.Aggregate]; ok && !snapshot.Replaces(old) {
 		return nil
 	}
-	snapshot.Payload = slices.Clone(snapshot.Payload)
+	snapshot.Payload = append([]byte(nil), snapshot.Payload...) // nil if empty
 	s.snapshots[snapshot.Aggregate] = snapshot
 	return nil
 }

@@ -11,3 +11,5 @@ import (
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(testing.TB) eventstore.Store { return memory.New() })
 }
+
+func FuzzImport(f *testing.F) { storetest.Fuzz(f, func() eventstore.Store { return memory.New() }) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/ncruces/go-sqlite3"
-
 	"reprise/eventstore"
 )
 
@@ -28,7 +26,7 @@ func (s *Store) named(ctx context.Context, err error) error {
 	whole := false
 	_ = inTransaction(ctx, conn, func(r *reader) error {
 		// Once the header was read; before, there is nothing to switch off.
-		if _, err := queryInt(conn, "PRAGMA schema_version"); err != nil {
+		if _, err := conn.queryInt("PRAGMA schema_version"); err != nil {
 			return err
 		}
 		if err := conn.Exec("PRAGMA checksum_verification = OFF"); err != nil {
@@ -56,9 +54,9 @@ func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.Corruption
 	head, headErr := recordedHead(r.conn)
 	for ctx.Err() == nil {
 		next := chain.Head().Position + 1
-		events, err := queryEvents(r.conn, selectEvent+` WHERE position = ?`, int64(next))
+		events, err := queryEvents(r.conn, nil, selectEvent+` WHERE position = ?`, int64(next))
 		if err == nil && len(events) == 1 {
-			err = chain.Add(events[0])
+			err = chain.AddChecked(events[0])
 			if err == nil {
 				continue
 			}
@@ -85,7 +83,7 @@ func (s *Store) lastReadable() eventstore.Position {
 		return 0
 	}
 	defer func() { _ = conn.Close() }()
-	last, err := queryInt(conn, "SELECT coalesce(max(position), 0) FROM events")
+	last, err := conn.queryInt("SELECT coalesce(max(position), 0) FROM events")
 	if err != nil {
 		return 0
 	}
@@ -93,13 +91,13 @@ func (s *Store) lastReadable() eventstore.Position {
 }
 
 // recordedHead returns the end of the log as it is recorded.
-func recordedHead(conn *sqlite3.Conn) (eventstore.Head, error) {
+func recordedHead(conn *connection) (eventstore.Head, error) {
 	var head eventstore.Head
-	stmt, _, err := conn.Prepare(`SELECT position, hash FROM head`)
+	stmt, err := conn.statement(`SELECT position, hash FROM head`)
 	if err != nil {
-		return head, corruption(err)
+		return head, err
 	}
-	defer func() { _ = stmt.Close() }()
+	defer func() { _ = stmt.Reset() }()
 	if !stmt.Step() {
 		return head, corruption(errors.Join(stmt.Err(), &eventstore.CorruptionError{What: "the record of its end is missing"}))
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
 
 // newSuffix is that of a file that is being made an event store.
@@ -21,31 +22,44 @@ const newSuffix = ".new"
 // or is no longer.
 func (s *Store) prepare() error {
 	found, err := s.inspect()
-	if err != nil || found {
+	if err != nil {
 		return err
 	}
+	if found {
+		return s.settle()
+	}
 	made := newStore(s.path+newSuffix, s.config)
-	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} { // of an earlier crash
-		if err := os.Remove(made.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := removeDatabase(s.disk, made.path); err != nil { // of an earlier crash
+		return err
 	}
 	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
 	if err != nil {
 		return err
 	}
-	// Closing moves what is in the WAL into the file, and syncs it.
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(made.path, s.path); err != nil {
+	if err := s.disk.Rename(made.path, s.path); err != nil {
 		return err
 	}
-	return fsync.Dir(filepath.Dir(s.path))
+	return s.disk.SyncDir(filepath.Dir(s.path))
+}
+
+// databaseSuffixes are those of the files that make up a database.
+func databaseSuffixes() []string { return []string{"", "-journal", "-wal", "-shm"} }
+
+// removeDatabase removes what there is of a database.
+func removeDatabase(files disk.FS, path string) error {
+	for _, suffix := range databaseSuffixes() {
+		if err := files.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // initialise makes an empty database an event store.
-func initialise(conn *sqlite3.Conn) error {
+func initialise(conn *connection) error {
 	// Checksums need room on every page and hence a file without any.
 	if err := conn.EnableChecksums("main"); err != nil {
 		return err
@@ -53,19 +67,79 @@ func initialise(conn *sqlite3.Conn) error {
 	if err := conn.Exec("PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
-	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+	err := conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
 		schema, applicationID, schemaVersion))
+	if err != nil {
+		return err
+	}
+	// Closing does so, too, but says nothing where it fails.
+	_, _, err = conn.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	return err
+}
+
+// settle makes durable what an earlier process left of the write-ahead log, and
+// the name of the file. A sync that failed under that process may have left the
+// log as written in the system's memory only, where nothing would write it
+// again: what is appended behind it would be lost with it. So its bytes are
+// written over themselves. The caller has inspected it.
+func (s *Store) settle() error {
+	if err := s.disk.SyncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	log, err := s.disk.OpenFile(s.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w := wal{file: log}
+	whole, err := w.readAt(w.header[:], 0)
+	switch {
+	case err != nil:
+	case whole && w.soundHeader():
+		err = rewrite(log)
+	default:
+		// It was about to be started over. SQLite would go on with its salts, and
+		// what it held, which is in the file, would look like a part of the new one.
+		err = log.Truncate(0)
+	}
+	if err == nil {
+		err = log.Sync()
+	}
+	return errors.Join(err, log.Close())
+}
+
+// rewrite writes a file's bytes over themselves.
+func rewrite(f disk.File) error {
+	buffer := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		n, err := f.ReadAt(buffer, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		if _, err := f.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := f.Write(buffer[:n]); err != nil {
+			return err
+		}
+		at += int64(n)
+	}
 }
 
 // inspect reports whether there is a file. It fails with
 // *eventstore.CorruptionError where SQLite would see less than was committed,
 // and say nothing.
 func (s *Store) inspect() (bool, error) {
-	log, err := sizeOf(s.path + "-wal")
+	log, err := sizeOf(s.disk, s.path+"-wal")
 	if err != nil {
 		return false, err
 	}
-	switch size, err := sizeOf(s.path); {
+	switch size, err := sizeOf(s.disk, s.path); {
 	case err != nil:
 		return false, err
 	case size < 0 && log > 0:
@@ -77,11 +151,11 @@ func (s *Store) inspect() (bool, error) {
 	}
 	// SQLite fills up a page that is cut short. With a log, it is in there.
 	if log <= 0 {
-		if err := wholePages(s.path); err != nil {
+		if err := wholePages(s.disk, s.path); err != nil {
 			return true, err
 		}
 	}
-	what, err := walDamage(s.path)
+	what, err := walDamage(s.disk, s.path)
 	if err != nil || what == "" {
 		return true, err
 	}
@@ -90,12 +164,12 @@ func (s *Store) inspect() (bool, error) {
 
 // wholePages fails with *eventstore.CorruptionError where the file ends within a
 // page.
-func wholePages(path string) error {
-	size, err := sizeOf(path)
+func wholePages(d disk.FS, path string) error {
+	size, err := sizeOf(d, path)
 	if err != nil {
 		return err
 	}
-	page, err := pageSize(path)
+	page, err := pageSize(d, path)
 	if err != nil || page < 512 { // no database: SQLite says so
 		return err
 	}
@@ -106,8 +180,8 @@ func wholePages(path string) error {
 }
 
 // sizeOf returns -1 for a file that is missing.
-func sizeOf(path string) (int64, error) {
-	info, err := os.Stat(path)
+func sizeOf(d disk.FS, path string) (int64, error) {
+	info, err := d.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return -1, nil

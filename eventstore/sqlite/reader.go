@@ -4,96 +4,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
 )
 
-// selectEvent reads the columns in the order of scanEvents.
-const selectEvent = `SELECT position, id, aggregate, version, type, seconds, nanoseconds,
-	correlation, causation, payload, prev_hash, hash FROM events`
-
-func insertEvent(stmt *sqlite3.Stmt, e eventstore.Event) error {
-	return execute(stmt, int64(e.Position), string(e.ID), string(e.Aggregate), int64(e.Version), e.Type,
-		e.Time.Unix(), int64(e.Time.Nanosecond()), string(e.Correlation), string(e.Causation),
-		e.Payload, e.PrevHash[:], e.Hash[:])
-}
-
-// scanEvents reads all rows of a statement and checks each event's hash.
-func scanEvents(stmt *sqlite3.Stmt) ([]eventstore.Event, error) {
-	var events []eventstore.Event
-	for stmt.Step() {
-		e, err := scanEvent(stmt)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, e)
-	}
-	return events, corruption(stmt.Err())
-}
-
-func scanEvent(stmt *sqlite3.Stmt) (eventstore.Event, error) {
-	e := eventstore.Event{
-		NewEvent: eventstore.NewEvent{
-			ID:          eventstore.EventID(stmt.ColumnText(1)),
-			Type:        stmt.ColumnText(4),
-			Time:        time.Unix(stmt.ColumnInt64(5), stmt.ColumnInt64(6)).UTC(),
-			Correlation: eventstore.EventID(stmt.ColumnText(7)),
-			Causation:   eventstore.EventID(stmt.ColumnText(8)),
-			Payload:     stmt.ColumnBlob(9, nil),
-		},
-		Position:  eventstore.Position(stmt.ColumnInt64(0)),
-		Aggregate: eventstore.AggregateID(stmt.ColumnText(2)),
-		Version:   eventstore.Version(stmt.ColumnInt64(3)),
-	}
-	prev, hash := stmt.ColumnRawBlob(10), stmt.ColumnRawBlob(11)
-	if len(prev) != len(e.PrevHash) || len(hash) != len(e.Hash) {
-		return e, &eventstore.CorruptionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: "its hash has the wrong length"}
-	}
-	copy(e.PrevHash[:], prev)
-	copy(e.Hash[:], hash)
-	// Nanoseconds beyond a second would be carried over and hash like others.
-	if n := stmt.ColumnInt64(6); n < 0 || n > 999_999_999 {
-		return e, &eventstore.CorruptionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: "its time is damaged"}
-	}
-	return e, e.Check()
-}
-
-func queryEvents(conn *sqlite3.Conn, sql string, bind ...int64) ([]eventstore.Event, error) {
-	stmt, _, err := conn.Prepare(sql)
-	if err != nil {
-		return nil, corruption(err)
-	}
-	defer func() { _ = stmt.Close() }()
-	for i, v := range bind {
-		if err := stmt.BindInt64(i+1, v); err != nil {
-			return nil, err
-		}
-	}
-	return scanEvents(stmt)
-}
-
 // reader is a connection for reading, within one read transaction.
-type reader struct{ conn *sqlite3.Conn }
+type reader struct{ conn *connection }
 
 // withReader calls f within a read transaction, in which the log stands still.
 // Where it is corrupt, the error names the first event that is.
 func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	select {
 	case s.tokens <- struct{}{}:
-		defer func() { <-s.tokens }()
+		return s.read(ctx, f)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// withSpareReader is withReader if a reader is free; it does nothing otherwise.
+func (s *Store) withSpareReader(ctx context.Context, f func(*reader) error) error {
+	select {
+	case s.tokens <- struct{}{}:
+		return s.read(ctx, f)
+	default:
+		return nil
+	}
+}
+
+// read holds a token, which it gives back.
+func (s *Store) read(ctx context.Context, f func(*reader) error) error {
+	defer func() { <-s.tokens }()
 	s.mu.RLock()
 	closed := s.closed
 	s.mu.RUnlock()
 	if closed {
 		return eventstore.ErrClosed
 	}
-	var conn *sqlite3.Conn
+	var conn *connection
 	select {
 	case conn = <-s.readers:
 	default:
@@ -114,9 +67,35 @@ func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	return err
 }
 
+// inParts calls f with 0 to n-1, each once, with r and at the same time with as
+// many other readers as are free. The log may have grown for those.
+func (s *Store) inParts(ctx context.Context, r *reader, n int, f func(r *reader, part int) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var next atomic.Int64
+	work := func(r *reader) error {
+		for part := next.Add(1) - 1; part < int64(n); part = next.Add(1) - 1 {
+			if err := f(r, int(part)); err != nil {
+				next.Store(int64(n)) // nobody begins another
+				return err
+			}
+		}
+		return nil
+	}
+	helpers := max(0, min(n, maxReaders, runtime.GOMAXPROCS(0))-1)
+	errs := make([]error, helpers)
+	var wg sync.WaitGroup
+	for i := range helpers {
+		wg.Go(func() { errs[i] = s.withSpareReader(ctx, work) })
+	}
+	err := work(r)
+	wg.Wait()
+	return errors.Join(append(errs, err)...)
+}
+
 // connectReader opens a connection that changes nothing, not even by tidying up
 // the WAL of a writer that was killed.
-func (s *Store) connectReader() (*sqlite3.Conn, error) {
+func (s *Store) connectReader() (*connection, error) {
 	conn, err := s.connect(sqlite3.OPEN_READWRITE)
 	if err != nil {
 		// A read-only directory or file.
@@ -125,22 +104,22 @@ func (s *Store) connectReader() (*sqlite3.Conn, error) {
 		}
 	}
 	_, err = conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
-	if err = errors.Join(err, conn.Exec("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0")); err != nil {
+	if err = errors.Join(err, conn.Exec("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192")); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
 }
 
-func inTransaction(ctx context.Context, conn *sqlite3.Conn, f func(*reader) error) error {
+func inTransaction(ctx context.Context, conn *connection, f func(*reader) error) error {
 	old := conn.SetInterrupt(ctx)
 	defer conn.SetInterrupt(old)
-	if err := conn.Exec("BEGIN"); err != nil {
+	if err := conn.execute("BEGIN"); err != nil {
 		return err
 	}
 	if err := f(&reader{conn}); err != nil {
 		return err
 	}
-	return conn.Exec("COMMIT")
+	return conn.execute("COMMIT")
 }
 
 // Read implements eventstore.Store.
@@ -149,7 +128,7 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	var events []eventstore.Event
 	err := s.withReader(ctx, func(r *reader) error {
 		var err error
-		events, err = queryEvents(r.conn, selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(min(after, 1<<62)), int64(limit))
+		events, err = queryEvents(r.conn, nil, selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(min(after, 1<<62)), int64(limit))
 		if err != nil {
 			return err
 		}
@@ -180,7 +159,7 @@ func checkLinks(after eventstore.Position, events []eventstore.Event) error {
 
 // checkLast fails where events, read from behind after on, stop short of the
 // recorded end of the log.
-func checkLast(conn *sqlite3.Conn, after eventstore.Position, events []eventstore.Event) error {
+func checkLast(conn *connection, after eventstore.Position, events []eventstore.Event) error {
 	head, err := recordedHead(conn)
 	if err != nil {
 		return err
@@ -210,7 +189,11 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 		if snapshot != nil && snapshot.Version >= from {
 			replay.Snapshot, first = snapshot, snapshot.Version+1
 		}
-		replay.Events, err = r.history(aggregate, first)
+		last, err := r.conn.queryInt(currentVersion, string(aggregate))
+		if err != nil {
+			return err
+		}
+		replay.Events, err = s.history(ctx, r, aggregate, first, eventstore.Version(max(0, last)))
 		return err
 	})
 	if err != nil {
@@ -219,39 +202,80 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 	return replay, nil
 }
 
-// history returns an aggregate's events from a version on, without gaps.
-func (r *reader) history(aggregate eventstore.AggregateID, first eventstore.Version) ([]eventstore.Event, error) {
-	stmt, _, err := r.conn.Prepare(selectEvent + ` WHERE aggregate = ? AND version >= ? ORDER BY version`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = stmt.Close() }()
-	if err := errors.Join(stmt.BindText(1, string(aggregate)), stmt.BindInt64(2, int64(min(first, 1<<62)))); err != nil {
-		return nil, err
-	}
-	events, err := scanEvents(stmt)
-	if err != nil {
-		return nil, err
-	}
-	for i, e := range events {
-		if want := first + eventstore.Version(i); e.Version != want {
-			return nil, &eventstore.CorruptionError{Position: e.Position, Aggregate: aggregate, Version: want, What: fmt.Sprintf("missing; the next event has version %d", e.Version)}
+// ReadAggregate implements eventstore.Store.
+func (s *Store) ReadAggregate(ctx context.Context, aggregate eventstore.AggregateID, after eventstore.Version, limit int) ([]eventstore.Event, error) {
+	var events []eventstore.Event
+	err := s.withReader(ctx, func(r *reader) error {
+		last, err := r.conn.queryInt(currentVersion, string(aggregate))
+		if err != nil || eventstore.Version(max(0, last)) <= after {
+			return err
 		}
+		page := eventstore.Version(max(0, min(limit, eventstore.MaxReadPage)))
+		events, err = s.history(ctx, r, aggregate, after+1, min(eventstore.Version(last), after+page))
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return events, nil
+}
+
+const (
+	// currentVersion is 0 for an aggregate without events.
+	currentVersion = `SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`
+	// historyPart is the number of an aggregate's events that a reader takes at once.
+	historyPart = 512
+)
+
+// history returns an aggregate's events from one version to another, all of which
+// must be there.
+func (s *Store) history(ctx context.Context, r *reader, aggregate eventstore.AggregateID, first, last eventstore.Version) ([]eventstore.Event, error) {
+	if last < first {
+		return nil, nil
+	}
+	n := last - first + 1
+	if head, err := recordedHead(r.conn); err != nil || n > eventstore.Version(head.Position) {
+		return nil, errors.Join(err, &eventstore.CorruptionError{What: fmt.Sprintf("%s has version %d in a log of %d events", aggregate, last, head.Position)})
+	}
+	events := make([]eventstore.Event, n)
+	parts := int((n + historyPart - 1) / historyPart)
+	err := s.inParts(ctx, r, parts, func(r *reader, part int) error {
+		from := part * historyPart
+		to := min(from+historyPart, len(events))
+		return r.versions(aggregate, first+eventstore.Version(from), events[from:to])
+	})
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+// versions fills in the aggregate's events from a version on.
+func (r *reader) versions(aggregate eventstore.AggregateID, first eventstore.Version, events []eventstore.Event) error {
+	got, err := queryEvents(r.conn, events[:0], selectEvent+` WHERE aggregate = ? AND version >= ? ORDER BY version LIMIT ?`,
+		string(aggregate), int64(first), len(events))
+	if err != nil {
+		return err
+	}
+	for i, e := range got {
+		if want := first + eventstore.Version(i); e.Version != want {
+			return &eventstore.CorruptionError{Position: e.Position, Aggregate: aggregate, Version: want, What: fmt.Sprintf("missing; the next event has version %d", e.Version)}
+		}
+	}
+	if len(got) < len(events) {
+		return &eventstore.CorruptionError{What: fmt.Sprintf("version %d of %s is missing", first+eventstore.Version(len(got)), aggregate)}
+	}
+	return nil
 }
 
 // snapshot returns the aggregate's snapshot, or nil where there is none that is
 // whole: it is a cache, and a damaged one is as good as none.
 func (r *reader) snapshot(aggregate eventstore.AggregateID) (*eventstore.Snapshot, error) {
-	stmt, _, err := r.conn.Prepare(`SELECT version, schema, payload, sha256 FROM snapshots WHERE aggregate = ?`)
+	stmt, err := r.conn.statement(`SELECT version, schema, payload, sha256 FROM snapshots WHERE aggregate = ?`, string(aggregate))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = stmt.Close() }()
-	if err := stmt.BindText(1, string(aggregate)); err != nil {
-		return nil, err
-	}
+	defer func() { _ = stmt.Reset() }()
 	if !stmt.Step() {
 		return nil, stmt.Err()
 	}
@@ -276,31 +300,26 @@ func (s *Store) Head(ctx context.Context) (eventstore.Head, error) {
 	return head, err
 }
 
-// verifyPage is the number of events that Verify reads at a time.
-const verifyPage = 1000
+const (
+	// verifyPage is the number of events that a reader takes at once for Verify.
+	verifyPage = 1000
+	// verifyPages are read before they are linked.
+	verifyPages = 4 * maxReaders
+)
 
-// Verify implements eventstore.Store.
+// Verify implements eventstore.Store. Its readers check the events' hashes at the
+// same time; the links between them are followed in order.
 func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 	chain := eventstore.NewChain()
 	err := s.withReader(ctx, func(r *reader) error {
-		for {
-			after := chain.Head().Position
-			events, err := queryEvents(r.conn, selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(after), verifyPage)
-			if err != nil {
-				return err
-			}
-			for _, e := range events {
-				if err := chain.Add(e); err != nil {
-					return err
-				}
-			}
-			if len(events) < verifyPage {
-				break
-			}
-		}
 		head, err := readHead(r.conn)
 		if err != nil {
 			return err
+		}
+		for chain.Head().Position < head.Position {
+			if err := s.link(ctx, r, chain, head.Position); err != nil {
+				return err
+			}
 		}
 		return errors.Join(checkEnd(head, chain.Head()), integrity(r.conn))
 	})
@@ -310,14 +329,43 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 	return chain.Head(), nil
 }
 
+// link adds the next events to the chain, up to those of verifyPages.
+func (s *Store) link(ctx context.Context, r *reader, chain *eventstore.Chain, end eventstore.Position) error {
+	after := chain.Head().Position
+	n := int(min(end-after, verifyPage*verifyPages))
+	pages := make([][]eventstore.Event, (n+verifyPage-1)/verifyPage)
+	err := s.inParts(ctx, r, len(pages), func(r *reader, i int) error {
+		size := min(verifyPage, n-i*verifyPage)
+		first := after + eventstore.Position(i*verifyPage)
+		var err error
+		pages[i], err = queryEvents(r.conn, make([]eventstore.Event, 0, size), selectEvent+` WHERE position > ? AND position <= ? ORDER BY position`,
+			int64(first), int64(first)+int64(size))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, page := range pages {
+		for _, e := range page {
+			if err := chain.AddChecked(e); err != nil {
+				return err
+			}
+		}
+		if want := min(after+eventstore.Position((i+1)*verifyPage), end); chain.Head().Position < want {
+			return &eventstore.CorruptionError{Position: chain.Head().Position + 1, What: "missing before the end of the log"}
+		}
+	}
+	return nil
+}
+
 // integrity lets SQLite check its own structures: that every index agrees with
 // its table.
-func integrity(conn *sqlite3.Conn) error {
-	stmt, _, err := conn.Prepare("PRAGMA integrity_check(1)")
+func integrity(conn *connection) error {
+	stmt, err := conn.statement("PRAGMA integrity_check(1)")
 	if err != nil {
-		return corruption(err)
+		return err
 	}
-	defer func() { _ = stmt.Close() }()
+	defer func() { _ = stmt.Reset() }()
 	if stmt.Step() {
 		if what := stmt.ColumnText(0); what != "ok" {
 			return &eventstore.CorruptionError{What: what}

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -31,12 +32,13 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // The marks by which a file is known as an event store of this version.
 const (
 	applicationID = 0x52505253 // "RPRS"
-	schemaVersion = 1
+	schemaVersion = 2
 )
 
 const schema = `
@@ -67,6 +69,7 @@ CREATE TABLE snapshots (
 	payload   BLOB    NOT NULL,
 	sha256    BLOB    NOT NULL
 ) STRICT;
+` + schemaOfConsumers + `
 CREATE VIEW event_log AS
 	SELECT position, aggregate, version, type, datetime(seconds, 'unixepoch') AS time,
 		CAST(payload AS TEXT) AS payload, lower(hex(hash)) AS hash
@@ -74,16 +77,38 @@ CREATE VIEW event_log AS
 INSERT INTO head VALUES (1, 0, zeroblob(32));
 `
 
+// schemaOfConsumers is what version 2 added to version 1.
+const schemaOfConsumers = `CREATE TABLE consumers (
+	name     TEXT    PRIMARY KEY,
+	position INTEGER NOT NULL,
+	schema   INTEGER NOT NULL,
+	state    BLOB    NOT NULL,
+	sha256   BLOB    NOT NULL
+) STRICT;`
+
 // Config are the options of a store; the zero value is the default.
 type Config struct {
 	// BusyTimeout is how long a lock of another connection is waited for; 0
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
+	// CheckpointPages is the length in pages of the write-ahead log from which on
+	// it is moved into the file; 0 stands for 1000.
+	CheckpointPages int
+	// Disk holds the files, nil for the operating system's. SQLite reaches the
+	// same files through VFS, the name of a registered one; "" is its own. Tests
+	// set both.
+	Disk disk.FS
+	VFS  string
+	// Unsynced acknowledges appends before they are synced: they survive the end
+	// of the process, not the loss of power, after which the store may be refused
+	// as damaged. It is for logs that can be made again.
+	Unsynced bool
 }
 
 const (
-	defaultBusyTimeout = 10 * time.Second
-	maxReaders         = 4
+	defaultBusyTimeout     = 10 * time.Second
+	defaultCheckpointPages = 1000
+	maxReaders             = 4
 	// maxQueued appends wait for the writer; more callers wait to queue.
 	maxQueued = 1024
 )
@@ -92,9 +117,10 @@ const (
 type Store struct {
 	path   string
 	config Config
+	disk   disk.FS
 	signal eventstore.Signal
 
-	readers chan *sqlite3.Conn // idle ones; tokens below bound all of them
+	readers chan *connection // idle ones; tokens below bound all of them
 	tokens  chan struct{}
 
 	queue  chan *request // nil where the store is for reading only
@@ -140,15 +166,21 @@ func (s *Store) openWriter() (*writer, error) {
 // OpenReadOnly opens an existing store for reading, also beside the process
 // that writes it. Appending fails with eventstore.ErrReadOnly. It fails as Open
 // does, and with fs.ErrNotExist where there is no file.
-func OpenReadOnly(path string) (*Store, error) {
-	s := newStore(path, Config{})
+func OpenReadOnly(path string) (*Store, error) { return OpenReadOnlyOn(path, Config{}) }
+
+// OpenReadOnlyOn is OpenReadOnly with a configuration.
+func OpenReadOnlyOn(path string, config Config) (*Store, error) {
+	s := newStore(path, config)
 	found, err := s.inspect()
 	switch {
 	case err != nil:
 	case !found:
 		err = fs.ErrNotExist
 	default:
-		err = s.withReader(context.Background(), func(r *reader) error { return checkMarks(r.conn) })
+		err = s.withReader(context.Background(), func(r *reader) error {
+			_, err := checkMarks(r.conn)
+			return err
+		})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, err), s.Close())
@@ -160,56 +192,74 @@ func newStore(path string, config Config) *Store {
 	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
 	}
-	return &Store{path: path, config: config, readers: make(chan *sqlite3.Conn, maxReaders), tokens: make(chan struct{}, maxReaders)}
+	if config.CheckpointPages == 0 {
+		config.CheckpointPages = defaultCheckpointPages
+	}
+	return &Store{
+		path: path, config: config, disk: disk.Or(config.Disk),
+		readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders),
+	}
 }
 
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
-func (s *Store) connect(flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
-	conn, err := sqlite3.OpenFlags(s.path, flags)
+func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
+	opened, err := sqlite3.OpenFlags(s.filename(), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}
+	conn := &connection{Conn: opened, prepared: map[string]*sqlite3.Stmt{}}
+	synchronous := "FULL"
+	if s.config.Unsynced {
+		synchronous = "NORMAL"
+	}
 	if err := errors.Join(
 		conn.BusyTimeout(s.config.BusyTimeout),
-		conn.Exec("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
+		conn.WALAutoCheckpoint(s.config.CheckpointPages),
+		conn.Exec("PRAGMA synchronous = "+synchronous+"; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
 	); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
 }
 
-// checkMarks fails unless the file is an event store that this version reads.
-func checkMarks(conn *sqlite3.Conn) error {
-	id, err := queryInt(conn, "PRAGMA application_id")
-	if err != nil {
-		return err
+// filename is what SQLite is to open: the path, and through which VFS.
+func (s *Store) filename() string {
+	if s.config.VFS == "" {
+		return s.path
 	}
-	version, err := queryInt(conn, "PRAGMA user_version")
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
+}
+
+// checkMarks returns the version of the file's schema. It fails unless the file
+// is an event store that this version reads.
+func checkMarks(conn *connection) (int64, error) {
+	id, err := conn.queryInt("PRAGMA application_id")
 	if err != nil {
-		return err
+		return 0, err
+	}
+	version, err := conn.queryInt("PRAGMA user_version")
+	if err != nil {
+		return 0, err
 	}
 	switch {
 	case id != applicationID:
-		return fmt.Errorf("the file is no event store of reprise (application id %#x instead of %#x)", id, applicationID)
+		return 0, fmt.Errorf("the file is no event store of reprise (application id %#x instead of %#x)", id, applicationID)
 	case version > schemaVersion:
-		return fmt.Errorf("the file was written by a newer version of reprise (schema %d, this one knows %d): upgrade reprise", version, schemaVersion)
-	case version < schemaVersion:
-		return &eventstore.CorruptionError{What: fmt.Sprintf("its schema version is %d", version)}
+		return 0, fmt.Errorf("the file was written by a newer version of reprise (schema %d, this one knows %d): upgrade reprise", version, schemaVersion)
+	case version < 1:
+		return 0, &eventstore.CorruptionError{What: fmt.Sprintf("its schema version is %d", version)}
 	}
-	return nil
+	return version, nil
 }
 
-func queryInt(conn *sqlite3.Conn, sql string) (int64, error) {
-	stmt, _, err := conn.Prepare(sql)
-	if err != nil {
-		return 0, corruption(err)
+// upgrade brings a file of an older version to this one.
+func upgrade(conn *connection) error {
+	version, err := checkMarks(conn)
+	if err != nil || version == schemaVersion {
+		return err
 	}
-	defer func() { _ = stmt.Close() }()
-	if !stmt.Step() {
-		return 0, corruption(errors.Join(stmt.Err(), fmt.Errorf("%s gave nothing", sql)))
-	}
-	return stmt.ColumnInt64(0), corruption(stmt.Err())
+	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", schemaOfConsumers, schemaVersion))
 }
 
 // Append implements eventstore.Store. If ctx ends while the append is under
@@ -238,7 +288,12 @@ func copied(writes []eventstore.Write) []eventstore.Write {
 // SaveSnapshot implements eventstore.Store.
 func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
 	snapshot.Payload = bytes.Clone(snapshot.Payload)
-	_, err := s.send(ctx, &request{snapshot: &snapshot, reply: make(chan response, 1)})
+	return s.store(ctx, func(w *writer) error { return w.saveSnapshot(snapshot) })
+}
+
+// store lets the writer carry out f within one of its transactions.
+func (s *Store) store(ctx context.Context, f func(*writer) error) error {
+	_, err := s.send(ctx, &request{other: f, reply: make(chan response, 1)})
 	return err
 }
 

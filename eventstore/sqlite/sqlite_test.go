@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"reprise/eventstore"
+	"reprise/eventstore/memory"
 	"reprise/eventstore/storetest"
 )
 
@@ -33,6 +34,23 @@ func TestMain(m *testing.M) {
 
 func TestContract(t *testing.T) {
 	t.Parallel()
+	next := newStores(t)
+	storetest.Run(t, func(testing.TB) eventstore.Store { return next() })
+}
+
+func TestTheStoreAgreesWithItsTwinInMemory(t *testing.T) {
+	t.Parallel()
+	storetest.Twin(t, newStores(t), func() eventstore.Store { return memory.New() }, func(s eventstore.Store) eventstore.Store {
+		if err := s.Close(); err != nil {
+			panic(err)
+		}
+		return mustOpen(s.(*Store).path)
+	})
+}
+
+// newStores returns a function that returns a new, empty store. It panics where
+// it fails, as it is called within properties.
+func newStores(t *testing.T) func() eventstore.Store {
 	dir := t.TempDir()
 	template := filepath.Join(dir, "template.db") // making a store anew takes many syncs
 	fill(t, template, 0)
@@ -41,17 +59,21 @@ func TestContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stores atomic.Int64
-	storetest.Run(t, func(testing.TB) eventstore.Store {
+	return func() eventstore.Store {
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", stores.Add(1)))
 		if err := os.WriteFile(path, empty, 0o600); err != nil {
 			panic(err)
 		}
-		s, err := Open(path, Config{})
-		if err != nil {
-			panic(err)
-		}
-		return s
-	})
+		return mustOpen(path)
+	}
+}
+
+func mustOpen(path string) *Store {
+	s, err := Open(path, Config{})
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 func open(t *testing.T, path string) *Store {

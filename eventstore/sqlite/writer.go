@@ -4,17 +4,18 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/ncruces/go-sqlite3"
 
 	"reprise/eventstore"
 )
 
-// request is an append or a snapshot on its way to the writer.
+// request is an append, or something else to be stored, on its way to the writer.
 type request struct {
-	writes   []eventstore.Write
-	snapshot *eventstore.Snapshot
-	reply    chan response // with room for one
+	writes []eventstore.Write
+	other  func(*writer) error // where there are no writes
+	reply  chan response       // with room for one
 }
 
 type response struct {
@@ -27,52 +28,40 @@ const maxGroup = 256
 
 // writer owns the one connection that writes.
 type writer struct {
-	conn   *sqlite3.Conn
+	conn   *connection
 	signal *eventstore.Signal
 	head   eventstore.Head
+	// versions are those of aggregates that were written to lately.
+	versions map[eventstore.AggregateID]eventstore.Version
 	// failed is the first error of a commit: the store is not written to again.
 	failed error
-
-	insert, setHead, byID, version, save *sqlite3.Stmt
 }
 
 // newWriter takes over the connection; the caller closes it if this fails.
-func newWriter(conn *sqlite3.Conn, signal *eventstore.Signal) (*writer, error) {
-	if err := checkMarks(conn); err != nil {
+func newWriter(conn *connection, signal *eventstore.Signal) (*writer, error) {
+	if err := upgrade(conn); err != nil {
 		return nil, err
 	}
 	head, err := readHead(conn)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, signal: signal, head: head}
-	for _, p := range []struct {
-		stmt **sqlite3.Stmt
-		sql  string
-	}{
-		{&w.insert, `INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`},
-		{&w.setHead, `UPDATE head SET position = ?, hash = ?`},
-		{&w.byID, selectEvent + ` WHERE id = ?`},
-		{&w.version, `SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`},
-		{&w.save, `INSERT INTO snapshots VALUES (?,?,?,?,?) ON CONFLICT (aggregate) DO UPDATE
-			SET version = excluded.version, schema = excluded.schema, payload = excluded.payload, sha256 = excluded.sha256
-			WHERE excluded.version >= snapshots.version`},
-	} {
-		if *p.stmt, _, err = conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT); err != nil {
-			return nil, errors.Join(err, w.closeStatements())
-		}
+	// The default, 2 MB, would read most pages of the index of ids again and again;
+	// and fewer, larger checkpoints sync less.
+	if err := conn.Exec("PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000"); err != nil {
+		return nil, err
 	}
-	return w, nil
+	return &writer{conn: conn, signal: signal, head: head, versions: map[eventstore.AggregateID]eventstore.Version{}}, nil
 }
 
 // readHead returns the recorded end of the log and checks it against the last
 // event, so that a log cut short is noticed when it is opened.
-func readHead(conn *sqlite3.Conn) (eventstore.Head, error) {
+func readHead(conn *connection) (eventstore.Head, error) {
 	head, err := recordedHead(conn)
 	if err != nil {
 		return head, err
 	}
-	last, err := queryEvents(conn, selectEvent+` ORDER BY position DESC LIMIT 1`)
+	last, err := queryEvents(conn, nil, selectEvent+` ORDER BY position DESC LIMIT 1`)
 	if err != nil {
 		return head, err
 	}
@@ -101,6 +90,9 @@ func (w *writer) run(queue <-chan *request) error {
 	group := make([]*request, 0, maxGroup)
 	for r := range queue {
 		group = append(group[:0], r)
+		// Those who were answered just now get to ask again: a commit for one
+		// costs as much as one for all.
+		runtime.Gosched()
 	gather:
 		for len(group) < maxGroup {
 			select {
@@ -118,27 +110,16 @@ func (w *writer) run(queue <-chan *request) error {
 	return w.close()
 }
 
-// close moves the WAL into the file and closes the connection, which stays open
-// while it has statements. An error of it loses nothing: the WAL is complete,
-// and the next opening reads it. After a failure the files stay as they are.
+// close moves the WAL into the file and closes the connection. An error of it
+// loses nothing: the WAL is complete, and the next opening reads it. After a
+// failure the files stay as they are.
 func (w *writer) close() error {
-	var err error
-	if w.failed != nil {
-		_, err = w.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	if w.failed == nil {
+		return w.conn.Close()
 	}
-	// After a failure this repeats the error that was returned then.
-	if closed := w.closeStatements(); w.failed == nil {
-		err = errors.Join(err, closed)
-	}
+	_, err := w.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	_ = w.conn.finalise() // repeats the error that was returned then
 	return errors.Join(err, w.conn.Close())
-}
-
-func (w *writer) closeStatements() error {
-	var err error
-	for _, stmt := range []*sqlite3.Stmt{w.insert, w.setHead, w.byID, w.version, w.save} {
-		err = errors.Join(err, stmt.Close())
-	}
-	return err
 }
 
 // commit carries out a group of requests in one transaction and then answers
@@ -169,31 +150,25 @@ func (w *writer) commit(group []*request) {
 }
 
 // transact fills in the responses. An error means that nothing of the group is
-// known to be stored.
+// known to be stored. A request is refused before anything of it is written, so
+// that it leaves nothing to be taken back.
 func (w *writer) transact(group []*request, responses []response) error {
-	if err := w.conn.Exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.conn.execute("BEGIN IMMEDIATE"); err != nil {
 		return corruption(err)
 	}
+	before := w.head
 	for i, r := range group {
-		if err := w.conn.Exec("SAVEPOINT one"); err != nil {
-			return w.abort(err)
-		}
-		before := w.head
 		responses[i].events, responses[i].err = w.carryOut(r)
-		if responses[i].err != nil {
-			w.head = before
-			if !isRefusal(responses[i].err) {
-				return w.abort(responses[i].err)
-			}
-			if err := w.conn.Exec("ROLLBACK TO one"); err != nil {
-				return w.abort(err)
-			}
-		}
-		if err := w.conn.Exec("RELEASE one"); err != nil {
+		if err := responses[i].err; err != nil && !isRefusal(err) {
 			return w.abort(err)
 		}
 	}
-	if err := w.conn.Exec("COMMIT"); err != nil {
+	if w.head != before {
+		if err := w.conn.execute(`UPDATE head SET position = ?, hash = ?`, int64(w.head.Position), w.head.Hash[:]); err != nil {
+			return w.abort(err)
+		}
+	}
+	if err := w.conn.execute("COMMIT"); err != nil {
 		return w.abort(err)
 	}
 	return nil
@@ -212,43 +187,74 @@ func isRefusal(err error) bool {
 }
 
 func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
-	if r.snapshot != nil {
-		return nil, w.saveSnapshot(*r.snapshot)
+	if r.other != nil {
+		return nil, r.other(w)
 	}
 	if stored, err := w.repeated(r.writes); stored != nil || err != nil {
 		return stored, err
 	}
-	var added []eventstore.Event
-	for _, write := range r.writes {
+	added, err := w.seal(r.writes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range added {
+		if err := insertEvent(w.conn, &added[i]); err != nil {
+			return nil, err
+		}
+		w.versions[added[i].Aggregate] = added[i].Version
+	}
+	last := &added[len(added)-1]
+	w.head = eventstore.Head{Position: last.Position, Hash: last.Hash}
+	return added, nil
+}
+
+// seal returns the events as they are to be stored, or the refusal.
+func (w *writer) seal(writes []eventstore.Write) ([]eventstore.Event, error) {
+	n := 0
+	for _, write := range writes {
+		n += len(write.Events)
+	}
+	sealed := make([]eventstore.Event, 0, n)
+	head := w.head
+	for i, write := range writes {
 		version, err := w.currentVersion(write.Aggregate)
 		if err != nil {
 			return nil, err
+		}
+		for _, earlier := range writes[:i] {
+			if earlier.Aggregate == write.Aggregate {
+				version += eventstore.Version(len(earlier.Events))
+			}
 		}
 		if !write.Expected.Allows(version) {
 			return nil, &eventstore.ConflictError{Aggregate: write.Aggregate, Want: write.Expected, Got: version}
 		}
 		for _, e := range write.Events {
 			version++
-			sealed := eventstore.Seal(e, write.Aggregate, version, w.head.Position+1, w.head.Hash)
-			if err := insertEvent(w.insert, sealed); err != nil {
-				return nil, err
-			}
-			w.head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
-			added = append(added, sealed)
+			sealed = append(sealed, eventstore.Seal(e, write.Aggregate, version, head.Position+1, head.Hash))
+			last := &sealed[len(sealed)-1]
+			head = eventstore.Head{Position: last.Position, Hash: last.Hash}
 		}
 	}
-	return added, execute(w.setHead, int64(w.head.Position), w.head.Hash[:])
+	return sealed, nil
 }
 
+// maxVersions is the number of aggregates whose version is remembered.
+const maxVersions = 10_000
+
 func (w *writer) currentVersion(a eventstore.AggregateID) (eventstore.Version, error) {
-	defer func() { _ = w.version.Reset() }()
-	if err := w.version.BindText(1, string(a)); err != nil {
+	if version, ok := w.versions[a]; ok {
+		return version, nil
+	}
+	version, err := w.conn.queryInt(currentVersion, string(a))
+	if err != nil {
 		return 0, err
 	}
-	if !w.version.Step() {
-		return 0, errors.Join(w.version.Err(), errors.New("max(version) gave nothing"))
+	if len(w.versions) >= maxVersions {
+		clear(w.versions)
 	}
-	return eventstore.Version(w.version.ColumnInt64(0)), w.version.Err()
+	w.versions[a] = eventstore.Version(version)
+	return eventstore.Version(version), nil
 }
 
 // repeated returns the stored events where all of the writes' are stored next
@@ -258,7 +264,8 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 	total := 0
 	seen := map[eventstore.EventID]bool{}
 	for _, write := range writes {
-		for _, e := range write.Events {
+		for i := range write.Events {
+			e := &write.Events[i]
 			total++
 			if seen[e.ID] {
 				return nil, fmt.Errorf("event %s: %w", e.ID, eventstore.ErrEventIDReused)
@@ -272,7 +279,7 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 				continue
 			}
 			adjacent := len(stored) == 0 || stored[len(stored)-1].Position+1 == known.Position
-			if !known.Equal(e) || known.Aggregate != write.Aggregate || !adjacent {
+			if !known.Equal(*e) || known.Aggregate != write.Aggregate || !adjacent {
 				return nil, fmt.Errorf("event %s: %w", e.ID, eventstore.ErrEventIDReused)
 			}
 			stored = append(stored, *known)
@@ -285,11 +292,12 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 }
 
 func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
-	defer func() { _ = w.byID.Reset() }()
-	if err := w.byID.BindText(1, string(id)); err != nil {
+	// The index answers this alone; mostly there is none.
+	position, found, err := w.conn.lookUp(`SELECT position FROM events WHERE id = ?`, string(id))
+	if err != nil || !found {
 		return nil, err
 	}
-	events, err := scanEvents(w.byID)
+	events, err := queryEvents(w.conn, nil, selectEvent+` WHERE position = ?`, position)
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}
@@ -305,34 +313,13 @@ func (w *writer) saveSnapshot(s eventstore.Snapshot) error {
 		return err
 	}
 	sum := snapshotSum(s)
-	return execute(w.save, string(s.Aggregate), int64(s.Version), int64(s.Schema), s.Payload, sum[:])
+	return w.conn.execute(`INSERT INTO snapshots VALUES (?,?,?,?,?) ON CONFLICT (aggregate) DO UPDATE
+		SET version = excluded.version, schema = excluded.schema, payload = excluded.payload, sha256 = excluded.sha256
+		WHERE (excluded.schema, excluded.version) >= (snapshots.schema, snapshots.version)`,
+		string(s.Aggregate), int64(s.Version), int64(s.Schema), s.Payload, sum[:])
 }
 
 // snapshotSum covers all of a snapshot, so that a damaged one is not used.
 func snapshotSum(s eventstore.Snapshot) [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%d\n%s", s.Aggregate, s.Version, s.Schema, s.Payload))
-}
-
-// execute runs a prepared statement with the given values.
-func execute(stmt *sqlite3.Stmt, values ...any) error {
-	for i, v := range values {
-		var err error
-		switch v := v.(type) {
-		case int64:
-			err = stmt.BindInt64(i+1, v)
-		case string:
-			err = stmt.BindText(i+1, v)
-		case []byte:
-			if v == nil {
-				v = []byte{}
-			}
-			err = stmt.BindBlob(i+1, v)
-		default:
-			err = fmt.Errorf("cannot bind a %T", v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return stmt.Exec()
 }

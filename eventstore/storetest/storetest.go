@@ -46,6 +46,11 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 		{"repeating an append returns the stored events", repetition},
 		{"an event id for another event is refused", reusedID},
 		{"replay starts at the snapshot", snapshots},
+		{"history is read past snapshots", history},
+		{"consumers are kept, listed and forgotten", consumers},
+		{"a consumer's state has seen every event once", consuming},
+		{"a consumer goes on with what is to come", consumingLive},
+		{"a slow subscriber holds up nobody and misses nothing", slow},
 		{"limits are refused and named", limits},
 		{"a subscription has no gap and no repeat", subscription},
 		{"concurrent appends to one aggregate: one wins each version", contention},
@@ -62,6 +67,15 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 			c.test(t, store)
 		})
 	}
+	t.Run("an export is imported as it was, and nothing else is", func(t *testing.T) {
+		store, other := open(t), open(t)
+		defer func() {
+			if err := errors.Join(store.Close(), other.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
+		exports(t, store, other)
+	})
 	t.Run("any history agrees with the model", func(t *testing.T) { rapid.Check(t, func(t *rapid.T) { machine(t, open) }) })
 }
 
@@ -223,6 +237,7 @@ func limits(t *testing.T, s eventstore.Store) {
 		"type":    {Aggregate: "a", Events: []eventstore.NewEvent{unnamed}},
 		"batch":   {Aggregate: "a", Events: many},
 		"nothing": {Aggregate: "a"},
+		"no text": {Aggregate: "\xff", Events: events("1")},
 		"no name": {Events: events("1")},
 	} {
 		var typed *eventstore.LimitError
@@ -329,6 +344,8 @@ func closed(t *testing.T, s eventstore.Store) {
 		"Head":         func() error { _, err := s.Head(t.Context()); return err },
 		"Verify":       func() error { _, err := s.Verify(t.Context()); return err },
 		"SaveSnapshot": func() error { return s.SaveSnapshot(t.Context(), eventstore.Snapshot{Aggregate: "a", Version: 1}) },
+		"Consumers":    func() error { _, err := s.Consumers(t.Context()); return err },
+		"SaveConsumer": func() error { return s.SaveConsumer(t.Context(), eventstore.Consumer{Name: "c"}, 0) },
 		"Next":         func() error { _, err := s.Subscribe(0).Next(t.Context()); return err },
 	} {
 		if err := call(); !errors.Is(err, eventstore.ErrClosed) {

@@ -4,51 +4,87 @@
 // All functions are safe for concurrent use.
 package spelling
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
+
+// longest bounds a misspelt name, in bytes, and reach the characters of a name
+// that can be near one.
+const (
+	longest = 40
+	reach   = longest + longest/3 + 1
+)
+
+// plain is a name without what people write differently: batchSize, batch-size.
+type plain struct {
+	text [reach]rune
+	n    int
+	long bool // there is more of it
+}
 
 // Nearest returns the name that was most likely meant by a misspelt one, if any
-// is close enough.
+// is close enough. A misspelt name of more than 40 bytes is near nothing. It
+// allocates nothing.
 func Nearest(got string, names []string) (string, bool) {
-	const longest = 40
 	if got == "" || len(got) > longest {
 		return "", false
 	}
+	var meant, known plain
+	meant.set(got)
 	best, distance := "", min(len(got)/3+1, len(got)-1)+1
 	for _, name := range names {
-		if plainName(got) == plainName(name) || got == initials(name) {
+		known.set(name)
+		if meant == known && !known.long || isInitials(got, name) {
 			return name, true
 		}
-		if d := editDistance(plainName(got), plainName(name)); d < distance {
+		if d := editDistance(&meant, &known, distance); d < distance {
 			best, distance = name, d
 		}
 	}
 	return best, best != ""
 }
 
-// plainName ignores what people write differently: batchSize, batch-size.
-func plainName(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+func (p *plain) set(s string) {
+	*p = plain{}
+	for _, r := range s {
+		if r == '_' || r == '-' || r == ' ' {
+			continue
+		}
+		if p.n == len(p.text) {
+			p.long = true
+			return
+		}
+		p.text[p.n] = unicode.ToLower(r)
+		p.n++
+	}
 }
 
-// initials returns lr for learning_rate; one word has none.
-func initials(name string) string {
-	var out strings.Builder
+// isInitials reports whether got is lr for learning_rate; one word has none.
+func isInitials(got, name string) bool {
+	words := 0
 	for word := range strings.SplitSeq(name, "_") {
-		if word != "" {
-			out.WriteByte(word[0])
+		if word == "" {
+			continue
 		}
+		if words == len(got) || got[words] != word[0] {
+			return false
+		}
+		words++
 	}
-	if out.Len() < 2 {
-		return ""
-	}
-	return out.String()
+	return words >= 2 && words == len(got)
 }
 
 // editDistance counts insertions, deletions, substitutions and swaps of
-// neighbours that make b of a.
-func editDistance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
+// neighbours that make b of a. From limit on, any number of at least limit will
+// do.
+func editDistance(a, b *plain, limit int) int {
+	if b.long || max(a.n-b.n, b.n-a.n) >= limit {
+		return limit
+	}
+	x, y := a.text[:a.n], b.text[:b.n]
+	var rows [3][reach + 1]int
+	before, last, row := &rows[0], &rows[1], &rows[2]
 	for j := range last {
 		last[j] = j
 	}

@@ -17,3 +17,31 @@ func TestMisspeltNamesFindTheirNeighbours(t *testing.T) {
 		}
 	}
 }
+
+// A hostile request has ten thousand misspelt names.
+func TestNearestAllocatesNothing(t *testing.T) {
+	names := []string{"batch_size", "learning_rate", strings.Repeat("long_name_", 20), "Größe"}
+	for _, got := range []string{"batchsiez", "Groesse", strings.Repeat("ab", 20)} {
+		if n := testing.AllocsPerRun(10, func() { Nearest(got, names) }); n != 0 {
+			t.Errorf("Nearest(%q): %v allocations", got, n)
+		}
+	}
+}
+
+func TestOnlyTheCharactersOfANameCount(t *testing.T) {
+	long := strings.Repeat("a", 40)
+	for _, c := range []struct{ got, name, want string }{
+		{"größe", "Größe", "Größe"},
+		{long, long + "bcd", long + "bcd"},
+		{long, long + strings.Repeat("b", 13), long + strings.Repeat("b", 13)},
+		{long, long + strings.Repeat("b", 15), ""},
+		{long, long + strings.Repeat("b", 1000), ""},
+		{"lr", "learning__rate_", "learning__rate_"},
+		{"lrx", "learning_rate", ""},
+		{"l", "learning", ""},
+	} {
+		if near, ok := Nearest(c.got, []string{c.name}); near != c.want || ok != (c.want != "") {
+			t.Errorf("Nearest(%q, %q) = %q, %t", c.got, c.name, near, ok)
+		}
+	}
+}

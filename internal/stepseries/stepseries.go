@@ -26,7 +26,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
 
 // RecordSize is the length of a record in bytes: step (8), epoch (4), loss (4),
@@ -94,17 +94,28 @@ func decode(b *[RecordSize]byte, index uint64) (Record, error) {
 
 // Writer appends to a series.
 type Writer struct {
-	file    *os.File
+	file    disk.File
 	buffer  *bufio.Writer
 	hash    hash.Hash
 	records uint64
 	scratch [RecordSize]byte
 }
 
+// Series is a series' file on a disk. The functions of this package are its
+// methods on the operating system's.
+type Series struct {
+	Path string
+	// Disk is nil for the operating system's.
+	Disk disk.FS
+}
+
 // Create starts an empty series at path, replacing what a crash may have left
 // there, and makes its name durable.
-func Create(path string) (*Writer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+func Create(path string) (*Writer, error) { return Series{Path: path}.Create() }
+
+// Create starts an empty series, as the function Create does.
+func (s Series) Create() (*Writer, error) {
+	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +126,7 @@ func Create(path string) (*Writer, error) {
 	if _, err := w.Commit(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := fsync.Dir(filepath.Dir(path)); err != nil {
+	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return w, nil
@@ -124,14 +135,17 @@ func Create(path string) (*Writer, error) {
 // Resume opens the series for appending behind the records that keep pins, and
 // cuts off whatever follows them. It fails with *CorruptError where the kept
 // part is not what keep says.
-func Resume(path string, keep Digest) (*Writer, error) {
+func Resume(path string, keep Digest) (*Writer, error) { return Series{Path: path}.Resume(keep) }
+
+// Resume opens the series, as the function Resume does.
+func (s Series) Resume(keep Digest) (*Writer, error) {
 	if keep.Records == 0 {
-		return Create(path)
+		return s.Create()
 	}
-	if err := Verify(path, keep); err != nil {
+	if err := s.Verify(keep); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -139,19 +153,40 @@ func Resume(path string, keep Digest) (*Writer, error) {
 	end := int64(len(magic)) + int64(keep.Records)*RecordSize
 	_, err = io.Copy(w.hash, io.NewSectionReader(f, int64(len(magic)), end-int64(len(magic))))
 	if err == nil {
-		err = f.Truncate(end)
+		err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
 	}
 	if err == nil {
 		_, err = f.Seek(end, io.SeekStart)
-	}
-	if err == nil {
-		err = f.Sync()
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	w.buffer = bufio.NewWriterSize(f, 1<<15)
 	return w, nil
+}
+
+// Copy writes the series, replacing what is there, of the records that keep pins
+// at the beginning of another one, and makes it durable. It fails with
+// *CorruptError where they are not what keep says.
+func (s Series) Copy(from Series, keep Digest) (err error) {
+	if err := from.Verify(keep); err != nil {
+		return err
+	}
+	w, err := s.Create()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	var failed error
+	if _, err := from.scan(keep.Records, func(_ *[RecordSize]byte, r Record) {
+		if failed == nil {
+			failed = w.Append(r)
+		}
+	}); err != nil || failed != nil {
+		return errors.Join(err, failed)
+	}
+	_, err = w.Commit()
+	return err
 }
 
 // Append adds the record of the next step. It is durable after Commit.
@@ -190,17 +225,20 @@ func (w *Writer) Close() error {
 
 // Verify fails with *CorruptError unless the series begins with the records
 // that want pins.
-func Verify(path string, want Digest) error {
+func Verify(path string, want Digest) error { return Series{Path: path}.Verify(want) }
+
+// Verify checks what the function Verify does.
+func (s Series) Verify(want Digest) error {
 	h := sha256.New()
-	n, err := scan(path, want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
+	n, err := s.scan(want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
 	if err != nil {
 		return err
 	}
 	if n < want.Records {
-		return &CorruptError{Path: path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
+		return &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want.SHA256 {
-		return &CorruptError{Path: path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
+		return &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
 	}
 	return nil
 }
@@ -208,9 +246,12 @@ func Verify(path string, want Digest) error {
 // Read returns the records of the series. A record that is only partly there,
 // being written or torn by a crash, ends it; a damaged one gives *CorruptError
 // and the records before it. A missing file is an empty series.
-func Read(path string) ([]Record, error) {
+func Read(path string) ([]Record, error) { return Series{Path: path}.Read() }
+
+// Read reads what the function Read does.
+func (s Series) Read() ([]Record, error) {
 	var records []Record
-	_, err := scan(path, math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })
+	_, err := s.scan(math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -218,8 +259,8 @@ func Read(path string) ([]Record, error) {
 }
 
 // scan calls visit for up to limit whole records and returns their number.
-func scan(path string, limit uint64, visit func(*[RecordSize]byte, Record)) (uint64, error) {
-	f, err := os.Open(path)
+func (s Series) scan(limit uint64, visit func(*[RecordSize]byte, Record)) (uint64, error) {
+	f, err := disk.Open(disk.Or(s.Disk), s.Path)
 	if err != nil {
 		return 0, err
 	}
@@ -227,7 +268,7 @@ func scan(path string, limit uint64, visit func(*[RecordSize]byte, Record)) (uin
 	in := bufio.NewReaderSize(f, 1<<16)
 	var head [len(magic)]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil || string(head[:]) != magic {
-		return 0, &CorruptError{Path: path, What: fmt.Sprintf("the file begins with %q instead of %q", head, magic)}
+		return 0, &CorruptError{Path: s.Path, What: fmt.Sprintf("the file begins with %q instead of %q", head, magic)}
 	}
 	var b [RecordSize]byte
 	for n := uint64(0); n < limit; n++ {
@@ -239,7 +280,7 @@ func scan(path string, limit uint64, visit func(*[RecordSize]byte, Record)) (uin
 		}
 		r, err := decode(&b, n)
 		if err != nil {
-			return n, &CorruptError{Path: path, Record: n, What: err.Error()}
+			return n, &CorruptError{Path: s.Path, Record: n, What: err.Error()}
 		}
 		visit(&b, r)
 	}

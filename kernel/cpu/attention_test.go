@@ -235,6 +235,55 @@ func TestAttentionOfWildValuesGivesTheBitsOfItsTwin(t *testing.T) {
 	}
 }
 
+// The maximum of a query's scores at its edges. There is one component, so that
+// the scores are the keys, a quarter of what is written, and a zero is reached by
+// rounding a quarter of the smallest number.
+func TestAttentionMaximumPassesOverNaNsAndHasOneZero(t *testing.T) {
+	nan, inf, zero := float32(math.NaN()), float32(math.Inf(1)), float32(math.Copysign(0, -1))
+	for _, b := range allBackends(t) {
+		for _, c := range []struct {
+			keys     []float32
+			max      float32
+			ordinary bool // weights that add up to 1
+		}{
+			{[]float32{zero, -1, zero}, 0, true},
+			{[]float32{-2, zero, 0}, 0, true},
+			{[]float32{3, nan, 1}, 3, false},
+			{[]float32{nan, nan, nan}, -inf, false},
+			{[]float32{-inf, -inf, -inf}, -inf, false},
+			{[]float32{-inf, -5, -inf}, -5, true},
+			{[]float32{1, inf, -inf}, inf, false},
+		} {
+			// The width exceeds a vector, so that the keys repeat.
+			const repeat = 7
+			n := len(c.keys) * repeat
+			s := kernel.AttentionShape{Batch: 1, Tokens: n, Heads: 1, HeadWidth: 1}
+			l := newLayout()
+			in := kernel.Attention{AttentionShape: s, QKV: l.span(3 * n), Y: l.span(n), Max: l.span(n), Inv: l.span(n)}
+			memory := make([]uint32, l.elements)
+			for i := range n {
+				key := 4 * c.keys[i%len(c.keys)]
+				if key == 0 {
+					key = float32(math.Copysign(math.SmallestNonzeroFloat32, float64(key)))
+				}
+				for part, v := range []float32{0.25, key, 1} {
+					memory[in.QKV.Offset+3*i+part] = math.Float32bits(v)
+				}
+			}
+			got := (&trial{instruction: in, memory: memory}).run(t, b)
+			for i := range n {
+				top, y := math.Float32frombits(got[in.Max.Offset+i]), math.Float32frombits(got[in.Y.Offset+i])
+				if math.Float32bits(top) != math.Float32bits(c.max) {
+					t.Fatalf("%s: keys %v: maximum %v, want %v", b.Level(), c.keys, top, c.max)
+				}
+				if c.ordinary && math.Abs(float64(y)-1) > 1e-6 || !c.ordinary && y == y {
+					t.Fatalf("%s: keys %v: y %v of ones, ordinary %t", b.Level(), c.keys, y, c.ordinary)
+				}
+			}
+		}
+	}
+}
+
 func attention64(s kernel.AttentionShape, qkv []float64) []float64 {
 	w := s.Width()
 	y := make([]float64, s.Batch*s.Tokens*w)

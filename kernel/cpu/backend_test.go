@@ -186,7 +186,7 @@ func weights(g kernel.ConvShape) int { return g.OutChannels * g.KernelH * g.Kern
 
 // makers draw an instruction of each operation, lay it out, and may put
 // integers where it needs them.
-var makers = withMakers(layerMakers(), depthwiseMakers(), map[kernel.Operation]maker{
+var makers = withMakers(layerMakers(), depthwiseMakers(), batchMatMulMakers(), map[kernel.Operation]maker{
 	kernel.OpMatMul: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 		m, n, k := s.between("m", 1, 35), s.between("n", 1, 70), s.between("k", 1, 40)
 		in := kernel.MatMul{M: m, N: n, K: k, TransA: s.yes("transA"), TransB: s.yes("transB")}
@@ -353,7 +353,7 @@ func (s largeSource) yes(string) bool { return s.choice%2 == 1 }
 func TestLargeInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 	scales := map[kernel.Operation]int{
 		kernel.OpDepthwiseConv2D: 9, kernel.OpDepthwiseConv2DGradInput: 5, kernel.OpDepthwiseConv2DGradWeight: 9,
-		kernel.OpMatMul: 130, kernel.OpConv2D: 6, kernel.OpConv2DGradInput: 5, kernel.OpConv2DGradWeight: 6,
+		kernel.OpMatMul: 130, kernel.OpBatchMatMul: 40, kernel.OpConv2D: 6, kernel.OpConv2DGradInput: 5, kernel.OpConv2DGradWeight: 6,
 		kernel.OpMaxPool2D: 22, kernel.OpMaxPool2DGrad: 22, kernel.OpAvgPool2D: 22, kernel.OpAvgPool2DGrad: 22,
 		kernel.OpSumRows: 258, kernel.OpSoftmaxCrossEntropy: 131, kernel.OpTreeSum: 9001,
 		kernel.OpAddRow: 258, kernel.OpEmbedding: 300, kernel.OpEmbeddingGrad: 200, kernel.OpMeanSquaredError: 131,

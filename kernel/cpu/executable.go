@@ -82,6 +82,7 @@ type binder struct {
 	// What an instruction that is being bound calls for ranges of elements: before
 	// it first reads them, and after it has written them for good (fusion.go).
 	before, after func(lo, hi int)
+	afterGrain    int // of after, 0 where there is nothing to do
 }
 
 // each binds the program and calls do with each step and its number of
@@ -127,6 +128,8 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 	switch in := instruction.(type) {
 	case kernel.MatMul:
 		return b.matMul(in)
+	case kernel.BatchMatMul:
+		return b.batchMatMul(in)
 	case kernel.Conv2D:
 		return b.conv2D(in)
 	case kernel.Conv2DGradInput:

@@ -3,6 +3,7 @@ package cpu
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/cpu"
@@ -15,17 +16,19 @@ import (
 // The zero value, LevelAuto, stands for the best level the machine has.
 type Level uint8
 
-// The levels, each including the ones before it.
+// The levels, each including the ones before it on the same architecture.
 const (
 	LevelAuto   Level = iota // the best available; Features.Resolve makes it concrete
 	LevelNone                // portable Go
-	LevelAVX2                // AVX2 and FMA3
-	LevelAVX512              // AVX-512 F, BW, DQ and VL
+	LevelNEON                // arm64: Advanced SIMD, for products; the rest is portable Go
+	LevelAVX2                // amd64: AVX2 and FMA3
+	LevelAVX512              // amd64: AVX-512 F, BW, DQ and VL
 )
 
 var levelNames = [...]string{
 	LevelAuto:   "auto",
 	LevelNone:   "none",
+	LevelNEON:   "neon",
 	LevelAVX2:   "avx2",
 	LevelAVX512: "avx512",
 }
@@ -45,6 +48,8 @@ func (l Level) Supports(f kernel.Feature) bool {
 	switch f {
 	case kernel.FP64, kernel.FMA:
 		return true
+	case kernel.NEON:
+		return l == LevelNEON
 	case kernel.AVX2:
 		return l >= LevelAVX2
 	case kernel.AVX512:
@@ -58,13 +63,15 @@ func (l Level) Supports(f kernel.Feature) bool {
 // on this machine: the processor has them, the operating system saves their
 // registers, and this build contains the assembly. The zero value has none.
 type Features struct {
+	// NEON is Advanced SIMD, which every arm64 processor that Go supports has.
+	NEON bool
 	// AVX2 covers AVX, AVX2 and FMA3, with the YMM state enabled.
 	AVX2 bool
 	// AVX512 covers F, BW, DQ and VL, with the ZMM and mask state enabled.
 	AVX512 bool
 	// NoAssembly says that the build has no assembly for this architecture
-	// (the noasm build tag, or a target other than amd64), so that nothing
-	// above holds whatever the processor has.
+	// (the noasm build tag, or a target other than amd64 and arm64), so that
+	// nothing above holds whatever the processor has.
 	NoAssembly bool
 }
 
@@ -75,6 +82,7 @@ func Detect() Features {
 	}
 	avx2 := cpu.X86.HasAVX && cpu.X86.HasAVX2 && cpu.X86.HasFMA
 	return Features{
+		NEON: cpu.ARM64.HasASIMD,
 		AVX2: avx2,
 		AVX512: avx2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW &&
 			cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL,
@@ -90,17 +98,23 @@ func (f Features) Best() Level {
 		return LevelAVX512
 	case f.AVX2:
 		return LevelAVX2
+	case f.NEON:
+		return LevelNEON
 	}
 	return LevelNone
 }
 
 // Levels returns the concrete levels that can be asked for, lowest first.
 func (f Features) Levels() []Level {
-	levels := []Level{LevelNone}
-	for l := LevelAVX2; l <= f.Best(); l++ {
-		levels = append(levels, l)
+	switch f.Best() {
+	case LevelNEON:
+		return []Level{LevelNone, LevelNEON}
+	case LevelAVX2:
+		return []Level{LevelNone, LevelAVX2}
+	case LevelAVX512:
+		return []Level{LevelNone, LevelAVX2, LevelAVX512}
 	}
-	return levels
+	return []Level{LevelNone}
 }
 
 // String lists the usable features, such as "avx2, avx512", or says why there
@@ -155,7 +169,7 @@ func (f Features) Resolve(l Level) (Level, error) {
 		return f.Best(), nil
 	case l > LevelAVX512:
 		return LevelNone, &FeatureError{Asked: l.String(), Has: f, Err: ErrFeatureUnknown}
-	case l > f.Best():
+	case !slices.Contains(f.Levels(), l):
 		return LevelNone, &FeatureError{Asked: l.String(), Has: f, Err: ErrFeatureMissing}
 	}
 	return l, nil
@@ -171,7 +185,7 @@ func (f Features) Parse(name string) (Level, error) {
 	return LevelNone, &FeatureError{Asked: name, Has: f, Err: ErrFeatureUnknown}
 }
 
-// ParseFeatures returns the concrete level for "auto", "avx512", "avx2" or
+// ParseFeatures returns the concrete level for "auto", "avx512", "avx2", "neon" or
 // "none" on this machine. A level that the machine lacks is an error, never a
 // silent downgrade: a *FeatureError that wraps ErrFeatureMissing, or
 // ErrFeatureUnknown for any other name.

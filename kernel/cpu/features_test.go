@@ -14,6 +14,7 @@ func TestParseFeatures(t *testing.T) {
 	both := Features{AVX2: true, AVX512: true}
 	older := Features{AVX2: true}
 	none := Features{NoAssembly: true}
+	arm := Features{NEON: true}
 	tests := []struct {
 		machine Features
 		name    string
@@ -29,6 +30,11 @@ func TestParseFeatures(t *testing.T) {
 		{Features{}, "avx2", LevelNone, ErrFeatureMissing, "usable on this machine: none; choose one of auto, none"},
 		{none, "auto", LevelNone, nil, ""},
 		{none, "avx2", LevelNone, ErrFeatureMissing, "this build has no assembly"},
+		{arm, "auto", LevelNEON, nil, ""},
+		{arm, "neon", LevelNEON, nil, ""},
+		{arm, "none", LevelNone, nil, ""},
+		{arm, "avx2", LevelNone, ErrFeatureMissing, "usable on this machine: neon; choose one of auto, none, neon"},
+		{both, "neon", LevelNone, ErrFeatureMissing, "usable on this machine: avx2, avx512; choose one of auto, none, avx2, avx512"},
 		{both, "sse9", LevelNone, ErrFeatureUnknown, `"sse9"`},
 		{both, "", LevelNone, ErrFeatureUnknown, `""`},
 	}
@@ -58,6 +64,7 @@ func TestLevelIsACapability(t *testing.T) {
 	}{
 		{LevelNone, kernel.FMA, true}, {LevelNone, kernel.AVX2, false},
 		{LevelAVX2, kernel.AVX2, true}, {LevelAVX2, kernel.AVX512, false},
+		{LevelNEON, kernel.NEON, true}, {LevelNEON, kernel.AVX2, false}, {LevelAVX512, kernel.NEON, false},
 		{LevelAVX512, kernel.AVX512, true}, {LevelAVX512, kernel.TensorCores, false},
 	} {
 		if got := x.level.Supports(x.f); got != x.want {
@@ -73,6 +80,14 @@ func TestDetectAgreesWithTheKernel(t *testing.T) {
 	if !haveAssembly {
 		if f != (Features{NoAssembly: true}) {
 			t.Errorf("a build without assembly detects %+v", f)
+		}
+		return
+	}
+	if runtime.GOARCH == "arm64" {
+		// Every arm64 processor that Go runs on has NEON; cpuinfo is the host's
+		// under an emulator.
+		if f != (Features{NEON: true}) {
+			t.Errorf("Detect gives %+v, want NEON", f)
 		}
 		return
 	}

@@ -3,8 +3,10 @@ package cpu
 import "reprise/kernel"
 
 // Instructions that go over the same elements one after the other are fused: a
-// range of elements passes through all of them while it is in the cache. Each
-// element is computed as before, so no bit changes.
+// range of elements passes through all of them while it is in the cache. So a
+// linear layer's product has its activation for an epilogue, and the product that
+// gives an input's gradient the activation's gradient. Each element is computed as
+// before, so no bit changes.
 
 // fusedChunk is the number of elements that pass together: three operands of as
 // many fit the first-level cache.
@@ -54,6 +56,12 @@ type neighbour struct {
 // producer returns the neighbour for an instruction that calls binder.after.
 func producer(instruction kernel.Instruction) (neighbour, bool) {
 	switch in := instruction.(type) {
+	case kernel.MatMul:
+		return neighbour{in.C.Len, []kernel.Span{in.C}, []kernel.Span{in.A, in.B, in.Bias}}, true
+	case kernel.BatchMatMul:
+		if dense := in.C.LD == in.N && (in.Batch == 1 || in.C.Stride == in.M*in.N); dense {
+			return neighbour{in.C.Len, []kernel.Span{in.C.Span}, []kernel.Span{in.A.Span, in.B.Span}}, true
+		}
 	case kernel.Conv2D:
 		return neighbour{in.Y.Len, []kernel.Span{in.Y}, []kernel.Span{in.X, in.Weight, in.Bias}}, true
 	case kernel.MaxPool2DGrad:
@@ -126,11 +134,11 @@ func (b *binder) run(list []kernel.Instruction, beside neighbour) ([]pointwise, 
 // and their step, nil for an unknown one.
 func (b *binder) next(list []kernel.Instruction) (count int, s step) {
 	nothing := func(int, int) {}
-	b.before, b.after = nothing, nothing
+	b.before, b.after, b.afterGrain = nothing, nothing, 0
 	if beside, ok := producer(list[0]); ok {
 		run, _ := b.run(list[1:], beside)
 		if len(run) > 0 {
-			b.after = passes(run)
+			b.after, b.afterGrain = passes(run), grain(run)
 		}
 		return 1 + len(run), b.bind(list[0])
 	}
@@ -147,11 +155,16 @@ func (b *binder) next(list []kernel.Instruction) (count int, s step) {
 	if len(run) == 1 {
 		return 1, run[0].step(b)
 	}
-	grain := run[0].grain
+	return len(run), always(b.ranges(run[0].n, grain(run), passes(run)))
+}
+
+// grain returns the number of elements that occupy a thread for some microseconds.
+func grain(run []pointwise) int {
+	n := run[0].grain
 	for _, p := range run {
-		grain = min(grain, p.grain)
+		n = min(n, p.grain)
 	}
-	return len(run), always(b.ranges(run[0].n, grain, passes(run)))
+	return n
 }
 
 // apart reports whether every instruction of the run fits the neighbour.

@@ -28,6 +28,13 @@ func TestFusedInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 		return kernel.BatchNormGrad{X: x, Gain: l.span(n), Mean: l.span(n), InvStd: l.span(n),
 			DY: dy, DX: dx, DGain: l.span(n), DBias: l.span(n), M: m, N: n}
 	}
+	matMul := func(l *layout, in kernel.MatMul, bias bool) kernel.MatMul {
+		in.A, in.B = l.span(in.M*in.K), l.span(in.K*in.N)
+		if bias {
+			in.Bias = l.span(in.N)
+		}
+		return in
+	}
 	backends := allBackends(t)
 	for name, c := range map[string]struct {
 		steps int // that do something
@@ -65,6 +72,46 @@ func TestFusedInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 		"convolve, activate into the input": {2, func(l *layout) []kernel.Instruction {
 			x, y := l.span(inputs(image)), l.span(outputs(image))
 			return []kernel.Instruction{kernel.Conv2D{ConvShape: image, X: x, Weight: l.span(weights(image)), Bias: l.span(image.OutChannels), Y: y}, relu(y, x)}
+		}},
+		"multiply, activate in place": {1, func(l *layout) []kernel.Instruction {
+			c := l.span(130 * 200)
+			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 130, N: 200, K: 64, TransB: true, C: c}, true), relu(c, c)}
+		}},
+		"multiply in blocks of k, activate elsewhere, add": {1, func(l *layout) []kernel.Instruction {
+			c, y, z := l.span(37*75), l.span(37*75), l.span(37*75)
+			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 37, N: 75, K: 2100, C: c}, true),
+				kernel.Activation{Kind: kernel.GELU, X: c, Y: y}, kernel.Add{A: y, B: z, Out: z}}
+		}},
+		"multiply one row, activate": {1, func(l *layout) []kernel.Instruction {
+			c, y := l.span(517), l.span(517)
+			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 1, N: 517, K: 33, C: c}, true),
+				kernel.Activation{Kind: kernel.SiLU, X: c, Y: y}}
+		}},
+		"multiply many rows, activate": {1, func(l *layout) []kernel.Instruction {
+			c := l.span(2500 * 66)
+			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 2500, N: 66, K: 3, C: c}, false),
+				kernel.Activation{Kind: kernel.Tanh, X: c, Y: l.span(2500 * 66)}, kernel.Activation{Kind: kernel.Sigmoid, X: c, Y: l.span(2500 * 66)}}
+		}},
+		"accumulate a transposed product, derive": {1, func(l *layout) []kernel.Instruction {
+			c, y := l.span(65*63), l.span(65*63)
+			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 65, N: 63, K: 70, TransA: true, C: c, Accumulate: true}, false), reluGrad(y, c, c)}
+		}},
+		"multiply, activate into an operand": {2, func(l *layout) []kernel.Instruction {
+			c := l.span(64 * 64)
+			product := matMul(l, kernel.MatMul{M: 64, N: 64, K: 64, C: c}, true)
+			return []kernel.Instruction{product, relu(c, product.A)}
+		}},
+		"multiply, activate half": {2, func(l *layout) []kernel.Instruction {
+			c := l.span(64 * 64)
+			return []kernel.Instruction{matMul(l, kernel.MatMul{M: 64, N: 64, K: 64, C: c}, true), relu(c.Slice(0, 2048), c.Slice(0, 2048))}
+		}},
+		"multiply a batch, activate": {1, func(l *layout) []kernel.Instruction {
+			in := batchMatMul(l, kernel.BatchMatMul{Batch: 6, M: 65, N: 63, K: 40, TransB: true}, 0, false)
+			return []kernel.Instruction{in, kernel.Activation{Kind: kernel.GELU, X: in.C.Span, Y: l.span(in.C.Len)}}
+		}},
+		"multiply a batch into columns, activate": {2, func(l *layout) []kernel.Instruction {
+			in := batchMatMul(l, kernel.BatchMatMul{Batch: 6, M: 65, N: 63, K: 40}, 0, true)
+			return []kernel.Instruction{in, relu(in.C.Span, in.C.Span)}
 		}},
 		"pool, derive": {1, func(l *layout) []kernel.Instruction {
 			dy, dx, y := l.span(outputs(window)), l.span(inputs(window)), l.span(inputs(window))

@@ -18,7 +18,8 @@ type Gemm interface {
 }
 
 // MatMulArgs describes C[M,N] = start + op(A) op(B), all row-major float32.
-// op(A) is [M,K] and op(B) is [K,N].
+// op(A) is [M,K] and op(B) is [K,N]. With a Batch it describes as many products
+// as that, of the same shape, at equal distances from each other.
 //
 // Order: each element of C is one chain of fused multiply-adds over ascending
 // k, c = FMA32(a[i,k], b[k,j], c), from Bias[j], C's old value or +0. Where the
@@ -49,6 +50,23 @@ type MatMulArgs struct {
 	// Accumulate, which starts them from C.
 	Bias       []float32
 	Accumulate bool
+
+	// Batch is the number of products; 0 stands for one. Their matrices begin
+	// StrideA, StrideB and StrideC elements apart, the first at the beginning. A
+	// stride of 0 for A or B is one matrix for all; those of C share no element:
+	// they lie one behind the other or, narrower than LDC, side by side.
+	Batch                     int
+	StrideA, StrideB, StrideC int
+
+	// Then, unless nil, is called with ranges [lo,hi) of C that have their final
+	// values, each element once: by the thread that computed them while they are in
+	// its cache, or, where a part has only short pieces of rows and C has no gaps,
+	// after the last part. No bit may depend on how C is cut into ranges. What lies
+	// between the rows is in none.
+	Then func(lo, hi int)
+	// ThenGrain, at least 1 with Then, is the number of elements that occupy a
+	// thread in Then for some microseconds.
+	ThenGrain int
 }
 
 // check panics where the arguments contradict each other: the planner of a
@@ -61,27 +79,54 @@ func (a *MatMulArgs) check() {
 	if a.TransA {
 		rows, cols = cols, rows
 	}
-	checkMatrix("A", rows, cols, a.LDA, len(a.A))
+	a.checkMatrix("A", rows, cols, a.LDA, a.StrideA, len(a.A))
 	rows, cols = a.K, a.N
 	if a.TransB {
 		rows, cols = cols, rows
 	}
-	checkMatrix("B", rows, cols, a.LDB, len(a.B))
-	checkMatrix("C", a.M, a.N, a.LDC, len(a.C))
+	a.checkMatrix("B", rows, cols, a.LDB, a.StrideB, len(a.B))
+	a.checkMatrix("C", a.M, a.N, a.LDC, a.StrideC, len(a.C))
+	a.checkApart()
 	if len(a.Bias) != 0 && len(a.Bias) < a.N {
 		panic(fmt.Sprintf("cpu: matrix product with N=%d and a bias of %d elements", a.N, len(a.Bias)))
+	}
+	if a.Then != nil && a.ThenGrain < 1 {
+		panic(fmt.Sprintf("cpu: matrix product with Then and a grain of %d", a.ThenGrain))
 	}
 	if len(a.Bias) != 0 && a.Accumulate {
 		panic("cpu: matrix product with both a bias and an old value to start from")
 	}
 }
 
-func checkMatrix(name string, rows, cols, stride, n int) {
+// checkApart panics where the results of a batch share elements.
+func (a *MatMulArgs) checkApart() {
+	if a.Batch < 0 {
+		panic(fmt.Sprintf("cpu: batch of %d matrix products", a.Batch))
+	}
+	if a.Batch <= 1 || a.M == 0 || a.N == 0 {
+		return
+	}
+	behind := a.StrideC >= (a.M-1)*a.LDC+a.N
+	beside := a.StrideC >= a.N && a.LDC >= (a.Batch-1)*a.StrideC+a.N
+	if !behind && !beside {
+		panic(fmt.Sprintf("cpu: %d matrices C[%d,%d] with row stride %d, %d elements apart, overlap", a.Batch, a.M, a.N, a.LDC, a.StrideC))
+	}
+}
+
+func (a *MatMulArgs) checkMatrix(name string, rows, cols, ld, stride, n int) {
 	if rows == 0 || cols == 0 {
 		return
 	}
-	if stride < cols || (rows-1)*stride+cols > n {
-		panic(fmt.Sprintf("cpu: matrix %s[%d,%d] with row stride %d does not fit %d elements",
-			name, rows, cols, stride, n))
+	if ld < cols || stride < 0 || max(0, a.Batch-1)*stride+(rows-1)*ld+cols > n {
+		panic(fmt.Sprintf("cpu: %d matrices %s[%d,%d] with row stride %d, %d elements apart, do not fit %d elements",
+			max(1, a.Batch), name, rows, cols, ld, stride, n))
 	}
+}
+
+// product returns the arguments of product i of the batch alone.
+func (a *MatMulArgs) product(i int) MatMulArgs {
+	from := func(x []float32, stride int) []float32 { return x[min(i*stride, len(x)):] }
+	one := *a
+	one.A, one.B, one.C = from(a.A, a.StrideA), from(a.B, a.StrideB), from(a.C, a.StrideC)
+	return one
 }

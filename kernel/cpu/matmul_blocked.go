@@ -1,7 +1,7 @@
 package cpu
 
-// The blocked product. C is shared out in rectangles, one Pool.Run for all of
-// them. The loops of a rectangle, outermost first:
+// The blocked product. C, or each C of a batch, is shared out in rectangles, one
+// Pool.Run for all of them. The loops of a rectangle, outermost first:
 //
 //	k in blocks of tile.depth, ascending
 //	  pack its columns of B into panels          (they stay in the second-level cache)
@@ -27,6 +27,12 @@ const (
 	// repackRows bounds from below the rows of a rectangle whose columns others
 	// pack too, as long as there are columns to divide instead.
 	repackRows = 256
+	// thenElements bounds the elements of C that are finished before
+	// MatMulArgs.Then goes over them: a quarter of a second-level cache.
+	thenElements = 1 << 16
+	// thenColumns is the least part of a row for which that pays: in short pieces
+	// the kernels that Then calls take longer than the cache saves.
+	thenColumns = 512
 	// partWork is the number of multiply-adds, some microseconds of them, below
 	// which a part does not pay.
 	partWork = 1 << 18
@@ -125,7 +131,8 @@ func (g *blockedGemm) MatMul(pool *Pool, args MatMulArgs) {
 type gemmRun struct {
 	pool    *Pool
 	workers []gemmScratch
-	part    func(worker, i int) // a method value, made once
+	run     func(worker, i int) // part as a method value, made once
+	runLate func(worker, i int) // likewise afterwards
 
 	kern   *tileKernel
 	pack   *packing
@@ -135,13 +142,19 @@ type gemmRun struct {
 	aPanels, bPanels         int // tiles of rows, of columns
 	chunkPanels, stripPanels int // those of a rectangle
 	chunks                   int
-	blocks                   int // of k, of equal depth
+	rectangles               int  // of a product
+	products                 int  // of the batch
+	group                    int  // products of a part
+	late                     bool // Then goes over C after all parts
+	blocks                   int  // of k, of equal depth
 }
 
 // gemmScratch is what a worker needs for itself.
 type gemmScratch struct {
 	tileScratch
-	panels []float32 // of B
+	args   MatMulArgs // of the product at hand
+	at     int        // where its C begins in that of the batch
+	panels []float32  // of B
 }
 
 // tileScratch is what a worker needs around tile kernels.
@@ -163,7 +176,7 @@ func (w *tileScratch) gather(x []float32, seg []int, length, step int) *gathered
 
 func newGemmRun(pool *Pool) *gemmRun {
 	r := &gemmRun{pool: pool, workers: make([]gemmScratch, pool.Threads())}
-	r.part = r.rectangle
+	r.run, r.runLate = r.part, r.afterwards
 	return r
 }
 
@@ -179,8 +192,7 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 func (r *gemmRun) multiply(v *matMulVariant, args MatMulArgs) {
 	r.kern, r.pack, r.args = v.choose(args.M, args.N), &v.packing, args
-	// Drop the references to the caller's memory.
-	defer func() { r.args = MatMulArgs{} }()
+	defer r.forget()
 
 	r.direct = !args.TransB && (args.M <= directRows || args.LDB <= directStride)
 	r.blocks = max(1, ceilDiv(args.K, r.kern.depth))
@@ -188,7 +200,34 @@ func (r *gemmRun) multiply(v *matMulVariant, args MatMulArgs) {
 	for w := range r.workers {
 		r.workers[w].panels = grow(r.workers[w].panels, r.stripPanels*r.kern.cols*ceilDiv(args.K, r.blocks))
 	}
-	r.pool.RunWorkers(r.chunks*ceilDiv(r.bPanels, r.stripPanels), r.part)
+	r.pool.RunWorkers(ceilDiv(r.products, r.group)*r.rectangles, r.run)
+	if r.late {
+		r.pool.RunWorkers(ceilDiv(r.products*args.M*args.N, args.ThenGrain), r.runLate)
+	}
+}
+
+// afterwards goes over a part of C, which is dense, when all of it is finished.
+func (r *gemmRun) afterwards(_, i int) {
+	n := r.products * r.args.M * r.args.N
+	r.args.Then(i*r.args.ThenGrain, min((i+1)*r.args.ThenGrain, n))
+}
+
+// forget drops the references to the caller's memory.
+func (r *gemmRun) forget() {
+	r.args = MatMulArgs{}
+	for w := range r.workers {
+		r.workers[w].args = MatMulArgs{}
+	}
+}
+
+// part computes a rectangle of some of the products.
+func (r *gemmRun) part(worker, i int) {
+	w := &r.workers[worker]
+	first := i / r.rectangles * r.group
+	for p := first; p < min(first+r.group, r.products); p++ {
+		w.args, w.at = r.args.product(p), p*r.args.StrideC
+		r.rectangle(w, i%r.rectangles)
+	}
 }
 
 // divide chooses the rectangles: as large as the cache allows, and enough of
@@ -199,11 +238,26 @@ func (r *gemmRun) divide() {
 	depth := max(1, ceilDiv(r.args.K, r.blocks))
 	r.chunkPanels = r.aPanels
 	r.stripPanels = min(r.bPanels, max(1, stripElements/(depth*k.cols)))
-	want := 1
+	r.products = max(1, r.args.Batch)
+	parts := 1
 	if threads := r.pool.Threads(); threads > 1 {
-		work := float64(r.args.M) * float64(r.args.N) * float64(r.args.K) // an int may overflow
-		want = int(min(float64(4*threads), work/partWork))
+		work := float64(r.args.M) * float64(r.args.N) * float64(r.args.K) / partWork // an int may overflow
+		if r.args.Then != nil {
+			work += float64(r.args.M) * float64(r.args.N) / float64(r.args.ThenGrain)
+		}
+		parts = max(1, int(min(float64(4*threads), work*float64(r.products))))
 	}
+	r.divideProduct(ceilDiv(parts, r.products))
+	r.rectangles = r.chunks * ceilDiv(r.bPanels, r.stripPanels)
+	r.group = max(1, r.products*r.rectangles/parts)
+	dense := r.args.LDC == r.args.N && (r.products == 1 || r.args.StrideC == r.args.M*r.args.N)
+	r.late = r.args.Then != nil && dense && r.stripPanels < r.bPanels && r.stripPanels*r.kern.cols < thenColumns
+}
+
+// divideProduct divides a product into as many rectangles as are wanted, if it
+// can.
+func (r *gemmRun) divideProduct(want int) {
+	k := r.kern
 	for {
 		r.chunks = ceilDiv(r.aPanels, r.chunkPanels)
 		switch {
@@ -222,8 +276,8 @@ func (r *gemmRun) divide() {
 }
 
 // rectangle computes a part of C.
-func (r *gemmRun) rectangle(worker, part int) {
-	w, k, args := &r.workers[worker], r.kern, &r.args
+func (r *gemmRun) rectangle(w *gemmScratch, part int) {
+	k, args := r.kern, &w.args
 	chunk, strip := part%r.chunks, part/r.chunks
 	p0 := chunk * r.chunkPanels
 	p1 := min(p0+r.chunkPanels, r.aPanels)
@@ -234,12 +288,31 @@ func (r *gemmRun) rectangle(worker, part int) {
 		ks := args.K*(block+1)/r.blocks - k0
 		panels := bPanels{cols: k.cols, j0: q0 * k.cols, k0: k0, ks: ks, packed: w.panels}
 		panels.fill(r.pack, args, min(q1*k.cols, args.N), r.directColumns(q1))
+		last := block == r.blocks-1 && args.Then != nil && !r.late
 		group := max(1, groupElements/(max(1, ks)*k.rows))
+		if last {
+			group = max(1, min(group, thenElements/((q1-q0)*k.cols*k.rows)))
+		}
 		for p := p0; p < p1; p += group {
 			for q := q0; q < q1; q++ {
 				r.column(w, &panels, p, min(p+group, p1), q, block == 0)
 			}
+			if last {
+				w.then(p*k.rows, min(min(p+group, p1)*k.rows, args.M), q0*k.cols, min(q1*k.cols, args.N))
+			}
 		}
+	}
+}
+
+// then calls Then for rows [i0,i1) and columns [j0,j1).
+func (w *gemmScratch) then(i0, i1, j0, j1 int) {
+	args := &w.args
+	if j1-j0 == args.LDC {
+		args.Then(w.at+i0*args.LDC, w.at+i1*args.LDC)
+		return
+	}
+	for i := i0; i < i1; i++ {
+		args.Then(w.at+i*args.LDC+j0, w.at+i*args.LDC+j1)
 	}
 }
 
@@ -258,7 +331,7 @@ func (r *gemmRun) directColumns(q1 int) int {
 
 // column computes tiles [p0, p1) of rows in panel q.
 func (r *gemmRun) column(w *gemmScratch, panels *bPanels, p0, p1, q int, first bool) {
-	k, args := r.kern, &r.args
+	k, args := r.kern, &w.args
 	j := q * k.cols
 	b, ldb := panels.at(args, j)
 	a := w.gather(args.A, w.seg[:], panels.ks, 1)

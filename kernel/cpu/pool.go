@@ -9,8 +9,10 @@ import (
 )
 
 // Pool runs the independent parts of one kernel call on a fixed set of
-// goroutines, the caller's among them. Parts are dealt out one at a time to
-// whoever is free, so a part must not depend on another or on which worker
+// goroutines, the caller's among them. Each has a share of adjacent parts and
+// begins with its first; whoever is done takes from the end of another's share.
+// So the same rows of one call after the other tend to meet the same core, which
+// has them in its caches. A part must not depend on another or on which worker
 // runs it; that is what keeps results independent of the number of threads.
 //
 // A Pool is safe for concurrent use: concurrent calls of Run take turns. Run
@@ -26,16 +28,15 @@ type Pool struct {
 	done    sync.WaitGroup
 	closed  atomic.Bool
 
-	// The current call. Written by the caller before left is set, and read only
-	// by those who have claimed a part, which holds off the end of the call.
-	total int
+	// The current call. Written by the caller before the shares are, and read
+	// only by those who have claimed a part, which holds off the end of the call.
 	part  func(worker, i int)
 	plain func(i int) // Run's argument, called by runPlain
 	adapt func(worker, i int)
 
+	shares []share // of each worker, the caller first
+
 	_    [64]byte
-	left atomic.Int64 // parts not yet claimed
-	_    [56]byte
 	open atomic.Int64 // parts not yet finished
 	_    [56]byte
 
@@ -45,6 +46,47 @@ type Pool struct {
 
 	gemmTurn sync.Mutex // guards gemm; taken before turn
 	gemm     *gemmRun   // scratch of the matrix product, made by the first one
+}
+
+// share is the parts [first, end) that a worker has not yet claimed, of which
+// the owner takes the first and others the last.
+type share struct {
+	bounds atomic.Uint64 // first in the lower half, end in the upper
+	_      [56]byte
+}
+
+// maxParts bounds the parts of a call: they are counted in half a word.
+const maxParts = 1<<32 - 1
+
+func (s *share) set(first, end int) { s.bounds.Store(uint64(end)<<32 | uint64(first)) }
+
+func (s *share) empty() bool {
+	b := s.bounds.Load()
+	return b>>32 == b&maxParts
+}
+
+// claim takes a part, the last one for a thief; ok is false if there is none.
+func (s *share) claim(thief bool) (part int, ok bool) {
+	for {
+		b := s.bounds.Load()
+		first, end := b&maxParts, b>>32
+		if first == end {
+			return 0, false
+		}
+		rest, part := b+1, first
+		if thief {
+			rest, part = b-1<<32, end-1
+		}
+		if s.bounds.CompareAndSwap(b, rest) {
+			return int(part), true
+		}
+	}
+}
+
+// drop claims all parts and returns how many they were.
+func (s *share) drop() int64 {
+	b := s.bounds.Swap(0)
+	return int64(b>>32 - b&maxParts)
 }
 
 type poolWorker struct {
@@ -85,6 +127,7 @@ func NewPool(threads int) *Pool {
 	}
 	p := &Pool{
 		workers:  make([]poolWorker, threads-1),
+		shares:   make([]share, threads),
 		finished: make(chan struct{}, 1),
 	}
 	p.adapt = func(_, i int) { p.plain(i) }
@@ -127,9 +170,14 @@ func (p *Pool) run(n int, f func(worker, i int)) {
 	if n <= 0 {
 		return
 	}
-	p.total, p.part = n, f
+	if n > maxParts {
+		panic(fmt.Sprintf("cpu: Run of %d parts, the limit is %d", n, maxParts))
+	}
+	p.part = f
 	p.open.Store(int64(n))
-	p.left.Store(int64(n))
+	for w := range p.shares {
+		p.shares[w].set(n*w/len(p.shares), n*(w+1)/len(p.shares))
+	}
 	for w := range p.workers[:min(n-1, len(p.workers))] {
 		p.workers[w].rouse()
 	}
@@ -163,22 +211,49 @@ func (p *Pool) work(worker int) (again bool) {
 			value = "runtime.Goexit called by a kernel task"
 		}
 		p.failure.CompareAndSwap(nil, &TaskPanicError{Value: value, Stack: debug.Stack()})
-		p.finish(1 + p.left.Swap(0))
+		p.finish(1 + p.drop())
 		again = true
 	}()
 	for {
-		left := p.left.Load()
-		if left == 0 {
+		i, ok := p.claim(worker)
+		if !ok {
 			return false
 		}
-		if !p.left.CompareAndSwap(left, left-1) {
-			continue
-		}
 		claimed = true
-		p.part(worker, p.total-int(left))
+		p.part(worker, i)
 		claimed = false
 		p.finish(1)
 	}
+}
+
+// claim takes the next part of the worker's share, or the last of another's.
+func (p *Pool) claim(worker int) (part int, ok bool) {
+	for w := range p.shares {
+		at := (worker + w) % len(p.shares)
+		if part, ok = p.shares[at].claim(w > 0); ok {
+			return part, true
+		}
+	}
+	return 0, false
+}
+
+// claimed reports whether no part is left to claim.
+func (p *Pool) claimed() bool {
+	for w := range p.shares {
+		if !p.shares[w].empty() {
+			return false
+		}
+	}
+	return true
+}
+
+// drop claims all parts that are left and returns how many they were.
+func (p *Pool) drop() int64 {
+	var n int64
+	for w := range p.shares {
+		n += p.shares[w].drop()
+	}
+	return n
 }
 
 // finish counts n parts as done and wakes the caller after the last one.
@@ -222,13 +297,13 @@ func (p *Pool) serve(w int) {
 // doze returns true when there may be work, and false when the pool is closed.
 func (p *Pool) doze(self *poolWorker) bool {
 	for range poolYields {
-		if p.left.Load() != 0 {
+		if !p.claimed() {
 			return true
 		}
 		runtime.Gosched()
 	}
 	self.asleep.Store(true)
-	if (p.left.Load() != 0 || p.closed.Load()) && self.asleep.CompareAndSwap(true, false) {
+	if (!p.claimed() || p.closed.Load()) && self.asleep.CompareAndSwap(true, false) {
 		return !p.closed.Load()
 	}
 	<-self.wake

@@ -17,7 +17,7 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 		}
 	}
 	products := []kernel.Operation{
-		kernel.OpMatMul, kernel.OpConv2D, kernel.OpConv2DGradInput, kernel.OpConv2DGradWeight,
+		kernel.OpMatMul, kernel.OpBatchMatMul, kernel.OpConv2D, kernel.OpConv2DGradInput, kernel.OpConv2DGradWeight,
 		kernel.OpDepthwiseConv2D, kernel.OpDepthwiseConv2DGradInput, kernel.OpDepthwiseConv2DGradWeight,
 		kernel.OpAttention, kernel.OpAttentionGrad,
 	}
@@ -26,6 +26,8 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 		add(gemm.Name(), []kernel.Feature{kernel.AVX512, kernel.FMA}, products...)
 	case LevelAVX2:
 		add(gemm.Name(), []kernel.Feature{kernel.AVX2, kernel.FMA}, products...)
+	case LevelNEON:
+		add(gemm.Name(), []kernel.Feature{kernel.NEON, kernel.FMA}, products...)
 	case LevelAuto, LevelNone:
 	}
 	portable := portableElements().name

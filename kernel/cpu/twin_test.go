@@ -33,6 +33,8 @@ func (t twin) run(instruction kernel.Instruction, s kernel.Scalars) {
 	switch in := instruction.(type) {
 	case kernel.MatMul:
 		t.matMul(in)
+	case kernel.BatchMatMul:
+		t.batchMatMul(in)
 	case kernel.Conv2D:
 		t.conv2D(in)
 	case kernel.Conv2DGradInput:

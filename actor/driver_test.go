@@ -1,0 +1,111 @@
+package actor_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"reprise/actor"
+)
+
+// stepper is a driver that runs one step after the other, chosen by a seed.
+type stepper struct {
+	random *rand.Rand
+	now    time.Time
+	steps  []func()
+	timers []*stepTimer
+}
+
+type stepTimer struct {
+	at     time.Time
+	action func()
+}
+
+func (d *stepper) Run(step func()) { d.steps = append(d.steps, step) }
+
+func (d *stepper) AfterFunc(after time.Duration, action func()) func() bool {
+	t := &stepTimer{d.now.Add(after), action}
+	d.timers = append(d.timers, t)
+	return func() bool {
+		before := len(d.timers)
+		d.timers = slices.DeleteFunc(d.timers, func(o *stepTimer) bool { return o == t })
+		return len(d.timers) < before
+	}
+}
+
+// settle runs steps until there are none, moving the clock from timer to timer.
+func (d *stepper) settle() {
+	for {
+		for len(d.steps) > 0 {
+			i := d.random.IntN(len(d.steps))
+			step := d.steps[i]
+			d.steps = slices.Delete(d.steps, i, i+1)
+			step()
+		}
+		if len(d.timers) == 0 {
+			return
+		}
+		first := slices.MinFunc(d.timers, func(a, b *stepTimer) int { return a.at.Compare(b.at) })
+		d.timers = slices.DeleteFunc(d.timers, func(o *stepTimer) bool { return o == first })
+		d.now = first.at
+		first.action()
+	}
+}
+
+// A driven system has no goroutine and no clock but the driver's: restarts,
+// backoffs, timers and a supervisor that gives up come in the order that the
+// driver chooses, the same for the same seed.
+func TestADrivenSystemDoesTheSameForTheSameSeed(t *testing.T) {
+	history := func(seed uint64) []string {
+		d := &stepper{random: rand.New(rand.NewPCG(seed, 0)), now: epoch}
+		s := newSystem(t, actor.Config{Now: func() time.Time { return d.now }, Driver: d})
+		var lines []string
+		log := func(format string, args ...any) {
+			lines = append(lines, d.now.Sub(epoch).String()+" "+fmt.Sprintf(format, args...))
+		}
+		above := supervise(t, s.Root(), actor.SupervisorSpec{
+			Name: "above", Intensity: actor.Intensity{Restarts: 2, Period: time.Hour},
+			Backoff: actor.Backoff{Initial: time.Minute, Max: time.Minute}, Restart: actor.Temporary,
+		})
+		for _, name := range []string{"a", "b"} {
+			ref := spawn(t, above, actor.Spec[do]{Name: name, Blocking: true, New: func() actor.Actor[do] {
+				return &script{
+					started: func(ctx *actor.Context[do]) error {
+						log("%s started", ctx.Name())
+						ctx.After(10*time.Minute, fail)
+						return nil
+					},
+					stopped: func(ctx *actor.Context[do], cause error) { log("%s stopped: %v", ctx.Name(), cause != nil) },
+				}
+			}})
+			for i := range 3 {
+				tell(t, ref, func(ctx *actor.Context[do]) error { log("%s hears %d", ctx.Name(), i); return nil })
+			}
+		}
+		d.settle()
+		select {
+		case <-above.Done():
+		default:
+			t.Error("the supervisor has not given up")
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = above.Stop(ctx) // it has ended
+		return lines
+	}
+	first := history(1)
+	if len(first) < 14 {
+		t.Errorf("a short history: %q", first)
+	}
+	equal(t, history(1), first)
+	different := false
+	for seed := range uint64(8) {
+		different = different || !slices.Equal(history(seed), first)
+	}
+	if !different {
+		t.Error("every seed gives the same order")
+	}
+}

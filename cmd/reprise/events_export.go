@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"reprise/eventstore"
+	"reprise/eventstore/sqlite"
+	"reprise/integration"
+	"reprise/internal/disk"
+)
+
+// logCopy is what `events export` and `events import` print.
+type logCopy struct {
+	File     string              `json:"file"`
+	Events   eventstore.Position `json:"events"`
+	HeadHash eventstore.Hash     `json:"head_hash"`
+}
+
+func (env *environment) printLogCopy(format, verb, file string, head eventstore.Head) error {
+	return env.listing(format, logCopy{file, head.Position, head.Hash}, func(t *table) error {
+		t.line("%s %s events; head hash %s", verb, count(uint64(head.Position)), head.Hash)
+		return nil
+	})
+}
+
+func newEventsExportCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write the whole event log as lines of JSON, hashes included",
+		Long: `Export writes every event of the log, as it is at one moment, to FILE or, without
+one, to standard output: a header, a line of JSON for each event, and the head,
+without which an export counts as cut off. docs/event-format.md has the form.
+Another data directory takes it with "reprise events import". Checkpoints are not
+part of it; "reprise backup" has them.`,
+		Example: "  reprise events export log.jsonl\n  reprise events export | zstd > log.jsonl.zst",
+		Args:    usage(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			if len(args) == 0 || args[0] == "-" {
+				_, err := env.export(c.Context(), env.stdout)
+				return err
+			}
+			return env.exportTo(c.Context(), args[0], format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.Head, error) {
+	store, _, err := env.openReader()
+	if err != nil {
+		return eventstore.Head{}, err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	head, err := eventstore.Export(ctx, store, to)
+	if errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	return head, err
+}
+
+// exportTo writes the log to a new file, whole or not at all.
+func (env *environment) exportTo(ctx context.Context, file, format string) error {
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
+	}
+	var head eventstore.Head
+	err := disk.Create(disk.OS{}, file, func(w io.Writer) (err error) {
+		head, err = env.export(ctx, w)
+		return err
+	})
+	var unopened *fs.PathError
+	if errors.As(err, &unopened) && unopened.Op == "open" {
+		return invalid(err)
+	}
+	if err != nil {
+		return err
+	}
+	return env.printLogCopy(format, "exported", file, head)
+}
+
+func newEventsImportCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Make an event log from an export (- for standard input)",
+		Long: `Import verifies an export, its whole hash chain, and makes the event log of a data
+directory from it that has none yet. One that was changed or cut off is refused, and
+the first bad event named. The events keep their hashes. Checkpoints are no part of
+an export: until they are copied into runs/, "reprise runs verify" reports them as
+missing.`,
+		Example: "  reprise events import log.jsonl --data-dir ~/reprise-again",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.importLog(c.Context(), args[0], format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) importLog(ctx context.Context, file, format string) (err error) {
+	in, err := env.openExport(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	w, release, err := env.newDataDir("reprise events import " + file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	head, err := importInto(ctx, w, in)
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	return env.printLogCopy(format, "imported", file, head)
+}
+
+// importInto makes the event log beside its name, and gives it the name once it
+// is whole.
+func importInto(ctx context.Context, w integration.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
+	folder, err := os.MkdirTemp(w.Dir, ".import-")
+	if err != nil {
+		return head, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	part := integration.Workspace{Dir: folder}.EventsPath()
+	store, err := sqlite.Open(part, sqlite.Config{})
+	if err != nil {
+		return head, err
+	}
+	if head, err = eventstore.Import(ctx, store, in); err == nil {
+		err = integration.CatchUpProjections(ctx, store)
+	}
+	if err = errors.Join(err, store.Close()); err != nil {
+		return head, err
+	}
+	return sqlite.Restore(ctx, part, w.EventsPath())
+}
+
+// openExport opens the file of an export. Standard input is kept in a temporary
+// file, since an export is read twice.
+func (env *environment) openExport(file string) (*os.File, error) {
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, invalid(fmt.Errorf("%w; give the path of a file that `reprise events export` wrote", err))
+		}
+		return f, nil
+	}
+	f, err := os.CreateTemp("", "reprise-import-")
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(f.Name()) // it lives on until it is closed; where it cannot be removed yet, it stays
+	if _, err := io.Copy(f, env.stdin); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

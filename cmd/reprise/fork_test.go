@@ -1,0 +1,62 @@
+package main
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// A fork is killed with SIGKILL at random moments, each time followed by a
+// resume, and compared with one that was never killed.
+func TestAForkIsKilledAtRandomMoments(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	n := kills(t)
+	file := mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 80, seed: 3, checkpoint_interval: 2")
+	parentIn := func(b binary) []string {
+		parent := parse[result](b, "train", file)
+		return []string{"runs", "fork", string(parent.RunID), "--from", "360", "--set", "config.learning_rate=0.001"}
+	}
+	reference := build(t).with()
+	start := parentIn(reference)
+	began := time.Now()
+	want := parse[result](reference, start...)
+	longest := 2 * time.Since(began) / time.Duration(n)
+
+	b := reference.with()
+	start = parentIn(b)
+	landed := 0
+	for landed < n {
+		args := start
+		if len(parse[[]result](b, "runs", "list")) > 1 {
+			args = []string{"runs", "resume", "latest"}
+		}
+		if killed, _ := killAfter(b, time.Duration(random.Float64()*float64(longest)), args...); !killed {
+			break
+		}
+		landed++
+	}
+	runs := parse[[]result](b, "runs", "list")
+	if len(runs) == 1 {
+		b.must(start...)
+	} else if runs[1].State != "completed" {
+		b.must("runs", "resume", "latest")
+	}
+	if landed == 0 {
+		t.Error("it was never killed")
+	}
+	t.Logf("%d kills within %v each", landed, longest)
+	got := parse[[]result](b, "runs", "list")[1]
+	got.RunID = want.RunID
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("after the kills:\n%+v\nnever killed:\n%+v", got, want)
+	}
+	if got, want := parse[series](b, "runs", "metrics", "latest"), parse[series](reference, "runs", "metrics", "latest"); !reflect.DeepEqual(got, want) {
+		t.Errorf("%d epochs and %d steps of metrics differ from the %d and %d of the fork that was never killed",
+			len(got.Epochs), len(got.Steps), len(want.Epochs), len(want.Steps))
+	}
+	b.must("runs", "verify", "latest")
+	checkNoLease(t, b)
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/integration"
+	"reprise/training"
+)
+
+// headline returns a line for people that says what happened: the event's name
+// without context and version, and its figures.
+func headline(e eventstore.Event) string {
+	name := shortType(e.Type)
+	if what := happened(e); what != "" {
+		return name + ": " + what
+	}
+	return name
+}
+
+// shortType returns "epoch completed" for "training.epoch_completed.v1".
+func shortType(eventType string) string {
+	parts := strings.Split(eventType, ".")
+	if len(parts) != 3 {
+		return eventType
+	}
+	if parts[2] != "v1" {
+		parts[1] += " (" + parts[2] + ")"
+	}
+	return strings.ReplaceAll(parts[1], "_", " ")
+}
+
+// happened returns the figures of an event for people.
+func happened(e eventstore.Event) string {
+	event, err := integration.EventOf(e)
+	if err != nil {
+		return excerpt(string(e.Payload)) // of a kind that this version has no words for
+	}
+	switch e := event.(type) {
+	case training.Event:
+		return happenedToRun(e)
+	case device.Event:
+		return happenedToDevice(e)
+	case integration.ActorEvent:
+		return happenedToActor(e)
+	}
+	return ""
+}
+
+func happenedToRun(event training.Event) string {
+	switch e := event.(type) {
+	case training.TrainingStarted:
+		h := e.Hyperparameters
+		if p := e.Parent; p != nil {
+			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v", p.RunID, count(p.Step()), some(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+		}
+		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v", e.Dataset.Path, some(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+	case training.ResourceAllocated:
+		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
+	case training.DeviceReleased:
+		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
+	case training.DatasetLoaded:
+		return "fingerprint " + short(e.Fingerprint)
+	case training.DatasetUnloaded:
+		return ""
+	case training.ModelInitialized:
+		return fmt.Sprintf("step %s, weights %s", count(e.Step), short(e.WeightsSHA256))
+	case training.EpochCompleted:
+		return fmt.Sprintf("epoch %d at step %s, train loss %s, val loss %s", e.Epoch, count(e.Step), figure(e.TrainLoss), figure(e.ValLoss))
+	case training.EpochReproduced:
+		return fmt.Sprintf("epoch %d at step %s, the same figures again", e.Epoch, count(e.Step))
+	case training.EvaluationCompleted:
+		return fmt.Sprintf("step %s, val loss %s", count(e.Step), figure(e.ValLoss))
+	case training.EarlyStopped:
+		return fmt.Sprintf("with epoch %d; the best val loss, %s, was at step %s", e.Epoch, figure(e.Best), count(e.BestStep))
+	case training.CheckpointCommitted:
+		return fmt.Sprintf("step %s, epoch %d, weights %s", count(e.Step), e.Checkpoint.Epoch, short(e.WeightsSHA256))
+	case training.TrainingResumed:
+		return "from step " + count(e.FromStep)
+	case training.TrainingCompleted:
+		return fmt.Sprintf("epoch %d, step %s, weights %s", e.Epoch, count(e.Step), short(e.WeightsSHA256))
+	case training.TrainingInterrupted:
+		return e.Cause
+	case training.CheckpointFailed:
+		return e.Reason
+	case training.TrainingFailed:
+		return e.Reason
+	case training.ResourceAllocationFailed:
+		return e.Reason
+	case training.DatasetLoadFailed:
+		return e.Reason
+	case training.ModelInitializationFailed:
+		return e.Reason
+	case training.RunFailed:
+		return e.Reason
+	}
+	return ""
+}
+
+func happenedToDevice(event device.Event) string {
+	switch e := event.(type) {
+	case device.Registered:
+		return fmt.Sprintf("%s, %s, %s", e.Device.Name, e.Device.Memory.Total, some(e.Device.Slots, "slot"))
+	case device.Leased:
+		return fmt.Sprintf("to %s, lease epoch %d, %s", e.Lease.Holder, e.Lease.Epoch, e.Lease.Memory)
+	case device.Released:
+		return fmt.Sprintf("by %s, lease epoch %d: %s", e.Lease.Holder, e.Lease.Epoch, e.Reason)
+	case device.HealthChanged:
+		if e.Note != "" {
+			return fmt.Sprintf("%s: %s", e.Health, e.Note)
+		}
+		return string(e.Health)
+	}
+	return ""
+}
+
+func happenedToActor(event integration.ActorEvent) string {
+	switch e := event.(type) {
+	case integration.ActorSpawned:
+		return e.Path
+	case integration.ActorTerminated:
+		if e.Cause != "" {
+			return e.Path + ": " + excerpt(e.Cause)
+		}
+		return e.Path
+	case integration.ActorAbandoned:
+		return e.Path
+	case integration.SupervisionTriggered:
+		what := fmt.Sprintf("%s of %s by %s", e.Decision, e.Child, e.Supervisor)
+		if e.Delay > 0 {
+			what += " after " + span(e.Delay)
+		}
+		return what + ": " + excerpt(e.Cause)
+	case integration.ActorEventsLost:
+		return some(e.Count, "event")
+	}
+	return ""
+}
+
+// short returns the beginning of a hash, enough to compare by eye.
+func short(hash string) string {
+	const digits = 12
+	if len(hash) > digits {
+		return hash[:digits]
+	}
+	return hash
+}

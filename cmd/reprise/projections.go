@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"reprise/integration"
+)
+
+func newProjectionsCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "projections",
+		Short: "List and rebuild the read models that listings are made from",
+		Long: `Projections are read models: what listings show, folded from the event log and
+kept beside it with the position that they have seen it up to. They are caches.
+Whoever reads one folds the events behind its position on the way; deleting or
+rebuilding one changes nothing but the time that this takes.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newProjectionsListCommand(env), newProjectionsRebuildCommand(env))
+	return c
+}
+
+func newProjectionsListCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "list", Short: "List the projections: position in the log, lag, size", Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.listProjections(c.Context(), format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) listProjections(ctx context.Context, format string) error {
+	store, _, err := env.openReader()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	rows, err := integration.ProjectionStatuses(ctx, store)
+	if err != nil {
+		return err
+	}
+	return env.listing(format, rows, func(t *table) error {
+		t.row("PROJECTION", "POSITION", "LAG", "SCHEMA", "BYTES")
+		for _, p := range rows {
+			t.row(p.Name, count(uint64(p.Position)), count(uint64(p.Lag)), fmt.Sprint(p.Schema), count(p.Bytes))
+		}
+		return nil
+	})
+}
+
+func newProjectionsRebuildCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "rebuild [PROJECTION...]",
+		Short: "Fold projections anew from the whole event log",
+		Long: `Rebuild folds the named projections, or all, from the first event on, compares
+each with what folding on from the kept one gives, and keeps the new one. They
+always agree, unless what was kept was not what this program once wrote.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			chosen, err := chooseProjections(args)
+			if err != nil {
+				return err
+			}
+			return env.rebuildProjections(c.Context(), chosen, format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func chooseProjections(names []string) ([]integration.Projection, error) {
+	all := integration.Projections()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var chosen []integration.Projection
+	for _, name := range names {
+		found := false
+		known := make([]string, len(all))
+		for i, p := range all {
+			known[i] = p.Name
+			if p.Name == name {
+				chosen, found = append(chosen, p), true
+			}
+		}
+		if !found {
+			return nil, invalid(fmt.Errorf("projection %q: there is none of that name; use one of %v", name, known))
+		}
+	}
+	return chosen, nil
+}
+
+func (env *environment) rebuildProjections(ctx context.Context, chosen []integration.Projection, format string) (err error) {
+	store, _, closeStore, err := env.openWriter("reprise projections rebuild")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	rows := make([]integration.Rebuilt, len(chosen))
+	for i, p := range chosen {
+		if rows[i], err = p.Rebuild(ctx, store); err != nil {
+			return err
+		}
+	}
+	return env.listing(format, rows, func(t *table) error {
+		t.row("PROJECTION", "EVENTS", "")
+		for _, r := range rows {
+			verdict := "equal to what was kept"
+			if !r.Same {
+				verdict = "DIFFERS from what was kept, which it replaces"
+			}
+			t.row(r.Name, count(uint64(r.Events)), verdict)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"reprise/api"
+	"reprise/eventstore"
+	"reprise/integration"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// forking is what `runs fork` was asked for.
+type forking struct {
+	from   uint64
+	last   bool // no --from
+	set    []string
+	format string
+}
+
+func newRunsForkCommand(env *environment) *cobra.Command {
+	var f forking
+	c := &cobra.Command{
+		Use:   "fork RUN",
+		Short: "Start a new run from a checkpoint of another one, with some settings changed",
+		Long: `Fork starts a new run from the checkpoint that RUN committed at step --from: from
+its weights, its optimizer's moments and its place in the data, so that steps and
+epochs count on. Fields of the request are changed with --set, by their path and
+in YAML, and checked as in a request file. Both runs remember each other: see
+"reprise runs show".
+
+What the checkpoint cannot serve is refused, by name: other data, layers whose
+weights have other names or shapes, an optimizer with other moments, another
+batch_size or gradient_accumulation, by which steps and epochs are counted. All
+else may change: learning_rate and schedule (it is planned for the whole length
+and goes on at the checkpoint's step), epochs (counted from the parent's start),
+seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
+
+A fork with nothing changed comes to the very bits of its parent.`,
+		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005
+  reprise runs fork latest --set config.epochs=60 --set 'config.schedule={name: cosine, min_factor: 0.1}'`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkTrainFormat(f.format); err != nil {
+				return err
+			}
+			f.last = !c.Flags().Changed("from")
+			return env.fork(c.Context(), args[0], f)
+		},
+	}
+	addTrainFormat(c, &f.format)
+	c.Flags().Uint64Var(&f.from, "from", 0, "step of the checkpoint to start from (default: the last one)")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: config.learning_rate=0.0005; again for another one")
+	return c
+}
+
+func (env *environment) fork(ctx context.Context, name string, f forking) error {
+	w, err := env.workspace()
+	if err != nil {
+		return err
+	}
+	if err := refuseIfInUse(w); err != nil {
+		return err
+	}
+	var parent integration.RunRecord
+	if err := env.readRun(ctx, name, func(r reading) error { parent = r.run; return nil }); err != nil {
+		return err
+	}
+	j, err := env.prepareFork(ctx, parent, f)
+	if err != nil {
+		return err
+	}
+	return env.withHost(ctx, "reprise runs fork "+string(parent.ID), j.data, f.format,
+		func(h *integration.Host, view *runView) (training.RunID, error) {
+			view.message(fmt.Sprintf("fork of run %s at step %s%s", parent.ID, count(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
+			return h.Start(ctx, j.events)
+		})
+}
+
+// prepareFork checks everything that can be wrong with a fork; it writes nothing.
+func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, f forking) (job, error) {
+	cp, err := forkPoint(parent, f)
+	if err != nil {
+		return job{}, err
+	}
+	settings := make([]api.Setting, len(f.set))
+	for i, s := range f.set {
+		field, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return job{}, invalid(fmt.Errorf("--set %s: has no =; write --set config.learning_rate=0.0005", s))
+		}
+		settings[i] = api.Setting{Field: strings.TrimSpace(field), Value: value}
+	}
+	old, err := api.RecordedRequest(parent.Request)
+	if err != nil {
+		return job{}, err
+	}
+	request, err := old.With(settings...)
+	if err != nil {
+		return job{}, invalid(fmt.Errorf("--set: %w", err))
+	}
+	data, err := env.openRecorded(ctx, parent.Session.Dataset)
+	if err != nil {
+		return job{}, err
+	}
+	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
+	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, ids)
+	if err != nil {
+		return job{}, invalid(err)
+	}
+	canonical, err := request.Canonical()
+	if err != nil {
+		return job{}, err
+	}
+	changes, err := api.Changes(parent.Request, canonical)
+	return job{data: data, session: session, events: events, changes: changes}, err
+}
+
+// forkPoint returns the checkpoint to start from.
+func forkPoint(parent integration.RunRecord, f forking) (training.Checkpoint, error) {
+	last, ok := parent.LastCheckpoint()
+	switch {
+	case !ok:
+		return last, invalid(fmt.Errorf("run %s has no checkpoint to fork from yet; it writes the first one after %s",
+			parent.ID, some(int(parent.Session.Hyperparameters.CheckpointInterval), "epoch")))
+	case f.last:
+		return last, nil
+	}
+	var steps []uint64
+	for _, cp := range parent.Checkpoints {
+		if cp.Step == f.from {
+			return cp, nil
+		}
+		steps = append(steps, cp.Step)
+	}
+	return last, invalid(fmt.Errorf("--from %d: is not the step of a checkpoint of run %s; use one of %v", f.from, parent.ID, steps))
+}
+
+// forkRow is a fork in the record of its parent.
+type forkRow struct {
+	RunID   training.RunID `json:"run_id"`
+	Step    uint64         `json:"step"`
+	State   training.State `json:"state"`
+	Changes []api.Change   `json:"changes"`
+}
+
+// lineage is where a run comes from and what came from it.
+type lineage struct {
+	Parent *training.Parent `json:"parent,omitempty"`
+	// Changes are the fields of the request that differ from the parent's.
+	Changes []api.Change `json:"changes,omitempty"`
+	Forks   []forkRow    `json:"forks"`
+}
+
+// lineageOf finds the run's relatives as of a position of the log.
+func lineageOf(ctx context.Context, r reading, at eventstore.Position) (lineage, error) {
+	l := lineage{Parent: r.run.Session.Parent, Forks: []forkRow{}}
+	if l.Parent != nil {
+		parent, err := r.log.Load(ctx, l.Parent.RunID)
+		if err != nil {
+			return l, err
+		}
+		if l.Changes, err = api.Changes(parent.Request, r.run.Request); err != nil {
+			return l, err
+		}
+	}
+	list, err := integration.ReadRuns(ctx, r.store)
+	if err != nil {
+		return l, err
+	}
+	for _, other := range list.Runs {
+		if other.Parent != r.run.ID {
+			continue
+		}
+		fork, err := r.log.At(ctx, other.RunID, at)
+		if errors.As(err, new(*training.FieldError)) { // it started later
+			continue
+		}
+		if err != nil {
+			return l, err
+		}
+		changes, err := api.Changes(r.run.Request, fork.Request)
+		if err != nil {
+			return l, err
+		}
+		l.Forks = append(l.Forks, forkRow{RunID: other.RunID, Step: other.ParentStep, State: fork.Session.State, Changes: changes})
+	}
+	return l, nil
+}
+
+// write shows the run's relatives in `runs show`.
+func (l lineage) write(t *table) {
+	if p := l.Parent; p != nil {
+		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, count(p.Step()), p.Epoch()))
+		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s", short(p.Checkpoint.WeightsSHA256), short(p.Checkpoint.ManifestSHA256)))
+		t.row("  changed", describeChanges("", l.Changes))
+	}
+	for i, f := range l.Forks {
+		title := "forks"
+		if i > 0 {
+			title = ""
+		}
+		t.row(title, fmt.Sprintf("%s from step %s (%s)%s", f.RunID, count(f.Step), f.State, describeChanges(": ", f.Changes)))
+	}
+}
+
+// describeChanges lists what a fork changed, after a prefix.
+func describeChanges(prefix string, changes []api.Change) string {
+	if len(changes) == 0 {
+		return prefix + "nothing changed"
+	}
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		from, to := string(c.From), string(c.To)
+		if from == "null" {
+			from = "default"
+		}
+		if to == "null" {
+			to = "default"
+		}
+		parts[i] = fmt.Sprintf("%s %s -> %s", c.Field, from, to)
+	}
+	return prefix + strings.Join(parts, ", ")
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/integration"
+	"reprise/training"
+)
+
+// moment is a position of the log given by --at; the zero value is its end.
+type moment struct {
+	position eventstore.Position
+	given    bool
+}
+
+// String implements pflag.Value.
+func (m *moment) String() string {
+	if !m.given {
+		return ""
+	}
+	return strconv.FormatUint(uint64(m.position), 10)
+}
+
+// Set implements pflag.Value.
+func (m *moment) Set(text string) error {
+	v, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a position; `reprise events tail` lists them", text)
+	}
+	m.position, m.given = eventstore.Position(v), true
+	return nil
+}
+
+// Type implements pflag.Value.
+func (m *moment) Type() string { return "POSITION" }
+
+// addMoment adds the --at flag of the commands that travel in time.
+func addMoment(c *cobra.Command, m *moment) {
+	c.Flags().Var(m, "at", "as it was after the event at this position of the log (default: its end)")
+}
+
+// resolve returns the event at the moment, and the end of the log. It fails for
+// a position that the log has not reached.
+func (m moment) resolve(ctx context.Context, store eventstore.Store) (at eventstore.Position, end eventstore.Head, err error) {
+	if end, err = store.Head(ctx); err != nil || !m.given {
+		return end.Position, end, err
+	}
+	if m.position > end.Position {
+		return 0, end, invalid(fmt.Errorf("--at %d: the log ends at position %d; use that or an earlier one", m.position, end.Position))
+	}
+	return m.position, end, nil
+}
+
+// systemState is what `state` prints.
+type systemState struct {
+	Position eventstore.Position `json:"position"`
+	// End is the position at which the log ends.
+	End eventstore.Position `json:"end"`
+	// Time is when the event at Position happened; null before the first.
+	Time    *time.Time       `json:"time"`
+	Queue   []queueRow       `json:"queue"`
+	Devices []heldDevice     `json:"devices"`
+	Runs    []runRow         `json:"runs"`
+	event   eventstore.Event // at Position
+}
+
+// queueRow is a run that waits.
+type queueRow struct {
+	RunID training.RunID     `json:"run_id"`
+	For   training.SagaState `json:"waits_in"`
+	Since time.Time          `json:"since"`
+}
+
+// heldDevice is a device as its ledger has it.
+type heldDevice struct {
+	device.Description
+	Leases []device.Lease `json:"leases"`
+}
+
+func newStateCommand(env *environment) *cobra.Command {
+	var format string
+	var at moment
+	c := &cobra.Command{
+		Use:   "state",
+		Short: "Show the whole system at any moment: queue, devices, runs",
+		Long: `State shows what waits, who holds which device and how every run stands, at the
+end of the event log or, with --at, after any event of it. It is computed from
+the events up to there alone: a run that is recorded as running and whose process
+has died since is shown as running; "reprise runs list" looks at the process too.`,
+		Example: `  reprise events tail          # which positions there are
+  reprise state --at 57`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.showState(c.Context(), at, format)
+		},
+	}
+	addListFormat(c, &format)
+	addMoment(c, &at)
+	return c
+}
+
+func (env *environment) showState(ctx context.Context, at moment, format string) error {
+	store, _, err := env.openReader()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	position, end, err := at.resolve(ctx, store)
+	if err != nil {
+		return err
+	}
+	folded, err := integration.StateAt(ctx, store, position)
+	if err != nil {
+		return err
+	}
+	state := systemStateOf(folded, end.Position)
+	if position > 0 {
+		events, err := store.Read(ctx, position-1, 1)
+		if err != nil {
+			return err
+		}
+		state.event = events[0]
+	}
+	return env.listing(format, state, state.write)
+}
+
+func systemStateOf(s integration.SystemState, end eventstore.Position) systemState {
+	out := systemState{Position: s.Position, End: end, Queue: []queueRow{}, Devices: []heldDevice{}, Runs: []runRow{}}
+	if s.Position > 0 {
+		out.Time = &s.Time
+	}
+	for _, r := range s.Queue() {
+		out.Queue = append(out.Queue, queueRow{RunID: r.ID, For: r.Saga.State, Since: r.UpdatedAt})
+	}
+	for _, d := range s.Devices {
+		described := d.Ledger.Device().Description()
+		described.Memory = d.Ledger.Device().Memory() // what its leases leave
+		out.Devices = append(out.Devices, heldDevice{Description: described, Leases: append([]device.Lease{}, d.Ledger.Leases()...)})
+	}
+	for _, r := range s.Runs {
+		out.Runs = append(out.Runs, recordedRow(r.Summary()))
+	}
+	return out
+}
+
+func (s systemState) write(t *table) error {
+	if s.Position == 0 {
+		t.line("position 0 of %s: before the first event", count(uint64(s.End)))
+	} else {
+		t.line("position %s of %s, %s, %s: %s", count(uint64(s.Position)), count(uint64(s.End)), stamp(*s.Time), s.event.Aggregate, headline(s.event))
+	}
+	t.line("\nqueue")
+	if len(s.Queue) == 0 {
+		t.line("  nothing waits")
+	}
+	for _, q := range s.Queue {
+		t.row("  "+string(q.RunID), strings.ReplaceAll(string(q.For), "_", " "), "since "+stamp(q.Since))
+	}
+	t.line("\ndevices")
+	if len(s.Devices) == 0 {
+		t.line("  none yet")
+	}
+	for _, d := range s.Devices {
+		held := "free"
+		if len(d.Leases) > 0 {
+			holders := make([]string, len(d.Leases))
+			for i, l := range d.Leases {
+				holders[i] = fmt.Sprintf("%s (lease epoch %d, %s)", l.Holder, l.Epoch, l.Memory)
+			}
+			held = "held by " + strings.Join(holders, ", ")
+		}
+		t.row("  "+string(d.ID), d.Name, string(d.Health), d.Memory.Available.String()+" free", held)
+	}
+	t.line("\nruns")
+	if len(s.Runs) == 0 {
+		t.line("  none yet")
+		return nil
+	}
+	t.indent = "  "
+	writeRuns(t, s.Runs)
+	return nil
+}

@@ -1,0 +1,160 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/eventstore"
+	"reprise/internal/disk"
+)
+
+const (
+	// backupSuffix is that of a backup that is being made.
+	backupSuffix = ".part"
+	// backupPages are copied between two looks at ctx.
+	backupPages = 1024
+)
+
+// Backup copies the store to a new file at path, as it is at one moment, while
+// appends go on. The copy is synced and verified event by event before it gets
+// its name, and is a store like any other. It returns the copy's head. It fails
+// with fs.ErrExist where there is a file; a failure leaves none.
+//
+// The copy holds the log, its snapshots and consumers; not what the events refer
+// to, such as checkpoints.
+func (s *Store) Backup(ctx context.Context, path string) (eventstore.Head, error) {
+	head, err := s.backup(ctx, path)
+	if err != nil {
+		return eventstore.Head{}, fmt.Errorf("back up event store %s to %s: %w", s.path, path, err)
+	}
+	return head, nil
+}
+
+func (s *Store) backup(ctx context.Context, path string) (eventstore.Head, error) {
+	if err := absent(s.disk, path); err != nil {
+		return eventstore.Head{}, err
+	}
+	part := path + backupSuffix
+	if err := removeDatabase(s.disk, part); err != nil { // of an earlier crash
+		return eventstore.Head{}, err
+	}
+	head, err := s.copyTo(ctx, part)
+	if err == nil {
+		err = publish(s.disk, part, path)
+	}
+	if err != nil {
+		return eventstore.Head{}, errors.Join(err, removeDatabase(s.disk, part))
+	}
+	return head, nil
+}
+
+func (s *Store) copyTo(ctx context.Context, part string) (eventstore.Head, error) {
+	if err := s.withReader(ctx, func(r *reader) error { return copyPages(ctx, r.conn, part) }); err != nil {
+		return eventstore.Head{}, err
+	}
+	copied, err := OpenReadOnly(part)
+	if err != nil {
+		return eventstore.Head{}, err
+	}
+	head, err := copied.Verify(ctx)
+	return head, errors.Join(err, copied.Close())
+}
+
+// copyPages copies the database as the connection's transaction sees it.
+func copyPages(ctx context.Context, from *connection, to string) (err error) {
+	// The first read fixes the moment: all steps copy the same state.
+	if _, err := recordedHead(from); err != nil {
+		return err
+	}
+	b, err := from.BackupInit("main", to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for done := false; !done; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if done, err = b.Step(backupPages); err != nil && !errors.Is(err, sqlite3.BUSY) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Restore makes the store at path, in an existing folder, a copy of the backup
+// at from, and returns its head. The backup is verified event by event before,
+// the copy after it was synced and before it gets its name. It fails with
+// fs.ErrExist where there is a store at path already, and leaves nothing then.
+func Restore(ctx context.Context, from, path string) (eventstore.Head, error) {
+	head, err := restore(ctx, from, path)
+	if err != nil {
+		return eventstore.Head{}, fmt.Errorf("restore event store %s from %s: %w", path, from, err)
+	}
+	return head, nil
+}
+
+func restore(ctx context.Context, from, path string) (eventstore.Head, error) {
+	if err := absent(disk.OS{}, path); err != nil {
+		return eventstore.Head{}, err
+	}
+	source, err := OpenReadOnly(from)
+	if err != nil {
+		return eventstore.Head{}, err
+	}
+	verified, err := source.Verify(ctx)
+	if err != nil {
+		return eventstore.Head{}, errors.Join(err, source.Close())
+	}
+	head, err := source.Backup(ctx, path)
+	if err = errors.Join(err, source.Close()); err != nil {
+		return eventstore.Head{}, err
+	}
+	if head != verified {
+		return head, fmt.Errorf("somebody writes to it: it was at position %d and is at %d", verified.Position, head.Position)
+	}
+	return head, nil
+}
+
+// absent fails with fs.ErrExist unless there is no database at path.
+func absent(files disk.FS, path string) error {
+	for _, suffix := range databaseSuffixes() {
+		if _, err := files.Lstat(path + suffix); err == nil {
+			return &fs.PathError{Op: "create", Path: path + suffix, Err: fs.ErrExist}
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish syncs a database that is closed and gives it its name.
+func publish(files disk.FS, part, path string) error {
+	if err := syncFile(files, part); err != nil {
+		return err
+	}
+	// Readers leave an empty WAL behind, which would not follow the name.
+	for _, suffix := range databaseSuffixes()[1:] {
+		if err := files.Remove(part + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := files.Rename(part, path); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(path))
+}
+
+func syncFile(files disk.FS, path string) error {
+	f, err := files.OpenFile(path, os.O_RDWR, 0) // not every system syncs through a handle for reading
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

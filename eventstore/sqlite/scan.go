@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/eventstore"
+)
+
+// selectEvent reads the columns in the order of scanner.scan.
+const selectEvent = `SELECT position, id, aggregate, version, type, seconds, nanoseconds,
+	correlation, causation, payload, prev_hash, hash FROM events`
+
+func insertEvent(conn *connection, e *eventstore.Event) error {
+	stmt, err := conn.statement(`INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+	if err != nil {
+		return err
+	}
+	payload := e.Payload
+	if payload == nil {
+		payload = []byte{} // nil would be NULL
+	}
+	if err := errors.Join(
+		stmt.BindInt64(1, int64(e.Position)),
+		stmt.BindText(2, string(e.ID)),
+		stmt.BindText(3, string(e.Aggregate)),
+		stmt.BindInt64(4, int64(e.Version)),
+		stmt.BindText(5, e.Type),
+		stmt.BindInt64(6, e.Time.Unix()),
+		stmt.BindInt(7, e.Time.Nanosecond()),
+		stmt.BindText(8, string(e.Correlation)),
+		stmt.BindText(9, string(e.Causation)),
+		stmt.BindBlob(10, payload),
+		stmt.BindBlob(11, e.PrevHash[:]),
+		stmt.BindBlob(12, e.Hash[:]),
+	); err != nil {
+		return err
+	}
+	return stmt.Exec()
+}
+
+// queryEvents appends the events that the statement gives, each with its hash
+// checked.
+func queryEvents(conn *connection, events []eventstore.Event, sql string, values ...any) ([]eventstore.Event, error) {
+	stmt, err := conn.statement(sql, values...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = stmt.Reset() }()
+	s := scanner{stmt: stmt}
+	for stmt.Step() {
+		events = append(events, eventstore.Event{})
+		if err := s.scan(&events[len(events)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return events, corruption(stmt.Err())
+}
+
+// scanner reads rows. What rows have in common, such as the aggregate, is the
+// same string in each of their events, and small payloads share their memory: an
+// allocation for every column is what reading would spend most of its time on.
+type scanner struct {
+	stmt *sqlite3.Stmt
+
+	aggregate, eventType, correlation, causation string
+	// room is what is left of the memory for small payloads.
+	room []byte
+	size int // of the last such memory; it grows as more rows come
+}
+
+const (
+	roomForPayloads = 16 << 10
+	// smallPayload bounds what a payload that is kept keeps alive with it.
+	smallPayload = 1 << 10
+)
+
+// scan reads the row into e and checks its hash.
+func (s *scanner) scan(e *eventstore.Event) error {
+	nanoseconds := s.stmt.ColumnInt64(6)
+	e.Position = eventstore.Position(s.stmt.ColumnInt64(0))
+	e.ID = eventstore.EventID(s.stmt.ColumnRawBlob(1))
+	e.Aggregate = eventstore.AggregateID(s.text(2, &s.aggregate))
+	e.Version = eventstore.Version(s.stmt.ColumnInt64(3))
+	e.Type = s.text(4, &s.eventType)
+	e.Time = time.Unix(s.stmt.ColumnInt64(5), nanoseconds).UTC()
+	e.Correlation = eventstore.EventID(s.text(7, &s.correlation))
+	e.Causation = eventstore.EventID(s.text(8, &s.causation))
+	e.Payload = s.payload(s.stmt.ColumnRawBlob(9))
+	prev := copy(e.PrevHash[:], s.exactly(10, len(e.PrevHash)))
+	hash := copy(e.Hash[:], s.exactly(11, len(e.Hash)))
+	switch {
+	case prev != len(e.PrevHash) || hash != len(e.Hash):
+		return damaged(e, "its hash has the wrong length")
+	case nanoseconds < 0 || nanoseconds > 999_999_999:
+		// They would be carried over into seconds, and hash like others.
+		return damaged(e, "its time is damaged")
+	}
+	return e.Check()
+}
+
+func damaged(e *eventstore.Event, what string) error {
+	return &eventstore.CorruptionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: what}
+}
+
+// exactly returns the blob if it has n bytes.
+func (s *scanner) exactly(column, n int) []byte {
+	if b := s.stmt.ColumnRawBlob(column); len(b) == n {
+		return b
+	}
+	return nil
+}
+
+// text returns the column's text, which is that of the row before it if that
+// was equal.
+func (s *scanner) text(column int, before *string) string {
+	if raw := s.stmt.ColumnRawBlob(column); string(raw) != *before {
+		*before = string(raw)
+	}
+	return *before
+}
+
+func (s *scanner) payload(raw []byte) []byte {
+	switch {
+	case len(raw) == 0:
+		return nil
+	case len(raw) > smallPayload:
+		return append([]byte(nil), raw...)
+	case len(raw) > len(s.room):
+		s.size = min(2*max(s.size, smallPayload/2), roomForPayloads)
+		s.room = make([]byte, s.size)
+	}
+	n := copy(s.room, raw)
+	payload := s.room[:n:n]
+	s.room = s.room[n:]
+	return payload
+}

@@ -1,0 +1,90 @@
+package sqlite
+
+import (
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"reprise/internal/disk"
+)
+
+// recordingDisk is the operating system's, and notes what makes durable what.
+type recordingDisk struct {
+	disk.OS
+	log *[]string
+}
+
+func (d recordingDisk) note(op, path string) { *d.log = append(*d.log, op+" "+filepath.Base(path)) }
+
+func (d recordingDisk) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
+	f, err := d.OS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return recordingFile{f, d}, nil
+}
+
+func (d recordingDisk) Rename(from, to string) error {
+	d.note("rename", from)
+	return d.OS.Rename(from, to)
+}
+
+func (d recordingDisk) SyncDir(name string) error {
+	d.note("syncdir", name)
+	return d.OS.SyncDir(name)
+}
+
+type recordingFile struct {
+	disk.File
+	disk recordingDisk
+}
+
+func (f recordingFile) Sync() error {
+	f.disk.note("sync", f.Name())
+	return f.File.Sync()
+}
+
+func TestEveryConnectionSyncsEveryCommit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.db")
+	s := open(t, path)
+	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const full = 2 // https://sqlite.org/pragma.html#pragma_synchronous
+	if got, err := conn.queryInt("PRAGMA synchronous"); err != nil || got != full {
+		t.Errorf("synchronous is %d, %v", got, err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatGetsItsNameIsSyncedBeforeAndTheNameAfter(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	var log []string
+	files := recordingDisk{log: &log}
+	if err := files.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(filepath.Join(dir, "events.db"), Config{Disk: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"rename events.db.new", "syncdir data"}; !slices.Equal(log, want) {
+		t.Errorf("a new store: %q, want %q", log, want)
+	}
+	log = nil
+	if _, err := s.Backup(t.Context(), filepath.Join(dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"sync backup.part", "rename backup.part", "syncdir data"}; !slices.Equal(log, want) {
+		t.Errorf("a backup: %q, want %q", log, want)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,176 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"reprise/actor"
+	"reprise/dataset"
+	"reprise/device"
+	cpudevice "reprise/device/cpu"
+	"reprise/eventstore"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// TestWriteGoldenLogs writes the golden logs that it knows and that are not there
+// yet, and the states of those that have none; then pin them in goldenFiles.
+// Golden logs of whole runs are exports of the binary (`reprise events export`).
+//
+//	REPRISE_WRITE_GOLDEN=1 go test ./integration -run TestWriteGoldenLogs
+func TestWriteGoldenLogs(t *testing.T) {
+	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
+		t.Skip("REPRISE_WRITE_GOLDEN is not set")
+	}
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors} {
+		file := filepath.Join(goldenFolder, name+".jsonl")
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		w := newWorld(t)
+		live(w)
+		f, err := os.Create(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = eventstore.Export(context.Background(), w.store, f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range goldenLogs(t) {
+		file := filepath.Join(goldenFolder, strings.TrimSuffix(name, ".jsonl")+".state.json")
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		store, head := golden(t, name)
+		state, err := StateAt(context.Background(), store, wholeLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, indented(t, goldenStateOf(state, head)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// goldenLife is a run with every option that is interrupted, whose process dies
+// between an epoch and its checkpoint, and that stops early; and a fork of it.
+func goldenLife(w *world) {
+	ctx := context.Background()
+	events := w.request(everything)
+	id := events[0].(training.TrainingStarted).RunID
+	store := w.store
+	completed := 0
+	// The process dies right after its third epoch is on record.
+	w.store = &choosy{Store: store, dies: func(writes []eventstore.Write) bool {
+		for _, e := range writes[0].Events {
+			if e.Type == (training.EpochCompleted{}).EventType() {
+				completed++
+			}
+		}
+		return completed > 3
+	}}
+	h, _, _ := w.host(nil)
+	if _, err := h.Start(ctx, events); err != nil {
+		w.t.Fatal(err)
+	}
+	_, _ = h.Wait(ctx, id)
+	_ = h.Close() // it cannot record anything
+	w.store = store
+	h, _, _ = w.host(nil)
+	if err := h.Resume(ctx, id); err != nil {
+		w.t.Fatal(err)
+	}
+	r := rest(w.t, h, id)
+	closeHost(w.t, h)
+	w.train(w.fork(r, r.Checkpoints[0], func(h *training.Hyperparameters) { h.Epochs = 3; h.Precision = "" }), nil)
+}
+
+// choosy is a store that dies once it does not like an append any more.
+type choosy struct {
+	eventstore.Store
+	dies func([]eventstore.Write) bool
+	dead bool
+}
+
+func (c *choosy) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
+	if c.dead = c.dead || c.dies(writes); c.dead {
+		return nil, errDied
+	}
+	return c.Store.Append(ctx, writes...)
+}
+
+// goldenActors has what happens to actors: a run panics and is restarted.
+func goldenActors(w *world) {
+	panicked := false
+	w.train(w.request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
+		c.LogActors = true
+		c.Fault = func(training.RunID, uint64) {
+			if !panicked {
+				panicked = true
+				panic("a bit flipped in the arithmetic unit")
+			}
+		}
+	})
+	// Rare ones: an actor that does not stop in time, events that nobody could take.
+	log := startActorLog(w.store, time.Now, "other")
+	log.observe(actor.ActorAbandoned{Path: "/run-1/run", At: time.Now()})
+	log.observe(actor.EventsLost{Count: 3})
+	if err := log.close(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// goldenFailures has every way in which a run fails, and a device's health.
+func goldenFailures(w *world) {
+	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * device.KiB})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer small.Close()
+	short := func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }
+	w.train(w.request(short), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	w.train(w.request(short), func(c *HostConfig) {
+		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
+			return nil, errors.New("digits: the disk was pulled out")
+		}
+	})
+	w.train(w.request(func(h *training.Hyperparameters) {
+		short(h)
+		h.Optimizer, h.LearningRate.Value = nn.Optimizer{Name: nn.SGD}, 1e30
+	}), nil)
+	// A checkpoint that cannot be written: something else has its folder's name.
+	events := w.request(short)
+	id := events[0].(training.TrainingStarted).RunID
+	w.train(events, func(c *HostConfig) {
+		c.Fault = func(training.RunID, uint64) {
+			if err := errors.Join(os.RemoveAll(w.workspace.CheckpointsDir(id)), os.WriteFile(w.workspace.CheckpointsDir(id), nil, 0o600)); err != nil {
+				w.t.Error(err)
+			}
+		}
+	})
+	// A fork whose model is not the one in its parent's checkpoint.
+	parent, _ := w.train(w.request(short), nil)
+	started := w.fork(parent, parent.Checkpoints[0], nil)[0].(training.TrainingStarted)
+	started.Architecture = nn.MLP(w.data.SampleShape(), []int{25}, "", w.data.Classes())
+	w.train([]training.Event{started}, nil)
+
+	log := NewDeviceLog(w.store, time.Now)
+	devices, err := log.List(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	changed, err := devices[0].Ledger.SetHealth(device.Degraded, "hot")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := log.Append(context.Background(), devices[0], changed...); err != nil {
+		w.t.Fatal(err)
+	}
+}

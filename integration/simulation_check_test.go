@@ -1,0 +1,370 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"sync"
+
+	"reprise/dataset"
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/internal/stepseries"
+	"reprise/kernel"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// runFacts is what the events of a run say, by rules of their own.
+type runFacts struct {
+	outcome training.State // Interrupted, Completed, Failed; "" while it is under way
+	failing bool           // it compensates
+	devices []training.Allocation
+	data    []training.DatasetID
+	epoch   uint64 // of the last checkpoint
+	step    uint64
+}
+
+func (f runFacts) ended() bool { return f.outcome.Terminal() }
+
+func (f runFacts) empty() bool { return len(f.devices) == 0 && len(f.data) == 0 }
+
+// observeRun folds an event and checks it against what came before.
+func (h *history) observeRun(id training.RunID, event training.Event) {
+	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == id })
+	r := h.runs[i]
+	f := &r.state
+	if f.ended() {
+		if !isReleaseEvent(event) {
+			h.violate("%s in %s, which is %s", event.EventType(), id, f.outcome)
+		}
+	}
+	switch e := event.(type) {
+	case training.TrainingStarted:
+		r.started = true
+		h.count("runs started")
+	case training.ResourceAllocated:
+		f.devices = append(f.devices, e.Allocation)
+	case training.DeviceReleased:
+		f.devices = slices.DeleteFunc(f.devices, func(a training.Allocation) bool { return a == e.Allocation })
+	case training.DatasetLoaded:
+		f.data = append(f.data, e.Dataset)
+		if p := h.process; p.shelfIsEmpty && !p.opened {
+			h.violate("%s was lent a data set that had been kept when nobody used it", id)
+		}
+		h.process.shelfIsEmpty = false
+	case training.DatasetUnloaded:
+		f.data = slices.DeleteFunc(f.data, func(d training.DatasetID) bool { return d == e.Dataset })
+	case training.ModelInitialized:
+		if e.Step != f.step {
+			h.violate("%s goes on from step %d, its last checkpoint is at step %d", id, e.Step, f.step)
+		}
+	case training.EpochReproduced:
+		h.count("epochs reproduced")
+	case training.EvaluationCompleted:
+		h.count("evaluations within epochs")
+	case training.EarlyStopped:
+		h.count("runs stopped early")
+	case training.CheckpointCommitted:
+		h.count("checkpoints")
+		if e.Epoch < f.epoch || e.Step <= f.step {
+			h.violate("%s has a checkpoint of epoch %d, step %d after one of epoch %d, step %d", id, e.Epoch, e.Step, f.epoch, f.step)
+		}
+		f.epoch, f.step = e.Epoch, e.Step
+		h.checkDurable(id, e.Checkpoint)
+	case training.CheckpointFailed:
+		h.count("checkpoints failed")
+		f.outcome = training.Interrupted
+	case training.TrainingInterrupted:
+		h.count("interruptions")
+		f.outcome = training.Interrupted
+	case training.TrainingResumed:
+		f.outcome = ""
+	case training.ResourceAllocationFailed, training.DatasetLoadFailed, training.ModelInitializationFailed, training.TrainingFailed:
+		f.failing, f.outcome = true, ""
+	case training.TrainingCompleted:
+		h.count("runs completed")
+		f.outcome = training.Completed
+	case training.RunFailed:
+		h.count("runs failed")
+		if !f.failing || !f.empty() {
+			h.violate("%s has failed (compensating: %v) and holds %v and %v", id, f.failing, f.devices, f.data)
+		}
+		f.outcome = training.Failed
+	}
+	if f.failing && isReleaseEvent(event) {
+		h.count("compensation steps")
+	}
+}
+
+func isReleaseEvent(event training.Event) bool {
+	switch event.(type) {
+	case training.DeviceReleased, training.DatasetUnloaded:
+		return true
+	}
+	return false
+}
+
+// checkDurable fails where an event says that a checkpoint exists, and the loss
+// of power could still undo it.
+func (h *history) checkDurable(id training.RunID, cp training.Checkpoint) {
+	w := Workspace{Dir: "/data"}
+	folder := path.Join(w.CheckpointsDir(id), cp.Dir)
+	files := []string{w.SeriesPath(id)}
+	for _, name := range []string{"model.safetensors", "optimizer.safetensors", "manifest.json"} {
+		files = append(files, path.Join(folder, name))
+	}
+	for _, file := range files {
+		n := h.disk.root
+		for part := range pathParts(file) {
+			if n = n.onDisk[part]; n == nil {
+				h.violate("the checkpoint at step %d of %s is on record, and the name %s in %s is not on the disk", cp.Step, id, part, file)
+				return
+			}
+		}
+		if len(n.pending) > 0 || !bytes.Equal(n.synced, n.content) {
+			h.violate("the checkpoint at step %d of %s is on record, and %s is not on the disk", cp.Step, id, file)
+		}
+	}
+}
+
+func pathParts(name string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, part := range bytes.Split([]byte(name), []byte("/")) {
+			if len(part) > 0 && !yield(string(part)) {
+				return
+			}
+		}
+	}
+}
+
+// checkUse fails where a device works for somebody whose lease is not in force.
+func (h *history) checkUse(id device.ID) {
+	use := h.caller
+	if use == nil || h.dirty[id] || h.ledgers[id].holds(use.lease) {
+		return
+	}
+	h.violate("%s worked for %s under %v, which is not in force", id, use.run, use.lease)
+}
+
+// checkRecovery looks at what a process begins with.
+func (h *history) checkRecovery(recovery Recovery, before []device.Lease) {
+	if len(recovery.Interrupted)+len(recovery.Failed) > 0 {
+		h.count("recoveries")
+	}
+	h.counts["leases recovered"] += recovery.Leases
+	if recovery.Leases != len(before) {
+		h.violate("%d leases were recovered, %v had been in force", recovery.Leases, before)
+	}
+	if held := h.leases(); len(held) > 0 {
+		h.violate("after recovery %v are in force", held)
+	}
+	for _, r := range h.runs {
+		if r.started && (r.state.outcome == "" || !r.state.empty()) {
+			h.violate("after recovery %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
+		}
+	}
+}
+
+// checkRest looks at a run that its host says is at rest.
+func (h *history) checkRest(p *process, f *simFollow) {
+	if p.dead {
+		return
+	}
+	live := f.run.record
+	if err := f.run.err; err != nil {
+		h.log("%s was left: %v", f.id, err)
+		h.count("runs left to recovery")
+		if p.calm {
+			h.violate("without faults, %s did not come to rest: %v", f.id, err)
+		}
+		return
+	}
+	h.log("%s rests: %s", f.id, live.Session.State)
+	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == f.id })
+	facts := h.runs[i].state
+	if facts.outcome != live.Session.State || !facts.empty() {
+		h.violate("%s rests as %s; its events say %s, holding %v and %v", f.id, live.Session.State, facts.outcome, facts.devices, facts.data)
+	}
+	h.sameRecord(live)
+}
+
+// sameRecord fails unless a live record is what replay gives.
+func (h *history) sameRecord(live RunRecord) {
+	replayed, err := NewRunLog(h.store, nil).Load(context.Background(), live.ID)
+	if err != nil {
+		h.violate("%v", err)
+		return
+	}
+	a, errA := json.Marshal(live)
+	b, errB := json.Marshal(replayed)
+	if err := errors.Join(errA, errB); err != nil || !bytes.Equal(a, b) {
+		h.violate("the live record of %s is %s, replayed it is %s (%v)", live.ID, a, b, err)
+	}
+}
+
+// checkIdle looks at a process in which nobody has anything to do.
+func (h *history) checkIdle(p *process) {
+	if p.store.broken || p.dead || len(h.dirty) > 0 {
+		return
+	}
+	for _, lease := range h.leases() {
+		if !slices.ContainsFunc(p.follows, func(f *simFollow) bool { return holderOf(f.id) == lease.Holder }) {
+			h.violate("%v is in force, and its holder is at rest", lease)
+		}
+	}
+	if len(p.follows) > 0 {
+		return
+	}
+	p.shelfIsEmpty, p.opened = true, false
+	for _, d := range h.devices {
+		if d.allocated != 0 {
+			h.violate("%d allocations are left on %s, and every run is at rest", d.allocated, d.id)
+		}
+	}
+}
+
+// checkEnd looks at what is left when every run has ended.
+func (h *history) checkEnd() {
+	ctx := context.Background()
+	h.process = nil
+	if _, err := h.store.Verify(ctx); err != nil {
+		h.violate("%v", err)
+	}
+	devices, err := NewDeviceLog(h.store, nil).List(ctx)
+	if err != nil {
+		h.violate("%v", err)
+	}
+	for _, d := range devices {
+		if held := d.Ledger.Leases(); len(held) > 0 || len(h.ledgers[d.ID].leases) > 0 || h.ledgers[d.ID].epoch != d.Ledger.Epoch() {
+			h.violate("in the end %s is held by %v", d.ID, held)
+		}
+	}
+	h.disk.root.losePower(h.random)
+	for _, r := range h.runs {
+		record, err := NewRunLog(h.store, nil).Load(ctx, r.id)
+		if err != nil {
+			h.violate("%v", err)
+			continue
+		}
+		if record.Session.State != r.state.outcome || !r.state.empty() {
+			h.violate("in the end %s is %s, its events say %+v", r.id, record.Session.State, r.state)
+		}
+		h.checkOutcome(record)
+	}
+}
+
+// checkOutcome compares what a run came to with the same training undisturbed,
+// and its files with its events.
+func (h *history) checkOutcome(r RunRecord) {
+	w := Workspace{Dir: "/data", Disk: h.disk}
+	for i, cp := range r.Checkpoints {
+		if err := w.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+			h.violate("%v", err)
+		}
+		if i == len(r.Checkpoints)-1 {
+			if err := w.Series(r.ID).Verify(stepseries.Digest{Records: cp.Step, SHA256: cp.SeriesSHA256}); err != nil {
+				h.violate("%v", err)
+			}
+		}
+	}
+	if r.Session.State != training.Completed {
+		return
+	}
+	want, err := undisturbed(r.Session, h.data)
+	if err != nil {
+		h.violate("undisturbed, %s fails: %v", r.ID, err)
+		return
+	}
+	last, _ := r.LastCheckpoint()
+	if last.WeightsSHA256 != want.weights || !reflect.DeepEqual(r.Metrics, want.metrics) {
+		h.violate("%s came to %s and %+v, undisturbed it comes to %s and %+v", r.ID, last.WeightsSHA256, r.Metrics, want.weights, want.metrics)
+	}
+}
+
+// outcome is what training gives.
+type outcome struct {
+	weights string
+	metrics training.MetricsHistory
+}
+
+// outcomes are those that were computed, by their hyperparameters.
+var outcomes sync.Map
+
+// undisturbed trains a session on its own, on a device that nobody takes away.
+func undisturbed(session training.TrainingSession, data *dataset.Dataset) (outcome, error) {
+	h := session.Hyperparameters
+	h.ClipNorm, h.CheckpointInterval = 0, 0
+	key := fmt.Sprintf("%+v", h)
+	if known, ok := outcomes.Load(key); ok {
+		return known.(outcome), nil
+	}
+	x, err := newExecution(session, data, plainBackend{}, newSimTrainer)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer x.Close()
+	if err := x.reset(); err != nil {
+		return outcome{}, err
+	}
+	var o outcome
+	for x.Steps() < x.TotalSteps() {
+		step, err := x.Train()
+		if err != nil {
+			return o, err
+		}
+		if x.EvaluationDue() {
+			if _, err := x.Evaluate(); err != nil {
+				return o, err
+			}
+		}
+		if !step.EpochDone {
+			continue
+		}
+		m, err := x.FinishEpoch()
+		if err != nil {
+			return o, err
+		}
+		o.metrics = append(o.metrics, m)
+		if _, stop := x.Stopped(); stop {
+			break
+		}
+	}
+	if o.weights, err = x.WeightsSHA256(); err == nil {
+		outcomes.Store(key, o)
+	}
+	return o, err
+}
+
+// plainBackend is a device without trouble.
+type plainBackend struct{}
+
+func (plainBackend) Allocate(n int) (kernel.Memory, error) {
+	return plainMemory(make([]float32, n)), nil
+}
+func (plainBackend) Prepare(*kernel.Program, kernel.Memory) (kernel.Executable, error) {
+	return nil, errors.New("not used")
+}
+
+type plainMemory []float32
+
+func (m plainMemory) Write(dst kernel.Span, src []float32) error {
+	copy(m[dst.Offset:], src)
+	return nil
+}
+func (m plainMemory) WriteInts(kernel.Span, []int32) error { return nil }
+func (m plainMemory) Read(dst []float32, src kernel.Span) error {
+	copy(dst, m[src.Offset:])
+	return nil
+}
+func (m plainMemory) Free() {}
+
+var (
+	_ eventstore.Store = (*simStore)(nil)
+	_ trainer          = (*nn.Trainer)(nil)
+)

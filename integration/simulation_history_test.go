@@ -1,0 +1,593 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"reprise/actor"
+	"reprise/dataset"
+	"reprise/device"
+	"reprise/eventstore/memory"
+	"reprise/kernel"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// The faults of a history.
+type faultKind int
+
+const (
+	faultKill     faultKind = iota // the process dies
+	faultAppend                    // an append fails, stored or not
+	faultConflict                  // another writer was faster
+	faultRead                      // a replay fails
+	faultDisk                      // an operation on files fails
+	faultDevice                    // an operation of a device fails
+	faultDeath                     // a device dies
+	faultMemory                    // a device is out of memory
+	faultHealth                    // a device becomes unhealthy
+	faultPanic                     // a step panics
+	faultData                      // a data set cannot be opened
+	faultSlow                      // a step takes long
+	faultUser                      // the user interrupts a run or ends the process
+	faultProbe                     // somebody uses a device who must not
+	faultKinds
+)
+
+// commonRates are how often a fault may come, per occasion, in a history that
+// has it; each history has about half of the kinds.
+func commonRates() [faultKinds][]float64 {
+	return [faultKinds][]float64{
+		faultKill:     {1. / 600, 1. / 200, 1. / 60},
+		faultAppend:   {1. / 100, 1. / 30, 1. / 10},
+		faultConflict: {1. / 100, 1. / 30},
+		faultRead:     {1. / 30},
+		faultDisk:     {1. / 600, 1. / 200, 1. / 60},
+		faultDevice:   {1. / 100, 1. / 30},
+		faultDeath:    {1. / 200, 1. / 60},
+		faultMemory:   {1. / 20},
+		faultHealth:   {1. / 200, 1. / 60},
+		faultPanic:    {1. / 60, 1. / 15, 1. / 5},
+		faultData:     {1. / 10},
+		faultSlow:     {1. / 100, 1. / 20},
+		faultUser:     {1. / 100, 1. / 30, 1. / 10},
+		faultProbe:    {1. / 20},
+	}
+}
+
+var simEpoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// history is one life of a data directory: processes come and go, run training
+// runs and meet with faults, all as the seed has it.
+type history struct {
+	seed     uint64
+	random   *rand.Rand
+	rates    [faultKinds]float64
+	calm     bool // no faults any more: everything has to come to its end
+	now      time.Time
+	store    *memory.Store
+	disk     *simDisk
+	devices  []*simDevice
+	data     *dataset.Dataset
+	runs     []*simRun
+	ids      int
+	process  *process // nil between two
+	wanted   int      // runs that are to be started
+	restarts actor.Intensity
+
+	caller  *simUse // of the device operation under way
+	ledgers map[device.ID]*simLedger
+	// dirty are devices of which an event is stored that the pool does not know
+	// of yet: it fails, and takes it up.
+	dirty        map[device.ID]bool
+	runEvents    codec[training.Event]
+	deviceEvents codec[device.Event]
+
+	counts    map[string]int
+	recording bool
+	lines     []string
+	violation string
+}
+
+// simRun is what a run's user and its events know of it.
+type simRun struct {
+	id      training.RunID
+	events  []training.Event // that start it
+	started bool
+	state   runFacts
+}
+
+// process is one life of the program.
+type process struct {
+	dead     bool
+	calm     bool // it has not met with a fault
+	leaving  bool
+	store    *simStore
+	host     *Host
+	steps    []func()
+	timers   []*simTimer
+	follows  []*simFollow
+	trainers []*simTrainer
+	// opened and idleShelf tell whether data that nobody uses was forgotten.
+	opened, shelfIsEmpty bool
+}
+
+type simTimer struct {
+	at     time.Time
+	action func()
+}
+
+type simFollow struct {
+	id        training.RunID
+	run, life *hosted
+}
+
+// newHistory returns the history of a seed, which has not begun.
+func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
+	h := &history{
+		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
+		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
+		runEvents: trainingCodec(), deviceEvents: deviceCodec(),
+	}
+	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
+	h.disk.root.entries["data"] = newSimFolder()
+	h.disk.root.onDisk["data"] = h.disk.root.entries["data"]
+	for kind, rates := range commonRates() {
+		if h.random.IntN(2) == 0 {
+			h.rates[kind] = rates[h.random.IntN(len(rates))]
+		}
+	}
+	for i := range 1 + h.random.IntN(3) {
+		h.devices = append(h.devices, &simDevice{
+			history: h, id: device.ID(fmt.Sprintf("sim%d", i)), slots: 1 + h.random.IntN(5)/4, memory: 1 << 30,
+		})
+	}
+	if h.random.IntN(20) == 0 {
+		h.devices[0].memory = 1 << 10 // too small for any run
+	}
+	h.wanted = 1 + h.random.IntN(3)
+	h.restarts = actor.Intensity{Restarts: 1 + h.random.IntN(3), Period: time.Hour}
+	return h
+}
+
+func (h *history) device(id device.ID) *simDevice {
+	i := slices.IndexFunc(h.devices, func(d *simDevice) bool { return d.id == id })
+	return h.devices[i]
+}
+
+// roll reports whether a fault happens.
+func (h *history) roll(kind faultKind) bool {
+	return !h.calm && h.rates[kind] > 0 && h.random.Float64() < h.rates[kind]
+}
+
+func (h *history) count(what string) { h.counts[what]++ }
+
+func (h *history) log(format string, args ...any) {
+	if h.recording {
+		h.lines = append(h.lines, fmt.Sprintf("%9.3fs ", h.now.Sub(simEpoch).Seconds())+fmt.Sprintf(format, args...))
+	}
+}
+
+// violate notes the first thing that must not be.
+func (h *history) violate(format string, args ...any) {
+	h.log("VIOLATED: "+format, args...)
+	if h.violation == "" {
+		h.violation = fmt.Sprintf(format, args...)
+	}
+}
+
+// diskPoint decides about an operation on files.
+func (h *history) diskPoint(op, name string, writes bool) (bool, error) {
+	switch {
+	case h.process == nil: // a check, from outside
+		return true, nil
+	case h.process.dead:
+		return false, errDied
+	case writes && h.roll(faultKill):
+		done := h.random.IntN(2) == 0
+		h.kill("%s %s (done: %v)", op, name, done)
+		return done, errDied
+	case h.roll(faultDisk):
+		h.count("disk errors")
+		h.log("%s %s fails", op, name)
+		return false, errDisk
+	}
+	return true, nil
+}
+
+// kill ends the process in the middle of something. What it still computes has
+// no effect; bury removes it.
+func (h *history) kill(where string, args ...any) {
+	h.process.dead = true
+	h.count("crashes")
+	h.log("KILLED: "+where, args...)
+}
+
+// bury takes a dead process away. Its memory is gone, and with the power also
+// what was not synced.
+func (h *history) bury(powerLost bool) {
+	h.process = nil
+	h.caller = nil
+	for _, d := range h.devices {
+		d.allocated = 0
+		d.life++
+	}
+	if powerLost {
+		h.count("power losses")
+		h.log("the power is lost")
+		h.disk.root.losePower(h.random)
+	}
+	h.now = h.now.Add(time.Second)
+}
+
+// boot starts a process, which mends what the one before it left.
+func (h *history) boot() {
+	p := &process{calm: h.calm}
+	h.process = p
+	h.count("processes")
+	h.log("--- a process starts")
+	p.store = &simStore{Store: h.store, history: h, process: p}
+	drivers := make([]device.Driver, len(h.devices))
+	for i, d := range h.devices {
+		drivers[i] = d
+	}
+	config := HostConfig{
+		Store: p.store, Workspace: Workspace{Dir: "/data", Disk: h.disk}, Devices: drivers, Observer: simObserver{},
+		OpenDataset: h.openDataset,
+		Now:         func() time.Time { return h.now },
+		NewID:       func() string { h.ids++; return fmt.Sprintf("id-%d", h.ids) },
+		Restarts:    h.restarts,
+		Fault: func(run training.RunID, step uint64) {
+			if !p.dead && h.roll(faultPanic) {
+				h.count("panics")
+				h.log("%s panics before step %d", run, step)
+				panic("a simulated panic")
+			}
+		},
+	}
+	before := h.leases()
+	host, recovery, err := newHost(context.Background(), config, parts{
+		newTrainer: h.newTrainer, driver: &simDriver{h, p},
+		follow: func(_ *Host, id training.RunID, run *hosted) { p.follows = append(p.follows, &simFollow{id, run, run}) },
+	})
+	switch {
+	case p.dead:
+		h.bury(h.random.IntN(2) == 0)
+	case err != nil:
+		h.log("the process cannot start: %v", err)
+		if h.calm {
+			h.violate("without faults, a process cannot start: %v", err)
+		}
+		h.bury(false)
+	default:
+		p.host = host
+		h.checkRecovery(recovery, before)
+	}
+}
+
+func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Dataset, error) {
+	h.process.opened = true
+	if h.roll(faultData) {
+		h.count("data sets lost")
+		return nil, errors.New("the data set cannot be read")
+	}
+	return h.data, nil
+}
+
+// newTrainer notes under which lease a trainer works.
+func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
+	use := &simUse{run: h.runs[runNumber(plan)].id}
+	for id, l := range h.ledgers {
+		for _, lease := range l.leases {
+			if lease.Holder == holderOf(use.run) {
+				use.lease = lease
+				use.lease.Device = id
+			}
+		}
+	}
+	h.caller = use
+	t, err := newSimTrainer(backend, plan)
+	if err != nil {
+		return nil, err
+	}
+	t.(*simTrainer).use = use
+	if p := h.process; p != nil {
+		p.trainers = append(p.trainers, t.(*simTrainer))
+	}
+	return t, nil
+}
+
+type simObserver struct{}
+
+func (simObserver) Stepped(training.RunID, StepResult)      {}
+func (simObserver) Recorded(training.RunID, training.Event) {}
+
+// simDriver moves the actors of a process.
+type simDriver struct {
+	history *history
+	process *process
+}
+
+func (d *simDriver) Run(step func()) { d.process.steps = append(d.process.steps, step) }
+
+func (d *simDriver) AfterFunc(after time.Duration, action func()) func() bool {
+	t := &simTimer{at: d.history.now.Add(after), action: action}
+	d.process.timers = append(d.process.timers, t)
+	return func() bool {
+		n := len(d.process.timers)
+		d.process.timers = slices.DeleteFunc(d.process.timers, func(o *simTimer) bool { return o == t })
+		return len(d.process.timers) < n
+	}
+}
+
+// The length of a history: after so many moves no fault comes any more, and
+// after so many more everything must have come to its end.
+const (
+	mostMoves = 150
+	calmMoves = 6000
+)
+
+// play lives the history through and reports whether nothing was violated.
+func (h *history) play() bool {
+	moves := 20 + h.random.IntN(mostMoves)
+	for i := 0; i < moves && !h.finished(); i++ {
+		if h.move(); h.violation != "" {
+			return false
+		}
+	}
+	h.calm = true
+	h.log("--- from here on nothing fails")
+	for _, d := range h.devices {
+		d.deadUntil, d.illUntil = time.Time{}, time.Time{}
+	}
+	if h.process != nil && h.process.store.broken {
+		h.bury(false)
+	}
+	for range calmMoves {
+		if h.violation != "" || h.finished() {
+			break
+		}
+		h.move()
+	}
+	if h.violation == "" && !h.finished() {
+		h.violate("there are sagas that do not end")
+	}
+	if h.violation == "" {
+		h.checkEnd()
+	}
+	return h.violation == ""
+}
+
+// finished reports whether every run that was asked for has ended, and nothing
+// is under way.
+func (h *history) finished() bool {
+	for _, r := range h.runs {
+		if !r.state.ended() || !r.state.empty() {
+			return false
+		}
+	}
+	return h.wanted == 0 && len(h.leases()) == 0 && (h.process == nil || len(h.process.steps) == 0 && len(h.process.follows) == 0)
+}
+
+// move is one thing that happens.
+func (h *history) move() {
+	p := h.process
+	switch {
+	case p == nil:
+		h.boot()
+	case len(p.steps) > 0:
+		h.meddle()
+		if !p.dead {
+			h.step(p)
+		}
+	default:
+		h.idle(p)
+	}
+	if p != nil && p == h.process {
+		h.settle(p)
+	}
+}
+
+// step lets some time pass and one actor do something.
+func (h *history) step(p *process) {
+	h.now = h.now.Add(time.Duration(1+h.random.IntN(50)) * time.Millisecond)
+	if h.roll(faultSlow) {
+		h.count("slow steps")
+		h.now = h.now.Add(time.Duration(h.random.IntN(40)) * time.Second)
+	}
+	for {
+		i := slices.IndexFunc(p.timers, func(t *simTimer) bool { return !t.at.After(h.now) })
+		if i < 0 {
+			break
+		}
+		t := p.timers[i]
+		p.timers = slices.Delete(p.timers, i, i+1)
+		t.action()
+	}
+	i := h.random.IntN(len(p.steps))
+	step := p.steps[i]
+	p.steps = slices.Delete(p.steps, i, i+1)
+	step()
+}
+
+// settle looks what became of the step.
+func (h *history) settle(p *process) {
+	if p.dead {
+		h.bury(h.random.IntN(2) == 0)
+		return
+	}
+	for i := 0; i < len(p.follows); i++ {
+		f := p.follows[i]
+		select {
+		case <-f.life.supervisor.Done():
+		default:
+			continue
+		}
+		if f.life = p.host.conclude(f.id, f.run, f.life); f.life != nil {
+			h.count("runs given up on")
+			continue
+		}
+		p.follows = slices.Delete(p.follows, i, i+1)
+		i--
+		h.checkRest(p, f)
+	}
+	select {
+	case <-p.host.system.Root().Done():
+		h.count("hosts given up on")
+		h.log("the host gave up: the process ends")
+		h.bury(false)
+	default:
+	}
+}
+
+// meddle is what comes from outside while a process works.
+func (h *history) meddle() {
+	p := h.process
+	if h.roll(faultProbe) {
+		h.probe()
+	}
+	if h.roll(faultHealth) {
+		d := h.devices[h.random.IntN(len(h.devices))]
+		d.illUntil = h.now.Add(time.Duration(h.random.IntN(120)) * time.Second)
+		h.log("%s is unhealthy until %v", d.id, d.illUntil.Sub(simEpoch))
+	}
+	if !h.roll(faultUser) {
+		return
+	}
+	switch h.random.IntN(6) {
+	case 0:
+		if !p.leaving {
+			h.log("the user ends the process")
+			p.leaving = true
+			for _, f := range p.follows {
+				p.host.Interrupt(f.id, "the process is shutting down")
+			}
+		}
+	case 1, 2:
+		h.start(p)
+	default:
+		if len(p.follows) > 0 {
+			f := p.follows[h.random.IntN(len(p.follows))]
+			h.count("interruptions by the user")
+			h.log("the user interrupts %s", f.id)
+			p.host.Interrupt(f.id, "Ctrl-C")
+		}
+	}
+}
+
+// idle is what happens where no actor has anything to do: time passes for those
+// who wait, and where nobody does, the user goes on.
+func (h *history) idle(p *process) {
+	h.checkIdle(p)
+	switch {
+	case len(p.follows) > 0:
+		if len(p.timers) == 0 {
+			h.violate("%s waits for nothing, for ever", p.follows[0].id)
+			return
+		}
+		next := slices.MinFunc(p.timers, func(a, b *simTimer) int { return a.at.Compare(b.at) })
+		p.timers = slices.DeleteFunc(p.timers, func(t *simTimer) bool { return t == next })
+		if next.at.After(h.now) {
+			h.now = next.at
+		}
+		next.action()
+	case p.leaving:
+		h.log("the process ends")
+		h.bury(false)
+	case p.store.broken || h.unmended() || h.random.IntN(12) == 0 && !h.calm:
+		h.log("the user starts the process again")
+		h.bury(false)
+	default:
+		h.goOn(p)
+	}
+}
+
+// unmended reports whether a run that has ended holds something by its books,
+// since its host could not record the rest: that is for the next process.
+func (h *history) unmended() bool {
+	return slices.ContainsFunc(h.runs, func(r *simRun) bool { return r.state.ended() && !r.state.empty() })
+}
+
+// goOn resumes a run that was interrupted, or starts another.
+func (h *history) goOn(p *process) {
+	for _, r := range h.runs {
+		if !r.started || r.state.ended() {
+			continue
+		}
+		h.log("the user resumes %s", r.id)
+		h.count("runs resumed")
+		if err := p.host.Resume(context.Background(), r.id); err != nil && !p.dead {
+			h.log("%v", err)
+			if h.calm {
+				h.violate("without faults, %s cannot be resumed: %v", r.id, err)
+			}
+		}
+		if h.random.IntN(2) == 0 {
+			return // else the next one runs beside it
+		}
+	}
+	h.start(p)
+}
+
+// start asks for a run, or for one whose start failed again.
+func (h *history) start(p *process) {
+	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return !r.started })
+	if i < 0 {
+		if h.wanted == 0 {
+			return
+		}
+		h.wanted--
+		i = len(h.runs)
+		h.runs = append(h.runs, h.request(i))
+	}
+	h.log("the user starts %s", h.runs[i].id)
+	_, err := p.host.Start(context.Background(), h.runs[i].events)
+	if err != nil {
+		h.log("%v", err)
+	}
+}
+
+// request makes a run of a few steps.
+func (h *history) request(number int) *simRun {
+	id := training.RunID(fmt.Sprintf("r%d", number))
+	hyper := training.Hyperparameters{
+		BatchSize: []int{2, 3, 6}[h.random.IntN(3)], Epochs: 1 + uint64(h.random.IntN(4)), Seed: uint64(h.random.IntN(40)), Shards: 1,
+		CheckpointInterval: 1 + uint64(h.random.IntN(3)), EvalInterval: uint64(h.random.IntN(3)),
+		EarlyStopping: training.EarlyStopping{Patience: uint64(h.random.IntN(3))},
+		Optimizer:     nn.Optimizer{Name: nn.SGD}, ClipNorm: float32(number),
+		LearningRate: training.LearningRate{Value: 0.5, Schedule: training.Schedule{Name: training.Linear}},
+	}
+	if h.random.IntN(2) == 0 {
+		hyper.LearningRate.Schedule = training.Schedule{Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 1, Threshold: 0.1}
+	}
+	hyper.LearningRate.Schedule.TotalSteps = hyper.TotalSteps(h.data.Len(dataset.Train))
+	model, err := nn.NewModel(nn.ModelID("model"), nn.MLP(h.data.SampleShape(), nil, "", h.data.Classes()), hyper.Seed)
+	if err != nil {
+		panic(err)
+	}
+	_, events, err := training.TrainingService{}.StartTraining(model, h.data, training.Config{
+		RunID: id, SessionID: training.SessionID("s-" + id), Hyperparameters: hyper,
+		Dataset: training.Dataset{
+			ID: "data", Path: "data", Fingerprint: h.data.Fingerprint(), Training: h.data.Len(dataset.Train),
+			Validation: h.data.Len(dataset.Validation), SampleShape: h.data.SampleShape(), Classes: h.data.Classes(),
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return &simRun{id: id, events: events}
+}
+
+// leases returns all leases in force.
+func (h *history) leases() (all []device.Lease) {
+	for _, d := range h.devices {
+		if l := h.ledgers[d.id]; l != nil {
+			all = append(all, l.leases...)
+		}
+	}
+	return all
+}

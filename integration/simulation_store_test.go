@@ -1,0 +1,203 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/training"
+)
+
+var (
+	errStore = errors.New("the store does not answer")
+	errDisk  = errors.New("input/output error")
+)
+
+// simStore is the event store as one process reaches it. What it acknowledges is
+// stored for good; what it does not acknowledge may be.
+type simStore struct {
+	eventstore.Store
+	history *history
+	process *process
+	// broken is set by an error after which the store has to be opened anew.
+	broken bool
+}
+
+func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
+	h := s.history
+	what := fmt.Sprintf("append to %s", writes[0].Aggregate)
+	switch {
+	case s.process.dead:
+		return nil, errDied
+	case s.broken:
+		return nil, fmt.Errorf("%w: it must be opened again", errStore)
+	case h.roll(faultKill):
+		stored := h.random.IntN(2) == 0
+		if stored {
+			_, _ = s.append(ctx, writes)
+		}
+		h.kill("%s (stored: %v)", what, stored)
+		return nil, errDied
+	case h.roll(faultConflict):
+		h.count("append conflicts")
+		h.log("%s: conflict", what)
+		return nil, &eventstore.ConflictError{Aggregate: writes[0].Aggregate, Want: writes[0].Expected}
+	case h.roll(faultAppend):
+		stored := h.random.IntN(2) == 0
+		if stored {
+			_, _ = s.append(ctx, writes)
+			h.dirty[ledgerDevice(writes[0].Aggregate)] = true
+			h.count("appends of unknown outcome")
+		}
+		s.broken = h.random.IntN(4) == 0
+		h.count("append failures")
+		h.log("%s: failed (stored: %v, for good: %v)", what, stored, s.broken)
+		return nil, errStore
+	}
+	return s.append(ctx, writes)
+}
+
+func (s *simStore) append(ctx context.Context, writes []eventstore.Write) ([]eventstore.Event, error) {
+	events, err := s.Store.Append(ctx, writes...)
+	if err != nil {
+		s.history.log("append to %s: %v", writes[0].Aggregate, err)
+		if errors.Is(err, eventstore.ErrConcurrencyConflict) {
+			s.history.count("append conflicts")
+		}
+		return nil, err
+	}
+	for _, e := range events {
+		s.history.observe(e)
+	}
+	return events, nil
+}
+
+func (s *simStore) Replay(ctx context.Context, a eventstore.AggregateID, from eventstore.Version) (eventstore.Replay, error) {
+	switch {
+	case s.process.dead:
+		return eventstore.Replay{}, errDied
+	case s.history.roll(faultRead):
+		s.history.count("read failures")
+		s.history.log("read of %s: failed", a)
+		return eventstore.Replay{}, errStore
+	}
+	delete(s.history.dirty, ledgerDevice(a)) // the pool takes it up as it is
+	return s.Store.Replay(ctx, a, from)
+}
+
+func (s *simStore) Read(ctx context.Context, after eventstore.Position, limit int) ([]eventstore.Event, error) {
+	if s.process.dead {
+		return nil, errDied
+	}
+	return s.Store.Read(ctx, after, limit)
+}
+
+func ledgerDevice(a eventstore.AggregateID) device.ID {
+	return device.ID(strings.TrimPrefix(string(a), devicePrefix))
+}
+
+// simLedger is who holds a device, as the events say, by rules of its own.
+type simLedger struct {
+	leases []device.Lease
+	epoch  device.Epoch
+}
+
+func (l *simLedger) holds(lease device.Lease) bool {
+	return l != nil && slices.Contains(l.leases, lease)
+}
+
+// observe looks at every event that is stored, whoever hears of it.
+func (h *history) observe(e eventstore.Event) {
+	if !strings.HasPrefix(string(e.Aggregate), devicePrefix) {
+		event, err := h.runEvents.decode(e)
+		if err != nil {
+			h.violate("%v", err)
+			return
+		}
+		h.log("%s: %s%s", e.Aggregate, strings.TrimPrefix(e.Type, "training."), details(event))
+		h.observeRun(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)), event)
+		return
+	}
+	id := ledgerDevice(e.Aggregate)
+	ledger := h.ledgers[id]
+	if ledger == nil {
+		ledger = &simLedger{}
+		h.ledgers[id] = ledger
+	}
+	event, err := h.deviceEvents.decode(e)
+	if err != nil {
+		h.violate("%v", err)
+		return
+	}
+	switch event := event.(type) {
+	case device.Leased:
+		h.log("%s: leased to %s, epoch %d", id, event.Lease.Holder, event.Lease.Epoch)
+		if event.Lease.Epoch <= ledger.epoch {
+			h.violate("%s was leased under epoch %d after epoch %d", id, event.Lease.Epoch, ledger.epoch)
+		}
+		ledger.leases, ledger.epoch = append(ledger.leases, event.Lease), event.Lease.Epoch
+		if slots := h.device(id).slots; len(ledger.leases) > slots {
+			h.violate("%s has %d slots and is held by %v", id, slots, ledger.leases)
+		}
+		for other, l := range h.ledgers {
+			if other != id && slices.ContainsFunc(l.leases, func(held device.Lease) bool { return held.Holder == event.Lease.Holder }) {
+				h.violate("%s holds %s and %s at a time", event.Lease.Holder, other, id)
+			}
+		}
+	case device.Released:
+		h.log("%s: released by %s, epoch %d: %s", id, event.Lease.Holder, event.Lease.Epoch, event.Reason)
+		if !ledger.holds(event.Lease) {
+			h.violate("%s was released from %v, which is not in force", id, event.Lease)
+		}
+		ledger.leases = slices.DeleteFunc(ledger.leases, func(held device.Lease) bool { return held == event.Lease })
+	case device.HealthChanged:
+		h.count("changes of health")
+		h.log("%s: %s", id, event.Health)
+	}
+}
+
+// details is what a transcript says of an event beside its name.
+func details(event training.Event) string {
+	switch e := event.(type) {
+	case training.ResourceAllocated:
+		return fmt.Sprintf(" %s, epoch %d", e.Device, e.Epoch)
+	case training.ResourceAllocationFailed:
+		return ": " + shorten(e.Reason)
+	case training.DatasetLoadFailed:
+		return ": " + shorten(e.Reason)
+	case training.ModelInitialized:
+		return fmt.Sprintf(" step %d", e.Step)
+	case training.ModelInitializationFailed:
+		return ": " + shorten(e.Reason)
+	case training.EpochCompleted:
+		return fmt.Sprintf(" %d", e.Epoch)
+	case training.EpochReproduced:
+		return fmt.Sprintf(" %d", e.Epoch)
+	case training.EvaluationCompleted:
+		return fmt.Sprintf(" step %d", e.Step)
+	case training.CheckpointCommitted:
+		return fmt.Sprintf(" epoch %d, step %d", e.Epoch, e.Step)
+	case training.CheckpointFailed:
+		return ": " + shorten(e.Reason)
+	case training.TrainingInterrupted:
+		return ": " + shorten(e.Cause)
+	case training.TrainingFailed:
+		return ": " + shorten(e.Reason)
+	case training.RunFailed:
+		return ": " + shorten(e.Reason)
+	}
+	return ""
+}
+
+// shorten keeps a transcript readable.
+func shorten(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	if len(text) > 110 {
+		return text[:110] + "..."
+	}
+	return text
+}

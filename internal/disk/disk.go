@@ -1,0 +1,162 @@
+// Package disk is the narrow view of a file system that whatever must survive
+// the loss of power is written through: the operations that a test can count,
+// fail, and undo where they were not synced (package disktest).
+//
+// OS is the operating system itself; a nil FS stands for it (Or). It is safe for
+// concurrent use, a File as far as *os.File is.
+package disk
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// FS is a file system. Its errors are those of package os: errors.Is finds
+// fs.ErrNotExist and fs.ErrExist in them.
+type FS interface {
+	// OpenFile opens a file as os.OpenFile does.
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	Mkdir(name string, perm fs.FileMode) error
+	Rename(from, to string) error
+	Remove(name string) error
+	// RemoveAll removes a folder with all that is in it; one that is missing is
+	// removed already.
+	RemoveAll(name string) error
+	Stat(name string) (fs.FileInfo, error)
+	// Lstat is Stat that follows no link.
+	Lstat(name string) (fs.FileInfo, error)
+	// ReadDir lists a folder in lexical order.
+	ReadDir(name string) ([]fs.DirEntry, error)
+	// SyncDir makes the entries of a folder durable: a file that is synced can
+	// still be lost with the entry that names it.
+	SyncDir(name string) error
+}
+
+// File is an open file.
+type File interface {
+	io.Reader
+	io.ReaderAt
+	io.Writer
+	io.Seeker
+	io.Closer
+	Name() string
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+	// Sync makes the content durable. After an error it is never repeated: what
+	// it should have written may be gone, and the next one would not say so.
+	Sync() error
+}
+
+// Or returns the file system, or OS for nil.
+func Or(f FS) FS {
+	if f == nil {
+		return OS{}
+	}
+	return f
+}
+
+// OS is the file system of the operating system.
+type OS struct{}
+
+var _ FS = OS{}
+
+// OpenFile is os.OpenFile.
+func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Mkdir is os.Mkdir.
+func (OS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
+
+// Rename is os.Rename.
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove is os.Remove.
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+// RemoveAll is os.RemoveAll.
+func (OS) RemoveAll(name string) error { return os.RemoveAll(name) }
+
+// Stat is os.Stat.
+func (OS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// Lstat is os.Lstat.
+func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
+
+// ReadDir is os.ReadDir.
+func (OS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+// SyncDir opens the folder and syncs it.
+func (OS) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Open opens a file for reading.
+func Open(f FS, name string) (File, error) { return f.OpenFile(name, os.O_RDONLY, 0) }
+
+// MkdirAll is os.MkdirAll whose folders, once it returns, are durable: every
+// one that it made, and path itself in any case, since an earlier process may
+// have died before it was.
+func MkdirAll(f FS, path string, perm fs.FileMode) error {
+	path = filepath.Clean(path)
+	parent := filepath.Dir(path)
+	if _, err := f.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := MkdirAll(f, parent, perm); err != nil {
+			return err
+		}
+	}
+	if err := f.Mkdir(path, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := f.Stat(path); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: errors.New("is a file")}
+	}
+	return f.SyncDir(parent)
+}
+
+// Create writes a new file, whole or not at all: what content writes is durable
+// before it gets its name, and the name before Create returns. A file of that
+// name would be replaced; one called name + ".part" is. After an error there is
+// neither.
+func Create(f FS, name string, content func(io.Writer) error) error {
+	part := name + ".part"
+	file, err := f.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if err = content(file); err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = f.Rename(part, name)
+	}
+	if err != nil {
+		return errors.Join(err, f.RemoveAll(part))
+	}
+	return f.SyncDir(filepath.Dir(name))
+}
+
+// Publish gives a folder whose files are durable its name, and makes it so that
+// the folder is there whole or not at all.
+func Publish(f FS, part, name string) error {
+	if err := f.SyncDir(part); err != nil {
+		return err
+	}
+	if err := f.Rename(part, name); err != nil {
+		return err
+	}
+	return f.SyncDir(filepath.Dir(name))
+}

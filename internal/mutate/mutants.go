@@ -1,0 +1,166 @@
+package mutate
+
+import "slices"
+
+// The tests that mutants are given to.
+func simulation() []string {
+	return []string{"./integration", "-run", "^TestSimulatedHistories$", "-histories", "600"}
+}
+
+func tests(arguments ...string) []string { return arguments }
+
+// Exempt returns the files whose syncs need no mutant, and why.
+func Exempt() map[string]string {
+	return map[string]string{
+		"dataset/fetch.go":          "a cached download is checked against its hash whenever it is opened, and fetched again where it is not whole",
+		"internal/disk/disktest":    "a disk to test on is no part of the product",
+		"eventstore/storetest":      "a contract suite is no part of the product",
+		"device/devicetest":         "a contract suite is no part of the product",
+		"checkpoint/checkpointtest": "a contract suite is no part of the product",
+	}
+}
+
+// Mutants returns all of them.
+func Mutants() []Mutant {
+	return slices.Concat(syncs(), leases(), compensations(), writers(), records())
+}
+
+// syncs are the mutants that leave out a sync.
+func syncs() []Mutant {
+	checkpoint := tests("./checkpoint", "-run", "^TestALossOfPower|^TestACommittedCheckpoint|^TestWhatSweepDid")
+	store := tests("./eventstore/sqlite", "-run", "^TestEveryConnection|^TestWhatGets")
+	return []Mutant{
+		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
+		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "Epoch: c.Epoch}, files.SyncDir(part)", "Epoch: c.Epoch}, nil", checkpoint},
+		{"a checkpoint's name is not synced", "checkpoint/write.go", "	return files.SyncDir(dir)\n", "	return nil\n", checkpoint},
+		{"a checkpoint that is set aside is not synced", "checkpoint/write.go", "	err := files.SyncDir(dir)\n	if err == nil {", "	var err error\n	if err == nil {", checkpoint},
+		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return files.RemoveAll(aside)", "	return files.RemoveAll(aside)", checkpoint},
+		{"what Sweep did is not synced", "checkpoint/sweep.go", "failures = append(failures, files.SyncDir(dir))", "failures = append(failures, nil)", checkpoint},
+		{"the folders of checkpoints are not synced", "checkpoint/files.go", "{ return f.disk.SyncDir(path) }", "{ return nil }", simulation()},
+		{"a folder of the operating system is not synced", "internal/disk/disk.go", "errors.Join(d.Sync(), d.Close())", "errors.Join(nil, d.Close())", tests("./internal/disk")},
+		{"a file that is written whole is not synced", "internal/disk/disk.go", "		err = file.Sync()\n", "		err = nil\n", tests("./internal/disk")},
+		{"the name of a file that is written whole is not synced", "internal/disk/disk.go", "f.RemoveAll(part))\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "f.RemoveAll(part))\n	}\n	return nil\n", tests("./internal/disk")},
+		{"the names in a folder that is published are not synced", "internal/disk/disk.go", "	if err := f.SyncDir(part); err != nil {\n		return err\n	}\n", "", tests("./internal/disk")},
+		{"the name of a folder that is published is not synced", "internal/disk/disk.go", "	if err := f.Rename(part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return f.Rename(part, name)\n", tests("./internal/disk")},
+		{"a folder is not synced through fsync", "internal/fsync/fsync.go", "{ return disk.OS{}.SyncDir(path) }", "{ return nil }", tests("./internal/fsync")},
+		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
+		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},
+		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "", simulation()},
+		{"the step series is not synced", "internal/stepseries/stepseries.go", "	if err := w.file.Sync(); err != nil {\n		return Digest{}, err\n	}\n", "", simulation()},
+		{"the event log does not sync", "eventstore/sqlite/sqlite.go", `"PRAGMA synchronous = "+synchronous+"`, `"PRAGMA synchronous = "+synchronous+"; PRAGMA synchronous = OFF`, store},
+		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", `synchronous := "FULL"`, `synchronous := "NORMAL"`, store},
+		{"the name of a new event log is not synced", "eventstore/sqlite/file.go", "	return s.disk.SyncDir(filepath.Dir(s.path))\n", "	_ = filepath.Dir\n	return nil\n", store},
+		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", store},
+		{"the name of a backup is not synced", "eventstore/sqlite/backup.go", "	return files.SyncDir(filepath.Dir(path))\n", "	_ = filepath.Dir\n	return nil\n", store},
+	}
+}
+
+// leases are the mutants that leave out a check of a lease, or of what makes one
+// valid.
+func leases() []Mutant {
+	device := tests("./device")
+	return []Mutant{
+		{"memory is allocated under any lease", "device/driver.go", "	if err := f.check(); err != nil {\n		return nil, fmt.Errorf(\"allocate %d elements: %w\", elements, err)\n	}\n", "", device},
+		{"a program is prepared under any lease", "device/driver.go", "	if err := f.check(); err != nil {\n		return nil, fmt.Errorf(\"prepare %q: %w\", p.Name, err)\n	}\n", "", device},
+		{"memory is written under any lease", "device/driver.go", "	if err := m.fence.check(); err != nil {\n		return fmt.Errorf(\"write memory: %w\", err)\n	}\n	return m.memory.Write(dst, src)", "	return m.memory.Write(dst, src)", device},
+		{"integers are written under any lease", "device/driver.go", "	if err := m.fence.check(); err != nil {\n		return fmt.Errorf(\"write memory: %w\", err)\n	}\n	return m.memory.WriteInts(dst, src)", "	return m.memory.WriteInts(dst, src)", device},
+		{"memory is read under any lease", "device/driver.go", "	if err := m.fence.check(); err != nil {\n		return fmt.Errorf(\"read memory: %w\", err)\n	}\n", "", device},
+		{"a program runs under any lease", "device/driver.go", "	if err := x.check(); err != nil {\n		return fmt.Errorf(\"run %q: %w\", x.name, err)\n	}\n", "", device},
+		{"memory of another lease may be used", "device/driver.go", "if !ok || mine.fence != f {", "if !ok {", device},
+		{"a guard without a ledger lets all pass", "device/lease.go", "	return &StaleLeaseError{Lease: l, Why: \"is of a device without a ledger\"}\n", "	return nil\n", device},
+		{"a lease of another device passes", "device/ledger.go", "	if lease.Device != l.device.ID() {\n", "	if false {\n", device},
+		{"any lease of the same id passes", "device/ledger.go", "	case ok && held == lease:\n		return nil\n", "	case ok:\n		return nil\n", device},
+		{"a released lease passes", "device/ledger.go", "	return &StaleLeaseError{Lease: lease, Newest: l.epoch, Why: \"has been released\"}\n", "	return nil\n", device},
+		{"a lease that was never granted passes", "device/ledger.go", "	case lease.Epoch == 0 || lease.Epoch > l.epoch:\n		return &StaleLeaseError{Lease: lease, Newest: l.epoch, Why: \"was never granted\"}\n	}\n	return &StaleLeaseError", "	case lease.Epoch == 0 || lease.Epoch > l.epoch:\n		return nil\n	}\n	return &StaleLeaseError", device},
+		{"a lease is released by its id alone", "device/ledger.go", "	case ok && held == lease:\n		return []Event{", "	case ok:\n		return []Event{", device},
+		{"a lease that was never granted can be released", "device/ledger.go", "		return nil, &StaleLeaseError{Lease: lease, Newest: l.epoch, Why: \"was never granted\"}\n", "		return nil, nil\n", device},
+		{"a lease id is used twice", "device/ledger.go", "		case held.ID == id:\n", "		case false:\n", device},
+		{"a holder keeps its old lease beside the new one", "device/ledger.go", "			events, after = append(events, e), after.Apply(e)\n", "			_ = e\n", device},
+		{"a new lease has the epoch of the last one", "device/ledger.go", "Epoch: l.epoch + 1", "Epoch: l.epoch", device},
+		{"a device is leased to more than it has slots for", "device/device.go", "	if len(d.holders) >= d.d.Slots {\n", "	if false {\n", device},
+		{"an unhealthy device is leased", "device/device.go", "	if d.d.Health == Unhealthy {\n", "	if false {\n", device},
+		{"an unhealthy device keeps its leases", "device/ledger.go", "		events = l.ReleaseAll(\"device unhealthy: \" + note)\n", "", device},
+		{"replay takes a lease of another device", "device/ledger_apply.go", "	case lease.Device != l.device.ID():\n		return \"is not", "	case false:\n		return \"is not", device},
+		{"replay takes an old epoch", "device/ledger_apply.go", "	case lease.Epoch <= l.epoch:\n", "	case false:\n", device},
+		{"replay takes more leases than slots", "device/ledger_apply.go", "	case len(l.leases) >= device.Slots():\n", "	case false:\n", device},
+		{"replay takes a lease of an unhealthy device", "device/ledger_apply.go", "	case device.d.Health == Unhealthy:\n", "	case false:\n", device},
+		{"replay takes two leases of a holder", "device/ledger_apply.go", "if held.ID == lease.ID || held.Holder == lease.Holder {", "if held.ID == lease.ID {", device},
+		{"replay takes the release of what is not held", "device/ledger_apply.go", "			return no(\"%v is not in force\", e.Lease)\n", "			return l, nil\n", device},
+		{"the pool's fence lets all pass", "integration/device_pool.go", "func() error { return guard.Check(lease) })", "func() error { _ = guard; return nil })", simulation()},
+		{"guards are not told of new leases", "integration/device_pool.go", "	p.guards[r.ID].Publish(r.Ledger)\n", "", simulation()},
+		{"a restarted run keeps what it held before", "integration/device_pool.go", "	if err := p.releaseHolder(ctx, holder, \"superseded by a restart of the run\"); err != nil {\n		return err\n	}\n", "", simulation()},
+		{"a run at rest keeps its lease", "integration/device_pool.go", "	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), \"its run is at rest\")\n", "	var err error\n", simulation()},
+		{"the pool does not look at the devices' condition", "integration/device_pool.go", "	if err := p.examine(ctx); err != nil {\n		return err\n	}\n", "", simulation()},
+		{"a release ends every lease of the device", "integration/device_pool.go", "			continue\n		}\n		events, err := record.Ledger.Release", "		}\n		events, err := record.Ledger.Release", simulation()},
+		{"a lease that comes late is taken", "integration/run_actor.go", "		if m.Request != a.request { // nobody waits for it any more\n", "		if false {\n", simulation()},
+		{"an answer to an earlier question is taken", "integration/run_actor.go", "	if request == 0 || request != a.request {\n", "	if request == 0 {\n", simulation()},
+		{"a step of an earlier execution is taken", "integration/run_actor.go", "		if m.of != a.exec {\n", "		if false {\n", simulation()},
+		{"recovery leaves leases", "integration/recover.go", "		if _, err := devices.Append(ctx, d, events...); err != nil {\n			return recovery, err\n		}\n", "", simulation()},
+	}
+}
+
+// compensations are the mutants that leave out a step of what a failure, an
+// interruption or the end of a run has to undo.
+func compensations() []Mutant {
+	training := tests("./training")
+	return []Mutant{
+		{"a saga does not release its devices", "training/saga.go", "		commands = append(commands, ReleaseDevice{Allocation: a})\n", "		_ = a\n", training},
+		{"a saga does not unload its data", "training/saga.go", "		commands = append(commands, UnloadDataset{Dataset: d})\n", "		_ = d\n", training},
+		{"a saga fails before it has released all", "training/saga.go", "		if held := s.releases(); len(held) > 0 {\n			return held\n		}\n", "", training},
+		{"a saga that compensates never fails", "training/saga.go", "		return []Command{FailRun{Reason: c.Reason}}\n", "		return nil\n", training},
+		{"a failure is recorded while something is held", "training/saga.go", "if e, ok := event.(RunFailed); ok && len(s.releases()) == 0 {", "if e, ok := event.(RunFailed); ok {", training},
+		{"a run goes on while it holds what it held before", "training/saga.go", "if !c.Paused || len(s.releases()) > 0 || e.FromStep", "if !c.Paused || e.FromStep", training},
+		{"a device that is released stays in the books", "training/saga.go", "return a == e.Allocation })\n", "return false })\n", training},
+		{"data that is unloaded stays in the books", "training/saga.go", "return d == e.Dataset })\n", "return false })\n", training},
+		{"a failed allocation does not compensate", "training/saga.go", "			return s.unexpected(event)\n		}\n		s.compensate(e.Reason)\n		return nil\n	}\n	return s.unexpected(event)\n}\n\nfunc (s *TrainingSaga) handlePreparing", "			return s.unexpected(event)\n		}\n		return nil\n	}\n	return s.unexpected(event)\n}\n\nfunc (s *TrainingSaga) handlePreparing", training},
+		{"a failed loading does not compensate", "training/saga.go", "		s.compensate(e.Reason)\n		return nil\n	case ModelInitialized:", "		return nil\n	case ModelInitialized:", training},
+		{"a failed initialisation does not compensate", "training/saga.go", "		if s.State != InitializingModel {\n			return s.unexpected(event)\n		}\n		s.compensate(e.Reason)\n", "		if s.State != InitializingModel {\n			return s.unexpected(event)\n		}\n", training},
+		{"a failed training does not compensate", "training/saga.go", "		s.compensate(e.Reason)\n		return nil\n	}\n	switch s.State {", "		return nil\n	}\n	switch s.State {", training},
+		{"a run gives no device back", "integration/run_actor.go", "			return a.devices.Tell(releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})\n", "			return ctx.Self().Tell(leaseReleased{Request: request, Allocation: c.Allocation})\n", simulation()},
+		{"a run gives no data back", "integration/run_actor.go", "			return a.datasets.Tell(unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})\n", "			return ctx.Self().Tell(datasetUnloaded{Request: request, Dataset: c.Dataset})\n", simulation()},
+		{"a run keeps its memory on a device that it gives back", "integration/run_actor.go", "	case training.ReleaseDevice:\n		a.closeExecution()\n", "	case training.ReleaseDevice:\n", simulation()},
+		{"a run that ends keeps its memory", "integration/run_actor.go", "	a.closeExecution()\n	if cause != nil {", "	if cause != nil {", simulation()},
+		{"a lease that comes late is kept", "integration/run_actor.go", "			return a.devices.Tell(releaseDevice{Run: a.id, Allocation: allocationOf(m.Lease), ReplyTo: ctx.Self()})\n", "			return nil\n", simulation()},
+		{"the shelf keeps what is unloaded", "integration/dataset_shelf.go", "		s.unload(m.Run, m.Dataset)\n", "", simulation()},
+		{"the shelf does not forget a run", "integration/dataset_shelf.go", "			s.unload(m.Run, id)\n", "			_ = id\n", simulation()},
+		{"the pool is not told of a run at rest", "integration/host.go", "	_ = h.devices.Tell(forgetRun{Run: id})\n", "", simulation()},
+		{"the shelf is not told of a run at rest", "integration/host.go", "	_ = h.datasets.Tell(forgetRun{Run: id})\n", "", simulation()},
+		{"a run that was given up on is not failed", "integration/host.go", "	case life == run:\n", "	case false:\n", simulation()},
+		{"recovery interrupts nothing", "integration/recover.go", "	if underWay(saga) {\n		if err := record", "	if false {\n		if err := record", simulation()},
+		{"recovery releases no devices", "integration/recover.go", "			event = training.DeviceReleased{Allocation: c.Allocation}\n", "			return events, nil\n", simulation()},
+		{"recovery unloads no data", "integration/recover.go", "			event = training.DatasetUnloaded{Dataset: c.Dataset}\n", "			return events, nil\n", simulation()},
+		{"recovery does not fail what was compensating", "integration/recover.go", "			event = training.RunFailed{Reason: c.Reason}\n", "			return events, nil\n", simulation()},
+		{"recovery leaves sagas", "integration/recover.go", "	next, err := runs.Append(ctx, r, events...)\n	if err != nil {\n		return err\n	}\n", "	next := r\n", simulation()},
+		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	case cause != \"\" && underWay(a.record.Saga):\n", "	case false:\n", simulation()},
+	}
+}
+
+// writers are the mutants that let a second writer, or a repetition, pass.
+func writers() []Mutant {
+	stores := tests("./eventstore/...", "-run", "^TestContract|^TestAfterAFailed|Fail")
+	logs := tests("./integration", "-run", "^TestASecondWriter")
+	return []Mutant{
+		{"a run's events are appended at any version", "integration/run_log.go", "Expected: eventstore.Exactly(r.Version)", "Expected: eventstore.AnyVersion()", logs},
+		{"a device's events are appended at any version", "integration/device_log.go", "Expected: eventstore.Exactly(r.Version)", "Expected: eventstore.AnyVersion()", logs},
+		{"any version is the expected one", "eventstore/store.go", "return x.any || x.version == v }", "return true }", stores},
+		{"the durable store does not compare versions", "eventstore/sqlite/writer.go", "		if !write.Expected.Allows(version) {\n", "		if false {\n", stores},
+		{"the store in memory does not compare versions", "eventstore/memory/memory.go", "		if !w.Expected.Allows(version) {\n", "		if false {\n", stores},
+		{"the durable store does not know a repetition", "eventstore/sqlite/writer.go", "	if stored, err := w.repeated(r.writes); stored != nil || err != nil {\n		return stored, err\n	}\n", "", stores},
+		{"the store in memory does not know a repetition", "eventstore/memory/memory.go", "	if stored, err := s.repeated(writes); stored != nil || err != nil {\n		return stored, err\n	}\n", "", stores},
+		{"the durable store goes on after a failed commit", "eventstore/sqlite/writer.go", "	err := w.failed\n", "	var err error\n", stores},
+	}
+}
+
+// records are the mutants that let a record go back, or differ from itself.
+func records() []Mutant {
+	training := tests("./training")
+	return []Mutant{
+		{"checkpoints may go back", "training/run.go", "if behind || (cp.Epoch == last.Epoch && cp.Step == last.Step) {", "if false && behind {", training},
+		{"checkpoints may be another session's", "training/run.go", "	if cp.SessionID != r.Session.ID {\n", "	if false {\n", training},
+		{"a saga takes a checkpoint that goes back", "training/saga.go", "if cp.Epoch != c.Epoch || cp.Step <= c.CheckpointStep {", "if cp.Epoch != c.Epoch {", training},
+		{"a run goes on from anywhere", "training/saga.go", "if s.State != InitializingModel || e.Step != s.Context.CheckpointStep {", "if s.State != InitializingModel {", training},
+		{"a checkpoint is recorded that could not be written", "integration/run_actor.go", "	ref, err := a.workspace.Checkpoints(a.id).Write(content)\n	if err != nil {\n		return none, err\n	}\n", "	ref, err := a.workspace.Checkpoints(a.id).Write(content)\n	_ = err\n", simulation()},
+		{"the series is not committed before the checkpoint", "integration/run_actor.go", "	series, err := a.series.Commit()\n	if err != nil {\n		return none, err\n	}\n", "	var series stepseries.Digest\n", simulation()},
+		{"a run begins anew instead of at its checkpoint", "integration/run_actor.go", "	if last, ok := a.record.LastCheckpoint(); ok {\n		content, err", "	if last, ok := a.record.LastCheckpoint(); ok && false {\n		content, err", simulation()},
+	}
+}
