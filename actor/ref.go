@@ -32,7 +32,7 @@ func (r Ref[M]) Tell(message M) error {
 	case refusedClosed:
 		return r.refused(message)
 	default:
-		return r.pushed(message, lost, result)
+		return r.pushed(lost, result)
 	}
 }
 
@@ -44,12 +44,12 @@ func (r Ref[M]) tellUnlessEnded(message M) (ended bool, err error) {
 	if result == refusedClosed {
 		return true, nil
 	}
-	return false, r.pushed(message, lost, result)
+	return false, r.pushed(lost, result)
 }
 
 // pushed does what is left of Tell once the mailbox of a living actor has
 // decided.
-func (r Ref[M]) pushed(message, lost M, result accepted) error {
+func (r Ref[M]) pushed(lost M, result accepted) error {
 	c := r.cell
 	switch result {
 	case storedForOther:

@@ -160,7 +160,7 @@ func (r Ref[M]) tellMarked(message M, m *mark) error {
 	if result == refusedClosed {
 		return r.refused(message)
 	}
-	return r.pushed(message, lost, result)
+	return r.pushed(lost, result)
 }
 
 // receiveMarked is receive for a message that may have a mark.

@@ -40,7 +40,7 @@ func Watch[W, M any](watcher Ref[W], target Ref[M], ended func(cause error) W) (
 	if !watcher.cell.addWatching(w) {
 		return nil, fmt.Errorf("watch %s for %s: %w", target, watcher, ErrStopped)
 	}
-	if cause, over := target.cell.addWatcher(w); over {
+	if over, cause := target.cell.addWatcher(w); over {
 		w.fire(cause)
 	} else if w.state.Load() == watchOver { // the watcher has just ended
 		target.cell.forgetWatch(w)
@@ -88,18 +88,18 @@ func (q *queue[M]) addWatching(w *Watching) bool {
 }
 
 // addWatcher adds a watch of this actor, or returns that it has ended and why.
-func (q *queue[M]) addWatcher(w *Watching) (cause error, over bool) {
+func (q *queue[M]) addWatcher(w *Watching) (over bool, cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	extra := q.more()
 	if q.closed {
-		return extra.cause, true
+		return true, extra.cause
 	}
 	if extra.watchers == nil {
 		extra.watchers = map[*Watching]struct{}{}
 	}
 	extra.watchers[w] = struct{}{}
-	return nil, false
+	return false, nil
 }
 
 func (q *queue[M]) forgetWatch(w *Watching) {
