@@ -124,7 +124,6 @@ func Spawn[M any](parent *Supervisor, spec Spec[M]) (Ref[M], error) {
 		return Ref[M]{}, err
 	}
 	c := newCell(spec)
-	c.system = parent.system
 	if err := parent.adopt(&c.node, spec.Name, spec.Restart, c); err != nil {
 		return Ref[M]{}, err
 	}

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -14,13 +15,26 @@ type Reply[R any] struct {
 
 // slot takes the first answer and no other.
 type slot[R any] struct {
-	taken  atomic.Bool
-	answer chan answer[R] // with room for one
+	taken atomic.Bool
+	// news has room for an answer and for word that the question was forwarded,
+	// which told keeps from being there twice.
+	news chan answer[R]
+	told atomic.Bool
+	// by is who answers in the place of who was asked; nil as long as that is
+	// the same.
+	by atomic.Pointer[responder]
 }
 
 type answer[R any] struct {
-	value R
-	err   error
+	value     R
+	err       error
+	forwarded bool // this is no answer
+}
+
+// responder is an actor that has a question to answer.
+type responder struct {
+	path string
+	done <-chan struct{}
 }
 
 // Send answers with a value. It never waits; false says that there was an
@@ -34,8 +48,24 @@ func (r Reply[R]) send(a answer[R]) bool {
 	if r.to == nil || r.to.taken.Swap(true) {
 		return false
 	}
-	r.to.answer <- a
+	r.to.news <- a
 	return true
+}
+
+// Forward tells the message to another actor, which is to answer in the place of
+// the one that was asked: whoever asked gets its answer through the same Reply,
+// which the message should carry, by the same deadline, and ErrStopped where this
+// actor ends without an answer. It fails with the errors of Tell; the question
+// then is still the caller's.
+func Forward[Q, R any](to Ref[Q], message Q, reply Reply[R]) error {
+	if err := to.Tell(message); err != nil || reply.to == nil {
+		return err
+	}
+	reply.to.by.Store(&responder{to.Path(), to.cell.done()})
+	if !reply.to.told.Swap(true) {
+		reply.to.news <- answer[R]{forwarded: true}
+	}
+	return nil
 }
 
 // Ask tells an actor a message that carries a Reply and waits for the answer.
@@ -51,21 +81,44 @@ func Ask[Q, R any](ctx context.Context, to Ref[Q], build func(reply Reply[R]) Q)
 	if _, ok := ctx.Deadline(); !ok {
 		return none, ErrNoDeadline
 	}
-	reply := &slot[R]{answer: make(chan answer[R], 1)}
+	reply := &slot[R]{news: make(chan answer[R], 2)}
 	if err := to.Tell(build(Reply[R]{reply})); err != nil {
 		return none, err
 	}
-	select {
-	case a := <-reply.answer:
-		return a.value, a.err
-	case <-ctx.Done():
-		return none, fmt.Errorf("ask %s: %w", to.Path(), ctx.Err())
-	case <-to.cell.done():
+	path, done := "", to.cell.done()
+	for {
+		select {
+		case a := <-reply.news:
+			if !a.forwarded {
+				return a.value, a.err
+			}
+			reply.told.Store(false)
+		case <-ctx.Done():
+			return none, fmt.Errorf("ask %s: %w", cmp.Or(path, to.Path()), ctx.Err())
+		case <-done:
+			if a, ok := reply.lastWord(); ok {
+				return a.value, a.err
+			}
+			if by := reply.by.Load(); by == nil || by.done == done {
+				return none, fmt.Errorf("ask %s: %w", cmp.Or(path, to.Path()), ErrStopped)
+			}
+		}
+		by := reply.by.Load()
+		path, done = by.path, by.done
 	}
-	select {
-	case a := <-reply.answer: // its last word
-		return a.value, a.err
-	default:
-		return none, fmt.Errorf("ask %s: %w", to.Path(), ErrStopped)
+}
+
+// lastWord returns the answer of an actor that has ended, if it gave one.
+func (s *slot[R]) lastWord() (answer[R], bool) {
+	for {
+		select {
+		case a := <-s.news:
+			if !a.forwarded {
+				return a, true
+			}
+			s.told.Store(false)
+		default:
+			return answer[R]{}, false
+		}
 	}
 }

@@ -4,52 +4,59 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 )
 
 // cell is an actor's place in the system: what outlives its incarnations. The
 // goroutine that runs the task owns the incarnation; the supervisor, under
-// System.mu, asks for a start or a stop through orders.
+// System.mu, asks for a start or a stop through the task's flags. There may be
+// millions, so what few have is in nodeRare, queueExtra and cellExtra.
 type cell[M any] struct {
 	node
-	task
 	queue[M]
-	system      *System
-	newActor    func() Actor[M]
-	stopTimeout time.Duration
+	newActor func() Actor[M]
 
-	// orders holds what the supervisor wants and the runner has not done yet.
-	orders atomic.Uint32
-	// stopCause is written before orderStop is set and read after it is seen.
-	stopCause error
-	// current is the incarnation; nil between two of them.
-	current atomic.Pointer[Context[M]]
-	// due counts the timer messages that the incarnation has to handle.
-	due atomic.Int32
-	// handled counts messages: those of a run when it is over, those of a
-	// Blocking actor one by one, since its run may take hours.
-	handled atomic.Uint64
-	// crashed is set where the incarnation ended its goroutine; the runner's.
-	crashed bool
+	// What follows is the incarnation's, and the runner's. There are never two.
+
+	actor  Actor[M]      // or what it has become
+	extras *cellExtra[M] // nil until it is needed
 }
 
+// The flags of a cell's task, beside flagScheduled.
 const (
-	orderStart = 1 << iota
-	orderStop
+	flagStart    = 1 << (iota + 1) // the supervisor wants an incarnation
+	flagStop                       // the supervisor wants none
+	flagAnnounce                   // the supervisor waits for the incarnation to be ready
+	flagReady                      // it is
+	flagDue                        // timers' messages are due
+	flagNotice                     // there is news of watches
+	// What follows is the runner's.
+	flagAlive      // there is an incarnation
+	flagLeaving    // it has called Context.Stop
+	flagOver       // it has come to its Stopped
+	flagUnstashing // extras.unstashed has messages
+
+	flagsOrder  = uint32(flagStart | flagStop)
+	flagsBefore = uint32(flagDue | flagNotice | flagUnstashing) // go before the mailbox
+	// flagsBreak keep a runner from the next message of a batch.
+	flagsBreak = flagsOrder | flagsBefore | flagLeaving
+	// flagsLife end with an incarnation.
+	flagsLife = uint32(flagStart | flagStop | flagAnnounce | flagReady | flagAlive | flagLeaving | flagOver | flagUnstashing)
 )
 
-const (
-	// batchSize is how many messages a run takes from the mailbox at once,
-	// runBudget how many it handles before other actors have their turn.
-	batchSize = 16
-	runBudget = 128
-)
+// context returns the cell as its actor sees it.
+func (c *cell[M]) context() *Context[M] { return (*Context[M])(c) }
+
+func (c *cell[M]) has(flag uint32) bool { return c.flags.Load()&flag != 0 }
+
+// runBudget is how many messages a run handles, about, before other actors have
+// their turn.
+const runBudget = 128
 
 func newCell[M any](spec Spec[M]) *cell[M] {
-	c := &cell[M]{newActor: spec.New, stopTimeout: spec.StopTimeout}
-	if c.stopTimeout == 0 {
-		c.stopTimeout = DefaultStopTimeout
+	c := &cell[M]{newActor: spec.New}
+	if spec.StopTimeout != 0 {
+		c.node.seldom().stopTimeout = spec.StopTimeout
 	}
 	c.init(spec.Mailbox)
 	c.blocking = spec.Blocking
@@ -57,182 +64,222 @@ func newCell[M any](spec Spec[M]) *cell[M] {
 	return c
 }
 
+func (c *cell[M]) system() *System { return c.parent.system }
+
 // schedule sees to it that the actor runs soon.
-func (c *cell[M]) schedule() { c.system.pool.schedule(&c.task) }
+func (c *cell[M]) schedule() { c.system().pool.schedule(&c.task) }
+
+// order tells the runner what the supervisor wants.
+func (c *cell[M]) order(flags uint32) {
+	if c.flags.Or(flags|flagScheduled)&flagScheduled == 0 {
+		c.system().pool.push(&c.task)
+	}
+}
 
 // The methods of child, called with System.mu held.
 
 func (c *cell[M]) adopted() {
-	c.system.homes++
-	c.home = c.system.homes % uint32(len(c.system.pool.queues))
-	if c.system.events.wanted() {
-		c.system.events.add(ActorSpawned{Path: c.path(), At: c.system.now()})
+	s := c.system()
+	s.homes++
+	c.home = uint16(s.homes % uint32(len(s.pool.queues)))
+	if s.events.wanted() {
+		s.events.add(ActorSpawned{Path: c.path(), At: s.now()})
 	}
 }
 
-func (c *cell[M]) launch() {
-	c.orders.Or(orderStart)
-	c.schedule()
+func (c *cell[M]) launch(announce bool) {
+	if announce {
+		c.order(flagStart | flagAnnounce)
+	} else {
+		c.order(flagStart)
+	}
 }
+
+func (c *cell[M]) ready() bool { return c.has(flagReady) }
 
 func (c *cell[M]) halt(cause error, _ bool) {
-	c.stopCause = cause
-	c.orders.Or(orderStop)
-	c.schedule()
+	if cause != nil || c.node.rare.Load() != nil {
+		c.node.seldom().stopCause = cause
+	}
+	c.order(flagStop)
 }
 
-func (c *cell[M]) patience() time.Duration { return c.stopTimeout }
-
-func (c *cell[M]) cut() {
-	if inc := c.current.Load(); inc != nil {
-		inc.cut()
+func (c *cell[M]) patience() time.Duration {
+	if rare := c.node.rare.Load(); rare != nil && rare.stopTimeout != 0 {
+		return rare.stopTimeout
 	}
+	return DefaultStopTimeout
 }
 
 func (c *cell[M]) abandon() {
 	c.cut()
-	if w := c.on.Load(); w != nil {
-		c.system.pool.lose(w)
-	}
+	c.system().pool.lose(&c.task)
 }
 
 func (c *cell[M]) finish(cause error) {
-	for _, message := range c.close() {
+	for _, message := range c.close(cause) {
 		c.deadLetter(message, LetterStopped)
 	}
-	c.system.registry.forget(&c.node)
-	if c.system.events.wanted() {
-		c.system.events.add(ActorTerminated{Path: c.path(), Cause: cause, At: c.system.now()})
+	s := c.system()
+	s.registry.forget(&c.node)
+	if s.events.wanted() {
+		s.events.add(ActorTerminated{Path: c.path(), Cause: cause, At: s.now()})
 	}
 }
 
-func (c *cell[M]) begun() uint64 { return c.handled.Load() }
-
-func (c *cell[M]) waiting() int { return int(max(0, c.depth.Load())) }
+func (c *cell[M]) waiting() int { return c.depth() }
 
 // deadLetter reports a message that nobody will handle. The caller delivers
 // the event.
 func (c *cell[M]) deadLetter(message M, reason LetterReason) {
-	if c.system.events.wanted() {
-		c.system.events.add(DeadLetter{To: c.path(), Message: message, Reason: reason, At: c.system.now()})
+	if s := c.system(); s.events.wanted() {
+		s.events.add(DeadLetter{To: c.path(), Message: message, Reason: reason, At: s.now()})
 	}
 }
 
-// hasWork implements job.
+// hasWork implements job. Where there is none it gives back memory.
 func (c *cell[M]) hasWork() bool {
-	return c.orders.Load() != 0 || c.current.Load() != nil && (c.depth.Load() > 0 || c.due.Load() > 0)
+	flags := c.flags.Load()
+	if flags&flagsOrder != 0 {
+		return true
+	}
+	return flags&flagAlive != 0 && (flags&flagsBefore != 0 || !c.rest())
 }
 
 // run implements job: it carries out orders and handles messages, until
 // nothing is left to do or others should have their turn.
 func (c *cell[M]) run() {
-	var batch [batchSize]M
-	next, taken := 0, 0 // batch[next:taken] is to be handled
-	returned, handled := false, uint64(0)
+	var batch *chunk[M]
+	returned := false
 	defer func() {
-		c.handled.Add(handled)
-		if next < taken {
-			c.giveBack(batch[next:taken])
+		if batch != nil {
+			c.giveBack(batch.left())
 		}
 		if !returned {
 			// The goroutine is about to end. Another one goes on; whoever ran
 			// this task has not touched it since, so it is still scheduled.
 			c.crashed = true
-			c.system.pool.push(&c.task)
+			c.system().pool.push(&c.task)
 		}
 	}()
 	if c.crashed {
 		c.crashed = false
-		c.end(ErrExited)
+		c.end(batch, ErrExited)
 	}
-	for budget := c.system.pool.budget(); budget > 0 && c.obey(); budget-- {
-		inc := c.current.Load()
-		message, ok := inc.nextDue()
-		if !ok && next == taken {
-			if next, taken = 0, c.take(batch[:min(budget, batchSize)]); taken == 0 {
+	budget := c.system().pool.budget()
+	for one := budget == 1; budget > 0 && c.obey(batch); {
+		if c.before(batch) {
+			budget--
+			continue
+		}
+		if batch == nil || batch.head == batch.tail {
+			message, several, mark, ok := c.take(batch, one)
+			if batch = several; !ok {
 				break
 			}
+			if several == nil {
+				budget--
+				c.settle(nil, message, c.receiveMarked(message, mark))
+				continue
+			}
+			budget -= len(several.left())
 		}
-		if !ok {
-			message = batch[next]
-			next++
-			c.begin()
+		first := batch.head
+		message, err := c.receiveSeveral(batch)
+		if !c.blocking {
+			c.begin(uint32(batch.head - first))
 		}
-		if handled++; c.blocking {
-			c.handled.Add(handled)
-			handled = 0
-		}
-		var err error
-		if mark := c.taken; mark != nil && !ok {
-			c.taken = nil
-			err = inc.receiveTraced(message, mark)
-		} else {
-			err = inc.receive(message)
-		}
-		if err != nil {
-			c.deadLetter(message, LetterFailed)
-			c.end(err)
-		} else if inc.stopping {
-			c.end(nil)
-		}
+		c.settle(batch, message, err)
+	}
+	if c.has(flagUnstashing) { // the mailbox has them until the next turn
+		batch = c.giveBackAll(batch, c.unstashed())
 	}
 	returned = true
 }
 
-// giveBack returns messages that were taken but not handled to the mailbox.
-func (c *cell[M]) giveBack(batch []M) {
-	if c.putBack(batch) {
+// settle sees to what became of a message.
+func (c *cell[M]) settle(batch *chunk[M], message M, err error) {
+	if err != nil {
+		c.deadLetter(message, LetterFailed)
+		c.end(batch, err)
+	} else if c.has(flagLeaving) {
+		c.end(batch, nil)
+	}
+}
+
+// giveBackAll returns what is left of the batch, and before it what was set
+// aside, to the front of the mailbox. The batch it returns is empty.
+func (c *cell[M]) giveBackAll(batch *chunk[M], aside []M) *chunk[M] {
+	if batch != nil {
+		c.giveBack(batch.left())
+		clear(batch.left())
+		batch.head = batch.tail
+	}
+	c.giveBack(aside)
+	return batch
+}
+
+// giveBack returns messages to the front of the mailbox.
+func (c *cell[M]) giveBack(messages []M) {
+	if len(messages) == 0 || c.putBack(messages) {
 		return
 	}
-	for _, message := range batch {
+	for _, message := range messages {
 		c.deadLetter(message, LetterStopped)
 	}
-	c.system.events.deliver()
+	c.system().events.deliver()
 }
 
 // obey carries out the orders and reports whether there is an incarnation to
 // handle messages.
-func (c *cell[M]) obey() bool {
+func (c *cell[M]) obey(batch *chunk[M]) bool {
 	for {
-		switch orders := c.orders.Load(); {
-		case orders&orderStop != 0:
-			if c.current.Load() == nil { // it was never started
+		switch flags := c.flags.Load(); {
+		case flags&flagStop != 0:
+			if flags&flagAlive == 0 { // it was never started
 				c.report(nil)
-			} else {
-				c.end(c.stopCause)
+				continue
 			}
-		case orders&orderStart != 0:
-			c.orders.And(^uint32(orderStart))
+			var cause error
+			if rare := c.node.rare.Load(); rare != nil {
+				cause = rare.stopCause
+			}
+			c.end(batch, cause)
+		case flags&flagStart != 0:
+			c.flags.And(^uint32(flagStart))
 			c.start()
 		default:
-			return c.current.Load() != nil
+			return flags&flagAlive != 0
 		}
 	}
 }
 
 // start makes an incarnation.
 func (c *cell[M]) start() {
-	inc := &Context[M]{cell: c}
-	c.current.Store(inc)
-	switch err := inc.start(); {
+	c.flags.Or(flagAlive)
+	switch err := c.create(); {
 	case err != nil:
-		c.end(err)
-	case inc.stopping:
-		c.end(nil)
-	default:
-		c.system.lock()
-		c.system.started(&c.node)
-		c.system.unlock()
+		c.end(nil, err)
+	case c.has(flagLeaving):
+		c.end(nil, nil)
+	case c.flags.Or(flagReady)&flagAnnounce != 0:
+		c.flags.And(^uint32(flagAnnounce))
+		s := c.system()
+		s.lock()
+		s.started(&c.node)
+		s.unlock()
 	}
 }
 
 // end ends the incarnation and tells the supervisor. With an incarnation that
-// crashed in Stopped, it only does what was left to do.
-func (c *cell[M]) end(cause error) {
-	if inc := c.current.Load(); inc != nil {
-		cause = inc.end(cause)
-		inc.cut()
-		c.current.Store(nil)
+// crashed in Stopped, it only does what was left to do. What is left of the
+// batch goes back to the mailbox.
+func (c *cell[M]) end(batch *chunk[M], cause error) {
+	if c.has(flagAlive) {
+		cause = c.conclude(cause)
+		c.uncut()
+		c.giveBackAll(batch, c.stashed())
+		c.actor, c.extras = nil, nil
 	}
 	c.report(cause)
 }
@@ -240,55 +287,109 @@ func (c *cell[M]) end(cause error) {
 // report tells the supervisor that there is no incarnation any more, and why.
 // What it wanted of the one that was is settled with that.
 func (c *cell[M]) report(cause error) {
-	c.system.lock()
-	c.orders.Store(0)
-	c.system.exited(&c.node, cause)
-	c.system.unlock()
+	s := c.system()
+	s.lock()
+	c.flags.And(^flagsLife)
+	s.exited(&c.node, cause)
+	s.unlock()
 }
 
-// start calls New and Started.
-func (c *Context[M]) start() error {
+// create calls New and Started.
+func (c *cell[M]) create() error {
 	return guard(func() error {
-		c.actor = c.cell.newActor()
+		c.actor = c.newActor()
 		if c.actor == nil {
 			return errors.New("no actor was returned by New")
 		}
 		if s, ok := c.actor.(Starter[M]); ok {
-			return s.Started(c)
+			return s.Started(c.context())
 		}
 		return nil
 	})
 }
 
-func (c *Context[M]) receive(message M) (err error) {
+func (c *cell[M]) receive(message M) (err error) {
+	c.begin(1)
 	defer recovered(&err)
-	return c.actor.Receive(c, message)
+	return c.actor.Receive(c.context(), message)
 }
 
-func (c *Context[M]) nextDue() (M, bool) {
-	if c.cell.due.Load() == 0 {
-		var none M
-		return none, false
+// receiveSeveral handles the messages of the batch until something goes before
+// them. With an error comes the message whose handling failed.
+func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
+	defer recovered(&err)
+	var none M
+	for batch.head < batch.tail {
+		message = batch.items[batch.head]
+		batch.items[batch.head] = none
+		batch.head++
+		if c.blocking { // its turn may take hours
+			c.begin(1)
+		}
+		if err = c.actor.Receive(c.context(), message); err != nil {
+			return message, err
+		}
+		if c.has(flagsBreak) {
+			break
+		}
 	}
-	return c.timers.next()
+	return none, nil
 }
 
-// end calls Stopped, where that was not done yet, and returns what the
+// before handles a message that goes before the mailbox and reports whether
+// there was one.
+func (c *cell[M]) before(batch *chunk[M]) bool {
+	flags := c.flags.Load()
+	if flags&flagsBefore == 0 {
+		return false
+	}
+	if flags&flagDue != 0 {
+		if message, ok := c.extras.timers.next(); ok {
+			c.settle(batch, message, c.receive(message))
+			return true
+		}
+	}
+	if flags&flagNotice != 0 {
+		if n, ok := c.nextNotice(); ok {
+			message, err := c.receiveNotice(n)
+			c.settle(batch, message, err)
+			return true
+		}
+	}
+	if flags&flagUnstashing == 0 {
+		return false
+	}
+	message := c.nextUnstashed()
+	c.settle(batch, message, c.receive(message))
+	return true
+}
+
+func (c *cell[M]) receiveNotice(n notice[M]) (message M, err error) {
+	c.begin(1)
+	defer recovered(&err)
+	message = n.build(n.cause)
+	return message, c.actor.Receive(c.context(), message)
+}
+
+// conclude calls Stopped, where that was not done yet, and returns what the
 // incarnation ended of.
-func (c *Context[M]) end(cause error) error {
-	if c.timers != nil {
-		c.timers.close()
+func (c *cell[M]) conclude(cause error) error {
+	if c.extras != nil && c.extras.timers != nil {
+		c.extras.timers.close()
 	}
-	if c.over {
+	if c.flags.Or(flagOver)&flagOver != 0 {
 		return cause
 	}
-	c.over = true
-	s, ok := c.actor.(Stopper[M])
+	first := c.actor
+	if c.extras != nil && c.extras.first != nil {
+		first = c.extras.first
+	}
+	s, ok := first.(Stopper[M])
 	if !ok {
 		return cause
 	}
 	err := guard(func() error {
-		s.Stopped(c, cause)
+		s.Stopped(c.context(), cause)
 		return nil
 	})
 	if err == nil {

@@ -2,40 +2,46 @@ package actor
 
 import (
 	"context"
-	"sync"
-	"time"
 )
 
-// Context is what an incarnation of an actor knows of itself. It is for the
-// calls of that incarnation: Self, Path, Name and Context may be used from
-// elsewhere, Stop and After may not.
-type Context[M any] struct {
-	cell  *cell[M]
-	actor Actor[M]
-	// stopping is set by Stop, over before Stopped is called.
-	stopping, over bool
-	timers         *timerSet[M] // nil until After is called
-	mark           *mark        // of the message being handled; nil if it is not traced
+// Context is what an incarnation of an actor knows of itself, and what it may
+// ask for. It is for the calls of that incarnation: Self, Path and Name may be
+// used from elsewhere; the others must not, as they would reach the incarnation
+// of that moment.
+type Context[M any] cell[M]
 
-	mu     sync.Mutex // guards what follows
-	ctx    context.Context
-	cancel context.CancelFunc
-	isCut  bool
+// cellExtra is what few incarnations have.
+type cellExtra[M any] struct {
+	first  Actor[M] // as New made it; nil where it is cell.actor
+	timers *timerSet[M]
+	// stash is set aside; unstashed is to be handled before the mailbox.
+	stash, unstashed []M
+	mark             *mark // of the message being handled; nil if it is not traced
 }
+
+// more returns cellExtra.
+func (c *cell[M]) more() *cellExtra[M] {
+	if c.extras == nil {
+		c.extras = &cellExtra[M]{}
+	}
+	return c.extras
+}
+
+func (c *Context[M]) cell() *cell[M] { return (*cell[M])(c) }
 
 // Self returns the reference under which the actor is reached, in this and
 // every other incarnation.
-func (c *Context[M]) Self() Ref[M] { return Ref[M]{c.cell} }
+func (c *Context[M]) Self() Ref[M] { return Ref[M]{c.cell()} }
 
 // Name returns the actor's name among its siblings.
-func (c *Context[M]) Name() string { return c.cell.label() }
+func (c *Context[M]) Name() string { return c.label() }
 
 // Path returns the names from the root down to the actor, as in "/runs/run".
-func (c *Context[M]) Path() string { return c.cell.path() }
+func (c *Context[M]) Path() string { return c.path() }
 
 // Stop ends the actor normally once the present call has returned without an
 // error. A Permanent actor is restarted even so.
-func (c *Context[M]) Stop() { c.stopping = true }
+func (c *Context[M]) Stop() { c.flags.Or(flagLeaving) }
 
 // Context returns a context that is cancelled when the incarnation has ended,
 // when it did not stop within its StopTimeout, and when the deadline of
@@ -43,31 +49,114 @@ func (c *Context[M]) Stop() { c.stopping = true }
 func (c *Context[M]) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancel(c.cell.system.ctx)
-		if c.isCut {
-			c.cancel()
+	extra := c.queue.more()
+	if extra.ctx == nil {
+		extra.ctx, extra.cancel = context.WithCancel(c.parent.system.ctx)
+		if extra.isCut || c.closed {
+			extra.cancel()
 		}
 	}
-	return c.ctx
+	return extra.ctx
 }
 
 // cut cancels Context, now or when it is asked for.
-func (c *Context[M]) cut() {
+func (c *cell[M]) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.isCut = true
-	if c.cancel != nil {
-		c.cancel()
+	extra := c.queue.more()
+	extra.isCut = true
+	if extra.cancel != nil {
+		extra.cancel()
 	}
 }
 
-// After sends the message to the actor once d has passed on the runtime's
-// clock. It is handled before what waits in the mailbox, needs no room there,
-// and is never seen by another incarnation.
-func (c *Context[M]) After(d time.Duration, message M) *Timer[M] {
-	if c.timers == nil {
-		c.timers = &timerSet[M]{cell: c.cell, live: map[*Timer[M]]struct{}{}, closed: c.over}
+// uncut makes place for the next incarnation's Context.
+func (c *cell[M]) uncut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if extra := c.extra; extra != nil {
+		if extra.cancel != nil {
+			extra.cancel()
+		}
+		extra.ctx, extra.cancel, extra.isCut = nil, nil, false
 	}
-	return c.timers.add(d, message)
+}
+
+// Behaviour is a way to receive messages.
+type Behaviour[M any] func(ctx *Context[M], message M) error
+
+// Receive calls the function.
+func (b Behaviour[M]) Receive(ctx *Context[M], message M) error { return b(ctx, message) }
+
+// Become has the behaviour receive the messages that come after this one, in
+// this incarnation; nil leads back to the actor that New made, whose Stopped
+// runs in any case. A new incarnation begins with New's again.
+func (c *Context[M]) Become(behaviour Behaviour[M]) {
+	switch {
+	case behaviour != nil:
+		if c.cell().more().first == nil {
+			c.extras.first = c.actor
+		}
+		c.actor = behaviour
+	case c.extras != nil && c.extras.first != nil:
+		c.actor, c.extras.first = c.extras.first, nil
+	}
+}
+
+// Stash sets a message aside, usually the one being handled, until Unstash. As
+// many fit as in the mailbox, beside those that wait there; it fails with
+// ErrStashFull for one more, which is then the caller's to deal with.
+//
+// What is stashed when the incarnation ends goes back to the front of the
+// mailbox: it waits for the next incarnation, as the mailbox does, or becomes
+// dead letters with it.
+func (c *Context[M]) Stash(message M) error {
+	extras := c.cell().more()
+	if len(extras.stash)+len(extras.unstashed) >= int(c.capacity) {
+		return ErrStashFull
+	}
+	extras.stash = append(extras.stash, message)
+	return nil
+}
+
+// Unstash has all stashed messages handled next, before those that wait in the
+// mailbox, in the order in which they were stashed.
+func (c *Context[M]) Unstash() {
+	if c.extras == nil || len(c.extras.stash) == 0 {
+		return
+	}
+	c.extras.unstashed = append(c.extras.unstashed, c.extras.stash...)
+	c.extras.stash = nil
+	c.flags.Or(flagUnstashing)
+}
+
+// nextUnstashed returns the next message of those that were unstashed; there is
+// one.
+func (c *cell[M]) nextUnstashed() (message M) {
+	left := c.extras.unstashed
+	message, left[0] = left[0], message
+	c.extras.unstashed = left[1:]
+	if len(left) == 1 {
+		c.extras.unstashed = nil
+		c.flags.And(^uint32(flagUnstashing))
+	}
+	return message
+}
+
+// unstashed takes the messages that were to be handled before the mailbox.
+func (c *cell[M]) unstashed() []M {
+	left := c.extras.unstashed
+	c.extras.unstashed = nil
+	c.flags.And(^uint32(flagUnstashing))
+	return left
+}
+
+// stashed takes all messages that were set aside, in their order.
+func (c *cell[M]) stashed() []M {
+	if c.extras == nil {
+		return nil
+	}
+	all := append(c.unstashed(), c.extras.stash...)
+	c.extras.stash = nil
+	return all
 }

@@ -7,8 +7,10 @@
 // panic ends an actor's incarnation and never leaves it: the supervisor makes a
 // new incarnation, restarts the siblings too, or, if that happens too often,
 // gives up and leaves the decision to the supervisor above. System is the whole
-// tree; Shutdown stops it in order. A Registry finds actors by name, a Router by
-// key, and a RouterPool shares messages out among equals. Events of all of this go to Config.OnEvent.
+// tree; Shutdown stops it in order. An actor can become another Behaviour, Stash
+// messages for later, have messages sent to itself After a time, and Watch others.
+// A Registry finds actors by name, a Router by key, and a RouterPool shares
+// messages out among equals. Events of all of this go to Config.OnEvent.
 //
 // It refuses: a message to an actor that has ended (ErrStopped) or whose
 // mailbox is full (ErrMailboxFull, or the mailbox's policy), a question without
@@ -18,10 +20,22 @@
 // # What is delivered
 //
 // Messages from one goroutine to one actor arrive in the order they were sent,
-// each at most once. The mailbox survives a restart; the message whose handling
-// failed does not. A stop or a restart goes before the messages that wait, and
-// so do the messages of timers. What is left in the mailbox of an actor that
-// ends becomes dead letters.
+// each at most once. The mailbox survives a restart, and so does the stash, which
+// goes to its front; the message whose handling failed does not. A stop or a
+// restart goes before all messages; then come, in this order, the messages of
+// timers, the news of watches, what was unstashed, and the mailbox. What is left
+// of an actor that ends becomes dead letters.
+//
+// # Limits
+//
+// A mailbox has room for Mailbox.Capacity messages, at most MaxCapacity; a stash
+// for as many beside it. Timers and watches have no limit but memory. An idle
+// actor takes 160 bytes, plus the size of a message above 8 bytes and what New
+// made; a name, a StopTimeout, a timer, a watch, a stash and a first restart
+// each add to that. Names have at most MaxName bytes, a supervisor remembers at
+// most MaxRestarts restarts, Config.Workers is at most MaxWorkers, and
+// MaxPendingEvents events wait for Config.OnEvent. Nothing is sent between
+// processes, and nothing survives one.
 //
 // # Goroutines
 //
@@ -31,8 +45,9 @@
 // All methods of an actor are called by one goroutine at a time, and what one
 // call wrote the next one sees.
 //
-// Ref, Supervisor, System, Registry, Router, RouterPool, Reply and Timer are safe for
+// Ref, Supervisor, System, Registry, Router, RouterPool, Reply, Timer and Watching
+// are safe for
 // concurrent use; a Context belongs to its actor. Tell never waits and may be
-// called from everywhere. Ask, TellContext, Supervisor.Stop and System.Shutdown
+// called from everywhere; so may Forward. Ask, TellContext, Supervisor.Stop and System.Shutdown
 // wait, and are for callers that are no actors.
 package actor

@@ -13,6 +13,9 @@ var (
 	ErrStopped = errors.New("actor has stopped")
 	// ErrMailboxFull is returned by Tell where the mailbox's policy is Fail.
 	ErrMailboxFull = errors.New("mailbox is full")
+	// ErrStashFull is returned by Stash where as many messages are stashed as the
+	// mailbox has room for.
+	ErrStashFull = errors.New("stash is full")
 	// ErrZeroRef is returned where the zero Ref is used.
 	ErrZeroRef = errors.New("reference to no actor (the zero Ref)")
 	// ErrNoDeadline is returned by Ask for a context without a deadline.

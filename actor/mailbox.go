@@ -12,7 +12,11 @@ import (
 type Mailbox struct {
 	// Capacity is the most messages that wait, the one being handled not
 	// counted; 0 stands for DefaultCapacity, and at most MaxCapacity are
-	// allowed. Room is taken up as it is needed.
+	// allowed. From a Capacity of 1024 on, an actor whose policy is not
+	// DropOldest takes up to 32 messages at once, and those do not count either.
+	// What a restart or Unstash puts back may exceed it; new messages then find
+	// it full. Memory is taken up as it is needed and given back when nothing
+	// waits, all but room for one message.
 	Capacity int
 	// Overflow is the policy when full; Fail unless set.
 	Overflow Overflow
@@ -74,37 +78,64 @@ const (
 )
 
 const (
-	// firstRoom is the room a queue begins with, keptRoom the most that it keeps
-	// once it is empty.
-	firstRoom = 4
-	keptRoom  = 256
+	// chunkSize is how many messages a chunk has room for: what a runner takes
+	// at once.
+	chunkSize = 32
+	// exactBelow is the capacity below which messages are taken one by one, so
+	// that never more than the capacity wait.
+	exactBelow = 1024
 )
 
+// chunk is a part of a queue: items[head:tail].
+type chunk[M any] struct {
+	next *chunk[M]
+	last *chunk[M] // of the list, where this one is its first
+	head int32
+	tail int32
+	// items before head have been handled and are zero, unless the one being
+	// handled is among them.
+	items [chunkSize]M
+}
+
+func (c *chunk[M]) left() []M { return c.items[c.head:c.tail] }
+
 // queue is the mailbox's content: any number of goroutines push, the one that
-// runs the actor takes. A mutex over a ring that grows as needed, since an idle
-// actor must cost little; the taker locks once for a batch.
+// runs the actor takes. It is a mutex over a list of chunks, of which the taker
+// takes a whole one at a time and works on it without the lock. An idle actor
+// must cost little: the first message that waits has its place in the queue
+// itself, so that an actor that keeps up needs no chunk.
 type queue[M any] struct {
 	mu       sync.Mutex
-	ring     []M
-	head     int32
-	count    int32
+	count    int32 // first and what the chunks hold
 	capacity int32
 	overflow Overflow
 	closed   bool
-	// depth counts what has not begun to be handled: the ring, and what was
-	// taken but not begun. It is what capacity bounds.
-	depth atomic.Int32
-	// waiting counts the senders that wait for room, those in waiters. It is
-	// raised before depth is read, and read after depth is lowered, so that no
-	// waiter misses room.
-	waiting atomic.Int32
-	waiters []chan struct{}
-	// marks are those of traced messages; nil until there is one. taken is that of
-	// the message that was taken last, the runner's.
-	marks *marks
-	taken *mark
-	// gone is closed with the queue; nil until somebody asks.
-	gone chan struct{}
+	hasFirst bool
+	// handled counts the messages that the actor handled since it was last
+	// carried over to queueExtra.handled; only the runner raises it.
+	handled atomic.Uint32
+	first   M // the oldest, where hasFirst is set
+	// chunks is the list of the others. It may begin with an empty chunk, and
+	// at most one empty chunk follows its last.
+	chunks *chunk[M]
+	extra  *queueExtra[M] // nil until it is needed
+}
+
+// queueExtra is what few queues have.
+type queueExtra[M any] struct {
+	waiters []chan struct{} // senders that wait for room
+	gone    chan struct{}   // closed with the queue; nil until somebody asks
+	cause   error           // why it was closed
+	// watchers are watches of this actor, watching those that it has of others.
+	watchers, watching map[*Watching]struct{}
+	notices            []notice[M] // of watches; they need no room
+	// ctx is the incarnation's context; nil until somebody asks.
+	ctx    context.Context
+	cancel context.CancelFunc
+	isCut  bool // it is to be cancelled
+	// marks are those of traced messages; nil until there is one.
+	marks   *marks
+	handled uint64
 }
 
 func (q *queue[M]) init(m Mailbox) {
@@ -114,10 +145,26 @@ func (q *queue[M]) init(m Mailbox) {
 	}
 }
 
+// more returns queueExtra; q.mu is held.
+func (q *queue[M]) more() *queueExtra[M] {
+	if q.extra == nil {
+		q.extra = &queueExtra[M]{}
+	}
+	return q.extra
+}
+
 // push adds the message or applies the policy; the message returned is the one
 // that was dropped.
 func (q *queue[M]) push(message M) (M, accepted) {
-	return q.pushMarked(message, nil, nil)
+	q.mu.Lock()
+	if q.count < q.capacity && !q.closed {
+		var none M
+		q.append(message)
+		q.mu.Unlock()
+		return none, stored
+	}
+	defer q.mu.Unlock()
+	return q.offer(message)
 }
 
 // pushMarked is push for a message that may have a mark; sent is called before
@@ -127,10 +174,11 @@ func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
 	defer q.mu.Unlock()
 	lost, result := q.offer(message)
 	if m != nil && result <= storedForOther {
-		if q.marks == nil {
-			q.marks = &marks{}
+		extra := q.more()
+		if extra.marks == nil {
+			extra.marks = &marks{}
 		}
-		q.marks.add(m, int(q.count)-1)
+		extra.marks.add(m, int(q.count)-1)
 		sent()
 	}
 	return lost, result
@@ -138,27 +186,36 @@ func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
 
 func (q *queue[M]) offer(message M) (M, accepted) {
 	var none M
-	if q.closed {
+	switch {
+	case q.closed:
 		return none, refusedClosed
-	}
-	if q.depth.Load() < q.capacity {
+	case q.count < q.capacity:
 		q.append(message)
 		return none, stored
-	}
-	switch q.overflow {
-	case DropOldest:
-		oldest := q.removeFirst()
-		if q.marks != nil {
-			q.marks.remove()
-		}
-		q.depth.Add(-1)
+	case q.overflow == DropOldest:
+		oldest := q.pop()
+		q.unmark()
 		q.append(message)
 		return oldest, storedForOther
-	case DropNewest:
+	case q.overflow == DropNewest:
 		return message, dropped
-	default:
-		return none, refusedFull
 	}
+	return none, refusedFull
+}
+
+// marked reports whether a message that waits is traced.
+func (q *queue[M]) marked() bool { return q.extra != nil && q.extra.marks != nil }
+
+// unmark returns the mark of the message that was popped, if it has one.
+func (q *queue[M]) unmark() *mark {
+	if !q.marked() {
+		return nil
+	}
+	m := q.extra.marks.remove()
+	if len(q.extra.marks.list) == 0 {
+		q.extra.marks = nil
+	}
+	return m
 }
 
 // pushWait adds the message once there is room, whatever the policy. It fails
@@ -185,14 +242,13 @@ func (q *queue[M]) pushOrWait(message M) (chan struct{}, error) {
 	if q.closed {
 		return nil, ErrStopped
 	}
-	q.waiting.Add(1)
-	if q.depth.Load() < q.capacity {
-		q.waiting.Add(-1)
+	if q.count < q.capacity {
 		q.append(message)
 		return nil, nil
 	}
 	room := make(chan struct{}, 1)
-	q.waiters = append(q.waiters, room)
+	extra := q.more()
+	extra.waiters = append(extra.waiters, room)
 	return room, nil
 }
 
@@ -200,107 +256,177 @@ func (q *queue[M]) pushOrWait(message M) (chan struct{}, error) {
 func (q *queue[M]) giveUp(room chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i := slices.Index(q.waiters, room); i >= 0 {
-		q.waiters = slices.Delete(q.waiters, i, i+1)
-		q.waiting.Add(-1)
+	if i := slices.Index(q.extra.waiters, room); i >= 0 {
+		q.extra.waiters = slices.Delete(q.extra.waiters, i, i+1)
 		return
 	}
-	q.wakeOne()
+	q.wake(1)
 }
 
-func (q *queue[M]) wakeOne() {
-	if len(q.waiters) > 0 {
-		q.waiters[0] <- struct{}{} // it has room for the one token it ever gets
-		q.waiters = slices.Delete(q.waiters, 0, 1)
-		q.waiting.Add(-1)
+// wake tells the first n waiting senders that there is room.
+func (q *queue[M]) wake(n int) {
+	if q.extra == nil {
+		return
+	}
+	n = min(n, len(q.extra.waiters))
+	for _, waiter := range q.extra.waiters[:n] {
+		waiter <- struct{}{} // it has room for the one token it ever gets
+	}
+	q.extra.waiters = slices.Delete(q.extra.waiters, 0, n)
+}
+
+// take takes the oldest message with its mark, or, unless one is set, several in
+// a chunk, which is the caller's until it comes back as done in the next call.
+// With nothing left it returns false.
+func (q *queue[M]) take(done *chunk[M], one bool) (message M, several *chunk[M], m *mark, ok bool) {
+	q.mu.Lock()
+	if done != nil {
+		q.reuse(done)
+	}
+	taken := 1
+	switch {
+	case q.count == 0:
+		q.mu.Unlock()
+		return message, nil, nil, false
+	case one || q.hasFirst || q.overflow == DropOldest || q.capacity < exactBelow || q.marked():
+		message = q.pop()
+		m = q.unmark()
+	default:
+		several = q.chunks
+		q.unlink()
+		taken = len(several.left())
+		q.count -= int32(taken)
+	}
+	if q.extra != nil {
+		q.wake(taken)
+	}
+	q.mu.Unlock()
+	return message, several, m, true
+}
+
+// reuse keeps an empty chunk for messages to come, where there is none.
+func (q *queue[M]) reuse(c *chunk[M]) {
+	c.head, c.tail, c.next, c.last = 0, 0, nil, nil
+	switch {
+	case q.chunks == nil:
+		q.chunks, c.last = c, c
+	case q.chunks.last.next == nil:
+		q.chunks.last.next = c
 	}
 }
 
-// take moves the oldest messages into the batch and returns how many. begin
-// must be called before each is handled; until then it counts as waiting.
-func (q *queue[M]) take(batch []M) int {
+// rest gives back the memory of a queue that is empty and reports whether it
+// is.
+func (q *queue[M]) rest() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.overflow == DropOldest || q.marks != nil {
-		// What is taken can't be dropped any more, so it is one at a time and
-		// counts as begun.
-		batch = batch[:1]
+	if q.count > 0 {
+		return false
 	}
-	n := min(len(batch), int(q.count))
-	for i := range n {
-		batch[i] = q.removeFirst()
-		if q.marks != nil {
-			q.taken = q.marks.remove() // there is one at a time
-		}
+	q.chunks = nil
+	return true
+}
+
+// depth returns how many messages wait.
+func (q *queue[M]) depth() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int(q.count)
+}
+
+// carryAt is where handled is carried over, far from its end.
+const carryAt = 1 << 31
+
+// begin adds to the messages that are being handled or were; it is the runner's.
+func (q *queue[M]) begin(n uint32) {
+	if q.handled.Add(n) < carryAt {
+		return
 	}
-	if q.overflow == DropOldest && n > 0 {
-		q.depth.Add(-1)
-		q.wakeOne()
-	}
-	if q.marks != nil && len(q.marks.list) == 0 {
-		q.marks = nil
-	}
-	if q.count == 0 && len(q.ring) > keptRoom {
-		q.ring, q.head = nil, 0 // the burst is over
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.more().handled += uint64(q.handled.Swap(0))
+}
+
+// begun returns how many messages were handled or are being handled.
+func (q *queue[M]) begun() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := uint64(q.handled.Load())
+	if q.extra != nil {
+		n += q.extra.handled
 	}
 	return n
 }
 
-// begin says that a message that was taken is now being handled.
-func (q *queue[M]) begin() {
-	if q.overflow == DropOldest {
-		return
-	}
-	q.depth.Add(-1)
-	if q.waiting.Load() > 0 {
-		q.mu.Lock()
-		q.wakeOne()
-		q.mu.Unlock()
-	}
-}
-
-// putBack returns what was taken and not begun to the front; false if the queue
-// was closed meanwhile and the messages stay with the caller.
-func (q *queue[M]) putBack(batch []M) bool {
+// putBack returns messages to the front, whether there is room or not; false if
+// the queue was closed meanwhile and the messages stay with the caller.
+func (q *queue[M]) putBack(messages []M) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return false
 	}
-	if q.marks != nil {
-		q.marks.next -= int64(len(batch))
+	if len(messages) == 0 {
+		return true
 	}
-	for i := len(batch) - 1; i >= 0; i-- {
-		q.grow()
-		if q.head--; q.head < 0 {
-			q.head += int32(len(q.ring))
+	if q.marked() {
+		q.extra.marks.next -= int64(len(messages))
+	}
+	if q.hasFirst {
+		var none M
+		messages = append(slices.Clip(messages), q.first)
+		q.first, q.hasFirst = none, false
+		q.count--
+	}
+	q.count += int32(len(messages))
+	for len(messages) > 0 {
+		n := (len(messages)-1)%chunkSize + 1 // the incomplete one is the first taken
+		c := &chunk[M]{tail: int32(n)}
+		rest := len(messages) - n
+		copy(c.items[:], messages[rest:])
+		messages = messages[:rest]
+		if c.next, c.last = q.chunks, c; q.chunks != nil {
+			c.last = q.chunks.last
 		}
-		q.ring[q.head] = batch[i]
-		q.count++
+		q.chunks = c
 	}
 	return true
 }
 
 // close refuses everything from now on and returns what was waiting, oldest
-// first.
-func (q *queue[M]) close() []M {
+// first. It tells the watchers.
+func (q *queue[M]) close(cause error) []M {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.closed {
+		q.mu.Unlock()
 		return nil
 	}
 	q.closed = true
 	left := make([]M, 0, q.count)
 	for q.count > 0 {
-		left = append(left, q.removeFirst())
+		left = append(left, q.pop())
 	}
-	q.ring, q.marks = nil, nil
-	q.depth.Store(0)
-	for len(q.waiters) > 0 {
-		q.wakeOne()
+	q.chunks = nil
+	if cause != nil {
+		q.more().cause = cause
 	}
-	if q.gone != nil {
-		close(q.gone)
+	if q.extra == nil {
+		q.mu.Unlock()
+		return left
+	}
+	q.extra.marks = nil
+	q.wake(len(q.extra.waiters))
+	if q.extra.gone != nil {
+		close(q.extra.gone)
+	}
+	watchers, watching := q.extra.watchers, q.extra.watching
+	q.extra.watchers, q.extra.watching, q.extra.notices = nil, nil, nil
+	q.mu.Unlock()
+	for w := range watching {
+		w.Stop()
+	}
+	for w := range watchers {
+		w.fire(cause)
 	}
 	return left
 }
@@ -309,45 +435,69 @@ func (q *queue[M]) close() []M {
 func (q *queue[M]) done() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.gone == nil {
-		q.gone = make(chan struct{})
+	extra := q.more()
+	if extra.gone == nil {
+		extra.gone = make(chan struct{})
 		if q.closed {
-			close(q.gone)
+			close(extra.gone)
 		}
 	}
-	return q.gone
+	return extra.gone
 }
 
 func (q *queue[M]) append(message M) {
-	q.grow()
-	at := q.head + q.count
-	if at >= int32(len(q.ring)) {
-		at -= int32(len(q.ring))
-	}
-	q.ring[at] = message
 	q.count++
-	q.depth.Add(1)
-}
-
-// grow makes room for one more message in the ring.
-func (q *queue[M]) grow() {
-	if int(q.count) < len(q.ring) {
+	if q.count == 1 {
+		q.first, q.hasFirst = message, true
 		return
 	}
-	ring := make([]M, max(firstRoom, 2*len(q.ring)))
-	n := copy(ring, q.ring[q.head:])
-	copy(ring[n:], q.ring[:q.head])
-	q.ring, q.head = ring, 0
+	last := q.last()
+	last.items[last.tail] = message
+	last.tail++
 }
 
-// removeFirst returns the oldest message of a ring that is not empty.
-func (q *queue[M]) removeFirst() M {
-	var none M
-	message := q.ring[q.head]
-	q.ring[q.head] = none
-	if q.head++; q.head == int32(len(q.ring)) {
-		q.head = 0
+// last returns the chunk that has room for a message.
+func (q *queue[M]) last() *chunk[M] {
+	if q.chunks == nil {
+		q.chunks = &chunk[M]{}
+		q.chunks.last = q.chunks
 	}
+	last := q.chunks.last
+	if last.tail == chunkSize {
+		if last.next == nil {
+			last.next = &chunk[M]{}
+		}
+		last = last.next
+		q.chunks.last = last
+	}
+	return last
+}
+
+// pop returns the oldest message of a queue that is not empty.
+func (q *queue[M]) pop() (message M) {
+	var none M
 	q.count--
+	if q.hasFirst {
+		message, q.first, q.hasFirst = q.first, none, false
+		return message
+	}
+	c := q.chunks
+	message, c.items[c.head] = c.items[c.head], none
+	if c.head++; c.head == c.tail {
+		q.unlink()
+		q.reuse(c)
+	}
 	return message
+}
+
+// unlink takes the first chunk off the list. What follows the last one is
+// empty and moves up.
+func (q *queue[M]) unlink() {
+	c := q.chunks
+	if q.chunks = c.next; q.chunks != nil {
+		if q.chunks.last = c.last; c.last == c {
+			q.chunks.last = q.chunks
+		}
+	}
+	c.next, c.last = nil, nil
 }

@@ -6,14 +6,14 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"unsafe"
 
 	"pgregory.net/rapid"
 )
 
 // model is the dumb twin of queue.
 type model struct {
-	waiting  []int // not begun
-	batch    []int // the part of waiting that was taken
+	waiting  []int
 	capacity int
 	overflow Overflow
 	closed   bool
@@ -23,7 +23,7 @@ func (m *model) push(v int) (int, accepted) {
 	switch {
 	case m.closed:
 		return 0, refusedClosed
-	case len(m.waiting)+len(m.batch) < m.capacity:
+	case len(m.waiting) < m.capacity:
 		m.waiting = append(m.waiting, v)
 		return 0, stored
 	case m.overflow == DropOldest:
@@ -39,107 +39,172 @@ func (m *model) push(v int) (int, accepted) {
 func TestQueueIsItsPlainTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := Mailbox{
-			Capacity: rapid.IntRange(1, 40).Draw(t, "capacity"),
+			Capacity: rapid.OneOf(rapid.IntRange(1, 40), rapid.IntRange(exactBelow-1, exactBelow+20)).Draw(t, "capacity"),
 			Overflow: Overflow(rapid.IntRange(0, 2).Draw(t, "overflow")),
+		}
+		atOnce := 1
+		if spec.Overflow != DropOldest && spec.Capacity >= exactBelow {
+			atOnce = chunkSize
 		}
 		var q queue[int]
 		q.init(spec)
 		m := model{capacity: spec.Capacity, overflow: spec.Overflow}
 		next := 0
+		push := func(t *rapid.T, n int) {
+			for range n {
+				next++
+				lost, result := q.push(next)
+				wantLost, want := m.push(next)
+				if result != want || lost != wantLost {
+					t.Fatalf("push %d: %d %d, want %d %d", next, lost, result, wantLost, want)
+				}
+			}
+		}
+		var done *chunk[int]
 		t.Repeat(map[string]func(*rapid.T){
-			"push": func(t *rapid.T) {
-				for range rapid.IntRange(1, 20).Draw(t, "n") {
-					next++
-					lost, result := q.push(next)
-					wantLost, want := m.push(next)
-					if result != want || lost != wantLost {
-						t.Fatalf("push %d: %d %d, want %d %d", next, lost, result, wantLost, want)
-					}
-				}
-			},
+			"push":      func(t *rapid.T) { push(t, rapid.IntRange(1, 20).Draw(t, "n")) },
+			"push many": func(t *rapid.T) { push(t, rapid.IntRange(100, 300).Draw(t, "n")) },
 			"take, handle some, return the rest": func(t *rapid.T) {
-				batch := make([]int, rapid.IntRange(1, 16).Draw(t, "batch"))
-				n := q.take(batch)
-				want := min(len(batch), len(m.waiting))
-				if m.overflow == DropOldest {
-					want = min(1, want)
+				message, several, _, ok := q.take(done, false)
+				done = nil
+				if ok != (len(m.waiting) > 0) {
+					t.Fatalf("took %v with %v waiting", ok, m.waiting)
 				}
-				if n != want || !slices.Equal(batch[:n], m.waiting[:n]) {
-					t.Fatalf("took %v, want %d of %v", batch[:n], want, m.waiting)
+				if !ok {
+					return
 				}
-				m.batch, m.waiting = slices.Clone(m.waiting[:n]), m.waiting[n:]
-				handled := n
-				if m.overflow != DropOldest {
-					handled = rapid.IntRange(0, n).Draw(t, "handled")
+				got := []int{message}
+				if several != nil {
+					got = slices.Clone(several.left())
 				}
-				for range handled {
-					q.begin()
+				if len(got) == 0 || len(got) > atOnce || !slices.Equal(got, m.waiting[:min(len(got), len(m.waiting))]) {
+					t.Fatalf("took %v of %v, at most %d", got, m.waiting, atOnce)
 				}
-				m.batch = m.batch[handled:]
-				if m.overflow == DropOldest {
-					m.batch = nil
+				m.waiting = m.waiting[len(got):]
+				push(t, rapid.IntRange(0, 3).Draw(t, "pushed meanwhile"))
+				if several == nil {
+					return
 				}
-				for range rapid.IntRange(0, 3).Draw(t, "pushed meanwhile") {
-					next++
-					lost, result := q.push(next)
-					if wantLost, want := m.push(next); result != want || lost != wantLost {
-						t.Fatalf("push %d between: %d %d, want %d %d", next, lost, result, wantLost, want)
-					}
-				}
-				if q.putBack(batch[handled:n]) == m.closed {
+				handled := rapid.IntRange(0, len(got)).Draw(t, "handled")
+				clear(several.items[:])
+				several.head = several.tail
+				done = several
+				if q.putBack(got[handled:]) == m.closed {
 					t.Fatal("putBack and closed disagree")
 				}
-				m.waiting, m.batch = append(m.batch, m.waiting...), nil
+				m.waiting = append(slices.Clone(got[handled:]), m.waiting...)
+			},
+			"set aside and put back": func(t *rapid.T) {
+				aside := make([]int, rapid.IntRange(0, 40).Draw(t, "n"))
+				for i := range aside {
+					next++
+					aside[i] = next
+				}
+				if q.putBack(slices.Clone(aside)) == m.closed {
+					t.Fatal("putBack and closed disagree")
+				}
+				if !m.closed {
+					m.waiting = append(aside, m.waiting...)
+				}
+			},
+			"rest": func(t *rapid.T) {
+				if q.rest() != (len(m.waiting) == 0) {
+					t.Fatalf("rest with %v waiting", m.waiting)
+				}
 			},
 			"close": func(t *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(t, "really") > 0 {
 					return
 				}
-				left := q.close()
+				left := q.close(nil)
 				if !slices.Equal(left, m.waiting) {
 					t.Fatalf("close returned %v, want %v", left, m.waiting)
 				}
 				m.closed, m.waiting = true, nil
 			},
 			"": func(t *rapid.T) {
-				if got := int(q.depth.Load()); got != len(m.waiting) || int(q.count) != got {
-					t.Fatalf("depth %d, count %d, want %d", got, q.count, len(m.waiting))
+				if got := q.depth(); got != len(m.waiting) {
+					t.Fatalf("depth %d, want %d", got, len(m.waiting))
 				}
-				if len(q.ring) > 2*max(firstRoom, keptRoom, spec.Capacity+batchSize) {
-					t.Fatalf("a ring of %d for a capacity of %d", len(q.ring), spec.Capacity)
+				chunks := 0
+				for c := q.chunks; c != nil; c = c.next {
+					chunks++
+				}
+				// Chunks that were put back may be incomplete.
+				if most := 2*len(m.waiting) + 2; chunks > most {
+					t.Fatalf("%d chunks for %d messages", chunks, len(m.waiting))
 				}
 			},
 		})
 	})
 }
 
-func TestRoomOfABurstIsGivenBack(t *testing.T) {
-	var q queue[*int]
-	q.init(Mailbox{Capacity: 10_000})
-	for range 10_000 {
-		q.push(new(int))
-	}
-	batch := make([]*int, batchSize)
-	for q.take(batch) > 0 {
-		for range batch {
-			q.begin()
+// drain takes and handles what waits, as a runner does.
+func drain[M any](q *queue[M]) (handled int) {
+	var none M
+	message, several, _, ok := q.take(nil, false)
+	for ; ok; message, several, _, ok = q.take(several, false) {
+		if several == nil {
+			_ = message
+			handled++
+			continue
+		}
+		for several.head < several.tail {
+			several.items[several.head] = none
+			several.head++
+			handled++
 		}
 	}
-	if q.ring != nil {
-		t.Errorf("a ring of %d is kept", len(q.ring))
+	return handled
+}
+
+func TestRoomOfABurstIsGivenBack(t *testing.T) {
+	for _, capacity := range []int{exactBelow - 1, 10_000} {
+		var q queue[*int]
+		q.init(Mailbox{Capacity: capacity})
+		for range capacity {
+			q.push(new(int))
+		}
+		if n := drain(&q); n != capacity {
+			t.Fatalf("handled %d of %d", n, capacity)
+		}
+		if !q.rest() || q.chunks != nil || q.first != nil {
+			t.Errorf("capacity %d: something is kept", capacity)
+		}
+	}
+}
+
+func TestAQueueThatIsKeptUpWithNeedsNoMemory(t *testing.T) {
+	var q queue[int]
+	q.init(Mailbox{})
+	if allocations := testing.AllocsPerRun(100, func() {
+		q.push(1)
+		q.take(nil, false)
+	}); allocations != 0 {
+		t.Errorf("%v allocations for a message", allocations)
+	}
+	if q.chunks != nil {
+		t.Error("there is a chunk")
 	}
 }
 
 func TestHandledMessagesAreNotKeptInMemory(t *testing.T) {
-	var q queue[*int]
-	q.init(Mailbox{})
-	for range 3 {
-		q.push(new(int))
-	}
-	q.take(make([]*int, 3))
-	for i, p := range q.ring {
-		if p != nil {
-			t.Errorf("slot %d still holds its message", i)
+	for _, capacity := range []int{100, 1000} {
+		var q queue[*int]
+		q.init(Mailbox{Capacity: capacity})
+		for range 50 {
+			q.push(new(int))
+		}
+		drain(&q)
+		if q.first != nil {
+			t.Error("the first place still holds its message")
+		}
+		for c := q.chunks; c != nil; c = c.next {
+			for i, p := range c.items {
+				if p != nil {
+					t.Errorf("capacity %d: place %d still holds its message", capacity, i)
+				}
+			}
 		}
 	}
 }
@@ -165,13 +230,9 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 			t.Errorf("the one that was cancelled: %v", results[1])
 		}
 		var got []int
-		batch := make([]int, 4)
 		for range 3 {
-			n := q.take(batch)
-			got = append(got, batch[:n]...)
-			for range n {
-				q.begin()
-			}
+			message, _, _, _ := q.take(nil, false)
+			got = append(got, message)
 			synctest.Wait()
 		}
 		if want := []int{0, 1, 3}; !slices.Equal(got, want) {
@@ -181,14 +242,14 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 		last := make(chan error)
 		go func() { last <- q.pushWait(t.Context(), 5) }()
 		synctest.Wait()
-		if left := q.close(); !slices.Equal(left, []int{4}) {
+		if left := q.close(nil); !slices.Equal(left, []int{4}) {
 			t.Errorf("left %v, want [4]", left)
 		}
 		if err := <-last; !errors.Is(err, ErrStopped) {
 			t.Errorf("the one who waited at the close: %v", err)
 		}
-		if q.waiting.Load() != 0 || len(q.waiters) != 0 {
-			t.Errorf("%d waiting, %d waiters", q.waiting.Load(), len(q.waiters))
+		if len(q.extra.waiters) != 0 {
+			t.Errorf("%d waiters", len(q.extra.waiters))
 		}
 	})
 }
@@ -199,12 +260,17 @@ func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
 	q.push(0)
 	first, _ := q.pushOrWait(1)
 	second, _ := q.pushOrWait(2)
-	q.take(make([]int, 1))
-	q.begin() // tells the first
+	q.take(nil, false) // tells the first
 	q.giveUp(first)
 	select {
 	case <-second:
 	default:
 		t.Error("the second was not told of the room")
+	}
+}
+
+func TestAnIdleActorIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(cell[*int]{}); size > 160 {
+		t.Errorf("an actor takes %d bytes, more than 160", size)
 	}
 }

@@ -2,17 +2,21 @@ package actor
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
 // child is what a supervisor looks after: an actor or another supervisor. The
 // methods are called with System.mu held and return at once.
 type child interface {
+	job
 	// adopted is called once, when the child has its place in the tree.
 	adopted()
-	// launch starts an incarnation: a signal to the parent tells when it is ready, or
-	// why it is not.
-	launch()
+	// launch starts an incarnation. A signal to the parent tells why it is not
+	// ready and, where announce is set, that it is.
+	launch(announce bool)
+	// ready reports whether it is.
+	ready() bool
 	// halt stops the incarnation, for good where final is set; a signal
 	// tells when it has ended.
 	halt(cause error, final bool)
@@ -42,15 +46,17 @@ const (
 	ended                      // for good
 )
 
-// node is a child in the supervision tree. All of it but parent, name and id is
-// guarded by System.mu.
+// node is a child in the supervision tree. All of it but parent, id and the name
+// is guarded by System.mu. There may be millions, so what few have is in
+// nodeRare.
 type node struct {
-	child      child
+	task
 	parent     *Supervisor // nil at the root
 	prev, next *node
-	name       string
 	id         uint64 // unique among siblings, ascending in the order of start
+	rare       atomic.Pointer[nodeRare]
 
+	born    uint32 // on System.clock, in bornUnits
 	restart Restart
 	state   nodeState
 	// leave is set where the child is not to come back once it has stopped.
@@ -58,19 +64,59 @@ type node struct {
 	// relaunch is set where an abandoned child is to be started as soon as its
 	// old incarnation has ended: there are never two at a time.
 	relaunch bool
-	alarm    alarm // ends a backoff, or the patience with a stop
+}
 
-	born, launched time.Duration // on System.clock
-	launches       uint32
-	failures       uint32 // in a row, for the backoff
+// nodeRare is what few nodes have: those with a name, with a StopTimeout, and
+// those that failed or are being stopped.
+type nodeRare struct {
+	name        string // never changes
+	stopTimeout time.Duration
+	// stopCause is written before flagStop is set and read after it is seen.
+	stopCause error
+	alarm     alarm         // ends a backoff, or the patience with a stop
+	restarted time.Duration // on System.clock, the last time
+	restarts  int
+	failures  uint32 // in a row, for the backoff
+	exited    bool   // there has been an incarnation
+}
+
+// bornUnit makes node.born fit for two years in four bytes.
+const bornUnit = time.Second / 64
+
+func (n *node) bornAt() time.Duration { return time.Duration(n.born) * bornUnit }
+
+// seldom returns nodeRare; System.mu is held, or the node is new.
+func (n *node) seldom() *nodeRare {
+	rare := n.rare.Load()
+	if rare == nil {
+		rare = &nodeRare{}
+		n.rare.Store(rare)
+	}
+	return rare
+}
+
+// child returns what the node is of.
+func (n *node) child() child { return n.job.(child) }
+
+func (n *node) name() string {
+	if rare := n.rare.Load(); rare != nil {
+		return rare.name
+	}
+	return ""
+}
+
+func (n *node) clearAlarm() {
+	if rare := n.rare.Load(); rare != nil {
+		rare.alarm.clear()
+	}
 }
 
 // label returns the name, or what stands for it.
 func (n *node) label() string {
-	if n.name == "" {
-		return "#" + strconv.FormatUint(n.id, 10)
+	if name := n.name(); name != "" {
+		return name
 	}
-	return n.name
+	return "#" + strconv.FormatUint(n.id, 10)
 }
 
 func (n *node) path() string {
@@ -84,7 +130,18 @@ func (n *node) path() string {
 }
 
 // restarts returns how often the child was started again.
-func (n *node) restarts() int { return int(max(n.launches, 1)) - 1 }
+func (n *node) restarts() int {
+	if rare := n.rare.Load(); rare != nil {
+		return rare.restarts
+	}
+	return 0
+}
+
+// isNew reports whether there has been no incarnation yet that has ended.
+func (n *node) isNew() bool {
+	rare := n.rare.Load()
+	return rare == nil || !rare.exited
+}
 
 // alarm is a timer whose action runs under System.mu, and never after clear.
 type alarm struct {

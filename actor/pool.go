@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -10,15 +11,21 @@ import (
 type task struct {
 	next *task // in the run queue
 	job  job
-	// scheduled is 1 from being queued until a run has found nothing to do.
-	scheduled atomic.Uint32
+	// flags has flagScheduled; the other bits are the job's.
+	flags atomic.Uint32
 	// home is the run queue that it goes to, so that it tends to stay with one
 	// worker.
-	home     uint32
+	home     uint16
 	blocking bool
-	// on is the worker that runs it at the moment.
-	on atomic.Pointer[worker]
+	// crashed is the job's.
+	crashed bool
 }
+
+// flagScheduled is set from being queued until a run has found nothing to do.
+const flagScheduled = uint32(1)
+
+// claim sets flagScheduled and reports whether it was not set.
+func (t *task) claim() bool { return t.flags.Or(flagScheduled)&flagScheduled == 0 }
 
 // job is what a task runs.
 type job interface {
@@ -73,13 +80,18 @@ func (q *runQueue) pop() *task {
 type pool struct {
 	queues []runQueue
 	driver Driver // nil where workers run the tasks
-	// parked is len(sleeping). A worker raises it before it looks for work one
-	// last time, and whoever brings work reads it afterwards.
+	// parked is len(sleeping). A worker lowers searching and raises it before it
+	// looks for work one last time, and whoever brings work reads both afterwards.
 	parked atomic.Int32
 	closed atomic.Bool
 
+	// searching workers have no work and look for some before they sleep: while
+	// there are any, nobody needs to be woken.
+	searching atomic.Int32
+
 	mu       sync.Mutex // guards what follows
 	sleeping []*worker
+	workers  map[*worker]struct{}
 	// counted goroutines have to end before drained is closed: all but those
 	// that were given up as lost.
 	counted int
@@ -96,15 +108,25 @@ type worker struct {
 	lost    atomic.Bool
 	counted bool // guarded by pool.mu
 	ticks   int
+	// on is the task that it runs at the moment.
+	on atomic.Pointer[task]
 }
 
 // fairness is how many tasks a worker takes from its own queue before it looks
 // at the others first, so that the queue of a stuck worker is served.
 const fairness = 61
 
+// searches is how often a worker looks for work, yielding its processor in
+// between, before it sleeps. Being woken costs more than the few microseconds
+// that this takes.
+const searches = 4
+
 // newPool starts the workers, unless a driver does their work.
 func newPool(workers int, driver Driver) *pool {
-	p := &pool{queues: make([]runQueue, workers), driver: driver, drained: make(chan struct{})}
+	p := &pool{
+		queues: make([]runQueue, workers), driver: driver,
+		workers: map[*worker]struct{}{}, drained: make(chan struct{}),
+	}
 	if driver != nil {
 		return p
 	}
@@ -119,6 +141,7 @@ func newPool(workers int, driver Driver) *pool {
 // hire starts a worker; p.mu is held.
 func (p *pool) hire(home int) {
 	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1), counted: true}
+	p.workers[w] = struct{}{}
 	p.counted++
 	go w.work()
 }
@@ -126,7 +149,7 @@ func (p *pool) hire(home int) {
 // schedule sees to it that the task is run: now, or once more if it is being
 // run.
 func (p *pool) schedule(t *task) {
-	if t.scheduled.Load() == 0 && t.scheduled.CompareAndSwap(0, 1) {
+	if t.flags.Load()&flagScheduled == 0 && t.claim() {
 		p.push(t)
 	}
 }
@@ -144,12 +167,14 @@ func (p *pool) push(t *task) {
 		if w.counted {
 			p.counted++
 		}
+		p.workers[w] = struct{}{}
 		p.mu.Unlock()
 		go w.workOn(t)
 		return
 	}
 	p.queues[t.home].push(t)
 	switch {
+	case p.searching.Load() > 0:
 	case p.parked.Load() > 0:
 		p.wakeOne()
 	case p.closed.Load():
@@ -177,6 +202,9 @@ func (p *pool) budget() int {
 // actor that has returned and has its Stopped to run.
 func (p *pool) replaceClosed(home int) {
 	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1)}
+	p.mu.Lock()
+	p.workers[w] = struct{}{}
+	p.mu.Unlock()
 	go w.work()
 }
 
@@ -191,16 +219,26 @@ func (p *pool) wakeOne() {
 	}
 }
 
-// lose puts another worker in the place of one whose task does not return.
-func (p *pool) lose(w *worker) {
-	if w.lost.Swap(true) {
-		return
-	}
+// lose puts another worker in the place of the one that runs the task, which
+// does not return.
+func (p *pool) lose(t *task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.home >= 0 && w.counted {
-		p.hire(w.home)
+	for w := range p.workers {
+		if w.on.Load() != t || w.lost.Swap(true) {
+			continue
+		}
+		if w.home >= 0 && w.counted {
+			p.hire(w.home)
+		}
+		p.discount(w)
+		return
 	}
+}
+
+// leave is called by a worker that ends; p.mu is held.
+func (p *pool) leave(w *worker) {
+	delete(p.workers, w)
 	p.discount(w)
 }
 
@@ -243,11 +281,14 @@ func (w *worker) work() {
 		if !returned && w.counted { // a task ended the goroutine
 			p.hire(w.home)
 		}
-		p.discount(w)
+		p.leave(w)
 	}()
 	for !w.lost.Load() {
 		closed := w.pool.closed.Load() // before looking: nothing falls between
 		t := w.find()
+		if t == nil && !closed {
+			t = w.search()
+		}
 		switch {
 		case t == nil && closed:
 			returned = true
@@ -269,7 +310,7 @@ func (w *worker) workOn(t *task) {
 	defer func() {
 		w.pool.mu.Lock()
 		defer w.pool.mu.Unlock()
-		w.pool.discount(w)
+		w.pool.leave(w)
 	}()
 	for w.run(t) {
 	}
@@ -278,15 +319,40 @@ func (w *worker) workOn(t *task) {
 // run runs the task once and reports whether it has more to do. If not, it is
 // no longer scheduled and may be on another worker already.
 func (w *worker) run(t *task) bool {
-	t.on.Store(w)
+	w.on.Store(t)
 	t.job.run()
-	t.on.Store(nil)
+	w.on.Store(nil)
 	if t.job.hasWork() {
 		return true
 	}
-	t.scheduled.Store(0)
-	// Whoever brought work before that store saw the task scheduled.
-	return t.job.hasWork() && t.scheduled.CompareAndSwap(0, 1)
+	t.flags.And(^flagScheduled)
+	// Whoever brought work before that saw the task scheduled.
+	return t.job.hasWork() && t.claim()
+}
+
+// search looks for work a few times more.
+func (w *worker) search() *task {
+	p := w.pool
+	p.searching.Add(1)
+	var t *task
+	for i := 0; i < searches && t == nil; i++ {
+		runtime.Gosched()
+		t = w.find()
+	}
+	// Who brought more meanwhile may have relied on this worker to see it.
+	if p.searching.Add(-1) == 0 && t != nil && p.parked.Load() > 0 && p.anyQueued() {
+		p.wakeOne()
+	}
+	return t
+}
+
+func (p *pool) anyQueued() bool {
+	for i := range p.queues {
+		if p.queues[i].size.Load() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // find takes a task from the worker's own queue, else from another's.
@@ -318,13 +384,11 @@ func (w *worker) park() {
 	}
 	p.sleeping = append(p.sleeping, w)
 	p.parked.Store(int32(len(p.sleeping)))
-	for i := range p.queues {
-		if p.queues[i].size.Load() > 0 {
-			p.sleeping = p.sleeping[:len(p.sleeping)-1]
-			p.parked.Store(int32(len(p.sleeping)))
-			p.mu.Unlock()
-			return
-		}
+	if p.anyQueued() {
+		p.sleeping = p.sleeping[:len(p.sleeping)-1]
+		p.parked.Store(int32(len(p.sleeping)))
+		p.mu.Unlock()
+		return
 	}
 	p.mu.Unlock()
 	<-w.wake

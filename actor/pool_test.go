@@ -14,6 +14,18 @@ type stub struct {
 func (s *stub) run()          { s.onRun() }
 func (s *stub) hasWork() bool { return s.onCheck() }
 
+// runner returns the worker that runs the task.
+func runner(p *pool, t *task) *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w := range p.workers {
+		if w.on.Load() == t {
+			return w
+		}
+	}
+	return nil
+}
+
 // Work arrives after the worker has looked for it and before it has put the
 // task down: whoever brings it sees the task scheduled and does nothing, so the
 // worker must look again.
@@ -28,7 +40,7 @@ func TestWorkThatArrivesAsATaskIsPutDownIsDone(t *testing.T) {
 			synctest.Wait()
 			p.close()
 			<-p.drained
-			if runs != 2 || task.scheduled.Load() != 0 {
+			if runs != 2 || task.flags.Load() != 0 {
 				t.Errorf("blocking %v: run %d times", blocking, runs)
 			}
 		})
@@ -44,16 +56,16 @@ func TestALostWorkersTaskGoesToAnother(t *testing.T) {
 		begun, release := make(chan struct{}), make(chan struct{})
 		var workers []*worker
 		task.job = &stub{func() {
-			if workers = append(workers, task.on.Load()); len(workers) == 1 {
+			if workers = append(workers, runner(p, task)); len(workers) == 1 {
 				close(begun)
 				<-release
 			}
 		}, func() bool { return len(workers) < 2 }}
 		p.schedule(task)
 		<-begun
-		p.lose(task.on.Load())
-		p.lose(task.on.Load()) // once is enough
-		synctest.Wait()        // the new worker has nothing to do and sleeps
+		p.lose(task)
+		p.lose(task)    // once is enough
+		synctest.Wait() // the new worker has nothing to do and sleeps
 		close(release)
 		synctest.Wait()
 		if len(workers) != 2 || workers[0] == workers[1] {
@@ -77,14 +89,14 @@ func TestTheQueueOfAStuckWorkerIsServedByBusyOnes(t *testing.T) {
 		synctest.Wait()
 		// The other worker is never without work of its own.
 		stop := false
-		busy := &task{home: uint32(1 - stuck.on.Load().home), job: &stub{func() {
+		busy := &task{home: uint16(1 - runner(p, stuck).home), job: &stub{func() {
 			select {
 			case <-served:
 				stop = true
 			default:
 			}
 		}, func() bool { return !stop }}}
-		waiting := &task{home: uint32(stuck.on.Load().home), job: &stub{func() { close(served) }, never}}
+		waiting := &task{home: uint16(runner(p, stuck).home), job: &stub{func() { close(served) }, never}}
 		p.schedule(busy)
 		p.schedule(waiting)
 		<-served

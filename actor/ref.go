@@ -21,14 +21,19 @@ func (r Ref[M]) Tell(message M) error {
 	if c == nil {
 		return ErrZeroRef
 	}
-	if c.system.tracer.on.Load() {
+	if c.parent.system.tracer.on.Load() {
 		return r.tellTraced(message)
 	}
 	lost, result := c.push(message)
-	if result == refusedClosed {
+	switch result {
+	case stored: // the usual way is short
+		r.sent()
+		return nil
+	case refusedClosed:
 		return r.refused(message)
+	default:
+		return r.pushed(lost, result)
 	}
-	return r.pushed(message, lost, result)
 }
 
 // tellUnlessEnded is Tell for a sender that has another actor for the message:
@@ -39,25 +44,25 @@ func (r Ref[M]) tellUnlessEnded(message M) (ended bool, err error) {
 	if result == refusedClosed {
 		return true, nil
 	}
-	return false, r.pushed(message, lost, result)
+	return false, r.pushed(lost, result)
 }
 
 // pushed does what is left of Tell once the mailbox of a living actor has
 // decided.
-func (r Ref[M]) pushed(message, lost M, result accepted) error {
+func (r Ref[M]) pushed(lost M, result accepted) error {
 	c := r.cell
 	switch result {
 	case storedForOther:
 		c.deadLetter(lost, LetterDroppedOldest)
 	case dropped:
 		c.deadLetter(lost, LetterDroppedNewest)
-		c.system.events.deliver()
+		c.system().events.deliver()
 		return nil
 	case refusedFull:
 		return fmt.Errorf("tell %s: %w", c.path(), ErrMailboxFull)
 	default: // it is in the mailbox
 	}
-	r.sent(message)
+	r.sent()
 	return nil
 }
 
@@ -71,7 +76,7 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 	}
 	switch err := c.pushWait(ctx, message); {
 	case err == nil:
-		r.sent(message)
+		r.sent()
 		return nil
 	case errors.Is(err, ErrStopped):
 		return r.refused(message)
@@ -81,17 +86,26 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 }
 
 // sent has the actor run.
-func (r Ref[M]) sent(message M) {
-	c := r.cell
-	c.schedule()
-	c.system.events.deliver()
+func (r Ref[M]) sent() {
+	s := r.cell.parent.system
+	s.pool.schedule(&r.cell.task)
+	s.events.deliver()
 }
 
 // refused reports a message to an actor that has ended.
 func (r Ref[M]) refused(message M) error {
 	r.cell.deadLetter(message, LetterStopped)
-	r.cell.system.events.deliver()
+	r.cell.parent.system.events.deliver()
 	return fmt.Errorf("tell %s: %w", r.cell.path(), ErrStopped)
+}
+
+// Done returns a channel that is closed when the actor has ended for good. An
+// actor must not wait for it, but Watch. The zero Ref's is nil.
+func (r Ref[M]) Done() <-chan struct{} {
+	if r.cell == nil {
+		return nil
+	}
+	return r.cell.done()
 }
 
 // Path returns the names from the root down to the actor; "" for the zero Ref.

@@ -34,7 +34,7 @@ func Register[M any](r *Registry, name string, ref Ref[M]) error {
 		return fmt.Errorf("register %q: %w", name, ErrZeroRef)
 	case name == "" || len(name) > MaxName:
 		return bad("name", fmt.Sprintf("%q", name), "must have 1 to 255 bytes", "choose another name")
-	case ref.cell.system != r.system:
+	case ref.cell.parent.system != r.system:
 		return bad("ref", ref.Path(), "is an actor of another system", "use that system's registry")
 	}
 	n := &ref.cell.node

@@ -119,7 +119,7 @@ func newSupervisor(system *System, spec SupervisorSpec) *Supervisor {
 		spec.Intensity = DefaultIntensity()
 	}
 	s := &Supervisor{system: system, spec: spec, names: map[string]*node{}, done: make(chan struct{})}
-	s.child, s.restart = s, spec.Restart
+	s.job, s.restart = s, spec.Restart
 	return s
 }
 
@@ -199,10 +199,11 @@ func (s *Supervisor) adopt(n *node, name string, restart Restart, c child) error
 			return fmt.Errorf("spawn %q under %s: %w", name, s.path(), ErrNameTaken)
 		}
 		s.names[name] = n
+		n.seldom().name = name
 	}
 	s.lastID++
-	n.child, n.parent, n.name, n.id, n.restart, n.state = c, s, name, s.lastID, restart, down
-	n.born = s.system.clock()
+	n.parent, n.id, n.restart, n.state = s, s.lastID, restart, down
+	n.born = uint32(s.system.clock() / bornUnit)
 	if n.prev = s.last; n.prev == nil {
 		s.first = n
 	} else {
@@ -239,12 +240,12 @@ func (s *Supervisor) remove(n *node, cause error) {
 		n.next.prev = n.prev
 	}
 	n.prev, n.next = nil, nil
-	if n.name != "" {
-		delete(s.names, n.name)
+	if name := n.name(); name != "" {
+		delete(s.names, name)
 	}
-	n.alarm.clear()
+	n.clearAlarm()
 	n.state = ended
-	n.child.finish(cause)
+	n.child().finish(cause)
 }
 
 // leaveBehind keeps the path of an abandoned child for those who stop it or
@@ -262,28 +263,33 @@ func (s *Supervisor) leaveBehind(n *node) error {
 // start starts a child that is down.
 func (s *Supervisor) start(n *node) {
 	n.state = starting
-	n.launches++
-	n.launched = s.system.clock()
-	n.child.launch()
+	if !n.isNew() {
+		rare := n.seldom()
+		rare.restarts++
+		rare.restarted = s.system.clock()
+	}
+	// Children that are up are not waited for by others.
+	n.child().launch(s.stage != stageUp)
 }
 
 // stopChild asks a child to stop and sets the alarm for one that does not.
 func (s *Supervisor) stopChild(n *node) {
 	n.state = stopping
-	if patience := n.child.patience(); patience > 0 {
-		n.alarm.set(s.system, patience, func() {
-			n.child.cut()
-			n.alarm.set(s.system, cutGrace, func() { s.abandonChild(n) })
+	if patience := n.child().patience(); patience > 0 {
+		alarm := &n.seldom().alarm
+		alarm.set(s.system, patience, func() {
+			n.child().cut()
+			alarm.set(s.system, cutGrace, func() { s.abandonChild(n) })
 		})
 	}
-	n.child.halt(s.cause, s.final)
+	n.child().halt(s.cause, s.final)
 }
 
 // abandonChild stops waiting for a child that is stopping.
 func (s *Supervisor) abandonChild(n *node) {
-	n.alarm.clear()
+	n.clearAlarm()
 	n.state = abandoned
-	n.child.abandon()
+	n.child().abandon()
 	s.system.events.add(ActorAbandoned{Path: n.path(), At: s.system.now()})
 	if s.forgets(n) {
 		s.remove(n, nil)
@@ -302,9 +308,10 @@ func (s *Supervisor) childStarted(n *node) {
 // childExited takes notice that a child has no incarnation any more. The cause
 // is nil where it stopped normally.
 func (s *Supervisor) childExited(n *node, cause error) {
+	n.seldom().exited = true
 	switch n.state {
 	case stopping:
-		n.alarm.clear()
+		n.clearAlarm()
 		n.state = down
 		if n.leave || s.stage == stageStopping && n.id >= s.from && s.forgets(n) {
 			s.remove(n, cmp.Or(cause, s.cause))
@@ -362,7 +369,7 @@ func (s *Supervisor) childLost(n *node, cause error) {
 			s.start(n)
 			return
 		}
-		n.alarm.set(s.system, delay, func() {
+		n.seldom().alarm.set(s.system, delay, func() {
 			if n.state == down && (s.stage == stageUp || s.stage == stageStarting) {
 				s.start(n)
 			}
@@ -380,11 +387,12 @@ func (s *Supervisor) admit() bool {
 
 // backoff returns how long to wait before the child is restarted.
 func (s *Supervisor) backoff(n *node) time.Duration {
-	if s.system.clock()-n.launched > s.spec.Backoff.max() {
-		n.failures = 0
+	rare := n.seldom()
+	if s.system.clock()-max(n.bornAt(), rare.restarted) > s.spec.Backoff.max() {
+		rare.failures = 0
 	}
-	n.failures++
-	return s.spec.Backoff.delay(n.failures, s.jitter^n.id)
+	rare.failures++
+	return s.spec.Backoff.delay(rare.failures, s.jitter^n.id)
 }
 
 // restartGroup stops the children from the id on and restarts them after the
@@ -447,7 +455,7 @@ func (s *Supervisor) stepStop() {
 			return
 		default: // down, or as good as
 		}
-		n.alarm.clear()
+		n.clearAlarm()
 		n.relaunch = false
 		s.cursor = n.prev
 	}
@@ -487,7 +495,7 @@ func (s *Supervisor) stepStart() {
 	for n := s.cursor; n != nil; n = s.cursor {
 		switch n.state {
 		case down:
-			if !n.alarm.isSet() { // else its backoff ends in a start
+			if rare := n.rare.Load(); rare == nil || !rare.alarm.isSet() { // else its backoff ends in a start
 				s.start(n)
 				return
 			}
@@ -540,7 +548,7 @@ func (s *Supervisor) hurry() {
 		if n.state == starting || n.state == running {
 			s.stopChild(n)
 		}
-		if below, ok := n.child.(*Supervisor); ok {
+		if below, ok := n.child().(*Supervisor); ok {
 			below.hurry()
 		}
 	}
@@ -553,7 +561,7 @@ func (s *Supervisor) abandonAll() {
 		nodes = append(nodes, n)
 	}
 	for _, n := range nodes {
-		if below, ok := n.child.(*Supervisor); ok {
+		if below, ok := n.child().(*Supervisor); ok {
 			below.abandonAll()
 		} else if n.state == stopping {
 			s.abandonChild(n)
@@ -569,7 +577,7 @@ func (s *Supervisor) adopted() {
 	s.jitter = hash.Sum64()
 }
 
-func (s *Supervisor) launch() {
+func (s *Supervisor) launch(bool) {
 	s.gaveUp, s.history, s.halted, s.from = nil, nil, false, 0
 	s.startChildren()
 }
@@ -582,7 +590,12 @@ func (s *Supervisor) halt(cause error, final bool) {
 	s.stopChildren()
 }
 
-func (s *Supervisor) patience() time.Duration { return 0 } // its children's add up
+// run and hasWork are of an actor's node; a supervisor is never scheduled.
+func (s *Supervisor) run()          {}
+func (s *Supervisor) hasWork() bool { return false }
+
+func (s *Supervisor) ready() bool             { return false } // it always announces it
+func (s *Supervisor) patience() time.Duration { return 0 }     // its children's add up
 func (s *Supervisor) cut()                    {}
 func (s *Supervisor) abandon()                {}
 func (s *Supervisor) waiting() int            { return 0 }

@@ -23,7 +23,7 @@ func (t *Timer[M]) Stop() bool {
 }
 
 // timerSet holds the timers of an incarnation, running ones and those whose
-// messages are due. cell.due counts the latter.
+// messages are due. flagDue says that there are some of the latter.
 type timerSet[M any] struct {
 	cell *cell[M]
 
@@ -41,7 +41,7 @@ func (s *timerSet[M]) add(d time.Duration, message M) *Timer[M] {
 		return t
 	}
 	s.live[t] = struct{}{}
-	t.halt = s.cell.system.afterFunc(d, func() { s.fire(t) })
+	t.halt = s.cell.system().afterFunc(d, func() { s.fire(t) })
 	return t
 }
 
@@ -50,7 +50,7 @@ func (s *timerSet[M]) fire(t *Timer[M]) {
 	_, live := s.live[t]
 	if live {
 		s.due = append(s.due, t)
-		s.cell.due.Add(1)
+		s.cell.flags.Or(flagDue)
 	}
 	s.mu.Unlock()
 	if live {
@@ -68,7 +68,7 @@ func (s *timerSet[M]) remove(t *Timer[M]) bool {
 	t.halt()
 	if i := slices.Index(s.due, t); i >= 0 {
 		s.due = slices.Delete(s.due, i, i+1)
-		s.cell.due.Add(-1)
+		s.settle()
 	}
 	return true
 }
@@ -84,7 +84,7 @@ func (s *timerSet[M]) next() (M, bool) {
 	t := s.due[0]
 	s.due[0] = nil
 	s.due = s.due[1:]
-	s.cell.due.Add(-1)
+	s.settle()
 	delete(s.live, t)
 	return t.message, true
 }
@@ -97,6 +97,24 @@ func (s *timerSet[M]) close() {
 	for t := range s.live {
 		t.halt()
 	}
-	s.cell.due.Add(-int32(len(s.due)))
 	s.live, s.due = nil, nil
+	s.settle()
+}
+
+// settle takes the flag back where nothing is due any more.
+func (s *timerSet[M]) settle() {
+	if len(s.due) == 0 {
+		s.cell.flags.And(^uint32(flagDue))
+	}
+}
+
+// After sends the message to the actor once d has passed on the runtime's
+// clock. It is handled before what waits in the mailbox, needs no room there,
+// and is never seen by another incarnation.
+func (c *Context[M]) After(d time.Duration, message M) *Timer[M] {
+	extras := c.cell().more()
+	if extras.timers == nil {
+		extras.timers = &timerSet[M]{cell: c.cell(), live: map[*Timer[M]]struct{}{}, closed: c.cell().has(flagOver)}
+	}
+	return extras.timers.add(d, message)
 }

@@ -36,7 +36,7 @@ func Send[M any](from Sender, to Ref[M], message M) error {
 	if cause == nil || to.cell == nil || cause.hops >= MaxTraceHops {
 		return to.Tell(message)
 	}
-	return to.tellMarked(message, to.cell.system.tracer.caused(from.Path(), cause))
+	return to.tellMarked(message, to.cell.system().tracer.caused(from.Path(), cause))
 }
 
 // TraceNext has each of the next n messages told to the actor of that path begin
@@ -147,36 +147,45 @@ func (m *marks) remove() *mark {
 
 // tellTraced is Tell where something is traced.
 func (r Ref[M]) tellTraced(message M) error {
-	return r.tellMarked(message, r.cell.system.tracer.first(r.cell.path))
+	return r.tellMarked(message, r.cell.system().tracer.first(r.cell.path))
 }
 
 // tellMarked is Tell with a mark, or without.
 func (r Ref[M]) tellMarked(message M, m *mark) error {
 	c := r.cell
 	lost, result := c.pushMarked(message, m, func() {
-		m.sent = c.system.now()
-		c.system.events.add(MessageSent{From: m.from, To: c.path(), Message: message, Trace: m.Trace, At: m.sent})
+		m.sent = c.system().now()
+		c.system().events.add(MessageSent{From: m.from, To: c.path(), Message: message, Trace: m.Trace, At: m.sent})
 	})
 	if result == refusedClosed {
 		return r.refused(message)
 	}
-	return r.pushed(message, lost, result)
+	return r.pushed(lost, result)
 }
 
-// receiveTraced is receive for a message with a mark.
-func (c *Context[M]) receiveTraced(message M, m *mark) error {
-	s := c.cell.system
+// receiveMarked is receive for a message that may have a mark.
+func (c *cell[M]) receiveMarked(message M, m *mark) error {
+	if m == nil {
+		return c.receive(message)
+	}
+	s := c.system()
 	began := s.now()
-	c.mark = m
+	extras := c.more()
+	extras.mark = m
 	err := c.receive(message)
-	c.mark = nil
+	extras.mark = nil
 	ended := s.now()
-	s.events.add(MessageHandled{By: c.cell.path(), Trace: m.Trace, Waited: began.Sub(m.sent), Took: ended.Sub(began), Err: err, At: ended})
+	s.events.add(MessageHandled{By: c.path(), Trace: m.Trace, Waited: began.Sub(m.sent), Took: ended.Sub(began), Err: err, At: ended})
 	s.events.deliver()
 	return err
 }
 
-func (c *Context[M]) tracing() *mark { return c.mark }
+func (c *Context[M]) tracing() *mark {
+	if c.extras == nil {
+		return nil
+	}
+	return c.extras.mark
+}
 
 // Step is a message of a trace and what it led to.
 type Step struct {

@@ -36,7 +36,7 @@ type Tree struct {
 	Handled uint64
 	// Restarts counts those since the spawn.
 	Restarts int
-	// Age is the time since the spawn.
+	// Age is the time since the spawn, to 1/64 s.
 	Age time.Duration
 	// Children are in the order of their start.
 	Children []Tree
@@ -54,7 +54,7 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 	t := s.node.tree(now)
 	t.Supervisor = true
 	for n := s.first; n != nil; n = n.next {
-		if below, ok := n.child.(*Supervisor); ok {
+		if below, ok := n.child().(*Supervisor); ok {
 			t.Children = append(t.Children, below.tree(now))
 		} else {
 			t.Children = append(t.Children, n.tree(now))
@@ -64,12 +64,18 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 }
 
 func (n *node) tree(now time.Duration) Tree {
-	return Tree{Path: n.path(), State: n.shown(), Depth: n.child.waiting(), Handled: n.child.begun(), Restarts: n.restarts(), Age: now - n.born}
+	return Tree{
+		Path: n.path(), State: n.shown(), Depth: n.child().waiting(), Handled: n.child().begun(),
+		Restarts: n.restarts(), Age: now - n.bornAt(),
+	}
 }
 
 func (n *node) shown() State {
 	switch n.state {
 	case starting:
+		if n.child().ready() {
+			return StateRunning
+		}
 		return StateStarting
 	case running:
 		return StateRunning
@@ -80,7 +86,7 @@ func (n *node) shown() State {
 	case ended:
 		return StateEnded
 	default:
-		if n.launches == 0 {
+		if n.isNew() {
 			return StateStarting
 		}
 		return StateWaiting

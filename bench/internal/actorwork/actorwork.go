@@ -132,12 +132,12 @@ func latency(work func(), n int) (p50, p99 float64) {
 	return took[n/2].Seconds() * 1e6, took[n*99/100].Seconds() * 1e6
 }
 
-// inUse returns the bytes of heap and stacks that are in use after a collection:
-// what a sleeping goroutine costs counts, too.
+// inUse returns the bytes of spans of heap and stacks that are in use after a
+// collection: what lies unused within them and what goroutines cost counts, too.
 func inUse() int64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	return int64(m.HeapInuse + m.StackInuse)
 }
