@@ -7,8 +7,8 @@ TOOLS         := $(CURDIR)/.tools
 # qemu-user; on arm64 itself the ordinary tests do this.
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
-.PHONY: build test check fmt vet lint race variants generated crash simulate mutate bench-peers bench-gemm bench-scaling bench-opticks \
-	bench-actors 	bench-test performance performance-run clean
+.PHONY: build test check fmt vet lint race variants generated crash powercut survive simulate mutate \
+	bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-test performance performance-run clean
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise
@@ -61,8 +61,15 @@ simulate: ## a million simulated histories of the control side; stops at the fir
 mutate: ## leave out each sync, lease check and compensation step in turn; some test must fail
 	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/$(ONLY)' ./internal/mutate -mutate
 
-crash: ## 50 times kill -9 and resume of one run, compared with one never killed
+crash: ## 50 times kill -9 and resume of one run, and 1,000 times of one that others append beside
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise
+	REPRISE_KILLS=1000 $(GO) test -count=1 -v -run TestKilled -timeout 90m ./integration/survival
+
+powercut: ## 200 times an ext4 image cut off under a run and its journal replayed; Linux, root
+	REPRISE_CUTS=200 $(GO) test -count=1 -v -run Power -timeout 60m ./integration/survival
+
+survive: ## a fault at every operation of a run, each cut with 16 random outcomes
+	REPRISE_SEEDS=16 $(GO) test -count=1 -v -run AFaultAtEvery -timeout 60m ./integration/survival
 
 # Extra flags: make bench-gemm BENCHFLAGS='-sizes 63x65x17 -rounds 100'. What the
 # peers need is in bench/README.md.
@@ -77,6 +84,9 @@ bench-scaling: ## the time of our step against batch, width and context
 
 bench-opticks: ## the validation loss of a GPT on Opticks against PyTorch's; fails above 0.01
 	cd bench && $(GO) run ./cmd/opticks $(BENCHFLAGS)
+
+bench-events: ## appends, replay and recovery of the event log against PostgreSQL and JetStream
+	cd bench && $(GO) run ./cmd/events $(BENCHFLAGS)
 
 bench-actors: ## our actors against Hollywood and Proto.Actor, a JSON line each
 	cd bench && $(GO) run ./cmd/actors $(BENCHFLAGS)

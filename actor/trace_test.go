@@ -29,7 +29,7 @@ func TestATraceShowsTheWayOfOneRequest(t *testing.T) {
 	tell(t, b, func(*actor.Context[do]) error { close(held); <-hold; return nil })
 	wait(t, held, "b")
 	done := make(chan struct{}, 3)
-	end := func(ctx *actor.Context[do]) error { done <- struct{}{}; return nil }
+	end := func(*actor.Context[do]) error { done <- struct{}{}; return nil }
 	tell(t, a, func(ctx *actor.Context[do]) error {
 		now.advance(time.Millisecond)
 		if err := actor.Send(ctx, b, func(ctx *actor.Context[do]) error {

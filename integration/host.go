@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,10 @@ var ErrHostClosed = errors.New("host was closed before the run came to rest")
 // closeDeadline is how long a closing host waits for its runs to checkpoint and
 // for its actors to stop.
 const closeDeadline = 30 * time.Second
+
+// keptRuns is the number of runs that a host keeps before it forgets those at
+// rest. What became of them is in the log.
+const keptRuns = 64
 
 // hostIDLength is how much of an id tells the hosts of a store apart.
 const hostIDLength = 12
@@ -194,6 +199,9 @@ func (h *Host) launch(id training.RunID) error {
 	if err != nil {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
+	if len(h.runs) >= keptRuns {
+		maps.DeleteFunc(h.runs, func(_ training.RunID, run *hosted) bool { return run.resting() })
+	}
 	h.runs[id] = run
 	h.parts.follow(h, id, run)
 	return nil
@@ -297,7 +305,7 @@ func (h *Host) Interrupt(id training.RunID, cause string) {
 func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
 	run := h.run(id)
 	if run == nil {
-		return RunRecord{}, fmt.Errorf("run %s is not hosted here: %w", id, ErrRunNotFound)
+		return h.onRecord(ctx, id)
 	}
 	select {
 	case <-run.done:
@@ -305,6 +313,15 @@ func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
 	case <-ctx.Done():
 		return RunRecord{}, ctx.Err()
 	}
+}
+
+// onRecord returns a run that is at rest, hosted here once or not.
+func (h *Host) onRecord(ctx context.Context, id training.RunID) (RunRecord, error) {
+	record, err := h.log.Load(ctx, id)
+	if err == nil && underWay(record.Saga) {
+		err = fmt.Errorf("run %s is not hosted here: %w", id, ErrRunNotFound)
+	}
+	return record, err
 }
 
 func (h *Host) run(id training.RunID) *hosted {

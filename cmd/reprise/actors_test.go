@@ -99,7 +99,7 @@ func TestTheControlEndpointIsPrivateAndLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := held(t, dir)
 			t.Setenv("TMPDIR", short)
-			c, err := serveControl(w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "hello") }))
+			c, err := serveControl(t.Context(), w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "hello") }))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 	if err := askControl(context.Background(), w, "/", &answer); !errors.Is(err, errNoProcess) {
 		t.Errorf("a dead socket answered: %v", err)
 	}
-	c, err := serveControl(w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "alive") }))
+	c, err := serveControl(t.Context(), w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "alive") }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, controlName, "mine"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := serveControl(w, nil); err == nil {
+	if _, err := serveControl(t.Context(), w, nil); err == nil {
 		t.Error("a folder with somebody's files was taken")
 	}
 	if _, err := os.Stat(filepath.Join(dir, controlName, "mine")); err != nil {

@@ -45,7 +45,7 @@ type control struct {
 
 // serveControl opens the endpoint of the process that holds the data directory's
 // lock, in place of what a dead one left. close must follow.
-func serveControl(w integration.Workspace, handler http.Handler) (*control, error) {
+func serveControl(ctx context.Context, w integration.Workspace, handler http.Handler) (*control, error) {
 	link := filepath.Join(w.Dir, controlName)
 	if err := removeControl(link); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func serveControl(w integration.Workspace, handler http.Handler) (*control, erro
 		return nil, err
 	}
 	socket := filepath.Join(folder, socketName)
-	listener, err := net.Listen("unix", socket)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", socket)
 	if err != nil {
 		return nil, errors.Join(err, removeControl(link))
 	}

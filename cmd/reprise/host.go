@@ -62,7 +62,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 		return err
 	}
 	view.recovered(recovery)
-	endpoint, err := serveControl(w, controlHandler(host, env.now))
+	endpoint, err := serveControl(ctx, w, controlHandler(host, env.now))
 	if err != nil { // it trains all the same
 		view.message("`reprise actors` cannot look into this process: " + err.Error())
 	} else {

@@ -127,20 +127,39 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	limit = max(0, min(limit, eventstore.MaxReadPage))
 	var events []eventstore.Event
 	err := s.withReader(ctx, func(r *reader) error {
-		var err error
-		events, err = queryEvents(r.conn, nil, selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(min(after, 1<<62)), int64(limit))
-		if err != nil {
+		head, err := readHead(r.conn)
+		if err != nil || after >= head.Position || limit == 0 {
 			return err
 		}
-		if err := checkLinks(after, events); err != nil || len(events) == limit {
+		n := int(min(head.Position-after, eventstore.Position(limit)))
+		if events, err = s.positions(ctx, r, after, n); err != nil {
 			return err
 		}
-		return checkLast(r.conn, after, events)
+		return checkLinks(after, events)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return events, nil
+}
+
+// positionsPart is the number of events of the log that a reader takes at once.
+const positionsPart = 500
+
+// positions returns the n events behind a position, all of which must be there.
+func (s *Store) positions(ctx context.Context, r *reader, after eventstore.Position, n int) ([]eventstore.Event, error) {
+	events := make([]eventstore.Event, n)
+	err := s.inParts(ctx, r, (n+positionsPart-1)/positionsPart, func(r *reader, part int) error {
+		from := part * positionsPart
+		to := min(from+positionsPart, n)
+		first := after + eventstore.Position(from)
+		got, err := queryEvents(r.conn, events[from:from:to], selectEvent+` WHERE position > ? ORDER BY position LIMIT ?`, int64(first), to-from)
+		if err == nil && len(got) < to-from {
+			err = &eventstore.CorruptionError{Position: first + eventstore.Position(len(got)) + 1, What: "missing before the end of the log"}
+		}
+		return err
+	})
+	return events, err
 }
 
 // checkLinks fails where adjacent events are not linked or one is missing.
@@ -155,23 +174,6 @@ func checkLinks(after eventstore.Position, events []eventstore.Event) error {
 		}
 	}
 	return nil
-}
-
-// checkLast fails where events, read from behind after on, stop short of the
-// recorded end of the log.
-func checkLast(conn *connection, after eventstore.Position, events []eventstore.Event) error {
-	head, err := recordedHead(conn)
-	if err != nil {
-		return err
-	}
-	if len(events) == 0 {
-		if after < head.Position {
-			return &eventstore.CorruptionError{Position: after + 1, What: fmt.Sprintf("missing; the log should end at position %d", head.Position)}
-		}
-		return nil
-	}
-	last := events[len(events)-1]
-	return checkEnd(head, eventstore.Head{Position: last.Position, Hash: last.Hash})
 }
 
 // Replay implements eventstore.Store.
@@ -300,12 +302,9 @@ func (s *Store) Head(ctx context.Context) (eventstore.Head, error) {
 	return head, err
 }
 
-const (
-	// verifyPage is the number of events that a reader takes at once for Verify.
-	verifyPage = 1000
-	// verifyPages are read before they are linked.
-	verifyPages = 4 * maxReaders
-)
+// verifyPage is the number of events that Verify reads before it follows their
+// links.
+const verifyPage = 16 * positionsPart
 
 // Verify implements eventstore.Store. Its readers check the events' hashes at the
 // same time; the links between them are followed in order.
@@ -316,12 +315,9 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 		if err != nil {
 			return err
 		}
-		for chain.Head().Position < head.Position {
-			if err := s.link(ctx, r, chain, head.Position); err != nil {
-				return err
-			}
-		}
-		return errors.Join(checkEnd(head, chain.Head()), integrity(r.conn))
+		structure := s.integrity(ctx)
+		err = s.follow(ctx, r, chain, head)
+		return errors.Join(err, <-structure)
 	})
 	if err != nil {
 		return eventstore.Head{}, err
@@ -329,37 +325,40 @@ func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
 	return chain.Head(), nil
 }
 
-// link adds the next events to the chain, up to those of verifyPages.
-func (s *Store) link(ctx context.Context, r *reader, chain *eventstore.Chain, end eventstore.Position) error {
-	after := chain.Head().Position
-	n := int(min(end-after, verifyPage*verifyPages))
-	pages := make([][]eventstore.Event, (n+verifyPage-1)/verifyPage)
-	err := s.inParts(ctx, r, len(pages), func(r *reader, i int) error {
-		size := min(verifyPage, n-i*verifyPage)
-		first := after + eventstore.Position(i*verifyPage)
-		var err error
-		pages[i], err = queryEvents(r.conn, make([]eventstore.Event, 0, size), selectEvent+` WHERE position > ? AND position <= ? ORDER BY position`,
-			int64(first), int64(first)+int64(size))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for i, page := range pages {
-		for _, e := range page {
-			if err := chain.AddChecked(e); err != nil {
+// follow adds the events up to the head to the chain.
+func (s *Store) follow(ctx context.Context, r *reader, chain *eventstore.Chain, head eventstore.Head) error {
+	for chain.Head().Position < head.Position {
+		after := chain.Head().Position
+		page, err := s.positions(ctx, r, after, int(min(head.Position-after, verifyPage)))
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := chain.AddChecked(page[i]); err != nil {
 				return err
 			}
 		}
-		if want := min(after+eventstore.Position((i+1)*verifyPage), end); chain.Head().Position < want {
-			return &eventstore.CorruptionError{Position: chain.Head().Position + 1, What: "missing before the end of the log"}
-		}
 	}
-	return nil
+	return checkEnd(head, chain.Head())
 }
 
-// integrity lets SQLite check its own structures: that every index agrees with
-// its table.
+// integrity lets SQLite check its own structures, that every index agrees with
+// its table, and sends the outcome. It does so meanwhile, with a connection that
+// is not one of the readers, for which it would have to wait.
+func (s *Store) integrity(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		conn, err := s.connectReader()
+		if err != nil {
+			done <- err
+			return
+		}
+		err = inTransaction(ctx, conn, func(r *reader) error { return integrity(r.conn) })
+		done <- errors.Join(corruption(err), conn.Close())
+	}()
+	return done
+}
+
 func integrity(conn *connection) error {
 	stmt, err := conn.statement("PRAGMA integrity_check(1)")
 	if err != nil {

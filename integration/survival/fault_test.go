@@ -27,6 +27,9 @@ type trial struct {
 	dir   string
 	at    int
 	fault disktest.Fault
+	// seeds is the number of ways in which a cut leaves some of what was not
+	// synced.
+	seeds uint64
 	seen  *sync.Map // of what was checked already
 	stats *stats
 	disks int
@@ -51,6 +54,7 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 	if err != nil || record.Session.State != training.Completed {
 		t.Fatalf("without a fault: %s, %v", record.Session.State, err)
 	}
+	seeds := uint64(count(t, "REPRISE_SEEDS", 1))
 	log := d.Log()
 	kinds := map[disktest.Kind]int{}
 	for _, op := range log {
@@ -66,8 +70,8 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 				t.Run(fmt.Sprint(shard), func(t *testing.T) {
 					t.Parallel()
 					dir := diskDir(t)
-					for at := shard; ; at += shards {
-						r := &trial{t: t, job: j, want: outcomeOf(record), dir: filepath.Join(dir, fmt.Sprint(at)), at: at, fault: fault, seen: &seen, stats: &s}
+					for at := shard * stride; ; at += shards * stride {
+						r := &trial{t: t, seeds: seeds, job: j, want: outcomeOf(record), dir: filepath.Join(dir, fmt.Sprint(at)), at: at, fault: fault, seen: &seen, stats: &s}
 						if !r.run() {
 							return
 						}
@@ -78,9 +82,6 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 		t.Logf("%s: %d faults, %d ends of a process, %d different disks from which the run went on", fault, s.faults.Load(), s.ends.Load(), s.checked.Load())
 	}
 }
-
-// seeds is the number of ways in which a cut leaves some of what was not synced.
-const seeds uint64 = 1
 
 // shards are the parts of a test that run beside each other.
 const shards = 4
@@ -139,8 +140,8 @@ func (r *trial) run() bool {
 	r.stats.faults.Add(1)
 	ends := []disktest.Survival{disktest.Killed(), disktest.Strict()}
 	if r.fault == disktest.Cut {
-		for seed := range seeds {
-			ends = append(ends, disktest.Random(uint64(r.at)<<32+seed))
+		for seed := range r.seeds {
+			ends = append(ends, disktest.Random(uint64(r.at)<<32|seed))
 		}
 	}
 	for _, end := range ends {

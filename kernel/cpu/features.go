@@ -113,8 +113,9 @@ func (f Features) Levels() []Level {
 		return []Level{LevelNone, LevelAVX2}
 	case LevelAVX512:
 		return []Level{LevelNone, LevelAVX2, LevelAVX512}
+	default:
+		return []Level{LevelNone}
 	}
-	return []Level{LevelNone}
 }
 
 // String lists the usable features, such as "avx2, avx512", or says why there

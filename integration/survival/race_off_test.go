@@ -1,0 +1,7 @@
+//go:build !race
+
+package survival
+
+// stride is the distance between the operations that fail in one run of the
+// tests: every one does.
+const stride = 1
