@@ -81,9 +81,12 @@ func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
 		list = append(list, [2]string{command("generate"), "let it write"})
 	}
 	if len(r.Checkpoints) > 0 {
-		list = append(list,
-			[2]string{command("runs verify"), "train it again and prove that the same weights come out"},
-			[2]string{command("runs fork"), "go on from one of its checkpoints with other settings"})
+		list = append(list, [2]string{command("runs verify"), "train it again and prove that the same weights come out"})
+	}
+	if n := len(r.Checkpoints); n > 1 {
+		half := r.Session.Hyperparameters.LearningRate.Value / 2
+		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), r.Checkpoints[(n-1)/2].Step, half)
+		list = append(list, [2]string{fork, "go on from a checkpoint with other settings"})
 	}
 	return append(list,
 		[2]string{command("runs metrics"), "loss and accuracy over time"},
