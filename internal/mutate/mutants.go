@@ -29,6 +29,7 @@ func Mutants() []Mutant {
 func syncs() []Mutant {
 	checkpoint := tests("./checkpoint", "-run", "^TestALossOfPower|^TestACommittedCheckpoint|^TestWhatSweepDid")
 	store := tests("./eventstore/sqlite", "-run", "^TestEveryConnection|^TestWhatGets")
+	earlier := tests("./eventstore/sqlite", "-run", "^TestWhatAnEarlierProcess")
 	return []Mutant{
 		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
 		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "Epoch: c.Epoch}, files.SyncDir(part)", "Epoch: c.Epoch}, nil", checkpoint},
@@ -50,6 +51,9 @@ func syncs() []Mutant {
 		{"the event log does not sync", "eventstore/sqlite/sqlite.go", `"PRAGMA synchronous = "+synchronous+"`, `"PRAGMA synchronous = "+synchronous+"; PRAGMA synchronous = OFF`, store},
 		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", `synchronous := "FULL"`, `synchronous := "NORMAL"`, store},
 		{"the name of a new event log is not synced", "eventstore/sqlite/file.go", "	return s.disk.SyncDir(filepath.Dir(s.path))\n", "	_ = filepath.Dir\n	return nil\n", store},
+		{"the name of an event log that was found is not synced", "eventstore/sqlite/file.go", "	if err := s.disk.SyncDir(filepath.Dir(s.path)); err != nil {\n		return err\n	}\n", "", earlier},
+		{"a write-ahead log that was found is not synced", "eventstore/sqlite/file.go", "		err = log.Sync()\n", "		err = nil\n", earlier},
+		{"a write-ahead log that was found is not written again", "eventstore/sqlite/file.go", "		err = rewrite(log)\n", "		_ = rewrite\n", earlier},
 		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", store},
 		{"the name of a backup is not synced", "eventstore/sqlite/backup.go", "	return files.SyncDir(filepath.Dir(path))\n", "	_ = filepath.Dir\n	return nil\n", store},
 	}
