@@ -55,7 +55,7 @@ func same[T any](t *rapid.T, m *twins, what string, f func(eventstore.Store) (T,
 	t.Helper()
 	got, gotErr := f(m.store)
 	want, wantErr := f(m.memory)
-	if kind(gotErr) != kind(wantErr) || !reflect.DeepEqual(got, want) {
+	if !errors.Is(kind(gotErr), kind(wantErr)) || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%s:\n got %+v, %v\nwant %+v, %v", what, got, gotErr, want, wantErr)
 	}
 }
