@@ -38,6 +38,7 @@ func (o Op) String() string { return o.Name + " " + o.Path }
 // Kind says what an operation does to the disk.
 type Kind int
 
+// The kinds.
 const (
 	Reads   Kind = iota // it changes nothing
 	Grows               // it takes room: a write, a file or a folder that is made
