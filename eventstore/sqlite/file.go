@@ -104,9 +104,7 @@ func (s *Store) settle() error {
 		// what it held, which is in the file, would look like a part of the new one.
 		err = log.Truncate(0)
 	}
-	if err == nil {
-		err = log.Sync()
-	}
+	// SQLite syncs it with the next append, and before it moves it into the file.
 	return errors.Join(err, log.Close())
 }
 
