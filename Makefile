@@ -44,7 +44,7 @@ variants: ## the numerics tests for other instruction sets and without assembly
 	GOAMD64=v3 $(GO) test ./kernel/... ./nn/... ./training/... ./internal/detmath/... ./dataset/...
 	$(GO) test -tags noasm ./kernel/... ./nn/...
 	for n in 1 8; do GOMAXPROCS=$$n $(GO) test -count=1 -run 'Golden' ./nn || exit 1; done
-	$(ARM64) -run 'NEON|Tile|Strip|Transpose|SelfCheck|Detect|EqualsTheDefinition$$|AllocatesNothingOnceWarm|OfWildValues|EveryDepthwise' ./kernel/cpu
+	$(ARM64) -run 'NEON|Tile|Strip|Transpose|SelfCheck|Detect|EqualsTheDefinition$$|AllocatesNothingOnceWarm|OfWildValues|EveryDepthwise|HeadsInPlace|AwkwardShapes' ./kernel/cpu
 	$(ARM64) -run 'Golden' ./nn
 
 generated: ## the committed assembly is what its generator writes

@@ -27,6 +27,9 @@ type cell[M any] struct {
 	current atomic.Pointer[Context[M]]
 	// due counts the timer messages that the incarnation has to handle.
 	due atomic.Int32
+	// handled counts messages: those of a run when it is over, those of a
+	// Blocking actor one by one, since its run may take hours.
+	handled atomic.Uint64
 	// crashed is set where the incarnation ended its goroutine; the runner's.
 	crashed bool
 }
@@ -103,6 +106,8 @@ func (c *cell[M]) finish(cause error) {
 	}
 }
 
+func (c *cell[M]) begun() uint64 { return c.handled.Load() }
+
 func (c *cell[M]) waiting() int { return int(max(0, c.depth.Load())) }
 
 // deadLetter reports a message that nobody will handle. The caller delivers
@@ -123,8 +128,9 @@ func (c *cell[M]) hasWork() bool {
 func (c *cell[M]) run() {
 	var batch [batchSize]M
 	next, taken := 0, 0 // batch[next:taken] is to be handled
-	returned := false
+	returned, handled := false, uint64(0)
 	defer func() {
+		c.handled.Add(handled)
 		if next < taken {
 			c.giveBack(batch[next:taken])
 		}
@@ -152,7 +158,18 @@ func (c *cell[M]) run() {
 			next++
 			c.begin()
 		}
-		if err := inc.receive(message); err != nil {
+		if handled++; c.blocking {
+			c.handled.Add(handled)
+			handled = 0
+		}
+		var err error
+		if mark := c.taken; mark != nil && !ok {
+			c.taken = nil
+			err = inc.receiveTraced(message, mark)
+		} else {
+			err = inc.receive(message)
+		}
+		if err != nil {
 			c.deadLetter(message, LetterFailed)
 			c.end(err)
 		} else if inc.stopping {

@@ -15,6 +15,7 @@ type Context[M any] struct {
 	// stopping is set by Stop, over before Stopped is called.
 	stopping, over bool
 	timers         *timerSet[M] // nil until After is called
+	mark           *mark        // of the message being handled; nil if it is not traced
 
 	mu     sync.Mutex // guards what follows
 	ctx    context.Context

@@ -7,8 +7,8 @@ import (
 )
 
 // Event is something that happened in the system: ActorSpawned,
-// ActorTerminated, ActorAbandoned, SupervisionTriggered, DeadLetter, MessageSent
-// or EventsLost.
+// ActorTerminated, ActorAbandoned, SupervisionTriggered, DeadLetter,
+// MessageSent, MessageHandled or EventsLost.
 type Event interface{ actorEvent() }
 
 //nolint:revive // ActorSpawned and its like are what the domain calls them.
@@ -55,12 +55,23 @@ type (
 		At      time.Time
 	}
 
-	// MessageSent says that a message is in a mailbox. It is only told where
-	// Config.Trace is set.
+	// MessageSent says that a message of a trace is in a mailbox. From is "" where
+	// no actor sent it by Send.
 	MessageSent struct {
-		To      string
-		Message any
-		At      time.Time
+		From, To string
+		Message  any
+		Trace    Trace
+		At       time.Time
+	}
+
+	// MessageHandled says that a message of a trace was handled, after it Waited
+	// in the mailbox, and what that Took; Err is what the actor failed with.
+	MessageHandled struct {
+		By           string
+		Trace        Trace
+		Waited, Took time.Duration
+		Err          error
+		At           time.Time
 	}
 
 	// EventsLost says that Config.OnEvent was too slow and Count events were
@@ -74,6 +85,7 @@ func (ActorAbandoned) actorEvent()       {}
 func (SupervisionTriggered) actorEvent() {}
 func (DeadLetter) actorEvent()           {}
 func (MessageSent) actorEvent()          {}
+func (MessageHandled) actorEvent()       {}
 func (EventsLost) actorEvent()           {}
 
 // Decision is what a supervisor does about a failure.

@@ -3,7 +3,9 @@ package actor_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,10 +13,10 @@ import (
 )
 
 func TestEventsTellAnActorsLifeInOrder(t *testing.T) {
-	for _, trace := range []bool{false, true} {
+	for _, sample := range []int{0, 1} {
 		var got []string
 		now := &clock{now: epoch}
-		s := newSystem(t, actor.Config{Now: now.Now, Trace: trace, Workers: 1, OnEvent: func(e actor.Event) {
+		s := newSystem(t, actor.Config{Now: now.Now, Sample: sample, Workers: 1, OnEvent: func(e actor.Event) {
 			got = append(got, fmt.Sprintf("%T", e))
 			switch e := e.(type) {
 			case actor.SupervisionTriggered:
@@ -38,13 +40,12 @@ func TestEventsTellAnActorsLifeInOrder(t *testing.T) {
 		got = slices.DeleteFunc(got, func(line string) bool {
 			if line == "actor.MessageSent" {
 				sent++
-				return true
 			}
-			return false
+			return strings.HasPrefix(line, "actor.Message")
 		})
 		equal(t, got, []string{"actor.ActorSpawned", "actor.DeadLetter", "actor.SupervisionTriggered", "actor.ActorTerminated"})
-		if want := map[bool]int{true: 2}[trace]; sent != want {
-			t.Errorf("trace %v: %d messages sent, want %d", trace, sent, want)
+		if want := 2 * sample; sent != want {
+			t.Errorf("sample %d: %d messages sent, want %d", sample, sent, want)
 		}
 	}
 }
@@ -109,7 +110,7 @@ func TestTreeShowsWhatThereIs(t *testing.T) {
 	s := newSystem(t, actor.Config{Now: now.Now})
 	below := supervise(t, s.Root(), actor.SupervisorSpec{Name: "s"})
 	now.advance(time.Minute)
-	ref := spawn(t, below, actor.Spec[do]{Name: "a"})
+	ref := spawn(t, below, actor.Spec[do]{Name: "a", Blocking: true})
 	tell(t, ref, fail)
 	begun, block := make(chan struct{}), make(chan struct{})
 	tell(t, ref, func(*actor.Context[do]) error { close(begun); <-block; return nil })
@@ -128,7 +129,25 @@ func TestTreeShowsWhatThereIs(t *testing.T) {
 		t.Fatalf("supervisor: %+v", sup)
 	}
 	a := sup.Children[0]
-	if a.Path != "/s/a" || a.Supervisor || a.State != actor.StateRunning || a.Depth != 3 || a.Restarts != 1 || a.Age != time.Second {
+	if a.Path != "/s/a" || a.Supervisor || a.State != actor.StateRunning || a.Depth != 3 || a.Handled != 2 || a.Restarts != 1 || a.Age != time.Second {
 		t.Errorf("actor: %+v", a)
+	}
+}
+
+func TestTreeCountsWhatWasHandled(t *testing.T) {
+	s := newSystem(t, actor.Config{})
+	ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
+	const messages = 1000
+	for range messages {
+		tell(t, ref, func(*actor.Context[do]) error { return nil })
+	}
+	settle(t, ref)
+	// What the last turn handled is counted when it ends.
+	last, deadline := uint64(0), time.Now().Add(10*time.Second)
+	for ; last < messages; last = s.Tree().Children[0].Handled {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d messages are counted", last, messages)
+		}
+		runtime.Gosched()
 	}
 }

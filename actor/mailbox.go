@@ -99,6 +99,10 @@ type queue[M any] struct {
 	// waiter misses room.
 	waiting atomic.Int32
 	waiters []chan struct{}
+	// marks are those of traced messages; nil until there is one. taken is that of
+	// the message that was taken last, the runner's.
+	marks *marks
+	taken *mark
 	// gone is closed with the queue; nil until somebody asks.
 	gone chan struct{}
 }
@@ -113,8 +117,26 @@ func (q *queue[M]) init(m Mailbox) {
 // push adds the message or applies the policy; the message returned is the one
 // that was dropped.
 func (q *queue[M]) push(message M) (M, accepted) {
+	return q.pushMarked(message, nil, nil)
+}
+
+// pushMarked is push for a message that may have a mark; sent is called before
+// anybody can take it.
+func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	lost, result := q.offer(message)
+	if m != nil && result <= storedForOther {
+		if q.marks == nil {
+			q.marks = &marks{}
+		}
+		q.marks.add(m, int(q.count)-1)
+		sent()
+	}
+	return lost, result
+}
+
+func (q *queue[M]) offer(message M) (M, accepted) {
 	var none M
 	if q.closed {
 		return none, refusedClosed
@@ -126,6 +148,9 @@ func (q *queue[M]) push(message M) (M, accepted) {
 	switch q.overflow {
 	case DropOldest:
 		oldest := q.removeFirst()
+		if q.marks != nil {
+			q.marks.remove()
+		}
 		q.depth.Add(-1)
 		q.append(message)
 		return oldest, storedForOther
@@ -196,7 +221,7 @@ func (q *queue[M]) wakeOne() {
 func (q *queue[M]) take(batch []M) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.overflow == DropOldest {
+	if q.overflow == DropOldest || q.marks != nil {
 		// What is taken can't be dropped any more, so it is one at a time and
 		// counts as begun.
 		batch = batch[:1]
@@ -204,10 +229,16 @@ func (q *queue[M]) take(batch []M) int {
 	n := min(len(batch), int(q.count))
 	for i := range n {
 		batch[i] = q.removeFirst()
+		if q.marks != nil {
+			q.taken = q.marks.remove() // there is one at a time
+		}
 	}
 	if q.overflow == DropOldest && n > 0 {
 		q.depth.Add(-1)
 		q.wakeOne()
+	}
+	if q.marks != nil && len(q.marks.list) == 0 {
+		q.marks = nil
 	}
 	if q.count == 0 && len(q.ring) > keptRoom {
 		q.ring, q.head = nil, 0 // the burst is over
@@ -236,6 +267,9 @@ func (q *queue[M]) putBack(batch []M) bool {
 	if q.closed {
 		return false
 	}
+	if q.marks != nil {
+		q.marks.next -= int64(len(batch))
+	}
 	for i := len(batch) - 1; i >= 0; i-- {
 		q.grow()
 		if q.head--; q.head < 0 {
@@ -260,7 +294,7 @@ func (q *queue[M]) close() []M {
 	for q.count > 0 {
 		left = append(left, q.removeFirst())
 	}
-	q.ring = nil
+	q.ring, q.marks = nil, nil
 	q.depth.Store(0)
 	for len(q.waiters) > 0 {
 		q.wakeOne()

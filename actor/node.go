@@ -26,6 +26,8 @@ type child interface {
 	finish(cause error)
 	// waiting is the number of messages in the mailbox.
 	waiting() int
+	// begun is how many messages were handled so far, as Tree.Handled has it.
+	begun() uint64
 }
 
 // nodeState is what a supervisor knows of a child.

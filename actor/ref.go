@@ -21,6 +21,9 @@ func (r Ref[M]) Tell(message M) error {
 	if c == nil {
 		return ErrZeroRef
 	}
+	if c.system.tracer.on.Load() {
+		return r.tellTraced(message)
+	}
 	lost, result := c.push(message)
 	if result == refusedClosed {
 		return r.refused(message)
@@ -80,9 +83,6 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 // sent has the actor run.
 func (r Ref[M]) sent(message M) {
 	c := r.cell
-	if c.system.trace {
-		c.system.events.add(MessageSent{To: c.path(), Message: message, At: c.system.now()})
-	}
 	c.schedule()
 	c.system.events.deliver()
 }

@@ -586,6 +586,7 @@ func (s *Supervisor) patience() time.Duration { return 0 } // its children's add
 func (s *Supervisor) cut()                    {}
 func (s *Supervisor) abandon()                {}
 func (s *Supervisor) waiting() int            { return 0 }
+func (s *Supervisor) begun() uint64           { return 0 }
 
 func (s *Supervisor) finish(cause error) {
 	s.final = true

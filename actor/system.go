@@ -22,8 +22,9 @@ type Config struct {
 	// after Supervisor.Done tells of it. It must not block. It may use the
 	// system, but not wait for it. A panic in it is dropped.
 	OnEvent func(Event)
-	// Trace has every message told to OnEvent, as MessageSent.
-	Trace bool
+	// Sample has one of so many messages begin a trace, which OnEvent is told of:
+	// 1 is all, 0 none but those of TraceNext.
+	Sample int
 	// Driver, if not nil, runs the actors in place of Workers, and the delays and
 	// timeouts in place of the runtime's clock: for simulations.
 	Driver Driver
@@ -43,6 +44,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.Workers < 0 || c.Workers > MaxWorkers:
 		return bad("Workers", c.Workers, fmt.Sprintf("must be in [0, %d]", MaxWorkers), "use 0 for one per processor")
+	case c.Sample < 0:
+		return bad("Sample", c.Sample, "must not be negative", "use 0 to trace on demand only")
 	case c.Now == nil:
 		return bad("Now", "nil", "is no clock", "pass time.Now")
 	case c.Root.Name != "":
@@ -57,7 +60,7 @@ func (c Config) Validate() error {
 type System struct {
 	now      func() time.Time
 	epoch    time.Time
-	trace    bool
+	tracer   tracer
 	pool     *pool
 	events   eventQueue
 	registry *Registry
@@ -91,9 +94,11 @@ func NewSystem(config Config) (*System, error) {
 	if config.Workers == 0 {
 		config.Workers = min(runtime.GOMAXPROCS(0), MaxWorkers)
 	}
-	s := &System{now: config.Now, epoch: config.Now(), trace: config.Trace && config.OnEvent != nil, registry: newRegistry()}
+	s := &System{now: config.Now, epoch: config.Now(), registry: newRegistry()}
 	s.registry.system = s
-	s.events.onEvent = config.OnEvent
+	if s.events.onEvent = config.OnEvent; config.OnEvent != nil {
+		s.tracer.init(config.Sample)
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.root = newSupervisor(s, config.Root)
 	s.root.state = running

@@ -30,6 +30,10 @@ type Tree struct {
 	State      State
 	// Depth is the number of messages in the mailbox.
 	Depth int
+	// Handled counts the messages since the spawn, those of timers and the one
+	// being handled included. An actor that is not Blocking is behind by at most
+	// the 128 messages of its turn.
+	Handled uint64
 	// Restarts counts those since the spawn.
 	Restarts int
 	// Age is the time since the spawn.
@@ -60,7 +64,7 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 }
 
 func (n *node) tree(now time.Duration) Tree {
-	return Tree{Path: n.path(), State: n.shown(), Depth: n.child.waiting(), Restarts: n.restarts(), Age: now - n.born}
+	return Tree{Path: n.path(), State: n.shown(), Depth: n.child.waiting(), Handled: n.child.begun(), Restarts: n.restarts(), Age: now - n.born}
 }
 
 func (n *node) shown() State {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/training"
@@ -103,11 +104,14 @@ func trainingDecoders() map[string]decoder[training.Event] {
 	return d
 }
 
-// EventOf returns the domain's event of an envelope: a training.Event or a
-// device.Event. It fails with ErrUnknownEvent for any other.
+// EventOf returns the domain's event of an envelope: a training.Event, a
+// device.Event or an ActorEvent. It fails with ErrUnknownEvent for any other.
 func EventOf(e eventstore.Event) (any, error) {
-	if _, ok := deviceOf(e.Aggregate); ok {
+	switch {
+	case strings.HasPrefix(string(e.Aggregate), devicePrefix):
 		return deviceCodec().decode(e)
+	case strings.HasPrefix(string(e.Aggregate), actorsPrefix):
+		return actorCodec().decode(e)
 	}
 	return trainingCodec().decode(e)
 }

@@ -78,6 +78,15 @@ func TestEveryEventIsDocumentedWithItsKeys(t *testing.T) {
 		runs[kind] = reflect.TypeOf(event)
 	}
 	check(section(t, "Events of runs"), "training.", runs)
+	actors := map[string]reflect.Type{}
+	for kind, decode := range actorDecoders() {
+		event, err := decode([]byte("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		actors[kind] = reflect.TypeOf(event)
+	}
+	check(section(t, "Events of actors"), "actor.", actors)
 }
 
 // What is within an event's objects is named in the section, too.

@@ -160,7 +160,7 @@ func (x *Execution) Begin(w Workspace) error {
 	}
 	content, err := w.Checkpoints(parent.RunID).Read(CheckpointRef(parent.Checkpoint))
 	if err != nil {
-		return fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)
+		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
 	}
 	return x.load(content)
 }

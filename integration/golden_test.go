@@ -23,15 +23,17 @@ import (
 // new log.
 func goldenFiles() map[string]string {
 	return map[string]string{
-		"digits.jsonl":          "fb9eb38cc9e2a05b714672f7505b5b8b750cb5ac3dd048bb5aacd3410f4bb7ec",
+		"actors.jsonl":          "8778d115c9a2b75bc52eb75b8e9bf9a79ea3649ec4529444415559568fedd17d",
+		"actors.state.json":     "96487bfd38d06afdbdf83ec3a319958114e0e6c1f0504ca23db5862902b81a32",
+		"digits.jsonl":          "2537e35ccf6abb65baacc242c67895a61c752a952680361e86deca9c14c95081",
 		"digits.state.json":     "db7eda5bff0b186cdf69eacc4fa5761b0e72d5dabbfcf1d018e1ea0776d571ae",
-		"failures.jsonl":        "c852047c9b546fffb03fc71f82354761d1aef8153949ebeb4cbf3da470af8941",
+		"failures.jsonl":        "f0f7c436ac4f7a919830a6af3bb7b1dc04ac0ca34482492a4aeae59422ffb1af",
 		"failures.state.json":   "fec072b0c529d8e3aefffb1dd6b46976465f432a43da3614700ab81cd828a485",
-		"life.jsonl":            "fcf45a8ee1f9eb8ffb1f936b32a8143f1cced4ce6ffce0d288d0337e0ec66446",
+		"life.jsonl":            "b9eb883a29da858bc8c0656980094297a106cc67a95be226eae4fe2c3d10b29c",
 		"life.state.json":       "f2f973742434db0af3637b32f96e03aaffc1dce8d44a8661850ef6cc8d212de3",
-		"regression.jsonl":      "e2332e6350881c850add3901c12058be8c47047d8b58ea8ebdd3b5ad8b0db775",
+		"regression.jsonl":      "0b8bfea61435728c672606939b48b54c06b48b2e521bf9bf09a0fb4618138c7b",
 		"regression.state.json": "c5740d9eaf732646ae847f73d33a89c574b47b5ee4f9221aa3b344732ec779f9",
-		"text.jsonl":            "41609a16692bb8b275e9645734ec84d9694c75f5a5fd3b54079b6a7b68dc9a94",
+		"text.jsonl":            "2fd5a2f2b9ef0af9e5703aa5b52e72fd7e58323c2ce6e45b1cc2d61be74083e3",
 		"text.state.json":       "89a0c3c33185c737c1c34bed4d0e1204ab4f5527c655a280701cb358d903c5dc",
 	}
 }
@@ -252,6 +254,11 @@ func TestEveryEventTypeHasAGoldenLog(t *testing.T) {
 		}
 	}
 	for kind := range trainingDecoders() {
+		if !seen[kind] {
+			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
+		}
+	}
+	for kind := range actorDecoders() {
 		if !seen[kind] {
 			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
 		}

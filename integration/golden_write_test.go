@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/actor"
 	"reprise/dataset"
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
@@ -26,7 +27,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -103,6 +104,27 @@ func (c *choosy) Append(ctx context.Context, writes ...eventstore.Write) ([]even
 		return nil, errDied
 	}
 	return c.Store.Append(ctx, writes...)
+}
+
+// goldenActors has what happens to actors: a run panics and is restarted.
+func goldenActors(w *world) {
+	panicked := false
+	w.train(w.request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
+		c.LogActors = true
+		c.Fault = func(training.RunID, uint64) {
+			if !panicked {
+				panicked = true
+				panic("a bit flipped in the arithmetic unit")
+			}
+		}
+	})
+	// Rare ones: an actor that does not stop in time, events that nobody could take.
+	log := startActorLog(w.store, time.Now, "other")
+	log.observe(actor.ActorAbandoned{Path: "/run-1/run", At: time.Now()})
+	log.observe(actor.EventsLost{Count: 3})
+	if err := log.close(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // goldenFailures has every way in which a run fails, and a device's health.

@@ -22,12 +22,15 @@ var ErrHostClosed = errors.New("host was closed before the run came to rest")
 // for its actors to stop.
 const closeDeadline = 30 * time.Second
 
+// hostIDLength is how much of an id tells the hosts of a store apart.
+const hostIDLength = 12
+
 // DefaultRestarts is how often a run's actor may fail before the run has
 // failed. The period is long, since what fails again at the same step may take
 // hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but Restarts and Fault are
+// HostConfig is what a Host is made of. All fields but the last three are
 // needed.
 type HostConfig struct {
 	Store     eventstore.Store
@@ -39,6 +42,10 @@ type HostConfig struct {
 	Now         func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
+	// LogActors has what happens to the host's actors kept in the store too, as
+	// events of "actors/HOST", where HOST is the beginning of a
+	// new id.
+	LogActors bool
 	// Restarts bounds how often a run may fail and be restarted; the zero
 	// value stands for DefaultRestarts.
 	Restarts actor.Intensity
@@ -58,6 +65,7 @@ type Host struct {
 	log      *RunLog
 	requests atomic.Uint64
 	system   *actor.System
+	actors   *actorLog // nil without HostConfig.LogActors
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
 
@@ -115,11 +123,16 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	system, err := actor.NewSystem(actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: parts.onEvent})
-	if err != nil {
-		return nil, recovery, err
+	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
+	system := actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: parts.onEvent}
+	if config.LogActors {
+		id := config.NewID()
+		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
+		system.OnEvent = h.actors.observe
 	}
-	h := &Host{config: config, parts: parts, log: log, system: system, runs: map[training.RunID]*hosted{}}
+	if h.system, err = actor.NewSystem(system); err != nil {
+		return nil, recovery, errors.Join(err, h.closeActorLog())
+	}
 	if err := h.spawnServices(deviceLog); err != nil {
 		return nil, recovery, errors.Join(err, h.shutdown())
 	}
@@ -331,5 +344,18 @@ func (h *Host) Close() error {
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
-	return h.system.Shutdown(ctx)
+	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
+
+// closeActorLog appends what the actors' log has not appended yet.
+func (h *Host) closeActorLog() error {
+	if h.actors == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
+	defer cancel()
+	return h.actors.close(ctx)
+}
+
+// Actors returns the supervision tree as it is at this moment.
+func (h *Host) Actors() actor.Tree { return h.system.Tree() }

@@ -282,8 +282,9 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	switch {
 	case err == nil:
 		return a.append(ctx, event)
-	case isDamage(err):
-		// The user may have a copy of the file: the run stays resumable.
+	case errors.As(err, new(*filesError)):
+		// The user may have a copy of what is damaged, and a disk that failed may
+		// work again: the run stays resumable.
 		a.stopping = err.Error()
 		return a.append(ctx, training.TrainingInterrupted{Cause: err.Error()})
 	default:
@@ -302,7 +303,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	if last, ok := a.record.LastCheckpoint(); ok {
 		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
 		if err != nil {
-			return nil, err
+			return nil, &filesError{err}
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
@@ -317,10 +318,10 @@ func (a *runActor) prepare() (training.Event, error) {
 		}
 	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
-		return nil, err
+		return nil, &filesError{err}
 	}
 	if err := a.sweep(); err != nil {
-		return nil, err
+		return nil, &filesError{err}
 	}
 	sha, err := a.exec.WeightsSHA256()
 	if err != nil {
@@ -337,16 +338,17 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 		return stepseries.Digest{}, nil
 	}
 	pinned := stepseries.Digest{Records: parent.Checkpoint.Step, SHA256: parent.Checkpoint.SeriesSHA256}
-	err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned)
-	return pinned, err
+	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {
+		return pinned, &filesError{err}
+	}
+	return pinned, nil
 }
 
-// isDamage reports whether files of the run are not what its events say.
-func isDamage(err error) bool {
-	var cp *checkpoint.CorruptError
-	var series *stepseries.CorruptError
-	return errors.As(err, &cp) || errors.As(err, &series)
-}
+// filesError says that files of the run cannot be read or written, or are not
+// what its events say.
+type filesError struct{ error }
+
+func (e *filesError) Unwrap() error { return e.error }
 
 // sweep removes what a crash left of checkpoints that were never committed.
 func (a *runActor) sweep() error {

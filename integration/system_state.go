@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"reprise/eventstore"
@@ -53,11 +54,12 @@ type Timeline struct {
 	state   SystemState
 	runs    map[training.RunID]int // their places in the list
 	devices DeviceList
+	actors  codec[ActorEvent]
 }
 
 // NewTimeline returns the timeline of a system before its first event.
 func NewTimeline() *Timeline {
-	return &Timeline{log: NewRunLog(nil, nil), runs: map[training.RunID]int{}}
+	return &Timeline{log: NewRunLog(nil, nil), runs: map[training.RunID]int{}, actors: actorCodec()}
 }
 
 // State returns the state after the events so far. It shares the lists with the
@@ -73,12 +75,29 @@ func (t *Timeline) Apply(e eventstore.Event) error {
 			return err
 		}
 	}
-	if err := t.devices.Apply(e); err != nil {
+	if err := t.applyOther(e); err != nil {
 		return err
 	}
-	t.state.Devices = t.devices.Devices
 	t.state.Position, t.state.Time = e.Position, e.Time
 	return nil
+}
+
+// applyOther folds the event of a device, and reads one of actors, which leaves
+// no state behind.
+func (t *Timeline) applyOther(e eventstore.Event) error {
+	if _, ok := runOf(e.Aggregate); ok {
+		return nil
+	}
+	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
+		_, err := t.actors.decode(e)
+		return err
+	}
+	if _, ok := deviceOf(e.Aggregate); !ok {
+		return fmt.Errorf("event at position %d, of %s: %w", e.Position, e.Aggregate, ErrUnknownEvent)
+	}
+	err := t.devices.Apply(e)
+	t.state.Devices = t.devices.Devices
+	return err
 }
 
 func (t *Timeline) applyRun(id training.RunID, e eventstore.Event) error {

@@ -223,7 +223,7 @@ func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verifi
 func (v Verifier) position(x *Execution, report *VerifyReport, what Verification) error {
 	if what.From == what.Run.Session.Parent.Step() {
 		err := x.Begin(v.Workspace)
-		if isDamage(err) {
+		if errors.As(err, new(*filesError)) {
 			report.fail("%v", err)
 			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
 		}

@@ -113,10 +113,11 @@ type series struct {
 
 // event is what the tests read of `runs events -o json`.
 type event struct {
-	ID      string          `json:"id"`
-	Version uint64          `json:"version"`
-	Type    string          `json:"type"`
-	Payload json.RawMessage `json:"payload"`
+	Position uint64          `json:"position"`
+	ID       string          `json:"id"`
+	Version  uint64          `json:"version"`
+	Type     string          `json:"type"`
+	Payload  json.RawMessage `json:"payload"`
 }
 
 // mlpJob writes a request for a perceptron on the embedded digits.

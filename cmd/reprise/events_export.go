@@ -16,8 +16,23 @@ import (
 	"reprise/internal/disk"
 )
 
+// logCopy is what `events export` and `events import` print.
+type logCopy struct {
+	File     string              `json:"file"`
+	Events   eventstore.Position `json:"events"`
+	HeadHash eventstore.Hash     `json:"head_hash"`
+}
+
+func (env *environment) printLogCopy(format, verb, file string, head eventstore.Head) error {
+	return env.listing(format, logCopy{file, head.Position, head.Hash}, func(t *table) error {
+		t.line("%s %s events; head hash %s", verb, count(uint64(head.Position)), head.Hash)
+		return nil
+	})
+}
+
 func newEventsExportCommand(env *environment) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	c := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the whole event log as lines of JSON, hashes included",
 		Long: `Export writes every event of the log, as it is at one moment, to FILE or, without
@@ -28,47 +43,56 @@ part of it; "reprise backup" has them.`,
 		Example: "  reprise events export log.jsonl\n  reprise events export | zstd > log.jsonl.zst",
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 || args[0] == "-" {
-				return env.export(c.Context(), env.stdout)
+			if err := checkListFormat(format); err != nil {
+				return err
 			}
-			return env.exportTo(c.Context(), args[0])
+			if len(args) == 0 || args[0] == "-" {
+				_, err := env.export(c.Context(), env.stdout)
+				return err
+			}
+			return env.exportTo(c.Context(), args[0], format)
 		},
 	}
+	addListFormat(c, &format)
+	return c
 }
 
-// export writes the log and tells on standard error what it was.
-func (env *environment) export(ctx context.Context, to io.Writer) error {
+func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.Head, error) {
 	store, _, err := env.openReader()
 	if err != nil {
-		return err
+		return eventstore.Head{}, err
 	}
 	defer func() { _ = store.Close() }() // it was only read
 	head, err := eventstore.Export(ctx, store, to)
 	if errors.Is(err, context.Canceled) {
-		return errInterrupted
+		err = errInterrupted
 	}
-	if err != nil {
-		return err
-	}
-	_, _ = fmt.Fprintf(env.stderr, "exported %s events; head hash %s\n", count(uint64(head.Position)), head.Hash)
-	return nil
+	return head, err
 }
 
 // exportTo writes the log to a new file, whole or not at all.
-func (env *environment) exportTo(ctx context.Context, file string) error {
+func (env *environment) exportTo(ctx context.Context, file, format string) error {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
 	}
-	err := disk.Create(disk.OS{}, file, func(w io.Writer) error { return env.export(ctx, w) })
+	var head eventstore.Head
+	err := disk.Create(disk.OS{}, file, func(w io.Writer) (err error) {
+		head, err = env.export(ctx, w)
+		return err
+	})
 	var unopened *fs.PathError
 	if errors.As(err, &unopened) && unopened.Op == "open" {
 		return invalid(err)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return env.printLogCopy(format, "exported", file, head)
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Make an event log from an export (- for standard input)",
 		Long: `Import verifies an export, its whole hash chain, and makes the event log of a data
@@ -78,11 +102,18 @@ an export: until they are copied into runs/, "reprise runs verify" reports them 
 missing.`,
 		Example: "  reprise events import log.jsonl --data-dir ~/reprise-again",
 		Args:    usage(cobra.ExactArgs(1)),
-		RunE:    func(c *cobra.Command, args []string) error { return env.importLog(c.Context(), args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.importLog(c.Context(), args[0], format)
+		},
 	}
+	addListFormat(c, &format)
+	return c
 }
 
-func (env *environment) importLog(ctx context.Context, file string) (err error) {
+func (env *environment) importLog(ctx context.Context, file, format string) (err error) {
 	in, err := env.openExport(file)
 	if err != nil {
 		return err
@@ -100,8 +131,7 @@ func (env *environment) importLog(ctx context.Context, file string) (err error) 
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(env.stderr, "imported %s events; head hash %s\n", count(uint64(head.Position)), head.Hash)
-	return nil
+	return env.printLogCopy(format, "imported", file, head)
 }
 
 // importInto makes the event log beside its name, and gives it the name once it

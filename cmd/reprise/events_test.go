@@ -2,14 +2,70 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
+
+	"reprise/integration"
 )
+
+// A changed event is named by every way to look at the log, and by verify with
+// exit code 1 and a verdict that programs can read.
+func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
+	b := build(t).with()
+	b.must("train", mlpJob(t, "batch_size: 64, learning_rate: 0.002, epochs: 3"))
+	file := integration.Workspace{Dir: b.dataDir}.EventsPath()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bad event
+	for _, e := range parse[[]event](b, "runs", "events", "latest") {
+		if e.Type == "training.epoch_completed.v1" {
+			bad = e
+		}
+	}
+	var payload bytes.Buffer // as it is stored
+	if err := json.Compact(&payload, bad.Payload); err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(raw, payload.Bytes())
+	if at < 0 {
+		t.Fatal("the event is not in the file")
+	}
+	raw[at+len(`{"epoch":`)] ^= 1
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := b.run("events", "verify", "-o", "json")
+	var verdict struct {
+		Verified bool
+		Problem  *struct {
+			Position uint64
+			What     string
+		}
+	}
+	if err := json.Unmarshal([]byte(o.stdout), &verdict); err != nil || o.code != 1 || verdict.Verified || verdict.Problem == nil {
+		t.Fatalf("exit code %d, %v\n%s%s", o.code, err, o.stdout, o.stderr)
+	}
+	if verdict.Problem.Position != bad.Position {
+		t.Errorf("named is position %d, changed was %d: %s", verdict.Problem.Position, bad.Position, verdict.Problem.What)
+	}
+	if o := b.run("events", "verify"); o.code != 1 || !strings.Contains(o.stdout, "NOT VERIFIED: the first bad event is at position") {
+		t.Errorf("exit code %d\n%s", o.code, o.stdout)
+	}
+	for _, args := range [][]string{{"state"}, {"events", "tail"}, {"events", "export"}} {
+		if o := b.run(args...); o.code != 1 || !strings.Contains(o.stderr, "corrupt") {
+			t.Errorf("reprise %v: exit code %d\n%s", args, o.code, o.stderr)
+		}
+	}
+}
 
 // A follower that is there before the log is prints every event once, in order,
 // while another process writes them.

@@ -43,6 +43,8 @@ func happened(e eventstore.Event) string {
 		return happenedToRun(e)
 	case device.Event:
 		return happenedToDevice(e)
+	case integration.ActorEvent:
+		return happenedToActor(e)
 	}
 	return ""
 }
@@ -110,6 +112,29 @@ func happenedToDevice(event device.Event) string {
 			return fmt.Sprintf("%s: %s", e.Health, e.Note)
 		}
 		return string(e.Health)
+	}
+	return ""
+}
+
+func happenedToActor(event integration.ActorEvent) string {
+	switch e := event.(type) {
+	case integration.ActorSpawned:
+		return e.Path
+	case integration.ActorTerminated:
+		if e.Cause != "" {
+			return e.Path + ": " + excerpt(e.Cause)
+		}
+		return e.Path
+	case integration.ActorAbandoned:
+		return e.Path
+	case integration.SupervisionTriggered:
+		what := fmt.Sprintf("%s of %s by %s", e.Decision, e.Child, e.Supervisor)
+		if e.Delay > 0 {
+			what += " after " + span(e.Delay)
+		}
+		return what + ": " + excerpt(e.Cause)
+	case integration.ActorEventsLost:
+		return some(e.Count, "event")
 	}
 	return ""
 }

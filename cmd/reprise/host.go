@@ -55,13 +55,19 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	view := newRunView(env)
 	defer view.close()
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
-		Store: store, Workspace: w, Devices: devices, Observer: view, Now: env.now, NewID: newID,
+		Store: store, Workspace: w, Devices: devices, Observer: view, Now: env.now, NewID: newID, LogActors: true,
 		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return data, nil },
 	})
 	if err != nil {
 		return err
 	}
 	view.recovered(recovery)
+	endpoint, err := serveControl(w, controlHandler(host, env.now))
+	if err != nil { // it trains all the same
+		view.message("`reprise actors` cannot look into this process: " + err.Error())
+	} else {
+		defer func() { err = errors.Join(err, endpoint.close()) }()
+	}
 	record, err := runToRest(ctx, host, view, start)
 	view.close()
 	if err = errors.Join(err, host.Close()); err != nil {

@@ -81,7 +81,7 @@ written; 130 interrupted, and can be resumed.`,
 	flags.IntVar(&env.threads, "threads", 0, "threads to compute with (default: GOMAXPROCS); changes the speed and not one bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env), newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
-		newDatasetsCommand(env), newDevicesCommand(env), newVersionCommand(env),
+		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newVersionCommand(env),
 	)
 	return root
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -43,6 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCodeIs,
+			"position": positionOf,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -67,4 +70,19 @@ func exitCodeIs(ts *testscript.TestScript, negated bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// positionOf sets a variable to the position of the first event of a type: what
+// happens to the actors is appended when there is time for it, so positions
+// differ from run to run. position LEASED device.leased.
+func positionOf(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 2 {
+		ts.Fatalf("usage: position VARIABLE TYPE")
+	}
+	ts.Check(ts.Exec("reprise", "events", "tail", "--after", "0", "--type", args[1], "-o", "json"))
+	var first struct {
+		Position uint64 `json:"position"`
+	}
+	ts.Check(json.NewDecoder(strings.NewReader(ts.ReadFile("stdout"))).Decode(&first))
+	ts.Setenv(args[0], strconv.FormatUint(first.Position, 10))
 }

@@ -12,4 +12,4 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(testing.TB) eventstore.Store { return memory.New() })
 }
 
-func FuzzImport(f *testing.F) { storetest.Fuzz(f) }
+func FuzzImport(f *testing.F) { storetest.Fuzz(f, func() eventstore.Store { return memory.New() }) }

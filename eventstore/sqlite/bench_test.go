@@ -69,11 +69,14 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-func BenchmarkReplayOfNothingNew(b *testing.B) {
-	s := filled(b, 10)
+func BenchmarkReplayFromSnapshot(b *testing.B) {
+	s := filled(b, 1000)
+	if err := s.SaveSnapshot(b.Context(), eventstore.Snapshot{Aggregate: "a", Version: 900, Payload: []byte("state")}); err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, err := s.Replay(b.Context(), "a", 10); err != nil || len(r.Events) != 1 {
+		if r, err := s.Replay(b.Context(), "a", 0); err != nil || r.Snapshot == nil || len(r.Events) != 100 {
 			b.Fatal(len(r.Events), err)
 		}
 	}

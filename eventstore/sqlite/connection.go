@@ -61,15 +61,25 @@ func (c *connection) execute(sql string, values ...any) error {
 
 // queryInt returns the number that the statement gives.
 func (c *connection) queryInt(sql string, values ...any) (int64, error) {
+	n, found, err := c.lookUp(sql, values...)
+	if err == nil && !found {
+		err = fmt.Errorf("%s gave nothing", sql)
+	}
+	return n, err
+}
+
+// lookUp returns the number in the first row that the statement gives, if it
+// gives one.
+func (c *connection) lookUp(sql string, values ...any) (n int64, found bool, err error) {
 	stmt, err := c.statement(sql, values...)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer func() { _ = stmt.Reset() }()
 	if !stmt.Step() {
-		return 0, corruption(errors.Join(stmt.Err(), fmt.Errorf("%s gave nothing", sql)))
+		return 0, false, corruption(stmt.Err())
 	}
-	return stmt.ColumnInt64(0), corruption(stmt.Err())
+	return stmt.ColumnInt64(0), true, corruption(stmt.Err())
 }
 
 // finalise ends the prepared statements, which would keep the connection open,

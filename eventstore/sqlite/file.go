@@ -3,7 +3,9 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/ncruces/go-sqlite3"
@@ -20,8 +22,11 @@ const newSuffix = ".new"
 // or is no longer.
 func (s *Store) prepare() error {
 	found, err := s.inspect()
-	if err != nil || found {
+	if err != nil {
 		return err
+	}
+	if found {
+		return s.settle()
 	}
 	made := newStore(s.path+newSuffix, s.config)
 	if err := removeDatabase(s.disk, made.path); err != nil { // of an earlier crash
@@ -31,7 +36,6 @@ func (s *Store) prepare() error {
 	if err != nil {
 		return err
 	}
-	// Closing moves what is in the WAL into the file, and syncs it.
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
 		return err
 	}
@@ -63,8 +67,68 @@ func initialise(conn *connection) error {
 	if err := conn.Exec("PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
-	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+	err := conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
 		schema, applicationID, schemaVersion))
+	if err != nil {
+		return err
+	}
+	// Closing does so, too, but says nothing where it fails.
+	_, _, err = conn.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	return err
+}
+
+// settle makes durable what an earlier process left of the write-ahead log, and
+// the name of the file. A sync that failed under that process may have left the
+// log as written in the system's memory only, where nothing would write it
+// again: what is appended behind it would be lost with it. So its bytes are
+// written over themselves. The caller has inspected it.
+func (s *Store) settle() error {
+	if err := s.disk.SyncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	log, err := s.disk.OpenFile(s.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w := wal{file: log}
+	whole, err := w.readAt(w.header[:], 0)
+	switch {
+	case err != nil:
+	case whole && w.soundHeader():
+		err = rewrite(log)
+	default:
+		// It was about to be started over. SQLite would go on with its salts, and
+		// what it held, which is in the file, would look like a part of the new one.
+		err = log.Truncate(0)
+	}
+	if err == nil {
+		err = log.Sync()
+	}
+	return errors.Join(err, log.Close())
+}
+
+// rewrite writes a file's bytes over themselves.
+func rewrite(f disk.File) error {
+	buffer := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		n, err := f.ReadAt(buffer, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		if _, err := f.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := f.Write(buffer[:n]); err != nil {
+			return err
+		}
+		at += int64(n)
+	}
 }
 
 // inspect reports whether there is a file. It fails with

@@ -104,7 +104,7 @@ func (s *Store) connectReader() (*connection, error) {
 		}
 	}
 	_, err = conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
-	if err = errors.Join(err, conn.Exec("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0")); err != nil {
+	if err = errors.Join(err, conn.Exec("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192")); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil

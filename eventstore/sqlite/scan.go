@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -13,10 +14,31 @@ const selectEvent = `SELECT position, id, aggregate, version, type, seconds, nan
 	correlation, causation, payload, prev_hash, hash FROM events`
 
 func insertEvent(conn *connection, e *eventstore.Event) error {
-	return conn.execute(`INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
-		int64(e.Position), string(e.ID), string(e.Aggregate), int64(e.Version), e.Type,
-		e.Time.Unix(), int64(e.Time.Nanosecond()), string(e.Correlation), string(e.Causation),
-		e.Payload, e.PrevHash[:], e.Hash[:])
+	stmt, err := conn.statement(`INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+	if err != nil {
+		return err
+	}
+	payload := e.Payload
+	if payload == nil {
+		payload = []byte{} // nil would be NULL
+	}
+	if err := errors.Join(
+		stmt.BindInt64(1, int64(e.Position)),
+		stmt.BindText(2, string(e.ID)),
+		stmt.BindText(3, string(e.Aggregate)),
+		stmt.BindInt64(4, int64(e.Version)),
+		stmt.BindText(5, e.Type),
+		stmt.BindInt64(6, e.Time.Unix()),
+		stmt.BindInt(7, e.Time.Nanosecond()),
+		stmt.BindText(8, string(e.Correlation)),
+		stmt.BindText(9, string(e.Causation)),
+		stmt.BindBlob(10, payload),
+		stmt.BindBlob(11, e.PrevHash[:]),
+		stmt.BindBlob(12, e.Hash[:]),
+	); err != nil {
+		return err
+	}
+	return stmt.Exec()
 }
 
 // queryEvents appends the events that the statement gives, each with its hash
@@ -46,6 +68,7 @@ type scanner struct {
 	aggregate, eventType, correlation, causation string
 	// room is what is left of the memory for small payloads.
 	room []byte
+	size int // of the last such memory; it grows as more rows come
 }
 
 const (
@@ -106,7 +129,8 @@ func (s *scanner) payload(raw []byte) []byte {
 	case len(raw) > smallPayload:
 		return append([]byte(nil), raw...)
 	case len(raw) > len(s.room):
-		s.room = make([]byte, roomForPayloads)
+		s.size = min(2*max(s.size, smallPayload/2), roomForPayloads)
+		s.room = make([]byte, s.size)
 	}
 	n := copy(s.room, raw)
 	payload := s.room[:n:n]

@@ -91,6 +91,9 @@ type Config struct {
 	// BusyTimeout is how long a lock of another connection is waited for; 0
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
+	// CheckpointPages is the length in pages of the write-ahead log from which on
+	// it is moved into the file; 0 stands for 1000.
+	CheckpointPages int
 	// Disk holds the files, nil for the operating system's. SQLite reaches the
 	// same files through VFS, the name of a registered one; "" is its own. Tests
 	// set both.
@@ -103,8 +106,9 @@ type Config struct {
 }
 
 const (
-	defaultBusyTimeout = 10 * time.Second
-	maxReaders         = 4
+	defaultBusyTimeout     = 10 * time.Second
+	defaultCheckpointPages = 1000
+	maxReaders             = 4
 	// maxQueued appends wait for the writer; more callers wait to queue.
 	maxQueued = 1024
 )
@@ -162,8 +166,11 @@ func (s *Store) openWriter() (*writer, error) {
 // OpenReadOnly opens an existing store for reading, also beside the process
 // that writes it. Appending fails with eventstore.ErrReadOnly. It fails as Open
 // does, and with fs.ErrNotExist where there is no file.
-func OpenReadOnly(path string) (*Store, error) {
-	s := newStore(path, Config{})
+func OpenReadOnly(path string) (*Store, error) { return OpenReadOnlyOn(path, Config{}) }
+
+// OpenReadOnlyOn is OpenReadOnly with a configuration.
+func OpenReadOnlyOn(path string, config Config) (*Store, error) {
+	s := newStore(path, config)
 	found, err := s.inspect()
 	switch {
 	case err != nil:
@@ -185,6 +192,9 @@ func newStore(path string, config Config) *Store {
 	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
 	}
+	if config.CheckpointPages == 0 {
+		config.CheckpointPages = defaultCheckpointPages
+	}
 	return &Store{
 		path: path, config: config, disk: disk.Or(config.Disk),
 		readers: make(chan *connection, maxReaders), tokens: make(chan struct{}, maxReaders),
@@ -205,6 +215,7 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 	}
 	if err := errors.Join(
 		conn.BusyTimeout(s.config.BusyTimeout),
+		conn.WALAutoCheckpoint(s.config.CheckpointPages),
 		conn.Exec("PRAGMA synchronous = "+synchronous+"; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON"),
 	); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"reprise/eventstore"
+	"reprise/eventstore/memory"
 	"reprise/eventstore/storetest"
 )
 
@@ -39,7 +40,7 @@ func TestContract(t *testing.T) {
 
 func TestTheStoreAgreesWithItsTwinInMemory(t *testing.T) {
 	t.Parallel()
-	storetest.Twin(t, newStores(t), func(s eventstore.Store) eventstore.Store {
+	storetest.Twin(t, newStores(t), func() eventstore.Store { return memory.New() }, func(s eventstore.Store) eventstore.Store {
 		if err := s.Close(); err != nil {
 			panic(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 
 	"reprise/internal/disk"
 )
@@ -17,6 +18,7 @@ import (
 const (
 	walHeaderSize   = 32
 	frameHeaderSize = 24
+	checksumSize    = 8          // at the end of each page
 	walMagic        = 0x377f0682 // the last bit is set where sums are big-endian
 )
 
@@ -40,6 +42,11 @@ func walDamage(d disk.FS, path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
+	db, err := disk.Open(d, path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = db.Close() }()
 	pageSize, err := pageSize(d, path)
 	if err != nil {
 		return "", err
@@ -48,7 +55,7 @@ func walDamage(d disk.FS, path string) (string, error) {
 	// counts only if it looks the same once the frames behind it were seen.
 	const attempts = 10
 	for range attempts {
-		w := wal{file: f, pageSize: pageSize}
+		w := wal{file: f, db: db, pageSize: pageSize}
 		what, err := w.damage()
 		if err != nil || what == "" {
 			return "", err
@@ -83,7 +90,7 @@ func pageSize(d disk.FS, path string) (int, error) {
 
 // wal reads the frames of one WAL.
 type wal struct {
-	file     io.ReaderAt
+	file, db io.ReaderAt
 	pageSize int
 	header   [walHeaderSize]byte
 	order    binary.ByteOrder // of the sums
@@ -113,12 +120,7 @@ func (w *wal) damage() (string, error) {
 	if ok, err := w.readAt(w.header[:], 0); !ok || err != nil {
 		return "", err
 	}
-	w.order = binary.LittleEndian
-	magic := binary.BigEndian.Uint32(w.header[:])
-	if magic&1 == 1 {
-		w.order = binary.BigEndian
-	}
-	sound := magic&^1 == walMagic && sum{}.add(w.order, w.header[:24]) == recorded(w.header[24:])
+	sound := w.soundHeader()
 	if n := binary.BigEndian.Uint32(w.header[8:]); sound {
 		w.pageSize = int(n)
 	}
@@ -131,19 +133,33 @@ func (w *wal) damage() (string, error) {
 	return w.damageBehindFrames()
 }
 
+// soundHeader reports whether the header that was read verifies, and finds out
+// the order of the sums.
+func (w *wal) soundHeader() bool {
+	w.order = binary.LittleEndian
+	magic := binary.BigEndian.Uint32(w.header[:])
+	if magic&1 == 1 {
+		w.order = binary.BigEndian
+	}
+	return magic&^1 == walMagic && sum{}.add(w.order, w.header[:24]) == recorded(w.header[24:])
+}
+
 // damageBehindFrames looks for the first frame that does not verify, then for
-// one behind it that proves that it once did.
+// one behind it that proves that it once did. The mark of a commit counts where
+// the frame is of this WAL, by its salts or since the next one continues it; a
+// WAL that was started over has frames of the one before it at its end.
 func (w *wal) damageBehindFrames() (string, error) {
 	salts := w.header[16:24]
 	before := recorded(w.header[24:])
-	suspect, committed := -1, false
+	suspect, committed, marked := -1, false, false
 	frame := make([]byte, frameHeaderSize+w.pageSize)
 	for i := 0; ; i++ {
 		at := walHeaderSize + int64(i)*int64(len(frame))
 		if ok, err := w.readAt(frame, at); !ok || err != nil {
 			return "", err
 		}
-		follows := bytes.Equal(frame[8:16], salts) && w.follows(before, frame)
+		ours := bytes.Equal(frame[8:16], salts)
+		follows := ours && w.follows(before, frame)
 		before = recorded(frame[16:])
 		switch {
 		case suspect < 0 && follows:
@@ -151,15 +167,20 @@ func (w *wal) damageBehindFrames() (string, error) {
 		case suspect < 0:
 			suspect = i
 			w.suspect, w.suspectAt = bytes.Clone(frame), at
-		case follows && committed:
+		case follows && (committed || marked):
 			return fmt.Sprintf("frame %d of the write-ahead log is damaged, and what was committed with it and after it is lost", suspect+1), nil
 		}
-		committed = committed || binary.BigEndian.Uint32(frame[4:]) != 0
+		marked = isCommit(frame)
+		committed = committed || marked && ours
 	}
 }
 
+// isCommit reports whether a frame is marked as the last of a commit.
+func isCommit(frame []byte) bool { return binary.BigEndian.Uint32(frame[4:]) != 0 }
+
 // damageBehindHeader looks for any two frames that belong together: they were
-// not written before the header was.
+// not written before the header was. Where all that was committed with them is in
+// the database, the header is that of a WAL which was about to be started over.
 func (w *wal) damageBehindHeader() (string, error) {
 	w.suspect, w.suspectAt = bytes.Clone(w.header[:]), 0
 	frame := make([]byte, frameHeaderSize+w.pageSize)
@@ -171,11 +192,52 @@ func (w *wal) damageBehindHeader() (string, error) {
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 			w.order = order
 			if (i == 0 || bytes.Equal(frame[8:16], salts)) && w.follows(before, frame) {
+				if moved, err := w.moved(); moved || err != nil {
+					return "", err
+				}
 				return "the header of the write-ahead log is damaged, and what was committed in it is lost", nil
 			}
 		}
 		before, salts = recorded(frame[16:]), bytes.Clone(frame[8:16])
 	}
+}
+
+// moved reports whether the database has every page that was committed with the
+// frames from the first one on.
+func (w *wal) moved() (bool, error) {
+	var before sum
+	var salts []byte
+	latest, pending := map[uint32]int64{}, map[uint32]int64{} // places of pages
+	frame := make([]byte, frameHeaderSize+w.pageSize)
+	for at := int64(walHeaderSize); ; at += int64(len(frame)) {
+		if ok, err := w.readAt(frame, at); err != nil {
+			return false, err
+		} else if !ok || salts != nil && (!bytes.Equal(frame[8:16], salts) || !w.follows(before, frame)) {
+			break
+		}
+		before, salts = recorded(frame[16:]), bytes.Clone(frame[8:16])
+		pending[binary.BigEndian.Uint32(frame)] = at
+		if isCommit(frame) {
+			maps.Copy(latest, pending)
+			clear(pending)
+		}
+	}
+	stored := make([]byte, w.pageSize)
+	for page, at := range latest {
+		if ok, err := w.readAt(frame, at); !ok || err != nil {
+			return false, err
+		}
+		n, err := w.db.ReadAt(stored, int64(page-1)*int64(w.pageSize))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		// The page's checksum is made on its way into the file.
+		data := w.pageSize - checksumSize
+		if n != len(stored) || !bytes.Equal(stored[:data], frame[frameHeaderSize:][:data]) {
+			return false, nil
+		}
+	}
+	return len(latest) > 0, nil
 }
 
 // follows reports whether the frame's sum continues that before it.

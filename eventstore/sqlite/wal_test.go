@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"reprise/eventstore"
 	"reprise/eventstore/storetest"
 )
@@ -158,25 +160,31 @@ func TestATornWALIsOpened(t *testing.T) {
 	}
 }
 
-// TestFramesThatWereRolledBackAreNoDamage refuses an append too large for the
-// page cache: its frames are in the log already and stay behind what follows.
+// TestFramesThatWereRolledBackAreNoDamage takes back a transaction too large for
+// the page cache: its frames are in the log already and stay behind what follows.
 func TestFramesThatWereRolledBackAreNoDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.db")
 	s := open(t, path)
-	large := func(name string) eventstore.NewEvent {
-		e := storetest.Event(name)
-		e.Payload = bytes.Repeat([]byte("x"), eventstore.MaxPayload)
-		return e
-	}
-	refused := eventstore.Write{Aggregate: "b", Expected: eventstore.NoStream()}
-	for i := range 24 {
-		refused.Events = append(refused.Events, large(fmt.Sprint("large-", i)))
-	}
 	if _, err := s.Append(t.Context(), write("1")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Append(t.Context(), refused, eventstore.Write{Aggregate: "a", Expected: eventstore.NoStream(), Events: []eventstore.NewEvent{storetest.Event("2")}})
-	if !errors.Is(err, eventstore.ErrConcurrencyConflict) {
+	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 24 {
+		e := storetest.Event(fmt.Sprint("large-", i))
+		e.Payload = bytes.Repeat([]byte("x"), eventstore.MaxPayload)
+		sealed := eventstore.Seal(e, "b", eventstore.Version(i+1), eventstore.Position(i+2), eventstore.Hash{})
+		if err := insertEvent(conn, &sealed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.Exec("ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -30,6 +31,8 @@ type writer struct {
 	conn   *connection
 	signal *eventstore.Signal
 	head   eventstore.Head
+	// versions are those of aggregates that were written to lately.
+	versions map[eventstore.AggregateID]eventstore.Version
 	// failed is the first error of a commit: the store is not written to again.
 	failed error
 }
@@ -43,7 +46,12 @@ func newWriter(conn *connection, signal *eventstore.Signal) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &writer{conn: conn, signal: signal, head: head}, nil
+	// The default, 2 MB, would read most pages of the index of ids again and again;
+	// and fewer, larger checkpoints sync less.
+	if err := conn.Exec("PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000"); err != nil {
+		return nil, err
+	}
+	return &writer{conn: conn, signal: signal, head: head, versions: map[eventstore.AggregateID]eventstore.Version{}}, nil
 }
 
 // readHead returns the recorded end of the log and checks it against the last
@@ -82,6 +90,9 @@ func (w *writer) run(queue <-chan *request) error {
 	group := make([]*request, 0, maxGroup)
 	for r := range queue {
 		group = append(group[:0], r)
+		// Those who were answered just now get to ask again: a commit for one
+		// costs as much as one for all.
+		runtime.Gosched()
 	gather:
 		for len(group) < maxGroup {
 			select {
@@ -139,31 +150,25 @@ func (w *writer) commit(group []*request) {
 }
 
 // transact fills in the responses. An error means that nothing of the group is
-// known to be stored.
+// known to be stored. A request is refused before anything of it is written, so
+// that it leaves nothing to be taken back.
 func (w *writer) transact(group []*request, responses []response) error {
-	if err := w.conn.Exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.conn.execute("BEGIN IMMEDIATE"); err != nil {
 		return corruption(err)
 	}
+	before := w.head
 	for i, r := range group {
-		if err := w.conn.Exec("SAVEPOINT one"); err != nil {
-			return w.abort(err)
-		}
-		before := w.head
 		responses[i].events, responses[i].err = w.carryOut(r)
-		if responses[i].err != nil {
-			w.head = before
-			if !isRefusal(responses[i].err) {
-				return w.abort(responses[i].err)
-			}
-			if err := w.conn.Exec("ROLLBACK TO one"); err != nil {
-				return w.abort(err)
-			}
-		}
-		if err := w.conn.Exec("RELEASE one"); err != nil {
+		if err := responses[i].err; err != nil && !isRefusal(err) {
 			return w.abort(err)
 		}
 	}
-	if err := w.conn.Exec("COMMIT"); err != nil {
+	if w.head != before {
+		if err := w.conn.execute(`UPDATE head SET position = ?, hash = ?`, int64(w.head.Position), w.head.Hash[:]); err != nil {
+			return w.abort(err)
+		}
+	}
+	if err := w.conn.execute("COMMIT"); err != nil {
 		return w.abort(err)
 	}
 	return nil
@@ -188,31 +193,68 @@ func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
 	if stored, err := w.repeated(r.writes); stored != nil || err != nil {
 		return stored, err
 	}
-	var added []eventstore.Event
-	for _, write := range r.writes {
+	added, err := w.seal(r.writes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range added {
+		if err := insertEvent(w.conn, &added[i]); err != nil {
+			return nil, err
+		}
+		w.versions[added[i].Aggregate] = added[i].Version
+	}
+	last := &added[len(added)-1]
+	w.head = eventstore.Head{Position: last.Position, Hash: last.Hash}
+	return added, nil
+}
+
+// seal returns the events as they are to be stored, or the refusal.
+func (w *writer) seal(writes []eventstore.Write) ([]eventstore.Event, error) {
+	n := 0
+	for _, write := range writes {
+		n += len(write.Events)
+	}
+	sealed := make([]eventstore.Event, 0, n)
+	head := w.head
+	for i, write := range writes {
 		version, err := w.currentVersion(write.Aggregate)
 		if err != nil {
 			return nil, err
+		}
+		for _, earlier := range writes[:i] {
+			if earlier.Aggregate == write.Aggregate {
+				version += eventstore.Version(len(earlier.Events))
+			}
 		}
 		if !write.Expected.Allows(version) {
 			return nil, &eventstore.ConflictError{Aggregate: write.Aggregate, Want: write.Expected, Got: version}
 		}
 		for _, e := range write.Events {
 			version++
-			sealed := eventstore.Seal(e, write.Aggregate, version, w.head.Position+1, w.head.Hash)
-			if err := insertEvent(w.conn, &sealed); err != nil {
-				return nil, err
-			}
-			w.head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
-			added = append(added, sealed)
+			sealed = append(sealed, eventstore.Seal(e, write.Aggregate, version, head.Position+1, head.Hash))
+			last := &sealed[len(sealed)-1]
+			head = eventstore.Head{Position: last.Position, Hash: last.Hash}
 		}
 	}
-	return added, w.conn.execute(`UPDATE head SET position = ?, hash = ?`, int64(w.head.Position), w.head.Hash[:])
+	return sealed, nil
 }
 
+// maxVersions is the number of aggregates whose version is remembered.
+const maxVersions = 10_000
+
 func (w *writer) currentVersion(a eventstore.AggregateID) (eventstore.Version, error) {
-	version, err := w.conn.queryInt(`SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`, string(a))
-	return eventstore.Version(version), err
+	if version, ok := w.versions[a]; ok {
+		return version, nil
+	}
+	version, err := w.conn.queryInt(currentVersion, string(a))
+	if err != nil {
+		return 0, err
+	}
+	if len(w.versions) >= maxVersions {
+		clear(w.versions)
+	}
+	w.versions[a] = eventstore.Version(version)
+	return eventstore.Version(version), nil
 }
 
 // repeated returns the stored events where all of the writes' are stored next
@@ -222,7 +264,8 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 	total := 0
 	seen := map[eventstore.EventID]bool{}
 	for _, write := range writes {
-		for _, e := range write.Events {
+		for i := range write.Events {
+			e := &write.Events[i]
 			total++
 			if seen[e.ID] {
 				return nil, fmt.Errorf("event %s: %w", e.ID, eventstore.ErrEventIDReused)
@@ -236,7 +279,7 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 				continue
 			}
 			adjacent := len(stored) == 0 || stored[len(stored)-1].Position+1 == known.Position
-			if !known.Equal(e) || known.Aggregate != write.Aggregate || !adjacent {
+			if !known.Equal(*e) || known.Aggregate != write.Aggregate || !adjacent {
 				return nil, fmt.Errorf("event %s: %w", e.ID, eventstore.ErrEventIDReused)
 			}
 			stored = append(stored, *known)
@@ -249,7 +292,12 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 }
 
 func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
-	events, err := queryEvents(w.conn, nil, selectEvent+` WHERE id = ?`, string(id))
+	// The index answers this alone; mostly there is none.
+	position, found, err := w.conn.lookUp(`SELECT position FROM events WHERE id = ?`, string(id))
+	if err != nil || !found {
+		return nil, err
+	}
+	events, err := queryEvents(w.conn, nil, selectEvent+` WHERE position = ?`, position)
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}

@@ -12,16 +12,16 @@ import (
 	"pgregory.net/rapid"
 
 	"reprise/eventstore"
-	"reprise/eventstore/memory"
 )
 
-// Twin runs random operations on a durable store and on the store in memory, and
+// Twin runs random operations on a durable store and on its twin in memory, and
 // fails where one answers differently: in events, in the kind of error, in
-// snapshots, consumers or what a subscriber hears. open returns a new, empty
-// store; reopen closes a store and opens it again. A failure prints the seed.
-func Twin(t *testing.T, open func() eventstore.Store, reopen func(eventstore.Store) eventstore.Store) {
+// snapshots, consumers or what a subscriber hears. open and memory return a new,
+// empty store; reopen closes a store and opens it again. A failure prints the
+// seed.
+func Twin(t *testing.T, open, memory func() eventstore.Store, reopen func(eventstore.Store) eventstore.Store) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &twins{store: open(), memory: memory.New(), reopen: reopen}
+		m := &twins{store: open(), memory: memory(), reopen: reopen}
 		defer func() { _ = m.store.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"append":         m.append,
@@ -41,7 +41,7 @@ func Twin(t *testing.T, open func() eventstore.Store, reopen func(eventstore.Sto
 // twins are both stores, and where the one subscriber is.
 type twins struct {
 	store  eventstore.Store
-	memory *memory.Store
+	memory eventstore.Store
 	reopen func(eventstore.Store) eventstore.Store
 
 	appended [][]eventstore.Write
@@ -210,9 +210,9 @@ func (m *twins) compareAll(t *rapid.T) {
 }
 
 // Fuzz lets f try any bytes as an export: no input may panic, and what is
-// imported exports to the same events.
-func Fuzz(f *testing.F) {
-	source := memory.New()
+// imported exports to the same events. open returns a new, empty store.
+func Fuzz(f *testing.F, open func() eventstore.Store) {
+	source := open()
 	if _, err := source.Append(f.Context(), eventstore.Write{Aggregate: "a", Events: events("1", "2")}); err != nil {
 		f.Fatal(err)
 	}
@@ -223,14 +223,14 @@ func Fuzz(f *testing.F) {
 	f.Add(text.Bytes())
 	f.Add([]byte(`{"format":"reprise.events","version":1}` + "\n" + `{"head":{"position":0,"hash":""}}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		s := memory.New()
+		s := open()
 		head, err := eventstore.Import(t.Context(), s, bytes.NewReader(in))
 		if err != nil {
 			checkLength(t, s, 0)
 			return
 		}
 		var out bytes.Buffer
-		again := memory.New()
+		again := open()
 		if _, err := eventstore.Export(t.Context(), s, &out); err != nil {
 			t.Fatal(err)
 		}

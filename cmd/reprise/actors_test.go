@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"reprise/integration"
+	"reprise/internal/flock"
+)
+
+func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
+	b := build(t)
+	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "no process is at work; start one with") {
+		t.Errorf("without a process: %+v", o)
+	}
+	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"))
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(pipe)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "epoch 1/") {
+	}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(io.Discard, pipe)
+	}()
+	l := parse[look](b, "actors")
+	seen := map[string]actorRow{}
+	for _, r := range l.Actors {
+		if strings.HasPrefix(r.Path, "/run-") {
+			_, rest, _ := strings.Cut(r.Path[1:], "/")
+			r.Path = "/RUN/" + rest
+		}
+		seen[r.Path] = r
+	}
+	run := seen["/RUN/run"]
+	if l.PID != c.Process.Pid || len(l.Actors) != 5 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 || run.Restarts != 0 || run.Age <= 0 {
+		t.Errorf("%+v", l)
+	}
+	table := b.must("actors").stdout
+	for _, want := range []string{"├─ devices ", "└─ run-", "   └─ run ", "3 actors in process "} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in\n%s", want, table)
+		}
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-copied
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_ = waitGone(ctx, c) // interrupted
+	if _, err := os.Lstat(filepath.Join(b.dataDir, controlName)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it left its socket: %v", err)
+	}
+	told := b.must("events", "tail", "--type", "actor.", "-n", "100").stdout
+	if !strings.Contains(told, "actor spawned: /devices") || !strings.Contains(told, "actor terminated: /run-") {
+		t.Errorf("the log tells of the actors:\n%s", told)
+	}
+}
+
+// held returns a data directory that this process holds, below the folder.
+func held(t *testing.T, dir string) integration.Workspace {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w := integration.Workspace{Dir: dir}
+	lock, err := flock.Acquire(w.LockPath(), flock.Info{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lock.Release() })
+	return w
+}
+
+func TestTheControlEndpointIsPrivateAndLeavesNothing(t *testing.T) {
+	short, err := os.MkdirTemp("", "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(short)
+	for name, dir := range map[string]string{"short path": short, "long path": filepath.Join(t.TempDir(), strings.Repeat("long", 30))} {
+		t.Run(name, func(t *testing.T) {
+			w := held(t, dir)
+			t.Setenv("TMPDIR", short)
+			c, err := serveControl(w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "hello") }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var answer string
+			if err := askControl(context.Background(), w, "/", &answer); err != nil || answer != "hello" {
+				t.Errorf("%q, %v", answer, err)
+			}
+			folder, err := os.Stat(filepath.Join(dir, controlName))
+			if err != nil || folder.Mode().Perm() != 0o700 {
+				t.Errorf("folder: %v, %v", folder.Mode(), err)
+			}
+			socket, err := os.Stat(filepath.Join(dir, controlName, socketName))
+			if err != nil || socket.Mode().Perm() != 0o600 {
+				t.Errorf("socket: %v, %v", socket.Mode(), err)
+			}
+			if err := c.close(); err != nil {
+				t.Error(err)
+			}
+			for _, left := range []string{c.folder, filepath.Join(dir, controlName)} {
+				if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("%s is left: %v", left, err)
+				}
+			}
+			if err := askControl(context.Background(), w, "/", &answer); !errors.Is(err, errNoProcess) {
+				t.Errorf("after its end: %v", err)
+			}
+		})
+	}
+}
+
+func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
+	dir, err := os.MkdirTemp("", "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	w := held(t, dir)
+	if err := os.Mkdir(filepath.Join(dir, controlName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, controlName, socketName), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	if err := dead.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var answer string
+	if err := askControl(context.Background(), w, "/", &answer); !errors.Is(err, errNoProcess) {
+		t.Errorf("a dead socket answered: %v", err)
+	}
+	c, err := serveControl(w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "alive") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := askControl(context.Background(), w, "/", &answer); err != nil || answer != "alive" {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if err := c.close(); err != nil {
+		t.Error(err)
+	}
+	// What is not of its making stays.
+	if err := os.MkdirAll(filepath.Join(dir, controlName, "mine"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := serveControl(w, nil); err == nil {
+		t.Error("a folder with somebody's files was taken")
+	}
+	if _, err := os.Stat(filepath.Join(dir, controlName, "mine")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRatesAreOfTheTimeBetweenTwoLooks(t *testing.T) {
+	at := time.Unix(0, 0)
+	before := look{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
+	now := look{At: at.Add(2 * time.Second), Actors: []actorRow{
+		{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 15},
+		{Path: "/b", Kind: "actor", Handled: 3}, {Path: "/c", Kind: "actor", Handled: 4},
+	}}
+	now.since(before)
+	raw, err := json.Marshal([]*float64{now.Actors[0].Rate, now.Actors[1].Rate, now.Actors[2].Rate, now.Actors[3].Rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A supervisor handles none, and /b is another actor than before.
+	if string(raw) != "[null,2.5,null,2]" {
+		t.Errorf("rates %s", raw)
+	}
+}
+
+func TestTheTreeIsDrawn(t *testing.T) {
+	var rows []actorRow
+	for _, path := range []string{"/", "/a", "/s", "/s/t", "/s/t/u", "/s/v", "/z", "/z/y"} {
+		rows = append(rows, actorRow{Path: path})
+	}
+	var got []string
+	for _, r := range drawn(rows) {
+		got = append(got, r.branch)
+	}
+	want := []string{"/", "├─ a", "├─ s", "│  ├─ t", "│  │  └─ u", "│  └─ v", "└─ z", "   └─ y"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"reprise/integration"
+)
+
+const (
+	// controlName is the folder in the data directory that the socket lies in, or
+	// a link to it where that path is too long for a socket.
+	controlName = "control"
+	socketName  = "http.sock"
+	// maxSocketPath is what every system allows in a socket's address, in bytes:
+	// macOS has room for 104, Linux for 108, each with a zero at the end.
+	maxSocketPath = 103
+	// controlPatience bounds a request to the control endpoint.
+	controlPatience = 10 * time.Second
+	// maxControlAnswer bounds what is read of an answer.
+	maxControlAnswer = 64 << 20
+)
+
+// errNoProcess says that nobody holds the data directory, or that its holder
+// cannot be reached.
+var errNoProcess = errors.New("no process is at work")
+
+// control is the endpoint by which other processes of the same user look into
+// this one: HTTP on a Unix socket in the data directory.
+type control struct {
+	folder string // private, with the socket; "" where there is no link
+	link   string
+	server *http.Server
+	served chan struct{}
+}
+
+// serveControl opens the endpoint of the process that holds the data directory's
+// lock, in place of what a dead one left. close must follow.
+func serveControl(w integration.Workspace, handler http.Handler) (*control, error) {
+	link := filepath.Join(w.Dir, controlName)
+	if err := removeControl(link); err != nil {
+		return nil, err
+	}
+	folder, err := makeControl(link)
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(folder, socketName)
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, errors.Join(err, removeControl(link))
+	}
+	// The folder keeps others out from the start; this says so once more.
+	if err := os.Chmod(socket, 0o600); err != nil {
+		return nil, errors.Join(err, listener.Close(), removeControl(link))
+	}
+	c := &control{folder: folder, link: link, served: make(chan struct{}), server: &http.Server{
+		Handler: handler, ReadTimeout: controlPatience, WriteTimeout: 2 * controlPatience, MaxHeaderBytes: 1 << 14,
+	}}
+	go func() {
+		defer close(c.served)
+		_ = c.server.Serve(listener) // it ends with close
+	}()
+	return c, nil
+}
+
+// makeControl makes the private folder of the socket at the path or, where a
+// socket's path would be too long there, elsewhere with a link to it.
+func makeControl(path string) (string, error) {
+	if len(filepath.Join(path, socketName)) <= maxSocketPath {
+		return path, os.Mkdir(path, 0o700)
+	}
+	folder, err := os.MkdirTemp("", "reprise-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Symlink(folder, path); err != nil {
+		return "", errors.Join(err, os.Remove(folder))
+	}
+	return folder, nil
+}
+
+// removeControl removes the socket, its folder and the link to it. It removes no
+// other file: a folder with something else in it stays, and is an error.
+func removeControl(path string) error {
+	folder, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		err = errors.Join(removeIfThere(filepath.Join(folder, socketName)), removeIfThere(folder))
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, removeIfThere(path))
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// close ends the endpoint and removes what it made.
+func (c *control) close() error {
+	err := c.server.Close()
+	<-c.served
+	return errors.Join(err, removeControl(c.link))
+}
+
+// askControl asks the process that holds the data directory, and decodes its
+// answer. It fails with errNoProcess where there is none.
+func askControl(ctx context.Context, w integration.Workspace, resource string, answer any) error {
+	if !writerAlive(w) {
+		return fmt.Errorf("--data-dir %s: %w; start one with `reprise train JOB`", w.Dir, errNoProcess)
+	}
+	folder, err := filepath.EvalSymlinks(filepath.Join(w.Dir, controlName))
+	if err != nil {
+		return fmt.Errorf("--data-dir %s: %w that can be asked: it has no %s, or is just starting or ending", w.Dir, errNoProcess, controlName)
+	}
+	client := http.Client{Timeout: controlPatience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(folder, socketName))
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://reprise"+resource, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("--data-dir %s: %w that can be asked: %w", w.Dir, errNoProcess, err)
+	}
+	defer func() { _ = response.Body.Close() }() // it was only read
+	body := io.LimitReader(response.Body, maxControlAnswer)
+	if response.StatusCode != http.StatusOK {
+		reason, _ := io.ReadAll(body) // what there is of it
+		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(string(reason)))
+	}
+	if err := json.NewDecoder(body).Decode(answer); err != nil {
+		return fmt.Errorf("--data-dir %s: its process gives no answer that this version understands: %w", w.Dir, err)
+	}
+	return nil
+}
+
+// controlHandler answers for a host.
+func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
+		writeAnswer(w, lookOf(host, os.Getpid(), now()))
+	})
+	return mux
+}
+
+func writeAnswer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
+}

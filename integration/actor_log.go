@@ -1,0 +1,160 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"reprise/actor"
+	"reprise/eventstore"
+)
+
+// actorsPrefix begins the aggregate id of the actors of every host.
+const actorsPrefix = "actors/"
+
+// MaxPendingActorEvents is how many events of the actors wait to be appended;
+// beyond it they are lost, and ActorEventsLost tells.
+const MaxPendingActorEvents = 4096
+
+// actorLog keeps what happens to the actors of a host, as events of the
+// aggregate "actors/HOST". It never holds up an actor: observe only notes what
+// happened, and one goroutine appends, as many events at once as have come in
+// meanwhile.
+type actorLog struct {
+	store     eventstore.Store
+	now       func() time.Time
+	aggregate eventstore.AggregateID
+
+	mu      sync.Mutex // guards what follows
+	pending []noted
+	lost    int
+	closed  bool
+
+	wake chan struct{} // with room for one token
+	done chan struct{} // closed when all is appended
+	err  error         // of the first append that failed; before done is closed
+}
+
+// noted is an event and when it happened.
+type noted struct {
+	event ActorEvent
+	at    time.Time
+}
+
+// startActorLog returns the log of a host's actors. close must follow.
+func startActorLog(store eventstore.Store, now func() time.Time, host string) *actorLog {
+	l := &actorLog{
+		store: store, now: now, aggregate: eventstore.AggregateID(actorsPrefix + host),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	go l.work()
+	return l
+}
+
+// observe is for actor.Config.OnEvent.
+func (l *actorLog) observe(e actor.Event) {
+	lost := 0
+	event, at := lifecycle(e)
+	if e, ok := e.(actor.EventsLost); ok {
+		lost = e.Count
+	} else if event == nil {
+		return
+	}
+	l.mu.Lock()
+	switch {
+	case event == nil:
+		l.lost += lost
+	case len(l.pending) >= MaxPendingActorEvents || l.closed:
+		l.lost++
+	default:
+		l.pending = append(l.pending, noted{event, at})
+	}
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *actorLog) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// close waits until what was observed is appended, or ctx is done. It returns
+// the error of the first append that failed.
+func (l *actorLog) close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.signal()
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return fmt.Errorf("append the actors' events: %w", ctx.Err())
+	}
+}
+
+func (l *actorLog) work() {
+	defer close(l.done)
+	var version eventstore.Version
+	for range l.wake {
+		for {
+			batch, closed := l.take()
+			if len(batch) == 0 {
+				if closed {
+					return
+				}
+				break
+			}
+			if err := l.append(version, batch); err != nil {
+				l.err = errors.Join(l.err, fmt.Errorf("append the actors' events: %w", err))
+				return // a store that has failed once is not written to again
+			}
+			version += eventstore.Version(len(batch))
+		}
+	}
+}
+
+// take returns the next events to append, and whether no more are to come once
+// there are none.
+func (l *actorLog) take() ([]noted, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := min(len(l.pending), eventstore.MaxBatch-1)
+	batch := l.pending[:n:n]
+	if l.pending = l.pending[n:]; len(l.pending) == 0 {
+		l.pending = nil
+	}
+	// What was lost came after all that was pending then.
+	if len(l.pending) == 0 && l.lost > 0 {
+		batch = append(batch, noted{ActorEventsLost{Count: l.lost}, l.now()})
+		l.lost = 0
+	}
+	return batch, l.closed
+}
+
+// append appends the events behind the version.
+func (l *actorLog) append(version eventstore.Version, batch []noted) error {
+	events := make([]eventstore.NewEvent, len(batch))
+	for i, n := range batch {
+		kind, payload, err := encode(n.event)
+		if err != nil {
+			return err
+		}
+		number := strconv.FormatUint(uint64(version)+uint64(i)+1, 10)
+		events[i] = eventstore.NewEvent{
+			ID:   eventstore.DerivedEventID(string(l.aggregate), number, kind),
+			Type: kind, Time: n.at.UTC(), Payload: payload,
+			Correlation: eventstore.DerivedEventID(string(l.aggregate)),
+		}
+	}
+	// Nobody waits for it but close, whose patience is limited.
+	_, err := l.store.Append(context.Background(), eventstore.Write{
+		Aggregate: l.aggregate, Expected: eventstore.Exactly(version), Events: events,
+	})
+	return err
+}

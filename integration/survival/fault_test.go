@@ -1,0 +1,217 @@
+package survival
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"reprise/eventstore"
+	"reprise/eventstore/sqlite"
+	"reprise/integration"
+	"reprise/internal/disk/disktest"
+	"reprise/training"
+)
+
+// trial fails one operation of a short run, in one way, and looks at what is
+// left in every way in which its process can end.
+type trial struct {
+	t    *testing.T
+	job  *job
+	want outcome
+	// dir is a folder of the trial's own.
+	dir   string
+	at    int
+	fault disktest.Fault
+	seen  *sync.Map // of what was checked already
+	stats *stats
+	disks int
+}
+
+// stats counts what a test did.
+type stats struct {
+	faults, ends, checked atomic.Int64
+}
+
+// TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged trains one short run
+// again and again, each time with a fault at the next operation on its disk, in
+// each way: until the fault comes too late.
+func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
+	j, err := newJob(t.Context(), t.TempDir(), 2, 700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.driver.Close() }()
+	reference := &trial{t: t, job: j, dir: diskDir(t), at: -1}
+	record, _, d, err := reference.firstLife()
+	if err != nil || record.Session.State != training.Completed {
+		t.Fatalf("without a fault: %s, %v", record.Session.State, err)
+	}
+	log := d.Log()
+	kinds := map[disktest.Kind]int{}
+	for _, op := range log {
+		kinds[op.Kind]++
+	}
+	t.Logf("a run of %d steps and %d checkpoints makes %d operations: %d that read, %d that grow, %d that change, %d that sync",
+		outcomeOf(record).step, len(record.Checkpoints), len(log), kinds[disktest.Reads], kinds[disktest.Grows], kinds[disktest.Changes], kinds[disktest.Syncs])
+	for _, fault := range []disktest.Fault{disktest.Cut, disktest.Fail, disktest.Tear, disktest.Full} {
+		var seen sync.Map
+		var s stats
+		t.Run(fault.String(), func(t *testing.T) {
+			for shard := range shards {
+				t.Run(fmt.Sprint(shard), func(t *testing.T) {
+					t.Parallel()
+					dir := diskDir(t)
+					for at := shard; ; at += shards {
+						r := &trial{t: t, job: j, want: outcomeOf(record), dir: filepath.Join(dir, fmt.Sprint(at)), at: at, fault: fault, seen: &seen, stats: &s}
+						if !r.run() {
+							return
+						}
+					}
+				})
+			}
+		})
+		t.Logf("%s: %d faults, %d ends of a process, %d different disks from which the run went on", fault, s.faults.Load(), s.ends.Load(), s.checked.Load())
+	}
+}
+
+// seeds is the number of ways in which a cut leaves some of what was not synced.
+const seeds uint64 = 1
+
+// shards are the parts of a test that run beside each other.
+const shards = 4
+
+// diskDir returns a folder for disks, in memory where there is one: what is
+// durable, they say themselves.
+func diskDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "reprise-survival-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// newRoot makes a folder for a disk.
+func (r *trial) newRoot() string {
+	r.disks++
+	root := filepath.Join(r.dir, fmt.Sprint(r.disks))
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	return root
+}
+
+// firstLife is that of the process which the fault strikes.
+func (r *trial) firstLife() (integration.RunRecord, *journal, *disktest.Disk, error) {
+	d := disktest.New(r.newRoot())
+	d.Inject(r.at, r.fault)
+	record, acks, err := r.life(d, 1, newJournal())
+	return record, acks, d, err
+}
+
+func (r *trial) life(d *disktest.Disk, life int, acks *journal) (integration.RunRecord, *journal, error) {
+	vfs, unregister := d.Register()
+	defer unregister()
+	record, err := r.job.live(context.Background(), d, vfs, dataDir(d.Root()), life, acks)
+	return record, acks, err
+}
+
+// run reports whether the fault struck, or could have.
+func (r *trial) run() bool {
+	defer func() { _ = os.RemoveAll(r.dir) }()
+	_, acks, d, err := r.firstLife()
+	log := d.Log()
+	if !d.Struck() {
+		if len(log) > r.at {
+			return true // no operation of the kind that can fail so
+		}
+		if err != nil {
+			r.t.Errorf("without a fault: %v", err)
+		}
+		return false
+	}
+	r.stats.faults.Add(1)
+	ends := []disktest.Survival{disktest.Killed(), disktest.Strict()}
+	if r.fault == disktest.Cut {
+		for seed := range seeds {
+			ends = append(ends, disktest.Random(uint64(r.at)<<32+seed))
+		}
+	}
+	for _, end := range ends {
+		if err := r.goesOn(d, acks, end); err != nil {
+			r.t.Errorf("%s at operation %d (%s), then %s: %v", r.fault, r.at, log[r.at], end, err)
+		}
+	}
+	return true
+}
+
+// goesOn checks what is left of a disk, lets the run go on from it to its end,
+// cuts the power and checks again.
+func (r *trial) goesOn(d *disktest.Disk, acks *journal, end disktest.Survival) error {
+	left, err := d.After(end, r.newRoot())
+	if err != nil {
+		return err
+	}
+	r.stats.ends.Add(1)
+	print, err := left.Fingerprint()
+	if err != nil {
+		return err
+	}
+	if _, known := r.seen.LoadOrStore(fmt.Sprint(print, acks.count(), end == disktest.Killed()), true); known {
+		return nil
+	}
+	r.stats.checked.Add(1)
+	acks = acks.clone()
+	record, _, err := r.life(left, 2, acks)
+	if err != nil {
+		return fmt.Errorf("going on: %w", err)
+	}
+	if got := outcomeOf(record); got != r.want {
+		return fmt.Errorf("it went on to %+v, undisturbed to %+v (%s)", got, r.want, record.Reason)
+	}
+	after, err := left.After(disktest.Strict(), r.newRoot())
+	if err != nil {
+		return err
+	}
+	if err := r.inspect(after, acks); err != nil {
+		return fmt.Errorf("after it had gone on and the power was cut: %w", err)
+	}
+	return nil
+}
+
+// inspect reads what is on a disk, as a reader does, and compares it with the
+// journal.
+func (r *trial) inspect(d *disktest.Disk, acks *journal) error {
+	vfs, unregister := d.Register()
+	defer unregister()
+	w := integration.Workspace{Dir: dataDir(d.Root()), Disk: d}
+	store, err := sqlite.OpenReadOnlyOn(w.EventsPath(), sqlite.Config{Disk: d, VFS: vfs})
+	if errors.Is(err, os.ErrNotExist) && acks.count() == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	return errors.Join(acks.check(context.Background(), store), checkFiles(context.Background(), store, w))
+}
+
+// clone returns a journal that goes on from this one.
+func (j *journal) clone() *journal {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := newJournal()
+	for id, events := range j.submitted {
+		c.submitted[id] = append([]eventstore.NewEvent(nil), events...)
+	}
+	for p, e := range j.acked {
+		c.acked[p] = e
+	}
+	return c
+}
