@@ -45,7 +45,7 @@ func syncs() []Mutant {
 		{"a folder is not synced through fsync", "internal/fsync/fsync.go", "{ return disk.OS{}.SyncDir(path) }", "{ return nil }", tests("./internal/fsync")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
 		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},
-		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", simulation()},
+		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", tests("./internal/stepseries")},
 		{"the step series is not synced", "internal/stepseries/stepseries.go", "	if err := w.file.Sync(); err != nil {\n		return Digest{}, err\n	}\n", "", simulation()},
 		{"the event log does not sync", "eventstore/sqlite/sqlite.go", `"PRAGMA synchronous = "+synchronous+"`, `"PRAGMA synchronous = "+synchronous+"; PRAGMA synchronous = OFF`, store},
 		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", `synchronous := "FULL"`, `synchronous := "NORMAL"`, store},
