@@ -54,6 +54,10 @@ func (h *history) observeRun(id training.RunID, event training.Event) {
 	case training.ResourceAllocated:
 		f.devices = append(f.devices, e.Allocation)
 	case training.DeviceReleased:
+		held := func(l device.Lease) bool { return l.ID == e.Lease && l.Epoch == e.Epoch }
+		if l := h.ledgers[e.Device]; l != nil && slices.ContainsFunc(l.leases, held) {
+			h.violate("%s has released %s by its books, and holds it still", id, e.Device)
+		}
 		f.devices = slices.DeleteFunc(f.devices, func(a training.Allocation) bool { return a == e.Allocation })
 	case training.DatasetLoaded:
 		f.data = append(f.data, e.Dataset)
@@ -63,6 +67,9 @@ func (h *history) observeRun(id training.RunID, event training.Event) {
 		h.process.shelfIsEmpty = false
 	case training.DatasetUnloaded:
 		f.data = slices.DeleteFunc(f.data, func(d training.DatasetID) bool { return d == e.Dataset })
+		if p := h.process; p.launched == 1 { // nobody else can be a user of it
+			p.shelfIsEmpty, p.opened = true, false
+		}
 	case training.ModelInitialized:
 		if e.Step != f.step {
 			h.violate("%s goes on from step %d, its last checkpoint is at step %d", id, e.Step, f.step)

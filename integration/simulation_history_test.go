@@ -112,6 +112,7 @@ type process struct {
 	timers   []*simTimer
 	follows  []*simFollow
 	trainers []*simTrainer
+	launched int // runs, also the same one again
 	// With both it is known that the shelf forgot what nobody used: it was empty,
 	// and data had to be opened since.
 	shelfIsEmpty, opened bool
@@ -253,7 +254,10 @@ func (h *history) boot() {
 	before := h.leases()
 	host, recovery, err := newHost(context.Background(), config, parts{
 		newTrainer: h.newTrainer, driver: &simDriver{h, p}, onEvent: h.supervised,
-		follow: func(_ *Host, id training.RunID, run *hosted) { p.follows = append(p.follows, &simFollow{id, run, run}) },
+		follow: func(_ *Host, id training.RunID, run *hosted) {
+			p.launched++
+			p.follows = append(p.follows, &simFollow{id, run, run})
+		},
 	})
 	switch {
 	case p.dead:

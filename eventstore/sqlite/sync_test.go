@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -85,6 +87,35 @@ func TestWhatGetsItsNameIsSyncedBeforeAndTheNameAfter(t *testing.T) {
 		t.Errorf("a backup: %q, want %q", log, want)
 	}
 	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatGetsLeftByAProcessIsSyncedByTheNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.db")
+	s := open(t, path)
+	left := filepath.Join(t.TempDir(), "data", "events.db")
+	if err := os.Mkdir(filepath.Dir(left), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} { // as after a kill
+		content, err := os.ReadFile(path + suffix)
+		if err == nil {
+			err = os.WriteFile(left+suffix, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log []string
+	next, err := Open(left, Config{Disk: recordingDisk{log: &log}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"syncdir data", "sync events.db-wal"}; !slices.Equal(log, want) {
+		t.Errorf("%q, want %q", log, want)
+	}
+	if err := errors.Join(next.Close(), s.Close()); err != nil {
 		t.Error(err)
 	}
 }

@@ -113,14 +113,15 @@ func appendFrom(ctx context.Context, store eventstore.Store, writer, n int) erro
 }
 
 func writerAggregate(writer int) eventstore.AggregateID {
-	return eventstore.AggregateID(fmt.Sprintf("writer/%d", writer))
+	return eventstore.AggregateID(fmt.Sprintf("actors/writer-%d", writer))
 }
 
-// writerEvent is the event number n of a writer, the same in every life.
+// writerEvent is the event number n of a writer, the same in every life: one that
+// means nothing to a run, but that whoever reads the whole log knows.
 func writerEvent(writer, n int) eventstore.NewEvent {
 	return eventstore.NewEvent{
-		ID: eventstore.EventID(fmt.Sprintf("writer-%d-%d", writer, n)), Type: "survival.written.v1",
-		Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Payload: fmt.Appendf(nil, `{"writer":%d,"number":%d}`, writer, n),
+		ID: eventstore.EventID(fmt.Sprintf("writer-%d-%d", writer, n)), Type: "actor.actor_spawned.v1",
+		Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Payload: fmt.Appendf(nil, `{"path":"writer/%d/%d"}`, writer, n),
 	}
 }
 
@@ -376,7 +377,7 @@ func (c *client) conclude() {
 				c.t.Errorf("%s was acknowledged at %d and is at %d, or another", e.ID, a.position, e.Position)
 			}
 			var writer, n int
-			if _, err := fmt.Sscanf(string(e.Payload), `{"writer":%d,"number":%d}`, &writer, &n); err == nil {
+			if _, err := fmt.Sscanf(string(e.Payload), `{"path":"writer/%d/%d"}`, &writer, &n); err == nil {
 				if n != numbers[writer] {
 					c.t.Errorf("writer %d: number %d follows %d", writer, n, numbers[writer]-1)
 				}
