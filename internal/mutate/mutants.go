@@ -95,8 +95,8 @@ func leases() []Mutant {
 		{"a run at rest keeps its lease", "integration/device_pool.go", "	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), \"its run is at rest\")\n", "	var err error\n", simulation()},
 		{"the pool does not look at the devices' condition", "integration/device_pool.go", "	if err := p.examine(ctx); err != nil {\n		return err\n	}\n", "", simulation()},
 		{"a release ends every lease of the device", "integration/device_pool.go", "			continue\n		}\n		events, err := record.Ledger.Release", "		}\n		events, err := record.Ledger.Release", simulation()},
-		{"an answer to an earlier question is taken", "integration/run_actor.go", "	if request == 0 || request != a.request {\n", "	if request == 0 {\n", simulation()},
-		{"a step of an earlier execution is taken", "integration/run_actor.go", "		if m.of != a.exec {\n", "		if false {\n", simulation()},
+		{"an answer to an earlier question is taken", "integration/run_actor.go", "	if request == 0 || request != a.request {\n", "	if request == 0 {\n", tests("./integration", "-run", "^TestAnAnswerToAnEarlierQuestionIsDropped$")},
+		{"a step of an earlier execution is taken", "integration/run_actor.go", "		if m.of != a.exec {\n", "		if false {\n", tests("./integration", "-run", "^TestAStepOfAnEarlierExecutionIsDropped$")},
 		{"recovery leaves leases", "integration/recover.go", "		if _, err := devices.Append(ctx, d, events...); err != nil {\n			return recovery, err\n		}\n", "", simulation()},
 	}
 }
