@@ -99,18 +99,22 @@ performance: ## docs/performance.md and its figures from bench/results
 
 # Everything is built before anything is timed. Where opticks finds a difference
 # that is too large, the document says so.
-performance-run: ## measure everything, 7 minutes on a quiet machine, and write docs/performance.md
+performance-run: ## measure everything, a quarter of an hour on a quiet machine, and write docs/performance.md
 	@mkdir -p bench/results
-	cd bench && $(GO) build ./cmd/peers ./cmd/gemm ./cmd/scaling ./cmd/opticks
+	cd bench && $(GO) build ./cmd/peers ./cmd/gemm ./cmd/scaling ./cmd/opticks ./cmd/actors ./cmd/events
 	cd bench && $(GO) run ./cmd/performance -machine
-	@echo "$$(date +%T) 1 of 4: training steps, about 3 minutes"
+	@echo "$$(date +%T) 1 of 6: training steps, about 3 minutes"
 	cd bench && $(GO) run ./cmd/peers -rounds 8 -seconds 0.3 -out results/peers.jsonl
-	@echo "$$(date +%T) 2 of 4: matrix product, about 1 minute"
+	@echo "$$(date +%T) 2 of 6: matrix product, about 1 minute"
 	cd bench && $(GO) run ./cmd/gemm -rounds 25 -out results/gemm.jsonl
-	@echo "$$(date +%T) 3 of 4: scaling, about 1 minute"
+	@echo "$$(date +%T) 3 of 6: scaling, about 1 minute"
 	cd bench && $(GO) run ./cmd/scaling -rounds 5 -out results/scaling.jsonl
-	@echo "$$(date +%T) 4 of 4: GPT on Opticks, about 2 minutes"
+	@echo "$$(date +%T) 4 of 6: GPT on Opticks, about 2 minutes"
 	-cd bench && $(GO) run ./cmd/opticks -steps 500 -out results/opticks.jsonl
+	@echo "$$(date +%T) 5 of 6: actors, about 1 minute"
+	cd bench && $(GO) run ./cmd/actors -out results/actors.jsonl
+	@echo "$$(date +%T) 6 of 6: the event log, about 4 minutes"
+	cd bench && $(GO) run ./cmd/events -out results/events.jsonl
 	@echo "$$(date +%T) writing docs/performance.md"
 	$(MAKE) performance
 

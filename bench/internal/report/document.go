@@ -13,7 +13,8 @@ const head = `# Performance
 <!-- Written by "make performance" from bench/results. Do not edit. -->
 
 Training steps of reprise and of other frameworks, measured by turns on the same cores
-after both computed the same losses from the same weights. [bench/README.md](../bench/README.md)
+after both computed the same losses from the same weights; then its actors and its event
+log beside others'. [bench/README.md](../bench/README.md)
 says how it measures; "make performance-run" measures all of it anew.
 
 `
@@ -54,6 +55,23 @@ same validation windows. Ours may be worse by at most 0.01 nats per byte.
 
 `
 
+const actorsHead = `## Actors
+
+Against the better of Hollywood and Proto.Actor in each figure, every side in a process of
+its own, ours with supervision, registry and the recovery of panics. "tell" is one sender
+and one actor, "tell 1000" one sender and a thousand actors, "ping-pong" eight pairs. For
+bytes and times, which should be small, the ratio is theirs divided by ours.
+
+`
+
+const eventsHead = `## The event log
+
+Ours keeps an index of event ids and a hash chain and checks every event that it reads;
+PostgreSQL has a plain table with a unique (aggregate, version), JetStream a stream that
+syncs always. "Not durable" is without a sync.
+
+`
+
 const scalingHead = `## Scaling
 
 The time of our step against a size, all points of a curve by turns. On the right of each
@@ -76,12 +94,12 @@ const reproduce = `## Measure it yourself
 
 On Debian, with nothing else running:
 
-    apt install python3-torch libopenblas-dev libdnnl-dev gcc
+    apt install python3-torch libopenblas-dev libdnnl-dev gcc postgresql
     make performance-run     # measures into bench/results, then writes this file
     make performance         # only writes this file from bench/results
 
 or one of them, with a JSON line for each figure: "make bench-peers", "make bench-gemm",
-"make bench-scaling", "make bench-opticks".
+"make bench-scaling", "make bench-opticks", "make bench-actors", "make bench-events".
 `
 
 // Document returns docs/performance.md.
@@ -99,6 +117,12 @@ func Document(r Results) []byte {
 	failures(d, r.Gemm)
 	d.WriteString(trainingEnd)
 	trainings(d, r.Training)
+	d.WriteString(actorsHead)
+	ratios(d, r.Actors)
+	failures(d, r.Actors)
+	d.WriteString(eventsHead)
+	ratios(d, r.Events)
+	failures(d, r.Events)
 	d.WriteString(scalingHead)
 	for _, axis := range axes() {
 		scaling(d, axis, curves(r.Scaling, axis))

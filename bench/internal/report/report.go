@@ -20,6 +20,8 @@ type Results struct {
 	Gemm     []duel.Line
 	Scaling  []duel.Scaling
 	Training []duel.Training
+	Actors   []duel.Line
+	Events   []duel.Line
 }
 
 // Read reads the results from a folder. It fails where one of them is missing or
@@ -33,6 +35,8 @@ func Read(folder string) (Results, error) {
 		lines(filepath.Join(folder, "gemm.jsonl"), &r.Gemm),
 		lines(filepath.Join(folder, "scaling.jsonl"), &r.Scaling),
 		lines(filepath.Join(folder, "opticks.jsonl"), &r.Training),
+		lines(filepath.Join(folder, "actors.jsonl"), &r.Actors),
+		lines(filepath.Join(folder, "events.jsonl"), &r.Events),
 	)
 	if err != nil {
 		return Results{}, err

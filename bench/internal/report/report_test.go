@@ -54,6 +54,11 @@ func TestDocumentSaysWhatIsMetAndWhatIsNot(t *testing.T) {
 		"| cnn | GoMLX | – | – | samples/s | – | ≥ 5 | not measured |",
 		"- GoMLX, cnn: `no gradient of a convolution`",
 		"| opticks gpt, PyTorch 1.13.1 (threads 1) | 500 | 2.32000 | 2.30000 | +0.02000 | nats/byte | 0.00100 | 0.01 | **not met** |",
+		"| tell | Hollywood 1.0.5 (inbox of 64) | 15000000 | 10000000 | messages/s | 1.50 | ≥ 1.5 | met |",
+		"| bytes per actor | Proto.Actor 2024-08-22 | 200 | 600 | bytes | 3.00 | ≥ 4 | **not met** |",
+		"| durable append, 64 writers | PostgreSQL | 20000 | 8000 | events/s | 2.50 | ≥ 2 | met |",
+		"| durable append, 64 writers | JetStream | 20000 | 4000 | events/s | 5.00 |  |  |",
+		"| durable append, 1 writers | PostgreSQL | 900 | 1000 | events/s | 0.90 | ≥ 1 | **not met** |",
 		"| mlp | 2 | 3.00 | 2 to 4 | **a rise of 1.5 or more** |",
 		"| cnn | 2 | 1.10 | 1 to 2 | no cliff |",
 	} {
