@@ -104,7 +104,10 @@ func (s *Store) settle() error {
 		// what it held, which is in the file, would look like a part of the new one.
 		err = log.Truncate(0)
 	}
-	// SQLite syncs it with the next append, and before it moves it into the file.
+	// An append that is repeated is acknowledged from it, without another sync.
+	if err == nil {
+		err = log.Sync()
+	}
 	return errors.Join(err, log.Close())
 }
 

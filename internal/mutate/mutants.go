@@ -52,6 +52,7 @@ func syncs() []Mutant {
 		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", `synchronous := "FULL"`, `synchronous := "NORMAL"`, store},
 		{"the name of a new event log is not synced", "eventstore/sqlite/file.go", "	return s.disk.SyncDir(filepath.Dir(s.path))\n", "	_ = filepath.Dir\n	return nil\n", store},
 		{"the name of an event log that was found is not synced", "eventstore/sqlite/file.go", "	if err := s.disk.SyncDir(filepath.Dir(s.path)); err != nil {\n		return err\n	}\n", "", earlier},
+		{"a write-ahead log that was found is not synced", "eventstore/sqlite/file.go", "		err = log.Sync()\n", "		err = nil\n", tests("./eventstore/sqlite", "-run", "^TestWhatGetsLeftByAProcess")},
 		{"a write-ahead log that was found is not written again", "eventstore/sqlite/file.go", "		err = rewrite(log)\n", "		_ = rewrite\n", earlier},
 		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", store},
 		{"the name of a backup is not synced", "eventstore/sqlite/backup.go", "	return files.SyncDir(filepath.Dir(path))\n", "	_ = filepath.Dir\n	return nil\n", store},
