@@ -20,7 +20,7 @@ func gomlx(source, folder string) entrant {
 		env = append(env, "GOEXPERIMENT=simd")
 	}
 	program, missing := build(source, folder, "gomlx", env)
-	return entrant{works: []string{"mlp", "cnn", "gpt"}, at: func(string) peer.Peer {
+	return entrant{works: []string{"mlp", "cnn"}, at: func(string) peer.Peer {
 		p := peer.Peer{Name: "GoMLX", Missing: missing}
 		for _, options := range []string{"", "packgemm", "ops_sequential", "packgemm,ops_sequential"} {
 			p.Configurations = append(p.Configurations, peer.Configuration{

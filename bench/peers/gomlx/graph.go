@@ -12,7 +12,7 @@ import (
 // [units, in] as [in, units], a convolution's [O,KH,KW,I] as [KH,KW,I,O]. Both
 // are a transposition of units and the rest.
 func reordered(p wire.Tensor) wire.Tensor {
-	if len(p.Shape) == 1 || isTable(p.Name) {
+	if len(p.Shape) == 1 {
 		return p
 	}
 	units := p.Shape[0]
@@ -33,7 +33,7 @@ func (t *trainer) step(inputs []*Node) []*Node {
 	x, y, number, state := inputs[0], inputs[1], inputs[2], inputs[3:]
 	n := len(t.params)
 	weights := state[:n]
-	logits := t.logits(x, weights)
+	logits := forward(x, weights)
 	loss := ReduceAllMean(losses.SparseCategoricalCrossEntropyLogits(
 		[]*Node{InsertAxes(y, -1)}, []*Node{logits}))
 	gradients := Gradient(loss, weights...)
@@ -44,33 +44,13 @@ func (t *trainer) step(inputs []*Node) []*Node {
 		m := Add(MulScalar(state[n+i], 0.9), MulScalar(g, 0.1))
 		v := Add(MulScalar(state[2*n+i], 0.999), MulScalar(Square(g), 0.001))
 		unbiased := func(moment *Node, beta float32) *Node {
-			return Div(moment, OneMinus(Pow(Scalar(x.Graph(), moment.DType(), beta), number)))
+			return Div(moment, OneMinus(Pow(Scalar(x.Graph(), x.DType(), beta), number)))
 		}
 		change := Div(unbiased(m, 0.9), AddScalar(Sqrt(unbiased(v, 0.999)), 1e-8))
-		rate := float64(t.file.LearningRate)
-		out[1+i] = Sub(MulScalar(weights[i], 1-rate*t.decay()), MulScalar(change, rate))
+		out[1+i] = Sub(weights[i], MulScalar(change, float64(t.file.LearningRate)))
 		out[1+n+i], out[1+2*n+i] = m, v
 	}
 	return out
-}
-
-// decay is AdamW's; 0 makes it Adam.
-func (t *trainer) decay() float64 {
-	if t.file.Work == "gpt" {
-		return 0.01
-	}
-	return 0
-}
-
-func (t *trainer) logits(x *Node, weights []*Node) *Node {
-	if t.file.Work != "gpt" {
-		return forward(x, weights)
-	}
-	p := named{}
-	for i, w := range weights {
-		p[t.params[i].Name] = w
-	}
-	return p.gpt(x)
 }
 
 // forward applies the layers that the weights' shapes tell: a convolution for a

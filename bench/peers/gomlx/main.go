@@ -53,11 +53,7 @@ func (t *trainer) Load(path string) (string, error) {
 	for _, p := range t.file.Parameters() {
 		t.params = append(t.params, reordered(p))
 	}
-	asInput := asFloats
-	if t.file.Work == "gpt" {
-		asInput = asInts
-	}
-	t.x, t.y = cut(t.file.Tensor("x"), asInput), cut(t.file.Tensor("y"), asInts)
+	t.x, t.y = cut(t.file.Tensor("x"), asFloats), cut(t.file.Tensor("y"), asInts)
 	t.exec, err = NewExec(t.backend, t.step)
 	return "GoMLX 0.27.3", err
 }
