@@ -92,7 +92,8 @@ type Config struct {
 	// stands for 10 seconds.
 	BusyTimeout time.Duration
 	// CheckpointPages is the length in pages of the write-ahead log from which on
-	// it is moved into the file; 0 stands for 1000.
+	// it is moved into the file; 0 stands for 4000: fewer,
+	// larger moves sync less.
 	CheckpointPages int
 	// Disk holds the files, nil for the operating system's. SQLite reaches the
 	// same files through VFS, the name of a registered one; "" is its own. Tests
@@ -107,7 +108,7 @@ type Config struct {
 
 const (
 	defaultBusyTimeout     = 10 * time.Second
-	defaultCheckpointPages = 1000
+	defaultCheckpointPages = 4000
 	maxReaders             = 4
 	// maxQueued appends wait for the writer; more callers wait to queue.
 	maxQueued = 1024

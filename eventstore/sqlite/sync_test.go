@@ -2,14 +2,18 @@ package sqlite
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ncruces/go-sqlite3"
 
+	"reprise/eventstore"
+	"reprise/eventstore/storetest"
 	"reprise/internal/disk"
 )
 
@@ -116,6 +120,28 @@ func TestWhatGetsLeftByAProcessIsSyncedByTheNext(t *testing.T) {
 		t.Errorf("%q, want %q", log, want)
 	}
 	if err := errors.Join(next.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheWriteAheadLogIsMovedAsOftenAsConfigured(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.db")
+	s, err := Open(path, Config{CheckpointPages: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 { // several pages each
+		e := storetest.Event(fmt.Sprint(i))
+		e.Payload = fmt.Appendf(nil, `{"padding":%q}`, strings.Repeat("x", 8000))
+		if _, err := s.Append(t.Context(), eventstore.Write{Aggregate: "a", Expected: eventstore.AnyVersion(), Events: []eventstore.NewEvent{e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(path + "-wal")
+	if err != nil || info.Size() > 40*(4096+24) {
+		t.Errorf("the write-ahead log has %d bytes, %v", info.Size(), err)
+	}
+	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -46,9 +46,8 @@ func newWriter(conn *connection, signal *eventstore.Signal) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The default, 2 MB, would read most pages of the index of ids again and again;
-	// and fewer, larger checkpoints sync less.
-	if err := conn.Exec("PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000"); err != nil {
+	// The default, 2 MB, would read most pages of the index of ids again and again.
+	if err := conn.Exec("PRAGMA cache_size = -32768"); err != nil {
 		return nil, err
 	}
 	return &writer{conn: conn, signal: signal, head: head, versions: map[eventstore.AggregateID]eventstore.Version{}}, nil
