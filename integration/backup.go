@@ -23,7 +23,7 @@ type RunFiles struct {
 // is never changed. progress is told how many of all checkpoints are copied.
 func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, error) {
 	var copied RunFiles
-	state, err := StateAt(ctx, log, wholeLog)
+	state, err := StateAt(ctx, log, eventstore.End)
 	if err != nil {
 		return copied, err
 	}

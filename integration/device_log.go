@@ -122,6 +122,6 @@ func (l *DeviceLog) fold(r DeviceRecord, e eventstore.Event) (DeviceRecord, erro
 
 // List folds every device, in the order in which they were first seen.
 func (l *DeviceLog) List(ctx context.Context) ([]DeviceRecord, error) {
-	state, err := StateAt(ctx, l.store, wholeLog)
+	state, err := StateAt(ctx, l.store, eventstore.End)
 	return state.Devices, err
 }

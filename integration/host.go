@@ -48,8 +48,7 @@ type HostConfig struct {
 	// NewID returns a name that was not used before.
 	NewID func() string
 	// LogActors has what happens to the host's actors kept in the store too, as
-	// events of "actors/HOST", where HOST is the beginning of a
-	// new id.
+	// events of "actors/HOST", where HOST is the beginning of a new id.
 	LogActors bool
 	// Restarts bounds how often a run may fail and be restarted; the zero
 	// value stands for DefaultRestarts.
@@ -333,8 +332,8 @@ func (h *Host) run(id training.RunID) *hosted {
 }
 
 // Close interrupts the runs that are under way, waits until they are at rest,
-// stops the actors and brings the projections to the end of the log. What does not stop in time is left to the next host's
-// recovery.
+// stops the actors and brings the projections to the end of the log. What does
+// not stop in time is left to the next host's recovery.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))

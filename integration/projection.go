@@ -105,11 +105,7 @@ func (p Projection) read(ctx context.Context, store eventstore.Store) (ReadModel
 // fold applies every event behind a position to the model and returns the last
 // one's position.
 func fold(ctx context.Context, store eventstore.Store, model ReadModel, after eventstore.Position) (eventstore.Position, error) {
-	err := readBehind(ctx, store, after, func(e eventstore.Event) error {
-		after = e.Position
-		return model.Apply(e)
-	})
-	return after, err
+	return eventstore.Walk(ctx, store, after, eventstore.End, model.Apply)
 }
 
 // keep stores the model as of a position in place of what is kept.
@@ -208,23 +204,4 @@ func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuil
 		return Rebuilt{}, err
 	}
 	return Rebuilt{Name: p.Name, Events: s.at, Same: bytes.Equal(was, is)}, p.keep(ctx, store, model, s)
-}
-
-// readBehind visits every event behind a position in order.
-func readBehind(ctx context.Context, store eventstore.Store, after eventstore.Position, visit func(eventstore.Event) error) error {
-	for {
-		page, err := store.Read(ctx, after, readPage)
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			if err := visit(e); err != nil {
-				return err
-			}
-			after = e.Position
-		}
-		if len(page) < readPage {
-			return nil
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"reprise/eventstore"
 	"reprise/training"
 )
 
@@ -24,7 +25,7 @@ type Recovery struct {
 // lock of the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	state, err := StateAt(ctx, runs.store, wholeLog)
+	state, err := StateAt(ctx, runs.store, eventstore.End)
 	if err != nil {
 		return recovery, err
 	}

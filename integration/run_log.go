@@ -181,7 +181,7 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 
 // List folds every run, in the order in which they started.
 func (l *RunLog) List(ctx context.Context) ([]RunRecord, error) {
-	state, err := StateAt(ctx, l.store, wholeLog)
+	state, err := StateAt(ctx, l.store, eventstore.End)
 	return state.Runs, err
 }
 
@@ -216,6 +216,3 @@ func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, erro
 	slices.Sort(matches)
 	return "", fmt.Errorf("run %q: %w: it could be any of %s", name, ErrRunNotFound, strings.Join(matches, ", "))
 }
-
-// readPage is the number of events read from the store at a time.
-const readPage = 1000

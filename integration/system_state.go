@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -37,14 +36,11 @@ func (s SystemState) Queue() []RunRecord {
 	return queue
 }
 
-// wholeLog is a position behind every event.
-const wholeLog = eventstore.Position(math.MaxUint64)
-
 // StateAt returns the state of the system at a position of the log, or at its
 // end for a position beyond it.
 func StateAt(ctx context.Context, store eventstore.Store, at eventstore.Position) (SystemState, error) {
 	t := NewTimeline()
-	err := readUntil(ctx, store, at, t.Apply)
+	_, err := eventstore.Walk(ctx, store, 0, at, t.Apply)
 	return t.State(), err
 }
 
@@ -70,12 +66,13 @@ func (t *Timeline) State() SystemState { return t.state }
 // that could not have happened after those before it, gives an error that names
 // it; the state is then as before.
 func (t *Timeline) Apply(e eventstore.Event) error {
+	var err error
 	if id, ok := runOf(e.Aggregate); ok {
-		if err := t.applyRun(id, e); err != nil {
-			return err
-		}
+		err = t.applyRun(id, e)
+	} else {
+		err = t.applyOther(e)
 	}
-	if err := t.applyOther(e); err != nil {
+	if err != nil {
 		return err
 	}
 	t.state.Position, t.state.Time = e.Position, e.Time
@@ -85,9 +82,6 @@ func (t *Timeline) Apply(e eventstore.Event) error {
 // applyOther folds the event of a device, and reads one of actors, which leaves
 // no state behind.
 func (t *Timeline) applyOther(e eventstore.Event) error {
-	if _, ok := runOf(e.Aggregate); ok {
-		return nil
-	}
 	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
 		_, err := t.actors.decode(e)
 		return err
@@ -115,28 +109,6 @@ func (t *Timeline) applyRun(id training.RunID, e eventstore.Event) error {
 	default:
 		t.runs[id] = len(t.state.Runs)
 		t.state.Runs = append(t.state.Runs, record)
-	}
-	return nil
-}
-
-// readUntil visits the events up to a position in order.
-func readUntil(ctx context.Context, store eventstore.Store, last eventstore.Position, visit func(eventstore.Event) error) error {
-	var after eventstore.Position
-	for after < last {
-		limit := int(min(uint64(last-after), readPage))
-		page, err := store.Read(ctx, after, limit)
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			if err := visit(e); err != nil {
-				return err
-			}
-			after = e.Position
-		}
-		if len(page) < limit {
-			return nil
-		}
 	}
 	return nil
 }

@@ -146,8 +146,8 @@ func newest(ctx context.Context, store eventstore.Store, end eventstore.Position
 	for back := eventstore.Position(1000); t.lines > 0; back *= 8 {
 		var list []eventstore.Event
 		from := end - min(back, end)
-		_, err := visitBehind(ctx, store, from, func(e eventstore.Event) error {
-			if t.filter.takes(e) && e.Position <= end {
+		_, err := eventstore.Walk(ctx, store, from, end, func(e eventstore.Event) error {
+			if t.filter.takes(e) {
 				list = append(list, e)
 			}
 			return nil
@@ -164,32 +164,12 @@ func newest(ctx context.Context, store eventstore.Store, end eventstore.Position
 
 // printBehind prints the events behind a position and returns the last one's.
 func (p *eventPrinter) printBehind(ctx context.Context, store eventstore.Store, after eventstore.Position, filter eventFilter) (eventstore.Position, error) {
-	return visitBehind(ctx, store, after, func(e eventstore.Event) error {
+	return eventstore.Walk(ctx, store, after, eventstore.End, func(e eventstore.Event) error {
 		if !filter.takes(e) {
 			return nil
 		}
 		return p.print(e)
 	})
-}
-
-// visitBehind visits the events behind a position and returns the last one's.
-func visitBehind(ctx context.Context, store eventstore.Store, after eventstore.Position, visit func(eventstore.Event) error) (eventstore.Position, error) {
-	const pageSize = 1000
-	for {
-		page, err := store.Read(ctx, after, pageSize)
-		if err != nil {
-			return after, err
-		}
-		for _, e := range page {
-			if err := visit(e); err != nil {
-				return after, err
-			}
-			after = e.Position
-		}
-		if len(page) < pageSize {
-			return after, nil
-		}
-	}
 }
 
 // print writes one event. Columns have fixed widths: what comes is not known.

@@ -108,10 +108,7 @@ func (env *environment) checkLog(ctx context.Context) (logVerdict, error) {
 	}
 	verdict.Events, verdict.HeadHash = head.Position, head.Hash
 	timeline := integration.NewTimeline()
-	_, err = visitBehind(ctx, store, 0, func(e eventstore.Event) error {
-		if e.Position > head.Position { // appended since
-			return errVisited
-		}
+	_, err = eventstore.Walk(ctx, store, 0, head.Position, func(e eventstore.Event) error {
 		if err := timeline.Apply(e); err != nil {
 			verdict.Problem = &logProblem{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: err.Error()}
 			return errVisited

@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 		{"an event id for another event is refused", reusedID},
 		{"replay starts at the snapshot", snapshots},
 		{"history is read past snapshots", history},
+		{"a walk visits what it is asked for, page by page", walk},
 		{"consumers are kept, listed and forgotten", consumers},
 		{"a consumer's state has seen every event once", consuming},
 		{"a consumer goes on with what is to come", consumingLive},

@@ -1,0 +1,35 @@
+package eventstore
+
+import (
+	"context"
+	"math"
+)
+
+// End is a position behind every event.
+const End = Position(math.MaxUint64)
+
+// walkPage is the number of events that Walk reads at a time.
+const walkPage = 1000
+
+// Walk hands every event behind one position, up to another or to the end of the
+// log as it is when the walk gets there, to visit, in order. It returns the
+// position of the last one that visit took, and visit's error as it is.
+func Walk(ctx context.Context, store Store, after, last Position, visit func(Event) error) (Position, error) {
+	for after < last {
+		limit := int(min(last-after, walkPage))
+		page, err := store.Read(ctx, after, limit)
+		if err != nil {
+			return after, err
+		}
+		for _, e := range page {
+			if err := visit(e); err != nil {
+				return after, err
+			}
+			after = e.Position
+		}
+		if len(page) < limit {
+			break
+		}
+	}
+	return after, nil
+}
