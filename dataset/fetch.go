@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"reprise/internal/fsync"
+	"reprise/internal/disk"
 )
 
 // fetch brings the missing files of an entry into the cache: all of it in
@@ -206,7 +206,7 @@ func (l *Library) keep(entry Entry, f File, content []byte) (err error) {
 				Fix: "make the folder writable, or choose another folder for the cache", Cause: err}
 		}
 	}()
-	if err := fsync.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(disk.OS{}, dir, 0o755); err != nil {
 		return err
 	}
 	temp, err := os.CreateTemp(dir, partial+"*")
@@ -225,7 +225,7 @@ func (l *Library) keep(entry Entry, f File, content []byte) (err error) {
 		_ = os.Remove(temp.Name()) // the first error says more
 		return err
 	}
-	return fsync.Dir(dir)
+	return disk.OS{}.SyncDir(dir)
 }
 
 // sweep removes what fetches that died left behind. A fetch that is still going

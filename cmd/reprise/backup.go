@@ -14,7 +14,6 @@ import (
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/internal/disk"
-	"reprise/internal/fsync"
 )
 
 // backupReport is what `backup` and `restore` print.
@@ -92,7 +91,7 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 			err = errors.Join(err, os.RemoveAll(part.Dir))
 		}
 	}()
-	if err := fsync.MkdirAll(part.Dir, 0o755); err != nil {
+	if err := disk.MkdirAll(disk.OS{}, part.Dir, 0o755); err != nil {
 		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", report.To, err))
 	}
 	head, err := store.Backup(ctx, part.EventsPath())

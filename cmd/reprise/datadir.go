@@ -14,8 +14,8 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/internal/flock"
-	"reprise/internal/fsync"
 )
 
 // workspace returns the data directory that flag, environment or convention
@@ -70,7 +70,7 @@ func (env *environment) xdg(variable, unix, darwin string) (string, error) {
 // lock locks a data directory for writing, creating it where it does not exist.
 // The returned function ends the lock.
 func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
-	if err := fsync.MkdirAll(w.Dir, 0o755); err != nil {
+	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
 		return nil, unusable(w, err)
 	}
 	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})

@@ -43,7 +43,6 @@ func syncs() []Mutant {
 		{"the name of a file that is written whole is not synced", "internal/disk/disk.go", "f.RemoveAll(part))\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "f.RemoveAll(part))\n	}\n	return nil\n", tests("./internal/disk")},
 		{"the names in a folder that is published are not synced", "internal/disk/disk.go", "	if err := f.SyncDir(part); err != nil {\n		return err\n	}\n", "", tests("./internal/disk")},
 		{"the name of a folder that is published is not synced", "internal/disk/disk.go", "	if err := f.Rename(part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return f.Rename(part, name)\n", tests("./internal/disk")},
-		{"a folder is not synced through fsync", "internal/fsync/fsync.go", "{ return disk.OS{}.SyncDir(path) }", "{ return nil }", tests("./internal/fsync")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
 		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},
 		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", tests("./internal/stepseries", "-run", "^TestWhatWasCommitted")},

@@ -58,7 +58,7 @@ type Sync struct {
 	offset int
 }
 
-// Syncs finds every call of a method Sync or SyncDir, or of fsync.Dir, and every setting of
+// Syncs finds every call of a method Sync or SyncDir, and every setting of
 // SQLite's synchronous mode, in what is not a test.
 func Syncs(root fs.FS) ([]Sync, error) {
 	var found []Sync
@@ -82,11 +82,8 @@ func Syncs(root fs.FS) ([]Sync, error) {
 	return found, err
 }
 
-// isSync reports whether a function is x.Sync, x.SyncDir or fsync.Dir.
-func isSync(f *ast.SelectorExpr) bool {
-	of, _ := f.X.(*ast.Ident)
-	return f.Sel.Name == "Sync" || f.Sel.Name == "SyncDir" || f.Sel.Name == "Dir" && of != nil && of.Name == "fsync"
-}
+// isSync reports whether a function is x.Sync or x.SyncDir.
+func isSync(f *ast.SelectorExpr) bool { return f.Sel.Name == "Sync" || f.Sel.Name == "SyncDir" }
 
 func syncsOf(name string, source []byte) ([]Sync, error) {
 	files := token.NewFileSet()
