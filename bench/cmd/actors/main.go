@@ -6,7 +6,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"reprise/bench/internal/actorwork"
+	"reprise/bench/internal/duel"
 )
 
 func main() {
@@ -37,15 +37,11 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	to := io.Writer(os.Stdout)
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		to = io.MultiWriter(os.Stdout, file)
+	to, closeOut, err := duel.Output(*out)
+	if err != nil {
+		return err
 	}
+	defer closeOut()
 	sides, err := buildAll(*source, folder, *tuned)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ type bench struct {
 }
 
 func run(ctx context.Context) (err error) {
-	b := bench{to: os.Stdout}
+	var b bench
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each side; the best counts")
 	flag.StringVar(&b.only, "work", "", "only works whose name contains this")
 	flag.IntVar(&b.million, "events", 1_000_000, "events of the log that is recovered, a multiple of 1000")
@@ -71,14 +71,12 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		b.to = io.MultiWriter(os.Stdout, file)
+	to, closeOut, err := duel.Output(*out)
+	if err != nil {
+		return err
 	}
+	defer closeOut()
+	b.to = to
 	return errors.Join(b.durable(ctx), b.unsynced(ctx))
 }
 

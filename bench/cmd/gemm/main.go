@@ -7,7 +7,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,15 +42,11 @@ func run() (err error) {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	to := io.Writer(os.Stdout)
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		to = io.MultiWriter(os.Stdout, file)
+	to, closeOut, err := duel.Output(*out)
+	if err != nil {
+		return err
 	}
+	defer closeOut()
 	gemm, err := cpu.NewGemm(cpu.LevelAuto)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -44,15 +43,11 @@ func run() error {
 	if *steps < 1 {
 		return fmt.Errorf("-steps %d, want at least 1", *steps)
 	}
-	to := io.Writer(os.Stdout)
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		to = io.MultiWriter(os.Stdout, file)
+	to, closeOut, err := duel.Output(*out)
+	if err != nil {
+		return err
 	}
+	defer closeOut()
 	folder, err := os.MkdirTemp("", "reprise-bench-")
 	if err != nil {
 		return err

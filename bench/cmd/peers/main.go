@@ -38,15 +38,11 @@ func run() (err error) {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	to := io.Writer(os.Stdout)
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		to = io.MultiWriter(os.Stdout, file)
+	to, closeOut, err := duel.Output(*out)
+	if err != nil {
+		return err
 	}
+	defer closeOut()
 	all := allPeers{
 		pytorch(*source, false),
 		pytorch(*source, true),

@@ -28,15 +28,11 @@ func run() error {
 	out := flag.String("out", "", "file that the lines are also written to")
 	flag.Parse()
 
-	to := io.Writer(os.Stdout)
-	if *out != "" {
-		file, err := os.Create(*out)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		to = io.MultiWriter(os.Stdout, file)
+	to, closeOut, err := duel.Output(*out)
+	if err != nil {
+		return err
 	}
+	defer closeOut()
 	for _, s := range work.Scaling() {
 		if !strings.Contains(s.Work, *only) || *axis != "" && s.Axis != *axis {
 			continue
