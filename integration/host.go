@@ -66,6 +66,7 @@ type Host struct {
 	requests atomic.Uint64
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
+	traces   actor.TraceBuffer
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
 
@@ -126,8 +127,8 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
-		system.OnEvent = h.actors.observe
 	}
+	system.OnEvent = h.observe
 	if h.system, err = actor.NewSystem(system); err != nil {
 		return nil, recovery, errors.Join(err, h.closeActorLog())
 	}
@@ -354,6 +355,22 @@ func (h *Host) closeActorLog() error {
 	defer cancel()
 	return h.actors.close(ctx)
 }
+
+// observe hears of what happens to the actors.
+func (h *Host) observe(e actor.Event) {
+	if h.actors != nil {
+		h.actors.observe(e)
+	}
+	h.traces.Observe(e)
+}
+
+// TraceNext has the next message to the actor of that path traced; Trace tells
+// its way.
+func (h *Host) TraceNext(path string) { h.system.TraceNext(path, 1) }
+
+// Trace returns the newest trace that began with a message to the actor of that
+// path; false if there is none.
+func (h *Host) Trace(path string) (actor.Step, bool) { return h.traces.Last(path) }
 
 // Actors returns the supervision tree as it is at this moment.
 func (h *Host) Actors() actor.Tree { return h.system.Tree() }
