@@ -35,12 +35,12 @@ func (s *datasetShelf) Receive(ctx *actor.Context[datasetMessage], message datas
 	case loadDataset:
 		data, err := s.load(ctx.Context(), m.Run, m.Dataset)
 		if err != nil {
-			return reply(m.ReplyTo, datasetRefused{Request: m.Request, Reason: err.Error()})
+			return reply(ctx, m.ReplyTo, datasetRefused{Request: m.Request, Reason: err.Error()})
 		}
-		return reply(m.ReplyTo, datasetLoaded{Request: m.Request, Data: data})
+		return reply(ctx, m.ReplyTo, datasetLoaded{Request: m.Request, Data: data})
 	case unloadDataset:
 		s.unload(m.Run, m.Dataset)
-		return reply(m.ReplyTo, datasetUnloaded{Request: m.Request, Dataset: m.Dataset})
+		return reply(ctx, m.ReplyTo, datasetUnloaded{Request: m.Request, Dataset: m.Dataset})
 	case forgetRun:
 		for id := range s.shelf {
 			s.unload(m.Run, id)
@@ -51,8 +51,8 @@ func (s *datasetShelf) Receive(ctx *actor.Context[datasetMessage], message datas
 
 // reply answers a run. One that has ended meanwhile is past caring; what it got
 // is taken back by forgetRun.
-func reply(run actor.Ref[RunMessage], answer RunMessage) error {
-	if err := run.Tell(answer); !errors.Is(err, actor.ErrStopped) {
+func reply(from actor.Sender, run actor.Ref[RunMessage], answer RunMessage) error {
+	if err := actor.Send(from, run, answer); !errors.Is(err, actor.ErrStopped) {
 		return err
 	}
 	return nil

@@ -83,23 +83,24 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {
 	switch m := message.(type) {
 	case acquireDevice:
-		return failing(p.acquire(ctx.Context(), m), m.Request, m.ReplyTo)
+		return failing(ctx, p.acquire(ctx, m), m.Request, m.ReplyTo)
 	case releaseDevice:
-		return failing(p.release(ctx.Context(), m), m.Request, m.ReplyTo)
+		return failing(ctx, p.release(ctx, m), m.Request, m.ReplyTo)
 	case forgetRun:
 		return p.forget(ctx, m)
 	}
 	return nil
 }
 
-func failing(err error, request uint64, asker actor.Ref[RunMessage]) error {
+func failing(from actor.Sender, err error, request uint64, asker actor.Ref[RunMessage]) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, reply(asker, unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
+	return errors.Join(err, reply(from, asker, unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
 }
 
-func (p *devicePool) acquire(ctx context.Context, m acquireDevice) error {
+func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice) error {
+	ctx := self.Context()
 	holder := holderOf(m.Run)
 	// What an earlier incarnation of the run held is in the way of the new one.
 	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
@@ -110,14 +111,14 @@ func (p *devicePool) acquire(ctx context.Context, m acquireDevice) error {
 	}
 	lease, err := p.grant(ctx, m, holder)
 	if errors.Is(err, device.ErrNoSuitableDevice) {
-		return reply(m.ReplyTo, leaseRefused{Request: m.Request, Reason: err.Error()})
+		return reply(self, m.ReplyTo, leaseRefused{Request: m.Request, Reason: err.Error()})
 	}
 	if err != nil {
 		return err
 	}
 	guard := p.guards[lease.Device]
 	fenced := device.Fence(p.drivers[lease.Device], func() error { return guard.Check(lease) })
-	return reply(m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
+	return reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
 }
 
 // examine records what condition the devices are in now. One that has become
@@ -181,7 +182,8 @@ func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string) 
 	return leases[len(leases)-1], nil
 }
 
-func (p *devicePool) release(ctx context.Context, m releaseDevice) error {
+func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice) error {
+	ctx := self.Context()
 	id := m.Allocation.Device
 	record, ok := p.records[id]
 	if !ok {
@@ -205,7 +207,7 @@ func (p *devicePool) release(ctx context.Context, m releaseDevice) error {
 			delete(p.instances, lease.ID)
 		}
 	}
-	return reply(m.ReplyTo, leaseReleased{Request: m.Request, Allocation: m.Allocation})
+	return reply(self, m.ReplyTo, leaseReleased{Request: m.Request, Allocation: m.Allocation})
 }
 
 // append records events of a device and makes the new state known.

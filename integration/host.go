@@ -70,6 +70,7 @@ type Host struct {
 	requests atomic.Uint64
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
+	traces   actor.TraceBuffer
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
 
@@ -128,13 +129,11 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, recovery, err
 	}
 	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
-	system := actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: parts.onEvent}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
-		system.OnEvent = h.actors.observe
 	}
-	if h.system, err = actor.NewSystem(system); err != nil {
+	if h.system, err = actor.NewSystem(actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: h.observe}); err != nil {
 		return nil, recovery, errors.Join(err, h.closeActorLog())
 	}
 	if err := h.spawnServices(deviceLog); err != nil {
@@ -372,6 +371,25 @@ func (h *Host) closeActorLog() error {
 	defer cancel()
 	return h.actors.close(ctx)
 }
+
+// observe hears of what happens to the actors.
+func (h *Host) observe(e actor.Event) {
+	if h.actors != nil {
+		h.actors.observe(e)
+	}
+	h.traces.Observe(e)
+	if h.parts.onEvent != nil {
+		h.parts.onEvent(e)
+	}
+}
+
+// TraceNext has the next message to the actor of that path traced; Trace tells
+// its way.
+func (h *Host) TraceNext(path string) { h.system.TraceNext(path, 1) }
+
+// Trace returns the newest trace that began with a message to the actor of that
+// path; false if there is none.
+func (h *Host) Trace(path string) (actor.Step, bool) { return h.traces.Last(path) }
 
 // Actors returns the supervision tree as it is at this moment.
 func (h *Host) Actors() actor.Tree { return h.system.Tree() }

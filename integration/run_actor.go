@@ -235,26 +235,26 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 			if err != nil {
 				return err
 			}
-			return a.devices.Tell(acquireDevice{Request: request, Run: a.id, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Workload: workload, ReplyTo: ctx.Self()})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
 		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
-			return a.devices.Tell(releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
 		})
 	case training.LoadDataset:
 		return a.ask(ctx, datasetDeadline, "the data set shelf", func(request uint64) error {
-			return a.datasets.Tell(loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
+			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
 		return a.ask(ctx, answerDeadline, "the data set shelf", func(request uint64) error {
-			return a.datasets.Tell(unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
+			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
 		return false, a.initializeModel(ctx)
 	case training.TrainEpoch:
-		return true, ctx.Self().Tell(trainStep{of: a.exec})
+		return true, actor.Send[RunMessage](ctx, ctx.Self(), trainStep{of: a.exec})
 	case training.CreateCheckpoint:
 		return false, a.createCheckpoint(ctx)
 	case training.CompleteRun:
@@ -386,7 +386,7 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		if a.record.Saga.State != training.Training { // the evaluation failed the run
 			return a.drive(ctx)
 		}
-		return ctx.Self().Tell(trainStep{of: a.exec})
+		return actor.Send[RunMessage](ctx, ctx.Self(), trainStep{of: a.exec})
 	}
 	return a.finishEpoch(ctx)
 }

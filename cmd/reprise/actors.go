@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ func appendActors(rows []actorRow, t actor.Tree) []actorRow {
 func newActorsCommand(env *environment) *cobra.Command {
 	var format string
 	var watch bool
+	var trace string
 	c := &cobra.Command{
 		Use:   "actors",
 		Short: "Show the live supervision tree of the process that trains",
@@ -72,11 +74,18 @@ printed. With --watch the JSON is an object on each line, and the YAML a documen
 for each look, until Ctrl-C or until the process ends.`,
 		Example: `  reprise actors
   reprise actors --watch
+  reprise actors --trace /devices
   reprise actors -o json | jq '.actors[] | select(.restarts > 0)'`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
+			}
+			if watch && trace != "" {
+				return invalid(errors.New("--watch and --trace exclude each other; leave one out"))
+			}
+			if trace != "" {
+				return env.traceActor(c.Context(), trace, format)
 			}
 			if watch {
 				return env.watchActors(c.Context(), format)
@@ -85,6 +94,7 @@ for each look, until Ctrl-C or until the process ends.`,
 		},
 	}
 	addListFormat(c, &format)
+	c.Flags().StringVar(&trace, "trace", "", "trace the next message to this actor, a path or its last name, and all that it leads to within a second")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second")
 	return c
 }

@@ -58,6 +58,16 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
 	}
+	way := parse[hop](b, "actors", "--trace", "run")
+	if len(way.Caused) != 1 || way.Type != "integration.trainStep" || way.Waited == nil || way.Took == nil ||
+		way.Caused[0].Correlation != way.Message || way.Caused[0].Causation != way.Message || way.Caused[0].From != way.To {
+		t.Errorf("a step and the next one: %+v", way)
+	}
+	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "exclude each other"} {
+		if o := b.run(append([]string{"actors"}, strings.Fields(args)...)...); o.code != 2 || !strings.Contains(o.stderr, want) {
+			t.Errorf("%s: %+v", args, o)
+		}
+	}
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"reprise/integration"
@@ -143,7 +144,7 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	body := io.LimitReader(response.Body, maxControlAnswer)
 	if response.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(body) // what there is of it
-		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(string(reason)))
+		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
 	}
 	if err := json.NewDecoder(body).Decode(answer); err != nil {
 		return fmt.Errorf("--data-dir %s: its process gives no answer that this version understands: %w", w.Dir, err)
@@ -156,6 +157,17 @@ func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
 		writeAnswer(w, lookOf(host, os.Getpid(), now()))
+	})
+	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Query().Get("actor")
+		host.TraceNext(path)
+		_ = wait(r.Context(), lookInterval)
+		way, ok := host.Trace(path)
+		if !ok {
+			http.Error(w, fmt.Sprintf("no message came for %s within %v", path, lookInterval), http.StatusNotFound)
+			return
+		}
+		writeAnswer(w, hopOf(way, way.Sent))
 	})
 	return mux
 }

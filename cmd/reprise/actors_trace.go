@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"reprise/actor"
+)
+
+// hop is a message of a trace in `reprise actors --trace`.
+type hop struct {
+	Correlation uint64    `json:"correlation"`
+	Message     uint64    `json:"message"`
+	Causation   uint64    `json:"causation"`
+	From        string    `json:"from,omitempty"`
+	To          string    `json:"to"`
+	Type        string    `json:"type"`
+	Sent        time.Time `json:"sent"`
+	// After is the time since the first message was sent; Waited and Took are
+	// null for a message that was not handled yet.
+	After  time.Duration  `json:"after_ns"`
+	Waited *time.Duration `json:"waited_ns"`
+	Took   *time.Duration `json:"took_ns"`
+	Error  string         `json:"error,omitempty"`
+	Caused []hop          `json:"caused"`
+}
+
+func hopOf(s actor.Step, start time.Time) hop {
+	h := hop{
+		Correlation: s.Correlation, Message: s.Message, Causation: s.Causation,
+		From: s.From, To: s.To, Type: s.Type, Sent: s.Sent, After: s.Sent.Sub(start), Caused: []hop{},
+	}
+	if s.Handled {
+		h.Waited, h.Took = &s.Waited, &s.Took
+	}
+	if s.Err != nil {
+		h.Error = s.Err.Error()
+	}
+	for _, next := range s.Caused {
+		h.Caused = append(h.Caused, hopOf(next, start))
+	}
+	return h
+}
+
+// traceActor has a message to the actor traced, and prints its way.
+func (env *environment) traceActor(ctx context.Context, name, format string) error {
+	w, err := env.workspace()
+	if err != nil {
+		return err
+	}
+	var l look
+	if err := askControl(ctx, w, "/v1/actors", &l); err != nil {
+		return err
+	}
+	path, err := l.resolve(name)
+	if err != nil {
+		return invalid(err)
+	}
+	var way hop
+	if err := askControl(ctx, w, "/v1/trace?actor="+url.QueryEscape(path), &way); err != nil {
+		return err
+	}
+	return env.listing(format, way, func(t *table) error {
+		t.row("MESSAGE", "TO", "SENT AT", "WAITED", "TOOK", "")
+		way.rows(t, "", "")
+		return nil
+	})
+}
+
+// resolve returns the path of the one actor that the name means: its path, or
+// the end of it.
+func (l look) resolve(name string) (string, error) {
+	var matches []string
+	for _, r := range l.Actors {
+		switch {
+		case r.Kind != "actor":
+		case r.Path == name:
+			return name, nil
+		case strings.HasSuffix(r.Path, "/"+name):
+			matches = append(matches, r.Path)
+		}
+	}
+	switch len(matches) {
+	case 1:
+		return matches[0], nil
+	case 0:
+		return "", fmt.Errorf("--trace %s: there is no such actor; `reprise actors` shows them all", name)
+	}
+	return "", fmt.Errorf("--trace %s: it could be any of %s", name, strings.Join(matches, ", "))
+}
+
+// rows draws the message and what it led to. A chain of messages, each of which
+// led to one other, is drawn without stairs.
+func (h hop) rows(t *table, first, rest string) {
+	waited, took := "-", "not handled yet"
+	if h.Waited != nil {
+		waited, took = brief(*h.Waited), brief(*h.Took)
+	}
+	kind := h.Type[strings.LastIndex(h.Type, ".")+1:]
+	t.row(first+kind, h.To, "+"+brief(h.After), waited, took, excerpt(h.Error))
+	for i, next := range h.Caused {
+		switch {
+		case len(h.Caused) == 1:
+			next.rows(t, rest+"└ ", rest)
+		case i == len(h.Caused)-1:
+			next.rows(t, rest+"└─ ", rest+"   ")
+		default:
+			next.rows(t, rest+"├─ ", rest+"│  ")
+		}
+	}
+}
+
+// brief formats a short time with three digits: 12.3µs, 1.05ms.
+func brief(d time.Duration) string {
+	for unit := time.Duration(1000 * 1000 * 1000); unit >= 1; unit /= 10 {
+		if d >= 100*unit {
+			return d.Round(unit).String()
+		}
+	}
+	return d.String()
+}
