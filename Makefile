@@ -59,7 +59,7 @@ simulate: ## a million simulated histories of the control side; stops at the fir
 
 # Some of them: make mutate ONLY='checkpoint|lease'.
 mutate: ## leave out each sync, lease check and compensation step in turn; some test must fail
-	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/$(ONLY)' ./internal/mutate -mutate
+	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/($(ONLY))' ./internal/mutate -mutate
 
 crash: ## 50 times kill -9 and resume of one run, and 1,000 times of one that others append beside
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise
