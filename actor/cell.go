@@ -147,13 +147,13 @@ func (c *cell[M]) hasWork() bool {
 }
 
 // run implements job: it carries out orders and handles messages, until
-// nothing is left to do or others should have their turn.
-func (c *cell[M]) run() {
-	var batch *chunk[M]
+// nothing is left to do, or others should have their turn.
+func (c *cell[M]) run() (more bool) {
+	var b batch[M]
 	returned := false
 	defer func() {
-		if batch != nil {
-			c.giveBack(batch.left())
+		if b.at != nil {
+			c.giveBackRest(&b)
 		}
 		if !returned {
 			// The goroutine is about to end. Another one goes on; whoever ran
@@ -164,59 +164,56 @@ func (c *cell[M]) run() {
 	}()
 	if c.crashed {
 		c.crashed = false
-		c.end(batch, ErrExited)
+		c.end(&b, ErrExited)
 	}
 	budget := c.system().pool.budget()
-	for one := budget == 1; budget > 0 && c.obey(batch); {
-		if c.before(batch) {
+	one := budget == 1 || c.blocking // whose message may take hours
+	for budget > 0 && c.obey(&b) {
+		if c.before(&b) {
 			budget--
 			continue
 		}
-		if batch == nil || batch.head == batch.tail {
-			message, several, mark, ok := c.take(batch, one)
-			if batch = several; !ok {
-				break
+		part := b.next()
+		if part == nil {
+			message, mark, single, ok := c.take(&b, one)
+			if !ok {
+				returned = true
+				return false
 			}
-			if several == nil {
+			if single {
 				budget--
-				c.settle(nil, message, c.receiveMarked(message, mark))
+				c.settle(&b, message, c.receiveMarked(message, mark))
 				continue
 			}
-			budget -= len(several.left())
+			part = b.at
 		}
-		first := batch.head
-		message, err := c.receiveSeveral(batch)
-		if !c.blocking {
-			c.begin(uint32(batch.head - first))
-		}
-		c.settle(batch, message, err)
+		budget -= len(part.left())
+		message, err := c.receiveSeveral(part)
+		c.settle(&b, message, err)
 	}
 	if c.has(flagUnstashing) { // the mailbox has them until the next turn
-		batch = c.giveBackAll(batch, c.unstashed())
+		c.giveBackRest(&b)
+		c.giveBack(c.unstashed())
 	}
 	returned = true
+	return c.hasWork()
 }
 
 // settle sees to what became of a message.
-func (c *cell[M]) settle(batch *chunk[M], message M, err error) {
+func (c *cell[M]) settle(b *batch[M], message M, err error) {
 	if err != nil {
 		c.deadLetter(message, LetterFailed)
-		c.end(batch, err)
+		c.end(b, err)
 	} else if c.has(flagLeaving) {
-		c.end(batch, nil)
+		c.end(b, nil)
 	}
 }
 
-// giveBackAll returns what is left of the batch, and before it what was set
-// aside, to the front of the mailbox. The batch it returns is empty.
-func (c *cell[M]) giveBackAll(batch *chunk[M], aside []M) *chunk[M] {
-	if batch != nil {
-		c.giveBack(batch.left())
-		clear(batch.left())
-		batch.head = batch.tail
-	}
-	c.giveBack(aside)
-	return batch
+// giveBackRest returns what is left of the batch to the front of the mailbox.
+func (c *cell[M]) giveBackRest(b *batch[M]) {
+	left := b.clear()
+	c.unbegin(uint32(len(left)))
+	c.giveBack(left)
 }
 
 // giveBack returns messages to the front of the mailbox.
@@ -232,7 +229,7 @@ func (c *cell[M]) giveBack(messages []M) {
 
 // obey carries out the orders and reports whether there is an incarnation to
 // handle messages.
-func (c *cell[M]) obey(batch *chunk[M]) bool {
+func (c *cell[M]) obey(b *batch[M]) bool {
 	for {
 		switch flags := c.flags.Load(); {
 		case flags&flagStop != 0:
@@ -244,7 +241,7 @@ func (c *cell[M]) obey(batch *chunk[M]) bool {
 			if rare := c.node.rare.Load(); rare != nil {
 				cause = rare.stopCause
 			}
-			c.end(batch, cause)
+			c.end(b, cause)
 		case flags&flagStart != 0:
 			c.flags.And(^uint32(flagStart))
 			c.start()
@@ -259,9 +256,9 @@ func (c *cell[M]) start() {
 	c.flags.Or(flagAlive)
 	switch err := c.create(); {
 	case err != nil:
-		c.end(nil, err)
+		c.end(&batch[M]{}, err)
 	case c.has(flagLeaving):
-		c.end(nil, nil)
+		c.end(&batch[M]{}, nil)
 	case c.flags.Or(flagReady)&flagAnnounce != 0:
 		c.flags.And(^uint32(flagAnnounce))
 		s := c.system()
@@ -274,11 +271,12 @@ func (c *cell[M]) start() {
 // end ends the incarnation and tells the supervisor. With an incarnation that
 // crashed in Stopped, it only does what was left to do. What is left of the
 // batch goes back to the mailbox.
-func (c *cell[M]) end(batch *chunk[M], cause error) {
+func (c *cell[M]) end(b *batch[M], cause error) {
 	if c.has(flagAlive) {
 		cause = c.conclude(cause)
 		c.uncut()
-		c.giveBackAll(batch, c.stashed())
+		c.giveBackRest(b)
+		c.giveBack(c.stashed())
 		c.actor, c.extras = nil, nil
 	}
 	c.report(cause)
@@ -309,7 +307,6 @@ func (c *cell[M]) create() error {
 }
 
 func (c *cell[M]) receive(message M) (err error) {
-	c.begin(1)
 	defer recovered(&err)
 	return c.actor.Receive(c.context(), message)
 }
@@ -324,7 +321,7 @@ func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
 		batch.items[batch.head] = none
 		batch.head++
 		if c.blocking { // its turn may take hours
-			c.begin(1)
+			c.beginOne()
 		}
 		if err = c.actor.Receive(c.context(), message); err != nil {
 			return message, err
@@ -338,21 +335,23 @@ func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
 
 // before handles a message that goes before the mailbox and reports whether
 // there was one.
-func (c *cell[M]) before(batch *chunk[M]) bool {
+func (c *cell[M]) before(b *batch[M]) bool {
 	flags := c.flags.Load()
 	if flags&flagsBefore == 0 {
 		return false
 	}
 	if flags&flagDue != 0 {
 		if message, ok := c.extras.timers.next(); ok {
-			c.settle(batch, message, c.receive(message))
+			c.beginOne()
+			c.settle(b, message, c.receive(message))
 			return true
 		}
 	}
 	if flags&flagNotice != 0 {
 		if n, ok := c.nextNotice(); ok {
+			c.beginOne()
 			message, err := c.receiveNotice(n)
-			c.settle(batch, message, err)
+			c.settle(b, message, err)
 			return true
 		}
 	}
@@ -360,12 +359,12 @@ func (c *cell[M]) before(batch *chunk[M]) bool {
 		return false
 	}
 	message := c.nextUnstashed()
-	c.settle(batch, message, c.receive(message))
+	c.beginOne()
+	c.settle(b, message, c.receive(message))
 	return true
 }
 
 func (c *cell[M]) receiveNotice(n notice[M]) (message M, err error) {
-	c.begin(1)
 	defer recovered(&err)
 	message = n.build(n.cause)
 	return message, c.actor.Receive(c.context(), message)

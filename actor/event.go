@@ -153,9 +153,12 @@ func (q *eventQueue) add(e Event) {
 // deliver delivers what was added, unless another goroutine is at it, which
 // then does. No lock may be held.
 func (q *eventQueue) deliver() {
-	if !q.any.Load() {
-		return
+	if q.any.Load() {
+		q.deliverAll()
 	}
+}
+
+func (q *eventQueue) deliverAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.delivering {

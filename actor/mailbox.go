@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // Mailbox bounds what waits for an actor, and says what becomes of a message
@@ -13,7 +12,7 @@ type Mailbox struct {
 	// Capacity is the most messages that wait, the one being handled not
 	// counted; 0 stands for DefaultCapacity, and at most MaxCapacity are
 	// allowed. From a Capacity of 1024 on, an actor whose policy is not
-	// DropOldest takes up to 32 messages at once, and those do not count either.
+	// DropOldest takes up to 129 messages at once, and those do not count either.
 	// What a restart or Unstash puts back may exceed it; new messages then find
 	// it full. Memory is taken up as it is needed and given back when nothing
 	// waits, all but room for one message.
@@ -78,9 +77,11 @@ const (
 )
 
 const (
-	// chunkSize is how many messages a chunk has room for: what a runner takes
-	// at once.
+	// chunkSize is how many messages a chunk has room for.
 	chunkSize = 32
+	// chunksAtOnce is how many chunks a runner takes at once: the more, the less
+	// it is in the way of senders.
+	chunksAtOnce = runBudget / chunkSize
 	// exactBelow is the capacity below which messages are taken one by one, so
 	// that never more than the capacity wait.
 	exactBelow = 1024
@@ -99,6 +100,30 @@ type chunk[M any] struct {
 
 func (c *chunk[M]) left() []M { return c.items[c.head:c.tail] }
 
+// batch is a list of chunks that a runner has taken. Those that it is done with
+// stay at its front, for the queue to use again.
+type batch[M any] struct{ first, at *chunk[M] }
+
+// next returns the chunk with the next message; nil if there is none.
+func (b *batch[M]) next() *chunk[M] {
+	for ; b.at != nil; b.at = b.at.next {
+		if b.at.head < b.at.tail {
+			return b.at
+		}
+	}
+	return nil
+}
+
+// clear takes what is left, in order.
+func (b *batch[M]) clear() (left []M) {
+	for c := b.next(); c != nil; c = b.next() {
+		left = append(left, c.left()...)
+		clear(c.left())
+		c.head = c.tail
+	}
+	return left
+}
+
 // queue is the mailbox's content: any number of goroutines push, the one that
 // runs the actor takes. It is a mutex over a list of chunks, of which the taker
 // takes a whole one at a time and works on it without the lock. An idle actor
@@ -111,12 +136,12 @@ type queue[M any] struct {
 	overflow Overflow
 	closed   bool
 	hasFirst bool
-	// handled counts the messages that the actor handled since it was last
-	// carried over to queueExtra.handled; only the runner raises it.
-	handled atomic.Uint32
+	// handled counts the messages that were taken since it was last carried over
+	// to queueExtra.handled.
+	handled uint32
 	first   M // the oldest, where hasFirst is set
 	// chunks is the list of the others. It may begin with an empty chunk, and
-	// at most one empty chunk follows its last.
+	// fewer than 2*chunksAtOnce empty ones follow its last.
 	chunks *chunk[M]
 	extra  *queueExtra[M] // nil until it is needed
 }
@@ -275,43 +300,56 @@ func (q *queue[M]) wake(n int) {
 	q.extra.waiters = slices.Delete(q.extra.waiters, 0, n)
 }
 
-// take takes the oldest message with its mark, or, unless one is set, several in
-// a chunk, which is the caller's until it comes back as done in the next call.
-// With nothing left it returns false.
-func (q *queue[M]) take(done *chunk[M], one bool) (message M, several *chunk[M], m *mark, ok bool) {
+// take takes the oldest message with its mark or, unless one is set, a batch that
+// comes after it or in its place. It takes back what is left of the last batch,
+// which must have no messages. With nothing left it returns false.
+func (q *queue[M]) take(b *batch[M], one bool) (message M, m *mark, single, ok bool) {
 	q.mu.Lock()
-	if done != nil {
-		q.reuse(done)
+	if b.first != nil {
+		q.reuse(b.first)
+		*b = batch[M]{}
 	}
-	taken := 1
+	before := q.count
 	switch {
-	case q.count == 0:
+	case before == 0:
 		q.mu.Unlock()
-		return message, nil, nil, false
-	case one || q.hasFirst || q.overflow == DropOldest || q.capacity < exactBelow || q.marked():
-		message = q.pop()
-		m = q.unmark()
+		return message, nil, false, false
+	case one || q.overflow == DropOldest || q.capacity < exactBelow || q.marked():
+		message, m, single = q.pop(), q.unmark(), true
 	default:
-		several = q.chunks
-		q.unlink()
-		taken = len(several.left())
-		q.count -= int32(taken)
+		if q.hasFirst {
+			message, single = q.pop(), true
+		}
+		if q.count > 0 {
+			b.first = q.unlink(chunksAtOnce)
+			b.at = b.first
+		}
 	}
+	taken := before - q.count
+	q.begin(uint32(taken))
 	if q.extra != nil {
-		q.wake(taken)
+		q.wake(int(taken))
 	}
 	q.mu.Unlock()
-	return message, several, m, true
+	return message, m, single, true
 }
 
-// reuse keeps an empty chunk for messages to come, where there is none.
-func (q *queue[M]) reuse(c *chunk[M]) {
-	c.head, c.tail, c.next, c.last = 0, 0, nil, nil
-	switch {
-	case q.chunks == nil:
-		q.chunks, c.last = c, c
-	case q.chunks.last.next == nil:
-		q.chunks.last.next = c
+// reuse keeps empty chunks for messages to come, unless there are enough.
+func (q *queue[M]) reuse(list *chunk[M]) {
+	for c := list; c != nil; c = c.next {
+		c.head, c.tail = 0, 0
+	}
+	if q.chunks == nil {
+		q.chunks, list.last = list, list
+		return
+	}
+	end := q.chunks.last
+	for range chunksAtOnce {
+		if end.next == nil {
+			end.next = list
+			return
+		}
+		end = end.next
 	}
 }
 
@@ -337,21 +375,40 @@ func (q *queue[M]) depth() int {
 // carryAt is where handled is carried over, far from its end.
 const carryAt = 1 << 31
 
-// begin adds to the messages that are being handled or were; it is the runner's.
+// begin adds to the messages that are being handled or were; q.mu is held.
 func (q *queue[M]) begin(n uint32) {
-	if q.handled.Add(n) < carryAt {
+	if q.handled += n; q.handled >= carryAt {
+		q.more().handled += uint64(q.handled)
+		q.handled = 0
+	}
+}
+
+// unbegin takes back that messages of a batch are being handled.
+func (q *queue[M]) unbegin(n uint32) {
+	if n == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.more().handled += uint64(q.handled.Swap(0))
+	if n > q.handled {
+		q.more().handled -= uint64(n - q.handled)
+		n = q.handled
+	}
+	q.handled -= n
 }
 
-// begun returns how many messages were handled or are being handled.
+// beginOne is begin for a message that does not come from the mailbox.
+func (q *queue[M]) beginOne() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.begin(1)
+}
+
+// begun returns how many messages were taken to be handled.
 func (q *queue[M]) begun() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := uint64(q.handled.Load())
+	n := uint64(q.handled)
 	if q.extra != nil {
 		n += q.extra.handled
 	}
@@ -484,20 +541,26 @@ func (q *queue[M]) pop() (message M) {
 	c := q.chunks
 	message, c.items[c.head] = c.items[c.head], none
 	if c.head++; c.head == c.tail {
-		q.unlink()
-		q.reuse(c)
+		q.reuse(q.unlink(1))
 	}
 	return message
 }
 
-// unlink takes the first chunk off the list. What follows the last one is
-// empty and moves up.
-func (q *queue[M]) unlink() {
-	c := q.chunks
-	if q.chunks = c.next; q.chunks != nil {
-		if q.chunks.last = c.last; c.last == c {
+// unlink takes up to n chunks off the front of the list, with their messages.
+// What follows the last one is empty and moves up.
+func (q *queue[M]) unlink(n int) *chunk[M] {
+	first, last := q.chunks, q.chunks.last
+	end := first
+	q.count -= int32(len(end.left()))
+	for ; n > 1 && end != last; n-- {
+		end = end.next
+		q.count -= int32(len(end.left()))
+	}
+	if q.chunks = end.next; q.chunks != nil {
+		if q.chunks.last = last; end == last {
 			q.chunks.last = q.chunks
 		}
 	}
-	c.next, c.last = nil, nil
+	end.next, first.last = nil, nil
+	return first
 }

@@ -44,7 +44,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 		}
 		atOnce := 1
 		if spec.Overflow != DropOldest && spec.Capacity >= exactBelow {
-			atOnce = chunkSize
+			atOnce = 1 + chunksAtOnce*chunkSize
 		}
 		var q queue[int]
 		q.init(spec)
@@ -60,36 +60,49 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				}
 			}
 		}
-		var done *chunk[int]
+		var b batch[int]
 		t.Repeat(map[string]func(*rapid.T){
 			"push":      func(t *rapid.T) { push(t, rapid.IntRange(1, 20).Draw(t, "n")) },
 			"push many": func(t *rapid.T) { push(t, rapid.IntRange(100, 300).Draw(t, "n")) },
 			"take, handle some, return the rest": func(t *rapid.T) {
-				message, several, _, ok := q.take(done, false)
-				done = nil
+				before := q.begun()
+				message, _, single, ok := q.take(&b, false)
 				if ok != (len(m.waiting) > 0) {
 					t.Fatalf("took %v with %v waiting", ok, m.waiting)
 				}
 				if !ok {
 					return
 				}
-				got := []int{message}
-				if several != nil {
-					got = slices.Clone(several.left())
+				var got []int
+				if single {
+					got = append(got, message)
+				}
+				for c := b.first; c != nil; c = c.next {
+					got = append(got, c.left()...)
 				}
 				if len(got) == 0 || len(got) > atOnce || !slices.Equal(got, m.waiting[:min(len(got), len(m.waiting))]) {
 					t.Fatalf("took %v of %v, at most %d", got, m.waiting, atOnce)
 				}
 				m.waiting = m.waiting[len(got):]
 				push(t, rapid.IntRange(0, 3).Draw(t, "pushed meanwhile"))
-				if several == nil {
-					return
+				alone := 0
+				if single {
+					alone = 1 // it has been handled
 				}
-				handled := rapid.IntRange(0, len(got)).Draw(t, "handled")
-				clear(several.items[:])
-				several.head = several.tail
-				done = several
-				if q.putBack(got[handled:]) == m.closed {
+				handled := rapid.IntRange(alone, len(got)).Draw(t, "handled")
+				handle(&b, handled-alone)
+				left := b.clear()
+				if !slices.Equal(left, got[handled:]) {
+					t.Fatalf("%v is left of %v after %d", left, got, handled)
+				}
+				if b.next() != nil {
+					t.Fatal("a batch that was cleared has messages")
+				}
+				q.unbegin(uint32(len(left)))
+				if n := q.begun() - before; n != uint64(handled) {
+					t.Fatalf("%d messages count as handled, not %d", n, handled)
+				}
+				if q.putBack(left) == m.closed && len(left) > 0 {
 					t.Fatal("putBack and closed disagree")
 				}
 				m.waiting = append(slices.Clone(got[handled:]), m.waiting...)
@@ -131,7 +144,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 					chunks++
 				}
 				// Chunks that were put back may be incomplete.
-				if most := 2*len(m.waiting) + 2; chunks > most {
+				if most := 2*len(m.waiting) + 1 + 2*chunksAtOnce; chunks > most {
 					t.Fatalf("%d chunks for %d messages", chunks, len(m.waiting))
 				}
 			},
@@ -139,23 +152,39 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 	})
 }
 
+// all returns what is left, in order.
+func (b *batch[M]) all() (left []M) {
+	for c := b.at; c != nil; c = c.next {
+		left = append(left, c.left()...)
+	}
+	return left
+}
+
+// handle handles n messages, as a runner does.
+func handle[M any](b *batch[M], n int) {
+	var none M
+	for range n {
+		c := b.next()
+		c.items[c.head] = none
+		c.head++
+	}
+}
+
 // drain takes and handles what waits, as a runner does.
 func drain[M any](q *queue[M]) (handled int) {
-	var none M
-	message, several, _, ok := q.take(nil, false)
-	for ; ok; message, several, _, ok = q.take(several, false) {
-		if several == nil {
-			_ = message
-			handled++
-			continue
+	var b batch[M]
+	for {
+		_, _, single, ok := q.take(&b, false)
+		if !ok {
+			return handled
 		}
-		for several.head < several.tail {
-			several.items[several.head] = none
-			several.head++
+		if single {
 			handled++
 		}
+		n := len(b.all())
+		handle(&b, n)
+		handled += n
 	}
-	return handled
 }
 
 func TestRoomOfABurstIsGivenBack(t *testing.T) {
@@ -179,7 +208,7 @@ func TestAQueueThatIsKeptUpWithNeedsNoMemory(t *testing.T) {
 	q.init(Mailbox{})
 	if allocations := testing.AllocsPerRun(100, func() {
 		q.push(1)
-		q.take(nil, false)
+		q.take(&batch[int]{}, false)
 	}); allocations != 0 {
 		t.Errorf("%v allocations for a message", allocations)
 	}
@@ -231,7 +260,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 		}
 		var got []int
 		for range 3 {
-			message, _, _, _ := q.take(nil, false)
+			message, _, _, _ := q.take(&batch[int]{}, false)
 			got = append(got, message)
 			synctest.Wait()
 		}
@@ -260,7 +289,7 @@ func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
 	q.push(0)
 	first, _ := q.pushOrWait(1)
 	second, _ := q.pushOrWait(2)
-	q.take(nil, false) // tells the first
+	q.take(&batch[int]{}, false) // tells the first
 	q.giveUp(first)
 	select {
 	case <-second:

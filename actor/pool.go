@@ -13,8 +13,7 @@ type task struct {
 	job  job
 	// flags has flagScheduled; the other bits are the job's.
 	flags atomic.Uint32
-	// home is the run queue that it goes to, so that it tends to stay with one
-	// worker.
+	// home is the run queue that it goes to where there is no better one.
 	home     uint16
 	blocking bool
 	// crashed is the job's.
@@ -29,8 +28,9 @@ func (t *task) claim() bool { return t.flags.Or(flagScheduled)&flagScheduled == 
 
 // job is what a task runs.
 type job interface {
-	// run does some of the work.
-	run()
+	// run does some of the work. It returns false where it found nothing left
+	// to do.
+	run() bool
 	// hasWork reports whether a run would find something to do. It may be
 	// called while another goroutine runs the job.
 	hasWork() bool
@@ -40,8 +40,9 @@ type job interface {
 type runQueue struct {
 	mu          sync.Mutex
 	first, last *task
-	size        atomic.Int32
-	_           [64]byte // keeps the queues of different workers apart
+	// any is set while there is a task.
+	any atomic.Bool
+	_   [64]byte // keeps the queues of different workers apart
 }
 
 func (q *runQueue) push(t *task) {
@@ -49,15 +50,15 @@ func (q *runQueue) push(t *task) {
 	defer q.mu.Unlock()
 	if q.last == nil {
 		q.first = t
+		q.any.Store(true)
 	} else {
 		q.last.next = t
 	}
 	q.last = t
-	q.size.Add(1)
 }
 
 func (q *runQueue) pop() *task {
-	if q.size.Load() == 0 {
+	if !q.any.Load() {
 		return nil
 	}
 	q.mu.Lock()
@@ -68,9 +69,9 @@ func (q *runQueue) pop() *task {
 	}
 	if q.first = t.next; q.first == nil {
 		q.last = nil
+		q.any.Store(false)
 	}
 	t.next = nil
-	q.size.Add(-1)
 	return t
 }
 
@@ -88,6 +89,9 @@ type pool struct {
 	// searching workers have no work and look for some before they sleep: while
 	// there are any, nobody needs to be woken.
 	searching atomic.Int32
+
+	// here holds, for each processor, the worker that was seen there last.
+	here sync.Pool
 
 	mu       sync.Mutex // guards what follows
 	sleeping []*worker
@@ -172,7 +176,7 @@ func (p *pool) push(t *task) {
 		go w.workOn(t)
 		return
 	}
-	p.queues[t.home].push(t)
+	p.near(t).push(t)
 	switch {
 	case p.searching.Load() > 0:
 	case p.parked.Load() > 0:
@@ -180,6 +184,17 @@ func (p *pool) push(t *task) {
 	case p.closed.Load():
 		p.replaceClosed(int(t.home))
 	}
+}
+
+// near returns the run queue of the worker on this processor, if one is known:
+// what an actor has sent is still in the caches there.
+func (p *pool) near(t *task) *runQueue {
+	w, ok := p.here.Get().(*worker)
+	if !ok {
+		return &p.queues[t.home]
+	}
+	p.here.Put(w)
+	return &p.queues[w.home]
 }
 
 // step runs the task once, for the driver.
@@ -288,6 +303,10 @@ func (w *worker) work() {
 		t := w.find()
 		if t == nil && !closed {
 			t = w.search()
+			w.ticks = 0 // it may have moved
+		}
+		if w.ticks%8 == 0 {
+			w.appear()
 		}
 		switch {
 		case t == nil && closed:
@@ -320,14 +339,20 @@ func (w *worker) workOn(t *task) {
 // no longer scheduled and may be on another worker already.
 func (w *worker) run(t *task) bool {
 	w.on.Store(t)
-	t.job.run()
+	more := t.job.run()
 	w.on.Store(nil)
-	if t.job.hasWork() {
+	if more {
 		return true
 	}
 	t.flags.And(^flagScheduled)
 	// Whoever brought work before that saw the task scheduled.
 	return t.job.hasWork() && t.claim()
+}
+
+// appear makes the worker known as the one on this processor.
+func (w *worker) appear() {
+	w.pool.here.Get()
+	w.pool.here.Put(w)
 }
 
 // search looks for work a few times more.
@@ -348,7 +373,7 @@ func (w *worker) search() *task {
 
 func (p *pool) anyQueued() bool {
 	for i := range p.queues {
-		if p.queues[i].size.Load() > 0 {
+		if p.queues[i].any.Load() {
 			return true
 		}
 	}

@@ -11,7 +11,7 @@ type stub struct {
 	onCheck func() bool
 }
 
-func (s *stub) run()          { s.onRun() }
+func (s *stub) run() bool     { s.onRun(); return s.onCheck() }
 func (s *stub) hasWork() bool { return s.onCheck() }
 
 // runner returns the worker that runs the task.

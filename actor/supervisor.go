@@ -591,7 +591,7 @@ func (s *Supervisor) halt(cause error, final bool) {
 }
 
 // run and hasWork are of an actor's node; a supervisor is never scheduled.
-func (s *Supervisor) run()          {}
+func (s *Supervisor) run() bool     { return false }
 func (s *Supervisor) hasWork() bool { return false }
 
 func (s *Supervisor) ready() bool             { return false } // it always announces it

@@ -31,8 +31,8 @@ type Tree struct {
 	// Depth is the number of messages in the mailbox.
 	Depth int
 	// Handled counts the messages since the spawn, those of timers and the one
-	// being handled included. An actor that is not Blocking is behind by at most
-	// the 128 messages of its turn.
+	// being handled included. Of an actor that is not Blocking it includes, and
+	// Depth leaves out, what the actor has taken at once: see Mailbox.Capacity.
 	Handled uint64
 	// Restarts counts those since the spawn.
 	Restarts int

@@ -98,10 +98,10 @@ func buildAll(source, folder string, tuned bool) ([]side, error) {
 
 // works are what is measured, and how much of it in a round.
 var works = []work{
-	{name: actorwork.Tell, n: 500_000, figures: []figure{{actorwork.Tell, "messages/s", false}}},
-	{name: actorwork.Tell1000, n: 500_000, figures: []figure{{actorwork.Tell1000, "messages/s", false}}},
-	{name: actorwork.PingPong, n: 200_000, figures: []figure{{actorwork.PingPong, "messages/s", false}}},
-	{name: actorwork.Spawn, n: 100_000, figures: []figure{{actorwork.Spawn, "actors/s", false}}},
+	{name: actorwork.Tell, n: 5_000_000, figures: []figure{{actorwork.Tell, "messages/s", false}}},
+	{name: actorwork.Tell1000, n: 5_000_000, figures: []figure{{actorwork.Tell1000, "messages/s", false}}},
+	{name: actorwork.PingPong, n: 2_000_000, figures: []figure{{actorwork.PingPong, "messages/s", false}}},
+	{name: actorwork.Spawn, n: 200_000, figures: []figure{{actorwork.Spawn, "actors/s", false}}},
 	{name: actorwork.Bytes, n: 100_000, figures: []figure{{actorwork.Bytes, "bytes", true}}},
-	{name: actorwork.Ask, n: 10_000, figures: []figure{{actorwork.AskP50, "µs", true}, {actorwork.AskP99, "µs", true}}},
+	{name: actorwork.Ask, n: 100_000, figures: []figure{{actorwork.AskP50, "µs", true}, {actorwork.AskP99, "µs", true}}},
 }
