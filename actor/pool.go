@@ -137,17 +137,19 @@ func newPool(workers int, driver Driver) *pool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for home := range workers {
-		p.hire(home)
+		go p.hire(home, true).work()
 	}
 	return p
 }
 
-// hire starts a worker; p.mu is held.
-func (p *pool) hire(home int) {
-	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1), counted: true}
+// hire makes a worker, whose goroutine the caller starts; p.mu is held.
+func (p *pool) hire(home int, counted bool) *worker {
+	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1), counted: counted}
 	p.workers[w] = struct{}{}
-	p.counted++
-	go w.work()
+	if counted {
+		p.counted++
+	}
+	return w
 }
 
 // schedule sees to it that the task is run: now, or once more if it is being
@@ -166,14 +168,9 @@ func (p *pool) push(t *task) {
 	}
 	if t.blocking {
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		// With the pool closed, only abandoned actors have something left to do.
-		w := &worker{pool: p, home: -1, counted: !p.closed.Load()}
-		if w.counted {
-			p.counted++
-		}
-		p.workers[w] = struct{}{}
-		p.mu.Unlock()
-		go w.workOn(t)
+		go p.hire(-1, !p.closed.Load()).workOn(t)
 		return
 	}
 	p.near(t).push(t)
@@ -216,11 +213,9 @@ func (p *pool) budget() int {
 // replaceClosed serves what came in after the workers went home: an abandoned
 // actor that has returned and has its Stopped to run.
 func (p *pool) replaceClosed(home int) {
-	w := &worker{pool: p, home: home, wake: make(chan struct{}, 1)}
 	p.mu.Lock()
-	p.workers[w] = struct{}{}
-	p.mu.Unlock()
-	go w.work()
+	defer p.mu.Unlock()
+	go p.hire(home, false).work()
 }
 
 func (p *pool) wakeOne() {
@@ -244,7 +239,7 @@ func (p *pool) lose(t *task) {
 			continue
 		}
 		if w.home >= 0 && w.counted {
-			p.hire(w.home)
+			go p.hire(w.home, true).work()
 		}
 		p.discount(w)
 		return
@@ -294,7 +289,7 @@ func (w *worker) work() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if !returned && w.counted { // a task ended the goroutine
-			p.hire(w.home)
+			go p.hire(w.home, true).work()
 		}
 		p.leave(w)
 	}()
