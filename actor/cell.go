@@ -12,8 +12,9 @@ import (
 // System.mu, asks for a start or a stop through the task's flags. There may be
 // millions, so what few have is in nodeRare, queueExtra and cellExtra.
 type cell[M any] struct {
-	node
+	// What a sender touches is next to each other: the queue, and node's beginning.
 	queue[M]
+	node
 	newActor func() Actor[M]
 
 	// What follows is the incarnation's, and the runner's. There are never two.
