@@ -49,6 +49,8 @@ type Spec[M any] struct {
 	// Blocking says that a call may compute or wait for long: the actor then
 	// runs on a goroutine of its own while it has messages.
 	Blocking bool
+	// singly has messages taken one by one, so that all that wait are counted.
+	singly bool
 }
 
 const (

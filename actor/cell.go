@@ -61,6 +61,7 @@ func newCell[M any](spec Spec[M]) *cell[M] {
 	}
 	c.init(spec.Mailbox)
 	c.blocking = spec.Blocking
+	c.singly = c.singly || spec.singly || spec.Blocking // whose turn may take hours
 	c.job = c
 	return c
 }
@@ -153,10 +154,9 @@ func (c *cell[M]) run() (more bool) {
 	var b batch[M]
 	returned := false
 	defer func() {
-		if b.at != nil {
-			c.giveBackRest(&b)
-		}
 		if !returned {
+			c.giveBackRest(&b)
+			c.putDown(&b)
 			// The goroutine is about to end. Another one goes on; whoever ran
 			// this task has not touched it since, so it is still scheduled.
 			c.crashed = true
@@ -168,7 +168,6 @@ func (c *cell[M]) run() (more bool) {
 		c.end(&b, ErrExited)
 	}
 	budget := c.system().pool.budget()
-	one := budget == 1 || c.blocking // whose message may take hours
 	for budget > 0 && c.obey(&b) {
 		if c.before(&b) {
 			budget--
@@ -176,7 +175,7 @@ func (c *cell[M]) run() (more bool) {
 		}
 		part := b.next()
 		if part == nil {
-			message, mark, single, ok := c.take(&b, one)
+			message, mark, single, ok := c.take(&b, budget)
 			if !ok {
 				returned = true
 				return false
@@ -188,14 +187,14 @@ func (c *cell[M]) run() (more bool) {
 			}
 			part = b.at
 		}
-		budget -= len(part.left())
+		first := part.head
 		message, err := c.receiveSeveral(part)
+		b.handled += uint32(part.head - first)
+		budget -= int(part.head - first)
 		c.settle(&b, message, err)
 	}
-	if c.has(flagUnstashing) { // the mailbox has them until the next turn
-		c.giveBackRest(&b)
-		c.giveBack(c.unstashed())
-	}
+	c.giveBackRest(&b)
+	c.putDown(&b)
 	returned = true
 	return c.hasWork()
 }
@@ -212,9 +211,7 @@ func (c *cell[M]) settle(b *batch[M], message M, err error) {
 
 // giveBackRest returns what is left of the batch to the front of the mailbox.
 func (c *cell[M]) giveBackRest(b *batch[M]) {
-	left := b.clear()
-	c.unbegin(uint32(len(left)))
-	c.giveBack(left)
+	c.giveBack(b.clear())
 }
 
 // giveBack returns messages to the front of the mailbox.
@@ -321,9 +318,6 @@ func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
 		message = batch.items[batch.head]
 		batch.items[batch.head] = none
 		batch.head++
-		if c.blocking { // its turn may take hours
-			c.beginOne()
-		}
 		if err = c.actor.Receive(c.context(), message); err != nil {
 			return message, err
 		}

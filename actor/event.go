@@ -165,23 +165,39 @@ func (q *eventQueue) deliverAll() {
 		return
 	}
 	q.delivering = true
+	defer q.delivery()
 	for len(q.pending) > 0 || q.lost > 0 {
 		batch := q.pending
 		if q.pending = nil; q.lost > 0 {
 			batch = append(batch, EventsLost{Count: q.lost})
 			q.lost = 0
 		}
-		q.mu.Unlock()
-		for _, e := range batch {
-			q.tell(e)
-		}
-		q.mu.Lock()
+		q.tellAll(batch)
 	}
 	q.any.Store(false)
+}
+
+// delivery is over; q.mu is held.
+func (q *eventQueue) delivery() {
 	q.delivering = false
 	if q.idle != nil {
 		close(q.idle)
 		q.idle = nil
+	}
+}
+
+// tellAll hands over the events, with q.mu released. Where OnEvent ends the
+// goroutine, those that come after are lost.
+func (q *eventQueue) tellAll(batch []Event) {
+	q.mu.Unlock()
+	told := 0
+	defer func() {
+		q.mu.Lock()
+		q.lost += max(0, len(batch)-told)
+	}()
+	for _, e := range batch {
+		told++
+		q.tell(e)
 	}
 }
 

@@ -65,6 +65,28 @@ func TestOnEventMayUseTheSystemAndPanic(t *testing.T) {
 	equal(t, ended.wait(t, 1), []string{"0 children, tell: true"})
 }
 
+func TestWhoeverDeliversMayBeEndedByOnEvent(t *testing.T) {
+	log := newRecorder()
+	first := true
+	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
+		if first {
+			first = false
+			runtime.Goexit()
+		}
+		if e, ok := e.(actor.ActorSpawned); ok {
+			log.log("%s", e.Path)
+		}
+	}})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
+	}()
+	<-ended
+	spawn(t, s.Root(), actor.Spec[do]{Name: "b"})
+	equal(t, log.wait(t, 1), []string{"/b"})
+}
+
 func TestEventsBeyondTheLimitAreCounted(t *testing.T) {
 	begun, block := make(chan struct{}), make(chan struct{})
 	first, told, lost := true, 0, 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,6 +143,37 @@ func TestStashedMessagesAreHandledFirstAndInOrder(t *testing.T) {
 	log.wait(t, 3)
 	tellAll(t, ref, 0, 4)
 	equal(t, log.wait(t, 8), []string{"1", "2", "3", "0", "1", "2", "3", "4"})
+}
+
+// A turn ends amid the messages that were unstashed.
+func TestUnstashedMessagesKeepTheirOrderOverTurns(t *testing.T) {
+	const many = 300
+	for _, at := range []int{10, 150} {
+		s, log := newSystem(t, actor.Config{}), newRecorder()
+		open := false
+		ref := spawnNumber(t, s, actor.Mailbox{}, log, func(ctx *actor.Context[int], n int) error {
+			switch {
+			case n == 0:
+				open = true
+				ctx.Unstash()
+			case !open:
+				return ctx.Stash(n)
+			case n == at:
+				defer ctx.Unstash()
+				return ctx.Stash(many + 1)
+			}
+			return nil
+		})
+		want := []string{}
+		for n := range many {
+			tellAll(t, ref, n+1)
+			want = append(want, strconv.Itoa(n+1))
+		}
+		log.wait(t, many)
+		tellAll(t, ref, 0)
+		got := log.wait(t, 2*many+2)[many:]
+		equal(t, got, append(append([]string{"0"}, want...), strconv.Itoa(many+1)))
+	}
 }
 
 func TestTheStashIsBounded(t *testing.T) {

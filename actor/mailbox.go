@@ -13,8 +13,10 @@ type Mailbox struct {
 	// counted; 0 stands for DefaultCapacity, and at most MaxCapacity are
 	// allowed. From a Capacity of 1024 on, an actor whose policy is not
 	// DropOldest takes up to 129 messages at once, and those do not count either.
-	// What a restart or Unstash puts back may exceed it; new messages then find
-	// it full. Memory is taken up as it is needed and given back when nothing
+	// What is put back, by a restart or to have a timer's message go before it,
+	// may exceed it; new messages then find it full. What an actor had taken when
+	// it was abandoned becomes dead letters when it returns, if it ever does.
+	// Memory is taken up as it is needed and given back when nothing
 	// waits, all but room for one message.
 	Capacity int
 	// Overflow is the policy when full; Fail unless set.
@@ -90,7 +92,7 @@ const (
 // chunk is a part of a queue: items[head:tail].
 type chunk[M any] struct {
 	next *chunk[M]
-	last *chunk[M] // of the list, where this one is its first
+	last *chunk[M] // of the list, where this one is its first; else nil
 	head int32
 	tail int32
 	// items before head have been handled and are zero, unless the one being
@@ -102,7 +104,10 @@ func (c *chunk[M]) left() []M { return c.items[c.head:c.tail] }
 
 // batch is a list of chunks that a runner has taken. Those that it is done with
 // stay at its front, for the queue to use again.
-type batch[M any] struct{ first, at *chunk[M] }
+type batch[M any] struct {
+	first, at *chunk[M]
+	handled   uint32 // messages of chunks that queue.handled does not count yet
+}
 
 // next returns the chunk with the next message; nil if there is none.
 func (b *batch[M]) next() *chunk[M] {
@@ -136,8 +141,11 @@ type queue[M any] struct {
 	overflow Overflow
 	closed   bool
 	hasFirst bool
-	// handled counts the messages that were taken since it was last carried over
-	// to queueExtra.handled.
+	// singly is set where messages are taken one by one.
+	singly bool
+	// handled counts the messages that are being handled or were, since it was
+	// last carried over to queueExtra.handled. Of those that are taken in chunks
+	// it counts none before the runner comes back.
 	handled uint32
 	first   M // the oldest, where hasFirst is set
 	// chunks is the list of the others. It may begin with an empty chunk, and
@@ -168,6 +176,7 @@ func (q *queue[M]) init(m Mailbox) {
 	if m.Capacity == 0 {
 		q.capacity = DefaultCapacity
 	}
+	q.singly = q.overflow == DropOldest || q.capacity < exactBelow
 }
 
 // more returns queueExtra; q.mu is held.
@@ -300,44 +309,64 @@ func (q *queue[M]) wake(n int) {
 	q.extra.waiters = slices.Delete(q.extra.waiters, 0, n)
 }
 
-// take takes the oldest message with its mark or, unless one is set, a batch that
-// comes after it or in its place. It takes back what is left of the last batch,
-// which must have no messages. With nothing left it returns false.
-func (q *queue[M]) take(b *batch[M], one bool) (message M, m *mark, single, ok bool) {
+// take takes the oldest message with its mark or, where more than one is wanted
+// and may be taken, that and the chunks after it into the batch, of which the
+// runner is done. With nothing left it returns false.
+func (q *queue[M]) take(b *batch[M], wanted int) (message M, m *mark, single, ok bool) {
 	q.mu.Lock()
-	if b.first != nil {
-		q.reuse(b.first)
-		*b = batch[M]{}
-	}
+	q.accept(b)
 	before := q.count
 	switch {
 	case before == 0:
 		q.mu.Unlock()
 		return message, nil, false, false
-	case one || q.overflow == DropOldest || q.capacity < exactBelow || q.marked():
+	case wanted == 1 || q.singly || q.marked():
 		message, m, single = q.pop(), q.unmark(), true
 	default:
 		if q.hasFirst {
 			message, single = q.pop(), true
 		}
 		if q.count > 0 {
-			b.first = q.unlink(chunksAtOnce)
+			b.first = q.unlink(min((wanted+chunkSize-1)/chunkSize, chunksAtOnce))
 			b.at = b.first
 		}
 	}
-	taken := before - q.count
-	q.begin(uint32(taken))
+	if single {
+		q.begin(1)
+	}
 	if q.extra != nil {
-		q.wake(int(taken))
+		q.wake(int(before - q.count))
 	}
 	q.mu.Unlock()
 	return message, m, single, true
 }
 
+// putDown takes back an empty batch at the end of a turn.
+func (q *queue[M]) putDown(b *batch[M]) {
+	if b.first == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.accept(b)
+}
+
+// accept takes back an empty batch; q.mu is held.
+func (q *queue[M]) accept(b *batch[M]) {
+	if b.first == nil {
+		return
+	}
+	q.begin(b.handled)
+	if !q.closed {
+		q.reuse(b.first)
+	}
+	*b = batch[M]{}
+}
+
 // reuse keeps empty chunks for messages to come, unless there are enough.
 func (q *queue[M]) reuse(list *chunk[M]) {
 	for c := list; c != nil; c = c.next {
-		c.head, c.tail = 0, 0
+		c.head, c.tail, c.last = 0, 0, nil
 	}
 	if q.chunks == nil {
 		q.chunks, list.last = list, list
@@ -383,20 +412,6 @@ func (q *queue[M]) begin(n uint32) {
 	}
 }
 
-// unbegin takes back that messages of a batch are being handled.
-func (q *queue[M]) unbegin(n uint32) {
-	if n == 0 {
-		return
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if n > q.handled {
-		q.more().handled -= uint64(n - q.handled)
-		n = q.handled
-	}
-	q.handled -= n
-}
-
 // beginOne is begin for a message that does not come from the mailbox.
 func (q *queue[M]) beginOne() {
 	q.mu.Lock()
@@ -404,7 +419,7 @@ func (q *queue[M]) beginOne() {
 	q.begin(1)
 }
 
-// begun returns how many messages were taken to be handled.
+// begun returns how many messages are being handled or were, as handled has it.
 func (q *queue[M]) begun() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -443,7 +458,7 @@ func (q *queue[M]) putBack(messages []M) bool {
 		copy(c.items[:], messages[rest:])
 		messages = messages[:rest]
 		if c.next, c.last = q.chunks, c; q.chunks != nil {
-			c.last = q.chunks.last
+			c.last, q.chunks.last = q.chunks.last, nil
 		}
 		q.chunks = c
 	}
@@ -556,11 +571,11 @@ func (q *queue[M]) unlink(n int) *chunk[M] {
 		end = end.next
 		q.count -= int32(len(end.left()))
 	}
-	if q.chunks = end.next; q.chunks != nil {
+	end.next, first.last, q.chunks = nil, nil, end.next
+	if q.chunks != nil {
 		if q.chunks.last = last; end == last {
 			q.chunks.last = q.chunks
 		}
 	}
-	end.next, first.last = nil, nil
 	return first
 }

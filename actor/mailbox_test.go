@@ -66,7 +66,8 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 			"push many": func(t *rapid.T) { push(t, rapid.IntRange(100, 300).Draw(t, "n")) },
 			"take, handle some, return the rest": func(t *rapid.T) {
 				before := q.begun()
-				message, _, single, ok := q.take(&b, false)
+				wanted := rapid.IntRange(1, runBudget).Draw(t, "wanted")
+				message, _, single, ok := q.take(&b, wanted)
 				if ok != (len(m.waiting) > 0) {
 					t.Fatalf("took %v with %v waiting", ok, m.waiting)
 				}
@@ -80,7 +81,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				for c := b.first; c != nil; c = c.next {
 					got = append(got, c.left()...)
 				}
-				if len(got) == 0 || len(got) > atOnce || !slices.Equal(got, m.waiting[:min(len(got), len(m.waiting))]) {
+				if len(got) == 0 || len(got) > min(atOnce, wanted+chunkSize) || !slices.Equal(got, m.waiting[:min(len(got), len(m.waiting))]) {
 					t.Fatalf("took %v of %v, at most %d", got, m.waiting, atOnce)
 				}
 				m.waiting = m.waiting[len(got):]
@@ -91,6 +92,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				}
 				handled := rapid.IntRange(alone, len(got)).Draw(t, "handled")
 				handle(&b, handled-alone)
+				b.handled = uint32(handled - alone)
 				left := b.clear()
 				if !slices.Equal(left, got[handled:]) {
 					t.Fatalf("%v is left of %v after %d", left, got, handled)
@@ -98,7 +100,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				if b.next() != nil {
 					t.Fatal("a batch that was cleared has messages")
 				}
-				q.unbegin(uint32(len(left)))
+				q.putDown(&b)
 				if n := q.begun() - before; n != uint64(handled) {
 					t.Fatalf("%d messages count as handled, not %d", n, handled)
 				}
@@ -141,7 +143,9 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				}
 				chunks := 0
 				for c := q.chunks; c != nil; c = c.next {
-					chunks++
+					if chunks++; c.last != nil && c != q.chunks {
+						t.Fatal("a chunk that is not the first keeps another alive")
+					}
 				}
 				// Chunks that were put back may be incomplete.
 				if most := 2*len(m.waiting) + 1 + 2*chunksAtOnce; chunks > most {
@@ -174,7 +178,7 @@ func handle[M any](b *batch[M], n int) {
 func drain[M any](q *queue[M]) (handled int) {
 	var b batch[M]
 	for {
-		_, _, single, ok := q.take(&b, false)
+		_, _, single, ok := q.take(&b, runBudget)
 		if !ok {
 			return handled
 		}
@@ -208,7 +212,7 @@ func TestAQueueThatIsKeptUpWithNeedsNoMemory(t *testing.T) {
 	q.init(Mailbox{})
 	if allocations := testing.AllocsPerRun(100, func() {
 		q.push(1)
-		q.take(&batch[int]{}, false)
+		q.take(&batch[int]{}, runBudget)
 	}); allocations != 0 {
 		t.Errorf("%v allocations for a message", allocations)
 	}
@@ -260,7 +264,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 		}
 		var got []int
 		for range 3 {
-			message, _, _, _ := q.take(&batch[int]{}, false)
+			message, _, _, _ := q.take(&batch[int]{}, runBudget)
 			got = append(got, message)
 			synctest.Wait()
 		}
@@ -289,7 +293,7 @@ func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
 	q.push(0)
 	first, _ := q.pushOrWait(1)
 	second, _ := q.pushOrWait(2)
-	q.take(&batch[int]{}, false) // tells the first
+	q.take(&batch[int]{}, runBudget) // tells the first
 	q.giveUp(first)
 	select {
 	case <-second:

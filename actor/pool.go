@@ -285,6 +285,7 @@ func (p *pool) close() {
 func (w *worker) work() {
 	returned := false
 	defer func() {
+		w.on.Store(nil) // a task that ended the goroutine
 		p := w.pool
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -299,6 +300,9 @@ func (w *worker) work() {
 		if t == nil && !closed {
 			t = w.search()
 			w.ticks = 0 // it may have moved
+		}
+		if t != nil {
+			w.pool.helpOut()
 		}
 		if w.ticks%8 == 0 {
 			w.appear()
@@ -322,6 +326,7 @@ func (w *worker) work() {
 // workOn runs one blocking task while it has work.
 func (w *worker) workOn(t *task) {
 	defer func() {
+		w.on.Store(nil)
 		w.pool.mu.Lock()
 		defer w.pool.mu.Unlock()
 		w.pool.leave(w)
@@ -359,11 +364,16 @@ func (w *worker) search() *task {
 		runtime.Gosched()
 		t = w.find()
 	}
-	// Who brought more meanwhile may have relied on this worker to see it.
-	if p.searching.Add(-1) == 0 && t != nil && p.parked.Load() > 0 && p.anyQueued() {
+	p.searching.Add(-1)
+	return t
+}
+
+// helpOut wakes a worker where there is more than the one who calls it has just
+// taken: who brought it may have relied on that one, which searched, to see it.
+func (p *pool) helpOut() {
+	if p.parked.Load() > 0 && p.searching.Load() == 0 && p.anyQueued() {
 		p.wakeOne()
 	}
-	return t
 }
 
 func (p *pool) anyQueued() bool {

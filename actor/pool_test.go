@@ -106,3 +106,19 @@ func TestTheQueueOfAStuckWorkerIsServedByBusyOnes(t *testing.T) {
 		<-p.drained
 	})
 }
+
+// Two tasks came while one worker searched, so that only one was woken.
+func TestAWokenWorkerThatLeavesWorkBehindWakesAnother(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		p := newPool(2, nil)
+		never := func() bool { return false }
+		synctest.Wait() // all sleep
+		second := make(chan struct{})
+		p.queues[0].push(&task{job: &stub{func() { <-second }, never}})
+		p.queues[0].push(&task{job: &stub{func() { close(second) }, never}})
+		p.wakeOne()
+		<-second
+		p.close()
+		<-p.drained
+	})
+}

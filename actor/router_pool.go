@@ -139,7 +139,7 @@ func (p *RouterPool[M]) Add() (string, error) {
 		return "", bad("Size", len(p.routees)+1, fmt.Sprintf("must be at most %d", MaxRoutees), "start another pool")
 	}
 	spec := p.spec.Routee
-	spec.Name = strconv.Itoa(p.last + 1)
+	spec.Name, spec.singly = strconv.Itoa(p.last+1), p.spec.Routing == LeastLoaded
 	ref, err := Spawn(p.supervisor, spec)
 	if err != nil {
 		return "", err

@@ -162,6 +162,34 @@ func TestLeastLoadedTakesTheShortestMailbox(t *testing.T) {
 	close(hold)
 }
 
+// What other actors would take at once goes on counting as load.
+func TestLeastLoadedCountsAllThatWaits(t *testing.T) {
+	s := newSystem(t, actor.Config{Workers: 2})
+	p := routed(t, s, actor.PoolSpec[job]{Size: 2, Routing: actor.LeastLoaded})
+	held, hold := make(chan struct{}), make(chan struct{})
+	block := job{what: func(*actor.Context[job]) error {
+		held <- struct{}{}
+		<-hold
+		return nil
+	}}
+	const waiting = 50
+	p.Broadcast(block)
+	wait(t, held, "a routee that is busy")
+	wait(t, held, "the other one")
+	p.Broadcast(block)
+	for range waiting {
+		p.Broadcast(job{})
+	}
+	hold <- struct{}{}
+	hold <- struct{}{}
+	wait(t, held, "a routee that is busy again")
+	wait(t, held, "the other one again")
+	if depths := depthsBelow(s.Tree(), "/pool"); !slices.Equal(depths, []int{waiting, waiting}) {
+		t.Errorf("depths %v, want %d each", depths, waiting)
+	}
+	close(hold)
+}
+
 func depthsBelow(tree actor.Tree, path string) (depths []int) {
 	for _, c := range tree.Children {
 		if tree.Path == path {

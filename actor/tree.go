@@ -31,8 +31,8 @@ type Tree struct {
 	// Depth is the number of messages in the mailbox.
 	Depth int
 	// Handled counts the messages since the spawn, those of timers and the one
-	// being handled included. Of an actor that is not Blocking it includes, and
-	// Depth leaves out, what the actor has taken at once: see Mailbox.Capacity.
+	// being handled included. What an actor takes at once (see Mailbox.Capacity)
+	// is counted by neither Depth nor Handled until that turn ends.
 	Handled uint64
 	// Restarts counts those since the spawn.
 	Restarts int
