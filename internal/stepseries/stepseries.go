@@ -33,6 +33,9 @@ import (
 // learning rate (4) and the CRC-32C of these (4), little-endian.
 const RecordSize = 24
 
+// maxReadAhead is the number of records that are read at a time, at most.
+const maxReadAhead = 2048
+
 // magic is the first eight bytes of every series.
 const magic = "RPSTEP1\n"
 
@@ -119,7 +122,7 @@ func (s Series) Create() (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f, buffer: bufio.NewWriterSize(f, 1<<15), hash: sha256.New()}
+	w := &Writer{file: f, buffer: bufio.NewWriter(f), hash: sha256.New()}
 	if _, err := w.buffer.WriteString(magic); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -161,7 +164,7 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	w.buffer = bufio.NewWriterSize(f, 1<<15)
+	w.buffer = bufio.NewWriter(f)
 	return w, nil
 }
 
@@ -265,7 +268,8 @@ func (s Series) scan(limit uint64, visit func(*[RecordSize]byte, Record)) (uint6
 		return 0, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	in := bufio.NewReaderSize(f, 1<<16)
+	ahead := int(min(limit, maxReadAhead)) * RecordSize
+	in := bufio.NewReaderSize(f, len(magic)+ahead)
 	var head [len(magic)]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil || string(head[:]) != magic {
 		return 0, &CorruptError{Path: s.Path, What: fmt.Sprintf("the file begins with %q instead of %q", head, magic)}
