@@ -38,7 +38,7 @@ type DeviceLog struct {
 
 // NewDeviceLog returns a log over the store. now stamps the events.
 func NewDeviceLog(store eventstore.Store, now func() time.Time) *DeviceLog {
-	return &DeviceLog{store: store, now: now, codec: deviceCodec()}
+	return &DeviceLog{store: store, now: now, codec: deviceCodec}
 }
 
 func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
@@ -48,7 +48,7 @@ func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
 
 // deviceCodec reads every event that a device's log may hold; there are no
 // upcasts yet.
-func deviceCodec() codec[device.Event] { return codec[device.Event]{decoders: deviceDecoders()} }
+var deviceCodec = codec[device.Event]{decoders: deviceDecoders()}
 
 // deviceDecoders has every event of a device, in its newest version.
 func deviceDecoders() map[string]decoder[device.Event] {

@@ -96,6 +96,8 @@ type hosted struct {
 // parts are what a host works with beside its configuration.
 type parts struct {
 	newTrainer newTrainer
+	// logs returns the logs over the host's store.
+	logs func(HostConfig) (*RunLog, *DeviceLog)
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
 	// onEvent, if not nil, hears what the actor system has to tell.
@@ -111,7 +113,10 @@ type parts struct {
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: newNNTrainer,
-		follow:     func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
+		logs: func(c HostConfig) (*RunLog, *DeviceLog) {
+			return NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
+		},
+		follow: func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
 	})
 }
 
@@ -119,13 +124,13 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
-	log, deviceLog := NewRunLog(config.Store, config.Now), NewDeviceLog(config.Store, config.Now)
+	log, deviceLog := parts.logs(config)
 	// Before the device pool reads its ledgers: it owns them from then on.
 	recovery, err := Recover(ctx, log, deviceLog)
 	if err != nil {
 		return nil, recovery, err
 	}
-	if err := CatchUpProjections(ctx, config.Store); err != nil {
+	if err := catchUp(ctx, config.Store, projectionsOf(log, deviceLog)); err != nil {
 		return nil, recovery, err
 	}
 	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}

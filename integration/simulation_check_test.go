@@ -9,6 +9,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"reprise/dataset"
@@ -35,10 +36,8 @@ func (f runFacts) ended() bool { return f.outcome.Terminal() }
 func (f runFacts) empty() bool { return len(f.devices) == 0 && len(f.data) == 0 }
 
 // observeRun folds an event and checks it against what came before.
-func (h *history) observeRun(id training.RunID, event training.Event) {
-	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == id })
-	r := h.runs[i]
-	f := &r.state
+func (h *history) observeRun(r *simRun, event training.Event) {
+	id, f := r.id, &r.state
 	if f.ended() {
 		if !isReleaseEvent(event) {
 			h.violate("%s in %s, which is %s", event.EventType(), id, f.outcome)
@@ -145,8 +144,8 @@ func (h *history) checkDurable(id training.RunID, cp training.Checkpoint) {
 
 func pathParts(name string) func(func(string) bool) {
 	return func(yield func(string) bool) {
-		for _, part := range bytes.Split([]byte(name), []byte("/")) {
-			if len(part) > 0 && !yield(string(part)) {
+		for part := range strings.SplitSeq(name, "/") {
+			if len(part) > 0 && !yield(part) {
 				return
 			}
 		}
@@ -186,7 +185,6 @@ func (h *history) checkRest(p *process, f *simFollow) {
 	if p.dead {
 		return
 	}
-	live := f.run.record
 	if err := f.run.err; err != nil {
 		h.log("%s was left: %v", f.id, err)
 		h.count("runs left to recovery")
@@ -195,26 +193,25 @@ func (h *history) checkRest(p *process, f *simFollow) {
 		}
 		return
 	}
+	live := &f.run.record
 	h.log("%s rests: %s", f.id, live.Session.State)
-	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == f.id })
-	facts := h.runs[i].state
+	r := h.run(f.id)
+	facts := r.state
 	if facts.outcome != live.Session.State || !facts.empty() {
 		h.violate("%s rests as %s; its events say %s, holding %v and %v", f.id, live.Session.State, facts.outcome, facts.devices, facts.data)
 	}
-	h.sameRecord(live)
+	h.sameRecord(live, &r.record)
 }
 
-// sameRecord fails unless a live record is what replay gives.
-func (h *history) sameRecord(live RunRecord) {
-	replayed, err := NewRunLog(h.store, nil).Load(context.Background(), live.ID)
-	if err != nil {
-		h.violate("%v", err)
+// sameRecord fails unless a record is what the run's events come to.
+func (h *history) sameRecord(got, want *RunRecord) {
+	if reflect.DeepEqual(got, want) {
 		return
 	}
-	a, errA := json.Marshal(live)
-	b, errB := json.Marshal(replayed)
+	a, errA := json.Marshal(got)
+	b, errB := json.Marshal(want)
 	if err := errors.Join(errA, errB); err != nil || !bytes.Equal(a, b) {
-		h.violate("the live record of %s is %s, replayed it is %s (%v)", live.ID, a, b, err)
+		h.violate("the record of %s is %s, event by event it is %s (%v)", want.ID, a, b, err)
 	}
 }
 
@@ -246,26 +243,29 @@ func (h *history) checkEnd() {
 	if _, err := h.store.Verify(ctx); err != nil {
 		h.violate("%v", err)
 	}
-	devices, err := NewDeviceLog(h.store, nil).List(ctx)
-	if err != nil {
+	timeline := newTimeline(h.logs(HostConfig{}))
+	if _, err := eventstore.Walk(ctx, h.store, 0, eventstore.End, timeline.Apply); err != nil {
 		h.violate("%v", err)
+		return
 	}
-	for _, d := range devices {
+	end := timeline.State()
+	for _, d := range end.Devices {
 		if held := d.Ledger.Leases(); len(held) > 0 || len(h.ledgers[d.ID].leases) > 0 || h.ledgers[d.ID].epoch != d.Ledger.Epoch() {
 			h.violate("in the end %s is held by %v", d.ID, held)
 		}
 	}
 	h.disk.root.losePower(h.random)
-	for _, r := range h.runs {
-		record, err := NewRunLog(h.store, nil).Load(ctx, r.id)
-		if err != nil {
-			h.violate("%v", err)
-			continue
-		}
+	if len(end.Runs) != len(h.runs) {
+		h.violate("in the end there are %d runs, started were %d", len(end.Runs), len(h.runs))
+	}
+	for i := range end.Runs {
+		record := &end.Runs[i]
+		r := h.run(record.ID)
+		h.sameRecord(record, &r.record)
 		if record.Session.State != r.state.outcome || !r.state.empty() {
 			h.violate("in the end %s is %s, its events say %+v", r.id, record.Session.State, r.state)
 		}
-		h.checkOutcome(record)
+		h.checkOutcome(*record)
 	}
 }
 
@@ -314,7 +314,11 @@ func undisturbed(session training.TrainingSession, data *dataset.Dataset) (outco
 	if known, ok := outcomes.Load(key); ok {
 		return known.(outcome), nil
 	}
-	x, err := newExecution(session, data, plainBackend{}, newSimTrainer)
+	plan, err := PlanOf(session)
+	if err != nil {
+		return outcome{}, err
+	}
+	x, err := newExecution(session, plan, data, plainBackend{}, newSimTrainer)
 	if err != nil {
 		return outcome{}, err
 	}

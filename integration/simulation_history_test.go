@@ -83,7 +83,9 @@ type history struct {
 	ledgers map[device.ID]*simLedger
 	// dirty are devices of which an event is stored that the pool does not know
 	// of yet: it fails, and takes it up.
-	dirty        map[device.ID]bool
+	dirty map[device.ID]bool
+	// The codecs decode an event once for all who read it, but in every sixteenth
+	// history: there, whoever wrote to a decoded event would be seen to.
 	runEvents    codec[training.Event]
 	deviceEvents codec[device.Event]
 
@@ -99,6 +101,7 @@ type simRun struct {
 	events  []training.Event // that start it
 	started bool
 	state   runFacts
+	record  RunRecord // what replay gives
 }
 
 // process is one life of the program.
@@ -133,7 +136,10 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		runEvents: trainingCodec(), deviceEvents: deviceCodec(),
+		runEvents: trainingCodec, deviceEvents: deviceCodec,
+	}
+	if seed%16 != 0 {
+		h.runEvents, h.deviceEvents = remembering(trainingCodec), remembering(deviceCodec)
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()
@@ -143,13 +149,17 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 			h.rates[kind] = rates[h.random.IntN(len(rates))]
 		}
 	}
-	for i := range 1 + h.random.IntN(3) {
-		h.devices = append(h.devices, &simDevice{
-			history: h, id: device.ID(fmt.Sprintf("sim%d", i)), slots: 1 + h.random.IntN(2), memory: 1 << 30,
-		})
+	slots := make([]int, 1+h.random.IntN(3))
+	for i := range slots {
+		slots[i] = 1 + h.random.IntN(2)
 	}
-	if h.random.IntN(20) == 0 {
-		h.devices[0].memory = 1 << 10 // too small for any run
+	tooSmall := h.random.IntN(20) == 0 // the first one, for any run
+	for i, n := range slots {
+		memory := device.GiB
+		if i == 0 && tooSmall {
+			memory = device.KiB
+		}
+		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
 	}
 	h.wanted = 1 + h.random.IntN(3)
 	h.restarts = actor.Intensity{Restarts: 1 + h.random.IntN(3), Period: time.Hour}
@@ -159,6 +169,11 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 func (h *history) device(id device.ID) *simDevice {
 	i := slices.IndexFunc(h.devices, func(d *simDevice) bool { return d.id == id })
 	return h.devices[i]
+}
+
+func (h *history) run(id training.RunID) *simRun {
+	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == id })
+	return h.runs[i]
 }
 
 // roll reports whether a fault happens.
@@ -253,7 +268,7 @@ func (h *history) boot() {
 	}
 	before := h.leases()
 	host, recovery, err := newHost(context.Background(), config, parts{
-		newTrainer: h.newTrainer, driver: &simDriver{h, p}, onEvent: h.supervised,
+		newTrainer: h.newTrainer, logs: h.logs, driver: &simDriver{h, p}, onEvent: h.supervised,
 		follow: func(_ *Host, id training.RunID, run *hosted) {
 			p.launched++
 			p.follows = append(p.follows, &simFollow{id, run, run})
@@ -272,6 +287,13 @@ func (h *history) boot() {
 		p.host = host
 		h.checkRecovery(recovery, before)
 	}
+}
+
+// logs are those of a host.
+func (h *history) logs(c HostConfig) (*RunLog, *DeviceLog) {
+	runs, devices := NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
+	runs.codec, devices.codec = h.runEvents, h.deviceEvents
+	return runs, devices
 }
 
 func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Dataset, error) {

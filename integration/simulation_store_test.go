@@ -29,7 +29,7 @@ type simStore struct {
 
 func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
 	h := s.history
-	what := fmt.Sprintf("append to %s", writes[0].Aggregate)
+	to := writes[0].Aggregate
 	switch {
 	case s.process.dead:
 		return nil, errDied
@@ -40,22 +40,22 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		if stored {
 			_, _ = s.append(ctx, writes)
 		}
-		h.kill("%s (stored: %v)", what, stored)
+		h.kill("append to %s (stored: %v)", to, stored)
 		return nil, errDied
 	case h.roll(faultConflict):
 		h.count("append conflicts")
-		h.log("%s: conflict", what)
-		return nil, &eventstore.ConflictError{Aggregate: writes[0].Aggregate, Want: writes[0].Expected}
+		h.log("append to %s: conflict", to)
+		return nil, &eventstore.ConflictError{Aggregate: to, Want: writes[0].Expected}
 	case h.roll(faultAppend):
 		stored := h.random.IntN(2) == 0
 		if stored {
 			_, _ = s.append(ctx, writes)
-			h.dirty[ledgerDevice(writes[0].Aggregate)] = true
+			h.dirty[ledgerDevice(to)] = true
 			h.count("appends of unknown outcome")
 		}
 		s.broken = h.random.IntN(4) == 0
 		h.count("append failures")
-		h.log("%s: failed (stored: %v, for good: %v)", what, stored, s.broken)
+		h.log("append to %s: failed (stored: %v, for good: %v)", to, stored, s.broken)
 		return nil, errStore
 	}
 	return s.append(ctx, writes)
@@ -118,8 +118,14 @@ func (h *history) observe(e eventstore.Event) {
 			h.violate("%v", err)
 			return
 		}
-		h.log("%s: %s%s", e.Aggregate, strings.TrimPrefix(e.Type, "training."), details(event))
-		h.observeRun(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)), event)
+		if h.recording {
+			h.log("%s: %s%s", e.Aggregate, strings.TrimPrefix(e.Type, "training."), details(event))
+		}
+		r := h.run(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)))
+		h.observeRun(r, event)
+		if r.record, err = r.record.apply(event, e.Version, e.Time); err != nil {
+			h.violate("%v", err)
+		}
 		return
 	}
 	id := ledgerDevice(e.Aggregate)
@@ -203,4 +209,25 @@ func shorten(text string) string {
 		return text[:110] + "..."
 	}
 	return text
+}
+
+// remembering returns the codec with decoders that decode a payload once.
+func remembering[E typed](c codec[E]) codec[E] {
+	decoders := make(map[string]decoder[E], len(c.decoders))
+	for kind, decode := range c.decoders {
+		known := map[string]E{}
+		decoders[kind] = func(payload []byte) (E, error) {
+			event, ok := known[string(payload)]
+			if ok {
+				return event, nil
+			}
+			event, err := decode(payload)
+			if err == nil {
+				known[string(payload)] = event
+			}
+			return event, err
+		}
+	}
+	c.decoders = decoders
+	return c
 }

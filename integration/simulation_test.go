@@ -106,8 +106,9 @@ func TestSimulatedHistories(t *testing.T) {
 					mine[what] += n
 				}
 				if done := i + 1; n > 20_000 && done%20_000 == 0 {
-					fmt.Fprintf(os.Stderr, "%d histories, seeds %d to %d: %.0f a second\n",
-						done, *firstSeed, *firstSeed+i, float64(done)/time.Since(start).Seconds())
+					rate := float64(done) / time.Since(start).Seconds()
+					fmt.Fprintf(os.Stderr, "%d of %d histories, seeds %d to %d: %.0f a second, %v left\n",
+						done, n, *firstSeed, *firstSeed+i, rate, time.Duration(float64(n-done)/rate*float64(time.Second)).Round(time.Second))
 				}
 			}
 		})
