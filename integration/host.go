@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,6 +103,8 @@ type parts struct {
 	driver actor.Driver
 	// onEvent, if not nil, hears what the actor system has to tell.
 	onEvent func(actor.Event)
+	// await returns when done is closed, or ctx is done.
+	await func(ctx context.Context, done <-chan struct{})
 	// follow calls Host.conclude each time that the life of a run has ended, until
 	// the run is at rest.
 	follow func(*Host, training.RunID, *hosted)
@@ -115,6 +118,12 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 		newTrainer: newNNTrainer,
 		logs: func(c HostConfig) (*RunLog, *DeviceLog) {
 			return NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
+		},
+		await: func(ctx context.Context, done <-chan struct{}) {
+			select {
+			case <-done:
+			case <-ctx.Done():
+			}
 		},
 		follow: func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
 	})
@@ -341,7 +350,8 @@ func (h *Host) run(id training.RunID) *hosted {
 func (h *Host) Close() error {
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))
-	for _, run := range h.runs {
+	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
+		run := h.runs[id]
 		runs = append(runs, run)
 		_ = run.ref.Tell(Interrupt{Cause: "the process is shutting down"})
 	}
@@ -349,14 +359,11 @@ func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
 	for _, run := range runs {
-		select {
-		case <-run.done:
-		case <-ctx.Done():
-		}
+		h.parts.await(ctx, run.done)
 	}
 	err := h.shutdown()
 	for _, run := range runs {
-		<-run.done // the system is down: every supervisor has ended
+		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
 	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
 }
@@ -364,6 +371,8 @@ func (h *Host) Close() error {
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
+	h.system.Stop()
+	h.parts.await(ctx, h.system.Root().Done())
 	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
 

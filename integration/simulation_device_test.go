@@ -156,6 +156,11 @@ type simTrainer struct {
 	step   uint64
 }
 
+var (
+	_ trainer = (*simTrainer)(nil)
+	_ trainer = (*nn.Trainer)(nil)
+)
+
 // runNumber is how a plan tells which run it is of: the clip norm is not used.
 func runNumber(plan *nn.Plan) int { return int(plan.Config().ClipNorm) }
 

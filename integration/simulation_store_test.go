@@ -23,6 +23,7 @@ type simStore struct {
 	eventstore.Store
 	history *history
 	process *process
+	failed  bool // once, in whatever way
 	// broken is set by an error after which the store has to be opened anew.
 	broken bool
 }
@@ -43,6 +44,7 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		h.kill("append to %s (stored: %v)", to, stored)
 		return nil, errDied
 	case h.roll(faultConflict):
+		s.failed = true
 		h.count("append conflicts")
 		h.log("append to %s: conflict", to)
 		return nil, &eventstore.ConflictError{Aggregate: to, Want: writes[0].Expected}
@@ -53,7 +55,7 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 			h.dirty[ledgerDevice(to)] = true
 			h.count("appends of unknown outcome")
 		}
-		s.broken = h.random.IntN(4) == 0
+		s.failed, s.broken = true, h.random.IntN(4) == 0
 		h.count("append failures")
 		h.log("append to %s: failed (stored: %v, for good: %v)", to, stored, s.broken)
 		return nil, errStore
@@ -64,6 +66,7 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 func (s *simStore) append(ctx context.Context, writes []eventstore.Write) ([]eventstore.Event, error) {
 	events, err := s.Store.Append(ctx, writes...)
 	if err != nil {
+		s.failed = true
 		s.history.log("append to %s: %v", writes[0].Aggregate, err)
 		if errors.Is(err, eventstore.ErrConcurrencyConflict) {
 			s.history.count("append conflicts")
@@ -81,6 +84,7 @@ func (s *simStore) Replay(ctx context.Context, a eventstore.AggregateID, from ev
 	case s.process.dead:
 		return eventstore.Replay{}, errDied
 	case s.history.roll(faultRead):
+		s.failed = true
 		s.history.count("read failures")
 		s.history.log("read of %s: failed", a)
 		return eventstore.Replay{}, errStore
@@ -99,6 +103,8 @@ func (s *simStore) Read(ctx context.Context, after eventstore.Position, limit in
 func ledgerDevice(a eventstore.AggregateID) device.ID {
 	return device.ID(strings.TrimPrefix(string(a), devicePrefix))
 }
+
+var _ eventstore.Store = (*simStore)(nil)
 
 // simLedger is who holds a device, as the events say, by rules of its own.
 type simLedger struct {
