@@ -68,6 +68,7 @@ type Host struct {
 	config   HostConfig
 	parts    parts
 	log      *RunLog
+	views    []Projection
 	requests atomic.Uint64
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
@@ -139,10 +140,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err != nil {
 		return nil, recovery, err
 	}
-	if err := catchUp(ctx, config.Store, projectionsOf(log, deviceLog)); err != nil {
+	h := &Host{config: config, parts: parts, log: log, views: projectionsOf(log, deviceLog), runs: map[training.RunID]*hosted{}}
+	if err := catchUp(ctx, config.Store, h.views); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -365,7 +366,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
-	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
+	return errors.Join(err, catchUp(context.Background(), h.config.Store, h.views))
 }
 
 func (h *Host) shutdown() error {
