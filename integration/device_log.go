@@ -68,7 +68,7 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 	}
 	aggregate := devicePrefix + string(r.ID)
 	batch := make([]eventstore.NewEvent, len(events))
-	next := r
+	next, story := r, eventstore.DerivedEventID(aggregate)
 	for i, e := range events {
 		kind, payload, err := encode(e)
 		if err != nil {
@@ -79,7 +79,7 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 		batch[i] = eventstore.NewEvent{
 			ID:   eventstore.DerivedEventID(aggregate, strconv.FormatUint(uint64(next.Version), 10), kind),
 			Type: kind, Time: l.now().UTC(), Payload: payload,
-			Correlation: eventstore.DerivedEventID(aggregate),
+			Correlation: story,
 		}
 	}
 	_, err := l.store.Append(ctx, eventstore.Write{

@@ -145,19 +145,17 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	if keep.Records == 0 {
 		return s.Create()
 	}
-	if err := s.Verify(keep); err != nil {
+	kept, err := s.verify(keep)
+	if err != nil {
 		return nil, err
 	}
 	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f, hash: sha256.New(), records: keep.Records}
+	w := &Writer{file: f, hash: kept, records: keep.Records}
 	end := int64(len(magic)) + int64(keep.Records)*RecordSize
-	_, err = io.Copy(w.hash, io.NewSectionReader(f, int64(len(magic)), end-int64(len(magic))))
-	if err == nil {
-		err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
-	}
+	err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
 	if err == nil {
 		_, err = f.Seek(end, io.SeekStart)
 	}
@@ -232,18 +230,24 @@ func Verify(path string, want Digest) error { return Series{Path: path}.Verify(w
 
 // Verify checks what the function Verify does.
 func (s Series) Verify(want Digest) error {
+	_, err := s.verify(want)
+	return err
+}
+
+// verify returns the hash of the records, which those behind them go on with.
+func (s Series) verify(want Digest) (hash.Hash, error) {
 	h := sha256.New()
 	n, err := s.scan(want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if n < want.Records {
-		return &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
+		return nil, &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want.SHA256 {
-		return &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
+		return nil, &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
 	}
-	return nil
+	return h, nil
 }
 
 // Read returns the records of the series. A record that is only partly there,
