@@ -113,6 +113,14 @@ func (s *System) Root() *Supervisor { return s.root }
 // Registry returns the names of the system's actors.
 func (s *System) Registry() *Registry { return s.registry }
 
+// Stop begins to stop everything and returns at once; Root().Done() tells when
+// all actors have ended. Shutdown is to follow.
+func (s *System) Stop() {
+	s.lock()
+	s.root.stop()
+	s.unlock()
+}
+
 // Shutdown stops everything, the children of each supervisor in the reverse
 // order of their start, and waits for the workers to end and the events to be
 // delivered. When ctx is done it cancels every Context.Context, asks all actors at once, and shortly after
@@ -120,9 +128,7 @@ func (s *System) Registry() *Registry { return s.registry }
 // any, joined with that of ctx; nil if all went in order. It may be called again
 // and then waits for the same. An actor must not call it.
 func (s *System) Shutdown(ctx context.Context) error {
-	s.lock()
-	s.root.stop()
-	s.unlock()
+	s.Stop()
 	var late error
 	select {
 	case <-s.root.done:

@@ -53,24 +53,27 @@ func (m manifest) encode() ([]byte, error) {
 // decodeManifest reads what encode wrote and nothing else. It fails with
 // *VersionError for a version that it does not know.
 func decodeManifest(raw []byte) (manifest, error) {
-	var head struct {
-		Format  string `json:"format"`
-		Version int    `json:"version"`
-	}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return manifest{}, err
-	}
-	if head.Format != manifestFormat {
-		return manifest{}, fmt.Errorf("its format is %s instead of %q", shorten(head.Format), manifestFormat)
-	}
-	if head.Version != manifestVersion {
-		return manifest{}, &VersionError{Got: head.Version, Known: manifestVersion}
-	}
 	var m manifest
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil {
-		return manifest{}, err
+	malformed := d.Decode(&m)
+	// What another version has instead must not hide which one it is.
+	head := struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}{m.Format, m.Version}
+	if malformed != nil || d.More() {
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return manifest{}, err
+		}
+	}
+	switch {
+	case head.Format != manifestFormat:
+		return manifest{}, fmt.Errorf("its format is %s instead of %q", shorten(head.Format), manifestFormat)
+	case head.Version != manifestVersion:
+		return manifest{}, &VersionError{Got: head.Version, Known: manifestVersion}
+	case malformed != nil:
+		return manifest{}, malformed
 	}
 	if len(m.Files) != 2 || m.Files[0].Name != weightsFile || m.Files[1].Name != optimizerFile {
 		return manifest{}, fmt.Errorf("its files are not %s and %s", weightsFile, optimizerFile)

@@ -56,7 +56,11 @@ func encode(w io.Writer, tensors []tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(w, chunkSize)
+	size := 8 + int64(len(header))
+	for _, t := range sorted {
+		size += int64(len(t.Data)) * elementSize
+	}
+	out := bufio.NewWriterSize(w, int(min(size, chunkSize)))
 	var word [8]byte
 	binary.LittleEndian.PutUint64(word[:], uint64(len(header)))
 	if _, err := out.Write(word[:]); err != nil {
@@ -132,7 +136,11 @@ func decode(r io.Reader, size int64, keep bool) ([]tensor.Tensor, error) {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	tensors := make([]tensor.Tensor, len(places))
-	buffer := make([]byte, chunkSize)
+	var longest int64
+	for _, p := range places {
+		longest = max(longest, p.end-p.begin)
+	}
+	buffer := make([]byte, min(longest, chunkSize))
 	for i, p := range places {
 		tensors[i] = tensor.Tensor{Name: p.name, Shape: p.shape}
 		if keep {

@@ -72,7 +72,8 @@ type Event struct {
 // made of their SHA-256. Whoever repeats an append after a crash derives the
 // same id and is recognised.
 func DerivedEventID(parts ...string) EventID {
-	var b []byte
+	var room [256]byte // on the stack; most names fit
+	b := room[:0]
 	for _, p := range parts {
 		b = appendText(b, p)
 	}
@@ -80,7 +81,11 @@ func DerivedEventID(parts ...string) EventID {
 	u := sum[:16]
 	u[6] = u[6]&0x0f | 0x80
 	u[8] = u[8]&0x3f | 0x80
-	return EventID(fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16]))
+	text := hex.AppendEncode(room[:0], u[:4])
+	for _, group := range [][]byte{u[4:6], u[6:8], u[8:10], u[10:]} {
+		text = hex.AppendEncode(append(text, '-'), group)
+	}
+	return EventID(text)
 }
 
 // validate fails with *LimitError for an event that no store accepts.

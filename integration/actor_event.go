@@ -80,7 +80,7 @@ func actorEvent[T ActorEvent](decoders map[string]decoder[ActorEvent]) {
 
 // actorCodec reads every event that the log of a host's actors may hold; there
 // are no upcasts yet.
-func actorCodec() codec[ActorEvent] { return codec[ActorEvent]{decoders: actorDecoders()} }
+var actorCodec = codec[ActorEvent]{decoders: actorDecoders()}
 
 // actorDecoders has every event of a host's actors, in its newest version.
 func actorDecoders() map[string]decoder[ActorEvent] {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"reprise/eventstore"
 	"reprise/training"
@@ -34,16 +35,41 @@ type decoder[E typed] func(payload []byte) (E, error)
 func as[T, E typed](payload []byte) (E, error) {
 	var event T
 	var none E
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&event); err != nil {
+	if err := decodeStrictly(payload, &event); err != nil {
 		return none, fmt.Errorf("decode %s: %w", event.EventType(), err)
 	}
 	return any(event).(E), nil
 }
 
+// strictDecoder refuses unknown fields, as only a json.Decoder does. It reads
+// one payload after the other: its buffer costs more than a payload.
+type strictDecoder struct {
+	payload bytes.Reader
+	json    *json.Decoder
+}
+
+var strictDecoders = sync.Pool{New: func() any {
+	d := &strictDecoder{}
+	d.json = json.NewDecoder(&d.payload)
+	d.json.DisallowUnknownFields()
+	return d
+}}
+
+func decodeStrictly(payload []byte, into any) error {
+	d := strictDecoders.Get().(*strictDecoder)
+	begin := d.json.InputOffset()
+	d.payload.Reset(payload)
+	err := d.json.Decode(into)
+	d.payload.Reset(nil)
+	if err == nil && d.json.InputOffset() == begin+int64(len(payload)) {
+		strictDecoders.Put(d) // nothing is left in its buffer
+	}
+	return err
+}
+
 // codec reads the events of context E: the newest version of every type by its
-// decoder, an older one after the upcasts that lead there.
+// decoder, an older one after the upcasts that lead there. Nobody writes to one
+// that is in use.
 type codec[E typed] struct {
 	decoders map[string]decoder[E]
 	older    eventstore.Upcasters
@@ -74,9 +100,7 @@ func trainingEvent[T training.Event](decoders map[string]decoder[training.Event]
 
 // trainingCodec reads every event that a run's log may hold. All are at their
 // first version: there are no upcasts yet.
-func trainingCodec() codec[training.Event] {
-	return codec[training.Event]{decoders: trainingDecoders()}
-}
+var trainingCodec = codec[training.Event]{decoders: trainingDecoders()}
 
 // trainingDecoders has every event of a run, in its newest version.
 func trainingDecoders() map[string]decoder[training.Event] {
@@ -109,9 +133,9 @@ func trainingDecoders() map[string]decoder[training.Event] {
 func EventOf(e eventstore.Event) (any, error) {
 	switch {
 	case strings.HasPrefix(string(e.Aggregate), devicePrefix):
-		return deviceCodec().decode(e)
+		return deviceCodec.decode(e)
 	case strings.HasPrefix(string(e.Aggregate), actorsPrefix):
-		return actorCodec().decode(e)
+		return actorCodec.decode(e)
 	}
-	return trainingCodec().decode(e)
+	return trainingCodec.decode(e)
 }

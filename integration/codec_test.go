@@ -38,7 +38,7 @@ func TestAnUnknownEventOrKeyIsRefused(t *testing.T) {
 		{Type: "training.training_resumed.v1", Payload: []byte(`{"from_step":1,"from_epoch":2}`)},
 		{Type: "training.training_resumed.v1", Payload: []byte(`{`)},
 	} {
-		if event, err := trainingCodec().decode(eventstore.Event{NewEvent: e}); err == nil {
+		if event, err := trainingCodec.decode(eventstore.Event{NewEvent: e}); err == nil {
 			t.Errorf("%s %s was read as %+v", e.Type, e.Payload, event)
 		}
 	}

@@ -21,8 +21,11 @@ func (l *DeviceList) Apply(e eventstore.Event) error {
 	if !ok {
 		return nil
 	}
+	if l.log == nil {
+		l.log = NewDeviceLog(nil, nil)
+	}
 	if l.index == nil {
-		l.log, l.index = NewDeviceLog(nil, nil), make(map[device.ID]int, len(l.Devices))
+		l.index = make(map[device.ID]int, len(l.Devices))
 		for i, d := range l.Devices {
 			l.index[d.ID] = i
 		}

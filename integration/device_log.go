@@ -38,7 +38,7 @@ type DeviceLog struct {
 
 // NewDeviceLog returns a log over the store. now stamps the events.
 func NewDeviceLog(store eventstore.Store, now func() time.Time) *DeviceLog {
-	return &DeviceLog{store: store, now: now, codec: deviceCodec()}
+	return &DeviceLog{store: store, now: now, codec: deviceCodec}
 }
 
 func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
@@ -48,7 +48,7 @@ func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
 
 // deviceCodec reads every event that a device's log may hold; there are no
 // upcasts yet.
-func deviceCodec() codec[device.Event] { return codec[device.Event]{decoders: deviceDecoders()} }
+var deviceCodec = codec[device.Event]{decoders: deviceDecoders()}
 
 // deviceDecoders has every event of a device, in its newest version.
 func deviceDecoders() map[string]decoder[device.Event] {
@@ -68,7 +68,7 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 	}
 	aggregate := devicePrefix + string(r.ID)
 	batch := make([]eventstore.NewEvent, len(events))
-	next := r
+	next, story := r, eventstore.DerivedEventID(aggregate)
 	for i, e := range events {
 		kind, payload, err := encode(e)
 		if err != nil {
@@ -79,7 +79,7 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 		batch[i] = eventstore.NewEvent{
 			ID:   eventstore.DerivedEventID(aggregate, strconv.FormatUint(uint64(next.Version), 10), kind),
 			Type: kind, Time: l.now().UTC(), Payload: payload,
-			Correlation: eventstore.DerivedEventID(aggregate),
+			Correlation: story,
 		}
 	}
 	_, err := l.store.Append(ctx, eventstore.Write{

@@ -78,6 +78,20 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	return nil
 }
 
+// Stopped ends the leases that are left when the host is closed: of runs that
+// were to be forgotten, and of those that did not stop in time. Where that fails
+// too, recovery does it.
+func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
+	if cause != nil {
+		return // the next incarnation takes them up
+	}
+	for _, id := range p.order {
+		if events := p.records[id].Ledger.ReleaseAll("its host was closed"); len(events) > 0 {
+			_ = p.append(ctx.Context(), id, events)
+		}
+	}
+}
+
 // Receive grants and ends leases. Where it fails, the pool begins anew from the
 // ledgers; who asked is told, and need not wait out the deadline.
 func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {

@@ -60,7 +60,11 @@ type StepResult struct {
 // NewExecution plans the session's model on the backend. The trainer's memory
 // is freed by Close. Begin or Restore must follow.
 func NewExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend) (*Execution, error) {
-	return newExecution(session, data, backend, newNNTrainer)
+	plan, err := PlanOf(session)
+	if err != nil {
+		return nil, err
+	}
+	return newExecution(session, plan, data, backend, newNNTrainer)
 }
 
 // trainer is what an execution needs of an nn.Trainer.
@@ -78,18 +82,15 @@ func newNNTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
 	return nn.NewTrainer(backend, plan)
 }
 
-func newExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend, newTrainer newTrainer) (*Execution, error) {
+// newExecution is given the session's plan.
+func newExecution(session training.TrainingSession, plan *nn.Plan, data *dataset.Dataset, backend kernel.Backend, newTrainer newTrainer) (*Execution, error) {
 	h := session.Hyperparameters
-	plan, err := PlanOf(session)
-	if err != nil {
-		return nil, err
-	}
 	trainer, err := newTrainer(backend, plan)
 	if err != nil {
 		return nil, err
 	}
 	evalRows := plan.Config().EvalBatchSize
-	rows := max(h.StepSamples(), evalRows)
+	rows := max(h.StepSamples(), min(evalRows, data.Len(dataset.Validation)))
 	batch := data.NewBatch(rows)
 	batch.Augmentation, batch.Seed = h.Augmentation, h.Seed
 	return &Execution{

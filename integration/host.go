@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,7 @@ type Host struct {
 	config   HostConfig
 	parts    parts
 	log      *RunLog
+	views    []Projection
 	requests atomic.Uint64
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
@@ -96,10 +98,14 @@ type hosted struct {
 // parts are what a host works with beside its configuration.
 type parts struct {
 	newTrainer newTrainer
+	// logs returns the logs over the host's store.
+	logs func(HostConfig) (*RunLog, *DeviceLog)
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
 	// onEvent, if not nil, hears what the actor system has to tell.
 	onEvent func(actor.Event)
+	// await returns when done is closed, or ctx is done.
+	await func(ctx context.Context, done <-chan struct{})
 	// follow calls Host.conclude each time that the life of a run has ended, until
 	// the run is at rest.
 	follow func(*Host, training.RunID, *hosted)
@@ -111,7 +117,16 @@ type parts struct {
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: newNNTrainer,
-		follow:     func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
+		logs: func(c HostConfig) (*RunLog, *DeviceLog) {
+			return NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
+		},
+		await: func(ctx context.Context, done <-chan struct{}) {
+			select {
+			case <-done:
+			case <-ctx.Done():
+			}
+		},
+		follow: func(h *Host, id training.RunID, run *hosted) { go h.watch(id, run) },
 	})
 }
 
@@ -119,16 +134,16 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
-	log, deviceLog := NewRunLog(config.Store, config.Now), NewDeviceLog(config.Store, config.Now)
+	log, deviceLog := parts.logs(config)
 	// Before the device pool reads its ledgers: it owns them from then on.
 	recovery, err := Recover(ctx, log, deviceLog)
 	if err != nil {
 		return nil, recovery, err
 	}
-	if err := CatchUpProjections(ctx, config.Store); err != nil {
+	h := &Host{config: config, parts: parts, log: log, views: projectionsOf(log, deviceLog), runs: map[training.RunID]*hosted{}}
+	if err := catchUp(ctx, config.Store, h.views); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -336,7 +351,8 @@ func (h *Host) run(id training.RunID) *hosted {
 func (h *Host) Close() error {
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))
-	for _, run := range h.runs {
+	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
+		run := h.runs[id]
 		runs = append(runs, run)
 		_ = run.ref.Tell(Interrupt{Cause: "the process is shutting down"})
 	}
@@ -344,21 +360,20 @@ func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
 	for _, run := range runs {
-		select {
-		case <-run.done:
-		case <-ctx.Done():
-		}
+		h.parts.await(ctx, run.done)
 	}
 	err := h.shutdown()
 	for _, run := range runs {
-		<-run.done // the system is down: every supervisor has ended
+		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
-	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
+	return errors.Join(err, catchUp(context.Background(), h.config.Store, h.views))
 }
 
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
+	h.system.Stop()
+	h.parts.await(ctx, h.system.Root().Done())
 	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
 

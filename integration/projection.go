@@ -35,10 +35,13 @@ const (
 )
 
 // Projections lists every projection.
-func Projections() []Projection {
+func Projections() []Projection { return projectionsOf(NewRunLog(nil, nil), NewDeviceLog(nil, nil)) }
+
+// projectionsOf returns those that decode events as the logs do.
+func projectionsOf(runs *RunLog, devices *DeviceLog) []Projection {
 	return []Projection{
-		{Name: RunsProjection, Schema: 1, New: func() ReadModel { return &RunList{} }},
-		{Name: DevicesProjection, Schema: 1, New: func() ReadModel { return &DeviceList{} }},
+		{Name: RunsProjection, Schema: 1, New: func() ReadModel { return &RunList{log: runs} }},
+		{Name: DevicesProjection, Schema: 1, New: func() ReadModel { return &DeviceList{log: devices} }},
 	}
 }
 
@@ -126,7 +129,11 @@ func (p Projection) keep(ctx context.Context, store eventstore.Store, model Read
 
 // CatchUpProjections brings every projection to the end of the log and keeps it.
 func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
-	for _, p := range Projections() {
+	return catchUp(ctx, store, Projections())
+}
+
+func catchUp(ctx context.Context, store eventstore.Store, projections []Projection) error {
+	for _, p := range projections {
 		model, s, err := p.read(ctx, store)
 		if err != nil {
 			return err

@@ -25,10 +25,11 @@ type Recovery struct {
 // lock of the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	state, err := StateAt(ctx, runs.store, eventstore.End)
-	if err != nil {
+	timeline := newTimeline(runs, devices)
+	if _, err := eventstore.Walk(ctx, runs.store, 0, eventstore.End, timeline.Apply); err != nil {
 		return recovery, err
 	}
+	state := timeline.State()
 	for _, d := range state.Devices {
 		events := d.Ledger.ReleaseAll("its process ended")
 		if _, err := devices.Append(ctx, d, events...); err != nil {
@@ -70,7 +71,7 @@ func (recovery *Recovery) mend(ctx context.Context, runs *RunLog, r RunRecord) e
 func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, error) {
 	var events []training.Event
 	record := func(e training.Event) error {
-		next, _, err := saga.Handle(e)
+		next, err := saga.Apply(e)
 		saga = next
 		events = append(events, e)
 		return err

@@ -69,6 +69,7 @@ type runActor struct {
 
 	request uint64 // of the answer being waited for; 0 if none is
 
+	plan    *nn.Plan // of the record's session, once it was asked for
 	backend kernel.Backend
 	data    *dataset.Dataset
 	exec    *Execution
@@ -231,10 +232,11 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 	switch c := command.(type) {
 	case training.AllocateDevice:
 		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
-			workload, err := WorkloadOf(a.record.Session)
+			plan, err := a.planned()
 			if err != nil {
 				return err
 			}
+			workload := workloadOf(a.record.Session, plan)
 			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Workload: workload, ReplyTo: ctx.Self()})
 		})
 	case training.ReleaseDevice:
@@ -295,8 +297,11 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 
 func (a *runActor) prepare() (training.Event, error) {
 	a.closeExecution()
-	var err error
-	if a.exec, err = newExecution(a.record.Session, a.data, a.backend, a.newTrainer); err != nil {
+	plan, err := a.planned()
+	if err != nil {
+		return nil, err
+	}
+	if a.exec, err = newExecution(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
 	var keep stepseries.Digest
@@ -328,6 +333,18 @@ func (a *runActor) prepare() (training.Event, error) {
 		return nil, err
 	}
 	return training.ModelInitialized{Step: a.exec.Steps(), WeightsSHA256: sha}, nil
+}
+
+// planned returns the plan of the run's session.
+func (a *runActor) planned() (*nn.Plan, error) {
+	if a.plan == nil {
+		plan, err := PlanOf(a.record.Session)
+		if err != nil {
+			return nil, err
+		}
+		a.plan = plan
+	}
+	return a.plan, nil
 }
 
 // inheritSeries begins a fork's series with the steps of its parent, and returns
@@ -531,11 +548,15 @@ func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
 	if err != nil {
 		return device.Workload{}, err
 	}
+	return workloadOf(session, plan), nil
+}
+
+func workloadOf(session training.TrainingSession, plan *nn.Plan) device.Workload {
 	return device.Workload{
 		Name:         string(session.ModelID),
 		Requirements: []device.Feature{kernel.FMA},
 		Memory:       device.MemoryRequirement{Size: plan.Memory().Total, Alignment: 64},
-	}, nil
+	}
 }
 
 func allocationOf(l device.Lease) training.Allocation {

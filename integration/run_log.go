@@ -38,7 +38,7 @@ func (r RunRecord) apply(e training.Event, version eventstore.Version, at time.T
 	if err != nil {
 		return r, err
 	}
-	saga, _, err := r.Saga.Handle(e)
+	saga, err := r.Saga.Apply(e)
 	if err != nil {
 		return r, err
 	}
@@ -58,7 +58,7 @@ type RunLog struct {
 
 // NewRunLog returns a log over the store. now stamps the events.
 func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
-	return &RunLog{store: store, now: now, codec: trainingCodec()}
+	return &RunLog{store: store, now: now, codec: trainingCodec}
 }
 
 // AggregateOf returns the name of a run in the log.
@@ -85,24 +85,27 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	next := r
 	batch := make([]eventstore.NewEvent, len(events))
 	var id training.RunID
+	var story eventstore.EventID // every event of a run goes back to its start
 	for i, e := range events {
 		version := r.Version + eventstore.Version(i) + 1
 		var err error
 		if next, err = next.apply(e, version, at); err != nil {
 			return r, fmt.Errorf("run %s: %w", r.ID, err)
 		}
-		id = next.ID
+		if i == 0 {
+			id = next.ID
+			story = eventstore.DerivedEventID(runPrefix + string(id))
+		}
 		kind, payload, err := encode(e)
 		if err != nil {
 			return r, err
 		}
 		batch[i] = eventstore.NewEvent{
-			ID:      eventstore.DerivedEventID(runPrefix+string(id), strconv.FormatUint(uint64(version), 10), kind),
-			Type:    kind,
-			Time:    at,
-			Payload: payload,
-			// Every event of a run goes back to its start.
-			Correlation: eventstore.DerivedEventID(runPrefix + string(id)),
+			ID:          eventstore.DerivedEventID(runPrefix+string(id), strconv.FormatUint(uint64(version), 10), kind),
+			Type:        kind,
+			Time:        at,
+			Payload:     payload,
+			Correlation: story,
 		}
 		if i > 0 {
 			batch[i].Causation = batch[i-1].ID

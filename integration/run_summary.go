@@ -150,7 +150,7 @@ type RunList struct {
 	// Runs are in the order in which they started.
 	Runs []RunSummary `json:"runs"`
 
-	codec codec[training.Event]
+	log   *RunLog
 	index map[eventstore.AggregateID]int
 }
 
@@ -172,13 +172,16 @@ func (l *RunList) Apply(e eventstore.Event) error {
 	if _, ok := runOf(e.Aggregate); !ok {
 		return nil
 	}
+	if l.log == nil {
+		l.log = NewRunLog(nil, nil)
+	}
 	if l.index == nil {
-		l.codec, l.index = trainingCodec(), make(map[eventstore.AggregateID]int, len(l.Runs))
+		l.index = make(map[eventstore.AggregateID]int, len(l.Runs))
 		for i, r := range l.Runs {
 			l.index[AggregateOf(r.RunID)] = i
 		}
 	}
-	event, err := l.codec.decode(e)
+	event, err := l.log.codec.decode(e)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func TestASecondWriterOfARunIsRefused(t *testing.T) {
 func TestASecondWriterOfADeviceIsRefused(t *testing.T) {
 	ctx := context.Background()
 	log := NewDeviceLog(memory.New(), func() time.Time { return simEpoch })
-	described := (&simDevice{history: newHistory(0, nil, false), id: "sim0", slots: 1, memory: device.GiB}).Describe()
+	described := newSimDevice(newHistory(0, nil, false), "sim0", 1, device.GiB).Describe()
 	registered, err := log.Append(ctx, DeviceRecord{ID: "sim0"}, device.Registered{Device: described.Description()})
 	if err != nil {
 		t.Fatal(err)

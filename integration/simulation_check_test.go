@@ -5,18 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path"
 	"reflect"
 	"slices"
-	"sync"
+	"strings"
 
-	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
-	"reprise/kernel"
-	"reprise/nn"
 	"reprise/training"
 )
 
@@ -35,10 +31,8 @@ func (f runFacts) ended() bool { return f.outcome.Terminal() }
 func (f runFacts) empty() bool { return len(f.devices) == 0 && len(f.data) == 0 }
 
 // observeRun folds an event and checks it against what came before.
-func (h *history) observeRun(id training.RunID, event training.Event) {
-	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == id })
-	r := h.runs[i]
-	f := &r.state
+func (h *history) observeRun(r *simRun, event training.Event) {
+	id, f := r.id, &r.state
 	if f.ended() {
 		if !isReleaseEvent(event) {
 			h.violate("%s in %s, which is %s", event.EventType(), id, f.outcome)
@@ -50,6 +44,7 @@ func (h *history) observeRun(id training.RunID, event training.Event) {
 	switch e := event.(type) {
 	case training.TrainingStarted:
 		r.started = true
+		f.epoch, f.step = e.Parent.Epoch(), e.Parent.Step()
 		h.count("runs started")
 	case training.ResourceAllocated:
 		f.devices = append(f.devices, e.Allocation)
@@ -99,6 +94,9 @@ func (h *history) observeRun(id training.RunID, event training.Event) {
 		f.failing, f.outcome = true, ""
 	case training.TrainingCompleted:
 		h.count("runs completed")
+		if r.record.Session.Parent != nil {
+			h.count("forks completed")
+		}
 		f.outcome = training.Completed
 	case training.RunFailed:
 		h.count("runs failed")
@@ -145,8 +143,8 @@ func (h *history) checkDurable(id training.RunID, cp training.Checkpoint) {
 
 func pathParts(name string) func(func(string) bool) {
 	return func(yield func(string) bool) {
-		for _, part := range bytes.Split([]byte(name), []byte("/")) {
-			if len(part) > 0 && !yield(string(part)) {
+		for part := range strings.SplitSeq(name, "/") {
+			if len(part) > 0 && !yield(part) {
 				return
 			}
 		}
@@ -168,6 +166,10 @@ func (h *history) checkRecovery(recovery Recovery, before []device.Lease) {
 		h.count("recoveries")
 	}
 	h.counts["leases recovered"] += recovery.Leases
+	if h.orderly && len(recovery.Interrupted)+len(recovery.Failed)+recovery.Leases > 0 {
+		h.violate("a host was closed in order, and %+v had to be recovered", recovery)
+	}
+	h.orderly = false
 	if recovery.Leases != len(before) {
 		h.violate("%d leases were recovered, %v had been in force", recovery.Leases, before)
 	}
@@ -186,35 +188,37 @@ func (h *history) checkRest(p *process, f *simFollow) {
 	if p.dead {
 		return
 	}
-	live := f.run.record
 	if err := f.run.err; err != nil {
 		h.log("%s was left: %v", f.id, err)
 		h.count("runs left to recovery")
+		p.left = true
+		if errors.Is(err, ErrHostClosed) && !h.now.After(p.deadline) {
+			h.violate("the host that is being closed did not wait for %s", f.id)
+		}
 		if p.calm {
 			h.violate("without faults, %s did not come to rest: %v", f.id, err)
 		}
 		return
 	}
+	live := &f.run.record
 	h.log("%s rests: %s", f.id, live.Session.State)
-	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == f.id })
-	facts := h.runs[i].state
+	r := h.run(f.id)
+	facts := r.state
 	if facts.outcome != live.Session.State || !facts.empty() {
 		h.violate("%s rests as %s; its events say %s, holding %v and %v", f.id, live.Session.State, facts.outcome, facts.devices, facts.data)
 	}
-	h.sameRecord(live)
+	h.sameRecord(live, &r.record)
 }
 
-// sameRecord fails unless a live record is what replay gives.
-func (h *history) sameRecord(live RunRecord) {
-	replayed, err := NewRunLog(h.store, nil).Load(context.Background(), live.ID)
-	if err != nil {
-		h.violate("%v", err)
+// sameRecord fails unless a record is what the run's events come to.
+func (h *history) sameRecord(got, want *RunRecord) {
+	if reflect.DeepEqual(got, want) {
 		return
 	}
-	a, errA := json.Marshal(live)
-	b, errB := json.Marshal(replayed)
+	a, errA := json.Marshal(got)
+	b, errB := json.Marshal(want)
 	if err := errors.Join(errA, errB); err != nil || !bytes.Equal(a, b) {
-		h.violate("the live record of %s is %s, replayed it is %s (%v)", live.ID, a, b, err)
+		h.violate("the record of %s is %s, event by event it is %s (%v)", want.ID, a, b, err)
 	}
 }
 
@@ -239,6 +243,41 @@ func (h *history) checkIdle(p *process) {
 	}
 }
 
+// checkClosed looks at what a host leaves that was closed, with its answer.
+func (h *history) checkClosed(p *process, err error) {
+	if len(p.follows) > 0 {
+		h.violate("the host is closed, and nobody knows what became of %s", p.follows[0].id)
+	}
+	if p.calm && err != nil {
+		h.violate("without faults, the host could not be closed: %v", err)
+	}
+	if err != nil || p.store.failed {
+		return // the device pool may have been on its way to begin anew
+	}
+	if held := h.leases(); len(held) > 0 {
+		h.violate("the host is closed, and %v are in force", held)
+	}
+	if p.left {
+		return
+	}
+	h.checkIdle(p)
+	for _, r := range h.runs {
+		if r.started && (r.state.outcome == "" || !r.state.empty()) {
+			h.violate("the host is closed, and %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
+		}
+	}
+	kept, err := ProjectionStatuses(context.Background(), h.store)
+	for _, s := range kept {
+		if s.Lag > 0 {
+			h.violate("the host is closed, and the projection %s is %d events behind", s.Name, s.Lag)
+		}
+	}
+	if err != nil {
+		h.violate("%v", err)
+	}
+	h.orderly = true
+}
+
 // checkEnd looks at what is left when every run has ended.
 func (h *history) checkEnd() {
 	ctx := context.Background()
@@ -246,26 +285,29 @@ func (h *history) checkEnd() {
 	if _, err := h.store.Verify(ctx); err != nil {
 		h.violate("%v", err)
 	}
-	devices, err := NewDeviceLog(h.store, nil).List(ctx)
-	if err != nil {
+	timeline := newTimeline(h.logs(HostConfig{}))
+	if _, err := eventstore.Walk(ctx, h.store, 0, eventstore.End, timeline.Apply); err != nil {
 		h.violate("%v", err)
+		return
 	}
-	for _, d := range devices {
+	end := timeline.State()
+	for _, d := range end.Devices {
 		if held := d.Ledger.Leases(); len(held) > 0 || len(h.ledgers[d.ID].leases) > 0 || h.ledgers[d.ID].epoch != d.Ledger.Epoch() {
 			h.violate("in the end %s is held by %v", d.ID, held)
 		}
 	}
 	h.disk.root.losePower(h.random)
-	for _, r := range h.runs {
-		record, err := NewRunLog(h.store, nil).Load(ctx, r.id)
-		if err != nil {
-			h.violate("%v", err)
-			continue
-		}
+	if len(end.Runs) != len(h.runs) {
+		h.violate("in the end there are %d runs, started were %d", len(end.Runs), len(h.runs))
+	}
+	for i := range end.Runs {
+		record := &end.Runs[i]
+		r := h.run(record.ID)
+		h.sameRecord(record, &r.record)
 		if record.Session.State != r.state.outcome || !r.state.empty() {
 			h.violate("in the end %s is %s, its events say %+v", r.id, record.Session.State, r.state)
 		}
-		h.checkOutcome(record)
+		h.checkOutcome(*record)
 	}
 }
 
@@ -286,7 +328,7 @@ func (h *history) checkOutcome(r RunRecord) {
 	if r.Session.State != training.Completed {
 		return
 	}
-	want, err := undisturbed(r.Session, h.data)
+	want, err := h.undisturbed(r.Session)
 	if err != nil {
 		h.violate("undisturbed, %s fails: %v", r.ID, err)
 		return
@@ -296,85 +338,3 @@ func (h *history) checkOutcome(r RunRecord) {
 		h.violate("%s came to %s and %+v, undisturbed it comes to %s and %+v", r.ID, last.WeightsSHA256, r.Metrics, want.weights, want.metrics)
 	}
 }
-
-// outcome is what training gives.
-type outcome struct {
-	weights string
-	metrics training.MetricsHistory
-}
-
-// outcomes are those that were computed, by their hyperparameters.
-var outcomes sync.Map
-
-// undisturbed trains a session on its own, on a device that nobody takes away.
-func undisturbed(session training.TrainingSession, data *dataset.Dataset) (outcome, error) {
-	h := session.Hyperparameters
-	h.ClipNorm, h.CheckpointInterval = 0, 0
-	key := fmt.Sprintf("%+v", h)
-	if known, ok := outcomes.Load(key); ok {
-		return known.(outcome), nil
-	}
-	x, err := newExecution(session, data, plainBackend{}, newSimTrainer)
-	if err != nil {
-		return outcome{}, err
-	}
-	defer x.Close()
-	if err := x.reset(); err != nil {
-		return outcome{}, err
-	}
-	var o outcome
-	for x.Steps() < x.TotalSteps() {
-		step, err := x.Train()
-		if err != nil {
-			return o, err
-		}
-		if x.EvaluationDue() {
-			if _, err := x.Evaluate(); err != nil {
-				return o, err
-			}
-		}
-		if !step.EpochDone {
-			continue
-		}
-		m, err := x.FinishEpoch()
-		if err != nil {
-			return o, err
-		}
-		o.metrics = append(o.metrics, m)
-		if _, stop := x.Stopped(); stop {
-			break
-		}
-	}
-	if o.weights, err = x.WeightsSHA256(); err == nil {
-		outcomes.Store(key, o)
-	}
-	return o, err
-}
-
-// plainBackend is a device without trouble.
-type plainBackend struct{}
-
-func (plainBackend) Allocate(n int) (kernel.Memory, error) {
-	return plainMemory(make([]float32, n)), nil
-}
-func (plainBackend) Prepare(*kernel.Program, kernel.Memory) (kernel.Executable, error) {
-	return nil, errors.New("not used")
-}
-
-type plainMemory []float32
-
-func (m plainMemory) Write(dst kernel.Span, src []float32) error {
-	copy(m[dst.Offset:], src)
-	return nil
-}
-func (m plainMemory) WriteInts(kernel.Span, []int32) error { return nil }
-func (m plainMemory) Read(dst []float32, src kernel.Span) error {
-	copy(dst, m[src.Offset:])
-	return nil
-}
-func (m plainMemory) Free() {}
-
-var (
-	_ eventstore.Store = (*simStore)(nil)
-	_ trainer          = (*nn.Trainer)(nil)
-)

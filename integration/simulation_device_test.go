@@ -20,7 +20,8 @@ type simDevice struct {
 	history *history
 	id      device.ID
 	slots   int
-	memory  device.Bytes
+	// As it is described when it is well, and when it is not.
+	healthy, unhealthy device.Device
 	// life counts how often it died: memory of an earlier life is gone.
 	life      int
 	deadUntil time.Time
@@ -28,19 +29,28 @@ type simDevice struct {
 	allocated []*simMemory
 }
 
+func newSimDevice(h *history, id device.ID, slots int, memory device.Bytes) *simDevice {
+	describe := func(health device.HealthStatus, note string) device.Device {
+		described, err := device.New(device.Description{
+			ID: id, Name: "simulated", Kind: device.CPU, Capability: device.ComputeCapability{Extensions: device.Features(kernel.FMA)},
+			Memory: device.MemoryInfo{Total: memory, Available: memory, Alignment: 64}, Health: health, HealthNote: note, Slots: slots,
+		})
+		if err != nil {
+			panic(err)
+		}
+		return described
+	}
+	return &simDevice{
+		history: h, id: id, slots: slots,
+		healthy: describe(device.Healthy, ""), unhealthy: describe(device.Unhealthy, "too many corrected errors"),
+	}
+}
+
 func (d *simDevice) Describe() device.Device {
-	health, note := device.Healthy, ""
 	if d.history.now.Before(d.illUntil) {
-		health, note = device.Unhealthy, "too many corrected errors"
+		return d.unhealthy
 	}
-	described, err := device.New(device.Description{
-		ID: d.id, Name: "simulated", Kind: device.CPU, Capability: device.ComputeCapability{Extensions: device.Features(kernel.FMA)},
-		Memory: device.MemoryInfo{Total: d.memory, Available: d.memory, Alignment: 64}, Health: health, HealthNote: note, Slots: d.slots,
-	})
-	if err != nil {
-		panic(err)
-	}
-	return described
+	return d.healthy
 }
 
 func (d *simDevice) Close() error { return nil }
@@ -145,6 +155,11 @@ type simTrainer struct {
 	seed   uint64
 	step   uint64
 }
+
+var (
+	_ trainer = (*simTrainer)(nil)
+	_ trainer = (*nn.Trainer)(nil)
+)
 
 // runNumber is how a plan tells which run it is of: the clip norm is not used.
 func runNumber(plan *nn.Plan) int { return int(plan.Config().ClipNorm) }

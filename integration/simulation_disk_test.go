@@ -50,14 +50,11 @@ func newSimFolder() *simNode {
 
 func (e simEdit) apply(content []byte) []byte {
 	end := e.at + len(e.data)
-	if e.data == nil {
-		for len(content) < e.at {
-			content = append(content, 0)
-		}
-		return content[:e.at:e.at]
+	if len(content) < end {
+		content = append(content, make([]byte, end-len(content))...)
 	}
-	for len(content) < end {
-		content = append(content, 0)
+	if e.data == nil {
+		return content[:e.at:e.at]
 	}
 	copy(content[e.at:], e.data)
 	return content

@@ -76,6 +76,7 @@ type history struct {
 	runs     []*simRun
 	ids      int
 	process  *process // nil between two
+	orderly  bool     // the last process left nothing to be recovered
 	wanted   int      // runs that are to be started
 	restarts actor.Intensity
 
@@ -83,7 +84,9 @@ type history struct {
 	ledgers map[device.ID]*simLedger
 	// dirty are devices of which an event is stored that the pool does not know
 	// of yet: it fails, and takes it up.
-	dirty        map[device.ID]bool
+	dirty map[device.ID]bool
+	// The codecs decode an event once for all who read it, but in every sixteenth
+	// history: there, whoever wrote to a decoded event would be seen to.
 	runEvents    codec[training.Event]
 	deviceEvents codec[device.Event]
 
@@ -93,19 +96,14 @@ type history struct {
 	violation string
 }
 
-// simRun is what a run's user and its events know of it.
-type simRun struct {
-	id      training.RunID
-	events  []training.Event // that start it
-	started bool
-	state   runFacts
-}
-
 // process is one life of the program.
 type process struct {
 	dead     bool
 	calm     bool // it has not met with a fault
 	leaving  bool
+	closing  bool // and by then at the latest:
+	deadline time.Time
+	left     bool // a run to recovery
 	store    *simStore
 	host     *Host
 	steps    []func()
@@ -133,7 +131,10 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		runEvents: trainingCodec(), deviceEvents: deviceCodec(),
+		runEvents: trainingCodec, deviceEvents: deviceCodec,
+	}
+	if seed%16 != 0 {
+		h.runEvents, h.deviceEvents = remembering(trainingCodec), remembering(deviceCodec)
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()
@@ -143,13 +144,17 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 			h.rates[kind] = rates[h.random.IntN(len(rates))]
 		}
 	}
-	for i := range 1 + h.random.IntN(3) {
-		h.devices = append(h.devices, &simDevice{
-			history: h, id: device.ID(fmt.Sprintf("sim%d", i)), slots: 1 + h.random.IntN(2), memory: 1 << 30,
-		})
+	slots := make([]int, 1+h.random.IntN(3))
+	for i := range slots {
+		slots[i] = 1 + h.random.IntN(2)
 	}
-	if h.random.IntN(20) == 0 {
-		h.devices[0].memory = 1 << 10 // too small for any run
+	tooSmall := h.random.IntN(20) == 0 // the first one, for any run
+	for i, n := range slots {
+		memory := device.GiB
+		if i == 0 && tooSmall {
+			memory = device.KiB
+		}
+		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
 	}
 	h.wanted = 1 + h.random.IntN(3)
 	h.restarts = actor.Intensity{Restarts: 1 + h.random.IntN(3), Period: time.Hour}
@@ -159,6 +164,11 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 func (h *history) device(id device.ID) *simDevice {
 	i := slices.IndexFunc(h.devices, func(d *simDevice) bool { return d.id == id })
 	return h.devices[i]
+}
+
+func (h *history) run(id training.RunID) *simRun {
+	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return r.id == id })
+	return h.runs[i]
 }
 
 // roll reports whether a fault happens.
@@ -253,7 +263,8 @@ func (h *history) boot() {
 	}
 	before := h.leases()
 	host, recovery, err := newHost(context.Background(), config, parts{
-		newTrainer: h.newTrainer, driver: &simDriver{h, p}, onEvent: h.supervised,
+		newTrainer: h.newTrainer, logs: h.logs, driver: &simDriver{h, p}, onEvent: h.supervised,
+		await: func(_ context.Context, done <-chan struct{}) { h.await(p, done) },
 		follow: func(_ *Host, id training.RunID, run *hosted) {
 			p.launched++
 			p.follows = append(p.follows, &simFollow{id, run, run})
@@ -272,6 +283,13 @@ func (h *history) boot() {
 		p.host = host
 		h.checkRecovery(recovery, before)
 	}
+}
+
+// logs are those of a host.
+func (h *history) logs(c HostConfig) (*RunLog, *DeviceLog) {
+	runs, devices := NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
+	runs.codec, devices.codec = h.runEvents, h.deviceEvents
+	return runs, devices
 }
 
 func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Dataset, error) {
@@ -377,6 +395,9 @@ func (h *history) play() bool {
 	if h.violation == "" && !h.finished() {
 		h.violate("there are sagas that do not end")
 	}
+	if h.violation == "" && h.process != nil {
+		h.close(h.process)
+	}
 	if h.violation == "" {
 		h.checkEnd()
 	}
@@ -402,7 +423,7 @@ func (h *history) move() {
 		h.boot()
 	case len(p.steps) > 0:
 		h.meddle()
-		if !p.dead {
+		if p == h.process && !p.dead {
 			h.step(p)
 		}
 	default:
@@ -458,6 +479,9 @@ func (h *history) settle(p *process) {
 	}
 	select {
 	case <-p.host.system.Root().Done():
+		if p.closing {
+			return
+		}
 		h.count("hosts given up on")
 		h.log("the host gave up: the process ends")
 		h.bury(false)
@@ -476,12 +500,16 @@ func (h *history) meddle() {
 		d.illUntil = h.now.Add(time.Duration(h.random.IntN(120)) * time.Second)
 		h.log("%s is unhealthy until %v", d.id, d.illUntil.Sub(simEpoch))
 	}
-	if !h.roll(faultUser) {
+	if p.closing || !h.roll(faultUser) {
 		return
 	}
 	switch h.random.IntN(6) {
 	case 0:
-		if !p.leaving {
+		switch {
+		case h.random.IntN(2) == 0:
+			h.count("hosts closed in mid-flight")
+			h.close(p)
+		case !p.leaving:
 			h.log("the user ends the process")
 			p.leaving = true
 			for _, f := range p.follows {
@@ -510,20 +538,76 @@ func (h *history) idle(p *process) {
 			h.violate("%s waits for nothing, for ever", p.follows[0].id)
 			return
 		}
-		next := slices.MinFunc(p.timers, func(a, b *simTimer) int { return a.at.Compare(b.at) })
-		p.timers = slices.DeleteFunc(p.timers, func(t *simTimer) bool { return t == next })
-		if next.at.After(h.now) {
-			h.now = next.at
-		}
-		next.action()
+		h.wait(p)
 	case p.leaving:
-		h.log("the process ends")
-		h.bury(false)
+		h.close(p)
 	case p.store.broken || h.unmended() || h.random.IntN(12) == 0 && !h.calm:
 		h.log("the user starts the process again")
-		h.bury(false)
+		if h.random.IntN(2) == 0 {
+			h.close(p)
+		} else {
+			h.bury(false)
+		}
 	default:
 		h.goOn(p)
+	}
+}
+
+// wait lets time pass until the next timer fires.
+func (h *history) wait(p *process) {
+	next := slices.MinFunc(p.timers, func(a, b *simTimer) int { return a.at.Compare(b.at) })
+	p.timers = slices.DeleteFunc(p.timers, func(t *simTimer) bool { return t == next })
+	if next.at.After(h.now) {
+		h.now = next.at
+	}
+	next.action()
+}
+
+// errUnwound ends a call into a host whose process is no more.
+var errUnwound = errors.New("the process is no more")
+
+// close ends the process in order, unless it dies on the way.
+func (h *history) close(p *process) {
+	h.log("the user closes the host")
+	p.closing, p.deadline = true, h.now.Add(closeDeadline)
+	defer func() {
+		if cause := recover(); cause != nil && cause != errUnwound { //nolint:errorlint // it is what was thrown
+			panic(cause)
+		}
+	}()
+	err := p.host.Close()
+	h.log("the host is closed (%v)", err)
+	h.count("hosts closed")
+	h.checkClosed(p, err)
+	h.bury(h.random.IntN(4) == 0)
+}
+
+// await moves the process of a host that is being closed until what the host
+// waits for has come, or its patience with the runs is at an end.
+func (h *history) await(p *process, done <-chan struct{}) {
+	patient := done == p.host.system.Root().Done()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		switch {
+		case !patient && h.now.After(p.deadline):
+			h.log("the host waits no longer")
+			h.count("runs that a closing host did not wait for")
+			return
+		case len(p.steps) > 0:
+			h.meddle()
+			h.step(p)
+		case len(p.timers) > 0:
+			h.wait(p)
+		default:
+			h.violate("a closing host waits for nothing, for ever")
+		}
+		if h.settle(p); p != h.process || h.violation != "" {
+			panic(errUnwound)
+		}
 	}
 }
 
@@ -554,55 +638,6 @@ func (h *history) goOn(p *process) {
 	for h.start(p); h.random.IntN(2) == 0 && h.wanted > 0 && !p.dead; {
 		h.start(p) // beside the first one
 	}
-}
-
-// start asks for a run, or for one whose start failed again.
-func (h *history) start(p *process) {
-	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return !r.started })
-	if i < 0 {
-		if h.wanted == 0 {
-			return
-		}
-		h.wanted--
-		i = len(h.runs)
-		h.runs = append(h.runs, h.request(i))
-	}
-	h.log("the user starts %s", h.runs[i].id)
-	_, err := p.host.Start(context.Background(), h.runs[i].events)
-	if err != nil {
-		h.log("%v", err)
-	}
-}
-
-// request makes a run of a few steps.
-func (h *history) request(number int) *simRun {
-	id := training.RunID(fmt.Sprintf("r%d", number))
-	hyper := training.Hyperparameters{
-		BatchSize: []int{2, 3, 6}[h.random.IntN(3)], Epochs: 1 + uint64(h.random.IntN(4)), Seed: uint64(h.random.IntN(40)), Shards: 1,
-		CheckpointInterval: 1 + uint64(h.random.IntN(3)), EvalInterval: uint64(h.random.IntN(3)),
-		EarlyStopping: training.EarlyStopping{Patience: uint64(h.random.IntN(3))},
-		Optimizer:     nn.Optimizer{Name: nn.SGD}, ClipNorm: float32(number),
-		LearningRate: training.LearningRate{Value: 0.5, Schedule: training.Schedule{Name: training.Linear}},
-	}
-	if h.random.IntN(2) == 0 {
-		hyper.LearningRate.Schedule = training.Schedule{Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 1, Threshold: 0.1}
-	}
-	hyper.LearningRate.Schedule.TotalSteps = hyper.TotalSteps(h.data.Len(dataset.Train))
-	model, err := nn.NewModel(nn.ModelID("model"), nn.MLP(h.data.SampleShape(), nil, "", h.data.Classes()), hyper.Seed)
-	if err != nil {
-		panic(err)
-	}
-	_, events, err := training.TrainingService{}.StartTraining(model, h.data, training.Config{
-		RunID: id, SessionID: training.SessionID("s-" + id), Hyperparameters: hyper,
-		Dataset: training.Dataset{
-			ID: "data", Path: "data", Fingerprint: h.data.Fingerprint(), Training: h.data.Len(dataset.Train),
-			Validation: h.data.Len(dataset.Validation), SampleShape: h.data.SampleShape(), Classes: h.data.Classes(),
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
-	return &simRun{id: id, events: events}
 }
 
 // leases returns all leases in force.

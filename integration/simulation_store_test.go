@@ -23,13 +23,14 @@ type simStore struct {
 	eventstore.Store
 	history *history
 	process *process
+	failed  bool // once, in whatever way
 	// broken is set by an error after which the store has to be opened anew.
 	broken bool
 }
 
 func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
 	h := s.history
-	what := fmt.Sprintf("append to %s", writes[0].Aggregate)
+	to := writes[0].Aggregate
 	switch {
 	case s.process.dead:
 		return nil, errDied
@@ -40,22 +41,23 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		if stored {
 			_, _ = s.append(ctx, writes)
 		}
-		h.kill("%s (stored: %v)", what, stored)
+		h.kill("append to %s (stored: %v)", to, stored)
 		return nil, errDied
 	case h.roll(faultConflict):
+		s.failed = true
 		h.count("append conflicts")
-		h.log("%s: conflict", what)
-		return nil, &eventstore.ConflictError{Aggregate: writes[0].Aggregate, Want: writes[0].Expected}
+		h.log("append to %s: conflict", to)
+		return nil, &eventstore.ConflictError{Aggregate: to, Want: writes[0].Expected}
 	case h.roll(faultAppend):
 		stored := h.random.IntN(2) == 0
 		if stored {
 			_, _ = s.append(ctx, writes)
-			h.dirty[ledgerDevice(writes[0].Aggregate)] = true
+			h.dirty[ledgerDevice(to)] = true
 			h.count("appends of unknown outcome")
 		}
-		s.broken = h.random.IntN(4) == 0
+		s.failed, s.broken = true, h.random.IntN(4) == 0
 		h.count("append failures")
-		h.log("%s: failed (stored: %v, for good: %v)", what, stored, s.broken)
+		h.log("append to %s: failed (stored: %v, for good: %v)", to, stored, s.broken)
 		return nil, errStore
 	}
 	return s.append(ctx, writes)
@@ -64,6 +66,7 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 func (s *simStore) append(ctx context.Context, writes []eventstore.Write) ([]eventstore.Event, error) {
 	events, err := s.Store.Append(ctx, writes...)
 	if err != nil {
+		s.failed = true
 		s.history.log("append to %s: %v", writes[0].Aggregate, err)
 		if errors.Is(err, eventstore.ErrConcurrencyConflict) {
 			s.history.count("append conflicts")
@@ -81,6 +84,7 @@ func (s *simStore) Replay(ctx context.Context, a eventstore.AggregateID, from ev
 	case s.process.dead:
 		return eventstore.Replay{}, errDied
 	case s.history.roll(faultRead):
+		s.failed = true
 		s.history.count("read failures")
 		s.history.log("read of %s: failed", a)
 		return eventstore.Replay{}, errStore
@@ -100,6 +104,8 @@ func ledgerDevice(a eventstore.AggregateID) device.ID {
 	return device.ID(strings.TrimPrefix(string(a), devicePrefix))
 }
 
+var _ eventstore.Store = (*simStore)(nil)
+
 // simLedger is who holds a device, as the events say, by rules of its own.
 type simLedger struct {
 	leases []device.Lease
@@ -118,8 +124,14 @@ func (h *history) observe(e eventstore.Event) {
 			h.violate("%v", err)
 			return
 		}
-		h.log("%s: %s%s", e.Aggregate, strings.TrimPrefix(e.Type, "training."), details(event))
-		h.observeRun(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)), event)
+		if h.recording {
+			h.log("%s: %s%s", e.Aggregate, strings.TrimPrefix(e.Type, "training."), details(event))
+		}
+		r := h.run(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)))
+		h.observeRun(r, event)
+		if r.record, err = r.record.apply(event, e.Version, e.Time); err != nil {
+			h.violate("%v", err)
+		}
 		return
 	}
 	id := ledgerDevice(e.Aggregate)
@@ -203,4 +215,25 @@ func shorten(text string) string {
 		return text[:110] + "..."
 	}
 	return text
+}
+
+// remembering returns the codec with decoders that decode a payload once.
+func remembering[E typed](c codec[E]) codec[E] {
+	decoders := make(map[string]decoder[E], len(c.decoders))
+	for kind, decode := range c.decoders {
+		known := map[string]E{}
+		decoders[kind] = func(payload []byte) (E, error) {
+			event, ok := known[string(payload)]
+			if ok {
+				return event, nil
+			}
+			event, err := decode(payload)
+			if err == nil {
+				known[string(payload)] = event
+			}
+			return event, err
+		}
+	}
+	c.decoders = decoders
+	return c
 }

@@ -106,8 +106,9 @@ func TestSimulatedHistories(t *testing.T) {
 					mine[what] += n
 				}
 				if done := i + 1; n > 20_000 && done%20_000 == 0 {
-					fmt.Fprintf(os.Stderr, "%d histories, seeds %d to %d: %.0f a second\n",
-						done, *firstSeed, *firstSeed+i, float64(done)/time.Since(start).Seconds())
+					rate := float64(done) / time.Since(start).Seconds()
+					fmt.Fprintf(os.Stderr, "%d of %d histories, seeds %d to %d: %.0f a second, %v left\n",
+						done, n, *firstSeed, *firstSeed+i, rate, time.Duration(float64(n-done)/rate*float64(time.Second)).Round(time.Second))
 				}
 			}
 		})
@@ -149,6 +150,10 @@ func coverageFloor() map[string]int {
 		"disk errors":                200,
 		"epochs reproduced":          150,
 		"evaluations within epochs":  500,
+		"forks":                      50,
+		"forks completed":            30,
+		"hosts closed":               800,
+		"hosts closed in mid-flight": 50,
 		"hosts given up on":          50,
 		"interruptions":              800,
 		"interruptions by the user":  200,

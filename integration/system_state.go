@@ -50,12 +50,14 @@ type Timeline struct {
 	state   SystemState
 	runs    map[training.RunID]int // their places in the list
 	devices DeviceList
-	actors  codec[ActorEvent]
 }
 
 // NewTimeline returns the timeline of a system before its first event.
-func NewTimeline() *Timeline {
-	return &Timeline{log: NewRunLog(nil, nil), runs: map[training.RunID]int{}, actors: actorCodec()}
+func NewTimeline() *Timeline { return newTimeline(NewRunLog(nil, nil), NewDeviceLog(nil, nil)) }
+
+// newTimeline returns one that decodes events as the logs do.
+func newTimeline(runs *RunLog, devices *DeviceLog) *Timeline {
+	return &Timeline{log: runs, runs: map[training.RunID]int{}, devices: DeviceList{log: devices}}
 }
 
 // State returns the state after the events so far. It shares the lists with the
@@ -83,7 +85,7 @@ func (t *Timeline) Apply(e eventstore.Event) error {
 // no state behind.
 func (t *Timeline) applyOther(e eventstore.Event) error {
 	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
-		_, err := t.actors.decode(e)
+		_, err := actorCodec.decode(e)
 		return err
 	}
 	if _, ok := deviceOf(e.Aggregate); !ok {

@@ -98,11 +98,20 @@ func (FailRun) sagaCommand()          {}
 // it. An event that does not fit the state gives ErrInvalidTransition and the
 // unchanged saga. Giving a device or data set back twice is not an error.
 func (s TrainingSaga) Handle(event Event) (TrainingSaga, []Command, error) {
-	next := s.clone()
-	if err := next.handle(event); err != nil {
+	next, err := s.Apply(event)
+	if err != nil {
 		return s, nil, err
 	}
 	return next, next.Commands(), nil
+}
+
+// Apply is Handle for who asks for no commands, such as a replay.
+func (s TrainingSaga) Apply(event Event) (TrainingSaga, error) {
+	next := s
+	if err := next.handle(event); err != nil {
+		return s, err
+	}
+	return next, nil
 }
 
 // Commands returns what the saga waits for in its present state. It is a
@@ -149,24 +158,19 @@ func (s TrainingSaga) releases() []Command {
 	return commands
 }
 
-func (s TrainingSaga) clone() TrainingSaga {
-	s.Context.AllocatedDevices = slices.Clone(s.Context.AllocatedDevices)
-	s.Context.LoadedDatasets = slices.Clone(s.Context.LoadedDatasets)
-	return s
-}
-
-// handle changes the saga in place: first the events that are legal in
-// several states, then those of the one state it is in.
+// handle changes the saga in place, but not its lists, which others may share:
+// first the events that are legal in several states, then those of the one
+// state it is in.
 func (s *TrainingSaga) handle(event Event) error {
 	c := &s.Context
 	switch e := event.(type) {
 	case TrainingStarted:
 		return s.start(e)
 	case DeviceReleased:
-		c.AllocatedDevices = slices.DeleteFunc(c.AllocatedDevices, func(a Allocation) bool { return a == e.Allocation })
+		c.AllocatedDevices = slices.DeleteFunc(slices.Clone(c.AllocatedDevices), func(a Allocation) bool { return a == e.Allocation })
 		return nil
 	case DatasetUnloaded:
-		c.LoadedDatasets = slices.DeleteFunc(c.LoadedDatasets, func(d DatasetID) bool { return d == e.Dataset })
+		c.LoadedDatasets = slices.DeleteFunc(slices.Clone(c.LoadedDatasets), func(d DatasetID) bool { return d == e.Dataset })
 		return nil
 	case TrainingInterrupted:
 		if !s.active() {
@@ -238,7 +242,7 @@ func (s *TrainingSaga) handleAllocating(event Event) error {
 		if c.Paused || slices.ContainsFunc(c.AllocatedDevices, func(a Allocation) bool { return a.Device == e.Device }) {
 			return s.unexpected(event)
 		}
-		c.AllocatedDevices = append(c.AllocatedDevices, e.Allocation)
+		c.AllocatedDevices = append(slices.Clip(c.AllocatedDevices), e.Allocation)
 		if len(c.AllocatedDevices) >= c.RequiredDevices {
 			s.State = LoadingData
 		}
@@ -259,7 +263,7 @@ func (s *TrainingSaga) handlePreparing(event Event) error {
 		if s.State != LoadingData {
 			return s.unexpected(event)
 		}
-		s.Context.LoadedDatasets = append(s.Context.LoadedDatasets, e.Dataset)
+		s.Context.LoadedDatasets = append(slices.Clip(s.Context.LoadedDatasets), e.Dataset)
 		s.State = InitializingModel
 		return nil
 	case DatasetLoadFailed:

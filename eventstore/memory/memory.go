@@ -80,7 +80,7 @@ func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 	}
 	s.events = append(s.events, added...)
 	s.signal.Raise()
-	return cloneAll(added), nil
+	return owned(added), nil
 }
 
 // repeated returns the stored events where all of the writes' are stored, nil
@@ -111,7 +111,7 @@ func (s *Store) repeated(writes []eventstore.Write) ([]eventstore.Event, error) 
 	if len(stored) != 0 && len(stored) != total {
 		return nil, fmt.Errorf("event %s is stored, others of the same append are not: %w", stored[0].ID, eventstore.ErrEventIDReused)
 	}
-	return cloneAll(stored), nil
+	return owned(stored), nil
 }
 
 // Replay implements eventstore.Store.
@@ -125,15 +125,21 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 		return eventstore.Replay{}, eventstore.ErrClosed
 	}
 	var replay eventstore.Replay
+	last := s.versions[aggregate]
 	if snapshot, ok := s.snapshots[aggregate]; ok && snapshot.Version >= from {
 		snapshot.Payload = slices.Clone(snapshot.Payload)
 		replay.Snapshot, from = &snapshot, snapshot.Version+1
 	}
+	if last < from {
+		return replay, nil
+	}
+	found := make([]eventstore.Event, 0, last-max(from, 1)+1)
 	for _, e := range s.events {
 		if e.Aggregate == aggregate && e.Version >= from {
-			replay.Events = append(replay.Events, clone(e))
+			found = append(found, e)
 		}
 	}
+	replay.Events = owned(found)
 	return replay, nil
 }
 
@@ -151,10 +157,10 @@ func (s *Store) ReadAggregate(ctx context.Context, aggregate eventstore.Aggregat
 	var events []eventstore.Event
 	for _, e := range s.events {
 		if e.Aggregate == aggregate && e.Version > after && len(events) < limit {
-			events = append(events, clone(e))
+			events = append(events, e)
 		}
 	}
-	return events, nil
+	return owned(events), nil
 }
 
 // SaveSnapshot implements eventstore.Store.
@@ -190,7 +196,7 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	}
 	first := min(uint64(after), uint64(len(s.events)))
 	last := min(first+uint64(max(0, min(limit, eventstore.MaxReadPage))), uint64(len(s.events)))
-	return cloneAll(s.events[first:last]), nil
+	return owned(slices.Clone(s.events[first:last])), nil
 }
 
 // Subscribe implements eventstore.Store.
@@ -247,18 +253,23 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func clone(e eventstore.Event) eventstore.Event {
-	e.Payload = slices.Clone(e.Payload)
-	return e
-}
-
-func cloneAll(events []eventstore.Event) []eventstore.Event {
+// owned gives the events payloads that are the caller's to write to, and returns
+// them; nil if there are none.
+func owned(events []eventstore.Event) []eventstore.Event {
 	if len(events) == 0 {
 		return nil
 	}
-	out := make([]eventstore.Event, len(events))
-	for i, e := range events {
-		out[i] = clone(e)
+	size := 0
+	for _, e := range events {
+		size += len(e.Payload)
 	}
-	return out
+	payloads := make([]byte, 0, size)
+	for i, e := range events {
+		if e.Payload != nil {
+			first := len(payloads)
+			payloads = append(payloads, e.Payload...)
+			events[i].Payload = payloads[first:len(payloads):len(payloads)]
+		}
+	}
+	return events
 }

@@ -93,6 +93,7 @@ func leases() []Mutant {
 		{"guards are not told of new leases", "integration/device_pool.go", "	p.guards[r.ID].Publish(r.Ledger)\n", "", simulation()},
 		{"a restarted run keeps what it held before", "integration/device_pool.go", "	if err := p.releaseHolder(ctx, holder, \"superseded by a restart of the run\"); err != nil {\n		return err\n	}\n", "", simulation()},
 		{"a run at rest keeps its lease", "integration/device_pool.go", "	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), \"its run is at rest\")\n", "	var err error\n", simulation()},
+		{"a host that is closed keeps its leases", "integration/device_pool.go", "			_ = p.append(ctx.Context(), id, events)\n", "			_ = events\n", simulation()},
 		{"the pool does not look at the devices' condition", "integration/device_pool.go", "	if err := p.examine(ctx); err != nil {\n		return err\n	}\n", "", simulation()},
 		{"a release ends every lease of the device", "integration/device_pool.go", "			continue\n		}\n		events, err := record.Ledger.Release", "		}\n		events, err := record.Ledger.Release", simulation()},
 		{"an answer to an earlier question is taken", "integration/run_actor.go", "	if request == 0 || request != a.request {\n", "	if request == 0 {\n", tests("./integration", "-run", "^TestAnAnswerToAnEarlierQuestionIsDropped$")},
@@ -118,6 +119,7 @@ func compensations() []Mutant {
 		{"a failed loading does not compensate", "training/saga.go", "		s.compensate(e.Reason)\n		return nil\n	case ModelInitialized:", "		return nil\n	case ModelInitialized:", training},
 		{"a failed initialisation does not compensate", "training/saga.go", "		if s.State != InitializingModel {\n			return s.unexpected(event)\n		}\n		s.compensate(e.Reason)\n", "		if s.State != InitializingModel {\n			return s.unexpected(event)\n		}\n", training},
 		{"a failed training does not compensate", "training/saga.go", "		s.compensate(e.Reason)\n		return nil\n	}\n	switch s.State {", "		return nil\n	}\n	switch s.State {", training},
+		{"a closing host does not wait for its runs", "integration/host.go", "		h.parts.await(ctx, run.done)\n", "		_, _ = ctx, run\n", simulation()},
 		{"a run gives no device back", "integration/run_actor.go", "			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})\n", "			return ctx.Self().Tell(leaseReleased{Request: request, Allocation: c.Allocation})\n", simulation()},
 		{"a run gives no data back", "integration/run_actor.go", "			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})\n", "			return ctx.Self().Tell(datasetUnloaded{Request: request, Dataset: c.Dataset})\n", simulation()},
 		{"a run keeps its memory on a device that it gives back", "integration/run_actor.go", "	case training.ReleaseDevice:\n		a.closeExecution()\n", "	case training.ReleaseDevice:\n", simulation()},
@@ -163,5 +165,8 @@ func records() []Mutant {
 		{"a checkpoint is recorded that could not be written", "integration/run_actor.go", "	ref, err := a.workspace.Checkpoints(a.id).Write(content)\n	if err != nil {\n		return none, err\n	}\n", "	ref, err := a.workspace.Checkpoints(a.id).Write(content)\n	_ = err\n", simulation()},
 		{"the series is not committed before the checkpoint", "integration/run_actor.go", "	series, err := a.series.Commit()\n	if err != nil {\n		return none, err\n	}\n", "	var series stepseries.Digest\n", simulation()},
 		{"a run begins anew instead of at its checkpoint", "integration/run_actor.go", "	if last, ok := a.record.LastCheckpoint(); ok {\n		content, err", "	if last, ok := a.record.LastCheckpoint(); ok && false {\n		content, err", simulation()},
+		{"a fork begins anew instead of at its parent's checkpoint", "integration/execution.go", "	if parent == nil {\n		return x.reset()", "	if parent == nil || true {\n		return x.reset()", simulation()},
+		{"a fork's series begins without its parent's", "integration/run_actor.go", "	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {\n		return pinned, &filesError{err}\n	}\n", "", simulation()},
+		{"a host that is closed leaves the projections behind", "integration/host.go", "errors.Join(err, catchUp(context.Background(), h.config.Store, h.views))", "err", simulation()},
 	}
 }

@@ -33,6 +33,9 @@ import (
 // learning rate (4) and the CRC-32C of these (4), little-endian.
 const RecordSize = 24
 
+// maxReadAhead is the number of records that are read at a time, at most.
+const maxReadAhead = 2048
+
 // magic is the first eight bytes of every series.
 const magic = "RPSTEP1\n"
 
@@ -119,7 +122,7 @@ func (s Series) Create() (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f, buffer: bufio.NewWriterSize(f, 1<<15), hash: sha256.New()}
+	w := &Writer{file: f, buffer: bufio.NewWriter(f), hash: sha256.New()}
 	if _, err := w.buffer.WriteString(magic); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -142,26 +145,24 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	if keep.Records == 0 {
 		return s.Create()
 	}
-	if err := s.Verify(keep); err != nil {
+	kept, err := s.verify(keep)
+	if err != nil {
 		return nil, err
 	}
 	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f, hash: sha256.New(), records: keep.Records}
+	w := &Writer{file: f, hash: kept, records: keep.Records}
 	end := int64(len(magic)) + int64(keep.Records)*RecordSize
-	_, err = io.Copy(w.hash, io.NewSectionReader(f, int64(len(magic)), end-int64(len(magic))))
-	if err == nil {
-		err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
-	}
+	err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
 	if err == nil {
 		_, err = f.Seek(end, io.SeekStart)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	w.buffer = bufio.NewWriterSize(f, 1<<15)
+	w.buffer = bufio.NewWriter(f)
 	return w, nil
 }
 
@@ -229,18 +230,24 @@ func Verify(path string, want Digest) error { return Series{Path: path}.Verify(w
 
 // Verify checks what the function Verify does.
 func (s Series) Verify(want Digest) error {
+	_, err := s.verify(want)
+	return err
+}
+
+// verify returns the hash of the records, which those behind them go on with.
+func (s Series) verify(want Digest) (hash.Hash, error) {
 	h := sha256.New()
 	n, err := s.scan(want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if n < want.Records {
-		return &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
+		return nil, &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("missing; the series should have %d records", want.Records)}
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want.SHA256 {
-		return &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
+		return nil, &CorruptError{Path: s.Path, Record: n, What: fmt.Sprintf("the records before it have SHA-256 %s instead of %s", got, want.SHA256)}
 	}
-	return nil
+	return h, nil
 }
 
 // Read returns the records of the series. A record that is only partly there,
@@ -265,7 +272,8 @@ func (s Series) scan(limit uint64, visit func(*[RecordSize]byte, Record)) (uint6
 		return 0, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	in := bufio.NewReaderSize(f, 1<<16)
+	ahead := int(min(limit, maxReadAhead)) * RecordSize
+	in := bufio.NewReaderSize(f, len(magic)+ahead)
 	var head [len(magic)]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil || string(head[:]) != magic {
 		return 0, &CorruptError{Path: s.Path, What: fmt.Sprintf("the file begins with %q instead of %q", head, magic)}
