@@ -19,6 +19,22 @@ type stepper struct {
 	timers []*stepTimer
 }
 
+func newStepper(seed uint64) *stepper {
+	return &stepper{random: rand.New(rand.NewPCG(seed, 0)), now: epoch}
+}
+
+func (d *stepper) clock() time.Time { return d.now }
+
+// steppedSystem is a system that the driver moves, to its end when the test has
+// ended.
+func steppedSystem(t testing.TB, d *stepper, config actor.Config) *actor.System {
+	t.Helper()
+	config.Now, config.Driver = d.clock, d
+	s := newSystem(t, config)
+	t.Cleanup(func() { s.Root().End(); d.settle() }) // before that of newSystem
+	return s
+}
+
 type stepTimer struct {
 	at     time.Time
 	action func()
@@ -60,8 +76,8 @@ func (d *stepper) settle() {
 // driver chooses, the same for the same seed.
 func TestADrivenSystemDoesTheSameForTheSameSeed(t *testing.T) {
 	history := func(seed uint64) []string {
-		d := &stepper{random: rand.New(rand.NewPCG(seed, 0)), now: epoch}
-		s := newSystem(t, actor.Config{Now: func() time.Time { return d.now }, Driver: d})
+		d := newStepper(seed)
+		s := steppedSystem(t, d, actor.Config{})
 		var lines []string
 		log := func(format string, args ...any) {
 			lines = append(lines, d.now.Sub(epoch).String()+" "+fmt.Sprintf(format, args...))
