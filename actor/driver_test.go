@@ -52,23 +52,51 @@ func (d *stepper) AfterFunc(after time.Duration, action func()) func() bool {
 	}
 }
 
+// step runs a step; false if there is none.
+func (d *stepper) step() bool {
+	if len(d.steps) == 0 {
+		return false
+	}
+	i := d.random.IntN(len(d.steps))
+	step := d.steps[i]
+	d.steps = slices.Delete(d.steps, i, i+1)
+	step()
+	return true
+}
+
 // settle runs steps until there are none, moving the clock from timer to timer.
 func (d *stepper) settle() {
 	for {
-		for len(d.steps) > 0 {
-			i := d.random.IntN(len(d.steps))
-			step := d.steps[i]
-			d.steps = slices.Delete(d.steps, i, i+1)
-			step()
+		for d.step() {
 		}
-		if len(d.timers) == 0 {
+		if !d.next(nil) {
 			return
 		}
-		first := slices.MinFunc(d.timers, func(a, b *stepTimer) int { return a.at.Compare(b.at) })
-		d.timers = slices.DeleteFunc(d.timers, func(o *stepTimer) bool { return o == first })
-		d.now = first.at
-		first.action()
 	}
+}
+
+// next moves the clock to the next timer, not past the end unless that is nil,
+// and runs its action; false if there is none.
+func (d *stepper) next(end *time.Time) bool {
+	if len(d.timers) == 0 {
+		return false
+	}
+	first := slices.MinFunc(d.timers, func(a, b *stepTimer) int { return a.at.Compare(b.at) })
+	if end != nil && first.at.After(*end) {
+		return false
+	}
+	d.timers = slices.DeleteFunc(d.timers, func(o *stepTimer) bool { return o == first })
+	d.now = first.at
+	first.action()
+	return true
+}
+
+// pass lets time pass in the middle of a step, which no other step does.
+func (d *stepper) pass(time time.Duration) {
+	end := d.now.Add(time)
+	for d.next(&end) {
+	}
+	d.now = end
 }
 
 // A driven system has no goroutine and no clock but the driver's: restarts,

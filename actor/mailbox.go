@@ -487,6 +487,9 @@ func (q *queue[M]) close(cause error) []M {
 	if q.extra.gone != nil {
 		close(q.extra.gone)
 	}
+	for _, n := range q.extra.notices { // nobody will handle them
+		n.of.state.Store(watchOver)
+	}
 	watchers, watching := q.extra.watchers, q.extra.watching
 	q.extra.watchers, q.extra.watching, q.extra.notices = nil, nil, nil
 	q.mu.Unlock()
