@@ -461,11 +461,12 @@ type label struct {
 	done   chan struct{}
 }
 
-// keeper stashes while it is closed, and notes the traced messages that it
-// handles.
+// keeper stashes while it is closed, notes the traced messages that it handles,
+// and sends on each message.
 type keeper struct {
 	closed  bool
 	handled *[]int
+	next    actor.Ref[label]
 }
 
 func (k *keeper) Receive(ctx *actor.Context[label], m label) error {
@@ -474,6 +475,9 @@ func (k *keeper) Receive(ctx *actor.Context[label], m label) error {
 	}
 	if m.traced {
 		*k.handled = append(*k.handled, m.id)
+	}
+	if err := actor.Send(ctx, k.next, label{id: m.id}); err != nil {
+		return err
 	}
 	switch m.what {
 	case "close":
@@ -489,18 +493,29 @@ func (k *keeper) Receive(ctx *actor.Context[label], m label) error {
 	return nil
 }
 
+type idle struct{}
+
+func (idle) Receive(*actor.Context[label], label) error { return nil }
+
 // Whatever becomes of the messages before it, a mark stays with its message.
 func TestEveryTracedMessageIsReportedWhenItIsHandled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		var handled, reported []int
+		var handled, reported, sent []int
 		ids := map[uint64]int{}
 		d := newStepper(rapid.Uint64().Draw(rt, "seed"))
 		config := actor.Config{Now: d.clock, Workers: 1, OnEvent: func(e actor.Event) {
 			switch e := e.(type) {
 			case actor.MessageSent:
-				ids[e.Trace.Message] = e.Message.(label).id
+				id := e.Message.(label).id
+				if ids[e.Trace.Message] = id; e.From == "/a" {
+					if sent = append(sent, id); ids[e.Trace.Causation] != id {
+						t.Errorf("message %d is said to be caused by %d", id, ids[e.Trace.Causation])
+					}
+				}
 			case actor.MessageHandled:
-				reported = append(reported, ids[e.Trace.Message])
+				if e.By == "/a" {
+					reported = append(reported, ids[e.Trace.Message])
+				}
 			}
 		}}
 		config.Root.Intensity = actor.Intensity{Restarts: actor.MaxRestarts, Period: time.Hour}
@@ -510,13 +525,20 @@ func TestEveryTracedMessageIsReportedWhenItIsHandled(t *testing.T) {
 		}
 		s := start(t, config)
 		gate := spawn(t, s.Root(), actor.Spec[do]{})
+		next, err := actor.Spawn(s.Root(), actor.Spec[label]{
+			Mailbox: actor.Mailbox{Capacity: actor.MaxCapacity},
+			New:     func() actor.Actor[label] { return idle{} },
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
 		ref, err := actor.Spawn(s.Root(), actor.Spec[label]{
 			Name: "a",
 			Mailbox: actor.Mailbox{
 				Capacity: rapid.SampledFrom([]int{1, 3, 40, 2000}).Draw(rt, "capacity"),
 				Overflow: rapid.SampledFrom([]actor.Overflow{actor.Fail, actor.DropOldest, actor.DropNewest}).Draw(rt, "overflow"),
 			},
-			New: func() actor.Actor[label] { return &keeper{handled: &handled} },
+			New: func() actor.Actor[label] { return &keeper{handled: &handled, next: next} },
 		})
 		if err != nil {
 			rt.Fatal(err)
@@ -560,8 +582,8 @@ func TestEveryTracedMessageIsReportedWhenItIsHandled(t *testing.T) {
 		if err := shutdown(t, s); err != nil {
 			rt.Fatal(err)
 		}
-		if !slices.Equal(handled, reported) {
-			rt.Errorf("handled %v, reported %v", handled, reported)
+		if !slices.Equal(handled, reported) || !slices.Equal(handled, sent) {
+			rt.Errorf("handled %v, reported %v, sent on %v", handled, reported, sent)
 		}
 	})
 }
