@@ -19,8 +19,8 @@ type party struct {
 
 	incarnations int
 	// What it has done, or what was done to it, that may end it.
-	left, failed, hung, told bool
-	failures                 int
+	left, failed, told bool
+	failures           int
 
 	terminated int   // how often the events told of its end
 	cause      error // as they gave it
@@ -116,7 +116,7 @@ func (m *watchModel) spawn(t *testing.T, temporary bool) {
 // hang has the party still at work when its time to stop has passed.
 func (m *watchModel) hang(p *party) do {
 	return func(*actor.Context[do]) error {
-		p.told, p.hung = true, true
+		p.told = true
 		p.home.End()
 		m.driver.pass(actor.DefaultStopTimeout)
 		m.driver.pass(actor.CutGrace)
@@ -229,10 +229,10 @@ func TestAWatcherHearsOfAnEndOnceAndOfItsCause(t *testing.T) {
 				}
 			},
 			"spawn": func(rt *rapid.T) { m.spawn(t, rapid.Bool().Draw(rt, "temporary")) },
-			"leave": func(rt *rapid.T) { p := pick("leaves"); tell(p, p.leave) },
-			"fail":  func(rt *rapid.T) { p := pick("fails"); tell(p, p.fail) },
-			"hang":  func(rt *rapid.T) { p := pick("hangs"); tell(p, m.hang(p)) },
-			"end":   func(rt *rapid.T) { p := pick("ends"); p.told = true; p.home.End() },
+			"leave": func(*rapid.T) { p := pick("leaves"); tell(p, p.leave) },
+			"fail":  func(*rapid.T) { p := pick("fails"); tell(p, p.fail) },
+			"hang":  func(*rapid.T) { p := pick("hangs"); tell(p, m.hang(p)) },
+			"end":   func(*rapid.T) { p := pick("ends"); p.told = true; p.home.End() },
 		}
 		for range 5 {
 			rt.Repeat(actions)
