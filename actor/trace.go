@@ -20,7 +20,7 @@ type Trace struct {
 // keeps telling itself would be traced for ever.
 const MaxTraceHops = 32
 
-// Sender is an actor that sends a message: its Context.
+// Sender is an actor that sends a message: its Context, while it handles one.
 type Sender interface {
 	Path() string
 	tracing() *mark
