@@ -15,14 +15,15 @@ type Reply[R any] struct {
 
 // slot takes the first answer and no other.
 type slot[R any] struct {
-	taken atomic.Bool
+	taken, told atomic.Bool
 	// news has room for an answer and for word that the question was forwarded,
 	// which told keeps from being there twice.
 	news chan answer[R]
-	told atomic.Bool
 	// by is who answers in the place of who was asked; nil as long as that is
 	// the same.
 	by atomic.Pointer[responder]
+	// trace is of the question; nil if it is not traced.
+	trace atomic.Pointer[questionTrace]
 }
 
 type answer[R any] struct {
@@ -48,7 +49,14 @@ func (r Reply[R]) send(a answer[R]) bool {
 	if r.to == nil || r.to.taken.Swap(true) {
 		return false
 	}
+	trace := r.to.trace.Load()
+	if trace != nil {
+		trace.answered(a.value, a.err)
+	}
 	r.to.news <- a
+	if trace != nil {
+		trace.system.events.deliver()
+	}
 	return true
 }
 
@@ -56,9 +64,12 @@ func (r Reply[R]) send(a answer[R]) bool {
 // the one that was asked: whoever asked gets its answer through the same Reply,
 // which the message should carry, by the same deadline, and ErrStopped where this
 // actor ends without an answer. It fails with the errors of Tell; the question
-// then is still the caller's.
+// then is still the caller's. The trace of a question goes on with it.
 func Forward[Q, R any](to Ref[Q], message Q, reply Reply[R]) error {
-	if err := to.Tell(message); err != nil || reply.to == nil {
+	if reply.to == nil {
+		return to.Tell(message)
+	}
+	if err := to.tellQuestion(message, &reply.to.trace); err != nil {
 		return err
 	}
 	reply.to.by.Store(&responder{to.Path(), to.cell.done()})
@@ -82,7 +93,7 @@ func Ask[Q, R any](ctx context.Context, to Ref[Q], build func(reply Reply[R]) Q)
 		return none, ErrNoDeadline
 	}
 	reply := &slot[R]{news: make(chan answer[R], 2)}
-	if err := to.Tell(build(Reply[R]{reply})); err != nil {
+	if err := to.tellQuestion(build(Reply[R]{reply}), &reply.trace); err != nil {
 		return none, err
 	}
 	path, done := "", to.cell.done()

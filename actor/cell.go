@@ -211,12 +211,25 @@ func (c *cell[M]) settle(b *batch[M], message M, err error) {
 
 // giveBackRest returns what is left of the batch to the front of the mailbox.
 func (c *cell[M]) giveBackRest(b *batch[M]) {
-	c.giveBack(b.clear())
+	c.giveBack(b.clear(), nil) // a batch has no traced ones
 }
 
-// giveBack returns messages to the front of the mailbox.
-func (c *cell[M]) giveBack(messages []M) {
-	if len(messages) == 0 || c.putBack(messages) {
+// giveBackAside returns what was set aside to the front of the mailbox.
+func (c *cell[M]) giveBackAside(list []setAside[M]) {
+	messages, marked := make([]M, len(list)), []*mark(nil)
+	for i, one := range list {
+		messages[i] = one.message
+		if one.mark != nil {
+			one.mark.at = int64(i)
+			marked = append(marked, one.mark)
+		}
+	}
+	c.giveBack(messages, marked)
+}
+
+// giveBack returns messages to the front of the mailbox; of marked see putBack.
+func (c *cell[M]) giveBack(messages []M, marked []*mark) {
+	if len(messages) == 0 || c.putBack(messages, marked) {
 		return
 	}
 	for _, message := range messages {
@@ -274,7 +287,7 @@ func (c *cell[M]) end(b *batch[M], cause error) {
 		cause = c.conclude(cause)
 		c.uncut()
 		c.giveBackRest(b)
-		c.giveBack(c.stashed())
+		c.giveBackAside(c.stashed())
 		c.actor, c.extras = nil, nil
 	}
 	c.report(cause)
@@ -336,9 +349,9 @@ func (c *cell[M]) before(b *batch[M]) bool {
 		return false
 	}
 	if flags&flagDue != 0 {
-		if message, ok := c.extras.timers.next(); ok {
+		if message, mark, ok := c.extras.timers.next(); ok {
 			c.beginOne()
-			c.settle(b, message, c.receive(message))
+			c.settle(b, message, c.receiveMarked(message, mark))
 			return true
 		}
 	}
@@ -353,9 +366,9 @@ func (c *cell[M]) before(b *batch[M]) bool {
 	if flags&flagUnstashing == 0 {
 		return false
 	}
-	message := c.nextUnstashed()
+	next := c.nextUnstashed()
 	c.beginOne()
-	c.settle(b, message, c.receive(message))
+	c.settle(b, next.message, c.receiveMarked(next.message, next.mark))
 	return true
 }
 

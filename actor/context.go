@@ -15,8 +15,14 @@ type cellExtra[M any] struct {
 	first  Actor[M] // as New made it; nil where it is cell.actor
 	timers *timerSet[M]
 	// stash is set aside; unstashed is to be handled before the mailbox.
-	stash, unstashed []M
+	stash, unstashed []setAside[M]
 	mark             *mark // of the message being handled; nil if it is not traced
+}
+
+// setAside is a message in the stash, with its mark if it is traced.
+type setAside[M any] struct {
+	message M
+	mark    *mark
 }
 
 // more returns cellExtra.
@@ -105,7 +111,9 @@ func (c *Context[M]) Become(behaviour Behaviour[M]) {
 
 // Stash sets a message aside, usually the one being handled, until Unstash. As
 // many fit as in the mailbox, beside those that wait there; it fails with
-// ErrStashFull for one more, which is then the caller's to deal with.
+// ErrStashFull for one more, which is then the caller's to deal with. The first
+// that is stashed while a traced message is handled is taken to be that message,
+// and keeps its trace.
 //
 // What is stashed when the incarnation ends goes back to the front of the
 // mailbox: it waits for the next incarnation, as the mailbox does, or becomes
@@ -115,7 +123,7 @@ func (c *Context[M]) Stash(message M) error {
 	if len(extras.stash)+len(extras.unstashed) >= int(c.capacity) {
 		return ErrStashFull
 	}
-	extras.stash = append(extras.stash, message)
+	extras.stash = append(extras.stash, setAside[M]{message, extras.mark.setAside()})
 	return nil
 }
 
@@ -132,19 +140,19 @@ func (c *Context[M]) Unstash() {
 
 // nextUnstashed returns the next message of those that were unstashed; there is
 // one.
-func (c *cell[M]) nextUnstashed() (message M) {
+func (c *cell[M]) nextUnstashed() (next setAside[M]) {
 	left := c.extras.unstashed
-	message, left[0] = left[0], message
+	next, left[0] = left[0], next
 	c.extras.unstashed = left[1:]
 	if len(left) == 1 {
 		c.extras.unstashed = nil
 		c.flags.And(^uint32(flagUnstashing))
 	}
-	return message
+	return next
 }
 
 // unstashed takes the messages that were to be handled before the mailbox.
-func (c *cell[M]) unstashed() []M {
+func (c *cell[M]) unstashed() []setAside[M] {
 	left := c.extras.unstashed
 	c.extras.unstashed = nil
 	c.flags.And(^uint32(flagUnstashing))
@@ -152,7 +160,7 @@ func (c *cell[M]) unstashed() []M {
 }
 
 // stashed takes all messages that were set aside, in their order.
-func (c *cell[M]) stashed() []M {
+func (c *cell[M]) stashed() []setAside[M] {
 	if c.extras == nil {
 		return nil
 	}

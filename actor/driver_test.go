@@ -19,6 +19,22 @@ type stepper struct {
 	timers []*stepTimer
 }
 
+func newStepper(seed uint64) *stepper {
+	return &stepper{random: rand.New(rand.NewPCG(seed, 0)), now: epoch}
+}
+
+func (d *stepper) clock() time.Time { return d.now }
+
+// steppedSystem is a system that the driver moves, to its end when the test has
+// ended.
+func steppedSystem(t testing.TB, d *stepper, config actor.Config) *actor.System {
+	t.Helper()
+	config.Now, config.Driver = d.clock, d
+	s := newSystem(t, config)
+	t.Cleanup(func() { s.Root().End(); d.settle() }) // before that of newSystem
+	return s
+}
+
 type stepTimer struct {
 	at     time.Time
 	action func()
@@ -36,23 +52,51 @@ func (d *stepper) AfterFunc(after time.Duration, action func()) func() bool {
 	}
 }
 
+// step runs a step; false if there is none.
+func (d *stepper) step() bool {
+	if len(d.steps) == 0 {
+		return false
+	}
+	i := d.random.IntN(len(d.steps))
+	step := d.steps[i]
+	d.steps = slices.Delete(d.steps, i, i+1)
+	step()
+	return true
+}
+
 // settle runs steps until there are none, moving the clock from timer to timer.
 func (d *stepper) settle() {
 	for {
-		for len(d.steps) > 0 {
-			i := d.random.IntN(len(d.steps))
-			step := d.steps[i]
-			d.steps = slices.Delete(d.steps, i, i+1)
-			step()
+		for d.step() {
 		}
-		if len(d.timers) == 0 {
+		if !d.next(nil) {
 			return
 		}
-		first := slices.MinFunc(d.timers, func(a, b *stepTimer) int { return a.at.Compare(b.at) })
-		d.timers = slices.DeleteFunc(d.timers, func(o *stepTimer) bool { return o == first })
-		d.now = first.at
-		first.action()
 	}
+}
+
+// next moves the clock to the next timer, not past the end unless that is nil,
+// and runs its action; false if there is none.
+func (d *stepper) next(end *time.Time) bool {
+	if len(d.timers) == 0 {
+		return false
+	}
+	first := slices.MinFunc(d.timers, func(a, b *stepTimer) int { return a.at.Compare(b.at) })
+	if end != nil && first.at.After(*end) {
+		return false
+	}
+	d.timers = slices.DeleteFunc(d.timers, func(o *stepTimer) bool { return o == first })
+	d.now = first.at
+	first.action()
+	return true
+}
+
+// pass lets time pass in the middle of a step, which no other step does.
+func (d *stepper) pass(time time.Duration) {
+	end := d.now.Add(time)
+	for d.next(&end) {
+	}
+	d.now = end
 }
 
 // A driven system has no goroutine and no clock but the driver's: restarts,
@@ -60,8 +104,8 @@ func (d *stepper) settle() {
 // driver chooses, the same for the same seed.
 func TestADrivenSystemDoesTheSameForTheSameSeed(t *testing.T) {
 	history := func(seed uint64) []string {
-		d := &stepper{random: rand.New(rand.NewPCG(seed, 0)), now: epoch}
-		s := newSystem(t, actor.Config{Now: func() time.Time { return d.now }, Driver: d})
+		d := newStepper(seed)
+		s := steppedSystem(t, d, actor.Config{})
 		var lines []string
 		log := func(format string, args ...any) {
 			lines = append(lines, d.now.Sub(epoch).String()+" "+fmt.Sprintf(format, args...))

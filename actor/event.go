@@ -8,7 +8,7 @@ import (
 
 // Event is something that happened in the system: ActorSpawned,
 // ActorTerminated, ActorAbandoned, SupervisionTriggered, DeadLetter,
-// MessageSent, MessageHandled or EventsLost.
+// MessageSent, MessageHandled, MessageAnswered or EventsLost.
 type Event interface{ actorEvent() }
 
 //nolint:revive // ActorSpawned and its like are what the domain calls them.
@@ -55,8 +55,9 @@ type (
 		At      time.Time
 	}
 
-	// MessageSent says that a message of a trace is in a mailbox. From is "" where
-	// no actor sent it by Send.
+	// MessageSent says that a message of a trace is in a mailbox, or one of a timer
+	// is due. From is "" where it came from no actor, or from one that told it
+	// without Send and its like.
 	MessageSent struct {
 		From, To string
 		Message  any
@@ -65,13 +66,26 @@ type (
 	}
 
 	// MessageHandled says that a message of a trace was handled, after it Waited
-	// in the mailbox, and what that Took; Err is what the actor failed with.
+	// in the mailbox and the stash, and what that Took; Err is what the actor
+	// failed with. Of a call that only stashed the message it says nothing.
 	MessageHandled struct {
 		By           string
 		Trace        Trace
 		Waited, Took time.Duration
 		Err          error
 		At           time.Time
+	}
+
+	// MessageAnswered says that a question of a trace was answered, with the Answer
+	// or the Err. By is the actor that was to do so: the one that Ask asked, or
+	// that it was forwarded to. The Trace's message is the answer, its causation
+	// the question.
+	MessageAnswered struct {
+		By     string
+		Answer any
+		Err    error
+		Trace  Trace
+		At     time.Time
 	}
 
 	// EventsLost says that Config.OnEvent was too slow and Count events were
@@ -86,6 +100,7 @@ func (SupervisionTriggered) actorEvent() {}
 func (DeadLetter) actorEvent()           {}
 func (MessageSent) actorEvent()          {}
 func (MessageHandled) actorEvent()       {}
+func (MessageAnswered) actorEvent()      {}
 func (EventsLost) actorEvent()           {}
 
 // Decision is what a supervisor does about a failure.

@@ -201,18 +201,14 @@ func (q *queue[M]) push(message M) (M, accepted) {
 	return q.offer(message)
 }
 
-// pushMarked is push for a message that may have a mark; sent is called before
-// anybody can take it.
+// pushMarked is push for a message with a mark; sent is called before anybody can
+// take it.
 func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	lost, result := q.offer(message)
-	if m != nil && result <= storedForOther {
-		extra := q.more()
-		if extra.marks == nil {
-			extra.marks = &marks{}
-		}
-		extra.marks.add(m, int(q.count)-1)
+	if result <= storedForOther {
+		q.marks().add(m, int(q.count)-1)
 		sent()
 	}
 	return lost, result
@@ -237,6 +233,15 @@ func (q *queue[M]) offer(message M) (M, accepted) {
 	return none, refusedFull
 }
 
+// marks returns those of the mailbox, which has one from now on.
+func (q *queue[M]) marks() *marks {
+	extra := q.more()
+	if extra.marks == nil {
+		extra.marks = &marks{}
+	}
+	return extra.marks
+}
+
 // marked reports whether a message that waits is traced.
 func (q *queue[M]) marked() bool { return q.extra != nil && q.extra.marks != nil }
 
@@ -253,10 +258,11 @@ func (q *queue[M]) unmark() *mark {
 }
 
 // pushWait adds the message once there is room, whatever the policy. It fails
-// when ctx is done, and with ErrStopped.
-func (q *queue[M]) pushWait(ctx context.Context, message M) error {
+// when ctx is done, and with ErrStopped. Of a mark, which may be nil, and sent
+// see pushMarked.
+func (q *queue[M]) pushWait(ctx context.Context, message M, m *mark, sent func()) error {
 	for {
-		room, err := q.pushOrWait(message)
+		room, err := q.pushOrWait(message, m, sent)
 		if room == nil {
 			return err
 		}
@@ -270,7 +276,7 @@ func (q *queue[M]) pushWait(ctx context.Context, message M) error {
 }
 
 // pushOrWait adds the message or returns a channel that tells when to try again.
-func (q *queue[M]) pushOrWait(message M) (chan struct{}, error) {
+func (q *queue[M]) pushOrWait(message M, m *mark, sent func()) (chan struct{}, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -278,6 +284,10 @@ func (q *queue[M]) pushOrWait(message M) (chan struct{}, error) {
 	}
 	if q.count < q.capacity {
 		q.append(message)
+		if m != nil {
+			q.marks().add(m, int(q.count)-1)
+			sent()
+		}
 		return nil, nil
 	}
 	room := make(chan struct{}, 1)
@@ -432,7 +442,8 @@ func (q *queue[M]) begun() uint64 {
 
 // putBack returns messages to the front, whether there is room or not; false if
 // the queue was closed meanwhile and the messages stay with the caller.
-func (q *queue[M]) putBack(messages []M) bool {
+// Marked are the marks of those that are traced, at their places among them.
+func (q *queue[M]) putBack(messages []M, marked []*mark) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -441,8 +452,8 @@ func (q *queue[M]) putBack(messages []M) bool {
 	if len(messages) == 0 {
 		return true
 	}
-	if q.marked() {
-		q.extra.marks.next -= int64(len(messages))
+	if len(marked) > 0 || q.marked() {
+		q.marks().putBack(len(messages), marked)
 	}
 	if q.hasFirst {
 		var none M
@@ -490,6 +501,9 @@ func (q *queue[M]) close(cause error) []M {
 	q.wake(len(q.extra.waiters))
 	if q.extra.gone != nil {
 		close(q.extra.gone)
+	}
+	for _, n := range q.extra.notices { // nobody will handle them
+		n.of.state.Store(watchOver)
 	}
 	watchers, watching := q.extra.watchers, q.extra.watching
 	q.extra.watchers, q.extra.watching, q.extra.notices = nil, nil, nil

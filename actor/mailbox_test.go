@@ -104,7 +104,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				if n := q.begun() - before; n != uint64(handled) {
 					t.Fatalf("%d messages count as handled, not %d", n, handled)
 				}
-				if q.putBack(left) == m.closed && len(left) > 0 {
+				if q.putBack(left, nil) == m.closed && len(left) > 0 {
 					t.Fatal("putBack and closed disagree")
 				}
 				m.waiting = append(slices.Clone(got[handled:]), m.waiting...)
@@ -115,7 +115,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 					next++
 					aside[i] = next
 				}
-				if q.putBack(slices.Clone(aside)) == m.closed {
+				if q.putBack(slices.Clone(aside), nil) == m.closed {
 					t.Fatal("putBack and closed disagree")
 				}
 				if !m.closed {
@@ -254,7 +254,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 			if i != 1 {
 				ctx = t.Context()
 			}
-			go func() { results[i] = q.pushWait(ctx, i+1) }()
+			go func() { results[i] = q.pushWait(ctx, i+1, nil, nil) }()
 			synctest.Wait()
 		}
 		cancel() // the second one leaves
@@ -273,7 +273,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 		}
 		q.push(9) // no room: 4 is in
 		last := make(chan error)
-		go func() { last <- q.pushWait(t.Context(), 5) }()
+		go func() { last <- q.pushWait(t.Context(), 5, nil, nil) }()
 		synctest.Wait()
 		if left := q.close(nil); !slices.Equal(left, []int{4}) {
 			t.Errorf("left %v, want [4]", left)
@@ -291,8 +291,8 @@ func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
 	var q queue[int]
 	q.init(Mailbox{Capacity: 1})
 	q.push(0)
-	first, _ := q.pushOrWait(1)
-	second, _ := q.pushOrWait(2)
+	first, _ := q.pushOrWait(1, nil, nil)
+	second, _ := q.pushOrWait(2, nil, nil)
 	q.take(&batch[int]{}, runBudget) // tells the first
 	q.giveUp(first)
 	select {

@@ -39,8 +39,8 @@ func (r Ref[M]) Tell(message M) error {
 // tellUnlessEnded is Tell for a sender that has another actor for the message:
 // where this one has ended, the message stays with the sender and is no dead
 // letter.
-func (r Ref[M]) tellUnlessEnded(message M) (ended bool, err error) {
-	lost, result := r.cell.push(message)
+func (r Ref[M]) tellUnlessEnded(from Sender, message M) (ended bool, err error) {
+	lost, result := r.cell.give(message, r.mark(from))
 	if result == refusedClosed {
 		return true, nil
 	}
@@ -74,7 +74,8 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 	if c == nil {
 		return ErrZeroRef
 	}
-	switch err := c.pushWait(ctx, message); {
+	m := r.mark(nil)
+	switch err := c.pushWait(ctx, message, m, c.sending(message, m)); {
 	case err == nil:
 		r.sent()
 		return nil

@@ -55,20 +55,29 @@ func (r *Router[K, M]) Remove(key K) error {
 
 // Route tells the message to the key's actor. It fails with ErrNoRoute and with
 // the errors of Tell.
-func (r *Router[K, M]) Route(key K, message M) error {
+func (r *Router[K, M]) Route(key K, message M) error { return r.RouteFrom(nil, key, message) }
+
+// RouteFrom is Route as Send is Tell: for an actor, whose trace goes on with the
+// message.
+func (r *Router[K, M]) RouteFrom(from Sender, key K, message M) error {
 	r.mu.RLock()
 	to, ok := r.refs[key]
 	r.mu.RUnlock()
 	if !ok {
 		return fmt.Errorf("route to %v: %w", key, ErrNoRoute)
 	}
-	return to.Tell(message)
+	return Send(from, to, message)
 }
 
 // Broadcast tells the message to the actors of the given keys, or, where none
 // are given, of all keys in the order they were added. It returns what became of
 // each, in that order: one that fails keeps none of the others from it.
 func (r *Router[K, M]) Broadcast(message M, keys ...K) []Delivery[K] {
+	return r.BroadcastFrom(nil, message, keys...)
+}
+
+// BroadcastFrom is Broadcast as Send is Tell.
+func (r *Router[K, M]) BroadcastFrom(from Sender, message M, keys ...K) []Delivery[K] {
 	if len(keys) == 0 {
 		r.mu.RLock()
 		keys = slices.Clone(r.order)
@@ -76,7 +85,7 @@ func (r *Router[K, M]) Broadcast(message M, keys ...K) []Delivery[K] {
 	}
 	deliveries := make([]Delivery[K], len(keys))
 	for i, key := range keys {
-		deliveries[i] = Delivery[K]{key, r.Route(key, message)}
+		deliveries[i] = Delivery[K]{key, r.RouteFrom(from, key, message)}
 	}
 	return deliveries
 }

@@ -169,14 +169,18 @@ func (p *RouterPool[M]) Remove(name string) error {
 // left, and with the errors of Tell: with ErrMailboxFull no other routee is
 // tried, since ConsistentHash promises one, and the others have no more room
 // where LeastLoaded says so.
-func (p *RouterPool[M]) Route(message M) error {
+func (p *RouterPool[M]) Route(message M) error { return p.RouteFrom(nil, message) }
+
+// RouteFrom is Route as Send is Tell: for an actor, whose trace goes on with the
+// message.
+func (p *RouterPool[M]) RouteFrom(from Sender, message M) error {
 	for {
 		routees := p.all()
 		if len(routees) == 0 {
 			return fmt.Errorf("route to pool %s: %w", p.supervisor.Path(), ErrNoRoute)
 		}
 		to := p.choose(routees, message)
-		ended, err := to.ref.tellUnlessEnded(message)
+		ended, err := to.ref.tellUnlessEnded(from, message)
 		if !ended {
 			return err
 		}
@@ -187,11 +191,14 @@ func (p *RouterPool[M]) Route(message M) error {
 // Broadcast tells the message to every routee and returns what became of each,
 // in the order in which they joined: nil or the error of Tell. One that has ended
 // leaves the pool with ErrStopped.
-func (p *RouterPool[M]) Broadcast(message M) []Delivery[string] {
+func (p *RouterPool[M]) Broadcast(message M) []Delivery[string] { return p.BroadcastFrom(nil, message) }
+
+// BroadcastFrom is Broadcast as Send is Tell.
+func (p *RouterPool[M]) BroadcastFrom(from Sender, message M) []Delivery[string] {
 	routees := p.all()
 	deliveries := make([]Delivery[string], len(routees))
 	for i, r := range routees {
-		ended, err := r.ref.tellUnlessEnded(message)
+		ended, err := r.ref.tellUnlessEnded(from, message)
 		if ended {
 			p.forget(r)
 			err = fmt.Errorf("tell %s: %w", r.ref.Path(), ErrStopped)

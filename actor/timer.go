@@ -11,6 +11,9 @@ type Timer[M any] struct {
 	set     *timerSet[M]
 	halt    func() bool // stops the clock
 	message M
+	// cause is of the message that was being handled when it was set, mark its
+	// own, once it is due; nil if they are not traced.
+	cause, mark *mark
 }
 
 // Stop keeps the message from being delivered; false if it was handled, if it
@@ -33,10 +36,10 @@ type timerSet[M any] struct {
 	closed bool
 }
 
-func (s *timerSet[M]) add(d time.Duration, message M) *Timer[M] {
+func (s *timerSet[M]) add(d time.Duration, message M, cause *mark) *Timer[M] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := &Timer[M]{set: s, message: message}
+	t := &Timer[M]{set: s, message: message, cause: cause}
 	if s.closed {
 		return t
 	}
@@ -50,11 +53,16 @@ func (s *timerSet[M]) fire(t *Timer[M]) {
 	_, live := s.live[t]
 	if live {
 		s.due = append(s.due, t)
+		if t.cause.goesOn() {
+			t.mark = s.cell.system().tracer.caused(s.cell.path(), t.cause)
+			s.cell.sending(t.message, t.mark)()
+		}
 		s.cell.flags.Or(flagDue)
 	}
 	s.mu.Unlock()
 	if live {
 		s.cell.schedule()
+		s.cell.system().events.deliver()
 	}
 }
 
@@ -73,20 +81,20 @@ func (s *timerSet[M]) remove(t *Timer[M]) bool {
 	return true
 }
 
-// next returns the message that has been due for longest.
-func (s *timerSet[M]) next() (M, bool) {
+// next returns the message that has been due for longest, with its mark if it is
+// traced.
+func (s *timerSet[M]) next() (message M, m *mark, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.due) == 0 {
-		var none M
-		return none, false
+		return message, nil, false
 	}
 	t := s.due[0]
 	s.due[0] = nil
 	s.due = s.due[1:]
 	s.settle()
 	delete(s.live, t)
-	return t.message, true
+	return t.message, t.mark, true
 }
 
 // close ends every timer.
@@ -110,11 +118,11 @@ func (s *timerSet[M]) settle() {
 
 // After sends the message to the actor once d has passed on the runtime's
 // clock. It is handled before what waits in the mailbox, needs no room there,
-// and is never seen by another incarnation.
+// and is never seen by another incarnation. A trace goes on with it.
 func (c *Context[M]) After(d time.Duration, message M) *Timer[M] {
 	extras := c.cell().more()
 	if extras.timers == nil {
 		extras.timers = &timerSet[M]{cell: c.cell(), live: map[*Timer[M]]struct{}{}, closed: c.cell().has(flagOver)}
 	}
-	return extras.timers.add(d, message)
+	return extras.timers.add(d, message, extras.mark)
 }

@@ -1,8 +1,6 @@
 package actor
 
 import (
-	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +20,7 @@ type Trace struct {
 // keeps telling itself would be traced for ever.
 const MaxTraceHops = 32
 
-// Sender is an actor that sends a message: its Context.
+// Sender is an actor that sends a message: its Context, while it handles one.
 type Sender interface {
 	Path() string
 	tracing() *mark
@@ -32,11 +30,10 @@ type Sender interface {
 // traced, so is this one, as caused by it. It serves to forward, too. What an
 // actor tells without it begins no trace but by Config.Sample and TraceNext.
 func Send[M any](from Sender, to Ref[M], message M) error {
-	cause := from.tracing()
-	if cause == nil || to.cell == nil || cause.hops >= MaxTraceHops {
+	if from == nil || to.cell == nil || !from.tracing().goesOn() {
 		return to.Tell(message)
 	}
-	return to.tellMarked(message, to.cell.system().tracer.caused(from.Path(), cause))
+	return to.tellMarked(message, to.mark(from))
 }
 
 // TraceNext has each of the next n messages told to the actor of that path begin
@@ -103,6 +100,8 @@ func (t *tracer) wants(path string) bool {
 	return true
 }
 
+// caused returns the mark of a message that the actor of the path sends because
+// of another.
 func (t *tracer) caused(from string, by *mark) *mark {
 	return &mark{
 		Trace: Trace{Correlation: by.Correlation, Message: t.last.Add(1), Causation: by.Message},
@@ -118,6 +117,22 @@ type mark struct {
 	sent time.Time
 	// at is the message's place in the mailbox, as marks counts.
 	at int64
+	// aside is set where the actor stashed the message while it handled it.
+	aside bool
+}
+
+// goesOn reports whether what a message causes is traced, too; its mark may be
+// nil.
+func (m *mark) goesOn() bool { return m != nil && m.hops < MaxTraceHops }
+
+// setAside returns the mark for what is stashed while the message is handled: its
+// own the first time, since that is the message itself, as a rule.
+func (m *mark) setAside() *mark {
+	if m == nil || m.aside {
+		return nil
+	}
+	m.aside = true
+	return m
 }
 
 // marks are those of the messages in a mailbox that are traced, in order. It
@@ -145,22 +160,60 @@ func (m *marks) remove() *mark {
 	return nil
 }
 
-// tellTraced is Tell where something is traced.
-func (r Ref[M]) tellTraced(message M) error {
-	return r.tellMarked(message, r.cell.system().tracer.first(r.cell.path))
+// putBack adds n messages before all others. Of those that have marks, a mark's
+// place is that among the n.
+func (m *marks) putBack(n int, list []*mark) {
+	m.next -= int64(n)
+	for _, one := range list {
+		one.at += m.next
+	}
+	m.list = append(list, m.list...)
 }
+
+// mark returns the mark of a message that is about to be sent, by an actor or by
+// nobody that is known (nil); nil if it is not traced.
+func (r Ref[M]) mark(from Sender) *mark {
+	t := &r.cell.parent.system.tracer
+	if from != nil {
+		if cause := from.tracing(); cause.goesOn() {
+			return t.caused(from.Path(), cause)
+		}
+	}
+	if t.on.Load() {
+		return t.first(r.cell.path)
+	}
+	return nil
+}
+
+// tellTraced is Tell where something is traced.
+func (r Ref[M]) tellTraced(message M) error { return r.tellMarked(message, r.mark(nil)) }
 
 // tellMarked is Tell with a mark, or without.
 func (r Ref[M]) tellMarked(message M, m *mark) error {
-	c := r.cell
-	lost, result := c.pushMarked(message, m, func() {
-		m.sent = c.system().now()
-		c.system().events.add(MessageSent{From: m.from, To: c.path(), Message: message, Trace: m.Trace, At: m.sent})
-	})
+	lost, result := r.cell.give(message, m)
 	if result == refusedClosed {
 		return r.refused(message)
 	}
 	return r.pushed(lost, result)
+}
+
+// give is push with a mark, or without.
+func (c *cell[M]) give(message M, m *mark) (M, accepted) {
+	if m == nil {
+		return c.push(message)
+	}
+	return c.pushMarked(message, m, c.sending(message, m))
+}
+
+// sending returns what tells that the message was sent, for one with a mark.
+func (c *cell[M]) sending(message M, m *mark) func() {
+	if m == nil {
+		return nil
+	}
+	return func() {
+		m.sent = c.system().now()
+		c.system().events.add(MessageSent{From: m.from, To: c.path(), Message: message, Trace: m.Trace, At: m.sent})
+	}
 }
 
 // receiveMarked is receive for a message that may have a mark.
@@ -168,15 +221,25 @@ func (c *cell[M]) receiveMarked(message M, m *mark) error {
 	if m == nil {
 		return c.receive(message)
 	}
+	return c.receiveTraced(message, m)
+}
+
+func (c *cell[M]) receiveTraced(message M, m *mark) (err error) {
 	s := c.system()
 	began := s.now()
 	extras := c.more()
-	extras.mark = m
-	err := c.receive(message)
-	extras.mark = nil
-	ended := s.now()
-	s.events.add(MessageHandled{By: c.path(), Trace: m.Trace, Waited: began.Sub(m.sent), Took: ended.Sub(began), Err: err, At: ended})
-	s.events.deliver()
+	extras.mark, m.aside = m, false
+	err = ErrExited // unless it returns
+	defer func() {
+		extras.mark = nil
+		if m.aside && err == nil {
+			return // it is handled later
+		}
+		ended := s.now()
+		s.events.add(MessageHandled{By: c.path(), Trace: m.Trace, Waited: began.Sub(m.sent), Took: ended.Sub(began), Err: err, At: ended})
+		s.events.deliver()
+	}()
+	err = c.receive(message)
 	return err
 }
 
@@ -187,100 +250,41 @@ func (c *Context[M]) tracing() *mark {
 	return c.extras.mark
 }
 
-// Step is a message of a trace and what it led to.
-type Step struct {
-	Trace
-	// From is the actor that sent it, "" for a caller that is none; To the one
-	// that it was sent to.
-	From, To string
-	// Type is the message's.
-	Type string
-	Sent time.Time
-	// Handled says that the actor has handled it, after it Waited in the mailbox,
-	// and what that Took; Err is what it failed with.
-	Handled      bool
-	Waited, Took time.Duration
-	Err          error
-	Caused       []Step
+// questionTrace is what the answer to a question that is traced needs.
+type questionTrace struct {
+	system *System
+	mark   *mark  // the question's
+	path   string // of the actor that is to answer
 }
 
-// MaxTraceSteps is how many messages a TraceBuffer keeps; older ones make room.
-const MaxTraceSteps = 4096
-
-// TraceBuffer keeps the messages that were traced last. Its zero value is ready;
-// it is safe for concurrent use.
-type TraceBuffer struct {
-	mu    sync.Mutex // guards what follows
-	steps []Step     // in the order in which they were sent; Caused is empty
-}
-
-// Observe takes note of events: it is for Config.OnEvent.
-func (b *TraceBuffer) Observe(e Event) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := e.(type) {
-	case MessageSent:
-		if len(b.steps) == MaxTraceSteps {
-			b.steps = append(b.steps[:0], b.steps[MaxTraceSteps/4:]...) // seldom, and a good part
-		}
-		b.steps = append(b.steps, Step{Trace: e.Trace, From: e.From, To: e.To, Type: fmt.Sprintf("%T", e.Message), Sent: e.At})
-	case MessageHandled:
-		for i := len(b.steps) - 1; i >= 0; i-- {
-			if s := &b.steps[i]; s.Trace == e.Trace {
-				s.Handled, s.Waited, s.Took, s.Err = true, e.Waited, e.Took, e.Err
-				return
-			}
-		}
-	default: // it is none of a trace
+// tellQuestion is Tell for a question, or one that is forwarded: its trace goes on
+// with it, or begins, and is known to the Reply before anybody can answer.
+func (r Ref[M]) tellQuestion(question M, trace *atomic.Pointer[questionTrace]) error {
+	if r.cell == nil {
+		return ErrZeroRef
 	}
-}
-
-// Last returns the newest trace that began with a message to the actor of that
-// path, or with any for ""; false if there is none. A trace whose beginning had
-// to make room is gone.
-func (b *TraceBuffer) Last(path string) (Step, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i := len(b.steps) - 1; i >= 0; i-- {
-		if s := b.steps[i]; s.Causation == 0 && (path == "" || s.To == path) {
-			return b.assemble(s, b.steps[i+1:]), true
-		}
-	}
-	return Step{}, false
-}
-
-// assemble returns the step with all that it led to, which was sent after it.
-func (b *TraceBuffer) assemble(s Step, after []Step) Step {
-	for i, next := range after {
-		if next.Correlation == s.Correlation && next.Causation == s.Message {
-			s.Caused = append(s.Caused, b.assemble(next, after[i+1:]))
-		}
-	}
-	return s
-}
-
-// String draws the request's way, a line for each message: when it was sent,
-// counted from the first one, to whom, how long it waited and what it took.
-func (s Step) String() string {
-	var out strings.Builder
-	s.draw(&out, s.Sent, "", "")
-	return out.String()
-}
-
-func (s Step) draw(out *strings.Builder, start time.Time, first, rest string) {
-	what := "not handled"
+	before := trace.Load()
+	var m *mark
 	switch {
-	case s.Handled && s.Err != nil:
-		what = fmt.Sprintf("waited %v, failed after %v: %v", s.Waited, s.Took, s.Err)
-	case s.Handled:
-		what = fmt.Sprintf("waited %v, took %v", s.Waited, s.Took)
+	case before == nil && !r.cell.parent.system.tracer.on.Load():
+		return r.Tell(question) // the usual way is short
+	case before == nil:
+		m = r.mark(nil)
+	case before.mark.goesOn():
+		m = before.system.tracer.caused(before.path, before.mark)
 	}
-	fmt.Fprintf(out, "%s%s  %s  at %v, %s\n", first, s.To, s.Type, s.Sent.Sub(start), what)
-	for i, next := range s.Caused {
-		if i == len(s.Caused)-1 {
-			next.draw(out, start, rest+"└─ ", rest+"   ")
-		} else {
-			next.draw(out, start, rest+"├─ ", rest+"│  ")
-		}
+	if m != nil {
+		trace.Store(&questionTrace{r.cell.system(), m, r.cell.path()})
 	}
+	err := r.tellMarked(question, m)
+	if err != nil {
+		trace.Store(before)
+	}
+	return err
+}
+
+// answered tells of the answer. The caller delivers the event.
+func (q *questionTrace) answered(value any, err error) {
+	trace := q.system.tracer.caused(q.path, q.mark).Trace
+	q.system.events.add(MessageAnswered{By: q.path, Answer: value, Err: err, Trace: trace, At: q.system.now()})
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/actor"
 	"reprise/integration"
 	"reprise/internal/flock"
 )
@@ -214,5 +215,24 @@ func TestTheTreeIsDrawn(t *testing.T) {
 	want := []string{"/", "├─ a", "├─ s", "│  ├─ t", "│  │  └─ u", "│  └─ v", "└─ z", "   └─ y"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestAWayEndsWithItsAnswer(t *testing.T) {
+	start := time.Unix(0, 0)
+	way := hopOf(actor.Step{
+		To: "/asked", Type: "main.question", Sent: start, Handled: true, Waited: time.Millisecond, Took: time.Second,
+		Caused: []actor.Step{{From: "/asked", Type: "int", Sent: start.Add(time.Second), Err: errors.New("none left")}},
+	}, start)
+	var out strings.Builder
+	drawn := newTable(&out)
+	way.rows(drawn, "", "")
+	if err := drawn.flush(); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"question /asked +0s 1ms 1s", "└ int answer +1s - - none left"} {
+		if lines := strings.Split(out.String(), "\n"); strings.Join(strings.Fields(lines[i]), " ") != want {
+			t.Errorf("%q, want %q", lines[i], want)
+		}
 	}
 }

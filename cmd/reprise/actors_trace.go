@@ -16,11 +16,11 @@ type hop struct {
 	Message     uint64    `json:"message"`
 	Causation   uint64    `json:"causation"`
 	From        string    `json:"from,omitempty"`
-	To          string    `json:"to"`
+	To          string    `json:"to"` // "" for the answer to a question
 	Type        string    `json:"type"`
 	Sent        time.Time `json:"sent"`
 	// After is the time since the first message was sent; Waited and Took are
-	// null for a message that was not handled yet.
+	// null for a message that was not handled yet, and for an answer.
 	After  time.Duration  `json:"after_ns"`
 	Waited *time.Duration `json:"waited_ns"`
 	Took   *time.Duration `json:"took_ns"`
@@ -95,12 +95,15 @@ func (l look) resolve(name string) (string, error) {
 // rows draws the message and what it led to. A chain of messages, each of which
 // led to one other, is drawn without stairs.
 func (h hop) rows(t *table, first, rest string) {
-	waited, took := "-", "not handled yet"
-	if h.Waited != nil {
+	to, waited, took := h.To, "-", "not handled yet"
+	switch {
+	case to == "":
+		to, took = "answer", "-"
+	case h.Waited != nil:
 		waited, took = brief(*h.Waited), brief(*h.Took)
 	}
 	kind := h.Type[strings.LastIndex(h.Type, ".")+1:]
-	t.row(first+kind, h.To, "+"+brief(h.After), waited, took, excerpt(h.Error))
+	t.row(first+kind, to, "+"+brief(h.After), waited, took, excerpt(h.Error))
 	for i, next := range h.Caused {
 		switch {
 		case len(h.Caused) == 1:
