@@ -318,27 +318,39 @@ func (c *cell[M]) create() error {
 }
 
 func (c *cell[M]) receive(message M) (err error) {
-	defer recovered(&err)
-	return c.actor.Receive(c.context(), message)
+	returned := false
+	defer c.received(&message, &returned, &err)
+	err = c.actor.Receive(c.context(), message)
+	returned = true
+	return err
 }
 
-// receiveSeveral handles the messages of the batch until something goes before
-// them. With an error comes the message whose handling failed.
-func (c *cell[M]) receiveSeveral(batch *chunk[M]) (message M, err error) {
-	defer recovered(&err)
+// receiveSeveral handles the messages of a batch's chunk until something goes
+// before them. With an error comes the message whose handling failed.
+func (c *cell[M]) receiveSeveral(part *chunk[M]) (message M, err error) {
 	var none M
-	for batch.head < batch.tail {
-		message = batch.items[batch.head]
-		batch.items[batch.head] = none
-		batch.head++
-		if err = c.actor.Receive(c.context(), message); err != nil {
-			return message, err
-		}
-		if c.has(flagsBreak) {
+	returned := false
+	defer c.received(&message, &returned, &err)
+	for part.head < part.tail {
+		message = part.items[part.head]
+		part.items[part.head] = none
+		part.head++
+		if err = c.actor.Receive(c.context(), message); err != nil || c.has(flagsBreak) {
 			break
 		}
 	}
-	return none, nil
+	returned = true
+	return message, err
+}
+
+// received turns a panic into a *PanicError, and what was being handled when the
+// actor ended its goroutine into a dead letter; it is to be deferred.
+func (c *cell[M]) received(message *M, returned *bool, err *error) {
+	if value := recover(); value != nil {
+		*err = &PanicError{Value: value, Stack: debug.Stack()}
+	} else if !*returned {
+		c.deadLetter(*message, LetterFailed)
+	}
 }
 
 // before handles a message that goes before the mailbox and reports whether
@@ -373,9 +385,10 @@ func (c *cell[M]) before(b *batch[M]) bool {
 }
 
 func (c *cell[M]) receiveNotice(n notice[M]) (message M, err error) {
-	defer recovered(&err)
-	message = n.build(n.cause)
-	return message, c.actor.Receive(c.context(), message)
+	if err := guard(func() error { message = n.build(n.cause); return nil }); err != nil {
+		return message, err
+	}
+	return message, c.receive(message)
 }
 
 // conclude calls Stopped, where that was not done yet, and returns what the

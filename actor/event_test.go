@@ -87,6 +87,32 @@ func TestWhoeverDeliversMayBeEndedByOnEvent(t *testing.T) {
 	equal(t, log.wait(t, 1), []string{"/b"})
 }
 
+func TestWhatAnActorEndsItsGoroutineInIsADeadLetter(t *testing.T) {
+	log := newRecorder()
+	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
+		if e, ok := e.(actor.DeadLetter); ok {
+			log.log("%d: %s", e.Message, e.Reason)
+		}
+	}})
+	held, hold := make(chan struct{}), make(chan struct{})
+	ref := spawnNumber(t, s, actor.Mailbox{}, newRecorder(), func(_ *actor.Context[int], n int) error {
+		switch n {
+		case 0:
+			close(held)
+			<-hold
+			runtime.Goexit() // taken alone
+		case 2:
+			runtime.Goexit() // one of several
+		}
+		return nil
+	})
+	tellAll(t, ref, 0)
+	wait(t, held, "the actor")
+	tellAll(t, ref, 1, 1, 2, 1)
+	close(hold)
+	equal(t, log.wait(t, 2), []string{"0: " + string(actor.LetterFailed), "2: " + string(actor.LetterFailed)})
+}
+
 func TestEventsBeyondTheLimitAreCounted(t *testing.T) {
 	begun, block := make(chan struct{}), make(chan struct{})
 	first, told, lost := true, 0, 0
