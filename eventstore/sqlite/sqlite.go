@@ -154,10 +154,16 @@ func (s *Store) openWriter() (*writer, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	through, unregister, err := registerLogVFS(s.config.VFS)
 	if err != nil {
 		return nil, err
 	}
+	conn, err := s.connectThrough(through, sqlite3.OPEN_READWRITE)
+	if err != nil {
+		unregister()
+		return nil, err
+	}
+	conn.closed = unregister
 	w, err := newWriter(conn, &s.signal)
 	if err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
@@ -206,7 +212,12 @@ func newStore(path string, config Config) *Store {
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
 func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
-	opened, err := sqlite3.OpenFlags(s.filename(), flags)
+	return s.connectThrough(s.config.VFS, flags)
+}
+
+// connectThrough is connect by a VFS.
+func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection, error) {
+	opened, err := sqlite3.OpenFlags(filename(s.path, vfs), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}
@@ -226,11 +237,11 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 }
 
 // filename is what SQLite is to open: the path, and through which VFS.
-func (s *Store) filename() string {
-	if s.config.VFS == "" {
-		return s.path
+func filename(path, vfs string) string {
+	if vfs == "" {
+		return path
 	}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"vfs": {vfs}}.Encode()}).String()
 }
 
 // checkMarks returns the version of the file's schema. It fails unless the file
