@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -51,7 +53,7 @@ func queryEvents(conn *connection, events []eventstore.Event, sql string, values
 	defer func() { _ = stmt.Reset() }()
 	s := scanner{stmt: stmt}
 	for stmt.Step() {
-		events = append(events, eventstore.Event{})
+		events = slices.Grow(events, 1)[:len(events)+1]
 		if err := s.scan(&events[len(events)-1]); err != nil {
 			return nil, err
 		}
@@ -60,28 +62,33 @@ func queryEvents(conn *connection, events []eventstore.Event, sql string, values
 }
 
 // scanner reads rows. What rows have in common, such as the aggregate, is the
-// same string in each of their events, and small payloads share their memory: an
-// allocation for every column is what reading would spend most of its time on.
+// same string in each of their events, and ids as well as small payloads share
+// their memory: an allocation for every column is what reading would spend most of
+// its time on.
 type scanner struct {
 	stmt *sqlite3.Stmt
 
 	aggregate, eventType, correlation, causation string
+	// ids is the memory for ids. It is replaced where it is full, so that what was
+	// written to it never moves.
+	ids strings.Builder
 	// room is what is left of the memory for small payloads.
 	room []byte
 	size int // of the last such memory; it grows as more rows come
 }
 
 const (
+	roomForIDs      = 4 << 10
 	roomForPayloads = 16 << 10
 	// smallPayload bounds what a payload that is kept keeps alive with it.
 	smallPayload = 1 << 10
 )
 
-// scan reads the row into e and checks its hash.
+// scan reads the row into e, every field of it, and checks its hash.
 func (s *scanner) scan(e *eventstore.Event) error {
 	nanoseconds := s.stmt.ColumnInt64(6)
 	e.Position = eventstore.Position(s.stmt.ColumnInt64(0))
-	e.ID = eventstore.EventID(s.stmt.ColumnRawBlob(1))
+	e.ID = eventstore.EventID(s.id(s.stmt.ColumnRawBlob(1)))
 	e.Aggregate = eventstore.AggregateID(s.text(2, &s.aggregate))
 	e.Version = eventstore.Version(s.stmt.ColumnInt64(3))
 	e.Type = s.text(4, &s.eventType)
@@ -120,6 +127,17 @@ func (s *scanner) text(column int, before *string) string {
 		*before = string(raw)
 	}
 	return *before
+}
+
+func (s *scanner) id(raw []byte) string {
+	if s.ids.Cap()-s.ids.Len() < len(raw) {
+		size := min(2*max(s.ids.Cap(), len(raw)), roomForIDs)
+		s.ids.Reset()
+		s.ids.Grow(max(size, len(raw)))
+	}
+	start := s.ids.Len()
+	s.ids.Write(raw)
+	return s.ids.String()[start:]
 }
 
 func (s *scanner) payload(raw []byte) []byte {
