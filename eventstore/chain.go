@@ -45,7 +45,7 @@ func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
 
 // Check fails with *CorruptionError unless the event's hash is that of its
 // content.
-func (e Event) Check() error {
+func (e *Event) Check() error {
 	if got := e.computeHash(); got != e.Hash {
 		return e.corrupt(fmt.Sprintf("its content has the hash %s, recorded is %s", got, e.Hash))
 	}

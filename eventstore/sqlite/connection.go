@@ -12,6 +12,7 @@ import (
 type connection struct {
 	*sqlite3.Conn
 	prepared map[string]*sqlite3.Stmt
+	closed   func() // called once it is closed; may be nil
 }
 
 // statement returns the prepared statement with the values bound. The caller
@@ -94,4 +95,10 @@ func (c *connection) finalise() error {
 }
 
 // Close closes statements and connection.
-func (c *connection) Close() error { return errors.Join(c.finalise(), c.Conn.Close()) }
+func (c *connection) Close() error {
+	err := errors.Join(c.finalise(), c.Conn.Close())
+	if c.closed != nil {
+		c.closed()
+	}
+	return err
+}

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -9,9 +11,13 @@ import (
 	"reprise/eventstore"
 )
 
-// selectEvent reads the columns in the order of scanner.scan.
-const selectEvent = `SELECT position, id, aggregate, version, type, seconds, nanoseconds,
-	correlation, causation, payload, prev_hash, hash FROM events`
+// The columns in the order of scanner.scan. Of a range, the order of the rows is
+// their position.
+const (
+	columns     = `id, aggregate, version, type, seconds, nanoseconds, correlation, causation, payload, prev_hash, hash`
+	selectEvent = `SELECT ` + columns + `, position FROM events`
+	selectRange = `SELECT ` + columns + ` FROM events WHERE position BETWEEN ? AND ? ORDER BY position`
+)
 
 func insertEvent(conn *connection, e *eventstore.Event) error {
 	stmt, err := conn.statement(`INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
@@ -51,7 +57,7 @@ func queryEvents(conn *connection, events []eventstore.Event, sql string, values
 	defer func() { _ = stmt.Reset() }()
 	s := scanner{stmt: stmt}
 	for stmt.Step() {
-		events = append(events, eventstore.Event{})
+		events = slices.Grow(events, 1)[:len(events)+1]
 		if err := s.scan(&events[len(events)-1]); err != nil {
 			return nil, err
 		}
@@ -59,38 +65,65 @@ func queryEvents(conn *connection, events []eventstore.Event, sql string, values
 	return events, corruption(stmt.Err())
 }
 
+// queryRange fills in the events from a position on and returns how many there are.
+// Where one is missing, the next one's hash does not match its position.
+func queryRange(conn *connection, first eventstore.Position, events []eventstore.Event) (n int, err error) {
+	stmt, err := conn.statement(selectRange, int64(first), int64(first)+int64(len(events))-1)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = stmt.Reset() }()
+	s := scanner{stmt: stmt, ranged: true}
+	for ; stmt.Step(); n++ {
+		events[n].Position = first + eventstore.Position(n)
+		if err := s.scan(&events[n]); err != nil {
+			return n, err
+		}
+	}
+	return n, corruption(stmt.Err())
+}
+
 // scanner reads rows. What rows have in common, such as the aggregate, is the
-// same string in each of their events, and small payloads share their memory: an
-// allocation for every column is what reading would spend most of its time on.
+// same string in each of their events, and ids as well as small payloads share
+// their memory: an allocation for every column is what reading would spend most of
+// its time on.
 type scanner struct {
-	stmt *sqlite3.Stmt
+	stmt   *sqlite3.Stmt
+	ranged bool // the position is not among the columns, and known
 
 	aggregate, eventType, correlation, causation string
+	// ids is the memory for ids. It is replaced where it is full, so that what was
+	// written to it never moves.
+	ids strings.Builder
 	// room is what is left of the memory for small payloads.
 	room []byte
 	size int // of the last such memory; it grows as more rows come
 }
 
 const (
+	roomForIDs      = 4 << 10
 	roomForPayloads = 16 << 10
 	// smallPayload bounds what a payload that is kept keeps alive with it.
 	smallPayload = 1 << 10
 )
 
-// scan reads the row into e and checks its hash.
+// scan reads the row into e, every field of it but for a known position, and checks
+// its hash.
 func (s *scanner) scan(e *eventstore.Event) error {
-	nanoseconds := s.stmt.ColumnInt64(6)
-	e.Position = eventstore.Position(s.stmt.ColumnInt64(0))
-	e.ID = eventstore.EventID(s.stmt.ColumnRawBlob(1))
-	e.Aggregate = eventstore.AggregateID(s.text(2, &s.aggregate))
-	e.Version = eventstore.Version(s.stmt.ColumnInt64(3))
-	e.Type = s.text(4, &s.eventType)
-	e.Time = time.Unix(s.stmt.ColumnInt64(5), nanoseconds).UTC()
-	e.Correlation = eventstore.EventID(s.text(7, &s.correlation))
-	e.Causation = eventstore.EventID(s.text(8, &s.causation))
-	e.Payload = s.payload(s.stmt.ColumnRawBlob(9))
-	prev := copy(e.PrevHash[:], s.exactly(10, len(e.PrevHash)))
-	hash := copy(e.Hash[:], s.exactly(11, len(e.Hash)))
+	if !s.ranged {
+		e.Position = eventstore.Position(s.stmt.ColumnInt64(11))
+	}
+	e.ID = eventstore.EventID(s.id(s.raw(0)))
+	e.Aggregate = eventstore.AggregateID(s.text(1, &s.aggregate))
+	e.Version = eventstore.Version(s.stmt.ColumnInt64(2))
+	e.Type = s.text(3, &s.eventType)
+	nanoseconds := s.stmt.ColumnInt64(5)
+	e.Time = time.Unix(s.stmt.ColumnInt64(4), nanoseconds).UTC()
+	e.Correlation = eventstore.EventID(s.text(6, &s.correlation))
+	e.Causation = eventstore.EventID(s.text(7, &s.causation))
+	e.Payload = s.payload(s.raw(8))
+	prev := copy(e.PrevHash[:], s.exactly(9, len(e.PrevHash)))
+	hash := copy(e.Hash[:], s.exactly(10, len(e.Hash)))
 	switch {
 	case prev != len(e.PrevHash) || hash != len(e.Hash):
 		return damaged(e, "its hash has the wrong length")
@@ -105,9 +138,13 @@ func damaged(e *eventstore.Event, what string) error {
 	return &eventstore.CorruptionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: what}
 }
 
+// raw returns the column's bytes, which are SQLite's until the next step. It asks
+// for the column once, where Stmt.ColumnRawBlob does for pointer and length.
+func (s *scanner) raw(column int) []byte { return s.stmt.ColumnValue(column).RawBlob() }
+
 // exactly returns the blob if it has n bytes.
 func (s *scanner) exactly(column, n int) []byte {
-	if b := s.stmt.ColumnRawBlob(column); len(b) == n {
+	if b := s.raw(column); len(b) == n {
 		return b
 	}
 	return nil
@@ -116,10 +153,21 @@ func (s *scanner) exactly(column, n int) []byte {
 // text returns the column's text, which is that of the row before it if that
 // was equal.
 func (s *scanner) text(column int, before *string) string {
-	if raw := s.stmt.ColumnRawBlob(column); string(raw) != *before {
+	if raw := s.raw(column); string(raw) != *before {
 		*before = string(raw)
 	}
 	return *before
+}
+
+func (s *scanner) id(raw []byte) string {
+	if s.ids.Cap()-s.ids.Len() < len(raw) {
+		size := min(2*max(s.ids.Cap(), len(raw)), roomForIDs)
+		s.ids.Reset()
+		s.ids.Grow(max(size, len(raw)))
+	}
+	start := s.ids.Len()
+	s.ids.Write(raw)
+	return s.ids.String()[start:]
 }
 
 func (s *scanner) payload(raw []byte) []byte {

@@ -1,9 +1,9 @@
 // Package sqlite is the durable event store: one SQLite file in WAL mode with
 // synchronous=FULL, so that an acknowledged append survives the loss of power.
 //
-// One goroutine writes. Appends that arrive while it is busy are committed
-// together, with one sync for all of them; each is isolated by a savepoint, so
-// that one that fails does not disturb the others. Any error of a commit is
+// There is one writer. Whoever appends while it is idle uses it; appends that
+// arrive while it is busy are committed together, with one sync for all of them,
+// and one that is refused does not disturb the others. Any error of a commit is
 // final: what is on disk is unknown then, so the store refuses all further
 // appends and has to be opened again.
 //
@@ -124,10 +124,11 @@ type Store struct {
 	readers chan *connection // idle ones; tokens below bound all of them
 	tokens  chan struct{}
 
-	queue  chan *request // nil where the store is for reading only
-	done   chan error    // gives the writer's last error once it has ended
-	mu     sync.RWMutex  // held for reading while a request is sent to queue
-	closed bool
+	queue   chan *request  // nil where the store is for reading only
+	idle    chan *writer   // holds the writer while nobody writes
+	writing sync.WaitGroup // goroutines that write what callers left in queue
+	mu      sync.RWMutex   // held for reading while a request is sent to queue
+	closed  bool
 }
 
 var _ eventstore.Store = (*Store)(nil)
@@ -143,8 +144,8 @@ func Open(path string, config Config) (*Store, error) {
 		return nil, fmt.Errorf("open event store %s: %w", path, s.named(context.Background(), err))
 	}
 	s.queue = make(chan *request, maxQueued)
-	s.done = make(chan error, 1)
-	go func() { s.done <- w.run(s.queue) }()
+	s.idle = make(chan *writer, 1)
+	s.idle <- w
 	return s, nil
 }
 
@@ -153,10 +154,16 @@ func (s *Store) openWriter() (*writer, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	through, unregister, err := registerLogVFS(s.config.VFS)
 	if err != nil {
 		return nil, err
 	}
+	conn, err := s.connectThrough(through, sqlite3.OPEN_READWRITE)
+	if err != nil {
+		unregister()
+		return nil, err
+	}
+	conn.closed = unregister
 	w, err := newWriter(conn, &s.signal)
 	if err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
@@ -205,7 +212,12 @@ func newStore(path string, config Config) *Store {
 // connect opens a connection with the settings that durability and the
 // detection of damage rest on.
 func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
-	opened, err := sqlite3.OpenFlags(s.filename(), flags)
+	return s.connectThrough(s.config.VFS, flags)
+}
+
+// connectThrough is connect by a VFS.
+func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection, error) {
+	opened, err := sqlite3.OpenFlags(filename(s.path, vfs), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}
@@ -225,11 +237,11 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 }
 
 // filename is what SQLite is to open: the path, and through which VFS.
-func (s *Store) filename() string {
-	if s.config.VFS == "" {
-		return s.path
+func filename(path, vfs string) string {
+	if vfs == "" {
+		return path
 	}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: url.Values{"vfs": {s.config.VFS}}.Encode()}).String()
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"vfs": {vfs}}.Encode()}).String()
 }
 
 // checkMarks returns the version of the file's schema. It fails unless the file
@@ -263,8 +275,8 @@ func upgrade(conn *connection) error {
 	return conn.Exec(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", schemaOfConsumers, schemaVersion))
 }
 
-// Append implements eventstore.Store. If ctx ends while the append is under
-// way, its outcome is unknown; repeating it with the same event ids is safe.
+// Append implements eventstore.Store. If ctx ends while the append waits for its
+// turn, its outcome is unknown; repeating it with the same event ids is safe.
 func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
 	if err := eventstore.CheckWrites(writes); err != nil {
 		return nil, err
@@ -305,6 +317,12 @@ func (s *Store) send(ctx context.Context, r *request) ([]eventstore.Event, error
 	if err := s.enqueue(ctx, r); err != nil {
 		return nil, err
 	}
+	s.write()
+	select {
+	case got := <-r.reply: // also if ctx ended while it was written here
+		return got.events, got.err
+	default:
+	}
 	select {
 	case got := <-r.reply:
 		return got.events, got.err
@@ -327,6 +345,33 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// write lets the writer commit what is queued, unless it is in use: whoever uses
+// it looks into the queue once more when done. The first group is committed on
+// this goroutine, so that a lone append needs no other; what was queued meanwhile
+// is not the caller's to wait for.
+func (s *Store) write() {
+	for len(s.queue) > 0 {
+		var w *writer
+		select {
+		case w = <-s.idle:
+		default:
+			return
+		}
+		w.serve(s.queue)
+		if len(s.queue) > 0 {
+			s.writing.Go(func() {
+				for len(s.queue) > 0 {
+					w.serve(s.queue)
+				}
+				s.idle <- w
+				s.write()
+			})
+			return
+		}
+		s.idle <- w
 	}
 }
 
@@ -360,10 +405,20 @@ func (s *Store) Close() error {
 		<-s.tokens
 	}
 	if s.queue != nil {
-		close(s.queue)
-		err = errors.Join(err, <-s.done)
+		err = errors.Join(err, s.closeWriter())
 	}
 	return err
+}
+
+// closeWriter has the writer answer those who still wait, and closes it. Nothing
+// is queued any more.
+func (s *Store) closeWriter() error {
+	w := <-s.idle
+	for len(s.queue) > 0 {
+		w.serve(s.queue)
+	}
+	s.writing.Wait() // they find nothing to do
+	return w.close()
 }
 
 // corruption turns what SQLite says of a damaged file into a

@@ -125,6 +125,28 @@ func TestTheLogIsThereAfterReopening(t *testing.T) {
 	}
 }
 
+// TestAStoreMayHaveAnyName uses what means something in a URI, by which the writer
+// opens its file.
+func TestAStoreMayHaveAnyName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a b", "100%25", "what?vfs=none&mode=ro", "#1", "a:b"} {
+		fill(t, name, 3)
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+		r, err := OpenReadOnly("./" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head, err := r.Verify(t.Context()); err != nil || head.Position != 3 {
+			t.Errorf("%q ends at %d, %v", name, head.Position, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestReadingBesideAWriterAndAfterIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.db")
 	s := open(t, path)

@@ -33,6 +33,7 @@ type writer struct {
 	head   eventstore.Head
 	// versions are those of aggregates that were written to lately.
 	versions map[eventstore.AggregateID]eventstore.Version
+	group    []*request // of the last commit
 	// failed is the first error of a commit: the store is not written to again.
 	failed error
 }
@@ -84,29 +85,19 @@ func checkEnd(head, end eventstore.Head) error {
 	return nil
 }
 
-// run serves requests until the queue is closed, then closes the connection.
-func (w *writer) run(queue <-chan *request) error {
-	group := make([]*request, 0, maxGroup)
-	for r := range queue {
-		group = append(group[:0], r)
-		// Those who were answered just now get to ask again: a commit for one
-		// costs as much as one for all.
+// serve commits the next group of the queue.
+func (w *writer) serve(queue <-chan *request) {
+	// Those who were answered just now get to ask again: a commit for one costs as
+	// much as one for all. Who writes alone would only wait for nobody.
+	if len(w.group) > 1 {
 		runtime.Gosched()
-	gather:
-		for len(group) < maxGroup {
-			select {
-			case next, ok := <-queue:
-				if !ok {
-					break gather
-				}
-				group = append(group, next)
-			default:
-				break gather
-			}
-		}
-		w.commit(group)
 	}
-	return w.close()
+	w.group = w.group[:0]
+	for len(w.group) < maxGroup && len(queue) > 0 { // nobody else receives
+		w.group = append(w.group, <-queue)
+	}
+	w.commit(w.group)
+	clear(w.group)
 }
 
 // close moves the WAL into the file and closes the connection. An error of it

@@ -29,6 +29,7 @@ func Mutants() []Mutant {
 func syncs() []Mutant {
 	checkpoint := tests("./checkpoint", "-run", "^TestALossOfPower|^TestACommittedCheckpoint|^TestWhatSweepDid")
 	store := tests("./eventstore/sqlite", "-run", "^TestEveryConnection|^TestWhatGets")
+	log := tests("./eventstore/sqlite", "-run", "^TestAnAcknowledgedAppend|^TestALogFile")
 	earlier := tests("./eventstore/sqlite", "-run", "^TestWhatAnEarlierProcess")
 	return []Mutant{
 		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
@@ -53,6 +54,9 @@ func syncs() []Mutant {
 		{"the name of an event log that was found is not synced", "eventstore/sqlite/file.go", "	if err := s.disk.SyncDir(filepath.Dir(s.path)); err != nil {\n		return err\n	}\n", "", earlier},
 		{"a write-ahead log that was found is not synced", "eventstore/sqlite/file.go", "		err = log.Sync()\n", "		err = nil\n", tests("./eventstore/sqlite", "-run", "^TestWhatGetsLeftByAProcess")},
 		{"a write-ahead log that was found is not written again", "eventstore/sqlite/file.go", "		err = rewrite(log)\n", "		_ = rewrite\n", earlier},
+		{"the write-ahead log is not synced", "eventstore/sqlite/logfile.go", "	return f.File.Sync(flags)\n", "	return nil\n", log},
+		{"the end of a commit is not written before the sync", "eventstore/sqlite/logfile.go", "	if err := f.flush(); err != nil {\n		return err\n	}\n	if f.end > f.size {", "	if f.end > f.size {", log},
+		{"the end of a commit is not written", "eventstore/sqlite/logfile.go", "	ends := f.commit\n", "	ends := false\n", log},
 		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", store},
 		{"the name of a backup is not synced", "eventstore/sqlite/backup.go", "	return files.SyncDir(filepath.Dir(path))\n", "	_ = filepath.Dir\n	return nil\n", store},
 	}

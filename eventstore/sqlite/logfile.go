@@ -1,0 +1,151 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3/vfs"
+)
+
+// logVFS is a VFS of another's files, whose write-ahead logs are written as
+// logFile says.
+type logVFS struct{ vfs.VFSFilename }
+
+// registerLogVFS makes the logVFS of the VFS called base one of SQLite's, until
+// unregister is called, once nothing is open through it.
+func registerLogVFS(base string) (name string, unregister func(), err error) {
+	of, ok := vfs.Find(base).(vfs.VFSFilename)
+	if !ok {
+		return "", nil, fmt.Errorf("no VFS %q that opens files by their names", base)
+	}
+	v := &logVFS{of}
+	name = fmt.Sprintf("reprise-%p", v)
+	vfs.Register(name, v)
+	return name, func() { vfs.Unregister(name) }, nil
+}
+
+// OpenFilename implements vfs.VFSFilename.
+func (v *logVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	f, flags, err := v.VFSFilename.OpenFilename(name, flags)
+	if err != nil || flags&vfs.OPEN_WAL == 0 {
+		return f, flags, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, flags, errors.Join(err, f.Close())
+	}
+	return &logFile{File: f, size: size}, flags, nil
+}
+
+// logFile is a write-ahead log as the writer's connection writes it. SQLite writes
+// each frame of a commit in two pieces; this file is given them all at once. And
+// where a sync would have to store that the file grew, it grows ahead: the next
+// syncs store data only, which takes half the time or less.
+type logFile struct {
+	vfs.File
+	// pending is to be written at the place at, where the frames before it end. It
+	// is, when a commit ends, before SQLite shows the commit to others.
+	pending []byte
+	at      int64
+	commit  bool  // the page that comes next ends a commit
+	size    int64 // when it was synced or opened
+	end     int64 // of what was written
+}
+
+const (
+	maxPending = 1 << 20
+	// A log grows ahead by its own length, within these bounds, by zeros, which are
+	// no frame.
+	minGrowth = 64 << 10
+	maxGrowth = 1 << 20
+)
+
+// WriteAt implements io.WriterAt.
+func (f *logFile) WriteAt(b []byte, at int64) (int, error) {
+	if at != f.at+int64(len(f.pending)) {
+		if err := f.flush(); err != nil {
+			return 0, err
+		}
+		if 0 < at && at < f.at { // a frame, or its header alone, is written over
+			return f.File.WriteAt(b, at)
+		}
+		f.at = at
+	}
+	f.pending = append(f.pending, b...)
+	ends := f.commit
+	f.commit = len(b) == frameHeaderSize && isCommit(b)
+	if ends || len(f.pending) >= maxPending {
+		if err := f.flush(); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// flush writes what is pending.
+func (f *logFile) flush() error {
+	if len(f.pending) == 0 {
+		return nil
+	}
+	b := f.pending
+	f.pending = f.pending[:0]
+	_, err := f.File.WriteAt(b, f.at)
+	f.at += int64(len(b))
+	f.end = max(f.end, f.at)
+	return err
+}
+
+// Sync implements vfs.File.
+func (f *logFile) Sync(flags vfs.SyncFlag) error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	if f.end > f.size {
+		if err := f.grow(); err != nil {
+			return err
+		}
+	}
+	return f.File.Sync(flags)
+}
+
+// grow writes zeros behind the end of the file.
+func (f *logFile) grow() error {
+	size, err := f.File.Size()
+	if err != nil {
+		return err
+	}
+	ahead := make([]byte, min(max(size, minGrowth), maxGrowth))
+	if _, err := f.File.WriteAt(ahead, size); err != nil {
+		return err
+	}
+	f.size = size + int64(len(ahead))
+	return nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *logFile) ReadAt(b []byte, at int64) (int, error) {
+	if err := f.flush(); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(b, at)
+}
+
+// Size implements vfs.File.
+func (f *logFile) Size() (int64, error) {
+	if err := f.flush(); err != nil {
+		return 0, err
+	}
+	return f.File.Size()
+}
+
+// Truncate implements vfs.File.
+func (f *logFile) Truncate(size int64) error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	f.size, f.end = size, size
+	return f.File.Truncate(size)
+}
+
+// Close implements io.Closer.
+func (f *logFile) Close() error { return errors.Join(f.flush(), f.File.Close()) }
