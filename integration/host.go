@@ -105,9 +105,9 @@ type parts struct {
 	follow func(*Host, training.RunID, *hosted)
 }
 
-// NewHost puts right what dead processes left in the store (see Recover), brings
-// the projections to the end of the log, and then starts the actors. Close must
-// follow.
+// NewHost brings the projections to the end of the log, puts right what dead
+// processes left in the store (see Recover), and then starts the actors. Close
+// must follow. It fails with ErrUnknownEvent for a log that a newer version wrote.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: newNNTrainer,
@@ -120,6 +120,9 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		config.Restarts = DefaultRestarts()
 	}
 	log, deviceLog := NewRunLog(config.Store, config.Now), NewDeviceLog(config.Store, config.Now)
+	if err := CatchUpProjections(ctx, config.Store); err != nil { // also refuses what it cannot read
+		return nil, Recovery{}, err
+	}
 	// Before the device pool reads its ledgers: it owns them from then on.
 	recovery, err := Recover(ctx, log, deviceLog)
 	if err != nil {

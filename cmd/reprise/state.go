@@ -120,28 +120,21 @@ func (env *environment) showState(ctx context.Context, at moment, format string)
 	if err != nil {
 		return err
 	}
-	folded, err := integration.StateAt(ctx, store, position)
+	overview, err := integration.OverviewAt(ctx, store, position)
 	if err != nil {
 		return err
 	}
-	state := systemStateOf(folded, end.Position)
-	if position > 0 {
-		events, err := store.Read(ctx, position-1, 1)
-		if err != nil {
-			return err
-		}
-		state.event = events[0]
-	}
+	state := systemStateOf(overview, end.Position)
 	return env.listing(format, state, state.write)
 }
 
-func systemStateOf(s integration.SystemState, end eventstore.Position) systemState {
-	out := systemState{Position: s.Position, End: end, Queue: []queueRow{}, Devices: []heldDevice{}, Runs: []runRow{}}
+func systemStateOf(s integration.Overview, end eventstore.Position) systemState {
+	out := systemState{Position: s.Position, End: end, event: s.Last, Queue: []queueRow{}, Devices: []heldDevice{}, Runs: []runRow{}}
 	if s.Position > 0 {
 		out.Time = &s.Time
 	}
 	for _, r := range s.Queue() {
-		out.Queue = append(out.Queue, queueRow{RunID: r.ID, For: r.Saga.State, Since: r.UpdatedAt})
+		out.Queue = append(out.Queue, queueRow{RunID: r.RunID, For: r.Saga.State, Since: r.UpdatedAt})
 	}
 	for _, d := range s.Devices {
 		described := d.Ledger.Device().Description()
@@ -149,7 +142,7 @@ func systemStateOf(s integration.SystemState, end eventstore.Position) systemSta
 		out.Devices = append(out.Devices, heldDevice{Description: described, Leases: append([]device.Lease{}, d.Ledger.Leases()...)})
 	}
 	for _, r := range s.Runs {
-		out.Runs = append(out.Runs, recordedRow(r.Summary()))
+		out.Runs = append(out.Runs, recordedRow(r))
 	}
 	return out
 }
