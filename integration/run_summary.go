@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"slices"
 	"time"
 
 	"reprise/eventstore"
@@ -92,6 +91,7 @@ func (r RunSummary) saga() training.TrainingSaga {
 
 // apply returns the summary after the next event of the run. That its saga may
 // take the event is checked, the figures in it are not: the record's fold does.
+// The caller applies no other event to r, whose list of epochs may grow in place.
 func (r RunSummary) apply(event training.Event, version eventstore.Version, at time.Time) (RunSummary, error) {
 	saga, _, err := r.saga().Handle(event)
 	if err != nil {
@@ -105,7 +105,7 @@ func (r RunSummary) apply(event training.Event, version eventstore.Version, at t
 	case training.ModelInitialized:
 		r.State = training.Running
 	case training.EpochCompleted:
-		r.Ahead = append(slices.Clip(r.Ahead), training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
+		r.Ahead = append(r.Ahead, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case training.CheckpointCommitted:
 		r.commit(e.Checkpoint)
 	case training.TrainingInterrupted:
