@@ -105,6 +105,7 @@ func leases() []Mutant {
 // interruption or the end of a run has to undo.
 func compensations() []Mutant {
 	training := tests("./training")
+	recovering := tests("./integration", "-run", "^TestRecoveringFromProjectionsIsRecoveringFromTheLog$")
 	return []Mutant{
 		{"a saga does not release its devices", "training/saga.go", "		commands = append(commands, ReleaseDevice{Allocation: a})\n", "		_ = a\n", training},
 		{"a saga does not unload its data", "training/saga.go", "		commands = append(commands, UnloadDataset{Dataset: d})\n", "		_ = d\n", training},
@@ -132,6 +133,8 @@ func compensations() []Mutant {
 		{"recovery unloads no data", "integration/recover.go", "			event = training.DatasetUnloaded{Dataset: c.Dataset}\n", "			return events, nil\n", simulation()},
 		{"recovery does not fail what was compensating", "integration/recover.go", "			event = training.RunFailed{Reason: c.Reason}\n", "			return events, nil\n", simulation()},
 		{"recovery leaves sagas", "integration/recover.go", "	next, err := runs.Append(ctx, r, events...)\n	if err != nil {\n		return err\n	}\n", "	next := r\n", simulation()},
+		{"recovery looks only at what is under way", "integration/recover.go", "if r.Saga == nil || atRest(*r.Saga) {", "if r.Saga == nil || !underWay(*r.Saga) {", recovering},
+		{"the list of runs forgets what an ended run holds", "integration/run_summary.go", "if ended && len(saga.Commands()) == 0 {", "if ended {", recovering},
 		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	case underWay(a.record.Saga) && (cause != \"\" || a.record.Saga.Begun()):\n", "	case false:\n", simulation()},
 	}
 }
