@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Expected is the version that an aggregate must be at for a write to it.
@@ -92,6 +93,12 @@ type Store interface {
 
 	// Read returns up to limit events behind the position, in order.
 	Read(ctx context.Context, after Position, limit int) ([]Event, error)
+
+	// LastAt returns the position of the last event whose time is at or before t;
+	// 0 if there is none. Times are those of whom the events happened to, so that
+	// an earlier event may have a later time. It costs time by the number of
+	// events behind that position.
+	LastAt(ctx context.Context, t time.Time) (Position, error)
 
 	// Subscribe delivers every event behind the position, first those stored
 	// and then those to come, in order, without gap or repeat. A slow

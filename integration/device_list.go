@@ -1,14 +1,20 @@
 package integration
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+
 	"reprise/device"
 	"reprise/eventstore"
 )
 
 // DeviceList is the read model of all devices and their leases.
 type DeviceList struct {
-	// Devices are in the order in which they were first seen.
+	// Devices are in the order in which they were first seen, Spans the places of
+	// the events of each.
 	Devices []DeviceRecord `json:"devices"`
+	Spans   []Span         `json:"spans"`
 
 	log   *DeviceLog
 	index map[device.ID]int
@@ -40,10 +46,49 @@ func (l *DeviceList) Apply(e eventstore.Event) error {
 	case err != nil:
 		return err
 	case known:
-		l.Devices[i] = record
+		l.Devices[i], l.Spans[i].Last = record, e.Position
 	default:
 		l.index[id] = len(l.Devices)
-		l.Devices = append(l.Devices, record)
+		l.Devices, l.Spans = append(l.Devices, record), append(l.Spans, Span{First: e.Position, Last: e.Position})
 	}
 	return nil
+}
+
+// Split implements ReadModel: devices are few.
+func (l *DeviceList) Split() []ReadModel {
+	return []ReadModel{&DeviceList{Devices: l.Devices, Spans: l.Spans}}
+}
+
+// Join implements ReadModel.
+func (l *DeviceList) Join(part []byte) error {
+	var more DeviceList
+	if err := json.Unmarshal(part, &more); err != nil {
+		return err
+	}
+	if len(more.Devices) != len(more.Spans) {
+		return fmt.Errorf("%d devices at %d places of the log", len(more.Devices), len(more.Spans))
+	}
+	l.Devices, l.Spans = append(l.Devices, more.Devices...), append(l.Spans, more.Spans...)
+	return nil
+}
+
+// at returns the devices as they were at a position of the log, which the list
+// has seen. Only those of which it tells later events are read again.
+func (l *DeviceList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]DeviceRecord, error) {
+	var then []DeviceRecord
+	for i, d := range l.Devices {
+		span := l.Spans[i]
+		if span.First > at {
+			break // devices are in the order of their first events
+		}
+		if span.Last > at {
+			var alone DeviceList
+			if err := walkAggregate(ctx, store, eventstore.AggregateID(devicePrefix+string(d.ID)), at, alone.Apply); err != nil {
+				return nil, err
+			}
+			d = alone.Devices[0]
+		}
+		then = append(then, d)
+	}
+	return then, nil
 }

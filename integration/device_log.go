@@ -91,19 +91,52 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 	return next, nil
 }
 
-// Load folds a device's events; a device without any gives an empty record.
+// Load returns the device as its events tell it; a device without any gives an
+// empty record. It begins at the device's snapshot, if there is one.
 func (l *DeviceLog) Load(ctx context.Context, id device.ID) (DeviceRecord, error) {
-	r := DeviceRecord{ID: id}
-	replay, err := l.store.Replay(ctx, eventstore.AggregateID(devicePrefix+string(id)), 0)
-	if err != nil {
-		return r, fmt.Errorf("read device %s: %w", id, err)
+	r, _, err := l.load(ctx, id)
+	return r, err
+}
+
+// Open is Load for the one who appends. Where many events had to be folded, it
+// leaves a snapshot, so that the next need not.
+func (l *DeviceLog) Open(ctx context.Context, id device.ID) (DeviceRecord, error) {
+	r, folded, err := l.load(ctx, id)
+	if err != nil || folded < eventsPerSnapshot {
+		return r, err
 	}
-	for _, e := range replay.Events {
-		if r, err = l.fold(r, e); err != nil {
-			return r, err
-		}
+	snapshot, err := snapshotOf(r)
+	if err == nil {
+		err = l.store.SaveSnapshot(ctx, snapshot)
+	}
+	if err != nil {
+		return r, fmt.Errorf("snapshot of device %s: %w", id, err)
 	}
 	return r, nil
+}
+
+// load also returns how many events were folded.
+func (l *DeviceLog) load(ctx context.Context, id device.ID) (r DeviceRecord, folded int, err error) {
+	aggregate := eventstore.AggregateID(devicePrefix + string(id))
+	replay, err := eventstore.ReplaySchema(ctx, l.store, aggregate, deviceSnapshotSchema)
+	if err != nil {
+		return r, 0, fmt.Errorf("read device %s: %w", id, err)
+	}
+	fold := func(e eventstore.Event) error {
+		folded++
+		r, err = l.fold(r, e)
+		return err
+	}
+	var usable bool
+	if r, usable = recordOf(replay.Snapshot, id); !usable {
+		return r, folded, walkAggregate(ctx, l.store, aggregate, eventstore.End, fold)
+	}
+	for _, e := range replay.Events {
+		if err := fold(e); err != nil {
+			return r, folded, err
+		}
+	}
+	return r, folded, nil
 }
 
 // fold applies an envelope to the record.

@@ -57,7 +57,7 @@ func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID
 // devices that are new or have changed.
 func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	for _, id := range p.order {
-		record, err := p.log.Load(ctx.Context(), id)
+		record, err := p.log.Open(ctx.Context(), id)
 		if err != nil {
 			return err
 		}

@@ -68,7 +68,6 @@ type Host struct {
 	config   HostConfig
 	parts    parts
 	log      *RunLog
-	views    []Projection
 	requests atomic.Uint64
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
@@ -111,9 +110,9 @@ type parts struct {
 	follow func(*Host, training.RunID, *hosted)
 }
 
-// NewHost puts right what dead processes left in the store (see Recover), brings
-// the projections to the end of the log, and then starts the actors. Close must
-// follow.
+// NewHost brings the projections to the end of the log, puts right what dead
+// processes left in the store (see Recover), and then starts the actors. Close
+// must follow. It fails with ErrUnknownEvent for a log that a newer version wrote.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: newNNTrainer,
@@ -135,15 +134,18 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		config.Restarts = DefaultRestarts()
 	}
 	log, deviceLog := parts.logs(config)
+	if err := CatchUpProjections(ctx, config.Store); err != nil { // also refuses what it cannot read
+		return nil, Recovery{}, err
+	}
 	// Before the device pool reads its ledgers: it owns them from then on.
 	recovery, err := Recover(ctx, log, deviceLog)
 	if err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, log: log, views: projectionsOf(log, deviceLog), runs: map[training.RunID]*hosted{}}
-	if err := catchUp(ctx, config.Store, h.views); err != nil {
+	if err := CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
+	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -366,7 +368,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
-	return errors.Join(err, catchUp(context.Background(), h.config.Store, h.views))
+	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
 }
 
 func (h *Host) shutdown() error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 )
@@ -13,6 +14,11 @@ import (
 // other. It has a JSON form that gives the same model back.
 type ReadModel interface {
 	Apply(e eventstore.Event) error
+	// Split returns the model in parts, of which an event changes few.
+	Split() []ReadModel
+	// Join adds a part in its JSON form. All parts, joined in their order to a
+	// model before the first event, give the model.
+	Join(part []byte) error
 }
 
 // Projection is a read model that is kept in the event store, together with the
@@ -35,114 +41,149 @@ const (
 )
 
 // Projections lists every projection.
-func Projections() []Projection { return projectionsOf(NewRunLog(nil, nil), NewDeviceLog(nil, nil)) }
-
-// projectionsOf returns those that decode events as the logs do.
-func projectionsOf(runs *RunLog, devices *DeviceLog) []Projection {
+func Projections() []Projection {
 	return []Projection{
-		{Name: RunsProjection, Schema: 1, New: func() ReadModel { return &RunList{log: runs} }},
-		{Name: DevicesProjection, Schema: 1, New: func() ReadModel { return &DeviceList{log: devices} }},
+		{Name: RunsProjection, Schema: 2, New: func() ReadModel { return &RunList{} }},
+		{Name: DevicesProjection, Schema: 2, New: func() ReadModel { return &DeviceList{} }},
 	}
 }
 
 // ReadRuns returns the list of all runs at the end of the log. It writes nothing.
 func ReadRuns(ctx context.Context, store eventstore.Store) (*RunList, error) {
-	model, _, err := projected(RunsProjection).read(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	return model.(*RunList), nil
+	runs, _, err := readLists(ctx, store, RunsProjection)
+	return runs, err
 }
 
 // ReadDevices returns the list of all devices at the end of the log. It writes
 // nothing.
 func ReadDevices(ctx context.Context, store eventstore.Store) (*DeviceList, error) {
-	model, _, err := projected(DevicesProjection).read(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	return model.(*DeviceList), nil
+	_, devices, err := readLists(ctx, store, DevicesProjection)
+	return devices, err
 }
 
-func projected(name string) Projection {
+// readLists returns the named lists at the end of the log, as of the same
+// position.
+func readLists(ctx context.Context, store eventstore.Store, names ...string) (runs *RunList, devices *DeviceList, err error) {
+	var chosen []Projection
 	for _, p := range Projections() {
-		if p.Name == name {
-			return p
+		for _, name := range names {
+			if p.Name == name {
+				chosen = append(chosen, p)
+			}
 		}
 	}
-	panic("integration: there is no projection " + name)
-}
-
-// consumer is the name that the projection's place in the log is kept under.
-func (p Projection) consumer() string { return "projection/" + p.Name }
-
-// standing is how far a projection is kept, and how far it was read.
-type standing struct {
-	kept eventstore.Consumer
-	at   eventstore.Position
-}
-
-// read returns the model at the end of the log, folded on from where it is kept.
-func (p Projection) read(ctx context.Context, store eventstore.Store) (ReadModel, standing, error) {
-	fail := func(err error) (ReadModel, standing, error) {
-		return nil, standing{}, fmt.Errorf("projection %s: %w", p.Name, err)
+	views, err := loadAll(ctx, store, chosen)
+	if err == nil {
+		err = foldAll(ctx, store, views, nil)
 	}
-	kept, err := store.Consumer(ctx, p.consumer())
 	if err != nil {
-		return fail(err)
+		return nil, nil, err
 	}
-	model, s := p.New(), standing{kept: kept}
-	if kept.Schema == p.Schema && kept.Position > 0 {
-		if json.Unmarshal(kept.State, model) == nil {
-			s.at = kept.Position
-		} else {
-			model = p.New() // a cache that cannot be read is none
+	for _, v := range views {
+		switch model := v.model.(type) {
+		case *RunList:
+			runs = model
+		case *DeviceList:
+			devices = model
 		}
 	}
-	if s.at, err = fold(ctx, store, model, s.at); err != nil {
-		return fail(err)
-	}
-	return model, s, nil
+	return runs, devices, nil
 }
 
-// fold applies every event behind a position to the model and returns the last
-// one's position.
-func fold(ctx context.Context, store eventstore.Store, model ReadModel, after eventstore.Position) (eventstore.Position, error) {
-	return eventstore.Walk(ctx, store, after, eventstore.End, model.Apply)
+// view is the model of a projection on its way through the log.
+type view struct {
+	Projection
+	model ReadModel
+	at    eventstore.Position // of the last event folded in
+	kept  kept
 }
 
-// keep stores the model as of a position in place of what is kept.
-func (p Projection) keep(ctx context.Context, store eventstore.Store, model ReadModel, s standing) error {
-	state, err := json.Marshal(model)
-	if err != nil {
-		return fmt.Errorf("projection %s: %w", p.Name, err)
+// loadAll returns the models as they are kept.
+func loadAll(ctx context.Context, store eventstore.Store, projections []Projection) ([]*view, error) {
+	views := make([]*view, len(projections))
+	for i, p := range projections {
+		var err error
+		if views[i], err = p.load(ctx, store); err != nil {
+			return nil, fmt.Errorf("projection %s: %w", p.Name, err)
+		}
 	}
-	if len(state) > eventstore.MaxSnapshot {
-		return nil // a cache that is too large is folded on each reading
+	return views, nil
+}
+
+// foldAll brings the models to the end of the log, as it is when the fold gets
+// there, reading every event once. check, if not nil, sees each event first.
+func foldAll(ctx context.Context, store eventstore.Store, views []*view, check func(eventstore.Event) error) error {
+	after := eventstore.End
+	for _, v := range views {
+		after = min(after, v.at)
 	}
-	next := eventstore.Consumer{Name: p.consumer(), Position: s.at, Schema: p.Schema, State: state}
-	if err := store.SaveConsumer(ctx, next, s.kept.Position); err != nil {
-		return fmt.Errorf("projection %s: %w", p.Name, err)
+	_, err := eventstore.Walk(ctx, store, after, eventstore.End, func(e eventstore.Event) error {
+		if check != nil {
+			if err := check(e); err != nil {
+				return err
+			}
+		}
+		for _, v := range views {
+			if e.Position <= v.at {
+				continue
+			}
+			if err := v.model.Apply(e); err != nil {
+				return fmt.Errorf("projection %s: %w", v.Name, err)
+			}
+			v.at = e.Position
+		}
+		return nil
+	})
+	return err
+}
+
+// readable returns a check of what models pass over: it fails with
+// ErrUnknownEvent for an event that this program cannot read, so that what it
+// keeps has seen none.
+func readable() func(eventstore.Event) error {
+	actors := actorCodec
+	return func(e eventstore.Event) error {
+		if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
+			_, err := actors.decode(e)
+			return err
+		}
+		_, isRun := runOf(e.Aggregate)
+		_, isDevice := deviceOf(e.Aggregate)
+		if !isRun && !isDevice {
+			return fmt.Errorf("event at position %d, of %s: %w", e.Position, e.Aggregate, ErrUnknownEvent)
+		}
+		return nil
 	}
-	return nil
 }
 
 // CatchUpProjections brings every projection to the end of the log and keeps it.
+// It fails with ErrUnknownEvent where the log has events, behind what is kept,
+// that this program cannot read.
 func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
-	return catchUp(ctx, store, Projections())
-}
-
-func catchUp(ctx context.Context, store eventstore.Store, projections []Projection) error {
-	for _, p := range projections {
-		model, s, err := p.read(ctx, store)
+	head, err := store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	var behind []Projection
+	for _, p := range Projections() {
+		k, err := p.find(ctx, store)
 		if err != nil {
-			return err
+			return fmt.Errorf("projection %s: %w", p.Name, err)
 		}
-		if s.at == s.kept.Position && s.kept.Schema == p.Schema {
-			continue
+		if !k.usable || k.at != head.Position {
+			behind = append(behind, p)
 		}
-		if err := p.keep(ctx, store, model, s); err != nil {
-			return err
+	}
+	views, err := loadAll(ctx, store, behind)
+	if err != nil {
+		return err
+	}
+	if err := foldAll(ctx, store, views, readable()); err != nil {
+		return err
+	}
+	for _, v := range views {
+		if err := v.keep(ctx, store); err != nil {
+			return fmt.Errorf("projection %s: %w", v.Name, err)
 		}
 	}
 	return nil
@@ -168,16 +209,15 @@ func ProjectionStatuses(ctx context.Context, store eventstore.Store) ([]Projecti
 	}
 	var list []ProjectionStatus
 	for _, p := range Projections() {
-		kept, err := store.Consumer(ctx, p.consumer())
+		k, err := p.find(ctx, store)
 		if err != nil {
 			return nil, err
 		}
-		if kept.Schema != p.Schema {
-			kept = eventstore.Consumer{} // it will not be used
+		if !k.usable {
+			k = kept{} // it will not be used
 		}
 		list = append(list, ProjectionStatus{
-			Name: p.Name, Position: kept.Position, Lag: head.Position - min(kept.Position, head.Position),
-			Schema: p.Schema, Bytes: len(kept.State),
+			Name: p.Name, Position: k.at, Lag: head.Position - min(k.at, head.Position), Schema: p.Schema, Bytes: k.bytes(),
 		})
 	}
 	return list, nil
@@ -192,23 +232,28 @@ type Rebuilt struct {
 	Same bool `json:"same"`
 }
 
-// Rebuild folds the whole log anew and keeps the result, whatever was kept.
+// Rebuild folds the whole log anew and keeps the result, whatever was kept. It
+// fails with ErrUnknownEvent where the log has events that this program cannot
+// read.
 func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuilt, error) {
-	incremental, s, err := p.read(ctx, store)
+	v, err := p.load(ctx, store)
 	if err != nil {
-		return Rebuilt{}, err
-	}
-	model := p.New()
-	if s.at, err = fold(ctx, store, model, 0); err != nil {
 		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
 	}
-	was, err := json.Marshal(incremental)
+	fresh := &view{Projection: p, model: p.New(), kept: v.kept}
+	if err := foldAll(ctx, store, []*view{v, fresh}, readable()); err != nil {
+		return Rebuilt{}, err
+	}
+	was, err := json.Marshal(v.model)
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	is, err := json.Marshal(model)
+	is, err := json.Marshal(fresh.model)
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	return Rebuilt{Name: p.Name, Events: s.at, Same: bytes.Equal(was, is)}, p.keep(ctx, store, model, s)
+	if err := fresh.keep(ctx, store); err != nil {
+		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
+	}
+	return Rebuilt{Name: p.Name, Events: fresh.at, Same: bytes.Equal(was, is)}, nil
 }

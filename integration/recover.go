@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"reprise/eventstore"
 	"reprise/training"
 )
 
@@ -21,25 +20,32 @@ type Recovery struct {
 // Recover puts right what processes that died left behind: it ends every lease,
 // since their holders are gone, and leads every saga found half-way to where it
 // holds nothing: to interrupted, from where it can be resumed, or, if it was
-// compensating, to failed. Doing it twice changes nothing. The caller holds the
-// lock of the data directory, so no holder of a lease can be alive.
+// compensating, to failed. Doing it twice changes nothing. It learns what is
+// half-way from the projections and reads the events of these runs only. The
+// caller holds the lock of the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	timeline := newTimeline(runs, devices)
-	if _, err := eventstore.Walk(ctx, runs.store, 0, eventstore.End, timeline.Apply); err != nil {
+	list, ledgers, err := readLists(ctx, runs.store, RunsProjection, DevicesProjection)
+	if err != nil {
 		return recovery, err
 	}
-	state := timeline.State()
-	for _, d := range state.Devices {
+	for _, d := range ledgers.Devices {
 		events := d.Ledger.ReleaseAll("its process ended")
 		if _, err := devices.Append(ctx, d, events...); err != nil {
 			return recovery, err
 		}
 		recovery.Leases += len(events)
 	}
-	for _, r := range state.Runs {
-		if err := recovery.mend(ctx, runs, r); err != nil {
-			return recovery, fmt.Errorf("recover run %s: %w", r.ID, err)
+	for _, r := range list.Runs {
+		if r.Saga == nil || atRest(*r.Saga) {
+			continue
+		}
+		record, err := runs.Load(ctx, r.RunID)
+		if err != nil {
+			return recovery, err
+		}
+		if err := recovery.mend(ctx, runs, record); err != nil {
+			return recovery, fmt.Errorf("recover run %s: %w", r.RunID, err)
 		}
 	}
 	return recovery, nil
@@ -102,6 +108,10 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 		}
 	}
 }
+
+// atRest reports whether a saga waits for nothing, so that a process that has
+// ended left nothing of it half-way.
+func atRest(saga training.TrainingSaga) bool { return !underWay(saga) && len(saga.Commands()) == 0 }
 
 // underWay reports whether a saga is neither paused nor on its way out.
 func underWay(saga training.TrainingSaga) bool {

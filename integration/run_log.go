@@ -34,7 +34,16 @@ type RunRecord struct {
 
 // apply returns the record after the event.
 func (r RunRecord) apply(e training.Event, version eventstore.Version, at time.Time) (RunRecord, error) {
-	run, err := r.TrainingRun.Apply(e)
+	return r.next(r.TrainingRun.Apply, e, version, at)
+}
+
+// extend is apply for a caller that applies no other event to r.
+func (r RunRecord) extend(e training.Event, version eventstore.Version, at time.Time) (RunRecord, error) {
+	return r.next(r.TrainingRun.Extend, e, version, at)
+}
+
+func (r RunRecord) next(apply func(training.Event) (training.TrainingRun, error), e training.Event, version eventstore.Version, at time.Time) (RunRecord, error) {
+	run, err := apply(e)
 	if err != nil {
 		return r, err
 	}
@@ -169,13 +178,13 @@ func (l *RunLog) Replay(ctx context.Context, id training.RunID, visit func(event
 	return nil
 }
 
-// fold applies an envelope to the record.
+// fold applies an envelope to the record, to which the caller applies no other.
 func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 	event, err := l.codec.decode(e)
 	if err != nil {
 		return r, err
 	}
-	next, err := r.apply(event, e.Version, e.Time)
+	next, err := r.extend(event, e.Version, e.Time)
 	if err != nil {
 		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
 	}

@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	"reprise/eventstore"
@@ -14,9 +12,9 @@ import (
 type RunSummary struct {
 	RunID training.RunID `json:"run_id"`
 	State training.State `json:"state"`
-	// Saga is where the run's saga stands while State is initializing; else "".
-	Saga   training.SagaState `json:"saga,omitempty"`
-	Reason string             `json:"reason,omitempty"`
+	// Saga is the run's saga; nil once it has ended and holds nothing.
+	Saga   *training.TrainingSaga `json:"saga,omitempty"`
+	Reason string                 `json:"reason,omitempty"`
 	// Epoch, Step and WeightsSHA256 are those of the last committed checkpoint,
 	// or of the one that a fork comes from; Metrics those of its epoch, nil where
 	// the run has not recorded it.
@@ -49,9 +47,7 @@ func (r RunRecord) Summary() RunSummary {
 		Epochs: s.Hyperparameters.Epochs, TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
 		Version: r.Version, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
 	}
-	if s.State == training.Initializing {
-		out.Saga = r.Saga.State
-	}
+	out.setSaga(r.Saga)
 	last, own := r.LastCheckpoint()
 	if p := s.Parent; p != nil {
 		out.Parent, out.ParentStep = p.RunID, p.Step()
@@ -71,47 +67,71 @@ func (r RunRecord) Summary() RunSummary {
 	return out
 }
 
-// apply returns the summary after the next event of the run. That the event may
-// follow is not checked: the record's fold does.
-func (r RunSummary) apply(event training.Event, version eventstore.Version, at time.Time) RunSummary {
+// setSaga keeps the saga unless nothing can come of it any more.
+func (r *RunSummary) setSaga(saga training.TrainingSaga) {
+	r.Saga = &saga
+	ended := saga.State == training.SagaCompleted || saga.State == training.SagaFailed
+	if ended && len(saga.Commands()) == 0 {
+		r.Saga = nil
+	}
+}
+
+// saga returns the run's saga as far as it matters: one that is no longer kept
+// has ended and takes releases only.
+func (r RunSummary) saga() training.TrainingSaga {
+	switch {
+	case r.Saga != nil:
+		return *r.Saga
+	case r.Version > 0:
+		return training.TrainingSaga{State: training.SagaFailed}
+	default:
+		return training.TrainingSaga{}
+	}
+}
+
+// apply returns the summary after the next event of the run. That its saga may
+// take the event is checked, the figures in it are not: the record's fold does.
+// The caller applies no other event to r, whose list of epochs may grow in place.
+func (r RunSummary) apply(event training.Event, version eventstore.Version, at time.Time) (RunSummary, error) {
+	saga, _, err := r.saga().Handle(event)
+	if err != nil {
+		return r, err
+	}
+	r.setSaga(saga)
 	r.Version, r.UpdatedAt = version, at
 	switch e := event.(type) {
 	case training.TrainingStarted:
-		return r.start(e, at)
-	case training.ResourceAllocated:
-		r.Saga = training.LoadingData
-	case training.DatasetLoaded:
-		r.Saga = training.InitializingModel
+		r.start(e, at)
 	case training.ModelInitialized:
-		r.State, r.Saga = training.Running, ""
+		r.State = training.Running
 	case training.EpochCompleted:
-		r.Ahead = append(slices.Clip(r.Ahead), training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
+		r.Ahead = append(r.Ahead, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case training.CheckpointCommitted:
 		r.commit(e.Checkpoint)
 	case training.TrainingInterrupted:
-		r.State, r.Saga, r.Reason = training.Interrupted, "", e.Cause
+		r.State, r.Reason = training.Interrupted, e.Cause
 	case training.CheckpointFailed:
-		r.State, r.Saga, r.Reason = training.Interrupted, "", e.Reason
+		r.State, r.Reason = training.Interrupted, e.Reason
 	case training.TrainingResumed:
-		r.State, r.Saga, r.Reason = training.Initializing, training.AllocatingResources, ""
+		r.State, r.Reason = training.Initializing, ""
 	case training.ResourceAllocationFailed:
-		r.fail(e.Reason)
+		r.Reason = e.Reason
 	case training.DatasetLoadFailed:
-		r.fail(e.Reason)
+		r.Reason = e.Reason
 	case training.ModelInitializationFailed:
-		r.fail(e.Reason)
+		r.Reason = e.Reason
 	case training.TrainingFailed:
-		r.fail(e.Reason)
+		r.Reason = e.Reason
 	case training.TrainingCompleted:
 		r.State, r.Reason = training.Completed, ""
 	case training.RunFailed:
-		r.State, r.Saga, r.Reason = training.Failed, "", e.Reason
+		r.State, r.Reason = training.Failed, e.Reason
 	}
-	return r
+	return r, nil
 }
 
-func (r RunSummary) start(e training.TrainingStarted, at time.Time) RunSummary {
-	r.RunID, r.State, r.Saga = e.RunID, training.Initializing, training.AllocatingResources
+func (r *RunSummary) start(e training.TrainingStarted, at time.Time) {
+	r.RunID, r.State = e.RunID, training.Initializing
 	r.Accurate, r.Dataset = e.Dataset.Accurate(), e.Dataset.Path
 	r.Epochs, r.TotalSteps = e.Hyperparameters.Epochs, e.Hyperparameters.TotalSteps(e.Dataset.Training)
 	r.StartedAt = at
@@ -119,7 +139,6 @@ func (r RunSummary) start(e training.TrainingStarted, at time.Time) RunSummary {
 		r.Parent, r.ParentStep = p.RunID, p.Step()
 		r.Epoch, r.Step, r.WeightsSHA256 = p.Checkpoint.Epoch, p.Checkpoint.Step, p.Checkpoint.WeightsSHA256
 	}
-	return r
 }
 
 func (r *RunSummary) commit(cp training.Checkpoint) {
@@ -135,65 +154,4 @@ func (r *RunSummary) commit(cp training.Checkpoint) {
 	if r.Ahead = r.Ahead[covered:]; len(r.Ahead) == 0 {
 		r.Ahead = nil
 	}
-}
-
-// fail notes why the run is on its way to its failure.
-func (r *RunSummary) fail(reason string) {
-	r.Reason = reason
-	if r.State == training.Initializing {
-		r.Saga = training.Compensating
-	}
-}
-
-// RunList is the read model of all runs.
-type RunList struct {
-	// Runs are in the order in which they started.
-	Runs []RunSummary `json:"runs"`
-
-	log   *RunLog
-	index map[eventstore.AggregateID]int
-}
-
-// Queue returns the runs that have not begun to train and are not at rest, first
-// come, first served.
-func (l *RunList) Queue() []RunSummary {
-	var queue []RunSummary
-	for _, r := range l.Runs {
-		if r.State == training.Initializing {
-			queue = append(queue, r)
-		}
-	}
-	return queue
-}
-
-// Apply folds the next event of the log; events of others than runs change
-// nothing.
-func (l *RunList) Apply(e eventstore.Event) error {
-	if _, ok := runOf(e.Aggregate); !ok {
-		return nil
-	}
-	if l.log == nil {
-		l.log = NewRunLog(nil, nil)
-	}
-	if l.index == nil {
-		l.index = make(map[eventstore.AggregateID]int, len(l.Runs))
-		for i, r := range l.Runs {
-			l.index[AggregateOf(r.RunID)] = i
-		}
-	}
-	event, err := l.log.codec.decode(e)
-	if err != nil {
-		return err
-	}
-	i, known := l.index[e.Aggregate]
-	switch {
-	case known:
-		l.Runs[i] = l.Runs[i].apply(event, e.Version, e.Time)
-	case e.Version != 1:
-		return fmt.Errorf("event %d of %s, whose first event is missing: %w", e.Version, e.Aggregate, training.ErrInvalidTransition)
-	default:
-		l.index[e.Aggregate] = len(l.Runs)
-		l.Runs = append(l.Runs, RunSummary{}.apply(event, e.Version, e.Time))
-	}
-	return nil
 }

@@ -122,9 +122,9 @@ func (l *RunLog) At(ctx context.Context, id training.RunID, at eventstore.Positi
 	if err != nil {
 		return RunRecord{}, err
 	}
-	if first := events[0].Position; at < first {
-		return RunRecord{}, &training.FieldError{Field: "--at", Value: fmt.Sprint(at),
-			Problem: fmt.Sprintf("is before run %s started", id), Fix: fmt.Sprintf("its first event is at position %d", first)}
+	if first := events[0]; at < first.Position {
+		return RunRecord{}, &training.FieldError{Field: "--at", Value: fmt.Sprint(at), Problem: fmt.Sprintf("is before run %s started", id),
+			Fix: fmt.Sprintf("its first event is at position %d, of %s", first.Position, first.Time.Format(time.RFC3339Nano))}
 	}
 	var r RunRecord
 	for _, e := range events {

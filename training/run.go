@@ -43,6 +43,10 @@ type TrainingRun struct {
 // ErrNonMonotonicCheckpoint unless (epoch, step) is ahead of the last one and
 // neither goes back.
 func (r TrainingRun) AddCheckpoint(cp Checkpoint) (TrainingRun, error) {
+	return r.clipped().addCheckpoint(cp)
+}
+
+func (r TrainingRun) addCheckpoint(cp Checkpoint) (TrainingRun, error) {
 	if cp.SessionID != r.Session.ID {
 		return r, fmt.Errorf("checkpoint of session %q in a run of session %q: %w", cp.SessionID, r.Session.ID, ErrInvalidCheckpoint)
 	}
@@ -57,7 +61,7 @@ func (r TrainingRun) AddCheckpoint(cp Checkpoint) (TrainingRun, error) {
 				cp.Epoch, cp.Step, last.Epoch, last.Step, ErrNonMonotonicCheckpoint)
 		}
 	}
-	r.Checkpoints = append(slices.Clip(r.Checkpoints), cp)
+	r.Checkpoints = append(r.Checkpoints, cp)
 	return r, nil
 }
 
@@ -144,7 +148,18 @@ func (r TrainingRun) Resume() (Event, error) {
 // Apply returns the run after the event. It fails with ErrInvalidTransition,
 // ErrInvalidCheckpoint or ErrNonMonotonicCheckpoint for an event that cannot
 // have happened.
-func (r TrainingRun) Apply(event Event) (TrainingRun, error) {
+func (r TrainingRun) Apply(event Event) (TrainingRun, error) { return r.clipped().Extend(event) }
+
+// clipped returns the run with lists that are copied when they grow.
+func (r TrainingRun) clipped() TrainingRun {
+	r.Checkpoints, r.Metrics, r.Evaluations = slices.Clip(r.Checkpoints), slices.Clip(r.Metrics), slices.Clip(r.Evaluations)
+	return r
+}
+
+// Extend is Apply for a caller that applies no other event to r, as when it folds
+// a history: the lists of the run it returns may lie where those of r do, so that
+// a long history is not copied once for every event.
+func (r TrainingRun) Extend(event Event) (TrainingRun, error) {
 	if started, ok := event.(TrainingStarted); ok {
 		return r.start(started)
 	}
@@ -158,18 +173,18 @@ func (r TrainingRun) Apply(event Event) (TrainingRun, error) {
 		if last := r.Session.Parent.Epoch() + uint64(len(r.Metrics)); e.Epoch != last+1 {
 			return r, fmt.Errorf("epoch %d after epoch %d: %w", e.Epoch, last, ErrInvalidTransition)
 		}
-		r.Metrics = append(slices.Clip(r.Metrics), EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
+		r.Metrics = append(r.Metrics, EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case EpochReproduced:
 		r.Reproduced++
 	case EvaluationCompleted:
 		if n := len(r.Evaluations); n > 0 && e.Step <= r.Evaluations[n-1].Step {
 			return r, fmt.Errorf("evaluation at step %d after step %d: %w", e.Step, r.Evaluations[n-1].Step, ErrInvalidTransition)
 		}
-		r.Evaluations = append(slices.Clip(r.Evaluations), e.Evaluation)
+		r.Evaluations = append(r.Evaluations, e.Evaluation)
 	case EarlyStopped:
 		r.Stopped = &e
 	case CheckpointCommitted:
-		return r.AddCheckpoint(e.Checkpoint)
+		return r.addCheckpoint(e.Checkpoint)
 	case TrainingInterrupted:
 		r.Session.State, r.Reason = Interrupted, e.Cause
 		r.Interruptions++

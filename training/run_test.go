@@ -2,6 +2,8 @@ package training
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -114,6 +116,43 @@ func TestARunRefusesWhatCannotHaveHappened(t *testing.T) {
 	}
 }
 
+// Two events applied to the same run, whose lists have room to grow in, give two
+// runs that know nothing of each other.
+func TestApplyingAnEventChangesNoOtherRun(t *testing.T) {
+	run := startedRun(t)
+	for e := uint64(1); e <= 5; e++ { // lists of 5 have room for more
+		for _, event := range []Event{
+			EvaluationCompleted{Evaluation{Step: e}}, EpochCompleted{Epoch: e, Step: e},
+			CheckpointCommitted{Checkpoint{SessionID: "session", Epoch: e, Step: e}},
+		} {
+			var err error
+			if run, err = run.Extend(event); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, pair := range [][2]Event{
+		{EpochCompleted{Epoch: 6, Step: 60}, EpochCompleted{Epoch: 6, Step: 61}},
+		{EvaluationCompleted{Evaluation{Step: 60}}, EvaluationCompleted{Evaluation{Step: 61}}},
+		{CheckpointCommitted{Checkpoint{SessionID: "session", Epoch: 6, Step: 60}}, CheckpointCommitted{Checkpoint{SessionID: "session", Epoch: 6, Step: 61}}},
+	} {
+		one, err := run.Apply(pair[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := fmt.Sprintf("%+v", one)
+		if _, err := run.Apply(pair[1]); err != nil {
+			t.Fatal(err)
+		}
+		if after := fmt.Sprintf("%+v", one); after != before {
+			t.Errorf("%T made\n%s\nof\n%s", pair[1], after, before)
+		}
+	}
+	if room := cap(run.Metrics) - len(run.Metrics); room == 0 || cap(run.Checkpoints) == len(run.Checkpoints) || cap(run.Evaluations) == len(run.Evaluations) {
+		t.Error("the lists had no room to grow in: nothing was tested")
+	}
+}
+
 func startedRun(t *testing.T) TrainingRun {
 	t.Helper()
 	run, err := (TrainingRun{}).Apply(started(3, 1))
@@ -134,6 +173,7 @@ func started(epochs, interval uint64) TrainingStarted {
 // failures drawn by rapid, and keeps its own books of what is held.
 type life struct {
 	run     TrainingRun
+	folded  TrainingRun // the same, by Extend
 	saga    TrainingSaga
 	step    uint64
 	leases  device.Epoch
@@ -150,6 +190,9 @@ func (l *life) record(t *rapid.T, e Event) {
 	saga, _, err := l.saga.Handle(e)
 	if err != nil {
 		t.Fatalf("saga: %v", err)
+	}
+	if l.folded, err = l.folded.Extend(e); err != nil || !reflect.DeepEqual(l.folded, run) {
+		t.Fatalf("extended, the run is %+v, %v; applied, %+v", l.folded, err, run)
 	}
 	l.run, l.saga = run, saga
 	l.history = append(l.history, e)

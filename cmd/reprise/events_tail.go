@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -23,7 +24,7 @@ type tailing struct {
 	filter eventFilter
 	follow bool
 	lines  int
-	after  moment
+	after  logPosition
 	format string
 }
 
@@ -65,7 +66,7 @@ func (env *environment) tail(ctx context.Context, t tailing) error {
 		return err
 	}
 	if waited { // all of it is new
-		t.after = moment{given: true}
+		t.after = logPosition{given: true}
 	}
 	defer func() { _ = store.Close() }() // it was only read
 	if t.filter.run != "" {
@@ -104,6 +105,33 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store ev
 	store, _, err = env.openReader()
 	return store, waited, err
 }
+
+// logPosition is a position of the log given by a flag.
+type logPosition struct {
+	position eventstore.Position
+	given    bool
+}
+
+// String implements pflag.Value.
+func (p *logPosition) String() string {
+	if !p.given {
+		return ""
+	}
+	return strconv.FormatUint(uint64(p.position), 10)
+}
+
+// Set implements pflag.Value.
+func (p *logPosition) Set(text string) error {
+	v, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a position; `reprise events tail` lists them", text)
+	}
+	p.position, p.given = eventstore.Position(v), true
+	return nil
+}
+
+// Type implements pflag.Value.
+func (p *logPosition) Type() string { return "POSITION" }
 
 // wait returns after d, or with ctx's error before.
 func wait(ctx context.Context, d time.Duration) error {

@@ -50,13 +50,13 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 
 func (env *environment) showRun(ctx context.Context, r reading, at moment, format string) error {
 	row := rowOf(r.run.Summary(), r.workspace)
-	position, _, err := at.resolve(ctx, r.store)
+	position, _, err := at.resolve(ctx, r.store, env.now())
 	if err != nil {
 		return err
 	}
-	if at.given {
+	if at.given() {
 		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
-			return err
+			return at.named(err)
 		}
 		row = recordedRow(r.run.Summary()) // no process of today trains it then
 	}
@@ -73,8 +73,8 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 	return env.listing(format, details, func(t *table) error {
 		h := s.Hyperparameters
 		t.row("run", string(r.run.ID))
-		if at.given {
-			t.row("as of position", count(uint64(at.position)))
+		if at.given() {
+			t.row("as of position", count(uint64(position)))
 		}
 		t.row("state", string(details.State))
 		if r.run.Reason != "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,50 +13,6 @@ import (
 	"reprise/integration"
 	"reprise/training"
 )
-
-// moment is a position of the log given by --at; the zero value is its end.
-type moment struct {
-	position eventstore.Position
-	given    bool
-}
-
-// String implements pflag.Value.
-func (m *moment) String() string {
-	if !m.given {
-		return ""
-	}
-	return strconv.FormatUint(uint64(m.position), 10)
-}
-
-// Set implements pflag.Value.
-func (m *moment) Set(text string) error {
-	v, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return fmt.Errorf("%q is not a position; `reprise events tail` lists them", text)
-	}
-	m.position, m.given = eventstore.Position(v), true
-	return nil
-}
-
-// Type implements pflag.Value.
-func (m *moment) Type() string { return "POSITION" }
-
-// addMoment adds the --at flag of the commands that travel in time.
-func addMoment(c *cobra.Command, m *moment) {
-	c.Flags().Var(m, "at", "as it was after the event at this position of the log (default: its end)")
-}
-
-// resolve returns the event at the moment, and the end of the log. It fails for
-// a position that the log has not reached.
-func (m moment) resolve(ctx context.Context, store eventstore.Store) (at eventstore.Position, end eventstore.Head, err error) {
-	if end, err = store.Head(ctx); err != nil || !m.given {
-		return end.Position, end, err
-	}
-	if m.position > end.Position {
-		return 0, end, invalid(fmt.Errorf("--at %d: the log ends at position %d; use that or an earlier one", m.position, end.Position))
-	}
-	return m.position, end, nil
-}
 
 // systemState is what `state` prints.
 type systemState struct {
@@ -92,11 +47,14 @@ func newStateCommand(env *environment) *cobra.Command {
 		Use:   "state",
 		Short: "Show the whole system at any moment: queue, devices, runs",
 		Long: `State shows what waits, who holds which device and how every run stands, at the
-end of the event log or, with --at, after any event of it. It is computed from
+end of the event log or, with --at, after any event of it: the one at a position,
+or the last one at or before a time. It is computed from
 the events up to there alone: a run that is recorded as running and whose process
 has died since is shown as running; "reprise runs list" looks at the process too.`,
 		Example: `  reprise events tail          # which positions there are
-  reprise state --at 57`,
+  reprise state --at 57
+  reprise state --at 15m       # a quarter of an hour ago
+  reprise state --at 2026-11-24T15:04:05Z`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
@@ -116,32 +74,25 @@ func (env *environment) showState(ctx context.Context, at moment, format string)
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	position, end, err := at.resolve(ctx, store)
+	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err
 	}
-	folded, err := integration.StateAt(ctx, store, position)
+	overview, err := integration.OverviewAt(ctx, store, position)
 	if err != nil {
 		return err
 	}
-	state := systemStateOf(folded, end.Position)
-	if position > 0 {
-		events, err := store.Read(ctx, position-1, 1)
-		if err != nil {
-			return err
-		}
-		state.event = events[0]
-	}
+	state := systemStateOf(overview, end.Position)
 	return env.listing(format, state, state.write)
 }
 
-func systemStateOf(s integration.SystemState, end eventstore.Position) systemState {
-	out := systemState{Position: s.Position, End: end, Queue: []queueRow{}, Devices: []heldDevice{}, Runs: []runRow{}}
+func systemStateOf(s integration.Overview, end eventstore.Position) systemState {
+	out := systemState{Position: s.Position, End: end, event: s.Last, Queue: []queueRow{}, Devices: []heldDevice{}, Runs: []runRow{}}
 	if s.Position > 0 {
 		out.Time = &s.Time
 	}
 	for _, r := range s.Queue() {
-		out.Queue = append(out.Queue, queueRow{RunID: r.ID, For: r.Saga.State, Since: r.UpdatedAt})
+		out.Queue = append(out.Queue, queueRow{RunID: r.RunID, For: r.Saga.State, Since: r.UpdatedAt})
 	}
 	for _, d := range s.Devices {
 		described := d.Ledger.Device().Description()
@@ -149,7 +100,7 @@ func systemStateOf(s integration.SystemState, end eventstore.Position) systemSta
 		out.Devices = append(out.Devices, heldDevice{Description: described, Leases: append([]device.Lease{}, d.Ledger.Leases()...)})
 	}
 	for _, r := range s.Runs {
-		out.Runs = append(out.Runs, recordedRow(r.Summary()))
+		out.Runs = append(out.Runs, recordedRow(r))
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"reprise/eventstore"
 )
@@ -197,6 +198,24 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	first := min(uint64(after), uint64(len(s.events)))
 	last := min(first+uint64(max(0, min(limit, eventstore.MaxReadPage))), uint64(len(s.events)))
 	return owned(slices.Clone(s.events[first:last])), nil
+}
+
+// LastAt implements eventstore.Store.
+func (s *Store) LastAt(ctx context.Context, t time.Time) (eventstore.Position, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return 0, eventstore.ErrClosed
+	}
+	for _, e := range slices.Backward(s.events) {
+		if !e.Time.After(t) {
+			return e.Position, nil
+		}
+	}
+	return 0, nil
 }
 
 // Subscribe implements eventstore.Store.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -141,6 +142,25 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 		return nil, err
 	}
 	return events, nil
+}
+
+// LastAt implements eventstore.Store. It reads the table from its end, of each
+// row no more than its page: an index would cost every append.
+func (s *Store) LastAt(ctx context.Context, t time.Time) (eventstore.Position, error) {
+	var position int64
+	err := s.withReader(ctx, func(r *reader) error {
+		if _, err := readHead(r.conn); err != nil {
+			return err
+		}
+		var err error
+		position, _, err = r.conn.lookUp(`SELECT position FROM events WHERE (seconds, nanoseconds) <= (?, ?) ORDER BY position DESC LIMIT 1`,
+			t.Unix(), int64(t.Nanosecond()))
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return eventstore.Position(position), nil
 }
 
 // positionsPart is the number of events of the log that a reader takes at once.

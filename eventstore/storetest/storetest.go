@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 		{"replay starts at the snapshot", snapshots},
 		{"history is read past snapshots", history},
 		{"a walk visits what it is asked for, page by page", walk},
+		{"the last event at a time is found, whatever the clock did", lastAt},
 		{"consumers are kept, listed and forgotten", consumers},
 		{"a consumer's state has seen every event once", consuming},
 		{"a consumer goes on with what is to come", consumingLive},
@@ -341,6 +342,7 @@ func closed(t *testing.T, s eventstore.Store) {
 	}
 	for name, call := range map[string]func() error{
 		"Read":         func() error { _, err := s.Read(t.Context(), 0, 1); return err },
+		"LastAt":       func() error { _, err := s.LastAt(t.Context(), time.Unix(0, 0)); return err },
 		"Replay":       func() error { _, err := s.Replay(t.Context(), "a", 0); return err },
 		"Head":         func() error { _, err := s.Head(t.Context()); return err },
 		"Verify":       func() error { _, err := s.Verify(t.Context()); return err },

@@ -110,6 +110,7 @@ func leases() []Mutant {
 // interruption or the end of a run has to undo.
 func compensations() []Mutant {
 	training := tests("./training")
+	recovering := tests("./integration", "-run", "^TestRecoveringFromProjectionsIsRecoveringFromTheLog$")
 	return []Mutant{
 		{"a saga does not release its devices", "training/saga.go", "		commands = append(commands, ReleaseDevice{Allocation: a})\n", "		_ = a\n", training},
 		{"a saga does not unload its data", "training/saga.go", "		commands = append(commands, UnloadDataset{Dataset: d})\n", "		_ = d\n", training},
@@ -138,6 +139,8 @@ func compensations() []Mutant {
 		{"recovery unloads no data", "integration/recover.go", "			event = training.DatasetUnloaded{Dataset: c.Dataset}\n", "			return events, nil\n", simulation()},
 		{"recovery does not fail what was compensating", "integration/recover.go", "			event = training.RunFailed{Reason: c.Reason}\n", "			return events, nil\n", simulation()},
 		{"recovery leaves sagas", "integration/recover.go", "	next, err := runs.Append(ctx, r, events...)\n	if err != nil {\n		return err\n	}\n", "	next := r\n", simulation()},
+		{"recovery looks only at what is under way", "integration/recover.go", "if r.Saga == nil || atRest(*r.Saga) {", "if r.Saga == nil || !underWay(*r.Saga) {", recovering},
+		{"the list of runs forgets what an ended run holds", "integration/run_summary.go", "if ended && len(saga.Commands()) == 0 {", "if ended {", recovering},
 		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	case underWay(a.record.Saga) && (cause != \"\" || a.record.Saga.Begun()):\n", "	case false:\n", simulation()},
 	}
 }
@@ -171,6 +174,6 @@ func records() []Mutant {
 		{"a run begins anew instead of at its checkpoint", "integration/run_actor.go", "	if last, ok := a.record.LastCheckpoint(); ok {\n		content, err", "	if last, ok := a.record.LastCheckpoint(); ok && false {\n		content, err", simulation()},
 		{"a fork begins anew instead of at its parent's checkpoint", "integration/execution.go", "	if parent == nil {\n		return x.reset()", "	if parent == nil || true {\n		return x.reset()", simulation()},
 		{"a fork's series begins without its parent's", "integration/run_actor.go", "	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {\n		return pinned, &filesError{err}\n	}\n", "", simulation()},
-		{"a host that is closed leaves the projections behind", "integration/host.go", "errors.Join(err, catchUp(context.Background(), h.config.Store, h.views))", "err", simulation()},
+		{"a host that is closed leaves the projections behind", "integration/host.go", "errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))", "err", simulation()},
 	}
 }

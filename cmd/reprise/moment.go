@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"reprise/eventstore"
+	"reprise/training"
+)
+
+// momentForm says in which form a moment was given.
+type momentForm int
+
+const (
+	noMoment momentForm = iota
+	atPosition
+	atTime
+	atAgo
+)
+
+// moment is a moment of the past given by --at: a position of the log, a time or
+// how long ago; the zero value is now.
+type moment struct {
+	text     string // as it was given
+	form     momentForm
+	position eventstore.Position
+	time     time.Time
+	ago      time.Duration
+}
+
+// given reports whether the flag was.
+func (m *moment) given() bool { return m.form != noMoment }
+
+// String implements pflag.Value.
+func (m *moment) String() string { return m.text }
+
+// Type implements pflag.Value.
+func (m *moment) Type() string { return "POSITION|TIME|AGO" }
+
+// Set implements pflag.Value.
+func (m *moment) Set(text string) error {
+	m.text = text
+	if v, err := strconv.ParseUint(text, 10, 64); err == nil {
+		m.form, m.position = atPosition, eventstore.Position(v)
+		return nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		m.form, m.time = atTime, t
+		return nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		m.form, m.ago = atAgo, ago
+		return nil
+	}
+	return fmt.Errorf("%q is no moment; use a position such as 57 (`reprise events tail` lists them), a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
+}
+
+// addMoment adds the --at flag of the commands that travel in time.
+func addMoment(c *cobra.Command, m *moment) {
+	c.Flags().Var(m, "at", "as it was after the event at this position of the log, or after the last event at or before this time, as in 2026-11-24T15:04:05Z or 15m for 15 minutes ago (default: now)")
+}
+
+// resolve returns the position of the event at the moment, and the end of the
+// log. It fails for a moment that the log has not reached, and for a time before
+// its first event.
+func (m *moment) resolve(ctx context.Context, store eventstore.Store, now time.Time) (at eventstore.Position, end eventstore.Head, err error) {
+	if end, err = store.Head(ctx); err != nil || !m.given() {
+		return end.Position, end, err
+	}
+	if m.form == atPosition {
+		if m.position > end.Position {
+			return 0, end, m.refused("the log ends at position %d; use that or an earlier one", end.Position)
+		}
+		return m.position, end, nil
+	}
+	t := m.time
+	if m.form == atAgo {
+		t = now.Add(-m.ago)
+	}
+	if t.After(now) {
+		return 0, end, m.refused("is in the future: it is %s now; use an earlier time, or leave --at out", now.UTC().Format(time.RFC3339))
+	}
+	if at, err = store.LastAt(ctx, t); err != nil || at > 0 {
+		return min(at, end.Position), end, err
+	}
+	first, err := store.Read(ctx, 0, 1)
+	switch {
+	case err != nil:
+		return 0, end, err
+	case len(first) == 0:
+		return 0, end, m.refused("the log has no events yet; leave --at out")
+	}
+	return 0, end, m.refused("is before the first event, of %s; use that time or a later one, or --at 0", first[0].Time.Format(time.RFC3339Nano))
+}
+
+// refused returns the error for a moment that nothing is known of.
+func (m *moment) refused(format string, values ...any) error {
+	return invalid(fmt.Errorf("--at %s: %s", m.text, fmt.Sprintf(format, values...)))
+}
+
+// named has an error about the moment tell it as it was given.
+func (m *moment) named(err error) error {
+	var field *training.FieldError
+	if errors.As(err, &field) && field.Field == "--at" {
+		field.Value = m.text
+	}
+	return err
+}

@@ -1,0 +1,51 @@
+package integration
+
+import (
+	"encoding/json"
+
+	"reprise/device"
+	"reprise/eventstore"
+)
+
+// A device has two events for every run that it ever trained, and a ledger that
+// stays small: what snapshots are for. A run has none: its record grows with its
+// events, so that a snapshot would be no shorter.
+
+const (
+	// deviceSnapshotSchema is the version of deviceSnapshot and of its meaning:
+	// whoever changes either raises it.
+	deviceSnapshotSchema = 1
+	// eventsPerSnapshot is the number of events from which on a snapshot is worth
+	// its room.
+	eventsPerSnapshot = 256
+)
+
+// deviceSnapshot is the payload of a device's snapshot, in JSON.
+type deviceSnapshot struct {
+	// Events is as in contents.
+	Events string       `json:"events"`
+	Device DeviceRecord `json:"device"`
+}
+
+func snapshotOf(r DeviceRecord) (eventstore.Snapshot, error) {
+	payload, err := json.Marshal(deviceSnapshot{Events: readableEvents(), Device: r})
+	return eventstore.Snapshot{
+		Aggregate: eventstore.AggregateID(devicePrefix + string(r.ID)), Version: r.Version, Schema: deviceSnapshotSchema, Payload: payload,
+	}, err
+}
+
+// recordOf returns the record to fold on from: that of the snapshot, or an empty
+// one where there is none. It reports false, with an empty record, for a snapshot
+// that is not to be used.
+func recordOf(s *eventstore.Snapshot, id device.ID) (DeviceRecord, bool) {
+	empty := DeviceRecord{ID: id}
+	if s == nil {
+		return empty, true
+	}
+	var kept deviceSnapshot
+	if err := json.Unmarshal(s.Payload, &kept); err != nil || kept.Events != readableEvents() ||
+		kept.Device.ID != id || kept.Device.Version != s.Version {
+		return empty, false
+	}
+	return kept.Device, true
+}

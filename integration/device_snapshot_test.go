@@ -1,0 +1,124 @@
+package integration
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+)
+
+// manyLeases returns a store of a device that has trained so many runs.
+func manyLeases(t *testing.T, runs int) *spied {
+	t.Helper()
+	s := &spied{Store: memory.New()}
+	writeRuns(t, s, runs, 1)
+	return s
+}
+
+// folded returns the record and how many events were folded for it.
+func folded(t *testing.T, s eventstore.Store, id device.ID) (DeviceRecord, int) {
+	t.Helper()
+	r, n, err := NewDeviceLog(s, nil).load(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, n
+}
+
+func TestADeviceWithALongHistoryIsOpenedFromItsSnapshot(t *testing.T) {
+	s := manyLeases(t, eventsPerSnapshot/2) // two events each, and one to register
+	want, n := folded(t, s, "cpu0")
+	if n != eventsPerSnapshot+1 {
+		t.Fatalf("%d events were folded", n)
+	}
+	log := NewDeviceLog(s, nil)
+	if r, err := log.Open(t.Context(), "cpu0"); err != nil || !sameJSON(t, r, want) {
+		t.Fatalf("opened as %+v, %v; its events say %+v", r, err, want)
+	}
+	if r, n := folded(t, s, "cpu0"); n != 0 || !sameJSON(t, r, want) {
+		t.Errorf("%d events were folded, it is %+v; its events say %+v", n, r, want)
+	}
+	if _, n := folded(t, s, "gpu0"); n != 0 {
+		t.Errorf("another device has %d events", n)
+	}
+	short := manyLeases(t, 3)
+	if _, err := NewDeviceLog(short, nil).Open(t.Context(), "cpu0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, n := folded(t, short, "cpu0"); n != 7 {
+		t.Errorf("a short history has a snapshot: %d of 7 events were folded", n)
+	}
+}
+
+// A snapshot that is of another schema, or does not say what it should, is as
+// good as none.
+func TestASnapshotOfADeviceIsOnlyACache(t *testing.T) {
+	s := manyLeases(t, eventsPerSnapshot)
+	want, all := folded(t, s, "cpu0")
+	good, err := snapshotOf(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*eventstore.Snapshot){
+		"no JSON": func(s *eventstore.Snapshot) { s.Payload = s.Payload[:len(s.Payload)/2] },
+		"other events": func(s *eventstore.Snapshot) {
+			s.Payload = bytes.Replace(s.Payload, []byte(readableEvents()), []byte("others"), 1)
+		},
+		"another device": func(s *eventstore.Snapshot) {
+			s.Payload = bytes.Replace(s.Payload, []byte(`{"id":"cpu0"`), []byte(`{"id":"cpu1"`), 1)
+		},
+		"too old":      func(s *eventstore.Snapshot) { s.Version-- },
+		"newer schema": func(s *eventstore.Snapshot) { s.Schema++ },
+	} {
+		store := manyLeases(t, eventsPerSnapshot)
+		changed := good
+		change(&changed)
+		if err := store.SaveSnapshot(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+		if r, n := folded(t, store, "cpu0"); n != all || !sameJSON(t, r, want) {
+			t.Errorf("%s: %d of %d events were folded, it is %+v; its events say %+v", name, n, all, r, want)
+		}
+	}
+	if err := s.SaveSnapshot(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	if _, n := folded(t, s, "cpu0"); n != 0 {
+		t.Errorf("with a good one, %d events were folded", n)
+	}
+}
+
+// From a snapshot of any moment, a device comes to what all its events say.
+func TestASnapshotAndTheRestAreTheWholeReplay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLottery(t)
+		for range rapid.IntRange(10, 80).Draw(t, "steps") {
+			l.step()
+			if l.device.Version == 0 || l.draw(8, "snapshot") > 0 {
+				continue
+			}
+			s, err := snapshotOf(l.device)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.store.SaveSnapshot(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := NewDeviceLog(l.store, nil).Load(t.Context(), "cpu0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, err := StateAt(t.Context(), l.store, eventstore.End)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(state.Devices) > 0 && !bytes.Equal(marshal(t, got), marshal(t, state.Devices[0])) {
+			t.Fatalf("from its snapshot the device is\n%s\nby all its events\n%s", marshal(t, got), marshal(t, state.Devices[0]))
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/training"
+)
+
+// spied is a store that counts the events read of its log, notes the consumers
+// saved, and calls those damaged whose names are in damaged.
+type spied struct {
+	*memory.Store
+	read    int
+	saved   []string
+	damaged map[string]bool
+	fail    string // the consumer that cannot be saved
+}
+
+var errNoRoom = errors.New("no room")
+
+func (s *spied) Read(ctx context.Context, after eventstore.Position, limit int) ([]eventstore.Event, error) {
+	events, err := s.Store.Read(ctx, after, limit)
+	s.read += len(events)
+	return events, err
+}
+
+func (s *spied) Consumer(ctx context.Context, name string) (eventstore.Consumer, error) {
+	if s.damaged[name] {
+		return eventstore.Consumer{}, &eventstore.CorruptionError{What: "the consumer is damaged"}
+	}
+	return s.Store.Consumer(ctx, name)
+}
+
+func (s *spied) DeleteConsumer(ctx context.Context, name string) error {
+	delete(s.damaged, name)
+	return s.Store.DeleteConsumer(ctx, name)
+}
+
+func (s *spied) SaveConsumer(ctx context.Context, c eventstore.Consumer, from eventstore.Position) error {
+	if c.Name == s.fail {
+		return errNoRoom
+	}
+	s.saved = append(s.saved, c.Name)
+	return s.Store.SaveConsumer(ctx, c, from)
+}
+
+// catchUp returns how many events were read, and the consumers saved.
+func (s *spied) catchUp(t *testing.T) (int, []string) {
+	t.Helper()
+	s.read, s.saved = 0, nil
+	if err := CatchUpProjections(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	return s.read, s.saved
+}
+
+// manyRuns fills more than two parts.
+func manyRuns(t *testing.T) *spied {
+	t.Helper()
+	s := &spied{Store: memory.New(), damaged: map[string]bool{}}
+	writeRuns(t, s, 2*runsPerPart+10, 1)
+	return s
+}
+
+// appendRun appends an event to a run that can take it.
+func (s *spied) interrupt(t *testing.T, id training.RunID) {
+	t.Helper()
+	log := NewRunLog(s.Store, time.Now)
+	life := wholeLife(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
+	if _, err := log.Append(t.Context(), RunRecord{}, life[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOnlyWhatChangesIsKeptAnew(t *testing.T) {
+	s := manyRuns(t)
+	head, err := s.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, saved := s.catchUp(t); read != int(head.Position) || len(saved) != 6 {
+		t.Errorf("at first, of %d events %d were read, and %v saved", head.Position, read, saved)
+	}
+	if read, saved := s.catchUp(t); read != 0 || len(saved) != 0 {
+		t.Errorf("with nothing new, %d events were read, and %v saved", read, saved)
+	}
+	s.interrupt(t, "another")
+	read, saved := s.catchUp(t)
+	if want := []string{"projection/runs/part-2.1", "projection/runs", "projection/devices"}; read != 2 || !slices.Equal(saved, want) {
+		t.Errorf("after two events, %d were read, and %v saved, want %v", read, saved, want)
+	}
+}
+
+// A crash at any save leaves the projection as it was before, or as it is after.
+func TestAProjectionThatIsHalfKeptIsTheOneOfBefore(t *testing.T) {
+	for _, fail := range []string{"projection/runs/part-2.1", "projection/runs", "projection/devices"} {
+		s := manyRuns(t)
+		s.catchUp(t)
+		s.interrupt(t, "another")
+		s.fail = fail
+		if err := CatchUpProjections(t.Context(), s); !errors.Is(err, errNoRoom) {
+			t.Fatalf("%s: %v", fail, err)
+		}
+		s.fail, s.read = "", 0
+		list, err := ReadRuns(t.Context(), s)
+		if err != nil || len(list.Runs) != 2*runsPerPart+11 || list.Runs[len(list.Runs)-1].State != training.Interrupted {
+			t.Errorf("%s: %d runs, %v", fail, len(list.Runs), err)
+		}
+		if s.read > 2 {
+			t.Errorf("%s: %d events were folded again", fail, s.read)
+		}
+		sameAsReplay(t, s, eventstore.End)
+	}
+}
+
+// Whatever is damaged is folded anew, and whole again when it was kept.
+func TestADamagedProjectionIsMended(t *testing.T) {
+	for _, name := range []string{"projection/runs", "projection/runs/part-0.0", "projection/runs/part-2.0", "projection/devices/part-0.0"} {
+		s := manyRuns(t)
+		s.catchUp(t)
+		s.damaged[name] = true
+		sameAsReplay(t, s, eventstore.End)
+		s.interrupt(t, "another")
+		if read, _ := s.catchUp(t); read < 2*runsPerPart {
+			t.Errorf("%s: only %d events were read", name, read)
+		}
+		if len(s.damaged) > 0 && !strings.Contains(name, "part-") {
+			t.Errorf("%s is damaged still", name)
+		}
+		if read, _ := s.catchUp(t); read != 0 {
+			t.Errorf("%s: %d events were read once it was mended", name, read)
+		}
+		sameAsReplay(t, s, eventstore.End)
+	}
+}
+
+// An event that this program cannot read is not passed over by what it keeps.
+func TestALogOfANewerVersionIsRefused(t *testing.T) {
+	for _, a := range []eventstore.AggregateID{"run/x", "device/x", "actors/x", "something/x"} {
+		store := memory.New()
+		if _, err := store.Append(t.Context(), eventstore.Write{Aggregate: a, Events: []eventstore.NewEvent{
+			{ID: "1", Type: "something.happened.v9", Payload: []byte(`{}`)},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := CatchUpProjections(t.Context(), store); !errors.Is(err, ErrUnknownEvent) {
+			t.Errorf("%s: %v", a, err)
+		}
+		if c, err := store.Consumers(t.Context()); err != nil || len(c) > 0 {
+			t.Errorf("%s: kept %v, %v", a, c, err)
+		}
+	}
+}

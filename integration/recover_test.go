@@ -1,0 +1,98 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+)
+
+// recoverByReplay is Recover as it would be without projections: it folds the
+// whole log and looks at every run.
+func recoverByReplay(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
+	var recovery Recovery
+	state, err := StateAt(ctx, runs.store, eventstore.End)
+	if err != nil {
+		return recovery, err
+	}
+	for _, d := range state.Devices {
+		events := d.Ledger.ReleaseAll("its process ended")
+		if _, err := devices.Append(ctx, d, events...); err != nil {
+			return recovery, err
+		}
+		recovery.Leases += len(events)
+	}
+	for _, r := range state.Runs {
+		if err := recovery.mend(ctx, runs, r); err != nil {
+			return recovery, err
+		}
+	}
+	return recovery, nil
+}
+
+// copyLog returns a store with the same events, and nothing kept beside them.
+func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
+	to := memory.New()
+	if _, err := eventstore.Walk(context.Background(), from, 0, eventstore.End, func(e eventstore.Event) error {
+		_, err := to.Append(context.Background(), eventstore.Write{
+			Aggregate: e.Aggregate, Expected: eventstore.Exactly(e.Version - 1), Events: []eventstore.NewEvent{e.NewEvent},
+		})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// Recovering from projections that were kept at any moment, or never, appends the
+// very events that recovering from the whole log does.
+func TestRecoveringFromProjectionsIsRecoveringFromTheLog(t *testing.T) {
+	recovered := 0
+	rapid.Check(t, func(t *rapid.T) {
+		ctx := context.Background()
+		l := newLottery(t)
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			l.step()
+			if l.draw(10, "keep") == 0 {
+				if err := CatchUpProjections(ctx, l.store); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		at := l.now
+		clock := func() time.Time { return at }
+		twin := copyLog(t, l.store)
+		got, err := Recover(ctx, NewRunLog(l.store, clock), NewDeviceLog(l.store, clock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := recoverByReplay(ctx, NewRunLog(twin, clock), NewDeviceLog(twin, clock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		gotHead, err := l.store.Head(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantHead, err := twin.Head(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gotHead != wantHead || !bytes.Equal(marshal(t, got), marshal(t, want)) {
+			t.Fatalf("recovered %+v, the log ends with %+v; by the whole log %+v, %+v", got, gotHead, want, wantHead)
+		}
+		recovered += len(got.Interrupted) + len(got.Failed)
+		again, err := Recover(ctx, NewRunLog(l.store, clock), NewDeviceLog(l.store, clock))
+		if err != nil || again.Leases+len(again.Interrupted)+len(again.Failed) > 0 {
+			t.Fatalf("doing it twice recovered %+v, %v", again, err)
+		}
+	})
+	if recovered == 0 {
+		t.Error("nothing was ever half-way")
+	}
+}

@@ -1,0 +1,124 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"reprise/eventstore"
+	"reprise/training"
+)
+
+// runsPerPart is the number of runs that are kept together.
+const runsPerPart = 1024
+
+// Span is where the events of a run or a device begin and end in the log.
+type Span struct {
+	First eventstore.Position `json:"first"`
+	Last  eventstore.Position `json:"last"`
+}
+
+// RunList is the read model of all runs.
+type RunList struct {
+	// Runs are in the order in which they started, Spans the places of each.
+	Runs  []RunSummary `json:"runs"`
+	Spans []Span       `json:"spans"`
+
+	codec codec[training.Event]
+	index map[eventstore.AggregateID]int
+}
+
+// Queue returns the runs that have not begun to train and are not at rest, first
+// come, first served.
+func (l *RunList) Queue() []RunSummary { return queueOf(l.Runs) }
+
+func queueOf(runs []RunSummary) []RunSummary {
+	var queue []RunSummary
+	for _, r := range runs {
+		if r.State == training.Initializing {
+			queue = append(queue, r)
+		}
+	}
+	return queue
+}
+
+// Apply folds the next event of the log; events of others than runs change
+// nothing.
+func (l *RunList) Apply(e eventstore.Event) error {
+	if _, ok := runOf(e.Aggregate); !ok {
+		return nil
+	}
+	if l.index == nil {
+		l.codec, l.index = trainingCodec, make(map[eventstore.AggregateID]int, len(l.Runs))
+		for i, r := range l.Runs {
+			l.index[AggregateOf(r.RunID)] = i
+		}
+	}
+	event, err := l.codec.decode(e)
+	if err != nil {
+		return err
+	}
+	i, known := l.index[e.Aggregate]
+	if !known && e.Version != 1 {
+		return fmt.Errorf("event %d of %s, whose first event is missing: %w", e.Version, e.Aggregate, training.ErrInvalidTransition)
+	}
+	var summary RunSummary
+	if known {
+		summary = l.Runs[i]
+	}
+	if summary, err = summary.apply(event, e.Version, e.Time); err != nil {
+		return fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+	}
+	if !known {
+		l.index[e.Aggregate] = len(l.Runs)
+		l.Runs, l.Spans = append(l.Runs, summary), append(l.Spans, Span{First: e.Position, Last: e.Position})
+		return nil
+	}
+	l.Runs[i], l.Spans[i].Last = summary, e.Position
+	return nil
+}
+
+// Split implements ReadModel: runs that have ended stay where they are, so that
+// few parts change.
+func (l *RunList) Split() []ReadModel {
+	var parts []ReadModel
+	for from := 0; from < len(l.Runs); from += runsPerPart {
+		to := min(from+runsPerPart, len(l.Runs))
+		parts = append(parts, &RunList{Runs: l.Runs[from:to], Spans: l.Spans[from:to]})
+	}
+	return parts
+}
+
+// Join implements ReadModel.
+func (l *RunList) Join(part []byte) error {
+	var more RunList
+	if err := json.Unmarshal(part, &more); err != nil {
+		return err
+	}
+	if len(more.Runs) != len(more.Spans) {
+		return fmt.Errorf("%d runs at %d places of the log", len(more.Runs), len(more.Spans))
+	}
+	l.Runs, l.Spans = append(l.Runs, more.Runs...), append(l.Spans, more.Spans...)
+	return nil
+}
+
+// at returns the runs as they were at a position of the log, which the list has
+// seen. Only those that had begun and went on later are read again.
+func (l *RunList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]RunSummary, error) {
+	var then []RunSummary
+	for i, r := range l.Runs {
+		span := l.Spans[i]
+		if span.First > at {
+			break // runs are in the order of their first events
+		}
+		if span.Last > at {
+			var alone RunList
+			if err := walkAggregate(ctx, store, AggregateOf(r.RunID), at, alone.Apply); err != nil {
+				return nil, err
+			}
+			r = alone.Runs[0]
+		}
+		then = append(then, r)
+	}
+	return then, nil
+}
