@@ -236,12 +236,14 @@ func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection,
 	return conn, nil
 }
 
-// filename is what SQLite is to open: the path, and through which VFS.
+// filename is what SQLite is to open: the path, and through which VFS. It is a URI
+// in any case: SQLite takes a path that begins with "file:" for one.
 func filename(path, vfs string) string {
-	if vfs == "" {
-		return path
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path}
+	if vfs != "" {
+		u.RawQuery = url.Values{"vfs": {vfs}}.Encode()
 	}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"vfs": {vfs}}.Encode()}).String()
+	return u.String()
 }
 
 // checkMarks returns the version of the file's schema. It fails unless the file

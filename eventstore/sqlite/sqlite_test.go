@@ -129,12 +129,12 @@ func TestTheLogIsThereAfterReopening(t *testing.T) {
 // opens its file.
 func TestAStoreMayHaveAnyName(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"a b", "100%25", "what?vfs=none&mode=ro", "#1", "a:b"} {
+	for _, name := range []string{"a b", "100%25", "what?vfs=none&mode=ro", "#1", "a:b", "file:a"} {
 		fill(t, name, 3)
 		if _, err := os.Stat(name); err != nil {
 			t.Error(err)
 		}
-		r, err := OpenReadOnly("./" + name)
+		r, err := OpenReadOnly(name)
 		if err != nil {
 			t.Fatal(err)
 		}
