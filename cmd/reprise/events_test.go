@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,11 +36,11 @@ func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
 	if err := json.Compact(&payload, bad.Payload); err != nil {
 		t.Fatal(err)
 	}
-	at := bytes.Index(raw, payload.Bytes())
-	if at < 0 {
+	offset := bytes.Index(raw, payload.Bytes())
+	if offset < 0 {
 		t.Fatal("the event is not in the file")
 	}
-	raw[at+len(`{"epoch":`)] ^= 1
+	raw[offset+len(`{"epoch":`)] ^= 1
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,8 @@ func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
 	if o := b.run("events", "verify"); o.code != 1 || !strings.Contains(o.stdout, "NOT VERIFIED: the first bad event is at position") {
 		t.Errorf("exit code %d\n%s", o.code, o.stdout)
 	}
-	for _, args := range [][]string{{"state"}, {"events", "tail"}, {"events", "export"}} {
+	at := strconv.FormatUint(bad.Position, 10)
+	for _, args := range [][]string{{"state", "--at", at}, {"runs", "show", "latest"}, {"runs", "verify", "latest"}, {"events", "tail"}, {"events", "export"}} {
 		if o := b.run(args...); o.code != 1 || !strings.Contains(o.stderr, "corrupt") {
 			t.Errorf("reprise %v: exit code %d\n%s", args, o.code, o.stderr)
 		}
