@@ -192,7 +192,7 @@ func (s *Supervisor) adopt(n *node, name string, restart Restart, c child) error
 	s.system.lock()
 	defer s.system.unlock()
 	if s.stage == stageEnded || s.final {
-		return fmt.Errorf("spawn %q under %s: %w", name, s.path(), ErrStopped)
+		return fmt.Errorf("spawn %q under %s: %w", name, s.path(), s.stopped())
 	}
 	if name != "" {
 		if _, taken := s.names[name]; taken {
@@ -215,6 +215,14 @@ func (s *Supervisor) adopt(n *node, name string, restart Restart, c child) error
 		s.start(n)
 	}
 	return nil
+}
+
+// stopped returns ErrStopped, and why the supervisor gave up, if it did.
+func (s *Supervisor) stopped() error {
+	if s.gaveUp == nil {
+		return ErrStopped
+	}
+	return fmt.Errorf("%w: %w", ErrStopped, s.gaveUp)
 }
 
 // remove ends a child for good.

@@ -252,7 +252,7 @@ func TestIntensityCountsRestartsWithinThePeriod(t *testing.T) {
 	if err := a.Tell(leave); !errors.Is(err, actor.ErrStopped) {
 		t.Errorf("a after the end: %v", err)
 	}
-	if _, err := s.Root().Supervise(actor.SupervisorSpec{}); !errors.Is(err, actor.ErrStopped) {
+	if _, err := s.Root().Supervise(actor.SupervisorSpec{}); !errors.Is(err, actor.ErrStopped) || !errors.As(err, &gaveUp) {
 		t.Errorf("supervise after the end: %v", err)
 	}
 	if err := shutdown(t, s); err != nil {
