@@ -56,7 +56,7 @@ type node struct {
 	id         uint64 // unique among siblings, ascending in the order of start
 	rare       atomic.Pointer[nodeRare]
 
-	born    uint32 // on System.clock, in bornUnits
+	born    atomic.Uint32 // on System.clock, in bornUnits, and 1; 0 before the first start
 	restart Restart
 	state   nodeState
 	// leave is set where the child is not to come back once it has stopped.
@@ -83,7 +83,21 @@ type nodeRare struct {
 // bornUnit makes node.born fit for two years in four bytes.
 const bornUnit = time.Second / 64
 
-func (n *node) bornAt() time.Duration { return time.Duration(n.born) * bornUnit }
+// appear notes that the child is started, for the first time or again.
+func (n *node) appear(s *System) {
+	if n.born.Load() == 0 {
+		n.born.Store(uint32(s.clock()/bornUnit) + 1)
+	}
+}
+
+// age returns the time since the first start; 0 where there was none.
+func (n *node) age(now time.Duration) time.Duration {
+	born := n.born.Load()
+	if born == 0 {
+		return 0
+	}
+	return now - time.Duration(born-1)*bornUnit
+}
 
 // seldom returns nodeRare; System.mu is held, or the node is new.
 func (n *node) seldom() *nodeRare {

@@ -203,7 +203,6 @@ func (s *Supervisor) adopt(n *node, name string, restart Restart, c child) error
 	}
 	s.lastID++
 	n.parent, n.id, n.restart, n.state = s, s.lastID, restart, down
-	n.born = uint32(s.system.clock() / bornUnit)
 	if n.prev = s.last; n.prev == nil {
 		s.first = n
 	} else {
@@ -396,7 +395,8 @@ func (s *Supervisor) admit() bool {
 // backoff returns how long to wait before the child is restarted.
 func (s *Supervisor) backoff(n *node) time.Duration {
 	rare := n.seldom()
-	if s.system.clock()-max(n.bornAt(), rare.restarted) > s.spec.Backoff.max() {
+	now := s.system.clock()
+	if min(n.age(now), now-rare.restarted) > s.spec.Backoff.max() {
 		rare.failures = 0
 	}
 	rare.failures++
@@ -580,6 +580,7 @@ func (s *Supervisor) abandonAll() {
 // The methods of child, called with System.mu held.
 
 func (s *Supervisor) adopted() {
+	s.appear(s.system)
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(s.path()))
 	s.jitter = hash.Sum64()

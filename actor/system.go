@@ -102,6 +102,7 @@ func NewSystem(config Config) (*System, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.root = newSupervisor(s, config.Root)
 	s.root.state = running
+	s.root.appear(s)
 	s.pool = newPool(config.Workers, config.Driver)
 	return s, nil
 }

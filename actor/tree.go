@@ -36,7 +36,8 @@ type Tree struct {
 	Handled uint64
 	// Restarts counts those since the spawn.
 	Restarts int
-	// Age is the time since the spawn, to 1/64 s.
+	// Age is the time since the supervisor was spawned, or the actor was first
+	// started, to 1/64 s.
 	Age time.Duration
 	// Children are in the order of their start.
 	Children []Tree
@@ -66,7 +67,7 @@ func (s *Supervisor) tree(now time.Duration) Tree {
 func (n *node) tree(now time.Duration) Tree {
 	return Tree{
 		Path: n.path(), State: n.shown(), Depth: n.child().waiting(), Handled: n.child().begun(),
-		Restarts: n.restarts(), Age: now - n.bornAt(),
+		Restarts: n.restarts(), Age: n.age(now),
 	}
 }
 
