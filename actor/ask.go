@@ -15,10 +15,12 @@ type Reply[R any] struct {
 
 // slot takes the first answer and no other.
 type slot[R any] struct {
-	taken, told atomic.Bool
-	// news has room for an answer and for word that the question was forwarded,
-	// which told keeps from being there twice.
-	news chan answer[R]
+	taken    atomic.Bool
+	answered atomic.Bool // value and err are there
+	value    R
+	err      error
+	// news has a token where there is an answer, or another responder.
+	news chan struct{}
 	// by is who answers in the place of who was asked; nil as long as that is
 	// the same.
 	by atomic.Pointer[responder]
@@ -26,10 +28,12 @@ type slot[R any] struct {
 	trace atomic.Pointer[questionTrace]
 }
 
-type answer[R any] struct {
-	value     R
-	err       error
-	forwarded bool // this is no answer
+// tell has whoever asked look.
+func (s *slot[R]) tell() {
+	select {
+	case s.news <- struct{}{}:
+	default: // it will
+	}
 }
 
 // responder is an actor that has a question to answer.
@@ -40,20 +44,25 @@ type responder struct {
 
 // Send answers with a value. It never waits; false says that there was an
 // answer before, or that nobody asked (the zero Reply).
-func (r Reply[R]) Send(value R) bool { return r.send(answer[R]{value: value}) }
+func (r Reply[R]) Send(value R) bool { return r.send(value, nil) }
 
 // Fail answers with an error.
-func (r Reply[R]) Fail(err error) bool { return r.send(answer[R]{err: err}) }
+func (r Reply[R]) Fail(err error) bool {
+	var none R
+	return r.send(none, err)
+}
 
-func (r Reply[R]) send(a answer[R]) bool {
+func (r Reply[R]) send(value R, err error) bool {
 	if r.to == nil || r.to.taken.Swap(true) {
 		return false
 	}
 	trace := r.to.trace.Load()
 	if trace != nil {
-		trace.answered(a.value, a.err)
+		trace.answered(value, err)
 	}
-	r.to.news <- a
+	r.to.value, r.to.err = value, err
+	r.to.answered.Store(true)
+	r.to.tell()
 	if trace != nil {
 		trace.system.events.deliver()
 	}
@@ -73,9 +82,7 @@ func Forward[Q, R any](to Ref[Q], message Q, reply Reply[R]) error {
 		return err
 	}
 	reply.to.by.Store(&responder{to.Path(), to.cell.done()})
-	if !reply.to.told.Swap(true) {
-		reply.to.news <- answer[R]{forwarded: true}
-	}
+	reply.to.tell()
 	return nil
 }
 
@@ -92,44 +99,26 @@ func Ask[Q, R any](ctx context.Context, to Ref[Q], build func(reply Reply[R]) Q)
 	if _, ok := ctx.Deadline(); !ok {
 		return none, ErrNoDeadline
 	}
-	reply := &slot[R]{news: make(chan answer[R], 2)}
+	reply := &slot[R]{news: make(chan struct{}, 1)}
 	if err := to.tellQuestion(build(Reply[R]{reply}), &reply.trace); err != nil {
 		return none, err
 	}
 	path, done := "", to.cell.done()
-	for {
+	for !reply.answered.Load() {
+		if by := reply.by.Load(); by != nil {
+			path, done = by.path, by.done
+		}
 		select {
-		case a := <-reply.news:
-			if !a.forwarded {
-				return a.value, a.err
-			}
-			reply.told.Store(false)
+		case <-reply.news:
 		case <-ctx.Done():
 			return none, fmt.Errorf("ask %s: %w", cmp.Or(path, to.Path()), ctx.Err())
 		case <-done:
-			if a, ok := reply.lastWord(); ok {
-				return a.value, a.err
-			}
-			if by := reply.by.Load(); by == nil || by.done == done {
+			// The last that it did may have been to answer, or to forward.
+			by := reply.by.Load()
+			if !reply.answered.Load() && (by == nil || by.done == done) {
 				return none, fmt.Errorf("ask %s: %w", cmp.Or(path, to.Path()), ErrStopped)
 			}
 		}
-		by := reply.by.Load()
-		path, done = by.path, by.done
 	}
-}
-
-// lastWord returns the answer of an actor that has ended, if it gave one.
-func (s *slot[R]) lastWord() (answer[R], bool) {
-	for {
-		select {
-		case a := <-s.news:
-			if !a.forwarded {
-				return a, true
-			}
-			s.told.Store(false)
-		default:
-			return answer[R]{}, false
-		}
-	}
+	return reply.value, reply.err
 }
