@@ -37,7 +37,7 @@ const (
 	MaxName        = 256     // bytes of an id, aggregate or type
 	MaxBatch       = 1000    // events of one Append
 	MaxReadPage    = 10_000  // events of one Read
-	MaxSnapshot    = 64 << 20
+	MaxSnapshot    = 16 << 20
 	maxTimeSeconds = 1 << 40
 )
 

@@ -129,7 +129,8 @@ func (l *DeviceLog) load(ctx context.Context, id device.ID) (r DeviceRecord, fol
 	}
 	var usable bool
 	if r, usable = recordOf(replay.Snapshot, id); !usable {
-		return r, folded, walkAggregate(ctx, l.store, aggregate, eventstore.End, fold)
+		err = walkAggregate(ctx, l.store, aggregate, eventstore.End, fold)
+		return r, folded, err
 	}
 	for _, e := range replay.Events {
 		if err := fold(e); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -182,7 +183,8 @@ func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
 		return err
 	}
 	for _, v := range views {
-		if err := v.keep(ctx, store); err != nil {
+		// What is damaged where it would be kept is as good as nothing kept.
+		if err := v.keep(ctx, store); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
 			return fmt.Errorf("projection %s: %w", v.Name, err)
 		}
 	}

@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/eventstore/sqlite"
 	"reprise/training"
 )
 
@@ -156,5 +160,52 @@ func TestALogOfANewerVersionIsRefused(t *testing.T) {
 		if c, err := store.Consumers(t.Context()); err != nil || len(c) > 0 {
 			t.Errorf("%s: kept %v, %v", a, c, err)
 		}
+	}
+}
+
+// A page under what is kept is damaged, so that it can be neither read nor replaced:
+// the log is folded, and goes on.
+func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.db")
+	s, err := sqlite.Open(path, sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeRuns(t, s, 60, 1)
+	if err := errors.Join(CatchUpProjections(t.Context(), s), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(db, []byte(`"updated_at"`))
+	if at < 0 {
+		t.Fatal("nothing is kept")
+	}
+	db[at] ^= 1
+	if err := os.WriteFile(path, db, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = sqlite.Open(path, sqlite.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	log := NewRunLog(s, time.Now)
+	for _, id := range []training.RunID{"another", "one-more"} {
+		life := wholeLife(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
+		if _, err := log.Append(t.Context(), RunRecord{}, life[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := CatchUpProjections(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := ReadRuns(t.Context(), s); err != nil || len(list.Runs) != 62 {
+		t.Errorf("%d runs, %v", len(list.Runs), err)
 	}
 }

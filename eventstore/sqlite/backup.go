@@ -72,7 +72,7 @@ func copyPages(ctx context.Context, from *connection, to string) (err error) {
 	if _, err := recordedHead(from); err != nil {
 		return err
 	}
-	b, err := from.BackupInit("main", to)
+	b, err := from.BackupInit("main", filename(to, ""))
 	if err != nil {
 		return err
 	}

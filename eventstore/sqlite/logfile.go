@@ -62,6 +62,8 @@ const (
 
 // WriteAt implements io.WriterAt.
 func (f *logFile) WriteAt(b []byte, at int64) (int, error) {
+	ends := f.commit
+	f.commit = len(b) == frameHeaderSize && isCommit(b)
 	if at != f.at+int64(len(f.pending)) {
 		if err := f.flush(); err != nil {
 			return 0, err
@@ -72,8 +74,6 @@ func (f *logFile) WriteAt(b []byte, at int64) (int, error) {
 		f.at = at
 	}
 	f.pending = append(f.pending, b...)
-	ends := f.commit
-	f.commit = len(b) == frameHeaderSize && isCommit(b)
 	if ends || len(f.pending) >= maxPending {
 		if err := f.flush(); err != nil {
 			return 0, err
@@ -101,25 +101,22 @@ func (f *logFile) Sync(flags vfs.SyncFlag) error {
 		return err
 	}
 	if f.end > f.size {
-		if err := f.grow(); err != nil {
-			return err
-		}
+		f.grow()
 	}
 	return f.File.Sync(flags)
 }
 
-// grow writes zeros behind the end of the file.
-func (f *logFile) grow() error {
+// grow writes zeros behind the end of the file. Where that fails, the disk being
+// full perhaps, the file stays as it is: it only saves time.
+func (f *logFile) grow() {
 	size, err := f.File.Size()
 	if err != nil {
-		return err
+		return
 	}
 	ahead := make([]byte, min(max(size, minGrowth), maxGrowth))
-	if _, err := f.File.WriteAt(ahead, size); err != nil {
-		return err
+	if _, err := f.File.WriteAt(ahead, size); err == nil {
+		f.size = size + int64(len(ahead))
 	}
-	f.size = size + int64(len(ahead))
-	return nil
 }
 
 // ReadAt implements io.ReaderAt.

@@ -362,11 +362,11 @@ func (s *Store) write() {
 		default:
 			return
 		}
-		w.serve(s.queue)
+		s.serve(w)
 		if len(s.queue) > 0 {
 			s.writing.Go(func() {
 				for len(s.queue) > 0 {
-					w.serve(s.queue)
+					s.serve(w)
 				}
 				s.idle <- w
 				s.write()
@@ -375,6 +375,22 @@ func (s *Store) write() {
 		}
 		s.idle <- w
 	}
+}
+
+// serve has the writer commit the next group. Where that does not return, by a
+// panic or the end of the goroutine, the store has failed, and those who wait hear
+// of it.
+func (s *Store) serve(w *writer) {
+	returned := false
+	defer func() {
+		if !returned {
+			w.abandon()
+			s.idle <- w
+			s.write()
+		}
+	}()
+	w.serve(s.queue)
+	returned = true
 }
 
 // Subscribe implements eventstore.Store. A store that is open for reading only

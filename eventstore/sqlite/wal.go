@@ -242,6 +242,9 @@ func (w *wal) moved() (bool, error) {
 
 // follows reports whether the frame's sum continues that before it.
 func (w *wal) follows(before sum, frame []byte) bool {
+	if binary.BigEndian.Uint32(frame) == 0 {
+		return false // no page: zeros, of which the sum is right where nothing is before them
+	}
 	return before.add(w.order, frame[:8]).add(w.order, frame[frameHeaderSize:]) == recorded(frame[16:])
 }
 

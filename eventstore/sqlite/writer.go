@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -100,6 +101,19 @@ func (w *writer) serve(queue <-chan *request) {
 	clear(w.group)
 }
 
+// abandon answers a group of which the commit has not returned.
+func (w *writer) abandon() {
+	w.failed = errors.New("event store failed and must be opened again: a commit did not return")
+	for _, r := range w.group {
+		select {
+		case r.reply <- response{err: w.failed}:
+		default: // it was answered
+		}
+	}
+	clear(w.group)
+	w.group = w.group[:0]
+}
+
 // close moves the WAL into the file and closes the connection. An error of it
 // loses nothing: the WAL is complete, and the next opening reads it. After a
 // failure the files stay as they are.
@@ -118,8 +132,15 @@ func (w *writer) commit(group []*request) {
 	responses := make([]response, len(group))
 	head := w.head
 	err := w.failed
-	if err == nil {
-		err = w.transact(group, responses)
+	for again := err == nil; again; {
+		var damaged *request
+		damaged, err = w.transact(group, responses)
+		if again = damaged != nil; again {
+			damaged.reply <- response{err: err}
+			group = slices.DeleteFunc(group, func(r *request) bool { return r == damaged })
+			w.head, err = head, nil
+			clear(w.versions)
+		}
 	}
 	if err != nil {
 		w.head = head
@@ -140,28 +161,34 @@ func (w *writer) commit(group []*request) {
 }
 
 // transact fills in the responses. An error means that nothing of the group is
-// known to be stored. A request is refused before anything of it is written, so
-// that it leaves nothing to be taken back.
-func (w *writer) transact(group []*request, responses []response) error {
+// known to be stored, or, with a request, that it came upon damage, that nothing is
+// stored, and that the others may go on without it. A request is refused before
+// anything of it is written, so that it leaves nothing to be taken back.
+func (w *writer) transact(group []*request, responses []response) (damaged *request, err error) {
 	if err := w.conn.execute("BEGIN IMMEDIATE"); err != nil {
-		return corruption(err)
+		return nil, corruption(err)
 	}
 	before := w.head
 	for i, r := range group {
 		responses[i].events, responses[i].err = w.carryOut(r)
 		if err := responses[i].err; err != nil && !isRefusal(err) {
-			return w.abort(err)
+			err = w.abort(err)
+			// What is no event is kept to save time: its damage is not the log's.
+			if r.other != nil && errors.Is(err, eventstore.ErrCorrupt) && w.conn.GetAutocommit() {
+				return r, err
+			}
+			return nil, err
 		}
 	}
 	if w.head != before {
 		if err := w.conn.execute(`UPDATE head SET position = ?, hash = ?`, int64(w.head.Position), w.head.Hash[:]); err != nil {
-			return w.abort(err)
+			return nil, w.abort(err)
 		}
 	}
 	if err := w.conn.execute("COMMIT"); err != nil {
-		return w.abort(err)
+		return nil, w.abort(err)
 	}
-	return nil
+	return nil, nil
 }
 
 func (w *writer) abort(cause error) error {
