@@ -111,7 +111,7 @@ performance-run: ## measure everything, a quarter of an hour on a quiet machine,
 	cd bench && $(GO) run ./cmd/scaling -rounds 5 -out results/scaling.jsonl
 	@echo "$$(date +%T) 4 of 6: GPT on Opticks, about 2 minutes"
 	-cd bench && $(GO) run ./cmd/opticks -steps 500 -out results/opticks.jsonl
-	@echo "$$(date +%T) 5 of 6: actors, about 1 minute"
+	@echo "$$(date +%T) 5 of 6: actors, about 2 minutes"
 	cd bench && $(GO) run ./cmd/actors -out results/actors.jsonl
 	@echo "$$(date +%T) 6 of 6: the event log, about 4 minutes"
 	cd bench && $(GO) run ./cmd/events -out results/events.jsonl

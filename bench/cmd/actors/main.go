@@ -24,7 +24,7 @@ func main() {
 }
 
 func run() error {
-	rounds := flag.Int("rounds", 5, "rounds of each side; the best counts")
+	rounds := flag.Int("rounds", 10, "rounds of each side; the best counts")
 	scale := flag.Float64("scale", 1, "multiplies the amount of work of a round")
 	only := flag.String("work", "", "only works whose name contains this")
 	out := flag.String("out", "", "file that the lines are also written to")
