@@ -126,19 +126,26 @@ func TestBecomeChangesWhoReceivesUntilTheRestart(t *testing.T) {
 	equal(t, log.wait(t, 8), []string{"0", "asleep 1", "asleep 2", "3", "4", "asleep 5", "stopped", "6"})
 }
 
-func TestStashedMessagesAreHandledFirstAndInOrder(t *testing.T) {
-	s, log := newSystem(t, actor.Config{}), newRecorder()
+// stashUntilZero stashes what comes before a 0, which has it all handled, by then
+// from there on.
+func stashUntilZero(then func(*actor.Context[int], int) error) func(*actor.Context[int], int) error {
 	open := false
-	ref := spawnNumber(t, s, actor.Mailbox{}, log, func(ctx *actor.Context[int], n int) error {
+	return func(ctx *actor.Context[int], n int) error {
 		switch {
 		case n == 0:
 			open = true
 			ctx.Unstash()
+			return nil
 		case !open:
 			return ctx.Stash(n)
 		}
-		return nil
-	})
+		return then(ctx, n)
+	}
+}
+
+func TestStashedMessagesAreHandledFirstAndInOrder(t *testing.T) {
+	s, log := newSystem(t, actor.Config{}), newRecorder()
+	ref := spawnNumber(t, s, actor.Mailbox{}, log, stashUntilZero(func(*actor.Context[int], int) error { return nil }))
 	tellAll(t, ref, 1, 2, 3)
 	log.wait(t, 3)
 	tellAll(t, ref, 0, 4)
@@ -150,20 +157,13 @@ func TestUnstashedMessagesKeepTheirOrderOverTurns(t *testing.T) {
 	const many = 300
 	for _, at := range []int{10, 150} {
 		s, log := newSystem(t, actor.Config{}), newRecorder()
-		open := false
-		ref := spawnNumber(t, s, actor.Mailbox{}, log, func(ctx *actor.Context[int], n int) error {
-			switch {
-			case n == 0:
-				open = true
-				ctx.Unstash()
-			case !open:
-				return ctx.Stash(n)
-			case n == at:
-				defer ctx.Unstash()
-				return ctx.Stash(many + 1)
+		ref := spawnNumber(t, s, actor.Mailbox{}, log, stashUntilZero(func(ctx *actor.Context[int], n int) error {
+			if n != at {
+				return nil
 			}
-			return nil
-		})
+			defer ctx.Unstash()
+			return ctx.Stash(many + 1)
+		}))
 		want := []string{}
 		for n := range many {
 			tellAll(t, ref, n+1)

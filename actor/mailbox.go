@@ -131,7 +131,7 @@ func (b *batch[M]) clear() (left []M) {
 
 // queue is the mailbox's content: any number of goroutines push, the one that
 // runs the actor takes. It is a mutex over a list of chunks, of which the taker
-// takes a whole one at a time and works on it without the lock. An idle actor
+// takes several at a time and works on them without the lock. An idle actor
 // must cost little: the first message that waits has its place in the queue
 // itself, so that an actor that keeps up needs no chunk.
 type queue[M any] struct {
@@ -208,8 +208,7 @@ func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
 	defer q.mu.Unlock()
 	lost, result := q.offer(message)
 	if result <= storedForOther {
-		q.marks().add(m, int(q.count)-1)
-		sent()
+		q.markNewest(m, sent)
 	}
 	return lost, result
 }
@@ -240,6 +239,12 @@ func (q *queue[M]) marks() *marks {
 		extra.marks = &marks{}
 	}
 	return extra.marks
+}
+
+// markNewest marks the message that was added last, and has sent tell of it.
+func (q *queue[M]) markNewest(m *mark, sent func()) {
+	q.marks().add(m, int(q.count)-1)
+	sent()
 }
 
 // marked reports whether a message that waits is traced.
@@ -285,8 +290,7 @@ func (q *queue[M]) pushOrWait(message M, m *mark, sent func()) (chan struct{}, e
 	if q.count < q.capacity {
 		q.append(message)
 		if m != nil {
-			q.marks().add(m, int(q.count)-1)
-			sent()
+			q.markNewest(m, sent)
 		}
 		return nil, nil
 	}

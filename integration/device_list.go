@@ -75,20 +75,11 @@ func (l *DeviceList) Join(part []byte) error {
 // at returns the devices as they were at a position of the log, which the list
 // has seen. Only those of which it tells later events are read again.
 func (l *DeviceList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]DeviceRecord, error) {
-	var then []DeviceRecord
-	for i, d := range l.Devices {
-		span := l.Spans[i]
-		if span.First > at {
-			break // devices are in the order of their first events
+	return listAt(l.Devices, l.Spans, at, func(d DeviceRecord) (DeviceRecord, error) {
+		var alone DeviceList
+		if err := walkAggregate(ctx, store, eventstore.AggregateID(devicePrefix+string(d.ID)), at, alone.Apply); err != nil {
+			return d, err
 		}
-		if span.Last > at {
-			var alone DeviceList
-			if err := walkAggregate(ctx, store, eventstore.AggregateID(devicePrefix+string(d.ID)), at, alone.Apply); err != nil {
-				return nil, err
-			}
-			d = alone.Devices[0]
-		}
-		then = append(then, d)
-	}
-	return then, nil
+		return alone.Devices[0], nil
+	})
 }

@@ -153,9 +153,3 @@ func (l *DeviceLog) fold(r DeviceRecord, e eventstore.Event) (DeviceRecord, erro
 	r.Ledger, r.Version = ledger, e.Version
 	return r, nil
 }
-
-// List folds every device, in the order in which they were first seen.
-func (l *DeviceLog) List(ctx context.Context) ([]DeviceRecord, error) {
-	state, err := StateAt(ctx, l.store, eventstore.End)
-	return state.Devices, err
-}

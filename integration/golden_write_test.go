@@ -162,15 +162,15 @@ func goldenFailures(w *world) {
 	w.train([]training.Event{started}, nil)
 
 	log := NewDeviceLog(w.store, time.Now)
-	devices, err := log.List(context.Background())
+	state, err := StateAt(context.Background(), w.store, eventstore.End)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	changed, err := devices[0].Ledger.SetHealth(device.Degraded, "hot")
+	changed, err := state.Devices[0].Ledger.SetHealth(device.Degraded, "hot")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := log.Append(context.Background(), devices[0], changed...); err != nil {
+	if _, err := log.Append(context.Background(), state.Devices[0], changed...); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -186,11 +186,11 @@ func (w *world) checkReleased(r RunRecord) {
 	if c := r.Saga.Context; len(c.AllocatedDevices) > 0 || len(c.LoadedDatasets) > 0 {
 		w.t.Errorf("the saga in %s still holds %v and %v", r.Saga.State, c.AllocatedDevices, c.LoadedDatasets)
 	}
-	devices, err := NewDeviceLog(w.store, time.Now).List(context.Background())
+	state, err := StateAt(context.Background(), w.store, eventstore.End)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, d := range devices {
+	for _, d := range state.Devices {
 		if leases := d.Ledger.Leases(); len(leases) > 0 {
 			w.t.Errorf("device %s is still held: %v", d.ID, leases)
 		}

@@ -138,23 +138,19 @@ func foldAll(ctx context.Context, store eventstore.Store, views []*view, check f
 	return err
 }
 
-// readable returns a check of what models pass over: it fails with
-// ErrUnknownEvent for an event that this program cannot read, so that what it
-// keeps has seen none.
-func readable() func(eventstore.Event) error {
-	actors := actorCodec
-	return func(e eventstore.Event) error {
-		if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
-			_, err := actors.decode(e)
-			return err
-		}
-		_, isRun := runOf(e.Aggregate)
-		_, isDevice := deviceOf(e.Aggregate)
-		if !isRun && !isDevice {
-			return fmt.Errorf("event at position %d, of %s: %w", e.Position, e.Aggregate, ErrUnknownEvent)
-		}
-		return nil
+// readable checks what models pass over: it fails with ErrUnknownEvent for an event
+// that this program cannot read, so that what it keeps has seen none.
+func readable(e eventstore.Event) error {
+	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
+		_, err := actorCodec.decode(e)
+		return err
 	}
+	_, isRun := runOf(e.Aggregate)
+	_, isDevice := deviceOf(e.Aggregate)
+	if !isRun && !isDevice {
+		return fmt.Errorf("event at position %d, of %s: %w", e.Position, e.Aggregate, ErrUnknownEvent)
+	}
+	return nil
 }
 
 // CatchUpProjections brings every projection to the end of the log and keeps it.
@@ -179,7 +175,7 @@ func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
 	if err != nil {
 		return err
 	}
-	if err := foldAll(ctx, store, views, readable()); err != nil {
+	if err := foldAll(ctx, store, views, readable); err != nil {
 		return err
 	}
 	for _, v := range views {
@@ -243,7 +239,7 @@ func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuil
 		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
 	}
 	fresh := &view{Projection: p, model: p.New(), kept: v.kept}
-	if err := foldAll(ctx, store, []*view{v, fresh}, readable()); err != nil {
+	if err := foldAll(ctx, store, []*view{v, fresh}, readable); err != nil {
 		return Rebuilt{}, err
 	}
 	was, err := json.Marshal(v.model)

@@ -12,19 +12,12 @@ import (
 // runsPerPart is the number of runs that are kept together.
 const runsPerPart = 1024
 
-// Span is where the events of a run or a device begin and end in the log.
-type Span struct {
-	First eventstore.Position `json:"first"`
-	Last  eventstore.Position `json:"last"`
-}
-
 // RunList is the read model of all runs.
 type RunList struct {
 	// Runs are in the order in which they started, Spans the places of each.
 	Runs  []RunSummary `json:"runs"`
 	Spans []Span       `json:"spans"`
 
-	codec codec[training.Event]
 	index map[eventstore.AggregateID]int
 }
 
@@ -49,12 +42,12 @@ func (l *RunList) Apply(e eventstore.Event) error {
 		return nil
 	}
 	if l.index == nil {
-		l.codec, l.index = trainingCodec, make(map[eventstore.AggregateID]int, len(l.Runs))
+		l.index = make(map[eventstore.AggregateID]int, len(l.Runs))
 		for i, r := range l.Runs {
 			l.index[AggregateOf(r.RunID)] = i
 		}
 	}
-	event, err := l.codec.decode(e)
+	event, err := trainingCodec.decode(e)
 	if err != nil {
 		return err
 	}
@@ -105,20 +98,11 @@ func (l *RunList) Join(part []byte) error {
 // at returns the runs as they were at a position of the log, which the list has
 // seen. Only those that had begun and went on later are read again.
 func (l *RunList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]RunSummary, error) {
-	var then []RunSummary
-	for i, r := range l.Runs {
-		span := l.Spans[i]
-		if span.First > at {
-			break // runs are in the order of their first events
+	return listAt(l.Runs, l.Spans, at, func(r RunSummary) (RunSummary, error) {
+		var alone RunList
+		if err := walkAggregate(ctx, store, AggregateOf(r.RunID), at, alone.Apply); err != nil {
+			return r, err
 		}
-		if span.Last > at {
-			var alone RunList
-			if err := walkAggregate(ctx, store, AggregateOf(r.RunID), at, alone.Apply); err != nil {
-				return nil, err
-			}
-			r = alone.Runs[0]
-		}
-		then = append(then, r)
-	}
-	return then, nil
+		return alone.Runs[0], nil
+	})
 }

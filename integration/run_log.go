@@ -191,12 +191,6 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 	return next, nil
 }
 
-// List folds every run, in the order in which they started.
-func (l *RunLog) List(ctx context.Context) ([]RunRecord, error) {
-	state, err := StateAt(ctx, l.store, eventstore.End)
-	return state.Runs, err
-}
-
 // Resolve returns the run that name means: an id, the beginning of exactly one
 // id, or "latest".
 func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {

@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"reprise/eventstore"
@@ -81,15 +80,10 @@ func (t *Timeline) Apply(e eventstore.Event) error {
 	return nil
 }
 
-// applyOther folds the event of a device, and reads one of actors, which leaves
-// no state behind.
+// applyOther folds the event of a device; one of actors leaves no state behind.
 func (t *Timeline) applyOther(e eventstore.Event) error {
-	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
-		_, err := actorCodec.decode(e)
+	if err := readable(e); err != nil {
 		return err
-	}
-	if _, ok := deviceOf(e.Aggregate); !ok {
-		return fmt.Errorf("event at position %d, of %s: %w", e.Position, e.Aggregate, ErrUnknownEvent)
 	}
 	err := t.devices.Apply(e)
 	t.state.Devices = t.devices.Devices

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/training"
@@ -185,11 +186,11 @@ func checkNoLease(t *testing.T, b binary) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	devices, err := integration.NewDeviceLog(store, time.Now).List(context.Background())
-	if err != nil || len(devices) == 0 {
-		t.Fatalf("%d devices on record, %v", len(devices), err)
+	state, err := integration.StateAt(context.Background(), store, eventstore.End)
+	if err != nil || len(state.Devices) == 0 {
+		t.Fatalf("%d devices on record, %v", len(state.Devices), err)
 	}
-	for _, d := range devices {
+	for _, d := range state.Devices {
 		if leases := d.Ledger.Leases(); len(leases) > 0 {
 			t.Errorf("device %s is still held: %v", d.ID, leases)
 		}

@@ -231,11 +231,11 @@ func (j *journal) check(ctx context.Context, store eventstore.Store) error {
 // checkFiles fails unless every checkpoint on record, and the series up to the
 // last, are what was written.
 func checkFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
-	records, err := integration.NewRunLog(store, clock(0)).List(ctx)
+	state, err := integration.StateAt(ctx, store, eventstore.End)
 	if err != nil {
 		return err
 	}
-	for _, r := range records {
+	for _, r := range state.Runs {
 		for _, c := range r.Checkpoints {
 			if err := w.Checkpoints(r.ID).Verify(integration.CheckpointRef(c)); err != nil {
 				return fmt.Errorf("LOST: %w", err)

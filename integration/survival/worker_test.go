@@ -337,11 +337,11 @@ func (c *client) finish() {
 	}
 	defer func() { _ = host.Close() }()
 	log := integration.NewRunLog(store, clock(c.life+1))
-	records, err := log.List(c.t.Context())
+	state, err := integration.StateAt(c.t.Context(), store, eventstore.End)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for _, r := range records {
+	for _, r := range state.Runs {
 		if _, err := j.goOn(c.t.Context(), host, log, r.ID); err != nil {
 			c.t.Fatalf("run %s does not go on: %v", r.ID, err)
 		}
@@ -396,11 +396,11 @@ func (c *client) conclude() {
 	if err := checkFiles(c.t.Context(), store, w); err != nil {
 		c.t.Error(err)
 	}
-	records, err := integration.NewRunLog(store, clock(0)).List(c.t.Context())
+	state, err := integration.StateAt(c.t.Context(), store, eventstore.End)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for _, r := range records {
+	for _, r := range state.Runs {
 		if got := outcomeOf(r); got != c.want {
 			c.t.Errorf("run %s came out as %+v, undisturbed as %+v", r.ID, got, c.want)
 		}
