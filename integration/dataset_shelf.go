@@ -35,7 +35,7 @@ func (s *datasetShelf) Receive(ctx *actor.Context[datasetMessage], message datas
 	case loadDataset:
 		data, err := s.load(ctx.Context(), m.Run, m.Dataset)
 		if err != nil {
-			return reply(ctx, m.ReplyTo, datasetRefused{Request: m.Request, Reason: err.Error()})
+			return reply(ctx, m.ReplyTo, datasetRefused{Request: m.Request, Err: err})
 		}
 		return reply(ctx, m.ReplyTo, datasetLoaded{Request: m.Request, Data: data})
 	case unloadDataset:

@@ -124,8 +124,8 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 		return err
 	}
 	lease, err := p.grant(ctx, m, holder)
-	if errors.Is(err, device.ErrNoSuitableDevice) {
-		return reply(self, m.ReplyTo, leaseRefused{Request: m.Request, Reason: err.Error()})
+	if errors.Is(err, device.ErrNoSuitableDevice) || errors.Is(err, device.ErrInvalid) {
+		return reply(self, m.ReplyTo, leaseRefused{Request: m.Request, Err: err})
 	}
 	if err != nil {
 		return err

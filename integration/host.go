@@ -20,6 +20,19 @@ import (
 // next host recovers it.
 var ErrHostClosed = errors.New("host was closed before the run came to rest")
 
+// UnfinishedError says that a host left a run where it was. The next host
+// recovers it, and it can be resumed.
+type UnfinishedError struct {
+	Run   training.RunID
+	Cause error
+}
+
+// Error names the run, the cause and what can be done about it.
+func (e *UnfinishedError) Error() string { return fmt.Sprintf("run %s: %s", e.Run, explain(e.Cause)) }
+
+// Unwrap returns the cause.
+func (e *UnfinishedError) Unwrap() error { return e.Cause }
+
 // closeDeadline is how long a closing host waits for its runs to checkpoint and
 // for its actors to stop.
 const closeDeadline = 30 * time.Second
@@ -67,6 +80,7 @@ type HostConfig struct {
 type Host struct {
 	config   HostConfig
 	parts    parts
+	store    *watchedStore
 	log      *RunLog
 	requests atomic.Uint64
 	system   *actor.System
@@ -83,8 +97,12 @@ type Host struct {
 type hosted struct {
 	ref        actor.Ref[RunMessage]
 	supervisor *actor.Supervisor
-	// failure is what the last incarnation of the actor died of.
+	// failure is what the last incarnation of the actor died of. mayPass is set
+	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
+	mayPass atomic.Bool
+	// left is why an actor had to leave the run where it was.
+	left atomic.Pointer[error]
 	// rested holds the record once the actor has brought the run to rest.
 	rested atomic.Pointer[RunRecord]
 
@@ -133,6 +151,8 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
+	store := &watchedStore{Store: config.Store}
+	config.Store = store
 	log, deviceLog := parts.logs(config)
 	if err := CatchUpProjections(ctx, config.Store); err != nil { // also refuses what it cannot read
 		return nil, Recovery{}, err
@@ -145,7 +165,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, log: log, runs: map[training.RunID]*hosted{}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -212,7 +232,7 @@ func (h *Host) launch(id training.RunID) error {
 	if run, ok := h.runs[id]; ok && !run.resting() {
 		return fmt.Errorf("run %s is under way already", id)
 	}
-	run, err := h.spawnRun(id, "run-"+string(id), "")
+	run, err := h.spawnRun(id, "run-"+string(id), nil)
 	if err != nil {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
@@ -225,8 +245,8 @@ func (h *Host) launch(id training.RunID) error {
 }
 
 // spawnRun starts the actor of a run. With a verdict it only leads the run to
-// its failure.
-func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error) {
+// rest.
+func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*hosted, error) {
 	run := &hosted{done: make(chan struct{})}
 	var err error
 	run.supervisor, err = h.system.Root().Supervise(actor.SupervisorSpec{
@@ -238,7 +258,13 @@ func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
 		observer: h.config.Observer, requests: &h.requests, verdict: verdict,
-		failed: func(cause string) { run.failure.Store(&cause) },
+		failed: func(cause error) {
+			text := cause.Error()
+			run.failure.Store(&text)
+			if !errors.As(cause, new(*actor.PanicError)) {
+				run.mayPass.Store(true)
+			}
+		},
 		lastFailure: func() string {
 			if cause := run.failure.Load(); cause != nil {
 				return *cause
@@ -247,6 +273,10 @@ func (h *Host) spawnRun(id training.RunID, name, verdict string) (*hosted, error
 		},
 		finished: func(r RunRecord) {
 			run.rested.Store(&r)
+			run.supervisor.End()
+		},
+		left: func(cause error) {
+			run.left.Store(&cause)
 			run.supervisor.End()
 		},
 	}
@@ -268,23 +298,26 @@ func (h *Host) watch(id training.RunID, run *hosted) {
 }
 
 // conclude notes what became of a run when the supervisor of one of its lives
-// has ended. Where it gave up, conclude returns the last life, which records the
-// failure; else nil, and the run is at rest.
+// has ended. Where it gave up, conclude returns the last life, which records that;
+// else nil, and the run is at rest.
 func (h *Host) conclude(id training.RunID, run, life *hosted) *hosted {
 	cause := life.supervisor.Err()
 	switch record := life.rested.Load(); {
 	case record != nil:
 		run.record = *record
+	case life.left.Load() != nil:
+		run.record, run.err = h.unfinished(id, *life.left.Load())
 	case cause == nil:
 		run.record, run.err = h.unfinished(id, ErrHostClosed)
 	case life == run:
-		last, err := h.spawnRun(id, "failure-of-"+string(id), cause.Error())
+		// What panics every time is a defect, which waiting does not mend.
+		last, err := h.spawnRun(id, "failure-of-"+string(id), &verdict{cause: cause.Error(), failed: !run.mayPass.Load()})
 		if err == nil {
 			return last
 		}
 		run.record, run.err = h.unfinished(id, errors.Join(cause, err))
 	default:
-		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and its failure could not be recorded: %w)", run.supervisor.Err(), cause))
+		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
 	// It fails only where the system is down, and holds nothing.
 	_ = h.devices.Tell(forgetRun{Run: id})
@@ -303,9 +336,14 @@ func (run *hosted) resting() bool {
 	}
 }
 
+// unfinished returns a run that its host left where it was. A store that failed
+// is the cause of whatever else went wrong.
 func (h *Host) unfinished(id training.RunID, cause error) (RunRecord, error) {
+	if failed := h.store.failure(); failed != nil {
+		cause = failed
+	}
 	record, err := h.log.Load(context.Background(), id)
-	return record, errors.Join(fmt.Errorf("run %s: %w", id, cause), err)
+	return record, &UnfinishedError{Run: id, Cause: errors.Join(cause, err)}
 }
 
 // Interrupt asks a run to checkpoint at its present step, to give back what it
@@ -367,6 +405,9 @@ func (h *Host) Close() error {
 	err := h.shutdown()
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
+	}
+	if failed := h.store.failure(); failed != nil {
+		return failed
 	}
 	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
 }

@@ -29,7 +29,7 @@ type (
 	}
 	leaseRefused struct {
 		Request uint64
-		Reason  string
+		Err     error
 	}
 	leaseReleased struct {
 		Request    uint64
@@ -41,7 +41,7 @@ type (
 	}
 	datasetRefused struct {
 		Request uint64
-		Reason  string
+		Err     error
 	}
 	datasetUnloaded struct {
 		Request uint64

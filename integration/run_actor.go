@@ -12,6 +12,7 @@ import (
 	"reprise/checkpoint"
 	"reprise/dataset"
 	"reprise/device"
+	"reprise/eventstore"
 	"reprise/internal/stepseries"
 	"reprise/kernel"
 	"reprise/nn"
@@ -50,15 +51,24 @@ type runDeps struct {
 	// was none.
 	lastFailure func() string
 	// failed is told why an incarnation ended.
-	failed func(cause string)
-	// verdict, if not "", is why the run has failed: the actor records it and
-	// leads the saga through its compensation.
-	verdict string
+	failed func(cause error)
+	// verdict, if not nil, is what is to be recorded of a run whose actor failed
+	// too often: the actor leads the saga to rest.
+	verdict *verdict
 	// fault, if not nil, is called before every step with its number; tests
 	// panic in it.
 	fault func(step uint64)
 	// finished is told how the run stands when its actor stops for good.
 	finished func(RunRecord)
+	// left is told why the actor stops for good without having brought the run to
+	// rest: its events cannot be read or recorded.
+	left func(cause error)
+}
+
+// verdict says what becomes of a run whose actor failed too often.
+type verdict struct {
+	cause  string
+	failed bool // for ever; else it can be resumed
 }
 
 // runActor hosts a TrainingSaga: it carries out the first command that the
@@ -82,22 +92,20 @@ type runActor struct {
 // Started picks the run up where its record stands: at the start, after an
 // interruption, or in the middle, where an earlier incarnation died.
 func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
+	return a.settle(ctx, a.begin(ctx))
+}
+
+func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 	record, err := a.log.Load(ctx.Context(), a.id)
 	if err != nil {
-		return err
+		return &logError{err}
 	}
 	a.record = record
-	if err := a.workspace.createRun(a.id); err != nil {
-		return err
+	if a.verdict != nil {
+		return a.conclude(ctx)
 	}
-	switch cause := a.lastFailure(); {
-	case a.verdict != "" && a.record.Session.CanResume() && a.record.Saga.State != training.Compensating:
-		failed := training.TrainingFailed{Step: a.record.Saga.Context.CheckpointStep, Reason: a.verdict}
-		if err := a.append(ctx, failed); err != nil {
-			return err
-		}
-	case underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()):
-		// An earlier incarnation failed, or its host could not lead it to rest.
+	// An earlier incarnation failed, or its host could not lead it to rest.
+	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()) {
 		cause = cmp.Or(cause, "its host had to leave it")
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
@@ -106,12 +114,65 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 	return a.drive(ctx)
 }
 
+// conclude records the verdict and leads the saga to rest.
+func (a *runActor) conclude(ctx *actor.Context[RunMessage]) error {
+	v := a.verdict
+	a.stopping = v.cause
+	switch saga := a.record.Saga; {
+	case v.failed && a.record.Session.CanResume() && saga.State != training.Compensating:
+		if err := a.append(ctx, training.TrainingFailed{Step: saga.Context.CheckpointStep, Reason: v.cause}); err != nil {
+			return err
+		}
+	case underWay(saga):
+		if err := a.append(ctx, training.TrainingInterrupted{Cause: v.cause}); err != nil {
+			return err
+		}
+	}
+	return a.drive(ctx)
+}
+
+// settle decides what becomes of the run after an error. An error that it
+// returns restarts the actor.
+func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
+	if err == nil {
+		return nil
+	}
+	outlook := outlookOf(err)
+	if outlook == unrecorded || !underWay(a.record.Saga) {
+		return a.leave(ctx, outlook, err)
+	}
+	a.request = 0
+	switch outlook {
+	case mayPass:
+		a.stopping = explain(err)
+		err = a.append(ctx, training.TrainingInterrupted{Cause: a.stopping})
+	case neverWorks:
+		err = a.append(ctx, a.failure(err))
+	default:
+		return err
+	}
+	if err == nil {
+		err = a.drive(ctx)
+	}
+	return a.leave(ctx, outlookOf(err), err)
+}
+
+// leave stops the actor for good where nothing can be recorded any more.
+func (a *runActor) leave(ctx *actor.Context[RunMessage], outlook outlook, err error) error {
+	if err == nil || outlook != unrecorded {
+		return err
+	}
+	a.left(err)
+	ctx.Stop()
+	return nil
+}
+
 // Stopped gives back the incarnation's memory and files. Leases and data are
 // given back by the saga's commands, of this incarnation or the next.
 func (a *runActor) Stopped(_ *actor.Context[RunMessage], cause error) {
 	a.closeExecution()
 	if cause != nil {
-		a.failed(cause.Error())
+		a.failed(cause)
 	}
 }
 
@@ -130,6 +191,10 @@ func (a *runActor) closeExecution() {
 
 // Receive takes one message: a step to train, an answer, or an interruption.
 func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) error {
+	return a.settle(ctx, a.receive(ctx, message))
+}
+
+func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) error {
 	switch m := message.(type) {
 	case trainStep:
 		if m.of != a.exec {
@@ -145,7 +210,7 @@ func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseRefused:
-		return a.answer(ctx, m.Request, training.ResourceAllocationFailed{Reason: m.Reason})
+		return a.refused(m.Request, refusalError(m.Err))
 	case leaseReleased:
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
@@ -155,7 +220,7 @@ func (a *runActor) Receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
 	case datasetRefused:
-		return a.answer(ctx, m.Request, training.DatasetLoadFailed{Reason: m.Reason})
+		return a.refused(m.Request, &filesError{m.Err})
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -179,12 +244,24 @@ func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event 
 	return a.drive(ctx)
 }
 
+// refused returns the error that the awaited answer is.
+func (a *runActor) refused(request uint64, err error) error {
+	if request == 0 || request != a.request {
+		return nil
+	}
+	a.request = 0
+	return err
+}
+
 // append makes events durable and part of the record.
 func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Event) error {
 	// The record must not end half-way because the process is asked to stop.
 	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
-	if err != nil {
+	switch {
+	case errors.Is(err, eventstore.ErrConcurrencyConflict) || isPermanent(err):
 		return err
+	case err != nil:
+		return &logError{err}
 	}
 	a.record = next
 	for _, e := range events {
@@ -278,25 +355,24 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 }
 
 // initializeModel builds the trainer on the leased device and loads the weights
-// of the last checkpoint, or the initial ones.
+// of the last checkpoint, or the initial ones. What keeps it from that, such as a
+// device that is short of memory, would keep a restart from it, too.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare()
-	switch {
-	case err == nil:
-		return a.append(ctx, event)
-	case errors.As(err, new(*filesError)):
-		// The user may have a copy of what is damaged, and a disk that failed may
-		// work again: the run stays resumable.
-		a.stopping = err.Error()
-		return a.append(ctx, training.TrainingInterrupted{Cause: err.Error()})
-	default:
-		a.closeExecution()
-		return a.append(ctx, training.ModelInitializationFailed{Reason: err.Error()})
+	if err != nil && outlookOf(err) == mayHeal {
+		err = &obstacle{err: err}
 	}
+	if err != nil {
+		return err
+	}
+	return a.append(ctx, event)
 }
 
 func (a *runActor) prepare() (training.Event, error) {
 	a.closeExecution()
+	if err := a.workspace.createRun(a.id); err != nil {
+		return nil, &filesError{err}
+	}
 	plan, err := a.planned()
 	if err != nil {
 		return nil, err
@@ -340,7 +416,7 @@ func (a *runActor) planned() (*nn.Plan, error) {
 	if a.plan == nil {
 		plan, err := PlanOf(a.record.Session)
 		if err != nil {
-			return nil, err
+			return nil, &permanentError{err}
 		}
 		a.plan = plan
 	}
@@ -361,12 +437,6 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 	return pinned, nil
 }
 
-// filesError says that files of the run cannot be read or written, or are not
-// what its events say.
-type filesError struct{ error }
-
-func (e *filesError) Unwrap() error { return e.error }
-
 // sweep removes what a crash left of checkpoints that were never committed.
 func (a *runActor) sweep() error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
@@ -383,15 +453,11 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		a.fault(a.exec.Steps() + 1)
 	}
 	step, err := a.exec.Train()
-	var numerical *nn.NumericalError
-	if errors.As(err, &numerical) {
-		return a.fail(ctx, err)
-	}
 	if err != nil {
 		return err
 	}
 	if err := a.series.Append(record(step)); err != nil {
-		return err
+		return &filesError{err}
 	}
 	a.observer.Stepped(a.id, step)
 	if a.exec.EvaluationDue() {
@@ -400,9 +466,6 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		}
 	}
 	if !step.EpochDone {
-		if a.record.Saga.State != training.Training { // the evaluation failed the run
-			return a.drive(ctx)
-		}
 		return actor.Send[RunMessage](ctx, ctx.Self(), trainStep{of: a.exec})
 	}
 	return a.finishEpoch(ctx)
@@ -411,19 +474,12 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 // evaluate records an evaluation within an epoch.
 func (a *runActor) evaluate(ctx *actor.Context[RunMessage]) error {
 	e, err := a.exec.Evaluate()
-	var numerical *nn.NumericalError
-	if errors.As(err, &numerical) {
-		return a.append(ctx, a.failure(err))
-	}
 	if err != nil {
 		return err
 	}
 	event, err := a.record.RecordEvaluation(e)
-	switch {
-	case err != nil:
-		return a.append(ctx, a.failure(err))
-	case event == nil:
-		return nil
+	if err != nil || event == nil {
+		return err
 	}
 	return a.append(ctx, event)
 }
@@ -431,19 +487,15 @@ func (a *runActor) evaluate(ctx *actor.Context[RunMessage]) error {
 // finishEpoch records an epoch's figures, and whether it is the last.
 func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 	metrics, err := a.exec.FinishEpoch()
-	var numerical *nn.NumericalError
-	if errors.As(err, &numerical) {
-		return a.fail(ctx, err)
-	}
 	if err != nil {
 		return err
 	}
 	if err := a.series.Flush(); err != nil {
-		return err
+		return &filesError{err}
 	}
 	event, err := a.record.RecordEpoch(metrics)
 	if err != nil {
-		return a.fail(ctx, err)
+		return err
 	}
 	events := []training.Event{event}
 	if stopped, ok := a.exec.Stopped(); ok && a.record.Stopped == nil && metrics.Epoch < a.record.Saga.Context.Epochs {
@@ -455,32 +507,42 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 	return a.drive(ctx)
 }
 
-// fail records that training cannot go on; the saga compensates.
-func (a *runActor) fail(ctx *actor.Context[RunMessage], cause error) error {
-	if err := a.append(ctx, a.failure(cause)); err != nil {
-		return err
+// failure returns the event that says that the run can never go on: the answer
+// to what its saga waits for.
+func (a *runActor) failure(cause error) training.Event {
+	reason := cause.Error()
+	switch a.record.Saga.State {
+	case training.AllocatingResources:
+		return training.ResourceAllocationFailed{Reason: reason}
+	case training.LoadingData:
+		return training.DatasetLoadFailed{Reason: reason}
+	case training.InitializingModel:
+		return training.ModelInitializationFailed{Reason: reason}
+	default:
 	}
-	return a.drive(ctx)
-}
-
-// failure names the cause and the last good checkpoint.
-func (a *runActor) failure(cause error) training.TrainingFailed {
 	kept := "no checkpoint was written yet"
 	if last, ok := a.record.LastCheckpoint(); ok {
 		kept = fmt.Sprintf("the last good checkpoint is %s, at step %d (epoch %d)", last.Dir, last.Step, last.Epoch)
 	}
-	return training.TrainingFailed{Step: a.exec.Steps(), Reason: cause.Error() + "; " + kept}
+	step := a.record.Saga.Context.CheckpointStep
+	if a.exec != nil {
+		step = a.exec.Steps()
+	}
+	return training.TrainingFailed{Step: step, Reason: reason + "; " + kept}
 }
 
 // createCheckpoint writes the training's state and then the event that makes
 // it exist.
 func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	committed, err := a.writeCheckpoint()
-	if err != nil {
-		a.stopping = "a checkpoint could not be written"
-		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: err.Error()})
+	switch {
+	case err == nil:
+		return a.append(ctx, committed)
+	case isPermanent(err):
+		return err
 	}
-	return a.append(ctx, committed)
+	a.stopping = "a checkpoint could not be written"
+	return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: explain(err)})
 }
 
 func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {

@@ -1,0 +1,45 @@
+package disk
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Remedy returns what a user can do about an error of the operating system that
+// may pass, such as "free some space" for a disk that is full; "" for any other
+// error.
+func Remedy(err error) string {
+	for _, r := range remedies() {
+		if errors.Is(err, r.errno) {
+			return r.fix
+		}
+	}
+	return ""
+}
+
+type remedy struct {
+	errno syscall.Errno
+	fix   string
+}
+
+func remedies() []remedy {
+	return []remedy{
+		{syscall.ENOSPC, "free some space"},
+		{syscall.EDQUOT, "free some of your disk quota"},
+		{syscall.EFBIG, "allow larger files (ulimit -f)"},
+		{syscall.EROFS, "mount the file system for writing"},
+		{syscall.EACCES, "give this user permission"},
+		{syscall.EPERM, "give this user permission"},
+		{syscall.EMFILE, "allow this process more open files (ulimit -n)"},
+		{syscall.ENFILE, "close files of other programs: the system allows no more"},
+		{syscall.ENOMEM, "free some memory"},
+		{syscall.EAGAIN, "end other programs: the system allows no more of what they hold"},
+		{syscall.ESTALE, "mount the network file system again"},
+		{syscall.ETIMEDOUT, "make sure that the disk answers again"},
+		{syscall.ENXIO, "connect the disk again"},
+		{syscall.ENODEV, "connect the disk again"},
+		{syscall.EIO, "check the disk, which reports errors"},
+		{syscall.ENOENT, "put it back"},
+		{syscall.ENOTDIR, "put the folder back"},
+	}
+}
