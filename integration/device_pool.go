@@ -64,18 +64,8 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 		if err := p.publish(record); err != nil {
 			return err
 		}
-		if len(record.Ledger.Leases()) > 0 {
-			continue // an earlier incarnation of the pool granted them
-		}
-		events, err := record.Ledger.Register(p.drivers[id].Describe())
-		if err != nil {
-			return err
-		}
-		if err := p.append(ctx.Context(), id, events); err != nil {
-			return err
-		}
 	}
-	return nil
+	return p.examine(ctx.Context())
 }
 
 // Stopped ends the leases that are left when the host is closed: of runs that
@@ -135,12 +125,20 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 	return reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
 }
 
-// examine records what condition the devices are in now. One that has become
-// unhealthy loses its leases, and their holders are refused from then on.
+// examine records the devices as they are now. One that has become unhealthy
+// loses its leases, and their holders are refused from then on; how much memory
+// is free is told by a device that nobody uses.
 func (p *devicePool) examine(ctx context.Context) error {
 	for _, id := range p.order {
-		status, note := p.drivers[id].Describe().Health()
-		events, err := p.records[id].Ledger.SetHealth(status, note)
+		now := p.drivers[id].Describe()
+		ledger := p.records[id].Ledger
+		var events []device.Event
+		var err error
+		if len(ledger.Leases()) == 0 {
+			events, err = ledger.Register(now)
+		} else {
+			events, err = ledger.SetHealth(now.Health())
+		}
 		if err != nil {
 			return err
 		}

@@ -92,6 +92,7 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 		f.outcome = ""
 	case training.ResourceAllocationFailed, training.DatasetLoadFailed, training.ModelInitializationFailed, training.TrainingFailed:
 		f.failing, f.outcome = true, ""
+		h.checkPermanent(r, event)
 	case training.TrainingCompleted:
 		h.count("runs completed")
 		if r.record.Session.Parent != nil {
@@ -107,6 +108,15 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 	}
 	if f.failing && isReleaseEvent(event) {
 		h.count("compensation steps")
+	}
+}
+
+// checkPermanent fails where a run fails for something that may pass: it diverges,
+// or it panicked as often as its host bears.
+func (h *history) checkPermanent(r *simRun, event training.Event) {
+	seed := r.record.Session.Hyperparameters.Seed
+	if diverges(seed) == 0 && r.panics <= h.restarts.Restarts {
+		h.violate("%s fails, and nothing permanent has happened: %s%s", r.id, event.EventType(), details(event))
 	}
 }
 

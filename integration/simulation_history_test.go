@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"reprise/actor"
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore/memory"
+	"reprise/internal/disk"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/training"
@@ -28,10 +32,11 @@ const (
 	faultDisk                      // an operation on files fails
 	faultDevice                    // an operation of a device fails
 	faultDeath                     // a device dies
-	faultMemory                    // a device is out of memory
+	faultMemory                    // a device is short of memory for a while
 	faultHealth                    // a device becomes unhealthy
 	faultPanic                     // a step panics
-	faultData                      // a data set cannot be opened
+	faultData                      // a data set is gone for a while
+	faultFull                      // the disk is full for a while
 	faultSlow                      // a step takes long
 	faultUser                      // the user interrupts a run or ends the process
 	faultProbe                     // somebody uses a device who must not
@@ -53,6 +58,7 @@ func commonRates() [faultKinds][]float64 {
 		faultHealth:   {1. / 200, 1. / 60},
 		faultPanic:    {1. / 60, 1. / 15, 1. / 5},
 		faultData:     {1. / 10},
+		faultFull:     {1. / 600, 1. / 200, 1. / 60},
 		faultSlow:     {1. / 100, 1. / 20},
 		faultUser:     {1. / 100, 1. / 30, 1. / 10},
 		faultProbe:    {1. / 20},
@@ -79,6 +85,9 @@ type history struct {
 	orderly  bool     // the last process left nothing to be recovered
 	wanted   int      // runs that are to be started
 	restarts actor.Intensity
+	// Conditions hold until then.
+	fullUntil, goneUntil time.Time
+	tooSmall             bool // the first device, for any run
 
 	caller  *simUse // of the device operation under way
 	ledgers map[device.ID]*simLedger
@@ -148,10 +157,10 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	for i := range slots {
 		slots[i] = 1 + h.random.IntN(2)
 	}
-	tooSmall := h.random.IntN(20) == 0 // the first one, for any run
+	h.tooSmall = h.random.IntN(20) == 0
 	for i, n := range slots {
 		memory := device.GiB
-		if i == 0 && tooSmall {
+		if i == 0 && h.tooSmall {
 			memory = device.KiB
 		}
 		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
@@ -206,9 +215,36 @@ func (h *history) diskPoint(op, name string, writes bool) (bool, error) {
 	case h.roll(faultDisk):
 		h.count("disk errors")
 		h.log("%s %s fails", op, name)
-		return false, errDisk
+		return false, &fs.PathError{Op: op, Path: name, Err: syscall.EIO}
+	}
+	if h.roll(faultFull) {
+		h.fullUntil = h.now.Add(h.while())
+		h.log("the disk is full until %v", h.fullUntil.Sub(simEpoch))
+	}
+	if h.now.Before(h.fullUntil) && (op == "write" || op == "mkdir" || op == "open" && writes) {
+		h.count("operations on a full disk")
+		return false, &fs.PathError{Op: op, Path: name, Err: syscall.ENOSPC}
 	}
 	return true, nil
+}
+
+// while is how long a condition holds.
+func (h *history) while() time.Duration { return time.Duration(h.random.IntN(120)) * time.Second }
+
+// lift ends all conditions, and takes the data directory to a machine with
+// devices that are large enough.
+func (h *history) lift() {
+	h.fullUntil, h.goneUntil = time.Time{}, time.Time{}
+	for _, d := range h.devices {
+		d.deadUntil, d.illUntil, d.shortUntil = time.Time{}, time.Time{}, time.Time{}
+	}
+	moves := h.tooSmall
+	if h.tooSmall = false; moves {
+		h.devices[0].describe(device.GiB)
+	}
+	if p := h.process; p != nil && (moves || p.store.broken) {
+		h.bury(false)
+	}
 }
 
 // kill ends the process in the middle of something. What it still computes has
@@ -256,6 +292,7 @@ func (h *history) boot() {
 		Fault: func(run training.RunID, step uint64) {
 			if !p.dead && h.roll(faultPanic) {
 				h.count("panics")
+				h.run(run).panics++
 				h.log("%s panics before step %d", run, step)
 				panic(errPanic)
 			}
@@ -295,8 +332,12 @@ func (h *history) logs(c HostConfig) (*RunLog, *DeviceLog) {
 func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Dataset, error) {
 	h.process.opened = true
 	if h.roll(faultData) {
+		h.goneUntil = h.now.Add(h.while())
+		h.log("the data set is gone until %v", h.goneUntil.Sub(simEpoch))
+	}
+	if h.now.Before(h.goneUntil) {
 		h.count("data sets lost")
-		return nil, errors.New("the data set cannot be read")
+		return nil, &fs.PathError{Op: "open", Path: "data", Err: fs.ErrNotExist}
 	}
 	return h.data, nil
 }
@@ -336,6 +377,9 @@ func (h *history) supervised(e actor.Event) {
 	var panicked *actor.PanicError
 	if errors.As(trigger.Cause, &panicked) && !errors.Is(panicked, errPanic) {
 		h.violate("%s: %v\n%s", trigger.Child, panicked, panicked.Stack)
+	}
+	if strings.HasPrefix(trigger.Supervisor, "/run-") && disk.Remedy(trigger.Cause) != "" {
+		h.violate("%s was restarted only to come upon the same: %v", trigger.Child, trigger.Cause)
 	}
 	h.count("actors restarted")
 }
@@ -380,12 +424,7 @@ func (h *history) play() bool {
 	}
 	h.calm = true
 	h.log("--- from here on nothing fails")
-	for _, d := range h.devices {
-		d.deadUntil, d.illUntil = time.Time{}, time.Time{}
-	}
-	if h.process != nil && h.process.store.broken {
-		h.bury(false)
-	}
+	h.lift()
 	for range calmMoves {
 		if h.violation != "" || h.finished() {
 			break
@@ -619,11 +658,15 @@ func (h *history) unmended() bool {
 
 // goOn resumes a run that was interrupted, or starts another.
 func (h *history) goOn(p *process) {
+	if !h.calm {
+		h.now = h.now.Add(time.Duration(h.random.IntN(60)) * time.Second)
+	}
 	for _, r := range h.runs {
 		if !r.started || r.state.ended() {
 			continue
 		}
 		h.log("the user resumes %s", r.id)
+		r.panics = 0
 		h.count("runs resumed")
 		if err := p.host.Resume(context.Background(), r.id); err != nil && !p.dead {
 			h.log("%v", err)

@@ -17,6 +17,7 @@ type simRun struct {
 	started bool
 	state   runFacts
 	record  RunRecord // what replay gives
+	panics  int       // since its user started or resumed it
 }
 
 // start asks for a run, or for one whose start failed again.
@@ -35,6 +36,7 @@ func (h *history) start(p *process) {
 		h.runs = append(h.runs, r)
 	}
 	h.log("the user starts %s", h.runs[i].id)
+	h.runs[i].panics = 0
 	_, err := p.host.Start(context.Background(), h.runs[i].events)
 	if err != nil {
 		h.log("%v", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"reprise/device"
 	"reprise/eventstore"
@@ -14,7 +15,6 @@ import (
 
 var (
 	errStore = errors.New("the store does not answer")
-	errDisk  = errors.New("input/output error")
 )
 
 // simStore is the event store as one process reaches it. What it acknowledges is
@@ -59,6 +59,11 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		h.count("append failures")
 		h.log("append to %s: failed (stored: %v, for good: %v)", to, stored, s.broken)
 		return nil, errStore
+	case h.now.Before(h.fullUntil) && h.random.IntN(2) == 0:
+		s.failed, s.broken = true, true
+		h.count("appends to a full disk")
+		h.log("append to %s: the disk is full", to)
+		return nil, fmt.Errorf("%w: %w", errStore, syscall.ENOSPC)
 	}
 	return s.append(ctx, writes)
 }
