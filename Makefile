@@ -69,7 +69,7 @@ powercut: ## 200 times an ext4 image cut off under a run and its journal replaye
 	REPRISE_CUTS=200 $(GO) test -count=1 -v -run Power -timeout 60m ./integration/survival
 
 survive: ## a fault at every operation of a run, each cut with 16 random outcomes
-	REPRISE_SEEDS=16 $(GO) test -count=1 -v -run AFaultAtEvery -timeout 60m ./integration/survival
+	REPRISE_SEEDS=16 $(GO) test -count=1 -v -run 'AFaultAtEvery|AConditionThat' -timeout 60m ./integration/survival
 
 # Extra flags: make bench-gemm BENCHFLAGS='-sizes 63x65x17 -rounds 100'. What the
 # peers need is in bench/README.md.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/internal/stepseries"
+	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
@@ -178,6 +180,17 @@ func (w *world) train(events []training.Event, change func(*HostConfig)) (RunRec
 		w.t.Fatal(err)
 	}
 	return rest(w.t, h, id), j
+}
+
+// resume resumes a run in a process of its own and waits until it rests.
+func (w *world) resume(id training.RunID, change func(*HostConfig)) RunRecord {
+	w.t.Helper()
+	h, _, _ := w.host(change)
+	defer closeHost(w.t, h)
+	if err := h.Resume(context.Background(), id); err != nil {
+		w.t.Fatal(err)
+	}
+	return rest(w.t, h, id)
 }
 
 // checkReleased fails where the run, or anybody, still holds something.
@@ -350,7 +363,8 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	verify(t, w, r)
 }
 
-func TestARunThatNoDeviceTakesFails(t *testing.T) {
+func TestARunThatNoDeviceTakesIsInterruptedAndGoesOnElsewhere(t *testing.T) {
+	want := reference(t, nil)
 	w := newWorld(t)
 	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * device.KiB})
 	if err != nil {
@@ -358,24 +372,57 @@ func TestARunThatNoDeviceTakesFails(t *testing.T) {
 	}
 	defer small.Close()
 	r, _ := w.train(w.request(nil), func(c *HostConfig) { c.Devices = []device.Driver{small} })
-	if r.Session.State != training.Failed || !strings.Contains(r.Reason, "memory") {
+	if r.Session.State != training.Interrupted || !strings.Contains(r.Reason, "memory") || !strings.Contains(r.Reason, "use a machine that has such a device") {
 		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
 	}
+	if r.Interruptions != 1 {
+		t.Errorf("interrupted %d times", r.Interruptions)
+	}
 	w.checkReleased(r)
+	sameOutcome(t, w.resume(r.ID, nil), want)
 }
 
-func TestARunWhoseDataIsGoneGivesItsDeviceBack(t *testing.T) {
+func TestARunWhoseDataIsGoneGivesItsDeviceBackAndCanBeResumed(t *testing.T) {
+	want := reference(t, nil)
 	w := newWorld(t)
 	r, j := w.train(w.request(nil), func(c *HostConfig) {
 		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
-			return nil, errors.New("digits: the disk was pulled out")
+			return nil, &fs.PathError{Op: "open", Path: "/mnt/digits", Err: fs.ErrNotExist}
 		}
 	})
-	if r.Session.State != training.Failed || !strings.Contains(r.Reason, "pulled out") || j.count("training.device_released.v1") != 1 {
+	if r.Session.State != training.Interrupted || r.Reason != "open /mnt/digits: file does not exist; put it back" || j.count("training.device_released.v1") != 1 {
 		t.Errorf("state %s, reason %q, %d devices released", r.Session.State, r.Reason, j.count("training.device_released.v1"))
 	}
 	w.checkReleased(r)
+	sameOutcome(t, w.resume(r.ID, nil), want)
 }
+
+// What a device answers may pass: only the run that panics every time has failed.
+func TestARunWhoseDeviceNeverWorksIsInterruptedAndCanBeResumed(t *testing.T) {
+	want := reference(t, nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), func(c *HostConfig) {
+		c.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
+		c.Devices = []device.Driver{&failingDevice{Driver: c.Devices[0]}}
+	})
+	if r.Session.State != training.Interrupted || !strings.Contains(r.Reason, "a bit flipped") {
+		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
+	}
+	w.checkReleased(r)
+	sameOutcome(t, w.resume(r.ID, nil), want)
+}
+
+// failingDevice fails whatever it is to execute.
+type failingDevice struct{ device.Driver }
+
+func (d *failingDevice) Prepare(p *kernel.Program, m kernel.Memory) (kernel.Executable, error) {
+	x, err := d.Driver.Prepare(p, m)
+	return failingExecutable{x}, err
+}
+
+type failingExecutable struct{ kernel.Executable }
+
+func (failingExecutable) Run(kernel.Scalars) error { return errors.New("a bit flipped in the bus") }
 
 func TestALossThatIsNotFiniteFailsTheRunAndIsNeverCheckpointed(t *testing.T) {
 	w := newWorld(t)

@@ -231,13 +231,12 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 	return nil
 }
 
-// answer records what came of the awaited request and goes on; a late or
+// answer records what came of the awaited request and carries on; a late or
 // repeated answer is dropped.
 func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event training.Event) error {
-	if request == 0 || request != a.request {
+	if !a.awaited(request) {
 		return nil
 	}
-	a.request = 0
 	if err := a.append(ctx, event); err != nil {
 		return err
 	}
@@ -246,11 +245,20 @@ func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event 
 
 // refused returns the error that the awaited answer is.
 func (a *runActor) refused(request uint64, err error) error {
-	if request == 0 || request != a.request {
+	if !a.awaited(request) {
 		return nil
 	}
-	a.request = 0
 	return err
+}
+
+// awaited reports whether the run waits for the answer to the request, and ends
+// the wait.
+func (a *runActor) awaited(request uint64) bool {
+	if request == 0 || request != a.request {
+		return false
+	}
+	a.request = 0
+	return true
 }
 
 // append makes events durable and part of the record.

@@ -378,7 +378,8 @@ func (h *history) supervised(e actor.Event) {
 	if errors.As(trigger.Cause, &panicked) && !errors.Is(panicked, errPanic) {
 		h.violate("%s: %v\n%s", trigger.Child, panicked, panicked.Stack)
 	}
-	if strings.HasPrefix(trigger.Supervisor, "/run-") && disk.Remedy(trigger.Cause) != "" {
+	mayPass := disk.Remedy(trigger.Cause) != "" || errors.Is(trigger.Cause, device.ErrNoSuitableDevice)
+	if strings.HasPrefix(trigger.Supervisor, "/run-") && mayPass {
 		h.violate("%s was restarted only to come upon the same: %v", trigger.Child, trigger.Cause)
 	}
 	h.count("actors restarted")

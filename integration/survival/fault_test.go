@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/internal/disk/disktest"
 	"reprise/training"
 )
@@ -81,6 +83,112 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 		})
 		t.Logf("%s: %d faults, %d ends of a process, %d different disks from which the run went on", fault, s.faults.Load(), s.ends.Load(), s.checked.Load())
 	}
+}
+
+// TestAConditionThatHoldsOverRestartsNeverEndsARun trains one short run again and
+// again, each time with something that is wrong from the next operation on, for
+// two processes, and is put right before the third: until it comes too late.
+func TestAConditionThatHoldsOverRestartsNeverEndsARun(t *testing.T) {
+	j, err := newJob(t.Context(), t.TempDir(), 2, 700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.driver.Close() }()
+	reference := &trial{t: t, job: j, dir: diskDir(t), at: -1}
+	record, _, _, err := reference.firstLife()
+	if err != nil || record.Session.State != training.Completed {
+		t.Fatalf("without a fault: %s, %v", record.Session.State, err)
+	}
+	step := 4 * stride
+	if count(t, "REPRISE_SEEDS", 1) > 1 {
+		step = 1
+	}
+	for _, condition := range conditions() {
+		var s stats
+		t.Run(condition.Name, func(t *testing.T) {
+			for shard := range shards {
+				t.Run(fmt.Sprint(shard), func(t *testing.T) {
+					t.Parallel()
+					dir := diskDir(t)
+					for at := shard * step; ; at += shards * step {
+						r := &trial{t: t, job: j, want: outcomeOf(record), dir: filepath.Join(dir, fmt.Sprint(at)), at: at, stats: &s}
+						if !r.endure(condition) {
+							return
+						}
+					}
+				})
+			}
+		})
+		t.Logf("%s: from %d operations on; %d processes ended, %d runs were interrupted", condition.Name, s.faults.Load(), s.ends.Load(), s.checked.Load())
+		if !t.Failed() && s.faults.Load() == 0 {
+			t.Errorf("%s: nothing happened", condition.Name)
+		}
+		if strings.HasSuffix(condition.Name, ownDisk) && s.checked.Load() < s.faults.Load() {
+			t.Errorf("%s: %d of %d runs were interrupted on record", condition.Name, s.checked.Load(), s.faults.Load())
+		}
+	}
+}
+
+// ownDisk ends the names of conditions that leave the event log alone.
+const ownDisk = ", of the runs' files only"
+
+// conditions returns those of a disk, and again of one that only the runs' files
+// lie on.
+func conditions() []disktest.Condition {
+	all := disktest.Conditions()
+	for _, c := range disktest.Conditions() {
+		fails := c.Fails
+		c.Name += ownDisk
+		c.Fails = func(o disktest.Op) bool { return strings.HasPrefix(o.Path, "data/runs/") && fails(o) }
+		all = append(all, c)
+	}
+	return all
+}
+
+// endure reports whether the condition came in time.
+func (r *trial) endure(c disktest.Condition) bool {
+	defer func() { _ = os.RemoveAll(r.dir) }()
+	d := disktest.New(r.newRoot())
+	d.Hold(r.at, c)
+	acks := newJournal()
+	for life := 1; life <= 2; life++ {
+		record, _, err := r.life(d, life, acks)
+		if !d.Struck() {
+			if err != nil {
+				r.t.Errorf("%s from operation %d on, which is too late: %v", c.Name, r.at, err)
+			}
+			return false
+		}
+		r.stats.ends.Add(1)
+		switch record.Session.State {
+		case training.Failed:
+			r.t.Errorf("%s from operation %d on ended the run: %s", c.Name, r.at, record.Reason)
+			return true
+		case training.Interrupted:
+			r.stats.checked.Add(1)
+			if err == nil && !(strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, disk.Remedy(c.Errno))) {
+				r.t.Errorf("%s from operation %d on: the reason is %q", c.Name, r.at, record.Reason)
+			}
+		}
+	}
+	r.stats.faults.Add(1)
+	d.Lift()
+	record, _, err := r.life(d, 3, acks)
+	if err != nil {
+		r.t.Errorf("%s from operation %d on, and then lifted: %v", c.Name, r.at, err)
+		return true
+	}
+	if got := outcomeOf(record); got != r.want {
+		r.t.Errorf("%s from operation %d on, and then lifted: the run came to %+v, undisturbed to %+v (%s)", c.Name, r.at, got, r.want, record.Reason)
+	}
+	// A restart within a process would have come upon the same.
+	if record.Interruptions > 2 {
+		r.t.Errorf("%s from operation %d on: two processes interrupted the run %d times", c.Name, r.at, record.Interruptions)
+	}
+	if err := r.inspect(d, acks); err != nil {
+		r.t.Errorf("%s from operation %d on, and then lifted: %v", c.Name, r.at, err)
+	}
+	return true
 }
 
 // shards are the parts of a test that run beside each other.

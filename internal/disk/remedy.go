@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"io/fs"
 	"syscall"
 )
 
@@ -10,7 +11,7 @@ import (
 // error.
 func Remedy(err error) string {
 	for _, r := range remedies() {
-		if errors.Is(err, r.errno) {
+		if errors.Is(err, r.err) {
 			return r.fix
 		}
 	}
@@ -18,8 +19,8 @@ func Remedy(err error) string {
 }
 
 type remedy struct {
-	errno syscall.Errno
-	fix   string
+	err error
+	fix string
 }
 
 func remedies() []remedy {
@@ -28,8 +29,7 @@ func remedies() []remedy {
 		{syscall.EDQUOT, "free some of your disk quota"},
 		{syscall.EFBIG, "allow larger files (ulimit -f)"},
 		{syscall.EROFS, "mount the file system for writing"},
-		{syscall.EACCES, "give this user permission"},
-		{syscall.EPERM, "give this user permission"},
+		{fs.ErrPermission, "give this user permission"},
 		{syscall.EMFILE, "allow this process more open files (ulimit -n)"},
 		{syscall.ENFILE, "close files of other programs: the system allows no more"},
 		{syscall.ENOMEM, "free some memory"},
@@ -39,7 +39,7 @@ func remedies() []remedy {
 		{syscall.ENXIO, "connect the disk again"},
 		{syscall.ENODEV, "connect the disk again"},
 		{syscall.EIO, "check the disk, which reports errors"},
-		{syscall.ENOENT, "put it back"},
+		{fs.ErrNotExist, "put it back"},
 		{syscall.ENOTDIR, "put the folder back"},
 	}
 }

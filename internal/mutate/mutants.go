@@ -141,7 +141,13 @@ func compensations() []Mutant {
 		{"recovery leaves sagas", "integration/recover.go", "	next, err := runs.Append(ctx, r, events...)\n	if err != nil {\n		return err\n	}\n", "	next := r\n", simulation()},
 		{"recovery looks only at what is under way", "integration/recover.go", "if r.Saga == nil || atRest(*r.Saga) {", "if r.Saga == nil || !underWay(*r.Saga) {", recovering},
 		{"the list of runs forgets what an ended run holds", "integration/run_summary.go", "if ended && len(saga.Commands()) == 0 {", "if ended {", recovering},
-		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	case underWay(a.record.Saga) && (cause != \"\" || a.record.Saga.Begun()):\n", "	case false:\n", simulation()},
+		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != \"\" || a.record.Saga.Begun()) {\n", "	if cause := a.lastFailure(); cause != \"\" && false {\n", simulation()},
+		{"what may pass restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*obstacle)), errors.As(err, new(*filesError)), disk.Remedy(err) != \"\":\n", "	case errors.As(err, new(*filesError)) && disk.Remedy(err) == \"\":\n", simulation()},
+		{"a log that cannot be written restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*logError)):\n", "	case err == nil:\n", simulation()},
+		{"a refusal by the devices restarts the run", "integration/obstacle.go", "	if !errors.As(err, &refused) {\n", "	if errors.As(err, &refused) {\n", simulation()},
+		{"a run that failed of what may pass has failed for ever", "integration/host.go", "failed: !run.mayPass.Load()}", "failed: true}", simulation()},
+		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load()}", "failed: false}", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndTakesNothingWithIt$")},
+		{"the pool does not look at the devices' memory", "integration/device_pool.go", "		if len(ledger.Leases()) == 0 {\n", "		if len(ledger.Leases()) == 0 && ledger.Device().ID() == \"\" {\n", simulation()},
 	}
 }
 

@@ -76,11 +76,30 @@ type Disk struct {
 	mu     sync.Mutex
 	tree   *node
 	log    []Op
-	at     int // the operation to fail; -1 for none
+	at     int // the operation to fail, or the first one; -1 for none
 	fault  Fault
 	struck bool
 	full   bool
 	dead   bool
+	// holding is what holds from the operation at on, until it is lifted.
+	holding *Condition
+}
+
+// Condition is something that makes operations fail for as long as it holds.
+type Condition struct {
+	Name  string
+	Errno syscall.Errno
+	// Fails says of which operations.
+	Fails func(Op) bool
+}
+
+// Conditions returns the ones that a disk may be in, or the process that uses it.
+func Conditions() []Condition {
+	return []Condition{
+		{"full disk", syscall.ENOSPC, func(o Op) bool { return o.Kind == Grows }},
+		{"disk that fails", syscall.EIO, func(Op) bool { return true }},
+		{"process with too many open files", syscall.EMFILE, func(o Op) bool { return o.Name == "open" || o.Name == "create" || o.Name == "readdir" }},
+	}
 }
 
 var _ disk.FS = (*Disk)(nil)
@@ -94,6 +113,17 @@ func (d *Disk) Root() string { return d.root }
 // Inject fails the operation with the index at, counted from 0 and from when the
 // disk was made. It is called before the first operation.
 func (d *Disk) Inject(at int, fault Fault) { d.at, d.fault = at, fault }
+
+// Hold has a condition hold from the operation with the index at on. It is called
+// before the first operation.
+func (d *Disk) Hold(at int, c Condition) { d.at, d.holding = at, &c }
+
+// Lift ends the condition.
+func (d *Disk) Lift() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.holding = nil
+}
 
 // Struck reports whether the injected fault has happened.
 func (d *Disk) Struck() bool {
@@ -130,6 +160,14 @@ func (d *Disk) do(o operation) error {
 		return o.failed(ErrCut)
 	case d.full && o.Kind == Grows:
 		return o.failed(syscall.ENOSPC)
+	case d.holding != nil:
+		if index < d.at || !d.holding.Fails(o.Op) {
+			return o.carry()
+		}
+		if d.struck = true; o.fail != nil {
+			o.fail()
+		}
+		return o.failed(d.holding.Errno)
 	case index != d.at:
 		return o.carry()
 	}
