@@ -200,7 +200,11 @@ func (h *Host) spawnServices(log *DeviceLog) error {
 // Start records the session that training.TrainingService.StartTraining gave,
 // with its events, and trains it. It returns once the run is durable.
 func (h *Host) Start(ctx context.Context, events []training.Event) (training.RunID, error) {
-	record, err := h.log.Append(ctx, RunRecord{}, events...)
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	// Once begun, it is not given up: nobody would know whether it is recorded.
+	record, err := h.log.Append(context.WithoutCancel(ctx), RunRecord{}, events...)
 	if err != nil {
 		return "", err
 	}
@@ -310,8 +314,11 @@ func (h *Host) conclude(id training.RunID, run, life *hosted) *hosted {
 	case cause == nil:
 		run.record, run.err = h.unfinished(id, ErrHostClosed)
 	case life == run:
-		// What panics every time is a defect, which waiting does not mend.
-		last, err := h.spawnRun(id, "failure-of-"+string(id), &verdict{cause: cause.Error(), failed: !run.mayPass.Load()})
+		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load()}
+		if !v.failed { // what panics every time is a defect, which waiting does not mend
+			v.cause += "; " + checkDevices
+		}
+		last, err := h.spawnRun(id, "failure-of-"+string(id), &v)
 		if err == nil {
 			return last
 		}

@@ -64,6 +64,9 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
 
+// checkDevices is what a user can do where nothing better is known.
+const checkDevices = "check the devices (reprise devices)"
+
 // obstacle is an error that keeps a run from training for now.
 type obstacle struct {
 	err error

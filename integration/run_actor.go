@@ -368,7 +368,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare()
 	if err != nil && outlookOf(err) == mayHeal {
-		err = &obstacle{err: err}
+		err = &obstacle{err, checkDevices}
 	}
 	if err != nil {
 		return err

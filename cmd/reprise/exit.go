@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
 
 	"reprise/dataset"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -17,11 +22,41 @@ const (
 )
 
 var (
-	// errInterrupted ends a command whose run was interrupted and is resumable.
+	// errInterrupted ends a command that was interrupted and has said so already.
 	errInterrupted = errors.New("interrupted")
 	// errReported ends a command that has failed and has said so already.
 	errReported = errors.New("failed")
 )
+
+// interruptedError ends a command that was interrupted, by its user or by
+// something that may pass, and says so. A run that it trained can be resumed.
+type interruptedError struct{ error }
+
+func (e interruptedError) Unwrap() error { return e.error }
+
+// interrupted returns the error of a command whose context is done: one that is
+// only a consequence of that is an interruption. what says what became of the
+// command's work.
+func interrupted(ctx context.Context, err error, what string) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) || isInterruption(err) {
+		return err
+	}
+	return interruptedError{errors.New("interrupted" + what)}
+}
+
+func isInterruption(err error) bool {
+	return errors.Is(err, errInterrupted) || errors.As(err, new(interruptedError))
+}
+
+// advised adds to an error of the operating system what its user can do about it,
+// unless it says that already.
+func advised(err error) error {
+	fix := disk.Remedy(err)
+	if fix == "" || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), fix) {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, fix)
+}
 
 // invalidError marks an error as the user's to mend: nothing was written.
 type invalidError struct{ error }
@@ -44,7 +79,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitCompleted
-	case errors.Is(err, errInterrupted):
+	case isInterruption(err):
 		return exitInterrupted
 	case errors.As(err, &offline):
 		return exitFailed

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
+	"syscall"
 
 	"reprise/dataset"
 	"reprise/integration"
@@ -68,15 +70,23 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	} else {
 		defer func() { err = errors.Join(err, endpoint.close()) }()
 	}
+	// A reader of the progress that is gone ends the run as its user would.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer stop()
 	record, err := runToRest(ctx, host, view, start)
 	view.close()
-	if err = errors.Join(err, host.Close()); err != nil {
-		return err
+	closed := host.Close()
+	var left *integration.UnfinishedError
+	switch {
+	case errors.As(err, &left):
+		return interruptedError{fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))}
+	case err != nil || closed != nil:
+		return errors.Join(err, closed)
 	}
 	return env.report(ctx, record, w, format)
 }
 
-// runToRest launches a run and waits until it rests. Ctrl-C interrupts it, which
+// runToRest launches a run and waits until it rests. A signal interrupts it, which
 // takes until its checkpoint is written; a second one kills the process, which
 // loses nothing but the steps since the last checkpoint.
 func runToRest(ctx context.Context, host *integration.Host, view *runView, start launch) (integration.RunRecord, error) {
@@ -126,26 +136,24 @@ func resultOf(r integration.RunSummary) result {
 // report prints how the run ended and returns the error that gives the exit
 // code.
 func (env *environment) report(ctx context.Context, r integration.RunRecord, w integration.Workspace, format string) error {
+	var unread error
 	if format == "json" {
-		if err := writeJSONLine(env.stdout, resultOf(r.Summary())); err != nil {
-			return err
-		}
-	} else if err := env.writeRunSummary(env.stdout, r, w); err != nil {
-		return err
+		unread = writeJSONLine(env.stdout, resultOf(r.Summary()))
+	} else {
+		unread = env.writeRunSummary(env.stdout, r, w)
 	}
-	switch r.Session.State {
-	case training.Completed:
-		return nil
-	case training.Interrupted:
-		if ctx.Err() == nil { // nobody asked for it
-			return fmt.Errorf("run %s could not go on: %s", r.ID, r.Reason)
-		}
-		if format == "json" {
-			_, _ = fmt.Fprintf(env.stderr, "reprise: interrupted at step %d; go on with: reprise runs resume %s\n", resultOf(r.Summary()).Step, r.ID)
-		}
-		return errInterrupted
-	default:
+	resume := env.commandFor("runs resume", r.ID)
+	switch {
+	case r.Session.State == training.Failed:
 		return fmt.Errorf("run %s failed: %s", r.ID, r.Reason)
+	case r.Session.State == training.Completed:
+		return unread
+	case ctx.Err() == nil: // nobody asked for it
+		return interruptedError{fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)}
+	case format == "json":
+		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", resultOf(r.Summary()).Step, resume)}
+	default:
+		return errInterrupted
 	}
 }
 

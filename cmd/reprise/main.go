@@ -24,19 +24,30 @@ func main() {
 // run is main without the process: it executes one command line, program name
 // included, and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	defer stop()
+	ignoreLimitSignals()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	env := &environment{
 		program: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now,
 	}
 	root := newRootCommand(env)
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	err := interrupted(ctx, root.ExecuteContext(ctx), "")
 	if err != nil && !isSilent(err) {
-		_, _ = fmt.Fprintf(stderr, "reprise: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "reprise: %v\n", advised(err))
 	}
 	return exitCode(err)
+}
+
+// endingSignals are those that end a command in order: a run writes a checkpoint
+// first. A hangup is ignored where it was when the process began, as by nohup.
+func endingSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // environment is what a command may touch of the process it runs in.
@@ -63,7 +74,8 @@ an event log, survives being killed, and proves that the same request gives the
 same bits.
 
 Exit codes: 0 completed; 1 failed; 2 invalid request or usage, nothing was
-written; 130 interrupted, and can be resumed.`,
+written; 130 interrupted, by a signal or by something that may pass, such as a
+full disk: a run can be resumed.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),

@@ -169,7 +169,7 @@ had. A run that has completed or failed is refused.`,
 			if err := checkTrainFormat(format); err != nil {
 				return err
 			}
-			return env.resume(c.Context(), args[0], format)
+			return interrupted(c.Context(), env.resume(c.Context(), args[0], format), nothingStarted)
 		},
 	}
 	addTrainFormat(c, &format)

@@ -50,7 +50,7 @@ A fork with nothing changed comes to the very bits of its parent.`,
 				return err
 			}
 			f.last = !c.Flags().Changed("from")
-			return env.fork(c.Context(), args[0], f)
+			return interrupted(c.Context(), env.fork(c.Context(), args[0], f), nothingStarted)
 		},
 	}
 	addTrainFormat(c, &f.format)

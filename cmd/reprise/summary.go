@@ -66,13 +66,7 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 
 // nextCommands lists command lines that make sense now, with what they do.
 func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
-	command := func(verb string) string {
-		line := env.program + " " + verb + " " + string(r.ID)
-		if env.dataDir != "" {
-			line += " --data-dir " + env.dataDir
-		}
-		return line
-	}
+	command := func(verb string) string { return env.commandFor(verb, r.ID) }
 	var list [][2]string
 	if r.Session.CanResume() {
 		list = append(list, [2]string{command("runs resume"), "go on from the last checkpoint, to the same bits"})
@@ -91,6 +85,15 @@ func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
 	return append(list,
 		[2]string{command("runs metrics"), "loss and accuracy over time"},
 		[2]string{command("runs events"), "everything that happened to it"})
+}
+
+// commandFor returns a command line about a run that can be pasted.
+func (env *environment) commandFor(verb string, id training.RunID) string {
+	line := env.program + " " + verb + " " + string(id)
+	if env.dataDir != "" {
+		line += " --data-dir " + env.dataDir
+	}
+	return line
 }
 
 // programName returns how the user called this program, for command lines that

@@ -18,6 +18,10 @@ import (
 	"reprise/training"
 )
 
+// nothingStarted is said of a command that was interrupted before it had recorded
+// anything of a run.
+const nothingStarted = "; nothing was started"
+
 // maxRequestBytes bounds how much of a request file is read.
 const maxRequestBytes = 1 << 20
 
@@ -38,7 +42,7 @@ to standard error.`,
 			if err := checkTrainFormat(format); err != nil {
 				return err
 			}
-			return env.train(c.Context(), args[0], format)
+			return interrupted(c.Context(), env.train(c.Context(), args[0], format), nothingStarted)
 		},
 	}
 	addTrainFormat(c, &format)
