@@ -322,6 +322,9 @@ func (h *Host) conclude(id training.RunID, run, life *hosted) *hosted {
 		if err == nil {
 			return last
 		}
+		if errors.Is(err, actor.ErrStopped) {
+			err = nil // the host has given up, for the same cause
+		}
 		run.record, run.err = h.unfinished(id, errors.Join(cause, err))
 	default:
 		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))

@@ -28,8 +28,8 @@ var (
 	errReported = errors.New("failed")
 )
 
-// interruptedError ends a command that was interrupted, by its user or by
-// something that may pass, and says so. A run that it trained can be resumed.
+// interruptedError ends a command that a signal interrupted, and says so. A run
+// that it trained can be resumed.
 type interruptedError struct{ error }
 
 func (e interruptedError) Unwrap() error { return e.error }

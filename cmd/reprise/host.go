@@ -79,7 +79,11 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	var left *integration.UnfinishedError
 	switch {
 	case errors.As(err, &left):
-		return interruptedError{fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))}
+		err = fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))
+		if ctx.Err() != nil {
+			return interruptedError{err}
+		}
+		return err
 	case err != nil || closed != nil:
 		return errors.Join(err, closed)
 	}
@@ -149,7 +153,7 @@ func (env *environment) report(ctx context.Context, r integration.RunRecord, w i
 	case r.Session.State == training.Completed:
 		return unread
 	case ctx.Err() == nil: // nobody asked for it
-		return interruptedError{fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)}
+		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)
 	case format == "json":
 		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", resultOf(r.Summary()).Step, resume)}
 	default:
