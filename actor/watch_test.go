@@ -253,6 +253,9 @@ func TestAWatcherHearsOfAnEndOnceAndOfItsCause(t *testing.T) {
 	})
 	t.Logf("%d ends were heard of, %d of them in a later incarnation; %d watches stopped, %d of them with news on the way; %d parties abandoned, %d given up",
 		heard, reborn, stopped, late, abandoned, gaveUp)
+	if testing.Short() {
+		return // too few histories to meet every case
+	}
 	if !t.Failed() && (heard == 0 || reborn == 0 || stopped == 0 || late == 0 || abandoned == 0 || gaveUp == 0) {
 		t.Error("something of this never happened")
 	}

@@ -123,7 +123,14 @@ func allBackends(t testing.TB) []*Backend {
 	t.Helper()
 	var backends []*Backend
 	for _, level := range Detect().Levels() {
-		for _, threads := range []int{1, 2, 3, 8} {
+		numbers := []int{1, 2, 3, 8}
+		switch {
+		case testing.Short() && level == LevelNone:
+			numbers = []int{3}
+		case testing.Short():
+			numbers = []int{1, 3}
+		}
+		for _, threads := range numbers {
 			backends = append(backends, newTestBackend(t, Config{Threads: threads, Features: level}))
 		}
 	}

@@ -351,8 +351,11 @@ func TestTranscendentalKernelsEqualThePortableOnesOnAllKindsOfBits(t *testing.T)
 	portable := portableElements()
 	variants := elementVariants(t)
 	step := uint64(1021)
-	if os.Getenv("REPRISE_LONG") != "" {
+	switch {
+	case os.Getenv("REPRISE_LONG") != "":
 		step = 1
+	case testing.Short():
+		step *= 8
 	}
 	const block = 4096
 	ones := make([]float32, block)
