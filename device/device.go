@@ -23,6 +23,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"reprise/tensor"
 )
 
 // ErrInvalid is wrapped by every *InvalidError.
@@ -100,8 +102,8 @@ type Description struct {
 // their IDs are equal. The zero Device exists nowhere and can execute nothing.
 type Device struct {
 	d        Description
-	holders  []string // of the leases in force, oldest first
-	reserved Bytes    // by those leases
+	holders  []string     // of the leases in force, oldest first
+	reserved tensor.Bytes // by those leases
 }
 
 // New returns the device that the description says, or an *InvalidError.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"reprise/tensor"
 )
 
 var (
@@ -33,7 +35,7 @@ type Lease struct {
 	Holder string `json:"holder"`
 	Epoch  Epoch  `json:"epoch"`
 	// Memory is reserved for the holder.
-	Memory Bytes `json:"memory"`
+	Memory tensor.Bytes `json:"memory"`
 }
 
 // String names the lease for messages.

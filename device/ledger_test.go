@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	"reprise/device/devicetest"
 	"reprise/kernel"
+	"reprise/tensor"
 )
 
 // book is a ledger with its log: the host of the tests.
@@ -41,13 +42,13 @@ func (b *book) do(events []device.Event, err error) []device.Event {
 }
 
 // acquire returns the lease that the holder gets.
-func (b *book) acquire(holder string, id device.LeaseID, size device.Bytes) device.Lease {
+func (b *book) acquire(holder string, id device.LeaseID, size tensor.Bytes) device.Lease {
 	b.t.Helper()
 	events := b.do(b.now.Acquire(holder, id, need(size)))
 	return events[len(events)-1].(device.Leased).Lease
 }
 
-func need(size device.Bytes) device.Workload {
+func need(size tensor.Bytes) device.Workload {
 	return device.Workload{Name: "w", Memory: device.MemoryRequirement{Size: size}}
 }
 

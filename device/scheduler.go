@@ -12,12 +12,6 @@ import (
 // ErrNoSuitableDevice is wrapped by every *NoSuitableDeviceError.
 var ErrNoSuitableDevice = errors.New("no suitable device")
 
-// Refusal is what one device has against a workload.
-type Refusal struct {
-	Device  ID       `json:"device"`
-	Reasons []Reason `json:"reasons"`
-}
-
 // NoSuitableDeviceError says, for every device, why it was not chosen.
 type NoSuitableDeviceError struct {
 	Workload string
@@ -56,27 +50,27 @@ type Policy string
 
 // The policies.
 const (
-	MostFree Policy = "most_free" // the most free memory: spreads work; the default
-	BestFit  Policy = "best_fit"  // the least free memory that suffices: keeps large devices for large work
-	Named    Policy = "named"     // SchedulingPreferences.Device or none
+	PolicyMostFree Policy = "most_free" // the most free memory: spreads work; the default
+	PolicyBestFit  Policy = "best_fit"  // the least free memory that suffices: keeps large devices for large work
+	PolicyNamed    Policy = "named"     // SchedulingPreferences.Device or none
 )
 
 // SchedulingPreferences narrow and order the choice of a device. The zero
-// value is MostFree among all devices.
+// value is PolicyMostFree among all devices.
 type SchedulingPreferences struct {
-	Policy  Policy // empty stands for MostFree
-	Device  ID     // for Named
+	Policy  Policy // empty stands for PolicyMostFree
+	Device  ID     // for PolicyNamed
 	Exclude []ID   // never these, not even by name
 }
 
 func (p SchedulingPreferences) validate() error {
 	const subject = "scheduling preferences"
 	switch p.Policy {
-	case "", MostFree, BestFit:
+	case "", PolicyMostFree, PolicyBestFit:
 		if p.Device != "" {
 			return &InvalidError{subject, "device", strconv.Quote(string(p.Device)), "use it with the policy named, or leave it out"}
 		}
-	case Named:
+	case PolicyNamed:
 		if p.Device == "" {
 			return &InvalidError{subject, "device", `""`, "say which device the policy named is to use"}
 		}
@@ -92,7 +86,7 @@ func (p SchedulingPreferences) refuse(id ID) []Reason {
 	if slices.Contains(p.Exclude, id) {
 		reasons = append(reasons, Reason{Code: ReasonExcluded, Message: "the request excludes it"})
 	}
-	if p.Policy == Named && p.Device != id {
+	if p.Policy == PolicyNamed && p.Device != id {
 		reasons = append(reasons, Reason{Code: ReasonNotRequested, Message: fmt.Sprintf("the request asks for %s", p.Device)})
 	}
 	return reasons
@@ -102,7 +96,7 @@ func (p SchedulingPreferences) refuse(id ID) []Reason {
 // policy, then by ID, so that the choice never depends on the repository.
 func (p SchedulingPreferences) better(a, b Device) int {
 	free := cmp.Compare(b.Memory().Available, a.Memory().Available)
-	if p.Policy == BestFit {
+	if p.Policy == PolicyBestFit {
 		free = -free
 	}
 	return cmp.Or(
@@ -150,7 +144,7 @@ func (s *KernelScheduler) Schedule(w Workload, p SchedulingPreferences) (KernelI
 	best := slices.MinFunc(suitable, p.better)
 	return KernelInstance{
 		id: s.newID(), workload: w.clone(), device: best,
-		state: Ready, config: launchConfig(w, best),
+		state: StateReady, config: launchConfig(w, best),
 	}, nil
 }
 
@@ -161,7 +155,7 @@ func (s *KernelScheduler) explain(w Workload, p SchedulingPreferences) error {
 		return fmt.Errorf("schedule %q: list devices: %w", w.Name, err)
 	}
 	e := &NoSuitableDeviceError{Workload: w.Name}
-	asked := p.Policy != Named
+	asked := p.Policy != PolicyNamed
 	for _, d := range all {
 		asked = asked || d.ID() == p.Device
 		reasons := append(p.refuse(d.ID()), d.Refusal(w)...)

@@ -188,7 +188,7 @@ func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string) 
 	if err := p.append(ctx, id, events); err != nil {
 		return device.Lease{}, err
 	}
-	if err := instance.Started(); err != nil {
+	if err := instance.Start(); err != nil {
 		return device.Lease{}, err
 	}
 	p.instances[leaseID] = &instance

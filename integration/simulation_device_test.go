@@ -29,7 +29,7 @@ type simDevice struct {
 	allocated []*simMemory
 }
 
-func newSimDevice(h *history, id device.ID, slots int, memory device.Bytes) *simDevice {
+func newSimDevice(h *history, id device.ID, slots int, memory tensor.Bytes) *simDevice {
 	describe := func(health device.HealthStatus, note string) device.Device {
 		described, err := device.New(device.Description{
 			ID: id, Name: "simulated", Kind: device.CPU, Capability: device.ComputeCapability{Extensions: device.Features(kernel.FMA)},

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"reprise/device"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -221,9 +220,9 @@ func TestMemoryPlanAddsUp(t *testing.T) {
 	const values = 3200 + 32 + 320 + 16 // the last bias is padded to 16
 	for _, c := range []struct {
 		config  PlanConfig
-		moments device.Bytes
-		shards  device.Bytes
-		rows    device.Bytes
+		moments tensor.Bytes
+		shards  tensor.Bytes
+		rows    tensor.Bytes
 	}{
 		{PlanConfig{BatchSize: 16, Optimizer: Optimizer{Name: SGD}}, 0, 1, 16},
 		{PlanConfig{BatchSize: 16, Optimizer: Optimizer{Name: SGD, Momentum: 0.5}}, 1, 1, 16},
@@ -236,7 +235,7 @@ func TestMemoryPlanAddsUp(t *testing.T) {
 		m := plan.Memory()
 		// The backward pass reads the input and tanh's output, but neither what
 		// tanh was given nor the logits.
-		input := device.Bytes(c.config.BatchSize * 100)
+		input := tensor.Bytes(c.config.BatchSize * 100)
 		want := MemoryPlan{
 			Parameters: 4 * values, Optimizer: 4 * values * c.moments, Gradients: 4 * values * c.shards,
 			Activations: 4 * (input + c.rows*32), Scratch: m.Scratch, Total: m.Total,

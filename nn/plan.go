@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"reprise/device"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -63,18 +62,18 @@ type PlanConfig struct {
 // MemoryPlan is the device memory that a Plan needs, by use. What a backend
 // needs beside it, such as a thread's packing buffer, is the backend's affair.
 type MemoryPlan struct {
-	Parameters device.Bytes `json:"parameters"`
+	Parameters tensor.Bytes `json:"parameters"`
 	// Optimizer is the moments'.
-	Optimizer device.Bytes `json:"optimizer"`
+	Optimizer tensor.Bytes `json:"optimizer"`
 	// Gradients is the parameters' gradients', for each shard.
-	Gradients device.Bytes `json:"gradients"`
+	Gradients tensor.Bytes `json:"gradients"`
 	// Activations is the input's and those outputs' that the backward pass reads.
-	Activations device.Bytes `json:"activations"`
+	Activations tensor.Bytes `json:"activations"`
 	// Scratch is the rest: outputs and gradients of outputs in passing, pooling
 	// indices, statistics, labels, losses, and what an evaluation needs beyond a
 	// training step.
-	Scratch device.Bytes `json:"scratch"`
-	Total   device.Bytes `json:"total"`
+	Scratch tensor.Bytes `json:"scratch"`
+	Total   tensor.Bytes `json:"total"`
 }
 
 // Plan is an architecture differentiated and laid out: where every array lies
@@ -316,7 +315,7 @@ func (p *Plan) lay() error {
 	}
 	p.elements = max(a.next, evaluation.next)
 
-	bytes := func(n int) device.Bytes { return device.Bytes(n) * device.Bytes(tensor.Float32.Size()) }
+	bytes := func(n int) tensor.Bytes { return tensor.Bytes(n) * tensor.Bytes(tensor.Float32.Size()) }
 	m := MemoryPlan{
 		Parameters:  bytes(p.block),
 		Optimizer:   bytes(p.gradients - p.block),

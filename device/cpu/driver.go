@@ -17,13 +17,14 @@ import (
 	"reprise/device"
 	"reprise/kernel"
 	kernels "reprise/kernel/cpu"
+	"reprise/tensor"
 )
 
 // DefaultID is the id of the host's processor where Config names none.
 const DefaultID device.ID = "cpu0"
 
 // alignment is what kernel/cpu guarantees for the first element of a Memory.
-const alignment device.Bytes = 64
+const alignment tensor.Bytes = 64
 
 // Config says how the host is to be used. Nothing in it changes a result.
 type Config struct {
@@ -35,7 +36,7 @@ type Config struct {
 	// "avx512", "avx2", "neon" or "none".
 	Features string
 	// MemoryLimit caps what the device says it has; 0 sets no cap.
-	MemoryLimit device.Bytes
+	MemoryLimit tensor.Bytes
 	// Machine is the root of the file system that tells about the machine
 	// (/proc, /sys); nil stands for the real one.
 	Machine fs.FS

@@ -13,6 +13,7 @@ import (
 	"reprise/device/devicetest"
 	"reprise/kernel"
 	kernels "reprise/kernel/cpu"
+	"reprise/tensor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,7 +59,7 @@ func TestDriverDescribesTheMachine(t *testing.T) {
 	if d.ID() != "cpu0" || d.Name() != "Example CPU @ 2.00GHz" || d.Kind() != device.CPU || d.Units() != 3 || d.Slots() != 1 {
 		t.Errorf("got %+v", d.Description())
 	}
-	if want := (device.MemoryInfo{Total: 16 * device.GiB, Available: 9 * device.GiB, Alignment: 64}); d.Memory() != want {
+	if want := (device.MemoryInfo{Total: 16 * tensor.GiB, Available: 9 * tensor.GiB, Alignment: 64}); d.Memory() != want {
 		t.Errorf("memory %+v, want %+v", d.Memory(), want)
 	}
 	if status, note := d.Health(); status != device.Healthy || note != "" {

@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	"reprise/device"
+	"reprise/tensor"
 )
 
 func TestProcessorName(t *testing.T) {
@@ -26,12 +27,12 @@ func TestProcessorName(t *testing.T) {
 }
 
 func TestMemoryInfo(t *testing.T) {
-	const gib = device.GiB
+	const gib = tensor.GiB
 	tests := []struct {
 		name             string
 		files            map[string]string
-		limit            device.Bytes
-		total, available device.Bytes
+		limit            tensor.Bytes
+		total, available tensor.Bytes
 	}{
 		{name: "another system", total: 4 * gib, available: 4 * gib},
 		{name: "another system, with a limit", limit: gib, total: gib, available: gib},
@@ -109,7 +110,7 @@ func FuzzMachine(f *testing.F) {
 			"sys/fs/cgroup/a/memory.stat":                {Data: stat},
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": {Data: number},
 		}
-		memory := memoryInfo(machine, max(0, device.Bytes(limit)))
+		memory := memoryInfo(machine, max(0, tensor.Bytes(limit)))
 		if _, err := device.New(device.Description{ID: "cpu0", Kind: device.CPU, Name: processorName(machine), Memory: memory}); err != nil {
 			t.Error(err)
 		}
