@@ -14,8 +14,13 @@ var ErrForeignMemory = errors.New("memory was not allocated by this backend")
 // Driver operates one piece of hardware. It is safe for concurrent use as far
 // as its Backend is; each Memory belongs to one goroutine at a time.
 type Driver interface {
-	// Describe returns the device as it is now, health included.
+	// Describe returns the device as it is now, with its health as of the last
+	// SelfTest.
 	Describe() Device
+	// SelfTest tests the device, which takes some milliseconds, and makes the
+	// outcome the health that Describe returns. It may run while programs do. It
+	// returns nil if the device may be used.
+	SelfTest() error
 	kernel.Backend
 	// Close ends the driver's goroutines and frees what it holds; it is
 	// idempotent. Nothing of the driver may be in use then or be used later.

@@ -137,9 +137,9 @@ func (d *Driver) description() device.Description {
 	return c
 }
 
-// SelfTest tests memory and kernels (some milliseconds) and keeps what comes
-// out as the device's health. It returns a *SelfTestError, or nil where the
-// device may be used.
+// SelfTest tests memory and kernels, which takes some milliseconds, and keeps the
+// outcome as the device's health. It returns a *SelfTestError, or nil if the
+// device may be used. It shares the threads with programs that are running.
 func (d *Driver) SelfTest() error { return d.runSelfTest(d.Backend) }
 
 func (d *Driver) runSelfTest(b kernel.Backend) error {
