@@ -37,7 +37,7 @@ func TestDeviceCapabilityChecking(t *testing.T) {
 		{"one byte more than available, though less than the total", needs(20*tensor.GiB + 1), false},
 		{"every feature of 8.6", needs(0, kernel.TensorCores, kernel.BF16, kernel.FP64, kernel.TF32), true},
 		{"one feature of many missing", needs(0, kernel.TensorCores, kernel.FP8, kernel.FP64), false},
-		{"a feature nobody knows", needs(0, "teleport"), false},
+		{"an unknown feature", needs(0, "teleport"), false},
 		{"an aligned byte of a device that aligns to nothing", device.Workload{
 			Memory: device.MemoryRequirement{Size: 1, Alignment: 256}}, false},
 	} {
@@ -68,7 +68,7 @@ func TestCUDAVersionImpliesFeatures(t *testing.T) {
 		if test.last.Supports(test.feature) {
 			t.Errorf("%v supports %s", test.last, test.feature)
 		}
-		later := version{Major: test.first.Major + 1} // a minor of 0 is no step back
+		later := version{Major: test.first.Major + 1} // a minor version of 0 takes nothing away
 		for _, c := range []version{test.first, later, {Major: 255, Minor: 255}} {
 			if !c.Supports(test.feature) {
 				t.Errorf("%v does not support %s", c, test.feature)

@@ -16,7 +16,7 @@ import (
 	"reprise/tensor"
 )
 
-func TestNewRefusesWhatCannotBe(t *testing.T) {
+func TestNewRefusesInvalidDescriptions(t *testing.T) {
 	for field, spoil := range map[string]func(*device.Description){
 		"id":               func(d *device.Description) { d.ID = "" },
 		"id ":              func(d *device.Description) { d.ID = "cpu 0" },
@@ -203,7 +203,7 @@ func TestWorkloadValidation(t *testing.T) {
 	}
 }
 
-// The log keeps descriptions: their JSON form is a format.
+// Descriptions are kept in the log, so their JSON form is a format.
 func TestDescriptionKeepsItsJSONForm(t *testing.T) {
 	d := devicetest.Device(t, "cpu0", tensor.GiB)
 	const want = `{"id":"cpu0","name":"device cpu0","kind":"cpu",` +

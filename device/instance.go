@@ -11,7 +11,7 @@ var ErrInvalidState = errors.New("invalid state for this transition")
 // InstanceID names a KernelInstance.
 type InstanceID string
 
-// ExecutionState is where a KernelInstance is in its life.
+// ExecutionState is a state in the life of a KernelInstance.
 type ExecutionState string
 
 // The states. StateCompleted, StateFailed and StateCancelled are final.
@@ -36,7 +36,8 @@ const (
 	TransitionCancel   Transition = "cancel"
 )
 
-// next is the whole state machine; what it does not list is refused.
+// next is the whole state machine; transitions that it does not list are
+// refused.
 func (s ExecutionState) next(t Transition) (ExecutionState, bool) {
 	switch {
 	case s == StateReady && t == TransitionLaunch:
@@ -94,13 +95,13 @@ func (i *KernelInstance) Workload() Workload { return i.workload.clone() }
 // Device returns the device as it was when the instance was scheduled.
 func (i *KernelInstance) Device() Device { return i.device }
 
-// State returns where the instance is in its life.
+// State returns the instance's state.
 func (i *KernelInstance) State() ExecutionState { return i.state }
 
-// LaunchConfig returns how the work is to be spread over the device.
+// LaunchConfig returns how the work is spread over the device.
 func (i *KernelInstance) LaunchConfig() LaunchConfig { return i.config }
 
-// Failure returns the reason given to Fail or Cancel, else "".
+// Failure returns the reason given to Fail or Cancel, or "".
 func (i *KernelInstance) Failure() string { return i.failure }
 
 // Launch moves from StateReady to StateLaunching: the work is being handed to the
@@ -143,11 +144,11 @@ const (
 	cudaBlock = 256
 	// openCLGroup is a multiple of the wavefront of every common device.
 	openCLGroup = 64
-	// blocksPerUnit fills a multiprocessor's 2048 threads where the amount of
-	// work is not known.
+	// blocksPerUnit fills a multiprocessor's 2048 threads if the amount of work
+	// is unknown.
 	blocksPerUnit = 8
 	// The grid's first dimension (Guide, Technical Specifications per Compute
-	// Capability). A kernel strides over what a full grid leaves.
+	// Capability). A kernel strides over the items beyond a full grid.
 	maxGridBefore3 = 1<<16 - 1
 	maxGrid        = 1<<31 - 1
 )

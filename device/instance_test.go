@@ -36,7 +36,7 @@ func readyInstance(t *testing.T) device.KernelInstance {
 	return instance
 }
 
-// Every state against every transition: what is not listed must be refused and
+// Every state against every transition: those not listed must be refused and
 // change nothing.
 func TestKernelInstanceStateMachine(t *testing.T) {
 	allowed := map[string]device.ExecutionState{

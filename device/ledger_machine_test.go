@@ -13,8 +13,8 @@ import (
 	"reprise/tensor"
 )
 
-// ledgerMachine drives a ledger at random beside a twin that knows nothing but
-// sets: who was granted what, and what has ended.
+// ledgerMachine drives a ledger at random beside a twin that consists of sets:
+// what was granted to whom, and what has ended.
 type ledgerMachine struct {
 	ledger device.Ledger
 	log    []device.Event
@@ -193,8 +193,8 @@ func TestLedgerIsAStateMachine(t *testing.T) {
 	})
 }
 
-// Whatever events a log holds, reading it ends in a ledger that keeps the
-// invariants or in an error, never in a panic.
+// Whatever events a log holds, reading it gives a ledger that keeps the
+// invariants or an error, never a panic.
 func TestReplayOfAnyEventsKeepsTheInvariants(t *testing.T) {
 	registered := device.Registered{Device: devicetest.Device(t, "cpu0", 10, func(d *device.Description) { d.Slots = 2 }).Description()}
 	lease := rapid.Custom(func(t *rapid.T) device.Lease {

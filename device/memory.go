@@ -7,18 +7,18 @@ import (
 	"reprise/tensor"
 )
 
-// AccessPattern says how memory will be gone through. It is a hint: it changes
-// no decision about whether a requirement is satisfied.
+// AccessPattern says how memory will be accessed. It is a hint: it does not
+// affect whether a requirement is satisfied.
 type AccessPattern string
 
-// The access patterns; the empty one says nothing.
+// The access patterns; the empty one means unknown.
 const (
 	AccessSequential AccessPattern = "sequential"
 	AccessStrided    AccessPattern = "strided"
 	AccessRandom     AccessPattern = "random"
 )
 
-// Allocation is memory that has been, or could be, given out.
+// Allocation is memory that has been, or could be, allocated.
 type Allocation struct {
 	Size, Alignment tensor.Bytes
 }
@@ -27,7 +27,7 @@ type Allocation struct {
 // needs none.
 type MemoryRequirement struct {
 	Size tensor.Bytes `json:"size"`
-	// Alignment of the first byte: a power of two; 0, like 1, asks for none.
+	// Alignment of the first byte: a power of two; 0, like 1, requires none.
 	Alignment     tensor.Bytes  `json:"alignment,omitempty"`
 	AccessPattern AccessPattern `json:"access_pattern,omitempty"`
 }
@@ -39,7 +39,7 @@ func (r MemoryRequirement) IsSatisfiedBy(a Allocation) bool {
 }
 
 // Validate fails with an *InvalidError for a negative size, an alignment that
-// is not a power of two, or an access pattern that does not exist.
+// is not a power of two, or an unknown access pattern.
 func (r MemoryRequirement) Validate() error { return r.validate("memory requirement") }
 
 func (r MemoryRequirement) validate(subject string) error {
@@ -61,11 +61,11 @@ type MemoryInfo struct {
 	Total     tensor.Bytes `json:"total"`
 	Available tensor.Bytes `json:"available"`
 	// Alignment is what the device guarantees for every allocation: a power of
-	// two; 0 stands for 1.
+	// two; 0 means 1.
 	Alignment tensor.Bytes `json:"alignment,omitempty"`
 }
 
-// Offer returns the largest allocation that the device can give.
+// Offer returns the largest allocation that the device can provide.
 func (m MemoryInfo) Offer() Allocation {
 	return Allocation{Size: m.Available, Alignment: max(1, m.Alignment)}
 }

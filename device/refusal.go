@@ -1,6 +1,6 @@
 package device
 
-// Refusal is what one device has against a workload.
+// Refusal says why one device cannot take a workload.
 type Refusal struct {
 	Device  ID       `json:"device"`
 	Reasons []Reason `json:"reasons"`
@@ -9,7 +9,7 @@ type Refusal struct {
 // ReasonCode is the machine-readable part of a Reason.
 type ReasonCode string
 
-// The reasons for which a device is not given a piece of work.
+// The reasons why a device is not given a piece of work.
 const (
 	ReasonMissingFeature     ReasonCode = "missing_feature"
 	ReasonInsufficientMemory ReasonCode = "insufficient_memory"
@@ -26,7 +26,7 @@ const (
 type Reason struct {
 	Code    ReasonCode `json:"code"`
 	Message string     `json:"message"`
-	// Transient says that waiting may help, as others give memory or slots
-	// back or the device recovers.
+	// Transient says that waiting may help: others may release memory or slots,
+	// or the device may recover.
 	Transient bool `json:"transient"`
 }

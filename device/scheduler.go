@@ -15,7 +15,7 @@ var ErrNoSuitableDevice = errors.New("no suitable device")
 // NoSuitableDeviceError says, for every device, why it was not chosen.
 type NoSuitableDeviceError struct {
 	Workload string
-	Refusals []Refusal // ordered by device; empty where there are no devices
+	Refusals []Refusal // ordered by device; empty if there are no devices
 }
 
 // Error lists the reasons of each device.
@@ -58,7 +58,7 @@ const (
 // SchedulingPreferences narrow and order the choice of a device. The zero
 // value is PolicyMostFree among all devices.
 type SchedulingPreferences struct {
-	Policy  Policy // empty stands for PolicyMostFree
+	Policy  Policy // empty means PolicyMostFree
 	Device  ID     // for PolicyNamed
 	Exclude []ID   // never these, not even by name
 }
@@ -72,7 +72,7 @@ func (p SchedulingPreferences) validate() error {
 		}
 	case PolicyNamed:
 		if p.Device == "" {
-			return &InvalidError{subject, "device", `""`, "say which device the policy named is to use"}
+			return &InvalidError{subject, "device", `""`, "name the device that the policy named shall use"}
 		}
 	default:
 		return &InvalidError{subject, "policy", strconv.Quote(string(p.Policy)), "use most_free, best_fit or named"}
@@ -80,7 +80,7 @@ func (p SchedulingPreferences) validate() error {
 	return nil
 }
 
-// refuse returns what the preferences have against a device.
+// refuse returns why the preferences rule out a device.
 func (p SchedulingPreferences) refuse(id ID) []Reason {
 	var reasons []Reason
 	if slices.Contains(p.Exclude, id) {
@@ -107,8 +107,8 @@ func (p SchedulingPreferences) better(a, b Device) int {
 }
 
 // KernelScheduler chooses the device for a piece of work. It reserves nothing:
-// the chosen device's Ledger may still refuse the lease, and does so where
-// another took the device in between.
+// the chosen device's Ledger may still refuse the lease, and does so if another
+// holder took the device in between.
 //
 // It is as safe for concurrent use as its repository and newID.
 type KernelScheduler struct {
@@ -123,9 +123,9 @@ func NewKernelScheduler(devices Repository, newID func() InstanceID) *KernelSche
 }
 
 // Schedule returns an instance of the workload, ready on the best suitable
-// device. It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) where no
-// device suits, with an *InvalidError for a workload or preferences that make
-// no sense, and with the repository's errors.
+// device. It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) if no
+// device is suitable, with an *InvalidError for an invalid workload or invalid
+// preferences, and with the repository's errors.
 func (s *KernelScheduler) Schedule(w Workload, p SchedulingPreferences) (KernelInstance, error) {
 	if err := w.Validate(); err != nil {
 		return KernelInstance{}, fmt.Errorf("schedule: %w", err)
@@ -160,7 +160,7 @@ func (s *KernelScheduler) explain(w Workload, p SchedulingPreferences) error {
 		asked = asked || d.ID() == p.Device
 		reasons := append(p.refuse(d.ID()), d.Refusal(w)...)
 		if len(reasons) == 0 {
-			reasons = []Reason{{Code: ReasonLeased, Transient: true, Message: "it was given back just now; try again"}}
+			reasons = []Reason{{Code: ReasonLeased, Transient: true, Message: "it was released just now; try again"}}
 		}
 		e.Refusals = append(e.Refusals, Refusal{Device: d.ID(), Reasons: reasons})
 	}

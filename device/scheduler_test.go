@@ -98,7 +98,7 @@ func TestSchedulerSaysWhyNoDeviceSuits(t *testing.T) {
 				"cpu0": {device.ReasonMissingFeature, device.ReasonLeased}, "cpu1": {device.ReasonMissingFeature}},
 			message: `no suitable device for "w": cpu0: needs bf16, which [fma fp64] does not have, and ` +
 				`1 of 1 slots are in use, by somebody; cpu1: needs bf16, which [fma fp64] does not have`},
-		{name: "waiting helps where only a lease is in the way", devices: devices, workload: device.Workload{Name: "w"},
+		{name: "waiting helps if only a lease is in the way", devices: devices, workload: device.Workload{Name: "w"},
 			preferences: device.SchedulingPreferences{Exclude: []device.ID{"cpu1"}}, transient: true,
 			codes: map[device.ID][]device.ReasonCode{"cpu0": {device.ReasonLeased}, "cpu1": {device.ReasonExcluded}},
 			message: `no suitable device for "w": cpu0: 1 of 1 slots are in use, by somebody; ` +
@@ -140,7 +140,7 @@ func TestSchedulerSaysWhyNoDeviceSuits(t *testing.T) {
 	}
 }
 
-func TestSchedulerRefusesInputThatMakesNoSense(t *testing.T) {
+func TestSchedulerRefusesInvalidInput(t *testing.T) {
 	for name, test := range map[string]struct {
 		workload    device.Workload
 		preferences device.SchedulingPreferences
@@ -157,7 +157,7 @@ func TestSchedulerRefusesInputThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// failingRepository fails at finding, or only at listing.
+// failingRepository fails when finding, or only when listing.
 type failingRepository struct {
 	device.MemoryRepository
 	find, list error
@@ -168,7 +168,7 @@ func (r *failingRepository) FindAvailable(device.Workload) ([]device.Device, err
 }
 func (r *failingRepository) List() ([]device.Device, error) { return nil, r.list }
 
-func TestSchedulerPassesOnTheRepositorysErrors(t *testing.T) {
+func TestSchedulerReturnsTheRepositorysErrors(t *testing.T) {
 	broken := errors.New("broken")
 	for _, r := range []*failingRepository{{find: broken}, {list: broken}} {
 		_, err := device.NewKernelScheduler(r, func() device.InstanceID { return "i" }).Schedule(device.Workload{}, device.SchedulingPreferences{})
@@ -178,12 +178,12 @@ func TestSchedulerPassesOnTheRepositorysErrors(t *testing.T) {
 	}
 }
 
-// racingRepository has its device given back between finding and listing.
+// racingRepository has its device released between finding and listing.
 type racingRepository struct{ device.MemoryRepository }
 
 func (r *racingRepository) FindAvailable(device.Workload) ([]device.Device, error) { return nil, nil }
 
-func TestSchedulerGivesAReasonEvenIfTheDeviceIsFreeByThen(t *testing.T) {
+func TestSchedulerGivesAReasonEvenIfTheDeviceIsFreeAgain(t *testing.T) {
 	r := &racingRepository{}
 	if err := r.Save(devicetest.Device(t, "cpu0", 1)); err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestSchedulerBreaksTiesByIDWhateverTheOrderOfTheRepository(t *testing.T) {
 	}
 }
 
-// The dumb twin: of all devices that may take the work, none is better.
+// The plain twin: of all devices that can take the work, none is better.
 func TestSchedulerChoosesAsItsDefinitionSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 5).Draw(t, "devices")

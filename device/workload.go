@@ -6,20 +6,20 @@ import (
 	"strconv"
 )
 
-// Workload is a piece of work as the scheduler sees it: what it needs of a
-// device. It is made from kernels, but is no kernel.Kernel: a training run is
-// one workload of many kernels.
+// Workload is a piece of work as the scheduler sees it: what it requires of a
+// device. It is not a kernel.Kernel: a training run is one workload of many
+// kernels.
 type Workload struct {
 	Name         string            `json:"name"`
 	Requirements []Feature         `json:"requirements,omitempty"`
 	Memory       MemoryRequirement `json:"memory"`
-	// Items is how many independent parts the work has, from which the launch
-	// configuration follows; 0 says nothing.
+	// Items is how many independent parts the work has, which determines the
+	// launch configuration; 0 means unknown.
 	Items int64 `json:"items,omitempty"`
 }
 
-// Validate fails with an *InvalidError for a workload no device could make
-// sense of.
+// Validate fails with an *InvalidError for a workload that makes no sense for
+// any device.
 func (w Workload) Validate() error {
 	subject := fmt.Sprintf("workload %q", w.Name)
 	if w.Items < 0 {

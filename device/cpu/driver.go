@@ -20,25 +20,25 @@ import (
 	"reprise/tensor"
 )
 
-// DefaultID is the id of the host's processor where Config names none.
+// DefaultID is the id of the host's processor if Config names none.
 const DefaultID device.ID = "cpu0"
 
 // alignment is what kernel/cpu guarantees for the first element of a Memory.
 const alignment tensor.Bytes = 64
 
-// Config says how the host is to be used. Nothing in it changes a result.
+// Config says how the host is used. Nothing in it changes a result.
 type Config struct {
-	// ID of the device; DefaultID where empty.
+	// ID of the device; DefaultID if empty.
 	ID device.ID
-	// Threads that compute; 0 stands for GOMAXPROCS.
+	// Threads is the number of threads that compute; 0 means GOMAXPROCS.
 	Threads int
 	// Features is the most capable instruction set to use: "auto" (or empty),
 	// "avx512", "avx2", "neon" or "none".
 	Features string
-	// MemoryLimit caps what the device says it has; 0 sets no cap.
+	// MemoryLimit caps the memory that the device reports; 0 means no cap.
 	MemoryLimit tensor.Bytes
-	// Machine is the root of the file system that tells about the machine
-	// (/proc, /sys); nil stands for the real one.
+	// Machine is the root of the file system that describes the machine (/proc,
+	// /sys); nil means the real one.
 	Machine fs.FS
 }
 
@@ -56,8 +56,8 @@ var _ device.Driver = (*Driver)(nil)
 
 // New returns the driver with its threads started and its self-test done. It
 // fails for features that the machine lacks or that do not exist
-// (*cpu.FeatureError of kernel/cpu), a number of threads out of range, and a
-// description that cannot be (*device.InvalidError). A failed self-test is no
+// (*cpu.FeatureError of kernel/cpu), a number of threads out of range, and an
+// invalid description (*device.InvalidError). A failed self-test is not an
 // error: the device is then unhealthy and says why.
 func New(c Config) (*Driver, error) {
 	if c.ID == "" {
@@ -120,11 +120,11 @@ func capability(level kernels.Level) device.ComputeCapability {
 }
 
 // Describe returns the device: its memory as it was when the driver was made,
-// before anybody used the device, and its health as of the last self-test.
+// before the device was used, and its health as of the last self-test.
 func (d *Driver) Describe() device.Device {
 	described, err := device.New(d.description())
 	if err != nil {
-		panic(err) // New has made sure of it, and health takes known values only
+		panic(err) // New has validated it, and health takes only known values
 	}
 	return described
 }

@@ -94,7 +94,7 @@ func TestDriverListsTheInstructionSetInUse(t *testing.T) {
 	}
 }
 
-func TestDriverRefusesAConfigThatCannotBe(t *testing.T) {
+func TestDriverRefusesInvalidConfigs(t *testing.T) {
 	for name, test := range map[string]struct {
 		config Config
 		want   string
@@ -130,7 +130,7 @@ func TestDescribingDoesNotChangeWithUse(t *testing.T) {
 	}
 }
 
-// The pinned hash is that of the chain of fused multiply-adds which defines the
+// The pinned hash comes from the chain of fused multiply-adds that defines the
 // product, so the self-test depends on no kernel.
 func TestSelfTestPinsTheProductsDefinition(t *testing.T) {
 	_, v := testProgram()
@@ -163,7 +163,7 @@ type faulty struct {
 	kernel.Backend
 	allocate, prepare, run, write, writeInts, read error
 	flip                                           func(span kernel.Span, values []float32)
-	allocations                                    int // that still work
+	allocations                                    int // how many still work
 }
 
 type faultyMemory struct {
@@ -312,7 +312,7 @@ func TestFencedRunsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkNew is what every command that opens the device waits for.
+// BenchmarkNew measures what every command that opens the device waits for.
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		d, err := New(Config{})

@@ -12,13 +12,13 @@ import (
 	"reprise/tensor"
 )
 
-// fallbackMemory is what a machine is said to have that does not tell: systems
-// other than Linux. Config.MemoryLimit lowers it; nothing raises it, as a wrong
-// guess would let a run start that the system then kills.
+// fallbackMemory is assumed for a machine whose memory cannot be read: systems
+// other than Linux. Config.MemoryLimit lowers it; nothing raises it, because a
+// wrong guess would let a run start that the system then kills.
 const fallbackMemory = 4 * tensor.GiB
 
 // processorName returns the model name of the first processor in /proc/cpuinfo,
-// or the architecture where there is none.
+// or the architecture if there is none.
 func processorName(machine fs.FS) string {
 	source, err := fs.ReadFile(machine, "proc/cpuinfo")
 	if err != nil {
@@ -33,12 +33,13 @@ func processorName(machine fs.FS) string {
 	return architecture()
 }
 
-// memoryInfo returns the machine's memory as far as this process may use it:
-// the least of /proc/meminfo, the limits of the control groups it is in, and
-// the given limit (0: none).
+// memoryInfo returns the memory that this process may use: the least of
+// /proc/meminfo, the limits of its control groups, and the given limit (0:
+// none).
 //
-// Available is rounded down to a 64th or less of the total, so that an idle
-// machine describes itself alike from one start to the next.
+// Available is rounded down to a multiple of at most a 64th of the total, so
+// that the description of an idle machine is the same from one start to the
+// next.
 func memoryInfo(machine fs.FS, limit tensor.Bytes) device.MemoryInfo {
 	total, available, ok := procMeminfo(machine)
 	if !ok {
@@ -91,7 +92,8 @@ func figure(source []byte, key string, unit tensor.Bytes) (tensor.Bytes, bool) {
 	return 0, false
 }
 
-// parseBytes parses a decimal number of units; what does not fit is no number.
+// parseBytes parses a decimal number of units; it reports false for a number
+// that does not fit.
 func parseBytes(s string, unit tensor.Bytes) (tensor.Bytes, bool) {
 	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 	if err != nil || n < 0 || n > int64(math.MaxInt64/unit) {
@@ -101,12 +103,12 @@ func parseBytes(s string, unit tensor.Bytes) (tensor.Bytes, bool) {
 }
 
 // controlGroup is a limit on the memory of the processes in a group, and how
-// much of it they use and cannot give back.
+// much of it they use and cannot release.
 type controlGroup struct {
 	limit, used tensor.Bytes
 }
 
-// hierarchy says where a version of control groups keeps its figures
+// hierarchy says where a version of control groups keeps its values
 // (Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst in Linux).
 type hierarchy struct {
 	root, limit, usage, inactive string
@@ -142,8 +144,8 @@ func controlGroups(machine fs.FS) []controlGroup {
 }
 
 // above reads the group at the path and those above it. Within a container the
-// path may be one that only the host sees: what is not there is passed over, and
-// the root is then the container's own group.
+// path may be one that only the host sees: missing groups are skipped, and the
+// root is then the container's own group.
 func (h hierarchy) above(machine fs.FS, at string) []controlGroup {
 	var groups []controlGroup
 	for at = path.Clean("/" + at); ; at = path.Dir(at) {
@@ -156,9 +158,9 @@ func (h hierarchy) above(machine fs.FS, at string) []controlGroup {
 	}
 }
 
-// read returns a group's figures; none where it has no limit ("max"). File
-// pages that nobody has used lately are given back before the limit bites, so
-// they do not count as used; that is also how container runtimes count.
+// read returns a group's values; none if it has no limit ("max"). File pages
+// that have not been used lately are reclaimed before the limit takes effect,
+// so they do not count as used; container runtimes count the same way.
 func (h hierarchy) read(machine fs.FS, folder string) (controlGroup, bool) {
 	number := func(name string) (tensor.Bytes, bool) {
 		source, err := fs.ReadFile(machine, path.Join(folder, name))

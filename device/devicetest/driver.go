@@ -88,7 +88,7 @@ func memoryRoundTrip(t *testing.T, d device.Driver) {
 	for i := range all {
 		all[i] = float32(i)
 	}
-	// NaN payloads and the sign of zero are bits like any other.
+	// NaN payloads and the sign of zero must be kept like any other bits.
 	special := []float32{math.Float32frombits(0x7fc12345), math.Float32frombits(1 << 31), float32(math.Inf(-1))}
 	ints := []int32{-1, math.MinInt32}
 	for _, err := range []error{

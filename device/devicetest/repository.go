@@ -15,9 +15,9 @@ import (
 	"reprise/tensor"
 )
 
-// Device returns a healthy device for tests: a CPU of 4 threads with fp64 and
-// fma, all of whose memory is available. Changes are applied to its
-// description before it is made.
+// Device returns a healthy device for tests: a CPU with 4 threads, fp64 and
+// fma, and all of its memory available. Changes are applied to its description
+// before it is made.
 func Device(t testing.TB, id device.ID, memory tensor.Bytes, changes ...func(*device.Description)) device.Device {
 	t.Helper()
 	description := device.Description{
@@ -88,7 +88,7 @@ func Repository(t *testing.T, empty func(t *testing.T) device.Repository) {
 			wantIDs(t, list(t, r), "b")
 			wantIDs(t, find(t, r, device.Workload{}))
 		},
-		"what is given out is a copy": func(t *testing.T, r device.Repository) {
+		"callers receive copies": func(t *testing.T, r device.Repository) {
 			save(t, r, small(t), large(t))
 			devices := list(t, r)
 			devices[0].Capability().Extensions[0] = "spoiled"
@@ -104,7 +104,7 @@ func Repository(t *testing.T, empty func(t *testing.T) device.Repository) {
 			}
 			wantIDs(t, list(t, r))
 		},
-		"a workload that makes no sense is refused": func(t *testing.T, r device.Repository) {
+		"an invalid workload is refused": func(t *testing.T, r device.Repository) {
 			if _, err := r.FindAvailable(device.Workload{Memory: device.MemoryRequirement{Alignment: 3}}); err == nil {
 				t.Error("searched for memory aligned to 3 bytes")
 			}
