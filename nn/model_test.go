@@ -57,7 +57,7 @@ func TestInitialParametersAreUniformWithinTheirBound(t *testing.T) {
 	}
 }
 
-// TestInitialParametersArePinned keeps the bits of version 1: a change of them
+// TestInitialParametersArePinned pins the bits of version 1: changing them
 // makes every old run unverifiable and needs a new Version.
 func TestInitialParametersArePinned(t *testing.T) {
 	h := sha256.New()
@@ -215,7 +215,7 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
-func TestMemoryPlanAddsUp(t *testing.T) {
+func TestMemoryPlanHasTheExpectedSizes(t *testing.T) {
 	arch := MLP(tensor.Shape{100}, []int{32}, kernel.Tanh, 10)
 	const values = 3200 + 32 + 320 + 16 // the last bias is padded to 16
 	for _, c := range []struct {
@@ -233,8 +233,8 @@ func TestMemoryPlanAddsUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := plan.Memory()
-		// The backward pass reads the input and tanh's output, but neither what
-		// tanh was given nor the logits.
+		// The backward pass reads the input and tanh's output, but neither
+		// tanh's input nor the logits.
 		input := tensor.Bytes(c.config.BatchSize * 100)
 		want := MemoryPlan{
 			Parameters: 4 * values, Optimizer: 4 * values * c.moments, Gradients: 4 * values * c.shards,
