@@ -169,7 +169,7 @@ func TestLayersRefuseUnknownJSON(t *testing.T) {
 		`[{"type":"conv2d","channels":3,"kernel":3,"stride":0}]`:       `stride is 0, want at least 1`,
 		`[{"type":"conv2d","channels":3,"kernel":3,"padding":"some"}]`: `padding is "some", want a whole number, two of them, "same" or "valid"`,
 		`[{"type":"max_pool2d","kernel":2,"padding":1}]`:               `layer 0 (max_pool2d): "padding" is an unknown field, want one of type, kernel, stride`,
-		`[{"type":"activation","kind":null}]`:                          `kind is null, want a text`,
+		`[{"type":"activation","kind":null}]`:                          `kind is null, want a string`,
 	} {
 		var got Layers
 		err := json.Unmarshal([]byte(text), &got)
