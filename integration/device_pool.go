@@ -135,10 +135,13 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 	return reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
 }
 
-// examine records what condition the devices are in now. One that has become
-// unhealthy loses its leases, and their holders are refused from then on.
+// examine tests the devices and records their condition. It runs before every
+// lease is granted: a device that computes wrong bits must not be handed out. One
+// that has become unhealthy also loses the leases that are in force, and their
+// holders are refused from then on.
 func (p *devicePool) examine(ctx context.Context) error {
 	for _, id := range p.order {
+		_ = p.drivers[id].SelfTest() // kept as the health
 		status, note := p.drivers[id].Describe().Health()
 		events, err := p.records[id].Ledger.SetHealth(status, note)
 		if err != nil {
@@ -188,7 +191,7 @@ func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string) 
 	if err := p.append(ctx, id, events); err != nil {
 		return device.Lease{}, err
 	}
-	if err := instance.Started(); err != nil {
+	if err := instance.Start(); err != nil {
 		return device.Lease{}, err
 	}
 	p.instances[leaseID] = &instance

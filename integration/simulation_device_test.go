@@ -22,6 +22,7 @@ type simDevice struct {
 	slots   int
 	// As it is described when it is well, and when it is not.
 	healthy, unhealthy device.Device
+	ill                bool // as of the last self-test
 	// life counts how often it died: memory of an earlier life is gone.
 	life      int
 	deadUntil time.Time
@@ -29,7 +30,7 @@ type simDevice struct {
 	allocated []*simMemory
 }
 
-func newSimDevice(h *history, id device.ID, slots int, memory device.Bytes) *simDevice {
+func newSimDevice(h *history, id device.ID, slots int, memory tensor.Bytes) *simDevice {
 	describe := func(health device.HealthStatus, note string) device.Device {
 		described, err := device.New(device.Description{
 			ID: id, Name: "simulated", Kind: device.CPU, Capability: device.ComputeCapability{Extensions: device.Features(kernel.FMA)},
@@ -47,10 +48,17 @@ func newSimDevice(h *history, id device.ID, slots int, memory device.Bytes) *sim
 }
 
 func (d *simDevice) Describe() device.Device {
-	if d.history.now.Before(d.illUntil) {
+	if d.ill {
 		return d.unhealthy
 	}
 	return d.healthy
+}
+
+func (d *simDevice) SelfTest() error {
+	if d.ill = d.history.now.Before(d.illUntil); d.ill {
+		return errors.New("too many corrected errors")
+	}
+	return nil
 }
 
 func (d *simDevice) Close() error { return nil }

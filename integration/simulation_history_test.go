@@ -14,6 +14,7 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -150,9 +151,9 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	}
 	tooSmall := h.random.IntN(20) == 0 // the first one, for any run
 	for i, n := range slots {
-		memory := device.GiB
+		memory := tensor.GiB
 		if i == 0 && tooSmall {
-			memory = device.KiB
+			memory = tensor.KiB
 		}
 		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
 	}

@@ -8,7 +8,8 @@ import (
 // normEpsilon is what every normalisation adds to the variance.
 const normEpsilon = 1e-5
 
-// batchNormMomentum is the weight of a step's statistics in the running ones.
+// batchNormMomentum is the weight of a step's statistics in the running
+// averages.
 const batchNormMomentum = 0.1
 
 // LayerNorm normalises the last dimension of each sample, row by row. Its
@@ -111,8 +112,9 @@ func (RMSNorm) backward(dst []kernel.Instruction, o operands) []kernel.Instructi
 	})
 }
 
-// forward leaves the step's statistics where the statistics' gradients would
-// be: there they meet those of other shards, and the update averages them in.
+// forward stores the step's statistics where the statistics' gradients would
+// be: there they are summed with those of other shards, and the update averages
+// them in.
 func (BatchNorm) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	m, n := o.matrix(o.in)
 	if !o.training {

@@ -8,7 +8,8 @@ import (
 )
 
 // LearningRate is a base value and the schedule that scales it. The rate of a
-// step is a pure function of the step, so no schedule has state to lose.
+// step is a pure function of the step and, for reduce_on_plateau, of the number of
+// reductions so far, which a checkpoint holds.
 type LearningRate struct {
 	Value    float32  `json:"value"`
 	Schedule Schedule `json:"schedule"`

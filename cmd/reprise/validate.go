@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	"reprise/integration"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -96,7 +97,7 @@ func (env *environment) validate(ctx context.Context, file, format string) error
 		t.line("\nmemory that a device needs")
 		for _, m := range []struct {
 			what string
-			size device.Bytes
+			size tensor.Bytes
 		}{
 			{"parameters", v.Memory.Parameters}, {"optimizer state", v.Memory.Optimizer}, {"gradients", v.Memory.Gradients},
 			{"activations", v.Memory.Activations}, {"scratch", v.Memory.Scratch}, {"total", v.Memory.Total},
