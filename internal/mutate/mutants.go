@@ -33,7 +33,7 @@ func syncs() []Mutant {
 	earlier := tests("./eventstore/sqlite", "-run", "^TestWhatAnEarlierProcess")
 	return []Mutant{
 		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
-		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "Epoch: c.Epoch}, files.SyncDir(part)", "Epoch: c.Epoch}, nil", checkpoint},
+		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "	return ref, files.SyncDir(part)\n", "	return ref, nil\n", checkpoint},
 		{"a checkpoint's name is not synced", "checkpoint/write.go", "	return files.SyncDir(dir)\n", "	return nil\n", checkpoint},
 		{"a checkpoint that is set aside is not synced", "checkpoint/write.go", "	err := files.SyncDir(dir)\n	if err == nil {", "	var err error\n	if err == nil {", checkpoint},
 		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return files.RemoveAll(aside)", "	return files.RemoveAll(aside)", checkpoint},
