@@ -248,11 +248,12 @@ func (r *reproduction) compareCheckpoint(loss float64) error {
 		return nil
 	}
 	if detail := r.explain(recorded, content); detail != "" {
-		what = detail + "; " + what
+		got.ManifestSHA256, got.WeightsSHA256 = recorded.ManifestSHA256, recorded.WeightsSHA256
+		what = strings.TrimSuffix(detail+"; "+difference(recorded, got, reproducedAs), "; ")
 	}
 	if verdict.Problem == "" {
 		verdict.Problem = what
-		if recorded.WeightsSHA256 != got.WeightsSHA256 {
+		if recorded.WeightsSHA256 != ref.WeightsSHA256 {
 			verdict.Problem = "the weights came out different"
 		}
 	}

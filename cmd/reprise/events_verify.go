@@ -27,6 +27,7 @@ type logProblem struct {
 	Position  eventstore.Position    `json:"position"`
 	Aggregate eventstore.AggregateID `json:"aggregate,omitempty"`
 	Version   eventstore.Version     `json:"version,omitempty"`
+	Type      string                 `json:"type,omitempty"`
 	What      string                 `json:"what"`
 }
 
@@ -89,40 +90,31 @@ func (env *environment) verifyLog(ctx context.Context, format string) error {
 // checkLog returns the verdict; an error means that there is none.
 func (env *environment) checkLog(ctx context.Context) (logVerdict, error) {
 	var verdict logVerdict
-	damaged := func(err error) (logVerdict, error) {
+	found := func(err error) (logVerdict, error) {
 		var bad *eventstore.CorruptionError
-		if !errors.As(err, &bad) {
+		var contradiction *integration.ContradictionError
+		switch {
+		case errors.As(err, &bad):
+			verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
+		case errors.As(err, &contradiction):
+			verdict.Problem = &logProblem{Position: contradiction.Position, Aggregate: contradiction.Aggregate,
+				Version: contradiction.Version, Type: contradiction.Type, What: contradiction.What}
+		default:
 			return verdict, err
 		}
-		verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
 		return verdict, nil
 	}
 	store, _, err := env.openReader()
 	if err != nil {
-		return damaged(err)
+		return found(err)
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	head, err := store.Verify(ctx)
+	report, err := integration.VerifyLog(ctx, store)
+	verdict.Events, verdict.HeadHash = report.Head.Position, report.Head.Hash
+	verdict.Runs, verdict.Devices = report.Runs, report.Devices
+	verdict.Verified = err == nil
 	if err != nil {
-		return damaged(err)
+		return found(err)
 	}
-	verdict.Events, verdict.HeadHash = head.Position, head.Hash
-	timeline := integration.NewTimeline()
-	_, err = eventstore.Walk(ctx, store, 0, head.Position, func(e eventstore.Event) error {
-		if err := timeline.Apply(e); err != nil {
-			verdict.Problem = &logProblem{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: err.Error()}
-			return errVisited
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errVisited) {
-		return damaged(err)
-	}
-	state := timeline.State()
-	verdict.Runs, verdict.Devices = len(state.Runs), len(state.Devices)
-	verdict.Verified = verdict.Problem == nil
 	return verdict, nil
 }
-
-// errVisited ends a visit of events early.
-var errVisited = errors.New("visited")
