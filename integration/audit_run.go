@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"slices"
 
 	"reprise/checkpoint"
 	"reprise/training"
@@ -51,15 +50,21 @@ func checkTransition(r RunRecord, e training.Event) string {
 	case training.TrainingFailed:
 		return within(e.Step, min(first, c.CheckpointStep), last)
 	case training.DeviceReleased:
-		if !slices.Contains(c.AllocatedDevices, e.Allocation) {
-			return fmt.Sprintf("lease: the run does not hold the lease %s of epoch %d on device %s", e.Lease, e.Epoch, e.Device)
+		if !commanded(r, training.ReleaseDevice{Allocation: e.Allocation}) {
+			return fmt.Sprintf("lease: it is not yet, or no more, the lease %s of epoch %d on device %s that the run gives back", e.Lease, e.Epoch, e.Device)
 		}
 	case training.DatasetUnloaded:
-		if !slices.Contains(c.LoadedDatasets, e.Dataset) {
-			return fmt.Sprintf("dataset: the run does not hold %q", e.Dataset)
+		if !commanded(r, training.UnloadDataset{Dataset: e.Dataset}) {
+			return fmt.Sprintf("dataset: it is not yet, or no more, %q that the run gives back", e.Dataset)
 		}
 	}
 	return ""
+}
+
+// commanded reports whether the command is the next one of the run's saga.
+func commanded(r RunRecord, command training.Command) bool {
+	commands := r.Saga.Commands()
+	return len(commands) > 0 && commands[0] == command
 }
 
 // follows returns the event as it has to be after the record: with every field

@@ -102,17 +102,17 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 		report.Parent = parent
 	}
 	report.FromStep = what.From
-	if err := v.checkLog(ctx, &report, what); err != nil {
+	// What it means comes first: if that is wrong, so is much of what follows.
+	events, err := v.past(ctx, what.Run.ID)
+	if err == nil {
+		v.checkMeaning(&report, events, data)
+	}
+	if err := errors.Join(v.checkLog(ctx, &report, what), err); err != nil {
 		return report, err
 	}
 	if err := v.checkRange(&report, what); err != nil {
 		return report, err
 	}
-	events, err := v.past(ctx, what.Run.ID)
-	if err != nil {
-		return report, err
-	}
-	v.checkMeaning(&report, events, data)
 	v.checkFiles(&report, what)
 	r := &reproduction{report: &report, run: what.Run, past: events, workspace: v.Workspace}
 	if err := v.retrain(ctx, r, what, data); err != nil {
@@ -139,6 +139,9 @@ func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verif
 		return err
 	}
 	report.Events = uint64(a.head.Position)
+	if report.Problem != "" { // with another model than the request's there is nothing to train
+		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+	}
 	return nil
 }
 
