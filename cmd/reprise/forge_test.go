@@ -35,19 +35,19 @@ import (
 // event's type and the path of the field; a trailing * stands for anything.
 func exemptions() map[string]string {
 	return map[string]string{
-		"training.training_started.v1 model_id":                  "drawn at random; nothing else refers to it",
-		"training.resource_allocation_failed.v1 reason":          "free text",
-		"training.dataset_load_failed.v1 reason":                 "free text",
-		"training.model_initialization_failed.v1 reason":         "free text",
-		"training.checkpoint_failed.v1 reason":                   "free text",
-		"training.training_interrupted.v1 cause":                 "free text",
-		"training.training_failed.v1 reason":                     "free text",
-		"device.registered.v1 device.*":                          "describes a machine that need not be there any more",
-		"device.released.v1 reason":                              "free text",
-		"device.health_changed.v1 *":                             "was measured; nothing else tells of it",
-		"actor.*":                                                "nothing is derived from the events of actors",
-		"training.checkpoint_failed.v1 step":                     "within an epoch, any step of it may have been the one",
-		"training.training_failed.v1 step":                       "within an epoch, any step of it may have been the one",
+		"training.training_started.v1 model_id":          "drawn at random; nothing else refers to it",
+		"training.resource_allocation_failed.v1 reason":  "free text",
+		"training.dataset_load_failed.v1 reason":         "free text",
+		"training.model_initialization_failed.v1 reason": "free text",
+		"training.checkpoint_failed.v1 reason":           "free text",
+		"training.training_interrupted.v1 cause":         "free text",
+		"training.training_failed.v1 reason":             "free text",
+		"device.registered.v1 device.*":                  "describes a machine that need not be there any more",
+		"device.released.v1 reason":                      "free text",
+		"device.health_changed.v1 *":                     "was measured; nothing else tells of it",
+		"actor.*":                                        "nothing is derived from the events of actors",
+		"training.checkpoint_failed.v1 step":             "within an epoch, any step of it may have been the one",
+		"training.training_failed.v1 step":               "within an epoch, any step of it may have been the one",
 	}
 }
 
