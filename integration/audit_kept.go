@@ -110,8 +110,8 @@ func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) er
 	}
 	if what := difference(kept, folded, "by the events it is"); what != "" {
 		return &ContradictionError{Aggregate: aggregate, Version: replay.Snapshot.Version,
-			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are not in question: delete the row of %s from the table snapshots",
-				aggregate, replay.Snapshot.Version, what, aggregate)}
+			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild`",
+				aggregate, replay.Snapshot.Version, what)}
 	}
 	return nil
 }

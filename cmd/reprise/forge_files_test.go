@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"reprise/eventstore"
+	"reprise/eventstore/sqlite"
 	"reprise/integration"
 )
 
@@ -216,6 +217,43 @@ func TestVerifyFindsAForgedReadModel(t *testing.T) {
 		if !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "read model") || !strings.Contains(err.Error(), "rebuild") {
 			t.Errorf("%s is forged, found is %v", test.name, err)
 		}
+		// The log is short: listings do not look at what is kept.
+		listing, err := integration.Listing(t.Context(), store)
+		f.must(err)
+		for _, store := range []eventstore.Store{listing, logOf(t, f.events)} {
+			runs, err := integration.ReadRuns(t.Context(), store)
+			f.must(err)
+			if r := runs.Runs[0]; r.State != "completed" || r.Metrics.ValAccuracy > 1 {
+				t.Errorf("%s is forged, and listed as %+v", test.name, r)
+			}
+		}
+	}
+}
+
+// The same by the commands, on a store on disk.
+func TestEventsVerifyNamesAForgedReadModelAndRebuildMendsIt(t *testing.T) {
+	dir := dataDirOf(t, importedEvents(t, "../../integration/testdata/golden/digits.jsonl"))
+	store, err := sqlite.Open(integration.Workspace{Dir: dir}.EventsPath(), sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forgeConsumer(t, store, "projection/runs/part-0", func(state string) string {
+		return regexp.MustCompile(`"val_accuracy":[0-9.]+`).ReplaceAllString(state, `"val_accuracy":1`)
+	})
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := command(t, dir, "runs", "list"); code != 0 || strings.Contains(stdout, "1.0000") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr := command(t, dir, "events", "verify"); code != 1 || !strings.Contains(stdout, `NOT VERIFIED: the kept read model "runs"`) || !strings.Contains(stdout, "val_accuracy: recorded 1, by the events it is 0.6") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr := command(t, dir, "projections", "rebuild"); code != 0 || !strings.Contains(stdout, "DIFFERS") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr := command(t, dir, "events", "verify"); code != 0 {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
 
@@ -264,8 +302,10 @@ func TestVerifyFindsAForgedSnapshot(t *testing.T) {
 	f.must(err)
 	table, err := catchUp(t, f.events)
 	f.must(err)
+	var last eventstore.Store
 	snapshot := func(record string) error {
 		store := logOf(t, f.events)
+		last = store
 		f.must(store.SaveSnapshot(t.Context(), eventstore.Snapshot{
 			Aggregate: eventstore.AggregateID("device/" + string(id)), Version: state.Devices[i].Version, Schema: 1,
 			Payload: []byte(`{"events":"` + table.Events + `","device":` + record + `}`),
@@ -279,6 +319,10 @@ func TestVerifyFindsAForgedSnapshot(t *testing.T) {
 	forged := strings.Replace(string(record), `"lease_epoch":`, `"lease_epoch":1`, 1)
 	if err := snapshot(forged); !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "snapshot of device/") {
 		t.Errorf("the snapshot is forged, found is %v", err)
+	}
+	f.must(integration.RebuildSnapshots(t.Context(), last))
+	if _, err := integration.VerifyLog(t.Context(), last); err != nil {
+		t.Errorf("the snapshot was rebuilt: %v", err)
 	}
 }
 
