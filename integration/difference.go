@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,9 @@ const maxDifferences = 4
 // be, with both values; "" where there is none. verb says where the other value
 // comes from.
 func difference(recorded, other any, verb string) string {
+	if reflect.DeepEqual(recorded, other) {
+		return "" // as nearly always, and fast
+	}
 	was, errWas := generic(recorded)
 	is, errIs := generic(other)
 	if errWas != nil || errIs != nil { // what was computed has no JSON form

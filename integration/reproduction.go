@@ -88,7 +88,7 @@ func (r *reproduction) begin(from uint64) error {
 	}
 	for _, p := range r.past {
 		if e, ok := p.event.(training.ModelInitialized); ok && e.Step == from {
-			r.differ(p.name(), e, training.ModelInitialized{Step: from, WeightsSHA256: sha})
+			r.differ(p.name, e, training.ModelInitialized{Step: from, WeightsSHA256: sha})
 		}
 	}
 	return nil
@@ -105,10 +105,11 @@ func (r *reproduction) compareSeries(step uint64) {
 	}
 }
 
-// differ reports the fields in which a recorded event is not what came out.
-func (r *reproduction) differ(name string, recorded, reproduced any) {
+// differ reports the fields in which a recorded event is not what came out. The
+// event is looked for only then.
+func (r *reproduction) differ(name func() string, recorded, reproduced any) {
 	if what := difference(recorded, reproduced, reproducedAs); what != "" {
-		r.report.fail("%s: %s", name, what)
+		r.report.fail("%s: %s", name(), what)
 	}
 }
 
@@ -143,7 +144,7 @@ func (r *reproduction) compareStep(step StepResult) {
 	}
 	r.report.StepsCompared++
 	if want := r.series[got.Step-1]; !sameRecord(want, got) {
-		r.differ(fmt.Sprintf("step metrics: step %d", got.Step), want, got)
+		r.differ(func() string { return fmt.Sprintf("step metrics: step %d", got.Step) }, want, got)
 	}
 }
 
@@ -158,15 +159,15 @@ func (r *reproduction) compareEvaluation() error {
 	if err != nil {
 		return err
 	}
-	for _, want := range r.run.Evaluations {
-		if want.Step != got.Step {
-			continue
-		}
+	i, ok := slices.BinarySearchFunc(r.run.Evaluations, got.Step, func(e training.Evaluation, step uint64) int { return cmp.Compare(e.Step, step) })
+	if ok {
 		r.report.EvaluationsCompared++
-		r.differ(r.past.name(func(e training.Event) bool {
-			found, ok := e.(training.EvaluationCompleted)
-			return ok && found.Step == got.Step
-		}), want, got)
+		r.differ(func() string {
+			return r.past.name(func(e training.Event) bool {
+				found, ok := e.(training.EvaluationCompleted)
+				return ok && found.Step == got.Step
+			})
+		}, r.run.Evaluations[i], got)
 		return nil
 	}
 	// Nothing of a later step is recorded before it.
@@ -184,10 +185,12 @@ func (r *reproduction) compareEpoch() error {
 		return nil
 	}
 	r.report.EpochsCompared++
-	r.differ(r.past.name(func(e training.Event) bool {
-		found, ok := e.(training.EpochCompleted)
-		return ok && found.Epoch == got.Epoch
-	})+fmt.Sprintf(": epoch %d", got.Epoch), want, got)
+	r.differ(func() string {
+		return r.past.name(func(e training.Event) bool {
+			found, ok := e.(training.EpochCompleted)
+			return ok && found.Epoch == got.Epoch
+		}) + fmt.Sprintf(": epoch %d", got.Epoch)
+	}, want, got)
 	r.compareStopped(got.Epoch)
 	return nil
 }
@@ -199,7 +202,7 @@ func (r *reproduction) compareStopped(epoch uint64) {
 	want := r.run.Stopped
 	switch recorded := want != nil && want.Epoch == epoch; {
 	case due && recorded:
-		r.differ(r.stopped(), *want, got)
+		r.differ(r.stopped, *want, got)
 	case due && want == nil:
 		r.report.fail("epoch %d: early stopping ends training with it, but no early_stopped is recorded", epoch)
 	case recorded:

@@ -472,6 +472,26 @@ func TestVerifyFindsEachForgedFieldOfEachEvent(t *testing.T) {
 	t.Logf("%d forgeries of events of %d types", n, len(types))
 }
 
+func TestTheExemptionsOfVerifyAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/durability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(raw), "| not compared | because |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	documented := map[string]string{}
+	for _, row := range strings.Split(table, "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) != 4 {
+			t.Fatalf("no row of two cells: %q", row)
+		}
+		documented[strings.ReplaceAll(strings.TrimSpace(cells[1]), "`", "")] = strings.TrimSpace(cells[2])
+	}
+	if !maps.Equal(documented, exemptions()) {
+		t.Errorf("documented is %v\nexempt is %v", documented, exemptions())
+	}
+}
+
 func importedEvents(t *testing.T, file string) []eventstore.Event {
 	t.Helper()
 	in, err := os.Open(file)
