@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // heading is what `events head` was asked for.
@@ -94,19 +96,16 @@ func (env *environment) head(ctx context.Context, h heading) error {
 
 // writeNew writes a file that must not exist yet, durable.
 func writeNew(file string, content []byte) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
 	}
-	if err != nil {
+	err := disk.Create(disk.OS{}, file, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+	var unopened *fs.PathError
+	if errors.As(err, &unopened) && unopened.Op == "open" {
 		return invalid(err)
 	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(file))
-	}
-	return nil
+	return err
 }

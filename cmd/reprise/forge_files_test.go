@@ -183,7 +183,7 @@ func TestVerifyFindsWhatIsForgedInASeries(t *testing.T) {
 		"rate":  func(r []byte) { littleendian.LittleEndian.PutUint32(r[16:], math.Float32bits(0.5)) },
 		"epoch": func(r []byte) { r[8]++ },
 	}
-	for _, run := range f.runs {
+	for _, run := range f.runs[:2] {
 		// The first record, and the last one that both runs have.
 		for _, record := range []int{0, 15} {
 			for field, change := range fields {

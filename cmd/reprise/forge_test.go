@@ -92,8 +92,8 @@ config:
 `
 
 // newForgery records a run that panics after an epoch that no checkpoint covers,
-// resumes, and stops early; and a fork of it that is interrupted within an epoch
-// and resumed.
+// resumes, and stops early; a fork of it that is interrupted within an epoch and
+// resumed; and a run that fails after an epoch that no checkpoint covers.
 func newForgery(t *testing.T) *forgery {
 	t.Helper()
 	f := &forgery{t: t, dir: t.TempDir()}
@@ -133,7 +133,14 @@ func newForgery(t *testing.T) *forgery {
 		api.IDs{Run: "fork", Session: "session-2", Model: nn.ModelID("model-2")})
 	f.must(err)
 	f.train(store, events, nil, 10)
-	f.runs = []training.RunID{"first", "fork"}
+	_, events, err = api.FromExternalRequest(request, source, f.data, api.IDs{Run: "failed", Session: "session-3", Model: "model-3"})
+	f.must(err)
+	f.train(store, events, func(_ training.RunID, step uint64) {
+		if step == 14 {
+			panic("a test, again and again")
+		}
+	}, 0)
+	f.runs = []training.RunID{"first", "fork", "failed"}
 	_, err = eventstore.Walk(t.Context(), store, 0, eventstore.End, func(e eventstore.Event) error {
 		f.events = append(f.events, e)
 		return nil
@@ -182,8 +189,8 @@ func (f *forgery) train(store eventstore.Store, events []training.Event, fault f
 		r, err = host.Wait(f.t.Context(), id)
 		f.must(err)
 	}
-	if r.Session.State != training.Completed {
-		f.t.Fatalf("the run is %s: %s", r.Session.State, r.Reason)
+	if want := map[bool]training.State{true: training.Failed, false: training.Completed}[id == "failed"]; r.Session.State != want {
+		f.t.Fatalf("the run is %s instead of %s: %s", r.Session.State, want, r.Reason)
 	}
 	f.must(host.Close())
 	return r
@@ -532,6 +539,23 @@ func TestVerifyFindsForgedIDs(t *testing.T) {
 			change(&events[i])
 			if _, err := integration.VerifyLog(t.Context(), logOf(t, events)); !errors.Is(err, integration.ErrNotVerified) ||
 				!strings.Contains(err.Error(), fmt.Sprintf("event %d (", e.Position)) {
+				t.Errorf("event %d, %s: %v", e.Position, name, err)
+			}
+		}
+	}
+}
+
+// Bytes that mean the same event are not the ones that were written.
+func TestVerifyFindsAPayloadInAnotherForm(t *testing.T) {
+	f := newForgery(t)
+	for i, e := range f.events {
+		for name, payload := range map[string]string{
+			"a space":     strings.Replace(string(e.Payload), ":", ": ", 1),
+			"a key twice": "{" + strings.TrimSuffix(strings.TrimPrefix(string(e.Payload), "{"), "}") + "," + string(e.Payload[1:]),
+		} {
+			events := slices.Clone(f.events)
+			events[i].Payload = []byte(payload)
+			if _, err := integration.VerifyLog(t.Context(), logOf(t, events)); !errors.Is(err, integration.ErrNotVerified) {
 				t.Errorf("event %d, %s: %v", e.Position, name, err)
 			}
 		}
