@@ -215,11 +215,17 @@ func logOf(t *testing.T, events []eventstore.Event) eventstore.Store {
 	return store
 }
 
-// verify returns what verify says of a forged log and forged files in dir.
+// verify returns what verify says of a forged log and forged files in dir. Only a
+// first event is compared with its request where the log alone is wrong already.
 func (f *forgery) verify(events []eventstore.Event, dir string) error {
 	f.t.Helper()
 	store := logOf(f.t, events)
 	_, err := integration.VerifyLog(f.t.Context(), store)
+	if err != nil && !slices.ContainsFunc(events, func(e eventstore.Event) bool {
+		return e.Type == "training.training_started.v1" && !bytes.Equal(e.Payload, f.events[e.Position-1].Payload)
+	}) {
+		return err
+	}
 	for _, id := range f.runs {
 		r, unreadable := integration.NewRunLog(store, nil).Load(f.t.Context(), id)
 		if unreadable != nil {
