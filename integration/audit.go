@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"reprise/device"
 	"reprise/eventstore"
@@ -126,6 +127,7 @@ func (a *audit) add(e eventstore.Event) error {
 	before := a.last
 	a.last = e
 	wrong := func(what string) error {
+		what = strings.TrimPrefix(what, fmt.Sprintf("event %d of %s: ", e.Version, e.Aggregate)) // said below
 		return &ContradictionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, Type: e.Type, What: what}
 	}
 	if what := checkEnvelope(e, before); what != "" {
@@ -164,10 +166,10 @@ func checkEnvelope(e, before eventstore.Event) string {
 	aggregate := string(e.Aggregate)
 	want := eventstore.DerivedEventID(aggregate, strconv.FormatUint(uint64(e.Version), 10), e.Type)
 	if e.ID != want {
-		return fmt.Sprintf("id: recorded %s, by its place and type it is %s", e.ID, want)
+		return fmt.Sprintf("id: recorded %s, its place and type give %s", e.ID, want)
 	}
 	if want := eventstore.DerivedEventID(aggregate); e.Correlation != want {
-		return fmt.Sprintf("correlation: recorded %q, by its aggregate it is %s", e.Correlation, want)
+		return fmt.Sprintf("correlation: recorded %q, its aggregate gives %s", e.Correlation, want)
 	}
 	if e.Causation == "" {
 		return ""
@@ -246,7 +248,7 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 	if what := checkTransition(before, e); what != "" {
 		return what
 	}
-	return difference(e, follows(before, e), "by the events before it it is")
+	return difference(e, follows(before, e), "the events before it give")
 }
 
 // checkParent says what is wrong with where a fork comes from.
@@ -260,7 +262,7 @@ func (a *audit) checkParent(e training.TrainingStarted) string {
 	}
 	for _, cp := range parent.Checkpoints {
 		if cp.Step == e.Parent.Checkpoint.Step {
-			if what := difference(e.Parent.Checkpoint, cp, "by the parent's events it is"); what != "" {
+			if what := difference(e.Parent.Checkpoint, cp, "the parent's events give"); what != "" {
 				return "parent.checkpoint: " + what
 			}
 			return ""

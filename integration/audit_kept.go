@@ -64,7 +64,7 @@ func (m modelAudit) reach(at eventstore.Position) error {
 			return err
 		}
 		if !bytes.Equal(was, is) {
-			return k.wrong(difference(k.kept.model, k.folded, "by the events it is"))
+			return k.wrong(difference(k.kept.model, k.folded, "the events give"))
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) er
 	if err != nil && !errors.Is(err, errSeen) {
 		return err
 	}
-	if what := difference(kept, folded, "by the events it is"); what != "" {
+	if what := difference(kept, folded, "the events give"); what != "" {
 		return &ContradictionError{Aggregate: aggregate, Version: replay.Snapshot.Version,
 			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild`",
 				aggregate, replay.Snapshot.Version, what)}

@@ -197,7 +197,7 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 		report.fail("%s: request: %v", first.name(), err)
 		return
 	}
-	if what := difference(recorded, want, "by the request and the data it is"); what != "" {
+	if what := difference(recorded, want, "the request and the data give"); what != "" {
 		report.fail("%s: %s", first.name(), what)
 	}
 }

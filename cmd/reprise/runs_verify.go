@@ -84,7 +84,9 @@ func flagError(err error) error {
 
 func (env *environment) printVerification(report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
-		t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		if len(report.Checkpoints) > 0 {
+			t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		}
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
 			switch {

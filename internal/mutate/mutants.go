@@ -193,7 +193,7 @@ func comparisons() []Mutant {
 		{"a lease of another run is taken", "integration/audit.go", "		if lease.holder != holderOf(id) {\n", "		if false {\n", forgeries("TestVerifyFindsALease")},
 		{"a run gives back what its device still counts", "integration/audit.go", "ok && !lease.ended {", "ok && !lease.ended && false {", forgeries("TestVerifyFindsALease")},
 		{"what may be one of several is not compared", "integration/audit.go", "checkTransition(before, e); what != \"\" {", "checkTransition(before, e); what != \"\" && false {", forgeries("TestVerifyFindsEachMissing")},
-		{"what follows from earlier events is not compared", "integration/audit.go", "	return difference(e, follows(before, e), \"by the events before it it is\")\n", "	return \"\"\n", fields},
+		{"what follows from earlier events is not compared", "integration/audit.go", "	return difference(e, follows(before, e), \"the events before it give\")\n", "	return \"\"\n", fields},
 		{"read models are not compared", "integration/audit_kept.go", "		if !bytes.Equal(was, is) {\n", "		if false && !bytes.Equal(was, is) {\n", forgeries("TestVerifyFindsAForgedReadModel")},
 		{"snapshots are not compared", "integration/audit.go", "d.ID); check(err) != nil {", "d.ID); false && check(err) != nil {", forgeries("TestVerifyFindsAForgedSnapshot")},
 		{"listings of a short log believe what is kept", "integration/projection.go", "	return eventsOnly{store}, nil\n", "	_ = eventsOnly{}\n	return store, nil\n", forgeries("TestVerifyFindsAForgedReadModel")},
