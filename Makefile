@@ -68,7 +68,7 @@ simulate: ## a million simulated histories of the control side; stops at the fir
 	$(GO) test -count=1 -v -timeout 24h -run '^TestSimulatedHistories$$' ./integration -histories $(HISTORIES) -seed $(SEED)
 
 # Some of them: make mutate ONLY='checkpoint|lease'.
-mutate: ## leave out each sync, lease check and compensation step in turn; some test must fail
+mutate: ## leave out each sync, lease check, compensation step and comparison of verify in turn; some test must fail
 	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/($(ONLY))' ./internal/mutate -mutate
 
 crash: ## 50 times kill -9 and resume of one run, and 1,000 times of one that others append beside

@@ -38,6 +38,9 @@ const (
 	manifestFile  = "manifest.json"
 )
 
+// DirOf returns the name of the folder that Write gives a step's checkpoint.
+func DirOf(step uint64) string { return folderName(step) }
+
 // folderName returns the name of a step's folder. Beyond eight digits it grows.
 func folderName(step uint64) string { return fmt.Sprintf("step-%08d", step) }
 

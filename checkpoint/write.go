@@ -63,7 +63,6 @@ func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
 		// Room for others, on a full disk. Nothing depends on it.
 		return Ref{}, errors.Join(err, files.RemoveAll(part))
 	}
-	ref.Dir = name
 	return ref, nil
 }
 
@@ -71,6 +70,18 @@ func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
 	if err := files.Mkdir(part); err != nil {
 		return Ref{}, err
 	}
+	ref, err := assemble(c, func(name string, content func(io.Writer) error) (int64, string, error) {
+		return writeFile(files, filepath.Join(part, name), content)
+	})
+	if err != nil {
+		return Ref{}, err
+	}
+	return ref, files.SyncDir(part)
+}
+
+// assemble hands the files of a checkpoint to store, the manifest last, and
+// returns what pins them. store returns the size and the SHA-256 of a file.
+func assemble(c Content, store func(name string, content func(io.Writer) error) (int64, string, error)) (Ref, error) {
 	m := manifest{
 		Format: manifestFormat, Version: manifestVersion,
 		RunID: c.RunID, SessionID: c.SessionID, Step: c.Step, Epoch: c.Epoch, Metrics: c.Metrics,
@@ -79,7 +90,7 @@ func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
 		name    string
 		tensors []tensor.Tensor
 	}{{weightsFile, c.Weights}, {optimizerFile, c.Optimizer}} {
-		size, sum, err := writeFile(files, filepath.Join(part, f.name), func(w io.Writer) error { return encode(w, f.tensors) })
+		size, sum, err := store(f.name, func(w io.Writer) error { return encode(w, f.tensors) })
 		if err != nil {
 			return Ref{}, err
 		}
@@ -93,14 +104,23 @@ func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	_, sum, err := writeFile(files, filepath.Join(part, manifestFile), func(w io.Writer) error {
+	_, sum, err := store(manifestFile, func(w io.Writer) error {
 		_, err := w.Write(raw)
 		return err
 	})
-	if err != nil {
-		return Ref{}, err
+	return Ref{Dir: folderName(c.Step), ManifestSHA256: sum, WeightsSHA256: m.Files[0].SHA256, Step: c.Step, Epoch: c.Epoch}, err
+}
+
+// RefOf returns what Write would return for the content, and writes nothing.
+func RefOf(c Content) (Ref, error) {
+	if err := c.validate(); err != nil {
+		return Ref{}, fmt.Errorf("checkpoint of step %d: %w", c.Step, err)
 	}
-	return Ref{ManifestSHA256: sum, WeightsSHA256: m.Files[0].SHA256, Step: c.Step, Epoch: c.Epoch}, files.SyncDir(part)
+	return assemble(c, func(_ string, content func(io.Writer) error) (int64, string, error) {
+		sum := &summingWriter{to: io.Discard, hash: sha256.New()}
+		err := content(sum)
+		return sum.size, hex.EncodeToString(sum.hash.Sum(nil)), err
+	})
 }
 
 // writeFile makes a file durable and returns its size and SHA-256. A sync that

@@ -163,6 +163,10 @@ func (x *Execution) Begin(w Workspace) error {
 	if err != nil {
 		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
 	}
+	if content.RunID != string(parent.RunID) || content.SessionID != string(parent.Checkpoint.SessionID) {
+		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from is of run %s, session %s: %w",
+			parent.RunID, content.RunID, content.SessionID, training.ErrInvalidCheckpoint)}
+	}
 	return x.load(content)
 }
 

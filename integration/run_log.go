@@ -131,15 +131,12 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 
 // Load folds a run's events, or fails with ErrRunNotFound.
 func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error) {
-	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
+	events, err := l.Events(ctx, id)
 	if err != nil {
-		return RunRecord{}, fmt.Errorf("read run %s: %w", id, err)
-	}
-	if len(replay.Events) == 0 {
-		return RunRecord{}, fmt.Errorf("run %s: %w", id, ErrRunNotFound)
+		return RunRecord{}, err
 	}
 	var r RunRecord
-	for _, e := range replay.Events {
+	for _, e := range events {
 		if r, err = l.fold(r, e); err != nil {
 			return RunRecord{}, err
 		}
@@ -147,16 +144,25 @@ func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error)
 	return r, nil
 }
 
-// Events returns the envelopes of a run, oldest first, or ErrRunNotFound.
+// Events returns the envelopes of a run, oldest first, or ErrRunNotFound. A run
+// has no snapshots: one that somebody has put there is not looked at.
 func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
 	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
-	if err != nil {
-		return nil, err
+	events := replay.Events
+	if err == nil && replay.Snapshot != nil {
+		events = nil
+		err = walkAggregate(ctx, l.store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
+			events = append(events, e)
+			return nil
+		})
 	}
-	if len(replay.Events) == 0 {
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", id, err)
+	}
+	if len(events) == 0 {
 		return nil, fmt.Errorf("run %s: %w", id, ErrRunNotFound)
 	}
-	return replay.Events, nil
+	return events, nil
 }
 
 // Replay visits the events of a run, oldest first, each with the record that it

@@ -47,7 +47,11 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	recorded, err := integration.ReadDevices(ctx, store)
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	recorded, err := integration.ReadDevices(ctx, listing)
 	if err != nil {
 		return err
 	}

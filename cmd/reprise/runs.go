@@ -31,7 +31,9 @@ beginning of one, or "latest".`,
 
 // reading is what the commands that only read a run work with.
 type reading struct {
-	store     eventstore.Store
+	store eventstore.Store
+	// listing is the store for what is made from read models.
+	listing   eventstore.Store
 	workspace integration.Workspace
 	log       *integration.RunLog
 	run       integration.RunRecord
@@ -45,7 +47,11 @@ func (env *environment) readRun(ctx context.Context, name string, do func(readin
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	r := reading{store: store, workspace: w, log: integration.NewRunLog(store, env.now)}
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	r := reading{store: store, listing: listing, workspace: w, log: integration.NewRunLog(listing, env.now)}
 	if r.run, err = openRun(ctx, r.log, name); err != nil {
 		return err
 	}
@@ -111,7 +117,11 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	list, err := integration.ReadRuns(ctx, store)
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	list, err := integration.ReadRuns(ctx, listing)
 	if err != nil {
 		return err
 	}

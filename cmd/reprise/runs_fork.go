@@ -169,7 +169,7 @@ func lineageOf(ctx context.Context, r reading, at eventstore.Position) (lineage,
 			return l, err
 		}
 	}
-	list, err := integration.ReadRuns(ctx, r.store)
+	list, err := integration.ReadRuns(ctx, r.listing)
 	if err != nil {
 		return l, err
 	}

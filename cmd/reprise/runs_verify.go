@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/integration"
+	"reprise/training"
 )
 
 func newRunsVerifyCommand(env *environment) *cobra.Command {
@@ -16,9 +18,13 @@ func newRunsVerifyCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify RUN",
 		Short: "Train a run again and prove that the same bits come out",
-		Long: `Verify checks the hash chain of the event log and the files of every checkpoint,
-trains the run again from its beginning, or from the checkpoint at step --from to
-the one at step --to, and compares weights and metrics with what was recorded.
+		Long: `Verify checks the hash chain of the event log, every event of the run against
+those before it, and the files of every checkpoint. It then trains the run again
+from its beginning, or from the checkpoint at step --from to the one at step --to,
+and compares with the record whatever comes out: each step, each epoch, each
+evaluation, and of each checkpoint the weights, the moments of the optimizer and
+the figures that training resumes with. docs/durability.md lists every field.
+
 It writes nothing. Exit code 0 means that all of it agrees; where something does
 not, the first difference is named and the exit code is 1.`,
 		Args: usage(cobra.ExactArgs(1)),
@@ -49,7 +55,7 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 	defer func() { err = errors.Join(err, closeDevices()) }()
 	progress := newCounter(env, "verify "+string(r.run.ID))
 	what.Progress = progress.update
-	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0]}
+	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0], Meaning: api.Meaning}
 	report, err := verifier.Verify(ctx, what, data)
 	progress.close()
 	if errors.Is(err, context.Canceled) {
@@ -57,7 +63,7 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 		return errInterrupted
 	}
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
-		return err
+		return flagError(err)
 	}
 	if printErr := env.printVerification(report, format); printErr != nil {
 		return printErr
@@ -65,9 +71,22 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 	return err
 }
 
+// flagError gives the fields of a verification the names of their flags.
+func flagError(err error) error {
+	var field *training.FieldError
+	if !errors.As(err, &field) || field.Field != "from" && field.Field != "to" {
+		return err
+	}
+	named := *field
+	named.Field = "--" + field.Field
+	return &named
+}
+
 func (env *environment) printVerification(report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
-		t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		if len(report.Checkpoints) > 0 {
+			t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		}
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
 			switch {

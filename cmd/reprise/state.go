@@ -78,7 +78,11 @@ func (env *environment) showState(ctx context.Context, at moment, format string)
 	if err != nil {
 		return err
 	}
-	overview, err := integration.OverviewAt(ctx, store, position)
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	overview, err := integration.OverviewAt(ctx, listing, position)
 	if err != nil {
 		return err
 	}

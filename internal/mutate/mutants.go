@@ -21,7 +21,7 @@ func Exempt() map[string]string {
 
 // Mutants returns all of them.
 func Mutants() []Mutant {
-	return slices.Concat(syncs(), leases(), compensations(), writers(), records())
+	return slices.Concat(syncs(), leases(), compensations(), writers(), records(), comparisons(), recomputations())
 }
 
 // syncs are the mutants that leave out a sync.
@@ -32,7 +32,7 @@ func syncs() []Mutant {
 	earlier := tests("./eventstore/sqlite", "-run", "^TestWhatAnEarlierProcess")
 	return []Mutant{
 		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
-		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "Epoch: c.Epoch}, files.SyncDir(part)", "Epoch: c.Epoch}, nil", checkpoint},
+		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "	return ref, files.SyncDir(part)\n", "	return ref, nil\n", checkpoint},
 		{"a checkpoint's name is not synced", "checkpoint/write.go", "	return files.SyncDir(dir)\n", "	return nil\n", checkpoint},
 		{"a checkpoint that is set aside is not synced", "checkpoint/write.go", "	err := files.SyncDir(dir)\n	if err == nil {", "	var err error\n	if err == nil {", checkpoint},
 		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return files.RemoveAll(aside)", "	return files.RemoveAll(aside)", checkpoint},
@@ -174,5 +174,50 @@ func records() []Mutant {
 		{"a fork begins anew instead of at its parent's checkpoint", "integration/execution.go", "	if parent == nil {\n		return x.reset()", "	if parent == nil || true {\n		return x.reset()", simulation()},
 		{"a fork's series begins without its parent's", "integration/run_actor.go", "	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {\n		return pinned, &filesError{err}\n	}\n", "", simulation()},
 		{"a host that is closed leaves the projections behind", "integration/host.go", "errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))", "err", simulation()},
+	}
+}
+
+// forgeries are the tests of cmd that forge something, and want it found.
+func forgeries(name string) []string { return tests("./cmd/reprise", "-run", "^"+name) }
+
+// comparisons are the mutants that leave out what verify compares in the log and
+// beside it.
+func comparisons() []Mutant {
+	fields, heads := forgeries("TestVerifyFindsEachForgedField"), forgeries("TestASignedHead|^TestAHeadIs")
+	return []Mutant{
+		{"the ids of events are not compared", "integration/audit.go", "checkEnvelope(e, before); what != \"\" {", "checkEnvelope(e, before); what != \"\" && false {", forgeries("TestVerifyFindsForgedIDs")},
+		{"the form of payloads is not compared", "integration/audit.go", "checkPayload(e, event); what != \"\" {", "checkPayload(e, event); what != \"\" && false {", forgeries("TestVerifyFindsAPayload")},
+		{"a fork's parent is not compared", "integration/audit.go", "a.checkParent(e); what != \"\" {", "a.checkParent(e); what != \"\" && false {", fields},
+		{"a lease that no device granted is taken", "integration/audit.go", "		lease, ok := a.leases[keyOf(e.Allocation)]\n		if !ok {\n", "		lease, ok := a.leases[keyOf(e.Allocation)]\n		if !ok {\n			return \"\"\n		}\n		if !ok {\n", forgeries("TestVerifyFindsALease")},
+		{"a lease of another run is taken", "integration/audit.go", "		if lease.holder != holderOf(id) {\n", "		if false {\n", forgeries("TestVerifyFindsALease")},
+		{"a run gives back what its device still counts", "integration/audit.go", "ok && !lease.ended {", "ok && !lease.ended && false {", forgeries("TestVerifyFindsALease")},
+		{"what may be one of several is not compared", "integration/audit.go", "checkTransition(before, e); what != \"\" {", "checkTransition(before, e); what != \"\" && false {", forgeries("TestVerifyFindsEachMissing")},
+		{"what follows from earlier events is not compared", "integration/audit.go", "	return difference(e, follows(before, e), \"the events before it give\")\n", "	return \"\"\n", fields},
+		{"read models are not compared", "integration/audit_kept.go", "		if !bytes.Equal(was, is) {\n", "		if false && !bytes.Equal(was, is) {\n", forgeries("TestVerifyFindsAForgedReadModel")},
+		{"snapshots are not compared", "integration/audit.go", "d.ID); check(err) != nil {", "d.ID); false && check(err) != nil {", forgeries("TestVerifyFindsAForgedSnapshot")},
+		{"listings of a short log believe what is kept", "integration/projection.go", "	return eventsOnly{store}, nil\n", "	_ = eventsOnly{}\n	return store, nil\n", forgeries("TestVerifyFindsAForgedReadModel")},
+		{"a head of another store is taken", "eventstore/attestation.go", "	if first[0].Hash != a.Store {\n", "	if false {\n", heads},
+		{"a head with another hash is taken", "eventstore/attestation.go", "	if at[0].Hash != a.Head.Hash {\n", "	if false {\n", heads},
+		{"the signature of a head is not checked", "cmd/reprise/events_verify.go", "		err = head.CheckSignature(key)\n", "		_ = key\n", heads},
+	}
+}
+
+// recomputations are the mutants that leave out what verify compares with the run
+// trained again.
+func recomputations() []Mutant {
+	fields, file := forgeries("TestVerifyFindsEachForgedField"), "integration/reproduction.go"
+	return []Mutant{
+		{"the request is not compared", "integration/verify.go", "		v.checkMeaning(&report, events, data)\n", "", fields},
+		{"epochs after the last checkpoint are not trained again", "integration/verify.go", "		last = max(last, lastStep(what.Run.TrainingRun))\n", "		_ = lastStep\n", fields},
+		{"initial weights are not compared", file, "			r.differ(p.name, e, training.ModelInitialized{Step: from, WeightsSHA256: sha})\n", "			_, _ = e, sha\n", fields},
+		{"evaluations are not compared", file, "		}, r.run.Evaluations[i], got)\n", "		}, got, got)\n		_ = i\n", fields},
+		{"an evaluation may be missing", file, "	r.report.fail(\"the evaluation at step %d is not recorded, but later steps are\", got.Step)\n", "", forgeries("TestVerifyFindsEachMissing")},
+		{"epochs are not compared", file, "	}, want, got)\n	r.compareStopped", "	}, got, got)\n	_ = want\n	r.compareStopped", fields},
+		{"early stopping is not compared", file, "	r.compareStopped(got.Epoch)\n", "", fields},
+		{"early stopping may be missing", file, "	case due && want == nil:\n", "	case due && want == nil && false:\n", forgeries("TestVerifyFindsEachMissing")},
+		{"a checkpoint's files are not compared", file, "		ManifestSHA256: ref.ManifestSHA256, WeightsSHA256", "		ManifestSHA256: recorded.ManifestSHA256, WeightsSHA256", forgeries("TestVerifyFindsWhatIsForgedInACheckpoint")},
+		{"a checkpoint's loss is not compared", file, " Loss: loss,\n", " Loss: recorded.Loss + 0*loss,\n", fields},
+		{"a checkpoint's series is not compared", file, "		SeriesSHA256: r.sum.Digest().SHA256,", "		SeriesSHA256: recorded.SeriesSHA256,", fields},
+		{"steps are not compared", file, "	if want := r.series[got.Step-1]; !sameRecord(want, got) {\n", "	if want := r.series[got.Step-1]; false && !sameRecord(want, got) {\n", forgeries("TestVerifyFindsWhatIsForgedInASeries")},
 	}
 }
