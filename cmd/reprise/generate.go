@@ -97,7 +97,7 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 		return err
 	})
 	_, _ = fmt.Fprintln(env.stdout)
-	var unknown *tokenizer.UnknownByteError
+	var unknown *tokenizer.UnknownCharacterError
 	switch {
 	case errors.As(err, &unknown):
 		return invalid(fmt.Errorf("--%w", err))
