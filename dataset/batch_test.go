@@ -60,8 +60,8 @@ func TestGatherBatchRefusesWhatDoesNotFit(t *testing.T) {
 		"index of text":      func() { text.GatherBatch(Validation, []int{text.Len(Validation)}, text.NewBatch(1)) },
 		"negative of text":   func() { text.GatherBatch(Train, []int{-1}, text.NewBatch(1)) },
 		"index of images":    func() { digits.GatherBatch(Validation, []int{360}, digits.NewBatch(1)) },
-		"classes of targets": func() { diabetes.Gather(Train, first(1), make([]float32, 10), make([]int32, 1)) },
-		"classes of text":    func() { text.Gather(Train, first(1), make([]float32, 16), make([]int32, 1)) },
+		"negative of images": func() { digits.GatherBatch(Train, []int{-1}, digits.NewBatch(1)) },
+		"unknown split":      func() { digits.Len(2) },
 		"augmented table": func() {
 			b := wine.NewBatch(1)
 			b.Augmentation.Flip = true

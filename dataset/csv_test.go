@@ -146,11 +146,11 @@ func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
 	}{
 		"empty file":        {"", []string{"data.csv: the file is empty"}},
 		"blank file":        {"\n\n", []string{"the file is empty"}},
-		"header only":       {"a,y\n", []string{"0 rows", "too few"}},
-		"one row":           {"a,y\n1,p\n", []string{"1 rows", "too few"}},
+		"header only":       {"a,y\n", []string{"there are no rows below the header"}},
+		"one row":           {"a,y\n1,p\n", []string{"1 row below the header is too little"}},
 		"UTF-16":            {"\xff\xfea\x00", []string{"line 1", "UTF-16"}},
 		"nameless column":   {"a,,y\n1,2,p\n", []string{"line 1", "column 2 of 3 has no name"}},
-		"duplicate column":  {"\na,y,a \n1,p,2\n", []string{"line 2", `column "a"`, "stands for column 1 and column 3"}},
+		"duplicate column":  {"\na,y,a \n1,p,2\n", []string{"line 2", `column "a"`, "is that of column 1 and of column 3"}},
 		"header not UTF-8":  {"\xe9,y\n1,p\n", []string{"line 1", "not UTF-8"}},
 		"no features":       {"y\np\nq\n", []string{`column "y"`, "only column"}},
 		"ragged, short":     {rows("5,6"), []string{"line 4", "2 cells do not fit the 3 columns"}},
@@ -259,7 +259,7 @@ func TestCSVMemoryIsBounded(t *testing.T) {
 func TestReadingCSVEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := readCSV(ctx, strings.NewReader(smallCSV), "data.csv", Classification, "kind", 0.2)
+	_, err := currentReading.readCSV(ctx, strings.NewReader(smallCSV), "data.csv", Classification, "kind", 0.2)
 	if !errors.Is(err, context.Canceled) || errors.As(err, new(*DataError)) {
 		t.Errorf("%v", err)
 	}
@@ -273,7 +273,7 @@ func TestColumnsAreStandardisedByTheTrainingSplit(t *testing.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), rows*features, rows*features).Draw(t, "values")
 		parts := splitRows(&block{}, rows, validationRows(rows, 0.2))
 		train := parts[Train].rows
-		columns := standardise(values, features, train)
+		columns := currentReading.standardise(values, features, train)
 		for j, got := range columns {
 			mean, sum := new(big.Float).SetPrec(200), new(big.Float).SetPrec(200)
 			n := big.NewFloat(float64(len(train)))
@@ -341,7 +341,7 @@ func FuzzReadCSV(f *testing.F) {
 	f.Add([]byte(outOfScale()), "y")
 	f.Add([]byte("a,y\n\"1"), "")
 	f.Fuzz(func(t *testing.T, content []byte, target string) {
-		d, err := readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target, 0.2)
+		d, err := currentReading.readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target, 0.2)
 		if err != nil {
 			if !errors.As(err, new(*DataError)) && !errors.As(err, new(*FieldError)) {
 				t.Fatalf("%T: %v", err, err)

@@ -41,10 +41,9 @@ func gather(d *Dataset, split Split) ([]float32, []int32) {
 	for i := range index {
 		index[i] = i
 	}
-	features, _ := d.SampleShape().NumElements()
-	x, labels := make([]float32, n*features), make([]int32, n)
-	d.Gather(split, index, x, labels)
-	return x, labels
+	b := d.NewBatch(n)
+	d.GatherBatch(split, index, b)
+	return b.Inputs, b.Labels
 }
 
 func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
@@ -167,8 +166,9 @@ func TestGatherScalesWithOneRounding(t *testing.T) {
 		}
 	}
 	d := mustOpen(t, Source{Path: "digits"})
-	x, labels := make([]float32, 2*64), make([]int32, 2)
-	d.Gather(Validation, []int{359, 0}, x, labels)
+	b := d.NewBatch(2)
+	d.GatherBatch(Validation, []int{359, 0}, b)
+	x, labels := b.Inputs, b.Labels
 	for i, at := range []int{359, 0} {
 		raw, label := d.AppendRaw(nil, Validation, at)
 		if labels[i] != label {
@@ -179,30 +179,6 @@ func TestGatherScalesWithOneRounding(t *testing.T) {
 				t.Fatalf("sample %d, value %d is %v, want %v/16", at, j, x[i*64+j], v)
 			}
 		}
-	}
-}
-
-func TestGatherRefusesWhatDoesNotFit(t *testing.T) {
-	d := mustOpen(t, Source{Path: "digits"})
-	for name, f := range map[string]func(){
-		"short values":    func() { d.Gather(Train, []int{0}, make([]float32, 63), make([]int32, 1)) },
-		"long values":     func() { d.Gather(Train, []int{0}, make([]float32, 65), make([]int32, 1)) },
-		"short labels":    func() { d.Gather(Train, []int{0}, make([]float32, 64), nil) },
-		"negative index":  func() { d.Gather(Train, []int{-1}, make([]float32, 64), make([]int32, 1)) },
-		"index too large": func() { d.Gather(Validation, []int{360}, make([]float32, 64), make([]int32, 1)) },
-		"unknown split":   func() { d.Len(2) },
-	} {
-		if !panics(f) {
-			t.Errorf("%s: no panic", name)
-		}
-	}
-}
-
-func TestGatherAllocatesNothing(t *testing.T) {
-	index, x, labels := []int{5, 6, 7}, make([]float32, 3*64), make([]int32, 3)
-	d := mustOpen(t, Source{Path: "digits"})
-	if n := testing.AllocsPerRun(100, func() { d.Gather(Train, index, x, labels) }); n != 0 {
-		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -193,6 +193,10 @@ func (l *Library) Get(ctx context.Context, name string) error {
 // cannot be fetched, a *HashError where what came is not what is pinned, and
 // the context's error.
 func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
+	return l.open(ctx, source, currentReading)
+}
+
+func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -204,7 +208,7 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 			Fix: fmt.Sprintf("use one of %s, %s, %s, or leave it out", Classification, Regression, NextToken)}
 	}
 	if entry, ok := l.Lookup(source.Path); ok {
-		return l.openEntry(ctx, entry, source)
+		return l.openEntry(ctx, entry, source, r)
 	}
 	info, err := os.Stat(source.Path)
 	switch {
@@ -213,17 +217,17 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 	case err != nil:
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
-		return openFolder(ctx, source)
+		return openFolder(ctx, source, r)
 	case info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(source.Path), ".csv"):
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return openCSV(ctx, source)
+		return r.openCSV(ctx, source)
 	case info.Mode().IsRegular() && isText(source.Path):
 		if err := checkOnlyText(source, "text"); err != nil {
 			return nil, err
 		}
-		return openText(ctx, source)
+		return r.openText(ctx, source)
 	}
 	fix := "use " + l.choices()
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
@@ -234,7 +238,7 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 
 // openFolder opens a folder by what is in it. Text goes last: other data comes
 // with a readme.
-func openFolder(ctx context.Context, source Source) (*Dataset, error) {
+func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error) {
 	entries, err := os.ReadDir(source.Path)
 	if err != nil {
 		return nil, unreadable(source.Path, err)
@@ -251,7 +255,7 @@ func openFolder(ctx context.Context, source Source) (*Dataset, error) {
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err
 		}
-		return openText(ctx, source)
+		return r.openText(ctx, source)
 	}
 	if err := checkNoText(source, what, Classification); err != nil {
 		return nil, err
@@ -333,7 +337,7 @@ func (l *Library) choices() string {
 	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files or text, or a .csv, .txt or .md file"
 }
 
-func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*Dataset, error) {
+func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r reading) (*Dataset, error) {
 	if err := checkEntry(source, entry); err != nil {
 		return nil, err
 	}
@@ -341,7 +345,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*D
 		if o.target == "" {
 			return openDigits(entry)
 		}
-		d, err := readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target, DefaultValidationFraction)
+		d, err := r.readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target, DefaultValidationFraction)
 		if err != nil {
 			return nil, err
 		}
@@ -369,7 +373,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*D
 		if err != nil {
 			return nil, err
 		}
-		return textDataset(ctx, entry.Name, entry.Name, text, options)
+		return r.textDataset(ctx, entry.Name, entry.Name, text, options)
 	}
 	var pairs []idxPair
 	for i := 0; i < len(loaded.inputs); i += 2 {

@@ -103,7 +103,7 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := openText(context.Background(), Source{Path: path, Context: width, ValidationFraction: 0.25})
+		d, err := currentReading.openText(context.Background(), Source{Path: path, Context: width, ValidationFraction: 0.25})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*
 		return nil, err
 	}
 	defer done()
-	data, err := library.Open(ctx, d.Source())
+	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("the run's data: %w", err)
 	}
