@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -80,7 +81,7 @@ func TestFingerprintsOfTextArePinned(t *testing.T) {
 		{Source{}, "f1757aa493fba7bc737ac5fdf3a9cf6e8137e8412dc1d31499cd5bd6c8b7e921", 256},
 		{Source{Context: 64}, "a924d3097a1c4aad3bcf95f017086324d2dea35289964d82c347b356a1e3e678", 256},
 		{Source{ValidationFraction: 0.2}, "7dc316f6e547ddcb98d5ae3a14e8b40058100cc45b5e1e1e30ada502d89fdafd", 256},
-		{Source{Tokenizer: tokenizer.Characters}, "3246967e6ba0c9d594e8cb6e652ac910163c7d283bf75e6692577e56a975f7ed", 93},
+		{Source{Tokenizer: tokenizer.Characters}, "056a1f985fb640830b1e81211e31bbef6fc9a37f1921fdc979953760a1c7545f", 91},
 		{Source{Tokenizer: tokenizer.BPE, Vocabulary: 512}, "367017187fcc4cba4d35f47a46d263503a94ad8fbe59ba763abc26d5d639f95c", 512},
 	} {
 		d := openOpticks(t, c.source)
@@ -107,7 +108,7 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cut := len(text) - (len(text)+3)/4
+		cut := forwardStart(text, len(text)-(len(text)+3)/4)
 		for split, part := range [splits][]byte{text[:cut], text[cut:]} {
 			n := d.Len(Split(split))
 			if want := (len(part) - 1) / width; n != want {
@@ -129,6 +130,66 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 			}
 		}
 	})
+}
+
+// forwardStart is characterStart as one would say it: of the characters from the
+// beginning of the text, the start of the one that byte i is part of.
+func forwardStart(text []byte, i int) int {
+	at := 0
+	for {
+		_, size := utf8.DecodeRune(text[at:])
+		if at+size > i {
+			if at == 0 {
+				return i // a part is never empty
+			}
+			return at
+		}
+		at += size
+	}
+}
+
+func TestTextIsSplitBetweenCharacters(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := []byte(strings.Join(rapid.SliceOfN(rapid.SampledFrom(
+			[]string{"a", "é", "€", "\U0001F600", "\xff", "\x80", "\xe2\x82", "\xf0\x9f"}), 1, 12).Draw(t, "text"), ""))
+		for i := range text {
+			if got, want := characterStart(text, i), forwardStart(text, i); got != want {
+				t.Fatalf("the character at byte %d of %q begins at %d, want %d", i, text, got, want)
+			}
+		}
+	})
+	for _, kind := range tokenizer.Kinds() {
+		source := Source{Tokenizer: kind, Context: 2}
+		if kind == tokenizer.BPE {
+			source.Vocabulary = 257
+		}
+		for n := range 8 { // so that the split falls on each byte of a character
+			source.Path = writeFile(t, t.TempDir(), "a.txt", strings.Repeat("x", n)+strings.Repeat("\U0001F600", 30))
+			d := mustOpen(t, source)
+			for split, tokens := range d.text.tokens {
+				part, err := d.Tokenizer().Decode(nil, tokens)
+				if err != nil || !utf8.Valid(part) {
+					t.Errorf("%s: the %v part is %q: %v", kind, Split(split), part, err)
+				}
+			}
+		}
+	}
+}
+
+func TestCharactersOfTextAreCharacters(t *testing.T) {
+	const text = "Größe: 5 µm – naïve café\n"
+	path := writeFile(t, t.TempDir(), "text.txt", strings.Repeat(text, 20))
+	d := mustOpen(t, Source{Path: path, Tokenizer: tokenizer.Characters, Context: 8})
+	if want := 19; d.Classes() != want {
+		t.Errorf("%d kinds of characters, want %d", d.Classes(), want)
+	}
+	if n, want := len(d.text.tokens[Train])+len(d.text.tokens[Validation]), 20*utf8.RuneCountInString(text); n != want {
+		t.Errorf("%d tokens, want %d", n, want)
+	}
+	latin1 := writeFile(t, t.TempDir(), "text.txt", strings.Repeat("caf\xe9 ", 20))
+	_, err := open(t, Source{Path: latin1, Tokenizer: tokenizer.Characters, Context: 8})
+	checkDataError(t, err, "text.txt", "byte 3", `"\xe9" is not UTF-8`, "tokenizer: bytes")
+	mustOpen(t, Source{Path: latin1, Context: 8})
 }
 
 func TestTheValidationPartTeachesNothing(t *testing.T) {
