@@ -222,6 +222,6 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(p.env.stdout, "%8d  %s  %-24s  %s\n", e.Position, stamp(e.Time), e.Aggregate, headline(e))
+	_, err := fmt.Fprintf(p.env.stdout, "%8d  %s  %-24s  %s\n", e.Position, stamp(e.Time), visible(string(e.Aggregate)), visible(headline(e)))
 	return err
 }

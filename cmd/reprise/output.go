@@ -87,13 +87,17 @@ func newTable(w io.Writer) *table {
 
 // row writes one row; the first is the header.
 func (t *table) row(cells ...string) {
-	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(cells, "\t")) // flush returns the error
+	shown := make([]string, len(cells))
+	for i, cell := range cells {
+		shown[i] = visible(cell)
+	}
+	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(shown, "\t")) // flush returns the error
 }
 
 // line writes a line that takes no part in the columns.
 func (t *table) line(format string, args ...any) {
 	_ = t.w.Flush()
-	_, _ = fmt.Fprintf(t.w, format+"\n", args...)
+	_, _ = io.WriteString(t.w, visibleLines(fmt.Sprintf(format+"\n", args...)))
 }
 
 func (t *table) flush() error { return t.w.Flush() }
