@@ -192,7 +192,7 @@ func (t *table) readHeader(line int, header []string) error {
 		seen[name] = i + 1
 	}
 	if t.target == "" {
-		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + t.path,
+		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
 			Fix: "name the column to predict, one of " + listColumns(header)}
 	}
 	if err := t.findTargets(header, seen); err != nil {
@@ -230,7 +230,7 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 			if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
 				fix = "separate the columns by commas"
 			}
-			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + t.path, Fix: fix}
+			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
 		}
 		if t.targetOf[at-1] >= 0 {
 			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is named twice", Fix: "name every column once"}

@@ -63,8 +63,21 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	if want := []int{178, 182, 177, 183, 181, 182, 181, 179, 174, 180}; !slices.Equal(perClass, want) {
 		t.Errorf("samples per class %v, want %v", perClass, want)
 	}
-	if s.Values.Min != 0 || s.Values.Max != 16 || s.High != 16 || math.Abs(s.Values.Mean-4.884165) > 1e-6 {
+	if s.Values.Min != 0 || s.Values.Max != 16 || s.High != 16 {
 		t.Errorf("values %+v", s.Values)
+	}
+	// The mean that the set's description gives is of both splits.
+	sum := 0.0
+	for _, split := range []Split{Train, Validation} {
+		for i := range d.Len(split) {
+			row, _ := d.AppendRaw(nil, split, i)
+			for _, v := range row {
+				sum += v
+			}
+		}
+	}
+	if mean := sum / (1797 * 64); math.Abs(mean-4.884165) > 1e-6 {
+		t.Errorf("mean %v", mean)
 	}
 	// The two splits together are the 1,797 samples, each once.
 	seen := map[string]bool{}
@@ -151,6 +164,36 @@ func TestFingerprintChangesWithEverythingThatShapesTraining(t *testing.T) {
 	}
 	if build(func(d *Dataset) { d.name = "b" }) != base {
 		t.Error("the name changes the fingerprint")
+	}
+}
+
+func TestImagesAreSummedUpByChannel(t *testing.T) {
+	d := colours(t, 40, 3, 2)
+	s := d.Inspect()
+	if len(s.Channels) != 3 || s.Columns != nil {
+		t.Fatalf("%+v", s)
+	}
+	for c, got := range s.Channels {
+		var values []float64
+		for i := range d.Len(Train) {
+			row, _ := d.AppendRaw(nil, Train, i)
+			for j := c; j < len(row); j += 3 {
+				values = append(values, row[j])
+			}
+		}
+		sum, squares := 0.0, 0.0
+		for _, v := range values {
+			sum += v
+		}
+		mean := sum / float64(len(values))
+		for _, v := range values {
+			squares += (v - mean) * (v - mean)
+		}
+		sd := math.Sqrt(squares / float64(len(values)))
+		if got.Name != fmt.Sprintf("channel %d", c+1) || math.Abs(got.Mean-mean) > 1e-9 || math.Abs(got.StandardDeviation-sd) > 1e-9 ||
+			got.Min != slices.Min(values) || got.Max != slices.Max(values) {
+			t.Errorf("%+v, want mean %v, deviation %v", got, mean, sd)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The fields of a Source, as a FieldError names them.
@@ -64,7 +66,7 @@ func (e *DataError) Error() string {
 	if e.HasOffset {
 		place = append(place, fmt.Sprintf("byte %d", e.Offset))
 	}
-	parts := []string{e.File}
+	parts := []string{showPath(e.File)}
 	if len(place) > 0 {
 		parts = append(parts, strings.Join(place, ", "))
 	}
@@ -124,6 +126,15 @@ func (e *OfflineError) Unwrap() []error {
 		errs[i] = a.Err
 	}
 	return errs
+}
+
+// showPath shows a path, in quotes where a control character in it would do
+// something to a terminal or make two lines of one.
+func showPath(path string) string {
+	if strings.ContainsFunc(path, unicode.IsControl) || !utf8.ValidString(path) {
+		return strconv.Quote(path)
+	}
+	return path
 }
 
 // quote shows a value from a file, cut to a readable length.

@@ -233,7 +233,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
 		fix = "give the folder that the IDX files are in"
 	}
-	return nil, &FieldError{Field: FieldPath, Value: source.Path, Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
+	return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
 }
 
 // openFolder opens a folder by what is in it. Text goes last: other data comes
@@ -322,7 +322,7 @@ func (l *Library) unknown(path string) error {
 	if name, ok := spelling.Nearest(filepath.Base(path), l.names()); ok {
 		fix = fmt.Sprintf("did you mean %s?", name)
 	}
-	return &FieldError{Field: FieldPath, Value: path, Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
+	return &FieldError{Field: FieldPath, Value: showPath(path), Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
 }
 
 func (l *Library) names() []string {

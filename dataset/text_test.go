@@ -304,7 +304,11 @@ func TestTextIsSummedUp(t *testing.T) {
 	if s.Text == nil || s.Task != NextToken || s.Columns != nil {
 		t.Fatalf("%+v", s)
 	}
-	if want := (TextSummary{tokenizer.Characters, 18, 100, 1260, 140}); *s.Text != want {
+	want := TextSummary{
+		Tokenizer: tokenizer.Characters, Vocabulary: 18, Context: 100, TrainTokens: 1260, ValidationTokens: 140, TrainBytes: 1260, ValidationBytes: 140,
+		TrainCharacters: 1260, ValidationCharacters: 140, Sample: sentence(40)[:240],
+	}
+	if *s.Text != want {
 		t.Errorf("%+v, want %+v", *s.Text, want)
 	}
 	if s.Train.Samples != 12 || s.Validation.Samples != 1 || s.MemoryBytes != 4*1400 || !s.SampleShape.Equal(tensor.Shape{100}) {
@@ -316,6 +320,19 @@ func TestTextIsSummedUp(t *testing.T) {
 	raw, label := d.AppendRaw(nil, Train, 1)
 	if len(raw) != 100 || raw[0] != float64(d.text.tokens[Train][100]) || label != -1 {
 		t.Errorf("%v %d", raw, label)
+	}
+}
+
+func TestTextOfLongCharactersIsSummedUp(t *testing.T) {
+	text := strings.Repeat("x", 1) + strings.Repeat("数", 99) // 298 bytes
+	d := mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "text.txt", text), Context: 4})
+	s := d.Inspect().Text
+	if s.TrainBytes+s.ValidationBytes != 298 || s.TrainTokens != s.TrainBytes || s.TrainCharacters+s.ValidationCharacters != 100 ||
+		s.TrainCharacters != 1+(s.TrainBytes-1)/3 {
+		t.Errorf("%+v", s)
+	}
+	if want := text[:1+3*79]; s.Sample != want {
+		t.Errorf("the sample is %q, want %q", s.Sample, want)
 	}
 }
 
