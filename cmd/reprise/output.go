@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 )
 
@@ -46,7 +45,7 @@ func (env *environment) listing(format string, v any, table func(*table) error) 
 		if err != nil {
 			return err
 		}
-		if raw, err = yaml.JSONToYAML(raw); err != nil {
+		if raw, err = yamlOf(raw); err != nil {
 			return err
 		}
 		_, err = env.stdout.Write(raw)

@@ -3,17 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Names of columns, classes, files and runs come from elsewhere, and so does text
 // that a model writes. A terminal obeys the control characters in them: it would
 // change its colours or its title, overwrite lines, or show text in another order
 // than it has. Everything that people read goes through this file on its way out:
-// tables and lines (table.row, table.line), progress, events and errors. JSON and
-// YAML have escapes of their own.
+// tables and lines (table.row, table.line), progress, events, errors, and YAML,
+// whose encoder leaves control characters as they are. JSON has escapes of its own.
 
 // visible returns s with control characters, text direction marks and bytes that
 // are not UTF-8 escaped as in a Go string. It makes one line of any text.
@@ -51,6 +54,25 @@ func escape(s string, lines bool) string {
 func isControl(r rune) bool {
 	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != zeroWidthNonJoiner && r != zeroWidthJoiner
+}
+
+// yamlOf returns JSON as YAML. Strings with characters that a terminal may obey,
+// which YAML forbids or allows in quotes only, are quoted and escaped.
+func yamlOf(raw []byte) ([]byte, error) {
+	var v any
+	if err := yaml.UnmarshalWithOptions(raw, &v, yaml.UseOrderedMap()); err != nil {
+		return nil, err
+	}
+	out, err := yaml.Marshal(v)
+	if err != nil || visibleLines(string(out)) == string(out) {
+		return out, err
+	}
+	return yaml.MarshalWithOptions(v, yaml.CustomMarshaler(func(s string) ([]byte, error) {
+		if visibleLines(s) == s {
+			return yaml.Marshal(s)
+		}
+		return []byte(strconv.QuoteToASCII(s)), nil // its escapes are those of YAML, too
+	}))
 }
 
 // textWriter writes text that comes in pieces, which may end within a character,

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
 )
 
 func TestControlCharactersAreMadeVisible(t *testing.T) {
@@ -84,6 +88,34 @@ func TestTextInPiecesIsWrittenInWholeCharacters(t *testing.T) {
 		}
 		if out.String() != visibleLines(text) {
 			t.Errorf("in pieces of %d: %q, want %q", size, out.String(), visibleLines(text))
+		}
+	}
+}
+
+func TestYAMLQuotesControlCharacters(t *testing.T) {
+	type named struct {
+		Names []string `json:"names"`
+		Text  string   `json:"text"`
+		Count uint64   `json:"count"`
+	}
+	for _, name := range []string{
+		"plain", "", "1", "yes", "a: b", "two\nlines\n", "x\x1b]0;pwned\a", "\u009b31m", "z\u202e", "\x7f", "\x00", "nl\n\x1b[1m", "\t\x1b", "\U000e0041", `back\slash "quoted"`,
+	} {
+		want := named{[]string{name, "other", "two\nlines"}, name, 1 << 63}
+		raw, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := yamlOf(raw)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if shown := string(out); visibleLines(shown) != shown {
+			t.Errorf("%q is written as %q", name, shown)
+		}
+		var got named
+		if err := yaml.Unmarshal(out, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is written as\n%s\nand read as %+v, %v", name, out, got, err)
 		}
 	}
 }
