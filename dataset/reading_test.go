@@ -77,6 +77,18 @@ func TestWhatWasReadByTheFirstRulesIsReadByThemAgain(t *testing.T) {
 	}
 }
 
+func TestOpticksIsReadByTheFirstRulesAgain(t *testing.T) {
+	const want = "3246967e6ba0c9d594e8cb6e652ac910163c7d283bf75e6692577e56a975f7ed" // runs and bench name it
+	library, err := NewLibrary(Config{CacheDir: t.TempDir(), SystemDir: t.TempDir(), GoProxy: "off", GoRoot: goRoot(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := library.Reopen(context.Background(), Source{Path: "opticks", Tokenizer: tokenizer.Characters}, want)
+	if err != nil || d.Fingerprint() != want || d.Classes() != 93 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestReopenReturnsWhatOpenDoesWhereDataHasChanged(t *testing.T) {
 	library, err := NewLibrary(Config{CacheDir: t.TempDir(), GoProxy: "off"})
 	if err != nil {
