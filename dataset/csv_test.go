@@ -339,6 +339,7 @@ func FuzzReadCSV(f *testing.F) {
 	f.Add([]byte("a,y\n1,\"p\nq\"\n2,r\n3,r\n"), "y")
 	f.Add([]byte(outOfScale()), "y")
 	f.Add([]byte("a,y\n\"1"), "")
+	f.Add([]byte("a,y\r1e-200,1\r2e-200,1.0\r3e-200,9007199254740993\r"), "y")
 	f.Fuzz(func(t *testing.T, content []byte, target string) {
 		d, err := currentReading.readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target, 0.2)
 		if err != nil {

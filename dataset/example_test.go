@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -16,22 +15,22 @@ import (
 func ExampleLibrary_Open() {
 	folder, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(folder)
 	path := filepath.Join(folder, "pets.csv")
 	table := "weight,kind\n4,cat\n30,dog\n5,cat\n24,dog\n3,cat\n"
 	if err := os.WriteFile(path, []byte(table), 0o600); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	library, err := dataset.NewLibrary(dataset.Config{CacheDir: folder})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	data, err := library.Open(context.Background(), dataset.Source{Path: path, Target: "kind"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(data.Task(), data.SampleShape(), data.ClassNames())
 
@@ -69,16 +68,16 @@ func ExampleNewPermutation() {
 func ExampleDataError() {
 	folder, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(folder)
 	path := filepath.Join(folder, "flats.csv")
 	if err := os.WriteFile(path, []byte("area,price\n30,91\n42,\"1,300\"\n"), 0o600); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	library, err := dataset.NewLibrary(dataset.Config{CacheDir: folder})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	_, err = library.Open(context.Background(), dataset.Source{Path: path, Target: "price", Task: dataset.Regression})
 	var bad *dataset.DataError

@@ -215,7 +215,7 @@ var (
 
 // badNumber explains why parseNumber does not take a cell.
 func (t *table) badNumber(line int, column, cell string) error {
-	problem, fix := "is not a number", ""
+	var problem, fix string
 	switch {
 	case cell == "":
 		problem, fix = "the cell is empty", "fill it in, or remove the row"
@@ -230,7 +230,7 @@ func (t *table) badNumber(line int, column, cell string) error {
 			problem, fix = "is too small for a 64-bit float, and would become 0 or lose digits", "write 0, or scale the column up"
 		}
 	default:
-		fix = numberFix(cell)
+		problem, fix = "is not a number", numberFix(cell)
 	}
 	shown := ""
 	if cell != "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -94,7 +95,7 @@ func (env *environment) textOutput() (w io.Writer, flush func() error) {
 
 // Write implements io.Writer.
 func (t *textWriter) Write(p []byte) (int, error) {
-	text := append(t.rest, p...)
+	text := slices.Concat(t.rest, p)
 	whole := len(text)
 	for start := whole - 1; start >= max(0, whole-utf8.UTFMax+1); start-- {
 		if utf8.RuneStart(text[start]) {
@@ -105,7 +106,7 @@ func (t *textWriter) Write(p []byte) (int, error) {
 		}
 	}
 	_, err := io.WriteString(t.w, visibleLines(string(text[:whole])))
-	t.rest = append([]byte(nil), text[whole:]...)
+	t.rest = text[whole:]
 	return len(p), err
 }
 
