@@ -173,6 +173,7 @@ func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		"one class":         {"a,y\n1,p\n2,p\n", []string{`column "y"`, `"p" is the only class`}},
 		"one number":        {"a,y\n1,1\n2,1.0\n", []string{`"1" is the only class`}},
 		"as many as rows":   {"a,y\n1,1.5\n2,2.5\n3,0.5\n", []string{`column "y"`, "3 rows with 3 different values look like a regression target; set task: regression"}},
+		"a name each":       {"a,y\n1,p\n2,q\n3,r\n", []string{`column "y"`, "3 rows with 3 different names are too many to be classes; name a column of classes"}},
 		"too many classes":  {many, []string{"line 2002", `column "y"`, "more than 1000 different values look like a regression target"}},
 		"out of scale":      {outOfScale(), []string{`column "x"`, "out of scale"}},
 	} {

@@ -38,13 +38,13 @@ func (e *FieldError) Error() string {
 // place, and how to mend it.
 type DataError struct {
 	File string
-	// Line is the line of a text file, counted from 1; 0 where none is meant.
+	// Line is the line of a text file, counted from 1; 0 if there is none.
 	Line int
 	// Offset is the byte of a binary file, after decompression, counted from 0.
 	// It means something where HasOffset is set.
 	Offset    int64
 	HasOffset bool
-	// Column is the name of the column, "" where none is meant.
+	// Column is the name of the column; "" if there is none.
 	Column string
 	// Value is what was found there, "" where nothing is to be shown.
 	Value   string
@@ -92,7 +92,7 @@ func (e *HashError) Error() string {
 		e.File, e.Got, e.Want)
 }
 
-// Attempt is one place that a data set was asked for, and what came of it.
+// Attempt is one place where a data set was looked for, and the result.
 type Attempt struct {
 	From string
 	Err  error

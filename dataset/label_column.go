@@ -81,7 +81,7 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 		return t.bad(line, t.target, quote(cell), c.mixed(), "use numbers for all classes, or names for all")
 	}
 	if len(c.kinds) == maxTableClasses {
-		return t.bad(line, t.target, "", fmt.Sprintf("more than %d different values", maxTableClasses)+regression, regressionFix)
+		return c.tooManyKinds(t, line, fmt.Sprintf("more than %d", maxTableClasses))
 	}
 	if c.index == nil {
 		c.index = map[string]int32{}
@@ -93,10 +93,14 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 	return nil
 }
 
-const (
-	regression    = " look like a regression target"
-	regressionFix = "set task: regression, or name a column of classes"
-)
+// tooManyKinds is the error for a target with too many different values for its
+// rows to be classes.
+func (c *labelColumn) tooManyKinds(t *table, line int, many string) error {
+	if c.nameLine > 0 {
+		return t.bad(line, t.target, "", many+" different names are too many to be classes", "name a column of classes")
+	}
+	return t.bad(line, t.target, "", many+" different values look like a regression target", "set task: regression, or name a column of classes")
+}
 
 func (c *labelColumn) mixed() string {
 	if c.nameLine > c.numberLine {
@@ -117,7 +121,7 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 		return nil, nil, t.bad(0, t.target, quote(sorted[0].text), "is the only class: there is nothing to tell apart",
 			"name a column with at least two classes")
 	case n == len(c.labels):
-		return nil, nil, t.bad(0, t.target, "", fmt.Sprintf("%d rows with %d different values", n, n)+regression, regressionFix)
+		return nil, nil, c.tooManyKinds(t, 0, fmt.Sprintf("%d rows with %d", n, n))
 	case t.task == "" && t.reading != firstReading && c.lookLikeQuantity(sorted):
 		return nil, nil, &FieldError{Field: FieldTask, Value: fmt.Sprintf("column %s", quote(t.target)),
 			Problem: fmt.Sprintf("has %d different numbers in %d rows, which look like a quantity and not like classes", n, len(c.labels)),

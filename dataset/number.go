@@ -146,7 +146,7 @@ func (d decimal) compare(other decimal) int {
 	return c * sign(d)
 }
 
-// whole reports whether there is nothing behind the point.
+// whole reports whether there are no digits after the point.
 func (d decimal) whole() bool { return d.exponent >= len(d.digits) }
 
 // String writes the number in one way: a whole number of up to 30 digits in

@@ -171,7 +171,7 @@ func textFiles(folder string) ([]string, error) {
 	return files, nil
 }
 
-// readTexts returns the content of the files, one right after the other.
+// readTexts returns the content of the files, concatenated.
 func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) {
 	var text []byte
 	for _, path := range files {
@@ -208,7 +208,7 @@ func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) 
 // otherwise.
 func (r reading) textDataset(ctx context.Context, name, path string, text []byte, o textOptions) (*Dataset, error) {
 	if len(text) < 4 {
-		return nil, &DataError{File: path, Value: some(len(text), "byte"), Problem: "are too few to train and to validate on", Fix: "use more text"}
+		return nil, &DataError{File: path, Problem: "the text has " + some(len(text), "byte") + ", too few to train and to validate on", Fix: "use more text"}
 	}
 	cut := len(text) - validationRows(len(text), o.fraction)
 	if r != firstReading {

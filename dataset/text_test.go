@@ -278,7 +278,7 @@ func TestSourcesOfTextThatMakeNoSenseAreRefused(t *testing.T) {
 
 func TestTextThatCannotBeUsedIsNamed(t *testing.T) {
 	dir := folder(t, map[string]string{"empty.txt": "", "three.txt": "abc"})
-	for name, want := range map[string]string{"empty.txt": "0 bytes are too few", "three.txt": "3 bytes are too few"} {
+	for name, want := range map[string]string{"empty.txt": "the text has 0 bytes, too few", "three.txt": "the text has 3 bytes, too few"} {
 		_, err := open(t, Source{Path: filepath.Join(dir, name)})
 		checkDataError(t, err, name, want)
 	}
