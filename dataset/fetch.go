@@ -174,7 +174,7 @@ func watch(parent context.Context, limit time.Duration) (ctx context.Context, be
 			case <-pause.Done():
 				end()
 				// Changes nothing where the context has ended for another reason.
-				cancel(fmt.Errorf("nothing came for %v", limit))
+				cancel(fmt.Errorf("nothing arrived for %v", limit))
 				return
 			case <-beats:
 				end()

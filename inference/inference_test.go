@@ -148,9 +148,9 @@ func checkContext(t *testing.T, arch nn.Architecture, weights []tensor.Tensor, l
 	if err := g.Generate(ctx, nil, 5, Sampling{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	var unknown *tokenizer.UnknownByteError
+	var unknown *tokenizer.UnknownCharacterError
 	if err := g.Generate(context.Background(), []byte("Z"), 5, Sampling{}, nil); !errors.As(err, &unknown) {
-		t.Errorf("got %v, want an UnknownByteError", err)
+		t.Errorf("got %v, want an UnknownCharacterError", err)
 	}
 }
 

@@ -60,10 +60,15 @@ type Dataset struct {
 	Targets []dataset.Target `json:"targets,omitempty"`
 }
 
-// Source returns how the data was opened.
+// Source returns how the data was opened; dataset.Library.Reopen takes it, with
+// the fingerprint.
 func (d Dataset) Source() dataset.Source {
+	task := d.Task
+	if task == "" {
+		task = dataset.Classification
+	}
 	return dataset.Source{
-		Path: d.Path, Task: d.Task, Target: d.Target, ValidationFraction: d.ValidationFraction,
+		Path: d.Path, Task: task, Target: d.Target, ValidationFraction: d.ValidationFraction,
 		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context,
 	}
 }

@@ -30,7 +30,7 @@ func (env *environment) library() (*dataset.Library, func(), error) {
 }
 
 // openRequested opens the data that a request names. A mistake in the request
-// or the files is the user's to mend; an absent network is not.
+// or the files is the user's to correct; a missing network is not.
 func (env *environment) openRequested(ctx context.Context, request api.TrainingRequest) (dataset.Source, *dataset.Dataset, error) {
 	library, done, err := env.library()
 	if err != nil {
@@ -52,14 +52,15 @@ func (env *environment) openRequested(ctx context.Context, request api.TrainingR
 	return source, data, err
 }
 
-// openRecorded opens the data of a run and makes sure that it is the same.
+// openRecorded opens the data of a run as it was read then, and makes sure that it
+// is the same.
 func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 	library, done, err := env.library()
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	data, err := library.Open(ctx, d.Source())
+	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("the run's data: %w", err)
 	}
@@ -177,7 +178,7 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 			}
 			entry, _ := library.Lookup(args[0])
 			done()
-			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %s\n", entry.Name, megabytes(uint64(entry.Bytes)))
+			_, err = fmt.Fprintf(env.stdout, "%s is ready and verified: %s\n", entry.Name, megabytes(uint64(entry.Bytes)))
 			return err
 		},
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
@@ -211,7 +210,7 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		if err != nil {
 			return err
 		}
-		if raw, err = yaml.JSONToYAML(raw); err != nil {
+		if raw, err = yamlOf(raw); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(p.env.stdout, "---\n%s", raw)
@@ -222,6 +221,6 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(p.env.stdout, "%8d  %s  %-24s  %s\n", e.Position, stamp(e.Time), e.Aggregate, headline(e))
+	_, err := fmt.Fprintf(p.env.stdout, "%8d  %s  %-24s  %s\n", e.Position, stamp(e.Time), visible(string(e.Aggregate)), visible(headline(e)))
 	return err
 }

@@ -89,15 +89,17 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 		return err
 	}
 	defer generator.Close()
-	if _, err := io.WriteString(env.stdout, g.prompt); err != nil {
+	out, flush := env.textOutput()
+	if _, err := io.WriteString(out, g.prompt); err != nil {
 		return err
 	}
 	err = generator.Generate(ctx, []byte(g.prompt), g.tokens, g.sampling, func(piece []byte) error {
-		_, err := env.stdout.Write(piece)
+		_, err := out.Write(piece)
 		return err
 	})
+	err = errors.Join(err, flush())
 	_, _ = fmt.Fprintln(env.stdout)
-	var unknown *tokenizer.UnknownByteError
+	var unknown *tokenizer.UnknownCharacterError
 	switch {
 	case errors.As(err, &unknown):
 		return invalid(fmt.Errorf("--%w", err))

@@ -34,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
 	if err != nil && !isSilent(err) {
-		_, _ = fmt.Fprintf(stderr, "reprise: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "reprise: %s\n", visibleLines(err.Error()))
 	}
 	return exitCode(err)
 }

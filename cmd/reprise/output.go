@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 )
 
@@ -46,7 +45,7 @@ func (env *environment) listing(format string, v any, table func(*table) error) 
 		if err != nil {
 			return err
 		}
-		if raw, err = yaml.JSONToYAML(raw); err != nil {
+		if raw, err = yamlOf(raw); err != nil {
 			return err
 		}
 		_, err = env.stdout.Write(raw)
@@ -87,13 +86,17 @@ func newTable(w io.Writer) *table {
 
 // row writes one row; the first is the header.
 func (t *table) row(cells ...string) {
-	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(cells, "\t")) // flush returns the error
+	shown := make([]string, len(cells))
+	for i, cell := range cells {
+		shown[i] = visible(cell)
+	}
+	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(shown, "\t")) // flush returns the error
 }
 
 // line writes a line that takes no part in the columns.
 func (t *table) line(format string, args ...any) {
 	_ = t.w.Flush()
-	_, _ = fmt.Fprintf(t.w, format+"\n", args...)
+	_, _ = io.WriteString(t.w, visibleLines(fmt.Sprintf(format+"\n", args...)))
 }
 
 func (t *table) flush() error { return t.w.Flush() }

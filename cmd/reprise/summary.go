@@ -15,7 +15,7 @@ import (
 func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
 	var b strings.Builder
 	last, hasCheckpoint := r.LastCheckpoint()
-	fmt.Fprintf(&b, "\nRun %s %s", r.ID, r.Session.State)
+	fmt.Fprintf(&b, "\nRun %s %s", visible(string(r.ID)), r.Session.State)
 	if r.Session.State == training.Completed {
 		fmt.Fprintf(&b, " in %s", span(r.UpdatedAt.Sub(r.StartedAt)))
 	}

@@ -168,7 +168,7 @@ type plainDisplay struct {
 }
 
 func (d *plainDisplay) line(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.w, format+"\n", args...) // progress that nobody reads stops nothing
+	_, _ = io.WriteString(d.w, visibleLines(fmt.Sprintf(format+"\n", args...))) // progress that nobody reads stops nothing
 }
 
 func (d *plainDisplay) begin(p progress) {

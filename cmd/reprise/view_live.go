@@ -114,11 +114,11 @@ func (m liveModel) lines(p progress) []string {
 		pace += fmt.Sprintf("  learning rate %.3g", p.learningRate)
 	}
 	if p.device != "" {
-		pace += "  on " + p.device
+		pace += "  on " + visible(p.device)
 	}
 	lines := []string{
-		strong.Render("run " + string(p.id)),
-		faint.Render(p.title),
+		strong.Render("run " + visible(string(p.id))),
+		faint.Render(visible(p.title)),
 		fmt.Sprintf("epoch %d/%d  %s%s", p.epoch, p.epochs, filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
 		faint.Render(pace),
 		fmt.Sprintf("loss %-9s %s", figure(p.loss), p.history.sparkline()),
@@ -134,7 +134,9 @@ func (m liveModel) lines(p progress) []string {
 		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, count(p.checkpointStep)))
 	}
 	lines = append(lines, validation)
-	lines = append(lines, p.notes[max(0, len(p.notes)-liveNotes):]...)
+	for _, note := range p.notes[max(0, len(p.notes)-liveNotes):] {
+		lines = append(lines, visible(note))
+	}
 	for i, l := range lines {
 		lines[i] = lipgloss.NewStyle().MaxWidth(m.width).Render(l)
 	}
