@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/dataset"
-	"reprise/device"
+	"reprise/tensor"
 )
 
 // inspection is what `datasets inspect` prints.
@@ -115,7 +115,7 @@ func (v inspection) print(t *table) {
 	default:
 		t.row("trained on as", v.Scaling)
 	}
-	t.row("memory", device.Bytes(v.MemoryBytes).String())
+	t.row("memory", tensor.Bytes(v.MemoryBytes).String())
 	t.row("fingerprint", v.Fingerprint)
 	if v.Text != nil {
 		printText(t, v.Summary)
