@@ -94,7 +94,7 @@ for each look, until Ctrl-C or until the process ends.`,
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().StringVar(&trace, "trace", "", "trace the next message to this actor, a path or its last name, and all that it leads to within a second")
+	c.Flags().StringVar(&trace, "trace", "", "trace the next message to this `ACTOR`, a path or its last name, and all that it leads to within a second")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second")
 	return c
 }

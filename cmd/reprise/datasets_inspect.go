@@ -33,8 +33,8 @@ func newDatasetsInspectCommand(env *environment) *cobra.Command {
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().StringVar(&source.Target, "target", "", "column of a CSV file that holds the class")
-	c.Flags().Float64Var(&source.ValidationFraction, "validation-fraction", 0, "share of local data to hold out (default 0.2)")
+	c.Flags().StringVar(&source.Target, "target", "", "`COLUMN` of a CSV file that holds the class")
+	c.Flags().Float64Var(&source.ValidationFraction, "validation-fraction", 0, "hold out this `SHARE` of local data (default 0.2)")
 	return c
 }
 

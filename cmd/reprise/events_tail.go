@@ -55,8 +55,8 @@ As JSON it prints an object on each line, as YAML a document for each event.`,
 	addListFormat(c, &t.format)
 	t.filter.add(c)
 	c.Flags().BoolVarP(&t.follow, "follow", "f", false, "wait for events to come")
-	c.Flags().IntVarP(&t.lines, "lines", "n", 20, "print so many of the newest events first")
-	c.Flags().Var(&t.after, "after", "print every event behind this position instead; 0 prints them all")
+	c.Flags().IntVarP(&t.lines, "lines", "n", 20, "print the `N` newest events first")
+	c.Flags().Var(&t.after, "after", "print every event after this `POSITION` instead; 0 prints them all")
 	return c
 }
 

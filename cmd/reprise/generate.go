@@ -51,14 +51,14 @@ RUN is a run's id, the beginning of one, or latest.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&g.prompt, "prompt", "", "text to continue")
-	flags.IntVar(&g.tokens, "tokens", 400, "number of tokens to write")
-	flags.Uint64Var(&g.step, "step", 0, "step of the checkpoint to use (default: the last there is)")
+	flags.StringVar(&g.prompt, "prompt", "", "`TEXT` to continue")
+	flags.IntVar(&g.tokens, "tokens", 400, "write `N` tokens")
+	flags.Uint64Var(&g.step, "step", 0, "use the checkpoint at step `N` (default: the last one)")
 	flags.BoolVar(&g.best, "best", false, "use the checkpoint with the lowest validation loss")
-	flags.Float64Var(&g.sampling.Temperature, "temperature", 0.8, "below 1 likely tokens become likelier; 0 always takes the likeliest")
-	flags.IntVar(&g.sampling.TopK, "top-k", 0, "draw from so many of the likeliest tokens only (default: all)")
-	flags.Float64Var(&g.sampling.TopP, "top-p", 0, "draw from the likeliest tokens that reach this probability only (default: all)")
-	flags.Uint64Var(&g.sampling.Seed, "seed", 0, "key of the draws")
+	flags.Float64Var(&g.sampling.Temperature, "temperature", 0.8, "`T` below 1 makes likely tokens likelier; 0 always takes the likeliest")
+	flags.IntVar(&g.sampling.TopK, "top-k", 0, "draw from the `K` likeliest tokens only (default: all)")
+	flags.Float64Var(&g.sampling.TopP, "top-p", 0, "draw from the likeliest tokens that together reach probability `P` only (default: all)")
+	flags.Uint64Var(&g.sampling.Seed, "seed", 0, "`N` that the draws depend on: the same seed draws the same text")
 	return c
 }
 

@@ -72,16 +72,20 @@ written; 130 interrupted, and can be resumed.`,
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return invalid(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
-	})
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return env.checkFlags(c) }
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
-	flags.StringVar(&env.dataDir, "data-dir", "", "folder of runs and events (default: $REPRISE_DATA_DIR, else an XDG data directory)")
-	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto", "instruction set to compute with: auto, avx512, avx2, neon (arm64) or none; it changes the speed and not one bit")
-	flags.IntVar(&env.threads, "threads", 0, "threads to compute with (default: GOMAXPROCS); changes the speed and not one bit")
+	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
+	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
+		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed and not one bit")
+	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed and not one bit")
 	root.AddCommand(
-		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env), newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
-		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newVersionCommand(env),
+		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
+		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
+		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newCompletionCommand(env), newVersionCommand(env),
 	)
+	root.CompletionOptions.DisableDefaultCmd = true
+	setHelp(root)
+	env.setCompletion(root)
 	return root
 }

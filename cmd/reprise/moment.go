@@ -57,12 +57,12 @@ func (m *moment) Set(text string) error {
 		m.form, m.ago = atAgo, ago
 		return nil
 	}
-	return fmt.Errorf("%q is no moment; use a position such as 57 (`reprise events tail` lists them), a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
+	return fmt.Errorf("%q is not a point in time; use a position such as 57 (`reprise events tail` lists them), a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
 }
 
 // addMoment adds the --at flag of the commands that travel in time.
 func addMoment(c *cobra.Command, m *moment) {
-	c.Flags().Var(m, "at", "as it was after the event at this position of the log, or after the last event at or before this time, as in 2026-11-24T15:04:05Z or 15m for 15 minutes ago (default: now)")
+	c.Flags().Var(m, "at", "as of a `MOMENT`: a position of the log, a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m (default: now)")
 }
 
 // resolve returns the position of the event at the moment, and the end of the

@@ -22,7 +22,7 @@ const (
 
 // addListFormat adds the -o flag that every listing has.
 func addListFormat(c *cobra.Command, format *string) {
-	c.Flags().StringVarP(format, "output", "o", formatTable, "output: table, json or yaml")
+	c.Flags().StringVarP(format, "output", "o", formatTable, "`FORMAT` of the output: table, json or yaml")
 }
 
 // listing prints v as JSON or YAML, or calls table for people.
@@ -61,17 +61,12 @@ func checkListFormat(format string) error {
 	case formatTable, formatJSON, formatYAML:
 		return nil
 	}
-	return invalid(fmt.Errorf("-o %s: is not an output of this command; use table, json or yaml", format))
+	return badFormat(format, formatTable, formatJSON, formatYAML)
 }
 
-// usage makes cobra's complaints about arguments errors of usage.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return invalid(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
-		}
-		return nil
-	}
+// badFormat refuses an output that a command does not have.
+func badFormat(format string, formats ...string) error {
+	return invalid(fmt.Errorf("--output: %q is not a format of this command; use %s", format, orList(formats)))
 }
 
 // table writes aligned columns.

@@ -43,7 +43,8 @@ seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
 
 A fork with nothing changed comes to the very bits of its parent.`,
 		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005
-  reprise runs fork latest --set config.epochs=60 --set 'config.schedule={name: cosine, min_factor: 0.1}'`,
+  reprise runs fork latest --set config.epochs=60 \
+      --set 'config.schedule={name: cosine, min_factor: 0.1}'`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(f.format); err != nil {
@@ -54,8 +55,8 @@ A fork with nothing changed comes to the very bits of its parent.`,
 		},
 	}
 	addTrainFormat(c, &f.format)
-	c.Flags().Uint64Var(&f.from, "from", 0, "step of the checkpoint to start from (default: the last one)")
-	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: config.learning_rate=0.0005; again for another one")
+	c.Flags().Uint64Var(&f.from, "from", 0, "start from the checkpoint at step `N` (default: the last one)")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 	return c
 }
 

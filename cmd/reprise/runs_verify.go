@@ -32,8 +32,8 @@ not, the first difference is named and the exit code is 1.`,
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().Uint64Var(&from, "from", 0, "step of the checkpoint to start from (default: the beginning)")
-	c.Flags().Uint64Var(&to, "to", 0, "step of the last checkpoint to compare (default: the last there is)")
+	c.Flags().Uint64Var(&from, "from", 0, "start from the checkpoint at step `N` (default: the beginning)")
+	c.Flags().Uint64Var(&to, "to", 0, "end with the checkpoint at step `N` (default: the last one)")
 	return c
 }
 
