@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -74,15 +73,15 @@ printed. With --watch the JSON is an object on each line, and the YAML a documen
 for each look, until Ctrl-C or until the process ends.`,
 		Example: `  reprise actors
   reprise actors --watch
-  reprise actors --trace /devices
+  reprise actors --trace run
   reprise actors -o json | jq '.actors[] | select(.restarts > 0)'`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			if watch && trace != "" {
-				return invalid(errors.New("--watch and --trace exclude each other; leave one out"))
+			if err := exclusive(c, "watch", "trace"); err != nil {
+				return err
 			}
 			if trace != "" {
 				return env.traceActor(c.Context(), trace, format)

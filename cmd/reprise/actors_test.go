@@ -64,7 +64,7 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		way.Caused[0].Correlation != way.Message || way.Caused[0].Causation != way.Message || way.Caused[0].From != way.To {
 		t.Errorf("a step and the next one: %+v", way)
 	}
-	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "exclude each other"} {
+	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "cannot be given together"} {
 		if o := b.run(append([]string{"actors"}, strings.Fields(args)...)...); o.code != 2 || !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: %+v", args, o)
 		}

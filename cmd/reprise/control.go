@@ -144,6 +144,9 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	body := io.LimitReader(response.Body, maxControlAnswer)
 	if response.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(body) // what there is of it
+		if response.StatusCode == http.StatusNotFound {
+			return errors.New(excerpt(strings.TrimSpace(string(reason))))
+		}
 		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
 	}
 	if err := json.NewDecoder(body).Decode(answer); err != nil {
@@ -164,7 +167,7 @@ func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 		_ = wait(r.Context(), lookInterval)
 		way, ok := host.Trace(path)
 		if !ok {
-			http.Error(w, fmt.Sprintf("no message came for %s within %v", path, lookInterval), http.StatusNotFound)
+			http.Error(w, fmt.Sprintf("--trace %s: no message reached it within %v; try again, or trace one that `reprise actors` shows at work", path, lookInterval), http.StatusNotFound)
 			return
 		}
 		writeAnswer(w, hopOf(way, way.Sent))

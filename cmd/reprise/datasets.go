@@ -73,6 +73,24 @@ func isInput(err error) bool {
 	return errors.As(err, &field) || errors.As(err, &data)
 }
 
+// inputOf words an error about data that a command line names: fields are its
+// arguments and flags.
+func inputOf(err error, path string) error {
+	var field *dataset.FieldError
+	if errors.As(err, &field) {
+		named := *field
+		named.Field = flagOf(field.Field)
+		if field.Field == dataset.FieldPath {
+			named.Field = path
+		}
+		return invalid(&named)
+	}
+	if isInput(err) {
+		return invalid(err)
+	}
+	return err
+}
+
 func entryNames(library *dataset.Library) []string {
 	var names []string
 	for _, e := range library.Entries() {
@@ -170,10 +188,7 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 			}
 			defer done()
 			if err := library.Get(c.Context(), args[0]); err != nil {
-				if isInput(err) {
-					return invalid(err)
-				}
-				return err
+				return inputOf(err, "NAME")
 			}
 			entry, _ := library.Lookup(args[0])
 			done()

@@ -45,11 +45,8 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	}
 	defer done()
 	data, err := library.Open(ctx, source)
-	if isInput(err) {
-		return invalid(err)
-	}
 	if err != nil {
-		return err
+		return inputOf(err, "NAME")
 	}
 	v := inspection{Summary: data.Inspect()}
 	if entry, ok := library.Lookup(source.Path); ok {

@@ -47,7 +47,10 @@ As JSON it prints an object on each line, as YAML a document for each event.`,
 				return err
 			}
 			if t.lines < 0 {
-				return invalid(fmt.Errorf("-n %d: must not be negative", t.lines))
+				return usageError(c, "--lines: %d must not be negative; use 0 to print none of the old events", t.lines)
+			}
+			if err := exclusive(c, "after", "lines"); err != nil {
+				return err
 			}
 			return env.tail(c.Context(), t)
 		},

@@ -124,22 +124,10 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 
 // forkPoint returns the checkpoint to start from.
 func forkPoint(parent integration.RunRecord, f forking) (training.Checkpoint, error) {
-	last, ok := parent.LastCheckpoint()
-	switch {
-	case !ok:
-		return last, invalid(fmt.Errorf("run %s has no checkpoint to fork from yet; it writes the first one after %s",
-			parent.ID, some(int(parent.Session.Hyperparameters.CheckpointInterval), "epoch")))
-	case f.last:
-		return last, nil
+	if f.last {
+		return lastCheckpoint(parent)
 	}
-	var steps []uint64
-	for _, cp := range parent.Checkpoints {
-		if cp.Step == f.from {
-			return cp, nil
-		}
-		steps = append(steps, cp.Step)
-	}
-	return last, invalid(fmt.Errorf("--from %d: is not the step of a checkpoint of run %s; use one of %v", f.from, parent.ID, steps))
+	return checkpointAt(parent, "--from", f.from)
 }
 
 // forkRow is a fork in the record of its parent.

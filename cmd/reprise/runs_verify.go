@@ -26,6 +26,9 @@ not, the first difference is named and the exit code is 1.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
+			if c.Flags().Changed("to") && to == 0 {
+				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
+			}
 			return env.readRun(c.Context(), args[0], func(r reading) error {
 				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
 			})

@@ -250,6 +250,9 @@ func cpuFeatureNames() []string {
 	return names
 }
 
+// flagOf returns the flag that sets a field: --top-k for top_k.
+func flagOf(field string) string { return "--" + strings.ReplaceAll(field, "_", "-") }
+
 // exclusive refuses flags that cannot be given together: each of them would have
 // another one ignored.
 func exclusive(c *cobra.Command, names ...string) error {
