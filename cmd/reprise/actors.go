@@ -198,7 +198,8 @@ func (l *look) since(before look) {
 // table draws the tree for people.
 func (l look) table(t *table) error {
 	actors, waiting, restarts := 0, 0, 0
-	t.row("ACTOR", "STATE", "MAILBOX", "MSG/S", "HANDLED", "RESTARTS", "AGE")
+	t.columns(column{title: "ACTOR"}, column{title: "STATE"}, column{title: "MAILBOX", right: true}, column{title: "MSG/S", right: true},
+		column{title: "HANDLED", right: true, drop: 1}, column{title: "RESTARTS", right: true}, column{title: "AGE", right: true})
 	for _, r := range drawn(l.Actors) {
 		depth, rate, handled := "", "", ""
 		if r.Kind == "actor" {

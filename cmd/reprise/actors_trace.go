@@ -64,7 +64,8 @@ func (env *environment) traceActor(ctx context.Context, name, format string) err
 		return err
 	}
 	return env.listing(format, way, func(t *table) error {
-		t.row("MESSAGE", "TO", "SENT AT", "WAITED", "TOOK", "")
+		t.columns(column{title: "MESSAGE"}, column{title: "TO", cut: 16}, column{title: "SENT AT", right: true},
+			column{title: "WAITED", right: true}, column{title: "TOOK", right: true}, column{cut: 16})
 		way.rows(t, "", "")
 		return nil
 	})

@@ -145,7 +145,7 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	if response.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(body) // what there is of it
 		if response.StatusCode == http.StatusNotFound {
-			return errors.New(excerpt(strings.TrimSpace(string(reason))))
+			return errors.New(cut(strings.TrimSpace(string(reason)), 500))
 		}
 		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
 	}

@@ -64,7 +64,16 @@ func bar(done, of uint64, width int) string {
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
-func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+// megabytes formats the size of a file, in the units that publishers state.
+func megabytes(n uint64) string {
+	switch {
+	case n < 1000:
+		return some(n, "byte")
+	case n < 1e6:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
 
 // close clears the line.
 func (c *counter) close() {

@@ -166,11 +166,17 @@ func (env *environment) listDatasets(format string) error {
 		rows = append(rows, entryRow{e, library.Status(e)})
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("NAME", "STATUS", "SAMPLES", "VALIDATION", "SHAPE", "CLASSES", "SIZE", "LICENCE", "SOURCE")
+		t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true}, column{title: "VALIDATION", right: true},
+			column{title: "SHAPE"}, column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
+			column{title: "LICENCE", drop: 1}, column{title: "SOURCE", drop: 2})
 		for _, r := range rows {
 			licence, _, _ := strings.Cut(r.Licence, " (") // the whole of it is in inspect
+			classes := "-"                                // quantities are predicted
+			if r.Classes > 0 {
+				classes = count(r.Classes)
+			}
 			t.row(r.Name, string(r.Status), count(r.Train), count(r.Validation), r.Shape.String(),
-				fmt.Sprint(r.Classes), megabytes(uint64(r.Bytes)), licence, r.Source)
+				classes, megabytes(uint64(r.Bytes)), licence, r.Source)
 		}
 		return nil
 	})

@@ -61,14 +61,15 @@ func (env *environment) replay(ctx context.Context, r reading, format string) er
 		return err
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("POSITION", "TIME", "WHAT HAPPENED", "RUN", "SAGA", "CHECKPOINT", "DOES NEXT")
+		t.columns(column{title: "POSITION", right: true}, column{title: "TIME", short: timeOfDay, drop: 7}, column{title: "WHAT HAPPENED", cut: 32},
+			column{title: "RUN"}, column{title: "SAGA", drop: 9}, column{title: "CHECKPOINT", drop: 8}, column{title: "DOES NEXT"})
 		for i, row := range rows {
 			s := row.State
 			next := "-"
 			if len(s.Waits) > 0 {
 				next = s.Waits[0]
 			}
-			t.row(fmt.Sprint(row.Event.Position), stamp(row.Event.Time), cut(headline(events[i]), 72), string(s.State),
+			t.row(count(row.Event.Position), stamp(row.Event.Time), cut(headline(events[i]), 72), string(s.State),
 				strings.ReplaceAll(string(s.Saga.State), "_", " "), "step "+count(s.Saga.Context.CheckpointStep), next)
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -80,6 +81,7 @@ func (env *environment) tail(ctx context.Context, t tailing) error {
 		t.filter.run = string(integration.AggregateOf(id))
 	}
 	out := &eventPrinter{env: env, format: t.format}
+	out.width, _ = terminalWidth(env.stdout)
 	after, err := out.catchUp(ctx, store, t)
 	for err == nil && t.follow {
 		if err = wait(ctx, followInterval); err == nil {
@@ -125,7 +127,7 @@ func (p *logPosition) String() string {
 
 // Set implements pflag.Value.
 func (p *logPosition) Set(text string) error {
-	v, err := strconv.ParseUint(text, 10, 64)
+	v, err := parseCount(text)
 	if err != nil {
 		return fmt.Errorf("%q is not a position; `reprise events tail` lists them", text)
 	}
@@ -152,6 +154,7 @@ func wait(ctx context.Context, d time.Duration) error {
 type eventPrinter struct {
 	env     *environment
 	format  string
+	width   int // of the terminal; 0 where there is none
 	printed int
 }
 
@@ -220,11 +223,31 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		_, err = fmt.Fprintf(p.env.stdout, "---\n%s", raw)
 		return err
 	}
+	of, at, what := string(e.Aggregate), stamp(e.Time), headline(e)
+	aggregateWidth := 24
+	if p.width > 0 && p.width < roomyTail {
+		of, at, aggregateWidth = shortAggregate(of), timeOfDay(at), 14
+		what = cut(what, max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue))
+	}
 	if p.printed == 1 {
-		if _, err := fmt.Fprintf(p.env.stdout, "%8s  %-19s  %-24s  %s\n", "POSITION", "TIME", "OF", "WHAT HAPPENED"); err != nil {
+		if _, err := fmt.Fprintf(p.env.stdout, "%8s  %-*s  %-*s  %s\n", "POSITION", len(at), "TIME", aggregateWidth, "OF", "WHAT HAPPENED"); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(p.env.stdout, "%8d  %s  %-24s  %s\n", e.Position, stamp(e.Time), e.Aggregate, headline(e))
+	_, err := fmt.Fprintf(p.env.stdout, "%8s  %s  %-*s  %s\n", count(e.Position), at, aggregateWidth, of, what)
 	return err
+}
+
+// roomyTail is the width in columns from which events are printed whole.
+const roomyTail = 130
+
+// shortAggregate leaves of an aggregate's id its kind and the end, which differs
+// between aggregates of the same time.
+func shortAggregate(id string) string {
+	kind, name, found := strings.Cut(id, "/")
+	const end = 5
+	if !found || len(name) <= end+1 {
+		return id
+	}
+	return kind + "/…" + name[len(name)-end:]
 }

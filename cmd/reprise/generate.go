@@ -52,7 +52,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 	flags.StringVar(&g.prompt, "prompt", "", "`TEXT` to continue")
 	_ = flags.SetAnnotation("prompt", mayBeEmpty, nil) // it fails only for a flag that there is not
 	flags.IntVar(&g.tokens, "tokens", 400, "write `N` tokens")
-	flags.Uint64Var(&g.step, "step", 0, "use the checkpoint at step `N` (default: the last one)")
+	flags.Var((*stepFlag)(&g.step), "step", "use the checkpoint at step `N` (default: the last one)")
 	flags.BoolVar(&g.best, "best", false, "use the checkpoint with the lowest validation loss")
 	flags.Float64Var(&g.sampling.Temperature, "temperature", 0.8, "`T` below 1 makes likely tokens likelier; 0 always takes the likeliest")
 	flags.IntVar(&g.sampling.TopK, "top-k", 0, "draw from the `K` likeliest tokens only (default: all)")

@@ -68,9 +68,9 @@ func happenedToRun(event training.Event) string {
 	case training.ModelInitialized:
 		return fmt.Sprintf("step %s, weights %s", count(e.Step), short(e.WeightsSHA256))
 	case training.EpochCompleted:
-		return fmt.Sprintf("epoch %d at step %s, train loss %s, val loss %s", e.Epoch, count(e.Step), figure(e.TrainLoss), figure(e.ValLoss))
+		return fmt.Sprintf("%d, val loss %s, train loss %s, step %s", e.Epoch, figure(e.ValLoss), figure(e.TrainLoss), count(e.Step))
 	case training.EpochReproduced:
-		return fmt.Sprintf("epoch %d at step %s, the same figures again", e.Epoch, count(e.Step))
+		return fmt.Sprintf("%d, the same figures again, step %s", e.Epoch, count(e.Step))
 	case training.EvaluationCompleted:
 		return fmt.Sprintf("step %s, val loss %s", count(e.Step), figure(e.ValLoss))
 	case training.EarlyStopped:

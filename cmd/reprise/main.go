@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,9 +35,21 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
 	if err != nil && !isSilent(err) {
-		_, _ = fmt.Fprintf(stderr, "reprise: %v\n", err)
+		writeError(stderr, err)
 	}
 	return exitCode(err)
+}
+
+// writeError prints an error, wrapped between words on a terminal. Lines that are
+// indented show a file and stay as they are.
+func writeError(w io.Writer, err error) {
+	width, _ := terminalWidth(w)
+	for line := range strings.SplitSeq(fmt.Sprintf("reprise: %v", err), "\n") {
+		if !strings.HasPrefix(line, " ") {
+			line = wrapWords(line, width, "  ")
+		}
+		_, _ = fmt.Fprintln(w, line)
+	}
 }
 
 // environment is what a command may touch of the process it runs in.

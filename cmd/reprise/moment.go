@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +44,7 @@ func (m *moment) Type() string { return "POSITION|TIME|AGO" }
 // Set implements pflag.Value.
 func (m *moment) Set(text string) error {
 	m.text = text
-	if v, err := strconv.ParseUint(text, 10, 64); err == nil {
+	if v, err := parseCount(text); err == nil {
 		m.form, m.position = atPosition, eventstore.Position(v)
 		return nil
 	}

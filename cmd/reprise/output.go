@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -69,37 +69,64 @@ func badFormat(format string, formats ...string) error {
 	return invalid(fmt.Errorf("--output: %q is not a format of this command; use %s", format, orList(formats)))
 }
 
-// table writes aligned columns.
+// table writes aligned columns that fit the terminal; see table_fit.go.
 type table struct {
-	w *tabwriter.Writer
+	w io.Writer
+	// width is the terminal's in columns, 0 where nothing limits it.
+	width int
 	// indent begins every row.
 	indent string
+	// head describes the columns of the rows that wait; nil for rows without one.
+	head []column
+	rows [][]string
+	err  error // of writing
 }
 
+// newTable returns a table on w, as wide as w if that is a terminal.
 func newTable(w io.Writer) *table {
-	return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	width, _ := terminalWidth(w)
+	return &table{w: w, width: width}
 }
 
-// row writes one row; the first is the header.
-func (t *table) row(cells ...string) {
-	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(cells, "\t")) // flush returns the error
+// columns begins rows with a header.
+func (t *table) columns(head ...column) {
+	_ = t.flush() // which keeps the error
+	t.head = head
 }
 
-// line writes a line that takes no part in the columns.
+// row writes one row.
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// line writes a line that takes no part in the columns, wrapped between words.
 func (t *table) line(format string, args ...any) {
-	_ = t.w.Flush()
-	_, _ = fmt.Fprintf(t.w, format+"\n", args...)
+	_ = t.flush() // which keeps the error
+	for l := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		t.write(wrapWords(l, t.width, ""))
+	}
 }
 
-func (t *table) flush() error { return t.w.Flush() }
+// flush writes the rows that wait, and returns the first error.
+func (t *table) flush() error {
+	for _, l := range t.fit() {
+		t.write(l)
+	}
+	t.head, t.rows = nil, nil
+	return t.err
+}
+
+func (t *table) write(line string) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintln(t.w, strings.TrimRight(line, " "))
+	}
+}
 
 // count formats a number of things with separators: 60,000.
-func count[N int | int64 | uint64](n N) string {
-	digits := strconv.FormatInt(int64(n), 10)
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
+func count[N ~int | ~int64 | ~uint32 | ~uint64](n N) string {
+	sign, size := "", uint64(n)
+	if n < 0 {
+		sign, size = "-", -size
 	}
+	digits := strconv.FormatUint(size, 10)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
@@ -107,15 +134,48 @@ func count[N int | int64 | uint64](n N) string {
 }
 
 // some formats a number of things with their name: "1 run", "2 runs".
-func some(n int, name string) string {
+func some[N ~int | ~int64 | ~uint32 | ~uint64](n N, name string) string {
 	if n != 1 {
 		name += "s"
 	}
 	return count(n) + " " + name
 }
 
-// figure formats a loss or an accuracy for people.
-func figure(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+// figure formats a loss, or another quantity of any size, for people: with four
+// digits that say something.
+func figure(v float64) string {
+	size := math.Abs(v)
+	switch {
+	case v == 0 || math.IsNaN(v) || math.IsInf(v, 0):
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case size < 0.0001 || size >= 1e7:
+		return strconv.FormatFloat(v, 'e', 3, 64)
+	case size >= 1000:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', max(3-int(math.Floor(math.Log10(size))), 0), 64)
+}
+
+// share formats a quantity between 0 and 1, such as an accuracy.
+func share(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+
+// figureColumns are columns of figures, of which none is left out.
+func figureColumns(titles ...string) []column {
+	list := make([]column, len(titles))
+	for i, title := range titles {
+		list[i] = column{title: title, right: true}
+	}
+	return list
+}
+
+// timeOfDay cuts the date from a time that stamp made.
+func timeOfDay(stamped string) string {
+	_, clock, found := strings.Cut(stamped, " ")
+	if !found {
+		return stamped
+	}
+	return clock
+}
 
 // stamp formats a time for people, in local time.
 func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
@@ -123,8 +183,10 @@ func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") 
 // span formats a duration for people: 1.4s, 12s, 3m05s, 2h10m.
 func span(d time.Duration) string {
 	switch {
-	case d < 0:
+	case d <= 0:
 		return "0s"
+	case d < 100*time.Millisecond:
+		return strconv.FormatInt(max(d.Milliseconds(), 1), 10) + "ms"
 	case d < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
 	case d < time.Minute:

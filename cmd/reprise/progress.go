@@ -138,7 +138,7 @@ func validationFigure(d training.Dataset, m training.Metrics) string {
 	if d.Task != "" {
 		return "val loss " + figure(m.ValLoss)
 	}
-	return "val accuracy " + figure(m.ValAccuracy)
+	return "val accuracy " + share(m.ValAccuracy)
 }
 
 // accuracyFigure returns an accuracy for a table, or a dash where there is none.
@@ -146,13 +146,13 @@ func accuracyFigure(d training.Dataset, accuracy float64) string {
 	if !d.Accurate() {
 		return "-"
 	}
-	return figure(accuracy)
+	return share(accuracy)
 }
 
 // figures returns the running figures in one line.
 func (p *progress) figures() string {
 	parts := []string{
-		fmt.Sprintf("epoch %d/%d", p.epoch, p.epochs),
+		"epoch " + count(p.epoch) + "/" + count(p.epochs),
 		fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps)),
 	}
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
@@ -173,7 +173,7 @@ func describeModel(s training.TrainingSession) string {
 	if err != nil { // the architecture was validated before it was recorded
 		return "model"
 	}
-	return fmt.Sprintf("%d layers, %s parameters", len(s.Architecture.Layers), count(parameters))
+	return some(len(s.Architecture.Layers), "layer") + ", " + some(parameters, "parameter")
 }
 
 func describeData(d training.Dataset) string {

@@ -51,7 +51,8 @@ func (env *environment) listProjections(ctx context.Context, format string) erro
 		return err
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("PROJECTION", "POSITION", "LAG", "SCHEMA", "BYTES")
+		t.columns(column{title: "PROJECTION"}, column{title: "POSITION", right: true}, column{title: "LAG", right: true},
+			column{title: "SCHEMA", right: true}, column{title: "BYTES", right: true})
 		for _, p := range rows {
 			t.row(p.Name, count(uint64(p.Position)), count(uint64(p.Lag)), fmt.Sprint(p.Schema), count(p.Bytes))
 		}
@@ -117,7 +118,7 @@ func (env *environment) rebuildProjections(ctx context.Context, chosen []integra
 		}
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("PROJECTION", "EVENTS", "")
+		t.columns(column{title: "PROJECTION"}, column{title: "EVENTS", right: true}, column{})
 		for _, r := range rows {
 			verdict := "equal to what was kept"
 			if !r.Same {

@@ -130,21 +130,22 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 }
 
 func writeRuns(t *table, rows []runRow) {
-	header := []string{"RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED"}
+	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true}, {title: "STEP", right: true, drop: 7},
+		{title: "VAL LOSS", right: true, drop: 6}, {title: "VAL ACCURACY", right: true}, {title: "DATA SET", cut: 12}, {title: "STARTED", drop: 9}}
 	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
 	if forks {
-		header = append(header, "FORK OF")
+		head = append(head, column{title: "FORK OF", drop: 8})
 	}
-	t.row(header...)
+	t.columns(head...)
 	for _, r := range rows {
 		loss, accuracy := "-", "-"
 		if r.Metrics.ValLoss != nil {
 			loss = figure(*r.Metrics.ValLoss)
 		}
 		if r.Metrics.ValAccuracy != nil {
-			accuracy = figure(*r.Metrics.ValAccuracy)
+			accuracy = share(*r.Metrics.ValAccuracy)
 		}
-		cells := []string{string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
+		cells := []string{string(r.RunID), string(r.State), count(r.Epoch) + "/" + count(r.Epochs),
 			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt)}
 		switch {
 		case r.ForkOf != "":
@@ -227,9 +228,10 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 		rows[i] = eventRowOf(e)
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("POSITION", "VERSION", "TIME", "EVENT", "PAYLOAD")
+		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9}, column{title: "TIME", short: timeOfDay, drop: 8},
+			column{title: "EVENT"}, column{title: "PAYLOAD", cut: 24})
 		for _, e := range rows {
-			t.row(fmt.Sprint(e.Position), fmt.Sprint(e.Version), stamp(e.Time), e.Type, excerpt(string(e.Payload)))
+			t.row(count(e.Position), count(e.Version), stamp(e.Time), e.Type, excerpt(string(e.Payload)))
 		}
 		return nil
 	})

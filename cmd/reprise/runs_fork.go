@@ -55,7 +55,7 @@ A fork with nothing changed comes to the very bits of its parent.`,
 		},
 	}
 	addTrainFormat(c, &f.format)
-	c.Flags().Uint64Var(&f.from, "from", 0, "start from the checkpoint at step `N` (default: the last one)")
+	c.Flags().Var((*stepFlag)(&f.from), "from", "start from the checkpoint at step `N` (default: the last one)")
 	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 	return c
 }

@@ -35,8 +35,8 @@ not, the first difference is named and the exit code is 1.`,
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().Uint64Var(&from, "from", 0, "start from the checkpoint at step `N` (default: the beginning)")
-	c.Flags().Uint64Var(&to, "to", 0, "end with the checkpoint at step `N` (default: the last one)")
+	c.Flags().Var((*stepFlag)(&from), "from", "start from the checkpoint at step `N` (default: the beginning)")
+	c.Flags().Var((*stepFlag)(&to), "to", "end with the checkpoint at step `N` (default: the last one)")
 	return c
 }
 
@@ -70,7 +70,8 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 
 func (env *environment) printVerification(report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
-		t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
+			column{title: "RECORDED WEIGHTS SHA-256", short: short}, column{title: "VERDICT"})
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
 			switch {
@@ -79,15 +80,16 @@ func (env *environment) printVerification(report integration.VerifyReport, forma
 			case c.Reproduced == "":
 				verdict = "files intact; not trained again"
 			}
-			t.row(fmt.Sprint(c.Step), fmt.Sprint(c.Epoch), c.Recorded, verdict)
+			t.row(count(c.Step), count(c.Epoch), c.Recorded, verdict)
 		}
 		if p := report.Parent; p != nil && report.Verified {
 			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
 				"how they came about is proved by: %s runs verify %s", p.RunID, count(p.Step()), env.program, p.RunID)
 		}
 		if report.Verified {
-			t.line("\nverified: %s events chained, %s steps trained again, %d epochs and %d checkpoints agree bit for bit",
-				count(report.Events), count(report.StepsCompared), report.EpochsCompared, len(report.Checkpoints))
+			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",
+				some(report.Events, "event"), some(report.StepsCompared, "step"),
+				some(report.EpochsCompared, "epoch"), some(len(report.Checkpoints), "checkpoint"))
 		}
 		return nil
 	})

@@ -113,7 +113,7 @@ func (s systemState) write(t *table) error {
 	}
 	t.line("\nqueue")
 	if len(s.Queue) == 0 {
-		t.line("  nothing waits")
+		t.line("  no run is waiting")
 	}
 	for _, q := range s.Queue {
 		t.row("  "+string(q.RunID), strings.ReplaceAll(string(q.For), "_", " "), "since "+stamp(q.Since))
@@ -123,7 +123,7 @@ func (s systemState) write(t *table) error {
 		t.line("  none yet")
 	}
 	for _, d := range s.Devices {
-		held := "free"
+		held := "not leased"
 		if len(d.Leases) > 0 {
 			holders := make([]string, len(d.Leases))
 			for i, l := range d.Leases {

@@ -195,9 +195,9 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 	}
 	accuracy := ""
 	if p.data.Accurate() {
-		accuracy = "  val accuracy " + figure(m.ValAccuracy)
+		accuracy = "  val accuracy " + share(m.ValAccuracy)
 	}
-	d.line("epoch %d/%d  step %s/%s%s  train loss %s  val loss %s%s%s", m.Epoch, p.epochs,
+	d.line("epoch %s/%s  step %s/%s%s  train loss %s  val loss %s%s%s", count(m.Epoch), count(p.epochs),
 		count(m.Step), count(p.totalSteps), rate, figure(m.TrainLoss), figure(m.ValLoss), accuracy, eta)
 }
 

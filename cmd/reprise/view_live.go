@@ -116,18 +116,20 @@ func (m liveModel) lines(p progress) []string {
 	if p.device != "" {
 		pace += "  on " + p.device
 	}
-	lines := []string{
-		strong.Render("run " + string(p.id)),
-		faint.Render(p.title),
-		fmt.Sprintf("epoch %d/%d  %s%s", p.epoch, p.epochs, filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
+	lines := []string{strong.Render("run " + string(p.id))}
+	for l := range strings.SplitSeq(wrapWords(p.title, m.width, "  "), "\n") {
+		lines = append(lines, faint.Render(l))
+	}
+	lines = append(lines,
+		fmt.Sprintf("epoch %s/%s  %s%s", count(p.epoch), count(p.epochs), filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
 		faint.Render(pace),
 		fmt.Sprintf("loss %-9s %s", figure(p.loss), p.history.sparkline()),
-	}
+	)
 	validation := "validation: after the first epoch"
 	if p.metrics != nil {
-		validation = fmt.Sprintf("validation loss %s  (epoch %d)", figure(p.metrics.ValLoss), p.metrics.Epoch)
+		validation = fmt.Sprintf("val loss %s  (epoch %s)", figure(p.metrics.ValLoss), count(p.metrics.Epoch))
 		if p.data.Accurate() {
-			validation = "accuracy " + strong.Render(figure(p.metrics.ValAccuracy)) + "  " + validation
+			validation = "val accuracy " + strong.Render(share(p.metrics.ValAccuracy)) + "  " + validation
 		}
 	}
 	if p.checkpoints > 0 {
