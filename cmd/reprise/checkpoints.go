@@ -15,7 +15,7 @@ func lastCheckpoint(run integration.RunRecord) (training.Checkpoint, error) {
 	last, ok := run.LastCheckpoint()
 	if !ok {
 		return last, invalid(fmt.Errorf("run %s has no checkpoint yet; the first one comes after %s",
-			run.ID, some(int(run.Session.Hyperparameters.CheckpointInterval), "epoch")))
+			run.ID, plural(int(run.Session.Hyperparameters.CheckpointInterval), "epoch")))
 	}
 	return last, nil
 }
@@ -74,7 +74,7 @@ func (s *stepFlag) Set(text string) error {
 // parseCount reads a whole number as it is printed, with or without separators:
 // 1,350.
 func parseCount(text string) (uint64, error) {
-	if v, err := strconv.ParseUint(strings.ReplaceAll(text, ",", ""), 10, 64); err == nil && count(v) == text {
+	if v, err := strconv.ParseUint(strings.ReplaceAll(text, ",", ""), 10, 64); err == nil && thousands(v) == text {
 		return v, nil
 	}
 	return strconv.ParseUint(text, 10, 64)

@@ -199,14 +199,14 @@ func (env *environment) stepCandidates(c *cobra.Command, args []string, prefix s
 		return nil, directive
 	}
 	var found []string
-	_ = env.readRun(contextOf(c), args[0], func(r reading) error { // what cannot be read has no steps to offer
+	_ = env.readRun(contextOf(c), args[0], func(r runReader) error { // what cannot be read has no steps to offer
 		best, _ := r.run.BestCheckpoint()
 		for _, cp := range slices.Backward(r.run.Checkpoints) {
 			step := strconv.FormatUint(cp.Step, 10)
 			if !strings.HasPrefix(step, prefix) || len(found) >= maxCandidates {
 				continue
 			}
-			about := fmt.Sprintf("epoch %d, loss %s", cp.Epoch, figure(cp.Loss))
+			about := fmt.Sprintf("epoch %d, loss %s", cp.Epoch, formatMetric(cp.Loss))
 			if cp.Step == best.Step {
 				about += ", best"
 			}

@@ -173,10 +173,10 @@ func (env *environment) listDatasets(format string) error {
 			licence, _, _ := strings.Cut(r.Licence, " (") // the whole of it is in inspect
 			classes := "-"                                // quantities are predicted
 			if r.Classes > 0 {
-				classes = count(r.Classes)
+				classes = thousands(r.Classes)
 			}
-			t.row(r.Name, string(r.Status), count(r.Train), count(r.Validation), r.Shape.String(),
-				classes, megabytes(uint64(r.Bytes)), licence, r.Source)
+			t.row(r.Name, string(r.Status), thousands(r.Train), thousands(r.Validation), r.Shape.String(),
+				classes, fileSize(uint64(r.Bytes)), licence, r.Source)
 		}
 		return nil
 	})
@@ -198,7 +198,7 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 			}
 			entry, _ := library.Lookup(args[0])
 			done()
-			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %s\n", entry.Name, megabytes(uint64(entry.Bytes)))
+			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %s\n", entry.Name, fileSize(uint64(entry.Bytes)))
 			return err
 		},
 	}

@@ -59,20 +59,20 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 			t.row("licence", e.Licence)
 			t.row("", e.LicenceURL)
 			for _, f := range e.Files {
-				t.row("file "+f.Name, fmt.Sprintf("%s bytes, SHA-256 %s", count(f.Bytes), f.SHA256))
+				t.row("file "+f.Name, fmt.Sprintf("%s bytes, SHA-256 %s", thousands(f.Bytes), f.SHA256))
 			}
 		} else {
 			t.row("data", v.Name)
 		}
-		t.row("samples", fmt.Sprintf("%s for training, %s for validation", count(v.Train.Samples), count(v.Validation.Samples)))
+		t.row("samples", fmt.Sprintf("%s for training, %s for validation", thousands(v.Train.Samples), thousands(v.Validation.Samples)))
 		t.row("sample shape", v.SampleShape.String())
 		t.row("values", fmt.Sprintf("%g to %g, mean %.4g; trained on as %s", v.Values.Min, v.Values.Max, v.Values.Mean, v.Scaling))
-		t.row("memory", megabytes(uint64(v.MemoryBytes)))
+		t.row("memory", fileSize(uint64(v.MemoryBytes)))
 		t.row("fingerprint", v.Fingerprint)
 		t.line("")
 		t.row("CLASS", "TRAINING", "VALIDATION")
 		for i, name := range v.ClassNames {
-			t.row(name, count(v.Train.PerClass[i]), count(v.Validation.PerClass[i]))
+			t.row(name, thousands(v.Train.PerClass[i]), thousands(v.Validation.PerClass[i]))
 		}
 		if len(v.Columns) > 0 {
 			t.line("")

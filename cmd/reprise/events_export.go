@@ -25,7 +25,7 @@ type logCopy struct {
 
 func (env *environment) printLogCopy(format, verb, file string, head eventstore.Head) error {
 	return env.listing(format, logCopy{file, head.Position, head.Hash}, func(t *table) error {
-		t.line("%s %s events; head hash %s", verb, count(uint64(head.Position)), head.Hash)
+		t.line("%s %s events; head hash %s", verb, thousands(uint64(head.Position)), head.Hash)
 		return nil
 	})
 }

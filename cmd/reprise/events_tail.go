@@ -20,8 +20,8 @@ import (
 // writes.
 const followInterval = 200 * time.Millisecond
 
-// tailing is what `events tail` was asked for.
-type tailing struct {
+// tailOptions is what `events tail` was asked for.
+type tailOptions struct {
 	filter eventFilter
 	follow bool
 	lines  int
@@ -30,7 +30,7 @@ type tailing struct {
 }
 
 func newEventsTailCommand(env *environment) *cobra.Command {
-	var t tailing
+	var t tailOptions
 	c := &cobra.Command{
 		Use:   "tail",
 		Short: "Print the newest events, and with -f those to come",
@@ -64,7 +64,7 @@ As JSON it prints an object on each line, as YAML a document for each event.`,
 	return c
 }
 
-func (env *environment) tail(ctx context.Context, t tailing) error {
+func (env *environment) tail(ctx context.Context, t tailOptions) error {
 	store, waited, err := env.openFollowed(ctx, t.follow)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ type eventPrinter struct {
 }
 
 // catchUp prints what is there already and returns the position it got to.
-func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t tailing) (eventstore.Position, error) {
+func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t tailOptions) (eventstore.Position, error) {
 	if t.after.given {
 		return p.printBehind(ctx, store, t.after.position, t.filter)
 	}
@@ -176,7 +176,7 @@ func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t ta
 
 // newest returns the last events up to the end that are wanted. It looks back
 // ever further, so that a long log is not read for a few of them.
-func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailing) ([]eventstore.Event, error) {
+func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailOptions) ([]eventstore.Event, error) {
 	for back := eventstore.Position(1000); t.lines > 0; back *= 8 {
 		var list []eventstore.Event
 		from := end - min(back, end)
@@ -223,18 +223,18 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		_, err = fmt.Fprintf(p.env.stdout, "---\n%s", raw)
 		return err
 	}
-	of, at, what := string(e.Aggregate), stamp(e.Time), headline(e)
+	of, at, what := string(e.Aggregate), localTime(e.Time), headline(e)
 	aggregateWidth := 24
 	if p.width > 0 && p.width < roomyTail {
 		of, at, aggregateWidth = shortAggregate(of), timeOfDay(at), 14
-		what = cut(what, max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue))
+		what = truncate(what, max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue))
 	}
 	if p.printed == 1 {
 		if _, err := fmt.Fprintf(p.env.stdout, "%8s  %-*s  %-*s  %s\n", "POSITION", len(at), "TIME", aggregateWidth, "OF", "WHAT HAPPENED"); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(p.env.stdout, "%8s  %s  %-*s  %s\n", count(e.Position), at, aggregateWidth, of, what)
+	_, err := fmt.Fprintf(p.env.stdout, "%8s  %s  %-*s  %s\n", thousands(e.Position), at, aggregateWidth, of, what)
 	return err
 }
 

@@ -65,8 +65,8 @@ func (env *environment) verifyLog(ctx context.Context, format string) error {
 		case p == nil && verdict.Events == 0:
 			t.line("the log is empty")
 		case p == nil:
-			t.row("events", count(uint64(verdict.Events)))
-			t.row("of", some(verdict.Runs, "run")+" and "+some(verdict.Devices, "device"))
+			t.row("events", thousands(uint64(verdict.Events)))
+			t.row("of", plural(verdict.Runs, "run")+" and "+plural(verdict.Devices, "device"))
 			t.row("head hash", verdict.HeadHash.String())
 			t.line("\nverified: every event is what was appended, and follows from those before it")
 		case p.Position == 0:

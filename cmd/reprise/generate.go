@@ -15,8 +15,8 @@ import (
 	"reprise/training"
 )
 
-// generation is what `generate` was asked for.
-type generation struct {
+// generateOptions is what `generate` was asked for.
+type generateOptions struct {
 	prompt   string
 	tokens   int
 	step     uint64
@@ -27,7 +27,7 @@ type generation struct {
 }
 
 func newGenerateCommand(env *environment) *cobra.Command {
-	var g generation
+	var g generateOptions
 	c := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Continue a prompt with a language model that a run has trained",
@@ -45,7 +45,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 			if err := g.check(c); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.generate(c.Context(), r, g) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.generate(c.Context(), r, g) })
 		},
 	}
 	flags := c.Flags()
@@ -63,7 +63,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 
 // check refuses values out of range, and flags of which one would have another
 // ignored.
-func (g *generation) check(c *cobra.Command) error {
+func (g *generateOptions) check(c *cobra.Command) error {
 	if err := exclusive(c, "best", "step"); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (g *generation) check(c *cobra.Command) error {
 	return nil
 }
 
-func (env *environment) generate(ctx context.Context, r reading, g generation) (err error) {
+func (env *environment) generate(ctx context.Context, r runReader, g generateOptions) (err error) {
 	session := r.run.Session
 	if session.Dataset.TokenizerModel == "" {
 		return invalid(fmt.Errorf("run %s was not trained on text but on %s; generate needs a language model", r.run.ID, session.Dataset.Path))
@@ -131,7 +131,7 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 }
 
 // pickCheckpoint returns the checkpoint that was asked for.
-func pickCheckpoint(run integration.RunRecord, g generation) (training.Checkpoint, error) {
+func pickCheckpoint(run integration.RunRecord, g generateOptions) (training.Checkpoint, error) {
 	if g.stepGiven {
 		return checkpointAt(run, "--step", g.step)
 	}

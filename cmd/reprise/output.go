@@ -120,8 +120,8 @@ func (t *table) write(line string) {
 	}
 }
 
-// count formats a number of things with separators: 60,000.
-func count[N ~int | ~int64 | ~uint32 | ~uint64](n N) string {
+// thousands formats a number of things with separators: 60,000.
+func thousands[N ~int | ~int64 | ~uint32 | ~uint64](n N) string {
 	sign, size := "", uint64(n)
 	if n < 0 {
 		sign, size = "-", -size
@@ -133,17 +133,17 @@ func count[N ~int | ~int64 | ~uint32 | ~uint64](n N) string {
 	return sign + digits
 }
 
-// some formats a number of things with their name: "1 run", "2 runs".
-func some[N ~int | ~int64 | ~uint32 | ~uint64](n N, name string) string {
+// plural formats a number of things with their name: "1 run", "2 runs".
+func plural[N ~int | ~int64 | ~uint32 | ~uint64](n N, name string) string {
 	if n != 1 {
 		name += "s"
 	}
-	return count(n) + " " + name
+	return thousands(n) + " " + name
 }
 
-// figure formats a loss, or another quantity of any size, for people: with four
+// formatMetric formats a loss, or another quantity of any size, for people: with four
 // digits that say something.
-func figure(v float64) string {
+func formatMetric(v float64) string {
 	size := math.Abs(v)
 	switch {
 	case v == 0 || math.IsNaN(v) || math.IsInf(v, 0):
@@ -156,11 +156,11 @@ func figure(v float64) string {
 	return strconv.FormatFloat(v, 'f', max(3-int(math.Floor(math.Log10(size))), 0), 64)
 }
 
-// share formats a quantity between 0 and 1, such as an accuracy.
-func share(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+// formatShare formats a quantity between 0 and 1, such as an accuracy.
+func formatShare(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 
-// figureColumns are columns of figures, of which none is left out.
-func figureColumns(titles ...string) []column {
+// metricColumns are columns of figures, of which none is left out.
+func metricColumns(titles ...string) []column {
 	list := make([]column, len(titles))
 	for i, title := range titles {
 		list[i] = column{title: title, right: true}
@@ -177,11 +177,11 @@ func timeOfDay(stamped string) string {
 	return clock
 }
 
-// stamp formats a time for people, in local time.
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+// localTime formats a time for people, in local time.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// span formats a duration for people: 1.4s, 12s, 3m05s, 2h10m.
-func span(d time.Duration) string {
+// shortDuration formats a duration for people: 1.4s, 12s, 3m05s, 2h10m.
+func shortDuration(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return "0s"

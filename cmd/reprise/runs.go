@@ -29,8 +29,8 @@ beginning of one, or "latest".`,
 	return c
 }
 
-// reading is what the commands that only read a run work with.
-type reading struct {
+// runReader is what the commands that only read a run work with.
+type runReader struct {
 	store     eventstore.Store
 	workspace integration.Workspace
 	log       *integration.RunLog
@@ -39,13 +39,13 @@ type reading struct {
 
 // readRun opens the data directory for reading, resolves the run's name and
 // calls do.
-func (env *environment) readRun(ctx context.Context, name string, do func(reading) error) error {
+func (env *environment) readRun(ctx context.Context, name string, do func(runReader) error) error {
 	store, w, err := env.openReader()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	r := reading{store: store, workspace: w, log: integration.NewRunLog(store, env.now)}
+	r := runReader{store: store, workspace: w, log: integration.NewRunLog(store, env.now)}
 	if r.run, err = openRun(ctx, r.log, name); err != nil {
 		return err
 	}
@@ -140,16 +140,16 @@ func writeRuns(t *table, rows []runRow) {
 	for _, r := range rows {
 		loss, accuracy := "-", "-"
 		if r.Metrics.ValLoss != nil {
-			loss = figure(*r.Metrics.ValLoss)
+			loss = formatMetric(*r.Metrics.ValLoss)
 		}
 		if r.Metrics.ValAccuracy != nil {
-			accuracy = share(*r.Metrics.ValAccuracy)
+			accuracy = formatShare(*r.Metrics.ValAccuracy)
 		}
-		cells := []string{string(r.RunID), string(r.State), count(r.Epoch) + "/" + count(r.Epochs),
-			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt)}
+		cells := []string{string(r.RunID), string(r.State), thousands(r.Epoch) + "/" + thousands(r.Epochs),
+			fmt.Sprintf("%s/%s", thousands(r.Step), thousands(r.TotalSteps)), loss, accuracy, r.Dataset, localTime(r.StartedAt)}
 		switch {
 		case r.ForkOf != "":
-			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, count(r.ForkStep)))
+			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
 		case forks:
 			cells = append(cells, "-")
 		}
@@ -186,7 +186,7 @@ func (env *environment) resume(ctx context.Context, name, format string) error {
 		return err
 	}
 	var record integration.RunRecord
-	if err := env.readRun(ctx, name, func(r reading) error { record = r.run; return nil }); err != nil {
+	if err := env.readRun(ctx, name, func(r runReader) error { record = r.run; return nil }); err != nil {
 		return err
 	}
 	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
@@ -211,14 +211,14 @@ func newRunsEventsCommand(env *environment) *cobra.Command {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.listEvents(c.Context(), r, format) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.listEvents(c.Context(), r, format) })
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) listEvents(ctx context.Context, r reading, format string) error {
+func (env *environment) listEvents(ctx context.Context, r runReader, format string) error {
 	events, err := r.log.Events(ctx, r.run.ID)
 	if err != nil {
 		return err
@@ -231,17 +231,17 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9}, column{title: "TIME", short: timeOfDay, drop: 8},
 			column{title: "EVENT"}, column{title: "PAYLOAD", cut: 24})
 		for _, e := range rows {
-			t.row(count(e.Position), count(e.Version), stamp(e.Time), e.Type, excerpt(string(e.Payload)))
+			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, excerpt(string(e.Payload)))
 		}
 		return nil
 	})
 }
 
 // excerpt shortens a payload to what a line of a table has room for.
-func excerpt(s string) string { return cut(s, 100) }
+func excerpt(s string) string { return truncate(s, 100) }
 
-// cut shortens a text to a number of characters.
-func cut(s string, limit int) string {
+// truncate shortens a text to a number of characters.
+func truncate(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
 		return s

@@ -35,7 +35,7 @@ type runDetails struct {
 
 func newRunsShowCommand(env *environment) *cobra.Command {
 	var format string
-	var at moment
+	var at pointInTime
 	var all bool
 	c := &cobra.Command{
 		Use:   "show RUN",
@@ -52,20 +52,20 @@ shows the run as it was at a moment of the past.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error {
+			return env.readRun(c.Context(), args[0], func(r runReader) error {
 				return env.showRun(c.Context(), r, showOptions{at: at, all: all, format: format})
 			})
 		},
 	}
 	addListFormat(c, &format)
-	addMoment(c, &at)
+	addPointInTime(c, &at)
 	c.Flags().BoolVar(&all, "all", false, "list every epoch, evaluation and checkpoint")
 	return c
 }
 
 // showOptions are the flags of `runs show`.
 type showOptions struct {
-	at     moment
+	at     pointInTime
 	all    bool
 	format string
 }
@@ -82,7 +82,7 @@ func (o showOptions) newestOf(n int) (from int) {
 	return n - shownRows
 }
 
-func (env *environment) showRun(ctx context.Context, r reading, o showOptions) error {
+func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
 	at := o.at
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())
@@ -109,14 +109,14 @@ func (env *environment) showRun(ctx context.Context, r reading, o showOptions) e
 		h := s.Hyperparameters
 		t.row("run", string(r.run.ID))
 		if at.given() {
-			t.row("as of position", count(uint64(position)))
+			t.row("as of position", thousands(uint64(position)))
 		}
 		t.row("state", string(details.State))
 		if r.run.Reason != "" {
 			t.row("reason", r.run.Reason)
 		}
-		t.row("started", stamp(r.run.StartedAt))
-		t.row("last event", stamp(r.run.UpdatedAt))
+		t.row("started", localTime(r.run.StartedAt))
+		t.row("last event", localTime(r.run.UpdatedAt))
 		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
 		t.row("model", describeModel(s))
@@ -134,7 +134,7 @@ func (env *environment) showRun(ctx context.Context, r reading, o showOptions) e
 		}
 		t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
 		if n := r.run.Interruptions; n > 0 {
-			t.row("interruptions", fmt.Sprintf("%s; %s trained again, with the same figures", count(n), some(r.run.Reproduced, "epoch")))
+			t.row("interruptions", fmt.Sprintf("%s; %s trained again, with the same figures", thousands(n), plural(r.run.Reproduced, "epoch")))
 		}
 		t.line("")
 		from := o.newestOf(len(r.run.Metrics))
@@ -150,7 +150,7 @@ func (env *environment) showRun(ctx context.Context, r reading, o showOptions) e
 // writeOmitted says how much of a list is not shown.
 func writeOmitted(t *table, n int, what string) {
 	if n > 0 {
-		t.line("(%s before; --all lists all)", some(n, what))
+		t.line("(%s before; --all lists all)", plural(n, what))
 	}
 }
 
@@ -162,7 +162,7 @@ func writeCheckpoints(t *table, run integration.RunRecord, dir string, o showOpt
 	t.row("checkpoints in", dir)
 	best, _ := run.BestCheckpoint()
 	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
-		column{title: "WEIGHTS SHA-256", short: short}, column{})
+		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
 	from, omitted := o.newestOf(len(run.Checkpoints)), 0
 	for i, cp := range run.Checkpoints {
 		mark := ""
@@ -173,7 +173,7 @@ func writeCheckpoints(t *table, run integration.RunRecord, dir string, o showOpt
 			omitted++
 			continue
 		}
-		t.row(count(cp.Step), count(cp.Epoch), figure(cp.Loss), cp.WeightsSHA256, mark)
+		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, mark)
 	}
 	writeOmitted(t, omitted, "checkpoint")
 }
@@ -187,9 +187,9 @@ func describeOptimizer(o nn.Optimizer) string {
 }
 
 func writeEpochs(t *table, d training.Dataset, history training.MetricsHistory) {
-	t.columns(figureColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")...)
+	t.columns(metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")...)
 	for _, m := range history {
-		t.row(count(m.Epoch), count(m.Step), figure(m.TrainLoss), figure(m.ValLoss), accuracyFigure(d, m.ValAccuracy))
+		t.row(thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss), formatAccuracy(d, m.ValAccuracy))
 	}
 }
 
@@ -198,15 +198,15 @@ func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o sh
 	if len(r.Evaluations) > 0 {
 		t.line("")
 		t.line("evaluations within epochs")
-		t.columns(figureColumns("STEP", "VAL LOSS", "VAL ACCURACY")...)
+		t.columns(metricColumns("STEP", "VAL LOSS", "VAL ACCURACY")...)
 		from := o.newestOf(len(r.Evaluations))
 		for _, e := range r.Evaluations[from:] {
-			t.row(count(e.Step), figure(e.ValLoss), accuracyFigure(d, e.ValAccuracy))
+			t.row(thousands(e.Step), formatMetric(e.ValLoss), formatAccuracy(d, e.ValAccuracy))
 		}
 		writeOmitted(t, from, "evaluation")
 	}
 	if s := r.Stopped; s != nil {
-		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, figure(s.Best), count(s.BestStep))
+		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
 }
 
@@ -223,7 +223,7 @@ func describeOptions(h training.Hyperparameters) string {
 	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
 	add(h.Augmentation.Flip, "flipped at random")
 	add(h.Augmentation.Crop > 0, "cropped after a padding of %d", h.Augmentation.Crop)
-	add(h.EvalInterval > 0, "evaluated every %s steps", count(h.EvalInterval))
+	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
 	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
 	add(h.Precision == nn.BF16, "activations kept as bfloat16")
 	return strings.Join(parts, ", ")
@@ -249,7 +249,7 @@ every optimiser step as well.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.showMetrics(r, format, steps) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.showMetrics(r, format, steps) })
 		},
 	}
 	addListFormat(c, &format)
@@ -257,7 +257,7 @@ every optimiser step as well.`,
 	return c
 }
 
-func (env *environment) showMetrics(r reading, format string, steps bool) error {
+func (env *environment) showMetrics(r runReader, format string, steps bool) error {
 	records, err := stepseries.Read(r.workspace.SeriesPath(r.run.ID))
 	if err != nil {
 		return err
@@ -277,14 +277,14 @@ func (env *environment) showMetrics(r reading, format string, steps bool) error 
 				for _, s := range records {
 					history.add(s.Step, float64(s.Loss))
 				}
-				t.line("\nloss over %s steps, logarithmic:  %s", count(len(records)), history.sparkline())
+				t.line("\nloss over %s steps, logarithmic:  %s", thousands(len(records)), history.sparkline())
 			}
 			return nil
 		}
 		t.line("")
-		t.columns(figureColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
+		t.columns(metricColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
 		for _, s := range records {
-			t.row(count(s.Step), count(s.Epoch), figure(float64(s.Loss)), strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
+			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)), strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
 		}
 		return nil
 	})

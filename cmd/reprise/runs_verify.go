@@ -29,7 +29,7 @@ not, the first difference is named and the exit code is 1.`,
 			if c.Flags().Changed("to") && to == 0 {
 				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error {
+			return env.readRun(c.Context(), args[0], func(r runReader) error {
 				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
 			})
 		},
@@ -40,7 +40,7 @@ not, the first difference is named and the exit code is 1.`,
 	return c
 }
 
-func (env *environment) verify(ctx context.Context, r reading, what integration.Verification, format string) (err error) {
+func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 func (env *environment) printVerification(report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
 		t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
-			column{title: "RECORDED WEIGHTS SHA-256", short: short}, column{title: "VERDICT"})
+			column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT"})
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
 			switch {
@@ -80,16 +80,16 @@ func (env *environment) printVerification(report integration.VerifyReport, forma
 			case c.Reproduced == "":
 				verdict = "files intact; not trained again"
 			}
-			t.row(count(c.Step), count(c.Epoch), c.Recorded, verdict)
+			t.row(thousands(c.Step), thousands(c.Epoch), c.Recorded, verdict)
 		}
 		if p := report.Parent; p != nil && report.Verified {
 			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
-				"how they came about is proved by: %s runs verify %s", p.RunID, count(p.Step()), env.program, p.RunID)
+				"how they came about is proved by: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
 		}
 		if report.Verified {
 			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",
-				some(report.Events, "event"), some(report.StepsCompared, "step"),
-				some(report.EpochsCompared, "epoch"), some(len(report.Checkpoints), "checkpoint"))
+				plural(report.Events, "event"), plural(report.StepsCompared, "step"),
+				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"))
 		}
 		return nil
 	})

@@ -19,7 +19,7 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 	last, hasCheckpoint := r.LastCheckpoint()
 	took := ""
 	if r.Session.State == training.Completed {
-		took = " in " + span(r.UpdatedAt.Sub(r.StartedAt))
+		took = " in " + shortDuration(r.UpdatedAt.Sub(r.StartedAt))
 	}
 	t.line("\nRun %s %s%s.\n", r.ID, r.Session.State, took)
 	t.indent = "  "
@@ -29,23 +29,23 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
 		switch r.Session.Dataset.Task {
 		case dataset.NextToken:
-			t.row("validation loss", fmt.Sprintf("%s  (next token right: %s)", figure(m.ValLoss), share(m.ValAccuracy)))
+			t.row("validation loss", fmt.Sprintf("%s  (next token right: %s)", formatMetric(m.ValLoss), formatShare(m.ValAccuracy)))
 		case dataset.Regression:
-			t.row("validation loss", figure(m.ValLoss))
+			t.row("validation loss", formatMetric(m.ValLoss))
 		default:
-			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", share(m.ValAccuracy), figure(m.ValLoss)))
+			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", formatShare(m.ValAccuracy), formatMetric(m.ValLoss)))
 		}
-		t.row("training loss", figure(m.TrainLoss))
+		t.row("training loss", formatMetric(m.TrainLoss))
 	}
 	if hasCheckpoint {
-		t.row("trained", fmt.Sprintf("epoch %s of %s, step %s of %s", count(last.Epoch), count(r.Session.Hyperparameters.Epochs),
-			count(last.Step), count(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
+		t.row("trained", fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(r.Session.Hyperparameters.Epochs),
+			thousands(last.Step), thousands(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
 		if s := r.Stopped; s != nil {
-			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", figure(s.Best), count(s.BestStep)))
+			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", formatMetric(s.Best), thousands(s.BestStep)))
 		}
 		if best, ok := r.BestCheckpoint(); ok && best.Step != last.Step {
 			m, _ := r.TrainingRun.Epoch(best.Epoch)
-			t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)", count(best.Step), count(best.Epoch), figure(m.ValLoss)))
+			t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)", thousands(best.Step), thousands(best.Epoch), formatMetric(m.ValLoss)))
 		}
 		t.row("weights SHA-256", last.WeightsSHA256)
 		t.row("checkpoints", fmt.Sprintf("%d in %s", len(r.Checkpoints), ws.CheckpointsDir(r.ID)))

@@ -110,7 +110,7 @@ func (t *table) cutCells(head []column, rows [][]string, widths []int) {
 		widths[widest] = max(widths[widest]-over, head[widest].cut)
 		for _, r := range rows {
 			if widest < len(r) {
-				r[widest] = cut(r[widest], widths[widest])
+				r[widest] = truncate(r[widest], widths[widest])
 			}
 		}
 	}

@@ -164,12 +164,12 @@ func TestQuantitiesHaveTheDigitsThatSaySomething(t *testing.T) {
 		12.345678: "12.35", 123.45678: "123.5", 1234.5678: "1235", 9999999: "9999999", 1.5e7: "1.500e+07", -2.5: "-2.500",
 		math.Inf(1): "+Inf", math.NaN(): "NaN",
 	} {
-		if got := figure(v); got != want {
+		if got := formatMetric(v); got != want {
 			t.Errorf("%v: %s, want %s", v, got, want)
 		}
 	}
 	for n, want := range map[uint64]string{0: "0 bytes", 1: "1 byte", 21_000: "21 kB", 11_594_722: "11.6 MB"} {
-		if got := megabytes(n); got != want {
+		if got := fileSize(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}

@@ -91,8 +91,8 @@ func (env *environment) validate(ctx context.Context, file, format string) error
 		}
 		t.row("model", describeModel(s))
 		t.row("optimizer", describeOptimizer(s.Hyperparameters.Optimizer))
-		t.row("steps", fmt.Sprintf("%s: %s of %s", count(v.TotalSteps), some(s.Hyperparameters.Epochs, "epoch"),
-			some(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training), "step")))
+		t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(s.Hyperparameters.Epochs, "epoch"),
+			plural(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training), "step")))
 		t.line("\nmemory that a device needs")
 		for _, m := range []struct {
 			what string
