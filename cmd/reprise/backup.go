@@ -195,8 +195,8 @@ func (env *environment) printBackup(format string, r backupReport, next string) 
 	return env.listing(format, r, func(t *table) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
-		t.row("events", fmt.Sprintf("%s, head hash %s", count(uint64(r.Position)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", some(r.Runs, "run"), some(r.Checkpoints, "checkpoint")))
+		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Position)), r.HeadHash))
+		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		t.line("\n%s", next)
 		return nil
 	})

@@ -144,6 +144,9 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	body := io.LimitReader(response.Body, maxControlAnswer)
 	if response.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(body) // what there is of it
+		if response.StatusCode == http.StatusNotFound {
+			return errors.New(truncate(strings.TrimSpace(string(reason)), 500))
+		}
 		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
 	}
 	if err := json.NewDecoder(body).Decode(answer); err != nil {
@@ -156,18 +159,18 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
-		writeAnswer(w, lookOf(host, os.Getpid(), now()))
+		writeAnswer(w, snapshotOf(host, os.Getpid(), now()))
 	})
 	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Query().Get("actor")
 		host.TraceNext(path)
-		_ = wait(r.Context(), lookInterval)
-		way, ok := host.Trace(path)
+		_ = wait(r.Context(), snapshotInterval)
+		trace, ok := host.Trace(path)
 		if !ok {
-			http.Error(w, fmt.Sprintf("no message came for %s within %v", path, lookInterval), http.StatusNotFound)
+			http.Error(w, fmt.Sprintf("--trace %s: no message reached it within %v; try again, or trace one that `reprise actors` shows at work", path, snapshotInterval), http.StatusNotFound)
 			return
 		}
-		writeAnswer(w, hopOf(way, way.Sent))
+		writeAnswer(w, traceStepOf(trace, trace.Sent))
 	})
 	return mux
 }

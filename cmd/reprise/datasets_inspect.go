@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/dataset"
-	"reprise/tensor"
 )
 
 // inspection is what `datasets inspect` prints.
@@ -62,11 +60,8 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	}
 	defer done()
 	data, err := library.Open(ctx, source)
-	if isInput(err) {
-		return invalid(namingFlag(err))
-	}
 	if err != nil {
-		return err
+		return inputOf(err, "NAME")
 	}
 	v := inspection{Summary: data.Inspect()}
 	if entry, ok := library.Lookup(source.Path); ok {
@@ -81,18 +76,6 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	})
 }
 
-// namingFlag returns an error about a field of a source as one about the flag
-// that sets it.
-func namingFlag(err error) error {
-	var field *dataset.FieldError
-	if !errors.As(err, &field) || field.Field == dataset.FieldPath {
-		return err
-	}
-	named := *field
-	named.Field = "--" + strings.ReplaceAll(field.Field, "_", "-")
-	return &named
-}
-
 func (v inspection) print(t *table) {
 	if e := v.Entry; e != nil {
 		t.line("%s: %s\n", e.Title, e.Description)
@@ -100,22 +83,22 @@ func (v inspection) print(t *table) {
 		t.row("licence", e.Licence)
 		t.row("", e.LicenceURL)
 		for _, f := range e.Files {
-			t.row("file "+f.Name, fmt.Sprintf("%s bytes, SHA-256 %s", count(f.Bytes), f.SHA256))
+			t.row("file "+f.Name, fmt.Sprintf("%s bytes, SHA-256 %s", thousands(f.Bytes), f.SHA256))
 		}
 	} else {
 		t.row("data", v.Name)
 	}
 	t.row("task", describeTask(v.Task))
-	t.row("samples", fmt.Sprintf("%s for training, %s for validation", count(v.Train.Samples), count(v.Validation.Samples)))
+	t.row("samples", fmt.Sprintf("%s for training, %s for validation", thousands(v.Train.Samples), thousands(v.Validation.Samples)))
 	t.row("sample shape", v.SampleShape.String())
 	switch {
 	case v.Text != nil:
-		t.row("tokenizer", fmt.Sprintf("%s, a vocabulary of %s", v.Text.Tokenizer, count(v.Text.Vocabulary)))
-		t.row("context", some(v.Text.Context, "token"))
+		t.row("tokenizer", fmt.Sprintf("%s, a vocabulary of %s", v.Text.Tokenizer, thousands(v.Text.Vocabulary)))
+		t.row("context", plural(v.Text.Context, "token"))
 	default:
 		t.row("trained on as", v.Scaling)
 	}
-	t.row("memory", tensor.Bytes(v.MemoryBytes).String())
+	t.row("memory", fileSize(uint64(v.MemoryBytes)))
 	t.row("fingerprint", v.Fingerprint)
 	if v.Text != nil {
 		printText(t, v.Summary)
@@ -123,15 +106,15 @@ func (v inspection) print(t *table) {
 	}
 	if len(v.ClassNames) > 0 {
 		t.line("")
-		t.row("CLASS", "TRAINING", "VALIDATION")
+		t.columns(column{title: "CLASS"}, column{title: "TRAINING", right: true}, column{title: "VALIDATION", right: true})
 		for i, name := range v.ClassNames {
-			t.row(name, count(v.Train.PerClass[i]), count(v.Validation.PerClass[i]))
+			t.row(name, thousands(v.Train.PerClass[i]), thousands(v.Validation.PerClass[i]))
 		}
 	}
-	rows := fmt.Sprintf("of the %s for training", some(v.Train.Samples, "row"))
+	rows := fmt.Sprintf("of the %s for training", plural(v.Train.Samples, "row"))
 	printColumns(t, "targets, "+rows, "TARGET", v.Targets)
 	printColumns(t, "columns, "+rows, "COLUMN", v.Columns)
-	printColumns(t, fmt.Sprintf("pixels of the %s for training", some(v.Train.Samples, "image")), "CHANNEL", v.Channels)
+	printColumns(t, fmt.Sprintf("pixels of the %s for training", plural(v.Train.Samples, "image")), "CHANNEL", v.Channels)
 }
 
 // describeTask says what a task is.
@@ -152,7 +135,8 @@ func printColumns(t *table, title, what string, columns []dataset.ColumnSummary)
 		return
 	}
 	t.line("\n%s", title)
-	t.row(what, "MIN", "MEAN", "MAX", "STANDARD DEVIATION")
+	t.columns(column{title: what}, column{title: "MIN", right: true}, column{title: "MEAN", right: true},
+		column{title: "MAX", right: true}, column{title: "STANDARD DEVIATION", right: true})
 	for _, c := range columns {
 		deviation := fmt.Sprintf("%.4g", c.StandardDeviation)
 		if c.StandardDeviation == 0 {
@@ -165,9 +149,10 @@ func printColumns(t *table, title, what string, columns []dataset.ColumnSummary)
 // printText prints the size of a text and how it begins.
 func printText(t *table, s dataset.Summary) {
 	t.line("")
-	t.row("SPLIT", "BYTES", "CHARACTERS", "TOKENS", "SAMPLES")
-	t.row("training", count(s.Text.TrainBytes), count(s.Text.TrainCharacters), count(s.Text.TrainTokens), count(s.Train.Samples))
-	t.row("validation", count(s.Text.ValidationBytes), count(s.Text.ValidationCharacters), count(s.Text.ValidationTokens), count(s.Validation.Samples))
+	t.columns(column{title: "SPLIT"}, column{title: "BYTES", right: true}, column{title: "CHARACTERS", right: true},
+		column{title: "TOKENS", right: true}, column{title: "SAMPLES", right: true})
+	t.row("training", thousands(s.Text.TrainBytes), thousands(s.Text.TrainCharacters), thousands(s.Text.TrainTokens), thousands(s.Train.Samples))
+	t.row("validation", thousands(s.Text.ValidationBytes), thousands(s.Text.ValidationCharacters), thousands(s.Text.ValidationTokens), thousands(s.Validation.Samples))
 	t.line("\nthe training split begins:\n%s", strings.TrimRight(s.Text.Sample, "\n"))
 }
 

@@ -54,9 +54,9 @@ type eventFilter struct {
 
 func (f *eventFilter) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.run, "run", "", "only events of this run: an id, the beginning of one, or latest")
-	flags.StringVar(&f.aggregate, "aggregate", "", "only events of aggregates whose id begins so, such as device/ or run/2026")
-	flags.StringVar(&f.kind, "type", "", "only events whose type begins so, such as training.epoch_completed or device.")
+	flags.StringVar(&f.run, "run", "", "only events of this `RUN`: an id, the beginning of one, or latest")
+	flags.StringVar(&f.aggregate, "aggregate", "", "only events of aggregates whose id begins with `PREFIX`, such as device/ or run/2026")
+	flags.StringVar(&f.kind, "type", "", "only events whose type begins with `PREFIX`, such as training.epoch_completed or device.")
 }
 
 func (f *eventFilter) takes(e eventstore.Event) bool {

@@ -25,7 +25,7 @@ type logCopy struct {
 
 func (env *environment) printLogCopy(format, verb, file string, head eventstore.Head) error {
 	return env.listing(format, logCopy{file, head.Position, head.Hash}, func(t *table) error {
-		t.line("%s %s events; head hash %s", verb, count(uint64(head.Position)), head.Hash)
+		t.line("%s %s events; head hash %s", verb, thousands(uint64(head.Position)), head.Hash)
 		return nil
 	})
 }
@@ -40,13 +40,16 @@ one, to standard output: a header, a line of JSON for each event, and the head,
 without which an export counts as cut off. docs/event-format.md has the form.
 Another data directory takes it with "reprise events import". Checkpoints are not
 part of it; "reprise backup" has them.`,
-		Example: "  reprise events export log.jsonl\n  reprise events export | zstd > log.jsonl.zst",
+		Example: "  reprise events export log.jsonl\n  reprise events export | gzip > log.jsonl.gz",
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
 			if len(args) == 0 || args[0] == "-" {
+				if c.Flags().Changed("output") {
+					return usageError(c, "--output needs FILE: without one, standard output has the events, as lines of JSON")
+				}
 				_, err := env.export(c.Context(), env.stdout)
 				return err
 			}

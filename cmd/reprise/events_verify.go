@@ -136,8 +136,8 @@ func (v logVerdict) write(t *table, head *anchored) {
 	case p == nil && v.Events == 0:
 		t.line("the log is empty")
 	case p == nil:
-		t.row("events", count(uint64(v.Events)))
-		t.row("of", some(v.Runs, "run")+" and "+some(v.Devices, "device"))
+		t.row("events", thousands(uint64(v.Events)))
+		t.row("of", plural(v.Runs, "run")+" and "+plural(v.Devices, "device"))
 		t.row("head hash", v.HeadHash.String())
 		t.line("\nverified: every event is what was appended, and follows from those before it")
 		if head != nil {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,9 +35,21 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
 	if err != nil && !isSilent(err) {
-		_, _ = fmt.Fprintf(stderr, "reprise: %s\n", visibleLines(err.Error()))
+		writeError(stderr, err)
 	}
 	return exitCode(err)
+}
+
+// writeError prints an error, wrapped between words on a terminal. Lines that are
+// indented show a file and stay as they are.
+func writeError(w io.Writer, err error) {
+	width, _ := terminalWidth(w)
+	for line := range strings.SplitSeq(visibleLines(fmt.Sprintf("reprise: %v", err)), "\n") {
+		if !strings.HasPrefix(line, " ") {
+			line = wrapWords(line, width, "  ")
+		}
+		_, _ = fmt.Fprintln(w, line)
+	}
 }
 
 // environment is what a command may touch of the process it runs in.
@@ -72,16 +85,20 @@ written; 130 interrupted, and can be resumed.`,
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return invalid(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
-	})
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return env.checkFlags(c) }
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
-	flags.StringVar(&env.dataDir, "data-dir", "", "folder of runs and events (default: $REPRISE_DATA_DIR, else an XDG data directory)")
-	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto", "instruction set to compute with: auto, avx512, avx2, neon (arm64) or none; it changes the speed and not one bit")
-	flags.IntVar(&env.threads, "threads", 0, "threads to compute with (default: GOMAXPROCS); changes the speed and not one bit")
+	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
+	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
+		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed and not one bit")
+	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed and not one bit")
 	root.AddCommand(
-		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env), newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
-		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newVersionCommand(env),
+		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
+		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
+		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newCompletionCommand(env), newVersionCommand(env),
 	)
+	root.CompletionOptions.DisableDefaultCmd = true
+	setHelp(root)
+	env.setCompletion(root)
 	return root
 }

@@ -52,9 +52,10 @@ func (env *environment) listProjections(ctx context.Context, format string) erro
 		return err
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("PROJECTION", "POSITION", "LAG", "SCHEMA", "BYTES")
+		t.columns(column{title: "PROJECTION"}, column{title: "POSITION", right: true}, column{title: "LAG", right: true},
+			column{title: "SCHEMA", right: true}, column{title: "BYTES", right: true})
 		for _, p := range rows {
-			t.row(p.Name, count(uint64(p.Position)), count(uint64(p.Lag)), fmt.Sprint(p.Schema), count(p.Bytes))
+			t.row(p.Name, thousands(uint64(p.Position)), thousands(uint64(p.Lag)), fmt.Sprint(p.Schema), thousands(p.Bytes))
 		}
 		return nil
 	})
@@ -124,13 +125,13 @@ func (env *environment) rebuildProjections(ctx context.Context, chosen []integra
 		}
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("PROJECTION", "EVENTS", "")
+		t.columns(column{title: "PROJECTION"}, column{title: "EVENTS", right: true}, column{})
 		for _, r := range rows {
 			verdict := "equal to what was kept"
 			if !r.Same {
 				verdict = "DIFFERS from what was kept, which it replaces"
 			}
-			t.row(r.Name, count(uint64(r.Events)), verdict)
+			t.row(r.Name, thousands(uint64(r.Events)), verdict)
 		}
 		return nil
 	})

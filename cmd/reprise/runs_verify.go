@@ -32,18 +32,21 @@ not, the first difference is named and the exit code is 1.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error {
+			if c.Flags().Changed("to") && to == 0 {
+				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
+			}
+			return env.readRun(c.Context(), args[0], func(r runReader) error {
 				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
 			})
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().Uint64Var(&from, "from", 0, "step of the checkpoint to start from (default: the beginning)")
-	c.Flags().Uint64Var(&to, "to", 0, "step of the last checkpoint to compare (default: the last there is)")
+	c.Flags().Var((*stepFlag)(&from), "from", "start from the checkpoint at step `N` (default: the beginning)")
+	c.Flags().Var((*stepFlag)(&to), "to", "end with the checkpoint at step `N` (default: the last one)")
 	return c
 }
 
-func (env *environment) verify(ctx context.Context, r reading, what integration.Verification, format string) (err error) {
+func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
 	if err != nil {
 		return err
@@ -63,7 +66,7 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 		return errInterrupted
 	}
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
-		return flagError(err)
+		return namedByFlag(err)
 	}
 	if printErr := env.printVerification(report, format); printErr != nil {
 		return printErr
@@ -71,8 +74,8 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 	return err
 }
 
-// flagError gives the fields of a verification the names of their flags.
-func flagError(err error) error {
+// namedByFlag gives the fields of a verification the names of their flags.
+func namedByFlag(err error) error {
 	var field *training.FieldError
 	if !errors.As(err, &field) || field.Field != "from" && field.Field != "to" {
 		return err
@@ -85,7 +88,8 @@ func flagError(err error) error {
 func (env *environment) printVerification(report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
 		if len(report.Checkpoints) > 0 {
-			t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+			t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
+				column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT"})
 		}
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
@@ -95,15 +99,16 @@ func (env *environment) printVerification(report integration.VerifyReport, forma
 			case c.Reproduced == "":
 				verdict = "files intact; not trained again"
 			}
-			t.row(fmt.Sprint(c.Step), fmt.Sprint(c.Epoch), c.Recorded, verdict)
+			t.row(thousands(c.Step), thousands(c.Epoch), c.Recorded, verdict)
 		}
 		if p := report.Parent; p != nil && report.Verified {
 			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
-				"how they came about is proved by: %s runs verify %s", p.RunID, count(p.Step()), env.program, p.RunID)
+				"how they came about is proved by: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
 		}
 		if report.Verified {
-			t.line("\nverified: %s events chained, %s steps trained again, %d epochs and %d checkpoints agree bit for bit",
-				count(report.Events), count(report.StepsCompared), report.EpochsCompared, len(report.Checkpoints))
+			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",
+				plural(report.Events, "event"), plural(report.StepsCompared, "step"),
+				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"))
 		}
 		return nil
 	})

@@ -47,12 +47,12 @@ to standard error.`,
 
 // addTrainFormat adds the -o flag of the commands that end in a run's result.
 func addTrainFormat(c *cobra.Command, format *string) {
-	c.Flags().StringVarP(format, "output", "o", "text", "what to print at the end: text, or json for one object on standard output")
+	c.Flags().StringVarP(format, "output", "o", "text", "`FORMAT` of the result: text, or json for one object on standard output")
 }
 
 func checkTrainFormat(format string) error {
-	if format != "text" && format != "json" {
-		return invalid(fmt.Errorf("-o %s: is not an output of this command; use text or json", format))
+	if format != "text" && format != formatJSON {
+		return badFormat(format, "text", formatJSON)
 	}
 	return nil
 }
