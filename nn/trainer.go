@@ -335,21 +335,31 @@ func (t *Trainer) part(b Batch, first, rows int) Batch {
 // touching the state. The result does not depend on how it cuts them into
 // batches. Errors are those of Step; a *NumericalError leaves the state usable.
 func (t *Trainer) Evaluate(batch Batch) (EvalResult, error) {
-	if t.fault != nil {
-		return EvalResult{}, t.fault
-	}
-	if err := t.checkBatch(batch, true); err != nil {
+	var result EvalResult
+	if err := t.EvaluateInto(batch, &result); err != nil {
 		return EvalResult{}, err
 	}
-	var result EvalResult
+	return result, nil
+}
+
+// EvaluateInto adds the rows of a batch to a result, so that rows that are given
+// in several batches have the same result as all of them in one. After an error
+// the result is of no use.
+func (t *Trainer) EvaluateInto(batch Batch, result *EvalResult) error {
+	if t.fault != nil {
+		return t.fault
+	}
+	if err := t.checkBatch(batch, true); err != nil {
+		return err
+	}
 	for first := 0; first < batch.Rows; {
 		part := t.part(batch, first, min(t.plan.config.EvalBatchSize, batch.Rows-first))
-		if err := t.evaluate(part, &result); err != nil {
-			return EvalResult{}, err
+		if err := t.evaluate(part, result); err != nil {
+			return err
 		}
 		first += part.Rows
 	}
-	return result, nil
+	return nil
 }
 
 // evaluate adds the results for at most EvalBatchSize rows.

@@ -102,6 +102,9 @@ func (env *environment) prepare(ctx context.Context, file string) (job, error) {
 	if err != nil {
 		return job{}, invalid(request.Locate(err))
 	}
+	if _, err := integration.PlanOf(session); err != nil { // a model that no device could take
+		return job{}, invalid(request.Locate(err))
+	}
 	return job{data: data, session: session, events: events}, nil
 }
 
