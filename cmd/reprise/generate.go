@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/checkpoint"
 	"reprise/dataset/tokenizer"
 	"reprise/inference"
 	"reprise/integration"
@@ -75,7 +74,7 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 	if err != nil {
 		return err
 	}
-	content, err := checkpoint.Read(r.workspace.CheckpointsDir(r.run.ID), integration.CheckpointRef(cp))
+	content, err := r.workspace.Checkpoints(r.run.ID).Read(integration.CheckpointRef(cp))
 	if err != nil {
 		return err
 	}

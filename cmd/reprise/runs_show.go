@@ -195,7 +195,7 @@ every optimiser step as well.`,
 }
 
 func (env *environment) showMetrics(r reading, format string, steps bool) error {
-	records, err := stepseries.Read(r.workspace.SeriesPath(r.run.ID))
+	records, err := r.workspace.Series(r.run.ID).Read()
 	if err != nil {
 		return err
 	}
