@@ -67,6 +67,17 @@ func isMarked(files fileLayer, path string) (bool, error) {
 	return found != missing, err
 }
 
+// Marked reports whether the checkpoint of a step is marked, or has no folder to
+// be marked in.
+func (f Folder) Marked(step uint64) bool {
+	files, path := f.files(), filepath.Join(f.Path, folderName(step))
+	if found, err := files.Kind(path); err == nil && found != folder {
+		return true
+	}
+	marked, err := isMarked(files, path)
+	return marked && err == nil
+}
+
 // committedError returns the *CommittedError of a folder that is marked.
 func committedError(files fileLayer, path string) *CommittedError {
 	e := &CommittedError{Folder: path}
@@ -82,40 +93,50 @@ func committedError(files fileLayer, path string) *CommittedError {
 	return e
 }
 
-// Uncommitted returns the checkpoints in the folder that lie behind the step,
-// which is that of the last one that the log knows: those that are marked as
-// committed all the same, each as a *CommittedError; and the number of those that
-// are not. A crash leaves at most one of these: the next is written only after
-// Sweep. A folder that is missing has none.
-func (f Folder) Uncommitted(last uint64) (marked []*CommittedError, others int, err error) {
+// Uncommitted is a checkpoint in a folder that the log at hand does not know.
+type Uncommitted struct {
+	Step   uint64
+	Folder string
+	// Marked says that it was committed all the same, by the event at Position,
+	// which is 0 where that is not known.
+	Marked   bool
+	Position uint64
+}
+
+// Uncommitted returns the checkpoints in the folder behind a step, which is that
+// of the last one that the log knows, by name. A crash leaves at most one that is
+// not marked: the next is written only after Sweep. A folder that is missing has
+// none.
+func (f Folder) Uncommitted(last uint64) ([]Uncommitted, error) {
 	files := f.files()
 	found, err := files.Kind(f.Path)
 	if err != nil || found != folder {
-		return nil, 0, err
+		return nil, err
 	}
 	names, err := files.Names(f.Path)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
+	var all []Uncommitted
 	for _, name := range names {
 		step, ok := stepOf(name)
 		if !ok || step <= last {
 			continue
 		}
-		path := filepath.Join(f.Path, name)
-		if found, err := files.Kind(path); err != nil {
-			return marked, others, err
-		} else if found != folder {
-			continue
+		u := Uncommitted{Step: step, Folder: filepath.Join(f.Path, name)}
+		found, err := files.Kind(u.Folder)
+		if err == nil && found == folder {
+			u.Marked, err = isMarked(files, u.Folder)
 		}
-		switch yes, err := isMarked(files, path); {
-		case err != nil:
-			return marked, others, err
-		case yes:
-			marked = append(marked, committedError(files, path))
-		default:
-			others++
+		if err != nil {
+			return nil, err
+		}
+		if u.Marked {
+			u.Position = committedError(files, u.Folder).Position
+		}
+		if found == folder {
+			all = append(all, u)
 		}
 	}
-	return marked, others, nil
+	return all, nil
 }

@@ -480,7 +480,13 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 		a.stopping = "a checkpoint could not be written"
 		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: err.Error()})
 	}
-	return a.append(ctx, committed)
+	if err := a.append(ctx, committed); err != nil {
+		return err
+	}
+	// It exists, marked or not: what fails here is made up for when the run is
+	// resumed, and when the directory is opened for writing.
+	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
+	return nil
 }
 
 func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
