@@ -67,6 +67,13 @@ func isMarked(files fileLayer, path string) (bool, error) {
 	return found != missing, err
 }
 
+// Has reports whether there is a folder for the checkpoint of a step. What is in
+// it is for Verify to say.
+func (f Folder) Has(step uint64) bool {
+	found, err := f.files().Kind(filepath.Join(f.Path, folderName(step)))
+	return err != nil || found != missing
+}
+
 // Marked reports whether the checkpoint of a step is marked, or has no folder to
 // be marked in.
 func (f Folder) Marked(step uint64) bool {

@@ -60,6 +60,9 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if err != nil {
 		return err
 	}
+	if err := checkLogThere(w, false); err != nil {
+		return err
+	}
 	if !exists(w.EventsPath()) {
 		return invalid(fmt.Errorf("--data-dir %s: has no event log; there is nothing to back up", w.Dir))
 	}

@@ -38,6 +38,15 @@ func checkLogThere(w integration.Workspace, withRuns bool) error {
 		w.Dir, strings.Join(left, " and "))
 }
 
+// warnOfOlderLog says, beside what a command shows, that the log which it shows is
+// older than the files beside it.
+func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Store, w integration.Workspace) {
+	var older *integration.OlderLogError
+	if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
+		_, _ = fmt.Fprintln(env.stderr, "reprise: warning: "+older.Error())
+	}
+}
+
 // countRuns returns the number of entries in the folder of the runs' files, other
 // than hidden ones.
 func countRuns(w integration.Workspace) int {

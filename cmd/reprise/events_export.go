@@ -58,11 +58,12 @@ part of it; "reprise backup" has them.`,
 }
 
 func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.Head, error) {
-	store, _, err := env.openReader()
+	store, w, err := env.openReader()
 	if err != nil {
 		return eventstore.Head{}, err
 	}
 	defer func() { _ = store.Close() }() // it was only read
+	env.warnOfOlderLog(ctx, store, w)
 	head, err := eventstore.Export(ctx, store, to)
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted

@@ -38,8 +38,9 @@ func newEventsVerifyCommand(env *environment) *cobra.Command {
 		Long: `Verify reads the whole log: every event against its hash, the hash against the
 one before it, positions and versions for holes, the end against the recorded
 end, the file's own structure; and then replays every event by the rules of the
-system. Exit code 0 means that the log is whole; 1 that it is not, and the first
-bad event is named. It writes nothing.
+system; and the files beside it for what the log once had. Exit code 0 means that
+the log is whole; 1 that it is not, and the first bad event is named. It writes
+nothing.
 
 The hash at the head stands for the whole log: kept elsewhere, it shows later
 that nothing before it was changed.`,
@@ -97,7 +98,7 @@ func (env *environment) checkLog(ctx context.Context) (logVerdict, error) {
 		verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
 		return verdict, nil
 	}
-	store, _, err := env.openReader()
+	store, w, err := env.openReader()
 	if err != nil {
 		return damaged(err)
 	}
@@ -117,6 +118,14 @@ func (env *environment) checkLog(ctx context.Context) (logVerdict, error) {
 	})
 	if err != nil && !errors.Is(err, errVisited) {
 		return damaged(err)
+	}
+	if verdict.Problem == nil {
+		var older *integration.OlderLogError
+		if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
+			verdict.Problem = &logProblem{What: err.Error()}
+		} else if err != nil {
+			return damaged(err)
+		}
 	}
 	state := timeline.State()
 	verdict.Runs, verdict.Devices = len(state.Runs), len(state.Devices)

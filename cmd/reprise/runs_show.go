@@ -49,6 +49,7 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 }
 
 func (env *environment) showRun(ctx context.Context, r reading, at moment, format string) error {
+	env.warnOfOlderLog(ctx, r.store, r.workspace)
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())
 	if err != nil {
@@ -66,6 +67,9 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: r.run.Metrics, Checkpoints: r.run.Checkpoints,
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
+	}
+	if last, ok := r.run.LastCheckpoint(); ok {
+		details.FilesMissing = !r.workspace.Checkpoints(r.run.ID).Has(last.Step)
 	}
 	if details.lineage, err = lineageOf(ctx, r, position); err != nil {
 		return err
@@ -105,13 +109,21 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		t.line("")
 		t.line("checkpoints in %s", details.CheckpointsDir)
 		best, _ := r.run.BestCheckpoint()
+		missing := false
 		t.row("STEP", "EPOCH", "LOSS", "WEIGHTS SHA-256")
 		for _, cp := range r.run.Checkpoints {
-			mark := ""
+			var marks []string
 			if cp.Step == best.Step && len(r.run.Checkpoints) > 1 {
-				mark = "best"
+				marks = append(marks, "best")
 			}
-			t.row(fmt.Sprint(cp.Step), fmt.Sprint(cp.Epoch), figure(cp.Loss), cp.WeightsSHA256, mark)
+			if !r.workspace.Checkpoints(r.run.ID).Has(cp.Step) {
+				marks = append(marks, "files missing")
+				missing = true
+			}
+			t.row(fmt.Sprint(cp.Step), fmt.Sprint(cp.Epoch), figure(cp.Loss), cp.WeightsSHA256, strings.Join(marks, ", "))
+		}
+		if missing {
+			t.line("\n"+missingFiles, r.workspace.RunDir(r.run.ID))
 		}
 		return nil
 	})
