@@ -15,6 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
 
@@ -47,7 +48,7 @@ func openCSV(ctx context.Context, source Source) (*Dataset, error) {
 		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}

@@ -188,8 +188,8 @@ func sizeOf(d disk.FS, path string) (int64, error) {
 		return -1, nil
 	case err != nil:
 		return 0, err
-	case info.IsDir():
-		return 0, fmt.Errorf("%s is a folder", path)
+	case !info.Mode().IsRegular():
+		return 0, &fs.PathError{Op: "open", Path: path, Err: disk.ErrNotRegular}
 	}
 	return info.Size(), nil
 }
