@@ -87,9 +87,6 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	a.record = record
-	if err := a.workspace.createRun(a.id); err != nil {
-		return err
-	}
 	switch cause := a.lastFailure(); {
 	case a.verdict != "" && a.record.Session.CanResume() && a.record.Saga.State != training.Compensating:
 		failed := training.TrainingFailed{Step: a.record.Saga.Context.CheckpointStep, Reason: a.verdict}
@@ -102,6 +99,11 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}
+	}
+	// Nothing is made before an event of this run was appended: the directory may
+	// have been removed under the process.
+	if err := a.workspace.createRun(a.id); err != nil {
+		return err
 	}
 	return a.drive(ctx)
 }

@@ -7,11 +7,14 @@
 package disk
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -131,6 +134,30 @@ func OpenRegular(f FS, name string, flag int, perm fs.FileMode) (File, error) {
 	}
 	return opened, nil
 }
+
+// tempBytes is the length of what tells temporary names apart.
+const tempBytes = 8
+
+// TempName returns a name that nothing has, for what is to get the given name.
+func TempName(name string) string {
+	var random [tempBytes]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return name + tempInfix + hex.EncodeToString(random[:])
+}
+
+// CutTempName reports whether temp begins with a name of the form that TempName
+// gives for the name, and returns what follows it.
+func CutTempName(temp, name string) (suffix string, ok bool) {
+	rest, ok := strings.CutPrefix(temp, name+tempInfix)
+	if !ok || len(rest) < 2*tempBytes {
+		return "", false
+	}
+	random, suffix := rest[:2*tempBytes], rest[2*tempBytes:]
+	_, err := hex.DecodeString(random)
+	return suffix, err == nil && random == strings.ToLower(random)
+}
+
+const tempInfix = ".reprise-partial-"
 
 // MkdirAll is os.MkdirAll whose folders, once it returns, are durable: every
 // one that it made, and path itself in any case, since an earlier process may
