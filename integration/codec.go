@@ -121,9 +121,6 @@ func checkNames(e eventstore.Event, event training.Event) error {
 	}
 	switch event := event.(type) {
 	case training.TrainingStarted:
-		if err := event.RunID.Validate(); err != nil {
-			return err
-		}
 		if ofRun && event.RunID != id {
 			return fmt.Errorf("the event is of run %q", event.RunID)
 		}

@@ -103,14 +103,10 @@ func (env *environment) makeExport(ctx context.Context, path string) (head event
 		return head, invalid(fmt.Errorf("%s: %w; choose a folder that can be written", path, err))
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
-	part, err := os.OpenFile(area.Path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return head, err
-	}
-	if head, err = env.export(ctx, part); err == nil {
-		err = part.Sync()
-	}
-	if err = errors.Join(err, part.Close()); err != nil {
+	if err := disk.WriteNew(disk.OS{}, area.Path(), func(w io.Writer) (err error) {
+		head, err = env.export(ctx, w)
+		return err
+	}); err != nil {
 		return head, err
 	}
 	return head, taken(area.Publish(path), path)

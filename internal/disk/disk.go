@@ -181,6 +181,22 @@ func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	return f.SyncDir(parent)
 }
 
+// WriteNew writes a file that is not there yet, and makes its content durable. Its
+// name is for Publish. After an error there is no such file.
+func WriteNew(f FS, name string, content func(io.Writer) error) error {
+	file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	if err = content(file); err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, f.Remove(name))
+	}
+	return nil
+}
+
 // Publish gives what is complete its name, durably: a folder with everything in
 // it, or a file that was synced. It fails with fs.ErrExist, and changes nothing,
 // where there is something of that name.

@@ -20,8 +20,14 @@ func TestAFolderThatCannotBeSyncedIsAnError(t *testing.T) {
 	if err := (OS{}).SyncDir("/proc"); err == nil {
 		t.Error("no error: was it synced?")
 	}
-	if err := (OS{}).SyncDir(t.TempDir()); err != nil {
-		t.Error(err)
+	if err := (Within{Dir: "/proc"}).SyncDir("/proc"); err == nil {
+		t.Error("within itself: no error: was it synced?")
+	}
+	dir := t.TempDir()
+	for _, files := range []FS{OS{}, Within{Dir: dir}} {
+		if err := files.SyncDir(dir); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -78,12 +84,61 @@ func (r *recorder) Rename(from, to string) error {
 	return r.do("rename", from, func() error { return r.OS.Rename(from, to) })
 }
 
+func (r *recorder) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := r.OS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return recordedFile{f, r}, nil
+}
+
 func (r *recorder) RenameNew(from, to string) error {
 	return r.do("rename", from, func() error { return r.OS.RenameNew(from, to) })
 }
 
 func (r *recorder) SyncDir(name string) error {
 	return r.do("syncdir", name, func() error { return r.OS.SyncDir(name) })
+}
+
+type recordedFile struct {
+	File
+	recorder *recorder
+}
+
+func (f recordedFile) Write(b []byte) (n int, err error) {
+	err = f.recorder.do("write", f.Name(), func() error { n, err = f.File.Write(b); return err })
+	return n, err
+}
+
+func (f recordedFile) Sync() error { return f.recorder.do("sync", f.Name(), f.File.Sync) }
+
+func TestANewFileIsWrittenWholeOrNotAtAll(t *testing.T) {
+	content := func(w io.Writer) error {
+		_, err := io.WriteString(w, "whole")
+		return err
+	}
+	name := filepath.Join(t.TempDir(), "file")
+	r := &recorder{}
+	if err := WriteNew(r, name, content); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"write file", "sync file"}; !slices.Equal(r.log, want) {
+		t.Errorf("%q, want %q", r.log, want)
+	}
+	if err := WriteNew(OS{}, name, func(io.Writer) error { return nil }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("again: %v", err)
+	}
+	if got, err := os.ReadFile(name); err != nil || string(got) != "whole" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, fail := range []string{"write", "sync"} {
+		dir := t.TempDir()
+		err := WriteNew(&recorder{fail: fail}, filepath.Join(dir, "file"), content)
+		left, _ := os.ReadDir(dir)
+		if !errors.Is(err, errInjected) || len(left) > 0 {
+			t.Errorf("%s fails: %v, left are %v", fail, err, left)
+		}
+	}
 }
 
 func TestPublishSyncsAFolderBeforeTheRenameAndItsNameAfterwards(t *testing.T) {
