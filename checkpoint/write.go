@@ -17,8 +17,10 @@ import (
 // written nothing, and with the errors of the file system. After an error there
 // is no such checkpoint; what is left of it is for Sweep.
 //
-// A folder of the same step, left by a crash before its event, is replaced: by
-// then it is set aside whole, and removed last.
+// A folder of the same step, left by a crash before its event, is replaced: until
+// then it is set aside whole, and removed last. One that is marked as committed
+// (Mark) is not replaced: it fails with *CommittedError. A temporary folder with
+// something in it that this package did not write gives *ForeignError.
 func Write(dir string, c Content) (Ref, error) { return Folder{Path: dir}.Write(c) }
 
 // Write writes a checkpoint into the folder, as the function Write does.
@@ -55,7 +57,7 @@ func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
 		return Ref{}, err
 	}
 	part := filepath.Join(dir, partName(name))
-	if err := files.RemoveAll(part); err != nil { // of an earlier crash
+	if err := removeFolder(files, part, false); err != nil { // of an earlier crash
 		return Ref{}, err
 	}
 	ref, err := writeFiles(files, part, c)
@@ -163,7 +165,10 @@ func publish(files fileLayer, dir, name string) error {
 // durable, since nothing promises that they reach the disk in order.
 func replace(files fileLayer, dir, name string) error {
 	part, target, aside := filepath.Join(dir, partName(name)), filepath.Join(dir, name), filepath.Join(dir, asideName(name))
-	if err := files.RemoveAll(aside); err != nil { // of an earlier crash
+	if err := removable(files, target, false); err != nil {
+		return err
+	}
+	if err := removeFolder(files, aside, false); err != nil { // of an earlier crash
 		return err
 	}
 	if err := files.Rename(target, aside); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
 
@@ -37,7 +38,7 @@ func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
 		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}

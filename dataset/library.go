@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"reprise/dataset/tokenizer"
+	"reprise/internal/disk"
 	"reprise/internal/spelling"
 )
 
@@ -230,6 +231,9 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 			return nil, err
 		}
 		return r.openText(ctx, source)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &DataError{File: source.Path, Problem: "is not a regular file, and data is read more than once", Fix: "write it to a file first"}
 	}
 	fix := "use " + l.choices()
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
@@ -452,7 +456,7 @@ func (l *Library) verified(entry Entry, f File) (string, []byte, error) {
 
 // readSized reads a file, or as much of it as shows that it is too long.
 func readSized(path string, size int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/dataset/tokenizer"
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
 
@@ -175,7 +176,7 @@ func textFiles(folder string) ([]string, error) {
 func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) {
 	var text []byte
 	for _, path := range files {
-		f, err := os.Open(path)
+		f, err := disk.Open(disk.OS{}, path)
 		if err != nil {
 			return nil, unreadable(path, err)
 		}

@@ -100,4 +100,3 @@ func TestADeviceThatBecomesUnhealthyLosesItsLease(t *testing.T) {
 		t.Errorf("health %s, leases %v", health, ledger.Leases())
 	}
 }
-

@@ -7,9 +7,9 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/dataset"
-	"reprise/device"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -31,7 +31,7 @@ const (
 
 // evalMemory is the device memory that a plan may take for the sake of evaluating
 // many samples at a time, where training needs less.
-const evalMemory device.Bytes = 256 << 20
+const evalMemory tensor.Bytes = 256 << 20
 
 // Execution trains one session step by step. What it computes is a function of
 // the session and the data alone: a run and its verification share it.

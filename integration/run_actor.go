@@ -87,9 +87,6 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	a.record = record
-	if err := a.workspace.createRun(a.id); err != nil {
-		return err
-	}
 	switch cause := a.lastFailure(); {
 	case a.verdict != "" && a.record.Session.CanResume() && a.record.Saga.State != training.Compensating:
 		failed := training.TrainingFailed{Step: a.record.Saga.Context.CheckpointStep, Reason: a.verdict}
@@ -102,6 +99,11 @@ func (a *runActor) Started(ctx *actor.Context[RunMessage]) error {
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}
+	}
+	// Nothing is made before an event of this run was appended: the directory may
+	// have been removed under the process.
+	if err := a.workspace.createRun(a.id); err != nil {
+		return err
 	}
 	return a.drive(ctx)
 }
@@ -480,7 +482,13 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 		a.stopping = "a checkpoint could not be written"
 		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: err.Error()})
 	}
-	return a.append(ctx, committed)
+	if err := a.append(ctx, committed); err != nil {
+		return err
+	}
+	// It exists, marked or not: what fails here is made up for when the run is
+	// resumed, and when the directory is opened for writing.
+	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
+	return nil
 }
 
 func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {

@@ -30,6 +30,9 @@ type RunRecord struct {
 	Version   eventstore.Version `json:"version"`
 	StartedAt time.Time          `json:"started_at"`
 	UpdatedAt time.Time          `json:"updated_at"`
+
+	// position is that of the last event folded in.
+	position eventstore.Position
 }
 
 // apply returns the record after the event.
@@ -120,12 +123,13 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 			batch[i].Causation = batch[i-1].ID
 		}
 	}
-	_, err := l.store.Append(ctx, eventstore.Write{
+	stored, err := l.store.Append(ctx, eventstore.Write{
 		Aggregate: AggregateOf(id), Expected: eventstore.Exactly(r.Version), Events: batch,
 	})
 	if err != nil {
 		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
 	}
+	next.position = stored[len(stored)-1].Position
 	return next, nil
 }
 
@@ -194,6 +198,7 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 	if err != nil {
 		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
 	}
+	next.position = e.Position
 	return next, nil
 }
 

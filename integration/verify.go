@@ -40,6 +40,9 @@ type CheckpointVerdict struct {
 	Reproduced string `json:"reproduced_sha256,omitempty"`
 	// Problem says what differs; "" means that all agree.
 	Problem string `json:"problem,omitempty"`
+	// Missing says that the problem is that files are not there, as after
+	// importing a log alone: nothing is known to be damaged.
+	Missing bool `json:"missing,omitempty"`
 }
 
 // VerifyReport is the outcome of a verification.
@@ -208,6 +211,7 @@ func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 		cp := what.Run.Checkpoints[i]
 		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(CheckpointRef(cp)); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
+			report.Checkpoints[i].Missing = errors.Is(err, checkpoint.ErrMissing)
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 		}
 	}

@@ -51,6 +51,9 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	if err := checkNormalization(model.Architecture, h, samples); err != nil {
 		return TrainingSession{}, nil, err
 	}
+	if err := config.RunID.Validate(); err != nil {
+		return TrainingSession{}, nil, err
+	}
 	session := TrainingSession{
 		ID: config.SessionID, ModelID: model.ID, Architecture: model.Architecture,
 		Dataset: config.Dataset, Hyperparameters: h, Parent: config.parent, State: Initializing,

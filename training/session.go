@@ -9,7 +9,8 @@ import (
 type (
 	// SessionID names a training session.
 	SessionID string
-	// RunID names the run that a session belongs to.
+	// RunID names the run that a session belongs to, and the folder of the run's
+	// files. Validate has the rule.
 	RunID string
 	// DatasetID names the data that it reads.
 	DatasetID string

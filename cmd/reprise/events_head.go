@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
-	"reprise/internal/disk"
 )
 
 // heading is what `events head` was asked for.
@@ -87,25 +85,24 @@ func (env *environment) head(ctx context.Context, h heading) error {
 		_, err = env.stdout.Write(content)
 		return err
 	}
-	if err := writeNew(h.file, content); err != nil {
+	if err := env.writeNew(h.file, content); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.stdout, "wrote the head at position %d to %s\n", a.Head.Position, h.file)
 	return err
 }
 
-// writeNew writes a file that must not exist yet, durable.
-func writeNew(file string, content []byte) error {
-	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+// writeNew writes a file that must not exist yet.
+func (env *environment) writeNew(file string, content []byte) error {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	if exists(path) {
 		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
 	}
-	err := disk.Create(disk.OS{}, file, func(w io.Writer) error {
+	return env.createFile(path, "reprise events head "+path, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
-	var unopened *fs.PathError
-	if errors.As(err, &unopened) && unopened.Op == "open" {
-		return invalid(err)
-	}
-	return err
 }

@@ -101,6 +101,9 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store ev
 		return nil, false, err
 	}
 	for follow && !exists(w.EventsPath()) {
+		if err := checkLogThere(w, false); err != nil {
+			return nil, waited, err
+		}
 		waited = true
 		if err := wait(ctx, followInterval); err != nil {
 			return nil, waited, errInterrupted

@@ -56,8 +56,9 @@ func newEventsVerifyCommand(env *environment) *cobra.Command {
 one before it, positions and versions for holes, the end against the recorded end,
 the file's own structure. It then compares every event with those before it, in
 each field that follows from them, and the read models and snapshots that are kept
-beside the log with what the events add up to. What only training can tell is for
-"reprise runs verify". docs/durability.md lists what is compared with what.
+beside the log with what the events add up to, and the log with the files of runs
+beside it. What only training can tell is for "reprise runs verify".
+docs/durability.md lists what is compared with what.
 
 Exit code 0 means that the log is whole; 1 that it is not, and the first bad event
 is named. It writes nothing, and works while a process trains.
@@ -174,7 +175,7 @@ func (env *environment) checkLog(ctx context.Context, head *anchored, key ed2551
 		}
 		return verdict, nil
 	}
-	store, _, err := env.openReader()
+	store, w, err := env.openReader()
 	if err != nil {
 		return found(err)
 	}
@@ -186,10 +187,16 @@ func (env *environment) checkLog(ctx context.Context, head *anchored, key ed2551
 	if err != nil {
 		return found(err)
 	}
+	var older *integration.OlderLogError
+	if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
+		verdict.Verified, verdict.Problem = false, &logProblem{What: err.Error()}
+		return verdict, nil
+	} else if err != nil {
+		return found(err)
+	}
 	if head == nil {
 		return verdict, nil
 	}
-	verdict.Head = &head.Attestation
 	if head.signed {
 		err = head.CheckSignature(key)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/checkpoint"
 	"reprise/dataset/tokenizer"
 	"reprise/inference"
 	"reprise/integration"
@@ -98,7 +97,7 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 	if err != nil {
 		return err
 	}
-	content, err := checkpoint.Read(r.workspace.CheckpointsDir(r.run.ID), integration.CheckpointRef(cp))
+	content, err := r.workspace.Checkpoints(r.run.ID).Read(integration.CheckpointRef(cp))
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDevices()) }()
-	store, w, closeStore, err := env.openWriter(command)
+	store, w, closeStore, err := env.openWriter(ctx, command)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func chooseProjections(names []string) ([]integration.Projection, error) {
 }
 
 func (env *environment) rebuildProjections(ctx context.Context, chosen []integration.Projection, snapshots bool, format string) (err error) {
-	store, _, closeStore, err := env.openWriter("reprise projections rebuild")
+	store, _, closeStore, err := env.openWriter(ctx, "reprise projections rebuild")
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,9 @@ type runRow struct {
 	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
 	ForkOf   training.RunID `json:"fork_of,omitempty"`
 	ForkStep uint64         `json:"fork_step,omitempty"`
+	// FilesMissing says that the files of the last checkpoint are not there, as
+	// after importing a log alone.
+	FilesMissing bool `json:"files_missing,omitempty"`
 }
 
 // recordedRow describes the run as its events have it.
@@ -117,6 +120,7 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
+	env.warnOfOlderLog(ctx, store, w)
 	listing, err := integration.Listing(ctx, store)
 	if err != nil {
 		return err
@@ -126,8 +130,12 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	rows := make([]runRow, len(list.Runs))
+	incomplete := 0
 	for i, r := range list.Runs {
 		rows[i] = rowOf(r, w)
+		if rows[i].FilesMissing = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step); rows[i].FilesMissing {
+			incomplete++
+		}
 	}
 	return env.listing(format, rows, func(t *table) error {
 		if len(rows) == 0 {
@@ -135,6 +143,9 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 			return nil
 		}
 		writeRuns(t, rows)
+		if incomplete > 0 {
+			t.line("\n%s without the files of the last checkpoint; "+missingFiles, plural(incomplete, "run"), w.RunsDir())
+		}
 		return nil
 	})
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/nn"
 	"reprise/training"
@@ -83,6 +82,7 @@ func (o showOptions) newestOf(n int) (from int) {
 }
 
 func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
+	env.warnOfOlderLog(ctx, r.store, r.workspace)
 	at := o.at
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())
@@ -101,6 +101,9 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: r.run.Metrics, Checkpoints: r.run.Checkpoints,
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
+	}
+	if last, ok := r.run.LastCheckpoint(); ok {
+		details.FilesMissing = !r.workspace.Checkpoints(r.run.ID).Has(last.Step)
 	}
 	if details.lineage, err = lineageOf(ctx, r, position); err != nil {
 		return err
@@ -142,7 +145,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		writeOmitted(t, from, "epoch")
 		writeEvaluations(t, s.Dataset, r.run.TrainingRun, o)
 		t.line("")
-		writeCheckpoints(t, r.run, details.CheckpointsDir, o)
+		writeCheckpoints(t, r, details.CheckpointsDir, o)
 		return nil
 	})
 }
@@ -154,7 +157,8 @@ func writeOmitted(t *table, n int, what string) {
 	}
 }
 
-func writeCheckpoints(t *table, run integration.RunRecord, dir string, o showOptions) {
+func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
+	run := r.run
 	if len(run.Checkpoints) == 0 {
 		t.line("no checkpoints yet")
 		return
@@ -163,19 +167,26 @@ func writeCheckpoints(t *table, run integration.RunRecord, dir string, o showOpt
 	best, _ := run.BestCheckpoint()
 	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
 		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
-	from, omitted := o.newestOf(len(run.Checkpoints)), 0
+	from, omitted, missing := o.newestOf(len(run.Checkpoints)), 0, false
 	for i, cp := range run.Checkpoints {
-		mark := ""
+		var marks []string
 		if cp.Step == best.Step && len(run.Checkpoints) > 1 {
-			mark = "best"
+			marks = append(marks, "best")
 		}
-		if i < from && mark == "" {
+		if !r.workspace.Checkpoints(run.ID).Has(cp.Step) {
+			marks = append(marks, "files missing")
+			missing = true
+		}
+		if i < from && len(marks) == 0 {
 			omitted++
 			continue
 		}
-		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, mark)
+		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, strings.Join(marks, ", "))
 	}
 	writeOmitted(t, omitted, "checkpoint")
+	if missing {
+		t.line("\n"+missingFiles, r.workspace.RunDir(run.ID))
+	}
 }
 
 func describeOptimizer(o nn.Optimizer) string {
@@ -258,7 +269,7 @@ every optimiser step as well.`,
 }
 
 func (env *environment) showMetrics(r runReader, format string, steps bool) error {
-	records, err := stepseries.Read(r.workspace.SeriesPath(r.run.ID))
+	records, err := r.workspace.Series(r.run.ID).Read()
 	if err != nil {
 		return err
 	}

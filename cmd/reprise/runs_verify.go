@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ not, the first difference is named and the exit code is 1.`,
 }
 
 func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
+	if err := integration.CheckFiles(ctx, r.store, r.workspace); err != nil {
+		return err
+	}
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
 	if err != nil {
 		return err
@@ -68,7 +72,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
 		return namedByFlag(err)
 	}
-	if printErr := env.printVerification(report, format); printErr != nil {
+	if printErr := env.printVerification(r, report, format); printErr != nil {
 		return printErr
 	}
 	return err
@@ -85,7 +89,10 @@ func namedByFlag(err error) error {
 	return &named
 }
 
-func (env *environment) printVerification(report integration.VerifyReport, format string) error {
+// missingFiles says what to do where a folder lacks files.
+const missingFiles = "missing files are not damaged ones: copy %s from where the run was trained,\nor restore a backup; an imported log comes without them"
+
+func (env *environment) printVerification(r runReader, report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
 		if len(report.Checkpoints) > 0 {
 			t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
@@ -94,6 +101,10 @@ func (env *environment) printVerification(report integration.VerifyReport, forma
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
 			switch {
+			case c.Missing && c.Reproduced == c.Recorded:
+				verdict = "same bits; FILES MISSING"
+			case c.Missing:
+				verdict = "FILES MISSING: " + c.Problem
 			case c.Problem != "":
 				verdict = "DIFFERS: " + c.Problem
 			case c.Reproduced == "":
@@ -104,6 +115,9 @@ func (env *environment) printVerification(report integration.VerifyReport, forma
 		if p := report.Parent; p != nil && report.Verified {
 			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
 				"how they came about is proved by: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
+		}
+		if slices.ContainsFunc(report.Checkpoints, func(c integration.CheckpointVerdict) bool { return c.Missing }) {
+			t.line("\n"+missingFiles, r.workspace.RunDir(report.RunID))
 		}
 		if report.Verified {
 			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",

@@ -69,11 +69,12 @@ has died since is shown as running; "reprise runs list" looks at the process too
 }
 
 func (env *environment) showState(ctx context.Context, at pointInTime, format string) error {
-	store, _, err := env.openReader()
+	store, w, err := env.openReader()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
+	env.warnOfOlderLog(ctx, store, w)
 	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func Exempt() map[string]string {
 
 // Mutants returns all of them.
 func Mutants() []Mutant {
-	return slices.Concat(syncs(), leases(), compensations(), writers(), records(), comparisons(), recomputations())
+	return slices.Concat(syncs(), leases(), compensations(), writers(), records(), comparisons(), recomputations(), removals(), names())
 }
 
 // syncs are the mutants that leave out a sync.
@@ -37,14 +37,15 @@ func syncs() []Mutant {
 		{"a checkpoint that is set aside is not synced", "checkpoint/write.go", "	err := files.SyncDir(dir)\n	if err == nil {", "	var err error\n	if err == nil {", checkpoint},
 		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return files.RemoveAll(aside)", "	return files.RemoveAll(aside)", checkpoint},
 		{"what Sweep did is not synced", "checkpoint/sweep.go", "failures = append(failures, files.SyncDir(dir))", "failures = append(failures, nil)", checkpoint},
+		{"the mark of a checkpoint is not synced", "checkpoint/mark.go", "		err = files.SyncDir(path)\n", "		_ = files\n", tests("./checkpoint", "-run", "^TestAMarkSurvives")},
 		{"the folders of checkpoints are not synced", "checkpoint/files.go", "{ return f.disk.SyncDir(path) }", "{ return nil }", simulation()},
 		{"a folder of the operating system is not synced", "internal/disk/disk.go", "errors.Join(d.Sync(), d.Close())", "errors.Join(nil, d.Close())", tests("./internal/disk")},
 		{"a file that is written whole is not synced", "internal/disk/disk.go", "		err = file.Sync()\n", "		err = nil\n", tests("./internal/disk")},
-		{"the name of a file that is written whole is not synced", "internal/disk/disk.go", "f.RemoveAll(part))\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "f.RemoveAll(part))\n	}\n	return nil\n", tests("./internal/disk")},
-		{"the names in a folder that is published are not synced", "internal/disk/disk.go", "	if err := f.SyncDir(part); err != nil {\n		return err\n	}\n", "", tests("./internal/disk")},
-		{"the name of a folder that is published is not synced", "internal/disk/disk.go", "	if err := f.Rename(part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return f.Rename(part, name)\n", tests("./internal/disk")},
+		{"a folder within another is not synced", "internal/disk/within.go", "errors.Join(d.Sync(), d.Close())", "errors.Join(nil, d.Close())", tests("./internal/disk")},
+		{"the names in a folder that is published are not synced", "internal/disk/disk.go", "		if err := f.SyncDir(part); err != nil {\n			return err\n		}\n", "", tests("./internal/disk")},
+		{"the name of what is published is not synced", "internal/disk/disk.go", "	if err := RenameNew(f, part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return RenameNew(f, part, name)\n", tests("./internal/disk")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
-		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},
+		{"a run's folders are made without their names being synced", "integration/workspace.go", "	if err := disk.MkdirAll(disk.Or(w.Disk), w.RunsDir(), 0o755); err != nil {\n		return err\n	}\n	for _, folder := range []string{w.RunDir(id), w.CheckpointsDir(id)} {", "	for _, folder := range []string{w.CheckpointsDir(id)} {", simulation()},
 		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", tests("./internal/stepseries", "-run", "^TestWhatWasCommitted")},
 		{"the step series is not synced", "internal/stepseries/stepseries.go", "	if err := w.file.Sync(); err != nil {\n		return Digest{}, err\n	}\n", "", simulation()},
 		{"the event log does not sync", "eventstore/sqlite/sqlite.go", `"PRAGMA synchronous = "+synchronous+"`, `"PRAGMA synchronous = "+synchronous+"; PRAGMA synchronous = OFF`, store},
@@ -219,5 +220,52 @@ func recomputations() []Mutant {
 		{"a checkpoint's loss is not compared", file, " Loss: loss,\n", " Loss: recorded.Loss + 0*loss,\n", fields},
 		{"a checkpoint's series is not compared", file, "		SeriesSHA256: r.sum.Digest().SHA256,", "		SeriesSHA256: recorded.SeriesSHA256,", fields},
 		{"steps are not compared", file, "	if want := r.series[got.Step-1]; !sameRecord(want, got) {\n", "	if want := r.series[got.Step-1]; false && !sameRecord(want, got) {\n", forgeries("TestVerifyFindsWhatIsForgedInASeries")},
+	}
+}
+
+// removals are the mutants that remove or replace what is somebody else's, or what
+// was committed.
+func removals() []Mutant {
+	sweep := tests("./checkpoint", "-run", "^TestSweepLeaves|^TestSweepMarks|^TestNothingOfAnybodyElse")
+	older := tests("./integration", "-run", "^TestALogThatIsOlder|^TestCopiedCheckpoints|^TestWhatIsTheUsers")
+	return []Mutant{
+		{"what was committed is swept", "checkpoint/sweep.go", "			if !settled {\n				return committedError(files, path)\n			}\n", "", sweep},
+		{"what was committed and set aside is swept", "checkpoint/sweep.go", "		return true, needed\n", "		return true, true\n", sweep},
+		{"what was committed is written over", "checkpoint/write.go", "	if err := removable(files, target, false); err != nil {\n		return err\n	}\n", "", sweep},
+		{"a user's file is removed with a checkpoint", "checkpoint/sweep.go", "			return &ForeignError{Folder: path, Name: name}\n", "", sweep},
+		{"what an earlier version committed is not marked", "checkpoint/sweep.go", "		failures = append(failures, mark(files, dir, ref, 0))\n", "		_ = ref\n", sweep},
+		{"a run does not mark what it commits", "integration/run_actor.go", "	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))\n", "", older},
+		{"a copy is not marked", "integration/backup.go", "			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {\n				return copied, fmt.Errorf(\"run %s: %w\", r.ID, err)\n			}\n", "", older},
+		{"a run that the log does not have is no sign of an older log", "integration/files_check.go", "	if !known {\n		return fmt.Sprintf", "	if false {\n		return fmt.Sprintf", older},
+		{"a mark is no sign of an older log", "integration/files_check.go", "		case u.Marked:\n", "		case false:\n", older},
+		{"several checkpoints without a mark are no sign of an older log", "integration/files_check.go", "	if unmarked > 1 {", "	if false {", older},
+		{"the area of a living maker is swept", "internal/staging/staging.go", "			return // its maker lives\n", "			_ = os.RemoveAll(folder)\n			return\n", tests("./internal/staging")},
+		{"a folder with something else in it is swept", "internal/staging/staging.go", "			return // it is not of our making\n", "", tests("./internal/staging")},
+		{"a folder of a similar name is swept", "internal/staging/staging.go", "e.IsDir() && isArea(e.Name())", "e.IsDir() && strings.HasPrefix(e.Name(), prefix)", tests("./internal/staging")},
+		{"what is published replaces a file", "internal/disk/rename_linux.go", "unix.RENAME_NOREPLACE", "0", tests("./internal/disk", "./internal/staging")},
+		{"what is published replaces a file where no call prevents it", "internal/disk/rename.go", "os.O_WRONLY|os.O_CREATE|os.O_EXCL", "os.O_WRONLY|os.O_CREATE", tests("./internal/disk")},
+		{"a store's maker removes files of similar names", "eventstore/sqlite/file.go", " || !slices.Contains(databaseSuffixes(), suffix)", "", tests("./eventstore/sqlite", "-run", "^TestAStoreComes")},
+	}
+}
+
+// names are the mutants that take a name for a path without a check, or what is not
+// a regular file for one.
+func names() []Mutant {
+	id := tests("./training", "-run", "^TestARunID")
+	codec := tests("./integration", "-run", "^TestNamesThatLeadElsewhere")
+	return []Mutant{
+		{"a run's name may be empty", "training/name.go", "	case id == \"\":\n", "	case id == \"\":\n		return nil\n	case false:\n", id},
+		{"a run's name may have any length", "training/name.go", "	case len(id) > maxRunID:\n", "	case false:\n", id},
+		{"a run's name may have any characters", "training/name.go", "	case strings.ContainsFunc(string(id), notInRunID):\n", "	case false:\n", id},
+		{"a run's name may look like a flag", "training/name.go", "	case id[0] == '-' || id[0] == '_':\n", "	case false:\n", id},
+		{"a run's name may be a device's", "training/name.go", "	case reserved(string(id)):\n", "	case false:\n", id},
+		{"the run of an event may have any name", "integration/codec.go", "		if err := id.Validate(); err != nil {\n			return err\n		}\n", "", codec},
+		{"an event may be another run's", "integration/codec.go", "		if ofRun && event.RunID != id {\n", "		if false {\n", codec},
+		{"a fork's parent may have any name", "integration/codec.go", "			if err := parent.RunID.Validate(); err != nil {\n", "			if err := parent.RunID.Validate(); err != nil && false {\n", codec},
+		{"the checkpoint of a fork's parent may have any name", "integration/codec.go", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil {\n", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil && false {\n", codec},
+		{"a checkpoint may have any name", "integration/codec.go", "		return CheckpointRef(event.Checkpoint).Validate()\n", "		return nil\n", codec},
+		{"what is not a regular file is opened", "internal/disk/disk.go", "	case err == nil && !info.Mode().IsRegular():\n", "	case false:\n", tests("./internal/disk")},
+		{"a lock may be a link", "internal/flock/flock.go", "err == nil && !info.Mode().IsRegular() {", "err == nil && false && info != nil {", tests("./internal/flock", "-run", "^TestWhatIsNotARegularFile")},
+		{"the files of runs may lie outside", "integration/workspace.go", "		return disk.Within{Dir: w.RunsDir()}\n", "		return disk.OS{}\n", tests("./integration", "-run", "^TestTheFilesOfARunStay")},
 	}
 }

@@ -144,7 +144,7 @@ func Create(path string) (*Writer, error) { return Series{Path: path}.Create() }
 
 // Create starts an empty series, as the function Create does.
 func (s Series) Create() (*Writer, error) {
-	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := disk.OpenRegular(disk.Or(s.Disk), s.Path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR, 0)
+	f, err := disk.OpenRegular(disk.Or(s.Disk), s.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
