@@ -130,6 +130,10 @@ func TestAFlippedByteInTheEventLogIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 1")
+	recorded, err := filepath.Glob(filepath.Join(b.dataDir, "runs", "*"))
+	if err != nil || len(recorded) != 1 {
+		t.Fatalf("runs %v, %v", recorded, err)
+	}
 	named := 0
 	for at := range raw {
 		// Every copy of every payload that has one: SQLite leaves some behind in
@@ -157,6 +161,15 @@ func TestAFlippedByteInTheEventLogIsFound(t *testing.T) {
 			}
 		}
 		restore()
+		// The log is the one before that run, so its files go as well.
+		now, _ := filepath.Glob(filepath.Join(b.dataDir, "runs", "*"))
+		for _, dir := range now {
+			if dir != recorded[0] {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 	}
 	if named < 4 { // three epochs and the end of the run
 		t.Errorf("the damaged event was named %d times", named)

@@ -90,7 +90,7 @@ func (env *environment) argumentCandidates(name string) candidates {
 		return filesOf("yaml", "yml")
 	case "NAME":
 		return env.datasetCandidates
-	case "NAME|FOLDER|FILE.csv":
+	case "NAME|FOLDER|FILE":
 		return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			names, _ := env.datasetCandidates(c, args, prefix)
 			return names, cobra.ShellCompDirectiveDefault

@@ -39,7 +39,7 @@ other tools.`,
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if h.format != "text" && h.format != formatJSON {
-				return invalid(fmt.Errorf("-o %s: is not an output of this command; use text or json", h.format))
+				return badFormat(h.format, "text", formatJSON)
 			}
 			if len(args) > 0 && args[0] != "-" {
 				h.file = args[0]
@@ -47,8 +47,8 @@ other tools.`,
 			return env.head(c.Context(), h)
 		},
 	}
-	c.Flags().StringVar(&h.key, "sign", "", "sign it with the Ed25519 key in this file (PEM, PKCS #8)")
-	c.Flags().StringVarP(&h.format, "output", "o", "text", "output: text, whose bytes are signed, or json")
+	c.Flags().StringVar(&h.key, "sign", "", "sign it with the Ed25519 key in the file `KEY` (PEM, PKCS #8)")
+	c.Flags().StringVarP(&h.format, "output", "o", "text", "write `FORMAT`: text, whose bytes are signed, or json")
 	return c
 }
 

@@ -76,8 +76,8 @@ signature with the Ed25519 public key in PUB (PEM); a signed head needs it.`,
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().StringVar(&kept.head, "head", "", "compare with the head in this file, which \"reprise events head\" wrote")
-	c.Flags().StringVar(&kept.key, "key", "", "check the head's signature with the Ed25519 public key in this file (PEM)")
+	c.Flags().StringVar(&kept.head, "head", "", "compare with the head in `FILE`, which \"reprise events head\" wrote")
+	c.Flags().StringVar(&kept.key, "key", "", "check the head's signature with the Ed25519 public key in the file `PUB` (PEM)")
 	return c
 }
 
@@ -197,6 +197,7 @@ func (env *environment) checkLog(ctx context.Context, head *anchored, key ed2551
 	if head == nil {
 		return verdict, nil
 	}
+	verdict.Head = &head.Attestation
 	if head.signed {
 		err = head.CheckSignature(key)
 	}

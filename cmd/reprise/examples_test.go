@@ -53,6 +53,19 @@ func TestExamplesInHelpWork(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(work, "examples"), os.DirFS("../../examples")); err != nil {
 		t.Fatal(err)
 	}
+	for name, text := range map[string]string{
+		"poem.txt": strings.Repeat("Tyger Tyger, burning bright, in the forests of the night. ", 60), "flats.csv": flats(),
+	} {
+		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	private, public := newKeys(t)
+	for from, to := range map[string]string{private: "KEY", public: "PUB"} {
+		if err := os.Rename(from, filepath.Join(work, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ran := 0
 	everyCommand(func(c *cobra.Command) {
 		for _, example := range examplesOf(c) {
@@ -153,4 +166,14 @@ func firstLineOf(c *exec.Cmd) ([]byte, error) {
 		return first, fmt.Errorf("after %q: %w", first, err)
 	}
 	return first, nil
+}
+
+// flats returns a table of prices to predict.
+func flats() string {
+	var b strings.Builder
+	b.WriteString("rooms,area,price\n")
+	for i := range 60 {
+		fmt.Fprintf(&b, "%d,%d,%d.5\n", 1+i%5, 30+7*i%90, 90_000+i*1511)
+	}
+	return b.String()
 }

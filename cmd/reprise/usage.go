@@ -45,7 +45,7 @@ func (p parameter) wanted() string {
 		return "give a request file, such as examples/digits.yaml, or - for standard input"
 	case "NAME":
 		return "name a data set that `reprise datasets list` shows"
-	case "NAME|FOLDER|FILE.csv":
+	case "NAME|FOLDER|FILE":
 		return "name a data set of the catalogue, a folder or a CSV file"
 	case "FOLDER":
 		return "give the path of a folder"
