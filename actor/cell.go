@@ -313,7 +313,7 @@ func (c *cell[M]) create() error {
 	return guard(func() error {
 		c.actor = c.newActor()
 		if c.actor == nil {
-			return errors.New("New returned no actor")
+			return errors.New("the actor's New returned nil")
 		}
 		if s, ok := c.actor.(Starter[M]); ok {
 			return s.Started(c.context())

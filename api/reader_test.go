@@ -68,8 +68,9 @@ func otherShape(n ast.Node) (string, error) {
 			return "null", nil
 		case token.DoubleQuoteType, token.SingleQuoteType:
 			return fmt.Sprintf("%q", tk.Value), nil
+		default:
+			return scalar(tk.Value), nil
 		}
-		return scalar(tk.Value), nil
 	}
 	return "", fmt.Errorf("a %T", n)
 }

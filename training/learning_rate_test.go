@@ -142,6 +142,7 @@ func TestSchedulesAreExactWhereTheyTurn(t *testing.T) {
 			if before, now := s.Factor(at-1), s.Factor(at); !(now < before) || now != power(s.Gamma, n) || before != power(s.Gamma, n-1) {
 				t.Fatalf("%+v: %v before step %d and %v at it", s, before, at, now)
 			}
+		default: // nothing turns after the warm-up
 		}
 	})
 }

@@ -14,7 +14,7 @@ const maxRunID = 64
 // with a letter or digit first, and none that Windows reserves. A log may have
 // come from anywhere; what it names leads nowhere else.
 func (id RunID) Validate() error {
-	problem := ""
+	var problem string
 	switch {
 	case id == "":
 		problem = "is empty"
