@@ -7,27 +7,37 @@ TOOLS         := $(CURDIR)/.tools
 # qemu-user; on arm64 itself the ordinary tests do this.
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
-.PHONY: build test check fmt vet lint race variants generated crash powercut survive simulate mutate \
+.PHONY: help build test test-full check fmt commits vet lint race variants generated crash powercut survive simulate mutate \
 	bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-test performance performance-run clean
+
+help: ## list the targets
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./reprise
 	$(GO) build -o reprise ./cmd/reprise
 
-test: ## all tests, as a user runs them
-	$(GO) test ./...
+# -short repeats the same checks fewer times; CI runs test-full.
+test: ## every test, with few repetitions
+	$(GO) test -short ./...
 
-check: fmt vet lint race ## formatting, vet, linters, import rules, tests with -race
+test-full: ## every test with all its repetitions; CI runs it
+	$(GO) test $(FLAGS) ./...
 
-fmt:
+check: fmt commits vet lint race ## what every commit must pass: formatting, vet, linters, import rules, tests with -race
+
+fmt: ## gofmt
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	if [ -n "$$files" ]; then echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; fi
 
-vet:
+commits: ## the form of commit messages
+	@.ci/check-commits
+
+vet: ## go vet, for arm64 and without assembly too
 	$(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./kernel/... ./nn/... ./device/... ./internal/... ./tensor/...
 	$(GO) vet -tags noasm ./kernel/...
 
-lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## golangci-lint
 	$< run ./...
 
 # The linter is pinned here and built outside go.mod, so that its dependencies
@@ -37,7 +47,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	mv $(TOOLS)/golangci-lint $@
 
-race:
+race: ## every test with the race detector
 	$(GO) test -race ./...
 
 variants: ## the numerics tests for other instruction sets and without assembly
@@ -58,7 +68,7 @@ simulate: ## a million simulated histories of the control side; stops at the fir
 	$(GO) test -count=1 -v -timeout 24h -run '^TestSimulatedHistories$$' ./integration -histories $(HISTORIES) -seed $(SEED)
 
 # Some of them: make mutate ONLY='checkpoint|lease'.
-mutate: ## leave out each sync, lease check and compensation step in turn; some test must fail
+mutate: ## leave out each sync, lease check, compensation step and comparison of verify in turn; some test must fail
 	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/($(ONLY))' ./internal/mutate -mutate
 
 crash: ## 50 times kill -9 and resume of one run, and 1,000 times of one that others append beside
@@ -118,5 +128,5 @@ performance-run: ## measure everything, a quarter of an hour on a quiet machine,
 	@echo "$$(date +%T) writing docs/performance.md"
 	$(MAKE) performance
 
-clean:
+clean: ## remove what make built
 	rm -rf reprise .tools

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Actor is a behaviour with the state it works on. One goroutine at a time
-// calls its methods.
+// Actor is a behaviour with the state it works on. Its methods are called by one
+// goroutine at a time.
 type Actor[M any] interface {
 	// Receive handles a message. An error or a panic fails the incarnation: the
 	// message is lost, and the supervisor decides what comes next. It should
@@ -21,42 +21,43 @@ type Starter[M any] interface {
 	Started(ctx *Context[M]) error
 }
 
-// Stopper is implemented by actors that have something to give back.
+// Stopper is implemented by actors that have something to release.
 type Stopper[M any] interface {
-	// Stopped runs last in every incarnation that New made, exactly once, also
-	// where Started failed or Receive panicked. The cause is nil for a normal
-	// stop; else it is the failure, of the actor itself (of a sibling:
-	// ErrSiblingFailed; of the supervisor: *GaveUpError).
+	// Stopped runs last in every incarnation that New made, exactly once, even if
+	// Started failed or Receive panicked. The cause is nil for a normal stop.
+	// Otherwise it is the actor's own failure, ErrSiblingFailed if a sibling
+	// failed, or a *GaveUpError if the supervisor gave up.
 	Stopped(ctx *Context[M], cause error)
 }
 
-// Spec says what an actor is and how it is looked after. Only New is needed.
+// Spec describes an actor and how it is supervised. Only New is required.
 type Spec[M any] struct {
-	// Name is unique among the children of a supervisor: 1 to MaxName bytes,
-	// without slash or control characters, not beginning with "#". An actor
-	// without one is called "#" and a number.
+	// Name is unique among the children of a supervisor. It has 1 to MaxName bytes,
+	// contains no slash and no control characters, and does not begin with "#". An
+	// actor without a name is called "#" followed by a number.
 	Name string
 	// New makes the actor of every incarnation. It runs where the actor runs.
 	New func() Actor[M]
-	// Mailbox bounds what waits for the actor.
+	// Mailbox bounds the messages that wait for the actor.
 	Mailbox Mailbox
-	// Restart says what happens when it ends; Permanent unless set.
+	// Restart says what happens when the actor ends; the default is Permanent.
 	Restart Restart
 	// StopTimeout is how long a stop waits for the message being handled and
 	// for Stopped before it cancels Context.Context and, shortly after, abandons
-	// the actor; 0 stands for DefaultStopTimeout.
+	// the actor; 0 means DefaultStopTimeout.
 	StopTimeout time.Duration
-	// Blocking says that a call may compute or wait for long: the actor then
+	// Blocking says that a call may compute or wait for a long time: the actor then
 	// runs on a goroutine of its own while it has messages.
 	Blocking bool
-	// singly has messages taken one by one, so that all that wait are counted.
+	// singly makes the runner take messages one by one, so that every waiting
+	// message is counted.
 	singly bool
 }
 
 const (
-	// DefaultStopTimeout stands in for a StopTimeout of 0.
+	// DefaultStopTimeout is used for a StopTimeout of 0.
 	DefaultStopTimeout = 5 * time.Second
-	// MaxName is the most bytes a name may have.
+	// MaxName is the maximum length of a name in bytes.
 	MaxName = 255
 )
 
@@ -66,8 +67,8 @@ type Restart uint8
 const (
 	// Permanent children are always restarted.
 	Permanent Restart = iota
-	// Transient children are restarted where they failed, not where they
-	// stopped normally.
+	// Transient children are restarted if they failed, but not if they stopped
+	// normally.
 	Transient
 	// Temporary children are never restarted.
 	Temporary
@@ -88,15 +89,15 @@ func (r Restart) String() string {
 
 func (r Restart) validate() error {
 	if r > Temporary {
-		return bad("Restart", uint8(r), "is no way to restart", "use Permanent, Transient or Temporary")
+		return bad("Restart", uint8(r), "is not a known restart policy", "use Permanent, Transient or Temporary")
 	}
 	return nil
 }
 
-// Validate returns a *FieldError for a setting outside of its limits.
+// Validate returns a *FieldError for a setting outside its limits.
 func (s Spec[M]) Validate() error {
 	if s.New == nil {
-		return bad("New", "nil", "makes no actor", "give a function that returns a new actor")
+		return bad("New", "nil", "cannot make an actor", "give a function that returns a new actor")
 	}
 	if s.StopTimeout < 0 {
 		return bad("StopTimeout", s.StopTimeout, "must not be negative", "use 0 for the default")
@@ -113,14 +114,15 @@ func (s Spec[M]) Validate() error {
 func validateName(name string) error {
 	control := func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' }
 	if len(name) > MaxName || strings.HasPrefix(name, "#") || strings.ContainsFunc(name, control) {
-		return bad("Name", name, "is no name", "use at most 255 bytes without / and control characters, not beginning with #")
+		return bad("Name", name, "is not a valid name", "use at most 255 bytes without slashes or control characters, not beginning with #")
 	}
 	return nil
 }
 
-// Spawn starts an actor under the parent and returns at once: New and Started
-// run on a worker, before the first message. It fails with a *FieldError, with
-// ErrNameTaken, and with ErrStopped where the parent has ended or is ending.
+// Spawn starts an actor under the parent and returns at once: New and Started run
+// on a worker, before the first message. It fails with a *FieldError for an invalid
+// spec, with ErrNameTaken, and with ErrStopped if the parent has ended or is
+// ending.
 func Spawn[M any](parent *Supervisor, spec Spec[M]) (Ref[M], error) {
 	if err := spec.Validate(); err != nil {
 		return Ref[M]{}, err

@@ -31,8 +31,8 @@ func TestMessagesOfASenderArriveInOrder(t *testing.T) {
 	}
 }
 
-// counter takes numbers and checks what it can: one at a time, in order for
-// each sender.
+// counter receives numbers and checks that they come one at a time and in order
+// for each sender.
 type counter struct {
 	last    [64]int
 	inside  atomic.Int32
@@ -52,7 +52,7 @@ func (c *counter) Receive(_ *actor.Context[numbered], m numbered) error {
 	return nil
 }
 
-func TestTellsFromManyGoroutinesAreAllHandledOnceInOrderOneAtATime(t *testing.T) {
+func TestConcurrentTellsAreHandledOnceInOrderOneAtATime(t *testing.T) {
 	const senders, each, actors = 64, 500, 8
 	for _, workers := range []int{1, 4} {
 		for _, blocking := range []bool{false, true} {
@@ -84,7 +84,8 @@ func TestTellsFromManyGoroutinesAreAllHandledOnceInOrderOneAtATime(t *testing.T)
 					})
 				}
 				group.Wait()
-				// An ordered stop goes before messages, so drain first.
+				// An ordered stop takes precedence over messages, so drain
+				// first.
 				for total.Load() < senders*each*actors && !t.Failed() {
 					runtime.Gosched()
 				}
@@ -145,8 +146,8 @@ func TestABusyActorDoesNotKeepTheWorkerFromOthers(t *testing.T) {
 	settle(t, busy)
 }
 
-// A worker that is stuck must not take the actors in its run queue with it.
-func TestActorsBehindAStuckWorkerAreRunByTheOthers(t *testing.T) {
+// A stuck worker must not hold up the actors in its run queue.
+func TestOtherWorkersRunTheQueueOfAStuckWorker(t *testing.T) {
 	s := newSystem(t, actor.Config{Workers: 2})
 	refs := make([]actor.Ref[do], 10)
 	for i := range refs {
@@ -245,7 +246,7 @@ func TestRefsAreComparable(t *testing.T) {
 	}
 }
 
-func TestSpawnRefusesWhatIsOutsideOfItsLimits(t *testing.T) {
+func TestSpawnRefusesInvalidSpecs(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	fine := func() actor.Actor[do] { return &script{} }
 	for field, spec := range map[string]actor.Spec[do]{
@@ -274,7 +275,7 @@ func TestSpawnRefusesWhatIsOutsideOfItsLimits(t *testing.T) {
 	}
 }
 
-func TestSettingsOutsideOfTheirLimitsAreRefused(t *testing.T) {
+func TestInvalidSettingsAreRefused(t *testing.T) {
 	nan := func() float64 { z := 0.0; return z / z }()
 	root := func(spec actor.SupervisorSpec) actor.Config { return actor.Config{Now: time.Now, Root: spec} }
 	for field, config := range map[string]actor.Config{
@@ -355,7 +356,7 @@ func TestStopEndsAnActorAfterTheMessage(t *testing.T) {
 	}
 }
 
-func TestWhatWaitsForAnActorThatEndsBecomesDeadLetters(t *testing.T) {
+func TestMessagesLeftWhenAnActorEndsBecomeDeadLetters(t *testing.T) {
 	var letters []int
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
 		if e, ok := e.(actor.DeadLetter); ok {
@@ -391,12 +392,12 @@ func TestWhatWaitsForAnActorThatEndsBecomesDeadLetters(t *testing.T) {
 	}
 }
 
-// receiver is an actor that is its Receive.
+// receiver is an actor made of a Receive function.
 type receiver[M any] func(ctx *actor.Context[M], m M) error
 
 func (r receiver[M]) Receive(ctx *actor.Context[M], m M) error { return r(ctx, m) }
 
-func TestTimersTellTheActorUnlessStopped(t *testing.T) {
+func TestTimersDeliverUnlessStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t, actor.Config{})
 		r := newRecorder()
@@ -444,7 +445,7 @@ func TestATimerThatIsDueCanStillBeStopped(t *testing.T) {
 			time.Sleep(2 * time.Second) // it is due meanwhile
 			synctest.Wait()
 			if !timer.Stop() {
-				t.Error("it was not handled and could be stopped")
+				t.Error("a timer that was not handled could not be stopped")
 			}
 			return nil
 		})
@@ -453,12 +454,12 @@ func TestATimerThatIsDueCanStillBeStopped(t *testing.T) {
 			t.Error(err)
 		}
 		if handled {
-			t.Error("it was handled all the same")
+			t.Error("a stopped timer was handled")
 		}
 	})
 }
 
-func TestTimersDieWithTheIncarnation(t *testing.T) {
+func TestTimersEndWithTheIncarnation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t, actor.Config{})
 		ref := spawn(t, s.Root(), actor.Spec[do]{})
@@ -474,7 +475,7 @@ func TestTimersDieWithTheIncarnation(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		settle(t, ref)
 		if handled != 0 || running.Stop() || due.Stop() {
-			t.Errorf("%d messages of the old incarnation's timers", handled)
+			t.Errorf("%d messages from timers of the old incarnation", handled)
 		}
 		if err := shutdown(t, s); err != nil {
 			t.Error(err)
@@ -497,7 +498,7 @@ func TestContextEndsWithTheIncarnation(t *testing.T) {
 	first, second := wait(t, contexts, "a context"), wait(t, contexts, "a context")
 	wait(t, first.Done(), "the end of the first context")
 	if second.Err() != nil {
-		t.Error("the second incarnation lives")
+		t.Error("the context of the living incarnation is cancelled")
 	}
 }
 
@@ -509,7 +510,7 @@ func TestAskGetsTheAnswer(t *testing.T) {
 			switch asked++; asked {
 			case 1:
 				if !reply.Send(42) || reply.Send(43) || reply.Fail(errBoom) {
-					t.Error("the first answer counts, and no other")
+					t.Error("a second answer was accepted")
 				}
 			case 2:
 				reply.Fail(errBoom)
@@ -549,7 +550,7 @@ func TestAskGetsTheAnswer(t *testing.T) {
 		t.Errorf("without a deadline: %v", err)
 	}
 	if (actor.Reply[int]{}).Send(1) {
-		t.Error("the zero Reply has no one to tell")
+		t.Error("the zero Reply accepted an answer")
 	}
 }
 

@@ -7,32 +7,32 @@ import (
 	"sync/atomic"
 )
 
-// Reply is where the answer to a question goes. It travels in the message; the
-// zero value takes answers and drops them.
+// Reply is where the answer to a question goes. It travels in the message; the zero
+// value accepts answers and drops them.
 type Reply[R any] struct {
 	to *slot[R]
 }
 
-// slot takes the first answer and no other.
+// slot holds the first answer and ignores any other.
 type slot[R any] struct {
 	taken    atomic.Bool
-	answered atomic.Bool // value and err are there
+	answered atomic.Bool // value and err are set
 	value    R
 	err      error
-	// news has a token where there is an answer, or another responder.
+	// news holds a token once there is an answer or another responder.
 	news chan struct{}
-	// by is who answers in the place of who was asked; nil as long as that is
-	// the same.
+	// by is the actor that answers in place of the one that was asked; nil until
+	// the question is forwarded.
 	by atomic.Pointer[responder]
-	// trace is of the question; nil if it is not traced.
+	// trace is the question's trace; nil if it is not traced.
 	trace atomic.Pointer[questionTrace]
 }
 
-// tell has whoever asked look.
+// tell wakes the caller of Ask.
 func (s *slot[R]) tell() {
 	select {
 	case s.news <- struct{}{}:
-	default: // it will
+	default: // a token is there already
 	}
 }
 
@@ -42,8 +42,8 @@ type responder struct {
 	done <-chan struct{}
 }
 
-// Send answers with a value. It never waits; false says that there was an
-// answer before, or that nobody asked (the zero Reply).
+// Send answers with a value. It never waits. It returns false if the question was
+// answered before, or if nobody asked (the zero Reply).
 func (r Reply[R]) Send(value R) bool { return r.send(value, nil) }
 
 // Fail answers with an error.
@@ -69,11 +69,11 @@ func (r Reply[R]) send(value R, err error) bool {
 	return true
 }
 
-// Forward tells the message to another actor, which is to answer in the place of
-// the one that was asked: whoever asked gets its answer through the same Reply,
-// which the message should carry, by the same deadline, and ErrStopped where this
-// actor ends without an answer. It fails with the errors of Tell; the question
-// then is still the caller's. The trace of a question goes on with it.
+// Forward tells the message to another actor, which answers in place of the one
+// that was asked. The message should carry the same Reply: the caller of Ask gets
+// the answer through it, by the same deadline, or ErrStopped if the new actor ends
+// without answering. Forward fails with the errors of Tell; the question then
+// remains the forwarder's to answer. A traced question stays in its trace.
 func Forward[Q, R any](to Ref[Q], message Q, reply Reply[R]) error {
 	if reply.to == nil {
 		return to.Tell(message)
@@ -86,14 +86,14 @@ func Forward[Q, R any](to Ref[Q], message Q, reply Reply[R]) error {
 	return nil
 }
 
-// Ask tells an actor a message that carries a Reply and waits for the answer.
-// It fails with ErrNoDeadline for a ctx without a deadline, with the errors of
-// Tell, when ctx is done, with ErrStopped where the actor ends without having
-// answered, and with the error of Reply.Fail. A question that was lost because
-// the actor failed ends with the deadline.
+// Ask tells an actor a message that carries a Reply and waits for the answer. It
+// fails with ErrNoDeadline if ctx has no deadline, with the errors of Tell, when
+// ctx is done, with ErrStopped if the actor ends without answering, and with the
+// error of Reply.Fail. If the actor fails and the question is lost, Ask ends at the
+// deadline.
 //
-// Two actors that ask each other wait for each other: an actor must not call
-// it, but tell, and be told.
+// Two actors that asked each other would wait for each other, so an actor must not
+// call Ask: it tells, and is told.
 func Ask[Q, R any](ctx context.Context, to Ref[Q], build func(reply Reply[R]) Q) (R, error) {
 	var none R
 	if _, ok := ctx.Deadline(); !ok {
@@ -113,7 +113,7 @@ func Ask[Q, R any](ctx context.Context, to Ref[Q], build func(reply Reply[R]) Q)
 		case <-ctx.Done():
 			return none, fmt.Errorf("ask %s: %w", cmp.Or(path, to.Path()), ctx.Err())
 		case <-done:
-			// The last that it did may have been to answer, or to forward.
+			// Its last act may have been to answer, or to forward.
 			by := reply.by.Load()
 			if !reply.answered.Load() && (by == nil || by.done == done) {
 				return none, fmt.Errorf("ask %s: %w", cmp.Or(path, to.Path()), ErrStopped)

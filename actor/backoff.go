@@ -8,24 +8,23 @@ import (
 )
 
 // Backoff delays restarts: the first by Initial, each further one in a row by
-// Factor times as long, up to Max. A child that lived for longer than Max begins
-// anew. The zero value does not delay.
+// Factor times the delay before, up to Max. The count starts over for a child that
+// lived longer than Max. The zero value does not delay.
 type Backoff struct {
 	Initial time.Duration
-	// Max bounds the delay; 0 stands for one minute, or Initial if that is
-	// longer.
+	// Max bounds the delay; 0 means one minute, or Initial if that is longer.
 	Max time.Duration
-	// Factor is at least 1; 0 stands for 2.
+	// Factor is at least 1; 0 means 2.
 	Factor float64
-	// Jitter in [0, 1] is the part of the delay that is random: it is
-	// shortened by up to that much, so that what failed together does not come
-	// back together.
+	// Jitter in [0, 1] is the fraction of the delay that is random: the delay is
+	// shortened by up to that much, so that children that failed together do not
+	// all restart together.
 	Jitter float64
-	// Seed makes the jitter: the same seed gives the same delays.
+	// Seed determines the jitter: the same seed gives the same delays.
 	Seed uint64
 }
 
-// Validate returns a *FieldError for a setting outside of its limits.
+// Validate returns a *FieldError for a setting outside its limits.
 func (b Backoff) Validate() error {
 	switch {
 	case b.Initial < 0:
@@ -33,7 +32,7 @@ func (b Backoff) Validate() error {
 	case b.Max < 0 || b.Max > 0 && b.Max < b.Initial:
 		return bad("Backoff.Max", b.Max, "must be 0 or at least Initial", "use 0 for the default")
 	case b.Factor != 0 && !(b.Factor >= 1 && b.Factor <= math.MaxFloat64):
-		return bad("Backoff.Factor", b.Factor, "must be 0 or a finite number from 1", "use 0 for the default")
+		return bad("Backoff.Factor", b.Factor, "must be 0 or a finite number of at least 1", "use 0 for the default")
 	case !(b.Jitter >= 0 && b.Jitter <= 1):
 		return bad("Backoff.Jitter", b.Jitter, "must be in [0, 1]", "use 0 for none")
 	}
@@ -52,8 +51,8 @@ func (b Backoff) max() time.Duration {
 // part of a model's bits, which have purposes below 128.
 const purposeJitter philox.Purpose = 128
 
-// delay returns the time to wait before restart number n in a row, from 1 on.
-// The child tells its jitter from its siblings'.
+// delay returns the time to wait before the n-th restart in a row, counted from 1.
+// The child's number makes its jitter differ from its siblings'.
 func (b Backoff) delay(n uint32, child uint64) time.Duration {
 	if b.Initial == 0 {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"reprise/actor"
 )
 
-// sink counts down and tells when it is through.
+// sink counts down and signals when it reaches zero.
 type sink struct {
 	left int
 	done chan struct{}
@@ -143,7 +143,7 @@ func BenchmarkAsk(b *testing.B) {
 	}
 }
 
-// BenchmarkSpawn reports the memory of an idle actor, too.
+// BenchmarkSpawn also reports the memory of an idle actor.
 func BenchmarkSpawn(b *testing.B) {
 	s := benchSystem(b)
 	a := &sink{}

@@ -7,17 +7,20 @@ import (
 	"time"
 )
 
-// cell is an actor's place in the system: what outlives its incarnations. The
+// cell is an actor's place in the system; it outlives the actor's incarnations. The
 // goroutine that runs the task owns the incarnation; the supervisor, under
 // System.mu, asks for a start or a stop through the task's flags. There may be
-// millions, so what few have is in nodeRare, queueExtra and cellExtra.
+// millions of cells, so fields that few of them need are in nodeRare, queueExtra
+// and cellExtra.
 type cell[M any] struct {
-	// What a sender touches is next to each other: the queue, and node's beginning.
+	// The fields that a sender touches are adjacent: the queue, and the beginning
+	// of node.
 	queue[M]
 	node
 	newActor func() Actor[M]
 
-	// What follows is the incarnation's, and the runner's. There are never two.
+	// The following fields belong to the incarnation and its runner. There is never
+	// more than one of either.
 
 	actor  Actor[M]      // or what it has become
 	extras *cellExtra[M] // nil until it is needed
@@ -34,15 +37,15 @@ const (
 	// What follows is the runner's.
 	flagAlive      // there is an incarnation
 	flagLeaving    // it has called Context.Stop
-	flagOver       // it has come to its Stopped
+	flagOver       // its Stopped has been reached
 	flagUnstashing // extras.unstashed has messages
 
 	flagsOrder  = uint32(flagStart | flagStop)
 	flagsBefore = uint32(flagDue | flagNotice | flagUnstashing) // go before the mailbox
-	// flagsBreak keep a runner from the next message of a batch.
+	// flagsBreak keep a runner from handling the next message of a batch.
 	flagsBreak = flagsOrder | flagsBefore | flagLeaving
-	// flagsLife end with an incarnation.
-	flagsLife = uint32(flagStart | flagStop | flagAnnounce | flagReady | flagAlive | flagLeaving | flagOver | flagUnstashing)
+	// flagsIncarnation are cleared when an incarnation ends.
+	flagsIncarnation = uint32(flagStart | flagStop | flagAnnounce | flagReady | flagAlive | flagLeaving | flagOver | flagUnstashing)
 )
 
 // context returns the cell as its actor sees it.
@@ -50,7 +53,7 @@ func (c *cell[M]) context() *Context[M] { return (*Context[M])(c) }
 
 func (c *cell[M]) has(flag uint32) bool { return c.flags.Load()&flag != 0 }
 
-// runBudget is how many messages a run handles, about, before other actors have
+// runBudget is roughly how many messages a run handles before other actors have
 // their turn.
 const runBudget = 128
 
@@ -68,7 +71,7 @@ func newCell[M any](spec Spec[M]) *cell[M] {
 
 func (c *cell[M]) system() *System { return c.parent.system }
 
-// schedule sees to it that the actor runs soon.
+// schedule makes the actor run soon.
 func (c *cell[M]) schedule() { c.system().pool.schedule(&c.task) }
 
 // order tells the runner what the supervisor wants.
@@ -139,7 +142,7 @@ func (c *cell[M]) deadLetter(message M, reason LetterReason) {
 	}
 }
 
-// hasWork implements job. Where there is none it gives back memory.
+// hasWork implements job. If there is none, it releases memory.
 func (c *cell[M]) hasWork() bool {
 	flags := c.flags.Load()
 	if flags&flagsOrder != 0 {
@@ -148,8 +151,8 @@ func (c *cell[M]) hasWork() bool {
 	return flags&flagAlive != 0 && (flags&flagsBefore != 0 || !c.rest())
 }
 
-// run implements job: it carries out orders and handles messages, until
-// nothing is left to do, or others should have their turn.
+// run implements job: it carries out orders and handles messages until nothing is
+// left to do or other actors should have their turn.
 func (c *cell[M]) run() (more bool) {
 	var b batch[M]
 	returned := false
@@ -157,8 +160,8 @@ func (c *cell[M]) run() (more bool) {
 		if !returned {
 			c.giveBackRest(&b)
 			c.putDown(&b)
-			// The goroutine is about to end. Another one goes on; whoever ran
-			// this task has not touched it since, so it is still scheduled.
+			// The goroutine is about to end. Another one continues; nothing has
+			// touched the task since, so it is still scheduled.
 			c.crashed = true
 			c.system().pool.push(&c.task)
 		}
@@ -199,7 +202,7 @@ func (c *cell[M]) run() (more bool) {
 	return c.hasWork()
 }
 
-// settle sees to what became of a message.
+// settle deals with the outcome of a message.
 func (c *cell[M]) settle(b *batch[M], message M, err error) {
 	if err != nil {
 		c.deadLetter(message, LetterFailed)
@@ -214,8 +217,9 @@ func (c *cell[M]) giveBackRest(b *batch[M]) {
 	c.giveBack(b.clear(), nil) // a batch has no traced ones
 }
 
-// giveBackAside returns what was set aside to the front of the mailbox.
-func (c *cell[M]) giveBackAside(list []setAside[M]) {
+// giveBackAside returns the messages that were set aside to the front of the
+// mailbox.
+func (c *cell[M]) giveBackAside(list []stashedMessage[M]) {
 	messages, marked := make([]M, len(list)), []*mark(nil)
 	for i, one := range list {
 		messages[i] = one.message
@@ -227,7 +231,7 @@ func (c *cell[M]) giveBackAside(list []setAside[M]) {
 	c.giveBack(messages, marked)
 }
 
-// giveBack returns messages to the front of the mailbox; of marked see putBack.
+// giveBack returns messages to the front of the mailbox; for marked see putBack.
 func (c *cell[M]) giveBack(messages []M, marked []*mark) {
 	if len(messages) == 0 || c.putBack(messages, marked) {
 		return
@@ -265,7 +269,7 @@ func (c *cell[M]) obey(b *batch[M]) bool {
 // start makes an incarnation.
 func (c *cell[M]) start() {
 	c.flags.Or(flagAlive)
-	c.appear(c.system()) // here and not in Spawn: the clock takes a tenth of that
+	c.appear(c.system()) // not in Spawn, where reading the clock would take a tenth of the time
 	switch err := c.create(); {
 	case err != nil:
 		c.end(&batch[M]{}, err)
@@ -280,9 +284,9 @@ func (c *cell[M]) start() {
 	}
 }
 
-// end ends the incarnation and tells the supervisor. With an incarnation that
-// crashed in Stopped, it only does what was left to do. What is left of the
-// batch goes back to the mailbox.
+// end ends the incarnation and tells the supervisor. If the incarnation crashed in
+// Stopped, end does only what remains to be done. The rest of the batch goes back
+// to the mailbox.
 func (c *cell[M]) end(b *batch[M], cause error) {
 	if c.has(flagAlive) {
 		cause = c.conclude(cause)
@@ -294,12 +298,12 @@ func (c *cell[M]) end(b *batch[M], cause error) {
 	c.report(cause)
 }
 
-// report tells the supervisor that there is no incarnation any more, and why.
-// What it wanted of the one that was is settled with that.
+// report tells the supervisor that the incarnation has ended, and why. That also
+// settles any orders it had given to that incarnation.
 func (c *cell[M]) report(cause error) {
 	s := c.system()
 	s.lock()
-	c.flags.And(^flagsLife)
+	c.flags.And(^flagsIncarnation)
 	s.exited(&c.node, cause)
 	s.unlock()
 }
@@ -309,7 +313,7 @@ func (c *cell[M]) create() error {
 	return guard(func() error {
 		c.actor = c.newActor()
 		if c.actor == nil {
-			return errors.New("no actor was returned by New")
+			return errors.New("the actor's New returned nil")
 		}
 		if s, ok := c.actor.(Starter[M]); ok {
 			return s.Started(c.context())
@@ -326,8 +330,8 @@ func (c *cell[M]) receive(message M) (err error) {
 	return err
 }
 
-// receiveSeveral handles the messages of a batch's chunk until something goes
-// before them. With an error comes the message whose handling failed.
+// receiveSeveral handles the messages of a batch's chunk until something takes
+// precedence over them. With an error it returns the message whose handling failed.
 func (c *cell[M]) receiveSeveral(part *chunk[M]) (message M, err error) {
 	var none M
 	returned := false
@@ -344,8 +348,8 @@ func (c *cell[M]) receiveSeveral(part *chunk[M]) (message M, err error) {
 	return message, err
 }
 
-// received turns a panic into a *PanicError, and what was being handled when the
-// actor ended its goroutine into a dead letter; it is to be deferred.
+// received turns a panic into a *PanicError, and the message that was being handled
+// when the actor ended its goroutine into a dead letter. It must be deferred.
 func (c *cell[M]) received(message *M, returned *bool, err *error) {
 	if value := recover(); value != nil {
 		*err = &PanicError{Value: value, Stack: debug.Stack()}
@@ -354,8 +358,8 @@ func (c *cell[M]) received(message *M, returned *bool, err *error) {
 	}
 }
 
-// before handles a message that goes before the mailbox and reports whether
-// there was one.
+// before handles a message that takes precedence over the mailbox and reports
+// whether there was one.
 func (c *cell[M]) before(b *batch[M]) bool {
 	flags := c.flags.Load()
 	if flags&flagsBefore == 0 {
@@ -392,8 +396,8 @@ func (c *cell[M]) receiveNotice(n notice[M]) (message M, err error) {
 	return message, c.receive(message)
 }
 
-// conclude calls Stopped, where that was not done yet, and returns what the
-// incarnation ended of.
+// conclude calls Stopped, unless that was done already, and returns why the
+// incarnation ended.
 func (c *cell[M]) conclude(cause error) error {
 	if c.extras != nil && c.extras.timers != nil {
 		c.extras.timers.close()
@@ -429,7 +433,7 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// recovered turns a panic into a *PanicError; it is to be deferred.
+// recovered turns a panic into a *PanicError. It must be deferred.
 func recovered(err *error) {
 	if value := recover(); value != nil {
 		*err = &PanicError{Value: value, Stack: debug.Stack()}

@@ -4,23 +4,24 @@ import (
 	"context"
 )
 
-// Context is what an incarnation of an actor knows of itself, and what it may
-// ask for. It is for the calls of that incarnation: Self, Path and Name may be
-// used from elsewhere; the others must not, as they would reach the incarnation
-// of that moment.
+// Context gives an incarnation of an actor access to itself and to its system. It
+// is valid during the calls of that incarnation. Self, Path and Name may be used
+// elsewhere; the other methods must not, because they would act on whatever
+// incarnation is current.
 type Context[M any] cell[M]
 
-// cellExtra is what few incarnations have.
+// cellExtra holds what few incarnations need.
 type cellExtra[M any] struct {
 	first  Actor[M] // as New made it; nil where it is cell.actor
 	timers *timerSet[M]
-	// stash is set aside; unstashed is to be handled before the mailbox.
-	stash, unstashed []setAside[M]
+	// stash holds messages set aside; unstashed holds those to be handled before
+	// the mailbox.
+	stash, unstashed []stashedMessage[M]
 	mark             *mark // of the message being handled; nil if it is not traced
 }
 
-// setAside is a message in the stash, with its mark if it is traced.
-type setAside[M any] struct {
+// stashedMessage is a message in the stash, with its mark if it is traced.
+type stashedMessage[M any] struct {
 	message M
 	mark    *mark
 }
@@ -45,8 +46,8 @@ func (c *Context[M]) Name() string { return c.label() }
 // Path returns the names from the root down to the actor, as in "/runs/run".
 func (c *Context[M]) Path() string { return c.path() }
 
-// Stop ends the actor normally once the present call has returned without an
-// error. A Permanent actor is restarted even so.
+// Stop ends the actor normally once the current call has returned without an error.
+// A Permanent actor is restarted nevertheless.
 func (c *Context[M]) Stop() { c.flags.Or(flagLeaving) }
 
 // Context returns a context that is cancelled when the incarnation has ended,
@@ -76,7 +77,7 @@ func (c *cell[M]) cut() {
 	}
 }
 
-// uncut makes place for the next incarnation's Context.
+// uncut makes room for the next incarnation's Context.
 func (c *cell[M]) uncut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,15 +89,15 @@ func (c *cell[M]) uncut() {
 	}
 }
 
-// Behaviour is a way to receive messages.
+// Behaviour is a function that handles messages.
 type Behaviour[M any] func(ctx *Context[M], message M) error
 
 // Receive calls the function.
 func (b Behaviour[M]) Receive(ctx *Context[M], message M) error { return b(ctx, message) }
 
-// Become has the behaviour receive the messages that come after this one, in
-// this incarnation; nil leads back to the actor that New made, whose Stopped
-// runs in any case. A new incarnation begins with New's again.
+// Become makes the behaviour receive the messages after this one, in this
+// incarnation; nil returns to the actor that New made, whose Stopped runs in any
+// case. A new incarnation starts with the actor that New makes.
 func (c *Context[M]) Become(behaviour Behaviour[M]) {
 	switch {
 	case behaviour != nil:
@@ -109,25 +110,24 @@ func (c *Context[M]) Become(behaviour Behaviour[M]) {
 	}
 }
 
-// Stash sets a message aside, usually the one being handled, until Unstash. As
-// many fit as in the mailbox, beside those that wait there; it fails with
-// ErrStashFull for one more, which is then the caller's to deal with. The first
-// that is stashed while a traced message is handled is taken to be that message,
-// and keeps its trace.
+// Stash sets a message aside, usually the one being handled, until Unstash. The
+// stash has room for as many messages as the mailbox, in addition to those waiting
+// there; one more fails with ErrStashFull and remains the caller's to deal with.
+// The first message that is stashed while a traced message is being handled is
+// taken to be that message, and keeps its trace.
 //
-// What is stashed when the incarnation ends goes back to the front of the
-// mailbox: it waits for the next incarnation, as the mailbox does, or becomes
-// dead letters with it.
+// When the incarnation ends, the stash goes back to the front of the mailbox: like
+// the mailbox, it waits for the next incarnation or becomes dead letters.
 func (c *Context[M]) Stash(message M) error {
 	extras := c.cell().more()
 	if len(extras.stash)+len(extras.unstashed) >= int(c.capacity) {
 		return ErrStashFull
 	}
-	extras.stash = append(extras.stash, setAside[M]{message, extras.mark.setAside()})
+	extras.stash = append(extras.stash, stashedMessage[M]{message, extras.mark.setAside()})
 	return nil
 }
 
-// Unstash has all stashed messages handled next, before those that wait in the
+// Unstash makes all stashed messages the next to be handled, before those in the
 // mailbox, in the order in which they were stashed.
 func (c *Context[M]) Unstash() {
 	if c.extras == nil || len(c.extras.stash) == 0 {
@@ -138,9 +138,8 @@ func (c *Context[M]) Unstash() {
 	c.flags.Or(flagUnstashing)
 }
 
-// nextUnstashed returns the next message of those that were unstashed; there is
-// one.
-func (c *cell[M]) nextUnstashed() (next setAside[M]) {
+// nextUnstashed returns the next unstashed message; there must be one.
+func (c *cell[M]) nextUnstashed() (next stashedMessage[M]) {
 	left := c.extras.unstashed
 	next, left[0] = left[0], next
 	c.extras.unstashed = left[1:]
@@ -151,16 +150,16 @@ func (c *cell[M]) nextUnstashed() (next setAside[M]) {
 	return next
 }
 
-// unstashed takes the messages that were to be handled before the mailbox.
-func (c *cell[M]) unstashed() []setAside[M] {
+// unstashed takes the messages that were due to be handled before the mailbox.
+func (c *cell[M]) unstashed() []stashedMessage[M] {
 	left := c.extras.unstashed
 	c.extras.unstashed = nil
 	c.flags.And(^uint32(flagUnstashing))
 	return left
 }
 
-// stashed takes all messages that were set aside, in their order.
-func (c *cell[M]) stashed() []setAside[M] {
+// stashed takes all messages that were set aside, in order.
+func (c *cell[M]) stashed() []stashedMessage[M] {
 	if c.extras == nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ func document(t *testing.T) string {
 	return string(raw)
 }
 
-func TestTheCodeOfTheChapterIsWhatIsCompiledAndRun(t *testing.T) {
+func TestDocumentedExamplesAreCompiledAndRun(t *testing.T) {
 	source, err := os.ReadFile("example_docs_test.go")
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestTheCodeOfTheChapterIsWhatIsCompiledAndRun(t *testing.T) {
 	block := regexp.MustCompile("(?s)<!-- (\\w+) -->\n```go\n(.*?)\n```\n")
 	blocks := block.FindAllStringSubmatch(document(t), -1)
 	if len(blocks) != strings.Count(document(t), "```go") || len(blocks) == 0 {
-		t.Fatalf("%d blocks name their example, there are %d", len(blocks), strings.Count(document(t), "```go"))
+		t.Fatalf("%d blocks name their example, but there are %d blocks", len(blocks), strings.Count(document(t), "```go"))
 	}
 	for _, b := range blocks {
 		indented := regexp.MustCompile("(?m)^(.)").ReplaceAllString(b[2], "\t$1")
@@ -39,7 +39,7 @@ func TestTheCodeOfTheChapterIsWhatIsCompiledAndRun(t *testing.T) {
 	}
 }
 
-func TestTheChapterGivesTheLimitsAsTheyAre(t *testing.T) {
+func TestDocumentedLimitsAreTheActualOnes(t *testing.T) {
 	_, limits, _ := strings.Cut(document(t), "\n## Limits\n")
 	for row, want := range map[string][]string{
 		"messages in a mailbox":             {grouped(actor.DefaultCapacity), grouped(actor.MaxCapacity)},
@@ -50,14 +50,14 @@ func TestTheChapterGivesTheLimitsAsTheyAre(t *testing.T) {
 		"time to stop":                      {actor.DefaultStopTimeout.String(), actor.CutGrace.String()},
 		"routees of a pool":                 {grouped(actor.MaxRoutees)},
 		"events that wait for `OnEvent`":    {grouped(actor.MaxPendingEvents)},
-		"hops of a trace":                   {grouped(actor.MaxTraceHops)},
+		"depth of a trace":                  {grouped(actor.MaxTraceDepth)},
 		"messages in a `TraceBuffer`":       {grouped(actor.MaxTraceSteps)},
 		"actors that `TraceNext` waits for": {grouped(actor.MaxWanted)},
 	} {
 		line := regexp.MustCompile("(?m)^\\| " + regexp.QuoteMeta(row) + ".*$").FindString(limits)
 		for _, w := range want {
 			if !regexp.MustCompile("(^|[^0-9,])" + regexp.QuoteMeta(w) + "($|[^0-9,]|,[^0-9])").MatchString(line) {
-				t.Errorf("%s: %q does not say %s", row, line, w)
+				t.Errorf("%s: %q does not contain %s", row, line, w)
 			}
 		}
 	}

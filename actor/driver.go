@@ -2,17 +2,17 @@ package actor
 
 import "time"
 
-// Driver moves a system in place of worker goroutines and the runtime's clock,
-// so that a simulation decides what happens when: with one goroutine behind it,
-// the same choices give the same history. A Blocking actor gets no goroutine of
-// its own then.
+// Driver runs a system in place of worker goroutines and the runtime's clock, so
+// that a simulation decides what happens when. If one goroutine runs all steps, the
+// same choices give the same history. A Blocking actor then gets no goroutine of
+// its own.
 type Driver interface {
-	// Run takes a step: an actor that handles one message, starts or stops. The
-	// driver runs each once, in whatever order; never within Run itself, which
-	// is called with locks held, and one at a time.
+	// Run accepts a step: an actor handles one message, starts or stops. The driver
+	// runs each step once, in any order, one at a time, and never within Run
+	// itself, which is called with locks held.
 	Run(step func())
 	// AfterFunc is time.AfterFunc on the driver's clock. The action counts as a
-	// step; stop reports whether it kept the action from being run.
+	// step; stop reports whether it prevented the action.
 	AfterFunc(d time.Duration, action func()) (stop func() bool)
 }
 

@@ -11,7 +11,7 @@ import (
 	"reprise/actor"
 )
 
-// stepper is a driver that runs one step after the other, chosen by a seed.
+// stepper is a driver that runs one step after another, chosen by a seed.
 type stepper struct {
 	random *rand.Rand
 	now    time.Time
@@ -25,8 +25,8 @@ func newStepper(seed uint64) *stepper {
 
 func (d *stepper) clock() time.Time { return d.now }
 
-// steppedSystem is a system that the driver moves, to its end when the test has
-// ended.
+// steppedSystem is a system run by the driver, and shut down when the test
+// ends.
 func steppedSystem(t testing.TB, d *stepper, config actor.Config) *actor.System {
 	t.Helper()
 	config.Now, config.Driver = d.clock, d
@@ -52,7 +52,7 @@ func (d *stepper) AfterFunc(after time.Duration, action func()) func() bool {
 	}
 }
 
-// step runs a step; false if there is none.
+// step runs a step and reports whether there was one.
 func (d *stepper) step() bool {
 	if len(d.steps) == 0 {
 		return false
@@ -76,7 +76,7 @@ func (d *stepper) settle() {
 }
 
 // next moves the clock to the next timer, not past the end unless that is nil,
-// and runs its action; false if there is none.
+// and runs its action. It returns false if there is none.
 func (d *stepper) next(end *time.Time) bool {
 	if len(d.timers) == 0 {
 		return false
@@ -91,7 +91,7 @@ func (d *stepper) next(end *time.Time) bool {
 	return true
 }
 
-// pass lets time pass in the middle of a step, which no other step does.
+// pass lets time pass in the middle of a step; otherwise a step takes no time.
 func (d *stepper) pass(time time.Duration) {
 	end := d.now.Add(time)
 	for d.next(&end) {
@@ -99,10 +99,10 @@ func (d *stepper) pass(time time.Duration) {
 	d.now = end
 }
 
-// A driven system has no goroutine and no clock but the driver's: restarts,
+// A driven system has only the driver's goroutine and clock: restarts,
 // backoffs, timers and a supervisor that gives up come in the order that the
-// driver chooses, the same for the same seed.
-func TestADrivenSystemDoesTheSameForTheSameSeed(t *testing.T) {
+// driver chooses, which is the same for the same seed.
+func TestADrivenSystemIsDeterministic(t *testing.T) {
 	history := func(seed uint64) []string {
 		d := newStepper(seed)
 		s := steppedSystem(t, d, actor.Config{})

@@ -11,37 +11,36 @@ var (
 	// ErrStopped is returned for an actor, a supervisor or a system that has
 	// ended for good.
 	ErrStopped = errors.New("actor has stopped")
-	// ErrMailboxFull is returned by Tell where the mailbox's policy is Fail.
+	// ErrMailboxFull is returned by Tell for a full mailbox whose policy is Fail.
 	ErrMailboxFull = errors.New("mailbox is full")
-	// ErrStashFull is returned by Stash where as many messages are stashed as the
+	// ErrStashFull is returned by Stash if as many messages are stashed as the
 	// mailbox has room for.
 	ErrStashFull = errors.New("stash is full")
-	// ErrZeroRef is returned where the zero Ref is used.
-	ErrZeroRef = errors.New("reference to no actor (the zero Ref)")
+	// ErrZeroRef is returned when the zero Ref is used.
+	ErrZeroRef = errors.New("the zero Ref refers to no actor")
 	// ErrNoDeadline is returned by Ask for a context without a deadline.
-	ErrNoDeadline = errors.New("asking needs a context with a deadline")
+	ErrNoDeadline = errors.New("Ask needs a context with a deadline")
 	// ErrNameTaken is returned for a name that is in use.
 	ErrNameTaken = errors.New("name is taken")
-	// ErrNotFound is returned for a name that nobody is registered under.
-	ErrNotFound = errors.New("no actor of that name")
-	// ErrWrongMessageType is returned where a registered actor takes messages
-	// of another type than asked for.
+	// ErrNotFound is returned for a name under which no actor is registered.
+	ErrNotFound = errors.New("no actor has that name")
+	// ErrWrongMessageType is returned if a registered actor takes messages of
+	// another type than requested.
 	ErrWrongMessageType = errors.New("actor takes messages of another type")
-	// ErrNoRoute is returned by a Router for a key that it has no actor for.
+	// ErrNoRoute is returned by a Router for a key without an actor.
 	ErrNoRoute = errors.New("no route for the key")
-	// ErrExited is what an incarnation fails with that ended its goroutine, as
+	// ErrExited is the failure of an incarnation that ended its goroutine, as
 	// runtime.Goexit and testing's FailNow do.
 	ErrExited = errors.New("actor ended its goroutine (runtime.Goexit)")
 	// ErrNormalStop is the failure of a Permanent actor that stopped of its own
 	// accord.
 	ErrNormalStop = errors.New("permanent actor stopped of its own accord")
-	// ErrSiblingFailed is what an incarnation is stopped with where the strategy
-	// restarts it because of another actor's failure.
+	// ErrSiblingFailed is the cause given to an incarnation that the strategy
+	// restarts because another actor failed.
 	ErrSiblingFailed = errors.New("restarted together with another actor")
 )
 
-// FieldError names a setting, its value, what is wrong with it and how to mend
-// it.
+// FieldError names a setting, its value, what is wrong with it and how to fix it.
 type FieldError struct {
 	Field   string
 	Value   string
@@ -62,7 +61,7 @@ func bad(field string, value any, problem, fix string) error {
 type PanicError struct {
 	// Value is what was given to panic.
 	Value any
-	// Stack is the goroutine's, at the panic.
+	// Stack is the stack of the goroutine at the panic.
 	Stack []byte
 }
 
@@ -78,7 +77,8 @@ func (e *PanicError) Unwrap() error {
 // GaveUpError says that a supervisor ended because its children failed more
 // often than its Intensity allows.
 type GaveUpError struct {
-	// Supervisor and Child are paths: of who gave up, and on whom.
+	// Supervisor and Child are paths: the supervisor that gave up, and the child it
+	// gave up on.
 	Supervisor, Child string
 	// Restarts within Period were allowed.
 	Restarts int
@@ -96,8 +96,8 @@ func (e *GaveUpError) Error() string {
 // Unwrap returns the last failure.
 func (e *GaveUpError) Unwrap() error { return e.Cause }
 
-// AbandonedError names the actors that did not stop in time. They may be
-// running still: what they hold is not given back.
+// AbandonedError names the actors that did not stop in time. They may still be
+// running: what they hold is not released.
 type AbandonedError struct {
 	Paths []string
 }

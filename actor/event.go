@@ -19,8 +19,8 @@ type (
 		At   time.Time
 	}
 
-	// ActorTerminated says that an actor has ended for good. The cause is nil
-	// where it stopped normally.
+	// ActorTerminated says that an actor has ended for good. The cause is nil if it
+	// stopped normally.
 	ActorTerminated struct {
 		Path  string
 		Cause error
@@ -28,15 +28,15 @@ type (
 	}
 
 	// ActorAbandoned says that an actor did not stop in time and is no longer
-	// waited for. It may be running still.
+	// waited for. It may still be running.
 	ActorAbandoned struct {
 		Path string
 		At   time.Time
 	}
 
 	// SupervisionTriggered says what a supervisor decided about a child that
-	// failed. Restarts counts those within the period of the intensity, this
-	// one included; Delay is the backoff.
+	// failed. Restarts counts the restarts within the period of the intensity,
+	// including this one; Delay is the backoff.
 	SupervisionTriggered struct {
 		Supervisor, Child string
 		Strategy          Strategy
@@ -47,7 +47,7 @@ type (
 		At                time.Time
 	}
 
-	// DeadLetter says that a message was not handled, or not to its end.
+	// DeadLetter says that a message was not handled, or not completely.
 	DeadLetter struct {
 		To      string
 		Message any
@@ -55,9 +55,9 @@ type (
 		At      time.Time
 	}
 
-	// MessageSent says that a message of a trace is in a mailbox, or one of a timer
-	// is due. From is "" where it came from no actor, or from one that told it
-	// without Send and its like.
+	// MessageSent says that a traced message is in a mailbox, or that a traced
+	// timer's message is due. From is "" if no actor sent it, or if the actor used
+	// Tell rather than Send or one of its kind.
 	MessageSent struct {
 		From, To string
 		Message  any
@@ -65,9 +65,9 @@ type (
 		At       time.Time
 	}
 
-	// MessageHandled says that a message of a trace was handled, after it Waited
-	// in the mailbox and the stash, and what that Took; Err is what the actor
-	// failed with. Of a call that only stashed the message it says nothing.
+	// MessageHandled says that a traced message was handled: Waited is its time in
+	// the mailbox and the stash, Took the time to handle it, and Err the failure of
+	// the actor, if any. A call that only stashed the message is not reported.
 	MessageHandled struct {
 		By           string
 		Trace        Trace
@@ -76,10 +76,10 @@ type (
 		At           time.Time
 	}
 
-	// MessageAnswered says that a question of a trace was answered, with the Answer
-	// or the Err. By is the actor that was to do so: the one that Ask asked, or
-	// that it was forwarded to. The Trace's message is the answer, its causation
-	// the question.
+	// MessageAnswered says that a traced question was answered, with the Answer or
+	// the Err. By is the actor responsible: the one that Ask asked, or the one the
+	// question was forwarded to. In the Trace, the message is the answer and the
+	// causation is the question.
 	MessageAnswered struct {
 		By     string
 		Answer any
@@ -107,7 +107,7 @@ func (EventsLost) actorEvent()           {}
 type Decision string
 
 const (
-	// DecisionRestart restarts the child, and others as the strategy has it.
+	// DecisionRestart restarts the child, and others according to the strategy.
 	DecisionRestart Decision = "restart"
 	// DecisionForget ends a Temporary child.
 	DecisionForget Decision = "forget"
@@ -119,22 +119,22 @@ const (
 type LetterReason string
 
 const (
-	// LetterStopped is the reason where the actor has ended.
+	// LetterStopped is the reason if the actor has ended.
 	LetterStopped LetterReason = "the actor has stopped"
-	// LetterFailed is the reason where handling the message failed.
-	LetterFailed LetterReason = "the actor failed while it handled the message"
-	// LetterDroppedOldest is the reason where newer messages took its room.
+	// LetterFailed is the reason if handling the message failed.
+	LetterFailed LetterReason = "the actor failed while handling the message"
+	// LetterDroppedOldest is the reason if the message made room for a newer one.
 	LetterDroppedOldest LetterReason = "the mailbox was full: the oldest message was dropped"
-	// LetterDroppedNewest is the reason where older messages had the room.
+	// LetterDroppedNewest is the reason if older messages filled the mailbox.
 	LetterDroppedNewest LetterReason = "the mailbox was full: the newest message was dropped"
 )
 
-// MaxPendingEvents is how many events wait for Config.OnEvent; beyond it they
-// are lost, and EventsLost tells.
+// MaxPendingEvents is how many events may wait for Config.OnEvent; events beyond
+// that are lost, and reported by EventsLost.
 const MaxPendingEvents = 1 << 16
 
-// eventQueue hands events to OnEvent, one at a time and in order. Whoever finds
-// nobody at it does it, so it has no goroutine.
+// eventQueue hands events to OnEvent, one at a time and in order. It has no
+// goroutine: a caller of deliver that finds no delivery under way delivers.
 type eventQueue struct {
 	onEvent func(Event)
 	// any is set while there are events to deliver.
@@ -147,7 +147,7 @@ type eventQueue struct {
 	idle       chan struct{} // closed when nobody delivers; nil until asked for
 }
 
-// wanted reports whether anybody listens; what is not is not worth making.
+// wanted reports whether anyone listens; otherwise events need not be made.
 func (q *eventQueue) wanted() bool { return q.onEvent != nil }
 
 // add keeps the event for deliver. It may be called with locks held.
@@ -165,8 +165,8 @@ func (q *eventQueue) add(e Event) {
 	q.any.Store(true)
 }
 
-// deliver delivers what was added, unless another goroutine is at it, which
-// then does. No lock may be held.
+// deliver delivers the events that were added, unless another goroutine is
+// delivering, which then does so. No lock may be held.
 func (q *eventQueue) deliver() {
 	if q.any.Load() {
 		q.deliverAll()
@@ -192,7 +192,7 @@ func (q *eventQueue) deliverAll() {
 	q.any.Store(false)
 }
 
-// delivery is over; q.mu is held.
+// delivery has ended; q.mu is held.
 func (q *eventQueue) delivery() {
 	q.delivering = false
 	if q.idle != nil {
@@ -201,8 +201,8 @@ func (q *eventQueue) delivery() {
 	}
 }
 
-// tellAll hands over the events, with q.mu released. Where OnEvent ends the
-// goroutine, those that come after are lost.
+// tellAll hands over the events, with q.mu released. If OnEvent ends the goroutine,
+// the remaining events are lost.
 func (q *eventQueue) tellAll(batch []Event) {
 	q.mu.Unlock()
 	told := 0
@@ -216,8 +216,8 @@ func (q *eventQueue) tellAll(batch []Event) {
 	}
 }
 
-// delivered delivers what was added and returns a channel that is closed when
-// that is done, by whomever.
+// delivered delivers the events that were added and returns a channel that is
+// closed when that is done, by any goroutine.
 func (q *eventQueue) delivered() <-chan struct{} {
 	q.deliver()
 	q.mu.Lock()
@@ -233,7 +233,7 @@ func (q *eventQueue) delivered() <-chan struct{} {
 	return idle
 }
 
-// tell calls OnEvent. Its panics are its own: there is nobody to hand them to.
+// tell calls OnEvent. Panics in it are dropped: there is nobody to report them to.
 func (q *eventQueue) tell(e Event) {
 	defer func() { _ = recover() }()
 	q.onEvent(e)

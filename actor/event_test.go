@@ -12,7 +12,7 @@ import (
 	"reprise/actor"
 )
 
-func TestEventsTellAnActorsLifeInOrder(t *testing.T) {
+func TestEventsOfAnActorComeInOrder(t *testing.T) {
 	for _, sample := range []int{0, 1} {
 		var got []string
 		now := &clock{now: epoch}
@@ -65,7 +65,7 @@ func TestOnEventMayUseTheSystemAndPanic(t *testing.T) {
 	equal(t, ended.wait(t, 1), []string{"0 children, tell: true"})
 }
 
-func TestWhoeverDeliversMayBeEndedByOnEvent(t *testing.T) {
+func TestOnEventMayEndTheDeliveringGoroutine(t *testing.T) {
 	log := newRecorder()
 	first := true
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
@@ -87,7 +87,7 @@ func TestWhoeverDeliversMayBeEndedByOnEvent(t *testing.T) {
 	equal(t, log.wait(t, 1), []string{"/b"})
 }
 
-func TestWhatAnActorEndsItsGoroutineInIsADeadLetter(t *testing.T) {
+func TestAMessageInWhichTheGoroutineEndsIsADeadLetter(t *testing.T) {
 	log := newRecorder()
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
 		if e, ok := e.(actor.DeadLetter); ok {
@@ -129,7 +129,7 @@ func TestEventsBeyondTheLimitAreCounted(t *testing.T) {
 		told++
 	}})
 	spawned := make(chan actor.Ref[do], 1)
-	go func() { spawned <- spawn(t, s.Root(), actor.Spec[do]{}) }() // delivers, and hangs in it
+	go func() { spawned <- spawn(t, s.Root(), actor.Spec[do]{}) }() // delivers, and hangs in OnEvent
 	wait(t, begun, "the first event")
 	r := receiver[int](func(ctx *actor.Context[int], _ int) error { ctx.Stop(); return nil })
 	const more = 100
@@ -153,7 +153,7 @@ func TestEventsBeyondTheLimitAreCounted(t *testing.T) {
 	}
 }
 
-func TestTreeShowsWhatThereIs(t *testing.T) {
+func TestTreeShowsTheWholeSystem(t *testing.T) {
 	now := &clock{now: epoch}
 	s := newSystem(t, actor.Config{Now: now.Now})
 	below := supervise(t, s.Root(), actor.SupervisorSpec{Name: "s"})
@@ -182,7 +182,7 @@ func TestTreeShowsWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestTreeCountsWhatWasHandled(t *testing.T) {
+func TestTreeCountsHandledMessages(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
 	const messages = 1000
@@ -190,7 +190,7 @@ func TestTreeCountsWhatWasHandled(t *testing.T) {
 		tell(t, ref, func(*actor.Context[do]) error { return nil })
 	}
 	settle(t, ref)
-	// What the last turn handled is counted when it ends.
+	// The messages of the last turn are counted when it ends.
 	last, deadline := uint64(0), time.Now().Add(10*time.Second)
 	for ; last < messages; last = s.Tree().Children[0].Handled {
 		if time.Now().After(deadline) {

@@ -55,7 +55,7 @@ func ExampleSpawnPool() {
 	if err != nil {
 		panic(err)
 	}
-	for range 3 { // one clerk counts all that Ada orders
+	for range 3 { // one clerk counts all of Ada's orders
 		if err := pool.Route(order{Customer: "Ada"}); err != nil {
 			panic(err)
 		}
@@ -92,8 +92,8 @@ func ExampleSend() {
 	fmt.Println(waiter.Tell("soup"))
 	<-done
 	fmt.Println(system.Shutdown(context.Background()))
-	way, _ := buffer.Last("/waiter")
-	fmt.Print(way)
+	trace, _ := buffer.Last("/waiter")
+	fmt.Print(trace)
 	// Output:
 	// <nil>
 	// <nil>

@@ -9,8 +9,8 @@ import (
 	"reprise/actor"
 )
 
-// greetMessage is what a greeter understands: every actor has a message type of
-// its own.
+// greetMessage is what a greeter understands: every actor has its own message
+// type.
 type greetMessage interface{ greetMessage() }
 
 type (
@@ -24,7 +24,7 @@ type (
 func (greet) greetMessage()  {}
 func (forget) greetMessage() {}
 
-// greeter counts whom it has met.
+// greeter counts the people it has met.
 type greeter struct{ met int }
 
 func (g *greeter) Receive(_ *actor.Context[greetMessage], message greetMessage) error {
@@ -69,7 +69,7 @@ func Example() {
 	// <nil>
 }
 
-// A supervisor that gives up is known by its error; its siblings live on.
+// A supervisor that gives up is identified by its error; its siblings live on.
 func ExampleSupervisor_Err() {
 	system, err := actor.NewSystem(actor.Config{Now: time.Now})
 	if err != nil {
@@ -105,7 +105,7 @@ func ExampleSupervisor_Err() {
 	// <nil>
 }
 
-// ticker does something again and again, until it is stopped.
+// ticker does something repeatedly, until it is stopped.
 type ticker struct {
 	left  int
 	ended chan struct{}

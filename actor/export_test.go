@@ -3,7 +3,7 @@ package actor
 // Choose returns the name of the routee that the message would go to.
 func (p *RouterPool[M]) Choose(message M) string { return p.choose(p.all(), message).name }
 
-// Watches returns how many watches of the actor are kept, and how many that it has
+// Watches returns how many watches there are of the actor, and how many it has
 // of others.
 func (r Ref[M]) Watches() (of, by int) {
 	r.cell.mu.Lock()
@@ -14,7 +14,7 @@ func (r Ref[M]) Watches() (of, by int) {
 	return 0, 0
 }
 
-// Limits that only the documentation names.
+// Limits that only the documentation mentions.
 const (
 	RunBudget = runBudget
 	CutGrace  = cutGrace

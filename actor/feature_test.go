@@ -16,7 +16,7 @@ import (
 	"reprise/actor"
 )
 
-// deadline returns a context for Ask that ends only where a test hangs.
+// deadline returns a context for Ask that ends only if a test hangs.
 func deadline(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -29,11 +29,11 @@ func asking(f func(ctx *actor.Context[do], r actor.Reply[int]) error) func(actor
 	return func(r actor.Reply[int]) do { return func(ctx *actor.Context[do]) error { return f(ctx, r) } }
 }
 
-func TestAForwardedQuestionIsAnsweredByTheOther(t *testing.T) {
+func TestTheReceiverOfAForwardedQuestionAnswersIt(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	first, second := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, s.Root(), actor.Spec[do]{})
 	got, err := actor.Ask(deadline(t), first, asking(func(ctx *actor.Context[do], r actor.Reply[int]) error {
-		ctx.Stop() // its end is none of the asker's business any more
+		ctx.Stop() // its end no longer concerns the asker
 		return actor.Forward(second, func(*actor.Context[do]) error { r.Send(7); return nil }, r)
 	}))
 	if got != 7 || err != nil {
@@ -41,7 +41,7 @@ func TestAForwardedQuestionIsAnsweredByTheOther(t *testing.T) {
 	}
 }
 
-func TestAForwardedQuestionEndsWithTheOther(t *testing.T) {
+func TestAForwardedQuestionEndsWithItsReceiver(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	spec := actor.Spec[do]{Restart: actor.Temporary}
 	first, second, third := spawn(t, s.Root(), spec), spawn(t, s.Root(), spec), spawn(t, s.Root(), spec)
@@ -51,10 +51,10 @@ func TestAForwardedQuestionEndsWithTheOther(t *testing.T) {
 	if !errors.Is(err, actor.ErrStopped) {
 		t.Errorf("got %v", err)
 	}
-	settle(t, first, second) // which live
+	settle(t, first, second) // both are alive
 }
 
-func TestAQuestionThatCannotBeForwardedStaysWithTheFirst(t *testing.T) {
+func TestAQuestionThatCannotBeForwardedStaysWithTheForwarder(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	first, gone := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, s.Root(), actor.Spec[do]{Restart: actor.Temporary})
 	tell(t, gone, leave)
@@ -71,7 +71,7 @@ func TestAQuestionThatCannotBeForwardedStaysWithTheFirst(t *testing.T) {
 	}
 }
 
-// number is an actor of ints that writes down what it handles, in which mood.
+// number is an actor of ints that logs what it handles, and in which mood.
 type number struct {
 	log func(format string, args ...any)
 	on  func(ctx *actor.Context[int], n int) error
@@ -126,8 +126,8 @@ func TestBecomeChangesWhoReceivesUntilTheRestart(t *testing.T) {
 	equal(t, log.wait(t, 8), []string{"0", "asleep 1", "asleep 2", "3", "4", "asleep 5", "stopped", "6"})
 }
 
-// stashUntilZero stashes what comes before a 0, which has it all handled, by then
-// from there on.
+// stashUntilZero stashes everything before a 0, which unstashes it; then is the
+// behaviour from there on.
 func stashUntilZero(then func(*actor.Context[int], int) error) func(*actor.Context[int], int) error {
 	open := false
 	return func(ctx *actor.Context[int], n int) error {
@@ -152,8 +152,8 @@ func TestStashedMessagesAreHandledFirstAndInOrder(t *testing.T) {
 	equal(t, log.wait(t, 8), []string{"1", "2", "3", "0", "1", "2", "3", "4"})
 }
 
-// A turn ends amid the messages that were unstashed.
-func TestUnstashedMessagesKeepTheirOrderOverTurns(t *testing.T) {
+// A turn ends in the middle of the unstashed messages.
+func TestUnstashedMessagesKeepTheirOrderAcrossTurns(t *testing.T) {
 	const many = 300
 	for _, at := range []int{10, 150} {
 		s, log := newSystem(t, actor.Config{}), newRecorder()
@@ -191,7 +191,7 @@ func TestTheStashIsBounded(t *testing.T) {
 	}
 }
 
-func TestTheStashGoesBackToTheMailboxWhereTheActorFails(t *testing.T) {
+func TestTheStashGoesBackToTheMailboxIfTheActorFails(t *testing.T) {
 	s, log := newSystem(t, actor.Config{}), newRecorder()
 	failed := false
 	ref := spawnNumber(t, s, actor.Mailbox{}, log, func(ctx *actor.Context[int], n int) error {
@@ -209,7 +209,7 @@ func TestTheStashGoesBackToTheMailboxWhereTheActorFails(t *testing.T) {
 	equal(t, log.wait(t, 7), []string{"1", "2", "9", "stopped", "1", "2", "3"})
 }
 
-func TestTheStashOfAnActorThatEndsIsDeadLetters(t *testing.T) {
+func TestTheStashOfAnActorThatEndsBecomesDeadLetters(t *testing.T) {
 	letters := newRecorder()
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
 		if l, ok := e.(actor.DeadLetter); ok {
@@ -232,14 +232,15 @@ func TestTheStashOfAnActorThatEndsIsDeadLetters(t *testing.T) {
 	equal(t, letters.wait(t, 2), []string{"1: the actor has stopped", "2: the actor has stopped"})
 }
 
-// TestTheStashIsItsPlainTwin compares an actor that stashes, unstashes and fails
+// TestTheStashEqualsItsPlainTwin compares an actor that stashes, unstashes and fails
 // as drawn with a list of what should be handled.
-func TestTheStashIsItsPlainTwin(t *testing.T) {
+func TestTheStashEqualsItsPlainTwin(t *testing.T) {
 	const stash, unstash, failing, plain = 0, 1, 2, 3
 	rapid.Check(t, func(rt *rapid.T) {
 		acts := rapid.SliceOfN(rapid.IntRange(stash, plain), 1, 60).Draw(rt, "acts")
 		capacity := rapid.SampledFrom([]int{100, 1000}).Draw(rt, "capacity")
-		// Each message is acted upon the first time and only noted after.
+		// Each message is acted upon the first time and only recorded after
+		// that.
 		var want []int
 		seen, waiting, aside := map[int]bool{}, []int{}, []int{}
 		for i := range acts {
@@ -331,7 +332,7 @@ func TestAWatcherIsToldOfTheEndAndItsCause(t *testing.T) {
 	equal(t, log.all(), []string{"alive: <nil>", "late: <nil>", "alive: boom", "late: boom"})
 }
 
-func TestARestartIsNoEndForAWatch(t *testing.T) {
+func TestARestartDoesNotEndAWatch(t *testing.T) {
 	s, log := newSystem(t, actor.Config{}), newRecorder()
 	watcher, target := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, s.Root(), actor.Spec[do]{Restart: actor.Transient})
 	if _, err := actor.Watch(watcher, target, func(error) do {
@@ -341,7 +342,7 @@ func TestARestartIsNoEndForAWatch(t *testing.T) {
 	}
 	tell(t, target, fail)
 	settle(t, target)
-	tell(t, watcher, fail) // its own restart is none either
+	tell(t, watcher, fail) // nor does its own restart
 	settle(t, watcher)
 	if lines := log.all(); len(lines) != 0 {
 		t.Fatalf("told of %q", lines)
@@ -350,7 +351,7 @@ func TestARestartIsNoEndForAWatch(t *testing.T) {
 	log.wait(t, 1)
 }
 
-func TestNewsOfAWatchNeedsNoRoomInTheMailbox(t *testing.T) {
+func TestAWatchNeedsNoRoomInTheMailbox(t *testing.T) {
 	s, log := newSystem(t, actor.Config{Workers: 2}), newRecorder()
 	watcher := spawn(t, s.Root(), actor.Spec[do]{Mailbox: actor.Mailbox{Capacity: 1}})
 	target := spawn(t, s.Root(), actor.Spec[do]{Restart: actor.Temporary})
@@ -369,7 +370,7 @@ func TestNewsOfAWatchNeedsNoRoomInTheMailbox(t *testing.T) {
 	equal(t, log.wait(t, 2), []string{"news", "waited"})
 }
 
-func TestAWatchThatWasStoppedTellsNothing(t *testing.T) {
+func TestAStoppedWatchIsSilent(t *testing.T) {
 	s, log := newSystem(t, actor.Config{}), newRecorder()
 	watcher, target := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, s.Root(), actor.Spec[do]{Restart: actor.Temporary})
 	w, err := actor.Watch(watcher, target, func(error) do {
@@ -379,7 +380,7 @@ func TestAWatchThatWasStoppedTellsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !w.Stop() || w.Stop() {
-		t.Error("a watch is stopped once")
+		t.Error("a watch was stopped twice")
 	}
 	tell(t, target, leave)
 	wait(t, target.Done(), "the target's end")
@@ -389,7 +390,7 @@ func TestAWatchThatWasStoppedTellsNothing(t *testing.T) {
 	}
 }
 
-func TestAWatchOfOrForNobodyIsRefused(t *testing.T) {
+func TestAWatchWithAZeroRefIsRefused(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	alive, gone := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, s.Root(), actor.Spec[do]{Restart: actor.Temporary})
 	tell(t, gone, leave)
@@ -439,10 +440,10 @@ func TestAWatcherIsToldExactlyOnce(t *testing.T) {
 	}
 }
 
-// TestLivesLeaveNothingBehind lets 100,000 actors live and die, with watches in
-// both directions, and compares what the process holds after a tenth of them
-// with what it holds at the end.
-func TestLivesLeaveNothingBehind(t *testing.T) {
+// TestActorsThatEndLeaveNothingBehind starts and stops 100,000 actors, with
+// watches in both directions, and compares what the process holds after a tenth
+// of them with what it holds at the end.
+func TestActorsThatEndLeaveNothingBehind(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	eternal := spawn(t, s.Root(), actor.Spec[do]{})
 	live := func(n int) {
@@ -478,7 +479,7 @@ func TestLivesLeaveNothingBehind(t *testing.T) {
 	if goroutinesAfter > goroutines || filesAfter > files {
 		t.Errorf("goroutines %d, then %d; descriptors %d, then %d", goroutines, goroutinesAfter, files, filesAfter)
 	}
-	// Whatever is kept of each life is a pointer at least: 8 bytes.
+	// Whatever is kept of an actor is at least a pointer: 8 bytes.
 	if grown := heapAfter - heap; grown > 90_000*4 {
 		t.Errorf("the heap grew by %d bytes, from %d", grown, heap)
 	}

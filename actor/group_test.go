@@ -10,14 +10,14 @@ import (
 	"reprise/actor"
 )
 
-// gate is a point in an actor's life that a test holds it at.
+// gate is a point at which a test holds an actor.
 type gate struct{ begun, open chan struct{} }
 
 func newGate() gate { return gate{make(chan struct{}), make(chan struct{})} }
 
 func (g gate) pass() { close(g.begun); <-g.open }
 
-// hold has the actor hang in a message until the gate is opened.
+// hold makes the actor hang in a message until the gate is opened.
 func hold(t *testing.T, ref actor.Ref[do]) gate {
 	t.Helper()
 	g := newGate()
@@ -36,7 +36,7 @@ func spawnAll(t *testing.T, parent *actor.Supervisor, r *recorder, names ...stri
 	return refs
 }
 
-func TestAFailureOfAChildThatIsToBeStoppedIsNotCounted(t *testing.T) {
+func TestAFailureOfAChildThatIsAboutToStopIsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, events := newRecorder(), newRecorder()
 		s := newSystem(t, actor.Config{Workers: 3, OnEvent: decisions(events), Root: actor.SupervisorSpec{
@@ -71,8 +71,8 @@ func TestAFailureDuringTheBackoffOfAGroupExtendsIt(t *testing.T) {
 		time.Sleep(1100 * time.Millisecond)
 		tell(t, refs["c"], fail) // its second: 2 s
 		time.Sleep(500 * time.Millisecond)
-		// b's first failure would wait for 1 s only, and stop a's successors
-		// for so long that c's alarm falls into it.
+		// b's first failure would delay by only 1 s, and stop a's successors
+		// for so long that c's alarm comes during the stop.
 		g := hold(t, refs["a"])
 		tell(t, refs["b"], fail)
 		synctest.Wait()
@@ -92,7 +92,7 @@ func TestAFailureDuringTheBackoffOfAGroupExtendsIt(t *testing.T) {
 	})
 }
 
-func TestAnAlarmOfABackoffThatWasOvertakenDoesNotRing(t *testing.T) {
+func TestTheAlarmOfASupersededBackoffDoesNotFire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		s := newSystem(t, actor.Config{Workers: 3, Root: actor.SupervisorSpec{
@@ -143,9 +143,9 @@ func TestARestartFromAboveEndsTheBackoffOfAChild(t *testing.T) {
 	})
 }
 
-// While its supervisor starts its children again, one fails: the others do not
-// wait for its backoff, and it does not come before that.
-func TestABackoffDoesNotHoldUpTheStartOfSiblings(t *testing.T) {
+// While a supervisor restarts its children, one fails: the others do not wait
+// for its backoff, and it does not start before that is over.
+func TestABackoffDoesNotDelayTheStartOfSiblings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		s := newSystem(t, actor.Config{Root: actor.SupervisorSpec{Strategy: actor.OneForAll}})
@@ -206,8 +206,8 @@ func TestAChildSpawnedDuringAGroupRestartIsTheLastToStart(t *testing.T) {
 	})
 }
 
-// An abandoned actor returns at a moment when its siblings are being stopped or
-// started again: it takes its turn.
+// An abandoned actor returns while its siblings are being stopped or restarted:
+// it waits for its turn.
 func TestAnAbandonedActorThatReturnsTakesItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
@@ -265,8 +265,8 @@ func TestAnAbandonedActorThatReturnsTakesItsTurn(t *testing.T) {
 	})
 }
 
-// RestForOne stops what comes after an abandoned actor: that is no reason for
-// it to wait.
+// RestForOne stops the children after an abandoned actor, but the actor need
+// not wait for that.
 func TestAnAbandonedActorOutsideOfTheGroupIsRestartedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
@@ -306,13 +306,13 @@ func TestATemporaryActorThatIsAbandonedInARestartIsForgotten(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		if err := shutdown(t, s); err != nil {
-			t.Errorf("it was let go in the restart: %v", err)
+			t.Errorf("it was dropped in the restart: %v", err)
 		}
 	})
 }
 
 // An actor abandoned in a restart is still hanging when the system shuts down.
-func TestShutdownReportsWhatWasAbandonedBefore(t *testing.T) {
+func TestShutdownReportsActorsAbandonedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		s := newSystem(t, actor.Config{Workers: 2})
@@ -340,7 +340,7 @@ func TestShutdownPastItsDeadlineReachesNestedSupervisors(t *testing.T) {
 		r := newRecorder()
 		s := newSystem(t, actor.Config{Workers: 2})
 		below := supervise(t, supervise(t, s.Root(), actor.SupervisorSpec{}), actor.SupervisorSpec{})
-		// It would stop last, has nothing to do, and is not to be given up.
+		// It would stop last, has nothing to do, and must not be abandoned.
 		settle(t, spawn(t, below, actor.Spec[do]{}))
 		var releases []chan struct{}
 		for range 3 {
@@ -361,7 +361,7 @@ func TestShutdownPastItsDeadlineReachesNestedSupervisors(t *testing.T) {
 	})
 }
 
-func TestAStopReportsWhatItsSupervisorAbandonedAsItGaveUp(t *testing.T) {
+func TestAStopReportsActorsAbandonedWhenTheSupervisorGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		s := newSystem(t, actor.Config{Workers: 2, Root: actor.SupervisorSpec{Backoff: actor.Backoff{Initial: time.Hour, Max: time.Hour}}})
@@ -385,7 +385,7 @@ func TestAStopReportsWhatItsSupervisorAbandonedAsItGaveUp(t *testing.T) {
 	})
 }
 
-func TestAContextAskedForTooLateIsCancelled(t *testing.T) {
+func TestAContextRequestedTooLateIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t, actor.Config{})
 		ref := spawn(t, s.Root(), actor.Spec[do]{StopTimeout: time.Second})

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// do is a message that says itself what the actor does.
+// do is a message that says what the actor does.
 type do func(ctx *actor.Context[do]) error
 
 // script is an actor made of functions; nil ones do nothing.
@@ -71,7 +71,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// recorder keeps what is logged and tells who waits for it.
+// recorder keeps what is logged and wakes callers that wait for it.
 type recorder struct {
 	mu    sync.Mutex
 	lines []string
@@ -125,7 +125,7 @@ func newSystem(t testing.TB, config actor.Config) *actor.System {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		_ = s.Shutdown(ctx) // what it has to say is for the tests of Shutdown
+		_ = s.Shutdown(ctx) // its error is for the tests of Shutdown
 	})
 	return s
 }
@@ -158,7 +158,8 @@ func tell(t testing.TB, ref actor.Ref[do], m do) {
 	}
 }
 
-// logging returns a maker of actors that log every incarnation's life.
+// logging returns a constructor of actors that log the start and end of every
+// incarnation.
 func logging(r *recorder) func() actor.Actor[do] {
 	return func() actor.Actor[do] {
 		return &script{
@@ -168,7 +169,7 @@ func logging(r *recorder) func() actor.Actor[do] {
 	}
 }
 
-// wait waits for a channel, and not for ever.
+// wait waits for a channel, but not for ever.
 func wait[T any](t testing.TB, c <-chan T, what string) T {
 	t.Helper()
 	select {
@@ -180,7 +181,7 @@ func wait[T any](t testing.TB, c <-chan T, what string) T {
 	}
 }
 
-// settle returns once the actor has handled what it was told before.
+// settle returns once the actor has handled everything it was told before.
 func settle(t testing.TB, refs ...actor.Ref[do]) {
 	t.Helper()
 	for _, ref := range refs {

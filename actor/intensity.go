@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Intensity bounds how often a supervisor restarts its children: at most
-// Restarts times within Period, all children together; one more, and it gives
-// up. A restart counts until Period has passed since.
+// Intensity bounds how often a supervisor restarts its children: at most Restarts
+// times within Period, counting all children together. If one more is needed, the
+// supervisor gives up. A restart counts until Period has passed.
 type Intensity struct {
 	Restarts int
 	Period   time.Duration
@@ -16,11 +16,11 @@ type Intensity struct {
 // MaxRestarts bounds Intensity.Restarts: a supervisor remembers the time of each.
 const MaxRestarts = 1 << 16
 
-// DefaultIntensity stands in for the zero Intensity.
+// DefaultIntensity is used for the zero Intensity.
 func DefaultIntensity() Intensity { return Intensity{Restarts: 3, Period: 5 * time.Second} }
 
-// Validate returns a *FieldError for a setting outside of its limits; the zero
-// value is valid.
+// Validate returns a *FieldError for a setting outside its limits; the zero value
+// is valid.
 func (i Intensity) Validate() error {
 	if i == (Intensity{}) {
 		return nil

@@ -6,37 +6,37 @@ import (
 	"sync"
 )
 
-// Mailbox bounds what waits for an actor, and says what becomes of a message
-// that finds no room.
+// Mailbox bounds the messages that wait for an actor and says what happens to a
+// message that finds no room.
 type Mailbox struct {
-	// Capacity is the most messages that wait, the one being handled not
-	// counted; 0 stands for DefaultCapacity, and at most MaxCapacity are
-	// allowed. From a Capacity of 1024 on, an actor whose policy is not
-	// DropOldest takes up to 129 messages at once, and those do not count either.
-	// What is put back, by a restart or to have a timer's message go before it,
-	// may exceed it; new messages then find it full. What an actor had taken when
-	// it was abandoned becomes dead letters when it returns, if it ever does.
-	// Memory is taken up as it is needed and given back when nothing
-	// waits, all but room for one message.
+	// Capacity is the maximum number of waiting messages, not counting the one
+	// being handled; 0 means DefaultCapacity, and the limit is MaxCapacity. With a
+	// Capacity of 1024 or more, an actor whose policy is not DropOldest takes up to
+	// 129 messages at once, and those do not count either. Messages that are put
+	// back, by a restart or because a timer's message goes first, may exceed the
+	// capacity; the mailbox is then full for new messages. Messages that an actor
+	// had taken when it was abandoned become dead letters when it returns, if it
+	// ever does. Memory is allocated as needed and released when nothing waits,
+	// except room for one message.
 	Capacity int
-	// Overflow is the policy when full; Fail unless set.
+	// Overflow is the policy when full; the default is Fail.
 	Overflow Overflow
 }
 
 const (
-	// DefaultCapacity stands in for a Capacity of 0.
+	// DefaultCapacity is used for a Capacity of 0.
 	DefaultCapacity = 1024
 	// MaxCapacity bounds Mailbox.Capacity.
 	MaxCapacity = 1 << 24
 )
 
-// Validate returns a *FieldError for a setting outside of its limits.
+// Validate returns a *FieldError for a setting outside its limits.
 func (m Mailbox) Validate() error {
 	if m.Capacity < 0 || m.Capacity > MaxCapacity {
 		return bad("Mailbox.Capacity", m.Capacity, "must be in [0, 16777216]", "use 0 for the default")
 	}
 	if m.Overflow > DropNewest {
-		return bad("Mailbox.Overflow", uint8(m.Overflow), "is no policy", "use Fail, DropOldest or DropNewest")
+		return bad("Mailbox.Overflow", uint8(m.Overflow), "is not a known policy", "use Fail, DropOldest or DropNewest")
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (o Overflow) String() string {
 	return "unknown"
 }
 
-// accepted says what became of a message given to a queue.
+// accepted is the outcome of adding a message to a queue.
 type accepted uint8
 
 const (
@@ -81,11 +81,11 @@ const (
 const (
 	// chunkSize is how many messages a chunk has room for.
 	chunkSize = 32
-	// chunksAtOnce is how many chunks a runner takes at once: the more, the less
-	// it is in the way of senders.
+	// chunksAtOnce is how many chunks a runner takes at once: the more, the less it
+	// contends with senders.
 	chunksAtOnce = runBudget / chunkSize
-	// exactBelow is the capacity below which messages are taken one by one, so
-	// that never more than the capacity wait.
+	// exactBelow is the capacity below which messages are taken one by one, so that
+	// no more than the capacity ever wait.
 	exactBelow = 1024
 )
 
@@ -102,14 +102,14 @@ type chunk[M any] struct {
 
 func (c *chunk[M]) left() []M { return c.items[c.head:c.tail] }
 
-// batch is a list of chunks that a runner has taken. Those that it is done with
-// stay at its front, for the queue to use again.
+// batch is a list of chunks that a runner has taken. Finished chunks stay at its
+// front, for the queue to reuse.
 type batch[M any] struct {
 	first, at *chunk[M]
 	handled   uint32 // messages of chunks that queue.handled does not count yet
 }
 
-// next returns the chunk with the next message; nil if there is none.
+// next returns the chunk that holds the next message, or nil.
 func (b *batch[M]) next() *chunk[M] {
 	for ; b.at != nil; b.at = b.at.next {
 		if b.at.head < b.at.tail {
@@ -119,7 +119,7 @@ func (b *batch[M]) next() *chunk[M] {
 	return nil
 }
 
-// clear takes what is left, in order.
+// clear takes the remaining messages, in order.
 func (b *batch[M]) clear() (left []M) {
 	for c := b.next(); c != nil; c = b.next() {
 		left = append(left, c.left()...)
@@ -129,11 +129,11 @@ func (b *batch[M]) clear() (left []M) {
 	return left
 }
 
-// queue is the mailbox's content: any number of goroutines push, the one that
-// runs the actor takes. It is a mutex over a list of chunks, of which the taker
-// takes several at a time and works on them without the lock. An idle actor
-// must cost little: the first message that waits has its place in the queue
-// itself, so that an actor that keeps up needs no chunk.
+// queue holds the mailbox's messages: any number of goroutines push, and the one
+// that runs the actor takes. It is a list of chunks guarded by a mutex; the taker
+// removes several chunks at a time and works on them without the lock. An idle
+// actor must cost little, so the first waiting message is stored in the queue
+// itself, and an actor that keeps up needs no chunk.
 type queue[M any] struct {
 	mu       sync.Mutex
 	count    int32 // first and what the chunks hold
@@ -141,11 +141,11 @@ type queue[M any] struct {
 	overflow Overflow
 	closed   bool
 	hasFirst bool
-	// singly is set where messages are taken one by one.
+	// singly is set if messages are taken one by one.
 	singly bool
-	// handled counts the messages that are being handled or were, since it was
-	// last carried over to queueExtra.handled. Of those that are taken in chunks
-	// it counts none before the runner comes back.
+	// handled counts the messages that are being or have been handled, since it was
+	// last carried over to queueExtra.handled. Messages taken in chunks are not
+	// counted until the runner returns them.
 	handled uint32
 	first   M // the oldest, where hasFirst is set
 	// chunks is the list of the others. It may begin with an empty chunk, and
@@ -154,15 +154,15 @@ type queue[M any] struct {
 	extra  *queueExtra[M] // nil until it is needed
 }
 
-// queueExtra is what few queues have.
+// queueExtra holds what few queues need.
 type queueExtra[M any] struct {
 	waiters []chan struct{} // senders that wait for room
 	gone    chan struct{}   // closed with the queue; nil until somebody asks
 	cause   error           // why it was closed
-	// watchers are watches of this actor, watching those that it has of others.
+	// watchers are the watches of this actor; watching are its watches of others.
 	watchers, watching map[*Watching]struct{}
 	notices            []notice[M] // of watches; they need no room
-	// ctx is the incarnation's context; nil until somebody asks.
+	// ctx is the incarnation's context; nil until it is asked for.
 	ctx    context.Context
 	cancel context.CancelFunc
 	isCut  bool // it is to be cancelled
@@ -187,8 +187,8 @@ func (q *queue[M]) more() *queueExtra[M] {
 	return q.extra
 }
 
-// push adds the message or applies the policy; the message returned is the one
-// that was dropped.
+// push adds the message or applies the policy; it returns the message that was
+// dropped, if any.
 func (q *queue[M]) push(message M) (M, accepted) {
 	q.mu.Lock()
 	if q.count < q.capacity && !q.closed {
@@ -201,8 +201,8 @@ func (q *queue[M]) push(message M) (M, accepted) {
 	return q.offer(message)
 }
 
-// pushMarked is push for a message with a mark; sent is called before anybody can
-// take it.
+// pushMarked is push for a message with a mark; sent is called before the message
+// can be taken.
 func (q *queue[M]) pushMarked(message M, m *mark, sent func()) (M, accepted) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -232,7 +232,7 @@ func (q *queue[M]) offer(message M) (M, accepted) {
 	return none, refusedFull
 }
 
-// marks returns those of the mailbox, which has one from now on.
+// marks returns the marks of the mailbox, creating them if there are none.
 func (q *queue[M]) marks() *marks {
 	extra := q.more()
 	if extra.marks == nil {
@@ -241,13 +241,13 @@ func (q *queue[M]) marks() *marks {
 	return extra.marks
 }
 
-// markNewest marks the message that was added last, and has sent tell of it.
+// markNewest marks the message that was added last and calls sent.
 func (q *queue[M]) markNewest(m *mark, sent func()) {
 	q.marks().add(m, int(q.count)-1)
 	sent()
 }
 
-// marked reports whether a message that waits is traced.
+// marked reports whether any waiting message is traced.
 func (q *queue[M]) marked() bool { return q.extra != nil && q.extra.marks != nil }
 
 // unmark returns the mark of the message that was popped, if it has one.
@@ -262,9 +262,9 @@ func (q *queue[M]) unmark() *mark {
 	return m
 }
 
-// pushWait adds the message once there is room, whatever the policy. It fails
-// when ctx is done, and with ErrStopped. Of a mark, which may be nil, and sent
-// see pushMarked.
+// pushWait adds the message once there is room, whatever the policy. It fails when
+// ctx is done, and with ErrStopped. For the mark, which may be nil, and sent see
+// pushMarked.
 func (q *queue[M]) pushWait(ctx context.Context, message M, m *mark, sent func()) error {
 	for {
 		room, err := q.pushOrWait(message, m, sent)
@@ -280,7 +280,7 @@ func (q *queue[M]) pushWait(ctx context.Context, message M, m *mark, sent func()
 	}
 }
 
-// pushOrWait adds the message or returns a channel that tells when to try again.
+// pushOrWait adds the message or returns a channel that signals when to try again.
 func (q *queue[M]) pushOrWait(message M, m *mark, sent func()) (chan struct{}, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -300,7 +300,8 @@ func (q *queue[M]) pushOrWait(message M, m *mark, sent func()) (chan struct{}, e
 	return room, nil
 }
 
-// giveUp takes back a wait; room that it was told of goes to the next.
+// giveUp cancels a wait; if it was already told of room, the next one is told
+// instead.
 func (q *queue[M]) giveUp(room chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -318,14 +319,14 @@ func (q *queue[M]) wake(n int) {
 	}
 	n = min(n, len(q.extra.waiters))
 	for _, waiter := range q.extra.waiters[:n] {
-		waiter <- struct{}{} // it has room for the one token it ever gets
+		waiter <- struct{}{} // never blocks: it has room for the one token it ever gets
 	}
 	q.extra.waiters = slices.Delete(q.extra.waiters, 0, n)
 }
 
-// take takes the oldest message with its mark or, where more than one is wanted
-// and may be taken, that and the chunks after it into the batch, of which the
-// runner is done. With nothing left it returns false.
+// take takes the oldest message with its mark. If more than one is wanted and may
+// be taken, it also moves the chunks after it into the batch, which must be used
+// up. It returns false if nothing is left.
 func (q *queue[M]) take(b *batch[M], wanted int) (message M, m *mark, single, ok bool) {
 	q.mu.Lock()
 	q.accept(b)
@@ -355,7 +356,7 @@ func (q *queue[M]) take(b *batch[M], wanted int) (message M, m *mark, single, ok
 	return message, m, single, true
 }
 
-// putDown takes back an empty batch at the end of a turn.
+// putDown returns an empty batch to the queue at the end of a turn.
 func (q *queue[M]) putDown(b *batch[M]) {
 	if b.first == nil {
 		return
@@ -365,7 +366,7 @@ func (q *queue[M]) putDown(b *batch[M]) {
 	q.accept(b)
 }
 
-// accept takes back an empty batch; q.mu is held.
+// accept reuses an empty batch; q.mu is held.
 func (q *queue[M]) accept(b *batch[M]) {
 	if b.first == nil {
 		return
@@ -377,7 +378,7 @@ func (q *queue[M]) accept(b *batch[M]) {
 	*b = batch[M]{}
 }
 
-// reuse keeps empty chunks for messages to come, unless there are enough.
+// reuse keeps empty chunks for later messages, unless there are enough.
 func (q *queue[M]) reuse(list *chunk[M]) {
 	for c := list; c != nil; c = c.next {
 		c.head, c.tail, c.last = 0, 0, nil
@@ -396,8 +397,7 @@ func (q *queue[M]) reuse(list *chunk[M]) {
 	}
 }
 
-// rest gives back the memory of a queue that is empty and reports whether it
-// is.
+// rest releases the memory of an empty queue and reports whether it was empty.
 func (q *queue[M]) rest() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -408,17 +408,17 @@ func (q *queue[M]) rest() bool {
 	return true
 }
 
-// depth returns how many messages wait.
+// depth returns the number of waiting messages.
 func (q *queue[M]) depth() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return int(q.count)
 }
 
-// carryAt is where handled is carried over, far from its end.
+// carryAt is the value at which handled is carried over, well before it overflows.
 const carryAt = 1 << 31
 
-// begin adds to the messages that are being handled or were; q.mu is held.
+// begin adds n to the messages that are being or have been handled; q.mu is held.
 func (q *queue[M]) begin(n uint32) {
 	if q.handled += n; q.handled >= carryAt {
 		q.more().handled += uint64(q.handled)
@@ -433,7 +433,8 @@ func (q *queue[M]) beginOne() {
 	q.begin(1)
 }
 
-// begun returns how many messages are being handled or were, as handled has it.
+// begun returns how many messages are being or have been handled, counted as in
+// handled.
 func (q *queue[M]) begun() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -444,9 +445,9 @@ func (q *queue[M]) begun() uint64 {
 	return n
 }
 
-// putBack returns messages to the front, whether there is room or not; false if
-// the queue was closed meanwhile and the messages stay with the caller.
-// Marked are the marks of those that are traced, at their places among them.
+// putBack returns messages to the front, whether or not there is room. It returns
+// false if the queue was closed meanwhile; the messages then stay with the caller.
+// marked holds the marks of the traced ones, at their places among the messages.
 func (q *queue[M]) putBack(messages []M, marked []*mark) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -480,8 +481,8 @@ func (q *queue[M]) putBack(messages []M, marked []*mark) bool {
 	return true
 }
 
-// close refuses everything from now on and returns what was waiting, oldest
-// first. It tells the watchers.
+// close makes the queue refuse everything from now on and returns the waiting
+// messages, oldest first. It tells the watchers.
 func (q *queue[M]) close(cause error) []M {
 	q.mu.Lock()
 	if q.closed {
@@ -579,8 +580,8 @@ func (q *queue[M]) pop() (message M) {
 	return message
 }
 
-// unlink takes up to n chunks off the front of the list, with their messages.
-// What follows the last one is empty and moves up.
+// unlink takes up to n chunks off the front of the list, with their messages. The
+// chunks after the last full one are empty and move up.
 func (q *queue[M]) unlink(n int) *chunk[M] {
 	first, last := q.chunks, q.chunks.last
 	end := first

@@ -36,7 +36,7 @@ func (m *model) push(v int) (int, accepted) {
 	return 0, refusedFull
 }
 
-func TestQueueIsItsPlainTwin(t *testing.T) {
+func TestQueueEqualsItsPlainTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := Mailbox{
 			Capacity: rapid.OneOf(rapid.IntRange(1, 40), rapid.IntRange(exactBelow-1, exactBelow+20)).Draw(t, "capacity"),
@@ -144,7 +144,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 				chunks := 0
 				for c := q.chunks; c != nil; c = c.next {
 					if chunks++; c.last != nil && c != q.chunks {
-						t.Fatal("a chunk that is not the first keeps another alive")
+						t.Fatal("a chunk other than the first keeps another alive")
 					}
 				}
 				// Chunks that were put back may be incomplete.
@@ -156,7 +156,7 @@ func TestQueueIsItsPlainTwin(t *testing.T) {
 	})
 }
 
-// all returns what is left, in order.
+// all returns the remaining messages, in order.
 func (b *batch[M]) all() (left []M) {
 	for c := b.at; c != nil; c = c.next {
 		left = append(left, c.left()...)
@@ -174,7 +174,7 @@ func handle[M any](b *batch[M], n int) {
 	}
 }
 
-// drain takes and handles what waits, as a runner does.
+// drain takes and handles the waiting messages, as a runner does.
 func drain[M any](q *queue[M]) (handled int) {
 	var b batch[M]
 	for {
@@ -191,7 +191,7 @@ func drain[M any](q *queue[M]) (handled int) {
 	}
 }
 
-func TestRoomOfABurstIsGivenBack(t *testing.T) {
+func TestTheMemoryOfABurstIsReleased(t *testing.T) {
 	for _, capacity := range []int{exactBelow - 1, 10_000} {
 		var q queue[*int]
 		q.init(Mailbox{Capacity: capacity})
@@ -207,7 +207,7 @@ func TestRoomOfABurstIsGivenBack(t *testing.T) {
 	}
 }
 
-func TestAQueueThatIsKeptUpWithNeedsNoMemory(t *testing.T) {
+func TestAQueueThatNeverBuildsUpNeedsNoMemory(t *testing.T) {
 	var q queue[int]
 	q.init(Mailbox{})
 	if allocations := testing.AllocsPerRun(100, func() {
@@ -242,7 +242,7 @@ func TestHandledMessagesAreNotKeptInMemory(t *testing.T) {
 	}
 }
 
-func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
+func TestWaitingSendersGetRoomInOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q queue[int]
 		q.init(Mailbox{Capacity: 1})
@@ -279,7 +279,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 			t.Errorf("left %v, want [4]", left)
 		}
 		if err := <-last; !errors.Is(err, ErrStopped) {
-			t.Errorf("the one who waited at the close: %v", err)
+			t.Errorf("the sender that waited at the close: %v", err)
 		}
 		if len(q.extra.waiters) != 0 {
 			t.Errorf("%d waiters", len(q.extra.waiters))
@@ -287,7 +287,7 @@ func TestWaitingSendersGetRoomInTheOrderTheyCame(t *testing.T) {
 	})
 }
 
-func TestRoomToldToASenderThatLeavesGoesToTheNext(t *testing.T) {
+func TestRoomOfferedToASenderThatGaveUpGoesToTheNext(t *testing.T) {
 	var q queue[int]
 	q.init(Mailbox{Capacity: 1})
 	q.push(0)

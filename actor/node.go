@@ -6,35 +6,35 @@ import (
 	"time"
 )
 
-// child is what a supervisor looks after: an actor or another supervisor. The
+// child is what a supervisor supervises: an actor or another supervisor. The
 // methods are called with System.mu held and return at once.
 type child interface {
 	job
 	// adopted is called once, when the child has its place in the tree.
 	adopted()
-	// launch starts an incarnation. A signal to the parent tells why it is not
-	// ready and, where announce is set, that it is.
+	// launch starts an incarnation. The parent is signalled if it fails to start
+	// and, if announce is set, when it is ready.
 	launch(announce bool)
 	// ready reports whether it is.
 	ready() bool
-	// halt stops the incarnation, for good where final is set; a signal
-	// tells when it has ended.
+	// halt stops the incarnation, for good if final is set; a signal says when it
+	// has ended.
 	halt(cause error, final bool)
-	// patience is how long to wait for that; 0 is for ever.
+	// patience is how long to wait for that; 0 means for ever.
 	patience() time.Duration
 	// cut cancels the incarnation's context.
 	cut()
-	// abandon is called where an incarnation did not end in time.
+	// abandon is called if an incarnation did not end in time.
 	abandon()
 	// finish ends the child for good.
 	finish(cause error)
 	// waiting is the number of messages in the mailbox.
 	waiting() int
-	// begun is how many messages were handled so far, as Tree.Handled has it.
+	// begun is how many messages were handled so far, counted as in Tree.Handled.
 	begun() uint64
 }
 
-// nodeState is what a supervisor knows of a child.
+// nodeState is what a supervisor knows about a child.
 type nodeState uint8
 
 const (
@@ -46,9 +46,9 @@ const (
 	ended                      // for good
 )
 
-// node is a child in the supervision tree. All of it but parent, id and the name
-// is guarded by System.mu. There may be millions, so what few have is in
-// nodeRare.
+// node is a child in the supervision tree. Everything but parent, id and the name
+// is guarded by System.mu. There may be millions of nodes, so fields that few of
+// them need are in nodeRare.
 type node struct {
 	task
 	parent     *Supervisor // nil at the root
@@ -59,28 +59,28 @@ type node struct {
 	born    atomic.Uint32 // on System.clock, in bornUnits, and 1; 0 before the first start
 	restart Restart
 	state   nodeState
-	// leave is set where the child is not to come back once it has stopped.
+	// leave is set if the child must not come back once it has stopped.
 	leave bool
-	// relaunch is set where an abandoned child is to be started as soon as its
-	// old incarnation has ended: there are never two at a time.
+	// relaunch is set if an abandoned child must be started as soon as its old
+	// incarnation has ended: there are never two at a time.
 	relaunch bool
 }
 
-// nodeRare is what few nodes have: those with a name, with a StopTimeout, and
-// those that failed or are being stopped.
+// nodeRare holds what few nodes need: those with a name or a StopTimeout, and those
+// that failed or are being stopped.
 type nodeRare struct {
 	name        string // never changes
 	stopTimeout time.Duration
 	// stopCause is written before flagStop is set and read after it is seen.
 	stopCause error
-	alarm     alarm         // ends a backoff, or the patience with a stop
+	alarm     alarm         // ends a backoff, or the wait for a stop
 	restarted time.Duration // on System.clock, the last time
 	restarts  int
 	failures  uint32 // in a row, for the backoff
 	exited    bool   // there has been an incarnation
 }
 
-// bornUnit makes node.born fit for two years in four bytes.
+// bornUnit lets node.born cover two years in four bytes.
 const bornUnit = time.Second / 64
 
 // appear notes that the child is started, for the first time or again.
@@ -90,7 +90,7 @@ func (n *node) appear(s *System) {
 	}
 }
 
-// age returns the time since the first start; 0 where there was none.
+// age returns the time since the first start; 0 if there was none.
 func (n *node) age(now time.Duration) time.Duration {
 	born := n.born.Load()
 	if born == 0 {
@@ -109,7 +109,7 @@ func (n *node) seldom() *nodeRare {
 	return rare
 }
 
-// child returns what the node is of.
+// child returns the child that the node belongs to.
 func (n *node) child() child { return n.job.(child) }
 
 func (n *node) name() string {
@@ -151,7 +151,7 @@ func (n *node) restarts() int {
 	return 0
 }
 
-// isNew reports whether there has been no incarnation yet that has ended.
+// isNew reports whether no incarnation has ended yet.
 func (n *node) isNew() bool {
 	rare := n.rare.Load()
 	return rare == nil || !rare.exited

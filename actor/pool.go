@@ -13,14 +13,15 @@ type task struct {
 	job  job
 	// flags has flagScheduled; the other bits are the job's.
 	flags atomic.Uint32
-	// home is the run queue that it goes to where there is no better one.
+	// home is the run queue that it goes to if there is no better one.
 	home     uint16
 	blocking bool
 	// crashed is the job's.
 	crashed bool
 }
 
-// flagScheduled is set from being queued until a run has found nothing to do.
+// flagScheduled is set from when the task is queued until a run finds nothing to
+// do.
 const flagScheduled = uint32(1)
 
 // claim sets flagScheduled and reports whether it was not set.
@@ -28,8 +29,7 @@ func (t *task) claim() bool { return t.flags.Or(flagScheduled)&flagScheduled == 
 
 // job is what a task runs.
 type job interface {
-	// run does some of the work. It returns false where it found nothing left
-	// to do.
+	// run does some of the work. It returns false if it found nothing left to do.
 	run() bool
 	// hasWork reports whether a run would find something to do. It may be
 	// called while another goroutine runs the job.
@@ -75,19 +75,20 @@ func (q *runQueue) pop() *task {
 	return t
 }
 
-// pool runs tasks on a fixed number of workers, each with a run queue, who
-// take from each other's queues where their own is empty. Blocking tasks get a
-// goroutine each while they have work.
+// pool runs tasks on a fixed number of workers, each with a run queue, which take
+// from each other's queues when their own is empty. Blocking tasks get a goroutine
+// each while they have work.
 type pool struct {
 	queues []runQueue
 	driver Driver // nil where workers run the tasks
-	// parked is len(sleeping). A worker lowers searching and raises it before it
-	// looks for work one last time, and whoever brings work reads both afterwards.
+	// parked is len(sleeping). A worker lowers searching and raises parked before
+	// it looks for work one last time; a goroutine that brings work reads both
+	// afterwards.
 	parked atomic.Int32
 	closed atomic.Bool
 
-	// searching workers have no work and look for some before they sleep: while
-	// there are any, nobody needs to be woken.
+	// searching counts the workers that have no work and look for some before they
+	// sleep: while there are any, none needs to be woken.
 	searching atomic.Int32
 
 	// here holds, for each processor, the worker that was seen there last.
@@ -96,8 +97,8 @@ type pool struct {
 	mu       sync.Mutex // guards what follows
 	sleeping []*worker
 	workers  map[*worker]struct{}
-	// counted goroutines have to end before drained is closed: all but those
-	// that were given up as lost.
+	// counted goroutines must end before drained is closed: all except those given
+	// up as lost.
 	counted int
 	drained chan struct{}
 }
@@ -107,12 +108,12 @@ type worker struct {
 	pool *pool
 	home int // -1: runs one blocking task
 	wake chan struct{}
-	// lost is set where the task it runs was abandoned: another worker has
-	// taken its place, and it ends when the task returns.
+	// lost is set if the task it runs was abandoned: another worker has taken its
+	// place, and it ends when the task returns.
 	lost    atomic.Bool
 	counted bool // guarded by pool.mu
 	ticks   int
-	// on is the task that it runs at the moment.
+	// on is the task that it is running.
 	on atomic.Pointer[task]
 }
 
@@ -152,15 +153,14 @@ func (p *pool) hire(home int, counted bool) *worker {
 	return w
 }
 
-// schedule sees to it that the task is run: now, or once more if it is being
-// run.
+// schedule makes the task run: now, or once more if it is being run.
 func (p *pool) schedule(t *task) {
 	if t.flags.Load()&flagScheduled == 0 && t.claim() {
 		p.push(t)
 	}
 }
 
-// push hands a scheduled task to whoever is free.
+// push hands a scheduled task to a free worker.
 func (p *pool) push(t *task) {
 	if p.driver != nil {
 		p.driver.Run(func() { p.step(t) })
@@ -210,8 +210,8 @@ func (p *pool) budget() int {
 	return runBudget
 }
 
-// replaceClosed serves what came in after the workers went home: an abandoned
-// actor that has returned and has its Stopped to run.
+// replaceClosed serves tasks that arrive after the workers have ended: an abandoned
+// actor that has returned and whose Stopped must still run.
 func (p *pool) replaceClosed(home int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,8 +229,7 @@ func (p *pool) wakeOne() {
 	}
 }
 
-// lose puts another worker in the place of the one that runs the task, which
-// does not return.
+// lose replaces the worker that runs the task, which does not return.
 func (p *pool) lose(t *task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -276,7 +275,7 @@ func (p *pool) close() {
 	}
 	p.sleeping = nil
 	p.parked.Store(0)
-	if p.counted == 0 { // nobody has to go home
+	if p.counted == 0 { // there is no worker to wait for
 		close(p.drained)
 	}
 }
@@ -345,7 +344,8 @@ func (w *worker) run(t *task) bool {
 		return true
 	}
 	t.flags.And(^flagScheduled)
-	// Whoever brought work before that saw the task scheduled.
+	// A goroutine that brought work before that saw the task scheduled and did
+	// nothing.
 	return t.job.hasWork() && t.claim()
 }
 
@@ -368,8 +368,9 @@ func (w *worker) search() *task {
 	return t
 }
 
-// helpOut wakes a worker where there is more than the one who calls it has just
-// taken: who brought it may have relied on that one, which searched, to see it.
+// helpOut wakes a worker if there is more work than the caller has just taken: the
+// goroutine that brought it may have relied on the caller, which was searching, to
+// see it.
 func (p *pool) helpOut() {
 	if p.parked.Load() > 0 && p.searching.Load() == 0 && p.anyQueued() {
 		p.wakeOne()

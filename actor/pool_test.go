@@ -27,8 +27,8 @@ func runner(p *pool, t *task) *worker {
 }
 
 // Work arrives after the worker has looked for it and before it has put the
-// task down: whoever brings it sees the task scheduled and does nothing, so the
-// worker must look again.
+// task down: the goroutine that brings it sees the task scheduled and does
+// nothing, so the worker must look again.
 func TestWorkThatArrivesAsATaskIsPutDownIsDone(t *testing.T) {
 	for _, blocking := range []bool{false, true} {
 		synctest.Test(t, func(*testing.T) {
@@ -47,9 +47,9 @@ func TestWorkThatArrivesAsATaskIsPutDownIsDone(t *testing.T) {
 	}
 }
 
-// The task that a worker was given up for has more to do: another one goes on
+// The task whose worker was given up has more to do: another worker continues
 // with it.
-func TestALostWorkersTaskGoesToAnother(t *testing.T) {
+func TestTheTaskOfALostWorkerGoesToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(1, nil)
 		task := &task{}
@@ -79,7 +79,7 @@ func TestALostWorkersTaskGoesToAnother(t *testing.T) {
 	})
 }
 
-func TestTheQueueOfAStuckWorkerIsServedByBusyOnes(t *testing.T) {
+func TestBusyWorkersServeTheQueueOfAStuckOne(t *testing.T) {
 	synctest.Test(t, func(*testing.T) {
 		p := newPool(2, nil)
 		release, served := make(chan struct{}), make(chan struct{})

@@ -6,16 +6,16 @@ import (
 	"fmt"
 )
 
-// Ref reaches an actor, in whatever incarnation, for as long as the system
-// lives. It is comparable; the zero value reaches nobody.
+// Ref refers to an actor, whatever its incarnation, for as long as the system
+// lives. It is comparable; the zero value refers to no actor.
 type Ref[M any] struct {
 	cell *cell[M]
 }
 
 // Tell puts the message into the actor's mailbox and never waits. It fails with
-// ErrMailboxFull where that is the mailbox's policy, and with ErrStopped where
-// the actor has ended: the message then is a dead letter. No error does not mean
-// that the message is handled.
+// ErrMailboxFull if the mailbox is full and that is its policy, and with ErrStopped
+// if the actor has ended: the message is then a dead letter. A nil error does not
+// mean that the message will be handled.
 func (r Ref[M]) Tell(message M) error {
 	c := r.cell
 	if c == nil {
@@ -26,7 +26,7 @@ func (r Ref[M]) Tell(message M) error {
 	}
 	lost, result := c.push(message)
 	switch result {
-	case stored: // the usual way is short
+	case stored: // the common case is short
 		r.sent()
 		return nil
 	case refusedClosed:
@@ -36,8 +36,8 @@ func (r Ref[M]) Tell(message M) error {
 	}
 }
 
-// tellUnlessEnded is Tell for a sender that has another actor for the message:
-// where this one has ended, the message stays with the sender and is no dead
+// tellUnlessEnded is Tell for a sender that has another actor for the message: if
+// this one has ended, the message stays with the sender and does not become a dead
 // letter.
 func (r Ref[M]) tellUnlessEnded(from Sender, message M) (ended bool, err error) {
 	lost, result := r.cell.give(message, r.mark(from))
@@ -47,8 +47,7 @@ func (r Ref[M]) tellUnlessEnded(from Sender, message M) (ended bool, err error) 
 	return false, r.pushed(lost, result)
 }
 
-// pushed does what is left of Tell once the mailbox of a living actor has
-// decided.
+// pushed completes Tell once the mailbox of a living actor has decided.
 func (r Ref[M]) pushed(lost M, result accepted) error {
 	c := r.cell
 	switch result {
@@ -86,7 +85,7 @@ func (r Ref[M]) TellContext(ctx context.Context, message M) error {
 	}
 }
 
-// sent has the actor run.
+// sent makes the actor run.
 func (r Ref[M]) sent() {
 	s := r.cell.parent.system
 	s.pool.schedule(&r.cell.task)
@@ -100,8 +99,8 @@ func (r Ref[M]) refused(message M) error {
 	return fmt.Errorf("tell %s: %w", r.cell.path(), ErrStopped)
 }
 
-// Done returns a channel that is closed when the actor has ended for good. An
-// actor must not wait for it, but Watch. The zero Ref's is nil.
+// Done returns a channel that is closed when the actor has ended for good. An actor
+// must not wait for it, but use Watch. It is nil for the zero Ref.
 func (r Ref[M]) Done() <-chan struct{} {
 	if r.cell == nil {
 		return nil

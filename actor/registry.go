@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Registry finds actors by name. A name leads to one actor, an actor may have
-// several, and they vanish with it. Restarts change nothing.
+// Registry finds actors by name. A name belongs to one actor; an actor may have
+// several names, and they are removed when it ends. Restarts do not affect them.
 type Registry struct {
 	system *System
 
@@ -26,8 +26,8 @@ func newRegistry() *Registry {
 }
 
 // Register gives an actor of the registry's system a name of 1 to MaxName
-// bytes. It fails with a *FieldError, with ErrNameTaken, with ErrStopped where
-// the actor has ended, and with ErrZeroRef.
+// bytes. It fails with a *FieldError, with ErrNameTaken, with ErrStopped if the
+// actor has ended, and with ErrZeroRef.
 func Register[M any](r *Registry, name string, ref Ref[M]) error {
 	switch {
 	case ref.cell == nil:
@@ -35,10 +35,10 @@ func Register[M any](r *Registry, name string, ref Ref[M]) error {
 	case name == "" || len(name) > MaxName:
 		return bad("name", fmt.Sprintf("%q", name), "must have 1 to 255 bytes", "choose another name")
 	case ref.cell.parent.system != r.system:
-		return bad("ref", ref.Path(), "is an actor of another system", "use that system's registry")
+		return bad("ref", ref.Path(), "belongs to another system", "use that system's registry")
 	}
 	n := &ref.cell.node
-	// Under this lock the actor's end waits, which then finds the name.
+	// The actor cannot end while this lock is held; its end then finds the name.
 	r.system.lock()
 	defer r.system.unlock()
 	if n.state == ended {
@@ -55,7 +55,7 @@ func Register[M any](r *Registry, name string, ref Ref[M]) error {
 }
 
 // Lookup returns the actor of that name. It fails with ErrNotFound, and with
-// ErrWrongMessageType where the actor does not take messages of type M.
+// ErrWrongMessageType if the actor does not take messages of type M.
 func Lookup[M any](r *Registry, name string) (Ref[M], error) {
 	r.mu.RLock()
 	found, ok := r.refs[name]
@@ -70,7 +70,7 @@ func Lookup[M any](r *Registry, name string) (Ref[M], error) {
 	return ref, nil
 }
 
-// Unregister takes the name back; the actor lives on. It fails with ErrNotFound.
+// Unregister removes the name; the actor lives on. It fails with ErrNotFound.
 func (r *Registry) Unregister(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

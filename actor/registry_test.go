@@ -12,7 +12,7 @@ import (
 	"reprise/actor"
 )
 
-func TestNamesLeadToOneActorAndVanishWithIt(t *testing.T) {
+func TestNamesBelongToOneActorAndEndWithIt(t *testing.T) {
 	ended := newRecorder()
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
 		if e, ok := e.(actor.ActorTerminated); ok {
@@ -68,7 +68,7 @@ func TestNamesLeadToOneActorAndVanishWithIt(t *testing.T) {
 	equal(t, r.Names(), nil)
 }
 
-func TestRegisterRefusesWhatItCannotKeep(t *testing.T) {
+func TestRegisterRefusesInvalidRegistrations(t *testing.T) {
 	s, other := newSystem(t, actor.Config{}), newSystem(t, actor.Config{})
 	a, stranger := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, other.Root(), actor.Spec[do]{})
 	var e *actor.FieldError
@@ -85,8 +85,8 @@ func TestRegisterRefusesWhatItCannotKeep(t *testing.T) {
 	}
 }
 
-// An actor ends while it is being registered: either the name is refused or it
-// vanishes, never does it stay.
+// An actor ends while it is being registered: the name is either refused or
+// removed, and never stays.
 func TestRegisteringAnActorThatEndsLeavesNoName(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	var group sync.WaitGroup

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Router sends messages on by key. The zero value has no routes and is ready
-// for use.
+// Router forwards messages by key. The zero value has no routes and is ready for
+// use.
 type Router[K comparable, M any] struct {
 	mu    sync.RWMutex // guards what follows
 	refs  map[K]Ref[M]
@@ -21,8 +21,8 @@ type Delivery[K comparable] struct {
 	Err error
 }
 
-// Add routes the key to the actor. It fails with ErrNameTaken where the key has
-// a route, and with ErrZeroRef.
+// Add routes the key to the actor. It fails with ErrNameTaken if the key has a
+// route, and with ErrZeroRef.
 func (r *Router[K, M]) Add(key K, to Ref[M]) error {
 	if to.cell == nil {
 		return fmt.Errorf("add route %v: %w", key, ErrZeroRef)
@@ -40,7 +40,7 @@ func (r *Router[K, M]) Add(key K, to Ref[M]) error {
 	return nil
 }
 
-// Remove takes the route away. It fails with ErrNoRoute.
+// Remove removes the route. It fails with ErrNoRoute.
 func (r *Router[K, M]) Remove(key K) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,8 +57,8 @@ func (r *Router[K, M]) Remove(key K) error {
 // the errors of Tell.
 func (r *Router[K, M]) Route(key K, message M) error { return r.RouteFrom(nil, key, message) }
 
-// RouteFrom is Route as Send is Tell: for an actor, whose trace goes on with the
-// message.
+// RouteFrom is to Route as Send is to Tell: the message continues the trace of the
+// actor that sends it.
 func (r *Router[K, M]) RouteFrom(from Sender, key K, message M) error {
 	r.mu.RLock()
 	to, ok := r.refs[key]
@@ -69,14 +69,14 @@ func (r *Router[K, M]) RouteFrom(from Sender, key K, message M) error {
 	return Send(from, to, message)
 }
 
-// Broadcast tells the message to the actors of the given keys, or, where none
-// are given, of all keys in the order they were added. It returns what became of
-// each, in that order: one that fails keeps none of the others from it.
+// Broadcast tells the message to the actors of the given keys or, if none are
+// given, of all keys in the order they were added. It returns the result for each,
+// in that order; a failure does not affect the others.
 func (r *Router[K, M]) Broadcast(message M, keys ...K) []Delivery[K] {
 	return r.BroadcastFrom(nil, message, keys...)
 }
 
-// BroadcastFrom is Broadcast as Send is Tell.
+// BroadcastFrom is to Broadcast as Send is to Tell.
 func (r *Router[K, M]) BroadcastFrom(from Sender, message M, keys ...K) []Delivery[K] {
 	if len(keys) == 0 {
 		r.mu.RLock()

@@ -9,19 +9,18 @@ import (
 	"sync/atomic"
 )
 
-// Routing says which routee of a RouterPool gets a message.
+// Routing says how a RouterPool chooses the routee of a message.
 type Routing uint8
 
 const (
 	// RoundRobin takes the routees in turn.
 	RoundRobin Routing = iota
-	// ConsistentHash takes the routee that PoolSpec.Key leads to. A key stays
-	// with its routee when another one joins or leaves, except for the share
-	// that the joining one takes over, or the leaving one leaves behind: with n
-	// routees, one n-th.
+	// ConsistentHash takes the routee that PoolSpec.Key determines. When a routee
+	// joins or leaves, keys stay with their routees, except for the share that the
+	// joining one takes over or the leaving one gives up: with n routees, one n-th.
 	ConsistentHash
-	// LeastLoaded takes the routee with the fewest messages in its mailbox, of
-	// several the next in turn.
+	// LeastLoaded takes the routee with the fewest messages in its mailbox; among
+	// several, the next in turn.
 	LeastLoaded
 )
 
@@ -38,26 +37,27 @@ func (r Routing) String() string {
 	return "unknown"
 }
 
-// MaxRoutees bounds the routees of a RouterPool: to route by hash or by load
-// looks at each one.
+// MaxRoutees bounds the routees of a RouterPool: routing by hash or by load looks
+// at each one.
 const MaxRoutees = 1024
 
-// PoolSpec says what a RouterPool is made of. Size and Routee are needed, and
-// Key for ConsistentHash.
+// PoolSpec describes a RouterPool. Size and Routee are required, and Key for
+// ConsistentHash.
 type PoolSpec[M any] struct {
-	// Supervisor looks after the routees; its Name is the pool's.
+	// Supervisor supervises the routees; its Name is the pool's.
 	Supervisor SupervisorSpec
-	// Size is how many routees there are at first, 1 to MaxRoutees.
+	// Size is the initial number of routees, 1 to MaxRoutees.
 	Size int
-	// Routee is what each is. Its Name must be left out: they are called 1, 2, 3
-	// and so on, and no number is used twice.
+	// Routee describes each routee. Its Name must be empty: routees are called 1,
+	// 2, 3 and so on, and no number is used twice.
 	Routee  Spec[M]
 	Routing Routing
-	// Key is what ConsistentHash goes by. It is called by whoever routes.
+	// Key gives ConsistentHash a message's key. It runs on the goroutine that
+	// routes.
 	Key func(message M) string
 }
 
-// Validate returns a *FieldError for a setting outside of its limits.
+// Validate returns a *FieldError for a setting outside its limits.
 func (s PoolSpec[M]) Validate() error {
 	switch {
 	case s.Size < 1 || s.Size > MaxRoutees:
@@ -65,9 +65,9 @@ func (s PoolSpec[M]) Validate() error {
 	case s.Routee.Name != "":
 		return bad("Routee.Name", s.Routee.Name, "cannot be chosen", "leave it out: routees are numbered")
 	case s.Routing > LeastLoaded:
-		return bad("Routing", uint8(s.Routing), "is no way to route", "use RoundRobin, ConsistentHash or LeastLoaded")
+		return bad("Routing", uint8(s.Routing), "is not a known routing", "use RoundRobin, ConsistentHash or LeastLoaded")
 	case s.Routing == ConsistentHash && s.Key == nil:
-		return bad("Key", "nil", "gives nothing to hash", "give a function that returns a message's key")
+		return bad("Key", "nil", "is required for ConsistentHash", "give a function that returns a message's key")
 	}
 	if err := s.Supervisor.Validate(); err != nil {
 		return err
@@ -79,10 +79,11 @@ func (s PoolSpec[M]) Validate() error {
 // their own, with messages routed among them.
 //
 // A routee that fails and is restarted keeps its place, its keys and its
-// mailbox: what is routed to it meanwhile waits for the new incarnation. One
-// that has ended for good leaves the pool when a message would have gone to it,
-// and the message goes to another. Nothing is moved from one mailbox to another:
-// what a routee leaves in its mailbox becomes dead letters, as with every actor.
+// mailbox: what is routed to it meanwhile waits for the new incarnation. One that
+// has ended for good leaves the pool when a message would have gone to it, and the
+// message goes to another. Messages never move from one mailbox to another: those
+// left in the mailbox of a routee that ends become dead letters, as with every
+// actor.
 type RouterPool[M any] struct {
 	spec       PoolSpec[M]
 	supervisor *Supervisor
@@ -130,8 +131,8 @@ func (p *RouterPool[M]) Routees() []string {
 	return names
 }
 
-// Add has another routee join and returns its name. It fails with a *FieldError
-// where there are MaxRoutees, and like Spawn.
+// Add adds a routee and returns its name. It fails with a *FieldError if there are
+// MaxRoutees, and like Spawn.
 func (p *RouterPool[M]) Add() (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,9 +150,9 @@ func (p *RouterPool[M]) Add() (string, error) {
 	return spec.Name, nil
 }
 
-// Remove has a routee leave: nothing is routed to it any more, and it is stopped
-// after the message that it is handling. It fails with ErrNoRoute where there is
-// no such routee.
+// Remove takes a routee out of the pool: nothing is routed to it any more, and it
+// is stopped after the message that it is handling. It fails with ErrNoRoute if
+// there is no such routee.
 func (p *RouterPool[M]) Remove(name string) error {
 	for _, r := range p.all() {
 		if r.name == name && p.forget(r) {
@@ -165,14 +166,14 @@ func (p *RouterPool[M]) Remove(name string) error {
 	return fmt.Errorf("remove routee %q of %s: %w", name, p.supervisor.Path(), ErrNoRoute)
 }
 
-// Route tells the message to one routee. It fails with ErrNoRoute where none is
-// left, and with the errors of Tell: with ErrMailboxFull no other routee is
-// tried, since ConsistentHash promises one, and the others have no more room
-// where LeastLoaded says so.
+// Route tells the message to one routee. It fails with ErrNoRoute if none is left,
+// and with the errors of Tell. After ErrMailboxFull no other routee is tried:
+// ConsistentHash promises a particular one, and under LeastLoaded the others have
+// no more room.
 func (p *RouterPool[M]) Route(message M) error { return p.RouteFrom(nil, message) }
 
-// RouteFrom is Route as Send is Tell: for an actor, whose trace goes on with the
-// message.
+// RouteFrom is to Route as Send is to Tell: the message continues the trace of the
+// actor that sends it.
 func (p *RouterPool[M]) RouteFrom(from Sender, message M) error {
 	for {
 		routees := p.all()
@@ -188,12 +189,12 @@ func (p *RouterPool[M]) RouteFrom(from Sender, message M) error {
 	}
 }
 
-// Broadcast tells the message to every routee and returns what became of each,
-// in the order in which they joined: nil or the error of Tell. One that has ended
-// leaves the pool with ErrStopped.
+// Broadcast tells the message to every routee and returns the result for each, in
+// the order in which they joined: nil or the error of Tell. A routee that has ended
+// gets ErrStopped and leaves the pool.
 func (p *RouterPool[M]) Broadcast(message M) []Delivery[string] { return p.BroadcastFrom(nil, message) }
 
-// BroadcastFrom is Broadcast as Send is Tell.
+// BroadcastFrom is to Broadcast as Send is to Tell.
 func (p *RouterPool[M]) BroadcastFrom(from Sender, message M) []Delivery[string] {
 	routees := p.all()
 	deliveries := make([]Delivery[string], len(routees))
@@ -214,7 +215,7 @@ func (p *RouterPool[M]) all() []routee[M] {
 	return p.routees
 }
 
-// forget takes a routee out of the pool; false if it is not in it any more.
+// forget takes a routee out of the pool and reports whether it was still in it.
 func (p *RouterPool[M]) forget(gone routee[M]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -252,7 +253,7 @@ func (p *RouterPool[M]) next(n int) int { return int((p.turn.Add(1) - 1) % uint6
 // Ravishankar 1998). A weight depends on the key and one routee alone, so one
 // that joins takes only keys it is highest for, and one that leaves frees only
 // its own. A ring of hashed points would look at fewer routees, but needs many
-// points each for shares as even as these.
+// points for each to reach shares as even as these.
 func rendezvous[M any](routees []routee[M], key uint64) routee[M] {
 	best, highest := 0, uint64(0)
 	for i, r := range routees {
@@ -263,15 +264,15 @@ func rendezvous[M any](routees []routee[M], key uint64) routee[M] {
 	return routees[best]
 }
 
-// hash returns the same for a text in every process.
+// hash returns the same value for the same text in every process.
 func hash(text string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(text)) // it never fails
 	return scramble(h.Sum64())
 }
 
-// scramble is the finaliser of MurmurHash3: each bit of x changes about half of
-// the result's.
+// scramble is the finaliser of MurmurHash3: each bit of x changes about half of the
+// bits of the result.
 func scramble(x uint64) uint64 {
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd

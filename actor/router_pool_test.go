@@ -13,13 +13,13 @@ import (
 	"reprise/actor"
 )
 
-// job is what the routees of these tests handle: it says itself what to do.
+// job is what the routees of these tests handle: it says what to do.
 type job struct {
 	key  string
 	what func(ctx *actor.Context[job]) error
 }
 
-// routed is a pool whose routees say who they are.
+// routed is a pool whose routees report their names.
 func routed(t testing.TB, s *actor.System, spec actor.PoolSpec[job]) *actor.RouterPool[job] {
 	t.Helper()
 	spec.Supervisor.Name = "pool"
@@ -43,7 +43,7 @@ func (j job) run(ctx *actor.Context[job]) error {
 	return j.what(ctx)
 }
 
-// handler returns who handles a job with the key.
+// handler returns the name of the routee that handles a job with the key.
 func handler(t testing.TB, p *actor.RouterPool[job], key string) string {
 	t.Helper()
 	name := make(chan string, 1)
@@ -122,7 +122,7 @@ func TestAKeyMovesOnlyToARouteeThatJoinsOrFromOneThatLeaves(t *testing.T) {
 	})
 }
 
-func TestEqualKeysMeetInOneRoutee(t *testing.T) {
+func TestEqualKeysGoToOneRoutee(t *testing.T) {
 	p := routed(t, newSystem(t, actor.Config{}), actor.PoolSpec[job]{Size: 5, Routing: actor.ConsistentHash})
 	for i := range 20 {
 		key := fmt.Sprint(i)
@@ -162,8 +162,8 @@ func TestLeastLoadedTakesTheShortestMailbox(t *testing.T) {
 	close(hold)
 }
 
-// What other actors would take at once goes on counting as load.
-func TestLeastLoadedCountsAllThatWaits(t *testing.T) {
+// Messages that other actors would take at once still count as load.
+func TestLeastLoadedCountsEveryWaitingMessage(t *testing.T) {
 	s := newSystem(t, actor.Config{Workers: 2})
 	p := routed(t, s, actor.PoolSpec[job]{Size: 2, Routing: actor.LeastLoaded})
 	held, hold := make(chan struct{}), make(chan struct{})
@@ -256,7 +256,7 @@ func TestMessagesForARouteeThatHasEndedGoToAnother(t *testing.T) {
 	}
 }
 
-func TestABroadcastTellsWhatBecameOfEach(t *testing.T) {
+func TestABroadcastReportsTheResultForEach(t *testing.T) {
 	ended := newRecorder()
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
 		if e, ok := e.(actor.ActorTerminated); ok {
@@ -316,7 +316,7 @@ func TestAPoolWithoutRouteesRefuses(t *testing.T) {
 	}
 }
 
-func TestPoolSettingsOutsideOfTheirLimitsAreRefused(t *testing.T) {
+func TestInvalidPoolSettingsAreRefused(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	routee := actor.Spec[job]{New: func() actor.Actor[job] { return worker{} }}
 	named := routee

@@ -18,8 +18,8 @@ const (
 	OneForOne Strategy = iota
 	// OneForAll stops the others and restarts all.
 	OneForAll
-	// RestForOne stops those that were started after it and restarts it and
-	// them.
+	// RestForOne stops the children started after the failed one and restarts it
+	// and them.
 	RestForOne
 )
 
@@ -36,27 +36,26 @@ func (s Strategy) String() string {
 	return "unknown"
 }
 
-// SupervisorSpec says how a supervisor looks after its children. The zero value
-// restarts each one that fails, at once, within DefaultIntensity.
+// SupervisorSpec says how a supervisor treats its children. The zero value restarts
+// each one that fails, at once, within DefaultIntensity.
 type SupervisorSpec struct {
 	// Name follows the rules of Spec.Name.
 	Name     string
 	Strategy Strategy
-	// Intensity bounds the restarts; the zero value stands for
-	// DefaultIntensity.
+	// Intensity bounds the restarts; the zero value means DefaultIntensity.
 	Intensity Intensity
 	// Backoff delays them.
 	Backoff Backoff
-	// Restart says what the parent does when this supervisor has given up; it
-	// never ends otherwise unless told to. A Temporary one is forgotten; any
-	// other counts as a failed child and is restarted with all its children.
+	// Restart says what the parent does when this supervisor has given up;
+	// otherwise it ends only when told to. A Temporary one is forgotten; any other
+	// counts as a failed child and is restarted with all its children.
 	Restart Restart
 }
 
-// Validate returns a *FieldError for a setting outside of its limits.
+// Validate returns a *FieldError for a setting outside its limits.
 func (s SupervisorSpec) Validate() error {
 	if s.Strategy > RestForOne {
-		return bad("Strategy", uint8(s.Strategy), "is no strategy", "use OneForOne, OneForAll or RestForOne")
+		return bad("Strategy", uint8(s.Strategy), "is not a known strategy", "use OneForOne, OneForAll or RestForOne")
 	}
 	if err := validateName(s.Name); err != nil {
 		return err
@@ -80,15 +79,15 @@ const (
 )
 
 // Supervisor starts, restarts and stops its children: actors and other
-// supervisors. It has no goroutine: what it decides is decided by whoever
-// brings the news, under System.mu, and never waits.
+// supervisors. It has no goroutine: its decisions are made by the goroutine that
+// brings the news, under System.mu, without waiting.
 type Supervisor struct {
 	node
 	system *System
 	spec   SupervisorSpec
-	jitter uint64 // tells its delays from another supervisor's
+	jitter uint64 // makes its delays differ from another supervisor's
 
-	// What follows is guarded by System.mu.
+	// The following fields are guarded by System.mu.
 
 	first, last *node
 	names       map[string]*node
@@ -96,14 +95,14 @@ type Supervisor struct {
 	history     []time.Duration // of restarts within the intensity's period
 
 	stage stage
-	// cursor is the child that stageStopping or stageStarting has come to; from
-	// is the id of the first child it is about.
+	// cursor is the child that stageStopping or stageStarting has reached; from is
+	// the id of the first child concerned.
 	cursor *node
 	from   uint64
 	// cause is why children are being stopped; nil in an ordered stop.
 	cause error
-	// halted is set where stopping ends in stageDown and not in a restart,
-	// final where those stopped do not come back.
+	// halted is set if stopping ends in stageDown and not in a restart; final is
+	// set if the stopped children do not come back.
 	halted, final bool
 	pause         time.Duration
 	pausing       alarm
@@ -123,9 +122,9 @@ func newSupervisor(system *System, spec SupervisorSpec) *Supervisor {
 	return s
 }
 
-// Supervise starts a supervisor under this one. It fails with a *FieldError,
-// with ErrNameTaken, and with ErrStopped where the parent has ended or is
-// ending.
+// Supervise starts a supervisor under this one. It fails with a *FieldError for an
+// invalid spec, with ErrNameTaken, and with ErrStopped if the parent has ended or
+// is ending.
 func (s *Supervisor) Supervise(spec SupervisorSpec) (*Supervisor, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
@@ -144,9 +143,9 @@ func (s *Supervisor) Path() string { return s.path() }
 // have ended for good.
 func (s *Supervisor) Done() <-chan struct{} { return s.done }
 
-// Err returns why the supervisor has ended: nil as long as it has not and after
-// an ordered stop, a *GaveUpError where its intensity, or that of a supervisor
-// above it, was exceeded.
+// Err returns why the supervisor has ended: a *GaveUpError if its intensity, or
+// that of a supervisor above it, was exceeded; nil after an ordered stop and until
+// it has ended.
 func (s *Supervisor) Err() error {
 	select {
 	case <-s.done:
@@ -156,10 +155,10 @@ func (s *Supervisor) Err() error {
 	}
 }
 
-// Stop stops the children, the one started last first, each with its
-// StopTimeout, and ends the supervisor for good; its parent forgets it. It
-// returns when that is done, with an *AbandonedError if some did not stop in
-// time, or when ctx is done, while the stop goes on. An actor must not call it.
+// Stop stops the children in the reverse order of their start, each with its
+// StopTimeout, and ends the supervisor for good; its parent forgets it. It returns
+// when that is done, with an *AbandonedError if some did not stop in time, or when
+// ctx is done; the stop then continues. An actor must not call it.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.End()
 	select {
@@ -170,8 +169,8 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	}
 }
 
-// End begins what Stop does and does not wait for it; Done tells when it is
-// over. An actor may call it, also one below the supervisor.
+// End is Stop without the wait; Done says when it is complete. An actor may call
+// it, even one below the supervisor.
 func (s *Supervisor) End() {
 	s.system.lock()
 	s.stop()
@@ -216,7 +215,7 @@ func (s *Supervisor) adopt(n *node, name string, restart Restart, c child) error
 	return nil
 }
 
-// stopped returns ErrStopped, and why the supervisor gave up, if it did.
+// stopped returns ErrStopped, wrapped with why the supervisor gave up, if it did.
 func (s *Supervisor) stopped() error {
 	if s.gaveUp == nil {
 		return ErrStopped
@@ -255,8 +254,8 @@ func (s *Supervisor) remove(n *node, cause error) {
 	n.child().finish(cause)
 }
 
-// leaveBehind keeps the path of an abandoned child for those who stop it or
-// what is above it.
+// leaveBehind keeps the path of an abandoned child for the callers that stop it or
+// a supervisor above it.
 func (s *Supervisor) leaveBehind(n *node) error {
 	path := n.path()
 	for above := s; above != nil; above = above.parent {
@@ -275,7 +274,7 @@ func (s *Supervisor) start(n *node) {
 		rare.restarts++
 		rare.restarted = s.system.clock()
 	}
-	// Children that are up are not waited for by others.
+	// Other children do not wait for a child that is up.
 	n.child().launch(s.stage != stageUp)
 }
 
@@ -304,7 +303,7 @@ func (s *Supervisor) abandonChild(n *node) {
 	s.step()
 }
 
-// childStarted takes notice that a child is ready.
+// childStarted records that a child is ready.
 func (s *Supervisor) childStarted(n *node) {
 	if n.state == starting {
 		n.state = running
@@ -312,8 +311,8 @@ func (s *Supervisor) childStarted(n *node) {
 	s.step()
 }
 
-// childExited takes notice that a child has no incarnation any more. The cause
-// is nil where it stopped normally.
+// childExited records that a child's incarnation has ended. The cause is nil if it
+// stopped normally.
 func (s *Supervisor) childExited(n *node, cause error) {
 	n.seldom().exited = true
 	switch n.state {
@@ -337,7 +336,7 @@ func (s *Supervisor) childExited(n *node, cause error) {
 	s.step()
 }
 
-// holds reports whether the child is among those that are to be down for now.
+// holds reports whether the child is among those that must stay down for now.
 func (s *Supervisor) holds(n *node) bool {
 	return s.stage == stageDown || (s.stage == stageStopping || s.stage == stagePausing) && n.id >= s.from
 }
@@ -345,7 +344,7 @@ func (s *Supervisor) holds(n *node) bool {
 // forgets reports whether a child that was stopped does not come back.
 func (s *Supervisor) forgets(n *node) bool { return s.final || n.restart == Temporary }
 
-// childLost decides what becomes of a child that ended unasked.
+// childLost decides what happens to a child that ended without being told to.
 func (s *Supervisor) childLost(n *node, cause error) {
 	if n.restart == Temporary || n.restart == Transient && cause == nil {
 		if cause != nil {
@@ -403,17 +402,17 @@ func (s *Supervisor) backoff(n *node) time.Duration {
 	return s.spec.Backoff.delay(rare.failures, s.jitter^n.id)
 }
 
-// restartGroup stops the children from the id on and restarts them after the
-// delay. Where such a restart is under way it becomes one with it.
+// restartGroup stops the children from the id on and restarts them after the delay.
+// It merges with a restart that is already under way.
 func (s *Supervisor) restartGroup(n *node, from uint64, delay time.Duration, cause error) {
 	s.cause = fmt.Errorf("%w: %s: %w", ErrSiblingFailed, n.path(), cause)
-	// Of those from s.from on none can fail while they are held, so from is
-	// before it, or the same.
+	// No child from s.from on can fail while it is held, so from is at or before
+	// s.from.
 	s.from, s.pause = from, max(delay, s.pause)
 	s.stopChildren()
 }
 
-// giveUp stops all children and leaves the rest to the parent.
+// giveUp stops all children and leaves the decision to the parent.
 func (s *Supervisor) giveUp(n *node, cause error) {
 	s.gaveUp = &GaveUpError{
 		Supervisor: s.path(), Child: n.path(),
@@ -432,7 +431,7 @@ func (s *Supervisor) triggered(n *node, decision Decision, cause error, delay ti
 	}
 }
 
-// stopChildren begins, or goes on, to stop the children from s.from on.
+// stopChildren begins or continues to stop the children from s.from on.
 func (s *Supervisor) stopChildren() {
 	s.pausing.clear()
 	if s.stage != stageStopping {
@@ -441,7 +440,7 @@ func (s *Supervisor) stopChildren() {
 	s.step()
 }
 
-// step goes on with the children as far as it can without waiting. It may be
+// step proceeds with the children as far as it can without waiting. It may be
 // called at any time.
 func (s *Supervisor) step() {
 	switch s.stage {
@@ -481,7 +480,8 @@ func (s *Supervisor) stepStop() {
 	}
 }
 
-// exitCause returns what the parent is told; an error only in an interface.
+// exitCause returns the cause for the parent; a nil *GaveUpError becomes a nil
+// error.
 func (s *Supervisor) exitCause() error {
 	if s.gaveUp != nil {
 		return s.gaveUp
@@ -599,7 +599,7 @@ func (s *Supervisor) halt(cause error, final bool) {
 	s.stopChildren()
 }
 
-// run and hasWork are of an actor's node; a supervisor is never scheduled.
+// run and hasWork are for an actor's node; a supervisor is never scheduled.
 func (s *Supervisor) run() bool     { return false }
 func (s *Supervisor) hasWork() bool { return false }
 

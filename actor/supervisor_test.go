@@ -14,30 +14,30 @@ import (
 	"reprise/actor"
 )
 
-// life is an actor whose every call can be made to go wrong.
-type life struct {
+// faultyActor is an actor each of whose calls can be made to go wrong.
+type faultyActor struct {
 	log *recorder
 	at  map[string]func() // what happens in a call, by name
 }
 
-func (l *life) call(name string) {
+func (l *faultyActor) call(name string) {
 	if f := l.at[name]; f != nil {
 		f()
 	}
 }
 
-func (l *life) Started(*actor.Context[do]) error {
+func (l *faultyActor) Started(*actor.Context[do]) error {
 	l.log.log("started")
 	l.call("Started")
 	return nil
 }
 
-func (l *life) Receive(ctx *actor.Context[do], m do) error {
+func (l *faultyActor) Receive(ctx *actor.Context[do], m do) error {
 	l.call("Receive")
 	return m(ctx)
 }
 
-func (l *life) Stopped(_ *actor.Context[do], cause error) {
+func (l *faultyActor) Stopped(_ *actor.Context[do], cause error) {
 	l.log.log("stopped: %v", cause)
 	l.call("Stopped")
 }
@@ -45,18 +45,18 @@ func (l *life) Stopped(_ *actor.Context[do], cause error) {
 // Whatever goes wrong in whichever call of the first incarnation: Stopped is
 // called once for it if New made it, a second one takes over the mailbox, and
 // the worker lives.
-func TestWhatGoesWrongEndsTheIncarnationOnly(t *testing.T) {
+func TestAFailureEndsOnlyTheIncarnation(t *testing.T) {
 	boom, exit := func() { panic(errBoom) }, runtime.Goexit
 	const exited = "actor ended its goroutine (runtime.Goexit)"
 	for _, test := range []struct {
 		in    string
 		what  func()
-		life  []string // of the first incarnation
+		first []string // of the first incarnation
 		cause string
 	}{
 		{"New", boom, nil, "panic: boom"},
 		{"New", exit, nil, exited},
-		{"New gives nil", nil, nil, "no actor was returned by New"},
+		{"New gives nil", nil, nil, "the actor's New returned nil"},
 		{"Started", boom, []string{"started", "stopped: panic: boom"}, "panic: boom"},
 		{"Started", exit, []string{"started", "stopped: " + exited}, exited},
 		{"Receive", boom, []string{"started", "stopped: panic: boom"}, "panic: boom"},
@@ -78,7 +78,7 @@ func TestWhatGoesWrongEndsTheIncarnationOnly(t *testing.T) {
 				}})
 				made := 0
 				ref := spawn(t, s.Root(), actor.Spec[do]{Blocking: blocking, New: func() actor.Actor[do] {
-					l := &life{log: r}
+					l := &faultyActor{log: r}
 					if made++; made > 1 {
 						return l
 					}
@@ -93,7 +93,7 @@ func TestWhatGoesWrongEndsTheIncarnationOnly(t *testing.T) {
 					tell(t, ref, fail)
 				}
 				settle(t, ref)
-				equal(t, r.all(), append(test.life, "started"))
+				equal(t, r.all(), append(test.first, "started"))
 				if made != 2 {
 					t.Errorf("%d incarnations", made)
 				}
@@ -101,7 +101,7 @@ func TestWhatGoesWrongEndsTheIncarnationOnly(t *testing.T) {
 				if err := shutdown(t, s); err != nil {
 					t.Error(err)
 				}
-				equal(t, r.all()[len(test.life)+1:], []string{"stopped: <nil>"})
+				equal(t, r.all()[len(test.first)+1:], []string{"stopped: <nil>"})
 				equal(t, causes.all(), []string{test.cause})
 			})
 		}
@@ -209,7 +209,7 @@ func TestRestartFollowsTheKindOfChild(t *testing.T) {
 	}
 }
 
-// failTimes lets the actor fail and waits until the supervisor has decided.
+// failTimes makes the actor fail and waits until the supervisor has decided.
 func failTimes(t *testing.T, r *recorder, ref actor.Ref[do], n int) {
 	t.Helper()
 	for range n {
@@ -260,7 +260,7 @@ func TestIntensityCountsRestartsWithinThePeriod(t *testing.T) {
 	}
 }
 
-func TestNoRestartsMeansThatTheFirstFailureEnds(t *testing.T) {
+func TestWithoutRestartsTheFirstFailureEndsTheSupervisor(t *testing.T) {
 	s := newSystem(t, actor.Config{})
 	below := supervise(t, s.Root(), actor.SupervisorSpec{Intensity: actor.Intensity{Period: time.Hour}, Restart: actor.Temporary})
 	tell(t, spawn(t, below, actor.Spec[do]{}), fail)
@@ -270,7 +270,7 @@ func TestNoRestartsMeansThatTheFirstFailureEnds(t *testing.T) {
 	}
 }
 
-func TestATransientChildThatStopsLeavesItsSupervisor(t *testing.T) {
+func TestATransientChildThatStopsIsForgotten(t *testing.T) {
 	r := newRecorder()
 	s := newSystem(t, actor.Config{OnEvent: func(e actor.Event) {
 		if e, ok := e.(actor.ActorTerminated); ok {
@@ -280,7 +280,7 @@ func TestATransientChildThatStopsLeavesItsSupervisor(t *testing.T) {
 	below := supervise(t, s.Root(), actor.SupervisorSpec{Name: "below"})
 	tell(t, spawn(t, below, actor.Spec[do]{Restart: actor.Transient}), leave)
 	r.wait(t, 1)
-	settle(t, spawn(t, below, actor.Spec[do]{})) // it is there and takes another
+	settle(t, spawn(t, below, actor.Spec[do]{})) // it is alive and accepts another
 	select {
 	case <-below.Done():
 		t.Error("the supervisor ended with its last child")
@@ -288,7 +288,7 @@ func TestATransientChildThatStopsLeavesItsSupervisor(t *testing.T) {
 	}
 }
 
-func TestStrategiesRestartTheirPart(t *testing.T) {
+func TestStrategiesRestartTheRightChildren(t *testing.T) {
 	sibling := "restarted together with another actor: /b: boom"
 	for _, test := range []struct {
 		strategy actor.Strategy
@@ -415,7 +415,7 @@ func TestAPermanentSupervisorThatGivesUpIsRestartedByItsParent(t *testing.T) {
 	settle(t, a)
 	tell(t, a, fail)
 	r.wait(t, 3)
-	settle(t, a, b) // the references are good still
+	settle(t, a, b) // the references are still valid
 	if below.Err() != nil {
 		t.Errorf("it has not ended: %v", below.Err())
 	}
@@ -424,7 +424,7 @@ func TestAPermanentSupervisorThatGivesUpIsRestartedByItsParent(t *testing.T) {
 		"/s/a started", "/s/b started", "/s/a stopped: boom", "/s/a started", "/s/a stopped: boom",
 		"/s/b stopped: " + gaveUp, "/s/a started", "/s/b started",
 	})
-	// Its own count begins anew; the parent's does not.
+	// Its own count starts over; the parent's does not.
 	failTimes(t, r, a, 1)
 	settle(t, a)
 	tell(t, a, fail)
@@ -441,7 +441,7 @@ func TestAPermanentSupervisorThatGivesUpIsRestartedByItsParent(t *testing.T) {
 	}
 }
 
-func TestASupervisorThatEndsWithTheOneAboveTellsWhy(t *testing.T) {
+func TestASupervisorEndedByTheOneAboveReportsWhy(t *testing.T) {
 	s := newSystem(t, actor.Config{Root: actor.SupervisorSpec{Intensity: actor.Intensity{Period: time.Hour}}})
 	below := supervise(t, s.Root(), actor.SupervisorSpec{})
 	tell(t, spawn(t, s.Root(), actor.Spec[do]{Name: "a"}), fail)
@@ -480,7 +480,7 @@ func TestATemporarySupervisorThatGivesUpIsForgotten(t *testing.T) {
 	}
 }
 
-func TestBackoffGrowsToItsLimitAndBeginsAnew(t *testing.T) {
+func TestBackoffGrowsToItsLimitAndStartsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var starts []time.Duration
@@ -545,7 +545,7 @@ func TestAStopEndsABackoff(t *testing.T) {
 	}
 }
 
-func TestAStopIsInReverseOrderAndGoesBeforeMessages(t *testing.T) {
+func TestAStopIsInReverseOrderAndPrecedesMessages(t *testing.T) {
 	r := newRecorder()
 	s := newSystem(t, actor.Config{Workers: 4})
 	a := spawn(t, s.Root(), actor.Spec[do]{Name: "a", New: logging(r)})
@@ -586,7 +586,7 @@ func TestAStopIsInReverseOrderAndGoesBeforeMessages(t *testing.T) {
 	}
 }
 
-func TestStoppingASupervisorTakesNothingElseWithIt(t *testing.T) {
+func TestStoppingASupervisorStopsNothingElse(t *testing.T) {
 	r := newRecorder()
 	s := newSystem(t, actor.Config{})
 	other := spawn(t, s.Root(), actor.Spec[do]{})
@@ -671,7 +671,7 @@ func TestAnActorThatDoesNotStopIsAbandonedAndReported(t *testing.T) {
 				"/s/stuck terminated: did not stop in time and was abandoned: /s/stuck",
 				"/first terminated: <nil>",
 			})
-			// Even so it is stopped once, when it returns.
+			// It is still stopped once, when it returns.
 			close(release)
 			synctest.Wait()
 			equal(t, r.all()[2:], []string{"/first stopped: <nil>", "/s/stuck returned", "/s/stuck stopped: <nil>"})
@@ -695,7 +695,7 @@ func TestAnActorThatHeedsItsContextIsNotAbandoned(t *testing.T) {
 	})
 }
 
-// With its only worker stuck in an abandoned actor the pool goes on.
+// The pool continues although its only worker is stuck in an abandoned actor.
 func TestAnAbandonedActorsWorkerIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
@@ -716,7 +716,7 @@ func TestAnAbandonedActorsWorkerIsReplaced(t *testing.T) {
 	})
 }
 
-func TestAnAbandonedActorIsRestartedOnlyWhenItHasReturned(t *testing.T) {
+func TestAnAbandonedActorIsRestartedOnlyAfterItReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		s := newSystem(t, actor.Config{Workers: 2, Root: actor.SupervisorSpec{Strategy: actor.OneForAll}})
@@ -841,8 +841,8 @@ func TestEveryIncarnationIsStoppedExactlyOnce(t *testing.T) {
 	}
 }
 
-// An abandoned actor comes back after the shutdown, and takes its goroutine
-// with it: even then its incarnation is stopped, once.
+// An abandoned actor returns after the shutdown and ends its goroutine: even
+// then its incarnation is stopped, once.
 func TestAnAbandonedActorThatExitsAfterTheShutdownIsStopped(t *testing.T) {
 	for _, blocking := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -863,8 +863,8 @@ func TestAnAbandonedActorThatExitsAfterTheShutdownIsStopped(t *testing.T) {
 	}
 }
 
-// Whichever call hangs, a stop goes on without it.
-func TestACallThatHangsIsAbandonedWhateverItIs(t *testing.T) {
+// Whichever call hangs, a stop continues without it.
+func TestAnyCallThatHangsIsAbandoned(t *testing.T) {
 	for _, in := range []string{"New", "Started", "Stopped"} {
 		for _, blocking := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -872,7 +872,7 @@ func TestACallThatHangsIsAbandonedWhateverItIs(t *testing.T) {
 				release := make(chan struct{})
 				s := newSystem(t, actor.Config{Workers: 1})
 				spawn(t, s.Root(), actor.Spec[do]{Blocking: blocking, New: func() actor.Actor[do] {
-					l := &life{log: r, at: map[string]func(){in: func() { <-release }}}
+					l := &faultyActor{log: r, at: map[string]func(){in: func() { <-release }}}
 					l.call("New")
 					return l
 				}})
@@ -893,7 +893,7 @@ func TestACallThatHangsIsAbandonedWhateverItIs(t *testing.T) {
 	}
 }
 
-func TestStopReturnsWithItsContextAndGoesOn(t *testing.T) {
+func TestStopReturnsWithItsContextAndContinues(t *testing.T) {
 	r := newRecorder()
 	s := newSystem(t, actor.Config{Workers: 2})
 	below := supervise(t, s.Root(), actor.SupervisorSpec{})
@@ -922,7 +922,7 @@ func TestShutdownDoesNotWaitForAnOnEventThatBlocks(t *testing.T) {
 	})
 }
 
-func TestLifetimesLeaveNothingBehind(t *testing.T) {
+func TestSystemsThatEndLeaveNothingBehind(t *testing.T) {
 	const lifetimes = 100_000
 	s := newSystem(t, actor.Config{Workers: 2})
 	goroutines := runtime.NumGoroutine()
@@ -950,8 +950,8 @@ func TestLifetimesLeaveNothingBehind(t *testing.T) {
 	round(lifetimes / 10)
 	before := memory()
 	round(lifetimes)
-	// The runtime keeps what its goroutines needed at the peak; an actor that
-	// stayed behind would take some 400 bytes.
+	// The runtime keeps what its goroutines needed at the peak; an actor left
+	// behind would take some 400 bytes.
 	if after := memory(); after > before+lifetimes*80 {
 		t.Errorf("the heap grew from %d to %d bytes", before, after)
 	}

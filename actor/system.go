@@ -9,37 +9,38 @@ import (
 	"time"
 )
 
-// Config says how a System works. Only Now is needed.
+// Config configures a System. Only Now is required.
 type Config struct {
-	// Workers is how many goroutines run the actors that are not Blocking; 0
-	// stands for GOMAXPROCS and at most MaxWorkers are allowed.
+	// Workers is how many goroutines run the actors that are not Blocking; 0 means
+	// GOMAXPROCS, and the limit is MaxWorkers.
 	Workers int
-	// Now is the clock, read for the intensity, for ages and for the times of
-	// events. Delays and timeouts run on the runtime's clock.
+	// Now is the clock used for the intensity, for ages and for the times of
+	// events. Delays and timeouts use the runtime's clock.
 	Now func() time.Time
-	// OnEvent, if not nil, is told of events, one at a time and in order, by
-	// whoever caused one or is at it already: so it may hear of an end just
-	// after Supervisor.Done tells of it. It must not block. It may use the
-	// system, but not wait for it. A panic in it is dropped.
+	// OnEvent, if not nil, is called with each event, one at a time and in order,
+	// on the goroutine that caused the event or on one that is already delivering.
+	// It may therefore learn of an end shortly after Supervisor.Done is closed. It
+	// must not block. It may use the system, but not wait for it. A panic in it is
+	// dropped.
 	OnEvent func(Event)
-	// Sample has one of so many messages begin a trace, which OnEvent is told of:
-	// 1 is all, 0 none but those of TraceNext.
+	// Sample makes one in so many messages begin a trace, which is reported to
+	// OnEvent: 1 traces all, 0 none except those of TraceNext.
 	Sample int
 	// Driver, if not nil, runs the actors in place of Workers, and the delays and
 	// timeouts in place of the runtime's clock: for simulations.
 	Driver Driver
-	// Root says how the root looks after its children. Name and Restart must be
-	// left out: it has no parent.
+	// Root says how the root treats its children. Name and Restart must not be set:
+	// the root has no parent.
 	Root SupervisorSpec
 }
 
 // MaxWorkers bounds Config.Workers.
 const MaxWorkers = 1024
 
-// cutGrace is how long an actor has to end once its context is cancelled.
+// cutGrace is how long an actor may take to end once its context is cancelled.
 const cutGrace = 250 * time.Millisecond
 
-// Validate returns a *FieldError for a setting outside of its limits.
+// Validate returns a *FieldError for a setting outside its limits.
 func (c Config) Validate() error {
 	switch {
 	case c.Workers < 0 || c.Workers > MaxWorkers:
@@ -47,7 +48,7 @@ func (c Config) Validate() error {
 	case c.Sample < 0:
 		return bad("Sample", c.Sample, "must not be negative", "use 0 to trace on demand only")
 	case c.Now == nil:
-		return bad("Now", "nil", "is no clock", "pass time.Now")
+		return bad("Now", "nil", "must be a clock", "pass time.Now")
 	case c.Root.Name != "":
 		return bad("Root.Name", c.Root.Name, "cannot be chosen", "leave it out")
 	case c.Root.Restart != Permanent:
@@ -69,24 +70,24 @@ type System struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	// mu guards the supervision tree. Held, it allows the locks of mailboxes,
-	// run queues, the registry and the event queue; none of those allows it.
+	// mu guards the supervision tree. While it is held, the locks of mailboxes, run
+	// queues, the registry and the event queue may be taken, but never the reverse.
 	mu sync.Mutex
-	// signals are news for supervisors, taken up before mu is released: so one
-	// never interrupts another's step.
+	// signals are news for supervisors, processed before mu is released, so that
+	// none interrupts another's step.
 	signals []signal
 	homes   uint32
 }
 
-// signal says that a child is ready, or that it has ended and of what.
+// signal says that a child is ready, or that it has ended and why.
 type signal struct {
 	node   *node
 	exited bool
 	cause  error
 }
 
-// NewSystem returns a system with its workers started and nothing under its
-// root, or a *FieldError. Shutdown must follow.
+// NewSystem returns a system with its workers started and nothing under its root,
+// or a *FieldError. The caller must call Shutdown.
 func NewSystem(config Config) (*System, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -107,15 +108,15 @@ func NewSystem(config Config) (*System, error) {
 	return s, nil
 }
 
-// Root returns the supervisor above all others. Where it gives up, everything
-// is stopped and the system only waits for Shutdown.
+// Root returns the supervisor above all others. If it gives up, everything is
+// stopped and the system only waits for Shutdown.
 func (s *System) Root() *Supervisor { return s.root }
 
-// Registry returns the names of the system's actors.
+// Registry returns the system's registry of names.
 func (s *System) Registry() *Registry { return s.registry }
 
-// Stop begins to stop everything and returns at once; Root().Done() tells when
-// all actors have ended. Shutdown is to follow.
+// Stop begins to stop everything and returns at once; Root().Done() is closed when
+// all actors have ended. The caller must still call Shutdown.
 func (s *System) Stop() {
 	s.lock()
 	s.root.stop()
@@ -124,10 +125,11 @@ func (s *System) Stop() {
 
 // Shutdown stops everything, the children of each supervisor in the reverse
 // order of their start, and waits for the workers to end and the events to be
-// delivered. When ctx is done it cancels every Context.Context, asks all actors at once, and shortly after
-// abandons those that do not end. The error is an *AbandonedError if there were
-// any, joined with that of ctx; nil if all went in order. It may be called again
-// and then waits for the same. An actor must not call it.
+// delivered. When ctx is done it cancels every Context.Context, stops all actors at
+// once, and shortly after abandons those that have not ended. The error is an
+// *AbandonedError if there were any, joined with that of ctx; it is nil after an
+// orderly shutdown. It may be called again and then waits for the same shutdown. An
+// actor must not call it.
 func (s *System) Shutdown(ctx context.Context) error {
 	s.Stop()
 	var late error
@@ -139,7 +141,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 	}
 	s.pool.close()
 	if !await(ctx, s.pool.drained) {
-		late = errors.Join(late, fmt.Errorf("workers are running still: %w", ctx.Err()))
+		late = errors.Join(late, fmt.Errorf("workers are still running: %w", ctx.Err()))
 	}
 	if !await(ctx, s.events.delivered()) {
 		late = errors.Join(late, fmt.Errorf("OnEvent has not returned: %w", ctx.Err()))
@@ -163,7 +165,7 @@ func (s *System) force() {
 	}
 }
 
-// await waits for done until ctx is done, and cutGrace longer.
+// await waits for done until ctx is done, and then for cutGrace.
 func await(ctx context.Context, done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -182,13 +184,13 @@ func await(ctx context.Context, done <-chan struct{}) bool {
 
 func (s *System) lock() { s.mu.Lock() }
 
-// unlock takes up the signals, releases the lock, and delivers the events.
+// unlock processes the signals, releases the lock, and delivers the events.
 func (s *System) unlock() {
 	for i := 0; i < len(s.signals); i++ {
 		next := s.signals[i]
 		s.signals[i] = signal{}
 		switch parent := next.node.parent; {
-		case parent == nil: // the root has nobody who could restart it
+		case parent == nil: // nothing can restart the root
 			s.root.state = ended
 			s.root.finish(next.cause)
 		case next.exited:
@@ -205,7 +207,7 @@ func (s *System) unlock() {
 // started tells the parent that a child is ready.
 func (s *System) started(n *node) { s.signals = append(s.signals, signal{node: n}) }
 
-// exited tells the parent that a child has no incarnation any more.
+// exited tells the parent that a child's incarnation has ended.
 func (s *System) exited(n *node, cause error) {
 	s.signals = append(s.signals, signal{node: n, exited: true, cause: cause})
 }

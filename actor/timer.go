@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Timer is a message to come. Its zero value has none.
+// Timer is a message that will be delivered later. Its zero value delivers none.
 type Timer[M any] struct {
 	set     *timerSet[M]
 	halt    func() bool // stops the clock
 	message M
-	// cause is of the message that was being handled when it was set, mark its
-	// own, once it is due; nil if they are not traced.
+	// cause is the mark of the message that was being handled when the timer was
+	// set; mark is its own, once it is due. They are nil if not traced.
 	cause, mark *mark
 }
 
-// Stop keeps the message from being delivered; false if it was handled, if it
-// is being handled, or if the incarnation has ended.
+// Stop prevents the delivery of the message. It returns false if the message was
+// handled or is being handled, or if the incarnation has ended.
 func (t *Timer[M]) Stop() bool {
 	if t.set == nil {
 		return false
@@ -25,8 +25,8 @@ func (t *Timer[M]) Stop() bool {
 	return t.set.remove(t)
 }
 
-// timerSet holds the timers of an incarnation, running ones and those whose
-// messages are due. flagDue says that there are some of the latter.
+// timerSet holds the timers of an incarnation: those that run and those whose
+// messages are due. flagDue is set while there are any of the latter.
 type timerSet[M any] struct {
 	cell *cell[M]
 
@@ -53,7 +53,7 @@ func (s *timerSet[M]) fire(t *Timer[M]) {
 	_, live := s.live[t]
 	if live {
 		s.due = append(s.due, t)
-		if t.cause.goesOn() {
+		if t.cause.continues() {
 			t.mark = s.cell.system().tracer.caused(s.cell.path(), t.cause)
 			s.cell.sending(t.message, t.mark)()
 		}
@@ -109,7 +109,7 @@ func (s *timerSet[M]) close() {
 	s.settle()
 }
 
-// settle takes the flag back where nothing is due any more.
+// settle clears the flag if nothing is due any more.
 func (s *timerSet[M]) settle() {
 	if len(s.due) == 0 {
 		s.cell.flags.And(^uint32(flagDue))
@@ -117,8 +117,9 @@ func (s *timerSet[M]) settle() {
 }
 
 // After sends the message to the actor once d has passed on the runtime's
-// clock. It is handled before what waits in the mailbox, needs no room there,
-// and is never seen by another incarnation. A trace goes on with it.
+// clock. It is handled before what waits in the mailbox, needs no room there, and
+// is never seen by another incarnation. It continues the trace of the message being
+// handled.
 func (c *Context[M]) After(d time.Duration, message M) *Timer[M] {
 	extras := c.cell().more()
 	if extras.timers == nil {

@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// Trace is a message's place in the way of a request. Numbers are those of one
-// system.
+// Trace is a message's place in a trace. Numbers are unique within one system.
 type Trace struct {
 	// Correlation is shared by all messages of the trace: the first one's number.
 	Correlation uint64
-	// Message is the message's number, Causation that of the message that was
-	// being handled when it was sent; 0 for the first.
+	// Message is the message's number. Causation is the number of the message that
+	// was being handled when it was sent; 0 for the first.
 	Message, Causation uint64
 }
 
-// MaxTraceHops bounds how far a trace goes from its first message: an actor that
-// keeps telling itself would be traced for ever.
-const MaxTraceHops = 32
+// MaxTraceDepth bounds how far a trace extends from its first message: an actor
+// that keeps telling itself would be traced for ever.
+const MaxTraceDepth = 32
 
 // Sender is an actor that sends a message: its Context, while it handles one.
 type Sender interface {
@@ -26,18 +25,19 @@ type Sender interface {
 	tracing() *mark
 }
 
-// Send is Tell for an actor that sends: where the message that it is handling is
-// traced, so is this one, as caused by it. It serves to forward, too. What an
-// actor tells without it begins no trace but by Config.Sample and TraceNext.
+// Send is Tell for an actor: if the message that it is handling is traced, so is
+// this one, as caused by it. It also serves to forward a message. A message that an
+// actor sends with Tell can only begin a trace, by Config.Sample or TraceNext.
 func Send[M any](from Sender, to Ref[M], message M) error {
-	if from == nil || to.cell == nil || !from.tracing().goesOn() {
+	if from == nil || to.cell == nil || !from.tracing().continues() {
 		return to.Tell(message)
 	}
 	return to.tellMarked(message, to.mark(from))
 }
 
-// TraceNext has each of the next n messages told to the actor of that path begin
-// a trace, those apart that are of one already. The events tell of it.
+// TraceNext makes each of the next n messages told to the actor of that path begin
+// a trace, not counting those that are already part of one. The trace is reported
+// as events.
 func (s *System) TraceNext(path string, n int) {
 	if !s.events.wanted() || n <= 0 {
 		return
@@ -73,8 +73,7 @@ func (t *tracer) init(sample int) {
 	t.on.Store(sample > 0)
 }
 
-// first returns the mark of a message that begins a trace; nil if it begins
-// none.
+// first returns the mark of a message that begins a trace, or nil.
 func (t *tracer) first(to func() string) *mark {
 	if t.sample == 0 || (t.seen.Add(1)-1)%t.sample != 0 {
 		if !t.wants(to()) {
@@ -105,28 +104,28 @@ func (t *tracer) wants(path string) bool {
 func (t *tracer) caused(from string, by *mark) *mark {
 	return &mark{
 		Trace: Trace{Correlation: by.Correlation, Message: t.last.Add(1), Causation: by.Message},
-		from:  from, hops: by.hops + 1,
+		from:  from, depth: by.depth + 1,
 	}
 }
 
 // mark goes with a traced message through the mailbox.
 type mark struct {
 	Trace
-	from string
-	hops int
-	sent time.Time
+	from  string
+	depth int
+	sent  time.Time
 	// at is the message's place in the mailbox, as marks counts.
 	at int64
-	// aside is set where the actor stashed the message while it handled it.
+	// aside is set if the actor stashed the message while handling it.
 	aside bool
 }
 
-// goesOn reports whether what a message causes is traced, too; its mark may be
-// nil.
-func (m *mark) goesOn() bool { return m != nil && m.hops < MaxTraceHops }
+// continues reports whether the messages that this one causes are traced too; its
+// mark may be nil.
+func (m *mark) continues() bool { return m != nil && m.depth < MaxTraceDepth }
 
-// setAside returns the mark for what is stashed while the message is handled: its
-// own the first time, since that is the message itself, as a rule.
+// setAside returns the mark for a message that is stashed while this one is
+// handled: its own the first time, since that is usually the message itself.
 func (m *mark) setAside() *mark {
 	if m == nil || m.aside {
 		return nil
@@ -135,21 +134,21 @@ func (m *mark) setAside() *mark {
 	return m
 }
 
-// marks are those of the messages in a mailbox that are traced, in order. It
-// counts places from some message on: a mailbox has none of it as long as
-// nothing is traced.
+// marks holds the marks of the traced messages in a mailbox, in order. Places are
+// counted from when the first one was added: a mailbox without traced messages has
+// no marks.
 type marks struct {
 	list []*mark
 	next int64 // the place of the oldest message in the mailbox
 }
 
-// add marks a message that has `ahead` others before it.
+// add marks a message that has ahead others before it.
 func (m *marks) add(one *mark, ahead int) {
 	one.at = m.next + int64(ahead)
 	m.list = append(m.list, one)
 }
 
-// remove counts the oldest message out and returns its mark, if it has one.
+// remove removes the oldest message and returns its mark, if it has one.
 func (m *marks) remove() *mark {
 	m.next++
 	if len(m.list) > 0 && m.list[0].at < m.next {
@@ -160,8 +159,8 @@ func (m *marks) remove() *mark {
 	return nil
 }
 
-// putBack adds n messages before all others. Of those that have marks, a mark's
-// place is that among the n.
+// putBack adds n messages before all others. The places in list are places among
+// those n.
 func (m *marks) putBack(n int, list []*mark) {
 	m.next -= int64(n)
 	for _, one := range list {
@@ -170,12 +169,12 @@ func (m *marks) putBack(n int, list []*mark) {
 	m.list = append(list, m.list...)
 }
 
-// mark returns the mark of a message that is about to be sent, by an actor or by
-// nobody that is known (nil); nil if it is not traced.
+// mark returns the mark of a message that is about to be sent, by an actor or by an
+// unknown sender (nil); nil if it is not traced.
 func (r Ref[M]) mark(from Sender) *mark {
 	t := &r.cell.parent.system.tracer
 	if from != nil {
-		if cause := from.tracing(); cause.goesOn() {
+		if cause := from.tracing(); cause.continues() {
 			return t.caused(from.Path(), cause)
 		}
 	}
@@ -185,10 +184,10 @@ func (r Ref[M]) mark(from Sender) *mark {
 	return nil
 }
 
-// tellTraced is Tell where something is traced.
+// tellTraced is Tell while something is traced.
 func (r Ref[M]) tellTraced(message M) error { return r.tellMarked(message, r.mark(nil)) }
 
-// tellMarked is Tell with a mark, or without.
+// tellMarked is Tell with a mark, which may be nil.
 func (r Ref[M]) tellMarked(message M, m *mark) error {
 	lost, result := r.cell.give(message, m)
 	if result == refusedClosed {
@@ -197,7 +196,7 @@ func (r Ref[M]) tellMarked(message M, m *mark) error {
 	return r.pushed(lost, result)
 }
 
-// give is push with a mark, or without.
+// give is push with a mark, which may be nil.
 func (c *cell[M]) give(message M, m *mark) (M, accepted) {
 	if m == nil {
 		return c.push(message)
@@ -205,7 +204,7 @@ func (c *cell[M]) give(message M, m *mark) (M, accepted) {
 	return c.pushMarked(message, m, c.sending(message, m))
 }
 
-// sending returns what tells that the message was sent, for one with a mark.
+// sending returns a function that reports the message as sent; nil without a mark.
 func (c *cell[M]) sending(message M, m *mark) func() {
 	if m == nil {
 		return nil
@@ -250,15 +249,16 @@ func (c *Context[M]) tracing() *mark {
 	return c.extras.mark
 }
 
-// questionTrace is what the answer to a question that is traced needs.
+// questionTrace is what the answer to a traced question needs.
 type questionTrace struct {
 	system *System
 	mark   *mark  // the question's
 	path   string // of the actor that is to answer
 }
 
-// tellQuestion is Tell for a question, or one that is forwarded: its trace goes on
-// with it, or begins, and is known to the Reply before anybody can answer.
+// tellQuestion is Tell for a question, which may be a forwarded one. The question
+// continues its trace or begins one, and the Reply knows the trace before anyone
+// can answer.
 func (r Ref[M]) tellQuestion(question M, trace *atomic.Pointer[questionTrace]) error {
 	if r.cell == nil {
 		return ErrZeroRef
@@ -267,10 +267,10 @@ func (r Ref[M]) tellQuestion(question M, trace *atomic.Pointer[questionTrace]) e
 	var m *mark
 	switch {
 	case before == nil && !r.cell.parent.system.tracer.on.Load():
-		return r.Tell(question) // the usual way is short
+		return r.Tell(question) // the common case is short
 	case before == nil:
 		m = r.mark(nil)
-	case before.mark.goesOn():
+	case before.mark.continues():
 		m = before.system.tracer.caused(before.path, before.mark)
 	}
 	if m != nil {
@@ -283,7 +283,7 @@ func (r Ref[M]) tellQuestion(question M, trace *atomic.Pointer[questionTrace]) e
 	return err
 }
 
-// answered tells of the answer. The caller delivers the event.
+// answered reports the answer. The caller delivers the event.
 func (q *questionTrace) answered(value any, err error) {
 	trace := q.system.tracer.caused(q.path, q.mark).Trace
 	q.system.events.add(MessageAnswered{By: q.path, Answer: value, Err: err, Trace: trace, At: q.system.now()})

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Step is a message of a trace and what it led to.
+// Step is a message of a trace and what it caused.
 type Step struct {
 	Trace
-	// From is the actor that sent it, "" where that is not known; To the one that
-	// it was sent to, "" for the answer to a question of Ask, which ends the way.
+	// From is the actor that sent it, "" if unknown. To is the actor it was sent
+	// to, "" for the answer to a question of Ask, which ends the trace there.
 	From, To string
 	// Type is the message's, or the answer's.
 	Type string
 	Sent time.Time
-	// Handled says that the actor has handled it, after it Waited in the mailbox
-	// and the stash, and what that Took; Err is what it failed with, or the answer
-	// of Reply.Fail.
+	// Handled says that the actor has handled it. Waited is its time in the mailbox
+	// and the stash, Took the time to handle it. Err is the actor's failure, or the
+	// answer of Reply.Fail.
 	Handled      bool
 	Waited, Took time.Duration
 	Err          error
@@ -28,14 +28,14 @@ type Step struct {
 // MaxTraceSteps is how many messages a TraceBuffer keeps; older ones make room.
 const MaxTraceSteps = 4096
 
-// TraceBuffer keeps the messages that were traced last. Its zero value is ready;
-// it is safe for concurrent use.
+// TraceBuffer keeps the most recently traced messages. Its zero value is ready to
+// use; it is safe for concurrent use.
 type TraceBuffer struct {
 	mu    sync.Mutex // guards what follows
 	steps []Step     // in the order in which they were sent; Caused is empty
 }
 
-// Observe takes note of events: it is for Config.OnEvent.
+// Observe records events; it is meant for Config.OnEvent.
 func (b *TraceBuffer) Observe(e Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,20 +55,20 @@ func (b *TraceBuffer) Observe(e Event) {
 				return
 			}
 		}
-	default: // it is none of a trace
+	default: // not part of a trace
 	}
 }
 
 func (b *TraceBuffer) keep(s Step) {
 	if len(b.steps) == MaxTraceSteps {
-		b.steps = append(b.steps[:0], b.steps[MaxTraceSteps/4:]...) // seldom, and a good part
+		b.steps = append(b.steps[:0], b.steps[MaxTraceSteps/4:]...) // a quarter at once, so that this is rare
 	}
 	b.steps = append(b.steps, s)
 }
 
 // Last returns the newest trace that began with a message to the actor of that
-// path, or with any for ""; false if there is none. A trace whose beginning had
-// to make room is gone.
+// path, or to any actor for ""; false if there is none. A trace whose first message
+// had to make room is gone.
 func (b *TraceBuffer) Last(path string) (Step, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +80,8 @@ func (b *TraceBuffer) Last(path string) (Step, bool) {
 	return Step{}, false
 }
 
-// assemble returns the step with all that it led to, which was sent after it.
+// assemble returns the step with everything it caused, all of which was sent after
+// it.
 func (b *TraceBuffer) assemble(s Step, after []Step) Step {
 	for i, next := range after {
 		if next.Correlation == s.Correlation && next.Causation == s.Message {
@@ -90,8 +91,8 @@ func (b *TraceBuffer) assemble(s Step, after []Step) Step {
 	return s
 }
 
-// String draws the request's way, a line for each message: when it was sent,
-// counted from the first one, to whom, how long it waited and what it took.
+// String draws the trace, one line per message: its receiver, when it was sent
+// after the first one, how long it waited and how long handling it took.
 func (s Step) String() string {
 	var out strings.Builder
 	s.draw(&out, s.Sent, "", "")

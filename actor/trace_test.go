@@ -23,7 +23,7 @@ func traced(t *testing.T, sample int) (*actor.System, *actor.TraceBuffer, *clock
 	return newSystem(t, actor.Config{Now: now.Now, Sample: sample, OnEvent: buffer.Observe}), buffer, now
 }
 
-// steppedTraces is the same, moved by a driver.
+// steppedTraces is the same, run by a driver.
 func steppedTraces(t *testing.T) (*actor.System, *actor.TraceBuffer, *stepper) {
 	t.Helper()
 	d, buffer := newStepper(1), &actor.TraceBuffer{}
@@ -41,7 +41,7 @@ func shows(t *testing.T, buffer *actor.TraceBuffer, path string, lines ...string
 
 func nothing(*actor.Context[do]) error { return nil }
 
-func TestATraceShowsTheWayOfOneRequest(t *testing.T) {
+func TestATraceShowsTheMessagesOfOneRequest(t *testing.T) {
 	s, buffer, now := traced(t, 0)
 	a := spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
 	b := spawn(t, s.Root(), actor.Spec[do]{Name: "b"})
@@ -93,7 +93,7 @@ func TestATraceShowsTheWayOfOneRequest(t *testing.T) {
 	}
 }
 
-func TestOneMessageInSoManyBeginsATrace(t *testing.T) {
+func TestOneMessageInNBeginsATrace(t *testing.T) {
 	var sent []uint64
 	s := newSystem(t, actor.Config{Workers: 1, Sample: 3, OnEvent: func(e actor.Event) {
 		if e, ok := e.(actor.MessageSent); ok {
@@ -112,11 +112,11 @@ func TestOneMessageInSoManyBeginsATrace(t *testing.T) {
 	}
 }
 
-func TestATraceEndsAfterSoManyHops(t *testing.T) {
+func TestATraceEndsAtItsMaximumDepth(t *testing.T) {
 	s, buffer, _ := traced(t, 0)
 	ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
 	s.TraceNext("/a", 1)
-	left, done := 3*actor.MaxTraceHops, make(chan struct{})
+	left, done := 3*actor.MaxTraceDepth, make(chan struct{})
 	var again do
 	again = func(ctx *actor.Context[do]) error {
 		if left--; left == 0 {
@@ -131,12 +131,12 @@ func TestATraceEndsAfterSoManyHops(t *testing.T) {
 		t.Fatal(err)
 	}
 	trace, _ := buffer.Last("")
-	if n := strings.Count(trace.String(), "\n"); n != actor.MaxTraceHops+1 {
-		t.Errorf("%d messages are traced, want %d", n, actor.MaxTraceHops+1)
+	if n := strings.Count(trace.String(), "\n"); n != actor.MaxTraceDepth+1 {
+		t.Errorf("%d messages are traced, want %d", n, actor.MaxTraceDepth+1)
 	}
 }
 
-// The mark must stay with its message, whatever becomes of those before it.
+// The mark must stay with its message, whatever happens to those before it.
 func TestTheMarkStaysWithItsMessage(t *testing.T) {
 	for _, overflow := range []actor.Overflow{actor.Fail, actor.DropOldest} {
 		t.Run(overflow.String(), func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestTheMarkStaysWithItsMessage(t *testing.T) {
 	}
 }
 
-func TestATellThatIsNotTracedAllocatesNothing(t *testing.T) {
+func TestAnUntracedTellAllocatesNothing(t *testing.T) {
 	s, _, _ := traced(t, 0)
 	ref := spawn(t, s.Root(), actor.Spec[do]{Blocking: true, Mailbox: actor.Mailbox{Capacity: 1000}})
 	held, hold := make(chan struct{}), make(chan struct{})
@@ -201,7 +201,7 @@ func TestATellThatIsNotTracedAllocatesNothing(t *testing.T) {
 	}
 }
 
-// waited is a context that tells when somebody waits for it.
+// waited is a context that signals when something waits for it.
 type waited struct {
 	context.Context
 	by func()
@@ -212,7 +212,7 @@ func (w waited) Done() <-chan struct{} {
 	return w.Context.Done()
 }
 
-func TestWhatIsToldWithAContextIsTraced(t *testing.T) {
+func TestMessagesToldWithAContextAreTraced(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		s, buffer, _ := traced(t, 0)
 		ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a", Mailbox: actor.Mailbox{Capacity: 1}})
@@ -237,7 +237,7 @@ func TestWhatIsToldWithAContextIsTraced(t *testing.T) {
 	}
 }
 
-func TestATraceGoesOnWithATimersMessage(t *testing.T) {
+func TestATraceContinuesWithATimersMessage(t *testing.T) {
 	s, buffer, d := steppedTraces(t)
 	ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a"})
 	s.TraceNext("/a", 1)
@@ -265,9 +265,9 @@ func TestATraceGoesOnWithATimersMessage(t *testing.T) {
 	}
 }
 
-func TestATimerThatSetsItselfIsTracedForSoManyHops(t *testing.T) {
+func TestATimerThatSetsItselfIsTracedToTheMaximumDepth(t *testing.T) {
 	s, buffer, d := steppedTraces(t)
-	left := 3 * actor.MaxTraceHops
+	left := 3 * actor.MaxTraceDepth
 	var again do
 	again = func(ctx *actor.Context[do]) error {
 		if left--; left > 0 {
@@ -279,8 +279,8 @@ func TestATimerThatSetsItselfIsTracedForSoManyHops(t *testing.T) {
 	tell(t, spawn(t, s.Root(), actor.Spec[do]{Name: "a"}), again)
 	d.settle()
 	trace, _ := buffer.Last("/a")
-	if n := strings.Count(trace.String(), "\n"); left != 0 || n != actor.MaxTraceHops+1 {
-		t.Errorf("%d messages are traced, want %d; %d are left", n, actor.MaxTraceHops+1, left)
+	if n := strings.Count(trace.String(), "\n"); left != 0 || n != actor.MaxTraceDepth+1 {
+		t.Errorf("%d messages are traced, want %d; %d are left", n, actor.MaxTraceDepth+1, left)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestAStashedMessageKeepsItsTrace(t *testing.T) {
 	}
 }
 
-func TestATraceGoesOnThroughRouters(t *testing.T) {
+func TestATraceContinuesThroughRouters(t *testing.T) {
 	s, buffer, d := steppedTraces(t)
 	from := spawn(t, s.Root(), actor.Spec[do]{Name: "from"})
 	var keyed actor.Router[string, do]
@@ -381,7 +381,7 @@ func TestATraceGoesOnThroughRouters(t *testing.T) {
 	}
 }
 
-func TestATraceEndsWithTheAnswerToWhoeverAsked(t *testing.T) {
+func TestATraceEndsWithTheAnswer(t *testing.T) {
 	at := "  actor_test.do  at 0s, waited 0s, took 0s"
 	for name, c := range map[string]struct {
 		answer func(ctx *actor.Context[do], r actor.Reply[int]) error
@@ -436,12 +436,12 @@ func TestATraceEndsWithTheAnswerToWhoeverAsked(t *testing.T) {
 	}
 }
 
-// An actor that ends its goroutine has handled the message all the same.
-func TestATraceShowsAHandlingThatDoesNotReturn(t *testing.T) {
+// An actor that ends its goroutine has still handled the message.
+func TestATraceShowsAMessageWhoseHandlingDoesNotReturn(t *testing.T) {
 	s, buffer, _ := traced(t, 0)
 	ref := spawn(t, s.Root(), actor.Spec[do]{Name: "a", New: func() actor.Actor[do] {
 		return &script{stopped: func(ctx *actor.Context[do], _ error) {
-			_ = actor.Send(ctx, ctx.Self(), nothing) // is not of the trace
+			_ = actor.Send(ctx, ctx.Self(), nothing) // is not part of the trace
 		}}
 	}})
 	s.TraceNext("/a", 1)
@@ -453,7 +453,7 @@ func TestATraceShowsAHandlingThatDoesNotReturn(t *testing.T) {
 	shows(t, buffer, "/a", "/a  actor_test.do  at 0s, waited 0s, failed after 0s: "+actor.ErrExited.Error())
 }
 
-// label is a message of which a test knows whether it is traced.
+// label is a message for which the test knows whether it is traced.
 type label struct {
 	id     int
 	traced bool
@@ -461,8 +461,8 @@ type label struct {
 	done   chan struct{}
 }
 
-// keeper stashes while it is closed, notes the traced messages that it handles,
-// and sends on each message.
+// keeper stashes while it is closed, records the traced messages that it
+// handles, and forwards each message.
 type keeper struct {
 	closed  bool
 	handled *[]int
@@ -497,7 +497,7 @@ type idle struct{}
 
 func (idle) Receive(*actor.Context[label], label) error { return nil }
 
-// Whatever becomes of the messages before it, a mark stays with its message.
+// Whatever happens to the messages before it, a mark stays with its message.
 func TestEveryTracedMessageIsReportedWhenItIsHandled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var handled, reported, sent []int

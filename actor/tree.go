@@ -6,8 +6,8 @@ import "time"
 type State string
 
 const (
-	// StateStarting is a child whose Started has not returned, or which waits
-	// for its turn to start.
+	// StateStarting is a child whose Started has not returned, or that waits for
+	// its turn to start.
 	StateStarting State = "starting"
 	// StateRunning is a child that is ready.
 	StateRunning State = "running"
@@ -15,14 +15,14 @@ const (
 	StateStopping State = "stopping"
 	// StateWaiting is a child that is down and waits for its restart.
 	StateWaiting State = "waiting to restart"
-	// StateAbandoned is a child that did not stop in time and is waited for no
-	// longer.
+	// StateAbandoned is a child that did not stop in time and is no longer waited
+	// for.
 	StateAbandoned State = "abandoned"
 	// StateEnded is a child that has ended for good.
 	StateEnded State = "ended"
 )
 
-// Tree is a supervisor or an actor and all below it, at one moment.
+// Tree is a supervisor or an actor and everything below it, at one moment.
 type Tree struct {
 	Path string
 	// Supervisor is false for an actor.
@@ -30,21 +30,21 @@ type Tree struct {
 	State      State
 	// Depth is the number of messages in the mailbox.
 	Depth int
-	// Handled counts the messages since the spawn, those of timers and the one
-	// being handled included. What an actor takes at once (see Mailbox.Capacity)
-	// is counted by neither Depth nor Handled until that turn ends.
+	// Handled counts the messages since the spawn, including those of timers and
+	// the one being handled. Messages that an actor takes at once (see
+	// Mailbox.Capacity) are counted by neither Depth nor Handled until that turn
+	// ends.
 	Handled uint64
-	// Restarts counts those since the spawn.
+	// Restarts counts the restarts since the spawn.
 	Restarts int
 	// Age is the time since the supervisor was spawned, or the actor was first
-	// started, to 1/64 s.
+	// started, with a resolution of 1/64 s.
 	Age time.Duration
 	// Children are in the order of their start.
 	Children []Tree
 }
 
-// Tree returns what there is in the system. It holds up supervision while it
-// looks.
+// Tree returns everything in the system. Supervision is blocked while it runs.
 func (s *System) Tree() Tree {
 	s.lock()
 	defer s.unlock()

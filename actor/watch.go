@@ -10,7 +10,7 @@ type Watching struct {
 	state   atomic.Uint32
 	target  watchSide
 	watcher watchSide
-	// notify hands the news to the watcher; true if it took them.
+	// notify hands the news to the watcher and reports whether it was accepted.
 	notify func(cause error) bool
 }
 
@@ -19,18 +19,18 @@ type watchSide interface{ forgetWatch(w *Watching) }
 
 const (
 	watchActive = iota
-	watchFired  // the watcher has the news and has not handled them
+	watchFired  // the watcher has the news and has not handled it
 	watchOver
 )
 
-// Watch has the watcher told once when the target has ended for good, or at
-// once if it has already: the watcher handles the message that ended returns. It
-// is made where and when it is handled, goes before what waits in the mailbox,
-// and needs no room there. The cause is as in ActorTerminated: nil for a normal
-// stop. Restarts of the target are no end; those of the watcher change nothing.
-// A watcher that ends first hears nothing, and the watch is over.
+// Watch tells the watcher once when the target has ended for good, or at once if it
+// has ended already: the watcher handles the message that ended returns. The
+// message is made when it is handled, goes before those in the mailbox, and needs
+// no room there. The cause is as in ActorTerminated: nil for a normal stop. A
+// restart of the target is not an end, and restarts of the watcher do not affect
+// the watch. If the watcher ends first, it is told nothing and the watch ends.
 //
-// It fails with ErrZeroRef and, where the watcher has ended, with ErrStopped.
+// It fails with ErrZeroRef and, if the watcher has ended, with ErrStopped.
 func Watch[W, M any](watcher Ref[W], target Ref[M], ended func(cause error) W) (*Watching, error) {
 	if watcher.cell == nil || target.cell == nil {
 		return nil, fmt.Errorf("watch %s for %s: %w", target, watcher, ErrZeroRef)
@@ -48,7 +48,7 @@ func Watch[W, M any](watcher Ref[W], target Ref[M], ended func(cause error) W) (
 	return w, nil
 }
 
-// Stop ends the watch. False says that the watcher has handled the news, or is
+// Stop ends the watch. It returns false if the watcher has handled the news, or is
 // about to, or has ended.
 func (w *Watching) Stop() bool {
 	if w.state.CompareAndSwap(watchActive, watchOver) {
@@ -87,7 +87,7 @@ func (q *queue[M]) addWatching(w *Watching) bool {
 	return true
 }
 
-// addWatcher adds a watch of this actor, or returns that it has ended and why.
+// addWatcher adds a watch of this actor, or reports that it has ended and why.
 func (q *queue[M]) addWatcher(w *Watching) (over bool, cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -111,7 +111,7 @@ func (q *queue[M]) forgetWatch(w *Watching) {
 	}
 }
 
-// notice keeps the news for the runner; false if the actor has ended.
+// notice keeps the news for the runner. It returns false if the actor has ended.
 func (c *cell[M]) notice(n notice[M]) bool {
 	c.mu.Lock()
 	if c.closed {
@@ -127,7 +127,7 @@ func (c *cell[M]) notice(n notice[M]) bool {
 	return true
 }
 
-// nextNotice returns the oldest news that the watch has not been stopped since.
+// nextNotice returns the oldest news whose watch has not been stopped since.
 func (c *cell[M]) nextNotice() (n notice[M], ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

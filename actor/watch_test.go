@@ -22,8 +22,8 @@ type party struct {
 	left, failed, told bool
 	failures           int
 
-	terminated int   // how often the events told of its end
-	cause      error // as they gave it
+	terminated int   // how often the events reported its end
+	cause      error // as the events gave it
 }
 
 // restarts is how many failures of a permanent party are forgiven.
@@ -37,7 +37,7 @@ func (p *party) over() bool {
 	return p.told || p.failures > restarts
 }
 
-// mayEndOf reports whether the cause is one that the party's life explains.
+// mayEndOf reports whether the party's history explains the cause.
 func (p *party) mayEndOf(cause error) bool {
 	var gaveUp *actor.GaveUpError
 	var abandoned *actor.AbandonedError
@@ -46,7 +46,7 @@ func (p *party) mayEndOf(cause error) bool {
 		return p.told || p.temporary && p.left
 	case errors.As(cause, &gaveUp):
 		return !p.temporary && p.failures == restarts+1
-	case errors.As(cause, &abandoned): // another one that hangs lets its time pass, too
+	case errors.As(cause, &abandoned): // another one that hangs lets its time pass as well
 		return p.told
 	default:
 		return errors.Is(cause, errBoom) && p.temporary && p.failed
@@ -66,15 +66,15 @@ func (p *party) fail(*actor.Context[do]) error {
 	return errBoom
 }
 
-// watching is a watch, and what its watcher heard.
+// watching is a watch, and what its watcher was told.
 type watching struct {
 	watch           *actor.Watching
 	watcher, target *party
-	stopped         bool // Stop has said that nothing will be heard
+	stopped         bool // Stop has said that nothing will be told
 	heard           []error
 }
 
-// watchModel is a number of parties, and what is known of their watches.
+// watchModel is a number of parties, and what is known about their watches.
 type watchModel struct {
 	driver  *stepper
 	system  *actor.System
@@ -113,7 +113,7 @@ func (m *watchModel) spawn(t *testing.T, temporary bool) {
 	m.parties = append(m.parties, p)
 }
 
-// hang has the party still at work when its time to stop has passed.
+// hang keeps the party busy until its time to stop has passed.
 func (m *watchModel) hang(p *party) do {
 	return func(*actor.Context[do]) error {
 		p.told = true
@@ -124,7 +124,7 @@ func (m *watchModel) hang(p *party) do {
 	}
 }
 
-// check says what is always so.
+// check verifies what must always hold.
 func (m *watchModel) check(rt *rapid.T) {
 	for i, w := range m.watches {
 		switch {
@@ -144,7 +144,7 @@ func (m *watchModel) check(rt *rapid.T) {
 	}
 }
 
-// checkSettled says what is so when nothing is left to do.
+// checkSettled verifies what must hold when nothing is left to do.
 func (m *watchModel) checkSettled(rt *rapid.T) {
 	of, by := map[*party]int{}, map[*party]int{}
 	for i, w := range m.watches {
@@ -167,10 +167,10 @@ func (m *watchModel) checkSettled(rt *rapid.T) {
 	}
 }
 
-// Parties watch each other, stop to, leave, fail, restart, hang and are
-// abandoned, in every order that a driver may choose: whoever watches to the end
-// hears of it once, in whatever incarnation, and of its cause.
-func TestAWatcherHearsOfAnEndOnceAndOfItsCause(t *testing.T) {
+// Parties watch each other, stop watching, leave, fail, restart, hang and are
+// abandoned, in every order that a driver may choose. A party that watches to
+// the end is told of it and its cause once, in whatever incarnation.
+func TestAWatcherIsToldOfAnEndAndItsCauseOnce(t *testing.T) {
 	var heard, stopped, late, abandoned, gaveUp, reborn int
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newWatchModel(t, rapid.Uint64().Draw(rt, "seed"))
@@ -253,7 +253,10 @@ func TestAWatcherHearsOfAnEndOnceAndOfItsCause(t *testing.T) {
 	})
 	t.Logf("%d ends were heard of, %d of them in a later incarnation; %d watches stopped, %d of them with news on the way; %d parties abandoned, %d given up",
 		heard, reborn, stopped, late, abandoned, gaveUp)
+	if testing.Short() {
+		return // too few histories to meet every case
+	}
 	if !t.Failed() && (heard == 0 || reborn == 0 || stopped == 0 || late == 0 || abandoned == 0 || gaveUp == 0) {
-		t.Error("something of this never happened")
+		t.Error("some of these cases never happened")
 	}
 }

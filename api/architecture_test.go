@@ -137,8 +137,8 @@ func TestAnArchitectureOnDataThatItIsNotForIsRefused(t *testing.T) {
 		{named("[{type: linear, units: 3}]", ""), "text", "model_architecture", "model_architecture", []string{"type: embedding, vocabulary: 16"}},
 		{named("[{type: linear, units: 1}]", ""), "quantities", "model_architecture", "model_architecture", []string{"targets", "units: 2"}},
 		{strings.Replace(minimal(", label_smoothing: 0.1"), "digits", "x", 1), "quantities", "config.label_smoothing", "0.1", []string{"regression", "leave it out"}},
-		{minimal(", augmentation: {flip: true}"), "rows", "config.augmentation.flip", "true", []string{"no images"}},
-		{minimal(", augmentation: {crop: 3}"), "rows", "config.augmentation.crop", "3}", []string{"no images"}},
+		{minimal(", augmentation: {flip: true}"), "rows", "config.augmentation.flip", "true", []string{"not images"}},
+		{minimal(", augmentation: {crop: 3}"), "rows", "config.augmentation.crop", "3}", []string{"not images"}},
 		{minimal(", augmentation: {flip: true, crop: 9}"), "images", "config.augmentation.crop", "9}", []string{"between 0 and 8"}},
 		{minimal(", gradient_accumulation: 1000"), "images", "config.gradient_accumulation", "1000", []string{"32000 samples", "use at most 44"}},
 	} {

@@ -25,11 +25,7 @@ import (
 // It fails with a *RequestError where there is no such folder or file. It reads
 // no content: Library.Open does.
 func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string) (dataset.Source, error) {
-	source := dataset.Source{
-		Path: r.DatasetPath, Task: dataset.Task(r.Dataset.Task), Target: r.Dataset.Target,
-		ValidationFraction: r.Dataset.ValidationFraction, Vocabulary: r.Dataset.Vocabulary, Context: r.Dataset.Context,
-	}
-	assign(&source.Tokenizer, r.Dataset.Tokenizer)
+	source := r.source()
 	if slices.Contains(catalogue, r.DatasetPath) {
 		return source, nil
 	}
@@ -44,6 +40,16 @@ func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string)
 		}
 	}
 	return dataset.Source{}, r.noSuchData(catalogue, workingDir)
+}
+
+// source returns how to open the data, with the path as the request has it.
+func (r TrainingRequest) source() dataset.Source {
+	source := dataset.Source{
+		Path: r.DatasetPath, Task: dataset.Task(r.Dataset.Task), Target: r.Dataset.Target,
+		ValidationFraction: r.Dataset.ValidationFraction, Vocabulary: r.Dataset.Vocabulary, Context: r.Dataset.Context,
+	}
+	assign(&source.Tokenizer, r.Dataset.Tokenizer)
+	return source
 }
 
 // assign sets a field of a type that this package does not import.

@@ -74,6 +74,10 @@ func (n *node) set(s Setting) error {
 		return &RequestError{Field: s.Field, Value: shorten(s.Value), Problem: problem, Fix: fix}
 	}
 	d, err := parseDocument("", []byte("value: "+s.Value))
+	var wrong *RequestError
+	if errors.As(err, &wrong) && !strings.HasPrefix(wrong.Problem, "not valid YAML") {
+		return bad(wrong.Problem, wrong.Fix)
+	}
 	if err != nil || len(d.root.entries) != 1 {
 		return bad("is not a value in YAML", "write it as in a request file, such as 0.001 or {name: cosine}")
 	}
@@ -83,7 +87,7 @@ func (n *node) set(s Setting) error {
 			return bad("is set at a path that no request has", "name the field by its keys and dots, such as config.learning_rate")
 		}
 		if n.kind != mapping {
-			return bad(fmt.Sprintf("cannot be set: %s is no mapping", strings.Join(path[:i], ".")), "set that field as a whole")
+			return bad(fmt.Sprintf("cannot be set: %s is not a mapping", strings.Join(path[:i], ".")), "set that field as a whole")
 		}
 		child := n.get(key)
 		if child == nil {

@@ -56,6 +56,7 @@ func TestAMistakeThatIsSetIsToldAsInAFile(t *testing.T) {
 		{"config.epochs", "1.5", strings.Replace(forkedRequest, "epochs: 3", "epochs: 1.5", 1)},
 		{"config.epoch", "3", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, epoch: 3", 1)},
 		{"config.schedule", "cosin", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, schedule: cosin", 1)},
+		{"config.seed", "1\t2", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, seed: 1\t2", 1)},
 		{"config.clip_norm", "much", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, clip_norm: much", 1)},
 	} {
 		_, err := parse(t, forkedRequest).With(Setting{c.field, c.value})

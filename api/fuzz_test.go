@@ -9,7 +9,8 @@ import (
 )
 
 // A request is parsed, or refused with errors that have a place within the
-// file; what is accepted survives its canonical form. It never panics.
+// file; what is accepted means the same to another reader of YAML and survives
+// its canonical form. It never panics.
 func FuzzParseTrainingRequest(f *testing.F) {
 	files, err := filepath.Glob("../examples/*.yaml")
 	if err != nil {
@@ -47,6 +48,9 @@ func FuzzParseTrainingRequest(f *testing.F) {
 				}
 			}
 			return
+		}
+		if other, err := otherReading(string(content)); err == nil && other != shape(r.document.root) {
+			t.Fatalf("read as  %s\nand also %s", shape(r.document.root), other)
 		}
 		raw, err := r.Canonical()
 		if err != nil {

@@ -274,7 +274,7 @@ func TestWhatIsNoYAMLIsRefusedWithItsPlace(t *testing.T) {
 		{"a: {b: 1\n", "", "{", "", []string{"not valid YAML", "}"}},
 		{"a: \"x\n", "", `"`, "", []string{"close the text"}},
 		{"a:\n\tb: 1\n", "", "\t", "", []string{"indent with spaces"}},
-		{"a: b: c\n", "", "b", "", []string{"not valid YAML"}},
+		{"a: b: c\n", "", ": c", "", []string{"not valid YAML", "indentation"}},
 		{"a: @x\n", "", "@", "", []string{"quotes"}},
 		{"a: &x 1\n", "", "&", "", []string{"anchors"}},
 		{"a: *x\n", "", "*", "", []string{"aliases"}},
@@ -282,15 +282,43 @@ func TestWhatIsNoYAMLIsRefusedWithItsPlace(t *testing.T) {
 		{"a: !!int 3\n", "", "!!int", "", []string{"tags"}},
 		{"%YAML 1.2\n---\na: 1\n", "", "%", "", []string{"directives"}},
 		{"? a\n: b\n", "", "?", "", []string{"complex keys"}},
+		{"? \n  a\n: b\n", "", "?", "", []string{"complex keys"}},
+		{"k:\n- a\n- ? b\n", "", "?", "", []string{"complex keys"}},
+		{"[a]: b\n", "", "[a]", "", []string{"as keys"}},
+		{"a: ! 3\n", "", "! 3", "", []string{"tags"}},
+		{"a: &x\n", "", "&", "", []string{"anchors"}},
+		{"a: &x 1\nb: *x\n", "", "&", "", []string{"anchors"}},
+		{"%TAG ! tag:x,2000:\n---\na: 1\n", "", "%", "", []string{"directives"}},
+		{"a: 1\n...\nb: 2\n", "", "b", "", []string{"second document"}},
+		{"a: |\n  b\n", "a", "|", "", []string{"block of text", "one line"}},
+		{"a: >-\n  b\n", "a", ">", "", []string{"block of text"}},
+		{"a: b\n  c\n", "a", "b", "b c", []string{"several lines"}},
+		{"a: 'b\n  c'\n", "a", "'b", "b c", []string{"several lines"}},
+		{"a: \"b\\\n  c\"\n", "a", `"b`, "bc", []string{"several lines"}},
+		{"a: [32\n  16]\n", "a[0]", "32", "32 16", []string{"several lines", "commas"}},
+		{"a: 32\t16\n", "a", "32", "32 16", []string{"tab", "commas"}},
+		{"a: [32\t16]\n", "a[0]", "32", "32 16", []string{"tab", "commas"}},
+		{"a: {b: 1\t6}\n", "a.b", "1", "1 6", []string{"tab"}},
+		{"a\tb: 1\n", "", "a", "a b", []string{"tab"}},
+		{"a:\n- \nb: 1\n", "a[0]", "", "", []string{"nothing in it"}},
+		{"a: {b:1}\n", "", "b:1", "b:1", []string{"space after the colon"}},
+		{"a: {b}\n", "", "b", "b", []string{"key: value"}},
+		{": b\n", "", "", "", []string{"key: value"}},
+		{"a: b\u0085c\n", "", "", "U+0085", []string{`\u0085`}},
+		{"a: b\u2028c\n", "", "", "U+2028", []string{`\u2028`}},
+		{"a: \"\ufeffb\"\n", "", "", "U+FEFF", []string{`\ufeff`}},
+		{"a: \"\\q\"\n", "", "", "", []string{"escape", "single quotes"}},
+		{"a: x\n b: y\n", "", "", "", []string{"not valid YAML"}},
+		{"a: 1\n- b\n", "", "", "", []string{"not valid YAML"}},
 		{"a: 1\n---\nb: 2\n", "", "b", "", []string{"second document"}},
 		{"a: 1\nb: \x01\n", "", "", "byte 0x01", []string{"control character"}},
 		{"a: é\n\xff\n", "", "", "byte 0xff", []string{"UTF-8"}},
 		{"\xff\xfea\x00", "", "", "", []string{"UTF-16"}},
 		{strings.Repeat("#", MaxRequestBytes+1), "", "", "", []string{"larger than"}},
 		{"a: " + strings.Repeat("[", 5000), "", "[", "", []string{"nested"}},
-		{"a: [" + strings.Repeat("1, ", 1<<15) + "1]\n", "", ",", "", []string{"more than 65536"}},
+		{"a: [" + strings.Repeat("["+strings.Repeat("1,", 99)+"1], ", 330) + "1]\n", "", "", "", []string{"more than 32768"}},
 		{strings.Repeat("- ", 5000) + "1\n", "", "- ", "", []string{"nested"}},
-		{strings.Repeat("{a: ", 5000), "", "{", "", []string{"nested"}},
+		{strings.Repeat("{a: ", 5000), "", "", "", []string{"nested"}},
 	})
 }
 
@@ -351,6 +379,7 @@ func TestAnErrorWithoutAFileIsJustItsMessage(t *testing.T) {
 func TestAHugeRequestIsRefusedSoon(t *testing.T) {
 	fill := func(before, part, after string, n int) string { return before + strings.Repeat(part, n) + after }
 	var keys strings.Builder
+	const maxTokens = 1 << 16 // as many marks as fit below the limit of what is read
 	for i := range maxTokens/3 - 1 {
 		fmt.Fprintf(&keys, "k%d: 1\n", i)
 	}

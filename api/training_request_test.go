@@ -366,17 +366,28 @@ func startExample(t *testing.T, r TrainingRequest) {
 }
 
 func TestATextIsTakenAsWritten(t *testing.T) {
-	for _, path := range []string{"~/x", "a b", "C:\\data", "x#y", "a: b", "- a", "yes", "010", "1_000", "0x10", "e5", ".", "-", "1.2.3", "😀/漢", "it's", `say "hi"`} {
+	for _, path := range []string{"~/x", "a b", "C:\\data", "x#y", "a: b", "- a", "yes", "010", "1_000", "0x10", "e5", ".", "-", "1.2.3", "😀/漢", "it's", `say "hi"`, "a\ufeffb", "a\u2028b", "\U0010ffff"} {
 		r := bare(parse(t, minimal("")))
 		r.DatasetPath = path
 		if got := parse(t, canonical(t, r)).DatasetPath; got != path {
 			t.Errorf("%q came back as %q", path, got)
 		}
 	}
-	for written, path := range map[string]string{"010": "010", "1_000": "1_000", "yes": "yes", "1.2.3": "1.2.3", `"12"`: "12", "'true'": "true", "a\n  b": "a b"} {
+	for written, path := range map[string]string{"010": "010", "1_000": "1_000", "yes": "yes", "1.2.3": "1.2.3", `"12"`: "12", "'true'": "true", "a b": "a b", "'it''s'": "it's", `"\u00e9"`: "é", `"\U0001f600"`: "😀", `"\/"`: "/", "a\n # note": "a"} {
 		text := strings.Replace(minimal(""), "digits", written, 1)
 		if got := parse(t, text).DatasetPath; got != path {
 			t.Errorf("%s was taken for %q", written, got)
+		}
+	}
+}
+
+// JSON from elsewhere writes characters as pairs of escapes.
+func TestJSONIsTakenAsWritten(t *testing.T) {
+	for written, path := range map[string]string{`\ud83d\ude00`: "😀", `a\u00e9\/\"`: `aé/"`, `\\ud83d`: `\ud83d`, "\ufeff": "\ufeff", `\u2028`: "\u2028"} {
+		text := "{\n\t\"model_architecture\": \"mlp\",\n\t\"dataset_path\":\t\"" + written +
+			"\",\n\t\"config\": {\"batch_size\": 32, \"learning_rate\": 1e-3, \"epochs\": 3}\n}"
+		if got := parse(t, text).DatasetPath; got != path {
+			t.Errorf("%s was taken for %q, want %q", written, got, path)
 		}
 	}
 }

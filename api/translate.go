@@ -120,6 +120,7 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 		Augmentation: dataset.Augmentation(c.Augmentation),
 		EvalInterval: c.EvalInterval, EarlyStopping: training.EarlyStopping(c.EarlyStopping),
 	}
+	h.LearningRate.Schedule.ExactCycles = h.LearningRate.Schedule.Name == training.CosineWithRestarts
 	if c.GradientAccumulation > 1 { // the domain's 0 is 1, and absent from the record
 		h.GradientAccumulation = c.GradientAccumulation
 	}

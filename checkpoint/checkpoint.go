@@ -31,12 +31,24 @@ type Ref struct {
 	Step, Epoch                   uint64
 }
 
+// Validate fails unless the folder's name is the one that Write gives. A name
+// that came with somebody else's log could lead anywhere.
+func (r Ref) Validate() error {
+	if r.Dir != folderName(r.Step) {
+		return fmt.Errorf("dir: %s is not the folder of the checkpoint at step %d, which is %s", shorten(r.Dir), r.Step, folderName(r.Step))
+	}
+	return nil
+}
+
 // The files of a checkpoint.
 const (
 	weightsFile   = "model.safetensors"
 	optimizerFile = "optimizer.safetensors"
 	manifestFile  = "manifest.json"
 )
+
+// DirOf returns the name of the folder that Write gives a step's checkpoint.
+func DirOf(step uint64) string { return folderName(step) }
 
 // folderName returns the name of a step's folder. Beyond eight digits it grows.
 func folderName(step uint64) string { return fmt.Sprintf("step-%08d", step) }

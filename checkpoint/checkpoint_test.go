@@ -408,7 +408,7 @@ func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
 	}
 	foreign := []string{"notes", "step-1", "step-000000002", "step-x", ".step-2.part", "..step-00000002.part", ".step-00000002.tmp", "step-00000002.part"}
 	for _, name := range append([]string{".step-00000009.part", ".step-00000001.aside"}, foreign...) {
-		if err := os.MkdirAll(filepath.Join(dir, name, "inside"), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, name, weightsFile), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

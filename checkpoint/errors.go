@@ -1,21 +1,62 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 )
 
+// ErrMissing is wrapped by the *CorruptError of a checkpoint whose folder, or one
+// of whose files, is not there: nothing is known to be damaged, and a copy from
+// elsewhere is as good as it was.
+var ErrMissing = errors.New("is not there")
+
 // CorruptError says that a checkpoint is not what its Ref pins: a file is
-// missing, or its content is not what was written.
+// missing (ErrMissing), or its content is not what was written.
 type CorruptError struct {
 	Folder string // the checkpoint's
 	File   string // within Folder; "" where the folder itself is at fault
 	What   string
+	// Err is ErrMissing where nothing is there; else nil.
+	Err error
 }
 
 // Error names the file and what is wrong with it.
 func (e *CorruptError) Error() string {
+	if errors.Is(e.Err, ErrMissing) {
+		return fmt.Sprintf("checkpoint is missing: %s: %s", filepath.Join(e.Folder, e.File), e.What)
+	}
 	return fmt.Sprintf("checkpoint is corrupt: %s: %s", filepath.Join(e.Folder, e.File), e.What)
+}
+
+// Unwrap returns Err.
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// CommittedError says that a checkpoint was committed, and that the log at hand
+// knows nothing of it: the log is older than the checkpoint, or another one.
+type CommittedError struct {
+	Folder string
+	// Position is where the log had the event; 0 where that is not known.
+	Position uint64
+}
+
+// Error names the folder and where the event was.
+func (e *CommittedError) Error() string {
+	if e.Position == 0 {
+		return e.Folder + " was committed, and the event log does not have its event"
+	}
+	return fmt.Sprintf("%s was committed by event %d, which the event log does not have", e.Folder, e.Position)
+}
+
+// ForeignError says that a folder that is to be removed has something in it that
+// this package did not write.
+type ForeignError struct {
+	Folder, Name string
+}
+
+// Error names what is there and what to do.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s cannot be removed: reprise did not write %q in it; move that elsewhere", e.Folder, e.Name)
 }
 
 // ContentError says that a content cannot be written.

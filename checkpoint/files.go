@@ -27,6 +27,7 @@ type fileLayer interface {
 	Mkdir(path string) error
 	// Create makes a file that is not there yet.
 	Create(path string) (outFile, error)
+	// Open opens a regular file; anything else is disk.ErrNotRegular.
 	Open(path string) (inFile, error)
 	// Kind reports what is at a path, following no link.
 	Kind(path string) (kind, error)
@@ -112,16 +113,10 @@ func (f diskFiles) SyncDir(path string) error { return f.disk.SyncDir(path) }
 
 type diskInFile struct{ disk.File }
 
-// Size fails for what is no regular file: it has no end to read up to.
 func (f diskInFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
-	if !info.Mode().IsRegular() {
-		return 0, errNotRegular
-	}
 	return info.Size(), nil
 }
-
-var errNotRegular = errors.New("it is not a regular file")

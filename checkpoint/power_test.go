@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"reprise/internal/disk"
 )
 
 // powerFiles is a file system in memory that knows what has reached the disk:
@@ -209,7 +211,7 @@ func (f *powerFile) Sync() error {
 
 func (f *powerFile) Size() (int64, error) {
 	if f.n.entries != nil {
-		return 0, errNotRegular
+		return 0, disk.ErrNotRegular
 	}
 	return int64(len(f.n.content)), nil
 }

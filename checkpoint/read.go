@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
 
@@ -33,9 +34,8 @@ func (f Folder) Verify(ref Ref) error {
 }
 
 func read(files fileLayer, dir string, ref Ref, keep bool) (Content, error) {
-	// A name from elsewhere could point anywhere.
-	if ref.Dir != folderName(ref.Step) {
-		return Content{}, &CorruptError{Folder: dir, What: fmt.Sprintf("step %d cannot lie in the folder %q", ref.Step, ref.Dir)}
+	if err := ref.Validate(); err != nil {
+		return Content{}, &CorruptError{Folder: dir, What: err.Error()}
 	}
 	return readFolder(files, filepath.Join(dir, ref.Dir), ref, keep)
 }
@@ -47,7 +47,7 @@ func readFolder(files fileLayer, path string, ref Ref, keep bool) (Content, erro
 	case err != nil:
 		return Content{}, fmt.Errorf("read checkpoint: %w", err)
 	case found == missing:
-		return Content{}, r.corrupt("", "the folder is missing")
+		return Content{}, r.absent("", "the folder is missing")
 	case found != folder:
 		return Content{}, r.corrupt("", "it is not a folder")
 	}
@@ -76,20 +76,25 @@ func (r reader) corrupt(file, format string, args ...any) error {
 	return &CorruptError{Folder: r.folder, File: file, What: fmt.Sprintf(format, args...)}
 }
 
+func (r reader) absent(file, what string) error {
+	return &CorruptError{Folder: r.folder, File: file, What: what, Err: ErrMissing}
+}
+
 // open opens a file and returns its size.
 func (r reader) open(name string) (inFile, int64, error) {
 	f, err := r.files.Open(filepath.Join(r.folder, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return nil, 0, r.corrupt(name, "the file is missing")
+		return nil, 0, r.absent(name, "the file is missing")
+	case errors.Is(err, disk.ErrNotRegular):
+		return nil, 0, r.corrupt(name, "it is not a regular file")
+	case errors.Is(err, disk.ErrOutside):
+		return nil, 0, r.corrupt(name, "%v", err)
 	case err != nil:
 		return nil, 0, fmt.Errorf("read checkpoint: %w", err)
 	}
 	size, err := f.Size()
-	switch {
-	case errors.Is(err, errNotRegular):
-		return nil, 0, errors.Join(r.corrupt(name, "%v", err), f.Close())
-	case err != nil:
+	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("read checkpoint: %w", err), f.Close())
 	}
 	return f, size, nil

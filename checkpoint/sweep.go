@@ -9,14 +9,16 @@ import (
 )
 
 // Sweep removes from the folder dir what crashes left behind: folders of
-// checkpoints that are not in keep, with all that is in them, and temporary
-// folders. It returns the names of what it removed, in lexical order, and every
-// error met; it goes on after one. A dir that is missing holds nothing.
+// checkpoints that were never committed, and temporary folders. It returns the
+// names of what it removed, in lexical order, and every error met; it continues
+// after one. A dir that is missing holds nothing.
 //
-// It never touches the folder of a kept checkpoint, nor anything whose name is
-// not of this package's making. Where a crash came while Write replaced a kept
-// checkpoint, and only the one set aside is what was kept, that one gets its
-// name back.
+// keep are the checkpoints that the log knows. Those that are not marked yet
+// (Mark) are marked. It never touches the folder of one, nor anything whose name
+// or content is not of this package's making (*ForeignError). A checkpoint that
+// is marked and not in keep stays, too: the log is not the one that committed it
+// (*CommittedError). Where a crash came while Write replaced a kept checkpoint,
+// and only the one set aside is what was kept, that one gets its name back.
 func Sweep(dir string, keep []Ref) (removed []string, err error) {
 	return Folder{Path: dir}.Sweep(keep)
 }
@@ -44,8 +46,8 @@ func sweep(files fileLayer, dir string, keep []Ref) ([]string, error) {
 	changed := false
 	for _, name := range names {
 		restored, err := restore(files, dir, name, kept)
-		if err == nil && !restored && isLitter(name, kept) {
-			err = removeFolder(files, filepath.Join(dir, name))
+		if litter, settled := isLitter(name, kept); err == nil && !restored && litter {
+			err = removeFolder(files, filepath.Join(dir, name), settled)
 			if err == nil {
 				removed = append(removed, name)
 			}
@@ -59,21 +61,52 @@ func sweep(files fileLayer, dir string, keep []Ref) ([]string, error) {
 	if changed {
 		failures = append(failures, files.SyncDir(dir))
 	}
+	for _, ref := range keep {
+		failures = append(failures, mark(files, dir, ref, 0))
+	}
 	return removed, wrapSweep(dir, errors.Join(failures...))
 }
 
-// errNotOurs is returned for what bears a name of ours and is no folder.
+// errNotOurs is returned for what bears a name of ours and is not a folder.
 var errNotOurs = errors.New("not a folder")
 
-func removeFolder(files fileLayer, path string) error {
+// removeFolder removes a folder that Write made. It fails with *CommittedError,
+// and removes nothing, where the folder is marked and that is not known to be
+// settled; and with *ForeignError where something else is in it.
+func removeFolder(files fileLayer, path string, settled bool) error {
 	found, err := files.Kind(path)
+	switch {
+	case err != nil:
+		return err
+	case found == missing:
+		return nil
+	case found != folder:
+		return errNotOurs
+	}
+	if err := removable(files, path, settled); err != nil {
+		return err
+	}
+	return files.RemoveAll(path)
+}
+
+// removable fails as removeFolder does where a folder is not to be removed.
+func removable(files fileLayer, path string, settled bool) error {
+	names, err := files.Names(path)
 	if err != nil {
 		return err
 	}
-	if found != folder {
-		return errNotOurs
+	for _, name := range names {
+		switch name {
+		case weightsFile, optimizerFile, manifestFile:
+		case markFile:
+			if !settled {
+				return committedError(files, path)
+			}
+		default:
+			return &ForeignError{Folder: path, Name: name}
+		}
 	}
-	return files.RemoveAll(path)
+	return nil
 }
 
 func wrapSweep(dir string, err error) error {
@@ -98,7 +131,7 @@ func restore(files fileLayer, dir, name string, kept map[string]Ref) (bool, erro
 	if whole, err := isWhole(files, aside, ref); !whole || err != nil {
 		return false, err
 	}
-	if err := files.RemoveAll(target); err != nil {
+	if err := removeFolder(files, target, true); err != nil {
 		return false, err
 	}
 	if err := files.Rename(aside, target); err != nil {
@@ -123,19 +156,29 @@ func cutHidden(name, suffix string) (string, bool) {
 	return original, ok && dotted && isFolderName(original)
 }
 
-// isLitter reports whether Write made a name and nobody refers to it.
-func isLitter(name string, kept map[string]Ref) bool {
+// isLitter reports whether Write made a name and nobody refers to it; and whether
+// it is settled that nothing is lost with it, since what bears its name is kept.
+func isLitter(name string, kept map[string]Ref) (litter, settled bool) {
 	if isFolderName(name) {
 		_, needed := kept[name]
-		return !needed
+		return !needed, false
+	}
+	if original, aside := cutHidden(name, asideSuffix); aside {
+		_, needed := kept[original]
+		return true, needed
 	}
 	_, part := cutHidden(name, partSuffix)
-	_, aside := cutHidden(name, asideSuffix)
-	return part || aside
+	return part, false
 }
 
 func isFolderName(name string) bool {
+	_, ok := stepOf(name)
+	return ok
+}
+
+// stepOf returns the step whose folder bears a name.
+func stepOf(name string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(name, "step-")
 	step, err := strconv.ParseUint(digits, 10, 64)
-	return ok && err == nil && folderName(step) == name
+	return step, ok && err == nil && folderName(step) == name
 }

@@ -17,8 +17,10 @@ import (
 // written nothing, and with the errors of the file system. After an error there
 // is no such checkpoint; what is left of it is for Sweep.
 //
-// A folder of the same step, left by a crash before its event, is replaced: by
-// then it is set aside whole, and removed last.
+// A folder of the same step, left by a crash before its event, is replaced: until
+// then it is set aside whole, and removed last. One that is marked as committed
+// (Mark) is not replaced: it fails with *CommittedError. A temporary folder with
+// something in it that this package did not write gives *ForeignError.
 func Write(dir string, c Content) (Ref, error) { return Folder{Path: dir}.Write(c) }
 
 // Write writes a checkpoint into the folder, as the function Write does.
@@ -55,7 +57,7 @@ func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
 		return Ref{}, err
 	}
 	part := filepath.Join(dir, partName(name))
-	if err := files.RemoveAll(part); err != nil { // of an earlier crash
+	if err := removeFolder(files, part, false); err != nil { // of an earlier crash
 		return Ref{}, err
 	}
 	ref, err := writeFiles(files, part, c)
@@ -63,7 +65,6 @@ func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
 		// Room for others, on a full disk. Nothing depends on it.
 		return Ref{}, errors.Join(err, files.RemoveAll(part))
 	}
-	ref.Dir = name
 	return ref, nil
 }
 
@@ -71,6 +72,18 @@ func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
 	if err := files.Mkdir(part); err != nil {
 		return Ref{}, err
 	}
+	ref, err := assemble(c, func(name string, content func(io.Writer) error) (int64, string, error) {
+		return writeFile(files, filepath.Join(part, name), content)
+	})
+	if err != nil {
+		return Ref{}, err
+	}
+	return ref, files.SyncDir(part)
+}
+
+// assemble hands the files of a checkpoint to store, the manifest last, and
+// returns what pins them. store returns the size and the SHA-256 of a file.
+func assemble(c Content, store func(name string, content func(io.Writer) error) (int64, string, error)) (Ref, error) {
 	m := manifest{
 		Format: manifestFormat, Version: manifestVersion,
 		RunID: c.RunID, SessionID: c.SessionID, Step: c.Step, Epoch: c.Epoch, Metrics: c.Metrics,
@@ -79,7 +92,7 @@ func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
 		name    string
 		tensors []tensor.Tensor
 	}{{weightsFile, c.Weights}, {optimizerFile, c.Optimizer}} {
-		size, sum, err := writeFile(files, filepath.Join(part, f.name), func(w io.Writer) error { return encode(w, f.tensors) })
+		size, sum, err := store(f.name, func(w io.Writer) error { return encode(w, f.tensors) })
 		if err != nil {
 			return Ref{}, err
 		}
@@ -93,14 +106,23 @@ func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	_, sum, err := writeFile(files, filepath.Join(part, manifestFile), func(w io.Writer) error {
+	_, sum, err := store(manifestFile, func(w io.Writer) error {
 		_, err := w.Write(raw)
 		return err
 	})
-	if err != nil {
-		return Ref{}, err
+	return Ref{Dir: folderName(c.Step), ManifestSHA256: sum, WeightsSHA256: m.Files[0].SHA256, Step: c.Step, Epoch: c.Epoch}, err
+}
+
+// RefOf returns what Write would return for the content, and writes nothing.
+func RefOf(c Content) (Ref, error) {
+	if err := c.validate(); err != nil {
+		return Ref{}, fmt.Errorf("checkpoint of step %d: %w", c.Step, err)
 	}
-	return Ref{ManifestSHA256: sum, WeightsSHA256: m.Files[0].SHA256, Step: c.Step, Epoch: c.Epoch}, files.SyncDir(part)
+	return assemble(c, func(_ string, content func(io.Writer) error) (int64, string, error) {
+		sum := &summingWriter{to: io.Discard, hash: sha256.New()}
+		err := content(sum)
+		return sum.size, hex.EncodeToString(sum.hash.Sum(nil)), err
+	})
 }
 
 // writeFile makes a file durable and returns its size and SHA-256. A sync that
@@ -143,7 +165,10 @@ func publish(files fileLayer, dir, name string) error {
 // durable, since nothing promises that they reach the disk in order.
 func replace(files fileLayer, dir, name string) error {
 	part, target, aside := filepath.Join(dir, partName(name)), filepath.Join(dir, name), filepath.Join(dir, asideName(name))
-	if err := files.RemoveAll(aside); err != nil { // of an earlier crash
+	if err := removable(files, target, false); err != nil {
+		return err
+	}
+	if err := removeFolder(files, aside, false); err != nil { // of an earlier crash
 		return err
 	}
 	if err := files.Rename(target, aside); err != nil {

@@ -47,7 +47,7 @@ func (d *Dataset) CheckAugmentation(a Augmentation) error {
 		if !a.Flip {
 			field, value = FieldCrop, strconv.Itoa(a.Crop)
 		}
-		return &FieldError{Field: field, Value: value, Problem: fmt.Sprintf("does not fit samples of shape %v, which are no images", d.shape),
+		return &FieldError{Field: field, Value: value, Problem: fmt.Sprintf("does not fit samples of shape %v, which are not images", d.shape),
 			Fix: "leave it out"}
 	}
 	if most := min(d.shape[0], d.shape[1], maxCrop); a.Crop < 0 || a.Crop > most {

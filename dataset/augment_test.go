@@ -186,7 +186,7 @@ func TestAugmentationThatDoesNotFitIsRefused(t *testing.T) {
 		field string
 		want  string
 	}{
-		"flip of a table": {wine, Augmentation{Flip: true}, FieldFlip, "[13], which are no images"},
+		"flip of a table": {wine, Augmentation{Flip: true}, FieldFlip, "[13], which are not images"},
 		"crop of a table": {wine, Augmentation{Crop: 2}, FieldCrop, "2 does not fit"},
 		"negative crop":   {digits, Augmentation{Crop: -1}, FieldCrop, "-1 is not between 0 and 8"},
 		"crop too large":  {digits, Augmentation{Flip: true, Crop: 9}, FieldCrop, "9 is not between 0 and 8 for images of 8 x 8"},

@@ -60,8 +60,8 @@ func TestGatherBatchRefusesWhatDoesNotFit(t *testing.T) {
 		"index of text":      func() { text.GatherBatch(Validation, []int{text.Len(Validation)}, text.NewBatch(1)) },
 		"negative of text":   func() { text.GatherBatch(Train, []int{-1}, text.NewBatch(1)) },
 		"index of images":    func() { digits.GatherBatch(Validation, []int{360}, digits.NewBatch(1)) },
-		"classes of targets": func() { diabetes.Gather(Train, first(1), make([]float32, 10), make([]int32, 1)) },
-		"classes of text":    func() { text.Gather(Train, first(1), make([]float32, 16), make([]int32, 1)) },
+		"negative of images": func() { digits.GatherBatch(Train, []int{-1}, digits.NewBatch(1)) },
+		"unknown split":      func() { digits.Len(2) },
 		"augmented table": func() {
 			b := wine.NewBatch(1)
 			b.Augmentation.Flip = true
@@ -85,15 +85,44 @@ func TestDiabetesIsWhatTheCatalogueSays(t *testing.T) {
 	if s.Task != Regression || s.Train.Samples != 353 || s.Validation.Samples != 89 || s.SampleShape.String() != "[10]" || d.Classes() != 0 {
 		t.Fatalf("%+v", s)
 	}
-	// The figures that the set's users know.
-	if y := s.Targets[0]; y.Name != "progression" || y.Min != 25 || y.Max != 346 || math.Abs(y.Mean-152.133484) > 1e-6 {
-		t.Errorf("%+v", y)
+	// The figures that the set's users know are of all rows.
+	if mean := meanOf(d.parts[Train].targets); s.Targets[0].Name != "progression" || math.Abs(mean-152.133484) > 1e-6 {
+		t.Errorf("mean %v of %+v", mean, s.Targets[0])
 	}
-	if c := s.Columns[2]; c.Name != "bmi" || c.Min != 18 || c.Max != 42.2 || math.Abs(c.Mean-26.375792) > 1e-6 {
-		t.Errorf("%+v", c)
+	var bmi []float64
+	for i := 2; i < len(d.parts[Train].values); i += 10 {
+		bmi = append(bmi, d.parts[Train].values[i])
 	}
+	if mean := meanOf(bmi); s.Columns[2].Name != "bmi" || slices.Min(bmi) != 18 || slices.Max(bmi) != 42.2 || math.Abs(mean-26.375792) > 1e-6 {
+		t.Errorf("mean %v of %+v", mean, s.Columns[2])
+	}
+	checkOfTraining(t, d, s.Targets[0], func(row int) float64 { return d.parts[Train].targets[row] })
+	checkOfTraining(t, d, s.Columns[2], func(row int) float64 { return bmi[row] })
 	if len(s.Train.PerClass) != 0 || s.MemoryBytes != 442*(11*8+4) {
 		t.Errorf("%v, %d bytes", s.Train.PerClass, s.MemoryBytes)
+	}
+}
+
+func meanOf(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}
+
+// checkOfTraining fails unless all figures of a column are of the training rows,
+// and its values standardised by them have mean 0 and variance 1 there.
+func checkOfTraining(t *testing.T, d *Dataset, c ColumnSummary, value func(row int) float64) {
+	t.Helper()
+	var values, scaled, squares []float64
+	for _, row := range d.parts[Train].rows {
+		v := value(int(row))
+		z := (v - c.Mean) / c.StandardDeviation
+		values, scaled, squares = append(values, v), append(scaled, z), append(squares, z*z)
+	}
+	if c.Min != slices.Min(values) || c.Max != slices.Max(values) || math.Abs(meanOf(scaled)) > 1e-9 || math.Abs(meanOf(squares)-1) > 1e-9 {
+		t.Errorf("%+v is not of the training rows", c)
 	}
 }
 
@@ -107,7 +136,7 @@ func TestWineIsWhatTheCatalogueSays(t *testing.T) {
 	if !slices.Equal(total, []int{59, 71, 48}) || s.Train.Samples != 142 || s.Validation.Samples != 36 || s.Name != "wine" {
 		t.Errorf("%v, %+v", total, s)
 	}
-	if c := s.Columns[12]; c.Name != "proline" || c.Min != 278 || c.Max != 1680 {
+	if c := s.Columns[12]; c.Name != "proline" || c.Min != 278 || c.Max != 1680 { // both in the training split
 		t.Errorf("%+v", c)
 	}
 }

@@ -58,7 +58,7 @@ type origin struct {
 	goRoot string
 }
 
-// Status says whether an entry is at hand.
+// Status says whether an entry can be used without the network.
 type Status string
 
 // The statuses of an entry. Cached includes files that the operating system's

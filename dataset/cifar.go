@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
 
@@ -92,10 +93,22 @@ func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, 
 	return d.seal()
 }
 
+// maxNames bounds the file of the classes' names.
+const maxNames = 1 << 20
+
+func readNames(path string) (text []byte, err error) {
+	f, err := disk.Open(disk.OS{}, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	return io.ReadAll(io.LimitReader(f, maxNames))
+}
+
 // readCIFARNames returns the names of the classes: those of CIFAR-10 where there
 // is no file of them.
 func readCIFARNames(path string) ([]string, error) {
-	text, err := os.ReadFile(path)
+	text, err := readNames(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}, nil
 	}
@@ -133,7 +146,7 @@ func (r *cifarReader) read(ctx context.Context, files []string) (*block, error) 
 }
 
 func (r *cifarReader) readFile(ctx context.Context, path string, b *block) error {
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return unreadable(path, err)
 	}

@@ -7,35 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
-
-// maxTableClasses is the number of different targets from which on a column is
-// taken for a quantity, which is not what classification learns.
-const maxTableClasses = 1000
 
 // openCSV reads a CSV file with a header. Every column but the target is a
 // feature and holds a number in every row. For classification the target holds
 // the classes, all numbers or all names; for regression it is a column of numbers
 // or several, separated by commas. Spaces around a cell do not count; a byte
-// order mark, CRLF and empty lines are accepted.
-func openCSV(ctx context.Context, source Source) (*Dataset, error) {
+// order mark, line ends of any system and empty lines are accepted.
+func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
 	path := source.Path
 	share, err := checkFraction(source.ValidationFraction)
 	if err != nil {
 		return nil, err
-	}
-	task := source.Task
-	if task == "" {
-		task = Classification
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -47,18 +38,18 @@ func openCSV(ctx context.Context, source Source) (*Dataset, error) {
 		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	return readCSV(ctx, f, path, task, source.Target, share)
+	return r.readCSV(ctx, f, path, source.Task, source.Target, share)
 }
 
-// readCSV is openCSV for an open file, and a task and a fraction in use.
-func readCSV(ctx context.Context, r io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
-	t := &table{path: path, task: task, target: target, maxBytes: MaxBytes}
-	if err := t.read(ctx, r); err != nil {
+// readCSV is openCSV for an open file and a fraction in use.
+func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
+	t := &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
+	if err := t.read(ctx, file); err != nil {
 		return nil, err
 	}
 	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
@@ -69,7 +60,10 @@ func readCSV(ctx context.Context, r io.Reader, path string, task Task, target st
 	if err := t.learn(d, b, train); err != nil {
 		return nil, err
 	}
-	d.scaling.columns = standardise(t.values, len(t.features), train)
+	d.scaling.columns = r.standardise(t.values, len(t.features), train)
+	if err := t.checkDigits(t.features, t.digits, d.scaling.columns); err != nil {
+		return nil, err
+	}
 	if err := t.checkScaled(t.values, t.features, d.scaling.columns); err != nil {
 		return nil, err
 	}
@@ -82,11 +76,17 @@ func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
 		d.classNames, b.labels, err = t.labels.classes(t)
 		return err
 	}
-	columns := standardise(t.targetValues, len(t.targets), train)
+	columns := t.reading.standardise(t.targetValues, len(t.targets), train)
+	if err := t.checkDigits(t.targets, t.targetDigits, columns); err != nil {
+		return err
+	}
 	for i, c := range columns {
 		if c.sd == 0 {
-			return t.bad(0, t.targets[i], formatNumber(c.mean), "is the target of every training row: there is nothing to learn",
-				"name a column that varies")
+			problem := "is the target of every training row: there is nothing to learn"
+			if c.rounded {
+				problem = "is the target of every training row, up to rounding: there is nothing to learn"
+			}
+			return t.bad(0, t.targets[i], formatNumber(c.mean), problem, "name a column that varies")
 		}
 		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.mean, StandardDeviation: c.sd})
 	}
@@ -95,8 +95,9 @@ func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
 
 // table is a CSV file while it is read.
 type table struct {
+	reading      reading
 	path, target string
-	task         Task
+	task         Task // "" for classes that nobody has said are classes
 	maxBytes     int64
 
 	features []string // names of the feature columns
@@ -107,6 +108,8 @@ type table struct {
 	lines        []int // of each row, for errors
 	labels       labelColumn
 	targetValues []float64 // of regression, row-major
+	// digits of each feature, and of each target of a regression.
+	digits, targetDigits []precision
 }
 
 func (t *table) bad(line int, column, value, problem, fix string) *DataError {
@@ -118,14 +121,18 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	if err := t.skipMark(buffered); err != nil {
 		return err
 	}
-	reader := csv.NewReader(buffered)
+	var lines io.Reader = buffered
+	if t.reading != firstReading {
+		lines = &lineEnds{r: buffered}
+	}
+	reader := csv.NewReader(lines)
 	reader.ReuseRecord = true
 	header, err := reader.Read()
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			return t.bad(0, "", "", "the file is empty", "begin it with a line that names the columns")
 		}
-		return t.csvError(err, nil)
+		return t.csvError(err, header, reader)
 	}
 	header = slices.Clone(header) // the reader uses the record again
 	line, _ := reader.FieldPos(0)
@@ -138,15 +145,18 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 			break
 		}
 		if err != nil {
-			return t.csvError(err, record)
+			return t.csvError(err, record, reader)
 		}
 		line, _ := reader.FieldPos(0)
 		if err := t.addRow(line, header, record, reader); err != nil {
 			return err
 		}
 	}
-	if n := len(t.lines); n < 2 {
-		return t.bad(0, "", fmt.Sprintf("%d rows", n), "below the header are too few to train and to validate on", "add rows")
+	switch len(t.lines) {
+	case 0:
+		return t.bad(0, "", "", "there are no rows below the header", "add rows: at least one to train on and one to validate on")
+	case 1:
+		return t.bad(0, "", "1 row", "below the header is too little to train and to validate on", "add rows")
 	}
 	return nil
 }
@@ -171,16 +181,19 @@ func (t *table) readHeader(line int, header []string) error {
 		if name == "" {
 			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name", "name every column in the header")
 		}
+		if strings.ContainsRune(name, 0) && t.reading != firstReading {
+			return t.bad(line, "", quote(name), "has zero bytes in it, as text in UTF-16 has", "save the file as UTF-8")
+		}
 		if !utf8.ValidString(name) {
 			return t.bad(line, "", quote(name), "is not UTF-8", "save the file as UTF-8")
 		}
 		if first, ok := seen[name]; ok {
-			return t.bad(line, name, "", fmt.Sprintf("the name stands for column %d and column %d", first, i+1), "give every column a name of its own")
+			return t.bad(line, name, "", fmt.Sprintf("the name is that of column %d and of column %d", first, i+1), "give every column a name of its own")
 		}
 		seen[name] = i + 1
 	}
 	if t.target == "" {
-		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + t.path,
+		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
 			Fix: "name the column to predict, one of " + listColumns(header)}
 	}
 	if err := t.findTargets(header, seen); err != nil {
@@ -194,6 +207,7 @@ func (t *table) readHeader(line int, header []string) error {
 			t.features = append(t.features, name)
 		}
 	}
+	t.digits, t.targetDigits = make([]precision, len(t.features)), make([]precision, len(t.targets))
 	return nil
 }
 
@@ -217,7 +231,7 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 			if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
 				fix = "separate the columns by commas"
 			}
-			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + t.path, Fix: fix}
+			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
 		}
 		if t.targetOf[at-1] >= 0 {
 			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is named twice", Fix: "name every column once"}
@@ -253,6 +267,7 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 	}
 	t.targetValues = append(t.targetValues, make([]float64, learnt)...)
 	row := t.targetValues[len(t.targetValues)-learnt:]
+	feature := 0
 	for i, cell := range record {
 		cell = strings.TrimSpace(cell)
 		if t.targetOf[i] >= 0 && t.task != Regression {
@@ -261,41 +276,27 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 			}
 			continue
 		}
-		v, err := strconv.ParseFloat(cell, 64)
-		if err != nil || math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
-			at, _ := reader.FieldPos(i)
+		at, _ := reader.FieldPos(i)
+		v, ok := t.reading.parseNumber(cell)
+		if !ok {
 			return t.badNumber(at, header[i], cell)
 		}
-		if at := t.targetOf[i]; at >= 0 {
-			row[at] = v
+		if target := t.targetOf[i]; target >= 0 {
+			row[target] = v
+			t.targetDigits[target].add(at, cell, v)
 		} else {
 			t.values = append(t.values, v)
+			t.digits[feature].add(at, cell, v)
+			feature++
 		}
 	}
 	t.lines = append(t.lines, line)
 	return nil
 }
 
-func (t *table) badNumber(line int, column, cell string) error {
-	v, err := strconv.ParseFloat(cell, 64)
-	switch {
-	case cell == "":
-		return t.bad(line, column, "", "the cell is empty", "fill it in, or remove the row")
-	case err == nil && math.IsNaN(v), strings.EqualFold(cell, "na"), strings.EqualFold(cell, "null"), cell == "?":
-		return t.bad(line, column, quote(cell), "stands for a missing value", "fill it in, or remove the row")
-	case err == nil && math.IsInf(v, 0):
-		return t.bad(line, column, quote(cell), "is not finite", "use a finite number, or remove the row")
-	case err == nil || errors.Is(err, strconv.ErrRange):
-		return t.bad(line, column, quote(cell), "is too large for a 32-bit float", "scale the column down")
-	}
-	if _, err := strconv.ParseFloat(strings.Replace(cell, ",", ".", 1), 64); err == nil {
-		return t.bad(line, column, quote(cell), "is not a number", "write the decimal point as a point")
-	}
-	return t.bad(line, column, quote(cell), "is not a number", "remove the column, or encode it as numbers")
-}
-
-// csvError explains an error of encoding/csv.
-func (t *table) csvError(err error, record []string) error {
+// csvError explains an error of encoding/csv. record is what was read of the row
+// before it.
+func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 	var parse *csv.ParseError
 	if !errors.As(err, &parse) {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -303,12 +304,24 @@ func (t *table) csvError(err error, record []string) error {
 		}
 		return unreadable(t.path, err)
 	}
-	e := t.bad(parse.Line, "", "", parse.Err.Error(), "mend the line")
+	e := t.bad(parse.Line, "", "", parse.Err.Error(), "correct the line")
+	opened := parse.StartLine
+	if n := len(record); n > 0 { // cells before the one in which reading stopped
+		opened, _ = reader.FieldPos(n - 1)
+		opened += strings.Count(record[n-1], "\n")
+	}
 	switch {
 	case errors.Is(err, csv.ErrFieldCount):
 		e.Line = parse.StartLine
-		e.Value, e.Problem = fmt.Sprintf("%d cells", len(record)), fmt.Sprintf("do not fit the %d columns of the header", len(t.targetOf))
+		e.Value, e.Problem = some(len(record), "cell"), fmt.Sprintf("do not fit the %s of the header", some(len(t.targetOf), "column"))
+		if len(record) == 1 {
+			e.Problem = strings.Replace(e.Problem, "do not", "does not", 1)
+		}
 		e.Fix = "give every row one cell for each column"
+	case errors.Is(err, csv.ErrQuote) && opened < parse.Line:
+		e.Line = opened
+		e.Problem = fmt.Sprintf("a quote opens here that is not closed before line %d, or not at the end of its cell", parse.Line)
+		e.Fix = `close it, and write quotes within a quoted cell twice, as in "5"" disk"`
 	case errors.Is(err, csv.ErrBareQuote), errors.Is(err, csv.ErrQuote):
 		e.Value, e.Problem = fmt.Sprintf("the quote at byte %d of the line", parse.Column), "is out of place"
 		e.Fix = `quote the whole cell and write quotes within it twice, as in "5"" disk"`
@@ -317,49 +330,10 @@ func (t *table) csvError(err error, record []string) error {
 	return e
 }
 
-// standardise returns mean and standard deviation of every column over the
-// given rows, in the order that the package comment states.
-func standardise(values []float64, features int, rows []uint32) []column {
-	columns := make([]column, features)
-	n := float64(len(rows))
-	first := int(rows[0]) * features
-	varies := make([]bool, features)
-	for _, row := range rows {
-		for j := range columns {
-			v := values[int(row)*features+j]
-			columns[j].mean += v
-			varies[j] = varies[j] || v != values[first+j]
-		}
+// some writes a number of things: 1 cell, 2 cells.
+func some(n int, name string) string {
+	if n != 1 {
+		name += "s"
 	}
-	for j := range columns {
-		columns[j].mean /= n
-	}
-	for _, row := range rows {
-		for j := range columns {
-			d := values[int(row)*features+j] - columns[j].mean
-			columns[j].sd += float64(d * d)
-		}
-	}
-	for j := range columns {
-		columns[j].sd = math.Sqrt(columns[j].sd / n)
-		if !varies[j] { // rounding of the mean must not make a difference of none
-			columns[j].sd = 0
-		}
-	}
-	return columns
-}
-
-// checkScaled refuses rows that standardising takes out of float32: values far
-// from those of the training split, whose spread is tiny.
-func (t *table) checkScaled(values []float64, names []string, columns []column) error {
-	for row, line := range t.lines {
-		for j, c := range columns {
-			v := values[row*len(columns)+j]
-			if math.IsInf(float64(c.scale(v)), 0) {
-				return t.bad(line, names[j], formatNumber(v),
-					fmt.Sprintf("is out of scale: the column's standard deviation is %g", c.sd), "correct the value, or remove the row")
-			}
-		}
-	}
-	return nil
+	return fmt.Sprintf("%d %s", n, name)
 }

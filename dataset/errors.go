@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The fields of a Source, as a FieldError names them.
@@ -36,13 +38,13 @@ func (e *FieldError) Error() string {
 // place, and how to mend it.
 type DataError struct {
 	File string
-	// Line is the line of a text file, counted from 1; 0 where none is meant.
+	// Line is the line of a text file, counted from 1; 0 if there is none.
 	Line int
 	// Offset is the byte of a binary file, after decompression, counted from 0.
 	// It means something where HasOffset is set.
 	Offset    int64
 	HasOffset bool
-	// Column is the name of the column, "" where none is meant.
+	// Column is the name of the column; "" if there is none.
 	Column string
 	// Value is what was found there, "" where nothing is to be shown.
 	Value   string
@@ -64,7 +66,7 @@ func (e *DataError) Error() string {
 	if e.HasOffset {
 		place = append(place, fmt.Sprintf("byte %d", e.Offset))
 	}
-	parts := []string{e.File}
+	parts := []string{showPath(e.File)}
 	if len(place) > 0 {
 		parts = append(parts, strings.Join(place, ", "))
 	}
@@ -90,7 +92,7 @@ func (e *HashError) Error() string {
 		e.File, e.Got, e.Want)
 }
 
-// Attempt is one place that a data set was asked for, and what came of it.
+// Attempt is one place where a data set was looked for, and the result.
 type Attempt struct {
 	From string
 	Err  error
@@ -124,6 +126,15 @@ func (e *OfflineError) Unwrap() []error {
 		errs[i] = a.Err
 	}
 	return errs
+}
+
+// showPath shows a path, in quotes where a control character in it would do
+// something to a terminal or make two lines of one.
+func showPath(path string) string {
+	if strings.ContainsFunc(path, unicode.IsControl) || !utf8.ValidString(path) {
+		return strconv.Quote(path)
+	}
+	return path
 }
 
 // quote shows a value from a file, cut to a readable length.

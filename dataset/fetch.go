@@ -174,7 +174,7 @@ func watch(parent context.Context, limit time.Duration) (ctx context.Context, be
 			case <-pause.Done():
 				end()
 				// Changes nothing where the context has ended for another reason.
-				cancel(fmt.Errorf("nothing came for %v", limit))
+				cancel(fmt.Errorf("nothing arrived for %v", limit))
 				return
 			case <-beats:
 				end()
@@ -228,15 +228,16 @@ func (l *Library) keep(entry Entry, f File, content []byte) (err error) {
 	return disk.OS{}.SyncDir(dir)
 }
 
-// sweep removes what fetches that died left behind. A fetch that is still going
-// on in another process finds the files complete when its own are gone.
+// sweep removes what fetches that died left behind. A fetch that is still at work
+// in another process finds the files complete when its own are gone.
 func (l *Library) sweep(entry Entry) error {
 	left, err := os.ReadDir(l.dir(entry))
 	if err != nil {
 		return err
 	}
 	for _, file := range left {
-		if strings.HasPrefix(file.Name(), partial) {
+		random, ok := strings.CutPrefix(file.Name(), partial)
+		if ok && file.Type().IsRegular() && random != "" && strings.Trim(random, "0123456789") == "" { // as os.CreateTemp makes them
 			_ = os.Remove(filepath.Join(l.dir(entry), file.Name())) // litter may stay
 		}
 	}

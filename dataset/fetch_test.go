@@ -228,7 +228,7 @@ func TestProxiesAreTriedAsTheGoCommandDoes(t *testing.T) {
 		"truncated and comma": {truncates(content), ",", false, "the connection ended after"},
 		"truncated and pipe":  {truncates(content), "|", true, ""},
 		"no answer and comma": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ",", false, "ended without an answer"},
-		"no zip and comma":    {sends([]byte("<html>log in</html>")), ",", false, "what is sent is no zip"},
+		"no zip and comma":    {sends([]byte("<html>log in</html>")), ",", false, "what was sent is not a zip file"},
 		"no zip and pipe":     {sends([]byte("<html>log in</html>")), "|", true, ""},
 		"too long and comma":  {sends(bytes.Repeat([]byte("x"), 3<<20)), ",", false, "sends more than"},
 		"half a zip and pipe": {sends(content[:len(content)/2]), "|", true, ""},
@@ -376,7 +376,7 @@ func TestADownloadThatStallsIsGivenUp(t *testing.T) {
 		})
 		l := tinyLibrary(t, e, Config{GoProxy: silent.URL, StallTimeout: 50 * time.Millisecond})
 		err := l.Get(context.Background(), "tiny")
-		if !errors.As(err, new(*OfflineError)) || !strings.Contains(err.Error(), "nothing came for 50ms") {
+		if !errors.As(err, new(*OfflineError)) || !strings.Contains(err.Error(), "nothing arrived for 50ms") {
 			t.Errorf("%s: %T: %v", name, err, err)
 		}
 		// A pipe goes on to the next one.

@@ -28,12 +28,12 @@ import (
 //	values  of all samples, row-major: pixels as bytes, cells as IEEE 754 bits
 //	labels  of all samples, each a number
 //
-// That is classification. For the other tasks it begins with
+// That is for classification. For the other tasks it begins with
 //
 //	string  "reprise.dataset.v2"
 //	string  the task
 //
-// and goes on, for regression, with
+// and continues, for regression, with
 //
 //	number  rank of the shape; each dimension
 //	number  of targets; the IEEE 754 bits of mean and standard deviation of each
@@ -93,7 +93,7 @@ func (d *Dataset) computeFingerprint() (string, error) {
 	return hex.EncodeToString(w.Sum(nil)), nil
 }
 
-// fingerprintWriter gathers small writes: a hash takes few large ones best.
+// fingerprintWriter collects small writes: a hash is fastest with few large ones.
 type fingerprintWriter struct {
 	hash.Hash
 	buffer []byte

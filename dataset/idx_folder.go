@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"reprise/internal/disk"
 )
 
 // pairFiles are the names of the two files of a split within a folder.
@@ -80,7 +82,7 @@ func openIDXFile(path string) (idxInput, func(), error) {
 	if !info.Mode().IsRegular() {
 		return idxInput{}, nil, &DataError{File: path, Problem: "is not a file", Fix: "put an IDX file there"}
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return idxInput{}, nil, unreadable(path, err)
 	}

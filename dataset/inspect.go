@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"reprise/dataset/tokenizer"
 	"reprise/tensor"
@@ -21,13 +22,15 @@ type Summary struct {
 	Scaling    string       `json:"scaling"`
 	Train      SplitSummary `json:"train"`
 	Validation SplitSummary `json:"validation"`
-	// Values sums up all values as read, before scaling. Draw a pixel by its
-	// place between Low and High.
+	// Values sums up all values of the training split as read, before scaling.
+	// Draw a pixel by its place between Low and High.
 	Values Values  `json:"values"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 	// Columns has the values of each feature of a table; nil for images.
 	Columns []ColumnSummary `json:"columns,omitempty"`
+	// Channels has the values of each channel of images; nil for tables.
+	Channels []ColumnSummary `json:"channels,omitempty"`
 	// Targets has the quantities to predict; nil unless the task is regression.
 	Targets []ColumnSummary `json:"targets,omitempty"`
 	// Text describes tokens; nil unless the task is next_token. Values, Low and
@@ -40,9 +43,17 @@ type TextSummary struct {
 	Tokenizer  tokenizer.Kind `json:"tokenizer"`
 	Vocabulary int            `json:"vocabulary"`
 	Context    int            `json:"context"`
-	// TrainTokens and ValidationTokens count those that make no whole sample, too.
+	// TrainTokens and ValidationTokens also count tokens after the last whole
+	// sample.
 	TrainTokens      int `json:"train_tokens"`
 	ValidationTokens int `json:"validation_tokens"`
+	// The same in bytes, and in characters; a byte that is not UTF-8 counts as one.
+	TrainBytes           int `json:"train_bytes"`
+	ValidationBytes      int `json:"validation_bytes"`
+	TrainCharacters      int `json:"train_characters"`
+	ValidationCharacters int `json:"validation_characters"`
+	// Sample is the beginning of the training split.
+	Sample string `json:"sample"`
 }
 
 // SplitSummary describes a split.
@@ -59,47 +70,77 @@ type Values struct {
 	Max  float64 `json:"max"`
 }
 
-// ColumnSummary describes a feature or a target of a table. The standard deviation is that
-// of the training split, which the column is divided by; 0 means that it does
-// not vary there and is 0 in training.
+// ColumnSummary describes a feature or a target of a table, or a channel of
+// images, in the training split. A column of a table is standardised by this mean
+// and this standard deviation; a deviation of 0 means that it does not vary, up to
+// rounding, and is 0 in training.
 type ColumnSummary struct {
 	Name string `json:"name"`
 	Values
 	StandardDeviation float64 `json:"standard_deviation"`
 }
 
-// Inspect reads every value and sums it up.
+// Inspect reads every value and sums up the training split.
 func (d *Dataset) Inspect() Summary {
 	s := Summary{
 		Name: d.name, Task: d.Task(), Fingerprint: d.fingerprint, SampleShape: d.SampleShape(), ClassNames: d.ClassNames(), MemoryBytes: d.Bytes(),
 		Train: d.inspectSplit(Train), Validation: d.inspectSplit(Validation),
 	}
-	if t := d.text; t != nil {
+	if d.text != nil {
 		s.Scaling = "tokens"
-		s.Text = &TextSummary{
-			Tokenizer: t.tokenizer.Kind(), Vocabulary: t.tokenizer.VocabSize(), Context: t.context,
-			TrainTokens: len(t.tokens[Train]), ValidationTokens: len(t.tokens[Validation]),
-		}
+		s.Text = d.text.inspect()
 		return s
 	}
+	summed := &s.Columns
 	if d.scaling.table != nil {
 		s.Scaling = fmt.Sprintf("value / %d", d.scaling.divisor)
-		s.Values = d.inspectPixels()
-		s.Low, s.High = 0, float64(d.scaling.divisor)
-		return s
+		s.Channels = d.inspectChannels()
+		summed = &s.Channels
+	} else {
+		s.Scaling = "(value - mean) / standard deviation of the training split, for each column"
+		s.Columns = d.inspectColumns(d.columnNames, d.scaling.columns, func(b *block) []float64 { return b.values })
 	}
-	s.Scaling = "(value - mean) / standard deviation of the training split, for each column"
-	s.Columns = d.inspectColumns(d.columnNames, d.scaling.columns, func(b *block) []float64 { return b.values })
 	if d.targets != nil {
 		s.Targets = d.inspectTargets()
 	}
-	s.Values = Values{Min: s.Columns[0].Min, Max: s.Columns[0].Max}
-	for _, c := range s.Columns {
+	s.Values = Values{Min: math.Inf(1), Max: math.Inf(-1)}
+	for _, c := range *summed {
 		s.Values.Min, s.Values.Max = min(s.Values.Min, c.Min), max(s.Values.Max, c.Max)
-		s.Values.Mean += c.Mean / float64(len(s.Columns))
+		s.Values.Mean += c.Mean / float64(len(*summed))
 	}
 	s.Low, s.High = s.Values.Min, s.Values.Max
+	if d.scaling.table != nil {
+		s.Low, s.High = 0, float64(d.scaling.divisor)
+	}
 	return s
+}
+
+// sampleBytes is the most bytes of a text that are shown.
+const sampleBytes = 240
+
+func (t *tokenText) inspect() *TextSummary {
+	s := &TextSummary{
+		Tokenizer: t.tokenizer.Kind(), Vocabulary: t.tokenizer.VocabSize(), Context: t.context,
+		TrainTokens: len(t.tokens[Train]), ValidationTokens: len(t.tokens[Validation]),
+	}
+	train, validation := t.decode(Train), t.decode(Validation)
+	s.TrainBytes, s.ValidationBytes = len(train), len(validation)
+	s.TrainCharacters, s.ValidationCharacters = utf8.RuneCount(train), utf8.RuneCount(validation)
+	if len(train) > sampleBytes {
+		train = train[:characterStart(train, sampleBytes)]
+	}
+	s.Sample = string(train)
+	return s
+}
+
+// decode returns the text of a split. It panics where its tokens are not of the
+// vocabulary, which validate has made sure of.
+func (t *tokenText) decode(split Split) []byte {
+	text, err := t.tokenizer.Decode(nil, t.tokens[split])
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 func (d *Dataset) inspectSplit(split Split) SplitSummary {
@@ -114,27 +155,49 @@ func (d *Dataset) inspectSplit(split Split) SplitSummary {
 	return s
 }
 
-// inspectPixels counts in integers: it is exact.
-func (d *Dataset) inspectPixels() Values {
-	var count [256]uint64
-	for _, p := range d.parts {
-		for i := range p.len() {
-			from := p.row(i) * d.features
-			for _, v := range p.raw[from : from+d.features] {
-				count[v]++
-			}
+// inspectChannels counts the pixels of the training split in integers, so that
+// the sums are exact. Samples without channels are of one.
+func (d *Dataset) inspectChannels() []ColumnSummary {
+	channels := 1
+	if len(d.shape) == 3 {
+		channels = d.shape[2]
+	}
+	counts := make([][256]uint64, channels)
+	p := d.parts[Train]
+	for i := range p.len() {
+		from := p.row(i) * d.features
+		for j, v := range p.raw[from : from+d.features] {
+			counts[j%channels][v]++
 		}
 	}
-	low, high := len(count), 0
+	summaries := make([]ColumnSummary, channels)
+	for j := range summaries {
+		summaries[j] = summariseCounts(&counts[j])
+		summaries[j].Name = fmt.Sprintf("channel %d", j+1)
+	}
+	return summaries
+}
+
+// summariseCounts sums up how often each value occurs.
+func summariseCounts(counts *[256]uint64) ColumnSummary {
+	low, high := len(counts), 0
 	var n, sum uint64
-	for v, c := range count {
+	for v, c := range counts {
 		if c > 0 {
 			low, high = min(low, v), v
 		}
 		n += c
 		sum += c * uint64(v)
 	}
-	return Values{Min: float64(low), Mean: float64(sum) / float64(n), Max: float64(high)}
+	mean, squares := float64(sum)/float64(n), 0.0
+	for v, c := range counts {
+		d := float64(v) - mean
+		squares += float64(float64(c) * d * d)
+	}
+	return ColumnSummary{
+		Values:            Values{Min: float64(low), Mean: mean, Max: float64(high)},
+		StandardDeviation: math.Sqrt(squares / float64(n)),
+	}
 }
 
 func (d *Dataset) inspectTargets() []ColumnSummary {
@@ -152,17 +215,14 @@ func (d *Dataset) inspectColumns(names []string, scaling []column, valuesOf func
 	columns := make([]ColumnSummary, len(names))
 	for j := range columns {
 		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].sd,
-			Values: Values{Min: math.Inf(1), Max: math.Inf(-1)}}
+			Values: Values{Min: math.Inf(1), Mean: scaling[j].mean, Max: math.Inf(-1)}}
 	}
-	total := float64(d.Len(Train) + d.Len(Validation))
-	for _, p := range d.parts {
-		for i := range p.len() {
-			from := p.row(i) * len(columns)
-			for j, v := range valuesOf(p.block)[from : from+len(columns)] {
-				c := &columns[j]
-				c.Min, c.Max = min(c.Min, v), max(c.Max, v)
-				c.Mean += v / total
-			}
+	p := d.parts[Train]
+	for i := range p.len() {
+		from := p.row(i) * len(columns)
+		for j, v := range valuesOf(p.block)[from : from+len(columns)] {
+			c := &columns[j]
+			c.Min, c.Max = min(c.Min, v), max(c.Max, v)
 		}
 	}
 	return columns

@@ -3,10 +3,20 @@ package dataset
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"unicode/utf8"
+)
+
+// The numbers of classes beyond which a target looks like a quantity.
+const (
+	// maxTableClasses is the most classes that any column may have.
+	maxTableClasses = 1000
+	// maxPlainClasses is the most classes that a column of numbers may have where
+	// the source does not say that they are classes, unless they are whole numbers
+	// with rowsPerClass rows each on average.
+	maxPlainClasses = 20
+	rowsPerClass    = 10
 )
 
 // labelColumn is the target column of a table while it is read.
@@ -19,10 +29,31 @@ type labelColumn struct {
 	number, name         string
 }
 
-// labelKind is a spelling of a class and, where it is a number, its value.
+// labelKind is what a spelling stands for: the name of the class and, where the
+// labels are numbers, its value.
 type labelKind struct {
 	text  string
-	value float64
+	value decimal
+}
+
+// label returns what a spelling stands for, and whether it is a number.
+func (r reading) label(cell string) (labelKind, bool) {
+	if r == firstReading {
+		v, err := strconv.ParseFloat(cell, 64)
+		if err != nil {
+			return labelKind{text: cell}, false
+		}
+		if v == 0 { // so that -0 is 0
+			v = 0
+		}
+		value, _ := parseDecimal(strconv.FormatFloat(v, 'e', -1, 64))
+		return labelKind{formatNumber(v), value}, true
+	}
+	value, ok := parseDecimal(cell)
+	if !ok {
+		return labelKind{text: cell}, false
+	}
+	return labelKind{value.String(), value}, true
 }
 
 // add takes the cell of a row.
@@ -31,31 +62,26 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 		c.labels = append(c.labels, at)
 		return nil
 	}
-	kind := labelKind{text: cell}
-	v, err := strconv.ParseFloat(cell, 64)
 	switch {
 	case cell == "":
 		return t.bad(line, t.target, "", "the target is empty", "fill it in, or remove the row")
 	case !utf8.ValidString(cell):
 		return t.bad(line, t.target, quote(cell), "is not UTF-8", "save the file as UTF-8")
-	case err == nil && (math.IsNaN(v) || math.IsInf(v, 0)):
+	case isNotFinite(cell):
 		return t.bad(line, t.target, quote(cell), "is not a class", "fill it in, or remove the row")
-	case err == nil:
-		kind.value = v
-		if v == 0 { // so that -0 is 0
-			kind.value = 0
-		}
-		if c.numberLine == 0 {
-			c.numberLine, c.number = line, cell
-		}
-	case c.nameLine == 0:
+	}
+	kind, number := t.reading.label(cell)
+	switch {
+	case number && c.numberLine == 0:
+		c.numberLine, c.number = line, cell
+	case !number && c.nameLine == 0:
 		c.nameLine, c.name = line, cell
 	}
 	if c.numberLine > 0 && c.nameLine > 0 {
 		return t.bad(line, t.target, quote(cell), c.mixed(), "use numbers for all classes, or names for all")
 	}
 	if len(c.kinds) == maxTableClasses {
-		return t.bad(line, t.target, "", fmt.Sprintf("more than %d different values", maxTableClasses)+regression, regressionFix)
+		return c.tooManyKinds(t, line, fmt.Sprintf("more than %d", maxTableClasses))
 	}
 	if c.index == nil {
 		c.index = map[string]int32{}
@@ -67,10 +93,14 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 	return nil
 }
 
-const (
-	regression    = " look like a regression target"
-	regressionFix = "set task: regression, or name a column of classes"
-)
+// tooManyKinds is the error for a target with too many different values for its
+// rows to be classes.
+func (c *labelColumn) tooManyKinds(t *table, line int, many string) error {
+	if c.nameLine > 0 {
+		return t.bad(line, t.target, "", many+" different names are too many to be classes", "name a column of classes")
+	}
+	return t.bad(line, t.target, "", many+" different values look like a regression target", "set task: regression, or name a column of classes")
+}
 
 func (c *labelColumn) mixed() string {
 	if c.nameLine > c.numberLine {
@@ -79,25 +109,23 @@ func (c *labelColumn) mixed() string {
 	return fmt.Sprintf("is a number, while %s in line %d is a name", quote(c.name), c.nameLine)
 }
 
-// classes returns the names of the classes, numbers in ascending order and
-// written in one way (1 and 1.0 are one class), or names in the order of their
-// bytes, and the class of every row.
+// classes returns the names of the classes and the class of every row. Numbers
+// are in ascending order and written in one way: 1 and 1.0 are one class. Names
+// are in the order of their bytes.
 func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	sorted := slices.Clone(c.kinds)
-	numbers := c.numberLine > 0
-	if numbers {
-		for i := range sorted {
-			sorted[i].text = formatNumber(sorted[i].value)
-		}
-	}
-	slices.SortFunc(sorted, func(a, b labelKind) int { return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.text, b.text)) })
+	slices.SortFunc(sorted, func(a, b labelKind) int { return cmp.Or(a.value.compare(b.value), cmp.Compare(a.text, b.text)) })
 	sorted = slices.Compact(sorted)
 	switch n := len(sorted); {
 	case n == 1:
 		return nil, nil, t.bad(0, t.target, quote(sorted[0].text), "is the only class: there is nothing to tell apart",
 			"name a column with at least two classes")
 	case n == len(c.labels):
-		return nil, nil, t.bad(0, t.target, "", fmt.Sprintf("%d rows with %d different values", n, n)+regression, regressionFix)
+		return nil, nil, c.tooManyKinds(t, 0, fmt.Sprintf("%d rows with %d", n, n))
+	case t.task == "" && t.reading != firstReading && c.lookLikeQuantity(sorted):
+		return nil, nil, &FieldError{Field: FieldTask, Value: fmt.Sprintf("column %s", quote(t.target)),
+			Problem: fmt.Sprintf("has %d different numbers in %d rows, which look like a quantity and not like classes", n, len(c.labels)),
+			Fix:     "set task: regression, or task: classification if each number is a class"}
 	}
 	place := map[string]int32{}
 	names := make([]string, len(sorted))
@@ -107,11 +135,7 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	}
 	final := make([]int32, len(c.kinds)) // from order of appearance to class
 	for i, kind := range c.kinds {
-		text := kind.text
-		if numbers {
-			text = formatNumber(kind.value)
-		}
-		final[i] = place[text]
+		final[i] = place[kind.text]
 	}
 	labels := make([]int32, len(c.labels))
 	for i, at := range c.labels {
@@ -120,11 +144,12 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	return names, labels, nil
 }
 
-// formatNumber writes a number as short as it can be read back, whole numbers
-// without an exponent.
-func formatNumber(v float64) string {
-	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
-		return strconv.FormatFloat(v, 'f', 0, 64)
+// lookLikeQuantity reports whether the classes are numbers that somebody has
+// measured rather than given to classes.
+func (c *labelColumn) lookLikeQuantity(classes []labelKind) bool {
+	if c.numberLine == 0 || len(classes) <= maxPlainClasses {
+		return false
 	}
-	return strconv.FormatFloat(v, 'g', -1, 64)
+	fractions := slices.ContainsFunc(classes, func(k labelKind) bool { return !k.value.whole() })
+	return fractions || len(c.labels) < rowsPerClass*len(classes)
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"reprise/dataset/tokenizer"
+	"reprise/internal/disk"
 	"reprise/internal/spelling"
 )
 
@@ -25,17 +26,19 @@ import (
 type Source struct {
 	// Path is a name of the catalogue, a folder of IDX files, of CIFAR-10's
 	// binary files or of text, a .csv file, or a .txt or .md file. A name of the
-	// catalogue goes before a folder of that name, which is written ./mnist then.
+	// catalogue takes precedence over a folder of that name, which can be written
+	// as ./mnist.
 	Path string
-	// Task is what to learn; "" is what the data is for: NextToken of text,
-	// Classification of everything else but the catalogue's tables.
+	// Task is what to learn; "" is what the data is for: NextToken for text,
+	// Classification for everything else but the catalogue's tables. A CSV column
+	// of numbers that looks like a quantity needs a Task.
 	Task Task
 	// Target is the column of a CSV file to predict; "" for everything else.
 	// Regression takes several, separated by commas.
 	Target string
 	// ValidationFraction is how much to keep for validation, in (0, 1); 0 is
-	// DefaultValidationFraction, or DefaultTextValidationFraction of text. Data
-	// with a validation set of its own takes no other than 0.
+	// DefaultValidationFraction, or DefaultTextValidationFraction for text. It must
+	// be 0 for data with a validation set of its own.
 	ValidationFraction float64
 
 	// What follows is for text, and zero for everything else.
@@ -109,7 +112,7 @@ func NewLibrary(config Config) (*Library, error) {
 
 func newLibrary(config Config, entries []Entry) (*Library, error) {
 	if config.CacheDir == "" {
-		return nil, &FieldError{Field: "CacheDir", Value: `""`, Problem: "is no folder", Fix: "give a folder to keep data sets in"}
+		return nil, &FieldError{Field: "CacheDir", Value: `""`, Problem: "is not a folder", Fix: "name a folder to keep data sets in"}
 	}
 	if config.GoProxy == "" {
 		config.GoProxy = DefaultGoProxy
@@ -150,8 +153,8 @@ func (l *Library) Lookup(name string) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Status reports whether an entry is at hand. It looks at the sizes of files;
-// Open and Get compare the hashes.
+// Status reports whether an entry's files are present. It checks their sizes
+// only; Open and Get compare the hashes.
 func (l *Library) Status(entry Entry) Status {
 	if entry.origin.content != nil {
 		return StatusEmbedded
@@ -167,8 +170,8 @@ func (l *Library) Status(entry Entry) Status {
 	return StatusCached
 }
 
-// Get fetches an entry unless its verified files are here already. Its errors
-// are those of Open.
+// Get fetches an entry unless its verified files are present. Its errors are
+// those of Open.
 func (l *Library) Get(ctx context.Context, name string) error {
 	entry, ok := l.Lookup(name)
 	if !ok {
@@ -187,12 +190,16 @@ func (l *Library) Get(ctx context.Context, name string) error {
 	return l.fetch(ctx, entry, loaded)
 }
 
-// Open returns the data of a source, fetching it first if it is of the
-// catalogue and not here. It fails with a *FieldError for a source that makes
-// no sense, a *DataError for files that do not, an *OfflineError where a set
-// cannot be fetched, a *HashError where what came is not what is pinned, and
-// the context's error.
+// Open returns the data of a source, fetching it first if it is in the catalogue
+// and not in the cache. It fails with a *FieldError for a source that makes no
+// sense, a *DataError for files that cannot be used, an *OfflineError if a set
+// cannot be fetched, a *HashError if its content is not what the catalogue pins,
+// and the context's error.
 func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
+	return l.open(ctx, source, currentReading)
+}
+
+func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -204,7 +211,7 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 			Fix: fmt.Sprintf("use one of %s, %s, %s, or leave it out", Classification, Regression, NextToken)}
 	}
 	if entry, ok := l.Lookup(source.Path); ok {
-		return l.openEntry(ctx, entry, source)
+		return l.openEntry(ctx, entry, source, r)
 	}
 	info, err := os.Stat(source.Path)
 	switch {
@@ -213,28 +220,31 @@ func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 	case err != nil:
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
-		return openFolder(ctx, source)
+		return openFolder(ctx, source, r)
 	case info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(source.Path), ".csv"):
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return openCSV(ctx, source)
+		return r.openCSV(ctx, source)
 	case info.Mode().IsRegular() && isText(source.Path):
 		if err := checkOnlyText(source, "text"); err != nil {
 			return nil, err
 		}
-		return openText(ctx, source)
+		return r.openText(ctx, source)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &DataError{File: source.Path, Problem: "is not a regular file, and data is read more than once", Fix: "write it to a file first"}
 	}
 	fix := "use " + l.choices()
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
 		fix = "give the folder that the IDX files are in"
 	}
-	return nil, &FieldError{Field: FieldPath, Value: source.Path, Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
+	return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
 }
 
-// openFolder opens a folder by what is in it. Text goes last: other data comes
-// with a readme.
-func openFolder(ctx context.Context, source Source) (*Dataset, error) {
+// openFolder opens a folder according to its files. Text comes last: other data
+// often has a README beside it.
+func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error) {
 	entries, err := os.ReadDir(source.Path)
 	if err != nil {
 		return nil, unreadable(source.Path, err)
@@ -251,7 +261,7 @@ func openFolder(ctx context.Context, source Source) (*Dataset, error) {
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err
 		}
-		return openText(ctx, source)
+		return r.openText(ctx, source)
 	}
 	if err := checkNoText(source, what, Classification); err != nil {
 		return nil, err
@@ -318,7 +328,7 @@ func (l *Library) unknown(path string) error {
 	if name, ok := spelling.Nearest(filepath.Base(path), l.names()); ok {
 		fix = fmt.Sprintf("did you mean %s?", name)
 	}
-	return &FieldError{Field: FieldPath, Value: path, Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
+	return &FieldError{Field: FieldPath, Value: showPath(path), Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
 }
 
 func (l *Library) names() []string {
@@ -333,7 +343,7 @@ func (l *Library) choices() string {
 	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files or text, or a .csv, .txt or .md file"
 }
 
-func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*Dataset, error) {
+func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r reading) (*Dataset, error) {
 	if err := checkEntry(source, entry); err != nil {
 		return nil, err
 	}
@@ -341,7 +351,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*D
 		if o.target == "" {
 			return openDigits(entry)
 		}
-		d, err := readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target, DefaultValidationFraction)
+		d, err := r.readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target, DefaultValidationFraction)
 		if err != nil {
 			return nil, err
 		}
@@ -369,7 +379,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*D
 		if err != nil {
 			return nil, err
 		}
-		return textDataset(ctx, entry.Name, entry.Name, text, options)
+		return r.textDataset(ctx, entry.Name, entry.Name, text, options)
 	}
 	var pairs []idxPair
 	for i := 0; i < len(loaded.inputs); i += 2 {
@@ -382,12 +392,13 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source) (*D
 	return idxDataset(entry.Name, pairs, 0, entry.ClassNames)
 }
 
-// loaded is what is here of an entry: the verified content of its files, what
-// was hashed being what is parsed, or which of them are missing.
+// loaded is what the cache has of an entry: the verified content of its files (the
+// bytes that were hashed are the bytes that are parsed), and the files that are
+// missing.
 type loaded struct {
 	inputs  []idxInput
 	missing []File
-	// damage says what is wrong with copies that are here and no good.
+	// damage says what is wrong with copies that are present but not intact.
 	damage error
 }
 
@@ -423,9 +434,8 @@ func (l *Library) places(entry Entry, f File) []string {
 	return places
 }
 
-// verified returns the content of a file and where it was; the path is "" where
-// there is no good copy, and the error, if any, says what is wrong with those
-// that are no good.
+// verified returns the content of a file and its path; the path is "" if there is
+// no intact copy, and the error, if any, says what is wrong with the others.
 func (l *Library) verified(entry Entry, f File) (string, []byte, error) {
 	var damage error
 	for _, path := range l.places(entry, f) {
@@ -446,7 +456,7 @@ func (l *Library) verified(entry Entry, f File) (string, []byte, error) {
 
 // readSized reads a file, or as much of it as shows that it is too long.
 func readSized(path string, size int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
 		return nil, err
 	}

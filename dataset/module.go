@@ -170,7 +170,7 @@ func (l *Library) installFile(entry Entry, files []File, zipPath string) error {
 func (l *Library) install(entry Entry, files []File, from string, content []byte) error {
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
-		return fmt.Errorf("what is sent is no zip: %w", err)
+		return fmt.Errorf("what was sent is not a zip file: %w", err)
 	}
 	o := entry.origin
 	got, err := hashModule(archive, 4*maxZip(o))

@@ -108,7 +108,7 @@ func TestTargetsThatCannotBeLearntAreRefused(t *testing.T) {
 		"empty":     {"x,y\n1,2\n2,\n3,4\n", []string{"line 3", `column "y"`, "the cell is empty"}},
 		"missing":   {"x,y\n1,2\n2,NaN\n3,4\n", []string{"missing value"}},
 		"constant":  {"x,y\n1,7\n2,7\n3,7\n4,7\n", []string{`column "y"`, "7 is the target of every training row"}},
-		"one row":   {"x,y\n1,7\n", []string{"1 rows"}},
+		"one row":   {"x,y\n1,7\n", []string{"1 row below"}},
 		"no column": {"y\n7\n8\n", []string{"the target is the only column"}},
 		"cells":     {"x,y\n1,7,8\n", []string{"3 cells do not fit the 2 columns"}},
 		"too large": {"x,y\n1,1e39\n2,1\n", []string{"too large for a 32-bit float"}},

@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"reprise/dataset/tokenizer"
+	"reprise/internal/disk"
 	"reprise/tensor"
 )
 
@@ -116,7 +118,7 @@ func checkText(source Source) (textOptions, error) {
 }
 
 // openText reads a text file, or a folder's .txt and .md files.
-func openText(ctx context.Context, source Source) (*Dataset, error) {
+func (r reading) openText(ctx context.Context, source Source) (*Dataset, error) {
 	o, err := checkText(source)
 	if err != nil {
 		return nil, err
@@ -133,7 +135,7 @@ func openText(ctx context.Context, source Source) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	return textDataset(ctx, filepath.Base(source.Path), source.Path, text, o)
+	return r.textDataset(ctx, filepath.Base(source.Path), source.Path, text, o)
 }
 
 func isText(name string) bool {
@@ -170,11 +172,11 @@ func textFiles(folder string) ([]string, error) {
 	return files, nil
 }
 
-// readTexts returns the content of the files, one right after the other.
+// readTexts returns the content of the files, concatenated.
 func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) {
 	var text []byte
 	for _, path := range files {
-		f, err := os.Open(path)
+		f, err := disk.Open(disk.OS{}, path)
 		if err != nil {
 			return nil, unreadable(path, err)
 		}
@@ -198,25 +200,37 @@ func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) 
 	return text, nil
 }
 
-// textDataset cuts a text in two, learns the tokenizer and encodes both parts.
+// textDataset splits a text in two, learns the tokenizer and encodes both parts.
 // path names the text in errors.
 //
-// The cut is by bytes, before anything is learnt, so that byte-pair encoding
-// sees nothing of the validation part. Which bytes are characters is of the
-// whole text: a letter that only the end has could not be predicted or even
-// written otherwise.
-func textDataset(ctx context.Context, name, path string, text []byte, o textOptions) (*Dataset, error) {
+// The text is split before anything is learnt, so that byte-pair encoding sees
+// nothing of the validation part. Which characters there are is asked of the whole
+// text: a letter that only its end has could not be predicted or even written
+// otherwise.
+func (r reading) textDataset(ctx context.Context, name, path string, text []byte, o textOptions) (*Dataset, error) {
 	if len(text) < 4 {
-		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", len(text)), Problem: "are too few to train and to validate on", Fix: "use more text"}
+		return nil, &DataError{File: path, Problem: "the text has " + some(len(text), "byte") + ", too few to train and to validate on", Fix: "use more text"}
 	}
 	cut := len(text) - validationRows(len(text), o.fraction)
+	if r != firstReading {
+		cut = characterStart(text, cut)
+	}
 	t := &tokenText{context: o.context}
 	var err error
 	switch o.kind {
 	case tokenizer.Bytes:
 		t.tokenizer = tokenizer.NewBytes()
 	case tokenizer.Characters:
+		if r == firstReading {
+			t.tokenizer, err = tokenizer.NewByteCharacters(text)
+			break
+		}
 		t.tokenizer, err = tokenizer.NewCharacters(text)
+		var invalid *tokenizer.InvalidTextError
+		if errors.As(err, &invalid) {
+			return nil, &DataError{File: path, Offset: int64(invalid.Offset), HasOffset: true, Value: quote(string([]byte{invalid.Byte})),
+				Problem: "is not UTF-8, so that it is not part of any character", Fix: "save the text as UTF-8, or use tokenizer: bytes", Cause: err}
+		}
 	case tokenizer.BPE:
 		t.tokenizer, err = tokenizer.TrainBPE(ctx, text[:cut], o.vocabulary)
 		var few *tokenizer.TooFewPairsError
@@ -244,6 +258,20 @@ func textDataset(ctx context.Context, name, path string, text []byte, o textOpti
 		return nil, err
 	}
 	return (&Dataset{name: name, shape: tensor.Shape{o.context}, text: t}).seal()
+}
+
+// characterStart returns where the character begins that the byte at i is part
+// of: i itself for the first byte of one, and for bytes that are not UTF-8.
+func characterStart(text []byte, i int) int {
+	for start := i; start >= max(1, i-utf8.UTFMax+1); start-- { // a part is never empty
+		if utf8.RuneStart(text[start]) {
+			if _, size := utf8.DecodeRune(text[start:]); start+size > i {
+				return start
+			}
+			break
+		}
+	}
+	return i
 }
 
 // checkContext fails unless there is a whole sample in each split.

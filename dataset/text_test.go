@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -80,7 +81,7 @@ func TestFingerprintsOfTextArePinned(t *testing.T) {
 		{Source{}, "f1757aa493fba7bc737ac5fdf3a9cf6e8137e8412dc1d31499cd5bd6c8b7e921", 256},
 		{Source{Context: 64}, "a924d3097a1c4aad3bcf95f017086324d2dea35289964d82c347b356a1e3e678", 256},
 		{Source{ValidationFraction: 0.2}, "7dc316f6e547ddcb98d5ae3a14e8b40058100cc45b5e1e1e30ada502d89fdafd", 256},
-		{Source{Tokenizer: tokenizer.Characters}, "3246967e6ba0c9d594e8cb6e652ac910163c7d283bf75e6692577e56a975f7ed", 93},
+		{Source{Tokenizer: tokenizer.Characters}, "056a1f985fb640830b1e81211e31bbef6fc9a37f1921fdc979953760a1c7545f", 91},
 		{Source{Tokenizer: tokenizer.BPE, Vocabulary: 512}, "367017187fcc4cba4d35f47a46d263503a94ad8fbe59ba763abc26d5d639f95c", 512},
 	} {
 		d := openOpticks(t, c.source)
@@ -103,11 +104,11 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := openText(context.Background(), Source{Path: path, Context: width, ValidationFraction: 0.25})
+		d, err := currentReading.openText(context.Background(), Source{Path: path, Context: width, ValidationFraction: 0.25})
 		if err != nil {
 			t.Fatal(err)
 		}
-		cut := len(text) - (len(text)+3)/4
+		cut := forwardStart(text, len(text)-(len(text)+3)/4)
 		for split, part := range [splits][]byte{text[:cut], text[cut:]} {
 			n := d.Len(Split(split))
 			if want := (len(part) - 1) / width; n != want {
@@ -129,6 +130,66 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 			}
 		}
 	})
+}
+
+// forwardStart is characterStart as one would say it: of the characters from the
+// beginning of the text, the start of the one that byte i is part of.
+func forwardStart(text []byte, i int) int {
+	at := 0
+	for {
+		_, size := utf8.DecodeRune(text[at:])
+		if at+size > i {
+			if at == 0 {
+				return i // a part is never empty
+			}
+			return at
+		}
+		at += size
+	}
+}
+
+func TestTextIsSplitBetweenCharacters(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := []byte(strings.Join(rapid.SliceOfN(rapid.SampledFrom(
+			[]string{"a", "é", "€", "\U0001F600", "\xff", "\x80", "\xe2\x82", "\xf0\x9f"}), 1, 12).Draw(t, "text"), ""))
+		for i := range text {
+			if got, want := characterStart(text, i), forwardStart(text, i); got != want {
+				t.Fatalf("the character at byte %d of %q begins at %d, want %d", i, text, got, want)
+			}
+		}
+	})
+	for _, kind := range tokenizer.Kinds() {
+		source := Source{Tokenizer: kind, Context: 2}
+		if kind == tokenizer.BPE {
+			source.Vocabulary = 257
+		}
+		for n := range 8 { // so that the split falls on each byte of a character
+			source.Path = writeFile(t, t.TempDir(), "a.txt", strings.Repeat("x", n)+strings.Repeat("\U0001F600", 30))
+			d := mustOpen(t, source)
+			for split, tokens := range d.text.tokens {
+				part, err := d.Tokenizer().Decode(nil, tokens)
+				if err != nil || !utf8.Valid(part) {
+					t.Errorf("%s: the %v part is %q: %v", kind, Split(split), part, err)
+				}
+			}
+		}
+	}
+}
+
+func TestCharactersOfTextAreCharacters(t *testing.T) {
+	const text = "Größe: 5 µm – naïve café\n"
+	path := writeFile(t, t.TempDir(), "text.txt", strings.Repeat(text, 20))
+	d := mustOpen(t, Source{Path: path, Tokenizer: tokenizer.Characters, Context: 8})
+	if want := 19; d.Classes() != want {
+		t.Errorf("%d kinds of characters, want %d", d.Classes(), want)
+	}
+	if n, want := len(d.text.tokens[Train])+len(d.text.tokens[Validation]), 20*utf8.RuneCountInString(text); n != want {
+		t.Errorf("%d tokens, want %d", n, want)
+	}
+	latin1 := writeFile(t, t.TempDir(), "text.txt", strings.Repeat("caf\xe9 ", 20))
+	_, err := open(t, Source{Path: latin1, Tokenizer: tokenizer.Characters, Context: 8})
+	checkDataError(t, err, "text.txt", "byte 3", `"\xe9" is not UTF-8`, "tokenizer: bytes")
+	mustOpen(t, Source{Path: latin1, Context: 8})
 }
 
 func TestTheValidationPartTeachesNothing(t *testing.T) {
@@ -217,7 +278,7 @@ func TestSourcesOfTextThatMakeNoSenseAreRefused(t *testing.T) {
 
 func TestTextThatCannotBeUsedIsNamed(t *testing.T) {
 	dir := folder(t, map[string]string{"empty.txt": "", "three.txt": "abc"})
-	for name, want := range map[string]string{"empty.txt": "0 bytes are too few", "three.txt": "3 bytes are too few"} {
+	for name, want := range map[string]string{"empty.txt": "the text has 0 bytes, too few", "three.txt": "the text has 3 bytes, too few"} {
 		_, err := open(t, Source{Path: filepath.Join(dir, name)})
 		checkDataError(t, err, name, want)
 	}
@@ -243,7 +304,11 @@ func TestTextIsSummedUp(t *testing.T) {
 	if s.Text == nil || s.Task != NextToken || s.Columns != nil {
 		t.Fatalf("%+v", s)
 	}
-	if want := (TextSummary{tokenizer.Characters, 18, 100, 1260, 140}); *s.Text != want {
+	want := TextSummary{
+		Tokenizer: tokenizer.Characters, Vocabulary: 18, Context: 100, TrainTokens: 1260, ValidationTokens: 140, TrainBytes: 1260, ValidationBytes: 140,
+		TrainCharacters: 1260, ValidationCharacters: 140, Sample: sentence(40)[:240],
+	}
+	if *s.Text != want {
 		t.Errorf("%+v, want %+v", *s.Text, want)
 	}
 	if s.Train.Samples != 12 || s.Validation.Samples != 1 || s.MemoryBytes != 4*1400 || !s.SampleShape.Equal(tensor.Shape{100}) {
@@ -255,6 +320,19 @@ func TestTextIsSummedUp(t *testing.T) {
 	raw, label := d.AppendRaw(nil, Train, 1)
 	if len(raw) != 100 || raw[0] != float64(d.text.tokens[Train][100]) || label != -1 {
 		t.Errorf("%v %d", raw, label)
+	}
+}
+
+func TestTextOfLongCharactersIsSummedUp(t *testing.T) {
+	text := strings.Repeat("x", 1) + strings.Repeat("数", 99) // 298 bytes
+	d := mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "text.txt", text), Context: 4})
+	s := d.Inspect().Text
+	if s.TrainBytes+s.ValidationBytes != 298 || s.TrainTokens != s.TrainBytes || s.TrainCharacters+s.ValidationCharacters != 100 ||
+		s.TrainCharacters != 1+(s.TrainBytes-1)/3 {
+		t.Errorf("%+v", s)
+	}
+	if want := text[:1+3*79]; s.Sample != want {
+		t.Errorf("the sample is %q, want %q", s.Sample, want)
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 	"reprise/kernel"
 )
 
-// Feature is something a kernel may need of the hardware.
+// Feature is something that a kernel may require of the hardware.
 type Feature = kernel.Feature
 
-// FeatureSet lists features; order and repetition mean nothing. Features makes
-// a sorted one.
+// FeatureSet lists features; order and repetition do not matter. Features
+// returns a sorted set.
 type FeatureSet []Feature
 
 // Features returns the set of the given features, sorted, each once.
@@ -37,8 +37,8 @@ type ComputeCapability struct {
 	Extensions FeatureSet `json:"extensions,omitempty"`
 }
 
-// Supports reports whether the hardware has the feature; of a feature it does
-// not know it says no.
+// Supports reports whether the hardware has the feature; it returns false for
+// an unknown feature.
 func (c ComputeCapability) Supports(f Feature) bool {
 	if c.Extensions.Has(f) {
 		return true
@@ -89,7 +89,7 @@ func firstVersion(f Feature) (ComputeCapability, bool) {
 	case kernel.FP8:
 		// PTX, mma with .e4m3 and .e5m2 operands: sm_89 (Ada).
 		return v(8, 9)
-	default: // what only Extensions can name, and what nobody knows
+	default: // features that only Extensions can name, and unknown ones
 		return ComputeCapability{}, false
 	}
 }

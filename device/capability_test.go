@@ -6,6 +6,7 @@ import (
 	"reprise/device"
 	"reprise/device/devicetest"
 	"reprise/kernel"
+	"reprise/tensor"
 )
 
 // The mission's test.
@@ -15,13 +16,13 @@ func TestDeviceCapabilityChecking(t *testing.T) {
 		Name:       "RTX 3090",
 		Kind:       device.CUDA,
 		Capability: device.ComputeCapability{Major: 8, Minor: 6},
-		Memory:     device.MemoryInfo{Total: 24 * device.GiB, Available: 20 * device.GiB},
+		Memory:     device.MemoryInfo{Total: 24 * tensor.GiB, Available: 20 * tensor.GiB},
 		Health:     device.Healthy,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	needs := func(size device.Bytes, features ...device.Feature) device.Workload {
+	needs := func(size tensor.Bytes, features ...device.Feature) device.Workload {
 		return device.Workload{Requirements: features, Memory: device.MemoryRequirement{Size: size}}
 	}
 	for _, test := range []struct {
@@ -29,14 +30,14 @@ func TestDeviceCapabilityChecking(t *testing.T) {
 		workload device.Workload
 		want     bool
 	}{
-		{"tensor cores (8.6 >= 7.0)", needs(device.GiB, kernel.TensorCores), true},
-		{"huge memory", needs(30 * device.GiB), false},
+		{"tensor cores (8.6 >= 7.0)", needs(tensor.GiB, kernel.TensorCores), true},
+		{"huge memory", needs(30 * tensor.GiB), false},
 		{"nothing", device.Workload{}, true},
-		{"all the available memory", needs(20 * device.GiB), true},
-		{"one byte more than available, though less than the total", needs(20*device.GiB + 1), false},
+		{"all the available memory", needs(20 * tensor.GiB), true},
+		{"one byte more than available, though less than the total", needs(20*tensor.GiB + 1), false},
 		{"every feature of 8.6", needs(0, kernel.TensorCores, kernel.BF16, kernel.FP64, kernel.TF32), true},
 		{"one feature of many missing", needs(0, kernel.TensorCores, kernel.FP8, kernel.FP64), false},
-		{"a feature nobody knows", needs(0, "teleport"), false},
+		{"an unknown feature", needs(0, "teleport"), false},
 		{"an aligned byte of a device that aligns to nothing", device.Workload{
 			Memory: device.MemoryRequirement{Size: 1, Alignment: 256}}, false},
 	} {
@@ -67,7 +68,7 @@ func TestCUDAVersionImpliesFeatures(t *testing.T) {
 		if test.last.Supports(test.feature) {
 			t.Errorf("%v supports %s", test.last, test.feature)
 		}
-		later := version{Major: test.first.Major + 1} // a minor of 0 is no step back
+		later := version{Major: test.first.Major + 1} // a minor version of 0 takes nothing away
 		for _, c := range []version{test.first, later, {Major: 255, Minor: 255}} {
 			if !c.Supports(test.feature) {
 				t.Errorf("%v does not support %s", c, test.feature)
@@ -120,7 +121,7 @@ func TestCapabilitySelectsKernels(t *testing.T) {
 		{Name: "matmul.avx2", Operation: kernel.OpMatMul, Requirements: []kernel.Feature{kernel.AVX2}},
 		{Name: "matmul.portable", Operation: kernel.OpMatMul, Requirements: []kernel.Feature{kernel.FMA}},
 	}
-	d := devicetest.Device(t, "cpu0", device.GiB)
+	d := devicetest.Device(t, "cpu0", tensor.GiB)
 	k, err := table.KernelForOperation(kernel.OpMatMul, 0, d.Capability())
 	if err != nil || k.Name != "matmul.portable" {
 		t.Errorf("selected %q, %v", k.Name, err)

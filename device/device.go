@@ -1,16 +1,15 @@
 // Package device owns what the system knows about compute devices: what each
 // can do (ComputeCapability), what it has (MemoryInfo, HealthStatus), which of
-// them suits a piece of work (KernelScheduler), and who may use it right now
-// (Ledger, Lease).
+// them suits a piece of work (KernelScheduler), and who may use it now (Ledger,
+// Lease).
 //
 // It does not talk to hardware: a Driver does, one per kind of device
-// (device/cpu is the host). It reads no clock, no randomness and no files;
-// ids come in as inputs, so that replaying a ledger's events gives the same
-// state.
+// (device/cpu is the host). It reads no clock, no randomness and no files; ids
+// are inputs, so that replaying a ledger's events gives the same state.
 //
-// The way of a piece of work: KernelScheduler.Schedule picks a Device from the
-// Repository; the picked device's Ledger grants a Lease with a fencing Epoch;
-// Fence wraps the Driver so that it obeys nobody whose lease has ended.
+// How work reaches a device: KernelScheduler.Schedule picks a Device from the
+// Repository; the device's Ledger grants a Lease with a fencing Epoch; Fence
+// wraps the Driver so that it refuses holders whose lease has ended.
 //
 // Device, Workload, Lease, Ledger and the events are values: methods return
 // changed copies, and values may be shared between goroutines. KernelInstance
@@ -23,12 +22,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"reprise/tensor"
 )
 
 // ErrInvalid is wrapped by every *InvalidError.
 var ErrInvalid = errors.New("invalid device data")
 
-// InvalidError names a field that cannot be what it is, and what it may be.
+// InvalidError names a field with an invalid value, and what it may be.
 type InvalidError struct {
 	Subject string // "device cpu0", "workload \"train\""
 	Field   string
@@ -61,16 +62,16 @@ const (
 // HealthStatus is the last known condition of a device.
 type HealthStatus string
 
-// The conditions. Work goes to any device but an unhealthy one; the scheduler
-// prefers them in the order healthy, unknown, degraded.
+// The conditions. Work goes to any device except an unhealthy one; the
+// scheduler prefers them in the order healthy, unknown, degraded.
 const (
 	Healthy   HealthStatus = "healthy"
-	Degraded  HealthStatus = "degraded"  // works, but not as it should: slower, or with a fallback
+	Degraded  HealthStatus = "degraded"  // works, but not as well as it should: slower, or with a fallback
 	Unhealthy HealthStatus = "unhealthy" // must not be given work: its results cannot be trusted
 	Unknown   HealthStatus = "unknown"   // not tested yet
 )
 
-// rank orders conditions from best to worst; -1 is no condition at all.
+// rank orders conditions from best to worst; it is -1 for an unknown value.
 func (h HealthStatus) rank() int {
 	return slices.Index([]HealthStatus{Healthy, Unknown, Degraded, Unhealthy}, h)
 }
@@ -83,28 +84,27 @@ type Description struct {
 	Kind       Kind              `json:"kind"`
 	Capability ComputeCapability `json:"capability"`
 	Memory     MemoryInfo        `json:"memory"`
-	// Health is Unknown where empty.
+	// Health is Unknown if empty.
 	Health HealthStatus `json:"health"`
 	// HealthNote says what is wrong with a device that is not healthy.
 	HealthNote string `json:"health_note,omitempty"`
-	// Slots is how many leases can be held at a time; 0 stands for 1.
+	// Slots is how many leases can be held at a time; 0 means 1.
 	Slots int `json:"slots"`
 	// Units is how many things the device does at a time: threads of a CPU,
-	// multiprocessors of a CUDA device, compute units under OpenCL. 0 stands
-	// for 1.
+	// multiprocessors of a CUDA device, compute units under OpenCL. 0 means 1.
 	Units int `json:"units"`
 }
 
-// Device is the entity the scheduler decides about: a description that has
-// been checked, and who holds the device. Two Devices are the same one if
-// their IDs are equal. The zero Device exists nowhere and can execute nothing.
+// Device is the entity the scheduler decides about: a validated description,
+// and who holds the device. Two Devices are the same device if their IDs are
+// equal. The zero Device does not exist and can execute nothing.
 type Device struct {
 	d        Description
-	holders  []string // of the leases in force, oldest first
-	reserved Bytes    // by those leases
+	holders  []string     // of the leases in force, oldest first
+	reserved tensor.Bytes // by those leases
 }
 
-// New returns the device that the description says, or an *InvalidError.
+// New returns the device with the given description, or an *InvalidError.
 func New(d Description) (Device, error) {
 	if d.Health == "" {
 		d.Health = Unknown
@@ -155,7 +155,7 @@ func (d Device) Kind() Kind { return d.d.Kind }
 // Capability returns what the device's hardware can do.
 func (d Device) Capability() ComputeCapability { return d.d.Capability.clone() }
 
-// Health returns the last known condition and, where it is not Healthy, why.
+// Health returns the last known condition and, if it is not Healthy, why.
 func (d Device) Health() (status HealthStatus, note string) { return d.d.Health, d.d.HealthNote }
 
 // Units returns how many things the device does at a time (Description.Units).
@@ -184,7 +184,7 @@ func (d Device) Description() Description {
 }
 
 // WithHealth returns the device in another condition, or an *InvalidError for
-// a status that does not exist.
+// an unknown status.
 func (d Device) WithHealth(status HealthStatus, note string) (Device, error) {
 	c := d.d
 	c.Health, c.HealthNote = status, note
@@ -195,7 +195,7 @@ func (d Device) WithHealth(status HealthStatus, note string) (Device, error) {
 	return d, nil
 }
 
-// withLeases returns the device as the holders of these leases leave it.
+// withLeases returns the device with these leases in force.
 func (d Device) withLeases(leases []Lease) Device {
 	d.holders, d.reserved = nil, 0
 	for _, l := range leases {
@@ -249,7 +249,7 @@ func (d Device) Refusal(w Workload) []Reason {
 	return reasons
 }
 
-// sameDescription reports whether both devices are described alike.
+// sameDescription reports whether both devices have the same description.
 func (d Device) sameDescription(other Device) bool {
 	a, b := d.d, other.d
 	if !slices.Equal(a.Capability.Extensions, b.Capability.Extensions) {

@@ -13,9 +13,10 @@ import (
 	"reprise/device"
 	"reprise/device/devicetest"
 	"reprise/kernel"
+	"reprise/tensor"
 )
 
-func TestNewRefusesWhatCannotBe(t *testing.T) {
+func TestNewRefusesInvalidDescriptions(t *testing.T) {
 	for field, spoil := range map[string]func(*device.Description){
 		"id":               func(d *device.Description) { d.ID = "" },
 		"id ":              func(d *device.Description) { d.ID = "cpu 0" },
@@ -29,7 +30,7 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"memory.available": func(d *device.Description) { d.Memory.Available = d.Memory.Total + 1 },
 		"memory.alignment": func(d *device.Description) { d.Memory.Alignment = 48 },
 	} {
-		description := devicetest.Device(t, "cpu0", device.GiB).Description()
+		description := devicetest.Device(t, "cpu0", tensor.GiB).Description()
 		spoil(&description)
 		_, err := device.New(description)
 		var invalid *device.InvalidError
@@ -88,8 +89,8 @@ func TestHealthDecidesWhetherADeviceTakesWork(t *testing.T) {
 }
 
 func TestRefusalNamesEveryReasonWithFigures(t *testing.T) {
-	d := devicetest.Leased(t, devicetest.Device(t, "cpu0", 3*device.GiB, func(d *device.Description) {
-		d.Memory.Available = 3 * device.GiB / 2
+	d := devicetest.Leased(t, devicetest.Device(t, "cpu0", 3*tensor.GiB, func(d *device.Description) {
+		d.Memory.Available = 3 * tensor.GiB / 2
 	}))
 	d, err := d.WithHealth(device.Unhealthy, "memory test failed at 0x10")
 	if err != nil {
@@ -97,7 +98,7 @@ func TestRefusalNamesEveryReasonWithFigures(t *testing.T) {
 	}
 	got := d.Refusal(device.Workload{
 		Requirements: []device.Feature{kernel.FMA, kernel.TensorCores},
-		Memory:       device.MemoryRequirement{Size: 2 * device.GiB, Alignment: 64},
+		Memory:       device.MemoryRequirement{Size: 2 * tensor.GiB, Alignment: 64},
 	})
 	want := []device.Reason{
 		{Code: device.ReasonUnhealthy, Transient: true, Message: "the device is unhealthy: memory test failed at 0x10"},
@@ -109,7 +110,7 @@ func TestRefusalNamesEveryReasonWithFigures(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	hopeless := d.Refusal(device.Workload{Memory: device.MemoryRequirement{Size: 3*device.GiB + 1}})
+	hopeless := d.Refusal(device.Workload{Memory: device.MemoryRequirement{Size: 3*tensor.GiB + 1}})
 	if hopeless[1].Code != device.ReasonInsufficientMemory || hopeless[1].Transient {
 		t.Errorf("more than the total is said to be transient: %+v", hopeless[1])
 	}
@@ -121,12 +122,12 @@ func TestCanExecuteEqualsItsDefinition(t *testing.T) {
 		has := rapid.SliceOfDistinct(rapid.SampledFrom(features), rapid.ID).Draw(t, "has")
 		total := rapid.Int64Range(0, 40).Draw(t, "total")
 		available := rapid.Int64Range(0, total).Draw(t, "available")
-		alignment := device.Bytes(1) << rapid.IntRange(0, 8).Draw(t, "alignment")
+		alignment := tensor.Bytes(1) << rapid.IntRange(0, 8).Draw(t, "alignment")
 		health := rapid.SampledFrom([]device.HealthStatus{device.Healthy, device.Degraded, device.Unhealthy, device.Unknown}).Draw(t, "health")
 		d, err := device.New(device.Description{
 			ID: "d", Kind: device.CPU, Health: health,
 			Capability: device.ComputeCapability{Extensions: has},
-			Memory:     device.MemoryInfo{Total: device.Bytes(total), Available: device.Bytes(available), Alignment: alignment},
+			Memory:     device.MemoryInfo{Total: tensor.Bytes(total), Available: tensor.Bytes(available), Alignment: alignment},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -134,8 +135,8 @@ func TestCanExecuteEqualsItsDefinition(t *testing.T) {
 		w := device.Workload{
 			Requirements: rapid.SliceOf(rapid.SampledFrom(features)).Draw(t, "needs"),
 			Memory: device.MemoryRequirement{
-				Size:      device.Bytes(rapid.Int64Range(0, 50).Draw(t, "size")),
-				Alignment: device.Bytes(1) << rapid.IntRange(0, 8).Draw(t, "align"),
+				Size:      tensor.Bytes(rapid.Int64Range(0, 50).Draw(t, "size")),
+				Alignment: tensor.Bytes(1) << rapid.IntRange(0, 8).Draw(t, "align"),
 			},
 		}
 		want := health != device.Unhealthy && int64(w.Memory.Size) <= available && w.Memory.Alignment <= alignment
@@ -163,7 +164,7 @@ func TestMemoryRequirement(t *testing.T) {
 		{device.MemoryRequirement{Size: 100, Alignment: 64}, device.Allocation{Size: 99, Alignment: 64}, false},
 		{device.MemoryRequirement{Size: 100, Alignment: 64}, device.Allocation{Size: 100, Alignment: 32}, false},
 		{device.MemoryRequirement{Size: 100, Alignment: 64}, device.Allocation{Size: 1000, Alignment: 4096}, true},
-		{device.MemoryRequirement{Size: 1, AccessPattern: device.Random}, device.Allocation{Size: 1}, true},
+		{device.MemoryRequirement{Size: 1, AccessPattern: device.AccessRandom}, device.Allocation{Size: 1}, true},
 		{device.MemoryRequirement{Size: math.MaxInt64}, device.Allocation{Size: math.MaxInt64 - 1}, false},
 	} {
 		if got := test.need.IsSatisfiedBy(test.have); got != test.want {
@@ -182,21 +183,9 @@ func TestMemoryRequirement(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	for _, good := range []device.MemoryRequirement{{}, {Alignment: 1}, {Alignment: 1 << 62}, {Size: math.MaxInt64, AccessPattern: device.Strided}} {
+	for _, good := range []device.MemoryRequirement{{}, {Alignment: 1}, {Alignment: 1 << 62}, {Size: math.MaxInt64, AccessPattern: device.AccessStrided}} {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
-		}
-	}
-}
-
-func TestBytesPrintInTheLargestUnitRoundedDown(t *testing.T) {
-	for want, b := range map[string]device.Bytes{
-		"0 B": 0, "1023 B": 1023, "1 KiB": 1024, "1.5 KiB": 1536, "1023.9 KiB": device.MiB - 1,
-		"24 GiB": 24 * device.GiB, "1.9 GiB": 2*device.GiB - 1, "8388607.9 TiB": math.MaxInt64,
-		"-1.5 MiB": -3 * device.MiB / 2, "-8388607.9 TiB": math.MinInt64,
-	} {
-		if got := b.String(); got != want {
-			t.Errorf("%d: %q, want %q", int64(b), got, want)
 		}
 	}
 }
@@ -214,9 +203,9 @@ func TestWorkloadValidation(t *testing.T) {
 	}
 }
 
-// The log keeps descriptions: their JSON form is a format.
+// Descriptions are kept in the log, so their JSON form is a format.
 func TestDescriptionKeepsItsJSONForm(t *testing.T) {
-	d := devicetest.Device(t, "cpu0", device.GiB)
+	d := devicetest.Device(t, "cpu0", tensor.GiB)
 	const want = `{"id":"cpu0","name":"device cpu0","kind":"cpu",` +
 		`"capability":{"major":0,"minor":0,"extensions":["fma","fp64"]},` +
 		`"memory":{"total":1073741824,"available":1073741824},"health":"healthy","slots":1,"units":4}`

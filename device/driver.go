@@ -7,31 +7,36 @@ import (
 	"reprise/kernel"
 )
 
-// ErrForeignMemory is returned where a fenced backend is asked to prepare a
+// ErrForeignMemory is returned if a fenced backend is asked to prepare a
 // program over memory that it did not allocate.
 var ErrForeignMemory = errors.New("memory was not allocated by this backend")
 
-// Driver operates one piece of hardware. It is safe for concurrent use as far
-// as its Backend is; each Memory belongs to one goroutine at a time.
+// Driver operates one piece of hardware. It is safe for concurrent use to the
+// extent that its Backend is; each Memory belongs to one goroutine at a time.
 type Driver interface {
-	// Describe returns the device as it is now, health included.
+	// Describe returns the device as it is now, with its health as of the last
+	// SelfTest.
 	Describe() Device
+	// SelfTest tests the device, which takes some milliseconds, and makes the
+	// outcome the health that Describe returns. It may run while programs do. It
+	// returns nil if the device may be used.
+	SelfTest() error
 	kernel.Backend
-	// Close ends the driver's goroutines and frees what it holds; it is
-	// idempotent. Nothing of the driver may be in use then or be used later.
+	// Close ends the driver's goroutines and frees its resources; it is
+	// idempotent. No part of the driver may be in use then or be used later.
 	Close() error
 }
 
-// Fence returns the backend as the holder of one lease may use it: every use
-// first calls check, and what check refuses does not happen. Pass
-// (*Guard).Check of the lease, or anything that fails with ErrStaleLease.
+// Fence returns the backend for the holder of one lease: every use first calls
+// check and fails if check does. Pass (*Guard).Check of the lease, or any
+// function that fails with ErrStaleLease.
 //
 // Freeing memory is always allowed, so that a holder that lost its lease can
-// still clean up. A program that runs while the lease ends runs to its end, on
-// memory of its own; its results can no longer be read.
+// still clean up. A program that is running when the lease ends runs to its
+// end, on memory of its own; its results can no longer be read.
 //
-// check is called on the holder's goroutine, once per call; it must be fast
-// and, for runs to stay free of allocations, not allocate when it agrees.
+// check is called on the holder's goroutine, once per call; it must be fast and
+// must not allocate on success, so that runs stay free of allocations.
 func Fence(b kernel.Backend, check func() error) kernel.Backend {
 	return &fenced{backend: b, check: check}
 }

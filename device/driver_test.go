@@ -9,7 +9,7 @@ import (
 	"reprise/kernel"
 )
 
-// recorder is a backend that only notes what reaches it.
+// recorder is a backend that only records what reaches it.
 type recorder struct {
 	calls []string
 	fail  error
@@ -33,7 +33,7 @@ func (r *recorder) WriteInts(kernel.Span, []int32) error { return r.note("write 
 func (r *recorder) Read([]float32, kernel.Span) error    { return r.note("read") }
 func (r *recorder) Free()                                { r.calls = append(r.calls, "free") }
 
-func TestFenceLetsNothingThroughButFreeing(t *testing.T) {
+func TestFenceLetsOnlyFreeingThrough(t *testing.T) {
 	inner := &recorder{}
 	var refusal error
 	fence := device.Fence(inner, func() error { return refusal })
@@ -74,7 +74,7 @@ func TestFenceLetsNothingThroughButFreeing(t *testing.T) {
 	}
 }
 
-func TestFenceRefusesMemoryOfAnother(t *testing.T) {
+func TestFenceRefusesForeignMemory(t *testing.T) {
 	inner := &recorder{}
 	agree := func() error { return nil }
 	one, two := device.Fence(inner, agree), device.Fence(inner, agree)

@@ -1,6 +1,6 @@
 package device
 
-// Event is a fact in the life of a device: one of the structs of this file.
+// Event is a fact in the history of a device: one of the structs in this file.
 // The set is closed. EventType gives its versioned name in the log; the JSON
 // form of the struct is its payload (docs/event-format.md).
 type Event interface {
@@ -8,10 +8,10 @@ type Event interface {
 	deviceEvent()
 }
 
-// The events of a device, whose Ledger they add up to.
+// The events of a device. Its Ledger is the result of applying them.
 type (
-	// Registered records a device as its driver describes it. It is repeated
-	// where a later start of the system finds the device changed.
+	// Registered records a device as its driver describes it. It is repeated if
+	// a later start of the system finds that the device has changed.
 	Registered struct {
 		Device Description `json:"device"`
 	}

@@ -11,17 +11,17 @@ var ErrInvalidState = errors.New("invalid state for this transition")
 // InstanceID names a KernelInstance.
 type InstanceID string
 
-// ExecutionState is where a KernelInstance is in its life.
+// ExecutionState is a state in the life of a KernelInstance.
 type ExecutionState string
 
-// The states. Completed, Failed and Cancelled are final.
+// The states. StateCompleted, StateFailed and StateCancelled are final.
 const (
-	Ready     ExecutionState = "ready"
-	Launching ExecutionState = "launching"
-	Running   ExecutionState = "running"
-	Completed ExecutionState = "completed"
-	Failed    ExecutionState = "failed"
-	Cancelled ExecutionState = "cancelled"
+	StateReady     ExecutionState = "ready"
+	StateLaunching ExecutionState = "launching"
+	StateRunning   ExecutionState = "running"
+	StateCompleted ExecutionState = "completed"
+	StateFailed    ExecutionState = "failed"
+	StateCancelled ExecutionState = "cancelled"
 )
 
 // Transition is a step from one state to another.
@@ -29,32 +29,35 @@ type Transition string
 
 // The transitions.
 const (
-	Launch   Transition = "launch"
-	Started  Transition = "started"
-	Complete Transition = "complete"
-	Fail     Transition = "fail"
-	Cancel   Transition = "cancel"
+	TransitionLaunch   Transition = "launch"
+	TransitionStart    Transition = "start"
+	TransitionComplete Transition = "complete"
+	TransitionFail     Transition = "fail"
+	TransitionCancel   Transition = "cancel"
 )
 
-// next is the whole state machine; what it does not list is refused.
+// next is the whole state machine; transitions that it does not list are
+// refused.
 func (s ExecutionState) next(t Transition) (ExecutionState, bool) {
 	switch {
-	case s == Ready && t == Launch:
-		return Launching, true
-	case s == Launching && t == Started:
-		return Running, true
-	case s == Running && t == Complete:
-		return Completed, true
-	case (s == Launching || s == Running) && t == Fail:
-		return Failed, true
-	case (s == Ready || s == Launching || s == Running) && t == Cancel:
-		return Cancelled, true
+	case s == StateReady && t == TransitionLaunch:
+		return StateLaunching, true
+	case s == StateLaunching && t == TransitionStart:
+		return StateRunning, true
+	case s == StateRunning && t == TransitionComplete:
+		return StateCompleted, true
+	case (s == StateLaunching || s == StateRunning) && t == TransitionFail:
+		return StateFailed, true
+	case (s == StateReady || s == StateLaunching || s == StateRunning) && t == TransitionCancel:
+		return StateCancelled, true
 	}
 	return s, false
 }
 
 // Final reports whether no transition leaves the state.
-func (s ExecutionState) Final() bool { return s == Completed || s == Failed || s == Cancelled }
+func (s ExecutionState) Final() bool {
+	return s == StateCompleted || s == StateFailed || s == StateCancelled
+}
 
 // InvalidStateError says that an instance cannot take a transition from the
 // state it is in; the instance stays there.
@@ -72,7 +75,7 @@ func (e *InvalidStateError) Error() string {
 // Unwrap returns ErrInvalidState.
 func (e *InvalidStateError) Unwrap() error { return ErrInvalidState }
 
-// KernelInstance is a workload placed on a device, on its way from Ready to a
+// KernelInstance is a workload placed on a device, on its way from StateReady to a
 // final state. KernelScheduler.Schedule makes it. It belongs to one goroutine.
 type KernelInstance struct {
 	id       InstanceID
@@ -92,30 +95,30 @@ func (i *KernelInstance) Workload() Workload { return i.workload.clone() }
 // Device returns the device as it was when the instance was scheduled.
 func (i *KernelInstance) Device() Device { return i.device }
 
-// State returns where the instance is in its life.
+// State returns the instance's state.
 func (i *KernelInstance) State() ExecutionState { return i.state }
 
-// LaunchConfig returns how the work is to be spread over the device.
+// LaunchConfig returns how the work is spread over the device.
 func (i *KernelInstance) LaunchConfig() LaunchConfig { return i.config }
 
-// Failure returns the reason given to Fail or Cancel, else "".
+// Failure returns the reason given to Fail or Cancel, or "".
 func (i *KernelInstance) Failure() string { return i.failure }
 
-// Launch moves from Ready to Launching: the work is being handed to the
+// Launch moves from StateReady to StateLaunching: the work is being handed to the
 // device. It fails with an *InvalidStateError from any other state.
-func (i *KernelInstance) Launch() error { return i.transit(Launch, "") }
+func (i *KernelInstance) Launch() error { return i.transit(TransitionLaunch, "") }
 
-// Started moves from Launching to Running: the device has begun.
-func (i *KernelInstance) Started() error { return i.transit(Started, "") }
+// Start moves from StateLaunching to StateRunning: the device has begun.
+func (i *KernelInstance) Start() error { return i.transit(TransitionStart, "") }
 
-// Complete moves from Running to Completed.
-func (i *KernelInstance) Complete() error { return i.transit(Complete, "") }
+// Complete moves from StateRunning to StateCompleted.
+func (i *KernelInstance) Complete() error { return i.transit(TransitionComplete, "") }
 
-// Fail moves from Launching or Running to Failed.
-func (i *KernelInstance) Fail(reason string) error { return i.transit(Fail, reason) }
+// Fail moves from StateLaunching or StateRunning to StateFailed.
+func (i *KernelInstance) Fail(reason string) error { return i.transit(TransitionFail, reason) }
 
-// Cancel moves from any state that is not final to Cancelled.
-func (i *KernelInstance) Cancel(reason string) error { return i.transit(Cancel, reason) }
+// Cancel moves from any state that is not final to StateCancelled.
+func (i *KernelInstance) Cancel(reason string) error { return i.transit(TransitionCancel, reason) }
 
 func (i *KernelInstance) transit(t Transition, reason string) error {
 	next, ok := i.state.next(t)
@@ -141,11 +144,11 @@ const (
 	cudaBlock = 256
 	// openCLGroup is a multiple of the wavefront of every common device.
 	openCLGroup = 64
-	// blocksPerUnit fills a multiprocessor's 2048 threads where the amount of
-	// work is not known.
+	// blocksPerUnit fills a multiprocessor's 2048 threads if the amount of work
+	// is unknown.
 	blocksPerUnit = 8
 	// The grid's first dimension (Guide, Technical Specifications per Compute
-	// Capability). A kernel strides over what a full grid leaves.
+	// Capability). A kernel strides over the items beyond a full grid.
 	maxGridBefore3 = 1<<16 - 1
 	maxGrid        = 1<<31 - 1
 )

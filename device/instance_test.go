@@ -13,15 +13,15 @@ import (
 // move applies a transition by name.
 func move(i *device.KernelInstance, t device.Transition) error {
 	switch t {
-	case device.Launch:
+	case device.TransitionLaunch:
 		return i.Launch()
-	case device.Started:
-		return i.Started()
-	case device.Complete:
+	case device.TransitionStart:
+		return i.Start()
+	case device.TransitionComplete:
 		return i.Complete()
-	case device.Fail:
+	case device.TransitionFail:
 		return i.Fail("the test wants it")
-	case device.Cancel:
+	case device.TransitionCancel:
 		return i.Cancel("the test wants it")
 	}
 	panic("no such transition: " + t)
@@ -36,30 +36,30 @@ func readyInstance(t *testing.T) device.KernelInstance {
 	return instance
 }
 
-// Every state against every transition: what is not listed must be refused and
+// Every state against every transition: those not listed must be refused and
 // change nothing.
 func TestKernelInstanceStateMachine(t *testing.T) {
 	allowed := map[string]device.ExecutionState{
-		"ready launch":      device.Launching,
-		"ready cancel":      device.Cancelled,
-		"launching started": device.Running,
-		"launching fail":    device.Failed,
-		"launching cancel":  device.Cancelled,
-		"running complete":  device.Completed,
-		"running fail":      device.Failed,
-		"running cancel":    device.Cancelled,
+		"ready launch":     device.StateLaunching,
+		"ready cancel":     device.StateCancelled,
+		"launching start":  device.StateRunning,
+		"launching fail":   device.StateFailed,
+		"launching cancel": device.StateCancelled,
+		"running complete": device.StateCompleted,
+		"running fail":     device.StateFailed,
+		"running cancel":   device.StateCancelled,
 	}
 	ways := map[device.ExecutionState][]device.Transition{
-		device.Ready:     {},
-		device.Launching: {device.Launch},
-		device.Running:   {device.Launch, device.Started},
-		device.Completed: {device.Launch, device.Started, device.Complete},
-		device.Failed:    {device.Launch, device.Started, device.Fail},
-		device.Cancelled: {device.Cancel},
+		device.StateReady:     {},
+		device.StateLaunching: {device.TransitionLaunch},
+		device.StateRunning:   {device.TransitionLaunch, device.TransitionStart},
+		device.StateCompleted: {device.TransitionLaunch, device.TransitionStart, device.TransitionComplete},
+		device.StateFailed:    {device.TransitionLaunch, device.TransitionStart, device.TransitionFail},
+		device.StateCancelled: {device.TransitionCancel},
 	}
 	tried := 0
 	for state, way := range ways {
-		for _, transition := range []device.Transition{device.Launch, device.Started, device.Complete, device.Fail, device.Cancel} {
+		for _, transition := range []device.Transition{device.TransitionLaunch, device.TransitionStart, device.TransitionComplete, device.TransitionFail, device.TransitionCancel} {
 			instance := readyInstance(t)
 			for _, step := range way {
 				if err := move(&instance, step); err != nil {
@@ -74,7 +74,7 @@ func TestKernelInstanceStateMachine(t *testing.T) {
 			err := move(&instance, transition)
 			if ok {
 				tried++
-				reasoned := transition == device.Fail || transition == device.Cancel
+				reasoned := transition == device.TransitionFail || transition == device.TransitionCancel
 				if err != nil || instance.State() != want || (instance.Failure() != "") != reasoned {
 					t.Errorf("%s in %s: now %s (%q), %v; want %s", transition, state, instance.State(), instance.Failure(), err, want)
 				}
@@ -89,7 +89,7 @@ func TestKernelInstanceStateMachine(t *testing.T) {
 				t.Errorf("the refused %s changed %s to %s", transition, before.State(), instance.State())
 			}
 		}
-		if state.Final() != (state == device.Completed || state == device.Failed || state == device.Cancelled) {
+		if state.Final() != (state == device.StateCompleted || state == device.StateFailed || state == device.StateCancelled) {
 			t.Errorf("%s: final is %v", state, state.Final())
 		}
 	}

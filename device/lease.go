@@ -4,25 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"reprise/tensor"
 )
 
 var (
 	// ErrStaleLease is wrapped by every *StaleLeaseError: the lease is not, or
-	// no longer, in force, and whoever presents it must stop using the device.
+	// no longer, in force, and its holder must stop using the device.
 	ErrStaleLease = errors.New("stale lease")
-	// ErrWrongDevice is returned where a lease or an event of one device is
+	// ErrWrongDevice is returned if a lease or an event of one device is
 	// presented to another.
 	ErrWrongDevice = errors.New("belongs to another device")
-	// ErrLeaseIDInUse is returned where a lease id is held by another holder.
+	// ErrLeaseIDInUse is returned if another holder has a lease with the id.
 	ErrLeaseIDInUse = errors.New("lease id is in use by another holder")
 )
 
-// LeaseID names a lease. It is not used again while the lease is in force.
+// LeaseID names a lease. It must not be reused while the lease is in force.
 type LeaseID string
 
 // Epoch counts the leases that a device has ever granted, from 1. A greater
-// epoch is a later lease, so the epoch is a fencing token: what holds of an
-// old one must not happen under a new one.
+// epoch is a later lease, so the epoch is a fencing token: actions under an old
+// epoch must be refused once there is a newer one.
 type Epoch uint64
 
 // Lease is the right to use a device until it is released.
@@ -33,7 +35,7 @@ type Lease struct {
 	Holder string `json:"holder"`
 	Epoch  Epoch  `json:"epoch"`
 	// Memory is reserved for the holder.
-	Memory Bytes `json:"memory"`
+	Memory tensor.Bytes `json:"memory"`
 }
 
 // String names the lease for messages.
@@ -58,14 +60,14 @@ func (e *StaleLeaseError) Error() string {
 func (e *StaleLeaseError) Unwrap() error { return ErrStaleLease }
 
 // Guard lets goroutines other than a ledger's owner check leases: the owner
-// publishes each new state of the ledger, anybody checks against the last one,
-// without locks and without a message to the owner. The zero value refuses
-// every lease. It is safe for concurrent use and must not be copied.
+// publishes each new state of the ledger, and any goroutine checks against the
+// latest one, without locks and without a message to the owner. The zero value
+// refuses every lease. It is safe for concurrent use and must not be copied.
 type Guard struct {
 	ledger atomic.Pointer[Ledger]
 }
 
-// Publish makes the state of the ledger the one that Check goes by.
+// Publish makes the state of the ledger the one that Check uses.
 func (g *Guard) Publish(l Ledger) { g.ledger.Store(&l) }
 
 // Check is Ledger.Check on the last published state.
@@ -73,5 +75,5 @@ func (g *Guard) Check(l Lease) error {
 	if published := g.ledger.Load(); published != nil {
 		return published.Check(l)
 	}
-	return &StaleLeaseError{Lease: l, Why: "is of a device without a ledger"}
+	return &StaleLeaseError{Lease: l, Why: "belongs to a device without a ledger"}
 }

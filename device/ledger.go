@@ -9,7 +9,7 @@ import (
 var (
 	// ErrNotRegistered is returned by a ledger without a device.
 	ErrNotRegistered = errors.New("device is not registered")
-	// ErrHeld is returned where a change has to wait until leases are released.
+	// ErrHeld is returned if a change must wait until leases are released.
 	ErrHeld = errors.New("device is leased")
 )
 
@@ -18,10 +18,10 @@ var (
 // returns the state after an event. The host persists the events, then applies
 // them, then tells anyone.
 //
-// Invariants: never more leases than slots, nor more memory than the device
-// has free; no two leases with the same holder or id; epochs strictly increase
-// over the whole life of the device, also across restarts; an unhealthy device
-// has no leases.
+// Invariants: there are never more leases than slots, and they never reserve
+// more memory than the device has free; no two leases have the same holder or
+// id; epochs strictly increase over the whole life of the device, including
+// across restarts; an unhealthy device has no leases.
 //
 // The zero value is a ledger without a device. A Ledger is a value: it may be
 // shared between goroutines.
@@ -31,7 +31,7 @@ type Ledger struct {
 	leases []Lease // in force, by ascending epoch; never written to once shared
 }
 
-// Device returns the device as its leases leave it: its free memory and slots
+// Device returns the device with its leases in force: its free memory and slots
 // are what the next lease can have. It is the zero Device before Registered.
 func (l Ledger) Device() Device { return l.device.withLeases(l.leases) }
 
@@ -41,10 +41,10 @@ func (l Ledger) Epoch() Epoch { return l.epoch }
 // Leases returns the leases in force, oldest first.
 func (l Ledger) Leases() []Lease { return slices.Clone(l.leases) }
 
-// Register decides to (re)describe the device. A device already described so
-// gives no events. It fails with ErrWrongDevice for another device's id and
-// with ErrHeld where the description changes while leases are in force: release
-// them first (ReleaseAll).
+// Register decides to describe the device, for the first time or again. An
+// unchanged description gives no events. It fails with ErrWrongDevice for
+// another device's id and with ErrHeld if the description changes while leases
+// are in force: release them first (ReleaseAll).
 func (l Ledger) Register(d Device) ([]Event, error) {
 	switch {
 	case d.ID() == "":
@@ -54,17 +54,17 @@ func (l Ledger) Register(d Device) ([]Event, error) {
 	case l.registered() && l.device.sameDescription(d):
 		return nil, nil
 	case len(l.leases) > 0:
-		return nil, fmt.Errorf("register %s anew: %w by %s; release all leases first", d.ID(), ErrHeld, l.leases[0].Holder)
+		return nil, fmt.Errorf("register %s again: %w by %s; release all leases first", d.ID(), ErrHeld, l.leases[0].Holder)
 	}
 	return []Event{Registered{Device: d.Description()}}, nil
 }
 
 // Acquire decides to lease the device to the holder for the workload. A lease
-// that the holder has already is released first, also if it has the same id.
+// that the holder already has is released first, even if it has the same id.
 //
-// It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) where the device
+// It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) if the device
 // cannot take the workload now, with ErrLeaseIDInUse, ErrNotRegistered, or an
-// *InvalidError; whatever the holder held, it then still holds.
+// *InvalidError; the holder then keeps any lease that it has.
 func (l Ledger) Acquire(holder string, id LeaseID, w Workload) ([]Event, error) {
 	switch {
 	case !l.registered():
@@ -96,10 +96,10 @@ func (l Ledger) Acquire(holder string, id LeaseID, w Workload) ([]Event, error) 
 	}}), nil
 }
 
-// Release decides to end a lease. One that has ended already gives no events,
-// so that compensation can be repeated. It fails with *StaleLeaseError where
-// the lease was never granted or its id is in force under another epoch, and
-// with ErrWrongDevice.
+// Release decides to end a lease. One that has already ended gives no events,
+// so that compensation can be repeated. It fails with *StaleLeaseError if the
+// lease was never granted or its id is in force under another epoch, and with
+// ErrWrongDevice.
 func (l Ledger) Release(lease Lease, reason string) ([]Event, error) {
 	if err := l.own(lease); err != nil {
 		return nil, err
@@ -116,13 +116,12 @@ func (l Ledger) Release(lease Lease, reason string) ([]Event, error) {
 	return nil, nil
 }
 
-// ReleaseHolder decides to end whatever lease the holder has; none gives no
-// events.
+// ReleaseHolder decides to end the holder's lease, if it has one.
 func (l Ledger) ReleaseHolder(holder, reason string) []Event {
 	return l.release(reason, func(held Lease) bool { return held.Holder == holder })
 }
 
-// ReleaseAll decides to end every lease, oldest first: what recovery does for
+// ReleaseAll decides to end every lease, oldest first. Recovery uses it for
 // holders that died with their process.
 func (l Ledger) ReleaseAll(reason string) []Event {
 	return l.release(reason, func(Lease) bool { return true })
@@ -138,9 +137,9 @@ func (l Ledger) release(reason string, which func(Lease) bool) []Event {
 	return events
 }
 
-// SetHealth decides on a new condition of the device; the same one again gives
-// no events. An unhealthy device may compute wrong bits, so its leases end
-// with it. It fails with ErrNotRegistered or an *InvalidError.
+// SetHealth decides on a new condition of the device; an unchanged one gives no
+// events. An unhealthy device may compute wrong bits, so its leases end. It
+// fails with ErrNotRegistered or an *InvalidError.
 func (l Ledger) SetHealth(status HealthStatus, note string) ([]Event, error) {
 	if !l.registered() {
 		return nil, fmt.Errorf("set health: %w", ErrNotRegistered)
@@ -186,7 +185,7 @@ func (l Ledger) byID(id LeaseID) (Lease, bool) {
 	return l.leases[i], true
 }
 
-// own fails unless the lease is of this ledger's device.
+// own fails unless the lease belongs to this ledger's device.
 func (l Ledger) own(lease Lease) error {
 	if lease.Device != l.device.ID() {
 		return fmt.Errorf("%v at the ledger of %s: %w", lease, l.device.ID(), ErrWrongDevice)

@@ -9,8 +9,8 @@ import (
 // ErrContradiction is wrapped by every *ContradictionError.
 var ErrContradiction = errors.New("event contradicts the device's history")
 
-// ContradictionError says that an event cannot follow what happened before it:
-// the log was not written by these rules.
+// ContradictionError says that an event cannot follow the events before it: the
+// log was not written by these rules.
 type ContradictionError struct {
 	Event Event
 	Why   string
@@ -24,7 +24,7 @@ func (e *ContradictionError) Error() string {
 // Unwrap returns ErrContradiction.
 func (e *ContradictionError) Unwrap() error { return ErrContradiction }
 
-// Replay returns the ledger that a device's events add up to, or a
+// Replay returns the ledger that results from a device's events, or a
 // *ContradictionError.
 func Replay(events []Event) (Ledger, error) {
 	var l Ledger
@@ -39,8 +39,8 @@ func Replay(events []Event) (Ledger, error) {
 }
 
 // Apply returns the ledger after the event; l is unchanged. It panics with a
-// *ContradictionError for an event that l could not have decided on, which is
-// a broken invariant: ApplyRecorded is for events from outside.
+// *ContradictionError for an event that l could not have decided on, which is a
+// broken invariant. Use ApplyRecorded for events from outside.
 func (l Ledger) Apply(e Event) Ledger {
 	next, err := l.ApplyRecorded(e)
 	if err != nil {
@@ -50,8 +50,8 @@ func (l Ledger) Apply(e Event) Ledger {
 }
 
 // ApplyRecorded returns the ledger after an event of a log, or a
-// *ContradictionError. It checks every invariant of the type's comment, so that
-// a log which breaks one is found when it is read and not when two holders meet.
+// *ContradictionError. It checks every invariant listed at Ledger, so that a
+// log that breaks one is found when it is read and not when two holders meet.
 func (l Ledger) ApplyRecorded(e Event) (Ledger, error) {
 	no := func(format string, args ...any) (Ledger, error) {
 		return Ledger{}, &ContradictionError{Event: e, Why: fmt.Sprintf(format, args...)}
@@ -66,7 +66,7 @@ func (l Ledger) ApplyRecorded(e Event) (Ledger, error) {
 		case err != nil:
 			return no("%v", err)
 		case l.registered() && l.device.ID() != d.ID():
-			return no("it is of device %s, the ledger of %s", d.ID(), l.device.ID())
+			return no("it belongs to device %s, the ledger to %s", d.ID(), l.device.ID())
 		case len(l.leases) > 0:
 			return no("%v is in force", l.leases[0])
 		}
@@ -89,30 +89,29 @@ func (l Ledger) ApplyRecorded(e Event) (Ledger, error) {
 		case err != nil:
 			return no("%v", err)
 		case e.Device != l.device.ID():
-			return no("it is of device %s, the ledger of %s", e.Device, l.device.ID())
+			return no("it belongs to device %s, the ledger to %s", e.Device, l.device.ID())
 		case e.Health == Unhealthy && len(l.leases) > 0:
 			return no("%v is in force", l.leases[0])
 		}
 		l.device = d
 	default:
-		return no("it is no event of a device")
+		return no("it is not an event of a device")
 	}
 	return l, nil
 }
 
-// contradiction says what speaks against a new lease being granted; "" if
-// nothing does.
+// contradiction returns why a new lease could not have been granted, or "".
 func (l Ledger) contradiction(lease Lease) string {
 	device := l.Device()
 	switch {
 	case lease.Device != l.device.ID():
-		return "is not of device " + string(l.device.ID())
+		return "does not belong to device " + string(l.device.ID())
 	case lease.ID == "" || lease.Holder == "":
 		return "has no id or no holder"
 	case lease.Epoch <= l.epoch:
 		return fmt.Sprintf("is not after epoch %d", l.epoch)
 	case len(l.leases) >= device.Slots():
-		return fmt.Sprintf("is one more than the %d slots", device.Slots())
+		return fmt.Sprintf("exceeds the %d slots", device.Slots())
 	case lease.Memory < 0 || lease.Memory > device.Memory().Available:
 		return fmt.Sprintf("reserves %d bytes of %d free", lease.Memory, device.Memory().Available)
 	case device.d.Health == Unhealthy:

@@ -2,8 +2,7 @@ package device
 
 import "encoding/json"
 
-// ledgerState is the JSON form of a ledger: everything that its history adds up
-// to.
+// ledgerState is the JSON form of a ledger: its entire state.
 type ledgerState struct {
 	// Device is null before the device is registered.
 	Device *Description `json:"device"`

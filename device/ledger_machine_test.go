@@ -10,16 +10,17 @@ import (
 
 	"reprise/device"
 	"reprise/device/devicetest"
+	"reprise/tensor"
 )
 
-// ledgerMachine drives a ledger at random beside a twin that knows nothing but
-// sets: who was granted what, and what has ended.
+// ledgerMachine drives a ledger at random beside a twin that consists of sets:
+// what was granted to whom, and what has ended.
 type ledgerMachine struct {
 	ledger device.Ledger
 	log    []device.Event
 
 	slots   int
-	memory  device.Bytes
+	memory  tensor.Bytes
 	health  device.HealthStatus
 	granted []device.Lease // every lease ever
 	held    map[string]device.Lease
@@ -33,7 +34,7 @@ func (m *ledgerMachine) apply(events []device.Event) {
 	m.log = append(m.log, events...)
 }
 
-func (m *ledgerMachine) reserved(except string) (sum device.Bytes, n int) {
+func (m *ledgerMachine) reserved(except string) (sum tensor.Bytes, n int) {
 	for holder, l := range m.held {
 		if holder != except {
 			sum, n = sum+l.Memory, n+1
@@ -44,7 +45,7 @@ func (m *ledgerMachine) reserved(except string) (sum device.Bytes, n int) {
 
 func (m *ledgerMachine) acquire(t *rapid.T) {
 	holder := rapid.SampledFrom([]string{"run/1", "run/2", "run/3", "run/4"}).Draw(t, "holder")
-	size := device.Bytes(rapid.IntRange(0, 60).Draw(t, "size"))
+	size := tensor.Bytes(rapid.IntRange(0, 60).Draw(t, "size"))
 	m.ids++
 	id := device.LeaseID(fmt.Sprintf("lease-%d", m.ids))
 	if old, ok := m.held[holder]; ok && rapid.Bool().Draw(t, "same id") {
@@ -118,7 +119,7 @@ func (m *ledgerMachine) recover(t *rapid.T) {
 
 func (m *ledgerMachine) restart(t *rapid.T) {
 	m.recover(t)
-	m.memory = device.Bytes(rapid.IntRange(0, 120).Draw(t, "memory"))
+	m.memory = tensor.Bytes(rapid.IntRange(0, 120).Draw(t, "memory"))
 	m.register(t)
 }
 
@@ -192,8 +193,8 @@ func TestLedgerIsAStateMachine(t *testing.T) {
 	})
 }
 
-// Whatever events a log holds, reading it ends in a ledger that keeps the
-// invariants or in an error, never in a panic.
+// Whatever events a log holds, reading it gives a ledger that keeps the
+// invariants or an error, never a panic.
 func TestReplayOfAnyEventsKeepsTheInvariants(t *testing.T) {
 	registered := device.Registered{Device: devicetest.Device(t, "cpu0", 10, func(d *device.Description) { d.Slots = 2 }).Description()}
 	lease := rapid.Custom(func(t *rapid.T) device.Lease {
@@ -202,7 +203,7 @@ func TestReplayOfAnyEventsKeepsTheInvariants(t *testing.T) {
 			Device: rapid.SampledFrom([]device.ID{"cpu0", "cpu0", "cpu0", "cpu1"}).Draw(t, "device"),
 			Holder: rapid.SampledFrom([]string{"", "x", "y", "z"}).Draw(t, "holder"),
 			Epoch:  device.Epoch(rapid.IntRange(0, 4).Draw(t, "epoch")),
-			Memory: device.Bytes(rapid.IntRange(-1, 8).Draw(t, "memory")),
+			Memory: tensor.Bytes(rapid.IntRange(-1, 8).Draw(t, "memory")),
 		}
 	})
 	event := rapid.Custom(func(t *rapid.T) device.Event {
@@ -225,7 +226,7 @@ func TestReplayOfAnyEventsKeepsTheInvariants(t *testing.T) {
 				continue
 			}
 			log = append(log, e)
-			holders, reserved := map[string]bool{}, device.Bytes(0)
+			holders, reserved := map[string]bool{}, tensor.Bytes(0)
 			for _, l := range ledger.Leases() {
 				holders[l.Holder], reserved = true, reserved+l.Memory
 			}

@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	"reprise/device/devicetest"
 	"reprise/kernel"
+	"reprise/tensor"
 )
 
 // book is a ledger with its log: the host of the tests.
@@ -27,7 +28,7 @@ func newBook(t testing.TB, slots int) *book {
 	return b
 }
 
-// do applies decided events, which must have been decided without error.
+// do applies events that were decided on, which must have succeeded.
 func (b *book) do(events []device.Event, err error) []device.Event {
 	b.t.Helper()
 	if err != nil {
@@ -41,13 +42,13 @@ func (b *book) do(events []device.Event, err error) []device.Event {
 }
 
 // acquire returns the lease that the holder gets.
-func (b *book) acquire(holder string, id device.LeaseID, size device.Bytes) device.Lease {
+func (b *book) acquire(holder string, id device.LeaseID, size tensor.Bytes) device.Lease {
 	b.t.Helper()
 	events := b.do(b.now.Acquire(holder, id, need(size)))
 	return events[len(events)-1].(device.Leased).Lease
 }
 
-func need(size device.Bytes) device.Workload {
+func need(size tensor.Bytes) device.Workload {
 	return device.Workload{Name: "w", Memory: device.MemoryRequirement{Size: size}}
 }
 
@@ -86,19 +87,19 @@ func TestASecondHolderIsRefusedWithTheHoldersName(t *testing.T) {
 	}
 }
 
-func TestAcquireRefusesAnUnsuitableWorkload(t *testing.T) {
+func TestAcquireRefusesUnsuitableWorkloads(t *testing.T) {
 	for name, test := range map[string]struct {
 		holder string
 		id     device.LeaseID
 		w      device.Workload
 		want   error
 	}{
-		"too much memory":       {"run/1", "a", need(101), device.ErrNoSuitableDevice},
-		"a missing feature":     {"run/1", "a", device.Workload{Requirements: []device.Feature{kernel.BF16}}, device.ErrNoSuitableDevice},
-		"a workload of no kind": {"run/1", "a", need(-1), device.ErrInvalid},
-		"no holder":             {"", "a", need(1), device.ErrInvalid},
-		"no id":                 {"run/1", "", need(1), device.ErrInvalid},
-		"another's lease id":    {"run/1", "theirs", need(1), device.ErrLeaseIDInUse},
+		"too much memory":     {"run/1", "a", need(101), device.ErrNoSuitableDevice},
+		"a missing feature":   {"run/1", "a", device.Workload{Requirements: []device.Feature{kernel.BF16}}, device.ErrNoSuitableDevice},
+		"an invalid workload": {"run/1", "a", need(-1), device.ErrInvalid},
+		"no holder":           {"", "a", need(1), device.ErrInvalid},
+		"no id":               {"run/1", "", need(1), device.ErrInvalid},
+		"another's lease id":  {"run/1", "theirs", need(1), device.ErrLeaseIDInUse},
 	} {
 		b := newBook(t, 2)
 		b.acquire("run/0", "theirs", 0)
@@ -298,7 +299,7 @@ func TestApplyLeavesTheOldStateAlone(t *testing.T) {
 	}
 }
 
-// A log that the rules could not have written is found when it is read.
+// A log that these rules could not have written is detected when it is read.
 func TestReplayFindsContradictions(t *testing.T) {
 	b := newBook(t, 2)
 	a := b.acquire("run/1", "a", 60)
@@ -323,10 +324,10 @@ func TestReplayFindsContradictions(t *testing.T) {
 		"a release of nothing":           device.Released{Lease: device.Lease{ID: "z", Device: "cpu0"}},
 		"a release of another epoch":     device.Released{Lease: device.Lease{ID: a.ID, Device: a.Device, Holder: a.Holder, Epoch: 7, Memory: a.Memory}},
 		"another device":                 device.Registered{Device: other},
-		"a description that cannot be":   device.Registered{Device: broken},
+		"an invalid description":         device.Registered{Device: broken},
 		"a new description under leases": device.Registered{Device: b.now.Device().Description()},
 		"another device's health":        device.HealthChanged{Device: "cpu1", Health: device.Healthy},
-		"a health that cannot be":        device.HealthChanged{Device: "cpu0", Health: "splendid"},
+		"an invalid health":              device.HealthChanged{Device: "cpu0", Health: "splendid"},
 		"unhealthy with leases":          device.HealthChanged{Device: "cpu0", Health: device.Unhealthy},
 		"nothing":                        nil,
 	} {
@@ -335,7 +336,7 @@ func TestReplayFindsContradictions(t *testing.T) {
 		}
 	}
 	if _, err := device.Replay(append(good[:len(good):len(good)], with(func(*device.Lease) {}))); err != nil {
-		t.Errorf("the lease that all of these spoil: %v", err)
+		t.Errorf("the lease that all of these build on: %v", err)
 	}
 	if _, err := device.Replay(good[1:]); !errors.Is(err, device.ErrContradiction) {
 		t.Errorf("a log without its beginning: %v", err)
@@ -361,7 +362,7 @@ func TestApplyPanicsOnABrokenInvariant(t *testing.T) {
 	device.Ledger{}.Apply(device.Leased{})
 }
 
-// The log keeps events: their names and JSON forms are a format.
+// Events are kept in the log, so their names and JSON forms are a format.
 func TestEventsKeepTheirNamesAndJSONForm(t *testing.T) {
 	lease := device.Lease{ID: "a", Device: "cpu0", Holder: "run/1", Epoch: 3, Memory: 5}
 	for _, test := range []struct {
@@ -395,7 +396,7 @@ func decode[E device.Event](payload []byte) (device.Event, error) {
 	return e, err
 }
 
-func TestGuardFollowsWhatIsPublished(t *testing.T) {
+func TestGuardChecksThePublishedLedger(t *testing.T) {
 	b := newBook(t, 1)
 	lease := b.acquire("run/1", "a", 0)
 	var guard device.Guard

@@ -10,8 +10,8 @@ import (
 // devicetest.Repository and are safe for concurrent use. Devices come back
 // ordered by ID and share no memory with what is stored.
 type Repository interface {
-	// FindAvailable returns the devices that can execute the workload now;
-	// none is no error.
+	// FindAvailable returns the devices that can execute the workload now; it
+	// is not an error if there are none.
 	FindAvailable(Workload) ([]Device, error)
 	// GetByID returns the device and whether there is one.
 	GetByID(ID) (Device, bool)
@@ -22,8 +22,8 @@ type Repository interface {
 	Save(Device) error
 }
 
-// MemoryRepository is a Repository within the process. The zero value is empty
-// and ready for use. It must not be copied.
+// MemoryRepository is a Repository in memory. The zero value is empty and ready
+// for use. It must not be copied.
 type MemoryRepository struct {
 	mu      sync.RWMutex
 	devices map[ID]Device

@@ -12,16 +12,10 @@ import (
 // ErrNoSuitableDevice is wrapped by every *NoSuitableDeviceError.
 var ErrNoSuitableDevice = errors.New("no suitable device")
 
-// Refusal is what one device has against a workload.
-type Refusal struct {
-	Device  ID       `json:"device"`
-	Reasons []Reason `json:"reasons"`
-}
-
 // NoSuitableDeviceError says, for every device, why it was not chosen.
 type NoSuitableDeviceError struct {
 	Workload string
-	Refusals []Refusal // ordered by device; empty where there are no devices
+	Refusals []Refusal // ordered by device; empty if there are no devices
 }
 
 // Error lists the reasons of each device.
@@ -56,29 +50,29 @@ type Policy string
 
 // The policies.
 const (
-	MostFree Policy = "most_free" // the most free memory: spreads work; the default
-	BestFit  Policy = "best_fit"  // the least free memory that suffices: keeps large devices for large work
-	Named    Policy = "named"     // SchedulingPreferences.Device or none
+	PolicyMostFree Policy = "most_free" // the most free memory: spreads work; the default
+	PolicyBestFit  Policy = "best_fit"  // the least free memory that suffices: keeps large devices for large work
+	PolicyNamed    Policy = "named"     // SchedulingPreferences.Device or none
 )
 
 // SchedulingPreferences narrow and order the choice of a device. The zero
-// value is MostFree among all devices.
+// value is PolicyMostFree among all devices.
 type SchedulingPreferences struct {
-	Policy  Policy // empty stands for MostFree
-	Device  ID     // for Named
+	Policy  Policy // empty means PolicyMostFree
+	Device  ID     // for PolicyNamed
 	Exclude []ID   // never these, not even by name
 }
 
 func (p SchedulingPreferences) validate() error {
 	const subject = "scheduling preferences"
 	switch p.Policy {
-	case "", MostFree, BestFit:
+	case "", PolicyMostFree, PolicyBestFit:
 		if p.Device != "" {
 			return &InvalidError{subject, "device", strconv.Quote(string(p.Device)), "use it with the policy named, or leave it out"}
 		}
-	case Named:
+	case PolicyNamed:
 		if p.Device == "" {
-			return &InvalidError{subject, "device", `""`, "say which device the policy named is to use"}
+			return &InvalidError{subject, "device", `""`, "name the device that the policy named shall use"}
 		}
 	default:
 		return &InvalidError{subject, "policy", strconv.Quote(string(p.Policy)), "use most_free, best_fit or named"}
@@ -86,13 +80,13 @@ func (p SchedulingPreferences) validate() error {
 	return nil
 }
 
-// refuse returns what the preferences have against a device.
+// refuse returns why the preferences rule out a device.
 func (p SchedulingPreferences) refuse(id ID) []Reason {
 	var reasons []Reason
 	if slices.Contains(p.Exclude, id) {
 		reasons = append(reasons, Reason{Code: ReasonExcluded, Message: "the request excludes it"})
 	}
-	if p.Policy == Named && p.Device != id {
+	if p.Policy == PolicyNamed && p.Device != id {
 		reasons = append(reasons, Reason{Code: ReasonNotRequested, Message: fmt.Sprintf("the request asks for %s", p.Device)})
 	}
 	return reasons
@@ -102,7 +96,7 @@ func (p SchedulingPreferences) refuse(id ID) []Reason {
 // policy, then by ID, so that the choice never depends on the repository.
 func (p SchedulingPreferences) better(a, b Device) int {
 	free := cmp.Compare(b.Memory().Available, a.Memory().Available)
-	if p.Policy == BestFit {
+	if p.Policy == PolicyBestFit {
 		free = -free
 	}
 	return cmp.Or(
@@ -113,8 +107,8 @@ func (p SchedulingPreferences) better(a, b Device) int {
 }
 
 // KernelScheduler chooses the device for a piece of work. It reserves nothing:
-// the chosen device's Ledger may still refuse the lease, and does so where
-// another took the device in between.
+// the chosen device's Ledger may still refuse the lease, and does so if another
+// holder took the device in between.
 //
 // It is as safe for concurrent use as its repository and newID.
 type KernelScheduler struct {
@@ -129,9 +123,9 @@ func NewKernelScheduler(devices Repository, newID func() InstanceID) *KernelSche
 }
 
 // Schedule returns an instance of the workload, ready on the best suitable
-// device. It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) where no
-// device suits, with an *InvalidError for a workload or preferences that make
-// no sense, and with the repository's errors.
+// device. It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) if no
+// device is suitable, with an *InvalidError for an invalid workload or invalid
+// preferences, and with the repository's errors.
 func (s *KernelScheduler) Schedule(w Workload, p SchedulingPreferences) (KernelInstance, error) {
 	if err := w.Validate(); err != nil {
 		return KernelInstance{}, fmt.Errorf("schedule: %w", err)
@@ -150,7 +144,7 @@ func (s *KernelScheduler) Schedule(w Workload, p SchedulingPreferences) (KernelI
 	best := slices.MinFunc(suitable, p.better)
 	return KernelInstance{
 		id: s.newID(), workload: w.clone(), device: best,
-		state: Ready, config: launchConfig(w, best),
+		state: StateReady, config: launchConfig(w, best),
 	}, nil
 }
 
@@ -161,12 +155,12 @@ func (s *KernelScheduler) explain(w Workload, p SchedulingPreferences) error {
 		return fmt.Errorf("schedule %q: list devices: %w", w.Name, err)
 	}
 	e := &NoSuitableDeviceError{Workload: w.Name}
-	asked := p.Policy != Named
+	asked := p.Policy != PolicyNamed
 	for _, d := range all {
 		asked = asked || d.ID() == p.Device
 		reasons := append(p.refuse(d.ID()), d.Refusal(w)...)
 		if len(reasons) == 0 {
-			reasons = []Reason{{Code: ReasonLeased, Transient: true, Message: "it was given back just now; try again"}}
+			reasons = []Reason{{Code: ReasonLeased, Transient: true, Message: "it was released just now; try again"}}
 		}
 		e.Refusals = append(e.Refusals, Refusal{Device: d.ID(), Reasons: reasons})
 	}

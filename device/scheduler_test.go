@@ -12,6 +12,7 @@ import (
 	"reprise/device"
 	"reprise/device/devicetest"
 	"reprise/kernel"
+	"reprise/tensor"
 )
 
 // scheduler returns a scheduler over the devices that names instances i1, i2...
@@ -36,14 +37,14 @@ func healthOf(status device.HealthStatus) func(*device.Description) {
 
 func TestSchedulerFollowsPreferences(t *testing.T) {
 	devices := []device.Device{
-		devicetest.Device(t, "large", 8*device.GiB),
-		devicetest.Device(t, "medium", 4*device.GiB),
-		devicetest.Device(t, "medium-too", 4*device.GiB),
-		devicetest.Device(t, "small", device.GiB),
-		devicetest.Device(t, "worn", 16*device.GiB, healthOf(device.Degraded)),
-		devicetest.Device(t, "broken", 32*device.GiB, healthOf(device.Unhealthy)),
+		devicetest.Device(t, "large", 8*tensor.GiB),
+		devicetest.Device(t, "medium", 4*tensor.GiB),
+		devicetest.Device(t, "medium-too", 4*tensor.GiB),
+		devicetest.Device(t, "small", tensor.GiB),
+		devicetest.Device(t, "worn", 16*tensor.GiB, healthOf(device.Degraded)),
+		devicetest.Device(t, "broken", 32*tensor.GiB, healthOf(device.Unhealthy)),
 	}
-	size := func(s device.Bytes) device.Workload {
+	size := func(s tensor.Bytes) device.Workload {
 		return device.Workload{Name: "w", Memory: device.MemoryRequirement{Size: s}}
 	}
 	for _, test := range []struct {
@@ -53,12 +54,12 @@ func TestSchedulerFollowsPreferences(t *testing.T) {
 		want        device.ID
 	}{
 		{"the zero preferences take the most free memory", size(1), device.SchedulingPreferences{}, "large"},
-		{"best fit takes the least that suffices", size(1), device.SchedulingPreferences{Policy: device.BestFit}, "small"},
-		{"best fit skips what is too small; ties go to the first id", size(2 * device.GiB), device.SchedulingPreferences{Policy: device.BestFit}, "medium"},
+		{"best fit takes the least that suffices", size(1), device.SchedulingPreferences{Policy: device.PolicyBestFit}, "small"},
+		{"best fit skips what is too small; ties go to the first id", size(2 * tensor.GiB), device.SchedulingPreferences{Policy: device.PolicyBestFit}, "medium"},
 		{"an excluded device is passed over", size(1), device.SchedulingPreferences{Exclude: []device.ID{"large"}}, "medium"},
-		{"a degraded device is the last resort", size(10 * device.GiB), device.SchedulingPreferences{}, "worn"},
-		{"a named device", size(1), device.SchedulingPreferences{Policy: device.Named, Device: "small"}, "small"},
-		{"a named device, though degraded", size(1), device.SchedulingPreferences{Policy: device.Named, Device: "worn"}, "worn"},
+		{"a degraded device is the last resort", size(10 * tensor.GiB), device.SchedulingPreferences{}, "worn"},
+		{"a named device", size(1), device.SchedulingPreferences{Policy: device.PolicyNamed, Device: "small"}, "small"},
+		{"a named device, though degraded", size(1), device.SchedulingPreferences{Policy: device.PolicyNamed, Device: "worn"}, "worn"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			instance, err := scheduler(t, devices...).Schedule(test.workload, test.preferences)
@@ -68,7 +69,7 @@ func TestSchedulerFollowsPreferences(t *testing.T) {
 			if got := instance.Device().ID(); got != test.want {
 				t.Errorf("chose %s, want %s", got, test.want)
 			}
-			if instance.State() != device.Ready || instance.ID() != "i1" || !reflect.DeepEqual(instance.Workload(), test.workload) {
+			if instance.State() != device.StateReady || instance.ID() != "i1" || !reflect.DeepEqual(instance.Workload(), test.workload) {
 				t.Errorf("instance %s is %s with %+v", instance.ID(), instance.State(), instance.Workload())
 			}
 		})
@@ -77,8 +78,8 @@ func TestSchedulerFollowsPreferences(t *testing.T) {
 
 func TestSchedulerSaysWhyNoDeviceSuits(t *testing.T) {
 	devices := []device.Device{
-		devicetest.Leased(t, devicetest.Device(t, "cpu0", device.GiB)),
-		devicetest.Device(t, "cpu1", device.GiB),
+		devicetest.Leased(t, devicetest.Device(t, "cpu0", tensor.GiB)),
+		devicetest.Device(t, "cpu1", tensor.GiB),
 	}
 	tests := []struct {
 		name        string
@@ -97,22 +98,22 @@ func TestSchedulerSaysWhyNoDeviceSuits(t *testing.T) {
 				"cpu0": {device.ReasonMissingFeature, device.ReasonLeased}, "cpu1": {device.ReasonMissingFeature}},
 			message: `no suitable device for "w": cpu0: needs bf16, which [fma fp64] does not have, and ` +
 				`1 of 1 slots are in use, by somebody; cpu1: needs bf16, which [fma fp64] does not have`},
-		{name: "waiting helps where only a lease is in the way", devices: devices, workload: device.Workload{Name: "w"},
+		{name: "waiting helps if only a lease is in the way", devices: devices, workload: device.Workload{Name: "w"},
 			preferences: device.SchedulingPreferences{Exclude: []device.ID{"cpu1"}}, transient: true,
 			codes: map[device.ID][]device.ReasonCode{"cpu0": {device.ReasonLeased}, "cpu1": {device.ReasonExcluded}},
 			message: `no suitable device for "w": cpu0: 1 of 1 slots are in use, by somebody; ` +
 				`cpu1: the request excludes it`},
 		{name: "a named device that is leased is not replaced", devices: devices, workload: device.Workload{Name: "w"},
-			preferences: device.SchedulingPreferences{Policy: device.Named, Device: "cpu0"}, transient: true,
+			preferences: device.SchedulingPreferences{Policy: device.PolicyNamed, Device: "cpu0"}, transient: true,
 			codes: map[device.ID][]device.ReasonCode{"cpu0": {device.ReasonLeased}, "cpu1": {device.ReasonNotRequested}},
 			message: `no suitable device for "w": cpu0: 1 of 1 slots are in use, by somebody; ` +
 				`cpu1: the request asks for cpu0`},
 		{name: "a named device that is excluded", devices: devices[1:], workload: device.Workload{Name: "w"},
-			preferences: device.SchedulingPreferences{Policy: device.Named, Device: "cpu1", Exclude: []device.ID{"cpu1"}},
+			preferences: device.SchedulingPreferences{Policy: device.PolicyNamed, Device: "cpu1", Exclude: []device.ID{"cpu1"}},
 			codes:       map[device.ID][]device.ReasonCode{"cpu1": {device.ReasonExcluded}},
 			message:     `no suitable device for "w": cpu1: the request excludes it`},
 		{name: "a named device that does not exist", devices: devices[1:], workload: device.Workload{Name: "w"},
-			preferences: device.SchedulingPreferences{Policy: device.Named, Device: "cpu0"},
+			preferences: device.SchedulingPreferences{Policy: device.PolicyNamed, Device: "cpu0"},
 			codes:       map[device.ID][]device.ReasonCode{"cpu0": {device.ReasonUnknownDevice}, "cpu1": {device.ReasonNotRequested}},
 			message:     `no suitable device for "w": cpu0: there is no such device; cpu1: the request asks for cpu0`},
 	}
@@ -139,14 +140,14 @@ func TestSchedulerSaysWhyNoDeviceSuits(t *testing.T) {
 	}
 }
 
-func TestSchedulerRefusesInputThatMakesNoSense(t *testing.T) {
+func TestSchedulerRefusesInvalidInput(t *testing.T) {
 	for name, test := range map[string]struct {
 		workload    device.Workload
 		preferences device.SchedulingPreferences
 	}{
 		"alignment of 3":          {workload: device.Workload{Memory: device.MemoryRequirement{Alignment: 3}}},
 		"a policy of its own":     {preferences: device.SchedulingPreferences{Policy: "fastest"}},
-		"named without a name":    {preferences: device.SchedulingPreferences{Policy: device.Named}},
+		"named without a name":    {preferences: device.SchedulingPreferences{Policy: device.PolicyNamed}},
 		"a name without the word": {preferences: device.SchedulingPreferences{Device: "cpu0"}},
 	} {
 		_, err := scheduler(t, devicetest.Device(t, "cpu0", 1)).Schedule(test.workload, test.preferences)
@@ -156,7 +157,7 @@ func TestSchedulerRefusesInputThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// failingRepository fails at finding, or only at listing.
+// failingRepository fails when finding, or only when listing.
 type failingRepository struct {
 	device.MemoryRepository
 	find, list error
@@ -167,7 +168,7 @@ func (r *failingRepository) FindAvailable(device.Workload) ([]device.Device, err
 }
 func (r *failingRepository) List() ([]device.Device, error) { return nil, r.list }
 
-func TestSchedulerPassesOnTheRepositorysErrors(t *testing.T) {
+func TestSchedulerReturnsTheRepositorysErrors(t *testing.T) {
 	broken := errors.New("broken")
 	for _, r := range []*failingRepository{{find: broken}, {list: broken}} {
 		_, err := device.NewKernelScheduler(r, func() device.InstanceID { return "i" }).Schedule(device.Workload{}, device.SchedulingPreferences{})
@@ -177,12 +178,12 @@ func TestSchedulerPassesOnTheRepositorysErrors(t *testing.T) {
 	}
 }
 
-// racingRepository has its device given back between finding and listing.
+// racingRepository has its device released between finding and listing.
 type racingRepository struct{ device.MemoryRepository }
 
 func (r *racingRepository) FindAvailable(device.Workload) ([]device.Device, error) { return nil, nil }
 
-func TestSchedulerGivesAReasonEvenIfTheDeviceIsFreeByThen(t *testing.T) {
+func TestSchedulerGivesAReasonEvenIfTheDeviceIsFreeAgain(t *testing.T) {
 	r := &racingRepository{}
 	if err := r.Save(devicetest.Device(t, "cpu0", 1)); err != nil {
 		t.Fatal(err)
@@ -210,7 +211,7 @@ func TestSchedulerBreaksTiesByIDWhateverTheOrderOfTheRepository(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, policy := range []device.Policy{device.MostFree, device.BestFit} {
+	for _, policy := range []device.Policy{device.PolicyMostFree, device.PolicyBestFit} {
 		instance, err := device.NewKernelScheduler(r, func() device.InstanceID { return "i" }).Schedule(
 			device.Workload{}, device.SchedulingPreferences{Policy: policy})
 		if err != nil || instance.Device().ID() != "a" {
@@ -219,13 +220,13 @@ func TestSchedulerBreaksTiesByIDWhateverTheOrderOfTheRepository(t *testing.T) {
 	}
 }
 
-// The dumb twin: of all devices that may take the work, none is better.
+// The plain twin: of all devices that can take the work, none is better.
 func TestSchedulerChoosesAsItsDefinitionSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 5).Draw(t, "devices")
 		var devices []device.Device
 		for i := range n {
-			memory := device.Bytes(rapid.IntRange(0, 3).Draw(t, "memory"))
+			memory := tensor.Bytes(rapid.IntRange(0, 3).Draw(t, "memory"))
 			status := rapid.SampledFrom([]device.HealthStatus{device.Healthy, device.Degraded, device.Unhealthy, device.Unknown}).Draw(t, "health")
 			d, err := device.New(device.Description{ID: device.ID(rune('a' + i)), Kind: device.CPU, Health: status,
 				Memory: device.MemoryInfo{Total: memory, Available: memory}})
@@ -234,8 +235,8 @@ func TestSchedulerChoosesAsItsDefinitionSays(t *testing.T) {
 			}
 			devices = append(devices, d)
 		}
-		w := device.Workload{Memory: device.MemoryRequirement{Size: device.Bytes(rapid.IntRange(0, 3).Draw(t, "size"))}}
-		p := device.SchedulingPreferences{Policy: rapid.SampledFrom([]device.Policy{"", device.MostFree, device.BestFit}).Draw(t, "policy")}
+		w := device.Workload{Memory: device.MemoryRequirement{Size: tensor.Bytes(rapid.IntRange(0, 3).Draw(t, "size"))}}
+		p := device.SchedulingPreferences{Policy: rapid.SampledFrom([]device.Policy{"", device.PolicyMostFree, device.PolicyBestFit}).Draw(t, "policy")}
 		if n > 0 && rapid.Bool().Draw(t, "exclude") {
 			p.Exclude = []device.ID{devices[0].ID()}
 		}
@@ -247,7 +248,7 @@ func TestSchedulerChoosesAsItsDefinitionSays(t *testing.T) {
 			}
 			status, _ := d.Health()
 			score := map[device.HealthStatus]int{device.Healthy: 200, device.Unknown: 100, device.Degraded: 0}[status]
-			if p.Policy == device.BestFit {
+			if p.Policy == device.PolicyBestFit {
 				score += 50 - int(d.Memory().Available)
 			} else {
 				score += 50 + int(d.Memory().Available)

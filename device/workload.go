@@ -6,20 +6,20 @@ import (
 	"strconv"
 )
 
-// Workload is a piece of work as the scheduler sees it: what it needs of a
-// device. It is made from kernels, but is no kernel.Kernel: a training run is
-// one workload of many kernels.
+// Workload is a piece of work as the scheduler sees it: what it requires of a
+// device. It is not a kernel.Kernel: a training run is one workload of many
+// kernels.
 type Workload struct {
 	Name         string            `json:"name"`
 	Requirements []Feature         `json:"requirements,omitempty"`
 	Memory       MemoryRequirement `json:"memory"`
-	// Items is how many independent parts the work has, from which the launch
-	// configuration follows; 0 says nothing.
+	// Items is how many independent parts the work has, which determines the
+	// launch configuration; 0 means unknown.
 	Items int64 `json:"items,omitempty"`
 }
 
-// Validate fails with an *InvalidError for a workload no device could make
-// sense of.
+// Validate fails with an *InvalidError for a workload that makes no sense for
+// any device.
 func (w Workload) Validate() error {
 	subject := fmt.Sprintf("workload %q", w.Name)
 	if w.Items < 0 {
@@ -31,31 +31,6 @@ func (w Workload) Validate() error {
 		}
 	}
 	return w.Memory.validate(subject)
-}
-
-// ReasonCode is the machine-readable part of a Reason.
-type ReasonCode string
-
-// The reasons for which a device is not given a piece of work.
-const (
-	ReasonMissingFeature     ReasonCode = "missing_feature"
-	ReasonInsufficientMemory ReasonCode = "insufficient_memory"
-	ReasonAlignment          ReasonCode = "insufficient_alignment"
-	ReasonUnhealthy          ReasonCode = "unhealthy"
-	ReasonLeased             ReasonCode = "leased"
-	ReasonExcluded           ReasonCode = "excluded"
-	ReasonNotRequested       ReasonCode = "not_requested"  // another device was asked for by name
-	ReasonUnknownDevice      ReasonCode = "unknown_device" // the device asked for does not exist
-)
-
-// Reason answers "why does my job not run?": a code for programs, a sentence
-// with figures for people.
-type Reason struct {
-	Code    ReasonCode `json:"code"`
-	Message string     `json:"message"`
-	// Transient says that waiting may help, as others give memory or slots
-	// back or the device recovers.
-	Transient bool `json:"transient"`
 }
 
 func (w Workload) clone() Workload {

@@ -4,7 +4,9 @@
 //
 // Store is the contract; eventstore/sqlite is the durable implementation,
 // eventstore/memory its plain twin, and eventstore/storetest the tests that
-// both pass. docs/event-format.md specifies the bytes that are hashed.
+// both pass. docs/event-format.md specifies the bytes that are hashed. An
+// Attestation, signed and kept elsewhere, shows later that a log still contains
+// what it contained then.
 //
 // It refuses: events out of order (ErrConcurrencyConflict), an event id used
 // twice for different content (ErrEventIDReused), anything beyond the limits

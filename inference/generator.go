@@ -25,7 +25,7 @@ type Generator struct {
 }
 
 // NewGenerator loads the model's weights on the backend. It fails with
-// ErrNoLanguageModel, and with the errors of nn. Close must follow.
+// ErrNoLanguageModel, and with the errors of nn. The caller must call Close.
 func NewGenerator(backend kernel.Backend, arch nn.Architecture, weights []tensor.Tensor, t tokenizer.Tokenizer) (*Generator, error) {
 	out, err := arch.Output()
 	if err != nil {
@@ -56,9 +56,9 @@ func NewGenerator(backend kernel.Backend, arch nn.Architecture, weights []tensor
 func (g *Generator) Close() { g.model.Close() }
 
 // Generate continues a prompt by a number of tokens and calls emit with the
-// bytes of each as it is drawn; an error of emit ends it. The model sees the
-// last tokens that its context holds. An empty prompt stands for one token 0.
-// It fails with the tokenizer's error for a prompt that cannot be encoded.
+// bytes of each as it is drawn; an error from emit ends it. The model sees as
+// many of the last tokens as its context holds. An empty prompt means one token
+// 0. It fails with the tokenizer's error for a prompt that cannot be encoded.
 func (g *Generator) Generate(ctx context.Context, prompt []byte, tokens int, s Sampling, emit func([]byte) error) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -90,8 +90,8 @@ func (g *Generator) Generate(ctx context.Context, prompt []byte, tokens int, s S
 	return nil
 }
 
-// next draws the token that follows the text. What the model sees behind the
-// text's end does not matter: attention is causal.
+// next draws the token that follows the text. What the model sees after the end
+// of the text does not matter: attention is causal.
 func (g *Generator) next(text []int32, s Sampling, place uint64) (int32, error) {
 	seen := text[max(0, len(text)-g.context):]
 	clear(g.tokens[copy(g.tokens, seen):])

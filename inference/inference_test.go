@@ -116,7 +116,7 @@ func TestGeneratedTextIsTheSameEverywhere(t *testing.T) {
 }
 
 // checkContext compares the greedy continuation of a long text with that of its
-// last tokens alone: what lies before the context has no influence.
+// last tokens alone: text before the context has no influence.
 func checkContext(t *testing.T, arch nn.Architecture, weights []tensor.Tensor, letters tokenizer.Tokenizer) {
 	t.Helper()
 	g, err := NewGenerator(newBackend(t, cpu.Config{}), arch, weights, letters)
@@ -134,10 +134,10 @@ func checkContext(t *testing.T, arch nn.Architecture, weights []tensor.Tensor, l
 	}
 	text := "a bad cab fed a deaf hag egg"
 	if got, want := next(text), next(text[len(text)-12:]); got != want {
-		t.Errorf("%q with what lies before the context, %q without", got, want)
+		t.Errorf("%q with text before the context, %q without", got, want)
 	}
 	if next("") == "" {
-		t.Error("an empty prompt has no continuation")
+		t.Error("an empty prompt was not continued")
 	}
 	stop := errors.New("stop")
 	if err := g.Generate(context.Background(), nil, 5, Sampling{}, func([]byte) error { return stop }); !errors.Is(err, stop) {
@@ -148,9 +148,9 @@ func checkContext(t *testing.T, arch nn.Architecture, weights []tensor.Tensor, l
 	if err := g.Generate(ctx, nil, 5, Sampling{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	var unknown *tokenizer.UnknownByteError
+	var unknown *tokenizer.UnknownCharacterError
 	if err := g.Generate(context.Background(), []byte("Z"), 5, Sampling{}, nil); !errors.As(err, &unknown) {
-		t.Errorf("got %v, want an UnknownByteError", err)
+		t.Errorf("got %v, want an UnknownCharacterError", err)
 	}
 }
 

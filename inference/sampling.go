@@ -13,19 +13,19 @@ import (
 
 // Sampling says how the next token is drawn from a model's logits.
 type Sampling struct {
-	// Temperature divides the logits: below 1 the likely tokens become likelier;
-	// 0 always takes the likeliest (the first of equal ones).
+	// Temperature divides the logits: below 1 likely tokens become likelier; 0
+	// always takes the likeliest (the first of equal ones).
 	Temperature float64
-	// TopK leaves only so many of the likeliest tokens; 0 leaves all.
+	// TopK keeps only that many of the likeliest tokens; 0 keeps all.
 	TopK int
-	// TopP leaves only the likeliest tokens whose probabilities reach that sum
-	// (Holtzman et al., 2020); 0 and 1 leave all.
+	// TopP keeps only the likeliest tokens whose probabilities reach that sum
+	// (Holtzman et al., 2020); 0 and 1 keep all.
 	TopP float64
 	// Seed keys the draws.
 	Seed uint64
 }
 
-// FieldError says which value cannot be used, and what can.
+// FieldError says which value cannot be used, and which can.
 type FieldError struct{ Field, Value, Want string }
 
 // Error names the field, its value and what is wanted.
@@ -39,9 +39,9 @@ func (s Sampling) Validate() error {
 	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0):
 		return &FieldError{"temperature", formatFloat(s.Temperature), "a number of at least 0, such as 0.8"}
 	case s.TopK < 0:
-		return &FieldError{"top_k", strconv.Itoa(s.TopK), "at least 0, where 0 leaves all tokens"}
+		return &FieldError{"top_k", strconv.Itoa(s.TopK), "at least 0, where 0 keeps all tokens"}
 	case !(s.TopP >= 0 && s.TopP <= 1):
-		return &FieldError{"top_p", formatFloat(s.TopP), "in [0, 1], where 0 and 1 leave all tokens"}
+		return &FieldError{"top_p", formatFloat(s.TopP), "in [0, 1], where 0 and 1 keep all tokens"}
 	}
 	return nil
 }
@@ -55,8 +55,8 @@ type candidate struct {
 	weight float64
 }
 
-// Next returns the token for a place of the text, counted from 0. logits has one
-// value for each token of the vocabulary, at least one, none of them NaN.
+// Next returns the token for a position in the text, counted from 0. logits has
+// one value for each token of the vocabulary, at least one, none of them NaN.
 //
 // Candidates are the tokens in descending order of logit, then ascending order
 // of token. Their weights exp((logit-max)/Temperature) are summed in that order

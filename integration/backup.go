@@ -43,6 +43,9 @@ func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 			if err := to.Checkpoints(r.ID).Copy(from.Checkpoints(r.ID), CheckpointRef(cp)); err != nil {
 				return copied, fmt.Errorf("run %s: %w", r.ID, err)
 			}
+			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {
+				return copied, fmt.Errorf("run %s: %w", r.ID, err)
+			}
 			copied.Checkpoints++
 			progress(uint64(copied.Checkpoints), total)
 		}

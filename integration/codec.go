@@ -73,6 +73,9 @@ func decodeStrictly(payload []byte, into any) error {
 type codec[E typed] struct {
 	decoders map[string]decoder[E]
 	older    eventstore.Upcasters
+	// check, if not nil, fails for an event that no program of ours has written:
+	// a log may have come from anywhere.
+	check func(eventstore.Event, E) error
 }
 
 // decode returns the event of an envelope, or ErrUnknownEvent.
@@ -87,8 +90,11 @@ func (c codec[E]) decode(e eventstore.Event) (E, error) {
 		return none, fmt.Errorf("event %d of %s, %q: %w", e.Version, e.Aggregate, e.Type, ErrUnknownEvent)
 	}
 	event, err := decode(payload)
+	if err == nil && c.check != nil {
+		err = c.check(e, event)
+	}
 	if err != nil {
-		return none, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
+		return none, fmt.Errorf("event %d of %.80q: %w", e.Version, e.Aggregate, err)
 	}
 	return event, nil
 }
@@ -100,7 +106,37 @@ func trainingEvent[T training.Event](decoders map[string]decoder[training.Event]
 
 // trainingCodec reads every event that a run's log may hold. All are at their
 // first version: there are no upcasts yet.
-var trainingCodec = codec[training.Event]{decoders: trainingDecoders()}
+var trainingCodec = codec[training.Event]{decoders: trainingDecoders(), check: checkNames}
+
+// checkNames fails unless every name in the event of a run that becomes part of a
+// path is one of ours: that of the run, in the aggregate and in the event, that
+// of a fork's parent, and those of checkpoints' folders. This is where the names
+// of a log enter; nothing checks them later.
+func checkNames(e eventstore.Event, event training.Event) error {
+	id, ofRun := runOf(e.Aggregate)
+	if ofRun {
+		if err := id.Validate(); err != nil {
+			return err
+		}
+	}
+	switch event := event.(type) {
+	case training.TrainingStarted:
+		if ofRun && event.RunID != id {
+			return fmt.Errorf("the event is of run %q", event.RunID)
+		}
+		if parent := event.Parent; parent != nil {
+			if err := parent.RunID.Validate(); err != nil {
+				return fmt.Errorf("parent: %w", err)
+			}
+			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil {
+				return fmt.Errorf("parent: %w", err)
+			}
+		}
+	case training.CheckpointCommitted:
+		return CheckpointRef(event.Checkpoint).Validate()
+	}
+	return nil
+}
 
 // trainingDecoders has every event of a run, in its newest version.
 func trainingDecoders() map[string]decoder[training.Event] {

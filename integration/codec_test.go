@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"testing"
 
 	"reprise/eventstore"
@@ -40,6 +41,47 @@ func TestAnUnknownEventOrKeyIsRefused(t *testing.T) {
 	} {
 		if event, err := trainingCodec.decode(eventstore.Event{NewEvent: e}); err == nil {
 			t.Errorf("%s %s was read as %+v", e.Type, e.Payload, event)
+		}
+	}
+}
+
+// A log that was received may name anything; what becomes a path is checked where
+// it is read.
+func TestNamesThatLeadElsewhereAreRefused(t *testing.T) {
+	started := func(run, parent string) string {
+		s := `{"run_id":` + strconv.Quote(run) + `,"session_id":"s","model_id":"m","architecture":{"input":[1],"layers":[]},"dataset":{},"hyperparameters":{}`
+		if parent != "" {
+			s += `,"parent":` + parent
+		}
+		return s + "}"
+	}
+	parent := func(run, dir string) string {
+		return `{"run_id":` + strconv.Quote(run) + `,"checkpoint":{"step":45,"dir":` + strconv.Quote(dir) + `}}`
+	}
+	const start, commit, resume = "training.training_started.v1", "training.checkpoint_committed.v1", "training.training_resumed.v1"
+	for _, c := range []struct {
+		aggregate, kind, payload string
+		good                     bool
+	}{
+		{"run/run-1", start, started("run-1", ""), true},
+		{"run/run-1", start, started("run-1", parent("run-0", "step-00000045")), true},
+		{"run/run-1", commit, `{"step":45,"dir":"step-00000045"}`, true},
+		{"run/../../pwned", start, started("../../pwned", ""), false},
+		{"run/../../pwned", resume, `{}`, false},
+		{"run/", resume, `{}`, false},
+		{"run/run-1", start, started("../../pwned", ""), false},
+		{"run/run-1", start, started("run-2", ""), false},
+		{"run/run-1", start, started("", ""), false},
+		{"run/run-1", start, started("run-1", parent("../../pwned", "step-00000045")), false},
+		{"run/run-1", start, started("run-1", parent("run-0", "../../run-2/checkpoints/step-00000045")), false},
+		{"run/run-1", commit, `{"step":45,"dir":"../../../pwned"}`, false},
+		{"run/run-1", commit, `{"step":45,"dir":"/etc"}`, false},
+		{"run/run-1", commit, `{"step":45,"dir":""}`, false},
+		{"run/run-1", commit, `{"step":45,"dir":"step-00000046"}`, false},
+	} {
+		stored := eventstore.Event{Aggregate: eventstore.AggregateID(c.aggregate), Version: 1, NewEvent: eventstore.NewEvent{Type: c.kind, Payload: []byte(c.payload)}}
+		if _, err := trainingCodec.decode(stored); (err == nil) != c.good {
+			t.Errorf("%s %s %s: %v", c.aggregate, c.kind, c.payload, err)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
-	return p.examine(ctx.Context())
+	return p.describe(ctx.Context())
 }
 
 // Stopped ends the leases that are left when the host is closed: of runs that
@@ -125,10 +125,19 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 	return reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
 }
 
-// examine records the devices as they are now. One that has become unhealthy
-// loses its leases, and their holders are refused from then on; how much memory
-// is free is told by a device that nobody uses.
+// examine tests the devices and records their condition. It runs before every
+// lease is granted: a device that computes wrong bits must not be handed out.
 func (p *devicePool) examine(ctx context.Context) error {
+	for _, id := range p.order {
+		_ = p.drivers[id].SelfTest() // kept as the health
+	}
+	return p.describe(ctx)
+}
+
+// describe records the devices as they are now. One that has become unhealthy
+// loses the leases that are in force, and their holders are refused from then on;
+// how much memory is free is asked of a device that nobody uses.
+func (p *devicePool) describe(ctx context.Context) error {
 	for _, id := range p.order {
 		now := p.drivers[id].Describe()
 		ledger := p.records[id].Ledger
@@ -186,7 +195,7 @@ func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string) 
 	if err := p.append(ctx, id, events); err != nil {
 		return device.Lease{}, err
 	}
-	if err := instance.Started(); err != nil {
+	if err := instance.Start(); err != nil {
 		return device.Lease{}, err
 	}
 	p.instances[leaseID] = &instance

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/json"
 
 	"reprise/device"
@@ -32,6 +33,32 @@ func snapshotOf(r DeviceRecord) (eventstore.Snapshot, error) {
 	return eventstore.Snapshot{
 		Aggregate: eventstore.AggregateID(devicePrefix + string(r.ID)), Version: r.Version, Schema: deviceSnapshotSchema, Payload: payload,
 	}, err
+}
+
+// RebuildSnapshots folds every device that has a snapshot from its first event
+// and keeps the result in its place, whatever was kept.
+func RebuildSnapshots(ctx context.Context, store eventstore.Store) error {
+	devices, err := ReadDevices(ctx, eventsOnly{store})
+	if err != nil {
+		return err
+	}
+	for _, d := range devices.Devices {
+		replay, err := store.Replay(ctx, eventstore.AggregateID(devicePrefix+string(d.ID)), 0)
+		if err != nil {
+			return err
+		}
+		if replay.Snapshot == nil {
+			continue
+		}
+		snapshot, err := snapshotOf(d)
+		if err != nil {
+			return err
+		}
+		if err := store.SaveSnapshot(ctx, snapshot); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recordOf returns the record to fold on from: that of the snapshot, or an empty

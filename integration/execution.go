@@ -1,12 +1,15 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 
 	"reprise/checkpoint"
 	"reprise/dataset"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -17,13 +20,18 @@ const (
 	lossRowsKey = "epoch_loss_rows"
 )
 
-// evalBatch is the number of validation samples evaluated at a time, and
-// evalLabels bounds their labels where a sample has many. The sums of the blocks
-// are added up, so it is part of what a validation loss is.
+// A validation loss is the sum of the sums of blocks. evalBlock is the number of
+// samples in a block, and evalLabels bounds their labels where a sample has many.
+// Both are part of what the loss is; how many samples are computed at a time is
+// not.
 const (
-	evalBatch  = 256
+	evalBlock  = 256
 	evalLabels = 4096
 )
+
+// evalMemory is the device memory that a plan may take for the sake of evaluating
+// many samples at a time, where training needs less.
+const evalMemory tensor.Bytes = 256 << 20
 
 // Execution trains one session step by step. What it computes is a function of
 // the session and the data alone: a run and its verification share it.
@@ -40,10 +48,12 @@ type Execution struct {
 	lossRows int
 	progress training.Progress
 
-	order     dataset.Permutation
-	index     []int
-	batch     *dataset.Batch
-	evalBatch int
+	order dataset.Permutation
+	index []int
+	batch *dataset.Batch
+	// block is the validation samples whose losses are summed up before they meet
+	// the others'; evalRows of them are computed at a time.
+	block, evalRows int
 }
 
 // StepResult is what one optimiser step gave.
@@ -72,7 +82,7 @@ type trainer interface {
 	Load(nn.State) error
 	State() (nn.State, error)
 	Step(b nn.Batch, rate float32) (float32, error)
-	Evaluate(nn.Batch) (nn.EvalResult, error)
+	EvaluateInto(nn.Batch, *nn.EvalResult) error
 	Close()
 }
 
@@ -85,6 +95,10 @@ func newNNTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
 // newExecution is given the session's plan.
 func newExecution(session training.TrainingSession, plan *nn.Plan, data *dataset.Dataset, backend kernel.Backend, newTrainer newTrainer) (*Execution, error) {
 	h := session.Hyperparameters
+	block, err := evaluationBlock(session.Architecture)
+	if err != nil {
+		return nil, err
+	}
 	trainer, err := newTrainer(backend, plan)
 	if err != nil {
 		return nil, err
@@ -96,26 +110,68 @@ func newExecution(session training.TrainingSession, plan *nn.Plan, data *dataset
 	return &Execution{
 		session: session, data: data, trainer: trainer,
 		perEpoch: h.StepsPerEpoch(data.Len(dataset.Train)),
-		index:    make([]int, rows), batch: batch, evalBatch: evalRows,
+		index:    make([]int, rows), batch: batch, block: block, evalRows: evalRows,
 	}, nil
 }
 
-// PlanOf returns the memory plan of the session's model.
+// PlanOf returns the memory plan of the session's model. It evaluates as many
+// validation samples at a time as there are, at most a block of them, and fewer
+// where they would need more memory than training and evalMemory. It fails with a
+// *training.FieldError where a step has more samples than the model can take.
 func PlanOf(session training.TrainingSession) (*nn.Plan, error) {
-	h := session.Hyperparameters
-	out, err := session.Architecture.Output()
+	block, err := evaluationBlock(session.Architecture)
 	if err != nil {
 		return nil, err
 	}
-	evalRows := evalBatch
-	if len(out) > 1 {
-		evalRows = max(1, min(evalBatch, evalLabels/out[0]))
+	least, err := planEvaluating(session, 1)
+	if err != nil {
+		return nil, stepTooLarge(session.Hyperparameters, err)
 	}
+	limit := max(least.Memory().Total, evalMemory)
+	for rows := min(block, session.Dataset.Validation); rows > 1; rows /= 2 {
+		plan, err := planEvaluating(session, rows)
+		if err == nil && plan.Memory().Total <= limit {
+			return plan, nil
+		}
+	}
+	return least, nil
+}
+
+// evaluationBlock returns the samples in a block of a validation loss.
+func evaluationBlock(arch nn.Architecture) (int, error) {
+	out, err := arch.Output()
+	if err != nil {
+		return 0, err
+	}
+	if len(out) > 1 {
+		return max(1, min(evalBlock, evalLabels/out[0])), nil
+	}
+	return evalBlock, nil
+}
+
+func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error) {
+	h := session.Hyperparameters
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
-		BatchSize: h.StepSamples(), EvalBatchSize: evalRows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
+		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
 		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
 		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
+}
+
+// stepTooLarge says in terms of the request that a step has too many samples for
+// the plan, whose batch is a whole step.
+func stepTooLarge(h training.Hyperparameters, err error) error {
+	var field *nn.FieldError
+	if !errors.As(err, &field) || field.Field != "batch_size" {
+		return err
+	}
+	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too much for the model: want " + field.Want, Fix: field.Fix}
+	if h.GradientAccumulation > 1 {
+		bad.Field, bad.Value = "config.gradient_accumulation", strconv.Itoa(h.GradientAccumulation)
+		bad.Problem = fmt.Sprintf("makes a step of %d samples, too many for the model: want %s", h.StepSamples(), field.Want)
+		bad.Fix = "use fewer or smaller batches"
+	}
+	return bad
 }
 
 // Close frees the trainer's memory.
@@ -162,6 +218,10 @@ func (x *Execution) Begin(w Workspace) error {
 	content, err := w.Checkpoints(parent.RunID).Read(CheckpointRef(parent.Checkpoint))
 	if err != nil {
 		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
+	}
+	if content.RunID != string(parent.RunID) || content.SessionID != string(parent.Checkpoint.SessionID) {
+		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from is of run %s, session %s: %w",
+			parent.RunID, content.RunID, content.SessionID, training.ErrInvalidCheckpoint)}
 	}
 	return x.load(content)
 }
@@ -254,12 +314,8 @@ func (x *Execution) Evaluate() (training.Evaluation, error) {
 	samples := x.data.Len(dataset.Validation)
 	var lossSum float64
 	var losses, correct int
-	for first := 0; first < samples; first += x.evalBatch {
-		rows := min(x.evalBatch, samples-first)
-		for i := range rows {
-			x.index[i] = first + i
-		}
-		r, err := x.trainer.Evaluate(x.gather(dataset.Validation, rows))
+	for first := 0; first < samples; first += x.block {
+		r, err := x.evaluate(first, min(first+x.block, samples))
 		if err != nil {
 			return e, err
 		}
@@ -273,6 +329,21 @@ func (x *Execution) Evaluate() (training.Evaluation, error) {
 	}
 	x.progress = x.session.Hyperparameters.Observe(x.progress, x.step, e.ValLoss)
 	return e, nil
+}
+
+// evaluate measures the validation samples [first, end).
+func (x *Execution) evaluate(first, end int) (r nn.EvalResult, err error) {
+	for first < end {
+		rows := min(x.evalRows, end-first)
+		for i := range rows {
+			x.index[i] = first + i
+		}
+		if err := x.trainer.EvaluateInto(x.gather(dataset.Validation, rows), &r); err != nil {
+			return r, err
+		}
+		first += rows
+	}
+	return r, nil
 }
 
 // FinishEpoch evaluates the weights, returns the epoch's figures and begins the

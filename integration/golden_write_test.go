@@ -15,6 +15,7 @@ import (
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -129,7 +130,7 @@ func goldenActors(w *world) {
 
 // goldenFailures has every way in which a run fails, and a device's health.
 func goldenFailures(w *world) {
-	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * device.KiB})
+	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * tensor.KiB})
 	if err != nil {
 		w.t.Fatal(err)
 	}

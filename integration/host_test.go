@@ -366,7 +366,7 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 func TestARunThatNoDeviceTakesIsInterruptedAndGoesOnElsewhere(t *testing.T) {
 	want := reference(t, nil)
 	w := newWorld(t)
-	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * device.KiB})
+	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * tensor.KiB})
 	if err != nil {
 		t.Fatal(err)
 	}

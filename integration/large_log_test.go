@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,38 +50,50 @@ func writeRuns(t testing.TB, store eventstore.Store, runs, epochs int) {
 	record(d.Ledger.Register(cpu))
 	for i := range runs {
 		id := training.RunID(fmt.Sprintf("20260101-000000-%06x", i))
+		var r RunRecord
+		add := func(life ...training.Event) {
+			t.Helper()
+			for batch := range slices.Chunk(life, eventstore.MaxBatch) {
+				if r, err = log.Append(ctx, r, batch...); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		start, life, end := partsOfALife(id, epochs)
+		add(start)
 		record(d.Ledger.Acquire(string(AggregateOf(id)), device.LeaseID(fmt.Sprint("lease-", i)),
 			device.Workload{Name: "train", Memory: device.MemoryRequirement{Size: 1 << 20}}))
 		lease := d.Ledger.Leases()[0]
-		life := wholeLife(id, training.Allocation{Device: "cpu0", Lease: lease.ID, Epoch: lease.Epoch}, epochs)
-		var r RunRecord
-		for len(life) > 0 {
-			n := min(len(life), eventstore.MaxBatch)
-			if r, err = log.Append(ctx, r, life[:n]...); err != nil {
-				t.Fatal(err)
-			}
-			life = life[n:]
-		}
+		held := training.Allocation{Device: "cpu0", Lease: lease.ID, Epoch: lease.Epoch}
+		add(training.ResourceAllocated{Allocation: held})
+		add(life...)
 		record(d.Ledger.Release(lease, "the run has ended"))
+		add(training.DeviceReleased{Allocation: held}, end)
 	}
 }
 
 // wholeLife returns the events of a run that completes.
 func wholeLife(id training.RunID, held training.Allocation, epochs int) []training.Event {
+	start, life, end := partsOfALife(id, epochs)
+	return append(append([]training.Event{start, training.ResourceAllocated{Allocation: held}}, life...),
+		training.DeviceReleased{Allocation: held}, end)
+}
+
+// partsOfALife returns the same without those of its lease.
+func partsOfALife(id training.RunID, epochs int) (start training.Event, life []training.Event, end training.Event) {
 	const perEpoch = 100
 	session := training.SessionID("session-" + string(id))
 	sum := func(epoch int) string { return fmt.Sprintf("%064x", epoch) }
-	life := []training.Event{
-		training.TrainingStarted{
-			RunID: id, SessionID: session, ModelID: "mlp", Architecture: nn.MLP(tensor.Shape{64}, []int{128, 64}, "relu", 10),
-			Dataset: training.Dataset{ID: "digits", Path: "builtin:digits", Fingerprint: sum(0), Training: 1000, Validation: 200},
-			Hyperparameters: training.Hyperparameters{
-				BatchSize: 10, Epochs: uint64(epochs), CheckpointInterval: 1, Seed: 1,
-				Optimizer: nn.Optimizer{Name: "adamw"}, LearningRate: training.LearningRate{Value: 0.001},
-			},
-			Request: []byte(`{"data":{"path":"builtin:digits"},"note":"` + strings.Repeat("a request has some length. ", 20) + `"}`),
+	start = training.TrainingStarted{
+		RunID: id, SessionID: session, ModelID: "mlp", Architecture: nn.MLP(tensor.Shape{64}, []int{128, 64}, "relu", 10),
+		Dataset: training.Dataset{ID: "digits", Path: "builtin:digits", Fingerprint: sum(0), Training: 1000, Validation: 200},
+		Hyperparameters: training.Hyperparameters{
+			BatchSize: 10, Epochs: uint64(epochs), CheckpointInterval: 1, Seed: 1, Optimizer: nn.Optimizer{Name: "adamw"},
+			LearningRate: training.LearningRate{Value: 0.001, Schedule: training.Schedule{TotalSteps: uint64(epochs * perEpoch)}},
 		},
-		training.ResourceAllocated{Allocation: held},
+		Request: []byte(`{"data":{"path":"builtin:digits"},"note":"` + strings.Repeat("a request has some length. ", 20) + `"}`),
+	}
+	life = []training.Event{
 		training.DatasetLoaded{Dataset: "digits", Fingerprint: sum(0)},
 		training.ModelInitialized{WeightsSHA256: sum(0)},
 	}
@@ -91,13 +104,12 @@ func wholeLife(id training.RunID, held training.Allocation, epochs int) []traini
 		life = append(life,
 			training.EpochCompleted{Epoch: uint64(e), Step: step, Metrics: m},
 			training.CheckpointCommitted{Checkpoint: training.Checkpoint{
-				SessionID: session, Epoch: uint64(e), Step: step, Dir: fmt.Sprintf("step-%08d", step), Loss: m.ValLoss,
+				SessionID: session, Epoch: uint64(e), Step: step, Dir: fmt.Sprintf("step-%08d", step), Loss: m.TrainLoss,
 				ManifestSHA256: sum(e), WeightsSHA256: sum(e), SeriesSHA256: sum(e),
 			}})
 	}
-	return append(life,
-		training.TrainingCompleted{Epoch: uint64(epochs), Step: uint64(epochs * perEpoch), WeightsSHA256: sum(epochs), Metrics: m},
-		training.DeviceReleased{Allocation: held}, training.DatasetUnloaded{Dataset: "digits"})
+	completed := training.TrainingCompleted{Epoch: uint64(epochs), Step: uint64(epochs * perEpoch), WeightsSHA256: sum(epochs), Metrics: m}
+	return start, append(life, completed), training.DatasetUnloaded{Dataset: "digits"}
 }
 
 // TestWriteALargeLog makes what the times of large logs are measured on; see

@@ -23,9 +23,9 @@ type ReadModel interface {
 }
 
 // Projection is a read model that is kept in the event store, together with the
-// position that it has seen the log up to. What is kept is a cache: it is read
-// on from where it stands, ignored where it is damaged or of another schema, and
-// deleting it changes nothing but time.
+// position that it has seen the log up to. What is kept is a cache: reading it
+// continues where it stands, it is ignored where it is damaged or of another
+// schema, and deleting it changes nothing but time.
 type Projection struct {
 	Name string
 	// Schema is the version of the model's JSON form and of its meaning: whoever
@@ -89,6 +89,30 @@ func readLists(ctx context.Context, store eventstore.Store, names ...string) (ru
 		}
 	}
 	return runs, devices, nil
+}
+
+// trustedFrom is the length of the log from which on listings begin with what is
+// kept of projections.
+const trustedFrom = 2048
+
+// Listing returns the store as a listing reads it. Whoever can write to the store
+// can make a kept read model show anything, without touching an event. Where the
+// log is short, what is kept is left aside, since folding the events takes no
+// time that anybody notices. Of a longer log VerifyLog tells whether it is true.
+func Listing(ctx context.Context, store eventstore.Store) (eventstore.Store, error) {
+	head, err := store.Head(ctx)
+	if err != nil || head.Position >= trustedFrom {
+		return store, err
+	}
+	return eventsOnly{store}, nil
+}
+
+// eventsOnly is a store of which nobody has kept anything.
+type eventsOnly struct{ eventstore.Store }
+
+// Consumer implements eventstore.Store: none was ever saved.
+func (eventsOnly) Consumer(_ context.Context, name string) (eventstore.Consumer, error) {
+	return eventstore.Consumer{Name: name}, nil
 }
 
 // view is the model of a projection on its way through the log.
@@ -191,7 +215,7 @@ func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
 type ProjectionStatus struct {
 	Name     string              `json:"name"`
 	Position eventstore.Position `json:"position"`
-	// Lag is the number of events behind the position: whoever reads the
+	// Lag is the number of events after the position: whoever reads the
 	// projection folds them on the way.
 	Lag    eventstore.Position `json:"lag"`
 	Schema int                 `json:"schema"`
@@ -225,12 +249,12 @@ func ProjectionStatuses(ctx context.Context, store eventstore.Store) ([]Projecti
 type Rebuilt struct {
 	Name   string              `json:"name"`
 	Events eventstore.Position `json:"events"`
-	// Same says that the model is, byte by byte, what folding on from the kept one
-	// gives.
+	// Same says that the model is, byte by byte, what the kept one gives with the
+	// events after it.
 	Same bool `json:"same"`
 }
 
-// Rebuild folds the whole log anew and keeps the result, whatever was kept. It
+// Rebuild folds the whole log again and keeps the result, whatever was kept. It
 // fails with ErrUnknownEvent where the log has events that this program cannot
 // read.
 func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuilt, error) {

@@ -125,7 +125,8 @@ func (l *lottery) next(r RunRecord) training.Event {
 	case training.TrainEpoch:
 		return l.trained(r, command.Epoch, perEpoch)
 	case training.CreateCheckpoint:
-		cp := training.Checkpoint{SessionID: r.Session.ID, Epoch: c.Epoch, Step: c.Epoch * perEpoch, WeightsSHA256: fmt.Sprint("w", c.Epoch)}
+		cp := training.Checkpoint{SessionID: r.Session.ID, Epoch: c.Epoch, Step: c.Epoch * perEpoch,
+			Dir: fmt.Sprintf("step-%08d", c.Epoch*perEpoch), WeightsSHA256: fmt.Sprint("w", c.Epoch)}
 		return pick(training.CheckpointCommitted{Checkpoint: cp}, training.CheckpointFailed{Step: cp.Step, Reason: "full"})
 	case training.CompleteRun:
 		return training.TrainingCompleted{Epoch: c.Epoch, Step: c.CheckpointStep}
@@ -145,7 +146,7 @@ func (l *lottery) trained(r RunRecord, epoch, perEpoch uint64) training.Event {
 	within := (epoch-1)*perEpoch + 5
 	if resume, _ := r.ResumePoint(); l.draw(8, "within") == 0 && within > resume {
 		return training.CheckpointCommitted{Checkpoint: training.Checkpoint{
-			SessionID: r.Session.ID, Epoch: epoch - 1, Step: within, WeightsSHA256: fmt.Sprint("w-within-", epoch),
+			SessionID: r.Session.ID, Epoch: epoch - 1, Step: within, Dir: fmt.Sprintf("step-%08d", within), WeightsSHA256: fmt.Sprint("w-within-", epoch),
 		}}
 	}
 	m := training.Metrics{TrainLoss: 1 / float64(epoch), ValLoss: 2 / float64(epoch), ValAccuracy: 0.1 * float64(epoch)}

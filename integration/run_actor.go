@@ -364,10 +364,11 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 
 // initializeModel builds the trainer on the leased device and loads the weights
 // of the last checkpoint, or the initial ones. What keeps it from that, such as a
-// device that is short of memory, would keep a restart from it, too.
+// device that is short of memory, would keep a restart from it, too; but one that
+// has lost its lease can get another.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare()
-	if err != nil && outlookOf(err) == mayHeal {
+	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
 		err = &obstacle{err, checkDevices}
 	}
 	if err != nil {
@@ -378,6 +379,8 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 
 func (a *runActor) prepare() (training.Event, error) {
 	a.closeExecution()
+	// Nothing is made before an event of this run was appended: the directory may
+	// have been removed under the process.
 	if err := a.workspace.createRun(a.id); err != nil {
 		return nil, &filesError{err}
 	}
@@ -544,13 +547,19 @@ func (a *runActor) failure(cause error) training.Event {
 func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	committed, err := a.writeCheckpoint()
 	switch {
-	case err == nil:
-		return a.append(ctx, committed)
 	case isPermanent(err):
 		return err
+	case err != nil:
+		a.stopping = "a checkpoint could not be written"
+		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: explain(err)})
 	}
-	a.stopping = "a checkpoint could not be written"
-	return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: explain(err)})
+	if err := a.append(ctx, committed); err != nil {
+		return err
+	}
+	// It exists, marked or not: what fails here is made up for when the run is
+	// resumed, and when the directory is opened for writing.
+	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
+	return nil
 }
 
 func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {

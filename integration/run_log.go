@@ -30,6 +30,9 @@ type RunRecord struct {
 	Version   eventstore.Version `json:"version"`
 	StartedAt time.Time          `json:"started_at"`
 	UpdatedAt time.Time          `json:"updated_at"`
+
+	// position is that of the last event folded in.
+	position eventstore.Position
 }
 
 // apply returns the record after the event.
@@ -120,26 +123,24 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 			batch[i].Causation = batch[i-1].ID
 		}
 	}
-	_, err := l.store.Append(ctx, eventstore.Write{
+	stored, err := l.store.Append(ctx, eventstore.Write{
 		Aggregate: AggregateOf(id), Expected: eventstore.Exactly(r.Version), Events: batch,
 	})
 	if err != nil {
 		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
 	}
+	next.position = stored[len(stored)-1].Position
 	return next, nil
 }
 
 // Load folds a run's events, or fails with ErrRunNotFound.
 func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error) {
-	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
+	events, err := l.Events(ctx, id)
 	if err != nil {
-		return RunRecord{}, fmt.Errorf("read run %s: %w", id, err)
-	}
-	if len(replay.Events) == 0 {
-		return RunRecord{}, fmt.Errorf("run %s: %w", id, ErrRunNotFound)
+		return RunRecord{}, err
 	}
 	var r RunRecord
-	for _, e := range replay.Events {
+	for _, e := range events {
 		if r, err = l.fold(r, e); err != nil {
 			return RunRecord{}, err
 		}
@@ -147,16 +148,25 @@ func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error)
 	return r, nil
 }
 
-// Events returns the envelopes of a run, oldest first, or ErrRunNotFound.
+// Events returns the envelopes of a run, oldest first, or ErrRunNotFound. A run
+// has no snapshots: one that somebody has put there is not looked at.
 func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
 	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
-	if err != nil {
-		return nil, err
+	events := replay.Events
+	if err == nil && replay.Snapshot != nil {
+		events = nil
+		err = walkAggregate(ctx, l.store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
+			events = append(events, e)
+			return nil
+		})
 	}
-	if len(replay.Events) == 0 {
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", id, err)
+	}
+	if len(events) == 0 {
 		return nil, fmt.Errorf("run %s: %w", id, ErrRunNotFound)
 	}
-	return replay.Events, nil
+	return events, nil
 }
 
 // Replay visits the events of a run, oldest first, each with the record that it
@@ -188,6 +198,7 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 	if err != nil {
 		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
 	}
+	next.position = e.Position
 	return next, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -31,7 +32,7 @@ func TestASecondWriterOfARunIsRefused(t *testing.T) {
 func TestASecondWriterOfADeviceIsRefused(t *testing.T) {
 	ctx := context.Background()
 	log := NewDeviceLog(memory.New(), func() time.Time { return simEpoch })
-	described := newSimDevice(newHistory(0, nil, false), "sim0", 1, device.GiB).Describe()
+	described := newSimDevice(newHistory(0, nil, false), "sim0", 1, tensor.GiB).Describe()
 	registered, err := log.Append(ctx, DeviceRecord{ID: "sim0"}, device.Registered{Device: described.Description()})
 	if err != nil {
 		t.Fatal(err)

@@ -292,7 +292,7 @@ func (h *history) checkClosed(p *process, err error) {
 func (h *history) checkEnd() {
 	ctx := context.Background()
 	h.process = nil
-	if _, err := h.store.Verify(ctx); err != nil {
+	if _, err := VerifyLog(ctx, h.store); err != nil {
 		h.violate("%v", err)
 	}
 	timeline := newTimeline(h.logs(HostConfig{}))

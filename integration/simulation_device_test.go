@@ -22,6 +22,7 @@ type simDevice struct {
 	slots   int
 	// As it is described when it is well, and when it is not.
 	healthy, unhealthy, short device.Device
+	ill                       bool // as of the last self-test
 	// life counts how often it died: memory of an earlier life is gone.
 	life      int
 	deadUntil time.Time
@@ -31,15 +32,15 @@ type simDevice struct {
 	allocated  []*simMemory
 }
 
-func newSimDevice(h *history, id device.ID, slots int, memory device.Bytes) *simDevice {
+func newSimDevice(h *history, id device.ID, slots int, memory tensor.Bytes) *simDevice {
 	d := &simDevice{history: h, id: id, slots: slots}
 	d.describe(memory)
 	return d
 }
 
 // describe gives the device its memory.
-func (d *simDevice) describe(memory device.Bytes) {
-	describe := func(free device.Bytes, health device.HealthStatus, note string) device.Device {
+func (d *simDevice) describe(memory tensor.Bytes) {
+	describe := func(free tensor.Bytes, health device.HealthStatus, note string) device.Device {
 		described, err := device.New(device.Description{
 			ID: d.id, Name: "simulated", Kind: device.CPU, Capability: device.ComputeCapability{Extensions: device.Features(kernel.FMA)},
 			Memory: device.MemoryInfo{Total: memory, Available: free, Alignment: 64}, Health: health, HealthNote: note, Slots: d.slots,
@@ -51,18 +52,25 @@ func (d *simDevice) describe(memory device.Bytes) {
 	}
 	d.healthy = describe(memory, device.Healthy, "")
 	d.unhealthy = describe(memory, device.Unhealthy, "too many corrected errors")
-	d.short = describe(device.KiB, device.Healthy, "")
+	d.short = describe(tensor.KiB, device.Healthy, "")
 }
 
 func (d *simDevice) Describe() device.Device {
-	switch now := d.history.now; {
-	case now.Before(d.illUntil):
+	switch {
+	case d.ill:
 		return d.unhealthy
-	case now.Before(d.shortUntil):
+	case d.history.now.Before(d.shortUntil):
 		return d.short
 	default:
 		return d.healthy
 	}
+}
+
+func (d *simDevice) SelfTest() error {
+	if d.ill = d.history.now.Before(d.illUntil); d.ill {
+		return errors.New("too many corrected errors")
+	}
+	return nil
 }
 
 func (d *simDevice) Close() error { return nil }
@@ -259,15 +267,18 @@ func (t *simTrainer) Step(b nn.Batch, rate float32) (float32, error) {
 	return float32(w%1000) / 1000, nil
 }
 
-// Evaluate gives a loss that falls for some steps, to a depth that the seed
+// EvaluateInto adds a loss that falls for some steps, to a depth that the seed
 // gives, and no further.
-func (t *simTrainer) Evaluate(b nn.Batch) (nn.EvalResult, error) {
+func (t *simTrainer) EvaluateInto(b nn.Batch, r *nn.EvalResult) error {
 	w, err := t.read()
 	if err != nil {
-		return nn.EvalResult{}, err
+		return err
 	}
 	fall := float64(min(t.step, 2+t.seed%4))
-	return nn.EvalResult{LossSum: float64(b.Rows) * (10 - fall + float64(w%7)/1000), Losses: b.Rows, Correct: int(w) % (b.Rows + 1)}, nil
+	r.LossSum += float64(b.Rows) * (10 - fall + float64(w%7)/1000)
+	r.Losses += b.Rows
+	r.Correct += int(w) % (b.Rows + 1)
+	return nil
 }
 
 // probe uses a trainer's memory once more, as a holder would that does not know

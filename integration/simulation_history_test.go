@@ -18,6 +18,7 @@ import (
 	"reprise/internal/disk"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -159,9 +160,9 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	}
 	h.tooSmall = h.random.IntN(20) == 0
 	for i, n := range slots {
-		memory := device.GiB
+		memory := tensor.GiB
 		if i == 0 && h.tooSmall {
-			memory = device.KiB
+			memory = tensor.KiB
 		}
 		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
 	}
@@ -240,7 +241,7 @@ func (h *history) lift() {
 	}
 	moves := h.tooSmall
 	if h.tooSmall = false; moves {
-		h.devices[0].describe(device.GiB)
+		h.devices[0].describe(tensor.GiB)
 	}
 	if p := h.process; p != nil && (moves || p.store.broken) {
 		h.bury(false)

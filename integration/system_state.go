@@ -63,6 +63,15 @@ func newTimeline(runs *RunLog, devices *DeviceLog) *Timeline {
 // timeline: they are the caller's to read until the next Apply.
 func (t *Timeline) State() SystemState { return t.state }
 
+// run returns the record of a run that has started.
+func (t *Timeline) run(id training.RunID) (RunRecord, bool) {
+	i, known := t.runs[id]
+	if !known {
+		return RunRecord{}, false
+	}
+	return t.state.Runs[i], true
+}
+
 // Apply folds the next event of the log. An event that cannot be decoded, or
 // that could not have happened after those before it, gives an error that names
 // it; the state is then as before.

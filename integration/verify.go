@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"reprise/checkpoint"
 	"reprise/dataset"
@@ -22,22 +23,26 @@ type Verification struct {
 	// From is the step of the checkpoint to start from; 0 is the beginning, which
 	// for a fork is the checkpoint of its parent.
 	From uint64
-	// To is the step of the last checkpoint to compare; 0 is the last there is.
+	// To is the step of the last checkpoint to compare; 0 is the last there is,
+	// and whatever epochs and evaluations are recorded after it.
 	To uint64
 	// Progress, if not nil, is called after every step.
 	Progress func(step, last uint64)
 }
 
-// CheckpointVerdict is what became of one checkpoint.
+// CheckpointVerdict says whether one checkpoint was reproduced.
 type CheckpointVerdict struct {
 	Step     uint64 `json:"step"`
 	Epoch    uint64 `json:"epoch"`
 	Recorded string `json:"recorded_sha256"`
 	// Reproduced is the SHA-256 of the weights as trained again; "" where the
-	// checkpoint lay before From and only its files were checked.
+	// checkpoint is not after From and only its files were checked.
 	Reproduced string `json:"reproduced_sha256,omitempty"`
 	// Problem says what differs; "" means that all agree.
 	Problem string `json:"problem,omitempty"`
+	// Missing says that the problem is that files are not there, as after
+	// importing a log alone: nothing is known to be damaged.
+	Missing bool `json:"missing,omitempty"`
 }
 
 // VerifyReport is the outcome of a verification.
@@ -76,14 +81,20 @@ type Verifier struct {
 	Workspace Workspace
 	// Backend trains; any exact one gives the same bits.
 	Backend kernel.Backend
+	// Meaning returns the first event of a run as the request in it and the data
+	// say that it has to be. Where it is nil, the request is not compared.
+	Meaning func(training.TrainingStarted, *dataset.Dataset) (training.TrainingStarted, error)
 }
 
-// Verify walks the whole event chain, checks the files of every committed
-// checkpoint and the step series against their recorded hashes, trains the run
-// again and compares weights and metrics with the record at every checkpoint
-// and epoch on the way. It returns ErrNotVerified, and the report that names
-// the first difference, unless all of it agrees; other errors mean that it
-// could not be carried out.
+// Verify checks the hash chain of the log and every event of the run against
+// those before it and those of its devices; the first event against its request;
+// and the files of every checkpoint and the step series against their hashes.
+// Then it trains the run again and compares every event, checkpoint and step on
+// the way with what comes out. docs/durability.md lists each field and how it is
+// compared.
+//
+// It returns ErrNotVerified, and the report that names the first difference,
+// unless all of it agrees; other errors mean that it could not be carried out.
 func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.Dataset) (VerifyReport, error) {
 	report := VerifyReport{RunID: what.Run.ID}
 	parent := what.Run.Session.Parent
@@ -94,17 +105,20 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 		report.Parent = parent
 	}
 	report.FromStep = what.From
-	head, err := v.Store.Verify(ctx)
-	if err != nil {
-		report.fail("event log: %v", err)
-		return report, fmt.Errorf("%w: event log: %w", ErrNotVerified, err)
+	// What it means comes first: if that is wrong, so is much of what follows.
+	events, err := v.past(ctx, what.Run.ID)
+	if err == nil {
+		v.checkMeaning(&report, events, data)
 	}
-	report.Events = uint64(head.Position)
+	if err := errors.Join(v.checkLog(ctx, &report, what), err); err != nil {
+		return report, err
+	}
 	if err := v.checkRange(&report, what); err != nil {
 		return report, err
 	}
 	v.checkFiles(&report, what)
-	if err := v.retrain(ctx, &report, what, data); err != nil {
+	r := &reproduction{report: &report, run: what.Run, past: events, workspace: v.Workspace}
+	if err := v.retrain(ctx, r, what, data); err != nil {
 		return report, err
 	}
 	report.Verified = report.Problem == ""
@@ -112,6 +126,26 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 		return report, fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
 	}
 	return report, nil
+}
+
+// checkLog fails where the log, or what it says of this run, contradicts itself.
+func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verification) error {
+	a, err := auditLog(ctx, v.Store, func(e *ContradictionError) bool {
+		other, isRun := runOf(e.Aggregate)
+		return !isRun || other == what.Run.ID
+	})
+	switch {
+	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, ErrNotVerified):
+		report.fail("event log: %v", err)
+		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+	case err != nil:
+		return err
+	}
+	report.Events = uint64(a.head.Position)
+	if report.Problem != "" { // with another model than the request's there is nothing to train
+		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+	}
+	return nil
 }
 
 // checkRange fills in the verdicts to be made and fails with a
@@ -131,21 +165,17 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 		report.ToStep = checkpoints[len(checkpoints)-1].Step
 	}
 	for _, bound := range []struct {
-		flag string
-		step uint64
-	}{{"--from", what.From}, {"--to", report.ToStep}} {
-		known := false
-		for _, s := range steps {
-			known = known || s == bound.step
-		}
-		if !known {
-			return &training.FieldError{Field: bound.flag, Value: fmt.Sprint(bound.step),
+		field string
+		step  uint64
+	}{{"from", what.From}, {"to", report.ToStep}} {
+		if !slices.Contains(steps, bound.step) {
+			return &training.FieldError{Field: bound.field, Value: fmt.Sprint(bound.step),
 				Problem: "is not the step of a committed checkpoint", Fix: fmt.Sprintf("use one of %v", steps)}
 		}
 	}
 	if what.From >= report.ToStep {
-		return &training.FieldError{Field: "--from", Value: fmt.Sprint(what.From),
-			Problem: fmt.Sprintf("is not before --to %d", report.ToStep), Fix: "give an earlier step"}
+		return &training.FieldError{Field: "from", Value: fmt.Sprint(what.From),
+			Problem: fmt.Sprintf("is not before the last step to compare, %d", report.ToStep), Fix: "give an earlier step"}
 	}
 	for _, cp := range checkpoints {
 		if cp.Step <= report.ToStep {
@@ -155,12 +185,33 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	return nil
 }
 
+// checkMeaning compares the first event with what its request means.
+func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.Dataset) {
+	if v.Meaning == nil {
+		return
+	}
+	first := events[0]
+	recorded, ok := first.event.(training.TrainingStarted)
+	if !ok {
+		return // the audit has said so
+	}
+	want, err := v.Meaning(recorded, data)
+	if err != nil {
+		report.fail("%s: request: %v", first.name(), err)
+		return
+	}
+	if what := difference(recorded, want, "the request and the data give"); what != "" {
+		report.fail("%s: %s", first.name(), what)
+	}
+}
+
 // checkFiles compares every checkpoint and the step series with their hashes.
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
 		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(CheckpointRef(cp)); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
+			report.Checkpoints[i].Missing = errors.Is(err, checkpoint.ErrMissing)
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
 		}
 	}
@@ -171,63 +222,70 @@ func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	}
 }
 
-// retrain trains from From to ToStep and compares on the way.
-func (v Verifier) retrain(ctx context.Context, report *VerifyReport, what Verification, data *dataset.Dataset) error {
+// retrain trains from From to ToStep, or to the last step that an event tells of,
+// and compares on the way.
+func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verification, data *dataset.Dataset) error {
 	x, err := NewExecution(what.Run.Session, data, v.Backend)
 	if err != nil {
 		return err
 	}
 	defer x.Close()
-	if err := v.position(x, report, what); err != nil {
+	r.x = x
+	if err := v.position(r, what); err != nil {
 		return err
 	}
-	recorded, _ := v.Workspace.Series(what.Run.ID).Read() // damage was reported by checkFiles
-	next := 0
-	for next < len(report.Checkpoints) && report.Checkpoints[next].Step <= what.From {
-		next++
+	last := r.report.ToStep
+	if what.To == 0 {
+		last = max(last, lastStep(what.Run.TrainingRun))
 	}
-	for x.Steps() < report.ToStep {
+	for x.Steps() < last {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		step, err := x.Train()
 		if err != nil {
-			report.fail("training again: %v", err)
+			r.report.fail("training again: %v", err)
 			return nil
 		}
-		compareStep(report, recorded, step)
-		if x.EvaluationDue() {
-			if err := compareEvaluation(report, what.Run, x); err != nil {
-				return err
-			}
-		}
-		if step.EpochDone {
-			if err := compareEpoch(report, what.Run, x); err != nil {
-				return err
-			}
-		}
-		if report.Checkpoints[next].Step == step.Step {
-			if err := compareWeights(&report.Checkpoints[next], report, x); err != nil {
-				return err
-			}
-			next++
+		if err := r.compare(step); err != nil {
+			return err
 		}
 		if what.Progress != nil {
-			what.Progress(step.Step, report.ToStep)
+			what.Progress(step.Step, last)
 		}
 	}
 	return nil
 }
 
+// lastStep returns the last step of which the record holds figures.
+func lastStep(r training.TrainingRun) uint64 {
+	var last uint64
+	if n := len(r.Metrics); n > 0 {
+		last = r.Metrics[n-1].Step
+	}
+	if n := len(r.Evaluations); n > 0 {
+		last = max(last, r.Evaluations[n-1].Step)
+	}
+	return last
+}
+
 // position brings the execution to the step that verification starts from.
-func (v Verifier) position(x *Execution, report *VerifyReport, what Verification) error {
+func (v Verifier) position(r *reproduction, what Verification) error {
+	recorded, _ := v.Workspace.Series(what.Run.ID).Read() // damage was reported by checkFiles
+	r.series = recorded
+	damaged := func(format string, args ...any) error {
+		r.report.fail(format, args...)
+		return fmt.Errorf("%w: %s", ErrNotVerified, r.report.Problem)
+	}
 	if what.From == what.Run.Session.Parent.Step() {
-		err := x.Begin(v.Workspace)
+		err := r.x.Begin(v.Workspace)
 		if errors.As(err, new(*filesError)) {
-			report.fail("%v", err)
-			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+			return damaged("%v", err)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return r.begin(what.From)
 	}
 	for _, cp := range what.Run.Checkpoints {
 		if cp.Step != what.From {
@@ -235,65 +293,12 @@ func (v Verifier) position(x *Execution, report *VerifyReport, what Verification
 		}
 		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(CheckpointRef(cp))
 		if err != nil {
-			report.fail("checkpoint at step %d: %v", cp.Step, err)
-			return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+			return damaged("checkpoint at step %d: %v", cp.Step, err)
 		}
-		return x.Restore(content)
-	}
-	return nil
-}
-
-func compareStep(report *VerifyReport, recorded []stepseries.Record, got StepResult) {
-	if got.Step > uint64(len(recorded)) {
-		return
-	}
-	want := recorded[got.Step-1]
-	if want != record(got) {
-		report.fail("step %d: recorded %+v, reproduced %+v", got.Step, want, record(got))
-	}
-	report.StepsCompared++
-}
-
-func compareEpoch(report *VerifyReport, run RunRecord, x *Execution) error {
-	got, err := x.FinishEpoch()
-	if err != nil {
-		return err
-	}
-	if want, ok := run.TrainingRun.Epoch(got.Epoch); ok {
-		if want != got {
-			report.fail("metrics of epoch %d: recorded %+v, reproduced %+v", got.Epoch, want.Metrics, got.Metrics)
+		if err := r.x.Restore(content); err != nil {
+			return damaged("checkpoint at step %d: %v", cp.Step, err)
 		}
-		report.EpochsCompared++
-	}
-	return nil
-}
-
-func compareEvaluation(report *VerifyReport, run RunRecord, x *Execution) error {
-	got, err := x.Evaluate()
-	if err != nil {
-		return err
-	}
-	switch event, err := run.RecordEvaluation(got); {
-	case err != nil:
-		report.fail("%v", err)
-	case event == nil:
-		report.EvaluationsCompared++
-	}
-	return nil
-}
-
-func compareWeights(verdict *CheckpointVerdict, report *VerifyReport, x *Execution) error {
-	sha, err := x.WeightsSHA256()
-	if err != nil {
-		return err
-	}
-	verdict.Reproduced = sha
-	if sha != verdict.Recorded {
-		if verdict.Problem == "" {
-			verdict.Problem = "the weights came out different"
-		}
-		report.fail("checkpoint at step %d (epoch %d): weights recorded as %s came out as %s",
-			verdict.Step, verdict.Epoch, verdict.Recorded, sha)
+		return r.begin(what.From)
 	}
 	return nil
 }

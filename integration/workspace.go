@@ -14,8 +14,17 @@ import (
 type Workspace struct {
 	// Dir is the data directory.
 	Dir string
-	// Disk holds the runs' files, nil for the operating system's.
+	// Disk holds the runs' files. nil stands for the operating system's, as far as
+	// it is below RunsDir: no symbolic link in there leads out of it.
 	Disk disk.FS
+}
+
+// files returns the disk of the runs' files.
+func (w Workspace) files() disk.FS {
+	if w.Disk == nil {
+		return disk.Within{Dir: w.RunsDir()}
+	}
+	return w.Disk
 }
 
 // EventsPath returns the path of the event store.
@@ -24,9 +33,13 @@ func (w Workspace) EventsPath() string { return filepath.Join(w.Dir, "events.db"
 // LockPath returns the path of the file that the one writing process locks.
 func (w Workspace) LockPath() string { return filepath.Join(w.Dir, "lock") }
 
+// RunsDir returns the folder of all runs' files. It may be a symbolic link of the
+// user's, to another disk.
+func (w Workspace) RunsDir() string { return filepath.Join(w.Dir, "runs") }
+
 // RunDir returns the folder of a run's files.
 func (w Workspace) RunDir(id training.RunID) string {
-	return filepath.Join(w.Dir, "runs", string(id))
+	return filepath.Join(w.RunsDir(), string(id))
 }
 
 // CheckpointsDir returns the folder that a run's checkpoints lie in.
@@ -43,8 +56,11 @@ func (w Workspace) SeriesPath(id training.RunID) string {
 // them. A process may have died between making one and syncing its name, so the
 // names of all are synced, whoever made them.
 func (w Workspace) createRun(id training.RunID) error {
-	for _, folder := range []string{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)} {
-		if err := disk.MkdirAll(disk.Or(w.Disk), folder, 0o755); err != nil {
+	if err := disk.MkdirAll(disk.Or(w.Disk), w.RunsDir(), 0o755); err != nil {
+		return err
+	}
+	for _, folder := range []string{w.RunDir(id), w.CheckpointsDir(id)} {
+		if err := disk.MkdirAll(w.files(), folder, 0o755); err != nil {
 			return err
 		}
 	}
@@ -53,10 +69,10 @@ func (w Workspace) createRun(id training.RunID) error {
 
 // Checkpoints returns the folder of a run's checkpoints.
 func (w Workspace) Checkpoints(id training.RunID) checkpoint.Folder {
-	return checkpoint.Folder{Path: w.CheckpointsDir(id), Disk: w.Disk}
+	return checkpoint.Folder{Path: w.CheckpointsDir(id), Disk: w.files()}
 }
 
 // Series returns a run's per-step metrics.
 func (w Workspace) Series(id training.RunID) stepseries.Series {
-	return stepseries.Series{Path: w.SeriesPath(id), Disk: w.Disk}
+	return stepseries.Series{Path: w.SeriesPath(id), Disk: w.files()}
 }

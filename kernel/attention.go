@@ -34,10 +34,10 @@ const AttentionBlock = 64
 //	p_j = e_j*Inv
 //	y   = a chain of fused multiply-adds p_j*v_j over ascending j from +0
 //
-// Max passes over NaNs, is +0 where the largest score is a zero of either sign,
-// and is -Inf where there is no larger one, be they all NaN. That changes no
-// weight of ordinary scores; a NaN, a +Inf, or nothing but -Inf among the scores
-// of a query makes its e_j and so its Inv NaN, and with them all of its y.
+// Max ignores NaNs. It is +0 if the largest score is a zero of either sign, and
+// -Inf if there is no larger one, even if all are NaN. That does not change the
+// weights of ordinary scores. If a query's scores include a NaN or a +Inf, or
+// are all -Inf, its e_j and Inv are NaN, and with them all of its y.
 //
 // Max and Inv [Batch,Heads,Tokens] are kept for the gradient; scores are not.
 type Attention struct {
@@ -46,7 +46,7 @@ type Attention struct {
 }
 
 // AttentionGrad computes DQKV[Batch,Tokens,3*width]. With p as in Attention,
-// computed anew:
+// computed again:
 //
 //	dp_j = a chain of fused multiply-adds dy*v_j over ascending component
 //	c    = sum(dy*y) over the head's components, fused multiply-adds in 16
@@ -105,7 +105,7 @@ func (a Attention) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless every size is at least 1, the
-// operands have the geometry's sizes, and what is written overlaps nothing.
+// operands have the geometry's sizes, and written operands overlap nothing.
 func (a Attention) Validate() error { return a.validate(OpAttention, a.operands()) }
 
 func (a AttentionGrad) operands() []operand {

@@ -3,22 +3,23 @@ package kernel
 import "fmt"
 
 // Matrices says where the equally large matrices of a batch lie in a span: each
-// row LD elements behind the one before, each matrix Stride elements behind the
-// one before, the first at the beginning. So columns of a larger array are
-// addressed in place.
+// row is LD elements after the previous one, each matrix Stride elements after
+// the previous one, the first at the beginning. That addresses columns of a
+// larger array in place.
 type Matrices struct {
 	Span
 	LD, Stride int
 }
 
 // BatchMatMul computes C_i[M,N] = start + op(A_i) op(B_i) for i < Batch, where op
-// transposes if asked, as in MatMul. A span reaches to the last element of its
-// last matrix; what lies between rows or matrices is left alone. Stride may be 0
-// for A and B: one matrix for all. The matrices of C share no element: they lie
-// one behind the other or, narrower than a row of theirs, side by side.
+// transposes if asked, as in MatMul. A span extends to the last element of its
+// last matrix; elements between rows or matrices are left alone. Stride may be
+// 0 for A and B: one matrix for all. The matrices of C share no element: they
+// lie one after another or, if they are narrower than LD, side by side.
 //
 // Order: each element is one chain of float32 fused multiply-adds over ascending
-// k. The chain starts from C's old value where Accumulate is set, else from +0.
+// k. The chain starts from C's old value if Accumulate is set, and from +0
+// otherwise.
 type BatchMatMul struct {
 	A, B, C        Matrices
 	Batch, M, N, K int
@@ -29,8 +30,8 @@ type BatchMatMul struct {
 // Operation returns OpBatchMatMul.
 func (BatchMatMul) Operation() Operation { return OpBatchMatMul }
 
-// extent returns the length of the span for a batch of [rows,cols] matrices, -1
-// where an int does not hold it. LD and Stride are not negative.
+// extent returns the length of the span for a batch of [rows,cols] matrices, or
+// -1 if it does not fit an int. LD and Stride must not be negative.
 func (m Matrices) extent(batch, rows, cols int) int {
 	n := 1 // the last element
 	for _, part := range []int{elements(batch-1, m.Stride), elements(rows-1, m.LD), cols - 1} {
@@ -58,9 +59,9 @@ func (m BatchMatMul) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless Batch, M, N and K are at least
-// 1, no LD is less than its matrix is wide and no Stride negative, the spans reach
-// to their last elements, the matrices of C share none, and C overlaps neither A
-// nor B.
+// 1, no LD is less than the width of its matrix and no Stride is negative, the
+// spans extend to their last elements, the matrices of C share none, and C
+// overlaps neither A nor B.
 func (m BatchMatMul) Validate() error {
 	const op = OpBatchMatMul
 	if err := checkDimensions(op, dimension{"Batch", m.Batch, 1}, dimension{"M", m.M, 1}, dimension{"N", m.N, 1}, dimension{"K", m.K, 1}); err != nil {
@@ -84,7 +85,7 @@ func (m BatchMatMul) Validate() error {
 	beside := m.C.Stride >= m.N && m.C.LD >= m.C.extent(m.Batch, 1, m.N)
 	if m.Batch > 1 && !behind && !beside {
 		return &InstructionError{op, "C.Stride", fmt.Sprint(m.C.Stride),
-			fmt.Sprintf("at least %d, or at least N = %d where C.LD has room for all side by side", m.C.extent(1, m.M, m.N), m.N)}
+			fmt.Sprintf("at least %d, or at least N = %d if C.LD has room for all side by side", m.C.extent(1, m.M, m.N), m.N)}
 	}
 	return nil
 }

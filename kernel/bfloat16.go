@@ -4,17 +4,19 @@ package kernel
 // fraction: the upper half of a float32) in half the memory. Nothing is computed
 // in bfloat16.
 
-// StoreBF16 packs X[n], each rounded to bfloat16, into Y[BF16Elements(n)]: of
-// two neighbours the first one lies in the lower 16 bits of an element. The
-// upper half of the last element is 0 where n is odd.
+// StoreBF16 packs X[n], each rounded to bfloat16, into Y[BF16Elements(n)]: the
+// first of two neighbours is in the lower 16 bits of an element. The upper half
+// of the last element is 0 if n is odd.
 //
-// Rounding is to nearest, ties to even, so that what is too large becomes an
-// infinity. Infinities, signs and zeros stay; a NaN stays one, and becomes quiet.
+// Rounding is to nearest, ties to even, so a value that is too large becomes an
+// infinity. Infinities, signs and zeros are kept; a NaN stays a NaN and becomes
+// quiet.
 type StoreBF16 struct {
 	X, Y Span
 }
 
-// LoadBF16 unpacks Y[n] from X[BF16Elements(n)], as StoreBF16 leaves it; exact.
+// LoadBF16 unpacks Y[n] from X[BF16Elements(n)] as written by StoreBF16; it is
+// exact.
 type LoadBF16 struct {
 	X, Y Span
 }

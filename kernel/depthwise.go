@@ -3,7 +3,7 @@ package kernel
 import "fmt"
 
 // The depthwise convolution (Howard et al., 2017, with a multiplier of 1): each
-// channel is convolved with a kernel of its own. OutChannels is InChannels, C;
+// channel is convolved with its own kernel. OutChannels is InChannels, C;
 // weights are [KernelH, KernelW, C].
 
 // DepthwiseConv2D computes Y[N,OutH,OutW,C] from X[N,H,W,C], Weight[KH,KW,C]

@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// Sums and masks of arrays, element by element, that a graph with branches and
-// regularisation needs.
+// Element-wise sums and masks that a graph with branches and regularisation
+// needs.
 
 // Add computes Out = A + B element by element, each sum rounded to float32; Out
 // may be A or B.
@@ -26,7 +26,7 @@ type Scale struct {
 
 // Dropout zeroes elements with probability Rate and multiplies the others with
 // 1/(1-Rate) rounded to float32 (Srivastava et al., 2014); Y may be X. It is
-// its own gradient. Element i is dropped where
+// its own gradient. Element i is dropped if
 //
 //	philox.Uniform32(Scalars.Seed, PurposeDropout, Scalars.Step, Stream<<40 + First + i) < Rate
 //
@@ -35,7 +35,7 @@ type Dropout struct {
 	X, Y Span
 	// Rate is in [0, 1).
 	Rate float32
-	// Stream tells the dropout layers of a model apart; below 2^24.
+	// Stream distinguishes the dropout layers of a model; below 2^24.
 	Stream int
 	// First is the place of X's first element in the whole batch; below 2^40.
 	First int
@@ -67,9 +67,9 @@ type RunningAverage struct {
 //
 // Order: the squares of each block of 2^14 elements are summed in 16 lanes of
 // fused multiply-adds over ascending index and then as one fixed binary tree;
-// the blocks' sums as TreeSum. Where norm > MaxNorm, each element is multiplied
-// with MaxNorm/norm rounded to float32; a norm that is NaN or infinite leaves
-// Grad alone.
+// the blocks' sums as TreeSum. If norm > MaxNorm, each element is multiplied by
+// MaxNorm/norm rounded to float32; a norm that is NaN or infinite leaves Grad
+// unchanged.
 type ClipNorm struct {
 	Grad, Norm Span
 	MaxNorm    float32

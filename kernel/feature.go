@@ -1,10 +1,10 @@
 package kernel
 
-// Feature names something a kernel may need of the hardware that runs it.
+// Feature names something that a kernel may require of the hardware.
 type Feature string
 
-// The features a kernel can ask for. docs/numerics.md says which of them can
-// run under the bit-exact contract.
+// The features a kernel can ask for. docs/numerics.md says which of them are
+// compatible with the bit-exact contract.
 const (
 	FP64        Feature = "fp64"         // double precision arithmetic
 	FMA         Feature = "fma"          // correctly rounded float32 fused multiply-add

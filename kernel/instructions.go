@@ -8,8 +8,8 @@ package kernel
 // A is [M,K] or, transposed, [K,M]; B is [K,N] or, transposed, [N,K].
 //
 // Order: each element is one chain of float32 fused multiply-adds over
-// ascending k. The chain starts from Bias[j] where Bias [N] is present, from
-// C's old value where Accumulate is set, else from +0.
+// ascending k. The chain starts from Bias[j] if Bias [N] is present, from C's
+// old value if Accumulate is set, and from +0 otherwise.
 type MatMul struct {
 	A, B, C        Span
 	M, N, K        int
@@ -121,16 +121,16 @@ type SumRows struct {
 
 // SoftmaxCrossEntropy computes, for Logits[M,N] and int32 Labels[M], the loss
 // of each row in Loss[M], 1 or 0 for a correct prediction (first maximum) in
-// Correct[M], and, where DLogits is present, its gradient times Scale. DLogits
-// may be Logits. Smoothing moves that share of the label's weight to all classes
-// alike (Szegedy et al., 2016); it is in [0,1). With z = x - max and every
-// operation rounded:
+// Correct[M], and, if DLogits is present, its gradient times Scale. DLogits may
+// be Logits. Smoothing distributes that share of the label's weight evenly over
+// all classes (Szegedy et al., 2016); it is in [0,1). With z = x - max and
+// every operation rounded:
 //
 //	loss   = log(sum(exp(z))) - (1-Smoothing)*z_label - (Smoothing/N)*sum(z)
 //	grad_j = Scale * (exp(z_j)/sum(exp(z)) - t_j - Smoothing/N), t_j = 1-Smoothing
 //	         at the label, else 0
 //
-// Without smoothing its terms are left out. Order: from the left; sums are in 16
+// Without smoothing its terms are omitted. Order: from the left; sums are in 16
 // lanes over ascending index and then one fixed binary tree.
 type SoftmaxCrossEntropy struct {
 	Logits, Labels, Loss, Correct, DLogits Span
@@ -148,8 +148,8 @@ type TreeSum struct {
 
 // SGD updates Weight in place from Grad (Sutskever et al., 2013, PyTorch's
 // form): g = grad + WeightDecay*w; v = Momentum*v + g (v = g at Scalars.Step
-// 1); w -= lr * (Nesterov ? g + Momentum*v : v). Velocity is absent where
-// Momentum is 0. Each product and sum rounds to float32 separately.
+// 1); w -= lr * (Nesterov ? g + Momentum*v : v). Velocity is absent if Momentum
+// is 0. Each product and sum rounds to float32 separately.
 type SGD struct {
 	Weight, Grad, Velocity Span
 	Momentum, WeightDecay  float32
@@ -157,9 +157,9 @@ type SGD struct {
 }
 
 // Adam updates Weight in place (Kingma and Ba, 2015), with Loshchilov and
-// Hutter's decoupled decay where Decoupled is set. Each product, sum, quotient
-// and root rounds to float32 separately; the bias corrections 1-beta^t are
-// computed in float64 by repeated multiplication and rounded once.
+// Hutter's decoupled decay if Decoupled is set. Each product, sum, quotient and
+// root rounds to float32 separately; the bias corrections 1-beta^t are computed
+// in float64 by repeated multiplication and rounded once.
 type Adam struct {
 	Weight, Grad, M, V                 Span
 	Beta1, Beta2, Epsilon, WeightDecay float32

@@ -56,15 +56,15 @@ func (s Span) Overlaps(other Span) bool {
 	return s.Len > 0 && other.Len > 0 && s.Offset < other.Offset+other.Len && other.Offset < s.Offset+s.Len
 }
 
-// operand is a span of an instruction together with what it must look like.
+// operand is a span of an instruction together with its requirements.
 type operand struct {
 	field    string
 	span     Span
 	want     int // elements; -1 for more than an int holds
 	optional bool
 	written  bool
-	// sameAs names the operand that this written one may coincide with. Apart
-	// from that, what is written overlaps nothing.
+	// sameAs names the operand that this written one may coincide with.
+	// Otherwise a written operand overlaps nothing.
 	sameAs string
 }
 
@@ -74,8 +74,8 @@ type dimension struct {
 	value, min int
 }
 
-// elements multiplies sizes; it returns -1 where the product overflows an int
-// or a size is negative.
+// elements multiplies sizes; it returns -1 if the product overflows an int or a
+// size is negative.
 func elements(sizes ...int) int {
 	product := 1
 	for _, n := range sizes {
@@ -97,8 +97,8 @@ func checkDimensions(op Operation, dims ...dimension) error {
 	return nil
 }
 
-// checkOperands fails unless lengths are as wanted and nothing that is written
-// overlaps another operand.
+// checkOperands fails unless the lengths are right and no written operand
+// overlaps another one.
 func checkOperands(op Operation, operands []operand) error {
 	for _, o := range operands {
 		if err := o.check(op); err != nil {
@@ -154,7 +154,7 @@ func (m MatMul) operands() []operand {
 
 // Validate fails with an *InstructionError unless M, N and K are at least 1,
 // the operands have M*K, K*N, M*N and N elements, C overlaps none of them, and
-// Bias is absent where Accumulate is set.
+// Bias is absent if Accumulate is set.
 func (m MatMul) Validate() error {
 	if err := checkDimensions(OpMatMul, dimension{"M", m.M, 1}, dimension{"N", m.N, 1}, dimension{"K", m.K, 1}); err != nil {
 		return err
@@ -168,8 +168,8 @@ func (m MatMul) Validate() error {
 // maxGeometry bounds every size in a ConvShape, so that no index overflows.
 const maxGeometry = 1 << 28
 
-// validate checks the geometry. Pooling, where every window must hold an
-// element, asks for a padding smaller than the kernel.
+// validate checks the geometry. Pooling, in which every window must contain an
+// element, requires a padding smaller than the kernel.
 func (s ConvShape) validate(op Operation, pooling bool) error {
 	sizes := []dimension{
 		{"N", s.N, 1}, {"H", s.H, 1}, {"W", s.W, 1}, {"InChannels", s.InChannels, 1},
@@ -286,8 +286,8 @@ func (c MaxPool2DGrad) operands() []operand {
 	}
 }
 
-// Validate fails with an *InstructionError unless the geometry is as MaxPool2D
-// wants it, the operands have its sizes, and DX overlaps none of them.
+// Validate fails with an *InstructionError unless the geometry is valid for
+// MaxPool2D, the operands have its sizes, and DX overlaps none of them.
 func (c MaxPool2DGrad) Validate() error { return c.validateIndexed(OpMaxPool2DGrad, c.operands()) }
 
 func (s ConvShape) validateIndexed(op Operation, operands []operand) error {
@@ -295,7 +295,7 @@ func (s ConvShape) validateIndexed(op Operation, operands []operand) error {
 		return err
 	}
 	if n := s.inputs(); n < 0 || n > math.MaxInt32 {
-		return &InstructionError{op, "X", fmt.Sprintf("of %d elements", n), fmt.Sprintf("at most %d, what an int32 index reaches", math.MaxInt32)}
+		return &InstructionError{op, "X", fmt.Sprintf("of %d elements", n), fmt.Sprintf("at most %d, the most that an int32 index can address", math.MaxInt32)}
 	}
 	return checkOperands(op, operands)
 }
@@ -321,8 +321,8 @@ func (c AvgPool2DGrad) operands() []operand {
 	}
 }
 
-// Validate fails with an *InstructionError unless the geometry is as AvgPool2D
-// wants it, the operands have its sizes, and DX does not overlap DY.
+// Validate fails with an *InstructionError unless the geometry is valid for
+// AvgPool2D, the operands have its sizes, and DX does not overlap DY.
 func (c AvgPool2DGrad) Validate() error {
 	return validateImages(OpAvgPool2DGrad, c.ConvShape, true, c.operands())
 }
@@ -401,13 +401,14 @@ func (s SoftmaxCrossEntropy) operands() []operand {
 
 // Validate fails with an *InstructionError unless M and N are at least 1, N
 // fits an int32 label, Smoothing is in [0,1), the operands have M*N or M
-// elements, and what is written overlaps nothing, but DLogits may be Logits.
+// elements, and written operands overlap nothing, except that DLogits may be
+// Logits.
 func (s SoftmaxCrossEntropy) Validate() error {
 	if err := checkDimensions(OpSoftmaxCrossEntropy, dimension{"M", s.M, 1}, dimension{"N", s.N, 1}); err != nil {
 		return err
 	}
 	if s.N > math.MaxInt32 {
-		return &InstructionError{OpSoftmaxCrossEntropy, "N", fmt.Sprint(s.N), fmt.Sprintf("at most %d, what an int32 label reaches", math.MaxInt32)}
+		return &InstructionError{OpSoftmaxCrossEntropy, "N", fmt.Sprint(s.N), fmt.Sprintf("at most %d, the most that an int32 label can address", math.MaxInt32)}
 	}
 	if err := checkFactor(OpSoftmaxCrossEntropy, "Smoothing", s.Smoothing, 0, 1); err != nil {
 		return err
@@ -431,7 +432,7 @@ func (t TreeSum) Validate() error {
 	return checkOperands(OpTreeSum, t.operands())
 }
 
-// checkFactor fails unless low <= value < high, which NaN never does.
+// checkFactor fails unless low <= value < high; NaN always fails.
 func checkFactor(op Operation, field string, value float32, low, high float64) error {
 	if v := float64(value); v >= low && v < high {
 		return nil
@@ -461,7 +462,7 @@ func (s SGD) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless the operands have the same
-// length and do not overlap, Velocity is present just where Momentum is not 0,
+// length and do not overlap, Velocity is present exactly if Momentum is not 0,
 // Momentum is in [0,1), WeightDecay is finite and not negative, and Nesterov
 // comes with a momentum.
 func (s SGD) Validate() error {

@@ -1,6 +1,6 @@
-// Package kernel is the shared kernel between the model and the device
-// contexts: the operations both talk about, the instructions a planned Program
-// consists of, and the Table that selects a kernel for (operation, dtype,
+// Package kernel is the shared vocabulary of the model and the device contexts:
+// the operations both refer to, the instructions that make up a planned
+// Program, and the Table that selects a kernel for (operation, dtype,
 // capability).
 //
 // kernel/cpu implements every operation for the host: a portable reference and
@@ -14,7 +14,7 @@ import (
 	"reprise/tensor"
 )
 
-// ErrNoKernel is returned where no registered kernel fits a capability.
+// ErrNoKernel is returned if no registered kernel runs on a capability.
 var ErrNoKernel = errors.New("no kernel for this operation on this device")
 
 // Operation is what is computed, independent of how.
@@ -65,14 +65,12 @@ const (
 )
 
 // Kernel is one implementation of an operation: what it computes, for which
-// element type, and what it needs of the hardware.
+// element type, and what it requires of the hardware.
 type Kernel struct {
 	Name         string // such as "matmul.avx512"
 	Operation    Operation
 	DType        tensor.DType
 	Requirements []Feature
-	// Exact says that the kernel is bit-equal to the portable reference.
-	Exact bool
 }
 
 // RunsOn reports whether the capability meets every requirement.
@@ -85,7 +83,8 @@ func (k Kernel) RunsOn(c Capability) bool {
 	return true
 }
 
-// Table lists kernels in order of preference: the first that fits is selected.
+// Table lists kernels in order of preference: the first suitable one is
+// selected.
 type Table []Kernel
 
 // KernelForOperation returns the first kernel of the table for op and dtype

@@ -3,7 +3,7 @@ package kernel
 import "math"
 
 // MeanSquaredError computes, for Prediction[M,N] and Target[M,N], the loss of
-// each row, Loss[M] = sum(d^2)/N with d = Prediction - Target, and, where
+// each row, Loss[M] = sum(d^2)/N with d = Prediction - Target, and, if
 // DPrediction is present, DPrediction = (2/N*Scale) * d. DPrediction may be
 // Prediction.
 //
@@ -29,8 +29,8 @@ func (m MeanSquaredError) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless M and N are at least 1, the
-// operands have M*N or M elements, what is written overlaps nothing, but
-// DPrediction may be Prediction, and Scale is a number.
+// operands have M*N or M elements, written operands overlap nothing, except
+// that DPrediction may be Prediction, and Scale is a number.
 func (m MeanSquaredError) Validate() error {
 	if err := checkDimensions(OpMeanSquaredError, dimension{"M", m.M, 1}, dimension{"N", m.N, 1}); err != nil {
 		return err

@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// Normalisation. Row sums take 16 lanes over ascending index and then one fixed
-// binary tree, as SoftmaxCrossEntropy's. In every kind, InvStd is the float32
+// Normalisation. Row sums use 16 lanes over ascending index and then one fixed
+// binary tree, as in SoftmaxCrossEntropy. In every kind, InvStd is the float32
 // quotient 1/sqrt(variance + Epsilon) with each operation rounded on its own.
 
 // LayerNorm normalises each row of X[M,N] (Ba, Kiros and Hinton, 2016):
@@ -13,7 +13,7 @@ import "math"
 //	            sum is a chain of fused multiply-adds
 //	Y[r,j]    = FMA(d*InvStd[r], Gain[j], Bias[j])
 //
-// Y may be X where no gradient is wanted.
+// Y may be X if no gradient is needed.
 type LayerNorm struct {
 	X, Gain, Bias, Y Span
 	Mean, InvStd     Span // [M]
@@ -67,7 +67,7 @@ type RMSNormGrad struct {
 // running averages that BatchNormApply uses.
 //
 // Order: rows are cut into blocks of 128; a block's sum is a chain over
-// ascending row from +0; the blocks' sums meet as TreeSum.
+// ascending row from +0; the blocks' sums are added as in TreeSum.
 type BatchNorm struct {
 	X, Gain, Bias, Y    Span
 	Mean, InvStd        Span // [N]
@@ -121,7 +121,7 @@ func (BatchNormGrad) Operation() Operation { return OpBatchNormGrad }
 // Operation returns OpBatchNormApply.
 func (BatchNormApply) Operation() Operation { return OpBatchNormApply }
 
-// validateNorm checks what the normalisations have in common.
+// validateNorm performs the checks that the normalisations have in common.
 func validateNorm(op Operation, m, n int, epsilon float32, operands []operand) error {
 	if err := checkDimensions(op, dimension{"M", m, 1}, dimension{"N", n, 1}); err != nil {
 		return err
@@ -145,8 +145,8 @@ func (l LayerNorm) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless M and N are at least 1, the
-// operands have M*N, M or N elements, what is written overlaps nothing, but Y
-// may be X, and Epsilon is a number of at least 0.
+// operands have M*N, M or N elements, written operands overlap nothing, except
+// that Y may be X, and Epsilon is a number of at least 0.
 func (l LayerNorm) Validate() error {
 	return validateNorm(OpLayerNorm, l.M, l.N, l.Epsilon, l.operands())
 }
@@ -166,8 +166,8 @@ func (l LayerNormGrad) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless M and N are at least 1, the
-// operands have M*N, M or N elements, and what is written overlaps nothing, but
-// DX may be DY.
+// operands have M*N, M or N elements, and written operands overlap nothing,
+// except that DX may be DY.
 func (l LayerNormGrad) Validate() error {
 	return validateNorm(OpLayerNormGrad, l.M, l.N, 0, l.operands())
 }
@@ -219,8 +219,8 @@ func (b BatchNorm) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless M and N are at least 1, the
-// operands have M*N or N elements, what is written overlaps nothing, and Epsilon
-// is a number of at least 0.
+// operands have M*N or N elements, written operands overlap nothing, and
+// Epsilon is a number of at least 0.
 func (b BatchNorm) Validate() error {
 	return validateNorm(OpBatchNorm, b.M, b.N, b.Epsilon, b.operands())
 }
@@ -240,8 +240,8 @@ func (b BatchNormGrad) operands() []operand {
 }
 
 // Validate fails with an *InstructionError unless M and N are at least 1, the
-// operands have M*N or N elements, and what is written overlaps nothing, but DX
-// may be DY.
+// operands have M*N or N elements, and written operands overlap nothing, except
+// that DX may be DY.
 func (b BatchNormGrad) Validate() error {
 	return validateNorm(OpBatchNormGrad, b.M, b.N, 0, b.operands())
 }
@@ -258,7 +258,8 @@ func (b BatchNormApply) operands() []operand {
 	}
 }
 
-// Validate fails with an *InstructionError as BatchNorm's does, but Y may be X.
+// Validate fails with an *InstructionError as BatchNorm's does, except that Y
+// may be X.
 func (b BatchNormApply) Validate() error {
 	return validateNorm(OpBatchNormApply, b.M, b.N, b.Epsilon, b.operands())
 }

@@ -11,8 +11,8 @@ type Span struct {
 // Empty reports whether the span is absent.
 func (s Span) Empty() bool { return s.Len == 0 }
 
-// Slice returns the part [from, from+n) of the span; it panics when that
-// leaves the span, which is a bug of the planner.
+// Slice returns the part [from, from+n) of the span; it panics if that exceeds
+// the span, which is a bug in the planner.
 func (s Span) Slice(from, n int) Span {
 	if from < 0 || n < 0 || from+n > s.Len {
 		panic(fmt.Sprintf("kernel: slice [%d,%d) of a span of %d elements", from, from+n, s.Len))
@@ -43,7 +43,7 @@ type Scalars struct {
 	Step uint64
 	// Seed keys the counter-based randomness (dropout).
 	Seed uint64
-	// LearningRate for this step.
+	// LearningRate is the learning rate of this step.
 	LearningRate float32
 }
 
@@ -65,7 +65,7 @@ type Executable interface {
 	Run(Scalars) error
 }
 
-// Backend turns programs into executables: what a leased device offers.
+// Backend turns programs into executables. It is what a leased device offers.
 type Backend interface {
 	Allocate(elements int) (Memory, error)
 	Prepare(*Program, Memory) (Executable, error)

@@ -3,7 +3,7 @@ package kernel
 import "reflect"
 
 // Instructions are altered by field name through reflection, so that the tests
-// go over every operand there is.
+// cover every operand.
 
 func operandsOf(in Instruction) []operand {
 	return in.(interface{ operands() []operand }).operands()

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// at returns a span that no other call's overlaps, as long as from differ by
-// 1000 or more.
+// at returns a span; spans whose from differ by 1000 or more do not overlap.
 func at(from, n int) Span { return Span{Offset: from * 1000, Len: n} }
 
 // valid returns one valid instruction of each kind in elementwise.go, norm.go,
@@ -43,7 +42,7 @@ func valid() map[Operation]Instruction {
 	}
 }
 
-// check wants an InstructionError for the operation and field, or none.
+// check expects an InstructionError for the operation and field, or none.
 func check(t *testing.T, what string, in Instruction, field string) {
 	t.Helper()
 	err := in.Validate()
@@ -69,7 +68,7 @@ func alter(t *testing.T, in Instruction, field string, change func(Span) Span) I
 	return altered
 }
 
-func TestLayerInstructionsRefuseOperandsThatDoNotFit(t *testing.T) {
+func TestLayerInstructionsRefuseUnsuitableOperands(t *testing.T) {
 	for op, in := range valid() {
 		check(t, "valid", in, "")
 		if in.Operation() != op {
@@ -89,8 +88,8 @@ func TestLayerInstructionsRefuseOperandsThatDoNotFit(t *testing.T) {
 	}
 }
 
-// measures reports whether the operand's own length is what the others must
-// have; the error is then another one's.
+// measures reports whether the operand's length determines that of the others;
+// the error then names another one.
 func measures(op Operation, field string) bool {
 	return map[Operation]string{
 		OpAdd: "A", OpScale: "X", OpDropout: "X", OpRunningAverage: "Running", OpClipNorm: "Grad",
@@ -99,7 +98,7 @@ func measures(op Operation, field string) bool {
 }
 
 func TestLayerInstructionsRefuseOverlaps(t *testing.T) {
-	// What may coincide; everything else that is written overlaps nothing.
+	// Operands that may coincide; every other written operand overlaps nothing.
 	allowed := map[Operation][][2]string{
 		OpAdd: {{"Out", "A"}, {"Out", "B"}}, OpAddRow: {{"Y", "X"}}, OpScale: {{"Y", "X"}}, OpDropout: {{"Y", "X"}},
 		OpLayerNorm: {{"Y", "X"}}, OpRMSNorm: {{"Y", "X"}}, OpBatchNormApply: {{"Y", "X"}},

@@ -14,7 +14,7 @@ type Activation struct {
 	Kind kernel.ActivationKind
 }
 
-// activationKinds are the kinds that a layer may have.
+// activationKinds are the kinds that a layer may use.
 func activationKinds() []kernel.ActivationKind {
 	return []kernel.ActivationKind{kernel.ReLU, kernel.GELU, kernel.SiLU, kernel.Tanh, kernel.Sigmoid}
 }
@@ -43,7 +43,7 @@ func (l Activation) needs(tensor.Shape) needs {
 	return needs{x: l.readsInput(), y: true, inPlace: l.Kind == kernel.ReLU, gradInPlace: true}
 }
 
-// readsInput reports whether the derivative cannot be told from the output.
+// readsInput reports whether the derivative cannot be computed from the output.
 func (l Activation) readsInput() bool { return l.Kind == kernel.GELU || l.Kind == kernel.SiLU }
 
 func (l Activation) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {

@@ -6,8 +6,8 @@ import (
 	"reprise/tensor"
 )
 
-// Architecture is a chain of layers. It is a value: nobody writes to it once it
-// is built.
+// Architecture is a chain of layers. It is a value and must not be modified
+// once it is built.
 type Architecture struct {
 	// Input is the shape of one sample: [features], or [height width channels].
 	Input  tensor.Shape
@@ -19,24 +19,24 @@ type Layers []Layer
 
 // ParameterSpec describes a parameter that an architecture has.
 type ParameterSpec struct {
-	// Name is such as "layers.<index>.weight"; in a layer that consists of
-	// others, such as "layers.<index>.body.<index>.weight".
+	// Name is of the form "layers.<index>.weight" or, in a layer that consists
+	// of others, "layers.<index>.body.<index>.weight".
 	Name  string
 	Shape tensor.Shape
 	// Layer is the index of the architecture's layer it belongs to.
 	Layer int
-	// FanIn is the number of inputs that meet in one output of a linear or
-	// convolutional layer; 0 for every other parameter.
+	// FanIn is the number of inputs that contribute to one output of a linear
+	// or convolutional layer; 0 for every other parameter.
 	FanIn int
 	// Statistic says that the parameter is a running average, such as
-	// "running_mean", and no optimiser touches it.
+	// "running_mean", which no optimiser touches.
 	Statistic bool
 
 	initial initial
 }
 
-// Validate fails with a *LayerError where a value is out of range or two shapes
-// do not meet.
+// Validate fails with a *LayerError if a value is out of range or a layer does
+// not fit the shape before it.
 func (a Architecture) Validate() error {
 	_, err := a.build()
 	return err

@@ -53,7 +53,7 @@ func TestParametersAreNamedAndShapedAsInPyTorch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range got {
-		got[i].initial = initial{} // TestInitialParametersAreUniformWithinTheirBound looks at those
+		got[i].initial = initial{} // TestInitialParametersAreUniformWithinTheirBound checks those
 	}
 	want := []ParameterSpec{
 		{Name: "layers.0.weight", Shape: tensor.Shape{3, 3, 3, 2}, Layer: 0, FanIn: 18},
@@ -66,7 +66,7 @@ func TestParametersAreNamedAndShapedAsInPyTorch(t *testing.T) {
 	}
 }
 
-func TestShapesThatDoNotMeetAreNamed(t *testing.T) {
+func TestShapesThatDoNotFitAreNamed(t *testing.T) {
 	image, row := tensor.Shape{8, 8, 1}, tensor.Shape{64}
 	conv := func(l Conv2D) Layers {
 		l.Channels = 2
@@ -147,7 +147,7 @@ func TestLayersDecodeEveryForm(t *testing.T) {
 	}
 }
 
-func TestLayersRefuseWhatTheyDoNotKnow(t *testing.T) {
+func TestLayersRefuseUnknownJSON(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`:     `architecture: layers is {}, want a list of layers`,
 		`null`:   `layers is null`,
@@ -169,7 +169,7 @@ func TestLayersRefuseWhatTheyDoNotKnow(t *testing.T) {
 		`[{"type":"conv2d","channels":3,"kernel":3,"stride":0}]`:       `stride is 0, want at least 1`,
 		`[{"type":"conv2d","channels":3,"kernel":3,"padding":"some"}]`: `padding is "some", want a whole number, two of them, "same" or "valid"`,
 		`[{"type":"max_pool2d","kernel":2,"padding":1}]`:               `layer 0 (max_pool2d): "padding" is an unknown field, want one of type, kernel, stride`,
-		`[{"type":"activation","kind":null}]`:                          `kind is null, want a text`,
+		`[{"type":"activation","kind":null}]`:                          `kind is null, want a string`,
 	} {
 		var got Layers
 		err := json.Unmarshal([]byte(text), &got)
@@ -225,13 +225,13 @@ func FuzzArchitectureDecode(f *testing.F) {
 				t.Fatalf("layer %d became %#v, was %#v", i, back.Layers[i], arch.Layers[i])
 			}
 		}
-		if arch.Validate() == nil { // what is valid can be planned, or says why not
+		if arch.Validate() == nil { // a valid architecture can be planned, or the error says why not
 			_, _ = NewPlan(arch, PlanConfig{BatchSize: 3, Shards: 2})
 		}
 	})
 }
 
-// drawArchitecture gives small architectures, most of them valid.
+// drawArchitecture draws small architectures, most of them valid.
 func drawArchitecture(t *rapid.T) Architecture {
 	small := func(name string) int { return rapid.IntRange(1, 3).Draw(t, name) }
 	arch := Architecture{Input: tensor.Shape{small("h") + 3, small("w") + 3, small("c")}}
@@ -257,7 +257,7 @@ func drawArchitecture(t *rapid.T) Architecture {
 }
 
 // TestEveryArchitectureTrainsAsItsTwin draws architectures, batches and shards
-// at random: the planner may not share a place that is still needed (the twin's
+// at random: the planner must not reuse memory that is still needed (the twin's
 // memory starts as NaN), and kernel/cpu must agree to the bit.
 func TestEveryArchitectureTrainsAsItsTwin(t *testing.T) {
 	b := newCPU(t, 2, 0)

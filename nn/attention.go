@@ -14,9 +14,9 @@ import (
 // then the keys, then the values.
 type Attention struct {
 	Heads int
-	// Causal hides from each token the ones after it.
+	// Causal hides the tokens after it from each token.
 	Causal bool
-	// NoBias leaves the linear layers' biases out: "bias": false in JSON.
+	// NoBias omits the biases of the linear layers: "bias": false in JSON.
 	NoBias bool
 }
 
@@ -113,7 +113,8 @@ type named struct {
 	layer Layer
 }
 
-// branch writes parts one after another and adds what they start from.
+// branch writes parts one after another and adds the value that they start
+// from.
 func (b *builder) branch(in int, parts []named) (int, *LayerError) {
 	v := in
 	for _, p := range parts {
@@ -126,7 +127,7 @@ func (b *builder) branch(in int, parts []named) (int, *LayerError) {
 	return b.sum(in, v), nil
 }
 
-// attending is the operation between an attention's two linear layers.
+// attending is the operation between the two linear layers of an attention.
 type attending struct {
 	heads  int
 	causal bool

@@ -15,7 +15,7 @@ type Conv2D struct {
 	// Stride is 1x1 by default.
 	Stride  Size
 	Padding Padding
-	// NoBias leaves the bias out: "bias": false in JSON.
+	// NoBias omits the bias: "bias": false in JSON.
 	NoBias bool
 }
 
@@ -94,7 +94,7 @@ func (l Conv2D) checkPadding() *LayerError {
 	case p.H < 0 || p.W < 0:
 		return bad("at least 0", `use 0, "valid" or "same"`)
 	case !p.Same && (p.H >= l.Kernel.H || p.W >= l.Kernel.W):
-		return bad(fmt.Sprintf("less than the kernel of %v", l.Kernel), "use a smaller padding; beyond it lie windows of nothing but zeros")
+		return bad(fmt.Sprintf("less than the kernel of %v", l.Kernel), "use a smaller padding; with more, some windows see nothing but zeros")
 	}
 	return nil
 }

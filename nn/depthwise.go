@@ -5,14 +5,14 @@ import (
 	"reprise/tensor"
 )
 
-// DepthwiseConv2D convolves each channel of an image [H,W,C] with a kernel of
-// its own. Its parameters are "weight" [KernelH, KernelW, C] and "bias" [C].
+// DepthwiseConv2D convolves each channel of an image [H,W,C] with its own
+// kernel. Its parameters are "weight" [KernelH, KernelW, C] and "bias" [C].
 type DepthwiseConv2D struct {
 	Kernel Size
 	// Stride is 1x1 by default.
 	Stride  Size
 	Padding Padding
-	// NoBias leaves the bias out: "bias": false in JSON.
+	// NoBias omits the bias: "bias": false in JSON.
 	NoBias bool
 }
 

@@ -6,14 +6,15 @@ import (
 	"reprise/kernel"
 )
 
-// diagnose explains a loss that is not finite: it runs the rows that it was
-// computed with through the graph again, node by node, and looks for the first
-// one whose parameters or output are not finite.
+// diagnose explains a loss that is not finite: it runs the rows of the batch
+// through the graph again, node by node, and looks for the first node whose
+// parameters or output are not finite.
 func (t *Trainer) diagnose(step uint64, b Batch, losses []float32, training bool) error {
-	// There is such a loss: the mean of finite float32 numbers is finite.
+	// One row's loss is not finite: the mean of finite float32 numbers is
+	// finite.
 	bad := firstNonFinite(losses)
 	row := bad / t.plan.Labels()
-	// Should nothing be found below, then the distance of two finite logits
+	// If nothing is found below, the difference of two finite logits
 	// overflowed.
 	e := &NumericalError{Step: step, Layer: len(t.plan.arch.Layers) - 1, What: describe("loss", losses[bad], row)}
 	if len(b.Inputs) > 0 {
@@ -32,7 +33,7 @@ func (t *Trainer) diagnose(step uint64, b Batch, losses []float32, training bool
 		})
 	}
 	if err := t.trace(e, s); err != nil {
-		// The backend failed: say what is known.
+		// The backend failed: report what is known.
 		e.What += "; its origin could not be found: " + err.Error()
 	}
 	return e

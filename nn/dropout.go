@@ -5,11 +5,11 @@ import (
 	"reprise/tensor"
 )
 
-// Dropout zeroes a part of the values in training and scales the others up; in
-// evaluation it does nothing. Which values is a function of the seed, the step,
-// the layer and the value's place in the batch.
+// Dropout zeroes some of the values in training and scales up the others; in
+// evaluation it does nothing. Which values are zeroed is a function of the
+// seed, the step, the layer and the value's position in the batch.
 type Dropout struct {
-	// Rate is the share of zeroed values, in [0, 1).
+	// Rate is the probability that a value is zeroed, in [0, 1).
 	Rate float32
 }
 
@@ -26,7 +26,7 @@ func (l Dropout) build(b *builder, in int) (int, *LayerError) {
 	return b.add(node{op: dropping{rate: l.Rate, stream: len(b.nodes)}, inputs: []int{in}}, b.values[in]), nil
 }
 
-// dropping is the operation of a Dropout; stream tells it from others.
+// dropping is the operation of a Dropout; stream distinguishes it from others.
 type dropping struct {
 	rate   float32
 	stream int

@@ -6,8 +6,8 @@ import (
 )
 
 // Embedding replaces each of a sample's T tokens by a row of its parameter
-// "weight" [Vocabulary, Width]: [T] becomes [T, Width]. It comes first in an
-// architecture, whose samples are then tokens instead of numbers.
+// "weight" [Vocabulary, Width]: [T] becomes [T, Width]. It must come first in
+// an architecture, whose samples are then tokens instead of numbers.
 type Embedding struct {
 	Vocabulary, Width int
 }
@@ -38,11 +38,11 @@ func (l Position) build(b *builder, in int) (int, *LayerError) { return b.leaf(l
 
 func (l Embedding) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 	if err := checkUnits(l.Type(), "vocabulary", l.Vocabulary); err != nil {
-		err.Fix = "say how many tokens there are"
+		err.Fix = "say how many different tokens there are"
 		return nil, err
 	}
 	if err := checkUnits(l.Type(), "width", l.Width); err != nil {
-		err.Fix = "say how many values stand for a token"
+		err.Fix = "say how many values represent a token"
 		return nil, err
 	}
 	if len(in) != 1 {
@@ -91,7 +91,7 @@ func (Position) forward(dst []kernel.Instruction, o operands) []kernel.Instructi
 	return append(dst, kernel.AddRow{X: o.x, Row: o.param(0), Y: o.y, M: o.rows, N: elements(o.in)})
 }
 
-// backward has no dx to compute: the planner passes dy on.
+// backward has no dx to compute: the planner passes on dy.
 func (Position) backward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	return append(dst, kernel.SumRows{X: o.dy, Out: o.grad(0), M: o.rows, N: elements(o.in)})
 }
@@ -103,8 +103,8 @@ func (a Architecture) TakesTokens() bool {
 	return ok
 }
 
-// tokenInput reports whether the architecture's samples are tokens, and how
-// many of them there are.
+// tokenInput reports whether the architecture's samples are tokens, and the
+// size of the vocabulary.
 func (a Architecture) tokenInput() (vocabulary int, ok bool) {
 	if len(a.Layers) == 0 {
 		return 0, false

@@ -7,11 +7,11 @@ import (
 )
 
 var (
-	// ErrInvalidModel is what a *LayerError and a *ParameterError unwrap to: an
-	// architecture or parameters that contradict themselves.
+	// ErrInvalidModel is wrapped by every *LayerError and *ParameterError: an
+	// architecture or parameters that are inconsistent.
 	ErrInvalidModel = errors.New("invalid model")
-	// ErrNotLoaded is returned by a Trainer that was given no State yet, or that
-	// a failed step left without a usable one.
+	// ErrNotLoaded is returned by a Trainer that has no State yet, or that a
+	// failed step left without a usable one.
 	ErrNotLoaded = errors.New("trainer holds no usable state: call Load first")
 	// ErrClosed is returned by a Trainer after Close.
 	ErrClosed = errors.New("trainer is closed")
@@ -23,10 +23,10 @@ type LayerError struct {
 	Index int
 	// Layer is the layer's type, such as "linear".
 	Layer string
-	// Field is the name of the wrong field in the JSON form; "input" is the
+	// Field is the name of the wrong field in the JSON form; "input" means the
 	// shape that reaches the layer.
 	Field string
-	// Got is the offending value, Want what would be accepted.
+	// Got is the offending value, Want describes acceptable ones.
 	Got, Want string
 	// Fix is what to change, as an imperative.
 	Fix string
@@ -52,7 +52,7 @@ func (e *LayerError) Unwrap() error { return ErrInvalidModel }
 type ParameterError struct {
 	// Name is the tensor's name, such as "layers.0.weight".
 	Name string
-	// Got is what is there, Want what the architecture asks for.
+	// Got is what is there, Want what the architecture requires.
 	Got, Want string
 	// Fix is what to change, as an imperative.
 	Fix string
@@ -70,7 +70,7 @@ func (e *ParameterError) Unwrap() error { return ErrInvalidModel }
 type FieldError struct {
 	// Field is the name of the field in the JSON form.
 	Field string
-	// Value is the offending value, Want what would be accepted.
+	// Value is the offending value, Want describes acceptable ones.
 	Value, Want string
 	// Fix is what to change, as an imperative.
 	Fix string
@@ -79,7 +79,7 @@ type FieldError struct {
 // Error names the field, its value, what is wanted and the fix.
 func (e *FieldError) Error() string { return complaint(e.Field, e.Value, e.Want, e.Fix) }
 
-// LabelError is returned for a label that names no class. Nothing ran then.
+// LabelError is returned for a label that is not a class. Nothing was computed.
 type LabelError struct {
 	Row     int
 	Label   int32
@@ -92,8 +92,8 @@ func (e *LabelError) Error() string {
 		e.Row, e.Label, e.Classes)
 }
 
-// TokenError is returned for a token that is not one of the vocabulary. Nothing
-// ran then.
+// TokenError is returned for a token that is not in the vocabulary. Nothing was
+// computed.
 type TokenError struct {
 	Row        int
 	Token      int32
@@ -106,14 +106,14 @@ func (e *TokenError) Error() string {
 		e.Row, e.Token, e.Vocabulary)
 }
 
-// NumericalError is returned where training left the finite numbers. The
-// trainer then refuses to give its state until another one is loaded.
+// NumericalError is returned if training produced a value that is not finite.
+// The trainer then refuses to return its state until another one is loaded.
 type NumericalError struct {
 	// Step is the step that failed, counted from 1, or, for an evaluation or a
 	// state, the number of steps taken.
 	Step uint64
 	// Layer is the first layer whose parameters or activations are not finite,
-	// counted from 0; -1 is the input. Where all of them are finite, the loss
+	// counted from 0; -1 is the input. If all of them are finite, the loss
 	// itself overflowed and Layer is the last layer.
 	Layer int
 	// What describes the value, such as "output of layers.1 (linear) is +Inf".

@@ -20,18 +20,18 @@ import (
 
 const goldenFile = "testdata/golden-weights.json"
 
-// updateGolden writes the hashes anew: only for a new version of the numerics
-// contract, since every old run stops to verify then.
+// updateGolden rewrites the hashes. Use it only for a new version of the
+// numerics contract, after which no old run verifies any more.
 func updateGolden() bool { return flag.Lookup("update-golden").Value.String() == "true" }
 
 func TestMain(m *testing.M) {
-	flag.Bool("update-golden", false, "write the hashes of the golden models anew")
+	flag.Bool("update-golden", false, "rewrite the hashes of the golden models")
 	flag.Parse()
 	os.Exit(m.Run())
 }
 
-// goldenModels are small models that together have every layer that is usual,
-// with the options of training that change bits.
+// goldenModels are small models that together use every common layer, with the
+// training options that change bits.
 func goldenModels() map[string]struct {
 	arch   Architecture
 	config PlanConfig
@@ -59,7 +59,7 @@ func goldenModels() map[string]struct {
 	}
 }
 
-// randomBatch returns a batch of what the trainer's model takes.
+// randomBatch returns a random batch for the trainer's model.
 func randomBatch(trainer *Trainer, seed uint64, rows int) Batch {
 	p := trainer.plan
 	b := Batch{Rows: rows}
@@ -76,7 +76,7 @@ func randomBatch(trainer *Trainer, seed uint64, rows int) Batch {
 	return b
 }
 
-// trainGolden takes steps of whole and of smaller batches, and an evaluation.
+// trainGolden takes steps with whole and smaller batches, and evaluates.
 func trainGolden(t *testing.T, trainer *Trainer, from, to int) {
 	t.Helper()
 	for s := from; s < to; s++ {
@@ -107,9 +107,9 @@ func hashOf(t *testing.T, s State) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TestGoldenWeights trains small models at every level of instructions that
-// the machine has, on 1, 2, 3 and 8 threads, and compares the hash of weights
-// and moments with the one on record. CI runs it for GOAMD64 v1 and v3, without
+// TestGoldenWeights trains small models at every instruction set level of the
+// machine, on 1, 2, 3 and 8 threads, and compares the hash of weights and
+// moments with the recorded one. CI runs it for GOAMD64 v1 and v3, without
 // assembly, and for arm64 too.
 func TestGoldenWeights(t *testing.T) {
 	golden := map[string]string{}
@@ -151,9 +151,9 @@ func TestGoldenWeights(t *testing.T) {
 	}
 }
 
-// TestGraphsResumeToTheSameBits stops golden training after two steps, moves its
-// state to a new trainer and goes on: statistics, dropout and microbatches
-// included.
+// TestGraphsResumeToTheSameBits stops golden training after two steps, moves
+// its state to a new trainer and continues: statistics, dropout and
+// microbatches included.
 func TestGraphsResumeToTheSameBits(t *testing.T) {
 	for name, m := range goldenModels() {
 		t.Run(name, func(t *testing.T) {
@@ -198,8 +198,8 @@ func TestGraphsGiveTheSameBitsEverywhere(t *testing.T) {
 	}
 }
 
-// TestGraphsPredictRowsAlike compares the outputs of rows alone and in company,
-// and of a trainer whose evaluation has other memory.
+// TestGraphsPredictRowsAlike compares the outputs of rows alone and among
+// others, and of a trainer with another evaluation batch.
 func TestGraphsPredictRowsAlike(t *testing.T) {
 	for name, m := range goldenModels() {
 		t.Run(name, func(t *testing.T) {
@@ -221,14 +221,14 @@ func TestGraphsPredictRowsAlike(t *testing.T) {
 				}
 				same := func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }
 				if !slices.EqualFunc(alone, together[i*each:(i+1)*each], same) {
-					t.Fatalf("row %d has other outputs alone than in company", i)
+					t.Fatalf("row %d has different outputs alone and among others", i)
 				}
 			}
 		})
 	}
 }
 
-// TestMicrobatchesNeedLessMemory is what they are for.
+// TestMicrobatchesNeedLessMemory checks their purpose.
 func TestMicrobatchesNeedLessMemory(t *testing.T) {
 	var last MemoryPlan
 	for _, n := range []int{1, 2, 8} {
@@ -244,8 +244,8 @@ func TestMicrobatchesNeedLessMemory(t *testing.T) {
 	}
 }
 
-// TestPlansReuseMemory compares the region of a deep model with what its outputs
-// and gradients would take in places of their own.
+// TestPlansReuseMemory compares the region of a deep model with the memory that
+// its outputs and gradients would take without sharing.
 func TestPlansReuseMemory(t *testing.T) {
 	for name, arch := range map[string]Architecture{
 		"resnet": ResNet(tensor.Shape{32, 32, 3}, 3, 16, 10), "gpt": GPT(64, 32, 6, 2, 32, 0),
@@ -276,7 +276,7 @@ func TestPlansReuseMemory(t *testing.T) {
 	}
 }
 
-// checkNoOverlap fails where two buffers in use at the same time share memory.
+// checkNoOverlap fails if two buffers in use at the same time share memory.
 func checkNoOverlap(t *testing.T, name string, l *layout, rows int) {
 	t.Helper()
 	span := func(b int) kernel.Span { return l.span(b, rows, kernel.Span{}) }

@@ -9,8 +9,8 @@ import (
 )
 
 // graph is an architecture written out: operations in the order in which they
-// run, each of which makes one value from earlier ones. Value 0 is the input;
-// the last node's value is the output.
+// run, each of which computes one value from earlier ones. Value 0 is the
+// input; the last node's value is the output.
 type graph struct {
 	values []tensor.Shape // of one sample
 	nodes  []node
@@ -33,35 +33,36 @@ type operation interface {
 	// needs says which buffers the operation has and reads.
 	needs(in tensor.Shape) needs
 	// forward and backward append the instructions to dst. The backward pass
-	// leaves out dx where it is absent.
+	// omits dx if it is absent.
 	forward(dst []kernel.Instruction, o operands) []kernel.Instruction
 	backward(dst []kernel.Instruction, o operands) []kernel.Instruction
 }
 
-// needs is what the planner must know about an operation.
+// needs tells the planner what an operation requires.
 type needs struct {
 	x, y bool // the backward pass reads the operation's input, its output
-	// saved are the sizes of further arrays that the forward pass leaves for the
-	// backward pass, in elements per sample.
+	// saved are the sizes of additional arrays that the forward pass keeps for
+	// the backward pass, in elements per sample.
 	saved []int
 	// savedOnce are sizes of such arrays for all samples together.
 	savedOnce []int
 	// alias: the output is the input under another shape; nothing is computed.
 	alias bool
-	// evalAlias: likewise, but in evaluation only.
+	// evalAlias: the same, but in evaluation only.
 	evalAlias bool
 	// sum: the output is the sum of the inputs, so that its gradient is theirs.
 	sum bool
 	// inPlace: the output may be written over the (first) input. gradInPlace:
-	// likewise the input's gradient over the output's.
+	// the input's gradient may be written over the output's.
 	inPlace, gradInPlace bool
-	// alwaysDX: the backward pass writes dx even where nobody wants it.
+	// alwaysDX: the backward pass writes dx even if it is not used.
 	alwaysDX bool
 }
 
 // operands are the buffers of one operation for a number of rows.
 type operands struct {
-	// rows are the samples; first is the place of the first in the whole batch.
+	// rows is the number of samples; first is the position of the first one in
+	// the whole batch.
 	rows, first int
 	in, out     tensor.Shape // of one sample
 	x, y        kernel.Span
@@ -73,14 +74,14 @@ type operands struct {
 	training    bool
 }
 
-// param returns the i-th parameter, absent where there is none.
+// param returns the i-th parameter, absent if there is none.
 func (o *operands) param(i int) kernel.Span { return spanAt(o.params, i) }
 
 // grad returns the gradient of the i-th parameter.
 func (o *operands) grad(i int) kernel.Span { return spanAt(o.grads, i) }
 
-// matrix returns an array's rows and columns where all but the last dimension
-// of the samples' shape are rows.
+// matrix returns an array's rows and columns if all but the last dimension of
+// the samples' shape count as rows.
 func (o *operands) matrix(shape tensor.Shape) (m, n int) {
 	n = shape[len(shape)-1]
 	return o.rows * elements(shape) / n, n
@@ -101,7 +102,7 @@ type builder struct {
 	next  Layer  // the one after it in its list, or nil
 }
 
-// build writes the architecture out, or says with a *LayerError what is wrong.
+// build writes out the architecture, or returns a *LayerError.
 func (a Architecture) build() (*graph, error) {
 	if err := a.checkInput(); err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ func (a Architecture) build() (*graph, error) {
 }
 
 // list writes layers one after another and returns the last one's value. name
-// is the list's in the layer whose path the builder has.
+// is the name of the list in the layer at the builder's path.
 func (b *builder) list(name string, layers Layers, v int) (int, *LayerError) {
 	outer, top := b.path, b.path == ""
 	for i, l := range layers {
@@ -214,7 +215,7 @@ func (b *builder) sum(x, y int) int {
 	return b.add(node{op: sum{}, inputs: []int{x, y}}, b.values[x])
 }
 
-// checkLarge bounds what a layer gives out and what it holds.
+// checkLarge bounds a layer's output and its parameters.
 func checkLarge(layer, field string, s tensor.Shape) *LayerError {
 	if n, err := s.NumElements(); err == nil && n <= MaxElements {
 		return nil
@@ -244,8 +245,9 @@ func (sum) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	return append(dst, kernel.Add{A: o.x, B: o.other, Out: o.y})
 }
 
-// backward has nothing to compute: the planner passes the gradient on.
+// backward has nothing to compute: the planner passes on the gradient.
 func (sum) backward(dst []kernel.Instruction, _ operands) []kernel.Instruction { return dst }
 
-// topLevel reports whether a path is that of a layer of the architecture.
+// topLevel reports whether the path belongs to a layer of the architecture
+// itself.
 func topLevel(path string) bool { return strings.Count(path, ".") == 1 }

@@ -7,8 +7,8 @@ import (
 	"reprise/kernel"
 )
 
-// initial is the rule for a parameter's first values: uniform in [-bound,
-// bound) or, where bound is 0, a constant.
+// initial is the rule for a parameter's initial values: uniform in [-bound,
+// bound) or, if bound is 0, a constant.
 type initial struct {
 	constant, bound float32
 }
@@ -16,7 +16,7 @@ type initial struct {
 func constant(v float32) initial    { return initial{constant: v} }
 func uniform(bound float32) initial { return initial{bound: bound} }
 
-// fill writes the first values of the parameter with the given index.
+// fill writes the initial values of the parameter with the given index.
 func (r initial) fill(data []float32, seed, parameter uint64) {
 	if r.bound == 0 {
 		for i := range data {
@@ -47,6 +47,6 @@ func fanInBound(fanIn int, next Layer) float32 {
 	return float32(math.Sqrt(three / float64(fanIn)))
 }
 
-// stdBound returns the bound of the uniform distribution with a standard
-// deviation.
+// stdBound returns the bound of the uniform distribution with the given
+// standard deviation.
 func stdBound(std float64) float32 { return float32(float64(std) * math.Sqrt(3)) }

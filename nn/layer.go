@@ -9,8 +9,8 @@ import (
 	"reprise/tensor"
 )
 
-// Limits of an architecture. They are far above anything that trains in
-// practice; they keep every size, offset and index in range.
+// Limits of an architecture. They are far above anything used in practice; they
+// keep every size, offset and index in range.
 const (
 	// MaxLayers bounds the number of layers.
 	MaxLayers = 1024
@@ -27,8 +27,8 @@ const (
 // Layer is one of the layers of this package. The set is closed.
 //
 // The JSON form is an object whose "type" is the layer's type and whose other
-// keys are its fields; fields at their default may be left out, and are left
-// out where a layer is encoded:
+// keys are its fields; fields at their default may be omitted, and are omitted
+// when a layer is encoded:
 //
 //	{"type": "linear", "units": 128, "bias": true}
 //	{"type": "conv2d", "channels": 8, "kernel": 3, "stride": 1, "padding": "same", "bias": true}
@@ -49,11 +49,12 @@ const (
 // Sizes are one number for both directions or [height, width]; "padding" also
 // takes "same" and "valid". Unknown types and keys are refused.
 type Layer interface {
-	// Type returns the layer's type as the JSON form has it.
+	// Type returns the layer's type as it appears in the JSON form.
 	Type() string
 
-	// build appends the layer's operations to the graph, from the value in on,
-	// and returns the value that they end in, or a *LayerError without its index.
+	// build appends the layer's operations to the graph, starting from the
+	// value in, and returns their final value, or a *LayerError without its
+	// index.
 	build(b *builder, in int) (int, *LayerError)
 }
 
@@ -61,14 +62,14 @@ type Layer interface {
 type weight struct {
 	name  string // such as "weight" or "bias"
 	shape tensor.Shape
-	// fanIn is the number of inputs that meet in one output; it gives the
-	// initial values. Where it is 0, initial does.
+	// fanIn is the number of inputs that contribute to one output; it
+	// determines the initial values. If it is 0, initial does.
 	fanIn     int
 	initial   initial
 	statistic bool
 }
 
-// Size is a height and a width. The zero Size stands for the field's default.
+// Size is a height and a width. The zero Size means the field's default.
 type Size struct{ H, W int }
 
 // Square returns a Size with n in both directions.
@@ -77,7 +78,7 @@ func Square(n int) Size { return Size{H: n, W: n} }
 // String formats the size as 3x3.
 func (s Size) String() string { return strconv.Itoa(s.H) + "x" + strconv.Itoa(s.W) }
 
-// or returns the size, or the default where it is zero.
+// or returns the size, or the default if it is zero.
 func (s Size) or(def Size) Size {
 	if s == (Size{}) {
 		return def
@@ -116,7 +117,7 @@ func checkImage(layer string, in tensor.Shape) *LayerError {
 }
 
 // window returns the output height and width of a kernel that slides over an
-// image, or an error where it does not fit.
+// image, or an error if it does not fit.
 func window(layer string, in tensor.Shape, kernelSize, stride, pad Size) (Size, *LayerError) {
 	padded := Size{H: in[0] + 2*pad.H, W: in[1] + 2*pad.W}
 	if kernelSize.H > padded.H || kernelSize.W > padded.W {
@@ -138,7 +139,7 @@ func convShape(o operands, kernelSize, stride, pad Size) kernel.ConvShape {
 	}
 }
 
-// elements returns the number of values in a shape that was checked before.
+// elements returns the number of values in a shape that has been checked.
 func elements(s tensor.Shape) int {
 	n, err := s.NumElements()
 	if err != nil {

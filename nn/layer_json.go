@@ -14,7 +14,8 @@ import (
 	"reprise/tensor"
 )
 
-// layerTypes are the names of all layers, in the order that messages list them.
+// layerTypes are the names of all layers, in the order in which messages list
+// them.
 func layerTypes() []string {
 	return []string{
 		"linear", "conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool", "activation",
@@ -62,7 +63,7 @@ func (a *Architecture) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON encodes a list, empty where there are no layers.
+// MarshalJSON encodes a list, which is empty if there are no layers.
 func (l Layers) MarshalJSON() ([]byte, error) {
 	if len(l) == 0 {
 		return []byte("[]"), nil
@@ -82,10 +83,10 @@ func (l *Layers) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// maxDepth bounds how deep layers lie in layers.
+// maxDepth bounds how deep layers are nested.
 const maxDepth = 16
 
-// decodeLayers decodes a list under a key, at a depth.
+// decodeLayers decodes the list under a key, at a depth.
 func decodeLayers(key string, data []byte, depth int) (Layers, *LayerError) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil || raw == nil {
@@ -161,7 +162,8 @@ func (l Activation) MarshalJSON() ([]byte, error) {
 	}{l.Type(), l.Kind})
 }
 
-// MarshalJSON encodes one number where both directions agree, else [H, W].
+// MarshalJSON encodes one number if both directions agree, and [H, W]
+// otherwise.
 func (s Size) MarshalJSON() ([]byte, error) {
 	if s.H == s.W {
 		return json.Marshal(s.H)
@@ -177,7 +179,7 @@ func (p Padding) MarshalJSON() ([]byte, error) {
 	return Size{H: p.H, W: p.W}.MarshalJSON()
 }
 
-// biasField is nil, and left out, where a layer has the bias it has by default.
+// biasField is nil, and omitted, if a layer has its default bias.
 func biasField(noBias bool) *bool {
 	if !noBias {
 		return nil
@@ -340,9 +342,9 @@ func (f *fields) decode() Layer {
 	return nil
 }
 
-// fields decodes the values of one JSON object. Keys are matched exactly, in
-// contrast to encoding/json's structs, which ignore case; the first error is
-// kept.
+// fields decodes the values of one JSON object. Keys are matched exactly,
+// unlike the struct fields of encoding/json, which ignore case. The first error
+// is kept.
 type fields struct {
 	index int
 	depth int // of the layer in other layers
@@ -352,7 +354,10 @@ type fields struct {
 	err   *LayerError
 }
 
-var errNotObject = errors.New("not an object")
+var (
+	errNotObject = errors.New("not an object")
+	errWrongKind = errors.New("a value of another kind")
+)
 
 func objectFields(data []byte) (*fields, error) {
 	f := &fields{}
@@ -365,7 +370,7 @@ func objectFields(data []byte) (*fields, error) {
 	return f, nil
 }
 
-// take returns the value of a key, which is then no longer unknown.
+// take returns the value of a key and marks the key as known.
 func (f *fields) take(key string) (json.RawMessage, bool) {
 	f.known = append(f.known, key)
 	raw, ok := f.raw[key]
@@ -373,14 +378,14 @@ func (f *fields) take(key string) (json.RawMessage, bool) {
 	return raw, ok
 }
 
-// wrong keeps an error about a key's value, unless there is one already.
+// wrong records an error about a key's value, unless there is one already.
 func (f *fields) wrong(key string, raw []byte, want, fix string) {
 	if f.err == nil {
 		f.err = &LayerError{Index: f.index, Layer: f.layer, Field: key, Got: excerpt(raw), Want: want, Fix: fix}
 	}
 }
 
-// finish returns the first error, also for a key that nobody took.
+// finish returns the first error, including one for a key that was not taken.
 func (f *fields) finish() error {
 	for _, key := range slices.Sorted(maps.Keys(f.raw)) {
 		if f.err == nil {
@@ -394,38 +399,47 @@ func (f *fields) finish() error {
 	return nil
 }
 
-func (f *fields) int(key string) int {
+// value decodes the value of a key, or returns def if the key is missing.
+func value[T any](f *fields, key string, def T, decode func([]byte) (T, error), want, fix string) T {
 	raw, ok := f.take(key)
 	if !ok {
-		return 0
+		return def
 	}
-	n, err := decodeInt(raw)
+	v, err := decode(raw)
 	if err != nil {
-		f.wrong(key, raw, "a whole number", "write a number such as 10")
+		f.wrong(key, raw, want, fix)
 	}
-	return n
+	return v
+}
+
+func (f *fields) int(key string) int {
+	return value(f, key, 0, decodeInt, "a whole number", "write a number such as 10")
 }
 
 func (f *fields) float(key string) float32 {
-	raw, ok := f.take(key)
-	if !ok {
-		return 0
-	}
-	v, err := strconv.ParseFloat(string(raw), 32)
-	if err != nil {
-		f.wrong(key, raw, "a number", "write a number such as 0.1")
-	}
-	return float32(v)
+	return value(f, key, 0, decodeFloat, "a number", "write a number such as 0.1")
 }
 
-// layers decodes a list of layers in this one.
+func (f *fields) bool(key string, def bool) bool {
+	return value(f, key, def, decodeBool, "true or false", "write true or false")
+}
+
+func (f *fields) string(key string) string {
+	return value(f, key, "", decodeString, "a string", "put it in quotes")
+}
+
+func (f *fields) padding(key string) Padding {
+	return value(f, key, Padding{}, decodePadding, `a whole number, two of them, "same" or "valid"`, `write "same" to keep the image's size`)
+}
+
+// layers decodes a list of layers nested in this one.
 func (f *fields) layers(key string) Layers {
 	raw, ok := f.take(key)
 	if !ok {
 		return nil
 	}
 	if f.depth == maxDepth {
-		f.wrong(key, raw, fmt.Sprintf("at most %d layers in one another", maxDepth), "nest them less deeply")
+		f.wrong(key, raw, fmt.Sprintf("at most %d nested layers", maxDepth), "nest them less deeply")
 		return nil
 	}
 	out, err := decodeLayers(key, raw, f.depth+1)
@@ -439,33 +453,6 @@ func (f *fields) layers(key string) Layers {
 	return out
 }
 
-func (f *fields) bool(key string, def bool) bool {
-	raw, ok := f.take(key)
-	if !ok {
-		return def
-	}
-	switch string(raw) {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	f.wrong(key, raw, "true or false", "write true or false")
-	return def
-}
-
-func (f *fields) string(key string) string {
-	raw, ok := f.take(key)
-	if !ok {
-		return ""
-	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil || raw[0] != '"' {
-		f.wrong(key, raw, "a text", "put it in quotes")
-	}
-	return s
-}
-
 func (f *fields) size(key string) Size {
 	raw, ok := f.take(key)
 	if !ok {
@@ -476,28 +463,45 @@ func (f *fields) size(key string) Size {
 		f.wrong(key, raw, "a whole number or two of them", "write 3, or [3, 5] for height and width")
 	}
 	if s == (Size{}) && f.err == nil {
-		// The zero Size stands for the default, which a written 0 does not mean.
+		// The zero Size means the default, which an explicit 0 does not.
 		f.wrong(key, raw, "at least 1", "write a number such as 3, or leave the field out for the default")
 	}
 	return s
 }
 
-func (f *fields) padding(key string) Padding {
-	raw, ok := f.take(key)
-	if !ok {
-		return Padding{}
+func decodeFloat(raw []byte) (float32, error) {
+	v, err := strconv.ParseFloat(string(raw), 32)
+	return float32(v), err
+}
+
+func decodeBool(raw []byte) (bool, error) {
+	switch string(raw) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
 	}
+	return false, errWrongKind
+}
+
+func decodeString(raw []byte) (string, error) {
+	if raw[0] != '"' {
+		return "", errWrongKind
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err
+}
+
+func decodePadding(raw []byte) (Padding, error) {
 	switch string(raw) {
 	case `"same"`:
-		return Same()
+		return Same(), nil
 	case `"valid"`:
-		return Padding{}
+		return Padding{}, nil
 	}
 	s, err := decodeSize(raw)
-	if err != nil {
-		f.wrong(key, raw, `a whole number, two of them, "same" or "valid"`, `write "same" to keep the image's size`)
-	}
-	return Padding{H: s.H, W: s.W}
+	return Padding{H: s.H, W: s.W}, err
 }
 
 func decodeSize(raw []byte) (Size, error) {
@@ -530,8 +534,8 @@ func decodeShape(raw []byte) (tensor.Shape, error) {
 	return s, nil
 }
 
-// decodeInt decodes a whole number; null, which encoding/json takes for "no
-// change", is none.
+// decodeInt decodes a whole number. It refuses null, which encoding/json takes
+// for "no change".
 func decodeInt(raw []byte) (int, error) {
 	return strconv.Atoi(string(raw))
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // layout gives every array of a pass over the graph a place in one region, so
-// that arrays which are never in use at the same time share memory.
+// that arrays that are never in use at the same time share memory.
 //
-// Time runs over the pass: node i goes forward at time i, the loss follows at
-// time n = len(nodes), and node i goes backward at time 2n-i. An evaluation
-// ends at time n.
+// Time counts the steps of the pass: node i runs forward at time i, the loss
+// follows at time n = len(nodes), and node i runs backward at time 2n-i. An
+// evaluation ends at time n.
 type layout struct {
 	g        *graph
 	training bool
@@ -22,7 +22,7 @@ type layout struct {
 	saved [][]int // the buffers of each node's saved arrays
 	grad  []int   // the buffer of each value's gradient, -1 for none
 	back  []backward
-	// wanted says of each value whether a parameter lies before it.
+	// wanted says for each value whether there is a parameter before it.
 	wanted []bool
 
 	holders []int // in the backward pass: values whose gradient a buffer still is
@@ -32,14 +32,14 @@ type layout struct {
 
 // buffer is an array in use over [first, last].
 type buffer struct {
-	perRow, once int // elements: per row, and besides
+	perRow, once int // elements: per row, and in addition
 	first, last  int
 	offset       int
 	kept         bool // an output that the backward pass reads
-	packed       bool // as two bfloat16 an element
+	packed       bool // as two bfloat16 per element
 }
 
-// size returns a buffer's elements of the memory for a number of rows.
+// size returns the elements of memory that a buffer takes for a number of rows.
 func (b *buffer) size(rows int) int {
 	n := rows*b.perRow + b.once
 	if b.packed {
@@ -51,11 +51,11 @@ func (b *buffer) size(rows int) int {
 // backward is how a node's gradient with respect to its inputs is passed on.
 type backward struct {
 	run  bool
-	x, y int // buffers of the first input and of the output, where it reads them
+	x, y int // buffers of the first input and of the output, if it reads them
 	dy   int // buffer of the output's gradient
 	dx   int // buffer that the operation writes, -1 for none
-	// adds are the sums of gradients that follow, where an input has more than
-	// one consumer.
+	// adds are the sums of gradients that follow if an input has more than one
+	// consumer.
 	adds []gradientSum
 }
 
@@ -70,7 +70,8 @@ const (
 	inputBuffer = -2 // the batch's, which is placed elsewhere
 )
 
-// newLayout decides which arrays a pass needs and which may share a buffer.
+// newLayout decides which arrays a pass needs and which of them may share a
+// buffer.
 func newLayout(g *graph, training bool) *layout {
 	l := &layout{g: g, training: training, wanted: make([]bool, len(g.values))}
 	for _, n := range g.nodes {
@@ -93,7 +94,7 @@ func (l *layout) new(perRow, once, from int) int {
 	return len(l.buffers) - 1
 }
 
-// use extends a buffer's life to a time.
+// use extends a buffer's lifetime to a time.
 func (l *layout) use(b, at int) {
 	if b >= 0 {
 		l.buffers[b].last = max(l.buffers[b].last, at)
@@ -134,7 +135,8 @@ func (l *layout) forward() {
 	}
 }
 
-// save places a node's saved arrays, which an evaluation writes and forgets.
+// save places a node's saved arrays, which an evaluation writes and does not
+// keep.
 func (l *layout) save(i int, needs needs) {
 	until := i
 	if l.training && l.runsBack(&l.g.nodes[i]) {
@@ -152,10 +154,11 @@ func (l *layout) save(i int, needs needs) {
 	}
 }
 
-// runsBack reports whether a node has a gradient to compute or to pass on.
+// runsBack reports whether a node must compute or pass on a gradient.
 func (l *layout) runsBack(n *node) bool { return l.wanted[n.output] }
 
-// lastRead returns the last time at which a value is read, under all its names.
+// lastRead returns the last time at which a value is read, under any of its
+// names.
 func (l *layout) lastRead(v int) int {
 	last := 0
 	if v == len(l.g.values)-1 {
@@ -248,7 +251,7 @@ func (l *layout) contribute(i, v, b int) {
 		l.holders[b]++
 		return
 	}
-	// A second consumer: the sum goes where nobody else's gradient lies.
+	// A second consumer: the sum goes where no other gradient is stored.
 	at := l.backAt(i)
 	old := l.grad[v]
 	l.holders[old]--
@@ -268,8 +271,8 @@ func (l *layout) contribute(i, v, b int) {
 	l.grad[v] = out
 }
 
-// place assigns the offsets, largest buffers first, each at the lowest place
-// where nothing else is at the same time; it takes the region from the arena.
+// place assigns the offsets, largest buffers first, each at the lowest offset
+// that is free for its lifetime. It takes the region from the arena.
 func (l *layout) place(a *arena, rows int) {
 	order := make([]int, len(l.buffers))
 	size := make([]int, len(l.buffers))
@@ -303,7 +306,8 @@ func (l *layout) place(a *arena, rows int) {
 	}
 }
 
-// kept returns the elements of what the backward pass reads of the forward one.
+// kept returns the number of elements that the backward pass reads from the
+// forward pass.
 func (l *layout) kept(rows int) int {
 	n := 0
 	for _, b := range l.buffers {

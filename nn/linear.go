@@ -10,7 +10,7 @@ import (
 // stores it, and "bias".
 type Linear struct {
 	Units int
-	// NoBias leaves the bias out: "bias": false in JSON.
+	// NoBias omits the bias: "bias": false in JSON.
 	NoBias bool
 }
 

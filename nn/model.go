@@ -10,12 +10,12 @@ import (
 // ModelID names a model.
 type ModelID string
 
-// Version says by which rules a model's parameters are named, stored and
-// initialised. A change of these rules is a new version, so that an old run
-// can be told from a new one that gives other bits.
+// Version identifies the rules by which a model's parameters are named, stored
+// and initialised. A change of these rules is a new version, so that an old run
+// can be distinguished from a new one that gives other bits.
 type Version uint32
 
-// CurrentVersion is the version that NewModel gives and that Validate accepts.
+// CurrentVersion is the version that NewModel sets and that Validate accepts.
 const CurrentVersion Version = 1
 
 // Parameter is a tensor of a model: a name such as "layers.0.weight", a shape
@@ -37,10 +37,11 @@ type Model struct {
 // Biases are 0, a normalisation's weights 1. A linear or convolutional weight is
 // uniform in [-b, b) with b = gain*sqrt(3/fan_in) (He et al., 2015, "Kaiming
 // uniform"): gain is sqrt(2) before relu, gelu and silu, 5/3 before tanh, and 1
-// before sigmoid and where no activation follows. An embedding is uniform with a
-// standard deviation of 0.02, so b = 0.02*sqrt(3). Element i of the parameter with index p is float32(2b*u) - b for
-// u = philox.Uniform32(seed, PurposeInit, p, i), where b is rounded to float32
-// once and each product and difference rounds separately.
+// before sigmoid and if no activation follows. An embedding is uniform with a
+// standard deviation of 0.02, so b = 0.02*sqrt(3). Element i of the parameter
+// with index p is float32(2b*u) - b for u = philox.Uniform32(seed, PurposeInit,
+// p, i), where b is rounded to float32 once and each product and difference
+// rounds separately.
 func NewModel(id ModelID, arch Architecture, seed uint64) (Model, error) {
 	specs, err := arch.Parameters()
 	if err != nil {
@@ -83,7 +84,7 @@ func (m Model) Validate() error {
 	return nil
 }
 
-// checkTensors fails unless the tensors are those of the specs.
+// checkTensors fails unless the tensors match the specs.
 func checkTensors(what string, specs []ParameterSpec, got []tensor.Tensor) error {
 	for i, spec := range specs {
 		if i >= len(got) {

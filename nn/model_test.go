@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"reprise/device"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -58,7 +57,7 @@ func TestInitialParametersAreUniformWithinTheirBound(t *testing.T) {
 	}
 }
 
-// TestInitialParametersArePinned keeps the bits of version 1: a change of them
+// TestInitialParametersArePinned pins the bits of version 1: changing them
 // makes every old run unverifiable and needs a new Version.
 func TestInitialParametersArePinned(t *testing.T) {
 	h := sha256.New()
@@ -216,14 +215,14 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
-func TestMemoryPlanAddsUp(t *testing.T) {
+func TestMemoryPlanHasTheExpectedSizes(t *testing.T) {
 	arch := MLP(tensor.Shape{100}, []int{32}, kernel.Tanh, 10)
 	const values = 3200 + 32 + 320 + 16 // the last bias is padded to 16
 	for _, c := range []struct {
 		config  PlanConfig
-		moments device.Bytes
-		shards  device.Bytes
-		rows    device.Bytes
+		moments tensor.Bytes
+		shards  tensor.Bytes
+		rows    tensor.Bytes
 	}{
 		{PlanConfig{BatchSize: 16, Optimizer: Optimizer{Name: SGD}}, 0, 1, 16},
 		{PlanConfig{BatchSize: 16, Optimizer: Optimizer{Name: SGD, Momentum: 0.5}}, 1, 1, 16},
@@ -234,9 +233,9 @@ func TestMemoryPlanAddsUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := plan.Memory()
-		// The backward pass reads the input and tanh's output, but neither what
-		// tanh was given nor the logits.
-		input := device.Bytes(c.config.BatchSize * 100)
+		// The backward pass reads the input and tanh's output, but neither
+		// tanh's input nor the logits.
+		input := tensor.Bytes(c.config.BatchSize * 100)
 		want := MemoryPlan{
 			Parameters: 4 * values, Optimizer: 4 * values * c.moments, Gradients: 4 * values * c.shards,
 			Activations: 4 * (input + c.rows*32), Scratch: m.Scratch, Total: m.Total,

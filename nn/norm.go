@@ -8,7 +8,8 @@ import (
 // normEpsilon is what every normalisation adds to the variance.
 const normEpsilon = 1e-5
 
-// batchNormMomentum is the weight of a step's statistics in the running ones.
+// batchNormMomentum is the weight of a step's statistics in the running
+// averages.
 const batchNormMomentum = 0.1
 
 // LayerNorm normalises the last dimension of each sample, row by row. Its
@@ -41,6 +42,40 @@ func (l BatchNorm) build(b *builder, in int) (int, *LayerError) { return b.leaf(
 func (LayerNorm) output(in tensor.Shape) (tensor.Shape, *LayerError) { return in, nil }
 func (RMSNorm) output(in tensor.Shape) (tensor.Shape, *LayerError)   { return in, nil }
 func (BatchNorm) output(in tensor.Shape) (tensor.Shape, *LayerError) { return in, nil }
+
+// Normalization says over how many values a layer normalises.
+type Normalization struct {
+	// Layer is the index of the architecture's layer that it is, or is part of.
+	Layer int
+	// Type is its type, such as "batch_norm".
+	Type string
+	// Values is the number of values that one mean and one variance are of: of one
+	// sample for batch_norm, which takes those of all samples of a shard together.
+	Values int
+}
+
+// Normalizations lists the normalisations of the architecture, those within other
+// layers included. Over a single value each of them gives the same for every
+// sample, and nothing before it learns.
+func (a Architecture) Normalizations() ([]Normalization, error) {
+	g, err := a.build()
+	if err != nil {
+		return nil, err
+	}
+	var list []Normalization
+	for _, n := range g.nodes {
+		in := g.values[n.inputs[0]]
+		switch l := n.op.(type) {
+		case BatchNorm:
+			list = append(list, Normalization{n.layer, l.Type(), rowsOf(in)})
+		case LayerNorm:
+			list = append(list, Normalization{n.layer, l.Type(), in[len(in)-1]})
+		case RMSNorm:
+			list = append(list, Normalization{n.layer, l.Type(), in[len(in)-1]})
+		}
+	}
+	return list, nil
+}
 
 // scale and offset are the parameters of a normalisation over in's last
 // dimension.
@@ -111,8 +146,9 @@ func (RMSNorm) backward(dst []kernel.Instruction, o operands) []kernel.Instructi
 	})
 }
 
-// forward leaves the step's statistics where the statistics' gradients would
-// be: there they meet those of other shards, and the update averages them in.
+// forward stores the step's statistics where the statistics' gradients would
+// be: there they are summed with those of other shards, and the update averages
+// them in.
 func (BatchNorm) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	m, n := o.matrix(o.in)
 	if !o.training {

@@ -11,10 +11,10 @@ import (
 // OptimizerName names an update rule.
 type OptimizerName string
 
-// The optimisers. The formulas, and the order in which they round, stand at
-// kernel.SGD and kernel.Adam.
+// The optimisers. The formulas, and the order in which they round, are
+// documented at kernel.SGD and kernel.Adam.
 const (
-	SGD   OptimizerName = "sgd"   // with momentum where Momentum is not 0
+	SGD   OptimizerName = "sgd"   // with momentum if Momentum is not 0
 	Adam  OptimizerName = "adam"  // weight decay, if any, goes into the gradient
 	AdamW OptimizerName = "adamw" // weight decay is decoupled from the gradient
 )
@@ -26,12 +26,12 @@ type Optimizer struct {
 	// Momentum and Nesterov belong to sgd.
 	Momentum float32 `json:"momentum,omitempty"`
 	Nesterov bool    `json:"nesterov,omitempty"`
-	// Beta1, Beta2 and Epsilon belong to adam and adamw; a zero stands for the
+	// Beta1, Beta2 and Epsilon belong to adam and adamw; zero means the
 	// default: 0.9, 0.999 and 1e-8.
 	Beta1   float32 `json:"beta1,omitempty"`
 	Beta2   float32 `json:"beta2,omitempty"`
 	Epsilon float32 `json:"epsilon,omitempty"`
-	// WeightDecay is 0 by default, for adamw too.
+	// WeightDecay is 0 by default, even for adamw.
 	WeightDecay float32 `json:"weight_decay,omitempty"`
 }
 
@@ -58,8 +58,8 @@ func defaultTo(v, def float32) float32 {
 }
 
 // Validate fails with a *FieldError for an unknown name, a constant out of
-// range, and a constant that the named rule does not have. Zero values stand
-// for defaults.
+// range, and a constant that the named rule does not have. Zero values mean
+// defaults.
 func (o Optimizer) Validate() error {
 	o = o.WithDefaults()
 	switch o.Name {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"reprise/device"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -28,63 +27,66 @@ const (
 	MeanSquaredError Objective = "mean_squared_error"
 )
 
-// PlanConfig says what a Plan is for.
+// PlanConfig configures a Plan.
 type PlanConfig struct {
 	// BatchSize is the largest number of rows of a training step.
 	BatchSize int
 	// EvalBatchSize is the number of rows evaluated or predicted at a time; 0
-	// stands for BatchSize. It changes no result, only memory and speed.
+	// means BatchSize. It changes no result, only memory and speed.
 	EvalBatchSize int
-	// Microbatches is the number of parts that a step's rows are worked off in,
-	// one after another, to bound the memory of activations; 0 stands for 1.
-	// Their gradients are added up in order, so it changes bits and belongs to
-	// the request.
+	// Microbatches is the number of parts into which a step's rows are split
+	// and processed one after another, to bound the memory of activations; 0
+	// means 1. Their gradients are added in order, so it changes bits and
+	// belongs to the request.
 	Microbatches int
-	// Shards is the number of parts a microbatch is cut into; 0 stands for 1. It
+	// Shards is the number of parts a microbatch is cut into; 0 means 1. It
 	// changes the bits of the gradient, so it belongs to the request. Each
-	// shard has a gradient buffer of its own.
+	// shard has its own gradient buffer.
 	Shards int
 	// Objective is cross_entropy by default.
 	Objective Objective
 	// LabelSmoothing moves that share of a label's weight to all classes alike
 	// (Szegedy et al., 2016), in training only. In [0, 1).
 	LabelSmoothing float32
-	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	// ClipNorm bounds the norm of a step's gradient; 0 means no bound.
 	ClipNorm float32
-	// Optimizer is the update rule; zero values stand for its defaults.
+	// Optimizer is the update rule; zero values mean its defaults.
 	Optimizer Optimizer
 	// Seed keys dropout.
 	Seed uint64
-	// Precision is how outputs are kept for the backward pass: float32 by
-	// default. It changes the bits of the gradient, so it belongs to the request.
+	// Precision is how outputs are stored for the backward pass: float32 by
+	// default. It changes the bits of the gradient, so it belongs to the
+	// request.
 	Precision Precision
 }
 
-// MemoryPlan is the device memory that a Plan needs, by use. What a backend
-// needs beside it, such as a thread's packing buffer, is the backend's affair.
+// MemoryPlan is the device memory that a Plan needs, by use. Memory that a
+// backend needs in addition, such as packing buffers for its threads, is not
+// included.
 type MemoryPlan struct {
-	Parameters device.Bytes `json:"parameters"`
-	// Optimizer is the moments'.
-	Optimizer device.Bytes `json:"optimizer"`
-	// Gradients is the parameters' gradients', for each shard.
-	Gradients device.Bytes `json:"gradients"`
-	// Activations is the input's and those outputs' that the backward pass reads.
-	Activations device.Bytes `json:"activations"`
-	// Scratch is the rest: outputs and gradients of outputs in passing, pooling
-	// indices, statistics, labels, losses, and what an evaluation needs beyond a
-	// training step.
-	Scratch device.Bytes `json:"scratch"`
-	Total   device.Bytes `json:"total"`
+	Parameters tensor.Bytes `json:"parameters"`
+	// Optimizer is for the moments.
+	Optimizer tensor.Bytes `json:"optimizer"`
+	// Gradients is for the parameters' gradients, one set per shard.
+	Gradients tensor.Bytes `json:"gradients"`
+	// Activations is for the input and the outputs that the backward pass
+	// reads.
+	Activations tensor.Bytes `json:"activations"`
+	// Scratch is the rest: temporary outputs and gradients of outputs, pooling
+	// indices, statistics, labels, losses, and what an evaluation needs beyond
+	// a training step.
+	Scratch tensor.Bytes `json:"scratch"`
+	Total   tensor.Bytes `json:"total"`
 }
 
-// Plan is an architecture differentiated and laid out: where every array lies
+// Plan is an architecture differentiated and laid out: the place of every array
 // in one arena, and the programs of a training step and of an evaluation, which
-// are written out for a number of rows when it first occurs.
+// a Trainer asks for when a number of rows first occurs.
 //
 // Layout: parameters; moments; gradients, one block for each shard; input,
-// labels or targets, losses; then one region that a training step and an
-// evaluation take turns in, where arrays share memory that are never in use at
-// the same time.
+// labels or targets, losses; then one region that training steps and
+// evaluations use in turn, in which arrays that are never in use at the same
+// time share memory.
 //
 // A Plan is immutable and safe for concurrent use.
 type Plan struct {
@@ -101,7 +103,7 @@ type Plan struct {
 	labels    place // or targets
 	losses    place
 	correct   place
-	norm      kernel.Span // of the last step's gradient, where it is clipped
+	norm      kernel.Span // of the last step's gradient, if it is clipped
 
 	train, eval *layout
 	elements    int
@@ -116,8 +118,8 @@ func (p place) span(first, rows int) kernel.Span {
 	return kernel.Span{Offset: p.offset + first*p.perRow, Len: rows * p.perRow}
 }
 
-// alignment is the elements that every array starts at a multiple of: a cache
-// line's worth.
+// alignment is in elements, a cache line's worth: every array starts at a
+// multiple of it.
 const alignment = 16
 
 func align(n int) int { return (n + alignment - 1) / alignment * alignment }
@@ -200,7 +202,7 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	return c, nil
 }
 
-// validateLoss checks the objective and what bounds its gradient.
+// validateLoss checks the objective, its smoothing and the clipping.
 func (c PlanConfig) validateLoss() error {
 	switch {
 	case c.Objective != CrossEntropy && c.Objective != MeanSquaredError:
@@ -215,8 +217,8 @@ func (c PlanConfig) validateLoss() error {
 	return nil
 }
 
-// checkRows fails where a batch has more values between two layers than
-// kernels index.
+// checkRows fails if a batch has more values between two layers than kernels
+// can index.
 func (p *Plan) checkRows() error {
 	largest := p.graph.values[0]
 	for _, s := range p.graph.values {
@@ -238,7 +240,7 @@ func (p *Plan) checkRows() error {
 	return nil
 }
 
-// Architecture returns what was planned.
+// Architecture returns the planned architecture.
 func (p *Plan) Architecture() Architecture { return p.arch }
 
 // Config returns the configuration with its defaults filled in.
@@ -316,7 +318,7 @@ func (p *Plan) lay() error {
 	}
 	p.elements = max(a.next, evaluation.next)
 
-	bytes := func(n int) device.Bytes { return device.Bytes(n) * device.Bytes(tensor.Float32.Size()) }
+	bytes := func(n int) tensor.Bytes { return tensor.Bytes(n) * tensor.Bytes(tensor.Float32.Size()) }
 	m := MemoryPlan{
 		Parameters:  bytes(p.block),
 		Optimizer:   bytes(p.gradients - p.block),
@@ -330,7 +332,7 @@ func (p *Plan) lay() error {
 }
 
 // layParameters places the parameters within their block: the trained ones,
-// which the optimiser goes over at once, before the statistics.
+// which the optimiser updates all at once, before the statistics.
 func (p *Plan) layParameters() {
 	p.params = make([]kernel.Span, len(p.graph.specs))
 	for _, statistic := range []bool{false, true} {
@@ -346,8 +348,8 @@ func (p *Plan) layParameters() {
 	}
 }
 
-// gradientBlocks returns the number of gradients that are kept: one for each
-// shard, and the sum of the microbatches before.
+// gradientBlocks returns the number of gradient blocks: one for each shard, and
+// the sum over earlier microbatches.
 func (p *Plan) gradientBlocks() int {
 	if p.config.Microbatches > 1 {
 		return p.config.Shards + 1

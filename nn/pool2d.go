@@ -6,7 +6,7 @@ import (
 )
 
 // MaxPool2D takes the maximum of each window of an image [H,W,C], channel by
-// channel. Rows and columns that do not fill a window are left out.
+// channel. Rows and columns that do not fill a window are ignored.
 type MaxPool2D struct {
 	Kernel Size
 	// Stride is the kernel's size by default.
@@ -14,7 +14,7 @@ type MaxPool2D struct {
 }
 
 // AvgPool2D takes the mean of each window of an image [H,W,C], channel by
-// channel. Rows and columns that do not fill a window are left out.
+// channel. Rows and columns that do not fill a window are ignored.
 type AvgPool2D struct {
 	Kernel Size
 	// Stride is the kernel's size by default.

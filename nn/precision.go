@@ -6,20 +6,20 @@ import (
 	"reprise/kernel"
 )
 
-// Precision is how outputs are stored that the backward pass reads, from their
-// last use in the forward pass on. All computation is in float32.
+// Precision is how outputs that the backward pass reads are stored after their
+// last use in the forward pass. All computation is in float32.
 type Precision string
 
 // The precisions.
 const (
 	Float32 Precision = "float32"
-	// BF16 rounds them to bfloat16, in half the memory. What is rounded is a
-	// copy: the forward pass does not see it.
+	// BF16 rounds them to bfloat16, in half the memory. A copy is rounded: the
+	// forward pass does not see it.
 	BF16 Precision = "bf16"
 )
 
 // Validate fails with a *FieldError for an unknown precision; the zero value
-// stands for float32.
+// means float32.
 func (p Precision) Validate() error {
 	switch p {
 	case "", Float32, BF16:
@@ -30,13 +30,13 @@ func (p Precision) Validate() error {
 
 // transfer is a copy between a buffer and its packed form.
 type transfer struct {
-	at           int // the time after (packing) or before which it takes place
+	at           int // the time after which (packing) or before which it takes place
 	wide, packed int // buffers
 }
 
 // pack replaces each output that the backward pass reads by a packed copy after
-// the forward pass's last use of it, and by unpacked copies of that while the
-// backward pass reads it. Buffers that are kept are never gradients' as well.
+// its last use in the forward pass, and by unpacked copies of that while the
+// backward pass reads it. Such buffers never also hold gradients.
 func (l *layout) pack() {
 	for b := range l.buffers {
 		if l.buffers[b].kept {
@@ -61,7 +61,7 @@ func (l *layout) packBuffer(b int) {
 		if !readsX && !readsY {
 			continue
 		}
-		// Operations that follow one another read the same copy.
+		// Consecutive operations read the same copy.
 		if copied == noBuffer || l.buffers[copied].last < at-1 {
 			copied = l.new(wide.perRow, wide.once, at)
 			l.loads = append(l.loads, transfer{at: at, wide: copied, packed: packed})

@@ -82,8 +82,8 @@ func ResNet(input tensor.Shape, blocks, width, classes int) Architecture {
 	return a
 }
 
-// convNorm returns a convolution, whose bias the normalisation would cancel,
-// and a batch normalisation.
+// convNorm returns a convolution without a bias, which the normalisation would
+// cancel, and a batch normalisation.
 func convNorm(channels, size, stride int) Layers {
 	return Layers{
 		Conv2D{Channels: channels, Kernel: Square(size), Stride: Square(stride), Padding: Padding{H: size / 2, W: size / 2}, NoBias: true},
@@ -92,7 +92,7 @@ func convNorm(channels, size, stride int) Layers {
 }
 
 // GPT returns a decoder-only transformer (Radford et al., 2019) that predicts
-// each next one of context tokens.
+// the next token at each of context positions.
 func GPT(context, vocabulary, blocks, heads, width int, dropout float32) Architecture {
 	a := Architecture{
 		Input:  tensor.Shape{context},

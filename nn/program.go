@@ -6,14 +6,14 @@ import (
 	"reprise/kernel"
 )
 
-// pass says over which rows a pass goes, and where its gradients belong.
+// pass says which rows a pass covers, and where its gradients go.
 type pass struct {
 	layout      *layout
 	first, rows int
 	block       int // offset of the parameters' gradients
 }
 
-// span returns where a buffer lies in a pass.
+// span returns the place of a buffer in a pass.
 func (p *Plan) span(s pass, b int) kernel.Span {
 	return s.layout.span(b, s.rows, p.input.span(s.first, s.rows))
 }
@@ -79,7 +79,7 @@ func shift(s kernel.Span, by int) kernel.Span {
 	return s
 }
 
-// output returns where a pass leaves the model's output.
+// output returns where a pass stores the model's output.
 func (p *Plan) output(s pass) kernel.Span {
 	return p.span(s, s.layout.value[len(p.graph.values)-1])
 }
@@ -110,7 +110,7 @@ func (p *Plan) loss(s pass, scale float32) kernel.Instruction {
 }
 
 // gradientProgram computes the rows' losses and the gradient of their mean,
-// which ends up in the first block.
+// which is stored in the first block.
 func (p *Plan) gradientProgram(rows int) *kernel.Program {
 	prog := &kernel.Program{Name: fmt.Sprintf("gradient of %d rows", rows), Elements: p.elements}
 	scale := 1 / float32(rows*p.Labels())
@@ -124,11 +124,12 @@ func (p *Plan) gradientProgram(rows int) *kernel.Program {
 }
 
 // shards calls do for each shard of each microbatch, with the instructions that
-// follow it: after a microbatch's last shard its sum, added to those before.
+// follow it: after a microbatch's last shard, its sum is added to the earlier
+// ones.
 func (p *Plan) shards(rows int, do func(s pass, end []kernel.Instruction)) {
 	for start := 0; start < rows; start += p.microbatch() {
 		part := min(p.microbatch(), rows-start)
-		// Shards beyond the rows are empty and stay out of the tree.
+		// Shards beyond the rows are empty and are left out of the tree.
 		shards := min(p.config.Shards, part)
 		gradients := p.gradients
 		if start > 0 {
@@ -150,8 +151,8 @@ func (p *Plan) shards(rows int, do func(s pass, end []kernel.Instruction)) {
 	}
 }
 
-// sumShards adds up the shards' gradients from an offset on, and adds them to
-// the first block where they are not there.
+// sumShards adds the shards' gradients from an offset on, and adds the sum to
+// the first block if it is elsewhere.
 func (p *Plan) sumShards(gradients, shards int) (is []kernel.Instruction) {
 	if shards > 1 {
 		is = append(is, kernel.TreeSum{X: kernel.Span{Offset: gradients, Len: shards * p.block}, Parts: shards})
@@ -163,7 +164,7 @@ func (p *Plan) sumShards(gradients, shards int) (is []kernel.Instruction) {
 	return is
 }
 
-// parts returns the number of gradients that meet for a number of rows.
+// parts returns the number of gradients that are summed for a number of rows.
 func (p *Plan) parts(rows int) int {
 	n := 0
 	p.shards(rows, func(pass, []kernel.Instruction) { n++ })
@@ -171,9 +172,9 @@ func (p *Plan) parts(rows int) int {
 }
 
 // updateProgram applies the gradient in the first block to all trained
-// parameters at once: the rule works value by value, and what lies between two
-// parameters is zero and stays zero. The statistics are averaged in, as the mean
-// of the given number of parts.
+// parameters at once: the rule works value by value, and the padding between
+// parameters is zero and stays zero. The statistics are averaged in, as the
+// mean of the given number of parts.
 func (p *Plan) updateProgram(parts int) *kernel.Program {
 	prog := &kernel.Program{Name: "update", Elements: p.elements}
 	gradient := kernel.Span{Offset: p.gradients, Len: p.trained}
@@ -210,7 +211,7 @@ func (p *Plan) predictionProgram(rows int) *kernel.Program {
 	}
 }
 
-// outputs returns where a prediction leaves its result.
+// outputs returns where a prediction stores its result.
 func (p *Plan) outputs(rows int) kernel.Span { return p.output(pass{layout: p.eval, rows: rows}) }
 
 // momentBlock returns the i-th moment of all parameters.
@@ -218,8 +219,8 @@ func (p *Plan) momentBlock(i int) kernel.Span {
 	return kernel.Span{Offset: (1 + i) * p.block, Len: p.block}
 }
 
-// momentSpans returns where the moments lie: they go parameter by parameter,
-// whereas each kind of moment has a block of its own.
+// momentSpans returns the places of the moments, parameter by parameter; in
+// memory each kind of moment has its own block.
 func (p *Plan) momentSpans() []kernel.Span {
 	var spans []kernel.Span
 	for i, spec := range p.graph.specs {

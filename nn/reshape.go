@@ -5,11 +5,12 @@ import (
 	"reprise/tensor"
 )
 
-// Flatten makes a row of each sample, in row-major order. It computes nothing.
+// Flatten turns each sample into a row, in row-major order. It computes
+// nothing.
 type Flatten struct{}
 
-// Tokens makes a sequence of an image: the pixels of [H,W,C] become H*W tokens
-// of C features, in row-major order. It computes nothing.
+// Tokens turns an image into a sequence: the pixels of [H,W,C] become H*W
+// tokens of C features, in row-major order. It computes nothing.
 type Tokens struct{}
 
 // GlobalAvgPool takes the mean of an image [H,W,C] over its pixels, or of a

@@ -2,8 +2,8 @@ package nn
 
 import "fmt"
 
-// Residual computes x + Body(x), or Shortcut(x) + Body(x) where the body
-// changes the shape (He et al., 2016). Body's parameters are named
+// Residual computes x + Body(x), or Shortcut(x) + Body(x) if the body changes
+// the shape (He et al., 2016). Body's parameters are named
 // "body.<index>.<name>", Shortcut's "shortcut.<index>.<name>".
 type Residual struct {
 	Body     Layers

@@ -2,8 +2,8 @@ package nn
 
 import "reprise/tensor"
 
-// State is all of the state of training: with the request, it determines every
-// later bit.
+// State is the complete state of training: together with the request, it
+// determines every later bit.
 type State struct {
 	// Step is the number of optimiser steps taken.
 	Step uint64

@@ -12,16 +12,16 @@ import (
 // memory holds the weights, the optimiser's moments and the step.
 //
 // It is used by one goroutine at a time. Programs are prepared when a number of
-// rows first occurs and kept until Close, at most BatchSize of them for training
-// and EvalBatchSize each for evaluation and prediction; a training run needs
-// two, for whole batches and for the last one. All of them share the plan's
-// memory. For a number of rows seen before, Step, Evaluate and Predict allocate
+// rows first occurs and kept until Close: at most BatchSize for training and
+// EvalBatchSize each for evaluation and prediction. A training run needs two,
+// for whole batches and for the last one. All of them share the plan's memory.
+// For a number of rows seen before, Step, Evaluate and Predict allocate
 // nothing.
 type Trainer struct {
 	backend kernel.Backend
 	plan    *Plan
 	memory  kernel.Memory
-	updates map[int]kernel.Executable // by the number of gradients that meet
+	updates map[int]kernel.Executable // by the number of gradients that are summed
 
 	gradients   map[int]kernel.Executable // by rows
 	evaluations map[int]kernel.Executable
@@ -30,12 +30,12 @@ type Trainer struct {
 	step    uint64
 	losses  []float32
 	correct []float32
-	// fault is why the state cannot be used, nil where it can.
+	// fault is why the state cannot be used, or nil.
 	fault error
 }
 
 // Batch is a number of samples, row by row. A model takes either Inputs or
-// Tokens, and its objective either Labels or Targets; the others stay nil.
+// Tokens, and its objective either Labels or Targets; the others are nil.
 type Batch struct {
 	Rows int
 	// Inputs has Plan.Features values for each row.
@@ -49,19 +49,20 @@ type Batch struct {
 	Targets []float32
 }
 
-// EvalResult is what an evaluation found.
+// EvalResult is the result of an evaluation.
 type EvalResult struct {
 	// LossSum is the sum of the losses, in float64 over ascending row and label.
 	LossSum float64
-	// Losses is the number of them: one for each label or, with targets, row.
+	// Losses is the number of losses: one for each label or, with targets, each
+	// row.
 	Losses int
 	// Correct is the number of labels whose logit is the largest (the first one
 	// of equal ones).
 	Correct int
 }
 
-// NewTrainer allocates the plan's memory on the backend. Load must follow, and
-// in the end Close.
+// NewTrainer allocates the plan's memory on the backend. The caller must call
+// Load before use and Close at the end.
 func NewTrainer(backend kernel.Backend, plan *Plan) (*Trainer, error) {
 	memory, err := backend.Allocate(plan.elements)
 	if err != nil {
@@ -84,8 +85,8 @@ func NewTrainer(backend kernel.Backend, plan *Plan) (*Trainer, error) {
 	return t, nil
 }
 
-// prepare zeroes what lies between parameters and selects the kernels of the
-// usual programs, so that a device without one is found before training.
+// prepare zeroes the padding between parameters and selects the kernels of the
+// usual programs, so that a missing kernel is found before training.
 func (t *Trainer) prepare() error {
 	if err := t.clear(); err != nil {
 		return err
@@ -100,8 +101,8 @@ func (t *Trainer) prepare() error {
 	return err
 }
 
-// clear zeroes parameters, moments and gradients, and with them the elements
-// between two parameters, which the update reads.
+// clear zeroes parameters, moments and gradients, including the padding between
+// parameters, which the update reads.
 func (t *Trainer) clear() error {
 	zeros := make([]float32, min(t.plan.input.offset, 1<<16))
 	for at := 0; at < t.plan.input.offset; at += len(zeros) {
@@ -130,7 +131,7 @@ func (t *Trainer) executable(of map[int]kernel.Executable, rows int, build func(
 // updater returns the update that follows a gradient of a number of rows.
 func (t *Trainer) updater(rows int) (kernel.Executable, error) {
 	parts := 1
-	if t.plan.trained < t.plan.block { // else the update is the same for all
+	if t.plan.trained < t.plan.block { // otherwise the update is the same for all
 		parts = t.plan.parts(rows)
 	}
 	return t.executable(t.updates, parts, (*Plan).updateProgram)
@@ -167,7 +168,7 @@ func (t *Trainer) Load(s State) error {
 			}
 		}
 	}
-	t.fault = ErrNotLoaded // should a write fail half-way
+	t.fault = ErrNotLoaded // in case a write fails half-way
 	for i, p := range s.Parameters {
 		if err := t.memory.Write(t.plan.params[i], p.Data); err != nil {
 			return fmt.Errorf("load %s: %w", p.Name, err)
@@ -184,8 +185,8 @@ func (t *Trainer) Load(s State) error {
 }
 
 // State returns a copy of the state, which the caller owns. It fails with a
-// *NumericalError where a value is not finite, so that no such state is ever
-// written down, and after a failed step with that step's error.
+// *NumericalError if a value is not finite, so that no such state is ever
+// saved, and after a failed step with that step's error.
 func (t *Trainer) State() (State, error) {
 	if t.fault != nil {
 		return State{}, t.fault
@@ -201,7 +202,7 @@ func (t *Trainer) State() (State, error) {
 	return s, nil
 }
 
-// read copies tensors from the device and refuses what is not finite.
+// read copies tensors from the device and refuses values that are not finite.
 func (t *Trainer) read(specs []ParameterSpec, spans []kernel.Span) ([]tensor.Tensor, error) {
 	var out []tensor.Tensor
 	for i, spec := range specs {
@@ -219,14 +220,14 @@ func (t *Trainer) read(specs []ParameterSpec, spans []kernel.Span) ([]tensor.Ten
 }
 
 // Step takes one optimiser step on a batch of at most BatchSize rows and returns
-// its mean loss before the step; a smaller batch is a batch like any other. The
+// its mean loss before the step; a smaller batch is treated like any other. The
 // state's step grows by one.
 //
-// It fails with a *LabelError, *TokenError or *FieldError for input that cannot
-// be used; the state is as before then. It fails with a *NumericalError where
-// the loss is not finite: no update was made, but the trainer refuses to go on
-// from there until Load. It fails with the backend's error where that fails; the
-// state remains usable unless the update had begun.
+// It fails with a *LabelError, *TokenError or *FieldError for invalid input,
+// which leaves the state unchanged. It fails with a *NumericalError if the loss
+// is not finite: no update was made, but the trainer refuses to continue until
+// Load. It fails with the backend's error if that fails; the state remains
+// usable unless the update had begun.
 func (t *Trainer) Step(batch Batch, rate float32) (loss float32, err error) {
 	if t.fault != nil {
 		return 0, t.fault
@@ -262,7 +263,7 @@ func (t *Trainer) Step(batch Batch, rate float32) (loss float32, err error) {
 		t.fault = t.diagnose(t.step+1, batch, losses, true)
 		return loss, t.fault
 	}
-	// Until the update has returned, and should it panic, nobody knows what it
+	// Until the update has returned, and if it panics, it is unknown what it
 	// has written.
 	t.fault = ErrNotLoaded
 	if err := update.Run(scalars); err != nil {
@@ -330,28 +331,38 @@ func (t *Trainer) part(b Batch, first, rows int) Batch {
 	return out
 }
 
-// Evaluate returns loss and accuracy of any number of rows, without touching
-// the state. The result does not depend on how it cuts them into batches.
-// Errors are those of Step; a *NumericalError leaves the state usable.
+// Evaluate returns the loss and accuracy of any number of rows, without
+// touching the state. The result does not depend on how it cuts them into
+// batches. Errors are those of Step; a *NumericalError leaves the state usable.
 func (t *Trainer) Evaluate(batch Batch) (EvalResult, error) {
-	if t.fault != nil {
-		return EvalResult{}, t.fault
-	}
-	if err := t.checkBatch(batch, true); err != nil {
-		return EvalResult{}, err
-	}
 	var result EvalResult
-	for first := 0; first < batch.Rows; {
-		part := t.part(batch, first, min(t.plan.config.EvalBatchSize, batch.Rows-first))
-		if err := t.evaluate(part, &result); err != nil {
-			return EvalResult{}, err
-		}
-		first += part.Rows
+	if err := t.EvaluateInto(batch, &result); err != nil {
+		return EvalResult{}, err
 	}
 	return result, nil
 }
 
-// evaluate adds what it finds for at most EvalBatchSize rows to the result.
+// EvaluateInto adds the rows of a batch to a result, so that rows that are given
+// in several batches have the same result as all of them in one. After an error
+// the result is of no use.
+func (t *Trainer) EvaluateInto(batch Batch, result *EvalResult) error {
+	if t.fault != nil {
+		return t.fault
+	}
+	if err := t.checkBatch(batch, true); err != nil {
+		return err
+	}
+	for first := 0; first < batch.Rows; {
+		part := t.part(batch, first, min(t.plan.config.EvalBatchSize, batch.Rows-first))
+		if err := t.evaluate(part, result); err != nil {
+			return err
+		}
+		first += part.Rows
+	}
+	return nil
+}
+
+// evaluate adds the results for at most EvalBatchSize rows.
 func (t *Trainer) evaluate(b Batch, result *EvalResult) error {
 	exec, err := t.executable(t.evaluations, b.Rows, (*Plan).evaluationProgram)
 	if err != nil {
@@ -381,8 +392,8 @@ func (t *Trainer) evaluate(b Batch, result *EvalResult) error {
 }
 
 // Predict writes the model's outputs, Plan.Outputs for each row of the batch,
-// whose labels or targets it ignores. A row's outputs have the same bits in any
-// company.
+// whose labels or targets it ignores. A row's outputs have the same bits
+// whatever the other rows are.
 func (t *Trainer) Predict(batch Batch, outputs []float32) error {
 	if t.fault != nil {
 		return t.fault
@@ -415,8 +426,8 @@ func (t *Trainer) Predict(batch Batch, outputs []float32) error {
 	return nil
 }
 
-// checkBatch fails unless the batch is of the kind and the size that the model
-// takes, every token is one of the vocabulary and every label names a class.
+// checkBatch fails unless the batch has the kind and the size that the model
+// takes, every token is in the vocabulary and every label is a class.
 func (t *Trainer) checkBatch(b Batch, labelled bool) error {
 	if b.Rows < 1 {
 		return &FieldError{Field: "rows", Value: strconv.Itoa(b.Rows), Want: "at least 1", Fix: "leave out empty batches"}

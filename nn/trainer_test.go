@@ -53,7 +53,8 @@ func newTrainer(t testing.TB, b kernel.Backend, arch Architecture, config PlanCo
 	return trainer
 }
 
-// train takes steps from..to-1 on made-up batches, every third of them smaller.
+// train takes steps from..to-1 on synthetic batches, every third of them
+// smaller.
 func train(t testing.TB, trainer *Trainer, from, to int) []float32 {
 	t.Helper()
 	var losses []float32
@@ -199,10 +200,10 @@ func TestResumedTrainingGivesTheBitsOfUninterrupted(t *testing.T) {
 	}
 }
 
-// TestShardsAreBatchesOfTheirOwn computes the gradient of a sharded step by
+// TestShardsAreSeparateBatches computes the gradient of a sharded step by
 // hand: each shard's rows as a whole batch scaled by 1/rows of all, added as a
-// tree, also where the last shards are empty.
-func TestShardsAreBatchesOfTheirOwn(t *testing.T) {
+// tree, including when the last shards are empty.
+func TestShardsAreSeparateBatches(t *testing.T) {
 	arch := MLP(tensor.Shape{6}, []int{8}, kernel.Tanh, 3)
 	for _, c := range []struct{ rows, shards int }{{8, 1}, {8, 2}, {8, 4}, {7, 3}, {5, 4}, {2, 4}, {1, 3}} {
 		t.Run(fmt.Sprintf("%d rows in %d", c.rows, c.shards), func(t *testing.T) {
@@ -292,8 +293,8 @@ func TestLabelsAreSmoothedInTrainingOnly(t *testing.T) {
 	}
 }
 
-// TestTrainedParametersArePinned keeps the bits of training itself: they change
-// only with the numerics contract, and then every old run stops to verify.
+// TestTrainedParametersArePinned pins the bits of training itself: they change
+// only with the numerics contract, after which no old run verifies any more.
 func TestTrainedParametersArePinned(t *testing.T) {
 	for name, c := range map[string]struct {
 		arch   Architecture
@@ -363,7 +364,7 @@ func TestEvaluationDoesNotDependOnTheBatch(t *testing.T) {
 	}
 }
 
-// TestLossesAreSummedInFloat64 adds up by hand what the kernels gave.
+// TestLossesAreSummedInFloat64 adds the kernels' losses by hand.
 func TestLossesAreSummedInFloat64(t *testing.T) {
 	const rows = 301
 	trainer := newTrainer(t, newCPU(t, 1, cpu.LevelAuto), MLP(tensor.Shape{5}, []int{8}, "", 4), PlanConfig{BatchSize: rows, EvalBatchSize: 64, Optimizer: Optimizer{Name: SGD}})
@@ -384,9 +385,9 @@ func TestLossesAreSummedInFloat64(t *testing.T) {
 	}
 }
 
-// TestPlacesThatAreReadAgainAreNotSharedAndGapsStayZero looks at the layout
-// itself where no result shows a mistake on kernels that exist today.
-func TestPlacesThatAreReadAgainAreNotSharedAndGapsStayZero(t *testing.T) {
+// TestMemoryThatIsReadAgainIsNotSharedAndGapsStayZero inspects the layout
+// itself, for mistakes that no result of today's kernels would show.
+func TestMemoryThatIsReadAgainIsNotSharedAndGapsStayZero(t *testing.T) {
 	arch := Architecture{Input: tensor.Shape{6}, Layers: Layers{
 		Activation{Kind: kernel.ReLU}, Linear{Units: 5}, Activation{Kind: kernel.Tanh}, Activation{Kind: kernel.ReLU}, Linear{Units: 3}, Activation{Kind: kernel.ReLU}}}
 	trainer := newTrainer(t, twin[float32]{}, arch, PlanConfig{BatchSize: 3, Shards: 2, Optimizer: Optimizer{Name: Adam}})
@@ -403,16 +404,16 @@ func TestPlacesThatAreReadAgainAreNotSharedAndGapsStayZero(t *testing.T) {
 			s := p.params[i]
 			for k := s.Offset + s.Len; k < s.Offset+align(s.Len); k++ {
 				if gap[block+k] != 0 {
-					t.Fatalf("element %d behind %s in the block at %d is %v", k, spec.Name, block, gap[block+k])
+					t.Fatalf("element %d after %s in the block at %d is %v", k, spec.Name, block, gap[block+k])
 				}
 			}
 		}
 	}
 }
 
-// TestEvaluationLeavesTrainingAlone puts evaluations between steps: they share
-// memory with the steps' activations.
-func TestEvaluationLeavesTrainingAlone(t *testing.T) {
+// TestEvaluationDoesNotAffectTraining puts evaluations between steps: they
+// share memory with the steps' activations.
+func TestEvaluationDoesNotAffectTraining(t *testing.T) {
 	b := newCPU(t, 1, cpu.LevelAuto)
 	arch := CNN(tensor.Shape{6, 6, 1}, []int{3}, nil, kernel.ReLU, 4)
 	config := PlanConfig{BatchSize: 4, EvalBatchSize: 32, Optimizer: Optimizer{Name: Adam}}
@@ -460,7 +461,7 @@ func TestTrainingLearns(t *testing.T) {
 
 func TestStepAllocatesNothing(t *testing.T) {
 	if raceEnabled {
-		t.Log("allocations are counted without the race detector only; the steps run all the same")
+		t.Log("allocations are counted only without the race detector; the steps still run")
 	}
 	trainer := newTrainer(t, newCPU(t, 2, cpu.LevelAuto), CNN(tensor.Shape{8, 8, 1}, []int{4}, []int{16}, kernel.ReLU, 10),
 		PlanConfig{BatchSize: 16, EvalBatchSize: 32, Shards: 2, Optimizer: Optimizer{Name: Adam}})
@@ -483,7 +484,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestNumericalErrorNamesTheLayerAndKeepsTheStateBack(t *testing.T) {
+func TestNumericalErrorNamesTheLayerAndWithholdsTheState(t *testing.T) {
 	arch := CNN(tensor.Shape{4, 4, 1}, []int{2}, []int{3}, kernel.ReLU, 2)
 	// Layers: 0 conv, 1 relu, 2 pool, 3 flatten, 4 linear, 5 relu, 6 linear.
 	nan := float32(math.NaN())
@@ -512,7 +513,7 @@ func TestNumericalErrorNamesTheLayerAndKeepsTheStateBack(t *testing.T) {
 			_, err := trainer.Evaluate(labelled(x, labels))
 			checkNumerical(t, err, 0, c.layer, c.what)
 			if _, err := trainer.State(); err != nil {
-				t.Errorf("a failed evaluation holds the state back: %v", err)
+				t.Errorf("a failed evaluation withholds the state: %v", err)
 			}
 			_, err = trainer.Step(labelled(x, labels), 0.1)
 			checkNumerical(t, err, 1, c.layer, c.what)
@@ -625,7 +626,7 @@ func TestLoadRefusesForeignStates(t *testing.T) {
 	}
 }
 
-// faulty lets the n-th call of Run from now fail, 0 none.
+// faulty makes the n-th call of Run from now on fail; 0 means none.
 type faulty struct {
 	kernel.Backend
 	n *int
@@ -650,7 +651,7 @@ func (f faultyExecutable) Run(s kernel.Scalars) error {
 	return f.Executable.Run(s)
 }
 
-func TestBackendFailureNeverLeavesHalfAnUpdate(t *testing.T) {
+func TestABackendFailureNeverLeavesHalfAnUpdate(t *testing.T) {
 	var n int
 	arch := MLP(tensor.Shape{3}, nil, "", 2)
 	trainer := newTrainer(t, faulty{newCPU(t, 1, cpu.LevelAuto), &n}, arch, PlanConfig{BatchSize: 2, Optimizer: Optimizer{Name: Adam}})
@@ -704,7 +705,7 @@ func TestTrainerNeedsAStateAndIsClosedOnce(t *testing.T) {
 	}
 }
 
-// labelled is a batch with a label for each row.
+// labelled returns a batch with a label for each row.
 func labelled(x []float32, labels []int32) Batch {
 	return Batch{Rows: len(labels), Inputs: x, Labels: labels}
 }

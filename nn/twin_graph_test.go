@@ -8,10 +8,10 @@ import (
 	"reprise/kernel"
 )
 
-// The twin's instructions of graphs: see twin_test.go.
+// The twin's instructions for graphs: see twin_test.go.
 
-// branch runs the instructions that graphs with branches, norms and attention
-// have; it returns false for others.
+// branch runs the instructions of graphs with branches, norms and attention; it
+// returns false for others.
 func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars) bool {
 	switch i := instruction.(type) {
 	case kernel.Add:
@@ -112,8 +112,8 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 }
 
 // storeBF16 rounds in float32. In float64 it keeps all of a value, so that
-// gradients are those of the loss. What it keeps lies beside the memory, which
-// shows by a mark in each element whether it is still there.
+// gradients are those of the loss. The values are kept beside the memory; a
+// mark in each element shows whether they are still valid.
 func (m *twinMemory[T]) storeBF16(i kernel.StoreBF16) {
 	kept := make([]T, i.X.Len)
 	for k, x := range m.at(i.X) {
@@ -154,8 +154,8 @@ func nearestBF16(x float32) float32 {
 }
 
 // depthwise calls begin for each output element and then f for each input
-// element that meets a weight in it: exact orders are kernel/cpu's affair, this
-// serves in float64.
+// element that meets a weight in it: exact orders are tested in kernel/cpu;
+// this is for float64.
 func (m *twinMemory[T]) depthwise(s kernel.ConvShape, f func(x, y, weight int), begin func(y, c int)) {
 	windows(s, func(n, oh, ow, y int) {
 		for c := range s.InChannels {
@@ -173,7 +173,7 @@ func (m *twinMemory[T]) depthwise(s kernel.ConvShape, f func(x, y, weight int), 
 
 func root[T float32 | float64](x T) T { return T(math.Sqrt(float64(x))) }
 
-// lanes sums n terms in 16 lanes and a tree; add puts term k into its lane.
+// lanes sums n terms in 16 lanes and a tree; add adds term k to its lane.
 func lanes[T float32 | float64](n int, add func(k int, lane T) T) T {
 	var lane [16]T
 	for k := range n {
@@ -245,7 +245,7 @@ func (m *twinMemory[T]) rowNormGrad(i kernel.LayerNormGrad, mean, dbias []T) {
 	}
 }
 
-// blocks sums a column's terms in blocks of rows, which meet in a tree.
+// blocks sums a column's terms in blocks of rows, which are added in a tree.
 func blocks[T float32 | float64](rows int, add func(r int, sum T) T) T {
 	var sums []T
 	for r := range rows {

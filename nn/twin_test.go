@@ -9,18 +9,18 @@ import (
 	"reprise/kernel/cpu"
 )
 
-// twin is a backend that interprets instructions literally as their doc
-// comments read, one number at a time: in float32 with exact fused
+// twin is a backend that interprets instructions exactly as their doc comments
+// describe them, one number at a time: in float32 with exact fused
 // multiply-adds it is the oracle for kernel/cpu, in float64 the reference for
-// gradients. In float32 it leaves what contains an exponential to kernel/cpu,
-// which is tested there; everything else is its own.
+// gradients. In float32 it delegates instructions with an exponential to
+// kernel/cpu, where they are tested; it computes all others itself.
 type twin[T float32 | float64] struct{}
 
 // twinMemory holds a number and an integer for each element.
 type twinMemory[T float32 | float64] struct {
 	v []T
 	i []int32
-	// packed is what lies packed from an offset on, see storeBF16.
+	// packed holds the values packed from an offset on, see storeBF16.
 	packed map[int][]T
 }
 
@@ -32,7 +32,7 @@ type twinProgram[T float32 | float64] struct {
 func (twin[T]) Allocate(n int) (kernel.Memory, error) {
 	m := &twinMemory[T]{v: make([]T, n), i: make([]int32, n), packed: map[int][]T{}}
 	for k := range m.v {
-		m.v[k] = T(math.NaN()) // whoever reads what nobody wrote shall notice
+		m.v[k] = T(math.NaN()) // so that reading unwritten memory shows
 	}
 	return m, nil
 }
@@ -483,8 +483,7 @@ func (m *twinMemory[T]) crossEntropy(i kernel.SoftmaxCrossEntropy) {
 	}
 }
 
-// portable is a backend without threads of its own, so there is nothing to
-// close.
+// portable is a backend without its own threads, so there is nothing to close.
 var portable = sync.OnceValue(func() *cpu.Backend {
 	b, err := cpu.NewBackend(cpu.Config{Threads: 1, Features: cpu.LevelNone})
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 const MaxRank = 8
 
 var (
-	// ErrOverflow is returned where a shape has more elements than an int holds.
+	// ErrOverflow is returned if a shape has more elements than an int holds.
 	ErrOverflow = errors.New("number of elements overflows")
-	// ErrIncompatible is returned where two shapes cannot be broadcast together.
+	// ErrIncompatible is returned if two shapes cannot be broadcast together.
 	ErrIncompatible = errors.New("shapes are not compatible")
 	// ErrInvalidShape is returned for a negative dimension or too high a rank.
 	ErrInvalidShape = errors.New("invalid shape")
@@ -31,9 +31,9 @@ var (
 type Shape []int
 
 // NumElements returns the product of the dimensions. It fails with
-// ErrInvalidShape where Validate does, and with ErrOverflow where the product
-// of the dimensions other than zero does not fit an int: so that the order of
-// the dimensions does not matter, and every stride of an empty array fits too.
+// ErrInvalidShape if Validate does, and with ErrOverflow if the product of the
+// nonzero dimensions does not fit an int: the order of the dimensions then does
+// not matter, and every stride of an empty array fits too.
 func (s Shape) NumElements() (int, error) {
 	if err := s.Validate(); err != nil {
 		return 0, err
@@ -77,7 +77,7 @@ func (s Shape) IsCompatible(other Shape) bool {
 }
 
 // Broadcast returns the shape that s and other broadcast to. It fails with
-// ErrIncompatible, and with ErrInvalidShape where Validate of either does.
+// ErrIncompatible, and with ErrInvalidShape if Validate of either does.
 func (s Shape) Broadcast(other Shape) (Shape, error) {
 	if err := errors.Join(s.Validate(), other.Validate()); err != nil {
 		return nil, err

@@ -113,8 +113,8 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
-// The dumb twin follows the rule's wording: pad the shorter shape with ones on
-// the left, then compare dimension by dimension.
+// The plain twin follows the wording of the rule: pad the shorter shape with
+// ones on the left, then compare dimension by dimension.
 func broadcastTwin(a, b tensor.Shape) (tensor.Shape, bool) {
 	for len(a) < len(b) {
 		a = append(tensor.Shape{1}, a...)

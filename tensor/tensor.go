@@ -13,7 +13,7 @@ const (
 	Int32
 )
 
-// Size returns the bytes of one element; 0 for a type that does not exist.
+// Size returns the size of an element in bytes; 0 for an unknown type.
 func (d DType) Size() int {
 	switch d {
 	case Float64:

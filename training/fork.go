@@ -33,7 +33,7 @@ func (p *Parent) Epoch() uint64 {
 	return p.Checkpoint.Epoch
 }
 
-// ForkTraining returns a new session that goes on from a committed checkpoint of
+// ForkTraining returns a new session that continues from a committed checkpoint of
 // the parent under the hyperparameters of config, and the events that record it.
 // The data are the parent's, whatever config says. It fails with
 // ErrInvalidCheckpoint for a checkpoint that the parent does not have, with a
@@ -51,6 +51,8 @@ func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model n
 	}
 	config.Dataset = parent.Session.Dataset
 	config.parent = &Parent{RunID: parent.ID, Checkpoint: cp}
+	config.Hyperparameters.LearningRate.Schedule = inherit(parent.Session.Hyperparameters.LearningRate.Schedule,
+		config.Hyperparameters.LearningRate.Schedule)
 	session, events, err := s.StartTraining(model, data, config)
 	if err != nil {
 		return TrainingSession{}, nil, err
@@ -59,6 +61,18 @@ func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model n
 		return TrainingSession{}, nil, err
 	}
 	return session, events, nil
+}
+
+// inherit returns the fork's schedule. One that the user left as it was means what
+// it meant when the parent was recorded, so that an unchanged fork gives the
+// parent's bits.
+func inherit(was, now Schedule) Schedule {
+	same := now
+	same.ExactCycles = was.ExactCycles
+	if same == was {
+		return was
+	}
+	return now
 }
 
 // checkFork fails with a *FieldError unless the checkpoint that the fork starts
@@ -71,10 +85,10 @@ func checkFork(parent TrainingRun, fork TrainingSession) error {
 	switch {
 	case now.BatchSize != was.BatchSize:
 		return bad("config.batch_size", now.BatchSize, fmt.Sprintf("does not fit the checkpoint, whose steps and epochs are counted in batches of %d", was.BatchSize),
-			fmt.Sprintf("keep %d, or train anew", was.BatchSize))
+			fmt.Sprintf("keep %d, or train a new run", was.BatchSize))
 	case now.StepSamples() != was.StepSamples():
 		return bad("config.gradient_accumulation", max(now.GradientAccumulation, 1), fmt.Sprintf("does not fit the checkpoint, whose steps have %d samples", was.StepSamples()),
-			fmt.Sprintf("keep %d, or train anew", max(was.GradientAccumulation, 1)))
+			fmt.Sprintf("keep %d, or train a new run", max(was.GradientAccumulation, 1)))
 	}
 	if err := checkInherited(parent.Session, fork); err != nil {
 		return err
@@ -112,7 +126,7 @@ func checkInherited(parent, fork TrainingSession) error {
 		}
 		if has != wants {
 			return &FieldError{Field: "model_architecture", Value: wants, Problem: "does not fit the checkpoint, which has " + has,
-				Fix: "keep the layers that have weights, or train anew"}
+				Fix: "keep the layers that have weights, or train a new run"}
 		}
 	}
 	old, new := parent.Hyperparameters.Optimizer, fork.Hyperparameters.Optimizer
@@ -123,7 +137,7 @@ func checkInherited(parent, fork TrainingSession) error {
 		}
 		return &FieldError{Field: field, Value: value,
 			Problem: fmt.Sprintf("does not fit the checkpoint: it has the moments %v of each weight where the optimizer has %v", has, wants),
-			Fix:     "keep the optimizer, or train anew"}
+			Fix:     "keep the optimizer, or train a new run"}
 	}
 	return nil
 }

@@ -140,3 +140,18 @@ func TestACheckpointOfAnotherRunIsNotForkedFrom(t *testing.T) {
 		t.Errorf("%v, want %v", err, ErrInvalidCheckpoint)
 	}
 }
+
+// A schedule that a fork leaves as it was means what it meant when its parent
+// was recorded; a changed one is counted exactly.
+func TestAForkKeepsTheScheduleOfAnEarlierRelease(t *testing.T) {
+	was := Schedule{Name: CosineWithRestarts, TotalSteps: 198, Cycles: 22}
+	now := was
+	now.ExactCycles = true
+	if got := inherit(was, now); got != was {
+		t.Errorf("unchanged: %+v", got)
+	}
+	now.Cycles = 23
+	if got := inherit(was, now); got != now {
+		t.Errorf("changed: %+v", got)
+	}
+}

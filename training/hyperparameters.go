@@ -54,9 +54,13 @@ type Hyperparameters struct {
 func (h Hyperparameters) StepSamples() int { return h.BatchSize * max(h.GradientAccumulation, 1) }
 
 // StepsPerEpoch returns the optimiser steps that an epoch over samples takes;
-// the last step of an epoch may have fewer samples than the others.
+// the last step of an epoch may have fewer samples than the others. It is 0 for
+// a step without samples, which only a forged record has.
 func (h Hyperparameters) StepsPerEpoch(samples int) uint64 {
 	each := h.StepSamples()
+	if each < 1 {
+		return 0
+	}
 	return uint64((samples + each - 1) / each)
 }
 

@@ -3,12 +3,14 @@ package training
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"reprise/internal/detmath"
 )
 
 // LearningRate is a base value and the schedule that scales it. The rate of a
-// step is a pure function of the step, so no schedule has state to lose.
+// step is a pure function of the step and, for reduce_on_plateau, of the number of
+// reductions so far, which a checkpoint holds.
 type LearningRate struct {
 	Value    float32  `json:"value"`
 	Schedule Schedule `json:"schedule"`
@@ -54,6 +56,10 @@ type Schedule struct {
 	MinFactor float64 `json:"min_factor,omitempty"`
 	// Cycles is the number of cosine_with_restarts periods; at least 1.
 	Cycles uint64 `json:"cycles,omitempty"`
+	// ExactCycles counts the periods in integers. Runs that were recorded without
+	// it counted them in float64, which misses the beginning of some of them
+	// where Cycles is 22 or more; they keep the rates that they were trained with.
+	ExactCycles bool `json:"exact_cycles,omitempty"`
 	// Power is the exponent of polynomial; above 0.
 	Power float64 `json:"power,omitempty"`
 	// StepSize is the number of steps between two multiplications by Gamma.
@@ -128,7 +134,20 @@ func (s Schedule) restartingCosine(after uint64) float64 {
 		return s.MinFactor
 	}
 	cycle := float64(p * float64(s.Cycles))
-	return s.descend(halfCosine(cycle - math.Floor(cycle)))
+	begun := math.Floor(cycle)
+	if s.ExactCycles {
+		begun = float64(s.cyclesBegun(after))
+	}
+	// Rounded, cycle may lie on the other side of an integer than it does exactly.
+	return s.descend(halfCosine(min(max(cycle-begun, 0), 1)))
+}
+
+// cyclesBegun returns the whole periods of cosine_with_restarts that lie before
+// a step: after*Cycles/length, rounded down.
+func (s Schedule) cyclesBegun(after uint64) uint64 {
+	hi, lo := bits.Mul64(after, s.Cycles)
+	begun, _ := bits.Div64(hi, lo, s.TotalSteps-s.WarmupSteps) // after < length, so that it fits
+	return begun
 }
 
 func halfCosine(progress float64) float64 {

@@ -320,7 +320,7 @@ func (s *TrainingSaga) endEpoch(event Event, epoch uint64) error {
 		return s.unexpected(event)
 	}
 	c.Epoch = epoch
-	if epoch%c.CheckpointInterval == 0 || epoch == c.Epochs {
+	if epoch == c.Epochs || c.CheckpointInterval > 0 && epoch%c.CheckpointInterval == 0 {
 		s.State = Checkpointing
 	}
 	return nil

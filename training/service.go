@@ -48,6 +48,12 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	if want := h.TotalSteps(samples); h.LearningRate.Schedule.TotalSteps != want {
 		return TrainingSession{}, nil, fmt.Errorf("schedule is planned for %d steps, the run has %d", h.LearningRate.Schedule.TotalSteps, want)
 	}
+	if err := checkNormalization(model.Architecture, h, samples); err != nil {
+		return TrainingSession{}, nil, err
+	}
+	if err := config.RunID.Validate(); err != nil {
+		return TrainingSession{}, nil, err
+	}
 	session := TrainingSession{
 		ID: config.SessionID, ModelID: model.ID, Architecture: model.Architecture,
 		Dataset: config.Dataset, Hyperparameters: h, Parent: config.parent, State: Initializing,

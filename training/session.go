@@ -9,7 +9,8 @@ import (
 type (
 	// SessionID names a training session.
 	SessionID string
-	// RunID names the run that a session belongs to.
+	// RunID names the run that a session belongs to, and the folder of the run's
+	// files. Validate has the rule.
 	RunID string
 	// DatasetID names the data that it reads.
 	DatasetID string
@@ -60,10 +61,15 @@ type Dataset struct {
 	Targets []dataset.Target `json:"targets,omitempty"`
 }
 
-// Source returns how the data was opened.
+// Source returns how the data was opened; dataset.Library.Reopen takes it, with
+// the fingerprint.
 func (d Dataset) Source() dataset.Source {
+	task := d.Task
+	if task == "" {
+		task = dataset.Classification
+	}
 	return dataset.Source{
-		Path: d.Path, Task: d.Task, Target: d.Target, ValidationFraction: d.ValidationFraction,
+		Path: d.Path, Task: task, Target: d.Target, ValidationFraction: d.ValidationFraction,
 		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context,
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,11 +12,11 @@ import (
 	"reprise/integration"
 )
 
-// lookInterval is the time over which `reprise actors` measures rates.
-const lookInterval = time.Second
+// snapshotInterval is the time over which `reprise actors` measures rates.
+const snapshotInterval = time.Second
 
-// look is what a process answers about its actors.
-type look struct {
+// actorSnapshot is what a process answers about its actors.
+type actorSnapshot struct {
 	PID int       `json:"pid"`
 	At  time.Time `json:"at"`
 	// Actors are the root and all below it, parents first.
@@ -33,14 +32,14 @@ type actorRow struct {
 	Handled  uint64      `json:"handled"`
 	Restarts int         `json:"restarts"`
 	Age      float64     `json:"age_seconds"`
-	// Rate is that of messages handled since the last look; nil without one.
+	// Rate is that of messages handled since the previous snapshot; nil without one.
 	Rate *float64 `json:"messages_per_second"`
 	// branch draws the tree.
 	branch string
 }
 
-func lookOf(host *integration.Host, pid int, now time.Time) look {
-	return look{PID: pid, At: now, Actors: appendActors(nil, host.Actors())}
+func snapshotOf(host *integration.Host, pid int, now time.Time) actorSnapshot {
+	return actorSnapshot{PID: pid, At: now, Actors: appendActors(nil, host.Actors())}
 }
 
 func appendActors(rows []actorRow, t actor.Tree) []actorRow {
@@ -74,15 +73,15 @@ printed. With --watch the JSON is an object on each line, and the YAML a documen
 for each look, until Ctrl-C or until the process ends.`,
 		Example: `  reprise actors
   reprise actors --watch
-  reprise actors --trace /devices
+  reprise actors --trace run
   reprise actors -o json | jq '.actors[] | select(.restarts > 0)'`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			if watch && trace != "" {
-				return invalid(errors.New("--watch and --trace exclude each other; leave one out"))
+			if err := exclusive(c, "watch", "trace"); err != nil {
+				return err
 			}
 			if trace != "" {
 				return env.traceActor(c.Context(), trace, format)
@@ -94,7 +93,7 @@ for each look, until Ctrl-C or until the process ends.`,
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().StringVar(&trace, "trace", "", "trace the next message to this actor, a path or its last name, and all that it leads to within a second")
+	c.Flags().StringVar(&trace, "trace", "", "trace the next message to this `ACTOR`, a path or its last name, and all that it leads to within a second")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second")
 	return c
 }
@@ -105,17 +104,17 @@ func (env *environment) showActors(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
-	var first, second look
+	var first, second actorSnapshot
 	if err := askControl(ctx, w, "/v1/actors", &first); err != nil {
 		return err
 	}
-	if err := wait(ctx, lookInterval); err != nil {
+	if err := wait(ctx, snapshotInterval); err != nil {
 		return errInterrupted
 	}
 	if err := askControl(ctx, w, "/v1/actors", &second); err != nil {
 		second = first // it has just ended: this is what there was
 	}
-	second.since(first)
+	second.setRates(first)
 	return env.printActors(second, format)
 }
 
@@ -127,9 +126,9 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 		return err
 	}
 	_, terminal := terminalWidth(env.stdout)
-	var before look
+	var before actorSnapshot
 	for n := 0; ; n++ {
-		var l look
+		var l actorSnapshot
 		err := askControl(ctx, w, "/v1/actors", &l)
 		switch {
 		case ctx.Err() != nil:
@@ -141,7 +140,7 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 			return err
 		}
 		if n > 0 && l.PID == before.PID {
-			l.since(before)
+			l.setRates(before)
 		}
 		before = l
 		if terminal && format == formatTable {
@@ -149,17 +148,17 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 		} else if n > 0 && format == formatTable {
 			_, _ = fmt.Fprintln(env.stdout)
 		}
-		if err := env.printLook(l, format); err != nil {
+		if err := env.printSnapshot(l, format); err != nil {
 			return err
 		}
-		if wait(ctx, lookInterval) != nil {
+		if wait(ctx, snapshotInterval) != nil {
 			return errInterrupted
 		}
 	}
 }
 
-// printLook prints one of several looks.
-func (env *environment) printLook(l look, format string) error {
+// printSnapshot prints one of several snapshots.
+func (env *environment) printSnapshot(l actorSnapshot, format string) error {
 	switch format {
 	case formatJSON:
 		return writeJSONLine(env.stdout, l)
@@ -171,12 +170,12 @@ func (env *environment) printLook(l look, format string) error {
 	return env.printActors(l, format)
 }
 
-func (env *environment) printActors(l look, format string) error {
+func (env *environment) printActors(l actorSnapshot, format string) error {
 	return env.listing(format, l, l.table)
 }
 
-// since works out the rates from an earlier look.
-func (l *look) since(before look) {
+// setRates works out the rates from an earlier snapshot.
+func (l *actorSnapshot) setRates(before actorSnapshot) {
 	seconds := l.At.Sub(before.At).Seconds()
 	if seconds <= 0 {
 		return
@@ -197,39 +196,40 @@ func (l *look) since(before look) {
 }
 
 // table draws the tree for people.
-func (l look) table(t *table) error {
+func (l actorSnapshot) table(t *table) error {
 	actors, waiting, restarts := 0, 0, 0
-	t.row("ACTOR", "STATE", "MAILBOX", "MSG/S", "HANDLED", "RESTARTS", "AGE")
-	for _, r := range drawn(l.Actors) {
+	t.columns(column{title: "ACTOR"}, column{title: "STATE"}, column{title: "MAILBOX", right: true}, column{title: "MSG/S", right: true},
+		column{title: "HANDLED", right: true, drop: 1}, column{title: "RESTARTS", right: true}, column{title: "AGE", right: true})
+	for _, r := range drawTree(l.Actors) {
 		depth, rate, handled := "", "", ""
 		if r.Kind == "actor" {
 			actors++
-			depth, rate, handled = count(r.Depth), "-", count(r.Handled)
+			depth, rate, handled = thousands(r.Depth), "-", thousands(r.Handled)
 			if r.Rate != nil {
-				rate = perSecond(*r.Rate)
+				rate = formatRate(*r.Rate)
 			}
 		}
 		waiting += r.Depth
 		restarts += r.Restarts
-		t.row(r.branch, string(r.State), depth, rate, handled, count(r.Restarts), span(time.Duration(r.Age*float64(time.Second))))
+		t.row(r.branch, string(r.State), depth, rate, handled, thousands(r.Restarts), shortDuration(time.Duration(r.Age*float64(time.Second))))
 	}
-	t.line("\n%s in process %d, %s waiting, %s", some(actors, "actor"), l.PID, some(waiting, "message"), some(restarts, "restart"))
+	t.line("\n%s in process %d, %s waiting, %s", plural(actors, "actor"), l.PID, plural(waiting, "message"), plural(restarts, "restart"))
 	return nil
 }
 
-// perSecond formats a rate: three digits are enough to see what goes on.
-func perSecond(rate float64) string {
+// formatRate formats a rate: three digits are enough to see what goes on.
+func formatRate(rate float64) string {
 	switch {
 	case rate >= 100:
-		return count(int64(rate + 0.5))
+		return thousands(int64(rate + 0.5))
 	case rate == 0:
 		return "0"
 	}
 	return fmt.Sprintf("%.1f", rate)
 }
 
-// drawn gives every row its branch of the tree.
-func drawn(rows []actorRow) []actorRow {
+// drawTree gives every row its branch of the tree.
+func drawTree(rows []actorRow) []actorRow {
 	rows = append([]actorRow(nil), rows...)
 	for i := range rows {
 		r := &rows[i]

@@ -40,7 +40,7 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		defer close(copied)
 		_, _ = io.Copy(io.Discard, pipe)
 	}()
-	l := parse[look](b, "actors")
+	l := parse[actorSnapshot](b, "actors")
 	seen := map[string]actorRow{}
 	for _, r := range l.Actors {
 		if strings.HasPrefix(r.Path, "/run-") {
@@ -59,12 +59,12 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
 	}
-	way := parse[hop](b, "actors", "--trace", "run")
-	if len(way.Caused) != 1 || way.Type != "integration.trainStep" || way.Waited == nil || way.Took == nil ||
-		way.Caused[0].Correlation != way.Message || way.Caused[0].Causation != way.Message || way.Caused[0].From != way.To {
-		t.Errorf("a step and the next one: %+v", way)
+	trace := parse[traceStep](b, "actors", "--trace", "run")
+	if len(trace.Caused) != 1 || trace.Type != "integration.trainStep" || trace.Waited == nil || trace.Took == nil ||
+		trace.Caused[0].Correlation != trace.Message || trace.Caused[0].Causation != trace.Message || trace.Caused[0].From != trace.To {
+		t.Errorf("a step and the next one: %+v", trace)
 	}
-	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "exclude each other"} {
+	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "cannot be given together"} {
 		if o := b.run(append([]string{"actors"}, strings.Fields(args)...)...); o.code != 2 || !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: %+v", args, o)
 		}
@@ -185,14 +185,14 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 	}
 }
 
-func TestRatesAreOfTheTimeBetweenTwoLooks(t *testing.T) {
+func TestRatesAreOfTheTimeBetweenTwoSnapshots(t *testing.T) {
 	at := time.Unix(0, 0)
-	before := look{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
-	now := look{At: at.Add(2 * time.Second), Actors: []actorRow{
+	before := actorSnapshot{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
+	now := actorSnapshot{At: at.Add(2 * time.Second), Actors: []actorRow{
 		{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 15},
 		{Path: "/b", Kind: "actor", Handled: 3}, {Path: "/c", Kind: "actor", Handled: 4},
 	}}
-	now.since(before)
+	now.setRates(before)
 	raw, err := json.Marshal([]*float64{now.Actors[0].Rate, now.Actors[1].Rate, now.Actors[2].Rate, now.Actors[3].Rate})
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestTheTreeIsDrawn(t *testing.T) {
 		rows = append(rows, actorRow{Path: path})
 	}
 	var got []string
-	for _, r := range drawn(rows) {
+	for _, r := range drawTree(rows) {
 		got = append(got, r.branch)
 	}
 	want := []string{"/", "├─ a", "├─ s", "│  ├─ t", "│  │  └─ u", "│  └─ v", "└─ z", "   └─ y"}
@@ -218,15 +218,15 @@ func TestTheTreeIsDrawn(t *testing.T) {
 	}
 }
 
-func TestAWayEndsWithItsAnswer(t *testing.T) {
+func TestATraceEndsWithItsAnswer(t *testing.T) {
 	start := time.Unix(0, 0)
-	way := hopOf(actor.Step{
+	trace := traceStepOf(actor.Step{
 		To: "/asked", Type: "main.question", Sent: start, Handled: true, Waited: time.Millisecond, Took: time.Second,
 		Caused: []actor.Step{{From: "/asked", Type: "int", Sent: start.Add(time.Second), Err: errors.New("none left")}},
 	}, start)
 	var out strings.Builder
 	drawn := newTable(&out)
-	way.rows(drawn, "", "")
+	trace.rows(drawn, "", "")
 	if err := drawn.flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"reprise/actor"
 )
 
-// hop is a message of a trace in `reprise actors --trace`.
-type hop struct {
+// traceStep is a message of a trace in `reprise actors --trace`.
+type traceStep struct {
 	Correlation uint64    `json:"correlation"`
 	Message     uint64    `json:"message"`
 	Causation   uint64    `json:"causation"`
@@ -25,13 +25,13 @@ type hop struct {
 	Waited *time.Duration `json:"waited_ns"`
 	Took   *time.Duration `json:"took_ns"`
 	Error  string         `json:"error,omitempty"`
-	Caused []hop          `json:"caused"`
+	Caused []traceStep    `json:"caused"`
 }
 
-func hopOf(s actor.Step, start time.Time) hop {
-	h := hop{
+func traceStepOf(s actor.Step, start time.Time) traceStep {
+	h := traceStep{
 		Correlation: s.Correlation, Message: s.Message, Causation: s.Causation,
-		From: s.From, To: s.To, Type: s.Type, Sent: s.Sent, After: s.Sent.Sub(start), Caused: []hop{},
+		From: s.From, To: s.To, Type: s.Type, Sent: s.Sent, After: s.Sent.Sub(start), Caused: []traceStep{},
 	}
 	if s.Handled {
 		h.Waited, h.Took = &s.Waited, &s.Took
@@ -40,18 +40,18 @@ func hopOf(s actor.Step, start time.Time) hop {
 		h.Error = s.Err.Error()
 	}
 	for _, next := range s.Caused {
-		h.Caused = append(h.Caused, hopOf(next, start))
+		h.Caused = append(h.Caused, traceStepOf(next, start))
 	}
 	return h
 }
 
-// traceActor has a message to the actor traced, and prints its way.
+// traceActor has a message to the actor traced, and prints its trace.
 func (env *environment) traceActor(ctx context.Context, name, format string) error {
 	w, err := env.workspace()
 	if err != nil {
 		return err
 	}
-	var l look
+	var l actorSnapshot
 	if err := askControl(ctx, w, "/v1/actors", &l); err != nil {
 		return err
 	}
@@ -59,20 +59,21 @@ func (env *environment) traceActor(ctx context.Context, name, format string) err
 	if err != nil {
 		return invalid(err)
 	}
-	var way hop
-	if err := askControl(ctx, w, "/v1/trace?actor="+url.QueryEscape(path), &way); err != nil {
+	var trace traceStep
+	if err := askControl(ctx, w, "/v1/trace?actor="+url.QueryEscape(path), &trace); err != nil {
 		return err
 	}
-	return env.listing(format, way, func(t *table) error {
-		t.row("MESSAGE", "TO", "SENT AT", "WAITED", "TOOK", "")
-		way.rows(t, "", "")
+	return env.listing(format, trace, func(t *table) error {
+		t.columns(column{title: "MESSAGE"}, column{title: "TO", cut: 16}, column{title: "SENT AT", right: true},
+			column{title: "WAITED", right: true}, column{title: "TOOK", right: true}, column{cut: 16})
+		trace.rows(t, "", "")
 		return nil
 	})
 }
 
 // resolve returns the path of the one actor that the name means: its path, or
 // the end of it.
-func (l look) resolve(name string) (string, error) {
+func (l actorSnapshot) resolve(name string) (string, error) {
 	var matches []string
 	for _, r := range l.Actors {
 		switch {
@@ -94,16 +95,16 @@ func (l look) resolve(name string) (string, error) {
 
 // rows draws the message and what it led to. A chain of messages, each of which
 // led to one other, is drawn without stairs.
-func (h hop) rows(t *table, first, rest string) {
+func (h traceStep) rows(t *table, first, rest string) {
 	to, waited, took := h.To, "-", "not handled yet"
 	switch {
 	case to == "":
 		to, took = "answer", "-"
 	case h.Waited != nil:
-		waited, took = brief(*h.Waited), brief(*h.Took)
+		waited, took = preciseDuration(*h.Waited), preciseDuration(*h.Took)
 	}
 	kind := h.Type[strings.LastIndex(h.Type, ".")+1:]
-	t.row(first+kind, to, "+"+brief(h.After), waited, took, excerpt(h.Error))
+	t.row(first+kind, to, "+"+preciseDuration(h.After), waited, took, excerpt(h.Error))
 	for i, next := range h.Caused {
 		switch {
 		case len(h.Caused) == 1:
@@ -116,8 +117,8 @@ func (h hop) rows(t *table, first, rest string) {
 	}
 }
 
-// brief formats a short time with three digits: 12.3µs, 1.05ms.
-func brief(d time.Duration) string {
+// preciseDuration formats a short time with three digits: 12.3µs, 1.05ms.
+func preciseDuration(d time.Duration) string {
 	for unit := time.Duration(1000 * 1000 * 1000); unit >= 1; unit /= 10 {
 		if d >= 100*unit {
 			return d.Round(unit).String()

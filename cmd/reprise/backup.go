@@ -14,6 +14,8 @@ import (
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/internal/flock"
+	"reprise/internal/staging"
 )
 
 // backupReport is what `backup` and `restore` print.
@@ -32,9 +34,11 @@ func newBackupCommand(env *environment) *cobra.Command {
 		Use:   "backup FOLDER",
 		Short: "Copy the data directory to a new folder, also while a run trains in it",
 		Long: `Backup copies the event log as it is at one moment, and every checkpoint and step
-series that it refers to, to a new folder. Training may go on meanwhile. Each event
+series that it refers to, to a new folder. Training may continue meanwhile. Each event
 and each file is verified on the way, so that damage is found now and not on the day
-of need. The folder gets its name once all of it is synced to the disk.
+of need. The folder gets its name once all of it is synced to the disk; until then it
+is FOLDER/../.reprise-partial-ID, which the next backup removes after a crash. FOLDER
+must not exist yet, nor lie in the data directory.
 
 A backup is itself a data directory: "reprise --data-dir FOLDER runs list" reads it,
 and "reprise restore" makes a working copy of it.`,
@@ -56,6 +60,9 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if err != nil {
 		return err
 	}
+	if err := checkLogThere(w, false); err != nil {
+		return err
+	}
 	if !exists(w.EventsPath()) {
 		return invalid(fmt.Errorf("--data-dir %s: has no event log; there is nothing to back up", w.Dir))
 	}
@@ -65,11 +72,17 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if exists(folder) {
 		return invalid(fmt.Errorf("%s: exists already; name a folder that does not exist yet", folder))
 	}
+	if err := outside(w, folder); err != nil {
+		return err
+	}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
+	if err := integration.CheckFiles(ctx, store, w); err != nil {
+		return err
+	}
 	report := backupReport{From: w.Dir, To: folder}
 	if err := env.makeBackup(ctx, store, &report); err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -82,24 +95,21 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 
 // makeBackup makes a backup beside its name, and gives it the name in the end.
 func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, report *backupReport) (err error) {
-	part := integration.Workspace{Dir: report.To + ".part"}
-	if err := os.RemoveAll(part.Dir); err != nil { // of an earlier crash
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(part.Dir))
-		}
-	}()
-	if err := disk.MkdirAll(disk.OS{}, part.Dir, 0o755); err != nil {
+	area, err := env.stage(filepath.Dir(report.To), "reprise backup "+report.To)
+	if err != nil {
 		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", report.To, err))
+	}
+	defer func() { err = errors.Join(err, area.Close()) }()
+	part := integration.Workspace{Dir: area.Path()}
+	if err := os.Mkdir(part.Dir, 0o755); err != nil {
+		return err
 	}
 	head, err := store.Backup(ctx, part.EventsPath())
 	if err != nil {
 		return err
 	}
 	report.Position, report.HeadHash = head.Position, head.Hash
-	// The copy says what belongs to it: the log goes on growing.
+	// The copy says what belongs to it: the log continues to grow.
 	copied, err := sqlite.OpenReadOnly(part.EventsPath())
 	if err != nil {
 		return err
@@ -110,7 +120,25 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 	if err = errors.Join(err, copied.Close()); err != nil {
 		return err
 	}
-	return disk.Publish(disk.OS{}, part.Dir, report.To)
+	return taken(area.Publish(report.To), report.To)
+}
+
+// stage makes an area for what is to be published in a folder, which it makes if
+// need be.
+func (env *environment) stage(parent, command string) (*staging.Area, error) {
+	if err := disk.MkdirAll(disk.OS{}, parent, 0o755); err != nil {
+		return nil, err
+	}
+	return staging.New(parent, flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+}
+
+// taken says what an error of publishing means where somebody else has used the
+// name meanwhile.
+func taken(err error, name string) error {
+	if errors.Is(err, fs.ErrExist) {
+		return invalid(fmt.Errorf("%s: exists by now; name one that does not exist yet", name))
+	}
+	return err
 }
 
 func newRestoreCommand(env *environment) *cobra.Command {
@@ -119,11 +147,12 @@ func newRestoreCommand(env *environment) *cobra.Command {
 		Use:   "restore FOLDER",
 		Short: "Make a data directory from a backup",
 		Long: `Restore copies a backup into the data directory, which must not have an event log
-yet, and verifies every event and every file on the way. The log comes last: a
-restore that is cut off leaves no data directory that looks whole, and is repeated.
+or files of runs yet, and verifies every event and every file on the way. The log
+comes last: a restore that is cut off leaves no data directory that looks whole, and
+is repeated.
 
-Runs that trained when the backup was made are interrupted in the copy, and go on
-with "reprise runs resume" to the very bits that they would have had.`,
+Runs that trained when the backup was made are interrupted in the copy; "reprise runs
+resume" takes them to the very bits that they would have had.`,
 		Example: "  reprise restore /mnt/disk/reprise-monday --data-dir ~/reprise-again",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -143,35 +172,86 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 	}
 	backup := integration.Workspace{Dir: folder}
 	if !exists(backup.EventsPath()) {
-		return invalid(fmt.Errorf("%s: is no backup: it has no events.db; name the folder that `reprise backup` made", folder))
+		return invalid(fmt.Errorf("%s: is not a backup: it has no events.db; name the folder that `reprise backup` made", folder))
 	}
 	w, release, err := env.newDataDir("reprise restore " + folder)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	report := backupReport{From: folder, To: w.Dir}
+	if err := env.restoreInto(ctx, w, backup, &report); err != nil {
+		if errors.Is(err, context.Canceled) {
+			_, _ = fmt.Fprintln(env.stderr, "reprise: the restore was interrupted; repeat it")
+			return errInterrupted
+		}
+		return err
+	}
+	return env.printBackup(format, report, fmt.Sprintf("see what is there with: %s runs list --data-dir %s", env.program, w.Dir))
+}
+
+// restoreInto copies the runs' files to an area of their own, and gives them their
+// names once all of them are there and verified. The log comes last.
+func (env *environment) restoreInto(ctx context.Context, w, backup integration.Workspace, report *backupReport) (err error) {
+	if n := countRuns(w); n > 0 {
+		return invalid(fmt.Errorf("--data-dir %s: has the files of %s in runs, which a restore would mix with others; "+
+			"choose an empty folder with --data-dir DIR, or move runs away", w.Dir, plural(n, "run")))
+	}
 	store, err := sqlite.OpenReadOnly(backup.EventsPath())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	report := backupReport{From: folder, To: w.Dir}
-	progress := newCounter(env, "checkpoints restored")
-	report.RunFiles, err = integration.CopyRunFiles(ctx, store, w, backup, progress.update)
-	progress.close()
-	var head eventstore.Head
-	if err == nil {
-		head, err = sqlite.Restore(ctx, backup.EventsPath(), w.EventsPath())
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		_, _ = fmt.Fprintln(env.stderr, "reprise: the restore was interrupted; repeat it")
-		return errInterrupted
-	case err != nil:
+	// runs may be a link to another disk.
+	area, err := env.stage(w.RunsDir(), "reprise restore "+backup.Dir)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, area.Close()) }()
+	if err := os.Mkdir(area.Path(), 0o755); err != nil {
+		return err
+	}
+	part := integration.Workspace{Dir: area.Path()}
+	progress := newCounter(env, "checkpoints restored")
+	report.RunFiles, err = integration.CopyRunFiles(ctx, store, part, backup, progress.update)
+	progress.close()
+	if err != nil {
+		return err
+	}
+	undo, err := publishRuns(part, w)
+	if err != nil {
+		return errors.Join(err, undo())
+	}
+	head, err := sqlite.Restore(ctx, backup.EventsPath(), w.EventsPath())
+	if err != nil {
+		return errors.Join(err, undo())
+	}
 	report.Position, report.HeadHash = head.Position, head.Hash
-	return env.printBackup(format, report, fmt.Sprintf("see what is there with: %s runs list --data-dir %s", env.program, w.Dir))
+	return nil
+}
+
+// publishRuns moves the folders of runs to where they belong. undo moves them
+// back.
+func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
+	var moved []string
+	undo = func() error {
+		var errs []error
+		for _, name := range moved {
+			errs = append(errs, disk.RenameNew(disk.OS{}, filepath.Join(w.RunsDir(), name), filepath.Join(part.RunsDir(), name)))
+		}
+		return errors.Join(errs...)
+	}
+	entries, err := os.ReadDir(part.RunsDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return undo, nil // a backup without runs
+	}
+	for _, e := range entries {
+		if err := disk.Publish(disk.OS{}, filepath.Join(part.RunsDir(), e.Name()), filepath.Join(w.RunsDir(), e.Name())); err != nil {
+			return undo, err
+		}
+		moved = append(moved, e.Name())
+	}
+	return undo, err
 }
 
 // newDataDir locks a data directory that has no event log yet, creating it if
@@ -185,8 +265,11 @@ func (env *environment) newDataDir(command string) (integration.Workspace, func(
 	if err != nil {
 		return w, nil, err
 	}
-	if _, err := os.Stat(w.EventsPath()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(w.EventsPath()); !errors.Is(err, fs.ErrNotExist) {
 		return w, nil, errors.Join(invalid(fmt.Errorf("--data-dir %s: has an event log already; choose an empty folder with --data-dir DIR", w.Dir)), release())
+	}
+	if err := checkLogThere(w, true); err != nil {
+		return w, nil, errors.Join(err, release())
 	}
 	return w, release, nil
 }
@@ -195,8 +278,8 @@ func (env *environment) printBackup(format string, r backupReport, next string) 
 	return env.listing(format, r, func(t *table) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
-		t.row("events", fmt.Sprintf("%s, head hash %s", count(uint64(r.Position)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", some(r.Runs, "run"), some(r.Checkpoints, "checkpoint")))
+		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Position)), r.HeadHash))
+		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		t.line("\n%s", next)
 		return nil
 	})

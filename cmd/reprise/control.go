@@ -22,6 +22,8 @@ const (
 	// a link to it where that path is too long for a socket.
 	controlName = "control"
 	socketName  = "http.sock"
+	// controlPrefix begins the name of such a folder elsewhere.
+	controlPrefix = "reprise-"
 	// maxSocketPath is what every system allows in a socket's address, in bytes:
 	// macOS has room for 104, Linux for 108, each with a zero at the end.
 	maxSocketPath = 103
@@ -80,7 +82,7 @@ func makeControl(path string) (string, error) {
 	if len(filepath.Join(path, socketName)) <= maxSocketPath {
 		return path, os.Mkdir(path, 0o700)
 	}
-	folder, err := os.MkdirTemp("", "reprise-")
+	folder, err := os.MkdirTemp("", controlPrefix)
 	if err != nil {
 		return "", err
 	}
@@ -90,16 +92,42 @@ func makeControl(path string) (string, error) {
 	return folder, nil
 }
 
-// removeControl removes the socket, its folder and the link to it. It removes no
-// other file: a folder with something else in it stays, and is an error.
+// removeControl removes what serveControl made, in this process or in one that
+// died: the socket, its folder and the link to it. It removes nothing else:
+// anything of another kind, a folder with something else in it, and a link that
+// leads elsewhere than to a temporary folder of makeControl stay, and are an error.
 func removeControl(path string) error {
-	folder, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		err = errors.Join(removeIfThere(filepath.Join(folder, socketName)), removeIfThere(folder))
-	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return removeControlFolder(path)
 	}
-	return errors.Join(err, removeIfThere(path))
+	folder, err := os.Readlink(path)
+	random, ok := strings.CutPrefix(filepath.Base(folder), controlPrefix)
+	if err != nil || !ok || strings.Trim(random, "0123456789") != "" { // as os.MkdirTemp makes them
+		return fmt.Errorf("%s was not made by reprise; move it away", path)
+	}
+	if info, err = os.Lstat(folder); err == nil && info.IsDir() {
+		err = removeControlFolder(folder)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return removeIfThere(path)
+}
+
+// removeControlFolder removes a folder with a socket in it, or with nothing.
+func removeControlFolder(folder string) error {
+	socket := filepath.Join(folder, socketName)
+	const others = fs.ModeDir | fs.ModeSymlink | fs.ModeNamedPipe | fs.ModeDevice
+	if info, err := os.Lstat(socket); err == nil && (info.Mode().IsRegular() || info.Mode()&others != 0) {
+		return fmt.Errorf("%s was not made by reprise; move it away", socket)
+	}
+	return errors.Join(removeIfThere(socket), removeIfThere(folder))
 }
 
 func removeIfThere(path string) error {
@@ -144,6 +172,9 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	body := io.LimitReader(response.Body, maxControlAnswer)
 	if response.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(body) // what there is of it
+		if response.StatusCode == http.StatusNotFound {
+			return errors.New(truncate(strings.TrimSpace(string(reason)), 500))
+		}
 		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
 	}
 	if err := json.NewDecoder(body).Decode(answer); err != nil {
@@ -156,18 +187,18 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
-		writeAnswer(w, lookOf(host, os.Getpid(), now()))
+		writeAnswer(w, snapshotOf(host, os.Getpid(), now()))
 	})
 	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Query().Get("actor")
 		host.TraceNext(path)
-		_ = wait(r.Context(), lookInterval)
-		way, ok := host.Trace(path)
+		_ = wait(r.Context(), snapshotInterval)
+		trace, ok := host.Trace(path)
 		if !ok {
-			http.Error(w, fmt.Sprintf("no message came for %s within %v", path, lookInterval), http.StatusNotFound)
+			http.Error(w, fmt.Sprintf("--trace %s: no message reached it within %v; try again, or trace one that `reprise actors` shows at work", path, snapshotInterval), http.StatusNotFound)
 			return
 		}
-		writeAnswer(w, hopOf(way, way.Sent))
+		writeAnswer(w, traceStepOf(trace, trace.Sent))
 	})
 	return mux
 }

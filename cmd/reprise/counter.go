@@ -38,11 +38,11 @@ func (c *counter) update(done, of uint64) {
 	eta := ""
 	if done > 0 && done < of {
 		left := time.Duration(float64(now.Sub(c.started)) / float64(done) * float64(of-done))
-		eta = "  ETA " + span(left)
+		eta = "  ETA " + shortDuration(left)
 	}
-	format := count[uint64]
+	format := thousands[uint64]
 	if c.bytes {
-		format = megabytes
+		format = fileSize
 	}
 	text := fmt.Sprintf("%s: %s of %s%s", c.what, format(done), format(of), eta)
 	if c.terminal {
@@ -64,7 +64,16 @@ func bar(done, of uint64, width int) string {
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
-func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+// fileSize formats the size of a file, in the units that publishers state.
+func fileSize(n uint64) string {
+	switch {
+	case n < 1000:
+		return plural(n, "byte")
+	case n < 1e6:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
 
 // close clears the line.
 func (c *counter) close() {

@@ -26,7 +26,10 @@ import (
 // kills returns how often TestKillAtRandomMoments kills; `make crash` sets it.
 func kills(t *testing.T) int {
 	v := os.Getenv("REPRISE_KILLS")
-	if v == "" {
+	switch {
+	case v == "" && testing.Short():
+		return 2
+	case v == "":
 		return 6
 	}
 	n, err := strconv.Atoi(v)

@@ -80,12 +80,13 @@ func (env *environment) lock(w integration.Workspace, command string) (func() er
 		}
 		return nil, err
 	}
+	sweepDataDir(w)
 	return lock.Release, nil
 }
 
 // openWriter locks the data directory and opens its event store for writing,
 // creating both where they do not exist. The returned function closes them.
-func (env *environment) openWriter(command string) (eventstore.Store, integration.Workspace, func() error, error) {
+func (env *environment) openWriter(ctx context.Context, command string) (eventstore.Store, integration.Workspace, func() error, error) {
 	w, err := env.workspace()
 	if err != nil {
 		return nil, w, nil, err
@@ -94,11 +95,35 @@ func (env *environment) openWriter(command string) (eventstore.Store, integratio
 	if err != nil {
 		return nil, w, nil, err
 	}
-	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
+	store, err := openLog(ctx, w)
 	if err != nil {
 		return nil, w, nil, errors.Join(err, release())
 	}
 	return store, w, func() error { return errors.Join(store.Close(), release()) }, nil
+}
+
+// openLog opens the event log of a data directory whose lock the caller holds. It
+// fails, having changed nothing, where the log is missing beside other files or is
+// older than they are.
+func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, error) {
+	if err := checkLogThere(w, false); err != nil {
+		return nil, err
+	}
+	opened, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
+	if err != nil {
+		return nil, err
+	}
+	store, err := bound(opened, w.EventsPath())
+	if err == nil {
+		err = integration.CheckFiles(ctx, store, w)
+	}
+	if err == nil {
+		err = integration.MarkCheckpoints(ctx, store, w)
+	}
+	if err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	return store, nil
 }
 
 // openReader opens the event store for reading, beside a writer if there is
@@ -114,7 +139,7 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 				return nil, w, invalid(fmt.Errorf("--data-dir %s: there is no such folder", w.Dir))
 			}
 		}
-		return memory.New(), w, nil
+		return memory.New(), w, checkLogThere(w, false)
 	}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
 	return store, w, err
@@ -136,8 +161,8 @@ func openRun(ctx context.Context, log *integration.RunLog, name string) (integra
 	return log.Load(ctx, id)
 }
 
-// exists reports false only where there is certainly no such file.
+// exists reports false only where there is certainly nothing of that name.
 func exists(path string) bool {
-	_, err := os.Stat(path)
+	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }

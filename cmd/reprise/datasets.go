@@ -30,7 +30,7 @@ func (env *environment) library() (*dataset.Library, func(), error) {
 }
 
 // openRequested opens the data that a request names. A mistake in the request
-// or the files is the user's to mend; an absent network is not.
+// or the files is the user's to correct; a missing network is not.
 func (env *environment) openRequested(ctx context.Context, request api.TrainingRequest) (dataset.Source, *dataset.Dataset, error) {
 	library, done, err := env.library()
 	if err != nil {
@@ -52,14 +52,15 @@ func (env *environment) openRequested(ctx context.Context, request api.TrainingR
 	return source, data, err
 }
 
-// openRecorded opens the data of a run and makes sure that it is the same.
+// openRecorded opens the data of a run as it was read then, and makes sure that it
+// is the same.
 func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 	library, done, err := env.library()
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	data, err := library.Open(ctx, d.Source())
+	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("the run's data: %w", err)
 	}
@@ -71,6 +72,24 @@ func isInput(err error) bool {
 	var field *dataset.FieldError
 	var data *dataset.DataError
 	return errors.As(err, &field) || errors.As(err, &data)
+}
+
+// inputOf words an error about data that a command line names: fields are its
+// arguments and flags.
+func inputOf(err error, path string) error {
+	var field *dataset.FieldError
+	if errors.As(err, &field) {
+		named := *field
+		named.Field = flagOf(field.Field)
+		if field.Field == dataset.FieldPath {
+			named.Field = path
+		}
+		return invalid(&named)
+	}
+	if isInput(err) {
+		return invalid(err)
+	}
+	return err
 }
 
 func entryNames(library *dataset.Library) []string {
@@ -148,11 +167,17 @@ func (env *environment) listDatasets(format string) error {
 		rows = append(rows, entryRow{e, library.Status(e)})
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("NAME", "STATUS", "SAMPLES", "VALIDATION", "SHAPE", "CLASSES", "SIZE", "LICENCE", "SOURCE")
+		t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true}, column{title: "VALIDATION", right: true},
+			column{title: "SHAPE"}, column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
+			column{title: "LICENCE", drop: 1}, column{title: "SOURCE", drop: 2})
 		for _, r := range rows {
 			licence, _, _ := strings.Cut(r.Licence, " (") // the whole of it is in inspect
-			t.row(r.Name, string(r.Status), count(r.Train), count(r.Validation), r.Shape.String(),
-				fmt.Sprint(r.Classes), megabytes(uint64(r.Bytes)), licence, r.Source)
+			classes := "-"                                // quantities are predicted
+			if r.Classes > 0 {
+				classes = thousands(r.Classes)
+			}
+			t.row(r.Name, string(r.Status), thousands(r.Train), thousands(r.Validation), r.Shape.String(),
+				classes, fileSize(uint64(r.Bytes)), licence, r.Source)
 		}
 		return nil
 	})
@@ -170,14 +195,11 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 			}
 			defer done()
 			if err := library.Get(c.Context(), args[0]); err != nil {
-				if isInput(err) {
-					return invalid(err)
-				}
-				return err
+				return inputOf(err, "NAME")
 			}
 			entry, _ := library.Lookup(args[0])
 			done()
-			_, err = fmt.Fprintf(env.stdout, "%s is here, verified: %s\n", entry.Name, megabytes(uint64(entry.Bytes)))
+			_, err = fmt.Fprintf(env.stdout, "%s is ready and verified: %s\n", entry.Name, fileSize(uint64(entry.Bytes)))
 			return err
 		},
 	}

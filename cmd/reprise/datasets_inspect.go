@@ -21,9 +21,19 @@ func newDatasetsInspectCommand(env *environment) *cobra.Command {
 	var format string
 	var source dataset.Source
 	c := &cobra.Command{
-		Use:   "inspect NAME|FOLDER|FILE.csv",
+		Use:   "inspect NAME|FOLDER|FILE",
 		Short: "Show what is in a data set: classes, values, a few samples",
-		Args:  usage(cobra.ExactArgs(1)),
+		Long: `Inspect reads a data set as a request would and sums it up: the classes, the
+columns and the quantities of a table, the channels of images, the tokens of
+text, and a few samples. All figures of values are of the training split, which
+is what training scales by.
+
+It takes a name of the catalogue, a folder of images or text, a .csv file, or a
+.txt or .md file.`,
+		Example: `  reprise datasets inspect digits
+  reprise datasets inspect flats.csv --target price --task regression
+  reprise datasets inspect poem.txt --tokenizer characters --context 64`,
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
@@ -33,8 +43,13 @@ func newDatasetsInspectCommand(env *environment) *cobra.Command {
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().StringVar(&source.Target, "target", "", "column of a CSV file that holds the class")
-	c.Flags().Float64Var(&source.ValidationFraction, "validation-fraction", 0, "share of local data to hold out (default 0.2)")
+	flags := c.Flags()
+	flags.StringVar((*string)(&source.Task), "task", "", "`TASK` that the data is for: classification, regression or next_token (default: what it looks like)")
+	flags.StringVar(&source.Target, "target", "", "`COLUMN` of a CSV file that holds the class or the quantity; several quantities separated by commas")
+	flags.Float64Var(&source.ValidationFraction, "validation-fraction", 0, "hold out the share `F` of local data (default 0.2, or 0.1 of text)")
+	flags.StringVar((*string)(&source.Tokenizer), "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
+	flags.IntVar(&source.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
+	flags.IntVar(&source.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
 	return c
 }
 
@@ -45,45 +60,15 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	}
 	defer done()
 	data, err := library.Open(ctx, source)
-	if isInput(err) {
-		return invalid(err)
-	}
 	if err != nil {
-		return err
+		return inputOf(err, "NAME")
 	}
 	v := inspection{Summary: data.Inspect()}
 	if entry, ok := library.Lookup(source.Path); ok {
 		v.Entry = &entry
 	}
 	return env.listing(format, v, func(t *table) error {
-		if e := v.Entry; e != nil {
-			t.line("%s: %s\n", e.Title, e.Description)
-			t.row("source", e.Source)
-			t.row("licence", e.Licence)
-			t.row("", e.LicenceURL)
-			for _, f := range e.Files {
-				t.row("file "+f.Name, fmt.Sprintf("%s bytes, SHA-256 %s", count(f.Bytes), f.SHA256))
-			}
-		} else {
-			t.row("data", v.Name)
-		}
-		t.row("samples", fmt.Sprintf("%s for training, %s for validation", count(v.Train.Samples), count(v.Validation.Samples)))
-		t.row("sample shape", v.SampleShape.String())
-		t.row("values", fmt.Sprintf("%g to %g, mean %.4g; trained on as %s", v.Values.Min, v.Values.Max, v.Values.Mean, v.Scaling))
-		t.row("memory", megabytes(uint64(v.MemoryBytes)))
-		t.row("fingerprint", v.Fingerprint)
-		t.line("")
-		t.row("CLASS", "TRAINING", "VALIDATION")
-		for i, name := range v.ClassNames {
-			t.row(name, count(v.Train.PerClass[i]), count(v.Validation.PerClass[i]))
-		}
-		if len(v.Columns) > 0 {
-			t.line("")
-			t.row("COLUMN", "MIN", "MEAN", "MAX", "STANDARD DEVIATION")
-			for _, c := range v.Columns {
-				t.row(c.Name, fmt.Sprintf("%g", c.Min), fmt.Sprintf("%.4g", c.Mean), fmt.Sprintf("%g", c.Max), fmt.Sprintf("%.4g", c.StandardDeviation))
-			}
-		}
+		v.print(t)
 		if picture := drawSamples(data, v.Summary); picture != "" {
 			t.line("\n%s", picture)
 		}
@@ -91,11 +76,91 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	})
 }
 
+func (v inspection) print(t *table) {
+	if e := v.Entry; e != nil {
+		t.line("%s: %s\n", e.Title, e.Description)
+		t.row("source", e.Source)
+		t.row("licence", e.Licence)
+		t.row("", e.LicenceURL)
+		for _, f := range e.Files {
+			t.row("file "+f.Name, fmt.Sprintf("%s bytes, SHA-256 %s", thousands(f.Bytes), f.SHA256))
+		}
+	} else {
+		t.row("data", v.Name)
+	}
+	t.row("task", describeTask(v.Task))
+	t.row("samples", fmt.Sprintf("%s for training, %s for validation", thousands(v.Train.Samples), thousands(v.Validation.Samples)))
+	t.row("sample shape", v.SampleShape.String())
+	switch {
+	case v.Text != nil:
+		t.row("tokenizer", fmt.Sprintf("%s, a vocabulary of %s", v.Text.Tokenizer, thousands(v.Text.Vocabulary)))
+		t.row("context", plural(v.Text.Context, "token"))
+	default:
+		t.row("trained on as", v.Scaling)
+	}
+	t.row("memory", fileSize(uint64(v.MemoryBytes)))
+	t.row("fingerprint", v.Fingerprint)
+	if v.Text != nil {
+		printText(t, v.Summary)
+		return
+	}
+	if len(v.ClassNames) > 0 {
+		t.line("")
+		t.columns(column{title: "CLASS"}, column{title: "TRAINING", right: true}, column{title: "VALIDATION", right: true})
+		for i, name := range v.ClassNames {
+			t.row(name, thousands(v.Train.PerClass[i]), thousands(v.Validation.PerClass[i]))
+		}
+	}
+	rows := fmt.Sprintf("of the %s for training", plural(v.Train.Samples, "row"))
+	printColumns(t, "targets, "+rows, "TARGET", v.Targets)
+	printColumns(t, "columns, "+rows, "COLUMN", v.Columns)
+	printColumns(t, fmt.Sprintf("pixels of the %s for training", plural(v.Train.Samples, "image")), "CHANNEL", v.Channels)
+}
+
+// describeTask says what a task is.
+func describeTask(task dataset.Task) string {
+	switch task {
+	case dataset.Regression:
+		return "regression: predict quantities"
+	case dataset.NextToken:
+		return "next_token: continue text"
+	case dataset.Classification:
+	}
+	return "classification: tell classes apart"
+}
+
+// printColumns prints figures of the training split; nothing for no columns.
+func printColumns(t *table, title, what string, columns []dataset.ColumnSummary) {
+	if len(columns) == 0 {
+		return
+	}
+	t.line("\n%s", title)
+	t.columns(column{title: what}, column{title: "MIN", right: true}, column{title: "MEAN", right: true},
+		column{title: "MAX", right: true}, column{title: "STANDARD DEVIATION", right: true})
+	for _, c := range columns {
+		deviation := fmt.Sprintf("%.4g", c.StandardDeviation)
+		if c.StandardDeviation == 0 {
+			deviation = "constant"
+		}
+		t.row(c.Name, fmt.Sprintf("%.6g", c.Min), fmt.Sprintf("%.4g", c.Mean), fmt.Sprintf("%.6g", c.Max), deviation)
+	}
+}
+
+// printText prints the size of a text and how it begins.
+func printText(t *table, s dataset.Summary) {
+	t.line("")
+	t.columns(column{title: "SPLIT"}, column{title: "BYTES", right: true}, column{title: "CHARACTERS", right: true},
+		column{title: "TOKENS", right: true}, column{title: "SAMPLES", right: true})
+	t.row("training", thousands(s.Text.TrainBytes), thousands(s.Text.TrainCharacters), thousands(s.Text.TrainTokens), thousands(s.Train.Samples))
+	t.row("validation", thousands(s.Text.ValidationBytes), thousands(s.Text.ValidationCharacters), thousands(s.Text.ValidationTokens), thousands(s.Validation.Samples))
+	t.line("\nthe training split begins:\n%s", strings.TrimRight(s.Text.Sample, "\n"))
+}
+
 // drawnWidth is the number of characters that samples are drawn across.
 const drawnWidth = 76
 
 // drawSamples draws the first images of the training split side by side, two
-// pixels to a character; "" for what is no image.
+// pixels to a character; "" for what is not an image.
 func drawSamples(data *dataset.Dataset, s dataset.Summary) string {
 	if len(s.SampleShape) != 3 || s.SampleShape[1] > drawnWidth {
 		return ""
@@ -106,7 +171,7 @@ func drawSamples(data *dataset.Dataset, s dataset.Summary) string {
 	var names []string
 	for i := range n {
 		pixels, label := data.AppendRaw(nil, dataset.Train, i)
-		names = append(names, s.ClassNames[label])
+		names = append(names, visible(s.ClassNames[label]))
 		at := func(y, x int) int { // darkness in 0..2
 			if y >= height {
 				return 0

@@ -47,7 +47,11 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	recorded, err := integration.ReadDevices(ctx, store)
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	recorded, err := integration.ReadDevices(ctx, listing)
 	if err != nil {
 		return err
 	}
@@ -62,7 +66,9 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 		}
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("DEVICE", "KIND", "NAME", "CAPABILITY", "UNITS", "MEMORY FREE", "OF", "HEALTH", "HELD BY")
+		t.columns(column{title: "DEVICE"}, column{title: "KIND", drop: 9}, column{title: "NAME", cut: 16}, column{title: "CAPABILITY", drop: 7},
+			column{title: "UNITS", right: true, drop: 8}, column{title: "FREE MEMORY", right: true}, column{title: "MEMORY", right: true, drop: 6},
+			column{title: "HEALTH"}, column{title: "HELD BY"})
 		for _, d := range rows {
 			holders := make([]string, len(d.Leases))
 			for i, l := range d.Leases {
@@ -74,8 +80,10 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 			}
 			t.row(string(d.ID), string(d.Kind), d.Name, d.Capability.String(), fmt.Sprint(d.Units),
 				d.Memory.Available.String(), d.Memory.Total.String(), string(d.Health), held)
+		}
+		for _, d := range rows {
 			if d.HealthNote != "" {
-				t.line("  %s: %s", d.ID, d.HealthNote)
+				t.line("%s: %s", d.ID, d.HealthNote)
 			}
 		}
 		return nil

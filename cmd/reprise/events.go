@@ -13,14 +13,14 @@ import (
 func newEventsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "events",
-		Short: "Follow, replay, verify, export and import the event log",
+		Short: "Follow, replay, verify, sign, export and import the event log",
 		Long: `Events works on the event log of the data directory: everything that happened
 to every run and device, in one order, linked by hashes.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newEventsTailCommand(env), newEventsReplayCommand(env), newEventsVerifyCommand(env),
-		newEventsExportCommand(env), newEventsImportCommand(env))
+		newEventsHeadCommand(env), newEventsExportCommand(env), newEventsImportCommand(env))
 	return c
 }
 
@@ -54,9 +54,9 @@ type eventFilter struct {
 
 func (f *eventFilter) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.run, "run", "", "only events of this run: an id, the beginning of one, or latest")
-	flags.StringVar(&f.aggregate, "aggregate", "", "only events of aggregates whose id begins so, such as device/ or run/2026")
-	flags.StringVar(&f.kind, "type", "", "only events whose type begins so, such as training.epoch_completed or device.")
+	flags.StringVar(&f.run, "run", "", "only events of this `RUN`: an id, the beginning of one, or latest")
+	flags.StringVar(&f.aggregate, "aggregate", "", "only events of aggregates whose id begins with `PREFIX`, such as device/ or run/2026")
+	flags.StringVar(&f.kind, "type", "", "only events whose type begins with `PREFIX`, such as training.epoch_completed or device.")
 }
 
 func (f *eventFilter) takes(e eventstore.Event) bool {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +25,7 @@ type logCopy struct {
 
 func (env *environment) printLogCopy(format, verb, file string, head eventstore.Head) error {
 	return env.listing(format, logCopy{file, head.Position, head.Hash}, func(t *table) error {
-		t.line("%s %s events; head hash %s", verb, count(uint64(head.Position)), head.Hash)
+		t.line("%s %s events; head hash %s", verb, thousands(uint64(head.Position)), head.Hash)
 		return nil
 	})
 }
@@ -40,13 +40,16 @@ one, to standard output: a header, a line of JSON for each event, and the head,
 without which an export counts as cut off. docs/event-format.md has the form.
 Another data directory takes it with "reprise events import". Checkpoints are not
 part of it; "reprise backup" has them.`,
-		Example: "  reprise events export log.jsonl\n  reprise events export | zstd > log.jsonl.zst",
+		Example: "  reprise events export log.jsonl\n  reprise events export | gzip > log.jsonl.gz",
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
 			if len(args) == 0 || args[0] == "-" {
+				if c.Flags().Changed("output") {
+					return usageError(c, "--output needs FILE: without one, standard output has the events, as lines of JSON")
+				}
 				_, err := env.export(c.Context(), env.stdout)
 				return err
 			}
@@ -58,11 +61,12 @@ part of it; "reprise backup" has them.`,
 }
 
 func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.Head, error) {
-	store, _, err := env.openReader()
+	store, w, err := env.openReader()
 	if err != nil {
 		return eventstore.Head{}, err
 	}
 	defer func() { _ = store.Close() }() // it was only read
+	env.warnOfOlderLog(ctx, store, w)
 	head, err := eventstore.Export(ctx, store, to)
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
@@ -72,22 +76,49 @@ func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.He
 
 // exportTo writes the log to a new file, whole or not at all.
 func (env *environment) exportTo(ctx context.Context, file, format string) error {
-	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	w, err := env.workspace()
+	if err != nil {
+		return err
+	}
+	if exists(path) {
 		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
 	}
-	var head eventstore.Head
-	err := disk.Create(disk.OS{}, file, func(w io.Writer) (err error) {
-		head, err = env.export(ctx, w)
+	if err := outside(w, path); err != nil {
 		return err
-	})
-	var unopened *fs.PathError
-	if errors.As(err, &unopened) && unopened.Op == "open" {
-		return invalid(err)
 	}
+	head, err := env.makeExport(ctx, path)
 	if err != nil {
 		return err
 	}
 	return env.printLogCopy(format, "exported", file, head)
+}
+
+func (env *environment) makeExport(ctx context.Context, path string) (head eventstore.Head, err error) {
+	err = env.createFile(path, "reprise events export "+path, func(w io.Writer) error {
+		head, err = env.export(ctx, w)
+		return err
+	})
+	return head, err
+}
+
+// createFile makes a file that does not exist yet, durably, whole or not at all.
+func (env *environment) createFile(path, command string, write func(io.Writer) error) (err error) {
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return invalid(fmt.Errorf("%s: %w; name a file in a folder that exists", path, err))
+	}
+	area, err := env.stage(filepath.Dir(path), command)
+	if err != nil {
+		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", path, err))
+	}
+	defer func() { err = errors.Join(err, area.Close()) }()
+	if err := disk.WriteNew(disk.OS{}, area.Path(), write); err != nil {
+		return err
+	}
+	return taken(area.Publish(path), path)
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {
@@ -97,7 +128,7 @@ func newEventsImportCommand(env *environment) *cobra.Command {
 		Short: "Make an event log from an export (- for standard input)",
 		Long: `Import verifies an export, its whole hash chain, and makes the event log of a data
 directory from it that has none yet. One that was changed or cut off is refused, and
-the first bad event named. The events keep their hashes. Checkpoints are no part of
+the first bad event named. The events keep their hashes. Checkpoints are not part of
 an export: until they are copied into runs/, "reprise runs verify" reports them as
 missing.`,
 		Example: "  reprise events import log.jsonl --data-dir ~/reprise-again",
@@ -124,7 +155,7 @@ func (env *environment) importLog(ctx context.Context, file, format string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	head, err := importInto(ctx, w, in)
+	head, err := env.importInto(ctx, w, in)
 	if errors.Is(err, context.Canceled) {
 		return errInterrupted
 	}
@@ -135,20 +166,26 @@ func (env *environment) importLog(ctx context.Context, file, format string) (err
 }
 
 // importInto makes the event log beside its name, and gives it the name once it
-// is whole.
-func importInto(ctx context.Context, w integration.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
-	folder, err := os.MkdirTemp(w.Dir, ".import-")
+// is whole and known not to be older than the files in the data directory.
+func (env *environment) importInto(ctx context.Context, w integration.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
+	area, err := env.stage(w.Dir, "reprise events import")
 	if err != nil {
 		return head, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	part := integration.Workspace{Dir: folder}.EventsPath()
+	defer func() { err = errors.Join(err, area.Close()) }()
+	if err := os.Mkdir(area.Path(), 0o755); err != nil {
+		return head, err
+	}
+	part := integration.Workspace{Dir: area.Path()}.EventsPath()
 	store, err := sqlite.Open(part, sqlite.Config{})
 	if err != nil {
 		return head, err
 	}
 	if head, err = eventstore.Import(ctx, store, in); err == nil {
 		err = integration.CatchUpProjections(ctx, store)
+	}
+	if err == nil {
+		err = integration.CheckFiles(ctx, store, w)
 	}
 	if err = errors.Join(err, store.Close()); err != nil {
 		return head, err
@@ -158,9 +195,12 @@ func importInto(ctx context.Context, w integration.Workspace, in io.ReadSeeker) 
 
 // openExport opens the file of an export. Standard input is kept in a temporary
 // file, since an export is read twice.
-func (env *environment) openExport(file string) (*os.File, error) {
+func (env *environment) openExport(file string) (io.ReadSeekCloser, error) {
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := disk.Open(disk.OS{}, file)
+		if errors.Is(err, disk.ErrNotRegular) {
+			return nil, invalid(fmt.Errorf("%w; an export is read twice: give the path of a file, or - and pipe it in", err))
+		}
 		if err != nil {
 			return nil, invalid(fmt.Errorf("%w; give the path of a file that `reprise events export` wrote", err))
 		}

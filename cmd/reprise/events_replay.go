@@ -42,14 +42,14 @@ a run's id, the beginning of one, or "latest".`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.replay(c.Context(), r, format) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.replay(c.Context(), r, format) })
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) replay(ctx context.Context, r reading, format string) error {
+func (env *environment) replay(ctx context.Context, r runReader, format string) error {
 	var rows []replayRow
 	var events []eventstore.Event
 	err := r.log.Replay(ctx, r.run.ID, func(e eventstore.Event, after integration.RunRecord) error {
@@ -61,15 +61,16 @@ func (env *environment) replay(ctx context.Context, r reading, format string) er
 		return err
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("POSITION", "TIME", "WHAT HAPPENED", "RUN", "SAGA", "CHECKPOINT", "DOES NEXT")
+		t.columns(column{title: "POSITION", right: true}, column{title: "TIME", short: timeOfDay, drop: 7}, column{title: "WHAT HAPPENED", cut: 32},
+			column{title: "RUN"}, column{title: "SAGA", drop: 9}, column{title: "CHECKPOINT", drop: 8}, column{title: "DOES NEXT"})
 		for i, row := range rows {
 			s := row.State
 			next := "-"
 			if len(s.Waits) > 0 {
 				next = s.Waits[0]
 			}
-			t.row(fmt.Sprint(row.Event.Position), stamp(row.Event.Time), cut(headline(events[i]), 72), string(s.State),
-				strings.ReplaceAll(string(s.Saga.State), "_", " "), "step "+count(s.Saga.Context.CheckpointStep), next)
+			t.row(thousands(row.Event.Position), localTime(row.Event.Time), truncate(headline(events[i]), 72), string(s.State),
+				strings.ReplaceAll(string(s.Saga.State), "_", " "), "step "+thousands(s.Saga.Context.CheckpointStep), next)
 		}
 		return nil
 	})

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
@@ -19,8 +19,8 @@ import (
 // writes.
 const followInterval = 200 * time.Millisecond
 
-// tailing is what `events tail` was asked for.
-type tailing struct {
+// tailOptions is what `events tail` was asked for.
+type tailOptions struct {
 	filter eventFilter
 	follow bool
 	lines  int
@@ -29,7 +29,7 @@ type tailing struct {
 }
 
 func newEventsTailCommand(env *environment) *cobra.Command {
-	var t tailing
+	var t tailOptions
 	c := &cobra.Command{
 		Use:   "tail",
 		Short: "Print the newest events, and with -f those to come",
@@ -47,7 +47,10 @@ As JSON it prints an object on each line, as YAML a document for each event.`,
 				return err
 			}
 			if t.lines < 0 {
-				return invalid(fmt.Errorf("-n %d: must not be negative", t.lines))
+				return usageError(c, "--lines: %d must not be negative; use 0 to print none of the old events", t.lines)
+			}
+			if err := exclusive(c, "after", "lines"); err != nil {
+				return err
 			}
 			return env.tail(c.Context(), t)
 		},
@@ -55,12 +58,12 @@ As JSON it prints an object on each line, as YAML a document for each event.`,
 	addListFormat(c, &t.format)
 	t.filter.add(c)
 	c.Flags().BoolVarP(&t.follow, "follow", "f", false, "wait for events to come")
-	c.Flags().IntVarP(&t.lines, "lines", "n", 20, "print so many of the newest events first")
-	c.Flags().Var(&t.after, "after", "print every event behind this position instead; 0 prints them all")
+	c.Flags().IntVarP(&t.lines, "lines", "n", 20, "print the `N` newest events first")
+	c.Flags().Var(&t.after, "after", "print every event after this `POSITION` instead; 0 prints them all")
 	return c
 }
 
-func (env *environment) tail(ctx context.Context, t tailing) error {
+func (env *environment) tail(ctx context.Context, t tailOptions) error {
 	store, waited, err := env.openFollowed(ctx, t.follow)
 	if err != nil {
 		return err
@@ -77,6 +80,7 @@ func (env *environment) tail(ctx context.Context, t tailing) error {
 		t.filter.run = string(integration.AggregateOf(id))
 	}
 	out := &eventPrinter{env: env, format: t.format}
+	out.width, _ = terminalWidth(env.stdout)
 	after, err := out.catchUp(ctx, store, t)
 	for err == nil && t.follow {
 		if err = wait(ctx, followInterval); err == nil {
@@ -97,6 +101,9 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store ev
 		return nil, false, err
 	}
 	for follow && !exists(w.EventsPath()) {
+		if err := checkLogThere(w, false); err != nil {
+			return nil, waited, err
+		}
 		waited = true
 		if err := wait(ctx, followInterval); err != nil {
 			return nil, waited, errInterrupted
@@ -122,7 +129,7 @@ func (p *logPosition) String() string {
 
 // Set implements pflag.Value.
 func (p *logPosition) Set(text string) error {
-	v, err := strconv.ParseUint(text, 10, 64)
+	v, err := parseCount(text)
 	if err != nil {
 		return fmt.Errorf("%q is not a position; `reprise events tail` lists them", text)
 	}
@@ -149,11 +156,12 @@ func wait(ctx context.Context, d time.Duration) error {
 type eventPrinter struct {
 	env     *environment
 	format  string
+	width   int // of the terminal; 0 where there is none
 	printed int
 }
 
 // catchUp prints what is there already and returns the position it got to.
-func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t tailing) (eventstore.Position, error) {
+func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t tailOptions) (eventstore.Position, error) {
 	if t.after.given {
 		return p.printBehind(ctx, store, t.after.position, t.filter)
 	}
@@ -170,7 +178,7 @@ func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t ta
 
 // newest returns the last events up to the end that are wanted. It looks back
 // ever further, so that a long log is not read for a few of them.
-func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailing) ([]eventstore.Event, error) {
+func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailOptions) ([]eventstore.Event, error) {
 	for back := eventstore.Position(1000); t.lines > 0; back *= 8 {
 		var list []eventstore.Event
 		from := end - min(back, end)
@@ -211,17 +219,37 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		if err != nil {
 			return err
 		}
-		if raw, err = yaml.JSONToYAML(raw); err != nil {
+		if raw, err = yamlOf(raw); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(p.env.stdout, "---\n%s", raw)
 		return err
 	}
+	of, at, what := visible(string(e.Aggregate)), localTime(e.Time), visible(headline(e))
+	aggregateWidth := 24
+	if p.width > 0 && p.width < roomyTail {
+		of, at, aggregateWidth = shortAggregate(of), timeOfDay(at), 14
+		what = truncate(what, max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue))
+	}
 	if p.printed == 1 {
-		if _, err := fmt.Fprintf(p.env.stdout, "%8s  %-19s  %-24s  %s\n", "POSITION", "TIME", "OF", "WHAT HAPPENED"); err != nil {
+		if _, err := fmt.Fprintf(p.env.stdout, "%8s  %-*s  %-*s  %s\n", "POSITION", len(at), "TIME", aggregateWidth, "OF", "WHAT HAPPENED"); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(p.env.stdout, "%8d  %s  %-24s  %s\n", e.Position, stamp(e.Time), e.Aggregate, headline(e))
+	_, err := fmt.Fprintf(p.env.stdout, "%8s  %s  %-*s  %s\n", thousands(e.Position), at, aggregateWidth, of, what)
 	return err
+}
+
+// roomyTail is the width in columns from which events are printed whole.
+const roomyTail = 130
+
+// shortAggregate leaves of an aggregate's id its kind and the end, which differs
+// between aggregates of the same time.
+func shortAggregate(id string) string {
+	kind, name, found := strings.Cut(id, "/")
+	const end = 5
+	if !found || len(name) <= end+1 {
+		return id
+	}
+	return kind + "/…" + name[len(name)-end:]
 }

@@ -45,7 +45,7 @@ func TestTailLooksBackAsFarAsItMust(t *testing.T) {
 		{"", 5, 2, []eventstore.Position{1, 2}},
 		{"", 5, 0, nil},
 	} {
-		list, err := newest(ctx, store, c.end, tailing{lines: c.lines, filter: eventFilter{kind: c.kind}})
+		list, err := newest(ctx, store, c.end, tailOptions{lines: c.lines, filter: eventFilter{kind: c.kind}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
+	"fmt"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +21,8 @@ type logVerdict struct {
 	HeadHash eventstore.Hash     `json:"head_hash"`
 	Runs     int                 `json:"runs"`
 	Devices  int                 `json:"devices"`
+	// Head is the one that the log was compared with, if any.
+	Head *eventstore.Attestation `json:"head,omitempty"`
 	// Problem is the first thing that is wrong; null if nothing is.
 	Problem *logProblem `json:"problem"`
 }
@@ -27,55 +33,95 @@ type logProblem struct {
 	Position  eventstore.Position    `json:"position"`
 	Aggregate eventstore.AggregateID `json:"aggregate,omitempty"`
 	Version   eventstore.Version     `json:"version,omitempty"`
+	Type      string                 `json:"type,omitempty"`
 	What      string                 `json:"what"`
+}
+
+// anchor is a head that was kept elsewhere, and the key that it was signed with.
+type anchor struct{ head, key string }
+
+// anchored is what `events verify --head` prints of the head.
+type anchored struct {
+	eventstore.Attestation
+	signed bool
 }
 
 func newEventsVerifyCommand(env *environment) *cobra.Command {
 	var format string
+	var kept anchor
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check the whole event log and name the first bad event",
 		Long: `Verify reads the whole log: every event against its hash, the hash against the
-one before it, positions and versions for holes, the end against the recorded
-end, the file's own structure; and then replays every event by the rules of the
-system. Exit code 0 means that the log is whole; 1 that it is not, and the first
-bad event is named. It writes nothing.
+one before it, positions and versions for holes, the end against the recorded end,
+the file's own structure. It then compares every event with those before it, in
+each field that follows from them, and the read models and snapshots that are kept
+beside the log with what the events add up to, and the log with the files of runs
+beside it. What only training can tell is for "reprise runs verify".
+docs/durability.md lists what is compared with what.
 
-The hash at the head stands for the whole log: kept elsewhere, it shows later
-that nothing before it was changed.`,
+Exit code 0 means that the log is whole; 1 that it is not, and the first bad event
+is named. It writes nothing, and works while a process trains.
+
+Whoever can write the log can write another one that is whole. --head FILE compares
+with a head that "reprise events head" wrote and that was kept elsewhere: exit code
+0 then also means that nothing up to there was changed. --key PUB checks its
+signature with the Ed25519 public key in PUB (PEM); a signed head needs it.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.verifyLog(c.Context(), format)
+			return env.verifyLog(c.Context(), kept, format)
 		},
 	}
 	addListFormat(c, &format)
+	c.Flags().StringVar(&kept.head, "head", "", "compare with the head in `FILE`, which \"reprise events head\" wrote")
+	c.Flags().StringVar(&kept.key, "key", "", "check the head's signature with the Ed25519 public key in the file `PUB` (PEM)")
 	return c
 }
 
-func (env *environment) verifyLog(ctx context.Context, format string) error {
-	verdict, err := env.checkLog(ctx)
+// read returns the head, whose signature may be wrong, and the key; both are nil
+// where no head was given.
+func (a anchor) read() (*anchored, ed25519.PublicKey, error) {
+	if a.head == "" {
+		if a.key != "" {
+			return nil, nil, invalid(fmt.Errorf("--key %s: there is nothing to check with it; give the head as well: --head FILE", a.key))
+		}
+		return nil, nil, nil
+	}
+	raw, err := os.ReadFile(a.head)
+	if err != nil {
+		return nil, nil, invalid(fmt.Errorf("--head %s: %w; give a file that `reprise events head` wrote", a.head, err))
+	}
+	head, err := eventstore.ParseAttestation(raw)
+	if err != nil {
+		return nil, nil, invalid(fmt.Errorf("--head %s: is not a head: %w; give a file that `reprise events head` wrote", a.head, err))
+	}
+	signed := head.Signature != nil
+	switch {
+	case signed && a.key == "":
+		return nil, nil, invalid(fmt.Errorf("--head %s: is signed; give the public key to check it with: --key PUB", a.head))
+	case !signed && a.key != "":
+		return nil, nil, invalid(fmt.Errorf("--head %s: is not signed; leave out --key, or sign the next one with `reprise events head --sign KEY`", a.head))
+	case !signed:
+		return &anchored{Attestation: head}, nil, nil
+	}
+	key, err := readPublicKey("--key", a.key)
+	return &anchored{head, true}, key, err
+}
+
+func (env *environment) verifyLog(ctx context.Context, kept anchor, format string) error {
+	head, key, err := kept.read()
+	if err != nil {
+		return err
+	}
+	verdict, err := env.checkLog(ctx, head, key)
 	if err != nil {
 		return err
 	}
 	if err := env.listing(format, verdict, func(t *table) error {
-		switch p := verdict.Problem; {
-		case p == nil && verdict.Events == 0:
-			t.line("the log is empty")
-		case p == nil:
-			t.row("events", count(uint64(verdict.Events)))
-			t.row("of", some(verdict.Runs, "run")+" and "+some(verdict.Devices, "device"))
-			t.row("head hash", verdict.HeadHash.String())
-			t.line("\nverified: every event is what was appended, and follows from those before it")
-		case p.Position == 0:
-			t.line("NOT VERIFIED: %s", p.What)
-		case p.Aggregate == "":
-			t.line("NOT VERIFIED: the first bad event is at position %d: %s", p.Position, p.What)
-		default:
-			t.line("NOT VERIFIED: the first bad event is at position %d (version %d of %s): %s", p.Position, p.Version, p.Aggregate, p.What)
-		}
+		verdict.write(t, head)
 		return nil
 	}); err != nil {
 		return err
@@ -86,43 +132,81 @@ func (env *environment) verifyLog(ctx context.Context, format string) error {
 	return nil
 }
 
-// checkLog returns the verdict; an error means that there is none.
-func (env *environment) checkLog(ctx context.Context) (logVerdict, error) {
-	var verdict logVerdict
-	damaged := func(err error) (logVerdict, error) {
-		var bad *eventstore.CorruptionError
-		if !errors.As(err, &bad) {
-			return verdict, err
+func (v logVerdict) write(t *table, head *anchored) {
+	switch p := v.Problem; {
+	case p == nil && v.Events == 0:
+		t.line("the log is empty")
+	case p == nil:
+		t.row("events", thousands(uint64(v.Events)))
+		t.row("of", plural(v.Runs, "run")+" and "+plural(v.Devices, "device"))
+		t.row("head hash", v.HeadHash.String())
+		t.line("\nverified: every event is what was appended, and follows from those before it")
+		if head != nil {
+			signed := "an unsigned head"
+			if head.signed {
+				signed = "a signed head"
+			}
+			t.line("verified: nothing up to position %d was changed since %s, by %s",
+				head.Head.Position, head.Time.UTC().Format(time.RFC3339), signed)
 		}
-		verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
-		return verdict, nil
+	case p.Position == 0:
+		t.line("NOT VERIFIED: %s", p.What)
+	case p.Aggregate == "":
+		t.line("NOT VERIFIED: the first bad event is at position %d: %s", p.Position, p.What)
+	default:
+		t.line("NOT VERIFIED: the first bad event is at position %d (version %d of %s): %s", p.Position, p.Version, p.Aggregate, p.What)
 	}
-	store, _, err := env.openReader()
-	if err != nil {
-		return damaged(err)
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	head, err := store.Verify(ctx)
-	if err != nil {
-		return damaged(err)
-	}
-	verdict.Events, verdict.HeadHash = head.Position, head.Hash
-	timeline := integration.NewTimeline()
-	_, err = eventstore.Walk(ctx, store, 0, head.Position, func(e eventstore.Event) error {
-		if err := timeline.Apply(e); err != nil {
-			verdict.Problem = &logProblem{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: err.Error()}
-			return errVisited
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errVisited) {
-		return damaged(err)
-	}
-	state := timeline.State()
-	verdict.Runs, verdict.Devices = len(state.Runs), len(state.Devices)
-	verdict.Verified = verdict.Problem == nil
-	return verdict, nil
 }
 
-// errVisited ends a visit of events early.
-var errVisited = errors.New("visited")
+// checkLog returns the verdict; an error means that there is none.
+func (env *environment) checkLog(ctx context.Context, head *anchored, key ed25519.PublicKey) (logVerdict, error) {
+	var verdict logVerdict
+	found := func(err error) (logVerdict, error) {
+		var bad *eventstore.CorruptionError
+		var contradiction *integration.ContradictionError
+		switch {
+		case errors.As(err, &bad):
+			verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
+		case errors.As(err, &contradiction):
+			verdict.Problem = &logProblem{Position: contradiction.Position, Aggregate: contradiction.Aggregate,
+				Version: contradiction.Version, Type: contradiction.Type, What: contradiction.What}
+		default:
+			return verdict, err
+		}
+		return verdict, nil
+	}
+	store, w, err := env.openReader()
+	if err != nil {
+		return found(err)
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	report, err := integration.VerifyLog(ctx, store)
+	verdict.Events, verdict.HeadHash = report.Head.Position, report.Head.Hash
+	verdict.Runs, verdict.Devices = report.Runs, report.Devices
+	verdict.Verified = err == nil
+	if err != nil {
+		return found(err)
+	}
+	var older *integration.OlderLogError
+	if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
+		verdict.Verified, verdict.Problem = false, &logProblem{What: err.Error()}
+		return verdict, nil
+	} else if err != nil {
+		return found(err)
+	}
+	if head == nil {
+		return verdict, nil
+	}
+	verdict.Head = &head.Attestation
+	if head.signed {
+		err = head.CheckSignature(key)
+	}
+	if err == nil {
+		err = head.Check(ctx, store, report.Head)
+	}
+	if errors.Is(err, eventstore.ErrBadSignature) || errors.Is(err, eventstore.ErrNotContained) {
+		verdict.Verified, verdict.Problem = false, &logProblem{What: "the head that was kept: " + err.Error()}
+		err = nil
+	}
+	return verdict, err
+}

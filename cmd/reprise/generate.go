@@ -8,24 +8,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/checkpoint"
 	"reprise/dataset/tokenizer"
 	"reprise/inference"
 	"reprise/integration"
 	"reprise/training"
 )
 
-// generation is what `generate` was asked for.
-type generation struct {
+// generateOptions is what `generate` was asked for.
+type generateOptions struct {
 	prompt   string
 	tokens   int
 	step     uint64
 	best     bool
 	sampling inference.Sampling
+
+	stepGiven bool
 }
 
 func newGenerateCommand(env *environment) *cobra.Command {
-	var g generation
+	var g generateOptions
 	c := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Continue a prompt with a language model that a run has trained",
@@ -40,29 +41,50 @@ RUN is a run's id, the beginning of one, or latest.`,
   reprise generate latest --prompt "Qu. 31." --temperature 0.5 --seed 7`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if g.tokens < 0 {
-				return invalid(fmt.Errorf("--tokens %d: must not be negative", g.tokens))
+			if err := g.check(c); err != nil {
+				return err
 			}
-			var field *inference.FieldError
-			if err := g.sampling.Validate(); errors.As(err, &field) {
-				return invalid(err)
-			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.generate(c.Context(), r, g) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.generate(c.Context(), r, g) })
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&g.prompt, "prompt", "", "text to continue")
-	flags.IntVar(&g.tokens, "tokens", 400, "number of tokens to write")
-	flags.Uint64Var(&g.step, "step", 0, "step of the checkpoint to use (default: the last there is)")
+	flags.StringVar(&g.prompt, "prompt", "", "`TEXT` to continue")
+	_ = flags.SetAnnotation("prompt", mayBeEmpty, nil) // it fails only for a flag that there is not
+	flags.IntVar(&g.tokens, "tokens", 400, "write `N` tokens")
+	flags.Var((*stepFlag)(&g.step), "step", "use the checkpoint at step `N` (default: the last one)")
 	flags.BoolVar(&g.best, "best", false, "use the checkpoint with the lowest validation loss")
-	flags.Float64Var(&g.sampling.Temperature, "temperature", 0.8, "below 1 likely tokens become likelier; 0 always takes the likeliest")
-	flags.IntVar(&g.sampling.TopK, "top-k", 0, "draw from so many of the likeliest tokens only (default: all)")
-	flags.Float64Var(&g.sampling.TopP, "top-p", 0, "draw from the likeliest tokens that reach this probability only (default: all)")
-	flags.Uint64Var(&g.sampling.Seed, "seed", 0, "key of the draws")
+	flags.Float64Var(&g.sampling.Temperature, "temperature", 0.8, "`T` below 1 makes likely tokens likelier; 0 always takes the likeliest")
+	flags.IntVar(&g.sampling.TopK, "top-k", 0, "draw from the `K` likeliest tokens only (default: all)")
+	flags.Float64Var(&g.sampling.TopP, "top-p", 0, "draw from the likeliest tokens that together reach probability `P` only (default: all)")
+	flags.Uint64Var(&g.sampling.Seed, "seed", 0, "`N` that the draws depend on: the same seed draws the same text")
 	return c
 }
 
-func (env *environment) generate(ctx context.Context, r reading, g generation) (err error) {
+// check refuses values out of range, and flags of which one would have another
+// ignored.
+func (g *generateOptions) check(c *cobra.Command) error {
+	if err := exclusive(c, "best", "step"); err != nil {
+		return err
+	}
+	g.stepGiven = c.Flags().Changed("step")
+	if g.tokens < 0 {
+		return usageError(c, "--tokens: %d must not be negative; use a number such as 400", g.tokens)
+	}
+	var field *inference.FieldError
+	if err := g.sampling.Validate(); errors.As(err, &field) {
+		return usageError(c, "%s: %s is out of range; want %s", flagOf(field.Field), field.Value, field.Want)
+	}
+	if g.sampling.Temperature == 0 {
+		for _, name := range []string{"top-k", "top-p", "seed"} {
+			if c.Flags().Changed(name) {
+				return usageError(c, "--%s has no effect with --temperature 0, which always takes the likeliest token; leave one of them out", name)
+			}
+		}
+	}
+	return nil
+}
+
+func (env *environment) generate(ctx context.Context, r runReader, g generateOptions) (err error) {
 	session := r.run.Session
 	if session.Dataset.TokenizerModel == "" {
 		return invalid(fmt.Errorf("run %s was not trained on text but on %s; generate needs a language model", r.run.ID, session.Dataset.Path))
@@ -75,7 +97,7 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 	if err != nil {
 		return err
 	}
-	content, err := checkpoint.Read(r.workspace.CheckpointsDir(r.run.ID), integration.CheckpointRef(cp))
+	content, err := r.workspace.Checkpoints(r.run.ID).Read(integration.CheckpointRef(cp))
 	if err != nil {
 		return err
 	}
@@ -89,15 +111,17 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 		return err
 	}
 	defer generator.Close()
-	if _, err := io.WriteString(env.stdout, g.prompt); err != nil {
+	out, flush := env.textOutput()
+	if _, err := io.WriteString(out, g.prompt); err != nil {
 		return err
 	}
 	err = generator.Generate(ctx, []byte(g.prompt), g.tokens, g.sampling, func(piece []byte) error {
-		_, err := env.stdout.Write(piece)
+		_, err := out.Write(piece)
 		return err
 	})
+	err = errors.Join(err, flush())
 	_, _ = fmt.Fprintln(env.stdout)
-	var unknown *tokenizer.UnknownByteError
+	var unknown *tokenizer.UnknownCharacterError
 	switch {
 	case errors.As(err, &unknown):
 		return invalid(fmt.Errorf("--%w", err))
@@ -108,26 +132,13 @@ func (env *environment) generate(ctx context.Context, r reading, g generation) (
 }
 
 // pickCheckpoint returns the checkpoint that was asked for.
-func pickCheckpoint(run integration.RunRecord, g generation) (training.Checkpoint, error) {
-	last, ok := run.LastCheckpoint()
-	if !ok {
-		return last, fmt.Errorf("run %s has no checkpoint yet; it writes the first one after %d epochs",
-			run.ID, run.Session.Hyperparameters.CheckpointInterval)
+func pickCheckpoint(run integration.RunRecord, g generateOptions) (training.Checkpoint, error) {
+	if g.stepGiven {
+		return checkpointAt(run, "--step", g.step)
 	}
-	if g.best {
-		if best, ok := run.BestCheckpoint(); ok {
-			return best, nil
-		}
+	last, err := lastCheckpoint(run)
+	if best, ok := run.BestCheckpoint(); g.best && ok {
+		return best, nil
 	}
-	if g.step == 0 {
-		return last, nil
-	}
-	var steps []uint64
-	for _, cp := range run.Checkpoints {
-		if cp.Step == g.step {
-			return cp, nil
-		}
-		steps = append(steps, cp.Step)
-	}
-	return last, invalid(fmt.Errorf("--step %d: is not the step of a checkpoint; use one of %v", g.step, steps))
+	return last, err
 }

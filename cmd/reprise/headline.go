@@ -14,7 +14,7 @@ import (
 // without context and version, and its figures.
 func headline(e eventstore.Event) string {
 	name := shortType(e.Type)
-	if what := happened(e); what != "" {
+	if what := describeEvent(e); what != "" {
 		return name + ": " + what
 	}
 	return name
@@ -32,55 +32,55 @@ func shortType(eventType string) string {
 	return strings.ReplaceAll(parts[1], "_", " ")
 }
 
-// happened returns the figures of an event for people.
-func happened(e eventstore.Event) string {
+// describeEvent returns the figures of an event for people.
+func describeEvent(e eventstore.Event) string {
 	event, err := integration.EventOf(e)
 	if err != nil {
 		return excerpt(string(e.Payload)) // of a kind that this version has no words for
 	}
 	switch e := event.(type) {
 	case training.Event:
-		return happenedToRun(e)
+		return describeRunEvent(e)
 	case device.Event:
-		return happenedToDevice(e)
+		return describeDeviceEvent(e)
 	case integration.ActorEvent:
-		return happenedToActor(e)
+		return describeActorEvent(e)
 	}
 	return ""
 }
 
-func happenedToRun(event training.Event) string {
+func describeRunEvent(event training.Event) string {
 	switch e := event.(type) {
 	case training.TrainingStarted:
 		h := e.Hyperparameters
 		if p := e.Parent; p != nil {
-			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v", p.RunID, count(p.Step()), some(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v", p.RunID, thousands(p.Step()), plural(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
 		}
-		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v", e.Dataset.Path, some(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v", e.Dataset.Path, plural(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
 	case training.ResourceAllocated:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
 	case training.DeviceReleased:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
 	case training.DatasetLoaded:
-		return "fingerprint " + short(e.Fingerprint)
+		return "fingerprint " + shortHash(e.Fingerprint)
 	case training.DatasetUnloaded:
 		return ""
 	case training.ModelInitialized:
-		return fmt.Sprintf("step %s, weights %s", count(e.Step), short(e.WeightsSHA256))
+		return fmt.Sprintf("step %s, weights %s", thousands(e.Step), shortHash(e.WeightsSHA256))
 	case training.EpochCompleted:
-		return fmt.Sprintf("epoch %d at step %s, train loss %s, val loss %s", e.Epoch, count(e.Step), figure(e.TrainLoss), figure(e.ValLoss))
+		return fmt.Sprintf("%d, val loss %s, train loss %s, step %s", e.Epoch, formatMetric(e.ValLoss), formatMetric(e.TrainLoss), thousands(e.Step))
 	case training.EpochReproduced:
-		return fmt.Sprintf("epoch %d at step %s, the same figures again", e.Epoch, count(e.Step))
+		return fmt.Sprintf("%d, the same figures again, step %s", e.Epoch, thousands(e.Step))
 	case training.EvaluationCompleted:
-		return fmt.Sprintf("step %s, val loss %s", count(e.Step), figure(e.ValLoss))
+		return fmt.Sprintf("step %s, val loss %s", thousands(e.Step), formatMetric(e.ValLoss))
 	case training.EarlyStopped:
-		return fmt.Sprintf("with epoch %d; the best val loss, %s, was at step %s", e.Epoch, figure(e.Best), count(e.BestStep))
+		return fmt.Sprintf("with epoch %d; the best val loss, %s, was at step %s", e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.CheckpointCommitted:
-		return fmt.Sprintf("step %s, epoch %d, weights %s", count(e.Step), e.Checkpoint.Epoch, short(e.WeightsSHA256))
+		return fmt.Sprintf("step %s, epoch %d, weights %s", thousands(e.Step), e.Checkpoint.Epoch, shortHash(e.WeightsSHA256))
 	case training.TrainingResumed:
-		return "from step " + count(e.FromStep)
+		return "from step " + thousands(e.FromStep)
 	case training.TrainingCompleted:
-		return fmt.Sprintf("epoch %d, step %s, weights %s", e.Epoch, count(e.Step), short(e.WeightsSHA256))
+		return fmt.Sprintf("epoch %d, step %s, weights %s", e.Epoch, thousands(e.Step), shortHash(e.WeightsSHA256))
 	case training.TrainingInterrupted:
 		return e.Cause
 	case training.CheckpointFailed:
@@ -99,10 +99,10 @@ func happenedToRun(event training.Event) string {
 	return ""
 }
 
-func happenedToDevice(event device.Event) string {
+func describeDeviceEvent(event device.Event) string {
 	switch e := event.(type) {
 	case device.Registered:
-		return fmt.Sprintf("%s, %s, %s", e.Device.Name, e.Device.Memory.Total, some(e.Device.Slots, "slot"))
+		return fmt.Sprintf("%s, %s, %s", e.Device.Name, e.Device.Memory.Total, plural(e.Device.Slots, "slot"))
 	case device.Leased:
 		return fmt.Sprintf("to %s, lease epoch %d, %s", e.Lease.Holder, e.Lease.Epoch, e.Lease.Memory)
 	case device.Released:
@@ -116,7 +116,7 @@ func happenedToDevice(event device.Event) string {
 	return ""
 }
 
-func happenedToActor(event integration.ActorEvent) string {
+func describeActorEvent(event integration.ActorEvent) string {
 	switch e := event.(type) {
 	case integration.ActorSpawned:
 		return e.Path
@@ -130,17 +130,17 @@ func happenedToActor(event integration.ActorEvent) string {
 	case integration.SupervisionTriggered:
 		what := fmt.Sprintf("%s of %s by %s", e.Decision, e.Child, e.Supervisor)
 		if e.Delay > 0 {
-			what += " after " + span(e.Delay)
+			what += " after " + shortDuration(e.Delay)
 		}
 		return what + ": " + excerpt(e.Cause)
 	case integration.ActorEventsLost:
-		return some(e.Count, "event")
+		return plural(e.Count, "event")
 	}
 	return ""
 }
 
-// short returns the beginning of a hash, enough to compare by eye.
-func short(hash string) string {
+// shortHash returns the beginning of a hash, enough to compare by eye.
+func shortHash(hash string) string {
 	const digits = 12
 	if len(hash) > digits {
 		return hash[:digits]

@@ -48,7 +48,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDevices()) }()
-	store, w, closeStore, err := env.openWriter(command)
+	store, w, closeStore, err := env.openWriter(ctx, command)
 	if err != nil {
 		return err
 	}
@@ -104,37 +104,6 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 	})
 	defer stop()
 	return host.Wait(context.WithoutCancel(ctx), id)
-}
-
-// result is the one object that `-o json` prints.
-type result struct {
-	RunID         training.RunID `json:"run_id"`
-	State         training.State `json:"state"`
-	Epoch         uint64         `json:"epoch"`
-	Step          uint64         `json:"step"`
-	WeightsSHA256 string         `json:"weights_sha256"`
-	Metrics       resultMetrics  `json:"metrics"`
-}
-
-// resultMetrics are null before the first epoch is complete; a regression has no
-// accuracy.
-type resultMetrics struct {
-	TrainLoss   *float64 `json:"train_loss"`
-	ValLoss     *float64 `json:"val_loss"`
-	ValAccuracy *float64 `json:"val_accuracy"`
-}
-
-// resultOf describes the run as of its last committed checkpoint, or as of the
-// one that it was forked from.
-func resultOf(r integration.RunSummary) result {
-	out := result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
-	if m := r.Metrics; m != nil {
-		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
-		if r.Accurate {
-			out.Metrics.ValAccuracy = &m.ValAccuracy
-		}
-	}
-	return out
 }
 
 // report prints how the run ended and returns the error that gives the exit

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,7 +36,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	root.SetArgs(args[1:])
 	err := interrupted(ctx, root.ExecuteContext(ctx), "")
 	if err != nil && !isSilent(err) {
-		_, _ = fmt.Fprintf(stderr, "reprise: %v\n", advised(err))
+		writeError(stderr, advised(err))
 	}
 	return exitCode(err)
 }
@@ -48,6 +49,18 @@ func endingSignals() []os.Signal {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	return signals
+}
+
+// writeError prints an error, wrapped between words on a terminal. Lines that are
+// indented show a file and stay as they are.
+func writeError(w io.Writer, err error) {
+	width, _ := terminalWidth(w)
+	for line := range strings.SplitSeq(visibleLines(fmt.Sprintf("reprise: %v", err)), "\n") {
+		if !strings.HasPrefix(line, " ") {
+			line = wrapWords(line, width, "  ")
+		}
+		_, _ = fmt.Fprintln(w, line)
+	}
 }
 
 // environment is what a command may touch of the process it runs in.
@@ -74,8 +87,9 @@ an event log, survives being killed, and proves that the same request gives the
 same bits.
 
 Exit codes: 0 completed; 1 failed; 2 invalid request or usage, nothing was
-written; 130 interrupted, by a signal or by something that may pass, such as a
-full disk: a run can be resumed.`,
+written; 130 interrupted by a signal. A run that was interrupted can be resumed;
+so can one that something stopped that may pass, such as a full disk, which ends
+with 1 and says what to do.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),
@@ -84,16 +98,20 @@ full disk: a run can be resumed.`,
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return invalid(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
-	})
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return env.checkFlags(c) }
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
-	flags.StringVar(&env.dataDir, "data-dir", "", "folder of runs and events (default: $REPRISE_DATA_DIR, else an XDG data directory)")
-	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto", "instruction set to compute with: auto, avx512, avx2, neon (arm64) or none; it changes the speed and not one bit")
-	flags.IntVar(&env.threads, "threads", 0, "threads to compute with (default: GOMAXPROCS); changes the speed and not one bit")
+	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
+	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
+		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed and not one bit")
+	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed and not one bit")
 	root.AddCommand(
-		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env), newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
-		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newVersionCommand(env),
+		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
+		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),
+		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newCompletionCommand(env), newVersionCommand(env),
 	)
+	root.CompletionOptions.DisableDefaultCmd = true
+	setHelp(root)
+	env.setCompletion(root)
 	return root
 }

@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 )
 
@@ -22,7 +21,7 @@ const (
 
 // addListFormat adds the -o flag that every listing has.
 func addListFormat(c *cobra.Command, format *string) {
-	c.Flags().StringVarP(format, "output", "o", formatTable, "output: table, json or yaml")
+	c.Flags().StringVarP(format, "output", "o", formatTable, "`FORMAT` of the output: table, json or yaml")
 }
 
 // listing prints v as JSON or YAML, or calls table for people.
@@ -46,7 +45,7 @@ func (env *environment) listing(format string, v any, table func(*table) error) 
 		if err != nil {
 			return err
 		}
-		if raw, err = yaml.JSONToYAML(raw); err != nil {
+		if raw, err = yamlOf(raw); err != nil {
 			return err
 		}
 		_, err = env.stdout.Write(raw)
@@ -61,75 +60,138 @@ func checkListFormat(format string) error {
 	case formatTable, formatJSON, formatYAML:
 		return nil
 	}
-	return invalid(fmt.Errorf("-o %s: is not an output of this command; use table, json or yaml", format))
+	return badFormat(format, formatTable, formatJSON, formatYAML)
 }
 
-// usage makes cobra's complaints about arguments errors of usage.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return invalid(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
-		}
-		return nil
-	}
+// badFormat refuses an output that a command does not have.
+func badFormat(format string, formats ...string) error {
+	return invalid(fmt.Errorf("--output: %q is not a format of this command; use %s", format, orList(formats)))
 }
 
-// table writes aligned columns.
+// table writes aligned columns that fit the terminal; see table_fit.go.
 type table struct {
-	w *tabwriter.Writer
+	w io.Writer
+	// width is the terminal's in columns, 0 where nothing limits it.
+	width int
 	// indent begins every row.
 	indent string
+	// head describes the columns of the rows that wait; nil for rows without one.
+	head []column
+	rows [][]string
+	err  error // of writing
 }
 
+// newTable returns a table on w, as wide as w if that is a terminal.
 func newTable(w io.Writer) *table {
-	return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	width, _ := terminalWidth(w)
+	return &table{w: w, width: width}
 }
 
-// row writes one row; the first is the header.
+// columns begins rows with a header.
+func (t *table) columns(head ...column) {
+	_ = t.flush() // which keeps the error
+	t.head = head
+}
+
+// row writes one row, with control characters as escapes.
 func (t *table) row(cells ...string) {
-	_, _ = fmt.Fprintln(t.w, t.indent+strings.Join(cells, "\t")) // flush returns the error
-}
-
-// line writes a line that takes no part in the columns.
-func (t *table) line(format string, args ...any) {
-	_ = t.w.Flush()
-	_, _ = fmt.Fprintf(t.w, format+"\n", args...)
-}
-
-func (t *table) flush() error { return t.w.Flush() }
-
-// count formats a number of things with separators: 60,000.
-func count[N int | int64 | uint64](n N) string {
-	digits := strconv.FormatInt(int64(n), 10)
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
+	shown := make([]string, len(cells))
+	for i, cell := range cells {
+		shown[i] = visible(cell)
 	}
+	t.rows = append(t.rows, shown)
+}
+
+// line writes a line that takes no part in the columns, wrapped between words.
+func (t *table) line(format string, args ...any) {
+	_ = t.flush() // which keeps the error
+	for l := range strings.SplitSeq(visibleLines(fmt.Sprintf(format, args...)), "\n") {
+		t.write(wrapWords(l, t.width, ""))
+	}
+}
+
+// flush writes the rows that wait, and returns the first error.
+func (t *table) flush() error {
+	for _, l := range t.fit() {
+		t.write(l)
+	}
+	t.head, t.rows = nil, nil
+	return t.err
+}
+
+func (t *table) write(line string) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintln(t.w, strings.TrimRight(line, " "))
+	}
+}
+
+// thousands formats a number of things with separators: 60,000.
+func thousands[N ~int | ~int64 | ~uint32 | ~uint64](n N) string {
+	sign, size := "", uint64(n)
+	if n < 0 {
+		sign, size = "-", -size
+	}
+	digits := strconv.FormatUint(size, 10)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return sign + digits
 }
 
-// some formats a number of things with their name: "1 run", "2 runs".
-func some(n int, name string) string {
+// plural formats a number of things with their name: "1 run", "2 runs".
+func plural[N ~int | ~int64 | ~uint32 | ~uint64](n N, name string) string {
 	if n != 1 {
 		name += "s"
 	}
-	return count(n) + " " + name
+	return thousands(n) + " " + name
 }
 
-// figure formats a loss or an accuracy for people.
-func figure(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
-
-// stamp formats a time for people, in local time.
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
-
-// span formats a duration for people: 1.4s, 12s, 3m05s, 2h10m.
-func span(d time.Duration) string {
+// formatMetric formats a loss, or another quantity of any size, for people: with four
+// digits that say something.
+func formatMetric(v float64) string {
+	size := math.Abs(v)
 	switch {
-	case d < 0:
+	case v == 0 || math.IsNaN(v) || math.IsInf(v, 0):
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case size < 0.0001 || size >= 1e7:
+		return strconv.FormatFloat(v, 'e', 3, 64)
+	case size >= 1000:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', max(3-int(math.Floor(math.Log10(size))), 0), 64)
+}
+
+// formatShare formats a quantity between 0 and 1, such as an accuracy.
+func formatShare(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+
+// metricColumns are columns of figures, of which none is left out.
+func metricColumns(titles ...string) []column {
+	list := make([]column, len(titles))
+	for i, title := range titles {
+		list[i] = column{title: title, right: true}
+	}
+	return list
+}
+
+// timeOfDay cuts the date from a time that stamp made.
+func timeOfDay(stamped string) string {
+	_, clock, found := strings.Cut(stamped, " ")
+	if !found {
+		return stamped
+	}
+	return clock
+}
+
+// localTime formats a time for people, in local time.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+// shortDuration formats a duration for people: 1.4s, 12s, 3m05s, 2h10m.
+func shortDuration(d time.Duration) string {
+	switch {
+	case d <= 0:
 		return "0s"
+	case d < 100*time.Millisecond:
+		return strconv.FormatInt(max(d.Milliseconds(), 1), 10) + "ms"
 	case d < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
 	case d < time.Minute:

@@ -128,42 +128,42 @@ func (p *progress) samplesPerSecond() float64 {
 // pace formats samples per second in the unit of the data: text counts tokens.
 func (p *progress) pace(perSecond float64) string {
 	if p.data.Task == dataset.NextToken {
-		return count(int64(perSecond*float64(p.data.SampleShape[0]))) + " tokens/s"
+		return thousands(int64(perSecond*float64(p.data.SampleShape[0]))) + " tokens/s"
 	}
-	return count(int64(perSecond)) + " samples/s"
+	return thousands(int64(perSecond)) + " samples/s"
 }
 
-// validationFigure returns the one figure that says how good a model is.
-func validationFigure(d training.Dataset, m training.Metrics) string {
+// formatValidation returns the one figure that says how good a model is.
+func formatValidation(d training.Dataset, m training.Metrics) string {
 	if d.Task != "" {
-		return "val loss " + figure(m.ValLoss)
+		return "val loss " + formatMetric(m.ValLoss)
 	}
-	return "val accuracy " + figure(m.ValAccuracy)
+	return "val accuracy " + formatShare(m.ValAccuracy)
 }
 
-// accuracyFigure returns an accuracy for a table, or a dash where there is none.
-func accuracyFigure(d training.Dataset, accuracy float64) string {
+// formatAccuracy returns an accuracy for a table, or a dash where there is none.
+func formatAccuracy(d training.Dataset, accuracy float64) string {
 	if !d.Accurate() {
 		return "-"
 	}
-	return figure(accuracy)
+	return formatShare(accuracy)
 }
 
 // figures returns the running figures in one line.
 func (p *progress) figures() string {
 	parts := []string{
-		fmt.Sprintf("epoch %d/%d", p.epoch, p.epochs),
-		fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps)),
+		"epoch " + thousands(p.epoch) + "/" + thousands(p.epochs),
+		fmt.Sprintf("step %s/%s", thousands(p.step), thousands(p.totalSteps)),
 	}
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		parts = append(parts, p.pace(perSecond))
 	}
-	parts = append(parts, "loss "+figure(p.loss))
+	parts = append(parts, "loss "+formatMetric(p.loss))
 	if p.metrics != nil {
-		parts = append(parts, validationFigure(p.data, p.metrics.Metrics))
+		parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
 	}
 	if eta, ok := p.eta(); ok {
-		parts = append(parts, "ETA "+span(eta))
+		parts = append(parts, "ETA "+shortDuration(eta))
 	}
 	return strings.Join(parts, "  ")
 }
@@ -173,14 +173,14 @@ func describeModel(s training.TrainingSession) string {
 	if err != nil { // the architecture was validated before it was recorded
 		return "model"
 	}
-	return fmt.Sprintf("%d layers, %s parameters", len(s.Architecture.Layers), count(parameters))
+	return plural(len(s.Architecture.Layers), "layer") + ", " + plural(parameters, "parameter")
 }
 
 func describeData(d training.Dataset) string {
 	if d.Task == dataset.NextToken {
-		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)", d.Path, count(d.Training), count(d.Validation), d.SampleShape[0])
+		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)", d.Path, thousands(d.Training), thousands(d.Validation), d.SampleShape[0])
 	}
-	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, count(d.Training), count(d.Validation))
+	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, thousands(d.Training), thousands(d.Validation))
 }
 
 // rateMeter measures samples per second over the last seconds.

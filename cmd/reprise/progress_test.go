@@ -69,9 +69,9 @@ func TestSparklineFallsWithTheLoss(t *testing.T) {
 
 func TestFiguresForPeople(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-1234567), "-1,234,567"},
-		{span(-time.Second), "0s"}, {span(1540 * time.Millisecond), "1.5s"}, {span(59 * time.Second), "59s"},
-		{span(185 * time.Second), "3m05s"}, {span(130 * time.Minute), "2h10m"},
+		{thousands(0), "0"}, {thousands(999), "999"}, {thousands(1000), "1,000"}, {thousands(-1234567), "-1,234,567"},
+		{shortDuration(-time.Second), "0s"}, {shortDuration(1540 * time.Millisecond), "1.5s"}, {shortDuration(59 * time.Second), "59s"},
+		{shortDuration(185 * time.Second), "3m05s"}, {shortDuration(130 * time.Minute), "2h10m"},
 		{programName("/tmp/go-build123/b001/exe/reprise"), "go run ./cmd/reprise"}, {programName("./reprise"), "./reprise"},
 	} {
 		if c.got != c.want {

@@ -15,9 +15,10 @@ func newProjectionsCommand(env *environment) *cobra.Command {
 		Use:   "projections",
 		Short: "List and rebuild the read models that listings are made from",
 		Long: `Projections are read models: what listings show, folded from the event log and
-kept beside it with the position that they have seen it up to. They are caches.
-Whoever reads one folds the events behind its position on the way; deleting or
-rebuilding one changes nothing but the time that this takes.`,
+kept beside it with the position that they have seen it up to. They are caches: a
+listing folds the events after that position on the way, and all events of a log
+that is short; deleting or rebuilding one changes nothing but the time that this
+takes. "reprise events verify" compares them with the events.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -51,9 +52,10 @@ func (env *environment) listProjections(ctx context.Context, format string) erro
 		return err
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("PROJECTION", "POSITION", "LAG", "SCHEMA", "BYTES")
+		t.columns(column{title: "PROJECTION"}, column{title: "POSITION", right: true}, column{title: "LAG", right: true},
+			column{title: "SCHEMA", right: true}, column{title: "BYTES", right: true})
 		for _, p := range rows {
-			t.row(p.Name, count(uint64(p.Position)), count(uint64(p.Lag)), fmt.Sprint(p.Schema), count(p.Bytes))
+			t.row(p.Name, thousands(uint64(p.Position)), thousands(uint64(p.Lag)), fmt.Sprint(p.Schema), thousands(p.Bytes))
 		}
 		return nil
 	})
@@ -63,10 +65,11 @@ func newProjectionsRebuildCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "rebuild [PROJECTION...]",
-		Short: "Fold projections anew from the whole event log",
-		Long: `Rebuild folds the named projections, or all, from the first event on, compares
-each with what folding on from the kept one gives, and keeps the new one. They
-always agree, unless what was kept was not what this program once wrote.`,
+		Short: "Fold projections again from the whole event log",
+		Long: `Rebuild folds the named projections, or all of them and the snapshots of devices,
+from the first event on, compares each with what folding on from the kept one gives,
+and keeps the new one. They always agree, unless what was kept is not what this
+program once wrote.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
@@ -75,7 +78,7 @@ always agree, unless what was kept was not what this program once wrote.`,
 			if err != nil {
 				return err
 			}
-			return env.rebuildProjections(c.Context(), chosen, format)
+			return env.rebuildProjections(c.Context(), chosen, len(args) == 0, format)
 		},
 	}
 	addListFormat(c, &format)
@@ -104,8 +107,8 @@ func chooseProjections(names []string) ([]integration.Projection, error) {
 	return chosen, nil
 }
 
-func (env *environment) rebuildProjections(ctx context.Context, chosen []integration.Projection, format string) (err error) {
-	store, _, closeStore, err := env.openWriter("reprise projections rebuild")
+func (env *environment) rebuildProjections(ctx context.Context, chosen []integration.Projection, snapshots bool, format string) (err error) {
+	store, _, closeStore, err := env.openWriter(ctx, "reprise projections rebuild")
 	if err != nil {
 		return err
 	}
@@ -116,14 +119,19 @@ func (env *environment) rebuildProjections(ctx context.Context, chosen []integra
 			return err
 		}
 	}
+	if snapshots {
+		if err := integration.RebuildSnapshots(ctx, store); err != nil {
+			return err
+		}
+	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("PROJECTION", "EVENTS", "")
+		t.columns(column{title: "PROJECTION"}, column{title: "EVENTS", right: true}, column{})
 		for _, r := range rows {
 			verdict := "equal to what was kept"
 			if !r.Same {
 				verdict = "DIFFERS from what was kept, which it replaces"
 			}
-			t.row(r.Name, count(uint64(r.Events)), verdict)
+			t.row(r.Name, thousands(uint64(r.Events)), verdict)
 		}
 		return nil
 	})

@@ -29,9 +29,11 @@ beginning of one, or "latest".`,
 	return c
 }
 
-// reading is what the commands that only read a run work with.
-type reading struct {
-	store     eventstore.Store
+// runReader is what the commands that only read a run work with.
+type runReader struct {
+	store eventstore.Store
+	// listing is the store for what is made from read models.
+	listing   eventstore.Store
 	workspace integration.Workspace
 	log       *integration.RunLog
 	run       integration.RunRecord
@@ -39,13 +41,17 @@ type reading struct {
 
 // readRun opens the data directory for reading, resolves the run's name and
 // calls do.
-func (env *environment) readRun(ctx context.Context, name string, do func(reading) error) error {
+func (env *environment) readRun(ctx context.Context, name string, do func(runReader) error) error {
 	store, w, err := env.openReader()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	r := reading{store: store, workspace: w, log: integration.NewRunLog(store, env.now)}
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	r := runReader{store: store, listing: listing, workspace: w, log: integration.NewRunLog(listing, env.now)}
 	if r.run, err = openRun(ctx, r.log, name); err != nil {
 		return err
 	}
@@ -73,6 +79,9 @@ type runRow struct {
 	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
 	ForkOf   training.RunID `json:"fork_of,omitempty"`
 	ForkStep uint64         `json:"fork_step,omitempty"`
+	// FilesMissing says that the files of the last checkpoint are not there, as
+	// after importing a log alone.
+	FilesMissing bool `json:"files_missing,omitempty"`
 }
 
 // recordedRow describes the run as its events have it.
@@ -111,13 +120,22 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	list, err := integration.ReadRuns(ctx, store)
+	env.warnOfOlderLog(ctx, store, w)
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	list, err := integration.ReadRuns(ctx, listing)
 	if err != nil {
 		return err
 	}
 	rows := make([]runRow, len(list.Runs))
+	incomplete := 0
 	for i, r := range list.Runs {
 		rows[i] = rowOf(r, w)
+		if rows[i].FilesMissing = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step); rows[i].FilesMissing {
+			incomplete++
+		}
 	}
 	return env.listing(format, rows, func(t *table) error {
 		if len(rows) == 0 {
@@ -125,30 +143,34 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 			return nil
 		}
 		writeRuns(t, rows)
+		if incomplete > 0 {
+			t.line("\n%s without the files of the last checkpoint; "+missingFiles, plural(incomplete, "run"), w.RunsDir())
+		}
 		return nil
 	})
 }
 
 func writeRuns(t *table, rows []runRow) {
-	header := []string{"RUN", "STATE", "EPOCH", "STEP", "VAL LOSS", "VAL ACCURACY", "DATA SET", "STARTED"}
+	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true}, {title: "STEP", right: true, drop: 7},
+		{title: "VAL LOSS", right: true, drop: 6}, {title: "VAL ACCURACY", right: true}, {title: "DATA SET", cut: 12}, {title: "STARTED", drop: 9}}
 	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
 	if forks {
-		header = append(header, "FORK OF")
+		head = append(head, column{title: "FORK OF", drop: 8})
 	}
-	t.row(header...)
+	t.columns(head...)
 	for _, r := range rows {
 		loss, accuracy := "-", "-"
 		if r.Metrics.ValLoss != nil {
-			loss = figure(*r.Metrics.ValLoss)
+			loss = formatMetric(*r.Metrics.ValLoss)
 		}
 		if r.Metrics.ValAccuracy != nil {
-			accuracy = figure(*r.Metrics.ValAccuracy)
+			accuracy = formatShare(*r.Metrics.ValAccuracy)
 		}
-		cells := []string{string(r.RunID), string(r.State), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs),
-			fmt.Sprintf("%s/%s", count(r.Step), count(r.TotalSteps)), loss, accuracy, r.Dataset, stamp(r.StartedAt)}
+		cells := []string{string(r.RunID), string(r.State), thousands(r.Epoch) + "/" + thousands(r.Epochs),
+			fmt.Sprintf("%s/%s", thousands(r.Step), thousands(r.TotalSteps)), loss, accuracy, r.Dataset, localTime(r.StartedAt)}
 		switch {
 		case r.ForkOf != "":
-			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, count(r.ForkStep)))
+			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
 		case forks:
 			cells = append(cells, "-")
 		}
@@ -185,7 +207,7 @@ func (env *environment) resume(ctx context.Context, name, format string) error {
 		return err
 	}
 	var record integration.RunRecord
-	if err := env.readRun(ctx, name, func(r reading) error { record = r.run; return nil }); err != nil {
+	if err := env.readRun(ctx, name, func(r runReader) error { record = r.run; return nil }); err != nil {
 		return err
 	}
 	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
@@ -210,14 +232,14 @@ func newRunsEventsCommand(env *environment) *cobra.Command {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.listEvents(c.Context(), r, format) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.listEvents(c.Context(), r, format) })
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) listEvents(ctx context.Context, r reading, format string) error {
+func (env *environment) listEvents(ctx context.Context, r runReader, format string) error {
 	events, err := r.log.Events(ctx, r.run.ID)
 	if err != nil {
 		return err
@@ -227,19 +249,20 @@ func (env *environment) listEvents(ctx context.Context, r reading, format string
 		rows[i] = eventRowOf(e)
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.row("POSITION", "VERSION", "TIME", "EVENT", "PAYLOAD")
+		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9}, column{title: "TIME", short: timeOfDay, drop: 8},
+			column{title: "EVENT"}, column{title: "PAYLOAD", cut: 24})
 		for _, e := range rows {
-			t.row(fmt.Sprint(e.Position), fmt.Sprint(e.Version), stamp(e.Time), e.Type, excerpt(string(e.Payload)))
+			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, excerpt(string(e.Payload)))
 		}
 		return nil
 	})
 }
 
 // excerpt shortens a payload to what a line of a table has room for.
-func excerpt(s string) string { return cut(s, 100) }
+func excerpt(s string) string { return truncate(s, 100) }
 
-// cut shortens a text to a number of characters.
-func cut(s string, limit int) string {
+// truncate shortens a text to a number of characters.
+func truncate(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
 		return s

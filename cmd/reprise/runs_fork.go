@@ -15,8 +15,8 @@ import (
 	"reprise/training"
 )
 
-// forking is what `runs fork` was asked for.
-type forking struct {
+// forkOptions is what `runs fork` was asked for.
+type forkOptions struct {
 	from   uint64
 	last   bool // no --from
 	set    []string
@@ -24,7 +24,7 @@ type forking struct {
 }
 
 func newRunsForkCommand(env *environment) *cobra.Command {
-	var f forking
+	var f forkOptions
 	c := &cobra.Command{
 		Use:   "fork RUN",
 		Short: "Start a new run from a checkpoint of another one, with some settings changed",
@@ -43,7 +43,8 @@ seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
 
 A fork with nothing changed comes to the very bits of its parent.`,
 		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005
-  reprise runs fork latest --set config.epochs=60 --set 'config.schedule={name: cosine, min_factor: 0.1}'`,
+  reprise runs fork latest --set config.epochs=60 \
+      --set 'config.schedule={name: cosine, min_factor: 0.1}'`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(f.format); err != nil {
@@ -54,12 +55,12 @@ A fork with nothing changed comes to the very bits of its parent.`,
 		},
 	}
 	addTrainFormat(c, &f.format)
-	c.Flags().Uint64Var(&f.from, "from", 0, "step of the checkpoint to start from (default: the last one)")
-	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: config.learning_rate=0.0005; again for another one")
+	c.Flags().Var((*stepFlag)(&f.from), "from", "start from the checkpoint at step `N` (default: the last one)")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 	return c
 }
 
-func (env *environment) fork(ctx context.Context, name string, f forking) error {
+func (env *environment) fork(ctx context.Context, name string, f forkOptions) error {
 	w, err := env.workspace()
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func (env *environment) fork(ctx context.Context, name string, f forking) error 
 		return err
 	}
 	var parent integration.RunRecord
-	if err := env.readRun(ctx, name, func(r reading) error { parent = r.run; return nil }); err != nil {
+	if err := env.readRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err
 	}
 	j, err := env.prepareFork(ctx, parent, f)
@@ -77,13 +78,13 @@ func (env *environment) fork(ctx context.Context, name string, f forking) error 
 	}
 	return env.withHost(ctx, "reprise runs fork "+string(parent.ID), j.data, f.format,
 		func(h *integration.Host, view *runView) (training.RunID, error) {
-			view.message(fmt.Sprintf("fork of run %s at step %s%s", parent.ID, count(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
+			view.message(fmt.Sprintf("fork of run %s at step %s%s", parent.ID, thousands(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
 			return h.Start(ctx, j.events)
 		})
 }
 
 // prepareFork checks everything that can be wrong with a fork; it writes nothing.
-func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, f forking) (job, error) {
+func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, f forkOptions) (job, error) {
 	cp, err := forkPoint(parent, f)
 	if err != nil {
 		return job{}, err
@@ -122,23 +123,11 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 }
 
 // forkPoint returns the checkpoint to start from.
-func forkPoint(parent integration.RunRecord, f forking) (training.Checkpoint, error) {
-	last, ok := parent.LastCheckpoint()
-	switch {
-	case !ok:
-		return last, invalid(fmt.Errorf("run %s has no checkpoint to fork from yet; it writes the first one after %s",
-			parent.ID, some(int(parent.Session.Hyperparameters.CheckpointInterval), "epoch")))
-	case f.last:
-		return last, nil
+func forkPoint(parent integration.RunRecord, f forkOptions) (training.Checkpoint, error) {
+	if f.last {
+		return lastCheckpoint(parent)
 	}
-	var steps []uint64
-	for _, cp := range parent.Checkpoints {
-		if cp.Step == f.from {
-			return cp, nil
-		}
-		steps = append(steps, cp.Step)
-	}
-	return last, invalid(fmt.Errorf("--from %d: is not the step of a checkpoint of run %s; use one of %v", f.from, parent.ID, steps))
+	return checkpointAt(parent, "--from", f.from)
 }
 
 // forkRow is a fork in the record of its parent.
@@ -158,7 +147,7 @@ type lineage struct {
 }
 
 // lineageOf finds the run's relatives as of a position of the log.
-func lineageOf(ctx context.Context, r reading, at eventstore.Position) (lineage, error) {
+func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineage, error) {
 	l := lineage{Parent: r.run.Session.Parent, Forks: []forkRow{}}
 	if l.Parent != nil {
 		parent, err := r.log.Load(ctx, l.Parent.RunID)
@@ -169,7 +158,7 @@ func lineageOf(ctx context.Context, r reading, at eventstore.Position) (lineage,
 			return l, err
 		}
 	}
-	list, err := integration.ReadRuns(ctx, r.store)
+	list, err := integration.ReadRuns(ctx, r.listing)
 	if err != nil {
 		return l, err
 	}
@@ -196,8 +185,8 @@ func lineageOf(ctx context.Context, r reading, at eventstore.Position) (lineage,
 // write shows the run's relatives in `runs show`.
 func (l lineage) write(t *table) {
 	if p := l.Parent; p != nil {
-		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, count(p.Step()), p.Epoch()))
-		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s", short(p.Checkpoint.WeightsSHA256), short(p.Checkpoint.ManifestSHA256)))
+		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, thousands(p.Step()), p.Epoch()))
+		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s", shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
 		t.row("  changed", describeChanges("", l.Changes))
 	}
 	for i, f := range l.Forks {
@@ -205,7 +194,7 @@ func (l lineage) write(t *table) {
 		if i > 0 {
 			title = ""
 		}
-		t.row(title, fmt.Sprintf("%s from step %s (%s)%s", f.RunID, count(f.Step), f.State, describeChanges(": ", f.Changes)))
+		t.row(title, fmt.Sprintf("%s from step %s (%s)%s", f.RunID, thousands(f.Step), f.State, describeChanges(": ", f.Changes)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,22 +34,56 @@ type runDetails struct {
 
 func newRunsShowCommand(env *environment) *cobra.Command {
 	var format string
-	var at moment
+	var at pointInTime
+	var all bool
 	c := &cobra.Command{
-		Use: "show RUN", Short: "Show a run: model, data, history, checkpoints; now or at any moment", Args: usage(cobra.ExactArgs(1)),
+		Use:   "show RUN",
+		Short: "Show a run: model, data, history, checkpoints; now or in the past",
+		Long: `Show prints what a run trains, how it stands and what it has recorded: figures
+of its epochs, evaluations and checkpoints. Of a long history it prints the end,
+and all of it with --all; as JSON or YAML it is always complete. With --at it
+shows the run as it was at a moment of the past.`,
+		Example: `  reprise runs show latest
+  reprise runs show latest --all
+  reprise runs show latest --at 15m    # as it was a quarter of an hour ago`,
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.showRun(c.Context(), r, at, format) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error {
+				return env.showRun(c.Context(), r, showOptions{at: at, all: all, format: format})
+			})
 		},
 	}
 	addListFormat(c, &format)
-	addMoment(c, &at)
+	addPointInTime(c, &at)
+	c.Flags().BoolVar(&all, "all", false, "list every epoch, evaluation and checkpoint")
 	return c
 }
 
-func (env *environment) showRun(ctx context.Context, r reading, at moment, format string) error {
+// showOptions are the flags of `runs show`.
+type showOptions struct {
+	at     pointInTime
+	all    bool
+	format string
+}
+
+// shownRows bounds each list of a run's history.
+const shownRows = 10
+
+// newestOf returns the end of a list, and how many come before it. Leaving out one
+// or two would save nothing.
+func (o showOptions) newestOf(n int) (from int) {
+	if o.all || n <= shownRows+2 {
+		return 0
+	}
+	return n - shownRows
+}
+
+func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
+	env.warnOfOlderLog(ctx, r.store, r.workspace)
+	at := o.at
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())
 	if err != nil {
@@ -67,21 +102,24 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
 	}
+	if last, ok := r.run.LastCheckpoint(); ok {
+		details.FilesMissing = !r.workspace.Checkpoints(r.run.ID).Has(last.Step)
+	}
 	if details.lineage, err = lineageOf(ctx, r, position); err != nil {
 		return err
 	}
-	return env.listing(format, details, func(t *table) error {
+	return env.listing(o.format, details, func(t *table) error {
 		h := s.Hyperparameters
 		t.row("run", string(r.run.ID))
 		if at.given() {
-			t.row("as of position", count(uint64(position)))
+			t.row("as of position", thousands(uint64(position)))
 		}
 		t.row("state", string(details.State))
 		if r.run.Reason != "" {
 			t.row("reason", r.run.Reason)
 		}
-		t.row("started", stamp(r.run.StartedAt))
-		t.row("last event", stamp(r.run.UpdatedAt))
+		t.row("started", localTime(r.run.StartedAt))
+		t.row("last event", localTime(r.run.UpdatedAt))
 		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
 		t.row("model", describeModel(s))
@@ -98,23 +136,57 @@ func (env *environment) showRun(ctx context.Context, r reading, at moment, forma
 			t.row("training", options)
 		}
 		t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
-		t.row("interruptions", fmt.Sprintf("%d, %d epochs trained again to the same figures", r.run.Interruptions, r.run.Reproduced))
-		t.line("")
-		writeEpochs(t, s.Dataset, r.run.Metrics)
-		writeEvaluations(t, s.Dataset, r.run.TrainingRun)
-		t.line("")
-		t.line("checkpoints in %s", details.CheckpointsDir)
-		best, _ := r.run.BestCheckpoint()
-		t.row("STEP", "EPOCH", "LOSS", "WEIGHTS SHA-256")
-		for _, cp := range r.run.Checkpoints {
-			mark := ""
-			if cp.Step == best.Step && len(r.run.Checkpoints) > 1 {
-				mark = "best"
-			}
-			t.row(fmt.Sprint(cp.Step), fmt.Sprint(cp.Epoch), figure(cp.Loss), cp.WeightsSHA256, mark)
+		if n := r.run.Interruptions; n > 0 {
+			t.row("interruptions", fmt.Sprintf("%s; %s trained again, with the same figures", thousands(n), plural(r.run.Reproduced, "epoch")))
 		}
+		t.line("")
+		from := o.newestOf(len(r.run.Metrics))
+		writeEpochs(t, s.Dataset, r.run.Metrics[from:])
+		writeOmitted(t, from, "epoch")
+		writeEvaluations(t, s.Dataset, r.run.TrainingRun, o)
+		t.line("")
+		writeCheckpoints(t, r, details.CheckpointsDir, o)
 		return nil
 	})
+}
+
+// writeOmitted says how much of a list is not shown.
+func writeOmitted(t *table, n int, what string) {
+	if n > 0 {
+		t.line("(%s before; --all lists all)", plural(n, what))
+	}
+}
+
+func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
+	run := r.run
+	if len(run.Checkpoints) == 0 {
+		t.line("no checkpoints yet")
+		return
+	}
+	t.row("checkpoints in", dir)
+	best, _ := run.BestCheckpoint()
+	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
+		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
+	from, omitted, missing := o.newestOf(len(run.Checkpoints)), 0, false
+	for i, cp := range run.Checkpoints {
+		var marks []string
+		if cp.Step == best.Step && len(run.Checkpoints) > 1 {
+			marks = append(marks, "best")
+		}
+		if !r.workspace.Checkpoints(run.ID).Has(cp.Step) {
+			marks = append(marks, "files missing")
+			missing = true
+		}
+		if i < from && len(marks) == 0 {
+			omitted++
+			continue
+		}
+		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, strings.Join(marks, ", "))
+	}
+	writeOmitted(t, omitted, "checkpoint")
+	if missing {
+		t.line("\n"+missingFiles, r.workspace.RunDir(run.ID))
+	}
 }
 
 func describeOptimizer(o nn.Optimizer) string {
@@ -126,24 +198,26 @@ func describeOptimizer(o nn.Optimizer) string {
 }
 
 func writeEpochs(t *table, d training.Dataset, history training.MetricsHistory) {
-	t.row("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")
+	t.columns(metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")...)
 	for _, m := range history {
-		t.row(fmt.Sprint(m.Epoch), fmt.Sprint(m.Step), figure(m.TrainLoss), figure(m.ValLoss), accuracyFigure(d, m.ValAccuracy))
+		t.row(thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss), formatAccuracy(d, m.ValAccuracy))
 	}
 }
 
 // writeEvaluations lists those within epochs, where there are any.
-func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun) {
+func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o showOptions) {
 	if len(r.Evaluations) > 0 {
 		t.line("")
 		t.line("evaluations within epochs")
-		t.row("STEP", "VAL LOSS", "VAL ACCURACY")
-		for _, e := range r.Evaluations {
-			t.row(fmt.Sprint(e.Step), figure(e.ValLoss), accuracyFigure(d, e.ValAccuracy))
+		t.columns(metricColumns("STEP", "VAL LOSS", "VAL ACCURACY")...)
+		from := o.newestOf(len(r.Evaluations))
+		for _, e := range r.Evaluations[from:] {
+			t.row(thousands(e.Step), formatMetric(e.ValLoss), formatAccuracy(d, e.ValAccuracy))
 		}
+		writeOmitted(t, from, "evaluation")
 	}
 	if s := r.Stopped; s != nil {
-		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, figure(s.Best), count(s.BestStep))
+		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
 }
 
@@ -160,7 +234,7 @@ func describeOptions(h training.Hyperparameters) string {
 	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
 	add(h.Augmentation.Flip, "flipped at random")
 	add(h.Augmentation.Crop > 0, "cropped after a padding of %d", h.Augmentation.Crop)
-	add(h.EvalInterval > 0, "evaluated every %s steps", count(h.EvalInterval))
+	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
 	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
 	add(h.Precision == nn.BF16, "activations kept as bfloat16")
 	return strings.Join(parts, ", ")
@@ -186,7 +260,7 @@ every optimiser step as well.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error { return env.showMetrics(r, format, steps) })
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.showMetrics(r, format, steps) })
 		},
 	}
 	addListFormat(c, &format)
@@ -194,8 +268,8 @@ every optimiser step as well.`,
 	return c
 }
 
-func (env *environment) showMetrics(r reading, format string, steps bool) error {
-	records, err := stepseries.Read(r.workspace.SeriesPath(r.run.ID))
+func (env *environment) showMetrics(r runReader, format string, steps bool) error {
+	records, err := r.workspace.Series(r.run.ID).Read()
 	if err != nil {
 		return err
 	}
@@ -214,14 +288,14 @@ func (env *environment) showMetrics(r reading, format string, steps bool) error 
 				for _, s := range records {
 					history.add(s.Step, float64(s.Loss))
 				}
-				t.line("\nloss over %s steps, logarithmic:  %s", count(len(records)), history.sparkline())
+				t.line("\nloss over %s steps, logarithmic:  %s", thousands(len(records)), history.sparkline())
 			}
 			return nil
 		}
 		t.line("")
-		t.row("STEP", "EPOCH", "LOSS", "LEARNING RATE")
+		t.columns(metricColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
 		for _, s := range records {
-			t.row(fmt.Sprint(s.Step), fmt.Sprint(s.Epoch), fmt.Sprint(s.Loss), fmt.Sprint(s.LearningRate))
+			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)), strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
 		}
 		return nil
 	})

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/integration"
+	"reprise/training"
 )
 
 func newRunsVerifyCommand(env *environment) *cobra.Command {
@@ -16,9 +19,13 @@ func newRunsVerifyCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify RUN",
 		Short: "Train a run again and prove that the same bits come out",
-		Long: `Verify checks the hash chain of the event log and the files of every checkpoint,
-trains the run again from its beginning, or from the checkpoint at step --from to
-the one at step --to, and compares weights and metrics with what was recorded.
+		Long: `Verify checks the hash chain of the event log, every event of the run against
+those before it, and the files of every checkpoint. It then trains the run again
+from its beginning, or from the checkpoint at step --from to the one at step --to,
+and compares with the record whatever comes out: each step, each epoch, each
+evaluation, and of each checkpoint the weights, the moments of the optimizer and
+the figures that training resumes with. docs/durability.md lists every field.
+
 It writes nothing. Exit code 0 means that all of it agrees; where something does
 not, the first difference is named and the exit code is 1.`,
 		Args: usage(cobra.ExactArgs(1)),
@@ -26,18 +33,24 @@ not, the first difference is named and the exit code is 1.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r reading) error {
+			if c.Flags().Changed("to") && to == 0 {
+				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
+			}
+			return env.readRun(c.Context(), args[0], func(r runReader) error {
 				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
 			})
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().Uint64Var(&from, "from", 0, "step of the checkpoint to start from (default: the beginning)")
-	c.Flags().Uint64Var(&to, "to", 0, "step of the last checkpoint to compare (default: the last there is)")
+	c.Flags().Var((*stepFlag)(&from), "from", "start from the checkpoint at step `N` (default: the beginning)")
+	c.Flags().Var((*stepFlag)(&to), "to", "end with the checkpoint at step `N` (default: the last one)")
 	return c
 }
 
-func (env *environment) verify(ctx context.Context, r reading, what integration.Verification, format string) (err error) {
+func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
+	if err := integration.CheckFiles(ctx, r.store, r.workspace); err != nil {
+		return err
+	}
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
 	if err != nil {
 		return err
@@ -49,7 +62,7 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 	defer func() { err = errors.Join(err, closeDevices()) }()
 	progress := newCounter(env, "verify "+string(r.run.ID))
 	what.Progress = progress.update
-	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0]}
+	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0], Meaning: api.Meaning}
 	report, err := verifier.Verify(ctx, what, data)
 	progress.close()
 	if errors.Is(err, context.Canceled) {
@@ -57,34 +70,59 @@ func (env *environment) verify(ctx context.Context, r reading, what integration.
 		return errInterrupted
 	}
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
-		return err
+		return namedByFlag(err)
 	}
-	if printErr := env.printVerification(report, format); printErr != nil {
+	if printErr := env.printVerification(r, report, format); printErr != nil {
 		return printErr
 	}
 	return err
 }
 
-func (env *environment) printVerification(report integration.VerifyReport, format string) error {
+// namedByFlag gives the fields of a verification the names of their flags.
+func namedByFlag(err error) error {
+	var field *training.FieldError
+	if !errors.As(err, &field) || field.Field != "from" && field.Field != "to" {
+		return err
+	}
+	named := *field
+	named.Field = "--" + field.Field
+	return &named
+}
+
+// missingFiles says what to do where a folder lacks files.
+const missingFiles = "missing files are not damaged ones: copy %s from where the run was trained,\nor restore a backup; an imported log comes without them"
+
+func (env *environment) printVerification(r runReader, report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
-		t.row("STEP", "EPOCH", "RECORDED WEIGHTS SHA-256", "VERDICT")
+		if len(report.Checkpoints) > 0 {
+			t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
+				column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT"})
+		}
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
 			switch {
+			case c.Missing && c.Reproduced == c.Recorded:
+				verdict = "same bits; FILES MISSING"
+			case c.Missing:
+				verdict = "FILES MISSING: " + c.Problem
 			case c.Problem != "":
 				verdict = "DIFFERS: " + c.Problem
 			case c.Reproduced == "":
 				verdict = "files intact; not trained again"
 			}
-			t.row(fmt.Sprint(c.Step), fmt.Sprint(c.Epoch), c.Recorded, verdict)
+			t.row(thousands(c.Step), thousands(c.Epoch), c.Recorded, verdict)
 		}
 		if p := report.Parent; p != nil && report.Verified {
 			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
-				"how they came about is proved by: %s runs verify %s", p.RunID, count(p.Step()), env.program, p.RunID)
+				"how they came about is proved by: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
+		}
+		if slices.ContainsFunc(report.Checkpoints, func(c integration.CheckpointVerdict) bool { return c.Missing }) {
+			t.line("\n"+missingFiles, r.workspace.RunDir(report.RunID))
 		}
 		if report.Verified {
-			t.line("\nverified: %s events chained, %s steps trained again, %d epochs and %d checkpoints agree bit for bit",
-				count(report.Events), count(report.StepsCompared), report.EpochsCompared, len(report.Checkpoints))
+			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",
+				plural(report.Events, "event"), plural(report.StepsCompared, "step"),
+				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"))
 		}
 		return nil
 	})

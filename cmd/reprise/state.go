@@ -42,7 +42,7 @@ type heldDevice struct {
 
 func newStateCommand(env *environment) *cobra.Command {
 	var format string
-	var at moment
+	var at pointInTime
 	c := &cobra.Command{
 		Use:   "state",
 		Short: "Show the whole system at any moment: queue, devices, runs",
@@ -64,21 +64,26 @@ has died since is shown as running; "reprise runs list" looks at the process too
 		},
 	}
 	addListFormat(c, &format)
-	addMoment(c, &at)
+	addPointInTime(c, &at)
 	return c
 }
 
-func (env *environment) showState(ctx context.Context, at moment, format string) error {
-	store, _, err := env.openReader()
+func (env *environment) showState(ctx context.Context, at pointInTime, format string) error {
+	store, w, err := env.openReader()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
+	env.warnOfOlderLog(ctx, store, w)
 	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err
 	}
-	overview, err := integration.OverviewAt(ctx, store, position)
+	listing, err := integration.Listing(ctx, store)
+	if err != nil {
+		return err
+	}
+	overview, err := integration.OverviewAt(ctx, listing, position)
 	if err != nil {
 		return err
 	}
@@ -107,23 +112,23 @@ func systemStateOf(s integration.Overview, end eventstore.Position) systemState 
 
 func (s systemState) write(t *table) error {
 	if s.Position == 0 {
-		t.line("position 0 of %s: before the first event", count(uint64(s.End)))
+		t.line("position 0 of %s: before the first event", thousands(uint64(s.End)))
 	} else {
-		t.line("position %s of %s, %s, %s: %s", count(uint64(s.Position)), count(uint64(s.End)), stamp(*s.Time), s.event.Aggregate, headline(s.event))
+		t.line("position %s of %s, %s, %s: %s", thousands(uint64(s.Position)), thousands(uint64(s.End)), localTime(*s.Time), s.event.Aggregate, headline(s.event))
 	}
 	t.line("\nqueue")
 	if len(s.Queue) == 0 {
-		t.line("  nothing waits")
+		t.line("  no run is waiting")
 	}
 	for _, q := range s.Queue {
-		t.row("  "+string(q.RunID), strings.ReplaceAll(string(q.For), "_", " "), "since "+stamp(q.Since))
+		t.row("  "+string(q.RunID), strings.ReplaceAll(string(q.For), "_", " "), "since "+localTime(q.Since))
 	}
 	t.line("\ndevices")
 	if len(s.Devices) == 0 {
 		t.line("  none yet")
 	}
 	for _, d := range s.Devices {
-		held := "free"
+		held := "not leased"
 		if len(d.Leases) > 0 {
 			holders := make([]string, len(d.Leases))
 			for i, l := range d.Leases {

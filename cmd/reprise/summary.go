@@ -5,6 +5,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"reprise/dataset"
 	"reprise/integration"
@@ -13,85 +15,96 @@ import (
 
 // writeRunSummary prints how a run stands and what to do next.
 func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
-	var b strings.Builder
+	t := newTable(w)
 	last, hasCheckpoint := r.LastCheckpoint()
-	fmt.Fprintf(&b, "\nRun %s %s", r.ID, r.Session.State)
+	took := ""
 	if r.Session.State == training.Completed {
-		fmt.Fprintf(&b, " in %s", span(r.UpdatedAt.Sub(r.StartedAt)))
+		took = " in " + shortDuration(r.UpdatedAt.Sub(r.StartedAt))
 	}
-	b.WriteString(".\n\n")
-	t := newTable(&b)
+	t.line("\nRun %s %s%s.\n", r.ID, r.Session.State, took)
+	t.indent = "  "
 	if r.Reason != "" {
-		t.row("  reason", r.Reason)
+		t.row("reason", r.Reason)
 	}
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
 		switch r.Session.Dataset.Task {
 		case dataset.NextToken:
-			t.row("  validation loss", fmt.Sprintf("%s  (next token right: %s)", figure(m.ValLoss), figure(m.ValAccuracy)))
+			t.row("validation loss", fmt.Sprintf("%s  (next token right: %s)", formatMetric(m.ValLoss), formatShare(m.ValAccuracy)))
 		case dataset.Regression:
-			t.row("  validation loss", figure(m.ValLoss))
+			t.row("validation loss", formatMetric(m.ValLoss))
 		default:
-			t.row("  validation accuracy", fmt.Sprintf("%s  (loss %s)", figure(m.ValAccuracy), figure(m.ValLoss)))
+			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", formatShare(m.ValAccuracy), formatMetric(m.ValLoss)))
 		}
-		t.row("  training loss", figure(m.TrainLoss))
+		t.row("training loss", formatMetric(m.TrainLoss))
 	}
 	if hasCheckpoint {
-		t.row("  trained", fmt.Sprintf("epoch %d of %d, step %s of %s", last.Epoch, r.Session.Hyperparameters.Epochs,
-			count(last.Step), count(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
+		t.row("trained", fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(r.Session.Hyperparameters.Epochs),
+			thousands(last.Step), thousands(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
 		if s := r.Stopped; s != nil {
-			t.row("  stopped early", fmt.Sprintf("the lowest validation loss, %s, was reached at step %s", figure(s.Best), count(s.BestStep)))
+			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", formatMetric(s.Best), thousands(s.BestStep)))
 		}
 		if best, ok := r.BestCheckpoint(); ok && best.Step != last.Step {
 			m, _ := r.TrainingRun.Epoch(best.Epoch)
-			t.row("  best checkpoint", fmt.Sprintf("%s, after epoch %d  (validation loss %s)", best.Dir, best.Epoch, figure(m.ValLoss)))
+			t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)", thousands(best.Step), thousands(best.Epoch), formatMetric(m.ValLoss)))
 		}
-		t.row("  weights SHA-256", last.WeightsSHA256)
-		t.row("  checkpoints", fmt.Sprintf("%s  (%d, the last one %s)", ws.CheckpointsDir(r.ID), len(r.Checkpoints), last.Dir))
+		t.row("weights SHA-256", last.WeightsSHA256)
+		t.row("checkpoints", fmt.Sprintf("%d in %s", len(r.Checkpoints), ws.CheckpointsDir(r.ID)))
 	} else {
-		t.row("  checkpoints", "none yet")
+		t.row("checkpoints", "none yet")
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
-	b.WriteString("\nNext:\n")
+	t.indent = ""
+	t.line("\nNext:")
 	for _, next := range env.nextCommands(r) {
-		t.row("  "+next[0], next[1])
+		t.line("  %s:", next.does)
+		t.command("    ", next.command)
 	}
-	if err := t.flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return t.flush()
 }
 
-// nextCommands lists command lines that make sense now, with what they do.
-func (env *environment) nextCommands(r integration.RunRecord) [][2]string {
+// nextCommand is a command line that makes sense now, and what it does.
+type nextCommand struct{ command, does string }
+
+func (env *environment) nextCommands(r integration.RunRecord) []nextCommand {
 	command := func(verb string) string { return env.commandFor(verb, r.ID) }
-	var list [][2]string
+	var list []nextCommand
 	if r.Session.CanResume() {
-		list = append(list, [2]string{command("runs resume"), "go on from the last checkpoint, to the same bits"})
+		list = append(list, nextCommand{command("runs resume"), "resume from the last checkpoint, to the same bits"})
 	}
 	if len(r.Checkpoints) > 0 && r.Session.Dataset.TokenizerModel != "" {
-		list = append(list, [2]string{command("generate"), "let it write"})
+		list = append(list, nextCommand{command("generate"), "let it write"})
 	}
 	if len(r.Checkpoints) > 0 {
-		list = append(list, [2]string{command("runs verify"), "train it again and prove that the same weights come out"})
+		list = append(list, nextCommand{command("runs verify"), "train it again and prove that the weights come out the same"})
 	}
 	if n := len(r.Checkpoints); n > 1 {
 		half := r.Session.Hyperparameters.LearningRate.Value / 2
 		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), r.Checkpoints[(n-1)/2].Step, half)
-		list = append(list, [2]string{fork, "go on from a checkpoint with other settings"})
+		list = append(list, nextCommand{fork, "continue from a checkpoint with other settings"})
 	}
 	return append(list,
-		[2]string{command("runs metrics"), "loss and accuracy over time"},
-		[2]string{command("runs events"), "everything that happened to it"})
+		nextCommand{command("runs metrics"), "see loss and accuracy over time"},
+		nextCommand{command("runs events"), "see everything that happened to it"})
+}
+
+// shellQuoted quotes a word for a shell where it needs that.
+func shellQuoted(word string) string {
+	plain := func(r rune) bool {
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("/._-+@%,:", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // commandFor returns a command line about a run that can be pasted.
 func (env *environment) commandFor(verb string, id training.RunID) string {
 	line := env.program + " " + verb + " " + string(id)
 	if env.dataDir != "" {
-		line += " --data-dir " + env.dataDir
+		line += " --data-dir " + shellQuoted(env.dataDir)
 	}
 	return line
 }

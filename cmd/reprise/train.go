@@ -51,12 +51,12 @@ to standard error.`,
 
 // addTrainFormat adds the -o flag of the commands that end in a run's result.
 func addTrainFormat(c *cobra.Command, format *string) {
-	c.Flags().StringVarP(format, "output", "o", "text", "what to print at the end: text, or json for one object on standard output")
+	c.Flags().StringVarP(format, "output", "o", "text", "`FORMAT` of the result: text, or json for one object on standard output")
 }
 
 func checkTrainFormat(format string) error {
-	if format != "text" && format != "json" {
-		return invalid(fmt.Errorf("-o %s: is not an output of this command; use text or json", format))
+	if format != "text" && format != formatJSON {
+		return badFormat(format, "text", formatJSON)
 	}
 	return nil
 }
@@ -104,6 +104,9 @@ func (env *environment) prepare(ctx context.Context, file string) (job, error) {
 	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
 	session, events, err := api.FromExternalRequest(request, source, data, ids)
 	if err != nil {
+		return job{}, invalid(request.Locate(err))
+	}
+	if _, err := integration.PlanOf(session); err != nil { // a model that no device could take
 		return job{}, invalid(request.Locate(err))
 	}
 	return job{data: data, session: session, events: events}, nil

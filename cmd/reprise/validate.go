@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	"reprise/integration"
 	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -91,17 +92,17 @@ func (env *environment) validate(ctx context.Context, file, format string) error
 		}
 		t.row("model", describeModel(s))
 		t.row("optimizer", describeOptimizer(s.Hyperparameters.Optimizer))
-		t.row("steps", fmt.Sprintf("%s: %d epochs of %s", count(v.TotalSteps), s.Hyperparameters.Epochs,
-			count(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training))))
+		t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(s.Hyperparameters.Epochs, "epoch"),
+			plural(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training), "step")))
 		t.line("\nmemory that a device needs")
 		for _, m := range []struct {
 			what string
-			size device.Bytes
+			size tensor.Bytes
 		}{
 			{"parameters", v.Memory.Parameters}, {"optimizer state", v.Memory.Optimizer}, {"gradients", v.Memory.Gradients},
 			{"activations", v.Memory.Activations}, {"scratch", v.Memory.Scratch}, {"total", v.Memory.Total},
 		} {
-			t.row("  "+m.what, count(int64(m.size))+" bytes", m.size.String())
+			t.row("  "+m.what, m.size.String())
 		}
 		t.line("")
 		for _, d := range v.Devices {

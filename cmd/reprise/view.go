@@ -106,15 +106,15 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.EpochReproduced:
 		v.note("epoch %d was recorded before the interruption and came out the same", e.Epoch)
 	case training.EvaluationCompleted:
-		v.note("step %s  val loss %s", count(e.Step), figure(e.ValLoss))
+		v.note("step %s  val loss %s", thousands(e.Step), formatMetric(e.ValLoss))
 	case training.EarlyStopped:
-		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s", e.Epoch, figure(e.Best), count(e.BestStep))
+		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s", e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.TrainingInterrupted:
 		v.note("interrupted: %s", e.Cause)
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
-		v.note("going on from step %s", count(e.FromStep))
+		v.note("going on from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
 		v.note("failed: %s", e.Reason)
 	}
@@ -168,7 +168,7 @@ type plainDisplay struct {
 }
 
 func (d *plainDisplay) line(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.w, format+"\n", args...) // progress that nobody reads stops nothing
+	_, _ = io.WriteString(d.w, visibleLines(fmt.Sprintf(format+"\n", args...))) // progress that nobody reads stops nothing
 }
 
 func (d *plainDisplay) begin(p progress) {
@@ -191,14 +191,14 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 		rate = "  " + p.pace(perSecond)
 	}
 	if left, ok := p.eta(); ok {
-		eta = "  ETA " + span(left)
+		eta = "  ETA " + shortDuration(left)
 	}
 	accuracy := ""
 	if p.data.Accurate() {
-		accuracy = "  val accuracy " + figure(m.ValAccuracy)
+		accuracy = "  val accuracy " + formatShare(m.ValAccuracy)
 	}
-	d.line("epoch %d/%d  step %s/%s%s  train loss %s  val loss %s%s%s", m.Epoch, p.epochs,
-		count(m.Step), count(p.totalSteps), rate, figure(m.TrainLoss), figure(m.ValLoss), accuracy, eta)
+	d.line("epoch %s/%s  step %s/%s%s  train loss %s  val loss %s%s%s", thousands(m.Epoch), thousands(p.epochs),
+		thousands(m.Step), thousands(p.totalSteps), rate, formatMetric(m.TrainLoss), formatMetric(m.ValLoss), accuracy, eta)
 }
 
 func (d *plainDisplay) message(text string) { d.line("%s", text) }

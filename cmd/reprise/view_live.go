@@ -98,7 +98,7 @@ func (m liveModel) lines(p progress) []string {
 
 	tail := fmt.Sprintf(" %3.0f%%", 100*p.done())
 	if eta, ok := p.eta(); ok {
-		tail += "  ETA " + span(eta)
+		tail += "  ETA " + shortDuration(eta)
 	}
 	switch {
 	case p.finished:
@@ -106,7 +106,7 @@ func (m liveModel) lines(p progress) []string {
 	case p.evaluating:
 		tail += "  evaluating"
 	}
-	pace := fmt.Sprintf("step %s/%s", count(p.step), count(p.totalSteps))
+	pace := fmt.Sprintf("step %s/%s", thousands(p.step), thousands(p.totalSteps))
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		pace += "  " + p.pace(perSecond)
 	}
@@ -114,27 +114,31 @@ func (m liveModel) lines(p progress) []string {
 		pace += fmt.Sprintf("  learning rate %.3g", p.learningRate)
 	}
 	if p.device != "" {
-		pace += "  on " + p.device
+		pace += "  on " + visible(p.device)
 	}
-	lines := []string{
-		strong.Render("run " + string(p.id)),
-		faint.Render(p.title),
-		fmt.Sprintf("epoch %d/%d  %s%s", p.epoch, p.epochs, filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
+	lines := []string{strong.Render("run " + visible(string(p.id)))}
+	for l := range strings.SplitSeq(wrapWords(visible(p.title), m.width, "  "), "\n") {
+		lines = append(lines, faint.Render(l))
+	}
+	lines = append(lines,
+		fmt.Sprintf("epoch %s/%s  %s%s", thousands(p.epoch), thousands(p.epochs), filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
 		faint.Render(pace),
-		fmt.Sprintf("loss %-9s %s", figure(p.loss), p.history.sparkline()),
-	}
+		fmt.Sprintf("loss %-9s %s", formatMetric(p.loss), p.history.sparkline()),
+	)
 	validation := "validation: after the first epoch"
 	if p.metrics != nil {
-		validation = fmt.Sprintf("validation loss %s  (epoch %d)", figure(p.metrics.ValLoss), p.metrics.Epoch)
+		validation = fmt.Sprintf("val loss %s  (epoch %s)", formatMetric(p.metrics.ValLoss), thousands(p.metrics.Epoch))
 		if p.data.Accurate() {
-			validation = "accuracy " + strong.Render(figure(p.metrics.ValAccuracy)) + "  " + validation
+			validation = "val accuracy " + strong.Render(formatShare(p.metrics.ValAccuracy)) + "  " + validation
 		}
 	}
 	if p.checkpoints > 0 {
-		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, count(p.checkpointStep)))
+		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, thousands(p.checkpointStep)))
 	}
 	lines = append(lines, validation)
-	lines = append(lines, p.notes[max(0, len(p.notes)-liveNotes):]...)
+	for _, note := range p.notes[max(0, len(p.notes)-liveNotes):] {
+		lines = append(lines, visible(note))
+	}
 	for i, l := range lines {
 		lines[i] = lipgloss.NewStyle().MaxWidth(m.width).Render(l)
 	}

@@ -1,12 +1,13 @@
 // Package tokenizer turns text into the numbers that a language model is
-// trained on, and back. Text is bytes in any encoding, mostly UTF-8: nothing is
-// decoded, normalised or lost.
+// trained on, and back. Text is bytes, usually UTF-8: nothing is normalised or
+// lost.
 //
 // A Tokenizer is one of three kinds:
 //
 //   - bytes: every byte is a token, 256 of them;
-//   - characters: the bytes that occur in a text, in ascending order, each a
-//     token. What does not occur cannot be encoded;
+//   - characters: the Unicode code points that occur in a text, in ascending
+//     order, each a token. The text must be UTF-8, and a character that does not
+//     occur in it cannot be encoded;
 //   - bpe: byte-pair encoding (Sennrich, Haddow and Birch, "Neural Machine
 //     Translation of Rare Words with Subword Units", ACL 2016) over bytes, as
 //     GPT-2 has it: the 256 bytes and then one token for every merge.
@@ -16,7 +17,12 @@
 //
 //	{"format":"reprise.tokenizer.v1","kind":"bytes"}
 //	{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,32,97]}
+//	{"format":"reprise.tokenizer.v2","kind":"characters","characters":[10,32,97,233]}
 //	{"format":"reprise.tokenizer.v1","kind":"bpe","merges":[[101,32],[116,104]]}
+//
+// The characters of format v2 are code points; those of v1 are bytes, which is
+// how the kind characters was first read (NewByteCharacters). The two are the
+// same for ASCII, and are written as v1 then.
 //
 // Tokenizers are immutable and safe for concurrent use. The package starts no
 // goroutines.
@@ -29,6 +35,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 // MaxVocabulary is the largest vocabulary.
@@ -54,22 +61,34 @@ type Tokenizer interface {
 	// VocabSize returns the number of tokens there are.
 	VocabSize() int
 	// Encode appends the tokens of the text to dst. It fails with an
-	// *UnknownByteError for a byte that the vocabulary lacks.
+	// *UnknownCharacterError for a character that the vocabulary lacks.
 	Encode(dst []int32, text []byte) ([]int32, error)
 	// Decode appends the text of the tokens to dst. It fails with a
 	// *UnknownTokenError for a token outside of the vocabulary.
 	Decode(dst []byte, tokens []int32) ([]byte, error)
 }
 
-// UnknownByteError says that a text has a byte that the vocabulary lacks.
-type UnknownByteError struct {
-	Byte   byte
-	Offset int // in the text
+// UnknownCharacterError says that a text has a character that the vocabulary
+// lacks, or a byte that is not part of any character.
+type UnknownCharacterError struct {
+	Character string // as it is in the text
+	Offset    int    // in the text, in bytes
 }
 
-// Error names the byte and its place.
-func (e *UnknownByteError) Error() string {
-	return fmt.Sprintf("byte %d of the text is %q, which the vocabulary does not have", e.Offset, []byte{e.Byte})
+// Error names the character and its place.
+func (e *UnknownCharacterError) Error() string {
+	return fmt.Sprintf("%q, at byte %d of the text, is not in the vocabulary", e.Character, e.Offset)
+}
+
+// InvalidTextError says that a text is not UTF-8.
+type InvalidTextError struct {
+	Byte   byte
+	Offset int // in the text, in bytes
+}
+
+// Error names the first byte that is not part of a character.
+func (e *InvalidTextError) Error() string {
+	return fmt.Sprintf("byte %d of the text, %q, is not UTF-8", e.Offset, []byte{e.Byte})
 }
 
 // UnknownTokenError says that a token is outside of the vocabulary.
@@ -109,60 +128,12 @@ func (byteLevel) Decode(dst []byte, tokens []int32) ([]byte, error) {
 	return dst, nil
 }
 
-// NewCharacters returns the tokenizer of kind characters for the bytes that
-// occur in any of the texts: at least one.
-func NewCharacters(texts ...[]byte) (Tokenizer, error) {
-	var occurs [256]bool
-	for _, text := range texts {
-		for _, b := range text {
-			occurs[b] = true
-		}
-	}
-	c := &characters{}
-	for b, ok := range occurs {
-		c.token[b] = -1
-		if ok {
-			c.token[b] = int32(len(c.bytes))
-			c.bytes = append(c.bytes, byte(b))
-		}
-	}
-	if len(c.bytes) == 0 {
-		return nil, errors.New("an empty text has no characters")
-	}
-	return c, nil
-}
-
-type characters struct {
-	bytes []byte     // of each token, ascending
-	token [256]int32 // of each byte; -1 where it has none
-}
-
-func (*characters) Kind() Kind       { return Characters }
-func (c *characters) VocabSize() int { return len(c.bytes) }
-
-func (c *characters) Encode(dst []int32, text []byte) ([]int32, error) {
-	for i, b := range text {
-		token := c.token[b]
-		if token < 0 {
-			return dst, &UnknownByteError{b, i}
-		}
-		dst = append(dst, token)
-	}
-	return dst, nil
-}
-
-func (c *characters) Decode(dst []byte, tokens []int32) ([]byte, error) {
-	for i, token := range tokens {
-		if token < 0 || int(token) >= len(c.bytes) {
-			return dst, &UnknownTokenError{token, i, len(c.bytes)}
-		}
-		dst = append(dst, c.bytes[token])
-	}
-	return dst, nil
-}
-
-// format names the form of a tokenizer in a file.
-const format = "reprise.tokenizer.v1"
+// The forms of a tokenizer in a file. They differ in what characters are: bytes
+// in the first, code points in the second.
+const (
+	format           = "reprise.tokenizer.v1"
+	codePointsFormat = "reprise.tokenizer.v2"
+)
 
 type document struct {
 	Format     string  `json:"format"`
@@ -176,9 +147,16 @@ func Marshal(t Tokenizer) ([]byte, error) {
 	d := document{Format: format, Kind: t.Kind()}
 	switch t := t.(type) {
 	case byteLevel:
-	case *characters:
+	case *byteCharacters:
 		for _, b := range t.bytes {
 			d.Characters = append(d.Characters, int(b))
+		}
+	case *characters:
+		for _, r := range t.runes {
+			d.Characters = append(d.Characters, int(r))
+		}
+		if t.runes[len(t.runes)-1] >= utf8.RuneSelf {
+			d.Format = codePointsFormat
 		}
 	case *bytePair:
 		d.Merges = t.merges
@@ -199,7 +177,7 @@ func Parse(raw []byte) (Tokenizer, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("tokenizer: something follows the JSON object")
 	}
-	if d.Format != format {
+	if d.Format != format && (d.Format != codePointsFormat || d.Kind != Characters) {
 		return nil, fmt.Errorf("tokenizer: format is %q, want %q", d.Format, format)
 	}
 	if d.Kind != Characters && d.Characters != nil || d.Kind != BPE && d.Merges != nil {
@@ -209,32 +187,18 @@ func Parse(raw []byte) (Tokenizer, error) {
 	case Bytes:
 		return NewBytes(), nil
 	case Characters:
-		return parseCharacters(d.Characters)
+		return parseCharacters(d.Format, d.Characters)
 	case BPE:
 		return newBytePair(d.Merges)
 	}
 	return nil, fmt.Errorf("tokenizer: kind is %q, want one of %q", d.Kind, Kinds())
 }
 
-func parseCharacters(values []int) (Tokenizer, error) {
-	text := make([]byte, len(values))
-	for i, v := range values {
-		if v < 0 || v > 255 || i > 0 && v <= values[i-1] {
-			return nil, fmt.Errorf("tokenizer: character %d is %d: they are bytes in ascending order", i, v)
-		}
-		text[i] = byte(v)
-	}
-	t, err := NewCharacters(text)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	return t, nil
-}
-
 // The kinds there are.
 var (
 	_ Tokenizer = byteLevel{}
 	_ Tokenizer = (*characters)(nil)
+	_ Tokenizer = (*byteCharacters)(nil)
 	_ Tokenizer = (*bytePair)(nil)
 )
 

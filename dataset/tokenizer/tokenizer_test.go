@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -51,6 +52,11 @@ func TestEveryKindIsLossless(t *testing.T) {
 		kinds := []Tokenizer{NewBytes(), learnt}
 		if c, err := NewCharacters(text); err == nil {
 			kinds = append(kinds, c)
+		} else if len(text) > 0 && utf8.Valid(text) {
+			t.Fatal(err)
+		}
+		if c, err := NewByteCharacters(text); err == nil {
+			kinds = append(kinds, c)
 		} else if len(text) > 0 {
 			t.Fatal(err)
 		}
@@ -72,7 +78,68 @@ func TestEveryKindIsLossless(t *testing.T) {
 	})
 }
 
-func TestCharactersAreTheBytesThatOccurInOrder(t *testing.T) {
+func TestCharactersAreCodePoints(t *testing.T) {
+	// Of one, two, three and four bytes, a combining accent, and the replacement
+	// character, which is a character like any other where the text has it.
+	const text = "naïve – \U0001F600e\u0301\uFFFD"
+	tok, err := NewCharacters([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len([]rune(text)) - 2; tok.VocabSize() != want { // e and the space come twice
+		t.Errorf("%d characters, want %d", tok.VocabSize(), want)
+	}
+	tokens, err := tok.Encode(nil, []byte(text))
+	if err != nil || len(tokens) != len([]rune(text)) {
+		t.Fatalf("%d tokens of %d characters: %v", len(tokens), len([]rune(text)), err)
+	}
+	for i, r := range []rune(text) {
+		if piece, err := tok.Decode(nil, tokens[i:i+1]); err != nil || string(piece) != string(r) {
+			t.Errorf("token %d is %q, want %q: %v", i, piece, r, err)
+		}
+	}
+	for bad, want := range map[string]UnknownCharacterError{
+		"naü": {"ü", 2}, "ï\xc3": {"\xc3", 2}, "na\xff": {"\xff", 2}, "–\x80": {"\x80", 3},
+	} {
+		var unknown *UnknownCharacterError
+		if _, err := tok.Encode(nil, []byte(bad)); !errors.As(err, &unknown) || *unknown != want {
+			t.Errorf("%q: %v, want %v", bad, err, want)
+		}
+	}
+	var invalid *InvalidTextError
+	if _, err := NewCharacters([]byte("fine"), []byte("caf\xe9")); !errors.As(err, &invalid) || *invalid != (InvalidTextError{0xe9, 3}) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestBothFormsOfCharactersAreOneForASCII(t *testing.T) {
+	text := []byte("The rays of light.\n")
+	now, err := NewCharacters(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := NewByteCharacters(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := now.Encode(nil, text)
+	b, _ := before.Encode(nil, text)
+	formA, errA := Marshal(now)
+	formB, errB := Marshal(before)
+	if !slices.Equal(a, b) || !bytes.Equal(formA, formB) || errors.Join(errA, errB) != nil {
+		t.Errorf("%v %s, %v %s", a, formA, b, formB)
+	}
+	// A form that was recorded before there were code points has bytes.
+	old, err := Parse([]byte(`{"format":"reprise.tokenizer.v1","kind":"characters","characters":[97,169,195]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tokens, err := old.Encode(nil, []byte("aé")); err != nil || !slices.Equal(tokens, []int32{0, 2, 1}) {
+		t.Errorf("%v, %v", tokens, err)
+	}
+}
+
+func TestCharactersAreKeptInOrder(t *testing.T) {
 	tok, err := NewCharacters([]byte("banana"), []byte("cab\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -81,8 +148,8 @@ func TestCharactersAreTheBytesThatOccurInOrder(t *testing.T) {
 	if err != nil || !slices.Equal(tokens, []int32{0, 1, 2, 3, 4}) || tok.VocabSize() != 5 {
 		t.Errorf("%v of %d, %v", tokens, tok.VocabSize(), err)
 	}
-	var unknown *UnknownByteError
-	if _, err := tok.Encode(nil, []byte("abd")); !errors.As(err, &unknown) || *unknown != (UnknownByteError{'d', 2}) {
+	var unknown *UnknownCharacterError
+	if _, err := tok.Encode(nil, []byte("abd")); !errors.As(err, &unknown) || *unknown != (UnknownCharacterError{"d", 2}) {
 		t.Errorf("%v", err)
 	}
 }
@@ -241,10 +308,20 @@ func TestJSONFormIsReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	accented, err := NewCharacters([]byte("hellö\n"), []byte("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	accentedBytes, err := NewByteCharacters([]byte("helloé"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for want, tok := range map[string]Tokenizer{
-		`{"format":"reprise.tokenizer.v1","kind":"bytes"}`:                                        NewBytes(),
-		`{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,101,104,108,111]}`: c,
-		`{"format":"reprise.tokenizer.v1","kind":"bpe","merges":[[104,101],[116,256]]}`:           train(t, "the the", 258),
+		`{"format":"reprise.tokenizer.v1","kind":"bytes"}`:                                             NewBytes(),
+		`{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,101,104,108,111]}`:      c,
+		`{"format":"reprise.tokenizer.v2","kind":"characters","characters":[10,101,104,108,111,246]}`:  accented,
+		`{"format":"reprise.tokenizer.v1","kind":"characters","characters":[101,104,108,111,169,195]}`: accentedBytes,
+		`{"format":"reprise.tokenizer.v1","kind":"bpe","merges":[[104,101],[116,256]]}`:                train(t, "the the", 258),
 	} {
 		raw, err := Marshal(tok)
 		if err != nil || string(raw) != want {
@@ -281,6 +358,9 @@ func TestParseRefusesWhatIsNoTokenizer(t *testing.T) {
 		"something after it": {head + `"kind":"bytes"}1`, "follows"},
 		"misplaced field":    {head + `"kind":"bytes","characters":[1]}`, "does not fit"},
 		"no characters":      {head + `"kind":"characters"}`, "no characters"},
+		"no code point":      {`{"format":"reprise.tokenizer.v2","kind":"characters","characters":[1114112]}`, "character 0 is 1114112: they are code points"},
+		"half a surrogate":   {`{"format":"reprise.tokenizer.v2","kind":"characters","characters":[65,55296]}`, "character 1 is 55296"},
+		"bytes of v2":        {`{"format":"reprise.tokenizer.v2","kind":"bytes"}`, `format is "reprise.tokenizer.v2"`},
 		"no byte":            {head + `"kind":"characters","characters":[256]}`, "character 0 is 256"},
 		"out of order":       {head + `"kind":"characters","characters":[2,2]}`, "character 1 is 2"},
 		"no pair":            {head + `"kind":"bpe","merges":[[1]]}`, "1 tokens"},
@@ -298,6 +378,8 @@ func TestParseRefusesWhatIsNoTokenizer(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"format":"reprise.tokenizer.v1","kind":"bytes"}`))
 	f.Add([]byte(`{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,101]}`))
+	f.Add([]byte(`{"format":"reprise.tokenizer.v2","kind":"characters","characters":[10,233,8364]}`))
+	f.Add([]byte(`{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,233]}`))
 	f.Add([]byte(`{"format":"reprise.tokenizer.v1","kind":"bpe","merges":[[116,104],[256,101]]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		tok, err := Parse(raw)

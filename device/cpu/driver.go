@@ -17,27 +17,28 @@ import (
 	"reprise/device"
 	"reprise/kernel"
 	kernels "reprise/kernel/cpu"
+	"reprise/tensor"
 )
 
-// DefaultID is the id of the host's processor where Config names none.
+// DefaultID is the id of the host's processor if Config names none.
 const DefaultID device.ID = "cpu0"
 
 // alignment is what kernel/cpu guarantees for the first element of a Memory.
-const alignment device.Bytes = 64
+const alignment tensor.Bytes = 64
 
-// Config says how the host is to be used. Nothing in it changes a result.
+// Config says how the host is used. Nothing in it changes a result.
 type Config struct {
-	// ID of the device; DefaultID where empty.
+	// ID of the device; DefaultID if empty.
 	ID device.ID
-	// Threads that compute; 0 stands for GOMAXPROCS.
+	// Threads is the number of threads that compute; 0 means GOMAXPROCS.
 	Threads int
 	// Features is the most capable instruction set to use: "auto" (or empty),
 	// "avx512", "avx2", "neon" or "none".
 	Features string
-	// MemoryLimit caps what the device says it has; 0 sets no cap.
-	MemoryLimit device.Bytes
-	// Machine is the root of the file system that tells about the machine
-	// (/proc, /sys); nil stands for the real one.
+	// MemoryLimit caps the memory that the device reports; 0 means no cap.
+	MemoryLimit tensor.Bytes
+	// Machine is the root of the file system that describes the machine (/proc,
+	// /sys); nil means the real one.
 	Machine fs.FS
 }
 
@@ -55,8 +56,8 @@ var _ device.Driver = (*Driver)(nil)
 
 // New returns the driver with its threads started and its self-test done. It
 // fails for features that the machine lacks or that do not exist
-// (*cpu.FeatureError of kernel/cpu), a number of threads out of range, and a
-// description that cannot be (*device.InvalidError). A failed self-test is no
+// (*cpu.FeatureError of kernel/cpu), a number of threads out of range, and an
+// invalid description (*device.InvalidError). A failed self-test is not an
 // error: the device is then unhealthy and says why.
 func New(c Config) (*Driver, error) {
 	if c.ID == "" {
@@ -119,11 +120,11 @@ func capability(level kernels.Level) device.ComputeCapability {
 }
 
 // Describe returns the device: its memory as it was when the driver was made,
-// before anybody used the device, and its health as of the last self-test.
+// before the device was used, and its health as of the last self-test.
 func (d *Driver) Describe() device.Device {
 	described, err := device.New(d.description())
 	if err != nil {
-		panic(err) // New has made sure of it, and health takes known values only
+		panic(err) // New has validated it, and health takes only known values
 	}
 	return described
 }
@@ -136,9 +137,9 @@ func (d *Driver) description() device.Description {
 	return c
 }
 
-// SelfTest tests memory and kernels (some milliseconds) and keeps what comes
-// out as the device's health. It returns a *SelfTestError, or nil where the
-// device may be used.
+// SelfTest tests memory and kernels, which takes some milliseconds, and keeps the
+// outcome as the device's health. It returns a *SelfTestError, or nil if the
+// device may be used. It shares the threads with programs that are running.
 func (d *Driver) SelfTest() error { return d.runSelfTest(d.Backend) }
 
 func (d *Driver) runSelfTest(b kernel.Backend) error {

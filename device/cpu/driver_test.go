@@ -13,6 +13,7 @@ import (
 	"reprise/device/devicetest"
 	"reprise/kernel"
 	kernels "reprise/kernel/cpu"
+	"reprise/tensor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,7 +59,7 @@ func TestDriverDescribesTheMachine(t *testing.T) {
 	if d.ID() != "cpu0" || d.Name() != "Example CPU @ 2.00GHz" || d.Kind() != device.CPU || d.Units() != 3 || d.Slots() != 1 {
 		t.Errorf("got %+v", d.Description())
 	}
-	if want := (device.MemoryInfo{Total: 16 * device.GiB, Available: 9 * device.GiB, Alignment: 64}); d.Memory() != want {
+	if want := (device.MemoryInfo{Total: 16 * tensor.GiB, Available: 9 * tensor.GiB, Alignment: 64}); d.Memory() != want {
 		t.Errorf("memory %+v, want %+v", d.Memory(), want)
 	}
 	if status, note := d.Health(); status != device.Healthy || note != "" {
@@ -93,7 +94,7 @@ func TestDriverListsTheInstructionSetInUse(t *testing.T) {
 	}
 }
 
-func TestDriverRefusesAConfigThatCannotBe(t *testing.T) {
+func TestDriverRefusesInvalidConfigs(t *testing.T) {
 	for name, test := range map[string]struct {
 		config Config
 		want   string
@@ -129,7 +130,7 @@ func TestDescribingDoesNotChangeWithUse(t *testing.T) {
 	}
 }
 
-// The pinned hash is that of the chain of fused multiply-adds which defines the
+// The pinned hash comes from the chain of fused multiply-adds that defines the
 // product, so the self-test depends on no kernel.
 func TestSelfTestPinsTheProductsDefinition(t *testing.T) {
 	_, v := testProgram()
@@ -162,7 +163,7 @@ type faulty struct {
 	kernel.Backend
 	allocate, prepare, run, write, writeInts, read error
 	flip                                           func(span kernel.Span, values []float32)
-	allocations                                    int // that still work
+	allocations                                    int // how many still work
 }
 
 type faultyMemory struct {
@@ -311,7 +312,7 @@ func TestFencedRunsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkNew is what every command that opens the device waits for.
+// BenchmarkNew measures what every command that opens the device waits for.
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		d, err := New(Config{})

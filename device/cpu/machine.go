@@ -9,15 +9,16 @@ import (
 	"strings"
 
 	"reprise/device"
+	"reprise/tensor"
 )
 
-// fallbackMemory is what a machine is said to have that does not tell: systems
-// other than Linux. Config.MemoryLimit lowers it; nothing raises it, as a wrong
-// guess would let a run start that the system then kills.
-const fallbackMemory = 4 * device.GiB
+// fallbackMemory is assumed for a machine whose memory cannot be read: systems
+// other than Linux. Config.MemoryLimit lowers it; nothing raises it, because a
+// wrong guess would let a run start that the system then kills.
+const fallbackMemory = 4 * tensor.GiB
 
 // processorName returns the model name of the first processor in /proc/cpuinfo,
-// or the architecture where there is none.
+// or the architecture if there is none.
 func processorName(machine fs.FS) string {
 	source, err := fs.ReadFile(machine, "proc/cpuinfo")
 	if err != nil {
@@ -32,13 +33,14 @@ func processorName(machine fs.FS) string {
 	return architecture()
 }
 
-// memoryInfo returns the machine's memory as far as this process may use it:
-// the least of /proc/meminfo, the limits of the control groups it is in, and
-// the given limit (0: none).
+// memoryInfo returns the memory that this process may use: the least of
+// /proc/meminfo, the limits of its control groups, and the given limit (0:
+// none).
 //
-// Available is rounded down to a 64th or less of the total, so that an idle
-// machine describes itself alike from one start to the next.
-func memoryInfo(machine fs.FS, limit device.Bytes) device.MemoryInfo {
+// Available is rounded down to a multiple of at most a 64th of the total, so
+// that the description of an idle machine is the same from one start to the
+// next.
+func memoryInfo(machine fs.FS, limit tensor.Bytes) device.MemoryInfo {
 	total, available, ok := procMeminfo(machine)
 	if !ok {
 		total, available = fallbackMemory, fallbackMemory
@@ -56,8 +58,8 @@ func memoryInfo(machine fs.FS, limit device.Bytes) device.MemoryInfo {
 
 // granule returns the largest power of two up to a 64th of the total, and 1 for
 // a total below 64.
-func granule(total device.Bytes) device.Bytes {
-	g := device.Bytes(1)
+func granule(total tensor.Bytes) tensor.Bytes {
+	g := tensor.Bytes(1)
 	for g <= total/128 {
 		g *= 2
 	}
@@ -65,7 +67,7 @@ func granule(total device.Bytes) device.Bytes {
 }
 
 // procMeminfo reads /proc/meminfo (proc_meminfo(5)), whose figures are in KiB.
-func procMeminfo(machine fs.FS) (total, available device.Bytes, ok bool) {
+func procMeminfo(machine fs.FS) (total, available tensor.Bytes, ok bool) {
 	source, err := fs.ReadFile(machine, "proc/meminfo")
 	if err != nil {
 		return 0, 0, false
@@ -79,7 +81,7 @@ func procMeminfo(machine fs.FS) (total, available device.Bytes, ok bool) {
 }
 
 // figure returns the number after the first line's key, times the unit.
-func figure(source []byte, key string, unit device.Bytes) (device.Bytes, bool) {
+func figure(source []byte, key string, unit tensor.Bytes) (tensor.Bytes, bool) {
 	for line := range bytes.Lines(source) {
 		fields := strings.Fields(string(line))
 		if len(fields) < 2 || fields[0] != key {
@@ -90,22 +92,23 @@ func figure(source []byte, key string, unit device.Bytes) (device.Bytes, bool) {
 	return 0, false
 }
 
-// parseBytes parses a decimal number of units; what does not fit is no number.
-func parseBytes(s string, unit device.Bytes) (device.Bytes, bool) {
+// parseBytes parses a decimal number of units; it reports false for a number
+// that does not fit.
+func parseBytes(s string, unit tensor.Bytes) (tensor.Bytes, bool) {
 	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 	if err != nil || n < 0 || n > int64(math.MaxInt64/unit) {
 		return 0, false
 	}
-	return device.Bytes(n) * unit, true
+	return tensor.Bytes(n) * unit, true
 }
 
 // controlGroup is a limit on the memory of the processes in a group, and how
-// much of it they use and cannot give back.
+// much of it they use and cannot release.
 type controlGroup struct {
-	limit, used device.Bytes
+	limit, used tensor.Bytes
 }
 
-// hierarchy says where a version of control groups keeps its figures
+// hierarchy says where a version of control groups keeps its values
 // (Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst in Linux).
 type hierarchy struct {
 	root, limit, usage, inactive string
@@ -141,8 +144,8 @@ func controlGroups(machine fs.FS) []controlGroup {
 }
 
 // above reads the group at the path and those above it. Within a container the
-// path may be one that only the host sees: what is not there is passed over, and
-// the root is then the container's own group.
+// path may be one that only the host sees: missing groups are skipped, and the
+// root is then the container's own group.
 func (h hierarchy) above(machine fs.FS, at string) []controlGroup {
 	var groups []controlGroup
 	for at = path.Clean("/" + at); ; at = path.Dir(at) {
@@ -155,11 +158,11 @@ func (h hierarchy) above(machine fs.FS, at string) []controlGroup {
 	}
 }
 
-// read returns a group's figures; none where it has no limit ("max"). File
-// pages that nobody has used lately are given back before the limit bites, so
-// they do not count as used; that is also how container runtimes count.
+// read returns a group's values; none if it has no limit ("max"). File pages
+// that have not been used lately are reclaimed before the limit takes effect,
+// so they do not count as used; container runtimes count the same way.
 func (h hierarchy) read(machine fs.FS, folder string) (controlGroup, bool) {
-	number := func(name string) (device.Bytes, bool) {
+	number := func(name string) (tensor.Bytes, bool) {
 		source, err := fs.ReadFile(machine, path.Join(folder, name))
 		if err != nil {
 			return 0, false

@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	"reprise/device"
+	"reprise/tensor"
 )
 
 func TestProcessorName(t *testing.T) {
@@ -26,12 +27,12 @@ func TestProcessorName(t *testing.T) {
 }
 
 func TestMemoryInfo(t *testing.T) {
-	const gib = device.GiB
+	const gib = tensor.GiB
 	tests := []struct {
 		name             string
 		files            map[string]string
-		limit            device.Bytes
-		total, available device.Bytes
+		limit            tensor.Bytes
+		total, available tensor.Bytes
 	}{
 		{name: "another system", total: 4 * gib, available: 4 * gib},
 		{name: "another system, with a limit", limit: gib, total: gib, available: gib},
@@ -47,7 +48,7 @@ func TestMemoryInfo(t *testing.T) {
 		{name: "a group without a limit", total: 16 * gib, available: 9 * gib, files: map[string]string{
 			"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n", "sys/fs/cgroup/a/memory.current": "1073741824\n",
 		}},
-		{name: "a group's limit less what it uses", total: 4 * gib, available: 3 * gib, files: map[string]string{
+		{name: "a group's limit minus what it uses", total: 4 * gib, available: 3 * gib, files: map[string]string{
 			"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "4294967296\n", "sys/fs/cgroup/a/memory.current": "1073741824\n",
 		}},
 		{name: "pages that can be given back are not used", total: 4 * gib, available: 4 * gib, files: map[string]string{
@@ -93,7 +94,8 @@ func TestMemoryInfo(t *testing.T) {
 	}
 }
 
-// FuzzMachine: whatever the system's files hold, they make a valid device.
+// FuzzMachine checks that any content of the system's files gives a valid
+// device.
 func FuzzMachine(f *testing.F) {
 	f.Add([]byte("MemTotal: 100 kB\nMemAvailable: 50 kB\n"), []byte("0::/a\n"), []byte("4096\n"), []byte("inactive_file 9\n"), int64(0))
 	f.Add([]byte("MemTotal: 9223372036854775807 kB\nMemFree: 1 kB\n"), []byte("0::\n1:memory:..\n:::"), []byte("max"), []byte("inactive_file\n"), int64(77))
@@ -109,7 +111,7 @@ func FuzzMachine(f *testing.F) {
 			"sys/fs/cgroup/a/memory.stat":                {Data: stat},
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": {Data: number},
 		}
-		memory := memoryInfo(machine, max(0, device.Bytes(limit)))
+		memory := memoryInfo(machine, max(0, tensor.Bytes(limit)))
 		if _, err := device.New(device.Description{ID: "cpu0", Kind: device.CPU, Name: processorName(machine), Memory: memory}); err != nil {
 			t.Error(err)
 		}

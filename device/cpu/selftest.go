@@ -10,7 +10,7 @@ import (
 	"reprise/kernel"
 )
 
-// SelfTestError says what about the device is not as it must be.
+// SelfTestError says what is wrong with the device.
 type SelfTestError struct {
 	What string // "memory", "matrix product"
 	Got  string
@@ -42,8 +42,8 @@ func selfTest(b kernel.Backend) error {
 const memoryElements = 1 << 16
 
 // testMemory writes patterns in which neighbouring bits differ, their
-// complements, and each element's own index, so that a stuck or coupled bit, or
-// two addresses that are one, show.
+// complements, and each element's own index. That reveals a stuck or coupled
+// bit, and two addresses that name the same memory.
 func testMemory(b kernel.Backend) error {
 	const what = "memory"
 	m, err := b.Allocate(memoryElements)

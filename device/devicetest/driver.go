@@ -3,6 +3,8 @@ package devicetest
 import (
 	"errors"
 	"math"
+	"reflect"
+	"slices"
 	"testing"
 
 	"reprise/device"
@@ -26,6 +28,7 @@ func Driver(t *testing.T, open func(t *testing.T) device.Driver) {
 				t.Error(err)
 			}
 		},
+		"a self-test while the device is in use changes nothing":             selfTestInUse,
 		"memory gives back what was written and leaves its neighbours alone": memoryRoundTrip,
 		"memory refuses spans outside it and lengths that differ":            memoryBounds,
 		"a matrix product has the bits of its definition":                    matMulBits,
@@ -59,13 +62,33 @@ func allocate(t *testing.T, b kernel.Backend, elements int) kernel.Memory {
 	return m
 }
 
+// selfTestInUse runs the self-test beside memory that holds values.
+func selfTestInUse(t *testing.T, d device.Driver) {
+	before := d.Describe().Description()
+	m := allocate(t, d, 3)
+	all, want := kernel.Span{Offset: 0, Len: 3}, []float32{1, -2, 3}
+	if err := m.Write(all, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SelfTest(); err != nil {
+		t.Errorf("self-test of a device that is in order: %v", err)
+	}
+	if after := d.Describe().Description(); !reflect.DeepEqual(after, before) {
+		t.Errorf("described as %+v before and %+v after", before, after)
+	}
+	got := make([]float32, 3)
+	if err := m.Read(got, all); err != nil || !slices.Equal(got, want) {
+		t.Errorf("memory has %v, %v, want %v", got, err, want)
+	}
+}
+
 func memoryRoundTrip(t *testing.T, d device.Driver) {
 	m := allocate(t, d, 16)
 	all := make([]float32, 16)
 	for i := range all {
 		all[i] = float32(i)
 	}
-	// NaN payloads and the sign of zero are bits like any other.
+	// NaN payloads and the sign of zero must be kept like any other bits.
 	special := []float32{math.Float32frombits(0x7fc12345), math.Float32frombits(1 << 31), float32(math.Inf(-1))}
 	ints := []int32{-1, math.MinInt32}
 	for _, err := range []error{

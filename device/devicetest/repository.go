@@ -12,12 +12,13 @@ import (
 
 	"reprise/device"
 	"reprise/kernel"
+	"reprise/tensor"
 )
 
-// Device returns a healthy device for tests: a CPU of 4 threads with fp64 and
-// fma, all of whose memory is available. Changes are applied to its
-// description before it is made.
-func Device(t testing.TB, id device.ID, memory device.Bytes, changes ...func(*device.Description)) device.Device {
+// Device returns a healthy device for tests: a CPU with 4 threads, fp64 and
+// fma, and all of its memory available. Changes are applied to its description
+// before it is made.
+func Device(t testing.TB, id device.ID, memory tensor.Bytes, changes ...func(*device.Description)) device.Device {
 	t.Helper()
 	description := device.Description{
 		ID: id, Name: "device " + string(id), Kind: device.CPU, Units: 4,
@@ -38,10 +39,10 @@ func Device(t testing.TB, id device.ID, memory device.Bytes, changes ...func(*de
 // Repository tests a device.Repository; empty returns a new one without
 // devices.
 func Repository(t *testing.T, empty func(t *testing.T) device.Repository) {
-	small := func(t *testing.T) device.Device { return Device(t, "b", device.GiB) }
-	large := func(t *testing.T) device.Device { return Device(t, "a", 8*device.GiB) }
+	small := func(t *testing.T) device.Device { return Device(t, "b", tensor.GiB) }
+	large := func(t *testing.T) device.Device { return Device(t, "a", 8*tensor.GiB) }
 	sick := func(t *testing.T) device.Device {
-		return Device(t, "c", 8*device.GiB, func(d *device.Description) { d.Health = device.Unhealthy })
+		return Device(t, "c", 8*tensor.GiB, func(d *device.Description) { d.Health = device.Unhealthy })
 	}
 	for name, test := range map[string]func(*testing.T, device.Repository){
 		"an empty repository has nothing and says so without an error": func(t *testing.T, r device.Repository) {
@@ -59,13 +60,13 @@ func Repository(t *testing.T, empty func(t *testing.T) device.Repository) {
 		"a device is found by id as it was saved": func(t *testing.T, r device.Repository) {
 			save(t, r, small(t), large(t))
 			d, ok := r.GetByID("b")
-			if !ok || d.Name() != "device b" || d.Memory().Total != device.GiB || !d.Capability().Supports(kernel.FMA) {
+			if !ok || d.Name() != "device b" || d.Memory().Total != tensor.GiB || !d.Capability().Supports(kernel.FMA) {
 				t.Errorf("got %+v, %v", d.Description(), ok)
 			}
 		},
 		"only devices that can execute the workload are available": func(t *testing.T, r device.Repository) {
 			save(t, r, small(t), large(t), sick(t))
-			wantIDs(t, find(t, r, device.Workload{Memory: device.MemoryRequirement{Size: 2 * device.GiB}}), "a")
+			wantIDs(t, find(t, r, device.Workload{Memory: device.MemoryRequirement{Size: 2 * tensor.GiB}}), "a")
 			wantIDs(t, find(t, r, device.Workload{Requirements: []device.Feature{kernel.FMA}}), "a", "b")
 			wantIDs(t, find(t, r, device.Workload{Requirements: []device.Feature{kernel.TensorCores}}))
 		},
@@ -87,7 +88,7 @@ func Repository(t *testing.T, empty func(t *testing.T) device.Repository) {
 			wantIDs(t, list(t, r), "b")
 			wantIDs(t, find(t, r, device.Workload{}))
 		},
-		"what is given out is a copy": func(t *testing.T, r device.Repository) {
+		"callers receive copies": func(t *testing.T, r device.Repository) {
 			save(t, r, small(t), large(t))
 			devices := list(t, r)
 			devices[0].Capability().Extensions[0] = "spoiled"
@@ -103,7 +104,7 @@ func Repository(t *testing.T, empty func(t *testing.T) device.Repository) {
 			}
 			wantIDs(t, list(t, r))
 		},
-		"a workload that makes no sense is refused": func(t *testing.T, r device.Repository) {
+		"an invalid workload is refused": func(t *testing.T, r device.Repository) {
 			if _, err := r.FindAvailable(device.Workload{Memory: device.MemoryRequirement{Alignment: 3}}); err == nil {
 				t.Error("searched for memory aligned to 3 bytes")
 			}
@@ -120,10 +121,10 @@ func concurrentUse(t *testing.T, r device.Repository) {
 		group.Go(func() {
 			id := device.ID(fmt.Sprintf("d%d", g))
 			for i := range 50 {
-				if err := r.Save(Device(t, id, device.Bytes(i+1))); err != nil {
+				if err := r.Save(Device(t, id, tensor.Bytes(i+1))); err != nil {
 					t.Error(err)
 				}
-				if d, ok := r.GetByID(id); !ok || d.Memory().Total != device.Bytes(i+1) {
+				if d, ok := r.GetByID(id); !ok || d.Memory().Total != tensor.Bytes(i+1) {
 					t.Errorf("%s: own write %d not seen", id, i)
 				}
 				if _, err := r.FindAvailable(device.Workload{}); err != nil {

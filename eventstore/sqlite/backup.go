@@ -14,12 +14,8 @@ import (
 	"reprise/internal/disk"
 )
 
-const (
-	// backupSuffix is that of a backup that is being made.
-	backupSuffix = ".part"
-	// backupPages are copied between two looks at ctx.
-	backupPages = 1024
-)
+// backupPages are copied between two looks at ctx.
+const backupPages = 1024
 
 // Backup copies the store to a new file at path, as it is at one moment, while
 // appends go on. The copy is synced and verified event by event before it gets
@@ -40,10 +36,7 @@ func (s *Store) backup(ctx context.Context, path string) (eventstore.Head, error
 	if err := absent(s.disk, path); err != nil {
 		return eventstore.Head{}, err
 	}
-	part := path + backupSuffix
-	if err := removeDatabase(s.disk, part); err != nil { // of an earlier crash
-		return eventstore.Head{}, err
-	}
+	part := disk.TempName(path)
 	head, err := s.copyTo(ctx, part)
 	if err == nil {
 		err = publish(s.disk, part, path)
@@ -88,7 +81,8 @@ func copyPages(ctx context.Context, from *connection, to string) (err error) {
 	return nil
 }
 
-// Restore makes the store at path, in an existing folder, a copy of the backup
+// Restore makes the store at path, in an existing folder where no other process
+// makes one, a copy of the backup
 // at from, and returns its head. The backup is verified event by event before,
 // the copy after it was synced and before it gets its name. It fails with
 // fs.ErrExist where there is a store at path already, and leaves nothing then.
@@ -102,6 +96,9 @@ func Restore(ctx context.Context, from, path string) (eventstore.Head, error) {
 
 func restore(ctx context.Context, from, path string) (eventstore.Head, error) {
 	if err := absent(disk.OS{}, path); err != nil {
+		return eventstore.Head{}, err
+	}
+	if err := newStore(path, Config{}).sweep(); err != nil {
 		return eventstore.Head{}, err
 	}
 	source, err := OpenReadOnly(from)
@@ -145,7 +142,7 @@ func publish(files disk.FS, part, path string) error {
 			return err
 		}
 	}
-	if err := files.Rename(part, path); err != nil {
+	if err := disk.RenameNew(files, part, path); err != nil {
 		return err
 	}
 	return files.SyncDir(filepath.Dir(path))

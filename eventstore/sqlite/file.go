@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -14,10 +15,8 @@ import (
 	"reprise/internal/disk"
 )
 
-// newSuffix is that of a file that is being made an event store.
-const newSuffix = ".new"
-
-// prepare makes an event store at s.path if there is none. A file comes into
+// prepare makes an event store at s.path if there is none, and removes what
+// earlier makers of one left. A file comes into
 // being as a whole: one that is there and is not an event store never was one,
 // or is no longer.
 func (s *Store) prepare() error {
@@ -25,13 +24,13 @@ func (s *Store) prepare() error {
 	if err != nil {
 		return err
 	}
+	if err := s.sweep(); err != nil {
+		return err
+	}
 	if found {
 		return s.settle()
 	}
-	made := newStore(s.path+newSuffix, s.config)
-	if err := removeDatabase(s.disk, made.path); err != nil { // of an earlier crash
-		return err
-	}
+	made := newStore(disk.TempName(s.path), s.config)
 	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
 	if err != nil {
 		return err
@@ -39,7 +38,7 @@ func (s *Store) prepare() error {
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
 		return err
 	}
-	if err := s.disk.Rename(made.path, s.path); err != nil {
+	if err := disk.RenameNew(s.disk, made.path, s.path); err != nil {
 		return err
 	}
 	return s.disk.SyncDir(filepath.Dir(s.path))
@@ -47,6 +46,26 @@ func (s *Store) prepare() error {
 
 // databaseSuffixes are those of the files that make up a database.
 func databaseSuffixes() []string { return []string{"", "-journal", "-wal", "-shm"} }
+
+// sweep removes stores and backups that are not complete and bear a temporary name
+// beside this one. Their makers are dead: one process at a time writes here.
+func (s *Store) sweep() error {
+	folder, base := filepath.Split(s.path)
+	entries, err := s.disk.ReadDir(filepath.Clean(folder))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		suffix, ok := disk.CutTempName(e.Name(), base)
+		if !ok || !e.Type().IsRegular() || !slices.Contains(databaseSuffixes(), suffix) {
+			continue
+		}
+		if err := s.disk.Remove(filepath.Join(folder, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // removeDatabase removes what there is of a database.
 func removeDatabase(files disk.FS, path string) error {
@@ -188,8 +207,8 @@ func sizeOf(d disk.FS, path string) (int64, error) {
 		return -1, nil
 	case err != nil:
 		return 0, err
-	case info.IsDir():
-		return 0, fmt.Errorf("%s is a folder", path)
+	case !info.Mode().IsRegular():
+		return 0, &fs.PathError{Op: "open", Path: path, Err: disk.ErrNotRegular}
 	}
 	return info.Size(), nil
 }

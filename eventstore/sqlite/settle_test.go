@@ -3,6 +3,7 @@ package sqlite
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"reprise/eventstore"
@@ -30,7 +31,7 @@ func after(t *testing.T, d *disktest.Disk, end disktest.Survival) *disktest.Disk
 func lastOp(d *disktest.Disk, name, path string) int {
 	log := d.Log()
 	for i := range slices.Backward(log) {
-		if log[i].Name == name && log[i].Path == path {
+		if log[i].Name == name && strings.HasPrefix(log[i].Path, path) {
 			return i
 		}
 	}
@@ -104,7 +105,7 @@ func TestWhatAnEarlierProcessNamedIsMadeDurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := disktest.New(t.TempDir())
-	d.Inject(lastOp(dry, "rename", "events.db.new"), disktest.Cut)
+	d.Inject(lastOp(dry, "rename", "events.db.reprise-partial-"), disktest.Cut)
 	if _, err := openOn(t, d); err == nil {
 		t.Fatal("opened by a dead process")
 	}

@@ -23,7 +23,14 @@ type recordingDisk struct {
 	log *[]string
 }
 
-func (d recordingDisk) note(op, path string) { *d.log = append(*d.log, op+" "+filepath.Base(path)) }
+// note leaves out what is random in a temporary name.
+func (d recordingDisk) note(op, path string) {
+	name := filepath.Base(path)
+	if before, _, temporary := strings.Cut(name, ".reprise-partial-"); temporary {
+		name = "new " + before
+	}
+	*d.log = append(*d.log, op+" "+name)
+}
 
 func (d recordingDisk) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
 	f, err := d.OS.OpenFile(name, flag, perm)
@@ -33,9 +40,9 @@ func (d recordingDisk) OpenFile(name string, flag int, perm fs.FileMode) (disk.F
 	return recordingFile{f, d}, nil
 }
 
-func (d recordingDisk) Rename(from, to string) error {
+func (d recordingDisk) RenameNew(from, to string) error {
 	d.note("rename", from)
-	return d.OS.Rename(from, to)
+	return d.OS.RenameNew(from, to)
 }
 
 func (d recordingDisk) SyncDir(name string) error {
@@ -80,14 +87,14 @@ func TestWhatGetsItsNameIsSyncedBeforeAndTheNameAfter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"rename events.db.new", "syncdir data"}; !slices.Equal(log, want) {
+	if want := []string{"rename new events.db", "syncdir data"}; !slices.Equal(log, want) {
 		t.Errorf("a new store: %q, want %q", log, want)
 	}
 	log = nil
 	if _, err := s.Backup(t.Context(), filepath.Join(dir, "backup")); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"sync backup.part", "rename backup.part", "syncdir data"}; !slices.Equal(log, want) {
+	if want := []string{"sync new backup", "rename new backup", "syncdir data"}; !slices.Equal(log, want) {
 		t.Errorf("a backup: %q, want %q", log, want)
 	}
 	if err := s.Close(); err != nil {

@@ -64,6 +64,10 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 	}
 	t.Logf("a run of %d steps and %d checkpoints makes %d operations: %d that read, %d that grow, %d that change, %d that sync",
 		outcomeOf(record).step, len(record.Checkpoints), len(log), kinds[disktest.Reads], kinds[disktest.Grows], kinds[disktest.Changes], kinds[disktest.Syncs])
+	every := stride
+	if testing.Short() {
+		every = max(every, 8)
+	}
 	for _, fault := range []disktest.Fault{disktest.Cut, disktest.Fail, disktest.Tear, disktest.Full} {
 		var seen sync.Map
 		var s stats
@@ -72,7 +76,7 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 				t.Run(fmt.Sprint(shard), func(t *testing.T) {
 					t.Parallel()
 					dir := diskDir(t)
-					for at := shard * stride; ; at += shards * stride {
+					for at := shard * every; ; at += shards * every {
 						r := &trial{t: t, seeds: seeds, job: j, want: outcomeOf(record), dir: filepath.Join(dir, fmt.Sprint(at)), at: at, fault: fault, seen: &seen, stats: &s}
 						if !r.run() {
 							return

@@ -437,12 +437,16 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// count returns a number of cycles, which a variable of the environment sets.
-func count(t *testing.T, variable string, otherwise int) int {
+// count returns a number of cycles, which a variable of the environment sets;
+// with -short it is a fifth of the usual one.
+func count(t *testing.T, variable string, usual int) int {
 	t.Helper()
 	s := os.Getenv(variable)
-	if s == "" {
-		return otherwise
+	switch {
+	case s == "" && testing.Short():
+		return max(1, usual/5)
+	case s == "":
+		return usual
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {

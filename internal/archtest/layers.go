@@ -15,7 +15,7 @@ type layer struct {
 }
 
 // layerTable is the direction of the data: request -> api -> integration ->
-// training -> device -> nn -> kernel -> tensor, never back.
+// training -> nn and device -> kernel -> tensor, never back.
 func layerTable() []layer {
 	contexts := []string{
 		"actor", "eventstore", "tensor", "kernel", "device", "nn", "dataset", "checkpoint", "training", "inference",
@@ -31,7 +31,7 @@ func layerTable() []layer {
 		{"device/devicetest", []string{"device", "kernel", "tensor"}, "a contract suite knows its contract only"},
 		{"device/cpu", []string{"device", "kernel", "kernel/cpu", "tensor"}, "a driver joins one kind of device to its kernels"},
 		{"device/opencl", []string{"device", "kernel", "kernel/opencl", "tensor"}, "a driver joins one kind of device to its kernels"},
-		{"nn/...", []string{"nn/...", "device", "kernel", "tensor"}, "a model runs on any backend, under any training"},
+		{"nn/...", []string{"nn/...", "kernel", "tensor"}, "a model runs on any backend, under any training"},
 		{"dataset/...", []string{"dataset/...", "tensor"}, "data does not depend on what is learnt from it"},
 		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},
 		{"training/...", append([]string{"training/..."}, learning...), "the rules of training are hosted by integration, and host nobody"},

@@ -143,6 +143,9 @@ func TestErrorsStayBelowTheDocumentedBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if testing.Short() {
+				tt.n /= 10
+			}
 			worst := 0.0
 			for range tt.n {
 				got, want := tt.next()

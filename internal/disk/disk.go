@@ -7,11 +7,15 @@
 package disk
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 )
 
 // FS is a file system. Its errors are those of package os: errors.Is finds
@@ -102,8 +106,58 @@ func (OS) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Open opens a file for reading.
-func Open(f FS, name string) (File, error) { return f.OpenFile(name, os.O_RDONLY, 0) }
+// ErrNotRegular says that a name is that of a folder, a pipe, a socket or a
+// device where a file is wanted.
+var ErrNotRegular = errors.New("is not a regular file")
+
+// Open opens a regular file for reading. It fails with ErrNotRegular for
+// anything else, without waiting: opening a pipe to read it, or reading it, would
+// block until somebody writes.
+func Open(f FS, name string) (File, error) { return OpenRegular(f, name, os.O_RDONLY, 0) }
+
+// OpenRegular opens a file as FS.OpenFile does, with what Open promises. A file
+// is truncated (os.O_TRUNC) only once it is known to be a regular one.
+func OpenRegular(f FS, name string, flag int, perm fs.FileMode) (File, error) {
+	opened, err := f.OpenFile(name, flag&^os.O_TRUNC|syscall.O_NONBLOCK, perm)
+	if err != nil {
+		return nil, err
+	}
+	info, err := opened.Stat()
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		err = &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
+	case err == nil && flag&os.O_TRUNC != 0 && info.Size() > 0:
+		err = opened.Truncate(0)
+	}
+	if err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	return opened, nil
+}
+
+// tempBytes is the length of what tells temporary names apart.
+const tempBytes = 8
+
+// TempName returns a name that nothing has, for what is to get the given name.
+func TempName(name string) string {
+	var random [tempBytes]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return name + tempInfix + hex.EncodeToString(random[:])
+}
+
+// CutTempName reports whether temp begins with a name of the form that TempName
+// gives for the name, and returns what follows it.
+func CutTempName(temp, name string) (suffix string, ok bool) {
+	rest, ok := strings.CutPrefix(temp, name+tempInfix)
+	if !ok || len(rest) < 2*tempBytes {
+		return "", false
+	}
+	random, suffix := rest[:2*tempBytes], rest[2*tempBytes:]
+	_, err := hex.DecodeString(random)
+	return suffix, err == nil && random == strings.ToLower(random)
+}
+
+const tempInfix = ".reprise-partial-"
 
 // MkdirAll is os.MkdirAll whose folders, once it returns, are durable: every
 // one that it made, and path itself in any case, since an earlier process may
@@ -127,35 +181,36 @@ func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	return f.SyncDir(parent)
 }
 
-// Create writes a new file, whole or not at all: what content writes is durable
-// before it gets its name, and the name before Create returns. A file of that
-// name would be replaced; one called name + ".part" is. After an error there is
-// neither.
-func Create(f FS, name string, content func(io.Writer) error) error {
-	part := name + ".part"
-	file, err := f.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+// WriteNew writes a file that is not there yet, and makes its content durable. Its
+// name is for Publish. After an error there is no such file.
+func WriteNew(f FS, name string, content func(io.Writer) error) error {
+	file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
 	if err = content(file); err == nil {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = f.Rename(part, name)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, f.Remove(name))
 	}
-	if err != nil {
-		return errors.Join(err, f.RemoveAll(part))
-	}
-	return f.SyncDir(filepath.Dir(name))
+	return nil
 }
 
-// Publish gives a folder whose files are durable its name, and makes it so that
-// the folder is there whole or not at all.
+// Publish gives what is complete its name, durably: a folder with everything in
+// it, or a file that was synced. It fails with fs.ErrExist, and changes nothing,
+// where there is something of that name.
 func Publish(f FS, part, name string) error {
-	if err := f.SyncDir(part); err != nil {
+	info, err := f.Lstat(part)
+	if err != nil {
 		return err
 	}
-	if err := f.Rename(part, name); err != nil {
+	if info.IsDir() {
+		if err := f.SyncDir(part); err != nil {
+			return err
+		}
+	}
+	if err := RenameNew(f, part, name); err != nil {
 		return err
 	}
 	return f.SyncDir(filepath.Dir(name))

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -54,7 +55,7 @@ type Lock struct {
 // and notes the holder in it. It fails at once with *LockedError where another
 // process, or another Lock of this one, holds it. A Probe is never in its way.
 func Acquire(path string, holder Info) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (l *Lock) Release() error {
 // Probe reports whether the file at path is locked, and by whom, without
 // hindering an Acquire. A missing file is not locked.
 func Probe(path string) (bool, Info, error) {
-	f, err := os.Open(path)
+	f, err := open(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, Info{}, nil
 	}
@@ -103,6 +104,26 @@ func Probe(path string) (bool, Info, error) {
 		return false, Info{}, nil
 	}
 	return true, readInfo(f), nil
+}
+
+// open opens the file, without waiting, and refuses what is not a regular one. A
+// symbolic link is refused as well: what it leads to would be written over.
+func open(path string, flag int) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, notRegular(path)
+	}
+	f, err := os.OpenFile(path, flag|syscall.O_NONBLOCK, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(notRegular(path), err, f.Close())
+	}
+	return f, nil
+}
+
+func notRegular(path string) error {
+	return &fs.PathError{Op: "lock", Path: path, Err: errors.New("is not a regular file; move it away")}
 }
 
 // maxInfo bounds what is read back: the file may hold anything.

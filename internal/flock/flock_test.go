@@ -165,3 +165,26 @@ func TestAKilledHolderLeavesNoLock(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestWhatIsNotARegularFileIsNoLock(t *testing.T) {
+	dir := t.TempDir()
+	victim, link, dangling, folder := filepath.Join(dir, "victim"), filepath.Join(dir, "link"), filepath.Join(dir, "dangling"), filepath.Join(dir, "folder")
+	if err := errors.Join(os.WriteFile(victim, []byte("mine"), 0o600), os.Symlink(victim, link),
+		os.Symlink(filepath.Join(dir, "new"), dangling), os.Mkdir(folder, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, dangling, folder} {
+		if _, err := Acquire(path, Info{PID: 1}); err == nil {
+			t.Errorf("%s was locked", path)
+		}
+		if held, _, err := Probe(path); held || err == nil {
+			t.Errorf("Probe of %s = %v, %v", path, held, err)
+		}
+	}
+	if content, err := os.ReadFile(victim); err != nil || string(content) != "mine" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "new")); err == nil {
+		t.Error("a file was made through a link")
+	}
+}

@@ -12,17 +12,16 @@ func tests(arguments ...string) []string { return arguments }
 // Exempt returns the files whose syncs need no mutant, and why.
 func Exempt() map[string]string {
 	return map[string]string{
-		"dataset/fetch.go":          "a cached download is checked against its hash whenever it is opened, and fetched again where it is not whole",
-		"internal/disk/disktest":    "a disk to test on is no part of the product",
-		"eventstore/storetest":      "a contract suite is no part of the product",
-		"device/devicetest":         "a contract suite is no part of the product",
-		"checkpoint/checkpointtest": "a contract suite is no part of the product",
+		"dataset/fetch.go":       "a cached download is checked against its hash whenever it is opened, and fetched again if it is not whole",
+		"internal/disk/disktest": "a disk to test on is not part of the product",
+		"eventstore/storetest":   "a contract suite is not part of the product",
+		"device/devicetest":      "a contract suite is not part of the product",
 	}
 }
 
 // Mutants returns all of them.
 func Mutants() []Mutant {
-	return slices.Concat(syncs(), leases(), compensations(), writers(), records())
+	return slices.Concat(syncs(), leases(), compensations(), writers(), records(), comparisons(), recomputations(), removals(), names())
 }
 
 // syncs are the mutants that leave out a sync.
@@ -33,19 +32,20 @@ func syncs() []Mutant {
 	earlier := tests("./eventstore/sqlite", "-run", "^TestWhatAnEarlierProcess")
 	return []Mutant{
 		{"a checkpoint's file is not synced", "checkpoint/write.go", "		err = f.Sync()\n", "		err = nil\n", checkpoint},
-		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "Epoch: c.Epoch}, files.SyncDir(part)", "Epoch: c.Epoch}, nil", checkpoint},
+		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "	return ref, files.SyncDir(part)\n", "	return ref, nil\n", checkpoint},
 		{"a checkpoint's name is not synced", "checkpoint/write.go", "	return files.SyncDir(dir)\n", "	return nil\n", checkpoint},
 		{"a checkpoint that is set aside is not synced", "checkpoint/write.go", "	err := files.SyncDir(dir)\n	if err == nil {", "	var err error\n	if err == nil {", checkpoint},
 		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return files.RemoveAll(aside)", "	return files.RemoveAll(aside)", checkpoint},
 		{"what Sweep did is not synced", "checkpoint/sweep.go", "failures = append(failures, files.SyncDir(dir))", "failures = append(failures, nil)", checkpoint},
+		{"the mark of a checkpoint is not synced", "checkpoint/mark.go", "		err = files.SyncDir(path)\n", "		_ = files\n", tests("./checkpoint", "-run", "^TestAMarkSurvives")},
 		{"the folders of checkpoints are not synced", "checkpoint/files.go", "{ return f.disk.SyncDir(path) }", "{ return nil }", simulation()},
 		{"a folder of the operating system is not synced", "internal/disk/disk.go", "errors.Join(d.Sync(), d.Close())", "errors.Join(nil, d.Close())", tests("./internal/disk")},
 		{"a file that is written whole is not synced", "internal/disk/disk.go", "		err = file.Sync()\n", "		err = nil\n", tests("./internal/disk")},
-		{"the name of a file that is written whole is not synced", "internal/disk/disk.go", "f.RemoveAll(part))\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "f.RemoveAll(part))\n	}\n	return nil\n", tests("./internal/disk")},
-		{"the names in a folder that is published are not synced", "internal/disk/disk.go", "	if err := f.SyncDir(part); err != nil {\n		return err\n	}\n", "", tests("./internal/disk")},
-		{"the name of a folder that is published is not synced", "internal/disk/disk.go", "	if err := f.Rename(part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return f.Rename(part, name)\n", tests("./internal/disk")},
+		{"a folder within another is not synced", "internal/disk/within.go", "errors.Join(d.Sync(), d.Close())", "errors.Join(nil, d.Close())", tests("./internal/disk")},
+		{"the names in a folder that is published are not synced", "internal/disk/disk.go", "		if err := f.SyncDir(part); err != nil {\n			return err\n		}\n", "", tests("./internal/disk")},
+		{"the name of what is published is not synced", "internal/disk/disk.go", "	if err := RenameNew(f, part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return RenameNew(f, part, name)\n", tests("./internal/disk")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
-		{"a run's folders are made without their names being synced", "integration/workspace.go", "{filepath.Dir(w.RunDir(id)), w.RunDir(id), w.CheckpointsDir(id)}", "{w.CheckpointsDir(id)}", simulation()},
+		{"a run's folders are made without their names being synced", "integration/workspace.go", "	if err := disk.MkdirAll(disk.Or(w.Disk), w.RunsDir(), 0o755); err != nil {\n		return err\n	}\n	for _, folder := range []string{w.RunDir(id), w.CheckpointsDir(id)} {", "	for _, folder := range []string{w.CheckpointsDir(id)} {", simulation()},
 		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", tests("./internal/stepseries", "-run", "^TestWhatWasCommitted")},
 		{"the step series is not synced", "internal/stepseries/stepseries.go", "	if err := w.file.Sync(); err != nil {\n		return Digest{}, err\n	}\n", "", simulation()},
 		{"the event log does not sync", "eventstore/sqlite/sqlite.go", `"PRAGMA synchronous = "+synchronous+"`, `"PRAGMA synchronous = "+synchronous+"; PRAGMA synchronous = OFF`, store},
@@ -74,7 +74,7 @@ func leases() []Mutant {
 		{"memory is read under any lease", "device/driver.go", "	if err := m.fence.check(); err != nil {\n		return fmt.Errorf(\"read memory: %w\", err)\n	}\n", "", device},
 		{"a program runs under any lease", "device/driver.go", "	if err := x.check(); err != nil {\n		return fmt.Errorf(\"run %q: %w\", x.name, err)\n	}\n", "", device},
 		{"memory of another lease may be used", "device/driver.go", "if !ok || mine.fence != f {", "if !ok {", device},
-		{"a guard without a ledger lets all pass", "device/lease.go", "	return &StaleLeaseError{Lease: l, Why: \"is of a device without a ledger\"}\n", "	return nil\n", device},
+		{"a guard without a ledger lets all pass", "device/lease.go", "	return &StaleLeaseError{Lease: l, Why: \"belongs to a device without a ledger\"}\n", "	return nil\n", device},
 		{"a lease of another device passes", "device/ledger.go", "	if lease.Device != l.device.ID() {\n", "	if false {\n", device},
 		{"any lease of the same id passes", "device/ledger.go", "	case ok && held == lease:\n		return nil\n", "	case ok:\n		return nil\n", device},
 		{"a released lease passes", "device/ledger.go", "	return &StaleLeaseError{Lease: lease, Newest: l.epoch, Why: \"has been released\"}\n", "	return nil\n", device},
@@ -87,7 +87,7 @@ func leases() []Mutant {
 		{"a device is leased to more than it has slots for", "device/device.go", "	if len(d.holders) >= d.d.Slots {\n", "	if false {\n", device},
 		{"an unhealthy device is leased", "device/device.go", "	if d.d.Health == Unhealthy {\n", "	if false {\n", device},
 		{"an unhealthy device keeps its leases", "device/ledger.go", "		events = l.ReleaseAll(\"device unhealthy: \" + note)\n", "", device},
-		{"replay takes a lease of another device", "device/ledger_apply.go", "	case lease.Device != l.device.ID():\n		return \"is not", "	case false:\n		return \"is not", device},
+		{"replay takes a lease of another device", "device/ledger_apply.go", "	case lease.Device != l.device.ID():\n		return \"does not belong", "	case false:\n		return \"does not belong", device},
 		{"replay takes an old epoch", "device/ledger_apply.go", "	case lease.Epoch <= l.epoch:\n", "	case false:\n", device},
 		{"replay takes more leases than slots", "device/ledger_apply.go", "	case len(l.leases) >= device.Slots():\n", "	case false:\n", device},
 		{"replay takes a lease of an unhealthy device", "device/ledger_apply.go", "	case device.d.Health == Unhealthy:\n", "	case false:\n", device},
@@ -181,5 +181,97 @@ func records() []Mutant {
 		{"a fork begins anew instead of at its parent's checkpoint", "integration/execution.go", "	if parent == nil {\n		return x.reset()", "	if parent == nil || true {\n		return x.reset()", simulation()},
 		{"a fork's series begins without its parent's", "integration/run_actor.go", "	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {\n		return pinned, &filesError{err}\n	}\n", "", simulation()},
 		{"a host that is closed leaves the projections behind", "integration/host.go", "errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))", "err", simulation()},
+	}
+}
+
+// forgeries are the tests of cmd that forge something, and want it found.
+func forgeries(name string) []string { return tests("./cmd/reprise", "-run", "^"+name) }
+
+// comparisons are the mutants that leave out what verify compares in the log and
+// beside it.
+func comparisons() []Mutant {
+	fields, heads := forgeries("TestVerifyFindsEachForgedField"), forgeries("TestASignedHead|^TestAHeadIs")
+	return []Mutant{
+		{"the ids of events are not compared", "integration/audit.go", "checkEnvelope(e, before); what != \"\" {", "checkEnvelope(e, before); what != \"\" && false {", forgeries("TestVerifyFindsForgedIDs")},
+		{"the form of payloads is not compared", "integration/audit.go", "checkPayload(e, event); what != \"\" {", "checkPayload(e, event); what != \"\" && false {", forgeries("TestVerifyFindsAPayload")},
+		{"a fork's parent is not compared", "integration/audit.go", "a.checkParent(e); what != \"\" {", "a.checkParent(e); what != \"\" && false {", fields},
+		{"a lease that no device granted is taken", "integration/audit.go", "		lease, ok := a.leases[keyOf(e.Allocation)]\n		if !ok {\n", "		lease, ok := a.leases[keyOf(e.Allocation)]\n		if !ok {\n			return \"\"\n		}\n		if !ok {\n", forgeries("TestVerifyFindsALease")},
+		{"a lease of another run is taken", "integration/audit.go", "		if lease.holder != holderOf(id) {\n", "		if false {\n", forgeries("TestVerifyFindsALease")},
+		{"a run gives back what its device still counts", "integration/audit.go", "ok && !lease.ended {", "ok && !lease.ended && false {", forgeries("TestVerifyFindsALease")},
+		{"what may be one of several is not compared", "integration/audit.go", "checkTransition(before, e); what != \"\" {", "checkTransition(before, e); what != \"\" && false {", forgeries("TestVerifyFindsEachMissing")},
+		{"what follows from earlier events is not compared", "integration/audit.go", "	return difference(e, follows(before, e), \"the events before it give\")\n", "	return \"\"\n", fields},
+		{"read models are not compared", "integration/audit_kept.go", "		if !bytes.Equal(was, is) {\n", "		if false && !bytes.Equal(was, is) {\n", forgeries("TestVerifyFindsAForgedReadModel")},
+		{"snapshots are not compared", "integration/audit.go", "d.ID); check(err) != nil {", "d.ID); false && check(err) != nil {", forgeries("TestVerifyFindsAForgedSnapshot")},
+		{"listings of a short log believe what is kept", "integration/projection.go", "	return eventsOnly{store}, nil\n", "	_ = eventsOnly{}\n	return store, nil\n", forgeries("TestVerifyFindsAForgedReadModel")},
+		{"a head of another store is taken", "eventstore/attestation.go", "	if first[0].Hash != a.Store {\n", "	if false {\n", heads},
+		{"a head with another hash is taken", "eventstore/attestation.go", "	if at[0].Hash != a.Head.Hash {\n", "	if false {\n", heads},
+		{"the signature of a head is not checked", "cmd/reprise/events_verify.go", "		err = head.CheckSignature(key)\n", "		_ = key\n", heads},
+	}
+}
+
+// recomputations are the mutants that leave out what verify compares with the run
+// trained again.
+func recomputations() []Mutant {
+	fields, file := forgeries("TestVerifyFindsEachForgedField"), "integration/reproduction.go"
+	return []Mutant{
+		{"the request is not compared", "integration/verify.go", "		v.checkMeaning(&report, events, data)\n", "", fields},
+		{"epochs after the last checkpoint are not trained again", "integration/verify.go", "		last = max(last, lastStep(what.Run.TrainingRun))\n", "		_ = lastStep\n", fields},
+		{"initial weights are not compared", file, "			r.differ(p.name, e, training.ModelInitialized{Step: from, WeightsSHA256: sha})\n", "			_, _ = e, sha\n", fields},
+		{"evaluations are not compared", file, "		}, r.run.Evaluations[i], got)\n", "		}, got, got)\n		_ = i\n", fields},
+		{"an evaluation may be missing", file, "	r.report.fail(\"the evaluation at step %d is not recorded, but later steps are\", got.Step)\n", "", forgeries("TestVerifyFindsEachMissing")},
+		{"epochs are not compared", file, "	}, want, got)\n	r.compareStopped", "	}, got, got)\n	_ = want\n	r.compareStopped", fields},
+		{"early stopping is not compared", file, "	r.compareStopped(got.Epoch)\n", "", fields},
+		{"early stopping may be missing", file, "	case due && want == nil:\n", "	case due && want == nil && false:\n", forgeries("TestVerifyFindsEachMissing")},
+		{"a checkpoint's files are not compared", file, "		ManifestSHA256: ref.ManifestSHA256, WeightsSHA256", "		ManifestSHA256: recorded.ManifestSHA256, WeightsSHA256", forgeries("TestVerifyFindsWhatIsForgedInACheckpoint")},
+		{"a checkpoint's loss is not compared", file, " Loss: loss,\n", " Loss: recorded.Loss + 0*loss,\n", fields},
+		{"a checkpoint's series is not compared", file, "		SeriesSHA256: r.sum.Digest().SHA256,", "		SeriesSHA256: recorded.SeriesSHA256,", fields},
+		{"steps are not compared", file, "	if want := r.series[got.Step-1]; !sameRecord(want, got) {\n", "	if want := r.series[got.Step-1]; false && !sameRecord(want, got) {\n", forgeries("TestVerifyFindsWhatIsForgedInASeries")},
+	}
+}
+
+// removals are the mutants that remove or replace what is somebody else's, or what
+// was committed.
+func removals() []Mutant {
+	sweep := tests("./checkpoint", "-run", "^TestSweepLeaves|^TestSweepMarks|^TestNothingOfAnybodyElse")
+	older := tests("./integration", "-run", "^TestALogThatIsOlder|^TestCopiedCheckpoints|^TestWhatIsTheUsers")
+	return []Mutant{
+		{"what was committed is swept", "checkpoint/sweep.go", "			if !settled {\n				return committedError(files, path)\n			}\n", "", sweep},
+		{"what was committed and set aside is swept", "checkpoint/sweep.go", "		return true, needed\n", "		return true, true\n", sweep},
+		{"what was committed is written over", "checkpoint/write.go", "	if err := removable(files, target, false); err != nil {\n		return err\n	}\n", "", sweep},
+		{"a user's file is removed with a checkpoint", "checkpoint/sweep.go", "			return &ForeignError{Folder: path, Name: name}\n", "", sweep},
+		{"what an earlier version committed is not marked", "checkpoint/sweep.go", "		failures = append(failures, mark(files, dir, ref, 0))\n", "		_ = ref\n", sweep},
+		{"a run does not mark what it commits", "integration/run_actor.go", "	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))\n", "", older},
+		{"a copy is not marked", "integration/backup.go", "			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {\n				return copied, fmt.Errorf(\"run %s: %w\", r.ID, err)\n			}\n", "", older},
+		{"a run that the log does not have is no sign of an older log", "integration/files_check.go", "	if !known {\n		return fmt.Sprintf", "	if false {\n		return fmt.Sprintf", older},
+		{"a mark is no sign of an older log", "integration/files_check.go", "		case u.Marked:\n", "		case false:\n", older},
+		{"several checkpoints without a mark are no sign of an older log", "integration/files_check.go", "	if unmarked > 1 {", "	if false {", older},
+		{"the area of a living maker is swept", "internal/staging/staging.go", "			return // its maker lives\n", "			_ = os.RemoveAll(folder)\n			return\n", tests("./internal/staging")},
+		{"a folder with something else in it is swept", "internal/staging/staging.go", "			return // it is not of our making\n", "", tests("./internal/staging")},
+		{"a folder of a similar name is swept", "internal/staging/staging.go", "e.IsDir() && isArea(e.Name())", "e.IsDir() && strings.HasPrefix(e.Name(), prefix)", tests("./internal/staging")},
+		{"what is published replaces a file", "internal/disk/rename_linux.go", "unix.RENAME_NOREPLACE", "0", tests("./internal/disk", "./internal/staging")},
+		{"what is published replaces a file where no call prevents it", "internal/disk/rename.go", "os.O_WRONLY|os.O_CREATE|os.O_EXCL", "os.O_WRONLY|os.O_CREATE", tests("./internal/disk")},
+		{"a store's maker removes files of similar names", "eventstore/sqlite/file.go", " || !slices.Contains(databaseSuffixes(), suffix)", "", tests("./eventstore/sqlite", "-run", "^TestAStoreComes")},
+	}
+}
+
+// names are the mutants that take a name for a path without a check, or what is not
+// a regular file for one.
+func names() []Mutant {
+	id := tests("./training", "-run", "^TestARunID")
+	codec := tests("./integration", "-run", "^TestNamesThatLeadElsewhere")
+	return []Mutant{
+		{"a run's name may be empty", "training/name.go", "	case id == \"\":\n", "	case id == \"\":\n		return nil\n	case false:\n", id},
+		{"a run's name may have any length", "training/name.go", "	case len(id) > maxRunID:\n", "	case false:\n", id},
+		{"a run's name may have any characters", "training/name.go", "	case strings.ContainsFunc(string(id), notInRunID):\n", "	case false:\n", id},
+		{"a run's name may look like a flag", "training/name.go", "	case id[0] == '-' || id[0] == '_':\n", "	case false:\n", id},
+		{"a run's name may be a device's", "training/name.go", "	case reserved(string(id)):\n", "	case false:\n", id},
+		{"the run of an event may have any name", "integration/codec.go", "		if err := id.Validate(); err != nil {\n			return err\n		}\n", "", codec},
+		{"an event may be another run's", "integration/codec.go", "		if ofRun && event.RunID != id {\n", "		if false {\n", codec},
+		{"a fork's parent may have any name", "integration/codec.go", "			if err := parent.RunID.Validate(); err != nil {\n", "			if err := parent.RunID.Validate(); err != nil && false {\n", codec},
+		{"the checkpoint of a fork's parent may have any name", "integration/codec.go", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil {\n", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil && false {\n", codec},
+		{"a checkpoint may have any name", "integration/codec.go", "		return CheckpointRef(event.Checkpoint).Validate()\n", "		return nil\n", codec},
+		{"what is not a regular file is opened", "internal/disk/disk.go", "	case err == nil && !info.Mode().IsRegular():\n", "	case false:\n", tests("./internal/disk")},
+		{"a lock may be a link", "internal/flock/flock.go", "err == nil && !info.Mode().IsRegular() {", "err == nil && false && info != nil {", tests("./internal/flock", "-run", "^TestWhatIsNotARegularFile")},
+		{"the files of runs may lie outside", "integration/workspace.go", "		return disk.Within{Dir: w.RunsDir()}\n", "		return disk.OS{}\n", tests("./integration", "-run", "^TestTheFilesOfARunStay")},
 	}
 }

@@ -58,6 +58,11 @@ func TestEverySyncHasItsMutant(t *testing.T) {
 	if len(found) < 15 {
 		t.Errorf("only %d syncs were found", len(found))
 	}
+	for place := range Exempt() {
+		if _, err := os.Stat(filepath.Join(root, place)); err != nil {
+			t.Errorf("exempt, but not there: %v", err)
+		}
+	}
 	for _, s := range found {
 		source := read(t, root, s.File)
 		exempt := false

@@ -56,6 +56,32 @@ type Digest struct {
 	SHA256  string // of the records' bytes, in hex
 }
 
+// Sum adds up the digest of records that are written nowhere. The zero value is
+// that of an empty series.
+type Sum struct {
+	hash    hash.Hash
+	records uint64
+}
+
+// Add adds the next record.
+func (s *Sum) Add(r Record) {
+	if s.hash == nil {
+		s.hash = sha256.New()
+	}
+	var b [RecordSize]byte
+	r.encode(&b)
+	s.hash.Write(b[:])
+	s.records++
+}
+
+// Digest returns what pins the records so far.
+func (s *Sum) Digest() Digest {
+	if s.hash == nil {
+		return Digest{SHA256: hex.EncodeToString(sha256.New().Sum(nil))}
+	}
+	return Digest{Records: s.records, SHA256: hex.EncodeToString(s.hash.Sum(nil))}
+}
+
 // CorruptError says that a series is not what was written.
 type CorruptError struct {
 	Path   string
@@ -118,7 +144,7 @@ func Create(path string) (*Writer, error) { return Series{Path: path}.Create() }
 
 // Create starts an empty series, as the function Create does.
 func (s Series) Create() (*Writer, error) {
-	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := disk.OpenRegular(disk.Or(s.Disk), s.Path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +175,7 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := disk.Or(s.Disk).OpenFile(s.Path, os.O_RDWR, 0)
+	f, err := disk.OpenRegular(disk.Or(s.Disk), s.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}

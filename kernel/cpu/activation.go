@@ -6,7 +6,7 @@ import (
 	"reprise/kernel"
 )
 
-// Ranges of elements below which a second thread does not pay.
+// Ranges of elements below which a second thread does not pay off.
 const (
 	cheapGrain  = 1 << 14 // a few cycles per vector of elements
 	costlyGrain = 1 << 12 // an exponential per element
@@ -50,19 +50,19 @@ func sigmoid32(x float32) float32 {
 	return s
 }
 
-// tanhGrad32 returns the derivative of tanh where it is y.
+// tanhGrad32 returns the derivative of tanh where its value is y.
 func tanhGrad32(y float32) float32 { return FMA32(-y, y, 1) }
 
-// sigmoidGrad32 returns the derivative of sigmoid where it is y.
+// sigmoidGrad32 returns the derivative of sigmoid where its value is y.
 func sigmoidGrad32(y float32) float32 { return float32(y * (1 - y)) }
 
 const (
-	negativeInf = 0xff800000 // the bits of -Inf; above them lie NaNs
+	negativeInf = 0xff800000 // the bits of -Inf; those above are NaNs
 	signBit     = 0x80000000
 )
 
 // relu computes y = x where x > 0 or x is NaN, else +0. It works on the bits,
-// without a branch: signs are as good as random to a branch predictor.
+// without a branch: to a branch predictor, signs are random.
 func relu(y, x []float32) {
 	y = y[:len(x)]
 	for i, v := range x {

@@ -90,13 +90,13 @@ func adamUpdate(c *adamConstants, w, grad, m, v []float32) {
 func sqrt32(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // power is base^n in float64 by n multiplications from 1: a pure function of n
-// that is cheap where n advances by one from call to call.
+// that is cheap if n advances by one from call to call.
 type power struct {
 	base, value float64
 	n           uint64
 }
 
-// at returns base^n. It ends early where further products change nothing.
+// at returns base^n. It ends early if further products change nothing.
 func (p *power) at(n uint64) float64 {
 	if n < p.n {
 		p.n, p.value = 0, 1

@@ -6,13 +6,13 @@ import (
 	"reprise/kernel"
 )
 
-// Attention works on a sequence's head at a time, each a part for the pool, and
-// within it on blocks of queries. The products of a block are multiplied by the
-// calling worker (small_product.go); the scores never leave the worker's scratch
-// memory.
+// Attention processes one head of one sequence at a time, each a part for the
+// pool, and within it blocks of queries. The products of a block are multiplied
+// by the calling worker (small_product.go); the scores never leave the worker's
+// scratch memory.
 
-// attention is an Attention or AttentionGrad with its operands bound. Parts only
-// read it, apart from the operands' elements that are theirs.
+// attention is an Attention or AttentionGrad with its operands bound. Parts
+// only read it, except for the elements of the operands that belong to them.
 type attention struct {
 	kernel.AttentionShape
 	width    int
@@ -29,8 +29,8 @@ type attention struct {
 	workers []attentionScratch
 }
 
-// attentionScratch is what a worker needs for itself. Panels are of the
-// right-hand side of products; T stands for tokens, D for HeadWidth.
+// attentionScratch is a worker's scratch memory. Panels hold the right-hand
+// side of products; T means tokens, D means HeadWidth.
 type attentionScratch struct {
 	overhang []float32
 	scores   []float32 // [AttentionBlock,T]: z, s, then p
@@ -83,7 +83,7 @@ func (a *attention) carve(c *carver) attentionScratch {
 	return w
 }
 
-// newAttention fills in what both directions need but the scratch memory.
+// newAttention fills in what both directions need, except the scratch memory.
 func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.Span) *attention {
 	variant := b.variant
 	strip := newStripKernel(variant.level)
@@ -95,13 +95,14 @@ func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.S
 		packing:        variant.packing,
 		elements:       &b.elements,
 		qkv:            b.f32(qkv), y: b.f32(y), top: b.f32(top), inv: b.f32(inv),
-		// The cache line more keeps rows from falling into the same cache sets.
+		// The extra cache line keeps rows from falling into the same cache
+		// sets.
 		stride:  roundUp(s.Tokens, strip.cols) + alignment/4,
 		columns: roundUp(s.HeadWidth, strip.cols),
 	}
 }
 
-// step cuts out the workers' scratch memory and returns the step that does part
+// step cuts out the workers' scratch memory and returns the step that runs part
 // for every head of every sequence.
 func (a *attention) step(b *binder, part func(worker, i int)) step {
 	var size carver
@@ -134,7 +135,7 @@ func (a *attention) head(part int) attentionHead {
 	return attentionHead{q: q, k: q + a.width, v: q + 2*a.width, y: y, statistics: part * a.Tokens}
 }
 
-// queryBlock is the block of m queries from first on; they work on n keys.
+// queryBlock is the block of m queries from first on; they use n keys.
 type queryBlock struct{ first, m, n int }
 
 func (a *attention) block(first int) queryBlock {
@@ -197,7 +198,7 @@ func (a *attention) forward(worker, part int) {
 	}
 }
 
-// scores computes the block's products of queries and keys that are seen.
+// scores computes the block's products of queries and the keys they see.
 func (a *attention) scores(w *attentionScratch, h attentionHead, b queryBlock) {
 	p := smallProduct{
 		m: b.m, n: b.n, k: a.HeadWidth,
@@ -211,7 +212,7 @@ func (a *attention) scores(w *attentionScratch, h attentionHead, b queryBlock) {
 	p.run(a.strip, nil)
 }
 
-// probabilities turns exponentials of the keys seen into probabilities.
+// probabilities turns the exponentials of the visible keys into probabilities.
 func (a *attention) probabilities(row []float32, seen int, inv float32) {
 	clear(row[seen:])
 	a.elements.scale(row, row, inv)

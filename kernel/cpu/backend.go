@@ -12,11 +12,11 @@ import (
 // ErrClosed is returned by a Backend, and by executables of it, after Close.
 var ErrClosed = errors.New("cpu backend is closed")
 
-// Config says how a Backend computes. It changes the time, never a bit of a
-// result. The zero value uses everything the machine has.
+// Config says how a Backend computes. It affects only the time, never a bit of
+// a result. The zero value uses everything the machine has.
 type Config struct {
-	// Threads that compute, the caller's included; 0 stands for GOMAXPROCS and
-	// at most MaxThreads are allowed.
+	// Threads is the number of threads that compute, including the caller's; 0
+	// means GOMAXPROCS, and the limit is MaxThreads.
 	Threads int
 	// Features is the instruction set to use.
 	Features Level
@@ -48,11 +48,11 @@ type Backend struct {
 	closed  bool
 }
 
-// NewBackend returns a backend with its threads started. It fails where the
-// Config is invalid or asks for an instruction set the machine lacks
+// NewBackend returns a backend with its threads started. It fails if the Config
+// is invalid, or asks for an instruction set that the machine lacks
 // (*FeatureError) or whose kernels fail their self-check (*SelfCheckError).
-// With LevelAuto a failed self-check selects the next best kernels instead, and
-// Degraded reports it.
+// With LevelAuto a failed self-check selects the next best kernels instead,
+// which Degraded reports.
 func NewBackend(config Config) (*Backend, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func (b *Backend) Level() Level { return b.level }
 // Threads returns the number of threads that compute.
 func (b *Backend) Threads() int { return b.pool.Threads() }
 
-// Degraded returns why a better instruction set than Level is not in use
-// although the machine has it, or nil.
+// Degraded returns why a better instruction set than Level is not used although
+// the machine has it, or nil.
 func (b *Backend) Degraded() error { return b.degraded }
 
 // Kernels returns the kernels of this backend in order of preference. The
@@ -104,7 +104,7 @@ func (b *Backend) Selected(op kernel.Operation) kernel.Kernel {
 
 // Allocate returns a zeroed memory of that many 4-byte elements. It fails with
 // ErrMemory outside [0, 2^38] and with ErrClosed after Close. It does not know
-// how much memory the machine has: leases are for that.
+// how much memory the machine has; leases account for that.
 func (b *Backend) Allocate(elements int) (kernel.Memory, error) {
 	if elements < 0 || elements > maxElements {
 		return nil, fmt.Errorf("cpu: allocate %d elements, want 0 to %d: %w", elements, maxElements, ErrMemory)
@@ -117,13 +117,13 @@ func (b *Backend) Allocate(elements int) (kernel.Memory, error) {
 	return newMemory(b, elements), nil
 }
 
-// Prepare binds the program to the memory. It fails where the program is
-// invalid (*kernel.InstructionError), with ErrMemory where the memory is too
-// small or another backend's, with ErrFreed, with ErrClosed, and with
+// Prepare binds the program to the memory. It fails if the program is invalid
+// (*kernel.InstructionError), with ErrMemory if the memory is too small or
+// belongs to another backend, with ErrFreed, with ErrClosed, and with
 // kernel.ErrNoKernel for an instruction it does not know. The program may be
 // dropped or reused afterwards; the executable is valid until Free.
 func (b *Backend) Prepare(program *kernel.Program, memory kernel.Memory) (kernel.Executable, error) {
-	m, ok := memory.(*Memory)
+	m, ok := memory.(*arena)
 	if !ok || m == nil || m.backend != b {
 		return nil, fmt.Errorf("cpu: prepare program %q: memory was not allocated by this backend: %w", program.Name, ErrMemory)
 	}

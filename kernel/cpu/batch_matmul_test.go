@@ -71,8 +71,8 @@ func (t twin) batchMatMul(in kernel.BatchMatMul) {
 	})
 }
 
-// Whole memories are compared: what lies between rows and matrices is part of
-// them.
+// Whole memories are compared, including the elements between rows and
+// matrices.
 func TestBatchMatMulOfAwkwardShapesGivesTheBitsOfItsTwin(t *testing.T) {
 	backends := allBackends(t)
 	sizes := []int{1, 3, 17, 63, 65}
@@ -111,7 +111,7 @@ func TestBatchMatMulAddressesHeadsInPlace(t *testing.T) {
 	tr.check(t, allBackends(t))
 }
 
-// Whatever the number of products and threads, in the parts and after them.
+// For any number of products and threads, within the parts and after them.
 func TestThenGoesOverEveryElementOnce(t *testing.T) {
 	pools := poolsUnderTest(t)
 	for _, g := range gemmsUnderTest(t) {

@@ -89,10 +89,10 @@ func (b *binder) batchNormGrad(in kernel.BatchNormGrad) step {
 	})
 }
 
-// columnwise is what the batch normalisations share: sums of columns in
-// BatchNorm's order, and operations on rows with a factor for each column. Since
-// rows may be as short as a few channels, these work on a chunk of whole rows at
-// a time, and the factors are repeated to the length of a chunk.
+// columnwise is shared by the batch normalisations: sums of columns in
+// BatchNorm's order, and operations on rows with a factor for each column.
+// Since rows may be as short as a few channels, these work on a chunk of whole
+// rows at a time, and the factors are repeated to the length of a chunk.
 type columnwise struct {
 	x       []float32 // [m,n]
 	m, n    int
@@ -111,8 +111,8 @@ func (b *binder) columnwise(x []float32, m, n, sums int) *columnwise {
 	return c
 }
 
-// blocks returns a function that calls do with every block's sums and its range
-// of rows.
+// blocks returns a function that calls do with the sums and the range of rows
+// of every block.
 func (c *columnwise) blocks(b *binder, do func(sum []float32, lo, hi int)) func() {
 	return b.ranges(ceilDiv(c.m, kernel.BatchBlock), max(1, rowGrain(c.n)/kernel.BatchBlock), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -121,8 +121,8 @@ func (c *columnwise) blocks(b *binder, do func(sum []float32, lo, hi int)) func(
 	})
 }
 
-// trees returns a function that adds the blocks up into the first of them and
-// then calls done for ranges of columns.
+// trees returns a function that adds the blocks into the first one and then
+// calls done for ranges of columns.
 func (c *columnwise) trees(b *binder, done func(lo, hi int)) func() {
 	blocks, width := ceilDiv(c.m, kernel.BatchBlock), c.sums*c.n
 	return b.columns(blocks*c.sums, c.n, func(lo, hi int) {

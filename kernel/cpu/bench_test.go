@@ -9,7 +9,7 @@ import (
 )
 
 // The instructions of one training step of two small models on MNIST at batch
-// 128 and 64: what a step is made of, and where its time goes.
+// 128 and 64: what a step consists of, and where its time goes.
 
 func mlpInstructions(l *layout) []kernel.Instruction {
 	const batch = 128

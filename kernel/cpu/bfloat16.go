@@ -29,7 +29,7 @@ func bf16(x float32) uint32 {
 	return (u + 0x7fff + u>>16&1) >> 16
 }
 
-// packBF16 writes x into y as kernel.StoreBF16 says.
+// packBF16 writes x into y as described at kernel.StoreBF16.
 func packBF16(y []int32, x []float32) {
 	y = y[:kernel.BF16Elements(len(x))]
 	for i := range len(x) / 2 {

@@ -22,9 +22,9 @@ func bfloat16Makers() map[kernel.Operation]maker {
 	}
 }
 
-// nearestBF16 rounds by what rounding means: the nearer one of the two
-// neighbours, compared in float64, and of two as near the even one. Beyond the
-// largest finite number the next step of the grid stands for infinity.
+// nearestBF16 rounds by the definition: the nearer one of the two neighbours,
+// compared in float64, and the even one of two that are equally near. Beyond
+// the largest finite number the next grid point counts as infinity.
 func nearestBF16(x float32) uint32 {
 	u := math.Float32bits(x)
 	if x != x || math.IsInf(float64(x), 0) {

@@ -2,10 +2,10 @@ package cpu
 
 import "reprise/kernel"
 
-// Convolutions as matrix products. Their patches are never laid out in memory:
-// an image is copied with its padding (patches.go), so that the patch of any
-// position lies at a base plus the same offsets, and the tile kernels gather
-// from there.
+// Convolutions as matrix products. Their patches are never materialised: an
+// image is copied with its padding (patches.go), so that the patch of any
+// position is at a base plus the same offsets, and the tile kernels gather from
+// there.
 
 // patchProduct is a Conv2D, or a Conv2DGradInput seen as the convolution of the
 // spread output gradient: Y[p,j] = start + patches[p,k] B[k,j], for positions p.
@@ -19,7 +19,7 @@ type patchProduct struct {
 	chunk, chunks int
 
 	y       []float32
-	after   func(lo, hi int) // what is done to ranges of y next
+	after   func(lo, hi int) // what is done to ranges of y next, if anything
 	workers []tileScratch
 }
 
@@ -106,7 +106,7 @@ func (b *binder) patchProduct(p *patchProduct, pack func(p *patchProduct, panel 
 }
 
 // place lays out scratch memory, the panels first, and returns what must be
-// done about the images before the parts run.
+// done to the images before the parts run.
 func (b *binder) place(p *patchProduct, panels int) func() {
 	nothing := func() {}
 	switch {
@@ -125,7 +125,7 @@ func (b *binder) place(p *patchProduct, panels int) func() {
 	})
 }
 
-// divide chooses the parts: an image each or, where there are too few for the
+// divide chooses the parts: one image each or, if there are too few for the
 // threads, some positions of one.
 func (p *patchProduct) divide(threads int) {
 	p.chunks = 1
@@ -155,8 +155,8 @@ func (p *patchProduct) part(worker, part int) {
 	p.after((n*positions+from)*p.columns, (n*positions+to)*p.columns)
 }
 
-// rows computes the products of positions [from,to) of the image in x; that of
-// position 0 belongs in row first of y.
+// rows computes the products of positions [from,to) of the image in x; the
+// product of position 0 belongs in row first of y.
 func (p *patchTiles) rows(w *tileScratch, x, y []float32, first, from, to int) {
 	depth := p.depth()
 	a := w.gather(x, nil, p.length, 1)
@@ -190,8 +190,9 @@ func (p *patchTiles) rows(w *tileScratch, x, y []float32, first, from, to int) {
 	}
 }
 
-// narrowRows returns the rows of the narrow tile if it is to be used, else 0:
-// there must be few channels, and its rows are positions of one line.
+// narrowRows returns the rows of the narrow tile if it should be used, and 0
+// otherwise: there must be few channels, and its rows are positions of one
+// line.
 func (p *patchTiles) narrowRows() int {
 	if p.narrow == nil || p.columns > p.narrow.cols || p.w < p.narrow.rows {
 		return 0
@@ -202,8 +203,8 @@ func (p *patchTiles) narrowRows() int {
 	return p.narrow.rows
 }
 
-// bases sets off to where the patches of n positions from p on begin, and the
-// rest of it to the last of them.
+// bases sets off to the beginnings of the patches of n positions from p on, and
+// the rest of off to the last of them.
 func (g *grid) bases(off []int, p, n int) {
 	j := p % g.w
 	at := p/g.w*g.stepI + j*g.stepJ

@@ -7,13 +7,13 @@ import (
 )
 
 // stridedGrad is a Conv2DGradInput with strides. Most values of its patches are
-// zeros from between the outputs. With a finite weight such a +0 gives a product
-// of ±0, which changes nothing in a chain but a -0 to +0. So the zeros are left
-// out: a result other than -0 is that of the whole chain, and the rare -0, for
-// which products must have underflowed, is computed anew.
+// zeros from between the outputs. With a finite weight such a +0 gives a
+// product of ±0, which changes nothing in a chain except a -0 to +0. So the
+// zeros are skipped: a result other than -0 is that of the whole chain, and the
+// rare -0, which requires underflowing products, is computed again.
 //
-// The pixels that are reached through the same taps form a phase, and each phase
-// is a product of its own. Pixels that no tap reaches are +0.
+// The pixels that are reached through the same taps form a phase, and each
+// phase is a separate product. Pixels that no tap reaches are +0.
 type stridedGrad struct {
 	kernel.ConvShape
 	placement
@@ -32,7 +32,7 @@ type phase struct {
 	taps      []int // kh*KernelW + kw
 }
 
-// stridedGrad makes the step. General is the step for weights that are not all
+// stridedGrad makes the step. general is the step for weights that are not all
 // finite.
 func (b *binder) stridedGrad(in kernel.Conv2DGradInput, general step) step {
 	s := in.ConvShape
@@ -77,7 +77,7 @@ func (b *binder) stridedGrad(in kernel.Conv2DGradInput, general step) step {
 	}
 }
 
-// phase returns the phase that begins with pixel (top, left).
+// phase returns the phase that begins at pixel (top, left).
 func (g *stridedGrad) phase(top, left int, v *matMulVariant) phase {
 	s, row := g.ConvShape, g.width*g.c
 	p := phase{top: top, left: left, patchTiles: patchTiles{matMulVariant: v, columns: s.InChannels, grid: grid{
@@ -147,7 +147,7 @@ func (g *stridedGrad) line(p *phase, n, i int) (dx []float32, step int) {
 	return g.dx[((n*g.H+h)*g.W+p.left)*g.InChannels : (n*g.H+h+1)*g.W*g.InChannels], g.StrideW * g.InChannels
 }
 
-// scatter writes a phase's pixels to where they belong in image n of DX.
+// scatter writes a phase's pixels to their places in image n of DX.
 func (g *stridedGrad) scatter(p *phase, y []float32, n int) {
 	c := g.InChannels
 	for i := range p.grid.h {

@@ -9,7 +9,7 @@ import (
 )
 
 // Geometries that make the convolutions cut their sums into blocks, read output
-// gradients where they lie, and place images once for all parts or one by one.
+// gradients in place, and place images once for all parts or one by one.
 func TestConvolutionsAcrossBlocksGiveTheBitsOfTheirTwins(t *testing.T) {
 	same := func(n, h, w, in, out, k int) kernel.ConvShape {
 		return kernel.ConvShape{N: n, H: h, W: w, InChannels: in, OutH: h, OutW: w, OutChannels: out,
@@ -52,7 +52,7 @@ func TestConvolutionsAcrossBlocksGiveTheBitsOfTheirTwins(t *testing.T) {
 // Where products underflow, a chain may end at -0 without the zeros between
 // strided outputs and at +0 with them; where a weight is not finite, those zeros
 // make NaNs.
-func TestStridedInputGradientsTakeTheZerosBetweenOutputs(t *testing.T) {
+func TestStridedInputGradientsIncludeTheZerosBetweenOutputs(t *testing.T) {
 	g := kernel.ConvShape{N: 9, H: 7, W: 10, InChannels: 18, OutH: 4, OutW: 4, OutChannels: 3,
 		KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 3, PadH: 1, PadW: 1}
 	backends := allBackends(t)

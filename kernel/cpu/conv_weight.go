@@ -5,7 +5,10 @@ import "reprise/kernel"
 // weightProduct is a Conv2DGradWeight as the product
 // D[k,o] = patches(X)[p,k] DY[p,o], summed over the positions p = (n,oh,ow), with
 // k = (kh,kw,i); DWeight is D transposed. Seen from D's rows, the segments of
-// the sum are the rows of the output images, and DY lies as a panel does.
+// the sum are the rows of the output images, and DY is laid out like a panel.
+//
+// Panels, tiles, segments and the ranges j0, j1 of columns are those of the
+// blocked product; the head of matmul_blocked.go explains them.
 type weightProduct struct {
 	*matMulVariant
 	kern *tileKernel // for the rows
@@ -18,10 +21,10 @@ type weightProduct struct {
 	segments     []int // where the outputs' rows begin in placed
 	length, step int   // of a segment
 	block        int   // segments at a time
-	direct       bool  // DY is read where it lies
+	direct       bool  // DY is read in place
 	columnParts  int
 	partCols     int // a multiple of the tile's
-	partRows     int // likewise
+	partRows     int // the same
 	workers      []tileScratch
 	packed       []float32 // panels of DY for each worker
 }
@@ -47,7 +50,7 @@ func (b *binder) conv2DGradWeight(in kernel.Conv2DGradWeight) step {
 	if n := p.narrow; n != nil && p.cols <= n.cols && g.length%n.rows == 0 {
 		p.kern = n // its rows lie within a segment
 	}
-	// As many rows of outputs at a time as stay in the second-level cache.
+	// As many rows of outputs at a time as fit the second-level cache.
 	p.block = min(len(p.segments), max(1, stripElements/(g.stepI+g.w*in.OutChannels)))
 	p.direct = p.cols%p.tile.vector == 0
 	p.divide(b.pool.Threads())
@@ -76,8 +79,8 @@ func (b *binder) conv2DGradWeight(in kernel.Conv2DGradWeight) step {
 	})
 }
 
-// divide shares out D: the chains over all positions cannot be cut, and every
-// part reads its rows' and columns' values of them all.
+// divide divides D into parts: the chains over all positions cannot be cut, so
+// every part reads all positions for its rows and columns.
 func (p *weightProduct) divide(threads int) {
 	rowTiles, columnTiles := ceilDiv(p.rows, p.kern.rows), ceilDiv(p.cols, p.tile.cols)
 	r, c := rowTiles, columnTiles

@@ -14,7 +14,7 @@ import "reprise/kernel"
 // lengths.
 type depthwiseKernel func(positions, channels int, y, s []float32, lds int, x []float32, step int, off []int, w []float32, stride int)
 
-// depthwise is the depthwiseKernel in Go, and what the others equal.
+// depthwise is the depthwiseKernel in Go, which the others equal.
 func depthwise(positions, channels int, y, s []float32, lds int, x []float32, step int, off []int, w []float32, stride int) {
 	for p := range positions {
 		for c := range channels {
@@ -27,7 +27,7 @@ func depthwise(positions, channels int, y, s []float32, lds int, x []float32, st
 	}
 }
 
-// placedImages returns the placed images and the function that puts them there
+// placedImages returns the placed images and the function that places them
 // before each use.
 func (b *binder) placedImages(p placement, x []float32) (images []float32, place func()) {
 	if p.trivial() {
@@ -80,8 +80,8 @@ func (b *binder) depthwisePatches(s kernel.ConvShape, g grid, p placement, x, w,
 const depthwiseBlock = 16
 
 // depthwiseConv2DGradWeight sums over the positions, a row of them at a time.
-// Seen from the kernel, the taps kw of a row are its positions and the positions
-// its taps.
+// To the kernel, the taps kw of a row are the positions, and the positions are
+// the taps.
 func (b *binder) depthwiseConv2DGradWeight(in kernel.DepthwiseConv2DGradWeight) step {
 	g, p := patches(in.ConvShape), padding(in.ConvShape)
 	c, dy, dw := in.InChannels, b.f32(in.DY), b.f32(in.DWeight)

@@ -8,7 +8,7 @@ import (
 )
 
 // dropoutGrain is the range of elements below which a second thread does not
-// pay: a number of the generator costs some nanoseconds.
+// pay off: a random number costs some nanoseconds.
 const dropoutGrain = 1 << 12
 
 func (b *binder) dropOut(in kernel.Dropout) step {
@@ -26,8 +26,8 @@ func (b *binder) dropOut(in kernel.Dropout) step {
 	}
 }
 
-// dropoutConstants says which numbers of the generator drop their element. The
-// assembly reads it.
+// dropoutConstants says which random numbers drop their element. The assembly
+// reads it.
 type dropoutConstants struct {
 	seed, counter uint64 // counter is dropoutCounter's
 	threshold     uint32 // of the 24 bits of a uniform number, at most 2^24
@@ -42,9 +42,9 @@ func dropoutCounter(step uint64) uint64 { return uint64(philox.PurposeDropout)<<
 // both sides times 2^24 are exact.
 func dropThreshold(rate float32) uint32 { return uint32(math.Ceil(float64(rate) * 0x1p24)) }
 
-// dropout computes y = factor*x, or +0 where the number of the element is
-// below the threshold; number at is x[0]'s. A block of the generator gives four
-// numbers, from a multiple of four on.
+// dropout computes y = factor*x, or +0 if the element's random number is below
+// the threshold; x[0] has number at. A block of the generator gives four
+// numbers, beginning at a multiple of four.
 func dropout(y, x []float32, c *dropoutConstants, at uint64) {
 	for len(x) > 0 {
 		words := philox.Block(c.seed, philox.PurposeDropout, c.counter, at/4)
@@ -68,7 +68,7 @@ func (c *dropoutConstants) four(y, x *[4]float32, words *[4]uint32) {
 	y[3] = c.one(x[3], words[3])
 }
 
-// one has no branch, which would be as good as random to a predictor.
+// one avoids a branch, which would be unpredictable.
 func (c *dropoutConstants) one(x float32, word uint32) float32 {
 	keep := ^uint32(int32(word>>8-c.threshold) >> 31)
 	return math.Float32frombits(math.Float32bits(float32(c.factor*x)) & keep)

@@ -5,10 +5,10 @@ import "reprise/kernel"
 // elementKernels are the kernels over elements and rows, in one of the variants.
 // All variants give the bits of the portable one, at any length, 0 included.
 //
-// Slices of a call are as long as each other where nothing else is said; a
-// shorter one panics. The first slice is the result and may be one of the
-// others, but must not overlap them otherwise. Every operation rounds on its
-// own, except fma(a, b, c), which rounds a*b + c once.
+// The slices of a call have the same length unless noted otherwise; a shorter
+// one panics. The first slice is the result; it may be one of the others, but
+// must not overlap them in any other way. Every operation rounds separately,
+// except fma(a, b, c), which rounds a*b + c once.
 type elementKernels struct {
 	name string // of the variant, as in kernel names
 
@@ -29,7 +29,7 @@ type elementKernels struct {
 	divide   func(y, x []float32, s float32)                                             // y = x / s
 	axpy     func(y, x []float32, a float32)                                             // y = fma(a, x, y)
 	affine   func(y, x, gain, bias []float32, s float32)                                 // y = fma(x*s, gain, bias)
-	argmax   func(x []float32) int                                                       // first NaN, else first maximum; 0 of nothing
+	argmax   func(x []float32) int                                                       // first NaN, else first maximum; 0 if empty
 	maximum  func(y []float32, index []int32, x []float32, at int32, channels, step int) // window_max.go
 
 	// Sums in 16 lanes: lane j%16 takes the elements j in ascending order, from
@@ -56,9 +56,9 @@ type elementKernels struct {
 	batchGainGrad func(out, x, dy, mean, invStd []float32, rows, stride int) // fma(h, dy, chain), h = (x-mean[j])*invStd[j]
 	layerGainGrad func(out, x, dy, mean, invStd []float32, rows, stride int) // the same with mean[i], or 0 where nil, and invStd[i] of row i
 
-	// Of the normalisations, in that order: h = (x-mean)*invStd,
-	// dx = fma(-b, h, dx-a) * invStd, y = fma(h, gain, bias) and
-	// dx = fma(-b, h, dy-a) * gain.
+	// For the normalisations, in this order: h = (x-mean)*invStd, dx = fma(-b,
+	// h, dx-a) * invStd, y = fma(h, gain, bias) and dx = fma(-b, h, dy-a) *
+	// gain.
 	center      func(h, x []float32, mean, invStd float32)
 	layerGrad   func(dx, h []float32, a, b, invStd float32)
 	batchNormal func(y, x, mean, invStd, gain, bias []float32)
@@ -66,7 +66,7 @@ type elementKernels struct {
 
 	dropout func(y, x []float32, c *dropoutConstants, at uint64) // dropout.go
 
-	// bfloat16.go; x is half as long as y, or the other way round.
+	// bfloat16.go; x is half as long as y, or vice versa.
 	packBF16   func(y []int32, x []float32)
 	unpackBF16 func(y []float32, x []int32)
 

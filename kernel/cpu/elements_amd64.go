@@ -38,8 +38,8 @@ func assemblyElements(level Level) elementKernels {
 	})
 }
 
-// checked returns the kernels with a check of lengths before each, as the
-// assembly makes none: slices that are too short panic.
+// checked returns the kernels, each preceded by a check of lengths, which the
+// assembly does not make: slices that are too short panic.
 func checked(k elementKernels) elementKernels {
 	return elementKernels{
 		name: k.name,
@@ -137,7 +137,7 @@ func checked(k elementKernels) elementKernels {
 	}
 }
 
-// holdsColumns panics where x is too short for so many rows, and reports whether
+// holdsColumns panics if x is too short for that many rows, and reports whether
 // there are columns.
 func holdsColumns(x []float32, columns, rows, stride int) bool {
 	if columns > 0 && rows > 0 {
@@ -146,7 +146,7 @@ func holdsColumns(x []float32, columns, rows, stride int) bool {
 	return columns > 0
 }
 
-// checkLabels panics where a row is too long for softmaxRows or a label is no
+// checkLabels panics if a row is too long for softmaxRows or a label is not a
 // class.
 func checkLabels(labels []int32, n int) {
 	var row lanes
@@ -156,17 +156,17 @@ func checkLabels(labels []int32, n int) {
 	}
 }
 
-// dropoutStep is what lengths are a multiple of in dropout's assembly.
+// dropoutStep divides the lengths in dropout's assembly.
 const dropoutStep = 64
 
-// bf16Step likewise, in packBF16 and unpackBF16.
+// bf16Step is the same for packBF16 and unpackBF16.
 const bf16Step = 32
 
 type maximumKernel = func(y []float32, index []int32, x []float32, at int32, channels, step int)
 
-// maximumFor returns the kernel that is fastest for so many channels: what one
-// call stores the next one soon loads, and a processor waits for a masked store
-// to reach the cache.
+// maximumFor returns the fastest kernel for that many channels: values stored
+// by one call are soon loaded by the next, and a processor waits for a masked
+// store to reach the cache.
 func maximumFor(channels int, widest maximumKernel) maximumKernel {
 	switch {
 	case channels < 8:
@@ -189,7 +189,7 @@ func checkedScalar(f func(y, x []float32, s float32)) func(y, x []float32, s flo
 	return func(y, x []float32, s float32) { f(y[:len(x)], x, s) }
 }
 
-// checkedPack and checkedUnpack leave the rest beyond whole steps to the
+// checkedPack and checkedUnpack leave the remainder after whole steps to the
 // portable loops.
 func checkedPack(f func(y []int32, x []float32)) func(y []int32, x []float32) {
 	return func(y []int32, x []float32) {

@@ -2,5 +2,5 @@
 
 package cpu
 
-// assemblyElements is never asked for: no level above LevelNone exists.
+// assemblyElements is never called: no level above LevelNone exists.
 func assemblyElements(Level) elementKernels { return portableElements() }

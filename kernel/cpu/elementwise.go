@@ -59,7 +59,7 @@ func (b *binder) clipNorm(in kernel.ClipNorm) step {
 	})
 }
 
-// root32 is the correctly rounded square root.
+// root32 returns the correctly rounded square root.
 func root32(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // tree reduces columns [lo,hi) of x[parts,n] into its first row, in the order of

@@ -18,7 +18,7 @@ func (e *TokenError) Error() string {
 	return fmt.Sprintf("token %d in row %d of the batch, want 0 to %d", e.Token, e.Row, e.Vocabulary-1)
 }
 
-// withTokens makes a step of a function that needs valid tokens.
+// withTokens turns a function that needs valid tokens into a step.
 func withTokens(tokens []int32, vocabulary int, run func()) step {
 	return func(kernel.Scalars) error {
 		for i, token := range tokens {
@@ -40,7 +40,8 @@ func (b *binder) embedding(in kernel.Embedding) step {
 	}))
 }
 
-// embeddingGrad divides columns among the threads: a chain goes over all rows.
+// embeddingGrad divides columns among the threads, because a chain goes over
+// all rows.
 func (b *binder) embeddingGrad(in kernel.EmbeddingGrad) step {
 	tokens, dy, table, n := b.i32(in.Tokens), b.f32(in.DY), b.f32(in.DTable), in.N
 	return withTokens(tokens, in.V, b.columns(in.M+in.V, n, func(lo, hi int) {

@@ -7,26 +7,26 @@ import (
 	"reprise/kernel"
 )
 
-// ErrStep is returned where a program with an optimiser runs with
-// Scalars.Step 0: steps count from 1.
+// ErrStep is returned if a program with an optimiser runs with Scalars.Step 0:
+// steps count from 1.
 var ErrStep = errors.New("optimiser step 0, steps count from 1")
 
 // step is one instruction with its operands bound. It allocates nothing.
 type step func(kernel.Scalars) error
 
-// Executable is a program bound to a Memory. It implements kernel.Executable
-// and belongs to the goroutine that its Memory belongs to.
-type Executable struct {
+// executable is a program bound to an arena. It implements kernel.Executable and
+// belongs to the goroutine that its arena belongs to.
+type executable struct {
 	backend *Backend
-	memory  *Memory
+	memory  *arena
 	name    string
 	steps   []step
 }
 
-func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable, error) {
-	e := &Executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
-	binder := binder{Memory: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
-	// A first pass to learn how much scratch memory the steps share.
+func newExecutable(b *Backend, program *kernel.Program, m *arena) (*executable, error) {
+	e := &executable{backend: b, memory: m, name: program.Name, steps: make([]step, 0, len(program.Instructions))}
+	binder := binder{arena: m, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
+	// A first pass determines how much scratch memory the steps share.
 	if err := binder.each(program, func(int, step) {}); err != nil {
 		return nil, err
 	}
@@ -38,9 +38,9 @@ func newExecutable(b *Backend, program *kernel.Program, m *Memory) (*Executable,
 	return e, nil
 }
 
-// append adds the step of a number of instructions, so that steps and
-// instructions keep the same numbers.
-func (e *Executable) append(instructions int, s step) {
+// append adds the step for a number of instructions, so that steps and
+// instructions have the same indices.
+func (e *executable) append(instructions int, s step) {
 	for range instructions - 1 {
 		e.steps = append(e.steps, func(kernel.Scalars) error { return nil })
 	}
@@ -49,9 +49,9 @@ func (e *Executable) append(instructions int, s step) {
 
 // Run executes the instructions in order. It allocates nothing. It fails with
 // ErrFreed, with ErrClosed, with ErrStep, with a *LabelError or with a
-// *TokenError; what the instructions before the failing one wrote stays written. A panic in a kernel,
-// which is a bug, comes out of Run as a panic.
-func (e *Executable) Run(scalars kernel.Scalars) error {
+// *TokenError; writes of the instructions before the failing one are kept. A
+// panic in a kernel, which is a bug, propagates out of Run.
+func (e *executable) Run(scalars kernel.Scalars) error {
 	if e.memory.freed {
 		return ErrFreed
 	}
@@ -70,7 +70,7 @@ func (e *Executable) Run(scalars kernel.Scalars) error {
 
 // binder turns instructions into steps.
 type binder struct {
-	*Memory
+	*arena
 	pool     *Pool
 	gemm     *blockedGemm
 	variant  *matMulVariant
@@ -79,10 +79,11 @@ type binder struct {
 	shared   []float32
 	needed   int // of shared
 
-	// What an instruction that is being bound calls for ranges of elements: before
-	// it first reads them, and after it has written them for good (fusion.go).
+	// The instruction being bound calls these for ranges of elements: before it
+	// first reads them, and after it has written their final values
+	// (fusion.go).
 	before, after func(lo, hi int)
-	afterGrain    int // of after, 0 where there is nothing to do
+	afterGrain    int // of after, 0 if there is nothing to do
 }
 
 // each binds the program and calls do with each step and its number of
@@ -99,8 +100,8 @@ func (b *binder) each(program *kernel.Program, do func(instructions int, s step)
 	return nil
 }
 
-// scratch returns n elements that the steps of a program share: what a step
-// finds there is another one's.
+// scratch returns n elements that the steps of a program share: a step may find
+// the values of another one there.
 func (b *binder) scratch(n int) []float32 {
 	b.needed = max(b.needed, n)
 	return b.shared[:min(n, len(b.shared))]
@@ -203,8 +204,8 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 }
 
 // ranges returns a function that calls do over [0,n) in ranges of about grain
-// items, on the pool where there is more than one range. It allocates here, so
-// that the returned function does not.
+// items, on the pool if there is more than one range. It allocates now, so that
+// the returned function does not.
 func (b *binder) ranges(n, grain int, do func(lo, hi int)) func() {
 	parts := ceilDiv(n, grain)
 	if parts <= 1 || b.pool.Threads() == 1 {
@@ -214,7 +215,7 @@ func (b *binder) ranges(n, grain int, do func(lo, hi int)) func() {
 	return func() { b.pool.Run(parts, part) }
 }
 
-// always makes a step of a function that needs no scalars and cannot fail.
+// always turns a function that needs no scalars and cannot fail into a step.
 func always(run func()) step {
 	return func(kernel.Scalars) error {
 		run()

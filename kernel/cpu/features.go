@@ -13,7 +13,7 @@ import (
 
 // Level is the most capable instruction set that kernels may use. Every level
 // gives the same bits (docs/numerics.md); a higher one only takes less time.
-// The zero value, LevelAuto, stands for the best level the machine has.
+// The zero value, LevelAuto, means the best level the machine has.
 type Level uint8
 
 // The levels, each including the ones before it on the same architecture.
@@ -43,7 +43,8 @@ func (l Level) String() string {
 
 // Supports reports whether kernels at this level can offer the feature. It
 // makes Level a kernel.Capability. float64 and a correctly rounded float32
-// multiply-add are there at every level, since the portable path has both.
+// multiply-add are available at every level, because the portable path has
+// both.
 func (l Level) Supports(f kernel.Feature) bool {
 	switch f {
 	case kernel.FP64, kernel.FMA:
@@ -71,7 +72,7 @@ type Features struct {
 	AVX512 bool
 	// NoAssembly says that the build has no assembly for this architecture
 	// (the noasm build tag, or a target other than amd64 and arm64), so that
-	// nothing above holds whatever the processor has.
+	// none of the above is usable whatever the processor has.
 	NoAssembly bool
 }
 
@@ -104,7 +105,7 @@ func (f Features) Best() Level {
 	return LevelNone
 }
 
-// Levels returns the concrete levels that can be asked for, lowest first.
+// Levels returns the concrete levels that can be requested, lowest first.
 func (f Features) Levels() []Level {
 	switch f.Best() {
 	case LevelNEON:
@@ -138,17 +139,20 @@ func (f Features) String() string {
 // that this machine or build cannot run.
 var ErrFeatureMissing = errors.New("cpu feature not available")
 
-// ErrFeatureUnknown is wrapped by a FeatureError for a name that is no level.
+// ErrFeatureUnknown is wrapped by a FeatureError for a name that is not a
+// level.
 var ErrFeatureUnknown = errors.New("unknown cpu feature")
 
-// FeatureError says that a requested level cannot be had and what can.
+// FeatureError says that a requested level is not available, and which ones
+// are.
 type FeatureError struct {
 	Asked string   // as written by the user
 	Has   Features // of the machine and build
 	Err   error    // ErrFeatureMissing or ErrFeatureUnknown
 }
 
-// Error names what was asked for, what is available and what to ask for instead.
+// Error names the requested level, what is available and what to request
+// instead.
 func (e *FeatureError) Error() string {
 	names := []string{LevelAuto.String()}
 	for _, l := range e.Has.Levels() {
@@ -162,8 +166,8 @@ func (e *FeatureError) Error() string {
 func (e *FeatureError) Unwrap() error { return e.Err }
 
 // Resolve turns LevelAuto into the best level and checks any other one. The
-// error is a *FeatureError that wraps ErrFeatureMissing or, for a value that
-// is no level, ErrFeatureUnknown.
+// error is a *FeatureError that wraps ErrFeatureMissing or, for a value that is
+// not a level, ErrFeatureUnknown.
 func (f Features) Resolve(l Level) (Level, error) {
 	switch {
 	case l == LevelAuto:

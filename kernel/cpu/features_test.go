@@ -49,7 +49,7 @@ func TestParseFeatures(t *testing.T) {
 	}
 }
 
-func TestResolveRefusesAValueThatIsNoLevel(t *testing.T) {
+func TestResolveRefusesAnUnknownLevel(t *testing.T) {
 	if _, err := (Features{AVX2: true}).Resolve(Level(77)); !errors.Is(err, ErrFeatureUnknown) {
 		t.Errorf("Resolve(Level(77)): %v, want ErrFeatureUnknown", err)
 	}
@@ -73,7 +73,8 @@ func TestLevelIsACapability(t *testing.T) {
 	}
 }
 
-// TestDetectAgreesWithTheKernel compares with what Linux says of the processor.
+// TestDetectAgreesWithTheKernel compares with what Linux reports about the
+// processor.
 func TestDetectAgreesWithTheKernel(t *testing.T) {
 	f := Detect()
 	t.Logf("features: %s; best level %s", f, f.Best())

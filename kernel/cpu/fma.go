@@ -28,19 +28,19 @@ func FMA32(a, b, c float32) float32 {
 }
 
 const (
-	// fmaTail masks the bits of a float64 that a float32 has no room for.
+	// fmaTail masks the bits of a float64 that do not fit a float32.
 	fmaTail = 1<<29 - 1
 	// fmaMidpoint is their value midway between two normal float32. The
 	// midpoint above the largest float32, where overflow begins, is one of them.
 	fmaMidpoint = 1 << 28
-	// fmaSubnormal bounds bits<<1 - 1 from above where 0 < |t| < 2^-126: the
-	// shift drops the sign, and the decrement sends zero, which is always exact,
-	// to the top of the range.
+	// fmaSubnormal bounds bits<<1 - 1 from above if 0 < |t| < 2^-126: the shift
+	// drops the sign, and the decrement sends zero, which is always exact, to
+	// the top of the range.
 	fmaSubnormal = (1023-126)<<53 - 1
 )
 
 // roundsTwice reports whether rounding t, a float64 sum, to float32 may differ
-// from rounding the exact sum, so that fmaOdd must be asked. It is a few integer
+// from rounding the exact sum, so that fmaOdd is needed. It is a few integer
 // instructions and is inlined, with the sum before it and the conversion after
 // it, into the portable kernels' inner loops.
 func roundsTwice(t float64) bool {
@@ -63,8 +63,9 @@ func fmaOdd(a, b, c float64) float64 {
 	if e == 0 || u&1 != 0 {
 		return s
 	}
-	// The exact sum lies strictly between s and its neighbour on e's side; of
-	// the two the odd one is the neighbour. s is not zero, or e would be too.
+	// The exact sum lies strictly between s and its neighbour on e's side; the
+	// odd one of the two is the neighbour. s is not zero, or e would be zero
+	// too.
 	if (e > 0) == (s > 0) {
 		return math.Float64frombits(u + 1)
 	}

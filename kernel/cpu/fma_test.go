@@ -22,7 +22,7 @@ func exactFMA(a, b, c float32) float32 {
 
 type triple struct{ a, b, c float32 }
 
-// fmaFamilies generate operands for which a sloppy multiply-add goes wrong.
+// fmaFamilies generate operands for which an inexact multiply-add goes wrong.
 var fmaFamilies = []struct {
 	name string
 	next func(r *rand.Rand) triple
@@ -96,13 +96,13 @@ func TestFMA32RoundsOnce(t *testing.T) {
 		}
 		t.Logf("%-20s %d triples; rounding twice would be wrong in %d", f.name, each, twice)
 		if twice == 0 && (f.name == "beside a midpoint" || f.name == "subnormal midpoint") {
-			t.Errorf("%s: no triple tells FMA32 from rounding twice", f.name)
+			t.Errorf("%s: no triple distinguishes FMA32 from rounding twice", f.name)
 		}
 	}
 }
 
-// TestFMA32EqualsTheHardware compares with every FMA instruction at hand, by way
-// of a tile kernel's single step.
+// TestFMA32EqualsTheHardware compares with every FMA instruction available,
+// through a single step of a tile kernel.
 func TestFMA32EqualsTheHardware(t *testing.T) {
 	const rounds = 1500
 	tried := 0

@@ -2,18 +2,18 @@ package cpu
 
 import "reprise/kernel"
 
-// Instructions that go over the same elements one after the other are fused: a
-// range of elements passes through all of them while it is in the cache. So a
-// linear layer's product has its activation for an epilogue, and the product that
-// gives an input's gradient the activation's gradient. Each element is computed as
+// Consecutive instructions over the same elements are fused: a range of
+// elements passes through all of them while it is in the cache. So the product
+// of a linear layer has the activation as its epilogue, and the product for an
+// input's gradient has the activation's gradient. Each element is computed as
 // before, so no bit changes.
 
-// fusedChunk is the number of elements that pass together: three operands of as
-// many fit the first-level cache.
+// fusedChunk is the number of elements that pass together: three operands of
+// that size fit the first-level cache.
 const fusedChunk = 1 << 11
 
-// pointwise is an instruction whose element i of each result depends on elements
-// i of its operands only.
+// pointwise is an instruction in which element i of each result depends only on
+// element i of each operand.
 type pointwise struct {
 	n, grain      int
 	reads, writes []kernel.Span
@@ -45,8 +45,8 @@ func (b *binder) pointwise(instruction kernel.Instruction) (pointwise, bool) {
 // step returns the step of p alone.
 func (p *pointwise) step(b *binder) step { return always(b.ranges(p.n, p.grain, p.do)) }
 
-// neighbour is what an instruction that computes or takes whole rows must tell
-// of its operands to be fused with pointwise instructions.
+// neighbour describes the operands of an instruction that computes or reads
+// whole rows, as needed to fuse it with pointwise instructions.
 type neighbour struct {
 	n      int
 	same   []kernel.Span // as long as those of the pointwise instructions
@@ -84,8 +84,8 @@ func consumer(instruction kernel.Instruction) (neighbour, bool) {
 	return neighbour{}, false
 }
 
-// fits reports whether p may be fused with the neighbour: what it touches is the
-// same elements, or is apart.
+// fits reports whether p may be fused with the neighbour: its operands are the
+// same elements, or do not overlap.
 func (n *neighbour) fits(p *pointwise) bool {
 	if p.n != n.n {
 		return false
@@ -113,8 +113,8 @@ func (n neighbour) with(p *pointwise) neighbour {
 	return n
 }
 
-// run returns the pointwise instructions that the list begins with, as far as
-// they fit together and the neighbour.
+// run returns the pointwise instructions at the beginning of the list, as far
+// as they fit each other and the neighbour.
 func (b *binder) run(list []kernel.Instruction, beside neighbour) ([]pointwise, neighbour) {
 	var run []pointwise
 	for _, in := range list {
@@ -130,8 +130,8 @@ func (b *binder) run(list []kernel.Instruction, beside neighbour) ([]pointwise, 
 	return run, beside
 }
 
-// next binds the first instructions of the list and returns how many they are
-// and their step, nil for an unknown one.
+// next binds the first instructions of the list and returns their number and
+// their step, which is nil for an unknown instruction.
 func (b *binder) next(list []kernel.Instruction) (count int, s step) {
 	nothing := func(int, int) {}
 	b.before, b.after, b.afterGrain = nothing, nothing, 0

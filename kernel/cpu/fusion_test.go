@@ -7,7 +7,7 @@ import (
 	"reprise/kernel"
 )
 
-// Whatever is fused must leave the memory as the instructions one by one do.
+// Fused instructions must leave the memory as the separate instructions do.
 func TestFusedInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 	const m, n = 3*kernel.BatchBlock + 5, 24 // rows and columns
 	image := kernel.ConvShape{N: 9, H: 20, W: 18, InChannels: 8, OutH: 20, OutW: 18, OutChannels: 8,
@@ -138,7 +138,7 @@ func TestFusedInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 				steps := 0
 				arena := load(t, b, memory)
 				program := &kernel.Program{Instructions: list, Elements: len(memory)}
-				bound := binder{Memory: arena, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
+				bound := binder{arena: arena, pool: b.pool, gemm: b.gemm, variant: &b.gemm.variant, elements: b.elements}
 				if err := bound.each(program, func(int, step) { steps++ }); err != nil {
 					t.Fatal(err)
 				}

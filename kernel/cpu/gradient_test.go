@@ -9,8 +9,8 @@ import (
 	"reprise/kernel"
 )
 
-// Gradients against central differences in float64, of functions written down
-// here once more from their definitions.
+// Gradients against central differences in float64, of functions written again
+// here from their definitions.
 
 func activation64(kind kernel.ActivationKind, x float64) float64 {
 	switch kind {
@@ -62,7 +62,7 @@ func compareGradient(t *testing.T, got []float32, want []float64, tolerance floa
 type machine struct {
 	t       *testing.T
 	backend *Backend
-	memory  *Memory
+	memory  *arena
 	layout  *layout
 }
 
@@ -245,7 +245,8 @@ func testSoftmaxCrossEntropy(t *testing.T, smoothing float32, classes int) {
 	}
 }
 
-// Logits that overflow an exponential, or all but one, must not harm.
+// Logits that overflow an exponential, or all but one of which do, must not
+// cause errors.
 func TestSoftmaxCrossEntropyOfExtremeRows(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	tests := []struct {

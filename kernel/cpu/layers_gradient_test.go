@@ -9,7 +9,7 @@ import (
 )
 
 // The gradients of the normalisations, the embedding and the squared error
-// against central differences, of functions written down here once more.
+// against central differences, of functions written again here.
 
 const testEpsilon = 1e-5
 
@@ -55,7 +55,7 @@ func dot64(x []float64, y []float32) float64 {
 	return sum
 }
 
-// rowNorm64 is the forward pass of LayerNorm and, where centred is not set, of
+// rowNorm64 is the forward pass of LayerNorm or, if centred is false, of
 // RMSNorm.
 func rowNorm64(x, gain, bias []float64, centred bool) []float64 {
 	n := len(gain)

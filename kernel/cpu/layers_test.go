@@ -9,8 +9,8 @@ import (
 	"reprise/kernel"
 )
 
-// maker draws an instruction, lays it out, and may put integers where it needs
-// them.
+// maker draws an instruction, lays it out, and may store the integers that it
+// needs.
 type maker = func(s source, l *layout) (kernel.Instruction, func(rng *rand.Rand, t twin))
 
 // withMakers returns the union of maps.
@@ -192,7 +192,7 @@ func TestLayersOfAwkwardSizesGiveTheBitsOfTheirTwins(t *testing.T) {
 
 // A dropped element is +0 whatever it was, and the mask of a part of a batch is
 // that part of the batch's mask.
-func TestDropoutIsAFunctionOfThePlaceInTheBatch(t *testing.T) {
+func TestDropoutDependsOnlyOnThePositionInTheBatch(t *testing.T) {
 	const n = 1001
 	rng := rand.New(rand.NewSource(1))
 	x := normal(rng, n, 1)
@@ -275,7 +275,7 @@ func TestRunRefusesTokensOutsideTheVocabulary(t *testing.T) {
 	}
 }
 
-// Norms at and about the limit, and those that are no number.
+// Norms at and near the limit, and those that are not a number.
 func TestClipNormAtItsLimits(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	for _, tt := range []struct {

@@ -5,37 +5,37 @@ import "fmt"
 // Gemm computes matrix products. Every implementation gives the same bits.
 // A Gemm is safe for concurrent use; calls that share a Pool take turns.
 type Gemm interface {
-	// MatMul computes args.C on the pool's threads. It panics where the
-	// arguments contradict each other (MatMulArgs), and must not be called from
-	// within a part of a Pool.Run. It allocates nothing once the pool's scratch
-	// memory has grown to the largest product.
+	// MatMul computes args.C on the pool's threads. It panics if the arguments
+	// are inconsistent (MatMulArgs), and must not be called from within a part
+	// of a Pool.Run. It allocates nothing once the pool's scratch memory has
+	// grown to the largest product.
 	MatMul(pool *Pool, args MatMulArgs)
 	// Level is the instruction set in use.
 	Level() Level
-	// Name is the variant's name as in kernel names: "portable", "avx2" or
+	// Name is the variant's name as used in kernel names: "portable", "avx2" or
 	// "avx512".
 	Name() string
 }
 
 // MatMulArgs describes C[M,N] = start + op(A) op(B), all row-major float32.
-// op(A) is [M,K] and op(B) is [K,N]. With a Batch it describes as many products
-// as that, of the same shape, at equal distances from each other.
+// op(A) is [M,K] and op(B) is [K,N]. With a Batch it describes that many
+// products of the same shape, at equal distances from each other.
 //
 // Order: each element of C is one chain of fused multiply-adds over ascending
-// k, c = FMA32(a[i,k], b[k,j], c), from Bias[j], C's old value or +0. Where the
-// chain meets a NaN the result is some NaN; which one is not part of the
-// contract (hardware passes on one operand's payload, and which operand
-// that is differs), so NaNs compare as equal to each other.
+// k, c = FMA32(a[i,k], b[k,j], c), from Bias[j], C's old value or +0. If the
+// chain encounters a NaN the result is some NaN; which one is not part of the
+// contract (hardware propagates one operand's payload, and which one differs),
+// so NaNs compare as equal to each other.
 type MatMulArgs struct {
 	M, N, K int
 
-	// A holds op(A) with LDA elements from row to row: [M,K], or [K,M] where
+	// A holds op(A) with LDA elements from row to row: [M,K], or [K,M] if
 	// TransA is set.
 	A      []float32
 	LDA    int
 	TransA bool
 
-	// B holds op(B) with LDB elements from row to row: [K,N], or [N,K] where
+	// B holds op(B) with LDB elements from row to row: [K,N], or [N,K] if
 	// TransB is set.
 	B      []float32
 	LDB    int
@@ -46,31 +46,32 @@ type MatMulArgs struct {
 	C   []float32
 	LDC int
 
-	// Bias [N], where not empty, starts the chains of column j; it excludes
+	// Bias [N], if not empty, starts the chains of column j; it excludes
 	// Accumulate, which starts them from C.
 	Bias       []float32
 	Accumulate bool
 
-	// Batch is the number of products; 0 stands for one. Their matrices begin
-	// StrideA, StrideB and StrideC elements apart, the first at the beginning. A
-	// stride of 0 for A or B is one matrix for all; those of C share no element:
-	// they lie one behind the other or, narrower than LDC, side by side.
+	// Batch is the number of products; 0 means one. Their matrices begin
+	// StrideA, StrideB and StrideC elements apart, the first at the beginning.
+	// A stride of 0 for A or B means one matrix for all; those of C share no
+	// element: they lie one after another or, if they are narrower than LDC,
+	// side by side.
 	Batch                     int
 	StrideA, StrideB, StrideC int
 
-	// Then, unless nil, is called with ranges [lo,hi) of C that have their final
-	// values, each element once: by the thread that computed them while they are in
-	// its cache, or, where a part has only short pieces of rows and C has no gaps,
-	// after the last part. No bit may depend on how C is cut into ranges. What lies
-	// between the rows is in none.
+	// Then, unless nil, is called with ranges [lo,hi) of C that have their
+	// final values, each element once: by the thread that computed them while
+	// they are in its cache or, if a part has only short pieces of rows and C
+	// has no gaps, after the last part. No bit may depend on how C is cut into
+	// ranges. Elements between the rows are in none of them.
 	Then func(lo, hi int)
 	// ThenGrain, at least 1 with Then, is the number of elements that occupy a
 	// thread in Then for some microseconds.
 	ThenGrain int
 }
 
-// check panics where the arguments contradict each other: the planner of a
-// program got its shapes wrong, which no caller can handle.
+// check panics if the arguments are inconsistent: the planner of a program got
+// its shapes wrong, which no caller can handle.
 func (a *MatMulArgs) check() {
 	if a.M < 0 || a.N < 0 || a.K < 0 {
 		panic(fmt.Sprintf("cpu: matrix product of negative size M=%d N=%d K=%d", a.M, a.N, a.K))
@@ -98,7 +99,7 @@ func (a *MatMulArgs) check() {
 	}
 }
 
-// checkApart panics where the results of a batch share elements.
+// checkApart panics if the results of a batch share elements.
 func (a *MatMulArgs) checkApart() {
 	if a.Batch < 0 {
 		panic(fmt.Sprintf("cpu: batch of %d matrix products", a.Batch))

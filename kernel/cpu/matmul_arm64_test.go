@@ -8,9 +8,9 @@ import (
 	"reprise/kernel"
 )
 
-// TestProductsAreNEONs makes sure that what the other tests compare on arm64 is
-// what they say: the backend's own choice is NEON, and "none" has none of it.
-func TestProductsAreNEONs(t *testing.T) {
+// TestProductsUseNEON makes sure that the other tests compare what they claim
+// to on arm64: the backend's default is NEON, and "none" does not use it.
+func TestProductsUseNEON(t *testing.T) {
 	b := newTestBackend(t, Config{Threads: 1})
 	if b.Level() != LevelNEON || b.Degraded() != nil || b.gemm.variant.name != "neon" {
 		t.Errorf("level %s, variant %s, degraded: %v", b.Level(), b.gemm.variant.name, b.Degraded())

@@ -1,40 +1,43 @@
 package cpu
 
-// The blocked product. C, or each C of a batch, is shared out in rectangles, one
-// Pool.Run for all of them. The loops of a rectangle, outermost first:
+// The blocked product. C, or each C of a batch, is divided into rectangles,
+// with one Pool.Run for all of them. The loops of a rectangle, outermost first:
 //
 //	k in blocks of tile.depth, ascending
 //	  pack its columns of B into panels          (they stay in the second-level cache)
 //	    groups of rows                           (so do theirs of A)
 //	      B panels x tiles of rows: one tile kernel call each
 //
-// A is read where it lies, whichever way round. A panel of B is k-major,
-// panel[k*cols + j], and padded with zeros. Between two k blocks a partial sum
-// rests in C, which changes no bit. Work is shared out over rows and columns of C
-// only, never over k.
+// A is read in place, transposed or not. A panel of B is k-major, panel[k*cols
+// + j], and padded with zeros. A rectangle has rows [i0,i1) and columns [j0,j1)
+// of C; seg has the beginnings of A's segments, the runs of k that are equally
+// spaced in A. Between two k blocks a partial sum is stored in C, which changes
+// no bit. Work is divided over rows and columns of C only, never over k.
 
 const (
 	// groupElements and stripElements bound the parts of A and of B that are in
 	// use together, in elements: a quarter and a half of a second-level cache.
 	groupElements = 1 << 16
 	stripElements = 1 << 17
-	// directRows bounds M for reading B where it lies: too few rows to pay for
+	// directRows bounds M for reading B in place: too few rows to pay for
 	// packing it.
 	directRows = 12
-	// directStride bounds B's row stride for the same: its rows lie as close as
+	// directStride bounds B's row stride for the same: its rows are as close as
 	// in a panel.
 	directStride = 64
-	// repackRows bounds from below the rows of a rectangle whose columns others
-	// pack too, as long as there are columns to divide instead.
+	// repackRows is the minimum number of rows of a rectangle whose columns
+	// other rectangles pack too, as long as there are columns to divide
+	// instead.
 	repackRows = 256
 	// thenElements bounds the elements of C that are finished before
-	// MatMulArgs.Then goes over them: a quarter of a second-level cache.
+	// MatMulArgs.Then processes them: a quarter of a second-level cache.
 	thenElements = 1 << 16
-	// thenColumns is the least part of a row for which that pays: in short pieces
-	// the kernels that Then calls take longer than the cache saves.
+	// thenColumns is the shortest piece of a row for which that pays off: on
+	// shorter pieces the kernels that Then calls lose more time than the cache
+	// saves.
 	thenColumns = 512
 	// partWork is the number of multiply-adds, some microseconds of them, below
-	// which a part does not pay.
+	// which a part does not pay off.
 	partWork = 1 << 18
 
 	// maxTile bounds a tile's rows*cols, maxTileRows and maxTileCols its sides.
@@ -44,8 +47,8 @@ const (
 )
 
 // gathered is the A operand of a tile: row i's values, in the order of k, are
-// x[off[i]+at+l*step] for at in seg and l < length. A matrix that lies either
-// way round is of this form, and so are the patches of an image.
+// x[off[i]+at+l*step] for at in seg and l < length. A matrix, transposed or
+// not, has this form, and so do the patches of an image.
 type gathered struct {
 	x            []float32
 	off          *[maxTileRows]int
@@ -60,12 +63,13 @@ type tileKernel struct {
 	// cache.
 	depth int
 	// masked says that run takes any number of columns up to cols; otherwise it
-	// takes cols of them only.
+	// takes exactly cols.
 	masked bool
-	// spaced says that run takes neither fewer rows nor any whose offsets are not
-	// equally far apart.
+	// spaced says that run takes exactly its number of rows, with equally
+	// spaced offsets.
 	spaced bool
-	// vector is what the columns that run reads of B are rounded up to.
+	// vector is the multiple to which the columns that run reads of B are
+	// rounded up.
 	vector int
 	// run computes, for i < rows and j < cols,
 	//
@@ -84,7 +88,7 @@ type tileKernel struct {
 	run func(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int)
 }
 
-// matMulVariant is what differs from one instruction set to another.
+// matMulVariant holds what differs between instruction sets.
 type matMulVariant struct {
 	name   string
 	level  Level
@@ -98,7 +102,7 @@ type matMulVariant struct {
 }
 
 // choose returns the tile kernel for a product. A thin tile wastes no rows, but
-// loads each value of B for one multiply-add only.
+// loads each value of B for only one multiply-add.
 func (v *matMulVariant) choose(m, n int) *tileKernel {
 	if 4*m <= v.tile.rows+2 && 2*n >= v.thin.cols {
 		return &v.thin
@@ -126,18 +130,18 @@ func (g *blockedGemm) MatMul(pool *Pool, args MatMulArgs) {
 }
 
 // gemmRun is the scratch memory of a pool's products and the state of the one
-// in progress. Its parts run concurrently and only read it, apart from their
+// in progress. Its parts run concurrently and only read it, except for their
 // worker's scratch.
 type gemmRun struct {
 	pool    *Pool
 	workers []gemmScratch
 	run     func(worker, i int) // part as a method value, made once
-	runLate func(worker, i int) // likewise afterwards
+	runLate func(worker, i int) // the same for afterwards
 
 	kern   *tileKernel
 	pack   *packing
 	args   MatMulArgs
-	direct bool // full B panels are read where they lie
+	direct bool // full B panels are read in place
 
 	aPanels, bPanels         int // tiles of rows, of columns
 	chunkPanels, stripPanels int // those of a rectangle
@@ -149,15 +153,15 @@ type gemmRun struct {
 	blocks                   int  // of k, of equal depth
 }
 
-// gemmScratch is what a worker needs for itself.
+// gemmScratch is a worker's scratch memory.
 type gemmScratch struct {
 	tileScratch
 	args   MatMulArgs // of the product at hand
-	at     int        // where its C begins in that of the batch
+	at     int        // where its C begins in the batch's
 	panels []float32  // of B
 }
 
-// tileScratch is what a worker needs around tile kernels.
+// tileScratch is the scratch memory a worker needs for tile kernels.
 type tileScratch struct {
 	a     gathered
 	tile  [maxTile]float32
@@ -168,7 +172,7 @@ type tileScratch struct {
 }
 
 // gather returns an A operand with offsets to be filled in. It is on the heap
-// with the rest, since kernels are called through variables.
+// with the rest, because kernels are called through variables.
 func (w *tileScratch) gather(x []float32, seg []int, length, step int) *gathered {
 	w.a = gathered{x: x, off: &w.off, seg: seg, length: length, step: step}
 	return &w.a
@@ -206,7 +210,7 @@ func (r *gemmRun) multiply(v *matMulVariant, args MatMulArgs) {
 	}
 }
 
-// afterwards goes over a part of C, which is dense, when all of it is finished.
+// afterwards processes a part of C, which is dense, when all of it is finished.
 func (r *gemmRun) afterwards(_, i int) {
 	n := r.products * r.args.M * r.args.N
 	r.args.Then(i*r.args.ThenGrain, min((i+1)*r.args.ThenGrain, n))
@@ -316,8 +320,8 @@ func (w *gemmScratch) then(i0, i1, j0, j1 int) {
 	}
 }
 
-// directColumns returns up to where the columns before panel q1 are read where
-// they lie.
+// directColumns returns the end of the columns before panel q1 that are read in
+// place.
 func (r *gemmRun) directColumns(q1 int) int {
 	if !r.direct {
 		return 0
@@ -358,7 +362,7 @@ type cTile struct {
 	c       []float32
 	ldc     int
 	j, cols int
-	fresh   bool // from the bias, or +0 where there is none; else from c
+	fresh   bool // from the bias, or +0 if there is none; else from c
 	bias    []float32
 }
 

@@ -13,11 +13,10 @@ import (
 )
 
 // emulator executes the machine code of a tile kernel, as the assembler put it
-// into this test binary, without the hardware for it: it decodes the handful
-// of scalar, VEX and EVEX instructions that the kernels use and gives them
-// their meaning, with FMA32 for each lane of a fused multiply-add. Anything
-// else it meets is an error. Every load must lie in an argument and every store
-// in the result.
+// into this test binary, without the hardware: it decodes the few scalar, VEX
+// and EVEX instructions that the kernels use and executes them, with FMA32 for
+// each lane of a fused multiply-add. Any other instruction is an error. Every
+// load must lie in an argument and every store in the result.
 //
 // The encodings are those of the Intel 64 and IA-32 Architectures Software
 // Developer's Manual, volume 2, chapter 2 (EVEX: section 2.7).
@@ -176,7 +175,7 @@ func (e *emulator) fetch() (instruction, error) {
 	return in, nil
 }
 
-// decodeInstruction decodes what lies at code[pc:].
+// decodeInstruction decodes the instruction at code[pc:].
 func decodeInstruction(code []byte, pc int) (instruction, error) {
 	d := decoder{code: code, pc: pc}
 	switch d.peek() {
@@ -523,7 +522,7 @@ func (e *emulator) execute(in instruction) error {
 	return nil
 }
 
-// executeWord executes what reads or writes a word of memory.
+// executeWord executes instructions that read or write a word of memory.
 func (e *emulator) executeWord(in instruction) error {
 	at := e.address(in)
 	if in.op == "push" {
@@ -564,7 +563,7 @@ func (e *emulator) executeWord(in instruction) error {
 }
 
 // sum adds and sets the flags. A subtraction of the kernels' small constants
-// overflows exactly where adding the negative does.
+// overflows exactly when adding the negative does.
 func (e *emulator) sum(old, x uint64) uint64 {
 	sum := old + x
 	e.flags(sum, int64((old^sum)&(x^sum)) < 0)

@@ -4,6 +4,6 @@ package cpu
 
 import "testing"
 
-// emulatedTiles returns nothing: the emulator knows amd64 only. What it is for,
-// testing on machines without the instructions, qemu does for arm64.
+// emulatedTiles returns nothing: the emulator supports only amd64. On arm64,
+// qemu serves to test kernels on machines without the instructions.
 func emulatedTiles(testing.TB) []namedTile { return nil }

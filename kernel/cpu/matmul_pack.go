@@ -10,8 +10,8 @@ type packing struct {
 // and k < done, and returns done, at most ks.
 type transposer func(dst []float32, width int, x []float32, ld, ks int) (done int)
 
-// bPanels are columns of B from j0 on and k in [k0, k0+ks), packed as far as
-// they are not read where they lie.
+// bPanels are columns of B from j0 on and k in [k0, k0+ks), packed unless they
+// are read in place.
 type bPanels struct {
 	cols   int // of a panel
 	j0     int
@@ -55,8 +55,8 @@ func (p *bPanels) at(args *MatMulArgs, j int) ([]float32, int) {
 }
 
 // packStraight packs rows of x that run along the panels' rows:
-// dst[q*width*ks + k*width + i] = x[k*ld + q*width + i]. It takes all panels
-// of one k before the next k, since they lie side by side in x.
+// dst[q*width*ks + k*width + i] = x[k*ld + q*width + i]. It packs all panels of
+// one k before the next k, because they are adjacent in x.
 func packStraight(dst []float32, width int, x []float32, ld, rows, ks int) {
 	size := width * ks
 	full := rows / width
@@ -84,8 +84,8 @@ func packStraight(dst []float32, width int, x []float32, ld, rows, ks int) {
 }
 
 // transposed turns rows of x, each ks long, into the columns of one panel:
-// dst[k*width+i] = x[i*ld+k]. Where the number of rows is not a multiple of
-// four, the last four overlap the ones before.
+// dst[k*width+i] = x[i*ld+k]. If the number of rows is not a multiple of four,
+// the last four overlap the ones before.
 func (p *packing) transposed(dst []float32, width int, x []float32, ld, rows, ks int) {
 	if rows < 4 {
 		for i := range rows {

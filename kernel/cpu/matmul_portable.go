@@ -11,7 +11,7 @@ func portableVariant() matMulVariant {
 	}
 }
 
-// tile2x4 runs the chains with steps2x4 and takes over wherever that stops.
+// tile2x4 runs the chains with steps2x4 and takes over whenever that stops.
 func tile2x4(rows, _ int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
 	var x [8]float64
 	for e := range 4 * rows {
@@ -42,8 +42,8 @@ func tile2x4(rows, _ int, a *gathered, b []float32, ldb int, s []float32, lds in
 
 // steps2x4 advances the eight chains x from step p on for as long as rounding
 // twice is harmless. It returns k, or the step and the chain that need fmaOdd;
-// the chains before that one have taken the step, the others not. It is kept
-// apart, and free of calls, so that the compiler spills nothing.
+// the chains before that one have taken the step, the others not. It is a
+// separate function without calls, so that the compiler spills nothing.
 func steps2x4(x *[8]float64, p, k int, row0, row1 []float32, lda int, b []float32, ldb int) (step, chain int) {
 	x0, x1, x2, x3, x4, x5, x6, x7 := x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
 	e := 0
@@ -105,7 +105,7 @@ func steps2x4(x *[8]float64, p, k int, row0, row1 []float32, lda int, b []float3
 	return p, e
 }
 
-// tile1x8 runs the chains with steps1x8 and takes over wherever that stops.
+// tile1x8 runs the chains with steps1x8 and takes over whenever that stops.
 func tile1x8(_, _ int, a *gathered, b []float32, ldb int, s []float32, _ int, c []float32, _ int) {
 	var x [8]float64
 	for e := range x {

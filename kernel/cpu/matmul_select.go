@@ -6,7 +6,7 @@ import (
 )
 
 // SelfCheckError says that an assembly kernel gave other bits than the portable
-// one when it was tried out, so that it is not used.
+// one in its trial, so that it is not used.
 type SelfCheckError struct {
 	Kernel    string // such as "matmul.avx2"
 	At        int    // element of the trial
@@ -61,7 +61,7 @@ func (v *matMulVariant) tiles() []*tileKernel {
 	return tiles
 }
 
-// selfCheck tries out what the variant consists of.
+// selfCheck tries out the variant's kernels.
 func (v *matMulVariant) selfCheck() error {
 	for _, k := range v.tiles() {
 		if err := k.selfCheck("matmul." + v.name); err != nil {
@@ -97,9 +97,9 @@ func fillTrial(x []float32, exponent, seed uint32) {
 	}
 }
 
-// selfCheck compares tiles of several sizes with the loop it must equal. The trial's values
-// span magnitudes enough for sums to cancel, round and fall below the normal
-// range.
+// selfCheck compares tiles of several sizes with the loop it must equal. The
+// trial's values span enough magnitudes for sums to cancel, round and fall
+// below the normal range.
 func (k *tileKernel) selfCheck(name string) error {
 	const segments, length = 3, 7 // odd, beyond any unrolling
 	const depth = segments * length

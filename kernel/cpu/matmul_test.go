@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// plainMatMul is the dumb twin: MatMulArgs' definition, element by element.
+// plainMatMul is the plain twin: MatMulArgs' definition, element by element.
 func plainMatMul(args MatMulArgs) {
 	at := func(x []float32, ld int, transposed bool, row, col int) float32 {
 		if transposed {
@@ -48,7 +48,7 @@ func awkward(r *rand.Rand, special bool) float32 {
 		return float32(r.IntN(64) - 32)
 	case 2: // products of these are subnormal
 		return float32(math.Ldexp(r.Float64()-0.5, -66-r.IntN(8)))
-	case 3: // sums of these and their products lie beside midpoints
+	case 3: // sums of these and their products are close to midpoints
 		return float32(math.Ldexp(1+float64(r.IntN(9)-4)*0x1p-23, 12*(r.IntN(3)-1)))
 	}
 	return float32(r.NormFloat64())
@@ -276,7 +276,7 @@ func TestMatMulEqualsTheDefinitionAcrossBlocks(t *testing.T) {
 		{m: 30, n: 40, k: 0},
 		{m: 30, n: 40, k: 0, accumulate: true, padC: 1},
 		{m: 128, n: 10, k: 64, bias: true},
-		// Work enough for several rectangles a thread.
+		// Enough work for several rectangles per thread.
 		{m: 150, n: 200, k: 64, transB: true, bias: true},
 		{m: 700, n: 70, k: 40, transA: true, accumulate: true, padC: 2},
 		{m: 290, n: 41, k: 1100, special: true},
@@ -295,7 +295,7 @@ func TestMatMulEqualsTheDefinitionAcrossBlocks(t *testing.T) {
 	}
 }
 
-func TestNewGemmNeverExceedsTheLevelAskedFor(t *testing.T) {
+func TestNewGemmNeverExceedsTheRequestedLevel(t *testing.T) {
 	for _, level := range Detect().Levels() {
 		g, err := NewGemm(level)
 		if err != nil || g.Level() != level {
@@ -308,7 +308,7 @@ func TestNewGemmNeverExceedsTheLevelAskedFor(t *testing.T) {
 	}
 }
 
-func TestAVariantThatFailsItsSelfCheckIsPassedOver(t *testing.T) {
+func TestAVariantThatFailsItsSelfCheckIsSkipped(t *testing.T) {
 	broken := portableVariant()
 	broken.name, broken.level = "broken", LevelAVX512
 	broken.thin.run = func(rows, cols int, a *gathered, b []float32, ldb int, s []float32, lds int, c []float32, ldc int) {
@@ -330,7 +330,7 @@ func TestAVariantThatFailsItsSelfCheckIsPassedOver(t *testing.T) {
 		t.Errorf("selected %s, error %v; want portable and an error", g.Name(), err)
 	}
 	if g, err := selectGemm(LevelAVX2, []matMulVariant{broken, sound}); g.Name() != "sound" || err != nil {
-		t.Errorf("at avx2 selected %s, error %v; want sound, untroubled by a variant out of reach", g.Name(), err)
+		t.Errorf("at avx2 selected %s, error %v; want sound, unaffected by a variant above the level", g.Name(), err)
 	}
 }
 

@@ -74,8 +74,8 @@ func TestEmulatorRefusesAccessOutsideTheArguments(t *testing.T) {
 	}
 }
 
-// TestMatMulEqualsTheDefinitionOnEmulatedKernels runs whole products over the
-// machine code of the kernels that the machine lacks the instructions for.
+// TestMatMulEqualsTheDefinitionOnEmulatedKernels computes whole products with
+// the machine code of kernels whose instructions the machine lacks.
 func TestMatMulEqualsTheDefinitionOnEmulatedKernels(t *testing.T) {
 	pool := NewPool(1) // an emulator is one processor
 	defer pool.Close()

@@ -26,7 +26,7 @@ func assemblyTiles() []namedTile {
 }
 
 // tilesUnderTest returns every tile kernel in the forms that this machine can
-// run: itself, and emulated where there is an emulator.
+// run: directly, and emulated if there is an emulator.
 func tilesUnderTest(t testing.TB) []namedTile {
 	t.Helper()
 	best := Detect().Best()
@@ -104,38 +104,48 @@ func TestEveryTileKernelEqualsItsReferenceLoop(t *testing.T) {
 }
 
 func TestTransposeEqualsItsReferenceLoop(t *testing.T) {
+	checkTranspose(t, "portable", 4, func(ks int) int { return ks }, transpose4)
 	best := Detect().Best()
 	for _, v := range assemblyVariants() {
 		if v.level > best {
+			t.Logf("NOT TESTED: %s, which this machine lacks", v.name)
 			continue
 		}
-		checkTranspose4(t, v.name, v.transpose4)
-		t.Logf("%s: checked", v.name)
+		whole := func(ks int) int { return ks &^ 3 }
+		checkTranspose(t, v.name, 4, whole, v.transpose4)
+		if v.transpose16 != nil {
+			checkTranspose(t, v.name, 16, whole, v.transpose16)
+		}
 	}
 }
 
-func checkTranspose4(t *testing.T, name string, transpose transposer) {
+// checkTranspose compares the transposition of so many rows with its definition
+// on the columns that it says it has done, which must be those of done.
+func checkTranspose(t *testing.T, name string, rows int, done func(ks int) int, transpose transposer) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(2, 3))
 	for ks := range 20 {
-		for _, width := range []int{4, 6, 16} {
+		for _, width := range []int{rows, rows + 2, 4 * rows} {
 			for _, extra := range []int{0, 3} {
 				ld := ks + extra
-				x := awkwardSlice(r, 3*ld+ks, false)
-				got, intact := gemmGuarded(max(0, (ks-1)*width+4))
+				x := awkwardSlice(r, (rows-1)*ld+ks, false)
+				got, intact := gemmGuarded(max(0, (ks-1)*width+rows))
 				want := append([]float32(nil), got...)
-				done := transpose(got, width, x, ld, ks)
-				if done != ks&^3 {
-					t.Fatalf("%s: %d of %d columns done", name, done, ks)
+				if n := transpose(got, width, x, ld, ks); n != done(ks) {
+					t.Fatalf("%s, %d rows: %d of %d columns done, want %d", name, rows, n, ks, done(ks))
 				}
-				transpose4(want, width, append(x[:0:0], x...), ld, done)
+				for k := range done(ks) {
+					for i := range rows {
+						want[k*width+i] = x[i*ld+k]
+					}
+				}
 				for i := range want {
 					if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-						t.Fatalf("%s, ks %d, width %d, ld %d: element %d is %g, want %g", name, ks, width, ld, i, got[i], want[i])
+						t.Fatalf("%s, %d rows, ks %d, width %d, ld %d: element %d is %g, want %g", name, rows, ks, width, ld, i, got[i], want[i])
 					}
 				}
 				if !intact() {
-					t.Fatalf("%s, ks %d, width %d: wrote outside", name, ks, width)
+					t.Fatalf("%s, %d rows, ks %d, width %d: wrote outside", name, rows, ks, width)
 				}
 			}
 		}
@@ -164,7 +174,8 @@ func TestSelfCheckRefusesAKernelThatRoundsTwice(t *testing.T) {
 	}
 }
 
-// TestEveryStripKernelEqualsItsReferenceLoop checks what attention multiplies by.
+// TestEveryStripKernelEqualsItsReferenceLoop checks the kernels that attention
+// uses for its products.
 func TestEveryStripKernelEqualsItsReferenceLoop(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 5))
 	for _, level := range Detect().Levels() {

@@ -11,44 +11,44 @@ import (
 var (
 	// ErrFreed is returned for a Memory, or an Executable over it, after Free.
 	ErrFreed = errors.New("memory is freed")
-	// ErrSpan is returned where a span leaves its memory or differs in length
+	// ErrSpan is returned if a span exceeds its memory or differs in length
 	// from the slice it is copied to or from.
 	ErrSpan = errors.New("span does not fit")
-	// ErrMemory is returned where a Memory cannot be allocated or is not one of
+	// ErrMemory is returned if a Memory cannot be allocated or is not one of
 	// this backend's.
 	ErrMemory = errors.New("unsuitable memory")
 )
 
 const (
-	// alignment of a Memory's first element in bytes: a cache line, and the
+	// alignment of an arena's first element in bytes: a cache line, and the
 	// widest vector.
 	alignment = 64
-	// maxElements bounds a Memory: 1 TiB.
+	// maxElements bounds an arena: 1 TiB.
 	maxElements = 1 << 38
 )
 
-// Memory is an arena of 4-byte elements, zeroed and aligned to 64 bytes. It
+// arena is memory for 4-byte elements, zeroed and aligned to 64 bytes. It
 // implements kernel.Memory and belongs to one goroutine at a time.
 //
 // Integers share the arena with floats. They are never moved as float32, which
-// on some machines would turn a signalling NaN's bit pattern into another one:
-// ints is a second view of the same bytes.
-type Memory struct {
+// on some machines would change the bit pattern of a signalling NaN: ints is a
+// second view of the same bytes.
+type arena struct {
 	backend     *Backend
 	floats      []float32
 	ints        []int32
-	executables []*Executable
+	executables []*executable
 	freed       bool
 }
 
 // newMemory allocates an arena of n elements.
-func newMemory(b *Backend, n int) *Memory {
+func newMemory(b *Backend, n int) *arena {
 	const spare = alignment / 4
 	block := make([]float32, n+spare)
-	// The collector does not move what is on the heap, so this stays aligned.
+	// The collector does not move heap objects, so this stays aligned.
 	skip := (alignment - int(uintptr(unsafe.Pointer(&block[0]))%alignment)) % alignment / 4
 	floats := block[skip : skip+n : skip+n]
-	return &Memory{
+	return &arena{
 		backend: b,
 		floats:  floats,
 		ints:    unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(floats))), n),
@@ -56,11 +56,11 @@ func newMemory(b *Backend, n int) *Memory {
 }
 
 // Len returns the number of 4-byte elements, 0 after Free.
-func (m *Memory) Len() int { return len(m.floats) }
+func (m *arena) Len() int { return len(m.floats) }
 
 // Write copies src into the span. It fails with ErrSpan unless the lengths
 // agree and the span lies within the memory, and with ErrFreed after Free.
-func (m *Memory) Write(dst kernel.Span, src []float32) error {
+func (m *arena) Write(dst kernel.Span, src []float32) error {
 	if err := m.check("write", dst, len(src)); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (m *Memory) Write(dst kernel.Span, src []float32) error {
 }
 
 // WriteInts copies src into the span bit by bit. It fails as Write does.
-func (m *Memory) WriteInts(dst kernel.Span, src []int32) error {
+func (m *arena) WriteInts(dst kernel.Span, src []int32) error {
 	if err := m.check("write", dst, len(src)); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (m *Memory) WriteInts(dst kernel.Span, src []int32) error {
 }
 
 // Read copies the span out. It fails as Write does.
-func (m *Memory) Read(dst []float32, src kernel.Span) error {
+func (m *arena) Read(dst []float32, src kernel.Span) error {
 	if err := m.check("read", src, len(dst)); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (m *Memory) Read(dst []float32, src kernel.Span) error {
 }
 
 // ReadInts copies the span out as integers. It fails as Write does.
-func (m *Memory) ReadInts(dst []int32, src kernel.Span) error {
+func (m *arena) ReadInts(dst []int32, src kernel.Span) error {
 	if err := m.check("read", src, len(dst)); err != nil {
 		return err
 	}
@@ -95,18 +95,18 @@ func (m *Memory) ReadInts(dst []int32, src kernel.Span) error {
 	return nil
 }
 
-// Free gives the memory up; executables prepared over it fail with ErrFreed
+// Free releases the memory; executables prepared over it fail with ErrFreed
 // from then on. It is idempotent.
-func (m *Memory) Free() {
-	// The steps hold parts of the arena: without dropping them the memory would
-	// live as long as its executables.
+func (m *arena) Free() {
+	// The steps refer to parts of the arena: unless they are dropped, the
+	// memory lives as long as its executables.
 	for _, e := range m.executables {
 		e.steps = nil
 	}
 	m.floats, m.ints, m.executables, m.freed = nil, nil, nil, true
 }
 
-func (m *Memory) check(verb string, s kernel.Span, n int) error {
+func (m *arena) check(verb string, s kernel.Span, n int) error {
 	switch {
 	case m.freed:
 		return fmt.Errorf("cpu: %s %v: %w", verb, s, ErrFreed)
@@ -119,7 +119,7 @@ func (m *Memory) check(verb string, s kernel.Span, n int) error {
 }
 
 // f32 returns the span as floats, nil for an absent one.
-func (m *Memory) f32(s kernel.Span) []float32 {
+func (m *arena) f32(s kernel.Span) []float32 {
 	if s.Empty() {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (m *Memory) f32(s kernel.Span) []float32 {
 }
 
 // i32 returns the span as integers, nil for an absent one.
-func (m *Memory) i32(s kernel.Span) []int32 {
+func (m *arena) i32(s kernel.Span) []int32 {
 	if s.Empty() {
 		return nil
 	}

@@ -1,7 +1,7 @@
 package cpu
 
 // The portable loops of elementKernels that belong to the normalisations. FMA32
-// is written out, since the compiler does not inline it.
+// is written out, because the compiler does not inline it.
 
 func squareColumns(out, x, mean []float32, rows, stride int) {
 	clear(out)

@@ -2,8 +2,8 @@ package cpu
 
 import "reprise/kernel"
 
-// The geometry of a convolution's patches, and the copies of images that they
-// lie in. The zeros of the padding take part in the chains as +0.
+// The geometry of a convolution's patches, and the copies of images that
+// contain them. The zeros of the padding take part in the chains as +0.
 
 // patches returns the patches [OutH*OutW, KernelH*KernelW*InChannels] of an
 // image that is stored with its padding.
@@ -63,7 +63,7 @@ func spread(s kernel.ConvShape) placement {
 	}
 }
 
-// trivial reports whether the images stay as they are.
+// trivial reports whether the images need no copy.
 func (p *placement) trivial() bool {
 	return p.height == p.h && p.width == p.w && p.top == 0 && p.left == 0 && p.stepH == 1 && p.stepW == 1
 }

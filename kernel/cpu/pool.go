@@ -10,18 +10,19 @@ import (
 
 // Pool runs the independent parts of one kernel call on a fixed set of
 // goroutines, the caller's among them. Each has a share of adjacent parts and
-// begins with its first; whoever is done takes from the end of another's share.
-// So the same rows of one call after the other tend to meet the same core, which
-// has them in its caches. A part must not depend on another or on which worker
-// runs it; that is what keeps results independent of the number of threads.
+// begins with the first; a worker that is done takes parts from the end of
+// another's share. So in consecutive calls the same rows tend to be processed
+// by the same core, which has them in its caches. A part must not depend on
+// another part or on which worker runs it; that keeps results independent of
+// the number of threads.
 //
 // A Pool is safe for concurrent use: concurrent calls of Run take turns. Run
-// must not be called from within a part; that would wait for itself.
+// must not be called from within a part, which would wait for itself.
 //
-// An idle worker yields for some microseconds in the hope of more work and
-// then sleeps until it is woken. A call allocates nothing once the Pool exists
-// (the function passed to it is the caller's affair: a method value or closure
-// made anew for each call does allocate).
+// An idle worker yields for some microseconds in case there is more work and
+// then sleeps until it is woken. A call allocates nothing once the Pool exists;
+// but a method value or closure that the caller makes for each call does
+// allocate.
 type Pool struct {
 	turn    sync.Mutex // one Run at a time
 	workers []poolWorker
@@ -29,7 +30,8 @@ type Pool struct {
 	closed  atomic.Bool
 
 	// The current call. Written by the caller before the shares are, and read
-	// only by those who have claimed a part, which holds off the end of the call.
+	// only by workers that have claimed a part, which keeps the call from
+	// ending.
 	part  func(worker, i int)
 	plain func(i int) // Run's argument, called by runPlain
 	adapt func(worker, i int)
@@ -48,8 +50,8 @@ type Pool struct {
 	gemm     *gemmRun   // scratch of the matrix product, made by the first one
 }
 
-// share is the parts [first, end) that a worker has not yet claimed, of which
-// the owner takes the first and others the last.
+// share is the parts [first, end) that a worker has not yet claimed; the owner
+// takes the first and others take the last.
 type share struct {
 	bounds atomic.Uint64 // first in the lower half, end in the upper
 	_      [56]byte
@@ -83,7 +85,7 @@ func (s *share) claim(thief bool) (part int, ok bool) {
 	}
 }
 
-// drop claims all parts and returns how many they were.
+// drop claims all parts and returns how many there were.
 func (s *share) drop() int64 {
 	b := s.bounds.Swap(0)
 	return int64(b>>32 - b&maxParts)
@@ -91,7 +93,7 @@ func (s *share) drop() int64 {
 
 type poolWorker struct {
 	asleep atomic.Bool
-	wake   chan struct{} // capacity 1; a token is sent by whoever clears asleep
+	wake   chan struct{} // capacity 1; a token is sent by the goroutine that clears asleep
 	_      [48]byte
 }
 
@@ -113,14 +115,14 @@ func (p *TaskPanicError) Error() string {
 	return fmt.Sprintf("panic in a kernel task: %v\n\n%s", p.Value, p.Stack)
 }
 
-// Unwrap returns the panic's value where it is an error.
+// Unwrap returns the panic's value if it is an error.
 func (p *TaskPanicError) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
 }
 
 // NewPool returns a pool that runs up to threads parts at a time; less than 1
-// stands for GOMAXPROCS. It starts threads-1 goroutines, which Close ends.
+// means GOMAXPROCS. It starts threads-1 goroutines, which Close ends.
 func NewPool(threads int) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
@@ -144,8 +146,8 @@ func (p *Pool) Threads() int { return len(p.workers) + 1 }
 
 // Run calls f(0), ..., f(n-1), each once, in any order and on any of the
 // pool's goroutines, and returns when all have returned. If one panics, parts
-// not yet begun are left out and Run panics with a *TaskPanicError. Run panics on a
-// closed pool.
+// not yet begun are skipped and Run panics with a *TaskPanicError. Run panics
+// on a closed pool.
 func (p *Pool) Run(n int, f func(i int)) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
@@ -188,8 +190,8 @@ func (p *Pool) run(n int, f func(worker, i int)) {
 	}
 }
 
-// help makes the caller a worker until no part is open, also where a part
-// makes it exit through runtime.Goexit, as a failing test does.
+// help makes the caller a worker until no part is open, even if a part makes it
+// exit through runtime.Goexit, as a failing test does.
 func (p *Pool) help() {
 	defer p.await()
 	for p.work(0) {
@@ -197,7 +199,7 @@ func (p *Pool) help() {
 }
 
 // work runs parts until none is left to claim. It returns true if it must be
-// called again, since a part panicked.
+// called again because a part panicked.
 func (p *Pool) work(worker int) (again bool) {
 	claimed := false
 	defer func() {
@@ -247,7 +249,7 @@ func (p *Pool) claimed() bool {
 	return true
 }
 
-// drop claims all parts that are left and returns how many they were.
+// drop claims all remaining parts and returns how many there were.
 func (p *Pool) drop() int64 {
 	var n int64
 	for w := range p.shares {
@@ -272,7 +274,8 @@ func (p *Pool) await() {
 		runtime.Gosched()
 	}
 	// A worker may be late in clearing callerWaits for an earlier call and wake
-	// this one early, hence the loop. Whoever clears the flag sends one token.
+	// this one early, hence the loop. The goroutine that clears the flag sends
+	// one token.
 	for p.open.Load() != 0 {
 		p.callerWaits.Store(true)
 		if p.open.Load() == 0 && p.callerWaits.CompareAndSwap(true, false) {

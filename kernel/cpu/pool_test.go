@@ -47,9 +47,9 @@ func TestPoolGivesAWorkerOnePartAtATime(t *testing.T) {
 	}
 }
 
-// TestPoolRunsPartsSideBySide would wait for ever if parts ran one by one, also
-// after the workers have gone to sleep.
-func TestPoolRunsPartsSideBySide(_ *testing.T) {
+// TestPoolRunsPartsConcurrently would wait for ever if parts ran one by one,
+// even after the workers have gone to sleep.
+func TestPoolRunsPartsConcurrently(_ *testing.T) {
 	p := NewPool(3)
 	defer p.Close()
 	for range 20 {

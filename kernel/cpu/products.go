@@ -29,7 +29,7 @@ func (b *binder) batchMatMul(in kernel.BatchMatMul) step {
 	return b.product(args)
 }
 
-// product returns the step of a product and what is fused with it.
+// product returns the step of a product and of the instructions fused with it.
 func (b *binder) product(args MatMulArgs) step {
 	if b.afterGrain > 0 {
 		args.Then, args.ThenGrain = b.after, b.afterGrain

@@ -2,9 +2,9 @@ package cpu
 
 // How instructions over rows divide their work and their scratch memory.
 
-// columns is ranges over the columns of an array of m rows. Parts are as few as
-// there are threads, for each to read long runs of a row, and begin at multiples
-// of a cache line.
+// columns is ranges over the columns of an array of m rows. There are as few
+// parts as threads, so that each reads long runs of a row, and they begin at
+// multiples of a cache line.
 func (b *binder) columns(m, n int, do func(lo, hi int)) func() {
 	const line = 16
 	lines := ceilDiv(ceilDiv(n, line), b.pool.Threads())
@@ -42,7 +42,7 @@ func (b *binder) scratches(sizes ...int) [][]float32 {
 }
 
 // rowGrain is the number of rows of n elements, with several passes over each,
-// below which a second thread does not pay.
+// below which a second thread does not pay off.
 func rowGrain(n int) int { return max(1, cheapGrain/(4*n)) }
 
 // row returns row i of an array with n columns.

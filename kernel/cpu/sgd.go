@@ -3,7 +3,7 @@ package cpu
 import "reprise/kernel"
 
 // sgd updates weights; the order of operations is SGD's in package kernel. A
-// weight decay of 0 leaves its term out.
+// weight decay of 0 omits its term.
 func (b *binder) sgd(in kernel.SGD) step {
 	s := &sgd{w: b.f32(in.Weight), g: b.f32(in.Grad), kernel: b.elements.sgdUpdate}
 	if in.Momentum != 0 {
@@ -30,7 +30,7 @@ type sgd struct {
 // sgdConstants are the factors of one step. The assembly reads it.
 type sgdConstants struct {
 	rate, momentum, decay float32
-	first                 bool // step 1, where the velocity has no past
+	first                 bool // step 1, at which there is no earlier velocity
 	nesterov              bool
 }
 

@@ -2,7 +2,7 @@ package cpu
 
 // smallProduct is C[m,n] = A B or C += A B, multiplied by the calling worker:
 // for use within a part, which must not wait for the pool. Each element is one
-// chain over ascending k. A is read where it lies, B and C in strips of columns.
+// chain over ascending k. A is read in place, B and C in strips of columns.
 type smallProduct struct {
 	m, n, k int
 
@@ -14,14 +14,14 @@ type smallProduct struct {
 	ldc            int
 	// padded says that C has room for whole strips.
 	padded bool
-	// accumulate goes on from what is in C, which must be padded.
+	// accumulate continues from the values in C, which must be padded.
 	accumulate bool
-	// triangle, unless 0, says that row i of C is needed up to column
-	// triangle+i only; tiles beyond are left out.
+	// triangle, unless 0, says that row i of C is needed only up to column
+	// triangle+i; tiles beyond that are skipped.
 	triangle int
 }
 
-// stripKernel computes tiles of C one below the other.
+// stripKernel computes tiles of C, each below the previous one.
 type stripKernel struct {
 	rows, cols int // of a tile
 	// run computes, for i < m, a multiple of rows, and j < cols,
@@ -56,8 +56,8 @@ func (p *smallProduct) run(t stripKernel, overhang []float32) {
 	}
 }
 
-// strip computes a strip from row first on. Rows that fill no tile are computed
-// one by one, as all rows of a tile.
+// strip computes a strip from row first on. Rows that do not fill a tile are
+// computed one by one, each as all rows of a tile.
 func (p *smallProduct) strip(t stripKernel, first int, b, c []float32, ldc int) {
 	whole := p.m / t.rows * t.rows
 	if first < whole {

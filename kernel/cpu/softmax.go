@@ -6,7 +6,7 @@ import (
 	"reprise/kernel"
 )
 
-// LabelError reports a label that is no class.
+// LabelError reports a label that is not a class.
 type LabelError struct {
 	Row     int
 	Label   int32
@@ -60,7 +60,7 @@ func (s *softmax) rows(lo, hi int) {
 	}
 }
 
-// shortRows is rows where those fit into the lanes of a sum.
+// shortRows is rows for rows that fit into the lanes of a sum.
 func (s *softmax) shortRows(lo, hi int) {
 	var grad []float32
 	if s.dlogits != nil {
@@ -77,8 +77,8 @@ func (s *softmax) shortRows(lo, hi int) {
 }
 
 // row computes row i: the formulas are SoftmaxCrossEntropy's in package kernel.
-// A row with a NaN or +Inf, or of nothing but -Inf, has a NaN loss and gradient
-// and counts as not correct.
+// A row with a NaN or +Inf, or with only -Inf, has a NaN loss and gradient and
+// counts as not correct.
 func (s *softmax) row(i int) {
 	x := s.logits[i*s.n : (i+1)*s.n]
 	label := int(s.labels[i])

@@ -7,8 +7,8 @@ const columnBlock = 16
 
 func (b *binder) sumRows(in kernel.SumRows) step {
 	x, out := b.f32(in.X), b.f32(in.Out)
-	// Parts are blocks of columns: rows are never divided. As few parts as
-	// there are threads, for each to read long runs of a row.
+	// Parts are blocks of columns: rows are never divided. There are as few
+	// parts as threads, so that each reads long runs of a row.
 	blocks := ceilDiv(in.N, columnBlock)
 	grain := max(ceilDiv(blocks, b.pool.Threads()), cheapGrain/(in.M*columnBlock))
 	return always(b.ranges(blocks, grain, func(lo, hi int) {

@@ -117,7 +117,7 @@ func tanh32(x float32) float32 {
 }
 
 // sigmoids32 returns s = 1/(1+e^-x) and q = 1 - s = 1/(1+e^x), neither of which
-// suffers from cancellation. The errors are below 3 ulp where the result is a
+// suffers from cancellation. The errors are below 3 ulp if the result is a
 // normal number. Both are NaN for NaN.
 func sigmoids32(x float32) (s, q float32) {
 	e := exp32(float32(-math.Abs(float64(x))))

@@ -28,7 +28,7 @@ func geluArgument64(x float64) float64 {
 	return 2 * math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
 }
 
-// Every 4099th float32, or every one where REPRISE_LONG is set.
+// Every 4099th float32, or every one if REPRISE_LONG is set.
 func TestTranscendentalErrorsStayBelowTheDocumentedBounds(t *testing.T) {
 	step := uint64(4099)
 	if os.Getenv("REPRISE_LONG") != "" {
@@ -52,7 +52,8 @@ func TestTranscendentalErrorsStayBelowTheDocumentedBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			// Where exp32 is worst of all, which the sample does not meet.
+			// The argument for which exp32 is worst, which the sample does not
+			// contain.
 			at := float32(0x1.4cbbcep+02)
 			worst := ulpError(tt.f(at), tt.exact(float64(at)), tt.floor)
 			for u := uint64(0); u < 1<<32; u += step {
@@ -70,7 +71,7 @@ func TestTranscendentalErrorsStayBelowTheDocumentedBounds(t *testing.T) {
 }
 
 // GELU, SiLU and their derivatives inherit the error of their argument; it is
-// bounded relative to the result or, where that vanishes, absolutely.
+// bounded relative to the result or, if that vanishes, absolutely.
 func TestGatedActivationErrorsStayBelowTheDocumentedBounds(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -81,7 +81,7 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 	return true
 }
 
-// inLanes adds up n terms as a row's sum: step adds term j to a lane.
+// inLanes adds n terms as in a row's sum: step adds term j to a lane.
 func inLanes(n int, step func(j int, lane float32) float32) float32 {
 	lane := make([]float32, 16)
 	for j := range n {
@@ -95,8 +95,8 @@ func inLanes(n int, step func(j int, lane float32) float32) float32 {
 	return lane[0]
 }
 
-// inTree adds values up as TreeSum does, by its definition in recursive form:
-// the tree over n parts splits at the largest power of two below n.
+// inTree adds values as TreeSum does, by its definition in recursive form: the
+// tree over n parts splits at the largest power of two below n.
 func inTree(values []float32) float32 {
 	if len(values) == 1 {
 		return values[0]
@@ -108,7 +108,7 @@ func inTree(values []float32) float32 {
 	return inTree(values[:half]) + inTree(values[half:])
 }
 
-// inBlocks adds up m terms as BatchNorm's columns: chains within blocks of 128.
+// inBlocks adds m terms as in BatchNorm's columns: chains within blocks of 128.
 func inBlocks(m int, step func(i int, sum float32) float32) float32 {
 	var blocks []float32
 	for i := range m {

@@ -347,7 +347,7 @@ func (t twin) softmax(in kernel.SoftmaxCrossEntropy) {
 	}
 }
 
-// shifted returns the sum of a row's logits less their maximum.
+// shifted returns the sum of a row's logits minus their maximum.
 func (t twin) shifted(in kernel.SoftmaxCrossEntropy, r int, top float32) float32 {
 	var lanes [16]float32
 	for j := range in.N {

@@ -2,7 +2,8 @@ package cpu
 
 import "math"
 
-// The portable loops of elementKernels that belong to no single instruction.
+// The portable loops of elementKernels that do not belong to a single
+// instruction.
 
 // each returns y[i] = f(x[i]).
 func each(f func(float32) float32) func(y, x []float32) {
@@ -66,7 +67,7 @@ func divideVector(y, x []float32, s float32) {
 	}
 }
 
-// In this loop and the others below, FMA32 is written out, since the compiler
+// In this loop and the others below, FMA32 is written out, because the compiler
 // does not inline it.
 func axpy(y, x []float32, a float32) {
 	y = y[:len(x)]
@@ -131,7 +132,7 @@ func sumLanes(x []float32) float32 {
 	return l.total()
 }
 
-// laneChains adds the first eight of every sixteen elements to as many lanes:
+// laneChains adds the first eight of every sixteen elements to eight lanes:
 // sixteen would not stay in registers. The length of x is a multiple of eight.
 func laneChains(lane *[8]float32, x []float32) {
 	l0, l1, l2, l3, l4, l5, l6, l7 := lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7]

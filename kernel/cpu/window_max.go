@@ -3,7 +3,7 @@ package cpu
 import "reprise/kernel"
 
 // windowGrain is the number of elements read below which a second thread does
-// not pay.
+// not pay off.
 const windowGrain = 1 << 13
 
 // window clips the kernel's extent along one axis: positions at+k for
@@ -92,8 +92,8 @@ func first(y []float32, index []int32, x []float32, at int32, channels, step int
 }
 
 // maximum compares, for every position p and channel i < channels, y[p*channels
-// + i] with x[p*step + i], and replaces it and its index, at + p*step + i, where
-// x is greater or is the first NaN.
+// + i] with x[p*step + i], and replaces it and its index, at + p*step + i, if x
+// is greater or is the first NaN.
 func maximum(y []float32, index []int32, x []float32, at int32, channels, step int) {
 	from := 0
 	for to := 0; to < len(y); to += channels {

@@ -11,8 +11,8 @@ func (m *machine) bf16() {
 	m.unpackBF16()
 }
 
-// steps calls the body with an offset that grows by so many bytes, as long as
-// there are so many elements left.
+// steps calls the body with an offset that grows by that many bytes, as long as
+// that many elements are left.
 func (m *machine) steps(n reg.GPVirtual, elements int, bytes int, body func(offset reg.GPVirtual)) {
 	offset := m.GP64()
 	again, end := m.label("loop"), m.label("end")
@@ -73,7 +73,7 @@ func (m *machine) unpackBF16() {
 	})
 }
 
-// evenQuadsFirst is the order of 64-bit words that puts those at even places
+// evenQuadsFirst is the order of 64-bit words that puts those at even positions
 // before those at odd ones; halvesInTurn is its inverse.
 func (m *machine) evenQuadsFirst() operand.Op {
 	return m.order("evenQuadsFirst", func(i int) int { return 2*i%(m.lanes/2) + 4*i/m.lanes })

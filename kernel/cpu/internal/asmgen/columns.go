@@ -51,7 +51,7 @@ type columnLoop struct {
 }
 
 // columnVectors is the number of vectors of columns that are summed at a time:
-// enough for the additions not to wait for each other.
+// enough that the additions do not wait for each other.
 const columnVectors = 4
 
 // chains writes to each column of out a chain from +0 over the rows. add adds
@@ -89,7 +89,7 @@ func (m *machine) chains(l columnLoop, add func(sum vector, x, factors, scalars 
 
 func (m *machine) copyFrom(from operand.Mem) vector { return m.copy(from) }
 
-// chain adds up so many vectors of columns.
+// chain sums that many vectors of columns.
 func (m *machine) chain(l columnLoop, vectors int, load func(operand.Mem) vector, add func(sum vector, x, factors, scalars []vector)) (sums []vector) {
 	factors := make([][]vector, vectors)
 	for v := range vectors {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// constantTypes returns a package cpu of nothing but the struct types named
-// ...Constants that the files declare: what the assembly reads of them.
+// constantTypes returns a package cpu that contains only the struct types named
+// ...Constants that the files declare, which the assembly reads.
 func constantTypes(files ...string) (*types.Package, error) {
 	fset := token.NewFileSet()
 	out := &ast.File{Name: ast.NewIdent("cpu")}

@@ -18,9 +18,9 @@ const (
 // counterVectors is the number of vectors of counters at a time.
 const counterVectors = 2
 
-// dropout computes a block of the generator in every 64 bits of a vector: of a
-// word only the low half counts, since VPMULUDQ looks at no more and the shift
-// takes what is above. Lengths are whole steps, and at is a multiple of four.
+// dropout computes a block of the generator in every 64 bits of a vector: only
+// the low half of a word counts, since VPMULUDQ reads no more and the shift
+// takes the upper half. Lengths are whole steps, and at is a multiple of four.
 func (m *machine) dropout() {
 	m.function("dropout", "(y, x []float32, c *dropoutConstants, at uint64)", func() reg.Register {
 		c := m.Dereference(m.Param("c"))
@@ -59,7 +59,7 @@ func (m *machine) dropout() {
 }
 
 // counters returns the first blocks' indices. Those of a vector are in an order
-// in which the even places hold its first half.
+// in which the even positions hold its first half.
 func (m *machine) counters(at reg.GPVirtual) (out []vector) {
 	m.SHRQ(operand.Imm(2), at)
 	low := m.XMM()

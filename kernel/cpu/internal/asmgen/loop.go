@@ -6,8 +6,8 @@ import (
 )
 
 // loop calls the body for every vector of n elements: in a loop over whole
-// steps of so many parts, and once more for the rest, with masks. Loads and
-// stores in the body are at the part it is given.
+// steps of that many parts, and once more for the rest, with masks. Loads and
+// stores in the body are at the given part.
 func (m *machine) loop(n reg.Register, parts int, body func(part int)) {
 	step := operand.U32(parts * m.lanes)
 	again, last, end := m.label("loop"), m.label("tail"), m.label("end")

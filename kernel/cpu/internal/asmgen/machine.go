@@ -17,7 +17,7 @@ const rowLanes = 16
 
 // machine writes functions for vectors of 8 lanes (AVX2 and FMA3) or 16
 // (AVX-512 F and DQ). Its operations return their result in a new register and
-// leave their operands alone where nothing else is said.
+// leave their operands unchanged unless noted otherwise.
 type machine struct {
 	*build.Context
 	suffix string // of function names
@@ -25,7 +25,7 @@ type machine struct {
 	types  *types.Package
 	data   map[string]operand.Mem // read-only data, by name
 
-	// Of the function that is being written.
+	// For the function that is being written.
 	constants map[uint32]vector // in registers
 	labels    int
 	index     reg.GPVirtual // of the element that the loop is at
@@ -68,7 +68,7 @@ func (m *machine) function(name, signature string, body func() reg.Register) {
 	m.RET()
 }
 
-// label returns a new name for a place in the function.
+// label returns a new name for a position in the function.
 func (m *machine) label(name string) operand.LabelRef {
 	m.labels++
 	return operand.LabelRef(fmt.Sprintf("%s%d", name, m.labels))
@@ -88,7 +88,7 @@ func (m *machine) integer(param string) reg.GPVirtual {
 	return m.Load(m.Param(param), m.GP64()).(reg.GPVirtual)
 }
 
-// address returns where a component lies.
+// address returns the location of a component.
 func address(c gotypes.Component) operand.Mem {
 	b, err := c.Resolve()
 	if err != nil {

@@ -6,11 +6,11 @@
 // and the declarations of their functions in
 // DIR/elements_LEVEL_stubs_amd64.go, for the levels avx2 and avx512. Each
 // function is described once, in terms of a machine whose vectors have 8 or 16
-// lanes. It equals the portable function of its name in DIR, bit for bit, which
-// package cpu tests.
+// lanes. It equals the portable function of the same name in DIR, bit for bit,
+// which package cpu tests.
 //
-// It is a module of its own so that the assembler's generator is no dependency
-// of the product.
+// It is a separate module so that the product does not depend on the assembly
+// generator.
 package main
 
 import (

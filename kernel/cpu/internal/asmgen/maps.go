@@ -13,7 +13,7 @@ const signBit = 0x80000000
 // constants: outside loops.
 type function1 func(x vector) vector
 
-// maps writes the functions that treat elements alike and apart.
+// maps writes the functions that process each element independently.
 func (m *machine) maps() {
 	m.map1("exp", m.exp)
 	m.map1("log", m.log)
@@ -105,7 +105,7 @@ func (m *machine) affine() {
 	})
 }
 
-// scoreGrad is that of attention's scores.
+// scoreGrad writes the gradient of attention's scores.
 func (m *machine) scoreGrad() {
 	m.function("scoreGrad", "(dp, p []float32, c, scale float32)", func() reg.Register {
 		dp, p, n := m.base("dp"), m.base("p"), m.length("dp")
@@ -231,7 +231,7 @@ func (m *machine) tanh() function1 {
 		z := m.multiply(a, a)
 		small := m.polynomial(z, coefficients)
 		m.horner(small, m.multiply(a, z), a)
-		// From 9.1 on this rounds to 1 of itself.
+		// From 9.1 on this rounds to 1 by itself.
 		large := m.subtract(m.register(one), m.divide(m.register(two), m.add(exp(m.add(a, a)), one)))
 		return m.or(m.choose(m.compare(a, less, border), small, large), m.and(x, sign))
 	}
@@ -256,7 +256,7 @@ func (m *machine) sigmoid() function1 {
 	}
 }
 
-// gated returns a function for x*s, and the limit of x's sign where s is 0.
+// gated returns a function for x*s, and the limit with x's sign where s is 0.
 func (m *machine) gated() func(x, s vector) vector {
 	sign, zero := m.bits(signBit), m.constant(0)
 	return func(x, s vector) vector {

@@ -115,8 +115,8 @@ func (m *machine) sumShifted() {
 	})
 }
 
-// scaleMax passes over NaNs: VMAXPS gives the maximum so far where the new
-// element is one.
+// scaleMax ignores NaNs: VMAXPS gives the maximum so far if the new element is
+// one.
 func (m *machine) scaleMax() {
 	m.function("scaleMax", "(x []float32, scale float32) float32", func() reg.Register {
 		x, n, scale := m.base("x"), m.length("x"), m.broadcast(address(m.Param("scale")))
@@ -137,7 +137,7 @@ func (m *machine) scaleMax() {
 	})
 }
 
-// argmax looks for the value first and for its first place afterwards.
+// argmax first finds the value and then its first position.
 func (m *machine) argmax() {
 	m.function("argmax", "(x []float32) int", func() reg.Register {
 		x, n := m.base("x"), m.length("x")
@@ -171,8 +171,8 @@ func (m *machine) argmax() {
 	})
 }
 
-// find sets place to the first element that is selected and goes to found; it
-// goes on after the last one.
+// find sets place to the first element that is selected and jumps to found; it
+// falls through after the last one.
 func (m *machine) find(x, n reg.Register, place reg.GPVirtual, found operand.LabelRef, selected func(vector) mask) {
 	m.loop(n, 1, func(part int) {
 		k := selected(m.load(x, part))
@@ -189,7 +189,7 @@ func (m *machine) find(x, n reg.Register, place reg.GPVirtual, found operand.Lab
 	})
 }
 
-// maximum is max pooling's.
+// maximum writes the maximum of max pooling.
 func (m *machine) maximum() {
 	m.function("maximum", "(y []float32, index []int32, x []float32, at int32, channels, step int)", func() reg.Register {
 		y, index, x := m.base("y"), m.base("index"), m.base("x")

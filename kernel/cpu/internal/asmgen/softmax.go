@@ -73,7 +73,8 @@ func (m *machine) broadcastLane(x reg.Register) vector {
 	return v
 }
 
-// first returns the place of a row's first NaN, else of its first maximum.
+// first returns the position of a row's first NaN, or else of its first
+// maximum.
 func (m *machine) first(v []vector) reg.GPVirtual {
 	selected, place, found := m.GP32(), m.GP64(), m.label("found")
 	m.lanesOfAll(selected, v, func(x vector) mask { return m.compare(x, unordered, x) })
@@ -94,7 +95,8 @@ func (m *machine) lanesOfAll(bits reg.GPVirtual, v []vector, selected func(vecto
 	}
 }
 
-// oneHot returns where vectors begin that hold 1 in the lane and +0 elsewhere.
+// oneHot returns the address of vectors that hold 1 in the lane and +0
+// elsewhere.
 func (m *machine) oneHot(lane reg.Register) reg.GPVirtual {
 	words := make([]uint32, 2*rowLanes)
 	words[rowLanes] = math.Float32bits(1)

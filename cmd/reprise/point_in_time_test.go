@@ -30,14 +30,14 @@ func threeEvents(t *testing.T) eventstore.Store {
 	return store
 }
 
-func TestAMomentIsAPositionOrATimeOrHowLongAgo(t *testing.T) {
+func TestAPointInTimeIsAPositionATimeOrAnAge(t *testing.T) {
 	store := threeEvents(t)
 	for text, want := range map[string]eventstore.Position{
 		"": 3, "0": 0, "2": 2, "3": 3,
 		"2026-11-24T10:00:00Z": 1, "2026-11-24T10:59:59.999Z": 1, "2026-11-24T12:00:00+01:00": 2, "2026-11-24T12:00:00Z": 3,
 		"0s": 3, "29m": 3, "30m": 3, "31m": 2, "1h30m": 1, "2h": 1,
 	} {
-		var m moment
+		var m pointInTime
 		if text != "" {
 			if err := m.Set(text); err != nil {
 				t.Errorf("%s: %v", text, err)
@@ -50,7 +50,7 @@ func TestAMomentIsAPositionOrATimeOrHowLongAgo(t *testing.T) {
 	}
 }
 
-func TestAMomentThatNeverWasIsRefused(t *testing.T) {
+func TestAPointInTimeOutsideTheLogIsRefused(t *testing.T) {
 	store := threeEvents(t)
 	for text, want := range map[string]string{
 		"4":                    "--at 4: the log ends at position 3; use that",
@@ -59,7 +59,7 @@ func TestAMomentThatNeverWasIsRefused(t *testing.T) {
 		"0001-01-01T00:00:00Z": "is before the first event",
 		"121m":                 "--at 121m: is before the first event, of 2026-11-24T10:00:00Z",
 	} {
-		var m moment
+		var m pointInTime
 		if err := m.Set(text); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -67,7 +67,7 @@ func TestAMomentThatNeverWasIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
-	var m moment
+	var m pointInTime
 	if err := m.Set("15m"); err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func TestAMomentThatNeverWasIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnErrorAboutAMomentNamesItAsItWasGiven(t *testing.T) {
-	var m moment
+func TestAnErrorAboutAPointInTimeQuotesTheFlag(t *testing.T) {
+	var m pointInTime
 	if err := m.Set("15m"); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,39 +12,39 @@ import (
 	"reprise/training"
 )
 
-// momentForm says in which form a moment was given.
-type momentForm int
+// pointInTimeForm says in which form a point in time was given.
+type pointInTimeForm int
 
 const (
-	noMoment momentForm = iota
+	unspecified pointInTimeForm = iota
 	atPosition
 	atTime
 	atAgo
 )
 
-// moment is a moment of the past given by --at: a position of the log, a time or
+// pointInTime is given by --at: a position of the log, a time or
 // how long ago; the zero value is now.
-type moment struct {
+type pointInTime struct {
 	text     string // as it was given
-	form     momentForm
+	form     pointInTimeForm
 	position eventstore.Position
 	time     time.Time
 	ago      time.Duration
 }
 
 // given reports whether the flag was.
-func (m *moment) given() bool { return m.form != noMoment }
+func (m *pointInTime) given() bool { return m.form != unspecified }
 
 // String implements pflag.Value.
-func (m *moment) String() string { return m.text }
+func (m *pointInTime) String() string { return m.text }
 
 // Type implements pflag.Value.
-func (m *moment) Type() string { return "POSITION|TIME|AGO" }
+func (m *pointInTime) Type() string { return "POSITION|TIME|AGO" }
 
 // Set implements pflag.Value.
-func (m *moment) Set(text string) error {
+func (m *pointInTime) Set(text string) error {
 	m.text = text
-	if v, err := strconv.ParseUint(text, 10, 64); err == nil {
+	if v, err := parseCount(text); err == nil {
 		m.form, m.position = atPosition, eventstore.Position(v)
 		return nil
 	}
@@ -57,18 +56,18 @@ func (m *moment) Set(text string) error {
 		m.form, m.ago = atAgo, ago
 		return nil
 	}
-	return fmt.Errorf("%q is no moment; use a position such as 57 (`reprise events tail` lists them), a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
+	return fmt.Errorf("%q is not a point in time; use a position such as 57 (`reprise events tail` lists them), a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
 }
 
-// addMoment adds the --at flag of the commands that travel in time.
-func addMoment(c *cobra.Command, m *moment) {
-	c.Flags().Var(m, "at", "as it was after the event at this position of the log, or after the last event at or before this time, as in 2026-11-24T15:04:05Z or 15m for 15 minutes ago (default: now)")
+// addPointInTime adds the --at flag of the commands that travel in time.
+func addPointInTime(c *cobra.Command, m *pointInTime) {
+	c.Flags().Var(m, "at", "as of a `MOMENT`: a position of the log, a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m (default: now)")
 }
 
 // resolve returns the position of the event at the moment, and the end of the
 // log. It fails for a moment that the log has not reached, and for a time before
 // its first event.
-func (m *moment) resolve(ctx context.Context, store eventstore.Store, now time.Time) (at eventstore.Position, end eventstore.Head, err error) {
+func (m *pointInTime) resolve(ctx context.Context, store eventstore.Store, now time.Time) (at eventstore.Position, end eventstore.Head, err error) {
 	if end, err = store.Head(ctx); err != nil || !m.given() {
 		return end.Position, end, err
 	}
@@ -99,12 +98,12 @@ func (m *moment) resolve(ctx context.Context, store eventstore.Store, now time.T
 }
 
 // refused returns the error for a moment that nothing is known of.
-func (m *moment) refused(format string, values ...any) error {
+func (m *pointInTime) refused(format string, values ...any) error {
 	return invalid(fmt.Errorf("--at %s: %s", m.text, fmt.Sprintf(format, values...)))
 }
 
 // named has an error about the moment tell it as it was given.
-func (m *moment) named(err error) error {
+func (m *pointInTime) named(err error) error {
 	var field *training.FieldError
 	if errors.As(err, &field) && field.Field == "--at" {
 		field.Value = m.text

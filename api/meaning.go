@@ -1,0 +1,64 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"reprise/dataset"
+	"reprise/training"
+)
+
+// Meaning returns the first event of a run as the request in it and the data say
+// that it has to be: the model, the hyperparameters, the description of the data
+// and the canonical form of the request itself. Identities, the parent of a fork
+// and the folder that a relative dataset_path was looked up in follow from
+// neither and stay as recorded.
+//
+// It applies no rule that a request is refused by: a run may be older than one.
+func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training.TrainingStarted, error) {
+	if len(recorded.Request) == 0 {
+		return recorded, errors.New("it is missing")
+	}
+	d, err := parseDocument("", recorded.Request)
+	if err != nil {
+		return recorded, err
+	}
+	r, errs := decodeRequest(d)
+	if len(errs) > 0 {
+		return recorded, join("", placeless(errs))
+	}
+	r = r.withDefaults()
+	meant := recorded
+	if meant.Request, err = r.Canonical(); err != nil {
+		return recorded, err
+	}
+	meant.Hyperparameters = r.Hyperparameters(data.Len(dataset.Train))
+	if meant.Architecture, err = r.Architecture(data); err != nil {
+		return recorded, fmt.Errorf("model_architecture: %w", err)
+	}
+	source := r.source()
+	if refersTo(r.DatasetPath, recorded.Dataset.Path) {
+		source.Path = recorded.Dataset.Path
+	}
+	meant.Dataset, err = describe(source, data)
+	return meant, err
+}
+
+// refersTo reports whether a dataset_path, which may be relative to a folder that
+// is not on record, can have led to the recorded path.
+func refersTo(path, recorded string) bool {
+	path = filepath.Clean(filepath.FromSlash(path))
+	if path == recorded {
+		return true
+	}
+	if filepath.IsAbs(path) || !filepath.IsAbs(recorded) {
+		return false
+	}
+	up := ".." + string(filepath.Separator)
+	for strings.HasPrefix(path, up) {
+		path = strings.TrimPrefix(path, up)
+	}
+	return path == "." || path == ".." || strings.HasSuffix(recorded, string(filepath.Separator)+path)
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"reprise/integration"
+	"reprise/training"
+)
+
+// shells are those that completion scripts are written for.
+func shells() []string { return []string{"bash", "zsh", "fish", "powershell"} }
+
+func newCompletionCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print a script that completes command lines in a shell",
+		Long: `Completion prints a script for SHELL (bash, zsh, fish or powershell) that
+completes commands, flags and their values: run ids with how each run stands,
+the steps of its checkpoints, data sets, request files, output formats. It only
+reads the data directory.
+
+  bash        add to ~/.bashrc:  source <(reprise completion bash)
+  zsh         add to ~/.zshrc, after compinit:
+              source <(reprise completion zsh)
+  fish        reprise completion fish > ~/.config/fish/completions/reprise.fish
+  powershell  add to the profile:
+              reprise completion powershell | Out-String | Invoke-Expression
+
+bash needs the package bash-completion.`,
+		Example: "  source <(reprise completion bash)",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			root := c.Root()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(env.stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(env.stdout)
+			case "fish":
+				return root.GenFishCompletion(env.stdout, true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(env.stdout)
+			}
+			return usageError(c, "SHELL: %q is not supported; use %s", args[0], orList(shells()))
+		},
+	}
+}
+
+// candidates returns the words that may stand at a place of a command line.
+type candidates func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective)
+
+// setCompletion gives every command below c what completes its arguments and
+// flags, by the names that these have.
+func (env *environment) setCompletion(c *cobra.Command) {
+	parameters := parametersOf(c)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(parameters) == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		p := parameters[min(len(args), len(parameters)-1)]
+		if len(args) >= len(parameters) && !p.repeated {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return env.argumentCandidates(p.name)(c, args, prefix)
+	}
+	set := func(f *pflag.Flag) {
+		if complete := env.flagCandidates(f); complete != nil {
+			_ = c.RegisterFlagCompletionFunc(f.Name, complete) // it fails only for what was registered already
+		}
+	}
+	c.LocalNonPersistentFlags().VisitAll(set)
+	c.PersistentFlags().VisitAll(set)
+	for _, sub := range c.Commands() {
+		env.setCompletion(sub)
+	}
+}
+
+func (env *environment) argumentCandidates(name string) candidates {
+	switch name {
+	case "RUN":
+		return env.runCandidates
+	case "JOB":
+		return filesOf("yaml", "yml")
+	case "NAME":
+		return env.datasetCandidates
+	case "NAME|FOLDER|FILE":
+		return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			names, _ := env.datasetCandidates(c, args, prefix)
+			return names, cobra.ShellCompDirectiveDefault
+		}
+	case "FOLDER":
+		return foldersOnly
+	case "FILE":
+		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+	case "PROJECTION":
+		var names []string
+		for _, p := range integration.Projections() {
+			names = append(names, p.Name)
+		}
+		return words(names...)
+	case "SHELL":
+		return words(shells()...)
+	}
+	return words()
+}
+
+// flagCandidates returns what completes the flag's value; nil leaves it to the
+// shell.
+func (env *environment) flagCandidates(f *pflag.Flag) candidates {
+	switch f.Name {
+	case "output":
+		if f.DefValue == formatTable {
+			return words(formatTable, formatJSON, formatYAML)
+		}
+		return words(f.DefValue, formatJSON)
+	case "cpu-features":
+		return words(cpuFeatureNames()...)
+	case "data-dir":
+		return foldersOnly
+	case "run":
+		return env.runCandidates
+	case "from", "to", "step":
+		return env.stepCandidates
+	case "type":
+		return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			return beginningWith(prefix, []string{"training.", "device.", "actor."}), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		}
+	}
+	if f.Value.Type() == "bool" {
+		return nil
+	}
+	return words()
+}
+
+func words(list ...string) candidates {
+	return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return beginningWith(prefix, list), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+func beginningWith(prefix string, list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(w string) bool { return !strings.HasPrefix(w, prefix) })
+}
+
+func filesOf(extensions ...string) candidates {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return extensions, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+func foldersOnly(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// maxCandidates is more than anybody looks through.
+const maxCandidates = 200
+
+// runCandidates are the ids of the runs, the newest first, each with how the run
+// stands, and latest.
+func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	store, w, err := env.openReader()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	list, err := integration.ReadRuns(contextOf(c), store)
+	if err != nil || len(list.Runs) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var found []string
+	found = append(found, beginningWith(prefix, []string{"latest\tthe newest run"})...)
+	for _, r := range slices.Backward(list.Runs) {
+		state := stateOf(r.State, w)
+		if c.Name() == "resume" && (state == training.Completed || state == training.Failed) {
+			continue // it would be refused
+		}
+		if strings.HasPrefix(string(r.RunID), prefix) && len(found) < maxCandidates {
+			found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", r.RunID, state, r.Dataset, r.Epoch, r.Epochs))
+		}
+	}
+	return found, directive
+}
+
+// stepCandidates are the steps of the checkpoints of the run that the command
+// line names.
+func (env *environment) stepCandidates(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	if len(args) == 0 {
+		return nil, directive
+	}
+	var found []string
+	_ = env.readRun(contextOf(c), args[0], func(r runReader) error { // what cannot be read has no steps to offer
+		best, _ := r.run.BestCheckpoint()
+		for _, cp := range slices.Backward(r.run.Checkpoints) {
+			step := strconv.FormatUint(cp.Step, 10)
+			if !strings.HasPrefix(step, prefix) || len(found) >= maxCandidates {
+				continue
+			}
+			about := fmt.Sprintf("epoch %d, loss %s", cp.Epoch, formatMetric(cp.Loss))
+			if cp.Step == best.Step {
+				about += ", best"
+			}
+			found = append(found, step+"\t"+about)
+		}
+		return nil
+	})
+	return found, directive
+}
+
+// datasetCandidates are the data sets of the catalogue.
+func (env *environment) datasetCandidates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	library, done, err := env.library()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer done()
+	var found []string
+	for _, e := range library.Entries() {
+		found = append(found, e.Name+"\t"+e.Title)
+	}
+	return beginningWith(prefix, found), cobra.ShellCompDirectiveNoFileComp
+}
+
+// contextOf returns the command's context; the shell's questions come without one.
+func contextOf(c *cobra.Command) context.Context {
+	if ctx := c.Context(); ctx != nil {
+		return ctx
+	}
+	return context.Background()
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"reprise/eventstore"
+)
+
+// heading is what `events head` was asked for.
+type heading struct {
+	key, format, file string
+}
+
+func newEventsHeadCommand(env *environment) *cobra.Command {
+	var h heading
+	c := &cobra.Command{
+		Use:   "head [FILE]",
+		Short: "Print the end of the event log, signed, to be kept elsewhere",
+		Long: `Head verifies the hash chain of the log and writes to FILE or, without one, to
+standard output, how far the log has come: its position, the hash there, the id of
+the store, which is the hash of its first event, and the time. It needs no lock and
+works while a process trains.
+
+The hash stands for everything before it. Whoever can write the log can write
+another one, whole and with other hashes, but not one that has this hash at this
+position. So keep the head where they cannot write, or sign it: --sign takes a file
+with an Ed25519 key in PEM (PKCS #8), as "openssl genpkey -algorithm ed25519 -out
+KEY" writes it. "reprise events verify --head FILE --key PUB" compares later.
+docs/event-format.md has the form, byte by byte, and how to check the signature with
+other tools.`,
+		Example: "  reprise events head --sign KEY head.txt\n  reprise events verify --head head.txt --key PUB",
+		Args:    usage(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if h.format != "text" && h.format != formatJSON {
+				return badFormat(h.format, "text", formatJSON)
+			}
+			if len(args) > 0 && args[0] != "-" {
+				h.file = args[0]
+			}
+			return env.head(c.Context(), h)
+		},
+	}
+	c.Flags().StringVar(&h.key, "sign", "", "sign it with the Ed25519 key in the file `KEY` (PEM, PKCS #8)")
+	c.Flags().StringVarP(&h.format, "output", "o", "text", "write `FORMAT`: text, whose bytes are signed, or json")
+	return c
+}
+
+func (env *environment) head(ctx context.Context, h heading) error {
+	sign := func(a eventstore.Attestation) eventstore.Attestation { return a }
+	if h.key != "" {
+		key, err := readPrivateKey("--sign", h.key)
+		if err != nil {
+			return err
+		}
+		sign = func(a eventstore.Attestation) eventstore.Attestation { return a.Sign(key) }
+	}
+	store, w, err := env.openReader()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	a, err := eventstore.Attest(ctx, store, env.now())
+	if errors.Is(err, eventstore.ErrNotContained) {
+		return invalid(fmt.Errorf("there are no events in %s, and so no head; start a run with: %s train JOB", w.Dir, env.program))
+	}
+	if err != nil {
+		return err
+	}
+	a = sign(a)
+	content := a.Text()
+	if h.format == formatJSON {
+		if content, err = json.MarshalIndent(a, "", "  "); err != nil {
+			return err
+		}
+		content = append(content, '\n')
+	}
+	if h.file == "" {
+		_, err = env.stdout.Write(content)
+		return err
+	}
+	if err := env.writeNew(h.file, content); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.stdout, "wrote the head at position %d to %s\n", a.Head.Position, h.file)
+	return err
+}
+
+// writeNew writes a file that must not exist yet.
+func (env *environment) writeNew(file string, content []byte) error {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	if exists(path) {
+		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
+	}
+	return env.createFile(path, "reprise events head "+path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}

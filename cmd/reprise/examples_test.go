@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// examplesOf returns the command lines that a command's help gives as examples.
+func examplesOf(c *cobra.Command) []string {
+	var list []string
+	text := strings.ReplaceAll(c.Example, "\\\n", " ")
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// Every example in a command's help does what it says, in a shell, beside a run
+// that trains where it asks for one.
+func TestExamplesInHelpWork(t *testing.T) {
+	shell, err := exec.LookPath("bash")
+	if err != nil {
+		t.Fatal("the examples need bash")
+	}
+	b := build(t).with()
+	bin := t.TempDir()
+	if err := os.Symlink(b.path, filepath.Join(bin, "reprise")); err != nil {
+		t.Fatal(err)
+	}
+	trained, text, live := b.with(), b.with(), b.with()
+	trained.must("train", mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 40, checkpoint_interval: 5")) // with a checkpoint at step 675
+	text.must("train", textJob(t, "Qu. 31. The Rays of Light are made of small Parts. "))
+	stop := startTraining(t, live)
+	defer stop()
+	// What an example names that this machine or this hour does not have.
+	here := strings.NewReplacer("/mnt/disk/reprise-monday", filepath.Join(t.TempDir(), "reprise-monday"),
+		"2026-11-24T15:04:05Z", time.Now().UTC().Format(time.RFC3339Nano), "--at 15m", "--at 0s", " | jq ", " | cat # ")
+
+	work := t.TempDir()
+	if err := os.CopyFS(filepath.Join(work, "examples"), os.DirFS("../../examples")); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"poem.txt": strings.Repeat("Tyger Tyger, burning bright, in the forests of the night. ", 60), "flats.csv": flats(),
+	} {
+		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	private, public := newKeys(t)
+	for from, to := range map[string]string{private: "KEY", public: "PUB"} {
+		if err := os.Rename(from, filepath.Join(work, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ran := 0
+	everyCommand(func(c *cobra.Command) {
+		for _, example := range examplesOf(c) {
+			in, endless := trained, strings.Contains(example, " -f") || strings.Contains(example, "--watch")
+			switch {
+			case c.Name() == "actors" || endless:
+				in = live
+			case c.Name() == "generate":
+				in = text
+			}
+			line := here.Replace(example)
+			ran++
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			cmd := exec.CommandContext(ctx, shell, "-o", "pipefail", "-c", line)
+			cmd.Dir = work
+			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir(), "REPRISE_DATA_DIR="+in.dataDir, "CI=true")
+			var err error
+			var out []byte
+			if endless {
+				out, err = firstLineOf(cmd)
+			} else {
+				out, err = cmd.CombinedOutput()
+			}
+			cancel()
+			if err != nil {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		}
+	})
+	if ran < 15 {
+		t.Errorf("only %d examples were found", ran)
+	}
+}
+
+// textJob writes a request for a language model of the sentence, which no prompt
+// of its characters can surprise.
+func textJob(t *testing.T, sentence string) string {
+	t.Helper()
+	folder := t.TempDir()
+	request := "model_architecture: gpt\nmodel: {layers: 1, heads: 2, width: 8}\ndataset_path: text.txt\n" +
+		"dataset: {tokenizer: characters, context: 16}\nconfig: {batch_size: 32, learning_rate: 0.002, epochs: 1}\n"
+	for name, content := range map[string]string{"text.txt": strings.Repeat(sentence, 100), "job.yaml": request} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(folder, "job.yaml")
+}
+
+// startTraining starts a run that does not end, and returns once its first epoch
+// is complete. stop interrupts it and waits.
+func startTraining(t *testing.T, b binary) (stop func()) {
+	t.Helper()
+	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"))
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(pipe); lines.Scan() && !strings.HasPrefix(lines.Text(), "epoch 1/"); {
+	}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(io.Discard, pipe)
+	}()
+	return func() {
+		_ = c.Process.Signal(os.Interrupt)
+		<-copied
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_ = waitGone(ctx, c) // interrupted
+	}
+}
+
+// firstLineOf runs a command that ends with Ctrl-C only, until it has printed a
+// line.
+func firstLineOf(c *exec.Cmd) ([]byte, error) {
+	pipe, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(pipe)
+	lines.Scan()
+	first := lines.Bytes()
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		return first, err
+	}
+	for lines.Scan() { // until it has closed its output
+	}
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted || len(first) == 0 {
+		return first, fmt.Errorf("after %q: %w", first, err)
+	}
+	return first, nil
+}
+
+// flats returns a table of prices to predict.
+func flats() string {
+	var b strings.Builder
+	b.WriteString("rooms,area,price\n")
+	for i := range 60 {
+		fmt.Fprintf(&b, "%d,%d,%d.5\n", 1+i%5, 30+7*i%90, 90_000+i*1511)
+	}
+	return b.String()
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"reprise/internal/spelling"
+	kernels "reprise/kernel/cpu"
+)
+
+// parameter is a positional argument of a command, as its usage line names it.
+type parameter struct {
+	name     string
+	optional bool
+	repeated bool
+}
+
+// parametersOf reads the parameters from a command's usage line: "show RUN",
+// "export [FILE]", "rebuild [PROJECTION...]".
+func parametersOf(c *cobra.Command) []parameter {
+	var list []parameter
+	for _, word := range strings.Fields(c.Use)[1:] {
+		var p parameter
+		p.name, p.optional = strings.CutPrefix(word, "[")
+		p.name = strings.TrimSuffix(p.name, "]")
+		p.name, p.repeated = strings.CutSuffix(p.name, "...")
+		list = append(list, p)
+	}
+	return list
+}
+
+// wanted says what to give for a parameter.
+func (p parameter) wanted() string {
+	switch p.name {
+	case "RUN":
+		return "name a run by its id, the beginning of one, or latest"
+	case "JOB":
+		return "give a request file, such as examples/digits.yaml, or - for standard input"
+	case "NAME":
+		return "name a data set that `reprise datasets list` shows"
+	case "NAME|FOLDER|FILE":
+		return "name a data set of the catalogue, a folder or a CSV file"
+	case "FOLDER":
+		return "give the path of a folder"
+	case "FILE":
+		return "give the path of a file"
+	case "PROJECTION":
+		return "name a projection that `reprise projections list` shows"
+	case "SHELL":
+		return "use one of " + orList(shells())
+	}
+	return "give " + p.name
+}
+
+// usage has the arguments that check does not accept refused in the words of this
+// program. What a command accepts is in its usage line, and check agrees with it.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if c.HasSubCommands() && len(args) > 0 {
+			return unknownCommand(c, args[0])
+		}
+		list := parametersOf(c)
+		for i, a := range args {
+			if a == "" && len(list) > 0 {
+				p := list[min(i, len(list)-1)]
+				return usageError(c, "%s is empty; %s", p.name, p.wanted())
+			}
+		}
+		if check(c, args) == nil {
+			return nil
+		}
+		if len(args) < len(list) {
+			p := list[len(args)]
+			return usageError(c, "%s is missing; %s", p.name, p.wanted())
+		}
+		if len(list) == 0 {
+			return usageError(c, "unexpected argument %q; the command takes none", args[0])
+		}
+		return usageError(c, "unexpected argument %q after %s %s; give one %s", args[len(list)], list[len(list)-1].name, args[len(list)-1], list[len(list)-1].name)
+	}
+}
+
+// usageError says what is wrong with a command line, for which command, and where
+// to read how it is written.
+func usageError(c *cobra.Command, format string, args ...any) error {
+	where := ""
+	if c.HasParent() {
+		where = strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") + ": "
+	}
+	text, see := fmt.Sprintf(format, args...), "; see"
+	if strings.HasSuffix(text, "?") {
+		see = " See"
+	}
+	return invalid(fmt.Errorf("%s%s%s `%s --help`", where, text, see, c.CommandPath()))
+}
+
+// unknownCommand says that a group has no such command, and which one was meant:
+// one of the group, or one of that name elsewhere.
+func unknownCommand(group *cobra.Command, name string) error {
+	commands := map[string][]string{} // paths by name
+	collect := func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			if !sub.Hidden {
+				commands[sub.Name()] = append(commands[sub.Name()], "`"+sub.CommandPath()+"`")
+			}
+		}
+	}
+	collect(group)
+	meant, found := spelling.Nearest(name, slices.Sorted(maps.Keys(commands)))
+	near := commands[meant]
+	clear(commands)
+	collect(group.Root())
+	for _, sub := range group.Root().Commands() {
+		collect(sub)
+	}
+	if commands[name] != nil {
+		near, found = commands[name], true // of another group
+	} else if !found {
+		meant, found = spelling.Nearest(name, slices.Sorted(maps.Keys(commands)))
+		near = commands[meant]
+	}
+	if found {
+		return usageError(group, "unknown command %q; did you mean %s?", name, orList(near))
+	}
+	return usageError(group, "unknown command %q", name)
+}
+
+// flagError words what is wrong with a flag.
+func flagError(c *cobra.Command, err error) error {
+	if before := c.Flags().Args(); c.HasSubCommands() && len(before) > 0 {
+		return unknownCommand(c, before[0]) // whose flag it was meant to be
+	}
+	var unknown *pflag.NotExistError
+	var lacking *pflag.ValueRequiredError
+	var value *pflag.InvalidValueError
+	var syntax *pflag.InvalidSyntaxError
+	switch {
+	case errors.As(err, &unknown):
+		return unknownFlag(c, unknown)
+	case errors.As(err, &lacking):
+		f := lacking.GetFlag()
+		name, _ := pflag.UnquoteUsage(f)
+		return usageError(c, "--%s needs a value: --%s %s", f.Name, f.Name, name)
+	case errors.As(err, &value):
+		return usageError(c, "--%s: %s", value.GetFlag().Name, describeBadValue(value))
+	case errors.As(err, &syntax):
+		return usageError(c, "%s is not a flag; write --NAME VALUE or --NAME=VALUE", syntax.GetSpecifiedFlag())
+	}
+	return usageError(c, "%v", err)
+}
+
+func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	given, searched := "--"+err.GetSpecifiedName(), err.GetSpecifiedName()
+	if group := err.GetSpecifiedShortnames(); group != "" {
+		given, searched = "-"+group, strings.TrimSuffix(group, "=")
+	}
+	searched, _, _ = strings.Cut(searched, "=")
+	if meant, ok := spelling.Nearest(searched, names); ok && len(searched) > 1 {
+		return usageError(c, "unknown flag %s; did you mean --%s?", given, meant)
+	}
+	return usageError(c, "unknown flag %s", given)
+}
+
+// describeBadValue says why a flag does not take a value, and what it takes.
+func describeBadValue(err *pflag.InvalidValueError) string {
+	f := err.GetFlag()
+	example := f.DefValue
+	if n, err := strconv.ParseFloat(example, 64); err != nil || n == 0 {
+		example = ""
+	}
+	large := errors.Is(err, strconv.ErrRange)
+	switch f.Value.Type() {
+	case "int", "uint64":
+		if example == "" {
+			example = "4"
+		}
+		switch {
+		case large:
+			return fmt.Sprintf("%s is too large; use a number such as %s", err.GetValue(), example)
+		case f.Value.Type() == "uint64" && isInteger(err.GetValue()):
+			return fmt.Sprintf("%s must not be negative; use a number such as %s", err.GetValue(), example)
+		}
+		return fmt.Sprintf("%q is not a whole number; use one such as %s", err.GetValue(), example)
+	case "float64":
+		if example == "" {
+			example = "0.5"
+		}
+		if large {
+			return fmt.Sprintf("%s is too large; use a number such as %s", err.GetValue(), example)
+		}
+		return fmt.Sprintf("%q is not a number; use one such as %s", err.GetValue(), example)
+	case "bool":
+		return fmt.Sprintf("%q is neither true nor false; give --%s without a value to switch it on", err.GetValue(), f.Name)
+	}
+	return err.Unwrap().Error() // a value of this program, which has said it
+}
+
+func isInteger(text string) bool {
+	_, err := strconv.ParseInt(text, 10, 64)
+	return err == nil
+}
+
+// mayBeEmpty marks a flag whose value may be an empty text.
+const mayBeEmpty = "reprise_may_be_empty"
+
+// checkFlags refuses what can be said to be wrong of flags before a command
+// begins: empty values, and the values of the flags that every command has.
+func (env *environment) checkFlags(c *cobra.Command) error {
+	var empty string
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if _, allowed := f.Annotations[mayBeEmpty]; f.Value.Type() == "string" && f.Value.String() == "" && !allowed && empty == "" {
+			empty = f.Name
+		}
+	})
+	if empty != "" {
+		return usageError(c, "--%s is empty; give it a value or leave it out", empty)
+	}
+	if env.threads < 0 {
+		return usageError(c, "--threads: %d must not be negative; use 0 for one thread per processor", env.threads)
+	}
+	if _, err := kernels.ParseFeatures(env.cpuFeatures); err != nil {
+		what := "does not exist"
+		if errors.Is(err, kernels.ErrFeatureMissing) {
+			what = "is not available on this machine"
+		}
+		return usageError(c, "--cpu-features: %s %s; use %s", env.cpuFeatures, what, orList(cpuFeatureNames()))
+	}
+	return nil
+}
+
+// cpuFeatureNames are the values of --cpu-features on this machine.
+func cpuFeatureNames() []string {
+	names := []string{kernels.LevelAuto.String()}
+	for _, l := range kernels.Detect().Levels() {
+		names = append(names, l.String())
+	}
+	return names
+}
+
+// flagOf returns the flag that sets a field: --top-k for top_k.
+func flagOf(field string) string { return "--" + strings.ReplaceAll(field, "_", "-") }
+
+// exclusive refuses flags that cannot be given together: each of them would have
+// another one ignored.
+func exclusive(c *cobra.Command, names ...string) error {
+	var given []string
+	for _, name := range names {
+		if c.Flags().Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	if len(given) < 2 {
+		return nil
+	}
+	return usageError(c, "%s cannot be given together; leave one of them out", andList(given))
+}
+
+// orList returns "a, b or c".
+func orList(words []string) string { return joinList(words, " or ") }
+
+// andList returns "a, b and c".
+func andList(words []string) string { return joinList(words, " and ") }
+
+func joinList(words []string, last string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + last + words[len(words)-1]
+}

@@ -1,0 +1,51 @@
+package dataset
+
+import (
+	"bufio"
+	"io"
+)
+
+// lineEnds reads a file whose lines may end in CR alone, as old programs of the
+// Macintosh write them, and turns those into LF: encoding/csv does not know them.
+// The first line end outside of quotes tells what ends the lines of the file.
+type lineEnds struct {
+	r      *bufio.Reader
+	known  bool // the first line end was seen
+	cr     bool // and it was CR alone
+	quoted bool // within quotes, until then
+}
+
+func (l *lineEnds) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.known && !l.cr {
+		return n, err
+	}
+	for i, b := range p[:n] {
+		switch {
+		case !l.known && b == '"':
+			l.quoted = !l.quoted
+		case !l.known && b == '\n' && !l.quoted:
+			l.known = true
+		case b == '\r' && (l.known || !l.quoted):
+			if l.newlineFollows(p[i+1 : n]) {
+				l.known = true
+			} else if !l.known || l.cr {
+				l.known, l.cr, p[i] = true, true, '\n'
+			}
+		}
+		if l.known && !l.cr {
+			break
+		}
+	}
+	return n, err
+}
+
+// newlineFollows reports whether LF comes next, in what was read or after it.
+func (l *lineEnds) newlineFollows(read []byte) bool {
+	if len(read) == 0 {
+		read, _ = l.r.Peek(1) // an error comes back with the next read
+	}
+	return len(read) > 0 && read[0] == '\n'
+}
+
+var _ io.Reader = (*lineEnds)(nil)

@@ -1,0 +1,120 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"reprise/device"
+	"reprise/eventstore"
+)
+
+// keptModel is a read model as it is kept, and the same folded from the events.
+type keptModel struct {
+	kept   *view
+	folded ReadModel
+}
+
+// modelAudit compares the read models that are kept with the events.
+type modelAudit []*keptModel
+
+// keptModels returns what is kept and would be used.
+func keptModels(ctx context.Context, store eventstore.Store) (modelAudit, error) {
+	views, err := loadAll(ctx, store, Projections())
+	if err != nil {
+		return nil, err
+	}
+	var list modelAudit
+	for _, v := range views {
+		if v.kept.usable {
+			list = append(list, &keptModel{kept: v, folded: v.New()})
+		}
+	}
+	return list, nil
+}
+
+// apply folds the next event and compares the models that have seen the log up to
+// it.
+func (m modelAudit) apply(e eventstore.Event) error {
+	for _, k := range m {
+		if e.Position > k.kept.at {
+			continue
+		}
+		if err := k.folded.Apply(e); err != nil {
+			return k.wrong(err.Error())
+		}
+	}
+	return m.reach(e.Position)
+}
+
+// reach compares the models that have seen the log up to the position.
+func (m modelAudit) reach(at eventstore.Position) error {
+	for _, k := range m {
+		if k.kept.at != at {
+			continue
+		}
+		was, err := json.Marshal(k.kept.model)
+		if err != nil {
+			return err
+		}
+		is, err := json.Marshal(k.folded)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(was, is) {
+			return k.wrong(difference(k.kept.model, k.folded, "the events give"))
+		}
+	}
+	return nil
+}
+
+// end fails for a model that claims to have seen more than there is.
+func (m modelAudit) end(head eventstore.Position) error {
+	for _, k := range m {
+		if k.kept.at > head {
+			return k.wrong(fmt.Sprintf("it is of position %d, the log ends at %d", k.kept.at, head))
+		}
+	}
+	return nil
+}
+
+func (k *keptModel) wrong(what string) error {
+	return &ContradictionError{What: fmt.Sprintf("the kept read model %q is not what the events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild %s`",
+		k.kept.Name, what, k.kept.Name)}
+}
+
+// auditSnapshot compares the snapshot of a device, if it has one that would be
+// used, with its events.
+func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) error {
+	aggregate := eventstore.AggregateID(devicePrefix + string(id))
+	replay, err := store.Replay(ctx, aggregate, 0)
+	if err != nil || replay.Snapshot == nil || replay.Snapshot.Schema != deviceSnapshotSchema {
+		return err
+	}
+	kept, usable := recordOf(replay.Snapshot, id)
+	if !usable {
+		return nil
+	}
+	folded, log := DeviceRecord{ID: id}, NewDeviceLog(nil, nil)
+	err = walkAggregate(ctx, store, aggregate, eventstore.End, func(e eventstore.Event) error {
+		if e.Version > replay.Snapshot.Version {
+			return errSeen
+		}
+		folded, err = log.fold(folded, e)
+		return err
+	})
+	if err != nil && !errors.Is(err, errSeen) {
+		return err
+	}
+	if what := difference(kept, folded, "the events give"); what != "" {
+		return &ContradictionError{Aggregate: aggregate, Version: replay.Snapshot.Version,
+			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild`",
+				aggregate, replay.Snapshot.Version, what)}
+	}
+	return nil
+}
+
+// errSeen ends a walk early.
+var errSeen = errors.New("seen")

@@ -1,0 +1,130 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Within is the operating system's file system below the folder Dir, and nothing
+// outside it: a path that is not below Dir is refused, and so is a symbolic link
+// that leads out, whoever put it there. Dir itself may be a symbolic link.
+type Within struct{ Dir string }
+
+var _ FS = Within{}
+
+// ErrOutside says that a path, or a symbolic link on it, leads out of the folder
+// that it has to stay in.
+var ErrOutside = errors.New("leads out of the folder that it must stay in")
+
+// at carries out an operation on the name below Dir. Its errors have the path as
+// it was given.
+func (w Within) at(op, name string, do func(root *os.Root, relative string) error) (err error) {
+	relative, err := filepath.Rel(w.Dir, name)
+	if err != nil || !filepath.IsLocal(relative) {
+		return &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("%w, %s", ErrOutside, w.Dir)}
+	}
+	root, err := os.OpenRoot(w.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }() // it is only a place to start from
+	err = do(root, relative)
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		cause := at.Err
+		if leadsOut(cause) {
+			cause = fmt.Errorf("%w, %s", ErrOutside, w.Dir)
+		}
+		return &fs.PathError{Op: op, Path: name, Err: cause}
+	}
+	return err
+}
+
+// leadsOut reports whether an error is the one of os.Root for a link that leads
+// out of it, which has no name: it is none of the system's.
+func leadsOut(err error) bool { return err != nil && err.Error() == "path escapes from parent" }
+
+// OpenFile opens a file as os.OpenFile does.
+func (w Within) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	var opened *os.File
+	err := w.at("open", name, func(root *os.Root, relative string) (err error) {
+		opened, err = root.OpenFile(relative, flag, perm)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return named{opened, name}, nil
+}
+
+// named is a file that has the name that it was opened by.
+type named struct {
+	*os.File
+	name string
+}
+
+// Name returns the path as it was given.
+func (f named) Name() string { return f.name }
+
+// Mkdir is os.Mkdir.
+func (w Within) Mkdir(name string, perm fs.FileMode) error {
+	return w.at("mkdir", name, func(root *os.Root, relative string) error { return root.Mkdir(relative, perm) })
+}
+
+// Rename is os.Rename. Both names are below Dir.
+func (w Within) Rename(from, to string) error {
+	return w.at("rename", from, func(root *os.Root, old string) error {
+		return w.at("rename", to, func(_ *os.Root, relative string) error { return root.Rename(old, relative) })
+	})
+}
+
+// Remove is os.Remove.
+func (w Within) Remove(name string) error {
+	return w.at("remove", name, func(root *os.Root, relative string) error { return root.Remove(relative) })
+}
+
+// RemoveAll is os.RemoveAll.
+func (w Within) RemoveAll(name string) error {
+	return w.at("remove", name, func(root *os.Root, relative string) error { return root.RemoveAll(relative) })
+}
+
+// Stat is os.Stat.
+func (w Within) Stat(name string) (info fs.FileInfo, err error) {
+	err = w.at("stat", name, func(root *os.Root, relative string) error {
+		info, err = root.Stat(relative)
+		return err
+	})
+	return info, err
+}
+
+// Lstat is os.Lstat.
+func (w Within) Lstat(name string) (info fs.FileInfo, err error) {
+	err = w.at("lstat", name, func(root *os.Root, relative string) error {
+		info, err = root.Lstat(relative)
+		return err
+	})
+	return info, err
+}
+
+// ReadDir is os.ReadDir.
+func (w Within) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = w.at("open", name, func(root *os.Root, relative string) error {
+		entries, err = fs.ReadDir(root.FS(), filepath.ToSlash(relative))
+		return err
+	})
+	return entries, err
+}
+
+// SyncDir opens the folder and syncs it.
+func (w Within) SyncDir(name string) error {
+	return w.at("open", name, func(root *os.Root, relative string) error {
+		d, err := root.Open(relative)
+		if err != nil {
+			return err
+		}
+		return errors.Join(d.Sync(), d.Close())
+	})
+}

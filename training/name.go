@@ -1,0 +1,52 @@
+package training
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxRunID is the longest name of a run, in bytes.
+const maxRunID = 64
+
+// Validate fails with a *FieldError unless the name can be that of a run. A run's
+// files lie in a folder of its name, so it is one that every file system takes as
+// a single folder and keeps apart from all others: 1 to 64 of a-z, 0-9, - and _,
+// with a letter or digit first, and none that Windows reserves. A log may have
+// come from anywhere; what it names leads nowhere else.
+func (id RunID) Validate() error {
+	var problem string
+	switch {
+	case id == "":
+		problem = "is empty"
+	case len(id) > maxRunID:
+		problem = fmt.Sprintf("has %d bytes", len(id))
+	case strings.ContainsFunc(string(id), notInRunID):
+		problem = "has other characters"
+	case id[0] == '-' || id[0] == '_':
+		problem = "does not begin with a letter or digit"
+	case reserved(string(id)):
+		problem = "is reserved by Windows"
+	default:
+		return nil
+	}
+	value := string(id)
+	if len(value) > maxRunID {
+		value = value[:maxRunID] + "..."
+	}
+	return &FieldError{Field: "run_id", Value: fmt.Sprintf("%q", value), Problem: problem,
+		Fix: fmt.Sprintf("a run's name has 1 to %d of a-z, 0-9, - and _", maxRunID)}
+}
+
+func notInRunID(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+// reserved reports whether Windows takes a name for a device.
+func reserved(name string) bool {
+	switch name {
+	case "con", "prn", "aux", "nul":
+		return true
+	}
+	port := strings.HasPrefix(name, "com") || strings.HasPrefix(name, "lpt")
+	return port && len(name) == 4 && name[3] >= '0' && name[3] <= '9'
+}
