@@ -44,7 +44,7 @@ const (
 // Projections lists every projection.
 func Projections() []Projection {
 	return []Projection{
-		{Name: RunsProjection, Schema: 2, New: func() ReadModel { return &RunList{} }},
+		{Name: RunsProjection, Schema: 3, New: func() ReadModel { return &RunList{} }},
 		{Name: DevicesProjection, Schema: 2, New: func() ReadModel { return &DeviceList{} }},
 	}
 }

@@ -30,6 +30,8 @@ type RunRecord struct {
 	Version   eventstore.Version `json:"version"`
 	StartedAt time.Time          `json:"started_at"`
 	UpdatedAt time.Time          `json:"updated_at"`
+	// Trained is how long the run was under way, without its pauses.
+	Trained time.Duration `json:"trained_ns"`
 
 	// position is that of the last event folded in.
 	position eventstore.Position
@@ -54,11 +56,26 @@ func (r RunRecord) next(apply func(training.Event) (training.TrainingRun, error)
 	if err != nil {
 		return r, err
 	}
+	r.Trained += workedUntil(e, r.Saga, r.UpdatedAt, at)
 	r.TrainingRun, r.Saga, r.Version, r.UpdatedAt = run, saga, version, at
 	if started, ok := e.(training.TrainingStarted); ok {
 		r.Request, r.StartedAt = started.Request, at
 	}
 	return r, nil
+}
+
+// workedUntil returns how long a run had been under way when the event came,
+// since the one before. Before an interruption that is not known: the process may
+// have died long ago, and what it did since is not in any checkpoint.
+func workedUntil(e training.Event, before training.TrainingSaga, since, at time.Time) time.Duration {
+	switch e.(type) {
+	case training.TrainingStarted, training.TrainingInterrupted:
+		return 0
+	}
+	if !underWay(before) {
+		return 0
+	}
+	return max(at.Sub(since), 0)
 }
 
 // RunLog reads and appends the events of runs. It is safe for concurrent use.

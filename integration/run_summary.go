@@ -34,6 +34,8 @@ type RunSummary struct {
 	Version    eventstore.Version `json:"version"`
 	StartedAt  time.Time          `json:"started_at"`
 	UpdatedAt  time.Time          `json:"updated_at"`
+	// Trained is that of the record.
+	Trained time.Duration `json:"trained_ns"`
 
 	// Ahead are the epochs on record that no checkpoint covers yet.
 	Ahead []training.EpochMetrics `json:"ahead,omitempty"`
@@ -45,7 +47,7 @@ func (r RunRecord) Summary() RunSummary {
 	out := RunSummary{
 		RunID: r.ID, State: s.State, Reason: r.Reason, Accurate: s.Dataset.Accurate(),
 		Epochs: s.Hyperparameters.Epochs, TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
-		Version: r.Version, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
+		Version: r.Version, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Trained: r.Trained,
 	}
 	out.setSaga(r.Saga)
 	last, own := r.LastCheckpoint()
@@ -97,6 +99,7 @@ func (r RunSummary) apply(event training.Event, version eventstore.Version, at t
 	if err != nil {
 		return r, err
 	}
+	r.Trained += workedUntil(event, r.saga(), r.UpdatedAt, at)
 	r.setSaga(saga)
 	r.Version, r.UpdatedAt = version, at
 	switch e := event.(type) {

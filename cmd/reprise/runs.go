@@ -75,7 +75,10 @@ type runRow struct {
 	Dataset    string    `json:"dataset"`
 	StartedAt  time.Time `json:"started_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
-	Reason     string    `json:"reason,omitempty"`
+	// TrainedSeconds is how long the run was under way, without its pauses; what a
+	// process that was killed did after its last event does not count.
+	TrainedSeconds float64 `json:"trained_seconds"`
+	Reason         string  `json:"reason,omitempty"`
 	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
 	ForkOf   training.RunID `json:"fork_of,omitempty"`
 	ForkStep uint64         `json:"fork_step,omitempty"`
@@ -88,7 +91,7 @@ type runRow struct {
 func recordedRow(r integration.RunSummary) runRow {
 	return runRow{
 		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
-		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Reason: r.Reason, ForkOf: r.Parent, ForkStep: r.ParentStep,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason, ForkOf: r.Parent, ForkStep: r.ParentStep,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/nn"
 	"reprise/training"
@@ -120,6 +121,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		}
 		t.row("started", localTime(r.run.StartedAt))
 		t.row("last event", localTime(r.run.UpdatedAt))
+		t.row("time", timeSpent(r.run))
 		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
 		t.row("model", describeModel(s))
@@ -187,6 +189,16 @@ func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 	if missing {
 		t.line("\n"+missingFiles, r.workspace.RunDir(run.ID))
 	}
+}
+
+// timeSpent returns how long a run has trained, and over how long a time if it
+// paused.
+func timeSpent(r integration.RunRecord) string {
+	text := shortDuration(r.Trained)
+	if r.Interruptions > 0 {
+		text += fmt.Sprintf(" of training within %s, with its pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
+	}
+	return text
 }
 
 func describeOptimizer(o nn.Optimizer) string {

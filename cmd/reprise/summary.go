@@ -19,7 +19,7 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 	last, hasCheckpoint := r.LastCheckpoint()
 	took := ""
 	if r.Session.State == training.Completed {
-		took = " in " + shortDuration(r.UpdatedAt.Sub(r.StartedAt))
+		took = " in " + shortDuration(r.Trained)
 	}
 	t.line("\nRun %s %s%s.\n", r.ID, r.Session.State, took)
 	t.indent = "  "

@@ -1,0 +1,53 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"reprise/training"
+)
+
+// A run trains for 10 seconds, pauses for an hour, is resumed, and is killed 7
+// seconds later, of which 4 are on record; the next process notices after a day.
+func TestARunsTimeIsWithoutItsPauses(t *testing.T) {
+	w := newWorld(t)
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	started := w.request(nil)[0].(training.TrainingStarted)
+	held := training.Allocation{Device: "cpu0", Lease: "a", Epoch: 1}
+	day := 24 * time.Hour
+	var record RunRecord
+	var summary RunSummary
+	for i, step := range []struct {
+		after time.Duration
+		event training.Event
+		want  time.Duration
+	}{
+		{0, started, 0},
+		{2 * time.Second, training.ResourceAllocated{Allocation: held}, 2 * time.Second},
+		{10 * time.Second, training.DatasetLoaded{Dataset: started.Dataset.ID, Fingerprint: started.Dataset.Fingerprint}, 10 * time.Second},
+		{10 * time.Second, training.TrainingInterrupted{Cause: "Ctrl-C"}, 10 * time.Second},
+		{11 * time.Second, training.DeviceReleased{Allocation: held}, 10 * time.Second},
+		{12 * time.Second, training.DatasetUnloaded{Dataset: started.Dataset.ID}, 10 * time.Second},
+		{time.Hour, training.TrainingResumed{}, 10 * time.Second},
+		{time.Hour + 4*time.Second, training.ResourceAllocated{Allocation: held}, 14 * time.Second},
+		{day, training.TrainingInterrupted{Cause: "its process ended"}, 14 * time.Second},
+		{day, training.DeviceReleased{Allocation: held}, 14 * time.Second},
+		{2 * day, training.TrainingResumed{}, 14 * time.Second},
+		{2*day - time.Second, training.ResourceAllocated{Allocation: held}, 14 * time.Second}, // the clock was set back
+		{2*day + 5*time.Second, training.TrainingFailed{Reason: "not finite"}, 20 * time.Second},
+		{3 * day, training.DeviceReleased{Allocation: held}, 20 * time.Second},
+		{3 * day, training.RunFailed{Reason: "not finite"}, 20 * time.Second},
+	} {
+		at := began.Add(step.after)
+		var err error
+		if summary, err = summary.apply(step.event, record.Version+1, at); err != nil {
+			t.Fatal(err)
+		}
+		if record, err = record.apply(step.event, record.Version+1, at); err != nil {
+			t.Fatal(err)
+		}
+		if record.Trained != step.want || summary.Trained != step.want {
+			t.Errorf("after event %d, %s: %v in the record, %v in the summary, want %v", i+1, step.event.EventType(), record.Trained, summary.Trained, step.want)
+		}
+	}
+}
