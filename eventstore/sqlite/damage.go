@@ -17,7 +17,7 @@ func (s *Store) named(ctx context.Context, err error) error {
 	if !errors.As(err, &known) {
 		return err
 	}
-	conn, openErr := s.connectReader()
+	conn, openErr := s.connectReader(ctx)
 	if openErr != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.Corruption
 // lastReadable returns the last position that SQLite can read, for an error
 // message; 0 where it can read none.
 func (s *Store) lastReadable() eventstore.Position {
-	conn, err := s.connectReader()
+	conn, err := s.connectReader(context.Background())
 	if err != nil {
 		return 0
 	}

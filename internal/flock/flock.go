@@ -14,6 +14,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"reprise/internal/disk"
 )
 
 // ErrLocked is wrapped by every *LockedError.
@@ -54,7 +56,7 @@ type Lock struct {
 // and notes the holder in it. It fails at once with *LockedError where another
 // process, or another Lock of this one, holds it. A Probe is never in its way.
 func Acquire(path string, holder Info) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := disk.OpenOS(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
