@@ -61,6 +61,8 @@ type CorruptionError struct {
 	Aggregate AggregateID
 	Version   Version
 	What      string
+	// Path is the file of the store that is corrupt; "" where it is not in one.
+	Path string
 }
 
 // Error names the event and what is wrong with it.

@@ -74,6 +74,16 @@ Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
 	return c
 }
 
+// wayBack says how to go on after an error that says that an event log is corrupt;
+// "" after any other.
+func wayBack(program string, err error) string {
+	var corrupt *eventstore.CorruptionError
+	if !errors.As(err, &corrupt) || corrupt.Path == "" {
+		return ""
+	}
+	return fmt.Sprintf("every event that is whole can be saved to a new folder: %s events salvage NEW_FOLDER --data-dir %s", program, filepath.Dir(corrupt.Path))
+}
+
 func (env *environment) salvage(ctx context.Context, folder, format string) error {
 	w, err := env.workspace()
 	if err != nil {

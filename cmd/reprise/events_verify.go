@@ -19,6 +19,7 @@ type logVerdict struct {
 	Devices  int                 `json:"devices"`
 	// Problem is the first thing that is wrong; null if nothing is.
 	Problem *logProblem `json:"problem"`
+	wayBack string
 }
 
 // logProblem names the first bad event; its position is 0 where the damage is
@@ -76,6 +77,9 @@ func (env *environment) verifyLog(ctx context.Context, format string) error {
 		default:
 			t.line("NOT VERIFIED: the first bad event is at position %d (version %d of %s): %s", p.Position, p.Version, p.Aggregate, p.What)
 		}
+		if verdict.wayBack != "" {
+			t.line("\n%s", verdict.wayBack)
+		}
 		return nil
 	}); err != nil {
 		return err
@@ -95,6 +99,7 @@ func (env *environment) checkLog(ctx context.Context) (logVerdict, error) {
 			return verdict, err
 		}
 		verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
+		verdict.wayBack = wayBack(env.program, err)
 		return verdict, nil
 	}
 	store, _, err := env.openReader()

@@ -35,6 +35,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	err := root.ExecuteContext(ctx)
 	if err != nil && !isSilent(err) {
 		_, _ = fmt.Fprintf(stderr, "reprise: %v\n", err)
+		if way := wayBack(env.program, err); way != "" {
+			_, _ = fmt.Fprintf(stderr, "reprise: %s\n", way)
+		}
 	}
 	return exitCode(err)
 }

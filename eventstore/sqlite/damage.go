@@ -17,6 +17,20 @@ func (s *Store) named(ctx context.Context, err error) error {
 	if !errors.As(err, &known) {
 		return err
 	}
+	return s.located(s.firstNamed(ctx, known, err))
+}
+
+// located notes in an error that says that the log is corrupt where the log is.
+func (s *Store) located(err error) error {
+	var known *eventstore.CorruptionError
+	if errors.As(err, &known) {
+		known.Path = s.path
+	}
+	return err
+}
+
+// firstNamed is named for the *eventstore.CorruptionError in err.
+func (s *Store) firstNamed(ctx context.Context, known *eventstore.CorruptionError, err error) error {
 	conn, openErr := s.connectReader(ctx)
 	if openErr != nil {
 		return err

@@ -26,7 +26,7 @@ type Wreck struct {
 	images
 	whole   map[eventstore.Position][]*piece
 	heads   []recordedAt
-	seen    map[eventstore.Position]string // what is wrong with rows that are not whole
+	doubted map[eventstore.Position][]doubtful
 	prefix  []*piece
 	rest    []*piece
 	summary Salvaged
@@ -63,6 +63,14 @@ type piece struct {
 	// length is the number of events that follow each other from this one on.
 	length int
 	next   *piece
+}
+
+// doubtful is the row of an event whose hash is not that of its content. One of the
+// two may be whole all the same, as its neighbours in the chain tell.
+type doubtful struct {
+	piece
+	content eventstore.Hash // of the content; piece.hash is the recorded one
+	what    string
 }
 
 type recordedAt struct {
@@ -131,13 +139,14 @@ func (w *Wreck) readAll(ctx context.Context, path string) error {
 			*w = *attempt
 		}
 	}
+	w.resolve()
 	w.arrange()
 	return nil
 }
 
 // find looks at every copy of every page.
 func (w *Wreck) find(ctx context.Context) error {
-	w.whole, w.seen = map[eventstore.Position][]*piece{}, map[eventstore.Position]string{}
+	w.whole, w.doubted = map[eventstore.Position][]*piece{}, map[eventstore.Position][]doubtful{}
 	for from := range w.all() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -168,23 +177,66 @@ func (w *Wreck) add(from image, page []byte, c cell) {
 		}
 	}
 	e, err := w.event(page, c)
-	if err != nil {
-		if len(w.whole[c.position]) == 0 && validName(e) {
-			w.seen[c.position] = fmt.Sprintf("%s, version %d of %s: %s", e.Type, e.Version, e.Aggregate, whatOf(err))
-		}
-		return
+	found := piece{position: c.position, prev: e.PrevHash, hash: e.Hash, from: from, cell: c}
+	switch {
+	case err == nil:
+		w.keep(found)
+	case looksRight(e) && len(w.doubted[c.position]) < maxDoubtful:
+		w.doubted[c.position] = append(w.doubted[c.position], doubtful{found, hashOf(e, e.PrevHash),
+			fmt.Sprintf("%s, version %d of %s: %s", e.Type, e.Version, e.Aggregate, whatOf(err))})
 	}
-	for _, p := range w.whole[c.position] {
-		if p.hash == e.Hash {
+}
+
+// maxDoubtful bounds the copies of a damaged row that are looked into.
+const maxDoubtful = 16
+
+func (w *Wreck) keep(p piece) {
+	for _, known := range w.whole[p.position] {
+		if known.hash == p.hash {
 			return
 		}
 	}
-	w.whole[c.position] = append(w.whole[c.position], &piece{position: c.position, prev: e.PrevHash, hash: e.Hash, from: from, cell: c})
+	w.whole[p.position] = append(w.whole[p.position], &p)
 }
 
-// validName reports whether what is not an event looks like one: bytes that happen
-// to look like a row are not worth mentioning.
-func validName(e eventstore.Event) bool {
+// resolve keeps the doubtful rows whose content is whole: where it is hashed with
+// the event before it, it has the recorded hash, or it has the hash that the event
+// after it follows.
+func (w *Wreck) resolve() {
+	positions := slices.Sorted(maps.Keys(w.doubted))
+	for _, at := range positions {
+		for _, d := range w.doubted[at] {
+			for _, before := range w.whole[at-1] {
+				e, err := w.loaded(&d.piece)
+				if err == nil && hashOf(e, before.hash) == d.hash {
+					d.prev = before.hash
+					w.keep(d.piece)
+				}
+			}
+		}
+	}
+	slices.Reverse(positions)
+	for _, at := range positions {
+		for _, d := range w.doubted[at] {
+			end := eventstore.Head{Position: at, Hash: d.content}
+			follows := func(p *piece) bool { return p.prev == d.content }
+			recorded := func(h recordedAt) bool { return h.head == end }
+			if slices.ContainsFunc(w.whole[at+1], follows) || slices.ContainsFunc(w.heads, recorded) {
+				d.hash = d.content
+				w.keep(d.piece)
+			}
+		}
+	}
+}
+
+// hashOf is the hash of an event that follows one with the hash prev.
+func hashOf(e eventstore.Event, prev eventstore.Hash) eventstore.Hash {
+	return eventstore.Seal(e.NewEvent, e.Aggregate, e.Version, e.Position, prev).Hash
+}
+
+// looksRight reports whether what is not a whole event looks like one: bytes that
+// happen to look like a row are not worth mentioning.
+func looksRight(e eventstore.Event) bool {
 	return eventstore.CheckWrites([]eventstore.Write{{Aggregate: e.Aggregate, Events: []eventstore.NewEvent{e.NewEvent}}}) == nil
 }
 
@@ -287,7 +339,7 @@ func (w *Wreck) beyond(positions []eventstore.Position) {
 // missing notes that there are no whole events from one position to another.
 func (w *Wreck) missing(first, last eventstore.Position) {
 	var seen []eventstore.Position
-	for at := range w.seen {
+	for at := range w.doubted {
 		if first <= at && at <= last {
 			seen = append(seen, at)
 		}
@@ -297,7 +349,7 @@ func (w *Wreck) missing(first, last eventstore.Position) {
 		if first < at {
 			w.summary.Gaps = append(w.summary.Gaps, Gap{first, at - 1, ""})
 		}
-		w.summary.Gaps = append(w.summary.Gaps, Gap{at, at, w.seen[at]})
+		w.summary.Gaps = append(w.summary.Gaps, Gap{at, at, w.doubted[at][0].what})
 		first = at + 1
 	}
 	if first <= last {
@@ -334,12 +386,9 @@ func (w *Wreck) Rest() iter.Seq2[eventstore.Event, error] { return w.load(w.rest
 func (w *Wreck) load(pieces []*piece) iter.Seq2[eventstore.Event, error] {
 	return func(yield func(eventstore.Event, error) bool) {
 		for _, p := range pieces {
-			page, err := w.read(p.from)
-			var e eventstore.Event
-			if err == nil {
-				e, err = w.event(page, p.cell)
-			}
-			if err == nil && e.Hash != p.hash {
+			e, err := w.loaded(p)
+			e.PrevHash, e.Hash = p.prev, p.hash
+			if err == nil && e.Check() != nil {
 				err = damaged(&e, "the store changed while it was salvaged")
 			}
 			if !yield(e, err) || err != nil {
@@ -347,6 +396,19 @@ func (w *Wreck) load(pieces []*piece) iter.Seq2[eventstore.Event, error] {
 			}
 		}
 	}
+}
+
+// loaded reads an event again, whatever its hash.
+func (w *Wreck) loaded(p *piece) (eventstore.Event, error) {
+	page, err := w.read(p.from)
+	if err != nil {
+		return eventstore.Event{}, err
+	}
+	e, err := w.event(page, p.cell)
+	if errors.Is(err, eventstore.ErrCorrupt) {
+		err = nil
+	}
+	return e, err
 }
 
 // Close closes the files.

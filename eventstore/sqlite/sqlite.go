@@ -159,7 +159,7 @@ func (s *Store) openWriter() (*writer, error) {
 		return nil, err
 	}
 	explained := func(err error) error {
-		return explain(s.path, true, s.config.BusyTimeout, err, through.last.take())
+		return s.located(explain(s.path, true, s.config.BusyTimeout, err, through.last.take()))
 	}
 	conn, err := s.connectThrough(name, sqlite3.OPEN_READWRITE)
 	if err != nil {
@@ -194,7 +194,7 @@ func OpenReadOnlyOn(path string, config Config) (*Store, error) {
 			return err
 		})
 	}
-	if err = s.explained(context.Background(), err); err != nil {
+	if err = s.located(s.explained(context.Background(), err)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, err), s.Close())
 	}
 	return s, nil
