@@ -30,7 +30,7 @@ func registerLogVFS(base string) (v *logVFS, name string, unregister func(), err
 // OpenFilename implements vfs.VFSFilename.
 func (v *logVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	f, flags, err := v.VFSFilename.OpenFilename(name, flags)
-	if err != nil || flags&(vfs.OPEN_WAL|vfs.OPEN_MAIN_DB) == 0 {
+	if err != nil {
 		return f, flags, v.last.met(err)
 	}
 	f = v.last.noting(f)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -48,22 +49,36 @@ func explain(path string, writing bool, waited time.Duration, err, last error) e
 		return err
 	}
 	for _, said := range []error{err, last} {
-		if errno, fix := advice(said, writing); fix != "" {
+		if errno, fix := advice(said, filepath.Dir(path), writing); fix != "" {
 			return &osError{cause: withPath(said, path, errno), fix: fix, err: err}
 		}
 	}
 	if errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.LOCKED) {
 		return &osError{
-			cause: fmt.Errorf("%s is locked%s, and was not released within %v", path, lockHolder(path), waited),
-			fix:   "end the program or the transaction that holds the lock, then try again",
+			cause: &lockedError{path, lockHolder(path), waited},
+			fix:   "end the transaction or the program that holds the lock, then try again",
 			err:   err,
 		}
 	}
 	return err
 }
 
+// lockedError says that a lock was not released.
+type lockedError struct {
+	path, holder string
+	waited       time.Duration
+}
+
+// Error names the file and, if it is known, who holds the lock.
+func (e *lockedError) Error() string {
+	return fmt.Sprintf("%s is locked%s, and was not released within %v", e.path, e.holder, e.waited)
+}
+
+// Unwrap returns eventstore.ErrLocked.
+func (e *lockedError) Unwrap() error { return eventstore.ErrLocked }
+
 // advice returns the system's error and what to do about it; "" for other errors.
-func advice(err error, writing bool) (syscall.Errno, string) {
+func advice(err error, folder string, writing bool) (syscall.Errno, string) {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, sqlite3.FULL):
 		return syscall.ENOSPC, "free some space on that disk, then try again"
@@ -77,9 +92,9 @@ func advice(err error, writing bool) (syscall.Errno, string) {
 		return syscall.EMFILE, "raise the limit of open files, then try again"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, sqlite3.READONLY):
 		if writing {
-			return syscall.EACCES, "run this as the owner of that folder, or let the owner give you permission to write it and the files in it"
+			return syscall.EACCES, "run this as the owner of " + folder
 		}
-		return syscall.EACCES, "its owner can let you read it: chmod -R a+rX FOLDER"
+		return syscall.EACCES, "its owner can let you read it: chmod -R a+rX " + folder
 	}
 	return 0, ""
 }

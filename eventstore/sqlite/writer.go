@@ -145,6 +145,12 @@ func (w *writer) commit(group []*request) {
 			clear(w.versions)
 		}
 	}
+	if errors.Is(err, eventstore.ErrLocked) { // before anything was written
+		for _, r := range group {
+			r.reply <- response{err: err}
+		}
+		return
+	}
 	if err != nil {
 		w.head = head
 		if w.failed == nil {
@@ -170,6 +176,9 @@ func (w *writer) commit(group []*request) {
 func (w *writer) transact(group []*request, responses []response) (damaged *request, err error) {
 	w.forget()
 	if err := w.conn.execute("BEGIN IMMEDIATE"); err != nil {
+		if errors.Is(err, sqlite3.BUSY) {
+			err = w.explained(err)
+		}
 		return nil, corruption(err)
 	}
 	before := w.head
