@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("SQLITE_TEST_APPEND"); path != "" {
 		appendUntilKilled(path)
 	}
+	if path := os.Getenv("SQLITE_TEST_READ"); path != "" {
+		readAndTell(path)
+	}
 	goleak.VerifyTestMain(m)
 }
 
