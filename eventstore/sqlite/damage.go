@@ -39,10 +39,6 @@ func (s *Store) firstNamed(ctx context.Context, known *eventstore.CorruptionErro
 	var first *eventstore.CorruptionError
 	whole := false
 	_ = inTransaction(ctx, conn, func(r *reader) error {
-		// Once the header was read; before, there is nothing to switch off.
-		if _, err := conn.queryInt("PRAGMA schema_version"); err != nil {
-			return err
-		}
 		if err := conn.Exec("PRAGMA checksum_verification = OFF"); err != nil {
 			return err
 		}

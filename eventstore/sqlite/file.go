@@ -35,12 +35,12 @@ func (s *Store) prepare() error {
 	if err := s.createForOwner(filepath.Dir(s.path), made.path); err != nil {
 		return err
 	}
-	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
+	conn, through, err := made.connectWriter(sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE, true)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
-		return err
+		return made.explainWrite(err, through)
 	}
 	if err := s.disk.Rename(made.path, s.path); err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 // logFile says, and which notes the errors that they meet.
 type logVFS struct {
 	vfs.VFSFilename
-	last lastError
+	last  lastError
+	plain bool // write-ahead logs are written as SQLite writes them
 }
 
 // registerLogVFS makes the logVFS of the VFS called base one of SQLite's, until
@@ -34,7 +35,7 @@ func (v *logVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File,
 		return f, flags, v.last.met(err)
 	}
 	f = v.last.noting(f)
-	if flags&vfs.OPEN_WAL == 0 {
+	if flags&vfs.OPEN_WAL == 0 || v.plain {
 		return f, flags, nil
 	}
 	size, err := f.Size()

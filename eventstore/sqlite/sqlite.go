@@ -154,25 +154,39 @@ func (s *Store) openWriter() (*writer, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	through, name, unregister, err := registerLogVFS(s.config.VFS)
+	conn, through, err := s.connectWriter(sqlite3.OPEN_READWRITE, false)
 	if err != nil {
 		return nil, err
 	}
-	explained := func(err error) error {
-		return s.located(explain(s.path, true, s.config.BusyTimeout, err, through.last.take()))
-	}
-	conn, err := s.connectThrough(name, sqlite3.OPEN_READWRITE)
-	if err != nil {
-		unregister()
-		return nil, explained(err)
-	}
-	conn.closed = unregister
+	explained := func(err error) error { return s.explainWrite(err, through) }
 	w, err := newWriter(conn, &s.signal)
 	if err != nil {
 		return nil, errors.Join(explained(corruption(err)), conn.Close())
 	}
 	w.explained, w.forget = explained, func() { _ = through.last.take() }
 	return w, nil
+}
+
+// connectWriter opens a connection that writes, through a VFS that knows the causes
+// of its errors. A plain one writes the write-ahead log as SQLite does.
+func (s *Store) connectWriter(flags sqlite3.OpenFlag, plain bool) (*connection, *logVFS, error) {
+	through, name, unregister, err := registerLogVFS(s.config.VFS)
+	if err != nil {
+		return nil, nil, err
+	}
+	through.plain = plain
+	conn, err := s.connectThrough(name, flags)
+	if err != nil {
+		unregister()
+		return nil, nil, s.explainWrite(err, through)
+	}
+	conn.closed = unregister
+	return conn, through, nil
+}
+
+// explainWrite returns the error of a connection that writes with its cause in it.
+func (s *Store) explainWrite(err error, through *logVFS) error {
+	return s.located(explain(s.path, true, s.config.BusyTimeout, err, through.last.take()))
 }
 
 // OpenReadOnly opens an existing store for reading, also beside the process
