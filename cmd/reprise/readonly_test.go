@@ -50,7 +50,7 @@ func TestADataDirectoryIsReadByWhoMayOnlyRead(t *testing.T) {
 		return string(raw)
 	}
 	for _, command := range []string{
-		"runs list", "runs show latest", "runs events latest", "runs metrics latest", "runs verify latest --to 90", "state",
+		"runs list", "runs show latest", "runs events latest", "runs metrics latest", "runs verify latest --to 225", "state",
 		"events verify", "events tail", "events export", "projections list", "backup " + filepath.Join(out, "backup"),
 		"events salvage " + filepath.Join(out, "salvaged"),
 	} {
