@@ -19,6 +19,9 @@ var (
 	ErrClosed = errors.New("event store is closed")
 	// ErrNotEmpty is returned where a log is imported into a store with events.
 	ErrNotEmpty = errors.New("event store is not empty")
+	// ErrLocked is returned where another program kept the store locked for longer
+	// than it was waited for. Nothing was appended, and it can be tried again.
+	ErrLocked = errors.New("event store is locked by another program")
 	// ErrReadOnly is returned where a store opened for reading is written to.
 	ErrReadOnly = errors.New("event store is open for reading only")
 )
@@ -61,6 +64,8 @@ type CorruptionError struct {
 	Aggregate AggregateID
 	Version   Version
 	What      string
+	// Path is the file of the store that is corrupt; "" where it is not in one.
+	Path string
 }
 
 // Error names the event and what is wrong with it.

@@ -76,9 +76,9 @@ func (env *environment) lock(w integration.Workspace, command string) (func() er
 	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
 	if err != nil {
 		if errors.Is(err, flock.ErrLocked) {
-			err = inUse(w, err)
+			return nil, inUse(w, err)
 		}
-		return nil, err
+		return nil, unusable(w, err)
 	}
 	sweepDataDir(w)
 	return lock.Release, nil

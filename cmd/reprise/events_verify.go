@@ -25,6 +25,7 @@ type logVerdict struct {
 	Head *eventstore.Attestation `json:"head,omitempty"`
 	// Problem is the first thing that is wrong; null if nothing is.
 	Problem *logProblem `json:"problem"`
+	wayBack string
 }
 
 // logProblem names the first bad event; its position is 0 where the damage is
@@ -122,6 +123,9 @@ func (env *environment) verifyLog(ctx context.Context, kept anchor, format strin
 	}
 	if err := env.listing(format, verdict, func(t *table) error {
 		verdict.write(t, head)
+		if verdict.wayBack != "" {
+			t.line("\n%s", verdict.wayBack)
+		}
 		return nil
 	}); err != nil {
 		return err
@@ -167,6 +171,7 @@ func (env *environment) checkLog(ctx context.Context, head *anchored, key ed2551
 		switch {
 		case errors.As(err, &bad):
 			verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
+			verdict.wayBack = wayBack(env.program, err)
 		case errors.As(err, &contradiction):
 			verdict.Problem = &logProblem{Position: contradiction.Position, Aggregate: contradiction.Aggregate,
 				Version: contradiction.Version, Type: contradiction.Type, What: contradiction.What}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/signal"
 	"syscall"
 
@@ -28,8 +29,15 @@ func refuseIfInUse(w integration.Workspace) error {
 	return inUse(w, &flock.LockedError{Path: w.LockPath(), Holder: holder})
 }
 
-// unusable says that the data directory is no place to keep files in.
+// unusable says that the data directory cannot be written, and what to do: nothing
+// was.
 func unusable(w integration.Workspace, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("--data-dir %s: %w; free some space there, then try again", w.Dir, err)
+	case errors.Is(err, fs.ErrPermission):
+		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write", w.Dir, err))
+	}
 	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
 }
 

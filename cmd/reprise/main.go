@@ -37,6 +37,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	err := interrupted(ctx, root.ExecuteContext(ctx), "")
 	if err != nil && !isSilent(err) {
 		writeError(stderr, advised(err))
+		if way := wayBack(env.program, err); way != "" {
+			_, _ = fmt.Fprintf(stderr, "reprise: %s\n", visibleLines(way))
+		}
 	}
 	return exitCode(err)
 }

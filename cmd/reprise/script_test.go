@@ -46,6 +46,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCodeIs,
 			"position": positionOf,
+			"damage":   damageFile,
+			"cutoff":   cutOff,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -85,4 +87,28 @@ func positionOf(ts *testscript.TestScript, negated bool, args []string) {
 	}
 	ts.Check(json.NewDecoder(strings.NewReader(ts.ReadFile("stdout"))).Decode(&first))
 	ts.Setenv(args[0], strconv.FormatUint(first.Position, 10))
+}
+
+// damageFile clears the head of every page of an event log but the first: damage
+// FILE. What says where the events are is lost; the events are whole.
+func damageFile(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: damage FILE")
+	}
+	const page, head = 4096, 8
+	raw := []byte(ts.ReadFile(args[0]))
+	for at := page; at < len(raw); at += page {
+		if raw[at] != 0 { // the number of the next overflow page begins with 0
+			clear(raw[at : at+head])
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o600))
+}
+
+// cutOff halves a file: cutoff FILE.
+func cutOff(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: cutoff FILE")
+	}
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), int64(len(ts.ReadFile(args[0]))/2)))
 }

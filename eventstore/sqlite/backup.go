@@ -48,7 +48,7 @@ func (s *Store) backup(ctx context.Context, path string) (eventstore.Head, error
 }
 
 func (s *Store) copyTo(ctx context.Context, part string) (eventstore.Head, error) {
-	if err := s.withReader(ctx, func(r *reader) error { return copyPages(ctx, r.conn, part) }); err != nil {
+	if err := s.withReader(ctx, func(r *reader) error { return s.copyPages(ctx, r.conn, part) }); err != nil {
 		return eventstore.Head{}, err
 	}
 	copied, err := OpenReadOnly(part)
@@ -60,12 +60,23 @@ func (s *Store) copyTo(ctx context.Context, part string) (eventstore.Head, error
 }
 
 // copyPages copies the database as the connection's transaction sees it.
-func copyPages(ctx context.Context, from *connection, to string) (err error) {
+func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err error) {
 	// The first read fixes the moment: all steps copy the same state.
 	if _, err := recordedHead(from); err != nil {
 		return err
 	}
-	b, err := from.BackupInit("main", filename(to, ""))
+	through, name, unregister, err := registerLogVFS("")
+	if err != nil {
+		return err
+	}
+	defer unregister()
+	defer func() {
+		// What a disk refuses to write is the copy's; other errors tell their path.
+		if last := through.last.take(); last != nil || errors.Is(err, sqlite3.FULL) {
+			err = explain(to, true, s.config.BusyTimeout, err, last)
+		}
+	}()
+	b, err := from.BackupInit("main", filename(to, name))
 	if err != nil {
 		return err
 	}

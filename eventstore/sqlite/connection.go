@@ -13,6 +13,8 @@ type connection struct {
 	*sqlite3.Conn
 	prepared map[string]*sqlite3.Stmt
 	closed   func() // called once it is closed; may be nil
+	// reading is the VFS of a connection that reads, nil of any other.
+	reading *readVFS
 }
 
 // statement returns the prepared statement with the values bound. The caller

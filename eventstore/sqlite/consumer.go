@@ -29,6 +29,7 @@ func (s *Store) Consumers(ctx context.Context) ([]eventstore.Consumer, error) {
 func (s *Store) consumers(ctx context.Context, sql string, values ...any) ([]eventstore.Consumer, error) {
 	var found []eventstore.Consumer
 	err := s.withReader(ctx, func(r *reader) error {
+		found = nil
 		// A file of version 1 that was not opened for writing since has none.
 		if version, err := checkMarks(r.conn); err != nil || version < 2 {
 			return err

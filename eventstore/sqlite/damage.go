@@ -17,7 +17,21 @@ func (s *Store) named(ctx context.Context, err error) error {
 	if !errors.As(err, &known) {
 		return err
 	}
-	conn, openErr := s.connectReader()
+	return s.located(s.firstNamed(ctx, known, err))
+}
+
+// located notes in an error that says that the log is corrupt where the log is.
+func (s *Store) located(err error) error {
+	var known *eventstore.CorruptionError
+	if errors.As(err, &known) {
+		known.Path = s.path
+	}
+	return err
+}
+
+// firstNamed is named for the *eventstore.CorruptionError in err.
+func (s *Store) firstNamed(ctx context.Context, known *eventstore.CorruptionError, err error) error {
+	conn, openErr := s.connectReader(ctx)
 	if openErr != nil {
 		return err
 	}
@@ -25,10 +39,6 @@ func (s *Store) named(ctx context.Context, err error) error {
 	var first *eventstore.CorruptionError
 	whole := false
 	_ = inTransaction(ctx, conn, func(r *reader) error {
-		// Once the header was read; before, there is nothing to switch off.
-		if _, err := conn.queryInt("PRAGMA schema_version"); err != nil {
-			return err
-		}
 		if err := conn.Exec("PRAGMA checksum_verification = OFF"); err != nil {
 			return err
 		}
@@ -78,7 +88,7 @@ func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.Corruption
 // lastReadable returns the last position that SQLite can read, for an error
 // message; 0 where it can read none.
 func (s *Store) lastReadable() eventstore.Position {
-	conn, err := s.connectReader()
+	conn, err := s.connectReader(context.Background())
 	if err != nil {
 		return 0
 	}

@@ -28,20 +28,45 @@ func (s *Store) prepare() error {
 		return err
 	}
 	if found {
-		return s.settle()
+		return errors.Join(s.settle(), s.createForOwner(s.path))
 	}
 	made := newStore(disk.TempName(s.path), s.config)
-	conn, err := made.connect(sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE)
+	if err := s.createForOwner(filepath.Dir(s.path), made.path); err != nil {
+		return err
+	}
+	conn, through, err := made.connectWriter(sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE, true)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
-		return err
+		return made.explainWrite(err, through)
 	}
 	if err := disk.RenameNew(s.disk, made.path, s.path); err != nil {
 		return err
 	}
+	if err := s.createForOwner(s.path); err != nil {
+		return err
+	}
 	return s.disk.SyncDir(filepath.Dir(s.path))
+}
+
+// createForOwner creates the files that SQLite would create, where this process is
+// root and like, a file or folder, belongs to somebody else: SQLite would make them
+// root's, and its owner could no longer open the store. Without paths they are those
+// beside the store.
+func (s *Store) createForOwner(like string, paths ...string) error {
+	if _, ok := s.disk.(disk.OS); !ok {
+		return nil
+	}
+	if len(paths) == 0 {
+		paths = []string{s.path + "-wal", s.path + "-shm"}
+	}
+	for _, path := range paths {
+		if err := disk.CreateLike(path, like); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // databaseSuffixes are those of the files that make up a database.

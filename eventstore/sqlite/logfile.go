@@ -8,27 +8,35 @@ import (
 )
 
 // logVFS is a VFS of another's files, whose write-ahead logs are written as
-// logFile says.
-type logVFS struct{ vfs.VFSFilename }
+// logFile says, and which notes the errors that they meet.
+type logVFS struct {
+	vfs.VFSFilename
+	last  lastError
+	plain bool // write-ahead logs are written as SQLite writes them
+}
 
 // registerLogVFS makes the logVFS of the VFS called base one of SQLite's, until
 // unregister is called, once nothing is open through it.
-func registerLogVFS(base string) (name string, unregister func(), err error) {
-	of, ok := vfs.Find(base).(vfs.VFSFilename)
-	if !ok {
-		return "", nil, fmt.Errorf("no VFS %q that opens files by their names", base)
+func registerLogVFS(base string) (v *logVFS, name string, unregister func(), err error) {
+	of, err := findVFS(base)
+	if err != nil {
+		return nil, "", nil, err
 	}
-	v := &logVFS{of}
+	v = &logVFS{VFSFilename: of}
 	name = fmt.Sprintf("reprise-%p", v)
 	vfs.Register(name, v)
-	return name, func() { vfs.Unregister(name) }, nil
+	return v, name, func() { vfs.Unregister(name) }, nil
 }
 
 // OpenFilename implements vfs.VFSFilename.
 func (v *logVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	f, flags, err := v.VFSFilename.OpenFilename(name, flags)
-	if err != nil || flags&vfs.OPEN_WAL == 0 {
-		return f, flags, err
+	if err != nil {
+		return f, flags, v.last.met(err)
+	}
+	f = v.last.noting(f)
+	if flags&vfs.OPEN_WAL == 0 || v.plain {
+		return f, flags, nil
 	}
 	size, err := f.Size()
 	if err != nil {

@@ -17,55 +17,93 @@ import (
 // reader is a connection for reading, within one read transaction.
 type reader struct{ conn *connection }
 
-// withReader calls f within a read transaction, in which the log stands still.
-// Where it is corrupt, the error names the first event that is.
+// errChanged says that a writer came while a connection read that had been told
+// that there is none: what it read counts for nothing.
+var errChanged = errors.New("the event log changed while it was read")
+
+// maxReadAttempts bounds how often a read is repeated because a writer came.
+const maxReadAttempts = 10
+
+// withReader calls f within a read transaction, in which the log stands still. It
+// calls f again, from the beginning, where a writer came meanwhile that the
+// transaction did not know of. Where the log is corrupt, the error names the first
+// event that is.
 func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	select {
 	case s.tokens <- struct{}{}:
-		return s.read(ctx, f)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	defer func() { <-s.tokens }()
+	for attempt := 1; ; attempt++ {
+		err := s.read(ctx, f)
+		switch {
+		case !errors.Is(err, errChanged):
+			return err
+		case attempt == maxReadAttempts:
+			return fmt.Errorf("%s: %w, %d times in a row; try again", s.path, err, attempt)
+		}
+	}
 }
 
-// withSpareReader is withReader if a reader is free; it does nothing otherwise.
+// withSpareReader is withReader if a reader is free; it does nothing otherwise. It
+// fails with errChanged where withReader would call f again.
 func (s *Store) withSpareReader(ctx context.Context, f func(*reader) error) error {
 	select {
 	case s.tokens <- struct{}{}:
+		defer func() { <-s.tokens }()
 		return s.read(ctx, f)
 	default:
 		return nil
 	}
 }
 
-// read holds a token, which it gives back.
+// read calls f within one read transaction; the caller holds a token.
 func (s *Store) read(ctx context.Context, f func(*reader) error) error {
-	defer func() { <-s.tokens }()
 	s.mu.RLock()
 	closed := s.closed
 	s.mu.RUnlock()
 	if closed {
 		return eventstore.ErrClosed
 	}
-	var conn *connection
-	select {
-	case conn = <-s.readers:
-	default:
-		var err error
-		if conn, err = s.connectReader(); err != nil {
-			return err
-		}
+	conn, err := s.idleReader(ctx)
+	if err != nil {
+		return s.explained(ctx, err)
 	}
-	err := inTransaction(ctx, conn, f)
+	err = inTransaction(ctx, conn, f)
+	changed := conn.changed()
+	if errors.Is(err, errChanged) { // of another reader that took part
+		changed = errChanged
+	}
+	if changed != nil {
+		return errors.Join(changed, conn.Close())
+	}
 	if err != nil && !errors.Is(err, eventstore.ErrLimit) {
 		// A connection that met an error may be in any state.
 		if ctx.Err() != nil { // SQLite calls it interrupted
 			return errors.Join(ctx.Err(), conn.Close())
 		}
-		return errors.Join(s.named(ctx, corruption(err)), conn.Close())
+		return errors.Join(s.named(ctx, s.explained(ctx, corruption(err))), conn.Close())
 	}
 	s.readers <- conn
 	return err
+}
+
+// idleReader returns a connection that nobody uses.
+func (s *Store) idleReader(ctx context.Context) (*connection, error) {
+	for {
+		select {
+		case conn := <-s.readers:
+			if conn.changed() == nil {
+				return conn, nil
+			}
+			if err := conn.Close(); err != nil {
+				return nil, err
+			}
+		default:
+			return s.connectReader(ctx)
+		}
+	}
 }
 
 // inParts calls f with 0 to n-1, each once, with r and at the same time with as
@@ -94,21 +132,50 @@ func (s *Store) inParts(ctx context.Context, r *reader, n int, f func(r *reader,
 	return errors.Join(append(errs, err)...)
 }
 
-// connectReader opens a connection that changes nothing, not even by tidying up
-// the WAL of a writer that was killed.
-func (s *Store) connectReader() (*connection, error) {
-	conn, err := s.connect(sqlite3.OPEN_READWRITE)
-	if err != nil {
-		// A read-only directory or file.
-		if conn, err = s.connect(sqlite3.OPEN_READONLY); err != nil {
-			return nil, err
+// connectReader opens a connection that changes nothing: it creates no file, and
+// does not tidy up the write-ahead log of a writer that was killed. It waits for a
+// writer that is about to close.
+func (s *Store) connectReader(ctx context.Context) (*connection, error) {
+	const pause = 10 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		conn, err := s.tryReader()
+		if !errors.Is(err, sqlite3.BUSY) || waited >= s.config.BusyTimeout {
+			return conn, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
+}
+
+func (s *Store) tryReader() (*connection, error) {
+	through, name, unregister, err := registerReadVFS(s.config.VFS, s.disk)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := s.connectThrough(name, sqlite3.OPEN_READONLY)
+	if err != nil {
+		unregister()
+		return nil, err
+	}
+	conn.reading, conn.closed = through, unregister
 	_, err = conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
 	if err = errors.Join(err, conn.Exec("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192")); err != nil {
 		return nil, errors.Join(corruption(err), conn.Close())
 	}
 	return conn, nil
+}
+
+// changed fails with errChanged where what the connection reads may have changed
+// under it.
+func (c *connection) changed() error {
+	changed, err := c.reading.changed()
+	if changed {
+		err = errors.Join(err, errChanged)
+	}
+	return err
 }
 
 func inTransaction(ctx context.Context, conn *connection, f func(*reader) error) error {
@@ -128,6 +195,7 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	limit = max(0, min(limit, eventstore.MaxReadPage))
 	var events []eventstore.Event
 	err := s.withReader(ctx, func(r *reader) error {
+		events = nil
 		head, err := readHead(r.conn)
 		if err != nil || after >= head.Position || limit == 0 {
 			return err
@@ -207,6 +275,7 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 		if err != nil {
 			return err
 		}
+		replay.Snapshot = nil
 		first := max(from, 1)
 		if snapshot != nil && snapshot.Version >= from {
 			replay.Snapshot, first = snapshot, snapshot.Version+1
@@ -228,6 +297,7 @@ func (s *Store) Replay(ctx context.Context, aggregate eventstore.AggregateID, fr
 func (s *Store) ReadAggregate(ctx context.Context, aggregate eventstore.AggregateID, after eventstore.Version, limit int) ([]eventstore.Event, error) {
 	var events []eventstore.Event
 	err := s.withReader(ctx, func(r *reader) error {
+		events = nil
 		last, err := r.conn.queryInt(currentVersion, string(aggregate))
 		if err != nil || eventstore.Version(max(0, last)) <= after {
 			return err
@@ -358,8 +428,9 @@ const verifyPage = 16 * positionsPart
 // Verify implements eventstore.Store. Its readers check the events' hashes at the
 // same time; the links between them are followed in order.
 func (s *Store) Verify(ctx context.Context) (eventstore.Head, error) {
-	chain := eventstore.NewChain()
+	var chain *eventstore.Chain
 	err := s.withReader(ctx, func(r *reader) error {
+		chain = eventstore.NewChain()
 		head, err := readHead(r.conn)
 		if err != nil {
 			return err
@@ -397,12 +468,15 @@ func (s *Store) follow(ctx context.Context, r *reader, chain *eventstore.Chain, 
 func (s *Store) integrity(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		conn, err := s.connectReader()
+		conn, err := s.connectReader(ctx)
 		if err != nil {
 			done <- err
 			return
 		}
 		err = inTransaction(ctx, conn, func(r *reader) error { return integrity(r.conn) })
+		if changed := conn.changed(); changed != nil {
+			err = changed
+		}
 		done <- errors.Join(corruption(err), conn.Close())
 	}()
 	return done

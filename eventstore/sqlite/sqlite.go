@@ -141,7 +141,7 @@ func Open(path string, config Config) (*Store, error) {
 	s := newStore(path, config)
 	w, err := s.openWriter()
 	if err != nil {
-		return nil, fmt.Errorf("open event store %s: %w", path, s.named(context.Background(), err))
+		return nil, fmt.Errorf("open event store %s: %w", path, s.named(context.Background(), explain(path, true, s.config.BusyTimeout, err, nil)))
 	}
 	s.queue = make(chan *request, maxQueued)
 	s.idle = make(chan *writer, 1)
@@ -154,21 +154,39 @@ func (s *Store) openWriter() (*writer, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	through, unregister, err := registerLogVFS(s.config.VFS)
+	conn, through, err := s.connectWriter(sqlite3.OPEN_READWRITE, false)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := s.connectThrough(through, sqlite3.OPEN_READWRITE)
-	if err != nil {
-		unregister()
-		return nil, err
-	}
-	conn.closed = unregister
+	explained := func(err error) error { return s.explainWrite(err, through) }
 	w, err := newWriter(conn, &s.signal)
 	if err != nil {
-		return nil, errors.Join(corruption(err), conn.Close())
+		return nil, errors.Join(explained(corruption(err)), conn.Close())
 	}
+	w.explained, w.forget = explained, func() { _ = through.last.take() }
 	return w, nil
+}
+
+// connectWriter opens a connection that writes, through a VFS that knows the causes
+// of its errors. A plain one writes the write-ahead log as SQLite does.
+func (s *Store) connectWriter(flags sqlite3.OpenFlag, plain bool) (*connection, *logVFS, error) {
+	through, name, unregister, err := registerLogVFS(s.config.VFS)
+	if err != nil {
+		return nil, nil, err
+	}
+	through.plain = plain
+	conn, err := s.connectThrough(name, flags)
+	if err != nil {
+		unregister()
+		return nil, nil, s.explainWrite(err, through)
+	}
+	conn.closed = unregister
+	return conn, through, nil
+}
+
+// explainWrite returns the error of a connection that writes with its cause in it.
+func (s *Store) explainWrite(err error, through *logVFS) error {
+	return s.located(explain(s.path, true, s.config.BusyTimeout, err, through.last.take()))
 }
 
 // OpenReadOnly opens an existing store for reading, also beside the process
@@ -190,7 +208,7 @@ func OpenReadOnlyOn(path string, config Config) (*Store, error) {
 			return err
 		})
 	}
-	if err != nil {
+	if err = s.located(s.explained(context.Background(), err)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store %s: %w", path, err), s.Close())
 	}
 	return s, nil
@@ -209,13 +227,13 @@ func newStore(path string, config Config) *Store {
 	}
 }
 
-// connect opens a connection with the settings that durability and the
-// detection of damage rest on.
+// connect opens a connection through the VFS of the configuration.
 func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 	return s.connectThrough(s.config.VFS, flags)
 }
 
-// connectThrough is connect by a VFS.
+// connectThrough opens a connection through a VFS, with the settings that
+// durability and the detection of damage rest on.
 func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection, error) {
 	opened, err := sqlite3.OpenFlags(filename(s.path, vfs), flags)
 	if err != nil {
@@ -449,7 +467,7 @@ func corruption(err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	for _, code := range []error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_SHORT_READ} {
+	for _, code := range []error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_SHORT_READ} {
 		if errors.Is(err, code) {
 			what := err.Error()
 			if errors.Is(err, sqlite3.IOERR_DATA) { // "disk I/O error", says SQLite

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/ncruces/go-sqlite3"
 	"go.uber.org/goleak"
@@ -28,6 +27,9 @@ import (
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SQLITE_TEST_APPEND"); path != "" {
 		appendUntilKilled(path)
+	}
+	if path := os.Getenv("SQLITE_TEST_READ"); path != "" {
+		readAndTell(path)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -373,43 +375,6 @@ func TestOneRefusedAppendOfAGroupDisturbsNoOther(t *testing.T) {
 	head, err := s.Verify(t.Context())
 	if appended.Load() != 32 || refused.Load() != 32 || head.Position != 32 || err != nil {
 		t.Errorf("%d appended, %d refused, head %d, %v", appended.Load(), refused.Load(), head.Position, err)
-	}
-}
-
-func TestAfterAFailedCommitNothingMoreIsAcknowledged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "events.db")
-	s := open(t, path)
-	if _, err := s.Append(t.Context(), write("1")); err != nil {
-		t.Fatal(err)
-	}
-	// A lock that is not given up within the timeout fails the transaction.
-	s.Close()
-	s, err := Open(path, Config{BusyTimeout: time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	other, err := sqlite3.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Append(t.Context(), write("2")); err == nil {
-		t.Fatal("acknowledged without the lock")
-	}
-	if err := other.Exec("ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Append(t.Context(), write("3")); err == nil || !strings.Contains(err.Error(), "opened again") {
-		t.Errorf("after a failure: %v", err)
-	}
-	s.Close()
-	again := open(t, path)
-	if _, err := again.Append(t.Context(), write("3")); err != nil {
-		t.Errorf("after opening it again: %v", err)
 	}
 }
 

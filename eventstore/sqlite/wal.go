@@ -175,6 +175,44 @@ func (w *wal) damageBehindFrames() (string, error) {
 	}
 }
 
+// committedPages says where in a WAL the pages are that were committed to it.
+type committedPages struct {
+	at map[uint32]int64 // of the page itself, behind the header of its frame
+	// length is that of the database in pages, as of the last commit.
+	length uint32
+	// end is the offset of the first frame that was not committed.
+	end int64
+}
+
+// committed reads the WAL as SQLite does: up to the last commit before the first
+// frame that does not verify. It sets the size of a page as the WAL records it.
+func (w *wal) committed() (committedPages, error) {
+	pages := committedPages{at: map[uint32]int64{}, end: walHeaderSize}
+	if ok, err := w.readAt(w.header[:], 0); !ok || err != nil || !w.soundHeader() {
+		return pages, err
+	}
+	w.pageSize = int(binary.BigEndian.Uint32(w.header[8:]))
+	if !validPageSize(w.pageSize) {
+		return pages, nil
+	}
+	before := recorded(w.header[24:])
+	pending := map[uint32]int64{}
+	frame := make([]byte, frameHeaderSize+w.pageSize)
+	for at := int64(walHeaderSize); ; at += int64(len(frame)) {
+		ok, err := w.readAt(frame, at)
+		if !ok || err != nil || !bytes.Equal(frame[8:16], w.header[16:24]) || !w.follows(before, frame) {
+			return pages, err
+		}
+		before = recorded(frame[16:])
+		pending[binary.BigEndian.Uint32(frame)] = at + frameHeaderSize
+		if isCommit(frame) {
+			maps.Copy(pages.at, pending)
+			clear(pending)
+			pages.length, pages.end = binary.BigEndian.Uint32(frame[4:]), at+int64(len(frame))
+		}
+	}
+}
+
 // isCommit reports whether a frame is marked as the last of a commit.
 func isCommit(frame []byte) bool { return binary.BigEndian.Uint32(frame[4:]) != 0 }
 

@@ -37,6 +37,9 @@ type writer struct {
 	group    []*request // of the last commit
 	// failed is the first error of a commit: the store is not written to again.
 	failed error
+	// explained adds the cause to an error that the files led to since forget.
+	explained func(error) error
+	forget    func()
 }
 
 // newWriter takes over the connection; the caller closes it if this fails.
@@ -142,10 +145,16 @@ func (w *writer) commit(group []*request) {
 			clear(w.versions)
 		}
 	}
+	if errors.Is(err, eventstore.ErrLocked) { // before anything was written
+		for _, r := range group {
+			r.reply <- response{err: err}
+		}
+		return
+	}
 	if err != nil {
 		w.head = head
 		if w.failed == nil {
-			w.failed = fmt.Errorf("event store failed and must be opened again: %w", err)
+			w.failed = fmt.Errorf("event store failed and must be opened again: %w", w.explained(err))
 		}
 		for _, r := range group {
 			r.reply <- response{err: w.failed}
@@ -165,7 +174,11 @@ func (w *writer) commit(group []*request) {
 // stored, and that the others may go on without it. A request is refused before
 // anything of it is written, so that it leaves nothing to be taken back.
 func (w *writer) transact(group []*request, responses []response) (damaged *request, err error) {
+	w.forget()
 	if err := w.conn.execute("BEGIN IMMEDIATE"); err != nil {
+		if errors.Is(err, sqlite3.BUSY) {
+			err = w.explained(err)
+		}
 		return nil, corruption(err)
 	}
 	before := w.head

@@ -67,17 +67,27 @@ type OS struct{}
 
 var _ FS = OS{}
 
-// OpenFile is os.OpenFile.
+// OpenFile is os.OpenFile. A file that root creates in the folder of another user
+// belongs to that user.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := os.OpenFile(name, flag, perm)
+	f, err := OpenOS(name, flag, perm)
 	if err != nil {
-		return nil, err
+		return nil, err // not a nil *os.File
 	}
 	return f, nil
 }
 
-// Mkdir is os.Mkdir.
-func (OS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
+// OpenOS is OS.OpenFile for callers that need an *os.File.
+func OpenOS(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	if flag&os.O_CREATE == 0 {
+		return os.OpenFile(name, flag, perm)
+	}
+	return create(name, flag, perm)
+}
+
+// Mkdir is os.Mkdir. A folder that root creates in the folder of another user
+// belongs to that user.
+func (OS) Mkdir(name string, perm fs.FileMode) error { return mkdir(name, perm) }
 
 // Rename is os.Rename.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"reprise/internal/disk"
 )
 
 // ErrLocked is wrapped by every *LockedError.
@@ -112,7 +114,7 @@ func open(path string, flag int) (*os.File, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, notRegular(path)
 	}
-	f, err := os.OpenFile(path, flag|syscall.O_NONBLOCK, 0o644)
+	f, err := disk.OpenOS(path, flag|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ func syncs() []Mutant {
 		{"a write-ahead log that was found is not synced", "eventstore/sqlite/file.go", "		err = log.Sync()\n", "		err = nil\n", tests("./eventstore/sqlite", "-run", "^TestWhatGetsLeftByAProcess")},
 		{"a write-ahead log that was found is not written again", "eventstore/sqlite/file.go", "		err = rewrite(log)\n", "		_ = rewrite\n", earlier},
 		{"the write-ahead log is not synced", "eventstore/sqlite/logfile.go", "	return f.File.Sync(flags)\n", "	return nil\n", log},
+		{"a file that notes its errors does not sync", "eventstore/sqlite/oserror.go", "f.last.met(f.systemFile.Sync(flags))", "f.last.met(nil)", log},
 		{"the end of a commit is not written before the sync", "eventstore/sqlite/logfile.go", "	if err := f.flush(); err != nil {\n		return err\n	}\n	if f.end > f.size {", "	if f.end > f.size {", log},
 		{"the end of a commit is not written", "eventstore/sqlite/logfile.go", "	ends := f.commit\n", "	ends := false\n", log},
 		{"a backup is not synced", "eventstore/sqlite/backup.go", "errors.Join(f.Sync(), f.Close())", "errors.Join(nil, f.Close())", store},

@@ -1,0 +1,77 @@
+//go:build unix
+
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// create opens a file as os.OpenFile does with O_CREATE. What root creates in
+// somebody else's folder belongs to that somebody: its owner would be locked out of
+// a file that has to be written again.
+func create(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	uid, gid, foreign := owner(filepath.Dir(name))
+	if !foreign {
+		return os.OpenFile(name, flag, perm)
+	}
+	f, err := os.OpenFile(name, flag|os.O_EXCL, perm)
+	if errors.Is(err, fs.ErrExist) && flag&os.O_EXCL == 0 {
+		return os.OpenFile(name, flag, perm)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chown(uid, gid); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// mkdir is os.Mkdir with the owner that create gives.
+func mkdir(name string, perm fs.FileMode) error {
+	uid, gid, foreign := owner(filepath.Dir(name))
+	if err := os.Mkdir(name, perm); err != nil || !foreign {
+		return err
+	}
+	return os.Lchown(name, uid, gid) // a link that took its place is not followed
+}
+
+// owner returns the owner of a file or folder, and whether that is somebody whom
+// this process, as root, creates files for.
+func owner(name string) (uid, gid int, foreign bool) {
+	if os.Geteuid() != 0 {
+		return 0, 0, false
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0, 0, false // creating says so
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Uid == 0 {
+		return 0, 0, false
+	}
+	return int(stat.Uid), int(stat.Gid), true
+}
+
+// CreateLike creates an empty file that belongs to the owner of like, a file or
+// folder, where this process is root and the owner is somebody else; otherwise, or
+// where there is such a file, it does nothing: whoever opens the file next creates
+// it.
+func CreateLike(name, like string) error {
+	uid, gid, foreign := owner(like)
+	if !foreign {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chown(uid, gid), f.Close())
+}
