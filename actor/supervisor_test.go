@@ -56,7 +56,7 @@ func TestAFailureEndsOnlyTheIncarnation(t *testing.T) {
 	}{
 		{"New", boom, nil, "panic: boom"},
 		{"New", exit, nil, exited},
-		{"New gives nil", nil, nil, "New returned no actor"},
+		{"New gives nil", nil, nil, "New returned nil"},
 		{"Started", boom, []string{"started", "stopped: panic: boom"}, "panic: boom"},
 		{"Started", exit, []string{"started", "stopped: " + exited}, exited},
 		{"Receive", boom, []string{"started", "stopped: panic: boom"}, "panic: boom"},
