@@ -6,21 +6,21 @@ import (
 	"reprise/actor"
 )
 
-// ActorEvent is something that happened to the actors of a host and is kept in
-// the log: one of the types below.
+// ActorEvent is an event in the life of a host's actors that is recorded in the
+// log: one of the types below.
 type ActorEvent interface {
 	typed
 	actorEvent()
 }
 
 type (
-	// ActorSpawned says that there is a new actor.
+	// ActorSpawned says that an actor was started.
 	ActorSpawned struct {
 		Path string `json:"path"`
 	}
 
 	// ActorTerminated says that an actor has ended for good. Cause is empty
-	// where it stopped normally.
+	// if it stopped normally.
 	ActorTerminated struct {
 		Path  string `json:"path"`
 		Cause string `json:"cause,omitempty"`
@@ -40,13 +40,13 @@ type (
 		Strategy   string         `json:"strategy"`
 		Decision   actor.Decision `json:"decision"`
 		Cause      string         `json:"cause"`
-		// Restarts counts those within the period of the intensity.
+		// Restarts counts the restarts within the intensity's period.
 		Restarts int           `json:"restarts"`
 		Delay    time.Duration `json:"delay_ns"`
 	}
 
-	// ActorEventsLost says that events of the actors came faster than they could
-	// be kept, or could not be kept at all, and how many.
+	// ActorEventsLost says how many actor events were lost, because they came
+	// faster than they could be recorded or could not be recorded at all.
 	ActorEventsLost struct {
 		Count int `json:"count"`
 	}
@@ -78,7 +78,7 @@ func actorEvent[T ActorEvent](decoders map[string]decoder[ActorEvent]) {
 	decoders[event.EventType()] = as[T, ActorEvent]
 }
 
-// actorCodec reads every event that the log of a host's actors may hold; there
+// actorCodec reads every event that the log of a host's actors can hold. There
 // are no upcasts yet.
 var actorCodec = codec[ActorEvent]{decoders: actorDecoders()}
 
@@ -93,11 +93,11 @@ func actorDecoders() map[string]decoder[ActorEvent] {
 	return d
 }
 
-// maxCause bounds a cause in the log, in bytes: that of a panic may be long.
+// maxCause bounds a cause in the log, in bytes: that of a panic can be long.
 const maxCause = 1000
 
-// lifecycle returns what the log keeps of an event and when it happened; nil for
-// the others.
+// lifecycle returns the event to record for e and when it happened, or nil if e
+// is not recorded.
 func lifecycle(e actor.Event) (ActorEvent, time.Time) {
 	switch e := e.(type) {
 	case actor.ActorSpawned:
@@ -115,7 +115,7 @@ func lifecycle(e actor.Event) (ActorEvent, time.Time) {
 	return nil, time.Time{}
 }
 
-// causeOf returns a failure in words; the stack of a panic is not among them.
+// causeOf returns the text of a failure, without the stack of a panic.
 func causeOf(err error) string {
 	if err == nil {
 		return ""

@@ -12,17 +12,16 @@ import (
 	"reprise/eventstore"
 )
 
-// actorsPrefix begins the aggregate id of the actors of every host.
+// actorsPrefix is the prefix of the aggregate ID of each host's actors.
 const actorsPrefix = "actors/"
 
-// MaxPendingActorEvents is how many events of the actors wait to be appended;
-// beyond it they are lost, and ActorEventsLost tells.
+// MaxPendingActorEvents is the number of actor events that can wait to be
+// appended. Further ones are lost, and counted by ActorEventsLost.
 const MaxPendingActorEvents = 4096
 
-// actorLog keeps what happens to the actors of a host, as events of the
-// aggregate "actors/HOST". It never holds up an actor: observe only notes what
-// happened, and one goroutine appends, as many events at once as have come in
-// meanwhile.
+// actorLog records what happens to the actors of a host, as events of the
+// aggregate "actors/HOST". It never holds up an actor: observe only notes the
+// event, and one goroutine appends all pending events at once.
 type actorLog struct {
 	store     eventstore.Store
 	now       func() time.Time
@@ -33,9 +32,9 @@ type actorLog struct {
 	lost    int
 	closed  bool
 
-	wake chan struct{} // with room for one token
-	done chan struct{} // closed when all is appended
-	err  error         // of the first append that failed; before done is closed
+	wake chan struct{} // has room for one token
+	done chan struct{} // closed when everything is appended
+	err  error         // of the first append that failed; set before done is closed
 }
 
 // noted is an event and when it happened.
@@ -44,7 +43,7 @@ type noted struct {
 	at    time.Time
 }
 
-// startActorLog returns the log of a host's actors. close must follow.
+// startActorLog returns the log of a host's actors. The caller must close it.
 func startActorLog(store eventstore.Store, now func() time.Time, host string) *actorLog {
 	l := &actorLog{
 		store: store, now: now, aggregate: eventstore.AggregateID(actorsPrefix + host),
@@ -79,11 +78,11 @@ func (l *actorLog) observe(e actor.Event) {
 func (l *actorLog) signal() {
 	select {
 	case l.wake <- struct{}{}:
-	default: // it is awake
+	default: // already awake
 	}
 }
 
-// close waits until what was observed is appended, or ctx is done. It returns
+// close waits until all observed events are appended or ctx is done. It returns
 // the error of the first append that failed.
 func (l *actorLog) close(ctx context.Context) error {
 	l.mu.Lock()
@@ -119,8 +118,8 @@ func (l *actorLog) work() {
 	}
 }
 
-// take returns the next events to append, and whether no more are to come once
-// there are none.
+// take returns the next events to append, and whether the log is closed: then an
+// empty batch is the last one.
 func (l *actorLog) take() ([]noted, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +128,7 @@ func (l *actorLog) take() ([]noted, bool) {
 	if l.pending = l.pending[n:]; len(l.pending) == 0 {
 		l.pending = nil
 	}
-	// What was lost came after all that was pending then.
+	// The lost events came after all events that were pending at the time.
 	if len(l.pending) == 0 && l.lost > 0 {
 		batch = append(batch, noted{ActorEventsLost{Count: l.lost}, l.now()})
 		l.lost = 0
@@ -137,7 +136,7 @@ func (l *actorLog) take() ([]noted, bool) {
 	return batch, l.closed
 }
 
-// append appends the events behind the version.
+// append appends the events after the version.
 func (l *actorLog) append(version eventstore.Version, batch []noted) error {
 	events := make([]eventstore.NewEvent, len(batch))
 	for i, n := range batch {
@@ -152,7 +151,7 @@ func (l *actorLog) append(version eventstore.Version, batch []noted) error {
 			Correlation: eventstore.DerivedEventID(string(l.aggregate)),
 		}
 	}
-	// Nobody waits for it but close, whose patience is limited.
+	// Only close waits for this, and it gives up when its context is done.
 	_, err := l.store.Append(context.Background(), eventstore.Write{
 		Aggregate: l.aggregate, Expected: eventstore.Exactly(version), Events: events,
 	})

@@ -11,17 +11,17 @@ import (
 
 // DeviceList is the read model of all devices and their leases.
 type DeviceList struct {
-	// Devices are in the order in which they were first seen, Spans the places of
-	// the events of each.
-	Devices []DeviceRecord `json:"devices"`
-	Spans   []Span         `json:"spans"`
+	// Devices are in the order in which they were first seen. Spans holds the
+	// range of each one's events.
+	Devices []DeviceRecord  `json:"devices"`
+	Spans   []PositionRange `json:"spans"`
 
 	log   *DeviceLog
 	index map[device.ID]int
 }
 
-// Apply folds the next event of the log; events of others than devices change
-// nothing.
+// Apply folds the next event of the log. It ignores events of anything but
+// devices.
 func (l *DeviceList) Apply(e eventstore.Event) error {
 	id, ok := deviceOf(e.Aggregate)
 	if !ok {
@@ -49,12 +49,12 @@ func (l *DeviceList) Apply(e eventstore.Event) error {
 		l.Devices[i], l.Spans[i].Last = record, e.Position
 	default:
 		l.index[id] = len(l.Devices)
-		l.Devices, l.Spans = append(l.Devices, record), append(l.Spans, Span{First: e.Position, Last: e.Position})
+		l.Devices, l.Spans = append(l.Devices, record), append(l.Spans, PositionRange{First: e.Position, Last: e.Position})
 	}
 	return nil
 }
 
-// Split implements ReadModel: devices are few.
+// Split implements ReadModel. There are few devices, so one part is enough.
 func (l *DeviceList) Split() []ReadModel {
 	return []ReadModel{&DeviceList{Devices: l.Devices, Spans: l.Spans}}
 }
@@ -72,8 +72,8 @@ func (l *DeviceList) Join(part []byte) error {
 	return nil
 }
 
-// at returns the devices as they were at a position of the log, which the list
-// has seen. Only those of which it tells later events are read again.
+// at returns the devices as they were at a position of the log that the list has
+// reached. It reads again only the devices that have later events.
 func (l *DeviceList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]DeviceRecord, error) {
 	return listAt(l.Devices, l.Spans, at, func(d DeviceRecord) (DeviceRecord, error) {
 		var alone DeviceList

@@ -11,20 +11,20 @@ import (
 	"reprise/eventstore"
 )
 
-// devicePrefix begins the aggregate id of every device.
+// devicePrefix is the prefix of every device's aggregate ID.
 const devicePrefix = "device/"
 
-// deviceOf returns the device that an aggregate is, if it is one.
+// deviceOf returns the device whose aggregate a is, if it is a device's.
 func deviceOf(a eventstore.AggregateID) (device.ID, bool) {
 	name, ok := strings.CutPrefix(string(a), devicePrefix)
 	return device.ID(name), ok
 }
 
-// DeviceRecord is a device's ledger as its events tell it.
+// DeviceRecord is a device's ledger, folded from its events.
 type DeviceRecord struct {
 	ID     device.ID     `json:"id"`
 	Ledger device.Ledger `json:"ledger"`
-	// Version is that of the last event folded in.
+	// Version is the version of the last event folded in.
 	Version eventstore.Version `json:"version"`
 }
 
@@ -46,7 +46,7 @@ func deviceEvent[T device.Event](decoders map[string]decoder[device.Event]) {
 	decoders[event.EventType()] = as[T, device.Event]
 }
 
-// deviceCodec reads every event that a device's log may hold; there are no
+// deviceCodec reads every event that a device's log can hold. There are no
 // upcasts yet.
 var deviceCodec = codec[device.Event]{decoders: deviceDecoders()}
 
@@ -60,15 +60,15 @@ func deviceDecoders() map[string]decoder[device.Event] {
 	return d
 }
 
-// Append records the events behind the record's version and returns the new
-// record, or fails and records nothing.
+// Append records the events after the record's version and returns the new
+// record. If it fails, nothing is recorded.
 func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device.Event) (DeviceRecord, error) {
 	if len(events) == 0 {
 		return r, nil
 	}
 	aggregate := devicePrefix + string(r.ID)
 	batch := make([]eventstore.NewEvent, len(events))
-	next, story := r, eventstore.DerivedEventID(aggregate)
+	next, correlation := r, eventstore.DerivedEventID(aggregate)
 	for i, e := range events {
 		kind, payload, err := encode(e)
 		if err != nil {
@@ -79,7 +79,7 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 		batch[i] = eventstore.NewEvent{
 			ID:   eventstore.DerivedEventID(aggregate, strconv.FormatUint(uint64(next.Version), 10), kind),
 			Type: kind, Time: l.now().UTC(), Payload: payload,
-			Correlation: story,
+			Correlation: correlation,
 		}
 	}
 	_, err := l.store.Append(ctx, eventstore.Write{
@@ -91,15 +91,15 @@ func (l *DeviceLog) Append(ctx context.Context, r DeviceRecord, events ...device
 	return next, nil
 }
 
-// Load returns the device as its events tell it; a device without any gives an
-// empty record. It begins at the device's snapshot, if there is one.
+// Load folds the device's events into a record, starting from its snapshot if
+// there is one. A device without events has an empty record.
 func (l *DeviceLog) Load(ctx context.Context, id device.ID) (DeviceRecord, error) {
 	r, _, err := l.load(ctx, id)
 	return r, err
 }
 
-// Open is Load for the one who appends. Where many events had to be folded, it
-// leaves a snapshot, so that the next need not.
+// Open is Load for callers that append. If it had to fold many events, it saves
+// a snapshot, so that the next call need not.
 func (l *DeviceLog) Open(ctx context.Context, id device.ID) (DeviceRecord, error) {
 	r, folded, err := l.load(ctx, id)
 	if err != nil || folded < eventsPerSnapshot {
@@ -115,7 +115,7 @@ func (l *DeviceLog) Open(ctx context.Context, id device.ID) (DeviceRecord, error
 	return r, nil
 }
 
-// load also returns how many events were folded.
+// load is Load and also returns the number of events that it folded.
 func (l *DeviceLog) load(ctx context.Context, id device.ID) (r DeviceRecord, folded int, err error) {
 	aggregate := eventstore.AggregateID(devicePrefix + string(id))
 	replay, err := eventstore.ReplaySchema(ctx, l.store, aggregate, deviceSnapshotSchema)

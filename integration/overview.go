@@ -7,11 +7,11 @@ import (
 	"reprise/eventstore"
 )
 
-// Overview is the system as listings show it: SystemState without what grows
-// with the length of a run.
+// Overview is the system as listings show it: SystemState without anything that
+// grows with the length of a run.
 type Overview struct {
-	// Position is that of the last event folded in, Time when it happened; both
-	// are zero before the first.
+	// Position is the position of the last event folded in, and Time its time.
+	// Both are zero before the first event.
 	Position eventstore.Position
 	Time     time.Time
 	// Last is the event at Position.
@@ -22,14 +22,14 @@ type Overview struct {
 	Devices []DeviceRecord
 }
 
-// Queue returns the runs that have not begun to train and are not at rest: they
-// wait for a device, their data or their model; first come, first served.
+// Queue returns the runs that are under way but have not begun to train: they
+// wait for a device, their data or their model. The first come is first served.
 func (o Overview) Queue() []RunSummary { return queueOf(o.Runs) }
 
 // OverviewAt returns the overview at a position of the log, or at its end for a
-// position beyond it. It starts from the kept projections and reads only what
-// they do not tell: the events behind them, those of the runs that were under way
-// at the position and ended later, and the devices' up to it.
+// position beyond it. It starts from the stored projections and reads only
+// what they lack: the events after them, and for runs and devices with events
+// after the position, their events up to it.
 func OverviewAt(ctx context.Context, store eventstore.Store, at eventstore.Position) (Overview, error) {
 	head, err := store.Head(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func OverviewAt(ctx context.Context, store eventstore.Store, at eventstore.Posit
 	if err != nil {
 		return Overview{}, err
 	}
-	// The log may have grown meanwhile, so that "now" is a moment of the past, too.
+	// The log may have grown meanwhile, so even the end of the log is now in the past.
 	if o.Runs, err = runs.at(ctx, store, o.Position); err != nil {
 		return Overview{}, err
 	}
@@ -56,7 +56,8 @@ func OverviewAt(ctx context.Context, store eventstore.Store, at eventstore.Posit
 	return o, err
 }
 
-// walkAggregate hands an aggregate's events up to a position to visit, in order.
+// walkAggregate calls visit for each of an aggregate's events up to a position, in
+// order.
 func walkAggregate(ctx context.Context, store eventstore.Store, a eventstore.AggregateID, last eventstore.Position, visit func(eventstore.Event) error) error {
 	for version := eventstore.Version(0); ; {
 		page, err := store.ReadAggregate(ctx, a, version, aggregatePage)
@@ -78,5 +79,5 @@ func walkAggregate(ctx context.Context, store eventstore.Store, a eventstore.Agg
 	}
 }
 
-// aggregatePage is the number of an aggregate's events that are read at a time.
+// aggregatePage is the number of an aggregate's events to read at a time.
 const aggregatePage = 1000

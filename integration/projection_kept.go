@@ -14,39 +14,39 @@ import (
 	"reprise/eventstore"
 )
 
-// A projection is kept as several consumers of the event store: one has the
-// place in the log and a table of contents, each of the others a part of the
-// model. A part that changes is written to the one of its two places that the
-// table does not name, and the table last: whatever a crash cuts off, the table
-// that is kept names the parts that belong to it. Their hashes are in it, so that
-// whoever reads while they are replaced notices, and folds the log instead.
+// A projection is stored as several consumers of the event store: one holds the
+// position in the log and a manifest, each of the others a part of the model. A
+// part that changes is written to the one of its two slots that the manifest does
+// not name, and the manifest is written last: after a crash, the stored manifest
+// still names the parts that belong to it. It holds their hashes, so that a reader
+// that sees parts being replaced notices, and folds the log instead.
 
-// contents is the table of contents, in JSON.
-type contents struct {
-	// Events identifies the event types that the program could read which kept
-	// this. A program that reads others does not trust it: what is unknown to it
-	// must not be passed over.
+// manifest lists the stored parts, in JSON.
+type manifest struct {
+	// Events identifies the event types known to the program that stored this. A
+	// program that knows others does not trust it: the stored model must not have
+	// skipped events that were unknown at the time.
 	Events string     `json:"events"`
 	Parts  []keptPart `json:"parts"`
 }
 
-// keptPart says where a part is, and what.
+// keptPart says where a part is stored, and its size and hash.
 type keptPart struct {
-	Place  int    `json:"place"` // 0 or 1
+	Slot   int    `json:"place"` // 0 or 1
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// kept is what the store has of a projection.
+// kept is a projection as it is stored.
 type kept struct {
-	at     eventstore.Position // also where it is not usable
+	at     eventstore.Position // set even if it is not usable
 	usable bool
-	// damaged says that at is not known.
+	// damaged reports that at is unknown.
 	damaged bool
-	parts   []keptPart // where it is usable
+	parts   []keptPart // if it is usable
 }
 
-// bytes returns the length of all parts.
+// bytes returns the total length of the parts.
 func (k kept) bytes() int {
 	n := 0
 	for _, part := range k.parts {
@@ -55,12 +55,13 @@ func (k kept) bytes() int {
 	return n
 }
 
-// consumer is the name that the projection's place in the log is kept under.
+// consumer is the name of the consumer that holds the projection's position and
+// manifest.
 func (p Projection) consumer() string { return "projection/" + p.Name }
 
-// partConsumer is the name of one of the two places of a part.
-func (p Projection) partConsumer(part, place int) string {
-	return fmt.Sprintf("%s/part-%d.%d", p.consumer(), part, place)
+// partConsumer is the name of the consumer that holds one of a part's two slots.
+func (p Projection) partConsumer(part, slot int) string {
+	return fmt.Sprintf("%s/part-%d.%d", p.consumer(), part, slot)
 }
 
 // readableEvents identifies the event types that this program reads.
@@ -77,24 +78,24 @@ func sumOf(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// find reads the table of contents.
+// find reads the manifest.
 func (p Projection) find(ctx context.Context, store eventstore.Store) (kept, error) {
 	c, err := store.Consumer(ctx, p.consumer())
 	if errors.Is(err, eventstore.ErrCorrupt) {
-		return kept{damaged: true}, nil // a cache that cannot be read is none
+		return kept{damaged: true}, nil // a cache that cannot be read counts as absent
 	}
 	if err != nil {
 		return kept{}, err
 	}
 	k := kept{at: c.Position}
-	var table contents
-	if c.Schema == p.Schema && json.Unmarshal(c.State, &table) == nil && table.Events == readableEvents() {
-		k.usable, k.parts = true, table.Parts
+	var stored manifest
+	if c.Schema == p.Schema && json.Unmarshal(c.State, &stored) == nil && stored.Events == readableEvents() {
+		k.usable, k.parts = true, stored.Parts
 	}
 	return k, nil
 }
 
-// load returns the model as it is kept, or the one before the first event.
+// load returns the stored model, or an empty one if none is usable.
 func (p Projection) load(ctx context.Context, store eventstore.Store) (*view, error) {
 	k, err := p.find(ctx, store)
 	if err != nil {
@@ -117,10 +118,10 @@ func (p Projection) load(ctx context.Context, store eventstore.Store) (*view, er
 	return v, nil
 }
 
-// join adds a kept part to the model. It reports false where the part is not what
-// the table says.
+// join adds a stored part to the model. It reports false if the part is not what
+// the manifest says.
 func (v *view) join(ctx context.Context, store eventstore.Store, i int, part keptPart) (bool, error) {
-	c, err := store.Consumer(ctx, v.partConsumer(i, part.Place))
+	c, err := store.Consumer(ctx, v.partConsumer(i, part.Slot))
 	if errors.Is(err, eventstore.ErrCorrupt) {
 		return false, nil
 	}
@@ -130,13 +131,13 @@ func (v *view) join(ctx context.Context, store eventstore.Store, i int, part kep
 	return sumOf(c.State) == part.SHA256 && v.model.Join(c.State) == nil, nil
 }
 
-// keep stores the model in place of what is kept, as far as it differs. A model
-// of which a part is larger than eventstore.MaxSnapshot is not kept: it is folded
-// on each reading.
+// keep stores the parts of the model that differ from the stored ones. A model
+// with a part larger than eventstore.MaxSnapshot is not stored: every reader
+// folds it.
 func (v *view) keep(ctx context.Context, store eventstore.Store) error {
 	parts := v.model.Split()
 	states := make([][]byte, len(parts))
-	table := contents{Events: readableEvents(), Parts: make([]keptPart, len(parts))}
+	stored := manifest{Events: readableEvents(), Parts: make([]keptPart, len(parts))}
 	for i, part := range parts {
 		state, err := json.Marshal(part)
 		if err != nil {
@@ -145,23 +146,23 @@ func (v *view) keep(ctx context.Context, store eventstore.Store) error {
 		if len(state) > eventstore.MaxSnapshot {
 			return nil
 		}
-		states[i], table.Parts[i] = state, keptPart{Bytes: len(state), SHA256: sumOf(state)}
+		states[i], stored.Parts[i] = state, keptPart{Bytes: len(state), SHA256: sumOf(state)}
 	}
-	for i := range table.Parts {
+	for i := range stored.Parts {
 		if i < len(v.kept.parts) {
 			before := v.kept.parts[i]
-			if table.Parts[i].Place = before.Place; table.Parts[i] == before {
+			if stored.Parts[i].Slot = before.Slot; stored.Parts[i] == before {
 				continue
 			}
-			table.Parts[i].Place = 1 - before.Place
+			stored.Parts[i].Slot = 1 - before.Slot
 		}
 		if err := save(ctx, store, eventstore.Consumer{
-			Name: v.partConsumer(i, table.Parts[i].Place), Position: v.at, Schema: v.Schema, State: states[i],
+			Name: v.partConsumer(i, stored.Parts[i].Slot), Position: v.at, Schema: v.Schema, State: states[i],
 		}); err != nil {
 			return err
 		}
 	}
-	state, err := json.Marshal(table)
+	state, err := json.Marshal(stored)
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,8 @@ func (v *view) keep(ctx context.Context, store eventstore.Store) error {
 	return store.SaveConsumer(ctx, next, v.kept.at)
 }
 
-// save stores the consumer wherever the kept one stands, damaged or not.
+// save stores the consumer whatever the position of the stored one, and even if
+// that one is damaged.
 func save(ctx context.Context, store eventstore.Store, c eventstore.Consumer) error {
 	before, err := store.Consumer(ctx, c.Name)
 	if errors.Is(err, eventstore.ErrCorrupt) {

@@ -7,22 +7,22 @@ import (
 	"reprise/training"
 )
 
-// Recovery is what a starting process found half-way and put right.
+// Recovery is what a starting process found unfinished and put right.
 type Recovery struct {
-	// Interrupted are the runs that can be resumed, Failed those whose
-	// compensation was finished.
+	// Interrupted lists the runs that can be resumed, Failed those whose
+	// compensation was completed.
 	Interrupted []training.RunID
 	Failed      []training.RunID
-	// Leases counts the leases that dead holders had.
+	// Leases is the number of leases held by dead processes.
 	Leases int
 }
 
-// Recover puts right what processes that died left behind: it ends every lease,
-// since their holders are gone, and leads every saga found half-way to where it
-// holds nothing: to interrupted, from where it can be resumed, or, if it was
-// compensating, to failed. Doing it twice changes nothing. It learns what is
-// half-way from the projections and reads the events of these runs only. The
-// caller holds the lock of the data directory, so no holder of a lease can be alive.
+// Recover cleans up after processes that died. It ends every lease, since the
+// holders are gone, and brings every unfinished saga to a state in which it holds
+// nothing: interrupted, from where it can be resumed, or, if it was compensating,
+// failed. Recovering twice changes nothing. The projections tell which runs are
+// unfinished, and only the events of those are read. The caller holds the lock of
+// the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
 	list, ledgers, err := readLists(ctx, runs.store, RunsProjection, DevicesProjection)
@@ -51,7 +51,7 @@ func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, e
 	return recovery, nil
 }
 
-// mend leads one saga to rest in one batch of events.
+// mend brings one saga to rest in one batch of events.
 func (recovery *Recovery) mend(ctx context.Context, runs *RunLog, r RunRecord) error {
 	events, err := restEvents(r.Saga, "its process ended without a word (killed, or power lost)")
 	if err != nil || len(events) == 0 {
@@ -71,9 +71,9 @@ func (recovery *Recovery) mend(ctx context.Context, runs *RunLog, r RunRecord) e
 	return nil
 }
 
-// restEvents returns the events that bring a saga whose holdings are gone to
-// rest: an interruption where it was under way, a release of each thing it
-// holds by its books, and the failure that a compensation ends in.
+// restEvents returns the events that bring a saga to rest whose holdings are gone:
+// an interruption if it was under way, a release of everything that it holds on
+// record, and the failure that ends a compensation.
 func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, error) {
 	var events []training.Event
 	record := func(e training.Event) error {
@@ -101,7 +101,7 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 		case training.FailRun:
 			event = training.RunFailed{Reason: c.Reason}
 		default:
-			return nil, fmt.Errorf("a saga at rest commands %T", c)
+			return nil, fmt.Errorf("unexpected command of a paused saga: %T", c)
 		}
 		if err := record(event); err != nil {
 			return nil, err
@@ -109,8 +109,8 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 	}
 }
 
-// atRest reports whether a saga waits for nothing, so that a process that has
-// ended left nothing of it half-way.
+// atRest reports whether a saga waits for nothing, so that nothing of it is
+// unfinished.
 func atRest(saga training.TrainingSaga) bool { return !underWay(saga) && len(saga.Commands()) == 0 }
 
 // underWay reports whether a saga is neither paused nor on its way out.

@@ -9,20 +9,21 @@ import (
 	"reprise/training"
 )
 
-// runsPerPart is the number of runs that are kept together.
+// runsPerPart is the number of runs that are stored together.
 const runsPerPart = 1024
 
 // RunList is the read model of all runs.
 type RunList struct {
-	// Runs are in the order in which they started, Spans the places of each.
-	Runs  []RunSummary `json:"runs"`
-	Spans []Span       `json:"spans"`
+	// Runs are in the order in which they started. Spans holds the range of each
+	// one's events.
+	Runs  []RunSummary    `json:"runs"`
+	Spans []PositionRange `json:"spans"`
 
 	index map[eventstore.AggregateID]int
 }
 
-// Queue returns the runs that have not begun to train and are not at rest, first
-// come, first served.
+// Queue returns the runs that are under way but have not begun to train. The first
+// come is first served.
 func (l *RunList) Queue() []RunSummary { return queueOf(l.Runs) }
 
 func queueOf(runs []RunSummary) []RunSummary {
@@ -35,8 +36,7 @@ func queueOf(runs []RunSummary) []RunSummary {
 	return queue
 }
 
-// Apply folds the next event of the log; events of others than runs change
-// nothing.
+// Apply folds the next event of the log. It ignores events of anything but runs.
 func (l *RunList) Apply(e eventstore.Event) error {
 	if _, ok := runOf(e.Aggregate); !ok {
 		return nil
@@ -64,15 +64,15 @@ func (l *RunList) Apply(e eventstore.Event) error {
 	}
 	if !known {
 		l.index[e.Aggregate] = len(l.Runs)
-		l.Runs, l.Spans = append(l.Runs, summary), append(l.Spans, Span{First: e.Position, Last: e.Position})
+		l.Runs, l.Spans = append(l.Runs, summary), append(l.Spans, PositionRange{First: e.Position, Last: e.Position})
 		return nil
 	}
 	l.Runs[i], l.Spans[i].Last = summary, e.Position
 	return nil
 }
 
-// Split implements ReadModel: runs that have ended stay where they are, so that
-// few parts change.
+// Split implements ReadModel. Runs keep their place in the list, so few parts
+// change.
 func (l *RunList) Split() []ReadModel {
 	var parts []ReadModel
 	for from := 0; from < len(l.Runs); from += runsPerPart {
@@ -95,8 +95,8 @@ func (l *RunList) Join(part []byte) error {
 	return nil
 }
 
-// at returns the runs as they were at a position of the log, which the list has
-// seen. Only those that had begun and went on later are read again.
+// at returns the runs as they were at a position of the log that the list has
+// reached. It reads again only the runs that had started and have later events.
 func (l *RunList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]RunSummary, error) {
 	return listAt(l.Runs, l.Spans, at, func(r RunSummary) (RunSummary, error) {
 		var alone RunList

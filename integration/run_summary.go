@@ -7,28 +7,29 @@ import (
 	"reprise/training"
 )
 
-// RunSummary is what listings show of a run: its record without what grows with
-// its length. It is folded from the run's events by itself.
+// RunSummary is what listings show of a run: its record without anything that
+// grows with its length. It is folded from the run's events on its own.
 type RunSummary struct {
 	RunID training.RunID `json:"run_id"`
 	State training.State `json:"state"`
-	// Saga is the run's saga; nil once it has ended and holds nothing.
+	// Saga is the run's saga, or nil once it has ended and holds nothing.
 	Saga   *training.TrainingSaga `json:"saga,omitempty"`
 	Reason string                 `json:"reason,omitempty"`
-	// Epoch, Step and WeightsSHA256 are those of the last committed checkpoint,
-	// or of the one that a fork comes from; Metrics those of its epoch, nil where
-	// the run has not recorded it.
+	// Epoch, Step and WeightsSHA256 describe the last committed checkpoint, or
+	// the one that a fork starts from. Metrics are those of its epoch, or nil if
+	// the run has not recorded that epoch.
 	Epoch         uint64            `json:"epoch"`
 	Step          uint64            `json:"step"`
 	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
 	Metrics       *training.Metrics `json:"metrics,omitempty"`
-	// Accurate says whether there is such a thing as the accuracy in Metrics.
+	// Accurate reports whether the accuracy in Metrics has a meaning.
 	Accurate   bool   `json:"accurate"`
 	Epochs     uint64 `json:"epochs"`
 	TotalSteps uint64 `json:"total_steps"`
 	// Dataset is the path of the data.
 	Dataset string `json:"dataset"`
-	// Parent is the run that a fork comes from, ParentStep the step at which.
+	// Parent is the run that a fork starts from, and ParentStep the step at which
+	// they part.
 	Parent     training.RunID     `json:"parent,omitempty"`
 	ParentStep uint64             `json:"parent_step,omitempty"`
 	Version    eventstore.Version `json:"version"`
@@ -37,7 +38,7 @@ type RunSummary struct {
 	// Trained is that of the record.
 	Trained time.Duration `json:"trained_ns"`
 
-	// Ahead are the epochs on record that no checkpoint covers yet.
+	// Ahead lists the recorded epochs that no checkpoint covers yet.
 	Ahead []training.EpochMetrics `json:"ahead,omitempty"`
 }
 
@@ -69,7 +70,7 @@ func (r RunRecord) Summary() RunSummary {
 	return out
 }
 
-// setSaga keeps the saga unless nothing can come of it any more.
+// setSaga stores the saga unless it has ended and holds nothing.
 func (r *RunSummary) setSaga(saga training.TrainingSaga) {
 	r.Saga = &saga
 	ended := saga.State == training.SagaCompleted || saga.State == training.SagaFailed
@@ -78,8 +79,8 @@ func (r *RunSummary) setSaga(saga training.TrainingSaga) {
 	}
 }
 
-// saga returns the run's saga as far as it matters: one that is no longer kept
-// has ended and takes releases only.
+// saga returns the run's saga. If it is no longer stored, it has ended, and a failed
+// saga stands for it: both accept only releases.
 func (r RunSummary) saga() training.TrainingSaga {
 	switch {
 	case r.Saga != nil:
@@ -91,8 +92,8 @@ func (r RunSummary) saga() training.TrainingSaga {
 	}
 }
 
-// apply returns the summary after the next event of the run. That its saga may
-// take the event is checked, the figures in it are not: the record's fold does.
+// apply returns the summary after the next event of the run. It checks that the
+// saga accepts the event, but not the figures in it, which the record's fold does.
 // The caller applies no other event to r, whose list of epochs may grow in place.
 func (r RunSummary) apply(event training.Event, version eventstore.Version, at time.Time) (RunSummary, error) {
 	saga, _, err := r.saga().Handle(event)
