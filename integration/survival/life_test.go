@@ -142,6 +142,9 @@ func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, life int
 	}
 	kept := &journalled{Store: store, journal: acks}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := openFiles(ctx, kept, w); err != nil {
+		return record, err
+	}
 	host, err := j.host(ctx, kept, w, life)
 	if err != nil {
 		return record, err
@@ -228,8 +231,17 @@ func (j *journal) check(ctx context.Context, store eventstore.Store) error {
 	return nil
 }
 
+// openFiles does what the command does with a data directory that it opens for
+// writing.
+func openFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
+	if err := integration.CheckFiles(ctx, store, w); err != nil {
+		return err
+	}
+	return integration.MarkCheckpoints(ctx, store, w)
+}
+
 // checkFiles fails unless every checkpoint on record, and the series up to the
-// last, are what was written.
+// last, are what was written, and nothing looks as if the log were an older one.
 func checkFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
 	state, err := integration.StateAt(ctx, store, eventstore.End)
 	if err != nil {
@@ -247,7 +259,7 @@ func checkFiles(ctx context.Context, store eventstore.Store, w integration.Works
 			}
 		}
 	}
-	return nil
+	return integration.CheckFiles(ctx, store, w)
 }
 
 // outcome is what a run gave, as far as it must not depend on what happened.

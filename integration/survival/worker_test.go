@@ -73,6 +73,9 @@ func work(ctx context.Context, dir, life, from string) error {
 	if err != nil {
 		return err
 	}
+	if err := openFiles(ctx, store, w); err != nil {
+		return err
+	}
 	told := &telling{Store: store}
 	host, err := j.host(ctx, told, w, number)
 	if err != nil {
@@ -311,6 +314,9 @@ func (c *client) check() {
 		if a.position > c.checked {
 			lost++
 		}
+	}
+	if err := integration.CheckFiles(c.t.Context(), store, integration.Workspace{Dir: c.dir}); err != nil {
+		c.t.Fatalf("life %d: %v", c.life, err)
 	}
 	if lost > 0 {
 		c.t.Fatalf("LOST in life %d: %d acknowledged events; the log ends at %d", c.life, lost, c.checked)
