@@ -61,6 +61,7 @@ func (r TrainingRequest) With(settings ...Setting) (TrainingRequest, error) {
 		return TrainingRequest{}, join("", placeless(errs))
 	}
 	changed = changed.withDefaults()
+	changed.file = r.File() // relative paths still begin at its folder
 	if err := changed.precheck(); err != nil {
 		return TrainingRequest{}, changed.Locate(err)
 	}

@@ -23,6 +23,7 @@ type TrainingRequest struct {
 	Config      TrainingConfig `json:"config"`
 
 	document *document // where it was written; nil for a request made in Go
+	file     string    // that it comes from, if it has no document: see With
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
@@ -166,11 +167,11 @@ func placeless(errs []*RequestError) []*RequestError {
 	return errs
 }
 
-// File returns the name of the file that the request was parsed from; "" for a
-// request made in Go.
+// File returns the name of the file that the request was parsed from, even if
+// fields were set since; "" for a request made in Go.
 func (r TrainingRequest) File() string {
 	if r.document == nil {
-		return ""
+		return r.file
 	}
 	return r.document.file
 }

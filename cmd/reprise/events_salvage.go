@@ -61,7 +61,7 @@ chain: they are kept beside it, in ` + restFile + `. Checkpoints and step
 series that the new log refers to are verified and copied. What is missing is named.
 
 Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
-		Example: "  reprise events salvage ~/reprise-saved\n  reprise runs list --data-dir ~/reprise-saved",
+		Example: "  reprise events salvage ~/reprise-saved",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {

@@ -56,7 +56,7 @@ A fork with nothing changed comes to the very bits of its parent.`,
 	}
 	addTrainFormat(c, &f.format)
 	c.Flags().Var((*stepFlag)(&f.from), "from", "start from the checkpoint at step `N` (default: the last one)")
-	c.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
+	addSet(c, &f.set)
 	return c
 }
 
@@ -89,21 +89,13 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 	if err != nil {
 		return job{}, err
 	}
-	settings := make([]api.Setting, len(f.set))
-	for i, s := range f.set {
-		field, value, ok := strings.Cut(s, "=")
-		if !ok {
-			return job{}, invalid(fmt.Errorf("--set %s: has no =; write --set config.learning_rate=0.0005", s))
-		}
-		settings[i] = api.Setting{Field: strings.TrimSpace(field), Value: value}
-	}
 	old, err := api.RecordedRequest(parent.Request)
 	if err != nil {
 		return job{}, err
 	}
-	request, err := old.With(settings...)
+	request, err := withSettings(old, f.set)
 	if err != nil {
-		return job{}, invalid(fmt.Errorf("--set: %w", err))
+		return job{}, err
 	}
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {

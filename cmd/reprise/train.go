@@ -27,6 +27,7 @@ const maxRequestBytes = 1 << 20
 
 func newTrainCommand(env *environment) *cobra.Command {
 	var format string
+	var set []string
 	c := &cobra.Command{
 		Use:   "train JOB",
 		Short: "Train the request in the file JOB (- for standard input)",
@@ -34,18 +35,23 @@ func newTrainCommand(env *environment) *cobra.Command {
 checkpoints at the current step and stops; a killed run is resumed from its last
 checkpoint with "reprise runs resume".
 
+Fields of the request can be changed with --set, by their path and in YAML; what
+trains is what is recorded.
+
 With -o json, standard output carries exactly one object and the progress goes
 to standard error.`,
-		Example: "  reprise train examples/digits.yaml",
-		Args:    usage(cobra.ExactArgs(1)),
+		Example: `  reprise train examples/digits.yaml
+  reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8`,
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(format); err != nil {
 				return err
 			}
-			return interrupted(c.Context(), env.train(c.Context(), args[0], format), nothingStarted)
+			return interrupted(c.Context(), env.train(c.Context(), args[0], set, format), nothingStarted)
 		},
 	}
 	addTrainFormat(c, &format)
+	addSet(c, &set)
 	return c
 }
 
@@ -70,7 +76,7 @@ type job struct {
 	changes []api.Change // of a fork
 }
 
-func (env *environment) train(ctx context.Context, file, format string) error {
+func (env *environment) train(ctx context.Context, file string, set []string, format string) error {
 	w, err := env.workspace()
 	if err != nil {
 		return err
@@ -78,7 +84,7 @@ func (env *environment) train(ctx context.Context, file, format string) error {
 	if err := refuseIfInUse(w); err != nil {
 		return err
 	}
-	j, err := env.prepare(ctx, file)
+	j, err := env.prepare(ctx, file, set)
 	if err != nil {
 		return err
 	}
@@ -87,8 +93,9 @@ func (env *environment) train(ctx context.Context, file, format string) error {
 	})
 }
 
-// prepare reads, checks and translates a request file and opens its data.
-func (env *environment) prepare(ctx context.Context, file string) (job, error) {
+// prepare reads a request file, sets fields of it, checks and translates it, and
+// opens its data.
+func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
 	content, err := env.readRequest(file)
 	if err != nil {
 		return job{}, invalid(err)
@@ -96,6 +103,9 @@ func (env *environment) prepare(ctx context.Context, file string) (job, error) {
 	request, err := api.ParseTrainingRequest(file, content)
 	if err != nil {
 		return job{}, invalid(err)
+	}
+	if request, err = withSettings(request, set); err != nil {
+		return job{}, err
 	}
 	source, data, err := env.openRequested(ctx, request)
 	if err != nil {

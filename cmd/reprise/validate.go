@@ -40,6 +40,7 @@ type placement struct {
 
 func newValidateCommand(env *environment) *cobra.Command {
 	var format string
+	var set []string
 	c := &cobra.Command{
 		Use:   "validate JOB",
 		Short: "Check a request and show what it would train, without training it",
@@ -51,15 +52,16 @@ device needs for it. It starts nothing.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.validate(c.Context(), args[0], format)
+			return env.validate(c.Context(), args[0], set, format)
 		},
 	}
 	addListFormat(c, &format)
+	addSet(c, &set)
 	return c
 }
 
-func (env *environment) validate(ctx context.Context, file, format string) error {
-	j, err := env.prepare(ctx, file)
+func (env *environment) validate(ctx context.Context, file string, set []string, format string) error {
+	j, err := env.prepare(ctx, file, set)
 	if err != nil {
 		return err
 	}
