@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"reprise/internal/disk"
 	"reprise/tensor"
@@ -118,6 +119,9 @@ func readCIFARNames(path string) ([]string, error) {
 	var names []string
 	for line := range strings.Lines(string(text)) {
 		if name := strings.TrimSpace(line); name != "" {
+			if !utf8.ValidString(name) {
+				return nil, &DataError{File: path, Value: quote(name), Problem: "is not UTF-8", Fix: "save the file as UTF-8"}
+			}
 			names = append(names, name)
 		}
 	}

@@ -20,6 +20,9 @@ import (
 // fetch brings the missing files of an entry into the cache: all of it in
 // memory first, on disk only once the hash is right.
 func (l *Library) fetch(ctx context.Context, entry Entry, have loaded) error {
+	if l.config.CacheDir == "" {
+		return fmt.Errorf("data set %s has to be fetched: %w", entry.Name, errors.Join(l.config.NoCache, have.damage))
+	}
 	var attempts []Attempt
 	if have.damage != nil {
 		attempts = append(attempts, Attempt{From: l.dir(entry), Err: have.damage})

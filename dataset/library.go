@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"reprise/dataset/tokenizer"
 	"reprise/internal/disk"
@@ -52,11 +53,15 @@ type Source struct {
 	Context int
 }
 
-// Config says what a Library works with. Only CacheDir is needed.
+// Config says what a Library works with; the zero Config opens what is embedded
+// or on the local disk.
 type Config struct {
 	// CacheDir is the folder that fetched data sets are kept in, below
-	// datasets. It is made when it is needed.
+	// datasets. It is made when it is needed. With "" nothing is fetched.
 	CacheDir string
+	// NoCache is the error for a data set that would have to be fetched where
+	// CacheDir is ""; nil is a *FieldError.
+	NoCache error
 	// GoProxy is the value of GOPROXY: a list of proxies, direct or off,
 	// separated by commas or pipes. "" is Go's default.
 	GoProxy string
@@ -105,14 +110,14 @@ type Library struct {
 }
 
 // NewLibrary returns a library of the built-in catalogue. It touches no file
-// and no network. It fails with a *FieldError where the Config has no CacheDir.
+// and no network.
 func NewLibrary(config Config) (*Library, error) {
 	return newLibrary(config, catalogue())
 }
 
 func newLibrary(config Config, entries []Entry) (*Library, error) {
-	if config.CacheDir == "" {
-		return nil, &FieldError{Field: "CacheDir", Value: `""`, Problem: "is not a folder", Fix: "name a folder to keep data sets in"}
+	if config.CacheDir == "" && config.NoCache == nil {
+		config.NoCache = &FieldError{Field: "CacheDir", Value: `""`, Problem: "is not a folder", Fix: "name a folder to keep data sets in"}
 	}
 	if config.GoProxy == "" {
 		config.GoProxy = DefaultGoProxy
@@ -205,6 +210,10 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	}
 	if source.Path == "" {
 		return nil, &FieldError{Field: FieldPath, Value: `""`, Problem: "names no data", Fix: "use " + l.choices()}
+	}
+	if !utf8.ValidString(source.Path) { // it is recorded, in JSON, to be found again
+		return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is not UTF-8, and could not be recorded",
+			Fix: "rename the folder or file, or give it another name with a symbolic link"}
 	}
 	if source.Task != "" && !slices.Contains(Tasks(), source.Task) {
 		return nil, &FieldError{Field: FieldTask, Value: quote(string(source.Task)), Problem: "is not a task",
@@ -424,10 +433,11 @@ func (l *Library) dir(entry Entry) string {
 
 // places are the paths that a file may be at.
 func (l *Library) places(entry Entry, f File) []string {
-	places := []string{
-		filepath.Join(l.dir(entry), f.Name),
-		filepath.Join(l.config.SystemDir, entry.Name, f.Name),
+	var places []string
+	if l.config.CacheDir != "" {
+		places = append(places, filepath.Join(l.dir(entry), f.Name))
 	}
+	places = append(places, filepath.Join(l.config.SystemDir, entry.Name, f.Name))
 	if folder := entry.origin.goRoot; folder != "" && l.config.GoRoot != "" {
 		places = append(places, filepath.Join(l.config.GoRoot, filepath.FromSlash(folder), f.Name))
 	}

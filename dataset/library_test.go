@@ -118,9 +118,41 @@ func TestEntriesAreCopies(t *testing.T) {
 	}
 }
 
-func TestLibraryNeedsACacheFolder(t *testing.T) {
-	_, err := NewLibrary(Config{})
+func TestOnlyWhatIsFetchedNeedsACacheFolder(t *testing.T) {
+	here := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(here, "datasets", "mnist"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(here) // not a place to look for data
+	system := t.TempDir()
+	library, err := NewLibrary(Config{SystemDir: system, GoProxy: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := filepath.Join(folder(t, map[string]string{"table.csv": smallCSV}), "table.csv")
+	for _, source := range []Source{{Path: "digits"}, {Path: "wine"}, {Path: table, Target: "kind"}} {
+		if _, err := library.Open(t.Context(), source); err != nil {
+			t.Errorf("%s: %v", source.Path, err)
+		}
+	}
+	mnist, _ := library.Lookup("mnist")
+	for _, place := range library.places(mnist, mnist.Files[0]) {
+		if filepath.Dir(place) != filepath.Join(system, "mnist") {
+			t.Errorf("looks at %s", place)
+		}
+	}
+	_, err = library.Open(t.Context(), Source{Path: "mnist"})
 	checkFieldError(t, "no cache", err, "CacheDir")
+	checkFieldError(t, "no cache", library.Get(t.Context(), "mnist"), "CacheDir")
+
+	why := errors.New("no home")
+	library, err = NewLibrary(Config{SystemDir: t.TempDir(), GoProxy: "off", NoCache: why})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := library.Get(t.Context(), "mnist"); !errors.Is(err, why) {
+		t.Errorf("%v, want %v", err, why)
+	}
 }
 
 func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
@@ -135,6 +167,7 @@ func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
 		field  string
 		want   []string
 	}{
+		"not UTF-8":           {Source{Path: "/data/caf\xe9.csv"}, FieldPath, []string{"is not UTF-8"}},
 		"nothing":             {Source{}, FieldPath, []string{"names no data", "diabetes, digits, fashion-mnist, mnist, opticks, wine, a folder"}},
 		"slip":                {Source{Path: "mnits"}, FieldPath, []string{"did you mean mnist?"}},
 		"capitals":            {Source{Path: "MNIST"}, FieldPath, []string{"did you mean mnist?"}},

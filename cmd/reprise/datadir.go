@@ -26,9 +26,10 @@ func (env *environment) workspace() (integration.Workspace, error) {
 		dir = env.getenv("REPRISE_DATA_DIR")
 	}
 	if dir == "" {
-		base, err := env.xdg("XDG_DATA_HOME", ".local/share", "Library/Application Support")
-		if err != nil {
-			return integration.Workspace{}, err
+		base := env.xdg("XDG_DATA_HOME", ".local/share", "Library/Application Support")
+		if base == "" {
+			return integration.Workspace{}, invalid(errors.New("there is no home directory to keep runs in; " +
+				"name a folder with --data-dir FOLDER or REPRISE_DATA_DIR, or set XDG_DATA_HOME or HOME to an absolute path"))
 		}
 		dir = filepath.Join(base, "reprise")
 	}
@@ -41,30 +42,35 @@ func (env *environment) cacheDir() (string, error) {
 	if dir := env.getenv("REPRISE_CACHE_DIR"); dir != "" {
 		return filepath.Abs(dir)
 	}
-	base, err := env.xdg("XDG_CACHE_HOME", ".cache", "Library/Caches")
-	return filepath.Join(base, "reprise"), err
+	base := env.xdg("XDG_CACHE_HOME", ".cache", "Library/Caches")
+	if base == "" {
+		return "", invalid(errors.New("there is no home directory to keep it in; " +
+			"name a folder with REPRISE_CACHE_DIR, or set XDG_CACHE_HOME or HOME to an absolute path"))
+	}
+	return filepath.Join(base, "reprise"), nil
 }
 
 // xdg returns the base directory of the XDG specification's variable, or its
-// default below the home directory on this system.
-func (env *environment) xdg(variable, unix, darwin string) (string, error) {
+// default below the home directory on this system; "" where there is neither.
+// Relative paths are ignored, as the specification says.
+func (env *environment) xdg(variable, unix, darwin string) string {
 	if dir := env.getenv(variable); filepath.IsAbs(dir) {
-		return dir, nil
+		return dir
 	}
 	home := env.getenv("HOME")
 	switch runtime.GOOS {
 	case "windows":
-		if dir := env.getenv("LOCALAPPDATA"); dir != "" {
-			return dir, nil
+		if dir := env.getenv("LOCALAPPDATA"); filepath.IsAbs(dir) {
+			return dir
 		}
 		home = env.getenv("USERPROFILE")
 	case "darwin":
 		unix = darwin
 	}
-	if home == "" {
-		return "", invalid(fmt.Errorf("neither %s nor HOME is set; say where to keep files with --data-dir DIR", variable))
+	if !filepath.IsAbs(home) {
+		return ""
 	}
-	return filepath.Join(home, filepath.FromSlash(unix)), nil
+	return filepath.Join(home, filepath.FromSlash(unix))
 }
 
 // lock locks a data directory for writing, creating it where it does not exist.

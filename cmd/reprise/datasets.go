@@ -18,13 +18,10 @@ import (
 // library returns the catalogue and its readers; a download shows its progress
 // on standard error.
 func (env *environment) library() (*dataset.Library, func(), error) {
-	cache, err := env.cacheDir()
-	if err != nil {
-		return nil, nil, err
-	}
+	cache, noCache := env.cacheDir() // an error only where something has to be fetched
 	progress := &download{env: env}
 	library, err := dataset.NewLibrary(dataset.Config{
-		CacheDir: cache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(), Progress: progress.update,
+		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(), Progress: progress.update,
 	})
 	return library, progress.close, err
 }

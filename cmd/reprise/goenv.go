@@ -21,15 +21,16 @@ func (env *environment) goProxy() string {
 }
 
 // goModCache returns the folder of the go command's module cache, which may
-// hold a data set already; "" if there is none.
+// hold a data set already; "" if there is none. The go command takes absolute
+// paths only.
 func (env *environment) goModCache() string {
-	if v := env.goSetting("GOMODCACHE"); v != "" {
+	if v := env.goSetting("GOMODCACHE"); filepath.IsAbs(v) {
 		return v
 	}
-	if v := env.goSetting("GOPATH"); v != "" {
-		return filepath.Join(filepath.SplitList(v)[0], "pkg", "mod")
+	if list := filepath.SplitList(env.goSetting("GOPATH")); len(list) > 0 && filepath.IsAbs(list[0]) {
+		return filepath.Join(list[0], "pkg", "mod")
 	}
-	if home := env.getenv("HOME"); home != "" {
+	if home := env.getenv("HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, "go", "pkg", "mod")
 	}
 	return ""
@@ -62,8 +63,8 @@ func (env *environment) goSetting(name string) string {
 	case "off":
 		return ""
 	case "":
-		base, err := env.xdg("XDG_CONFIG_HOME", ".config", "Library/Application Support")
-		if err != nil {
+		base := env.xdg("XDG_CONFIG_HOME", ".config", "Library/Application Support")
+		if base == "" {
 			return ""
 		}
 		file = filepath.Join(base, "go", "env")

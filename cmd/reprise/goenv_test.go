@@ -30,6 +30,7 @@ func TestGoSettingsComeFromTheEnvironmentThenFromTheFileThenFromTheDefault(t *te
 		{"the file", map[string]string{"GOENV": file}, "https://proxy.example,direct", "/modules"},
 		{"the file switched off", map[string]string{"GOENV": "off", "GOPATH": "/gp"}, dataset.DefaultGoProxy, filepath.Join("/gp", "pkg", "mod")},
 		{"no home", map[string]string{}, dataset.DefaultGoProxy, ""},
+		{"relative paths", map[string]string{"HOME": "home", "GOPATH": "gp", "GOMODCACHE": "m"}, dataset.DefaultGoProxy, ""},
 	} {
 		e := environ(c.env)
 		if got := e.goProxy(); got != c.proxy {
