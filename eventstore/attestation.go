@@ -18,37 +18,39 @@ import (
 const (
 	attestationFormat  = "reprise.head"
 	attestationVersion = 1
-	// attestationDomain begins the signed bytes, so that they are mistaken for
-	// nothing else.
+	// attestationDomain begins the signed bytes, so that they cannot be mistaken
+	// for anything else.
 	attestationDomain = "reprise.head.v1"
 )
 
 var (
 	// ErrBadSignature is returned for an attestation that was not signed with the
-	// key, or not as it is now.
+	// key, or was changed since.
 	ErrBadSignature = errors.New("the signature does not match")
-	// ErrNotContained is wrapped by Attestation.Check where a log does not contain
-	// what was attested.
+	// ErrNotContained is wrapped by the error of Attestation.Check if a log does
+	// not contain what was attested.
 	ErrNotContained = errors.New("the log does not contain the attested head")
 )
 
-// Attestation says how far a log had come and what its hash was. Kept elsewhere,
-// it shows later that nothing up to there was changed; signed, it may be kept by
-// anybody. docs/event-format.md has its form, byte by byte.
+// Attestation says how far a log had come and what its hash was. Kept
+// elsewhere, it shows later that nothing up to there was changed; if it is
+// signed, anybody may keep it. docs/event-format.md specifies its form byte by
+// byte.
 type Attestation struct {
-	// Store is the hash of the log's first event, which names the log for ever.
+	// Store is the hash of the log's first event, which identifies the log
+	// forever.
 	Store Hash
 	Head  Head
 	// Time is when it was made, in UTC and whole seconds.
 	Time time.Time
-	// Signature is the Ed25519 signature of the statement; nil where it is not
+	// Signature is the Ed25519 signature of the statement; nil if it is not
 	// signed.
 	Signature []byte
 }
 
 // Attest verifies the whole hash chain of the log, as Store.Verify does, and
-// returns an unsigned attestation of its end. An empty log has none: it gives
-// ErrNotContained.
+// returns an unsigned attestation of its end. It fails with ErrNotContained if
+// the log is empty.
 func Attest(ctx context.Context, store Store, now time.Time) (Attestation, error) {
 	head, err := store.Verify(ctx)
 	if err != nil {
@@ -76,8 +78,8 @@ func (a Attestation) Sign(key ed25519.PrivateKey) Attestation {
 	return a
 }
 
-// CheckSignature fails with ErrBadSignature unless the attestation was signed with
-// the private key of this public one.
+// CheckSignature fails with ErrBadSignature unless the attestation was signed
+// with the private key that belongs to key.
 func (a Attestation) CheckSignature(key ed25519.PublicKey) error {
 	if a.Signature == nil {
 		return fmt.Errorf("it is not signed: %w", ErrBadSignature)
@@ -89,37 +91,37 @@ func (a Attestation) CheckSignature(key ed25519.PublicKey) error {
 }
 
 // Check fails with ErrNotContained unless the log, whose chain the caller has
-// verified up to head, contains what is attested: then no event up to there was
-// changed, added or left out.
+// verified up to head, contains what is attested. If it does, no event up to
+// there was changed, added or removed.
 func (a Attestation) Check(ctx context.Context, store Store, head Head) error {
 	no := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrNotContained, fmt.Sprintf(format, args...))
 	}
 	if head.Position == 0 {
-		return no("the log is empty, %d events are missing", a.Head.Position)
+		return no("the log is empty; %d events are missing", a.Head.Position)
 	}
 	first, err := store.Read(ctx, 0, 1)
 	if err != nil {
 		return err
 	}
 	if first[0].Hash != a.Store {
-		return no("it is of the store %s, this one is %s: another log, or one rewritten from its first event on", a.Store, first[0].Hash)
+		return no("it is for store %s, and this is store %s: another log, or one rewritten from its first event", a.Store, first[0].Hash)
 	}
 	if a.Head.Position > head.Position {
-		return no("it is of position %d, the log ends at %d: %d events are missing", a.Head.Position, head.Position, a.Head.Position-head.Position)
+		return no("it is for position %d, and the log ends at %d: %d events are missing", a.Head.Position, head.Position, a.Head.Position-head.Position)
 	}
 	at, err := store.Read(ctx, a.Head.Position-1, 1)
 	if err != nil {
 		return err
 	}
 	if at[0].Hash != a.Head.Hash {
-		return no("at position %d the hash was %s and is now %s: the log was rewritten, there or before", a.Head.Position, a.Head.Hash, at[0].Hash)
+		return no("at position %d the hash was %s and is now %s: the log was rewritten at or before that position", a.Head.Position, a.Head.Hash, at[0].Hash)
 	}
 	return nil
 }
 
-// Text returns the attestation in its signed form: the statement, and a line with
-// the signature where there is one.
+// Text returns the attestation in its signed form: the statement, followed by a
+// line with the signature if there is one.
 func (a Attestation) Text() []byte {
 	text := a.statement()
 	if a.Signature != nil {
@@ -128,7 +130,7 @@ func (a Attestation) Text() []byte {
 	return text
 }
 
-// attestationJSON is the attestation for programs.
+// attestationJSON is the JSON form of an attestation.
 type attestationJSON struct {
 	Format    string   `json:"format"`
 	Version   int      `json:"version"`
@@ -139,8 +141,8 @@ type attestationJSON struct {
 	Signature []byte   `json:"signature,omitempty"`
 }
 
-// MarshalJSON encodes the attestation for programs; the signature is still that of
-// the text.
+// MarshalJSON encodes the attestation as a JSON object. Its signature is that
+// of the text form.
 func (a Attestation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(attestationJSON{
 		Format: attestationFormat, Version: attestationVersion, Store: a.Store.String(),
@@ -173,7 +175,7 @@ func ParseAttestation(raw []byte) (Attestation, error) {
 		}
 		value, ok := strings.CutPrefix(strings.TrimSuffix(lines[i+1], "\n"), field.name+" ")
 		if !ok {
-			return Attestation{}, fmt.Errorf("line %d is not its %s", i+2, field.name)
+			return Attestation{}, fmt.Errorf("line %d is not the %s", i+2, field.name)
 		}
 		if err := field.set(value); err != nil {
 			return Attestation{}, fmt.Errorf("line %d, %s: %w", i+2, field.name, err)
@@ -181,7 +183,7 @@ func ParseAttestation(raw []byte) (Attestation, error) {
 	}
 	a, err := j.attestation()
 	if err == nil && string(a.Text()) != string(raw) {
-		err = errors.New("it has more than its lines, or not in the form in which they are written")
+		err = errors.New("it is not in the exact form in which it was written")
 	}
 	return a, err
 }
@@ -199,7 +201,7 @@ func parseAttestationJSON(raw []byte) (Attestation, error) {
 		return Attestation{}, err
 	}
 	if j.Format != attestationFormat || j.Version != attestationVersion {
-		return Attestation{}, fmt.Errorf("its format is %q, version %d, instead of %q, version %d", j.Format, j.Version, attestationFormat, attestationVersion)
+		return Attestation{}, fmt.Errorf("its format is %q version %d, want %q version %d", j.Format, j.Version, attestationFormat, attestationVersion)
 	}
 	return j.attestation()
 }
@@ -214,13 +216,13 @@ func (j attestationJSON) attestation() (Attestation, error) {
 		return a, err
 	}
 	if a.Head.Position == 0 {
-		return a, errors.New("its position is missing or 0: positions count from 1")
+		return a, errors.New("its position is missing or 0; positions start at 1")
 	}
 	if a.Time, err = time.Parse(time.RFC3339, j.Time); err != nil {
-		return a, fmt.Errorf("its time is %q, not one such as 2026-01-02T03:04:05Z", j.Time)
+		return a, fmt.Errorf("its time is %q, want a form such as 2026-01-02T03:04:05Z", j.Time)
 	}
 	if a.Signature != nil && len(a.Signature) != ed25519.SignatureSize {
-		return a, fmt.Errorf("its signature has %d bytes, one of Ed25519 has %d", len(a.Signature), ed25519.SignatureSize)
+		return a, fmt.Errorf("its signature has %d bytes, want the %d of Ed25519", len(a.Signature), ed25519.SignatureSize)
 	}
 	return a, nil
 }
@@ -229,7 +231,7 @@ func parseAttestedHash(field, s string) (Hash, error) {
 	var h Hash
 	raw, err := hex.DecodeString(s)
 	if err != nil || len(raw) != sha256.Size || s != strings.ToLower(s) {
-		return h, fmt.Errorf("its %s is %q, not a SHA-256 in lower-case hex", field, s)
+		return h, fmt.Errorf("its %s is %q, want a SHA-256 in lower-case hex", field, s)
 	}
 	copy(h[:], raw)
 	return h, nil

@@ -28,7 +28,7 @@ func exampleKey() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed([]byte("reprise-example-key-of-32-bytes!"))
 }
 
-func TestAnAttestationIsReadAsItWasWritten(t *testing.T) {
+func TestAttestationRoundTrips(t *testing.T) {
 	key := exampleKey()
 	for name, a := range map[string]Attestation{"unsigned": example(), "signed": example().Sign(key)} {
 		asJSON, err := a.MarshalJSON()
@@ -64,27 +64,27 @@ func TestAnAttestationIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestAnAttestationInAnyOtherFormIsRefused(t *testing.T) {
+func TestAttestationInAnyOtherFormIsRefused(t *testing.T) {
 	text := string(example().Sign(exampleKey()).Text())
 	for name, raw := range map[string]string{
-		"nothing":              "",
-		"another first line":   strings.Replace(text, "v1", "v2", 1),
-		"cut off":              text[:100],
-		"no end of line":       strings.TrimSuffix(text, "\n"),
-		"other ends of lines":  strings.ReplaceAll(text, "\n", "\r\n"),
-		"something after it":   text + "more\n",
-		"a position of 0":      strings.Replace(text, "position 42", "position 0", 1),
-		"a position in words":  strings.Replace(text, "position 42", "position x", 1),
-		"a zero before it":     strings.Replace(text, "position 42", "position 042", 1),
-		"a short hash":         strings.Replace(text, "store aa", "store ", 1),
-		"upper case":           strings.Replace(text, "store aa", "store AA", 1),
-		"a time elsewhere":     strings.Replace(text, "03:04:05Z", "03:04:05+01:00", 1),
-		"another order":        strings.Replace(text, "store", "hash", 1),
-		"JSON of something":    `{"format":"reprise.events","version":1}`,
-		"JSON with a key more": `{"format":"reprise.head","version":1,"x":1}`,
+		"nothing":                "",
+		"another first line":     strings.Replace(text, "v1", "v2", 1),
+		"cut off":                text[:100],
+		"no final newline":       strings.TrimSuffix(text, "\n"),
+		"CRLF line ends":         strings.ReplaceAll(text, "\n", "\r\n"),
+		"trailing text":          text + "more\n",
+		"a position of 0":        strings.Replace(text, "position 42", "position 0", 1),
+		"a position in words":    strings.Replace(text, "position 42", "position x", 1),
+		"a leading zero":         strings.Replace(text, "position 42", "position 042", 1),
+		"a short hash":           strings.Replace(text, "store aa", "store ", 1),
+		"upper case":             strings.Replace(text, "store aa", "store AA", 1),
+		"another time zone":      strings.Replace(text, "03:04:05Z", "03:04:05+01:00", 1),
+		"another order":          strings.Replace(text, "store", "hash", 1),
+		"JSON of another format": `{"format":"reprise.events","version":1}`,
+		"JSON with an extra key": `{"format":"reprise.head","version":1,"x":1}`,
 	} {
 		if a, err := ParseAttestation([]byte(raw)); err == nil {
-			t.Errorf("%s: taken as %+v", name, a)
+			t.Errorf("%s: accepted as %+v", name, a)
 		}
 	}
 }
@@ -109,9 +109,9 @@ func FuzzParseAttestation(f *testing.F) {
 	})
 }
 
-// The bytes in docs/event-format.md are the ones that are signed, and an Ed25519
-// of another program would give the same signature: it has one only.
-func TestTheDocumentedHeadIsTheSignedOne(t *testing.T) {
+// The bytes in docs/event-format.md are the ones that are signed. Any other
+// Ed25519 program would give the same signature, since there is only one.
+func TestDocumentedHeadIsWhatIsSigned(t *testing.T) {
 	raw, err := os.ReadFile("../docs/event-format.md")
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestTheDocumentedHeadIsTheSignedOne(t *testing.T) {
 	_, block, _ := strings.Cut(section, "```head\n")
 	block, _, _ = strings.Cut(block, "```")
 	if want := string(example().Sign(exampleKey()).Text()); block != want {
-		t.Errorf("documented is\n%s\nwritten is\n%s", block, want)
+		t.Errorf("documented:\n%s\nwritten:\n%s", block, want)
 	}
 	statement, signature, _ := strings.Cut(block, "signature ")
 	sig, err := base64.StdEncoding.DecodeString(strings.TrimSpace(signature))

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// chainDomain begins the bytes of every event's hash, so that they are mistaken
-// for nothing else.
+// chainDomain begins the bytes of every event's hash, so that they cannot be
+// mistaken for anything else.
 const chainDomain = "reprise.event.v1\n"
 
 // Seal returns the event with its place in the log and its hash: the SHA-256 of
@@ -20,7 +20,7 @@ func Seal(e NewEvent, aggregate AggregateID, version Version, position Position,
 }
 
 // computeHash hashes every field but Hash itself: integers as 8 bytes, most
-// significant first; texts and the payload with their length before them.
+// significant first; strings and the payload preceded by their length.
 func (e *Event) computeHash() Hash {
 	var room [640]byte // on the stack; most events fit
 	b := append(room[:0], chainDomain...)
@@ -47,7 +47,7 @@ func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
 // content.
 func (e *Event) Check() error {
 	if got := e.computeHash(); got != e.Hash {
-		return e.corrupt(fmt.Sprintf("its content has the hash %s, recorded is %s", got, e.Hash))
+		return e.corrupt(fmt.Sprintf("its content has the hash %s, and %s is recorded", got, e.Hash))
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package eventstore owns the log of what happened: immutable events, appended
 // to aggregates under optimistic concurrency, in one global order, linked by a
-// hash chain. It knows nothing of what the events mean.
+// hash chain. It does not know what the events mean.
 //
 // Store is the contract; eventstore/sqlite is the durable implementation,
 // eventstore/memory its plain twin, and eventstore/storetest the tests that

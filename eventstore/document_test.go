@@ -23,7 +23,7 @@ func document(t *testing.T) string {
 	return string(raw)
 }
 
-// documented returns the only value in the document behind the comment of that
+// documented returns the only value in the document after the comment with that
 // name.
 func documented(t *testing.T, doc, name string) string {
 	t.Helper()
@@ -35,8 +35,8 @@ func documented(t *testing.T, doc, name string) string {
 }
 
 // The document's hexadecimal is what the code hashes, field by field, and its
-// hash what comes out.
-func TestTheDocumentedBytesAreTheHashedOnes(t *testing.T) {
+// hash is the result.
+func TestDocumentedBytesAreWhatIsHashed(t *testing.T) {
 	doc := document(t)
 	_, block, _ := strings.Cut(doc, "```hex\n")
 	block, _, ok := strings.Cut(block, "\n```")
@@ -69,18 +69,18 @@ func TestTheDocumentedBytesAreTheHashedOnes(t *testing.T) {
 	}
 	want := documented(t, doc, "hash")
 	if got := fmt.Sprintf("%x", sha256.Sum256(all.Bytes())); got != want {
-		t.Errorf("the documented bytes have the hash %s, documented is %s", got, want)
+		t.Errorf("the documented bytes have the hash %s, and %s is documented", got, want)
 	}
 	sealed := Seal(NewEvent{
 		ID: "00000000-0000-8000-8000-000000000001", Type: "example.happened.v1",
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Payload: []byte(`{"answer":42}`),
 	}, "example/1", 1, 1, Hash{})
 	if sealed.Hash.String() != want {
-		t.Errorf("the example is sealed with the hash %s, documented is %s", sealed.Hash, want)
+		t.Errorf("the example is sealed with the hash %s, and %s is documented", sealed.Hash, want)
 	}
 }
 
-func TestTheDocumentedIDsAreTheDerivedOnes(t *testing.T) {
+func TestDocumentedIDsAreWhatIsDerived(t *testing.T) {
 	doc := document(t)
 	for name, got := range map[string]EventID{
 		"id":          DerivedEventID("run/example", "1", "training.training_started.v1"),

@@ -8,17 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// EventID names an event for ever: a UUID in its text form. Appending an event
-// again under the same id is recognised as a repetition.
+// EventID identifies an event forever: a UUID in its text form. Appending an
+// event again with the same id is recognised as a repetition.
 type EventID string
 
-// AggregateID names what an event happened to, such as "run/20261124-...".
+// AggregateID identifies what an event happened to, such as "run/20261124-...".
 type AggregateID string
 
 // Version counts the events of one aggregate, from 1; 0 is before the first.
 type Version uint64
 
-// Position counts the events of the whole store, from 1 and without holes; 0 is
+// Position counts the events of the whole store, from 1 and without gaps; 0 is
 // before the first.
 type Position uint64
 
@@ -45,11 +45,11 @@ const (
 type NewEvent struct {
 	ID   EventID `json:"id"`
 	Type string  `json:"type"` // past tense, versioned: "training.training_started.v1"
-	// Time is when it happened, by the clock of whom it happened to; stored in
-	// UTC to the nanosecond.
+	// Time is when it happened, by the clock of whatever it happened to. It is
+	// stored in UTC, to the nanosecond.
 	Time time.Time `json:"time"`
-	// Correlation is shared by all events of one story; Causation is the event
-	// that led to this one. Both may be empty.
+	// Correlation is shared by all events that belong together; Causation is the
+	// event that led to this one. Both may be empty.
 	Correlation EventID `json:"correlation,omitempty"`
 	Causation   EventID `json:"causation,omitempty"`
 	// Payload is JSON; the store does not look into it.
@@ -69,8 +69,8 @@ type Event struct {
 }
 
 // DerivedEventID returns the id that the parts determine: a UUID of version 8
-// made of their SHA-256. Whoever repeats an append after a crash derives the
-// same id and is recognised.
+// made from their SHA-256. A caller that repeats an append after a crash
+// derives the same id, so that the repetition is recognised.
 func DerivedEventID(parts ...string) EventID {
 	var room [256]byte // on the stack; most names fit
 	b := room[:0]
@@ -125,7 +125,7 @@ func validateName(field, value string, optional bool) error {
 	return nil
 }
 
-// Equal reports whether two events to be appended are the same in all that is
+// Equal reports whether two events to be appended agree in everything that is
 // stored.
 func (e NewEvent) Equal(o NewEvent) bool {
 	return e.ID == o.ID && e.Type == o.Type && e.Time.Equal(o.Time) &&

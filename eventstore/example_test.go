@@ -10,7 +10,7 @@ import (
 	"reprise/eventstore/memory"
 )
 
-// Two clerks have read the same account. The one who writes second is refused,
+// Two clerks have read the same account. The one that writes second is refused,
 // reads again and decides again.
 func ExampleStore_append() {
 	ctx := context.Background()
@@ -39,8 +39,8 @@ func ExampleStore_append() {
 	// events in the verified chain: 2
 }
 
-// A projection keeps its place in the log together with what it has added up, so
-// that no event counts twice, whatever dies in between.
+// A projection saves its position in the log together with its total, so that
+// no event counts twice, whatever crashes in between.
 func ExampleCatchUp() {
 	ctx := context.Background()
 	store := memory.New()

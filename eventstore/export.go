@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// The form of an export, one JSON value a line: a header, every event in order,
-// and the head, without which the export is cut off.
+// The format of an export, one JSON value per line: a header, every event in
+// order, and the head. An export without the head was cut off.
 const (
 	exportFormat  = "reprise.events"
 	exportVersion = 1
-	// maxExportLine holds the largest event with every byte of it escaped.
+	// maxExportLine fits the largest event with every byte escaped.
 	maxExportLine = 6*(MaxPayload+5*MaxName) + 1024
 )
 
@@ -33,13 +33,13 @@ type exportedEvent struct {
 	Version   Version     `json:"version"`
 	ID        EventID     `json:"id"`
 	Type      string      `json:"type"`
-	// Seconds since 1970 UTC and Nanoseconds are the time: its text has no form
-	// beyond the year 9999.
+	// Seconds since 1970 UTC and Nanoseconds are the time: RFC 3339 ends with the
+	// year 9999.
 	Seconds     int64   `json:"seconds"`
 	Nanoseconds int64   `json:"nanoseconds"`
 	Correlation EventID `json:"correlation,omitempty"`
 	Causation   EventID `json:"causation,omitempty"`
-	// Payload is the stored text; where that is not UTF-8, Bytes holds it.
+	// Payload is the stored text; if that is not UTF-8, Bytes holds it.
 	Payload  string `json:"payload,omitempty"`
 	Bytes    []byte `json:"payload_base64,omitempty"`
 	PrevHash string `json:"prev_hash"`
@@ -56,8 +56,8 @@ type exportedHead struct {
 }
 
 // Export writes the log as lines of JSON, with the hashes, up to its end at the
-// time of the call, and returns that. docs/event-format.md has the form.
-// Snapshots and consumers are not part of it.
+// time of the call, and returns that end. docs/event-format.md specifies the
+// format. Snapshots and consumers are not part of it.
 func Export(ctx context.Context, store Store, to io.Writer) (Head, error) {
 	head, err := store.Head(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func Export(ctx context.Context, store Store, to io.Writer) (Head, error) {
 		}
 	}
 	if chain.Head() != head {
-		return Head{}, &CorruptionError{Position: head.Position, What: fmt.Sprintf("its hash is %s, appended was %s", chain.Head().Hash, head.Hash)}
+		return Head{}, &CorruptionError{Position: head.Position, What: fmt.Sprintf("its hash is %s, and %s was appended", chain.Head().Hash, head.Hash)}
 	}
 	return head, errors.Join(encoder.Encode(exportFooter{exportedHead{head.Position, head.Hash.String()}}), out.Flush())
 }
@@ -107,9 +107,9 @@ func exported(e Event) exportedEvent {
 
 // Import appends an export to an empty store and returns its head. The whole
 // export is read and its chain verified before the first event is appended: one
-// that is changed or cut off gives *CorruptionError and changes nothing. It fails
-// with ErrNotEmpty where the store has events. An Import that is interrupted
-// leaves a store that holds a part; delete that store.
+// that was changed or cut off gives *CorruptionError and changes nothing. It
+// fails with ErrNotEmpty if the store has events. An interrupted Import leaves
+// a store that holds part of the log; delete that store.
 func Import(ctx context.Context, store Store, from io.ReadSeeker) (Head, error) {
 	if head, err := store.Head(ctx); err != nil || head.Position != 0 {
 		return Head{}, errors.Join(err, notEmpty(head))
@@ -134,7 +134,7 @@ func Import(ctx context.Context, store Store, from io.ReadSeeker) (Head, error) 
 	}
 	got, err := store.Head(ctx)
 	if err == nil && got != want {
-		err = fmt.Errorf("the imported log ends at position %d with hash %s, the export at %d with %s", got.Position, got.Hash, want.Position, want.Hash)
+		err = fmt.Errorf("the imported log ends at position %d with hash %s, and the export at %d with %s", got.Position, got.Hash, want.Position, want.Hash)
 	}
 	return got, err
 }
@@ -152,10 +152,10 @@ func readExport(ctx context.Context, from io.Reader, visit func(Event) error) (H
 	lines.Buffer(make([]byte, 0, 64<<10), maxExportLine)
 	var header exportHeader
 	if !lines.Scan() || strictJSON(lines.Bytes(), &header) != nil || header.Format != exportFormat {
-		return Head{}, errors.Join(lines.Err(), fmt.Errorf("this is no export of an event log: its first line is not {\"format\":%q,...}", exportFormat))
+		return Head{}, errors.Join(lines.Err(), fmt.Errorf("this is not an export of an event log: its first line is not {\"format\":%q,...}", exportFormat))
 	}
 	if header.Version != exportVersion {
-		return Head{}, fmt.Errorf("the export has version %d, this version of reprise reads %d", header.Version, exportVersion)
+		return Head{}, fmt.Errorf("the export has version %d, and this version of reprise reads %d", header.Version, exportVersion)
 	}
 	chain := NewChain()
 	for lines.Scan() {
@@ -179,7 +179,7 @@ func readExport(ctx context.Context, from io.Reader, visit func(Event) error) (H
 	if err := lines.Err(); err != nil {
 		return Head{}, err
 	}
-	return Head{}, &CorruptionError{Position: chain.Head().Position + 1, What: "the export ends before it, and has no last line"}
+	return Head{}, &CorruptionError{Position: chain.Head().Position + 1, What: "the export ends before this event and has no last line"}
 }
 
 func readFooter(lines *bufio.Scanner, head Head) (Head, error) {
@@ -191,13 +191,13 @@ func readFooter(lines *bufio.Scanner, head Head) (Head, error) {
 		return Head{}, &CorruptionError{Position: head.Position, What: fmt.Sprintf("the export's last line says position %d, hash %s", footer.Head.Position, footer.Head.Hash)}
 	}
 	if lines.Scan() {
-		return Head{}, &CorruptionError{What: "the export goes on behind its last line"}
+		return Head{}, &CorruptionError{What: "the export continues after its last line"}
 	}
 	return head, lines.Err()
 }
 
-// parseEvent returns the event of a line; its content is checked against its
-// hash by who adds it to the chain.
+// parseEvent returns the event of a line; adding it to the chain checks its
+// content against its hash.
 func parseEvent(line []byte) (Event, error) {
 	var in exportedEvent
 	if err := strictJSON(line, &in); err != nil {
@@ -211,7 +211,7 @@ func parseEvent(line []byte) (Event, error) {
 	case in.Nanoseconds < 0 || in.Nanoseconds > 999_999_999:
 		return Event{}, fmt.Errorf("nanoseconds %d, want 0 to 999999999", in.Nanoseconds)
 	case len(in.Bytes) > 0 && in.Payload != "":
-		return Event{}, errors.New("it has two payloads")
+		return Event{}, errors.New("it has both payload and payload_base64")
 	case len(in.Bytes) > 0:
 		e.Payload = in.Bytes
 	case in.Payload != "":
@@ -239,7 +239,7 @@ func strictJSON(line []byte, to any) error {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
+		return errors.New("there is text after the JSON value")
 	}
 	return nil
 }

@@ -40,16 +40,16 @@ type Write struct {
 }
 
 // Snapshot is an aggregate's state at a version, kept to shorten replay. It is
-// a cache: losing it, or not understanding its Schema, costs time only.
+// a cache: losing it, or not understanding its Schema, costs only time.
 type Snapshot struct {
 	Aggregate AggregateID
 	Version   Version
-	// Schema tells versions of the payload's form apart.
+	// Schema is the version of the payload's format.
 	Schema  int
 	Payload []byte
 }
 
-// Replay is an aggregate's history from where it has to be read.
+// Replay is the part of an aggregate's history that has to be read.
 type Replay struct {
 	// Snapshot, if not nil, is the state to start from.
 	Snapshot *Snapshot
@@ -69,68 +69,68 @@ type Store interface {
 	// in the order given once they would survive the loss of power. The
 	// positions of one Append are adjacent.
 	//
-	// It fails with *ConflictError (ErrConcurrencyConflict) where an aggregate
-	// is not at its expected version, with ErrEventIDReused and *LimitError. If
-	// every event of the call is stored already, next to each other and with
-	// equal content, it returns the stored events: a caller that does not know
-	// whether its append succeeded simply repeats it.
+	// It fails with *ConflictError (ErrConcurrencyConflict) if an aggregate is not
+	// at its expected version, with ErrEventIDReused, and with *LimitError. If
+	// every event of the call is stored already, next to each other and with equal
+	// content, it returns the stored events: a caller that does not know whether
+	// its append succeeded simply repeats it.
 	Append(ctx context.Context, writes ...Write) ([]Event, error)
 
-	// Replay returns the aggregate's events from version from on. With from 0,
-	// or where the aggregate's snapshot is at from or later, it starts at the
-	// snapshot and returns the events behind it. An aggregate without events
-	// gives an empty Replay.
+	// Replay returns the aggregate's events from version from on. If from is 0, or
+	// the aggregate's snapshot is at from or later, it starts at the snapshot and
+	// returns the events after it. For an aggregate without events the Replay is
+	// empty.
 	Replay(ctx context.Context, aggregate AggregateID, from Version) (Replay, error)
 
-	// ReadAggregate returns up to limit of the aggregate's events behind the
-	// version, in order: its history, whatever snapshots there are.
+	// ReadAggregate returns up to limit of the aggregate's events after the
+	// version, in order: its history, regardless of snapshots.
 	ReadAggregate(ctx context.Context, aggregate AggregateID, after Version, limit int) ([]Event, error)
 
-	// SaveSnapshot keeps the snapshot in place of an older one of the
-	// aggregate: one of a lower schema, or of the same schema and no higher
-	// version. One that is older than the kept is ignored.
+	// SaveSnapshot keeps the snapshot in place of an older one of the aggregate:
+	// one of a lower schema, or of the same schema and no higher version. An older
+	// snapshot than the one that is kept is ignored.
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 
-	// Read returns up to limit events behind the position, in order.
+	// Read returns up to limit events after the position, in order.
 	Read(ctx context.Context, after Position, limit int) ([]Event, error)
 
 	// LastAt returns the position of the last event whose time is at or before t;
-	// 0 if there is none. Times are those of whom the events happened to, so that
-	// an earlier event may have a later time. It costs time by the number of
-	// events behind that position.
+	// 0 if there is none. Times come from the clock of whatever the events
+	// happened to, so an earlier event may have a later time. It takes time
+	// proportional to the number of events after that position.
 	LastAt(ctx context.Context, t time.Time) (Position, error)
 
-	// Subscribe delivers every event behind the position, first those stored
-	// and then those to come, in order, without gap or repeat. A slow
-	// subscriber holds up nobody: it reads the log at its own pace.
+	// Subscribe delivers every event after the position, first those stored and
+	// then new ones, in order, without gaps or repeats. A slow subscriber holds up
+	// nobody: it reads the log at its own pace.
 	Subscribe(after Position) *Subscription
 
-	// Consumer returns the consumer of that name; one that was never saved is at
+	// Consumer returns the consumer with that name. One that was never saved is at
 	// position 0 and has no state.
 	Consumer(ctx context.Context, name string) (Consumer, error)
 
 	// Consumers returns all consumers that were saved, by name.
 	Consumers(ctx context.Context) ([]Consumer, error)
 
-	// SaveConsumer keeps the consumer's place and state, durably and together,
-	// if the kept place is from (0 for a new one). It fails with
-	// ErrConcurrencyConflict otherwise, and with *LimitError for a place behind
-	// the end of the log. A place may also be set back.
+	// SaveConsumer saves the consumer's position and state, durably and together,
+	// if the saved position is from (0 for a new consumer). It fails with
+	// ErrConcurrencyConflict otherwise, and with *LimitError for a position after
+	// the end of the log. A position may also be set back.
 	SaveConsumer(ctx context.Context, c Consumer, from Position) error
 
-	// DeleteConsumer forgets the consumer, so that it starts at the first event;
-	// one that is unknown is no error.
+	// DeleteConsumer forgets the consumer, so that it starts at the first event.
+	// It is not an error if there is none.
 	DeleteConsumer(ctx context.Context, name string) error
 
 	// Head returns the end of the log.
 	Head(ctx context.Context) (Head, error)
 
-	// Verify reads the whole log and fails with *CorruptionError, naming the
-	// first event that is not what was appended; it also finds events missing
-	// at the end. It returns the verified head.
+	// Verify reads the whole log and fails with *CorruptionError, naming the first
+	// event that differs from what was appended. It also finds that events are
+	// missing at the end. It returns the verified head.
 	Verify(ctx context.Context) (Head, error)
 
-	// Close ends subscriptions and waits for appends under way.
+	// Close ends subscriptions and waits for appends in progress.
 	Close() error
 }
 
@@ -157,13 +157,13 @@ func ReplaySchema(ctx context.Context, store Store, aggregate AggregateID, schem
 	return Replay{Events: append(whole, replay.Events...)}, nil
 }
 
-// Replaces reports whether s is to be kept in place of old.
+// Replaces reports whether s should be kept instead of old.
 func (s Snapshot) Replaces(old Snapshot) bool {
 	return s.Schema > old.Schema || s.Schema == old.Schema && s.Version >= old.Version
 }
 
-// CheckWrites fails with *LimitError for writes that no store accepts: what
-// every implementation does first.
+// CheckWrites fails with *LimitError for writes that no store accepts. Every
+// implementation calls it first.
 func CheckWrites(writes []Write) error {
 	events := 0
 	for _, w := range writes {
@@ -186,8 +186,8 @@ func CheckWrites(writes []Write) error {
 	return nil
 }
 
-// CheckSnapshot fails with *LimitError for a snapshot of no event: its version
-// must be between 1 and that of the aggregate.
+// CheckSnapshot fails with *LimitError unless the snapshot's version is between
+// 1 and the aggregate's, and its payload is within the limit.
 func CheckSnapshot(s Snapshot, current Version) error {
 	if s.Version == 0 || s.Version > current {
 		return &LimitError{Field: "snapshot version of " + string(s.Aggregate), Got: fmt.Sprint(s.Version), Limit: fmt.Sprintf("1 to %d", current)}

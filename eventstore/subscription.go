@@ -24,7 +24,7 @@ func (s *Signal) wait() (<-chan struct{}, bool) {
 	return s.next, s.closed
 }
 
-// Raise wakes all who wait.
+// Raise wakes all waiters.
 func (s *Signal) Raise() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *Signal) Raise() {
 	}
 }
 
-// Close wakes all who wait, for the last time.
+// Close wakes all waiters for the last time.
 func (s *Signal) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -45,8 +45,8 @@ func (s *Signal) Close() {
 // subscriptionPage is the number of events a subscription reads ahead.
 const subscriptionPage = 256
 
-// Subscription delivers the events of a store in order. It is used by one
-// goroutine. It holds no resources: one that is no longer wanted is dropped.
+// Subscription delivers the events of a store in order. It must be used by one
+// goroutine at a time. It holds no resources and needs no Close.
 type Subscription struct {
 	read   func(ctx context.Context, after Position, limit int) ([]Event, error)
 	signal *Signal
@@ -60,9 +60,10 @@ func NewSubscription(read func(context.Context, Position, int) ([]Event, error),
 	return &Subscription{read: read, signal: signal, after: after}
 }
 
-// Next returns the next event, waiting for it if need be. It fails when ctx is
-// done, with ErrClosed when the store is closed and what was read ahead is delivered,
-// and with the store's errors; it may be called again then.
+// Next returns the next event, waiting for it if necessary. It fails when ctx
+// is done, with ErrClosed once the store is closed and what was read ahead is
+// delivered, and with the store's errors. It may be called again after an
+// error.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	batch, err := s.NextBatch(ctx, 1)
 	if err != nil {
@@ -71,11 +72,11 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	return batch[0], nil
 }
 
-// NextBatch returns the next events, at least one and at most limit, waiting for
-// the first of them only. It fails as Next does.
+// NextBatch returns the next events, at least one and at most limit, waiting
+// only for the first of them. It fails as Next does.
 func (s *Subscription) NextBatch(ctx context.Context, limit int) ([]Event, error) {
 	for len(s.page) == 0 {
-		// Asked for before reading, so that no event falls between the two.
+		// Get the channel before reading, so that no event is missed in between.
 		wake, closed := s.signal.wait()
 		if closed {
 			return nil, ErrClosed

@@ -7,21 +7,21 @@ import (
 )
 
 // Upcast turns the payload of one version of an event type into that of the
-// next: "x.happened.v1" into "x.happened.v2". It is a pure function of the
-// payload and does not change it.
+// next: "x.happened.v1" into "x.happened.v2". Payload is a pure function and
+// must not change its argument.
 type Upcast struct {
 	From, To string
 	Payload  func(payload []byte) ([]byte, error)
 }
 
-// Upcasters is a set of upcasts, by which a reader that knows the newest version
-// of every type reads older events too. What is stored, its hash included, stays
-// as it is: verifying is done on the stored event, before this. The zero value
-// changes nothing. It is safe for concurrent use.
+// Upcasters is a set of upcasts, which lets a reader that knows only the newest
+// version of every type read older events too. Stored events and their hashes
+// stay as they are: verification applies to the stored event, before upcasting.
+// The zero value changes nothing. It is safe for concurrent use.
 type Upcasters struct{ from map[string]Upcast }
 
-// NewUpcasters fails unless each upcast leads from a version of a type to the
-// next, and no two start at the same.
+// NewUpcasters fails unless each upcast leads from one version of a type to the
+// next, and no two start at the same version.
 func NewUpcasters(steps ...Upcast) (Upcasters, error) {
 	from := map[string]Upcast{}
 	for _, s := range steps {
@@ -30,15 +30,15 @@ func NewUpcasters(steps ...Upcast) (Upcasters, error) {
 			return Upcasters{}, fmt.Errorf("upcast from %q to %q: want a function from NAME.vN to NAME.v(N+1)", s.From, s.To)
 		}
 		if _, ok := from[s.From]; ok {
-			return Upcasters{}, fmt.Errorf("upcast from %q: there are two", s.From)
+			return Upcasters{}, fmt.Errorf("upcast from %q: given twice", s.From)
 		}
 		from[s.From] = s
 	}
 	return Upcasters{from: from}, nil
 }
 
-// Newest returns type and payload of an event in the newest version that the
-// upcasts lead to.
+// Newest returns the type and payload of an event in the newest version that
+// the upcasts lead to.
 func (u Upcasters) Newest(e Event) (eventType string, payload []byte, err error) {
 	eventType, payload = e.Type, e.Payload
 	for {

@@ -13,7 +13,7 @@ func add(suffix string) func([]byte) ([]byte, error) {
 	return func(p []byte) ([]byte, error) { return fmt.Appendf(nil, "%s+%s", p, suffix), nil }
 }
 
-func TestUpcastsLeadToTheNewestVersionAndLeaveTheEventAlone(t *testing.T) {
+func TestUpcastsReachTheNewestVersionAndLeaveTheEventAlone(t *testing.T) {
 	u, err := NewUpcasters(Upcast{"x.happened.v2", "x.happened.v3", add("3")}, Upcast{"x.happened.v1", "x.happened.v2", add("2")})
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestUpcastsLeadToTheNewestVersionAndLeaveTheEventAlone(t *testing.T) {
 	}
 }
 
-func TestAnUpcastThatFailsNamesTheEvent(t *testing.T) {
+func TestFailingUpcastNamesTheEvent(t *testing.T) {
 	broken := errors.New("broken")
 	u, err := NewUpcasters(Upcast{"x.v1", "x.v2", func([]byte) ([]byte, error) { return nil, broken }})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestAnUpcastThatFailsNamesTheEvent(t *testing.T) {
 	}
 }
 
-func TestUpcastsThatAreNoStepToTheNextVersionAreRefused(t *testing.T) {
+func TestUpcastsThatAreNotAStepToTheNextVersionAreRefused(t *testing.T) {
 	id := add("")
 	for _, steps := range [][]Upcast{
 		{{"x.v1", "x.v3", id}},

@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// End is a position behind every event.
+// End is a position after every event.
 const End = Position(math.MaxUint64)
 
 // walkPage is the number of events that Walk reads at a time.
 const walkPage = 1000
 
-// Walk hands every event behind one position, up to another or to the end of the
-// log as it is when the walk gets there, to visit, in order. It returns the
-// position of the last one that visit took, and visit's error as it is.
+// Walk calls visit for every event after one position, up to another or to the
+// end of the log as it is when the walk gets there, in order. It returns the
+// position of the last event that visit accepted, and visit's error unwrapped.
 func Walk(ctx context.Context, store Store, after, last Position, visit func(Event) error) (Position, error) {
 	for after < last {
 		limit := int(min(last-after, walkPage))

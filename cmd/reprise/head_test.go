@@ -93,8 +93,8 @@ func TestASignedHeadShowsWhatBecameOfALog(t *testing.T) {
 		"the same log":                     {early, 0, "nothing up to position"},
 		"a log that has grown":             {log, 0, "nothing up to position"},
 		"a log that lost events":           {dataDirOf(t, events[:half-1]), 1, "1 events are missing"},
-		"a log that was rewritten":         {dataDirOf(t, rewritten), 1, "the log was rewritten, there or before"},
-		"another log":                      {dataDirOf(t, importedEvents(t, "../../integration/testdata/golden/digits.jsonl")), 1, "another log, or one rewritten from its first event on"},
+		"a log that was rewritten":         {dataDirOf(t, rewritten), 1, "the log was rewritten at or before that position"},
+		"another log":                      {dataDirOf(t, importedEvents(t, "../../integration/testdata/golden/digits.jsonl")), 1, "another log, or one rewritten from its first event"},
 		"a data directory without any log": {t.TempDir(), 1, "the log is empty"},
 	} {
 		code, stdout, stderr := command(t, test.dir, "events", "verify", "--head", head, "--key", public)
@@ -168,7 +168,7 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 		"no key at all":               {[]string{"--head", signed, "--key", signed}, 2, "is not a key in PEM"},
 		"no such head":                {[]string{"--head", signed + "x", "--key", public}, 2, "no such file"},
 		"no head":                     {[]string{"--head", public, "--key", public}, 2, "is not a head"},
-		"a line more":                 {[]string{"--head", changed("signature", "note x\nsignature"), "--key", public}, 2, "is not its signature"},
+		"a line more":                 {[]string{"--head", changed("signature", "note x\nsignature"), "--key", public}, 2, "is not the signature"},
 		"a signature that is cut off": {[]string{"--head", changed("signature ", "signature AAAA\n"), "--key", public}, 2, "its signature has 3 bytes"},
 	} {
 		code, stdout, stderr := command(t, dir, append([]string{"events", "verify"}, test.args...)...)
