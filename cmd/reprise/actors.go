@@ -70,7 +70,7 @@ second, its restarts and its age.
 
 The rate is measured over one second, with --watch since the line before it was
 printed. With --watch the JSON is an object on each line, and the YAML a document
-for each look, until Ctrl-C or until the process ends.`,
+for each snapshot, until Ctrl-C or until the process ends.`,
 		Example: `  reprise actors
   reprise actors --watch
   reprise actors --trace run

@@ -32,11 +32,11 @@ func newBackupCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "backup FOLDER",
-		Short: "Copy the data directory to a new folder, also while a run trains in it",
+		Short: "Copy the data directory to a new folder, even while a run trains in it",
 		Long: `Backup copies the event log as it is at one moment, and every checkpoint and step
 series that it refers to, to a new folder. Training may continue meanwhile. Each event
-and each file is verified on the way, so that damage is found now and not on the day
-of need. The folder gets its name once all of it is synced to the disk; until then it
+and each file is verified on the way, so that damage is found now and not when
+the backup is needed. The folder gets its name once all of it is synced to the disk; until then it
 is FOLDER/../.reprise-partial-ID, which the next backup removes after a crash. FOLDER
 must not exist yet, nor lie in the data directory.
 
@@ -148,11 +148,11 @@ func newRestoreCommand(env *environment) *cobra.Command {
 		Short: "Make a data directory from a backup",
 		Long: `Restore copies a backup into the data directory, which must not have an event log
 or files of runs yet, and verifies every event and every file on the way. The log
-comes last: a restore that is cut off leaves no data directory that looks whole, and
-is repeated.
+comes last, so that a restore that is cut off never leaves a data directory that looks
+whole: move its runs folder away and repeat it.
 
 Runs that trained when the backup was made are interrupted in the copy; "reprise runs
-resume" takes them to the very bits that they would have had.`,
+resume" takes them to the same bits as if nothing had happened.`,
 		Example: "  reprise restore /mnt/disk/reprise-monday --data-dir ~/reprise-again",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

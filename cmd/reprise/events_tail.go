@@ -32,10 +32,10 @@ func newEventsTailCommand(env *environment) *cobra.Command {
 	var t tailOptions
 	c := &cobra.Command{
 		Use:   "tail",
-		Short: "Print the newest events, and with -f those to come",
-		Long: `Tail prints the last events of the log that pass the filters, and with --follow
-goes on with every new one as it becomes durable, also while another process
-writes them, until Ctrl-C. No event is left out and none comes twice.
+		Short: "Print the newest events, and with -f new ones as they happen",
+		Long: `Tail prints the last events of the log that pass the filters. With --follow it
+continues with every new one as it becomes durable, even while another process
+writes them, until Ctrl-C. No event is left out, and none is printed twice.
 
 As JSON it prints an object on each line, as YAML a document for each event.`,
 		Example: `  reprise events tail -f

@@ -1,5 +1,5 @@
 // Command reprise trains models from request files, keeps every run as an
-// event log, goes on to the same bits after any crash, and proves it.
+// event log, resumes to the same bits after any crash, and proves it.
 //
 // This package wires the contexts together and owns what only a process has:
 // flags, environment, signals, the terminal and exit codes.
@@ -84,15 +84,15 @@ type environment struct {
 func newRootCommand(env *environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "reprise",
-		Short: "Train models reproducibly: kill it at any moment, it goes on to the same bits",
+		Short: "Train models reproducibly: kill it at any time, and it resumes to the same bits",
 		Long: `Reprise trains a model from a request file, keeps the whole life of the run as
 an event log, survives being killed, and proves that the same request gives the
 same bits.
 
 Exit codes: 0 completed; 1 failed; 2 invalid request or usage, nothing was
-written; 130 interrupted by a signal. A run that was interrupted can be resumed;
-so can one that something stopped that may pass, such as a full disk, which ends
-with 1 and says what to do.`,
+written; 130 interrupted by a signal. An interrupted run can be
+resumed. So can a run that a passing condition stopped, such as a full disk: the
+command then ends with 1 and says what to do.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),
@@ -106,8 +106,8 @@ with 1 and says what to do.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
 	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
-		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed and not one bit")
-	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed and not one bit")
+		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed but not a single bit")
+	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
 		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),

@@ -185,10 +185,10 @@ func newRunsResumeCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "resume RUN",
-		Short: "Go on with an interrupted run from its last checkpoint",
-		Long: `Resume goes on with a run that was interrupted, killed or cut off by a power
-failure, from its last committed checkpoint, to the very bits that it would have
-had. A run that has completed or failed is refused.`,
+		Short: "Resume an interrupted run from its last checkpoint",
+		Long: `Resume continues a run that was interrupted, killed or cut off by a power failure
+from its last committed checkpoint. It ends with the same bits as if nothing had
+happened. A run that has completed or failed is refused.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(format); err != nil {

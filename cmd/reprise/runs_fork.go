@@ -36,12 +36,12 @@ in YAML, and checked as in a request file. Both runs remember each other: see
 
 What the checkpoint cannot serve is refused, by name: other data, layers whose
 weights have other names or shapes, an optimizer with other moments, another
-batch_size or gradient_accumulation, by which steps and epochs are counted. All
-else may change: learning_rate and schedule (it is planned for the whole length
-and goes on at the checkpoint's step), epochs (counted from the parent's start),
-seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
+batch_size or gradient_accumulation, by which steps and epochs are counted.
+Everything else may change: learning_rate and schedule (it is planned for the whole
+length and continues at the checkpoint's step), epochs (counted from the parent's
+start), seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
 
-A fork with nothing changed comes to the very bits of its parent.`,
+A fork that changes nothing ends with the same bits as its parent.`,
 		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005
   reprise runs fork latest --set config.epochs=60 \
       --set 'config.schedule={name: cosine, min_factor: 0.1}'`,

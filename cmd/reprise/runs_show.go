@@ -43,7 +43,7 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 		Long: `Show prints what a run trains, how it stands and what it has recorded: figures
 of its epochs, evaluations and checkpoints. Of a long history it prints the end,
 and all of it with --all; as JSON or YAML it is always complete. With --at it
-shows the run as it was at a moment of the past.`,
+shows the run as it was then.`,
 		Example: `  reprise runs show latest
   reprise runs show latest --all
   reprise runs show latest --at 15m    # as it was a quarter of an hour ago`,

@@ -45,7 +45,7 @@ func newStateCommand(env *environment) *cobra.Command {
 	var at pointInTime
 	c := &cobra.Command{
 		Use:   "state",
-		Short: "Show the whole system at any moment: queue, devices, runs",
+		Short: "Show the whole system, now or at any earlier time: queue, devices, runs",
 		Long: `State shows what waits, who holds which device and how every run stands, at the
 end of the event log or, with --at, after any event of it: the one at a position,
 or the last one at or before a time. It is computed from

@@ -114,7 +114,7 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
-		v.note("going on from step %s", thousands(e.FromStep))
+		v.note("resuming from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
 		v.note("failed: %s", e.Reason)
 	}

@@ -164,13 +164,14 @@ func (r *trial) endure(c disktest.Condition) bool {
 			return false
 		}
 		r.stats.ends.Add(1)
-		switch record.Session.State {
-		case training.Failed:
+		if record.Session.State == training.Failed {
 			r.t.Errorf("%s from operation %d on ended the run: %s", c.Name, r.at, record.Reason)
 			return true
-		case training.Interrupted:
+		}
+		if record.Session.State == training.Interrupted {
 			r.stats.checked.Add(1)
-			if err == nil && !(strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, disk.Remedy(c.Errno))) {
+			says := strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, disk.Remedy(c.Errno))
+			if err == nil && !says {
 				r.t.Errorf("%s from operation %d on: the reason is %q", c.Name, r.at, record.Reason)
 			}
 		}
