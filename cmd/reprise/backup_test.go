@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,7 +10,11 @@ import (
 // A backup that is made while a run trains holds a moment of it; from there the
 // run goes on to the bits of one that was never disturbed.
 func TestABackupOfARunningRunGoesOnToTheSameBits(t *testing.T) {
-	file := mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 150, seed: 3, checkpoint_interval: 2")
+	epochs := 150
+	if testing.Short() {
+		epochs = 50
+	}
+	file := mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", epochs))
 	reference := build(t).with()
 	want := parse[result](reference, "train", file)
 

@@ -451,10 +451,12 @@ func TestVerifyFindsEachForgedFieldOfEachEvent(t *testing.T) {
 					used[exemption] = true
 					continue
 				}
+				if n++; testing.Short() && n%4 != 0 {
+					continue
+				}
 				changed := slices.Clone(events)
 				changed[i] = forgery.event
 				found(t, verify(changed), e, forgery.field)
-				n++
 			}
 		}
 	}
