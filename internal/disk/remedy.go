@@ -32,7 +32,7 @@ func remedies() []remedy {
 		{fs.ErrPermission, "give this user permission"},
 		{syscall.EMFILE, "allow this process more open files (ulimit -n)"},
 		{syscall.ENFILE, "close files of other programs: the system allows no more"},
-		{syscall.ENOMEM, "free some memory"},
+		{syscall.ENOMEM, "free some memory, or allow this process more (ulimit -v)"},
 		{syscall.EAGAIN, "end other programs: the system allows no more of what they hold"},
 		{syscall.ESTALE, "mount the network file system again"},
 		{syscall.ETIMEDOUT, "make sure that the disk answers again"},
