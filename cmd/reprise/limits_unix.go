@@ -10,9 +10,9 @@ import (
 	"reprise/tensor"
 )
 
-// leastAddressSpace is what the Go runtime, the event store and the threads
-// reserve at least; with less, the runtime ends the process somewhere.
-const leastAddressSpace = 3 * tensor.GiB / 2
+// leastAddressSpace is about what the Go runtime, the event store and the threads
+// reserve, most of it unused; with less, the runtime ends the process somewhere.
+const leastAddressSpace = 2 * tensor.GiB
 
 // checkLimits fails where the process may not have what every command needs, and
 // turns the signal for a file that is larger than the process may write into the

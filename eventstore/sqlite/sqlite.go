@@ -233,9 +233,9 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 	return s.connectThrough(s.config.VFS, flags)
 }
 
-// open is sqlite3.OpenFlags, which panics where it cannot reserve address space,
+// openFlags is sqlite3.OpenFlags, which panics where it cannot reserve address space,
 // as under a limit (ulimit -v).
-func open(name string, flags sqlite3.OpenFlag) (conn *sqlite3.Conn, err error) {
+func openFlags(name string, flags sqlite3.OpenFlag) (conn *sqlite3.Conn, err error) {
 	defer func() {
 		cause := recover()
 		if errno, ok := cause.(syscall.Errno); ok {
@@ -250,7 +250,7 @@ func open(name string, flags sqlite3.OpenFlag) (conn *sqlite3.Conn, err error) {
 // connectThrough opens a connection through a VFS, with the settings that
 // durability and the detection of damage rest on.
 func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection, error) {
-	opened, err := open(filename(s.path, vfs), flags)
+	opened, err := openFlags(filename(s.path, vfs), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}

@@ -26,11 +26,11 @@ type remedy struct {
 func remedies() []remedy {
 	return []remedy{
 		{syscall.ENOSPC, "free some space"},
-		{syscall.EDQUOT, "free some of your disk quota"},
+		{syscall.EDQUOT, "free some of your quota"},
 		{syscall.EFBIG, "allow larger files (ulimit -f)"},
-		{syscall.EROFS, "mount the file system for writing"},
+		{syscall.EROFS, "mount it for writing"},
 		{fs.ErrPermission, "give this user permission"},
-		{syscall.EMFILE, "allow this process more open files (ulimit -n)"},
+		{syscall.EMFILE, "raise the limit of open files"},
 		{syscall.ENFILE, "close files of other programs: the system allows no more"},
 		{syscall.ENOMEM, "free some memory, or allow this process more (ulimit -v)"},
 		{syscall.EAGAIN, "end other programs: the system allows no more of what they hold"},
@@ -38,7 +38,7 @@ func remedies() []remedy {
 		{syscall.ETIMEDOUT, "make sure that the disk answers again"},
 		{syscall.ENXIO, "connect the disk again"},
 		{syscall.ENODEV, "connect the disk again"},
-		{syscall.EIO, "check the disk, which reports errors"},
+		{syscall.EIO, "the disk itself failed: check it"},
 		{fs.ErrNotExist, "put it back"},
 		{syscall.ENOTDIR, "put the folder back"},
 	}
