@@ -175,6 +175,7 @@ func (r *trial) endure(c disktest.Condition) bool {
 			if err == nil && !said {
 				r.t.Errorf("%s from operation %d on: the reason is %q", c.Name, r.at, record.Reason)
 			}
+		case state == "" && errors.Is(err, c.Errno): // the process could not start
 		case state != training.Completed && strings.HasSuffix(c.Name, ownDisk):
 			r.t.Errorf("%s from operation %d on: the run is %q on record (%v)", c.Name, r.at, state, err)
 		}
