@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"strings"
 
 	"reprise/checkpoint"
 	"reprise/device"
@@ -90,6 +91,9 @@ func explain(err error) string {
 		return err.Error()
 	}
 	fix := disk.Remedy(err)
+	if strings.Contains(err.Error(), fix) { // it says so itself
+		fix = ""
+	}
 	if fix == "" && errors.As(err, new(*checkpoint.CorruptError)) {
 		fix = "put a copy of it back, or fork the run from an earlier checkpoint"
 	}

@@ -35,6 +35,8 @@ func unusable(w integration.Workspace, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("--data-dir %s: %w; free some space there, then try again", w.Dir, err)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EIO): // another folder would not help
+		return fmt.Errorf("--data-dir %s: %w", w.Dir, err)
 	case errors.Is(err, fs.ErrPermission):
 		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write", w.Dir, err))
 	}

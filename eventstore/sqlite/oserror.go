@@ -15,6 +15,7 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // osError is what the operating system said of a store's files, and what to do
@@ -95,6 +96,10 @@ func advice(err error, folder string, writing bool) (syscall.Errno, string) {
 			return syscall.EACCES, "run this as the owner of " + folder
 		}
 		return syscall.EACCES, "its owner can let you read it: chmod -R a+rX " + folder
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) && !errors.Is(err, fs.ErrNotExist) {
+		return errno, disk.Remedy(errno)
 	}
 	return 0, ""
 }

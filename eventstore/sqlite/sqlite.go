@@ -27,6 +27,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -232,10 +233,24 @@ func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
 	return s.connectThrough(s.config.VFS, flags)
 }
 
+// openFlags is sqlite3.OpenFlags, which panics where it cannot reserve address space,
+// as under a limit (ulimit -v).
+func openFlags(name string, flags sqlite3.OpenFlag) (conn *sqlite3.Conn, err error) {
+	defer func() {
+		cause := recover()
+		if errno, ok := cause.(syscall.Errno); ok {
+			err = fmt.Errorf("reserve memory for the event store: %w", errno)
+		} else if cause != nil {
+			panic(cause)
+		}
+	}()
+	return sqlite3.OpenFlags(name, flags)
+}
+
 // connectThrough opens a connection through a VFS, with the settings that
 // durability and the detection of damage rest on.
 func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection, error) {
-	opened, err := sqlite3.OpenFlags(filename(s.path, vfs), flags)
+	opened, err := openFlags(filename(s.path, vfs), flags)
 	if err != nil {
 		return nil, corruption(err)
 	}

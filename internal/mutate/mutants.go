@@ -148,7 +148,6 @@ func compensations() []Mutant {
 		{"a refusal by the devices restarts the run", "integration/obstacle.go", "	if !errors.As(err, &refused) {\n", "	if errors.As(err, &refused) {\n", simulation()},
 		{"a run that failed of what may pass has failed for ever", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: true}\n", simulation()},
 		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: false}\n", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndTakesNothingWithIt$")},
-		{"the pool does not look at the devices' memory", "integration/device_pool.go", "		if len(ledger.Leases()) == 0 {\n", "		if len(ledger.Leases()) == 0 && ledger.Device().ID() == \"\" {\n", simulation()},
 	}
 }
 

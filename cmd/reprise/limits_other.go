@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// checkLimits checks nothing: there are no such limits here.
+func checkLimits() error { return nil }
