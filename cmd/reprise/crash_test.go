@@ -111,7 +111,7 @@ func killAndResume(t *testing.T, job func(kills int) string) {
 	whole := time.Since(began)
 	startup := timeOf(func() { reference.must("runs", "list") })
 	// So that the kills together leave time for no more than the run.
-	longest := 2*startup + whole/time.Duration(n)
+	longest := 2*startup + whole/time.Duration(max(n, 6))
 
 	b = b.with()
 	acknowledged := map[uint64]bool{}

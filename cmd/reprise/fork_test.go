@@ -23,7 +23,7 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 	start := parentIn(reference)
 	began := time.Now()
 	want := parse[result](reference, start...)
-	longest := 2 * time.Since(began) / time.Duration(n)
+	longest := 2 * time.Since(began) / time.Duration(max(n, 6))
 
 	b := reference.with()
 	start = parentIn(b)
