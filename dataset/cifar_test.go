@@ -74,6 +74,7 @@ func TestCIFARThatCannotBeUsedIsNamed(t *testing.T) {
 		"empty":         {map[string]string{"data_batch_1.bin": ""}, []string{"0 bytes"}},
 		"unknown class": {map[string]string{"data_batch_1.bin": cifar(1, 10)}, []string{"byte 3073", "class 10 is not one of 10"}},
 		"no names":      {map[string]string{"data_batch_1.bin": cifar(1), "batches.meta.txt": "\n"}, []string{"batches.meta.txt", "0 names"}},
+		"Latin-1 name":  {map[string]string{"data_batch_1.bin": cifar(1), "batches.meta.txt": "caf\xe9\ntea\n"}, []string{"batches.meta.txt", `"caf\xe9" is not UTF-8`}},
 		"one image":     {map[string]string{"data_batch_1.bin": cifar(1)}, []string{"too few images"}},
 	} {
 		t.Run(name, func(t *testing.T) {

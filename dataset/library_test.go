@@ -155,6 +155,21 @@ func TestOnlyWhatIsFetchedNeedsACacheFolder(t *testing.T) {
 	}
 }
 
+func TestAPathThatCannotBeRecordedIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "caf\xe9")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Skipf("this file system has UTF-8 names only: %v", err)
+	}
+	writeFile(t, dir, "table.csv", smallCSV)
+	for _, path := range []string{dir, filepath.Join(dir, "table.csv"), filepath.Join(dir, "missing.csv")} {
+		_, err := open(t, Source{Path: path})
+		checkFieldError(t, path, err, FieldPath)
+		if err != nil && !strings.Contains(err.Error(), `caf\xe9`) {
+			t.Errorf("%q: the byte is not shown: %v", path, err)
+		}
+	}
+}
+
 func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"train-images-idx3-ubyte": idx(counting(20*4), 20, 2, 2), "train-labels-idx1-ubyte": idx(alternating(20), 20),
