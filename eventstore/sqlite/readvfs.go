@@ -14,11 +14,12 @@ import (
 	"reprise/internal/disk"
 )
 
-// readVFS is a VFS for one connection that reads. It creates, changes and deletes
-// no file, and needs no more than permission to read.
+// readVFS is a VFS for one connection that reads. It creates and deletes no file,
+// and needs no more than permission to read.
 //
 // Where the database has both a write-ahead log and the index of it that
-// connections share, SQLite reads as it does beside any writer. Otherwise nobody
+// connections share, SQLite reads as it does beside any writer. If nobody else is
+// connected and it may write, it builds the index again, from the log. Otherwise nobody
 // is writing, and SQLite would create what is missing; so it is told that the file
 // never changes, and gets the pages that were committed to the write-ahead log in
 // place of those in the file (stillFile).
