@@ -6,9 +6,10 @@ import (
 
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
+	"reprise/training"
 )
 
-// RunFiles counts what CopyRunFiles copied.
+// RunFiles counts the copied files of runs.
 type RunFiles struct {
 	Runs        int `json:"runs"`
 	Checkpoints int `json:"checkpoints"`
@@ -19,9 +20,36 @@ type RunFiles struct {
 // another, durably. Each is verified against its event on the way; one that is
 // missing or damaged gives an error that names it.
 //
-// A process may go on training in the first directory: what an event refers to
+// A process may continue to train in the first directory: what an event refers to
 // is never changed. progress is told how many of all checkpoints are copied.
 func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, error) {
+	return copyRunFiles(ctx, log, to, from, progress, func(run training.RunID, _ string, err error) error {
+		return fmt.Errorf("run %s: %w", run, err)
+	})
+}
+
+// LostFiles names a checkpoint, or the step series of a run, that could not be
+// copied.
+type LostFiles struct {
+	Run  training.RunID `json:"run_id"`
+	What string         `json:"what"`
+}
+
+// SalvageRunFiles is CopyRunFiles for a data directory that is damaged: what cannot
+// be copied, each as its event says, is left out and named.
+func SalvageRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, []LostFiles, error) {
+	var lost []LostFiles
+	copied, err := copyRunFiles(ctx, log, to, from, progress, func(run training.RunID, what string, err error) error {
+		lost = append(lost, LostFiles{run, fmt.Sprintf("%s: %v", what, err)})
+		return nil
+	})
+	return copied, lost, err
+}
+
+// copyRunFiles copies what the log refers to. It asks failed about what cannot be
+// copied, and ends with its error or leaves that out.
+func copyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64),
+	failed func(run training.RunID, what string, err error) error) (RunFiles, error) {
 	var copied RunFiles
 	state, err := StateAt(ctx, log, eventstore.End)
 	if err != nil {
@@ -41,7 +69,10 @@ func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 				return copied, err
 			}
 			if err := to.Checkpoints(r.ID).Copy(from.Checkpoints(r.ID), CheckpointRef(cp)); err != nil {
-				return copied, fmt.Errorf("run %s: %w", r.ID, err)
+				if err := failed(r.ID, "checkpoint "+cp.Dir, err); err != nil {
+					return copied, err
+				}
+				continue
 			}
 			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {
 				return copied, fmt.Errorf("run %s: %w", r.ID, err)
@@ -55,7 +86,9 @@ func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 		}
 		pinned := stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
 		if err := to.Series(r.ID).Copy(from.Series(r.ID), pinned); err != nil {
-			return copied, fmt.Errorf("run %s: %w", r.ID, err)
+			if err := failed(r.ID, "step series", err); err != nil {
+				return copied, err
+			}
 		}
 	}
 	return copied, nil
