@@ -69,8 +69,8 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
-	if exists(folder) {
-		return invalid(fmt.Errorf("%s: exists already; name a folder that does not exist yet", folder))
+	if err := refuseExisting("folder", folder); err != nil {
+		return err
 	}
 	if err := outside(w, folder); err != nil {
 		return err
@@ -94,33 +94,54 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 }
 
 // makeBackup makes a backup beside its name, and gives it the name in the end.
-func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, report *backupReport) (err error) {
-	area, err := env.stage(filepath.Dir(report.To), "reprise backup "+report.To)
+func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, report *backupReport) error {
+	return env.publish(report.To, "reprise backup "+report.To, func(dir string) error {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		part := integration.Workspace{Dir: dir}
+		head, err := store.Backup(ctx, part.EventsPath())
+		if err != nil {
+			return err
+		}
+		report.Position, report.HeadHash = head.Position, head.Hash
+		// The copy says what belongs to it: the log continues to grow.
+		copied, err := sqlite.OpenReadOnly(part.EventsPath())
+		if err != nil {
+			return err
+		}
+		progress := newCounter(env, "checkpoints backed up")
+		report.RunFiles, err = integration.CopyRunFiles(ctx, copied, part, integration.Workspace{Dir: report.From}, progress.update)
+		progress.close()
+		return errors.Join(err, copied.Close())
+	})
+}
+
+// refuseExisting fails where there is something at the path at which a command is
+// to make a file or folder.
+func refuseExisting(kind, path string) error {
+	if exists(path) {
+		return invalid(fmt.Errorf("%s: exists already; name a %s that does not exist yet", path, kind))
+	}
+	return nil
+}
+
+// publish lets create make a file or folder at a path beside its name, and then gives
+// it the name, durably. It replaces nothing, and leaves nothing where create fails.
+func (env *environment) publish(name, command string, create func(part string) error) (err error) {
+	area, err := env.stage(filepath.Dir(name), command)
 	if err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", report.To, err))
+		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", name, err))
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
-	part := integration.Workspace{Dir: area.Path()}
-	if err := os.Mkdir(part.Dir, 0o755); err != nil {
+	if err := create(area.Path()); err != nil {
 		return err
 	}
-	head, err := store.Backup(ctx, part.EventsPath())
-	if err != nil {
-		return err
+	err = area.Publish(name)
+	if errors.Is(err, fs.ErrExist) {
+		return invalid(fmt.Errorf("%s: exists by now; name one that does not exist yet", name))
 	}
-	report.Position, report.HeadHash = head.Position, head.Hash
-	// The copy says what belongs to it: the log continues to grow.
-	copied, err := sqlite.OpenReadOnly(part.EventsPath())
-	if err != nil {
-		return err
-	}
-	progress := newCounter(env, "checkpoints backed up")
-	report.RunFiles, err = integration.CopyRunFiles(ctx, copied, part, integration.Workspace{Dir: report.From}, progress.update)
-	progress.close()
-	if err = errors.Join(err, copied.Close()); err != nil {
-		return err
-	}
-	return taken(area.Publish(report.To), report.To)
+	return err
 }
 
 // stage makes an area for what is to be published in a folder, which it makes if
@@ -130,15 +151,6 @@ func (env *environment) stage(parent, command string) (*staging.Area, error) {
 		return nil, err
 	}
 	return staging.New(parent, flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
-}
-
-// taken says what an error of publishing means where somebody else has used the
-// name meanwhile.
-func taken(err error, name string) error {
-	if errors.Is(err, fs.ErrExist) {
-		return invalid(fmt.Errorf("%s: exists by now; name one that does not exist yet", name))
-	}
-	return err
 }
 
 func newRestoreCommand(env *environment) *cobra.Command {

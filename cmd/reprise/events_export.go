@@ -84,8 +84,8 @@ func (env *environment) exportTo(ctx context.Context, file, format string) error
 	if err != nil {
 		return err
 	}
-	if exists(path) {
-		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
+	if err := refuseExisting("file", file); err != nil {
+		return err
 	}
 	if err := outside(w, path); err != nil {
 		return err
@@ -106,19 +106,11 @@ func (env *environment) makeExport(ctx context.Context, path string) (head event
 }
 
 // createFile makes a file that does not exist yet, durably, whole or not at all.
-func (env *environment) createFile(path, command string, write func(io.Writer) error) (err error) {
+func (env *environment) createFile(path, command string, write func(io.Writer) error) error {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return invalid(fmt.Errorf("%s: %w; name a file in a folder that exists", path, err))
 	}
-	area, err := env.stage(filepath.Dir(path), command)
-	if err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", path, err))
-	}
-	defer func() { err = errors.Join(err, area.Close()) }()
-	if err := disk.WriteNew(disk.OS{}, area.Path(), write); err != nil {
-		return err
-	}
-	return taken(area.Publish(path), path)
+	return env.publish(path, command, func(part string) error { return disk.WriteNew(disk.OS{}, part, write) })
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {

@@ -98,8 +98,8 @@ func (env *environment) writeNew(file string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if exists(path) {
-		return invalid(fmt.Errorf("%s: exists already; name a file that does not exist yet", file))
+	if err := refuseExisting("file", file); err != nil {
+		return err
 	}
 	return env.createFile(path, "reprise events head "+path, func(w io.Writer) error {
 		_, err := w.Write(content)

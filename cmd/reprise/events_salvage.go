@@ -74,7 +74,7 @@ Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
 	return c
 }
 
-// wayBack says how to go on after an error that says that an event log is corrupt;
+// wayBack says what to do after an error that says that an event log is corrupt;
 // "" after any other.
 func wayBack(program string, err error) string {
 	var corrupt *eventstore.CorruptionError
@@ -95,8 +95,8 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(folder); err == nil {
-		return invalid(fmt.Errorf("%s: exists already; name a folder that does not exist yet", folder))
+	if err := refuseExisting("folder", folder); err != nil {
+		return err
 	}
 	if held, holder, err := flock.Probe(w.LockPath()); err == nil && held {
 		return invalid(fmt.Errorf("--data-dir %s is in use: %w; end it first, or wait for it to end", w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder}))
@@ -117,40 +117,29 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 
 // salvageTo makes the new data directory beside its name, and gives it the name in
 // the end.
-func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, report *salvageReport) (err error) {
-	parent := filepath.Dir(report.To)
-	if err := disk.MkdirAll(disk.OS{}, parent, 0o755); err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", report.To, err))
-	}
-	area, err := env.stage(parent, "reprise events salvage "+report.To)
-	if err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", report.To, err))
-	}
-	defer func() { err = errors.Join(err, area.Close()) }()
-	dir := area.Path()
-	if err := disk.MkdirAll(disk.OS{}, dir, 0o755); err != nil {
-		return err
-	}
-	part := integration.Workspace{Dir: dir}
-	if err := env.salvageLog(ctx, wreck, part, report); err != nil {
-		return err
-	}
-	found := wreck.Salvaged()
-	for _, gap := range found.Gaps {
-		report.Missing = append(report.Missing, missingEvents(gap))
-	}
-	report.Rest, report.Unacknowledged = found.Rest, found.Unacknowledged
-	if found.Rest > 0 {
-		report.RestFile = filepath.Join(report.To, restFile)
-		if err := disk.WriteNew(disk.OS{}, filepath.Join(dir, restFile), func(to io.Writer) error {
-			_, err := eventstore.ExportFragment(to, wreck.Rest())
-			return err
-		}); err != nil {
+func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, report *salvageReport) error {
+	return env.publish(report.To, "reprise events salvage "+report.To, func(dir string) error {
+		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-	}
-	report.Complete = len(report.Missing) == 0 && len(report.LostFiles) == 0
-	return taken(area.Publish(report.To), report.To)
+		if err := env.salvageLog(ctx, wreck, integration.Workspace{Dir: dir}, report); err != nil {
+			return err
+		}
+		found := wreck.Salvaged()
+		for _, gap := range found.Gaps {
+			report.Missing = append(report.Missing, missingEvents(gap))
+		}
+		report.Complete = len(report.Missing) == 0 && len(report.LostFiles) == 0
+		report.Rest, report.Unacknowledged = found.Rest, found.Unacknowledged
+		if found.Rest == 0 {
+			return nil
+		}
+		report.RestFile = filepath.Join(report.To, restFile)
+		return disk.WriteNew(disk.OS{}, filepath.Join(dir, restFile), func(to io.Writer) error {
+			_, err := eventstore.ExportFragment(to, wreck.Rest())
+			return err
+		})
+	})
 }
 
 // salvageLog makes the event log and copies what it refers to.
