@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"reprise/dataset"
-	"reprise/internal/stepseries"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -113,7 +112,7 @@ func sameFrom(t *testing.T, w *world, fork, parent RunRecord) {
 	if !reflect.DeepEqual(fork.Stopped, parent.Stopped) {
 		t.Errorf("stopped %+v, the parent %+v", fork.Stopped, parent.Stopped)
 	}
-	steps, err := stepseries.Read(w.workspace.SeriesPath(fork.ID))
+	steps, err := w.workspace.Series(fork.ID).Read()
 	if err != nil || uint64(len(steps)) != a.Step {
 		t.Errorf("the fork's series has %d of %d steps, %v", len(steps), a.Step, err)
 	}
@@ -128,8 +127,8 @@ func TestAForkTrainsOtherwiseFromTheStepAtWhichItParts(t *testing.T) {
 	if fork.Session.State != training.Completed || len(fork.Metrics) != 4 || fork.Metrics[0].Epoch != 2 || fork.Metrics[3].Epoch != 5 {
 		t.Fatalf("state %s (%s), epochs %+v", fork.Session.State, fork.Reason, fork.Metrics)
 	}
-	mine, _ := stepseries.Read(w.workspace.SeriesPath(fork.ID))
-	its, _ := stepseries.Read(w.workspace.SeriesPath(parent.ID))
+	mine, _ := w.workspace.Series(fork.ID).Read()
+	its, _ := w.workspace.Series(parent.ID).Read()
 	at := parent.Checkpoints[0].Step
 	if !reflect.DeepEqual(mine[:at], its[:at]) || mine[at] == its[at] {
 		t.Errorf("step %d: %+v in the fork, %+v in the parent", at+1, mine[at], its[at])

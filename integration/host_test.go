@@ -21,7 +21,6 @@ import (
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
-	"reprise/internal/stepseries"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -495,7 +494,7 @@ func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
 	if len(r.Evaluations) < len(r.Metrics) || j.count("training.evaluation_completed.v1") != len(r.Evaluations) {
 		t.Errorf("%d evaluations within %d epochs", len(r.Evaluations), len(r.Metrics))
 	}
-	series, err := stepseries.Read(w.workspace.SeriesPath(r.ID))
+	series, err := w.workspace.Series(r.ID).Read()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,7 +170,7 @@ func checkFiles(t *testing.T, dir string, want ...string) {
 func version1(t *testing.T, path string) {
 	t.Helper()
 	fill(t, path, 3)
-	conn, err := newStore(path, Config{}).connect(2)
+	conn, err := newStore(path, Config{}).connectThrough("", 2)
 	if err != nil {
 		t.Fatal(err)
 	}

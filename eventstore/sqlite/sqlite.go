@@ -228,11 +228,6 @@ func newStore(path string, config Config) *Store {
 	}
 }
 
-// connect opens a connection through the VFS of the configuration.
-func (s *Store) connect(flags sqlite3.OpenFlag) (*connection, error) {
-	return s.connectThrough(s.config.VFS, flags)
-}
-
 // openFlags is sqlite3.OpenFlags, which panics where it cannot reserve address space,
 // as under a limit (ulimit -v).
 func openFlags(name string, flags sqlite3.OpenFlag) (conn *sqlite3.Conn, err error) {

@@ -63,7 +63,7 @@ func (f recordingFile) Sync() error {
 func TestEveryConnectionSyncsEveryCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.db")
 	s := open(t, path)
-	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	conn, err := s.connectThrough(s.config.VFS, sqlite3.OPEN_READWRITE)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func TestFramesThatWereRolledBackAreNoDamage(t *testing.T) {
 	if _, err := s.Append(t.Context(), write("1")); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := s.connect(sqlite3.OPEN_READWRITE)
+	conn, err := s.connectThrough(s.config.VFS, sqlite3.OPEN_READWRITE)
 	if err != nil {
 		t.Fatal(err)
 	}

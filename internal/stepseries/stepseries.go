@@ -279,9 +279,6 @@ func (s Series) verify(want Digest) (hash.Hash, error) {
 // Read returns the records of the series. A record that is only partly there,
 // being written or torn by a crash, ends it; a damaged one gives *CorruptError
 // and the records before it. A missing file is an empty series.
-func Read(path string) ([]Record, error) { return Series{Path: path}.Read() }
-
-// Read reads what the function Read does.
 func (s Series) Read() ([]Record, error) {
 	var records []Record
 	_, err := s.scan(math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })

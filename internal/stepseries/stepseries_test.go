@@ -57,7 +57,7 @@ func TestResumeCutsOffWhatTheCheckpointDoesNotCover(t *testing.T) {
 	if err := uninterrupted.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(path)
+	got, err := Series{Path: path}.Read()
 	if err != nil || len(got) != 12 || got[6] != record(7) {
 		t.Errorf("Read = %d records, %v", len(got), err)
 	}
@@ -122,14 +122,14 @@ func TestATornTailEndsTheSeriesAndAMissingPartIsCorruption(t *testing.T) {
 	if err := os.Truncate(path, int64(len(magic))+2*RecordSize+7); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Read(path); err != nil || len(got) != 2 {
+	if got, err := (Series{Path: path}).Read(); err != nil || len(got) != 2 {
 		t.Errorf("Read = %d records, %v; want 2", len(got), err)
 	}
 	var corrupt *CorruptError
 	if err := Verify(path, keep); !errors.As(err, &corrupt) || corrupt.Record != 2 {
 		t.Errorf("Verify = %v; want record 2 to be missing", err)
 	}
-	if got, err := Read(path + "-absent"); err != nil || got != nil {
+	if got, err := (Series{Path: path + "-absent"}).Read(); err != nil || got != nil {
 		t.Errorf("a missing series read as %v, %v", got, err)
 	}
 }
@@ -145,7 +145,7 @@ func FuzzReadNeverReturnsARecordOutOfOrder(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		records, _ := Read(path)
+		records, _ := Series{Path: path}.Read()
 		for i, r := range records {
 			if r.Step != uint64(i)+1 {
 				t.Fatalf("record %d holds step %d", i, r.Step)
