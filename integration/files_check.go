@@ -49,14 +49,29 @@ func (e *OlderLogError) Error() string {
 // Its time grows with the number of runs and the checkpoints behind the last one,
 // not with the length of the log.
 func CheckFiles(ctx context.Context, store eventstore.Store, w Workspace) error {
+	_, _, err := checkFiles(ctx, store, w)
+	return err
+}
+
+// checkFiles is CheckFiles. It returns the runs that have files, and the list of
+// runs that it compared them with; both are nil if there are no files.
+func checkFiles(ctx context.Context, store eventstore.Store, w Workspace) ([]training.RunID, *RunList, error) {
 	runs, err := w.foundRuns()
 	if err != nil || len(runs) == 0 {
-		return err
+		return nil, nil, err
 	}
-	last, err := lastSteps(ctx, store)
+	list, err := ReadRuns(ctx, store)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
+	return runs, list, compareFiles(ctx, store, w, runs, list)
+}
+
+// compareFiles compares the files of runs with a list of runs that was read after
+// they were found.
+func compareFiles(ctx context.Context, store eventstore.Store, w Workspace, runs []training.RunID, list *RunList) error {
+	last := lastSteps(list)
+	var err error
 	ahead := map[training.RunID][]checkpoint.Uncommitted{}
 	suspect := false
 	for _, id := range runs {
@@ -72,9 +87,10 @@ func CheckFiles(ctx context.Context, store eventstore.Store, w Workspace) error 
 		return nil
 	}
 	// A process may have committed something since the log was read.
-	if last, err = lastSteps(ctx, store); err != nil {
+	if list, err = ReadRuns(ctx, store); err != nil {
 		return err
 	}
+	last = lastSteps(list)
 	head, err := store.Head(ctx)
 	if err != nil {
 		return err
@@ -117,29 +133,21 @@ func older(w Workspace, id training.RunID, found []checkpoint.Uncommitted, last 
 
 // lastSteps returns for every run the step of the last checkpoint that it has in
 // the log.
-func lastSteps(ctx context.Context, store eventstore.Store) (map[training.RunID]uint64, error) {
-	list, err := ReadRuns(ctx, store)
-	if err != nil {
-		return nil, err
-	}
+func lastSteps(list *RunList) map[training.RunID]uint64 {
 	last := make(map[training.RunID]uint64, len(list.Runs))
 	for _, r := range list.Runs {
 		last[r.RunID] = r.Step
 	}
-	return last, nil
+	return last
 }
 
-// MarkCheckpoints marks what the log has committed and what no version before the
-// marks has marked, so that an older log is known for one. It looks at the last
-// checkpoint of each run, and where that is not marked, at all of them. The caller
-// holds the lock of the data directory.
+// MarkCheckpoints fails as CheckFiles does, and then marks what the log has
+// committed and what no version before the marks has marked, so that an older log is
+// known for one. It looks at the last checkpoint of each run, and where that is not
+// marked, at all of them. The caller holds the lock of the data directory.
 func MarkCheckpoints(ctx context.Context, store eventstore.Store, w Workspace) error {
-	runs, err := w.foundRuns()
+	runs, list, err := checkFiles(ctx, store, w)
 	if err != nil || len(runs) == 0 {
-		return err
-	}
-	list, err := ReadRuns(ctx, store)
-	if err != nil {
 		return err
 	}
 	there := map[training.RunID]bool{}

@@ -121,9 +121,6 @@ func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, er
 	}
 	store, err := bound(opened, w.EventsPath())
 	if err == nil {
-		err = integration.CheckFiles(ctx, store, w)
-	}
-	if err == nil {
 		err = integration.MarkCheckpoints(ctx, store, w)
 	}
 	if err != nil {
