@@ -18,7 +18,6 @@ const leastAddressSpace = 2 * tensor.GiB
 // turns the signal for a file that is larger than the process may write into the
 // error of the write, which interrupts a run.
 func checkLimits() error {
-	signal.Ignore(syscall.SIGXFSZ)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &limit); err != nil {
 		return fmt.Errorf("read the limit of the address space: %w", err)
@@ -27,5 +26,6 @@ func checkLimits() error {
 		return fmt.Errorf("the address space of this process is limited to %v; allow it at least %v (ulimit -v), or leave it unlimited",
 			tensor.Bytes(limit.Cur), leastAddressSpace)
 	}
+	signal.Ignore(syscall.SIGXFSZ) // last: handling signals takes a thread
 	return nil
 }

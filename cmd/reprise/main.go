@@ -25,18 +25,19 @@ func main() {
 // run is main without the process: it executes one command line, program name
 // included, and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	err := checkLimits() // first: a thread that cannot be made ends the process
+	if err := checkLimits(); err != nil { // first: a thread that cannot be made ends the process
+		writeError(stderr, advised(err))
+		return exitCode(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	env := &environment{
 		program: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now,
 	}
-	if err == nil {
-		root := newRootCommand(env)
-		root.SetArgs(args[1:])
-		err = interrupted(ctx, root.ExecuteContext(ctx), "")
-	}
+	root := newRootCommand(env)
+	root.SetArgs(args[1:])
+	err := interrupted(ctx, root.ExecuteContext(ctx), "")
 	if err != nil && !isSilent(err) {
 		writeError(stderr, advised(err))
 		if way := wayBack(env.program, err); way != "" {
