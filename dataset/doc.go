@@ -25,11 +25,17 @@
 // over the training samples in ascending row divided by their number n, and sd
 // the root of the sum of (v-mean)^2 in the same order divided by n. Where that sum
 // is below 2^-900, the deviations are scaled by a power of two before they are
-// squared, so that tiny columns are standardised like any other. A column is
-// constant, and becomes 0, if it is the same in every training sample, or if it
-// varies by no more than rounding does: sd^2 <= (n*2^-52*mean)^2. The targets of
-// regression are standardised in the same way; Target.Restore turns a prediction
-// back.
+// squared, so that tiny columns are standardised like any other. Where the mean of
+// the deviations from the mean, summed with compensation, is more than 2^-24 sd,
+// it is added to the mean, and sd is computed again: many rows of large numbers
+// do not make the result less accurate.
+//
+// A column is constant, and becomes 0, if it varies by no more than rounding does:
+// if its smallest and its largest value in training differ by at most 4 units in
+// the last place of the larger magnitude, however many rows there are.
+//
+// The targets of regression are standardised in the same way; Target.Restore turns
+// a prediction back.
 //
 // Text becomes tokens (package tokenizer). A sample is as many of them as the
 // context has, each sample beginning where the previous one ends, and its labels
@@ -69,11 +75,12 @@
 //
 // # Data of recorded runs
 //
-// The rules above were others once: any notation of Go's strconv.ParseFloat was a
-// number, labels were compared as float64, tiny columns and those that vary by
-// rounding were not treated specially, and a character of text was a byte. Most
-// data reads the same by both. Library.Reopen opens data by the rules that give a
-// recorded fingerprint.
+// The rules above have changed twice. At first, any notation of Go's
+// strconv.ParseFloat was a number, labels were compared as float64, tiny columns
+// and those that vary by rounding were not treated specially, and a character of
+// text was a byte. Then, until the sum of deviations was compensated, a column was
+// taken for constant where sd <= n*2^-52*|mean|. Most data reads the same by all of
+// them. Library.Reopen opens data by the rules that give a recorded fingerprint.
 //
 // # What it refuses
 //
