@@ -40,7 +40,7 @@ func isCIFAR(name string) bool {
 // data_batch_*.bin, in ascending order of number, and test_batch.bin for
 // validation. Without that a fraction is split off; with it, none may be asked
 // for. batches.meta.txt, if it is there, names the classes, one a line.
-func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
+func (r reading) openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, unreadable(folder, err)
@@ -73,8 +73,8 @@ func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, 
 		return nil, err
 	}
 	d := &Dataset{name: filepath.Base(folder), shape: tensor.Shape{cifarSide, cifarSide, cifarChannels}, classNames: names, scaling: byteScaling(255)}
-	r := cifarReader{classes: len(names), left: MaxBytes}
-	all, err := r.read(ctx, train)
+	images := cifarReader{classes: len(names), left: MaxBytes}
+	all, err := images.read(ctx, train)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, 
 		if n < 2 {
 			return nil, &DataError{File: folder, Problem: "has too few images to train and to validate on", Fix: "add images"}
 		}
-		d.parts = splitRows(all, n, validationRows(n, share))
+		d.parts = splitRows(all, n, r.validationRows(n, share))
 		return d.seal()
 	}
-	held, err := r.read(ctx, test)
+	held, err := images.read(ctx, test)
 	if err != nil {
 		return nil, err
 	}

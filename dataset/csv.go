@@ -55,7 +55,7 @@ func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task 
 	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
 	b := &block{values: t.values, targets: t.targetValues}
 	n := len(t.lines)
-	d.parts = splitRows(b, n, validationRows(n, fraction))
+	d.parts = splitRows(b, n, r.validationRows(n, fraction))
 	train := d.parts[Train].rows
 	if err := t.learn(d, b, train); err != nil {
 		return nil, err

@@ -271,7 +271,7 @@ func TestColumnsAreStandardisedByTheTrainingSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, features := rapid.IntRange(2, 40).Draw(t, "rows"), rapid.IntRange(1, 4).Draw(t, "features")
 		values := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), rows*features, rows*features).Draw(t, "values")
-		parts := splitRows(&block{}, rows, validationRows(rows, 0.2))
+		parts := splitRows(&block{}, rows, currentReading.validationRows(rows, 0.2))
 		train := parts[Train].rows
 		columns := currentReading.standardise(values, features, train)
 		for j, got := range columns {

@@ -284,9 +284,17 @@ func TestSplitTakesAtLeastOneAndLeavesOne(t *testing.T) {
 	}{
 		{2, 0.001, 1}, {2, 0.999, 1}, {3, 0.5, 2}, {5, 0.2, 1}, {6, 0.2, 2}, {1797, 0.2, 360}, {100, 0.07, 7}, {150, 0.1, 15},
 		{1000000, 0.3, 300000}, {10, 0.99, 9}, {10, 1e-300, 1},
+		{2_000_000_001, 0.2, 400_000_001}, {2_000_000_002, 0.2, 400_000_001}, {2_000_000_000, 0.07, 140_000_000},
+		{200_000_001, 0.05, 10_000_001}, {50_000_005, 0.1234, 6_170_001},
 	} {
-		if got := validationRows(c.n, c.fraction); got != c.want {
+		if got := currentReading.validationRows(c.n, c.fraction); got != c.want {
 			t.Errorf("%v of %d: %d rows, want %d", c.fraction, c.n, got, c.want)
+		}
+	}
+	// What was recorded over so much data remains as it was.
+	for _, r := range []reading{firstReading, secondReading} {
+		if got := r.validationRows(2_000_000_001, 0.2); got != 400_000_000 {
+			t.Errorf("by earlier rules: %d rows", got)
 		}
 	}
 }

@@ -79,7 +79,9 @@
 // strconv.ParseFloat was a number, labels were compared as float64, tiny columns
 // and those that vary by rounding were not treated specially, and a character of
 // text was a byte. Then, until the sum of deviations was compensated, a column was
-// taken for constant where sd <= n*2^-52*|mean|. Most data reads the same by all of
+// taken for constant where sd <= n*2^-52*|mean|, and n f was rounded to the nearest
+// number where it was within a billionth of it, which is any where n f is large.
+// Most data reads the same by all of
 // them. Library.Reopen opens data by the rules that give a recorded fingerprint.
 //
 // # What it refuses

@@ -237,7 +237,7 @@ func (p idxPair) block() *block {
 
 // idxDataset makes a data set of one pair, which is split by the fraction, or
 // of two. classNames nil names the classes by their numbers.
-func idxDataset(name string, pairs []idxPair, fraction float64, classNames []string) (*Dataset, error) {
+func (r reading) idxDataset(name string, pairs []idxPair, fraction float64, classNames []string) (*Dataset, error) {
 	train := pairs[0]
 	d := &Dataset{name: name, shape: train.sampleShape(), scaling: byteScaling(255)}
 	var total int64
@@ -270,7 +270,7 @@ func idxDataset(name string, pairs []idxPair, fraction float64, classNames []str
 		return nil, &DataError{File: train.imagesName, Value: "1 sample", Problem: "cannot be split into training and validation",
 			Fix: "add samples, or a pair of test files"}
 	}
-	d.parts = splitRows(train.block(), n, validationRows(n, fraction))
+	d.parts = splitRows(train.block(), n, r.validationRows(n, fraction))
 	return d.seal()
 }
 

@@ -27,7 +27,7 @@ func testPrefixes() []string { return []string{"val", "validation", "test", "t10
 // train-images.idx3-ubyte), and the same with val, validation, test or t10k for
 // validation. Without the second pair a fraction is split off; with it, none
 // may be asked for.
-func openIDXFolder(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
+func (r reading) openIDXFolder(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, unreadable(folder, err)
@@ -57,7 +57,7 @@ func openIDXFolder(ctx context.Context, folder string, fraction float64) (*Datas
 		}
 		pairs = append(pairs, pair)
 	}
-	return idxDataset(filepath.Base(folder), pairs, share, nil)
+	return r.idxDataset(filepath.Base(folder), pairs, share, nil)
 }
 
 func readPairFiles(ctx context.Context, imagesPath, labelsPath string) (idxPair, error) {

@@ -261,11 +261,11 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 	has := func(found func(name string) bool) bool {
 		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return found(e.Name()) })
 	}
-	what, open := "a folder of IDX files, which has labels of its own", openIDXFolder
+	what, open := "a folder of IDX files, which has labels of its own", r.openIDXFolder
 	switch {
 	case has(func(name string) bool { return strings.Contains(name, "-ubyte") }):
 	case has(isCIFAR):
-		what, open = "a folder of CIFAR-10 files, which has labels of its own", openCIFAR
+		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err
@@ -398,7 +398,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r r
 		}
 		pairs = append(pairs, pair)
 	}
-	return idxDataset(entry.Name, pairs, 0, entry.ClassNames)
+	return r.idxDataset(entry.Name, pairs, 0, entry.ClassNames)
 }
 
 // loaded is what the cache has of an entry: the verified content of its files (the

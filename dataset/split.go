@@ -12,12 +12,19 @@ import (
 const DefaultValidationFraction = 0.2
 
 // validationRows returns how many of n rows, at least 2, a fraction keeps for
-// validation: rounded up, at least 1 and at most n-1. Products that should be
-// whole numbers, such as 0.07*100, are taken for them.
-func validationRows(n int, fraction float64) int {
+// validation: rounded up, at least 1 and at most n-1. A product that should be a
+// whole number, such as 0.07*100, is treated as one: if it is within a billionth
+// of it, and within a thousandth of a row. Below n = 2^32 its rounding error is less
+// than a millionth. Earlier readings did not have the second limit.
+func (r reading) validationRows(n int, fraction float64) int {
 	product := float64(float64(n) * fraction)
 	rows := int(math.Ceil(product))
-	if nearest := math.Round(product); math.Abs(product-nearest) < 1e-9*nearest {
+	nearest := math.Round(product)
+	tolerance := float64(1e-9 * nearest)
+	if r == currentReading {
+		tolerance = min(tolerance, 1e-3)
+	}
+	if math.Abs(product-nearest) < tolerance {
 		rows = int(nearest)
 	}
 	return min(max(rows, 1), n-1)

@@ -211,7 +211,7 @@ func (r reading) textDataset(ctx context.Context, name, path string, text []byte
 	if len(text) < 4 {
 		return nil, &DataError{File: path, Problem: "the text has " + some(len(text), "byte") + ", too few to train and to validate on", Fix: "use more text"}
 	}
-	cut := len(text) - validationRows(len(text), o.fraction)
+	cut := len(text) - r.validationRows(len(text), o.fraction)
 	if r != firstReading {
 		cut = characterStart(text, cut)
 	}
