@@ -121,9 +121,9 @@ type process struct {
 	follows  []*simFollow
 	trainers []*simTrainer
 	launched int // runs, also the same one again
-	// With both it is known that the shelf forgot what nobody used: it was empty,
+	// With both it is known that the cache forgot what nobody used: it was empty,
 	// and data had to be opened since.
-	shelfIsEmpty, opened bool
+	cacheIsEmpty, opened bool
 }
 
 type simTimer struct {
