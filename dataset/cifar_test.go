@@ -65,7 +65,7 @@ func TestCIFARWithoutTestImagesIsSplit(t *testing.T) {
 	}
 }
 
-func TestCIFARThatCannotBeUsedIsNamed(t *testing.T) {
+func TestErrorsNameTheCIFARFileThatCannotBeUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string
 		want  []string

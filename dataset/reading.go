@@ -40,8 +40,7 @@ func (l *Library) Reopen(ctx context.Context, source Source, fingerprint string)
 	return data, err
 }
 
-// isAboutContent reports whether an error is one that another reading may not
-// have.
+// isAboutContent reports whether an error may be absent under another reading.
 func isAboutContent(err error) bool {
 	return errors.As(err, new(*DataError)) || errors.As(err, new(*FieldError))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // The fingerprints that earlier rules gave to the data below: runs that were
-// recorded over them must open the same samples for ever.
+// recorded over them must always open the same samples.
 const (
 	goldenSections   = "4f4a2391e2801fba1cff882307f8ac100bcb9f2e16f96faf58886b827c2fb3ab"
 	goldenSnowflakes = "c26d15b772ca80594727e8bddf9f5d57b5c2c0cada95ab7254e238cef825e0ef"
@@ -119,8 +119,8 @@ func TestReopenReturnsWhatOpenDoesWhereDataHasChanged(t *testing.T) {
 	}
 }
 
-// The library that opens a Source for the first time knows nothing of the first
-// rules: ordinary tables read the same by both.
+// A Source opened for the first time is read by the current rules; ordinary tables
+// read the same by all of them.
 func TestOrdinaryTablesReadTheSameByAllRules(t *testing.T) {
 	for name, text := range map[string]string{
 		"integers":  "x,y\n1,0\n2,1\n30,2\n4,1\n5,2\n-6,0\n",

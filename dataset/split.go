@@ -7,8 +7,8 @@ import (
 	"reprise/internal/philox"
 )
 
-// DefaultValidationFraction is how much of data without a validation set of
-// its own is kept for validation.
+// DefaultValidationFraction is the fraction that is kept for validation of data
+// without a validation set of its own.
 const DefaultValidationFraction = 0.2
 
 // validationRows returns how many of n rows, at least 2, a fraction keeps for
@@ -30,8 +30,8 @@ func (r reading) validationRows(n int, fraction float64) int {
 	return min(max(rows, 1), n-1)
 }
 
-// splitRows divides a block of n rows, validation of them to the validation
-// split. Membership is a function of the two numbers alone.
+// splitRows divides a block of n rows, so many of them for the validation split.
+// Membership is a function of the two numbers alone.
 func splitRows(b *block, n, validation int) [splits]part {
 	order := newPermutation(philox.PurposeSplit, 0, 0, n)
 	chosen := make([]bool, n)
@@ -52,7 +52,7 @@ func splitRows(b *block, n, validation int) [splits]part {
 	return parts
 }
 
-// checkFraction returns the fraction in use for a source: the default for 0.
+// checkFraction returns the fraction to use for a source: the default for 0.
 func checkFraction(fraction float64) (float64, error) {
 	if fraction == 0 {
 		return DefaultValidationFraction, nil

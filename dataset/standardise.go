@@ -49,7 +49,7 @@ func (r reading) standardise(values []float64, features int, rows []uint32) []co
 		}
 		meanError := deviations[j].total() / n
 		switch {
-		case !varies: // rounding of the mean must not make a difference of none
+		case !varies: // rounding of the mean must not make a constant vary
 			c.sd = 0
 		case r == secondReading && withinErrorOfMean(*c, n), r == currentReading && extents[j].isRounding():
 			c.sd, c.rounded = 0, true
@@ -129,13 +129,13 @@ func withinErrorOfMean(c column, n float64) bool {
 	return c.sd <= math.Abs(float64(n*epsilon)*c.mean)
 }
 
-// precision is what is known of the digits of a column while it is read.
+// precision is what is known about the digits of a column while it is read.
 type precision struct {
 	first   string // the first cell
-	differs bool   // another cell is written in another way
+	differs bool   // another cell is written differently
 	noWhole bool   // a cell is not a whole number
-	// the first whole number with more digits than a float64 holds: its line, the
-	// cell, and how far off it may be.
+	// the first whole number with more digits than a float64 holds: its line, its
+	// cell, and how far off the float64 may be.
 	line int
 	cell string
 	lost float64
@@ -177,8 +177,8 @@ func (t *table) checkDigits(names []string, digits []precision, columns []column
 	return nil
 }
 
-// checkScaled refuses rows that standardising takes out of float32: values far
-// from those of the training split, whose spread is tiny.
+// checkScaled refuses values that are not finite in float32 once standardised:
+// values far from those of the training split, whose spread is tiny.
 func (t *table) checkScaled(values []float64, names []string, columns []column) error {
 	for row, line := range t.lines {
 		for j, c := range columns {
