@@ -271,7 +271,7 @@ func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Eve
 	// The record must not end half-way because the process is asked to stop.
 	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
 	switch {
-	case errors.Is(err, eventstore.ErrConcurrencyConflict) || isPermanent(err):
+	case errors.Is(err, eventstore.ErrConcurrencyConflict) || contradicts(err):
 		return err
 	case err != nil:
 		return &logError{err}
@@ -431,8 +431,8 @@ func (a *runActor) prepare() (training.Event, error) {
 func (a *runActor) planned() (*nn.Plan, error) {
 	if a.plan == nil {
 		plan, err := PlanOf(a.record.Session)
-		if err != nil {
-			return nil, &permanentError{err}
+		if err != nil { // it was planned before the run began
+			return nil, &obstacle{err, useItsVersion}
 		}
 		a.plan = plan
 	}
