@@ -216,6 +216,19 @@ func TestAHangupThatIsIgnoredEndsNothing(t *testing.T) {
 	}
 }
 
+func TestAFailedRunGivesItsReasonOnceOnEachStream(t *testing.T) {
+	b := build(t).with()
+	o := b.run("train", mlpJob(t, "batch_size: 32, optimizer: sgd, learning_rate: 1.0e+30, epochs: 3, seed: 3"))
+	for stream, text := range map[string]string{"stdout": o.stdout, "stderr": o.stderr} {
+		if n := strings.Count(text, "lower the learning rate"); n != 1 {
+			t.Errorf("%s gives the reason %d times:\n%s", stream, n, text)
+		}
+	}
+	if o.code != exitFailed {
+		t.Errorf("exit code %d", o.code)
+	}
+}
+
 func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 	b := build(t)
 	job := mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 200, seed: 3, checkpoint_interval: 100")

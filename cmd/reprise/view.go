@@ -117,7 +117,7 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.TrainingResumed:
 		v.note("resuming from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
-		v.note("failed: %s", e.Reason)
+		v.note("failed after step %s", thousands(e.Step)) // the end of the command says why
 	}
 }
 
