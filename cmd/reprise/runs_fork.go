@@ -61,13 +61,6 @@ A fork that changes nothing ends with the same bits as its parent.`,
 }
 
 func (env *environment) fork(ctx context.Context, name string, f forkOptions) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
 	var parent integration.RunRecord
 	if err := env.readRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err

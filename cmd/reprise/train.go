@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,15 +78,10 @@ type job struct {
 }
 
 func (env *environment) train(ctx context.Context, file string, set []string, format string) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
+	// Whether another process trains in the data directory comes last: it must not
+	// hide what is wrong with the command.
 	j, err := env.prepare(ctx, file, set)
-	if err != nil {
+	if err := errors.Join(err, env.checkDataDir()); err != nil {
 		return err
 	}
 	return env.withHost(ctx, "reprise train "+file, j.data, format, func(h *integration.Host, _ *runView) (training.RunID, error) {
