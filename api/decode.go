@@ -58,6 +58,9 @@ func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
 }
 
 func (d *decoder) architecture(n *node) ModelArchitecture {
+	if n == nil {
+		return ModelArchitecture{}
+	}
 	if n.kind != list {
 		return ModelArchitecture{Name: n.value}
 	}

@@ -3,9 +3,11 @@ package api
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"reprise/dataset"
 	"reprise/nn"
@@ -13,20 +15,42 @@ import (
 )
 
 // Locate returns err as a *RequestError where it is the domain's complaint
-// about something that the request says: with the place in the file, the line
-// and a caret. The result unwraps to err. Any other error, a *RequestError and
-// nil are returned as they are.
+// about something that the request says: with its place in the file, the line
+// and a caret, or with the setting. The result unwraps to err. Several
+// complaints that are joined are located one by one. Any other error, a
+// *RequestError and nil are returned as they are.
 func (r TrainingRequest) Locate(err error) error {
+	if located := r.locateAll(err); located != nil {
+		return join(r.File(), located)
+	}
+	return err
+}
+
+// locateAll returns the parts of an error with their places, in the order of the
+// request; nil where a part is not about what the request says, or is located.
+func (r TrainingRequest) locateAll(err error) []*RequestError {
 	var located *RequestError
 	if err == nil || errors.As(err, &located) {
-		return err
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*RequestError
+		for _, part := range joined.Unwrap() {
+			parts := r.locateAll(part)
+			if parts == nil {
+				return nil
+			}
+			list = append(list, parts...)
+		}
+		sortErrors(list)
+		return list
 	}
 	e := r.locate(err)
 	if e == nil {
-		return err
+		return nil
 	}
 	e.cause = err
-	return e
+	return []*RequestError{e}
 }
 
 func (r TrainingRequest) locate(err error) *RequestError {
@@ -43,13 +67,39 @@ func (r TrainingRequest) locate(err error) *RequestError {
 	case errors.As(err, &option) && strings.HasPrefix(option.Field, "optimizer"):
 		return r.at("config."+option.Field, RequestError{Value: option.Value, Problem: doesNotFit + option.Want, Fix: option.Fix})
 	case errors.As(err, &source):
-		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix})
+		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix + r.addition(source)})
 	case errors.As(err, &data):
 		// The mistake is in the file that the request names, at the place that
 		// the message names.
 		return r.at("dataset_path", RequestError{Problem: strings.TrimSuffix(data.Error(), "; "+data.Fix), Fix: data.Fix})
 	}
 	return nil
+}
+
+// addition says what to add to the request for an option of the data that was left
+// out; "" where the data set does not say what it could be.
+func (r TrainingRequest) addition(e *dataset.FieldError) string {
+	if e.Example == "" {
+		return ""
+	}
+	option := e.Field + ": " + scalar(e.Example)
+	if r.Dataset != (DatasetOptions{}) {
+		return fmt.Sprintf("; add %s to dataset", option)
+	}
+	return fmt.Sprintf("; add: dataset: {%s}", option)
+}
+
+// scalar writes a text in YAML, in quotes where it would be something else without
+// them.
+func scalar(text string) string {
+	var n node
+	if n.plainScalar(text); n.kind == textual && text != "" && strings.Trim(text, " ") == text &&
+		strings.TrimFunc(text, func(r rune) bool {
+			return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(" _.()/%", r)
+		}) == "" {
+		return text
+	}
+	return string(quote(text))
 }
 
 // requestField returns the key of the request that a field of a dataset.Source
@@ -67,9 +117,8 @@ func requestField(field string) string {
 	return field
 }
 
-// at gives an error the place of a field, or of what stands for it: the nearest
-// mapping around a key that was left out, the value where an object could be. It
-// returns nil for a field that no request has.
+// at gives an error the place of a field, or of what stands for one that was left
+// out: see node.standIn. It returns nil for a field that no request has.
 func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	top, _, _ := strings.Cut(field, ".")
 	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config"}, top) {
@@ -80,11 +129,13 @@ func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 		return &e
 	}
 	n := r.document.root.find(strings.Split(field, "."))
-	place := n.at
-	if n != r.document.root && (n.kind == mapping || n.kind == list) {
-		place = n.key
+	switch {
+	case n == r.document.root:
+		return r.document.fail(n.standIn(top), e)
+	case n.kind == mapping || n.kind == list:
+		return r.document.fail(n.key, e)
 	}
-	return r.document.fail(place, e)
+	return r.document.fail(n.at, e)
 }
 
 // locateLayer points at what a layer of the architecture comes from.

@@ -8,8 +8,14 @@ import (
 	"strings"
 )
 
-// position is a place in the file, counted from 1; column in characters.
-type position struct{ line, column int }
+// position is where something of a request is written: a place in the file, both
+// counted from 1 and column in characters; or else a setting.
+type position struct {
+	line, column int
+	setting      string // FIELD=VALUE; "" for a place in the file
+}
+
+func placeAt(line, column int) position { return position{line: line, column: column} }
 
 // nodeKind is what a value looks like, before anyone asks what it should be.
 type nodeKind string

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -12,11 +14,14 @@ const maxErrors = 10
 
 // RequestError says what is wrong with a request, where, and how to mend it.
 type RequestError struct {
-	// File is the request's file as the user named it.
+	// File is the request's file as the user named it; "" for a mistake that is
+	// not in a file.
 	File string
 	// Line and Column are counted from 1, Column in characters; both are 0 where
 	// the mistake has no place, as in a request that was not parsed.
 	Line, Column int
+	// Setting is FIELD=VALUE where the mistake is in a Setting; else "".
+	Setting string
 	// Field is the path of the wrong field, such as config.batch_size; "" where
 	// the file as a whole is wrong.
 	Field string
@@ -45,7 +50,11 @@ func (e *RequestError) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	if e.Field != "" {
+	set, _, isSet := strings.Cut(e.Setting, "=")
+	if isSet {
+		b.WriteString("--set " + shorten(e.Setting) + ": ")
+	}
+	if e.Field != "" && !(isSet && e.Field == set) {
 		b.WriteString(e.Field + ": ")
 	}
 	if e.Value != "" {
@@ -60,6 +69,36 @@ func (e *RequestError) Error() string {
 
 // Unwrap returns the domain's error that this one was located for; else nil.
 func (e *RequestError) Unwrap() error { return e.cause }
+
+// flatten returns the errors that an error of this package is made of.
+func flatten(err error) []*RequestError {
+	var one *RequestError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*RequestError
+		for _, e := range joined.Unwrap() {
+			list = append(list, flatten(e)...)
+		}
+		return list
+	}
+	if errors.As(err, &one) {
+		return []*RequestError{one}
+	}
+	if err == nil {
+		return nil
+	}
+	return []*RequestError{{Problem: err.Error(), cause: err}}
+}
+
+// sortErrors puts errors in the order of the file, and those of settings after
+// them in theirs.
+func sortErrors(errs []*RequestError) {
+	slices.SortStableFunc(errs, func(a, b *RequestError) int {
+		if (a.Setting == "") != (b.Setting == "") {
+			return cmp.Compare(len(a.Setting), len(b.Setting))
+		}
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
 
 // join returns the errors as one: nil for none, the error itself for one, else
 // a joined error of at most maxErrors and the number of the others.

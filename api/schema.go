@@ -76,14 +76,12 @@ func (s *schema) validate(d *document) []*RequestError {
 	all = slices.DeleteFunc(all, func(e *RequestError) bool {
 		// Several rules may object to one value; the first says enough. So does
 		// a misspelt key for the one that is missing without it.
-		id := fmt.Sprint(e.Line, e.Column, e.Field)
+		id := fmt.Sprint(e.Line, e.Column, e.Field, e.Setting)
 		again := seen[id]
 		seen[id] = true
 		return again || (e.Problem == missingKey && meant[e.Field])
 	})
-	slices.SortStableFunc(all, func(a, b *RequestError) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
+	sortErrors(all)
 	return all
 }
 
@@ -379,7 +377,7 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 		return d.fail(at, e)
 	}
 	if place, ok := s.home(key); ok && place != n.field && !strings.HasPrefix(n.field, "model_architecture") {
-		e.Fix = "move it into " + place
+		e.Fix, e.meant = "move it into "+place, child(place, key)
 		if place == "" {
 			e.Fix = "move it out, to the top level"
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"reprise/nn"
 )
@@ -22,8 +24,9 @@ type TrainingRequest struct {
 	Dataset     DatasetOptions `json:"dataset,omitzero"`
 	Config      TrainingConfig `json:"config"`
 
-	document *document // where it was written; nil for a request made in Go
-	file     string    // that it comes from, if it has no document: see With
+	document *document       // where it was written; nil for a request made in Go
+	file     string          // that it comes from, if it has no document: see With
+	wrong    map[string]bool // the keys that a mistake was found under
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
@@ -114,30 +117,81 @@ type Schedule struct {
 }
 
 // ParseTrainingRequest returns the request that a YAML or JSON file holds, with
-// its defaults filled in, checked against the schema and every rule that needs
-// no data. file is for messages and for relative data set paths; "-" is
-// standard input.
+// some fields set and its defaults filled in, checked against the schema and every
+// rule that needs no data. The file must be a request without the settings too.
+// file is for messages and for relative data set paths; "-" is standard input.
 //
 // Every error is a *RequestError, or several of them joined, at most 10 and a
-// count of the rest.
-func ParseTrainingRequest(file string, content []byte) (TrainingRequest, error) {
+// count of the rest. The request that comes with an error is as much of it as has
+// no mistake, in which more mistakes can be found: Sound says what that is.
+func ParseTrainingRequest(file string, content []byte, settings ...Setting) (TrainingRequest, error) {
 	d, err := parseDocument(file, content)
 	if err != nil {
-		return TrainingRequest{}, err
+		errs := (&document{root: &node{kind: mapping}}).set(settings)
+		return unreadable(), join(file, append(flatten(err), errs...))
 	}
-	if errs := compileSchema().validate(d); len(errs) > 0 {
-		return TrainingRequest{}, join(file, errs)
+	r, errs := d.request()
+	if len(settings) == 0 {
+		return r, join(file, errs)
 	}
-	r, errs := decodeRequest(d)
-	if len(errs) > 0 {
-		return TrainingRequest{}, join(file, errs)
+	if len(errs) == 0 {
+		changed, errs := r.with(settings)
+		return changed, join(file, errs)
 	}
-	r.document = d
+	wrong := d.set(settings)
+	r, all := d.request()
+	for _, e := range all {
+		if e.Setting != "" {
+			errs = append(errs, e)
+		}
+	}
+	return r, join(file, append(errs, wrong...))
+}
+
+// request returns what the document asks for, with its defaults, and what is wrong
+// with it.
+func (d *document) request() (r TrainingRequest, errs []*RequestError) {
+	errs = compileSchema().validate(d)
+	var wrong map[string]bool
+	mark := func(list []*RequestError) {
+		for _, e := range list {
+			for _, field := range []string{e.Field, e.meant} {
+				if end := strings.IndexAny(field+".", ".["); end > 0 {
+					if wrong == nil {
+						wrong = map[string]bool{}
+					}
+					wrong[field[:end]] = true
+				}
+			}
+		}
+	}
+	mark(errs)
+	sound := *d
+	root := *d.root
+	root.entries = slices.DeleteFunc(slices.Clone(root.entries), func(e entry) bool { return wrong[e.name] })
+	sound.root = &root
+	r, more := decodeRequest(&sound)
+	mark(more)
+	r.document, r.wrong = d, wrong
 	r = r.withDefaults()
-	if err := r.precheck(); err != nil {
-		return TrainingRequest{}, r.Locate(err)
+	more = append(more, flatten(r.Locate(r.precheck()))...)
+	mark(more)
+	r.wrong = wrong
+	errs = append(errs, more...)
+	sortErrors(errs)
+	return r, errs
+}
+
+// Sound reports whether no mistake was found in what the request says under some
+// of its keys, such as dataset_path and dataset. It is always true for a request
+// that came without an error.
+func (r TrainingRequest) Sound(keys ...string) bool {
+	for _, key := range keys {
+		if r.wrong[key] {
+			return false
+		}
 	}
-	return r, nil
+	return !r.wrong[""] // nothing could be read
 }
 
 // Validate fails as ParseTrainingRequest does. It is for a request made in Go:

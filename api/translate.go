@@ -1,8 +1,10 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"reprise/dataset"
 	"reprise/nn"
@@ -39,17 +41,10 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 // data; the data themselves are not described yet.
 func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, training.Config, error) {
 	fail := func(err error) (nn.Model, training.Config, error) { return nn.Model{}, training.Config{}, err }
-	if err := data.Validate(); err != nil {
+	if err := r.CheckData(data); err != nil { // before the model's memory is taken
 		return fail(err)
 	}
-	samples := data.Len(dataset.Train)
-	hyperparameters := r.Hyperparameters(samples)
-	if err := hyperparameters.Validate(samples); err != nil { // before the model's memory is taken
-		return fail(err)
-	}
-	if err := checkTraining(hyperparameters, data); err != nil {
-		return fail(err)
-	}
+	hyperparameters := r.Hyperparameters(data.Len(dataset.Train))
 	architecture, err := r.Architecture(data)
 	if err != nil {
 		return fail(err)
@@ -65,6 +60,34 @@ func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, tr
 	return model, training.Config{
 		RunID: ids.Run, SessionID: ids.Session, Hyperparameters: hyperparameters, Request: canonical,
 	}, nil
+}
+
+// CheckData fails where the sound parts of the request do not fit the data, with
+// all that is wrong. Its errors are the domain's: Locate finds their place.
+func (r TrainingRequest) CheckData(data *dataset.Dataset) error {
+	if err := data.Validate(); err != nil {
+		return err
+	}
+	var errs []error
+	if r.Sound("config") {
+		samples := data.Len(dataset.Train)
+		h := r.Hyperparameters(samples)
+		errs = append(errs, h.Validate(samples), checkTraining(h, data))
+	}
+	if r.Sound("model_architecture", "model") {
+		_, err := r.Architecture(data)
+		errs = append(errs, err)
+	}
+	return joined(errs...)
+}
+
+// joined returns several errors as one, and one as it is.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }
 
 // checkTraining fails for what does not fit the kind of data.
@@ -133,10 +156,15 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	return h
 }
 
-// precheck fails for what no data could be trained with.
+// precheck fails for what no data could be trained with, as far as the request is
+// sound.
 func (r TrainingRequest) precheck() error {
-	if err := r.Hyperparameters(0).Validate(math.MaxInt); err != nil {
-		return err
+	var config, model error
+	if r.Sound("config") {
+		config = r.Hyperparameters(0).Validate(math.MaxInt)
 	}
-	return r.Model.check(r.ModelArchitecture.Name)
+	if r.Sound("model_architecture", "model") {
+		model = r.Model.check(r.ModelArchitecture.Name)
+	}
+	return joined(config, model)
 }

@@ -80,7 +80,7 @@ func (d *document) parse(text string) (root *node, err error) {
 			Fix: "write a request; examples/digits.yaml is a short one"})
 	}
 	p := reader{document: d}
-	return p.value(body, "", position{1, 1}, 1)
+	return p.value(body, "", placeAt(1, 1), 1)
 }
 
 func implicitNull(n *yaml.Node) bool {
@@ -90,7 +90,7 @@ func implicitNull(n *yaml.Node) bool {
 func (d *document) directive() error {
 	for i, line := range d.lines {
 		if len(line) > 0 && line[0] == '%' {
-			return d.fail(position{i + 1, 1}, RequestError{Problem: "directives (%) are not part of a request", Fix: "remove the line"})
+			return d.fail(placeAt(i+1, 1), RequestError{Problem: "directives (%) are not part of a request", Fix: "remove the line"})
 		}
 	}
 	return d.fail(position{}, RequestError{Problem: "has a directive, which is not part of a request", Fix: "remove the line that begins with %"})
@@ -139,6 +139,21 @@ func (d *document) syntaxError(err error) error {
 	if errors.Is(err, errTooDeep) || strings.Contains(message, errTooDeep.Error()) {
 		return refuse(fmt.Sprintf("is nested more than %d deep", maxDepth), "a request needs only a few levels")
 	}
+	if open, mark, ok := d.unclosed(); ok && at.line >= open.line {
+		at = open
+		if mark == '[' {
+			return refuse("not valid YAML: this [ is not closed", "close the list with ], or remove the [ and write the values below it")
+		}
+		return refuse("not valid YAML: this { is not closed", "close the mapping with }, or remove the { and write the keys below it")
+	}
+	if lone, ok := d.loneKey(at); ok {
+		at = lone
+		return refuse("not valid YAML: no colon follows this key", fmt.Sprintf("write %q, with a space after the colon", d.withColon(lone)))
+	}
+	if key, ok := d.keyBefore(at); ok && strings.Contains(message, "mapping values are not allowed") {
+		at = key
+		return refuse("not valid YAML: the indentation of this key does not fit the line above", "begin the keys of one mapping in one column")
+	}
 	switch d.at(at) {
 	case '%':
 		if at.column == 1 {
@@ -164,6 +179,92 @@ func (d *document) syntaxError(err error) error {
 	return refuse("not valid YAML: "+shorten(strings.TrimSpace(bad.ContextMsg+" "+message)), "check the indentation, brackets and quotes around here")
 }
 
+// unclosed returns the last bracket or brace that is still open at the end of the
+// file, or where another one closes it.
+func (d *document) unclosed() (at position, mark rune, ok bool) {
+	type opened struct {
+		at   position
+		mark rune
+	}
+	var open []opened
+	var quote rune
+	for i, line := range d.lines {
+		before := ' '
+		for j := 0; j < len(line); j++ {
+			r := line[j]
+			switch starts := strings.ContainsRune(" \t[{,", before); {
+			case quote == '"' && r == '\\':
+				j++
+			case quote != 0:
+				if r == quote {
+					quote = 0
+				}
+			case (r == '"' || r == '\'') && starts:
+				quote = r
+			case r == '#' && (before == ' ' || before == '\t'):
+				j = len(line)
+			case (r == '[' || r == '{') && (starts || len(open) > 0):
+				open = append(open, opened{placeAt(i+1, j+1), r})
+			case (r == ']' || r == '}') && len(open) > 0:
+				last := open[len(open)-1]
+				if (last.mark == '[') != (r == ']') {
+					return last.at, last.mark, true
+				}
+				open = open[:len(open)-1]
+			}
+			before = r
+		}
+	}
+	if len(open) == 0 || quote != 0 {
+		return position{}, 0, false
+	}
+	last := open[len(open)-1]
+	return last.at, last.mark, true
+}
+
+// loneKey returns the place of a word that stands where a key is expected, with no
+// colon after it, on the line of a place or on the nearest line with text above.
+func (d *document) loneKey(near position) (position, bool) {
+	for line := near.line; line >= 1 && line > near.line-10; line-- {
+		text, _, _ := strings.Cut(string(d.lines[line-1]), " #")
+		trimmed := strings.TrimSpace(text)
+		if trimmed == "" || trimmed[0] == '#' {
+			continue
+		}
+		first, _, _ := strings.Cut(trimmed, " ")
+		if isKey(first) && !strings.Contains(trimmed, ":") {
+			return placeAt(line, len(text)-len(strings.TrimLeft(text, " "))+1), true
+		}
+		if line < near.line {
+			break
+		}
+	}
+	return position{}, false
+}
+
+// keyBefore returns the place of the key that a line begins with, where the colon
+// after it is at a place.
+func (d *document) keyBefore(colon position) (position, bool) {
+	if d.at(colon) != ':' {
+		return position{}, false
+	}
+	text := string(d.lines[colon.line-1][:colon.column-1])
+	key := strings.TrimLeft(text, " ")
+	return placeAt(colon.line, len(text)-len(key)+1), isKey(key) && colon.line > 1
+}
+
+// isKey reports whether a word looks like a key of a request.
+func isKey(word string) bool {
+	return word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_0123456789") == "" && (word[0] < '0' || word[0] > '9')
+}
+
+// withColon returns the line of a key without a colon as it should be.
+func (d *document) withColon(at position) string {
+	text, _, _ := strings.Cut(string(d.lines[at.line-1]), " #")
+	key, value, _ := strings.Cut(strings.TrimSpace(text), " ")
+	return shorten(strings.TrimSpace(key + ": " + strings.TrimSpace(value)))
+}
+
 func (d *document) anchors(at position) error {
 	return d.fail(at, RequestError{Problem: "anchors (&), aliases (*) and merge keys (<<) are not part of a request",
 		Fix: "write the value out, or put it in quotes if it is text"})
@@ -182,7 +283,7 @@ func (d *document) clamp(line, column int) position {
 	if line > len(d.lines) {
 		line, column = len(d.lines), len(d.lines[len(d.lines)-1])+1
 	}
-	return position{line, min(max(column, 1), len(d.lines[line-1])+1)}
+	return placeAt(line, min(max(column, 1), len(d.lines[line-1])+1))
 }
 
 // place returns where a value begins.
@@ -278,7 +379,7 @@ func (p *reader) mapping(out *node, n *yaml.Node, depth int) error {
 		name := key.Value
 		field := shortenTo(maxPath, child(out.field, shorten(name)))
 		if first, ok := lines[name]; ok {
-			return p.fail(at, RequestError{Field: field, Problem: fmt.Sprintf("is given twice, first in line %d", first), Fix: "keep one of the two"})
+			return p.fail(at, RequestError{Field: field, Problem: fmt.Sprintf("is given twice, first on line %d", first), Fix: "keep one of the two"})
 		}
 		lines[name] = at.line
 		child, err := p.value(n.Content[i+1], field, at, depth+1)
@@ -298,7 +399,7 @@ func (d *document) before(at position, mark rune) (position, bool) {
 		switch line[column-1] {
 		case ' ', '\t':
 		case mark:
-			return position{at.line, column}, true
+			return placeAt(at.line, column), true
 		default:
 			return position{}, false
 		}

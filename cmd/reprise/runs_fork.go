@@ -86,9 +86,10 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 	if err != nil {
 		return job{}, err
 	}
-	request, err := withSettings(old, f.set)
-	if err != nil {
-		return job{}, err
+	settings, bad := parseSettings(f.set)
+	request, err := old.With(settings...)
+	if err := errors.Join(bad, err); err != nil {
+		return job{}, invalid(err)
 	}
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {

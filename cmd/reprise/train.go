@@ -90,18 +90,16 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 }
 
 // prepare reads a request file, sets fields of it, checks and translates it, and
-// opens its data.
+// opens its data. It reports everything that is wrong with the request at once.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
 	content, err := env.readRequest(file)
 	if err != nil {
 		return job{}, invalid(err)
 	}
-	request, err := api.ParseTrainingRequest(file, content)
-	if err != nil {
-		return job{}, invalid(err)
-	}
-	if request, err = withSettings(request, set); err != nil {
-		return job{}, err
+	settings, bad := parseSettings(set)
+	request, err := api.ParseTrainingRequest(file, content, settings...)
+	if err := errors.Join(err, bad); err != nil {
+		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
 	}
 	source, data, err := env.openRequested(ctx, request)
 	if err != nil {
