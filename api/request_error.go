@@ -54,7 +54,7 @@ func (e *RequestError) Error() string {
 	if isSet {
 		b.WriteString("--set " + shorten(e.Setting) + ": ")
 	}
-	if e.Field != "" && !(isSet && e.Field == set) {
+	if e.Field != "" && (!isSet || e.Field != set) {
 		b.WriteString(e.Field + ": ")
 	}
 	if e.Value != "" {
