@@ -8,7 +8,7 @@ import (
 	"reprise/nn"
 )
 
-// Limits of a request, so that a slip of the finger is refused and not tried.
+// Limits of a request, so that a slip of the finger is refused rather than tried.
 const (
 	MaxEpochs = 1_000_000
 	MaxShards = 1024
@@ -16,7 +16,7 @@ const (
 	MaxAccumulation = 65536
 )
 
-// Hyperparameters is everything that shapes the course of training beside the
+// Hyperparameters is everything that determines a training run, apart from the
 // model and the data: the same values give the same bits.
 type Hyperparameters struct {
 	BatchSize    int          `json:"batch_size"`
@@ -25,8 +25,8 @@ type Hyperparameters struct {
 	LearningRate LearningRate `json:"learning_rate"`
 	// Seed keys the initial weights and the order of the samples.
 	Seed uint64 `json:"seed"`
-	// Shards is the number of parts a batch is cut into; their gradients meet
-	// in a fixed tree, whoever computes them.
+	// Shards is the number of parts that a batch is cut into. Their gradients are
+	// added in a fixed tree, whichever worker computes them.
 	Shards int `json:"shards"`
 	// CheckpointInterval is the number of epochs between two checkpoints. The
 	// last epoch always ends in one.
@@ -35,9 +35,10 @@ type Hyperparameters struct {
 	// GradientAccumulation is the number of batches whose gradients make one
 	// optimiser step; 0 stands for 1.
 	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
 	ClipNorm float32 `json:"clip_norm,omitempty"`
-	// LabelSmoothing moves that share of a label's weight to all classes alike.
+	// LabelSmoothing is the share of a label's weight that is spread over all
+	// classes equally.
 	LabelSmoothing float32 `json:"label_smoothing,omitempty"`
 	// Augmentation changes the images of the training split.
 	Augmentation dataset.Augmentation `json:"augmentation,omitzero"`
@@ -46,8 +47,7 @@ type Hyperparameters struct {
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
 	// EarlyStopping ends training once the validation loss no longer falls.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
-	// Precision is how outputs are kept for the backward pass; float32 where it
-	// is empty.
+	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
 }
 
