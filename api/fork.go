@@ -13,12 +13,12 @@ import (
 	"reprise/training"
 )
 
-// RecordedRequest returns the request that the canonical JSON of a run's record
-// holds. It is in no file: its errors have no place.
+// RecordedRequest returns the request in the canonical JSON of a run's record. It is
+// not in a file: its errors have no place.
 func RecordedRequest(canonical []byte) (TrainingRequest, error) {
 	r, err := ParseTrainingRequest("", canonical)
 	if err != nil {
-		return TrainingRequest{}, fmt.Errorf("the request on record: %w", err)
+		return TrainingRequest{}, fmt.Errorf("the recorded request: %w", err)
 	}
 	r.document = nil
 	return r, nil
@@ -52,7 +52,7 @@ func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentR
 	return session, events, nil
 }
 
-// blame names the field of the model that was set where a model does not fit its
+// blame names the field of the model that was set if the model does not fit its
 // checkpoint.
 func blame(err error, parent, fork TrainingRequest) error {
 	var field *training.FieldError
@@ -73,7 +73,7 @@ func blame(err error, parent, fork TrainingRequest) error {
 // Change is a field in which two requests differ.
 type Change struct {
 	Field string `json:"field"`
-	// From and To are null where the request does not have the field.
+	// From and To are null if the request does not have the field.
 	From json.RawMessage `json:"from"`
 	To   json.RawMessage `json:"to"`
 }
@@ -92,7 +92,7 @@ func Changes(from, to []byte) ([]Change, error) {
 	return difference(nil, "", trees[0], trees[1]), nil
 }
 
-// changes is Changes of two requests that have a canonical form.
+// changes is Changes for two requests that have a canonical form.
 func changes(from, to TrainingRequest) []Change {
 	a, errA := from.Canonical()
 	b, errB := to.Canonical()

@@ -69,8 +69,7 @@ func (r TrainingRequest) locate(err error) *RequestError {
 	case errors.As(err, &source):
 		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix + r.addition(source)})
 	case errors.As(err, &data):
-		// The mistake is in the file that the request names, at the place that
-		// the message names.
+		// The mistake is in the data's file, at the place that the message names.
 		return r.at("dataset_path", RequestError{Problem: strings.TrimSuffix(data.Error(), "; "+data.Fix), Fix: data.Fix})
 	}
 	return nil
@@ -117,8 +116,8 @@ func requestField(field string) string {
 	return field
 }
 
-// at gives an error the place of a field, or of what stands for one that was left
-// out: see node.standIn. It returns nil for a field that no request has.
+// at gives an error the place of a field or, for one that was left out, of what
+// stands for it: see node.standIn. It returns nil for a field that no request has.
 func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	top, _, _ := strings.Cut(field, ".")
 	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config"}, top) {
@@ -138,7 +137,7 @@ func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	return r.document.fail(n.at, e)
 }
 
-// locateLayer points at what a layer of the architecture comes from.
+// locateLayer returns the place that a layer of the architecture comes from.
 func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 	if r.document == nil {
 		return (*document)(nil).layerError(nil, bad, bad.Index)
@@ -148,7 +147,7 @@ func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 	if architecture.kind == list {
 		return r.document.layerError(architecture, bad, bad.Index)
 	}
-	// Layers that a name stands for come from one entry of channels or hidden.
+	// A layer of a named architecture comes from an entry of channels or hidden.
 	key, index := r.origin(bad.Index)
 	if sizes := root.get("model").get(key); sizes != nil && index >= 0 && index < len(sizes.items) {
 		return r.document.layerError(sizes, bad, index)
@@ -156,8 +155,8 @@ func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 	return r.document.layerError(architecture, bad, -1)
 }
 
-// origin returns the list of sizes, and the index in it, that a layer of a
-// mlp or cnn was made for; see nn.MLP and nn.CNN.
+// origin returns the list of sizes, and the index in it, that a layer of an mlp or
+// cnn was made for; see nn.MLP and nn.CNN.
 func (r TrainingRequest) origin(layer int) (key string, index int) {
 	size := 2 // linear, activation
 	switch r.ModelArchitecture.Name {
@@ -177,8 +176,8 @@ func (r TrainingRequest) origin(layer int) (key string, index int) {
 	default:
 		return "", 0
 	}
-	// It is the linear layer that can be wrong. Whether a flatten layer comes
-	// before the first one makes no difference then.
+	// Only the linear layer can be wrong, so it does not matter whether a flatten
+	// layer comes before the first one.
 	return "hidden", layer / size
 }
 
@@ -203,8 +202,8 @@ func (d *document) layerError(sizes *node, bad *nn.LayerError, index int) *Reque
 	return d.fail(n.at, e)
 }
 
-// inner returns the value in a layer that a path such as "body[0].units" names,
-// and whether there is one; where there is none, the innermost layer on the path.
+// inner returns the value in a layer that a path such as "body[0].units" names, and
+// whether there is one; if not, the innermost layer on the path.
 func (n *node) inner(path string) (*node, bool) {
 	layer := n
 	for step := range strings.SplitSeq(path, ".") {
@@ -225,5 +224,5 @@ func (n *node) inner(path string) (*node, bool) {
 	return layer, true
 }
 
-// doesNotFit joins a value and what nn wants instead.
+// doesNotFit comes between a value and what nn wants instead.
 const doesNotFit = "does not fit: want "

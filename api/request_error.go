@@ -12,20 +12,20 @@ import (
 // maxErrors bounds how many mistakes of one request are reported at once.
 const maxErrors = 10
 
-// RequestError says what is wrong with a request, where, and how to mend it.
+// RequestError says what is wrong with a request, where, and how to fix it.
 type RequestError struct {
 	// File is the request's file as the user named it; "" for a mistake that is
 	// not in a file.
 	File string
-	// Line and Column are counted from 1, Column in characters; both are 0 where
-	// the mistake has no place, as in a request that was not parsed.
+	// Line and Column are counted from 1, Column in characters; both are 0 if
+	// the mistake has no place in a file.
 	Line, Column int
 	// Setting is FIELD=VALUE where the mistake is in a Setting; else "".
 	Setting string
-	// Field is the path of the wrong field, such as config.batch_size; "" where
+	// Field is the path of the wrong field, such as config.batch_size; "" if
 	// the file as a whole is wrong.
 	Field string
-	// Value is the offending value as written; "" where there is none.
+	// Value is the offending value as written; "" if there is none.
 	Value string
 	// Problem says what is wrong with it, Fix what to do, as an imperative.
 	Problem, Fix string
@@ -67,7 +67,8 @@ func (e *RequestError) Error() string {
 	return b.String() + e.excerpt
 }
 
-// Unwrap returns the domain's error that this one was located for; else nil.
+// Unwrap returns the domain's error that this one gives a place to; nil if there is
+// none.
 func (e *RequestError) Unwrap() error { return e.cause }
 
 // flatten returns the errors that an error of this package is made of.
@@ -115,7 +116,7 @@ func join(file string, errs []*RequestError) error {
 		list = append(list, e)
 	}
 	if rest > 0 {
-		list = append(list, &RequestError{File: file, Problem: fmt.Sprintf("%d more mistakes are not shown", rest), Fix: "mend these first"})
+		list = append(list, &RequestError{File: file, Problem: fmt.Sprintf("%d more mistakes are not shown", rest), Fix: "correct these first"})
 	}
 	return errors.Join(list...)
 }
@@ -125,7 +126,7 @@ func join(file string, errs []*RequestError) error {
 const excerptWidth = 120
 
 // excerptOf returns a line of the file with a caret under a column, ready to be
-// appended to a message; "" where there is no such line.
+// appended to a message; "" if there is no such line.
 func excerptOf(lines [][]rune, at position) string {
 	if at.line < 1 || at.line > len(lines) || at.column < 1 {
 		return ""
@@ -154,7 +155,7 @@ func excerptOf(lines [][]rune, at position) string {
 	return fmt.Sprintf("\n%5d | %s\n      | %s^", at.line, text.String(), pad.String())
 }
 
-// printable keeps a hostile file from driving the terminal that shows it.
+// printable keeps a hostile file from controlling the terminal that shows it.
 func printable(r rune) rune {
 	if r == '\t' || unicode.IsPrint(r) {
 		return r
@@ -162,7 +163,7 @@ func printable(r rune) rune {
 	return unicode.ReplacementChar
 }
 
-// blank returns what stands under r in the line of the caret.
+// blank returns what to print under r in the line of the caret.
 func blank(r rune) string {
 	if r == '\t' {
 		return "\t"

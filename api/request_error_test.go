@@ -311,7 +311,7 @@ func TestWhatIsNoYAMLIsRefusedWithItsPlace(t *testing.T) {
 		{"a: [32\t16]\n", "a[0]", "32", "32 16", []string{"tab", "commas"}},
 		{"a: {b: 1\t6}\n", "a.b", "1", "1 6", []string{"tab"}},
 		{"a\tb: 1\n", "", "a", "a b", []string{"tab"}},
-		{"a:\n- \nb: 1\n", "a[0]", "", "", []string{"nothing in it"}},
+		{"a:\n- \nb: 1\n", "a[0]", "", "", []string{"is an empty entry"}},
 		{"a: {b:1}\n", "", "b:1", "b:1", []string{"space after the colon"}},
 		{"a: {b}\n", "", "b", "b", []string{"key: value"}},
 		{": b\n", "", "", "", []string{"key: value"}},

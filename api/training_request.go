@@ -10,9 +10,8 @@ import (
 	"reprise/nn"
 )
 
-// TrainingRequest is what a user asks to be trained. The zero values of
-// optional fields stand for their defaults. Its JSON form is the published one,
-// see Schema.
+// TrainingRequest is what a user asks to be trained. The zero value of an optional
+// field stands for its default. Its JSON form is the published one; see Schema.
 type TrainingRequest struct {
 	ModelArchitecture ModelArchitecture `json:"model_architecture"`
 	// Model has the sizes of a named architecture; it is zero for a list of
@@ -30,7 +29,7 @@ type TrainingRequest struct {
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
-// leave it to the data set.
+// leave the choice to the data set.
 type DatasetOptions struct {
 	// Task is classification, regression or next_token.
 	Task string `json:"task,omitempty"`
@@ -63,28 +62,28 @@ type TrainingConfig struct {
 
 	// GradientAccumulation is the number of batches in a step, 1 by default.
 	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
 	ClipNorm       float32      `json:"clip_norm,omitempty"`
 	LabelSmoothing float32      `json:"label_smoothing,omitempty"`
 	Augmentation   Augmentation `json:"augmentation,omitzero"`
-	// EvalInterval is in steps; 0 evaluates at the end of each epoch only.
+	// EvalInterval is in steps; 0 evaluates only at the end of each epoch.
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
-	// EarlyStopping never stops where it is zero.
+	// EarlyStopping never stops if it is zero.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
-	// Precision is that of what the backward pass reads: float32, the default, or
-	// bf16.
+	// Precision is the precision of what is kept for the backward pass: float32, the
+	// default, or bf16.
 	Precision string `json:"precision,omitempty"`
 }
 
-// Augmentation changes the images of the training split, as
-// dataset.Augmentation says; the zero value does not.
+// Augmentation changes the images of the training split, as dataset.Augmentation
+// describes; the zero value does not.
 type Augmentation struct {
 	Flip bool `json:"flip"`
 	Crop int  `json:"crop"`
 }
 
-// EarlyStopping ends training after Patience evaluations without a loss that is
-// better by more than MinDelta.
+// EarlyStopping ends training after Patience evaluations in a row without a loss
+// that is better by more than MinDelta.
 type EarlyStopping struct {
 	Patience uint64  `json:"patience"`
 	MinDelta float64 `json:"min_delta"`
@@ -194,8 +193,8 @@ func (r TrainingRequest) Sound(keys ...string) bool {
 	return !r.wrong[""] // nothing could be read
 }
 
-// Validate fails as ParseTrainingRequest does. It is for a request made in Go:
-// its errors have no place in a file.
+// Validate fails as ParseTrainingRequest does. It is for a request that was made in
+// Go: its errors have no place in a file.
 func (r TrainingRequest) Validate() error {
 	r.document = nil
 	r = r.withDefaults()
@@ -213,7 +212,7 @@ func (r TrainingRequest) Validate() error {
 	return join("", placeless(compileSchema().validate(d)))
 }
 
-// placeless takes the places from errors of a request that no file has.
+// placeless removes the places from errors of a request that is not in a file.
 func placeless(errs []*RequestError) []*RequestError {
 	for _, e := range errs {
 		e.Line, e.Column, e.excerpt = 0, 0, ""
@@ -222,7 +221,7 @@ func placeless(errs []*RequestError) []*RequestError {
 }
 
 // File returns the name of the file that the request was parsed from, even if
-// fields were set since; "" for a request made in Go.
+// fields were set afterwards; "" for a request made in Go.
 func (r TrainingRequest) File() string {
 	if r.document == nil {
 		return r.file
@@ -304,8 +303,8 @@ func (s Schedule) withDefaults() Schedule {
 	return s
 }
 
-// MarshalJSON leaves out what is at its default and was not there in the first
-// release, so that requests from then keep their canonical form.
+// MarshalJSON leaves out fields that the first release did not have if they have
+// their defaults, so that older requests keep their canonical form.
 func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 	type all TrainingConfig
 	if c.GradientAccumulation == 1 {
@@ -318,14 +317,14 @@ func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON encodes an object with the constants that the rule has, and with
-// foreign ones where they are not zero, so that they are seen and refused.
+// others if they are not zero, so that they are seen and refused.
 func (o Optimizer) MarshalJSON() ([]byte, error) {
 	type all Optimizer
 	return marshalWith(all(o), optimizerFields(o.Name))
 }
 
-// MarshalJSON encodes an object with the settings that the schedule has, and
-// with foreign ones where they are not zero, so that they are seen and refused.
+// MarshalJSON encodes an object with the settings that the schedule has, and with
+// others if they are not zero, so that they are seen and refused.
 func (s Schedule) MarshalJSON() ([]byte, error) {
 	type all Schedule
 	return marshalWith(all(s), scheduleFields(s.Name))

@@ -309,7 +309,7 @@ func TestADatasetPathIsFoundFromTheRequestsFolderFirst(t *testing.T) {
 func TestADatasetThatIsNotThereIsRefusedWithAdvice(t *testing.T) {
 	work := t.TempDir()
 	for path, says := range map[string]string{
-		"mnits": "did you mean mnist?", "~/data": "~ is the shell's", "$HOME/data": "variables are the shell's",
+		"mnits": "did you mean mnist?", "~/data": "only a shell expands ~", "$HOME/data": "only a shell expands variables",
 		"nowhere.csv": "use one of digits, mnist", "/no/such/file.csv": "does not exist", "nowhere": filepath.Join(work, "jobs") + " or " + work,
 	} {
 		text := strings.Replace(minimal(""), "digits", path, 1)
