@@ -214,6 +214,19 @@ func TestNumbersThatCannotBeClassesAreAnsweredWithTheTask(t *testing.T) {
 	}
 }
 
+func TestARegressionOnNamesIsAnsweredWithTheOtherTask(t *testing.T) {
+	path := writeFile(t, t.TempDir(), "data.csv", "a,y\n1,p\n2,q\n3,p\n")
+	_, err := open(t, Source{Path: path, Target: "y", Task: Regression})
+	checkDataError(t, err, "line 2", `column "y"`, `"p" is not a number`, "or choose the task classification")
+	// A feature is another matter, and so is a number that is written in another way.
+	path = writeFile(t, t.TempDir(), "data.csv", "a,y\np,1\nq,2\nr,3\n")
+	_, err = open(t, Source{Path: path, Target: "y", Task: Regression})
+	checkDataError(t, err, `column "a"`, "remove the column")
+	path = writeFile(t, t.TempDir(), "data.csv", "a,y\n1,1_000\n2,2\n3,4\n")
+	_, err = open(t, Source{Path: path, Target: "y", Task: Regression})
+	checkDataError(t, err, `column "y"`, "without separators")
+}
+
 func TestAHeaderOfNumbersIsSaidToLookLikeData(t *testing.T) {
 	for text, target := range map[string]string{
 		"5.1,3.5,setosa\n4.9,3,setosa\n6,2,versi\n": "", "5.1,3.5,setosa\n4.9,3,versi\n": "species", "1,1,a\n2,1,b\n": "", "1,,2,a\n": "a",

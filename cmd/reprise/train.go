@@ -92,11 +92,11 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 // prepare reads a request file, sets fields of it, checks and translates it, and
 // opens its data. It reports everything that is wrong with the request at once.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
+	settings, bad := parseSettings(set)
 	content, err := env.readRequest(file)
 	if err != nil {
-		return job{}, invalid(err)
+		return job{}, invalid(errors.Join(err, bad))
 	}
-	settings, bad := parseSettings(set)
 	request, err := api.ParseTrainingRequest(file, content, settings...)
 	if err := errors.Join(err, bad); err != nil {
 		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
