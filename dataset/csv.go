@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/internal/disk"
+	"reprise/internal/spelling"
 	"reprise/tensor"
 )
 
@@ -99,6 +101,7 @@ type table struct {
 	path, target string
 	task         Task // "" for classes that nobody has said are classes
 	maxBytes     int64
+	headerLine   int
 
 	features []string // names of the feature columns
 	targets  []string // names of the target columns; one for classification
@@ -174,12 +177,14 @@ func (t *table) skipMark(r *bufio.Reader) error {
 }
 
 func (t *table) readHeader(line int, header []string) error {
+	t.headerLine = line
 	seen := map[string]int{}
 	for i, name := range header {
 		name = strings.TrimSpace(name)
 		header[i] = name
 		if name == "" {
-			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name", "name every column in the header")
+			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name",
+				cmp.Or(dataHint(line, header), "name every column in the header"))
 		}
 		if strings.ContainsRune(name, 0) && t.reading != firstReading {
 			return t.bad(line, "", quote(name), "has zero bytes in it, as text in UTF-16 has", "save the file as UTF-8")
@@ -188,13 +193,18 @@ func (t *table) readHeader(line int, header []string) error {
 			return t.bad(line, "", quote(name), "is not UTF-8", "save the file as UTF-8")
 		}
 		if first, ok := seen[name]; ok {
-			return t.bad(line, name, "", fmt.Sprintf("columns %d and %d have this name", first, i+1), "give every column a name of its own")
+			return t.bad(line, name, "", fmt.Sprintf("columns %d and %d have this name", first, i+1),
+				cmp.Or(dataHint(line, header), "give every column a name of its own"))
 		}
 		seen[name] = i + 1
 	}
 	if t.target == "" {
-		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
-			Fix: "name the column to predict, one of " + listColumns(header)}
+		e := &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
+			Fix: "name the column to predict, one of " + listColumns(header), Example: header[len(header)-1]}
+		if hint := dataHint(line, header); hint != "" {
+			e.Fix, e.Example = hint, ""
+		}
+		return e
 	}
 	if err := t.findTargets(header, seen); err != nil {
 		return err
@@ -230,6 +240,10 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 			fix := "use one of " + listColumns(header)
 			if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
 				fix = "separate the columns by commas"
+			} else if near, ok := spelling.Nearest(name, header); ok {
+				fix = fmt.Sprintf("did you mean %s?", quote(near))
+			} else if hint := dataHint(t.headerLine, header); hint != "" {
+				fix = hint
 			}
 			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
 		}
@@ -239,6 +253,34 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 		t.targetOf[at-1] = i
 	}
 	return nil
+}
+
+// dataHint says, of a header in which cells are numbers, that it looks like data;
+// "" of any other. Columns may be named 2001 and 2002: it is for what is refused
+// anyhow.
+func dataHint(line int, header []string) string {
+	numbers := 0
+	for _, name := range header {
+		if _, ok := currentReading.parseNumber(strings.TrimSpace(name)); ok {
+			numbers++
+		}
+	}
+	if 2*numbers < len(header) || numbers == 0 {
+		return ""
+	}
+	shown := make([]string, 0, len(header))
+	names := make([]string, 0, len(header))
+	for i, name := range header[:min(len(header), 5)] {
+		shown = append(shown, strings.Trim(quote(strings.TrimSpace(name)), `"`))
+		names = append(names, fmt.Sprintf("x%d", i+1))
+	}
+	if len(header) > len(shown) {
+		shown, names = append(shown, "..."), append(names, "...")
+	} else {
+		names[len(names)-1] = "y"
+	}
+	return fmt.Sprintf("line %d looks like data (%s): add a line above it that names the columns, such as %s, and name the one to predict",
+		line, strings.Join(shown, ","), strings.Join(names, ","))
 }
 
 // listColumns lists the names of columns, only the first if there are many.

@@ -27,6 +27,8 @@ type FieldError struct {
 	Value   string
 	Problem string
 	Fix     string
+	// Example is a value that the field could have, where it was left out; else "".
+	Example string
 }
 
 // Error returns "path: mnits does not exist; ...".

@@ -81,7 +81,11 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 		return t.bad(line, t.target, quote(cell), c.mixed(), "use numbers for all classes, or names for all")
 	}
 	if len(c.kinds) == maxTableClasses {
-		return c.tooManyKinds(t, line, fmt.Sprintf("more than %d", maxTableClasses))
+		many := fmt.Sprintf("more than %d", maxTableClasses)
+		if c.nameLine > 0 {
+			return c.tooManyNames(t, line, many)
+		}
+		return lookLikeQuantity(t, "has "+many+" different numbers", "choose the task regression, or name a column of classes")
 	}
 	if c.index == nil {
 		c.index = map[string]int32{}
@@ -93,20 +97,24 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 	return nil
 }
 
-// tooManyKinds is the error for a target with too many different values for its
-// rows to be classes.
-func (c *labelColumn) tooManyKinds(t *table, line int, many string) error {
-	if c.nameLine > 0 {
-		return t.bad(line, t.target, "", many+" different names are too many to be classes", "name a column of classes")
-	}
-	return t.bad(line, t.target, "", many+" different values look like a regression target", "set task: regression, or name a column of classes")
+// tooManyNames is the error for a target with too many different names for its rows
+// to be classes.
+func (c *labelColumn) tooManyNames(t *table, line int, many string) error {
+	return t.bad(line, t.target, "", many+" different names are too many to be classes", "name a column of classes")
+}
+
+// lookLikeQuantity is the error for a target of numbers that nobody would call
+// classes.
+func lookLikeQuantity(t *table, has, fix string) error {
+	return &FieldError{Field: FieldTask, Value: "column " + quote(t.target), Problem: has + ", which look like a quantity and not like classes",
+		Fix: fix, Example: string(Regression)}
 }
 
 func (c *labelColumn) mixed() string {
 	if c.nameLine > c.numberLine {
-		return fmt.Sprintf("is a name, while %s in line %d is a number", quote(c.number), c.numberLine)
+		return fmt.Sprintf("is a name, while %s on line %d is a number", quote(c.number), c.numberLine)
 	}
-	return fmt.Sprintf("is a number, while %s in line %d is a name", quote(c.name), c.nameLine)
+	return fmt.Sprintf("is a number, while %s on line %d is a name", quote(c.name), c.nameLine)
 }
 
 // classes returns the names of the classes and the class of every row. Numbers
@@ -121,11 +129,13 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 		return nil, nil, t.bad(0, t.target, quote(sorted[0].text), "is the only class: there is nothing to tell apart",
 			"name a column with at least two classes")
 	case n == len(c.labels):
-		return nil, nil, c.tooManyKinds(t, 0, fmt.Sprintf("%d rows with %d", n, n))
+		if c.nameLine > 0 {
+			return nil, nil, c.tooManyNames(t, 0, fmt.Sprintf("%d rows with %d", n, n))
+		}
+		return nil, nil, lookLikeQuantity(t, fmt.Sprintf("has %d different numbers in %d rows", n, n), "choose the task regression, or name a column of classes")
 	case t.task == "" && t.reading != firstReading && c.lookLikeQuantity(sorted):
-		return nil, nil, &FieldError{Field: FieldTask, Value: fmt.Sprintf("column %s", quote(t.target)),
-			Problem: fmt.Sprintf("has %d different numbers in %d rows, which look like a quantity and not like classes", n, len(c.labels)),
-			Fix:     "set task: regression, or task: classification if each number is a class"}
+		return nil, nil, lookLikeQuantity(t, fmt.Sprintf("has %d different numbers in %d rows", n, len(c.labels)),
+			"choose the task regression, or classification if each number is a class")
 	}
 	place := map[string]int32{}
 	names := make([]string, len(sorted))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -229,6 +230,9 @@ func (t *table) badNumber(line int, column, cell string) error {
 		}
 	default:
 		problem, fix = "is not a number", numberFix(cell)
+		if slices.Contains(t.targets, column) && fix == notNumbers {
+			fix = "name a column of numbers as the target, or choose the task classification"
+		}
 	}
 	shown := ""
 	if cell != "" {
@@ -236,6 +240,9 @@ func (t *table) badNumber(line int, column, cell string) error {
 	}
 	return t.bad(line, column, shown, problem, fix)
 }
+
+// notNumbers is the fix for a column that nobody has meant as numbers.
+const notNumbers = "remove the column, or encode it as numbers"
 
 // numberFix says how to write what was probably meant as a number.
 func numberFix(cell string) string {
@@ -274,7 +281,7 @@ func numberFix(cell string) string {
 	case isGoNumber(minus):
 		return "write it in decimal digits"
 	}
-	return "remove the column, or encode it as numbers"
+	return notNumbers
 }
 
 // isGoNumber reports whether a cell is a number only in the notation of programming

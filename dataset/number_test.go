@@ -173,7 +173,7 @@ func TestThereIsOneClassPerLabel(t *testing.T) {
 		}
 	}
 	_, err := openCSVText(t, "x,y\n1,1_1\n2,11\n3,1_1\n", "y")
-	checkDataError(t, err, "line 3", `"11" is a number, while "1_1" in line 2 is a name`)
+	checkDataError(t, err, "line 3", `"11" is a number, while "1_1" on line 2 is a name`)
 }
 
 func TestQuantitiesAreNotTreatedAsClasses(t *testing.T) {
@@ -202,7 +202,7 @@ func TestQuantitiesAreNotTreatedAsClasses(t *testing.T) {
 			path := writeFile(t, t.TempDir(), "data.csv", c.text)
 			_, err := open(t, Source{Path: path, Target: "y"})
 			if c.refused {
-				checkFieldError(t, name, err, FieldTask, `column "y"`, "different numbers in", "set task: regression, or task: classification")
+				checkFieldError(t, name, err, FieldTask, `column "y"`, "different numbers in", "choose the task regression, or classification if each")
 			} else if err != nil {
 				t.Error(err)
 			}

@@ -165,7 +165,7 @@ func stepTooLarge(h training.Hyperparameters, err error) error {
 	if !errors.As(err, &field) || field.Field != "batch_size" {
 		return err
 	}
-	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too much for the model: want " + field.Want, Fix: field.Fix}
+	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: want " + field.Want, Fix: field.Fix}
 	if h.GradientAccumulation > 1 {
 		bad.Field, bad.Value = "config.gradient_accumulation", strconv.Itoa(h.GradientAccumulation)
 		bad.Problem = fmt.Sprintf("makes a step of %d samples, too many for the model: want %s", h.StepSamples(), field.Want)

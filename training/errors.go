@@ -13,15 +13,15 @@ var (
 	ErrNonMonotonicCheckpoint = errors.New("checkpoint is not ahead of the last one")
 	// ErrCannotResume is returned for a run that has ended.
 	ErrCannotResume = errors.New("run cannot be resumed")
-	// ErrInvalidTransition is returned where an event does not fit the state.
+	// ErrInvalidTransition is returned when an event does not fit the state.
 	ErrInvalidTransition = errors.New("event does not fit the state")
-	// ErrNotReproducible is returned where an epoch or evaluation that was recorded
-	// before a crash gave other figures when it was repeated.
+	// ErrNotReproducible is returned when an epoch or evaluation that was recorded
+	// before a crash gives other figures when it is repeated.
 	ErrNotReproducible = errors.New("came out differently from what the log has")
 )
 
 // FieldError names a field of the training request, its value, what is wrong
-// with it and how to mend it.
+// with it and how to fix it.
 type FieldError struct {
 	Field   string
 	Value   string

@@ -49,6 +49,36 @@ func (env *environment) openRequested(ctx context.Context, request api.TrainingR
 	return source, data, err
 }
 
+// moreMistakes returns what else is wrong with a request in which mistakes were
+// found already: what the sound parts of it say of the data, and how they fit it.
+// Nothing is fetched for a request that cannot be trained.
+func (env *environment) moreMistakes(ctx context.Context, request api.TrainingRequest) error {
+	library, done, err := env.library()
+	if err != nil {
+		return nil // it is not a mistake in the request
+	}
+	defer done()
+	here, err := os.Getwd()
+	if err != nil || !request.Sound("dataset_path") {
+		return nil
+	}
+	source, err := request.DatasetReference(entryNames(library), here)
+	if err != nil || !request.Sound("dataset") {
+		return err
+	}
+	if entry, ok := library.Lookup(source.Path); ok && library.Status(entry) == dataset.StatusNotFetched {
+		return nil
+	}
+	data, err := library.Open(ctx, source)
+	if err == nil {
+		err = request.CheckData(data)
+	}
+	if located := request.Locate(err); errors.As(located, new(*api.RequestError)) {
+		return located
+	}
+	return nil // it would come again once the mistakes are mended
+}
+
 // openRecorded opens the data of a run as it was read then, and makes sure that it
 // is the same.
 func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {

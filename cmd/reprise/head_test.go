@@ -150,6 +150,15 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 		}
 		return file
 	}
+	written := func(text string) string {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	openSSH := written(string(pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte("key")})))
 	for name, test := range map[string]struct {
 		args []string
 		code int
@@ -164,8 +173,9 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 		"not signed, and a key":       {[]string{"--head", plain, "--key", public}, 2, "is not signed"},
 		"a key and no head":           {[]string{"--key", public}, 2, "--head FILE"},
 		"a private key":               {[]string{"--head", signed, "--key", private}, 2, "is a private key"},
-		"a key of RSA":                {[]string{"--head", signed, "--key", rsaPublic}, 2, "not a key of Ed25519"},
-		"no key at all":               {[]string{"--head", signed, "--key", signed}, 2, "is not a key in PEM"},
+		"a key of RSA":                {[]string{"--head", signed, "--key", rsaPublic}, 2, "an RSA key; an Ed25519 key is needed"},
+		"no key at all":               {[]string{"--head", signed, "--key", signed}, 2, "is not a PEM key"},
+		"an OpenSSH public key":       {[]string{"--head", signed, "--key", written("ssh-ed25519 AAAA me\n")}, 2, "is an OpenSSH public key; a PEM key is needed; make a pair with: openssl"},
 		"no such head":                {[]string{"--head", signed + "x", "--key", public}, 2, "no such file"},
 		"no head":                     {[]string{"--head", public, "--key", public}, 2, "is not a head"},
 		"a line more":                 {[]string{"--head", changed("signature", "note x\nsignature"), "--key", public}, 2, "is not the signature"},
@@ -181,7 +191,8 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 		want string
 	}{
 		"a public key":           {[]string{"--sign", public}, "is a public key"},
-		"a key of RSA":           {[]string{"--sign", rsaPrivate}, "not a key of Ed25519"},
+		"a key of RSA":           {[]string{"--sign", rsaPrivate}, "an RSA key; an Ed25519 key is needed"},
+		"an OpenSSH private key": {[]string{"--sign", openSSH}, "is an OpenSSH private key; a PEM (PKCS #8) key is needed; make a pair with: openssl genpkey -algorithm ed25519"},
 		"a file that is there":   {[]string{"--sign", otherPrivate, signed}, "exists already"},
 		"another output":         {[]string{"-o", "yaml"}, "use text or json"},
 		"a key that there isn't": {[]string{"--sign", signed + "x"}, "openssl genpkey"},

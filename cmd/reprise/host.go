@@ -15,17 +15,16 @@ import (
 	"reprise/training"
 )
 
-// refuseIfInUse fails where another process trains in the data directory. It
-// spares a request from being prepared in vain; openWriter decides.
-func refuseIfInUse(w integration.Workspace) error {
-	held, holder, err := flock.Probe(w.LockPath())
+// checkDataDir fails where no run can be kept in the data directory, now or later.
+func (env *environment) checkDataDir() error {
+	w, err := env.workspace()
 	if err != nil {
+		return err
+	}
+	if _, _, err := flock.Probe(w.LockPath()); err != nil {
 		return unusable(w, err)
 	}
-	if !held {
-		return nil
-	}
-	return inUse(w, &flock.LockedError{Path: w.LockPath(), Holder: holder})
+	return nil
 }
 
 // unusable says that the data directory cannot be written, and what to do: nothing
@@ -42,8 +41,10 @@ func unusable(w integration.Workspace, err error) error {
 	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
 }
 
+// inUse says that another process writes the data directory. Nothing is wrong with
+// the command: the same one works later.
 func inUse(w integration.Workspace, err error) error {
-	return invalid(fmt.Errorf("--data-dir %s is in use: %w; wait for it to end, or train elsewhere with --data-dir DIR", w.Dir, err))
+	return fmt.Errorf("--data-dir %s is in use: %w; wait for it to end, or use another folder with --data-dir DIR", w.Dir, err)
 }
 
 // launch starts or resumes a run.

@@ -81,9 +81,9 @@ an event log, survives being killed, and proves that the same request gives the
 same bits.
 
 Exit codes: 0 completed; 1 failed; 2 invalid request or usage, nothing was
-written; 130 interrupted by a signal. An interrupted run can be
-resumed. So can a run that a passing condition stopped, such as a full disk: the
-command then ends with 1 and says what to do.`,
+written; 130 interrupted by a signal. A data directory that another process is
+using is 1. An interrupted run can be resumed. So can a run that a passing condition
+stopped, such as a full disk: the command then ends with 1 and says what to do.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),

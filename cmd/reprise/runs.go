@@ -202,13 +202,6 @@ happened. A run that has completed or failed is refused.`,
 }
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
 	var record integration.RunRecord
 	if err := env.readRun(ctx, name, func(r runReader) error { record = r.run; return nil }); err != nil {
 		return err

@@ -61,13 +61,6 @@ A fork that changes nothing ends with the same bits as its parent.`,
 }
 
 func (env *environment) fork(ctx context.Context, name string, f forkOptions) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
 	var parent integration.RunRecord
 	if err := env.readRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err
@@ -93,9 +86,10 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 	if err != nil {
 		return job{}, err
 	}
-	request, err := withSettings(old, f.set)
-	if err != nil {
-		return job{}, err
+	settings, bad := parseSettings(f.set)
+	request, err := old.With(settings...)
+	if err := errors.Join(bad, err); err != nil {
+		return job{}, invalid(err)
 	}
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,15 +78,10 @@ type job struct {
 }
 
 func (env *environment) train(ctx context.Context, file string, set []string, format string) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
+	// Whether another process trains in the data directory comes last: it must not
+	// hide what is wrong with the command.
 	j, err := env.prepare(ctx, file, set)
-	if err != nil {
+	if err := errors.Join(err, env.checkDataDir()); err != nil {
 		return err
 	}
 	return env.withHost(ctx, "reprise train "+file, j.data, format, func(h *integration.Host, _ *runView) (training.RunID, error) {
@@ -94,18 +90,16 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 }
 
 // prepare reads a request file, sets fields of it, checks and translates it, and
-// opens its data.
+// opens its data. It reports everything that is wrong with the request at once.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
+	settings, bad := parseSettings(set)
 	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 	if err != nil {
-		return job{}, invalid(err)
+		return job{}, invalid(errors.Join(err, bad))
 	}
-	request, err := api.ParseTrainingRequest(file, content)
-	if err != nil {
-		return job{}, invalid(err)
-	}
-	if request, err = withSettings(request, set); err != nil {
-		return job{}, err
+	request, err := api.ParseTrainingRequest(file, content, settings...)
+	if err := errors.Join(err, bad); err != nil {
+		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
 	}
 	source, data, err := env.openRequested(ctx, request)
 	if err != nil {
