@@ -243,13 +243,20 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 // roomyTail is the width in columns from which events are printed whole.
 const roomyTail = 130
 
-// shortAggregate leaves of an aggregate's id its kind and the end, which differs
-// between aggregates of the same time.
+// shortAggregate leaves of an aggregate's id its kind and the end.
 func shortAggregate(id string) string {
 	kind, name, found := strings.Cut(id, "/")
-	const end = 5
-	if !found || len(name) <= end+1 {
+	if !found {
 		return id
 	}
-	return kind + "/…" + name[len(name)-end:]
+	return kind + "/" + shortEnd(name)
+}
+
+// shortEnd leaves the end of an id, which differs between those of the same time.
+func shortEnd(id string) string {
+	const end = 5
+	if len(id) <= end+1 {
+		return id
+	}
+	return "…" + id[len(id)-end:]
 }

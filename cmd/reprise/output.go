@@ -75,6 +75,9 @@ type table struct {
 	width int
 	// indent begins every row.
 	indent string
+	// records has rows that the terminal is too narrow for printed as blocks of
+	// names and values.
+	records bool
 	// head describes the columns of the rows that wait; nil for rows without one.
 	head []column
 	rows [][]string

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,12 +155,19 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 	})
 }
 
+// writeRuns lists runs. Of a narrow terminal's columns, the start goes first: a
+// run's id begins with it.
 func writeRuns(t *table, rows []runRow) {
-	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true}, {title: "STEP", right: true, drop: 7},
-		{title: "VAL LOSS", right: true, drop: 6}, {title: "VAL ACCURACY", right: true}, {title: "DATA SET", cut: 12}, {title: "STARTED", drop: 9}}
+	accurate := slices.ContainsFunc(rows, func(r runRow) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
+	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
+		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
+	if accurate {
+		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true})
+	}
+	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "STARTED", drop: 9})
 	if forks {
-		head = append(head, column{title: "FORK OF", drop: 8})
+		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
 	}
 	t.columns(head...)
 	for _, r := range rows {
@@ -170,7 +179,11 @@ func writeRuns(t *table, rows []runRow) {
 			accuracy = formatShare(*r.Metrics.ValAccuracy)
 		}
 		cells := []string{string(r.RunID), string(r.State), thousands(r.Epoch) + "/" + thousands(r.Epochs),
-			fmt.Sprintf("%s/%s", thousands(r.Step), thousands(r.TotalSteps)), loss, accuracy, r.Dataset, localTime(r.StartedAt)}
+			thousands(r.Step) + "/" + thousands(r.TotalSteps), loss}
+		if accurate {
+			cells = append(cells, accuracy)
+		}
+		cells = append(cells, r.Dataset, localTime(r.StartedAt))
 		switch {
 		case r.ForkOf != "":
 			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
@@ -179,6 +192,19 @@ func writeRuns(t *table, rows []runRow) {
 		}
 		t.row(cells...)
 	}
+}
+
+// withoutTotal shortens "90/135" to "90"; the epoch beside it tells the share.
+func withoutTotal(steps string) string {
+	step, _, _ := strings.Cut(steps, "/")
+	return step
+}
+
+// shortFork shortens where a fork comes from to the end of the run's id, which
+// differs between runs of the same time.
+func shortFork(from string) string {
+	id, _, _ := strings.Cut(from, " at ")
+	return shortEnd(id)
 }
 
 func newRunsResumeCommand(env *environment) *cobra.Command {
@@ -253,9 +279,9 @@ func (env *environment) listEvents(ctx context.Context, r runReader, format stri
 	}
 	return env.listing(format, rows, func(t *table) error {
 		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9}, column{title: "TIME", short: timeOfDay, drop: 8},
-			column{title: "EVENT"}, column{title: "PAYLOAD", cut: 24})
-		for _, e := range rows {
-			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, excerpt(string(e.Payload)))
+			column{title: "EVENT", short: shortType}, column{title: "DETAILS", wrap: 40})
+		for i, e := range rows {
+			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, describeEvent(events[i]))
 		}
 		return nil
 	})
@@ -271,4 +297,13 @@ func truncate(s string, limit int) string {
 		return s
 	}
 	return string(runes[:limit-1]) + "…"
+}
+
+// truncateFront is truncate for a text whose end says more.
+func truncateFront(s string, limit int) string {
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	return "…" + string(runes[len(runes)-limit+1:])
 }

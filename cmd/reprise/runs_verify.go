@@ -96,7 +96,7 @@ func (env *environment) printVerification(r runReader, report integration.Verify
 	return env.listing(format, report, func(t *table) error {
 		if len(report.Checkpoints) > 0 {
 			t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
-				column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT"})
+				column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT", wrap: leastValue})
 		}
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
