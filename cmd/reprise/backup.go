@@ -110,7 +110,7 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 		if err != nil {
 			return err
 		}
-		progress := newCounter(env, "checkpoints backed up")
+		progress := newCounter(env, "backing up", "checkpoints")
 		report.RunFiles, err = integration.CopyRunFiles(ctx, copied, part, integration.Workspace{Dir: report.From}, progress.update)
 		progress.close()
 		return errors.Join(err, copied.Close())
@@ -224,7 +224,7 @@ func (env *environment) restoreInto(ctx context.Context, w, backup integration.W
 		return err
 	}
 	part := integration.Workspace{Dir: area.Path()}
-	progress := newCounter(env, "checkpoints restored")
+	progress := newCounter(env, "restoring", "checkpoints")
 	report.RunFiles, err = integration.CopyRunFiles(ctx, store, part, backup, progress.update)
 	progress.close()
 	if err != nil {

@@ -108,8 +108,7 @@ func (d *download) update(p dataset.Progress) {
 	if d.counter == nil || d.file != p.File {
 		d.close()
 		d.file = p.File
-		d.counter = newCounter(d.env, "fetching "+p.Name)
-		d.counter.bytes = true
+		d.counter = newCounter(d.env, "fetching "+p.Name, byteUnit)
 	}
 	d.counter.update(uint64(p.Done), uint64(p.Total))
 }

@@ -160,7 +160,7 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 		return err
 	}
 	report.Events, report.HeadHash = head.Position, head.Hash
-	progress := newCounter(env, "checkpoints salvaged")
+	progress := newCounter(env, "salvaging", "checkpoints")
 	defer progress.close()
 	files, lost, err := integration.SalvageRunFiles(ctx, store, to, integration.Workspace{Dir: report.From}, progress.update)
 	report.RunFiles, report.LostFiles = files, append(report.LostFiles, lost...)

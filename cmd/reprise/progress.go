@@ -26,6 +26,7 @@ type progress struct {
 	samplesPerStep       float64 // mean over an epoch
 	learningRate         float32
 	loss                 float64 // running mean
+	lossKnown            bool    // after the first step
 	history              lossHistory
 	rate                 rateMeter
 	data                 training.Dataset
@@ -46,7 +47,6 @@ func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	p.epochs = h.Epochs
 	p.totalSteps = h.TotalSteps(s.Dataset.Training)
 	p.samplesPerStep = float64(s.Dataset.Training) / float64(h.StepsPerEpoch(s.Dataset.Training))
-	p.history = newLossHistory(p.totalSteps)
 	p.resumeAt(r)
 }
 
@@ -64,8 +64,8 @@ func (p *progress) stepped(now time.Time, s integration.StepResult) {
 	p.now = now
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
 	const memory = 0.95 // of the running mean
-	if p.loss == 0 {
-		p.loss = float64(s.Loss)
+	if !p.lossKnown {
+		p.loss, p.lossKnown = float64(s.Loss), true
 	}
 	p.loss = memory*p.loss + (1-memory)*float64(s.Loss)
 	p.history.add(s.Step, float64(s.Loss))
@@ -158,7 +158,9 @@ func (p *progress) figures() string {
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		parts = append(parts, p.pace(perSecond))
 	}
-	parts = append(parts, "loss "+formatMetric(p.loss))
+	if p.lossKnown {
+		parts = append(parts, "loss "+formatMetric(p.loss))
+	}
 	if p.metrics != nil {
 		parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
 	}
@@ -219,34 +221,56 @@ func (m *rateMeter) perSecond() float64 {
 	return float64(last.samples-first.samples) / last.at.Sub(first.at).Seconds()
 }
 
-// lossHistory keeps the mean loss of equal parts of the run, to be drawn.
+// lossHistory keeps the mean loss of equal parts of the steps so far, to be drawn.
+// Its zero value is empty.
 type lossHistory struct {
+	first   uint64 // step
 	perPart uint64
 	sums    []float64
 	counts  []int
 }
 
+// historyParts is the largest number of parts.
 const historyParts = 60
 
-func newLossHistory(totalSteps uint64) lossHistory {
-	return lossHistory{
-		perPart: max((totalSteps+historyParts-1)/historyParts, 1),
-		sums:    make([]float64, historyParts), counts: make([]int, historyParts),
-	}
-}
-
 func (h *lossHistory) add(step uint64, loss float64) {
-	if h.perPart == 0 || step == 0 {
-		return
+	if len(h.sums) == 0 {
+		h.first, h.perPart = step, 1
 	}
-	part := min((step-1)/h.perPart, historyParts-1)
-	h.sums[part] += loss
-	h.counts[part]++
+	taken := max(step, h.first) - h.first
+	for taken/h.perPart >= historyParts {
+		*h = h.halved()
+	}
+	for part := int(taken / h.perPart); len(h.sums) <= part; {
+		h.sums, h.counts = append(h.sums, 0), append(h.counts, 0)
+	}
+	h.sums[taken/h.perPart] += loss
+	h.counts[taken/h.perPart]++
 }
 
-// sparkline draws the means on a logarithmic scale, from the first part that
-// has steps to the last one.
-func (h *lossHistory) sparkline() string {
+// halved returns the history with each two neighbouring parts as one.
+func (h *lossHistory) halved() lossHistory {
+	half := lossHistory{first: h.first, perPart: 2 * h.perPart}
+	for i := range h.sums {
+		if i%2 == 0 {
+			half.sums, half.counts = append(half.sums, 0), append(half.counts, 0)
+		}
+		half.sums[i/2] += h.sums[i]
+		half.counts[i/2] += h.counts[i]
+	}
+	return half
+}
+
+// sparkline draws the means on a logarithmic scale, in at most width columns.
+func (h *lossHistory) sparkline(width int) string {
+	for shown := *h; ; shown = shown.halved() {
+		if len(shown.sums) <= max(width, 1) {
+			return shown.draw()
+		}
+	}
+}
+
+func (h *lossHistory) draw() string {
 	var logs []float64
 	low, high := math.Inf(1), math.Inf(-1)
 	for i, n := range h.counts {

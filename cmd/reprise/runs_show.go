@@ -296,11 +296,15 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 		writeEpochs(t, r.run.Session.Dataset, m.Epochs)
 		if !steps {
 			if len(records) > 0 {
-				history := newLossHistory(uint64(len(records)))
+				var history lossHistory
 				for _, s := range records {
 					history.add(s.Step, float64(s.Loss))
 				}
-				t.line("\nloss over %s steps, logarithmic:  %s", thousands(len(records)), history.sparkline())
+				width := historyParts
+				if t.width > 0 {
+					width = min(width, t.width)
+				}
+				t.line("\nloss over %s, logarithmic:\n%s", plural(len(records), "step"), history.sparkline(width))
 			}
 			return nil
 		}

@@ -60,8 +60,12 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDevices()) }()
-	progress := newCounter(env, "verify "+string(r.run.ID))
-	what.Progress = progress.update
+	progress := newCounter(env, "verifying "+string(r.run.ID), "steps")
+	begin := what.From
+	if begin == 0 {
+		begin = r.run.Session.Parent.Step()
+	}
+	what.Progress = func(step, last uint64) { progress.update(step-begin, last-begin) }
 	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0], Meaning: api.Meaning}
 	report, err := verifier.Verify(ctx, what, data)
 	progress.close()
