@@ -135,11 +135,11 @@ func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 	return best, found
 }
 
-// Resume returns the event with which an interrupted run goes on, or
+// Resume returns the event with which an interrupted run resumes, or
 // ErrCannotResume.
 func (r TrainingRun) Resume() (Event, error) {
 	if !r.Session.CanResume() {
-		return nil, fmt.Errorf("run %s is %s: %w", r.ID, r.Session.State, ErrCannotResume)
+		return nil, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
 	}
 	step, _ := r.ResumePoint()
 	return TrainingResumed{FromStep: step}, nil

@@ -99,6 +99,6 @@ type TrainingSession struct {
 	State  State   `json:"state"`
 }
 
-// CanResume reports whether training can go on: false once the session has
+// CanResume reports whether training can be resumed: false once the session has
 // completed or failed.
 func (s TrainingSession) CanResume() bool { return !s.State.Terminal() }
