@@ -90,7 +90,7 @@ func (l actorSnapshot) resolve(name string) (string, error) {
 	case 0:
 		return "", fmt.Errorf("--trace %s: there is no such actor; `reprise actors` shows them all", name)
 	}
-	return "", fmt.Errorf("--trace %s: it could be any of %s", name, strings.Join(matches, ", "))
+	return "", fmt.Errorf("--trace %s: is ambiguous: it could be %s; give more of the path", name, strings.Join(matches, ", "))
 }
 
 // rows draws the message and what it led to. A chain of messages, each of which

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
@@ -153,15 +152,6 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 func writerAlive(w integration.Workspace) bool {
 	held, _, err := flock.Probe(w.LockPath())
 	return err == nil && held
-}
-
-// openRun resolves the name of a run and folds its events.
-func openRun(ctx context.Context, log *integration.RunLog, name string) (integration.RunRecord, error) {
-	id, err := log.Resolve(ctx, strings.TrimSpace(name))
-	if err != nil {
-		return integration.RunRecord{}, err
-	}
-	return log.Load(ctx, id)
 }
 
 // exists reports false only where there is certainly nothing of that name.

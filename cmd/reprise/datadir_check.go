@@ -39,11 +39,11 @@ func checkLogThere(w integration.Workspace, withRuns bool) error {
 }
 
 // warnOfOlderLog says, beside what a command shows, that the log which it shows is
-// older than the files beside it.
-func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Store, w integration.Workspace) {
+// older than the files beside it. check is what integration.CheckFiles returned.
+func (env *environment) warnOfOlderLog(check error) {
 	var older *integration.OlderLogError
-	if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
-		_, _ = fmt.Fprintln(env.stderr, "reprise: warning: "+older.Error())
+	if errors.As(check, &older) {
+		writeLines(env.stderr, "reprise: warning: "+older.Error())
 	}
 }
 

@@ -66,7 +66,7 @@ func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.He
 		return eventstore.Head{}, err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(ctx, store, w)
+	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	head, err := eventstore.Export(ctx, store, to)
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted

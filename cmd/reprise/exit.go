@@ -84,7 +84,8 @@ func exitCode(err error) int {
 	case errors.As(err, &offline):
 		return exitFailed
 	case errors.As(err, &bad), errors.As(err, &field),
-		errors.Is(err, training.ErrCannotResume), errors.Is(err, integration.ErrRunNotFound):
+		errors.Is(err, training.ErrCannotResume),
+		errors.Is(err, integration.ErrRunNotFound), errors.Is(err, integration.ErrAmbiguousRun):
 		return exitInvalid
 	default:
 		return exitFailed

@@ -93,7 +93,7 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 	if err != nil {
 		return err
 	}
-	cp, err := pickCheckpoint(r.run, g)
+	cp, err := env.pickCheckpoint(r, g)
 	if err != nil {
 		return err
 	}
@@ -132,12 +132,12 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 }
 
 // pickCheckpoint returns the checkpoint that was asked for.
-func pickCheckpoint(run integration.RunRecord, g generateOptions) (training.Checkpoint, error) {
+func (env *environment) pickCheckpoint(r runReader, g generateOptions) (training.Checkpoint, error) {
 	if g.stepGiven {
-		return checkpointAt(run, "--step", g.step)
+		return env.checkpointAt(r.run, r.workspace, "--step", g.step)
 	}
-	last, err := lastCheckpoint(run)
-	if best, ok := run.BestCheckpoint(); g.best && ok {
+	last, err := env.lastCheckpoint(r.run, r.workspace)
+	if best, ok := r.run.BestCheckpoint(); g.best && ok {
 		return best, nil
 	}
 	return last, err

@@ -41,7 +41,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	if err != nil && !isSilent(err) {
 		writeError(stderr, advised(err))
 		if way := wayBack(env.program, err); way != "" {
-			_, _ = fmt.Fprintf(stderr, "reprise: %s\n", visibleLines(way))
+			writeLines(stderr, "reprise: "+way)
 		}
 	}
 	return exitCode(err)
@@ -57,11 +57,14 @@ func endingSignals() []os.Signal {
 	return signals
 }
 
-// writeError prints an error, wrapped between words on a terminal. Lines that are
+// writeError prints an error for people.
+func writeError(w io.Writer, err error) { writeLines(w, fmt.Sprintf("reprise: %v", err)) }
+
+// writeLines prints a text, wrapped between words on a terminal. Lines that are
 // indented show a file and stay as they are.
-func writeError(w io.Writer, err error) {
+func writeLines(w io.Writer, text string) {
 	width, _ := terminalWidth(w)
-	for line := range strings.SplitSeq(visibleLines(fmt.Sprintf("reprise: %v", err)), "\n") {
+	for line := range strings.SplitSeq(visibleLines(text), "\n") {
 		if !strings.HasPrefix(line, " ") {
 			line = wrapWords(line, width, "  ")
 		}

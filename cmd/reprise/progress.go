@@ -141,14 +141,6 @@ func formatValidation(d training.Dataset, m training.Metrics) string {
 	return "val accuracy " + formatShare(m.ValAccuracy)
 }
 
-// formatAccuracy returns an accuracy for a table, or a dash where there is none.
-func formatAccuracy(d training.Dataset, accuracy float64) string {
-	if !d.Accurate() {
-		return "-"
-	}
-	return formatShare(accuracy)
-}
-
 // figures returns the running figures in one line.
 func (p *progress) figures() string {
 	parts := []string{

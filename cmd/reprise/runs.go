@@ -37,6 +37,7 @@ type runReader struct {
 	// listing is the store for what is made from read models.
 	listing   eventstore.Store
 	workspace integration.Workspace
+	list      *integration.RunList
 	log       *integration.RunLog
 	run       integration.RunRecord
 }
@@ -54,7 +55,14 @@ func (env *environment) readRun(ctx context.Context, name string, do func(runRea
 		return err
 	}
 	r := runReader{store: store, listing: listing, workspace: w, log: integration.NewRunLog(listing, env.now)}
-	if r.run, err = openRun(ctx, r.log, name); err != nil {
+	if r.list, err = integration.ReadRuns(ctx, listing); err != nil {
+		return err
+	}
+	id, err := r.list.Resolve(strings.TrimSpace(name))
+	if err != nil {
+		return err
+	}
+	if r.run, err = r.log.Load(ctx, id); err != nil {
 		return err
 	}
 	return do(r)
@@ -125,7 +133,6 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(ctx, store, w)
 	listing, err := integration.Listing(ctx, store)
 	if err != nil {
 		return err
@@ -134,6 +141,7 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
+	env.warnOfOlderLog(integration.CheckFilesOf(ctx, listing, w, list))
 	rows := make([]runRow, len(list.Runs))
 	incomplete := 0
 	for i, r := range list.Runs {
@@ -240,7 +248,7 @@ func (env *environment) resume(ctx context.Context, name, format string) error {
 		return err
 	}
 	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
-		return err
+		return env.cannotResume(record, err)
 	}
 	data, err := env.openRecorded(ctx, record.Session.Dataset)
 	if err != nil {

@@ -72,7 +72,7 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 	if err := env.readRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err
 	}
-	j, err := env.prepareFork(ctx, parent, f)
+	j, err := env.prepareFork(ctx, parent, w, f)
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 }
 
 // prepareFork checks everything that can be wrong with a fork; it writes nothing.
-func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, f forkOptions) (job, error) {
-	cp, err := forkPoint(parent, f)
+func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions) (job, error) {
+	cp, err := env.forkPoint(parent, w, f)
 	if err != nil {
 		return job{}, err
 	}
@@ -115,11 +115,11 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 }
 
 // forkPoint returns the checkpoint to start from.
-func forkPoint(parent integration.RunRecord, f forkOptions) (training.Checkpoint, error) {
+func (env *environment) forkPoint(parent integration.RunRecord, w integration.Workspace, f forkOptions) (training.Checkpoint, error) {
 	if f.last {
-		return lastCheckpoint(parent)
+		return env.lastCheckpoint(parent, w)
 	}
-	return checkpointAt(parent, "--from", f.from)
+	return env.checkpointAt(parent, w, "--from", f.from)
 }
 
 // forkRow is a fork in the record of its parent.
@@ -150,11 +150,7 @@ func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineag
 			return l, err
 		}
 	}
-	list, err := integration.ReadRuns(ctx, r.listing)
-	if err != nil {
-		return l, err
-	}
-	for _, other := range list.Runs {
+	for _, other := range r.list.Runs {
 		if other.Parent != r.run.ID {
 			continue
 		}

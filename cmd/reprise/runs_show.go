@@ -83,7 +83,7 @@ func (o showOptions) newestOf(n int) (from int) {
 }
 
 func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
-	env.warnOfOlderLog(ctx, r.store, r.workspace)
+	env.warnOfOlderLog(integration.CheckFilesOf(ctx, r.listing, r.workspace, r.list))
 	at := o.at
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())
@@ -130,7 +130,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 			if err != nil {
 				return err
 			}
-			t.row(fmt.Sprintf("  layer %d", i), string(raw))
+			t.row(fmt.Sprintf("  layer %d", i), spaced(raw))
 		}
 		t.row("optimizer", describeOptimizer(h.Optimizer))
 		t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
@@ -143,7 +143,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		}
 		t.line("")
 		from := o.newestOf(len(r.run.Metrics))
-		writeEpochs(t, s.Dataset, r.run.Metrics[from:])
+		writeEpochs(t, r.run, from)
 		writeOmitted(t, from, "epoch")
 		writeEvaluations(t, s.Dataset, r.run.TrainingRun, o)
 		t.line("")
@@ -162,7 +162,7 @@ func writeOmitted(t *table, n int, what string) {
 func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 	run := r.run
 	if len(run.Checkpoints) == 0 {
-		t.line("no checkpoints yet")
+		t.line("%s", none("checkpoints", run))
 		return
 	}
 	t.row("checkpoints in", dir)
@@ -201,6 +201,22 @@ func timeSpent(r integration.RunRecord) string {
 	return text
 }
 
+// spaced puts a space after each colon and comma of JSON, to be wrapped at.
+func spaced(raw []byte) string {
+	var b strings.Builder
+	inText := false
+	for i, c := range raw {
+		b.WriteByte(c)
+		switch {
+		case c == '"' && (i == 0 || raw[i-1] != '\\'):
+			inText = !inText
+		case !inText && (c == ':' || c == ','):
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
 func describeOptimizer(o nn.Optimizer) string {
 	raw, err := json.Marshal(o.WithDefaults())
 	if err != nil {
@@ -209,11 +225,40 @@ func describeOptimizer(o nn.Optimizer) string {
 	return strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
 }
 
-func writeEpochs(t *table, d training.Dataset, history training.MetricsHistory) {
-	t.columns(metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")...)
-	for _, m := range history {
-		t.row(thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss), formatAccuracy(d, m.ValAccuracy))
+// none says that a run has none of something, or none yet.
+func none(what string, r integration.RunRecord) string {
+	if r.Session.CanResume() {
+		return "no " + what + " yet"
 	}
+	return "no " + what
+}
+
+// writeEpochs lists the figures of a run's epochs from an index on.
+func writeEpochs(t *table, r integration.RunRecord, from int) {
+	if len(r.Metrics) == 0 {
+		t.line("%s", none("epochs", r))
+		return
+	}
+	t.columns(withAccuracy(r.Session.Dataset, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
+	for _, m := range r.Metrics[from:] {
+		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy, thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
+	}
+}
+
+// withAccuracy adds the column of the validation accuracy, where the task has one.
+func withAccuracy(d training.Dataset, columns []column) []column {
+	if d.Accurate() {
+		columns = append(columns, metricColumns("VAL ACCURACY")...)
+	}
+	return columns
+}
+
+// withAccuracyOf adds the cell below it.
+func withAccuracyOf(d training.Dataset, accuracy float64, cells ...string) []string {
+	if d.Accurate() {
+		cells = append(cells, formatShare(accuracy))
+	}
+	return cells
 }
 
 // writeEvaluations lists those within epochs, where there are any.
@@ -221,10 +266,10 @@ func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o sh
 	if len(r.Evaluations) > 0 {
 		t.line("")
 		t.line("evaluations within epochs")
-		t.columns(metricColumns("STEP", "VAL LOSS", "VAL ACCURACY")...)
+		t.columns(withAccuracy(d, metricColumns("STEP", "VAL LOSS"))...)
 		from := o.newestOf(len(r.Evaluations))
 		for _, e := range r.Evaluations[from:] {
-			t.row(thousands(e.Step), formatMetric(e.ValLoss), formatAccuracy(d, e.ValAccuracy))
+			t.row(withAccuracyOf(d, e.ValAccuracy, thousands(e.Step), formatMetric(e.ValLoss))...)
 		}
 		writeOmitted(t, from, "evaluation")
 	}
@@ -244,8 +289,8 @@ func describeOptions(h training.Hyperparameters) string {
 	add(h.GradientAccumulation > 1, "gradient accumulation %d", h.GradientAccumulation)
 	add(h.ClipNorm > 0, "gradients clipped to norm %v", h.ClipNorm)
 	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
-	add(h.Augmentation.Flip, "flipped at random")
-	add(h.Augmentation.Crop > 0, "cropped after a padding of %d", h.Augmentation.Crop)
+	add(h.Augmentation.Flip, "random flip")
+	add(h.Augmentation.Crop > 0, "random crop, padding %d", h.Augmentation.Crop)
 	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
 	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
 	add(h.Precision == nn.BF16, "activations kept as bfloat16")
@@ -293,19 +338,20 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 		m.Epochs = training.MetricsHistory{}
 	}
 	return env.listing(format, m, func(t *table) error {
-		writeEpochs(t, r.run.Session.Dataset, m.Epochs)
+		writeEpochs(t, r.run, 0)
+		if len(records) == 0 {
+			return nil
+		}
 		if !steps {
-			if len(records) > 0 {
-				var history lossHistory
-				for _, s := range records {
-					history.add(s.Step, float64(s.Loss))
-				}
-				width := historyParts
-				if t.width > 0 {
-					width = min(width, t.width)
-				}
-				t.line("\nloss over %s, logarithmic:\n%s", plural(len(records), "step"), history.sparkline(width))
+			var history lossHistory
+			for _, s := range records {
+				history.add(s.Step, float64(s.Loss))
 			}
+			width := historyParts
+			if t.width > 0 {
+				width = min(width, t.width)
+			}
+			t.line("\nloss over %s, logarithmic:\n%s", plural(len(records), "step"), history.sparkline(width))
 			return nil
 		}
 		t.line("")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +49,7 @@ not, the first difference is named and the exit code is 1.`,
 }
 
 func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
-	if err := integration.CheckFiles(ctx, r.store, r.workspace); err != nil {
+	if err := integration.CheckFilesOf(ctx, r.listing, r.workspace, r.list); err != nil {
 		return err
 	}
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
@@ -74,7 +75,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 		return errInterrupted
 	}
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
-		return namedByFlag(err)
+		return env.explainRange(r, err)
 	}
 	if printErr := env.printVerification(r, report, format); printErr != nil {
 		return printErr
@@ -82,14 +83,23 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 	return err
 }
 
-// namedByFlag gives the fields of a verification the names of their flags.
-func namedByFlag(err error) error {
+// explainRange words an error about what is to be verified: its fields are flags.
+func (env *environment) explainRange(r runReader, err error) error {
 	var field *training.FieldError
-	if !errors.As(err, &field) || field.Field != "from" && field.Field != "to" {
+	if !errors.As(err, &field) {
+		return err
+	}
+	if len(r.run.Checkpoints) == 0 {
+		return env.noCheckpoint(r.run, r.workspace)
+	}
+	if field.Field != "from" && field.Field != "to" {
 		return err
 	}
 	named := *field
 	named.Field = "--" + field.Field
+	if step, parseErr := strconv.ParseUint(field.Value, 10, 64); parseErr == nil && indexOfStep(r.run, step) < 0 {
+		named.Fix = "use " + nearestSteps(r.run.Checkpoints, step)
+	}
 	return &named
 }
 

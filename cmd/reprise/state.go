@@ -74,7 +74,7 @@ func (env *environment) showState(ctx context.Context, at pointInTime, format st
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(ctx, store, w)
+	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err
