@@ -278,7 +278,7 @@ func (p *reader) mapping(out *node, n *yaml.Node, depth int) error {
 		name := key.Value
 		field := shortenTo(maxPath, child(out.field, shorten(name)))
 		if first, ok := lines[name]; ok {
-			return p.fail(at, RequestError{Field: field, Problem: fmt.Sprintf("is given twice, first in line %d", first), Fix: "keep one of the two"})
+			return p.fail(at, RequestError{Field: field, Problem: fmt.Sprintf("is given twice, first on line %d", first), Fix: "keep one of the two"})
 		}
 		lines[name] = at.line
 		child, err := p.value(n.Content[i+1], field, at, depth+1)

@@ -104,9 +104,9 @@ func (c *labelColumn) tooManyKinds(t *table, line int, many string) error {
 
 func (c *labelColumn) mixed() string {
 	if c.nameLine > c.numberLine {
-		return fmt.Sprintf("is a name, while %s in line %d is a number", quote(c.number), c.numberLine)
+		return fmt.Sprintf("is a name, while %s on line %d is a number", quote(c.number), c.numberLine)
 	}
-	return fmt.Sprintf("is a number, while %s in line %d is a name", quote(c.name), c.nameLine)
+	return fmt.Sprintf("is a number, while %s on line %d is a name", quote(c.name), c.nameLine)
 }
 
 // classes returns the names of the classes and the class of every row. Numbers

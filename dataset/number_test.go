@@ -173,7 +173,7 @@ func TestClassesAreAsManyAsTheLabels(t *testing.T) {
 		}
 	}
 	_, err := openCSVText(t, "x,y\n1,1_1\n2,11\n3,1_1\n", "y")
-	checkDataError(t, err, "line 3", `"11" is a number, while "1_1" in line 2 is a name`)
+	checkDataError(t, err, "line 3", `"11" is a number, while "1_1" on line 2 is a name`)
 }
 
 func TestQuantitiesAreNotTakenForClasses(t *testing.T) {

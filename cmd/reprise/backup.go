@@ -291,7 +291,7 @@ func (env *environment) printBackup(format string, r backupReport, next string) 
 		t.row("from", r.From)
 		t.row("to", r.To)
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Position)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
+		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		t.line("\n%s", next)
 		return nil
 	})

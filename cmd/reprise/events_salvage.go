@@ -172,7 +172,7 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Events)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
+		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		if r.Complete {
 			t.line("\nnothing is missing: every event up to the recorded end is whole")
 		}
@@ -192,7 +192,7 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 func printMissing(t *table, r salvageReport) {
 	const most = 20
 	if len(r.Missing) > 0 {
-		t.line("\nMISSING: the log ends before the first missing event")
+		t.line("\nINCOMPLETE: the salvaged log stops before the first missing event")
 	}
 	for i, m := range r.Missing {
 		if i == most {

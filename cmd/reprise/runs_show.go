@@ -139,7 +139,11 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		}
 		t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
 		if n := r.run.Interruptions; n > 0 {
-			t.row("interruptions", fmt.Sprintf("%s; %s trained again, with the same figures", thousands(n), plural(r.run.Reproduced, "epoch")))
+			text := thousands(n)
+			if again := r.run.Reproduced; again > 0 {
+				text += fmt.Sprintf("; %s trained again, with the same figures", plural(again, "epoch"))
+			}
+			t.row("interruptions", text)
 		}
 		t.line("")
 		from := o.newestOf(len(r.run.Metrics))
@@ -191,12 +195,12 @@ func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 	}
 }
 
-// timeSpent returns how long a run has trained, and over how long a time if it
-// paused.
+// timeSpent returns how long a run has trained, and how long that took with its
+// pauses.
 func timeSpent(r integration.RunRecord) string {
 	text := shortDuration(r.Trained)
 	if r.Interruptions > 0 {
-		text += fmt.Sprintf(" of training within %s, with its pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
+		text += fmt.Sprintf(" of training, %s including pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
 	}
 	return text
 }

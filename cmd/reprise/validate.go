@@ -96,7 +96,7 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 		t.row("optimizer", describeOptimizer(s.Hyperparameters.Optimizer))
 		t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(s.Hyperparameters.Epochs, "epoch"),
 			plural(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training), "step")))
-		t.line("\nmemory that a device needs")
+		t.line("\nmemory needed")
 		for _, m := range []struct {
 			what string
 			size tensor.Bytes
@@ -109,10 +109,10 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 		t.line("")
 		for _, d := range v.Devices {
 			if d.Takes {
-				t.row("device "+string(d.Device), "would take it")
+				t.line("fits on device %s", d.Device)
 			}
 			for _, r := range d.Refusal {
-				t.row("device "+string(d.Device), "refuses: "+r.Message)
+				t.line("does not fit on device %s: %s", d.Device, r.Message)
 			}
 		}
 		return nil
