@@ -112,7 +112,7 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 				t.line("fits on device %s", d.Device)
 			}
 			for _, r := range d.Refusal {
-				t.line("does not fit on device %s: %s", d.Device, r.Message)
+				t.line("device %s refuses it: %s", d.Device, r.Message)
 			}
 		}
 		return nil
