@@ -21,7 +21,7 @@ import (
 
 func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 	b := build(t)
-	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "no process is at work; start one with") {
+	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "no process is running; start one with") {
 		t.Errorf("without a process: %+v", o)
 	}
 	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"))
@@ -64,7 +64,7 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		trace.Caused[0].Correlation != trace.Message || trace.Caused[0].Causation != trace.Message || trace.Caused[0].From != trace.To {
 		t.Errorf("a step and the next one: %+v", trace)
 	}
-	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "cannot be given together"} {
+	for args, want := range map[string]string{"--trace nobody": "no such actor", "--trace run --watch": "cannot be given together"} {
 		if o := b.run(append([]string{"actors"}, strings.Fields(args)...)...); o.code != 2 || !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: %+v", args, o)
 		}

@@ -8,8 +8,8 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// counter shows how far a long piece of work is on standard error: one line
-// that is written over on a terminal, a line every few seconds elsewhere.
+// counter shows the progress of a long piece of work on standard error: one line
+// that is overwritten on a terminal, a line every few seconds elsewhere.
 type counter struct {
 	env     *environment
 	what    string
@@ -29,7 +29,7 @@ func newCounter(env *environment, what, unit string) *counter {
 	return &counter{env: env, what: what, unit: unit, width: width, started: now, last: now}
 }
 
-// update tells how many of how many parts are done.
+// update shows that done of so many parts are done.
 func (c *counter) update(done, of uint64) {
 	now := c.env.now()
 	interval := plainInterval
@@ -62,7 +62,7 @@ func (c *counter) text(now time.Time, done, of uint64) string {
 }
 
 // besideBar puts a text beside a bar, on one line of a terminal. The bar gives way:
-// a line that is too long could not be written over.
+// a line that is too long could not be overwritten.
 func besideBar(text string, done, of uint64, width int) string {
 	const least = 4
 	room := min(width-lipgloss.Width(text)-columnGap-1, counterWidth)

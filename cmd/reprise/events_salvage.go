@@ -81,7 +81,8 @@ func wayBack(program string, err error) string {
 	if !errors.As(err, &corrupt) || corrupt.Path == "" {
 		return ""
 	}
-	return fmt.Sprintf("every event that is whole can be saved to a new folder: %s events salvage NEW_FOLDER --data-dir %s", program, filepath.Dir(corrupt.Path))
+	return fmt.Sprintf("every event that is intact can be saved to a new folder: %s events salvage NEW_FOLDER --data-dir %s",
+		program, shellQuoted(filepath.Dir(corrupt.Path)))
 }
 
 func (env *environment) salvage(ctx context.Context, folder, format string) error {
@@ -99,7 +100,8 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 		return err
 	}
 	if held, holder, err := flock.Probe(w.LockPath()); err == nil && held {
-		return invalid(fmt.Errorf("--data-dir %s is in use: %w; end it first, or wait for it to end", w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder}))
+		return invalid(fmt.Errorf("--data-dir %s is in use: %w; end it first, or wait for it to end",
+			w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder}))
 	}
 	wreck, err := sqlite.OpenWreck(ctx, w.EventsPath())
 	if err == nil {
@@ -115,7 +117,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	return err
 }
 
-// salvageTo makes the new data directory beside its name, and gives it the name in
+// salvageTo makes the new data directory under a temporary name, and renames it at
 // the end.
 func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, report *salvageReport) error {
 	return env.publish(report.To, "reprise events salvage "+report.To, func(dir string) error {
@@ -177,7 +179,7 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 			t.line("\nnothing is missing: every event up to the recorded end is whole")
 		}
 		printMissing(t, r)
-		t.line("\nsee what is there with: %s runs list --data-dir %s", env.program, r.To)
+		t.line("\nlist its runs with: %s runs list --data-dir %s", env.program, r.To)
 		return nil
 	}); err != nil {
 		return err
@@ -216,8 +218,8 @@ func printMissing(t *table, r salvageReport) {
 	}
 	switch after := r.Rest - r.Unacknowledged; {
 	case after > 0:
-		t.line("\n%s after the first missing one are in %s", plural(after, "whole event"), r.RestFile)
+		t.line("\nin %s: %s after the first missing one", r.RestFile, plural(after, "whole event"))
 	case r.Rest > 0:
-		t.line("\n%s that were being appended, and never acknowledged, are in %s", plural(r.Rest, "event"), r.RestFile)
+		t.line("\nin %s: %s from an append that was never acknowledged", r.RestFile, plural(r.Rest, "event"))
 	}
 }

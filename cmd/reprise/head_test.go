@@ -182,7 +182,7 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 	}{
 		"a public key":           {[]string{"--sign", public}, "is a public key"},
 		"a key of RSA":           {[]string{"--sign", rsaPrivate}, "not a key of Ed25519"},
-		"a file that is there":   {[]string{"--sign", otherPrivate, signed}, "exists already"},
+		"a file that is there":   {[]string{"--sign", otherPrivate, signed}, "already exists"},
 		"another output":         {[]string{"-o", "yaml"}, "use text or json"},
 		"a key that there isn't": {[]string{"--sign", signed + "x"}, "openssl genpkey"},
 	} {

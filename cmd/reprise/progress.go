@@ -11,8 +11,8 @@ import (
 	"reprise/training"
 )
 
-// progress is what there is to say of a run while it trains. It is a value
-// without clock or lock: who owns it passes the time in.
+// progress is what a display shows of a run that trains. It is a value without a
+// clock or a lock: its owner passes the time in.
 type progress struct {
 	id      training.RunID
 	title   string // model and data in one line
@@ -37,7 +37,7 @@ type progress struct {
 	notes                []string // what happened, in lines for people
 }
 
-// begin takes up a run as its record has it.
+// begin takes over the state of a recorded run.
 func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	s := r.Session
 	h := s.Hyperparameters
@@ -59,7 +59,7 @@ func (p *progress) resumeAt(r training.TrainingRun) {
 	}
 }
 
-// stepped takes up an optimiser step.
+// stepped adds an optimiser step.
 func (p *progress) stepped(now time.Time, s integration.StepResult) {
 	p.now = now
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
@@ -73,7 +73,7 @@ func (p *progress) stepped(now time.Time, s integration.StepResult) {
 	p.evaluating = s.EpochDone
 }
 
-// recorded takes up an event of the run.
+// recorded adds an event of the run.
 func (p *progress) recorded(now time.Time, e training.Event) {
 	p.now = now
 	switch e := e.(type) {
@@ -112,7 +112,7 @@ func (p *progress) eta() (time.Duration, bool) {
 	return time.Duration(float64(p.now.Sub(p.started)) / float64(taken) * float64(p.totalSteps-p.step)), true
 }
 
-// samplesPerSecond returns the present pace, or that since the start where the
+// samplesPerSecond returns the current pace, or that since the start where the
 // run is too young for one; 0 before its first step.
 func (p *progress) samplesPerSecond() float64 {
 	if present := p.rate.perSecond(); present > 0 {
@@ -172,7 +172,8 @@ func describeModel(s training.TrainingSession) string {
 
 func describeData(d training.Dataset) string {
 	if d.Task == dataset.NextToken {
-		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)", d.Path, thousands(d.Training), thousands(d.Validation), d.SampleShape[0])
+		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)",
+			d.Path, thousands(d.Training), thousands(d.Validation), d.SampleShape[0])
 	}
 	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, thousands(d.Training), thousands(d.Validation))
 }

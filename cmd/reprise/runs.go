@@ -68,8 +68,8 @@ func (env *environment) readRun(ctx context.Context, name string, do func(runRea
 	return do(r)
 }
 
-// stateOf returns how the run stands in truth: one that is recorded as under
-// way is interrupted where no process is there to train it.
+// stateOf returns the actual state of a run: one that is recorded as under way is
+// interrupted if no process is training it.
 func stateOf(recorded training.State, w integration.Workspace) training.State {
 	if (recorded == training.Running || recorded == training.Initializing) && !writerAlive(w) {
 		return training.Interrupted
@@ -86,7 +86,7 @@ type runRow struct {
 	StartedAt  time.Time `json:"started_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 	// TrainedSeconds is how long the run was under way, without its pauses; what a
-	// process that was killed did after its last event does not count.
+	// killed process did after its last event does not count.
 	TrainedSeconds float64 `json:"trained_seconds"`
 	Reason         string  `json:"reason,omitempty"`
 	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
@@ -97,15 +97,16 @@ type runRow struct {
 	FilesMissing bool `json:"files_missing,omitempty"`
 }
 
-// recordedRow describes the run as its events have it.
+// recordedRow describes the run as recorded by its events.
 func recordedRow(r integration.RunSummary) runRow {
 	return runRow{
 		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
-		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason, ForkOf: r.Parent, ForkStep: r.ParentStep,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
+		ForkOf: r.Parent, ForkStep: r.ParentStep,
 	}
 }
 
-// rowOf describes the run as it stands in truth.
+// rowOf describes the run as it really is.
 func rowOf(r integration.RunSummary, w integration.Workspace) runRow {
 	row := recordedRow(r)
 	row.State = stateOf(r.State, w)
@@ -286,8 +287,8 @@ func (env *environment) listEvents(ctx context.Context, r runReader, format stri
 		rows[i] = eventRowOf(e)
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9}, column{title: "TIME", short: timeOfDay, drop: 8},
-			column{title: "EVENT", short: shortType}, column{title: "DETAILS", wrap: 40})
+		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9},
+			column{title: "TIME", short: timeOfDay, drop: 8}, column{title: "EVENT", short: shortType}, column{title: "DETAILS", wrap: 40})
 		for i, e := range rows {
 			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, describeEvent(events[i]))
 		}

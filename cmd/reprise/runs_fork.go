@@ -30,11 +30,11 @@ func newRunsForkCommand(env *environment) *cobra.Command {
 		Short: "Start a new run from a checkpoint of another one, with some settings changed",
 		Long: `Fork starts a new run from the checkpoint that RUN committed at step --from: from
 its weights, its optimizer's moments and its place in the data, so that steps and
-epochs count on. Fields of the request are changed with --set, by their path and
+epochs continue to count. Fields of the request are changed with --set, by their path and
 in YAML, and checked as in a request file. Both runs remember each other: see
 "reprise runs show".
 
-What the checkpoint cannot serve is refused, by name: other data, layers whose
+Changes that do not fit the checkpoint are refused, by name: other data, layers whose
 weights have other names or shapes, an optimizer with other moments, another
 batch_size or gradient_accumulation, by which steps and epochs are counted.
 Everything else may change: learning_rate and schedule (it is planned for the whole
@@ -78,13 +78,16 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 	}
 	return env.withHost(ctx, "reprise runs fork "+string(parent.ID), j.data, f.format,
 		func(h *integration.Host, view *runView) (training.RunID, error) {
-			view.message(fmt.Sprintf("fork of run %s at step %s%s", parent.ID, thousands(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
+			view.message(fmt.Sprintf("fork of run %s at step %s%s",
+				parent.ID, thousands(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
 			return h.Start(ctx, j.events)
 		})
 }
 
 // prepareFork checks everything that can be wrong with a fork; it writes nothing.
-func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions) (job, error) {
+func (env *environment) prepareFork(
+	ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions,
+) (job, error) {
 	cp, err := env.forkPoint(parent, w, f)
 	if err != nil {
 		return job{}, err
@@ -174,7 +177,8 @@ func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineag
 func (l lineage) write(t *table) {
 	if p := l.Parent; p != nil {
 		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, thousands(p.Step()), p.Epoch()))
-		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s", shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
+		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s",
+			shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
 		t.row("  changed", describeChanges("", l.Changes))
 	}
 	for i, f := range l.Forks {

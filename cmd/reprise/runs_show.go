@@ -40,10 +40,10 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show RUN",
 		Short: "Show a run: model, data, history, checkpoints; now or in the past",
-		Long: `Show prints what a run trains, how it stands and what it has recorded: figures
-of its epochs, evaluations and checkpoints. Of a long history it prints the end,
-and all of it with --all; as JSON or YAML it is always complete. With --at it
-shows the run as it was then.`,
+		Long: `Show prints what a run trains, its state and what it has recorded: the figures of
+its epochs, evaluations and checkpoints. It prints the end of a long history, and
+all of it with --all; JSON and YAML are always complete. With --at it shows the run
+as it was then.`,
 		Example: `  reprise runs show latest
   reprise runs show latest --all
   reprise runs show latest --at 15m    # as it was a quarter of an hour ago`,
@@ -94,7 +94,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
 			return at.named(err)
 		}
-		row = recordedRow(r.run.Summary()) // no process of today trains it then
+		row = recordedRow(r.run.Summary()) // whether it trains now does not matter then
 	}
 	s := r.run.Session
 	details := runDetails{
@@ -166,7 +166,7 @@ func writeOmitted(t *table, n int, what string) {
 func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 	run := r.run
 	if len(run.Checkpoints) == 0 {
-		t.line("%s", none("checkpoints", run))
+		t.line("%s", none(run, "no checkpoints"))
 		return
 	}
 	t.row("checkpoints in", dir)
@@ -229,23 +229,24 @@ func describeOptimizer(o nn.Optimizer) string {
 	return strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
 }
 
-// none says that a run has none of something, or none yet.
-func none(what string, r integration.RunRecord) string {
+// none is said of what a run does not have, as in "no checkpoints yet".
+func none(r integration.RunRecord, no string) string {
 	if r.Session.CanResume() {
-		return "no " + what + " yet"
+		return no + " yet"
 	}
-	return "no " + what
+	return no
 }
 
 // writeEpochs lists the figures of a run's epochs from an index on.
 func writeEpochs(t *table, r integration.RunRecord, from int) {
 	if len(r.Metrics) == 0 {
-		t.line("%s", none("epochs", r))
+		t.line("%s", none(r, "no epochs"))
 		return
 	}
 	t.columns(withAccuracy(r.Session.Dataset, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
 	for _, m := range r.Metrics[from:] {
-		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy, thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
+		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy,
+			thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
 	}
 }
 
@@ -278,7 +279,8 @@ func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o sh
 		writeOmitted(t, from, "evaluation")
 	}
 	if s := r.Stopped; s != nil {
-		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
+		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s",
+			s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
 }
 
@@ -361,7 +363,8 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 		t.line("")
 		t.columns(metricColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
 		for _, s := range records {
-			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)), strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
+			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)),
+				strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
 		}
 		return nil
 	})

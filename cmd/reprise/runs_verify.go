@@ -23,7 +23,7 @@ func newRunsVerifyCommand(env *environment) *cobra.Command {
 		Long: `Verify checks the hash chain of the event log, every event of the run against
 those before it, and the files of every checkpoint. It then trains the run again
 from its beginning, or from the checkpoint at step --from to the one at step --to,
-and compares with the record whatever comes out: each step, each epoch, each
+and compares what comes out with the record: each step, each epoch, each
 evaluation, and of each checkpoint the weights, the moments of the optimizer and
 the figures that training resumes with. docs/durability.md lists every field.
 
@@ -104,7 +104,8 @@ func (env *environment) explainRange(r runReader, err error) error {
 }
 
 // missingFiles says what to do where a folder lacks files.
-const missingFiles = "missing files are not damaged ones: copy %s from where the run was trained,\nor restore a backup; an imported log comes without them"
+const missingFiles = "missing files are not damaged: copy %s from where the run was trained,\n" +
+	"or restore a backup; an imported log comes without them"
 
 func (env *environment) printVerification(r runReader, report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
@@ -127,8 +128,8 @@ func (env *environment) printVerification(r runReader, report integration.Verify
 			t.row(thousands(c.Step), thousands(c.Epoch), c.Recorded, verdict)
 		}
 		if p := report.Parent; p != nil && report.Verified {
-			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
-				"how they came about is proved by: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
+			t.line("\nstarted from the checkpoint of run %s at step %s, whose files match this run's first event;\n"+
+				"to verify how they came about: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
 		}
 		if slices.ContainsFunc(report.Checkpoints, func(c integration.CheckpointVerdict) bool { return c.Missing }) {
 			t.line("\n"+missingFiles, r.workspace.RunDir(report.RunID))

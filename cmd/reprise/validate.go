@@ -45,8 +45,8 @@ func newValidateCommand(env *environment) *cobra.Command {
 		Use:   "validate JOB",
 		Short: "Check a request and show what it would train, without training it",
 		Long: `Validate checks the request in the file JOB (- for standard input) as train does,
-data included, and prints the model, the number of steps and the memory that a
-device needs for it. It starts nothing.`,
+data included, and prints the model, the number of steps and the memory it needs.
+It starts nothing.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {

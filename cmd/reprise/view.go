@@ -109,7 +109,8 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.EvaluationCompleted:
 		v.note("step %s  val loss %s", thousands(e.Step), formatMetric(e.ValLoss))
 	case training.EarlyStopped:
-		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s", e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
+		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s",
+			e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.TrainingInterrupted:
 		v.note("interrupted: %s", strings.TrimPrefix(e.Cause, "interrupted "))
 	case training.CheckpointFailed:

@@ -11,14 +11,14 @@ import (
 	"reprise/training"
 )
 
-// frame is the time between two pictures of the live display.
+// frame is the time between two frames of the live display.
 const frame = 80 * time.Millisecond
 
 // liveNotes is the number of notes that are drawn.
 const liveNotes = 5
 
-// liveDisplay redraws a few lines of the terminal. It takes no input, so that
-// Ctrl-C stays the signal that it is.
+// liveDisplay redraws a few lines of the terminal. It takes no input, so that Ctrl-C
+// remains a signal.
 type liveDisplay struct {
 	program *tea.Program
 	done    chan struct{}
