@@ -90,7 +90,8 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 		}
 		return err
 	}
-	return env.printBackup(format, report, fmt.Sprintf("restore it with: %s restore %s --data-dir NEW_FOLDER", env.program, folder))
+	return env.printBackup(format, report, "restore it with",
+		fmt.Sprintf("%s restore %s --data-dir NEW_FOLDER", env.program, shellQuoted(folder)))
 }
 
 // makeBackup makes a backup under a temporary name, and renames it at the end.
@@ -199,7 +200,8 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 		}
 		return err
 	}
-	return env.printBackup(format, report, fmt.Sprintf("list its runs with: %s runs list --data-dir %s", env.program, w.Dir))
+	return env.printBackup(format, report, "list its runs with",
+		fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(w.Dir)))
 }
 
 // restoreInto copies the runs' files to an area of their own, and gives them their
@@ -287,13 +289,14 @@ func (env *environment) newDataDir(command string) (integration.Workspace, func(
 	return w, release, nil
 }
 
-func (env *environment) printBackup(format string, r backupReport, next string) error {
+func (env *environment) printBackup(format string, r backupReport, next, command string) error {
 	return env.listing(format, r, func(t *table) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Position)), r.HeadHash))
 		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
-		t.line("\n%s", next)
+		t.line("\n%s:", next)
+		t.command("  ", command)
 		return nil
 	})
 }

@@ -23,9 +23,11 @@ func (env *environment) lastCheckpoint(run integration.RunRecord, w integration.
 func (env *environment) noCheckpoint(run integration.RunRecord, w integration.Workspace) error {
 	switch stateOf(run.Session.State, w) {
 	case training.Failed:
-		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again", run.ID, run.Reason))
+		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again",
+			run.ID, run.Reason))
 	case training.Interrupted:
-		return invalid(fmt.Errorf("run %s was interrupted before its first checkpoint; resume it with: %s", run.ID, env.commandFor("runs resume", run.ID)))
+		return invalid(fmt.Errorf("run %s was interrupted before its first checkpoint; resume it with:\n  %s",
+			run.ID, env.commandFor("runs resume", run.ID)))
 	default:
 		return invalid(fmt.Errorf("run %s has no checkpoint yet; the first one comes after %s",
 			run.ID, plural(int(run.Session.Hyperparameters.CheckpointInterval), "epoch")))
@@ -41,19 +43,22 @@ func (env *environment) cannotResume(run integration.RunRecord, err error) error
 	if run.Session.State == training.Failed {
 		set = fmt.Sprintf(" --set config.learning_rate=%v", run.Session.Hyperparameters.LearningRate.Value/2)
 	}
-	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as: %s",
+	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
 		err, env.commandFor("runs fork", run.ID)+set)
 }
 
 // checkpointAt returns the checkpoint at the step that a flag names.
-func (env *environment) checkpointAt(run integration.RunRecord, w integration.Workspace, flag string, step uint64) (training.Checkpoint, error) {
+func (env *environment) checkpointAt(
+	run integration.RunRecord, w integration.Workspace, flag string, step uint64,
+) (training.Checkpoint, error) {
 	if _, err := env.lastCheckpoint(run, w); err != nil {
 		return training.Checkpoint{}, err
 	}
 	if i := indexOfStep(run, step); i >= 0 {
 		return run.Checkpoints[i], nil
 	}
-	return training.Checkpoint{}, invalid(fmt.Errorf("%s: run %s has no checkpoint at step %d; use %s", flag, run.ID, step, nearestSteps(run.Checkpoints, step)))
+	return training.Checkpoint{}, invalid(fmt.Errorf("%s: run %s has no checkpoint at step %d; use %s",
+		flag, run.ID, step, nearestSteps(run.Checkpoints, step)))
 }
 
 // indexOfStep returns the index of the checkpoint at a step, or -1.

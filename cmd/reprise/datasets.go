@@ -165,7 +165,8 @@ func (env *environment) listDatasets(format string) error {
 	}
 	return env.listing(format, rows, func(t *table) error {
 		t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true},
-			column{title: "VALIDATION", right: true}, column{title: "SHAPE"}, column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
+			column{title: "VALIDATION", right: true}, column{title: "SHAPE"},
+			column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
 			column{title: "LICENCE", drop: 1}, column{title: "SOURCE", drop: 2})
 		for _, r := range rows {
 			licence, _, _ := strings.Cut(r.Licence, " (") // inspect shows all of it

@@ -62,7 +62,8 @@ func (env *environment) replay(ctx context.Context, r runReader, format string) 
 	}
 	return env.listing(format, rows, func(t *table) error {
 		t.columns(column{title: "POSITION", right: true}, column{title: "TIME", short: timeOfDay, drop: 7},
-			column{title: "WHAT HAPPENED", cut: 32}, column{title: "RUN"}, column{title: "SAGA", drop: 9}, column{title: "CHECKPOINT", drop: 8}, column{title: "DOES NEXT"})
+			column{title: "WHAT HAPPENED", cut: 32},
+			column{title: "RUN"}, column{title: "SAGA", drop: 9}, column{title: "CHECKPOINT", drop: 8}, column{title: "DOES NEXT"})
 		for i, row := range rows {
 			s := row.State
 			next := "-"

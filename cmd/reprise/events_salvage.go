@@ -74,15 +74,17 @@ Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
 	return c
 }
 
-// wayBack says what to do after an error that says that an event log is corrupt;
-// "" after any other.
+// savesIntact introduces the command line of wayBack.
+const savesIntact = "every event that is intact can be saved to a new folder:"
+
+// wayBack returns the command line that helps after an error that says that an event
+// log is corrupt; "" after any other.
 func wayBack(program string, err error) string {
 	var corrupt *eventstore.CorruptionError
 	if !errors.As(err, &corrupt) || corrupt.Path == "" {
 		return ""
 	}
-	return fmt.Sprintf("every event that is intact can be saved to a new folder: %s events salvage NEW_FOLDER --data-dir %s",
-		program, shellQuoted(filepath.Dir(corrupt.Path)))
+	return fmt.Sprintf("%s events salvage NEW_FOLDER --data-dir %s", program, shellQuoted(filepath.Dir(corrupt.Path)))
 }
 
 func (env *environment) salvage(ctx context.Context, folder, format string) error {
@@ -179,7 +181,8 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 			t.line("\nnothing is missing: every event up to the recorded end is whole")
 		}
 		printMissing(t, r)
-		t.line("\nlist its runs with: %s runs list --data-dir %s", env.program, r.To)
+		t.line("\nlist its runs with:")
+		t.command("  ", fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(r.To)))
 		return nil
 	}); err != nil {
 		return err

@@ -104,8 +104,8 @@ func (a anchor) read() (*anchored, ed25519.PublicKey, error) {
 	case signed && a.key == "":
 		return nil, nil, invalid(fmt.Errorf("--head %s: is signed; give the public key to check it with: --key PUB", a.head))
 	case !signed && a.key != "":
-		return nil, nil, invalid(fmt.Errorf("--head %s: is not signed; leave out --key, or sign the next one with `reprise events head --sign KEY`",
-			a.head))
+		return nil, nil, invalid(fmt.Errorf("--head %s: is not signed; leave out --key, "+
+			"or sign the next one with `reprise events head --sign KEY`", a.head))
 	case !signed:
 		return &anchored{Attestation: head}, nil, nil
 	}
@@ -125,7 +125,8 @@ func (env *environment) verifyLog(ctx context.Context, kept anchor, format strin
 	if err := env.listing(format, verdict, func(t *table) error {
 		verdict.write(t, head)
 		if verdict.wayBack != "" {
-			t.line("\n%s", verdict.wayBack)
+			t.line("\n" + savesIntact)
+			t.command("  ", verdict.wayBack)
 		}
 		return nil
 	}); err != nil {

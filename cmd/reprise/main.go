@@ -41,7 +41,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	if err != nil && !isSilent(err) {
 		writeError(stderr, advised(err))
 		if way := wayBack(env.program, err); way != "" {
-			writeLines(stderr, "reprise: "+way)
+			writeLines(stderr, "reprise: "+savesIntact+"\n  "+way)
 		}
 	}
 	return exitCode(err)

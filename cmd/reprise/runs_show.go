@@ -226,7 +226,8 @@ func describeOptimizer(o nn.Optimizer) string {
 	if err != nil {
 		return string(o.Name)
 	}
-	return strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
+	text := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
+	return strings.TrimPrefix(text, "name ")
 }
 
 // none is said of what a run does not have, as in "no checkpoints yet".

@@ -129,7 +129,8 @@ func (env *environment) printVerification(r runReader, report integration.Verify
 		}
 		if p := report.Parent; p != nil && report.Verified {
 			t.line("\nstarted from the checkpoint of run %s at step %s, whose files match this run's first event;\n"+
-				"to verify how they came about: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
+				"to verify how they came about:", p.RunID, thousands(p.Step()))
+			t.command("  ", env.commandFor("runs verify", p.RunID))
 		}
 		if slices.ContainsFunc(report.Checkpoints, func(c integration.CheckpointVerdict) bool { return c.Missing }) {
 			t.line("\n"+missingFiles, r.workspace.RunDir(report.RunID))
