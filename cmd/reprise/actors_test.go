@@ -50,7 +50,8 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		seen[r.Path] = r
 	}
 	run := seen["/RUN/run"]
-	if l.PID != c.Process.Pid || len(l.Actors) != 5 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 || run.Restarts != 0 || run.Age <= 0 {
+	if l.PID != c.Process.Pid || len(l.Actors) != 5 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 ||
+		run.Restarts != 0 || run.Age <= 0 {
 		t.Errorf("%+v", l)
 	}
 	table := b.must("actors").stdout
@@ -187,7 +188,8 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 
 func TestRatesAreOfTheTimeBetweenTwoSnapshots(t *testing.T) {
 	at := time.Unix(0, 0)
-	before := actorSnapshot{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
+	before := actorSnapshot{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"},
+		{Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
 	now := actorSnapshot{At: at.Add(2 * time.Second), Actors: []actorRow{
 		{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 15},
 		{Path: "/b", Kind: "actor", Handled: 3}, {Path: "/c", Kind: "actor", Handled: 4},

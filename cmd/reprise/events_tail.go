@@ -37,7 +37,7 @@ func newEventsTailCommand(env *environment) *cobra.Command {
 continues with every new one as it becomes durable, even while another process
 writes them, until Ctrl-C. No event is left out, and none is printed twice.
 
-As JSON it prints an object on each line, as YAML a document for each event.`,
+JSON is one object per line, and YAML one document per event.`,
 		Example: `  reprise events tail -f
   reprise events tail --after 0 --type training.epoch_completed -o json
   reprise events tail -f -n 0 --run latest`,

@@ -53,12 +53,12 @@ func newEventsVerifyCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check the whole event log and name the first bad event",
-		Long: `Verify reads the whole log: every event against its hash, the hash against the
-one before it, positions and versions for holes, the end against the recorded end,
-the file's own structure. It then compares every event with those before it, in
-each field that follows from them, and the read models and snapshots that are kept
-beside the log with what the events add up to, and the log with the files of runs
-beside it. "reprise runs verify" checks what only training can tell.
+		Long: `Verify reads the whole log and checks each event against its hash and each hash
+against the one before it, positions and versions for gaps, the end against the
+recorded end, and the file's own structure. It then compares every event with those
+before it, in each field that follows from them; the read models and snapshots that
+are kept beside the log with what the events add up to; and the log with the files
+of runs. "reprise runs verify" checks what only training can tell.
 docs/durability.md lists what is compared with what.
 
 Exit code 0 means that the log is whole; 1 that it is not, and the first bad event

@@ -113,7 +113,8 @@ command then ends with 1 and says what to do.`,
 	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
 	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
 		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed but not a single bit")
-	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
+	flags.IntVar(&env.threads, "threads", 0,
+		"`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
 		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),

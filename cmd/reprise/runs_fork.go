@@ -29,9 +29,9 @@ func newRunsForkCommand(env *environment) *cobra.Command {
 		Use:   "fork RUN",
 		Short: "Start a new run from a checkpoint of another one, with some settings changed",
 		Long: `Fork starts a new run from the checkpoint that RUN committed at step --from: from
-its weights, its optimizer's moments and its place in the data, so that steps and
-epochs continue to count. Fields of the request are changed with --set, by their path and
-in YAML, and checked as in a request file. Both runs remember each other: see
+its weights, its optimizer's moments and its place in the data; steps and epochs are
+counted from there. Fields of the request are changed with --set, by their path and
+in YAML, and checked as in a request file. Each run remembers the other: see
 "reprise runs show".
 
 Changes that do not fit the checkpoint are refused, by name: other data, layers whose

@@ -15,7 +15,8 @@ import (
 func runsTable(width int) string {
 	var out strings.Builder
 	t := &table{w: &out, width: width}
-	t.columns(column{title: "RUN"}, column{title: "STEP", right: true, drop: 2}, column{title: "AT", short: timeOfDay, drop: 1}, column{title: "DATA", cut: 8})
+	t.columns(column{title: "RUN"}, column{title: "STEP", right: true, drop: 2},
+		column{title: "AT", short: timeOfDay, drop: 1}, column{title: "DATA", cut: 8})
 	t.row("20261130-042423-6d6f", "1,350", "2026-11-30 04:24:24", "a/long/path/to/data.csv")
 	t.row("20261130-042424-sgzy", "5", "2026-11-30 04:24:28", "digits")
 	_ = t.flush()
@@ -196,7 +197,8 @@ func TestRandomTablesFitTheTerminal(t *testing.T) {
 			rows[i] = make([]string, n)
 		}
 		for i := range head {
-			head[i] = column{title: strings.Repeat("T", 1+random.IntN(8)), right: random.IntN(2) == 0, drop: random.IntN(3), cut: random.IntN(2) * 10}
+			head[i] = column{title: strings.Repeat("T", 1+random.IntN(8)), right: random.IntN(2) == 0, drop: random.IntN(3),
+				cut: random.IntN(2) * 10}
 			widest := len(head[i].title)
 			for _, r := range rows {
 				r[i] = strings.Repeat("é", random.IntN(30))
@@ -244,7 +246,8 @@ func TestCommandsAreBrokenSoThatTheyCanBePasted(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
-	for word, want := range map[string]string{"/data/a-b_c.d": "/data/a-b_c.d", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "$HOME": "'$HOME'", "~": "'~'", "é": "'é'"} {
+	for word, want := range map[string]string{"/data/a-b_c.d": "/data/a-b_c.d", "a b": "'a b'", "it's": `'it'\''s'`, "": "''",
+		"$HOME": "'$HOME'", "~": "'~'", "é": "'é'"} {
 		if got := shellQuoted(word); got != want {
 			t.Errorf("%q is quoted as %s, want %s", word, got, want)
 		}

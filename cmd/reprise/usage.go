@@ -217,7 +217,8 @@ func isInteger(text string) bool {
 // mayBeEmpty marks a flag whose value may be an empty text.
 const mayBeEmpty = "reprise_may_be_empty"
 
-// checkFlags refuses flags that are known to be wrong before a command begins: empty values, and the values of the flags that every command has.
+// checkFlags refuses flags that are known to be wrong before a command begins: empty
+// values, and bad values of the flags that every command has.
 func (env *environment) checkFlags(c *cobra.Command) error {
 	var empty string
 	c.Flags().Visit(func(f *pflag.Flag) {
