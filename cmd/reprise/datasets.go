@@ -72,7 +72,7 @@ func isInput(err error) bool {
 	return errors.As(err, &field) || errors.As(err, &data)
 }
 
-// inputOf words an error about data that a command line names: fields are its
+// inputOf rewords an error about data that a command line names: fields are its
 // arguments and flags.
 func inputOf(err error, path string) error {
 	var field *dataset.FieldError

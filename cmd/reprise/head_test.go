@@ -57,7 +57,7 @@ func newKeys(t *testing.T) (privateFile, publicFile string) {
 	return writeKeys(t, private)
 }
 
-// dataDirOf returns a data directory with the events, chained anew.
+// dataDirOf returns a data directory with the events, chained again.
 func dataDirOf(t *testing.T, events []eventstore.Event) string {
 	t.Helper()
 	var log bytes.Buffer

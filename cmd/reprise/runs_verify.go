@@ -83,7 +83,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 	return err
 }
 
-// explainRange words an error about what is to be verified: its fields are flags.
+// explainRange rewords an error about what is to be verified: its fields are flags.
 func (env *environment) explainRange(r runReader, err error) error {
 	var field *training.FieldError
 	if !errors.As(err, &field) {
