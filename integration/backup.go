@@ -36,7 +36,7 @@ type LostFiles struct {
 }
 
 // SalvageRunFiles is CopyRunFiles for a data directory that is damaged: what cannot
-// be copied, each as its event says, is left out and named.
+// be copied, each of which matches its event, is left out and named.
 func SalvageRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, []LostFiles, error) {
 	var lost []LostFiles
 	copied, err := copyRunFiles(ctx, log, to, from, progress, func(run training.RunID, what string, err error) error {

@@ -67,8 +67,18 @@ func checkFiles(ctx context.Context, store eventstore.Store, w Workspace) ([]tra
 	return runs, list, compareFiles(ctx, store, w, runs, list)
 }
 
-// compareFiles compares the files of runs with a list of runs that was read after
-// they were found.
+// CheckFilesOf is CheckFiles for a caller that has read the list of all runs, which
+// is not read again unless it lacks something.
+func CheckFilesOf(ctx context.Context, store eventstore.Store, w Workspace, list *RunList) error {
+	runs, err := w.foundRuns()
+	if err != nil || len(runs) == 0 {
+		return err
+	}
+	return compareFiles(ctx, store, w, runs, list)
+}
+
+// compareFiles compares the files of runs with a list of runs, and with a new one
+// where that lacks something.
 func compareFiles(ctx context.Context, store eventstore.Store, w Workspace, runs []training.RunID, list *RunList) error {
 	last := lastSteps(list)
 	var err error

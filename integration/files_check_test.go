@@ -162,6 +162,43 @@ func TestWhatIsTheUsersInRunsIsNoSignOfAnOlderLog(t *testing.T) {
 	}
 }
 
+// Who has the list of runs has the log read no second time, unless something is
+// missing in the list.
+func TestFilesAreComparedWithAListThatWasRead(t *testing.T) {
+	w := newWorld(t)
+	w.train(w.request(nil), nil)
+	store := &readCounter{Store: w.store}
+	list, err := ReadRuns(t.Context(), store)
+	if err != nil || store.reads == 0 {
+		t.Fatalf("%d reads, %v", store.reads, err)
+	}
+	store.reads = 0
+	if err := CheckFilesOf(t.Context(), store, w.workspace, list); err != nil || store.reads != 0 {
+		t.Errorf("%d reads of the log, %v", store.reads, err)
+	}
+	if err := CheckFilesOf(t.Context(), store, w.workspace, &RunList{}); err != nil || store.reads == 0 {
+		t.Errorf("with an earlier list: %d reads, %v", store.reads, err)
+	}
+	var older *OlderLogError
+	if err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace, list); err != nil {
+		t.Errorf("a list that has everything: %v", err)
+	}
+	if err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace, &RunList{}); !errors.As(err, &older) {
+		t.Errorf("an older log: %v", err)
+	}
+}
+
+// readCounter counts the reads of events.
+type readCounter struct {
+	eventstore.Store
+	reads int
+}
+
+func (s *readCounter) Read(ctx context.Context, after eventstore.Position, limit int) ([]eventstore.Event, error) {
+	s.reads++
+	return s.Store.Read(ctx, after, limit)
+}
+
 // A copy belongs to its log as the original does.
 func TestCopiedCheckpointsAreMarked(t *testing.T) {
 	w := newWorld(t)

@@ -14,8 +14,12 @@ import (
 	"reprise/training"
 )
 
-// ErrRunNotFound is returned for a run that the log does not know.
-var ErrRunNotFound = errors.New("no such run")
+var (
+	// ErrRunNotFound is returned for a run that the log does not know.
+	ErrRunNotFound = errors.New("no such run")
+	// ErrAmbiguousRun is returned for the beginning of several runs' ids.
+	ErrAmbiguousRun = errors.New("is ambiguous")
+)
 
 // runPrefix begins the aggregate id of every run.
 const runPrefix = "run/"
@@ -220,20 +224,25 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 }
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
-// id, or "latest".
+// id, or "latest". It fails with ErrRunNotFound or ErrAmbiguousRun.
 func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
 	list, err := ReadRuns(ctx, l.store)
 	if err != nil {
 		return "", err
 	}
-	if len(list.Runs) == 0 {
+	return list.Resolve(name)
+}
+
+// Resolve is RunLog.Resolve among the runs of the list.
+func (l *RunList) Resolve(name string) (training.RunID, error) {
+	if len(l.Runs) == 0 {
 		return "", fmt.Errorf("run %q: %w: there are no runs yet; start one with `reprise train JOB`", name, ErrRunNotFound)
 	}
 	if name == "latest" {
-		return list.Runs[len(list.Runs)-1].RunID, nil
+		return l.Runs[len(l.Runs)-1].RunID, nil
 	}
 	var matches []string
-	for _, r := range list.Runs {
+	for _, r := range l.Runs {
 		if string(r.RunID) == name {
 			return r.RunID, nil
 		}
@@ -248,5 +257,11 @@ func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, erro
 		return "", fmt.Errorf("run %q: %w; `reprise runs list` shows them all", name, ErrRunNotFound)
 	}
 	slices.Sort(matches)
-	return "", fmt.Errorf("run %q: %w: it could be any of %s", name, ErrRunNotFound, strings.Join(matches, ", "))
+	const most = 5
+	shown, others := matches, ""
+	if len(matches) > most+1 {
+		shown = matches[len(matches)-most:]
+		others = fmt.Sprintf(" or one of %d older ones", len(matches)-most)
+	}
+	return "", fmt.Errorf("run %q %w: it could be %s%s; give more of the id", name, ErrAmbiguousRun, strings.Join(shown, ", "), others)
 }

@@ -158,7 +158,7 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	}
 	if len(checkpoints) == 0 {
 		return &training.FieldError{Field: "run", Value: string(what.Run.ID),
-			Problem: "has no committed checkpoint", Fix: "resume it with `reprise runs resume` first"}
+			Problem: "has no committed checkpoint to compare with", Fix: "choose a run that has one"}
 	}
 	report.ToStep = what.To
 	if what.To == 0 {

@@ -12,7 +12,7 @@ var (
 	// of the last one.
 	ErrNonMonotonicCheckpoint = errors.New("checkpoint is not ahead of the last one")
 	// ErrCannotResume is returned for a run that has ended.
-	ErrCannotResume = errors.New("run cannot be resumed")
+	ErrCannotResume = errors.New("a run that has ended cannot be resumed")
 	// ErrInvalidTransition is returned when an event does not fit the state.
 	ErrInvalidTransition = errors.New("event does not fit the state")
 	// ErrNotReproducible is returned when an epoch or evaluation that was recorded

@@ -140,7 +140,7 @@ func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 // Resume returns the event that resumes an interrupted run, or ErrCannotResume.
 func (r TrainingRun) Resume() (Event, error) {
 	if !r.Session.CanResume() {
-		return nil, fmt.Errorf("run %s is %s: %w", r.ID, r.Session.State, ErrCannotResume)
+		return nil, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
 	}
 	step, _ := r.ResumePoint()
 	return TrainingResumed{FromStep: step}, nil

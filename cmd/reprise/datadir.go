@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
@@ -74,7 +73,7 @@ func (env *environment) xdg(variable, unix, darwin string) string {
 }
 
 // lock locks a data directory for writing, creating it where it does not exist.
-// The returned function ends the lock.
+// The returned function releases the lock.
 func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
 	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
 		return nil, unusable(w, err)
@@ -129,8 +128,8 @@ func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, er
 	return store, nil
 }
 
-// openReader opens the event store for reading, beside a writer if there is
-// one. A data directory that does not exist yet reads as an empty store.
+// openReader opens the event store for reading, even while another process writes
+// to it. A data directory that does not exist yet reads as an empty store.
 func (env *environment) openReader() (eventstore.Store, integration.Workspace, error) {
 	w, err := env.workspace()
 	if err != nil {
@@ -139,7 +138,7 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 	if !exists(w.EventsPath()) {
 		if env.dataDir != "" {
 			if _, err := os.Stat(w.Dir); err != nil {
-				return nil, w, invalid(fmt.Errorf("--data-dir %s: there is no such folder", w.Dir))
+				return nil, w, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 			}
 		}
 		return memory.New(), w, checkLogThere(w, false)
@@ -153,15 +152,6 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 func writerAlive(w integration.Workspace) bool {
 	held, _, err := flock.Probe(w.LockPath())
 	return err == nil && held
-}
-
-// openRun resolves the name of a run and folds its events.
-func openRun(ctx context.Context, log *integration.RunLog, name string) (integration.RunRecord, error) {
-	id, err := log.Resolve(ctx, strings.TrimSpace(name))
-	if err != nil {
-		return integration.RunRecord{}, err
-	}
-	return log.Load(ctx, id)
 }
 
 // exists reports false only where there is certainly nothing of that name.

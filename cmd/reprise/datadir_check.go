@@ -14,9 +14,9 @@ import (
 	"reprise/internal/staging"
 )
 
-// checkLogThere fails where a data directory has files that an event log belongs
-// to, and no event log: it is not an empty one then. withRuns is what may be there
-// all the same, since the log is about to come to it.
+// checkLogThere fails where a data directory has files that belong to an event log,
+// but no event log: it is not empty then. With withRuns, files of runs may be there,
+// since their log is about to be added.
 func checkLogThere(w integration.Workspace, withRuns bool) error {
 	if exists(w.EventsPath()) {
 		return nil
@@ -34,16 +34,16 @@ func checkLogThere(w integration.Workspace, withRuns bool) error {
 		return nil
 	}
 	return fmt.Errorf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
-		"or restore a backup into an empty folder with `reprise restore`, or choose another folder with --data-dir DIR. Nothing was changed",
-		w.Dir, strings.Join(left, " and "))
+		"or restore a backup into an empty folder with `reprise restore`, "+
+		"or choose another folder with --data-dir DIR. Nothing was changed", w.Dir, strings.Join(left, " and "))
 }
 
 // warnOfOlderLog says, beside what a command shows, that the log which it shows is
-// older than the files beside it.
-func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Store, w integration.Workspace) {
+// older than the files beside it. check is what integration.CheckFiles returned.
+func (env *environment) warnOfOlderLog(check error) {
 	var older *integration.OlderLogError
-	if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
-		_, _ = fmt.Fprintln(env.stderr, "reprise: warning: "+older.Error())
+	if errors.As(check, &older) {
+		writeLines(env.stderr, "reprise: warning: "+older.Error())
 	}
 }
 
@@ -52,7 +52,7 @@ func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Sto
 func countRuns(w integration.Workspace) int {
 	entries, err := os.ReadDir(w.RunsDir())
 	if err != nil {
-		return 0 // whoever needs it will say why
+		return 0 // a caller that needs it will say why
 	}
 	n := 0
 	for _, e := range entries {
@@ -71,7 +71,7 @@ func sweepDataDir(w integration.Workspace) {
 	staging.Sweep(w.RunsDir())
 	entries, err := os.ReadDir(w.Dir)
 	if err != nil {
-		return // whoever works there will say why
+		return // a caller that works there will say why
 	}
 	for _, e := range entries {
 		digits, ok := strings.CutPrefix(e.Name(), ".import-")
@@ -92,9 +92,9 @@ func holdsOnlyALog(folder string) bool {
 	return err == nil
 }
 
-// boundStore is the event store of a data directory that has to stay where it is:
-// once another file, or none, bears the name of the one that was opened, nothing
-// that is appended would ever be read.
+// boundStore is the event store of a data directory that must stay where it is: once
+// another file, or none, has the name of the one that was opened, nobody would ever
+// read what is appended.
 type boundStore struct {
 	eventstore.Store
 	path   string
@@ -135,7 +135,7 @@ func outside(w integration.Workspace, path string) error {
 	return nil
 }
 
-// real returns a path without symbolic links, as far as there is something at it.
+// real resolves the symbolic links of a path, as far as the path exists.
 func real(path string) string {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		return resolved

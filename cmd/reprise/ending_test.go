@@ -238,7 +238,8 @@ func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 	limited.Path, limited.Args = "/bin/sh", []string{"sh", "-c", `ulimit -f 500; exec "$0" train "$1"`, b.path, job}
 	out, err := limited.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "file too large; allow larger files (ulimit -f), then resume it with: ") {
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed ||
+		!strings.Contains(string(out), "file too large; allow larger files (ulimit -f), then resume it with: ") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if got := parse[result](b, "runs", "resume", "latest"); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
@@ -254,7 +255,8 @@ func TestALimitedAddressSpaceIsAnErrorThatSaysSo(t *testing.T) {
 		c.Path, c.Args = "/bin/sh", []string{"sh", "-c", fmt.Sprintf(`ulimit -v %d; exec "$0" runs list`, kilobytes), b.path}
 		out, err := c.CombinedOutput()
 		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "ulimit -v") || strings.Contains(string(out), "goroutine") {
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "ulimit -v") ||
+			strings.Contains(string(out), "goroutine") {
 			t.Errorf("%d kB: %v\n%s", kilobytes, err, out)
 		}
 	}

@@ -74,14 +74,17 @@ Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
 	return c
 }
 
-// wayBack says what to do after an error that says that an event log is corrupt;
-// "" after any other.
+// savesIntact introduces the command line of wayBack.
+const savesIntact = "every event that is intact can be saved to a new folder:"
+
+// wayBack returns the command line that helps after an error that says that an event
+// log is corrupt; "" after any other.
 func wayBack(program string, err error) string {
 	var corrupt *eventstore.CorruptionError
 	if !errors.As(err, &corrupt) || corrupt.Path == "" {
 		return ""
 	}
-	return fmt.Sprintf("every event that is whole can be saved to a new folder: %s events salvage NEW_FOLDER --data-dir %s", program, filepath.Dir(corrupt.Path))
+	return fmt.Sprintf("%s events salvage NEW_FOLDER --data-dir %s", program, shellQuoted(filepath.Dir(corrupt.Path)))
 }
 
 func (env *environment) salvage(ctx context.Context, folder, format string) error {
@@ -99,7 +102,8 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 		return err
 	}
 	if held, holder, err := flock.Probe(w.LockPath()); err == nil && held {
-		return invalid(fmt.Errorf("--data-dir %s is in use: %w; end it first, or wait for it to end", w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder}))
+		return invalid(fmt.Errorf("--data-dir %s is in use: %w; end it first, or wait for it to end",
+			w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder}))
 	}
 	wreck, err := sqlite.OpenWreck(ctx, w.EventsPath())
 	if err == nil {
@@ -115,7 +119,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	return err
 }
 
-// salvageTo makes the new data directory beside its name, and gives it the name in
+// salvageTo makes the new data directory under a temporary name, and renames it at
 // the end.
 func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, report *salvageReport) error {
 	return env.publish(report.To, "reprise events salvage "+report.To, func(dir string) error {
@@ -160,7 +164,7 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 		return err
 	}
 	report.Events, report.HeadHash = head.Position, head.Hash
-	progress := newCounter(env, "checkpoints salvaged")
+	progress := newCounter(env, "salvaging", "checkpoints")
 	defer progress.close()
 	files, lost, err := integration.SalvageRunFiles(ctx, store, to, integration.Workspace{Dir: report.From}, progress.update)
 	report.RunFiles, report.LostFiles = files, append(report.LostFiles, lost...)
@@ -172,12 +176,13 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Events)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
+		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		if r.Complete {
 			t.line("\nnothing is missing: every event up to the recorded end is whole")
 		}
 		printMissing(t, r)
-		t.line("\nsee what is there with: %s runs list --data-dir %s", env.program, r.To)
+		t.line("\nlist its runs with:")
+		t.command("  ", fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(r.To)))
 		return nil
 	}); err != nil {
 		return err
@@ -192,7 +197,7 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 func printMissing(t *table, r salvageReport) {
 	const most = 20
 	if len(r.Missing) > 0 {
-		t.line("\nMISSING: the log ends before the first missing event")
+		t.line("\nINCOMPLETE: the salvaged log stops before the first missing event")
 	}
 	for i, m := range r.Missing {
 		if i == most {
@@ -216,8 +221,8 @@ func printMissing(t *table, r salvageReport) {
 	}
 	switch after := r.Rest - r.Unacknowledged; {
 	case after > 0:
-		t.line("\n%s after the first missing one are in %s", plural(after, "whole event"), r.RestFile)
+		t.line("\nin %s: %s after the first missing one", r.RestFile, plural(after, "whole event"))
 	case r.Rest > 0:
-		t.line("\n%s that were being appended, and never acknowledged, are in %s", plural(r.Rest, "event"), r.RestFile)
+		t.line("\nin %s: %s from an append that was never acknowledged", r.RestFile, plural(r.Rest, "event"))
 	}
 }

@@ -27,8 +27,8 @@ func (env *environment) checkDataDir() error {
 	return nil
 }
 
-// unusable says that the data directory cannot be written, and what to do: nothing
-// was.
+// unusable says that the data directory cannot be written to, and what to do. Nothing
+// was written.
 func unusable(w integration.Workspace, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -36,9 +36,9 @@ func unusable(w integration.Workspace, err error) error {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EIO): // another folder would not help
 		return fmt.Errorf("--data-dir %s: %w", w.Dir, err)
 	case errors.Is(err, fs.ErrPermission):
-		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write", w.Dir, err))
+		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write to", w.Dir, err))
 	}
-	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
+	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that you can write to", w.Dir, err))
 }
 
 // inUse says that another process writes the data directory. Nothing is wrong with
@@ -75,12 +75,12 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	}
 	view.recovered(recovery)
 	endpoint, err := serveControl(ctx, w, controlHandler(host, env.now))
-	if err != nil { // it trains all the same
-		view.message("`reprise actors` cannot look into this process: " + err.Error())
+	if err != nil { // training does not need it
+		view.message("`reprise actors` cannot inspect this process: " + err.Error())
 	} else {
 		defer func() { err = errors.Join(err, endpoint.close()) }()
 	}
-	// A reader of the progress that is gone ends the run as its user would.
+	// When the reader of the progress is gone, the run ends as if interrupted.
 	env.signals.include(syscall.SIGPIPE)
 	record, err := runToRest(ctx, host, view, start)
 	view.close()

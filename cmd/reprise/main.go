@@ -38,17 +38,20 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	if err != nil && !isSilent(err) {
 		writeError(stderr, advised(err))
 		if way := wayBack(env.program, err); way != "" {
-			_, _ = fmt.Fprintf(stderr, "reprise: %s\n", visibleLines(way))
+			writeLines(stderr, "reprise: "+savesIntact+"\n  "+way)
 		}
 	}
 	return exitCode(err)
 }
 
-// writeError prints an error, wrapped between words on a terminal. Lines that are
+// writeError prints an error for people.
+func writeError(w io.Writer, err error) { writeLines(w, fmt.Sprintf("reprise: %v", err)) }
+
+// writeLines prints a text, wrapped between words on a terminal. Lines that are
 // indented show a file and stay as they are.
-func writeError(w io.Writer, err error) {
+func writeLines(w io.Writer, text string) {
 	width, _ := terminalWidth(w)
-	for line := range strings.SplitSeq(visibleLines(fmt.Sprintf("reprise: %v", err)), "\n") {
+	for line := range strings.SplitSeq(visibleLines(text), "\n") {
 		if !strings.HasPrefix(line, " ") {
 			line = wrapWords(line, width, "  ")
 		}
@@ -98,7 +101,8 @@ stopped, such as a full disk: the command then ends with 1 and says what to do.`
 	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
 	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
 		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed but not a single bit")
-	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
+	flags.IntVar(&env.threads, "threads", 0,
+		"`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
 		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),

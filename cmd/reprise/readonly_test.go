@@ -28,7 +28,8 @@ func TestADataDirectoryIsReadByWhoMayOnlyRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(program, raw, 0o755), os.Mkdir(out, 0o755), os.Chmod(out, 0o777), os.Chmod(root, 0o755), os.Chmod(filepath.Dir(root), 0o755)); err != nil {
+	if err := errors.Join(os.WriteFile(program, raw, 0o755), os.Mkdir(out, 0o755), os.Chmod(out, 0o777), os.Chmod(root, 0o755),
+		os.Chmod(filepath.Dir(root), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	writable(t, b.dataDir, false)
@@ -61,7 +62,8 @@ func TestADataDirectoryIsReadByWhoMayOnlyRead(t *testing.T) {
 	}
 	reader("restore", b.dataDir, "--data-dir", filepath.Join(out, "restored"))
 	for _, dir := range []string{"backup", "salvaged", "restored"} {
-		if got, want := reader("events", "verify", "--data-dir", filepath.Join(out, dir)), reader("events", "verify", "--data-dir", b.dataDir); got != want {
+		got, want := reader("events", "verify", "--data-dir", filepath.Join(out, dir)), reader("events", "verify", "--data-dir", b.dataDir)
+		if got != want {
 			t.Errorf("%s:\n%s, want\n%s", dir, got, want)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 
 // addSet adds the --set flag of the commands that change fields of a request.
 func addSet(c *cobra.Command, settings *[]string) {
-	c.Flags().StringArrayVar(settings, "set", nil, "change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
+	c.Flags().StringArrayVar(settings, "set", nil,
+		"change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 }
 
 // parseSettings reads the values of --set and returns those that can be, with all

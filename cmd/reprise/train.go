@@ -36,8 +36,8 @@ func newTrainCommand(env *environment) *cobra.Command {
 checkpoints at the current step and stops; a killed run is resumed from its last
 checkpoint with "reprise runs resume".
 
-Fields of the request can be changed with --set, by their path and in YAML; what
-trains is what is recorded.
+Fields of the request can be changed with --set, by their path and in YAML; the
+changed request is recorded.
 
 With -o json, standard output carries exactly one object and the progress goes
 to standard error.`,
@@ -139,7 +139,7 @@ func (env *environment) readRequest(file string) ([]byte, error) {
 // newRunID returns an id that sorts by time and is easy to say: the time in UTC
 // and four random characters.
 func newRunID(now time.Time) training.RunID {
-	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily mistaken
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily confused
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	for i, b := range random {
