@@ -138,10 +138,10 @@ func (s *Store) settle() error {
 		return err
 	}
 	w := wal{file: log}
-	whole, err := w.readAt(w.header[:], 0)
+	_, sound, err := w.readHeader()
 	switch {
 	case err != nil:
-	case whole && w.soundHeader():
+	case sound:
 		err = rewrite(log)
 	default:
 		// It was about to be started over. SQLite would go on with its salts, and

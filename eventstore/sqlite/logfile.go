@@ -71,7 +71,7 @@ const (
 // WriteAt implements io.WriterAt.
 func (f *logFile) WriteAt(b []byte, at int64) (int, error) {
 	ends := f.commit
-	f.commit = len(b) == frameHeaderSize && isCommit(b)
+	f.commit = len(b) == frameHeaderSize && commitOf(b) != 0
 	if at != f.at+int64(len(f.pending)) {
 		if err := f.flush(); err != nil {
 			return 0, err

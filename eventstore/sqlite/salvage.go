@@ -463,26 +463,23 @@ func (s *images) usable() int { return s.pageSize - checksumSize }
 // index finds the copies. In a sound log, what counts is what was committed; in one
 // that is damaged, whatever is there.
 func (s *images) index(sound bool) error {
-	w := wal{file: s.log, db: s.db, pageSize: s.pageSize}
-	committed, err := w.committed()
+	recorded := wal{file: s.log}
+	committed, err := recorded.committed()
 	if err != nil {
 		return err
 	}
-	header := make([]byte, frameHeaderSize)
+	w := wal{file: s.log, pageSize: s.pageSize}
 	current := map[uint32]int64{}
-	for at := int64(walHeaderSize); ; at += int64(frameHeaderSize + s.pageSize) {
-		if ok, err := w.readAt(header, at); err != nil {
+	for f, err := range w.all() {
+		if err != nil {
 			return err
-		} else if !ok {
-			break
 		}
-		page := image{number: binary.BigEndian.Uint32(header), inLog: true, at: at + frameHeaderSize}
-		if page.number == 0 {
+		if f.page() == 0 {
 			continue
 		}
-		s.frames = append(s.frames, page)
-		if !sound || at < committed.end {
-			current[page.number] = page.at
+		s.frames = append(s.frames, image{number: f.page(), inLog: true, at: f.pageAt()})
+		if !sound || f.at < committed.end {
+			current[f.page()] = f.pageAt()
 		}
 	}
 	s.copies = map[uint32][]image{}
