@@ -16,6 +16,8 @@ const (
 	// hashType is the type of a blob of 32 bytes. An event ends with two, the head
 	// of the log with one.
 	hashType = 12 + 2*32
+	// tableLeaf is the kind of a page that holds rows.
+	tableLeaf = 13
 )
 
 // cell is what may be the row of an event: it is one if the hash says so.
@@ -119,8 +121,9 @@ func (c *cell) event(record []byte) (eventstore.Event, error) {
 	return e, e.Check()
 }
 
-// heads visits whatever on a page may be the record of the end of the log.
-func heads(page []byte, usable int, visit func(eventstore.Head)) {
+// heads visits whatever on a page may be the record of the end of the log. It is live
+// where the page has it as its first row.
+func heads(page []byte, usable int, visit func(head eventstore.Head, live bool)) {
 	for at := 2; at+4 < usable; at++ {
 		// The row has the rowid 1, and three columns: that, a number and a hash.
 		if page[at] != 4 || page[at-1] != 1 || page[at+1] != 0 || page[at+3] != hashType {
@@ -134,7 +137,10 @@ func heads(page []byte, usable int, visit func(eventstore.Head)) {
 		var h eventstore.Head
 		h.Position = eventstore.Position(integer(t, page[at+4:at+4+size]))
 		copy(h.Hash[:], page[at+4+size:])
-		visit(h)
+		// The page's own head may be lost; where it is there, it says how many rows
+		// there are.
+		empty := page[0] == tableLeaf && page[3] == 0 && page[4] == 0
+		visit(h, !empty && int(binary.BigEndian.Uint16(page[8:])) == at-2)
 	}
 }
 

@@ -38,13 +38,33 @@ type Salvaged struct {
 	Head eventstore.Head
 	// Recorded is the end of the log as it was recorded; zero where that is damaged.
 	Recorded eventstore.Head
-	// Rest counts events that are whole but come after that end.
+	// EndKnown is whether the recorded end is that of the last event that was found, or
+	// lies after it, so that Gaps are all that is missing.
+	EndKnown bool
+	// Rest counts events that are whole but are not part of that log.
 	Rest int
-	// Unacknowledged counts those of the rest that come after the recorded end: they
-	// were being appended, and no caller was told that they are stored.
+	// Unacknowledged counts those of the rest that come after that log and that nothing
+	// shows to have been committed. They may have been acknowledged all the same.
 	Unacknowledged int
+	// Other counts those of the rest in whose place another event is.
+	Other int
 	// Gaps are the positions that no whole event was found for.
 	Gaps []Gap
+
+	last eventstore.Position // of a whole event
+}
+
+// Complete reports whether the log is known to have every event, and there is no
+// event that is not in it.
+func (s Salvaged) Complete() bool { return s.EndKnown && s.Rest == 0 && len(s.Gaps) == 0 }
+
+// Last is the last position of which anything is known.
+func (s Salvaged) Last() eventstore.Position {
+	last := s.Head.Position
+	if n := len(s.Gaps); n > 0 {
+		last = max(last, s.Gaps[n-1].Last)
+	}
+	return max(last, s.Recorded.Position, s.last)
 }
 
 // Gap is a run of positions without a whole event.
@@ -60,6 +80,7 @@ type piece struct {
 	prev, hash eventstore.Hash
 	from       image
 	cell       cell
+	sealed     bool // it was committed, or a commit was written after it
 	// length is the number of events that follow each other from this one on.
 	length int
 	next   *piece
@@ -73,9 +94,12 @@ type doubtful struct {
 	what    string
 }
 
+// recordedAt is a record of the end of the log.
 type recordedAt struct {
-	head    eventstore.Head
-	current bool
+	head eventstore.Head
+	// live is whether its page has it as its row: it may also be in the space between
+	// rows, where earlier ones are left.
+	live, current bool
 }
 
 // OpenWreck reads all of the store at path, whatever its state. It fails with
@@ -115,7 +139,7 @@ func (w *Wreck) open(d disk.FS, path string) error {
 	return nil
 }
 
-// readAll finds the events. The size of a page is taken from wherever it is
+// readAll finds the events. The layout of pages is taken from wherever it is
 // recorded, or is that with which stores are made, whichever gives most events.
 func (w *Wreck) readAll(ctx context.Context, path string) error {
 	damage, err := walDamage(disk.OS{}, path)
@@ -124,9 +148,9 @@ func (w *Wreck) readAll(ctx context.Context, path string) error {
 	}
 	best := -1
 	source := w.images
-	for _, size := range source.pageSizes() {
+	for _, layout := range source.layouts() {
 		attempt := &Wreck{images: source}
-		attempt.pageSize = size
+		attempt.layout = layout
 		if err := attempt.index(err == nil && damage == ""); err != nil {
 			return err
 		}
@@ -156,8 +180,8 @@ func (w *Wreck) find(ctx context.Context) error {
 			return err
 		}
 		cells(page, w.usable(), func(c cell) { w.add(from, page, c) })
-		heads(page, w.usable(), func(h eventstore.Head) {
-			w.heads = append(w.heads, recordedAt{h, from.current})
+		heads(page, w.usable(), func(h eventstore.Head, live bool) {
+			w.heads = append(w.heads, recordedAt{h, live, from.current})
 		})
 	}
 	return nil
@@ -169,6 +193,7 @@ func (w *Wreck) add(from image, page []byte, c cell) {
 		hash := page[c.at+c.total-len(eventstore.Hash{}):][:len(eventstore.Hash{})]
 		for _, p := range w.whole[c.position] {
 			if bytes.Equal(p.hash[:], hash) {
+				p.sealed = p.sealed || from.sealed
 				if from.current && !p.from.current {
 					p.from, p.cell = from, c
 				}
@@ -177,7 +202,7 @@ func (w *Wreck) add(from image, page []byte, c cell) {
 		}
 	}
 	e, err := w.event(page, c)
-	found := piece{position: c.position, prev: e.PrevHash, hash: e.Hash, from: from, cell: c}
+	found := piece{position: c.position, prev: e.PrevHash, hash: e.Hash, from: from, cell: c, sealed: from.sealed}
 	switch {
 	case err == nil:
 		w.keep(found)
@@ -193,6 +218,7 @@ const maxDoubtful = 16
 func (w *Wreck) keep(p piece) {
 	for _, known := range w.whole[p.position] {
 		if known.hash == p.hash {
+			known.sealed = known.sealed || p.sealed
 			return
 		}
 	}
@@ -250,8 +276,8 @@ func whatOf(err error) string {
 
 // arrange finds the longest log and what is left beside it.
 func (w *Wreck) arrange() {
-	positions := slices.SortedFunc(maps.Keys(w.whole), func(a, b eventstore.Position) int { return cmp.Compare(b, a) })
-	for _, at := range positions { // from the last one back
+	positions := slices.Sorted(maps.Keys(w.whole))
+	for _, at := range slices.Backward(positions) {
 		for _, p := range w.whole[at] {
 			p.length = 1
 			if p.next = better(w.whole[at+1], p.hash); p.next != nil {
@@ -262,78 +288,114 @@ func (w *Wreck) arrange() {
 	for p := better(w.whole[1], eventstore.Hash{}); p != nil; p = p.next {
 		w.prefix = append(w.prefix, p)
 	}
+	w.prefix = w.prefix[:w.ended()]
 	s := &w.summary
-	s.Recorded = w.recordedEnd(positions)
-	if end := s.Recorded.Position; len(positions) > 0 && end > 0 && w.has(s.Recorded) {
-		for _, p := range positions {
-			if p > end {
-				s.Unacknowledged++
-			}
-		}
-		w.prefix = w.prefix[:min(eventstore.Position(len(w.prefix)), end)]
-	}
 	if n := len(w.prefix); n > 0 {
 		s.Head = eventstore.Head{Position: w.prefix[n-1].position, Hash: w.prefix[n-1].hash}
 	}
-	slices.Reverse(positions)
+	if n := len(positions); n > 0 {
+		s.last = positions[n-1]
+	}
+	s.Recorded, s.EndKnown = w.recordedEnd(s.last)
 	w.beyond(positions)
 }
 
-// recordedEnd returns the recorded end of the log: one that is that of an event, if
-// there is one. What is damaged may say anything, and a page holds earlier ones in
-// the space between its rows.
-func (w *Wreck) recordedEnd(positions []eventstore.Position) eventstore.Head {
-	var known, other eventstore.Head
+// ended returns how many events of the chain belong to the log. What was still being
+// appended, as far as that can be told, does not: half of an append would be in the
+// log. An append was written as a whole where a commit follows, or where there is the
+// record of the end that it leads to.
+func (w *Wreck) ended() int {
+	ends := map[eventstore.Head]bool{}
 	for _, h := range w.heads {
-		if !h.current {
-			continue
+		ends[h.head] = true
+	}
+	n := len(w.prefix)
+	for n > 0 {
+		if p := w.prefix[n-1]; p.sealed || ends[eventstore.Head{Position: p.position, Hash: p.hash}] {
+			break
 		}
-		end := &other
-		if w.has(h.head) {
-			end = &known
-		}
-		if h.head.Position > end.Position {
-			*end = h.head
+		n--
+	}
+	return n
+}
+
+// recordedEnd returns the recorded end of the log, and whether it is known to be that:
+// it is the end of what was found up to the position last, or lies after all of it.
+// What is damaged may say anything, and older copies of a page hold earlier ends.
+func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, known bool) {
+	var after eventstore.Head
+	current := slices.ContainsFunc(w.heads, func(h recordedAt) bool { return h.live && h.current })
+	currentKnown := false
+	for _, h := range w.heads {
+		switch {
+		case !h.live:
+		case w.has(h.head):
+			currentKnown = currentKnown || h.current
+			if h.head.Position > end.Position {
+				end = h.head
+			}
+		case (h.current || !current) && h.head.Position > max(last, after.Position):
+			after = h.head
 		}
 	}
-	if len(positions) > 0 && other.Position > max(known.Position, positions[0]) {
-		return other // events are missing at the end
+	if after.Position > 0 {
+		return after, true // events are missing at the end
 	}
-	return known
+	// An older copy is no proof by itself: the newest may be lost.
+	return end, currentKnown && end == w.summary.Head
 }
 
 // has reports whether the log had that end once.
 func (w *Wreck) has(h eventstore.Head) bool {
-	return slices.ContainsFunc(w.whole[h.Position], func(p *piece) bool { return p.hash == h.Hash })
+	return h == eventstore.Head{} ||
+		slices.ContainsFunc(w.whole[h.Position], func(p *piece) bool { return p.hash == h.Hash })
 }
 
-// beyond lists what there is behind the prefix, given the positions of whole events
-// in order.
+// beyond lists what there is beside the log, given the positions of whole events in
+// order.
 func (w *Wreck) beyond(positions []eventstore.Position) {
 	s := &w.summary
 	next := s.Head.Position + 1
-	var before *piece
+	before := s.Head.Hash
 	for _, at := range positions {
 		if at < next {
+			w.leave(at, w.prefix[at-1])
 			continue
 		}
 		if at > next {
 			w.missing(next, at-1)
-			before = nil
-		} else if at == s.Head.Position+1 && s.Unacknowledged == 0 {
-			s.Gaps = append(s.Gaps, Gap{at, at, "the event in its place is whole, but does not follow the one before it"})
 		}
-		p := w.whole[at][0]
-		if before != nil && before.next != nil {
-			p = before.next
+		first := better(w.whole[at], before)
+		if first == nil {
+			if at == s.Head.Position+1 {
+				s.Gaps = append(s.Gaps, Gap{at, at, "the event in its place is whole, but does not follow the one before it"})
+			}
+			first = w.whole[at][0]
 		}
-		w.rest = append(w.rest, p)
-		before, next = p, at+1
+		if !first.sealed {
+			s.Unacknowledged++
+		}
+		w.rest = append(w.rest, first)
+		w.leave(at, first)
+		before, next = first.hash, at+1
 	}
 	if s.Recorded.Position >= next {
 		w.missing(next, s.Recorded.Position)
+		if end := &s.Gaps[len(s.Gaps)-1]; end.What == "" {
+			end.What = fmt.Sprintf("nothing is left; position %d is recorded as the end of the log", s.Recorded.Position)
+		}
 	}
 	s.Rest = len(w.rest)
+}
+
+// leave adds to the rest the events of a position other than the one in its place.
+func (w *Wreck) leave(at eventstore.Position, chosen *piece) {
+	for _, p := range w.whole[at] {
+		if p != chosen {
+			w.rest = append(w.rest, p)
+			w.summary.Other++
+		}
+	}
 }
 
 // missing notes that there are no whole events from one position to another.
@@ -357,9 +419,9 @@ func (w *Wreck) missing(first, last eventstore.Position) {
 	}
 }
 
-// better returns the event to follow one with that hash: one of the store as it is
-// now, rather than one that a page of earlier holds, and then the one that more
-// follow.
+// better returns the event to follow one with that hash, nil where there is none: one
+// of the store as it is now, rather than one that an earlier copy of a page holds, and
+// then the one that more follow.
 func better(candidates []*piece, after eventstore.Hash) *piece {
 	var best *piece
 	for _, p := range candidates {
@@ -380,7 +442,7 @@ func (w *Wreck) Salvaged() Salvaged { return w.summary }
 // Events returns the events of the log that is whole from its first one on.
 func (w *Wreck) Events() iter.Seq2[eventstore.Event, error] { return w.load(w.prefix) }
 
-// Rest returns the whole events that come after those.
+// Rest returns the whole events that are not among those, by position.
 func (w *Wreck) Rest() iter.Seq2[eventstore.Event, error] { return w.load(w.rest) }
 
 func (w *Wreck) load(pieces []*piece) iter.Seq2[eventstore.Event, error] {
@@ -423,11 +485,11 @@ func (w *Wreck) Close() error {
 
 // images are the copies of pages that a database and its write-ahead log hold.
 type images struct {
-	db, log  io.ReaderAt
-	pageSize int
-	dbPages  uint32
-	frames   []image
-	copies   map[uint32][]image // of a page; the one that counts first
+	db, log io.ReaderAt
+	layout
+	dbPages uint32
+	frames  []image
+	copies  map[uint32][]image // of a page; the one that counts first
 }
 
 // image is one copy of a page.
@@ -436,29 +498,43 @@ type image struct {
 	inLog   bool
 	at      int64
 	current bool // SQLite would read this one
+	sealed  bool // it is in the database, or the log has the end of a commit after it
 }
 
-// pageSizes are those that a page may have.
-func (s *images) pageSizes() []int {
-	sizes := []int{4096}
-	var header [walHeaderSize]byte
-	n, _ := s.db.ReadAt(header[:18], 0)
-	if size := int(binary.BigEndian.Uint16(header[16:])); n == 18 {
-		if size == 1 {
-			size = 1 << 16
-		}
-		sizes = append(sizes, size)
-	}
-	if n, _ = s.log.ReadAt(header[:], 0); n == len(header) {
-		sizes = append(sizes, int(binary.BigEndian.Uint32(header[8:])))
-	}
-	sizes = slices.DeleteFunc(sizes, func(n int) bool { return !validPageSize(n) })
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
+// layout is how pages are laid out.
+type layout struct {
+	pageSize int
+	reserved int // at the end of each page, which SQLite does not use
 }
 
 // usable is the part of a page that SQLite uses.
-func (s *images) usable() int { return s.pageSize - checksumSize }
+func (l layout) usable() int { return l.pageSize - l.reserved }
+
+// layouts are those that pages may have. A program that rewrites all of a database may
+// change both figures.
+func (s *images) layouts() []layout {
+	sizes, reserves := []int{4096}, []int{checksumSize}
+	var header [walHeaderSize]byte
+	if n, _ := s.db.ReadAt(header[:21], 0); n == 21 {
+		sizes, reserves = append(sizes, pageSizeIn(header[:])), append(reserves, int(header[20]))
+	}
+	if n, _ := s.log.ReadAt(header[:], 0); n == len(header) {
+		sizes = append(sizes, int(binary.BigEndian.Uint32(header[8:])))
+	}
+	var all []layout
+	for _, size := range sizes {
+		for _, reserved := range reserves {
+			l := layout{size, reserved}
+			if validPageSize(size) && l.usable() >= minUsable && !slices.Contains(all, l) {
+				all = append(all, l)
+			}
+		}
+	}
+	return all
+}
+
+// minUsable is the least part of a page that SQLite uses.
+const minUsable = 480
 
 // index finds the copies. In a sound log, what counts is what was committed; in one
 // that is damaged, whatever is there.
@@ -469,7 +545,8 @@ func (s *images) index(sound bool) error {
 		return err
 	}
 	w := wal{file: s.log, pageSize: s.pageSize}
-	current := map[uint32]int64{}
+	current, sealed := map[uint32]int64{}, map[[8]byte]int64{} // up to which frame, by salts
+	var salts [][8]byte
 	for f, err := range w.all() {
 		if err != nil {
 			return err
@@ -477,7 +554,10 @@ func (s *images) index(sound bool) error {
 		if f.page() == 0 {
 			continue
 		}
-		s.frames = append(s.frames, image{number: f.page(), inLog: true, at: f.pageAt()})
+		s.frames, salts = append(s.frames, image{number: f.page(), inLog: true, at: f.pageAt()}), append(salts, f.link().salts)
+		if f.commit() != 0 {
+			sealed[f.link().salts] = f.pageAt()
+		}
 		if !sound || f.at < committed.end {
 			current[f.page()] = f.pageAt()
 		}
@@ -485,11 +565,11 @@ func (s *images) index(sound bool) error {
 	s.copies = map[uint32][]image{}
 	for i := range s.frames {
 		f := &s.frames[i]
-		f.current = current[f.number] == f.at
+		f.current, f.sealed = current[f.number] == f.at, f.at <= sealed[salts[i]]
 		s.copies[f.number] = append(s.copies[f.number], *f)
 	}
 	for n := uint32(1); ; n++ {
-		page := image{number: n, at: int64(n-1) * int64(s.pageSize), current: current[n] == 0}
+		page := image{number: n, at: int64(n-1) * int64(s.pageSize), current: current[n] == 0, sealed: true}
 		var first [1]byte
 		if read, err := s.db.ReadAt(first[:], page.at); read == 0 {
 			if !errors.Is(err, io.EOF) {
@@ -539,7 +619,7 @@ func (s *images) of(number uint32) []image {
 	if copies := s.copies[number]; len(copies) > 0 || number == 0 || number > s.dbPages {
 		return copies
 	}
-	return []image{{number: number, at: int64(number-1) * int64(s.pageSize), current: true}}
+	return []image{{number: number, at: int64(number-1) * int64(s.pageSize), current: true, sealed: true}}
 }
 
 // read returns a page, with zeros for what the file lacks at its end.
@@ -567,8 +647,10 @@ func (s *images) event(page []byte, c cell) (eventstore.Event, error) {
 	if err == nil {
 		return e, nil
 	}
+	tries := 0
 	for at := range chain {
-		for other := 1; other < len(s.of(chain[at])); other++ {
+		for other := 1; other < len(s.of(chain[at])) && tries < maxSwaps; other++ {
+			tries++
 			if e, _, err := s.overflowing(c, local, first, at, other); err == nil {
 				return e, nil
 			}
@@ -576,6 +658,9 @@ func (s *images) event(page []byte, c cell) (eventstore.Event, error) {
 	}
 	return e, err
 }
+
+// maxSwaps bounds the copies of overflow pages that are tried for one record.
+const maxSwaps = 1000
 
 // overflowing puts a record together, with the copy called other of the overflow
 // page at swapped, and otherwise those that count. It returns the pages, too.
@@ -586,7 +671,7 @@ func (s *images) overflowing(c cell, local []byte, next uint32, swapped, other i
 		if len(copies) == 0 {
 			// What is there tells what the event was.
 			e, _ = c.event(record[:c.total])
-			return e, chain, &eventstore.CorruptionError{What: fmt.Sprintf("page %d, which it goes on at, is missing", next)}
+			return e, chain, &eventstore.CorruptionError{What: fmt.Sprintf("page %d, on which it continues, is missing", next)}
 		}
 		chosen := copies[0]
 		if len(chain) == swapped {
