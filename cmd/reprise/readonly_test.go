@@ -81,27 +81,7 @@ func readingCommands(out string) []string {
 // What a killed process left is read by its owner, who may write it, and stays as it
 // was, down to the index of the write-ahead log.
 func TestReadingAfterAKillChangesNothing(t *testing.T) {
-	b := build(t)
-	b.dataDir = filepath.Join(t.TempDir(), "data")
-	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 10000, seed: 3, checkpoint_interval: 2"))
-	stderr, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "epoch 5/") {
-		continue
-	}
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	var exit *exec.ExitError
-	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		t.Fatalf("the training ended by itself: %v", err)
-	}
+	b := killedTraining(t)
 	for _, suffix := range []string{"-wal", "-shm"} {
 		if _, err := os.Stat(filepath.Join(b.dataDir, "events.db"+suffix)); err != nil {
 			t.Fatalf("nothing was left to be changed: %v", err)
@@ -125,6 +105,33 @@ func TestReadingAfterAKillChangesNothing(t *testing.T) {
 		t.Errorf("restored: %s, want %s", got, want)
 	}
 	b.must("runs", "show", "latest")
+}
+
+// killedTraining returns a binary with a data directory that a killed process left.
+func killedTraining(t *testing.T) binary {
+	t.Helper()
+	b := build(t)
+	b.dataDir = filepath.Join(t.TempDir(), "data")
+	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 10000, seed: 3, checkpoint_interval: 2"))
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), "epoch 5/") {
+		continue
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+		t.Fatalf("the training ended by itself: %v", err)
+	}
+	return b
 }
 
 // writable gives or takes the permission to write a folder and all that is in it.
