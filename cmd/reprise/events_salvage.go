@@ -288,10 +288,10 @@ func printMissing(t *table, r salvageReport) {
 
 // where says which positions are missing.
 func (m missingEvents) where() string {
-	switch m.Last {
-	case 0:
+	switch {
+	case m.Last == 0:
 		return fmt.Sprintf("from position %d on", m.First)
-	case m.First:
+	case m.First == m.Last:
 		return fmt.Sprintf("position %d", m.First)
 	}
 	return fmt.Sprintf("positions %d to %d", m.First, m.Last)

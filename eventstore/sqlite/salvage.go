@@ -38,8 +38,8 @@ type Salvaged struct {
 	Head eventstore.Head
 	// Recorded is the end of the log as it was recorded; zero where that is damaged.
 	Recorded eventstore.Head
-	// EndKnown is whether the recorded end is that of the last event that was found, or
-	// lies after it, so that Gaps are all that is missing.
+	// EndKnown is whether the recorded end is that of the last whole event, or lies after
+	// it, so that Gaps are all that is missing.
 	EndKnown bool
 	// Rest counts events that are whole but are not part of that log.
 	Rest int
@@ -342,7 +342,7 @@ func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, know
 		return after, true // events are missing at the end
 	}
 	// An older copy is no proof by itself: the newest may be lost.
-	return end, currentKnown && end == w.summary.Head
+	return end, currentKnown && end.Position == last
 }
 
 // has reports whether the log had that end once.
