@@ -171,13 +171,16 @@ func (c *unknownFiles) file(from, to string) error {
 	if err := disk.MkdirAll(disk.OS{}, filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	err = disk.WriteNew(disk.OS{}, to, func(w io.Writer) error {
+	part := disk.TempName(to)
+	err = disk.WriteNew(disk.OS{}, part, func(w io.Writer) error {
 		_, err := io.Copy(w, source)
 		return err
 	})
 	if err == nil {
+		err = disk.Publish(disk.OS{}, part, to)
+	}
+	if err == nil {
 		c.files++
-		err = disk.OS{}.SyncDir(filepath.Dir(to))
 	}
 	return err
 }
