@@ -12,7 +12,7 @@ import (
 	"reprise/eventstore"
 )
 
-// images are the copies of pages that a database and its write-ahead log hold.
+// images are the copies of pages in a database and its write-ahead log.
 type images struct {
 	db, log io.ReaderAt
 	layout
@@ -30,7 +30,7 @@ type image struct {
 	sealed  bool // it is in the database, or the log has the end of a commit after it
 }
 
-// layout is how pages are laid out.
+// layout is the layout of pages.
 type layout struct {
 	pageSize int
 	reserved int // at the end of each page, which SQLite does not use
@@ -39,8 +39,8 @@ type layout struct {
 // usable is the part of a page that SQLite uses.
 func (l layout) usable() int { return l.pageSize - l.reserved }
 
-// layouts are those that pages may have. A program that rewrites all of a database may
-// change both figures.
+// layouts returns the layouts that pages may have. A program that rewrites a whole
+// database may change both numbers.
 func (s *images) layouts() []layout {
 	sizes, reserves := []int{4096}, []int{checksumSize}
 	var header [walHeaderSize]byte
@@ -62,11 +62,11 @@ func (s *images) layouts() []layout {
 	return all
 }
 
-// minUsable is the least part of a page that SQLite uses.
+// minUsable is the minimum size of the part of a page that SQLite uses.
 const minUsable = 480
 
-// index finds the copies. In a sound log, what counts is what was committed; in one
-// that is damaged, whatever is there.
+// index finds the copies. In a sound log, frames count if they were committed; in a
+// damaged one, all count.
 func (s *images) index(sound bool) error {
 	recorded := wal{file: s.log}
 	committed, err := recorded.committed()
@@ -125,7 +125,7 @@ func (s *images) index(sound bool) error {
 	return nil
 }
 
-// all are the copies of all pages.
+// all returns the copies of all pages.
 func (s *images) all() iter.Seq[image] {
 	return func(yield func(image) bool) {
 		for n := uint32(1); n <= s.dbPages; n++ {
@@ -151,7 +151,7 @@ func (s *images) of(number uint32) []image {
 	return []image{{number: number, at: int64(number-1) * int64(s.pageSize), current: true, sealed: true}}
 }
 
-// read returns a page, with zeros for what the file lacks at its end.
+// read returns a page, padded with zeros if the file ends within it.
 func (s *images) read(from image) ([]byte, error) {
 	page := make([]byte, s.pageSize)
 	file := s.db
@@ -164,8 +164,8 @@ func (s *images) read(from image) ([]byte, error) {
 	return page, nil
 }
 
-// event returns the event of a cell, with its hash checked. Where overflow pages
-// have several copies and those that count do not give it, others may.
+// event returns the event of a cell, having checked its hash. If the current copies of
+// its overflow pages do not give it, it tries others.
 func (s *images) event(page []byte, c cell) (eventstore.Event, error) {
 	local := page[c.at:][:c.local]
 	if c.local == c.total {
@@ -191,14 +191,15 @@ func (s *images) event(page []byte, c cell) (eventstore.Event, error) {
 // maxSwaps bounds the copies of overflow pages that are tried for one record.
 const maxSwaps = 1000
 
-// overflowing puts a record together, with the copy called other of the overflow
-// page at swapped, and otherwise those that count. It returns the pages, too.
+// overflowing assembles a record from the current copies of its overflow pages, except
+// that it uses the copy with the index other of the page at index swapped. It returns
+// the page numbers, too.
 func (s *images) overflowing(c cell, local []byte, next uint32, swapped, other int) (e eventstore.Event, chain []uint32, err error) {
 	record := append(make([]byte, 0, c.total), local...)
 	for len(record) < c.total {
 		copies := s.of(next)
 		if len(copies) == 0 {
-			// What is there tells what the event was.
+			// The part that is there tells what the event was.
 			e, _ = c.event(record[:c.total])
 			return e, chain, &eventstore.CorruptionError{What: fmt.Sprintf("page %d, on which it continues, is missing", next)}
 		}

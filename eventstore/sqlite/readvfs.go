@@ -43,8 +43,8 @@ type fileState struct {
 	modified int64 // in nanoseconds
 }
 
-// registerReadVFS makes a readVFS of the VFS called base one of SQLite's, until
-// unregister is called, once nothing is open through it.
+// registerReadVFS registers with SQLite a readVFS that wraps the VFS called base. Call
+// unregister once nothing is open through it.
 func registerReadVFS(base string, d disk.FS) (v *readVFS, name string, unregister func(), err error) {
 	of, err := findVFS(base)
 	if err != nil {
@@ -181,9 +181,8 @@ func (v *readVFS) changed() (bool, error) {
 	return v.still.extended()
 }
 
-// stillFile is a database file that nobody writes, with the pages that were
-// committed to its write-ahead log in the place of its own. It holds a reader's
-// lock.
+// stillFile is a database file that nobody writes, with the pages that were committed to
+// its write-ahead log in place of its own. It holds a reader's lock.
 type stillFile struct {
 	vfs.File
 	log   disk.File // nil where there is none
@@ -194,7 +193,7 @@ type stillFile struct {
 	sums  bool // pages end with their checksum
 }
 
-// openStill takes over f, which the caller closes where it fails.
+// openStill takes over f; the caller closes f if it fails.
 func openStill(f vfs.File, d disk.FS, path string) (*stillFile, error) {
 	if size, err := sizeOf(d, path+"-journal"); err != nil || size > 0 {
 		return nil, errors.Join(err, fmt.Errorf("%s-journal: another program was cut off while it changed the log; a command that writes, such as `reprise runs resume`, undoes what it did", path))
@@ -226,7 +225,7 @@ func (f *stillFile) readLog() (err error) {
 	}
 	f.size = int64(f.pages.length) * int64(f.wal.pageSize)
 	f.page = make([]byte, f.wal.pageSize)
-	// The checksum of a page is made on its way into the file: those in the log
+	// The checksum of a page is computed when it is written to the file: pages in the log
 	// have none yet.
 	var header [21]byte
 	if _, err := f.ReadAt(header[:], 0); err != nil && !errors.Is(err, io.EOF) {
@@ -273,7 +272,7 @@ func (f *stillFile) ReadAt(b []byte, at int64) (int, error) {
 // Size implements vfs.File.
 func (f *stillFile) Size() (int64, error) { return f.size, nil }
 
-// Lock implements vfs.File. The lock that is held is enough.
+// Lock implements vfs.File. The lock that is held suffices.
 func (f *stillFile) Lock(vfs.LockLevel) error { return nil }
 
 // Unlock implements vfs.File. The lock is held until Close.

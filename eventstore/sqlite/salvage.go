@@ -15,10 +15,10 @@ import (
 	"reprise/internal/disk"
 )
 
-// Wreck is a store that may be damaged, as a source of the events in it that are
-// whole. It is only read, and not by SQLite: neither page checksums nor the trees of
-// the file count, only the hash of each event. Copies of pages that the write-ahead
-// log or free space still hold count as well. It is used by one goroutine.
+// Wreck is a store that may be damaged, as a source of the whole events in it. It is
+// only read, and without SQLite: page checksums and b-trees are ignored, and only the
+// hash of each event counts. Old copies of pages in the write-ahead log and in free
+// space are read too. A Wreck is used by one goroutine.
 type Wreck struct {
 	files []disk.File
 	images
@@ -30,33 +30,33 @@ type Wreck struct {
 	summary Salvaged
 }
 
-// Salvaged says what there is of a log.
+// Salvaged describes what was found of a log.
 type Salvaged struct {
-	// Head is the end of the longest log that is whole from its first event on.
+	// Head is the end of the longest log that is whole from its first event.
 	Head eventstore.Head
-	// Recorded is the end of the log as it was recorded; zero where that is damaged.
+	// Recorded is the recorded end of the log; zero if that record is damaged.
 	Recorded eventstore.Head
 	// EndKnown is whether the recorded end is that of the last whole event, or lies after
 	// it, so that Gaps are all that is missing.
 	EndKnown bool
-	// Rest counts events that are whole but are not part of that log.
+	// Rest counts events that are whole but not part of that log.
 	Rest int
-	// Unacknowledged counts those of the rest that come after that log and that nothing
-	// shows to have been committed. They may have been acknowledged all the same.
+	// Unacknowledged counts those of the rest that come after that log and are not known
+	// to have been committed. They may have been acknowledged nevertheless.
 	Unacknowledged int
-	// Other counts those of the rest in whose place another event is.
+	// Other counts those of the rest whose position is that of another event.
 	Other int
-	// Gaps are the positions that no whole event was found for.
+	// Gaps are the positions for which no whole event was found.
 	Gaps []Gap
 
 	last eventstore.Position // of a whole event
 }
 
-// Complete reports whether the log is known to have every event, and there is no
-// event that is not in it.
+// Complete reports whether the log is known to have every event, and every whole event
+// that was found is in it.
 func (s Salvaged) Complete() bool { return s.EndKnown && s.Rest == 0 && len(s.Gaps) == 0 }
 
-// Last is the last position of which anything is known.
+// Last is the last position about which anything is known.
 func (s Salvaged) Last() eventstore.Position {
 	last := s.Head.Position
 	if n := len(s.Gaps); n > 0 {
@@ -68,7 +68,7 @@ func (s Salvaged) Last() eventstore.Position {
 // Gap is a run of positions without a whole event.
 type Gap struct {
 	First, Last eventstore.Position
-	// What says what was found in their place, if anything was.
+	// What describes what was found in their place, if anything.
 	What string
 }
 
@@ -79,13 +79,13 @@ type piece struct {
 	from       image
 	cell       cell
 	sealed     bool // it was committed, or a commit was written after it
-	// length is the number of events that follow each other from this one on.
+	// length is the number of events in the chain that starts with this one.
 	length int
 	next   *piece
 }
 
-// doubtful is the row of an event whose hash is not that of its content. One of the
-// two may be whole all the same, as its neighbours in the chain tell.
+// doubtful is the row of an event whose hash does not match its content. One of the two
+// may be whole, which its neighbours in the chain can prove.
 type doubtful struct {
 	piece
 	content eventstore.Hash // of the content; piece.hash is the recorded one
@@ -95,14 +95,14 @@ type doubtful struct {
 // recordedAt is a record of the end of the log.
 type recordedAt struct {
 	head eventstore.Head
-	// live is whether its page has it as its row: it may also be in the space between
-	// rows, where earlier ones are left.
+	// live is whether it is a row of its page, rather than an old one left in the space
+	// between rows.
 	live, current bool
 }
 
 // OpenWreck reads all of the store at path, whatever its state. It fails with
-// fs.ErrNotExist where there is neither a file nor a write-ahead log. The caller
-// sees to it that nobody writes to the store, and closes the wreck.
+// fs.ErrNotExist if there is neither a file nor a write-ahead log. The caller ensures
+// that nobody writes to the store, and closes the wreck.
 func OpenWreck(ctx context.Context, path string) (*Wreck, error) {
 	w := &Wreck{}
 	err := w.open(disk.OS{}, path)
@@ -137,8 +137,8 @@ func (w *Wreck) open(d disk.FS, path string) error {
 	return nil
 }
 
-// readAll finds the events. The layout of pages is taken from wherever it is
-// recorded, or is that with which stores are made, whichever gives most events.
+// readAll finds the events. It tries every layout of pages that is recorded somewhere,
+// and that of new stores, and keeps the one with the most events.
 func (w *Wreck) readAll(ctx context.Context, path string) error {
 	damage, err := walDamage(disk.OS{}, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -187,7 +187,7 @@ func (w *Wreck) find(ctx context.Context) error {
 
 // add notes the event of a cell, if it is whole.
 func (w *Wreck) add(from image, page []byte, c cell) {
-	if c.local == c.total { // most copies of an event are told by their hash alone
+	if c.local == c.total { // most copies of an event are recognised by their hash alone
 		hash := page[c.at+c.total-len(eventstore.Hash{}):][:len(eventstore.Hash{})]
 		for _, p := range w.whole[c.position] {
 			if bytes.Equal(p.hash[:], hash) {
@@ -210,7 +210,7 @@ func (w *Wreck) add(from image, page []byte, c cell) {
 	}
 }
 
-// maxDoubtful bounds the copies of a damaged row that are looked into.
+// maxDoubtful bounds the copies of a damaged row that are examined.
 const maxDoubtful = 16
 
 func (w *Wreck) keep(p piece) {
@@ -223,9 +223,9 @@ func (w *Wreck) keep(p piece) {
 	w.whole[p.position] = append(w.whole[p.position], &p)
 }
 
-// resolve keeps the doubtful rows whose content is whole: where it is hashed with
-// the event before it, it has the recorded hash, or it has the hash that the event
-// after it follows.
+// resolve keeps the doubtful rows whose content is proven whole: hashed with the event
+// before it, the content has the recorded hash, or it has the hash that the event after
+// it follows.
 func (w *Wreck) resolve() {
 	positions := slices.Sorted(maps.Keys(w.doubted))
 	for _, at := range positions {
@@ -253,13 +253,13 @@ func (w *Wreck) resolve() {
 	}
 }
 
-// hashOf is the hash of an event that follows one with the hash prev.
+// hashOf returns the hash of an event that follows one with the hash prev.
 func hashOf(e eventstore.Event, prev eventstore.Hash) eventstore.Hash {
 	return eventstore.Seal(e.NewEvent, e.Aggregate, e.Version, e.Position, prev).Hash
 }
 
-// looksRight reports whether what is not a whole event looks like one: bytes that
-// happen to look like a row are not worth mentioning.
+// looksRight reports whether a damaged event looks like an event: bytes that happen to
+// look like a row are not worth mentioning.
 func looksRight(e eventstore.Event) bool {
 	return eventstore.CheckWrites([]eventstore.Write{{Aggregate: e.Aggregate, Events: []eventstore.NewEvent{e.NewEvent}}}) == nil
 }
@@ -272,7 +272,7 @@ func whatOf(err error) string {
 	return err.Error()
 }
 
-// arrange finds the longest log and what is left beside it.
+// arrange finds the longest log and what is left over.
 func (w *Wreck) arrange() {
 	positions := slices.Sorted(maps.Keys(w.whole))
 	for _, at := range slices.Backward(positions) {
@@ -298,10 +298,9 @@ func (w *Wreck) arrange() {
 	w.beyond(positions)
 }
 
-// ended returns how many events of the chain belong to the log. What was still being
-// appended, as far as that can be told, does not: half of an append would be in the
-// log. An append was written as a whole where a commit follows, or where there is the
-// record of the end that it leads to.
+// ended returns how many events of the chain belong to the log. Those of an append that
+// may be incomplete do not: the log must not end within an append. An append is complete
+// if a commit follows it, or if there is a record of the end that it leads to.
 func (w *Wreck) ended() int {
 	ends := map[eventstore.Head]bool{}
 	for _, h := range w.heads {
@@ -317,9 +316,10 @@ func (w *Wreck) ended() int {
 	return n
 }
 
-// recordedEnd returns the recorded end of the log, and whether it is known to be that:
-// it is the end of what was found up to the position last, or lies after all of it.
-// What is damaged may say anything, and older copies of a page hold earlier ends.
+// recordedEnd returns the recorded end of the log, and whether that is known to be its
+// end: the record is current, and no event was found after it. last is the position of
+// the last event that was found. A damaged record may say anything, and older copies of
+// a page hold earlier ends.
 func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, known bool) {
 	var after eventstore.Head
 	current := slices.ContainsFunc(w.heads, func(h recordedAt) bool { return h.live && h.current })
@@ -343,13 +343,13 @@ func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, know
 	return end, currentKnown && end.Position == last
 }
 
-// has reports whether the log had that end once.
+// has reports whether the log has ever had that end.
 func (w *Wreck) has(h eventstore.Head) bool {
 	return h == eventstore.Head{} ||
 		slices.ContainsFunc(w.whole[h.Position], func(p *piece) bool { return p.hash == h.Hash })
 }
 
-// beyond lists what there is beside the log, given the positions of whole events in
+// beyond lists what is left beside the log, given the positions of whole events in
 // order.
 func (w *Wreck) beyond(positions []eventstore.Position) {
 	s := &w.summary
@@ -386,7 +386,7 @@ func (w *Wreck) beyond(positions []eventstore.Position) {
 	s.Rest = len(w.rest)
 }
 
-// leave adds to the rest the events of a position other than the one in its place.
+// leave adds to the rest all events of a position except the chosen one.
 func (w *Wreck) leave(at eventstore.Position, chosen *piece) {
 	for _, p := range w.whole[at] {
 		if p != chosen {
@@ -396,7 +396,7 @@ func (w *Wreck) leave(at eventstore.Position, chosen *piece) {
 	}
 }
 
-// missing notes that there are no whole events from one position to another.
+// missing records that there are no whole events from one position to another.
 func (w *Wreck) missing(first, last eventstore.Position) {
 	var seen []eventstore.Position
 	for at := range w.doubted {
@@ -417,9 +417,9 @@ func (w *Wreck) missing(first, last eventstore.Position) {
 	}
 }
 
-// better returns the event to follow one with that hash, nil where there is none: one
-// of the store as it is now, rather than one that an earlier copy of a page holds, and
-// then the one that more follow.
+// better returns the event that follows the one with that hash, nil if there is none. It
+// prefers one of the current pages to one of an older copy, and then the one with the
+// longer chain.
 func better(candidates []*piece, after eventstore.Hash) *piece {
 	var best *piece
 	for _, p := range candidates {
@@ -434,10 +434,10 @@ func better(candidates []*piece, after eventstore.Hash) *piece {
 	return best
 }
 
-// Salvaged says what there is.
+// Salvaged describes what was found.
 func (w *Wreck) Salvaged() Salvaged { return w.summary }
 
-// Events returns the events of the log that is whole from its first one on.
+// Events returns the events of the log that is whole from its first event.
 func (w *Wreck) Events() iter.Seq2[eventstore.Event, error] { return w.load(w.prefix) }
 
 // Rest returns the whole events that are not among those, by position.

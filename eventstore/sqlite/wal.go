@@ -102,9 +102,9 @@ func (w *wal) readHeader() (found, sound bool, err error) {
 // start is what comes before the first frame.
 func (w *wal) start() link { return linkOf(w.header[16:32]) }
 
-// frames reads the frames from a place in the file on, given what comes before it, to
-// the end of the file. It is the one reader of frames; what counts as a frame is for
-// its callers, who know whether they believe the header. They set the size of a page.
+// frames reads the frames from an offset to the end of the file, given what comes before
+// the first of them. It is the only reader of frames. Callers set the size of a page, and
+// decide which frames count: they know whether the header can be believed.
 func (w *wal) frames(at int64, before link) iter.Seq2[frame, error] {
 	return func(yield func(frame, error) bool) {
 		raw := make([]byte, frameHeaderSize+w.pageSize)
@@ -187,8 +187,8 @@ func (w *wal) commits(pages *committedPages) error {
 	return nil
 }
 
-// extended reports whether the WAL is no longer the one that pages were read from, or
-// something was committed to it since.
+// extended reports whether anything was committed since the pages were read, or the WAL
+// was restarted.
 func (w *wal) extended(pages committedPages) (bool, error) {
 	again := wal{file: w.file}
 	_, sound, err := again.readHeader()
