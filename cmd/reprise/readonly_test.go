@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,11 +52,7 @@ func TestADataDirectoryIsReadByWhoMayOnlyRead(t *testing.T) {
 		}
 		return string(raw)
 	}
-	for _, command := range []string{
-		"runs list", "runs show latest", "runs events latest", "runs metrics latest", "runs verify latest --to 225", "state",
-		"events verify", "events tail", "events export", "projections list", "backup " + filepath.Join(out, "backup"),
-		"events salvage " + filepath.Join(out, "salvaged"),
-	} {
+	for _, command := range append(readingCommands(out), "runs verify latest --to 225") {
 		args := append(strings.Fields(command), "--data-dir", b.dataDir)
 		if stdout := reader(args...); stdout == "" {
 			t.Errorf("reprise %s printed nothing", command)
@@ -70,6 +68,72 @@ func TestADataDirectoryIsReadByWhoMayOnlyRead(t *testing.T) {
 	if after := tree(t, b.dataDir); after != before {
 		t.Errorf("before:\n%safter:\n%s", before, after)
 	}
+}
+
+// readingCommands are the commands that read a data directory, and one that may not
+// exist yet. What they make, they make in the folder out.
+func readingCommands(out string) []string {
+	return []string{
+		"runs list", "runs show latest", "runs events latest", "runs metrics latest", "state", "devices",
+		"events verify", "events tail", "events export", "events head", "events replay latest", "projections list",
+		"backup " + filepath.Join(out, "backup"), "events salvage " + filepath.Join(out, "salvaged"),
+	}
+}
+
+// What a killed process left is read by its owner, who may write it, and stays as it
+// was, down to the index of the write-ahead log.
+func TestReadingAfterAKillChangesNothing(t *testing.T) {
+	b := killedTraining(t)
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(filepath.Join(b.dataDir, "events.db"+suffix)); err != nil {
+			t.Fatalf("nothing was left to be changed: %v", err)
+		}
+	}
+	before := tree(t, b.dataDir)
+	out := t.TempDir()
+	for _, command := range readingCommands(out) {
+		b.must(strings.Fields(command)...)
+		if after := tree(t, b.dataDir); after != before {
+			t.Fatalf("reprise %s changed the directory\nbefore:\n%safter:\n%s", command, before, after)
+		}
+	}
+	restored := b
+	restored.dataDir = filepath.Join(out, "restored")
+	restored.must("restore", b.dataDir)
+	if after := tree(t, b.dataDir); after != before {
+		t.Fatalf("a restore from the directory changed it\nbefore:\n%safter:\n%s", before, after)
+	}
+	if got, want := restored.must("events", "verify").stdout, b.must("events", "verify").stdout; got != want {
+		t.Errorf("restored: %s, want %s", got, want)
+	}
+	b.must("runs", "show", "latest")
+}
+
+// killedTraining returns a binary with a data directory that a killed process left.
+func killedTraining(t *testing.T) binary {
+	t.Helper()
+	b := build(t)
+	b.dataDir = filepath.Join(t.TempDir(), "data")
+	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 10000, seed: 3, checkpoint_interval: 2"))
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), "epoch 5/") {
+		continue
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+		t.Fatalf("the training ended by itself: %v", err)
+	}
+	return b
 }
 
 // writable gives or takes the permission to write a folder and all that is in it.
@@ -102,10 +166,17 @@ func tree(t *testing.T, dir string) string {
 			return err
 		}
 		info, err := e.Info()
-		if err == nil {
-			fmt.Fprintln(&list, path, info.Mode(), info.Size(), info.ModTime())
+		if err != nil {
+			return err
 		}
-		return err
+		var raw []byte
+		if info.Mode().IsRegular() {
+			if raw, err = os.ReadFile(path); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(&list, "%s %v %d %v %x\n", path, info.Mode(), info.Size(), info.ModTime(), sha256.Sum256(raw))
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
