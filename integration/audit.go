@@ -58,7 +58,7 @@ func VerifyLog(ctx context.Context, store eventstore.Store) (LogReport, error) {
 func auditLog(ctx context.Context, store eventstore.Store, counts func(*ContradictionError) bool) (*audit, error) {
 	a := &audit{timeline: NewTimeline(), leases: map[leaseKey]*auditedLease{}}
 	// Before the head: what is kept grows with the log.
-	models, err := keptModels(ctx, store)
+	models, err := storedModels(ctx, store)
 	if err != nil {
 		return a, err
 	}

@@ -69,10 +69,10 @@ func recordOf(s *eventstore.Snapshot, id device.ID) (DeviceRecord, bool) {
 	if s == nil {
 		return empty, true
 	}
-	var kept deviceSnapshot
-	if err := json.Unmarshal(s.Payload, &kept); err != nil || kept.Events != readableEvents() ||
-		kept.Device.ID != id || kept.Device.Version != s.Version {
+	var stored deviceSnapshot
+	if err := json.Unmarshal(s.Payload, &stored); err != nil || stored.Events != readableEvents() ||
+		stored.Device.ID != id || stored.Device.Version != s.Version {
 		return empty, false
 	}
-	return kept.Device, true
+	return stored.Device, true
 }

@@ -123,7 +123,7 @@ type parts struct {
 	onEvent func(actor.Event)
 	// await returns when done is closed, or ctx is done.
 	await func(ctx context.Context, done <-chan struct{})
-	// follow calls Host.conclude each time that the life of a run has ended, until
+	// follow calls Host.conclude each time that a launch of a run has ended, until
 	// the run is at rest.
 	follow func(*Host, training.RunID, *hosted)
 }
@@ -294,26 +294,26 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	return run, err
 }
 
-// watch follows a run through its lives until it is at rest.
+// watch follows a run, launch by launch, until it is at rest.
 func (h *Host) watch(id training.RunID, run *hosted) {
-	for life := run; life != nil; life = h.conclude(id, run, life) {
-		<-life.supervisor.Done()
+	for launched := run; launched != nil; launched = h.conclude(id, run, launched) {
+		<-launched.supervisor.Done()
 	}
 }
 
-// conclude notes what became of a run when the supervisor of one of its lives
-// has ended. Where it gave up, conclude returns the last life, which records that;
-// else nil, and the run is at rest.
-func (h *Host) conclude(id training.RunID, run, life *hosted) *hosted {
-	cause := life.supervisor.Err()
-	switch record := life.rested.Load(); {
+// conclude notes what became of a run when the supervisor of one of its launches
+// has ended. If it gave up, conclude returns a last launch, which records that;
+// otherwise nil, and the run is at rest.
+func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
+	cause := launched.supervisor.Err()
+	switch record := launched.rested.Load(); {
 	case record != nil:
 		run.record = *record
-	case life.left.Load() != nil:
-		run.record, run.err = h.unfinished(id, *life.left.Load())
+	case launched.left.Load() != nil:
+		run.record, run.err = h.unfinished(id, *launched.left.Load())
 	case cause == nil:
 		run.record, run.err = h.unfinished(id, ErrHostClosed)
-	case life == run:
+	case launched == run:
 		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load()}
 		if !v.failed { // what panics every time is a defect, which waiting does not mend
 			v.cause += "; " + checkDevices

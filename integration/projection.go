@@ -118,9 +118,9 @@ func (eventsOnly) Consumer(_ context.Context, name string) (eventstore.Consumer,
 // view is the model of a projection on its way through the log.
 type view struct {
 	Projection
-	model ReadModel
-	at    eventstore.Position // of the last event folded in
-	kept  kept
+	model  ReadModel
+	at     eventstore.Position // of the last event folded in
+	stored storedModel
 }
 
 // loadAll returns the models as they are kept.
@@ -204,7 +204,7 @@ func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
 	}
 	for _, v := range views {
 		// What is damaged where it would be kept is as good as nothing kept.
-		if err := v.keep(ctx, store); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
+		if err := v.save(ctx, store); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
 			return fmt.Errorf("projection %s: %w", v.Name, err)
 		}
 	}
@@ -236,7 +236,7 @@ func ProjectionStatuses(ctx context.Context, store eventstore.Store) ([]Projecti
 			return nil, err
 		}
 		if !k.usable {
-			k = kept{} // it will not be used
+			k = storedModel{} // it will not be used
 		}
 		list = append(list, ProjectionStatus{
 			Name: p.Name, Position: k.at, Lag: head.Position - min(k.at, head.Position), Schema: p.Schema, Bytes: k.bytes(),
@@ -262,7 +262,7 @@ func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuil
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
 	}
-	fresh := &view{Projection: p, model: p.New(), kept: v.kept}
+	fresh := &view{Projection: p, model: p.New(), stored: v.stored}
 	if err := foldAll(ctx, store, []*view{v, fresh}, readable); err != nil {
 		return Rebuilt{}, err
 	}
@@ -274,7 +274,7 @@ func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuil
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	if err := fresh.keep(ctx, store); err != nil {
+	if err := fresh.save(ctx, store); err != nil {
 		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
 	}
 	return Rebuilt{Name: p.Name, Events: fresh.at, Same: bytes.Equal(was, is)}, nil

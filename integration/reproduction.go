@@ -137,7 +137,7 @@ func (r *reproduction) compare(step StepResult) error {
 }
 
 func (r *reproduction) compareStep(step StepResult) {
-	got := record(step)
+	got := seriesRecord(step)
 	r.sum.Add(got)
 	if got.Step > uint64(len(r.series)) {
 		return

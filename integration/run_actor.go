@@ -467,7 +467,7 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err != nil {
 		return err
 	}
-	if err := a.series.Append(record(step)); err != nil {
+	if err := a.series.Append(seriesRecord(step)); err != nil {
 		return &filesError{err}
 	}
 	a.observer.Stepped(a.id, step)

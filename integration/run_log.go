@@ -114,7 +114,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	next := r
 	batch := make([]eventstore.NewEvent, len(events))
 	var id training.RunID
-	var story eventstore.EventID // every event of a run goes back to its start
+	var correlation eventstore.EventID // every event of a run goes back to its start
 	for i, e := range events {
 		version := r.Version + eventstore.Version(i) + 1
 		var err error
@@ -123,7 +123,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 		}
 		if i == 0 {
 			id = next.ID
-			story = eventstore.DerivedEventID(runPrefix + string(id))
+			correlation = eventstore.DerivedEventID(runPrefix + string(id))
 		}
 		kind, payload, err := encode(e)
 		if err != nil {
@@ -134,7 +134,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 			Type:        kind,
 			Time:        at,
 			Payload:     payload,
-			Correlation: story,
+			Correlation: correlation,
 		}
 		if i > 0 {
 			batch[i].Causation = batch[i-1].ID

@@ -308,7 +308,7 @@ func CheckpointRef(cp training.Checkpoint) checkpoint.Ref {
 	return checkpoint.Ref{Dir: cp.Dir, ManifestSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256, Step: cp.Step, Epoch: cp.Epoch}
 }
 
-// record returns what the step series keeps of a step.
-func record(s StepResult) stepseries.Record {
+// seriesRecord returns a step as the step series records it.
+func seriesRecord(s StepResult) stepseries.Record {
 	return stepseries.Record{Step: s.Step, Epoch: uint32(s.Epoch), Loss: s.Loss, LearningRate: s.LearningRate}
 }

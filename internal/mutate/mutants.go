@@ -134,7 +134,7 @@ func compensations() []Mutant {
 		{"the shelf does not forget a run", "integration/dataset_shelf.go", "			s.unload(m.Run, id)\n", "			_ = id\n", simulation()},
 		{"the pool is not told of a run at rest", "integration/host.go", "	_ = h.devices.Tell(forgetRun{Run: id})\n", "", simulation()},
 		{"the shelf is not told of a run at rest", "integration/host.go", "	_ = h.datasets.Tell(forgetRun{Run: id})\n", "", simulation()},
-		{"a run that was given up on is not failed", "integration/host.go", "	case life == run:\n", "	case false:\n", simulation()},
+		{"a run that was given up on is not failed", "integration/host.go", "	case launched == run:\n", "	case false:\n", simulation()},
 		{"recovery interrupts nothing", "integration/recover.go", "	if underWay(saga) {\n		if err := record", "	if false {\n		if err := record", simulation()},
 		{"recovery releases no devices", "integration/recover.go", "			event = training.DeviceReleased{Allocation: c.Allocation}\n", "			return events, nil\n", simulation()},
 		{"recovery unloads no data", "integration/recover.go", "			event = training.DatasetUnloaded{Dataset: c.Dataset}\n", "			return events, nil\n", simulation()},
