@@ -43,7 +43,7 @@ func TestEveryMutantHasItsPlace(t *testing.T) {
 			t.Error(err)
 		}
 		if seen[m.Name] || m.Old == m.New || len(m.Tests) == 0 {
-			t.Errorf("mutant %q is there twice, changes nothing or has no tests", m.Name)
+			t.Errorf("mutant %q is listed twice, changes nothing or has no tests", m.Name)
 		}
 		seen[m.Name] = true
 	}
@@ -60,7 +60,7 @@ func TestEverySyncHasItsMutant(t *testing.T) {
 	}
 	for place := range Exempt() {
 		if _, err := os.Stat(filepath.Join(root, place)); err != nil {
-			t.Errorf("exempt, but not there: %v", err)
+			t.Errorf("exempt, but not found: %v", err)
 		}
 	}
 	for _, s := range found {
@@ -106,8 +106,8 @@ var (
 	firstSeed    = regexp.MustCompile(`\bseed \d+: .{0,60}`)
 )
 
-// run returns the test that noticed the mutant; an error where none did, or
-// where the mutant does not compile.
+// run returns the test that noticed the mutant; an error if none did, or if the
+// mutant does not compile.
 func (m Mutant) run(root, temp string) (string, error) {
 	path := filepath.Join(root, filepath.FromSlash(m.File))
 	source, err := os.ReadFile(path)
@@ -133,7 +133,7 @@ func (m Mutant) run(root, temp string) (string, error) {
 	args := append([]string{"test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-ldflags=-s -w", "-timeout=5m"}, m.Tests...)
 	command := exec.Command("go", args...)
 	command.Dir = root
-	command.Env = append(command.Environ(), "RAPID_NOFAILFILE=true") // what fails here is no case to keep
+	command.Env = append(command.Environ(), "RAPID_NOFAILFILE=true") // a failure here must not be saved as a case
 	output, err := command.CombinedOutput()
 	switch {
 	case err == nil:

@@ -3,8 +3,8 @@
 // and without gaps.
 //
 // A step is not an event of its run; the series is made durable together with
-// the checkpoint that covers it, whose event holds the series' SHA-256. What a
-// crash leaves behind the last checkpoint is stale, and Resume cuts it off.
+// the checkpoint that covers it, whose event holds the series' SHA-256. Records
+// after the last checkpoint are stale after a crash, and Resume cuts them off.
 // docs/event-format.md has the layout.
 //
 // A Writer is used by one goroutine. Read may run beside a Writer of any
@@ -39,7 +39,7 @@ const maxReadAhead = 2048
 // magic is the first eight bytes of every series.
 const magic = "RPSTEP1\n"
 
-// Record is what is kept of one optimiser step.
+// Record holds the metrics of one optimiser step.
 type Record struct {
 	// Step and Epoch count from 1.
 	Step  uint64 `json:"step"`
@@ -56,7 +56,7 @@ type Digest struct {
 	SHA256  string // of the records' bytes, in hex
 }
 
-// Sum adds up the digest of records that are written nowhere. The zero value is
+// Sum computes the digest of records that are not written anywhere. The zero value is
 // that of an empty series.
 type Sum struct {
 	hash    hash.Hash
@@ -74,7 +74,7 @@ func (s *Sum) Add(r Record) {
 	s.records++
 }
 
-// Digest returns what pins the records so far.
+// Digest returns the digest of the records so far.
 func (s *Sum) Digest() Digest {
 	if s.hash == nil {
 		return Digest{SHA256: hex.EncodeToString(sha256.New().Sum(nil))}
@@ -82,7 +82,7 @@ func (s *Sum) Digest() Digest {
 	return Digest{Records: s.records, SHA256: hex.EncodeToString(s.hash.Sum(nil))}
 }
 
-// CorruptError says that a series is not what was written.
+// CorruptError reports that a series is not what was written.
 type CorruptError struct {
 	Path   string
 	Record uint64 // counted from 0
@@ -104,7 +104,7 @@ func (r Record) encode(b *[RecordSize]byte) {
 	binary.LittleEndian.PutUint32(b[20:], crc32.Checksum(b[:20], castagnoli))
 }
 
-// decode fails where the checksum or the step is not the expected one.
+// decode fails if the checksum or the step is not the expected one.
 func decode(b *[RecordSize]byte, index uint64) (Record, error) {
 	if crc32.Checksum(b[:20], castagnoli) != binary.LittleEndian.Uint32(b[20:]) {
 		return Record{}, errors.New("checksum does not match")
@@ -161,9 +161,9 @@ func (s Series) Create() (*Writer, error) {
 	return w, nil
 }
 
-// Resume opens the series for appending behind the records that keep pins, and
-// cuts off whatever follows them. It fails with *CorruptError where the kept
-// part is not what keep says.
+// Resume opens the series for appending after the records that keep pins, and
+// cuts off whatever follows them. It fails with *CorruptError if those records
+// are not the ones that keep pins.
 func Resume(path string, keep Digest) (*Writer, error) { return Series{Path: path}.Resume(keep) }
 
 // Resume opens the series, as the function Resume does.
@@ -192,9 +192,9 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	return w, nil
 }
 
-// Copy writes the series, replacing what is there, of the records that keep pins
-// at the beginning of another one, and makes it durable. It fails with
-// *CorruptError where they are not what keep says.
+// Copy replaces the series with the records at the beginning of another one
+// that keep pins, and makes it durable. It fails with *CorruptError if they are
+// not the ones that keep pins.
 func (s Series) Copy(from Series, keep Digest) (err error) {
 	if err := from.Verify(keep); err != nil {
 		return err
@@ -234,7 +234,7 @@ func (w *Writer) Append(r Record) error {
 // see them; it does not make them durable.
 func (w *Writer) Flush() error { return w.buffer.Flush() }
 
-// Commit makes all appended records durable and returns what pins them.
+// Commit makes all appended records durable and returns their digest.
 func (w *Writer) Commit() (Digest, error) {
 	if err := w.buffer.Flush(); err != nil {
 		return Digest{}, err
@@ -260,7 +260,7 @@ func (s Series) Verify(want Digest) error {
 	return err
 }
 
-// verify returns the hash of the records, which those behind them go on with.
+// verify returns the hash of the records, to be continued with those after them.
 func (s Series) verify(want Digest) (hash.Hash, error) {
 	h := sha256.New()
 	n, err := s.scan(want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
@@ -276,9 +276,9 @@ func (s Series) verify(want Digest) (hash.Hash, error) {
 	return h, nil
 }
 
-// Read returns the records of the series. A record that is only partly there,
-// being written or torn by a crash, ends it; a damaged one gives *CorruptError
-// and the records before it. A missing file is an empty series.
+// Read returns the records of the series. An incomplete record, still being
+// written or torn by a crash, ends it; a damaged one gives *CorruptError and
+// the records before it. A missing file is an empty series.
 func (s Series) Read() ([]Record, error) {
 	var records []Record
 	_, err := s.scan(math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })
