@@ -46,7 +46,7 @@ func syncs() []Mutant {
 		{"the name of what is published is not synced", "internal/disk/disk.go", "	if err := RenameNew(f, part, name); err != nil {\n		return err\n	}\n	return f.SyncDir(filepath.Dir(name))\n", "	return RenameNew(f, part, name)\n", tests("./internal/disk")},
 		{"a folder's own name is not synced", "internal/disk/disk.go", "	return f.SyncDir(parent)\n", "	return nil\n", simulation()},
 		{"a run's folders are made without their names being synced", "integration/workspace.go", "	if err := disk.MkdirAll(disk.Or(w.Disk), w.RunsDir(), 0o755); err != nil {\n		return err\n	}\n	for _, folder := range []string{w.RunDir(id), w.CheckpointsDir(id)} {", "	for _, folder := range []string{w.CheckpointsDir(id)} {", simulation()},
-		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", tests("./internal/stepseries", "-run", "^TestWhatWasCommitted")},
+		{"the name of the step series is not synced", "internal/stepseries/stepseries.go", "	if err := disk.Or(s.Disk).SyncDir(filepath.Dir(s.Path)); err != nil {\n		return nil, errors.Join(err, f.Close())\n	}\n", "	_ = filepath.Dir\n", tests("./internal/stepseries", "-run", "^TestCommittedRecordsSurvive")},
 		{"the step series is not synced", "internal/stepseries/stepseries.go", "	if err := w.file.Sync(); err != nil {\n		return Digest{}, err\n	}\n", "", simulation()},
 		{"the event log does not sync", "eventstore/sqlite/sqlite.go", `"PRAGMA synchronous = "+synchronous+"`, `"PRAGMA synchronous = "+synchronous+"; PRAGMA synchronous = OFF`, store},
 		{"the event log syncs only now and then", "eventstore/sqlite/sqlite.go", `synchronous := "FULL"`, `synchronous := "NORMAL"`, store},
@@ -110,7 +110,7 @@ func leases() []Mutant {
 // interruption or the end of a run has to undo.
 func compensations() []Mutant {
 	training := tests("./training")
-	recovering := tests("./integration", "-run", "^TestRecoveringFromProjectionsIsRecoveringFromTheLog$")
+	recovering := tests("./integration", "-run", "^TestRecoveringFromProjectionsEqualsRecoveringFromTheLog$")
 	return []Mutant{
 		{"a saga does not release its devices", "training/saga.go", "		commands = append(commands, ReleaseDevice{Allocation: a})\n", "		_ = a\n", training},
 		{"a saga does not unload its data", "training/saga.go", "		commands = append(commands, UnloadDataset{Dataset: d})\n", "		_ = d\n", training},
@@ -146,7 +146,7 @@ func compensations() []Mutant {
 		{"a log that cannot be written restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*logError)):\n", "	case err == nil:\n", simulation()},
 		{"a refusal by the devices restarts the run", "integration/obstacle.go", "	if !errors.As(err, &refused) {\n", "	if errors.As(err, &refused) {\n", simulation()},
 		{"a run that met a condition that may pass fails for good", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: true}\n", simulation()},
-		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: false}\n", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndTakesNothingWithIt$")},
+		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: false}\n", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndAffectsNothingElse$")},
 	}
 }
 
@@ -232,7 +232,7 @@ func recomputations() []Mutant {
 // else, or what was committed.
 func removals() []Mutant {
 	sweep := tests("./checkpoint", "-run", "^TestSweepLeaves|^TestSweepMarks|^TestNothingOfAnybodyElse")
-	older := tests("./integration", "-run", "^TestALogThatIsOlder|^TestCopiedCheckpoints|^TestWhatIsTheUsers")
+	older := tests("./integration", "-run", "^TestALogThatIsOlder|^TestCopiedCheckpoints|^TestUserFilesInRuns")
 	return []Mutant{
 		{"what was committed is swept", "checkpoint/sweep.go", "			if !settled {\n				return committedError(files, path)\n			}\n", "", sweep},
 		{"what was committed and set aside is swept", "checkpoint/sweep.go", "		return true, needed\n", "		return true, true\n", sweep},
