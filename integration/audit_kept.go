@@ -11,16 +11,16 @@ import (
 	"reprise/eventstore"
 )
 
-// auditedModel is a read model as it is kept, and the same folded from the events.
+// auditedModel is a stored read model, and the same model folded from the events.
 type auditedModel struct {
 	stored *view
 	folded ReadModel
 }
 
-// modelAudit compares the read models that are kept with the events.
+// modelAudit compares the stored read models with the events.
 type modelAudit []*auditedModel
 
-// storedModels returns what is kept and would be used.
+// storedModels returns the stored models that would be used.
 func storedModels(ctx context.Context, store eventstore.Store) (modelAudit, error) {
 	views, err := loadAll(ctx, store, Projections())
 	if err != nil {

@@ -49,8 +49,8 @@ func (s *datasetShelf) Receive(ctx *actor.Context[datasetMessage], message datas
 	return nil
 }
 
-// reply answers a run. One that has ended meanwhile is past caring; what it got
-// is taken back by forgetRun.
+// reply answers a run. A run that has ended meanwhile does not need it;
+// forgetRun takes back what it got.
 func reply(from actor.Sender, run actor.Ref[RunMessage], answer RunMessage) error {
 	if err := actor.Send(from, run, answer); !errors.Is(err, actor.ErrStopped) {
 		return err
@@ -88,7 +88,7 @@ func (s *datasetShelf) unload(run training.RunID, id training.DatasetID) {
 // CheckFingerprint fails unless the data is what the session was started with.
 func CheckFingerprint(data *dataset.Dataset, want training.Dataset) error {
 	if got := data.Fingerprint(); got != want.Fingerprint {
-		return fmt.Errorf("data set %s has changed: its content is %s, the run was started on %s; put the original data back to go on",
+		return fmt.Errorf("data set %s has changed: its content is %s, the run was started on %s; put the original data back to continue",
 			want.Path, got, want.Fingerprint)
 	}
 	return nil

@@ -44,9 +44,9 @@ const keptRuns = 64
 // hostIDLength is how much of an id tells the hosts of a store apart.
 const hostIDLength = 12
 
-// DefaultRestarts is how often a run's actor may fail before the run has
-// failed. The period is long, since what fails again at the same step may take
-// hours to get there.
+// DefaultRestarts is how often a run's actor may fail before the run fails. The
+// period is long, since what fails again at the same step may take hours to get
+// there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
 // HostConfig is what a Host is made of. All fields but the last three are
@@ -61,7 +61,7 @@ type HostConfig struct {
 	Now         func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
-	// LogActors has what happens to the host's actors kept in the store too, as
+	// LogActors also records what happens to the host's actors in the store, as
 	// events of "actors/HOST", where HOST is the beginning of a new id.
 	LogActors bool
 	// Restarts bounds how often a run may fail and be restarted; the zero
@@ -112,14 +112,14 @@ type hosted struct {
 	err    error
 }
 
-// parts are what a host works with beside its configuration.
+// parts are what a host works with besides its configuration.
 type parts struct {
 	newTrainer newTrainer
 	// logs returns the logs over the host's store.
 	logs func(HostConfig) (*RunLog, *DeviceLog)
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
-	// onEvent, if not nil, hears what the actor system has to tell.
+	// onEvent, if not nil, is told the events of the actor system.
 	onEvent func(actor.Event)
 	// await returns when done is closed, or ctx is done.
 	await func(ctx context.Context, done <-chan struct{})
@@ -203,7 +203,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	// Once begun, it is not given up: nobody would know whether it is recorded.
+	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), RunRecord{}, events...)
 	if err != nil {
 		return "", err
@@ -214,7 +214,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	return record.ID, h.launch(record.ID)
 }
 
-// Resume goes on with an interrupted run from its last checkpoint. It fails
+// Resume continues an interrupted run from its last checkpoint. It fails
 // with training.ErrCannotResume for a run that has ended, and with
 // ErrRunNotFound.
 func (h *Host) Resume(ctx context.Context, id training.RunID) error {
@@ -315,7 +315,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		run.record, run.err = h.unfinished(id, ErrHostClosed)
 	case launched == run:
 		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load()}
-		if !v.failed { // what panics every time is a defect, which waiting does not mend
+		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
 		last, err := h.spawnRun(id, "failure-of-"+string(id), &v)
@@ -356,8 +356,8 @@ func (h *Host) unfinished(id training.RunID, cause error) (RunRecord, error) {
 	return record, &UnfinishedError{Run: id, Cause: errors.Join(cause, err)}
 }
 
-// Interrupt asks a run to checkpoint at its present step, to give back what it
-// holds and to stop; Wait tells when it has. A run that is not hosted, or at
+// Interrupt asks a run to checkpoint at its current step, to release what it
+// holds and to stop; Wait returns when it has. A run that is not hosted, or at
 // rest already, is left alone.
 func (h *Host) Interrupt(id training.RunID, cause string) {
 	if run := h.run(id); run != nil {
@@ -366,7 +366,7 @@ func (h *Host) Interrupt(id training.RunID, cause string) {
 }
 
 // Wait returns the run's record once it is at rest: completed, failed or
-// interrupted. The error says what kept it from there, or that ctx was done.
+// interrupted. The error says what kept it from getting there, or that ctx was done.
 func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
 	run := h.run(id)
 	if run == nil {
@@ -440,7 +440,7 @@ func (h *Host) closeActorLog() error {
 	return h.actors.close(ctx)
 }
 
-// observe hears of what happens to the actors.
+// observe is told what happens to the actors.
 func (h *Host) observe(e actor.Event) {
 	if h.actors != nil {
 		h.actors.observe(e)
@@ -451,13 +451,13 @@ func (h *Host) observe(e actor.Event) {
 	}
 }
 
-// TraceNext has the next message to the actor of that path traced; Trace tells
-// its way.
+// TraceNext makes the next message to the actor of that path be traced; Trace
+// returns the trace.
 func (h *Host) TraceNext(path string) { h.system.TraceNext(path, 1) }
 
 // Trace returns the newest trace that began with a message to the actor of that
 // path; false if there is none.
 func (h *Host) Trace(path string) (actor.Step, bool) { return h.traces.Last(path) }
 
-// Actors returns the supervision tree as it is at this moment.
+// Actors returns the current supervision tree.
 func (h *Host) Actors() actor.Tree { return h.system.Tree() }

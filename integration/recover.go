@@ -113,7 +113,7 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 // unfinished.
 func atRest(saga training.TrainingSaga) bool { return !underWay(saga) && len(saga.Commands()) == 0 }
 
-// underWay reports whether a saga is neither paused nor on its way out.
+// underWay reports whether a saga is neither paused nor ending.
 func underWay(saga training.TrainingSaga) bool {
 	switch saga.State {
 	case training.SagaCompleted, training.SagaFailed, training.Compensating:

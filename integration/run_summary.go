@@ -22,7 +22,7 @@ type RunSummary struct {
 	Step          uint64            `json:"step"`
 	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
 	Metrics       *training.Metrics `json:"metrics,omitempty"`
-	// Accurate reports whether the accuracy in Metrics has a meaning.
+	// Accurate reports whether the accuracy in Metrics is meaningful.
 	Accurate   bool   `json:"accurate"`
 	Epochs     uint64 `json:"epochs"`
 	TotalSteps uint64 `json:"total_steps"`

@@ -14,7 +14,7 @@ import (
 	"reprise/training"
 )
 
-// ErrNotVerified is returned where a record and what it describes disagree.
+// ErrNotVerified is returned if a record and what it describes disagree.
 var ErrNotVerified = errors.New("verification failed")
 
 // Verification says which run to verify, and between which checkpoints.
@@ -87,14 +87,15 @@ type Verifier struct {
 }
 
 // Verify checks the hash chain of the log and every event of the run against
-// those before it and those of its devices; the first event against its request;
-// and the files of every checkpoint and the step series against their hashes.
-// Then it trains the run again and compares every event, checkpoint and step on
-// the way with what comes out. docs/durability.md lists each field and how it is
-// compared.
+// those before it and those of its devices; the first event against its
+// request; and the files of every checkpoint and the step series against
+// their hashes. Then it trains the run again and compares every event,
+// checkpoint and step with the result. docs/durability.md lists each field
+// and how it is compared.
 //
 // It returns ErrNotVerified, and the report that names the first difference,
-// unless all of it agrees; other errors mean that it could not be carried out.
+// unless everything agrees; other errors mean that it could not be carried
+// out.
 func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.Dataset) (VerifyReport, error) {
 	report := VerifyReport{RunID: what.Run.ID}
 	parent := what.Run.Session.Parent
@@ -142,7 +143,7 @@ func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verif
 		return err
 	}
 	report.Events = uint64(a.head.Position)
-	if report.Problem != "" { // with another model than the request's there is nothing to train
+	if report.Problem != "" { // without the request's own model there is nothing to train
 		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
 	}
 	return nil
@@ -222,8 +223,8 @@ func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	}
 }
 
-// retrain trains from From to ToStep, or to the last step that an event tells of,
-// and compares on the way.
+// retrain trains from From to ToStep, or to the last step that an event
+// mentions, and compares as it goes.
 func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verification, data *dataset.Dataset) error {
 	x, err := NewExecution(what.Run.Session, data, v.Backend)
 	if err != nil {

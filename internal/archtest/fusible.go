@@ -24,13 +24,15 @@ func numericFolders() []string {
 //	s += float32(x * y)
 //	t := float64(x*y) + z
 //
-// or, where a fused operation is meant, math.FMA or the kernels' FMA32. It
-// finds products that are operands of a sum, directly or through a variable or
-// memory of the same function, that are the result of a function, or that are
-// an argument (the compiler inlines). It does not find a product that travels
-// through memory under two names; the tests that pin bits under GOAMD64=v3 and
-// on arm64 cover that. Products of integers or constants are exempt; exact
-// floating-point products are not, since nobody can see that they are exact.
+// or, where a fused operation is meant, math.FMA or the kernels' FMA32.
+//
+// It finds products that are operands of a sum, directly or through a
+// variable or memory of the same function, that are the result of a function,
+// or that are an argument (the compiler inlines). It does not find a product
+// that travels through memory under two names; the tests that pin bits under
+// GOAMD64=v3 and on arm64 cover that. Products of integers or constants are
+// exempt; exact floating-point products are not, since nobody can see that
+// they are exact.
 func fusible(t *Tree) []Finding {
 	var findings []Finding
 	for _, build := range []build{{arch: "amd64"}, {arch: "arm64"}} {

@@ -2,10 +2,11 @@
 // to the product's source that must not survive, each removing one sync, one
 // check of a lease, one step of a compensation, or one guard against a second
 // writer. `make mutate` makes each of them in turn, through an overlay that
-// leaves the tree unchanged, and fails unless a test fails. A mutant names its
-// place by the exact text that it replaces, which must occur exactly once, so a
-// mutant cannot rot unnoticed. Each call that syncs must lie within one
-// (Syncs); those that need none say why (Exempt).
+// leaves the tree unchanged, and fails unless a test fails.
+//
+// A mutant names its place by the exact text that it replaces, which must
+// occur exactly once, so a mutant cannot rot unnoticed. Each call that syncs
+// must lie within one (Syncs); those that need none say why (Exempt).
 package mutate
 
 import (
