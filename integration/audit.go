@@ -160,16 +160,16 @@ func (a *audit) add(e eventstore.Event) error {
 	return nil
 }
 
-// checkEnvelope says what is wrong with the ids of an event: all of them follow
-// from its place.
+// checkEnvelope says what is wrong with the ids of an event: all of them are
+// determined by its place.
 func checkEnvelope(e, before eventstore.Event) string {
 	aggregate := string(e.Aggregate)
 	want := eventstore.DerivedEventID(aggregate, strconv.FormatUint(uint64(e.Version), 10), e.Type)
 	if e.ID != want {
-		return fmt.Sprintf("id: recorded %s, its place and type give %s", e.ID, want)
+		return fmt.Sprintf("id: recorded %s, but its place and type give %s", e.ID, want)
 	}
 	if want := eventstore.DerivedEventID(aggregate); e.Correlation != want {
-		return fmt.Sprintf("correlation: recorded %q, its aggregate gives %s", e.Correlation, want)
+		return fmt.Sprintf("correlation: recorded %q, but its aggregate gives %s", e.Correlation, want)
 	}
 	if e.Causation == "" {
 		return ""
@@ -251,14 +251,14 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 	return difference(e, follows(before, e), "the events before it give")
 }
 
-// checkParent says what is wrong with where a fork comes from.
+// checkParent says what is wrong with the origin of a fork.
 func (a *audit) checkParent(e training.TrainingStarted) string {
 	if e.Parent == nil {
 		return ""
 	}
 	parent, ok := a.timeline.run(e.Parent.RunID)
 	if !ok || e.Parent.RunID == e.RunID {
-		return fmt.Sprintf("parent.run_id: the log has no run %s that had started before", e.Parent.RunID)
+		return fmt.Sprintf("parent.run_id: no run %s had started before", e.Parent.RunID)
 	}
 	for _, cp := range parent.Checkpoints {
 		if cp.Step == e.Parent.Checkpoint.Step {

@@ -74,14 +74,14 @@ func (m modelAudit) reach(at eventstore.Position) error {
 func (m modelAudit) end(head eventstore.Position) error {
 	for _, k := range m {
 		if k.stored.at > head {
-			return k.wrong(fmt.Sprintf("it is of position %d, the log ends at %d", k.stored.at, head))
+			return k.wrong(fmt.Sprintf("it is for position %d, but the log ends at %d", k.stored.at, head))
 		}
 	}
 	return nil
 }
 
 func (k *auditedModel) wrong(what string) error {
-	return &ContradictionError{What: fmt.Sprintf("the kept read model %q is not what the events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild %s`",
+	return &ContradictionError{What: fmt.Sprintf("the stored read model %q is not what the events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild %s`",
 		k.stored.Name, what, k.stored.Name)}
 }
 
@@ -110,7 +110,7 @@ func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) er
 	}
 	if what := difference(stored, folded, "the events give"); what != "" {
 		return &ContradictionError{Aggregate: aggregate, Version: replay.Snapshot.Version,
-			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild`",
+			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild`",
 				aggregate, replay.Snapshot.Version, what)}
 	}
 	return nil

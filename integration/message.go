@@ -21,7 +21,7 @@ type (
 	// the execution that it was sent for and no other.
 	trainStep struct{ of *Execution }
 	// leaseGranted and the messages below answer what the run asked for.
-	// Request tells a late answer from the awaited one.
+	// Request distinguishes a late answer from the awaited one.
 	leaseGranted struct {
 		Request uint64
 		Lease   device.Lease

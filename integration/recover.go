@@ -44,15 +44,15 @@ func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, e
 		if err != nil {
 			return recovery, err
 		}
-		if err := recovery.mend(ctx, runs, record); err != nil {
+		if err := recovery.settle(ctx, runs, record); err != nil {
 			return recovery, fmt.Errorf("recover run %s: %w", r.RunID, err)
 		}
 	}
 	return recovery, nil
 }
 
-// mend brings one saga to rest in one batch of events.
-func (recovery *Recovery) mend(ctx context.Context, runs *RunLog, r RunRecord) error {
+// settle brings one saga to rest in one batch of events.
+func (recovery *Recovery) settle(ctx context.Context, runs *RunLog, r RunRecord) error {
 	events, err := restEvents(r.Saga, "its process ended without a word (killed, or power lost)")
 	if err != nil || len(events) == 0 {
 		return err

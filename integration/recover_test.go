@@ -28,7 +28,7 @@ func recoverByReplay(ctx context.Context, runs *RunLog, devices *DeviceLog) (Rec
 		recovery.Leases += len(events)
 	}
 	for _, r := range state.Runs {
-		if err := recovery.mend(ctx, runs, r); err != nil {
+		if err := recovery.settle(ctx, runs, r); err != nil {
 			return recovery, err
 		}
 	}

@@ -52,8 +52,8 @@ type runDeps struct {
 	lastFailure func() string
 	// failed is told why an incarnation ended.
 	failed func(cause error)
-	// verdict, if not nil, is what is to be recorded of a run whose actor failed
-	// too often: the actor leads the saga to rest.
+	// verdict, if not nil, is what to record about a run whose actor failed too
+	// often: the actor leads the saga to rest.
 	verdict *verdict
 	// fault, if not nil, is called before every step with its number; tests
 	// panic in it.

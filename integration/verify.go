@@ -52,8 +52,8 @@ type VerifyReport struct {
 	Events   uint64 `json:"events"`
 	FromStep uint64 `json:"from_step"`
 	ToStep   uint64 `json:"to_step"`
-	// Parent is the checkpoint that a fork was trained again from; how the parent
-	// came to it is for a verification of the parent.
+	// Parent is the checkpoint that a fork was trained again from; verifying
+	// the parent shows how the parent arrived at it.
 	Parent      *training.Parent    `json:"parent,omitempty"`
 	Checkpoints []CheckpointVerdict `json:"checkpoints"`
 	// EvaluationsCompared is the number of evaluations within epochs that came out
@@ -129,7 +129,7 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 	return report, nil
 }
 
-// checkLog fails where the log, or what it says of this run, contradicts itself.
+// checkLog fails if the log, or what it says about this run, contradicts itself.
 func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verification) error {
 	a, err := auditLog(ctx, v.Store, func(e *ContradictionError) bool {
 		other, isRun := runOf(e.Aggregate)
