@@ -60,12 +60,12 @@ func isPermanent(err error) bool {
 	return false
 }
 
-// permanentError marks an error that neither time nor another machine resolves.
+// permanentError marks an error that no time and no machine mends.
 type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
 
-// checkDevices is what a user can do if nothing better is known.
+// checkDevices is what a user can do where nothing better is known.
 const checkDevices = "check the devices (reprise devices)"
 
 // obstacle is an error that keeps a run from training for now.
@@ -106,7 +106,7 @@ type filesError struct{ error }
 
 func (e *filesError) Unwrap() error { return e.error }
 
-// refusalError says what to do if no device takes the run.
+// refusalError says what is to be done where no device takes the run.
 func refusalError(err error) error {
 	var refused *device.NoSuitableDeviceError
 	if !errors.As(err, &refused) {
