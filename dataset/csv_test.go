@@ -146,10 +146,10 @@ func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		"empty file":        {"", []string{"data.csv: the file is empty"}},
 		"blank file":        {"\n\n", []string{"the file is empty"}},
 		"header only":       {"a,y\n", []string{"there are no rows below the header"}},
-		"one row":           {"a,y\n1,p\n", []string{"1 row below the header is too little"}},
+		"one row":           {"a,y\n1,p\n", []string{"1 row below the header is not enough"}},
 		"UTF-16":            {"\xff\xfea\x00", []string{"line 1", "UTF-16"}},
 		"nameless column":   {"a,,y\n1,2,p\n", []string{"line 1", "column 2 of 3 has no name"}},
-		"duplicate column":  {"\na,y,a \n1,p,2\n", []string{"line 2", `column "a"`, "is that of column 1 and of column 3"}},
+		"duplicate column":  {"\na,y,a \n1,p,2\n", []string{"line 2", `column "a"`, "columns 1 and 3 have this name"}},
 		"header not UTF-8":  {"\xe9,y\n1,p\n", []string{"line 1", "not UTF-8"}},
 		"no features":       {"y\np\nq\n", []string{`column "y"`, "only column"}},
 		"ragged, short":     {rows("5,6"), []string{"line 4", "2 cells do not fit the 3 columns"}},
@@ -271,7 +271,7 @@ func TestColumnsAreStandardisedByTheTrainingSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, features := rapid.IntRange(2, 40).Draw(t, "rows"), rapid.IntRange(1, 4).Draw(t, "features")
 		values := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), rows*features, rows*features).Draw(t, "values")
-		parts := splitRows(&block{}, rows, validationRows(rows, 0.2))
+		parts := splitRows(&block{}, rows, currentReading.validationRows(rows, 0.2))
 		train := parts[Train].rows
 		columns := currentReading.standardise(values, features, train)
 		for j, got := range columns {

@@ -12,24 +12,24 @@ import (
 const (
 	// maxTableClasses is the most classes that any column may have.
 	maxTableClasses = 1000
-	// maxPlainClasses is the most classes that a column of numbers may have where
-	// the source does not say that they are classes, unless they are whole numbers
-	// with rowsPerClass rows each on average.
+	// maxPlainClasses is the most classes that a column of numbers may have if the
+	// source does not say that they are classes, unless they are whole numbers with
+	// rowsPerClass rows each on average.
 	maxPlainClasses = 20
 	rowsPerClass    = 10
 )
 
 // labelColumn is the target column of a table while it is read.
 type labelColumn struct {
-	index  map[string]int32 // from a spelling to its place in order of appearance
+	index  map[string]int32 // from a spelling to its index in order of appearance
 	kinds  []labelKind
 	labels []int32
-	// where a number and where a name was seen first; 0 where none was.
+	// the first line with a number and the first with a name; 0 if there is none.
 	numberLine, nameLine int
 	number, name         string
 }
 
-// labelKind is what a spelling stands for: the name of the class and, where the
+// labelKind is what a spelling stands for: the name of the class and, if the
 // labels are numbers, its value.
 type labelKind struct {
 	text  string
@@ -43,7 +43,7 @@ func (r reading) label(cell string) (labelKind, bool) {
 		if err != nil {
 			return labelKind{text: cell}, false
 		}
-		if v == 0 { // so that -0 is 0
+		if v == 0 { // -0 is 0, too
 			v = 0
 		}
 		value, _ := parseDecimal(strconv.FormatFloat(v, 'e', -1, 64))
@@ -56,7 +56,7 @@ func (r reading) label(cell string) (labelKind, bool) {
 	return labelKind{value.String(), value}, true
 }
 
-// add takes the cell of a row.
+// add adds the cell of a row.
 func (c *labelColumn) add(t *table, line int, cell string) error {
 	if at, ok := c.index[cell]; ok {
 		c.labels = append(c.labels, at)
@@ -110,8 +110,8 @@ func (c *labelColumn) mixed() string {
 }
 
 // classes returns the names of the classes and the class of every row. Numbers
-// are in ascending order and written in one way: 1 and 1.0 are one class. Names
-// are in the order of their bytes.
+// are in ascending order and each is written in one way: 1 and 1.0 are one class.
+// Names are in the order of their bytes.
 func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	sorted := slices.Clone(c.kinds)
 	slices.SortFunc(sorted, func(a, b labelKind) int { return cmp.Or(a.value.compare(b.value), cmp.Compare(a.text, b.text)) })
@@ -144,8 +144,8 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	return names, labels, nil
 }
 
-// lookLikeQuantity reports whether the classes are numbers that somebody has
-// measured rather than given to classes.
+// lookLikeQuantity reports whether the classes seem to be measured numbers rather
+// than numbers that stand for classes.
 func (c *labelColumn) lookLikeQuantity(classes []labelKind) bool {
 	if c.numberLine == 0 || len(classes) <= maxPlainClasses {
 		return false

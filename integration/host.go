@@ -73,7 +73,7 @@ type HostConfig struct {
 }
 
 // Host runs training runs in one process: under its supervisor live the device
-// pool, the data set shelf and an actor for every run. One process at a time
+// pool, the data set cache and an actor for every run. One process at a time
 // may host the runs of a store; the caller holds the lock that sees to it.
 //
 // It is safe for concurrent use.
@@ -192,7 +192,7 @@ func (h *Host) spawnServices(log *DeviceLog) error {
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetShelf(h.config.OpenDataset) },
+		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset) },
 	})
 	return err
 }

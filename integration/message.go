@@ -85,7 +85,7 @@ type (
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
 
-// datasetMessage is what the data set shelf understands.
+// datasetMessage is what the data set cache understands.
 type datasetMessage interface{ datasetMessage() }
 
 type (

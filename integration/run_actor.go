@@ -215,7 +215,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
 		if m.Request != a.request {
-			return nil // nor for this; the shelf forgets the run when it is at rest
+			return nil // nor for this; the cache forgets the run when it is at rest
 		}
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
@@ -330,12 +330,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, datasetDeadline, "the data set shelf", func(request uint64) error {
+		return a.ask(ctx, datasetDeadline, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
-		return a.ask(ctx, answerDeadline, "the data set shelf", func(request uint64) error {
+		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:

@@ -56,14 +56,14 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 		f.devices = slices.DeleteFunc(f.devices, func(a training.Allocation) bool { return a == e.Allocation })
 	case training.DatasetLoaded:
 		f.data = append(f.data, e.Dataset)
-		if p := h.process; p.shelfIsEmpty && !p.opened {
+		if p := h.process; p.cacheIsEmpty && !p.opened {
 			h.violate("%s was given a data set that had been kept although nobody used it", id)
 		}
-		h.process.shelfIsEmpty = false
+		h.process.cacheIsEmpty = false
 	case training.DatasetUnloaded:
 		f.data = slices.DeleteFunc(f.data, func(d training.DatasetID) bool { return d == e.Dataset })
 		if p := h.process; p.launched == 1 { // nobody else can be a user of it
-			p.shelfIsEmpty, p.opened = true, false
+			p.cacheIsEmpty, p.opened = true, false
 		}
 	case training.ModelInitialized:
 		if e.Step != f.step {
@@ -245,7 +245,7 @@ func (h *history) checkIdle(p *process) {
 	if len(p.follows) > 0 {
 		return
 	}
-	p.shelfIsEmpty, p.opened = true, false
+	p.cacheIsEmpty, p.opened = true, false
 	for _, d := range h.devices {
 		if len(d.allocated) > 0 {
 			h.violate("%d allocations are left on %s, but every run is at rest", len(d.allocated), d.id)

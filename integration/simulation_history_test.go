@@ -122,9 +122,9 @@ type process struct {
 	follows  []*simFollow
 	trainers []*simTrainer
 	launched int // runs, also the same one again
-	// Together they show that the shelf forgot what nobody used: it was empty,
+	// Together they show that the cache forgot what nobody used: it was empty,
 	// and data has had to be opened since.
-	shelfIsEmpty, opened bool
+	cacheIsEmpty, opened bool
 }
 
 type simTimer struct {

@@ -74,9 +74,9 @@ func (d Dataset) Source() dataset.Source {
 	}
 }
 
-// Accurate reports whether predictions are right or wrong, so that there is an
+// HasAccuracy reports whether predictions are right or wrong, so that there is an
 // accuracy: for classes and tokens, not for quantities.
-func (d Dataset) Accurate() bool { return d.Task != dataset.Regression }
+func (d Dataset) HasAccuracy() bool { return d.Task != dataset.Regression }
 
 // Objective returns what training on the data minimises.
 func (d Dataset) Objective() nn.Objective {

@@ -143,7 +143,7 @@ func formatValidation(d training.Dataset, m training.Metrics) string {
 
 // formatAccuracy returns an accuracy for a table, or a dash where there is none.
 func formatAccuracy(d training.Dataset, accuracy float64) string {
-	if !d.Accurate() {
+	if !d.HasAccuracy() {
 		return "-"
 	}
 	return formatShare(accuracy)

@@ -194,7 +194,7 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 		eta = "  ETA " + shortDuration(left)
 	}
 	accuracy := ""
-	if p.data.Accurate() {
+	if p.data.HasAccuracy() {
 		accuracy = "  val accuracy " + formatShare(m.ValAccuracy)
 	}
 	d.line("epoch %s/%s  step %s/%s%s  train loss %s  val loss %s%s%s", thousands(m.Epoch), thousands(p.epochs),

@@ -128,7 +128,7 @@ func (m liveModel) lines(p progress) []string {
 	validation := "validation: after the first epoch"
 	if p.metrics != nil {
 		validation = fmt.Sprintf("val loss %s  (epoch %s)", formatMetric(p.metrics.ValLoss), thousands(p.metrics.Epoch))
-		if p.data.Accurate() {
+		if p.data.HasAccuracy() {
 			validation = "val accuracy " + strong.Render(formatShare(p.metrics.ValAccuracy)) + "  " + validation
 		}
 	}

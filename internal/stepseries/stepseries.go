@@ -3,11 +3,11 @@
 // and without gaps.
 //
 // A step is not an event of its run; the series is made durable together with
-// the checkpoint that covers it, whose event holds the series' SHA-256. Records
-// after the last checkpoint are stale after a crash, and Resume cuts them off.
+// the checkpoint that covers it, whose event holds the series' SHA-256. What a
+// crash leaves after the last checkpoint is stale, and Resume removes it.
 // docs/event-format.md has the layout.
 //
-// A Writer is used by one goroutine. Read may run beside a Writer of any
+// A Writer is used by one goroutine. Read may run concurrently with a Writer in any
 // process.
 package stepseries
 
@@ -33,13 +33,13 @@ import (
 // learning rate (4) and the CRC-32C of these (4), little-endian.
 const RecordSize = 24
 
-// maxReadAhead is the number of records that are read at a time, at most.
+// maxReadAhead is the largest number of records to read at a time.
 const maxReadAhead = 2048
 
 // magic is the first eight bytes of every series.
 const magic = "RPSTEP1\n"
 
-// Record holds the metrics of one optimiser step.
+// Record is the metrics of one optimiser step.
 type Record struct {
 	// Step and Epoch count from 1.
 	Step  uint64 `json:"step"`
@@ -56,8 +56,8 @@ type Digest struct {
 	SHA256  string // of the records' bytes, in hex
 }
 
-// Sum computes the digest of records that are not written anywhere. The zero value is
-// that of an empty series.
+// Sum computes the digest of records without writing them. The zero value is that
+// of an empty series.
 type Sum struct {
 	hash    hash.Hash
 	records uint64
@@ -82,7 +82,7 @@ func (s *Sum) Digest() Digest {
 	return Digest{Records: s.records, SHA256: hex.EncodeToString(s.hash.Sum(nil))}
 }
 
-// CorruptError reports that a series is not what was written.
+// CorruptError says that a series is not what was written.
 type CorruptError struct {
 	Path   string
 	Record uint64 // counted from 0
@@ -130,11 +130,11 @@ type Writer struct {
 	scratch [RecordSize]byte
 }
 
-// Series is a series' file on a disk. The functions of this package are its
-// methods on the operating system's.
+// Series is the file of a series on a disk. The functions of this package are its
+// methods on the operating system's disk.
 type Series struct {
 	Path string
-	// Disk is nil for the operating system's.
+	// Disk is the file system; nil means the operating system's.
 	Disk disk.FS
 }
 
@@ -162,8 +162,8 @@ func (s Series) Create() (*Writer, error) {
 }
 
 // Resume opens the series for appending after the records that keep pins, and
-// cuts off whatever follows them. It fails with *CorruptError if those records
-// are not the ones that keep pins.
+// removes whatever follows them. It fails with *CorruptError if the kept part is
+// not what keep says.
 func Resume(path string, keep Digest) (*Writer, error) { return Series{Path: path}.Resume(keep) }
 
 // Resume opens the series, as the function Resume does.
@@ -192,9 +192,9 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	return w, nil
 }
 
-// Copy replaces the series with the records at the beginning of another one
-// that keep pins, and makes it durable. It fails with *CorruptError if they are
-// not the ones that keep pins.
+// Copy writes a series of the records that keep pins at the beginning of another
+// one, replacing what is there, and makes it durable. It fails with *CorruptError
+// if the records are not what keep says.
 func (s Series) Copy(from Series, keep Digest) (err error) {
 	if err := from.Verify(keep); err != nil {
 		return err
@@ -276,9 +276,9 @@ func (s Series) verify(want Digest) (hash.Hash, error) {
 	return h, nil
 }
 
-// Read returns the records of the series. An incomplete record, still being
-// written or torn by a crash, ends it; a damaged one gives *CorruptError and
-// the records before it. A missing file is an empty series.
+// Read returns the records of the series. It ends at a record that is incomplete,
+// because it is being written or was torn by a crash; a damaged one gives
+// *CorruptError and the records before it. A missing file is an empty series.
 func (s Series) Read() ([]Record, error) {
 	var records []Record
 	_, err := s.scan(math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })
