@@ -270,7 +270,7 @@ func names() []Mutant {
 		{"the checkpoint of a fork's parent may have any name", "integration/codec.go", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil {\n", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil && false {\n", codec},
 		{"a checkpoint may have any name", "integration/codec.go", "		return CheckpointRef(event.Checkpoint).Validate()\n", "		return nil\n", codec},
 		{"what is not a regular file is opened", "internal/disk/disk.go", "	case err == nil && !info.Mode().IsRegular():\n", "	case false:\n", tests("./internal/disk")},
-		{"a lock may be a link", "internal/flock/flock.go", "err == nil && !info.Mode().IsRegular() {", "err == nil && false && info != nil {", tests("./internal/flock", "-run", "^TestWhatIsNotARegularFile")},
+		{"a lock may be a link", "internal/flock/flock.go", "err == nil && !info.Mode().IsRegular() {", "err == nil && false && info != nil {", tests("./internal/flock", "-run", "^TestOnlyARegularFileIsLocked")},
 		{"the files of runs may lie outside", "integration/workspace.go", "		return disk.Within{Dir: w.RunsDir()}\n", "		return disk.OS{}\n", tests("./integration", "-run", "^TestTheFilesOfARunStay")},
 	}
 }

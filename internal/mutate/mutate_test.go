@@ -49,6 +49,37 @@ func TestEveryMutantHasItsPlace(t *testing.T) {
 	}
 }
 
+// A pattern that matches no test kills nothing: a renamed test takes its mutants
+// with it.
+func TestThePatternsOfMutantsMatchTests(t *testing.T) {
+	root, declared := module(t), regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, m := range Mutants() {
+		run := slices.Index(m.Tests, "-run")
+		if run < 0 {
+			continue
+		}
+		folder := filepath.Join(root, strings.TrimSuffix(m.Tests[0], "/..."))
+		var names []string
+		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, "_test.go") {
+				for _, found := range declared.FindAllSubmatch(read(t, root, strings.TrimPrefix(path, root)), -1) {
+					names = append(names, string(found[1]))
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pattern := range strings.SplitSeq(m.Tests[run+1], "|") {
+			pattern, _, _ = strings.Cut(pattern, "/")
+			if !slices.ContainsFunc(names, regexp.MustCompile(pattern).MatchString) {
+				t.Errorf("mutant %q: no test in %s matches %q: say which test must notice it", m.Name, m.Tests[0], pattern)
+			}
+		}
+	}
+}
+
 func TestEverySyncHasItsMutant(t *testing.T) {
 	root := module(t)
 	found, err := Syncs(os.DirFS(root))
