@@ -32,8 +32,9 @@ fmt: ## gofmt
 commits: ## check the form of commit messages
 	@.ci/check-commits
 
-vet: ## go vet, for arm64 and without assembly too
+vet: ## go vet, for other systems, for arm64 and without assembly too
 	$(GO) vet ./...
+	for os in darwin windows; do GOOS=$$os $(GO) vet ./cmd/reprise || exit 1; done
 	GOARCH=arm64 $(GO) vet ./kernel/... ./nn/... ./device/... ./internal/... ./tensor/...
 	$(GO) vet -tags noasm ./kernel/...
 

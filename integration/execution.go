@@ -203,7 +203,7 @@ func (x *Execution) reset() error {
 // Restore continues from a checkpoint.
 func (x *Execution) Restore(c checkpoint.Content) error {
 	if c.SessionID != string(x.session.ID) {
-		return fmt.Errorf("checkpoint of session %s: %w", c.SessionID, training.ErrInvalidCheckpoint)
+		return &filesError{fmt.Errorf("the checkpoint is of session %s instead of %s: %w", c.SessionID, x.session.ID, training.ErrInvalidCheckpoint)}
 	}
 	return x.load(c)
 }

@@ -101,6 +101,8 @@ type hosted struct {
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
 	mayPass atomic.Bool
+	// stopping is why the run is to stay interrupted; see runDeps.
+	stopping atomic.Pointer[string]
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
 	// rested holds the record once the actor has brought the run to rest.
@@ -261,7 +263,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, verdict: verdict,
+		observer: h.config.Observer, requests: &h.requests, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -314,7 +316,8 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	case cause == nil:
 		run.record, run.err = h.unfinished(id, ErrHostClosed)
 	case launched == run:
-		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load()}
+		// What fails while an interrupted run is brought to rest is not the run.
+		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load() && run.stopping.Load() == nil}
 		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}

@@ -52,6 +52,10 @@ type runDeps struct {
 	lastFailure func() string
 	// failed is told why an incarnation ended.
 	failed func(cause error)
+	// stopping is why the run is to stay interrupted once it is at rest; nil while
+	// it is to train. It outlives the incarnation that began the interruption, which
+	// may fail while it releases what the run holds.
+	stopping *atomic.Pointer[string]
 	// verdict, if not nil, is what to record about a run whose actor failed too
 	// often: the actor leads the saga to rest.
 	verdict *verdict
@@ -84,9 +88,6 @@ type runActor struct {
 	data    *dataset.Dataset
 	exec    *Execution
 	series  *stepseries.Writer
-
-	// stopping is the cause of an interruption by request; "" if there is none.
-	stopping string
 }
 
 // Started picks the run up where its record stands: at the start, after an
@@ -107,6 +108,9 @@ func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 	// An earlier incarnation failed, or its host could not lead it to rest.
 	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()) {
 		cause = cmp.Or(cause, "its host had to leave it")
+		if asked := a.stopping.Load(); asked != nil {
+			cause = *asked
+		}
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}
@@ -117,7 +121,7 @@ func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 // conclude records the verdict and leads the saga to rest.
 func (a *runActor) conclude(ctx *actor.Context[RunMessage]) error {
 	v := a.verdict
-	a.stopping = v.cause
+	a.stopping.Store(&v.cause)
 	switch saga := a.record.Saga; {
 	case v.failed && a.record.Session.CanResume() && saga.State != training.Compensating:
 		if err := a.append(ctx, training.TrainingFailed{Step: saga.Context.CheckpointStep, Reason: v.cause}); err != nil {
@@ -144,8 +148,9 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 	a.request = 0
 	switch outlook {
 	case mayPass:
-		a.stopping = explain(err)
-		err = a.append(ctx, training.TrainingInterrupted{Cause: a.stopping})
+		cause := explain(err)
+		a.stopping.Store(&cause)
+		err = a.append(ctx, training.TrainingInterrupted{Cause: cause})
 	case neverWorks:
 		err = a.append(ctx, a.failure(err))
 	default:
@@ -266,7 +271,7 @@ func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Eve
 	// The append must not be cut short because the process is asked to stop.
 	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
 	switch {
-	case errors.Is(err, eventstore.ErrConcurrencyConflict) || isPermanent(err):
+	case errors.Is(err, eventstore.ErrConcurrencyConflict) || contradicts(err):
 		return err
 	case err != nil:
 		return &logError{err}
@@ -296,7 +301,7 @@ func (a *runActor) drive(ctx *actor.Context[RunMessage]) error {
 // rest ends the actor of a run that has ended or is to stop, and resumes an
 // interrupted one.
 func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
-	if a.record.Session.CanResume() && a.stopping == "" {
+	if a.record.Session.CanResume() && a.stopping.Load() == nil {
 		event, err := a.record.Resume()
 		if err != nil {
 			return err
@@ -426,8 +431,8 @@ func (a *runActor) prepare() (training.Event, error) {
 func (a *runActor) planned() (*nn.Plan, error) {
 	if a.plan == nil {
 		plan, err := PlanOf(a.record.Session)
-		if err != nil {
-			return nil, &permanentError{err}
+		if err != nil { // it was planned before the run began
+			return nil, &obstacle{err, useItsVersion}
 		}
 		a.plan = plan
 	}
@@ -550,8 +555,9 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	case isPermanent(err):
 		return err
 	case err != nil:
-		a.stopping = "a checkpoint could not be written"
-		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: explain(err)})
+		cause := explain(err)
+		a.stopping.Store(&cause)
+		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: cause})
 	}
 	if err := a.append(ctx, committed); err != nil {
 		return err
@@ -599,10 +605,10 @@ func (a *runActor) complete(ctx *actor.Context[RunMessage]) error {
 // interrupt checkpoints at the current step if there is something new to keep,
 // and lets the saga release what it holds.
 func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error {
-	if a.stopping != "" {
+	if a.stopping.Load() != nil {
 		return nil
 	}
-	a.stopping = cause
+	a.stopping.Store(&cause)
 	if !underWay(a.record.Saga) {
 		return a.drive(ctx)
 	}

@@ -15,9 +15,9 @@ var (
 	ErrCannotResume = errors.New("run cannot be resumed")
 	// ErrInvalidTransition is returned where an event does not fit the state.
 	ErrInvalidTransition = errors.New("event does not fit the state")
-	// ErrNotReproducible is returned where an epoch that was recorded before a
-	// crash gave other figures when it was trained again.
-	ErrNotReproducible = errors.New("a repeated epoch gave a different result")
+	// ErrNotReproducible is returned where an epoch or evaluation that was recorded
+	// before a crash gave other figures when it was repeated.
+	ErrNotReproducible = errors.New("came out differently from what the log has")
 )
 
 // FieldError names a field of the training request, its value, what is wrong

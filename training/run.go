@@ -102,7 +102,7 @@ func (r TrainingRun) RecordEpoch(m EpochMetrics) (Event, error) {
 		return EpochCompleted{Epoch: m.Epoch, Step: m.Step, Metrics: m.Metrics}, nil
 	}
 	if known != m {
-		return nil, fmt.Errorf("epoch %d was recorded as %+v and came out as %+v: %w", m.Epoch, known, m, ErrNotReproducible)
+		return nil, fmt.Errorf("epoch %d %w: %+v instead of %+v", m.Epoch, ErrNotReproducible, m, known)
 	}
 	return EpochReproduced{Epoch: m.Epoch, Step: m.Step}, nil
 }
@@ -116,7 +116,7 @@ func (r TrainingRun) RecordEvaluation(e Evaluation) (Event, error) {
 		return EvaluationCompleted{Evaluation: e}, nil
 	}
 	if known := r.Evaluations[i]; known != e {
-		return nil, fmt.Errorf("the evaluation at step %d was recorded as %+v and came out as %+v: %w", e.Step, known, e, ErrNotReproducible)
+		return nil, fmt.Errorf("the evaluation at step %d %w: %+v instead of %+v", e.Step, ErrNotReproducible, e, known)
 	}
 	return nil, nil
 }

@@ -86,7 +86,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	report := backupReport{From: w.Dir, To: folder}
 	if err := env.makeBackup(ctx, store, &report); err != nil {
 		if errors.Is(err, context.Canceled) {
-			return errInterrupted
+			return interruptedError{errors.New("the backup was interrupted; nothing was kept of it")}
 		}
 		return err
 	}

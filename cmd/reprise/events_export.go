@@ -137,7 +137,7 @@ missing.`,
 }
 
 func (env *environment) importLog(ctx context.Context, file, format string) (err error) {
-	in, err := env.openExport(file)
+	in, err := env.openExport(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (env *environment) importInto(ctx context.Context, w integration.Workspace,
 
 // openExport opens the file of an export. Standard input is kept in a temporary
 // file, since an export is read twice.
-func (env *environment) openExport(file string) (io.ReadSeekCloser, error) {
+func (env *environment) openExport(ctx context.Context, file string) (io.ReadSeekCloser, error) {
 	if file != "-" {
 		f, err := disk.Open(disk.OS{}, file)
 		if errors.Is(err, disk.ErrNotRegular) {
@@ -203,7 +203,7 @@ func (env *environment) openExport(file string) (io.ReadSeekCloser, error) {
 		return nil, err
 	}
 	_ = os.Remove(f.Name()) // it lives on until it is closed; where it cannot be removed yet, it stays
-	if _, err := io.Copy(f, env.stdin); err != nil {
+	if _, err := unlessEnded(ctx, func() (int64, error) { return io.Copy(f, env.stdin) }); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {

@@ -35,10 +35,10 @@ type interruptedError struct{ error }
 func (e interruptedError) Unwrap() error { return e.error }
 
 // interrupted returns the error of a command whose context is done: one that is
-// only a consequence of that is an interruption. what says what became of the
-// command's work.
+// only a consequence of that, or of the terminal that went with it, is an
+// interruption. what says what became of the command's work.
 func interrupted(ctx context.Context, err error, what string) error {
-	if ctx.Err() == nil || !errors.Is(err, context.Canceled) || isInterruption(err) {
+	if ctx.Err() == nil || isInterruption(err) || !errors.Is(err, context.Canceled) && !unheard(err) {
 		return err
 	}
 	return interruptedError{errors.New("interrupted" + what)}

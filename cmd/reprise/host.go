@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os/signal"
 	"syscall"
 
 	"reprise/dataset"
@@ -81,8 +80,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 		defer func() { err = errors.Join(err, endpoint.close()) }()
 	}
 	// A reader of the progress that is gone ends the run as its user would.
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
-	defer stop()
+	env.signals.include(syscall.SIGPIPE)
 	record, err := runToRest(ctx, host, view, start)
 	view.close()
 	closed := host.Close()
@@ -101,8 +99,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 }
 
 // runToRest launches a run and waits until it rests. A signal interrupts it, which
-// takes until its checkpoint is written; a second one kills the process, which
-// loses nothing but the steps since the last checkpoint.
+// takes until its checkpoint is written.
 func runToRest(ctx context.Context, host *integration.Host, view *runView, start launch) (integration.RunRecord, error) {
 	id, err := start(host, view)
 	if err != nil {
@@ -110,7 +107,7 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 	}
 	stop := context.AfterFunc(ctx, func() {
 		view.message("interrupting: writing a checkpoint at the current step")
-		host.Interrupt(id, "interrupted by the user")
+		host.Interrupt(id, context.Cause(ctx).Error())
 	})
 	defer stop()
 	return host.Wait(context.WithoutCancel(ctx), id)

@@ -6,13 +6,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,11 +26,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 		writeError(stderr, advised(err))
 		return exitCode(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
+	ctx, signals, stop := endOnSignals(time.Now)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	env := &environment{
 		program: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now,
+		signals: signals,
 	}
 	root := newRootCommand(env)
 	root.SetArgs(args[1:])
@@ -45,16 +42,6 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 		}
 	}
 	return exitCode(err)
-}
-
-// endingSignals are those that end a command in order: a run writes a checkpoint
-// first. A hangup is ignored where it was when the process began, as by nohup.
-func endingSignals() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	return signals
 }
 
 // writeError prints an error, wrapped between words on a terminal. Lines that are
@@ -77,6 +64,7 @@ type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	signals        signals
 
 	// The flags that every command has.
 	dataDir     string

@@ -96,7 +96,7 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 // prepare reads a request file, sets fields of it, checks and translates it, and
 // opens its data.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
-	content, err := env.readRequest(file)
+	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 	if err != nil {
 		return job{}, invalid(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,13 +111,13 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.EarlyStopped:
 		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s", e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.TrainingInterrupted:
-		v.note("interrupted: %s", e.Cause)
+		v.note("interrupted: %s", strings.TrimPrefix(e.Cause, "interrupted "))
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
 		v.note("resuming from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
-		v.note("failed: %s", e.Reason)
+		v.note("failed after step %s", thousands(e.Step)) // the end of the command says why
 	}
 }
 

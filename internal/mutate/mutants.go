@@ -143,10 +143,13 @@ func compensations() []Mutant {
 		{"the list of runs forgets what an ended run holds", "integration/run_summary.go", "if ended && len(saga.Commands()) == 0 {", "if ended {", recovering},
 		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != \"\" || a.record.Saga.Begun()) {\n", "	if cause := a.lastFailure(); cause != \"\" && false {\n", simulation()},
 		{"a condition that may pass restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*obstacle)), errors.As(err, new(*filesError)), disk.Remedy(err) != \"\":\n", "	case errors.As(err, new(*filesError)) && disk.Remedy(err) == \"\":\n", simulation()},
+		{"a condition that may pass elsewhere fails the run", "integration/obstacle.go", "	case isPermanent(err):\n", "	case isPermanent(err), elsewhere(err) != \"\":\n", tests("./integration", "-run", "^TestAnEpochThatComesOutDifferently")},
 		{"a log that cannot be written restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*logError)):\n", "	case err == nil:\n", simulation()},
 		{"a refusal by the devices restarts the run", "integration/obstacle.go", "	if !errors.As(err, &refused) {\n", "	if errors.As(err, &refused) {\n", simulation()},
-		{"a run that met a condition that may pass fails for good", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: true}\n", simulation()},
-		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: false}\n", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndAffectsNothingElse$")},
+		{"a run that met a condition that may pass fails for good", "integration/host.go", "failed: !run.mayPass.Load() && run.stopping.Load() == nil}\n", "failed: true}\n", simulation()},
+		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load() && run.stopping.Load() == nil}\n", "failed: false}\n", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndAffectsNothingElse$")},
+		{"an interrupted run fails because a release fails", "integration/host.go", "run.mayPass.Load() && run.stopping.Load() == nil}\n", "run.mayPass.Load()}\n", tests("./integration", "-run", "^TestAnInterruptionOutlivesAFailureToGiveBack$")},
+		{"an interruption is forgotten by a restarted actor", "integration/host.go", "return &runActor{runDeps: deps} },\n", "deps.stopping = new(atomic.Pointer[string]); return &runActor{runDeps: deps} },\n", tests("./integration", "-run", "^TestAnInterruptionOutlivesAFailureToGiveBack$")},
 	}
 }
 
