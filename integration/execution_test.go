@@ -56,7 +56,7 @@ func TestMetricsDoNotDependOnTheRowsEvaluatedAtATime(t *testing.T) {
 	}
 }
 
-// What is planned for evaluation is no more than the samples there are.
+// Evaluation is planned for no more samples than there are.
 func TestEvaluationIsPlannedForTheSamplesThereAre(t *testing.T) {
 	w := newWorld(t)
 	started := w.request(nil)[0].(training.TrainingStarted)

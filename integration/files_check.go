@@ -12,10 +12,10 @@ import (
 	"reprise/training"
 )
 
-// OlderLogError says that the event log does not have what the files beside it
-// show to have happened: an older log was put back, or one of another directory,
-// or events at its end were lost. Nothing is changed then, since what the log
-// does not know would count as litter.
+// OlderLogError reports that the event log lacks what the other files show to
+// have happened: an older log was put back, or one of another directory, or
+// events at its end were lost. Nothing is changed then, since what the log does
+// not know would count as litter.
 type OlderLogError struct {
 	Dir  string
 	Head eventstore.Position
@@ -35,19 +35,19 @@ func (e *OlderLogError) Error() string {
 	}
 	return fmt.Sprintf("the event log in %s ends at event %d and is older than the files beside it: %s%s; "+
 		"put the newer events.db back, with its events.db-wal if there is one, or restore a backup into another folder; "+
-		"to continue with this log all the same, move what it does not have out of runs/. Nothing was changed",
+		"to continue with this log anyway, move what it does not have out of runs/. Nothing was changed",
 		e.Dir, e.Head, strings.Join(shown, "; "), more)
 }
 
-// CheckFiles fails with *OlderLogError where the files of the directory show that
-// the log once had more events than it has: a run's folder whose run it does not
-// have, a checkpoint that is marked as committed behind the last one that it
-// knows, or more than one that is not. It changes nothing, and may run beside a
-// process that trains: the files are listed before the log is read, and nothing is
-// made or marked before its event is durable.
+// CheckFiles fails with *OlderLogError where the files of the directory show
+// that the log once had more events than it has: a run's folder whose run it
+// does not have, a checkpoint that is marked as committed after the last one
+// that it knows, or more than one that is not. It changes nothing, and may
+// run while another process trains: the files are listed before the log is
+// read, and nothing is made or marked before its event is durable.
 //
-// Its time grows with the number of runs and the checkpoints behind the last one,
-// not with the length of the log.
+// Its time grows with the number of runs and the checkpoints after the last
+// one, not with the length of the log.
 func CheckFiles(ctx context.Context, store eventstore.Store, w Workspace) error {
 	_, _, err := checkFiles(ctx, store, w)
 	return err
@@ -118,9 +118,9 @@ func compareFiles(ctx context.Context, store eventstore.Store, w Workspace, runs
 	return bad
 }
 
-// older says what a run's files show that the log does not have; "" where it has
-// everything. found are the checkpoints behind some step that the log knew; it
-// knows those up to the step last.
+// older says what a run's files show that the log does not have; "" where it
+// has everything. found are the checkpoints after some step that the log knew;
+// it knows those up to the step last.
 func older(w Workspace, id training.RunID, found []checkpoint.Uncommitted, last uint64, known bool) string {
 	if !known {
 		return fmt.Sprintf("%s has the files of a run that the log does not have", w.RunDir(id))
@@ -136,7 +136,7 @@ func older(w Workspace, id training.RunID, found []checkpoint.Uncommitted, last 
 		}
 	}
 	if unmarked > 1 { // by a version that made no marks
-		return fmt.Sprintf("%s has %d checkpoints behind step %d, the last that the log has, and a crash leaves one at most", w.CheckpointsDir(id), unmarked, last)
+		return fmt.Sprintf("%s has %d checkpoints after step %d, the last that the log has, but a crash leaves at most one", w.CheckpointsDir(id), unmarked, last)
 	}
 	return ""
 }

@@ -78,7 +78,8 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 			t.Errorf("with %d events: %v", n, err)
 		}
 	}
-	// A version before the marks left none. One checkpoint could be litter, two not.
+	// Versions before marks existed left none. One checkpoint could be litter,
+	// two could not.
 	w.removeMarks()
 	for n, known := range counts {
 		if err := check(n); (err != nil) != (n == 0 || known < all-1) {
@@ -100,7 +101,7 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 	}
 }
 
-// Even where nobody asks first.
+// Even if CheckFiles is not called first.
 func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.train(w.request(nil), nil)
@@ -131,7 +132,7 @@ func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 	}
 }
 
-func TestWhatIsTheUsersInRunsIsNoSignOfAnOlderLog(t *testing.T) {
+func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.train(w.request(nil), nil)
 	runs := w.workspace.RunsDir()

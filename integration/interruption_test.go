@@ -58,7 +58,7 @@ func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 		{kind: "training.training_interrupted.v1", times: 1},
 		{kind: "training.checkpoint_committed.v1", times: 1},
 		{kind: "training.device_released.v1", times: 1, panics: true},
-		{kind: "training.device_released.v1", times: 3, panics: true}, // the last life gives it back
+		{kind: "training.device_released.v1", times: 3, panics: true}, // the last launch releases it
 		{kind: "training.device_released.v1", times: 1, obstacle: true},
 		{kind: "training.training_interrupted.v1", times: 1, obstacle: true},
 		{kind: "training.device_released.v1", times: 3, panics: true, obstacle: true},

@@ -26,7 +26,7 @@ const (
 	datasetDeadline = 10 * time.Minute
 )
 
-// Observer hears of a run's progress, from the run's own actor: it must not
+// Observer is told of a run's progress by the run's own actor: it must not
 // block.
 type Observer interface {
 	// Stepped is called after every optimiser step.
@@ -45,7 +45,7 @@ type runDeps struct {
 	datasets   actor.Ref[datasetMessage]
 	observer   Observer
 	// requests numbers what the incarnations ask for, so that an answer to an
-	// earlier one is never taken for a later one's.
+	// earlier one is never taken for the answer to a later one.
 	requests *atomic.Uint64
 	// lastFailure tells why the incarnation before this one ended; "" if there
 	// was none.
@@ -54,10 +54,10 @@ type runDeps struct {
 	failed func(cause error)
 	// stopping is why the run is to stay interrupted once it is at rest; nil while
 	// it is to train. It outlives the incarnation that began the interruption, which
-	// may fail while it gives back what the run holds.
+	// may fail while it releases what the run holds.
 	stopping *atomic.Pointer[string]
-	// verdict, if not nil, is what is to be recorded of a run whose actor failed
-	// too often: the actor leads the saga to rest.
+	// verdict, if not nil, is what to record about a run whose actor failed too
+	// often: the actor leads the saga to rest.
 	verdict *verdict
 	// fault, if not nil, is called before every step with its number; tests
 	// panic in it.
@@ -172,8 +172,8 @@ func (a *runActor) leave(ctx *actor.Context[RunMessage], outlook outlook, err er
 	return nil
 }
 
-// Stopped gives back the incarnation's memory and files. Leases and data are
-// given back by the saga's commands, of this incarnation or the next.
+// Stopped releases the incarnation's memory and files. Leases and data are
+// released by the saga's commands, in this incarnation or the next.
 func (a *runActor) Stopped(_ *actor.Context[RunMessage], cause error) {
 	a.closeExecution()
 	if cause != nil {
@@ -187,7 +187,7 @@ func (a *runActor) closeExecution() {
 		a.exec = nil
 	}
 	if a.series != nil {
-		// What is not flushed lies behind the last checkpoint and would be cut
+		// What is not flushed comes after the last checkpoint and would be cut
 		// off anyway.
 		_ = a.series.Close()
 		a.series = nil
@@ -268,7 +268,7 @@ func (a *runActor) awaited(request uint64) bool {
 
 // append makes events durable and part of the record.
 func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Event) error {
-	// The record must not end half-way because the process is asked to stop.
+	// The append must not be cut short because the process is asked to stop.
 	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
 	switch {
 	case errors.Is(err, eventstore.ErrConcurrencyConflict) || contradicts(err):
@@ -363,7 +363,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s was silent for %v", whom, deadline)})
+	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
 	return true, nil
 }
 
@@ -472,7 +472,7 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err != nil {
 		return err
 	}
-	if err := a.series.Append(record(step)); err != nil {
+	if err := a.series.Append(seriesRecord(step)); err != nil {
 		return &filesError{err}
 	}
 	a.observer.Stepped(a.id, step)
@@ -523,8 +523,8 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 	return a.drive(ctx)
 }
 
-// failure returns the event that says that the run can never go on: the answer
-// to what its saga waits for.
+// failure returns the event that says that the run can never continue: the
+// answer to what its saga waits for.
 func (a *runActor) failure(cause error) training.Event {
 	reason := cause.Error()
 	switch a.record.Saga.State {
@@ -602,8 +602,8 @@ func (a *runActor) complete(ctx *actor.Context[RunMessage]) error {
 	})
 }
 
-// interrupt checkpoints at the present step where there is something new to
-// keep, and lets the saga give back what it holds.
+// interrupt checkpoints at the current step if there is something new to keep,
+// and lets the saga release what it holds.
 func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error {
 	if a.stopping.Load() != nil {
 		return nil

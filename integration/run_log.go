@@ -106,10 +106,10 @@ func runOf(a eventstore.AggregateID) (training.RunID, bool) {
 }
 
 // Append decides nothing: it applies the events to the record, appends them as
-// one batch behind the record's version and returns the new record. It fails
+// one batch after the record's version and returns the new record. It fails
 // with training's errors for an event that cannot follow, and with
-// eventstore.ErrConcurrencyConflict where another writer came first; nothing
-// is appended then.
+// eventstore.ErrConcurrencyConflict where another writer came first; nothing is
+// appended then.
 func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Event) (RunRecord, error) {
 	if len(events) == 0 {
 		return r, nil
@@ -118,7 +118,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	next := r
 	batch := make([]eventstore.NewEvent, len(events))
 	var id training.RunID
-	var story eventstore.EventID // every event of a run goes back to its start
+	var correlation eventstore.EventID // every event of a run goes back to its start
 	for i, e := range events {
 		version := r.Version + eventstore.Version(i) + 1
 		var err error
@@ -127,7 +127,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 		}
 		if i == 0 {
 			id = next.ID
-			story = eventstore.DerivedEventID(runPrefix + string(id))
+			correlation = eventstore.DerivedEventID(runPrefix + string(id))
 		}
 		kind, payload, err := encode(e)
 		if err != nil {
@@ -138,7 +138,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 			Type:        kind,
 			Time:        at,
 			Payload:     payload,
-			Correlation: story,
+			Correlation: correlation,
 		}
 		if i > 0 {
 			batch[i].Causation = batch[i-1].ID
@@ -170,7 +170,7 @@ func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error)
 }
 
 // Events returns the envelopes of a run, oldest first, or ErrRunNotFound. A run
-// has no snapshots: one that somebody has put there is not looked at.
+// has no snapshots: one that somebody has put there is ignored.
 func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
 	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
 	events := replay.Events

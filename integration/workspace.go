@@ -14,8 +14,9 @@ import (
 type Workspace struct {
 	// Dir is the data directory.
 	Dir string
-	// Disk holds the runs' files. nil stands for the operating system's, as far as
-	// it is below RunsDir: no symbolic link in there leads out of it.
+	// Disk holds the runs' files. nil stands for the operating system's,
+	// limited to what is below RunsDir: symbolic links below it cannot lead out
+	// of it.
 	Disk disk.FS
 }
 

@@ -42,12 +42,12 @@ func exemptions() map[string]string {
 		"training.checkpoint_failed.v1 reason":           "free text",
 		"training.training_interrupted.v1 cause":         "free text",
 		"training.training_failed.v1 reason":             "free text",
-		"device.registered.v1 device.*":                  "describes a machine that need not be there any more",
+		"device.registered.v1 device.*":                  "describes a machine that may no longer exist",
 		"device.released.v1 reason":                      "free text",
-		"device.health_changed.v1 *":                     "was measured; nothing else tells of it",
+		"device.health_changed.v1 *":                     "was measured; nothing else records it",
 		"actor.*":                                        "nothing is derived from the events of actors",
-		"training.checkpoint_failed.v1 step":             "within an epoch, any step of it may have been the one",
-		"training.training_failed.v1 step":               "within an epoch, any step of it may have been the one",
+		"training.checkpoint_failed.v1 step":             "within an epoch, it may have been any step",
+		"training.training_failed.v1 step":               "within an epoch, it may have been any step",
 	}
 }
 
