@@ -17,24 +17,20 @@ const unrecordedSuffix = ".unrecorded"
 
 func unrecordedName(name string) string { return name + unrecordedSuffix }
 
-// SetAside renames the checkpoint of a step to step-NNNNNNNN.unrecorded, durably,
-// and returns the path that it has then. Where the same checkpoint has that name
-// already, it is removed instead.
+// SetAside renames the checkpoint of a step to step-NNNNNNNN.unrecorded, and returns
+// the path that it has then. Where the same checkpoint has that name already, it is
+// removed instead. A loss of power may undo it.
 func (f Folder) SetAside(step uint64) (string, error) {
 	files, name := f.files(), folderName(step)
-	_, err := setAside(files, f.Path, name, name)
-	if err == nil {
-		err = files.SyncDir(f.Path)
-	}
-	if err != nil {
+	if _, err := setAside(files, f.Path, name, name); err != nil {
 		return "", fmt.Errorf("set checkpoint %s aside: %w", filepath.Join(f.Path, name), err)
 	}
 	return filepath.Join(f.Path, unrecordedName(name)), nil
 }
 
-// Reclaim gives a checkpoint that was set aside its name back, durably, where
-// nothing has the name and the checkpoint is what ref pins. It reports whether it
-// did.
+// Reclaim gives a checkpoint that was set aside its name back, where nothing has the
+// name and the checkpoint is what ref pins. It reports whether it did. A loss of power
+// may undo it.
 func (f Folder) Reclaim(ref Ref) (bool, error) {
 	files := f.files()
 	if err := ref.Validate(); err != nil {
@@ -53,7 +49,7 @@ func (f Folder) Reclaim(ref Ref) (bool, error) {
 	if err := files.Rename(aside, target); err != nil {
 		return false, err
 	}
-	return true, files.SyncDir(f.Path)
+	return true, nil
 }
 
 // setAside gives the folder that now has the name from, and is a checkpoint of that
@@ -90,9 +86,6 @@ func drop(files fileLayer, dir, name string) error {
 		return err
 	}
 	if err := files.Rename(filepath.Join(dir, name), removed); err != nil {
-		return err
-	}
-	if err := files.SyncDir(dir); err != nil {
 		return err
 	}
 	return files.RemoveAll(removed)

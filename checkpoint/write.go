@@ -222,8 +222,6 @@ func discard(files fileLayer, dir, name string) error {
 	if same {
 		return drop(files, dir, asideName(name))
 	}
-	if _, err := setAside(files, dir, asideName(name), name); err != nil {
-		return err
-	}
-	return files.SyncDir(dir)
+	_, err = setAside(files, dir, asideName(name), name)
+	return err
 }

@@ -101,7 +101,7 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 	if err != nil {
 		return nil, w, nil, err
 	}
-	store, err := openLog(ctx, w)
+	store, err := env.openLog(ctx, w)
 	if err != nil {
 		return nil, w, nil, errors.Join(err, release())
 	}
@@ -110,8 +110,8 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 
 // openLog opens the event log of a data directory whose lock the caller holds. It
 // fails, having changed nothing, where the log is missing beside other files or is
-// older than they are.
-func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, error) {
+// older than they are. It warns of files that cannot be settled.
+func (env *environment) openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, error) {
 	if err := checkLogThere(w, false); err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, er
 	}
 	store, err := bound(opened, w.EventsPath())
 	if err == nil {
-		err = integration.MarkCheckpoints(ctx, store, w)
+		err = env.settleFiles(ctx, store, w)
 	}
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())

@@ -47,6 +47,20 @@ func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Sto
 	}
 }
 
+// settleFiles settles the files of the runs (integration.SettleFiles) and says what
+// its user has to know of it.
+func (env *environment) settleFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
+	settled, err := integration.SettleFiles(ctx, store, w)
+	for _, path := range settled.SetAside {
+		_, _ = fmt.Fprintf(env.stderr, "reprise: warning: %s was written by an older version, and no event of the log names it; "+
+			"it was kept under this name. If this is the right event log, delete it; if not, put the newer events.db back\n", path)
+	}
+	for _, u := range settled.Unsettled {
+		_, _ = fmt.Fprintln(env.stderr, "reprise: warning: "+u.Error())
+	}
+	return err
+}
+
 // countRuns returns the number of entries in the folder of the runs' files, other
 // than hidden ones.
 func countRuns(w integration.Workspace) int {
