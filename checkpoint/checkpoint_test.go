@@ -290,7 +290,7 @@ func TestEveryTruncationAndAdditionIsCorruption(t *testing.T) {
 		}
 		for _, tail := range []string{"\x00", " ", "\n"} {
 			mustWrite(t, path, append(slices.Clone(whole), tail...))
-			expectCorrupt(t, dir, ref, name, "with a byte behind it")
+			expectCorrupt(t, dir, ref, name, "with a byte after it")
 		}
 		mustWrite(t, path, whole)
 	}
@@ -357,19 +357,19 @@ func TestOnlyWhatTheRefPinsIsRead(t *testing.T) {
 // with the hash that pins it.
 func TestManifestsThatWereNeverWrittenAreRefused(t *testing.T) {
 	for name, change := range map[string]struct{ old, new, want string }{
-		"a newer version":     {`"version": 1`, `"version": 2`, "upgrade reprise"},
-		"no version":          {`"version": 1`, `"version": 0`, "there is no version 0"},
-		"an unknown field":    {`"step"`, `"colour": "red", "step"`, "unknown field"},
-		"another format":      {manifestFormat, "other", "format"},
-		"a key twice":         {`"step": 3,`, `"step": 3, "step": 3,`, "not in the form"},
-		"a key in capitals":   {`"step"`, `"STEP"`, "not in the form"},
-		"another order":       {`"step": 3,` + "\n  " + `"epoch": 1`, `"epoch": 1,` + "\n  " + `"step": 3`, "not in the form"},
-		"something behind it": {"  }\n}\n", "  }\n}\n{}", "invalid character"},
-		"a file renamed":      {weightsFile, "weights", "its files are not"},
-		"a tensor unnamed":    {"\"layers.10.weight\",\n        ", ``, "holds 4 tensors"},
+		"a newer version":    {`"version": 1`, `"version": 2`, "upgrade reprise"},
+		"no version":         {`"version": 1`, `"version": 0`, "the format has no version 0"},
+		"an unknown field":   {`"step"`, `"colour": "red", "step"`, "unknown field"},
+		"another format":     {manifestFormat, "other", "format"},
+		"a key twice":        {`"step": 3,`, `"step": 3, "step": 3,`, "not in the form"},
+		"a key in capitals":  {`"step"`, `"STEP"`, "not in the form"},
+		"another order":      {`"step": 3,` + "\n  " + `"epoch": 1`, `"epoch": 1,` + "\n  " + `"step": 3`, "not in the form"},
+		"something after it": {"  }\n}\n", "  }\n}\n{}", "invalid character"},
+		"a file renamed":     {weightsFile, "weights", "its files are not"},
+		"a tensor unnamed":   {"\"layers.10.weight\",\n        ", ``, "has 4 tensors"},
 		"a tensor named twice": {`"layers.2.bias"`, `"layers.3.bias"`,
 			"named before"},
-		"a negative size": {`"bytes": `, `"bytes": -`, "recorded are -"},
+		"a negative size": {`"bytes": `, `"bytes": -`, "instead of -"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -34,8 +34,8 @@ type Swept struct {
 // Of the others it removes what was never complete, and what judge calls litter.
 // What judge cannot decide stays where it is: Write may replace it. A checkpoint
 // without a Pending, from an older version, is never removed: it is set aside under
-// a name of its own (Folder.SetAside). So does a marked one stay (*CommittedError),
-// and whatever has a name or a content that this package did not give it
+// a name of its own (Folder.SetAside). Nor does Sweep touch a checkpoint that is marked
+// (*CommittedError), or a folder with something in it that this package did not write
 // (*ForeignError).
 func (f Folder) Sweep(keep []Ref, judge Judge) (Swept, error) {
 	return sweep(f.files(), f.Path, keep, judge)
@@ -100,12 +100,7 @@ func (s *sweeper) settle(name string) error {
 	}
 	if original, aside := cutHidden(name, asideSuffix); aside {
 		if ref, needed := s.kept[original]; needed {
-			restored, err := restore(s.files, s.dir, name, ref)
-			s.changed = s.changed || restored
-			if restored || err != nil {
-				return err
-			}
-			return s.removed(name, removeFolder(s.files, path, true)) // what has its name is kept
+			return s.settleAside(name, ref)
 		}
 		return s.settleUnknown(name, original)
 	}
@@ -113,6 +108,28 @@ func (s *sweeper) settle(name string) error {
 		return s.settleUnknown(name, name)
 	}
 	return nil
+}
+
+// settleAside decides about a folder that was set aside for a checkpoint that the log
+// has. It is removed where that one is whole.
+func (s *sweeper) settleAside(name string, ref Ref) error {
+	path := filepath.Join(s.dir, name)
+	restored, kept, err := restore(s.files, s.dir, name, ref)
+	s.changed = s.changed || restored
+	if restored || err != nil {
+		return err
+	}
+	if kept {
+		return s.removed(name, removeFolder(s.files, path, true))
+	}
+	empty, err := removable(s.files, path, false)
+	switch {
+	case err != nil:
+		return err
+	case empty:
+		return s.removed(name, s.files.RemoveAll(path))
+	}
+	return s.setAside(name, ref.Dir)
 }
 
 func (s *sweeper) removed(name string, err error) error {
@@ -157,6 +174,11 @@ func (s *sweeper) settleUnknown(name, original string) error {
 			return err
 		}
 	}
+	return s.setAside(name, original)
+}
+
+// setAside keeps a checkpoint under the name of one that is unrecorded.
+func (s *sweeper) setAside(name, original string) error {
 	moved, err := setAside(s.files, s.dir, name, original)
 	switch {
 	case err != nil:
@@ -241,23 +263,24 @@ func wrapSweep(dir string, err error) error {
 	return fmt.Errorf("sweep checkpoints in %s: %w", dir, err)
 }
 
-// restore gives a kept checkpoint that was set aside its name back, where what
-// has the name is not what was kept, and reports whether it did.
-func restore(files fileLayer, dir, name string, ref Ref) (bool, error) {
+// restore gives a kept checkpoint that was set aside its name back, where what has the
+// name is not what was kept. It reports whether it did, and whether what has the name
+// is what was kept.
+func restore(files fileLayer, dir, name string, ref Ref) (restored, kept bool, err error) {
 	target, aside := filepath.Join(dir, ref.Dir), filepath.Join(dir, name)
 	if whole, err := isWhole(files, target, ref); whole || err != nil {
-		return false, err
+		return false, whole, err
 	}
 	if whole, err := isWhole(files, aside, ref); !whole || err != nil {
-		return false, err
+		return false, false, err
 	}
 	if err := removeFolder(files, target, true); err != nil {
-		return false, err
+		return false, false, err
 	}
 	if err := files.Rename(aside, target); err != nil {
-		return false, err
+		return false, false, err
 	}
-	return true, nil
+	return true, true, nil
 }
 
 func isWhole(files fileLayer, path string, ref Ref) (bool, error) {

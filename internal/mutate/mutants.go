@@ -238,10 +238,10 @@ func removals() []Mutant {
 	return []Mutant{
 		{"what was committed is swept", "checkpoint/sweep.go", "			if !settled {\n				return false, committedError(files, path)\n			}\n", "", sweep},
 		{"what was committed is written over", "checkpoint/write.go", "	if _, err := removable(files, target, false); err != nil {\n		return err\n	}\n", "", sweep},
-		{"what the log decides nothing about is swept", "checkpoint/sweep.go", "		case litter:\n", "		case true:\n", pending},
+		{"what the log decides nothing about is swept", "checkpoint/sweep.go", "		case litter:\n", "		case litter || err == nil:\n", pending},
 		{"what notes nothing is swept", "checkpoint/sweep.go", "	if pending != nil {\n		litter", "	if pending == nil {\n		return s.removed(name, drop(s.files, s.dir, name))\n	}\n	if pending != nil {\n		litter", pending},
 		{"another checkpoint is removed when it is replaced", "checkpoint/write.go", "	if same {\n		return drop", "	if same || true {\n		return drop", pending},
-		{"another checkpoint that was being replaced is swept", "checkpoint/sweep.go", "	if err != nil || !same {\n		return false, err\n	}\n", "	if err != nil {\n		return false, err\n	}\n", pending},
+		{"another checkpoint that was being replaced is swept", "checkpoint/sweep.go", "	if err != nil || !same {\n		return false, err\n	}\n	return true, s.removed", "	if err != nil {\n		return same, err\n	}\n	return true, s.removed", pending},
 		{"a checkpoint that cannot be marked fails the sweep", "checkpoint/sweep.go", "		unmarked = append(unmarked, mark(files, dir, ref, 0))\n", "		failures = append(failures, mark(files, dir, ref, 0))\n", pending},
 		{"a user's file is removed with a checkpoint", "checkpoint/sweep.go", "			return false, &ForeignError{Folder: path, Name: name}\n", "", sweep},
 		{"what an earlier version committed is not marked", "checkpoint/sweep.go", "		unmarked = append(unmarked, mark(files, dir, ref, 0))\n", "		_ = ref\n", sweep},
