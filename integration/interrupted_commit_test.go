@@ -117,6 +117,9 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 		old.ids.Store(int64(1000 * n))
 		where := fmt.Sprintf("%s, with %d of %d events", what, n, head.Position)
 		_, err = SettleFiles(t.Context(), old.store, old.workspace)
+		// A run may be resumed by a host that did not ask.
+		swept, sweepErr := sweepRun(t.Context(), old, id)
+		old.verify(where+", swept", newest)
 		var older *OlderLogError
 		switch {
 		case errors.As(err, &older):
@@ -124,10 +127,17 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 			if counts[n] == len(newest.Checkpoints) && n == head.Position {
 				t.Errorf("%s: %v", where, err)
 			}
+			for _, name := range append(swept.Removed, swept.SetAside...) {
+				if strings.HasPrefix(name, "step-") {
+					t.Errorf("%s: %s was swept (%v)", where, name, sweepErr)
+				}
+			}
 		case err != nil:
 			t.Fatalf("%s: %v", where, err)
 		case counts[n] < len(newest.Checkpoints) && (n < before || n >= commit):
 			t.Errorf("%s: it passes for the newest log", where)
+		case sweepErr != nil:
+			t.Errorf("%s: %v", where, sweepErr)
 		default:
 			continued++
 			if r := old.resume(id, nil); r.Session.State != training.Completed {
@@ -138,17 +148,23 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 				t.Errorf("%s: %+v, %v", where, swept, err)
 			}
 		}
-		for _, cp := range newest.Checkpoints {
-			if err := old.workspace.Checkpoints(id).Verify(CheckpointRef(cp)); err != nil {
-				t.Errorf("%s: %v", where, err)
-			}
-		}
+		old.verify(where, newest)
 		if left, _ := filepath.Glob(filepath.Join(left.Root(), "runs", "*", "checkpoints", ".*")); err == nil && len(left) > 0 {
 			t.Errorf("%s: left over: %q", where, left)
 		}
 		_ = os.RemoveAll(left.Root())
 	}
 	return named, continued
+}
+
+// verify fails unless all checkpoints of the record are there.
+func (w *world) verify(where string, r RunRecord) {
+	w.t.Helper()
+	for _, cp := range r.Checkpoints {
+		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+			w.t.Errorf("%s: %v", where, err)
+		}
+	}
 }
 
 // sweepRun does what a run does when it is resumed.

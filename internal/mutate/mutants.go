@@ -249,7 +249,7 @@ func removals() []Mutant {
 		{"a copy is not marked", "integration/backup.go", "			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {\n				return copied, fmt.Errorf(\"run %s: %w\", r.ID, err)\n			}\n", "", older},
 		{"a run that the log does not have is no sign of an older log", "integration/files_check.go", "		if known {\n			var err error\n", "		if problem = \"\"; known {\n			var err error\n", older},
 		{"a mark is no sign of an older log", "integration/files_check.go", "		case u.Marked:\n", "		case false:\n", older},
-		{"a note is no sign of an older log", "integration/files_check.go", "			} else if !has {\n", "			} else if false {\n", older},
+		{"a note is no sign of an older log", "integration/files_check.go", "			} else if !has {\n", "			} else if !has && false {\n", older},
 		{"a log that took another way is not found", "integration/files_check.go", " && e.Hash.String() == p.Hash", "", older},
 		{"several checkpoints without a note are no sign of an older log", "integration/files_check.go", "	if unnoted > 1 {", "	if false {", older},
 		{"a checkpoint is litter although none was committed since", "integration/files_check.go", "			if err != nil || len(events) == 0 {\n				return false, err\n", "			if err != nil || len(events) == 0 {\n				return true, err\n", older},
