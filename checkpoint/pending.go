@@ -50,8 +50,9 @@ func readPending(files fileLayer, path string) (*Pending, error) {
 		return nil, err
 	}
 	var p pendingContent
-	if json.Unmarshal(raw, &p) != nil || p.Format != pendingFormat || p.Version != pendingVersion || p.Position == 0 {
-		return nil, nil
+	malformed := json.Unmarshal(raw, &p)
+	if malformed != nil || p.Format != pendingFormat || p.Version != pendingVersion || p.Position == 0 {
+		return nil, nil //nolint:nilerr // it counts as none
 	}
 	return &Pending{RunVersion: p.RunVersion, Position: p.Position, Hash: p.Hash}, nil
 }

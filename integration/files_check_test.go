@@ -204,8 +204,8 @@ func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
 	w.removeFiles("committed.json")
 	w.removeFiles("pending.json")
 	for name, denied := range map[string]func(op, path string) bool{
-		"a folder that cannot be written": func(op, path string) bool { return op == "create" },
-		"a folder that cannot be read":    func(op, path string) bool { return true },
+		"a folder that cannot be written": func(op, _ string) bool { return op == "create" },
+		"a folder that cannot be read":    func(string, string) bool { return true },
 	} {
 		last, _ := first.LastCheckpoint()
 		folder := w.workspace.Checkpoints(first.ID).Path + "/" + last.Dir
