@@ -372,7 +372,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 // device that is short of memory, would keep a restart from it, too; but one that
 // has lost its lease can get another.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
-	event, err := a.prepare()
+	event, err := a.prepare(ctx.Context())
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
 		err = &obstacle{err, checkDevices}
 	}
@@ -382,7 +382,7 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	return a.append(ctx, event)
 }
 
-func (a *runActor) prepare() (training.Event, error) {
+func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	a.closeExecution()
 	// Nothing is made before an event of this run was appended: the directory may
 	// have been removed under the process.
@@ -417,7 +417,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, &filesError{err}
 	}
-	if err := a.sweep(); err != nil {
+	if err := a.sweep(ctx); err != nil {
 		return nil, &filesError{err}
 	}
 	sha, err := a.exec.WeightsSHA256()
@@ -454,12 +454,13 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 }
 
 // sweep removes what a crash left of checkpoints that were never committed.
-func (a *runActor) sweep() error {
+func (a *runActor) sweep(ctx context.Context) error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
 	for i, cp := range a.record.Checkpoints {
 		keep[i] = CheckpointRef(cp)
 	}
-	_, err := a.workspace.Checkpoints(a.id).Sweep(keep)
+	// What cannot be marked was warned of when the directory was opened.
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, a.log.judge(ctx, a.id))
 	return err
 }
 
@@ -562,8 +563,9 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	if err := a.append(ctx, committed); err != nil {
 		return err
 	}
-	// It exists, marked or not: what fails here is made up for when the run is
-	// resumed, and when the directory is opened for writing.
+	// The checkpoint exists, marked or not, and its folder notes the event before. What
+	// fails here is made up for when the run is resumed, or the directory is opened for
+	// writing, which warns of what cannot be marked.
 	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
 	return nil
 }
@@ -582,7 +584,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := a.workspace.Checkpoints(a.id).Write(content)
+	ref, err := a.workspace.Checkpoints(a.id).WritePending(content, pendingOf(a.record))
 	if err != nil {
 		return none, err
 	}

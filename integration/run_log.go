@@ -37,8 +37,9 @@ type RunRecord struct {
 	// Trained is how long the run was under way, without its pauses.
 	Trained time.Duration `json:"trained_ns"`
 
-	// position is that of the last event folded in.
+	// position and hash are those of the last event folded in.
 	position eventstore.Position
+	hash     eventstore.Hash
 }
 
 // apply returns the record after the event.
@@ -150,7 +151,8 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	if err != nil {
 		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
 	}
-	next.position = stored[len(stored)-1].Position
+	newest := stored[len(stored)-1]
+	next.position, next.hash = newest.Position, newest.Hash
 	return next, nil
 }
 
@@ -219,7 +221,7 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 	if err != nil {
 		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
 	}
-	next.position = e.Position
+	next.position, next.hash = e.Position, e.Hash
 	return next, nil
 }
 

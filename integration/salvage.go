@@ -74,7 +74,11 @@ func SalvageUnknownFiles(ctx context.Context, log eventstore.Store, to string, f
 			c.lost = append(c.lost, LostFiles{id, err.Error()})
 			continue
 		}
-		if older(from, id, found, step, true) == "" {
+		problem, err := older(ctx, log, from, id, found, step)
+		if err != nil {
+			return nil, nil, err
+		}
+		if problem == "" {
 			continue
 		}
 		for _, u := range found {

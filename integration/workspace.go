@@ -9,8 +9,8 @@ import (
 	"reprise/training"
 )
 
-// Workspace names the files of a data directory. The event store and the lock
-// of the directory are opened by cmd.
+// Workspace names the files of a data directory. Open opens it for writing; readers
+// open its event store themselves.
 type Workspace struct {
 	// Dir is the data directory.
 	Dir string

@@ -14,7 +14,6 @@ import (
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/internal/disk"
-	"reprise/internal/flock"
 	"reprise/internal/staging"
 )
 
@@ -60,7 +59,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if err != nil {
 		return err
 	}
-	if err := checkLogThere(w, false); err != nil {
+	if err := w.CheckLogExists(false); err != nil {
 		return err
 	}
 	if !exists(w.EventsPath()) {
@@ -151,7 +150,7 @@ func (env *environment) stage(parent, command string) (*staging.Area, error) {
 	if err := disk.MkdirAll(disk.OS{}, parent, 0o755); err != nil {
 		return nil, err
 	}
-	return staging.New(parent, flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	return staging.New(parent, env.holder(command))
 }
 
 func newRestoreCommand(env *environment) *cobra.Command {
@@ -207,7 +206,7 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 // restoreInto copies the runs' files to an area of their own, and gives them their
 // names once all of them are there and verified. The log comes last.
 func (env *environment) restoreInto(ctx context.Context, w, backup integration.Workspace, report *backupReport) (err error) {
-	if n := countRuns(w); n > 0 {
+	if n := w.CountRuns(); n > 0 {
 		return invalid(fmt.Errorf("--data-dir %s: has the files of %s in runs, which a restore would mix with others; "+
 			"choose an empty folder with --data-dir DIR, or move runs away", w.Dir, plural(n, "run")))
 	}
@@ -275,15 +274,15 @@ func (env *environment) newDataDir(command string) (integration.Workspace, func(
 	if err != nil {
 		return w, nil, err
 	}
-	release, err := env.lock(w, command)
+	release, err := w.Lock(env.holder(command))
 	if err != nil {
-		return w, nil, err
+		return w, nil, lockError(w, err)
 	}
 	if _, err := os.Lstat(w.EventsPath()); !errors.Is(err, fs.ErrNotExist) {
 		return w, nil, errors.Join(release(),
 			invalid(fmt.Errorf("--data-dir %s: already has an event log; choose an empty folder with --data-dir DIR", w.Dir)))
 	}
-	if err := checkLogThere(w, true); err != nil {
+	if err := w.CheckLogExists(true); err != nil {
 		return w, nil, errors.Join(err, release())
 	}
 	return w, release, nil

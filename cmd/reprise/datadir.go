@@ -13,7 +13,6 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
-	"reprise/internal/disk"
 	"reprise/internal/flock"
 )
 
@@ -72,21 +71,22 @@ func (env *environment) xdg(variable, unix, darwin string) string {
 	return filepath.Join(home, filepath.FromSlash(unix))
 }
 
-// lock locks a data directory for writing, creating it where it does not exist.
-// The returned function releases the lock.
-func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
-	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
-		return nil, unusable(w, err)
+// holder describes this process in the lock of a data directory.
+func (env *environment) holder(command string) flock.Info {
+	return flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()}
+}
+
+// lockError says in the words of the command line why a data directory cannot be
+// opened for writing.
+func lockError(w integration.Workspace, err error) error {
+	var lock *integration.LockError
+	switch {
+	case !errors.As(err, &lock):
+		return err
+	case errors.Is(err, flock.ErrLocked):
+		return inUse(w, lock.Err)
 	}
-	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
-	if err != nil {
-		if errors.Is(err, flock.ErrLocked) {
-			return nil, inUse(w, err)
-		}
-		return nil, unusable(w, err)
-	}
-	sweepDataDir(w)
-	return lock.Release, nil
+	return unusable(w, lock.Err)
 }
 
 // openWriter locks the data directory and opens its event store for writing,
@@ -96,36 +96,18 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 	if err != nil {
 		return nil, w, nil, err
 	}
-	release, err := env.lock(w, command)
+	opened, err := w.Open(ctx, env.holder(command), func(path string) (eventstore.Store, error) {
+		store, err := sqlite.Open(path, sqlite.Config{})
+		if err != nil {
+			return nil, err // not a nil *sqlite.Store
+		}
+		return store, nil
+	})
 	if err != nil {
-		return nil, w, nil, err
+		return nil, w, nil, lockError(w, err)
 	}
-	store, err := openLog(ctx, w)
-	if err != nil {
-		return nil, w, nil, errors.Join(err, release())
-	}
-	return store, w, func() error { return errors.Join(store.Close(), release()) }, nil
-}
-
-// openLog opens the event log of a data directory whose lock the caller holds. It
-// fails, having changed nothing, where the log is missing beside other files or is
-// older than they are.
-func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, error) {
-	if err := checkLogThere(w, false); err != nil {
-		return nil, err
-	}
-	opened, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
-	if err != nil {
-		return nil, err
-	}
-	store, err := bound(opened, w.EventsPath())
-	if err == nil {
-		err = integration.MarkCheckpoints(ctx, store, w)
-	}
-	if err != nil {
-		return nil, errors.Join(err, opened.Close())
-	}
-	return store, nil
+	env.warnOfSettled(opened.Settled)
+	return opened.Store, w, opened.Close, nil
 }
 
 // openReader opens the event store for reading, even while another process writes
@@ -141,7 +123,7 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 				return nil, w, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 			}
 		}
-		return memory.New(), w, checkLogThere(w, false)
+		return memory.New(), w, w.CheckLogExists(false)
 	}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
 	return store, w, err

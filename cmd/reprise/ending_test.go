@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -296,5 +297,50 @@ func TestAnErrorOfTheSystemSaysWhatToDoOnce(t *testing.T) {
 	}
 	if other := errors.New("other"); !errors.Is(advised(other), other) || advised(other).Error() != "other" {
 		t.Errorf("%v", advised(other))
+	}
+}
+
+// Nothing that a trainer appends to a directory without a name would ever be read, and
+// nothing is made under the name that it had.
+func TestATrainerWhoseDataDirectoryIsGoneStops(t *testing.T) {
+	b := build(t)
+	for name, take := range map[string]func(dir string) error{
+		"renamed": func(dir string) error { return os.Rename(dir, dir+".moved") },
+		"renamed, with another in its place": func(dir string) error {
+			return errors.Join(os.Rename(dir, dir+".moved"), os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "events.db"), nil, 0o600))
+		},
+		"removed": os.RemoveAll,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.with()
+			b.dataDir = filepath.Join(t.TempDir(), "data")
+			c := b.command("train", endless(t))
+			out := launched(t, c, "epoch 2/")
+			if err := take(b.dataDir); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), endingLimit)
+			defer cancel()
+			_ = waitGone(ctx, c) // the exit code tells
+			if code := c.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.text(), "the data directory was removed or replaced while this process was using it") {
+				t.Errorf("exit code %d\n%s", code, out.text())
+			}
+			switch left, err := os.ReadDir(b.dataDir); {
+			case strings.Contains(name, "another"):
+				if err != nil || len(left) != 1 {
+					t.Errorf("in the other directory there are %v, %v", left, err)
+				}
+			case !errors.Is(err, fs.ErrNotExist):
+				t.Errorf("it was made again, with %v, %v", left, err)
+			}
+			if name == "removed" {
+				return
+			}
+			b.dataDir += ".moved"
+			b.must("events", "verify")
+			if runs := parse[[]runRow](b, "runs", "list"); len(runs) != 1 {
+				t.Errorf("%+v", runs)
+			}
+		})
 	}
 }

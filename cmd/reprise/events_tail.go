@@ -101,7 +101,7 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store ev
 		return nil, false, err
 	}
 	for follow && !exists(w.EventsPath()) {
-		if err := checkLogThere(w, false); err != nil {
+		if err := w.CheckLogExists(false); err != nil {
 			return nil, waited, err
 		}
 		waited = true

@@ -183,3 +183,74 @@ func tree(t *testing.T, dir string) string {
 	}
 	return list.String()
 }
+
+// A checkpoint folder of an older version that cannot be written, or read, stops no
+// command; each names it, and sweeps nothing.
+func TestAFolderThatCannotBeMarkedStopsNobody(t *testing.T) {
+	root := t.TempDir()
+	b := build(t)
+	b.dataDir = filepath.Join(root, "data")
+	job := mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 2, seed: 3")
+	b.must("train", job)
+	folders, err := filepath.Glob(filepath.Join(b.dataDir, "runs", "*", "checkpoints", "step-*"))
+	if err != nil || len(folders) != 2 {
+		t.Fatalf("%q, %v", folders, err)
+	}
+	for _, name := range []string{"committed.json", "pending.json"} {
+		if err := os.Remove(filepath.Join(folders[1], name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := filepath.Join(root, "reprise")
+	raw, err := os.ReadFile(b.path)
+	if err == nil {
+		err = os.WriteFile(program, raw, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // as a user who owns all but that folder
+		for _, dir := range []string{root, filepath.Dir(root)} {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := filepath.WalkDir(b.dataDir, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && path != folders[1] && filepath.Dir(path) != folders[1] {
+				err = os.Lchown(path, 65534, 65534)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { _ = os.Chmod(folders[1], 0o755) })
+	for _, mode := range []fs.FileMode{0o555, 0o000} {
+		if err := os.Chmod(folders[1], mode); err != nil {
+			t.Fatal(err)
+		}
+		id := filepath.Base(filepath.Dir(filepath.Dir(folders[0])))
+		first := strings.TrimLeft(strings.TrimPrefix(filepath.Base(folders[0]), "step-"), "0")
+		for _, args := range [][]string{{"projections", "rebuild"}, {"runs", "fork", id, "--from", first}} {
+			c := exec.CommandContext(t.Context(), program, append(args, "--data-dir", b.dataDir)...)
+			c.Env = []string{"HOME=" + root, "TMPDIR=" + os.TempDir(), "CI=true"}
+			if os.Geteuid() == 0 {
+				c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			}
+			out, err := c.CombinedOutput()
+			if n := strings.Count(string(out), "warning: "); err != nil || n != 1 || !strings.Contains(string(out), folders[1]) || !strings.Contains(string(out), "give this user permission") {
+				t.Errorf("mode %v: reprise %s: %v, %d warnings\n%s", mode, strings.Join(args, " "), err, n, out)
+			}
+		}
+	}
+	if err := os.Chmod(folders[1], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.must("projections", "rebuild"); strings.Contains(o.stderr, "warning") {
+		t.Errorf("%s", o.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(folders[1], "committed.json")); err != nil {
+		t.Error(err)
+	}
+}

@@ -235,10 +235,11 @@ func (j *journal) check(ctx context.Context, store eventstore.Store) error {
 // openFiles does what the command does when it opens a data directory for
 // writing.
 func openFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
-	if err := integration.CheckFiles(ctx, store, w); err != nil {
-		return err
+	settled, err := integration.SettleFiles(ctx, store, w)
+	if err == nil && len(settled.SetAside) > 0 {
+		err = fmt.Errorf("set aside: %q", settled.SetAside)
 	}
-	return integration.MarkCheckpoints(ctx, store, w)
+	return err
 }
 
 // checkFiles fails unless every recorded checkpoint, and the series up to the

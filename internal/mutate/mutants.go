@@ -35,7 +35,7 @@ func syncs() []Mutant {
 		{"the names in a checkpoint's folder are not synced", "checkpoint/write.go", "	return ref, files.SyncDir(part)\n", "	return ref, nil\n", checkpoint},
 		{"a checkpoint's name is not synced", "checkpoint/write.go", "	return files.SyncDir(dir)\n", "	return nil\n", checkpoint},
 		{"a checkpoint that is set aside is not synced", "checkpoint/write.go", "	err := files.SyncDir(dir)\n	if err == nil {", "	var err error\n	if err == nil {", checkpoint},
-		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return files.RemoveAll(aside)", "	return files.RemoveAll(aside)", checkpoint},
+		{"a checkpoint that replaces another is not synced", "checkpoint/write.go", "	if err := files.SyncDir(dir); err != nil {\n		return err\n	}\n	return discard(files, dir, name)\n", "	return discard(files, dir, name)\n", checkpoint},
 		{"what Sweep did is not synced", "checkpoint/sweep.go", "failures = append(failures, files.SyncDir(dir))", "failures = append(failures, nil)", checkpoint},
 		{"the mark of a checkpoint is not synced", "checkpoint/mark.go", "		err = files.SyncDir(path)\n", "		_ = files\n", tests("./checkpoint", "-run", "^TestAMarkSurvives")},
 		{"the folders of checkpoints are not synced", "checkpoint/files.go", "{ return f.disk.SyncDir(path) }", "{ return nil }", simulation()},
@@ -177,7 +177,7 @@ func records() []Mutant {
 		{"checkpoints may belong to another session", "training/run.go", "	if cp.SessionID != r.Session.ID {\n", "	if false {\n", training},
 		{"a saga accepts a checkpoint that goes back", "training/saga.go", "if cp.Epoch != c.Epoch || cp.Step <= c.CheckpointStep {", "if cp.Epoch != c.Epoch {", training},
 		{"a run resumes from anywhere", "training/saga.go", "if s.State != InitializingModel || e.Step != s.Context.CheckpointStep {", "if s.State != InitializingModel {", training},
-		{"a checkpoint is recorded that could not be written", "integration/run_actor.go", "	ref, err := a.workspace.Checkpoints(a.id).Write(content)\n	if err != nil {\n		return none, err\n	}\n", "	ref, err := a.workspace.Checkpoints(a.id).Write(content)\n	_ = err\n", simulation()},
+		{"a checkpoint is recorded that could not be written", "integration/run_actor.go", "	ref, err := a.workspace.Checkpoints(a.id).WritePending(content, pendingOf(a.record))\n	if err != nil {\n		return none, err\n	}\n", "	ref, err := a.workspace.Checkpoints(a.id).WritePending(content, pendingOf(a.record))\n	_ = err\n", simulation()},
 		{"the series is not committed before the checkpoint", "integration/run_actor.go", "	series, err := a.series.Commit()\n	if err != nil {\n		return none, err\n	}\n", "	var series stepseries.Digest\n", simulation()},
 		{"a run starts over instead of at its checkpoint", "integration/run_actor.go", "	if last, ok := a.record.LastCheckpoint(); ok {\n		content, err", "	if last, ok := a.record.LastCheckpoint(); ok && false {\n		content, err", simulation()},
 		{"a fork starts over instead of at its parent's checkpoint", "integration/execution.go", "	if parent == nil {\n		return x.reset()", "	if parent == nil || true {\n		return x.reset()", simulation()},
@@ -235,18 +235,27 @@ func recomputations() []Mutant {
 // else, or what was committed.
 func removals() []Mutant {
 	sweep := tests("./checkpoint", "-run", "^TestSweepLeaves|^TestSweepMarks|^TestNothingOfAnybodyElse")
-	older := tests("./integration", "-run", "^TestALogThatIsOlder|^TestCopiedCheckpoints|^TestUserFilesInRuns")
+	pending := tests("./checkpoint", "-run", "^TestSweepRemovesOnly|^TestACheckpointWithoutANote|^TestWriteKeeps|^TestUndecided|^TestSweepGoesOn")
+	older := tests("./integration", "-run", "^TestALogThat|^TestCopiedCheckpoints|^TestUserFilesInRuns|^TestFilesThatCannot|^TestNoInterrupted")
 	return []Mutant{
-		{"what was committed is swept", "checkpoint/sweep.go", "			if !settled {\n				return committedError(files, path)\n			}\n", "", sweep},
-		{"what was committed and set aside is swept", "checkpoint/sweep.go", "		return true, needed\n", "		return true, true\n", sweep},
-		{"what was committed is written over", "checkpoint/write.go", "	if err := removable(files, target, false); err != nil {\n		return err\n	}\n", "", sweep},
-		{"a user's file is removed with a checkpoint", "checkpoint/sweep.go", "			return &ForeignError{Folder: path, Name: name}\n", "", sweep},
-		{"what an earlier version committed is not marked", "checkpoint/sweep.go", "		failures = append(failures, mark(files, dir, ref, 0))\n", "		_ = ref\n", sweep},
+		{"what was committed is swept", "checkpoint/sweep.go", "			if !settled {\n				return false, committedError(files, path)\n			}\n", "", sweep},
+		{"what was committed is written over", "checkpoint/write.go", "	if _, err := removable(files, target, false); err != nil {\n		return err\n	}\n", "", sweep},
+		{"what the log decides nothing about is swept", "checkpoint/sweep.go", "		case litter:\n", "		case litter || err == nil:\n", pending},
+		{"what notes nothing is swept", "checkpoint/sweep.go", "	if pending != nil {\n		litter", "	if pending == nil {\n		return s.removed(name, drop(s.files, s.dir, name))\n	}\n	if pending != nil {\n		litter", pending},
+		{"another checkpoint is removed when it is replaced", "checkpoint/write.go", "	if same {\n		return drop", "	if same || true {\n		return drop", pending},
+		{"another checkpoint that was being replaced is swept", "checkpoint/sweep.go", "	if err != nil || !same {\n		return false, err\n	}\n	return true, s.removed", "	if err != nil {\n		return same, err\n	}\n	return true, s.removed", pending},
+		{"a checkpoint that cannot be marked fails the sweep", "checkpoint/sweep.go", "		unmarked = append(unmarked, mark(files, dir, ref, 0))\n", "		failures = append(failures, mark(files, dir, ref, 0))\n", pending},
+		{"a user's file is removed with a checkpoint", "checkpoint/sweep.go", "			return false, &ForeignError{Folder: path, Name: name}\n", "", sweep},
+		{"what an earlier version committed is not marked", "checkpoint/sweep.go", "		unmarked = append(unmarked, mark(files, dir, ref, 0))\n", "		_ = ref\n", sweep},
 		{"a run does not mark what it commits", "integration/run_actor.go", "	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))\n", "", older},
 		{"a copy is not marked", "integration/backup.go", "			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {\n				return copied, fmt.Errorf(\"run %s: %w\", r.ID, err)\n			}\n", "", older},
-		{"a run that the log does not have is not a sign of an older log", "integration/files_check.go", "	if !known {\n		return fmt.Sprintf", "	if false {\n		return fmt.Sprintf", older},
+		{"a run that the log does not have is not a sign of an older log", "integration/files_check.go", "		if known {\n			var err error\n", "		if problem = \"\"; known {\n			var err error\n", older},
 		{"a mark is not a sign of an older log", "integration/files_check.go", "		case u.Marked:\n", "		case false:\n", older},
-		{"several checkpoints without a mark are not a sign of an older log", "integration/files_check.go", "	if unmarked > 1 {", "	if false {", older},
+		{"a note is not a sign of an older log", "integration/files_check.go", "			} else if !has {\n", "			} else if !has && false {\n", older},
+		{"a log that diverged is not found", "integration/files_check.go", " && e.Hash.String() == p.Hash", "", older},
+		{"several checkpoints without a note are not a sign of an older log", "integration/files_check.go", "	if unnoted > 1 {", "	if false {", older},
+		{"a checkpoint is litter although none was committed since", "integration/files_check.go", "			if err != nil || len(events) == 0 {\n				return false, err\n", "			if err != nil || len(events) == 0 {\n				return true, err\n", older},
+		{"what cannot be marked in a run stops the others", "integration/files_check.go", "		*failed = cmp.Or(*failed, files.Mark(ref, 0))\n", "		if err := files.Mark(ref, 0); err != nil {\n			return err\n		}\n", older},
 		{"the area of a living maker is swept", "internal/staging/staging.go", "			return // its maker lives\n", "			_ = os.RemoveAll(folder)\n			return\n", tests("./internal/staging")},
 		{"a folder with something else in it is swept", "internal/staging/staging.go", "			return // it is not of our making\n", "", tests("./internal/staging")},
 		{"a folder of a similar name is swept", "internal/staging/staging.go", "e.IsDir() && isArea(e.Name())", "e.IsDir() && strings.HasPrefix(e.Name(), prefix)", tests("./internal/staging")},
