@@ -63,33 +63,12 @@ func countRuns(w integration.Workspace) int {
 	return n
 }
 
-// sweepDataDir removes what commands that were killed left in a data directory
-// whose lock the caller holds: areas of package staging, and the folders of
-// imports of earlier versions, which held an event log and nothing else.
+// sweepDataDir removes what killed commands left in a data directory whose lock the
+// caller holds.
 func sweepDataDir(w integration.Workspace) {
 	staging.Sweep(w.Dir)
 	staging.Sweep(w.RunsDir())
-	entries, err := os.ReadDir(w.Dir)
-	if err != nil {
-		return // whoever works there will say why
-	}
-	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), ".import-")
-		folder := filepath.Join(w.Dir, e.Name())
-		if ok && e.IsDir() && digits != "" && strings.Trim(digits, "0123456789") == "" && holdsOnlyALog(folder) {
-			_ = os.RemoveAll(folder) // litter may stay
-		}
-	}
-}
-
-func holdsOnlyALog(folder string) bool {
-	entries, err := os.ReadDir(folder)
-	for _, e := range entries {
-		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "events.db") {
-			return false
-		}
-	}
-	return err == nil
+	staging.SweepImports(w.Dir)
 }
 
 // boundStore is the event store of a data directory that has to stay where it is:

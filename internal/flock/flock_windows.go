@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// The locked bytes are away from the holder's note, which others want to read.
-// Windows cannot be asked about a lock: one has to try it, and for that moment
-// holds it. So whoever tries, Acquire or Probe, first takes the byte of the
-// turn, which nobody keeps.
+// The locked bytes lie far behind the holder's note, which others want to read.
+// Windows cannot be asked about a lock: one has to try to take it, and holds it for
+// that moment. So Acquire and Probe first lock the byte at turnOffset, which nobody
+// keeps.
 const (
 	lockOffset = math.MaxUint32
 	turnOffset = math.MaxUint32 - 1
@@ -24,7 +24,7 @@ func tryLock(f *os.File) (bool, error) {
 	})
 }
 
-// isLocked reports whether another opening of the file holds the lock.
+// isLocked reports whether another open handle holds the lock.
 func isLocked(f *os.File) (bool, error) {
 	free, err := inTurn(f, func() (bool, error) {
 		got, err := try(f, 0)
@@ -36,7 +36,7 @@ func isLocked(f *os.File) (bool, error) {
 	return err == nil && !free, err
 }
 
-// inTurn waits for those who are trying, a moment each, and then calls attempt.
+// inTurn waits until nobody else is trying, and then calls attempt.
 func inTurn(f *os.File, attempt func() (bool, error)) (bool, error) {
 	at := windows.Overlapped{Offset: turnOffset}
 	if err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0, &at); err != nil {

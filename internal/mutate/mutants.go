@@ -246,7 +246,8 @@ func removals() []Mutant {
 		{"a mark is no sign of an older log", "integration/files_check.go", "		case u.Marked:\n", "		case false:\n", older},
 		{"several checkpoints without a mark are no sign of an older log", "integration/files_check.go", "	if unmarked > 1 {", "	if false {", older},
 		{"the area of a living maker is swept", "internal/staging/staging.go", "			return // its maker lives\n", "			_ = os.RemoveAll(folder)\n			return\n", tests("./internal/staging")},
-		{"a folder with something else in it is swept", "internal/staging/staging.go", "			return // it is not of our making\n", "", tests("./internal/staging")},
+		{"a lock on a file that lost its name counts", "internal/flock/flock.go", "	if err == nil && !named {\n", "	if err == nil && !named && false {\n", tests("./internal/flock", "-run", "^TestALockIsOn")},
+		{"a folder with something else in it is swept", "internal/staging/staging.go", "			return // New did not make it\n", "", tests("./internal/staging")},
 		{"a folder of a similar name is swept", "internal/staging/staging.go", "e.IsDir() && isArea(e.Name())", "e.IsDir() && strings.HasPrefix(e.Name(), prefix)", tests("./internal/staging")},
 		{"what is published replaces a file", "internal/disk/rename_linux.go", "unix.RENAME_NOREPLACE", "0", tests("./internal/disk", "./internal/staging")},
 		{"what is published replaces a file where no call prevents it", "internal/disk/rename.go", "os.O_WRONLY|os.O_CREATE|os.O_EXCL", "os.O_WRONLY|os.O_CREATE", tests("./internal/disk")},
@@ -271,7 +272,7 @@ func names() []Mutant {
 		{"the checkpoint of a fork's parent may have any name", "integration/codec.go", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil {\n", "			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil && false {\n", codec},
 		{"a checkpoint may have any name", "integration/codec.go", "		return CheckpointRef(event.Checkpoint).Validate()\n", "		return nil\n", codec},
 		{"what is not a regular file is opened", "internal/disk/disk.go", "	case err == nil && !info.Mode().IsRegular():\n", "	case false:\n", tests("./internal/disk")},
-		{"a lock may be a link", "internal/flock/flock.go", "err == nil && !info.Mode().IsRegular() {", "err == nil && false && info != nil {", tests("./internal/flock", "-run", "^TestWhatIsNotARegularFile")},
+		{"a lock may be a link", "internal/flock/flock.go", "err == nil && !info.Mode().IsRegular() {", "err == nil && false && info != nil {", tests("./internal/flock", "-run", "^TestOnlyARegularFile")},
 		{"the files of runs may lie outside", "integration/workspace.go", "		return disk.Within{Dir: w.RunsDir()}\n", "		return disk.OS{}\n", tests("./integration", "-run", "^TestTheFilesOfARunStay")},
 	}
 }
