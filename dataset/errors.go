@@ -76,6 +76,9 @@ func (e *DataError) Error() string {
 // Unwrap returns Cause.
 func (e *DataError) Unwrap() error { return e.Cause }
 
+// Advised reports that the text says how to mend it.
+func (e *DataError) Advised() bool { return true }
+
 // HashError says that a file is not what the catalogue pins. It is not used,
 // and a download of it is not kept.
 type HashError struct {

@@ -144,7 +144,7 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 	a.request = 0
 	switch outlook {
 	case mayPass:
-		a.stopping = explain(err)
+		a.stopping = Advise(err).Error()
 		err = a.append(ctx, training.TrainingInterrupted{Cause: a.stopping})
 	case neverWorks:
 		err = a.append(ctx, a.failure(err))
@@ -210,7 +210,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseRefused:
-		return a.refused(m.Request, refusalError(m.Err))
+		return a.refused(m.Request, m.Err)
 	case leaseReleased:
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
@@ -369,7 +369,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare()
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
-		err = &obstacle{err, checkDevices}
+		err = AdviseOr(err, checkDevices)
 	}
 	if err != nil {
 		return err
@@ -551,7 +551,7 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 		return err
 	case err != nil:
 		a.stopping = "a checkpoint could not be written"
-		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: explain(err)})
+		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: Advise(err).Error()})
 	}
 	if err := a.append(ctx, committed); err != nil {
 		return err

@@ -131,7 +131,7 @@ func refuseExisting(kind, path string) error {
 func (env *environment) publish(name, command string, create func(part string) error) (err error) {
 	area, err := env.stage(filepath.Dir(name), command)
 	if err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", name, err))
+		return unusable(fmt.Errorf("%s: %w", name, err), "choose a folder that can be written")
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
 	if err := create(area.Path()); err != nil {

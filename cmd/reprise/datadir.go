@@ -77,14 +77,14 @@ func (env *environment) xdg(variable, unix, darwin string) string {
 // The returned function ends the lock.
 func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
 	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
-		return nil, unusable(w, err)
+		return nil, unusableDir(w, err)
 	}
 	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
 	if err != nil {
 		if errors.Is(err, flock.ErrLocked) {
 			return nil, inUse(w, err)
 		}
-		return nil, unusable(w, err)
+		return nil, unusableDir(w, err)
 	}
 	sweepDataDir(w)
 	return lock.Release, nil

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"strings"
+	"syscall"
 
 	"reprise/dataset"
 	"reprise/integration"
-	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -48,14 +46,24 @@ func isInterruption(err error) bool {
 	return errors.Is(err, errInterrupted) || errors.As(err, new(interruptedError))
 }
 
-// advised adds to an error of the operating system what its user can do about it,
-// unless it says that already.
+// advised adds to an error what its user can do about its cause, unless the error
+// says so already. That a file is missing needs what the command says of it.
 func advised(err error) error {
-	fix := disk.Remedy(err)
-	if fix == "" || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), fix) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fmt.Errorf("%w; %s", err, fix)
+	return integration.Advise(err)
+}
+
+// unusable says that a file or folder that the user named cannot be used, and the
+// fix; nothing was written. Where another one would meet the same, as on a system
+// without memory, that is not the user's mistake, and the remedy is the cause's.
+func unusable(err error, fix string) error {
+	ofThePath := errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EROFS)
+	if !ofThePath && integration.Remedy(err) != "" {
+		return integration.Advise(err)
+	}
+	return invalid(&integration.AdvisedError{Err: err, Remedy: fix})
 }
 
 // invalidError marks an error as the user's to mend: nothing was written.

@@ -21,7 +21,7 @@ import (
 func refuseIfInUse(w integration.Workspace) error {
 	held, holder, err := flock.Probe(w.LockPath())
 	if err != nil {
-		return unusable(w, err)
+		return unusableDir(w, err)
 	}
 	if !held {
 		return nil
@@ -29,18 +29,13 @@ func refuseIfInUse(w integration.Workspace) error {
 	return inUse(w, &flock.LockedError{Path: w.LockPath(), Holder: holder})
 }
 
-// unusable says that the data directory cannot be written, and what to do: nothing
-// was.
-func unusable(w integration.Workspace, err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("--data-dir %s: %w; free some space there, then try again", w.Dir, err)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EIO): // another folder would not help
-		return fmt.Errorf("--data-dir %s: %w", w.Dir, err)
-	case errors.Is(err, fs.ErrPermission):
-		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write", w.Dir, err))
+// unusableDir says that the data directory cannot be written, and what to do.
+func unusableDir(w integration.Workspace, err error) error {
+	fix := "choose a folder that can be written"
+	if errors.Is(err, fs.ErrPermission) {
+		fix = "run this as its owner, or choose a folder that you may write"
 	}
-	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
+	return unusable(fmt.Errorf("--data-dir %s: %w", w.Dir, err), fix)
 }
 
 func inUse(w integration.Workspace, err error) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,7 +97,7 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
 	content, err := env.readRequest(file)
 	if err != nil {
-		return job{}, invalid(err)
+		return job{}, err
 	}
 	request, err := api.ParseTrainingRequest(file, content)
 	if err != nil {
@@ -125,19 +124,19 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 func (env *environment) readRequest(file string) ([]byte, error) {
 	in := env.stdin
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := openInput(file)
 		if err != nil {
-			return nil, fmt.Errorf("JOB %s: %w; give the path of a request file, such as examples/digits.yaml", file, err)
+			return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), "give the path of a request file, such as examples/digits.yaml")
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("JOB %s: %w", file, err)
+		return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), "give the path of a request file, such as examples/digits.yaml")
 	}
 	if len(content) > maxRequestBytes {
-		return nil, fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes)
+		return nil, invalid(fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes))
 	}
 	return content, nil
 }

@@ -143,9 +143,9 @@ func compensations() []Mutant {
 		{"recovery looks only at what is under way", "integration/recover.go", "if r.Saga == nil || atRest(*r.Saga) {", "if r.Saga == nil || !underWay(*r.Saga) {", recovering},
 		{"the list of runs forgets what an ended run holds", "integration/run_summary.go", "if ended && len(saga.Commands()) == 0 {", "if ended {", recovering},
 		{"a restarted actor does not interrupt its run", "integration/run_actor.go", "	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != \"\" || a.record.Saga.Begun()) {\n", "	if cause := a.lastFailure(); cause != \"\" && false {\n", simulation()},
-		{"what may pass restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*obstacle)), errors.As(err, new(*filesError)), disk.Remedy(err) != \"\":\n", "	case errors.As(err, new(*filesError)) && disk.Remedy(err) == \"\":\n", simulation()},
+		{"what may pass restarts the run", "integration/obstacle.go", "	case isAdvised(err), errors.As(err, new(*filesError)), Remedy(err) != \"\":\n", "	case errors.As(err, new(*filesError)) && Remedy(err) == \"\":\n", simulation()},
 		{"a log that cannot be written restarts the run", "integration/obstacle.go", "	case errors.As(err, new(*logError)):\n", "	case err == nil:\n", simulation()},
-		{"a refusal by the devices restarts the run", "integration/obstacle.go", "	if !errors.As(err, &refused) {\n", "	if errors.As(err, &refused) {\n", simulation()},
+		{"a refusal by the devices restarts the run", "integration/remedy.go", "			if e.Transient() {\n", "			if e != nil {\n				return \"\"\n			}\n			if e.Transient() {\n", simulation()},
 		{"a run that failed of what may pass has failed for ever", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: true}\n", simulation()},
 		{"a run that always panics can be resumed", "integration/host.go", "failed: !run.mayPass.Load()}\n", "failed: false}\n", tests("./integration", "-run", "^TestARunThatKeepsPanickingFailsAndTakesNothingWithIt$")},
 	}
