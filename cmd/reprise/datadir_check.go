@@ -34,7 +34,7 @@ func checkLogThere(w integration.Workspace, withRuns bool) error {
 		return nil
 	}
 	return fmt.Errorf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
-		"or restore a backup into an empty folder with `reprise restore`, or choose another folder with --data-dir DIR. Nothing was changed",
+		"or restore a backup into an empty folder with `reprise restore` (a restore that was cut off: repeat it), or choose another folder with --data-dir DIR. Nothing was changed",
 		w.Dir, strings.Join(left, " and "))
 }
 
@@ -47,20 +47,29 @@ func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Sto
 	}
 }
 
-// countRuns returns the number of entries in the folder of the runs' files, other
-// than hidden ones.
+// countRuns returns the number of runs that have files in a data directory.
 func countRuns(w integration.Workspace) int {
-	entries, err := os.ReadDir(w.RunsDir())
+	names, err := runNames(w)
 	if err != nil {
 		return 0 // whoever needs it will say why
 	}
-	n := 0
+	return len(names)
+}
+
+// runNames returns the names in the folder of the runs' files, other than hidden
+// ones.
+func runNames(w integration.Workspace) ([]string, error) {
+	entries, err := os.ReadDir(w.RunsDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
-			n++
+			names = append(names, e.Name())
 		}
 	}
-	return n
+	return names, nil
 }
 
 // sweepDataDir removes what killed commands left in a data directory whose lock the
