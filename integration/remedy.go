@@ -8,6 +8,7 @@ import (
 	"reprise/checkpoint"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // AdvisedError is an error with what its user can do about it. Its text is the one
@@ -101,6 +102,7 @@ func remedies() []remedy {
 		cause(syscall.ENXIO, "connect the disk again"),
 		cause(syscall.ENODEV, "connect the disk again"),
 		cause(syscall.EIO, "the disk itself failed: check it, and copy what it still holds to another"),
+		cause(disk.ErrNotRegular, "move it away, and put a regular file in its place"),
 		cause(fs.ErrNotExist, "put it back"),
 		cause(syscall.ENOTDIR, "put the folder back"),
 	}

@@ -11,6 +11,7 @@ import (
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 func TestEveryCauseThatMayPassHasARemedy(t *testing.T) {
@@ -32,6 +33,7 @@ func TestEveryCauseThatMayPassHasARemedy(t *testing.T) {
 		{&device.NoSuitableDeviceError{}, "use a machine that has such a device"},
 		{transient, "end what uses the device, or wait for it"},
 		{&checkpoint.CorruptError{Folder: "step-1", Err: checkpoint.ErrMissing}, "put a copy of it back, or fork the run from an earlier checkpoint"},
+		{disk.ErrNotRegular, "move it away, and put a regular file in its place"},
 		{syscall.EINVAL, ""},
 		{errors.ErrUnsupported, ""},
 		{errors.New("other"), ""},

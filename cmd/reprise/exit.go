@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"reprise/dataset"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -59,8 +61,10 @@ func advised(err error) error {
 // fix; nothing was written. Where another one would meet the same, as on a system
 // without memory, that is not the user's mistake, and the remedy is the cause's.
 func unusable(err error, fix string) error {
-	ofThePath := errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EROFS)
-	if !ofThePath && integration.Remedy(err) != "" {
+	ofThePath := func(cause error) bool { return errors.Is(err, cause) }
+	if integration.Remedy(err) != "" && !slices.ContainsFunc([]error{
+		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
+	}, ofThePath) {
 		return integration.Advise(err)
 	}
 	return invalid(&integration.AdvisedError{Err: err, Remedy: fix})
