@@ -11,6 +11,7 @@ import (
 
 	"reprise/eventstore"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/internal/staging"
 )
 
@@ -59,7 +60,7 @@ func countRuns(w integration.Workspace) int {
 // runNames returns the names in the folder of the runs' files, other than hidden
 // ones.
 func runNames(w integration.Workspace) ([]string, error) {
-	entries, err := os.ReadDir(w.RunsDir())
+	entries, err := disk.OS{}.ReadDir(w.RunsDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

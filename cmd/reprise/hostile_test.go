@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 )
@@ -20,7 +22,7 @@ import (
 // that fails from waiting for ever.
 func (b binary) guarded(args ...string) outcome {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	c := b.command(args...)
 	var stdout, stderr bytes.Buffer
@@ -135,5 +137,85 @@ func TestNamesInAForgedLogLeadNowhere(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Whoever opens a pipe waits until somebody writes, unless it is refused.
+func TestAPipeInPlaceOfAFileHangsNothing(t *testing.T) {
+	b := build(t).with()
+	table := filepath.Join(t.TempDir(), "table.csv")
+	var rows strings.Builder
+	rows.WriteString("a,label\n")
+	for i := range 40 {
+		rows.WriteString(strings.Repeat("1", i%5+1) + "," + []string{"yes", "no"}[i%2] + "\n")
+	}
+	must1(t, os.WriteFile(table, []byte(rows.String()), 0o600))
+	job := filepath.Join(t.TempDir(), "job.yaml")
+	must1(t, os.WriteFile(job, []byte("model_architecture: mlp\nmodel: {hidden: [4]}\ndataset_path: "+table+
+		"\ndataset: {target: label}\nconfig: {batch_size: 8, learning_rate: 0.002, epochs: 2}\n"), 0o600))
+	b.must("train", job)
+	run := string(parse[[]result](b, "runs", "list")[0].RunID)
+	export := filepath.Join(t.TempDir(), "log.jsonl")
+	b.must("events", "export", export)
+	checkpoints := filepath.Join("runs", run, "checkpoints")
+	all := namesIn(filepath.Join(b.dataDir, checkpoints))
+	last := filepath.Join(checkpoints, all[len(all)-1])
+	pipe := func(t *testing.T, path string) {
+		t.Helper()
+		_ = os.Remove(path) // it need not be there
+		must1(t, unix.Mkfifo(path, 0o600))
+	}
+
+	everything := func(to string) [][]string {
+		return [][]string{
+			{"runs", "list"}, {"runs", "show", "latest"}, {"runs", "metrics", "latest"}, {"runs", "verify", "latest"}, {"runs", "events", "latest"},
+			{"events", "verify"}, {"events", "export"}, {"state"}, {"projections", "list"}, {"projections", "rebuild"}, {"actors"},
+			{"generate", "latest"}, {"runs", "fork", "latest", "--set", "config.epochs=3"}, {"runs", "resume", "latest"}, {"train", job},
+			{"backup", filepath.Join(to, "backup")}, {"events", "salvage", filepath.Join(to, "salvaged")},
+		}
+	}
+	for _, file := range []string{
+		"events.db", "events.db-wal", "events.db-shm", "events.db-journal", "lock", "control", "runs",
+		filepath.Join("runs", run), filepath.Join("runs", run, "steps.series"), checkpoints, last,
+		filepath.Join(last, "model.safetensors"), filepath.Join(last, "optimizer.safetensors"),
+		filepath.Join(last, "manifest.json"), filepath.Join(last, "committed.json"),
+	} {
+		t.Run(strings.ReplaceAll(file, run, "RUN"), func(t *testing.T) {
+			dir := t.TempDir()
+			must1(t, os.CopyFS(dir, os.DirFS(b.dataDir)))
+			must1(t, os.RemoveAll(filepath.Join(dir, file)))
+			pipe(t, filepath.Join(dir, file))
+			p := b
+			p.t, p.dataDir = t, dir
+			for _, args := range append(everything(t.TempDir()), []string{"restore", dir, "--data-dir", t.TempDir()}) {
+				if o := p.guarded(args...); strings.Contains(o.stderr, "goroutine ") {
+					t.Errorf("reprise %s: %+v", strings.Join(args, " "), o)
+				}
+			}
+		})
+	}
+
+	key := filepath.Join(t.TempDir(), "pipe")
+	pipe(t, key)
+	for _, args := range [][]string{
+		{"train", key}, {"validate", key}, {"events", "import", key, "--data-dir", t.TempDir()}, {"events", "head", "--sign", key},
+		{"events", "verify", "--head", key}, {"events", "verify", "--head", key, "--key", key}, {"datasets", "inspect", key},
+	} {
+		p := b
+		p.t = t
+		o := p.guarded(args...)
+		if o.code != exitInvalid || !strings.Contains(o.stderr, "is not a") {
+			t.Errorf("reprise %s: %+v", strings.Join(args, " "), o)
+		}
+	}
+	// The data of a run, and the data directory itself.
+	pipe(t, table)
+	for _, args := range [][]string{{"train", job}, {"validate", job}, {"runs", "verify", "latest"}, {"runs", "fork", "latest", "--set", "config.epochs=3"}} {
+		if o := b.guarded(args...); o.code == exitCompleted || !strings.Contains(o.stderr+o.stdout, "table.csv") {
+			t.Errorf("reprise %s: %+v", strings.Join(args, " "), o)
+		}
+	}
+	if o := b.guarded("runs", "list", "--data-dir", key); o.code == exitCompleted {
+		t.Errorf("%+v", o)
 	}
 }

@@ -164,6 +164,10 @@ func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
 		if difference != "" {
 			return undo, mixed(w, name, "differs from the backup's ("+difference+")")
 		}
+		// Whoever gave it its name may have died before that was durable.
+		if err := disk.MkdirAll(disk.OS{}, filepath.Join(w.RunsDir(), name), 0o755); err != nil {
+			return undo, err
+		}
 	}
 	for _, name := range absent {
 		if err := disk.Publish(disk.OS{}, filepath.Join(part.RunsDir(), name), filepath.Join(w.RunsDir(), name)); err != nil {
@@ -171,10 +175,7 @@ func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
 		}
 		moved = append(moved, name)
 	}
-	if len(absent) < len(names) { // who gave the others their names may have died before they were durable
-		err = disk.OS{}.SyncDir(w.RunsDir())
-	}
-	return undo, err
+	return undo, nil
 }
 
 // treeDifference returns the first entry in which two folders differ, in names,
@@ -183,11 +184,11 @@ func treeDifference(a, b string) (string, error) {
 	if info, err := os.Lstat(b); err != nil || !info.IsDir() { // a link leads elsewhere
 		return filepath.Base(b), err
 	}
-	entries, err := os.ReadDir(a)
+	entries, err := disk.OS{}.ReadDir(a)
 	if err != nil {
 		return "", err
 	}
-	others, err := os.ReadDir(b)
+	others, err := disk.OS{}.ReadDir(b)
 	if err != nil {
 		return "", err
 	}

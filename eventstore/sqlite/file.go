@@ -20,6 +20,9 @@ import (
 // being as a whole: one that is there and is not an event store never was one,
 // or is no longer.
 func (s *Store) prepare() error {
+	if err := s.refusePipes(); err != nil {
+		return err
+	}
 	found, err := s.inspect()
 	if err != nil {
 		return err
@@ -64,6 +67,17 @@ func (s *Store) createForOwner(like string, paths ...string) error {
 	for _, path := range paths {
 		if err := disk.CreateLike(path, like); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// refusePipes fails where anything but a regular file is in place of one of the
+// database's: SQLite would wait for somebody to write to a pipe.
+func (s *Store) refusePipes() error {
+	for _, suffix := range databaseSuffixes() {
+		if info, err := s.disk.Stat(s.path + suffix); err == nil && !info.Mode().IsRegular() {
+			return &fs.PathError{Op: "open", Path: s.path + suffix, Err: disk.ErrNotRegular}
 		}
 	}
 	return nil

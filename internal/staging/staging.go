@@ -112,7 +112,7 @@ func removeIfThere(path string) error {
 // Sweep removes from the folder parent the areas whose makers have died. It leaves
 // what it cannot remove.
 func Sweep(parent string) {
-	entries, err := os.ReadDir(parent)
+	entries, err := disk.OS{}.ReadDir(parent)
 	if err != nil {
 		return // whoever uses the folder reports why
 	}
@@ -127,7 +127,7 @@ func Sweep(parent string) {
 // folders that killed imports of earlier versions left there: .import-DIGITS, with
 // an event log and nothing else in it.
 func SweepImports(dir string) {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.OS{}.ReadDir(dir)
 	if err != nil {
 		return // whoever uses the folder reports why
 	}
@@ -141,7 +141,7 @@ func SweepImports(dir string) {
 }
 
 func holdsOnlyALog(folder string) bool {
-	entries, err := os.ReadDir(folder)
+	entries, err := disk.OS{}.ReadDir(folder)
 	for _, e := range entries {
 		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "events.db") {
 			return false
@@ -158,7 +158,7 @@ func isArea(name string) bool {
 }
 
 func sweep(folder string) {
-	entries, err := os.ReadDir(folder)
+	entries, err := disk.OS{}.ReadDir(folder)
 	if err != nil {
 		return
 	}
