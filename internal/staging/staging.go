@@ -59,7 +59,8 @@ func makeArea(parent string, acquire func(path string) (*flock.Lock, error)) (*A
 		case err == nil:
 			return a, nil
 		case !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, flock.ErrLocked):
-			_ = os.Remove(a.folder) // empty, or left for Sweep
+			_ = os.Remove(filepath.Join(a.folder, lockName)) // which could not be written
+			_ = os.Remove(a.folder)
 			return nil, err
 		}
 		// The name is taken, or a sweeper took the folder before its lock was held.

@@ -257,7 +257,7 @@ func TestAMakerWhoseFolderIsSweptMakesAnother(t *testing.T) {
 func TestAnAreaWithoutALockLeavesNothing(t *testing.T) {
 	parent := t.TempDir()
 	full := errors.New("disk full")
-	if _, err := makeArea(parent, func(string) (*flock.Lock, error) { return nil, full }); !errors.Is(err, full) {
+	if _, err := makeArea(parent, func(path string) (*flock.Lock, error) { return nil, errors.Join(full, os.WriteFile(path, nil, 0o600)) }); !errors.Is(err, full) {
 		t.Errorf("makeArea: %v", err)
 	}
 	if got := names(t, parent); len(got) > 0 {
