@@ -78,6 +78,9 @@ func (e *DataError) Error() string {
 // Unwrap returns Cause.
 func (e *DataError) Unwrap() error { return e.Cause }
 
+// Advised reports that the text says what to do.
+func (e *DataError) Advised() bool { return true }
+
 // HashError says that a file's content does not have the hash that the catalogue
 // pins. The file is not used, and not kept if it was downloaded.
 type HashError struct {

@@ -20,11 +20,25 @@ var (
 	// ErrNotEmpty is returned if a log is imported into a store that has events.
 	ErrNotEmpty = errors.New("event store is not empty")
 	// ErrLocked is returned if another program kept the store locked for longer than
-	// the store waits. Nothing was appended; the append may be tried again.
+	// the store waits. Nothing was appended, and the caller may try again.
 	ErrLocked = errors.New("event store is locked by another program")
 	// ErrReadOnly is returned by writes to a store that is open for reading only.
 	ErrReadOnly = errors.New("event store is open for reading only")
 )
+
+// DeniedError says that this user may not read, or write, the files of a store.
+// errors.Is finds fs.ErrPermission in it.
+type DeniedError struct {
+	Folder  string // that the files are in
+	Writing bool   // they were to be written, or changed
+	Err     error  // the system's
+}
+
+// Error is the system's.
+func (e *DeniedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DeniedError) Unwrap() error { return e.Err }
 
 // ConflictError says that an aggregate is not at the expected version: somebody
 // else was faster, and what was decided has to be decided again.

@@ -10,7 +10,6 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/eventstore"
-	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -239,7 +238,7 @@ type UnsettledError struct {
 
 // Error names the folder, the cause and what to do.
 func (e *UnsettledError) Error() string {
-	fix := cmp.Or(disk.Remedy(e.Err), "make it readable and writable")
+	fix := cmp.Or(Remedy(e.Err), "make it readable and writable")
 	return fmt.Sprintf("run %s: its checkpoints cannot all be marked as committed: %v; %s. "+
 		"Nothing is lost, but an older event log that is put back may not be noticed by them", e.Run, e.Err, fix)
 }

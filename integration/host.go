@@ -28,10 +28,10 @@ type UnfinishedError struct {
 }
 
 // Error names the run, the cause and what can be done about it.
-func (e *UnfinishedError) Error() string { return fmt.Sprintf("run %s: %s", e.Run, explain(e.Cause)) }
+func (e *UnfinishedError) Error() string { return fmt.Sprintf("run %s: %v", e.Run, Advise(e.Cause)) }
 
-// Unwrap returns the cause.
-func (e *UnfinishedError) Unwrap() error { return e.Cause }
+// Unwrap returns the cause with its remedy.
+func (e *UnfinishedError) Unwrap() error { return Advise(e.Cause) }
 
 // closeDeadline is how long a closing host waits for its runs to checkpoint and
 // for its actors to stop.

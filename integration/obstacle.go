@@ -1,13 +1,10 @@
 package integration
 
 import (
-	"cmp"
 	"errors"
-	"strings"
 
 	"reprise/checkpoint"
 	"reprise/device"
-	"reprise/internal/disk"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -16,11 +13,11 @@ import (
 type outlook int
 
 const (
-	// mayHeal: the actor is restarted from the last checkpoint. One that does not
-	// get over it within its intensity is interrupted.
+	// mayHeal: the actor is restarted from the last checkpoint. A run that exceeds
+	// its restart intensity is interrupted.
 	mayHeal outlook = iota
-	// mayPass: the run is interrupted at once, since a restart would come upon
-	// the same, and says what its user can do.
+	// mayPass: the run is interrupted at once, since a restart would meet the same
+	// error, and says what its user can do.
 	mayPass
 	// neverWorks: the run fails, since it would on any machine and in any version.
 	neverWorks
@@ -30,14 +27,14 @@ const (
 )
 
 // outlookOf is the one place that decides it. An error that is not known to be
-// permanent may pass.
+// permanent may pass; Remedy knows which ones do.
 func outlookOf(err error) outlook {
 	switch {
 	case errors.As(err, new(*logError)):
 		return unrecorded
 	case isPermanent(err):
 		return neverWorks
-	case errors.As(err, new(*obstacle)), errors.As(err, new(*filesError)), disk.Remedy(err) != "":
+	case isAdvised(err), errors.As(err, new(*filesError)), Remedy(err) != "":
 		return mayPass
 	case elsewhere(err) != "":
 		return mayPass
@@ -82,36 +79,13 @@ const useItsVersion = "resume it with the version that recorded it, or fork it w
 // checkDevices is what a user can do where nothing better is known.
 const checkDevices = "check the devices (reprise devices)"
 
-// obstacle is an error that keeps a run from training for now.
-type obstacle struct {
-	err error
-	// fix is what the user can do; "" where err says it.
-	fix string
-}
-
-func (o *obstacle) Error() string {
-	if o.fix == "" {
-		return o.err.Error()
-	}
-	return o.err.Error() + "; " + o.fix
-}
-
-func (o *obstacle) Unwrap() error { return o.err }
-
-// explain returns the text of an error for the record, with what the user can
-// do about it.
+// explain returns the text of an error for the record, with what the user can do
+// about it.
 func explain(err error) string {
-	if errors.As(err, new(*obstacle)) {
-		return err.Error()
+	if fix := elsewhere(err); fix != "" && !isAdvised(err) {
+		return (&AdvisedError{err, fix}).Error()
 	}
-	fix := cmp.Or(elsewhere(err), disk.Remedy(err))
-	if strings.Contains(err.Error(), fix) { // it says so itself
-		fix = ""
-	}
-	if fix == "" && errors.As(err, new(*checkpoint.CorruptError)) {
-		fix = "put a copy of it back, or fork the run from an earlier checkpoint"
-	}
-	return (&obstacle{err, fix}).Error()
+	return Advise(err).Error()
 }
 
 // filesError says that files of the run cannot be read or written, or are not
@@ -119,18 +93,6 @@ func explain(err error) string {
 type filesError struct{ error }
 
 func (e *filesError) Unwrap() error { return e.error }
-
-// refusalError says what is to be done where no device takes the run.
-func refusalError(err error) error {
-	var refused *device.NoSuitableDeviceError
-	if !errors.As(err, &refused) {
-		return err
-	}
-	if refused.Transient() {
-		return &obstacle{err, "end what uses the device, or wait for it"}
-	}
-	return &obstacle{err, "use a machine that has such a device"}
-}
 
 // logError says that the event log could not be read or written.
 type logError struct{ error }

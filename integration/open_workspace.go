@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,12 +73,12 @@ func (o *OpenWorkspace) openStore(ctx context.Context, open func(path string) (e
 	return nil
 }
 
-// Close closes the store and ends the lock.
+// Close closes the store and releases the lock.
 func (o *OpenWorkspace) Close() error { return errors.Join(o.Store.Close(), o.release()) }
 
 // Lock locks the data directory for writing, creating it where it does not exist, and
 // removes what killed commands left in it. It fails with *LockError. The returned
-// function ends the lock.
+// function releases the lock.
 func (w Workspace) Lock(holder flock.Info) (release func() error, err error) {
 	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
 		return nil, &LockError{w.Dir, err}
@@ -90,33 +91,12 @@ func (w Workspace) Lock(holder flock.Info) (release func() error, err error) {
 	return lock.Release, nil
 }
 
-// sweep removes what commands that were killed left in a data directory whose lock
-// the caller holds: areas of package staging, and the folders of imports of earlier
-// versions, which held an event log and nothing else.
+// sweep removes what killed commands left in a data directory whose lock the caller
+// holds.
 func (w Workspace) sweep() {
 	staging.Sweep(w.Dir)
 	staging.Sweep(w.RunsDir())
-	entries, err := os.ReadDir(w.Dir)
-	if err != nil {
-		return // whoever works there will say why
-	}
-	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), ".import-")
-		folder := filepath.Join(w.Dir, e.Name())
-		if ok && e.IsDir() && digits != "" && strings.Trim(digits, "0123456789") == "" && holdsOnlyALog(folder) {
-			_ = os.RemoveAll(folder) // litter may stay
-		}
-	}
-}
-
-func holdsOnlyALog(folder string) bool {
-	entries, err := os.ReadDir(folder)
-	for _, e := range entries {
-		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "events.db") {
-			return false
-		}
-	}
-	return err == nil
+	staging.SweepImports(w.Dir)
 }
 
 // MissingLogError says that a data directory has files that an event log belongs to,
@@ -129,7 +109,8 @@ type MissingLogError struct {
 // Error names what is there and what to do.
 func (e *MissingLogError) Error() string {
 	return fmt.Sprintf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
-		"or restore a backup into an empty folder with `reprise restore`, or choose another folder with --data-dir DIR. Nothing was changed",
+		"or restore a backup into an empty folder with `reprise restore` (repeat a restore that was killed), "+
+		"or choose another folder with --data-dir DIR. Nothing was changed",
 		e.Dir, strings.Join(e.Left, " and "))
 }
 
@@ -164,18 +145,27 @@ func exists(path string) bool {
 	return !errors.Is(err, os.ErrNotExist)
 }
 
-// CountRuns returns the number of entries in the folder of the runs' files, other
-// than hidden ones.
+// CountRuns returns the number of runs that have files in the data directory.
 func (w Workspace) CountRuns() int {
-	entries, err := os.ReadDir(w.RunsDir())
+	names, err := w.RunNames()
 	if err != nil {
-		return 0 // whoever needs it will say why
+		return 0 // a caller that needs them will say why
 	}
-	n := 0
+	return len(names)
+}
+
+// RunNames returns the names in the folder of the runs' files, other than hidden
+// ones.
+func (w Workspace) RunNames() ([]string, error) {
+	entries, err := disk.OS{}.ReadDir(w.RunsDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
-			n++
+			names = append(names, e.Name())
 		}
 	}
-	return n
+	return names, nil
 }

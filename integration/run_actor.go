@@ -215,7 +215,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseRefused:
-		return a.refused(m.Request, refusalError(m.Err))
+		return a.refused(m.Request, m.Err)
 	case leaseReleased:
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
@@ -374,7 +374,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare(ctx.Context())
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
-		err = &obstacle{err, checkDevices}
+		err = AdviseOr(err, checkDevices)
 	}
 	if err != nil {
 		return err
@@ -432,7 +432,7 @@ func (a *runActor) planned() (*nn.Plan, error) {
 	if a.plan == nil {
 		plan, err := PlanOf(a.record.Session)
 		if err != nil { // it was planned before the run began
-			return nil, &obstacle{err, useItsVersion}
+			return nil, &AdvisedError{err, useItsVersion}
 		}
 		a.plan = plan
 	}

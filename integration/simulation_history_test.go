@@ -15,7 +15,6 @@ import (
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore/memory"
-	"reprise/internal/disk"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -380,7 +379,7 @@ func (h *history) supervised(e actor.Event) {
 	if errors.As(trigger.Cause, &panicked) && !errors.Is(panicked, errPanic) {
 		h.violate("%s: %v\n%s", trigger.Child, panicked, panicked.Stack)
 	}
-	mayPass := disk.Remedy(trigger.Cause) != "" || errors.Is(trigger.Cause, device.ErrNoSuitableDevice)
+	mayPass := Remedy(trigger.Cause) != "" || errors.Is(trigger.Cause, device.ErrNoSuitableDevice)
 	if strings.HasPrefix(trigger.Supervisor, "/run-") && mayPass {
 		h.violate("%s was restarted only to meet the same condition: %v", trigger.Child, trigger.Cause)
 	}

@@ -131,7 +131,7 @@ func refuseExisting(kind, path string) error {
 func (env *environment) publish(name, command string, create func(part string) error) (err error) {
 	area, err := env.stage(filepath.Dir(name), command)
 	if err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that you can write to", name, err))
+		return unusable(fmt.Errorf("%s: %w", name, err), "choose a folder that you can write to")
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
 	if err := create(area.Path()); err != nil {
@@ -151,120 +151,6 @@ func (env *environment) stage(parent, command string) (*staging.Area, error) {
 		return nil, err
 	}
 	return staging.New(parent, env.holder(command))
-}
-
-func newRestoreCommand(env *environment) *cobra.Command {
-	var format string
-	c := &cobra.Command{
-		Use:   "restore FOLDER",
-		Short: "Make a data directory from a backup",
-		Long: `Restore copies a backup into the data directory, which must not have an event log
-or files of runs yet, and verifies every event and every file as it is copied. The
-log comes last, so that a restore that is cut off never leaves a data directory that
-looks complete: move its runs folder away and run it again.
-
-Runs that were training when the backup was made are interrupted in the copy; "reprise
-runs resume" finishes them with the same bits as if nothing had happened.`,
-		Example: "  reprise restore /mnt/disk/reprise-monday --data-dir ~/reprise-again",
-		Args:    usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkListFormat(format); err != nil {
-				return err
-			}
-			return env.restore(c.Context(), args[0], format)
-		},
-	}
-	addListFormat(c, &format)
-	return c
-}
-
-func (env *environment) restore(ctx context.Context, folder, format string) (err error) {
-	if folder, err = filepath.Abs(folder); err != nil {
-		return err
-	}
-	backup := integration.Workspace{Dir: folder}
-	if !exists(backup.EventsPath()) {
-		return invalid(fmt.Errorf("%s: is not a backup: it has no events.db; name the folder that `reprise backup` made", folder))
-	}
-	w, release, err := env.newDataDir("reprise restore " + folder)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	report := backupReport{From: folder, To: w.Dir}
-	if err := env.restoreInto(ctx, w, backup, &report); err != nil {
-		if errors.Is(err, context.Canceled) {
-			_, _ = fmt.Fprintln(env.stderr, "reprise: the restore was interrupted; run it again")
-			return errInterrupted
-		}
-		return err
-	}
-	return env.printBackup(format, report, "list its runs with",
-		fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(w.Dir)))
-}
-
-// restoreInto copies the runs' files to an area of their own, and gives them their
-// names once all of them are there and verified. The log comes last.
-func (env *environment) restoreInto(ctx context.Context, w, backup integration.Workspace, report *backupReport) (err error) {
-	if n := w.CountRuns(); n > 0 {
-		return invalid(fmt.Errorf("--data-dir %s: has the files of %s in runs, which a restore would mix with others; "+
-			"choose an empty folder with --data-dir DIR, or move runs away", w.Dir, plural(n, "run")))
-	}
-	store, err := sqlite.OpenReadOnly(backup.EventsPath())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	// runs may be a link to another disk.
-	area, err := env.stage(w.RunsDir(), "reprise restore "+backup.Dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, area.Close()) }()
-	if err := os.Mkdir(area.Path(), 0o755); err != nil {
-		return err
-	}
-	part := integration.Workspace{Dir: area.Path()}
-	progress := newCounter(env, "restoring", "checkpoints")
-	report.RunFiles, err = integration.CopyRunFiles(ctx, store, part, backup, progress.update)
-	progress.close()
-	if err != nil {
-		return err
-	}
-	undo, err := publishRuns(part, w)
-	if err != nil {
-		return errors.Join(err, undo())
-	}
-	head, err := sqlite.Restore(ctx, backup.EventsPath(), w.EventsPath())
-	if err != nil {
-		return errors.Join(err, undo())
-	}
-	report.Position, report.HeadHash = head.Position, head.Hash
-	return nil
-}
-
-// publishRuns moves the folders of runs to where they belong. undo moves them
-// back.
-func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
-	var moved []string
-	undo = func() error {
-		var errs []error
-		for _, name := range moved {
-			errs = append(errs, disk.RenameNew(disk.OS{}, filepath.Join(w.RunsDir(), name), filepath.Join(part.RunsDir(), name)))
-		}
-		return errors.Join(errs...)
-	}
-	entries, err := os.ReadDir(part.RunsDir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return undo, nil // a backup without runs
-	}
-	for _, e := range entries {
-		if err := disk.Publish(disk.OS{}, filepath.Join(part.RunsDir(), e.Name()), filepath.Join(w.RunsDir(), e.Name())); err != nil {
-			return undo, err
-		}
-		moved = append(moved, e.Name())
-	}
-	return undo, err
 }
 
 // newDataDir locks a data directory that has no event log yet, creating it if

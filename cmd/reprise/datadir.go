@@ -86,7 +86,7 @@ func lockError(w integration.Workspace, err error) error {
 	case errors.Is(err, flock.ErrLocked):
 		return inUse(w, lock.Err)
 	}
-	return unusable(w, lock.Err)
+	return unusableDir(w, lock.Err)
 }
 
 // openWriter locks the data directory and opens its event store for writing,

@@ -295,8 +295,33 @@ func TestAnErrorOfTheSystemSaysWhatToDoOnce(t *testing.T) {
 	if got := advised(full).Error(); got != "record: no space left on device; free some space" || advised(advised(full)).Error() != got {
 		t.Errorf("%q, %q", got, advised(advised(full)))
 	}
-	if other := errors.New("other"); !errors.Is(advised(other), other) || advised(other).Error() != "other" {
-		t.Errorf("%v", advised(other))
+	missing := fmt.Errorf("JOB: %w", syscall.ENOENT)
+	for _, err := range []error{errors.New("other"), missing} {
+		if got := advised(err); !errors.Is(got, err) || got.Error() != err.Error() {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
+// Another file or folder does not help against what all of them would meet.
+func TestAPathThatCannotBeUsedSaysWhatWouldHelp(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{syscall.ENOENT, exitInvalid, "name another"},
+		{syscall.EACCES, exitInvalid, "name another"},
+		{syscall.EROFS, exitInvalid, "name another"},
+		{syscall.EISDIR, exitInvalid, "name another"},
+		{syscall.EMFILE, exitFailed, "raise the limit of open files (ulimit -n)"},
+		{syscall.ENOSPC, exitFailed, "free some space"},
+		{syscall.EIO, exitFailed, "the disk itself failed: check it, and copy what it still holds to another"},
+	} {
+		err := advised(unusable(fmt.Errorf("--head f: %w", c.err), "name another"))
+		if want := "--head f: " + c.err.Error() + "; " + c.want; exitCode(err) != c.code || err.Error() != want {
+			t.Errorf("exit code %d, %q, want %d, %q", exitCode(err), err, c.code, want)
+		}
 	}
 }
 

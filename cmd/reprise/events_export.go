@@ -108,7 +108,7 @@ func (env *environment) makeExport(ctx context.Context, path string) (head event
 // createFile makes a file that does not exist yet, durably, whole or not at all.
 func (env *environment) createFile(path, command string, write func(io.Writer) error) error {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return invalid(fmt.Errorf("%s: %w; name a file in a folder that exists", path, err))
+		return unusable(fmt.Errorf("%s: %w", path, err), "name a file in a folder that exists")
 	}
 	return env.publish(path, command, func(part string) error { return disk.WriteNew(disk.OS{}, part, write) })
 }
@@ -191,10 +191,10 @@ func (env *environment) openExport(ctx context.Context, file string) (io.ReadSee
 	if file != "-" {
 		f, err := disk.Open(disk.OS{}, file)
 		if errors.Is(err, disk.ErrNotRegular) {
-			return nil, invalid(fmt.Errorf("%w; an export is read twice: give the path of a file, or - and pipe it in", err))
+			return nil, unusable(err, "an export is read twice: give the path of a file, or - and pipe it in")
 		}
 		if err != nil {
-			return nil, invalid(fmt.Errorf("%w; give the path of a file that `reprise events export` wrote", err))
+			return nil, unusable(err, "give the path of a file that `reprise events export` wrote")
 		}
 		return f, nil
 	}

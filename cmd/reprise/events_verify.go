@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,9 +90,9 @@ func (a anchor) read() (*anchored, ed25519.PublicKey, error) {
 		}
 		return nil, nil, nil
 	}
-	raw, err := os.ReadFile(a.head)
+	raw, err := readInput(a.head)
 	if err != nil {
-		return nil, nil, invalid(fmt.Errorf("--head %s: %w; give a file that `reprise events head` wrote", a.head, err))
+		return nil, nil, unusable(fmt.Errorf("--head %s: %w", a.head, err), "give a file that `reprise events head` wrote")
 	}
 	head, err := eventstore.ParseAttestation(raw)
 	if err != nil {

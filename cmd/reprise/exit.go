@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"strings"
+	"slices"
+	"syscall"
 
 	"reprise/dataset"
 	"reprise/integration"
@@ -48,14 +48,26 @@ func isInterruption(err error) bool {
 	return errors.Is(err, errInterrupted) || errors.As(err, new(interruptedError))
 }
 
-// advised adds to an error of the operating system what its user can do about it,
-// unless it already says so.
+// advised adds to an error what its user can do about its cause, unless the error
+// already says so. If a file is missing, the command's own words say what to do.
 func advised(err error) error {
-	fix := disk.Remedy(err)
-	if fix == "" || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), fix) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fmt.Errorf("%w; %s", err, fix)
+	return integration.Advise(err)
+}
+
+// unusable says that a file or folder that the user named cannot be used, and the
+// fix; nothing was written. Where another one would meet the same, as on a system
+// without memory, that is not the user's mistake, and the remedy is the cause's.
+func unusable(err error, fix string) error {
+	ofThePath := func(cause error) bool { return errors.Is(err, cause) }
+	if integration.Remedy(err) != "" && !slices.ContainsFunc([]error{
+		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
+	}, ofThePath) {
+		return integration.Advise(err)
+	}
+	return invalid(&integration.AdvisedError{Err: err, Remedy: fix})
 }
 
 // invalidError marks an error as the user's to correct: nothing was written.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -69,7 +68,7 @@ func (env *environment) goSetting(name string) string {
 		}
 		file = filepath.Join(base, "go", "env")
 	}
-	content, err := os.ReadFile(file)
+	content, err := readInput(file)
 	if err != nil {
 		return "" // as for the go command, no file is no setting
 	}

@@ -22,23 +22,18 @@ func (env *environment) checkDataDir() error {
 		return err
 	}
 	if _, _, err := flock.Probe(w.LockPath()); err != nil {
-		return unusable(w, err)
+		return unusableDir(w, err)
 	}
 	return nil
 }
 
-// unusable says that the data directory cannot be written to, and what to do. Nothing
-// was written.
-func unusable(w integration.Workspace, err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("--data-dir %s: %w; free some space there, then try again", w.Dir, err)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EIO): // another folder would not help
-		return fmt.Errorf("--data-dir %s: %w", w.Dir, err)
-	case errors.Is(err, fs.ErrPermission):
-		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write to", w.Dir, err))
+// unusableDir says that the data directory cannot be written to, and what to do.
+func unusableDir(w integration.Workspace, err error) error {
+	fix := "choose a folder that you can write to"
+	if errors.Is(err, fs.ErrPermission) {
+		fix = "run this as its owner, or choose a folder that you may write to"
 	}
-	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that you can write to", w.Dir, err))
+	return unusable(fmt.Errorf("--data-dir %s: %w", w.Dir, err), fix)
 }
 
 // inUse says that another process writes the data directory. Nothing is wrong with

@@ -9,16 +9,15 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"os"
 )
 
 const makeKeyHint = "make a pair with: openssl genpkey -algorithm ed25519 -out KEY && openssl pkey -in KEY -pubout -out PUB"
 
 // readKey returns the PEM block of a file, which must be of the wanted type.
 func readKey(flag, file, want string) ([]byte, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := readInput(file)
 	if err != nil {
-		return nil, invalid(fmt.Errorf("%s %s: %w; %s", flag, file, err, makeKeyHint))
+		return nil, unusable(fmt.Errorf("%s %s: %w", flag, file, err), makeKeyHint)
 	}
 	block, _ := pem.Decode(raw)
 	bad := func(problem, fix string) error {

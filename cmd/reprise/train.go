@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,7 +94,10 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 	settings, bad := parseSettings(set)
 	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 	if err != nil {
-		return job{}, invalid(errors.Join(err, bad))
+		if bad != nil {
+			err = invalid(errors.Join(err, bad))
+		}
+		return job{}, err
 	}
 	request, err := api.ParseTrainingRequest(file, content, settings...)
 	if err := errors.Join(err, bad); err != nil {
@@ -119,19 +121,19 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 func (env *environment) readRequest(file string) ([]byte, error) {
 	in := env.stdin
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := openInput(file)
 		if err != nil {
-			return nil, fmt.Errorf("JOB %s: %w; give the path of a request file, such as examples/digits.yaml", file, err)
+			return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), "give the path of a request file, such as examples/digits.yaml")
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("JOB %s: %w", file, err)
+		return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), "give the path of a request file, such as examples/digits.yaml")
 	}
 	if len(content) > maxRequestBytes {
-		return nil, fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes)
+		return nil, invalid(fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes))
 	}
 	return content, nil
 }

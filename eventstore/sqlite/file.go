@@ -19,6 +19,9 @@ import (
 // interrupted attempts to create one have left. A store appears complete or not at all:
 // a file that is there and is not an event store never was one, or has been damaged.
 func (s *Store) prepare() error {
+	if err := s.refusePipes(); err != nil {
+		return err
+	}
 	found, err := s.inspect()
 	if err != nil {
 		return err
@@ -63,6 +66,17 @@ func (s *Store) createForOwner(like string, paths ...string) error {
 	for _, path := range paths {
 		if err := disk.CreateLike(path, like); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// refusePipes fails where anything but a regular file is in place of one of the
+// database's: SQLite would wait for somebody to write to a pipe.
+func (s *Store) refusePipes() error {
+	for _, suffix := range databaseSuffixes() {
+		if info, err := s.disk.Stat(s.path + suffix); err == nil && !info.Mode().IsRegular() {
+			return &fs.PathError{Op: "open", Path: s.path + suffix, Err: disk.ErrNotRegular}
 		}
 	}
 	return nil

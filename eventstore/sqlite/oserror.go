@@ -15,19 +15,17 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 
 	"reprise/eventstore"
-	"reprise/internal/disk"
 )
 
-// osError is the operating system's error for a store's files, with a remedy, in place
-// of SQLite's. errors.Is finds the system's error, such as syscall.ENOSPC, and SQLite's.
+// osError is the operating system's error for a store's files, in place of SQLite's.
+// errors.Is finds the system's error, such as syscall.ENOSPC, and SQLite's.
 type osError struct {
 	cause error
-	fix   string
 	err   error // that was returned
 }
 
-// Error names cause, path and fix.
-func (e *osError) Error() string { return fmt.Sprintf("%v; %s", e.cause, e.fix) }
+// Error names the cause and the path.
+func (e *osError) Error() string { return e.cause.Error() }
 
 // Unwrap returns the cause and the error that was returned.
 func (e *osError) Unwrap() []error { return []error{e.cause, e.err} }
@@ -40,25 +38,24 @@ func (s *Store) explained(ctx context.Context, err error) error {
 	return explain(s.path, false, s.config.BusyTimeout, err, nil)
 }
 
-// explain adds the cause and a remedy to the error, if the cause is the operating
-// system's error or a lock. last is the last error of the files, which SQLite may have
-// dropped.
+// explain adds the cause to the error, if that is the operating system's error or a
+// lock. last is the last error of the files, which SQLite may have dropped.
 func explain(path string, writing bool, waited time.Duration, err, last error) error {
 	var known *osError
 	if err == nil || errors.As(err, &known) || errors.Is(err, eventstore.ErrCorrupt) {
 		return err
 	}
 	for _, said := range []error{err, last} {
-		if errno, fix := advice(said, filepath.Dir(path), writing); fix != "" {
-			return &osError{cause: withPath(said, path, errno), fix: fix, err: err}
+		if errno := systemError(said); errno != 0 {
+			cause := withPath(said, path, errno)
+			if errors.Is(errno, fs.ErrPermission) {
+				cause = &eventstore.DeniedError{Folder: filepath.Dir(path), Writing: writing, Err: cause}
+			}
+			return &osError{cause: cause, err: err}
 		}
 	}
 	if errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.LOCKED) {
-		return &osError{
-			cause: &lockedError{path, lockHolder(path), waited},
-			fix:   "end the transaction or the program that holds the lock, then try again",
-			err:   err,
-		}
+		return &osError{cause: &lockedError{path, lockHolder(path), waited}, err: err}
 	}
 	return err
 }
@@ -77,30 +74,25 @@ func (e *lockedError) Error() string {
 // Unwrap returns eventstore.ErrLocked.
 func (e *lockedError) Unwrap() error { return eventstore.ErrLocked }
 
-// advice returns the system's error and a remedy; "" for other errors.
-func advice(err error, folder string, writing bool) (syscall.Errno, string) {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, sqlite3.FULL):
-		return syscall.ENOSPC, "free some space on that disk, then try again"
-	case errors.Is(err, syscall.EDQUOT):
-		return syscall.EDQUOT, "free some of your quota on that disk, then try again"
-	case errors.Is(err, syscall.EROFS):
-		return syscall.EROFS, "mount it for writing, or use a folder that can be written"
-	case errors.Is(err, syscall.EIO), errors.Is(err, sqlite3.IOERR_CORRUPTFS):
-		return syscall.EIO, "the disk itself failed: check it, and copy what it still holds to another"
-	case errors.Is(err, syscall.EMFILE):
-		return syscall.EMFILE, "raise the limit of open files, then try again"
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, sqlite3.READONLY):
-		if writing {
-			return syscall.EACCES, "run this as the owner of " + folder
-		}
-		return syscall.EACCES, "its owner can let you read it: chmod -R a+rX " + folder
-	}
+// systemError returns the system's error behind an error of SQLite or of a file; 0
+// if there is none. That a file is missing, or an operation not supported, explains
+// nothing: SQLite looks for files and tries operations that need not be there.
+func systemError(err error) syscall.Errno {
 	var errno syscall.Errno
-	if errors.As(err, &errno) && !errors.Is(err, fs.ErrNotExist) {
-		return errno, disk.Remedy(errno)
+	switch {
+	case errors.As(err, &errno):
+		if errors.Is(errno, fs.ErrNotExist) || errors.Is(errno, errors.ErrUnsupported) || errno == syscall.EINVAL {
+			return 0
+		}
+		return errno
+	case errors.Is(err, sqlite3.FULL):
+		return syscall.ENOSPC
+	case errors.Is(err, sqlite3.IOERR_CORRUPTFS):
+		return syscall.EIO
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, sqlite3.READONLY):
+		return syscall.EACCES
 	}
-	return 0, ""
+	return 0
 }
 
 // withPath returns the system's error with the path that it names, or with this one.

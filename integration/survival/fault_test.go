@@ -14,7 +14,6 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
-	"reprise/internal/disk"
 	"reprise/internal/disk/disktest"
 	"reprise/training"
 )
@@ -172,7 +171,7 @@ func (r *trial) endure(c disktest.Condition) bool {
 			return true
 		case state == training.Interrupted:
 			r.stats.checked.Add(1)
-			said := strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, disk.Remedy(c.Errno))
+			said := strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, integration.Remedy(c.Errno))
 			if err == nil && !said {
 				r.t.Errorf("%s from operation %d on: the reason is %q", c.Name, r.at, record.Reason)
 			}

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -104,12 +105,27 @@ func (OS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 // Lstat is os.Lstat.
 func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 
-// ReadDir is os.ReadDir.
-func (OS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+// ReadDir is os.ReadDir that never waits for a pipe.
+func (OS) ReadDir(name string) ([]fs.DirEntry, error) {
+	return readDir(os.OpenFile(name, folderFlags, 0))
+}
+
+// folderFlags opens a folder without waiting, should it be a pipe.
+const folderFlags = os.O_RDONLY | syscall.O_NONBLOCK
+
+// readDir lists a folder that was opened, in lexical order, and closes it.
+func readDir(d *os.File, err error) ([]fs.DirEntry, error) {
+	if err != nil {
+		return nil, err
+	}
+	entries, err := d.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, errors.Join(err, d.Close())
+}
 
 // SyncDir opens the folder and syncs it.
 func (OS) SyncDir(name string) error {
-	d, err := os.Open(name)
+	d, err := os.OpenFile(name, folderFlags, 0)
 	if err != nil {
 		return err
 	}

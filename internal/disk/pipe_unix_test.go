@@ -27,3 +27,18 @@ func TestAPipeIsRefusedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// Opening a pipe as a folder would wait as well.
+func TestAPipeIsNoFolderAndIsNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip("no pipe can be made here: ", err)
+	}
+	for _, files := range []FS{OS{}, Within{Dir: dir}, Within{Dir: pipe}} {
+		if _, err := files.ReadDir(pipe); !errors.Is(err, unix.ENOTDIR) {
+			t.Errorf("%T: ReadDir: %v", files, err)
+		}
+		_ = files.SyncDir(pipe) // whatever it says, it returns
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Within is the operating system's file system below the folder Dir, and nothing
@@ -25,6 +26,9 @@ func (w Within) at(op, name string, do func(root *os.Root, relative string) erro
 	relative, err := filepath.Rel(w.Dir, name)
 	if err != nil || !filepath.IsLocal(relative) {
 		return &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("%w, %s", ErrOutside, w.Dir)}
+	}
+	if info, err := os.Stat(w.Dir); err == nil && !info.IsDir() { // opening a pipe would wait
+		return &fs.PathError{Op: op, Path: w.Dir, Err: syscall.ENOTDIR}
 	}
 	root, err := os.OpenRoot(w.Dir)
 	if err != nil {
@@ -112,7 +116,7 @@ func (w Within) Lstat(name string) (info fs.FileInfo, err error) {
 // ReadDir is os.ReadDir.
 func (w Within) ReadDir(name string) (entries []fs.DirEntry, err error) {
 	err = w.at("open", name, func(root *os.Root, relative string) error {
-		entries, err = fs.ReadDir(root.FS(), filepath.ToSlash(relative))
+		entries, err = readDir(root.OpenFile(relative, folderFlags, 0))
 		return err
 	})
 	return entries, err
@@ -121,7 +125,7 @@ func (w Within) ReadDir(name string) (entries []fs.DirEntry, err error) {
 // SyncDir opens the folder and syncs it.
 func (w Within) SyncDir(name string) error {
 	return w.at("open", name, func(root *os.Root, relative string) error {
-		d, err := root.Open(relative)
+		d, err := root.OpenFile(relative, folderFlags, 0)
 		if err != nil {
 			return err
 		}

@@ -47,36 +47,99 @@ func (e *LockedError) Error() string {
 // Unwrap returns ErrLocked.
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
-// Lock is a lock that is held. It is safe for concurrent use.
+// Lock is a held lock. It is safe for concurrent use.
 type Lock struct {
 	mu   sync.Mutex
 	file *os.File
 }
 
+// attempts bounds how often a file is opened again because another process
+// removed or replaced it.
+const attempts = 100
+
 // Acquire takes the exclusive lock on the file at path, creating the file if
 // necessary, and writes the holder to it. It fails at once with *LockedError if
 // another process, or another Lock of this one, holds the lock. A Probe never makes
 // it fail.
-func Acquire(path string, holder Info) (*Lock, error) {
-	f, err := open(path, os.O_RDWR|os.O_CREATE)
+//
+// The file that it locks is the one that path names: if another process that held
+// the lock removed the file or its folder meanwhile, Acquire opens it again, and
+// fails with fs.ErrNotExist if the folder is gone.
+func Acquire(path string, holder Info) (*Lock, error) { return acquire(path, holder, tryLock) }
+
+// Seize is Acquire for callers that are about to remove the file: it creates none,
+// and writes nothing, so that it works on a full disk.
+func Seize(path string) (*Lock, error) { return seize(path, os.O_RDWR, tryLock) }
+
+// acquire is Acquire with the function that locks an open file.
+func acquire(path string, holder Info, lock func(*os.File) (bool, error)) (*Lock, error) {
+	l, err := seize(path, os.O_RDWR|os.O_CREATE, lock)
 	if err != nil {
 		return nil, err
 	}
-	held, err := tryLock(f)
+	if err := writeInfo(l.file, holder); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), l.Release())
+	}
+	return l, nil
+}
+
+func seize(path string, flag int, lock func(*os.File) (bool, error)) (*Lock, error) {
+	for range attempts {
+		f, err := lockFile(path, flag, lock)
+		if err == nil {
+			return &Lock{file: f}, nil
+		}
+		if !errors.Is(err, errReplaced) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("lock %s: %w", path, errReplaced)
+}
+
+// errReplaced says that the path no longer names the file that was locked.
+var errReplaced = errors.New("the file was replaced again and again by other processes")
+
+// lockFile opens the file at path and locks it. It fails with errReplaced where
+// the path does not name the locked file: a lock on a file without a name keeps
+// nobody out.
+func lockFile(path string, flag int, lock func(*os.File) (bool, error)) (*os.File, error) {
+	f, err := open(path, flag)
+	if err != nil {
+		return nil, err
+	}
+	held, err := lock(f)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	if !held {
 		return nil, errors.Join(&LockedError{Path: path, Holder: readInfo(f)}, f.Close())
 	}
-	if err := writeInfo(f, holder); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	named, err := names(path, f)
+	if err == nil && !named {
+		err = errReplaced
 	}
-	return &Lock{file: f}, nil
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
-// Release releases the lock; calling it again does nothing. The file remains:
-// removing it would let two processes lock two files of the same name.
+// names reports whether path names the open file.
+func names(path string, f *os.File) (bool, error) {
+	opened, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(opened, named), err
+}
+
+// Release releases the lock; calling it again does nothing. The file remains. To
+// remove it, a process must hold the lock: a later Acquire then notices that what it
+// locked has lost its name.
 func (l *Lock) Release() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

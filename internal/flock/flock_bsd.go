@@ -24,7 +24,7 @@ func tryLock(f *os.File) (bool, error) {
 	}
 }
 
-// isLocked reports whether another opening of the file holds the lock: on these
+// isLocked reports whether another open file description holds the lock. On these
 // systems fcntl(2) sees the locks of flock(2).
 func isLocked(f *os.File) (bool, error) {
 	for {

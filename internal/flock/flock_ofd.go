@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Locks of the open file description, unlike flock(2)'s, can be asked for
-// without being taken, and unlike other locks of fcntl(2) they belong to one
-// opening of the file, not to the process.
+// Locks of the open file description can be queried without being taken, unlike
+// those of flock(2), and belong to one open file description rather than to the
+// process, unlike other locks of fcntl(2).
 
 // tryLock takes the exclusive lock and reports whether it got it.
 func tryLock(f *os.File) (bool, error) {
@@ -22,7 +22,7 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-// isLocked reports whether another opening of the file holds the lock.
+// isLocked reports whether another open file description holds the lock.
 func isLocked(f *os.File) (bool, error) {
 	wanted := unix.Flock_t{Type: unix.F_RDLCK, Len: 1}
 	err := control(f, getLock, &wanted)

@@ -3,6 +3,7 @@ package flock
 import (
 	"bufio"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +163,91 @@ func TestAKilledHolderLeavesNoLock(t *testing.T) {
 	}
 	if err := lock.Release(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Between opening the file and locking it, a sweeper that holds the lock may remove
+// the file, or its folder, or put another file there.
+func TestALockIsOnTheFileThatThePathNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(t *testing.T, path string)
+		want      error
+	}{
+		"the file is removed": {func(t *testing.T, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+		}, nil},
+		"the file is replaced": {func(t *testing.T, path string) {
+			if err := errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path)); err != nil {
+				t.Error(err)
+			}
+		}, nil},
+		"the folder is removed": {func(t *testing.T, path string) {
+			if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+				t.Error(err)
+			}
+		}, fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "area", "lock")
+			if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			calls := 0
+			lock, err := acquire(path, Info{PID: 7}, func(f *os.File) (bool, error) {
+				if calls++; calls == 1 {
+					c.meanwhile(t, path)
+				}
+				return tryLock(f)
+			})
+			if !errors.Is(err, c.want) {
+				t.Fatalf("acquire: %v, want %v", err, c.want)
+			}
+			if err != nil {
+				return
+			}
+			if held, holder, err := Probe(path); !held || holder.PID != 7 || err != nil {
+				t.Errorf("Probe = %v, %+v, %v", held, holder, err)
+			}
+			if err := lock.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A file that is replaced every time is not tried for ever.
+func TestAcquireGivesUpOnAFileThatNeverStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	_, err := acquire(path, Info{PID: 7}, func(*os.File) (bool, error) {
+		return true, os.Remove(path)
+	})
+	if !errors.Is(err, errReplaced) {
+		t.Errorf("acquire: %v", err)
+	}
+}
+
+func TestSeizeCreatesNothingAndWritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	if _, err := Seize(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("as it was"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := Seize(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Acquire(path, Info{PID: 7}); !errors.Is(err, ErrLocked) {
+		t.Errorf("Acquire of a seized lock: %v", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "as it was" {
+		t.Errorf("%q, %v", content, err)
 	}
 }
 

@@ -24,7 +24,7 @@ func tryLock(f *os.File) (bool, error) {
 	})
 }
 
-// isLocked reports whether another opening of the file holds the lock.
+// isLocked reports whether another open handle holds the lock.
 func isLocked(f *os.File) (bool, error) {
 	free, err := inTurn(f, func() (bool, error) {
 		got, err := try(f, 0)

@@ -1,13 +1,13 @@
-// Package staging makes what a command is about to publish, a file or a folder,
+// Package staging holds the file or folder that a command is about to publish,
 // out of sight, beside the place where it will get its name.
 //
 //	PARENT/.reprise-partial-0123456789abcdef/
-//	  lock      held (internal/flock) for as long as the maker lives
+//	  lock      held (internal/flock) for as long as its maker lives
 //	  content   the file or folder that is being made
 //
-// The name is random and the folder new, so that nothing of anybody else's is
-// replaced. A maker that dies leaves the folder behind; Sweep removes it, and
-// nothing else: a folder of exactly that form whose lock nobody holds.
+// The name is random and the folder is new, so nothing that belongs to anybody else
+// is replaced. A maker that dies leaves the folder behind; Sweep removes it, and
+// nothing else: only a folder of exactly that form whose lock nobody holds.
 package staging
 
 import (
@@ -38,26 +38,32 @@ type Area struct {
 	lock   *flock.Lock
 }
 
-// New makes an area in the folder parent, which exists, and removes what makers
-// that died left there. Close must follow. holder is noted in the lock.
+// New makes an area in the folder parent, which exists, after sweeping that folder.
+// The caller must call Close. holder is noted in the lock.
 func New(parent string, holder flock.Info) (*Area, error) {
 	Sweep(parent)
+	return makeArea(parent, func(path string) (*flock.Lock, error) { return flock.Acquire(path, holder) })
+}
+
+// makeArea is New with the function that takes the lock, and without the sweep.
+func makeArea(parent string, acquire func(path string) (*flock.Lock, error)) (*Area, error) {
 	var err error
 	for range attempts {
 		var id [idBytes]byte
 		_, _ = rand.Read(id[:]) // never fails
 		a := &Area{folder: filepath.Join(parent, prefix+hex.EncodeToString(id[:]))}
 		if err = os.Mkdir(a.folder, 0o700); err == nil {
-			a.lock, err = flock.Acquire(filepath.Join(a.folder, lockName), holder)
+			a.lock, err = acquire(filepath.Join(a.folder, lockName))
 		}
 		switch {
 		case err == nil:
 			return a, nil
 		case !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, flock.ErrLocked):
+			_ = os.Remove(filepath.Join(a.folder, lockName)) // which could not be written
+			_ = os.Remove(a.folder)
 			return nil, err
 		}
-		// The name is taken, or another process swept the folder before it had a
-		// lock.
+		// The name is taken, or a sweeper took the folder before its lock was held.
 		if _, there := os.Stat(parent); there != nil {
 			return nil, there
 		}
@@ -78,17 +84,23 @@ func (a *Area) Close() error {
 	return errors.Join(remove(a.folder, a.lock))
 }
 
-// remove removes an area whose lock is held: the content first, so that what is
-// left by a crash is still known for what it is.
+// remove removes an area whose lock is held: the content first, so that Sweep still
+// recognizes what a crash leaves, and the lock's file before the lock ends, so that
+// nobody can take the lock of an area that is about to go.
 func remove(folder string, lock *flock.Lock) error {
 	err := os.RemoveAll(filepath.Join(folder, contentName))
-	// An open file cannot be removed everywhere. Whoever takes the lock now
-	// removes the folder, too.
-	err = errors.Join(err, lock.Release())
-	if err != nil {
+	lockPath := filepath.Join(folder, lockName)
+	unnamed := false
+	if err == nil {
+		unnamed = os.Remove(lockPath) == nil
+	}
+	if err = errors.Join(err, lock.Release()); err != nil {
 		return err
 	}
-	return errors.Join(removeIfThere(filepath.Join(folder, lockName)), removeIfThere(folder))
+	if !unnamed { // Windows does not remove a file that is open, whoever opened it
+		err = removeIfThere(lockPath)
+	}
+	return errors.Join(err, removeIfThere(folder))
 }
 
 func removeIfThere(path string) error {
@@ -98,12 +110,12 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// Sweep removes from the folder parent the areas whose makers have died. What it
-// cannot remove stays.
+// Sweep removes from the folder parent the areas whose makers have died. It leaves
+// what it cannot remove.
 func Sweep(parent string) {
-	entries, err := os.ReadDir(parent)
+	entries, err := disk.OS{}.ReadDir(parent)
 	if err != nil {
-		return // whoever works there will say why
+		return // whoever uses the folder reports why
 	}
 	for _, e := range entries {
 		if e.IsDir() && isArea(e.Name()) {
@@ -112,7 +124,34 @@ func Sweep(parent string) {
 	}
 }
 
-// isArea reports whether a name is of the form that New gives.
+// SweepImports removes from a data directory, whose lock the caller holds, the
+// folders that killed imports of earlier versions left there: .import-DIGITS, with
+// an event log and nothing else in it.
+func SweepImports(dir string) {
+	entries, err := disk.OS{}.ReadDir(dir)
+	if err != nil {
+		return // whoever uses the folder reports why
+	}
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), ".import-")
+		folder := filepath.Join(dir, e.Name())
+		if ok && e.IsDir() && digits != "" && strings.Trim(digits, "0123456789") == "" && holdsOnlyALog(folder) {
+			_ = os.RemoveAll(folder) // litter may stay
+		}
+	}
+}
+
+func holdsOnlyALog(folder string) bool {
+	entries, err := disk.OS{}.ReadDir(folder)
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "events.db") {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// isArea reports whether a name has the form that New gives.
 func isArea(name string) bool {
 	id, ok := strings.CutPrefix(name, prefix)
 	raw, err := hex.DecodeString(id)
@@ -120,7 +159,7 @@ func isArea(name string) bool {
 }
 
 func sweep(folder string) {
-	entries, err := os.ReadDir(folder)
+	entries, err := disk.OS{}.ReadDir(folder)
 	if err != nil {
 		return
 	}
@@ -130,18 +169,18 @@ func sweep(folder string) {
 		case e.Name() == lockName && e.Type().IsRegular():
 			locked = true
 		case e.Name() != contentName:
-			return // it is not of our making
+			return // New did not make it
 		}
 	}
 	switch {
 	case locked:
-		lock, err := flock.Acquire(filepath.Join(folder, lockName), flock.Info{})
+		lock, err := flock.Seize(filepath.Join(folder, lockName))
 		if err != nil {
 			return // its maker lives
 		}
 		_ = remove(folder, lock) // litter may stay
 	case len(entries) == 0:
-		// Its maker died before it had a lock. One that lives tries another name.
+		// Its maker died before it took the lock. One that lives tries another name.
 		_ = os.Remove(folder)
 	}
 }
