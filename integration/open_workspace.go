@@ -40,10 +40,15 @@ type OpenWorkspace struct {
 	release func() error
 }
 
+// verifiedEvents is the number of events up to which a log is verified when it is
+// opened for writing. That takes about a tenth of a second.
+const verifiedEvents = 10_000
+
 // Open locks the data directory and opens its event store, creating both where they
 // do not exist. It fails with *LockError, and, having changed nothing, where the log
-// is missing beside other files (*MissingLogError) or is older than they are
-// (*OlderLogError). Close must follow.
+// is missing beside other files (*MissingLogError), is older than they are
+// (*OlderLogError), or is corrupt (eventstore.ErrCorrupt); a log of more than 10,000
+// events is not verified. Close must follow.
 func (w Workspace) Open(ctx context.Context, holder flock.Info, open func(path string) (eventstore.Store, error)) (*OpenWorkspace, error) {
 	release, err := w.Lock(holder)
 	if err != nil {
@@ -65,12 +70,25 @@ func (o *OpenWorkspace) openStore(ctx context.Context, open func(path string) (e
 		return err
 	}
 	if o.Store, err = bound(store, o.EventsPath()); err == nil {
+		err = o.verifyShort(ctx)
+	}
+	if err == nil {
 		o.Settled, err = SettleFiles(ctx, o.Store, o.Workspace)
 	}
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
 	return nil
+}
+
+// verifyShort verifies a log that is short.
+func (o *OpenWorkspace) verifyShort(ctx context.Context) error {
+	head, err := o.Store.Head(ctx)
+	if err != nil || head.Position > verifiedEvents {
+		return err
+	}
+	_, err = o.Store.Verify(ctx)
+	return err
 }
 
 // Close closes the store and releases the lock.

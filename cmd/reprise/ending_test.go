@@ -129,17 +129,15 @@ func TestASignalEndsACommandThatWaitsForItsInput(t *testing.T) {
 				endsWaiting(t, c, write, signal)
 			})
 		}
-		t.Run(fmt.Sprint("a named pipe", signal), func(t *testing.T) {
-			fifo := filepath.Join(t.TempDir(), "fifo")
-			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			write, err := os.OpenFile(fifo, os.O_RDWR, 0)
+		t.Run(fmt.Sprint("<(COMMAND)", signal), func(t *testing.T) {
+			read, write, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = write.Close() }()
-			endsWaiting(t, b.with().command("validate", fifo), write, signal)
+			c := b.with().command("validate", "/dev/fd/3")
+			c.ExtraFiles = []*os.File{read}
+			endsWaiting(t, c, write, signal)
 		})
 	}
 }
@@ -154,6 +152,9 @@ func endsWaiting(t *testing.T, c *exec.Cmd, write *os.File, signal syscall.Signa
 	}
 	t.Cleanup(func() { _ = c.Process.Kill() })
 	// More than a pipe holds: the command reads when this was written.
+	if err := write.SetWriteDeadline(time.Now().Add(endingLimit)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := write.WriteString("# " + strings.Repeat("-", 100_000)); err != nil {
 		t.Fatal(err)
 	}
