@@ -96,7 +96,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 // makeBackup makes a backup under a temporary name, and renames it at the end.
 func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, report *backupReport) error {
 	return env.publish(report.To, "reprise backup "+report.To, func(dir string) error {
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		if err := disk.Or(nil).Mkdir(dir, 0o755); err != nil {
 			return err
 		}
 		part := integration.Workspace{Dir: dir}

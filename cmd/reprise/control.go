@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"reprise/integration"
+	"reprise/internal/disk"
 )
 
 const (
@@ -80,7 +81,7 @@ func serveControl(ctx context.Context, w integration.Workspace, handler http.Han
 // socket's path would be too long there, elsewhere with a link to it.
 func makeControl(path string) (string, error) {
 	if len(filepath.Join(path, socketName)) <= maxSocketPath {
-		return path, os.Mkdir(path, 0o700)
+		return path, disk.Or(nil).Mkdir(path, 0o700)
 	}
 	folder, err := os.MkdirTemp("", controlPrefix)
 	if err != nil {

@@ -165,7 +165,7 @@ func (env *environment) importInto(ctx context.Context, w integration.Workspace,
 		return head, err
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
-	if err := os.Mkdir(area.Path(), 0o755); err != nil {
+	if err := disk.Or(nil).Mkdir(area.Path(), 0o755); err != nil {
 		return head, err
 	}
 	part := integration.Workspace{Dir: area.Path()}.EventsPath()

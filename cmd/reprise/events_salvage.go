@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -142,7 +141,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 // the end.
 func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, report *salvageReport) error {
 	return env.publish(report.To, "reprise events salvage "+report.To, func(dir string) error {
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		if err := disk.Or(nil).Mkdir(dir, 0o755); err != nil {
 			return err
 		}
 		if err := env.salvageLog(ctx, wreck, integration.Workspace{Dir: dir}, report); err != nil {

@@ -85,7 +85,7 @@ func (env *environment) restoreInto(ctx context.Context, w, backup integration.W
 		return err
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
-	if err := os.Mkdir(area.Path(), 0o755); err != nil {
+	if err := disk.Or(nil).Mkdir(area.Path(), 0o755); err != nil {
 		return err
 	}
 	part := integration.Workspace{Dir: area.Path()}

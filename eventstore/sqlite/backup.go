@@ -65,6 +65,9 @@ func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err
 	if _, err := recordedHead(from); err != nil {
 		return err
 	}
+	if err := s.createForOwner(filepath.Dir(to), to); err != nil {
+		return err
+	}
 	through, name, unregister, err := registerLogVFS("")
 	if err != nil {
 		return err

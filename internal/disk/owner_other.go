@@ -13,5 +13,11 @@ func create(name string, flag int, perm fs.FileMode) (*os.File, error) {
 
 func mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
 
+func createIn(root *os.Root, name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return root.OpenFile(name, flag, perm)
+}
+
+func mkdirIn(root *os.Root, name string, perm fs.FileMode) error { return root.Mkdir(name, perm) }
+
 // CreateLike does nothing on this system, which has no root.
 func CreateLike(string, string) error { return nil }

@@ -40,14 +40,42 @@ func mkdir(name string, perm fs.FileMode) error {
 	return os.Lchown(name, uid, gid) // a link that took its place is not followed
 }
 
+// createIn is create below a root that the name does not leave.
+func createIn(root *os.Root, name string, flag int, perm fs.FileMode) (*os.File, error) {
+	info, err := root.Stat(filepath.Dir(name))
+	uid, gid, foreign := ownerOf(info, err)
+	if !foreign {
+		return root.OpenFile(name, flag, perm)
+	}
+	f, err := root.OpenFile(name, flag|os.O_EXCL, perm)
+	if errors.Is(err, fs.ErrExist) && flag&os.O_EXCL == 0 {
+		return root.OpenFile(name, flag, perm)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chown(uid, gid); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// mkdirIn is mkdir below a root that the name does not leave.
+func mkdirIn(root *os.Root, name string, perm fs.FileMode) error {
+	info, err := root.Stat(filepath.Dir(name))
+	uid, gid, foreign := ownerOf(info, err)
+	if err := root.Mkdir(name, perm); err != nil || !foreign {
+		return err
+	}
+	return root.Lchown(name, uid, gid)
+}
+
 // owner returns the owner of a file or folder, and whether this process, as root,
 // creates files on behalf of that user.
-func owner(name string) (uid, gid int, foreign bool) {
-	if os.Geteuid() != 0 {
-		return 0, 0, false
-	}
-	info, err := os.Stat(name)
-	if err != nil {
+func owner(name string) (uid, gid int, foreign bool) { return ownerOf(os.Stat(name)) }
+
+func ownerOf(info fs.FileInfo, err error) (uid, gid int, foreign bool) {
+	if err != nil || os.Geteuid() != 0 {
 		return 0, 0, false // creating the file reports the error
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)

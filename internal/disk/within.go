@@ -51,11 +51,15 @@ func (w Within) at(op, name string, do func(root *os.Root, relative string) erro
 // it. That error is not exported, and not one of the system's.
 func leadsOut(err error) bool { return err != nil && err.Error() == "path escapes from parent" }
 
-// OpenFile opens a file as os.OpenFile does.
+// OpenFile opens a file as OS.OpenFile does.
 func (w Within) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	var opened *os.File
 	err := w.at("open", name, func(root *os.Root, relative string) (err error) {
-		opened, err = root.OpenFile(relative, flag, perm)
+		if flag&os.O_CREATE != 0 {
+			opened, err = createIn(root, relative, flag, perm)
+		} else {
+			opened, err = root.OpenFile(relative, flag, perm)
+		}
 		return err
 	})
 	if err != nil {
@@ -73,9 +77,9 @@ type named struct {
 // Name returns the path as it was given.
 func (f named) Name() string { return f.name }
 
-// Mkdir is os.Mkdir.
+// Mkdir makes a folder as OS.Mkdir does.
 func (w Within) Mkdir(name string, perm fs.FileMode) error {
-	return w.at("mkdir", name, func(root *os.Root, relative string) error { return root.Mkdir(relative, perm) })
+	return w.at("mkdir", name, func(root *os.Root, relative string) error { return mkdirIn(root, relative, perm) })
 }
 
 // Rename is os.Rename. Both names are below Dir.

@@ -52,7 +52,7 @@ func makeArea(parent string, acquire func(path string) (*flock.Lock, error)) (*A
 		var id [idBytes]byte
 		_, _ = rand.Read(id[:]) // never fails
 		a := &Area{folder: filepath.Join(parent, prefix+hex.EncodeToString(id[:]))}
-		if err = os.Mkdir(a.folder, 0o700); err == nil {
+		if err = disk.Or(nil).Mkdir(a.folder, 0o700); err == nil {
 			a.lock, err = acquire(filepath.Join(a.folder, lockName))
 		}
 		switch {
