@@ -51,7 +51,9 @@ func writeError(w io.Writer, err error) { writeLines(w, fmt.Sprintf("reprise: %v
 // indented show a file and stay as they are.
 func writeLines(w io.Writer, text string) {
 	width, _ := terminalWidth(w)
-	for line := range strings.SplitSeq(visibleLines(text), "\n") {
+	lines := strings.Split(visibleLines(text), "\n")
+	fitExcerpts(lines, width)
+	for _, line := range lines {
 		if !strings.HasPrefix(line, " ") {
 			line = wrapWords(line, width, "  ")
 		}
