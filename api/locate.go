@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +66,7 @@ func (r TrainingRequest) locate(err error) *RequestError {
 	case errors.As(err, &option) && strings.HasPrefix(option.Field, "optimizer"):
 		return r.at("config."+option.Field, RequestError{Value: option.Value, Problem: doesNotFit + option.Want, Fix: option.Fix})
 	case errors.As(err, &source):
-		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix + r.addition(source)})
+		return r.locateSource(source)
 	case errors.As(err, &data):
 		// The mistake is in the data's file, at the place that the message names.
 		return r.at("dataset_path", RequestError{Problem: strings.TrimSuffix(data.Error(), "; "+data.Fix), Fix: data.Fix})
@@ -75,17 +74,34 @@ func (r TrainingRequest) locate(err error) *RequestError {
 	return nil
 }
 
-// addition says what to add to the request for an option of the data that was left
-// out; "" where the data set does not say what it could be.
-func (r TrainingRequest) addition(e *dataset.FieldError) string {
+// locateSource returns the place of an option of the data, with what to write for
+// one that was left out, where the data set says what it could be.
+func (r TrainingRequest) locateSource(e *dataset.FieldError) *RequestError {
+	field, fix := requestField(e.Field), e.Fix
 	if e.Example == "" {
-		return ""
+		return r.at(field, RequestError{Value: e.Value, Problem: e.Problem, Fix: fix})
 	}
 	option := e.Field + ": " + scalar(e.Example)
-	if r.Dataset != (DatasetOptions{}) {
-		return fmt.Sprintf("; add %s to dataset", option)
+	add := "write " + option + " in dataset"
+	switch {
+	case r.Dataset == (DatasetOptions{}):
+		add = "add: dataset: {" + option + "}"
+	case e.Field != dataset.FieldTask || r.Dataset.Task == "":
+		add = "add " + option + " to dataset"
 	}
-	return fmt.Sprintf("; add: dataset: {%s}", option)
+	if e.Field == dataset.FieldTask {
+		fix = strings.Replace(fix, "choose the task "+e.Example, add, 1)
+		fix = strings.Replace(fix, ", or classification ", ", or task: classification ", 1)
+	} else {
+		fix += "; " + add
+	}
+	place := field
+	if e.Field == dataset.FieldTask && r.Dataset.Task == "" && r.Dataset.Target != "" {
+		place = requestField(dataset.FieldTarget) // the task was left out; the column is named here
+	}
+	located := r.at(place, RequestError{Value: e.Value, Problem: e.Problem, Fix: fix})
+	located.Field = field
+	return located
 }
 
 // scalar writes a text in YAML, in quotes where it would be something else without

@@ -110,9 +110,13 @@ func join(file string, errs []*RequestError) error {
 	if len(errs) == 1 {
 		return errs[0]
 	}
-	rest := len(errs) - maxErrors
-	list := make([]error, 0, maxErrors+1)
-	for _, e := range errs[:min(len(errs), maxErrors)] {
+	shown := len(errs)
+	if shown > maxErrors+1 { // a note that one is not shown would be as long as the one
+		shown = maxErrors
+	}
+	rest := len(errs) - shown
+	list := make([]error, 0, shown+1)
+	for _, e := range errs[:shown] {
 		list = append(list, e)
 	}
 	if rest > 0 {

@@ -81,6 +81,7 @@ func (s *schema) validate(d *document) []*RequestError {
 		return again || (e.Problem == missingKey && meant[e.Field])
 	})
 	sortErrors(all)
+	listKeysOnce(all)
 	return all
 }
 
@@ -238,7 +239,11 @@ func (s *schema) spelledOut(v *jsonschema.ValidationError, n *node) (string, boo
 func complaint(n *node, rule jsonschema.ErrorKind) (problem, fix string) {
 	switch k := rule.(type) {
 	case *kind.Type:
-		return "is not " + wanted(k.Want), meant(n, k.Want)
+		what := wanted(k.Want)
+		if n.kind == nonFinite {
+			what = strings.Replace(what, "a number", "a finite number", 1)
+		}
+		return "is not " + what, meant(n, k.Want)
 	case *kind.AnyOf, *kind.OneOf:
 		return "is not what goes here", ""
 	case *kind.Enum:
@@ -284,7 +289,7 @@ func wanted(types []string) string {
 		case "integer":
 			names[i] = "a whole number"
 		case "number":
-			names[i] = "a finite number"
+			names[i] = "a number"
 		case "boolean":
 			names[i] = "true or false"
 		default:
@@ -333,7 +338,7 @@ func oneOf(n *node, want []any) (problem, fix string) {
 	}
 	problem = "is not one of " + strings.Join(names, ", ")
 	if near, ok := spelling.Nearest(n.value, names); ok {
-		return problem, fmt.Sprintf("did you mean %s?", near)
+		return problem, didYouMean(near)
 	}
 	if len(names) == 1 {
 		return "is not " + names[0], "write " + names[0]
@@ -361,41 +366,23 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 		at = value.key
 	}
 	known := s.keys(rule)
-	e := RequestError{Field: child(n.field, shorten(key)), Problem: "is not a known key", Fix: "use one of " + strings.Join(known, ", ")}
+	e := RequestError{Field: child(n.field, shorten(key)), Problem: "is not a known key", Fix: useOneOf + strings.Join(known, ", ")}
 	for _, discriminator := range []string{"name", "type"} {
 		if name := n.get(discriminator); name != nil && slices.Contains(known, discriminator) {
 			e.Problem = "is not a key of " + shorten(name.value)
 		}
 	}
-	if near, ok := spelling.Nearest(key, known); ok {
-		e.Fix, e.meant = fmt.Sprintf("did you mean %s?", near), child(n.field, near)
-		return d.fail(at, e)
-	}
-	if len(known) == 1 { // the name itself
+	fix, meant := s.belongs(d, n, key)
+	near, found := spelling.Nearest(key, known)
+	switch {
+	case fix != "":
+		e.Fix, e.meant = fix, meant
+	case found:
+		e.Fix, e.meant = didYouMean(near), child(n.field, near)
+	case len(known) == 1: // the name itself
 		e.Fix = cmp.Or(text(rule, "x-fix"), "leave it out")
-		return d.fail(at, e)
-	}
-	if place, ok := s.home(key); ok && place != n.field && !strings.HasPrefix(n.field, "model_architecture") {
-		e.Fix, e.meant = "move it into "+place, child(place, key)
-		if place == "" {
-			e.Fix = "move it out, to the top level"
-		}
 	}
 	return d.fail(at, e)
-}
-
-// home returns the mapping that a key belongs in; "" is the request itself.
-func (s *schema) home(key string) (string, bool) {
-	root := s.at(schemaURL)
-	if slices.Contains(s.keys(root), key) {
-		return "", true
-	}
-	for _, place := range s.keys(root) {
-		if slices.Contains(s.keys(s.property(root, place)), key) {
-			return place, true
-		}
-	}
-	return "", false
 }
 
 // at returns the part of the schema that a URL with a JSON pointer names.

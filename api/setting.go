@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"reprise/internal/spelling"
 )
 
 // Setting changes one field of a request.
@@ -149,6 +147,7 @@ func (d *document) set(settings []Setting) []*RequestError {
 			errs = append(errs, d.fail(setting.place(), *e))
 		}
 	}
+	listKeysOnce(errs)
 	return errs
 }
 
@@ -203,27 +202,6 @@ func (n *node) set(s Setting, known []string) *RequestError {
 // bareName reports whether a value is the name alone of what has settings too.
 func bareName(n *node, field string) bool {
 	return n.kind == textual && (field == "config.optimizer" || field == "config.schedule")
-}
-
-// likelyField returns what to do about a field that does not exist.
-func likelyField(got string, known []string) string {
-	path := strings.Trim(strings.NewReplacer("/", ".", ":", ".", "..", ".").Replace(got), ".")
-	for _, field := range known {
-		if path != "" && (field == path || strings.HasSuffix(field, "."+path)) {
-			return "did you mean " + field + "?"
-		}
-	}
-	if near, ok := spelling.Nearest(path, known); ok {
-		return "did you mean " + near + "?"
-	}
-	names := make([]string, len(known))
-	for i, field := range known {
-		names[i] = field[strings.LastIndex(field, ".")+1:]
-	}
-	if near, ok := spelling.Nearest(path[strings.LastIndex(path, ".")+1:], names); ok {
-		return "did you mean " + known[slices.Index(names, near)] + "?"
-	}
-	return "write the path with dots, such as config.learning_rate"
 }
 
 // fields returns the path of every key that a mapping may have, at any depth

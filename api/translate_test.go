@@ -219,7 +219,8 @@ func TestWhatIsMissingIsShownAsItWouldBeWritten(t *testing.T) {
 		{kinds, "", "dataset.target", kinds, "; add: dataset: {target: kind}"},
 		{kinds, "dataset: {validation_fraction: 0.5}\n", "dataset.target", "dataset:", "; add target: kind to dataset"},
 		{quantity, "", "dataset.target", quantity, `; add: dataset: {target: "price: EUR"}`},
-		{quantity, "dataset: {target: \"price: EUR\"}\n", "dataset.task", "dataset:", "; add task: regression to dataset"},
+		{quantity, "dataset: {target: \"price: EUR\"}\n", "dataset.task", `"price: EUR"`, "classes; add task: regression to dataset, or name a column of classes"},
+		{quantity, "dataset: {task: classification, target: \"price: EUR\"}\n", "dataset.task", "classification", "classes; write task: regression in dataset, or name a column of classes"},
 	} {
 		text := c.options + strings.Replace(minimal(""), "digits", c.path, 1)
 		r := parse(t, text)

@@ -102,6 +102,8 @@ type table struct {
 	task         Task // "" for classes that nobody has said are classes
 	maxBytes     int64
 	headerLine   int
+	first        string // the text of the header's first line
+	mistakes     mistakes
 
 	features []string // names of the feature columns
 	targets  []string // names of the target columns; one for classification
@@ -124,6 +126,8 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	if err := t.skipMark(buffered); err != nil {
 		return err
 	}
+	start, _ := buffered.Peek(buffered.Size()) // as far as there is
+	t.first = firstLine(start)
 	var lines io.Reader = buffered
 	if t.reading != firstReading {
 		lines = &lineEnds{r: buffered}
@@ -147,13 +151,22 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		var line int
+		if err == nil {
+			line, _ = reader.FieldPos(0)
+			err = t.addRow(line, header, record, reader)
+		} else {
+			err = t.csvError(err, record, reader)
+		}
 		if err != nil {
-			return t.csvError(err, record, reader)
+			if isContextError(err) {
+				return err
+			}
+			return join(t.mistakes.err(t, header, len(t.lines)), err)
 		}
-		line, _ := reader.FieldPos(0)
-		if err := t.addRow(line, header, record, reader); err != nil {
-			return err
-		}
+	}
+	if err := t.mistakes.err(t, header, len(t.lines)); err != nil {
+		return err
 	}
 	switch len(t.lines) {
 	case 0:
@@ -184,7 +197,7 @@ func (t *table) readHeader(line int, header []string) error {
 		header[i] = name
 		if name == "" {
 			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name",
-				cmp.Or(dataHint(line, header), "name every column in the header"))
+				cmp.Or(t.headerHint(header), "name every column in the header"))
 		}
 		if strings.ContainsRune(name, 0) && t.reading != firstReading {
 			return t.bad(line, "", quote(name), "has zero bytes in it, as text in UTF-16 has", "save the file as UTF-8")
@@ -194,14 +207,14 @@ func (t *table) readHeader(line int, header []string) error {
 		}
 		if first, ok := seen[name]; ok {
 			return t.bad(line, name, "", fmt.Sprintf("columns %d and %d have this name", first, i+1),
-				cmp.Or(dataHint(line, header), "give every column a name of its own"))
+				cmp.Or(t.headerHint(header), "give every column a name of its own"))
 		}
 		seen[name] = i + 1
 	}
 	if t.target == "" {
 		e := &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
 			Fix: "name the column to predict, one of " + listColumns(header), Example: header[len(header)-1]}
-		if hint := dataHint(line, header); hint != "" {
+		if hint := t.headerHint(header); hint != "" {
 			e.Fix, e.Example = hint, ""
 		}
 		return e
@@ -238,12 +251,13 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 		at, ok := seen[name]
 		if !ok {
 			fix := "use one of " + listColumns(header)
-			if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
-				fix = "separate the columns by commas"
-			} else if near, ok := spelling.Nearest(name, header); ok {
-				fix = fmt.Sprintf("did you mean %s?", quote(near))
-			} else if hint := dataHint(t.headerLine, header); hint != "" {
+			near, found := spelling.Nearest(name, header)
+			hint := t.headerHint(header)
+			switch {
+			case hint != "" && (!found || otherSeparator(t.first) != "" || commentHint(t.headerLine, t.first) != ""):
 				fix = hint
+			case found:
+				fix = fmt.Sprintf("did you mean %s?", quote(near))
 			}
 			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
 		}
@@ -254,6 +268,18 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 	}
 	return nil
 }
+
+// headerHint says what to do about a header that is refused, where it shows that it
+// is not meant as one, or has another separator; else "".
+func (t *table) headerHint(header []string) string {
+	if otherSeparator(t.first) != "" {
+		return useCommas
+	}
+	return cmp.Or(commentHint(t.headerLine, t.first), dataHint(t.headerLine, header))
+}
+
+// useCommas is the fix for columns that something else separates.
+const useCommas = "separate the columns by commas"
 
 // dataHint says, of a header in which cells are numbers, that it looks like data;
 // "" of any other. Columns may be named 2001 and 2002: it is for what is refused
@@ -313,24 +339,27 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 	for i, cell := range record {
 		cell = strings.TrimSpace(cell)
 		if t.targetOf[i] >= 0 && t.task != Regression {
-			if err := t.labels.add(t, line, cell); err != nil {
-				return err
-			}
+			t.addLabel(i, len(record), line, cell)
 			continue
 		}
 		at, _ := reader.FieldPos(i)
 		v, ok := t.reading.parseNumber(cell)
 		if !ok {
-			return t.badNumber(at, header[i], cell)
+			e := t.badNumber(at, header[i], cell)
+			t.mistakes.add(i, len(record), e, cell == "" || isMissing(cell), e.Fix == notNumbers || e.Fix == notTargets)
 		}
 		if target := t.targetOf[i]; target >= 0 {
 			row[target] = v
-			t.targetDigits[target].add(at, cell, v)
-		} else {
-			t.values = append(t.values, v)
-			t.digits[feature].add(at, cell, v)
-			feature++
+			if ok {
+				t.targetDigits[target].add(at, cell, v)
+			}
+			continue
 		}
+		t.values = append(t.values, v)
+		if ok {
+			t.digits[feature].add(at, cell, v)
+		}
+		feature++
 	}
 	t.lines = append(t.lines, line)
 	return nil
@@ -341,12 +370,16 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 	var parse *csv.ParseError
 	if !errors.As(err, &parse) {
-		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if isContextError(err) {
 			return fmt.Errorf("read %s: %w", t.path, err)
 		}
 		return unreadable(t.path, err)
 	}
 	e := t.bad(parse.Line, "", "", parse.Err.Error(), "correct the line")
+	if name := otherSeparator(t.first); name != "" && len(t.targetOf) == 0 { // in the header
+		e.Line, e.Problem, e.Fix, e.Cause = parse.StartLine, "the columns are separated by "+name, useCommas, err
+		return e
+	}
 	opened := parse.StartLine
 	if n := len(record); n > 0 { // the cells before the one where reading stopped
 		opened, _ = reader.FieldPos(n - 1)
@@ -360,6 +393,9 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 			e.Problem = strings.Replace(e.Problem, "do not", "does not", 1)
 		}
 		e.Fix = "give every row one cell for each column"
+		if strings.HasPrefix(strings.TrimSpace(record[0]), "#") {
+			e.Fix = "remove the line: CSV files have no comments"
+		}
 	case errors.Is(err, csv.ErrQuote) && opened < parse.Line:
 		e.Line = opened
 		e.Problem = fmt.Sprintf("a quote opens here that is not closed before line %d, or not at the end of its cell", parse.Line)
@@ -368,8 +404,41 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 		e.Value, e.Problem = fmt.Sprintf("the quote at byte %d of the line", parse.Column), "is out of place"
 		e.Fix = `quote the whole cell and write quotes within it twice, as in "5"" disk"`
 	}
+	if hint := commentHint(parse.Line, t.first); hint != "" && len(t.targetOf) == 0 {
+		e.Fix = hint
+	}
 	e.Cause = err
 	return e
+}
+
+// addLabel adds the cell of the target. After a mistake in the target, only its
+// missing cells are of interest.
+func (t *table) addLabel(column, columns, line int, cell string) {
+	missing := cell == "" || isNotFinite(cell)
+	if t.mistakes.label != nil && !missing {
+		return
+	}
+	err := t.labels.add(t, line, cell)
+	var bad *DataError
+	switch {
+	case missing && errors.As(err, &bad):
+		t.mistakes.add(column, columns, bad, true, false)
+	case err != nil:
+		t.mistakes.label = err
+	}
+}
+
+// isContextError reports whether reading was cancelled.
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// join returns two errors as one.
+func join(a, b error) error {
+	if a == nil {
+		return b
+	}
+	return errors.Join(a, b)
 }
 
 // some returns a count and its noun: 1 cell, 2 cells.

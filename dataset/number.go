@@ -213,7 +213,7 @@ var (
 )
 
 // badNumber explains why parseNumber refuses a cell.
-func (t *table) badNumber(line int, column, cell string) error {
+func (t *table) badNumber(line int, column, cell string) *DataError {
 	var problem, fix string
 	switch {
 	case cell == "":
@@ -231,7 +231,7 @@ func (t *table) badNumber(line int, column, cell string) error {
 	default:
 		problem, fix = "is not a number", numberFix(cell)
 		if slices.Contains(t.targets, column) && fix == notNumbers {
-			fix = "name a column of numbers as the target, or choose the task classification"
+			fix = notTargets
 		}
 	}
 	shown := ""
@@ -241,8 +241,11 @@ func (t *table) badNumber(line int, column, cell string) error {
 	return t.bad(line, column, shown, problem, fix)
 }
 
-// notNumbers is the fix for a column that nobody has meant as numbers.
-const notNumbers = "remove the column, or encode it as numbers"
+// The fixes for a column, and for a target, that nobody has meant as numbers.
+const (
+	notNumbers = "remove the column, or encode it as numbers"
+	notTargets = "name a column of numbers as the target, or choose the task classification"
+)
 
 // numberFix says how to write what was probably meant as a number.
 func numberFix(cell string) string {

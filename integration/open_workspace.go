@@ -128,7 +128,7 @@ type MissingLogError struct {
 func (e *MissingLogError) Error() string {
 	return fmt.Sprintf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
 		"or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), "+
-		"or choose another folder with --data-dir DIR. Nothing was changed",
+		"or choose another folder with --data-dir FOLDER. Nothing was changed",
 		e.Dir, strings.Join(e.Left, " and "))
 }
 

@@ -85,18 +85,15 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 func (env *environment) prepareFork(
 	ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions,
 ) (job, error) {
-	cp, err := env.forkPoint(parent, w, f)
-	if err != nil {
-		return job{}, err
-	}
+	cp, noPoint := env.forkPoint(parent, w, f)
 	old, err := api.RecordedRequest(parent.Request)
 	if err != nil {
 		return job{}, err
 	}
 	settings, bad := parseSettings(f.set)
 	request, err := old.With(settings...)
-	if err := errors.Join(bad, err); err != nil {
-		return job{}, invalid(err)
+	if mistakes := errors.Join(noPoint, bad, err); mistakes != nil {
+		return job{}, invalid(errors.Join(mistakes, request.CheckFork(old)))
 	}
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {

@@ -27,7 +27,7 @@ func parseSettings(values []string) ([]api.Setting, error) {
 		field = strings.TrimSpace(field)
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("--set %s: has no =; write --set config.learning_rate=0.0005", s))
+			errs = append(errs, fmt.Errorf("--set %s: has no =; write --set %s=VALUE", s, exampleField(field)))
 		case seen[field]:
 			errs = append(errs, fmt.Errorf("--set %s: sets %s a second time; set each field once", s, field))
 		default:
@@ -36,4 +36,12 @@ func parseSettings(values []string) ([]api.Setting, error) {
 		}
 	}
 	return settings, errors.Join(errs...)
+}
+
+// exampleField returns the field that a name stands for, or one that there is.
+func exampleField(name string) string {
+	if fields := api.FieldsNamed(name); len(fields) > 0 {
+		return fields[0]
+	}
+	return "config.learning_rate"
 }
