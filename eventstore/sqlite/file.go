@@ -33,6 +33,18 @@ func (s *Store) prepare() error {
 		return errors.Join(s.settle(), s.createForOwner(s.path))
 	}
 	made := newStore(disk.TempName(s.path), s.config)
+	if err := s.create(made); err != nil {
+		return errors.Join(err, removeDatabase(s.disk, made.path))
+	}
+	if err := s.createForOwner(s.path); err != nil {
+		return err
+	}
+	return s.disk.SyncDir(filepath.Dir(s.path))
+}
+
+// create makes an empty event store under a temporary name, and then gives it the name
+// of this one.
+func (s *Store) create(made *Store) error {
 	if err := s.createForOwner(filepath.Dir(s.path), made.path); err != nil {
 		return err
 	}
@@ -43,13 +55,7 @@ func (s *Store) prepare() error {
 	if err := errors.Join(initialise(conn), conn.Close()); err != nil {
 		return made.explainWrite(err, through)
 	}
-	if err := disk.RenameNew(s.disk, made.path, s.path); err != nil {
-		return err
-	}
-	if err := s.createForOwner(s.path); err != nil {
-		return err
-	}
-	return s.disk.SyncDir(filepath.Dir(s.path))
+	return disk.RenameNew(s.disk, made.path, s.path)
 }
 
 // createForOwner creates the files that SQLite would create, if this process is root

@@ -54,11 +54,35 @@ func explain(path string, writing bool, waited time.Duration, err, last error) e
 			return &osError{cause: cause, err: err}
 		}
 	}
+	for _, code := range []error{sqlite3.IOERR_SHMOPEN, sqlite3.IOERR_SHMSIZE, sqlite3.IOERR_SHMMAP} {
+		if errors.Is(err, code) {
+			return &osError{cause: &indexError{path + "-shm", err}, err: err}
+		}
+	}
 	if errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.LOCKED) {
 		return &osError{cause: &lockedError{path, lockHolder(path), waited}, err: err}
 	}
 	return err
 }
+
+// indexError says that the index of the write-ahead log could not be created or
+// extended. SQLite keeps the system's error to itself.
+type indexError struct {
+	path string
+	err  error
+}
+
+// Error names the file and what to do.
+func (e *indexError) Error() string {
+	return fmt.Sprintf("cannot write %s, the index of the write-ahead log (%v); "+
+		"free some space on that disk, or allow larger files (ulimit -f) and more memory (ulimit -v)", e.path, e.err)
+}
+
+// Unwrap returns SQLite's error.
+func (e *indexError) Unwrap() error { return e.err }
+
+// Advised reports that the text says what to do.
+func (e *indexError) Advised() bool { return true }
 
 // lockedError says that a lock was not released.
 type lockedError struct {

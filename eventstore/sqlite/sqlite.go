@@ -197,6 +197,9 @@ func OpenReadOnly(path string) (*Store, error) { return OpenReadOnlyOn(path, Con
 // OpenReadOnlyOn is OpenReadOnly with a configuration.
 func OpenReadOnlyOn(path string, config Config) (*Store, error) {
 	s := newStore(path, config)
+	if err := s.refusePipes(); err != nil {
+		return nil, fmt.Errorf("open event store %s: %w", path, err)
+	}
 	found, err := s.inspect()
 	switch {
 	case err != nil:
