@@ -121,8 +121,15 @@ func decode(b *[RecordSize]byte, index uint64) (Record, error) {
 	return r, nil
 }
 
+// ErrReplaced says that a series was replaced while it was being written.
+var ErrReplaced = errors.New("the file was changed by another program")
+
+// size is the size in bytes of a series of so many records.
+func size(records uint64) int64 { return int64(len(magic)) + int64(records)*RecordSize }
+
 // Writer appends to a series.
 type Writer struct {
+	disk    disk.FS
 	file    disk.File
 	buffer  *bufio.Writer
 	hash    hash.Hash
@@ -148,7 +155,7 @@ func (s Series) Create() (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f, buffer: bufio.NewWriter(f), hash: sha256.New()}
+	w := &Writer{disk: disk.Or(s.Disk), file: f, buffer: bufio.NewWriter(f), hash: sha256.New()}
 	if _, err := w.buffer.WriteString(magic); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -179,8 +186,8 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f, hash: kept, records: keep.Records}
-	end := int64(len(magic)) + int64(keep.Records)*RecordSize
+	w := &Writer{disk: disk.Or(s.Disk), file: f, hash: kept, records: keep.Records}
+	end := size(keep.Records)
 	err = f.Truncate(end) // durable with the next Commit; nothing relies on it before
 	if err == nil {
 		_, err = f.Seek(end, io.SeekStart)
@@ -234,13 +241,22 @@ func (w *Writer) Append(r Record) error {
 // see them; it does not make them durable.
 func (w *Writer) Flush() error { return w.buffer.Flush() }
 
-// Commit makes all appended records durable and returns their digest.
+// Commit makes all appended records durable and returns their digest. It fails with
+// ErrReplaced or fs.ErrNotExist if the file was removed or replaced, since nobody
+// would ever read what was written then.
 func (w *Writer) Commit() (Digest, error) {
 	if err := w.buffer.Flush(); err != nil {
 		return Digest{}, err
 	}
 	if err := w.file.Sync(); err != nil {
 		return Digest{}, err
+	}
+	named, err := w.disk.Stat(w.file.Name())
+	if err != nil {
+		return Digest{}, err
+	}
+	if want := size(w.records); named.Size() != want {
+		return Digest{}, fmt.Errorf("%s has %d bytes, and %d were written: %w", w.file.Name(), named.Size(), want, ErrReplaced)
 	}
 	return Digest{Records: w.records, SHA256: hex.EncodeToString(w.hash.Sum(nil))}, nil
 }

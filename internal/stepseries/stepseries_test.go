@@ -153,3 +153,30 @@ func FuzzReadNeverReturnsARecordOutOfOrder(f *testing.F) {
 		}
 	})
 }
+
+// A series that another program removes or replaces would be written in vain.
+func TestCommitNoticesThatTheFileIsNotTheOneOfItsName(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"removed":  os.Remove,
+		"replaced": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, []byte("x"), 0o600)) },
+	} {
+		path := filepath.Join(t.TempDir(), "steps")
+		w, err := Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Append(Record{Step: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(change(path), w.Append(Record{Step: 2})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Commit(); !errors.Is(err, ErrReplaced) && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = w.Close()
+	}
+}
