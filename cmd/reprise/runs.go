@@ -238,11 +238,14 @@ happened. A run that has completed or failed is refused.`,
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
 	var record integration.RunRecord
-	if err := env.readRun(ctx, name, func(r runReader) error { record = r.run; return nil }); err != nil {
+	if err := env.readRun(ctx, name, func(r runReader) error {
+		record = r.run
+		if _, err := record.Resume(); err != nil { // before any data is read; Host decides
+			return env.cannotResume(record, err)
+		}
+		return env.checkResumePoint(ctx, r)
+	}); err != nil {
 		return err
-	}
-	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
-		return env.cannotResume(record, err)
 	}
 	data, err := env.openRecorded(ctx, record.Session.Dataset)
 	if err != nil {
