@@ -38,8 +38,11 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		t.row("training loss", formatMetric(m.TrainLoss))
 	}
 	if hasCheckpoint {
-		t.row("trained", fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(r.Session.Hyperparameters.Epochs),
-			thousands(last.Step), thousands(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
+		title := "last checkpoint"
+		if r.Session.State == training.Completed {
+			title = "trained"
+		}
+		t.row(title, describeLastCheckpoint(r))
 		if s := r.Stopped; s != nil {
 			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", formatMetric(s.Best), thousands(s.BestStep)))
 		}
