@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/dataset"
 	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/nn"
@@ -125,6 +126,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		t.row("last checkpoint", describeLastCheckpoint(r.run))
 		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
+		writeTask(t, s.Dataset)
 		t.row("model", describeModel(s))
 		for i, l := range s.Architecture.Layers {
 			raw, err := json.Marshal(l)
@@ -275,6 +277,9 @@ func writeEpochs(t *table, r integration.RunRecord, from int) {
 		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy,
 			thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
 	}
+	if last := r.Metrics[len(r.Metrics)-1]; r.Session.Dataset.Task == dataset.Regression {
+		t.line("val loss of the last epoch: %s", describeLoss(r.Session.Dataset, last.ValLoss))
+	}
 }
 
 // withAccuracy adds the column of the validation accuracy, where the task has one.
@@ -344,7 +349,7 @@ func newRunsMetricsCommand(env *environment) *cobra.Command {
 		Use:   "metrics RUN",
 		Short: "List the loss and accuracy of a run, by epoch and by step",
 		Long: `Metrics prints the figures of every epoch; as JSON or YAML, and with --steps, of
-every optimiser step as well.`,
+every optimizer step as well.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
