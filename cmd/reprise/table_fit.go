@@ -208,6 +208,9 @@ func (t *table) fitValues() []string {
 		if lead := len(names) - len(strings.TrimLeft(names, " ")); lead > 0 {
 			margin = strings.Repeat(" ", lead+hanging)
 		}
+		if lipgloss.Width(margin)+longestWord(value) > t.width {
+			margin = "" // a path stays in one piece if it can
+		}
 		lines = append(lines, names)
 		lines = append(lines, strings.Split(wrapWords(margin+value, t.width, margin), "\n")...)
 	}

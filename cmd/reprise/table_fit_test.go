@@ -171,6 +171,12 @@ and 3 words
 		60: `  data             digits (1,437 training and 360 validation
                    samples)
   weights SHA-256
+` + strings.Repeat("0", 64) + `
+
+and 3 words
+`,
+		70: `  data             digits (1,437 training and 360 validation samples)
+  weights SHA-256
       ` + strings.Repeat("0", 64) + `
 
 and 3 words
