@@ -40,8 +40,8 @@ func TestATableFitsTheTerminal(t *testing.T) {
 		40: `RUN                   AT        DATA
 20261130-042423-6d6f  04:24:24  a/long/…
 20261130-042424-sgzy  04:24:28  digits
-(no room in 40 columns for STEP; -o json
-shows all columns)
+(no room for STEP; -o json shows all
+columns)
 `,
 		10: `RUN                   DATA
 20261130-042423-6d6f  a/long/…
@@ -139,14 +139,14 @@ func TestRunsAreListedInANarrowTerminal(t *testing.T) {
 	if got, want := show(80, classes, quantity), `RUN                   STATE         EPOCH   STEP  VAL LOSS  ACCURACY  DATA SET
 20261130-042424-sgzy  interrupted  67/600  3,020    0.1234    0.9861  digits
 20261130-042425-6d6f  completed       4/4     32    0.1234         -  flats.csv
-(no room in 80 columns for STARTED; -o json shows all columns)
+(no room for STARTED; -o json shows all columns)
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if got, want := show(80, classes, fork), `RUN                   STATE         EPOCH  VAL LOSS  ACCURACY  DATA SET  FORK OF
 20261130-042424-sgzy  interrupted  67/600    0.1234    0.9861  digits    -
 20261130-042425-6d6f  completed       4/4    0.1234         -  …ats.csv  …-sgzy
-(no room in 80 columns for STARTED and STEP; -o json shows all columns)
+(no room for STARTED and STEP; -o json shows all columns)
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
