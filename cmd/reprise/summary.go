@@ -26,6 +26,7 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		ended = "has failed"
 	case training.Interrupted:
 		ended = "was interrupted"
+	default:
 	}
 	t.line("\nRun %s %s.\n", r.ID, ended)
 	t.indent = "  "

@@ -47,8 +47,6 @@ columns)
 20261130-042423-6d6f  a/long/…
 20261130-042424-sgzy  digits
 (no room
-in 10
-columns
 for STEP
 and AT; -o
 json shows
