@@ -53,7 +53,7 @@ func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, e
 
 // settle brings one saga to rest in one batch of events.
 func (recovery *Recovery) settle(ctx context.Context, runs *RunLog, r RunRecord) error {
-	events, err := restEvents(r.Saga, "its process ended without a word (killed, or power lost)")
+	events, err := restEvents(r.Saga, "its process ended without notice (killed, or power lost)")
 	if err != nil || len(events) == 0 {
 		return err
 	}

@@ -19,7 +19,7 @@ func checkNormalization(arch nn.Architecture, h Hyperparameters, samples int) er
 		if n.Type != (nn.BatchNorm{}).Type() {
 			if n.Values == 1 {
 				return &nn.LayerError{Index: n.Layer, Layer: n.Type, Field: "input", Got: "1 value wide",
-					Want: "at least 2 values to normalise over", Fix: "make the layer before it wider, or remove the normalisation"}
+					Want: "at least 2 values to normalize over", Fix: "make the layer before it wider, or remove the normalization"}
 			}
 			continue
 		}

@@ -68,7 +68,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
-	if err := refuseExisting("folder", folder); err != nil {
+	if err := checkNew("folder", folder); err != nil {
 		return err
 	}
 	if err := outside(w, folder); err != nil {
@@ -117,11 +117,21 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 	})
 }
 
-// refuseExisting fails where there is something at the path at which a command is
-// to make a file or folder.
-func refuseExisting(kind, path string) error {
+// checkNew fails where a command cannot make a file or folder at a path because there
+// is something, or because the folder that it would lie in does not exist.
+func checkNew(kind, path string) error {
 	if exists(path) {
 		return invalid(fmt.Errorf("%s: already exists; name a %s that does not exist yet", path, kind))
+	}
+	return checkParent(path, path)
+}
+
+// checkParent fails where the folder in which a path lies does not exist: the path is
+// misspelled, or a disk is not mounted. named is what the command line calls the path.
+func checkParent(named, path string) error {
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		return invalid(fmt.Errorf("%s: there is no folder %s; correct the path, mount its disk, or make the folder first", named, parent))
 	}
 	return nil
 }
@@ -159,6 +169,11 @@ func (env *environment) newDataDir(command string) (integration.Workspace, func(
 	w, err := env.workspace()
 	if err != nil {
 		return w, nil, err
+	}
+	if named := env.dataDir != "" || env.getenv("REPRISE_DATA_DIR") != ""; named && !exists(w.Dir) {
+		if err := checkParent("--data-dir "+w.Dir, w.Dir); err != nil {
+			return w, nil, err
+		}
 	}
 	release, err := w.Lock(env.holder(command))
 	if err != nil {

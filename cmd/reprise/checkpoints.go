@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"reprise/checkpoint"
 	"reprise/integration"
 	"reprise/training"
 )
@@ -59,6 +62,47 @@ func (env *environment) checkpointAt(
 	}
 	return training.Checkpoint{}, invalid(fmt.Errorf("%s: run %s has no checkpoint at step %d; use %s",
 		flag, run.ID, step, env.nearestSteps(run, step)))
+}
+
+// checkFiles fails where the files of a checkpoint that a command would start from are
+// not what was committed. or is how to name another one.
+func checkFiles(run integration.RunRecord, w integration.Workspace, cp training.Checkpoint, or string) error {
+	return badFiles(run, w, cp, or, w.Checkpoints(run.ID).Verify(integration.CheckpointRef(cp)))
+}
+
+// badFiles adds to the error of reading a checkpoint what to do about it: where another
+// checkpoint of the run is whole, to use the newest of those.
+func badFiles(run integration.RunRecord, w integration.Workspace, cp training.Checkpoint, or string, err error) error {
+	if !errors.As(err, new(*checkpoint.CorruptError)) {
+		return err
+	}
+	fix := "put a copy of it back; no other checkpoint of the run is whole"
+	for _, other := range slices.Backward(run.Checkpoints) {
+		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(integration.CheckpointRef(other)) == nil {
+			fix = fmt.Sprintf("put a copy of it back, or %s %d", or, other.Step)
+			break
+		}
+	}
+	return &integration.AdvisedError{Err: err, Remedy: fix}
+}
+
+// checkResumePoint fails where the files of the checkpoint that a run would continue
+// from are not what was committed: its own last one or, before that, its parent's.
+func (env *environment) checkResumePoint(ctx context.Context, r runReader) error {
+	run := r.run
+	cp, own := run.LastCheckpoint()
+	if !own {
+		parent := run.Session.Parent
+		if parent == nil {
+			return nil // it starts again
+		}
+		cp = parent.Checkpoint
+		var err error
+		if run, err = r.log.Load(ctx, parent.RunID); err != nil {
+			return err
+		}
+	}
+	return checkFiles(run, r.workspace, cp, "fork the run from another checkpoint: "+env.commandFor("runs fork", run.ID)+" --from")
 }
 
 // indexOfStep returns the index of the checkpoint at a step, or -1.

@@ -33,14 +33,15 @@ reads the data directory.
   powershell  add to the profile:
               reprise completion powershell | Out-String | Invoke-Expression
 
-bash needs the package bash-completion.`,
+bash needs the package bash-completion, loaded before the script, as a new interactive
+shell loads it (on Debian: apt install bash-completion).`,
 		Example: "  source <(reprise completion bash)",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			root := c.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(env.stdout, true)
+				return env.completeInBash(root)
 			case "zsh":
 				return root.GenZshCompletion(env.stdout)
 			case "fish":
@@ -51,6 +52,23 @@ bash needs the package bash-completion.`,
 			return usageError(c, "SHELL: %q is not supported; use %s", args[0], orList(shells()))
 		},
 	}
+}
+
+// completeInBash writes the script for bash. Where the functions of bash-completion that
+// it calls are not there, it says what to install instead of failing at every key.
+func (env *environment) completeInBash(root *cobra.Command) error {
+	var script strings.Builder
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(env.stdout, `if ! declare -F _init_completion >/dev/null && ! declare -F _get_comp_words_by_ref >/dev/null; then
+    echo "reprise: completion needs the package bash-completion, loaded before this script:" >&2
+    echo "install it (on Debian: apt install bash-completion) and start a new shell" >&2
+else
+%s
+fi
+`, script.String())
+	return err
 }
 
 // candidates returns the words that may stand at a place of a command line.

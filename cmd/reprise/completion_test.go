@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -117,6 +118,31 @@ func TestCompletionWritesNothing(t *testing.T) {
 	held(t, w.Dir)
 	if got := complete(t, data, "runs", "show", "late"); len(got) != 1 {
 		t.Errorf("beside a writer: %q", got)
+	}
+}
+
+// Without the package whose functions the script calls, it says what to install.
+func TestTheBashScriptNamesThePackageThatItNeeds(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	script := inProcess(t.TempDir(), "completion", "bash").stdout
+	for _, c := range []struct{ before, out, complaint string }{
+		{"", "", "completion needs the package bash-completion"},
+		{"_get_comp_words_by_ref() { :; }\n", "-F __start_reprise reprise", ""},
+		{"_init_completion() { :; }\n", "-F __start_reprise reprise", ""},
+	} {
+		var out, complaint strings.Builder
+		shell := exec.CommandContext(t.Context(), bash, "--norc", "-c", c.before+script+"\ncomplete -p reprise 2>/dev/null || true")
+		shell.Stdout, shell.Stderr = &out, &complaint
+		if err := shell.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), c.out) || (out.Len() == 0) != (c.out == "") ||
+			!strings.Contains(complaint.String(), c.complaint) || (complaint.Len() == 0) != (c.complaint == "") {
+			t.Errorf("after %q: %q and %q", c.before, out.String(), complaint.String())
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func (env *environment) library() (*dataset.Library, func(), error) {
 	cache, noCache := env.cacheDir() // it matters only where something has to be fetched
 	progress := &download{env: env}
 	library, err := dataset.NewLibrary(dataset.Config{
-		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(),
+		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(usualGo()...),
 		Progress: progress.update,
 	})
 	return library, progress.close, err

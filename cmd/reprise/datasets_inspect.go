@@ -15,6 +15,8 @@ type inspection struct {
 	dataset.Summary
 	// Entry is the catalogue's, nil for local data.
 	Entry *dataset.Entry `json:"entry,omitempty"`
+	// Note says what may be a mistake in the data.
+	Note string `json:"note,omitempty"`
 }
 
 func newDatasetsInspectCommand(env *environment) *cobra.Command {
@@ -23,7 +25,7 @@ func newDatasetsInspectCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect NAME|FOLDER|FILE",
 		Short: "Show what is in a data set: classes, values, a few samples",
-		Long: `Inspect reads a data set as a request would and summarises it: the classes, the
+		Long: `Inspect reads a data set as a request would and summarizes it: the classes, the
 columns and the quantities of a table, the channels of images, the tokens of
 text, and a few samples. All figures describe the training split, by which
 training scales the values.
@@ -66,7 +68,7 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	if err != nil {
 		return inputOf(err, "NAME")
 	}
-	v := inspection{Summary: data.Inspect()}
+	v := inspection{Summary: data.Inspect(), Note: similarClasses(data.ClassNames())}
 	if entry, ok := library.Lookup(source.Path); ok {
 		v.Entry = &entry
 	}
@@ -113,11 +115,37 @@ func (v inspection) print(t *table) {
 		for i, name := range v.ClassNames {
 			t.row(name, thousands(v.Train.PerClass[i]), thousands(v.Validation.PerClass[i]))
 		}
+		if v.Note != "" {
+			t.line("note: %s", v.Note)
+		}
 	}
 	rows := fmt.Sprintf("of the %s for training", plural(v.Train.Samples, "row"))
 	printColumns(t, "targets, "+rows, "TARGET", v.Targets)
 	printColumns(t, "columns, "+rows, "COLUMN", v.Columns)
 	printColumns(t, fmt.Sprintf("pixels of the %s for training", plural(v.Train.Samples, "image")), "CHANNEL", v.Channels)
+}
+
+// similarClasses says which classes have names that differ only in case or spaces, as
+// after a slip in a table; "" for none.
+func similarClasses(names []string) string {
+	first, similar := map[string]string{}, []string{}
+	for _, name := range names {
+		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
+		if other, ok := first[key]; ok {
+			similar = append(similar, fmt.Sprintf("%q and %q", other, name))
+			continue
+		}
+		first[key] = name
+	}
+	const most = 3
+	if n := len(similar) - most; n > 0 {
+		similar = append(similar[:most], fmt.Sprintf("%d more pairs", n))
+	}
+	if len(similar) == 0 {
+		return ""
+	}
+	return "these names of classes differ only in case or spaces, and are classes of their own: " + strings.Join(similar, ", ") +
+		"; write them alike if they mean the same"
 }
 
 // describeTask says what a task is.

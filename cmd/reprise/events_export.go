@@ -84,7 +84,7 @@ func (env *environment) exportTo(ctx context.Context, file, format string) error
 	if err != nil {
 		return err
 	}
-	if err := refuseExisting("file", file); err != nil {
+	if err := checkNew("file", file); err != nil {
 		return err
 	}
 	if err := outside(w, path); err != nil {

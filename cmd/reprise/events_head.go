@@ -98,7 +98,7 @@ func (env *environment) writeNew(file string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseExisting("file", file); err != nil {
+	if err := checkNew("file", file); err != nil {
 		return err
 	}
 	return env.createFile(path, "reprise events head "+path, func(w io.Writer) error {

@@ -114,7 +114,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
-	if err := refuseExisting("folder", folder); err != nil {
+	if err := checkNew("folder", folder); err != nil {
 		return err
 	}
 	if err := outside(w, folder); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
@@ -228,10 +229,10 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		return err
 	}
 	of, at, what := visible(string(e.Aggregate)), localTime(e.Time), visible(headline(e))
-	aggregateWidth := 24
+	aggregateWidth, room := 24, 0
 	if p.width > 0 && p.width < roomyTail {
 		of, at, aggregateWidth = shortAggregate(of), timeOfDay(at), 14
-		what = truncate(what, max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue))
+		room = max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue)
 	}
 	if p.printed == 1 {
 		_, err := fmt.Fprintf(p.env.stdout, "%8s  %-*s  %-*s  %s\n", "POSITION", len(at), "TIME", aggregateWidth, "OF", "WHAT HAPPENED")
@@ -239,7 +240,8 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(p.env.stdout, "%8s  %s  %-*s  %s\n", thousands(e.Position), at, aggregateWidth, of, what)
+	before := fmt.Sprintf("%8s  %s  %-*s  ", thousands(e.Position), at, aggregateWidth, of)
+	_, err := fmt.Fprintln(p.env.stdout, strings.Join(beside(before, what, lipgloss.Width(before), room), "\n"))
 	return err
 }
 

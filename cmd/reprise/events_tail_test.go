@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"charm.land/lipgloss/v2"
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
@@ -56,5 +60,26 @@ func TestTailLooksBackAsFarAsItMust(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%q, %d lines up to %d: %v, want %v", c.kind, c.lines, c.end, got, c.want)
 		}
+	}
+}
+
+// On a narrow terminal an event is wrapped beside its position, not cut.
+func TestTailWrapsEvents(t *testing.T) {
+	var out bytes.Buffer
+	p := eventPrinter{env: &environment{stdout: &out}, format: formatTable, width: 80}
+	words := strings.TrimSpace(strings.Repeat("word ", 19)) // within an excerpt
+	err := p.print(eventstore.Event{Position: 7, Aggregate: "run/20261130-042423-6d6f",
+		NewEvent: eventstore.NewEvent{Type: "common.v1", Payload: []byte(words)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")[1:]
+	for i, l := range lines {
+		if lipgloss.Width(l) > 80 || i > 0 && !strings.HasPrefix(l, strings.Repeat(" ", 36)+"word") {
+			t.Errorf("line %d: %q", i, l)
+		}
+	}
+	if len(lines) < 2 || strings.Count(out.String(), "word") != 19 || strings.Contains(out.String(), "word…") {
+		t.Errorf("%s", out.String())
 	}
 }

@@ -143,7 +143,7 @@ func (v logVerdict) write(t *table, head *anchored) {
 		t.line("the log is empty")
 	case p == nil:
 		t.row("events", thousands(uint64(v.Events)))
-		t.row("of", plural(v.Runs, "run")+" and "+plural(v.Devices, "device"))
+		t.row("about", plural(v.Runs, "run")+" and "+plural(v.Devices, "device"))
 		t.row("head hash", v.HeadHash.String())
 		t.line("\nverified: every event is what was appended, and follows from those before it")
 		if head != nil {

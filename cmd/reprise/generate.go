@@ -110,7 +110,7 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 	}
 	content, err := r.workspace.Checkpoints(r.run.ID).Read(integration.CheckpointRef(cp))
 	if err != nil {
-		return err
+		return badFiles(r.run, r.workspace, cp, "use another checkpoint: --step", err)
 	}
 	devices, closeDevices, err := env.openDevices()
 	if err != nil {

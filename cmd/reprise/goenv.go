@@ -36,19 +36,30 @@ func (env *environment) goModCache() string {
 }
 
 // goRoot returns the folder of the Go installation, whose texts the catalogue
-// knows: GOROOT, else the one of the go command; "" if there is none.
-func (env *environment) goRoot() string {
+// knows: GOROOT, else the one of the go command, else one in a usual place, whatever
+// PATH holds; "" if there is none.
+func (env *environment) goRoot(usual ...string) string {
 	if v := env.getenv("GOROOT"); v != "" {
 		return v
 	}
-	command, err := exec.LookPath("go")
-	if err != nil {
-		return ""
+	if command, err := exec.LookPath("go"); err == nil {
+		usual = append([]string{command}, usual...)
 	}
-	if target, err := filepath.EvalSymlinks(command); err == nil {
-		command = target // as Debian links /usr/bin/go
+	for _, command := range usual {
+		target, err := filepath.EvalSymlinks(command) // as Debian links /usr/bin/go
+		if err == nil {
+			return filepath.Dir(filepath.Dir(target))
+		}
 	}
-	return filepath.Dir(filepath.Dir(command))
+	return ""
+}
+
+// usualGo is where the installers of Go and the packages of systems put the go command.
+func usualGo() []string {
+	return []string{
+		"/usr/local/go/bin/go", "/usr/lib/go/bin/go", "/usr/lib/golang/bin/go", "/usr/bin/go",
+		"/opt/homebrew/bin/go", "/usr/local/bin/go", "/snap/go/current/bin/go", `C:\Program Files\Go\bin\go.exe`,
+	}
 }
 
 // goSetting returns a setting of the go command: from the environment, else

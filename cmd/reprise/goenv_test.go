@@ -42,7 +42,7 @@ func TestGoSettingsComeFromTheEnvironmentThenFromTheFileThenFromTheDefault(t *te
 	}
 }
 
-func TestTheGoInstallationIsGOROOTOrWhereTheGoCommandIs(t *testing.T) {
+func TestTheGoInstallationIsFoundWithoutPATH(t *testing.T) {
 	root := t.TempDir()
 	name := "go"
 	if runtime.GOOS == "windows" {
@@ -77,6 +77,9 @@ func TestTheGoInstallationIsGOROOTOrWhereTheGoCommandIs(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
+	if got := environ(nil).goRoot(filepath.Join(root, "none", "go"), command); got != real {
+		t.Errorf("not in PATH, in a usual place: %q, want %q", got, real)
+	}
 	if got := environ(nil).goRoot(); got != "" {
 		t.Errorf("no go command: %q", got)
 	}

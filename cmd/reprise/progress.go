@@ -59,7 +59,7 @@ func (p *progress) resumeAt(r training.TrainingRun) {
 	}
 }
 
-// stepped adds an optimiser step.
+// stepped adds an optimizer step.
 func (p *progress) stepped(now time.Time, s integration.StepResult) {
 	p.now = now
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate

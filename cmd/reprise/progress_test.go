@@ -12,6 +12,18 @@ import (
 	"reprise/training"
 )
 
+func TestTheCursorWaitsBelowTheLiveDisplay(t *testing.T) {
+	shown := progress{id: "r", title: "a model on data", epochs: 2, totalSteps: 10}
+	m := liveModel{snapshot: func() progress { return shown }, width: 80}
+	for height, want := range map[int]int{0: len(m.lines(shown)), 24: len(m.lines(shown)), 3: 2} {
+		m.height = height
+		view := m.View()
+		if view.Cursor == nil || view.Cursor.X != 0 || view.Cursor.Y != want {
+			t.Errorf("in %d rows: %+v, want it in row %d", height, view.Cursor, want)
+		}
+	}
+}
+
 func started(epochs uint64) training.TrainingRun {
 	return training.TrainingRun{ID: "run", Session: training.TrainingSession{
 		Dataset: training.Dataset{Path: "digits", Training: 100},

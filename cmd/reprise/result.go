@@ -28,10 +28,32 @@ type resultMetrics struct {
 func resultOf(r integration.RunSummary) result {
 	out := result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
 	if m := r.Metrics; m != nil {
-		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
-		if r.HasAccuracy {
-			out.Metrics.ValAccuracy = &m.ValAccuracy
-		}
+		out.Metrics = metricsOf(*m, r.HasAccuracy)
 	}
 	return out
+}
+
+// metricsOf returns the figures without an accuracy where the task has none.
+func metricsOf(m training.Metrics, accurate bool) resultMetrics {
+	out := resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
+	if accurate {
+		out.ValAccuracy = &m.ValAccuracy
+	}
+	return out
+}
+
+// resultEpoch is a completed epoch.
+type resultEpoch struct {
+	Epoch uint64 `json:"epoch"`
+	Step  uint64 `json:"step"`
+	resultMetrics
+}
+
+// epochsOf describes the completed epochs of a run; none is an empty list.
+func epochsOf(r training.TrainingRun) []resultEpoch {
+	list := make([]resultEpoch, len(r.Metrics))
+	for i, m := range r.Metrics {
+		list[i] = resultEpoch{Epoch: m.Epoch, Step: m.Step, resultMetrics: metricsOf(m.Metrics, r.Session.Dataset.HasAccuracy())}
+	}
+	return list
 }

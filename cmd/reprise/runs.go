@@ -117,6 +117,10 @@ func newRunsListCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "list", Short: "List all runs, oldest first", Args: usage(cobra.NoArgs),
+		Long: `List prints every run with its state. EPOCH and STEP, and epoch and step in JSON and
+YAML, are those of the last committed checkpoint, from which a run is resumed and
+forked. A run that has failed or was killed may have trained beyond it: "reprise runs
+metrics" shows how far.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
@@ -238,11 +242,14 @@ happened. A run that has completed or failed is refused.`,
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
 	var record integration.RunRecord
-	if err := env.readRun(ctx, name, func(r runReader) error { record = r.run; return nil }); err != nil {
+	if err := env.readRun(ctx, name, func(r runReader) error {
+		record = r.run
+		if _, err := record.Resume(); err != nil { // before any data is read; Host decides
+			return env.cannotResume(record, err)
+		}
+		return env.checkResumePoint(ctx, r)
+	}); err != nil {
 		return err
-	}
-	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
-		return env.cannotResume(record, err)
 	}
 	data, err := env.openRecorded(ctx, record.Session.Dataset)
 	if err != nil {
@@ -281,9 +288,9 @@ func (env *environment) listEvents(ctx context.Context, r runReader, format stri
 	}
 	return env.listing(format, rows, func(t *table) error {
 		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9},
-			column{title: "TIME", short: timeOfDay, drop: 8}, column{title: "EVENT", short: shortType}, column{title: "DETAILS", wrap: 40})
+			column{title: "TIME", short: timeOfDay, drop: 8}, column{title: "EVENT"}, column{title: "DETAILS", wrap: 40})
 		for i, e := range rows {
-			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, describeEvent(events[i]))
+			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), shortType(e.Type), describeEvent(events[i]))
 		}
 		return nil
 	})

@@ -95,6 +95,9 @@ func (env *environment) prepareFork(
 	if mistakes := errors.Join(noPoint, bad, err); mistakes != nil {
 		return job{}, invalid(errors.Join(mistakes, request.CheckFork(old)))
 	}
+	if err := checkFiles(parent, w, cp, "use another checkpoint: --from"); err != nil {
+		return job{}, err
+	}
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {
 		return job{}, err
@@ -174,7 +177,11 @@ func (l lineage) write(t *table) {
 		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, thousands(p.Step()), p.Epoch()))
 		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s",
 			shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
-		t.row("  changed", describeChanges("", l.Changes))
+		changed := "nothing"
+		if len(l.Changes) > 0 {
+			changed = describeChanges("", l.Changes)
+		}
+		t.row("  changed", changed)
 	}
 	for i, f := range l.Forks {
 		title := "forks"

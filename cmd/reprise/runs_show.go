@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/dataset"
 	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/nn"
@@ -23,7 +24,7 @@ type runDetails struct {
 	Architecture    nn.Architecture          `json:"architecture"`
 	Data            training.Dataset         `json:"data"`
 	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
-	History         training.MetricsHistory  `json:"epochs_history"`
+	History         []resultEpoch            `json:"epochs_history"`
 	Checkpoints     []training.Checkpoint    `json:"checkpoints"`
 	CheckpointsDir  string                   `json:"checkpoints_dir"`
 	Saga            training.TrainingSaga    `json:"saga"`
@@ -99,7 +100,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 	s := r.run.Session
 	details := runDetails{
 		runRow: row, SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
-		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: r.run.Metrics, Checkpoints: r.run.Checkpoints,
+		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: epochsOf(r.run.TrainingRun), Checkpoints: r.run.Checkpoints,
 		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
 		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
 	}
@@ -122,8 +123,10 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		t.row("started", localTime(r.run.StartedAt))
 		t.row("last event", localTime(r.run.UpdatedAt))
 		t.row("time", timeSpent(r.run))
+		t.row("last checkpoint", describeLastCheckpoint(r.run))
 		details.lineage.write(t)
 		t.row("data", describeData(s.Dataset))
+		writeTask(t, s.Dataset)
 		t.row("model", describeModel(s))
 		for i, l := range s.Architecture.Layers {
 			raw, err := json.Marshal(l)
@@ -154,6 +157,31 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		writeCheckpoints(t, r, details.CheckpointsDir, o)
 		return nil
 	})
+}
+
+// describeLastCheckpoint says where the run is resumed or forked from.
+func describeLastCheckpoint(r integration.RunRecord) string {
+	last, ok := r.LastCheckpoint()
+	if !ok {
+		return none(r, "none")
+	}
+	h := r.Session.Hyperparameters
+	return fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(h.Epochs),
+		thousands(last.Step), thousands(h.TotalSteps(r.Session.Dataset.Training)))
+}
+
+// beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
+// it has not.
+func beyondCheckpoint(r integration.RunRecord, steps []stepseries.Record) string {
+	to := steps[len(steps)-1].Step
+	last, ok := r.LastCheckpoint()
+	switch {
+	case !ok:
+		return fmt.Sprintf(" (trained to step %s; no checkpoint%s)", thousands(to), none(r, ""))
+	case last.Step < to:
+		return fmt.Sprintf(" (trained to step %s; the last checkpoint is at step %s)", thousands(to), thousands(last.Step))
+	}
+	return ""
 }
 
 // writeOmitted says how much of a list is not shown.
@@ -241,13 +269,16 @@ func none(r integration.RunRecord, no string) string {
 // writeEpochs lists the figures of a run's epochs from an index on.
 func writeEpochs(t *table, r integration.RunRecord, from int) {
 	if len(r.Metrics) == 0 {
-		t.line("%s", none(r, "no epochs"))
+		t.line("%s", none(r, "no completed epochs"))
 		return
 	}
 	t.columns(withAccuracy(r.Session.Dataset, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
 	for _, m := range r.Metrics[from:] {
 		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy,
 			thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
+	}
+	if last := r.Metrics[len(r.Metrics)-1]; r.Session.Dataset.Task == dataset.Regression {
+		t.line("val loss of the last epoch: %s", describeLoss(r.Session.Dataset, last.ValLoss))
 	}
 }
 
@@ -306,9 +337,9 @@ func describeOptions(h training.Hyperparameters) string {
 
 // runMetrics is what `runs metrics` prints.
 type runMetrics struct {
-	RunID  training.RunID          `json:"run_id"`
-	Epochs training.MetricsHistory `json:"epochs"`
-	Steps  []stepseries.Record     `json:"steps"`
+	RunID  training.RunID      `json:"run_id"`
+	Epochs []resultEpoch       `json:"epochs"`
+	Steps  []stepseries.Record `json:"steps"`
 }
 
 func newRunsMetricsCommand(env *environment) *cobra.Command {
@@ -318,7 +349,7 @@ func newRunsMetricsCommand(env *environment) *cobra.Command {
 		Use:   "metrics RUN",
 		Short: "List the loss and accuracy of a run, by epoch and by step",
 		Long: `Metrics prints the figures of every epoch; as JSON or YAML, and with --steps, of
-every optimiser step as well.`,
+every optimizer step as well.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
@@ -340,10 +371,7 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 	if records == nil {
 		records = []stepseries.Record{}
 	}
-	m := runMetrics{RunID: r.run.ID, Epochs: r.run.Metrics, Steps: records}
-	if m.Epochs == nil {
-		m.Epochs = training.MetricsHistory{}
-	}
+	m := runMetrics{RunID: r.run.ID, Epochs: epochsOf(r.run.TrainingRun), Steps: records}
 	return env.listing(format, m, func(t *table) error {
 		writeEpochs(t, r.run, 0)
 		if len(records) == 0 {
@@ -358,7 +386,7 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 			if t.width > 0 {
 				width = min(width, t.width)
 			}
-			t.line("\nloss over %s, logarithmic:\n%s", plural(len(records), "step"), history.sparkline(width))
+			t.line("\nloss over %s, logarithmic%s:\n%s", plural(len(records), "step"), beyondCheckpoint(r.run, records), history.sparkline(width))
 			return nil
 		}
 		t.line("")

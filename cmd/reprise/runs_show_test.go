@@ -1,8 +1,10 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
+	"reprise/dataset"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -14,6 +16,41 @@ func TestOptionsThatAreNotAtTheirDefaultAreNamed(t *testing.T) {
 	} {
 		if got := describeOptions(h); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestALossOfARegressionIsNamedInItsUnit(t *testing.T) {
+	one := training.Dataset{Task: dataset.Regression, Targets: []dataset.Target{{Name: "price", Mean: 200, StandardDeviation: 60}}}
+	two := one
+	two.Targets = append(two.Targets, dataset.Target{Name: "rent", Mean: 1, StandardDeviation: 2})
+	for _, c := range []struct {
+		data training.Dataset
+		want string
+	}{
+		{one, "0.2500  (mean squared error of the standardized target price; its root is 30.00 in the target's own unit)"},
+		{two, "0.2500  (mean squared error of the standardized targets price and rent)"}, // of different units
+	} {
+		if got := describeLoss(c.data, 0.25); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestClassesThatLookAlikeAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"Cat", "Dog", "cat"}, `"Cat" and "cat"`},
+		{[]string{"new  york", "New York"}, `"new  york" and "New York"`},
+		{[]string{"É", "é"}, `"É" and "é"`},
+		{[]string{"A", "B", "C", "D", "E", "a", "b", "c", "d", "e"}, `"A" and "a", "B" and "b", "C" and "c", 2 more pairs;`},
+		{[]string{"cat", "cats", "0", "1"}, ""},
+		{nil, ""},
+	} {
+		if got := similarClasses(c.names); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.names, got, c.want)
 		}
 	}
 }

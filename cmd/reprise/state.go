@@ -20,11 +20,13 @@ type systemState struct {
 	// End is the position at which the log ends.
 	End eventstore.Position `json:"end"`
 	// Time is when the event at Position happened; null before the first.
-	Time    *time.Time       `json:"time"`
-	Queue   []queueRow       `json:"queue"`
-	Devices []heldDevice     `json:"devices"`
-	Runs    []runRow         `json:"runs"`
-	event   eventstore.Event // at Position
+	Time    *time.Time   `json:"time"`
+	Queue   []queueRow   `json:"queue"`
+	Devices []heldDevice `json:"devices"`
+	Runs    []runRow     `json:"runs"`
+	// Note says that the log has something under way that no process works on.
+	Note  string           `json:"note,omitempty"`
+	event eventstore.Event // at Position
 }
 
 // queueRow is a run that waits.
@@ -38,6 +40,7 @@ type queueRow struct {
 type heldDevice struct {
 	device.Description
 	Leases []device.Lease `json:"leases"`
+	ledger device.Ledger
 }
 
 func newStateCommand(env *environment) *cobra.Command {
@@ -48,9 +51,9 @@ func newStateCommand(env *environment) *cobra.Command {
 		Short: "Show the whole system, now or at any earlier time: queue, devices, runs",
 		Long: `State shows which runs wait, who holds which device and the state of every run, at
 the end of the event log or, with --at, after any event of it: the one at a position,
-or the last one at or before a time. It is computed only from the events up to that
-point: a run that is recorded as running and whose process has since died is shown as
-running; "reprise runs list" looks at the process too.`,
+or the last one at or before a time. With --at it is computed only from the events up
+to that point. Without, a run whose process has died is shown as interrupted, and its
+device as not leased, with a note: no event says so until the next command writes.`,
 		Example: `  reprise events tail          # which positions there are
   reprise state --at 57
   reprise state --at 15m       # a quarter of an hour ago
@@ -88,6 +91,9 @@ func (env *environment) showState(ctx context.Context, at pointInTime, format st
 		return err
 	}
 	state := systemStateOf(overview, end.Position)
+	if !at.given() && !writerAlive(w) {
+		state.withoutProcess(w)
+	}
 	return env.listing(format, state, state.write)
 }
 
@@ -102,12 +108,46 @@ func systemStateOf(s integration.Overview, end eventstore.Position) systemState 
 	for _, d := range s.Devices {
 		described := d.Ledger.Device().Description()
 		described.Memory = d.Ledger.Device().Memory() // what its leases leave
-		out.Devices = append(out.Devices, heldDevice{Description: described, Leases: append([]device.Lease{}, d.Ledger.Leases()...)})
+		out.Devices = append(out.Devices, heldDevice{Description: described, Leases: append([]device.Lease{}, d.Ledger.Leases()...), ledger: d.Ledger})
 	}
 	for _, r := range s.Runs {
 		out.Runs = append(out.Runs, recordedRow(r))
 	}
 	return out
+}
+
+// withoutProcess makes the state at the end of the log what it is when no process
+// works on it: what the log has under way was left by a process that died.
+func (s *systemState) withoutProcess(w integration.Workspace) {
+	var left []string
+	interrupted := 0
+	for i := range s.Runs {
+		if state := stateOf(s.Runs[i].State, w); state != s.Runs[i].State {
+			s.Runs[i].State = state
+			interrupted++
+		}
+	}
+	if interrupted > 0 {
+		left = append(left, plural(interrupted, "run")+" under way")
+	}
+	leases := 0
+	for i := range s.Devices {
+		d := &s.Devices[i]
+		leases += len(d.Leases)
+		ledger := d.ledger
+		for _, e := range ledger.ReleaseAll("") {
+			ledger = ledger.Apply(e)
+		}
+		d.Leases, d.Memory = []device.Lease{}, ledger.Device().Memory()
+	}
+	if leases > 0 {
+		left = append(left, plural(leases, "lease"))
+	}
+	if len(left) > 0 {
+		s.Queue = []queueRow{}
+		s.Note = fmt.Sprintf("no process is training: the log has %s, which the next command that trains ends (--at %d shows what it has)",
+			strings.Join(left, " and "), s.Position)
+	}
 }
 
 func (s systemState) write(t *table) error {
@@ -116,6 +156,9 @@ func (s systemState) write(t *table) error {
 	} else {
 		t.line("position %s of %s, %s, %s: %s",
 			thousands(uint64(s.Position)), thousands(uint64(s.End)), localTime(*s.Time), s.event.Aggregate, headline(s.event))
+	}
+	if s.Note != "" {
+		t.line("%s", s.Note)
 	}
 	t.line("\nqueue")
 	if len(s.Queue) == 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -17,11 +18,17 @@ import (
 func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
 	t := newTable(w)
 	last, hasCheckpoint := r.LastCheckpoint()
-	took := ""
-	if r.Session.State == training.Completed {
-		took = " in " + shortDuration(r.Trained)
+	ended := string(r.Session.State)
+	switch r.Session.State {
+	case training.Completed:
+		ended = "completed in " + shortDuration(r.Trained)
+	case training.Failed:
+		ended = "has failed"
+	case training.Interrupted:
+		ended = "was interrupted"
+	default:
 	}
-	t.line("\nRun %s %s%s.\n", r.ID, r.Session.State, took)
+	t.line("\nRun %s %s.\n", r.ID, ended)
 	t.indent = "  "
 	if r.Reason != "" {
 		t.row("reason", r.Reason)
@@ -31,15 +38,18 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		case dataset.NextToken:
 			t.row("validation loss", fmt.Sprintf("%s  (next token right: %s)", formatMetric(m.ValLoss), formatShare(m.ValAccuracy)))
 		case dataset.Regression:
-			t.row("validation loss", formatMetric(m.ValLoss))
+			t.row("validation loss", describeLoss(r.Session.Dataset, m.ValLoss))
 		default:
 			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", formatShare(m.ValAccuracy), formatMetric(m.ValLoss)))
 		}
 		t.row("training loss", formatMetric(m.TrainLoss))
 	}
 	if hasCheckpoint {
-		t.row("trained", fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(r.Session.Hyperparameters.Epochs),
-			thousands(last.Step), thousands(r.Session.Hyperparameters.TotalSteps(r.Session.Dataset.Training))))
+		title := "last checkpoint"
+		if r.Session.State == training.Completed {
+			title = "trained"
+		}
+		t.row(title, describeLastCheckpoint(r))
 		if s := r.Stopped; s != nil {
 			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", formatMetric(s.Best), thousands(s.BestStep)))
 		}
@@ -63,6 +73,40 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		t.command("    ", next.command)
 	}
 	return t.flush()
+}
+
+// describeLoss says what a loss of a regression is: the mean squared error of targets
+// that are standardized. Of a single target its root has a meaning in the target's unit.
+func describeLoss(d training.Dataset, loss float64) string {
+	what := fmt.Sprintf("%s  (mean squared error of the standardized %s", formatMetric(loss), targetNames(d))
+	if len(d.Targets) == 1 {
+		what += fmt.Sprintf("; its root is %s in the target's own unit", formatMetric(math.Sqrt(loss)*d.Targets[0].StandardDeviation))
+	}
+	return what + ")"
+}
+
+// targetNames names the targets of a regression: "target price".
+func targetNames(d training.Dataset) string {
+	names := make([]string, len(d.Targets))
+	for i, target := range d.Targets {
+		names[i] = target.Name
+	}
+	if len(names) == 1 {
+		return "target " + names[0]
+	}
+	return "targets " + andList(names)
+}
+
+// writeTask says what is learned, and how the targets of a regression are scaled.
+func writeTask(t *table, d training.Dataset) {
+	t.row("task", describeTask(d.Task))
+	if len(d.Targets) == 0 && d.Target != "" {
+		t.row("target", d.Target)
+	}
+	for _, target := range d.Targets {
+		t.row("target "+target.Name, fmt.Sprintf("trained on as (value - %.6g) / %.6g, its mean and standard deviation",
+			target.Mean, target.StandardDeviation))
+	}
 }
 
 // nextCommand is a command line that makes sense now, and what it does.

@@ -106,7 +106,7 @@ func (t *table) fitColumns() []string {
 		lines = append(lines, beside(t.align(head, widths, r[:last]), r[last], t.total(widths)-widths[last], widths[last])...)
 	}
 	if len(dropped) > 0 {
-		note := fmt.Sprintf("(no room in %d columns for %s; -o json shows all columns)", t.width, andList(dropped))
+		note := fmt.Sprintf("(no room for %s; -o json shows all columns)", andList(dropped))
 		lines = append(lines, strings.Split(wrapWords(t.indent+note, t.width, t.indent), "\n")...)
 	}
 	return lines
@@ -207,6 +207,9 @@ func (t *table) fitValues() []string {
 		margin := t.indent + strings.Repeat(" ", hanging)
 		if lead := len(names) - len(strings.TrimLeft(names, " ")); lead > 0 {
 			margin = strings.Repeat(" ", lead+hanging)
+		}
+		if lipgloss.Width(margin)+longestWord(value) > t.width {
+			margin = "" // a path stays in one piece if it can
 		}
 		lines = append(lines, names)
 		lines = append(lines, strings.Split(wrapWords(margin+value, t.width, margin), "\n")...)

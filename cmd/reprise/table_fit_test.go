@@ -40,15 +40,13 @@ func TestATableFitsTheTerminal(t *testing.T) {
 		40: `RUN                   AT        DATA
 20261130-042423-6d6f  04:24:24  a/long/…
 20261130-042424-sgzy  04:24:28  digits
-(no room in 40 columns for STEP; -o json
-shows all columns)
+(no room for STEP; -o json shows all
+columns)
 `,
 		10: `RUN                   DATA
 20261130-042423-6d6f  a/long/…
 20261130-042424-sgzy  digits
 (no room
-in 10
-columns
 for STEP
 and AT; -o
 json shows
@@ -139,14 +137,14 @@ func TestRunsAreListedInANarrowTerminal(t *testing.T) {
 	if got, want := show(80, classes, quantity), `RUN                   STATE         EPOCH   STEP  VAL LOSS  ACCURACY  DATA SET
 20261130-042424-sgzy  interrupted  67/600  3,020    0.1234    0.9861  digits
 20261130-042425-6d6f  completed       4/4     32    0.1234         -  flats.csv
-(no room in 80 columns for STARTED; -o json shows all columns)
+(no room for STARTED; -o json shows all columns)
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if got, want := show(80, classes, fork), `RUN                   STATE         EPOCH  VAL LOSS  ACCURACY  DATA SET  FORK OF
 20261130-042424-sgzy  interrupted  67/600    0.1234    0.9861  digits    -
 20261130-042425-6d6f  completed       4/4    0.1234         -  …ats.csv  …-sgzy
-(no room in 80 columns for STARTED and STEP; -o json shows all columns)
+(no room for STARTED and STEP; -o json shows all columns)
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
@@ -170,6 +168,12 @@ and 3 words
 `,
 		60: `  data             digits (1,437 training and 360 validation
                    samples)
+  weights SHA-256
+` + strings.Repeat("0", 64) + `
+
+and 3 words
+`,
+		70: `  data             digits (1,437 training and 360 validation samples)
   weights SHA-256
       ` + strings.Repeat("0", 64) + `
 

@@ -110,6 +110,9 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 	if err != nil {
 		return job{}, err
 	}
+	if note := similarClasses(data.ClassNames()); note != "" {
+		writeLines(env.stderr, "reprise: note: "+note)
+	}
 	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
 	session, events, err := api.FromExternalRequest(request, source, data, ids)
 	if err != nil {

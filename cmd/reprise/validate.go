@@ -84,6 +84,7 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 	return env.listing(format, v, func(t *table) error {
 		t.line("%s is valid.\n", file)
 		t.row("data", describeData(s.Dataset))
+		writeTask(t, s.Dataset)
 		switch s.Dataset.Task {
 		case dataset.NextToken:
 			t.row("context, vocabulary", fmt.Sprintf("%d, %d", s.Dataset.SampleShape[0], s.Dataset.Classes))

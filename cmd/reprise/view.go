@@ -118,7 +118,7 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.TrainingResumed:
 		v.note("resuming from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
-		v.note("failed after step %s", thousands(e.Step)) // the end of the command says why
+		v.note("failed after %s", plural(e.Step, "completed step")) // the end of the command says why
 	}
 }
 

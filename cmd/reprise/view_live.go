@@ -58,6 +58,7 @@ type (
 type liveModel struct {
 	snapshot func() progress
 	width    int
+	height   int // of the terminal; 0 where it is not known
 }
 
 func tick() tea.Cmd {
@@ -75,7 +76,7 @@ func (m liveModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case closeMessage:
 		return m, tea.Quit
 	case tea.WindowSizeMsg:
-		m.width = message.Width
+		m.width, m.height = message.Width, message.Height
 	}
 	return m, nil
 }
@@ -86,7 +87,23 @@ func (m liveModel) View() tea.View {
 	if p.id == "" {
 		return tea.NewView("")
 	}
-	return tea.NewView(strings.Join(m.lines(p), "\n") + "\n")
+	lines := m.lines(p)
+	view := tea.NewView(strings.Join(lines, "\n") + "\n")
+	view.Cursor = m.cursorBelow(len(lines))
+	return view
+}
+
+// userCursor leaves the shape of the cursor as the user's terminal has it: Bubble Tea
+// writes the code 2*shape+2 of a steady cursor, and 0, the default, writes nothing.
+const userCursor tea.CursorShape = -1
+
+// cursorBelow has the cursor wait below the frame: a shell that takes the terminal over
+// after kill -9 writes its prompt there.
+func (m liveModel) cursorBelow(lines int) *tea.Cursor {
+	if m.height > 0 {
+		lines = min(lines, m.height-1)
+	}
+	return &tea.Cursor{Position: tea.Position{Y: lines}, Shape: userCursor}
 }
 
 // barWidth leaves room for what stands beside the bar.
