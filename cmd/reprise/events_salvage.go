@@ -30,8 +30,11 @@ const (
 type salvageReport struct {
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Complete is true where it is known that nothing is missing.
-	Complete bool                `json:"complete"`
+	// Complete is true where nothing shows that anything is missing.
+	Complete bool `json:"complete"`
+	// Closed is false where the damaged directory has a write-ahead log, since the
+	// process that wrote it was killed.
+	Closed   bool                `json:"closed"`
 	Events   eventstore.Position `json:"events"`
 	HeadHash eventstore.Hash     `json:"head_hash"`
 	// Missing are the positions without a whole event.
@@ -57,6 +60,8 @@ type missingEvents struct {
 	First eventstore.Position `json:"first"`
 	Last  eventstore.Position `json:"last,omitempty"`
 	What  string              `json:"what,omitempty"`
+	// Uncertain is true where it is not known whether there were any.
+	Uncertain bool `json:"uncertain,omitempty"`
 }
 
 func newEventsSalvageCommand(env *environment) *cobra.Command {
@@ -150,6 +155,7 @@ func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, repo
 		}
 		found := wreck.Salvaged()
 		report.Complete = found.Complete() && len(report.Missing) == 0 && len(report.LostFiles) == 0
+		report.Closed = found.Closed
 		report.Rest, report.Unacknowledged, report.Other = found.Rest, found.Unacknowledged, found.Other
 		if report.Events == 0 && report.Rest == 0 && !report.Complete && len(report.UnknownFiles) == 0 {
 			return fmt.Errorf("%s: there is nothing to save: neither events.db nor events.db-wal holds an event that is whole", report.From)
@@ -185,11 +191,11 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 	report.Events, report.HeadHash = head.Position, head.Hash
 	found := wreck.Salvaged()
 	for _, gap := range found.Gaps {
-		report.Missing = append(report.Missing, missingEvents(gap))
+		report.Missing = append(report.Missing, missingEvents{First: gap.First, Last: gap.Last, What: gap.What})
 	}
-	if !found.EndKnown {
+	if found.Doubt != "" {
 		report.Missing = append(report.Missing, missingEvents{First: found.Last() + 1,
-			What: "the record of the end of the log is missing or damaged, so there may have been more events"})
+			What: found.Doubt + ", so there may have been more events", Uncertain: true})
 	}
 	return env.salvageFiles(ctx, store, to, report)
 }
