@@ -179,13 +179,14 @@ func (c *unknownFiles) file(from, to string) error {
 	if err := disk.MkdirAll(disk.OS{}, filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	// The folder around it has a temporary name; another one here might be too long.
-	err = disk.WriteNew(disk.OS{}, to, func(w io.Writer) error {
+	// The name of the file may be as long as names can be.
+	part := disk.TempName(filepath.Join(filepath.Dir(to), "file"))
+	err = disk.WriteNew(disk.OS{}, part, func(w io.Writer) error {
 		_, err := io.Copy(w, sourceReader{source})
 		return err
 	})
 	if err == nil {
-		err = disk.OS{}.SyncDir(filepath.Dir(to))
+		err = disk.Publish(disk.OS{}, part, to)
 	}
 	if err == nil {
 		c.files++
