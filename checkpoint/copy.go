@@ -1,15 +1,20 @@
 package checkpoint
 
-import "fmt"
+import (
+	"fmt"
+
+	"reprise/internal/disk"
+)
 
 // Copy copies the checkpoint that ref pins from another folder into this one, durably
-// and completely or not at all. It fails as Read and Write do. The same ref pins the
+// and completely or not at all. It fails as Read and Write do; an
+// error of Read is in a *disk.SourceError. The same ref pins the
 // copy, since the bytes follow from the content alone; the notes beside them are not
 // copied.
 func (f Folder) Copy(from Folder, ref Ref) error {
 	content, err := from.Read(ref)
 	if err != nil {
-		return err
+		return &disk.SourceError{Err: err}
 	}
 	copied, err := f.Write(content)
 	if err != nil {

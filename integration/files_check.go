@@ -330,8 +330,12 @@ func (w Workspace) foundRuns() ([]training.RunID, error) {
 		if id.Validate() != nil {
 			continue
 		}
-		if info, err := w.files().Stat(w.CheckpointsDir(id)); err == nil && info.IsDir() {
+		info, err := w.files().Stat(w.CheckpointsDir(id))
+		switch {
+		case err == nil && info.IsDir():
 			runs = append(runs, id)
+		case Passing(err):
+			return nil, err
 		}
 	}
 	return runs, nil

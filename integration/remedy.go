@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"reprise/checkpoint"
@@ -106,6 +108,16 @@ func remedies() []remedy {
 		cause(fs.ErrNotExist, "put it back"),
 		cause(syscall.ENOTDIR, "put the folder back"),
 	}
+}
+
+// Passing reports whether an error says nothing about the files that were accessed: the
+// process or the system had too little of something, or a disk did not answer.
+func Passing(err error) bool {
+	return slices.ContainsFunc([]error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR,
+		syscall.ESTALE, syscall.ETIMEDOUT, syscall.ENXIO, syscall.ENODEV,
+		context.Canceled, context.DeadlineExceeded,
+	}, func(cause error) bool { return errors.Is(err, cause) })
 }
 
 // cause is the remedy for errors that wrap a value.

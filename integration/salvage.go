@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"syscall"
 
 	"reprise/checkpoint"
 	"reprise/eventstore"
@@ -23,12 +22,13 @@ type LostFiles struct {
 }
 
 // SalvageRunFiles is CopyRunFiles for a data directory that is damaged: what cannot
-// be copied, each as its event says, is left out and named.
+// be read there, or is not what its event says, is left out and named. An error of the
+// new folder is returned, and so is one that may pass: nothing is lost then.
 func SalvageRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, []LostFiles, error) {
 	var lost []LostFiles
 	copied, err := copyRunFiles(ctx, log, to, from, progress, func(run training.RunID, what string, err error) error {
-		if noRoom(err) {
-			return err
+		if !isLost(err) {
+			return fmt.Errorf("run %s, %s: %w", run, what, err)
 		}
 		lost = append(lost, LostFiles{run, fmt.Sprintf("%s: %v", what, err)})
 		return nil
@@ -36,11 +36,8 @@ func SalvageRunFiles(ctx context.Context, log eventstore.Store, to, from Workspa
 	return copied, lost, err
 }
 
-// noRoom reports whether an error is one of the disk that a copy is written to: what
-// was to be copied is not lost then.
-func noRoom(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || errors.Is(err, syscall.EROFS)
-}
+// isLost reports whether an error of a copy says that what was to be copied is lost.
+func isLost(err error) bool { return errors.As(err, new(*disk.SourceError)) && !Passing(err) }
 
 // SalvageUnknownFiles copies, below the new folder to, what the log does not know and
 // CheckFiles takes for proof that it once did: the folder of a run that the log does
@@ -48,7 +45,7 @@ func noRoom(err error) bool {
 // the run's step series. The copies are durable, but are verified against nothing:
 // the events that describe them are gone. It returns the names of what it copied,
 // relative to the folder, and what it could not copy. Where there is nothing to copy,
-// it makes no folder.
+// it makes no folder. It fails as SalvageRunFiles does.
 func SalvageUnknownFiles(ctx context.Context, log eventstore.Store, to string, from Workspace) ([]string, []LostFiles, error) {
 	runs, err := from.foundRuns()
 	if err != nil || len(runs) == 0 {
@@ -70,6 +67,9 @@ func SalvageUnknownFiles(ctx context.Context, log eventstore.Store, to string, f
 			continue
 		}
 		found, err := from.Checkpoints(id).Uncommitted(step)
+		if Passing(err) {
+			return nil, nil, err
+		}
 		if err != nil {
 			c.lost = append(c.lost, LostFiles{id, err.Error()})
 			continue
@@ -96,7 +96,7 @@ type unknownFiles struct {
 	copied []string
 	lost   []LostFiles
 	files  int
-	err    error // of the disk that the copies are written to
+	err    error // the first one that is not of a file that is lost
 }
 
 const (
@@ -124,9 +124,10 @@ func (c *unknownFiles) tree(id training.RunID, name string) {
 		return
 	}
 	switch err := c.entry(id, name); {
-	case noRoom(err):
+	case err == nil:
+	case !isLost(err):
 		c.err = err
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, fs.ErrNotExist):
 		c.lost = append(c.lost, LostFiles{id, err.Error()})
 	}
 }
@@ -134,25 +135,28 @@ func (c *unknownFiles) tree(id training.RunID, name string) {
 func (c *unknownFiles) entry(id training.RunID, name string) error {
 	path := filepath.Join(c.from.RunsDir(), name)
 	info, err := c.from.files().Lstat(path)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return &disk.SourceError{Err: err}
 	case info.Mode().IsRegular():
 		return c.file(path, filepath.Join(c.to, name))
 	case !info.IsDir():
-		return fmt.Errorf("%s: was not copied: %w", path, disk.ErrNotRegular)
+		return notCopied("%s: was not copied: %w", path, disk.ErrNotRegular)
 	case depth(name) >= maxUnknownDepth:
-		return fmt.Errorf("%s: was not copied: it lies too deep to be a folder of a run", path)
+		return notCopied("%s: was not copied: it lies too deep to be a folder of a run", path)
 	}
 	entries, err := c.from.files().ReadDir(path)
 	if err != nil {
-		return err
+		return &disk.SourceError{Err: err}
 	}
 	for _, e := range entries {
 		c.tree(id, filepath.Join(name, e.Name()))
 	}
 	return nil
+}
+
+func notCopied(format string, args ...any) error {
+	return &disk.SourceError{Err: fmt.Errorf(format, args...)}
 }
 
 func depth(name string) int {
@@ -165,19 +169,20 @@ func depth(name string) int {
 
 func (c *unknownFiles) file(from, to string) error {
 	if c.files == maxUnknownFiles {
-		return fmt.Errorf("%s: was not copied: %d files were, and no more are", from, c.files)
+		return notCopied("%s: was not copied: %d files were, and no more are", from, c.files)
 	}
 	source, err := disk.Open(c.from.files(), from)
 	if err != nil {
-		return err
+		return &disk.SourceError{Err: err}
 	}
 	defer func() { _ = source.Close() }() // it was only read
 	if err := disk.MkdirAll(disk.OS{}, filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	part := disk.TempName(to)
+	// The name of the file may be as long as names can be.
+	part := disk.TempName(filepath.Join(filepath.Dir(to), "file"))
 	err = disk.WriteNew(disk.OS{}, part, func(w io.Writer) error {
-		_, err := io.Copy(w, source)
+		_, err := io.Copy(w, sourceReader{source})
 		return err
 	})
 	if err == nil {
@@ -187,4 +192,15 @@ func (c *unknownFiles) file(from, to string) error {
 		c.files++
 	}
 	return err
+}
+
+// sourceReader marks the errors of what is copied.
+type sourceReader struct{ io.Reader }
+
+func (r sourceReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &disk.SourceError{Err: err}
+	}
+	return n, err
 }

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"reprise/eventstore"
+	"reprise/internal/disk"
 )
 
 // However much of the end of a log is lost, every checkpoint that was committed is in
@@ -91,5 +93,83 @@ func TestOnlyFilesAreCopiedFromAFolderThatNoEventDescribes(t *testing.T) {
 	}
 	for _, cp := range r.Checkpoints {
 		sameFiles(t, filepath.Join(w.workspace.CheckpointsDir(r.ID), cp.Dir), filepath.Join(to, string(r.ID), "checkpoints", cp.Dir))
+	}
+}
+
+// failingDisk fails to open any file.
+type failingDisk struct {
+	disk.FS
+	errno syscall.Errno
+}
+
+func (d failingDisk) OpenFile(name string, _ int, _ fs.FileMode) (disk.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: d.errno}
+}
+
+// Only what the damaged directory itself does not give is lost. An error of the new
+// folder, or one that says nothing about a file, ends the salvage.
+func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
+	for _, c := range []struct {
+		errno  syscall.Errno
+		source bool
+		lost   bool
+	}{
+		{syscall.EIO, true, true},
+		{syscall.EACCES, true, true},
+		{syscall.ENAMETOOLONG, true, true},
+		{syscall.EMFILE, true, false},
+		{syscall.ENFILE, true, false},
+		{syscall.ENOMEM, true, false},
+		{syscall.ESTALE, true, false},
+		{syscall.EIO, false, false},
+		{syscall.EACCES, false, false},
+		{syscall.ENAMETOOLONG, false, false},
+		{syscall.EMFILE, false, false},
+		{syscall.ENOSPC, false, false},
+	} {
+		from, to := w.workspace, Workspace{Dir: t.TempDir()}
+		failing := failingDisk{disk.OS{}, c.errno}
+		if c.source {
+			from.Disk = failing
+		} else {
+			to.Disk = failing
+		}
+		_, lost, err := SalvageRunFiles(t.Context(), w.store, to, from, func(uint64, uint64) {})
+		if c.lost != (err == nil) || c.lost != (len(lost) == len(r.Checkpoints)+1) || err != nil && !errors.Is(err, c.errno) {
+			t.Errorf("%v, of the source %v: lost %v, %v", c.errno, c.source, lost, err)
+		}
+		if !c.source {
+			continue
+		}
+		unknown, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), filepath.Join(to.Dir, "beside"), from)
+		if c.lost != (err == nil) || c.lost != (len(lost) > 0) || len(unknown) > 0 || err != nil && !errors.Is(err, c.errno) {
+			t.Errorf("%v, without events: copied %v, lost %v, %v", c.errno, unknown, lost, err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{filepath.Join(file, "beside"), filepath.Join(t.TempDir(), strings.Repeat("n", 300))} {
+		if _, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace); err == nil || len(lost) > 0 {
+			t.Errorf("to %s: lost %v, %v", to, lost, err)
+		}
+	}
+}
+
+// The name of a file may be as long as names can be.
+func TestAFileWithALongNameIsCopied(t *testing.T) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
+	long := filepath.Join("checkpoints", strings.Repeat("n", 255))
+	if err := os.WriteFile(filepath.Join(w.workspace.RunDir(r.ID), long), []byte("long"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "beside")
+	_, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace)
+	if raw, readErr := os.ReadFile(filepath.Join(to, string(r.ID), long)); err != nil || len(lost) > 0 || string(raw) != "long" {
+		t.Errorf("%q, %v; lost %v, %v", raw, readErr, lost, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -29,8 +30,11 @@ const (
 type salvageReport struct {
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Complete is true where it is known that nothing is missing.
-	Complete bool                `json:"complete"`
+	// Complete is true where nothing shows that anything is missing.
+	Complete bool `json:"complete"`
+	// Closed is false where the damaged directory has a write-ahead log, since the
+	// process that wrote it was killed.
+	Closed   bool                `json:"closed"`
 	Events   eventstore.Position `json:"events"`
 	HeadHash eventstore.Hash     `json:"head_hash"`
 	// Missing are the positions without a whole event.
@@ -56,6 +60,8 @@ type missingEvents struct {
 	First eventstore.Position `json:"first"`
 	Last  eventstore.Position `json:"last,omitempty"`
 	What  string              `json:"what,omitempty"`
+	// Uncertain is true where it is not known whether there were any.
+	Uncertain bool `json:"uncertain,omitempty"`
 }
 
 func newEventsSalvageCommand(env *environment) *cobra.Command {
@@ -64,7 +70,7 @@ func newEventsSalvageCommand(env *environment) *cobra.Command {
 		Use:   "salvage NEW_FOLDER",
 		Short: "Save every whole event of a damaged log to a new data directory",
 		Long: `Salvage makes a new data directory from one whose event log is damaged, for example
-by an ordinary sqlite3 shell, by a failing disk, or because it was cut short. It
+by an ordinary sqlite3 shell or a failing disk, or because it was cut short. It
 finds the events by their SHA-256, wherever events.db and events.db-wal still hold
 them, and never changes the damaged directory. NEW_FOLDER must not exist yet, nor lie
 in the data directory.
@@ -75,8 +81,15 @@ beside it, in ` + restFile + `. Checkpoints and step series that the new
 log refers to are verified and copied. Files of runs that show that the log once had
 more events are copied to ` + restRuns + `. What is missing is named.
 
-Exit code 0: nothing is missing. 1: something is, or may be; the new folder holds what
-is left.`,
+Exit code 0: nothing is missing up to the event that is named as the last. If the log
+was closed, that is its recorded end; if its process was killed, it is the last whole
+commit, and nothing shows that the write-ahead log was ever longer. Neither can tell an
+older copy of the whole directory, a removed events.db-wal, or an end overwritten with
+zeros: compare the log with a head kept elsewhere (reprise events verify --head). 1:
+something is missing, or may be: also if events.db-wal is empty or ends with a frame, as
+a cut file does, or its last commit is damaged or was never finished. The new folder
+holds what is left. 1, and no new folder: the copy itself failed, for example on a full
+disk or with too many open files.`,
 		Example: "  reprise events salvage ~/reprise-saved",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -149,6 +162,7 @@ func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, repo
 		}
 		found := wreck.Salvaged()
 		report.Complete = found.Complete() && len(report.Missing) == 0 && len(report.LostFiles) == 0
+		report.Closed = found.Closed
 		report.Rest, report.Unacknowledged, report.Other = found.Rest, found.Unacknowledged, found.Other
 		if report.Events == 0 && report.Rest == 0 && !report.Complete && len(report.UnknownFiles) == 0 {
 			return fmt.Errorf("%s: there is nothing to save: neither events.db nor events.db-wal holds an event that is whole", report.From)
@@ -184,11 +198,11 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 	report.Events, report.HeadHash = head.Position, head.Hash
 	found := wreck.Salvaged()
 	for _, gap := range found.Gaps {
-		report.Missing = append(report.Missing, missingEvents(gap))
+		report.Missing = append(report.Missing, missingEvents{First: gap.First, Last: gap.Last, What: gap.What})
 	}
-	if !found.EndKnown {
+	if found.Doubt != "" {
 		report.Missing = append(report.Missing, missingEvents{First: found.Last() + 1,
-			What: "the record of the end of the log is missing or damaged, so there may have been more events"})
+			What: found.Doubt + ", so there may have been more events", Uncertain: true})
 	}
 	return env.salvageFiles(ctx, store, to, report)
 }
@@ -207,19 +221,19 @@ func (env *environment) salvageFiles(ctx context.Context, store eventstore.Store
 	var older *integration.OlderLogError
 	switch err := integration.CheckFiles(ctx, store, from); {
 	case errors.As(err, &older):
+		for _, problem := range older.Problems {
+			report.Missing = append(report.Missing, missingEvents{First: report.Events + 1, What: problem})
+		}
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case integration.Passing(err):
+		return err
 	case err != nil: // of folders that cannot be read
 		report.LostFiles = append(report.LostFiles, integration.LostFiles{What: "cannot be compared with the log: " + err.Error()})
 		return nil
-	default:
-		return nil
 	}
-	for _, problem := range older.Problems {
-		report.Missing = append(report.Missing, missingEvents{First: report.Events + 1, What: problem})
-	}
-	report.UnknownFiles, lost, err = integration.SalvageUnknownFiles(ctx, store, filepath.Join(to.Dir, restRuns), from)
-	report.LostFiles = append(report.LostFiles, lost...)
+	unknown, lost, err := integration.SalvageUnknownFiles(ctx, store, filepath.Join(to.Dir, restRuns), from)
+	report.UnknownFiles, report.LostFiles = append(report.UnknownFiles, unknown...), append(report.LostFiles, lost...)
 	if len(report.UnknownFiles) > 0 {
 		report.UnknownFolder = filepath.Join(report.To, restRuns)
 	}
@@ -233,7 +247,7 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Events)), r.HeadHash))
 		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		if r.Complete {
-			t.line("\nnothing is missing: every event up to the recorded end is whole")
+			t.line("\n%s", r.claim())
 		}
 		printMissing(t, r)
 		t.line("\nlist its runs with:")
@@ -248,13 +262,24 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 	return nil
 }
 
+// claim says that nothing is missing, as far as that is known.
+func (r salvageReport) claim() string {
+	if r.Closed {
+		return fmt.Sprintf("nothing is missing up to event %s, the recorded end; there is no write-ahead log, as after\nthe log was closed", thousands(uint64(r.Events)))
+	}
+	return fmt.Sprintf("nothing is missing up to event %s, the last whole commit; the log was not closed", thousands(uint64(r.Events)))
+}
+
 // mostShown is how many missing things of a kind are printed.
 const mostShown = 20
 
 // printMissing says what could not be saved, and what is saved beside the log.
 func printMissing(t *table, r salvageReport) {
-	if len(r.Missing) > 0 {
+	switch certain := slices.ContainsFunc(r.Missing, func(m missingEvents) bool { return !m.Uncertain }); {
+	case certain:
 		t.line("\nINCOMPLETE: the salvaged log stops before the first missing event")
+	case len(r.Missing) > 0:
+		t.line("\nPERHAPS INCOMPLETE: every event up to %s is saved, but the log may have been longer", thousands(uint64(r.Missing[0].First-1)))
 	}
 	for _, m := range shown(t, r.Missing) {
 		if m.What == "" {
@@ -282,10 +307,10 @@ func printMissing(t *table, r salvageReport) {
 		t.line("\n%s that cannot be part of the log: %s", plural(r.Rest, "whole event"), r.RestFile)
 	}
 	if r.Unacknowledged > 0 {
-		t.line("  %s at the end: may not have been acknowledged", plural(r.Unacknowledged, "event"))
+		t.line("  of these, %s at the end that may not have been acknowledged", plural(r.Unacknowledged, "event"))
 	}
 	if r.Other > 0 {
-		t.line("  %s in place of others: of an append that was undone, or of another log", plural(r.Other, "event"))
+		t.line("  of these, %s whose position another event has: left by an append that was undone, or by another log", plural(r.Other, "event"))
 	}
 }
 

@@ -59,6 +59,36 @@ func TestSalvageFindsThatTheEndOfTheLogIsGone(t *testing.T) {
 	b.must("runs", "list")
 }
 
+// What a killed process leaves is whole, and is called so up to its last commit. A copy
+// of it that was cut short is not.
+func TestSalvageTellsAKilledLogFromOneThatWasCut(t *testing.T) {
+	b := killedTraining(t)
+	log := filepath.Join(b.dataDir, "events.db-wal")
+	content, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const frame = 24 + 4096
+	end := 32 // of the last commit
+	for at := 32; at+frame <= len(content) && string(content[at+8:at+16]) == string(content[16:24]); at += frame {
+		if string(content[at+4:at+8]) != "\x00\x00\x00\x00" {
+			end = at + frame
+		}
+	}
+	if next := content[end:]; len(next) < 16 || string(next[8:16]) == string(content[16:24]) {
+		content = append(content[:end], make([]byte, frame)...) // it was killed within a write
+	}
+	for size, code := range map[int]int{len(content): 0, end + 16: 0, end: 1, end - 1: 1, end - frame: 1, end / 2: 1, 32: 1, 0: 1} {
+		if err := os.WriteFile(log, content[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := b.run("events", "salvage", filepath.Join(t.TempDir(), "saved"))
+		if o.code != code || strings.Contains(o.stdout, "INCOMPLETE") != (code == 1) || strings.Contains(o.stdout, "nothing is missing up to event ") != (code == 0) {
+			t.Errorf("%d of %d bytes: exit code %d\n%s%s", size, len(content), o.code, o.stdout, o.stderr)
+		}
+	}
+}
+
 func TestSalvageRefusesADirectoryThatIsInUse(t *testing.T) {
 	b := killedTraining(t)
 	lock, err := flock.Acquire(filepath.Join(b.dataDir, "lock"), flock.Info{PID: os.Getpid(), Command: "a test"})

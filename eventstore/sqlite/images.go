@@ -17,6 +17,7 @@ type images struct {
 	db, log io.ReaderAt
 	layout
 	dbPages uint32
+	end     walEnd
 	frames  []image
 	copies  map[uint32][]image // of a page; the one that counts first
 }
@@ -28,6 +29,7 @@ type image struct {
 	at      int64
 	current bool // SQLite would read this one
 	sealed  bool // it is in the database, or the log has the end of a commit after it
+	late    bool // it is in the log, and follows the last commit that is whole there
 }
 
 // layout is the layout of pages.
@@ -69,8 +71,7 @@ const minUsable = 480
 // damaged one, all count.
 func (s *images) index(sound bool) error {
 	recorded := wal{file: s.log}
-	committed, err := recorded.committed()
-	if err != nil {
+	if _, _, err := recorded.readHeader(); err != nil {
 		return err
 	}
 	w := wal{file: s.log, pageSize: s.pageSize}
@@ -83,11 +84,12 @@ func (s *images) index(sound bool) error {
 		if f.page() == 0 {
 			continue
 		}
-		s.frames, salts = append(s.frames, image{number: f.page(), inLog: true, at: f.pageAt()}), append(salts, f.link().salts)
+		late := f.at >= s.end.at && recorded.mayOwn(f.raw[8:16])
+		s.frames, salts = append(s.frames, image{number: f.page(), inLog: true, at: f.pageAt(), late: late}), append(salts, f.link().salts)
 		if f.commit() != 0 {
 			sealed[f.link().salts] = f.pageAt()
 		}
-		if !sound || f.at < committed.end {
+		if !sound || f.at < s.end.at {
 			current[f.page()] = f.pageAt()
 		}
 	}

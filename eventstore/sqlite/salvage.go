@@ -20,7 +20,8 @@ import (
 // hash of each event counts. Old copies of pages in the write-ahead log and in free
 // space are read too. A Wreck is used by one goroutine.
 type Wreck struct {
-	files []disk.File
+	files  []disk.File
+	closed bool
 	images
 	whole   map[eventstore.Position][]*piece
 	heads   []recordedAt
@@ -36,9 +37,12 @@ type Salvaged struct {
 	Head eventstore.Head
 	// Recorded is the recorded end of the log; zero if that record is damaged.
 	Recorded eventstore.Head
-	// EndKnown is whether the recorded end is that of the last whole event, or lies after
-	// it, so that Gaps are all that is missing.
-	EndKnown bool
+	// Doubt says why the log may have had more events than Gaps tell of; "" if nothing
+	// shows that it had.
+	Doubt string
+	// Closed is whether there is no write-ahead log, as after the store was closed.
+	// Otherwise the process that wrote it was killed, or still runs.
+	Closed bool
 	// Rest counts events that are whole but not part of that log.
 	Rest int
 	// Unacknowledged counts those of the rest that come after that log and are not known
@@ -49,20 +53,18 @@ type Salvaged struct {
 	// Gaps are the positions for which no whole event was found.
 	Gaps []Gap
 
-	last eventstore.Position // of a whole event
+	last eventstore.Position // of an event, whole or not, without a gap before it that is not listed
 }
 
-// Complete reports whether the log is known to have every event, and every whole event
-// that was found is in it.
-func (s Salvaged) Complete() bool { return s.EndKnown && s.Rest == 0 && len(s.Gaps) == 0 }
+// Complete reports whether the log has every event up to its end as the files show it,
+// and every whole event that was found is in it. Files that were replaced by older copies,
+// or by zeros, do not show that there was more.
+func (s Salvaged) Complete() bool { return s.Doubt == "" && s.Rest == 0 && len(s.Gaps) == 0 }
 
-// Last is the last position about which anything is known.
+// Last is the last position of which anything is known: those up to it are saved, or are
+// in Gaps. A damaged row may lie after it, since its position may be what is damaged.
 func (s Salvaged) Last() eventstore.Position {
-	last := s.Head.Position
-	if n := len(s.Gaps); n > 0 {
-		last = max(last, s.Gaps[n-1].Last)
-	}
-	return max(last, s.Recorded.Position, s.last)
+	return max(s.Head.Position, s.Recorded.Position, s.last)
 }
 
 // Gap is a run of positions without a whole event.
@@ -97,7 +99,7 @@ type recordedAt struct {
 	head eventstore.Head
 	// live is whether it is a row of its page, rather than an old one left in the space
 	// between rows.
-	live, current bool
+	live, current, late bool
 }
 
 // OpenWreck reads all of the store at path, whatever its state. It fails with
@@ -106,6 +108,9 @@ type recordedAt struct {
 func OpenWreck(ctx context.Context, path string) (*Wreck, error) {
 	w := &Wreck{}
 	err := w.open(disk.OS{}, path)
+	if err == nil && !w.closed {
+		w.end, err = (&wal{file: w.log}).findEnd()
+	}
 	if err == nil {
 		err = w.readAll(ctx, path)
 	}
@@ -123,6 +128,7 @@ func (w *Wreck) open(d disk.FS, path string) error {
 		f, err := disk.Open(d, path+source.suffix)
 		if errors.Is(err, fs.ErrNotExist) {
 			*source.file = bytes.NewReader(nil)
+			w.closed = source.file == &w.log
 			continue
 		}
 		if err != nil {
@@ -157,7 +163,7 @@ func (w *Wreck) readAll(ctx context.Context, path string) error {
 		}
 		if n := len(attempt.whole); n > best {
 			best = n
-			attempt.files = w.files
+			attempt.files, attempt.closed = w.files, w.closed
 			*w = *attempt
 		}
 	}
@@ -179,7 +185,7 @@ func (w *Wreck) find(ctx context.Context) error {
 		}
 		cells(page, w.usable(), func(c cell) { w.add(from, page, c) })
 		heads(page, w.usable(), func(h eventstore.Head, live bool) {
-			w.heads = append(w.heads, recordedAt{h, live, from.current})
+			w.heads = append(w.heads, recordedAt{h, live, from.current, from.late})
 		})
 	}
 	return nil
@@ -294,7 +300,11 @@ func (w *Wreck) arrange() {
 	if n := len(positions); n > 0 {
 		s.last = positions[n-1]
 	}
-	s.Recorded, s.EndKnown = w.recordedEnd(s.last)
+	s.Closed = w.closed
+	s.Recorded, s.Doubt = w.recordedEnd(s.last)
+	if s.Doubt == "" {
+		s.Doubt = w.logDoubt()
+	}
 	w.beyond(positions)
 }
 
@@ -316,11 +326,11 @@ func (w *Wreck) ended() int {
 	return n
 }
 
-// recordedEnd returns the recorded end of the log, and whether that is known to be its
-// end: the record is current, and no event was found after it. last is the position of
-// the last event that was found. A damaged record may say anything, and older copies of
+// recordedEnd returns the recorded end of the log, and what speaks against it being its
+// end: "" if the record is current, and no event was found after it. last is the position
+// of the last event that was found. A damaged record may say anything, and older copies of
 // a page hold earlier ends.
-func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, known bool) {
+func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, doubt string) {
 	var after eventstore.Head
 	current := slices.ContainsFunc(w.heads, func(h recordedAt) bool { return h.live && h.current })
 	currentKnown := false
@@ -337,11 +347,40 @@ func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, know
 		}
 	}
 	if after.Position > 0 {
-		return after, true // events are missing at the end
+		return after, "" // events are missing at the end
 	}
-	// An older copy is no proof by itself: the newest may be lost.
-	return end, currentKnown && end.Position == last
+	// An older copy proves nothing by itself: the newest may be lost.
+	if !currentKnown || end.Position != last {
+		return end, "the record of the end of the log is missing or damaged"
+	}
+	return end, ""
 }
+
+// logDoubt says why the write-ahead log may have had more events; "" if it had not. A
+// commit at its end that is damaged is whole nevertheless if the end of the log that it
+// records is there, and no later one is recorded.
+func (w *Wreck) logDoubt() string {
+	if w.closed || w.end.doubt != "" {
+		return w.end.doubt
+	}
+	end := w.summary.Last()
+	whole := !slices.ContainsFunc(w.frames, func(f image) bool { return f.late })
+	for _, h := range w.heads {
+		switch {
+		case !h.late || !h.live:
+		case h.head.Position == end && (w.has(h.head) || h.head == w.summary.Recorded):
+			whole = true
+		case h.head.Position > end:
+			return lastCommitDamaged
+		}
+	}
+	if !whole {
+		return lastCommitDamaged
+	}
+	return ""
+}
+
+const lastCommitDamaged = "the last commit in the write-ahead log is damaged, or was never finished"
 
 // has reports whether the log has ever had that end.
 func (w *Wreck) has(h eventstore.Head) bool {
@@ -383,7 +422,22 @@ func (w *Wreck) beyond(positions []eventstore.Position) {
 			end.What = fmt.Sprintf("nothing is left; position %d is recorded as the end of the log", s.Recorded.Position)
 		}
 	}
+	w.doubtedAfter(max(next-1, s.Recorded.Position))
 	s.Rest = len(w.rest)
+}
+
+// doubtedAfter records the damaged events after a position. Their positions may be
+// damaged too, so that those between them need not be missing.
+func (w *Wreck) doubtedAfter(position eventstore.Position) {
+	for _, at := range slices.Sorted(maps.Keys(w.doubted)) {
+		if at <= position {
+			continue
+		}
+		w.summary.Gaps = append(w.summary.Gaps, Gap{at, at, w.doubted[at][0].what})
+		if at == w.summary.Last()+1 {
+			w.summary.last = at
+		}
+	}
 }
 
 // leave adds to the rest all events of a position except the chosen one.

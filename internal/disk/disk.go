@@ -132,6 +132,15 @@ func (OS) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// SourceError is an error of what is copied, rather than of the place that it is copied
+// to.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // ErrNotRegular says that a name is that of a folder, a pipe, a socket or a
 // device, not of a regular file.
 var ErrNotRegular = errors.New("is not a regular file")

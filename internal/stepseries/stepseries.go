@@ -201,10 +201,11 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 
 // Copy writes a series of the records that keep pins at the beginning of another
 // one, replacing what is there, and makes it durable. It fails with *CorruptError
-// if the records are not what keep says.
+// if the records are not what keep says. An error of the other series is in a
+// *disk.SourceError.
 func (s Series) Copy(from Series, keep Digest) (err error) {
 	if err := from.Verify(keep); err != nil {
-		return err
+		return &disk.SourceError{Err: err}
 	}
 	w, err := s.Create()
 	if err != nil {
@@ -212,12 +213,16 @@ func (s Series) Copy(from Series, keep Digest) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	var failed error
-	if _, err := from.scan(keep.Records, func(_ *[RecordSize]byte, r Record) {
+	_, err = from.scan(keep.Records, func(_ *[RecordSize]byte, r Record) {
 		if failed == nil {
 			failed = w.Append(r)
 		}
-	}); err != nil || failed != nil {
-		return errors.Join(err, failed)
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil:
+		return &disk.SourceError{Err: err}
 	}
 	_, err = w.Commit()
 	return err
