@@ -1,5 +1,5 @@
-# What a developer needs; `make check` is what every commit passes, and with
-# `make test` it is what CI runs.
+# What a developer needs. Every commit passes `make check`; .ci/run has what CI
+# runs.
 
 GO            ?= go
 GOLANGCI_LINT := v2.15.0
@@ -29,11 +29,12 @@ fmt: ## gofmt
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	if [ -n "$$files" ]; then echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; fi
 
-commits: ## the form of commit messages
+commits: ## check the form of commit messages
 	@.ci/check-commits
 
-vet: ## go vet, for arm64 and without assembly too
+vet: ## go vet, for other systems, for arm64 and without assembly too
 	$(GO) vet ./...
+	for os in darwin windows; do GOOS=$$os $(GO) vet ./cmd/reprise || exit 1; done
 	GOARCH=arm64 $(GO) vet ./kernel/... ./nn/... ./device/... ./internal/... ./tensor/...
 	$(GO) vet -tags noasm ./kernel/...
 
@@ -57,33 +58,33 @@ variants: ## the numerics tests for other instruction sets and without assembly
 	$(ARM64) -run 'NEON|Tile|Strip|Transpose|SelfCheck|Detect|EqualsTheDefinition$$|AllocatesNothingOnceWarm|OfWildValues|EveryDepthwise|HeadsInPlace|AwkwardShapes' ./kernel/cpu
 	$(ARM64) -run 'Golden' ./nn
 
-generated: ## the committed assembly is what its generator writes
+generated: ## check that the committed assembly is what its generator writes
 	cd kernel/cpu/internal/asmgen && $(GO) vet . && $(GO) test .
 
-# Another part of the seeds: make simulate SEED=5000000 HISTORIES=100000.
+# For other seeds: make simulate SEED=5000000 HISTORIES=100000.
 HISTORIES ?= 1000000
 SEED      ?= 0
 
 simulate: ## a million simulated histories of the control side; stops at the first that fails
 	$(GO) test -count=1 -v -timeout 24h -run '^TestSimulatedHistories$$' ./integration -histories $(HISTORIES) -seed $(SEED)
 
-# Some of them: make mutate ONLY='checkpoint|lease'.
-mutate: ## leave out each sync, lease check, compensation step and comparison of verify in turn; some test must fail
+# For some of them: make mutate ONLY='checkpoint|lease'.
+mutate: ## leave out each sync, lease check, compensation step and comparison in verify in turn; some test must fail
 	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/($(ONLY))' ./internal/mutate -mutate
 
-crash: ## 50 times kill -9 and resume of one run, and 1,000 times of one that others append beside
+crash: ## kill -9 and resume one run 50 times, and 1,000 times a process with concurrent appends
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise
 	REPRISE_KILLS=1000 $(GO) test -count=1 -v -run TestKilled -timeout 90m ./integration/survival
 
-powercut: ## 200 times an ext4 image cut off under a run and its journal replayed; Linux, root
+powercut: ## cut off an ext4 image under a run 200 times and replay its journal; Linux, root
 	REPRISE_CUTS=200 $(GO) test -count=1 -v -run Power -timeout 60m ./integration/survival
 
-survive: ## a fault at every operation of a run, each cut with 16 random outcomes
+survive: ## a fault at every operation of a run, each power cut with 16 random outcomes
 	REPRISE_SEEDS=16 $(GO) test -count=1 -v -run 'AFaultAtEvery|AConditionThat' -timeout 60m ./integration/survival
 
 # Extra flags: make bench-gemm BENCHFLAGS='-sizes 63x65x17 -rounds 100'. What the
 # peers need is in bench/README.md.
-bench-peers: ## training steps against PyTorch, GoMLX and Gorgonia, a JSON line each
+bench-peers: ## training steps against PyTorch, GoMLX and Gorgonia, one JSON line each
 	cd bench && $(GO) run ./cmd/peers $(BENCHFLAGS)
 
 bench-gemm: ## the matrix product on one thread against OpenBLAS and oneDNN
@@ -101,7 +102,7 @@ bench-events: ## appends, replay and recovery of the event log against PostgreSQ
 bench-scheduler: ## the queue's policy against others on a trace of a cluster; BENCHFLAGS='-trace FILE'
 	cd bench && $(GO) run ./cmd/scheduler $(BENCHFLAGS)
 
-bench-actors: ## our actors against Hollywood and Proto.Actor, a JSON line each
+bench-actors: ## our actors against Hollywood and Proto.Actor, one JSON line each
 	cd bench && $(GO) run ./cmd/actors $(BENCHFLAGS)
 
 bench-test: ## the tests of the bench, a module of its own

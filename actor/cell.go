@@ -26,7 +26,7 @@ type cell[M any] struct {
 	extras *cellExtra[M] // nil until it is needed
 }
 
-// The flags of a cell's task, beside flagScheduled.
+// The flags of a cell's task, in addition to flagScheduled.
 const (
 	flagStart    = 1 << (iota + 1) // the supervisor wants an incarnation
 	flagStop                       // the supervisor wants none

@@ -23,7 +23,7 @@ type Config struct {
 	// must not block. It may use the system, but not wait for it. A panic in it is
 	// dropped.
 	OnEvent func(Event)
-	// Sample makes one in so many messages begin a trace, which is reported to
+	// Sample makes one in Sample messages begin a trace, which is reported to
 	// OnEvent: 1 traces all, 0 none except those of TraceNext.
 	Sample int
 	// Driver, if not nil, runs the actors in place of Workers, and the delays and

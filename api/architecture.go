@@ -29,8 +29,8 @@ const (
 	ViT    = "vit"
 )
 
-// Model has the sizes of a named architecture. Those that it does not have are
-// zero.
+// Model has the sizes of a named architecture. Sizes that the architecture does not
+// have are zero.
 type Model struct {
 	// Hidden has the units of each dense layer of an mlp or cnn before the last;
 	// nil stands for [128], an empty list for none.
@@ -38,7 +38,7 @@ type Model struct {
 	// Channels has the channels of each convolution of a cnn; nil stands for
 	// [8, 16].
 	Channels []int `json:"channels,omitzero"`
-	// Activation is that of an mlp or cnn, relu by default.
+	// Activation is the activation of an mlp or cnn, relu by default.
 	Activation string `json:"activation,omitempty"`
 	// BatchNorm says that an mlp normalises each hidden layer.
 	BatchNorm bool `json:"batch_norm,omitempty"`
@@ -46,14 +46,14 @@ type Model struct {
 	Dropout float32 `json:"dropout,omitempty"`
 	// Depth is the number of layers of a resnet, 6n+2; 8 by default.
 	Depth int `json:"depth,omitempty"`
-	// Width has the channels of a resnet's first stage, 16 by default, or the
-	// values of a token of a gpt or vit, 128 by default.
+	// Width is the number of channels of a resnet's first stage, 16 by default, or
+	// of values of a token of a gpt or vit, 128 by default.
 	Width int `json:"width,omitempty"`
 	// Patch is the height and width of a vit's patches, 4 by default.
 	Patch int `json:"patch,omitempty"`
-	// Layers are the transformer blocks of a gpt or vit, 4 by default.
+	// Layers is the number of transformer blocks of a gpt or vit, 4 by default.
 	Layers int `json:"layers,omitempty"`
-	// Heads are those of each transformer block, 4 by default.
+	// Heads is the number of heads of each transformer block, 4 by default.
 	Heads int `json:"heads,omitempty"`
 }
 
@@ -87,8 +87,8 @@ func (m Model) withDefaults(architecture string) Model {
 	return m
 }
 
-// check fails for sizes that no data could be trained with; each for itself is
-// what the schema allows, or else the schema says so.
+// check fails for sizes that cannot be trained with, whatever the data. The schema
+// has checked each of them by itself.
 func (m Model) check(architecture string) error {
 	bad := func(field string, value any, problem, fix string) error {
 		return &training.FieldError{Field: "model." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
@@ -105,10 +105,9 @@ func (m Model) check(architecture string) error {
 	return nil
 }
 
-// Architecture returns the model's layers for the data's samples and for what
-// they teach. It fails with a *nn.LayerError where the layers do not meet, and
-// with a *training.FieldError for a named architecture on data that it is not
-// for.
+// Architecture returns the model's layers for the data's samples and task. It fails
+// with a *nn.LayerError if the layers do not fit each other, and with a
+// *training.FieldError for a named architecture that does not fit the data.
 func (r TrainingRequest) Architecture(data *dataset.Dataset) (nn.Architecture, error) {
 	r = r.withDefaults()
 	if err := r.checkPreset(data); err != nil {
@@ -140,7 +139,7 @@ func (r TrainingRequest) Architecture(data *dataset.Dataset) (nn.Architecture, e
 }
 
 // regularise returns the layers with a batch normalisation before and a dropout
-// after each activation, as far as the model asks for them.
+// after each activation, where the model has them.
 func (m Model) regularise(layers nn.Layers) nn.Layers {
 	var out nn.Layers
 	for _, l := range layers {
@@ -156,7 +155,7 @@ func (m Model) regularise(layers nn.Layers) nn.Layers {
 	return out
 }
 
-// checkPreset fails where a named architecture is not for the data.
+// checkPreset fails if a named architecture does not fit the data.
 func (r TrainingRequest) checkPreset(data *dataset.Dataset) error {
 	name, shape := r.ModelArchitecture.Name, data.SampleShape()
 	bad := func(problem, fix string) error {

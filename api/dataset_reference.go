@@ -16,14 +16,14 @@ import (
 // DatasetReference returns the data that the request means. catalogue has the
 // names that Library.Entries lists, workingDir is absolute.
 //
-// A dataset_path that is in the catalogue stays as it is, even where a folder
-// has the same name (./mnist is the folder). Any other is a folder or file: a
+// A dataset_path that is in the catalogue stays as it is, even if a folder has the
+// same name (./mnist is the folder). Any other is a folder or file: a
 // relative one is looked up from the folder of the request's file, then from
 // workingDir; it comes back absolute and cleaned. A request without a file, or
-// from standard input ("-"), has the working directory only.
+// from standard input ("-"), is looked up from the working directory only.
 //
-// It fails with a *RequestError where there is no such folder or file. It reads
-// no content: Library.Open does.
+// It fails with a *RequestError if there is no such folder or file. It does not read
+// the content; Library.Open does.
 func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string) (dataset.Source, error) {
 	source := r.source()
 	if slices.Contains(catalogue, r.DatasetPath) {
@@ -83,9 +83,9 @@ func (r TrainingRequest) noSuchData(catalogue []string, workingDir string) error
 	case ok:
 		fix = fmt.Sprintf("did you mean %s?", near)
 	case strings.HasPrefix(path, "~"):
-		fix = "write the home directory out: ~ is the shell's"
+		fix = "write out the home directory: only a shell expands ~"
 	case strings.Contains(path, "$"):
-		fix = "write the path out: variables are the shell's"
+		fix = "write out the path: only a shell expands variables"
 	}
 	if filepath.IsAbs(path) {
 		return r.badPath("does not exist", fix, fs.ErrNotExist)

@@ -11,15 +11,16 @@ import (
 	"reprise/nn"
 )
 
-// decoder turns nodes that the schema has accepted into Go values and collects
-// what the schema cannot say: a whole number written as a fraction, a number
-// that a 32-bit float does not hold. An absent node gives a zero value.
+// decoder turns nodes that the schema has accepted into Go values. It collects the
+// mistakes that a schema cannot describe: a whole number written as a fraction, a
+// number that a 32-bit float cannot hold. An absent node gives a zero value.
 type decoder struct {
 	document *document
 	errs     []*RequestError
 }
 
-// decodeRequest returns the request without its defaults.
+// decodeRequest returns the request, without its defaults, and what is wrong with
+// it.
 func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
 	d := &decoder{document: doc}
 	root := doc.root
@@ -58,6 +59,9 @@ func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
 }
 
 func (d *decoder) architecture(n *node) ModelArchitecture {
+	if n == nil {
+		return ModelArchitecture{}
+	}
 	if n.kind != list {
 		return ModelArchitecture{Name: n.value}
 	}
@@ -135,10 +139,10 @@ func (d *decoder) uint(n *node) uint64 {
 	v, err := strconv.ParseUint(n.value, 10, 64)
 	switch {
 	case n.kind == fractional && err == nil:
-		// JSON Schema takes 1e3 and 8.0 for whole numbers. They may be slips.
+		// JSON Schema accepts 1e3 and 8.0 as whole numbers. They may be slips.
 		d.fail(n, "is not written as a whole number", fmt.Sprintf("write %d", v))
 	case err != nil:
-		d.fail(n, "is not a whole number", "write its digits alone")
+		d.fail(n, "is not a whole number", "write only its digits")
 	}
 	return v
 }
@@ -174,8 +178,8 @@ func (d *decoder) float(n *node) float64 {
 	return v
 }
 
-// float32 refuses what would become 0 or infinite: an optimiser takes 0 for
-// "the default".
+// float32 refuses what would become 0 or infinite: to an optimiser, 0 means the
+// default.
 func (d *decoder) float32(n *node) float32 {
 	v := d.float(n)
 	f := float32(v)
@@ -215,7 +219,7 @@ func (n *node) json(dst []byte) []byte {
 		if strings.ContainsAny(n.value, ".eE") {
 			return append(dst, n.value...)
 		}
-		return append(dst, n.value+".0"...) // stays a fraction: the schema takes 2.0 for 2, nn does not
+		return append(dst, n.value+".0"...) // stays a fraction: the schema accepts 2.0 as 2, nn does not
 	case empty:
 		return append(dst, "null"...)
 	default:

@@ -31,8 +31,12 @@ type document struct {
 	root  *node
 }
 
-// fail returns an error at a place of the file.
+// fail returns an error at a place of the request.
 func (d *document) fail(at position, e RequestError) *RequestError {
+	if at.setting != "" {
+		e.Setting = at.setting
+		return &e
+	}
 	if d == nil {
 		return &e
 	}
@@ -84,7 +88,7 @@ func (d *document) checkEncoding(content []byte) error {
 		}
 		if bad.Problem != "" {
 			d.lines = runeLines(strings.ToValidUTF8(string(content), "\ufffd"))
-			return d.fail(position{line, column}, bad)
+			return d.fail(placeAt(line, column), bad)
 		}
 		rest = rest[size:]
 		if column++; r == '\n' {

@@ -13,108 +13,31 @@ import (
 	"reprise/training"
 )
 
-// Setting changes one field of a request.
-type Setting struct {
-	// Field is the path of the field, such as config.learning_rate.
-	Field string
-	// Value is in YAML, as a request file would have it: 0.001, adamw, or
-	// {name: cosine, warmup_steps: 10}.
-	Value string
-}
-
-// RecordedRequest returns the request that the canonical JSON of a run's record
-// holds. It is in no file: its errors have no place.
+// RecordedRequest returns the request in the canonical JSON of a run's record. It is
+// not in a file: its errors have no place.
 func RecordedRequest(canonical []byte) (TrainingRequest, error) {
 	r, err := ParseTrainingRequest("", canonical)
 	if err != nil {
-		return TrainingRequest{}, fmt.Errorf("the request on record: %w", err)
+		return TrainingRequest{}, fmt.Errorf("the recorded request: %w", err)
 	}
 	r.document = nil
 	return r, nil
 }
 
-// With returns the request with some fields set, with its defaults filled in and
-// checked as ParseTrainingRequest does: the same mistakes give the same errors,
-// but without a place in a file.
-func (r TrainingRequest) With(settings ...Setting) (TrainingRequest, error) {
-	canonical, err := r.Canonical()
-	if err != nil {
-		return TrainingRequest{}, err
-	}
-	d, err := parseDocument("", canonical)
-	if err != nil {
-		return TrainingRequest{}, err
-	}
-	for _, s := range settings {
-		if err := d.root.set(s); err != nil {
-			return TrainingRequest{}, err
-		}
-	}
-	if d, err = parseDocument("", d.root.json(nil)); err != nil {
-		return TrainingRequest{}, err
-	}
-	if errs := compileSchema().validate(d); len(errs) > 0 {
-		return TrainingRequest{}, join("", placeless(errs))
-	}
-	changed, errs := decodeRequest(d)
-	if len(errs) > 0 {
-		return TrainingRequest{}, join("", placeless(errs))
-	}
-	changed = changed.withDefaults()
-	changed.file = r.File() // relative paths still begin at its folder
-	if err := changed.precheck(); err != nil {
-		return TrainingRequest{}, changed.Locate(err)
-	}
-	return changed, nil
-}
-
-// set puts a value in place of the field's, or beside the others where the
-// field was left out.
-func (n *node) set(s Setting) error {
-	bad := func(problem, fix string) error {
-		return &RequestError{Field: s.Field, Value: shorten(s.Value), Problem: problem, Fix: fix}
-	}
-	d, err := parseDocument("", []byte("value: "+s.Value))
-	var wrong *RequestError
-	if errors.As(err, &wrong) && !strings.HasPrefix(wrong.Problem, "not valid YAML") {
-		return bad(wrong.Problem, wrong.Fix)
-	}
-	if err != nil || len(d.root.entries) != 1 {
-		return bad("is not a value in YAML", "write it as in a request file, such as 0.001 or {name: cosine}")
-	}
-	path := strings.Split(s.Field, ".")
-	for i, key := range path {
-		if key == "" || strings.ContainsAny(key, "[]") {
-			return bad("is set at a path that no request has", "name the field by its keys and dots, such as config.learning_rate")
-		}
-		if n.kind != mapping {
-			return bad(fmt.Sprintf("cannot be set: %s is not a mapping", strings.Join(path[:i], ".")), "set that field as a whole")
-		}
-		child := n.get(key)
-		if child == nil {
-			child = &node{kind: mapping}
-			n.entries = append(n.entries, entry{key, child})
-		}
-		n = child
-	}
-	*n = *d.root.entries[0].value
-	return nil
-}
-
-// ForkExternalRequest starts a session that goes on from a checkpoint of another
-// run, with training.TrainingService.ForkTraining, as the request r says: the
-// request of that run with some fields set. data is the run's data.
+// ForkExternalRequest starts a session that continues from a checkpoint of another
+// run, with training.TrainingService.ForkTraining. The request r is that run's,
+// with some fields set; data is the run's data.
 //
-// A field that the checkpoint cannot serve is named in a *RequestError, as is
-// any other mistake. Nothing has happened then.
+// A field that does not fit the checkpoint is named in a *RequestError, as is any
+// other mistake. Nothing has happened then.
 func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentRequest TrainingRequest, cp training.Checkpoint,
 	data *dataset.Dataset, ids IDs) (training.TrainingSession, []training.Event, error) {
 	if r.DatasetPath != parentRequest.DatasetPath || r.Dataset != parentRequest.Dataset {
 		for _, c := range changes(parentRequest, r) {
 			if strings.HasPrefix(c.Field, "dataset") {
-				return training.TrainingSession{}, nil, &RequestError{Field: c.Field, Value: string(c.To),
+				return training.TrainingSession{}, nil, r.at(c.Field, RequestError{Value: string(c.To),
 					Problem: "would change the data, whose order and epochs the checkpoint is in the middle of",
-					Fix:     "leave it out: a fork trains on its parent's data"}
+					Fix:     "leave it out: a fork trains on its parent's data"})
 			}
 		}
 	}
@@ -129,7 +52,7 @@ func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentR
 	return session, events, nil
 }
 
-// blame names the field of the model that was set where a model does not fit its
+// blame names the field of the model that was set if the model does not fit its
 // checkpoint.
 func blame(err error, parent, fork TrainingRequest) error {
 	var field *training.FieldError
@@ -150,7 +73,7 @@ func blame(err error, parent, fork TrainingRequest) error {
 // Change is a field in which two requests differ.
 type Change struct {
 	Field string `json:"field"`
-	// From and To are null where the request does not have the field.
+	// From and To are null if the request does not have the field.
 	From json.RawMessage `json:"from"`
 	To   json.RawMessage `json:"to"`
 }
@@ -169,7 +92,7 @@ func Changes(from, to []byte) ([]Change, error) {
 	return difference(nil, "", trees[0], trees[1]), nil
 }
 
-// changes is Changes of two requests that have a canonical form.
+// changes is Changes for two requests that have a canonical form.
 func changes(from, to TrainingRequest) []Change {
 	a, errA := from.Canonical()
 	b, errB := to.Canonical()

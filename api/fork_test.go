@@ -54,7 +54,7 @@ func TestAMistakeThatIsSetIsToldAsInAFile(t *testing.T) {
 	for _, c := range []struct{ field, value, file string }{
 		{"config.learning_rate", "-1", strings.Replace(forkedRequest, "0.002", "-1", 1)},
 		{"config.epochs", "1.5", strings.Replace(forkedRequest, "epochs: 3", "epochs: 1.5", 1)},
-		{"config.epoch", "3", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, epoch: 3", 1)},
+		{"config.optimizer.momentum", "0.9", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, optimizer: {name: adam, momentum: 0.9}", 1)},
 		{"config.schedule", "cosin", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, schedule: cosin", 1)},
 		{"config.seed", "1\t2", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, seed: 1\t2", 1)},
 		{"config.clip_norm", "much", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, clip_norm: much", 1)},

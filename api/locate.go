@@ -3,9 +3,11 @@ package api
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"reprise/dataset"
 	"reprise/nn"
@@ -13,20 +15,42 @@ import (
 )
 
 // Locate returns err as a *RequestError where it is the domain's complaint
-// about something that the request says: with the place in the file, the line
-// and a caret. The result unwraps to err. Any other error, a *RequestError and
-// nil are returned as they are.
+// about something that the request says: with its place in the file, the line
+// and a caret, or with the setting. The result unwraps to err. Several
+// complaints that are joined are located one by one. Any other error, a
+// *RequestError and nil are returned as they are.
 func (r TrainingRequest) Locate(err error) error {
+	if located := r.locateAll(err); located != nil {
+		return join(r.File(), located)
+	}
+	return err
+}
+
+// locateAll returns the parts of an error with their places, in the order of the
+// request; nil where a part is not about what the request says, or is located.
+func (r TrainingRequest) locateAll(err error) []*RequestError {
 	var located *RequestError
 	if err == nil || errors.As(err, &located) {
-		return err
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*RequestError
+		for _, part := range joined.Unwrap() {
+			parts := r.locateAll(part)
+			if parts == nil {
+				return nil
+			}
+			list = append(list, parts...)
+		}
+		sortErrors(list)
+		return list
 	}
 	e := r.locate(err)
 	if e == nil {
-		return err
+		return nil
 	}
 	e.cause = err
-	return e
+	return []*RequestError{e}
 }
 
 func (r TrainingRequest) locate(err error) *RequestError {
@@ -43,13 +67,38 @@ func (r TrainingRequest) locate(err error) *RequestError {
 	case errors.As(err, &option) && strings.HasPrefix(option.Field, "optimizer"):
 		return r.at("config."+option.Field, RequestError{Value: option.Value, Problem: doesNotFit + option.Want, Fix: option.Fix})
 	case errors.As(err, &source):
-		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix})
+		return r.at(requestField(source.Field), RequestError{Value: source.Value, Problem: source.Problem, Fix: source.Fix + r.addition(source)})
 	case errors.As(err, &data):
-		// The mistake is in the file that the request names, at the place that
-		// the message names.
+		// The mistake is in the data's file, at the place that the message names.
 		return r.at("dataset_path", RequestError{Problem: strings.TrimSuffix(data.Error(), "; "+data.Fix), Fix: data.Fix})
 	}
 	return nil
+}
+
+// addition says what to add to the request for an option of the data that was left
+// out; "" where the data set does not say what it could be.
+func (r TrainingRequest) addition(e *dataset.FieldError) string {
+	if e.Example == "" {
+		return ""
+	}
+	option := e.Field + ": " + scalar(e.Example)
+	if r.Dataset != (DatasetOptions{}) {
+		return fmt.Sprintf("; add %s to dataset", option)
+	}
+	return fmt.Sprintf("; add: dataset: {%s}", option)
+}
+
+// scalar writes a text in YAML, in quotes where it would be something else without
+// them.
+func scalar(text string) string {
+	var n node
+	if n.plainScalar(text); n.kind == textual && text != "" && strings.Trim(text, " ") == text &&
+		strings.TrimFunc(text, func(r rune) bool {
+			return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(" _.()/%", r)
+		}) == "" {
+		return text
+	}
+	return string(quote(text))
 }
 
 // requestField returns the key of the request that a field of a dataset.Source
@@ -67,9 +116,8 @@ func requestField(field string) string {
 	return field
 }
 
-// at gives an error the place of a field, or of what stands for it: the nearest
-// mapping around a key that was left out, the value where an object could be. It
-// returns nil for a field that no request has.
+// at gives an error the place of a field or, for one that was left out, of what
+// stands for it: see node.standIn. It returns nil for a field that no request has.
 func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	top, _, _ := strings.Cut(field, ".")
 	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config"}, top) {
@@ -80,14 +128,16 @@ func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 		return &e
 	}
 	n := r.document.root.find(strings.Split(field, "."))
-	place := n.at
-	if n != r.document.root && (n.kind == mapping || n.kind == list) {
-		place = n.key
+	switch {
+	case n == r.document.root:
+		return r.document.fail(n.standIn(top), e)
+	case n.kind == mapping || n.kind == list:
+		return r.document.fail(n.key, e)
 	}
-	return r.document.fail(place, e)
+	return r.document.fail(n.at, e)
 }
 
-// locateLayer points at what a layer of the architecture comes from.
+// locateLayer returns the place that a layer of the architecture comes from.
 func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 	if r.document == nil {
 		return (*document)(nil).layerError(nil, bad, bad.Index)
@@ -97,7 +147,7 @@ func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 	if architecture.kind == list {
 		return r.document.layerError(architecture, bad, bad.Index)
 	}
-	// Layers that a name stands for come from one entry of channels or hidden.
+	// A layer of a named architecture comes from an entry of channels or hidden.
 	key, index := r.origin(bad.Index)
 	if sizes := root.get("model").get(key); sizes != nil && index >= 0 && index < len(sizes.items) {
 		return r.document.layerError(sizes, bad, index)
@@ -105,8 +155,8 @@ func (r TrainingRequest) locateLayer(bad *nn.LayerError) *RequestError {
 	return r.document.layerError(architecture, bad, -1)
 }
 
-// origin returns the list of sizes, and the index in it, that a layer of a
-// mlp or cnn was made for; see nn.MLP and nn.CNN.
+// origin returns the list of sizes, and the index in it, that a layer of an mlp or
+// cnn was made for; see nn.MLP and nn.CNN.
 func (r TrainingRequest) origin(layer int) (key string, index int) {
 	size := 2 // linear, activation
 	switch r.ModelArchitecture.Name {
@@ -126,8 +176,8 @@ func (r TrainingRequest) origin(layer int) (key string, index int) {
 	default:
 		return "", 0
 	}
-	// It is the linear layer that can be wrong. Whether a flatten layer comes
-	// before the first one makes no difference then.
+	// Only the linear layer can be wrong, so it does not matter whether a flatten
+	// layer comes before the first one.
 	return "hidden", layer / size
 }
 
@@ -152,8 +202,8 @@ func (d *document) layerError(sizes *node, bad *nn.LayerError, index int) *Reque
 	return d.fail(n.at, e)
 }
 
-// inner returns the value in a layer that a path such as "body[0].units" names,
-// and whether there is one; where there is none, the innermost layer on the path.
+// inner returns the value in a layer that a path such as "body[0].units" names, and
+// whether there is one; if not, the innermost layer on the path.
 func (n *node) inner(path string) (*node, bool) {
 	layer := n
 	for step := range strings.SplitSeq(path, ".") {
@@ -174,5 +224,5 @@ func (n *node) inner(path string) (*node, bool) {
 	return layer, true
 }
 
-// doesNotFit joins a value and what nn wants instead.
+// doesNotFit comes between a value and what nn wants instead.
 const doesNotFit = "does not fit: want "

@@ -10,13 +10,14 @@ import (
 	"reprise/training"
 )
 
-// Meaning returns the first event of a run as the request in it and the data say
-// that it has to be: the model, the hyperparameters, the description of the data
+// Meaning returns the first event of a run as it has to be according to the request
+// in it and to the data: the model, the hyperparameters, the description of the data
 // and the canonical form of the request itself. Identities, the parent of a fork
-// and the folder that a relative dataset_path was looked up in follow from
-// neither and stay as recorded.
+// and the folder that a relative dataset_path was looked up in do not follow from
+// them and stay as recorded.
 //
-// It applies no rule that a request is refused by: a run may be older than one.
+// It applies no rule by which requests are refused: a run may be older than the
+// rule.
 func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training.TrainingStarted, error) {
 	if len(recorded.Request) == 0 {
 		return recorded, errors.New("it is missing")
@@ -46,8 +47,8 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 	return meant, err
 }
 
-// refersTo reports whether a dataset_path, which may be relative to a folder that
-// is not on record, can have led to the recorded path.
+// refersTo reports whether a dataset_path, which may be relative to a folder that is
+// not recorded, may have led to the recorded path.
 func refersTo(path, recorded string) bool {
 	path = filepath.Clean(filepath.FromSlash(path))
 	if path == recorded {

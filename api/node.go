@@ -8,10 +8,16 @@ import (
 	"strings"
 )
 
-// position is a place in the file, counted from 1; column in characters.
-type position struct{ line, column int }
+// position is where something of a request is written: a place in the file, both
+// counted from 1 and column in characters; or else a setting.
+type position struct {
+	line, column int
+	setting      string // FIELD=VALUE; "" for a place in the file
+}
 
-// nodeKind is what a value looks like, before anyone asks what it should be.
+func placeAt(line, column int) position { return position{line: line, column: column} }
+
+// nodeKind is what a value looks like, whatever it should be.
 type nodeKind string
 
 const (
@@ -30,8 +36,8 @@ type node struct {
 	kind nodeKind
 	// field is the path of the value, such as config.batch_size.
 	field string
-	// written is a scalar as it stands in the file; value is the text it means,
-	// or its JSON form where it is a number.
+	// written is a scalar as it was written; value is the text that it means, or
+	// its JSON form if it is a number.
 	written, value string
 	at, key        position // of the value, and of the key before it
 	entries        []entry  // of a mapping
@@ -57,9 +63,9 @@ func (n *node) get(name string) *node {
 	return nil
 }
 
-// plainScalar resolves an unquoted scalar by YAML 1.2's core schema, stricter
-// where YAML versions disagree: 010, 1_000, 0x10 and yes stay text, so that a
-// number or a true can only be meant.
+// plainScalar resolves an unquoted scalar by YAML 1.2's core schema, more strictly
+// where versions of YAML disagree: 010, 1_000, 0x10 and yes stay text, so that
+// what is taken for a number or for true was meant as one.
 func (n *node) plainScalar(text string) {
 	n.value, n.written = text, text
 	switch n.value {
@@ -108,8 +114,8 @@ func (n *node) number() {
 	case err == nil:
 		n.kind = fractional
 		if v == 0 && strings.Trim(mantissa(digits), "0.") != "" {
-			// Below what 64 bits hold: stands for the smallest number, so that
-			// it is refused as too small and not taken for zero.
+			// Too small for 64 bits. It becomes the smallest number, so that it is
+			// refused as too small and not taken for zero.
 			v = math.Copysign(math.SmallestNonzeroFloat64, v)
 		}
 		n.value = strconv.FormatFloat(v, 'g', -1, 64)
@@ -125,8 +131,8 @@ func mantissa(number string) string {
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// maxDigits bounds the whole numbers that are compared exactly; longer ones are
-// out of every range.
+// maxDigits bounds the whole numbers that are compared exactly; longer ones exceed
+// every range.
 const maxDigits = 30
 
 // plain returns the value as encoding/json would decode it with UseNumber, for
@@ -156,7 +162,7 @@ func (n *node) plain() any {
 		return n.value == "true"
 	case empty:
 		return nil
-	default: // also what is not finite, which JSON has no number for
+	default: // also what is not finite, for which JSON has no number
 		return n.value
 	}
 }

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -10,17 +12,20 @@ import (
 // maxErrors bounds how many mistakes of one request are reported at once.
 const maxErrors = 10
 
-// RequestError says what is wrong with a request, where, and how to mend it.
+// RequestError says what is wrong with a request, where, and how to fix it.
 type RequestError struct {
-	// File is the request's file as the user named it.
+	// File is the request's file as the user named it; "" for a mistake that is
+	// not in a file.
 	File string
-	// Line and Column are counted from 1, Column in characters; both are 0 where
-	// the mistake has no place, as in a request that was not parsed.
+	// Line and Column are counted from 1, Column in characters; both are 0 if
+	// the mistake has no place in a file.
 	Line, Column int
-	// Field is the path of the wrong field, such as config.batch_size; "" where
+	// Setting is FIELD=VALUE where the mistake is in a Setting; else "".
+	Setting string
+	// Field is the path of the wrong field, such as config.batch_size; "" if
 	// the file as a whole is wrong.
 	Field string
-	// Value is the offending value as written; "" where there is none.
+	// Value is the offending value as written; "" if there is none.
 	Value string
 	// Problem says what is wrong with it, Fix what to do, as an imperative.
 	Problem, Fix string
@@ -45,7 +50,11 @@ func (e *RequestError) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	if e.Field != "" {
+	set, _, isSet := strings.Cut(e.Setting, "=")
+	if isSet {
+		b.WriteString("--set " + shorten(e.Setting) + ": ")
+	}
+	if e.Field != "" && (!isSet || e.Field != set) {
 		b.WriteString(e.Field + ": ")
 	}
 	if e.Value != "" {
@@ -58,8 +67,39 @@ func (e *RequestError) Error() string {
 	return b.String() + e.excerpt
 }
 
-// Unwrap returns the domain's error that this one was located for; else nil.
+// Unwrap returns the domain's error that this one gives a place to; nil if there is
+// none.
 func (e *RequestError) Unwrap() error { return e.cause }
+
+// flatten returns the errors that an error of this package is made of.
+func flatten(err error) []*RequestError {
+	var one *RequestError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*RequestError
+		for _, e := range joined.Unwrap() {
+			list = append(list, flatten(e)...)
+		}
+		return list
+	}
+	if errors.As(err, &one) {
+		return []*RequestError{one}
+	}
+	if err == nil {
+		return nil
+	}
+	return []*RequestError{{Problem: err.Error(), cause: err}}
+}
+
+// sortErrors puts errors in the order of the file, and those of settings after
+// them in theirs.
+func sortErrors(errs []*RequestError) {
+	slices.SortStableFunc(errs, func(a, b *RequestError) int {
+		if (a.Setting == "") != (b.Setting == "") {
+			return cmp.Compare(len(a.Setting), len(b.Setting))
+		}
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
 
 // join returns the errors as one: nil for none, the error itself for one, else
 // a joined error of at most maxErrors and the number of the others.
@@ -76,7 +116,7 @@ func join(file string, errs []*RequestError) error {
 		list = append(list, e)
 	}
 	if rest > 0 {
-		list = append(list, &RequestError{File: file, Problem: fmt.Sprintf("%d more mistakes are not shown", rest), Fix: "mend these first"})
+		list = append(list, &RequestError{File: file, Problem: fmt.Sprintf("%d more mistakes are not shown", rest), Fix: "correct these first"})
 	}
 	return errors.Join(list...)
 }
@@ -86,7 +126,7 @@ func join(file string, errs []*RequestError) error {
 const excerptWidth = 120
 
 // excerptOf returns a line of the file with a caret under a column, ready to be
-// appended to a message; "" where there is no such line.
+// appended to a message; "" if there is no such line.
 func excerptOf(lines [][]rune, at position) string {
 	if at.line < 1 || at.line > len(lines) || at.column < 1 {
 		return ""
@@ -115,7 +155,7 @@ func excerptOf(lines [][]rune, at position) string {
 	return fmt.Sprintf("\n%5d | %s\n      | %s^", at.line, text.String(), pad.String())
 }
 
-// printable keeps a hostile file from driving the terminal that shows it.
+// printable keeps a hostile file from controlling the terminal that shows it.
 func printable(r rune) rune {
 	if r == '\t' || unicode.IsPrint(r) {
 		return r
@@ -123,7 +163,7 @@ func printable(r rune) rune {
 	return unicode.ReplacementChar
 }
 
-// blank returns what stands under r in the line of the caret.
+// blank returns what to print under r in the line of the caret.
 func blank(r rune) string {
 	if r == '\t' {
 		return "\t"

@@ -23,10 +23,9 @@ var schemaText []byte
 // schemaURL is the $id of the schema.
 const schemaURL = "urn:reprise:training-request"
 
-// Schema returns the JSON Schema (draft 2020-12) of a training request, as it
-// stands in training-request.schema.json. It is what requests are validated
-// with. The keywords x-problem and x-fix hold parts of messages; validators
-// ignore them.
+// Schema returns the JSON Schema (draft 2020-12) of a training request, the content
+// of training-request.schema.json. Requests are validated with it. The keywords
+// x-problem and x-fix hold parts of messages; other validators ignore them.
 func Schema() []byte { return bytes.Clone(schemaText) }
 
 // schema is the compiled schema and its text, for what messages need.
@@ -35,7 +34,7 @@ type schema struct {
 	raw      any
 }
 
-// compileSchema panics where the embedded schema is broken, which a test finds.
+// compileSchema panics if the embedded schema is broken; a test finds that.
 func compileSchema() *schema {
 	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
 	if err != nil {
@@ -53,7 +52,7 @@ func compileSchema() *schema {
 	return &schema{compiled: compiled, raw: raw}
 }
 
-// validate returns what the schema has against the document, in the order of
+// validate returns what the schema finds wrong with the document, in the order of
 // the file.
 func (s *schema) validate(d *document) []*RequestError {
 	err := s.compiled.Validate(d.root.plain())
@@ -74,20 +73,18 @@ func (s *schema) validate(d *document) []*RequestError {
 	}
 	seen := map[string]bool{}
 	all = slices.DeleteFunc(all, func(e *RequestError) bool {
-		// Several rules may object to one value; the first says enough. So does
-		// a misspelt key for the one that is missing without it.
-		id := fmt.Sprint(e.Line, e.Column, e.Field)
+		// Several rules may object to one value; the first says enough. A misspelt key
+		// says enough about the one that is missing because of it.
+		id := fmt.Sprint(e.Line, e.Column, e.Field, e.Setting)
 		again := seen[id]
 		seen[id] = true
 		return again || (e.Problem == missingKey && meant[e.Field])
 	})
-	slices.SortStableFunc(all, func(a, b *RequestError) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
+	sortErrors(all)
 	return all
 }
 
-// missingKey is the problem of a key that is not there.
+// missingKey is the problem of a key that is missing.
 const missingKey = "is missing"
 
 // violations returns the leaves of the validator's tree that matter to the
@@ -109,7 +106,7 @@ func (s *schema) violations(e *jsonschema.ValidationError) []*jsonschema.Validat
 }
 
 // alternatives chooses among forms by the kind of value and by the key that
-// tells them apart, "type" or "name".
+// distinguishes them, "type" or "name".
 func (s *schema) alternatives(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	depth := len(e.InstanceLocation)
 	var typed, named [][]*jsonschema.ValidationError
@@ -137,8 +134,8 @@ func (s *schema) alternatives(e *jsonschema.ValidationError) []*jsonschema.Valid
 	return []*jsonschema.ValidationError{e}
 }
 
-// names reports whether the violation is about the key that tells the forms of
-// an object apart.
+// names reports whether the violation is about the key that distinguishes the forms
+// of an object.
 func names(l *jsonschema.ValidationError, depth int) bool {
 	switch k := l.ErrorKind.(type) {
 	case *kind.Required:
@@ -150,8 +147,8 @@ func names(l *jsonschema.ValidationError, depth int) bool {
 
 func isDiscriminator(key string) bool { return key == "type" || key == "name" }
 
-// unnamed merges the complaints of all forms about the key that tells them
-// apart: it is missing, or has none of the values.
+// unnamed merges the complaints of all forms about the key that distinguishes them:
+// it is missing, or has none of the values.
 func (s *schema) unnamed(forms [][]*jsonschema.ValidationError, depth int) *jsonschema.ValidationError {
 	var merged *jsonschema.ValidationError
 	var want []any
@@ -236,8 +233,8 @@ func (s *schema) spelledOut(v *jsonschema.ValidationError, n *node) (string, boo
 	return "", false
 }
 
-// complaint says what a violated rule has against a value and, where the value
-// itself tells, what was meant.
+// complaint says what is wrong with a value by a rule and, if the value shows it,
+// what was meant.
 func complaint(n *node, rule jsonschema.ErrorKind) (problem, fix string) {
 	switch k := rule.(type) {
 	case *kind.Type:
@@ -297,8 +294,8 @@ func wanted(types []string) string {
 	return strings.Join(names, " or ")
 }
 
-// meant returns how to write what the value looks like; "" where it looks like
-// nothing that was wanted.
+// meant returns how to write what the value looks like; "" if it looks like nothing
+// that is wanted.
 func meant(n *node, types []string) string {
 	number := slices.Contains(types, "integer") || slices.Contains(types, "number")
 	switch {
@@ -379,7 +376,7 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 		return d.fail(at, e)
 	}
 	if place, ok := s.home(key); ok && place != n.field && !strings.HasPrefix(n.field, "model_architecture") {
-		e.Fix = "move it into " + place
+		e.Fix, e.meant = "move it into "+place, child(place, key)
 		if place == "" {
 			e.Fix = "move it out, to the top level"
 		}
@@ -387,7 +384,7 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 	return d.fail(at, e)
 }
 
-// home returns the mapping that a key belongs into: "" is the request itself.
+// home returns the mapping that a key belongs in; "" is the request itself.
 func (s *schema) home(key string) (string, bool) {
 	root := s.at(schemaURL)
 	if slices.Contains(s.keys(root), key) {
@@ -449,8 +446,8 @@ func (s *schema) keys(rule map[string]any) []string {
 	return out
 }
 
-// find returns the value at a path of keys and indices; where the path leads
-// nowhere, the last value on it.
+// find returns the value at a path of keys and indices or, if there is none, the
+// last value on the path.
 func (n *node) find(path []string) *node {
 	for _, step := range path {
 		next := n.get(step)
@@ -499,8 +496,8 @@ func flow(v any) string {
 	}
 }
 
-// sortedNameFirst returns the keys as an author writes them: what names the
-// thing, then the rest.
+// sortedNameFirst returns the keys as an author writes them: the name or type first,
+// then the rest.
 func sortedNameFirst(m map[string]any) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {

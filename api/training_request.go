@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"reprise/nn"
 )
 
-// TrainingRequest is what a user asks to be trained. The zero values of
-// optional fields stand for their defaults. Its JSON form is the published one,
-// see Schema.
+// TrainingRequest is what a user asks to be trained. The zero value of an optional
+// field stands for its default. Its JSON form is the published one; see Schema.
 type TrainingRequest struct {
 	ModelArchitecture ModelArchitecture `json:"model_architecture"`
 	// Model has the sizes of a named architecture; it is zero for a list of
@@ -22,12 +23,13 @@ type TrainingRequest struct {
 	Dataset     DatasetOptions `json:"dataset,omitzero"`
 	Config      TrainingConfig `json:"config"`
 
-	document *document // where it was written; nil for a request made in Go
-	file     string    // that it comes from, if it has no document: see With
+	document *document       // where it was written; nil for a request made in Go
+	file     string          // that it comes from, if it has no document: see With
+	wrong    map[string]bool // the keys that a mistake was found under
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
-// leave it to the data set.
+// leave the choice to the data set.
 type DatasetOptions struct {
 	// Task is classification, regression or next_token.
 	Task string `json:"task,omitempty"`
@@ -60,28 +62,28 @@ type TrainingConfig struct {
 
 	// GradientAccumulation is the number of batches in a step, 1 by default.
 	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
 	ClipNorm       float32      `json:"clip_norm,omitempty"`
 	LabelSmoothing float32      `json:"label_smoothing,omitempty"`
 	Augmentation   Augmentation `json:"augmentation,omitzero"`
-	// EvalInterval is in steps; 0 evaluates at the end of each epoch only.
+	// EvalInterval is in steps; 0 evaluates only at the end of each epoch.
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
-	// EarlyStopping never stops where it is zero.
+	// EarlyStopping never stops if it is zero.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
-	// Precision is that of what the backward pass reads: float32, the default, or
-	// bf16.
+	// Precision is the precision of what is kept for the backward pass: float32, the
+	// default, or bf16.
 	Precision string `json:"precision,omitempty"`
 }
 
-// Augmentation changes the images of the training split, as
-// dataset.Augmentation says; the zero value does not.
+// Augmentation changes the images of the training split, as dataset.Augmentation
+// describes; the zero value does not.
 type Augmentation struct {
 	Flip bool `json:"flip"`
 	Crop int  `json:"crop"`
 }
 
-// EarlyStopping ends training after Patience evaluations without a loss that is
-// better by more than MinDelta.
+// EarlyStopping ends training after Patience evaluations in a row without a loss
+// that is better by more than MinDelta.
 type EarlyStopping struct {
 	Patience uint64  `json:"patience"`
 	MinDelta float64 `json:"min_delta"`
@@ -114,34 +116,85 @@ type Schedule struct {
 }
 
 // ParseTrainingRequest returns the request that a YAML or JSON file holds, with
-// its defaults filled in, checked against the schema and every rule that needs
-// no data. file is for messages and for relative data set paths; "-" is
-// standard input.
+// some fields set and its defaults filled in, checked against the schema and every
+// rule that needs no data. The file must be a request without the settings too.
+// file is for messages and for relative data set paths; "-" is standard input.
 //
 // Every error is a *RequestError, or several of them joined, at most 10 and a
-// count of the rest.
-func ParseTrainingRequest(file string, content []byte) (TrainingRequest, error) {
+// count of the rest. The request that comes with an error is as much of it as has
+// no mistake, in which more mistakes can be found: Sound says what that is.
+func ParseTrainingRequest(file string, content []byte, settings ...Setting) (TrainingRequest, error) {
 	d, err := parseDocument(file, content)
 	if err != nil {
-		return TrainingRequest{}, err
+		errs := (&document{root: &node{kind: mapping}}).set(settings)
+		return unreadable(), join(file, append(flatten(err), errs...))
 	}
-	if errs := compileSchema().validate(d); len(errs) > 0 {
-		return TrainingRequest{}, join(file, errs)
+	r, errs := d.request()
+	if len(settings) == 0 {
+		return r, join(file, errs)
 	}
-	r, errs := decodeRequest(d)
-	if len(errs) > 0 {
-		return TrainingRequest{}, join(file, errs)
+	if len(errs) == 0 {
+		changed, errs := r.with(settings)
+		return changed, join(file, errs)
 	}
-	r.document = d
-	r = r.withDefaults()
-	if err := r.precheck(); err != nil {
-		return TrainingRequest{}, r.Locate(err)
+	wrong := d.set(settings)
+	r, all := d.request()
+	for _, e := range all {
+		if e.Setting != "" {
+			errs = append(errs, e)
+		}
 	}
-	return r, nil
+	return r, join(file, append(errs, wrong...))
 }
 
-// Validate fails as ParseTrainingRequest does. It is for a request made in Go:
-// its errors have no place in a file.
+// request returns what the document asks for, with its defaults, and what is wrong
+// with it.
+func (d *document) request() (r TrainingRequest, errs []*RequestError) {
+	errs = compileSchema().validate(d)
+	var wrong map[string]bool
+	mark := func(list []*RequestError) {
+		for _, e := range list {
+			for _, field := range []string{e.Field, e.meant} {
+				if end := strings.IndexAny(field+".", ".["); end > 0 {
+					if wrong == nil {
+						wrong = map[string]bool{}
+					}
+					wrong[field[:end]] = true
+				}
+			}
+		}
+	}
+	mark(errs)
+	sound := *d
+	root := *d.root
+	root.entries = slices.DeleteFunc(slices.Clone(root.entries), func(e entry) bool { return wrong[e.name] })
+	sound.root = &root
+	r, more := decodeRequest(&sound)
+	mark(more)
+	r.document, r.wrong = d, wrong
+	r = r.withDefaults()
+	more = append(more, flatten(r.Locate(r.precheck()))...)
+	mark(more)
+	r.wrong = wrong
+	errs = append(errs, more...)
+	sortErrors(errs)
+	return r, errs
+}
+
+// Sound reports whether no mistake was found in what the request says under some
+// of its keys, such as dataset_path and dataset. It is always true for a request
+// that came without an error.
+func (r TrainingRequest) Sound(keys ...string) bool {
+	for _, key := range keys {
+		if r.wrong[key] {
+			return false
+		}
+	}
+	return !r.wrong[""] // nothing could be read
+}
+
+// Validate fails as ParseTrainingRequest does. It is for a request that was made in
+// Go: its errors have no place in a file.
 func (r TrainingRequest) Validate() error {
 	r.document = nil
 	r = r.withDefaults()
@@ -159,7 +212,7 @@ func (r TrainingRequest) Validate() error {
 	return join("", placeless(compileSchema().validate(d)))
 }
 
-// placeless takes the places from errors of a request that no file has.
+// placeless removes the places from errors of a request that is not in a file.
 func placeless(errs []*RequestError) []*RequestError {
 	for _, e := range errs {
 		e.Line, e.Column, e.excerpt = 0, 0, ""
@@ -168,7 +221,7 @@ func placeless(errs []*RequestError) []*RequestError {
 }
 
 // File returns the name of the file that the request was parsed from, even if
-// fields were set since; "" for a request made in Go.
+// fields were set afterwards; "" for a request made in Go.
 func (r TrainingRequest) File() string {
 	if r.document == nil {
 		return r.file
@@ -250,8 +303,8 @@ func (s Schedule) withDefaults() Schedule {
 	return s
 }
 
-// MarshalJSON leaves out what is at its default and was not there in the first
-// release, so that requests from then keep their canonical form.
+// MarshalJSON leaves out fields that the first release did not have if they have
+// their defaults, so that older requests keep their canonical form.
 func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 	type all TrainingConfig
 	if c.GradientAccumulation == 1 {
@@ -264,14 +317,14 @@ func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON encodes an object with the constants that the rule has, and with
-// foreign ones where they are not zero, so that they are seen and refused.
+// others if they are not zero, so that they are seen and refused.
 func (o Optimizer) MarshalJSON() ([]byte, error) {
 	type all Optimizer
 	return marshalWith(all(o), optimizerFields(o.Name))
 }
 
-// MarshalJSON encodes an object with the settings that the schedule has, and
-// with foreign ones where they are not zero, so that they are seen and refused.
+// MarshalJSON encodes an object with the settings that the schedule has, and with
+// others if they are not zero, so that they are seen and refused.
 func (s Schedule) MarshalJSON() ([]byte, error) {
 	type all Schedule
 	return marshalWith(all(s), scheduleFields(s.Name))

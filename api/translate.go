@@ -1,8 +1,10 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"reprise/dataset"
 	"reprise/nn"
@@ -10,16 +12,16 @@ import (
 )
 
 // IDs are the identities of what a request starts. They are inputs, so that the
-// same start gives the same events.
+// same input gives the same events.
 type IDs struct {
 	Run     training.RunID
 	Session training.SessionID
 	Model   nn.ModelID
 }
 
-// FromExternalRequest translates the request into the domain's terms for the
-// data that it names and starts a session with training.TrainingService: it
-// returns the session in state initializing, and the events that record it.
+// FromExternalRequest translates the request into the domain's terms, for the data
+// that it names, and starts a session with training.TrainingService: it returns the
+// session, in state initializing, and the events that record it.
 // source is what DatasetReference returned and data was opened from.
 //
 // Errors are the domain's, about a model that does not fit the data or values
@@ -35,21 +37,14 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 	return training.TrainingService{}.StartTraining(model, data, config)
 }
 
-// translate returns the model and the settings that the request means for the
-// data; the data themselves are not described yet.
+// translate returns the model and the settings that the request means for the data,
+// without a description of the data.
 func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, training.Config, error) {
 	fail := func(err error) (nn.Model, training.Config, error) { return nn.Model{}, training.Config{}, err }
-	if err := data.Validate(); err != nil {
+	if err := r.CheckData(data); err != nil { // before the model's memory is taken
 		return fail(err)
 	}
-	samples := data.Len(dataset.Train)
-	hyperparameters := r.Hyperparameters(samples)
-	if err := hyperparameters.Validate(samples); err != nil { // before the model's memory is taken
-		return fail(err)
-	}
-	if err := checkTraining(hyperparameters, data); err != nil {
-		return fail(err)
-	}
+	hyperparameters := r.Hyperparameters(data.Len(dataset.Train))
 	architecture, err := r.Architecture(data)
 	if err != nil {
 		return fail(err)
@@ -67,7 +62,35 @@ func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, tr
 	}, nil
 }
 
-// checkTraining fails for what does not fit the kind of data.
+// CheckData fails where the sound parts of the request do not fit the data, with
+// all that is wrong. Its errors are the domain's: Locate finds their place.
+func (r TrainingRequest) CheckData(data *dataset.Dataset) error {
+	if err := data.Validate(); err != nil {
+		return err
+	}
+	var errs []error
+	if r.Sound("config") {
+		samples := data.Len(dataset.Train)
+		h := r.Hyperparameters(samples)
+		errs = append(errs, h.Validate(samples), checkTraining(h, data))
+	}
+	if r.Sound("model_architecture", "model") {
+		_, err := r.Architecture(data)
+		errs = append(errs, err)
+	}
+	return joined(errs...)
+}
+
+// joined returns several errors as one, and one as it is.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// checkTraining fails for settings that do not fit the kind of data.
 func checkTraining(h training.Hyperparameters, data *dataset.Dataset) error {
 	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
 		return &training.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
@@ -76,7 +99,7 @@ func checkTraining(h training.Hyperparameters, data *dataset.Dataset) error {
 	return data.CheckAugmentation(h.Augmentation)
 }
 
-// describe returns what the run's record keeps of its data. The same content
+// describe returns what a run's record says of its data. The same content
 // under the same name has the same id.
 func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, error) {
 	fingerprint := data.Fingerprint()
@@ -99,7 +122,7 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 
 // Hyperparameters returns the domain's hyperparameters for a training split of
 // a number of samples, with the schedule planned for all its steps; with 0
-// samples the length of the run is left open.
+// samples the length of the run stays open.
 func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	c := r.withDefaults().Config
 	h := training.Hyperparameters{
@@ -133,10 +156,15 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	return h
 }
 
-// precheck fails for what no data could be trained with.
+// precheck fails for what cannot be trained with, whatever the data, in the sound
+// parts of the request.
 func (r TrainingRequest) precheck() error {
-	if err := r.Hyperparameters(0).Validate(math.MaxInt); err != nil {
-		return err
+	var config, model error
+	if r.Sound("config") {
+		config = r.Hyperparameters(0).Validate(math.MaxInt)
 	}
-	return r.Model.check(r.ModelArchitecture.Name)
+	if r.Sound("model_architecture", "model") {
+		model = r.Model.check(r.ModelArchitecture.Name)
+	}
+	return joined(config, model)
 }

@@ -197,7 +197,59 @@ func TestErrorsOfTheDataAreTracedBackToTheFile(t *testing.T) {
 	text := strings.Replace(minimal(""), "digits", path, 1)
 	r := parse(t, text)
 	_, err := library(t).Open(context.Background(), dataset.Source{Path: path})
-	located(t, r, text, err, "dataset.target", "model_architecture", "kind")
+	located(t, r, text, err, "dataset.target", path, "kind")
+
+	text = "dataset: {validation_fraction: 0.5}\n" + text
+	r = parse(t, text)
+	located(t, r, text, err, "dataset.target", "dataset: {", "kind")
+}
+
+// What was left out is shown in the syntax that adds it, at what it is about.
+func TestWhatIsMissingIsShownAsItWouldBeWritten(t *testing.T) {
+	quantity := filepath.Join(t.TempDir(), "quantity.csv")
+	text := "a,price: EUR\n"
+	for i := range 40 {
+		text += fmt.Sprintf("%d,%d.5\n", i, i)
+	}
+	if err := os.WriteFile(quantity, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kinds := table(t)
+	for _, c := range []struct{ path, options, field, at, says string }{
+		{kinds, "", "dataset.target", kinds, "; add: dataset: {target: kind}"},
+		{kinds, "dataset: {validation_fraction: 0.5}\n", "dataset.target", "dataset:", "; add target: kind to dataset"},
+		{quantity, "", "dataset.target", quantity, `; add: dataset: {target: "price: EUR"}`},
+		{quantity, "dataset: {target: \"price: EUR\"}\n", "dataset.task", "dataset:", "; add task: regression to dataset"},
+	} {
+		text := c.options + strings.Replace(minimal(""), "digits", c.path, 1)
+		r := parse(t, text)
+		source, err := r.DatasetReference(nil, "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = library(t).Open(context.Background(), source)
+		located(t, r, text, err, c.field, c.at, c.says)
+	}
+	// A default of the model is about the architecture.
+	text = strings.Replace(minimal(""), "mlp", "vit", 1)
+	r := parse(t, text)
+	located(t, r, text, &training.FieldError{Field: "model.patch", Value: "4", Problem: "does not divide", Fix: "use 2"}, "model.patch", "vit")
+}
+
+// Mistakes that do not follow from each other are reported together.
+func TestEverythingThatDoesNotFitTheDataIsReportedAtOnce(t *testing.T) {
+	data := open(t, dataset.Source{Path: table(t), Target: "kind"})
+	text := strings.Replace(strings.Replace(minimal(", augmentation: {flip: true}"), "mlp", "cnn", 1), "32", "5000", 1)
+	r := parse(t, text)
+	_, _, err := FromExternalRequest(r, dataset.Source{Path: "table.csv"}, data, ids())
+	var got []string
+	for _, e := range requestErrors(t, r.Locate(err)) {
+		checkCaret(t, text, e)
+		got = append(got, e.Field)
+	}
+	if want := "model_architecture config.batch_size config.augmentation.flip"; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q:\n%v", got, want, r.Locate(err))
+	}
 }
 
 func TestOtherErrorsAreLeftAlone(t *testing.T) {
@@ -257,7 +309,7 @@ func TestADatasetPathIsFoundFromTheRequestsFolderFirst(t *testing.T) {
 func TestADatasetThatIsNotThereIsRefusedWithAdvice(t *testing.T) {
 	work := t.TempDir()
 	for path, says := range map[string]string{
-		"mnits": "did you mean mnist?", "~/data": "~ is the shell's", "$HOME/data": "variables are the shell's",
+		"mnits": "did you mean mnist?", "~/data": "only a shell expands ~", "$HOME/data": "only a shell expands variables",
 		"nowhere.csv": "use one of digits, mnist", "/no/such/file.csv": "does not exist", "nowhere": filepath.Join(work, "jobs") + " or " + work,
 	} {
 		text := strings.Replace(minimal(""), "digits", path, 1)

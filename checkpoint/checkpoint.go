@@ -10,18 +10,18 @@ import (
 	"reprise/tensor"
 )
 
-// Content is what a checkpoint holds: all of a run's state after a step.
+// Content is what a checkpoint contains: the whole state of a run after a step.
 type Content struct {
 	RunID, SessionID string
 	Step, Epoch      uint64
-	// Weights and Optimizer come back in the order they were written in,
-	// whatever order their files have.
+	// Weights and Optimizer are read back in the order they were written in, whatever
+	// their order in the files.
 	Weights, Optimizer []tensor.Tensor
-	// Metrics come back bit by bit.
+	// Metrics are read back bit for bit.
 	Metrics map[string]float64
 }
 
-// Ref finds a checkpoint and pins every byte of it. It belongs into an event.
+// Ref finds a checkpoint and pins every byte of it. It belongs in an event.
 type Ref struct {
 	// Dir is the name of its folder in the run's folder of checkpoints.
 	Dir string
@@ -31,8 +31,8 @@ type Ref struct {
 	Step, Epoch                   uint64
 }
 
-// Validate fails unless the folder's name is the one that Write gives. A name
-// that came with somebody else's log could lead anywhere.
+// Validate fails unless the folder has the name that Write gives it. A name from
+// somebody else's log could lead anywhere.
 func (r Ref) Validate() error {
 	if r.Dir != folderName(r.Step) {
 		return fmt.Errorf("dir: %s is not the folder of the checkpoint at step %d, which is %s", shorten(r.Dir), r.Step, folderName(r.Step))
@@ -50,10 +50,10 @@ const (
 // DirOf returns the name of the folder that Write gives a step's checkpoint.
 func DirOf(step uint64) string { return folderName(step) }
 
-// folderName returns the name of a step's folder. Beyond eight digits it grows.
+// folderName returns the name of a step's folder: at least eight digits.
 func folderName(step uint64) string { return fmt.Sprintf("step-%08d", step) }
 
-// validate fails with *ContentError for what cannot be written and read back.
+// validate fails with *ContentError for a Content that cannot be written and read back.
 func (c Content) validate() error {
 	for _, f := range []struct{ name, value string }{{"run id", c.RunID}, {"session id", c.SessionID}} {
 		if f.value == "" || !utf8.ValidString(f.value) {
@@ -77,8 +77,8 @@ func (c Content) validate() error {
 	return validateTensors("optimizer", c.Optimizer)
 }
 
-// validateTensors fails with *ContentError unless decode gives back what
-// encode is given.
+// validateTensors fails with *ContentError unless decode returns what encode was
+// given.
 func validateTensors(field string, tensors []tensor.Tensor) error {
 	seen := make(map[string]bool, len(tensors))
 	var total int64
@@ -89,7 +89,7 @@ func validateTensors(field string, tensors []tensor.Tensor) error {
 			return &ContentError{Field: field, Value: shorten(t.Name), Problem: "is not a tensor's name",
 				Fix: fmt.Sprintf("use 1 to %d bytes of UTF-8 other than %s", maxTensorName, metadataKey)}
 		case seen[t.Name]:
-			return &ContentError{Field: at, Problem: "is there twice", Fix: "give every tensor a name of its own"}
+			return &ContentError{Field: at, Problem: "appears twice", Fix: "give every tensor a name of its own"}
 		}
 		seen[t.Name] = true
 		if err := t.Validate(); err != nil {
@@ -100,7 +100,7 @@ func validateTensors(field string, tensors []tensor.Tensor) error {
 				Fix: "stop the run before it is checkpointed"}
 		}
 		if int64(len(t.Data)) > (math.MaxInt64-total)/elementSize {
-			return &ContentError{Field: field, Problem: "have more bytes than a file can", Fix: "use a smaller model"}
+			return &ContentError{Field: field, Problem: "have more bytes than a file can hold", Fix: "use a smaller model"}
 		}
 		total += int64(len(t.Data)) * elementSize
 	}
@@ -110,7 +110,7 @@ func validateTensors(field string, tensors []tensor.Tensor) error {
 // notFinite reports whether v is NaN or infinite: the exponent is all ones.
 func notFinite(v float32) bool { return math.Float32bits(v)&0x7f800000 == 0x7f800000 }
 
-// shorten quotes a text for an error message.
+// shorten quotes a string for an error message.
 func shorten(s string) string {
 	const most = 80
 	if len(s) > most {

@@ -290,7 +290,7 @@ func TestEveryTruncationAndAdditionIsCorruption(t *testing.T) {
 		}
 		for _, tail := range []string{"\x00", " ", "\n"} {
 			mustWrite(t, path, append(slices.Clone(whole), tail...))
-			expectCorrupt(t, dir, ref, name, "with a byte behind it")
+			expectCorrupt(t, dir, ref, name, "with a byte after it")
 		}
 		mustWrite(t, path, whole)
 	}
@@ -357,19 +357,19 @@ func TestOnlyWhatTheRefPinsIsRead(t *testing.T) {
 // with the hash that pins it.
 func TestManifestsThatWereNeverWrittenAreRefused(t *testing.T) {
 	for name, change := range map[string]struct{ old, new, want string }{
-		"a newer version":     {`"version": 1`, `"version": 2`, "upgrade reprise"},
-		"no version":          {`"version": 1`, `"version": 0`, "there is no version 0"},
-		"an unknown field":    {`"step"`, `"colour": "red", "step"`, "unknown field"},
-		"another format":      {manifestFormat, "other", "format"},
-		"a key twice":         {`"step": 3,`, `"step": 3, "step": 3,`, "not in the form"},
-		"a key in capitals":   {`"step"`, `"STEP"`, "not in the form"},
-		"another order":       {`"step": 3,` + "\n  " + `"epoch": 1`, `"epoch": 1,` + "\n  " + `"step": 3`, "not in the form"},
-		"something behind it": {"  }\n}\n", "  }\n}\n{}", "invalid character"},
-		"a file renamed":      {weightsFile, "weights", "its files are not"},
-		"a tensor unnamed":    {"\"layers.10.weight\",\n        ", ``, "holds 4 tensors"},
+		"a newer version":    {`"version": 1`, `"version": 2`, "upgrade reprise"},
+		"no version":         {`"version": 1`, `"version": 0`, "the format has no version 0"},
+		"an unknown field":   {`"step"`, `"colour": "red", "step"`, "unknown field"},
+		"another format":     {manifestFormat, "other", "format"},
+		"a key twice":        {`"step": 3,`, `"step": 3, "step": 3,`, "not in the form"},
+		"a key in capitals":  {`"step"`, `"STEP"`, "not in the form"},
+		"another order":      {`"step": 3,` + "\n  " + `"epoch": 1`, `"epoch": 1,` + "\n  " + `"step": 3`, "not in the form"},
+		"something after it": {"  }\n}\n", "  }\n}\n{}", "invalid character"},
+		"a file renamed":     {weightsFile, "weights", "its files are not"},
+		"a tensor unnamed":   {"\"layers.10.weight\",\n        ", ``, "has 4 tensors"},
 		"a tensor named twice": {`"layers.2.bias"`, `"layers.3.bias"`,
 			"named before"},
-		"a negative size": {`"bytes": `, `"bytes": -`, "recorded are -"},
+		"a negative size": {`"bytes": `, `"bytes": -`, "instead of -"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -399,8 +399,9 @@ func TestManifestsThatWereNeverWrittenAreRefused(t *testing.T) {
 func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
 	var refs []Ref
+	f := Folder{Path: dir}
 	for step := range uint64(4) {
-		ref, err := Write(dir, content(step))
+		ref, err := f.WritePending(content(step), *noted())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -416,10 +417,11 @@ func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
 	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "step-00000007")); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := Sweep(dir, []Ref{refs[1], refs[3]})
+	keep := []Ref{refs[1], refs[3]}
+	swept, err := f.Sweep(keep, allLitter)
 	want := []string{".step-00000001.aside", ".step-00000009.part", "step-00000000", "step-00000002"}
-	if err != nil || !slices.Equal(removed, want) {
-		t.Errorf("removed %q, %v; want %q", removed, err, want)
+	if err != nil || !slices.Equal(swept.Removed, want) || swept.SetAside != nil || swept.Unmarked != nil {
+		t.Errorf("%+v, %v; want %q removed", swept, err, want)
 	}
 	left, _ := osFiles().Names(dir)
 	stay := append([]string{refs[1].Dir, refs[3].Dir, "step-00000007", "step-00000008"}, foreign...)
@@ -430,10 +432,10 @@ func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
 	for _, i := range []int{1, 3} {
 		mustRead(t, osFiles(), dir, refs[i], content(uint64(i)))
 	}
-	if removed, err := Sweep(dir, []Ref{refs[1], refs[3]}); err != nil || removed != nil {
-		t.Errorf("again: %q, %v", removed, err)
+	if swept, err := f.Sweep(keep, allLitter); err != nil || !reflect.DeepEqual(swept, Swept{}) {
+		t.Errorf("again: %+v, %v", swept, err)
 	}
-	if removed, err := Sweep(filepath.Join(dir, "missing"), nil); err != nil || removed != nil {
-		t.Errorf("of nothing: %q, %v", removed, err)
+	if swept, err := (Folder{Path: filepath.Join(dir, "missing")}).Sweep(nil, allLitter); err != nil || !reflect.DeepEqual(swept, Swept{}) {
+		t.Errorf("of nothing: %+v, %v", swept, err)
 	}
 }

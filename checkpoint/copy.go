@@ -2,9 +2,10 @@ package checkpoint
 
 import "fmt"
 
-// Copy writes the checkpoint of another folder that ref pins into this one,
-// durably and whole or not at all. It fails as Read and Write do. The copy is
-// pinned by the same ref, since the bytes follow from the content alone.
+// Copy copies the checkpoint that ref pins from another folder into this one, durably
+// and completely or not at all. It fails as Read and Write do. The same ref pins the
+// copy, since the bytes follow from the content alone; the notes beside them are not
+// copied.
 func (f Folder) Copy(from Folder, ref Ref) error {
 	content, err := from.Read(ref)
 	if err != nil {

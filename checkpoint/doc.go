@@ -1,19 +1,23 @@
 // Package checkpoint owns the files that hold a run's state at one step: its
-// weights and its optimiser's moments as safetensors, and a manifest that pins
+// weights and its optimizer's moments as safetensors, and a manifest that pins
 // both.
 //
 //	CHECKPOINTS/step-00001407/
 //	  model.safetensors  optimizer.safetensors  manifest.json
+//	  pending.json  committed.json
 //
-// Write makes a checkpoint durable before it returns its Ref; Read and Verify
-// accept nothing that differs from a Ref by one byte (*CorruptError). Whether a
-// checkpoint exists is for the run's events to say: Sweep removes what no event
-// refers to. docs/event-format.md specifies the files byte by byte.
+// Write makes a checkpoint durable before it returns its Ref. Read and Verify
+// accept nothing that differs from a Ref by a single byte (*CorruptError). A
+// checkpoint exists once the run's events say so. Until then its folder notes which
+// event its own is going to follow (Pending), and from then on that it was committed
+// (Folder.Mark), so that a log that is older than the files is noticed. Sweep removes
+// only what the log proves to be litter. docs/event-format.md specifies the files byte
+// by byte.
 //
-// It refuses to write what it would not read back: values that are not finite,
-// names used twice, shapes that do not fit their data (*ContentError).
+// The package refuses to write what it would not read back: values that are not
+// finite, names used twice, shapes that do not fit their data (*ContentError).
 //
-// A folder of checkpoints has one writer at a time: Write and Sweep do not run
-// beside each other. Read and Verify run beside anything but the removal of
-// what they read. No function keeps a goroutine or any memory of its caller.
+// A folder of checkpoints has one writer at a time: Write and Sweep must not run
+// concurrently. Read and Verify may run beside anything but the removal of what they
+// read. No function keeps a goroutine or any memory of its caller.
 package checkpoint

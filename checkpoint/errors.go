@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 )
 
-// ErrMissing is wrapped by the *CorruptError of a checkpoint whose folder, or one
-// of whose files, is not there: nothing is known to be damaged, and a copy from
-// elsewhere is as good as it was.
-var ErrMissing = errors.New("is not there")
+// ErrMissing is wrapped by the *CorruptError of a checkpoint whose folder is missing,
+// or one of its files. Nothing is known to be damaged then, and a copy from elsewhere
+// is as good as the original.
+var ErrMissing = errors.New("is missing")
 
 // CorruptError says that a checkpoint is not what its Ref pins: a file is
 // missing (ErrMissing), or its content is not what was written.
@@ -17,7 +17,7 @@ type CorruptError struct {
 	Folder string // the checkpoint's
 	File   string // within Folder; "" where the folder itself is at fault
 	What   string
-	// Err is ErrMissing where nothing is there; else nil.
+	// Err is ErrMissing if there is nothing at all, else nil.
 	Err error
 }
 
@@ -32,11 +32,11 @@ func (e *CorruptError) Error() string {
 // Unwrap returns Err.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// CommittedError says that a checkpoint was committed, and that the log at hand
-// knows nothing of it: the log is older than the checkpoint, or another one.
+// CommittedError says that a checkpoint was committed, although the log at hand does
+// not have its event: the log is older than the checkpoint, or another one.
 type CommittedError struct {
 	Folder string
-	// Position is where the log had the event; 0 where that is not known.
+	// Position is that of the event in its log; 0 if it is not known.
 	Position uint64
 }
 
@@ -48,21 +48,21 @@ func (e *CommittedError) Error() string {
 	return fmt.Sprintf("%s was committed by event %d, which the event log does not have", e.Folder, e.Position)
 }
 
-// ForeignError says that a folder that is to be removed has something in it that
-// this package did not write.
+// ForeignError says that a folder that is to be removed contains something that this
+// package did not write.
 type ForeignError struct {
 	Folder, Name string
 }
 
 // Error names what is there and what to do.
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("%s cannot be removed: reprise did not write %q in it; move that elsewhere", e.Folder, e.Name)
+	return fmt.Sprintf("%s cannot be removed: reprise did not write %q, which is in it; move that elsewhere", e.Folder, e.Name)
 }
 
-// ContentError says that a content cannot be written.
+// ContentError says that a Content cannot be written.
 type ContentError struct {
 	Field   string // such as "weights: layers.0.weight"
-	Value   string // "" where there is none to show
+	Value   string // "" if there is none to show
 	Problem string
 	Fix     string
 }
@@ -75,8 +75,8 @@ func (e *ContentError) Error() string {
 	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
 }
 
-// VersionError says that a manifest is of a version that this program does not
-// know: whole, but not for it to read.
+// VersionError says that a manifest is intact, but of a version that this program
+// cannot read.
 type VersionError struct {
 	Got, Known int
 }
@@ -84,7 +84,7 @@ type VersionError struct {
 // Error names both versions and what to do.
 func (e *VersionError) Error() string {
 	if e.Got < 1 {
-		return fmt.Sprintf("there is no version %d of the format; this program reads version %d", e.Got, e.Known)
+		return fmt.Sprintf("the format has no version %d; this program reads version %d", e.Got, e.Known)
 	}
 	return fmt.Sprintf("the checkpoint was written by a newer version of reprise (format version %d, this one reads %d): upgrade reprise", e.Got, e.Known)
 }

@@ -9,11 +9,11 @@ import (
 	"reprise/internal/disk"
 )
 
-// Folder is a run's folder of checkpoints on a disk. The functions of this
-// package are its methods on the operating system's.
+// Folder is a run's folder of checkpoints on a disk. The functions of this package
+// are its methods on the operating system's file system.
 type Folder struct {
 	Path string
-	// Disk is nil for the operating system's.
+	// Disk is the file system; nil stands for that of the operating system.
 	Disk disk.FS
 }
 
@@ -22,20 +22,19 @@ func (f Folder) files() fileLayer { return diskFiles{disk.Or(f.Disk)} }
 // fileLayer is every operation on files that this package makes, so that tests
 // can fail each of them, and lose what was not synced.
 type fileLayer interface {
-	// MkdirAll makes a folder and its parents, durable.
+	// MkdirAll creates a folder and its parents, durably.
 	MkdirAll(path string) error
 	Mkdir(path string) error
-	// Create makes a file that is not there yet.
+	// Create creates a file that must not exist yet.
 	Create(path string) (outFile, error)
-	// Open opens a regular file; anything else is disk.ErrNotRegular.
+	// Open opens a regular file. It fails with disk.ErrNotRegular for anything else.
 	Open(path string) (inFile, error)
-	// Kind reports what is at a path, following no link.
+	// Kind reports what is at a path, without following links.
 	Kind(path string) (kind, error)
 	// Names lists a folder in lexical order.
 	Names(path string) ([]string, error)
 	Rename(from, to string) error
-	// RemoveAll removes a folder with all that is in it; one that is missing is
-	// removed already.
+	// RemoveAll removes a folder and its contents. It does nothing if there is none.
 	RemoveAll(path string) error
 	// SyncDir makes the entries of a folder durable.
 	SyncDir(path string) error
@@ -59,7 +58,7 @@ const (
 	other
 )
 
-// diskFiles are the files of a disk.
+// diskFiles is the fileLayer of a disk.
 type diskFiles struct{ disk disk.FS }
 
 const (

@@ -12,8 +12,8 @@ import (
 	"reprise/tensor"
 )
 
-// parseHeader reads the JSON object token by token: encoding/json would take
-// the last of several equal keys, and keys in any case.
+// parseHeader reads the JSON object token by token: encoding/json would accept equal
+// keys, of which the last one counts, and keys in any case.
 func parseHeader(header []byte) ([]place, error) {
 	if !utf8.Valid(header) {
 		return nil, errors.New("it is not UTF-8")
@@ -44,12 +44,12 @@ func parseHeader(header []byte) ([]place, error) {
 		return nil, err
 	}
 	if p.InputOffset() != int64(len(trimmed(header))) {
-		return nil, errors.New("there is something behind its last brace")
+		return nil, errors.New("there is something after its last brace")
 	}
 	return places, nil
 }
 
-// parser reads the values that a header may hold and refuses all others.
+// parser reads the values that a header may contain and refuses all others.
 type parser struct{ *json.Decoder }
 
 func (p parser) token() (json.Token, error) {
@@ -71,8 +71,8 @@ func (p parser) delimiter(want json.Delim) error {
 	return nil
 }
 
-// object calls value for every key, which must read its value. A key that is
-// there twice is refused.
+// object calls value for every key; value must read the key's value. A key that
+// appears twice is refused.
 func (p parser) object(value func(key string) error) error {
 	if err := p.delimiter('{'); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (p parser) object(value func(key string) error) error {
 			return err
 		}
 		if seen[key] {
-			return fmt.Errorf("%s is there twice", shorten(key))
+			return fmt.Errorf("%s appears twice", shorten(key))
 		}
 		seen[key] = true
 		if err := value(key); err != nil {
@@ -101,12 +101,12 @@ func (p parser) text() (string, error) {
 	}
 	s, ok := t.(string)
 	if !ok {
-		return "", fmt.Errorf("%v instead of a text", t)
+		return "", fmt.Errorf("%v instead of a string", t)
 	}
 	return s, nil
 }
 
-// numbers reads a list of at most limit whole numbers from 0 on.
+// numbers reads a list of at most limit whole numbers, none of them negative.
 func (p parser) numbers(limit int) ([]int64, error) {
 	if err := p.delimiter('['); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (p parser) numbers(limit int) ([]int64, error) {
 		}
 		n, err := strconv.ParseUint(string(digits), 10, 63)
 		if err != nil {
-			return nil, fmt.Errorf("%s is not a whole number from 0 on", shorten(string(digits)))
+			return nil, fmt.Errorf("%s is not a whole number of at least 0", shorten(string(digits)))
 		}
 		if len(list) == limit {
 			return nil, fmt.Errorf("more than %d numbers", limit)
@@ -143,7 +143,7 @@ func (p parser) place(name string) (place, error) {
 		case "dtype":
 			dtype, err := p.text()
 			if err == nil && dtype != dtypeF32 {
-				err = fmt.Errorf("dtype %s, only %s is read", shorten(dtype), dtypeF32)
+				err = fmt.Errorf("dtype %s; only %s can be read", shorten(dtype), dtypeF32)
 			}
 			return err
 		case "shape":
@@ -159,7 +159,7 @@ func (p parser) place(name string) (place, error) {
 		case "data_offsets":
 			offsets, err := p.numbers(2)
 			if err == nil && len(offsets) != 2 {
-				err = errors.New("data_offsets are not two")
+				err = errors.New("data_offsets must be two numbers")
 			}
 			if err == nil {
 				at.begin, at.end = offsets[0], offsets[1]

@@ -50,14 +50,14 @@ func (m manifest) encode() ([]byte, error) {
 	return append(raw, '\n'), nil
 }
 
-// decodeManifest reads what encode wrote and nothing else. It fails with
-// *VersionError for a version that it does not know.
+// decodeManifest reads what encode wrote and nothing else. It fails with *VersionError
+// for an unknown version.
 func decodeManifest(raw []byte) (manifest, error) {
 	var m manifest
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	malformed := d.Decode(&m)
-	// What another version has instead must not hide which one it is.
+	// Fields of another version must not hide which version it is.
 	head := struct {
 		Format  string `json:"format"`
 		Version int    `json:"version"`
@@ -78,14 +78,14 @@ func decodeManifest(raw []byte) (manifest, error) {
 	if len(m.Files) != 2 || m.Files[0].Name != weightsFile || m.Files[1].Name != optimizerFile {
 		return manifest{}, fmt.Errorf("its files are not %s and %s", weightsFile, optimizerFile)
 	}
-	// Keys that are there twice, in another case or order, anything behind the
-	// object: whatever encoding/json lets pass is not what encode writes.
+	// Keys that appear twice, or in another case or order, and anything after the
+	// object: encoding/json accepts what encode never writes.
 	again, err := m.encode()
 	if err != nil {
 		return manifest{}, err
 	}
 	if !bytes.Equal(again, raw) {
-		return manifest{}, errors.New("it is not in the form in which manifests are written")
+		return manifest{}, errors.New("it is not in the form that manifests are written in")
 	}
 	return m, nil
 }

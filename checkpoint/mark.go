@@ -2,8 +2,8 @@ package checkpoint
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 )
 
@@ -12,12 +12,11 @@ const (
 	markFile    = "committed.json"
 	markFormat  = "reprise.committed"
 	markVersion = 1
-	maxMark     = 4096
 )
 
 // markContent is what is in the file that says that a checkpoint was committed.
-// That there is one is what counts: it is made only once the event is durable,
-// and whatever a crash leaves of its content, the event was there.
+// Only the file's existence counts: it is made once the event is durable, so the
+// event was there, whatever a crash leaves of the content.
 type markContent struct {
 	Format  string `json:"format"`
 	Version int    `json:"version"`
@@ -27,11 +26,11 @@ type markContent struct {
 	ManifestSHA256 string `json:"manifest_sha256"`
 }
 
-// Mark notes, durably and beside its files, that a checkpoint was committed by
-// an event that is durable, at that position of the log or at one that is not
-// known (0). From then on neither Sweep nor Write removes it, even where a log
-// does not have the event. A checkpoint that is marked already, or whose folder
-// is missing, is left as it is.
+// Mark records, durably and beside its files, that a checkpoint was committed by an
+// event that is durable, at the given position of the log; 0 where that is not known.
+// From then on neither Sweep nor Write removes it, even under a log that does not
+// have the event. A checkpoint that is marked already, or whose folder is missing, is
+// left as it is.
 func (f Folder) Mark(ref Ref, position uint64) error { return mark(f.files(), f.Path, ref, position) }
 
 func mark(files fileLayer, dir string, ref Ref, position uint64) error {
@@ -45,14 +44,7 @@ func mark(files fileLayer, dir string, ref Ref, position uint64) error {
 	if marked, err := isMarked(files, path); marked || err != nil {
 		return err
 	}
-	raw, err := json.Marshal(markContent{markFormat, markVersion, position, ref.ManifestSHA256})
-	if err != nil {
-		return err
-	}
-	_, _, err = writeFile(files, filepath.Join(path, markFile), func(w io.Writer) error {
-		_, err := w.Write(append(raw, '\n'))
-		return err
-	})
+	err := writeJSON(files, filepath.Join(path, markFile), markContent{markFormat, markVersion, position, ref.ManifestSHA256})
 	if err == nil {
 		err = files.SyncDir(path)
 	}
@@ -88,19 +80,14 @@ func (f Folder) Marked(step uint64) bool {
 // committedError returns the *CommittedError of a folder that is marked.
 func committedError(files fileLayer, path string) *CommittedError {
 	e := &CommittedError{Folder: path}
-	f, err := files.Open(filepath.Join(path, markFile))
-	if err != nil {
-		return e
-	}
-	defer func() { _ = f.Close() }() // it was only read
 	var m markContent
-	if raw, err := io.ReadAll(io.LimitReader(f, maxMark)); err == nil && json.Unmarshal(raw, &m) == nil {
+	if raw, err := readSmall(files, filepath.Join(path, markFile)); err == nil && json.Unmarshal(raw, &m) == nil {
 		e.Position = m.Position
 	}
 	return e
 }
 
-// Uncommitted is a checkpoint in a folder that the log at hand does not know.
+// Uncommitted is a checkpoint in a folder that the log at hand does not have.
 type Uncommitted struct {
 	Step   uint64
 	Folder string
@@ -108,12 +95,13 @@ type Uncommitted struct {
 	// which is 0 where that is not known.
 	Marked   bool
 	Position uint64
+	// Pending is what the folder notes; nil in one of an older version.
+	Pending *Pending
 }
 
-// Uncommitted returns the checkpoints in the folder behind a step, which is that
-// of the last one that the log knows, by name. A crash leaves at most one that is
-// not marked: the next is written only after Sweep. A folder that is missing has
-// none.
+// Uncommitted returns the checkpoints in the folder after a step, which is that of
+// the last one that the log has. The order is that of their names. A folder that is
+// missing has none. With an error come those that could be read.
 func (f Folder) Uncommitted(last uint64) ([]Uncommitted, error) {
 	files := f.files()
 	found, err := files.Kind(f.Path)
@@ -125,25 +113,36 @@ func (f Folder) Uncommitted(last uint64) ([]Uncommitted, error) {
 		return nil, err
 	}
 	var all []Uncommitted
+	var failures []error
 	for _, name := range names {
 		step, ok := stepOf(name)
 		if !ok || step <= last {
 			continue
 		}
-		u := Uncommitted{Step: step, Folder: filepath.Join(f.Path, name)}
-		found, err := files.Kind(u.Folder)
-		if err == nil && found == folder {
-			u.Marked, err = isMarked(files, u.Folder)
-		}
+		u, found, err := lookAt(files, filepath.Join(f.Path, name))
 		if err != nil {
-			return nil, err
-		}
-		if u.Marked {
-			u.Position = committedError(files, u.Folder).Position
-		}
-		if found == folder {
+			failures = append(failures, err)
+		} else if found {
+			u.Step = step
 			all = append(all, u)
 		}
 	}
-	return all, nil
+	return all, errors.Join(failures...)
+}
+
+// lookAt returns what a folder says of its checkpoint; false if it is not a folder.
+func lookAt(files fileLayer, path string) (u Uncommitted, ok bool, err error) {
+	u.Folder = path
+	found, err := files.Kind(path)
+	if err != nil || found != folder {
+		return u, false, err
+	}
+	if u.Marked, err = isMarked(files, path); err != nil {
+		return u, false, err
+	}
+	if u.Marked {
+		u.Position = committedError(files, path).Position
+	}
+	u.Pending, err = readPending(files, path)
+	return u, err == nil, err
 }

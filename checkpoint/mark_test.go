@@ -4,17 +4,20 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
+
+func (s Swept) changed() bool { return len(s.Removed)+len(s.SetAside) > 0 }
 
 // A log that is older than the files beside it does not know what was committed.
 func TestSweepLeavesWhatWasCommittedAndSaysSo(t *testing.T) {
 	f := Folder{Path: filepath.Join(t.TempDir(), "checkpoints")}
 	var refs []Ref
 	for step := uint64(1); step <= 3; step++ {
-		ref, err := f.Write(content(step))
+		ref, err := f.WritePending(content(step), *noted())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,19 +29,19 @@ func TestSweepLeavesWhatWasCommittedAndSaysSo(t *testing.T) {
 		}
 	}
 	want := []Uncommitted{
-		{Step: 2, Folder: filepath.Join(f.Path, refs[1].Dir), Marked: true, Position: 20},
-		{Step: 3, Folder: filepath.Join(f.Path, refs[2].Dir)},
+		{Step: 2, Folder: filepath.Join(f.Path, refs[1].Dir), Marked: true, Position: 20, Pending: noted()},
+		{Step: 3, Folder: filepath.Join(f.Path, refs[2].Dir), Pending: noted()},
 	}
-	if got, err := f.Uncommitted(1); err != nil || !slices.Equal(got, want) {
-		t.Errorf("behind step 1 there are %+v, %v", got, err)
+	if got, err := f.Uncommitted(1); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("after step 1 there are %+v, %v", got, err)
 	}
-	removed, err := f.Sweep(refs[:1])
+	swept, err := f.Sweep(refs[:1], allLitter)
 	var committed *CommittedError
 	if !errors.As(err, &committed) || committed.Position != 20 || !strings.Contains(err.Error(), "event 20") {
 		t.Errorf("Sweep: %v", err)
 	}
-	if !slices.Equal(removed, []string{refs[2].Dir}) {
-		t.Errorf("removed %q", removed)
+	if !slices.Equal(swept.Removed, []string{refs[2].Dir}) {
+		t.Errorf("removed %q", swept.Removed)
 	}
 	for _, ref := range refs[:2] {
 		if err := f.Verify(ref); err != nil {
@@ -67,10 +70,10 @@ func TestSweepLeavesACommittedCheckpointThatWasSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	var committed *CommittedError
-	if removed, err := f.Sweep(nil); !errors.As(err, &committed) || len(removed) > 0 {
-		t.Errorf("removed %q, %v", removed, err)
+	if swept, err := f.Sweep(nil, allLitter); !errors.As(err, &committed) || swept.changed() {
+		t.Errorf("%+v, %v", swept, err)
 	}
-	if _, err := f.Sweep([]Ref{ref}); err != nil {
+	if _, err := f.Sweep([]Ref{ref}, allLitter); err != nil {
 		t.Errorf("with the event: %v", err)
 	}
 	if err := f.Verify(ref); err != nil {
@@ -86,12 +89,12 @@ func TestSweepMarksWhatTheLogKnows(t *testing.T) {
 	}
 	gone := kept
 	gone.Step, gone.Dir = 9, folderName(9)
-	if _, err := f.Sweep([]Ref{kept, gone}); err != nil {
+	if _, err := f.Sweep([]Ref{kept, gone}, allLitter); err != nil {
 		t.Fatal(err)
 	}
 	var committed *CommittedError
-	if removed, err := f.Sweep(nil); !errors.As(err, &committed) || len(removed) > 0 {
-		t.Errorf("removed %q, %v", removed, err)
+	if swept, err := f.Sweep(nil, allLitter); !errors.As(err, &committed) || swept.changed() {
+		t.Errorf("%+v, %v", swept, err)
 	}
 	if _, err := os.Lstat(filepath.Join(f.Path, gone.Dir)); err == nil {
 		t.Error("a folder was made for a checkpoint that is missing")
@@ -99,7 +102,7 @@ func TestSweepMarksWhatTheLogKnows(t *testing.T) {
 }
 
 func TestNothingOfAnybodyElseIsRemoved(t *testing.T) {
-	for _, name := range []string{folderName(2), partName(folderName(2)), asideName(folderName(2))} {
+	for _, name := range []string{folderName(2), partName(folderName(2)), asideName(folderName(2)), removedName(folderName(2))} {
 		f := Folder{Path: filepath.Join(t.TempDir(), "checkpoints")}
 		ref, err := f.Write(content(1))
 		if err != nil {
@@ -110,8 +113,8 @@ func TestNothingOfAnybodyElseIsRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		var foreign *ForeignError
-		if removed, err := f.Sweep([]Ref{ref}); !errors.As(err, &foreign) || foreign.Name != "notes.txt" || len(removed) > 0 {
-			t.Errorf("%s: removed %q, %v", name, removed, err)
+		if swept, err := f.Sweep([]Ref{ref}, allLitter); !errors.As(err, &foreign) || foreign.Name != "notes.txt" || swept.changed() {
+			t.Errorf("%s: %+v, %v", name, swept, err)
 		}
 		_, _ = f.Write(content(2)) // it may fail, and may not remove them
 		if left, _ := filepath.Glob(filepath.Join(f.Path, "*", "notes.txt")); len(left) == 0 {
@@ -129,7 +132,7 @@ func TestAFaultAtAnyOperationOfMarkLeavesTheCheckpoint(t *testing.T) {
 		for _, f := range []fault{failOnce, diskFull, shortWrite, crash, crashAfter} {
 			for at := 0; ; at++ {
 				files, dir := fresh()
-				ref, err := write(files, dir, content(1))
+				ref, err := write(files, dir, content(1), noted())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -142,12 +145,12 @@ func TestAFaultAtAnyOperationOfMarkLeavesTheCheckpoint(t *testing.T) {
 				} else if err == nil && f != diskFull {
 					t.Fatalf("%s, %v: operation %d (%s) failed, and Mark says nothing", layer, f, at, faulty.log[at])
 				}
-				if removed, err := sweep(files, dir, []Ref{ref}); err != nil || len(removed) > 0 {
-					t.Fatalf("%s, %v at %d: Sweep removed %q, %v", layer, f, at, removed, err)
+				if swept, err := sweep(files, dir, []Ref{ref}, allLitter); err != nil || swept.changed() || swept.Unmarked != nil {
+					t.Fatalf("%s, %v at %d: Sweep: %+v, %v", layer, f, at, swept, err)
 				}
 				mustRead(t, files, dir, ref, content(1))
 				var committed *CommittedError
-				if _, err := sweep(files, dir, nil); !errors.As(err, &committed) {
+				if _, err := sweep(files, dir, nil, allLitter); !errors.As(err, &committed) {
 					t.Fatalf("%s, %v at %d: it is not marked: %v", layer, f, at, err)
 				}
 			}
@@ -158,7 +161,7 @@ func TestAFaultAtAnyOperationOfMarkLeavesTheCheckpoint(t *testing.T) {
 func TestAMarkSurvivesALossOfPower(t *testing.T) {
 	files := newPowerFiles()
 	const dir = "/runs/7/checkpoints"
-	ref, err := write(files, dir, content(1))
+	ref, err := write(files, dir, content(1), noted())
 	if err == nil {
 		err = mark(files, dir, ref, 7)
 	}
@@ -167,7 +170,7 @@ func TestAMarkSurvivesALossOfPower(t *testing.T) {
 	}
 	files.losePower(nil)
 	var committed *CommittedError
-	if _, err := sweep(files, dir, nil); !errors.As(err, &committed) || committed.Position != 7 {
+	if _, err := sweep(files, dir, nil, allLitter); !errors.As(err, &committed) || committed.Position != 7 {
 		t.Errorf("%v", err)
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// compareNames is the order of tensors in a file, the natural order of names:
-// byte by byte, but a run of digits as the number it writes, so that layers.2
-// comes before layers.10. Names that differ in leading zeros only are compared
-// as bytes, which makes the order total.
+// compareNames defines the order of tensors in a file, the natural order of names:
+// byte by byte, but a run of digits counts as a number, so that layers.2 comes before
+// layers.10. Names that differ only in leading zeros are compared as bytes, which makes
+// the order total.
 func compareNames(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {

@@ -15,16 +15,15 @@ import (
 	"reprise/tensor"
 )
 
-// Read returns a checkpoint, every byte of which is what ref pins. It fails
-// with *CorruptError where that is not so, a missing file included, and returns
-// nothing of it then; with *VersionError for a newer format; and with the
-// errors of the file system. The caller owns the content.
+// Read returns the checkpoint that ref pins. It fails with *CorruptError, and returns
+// nothing, if any byte differs or a file is missing; with *VersionError for a newer
+// format; and with the errors of the file system. The caller owns the content.
 func Read(dir string, ref Ref) (Content, error) { return Folder{Path: dir}.Read(ref) }
 
 // Read reads what the function Read does.
 func (f Folder) Read(ref Ref) (Content, error) { return read(f.files(), f.Path, ref, true) }
 
-// Verify fails as Read does, and needs no memory for the content.
+// Verify fails when Read does, and needs no memory for the content.
 func Verify(dir string, ref Ref) error { return Folder{Path: dir}.Verify(ref) }
 
 // Verify checks what the function Verify does.
@@ -108,14 +107,14 @@ func (r reader) manifest(ref Ref) (manifest, error) {
 	}
 	defer func() { _ = f.Close() }()
 	if size > maxManifest {
-		return manifest{}, r.corrupt(manifestFile, "it has %d bytes, a manifest has at most %d", size, maxManifest)
+		return manifest{}, r.corrupt(manifestFile, "it has %d bytes; a manifest has at most %d", size, maxManifest)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err != nil {
 		return manifest{}, fmt.Errorf("read checkpoint: %s: %w", filepath.Join(r.folder, manifestFile), err)
 	}
 	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != ref.ManifestSHA256 {
-		return manifest{}, r.corrupt(manifestFile, "its SHA-256 is %x, recorded is %s", sum, ref.ManifestSHA256)
+		return manifest{}, r.corrupt(manifestFile, "its SHA-256 is %x instead of %s, which is on record", sum, ref.ManifestSHA256)
 	}
 	m, err := decodeManifest(raw)
 	var version *VersionError
@@ -125,9 +124,9 @@ func (r reader) manifest(ref Ref) (manifest, error) {
 	case err != nil:
 		return manifest{}, r.corrupt(manifestFile, "%v", err)
 	case m.Step != ref.Step || m.Epoch != ref.Epoch:
-		return manifest{}, r.corrupt(manifestFile, "it is of step %d, epoch %d; recorded is step %d, epoch %d", m.Step, m.Epoch, ref.Step, ref.Epoch)
+		return manifest{}, r.corrupt(manifestFile, "it is of step %d, epoch %d; on record is step %d, epoch %d", m.Step, m.Epoch, ref.Step, ref.Epoch)
 	case m.Files[0].SHA256 != ref.WeightsSHA256:
-		return manifest{}, r.corrupt(manifestFile, "it pins weights with SHA-256 %s, recorded is %s", m.Files[0].SHA256, ref.WeightsSHA256)
+		return manifest{}, r.corrupt(manifestFile, "it pins weights with SHA-256 %s instead of %s, which is on record", m.Files[0].SHA256, ref.WeightsSHA256)
 	}
 	return m, nil
 }
@@ -141,19 +140,19 @@ func (r reader) tensors(want fileEntry) ([]tensor.Tensor, error) {
 	}
 	defer func() { _ = f.Close() }()
 	if size != want.Bytes {
-		return nil, r.corrupt(want.Name, "it has %d bytes, recorded are %d", size, want.Bytes)
+		return nil, r.corrupt(want.Name, "it has %d bytes instead of %d, which are on record", size, want.Bytes)
 	}
 	in := &summingReader{from: f, hash: sha256.New()}
 	found, malformed := decode(in, size, r.keep)
 	if malformed != nil && in.failed == nil {
-		// The hash of all of it tells damage from a file that never was right.
+		// The hash of the whole file tells damage from a file that was never right.
 		_, _ = io.Copy(io.Discard, in) // an error is in.failed
 	}
 	if in.failed != nil {
 		return nil, fmt.Errorf("read checkpoint: %s: %w", filepath.Join(r.folder, want.Name), in.failed)
 	}
 	if sum := hex.EncodeToString(in.hash.Sum(nil)); sum != want.SHA256 {
-		return nil, r.corrupt(want.Name, "its SHA-256 is %s, recorded is %s", sum, want.SHA256)
+		return nil, r.corrupt(want.Name, "its SHA-256 is %s instead of %s, which is on record", sum, want.SHA256)
 	}
 	if malformed != nil {
 		return nil, r.corrupt(want.Name, "%v", malformed)
@@ -171,19 +170,19 @@ func (r reader) ordered(want fileEntry, found []tensor.Tensor) ([]tensor.Tensor,
 	for _, name := range want.Tensors {
 		t, ok := byName[name]
 		if !ok {
-			return nil, r.corrupt(want.Name, "the manifest names the tensor %s, which is not in it or was named before", shorten(name))
+			return nil, r.corrupt(want.Name, "the manifest names the tensor %s, which is missing or was named before", shorten(name))
 		}
 		delete(byName, name)
 		out = append(out, t)
 	}
 	if len(byName) != 0 {
-		return nil, r.corrupt(want.Name, "it holds %d tensors, the manifest names %d", len(found), len(want.Tensors))
+		return nil, r.corrupt(want.Name, "it has %d tensors; the manifest names %d", len(found), len(want.Tensors))
 	}
 	return out, nil
 }
 
-// summingReader hashes what it reads and keeps the error of the file, other
-// than its end.
+// summingReader hashes what it reads and keeps the first error of the file, other
+// than io.EOF.
 type summingReader struct {
 	from   io.Reader
 	hash   hash.Hash

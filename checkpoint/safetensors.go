@@ -19,15 +19,14 @@ import (
 )
 
 // The safetensors format: the header's length as 8 bytes, least significant
-// first; the header, a JSON object that gives every tensor's dtype, shape and
-// place in the data; the data. Ours hold float32 only, sorted by compareNames,
-// without gaps and without metadata, the header padded with spaces so that the
-// data begin at a multiple of 8: the bytes follow from names, shapes and values
-// alone.
+// first; the header, a JSON object with every tensor's dtype, shape and place in the
+// data; the data. Our files contain only float32, sorted by compareNames, without gaps
+// or metadata. The header is padded with spaces so that the data begin at a multiple
+// of 8. So the bytes follow from names, shapes and values alone.
 const (
 	elementSize = 4
 	dtypeF32    = "F32"
-	// metadataKey is no tensor but a map of texts.
+	// metadataKey is not a tensor but a map of strings.
 	metadataKey = "__metadata__"
 	// maxHeader is the limit of the format's reference implementation.
 	maxHeader     = 100_000_000
@@ -49,7 +48,7 @@ func WeightsSHA256(weights []tensor.Tensor) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// encode writes the tensors, which are valid, as one file.
+// encode writes valid tensors as one file.
 func encode(w io.Writer, tensors []tensor.Tensor) error {
 	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b tensor.Tensor) int { return compareNames(a.Name, b.Name) })
 	header, err := encodeHeader(sorted)
@@ -114,10 +113,10 @@ func encodeHeader(sorted []tensor.Tensor) ([]byte, error) {
 	return b, nil
 }
 
-// decode reads a file of the given size and returns its tensors in the order of
-// their data; without their data unless keep. Its memory is bounded by size.
-// Errors of r come back wrapped; every other error says what is wrong with the
-// bytes. Nothing is left unread.
+// decode reads a file of the given size and returns its tensors in the order of their
+// data, which it includes only if keep is set. Its memory is bounded by size. Errors of
+// r are wrapped; any other error says what is wrong with the bytes. After success,
+// nothing is left unread.
 func decode(r io.Reader, size int64, keep bool) ([]tensor.Tensor, error) {
 	var word [8]byte
 	if _, err := io.ReadFull(r, word[:]); err != nil {
@@ -125,7 +124,7 @@ func decode(r io.Reader, size int64, keep bool) ([]tensor.Tensor, error) {
 	}
 	n := binary.LittleEndian.Uint64(word[:])
 	if n > maxHeader || int64(n) > size-int64(len(word)) {
-		return nil, fmt.Errorf("the header should have %d bytes, the file has %d and a header at most %d", n, size, maxHeader)
+		return nil, fmt.Errorf("the header should have %d bytes; the file has %d, and a header has at most %d", n, size, maxHeader)
 	}
 	header := make([]byte, n)
 	if _, err := io.ReadFull(r, header); err != nil {
@@ -159,7 +158,7 @@ func decode(r io.Reader, size int64, keep bool) ([]tensor.Tensor, error) {
 	}
 	switch _, err := io.ReadFull(r, word[:1]); {
 	case err == nil:
-		return nil, errors.New("there are bytes behind the data")
+		return nil, errors.New("there are bytes after the data")
 	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
@@ -173,8 +172,8 @@ type place struct {
 	begin, end int64
 }
 
-// decodeHeader returns the tensors in the order of their data, which cover all
-// of the data without gap or overlap.
+// decodeHeader returns the tensors in the order of their data. Together these cover
+// the whole file without gap or overlap.
 func decodeHeader(header []byte, data int64) ([]place, error) {
 	places, err := parseHeader(header)
 	if err != nil {
@@ -190,16 +189,16 @@ func decodeHeader(header []byte, data int64) ([]place, error) {
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", shorten(p.name), err)
 		case p.begin > p.end || p.end > data:
-			return nil, fmt.Errorf("%s: its data are from %d to %d of %d bytes", shorten(p.name), p.begin, p.end, data)
+			return nil, fmt.Errorf("%s: its data extend from %d to %d of %d bytes", shorten(p.name), p.begin, p.end, data)
 		case p.begin != end:
-			return nil, fmt.Errorf("%s: its data begin at %d, those before end at %d", shorten(p.name), p.begin, end)
+			return nil, fmt.Errorf("%s: its data begin at %d, those before it end at %d", shorten(p.name), p.begin, end)
 		case int64(n) > math.MaxInt64/elementSize || int64(n)*elementSize != p.end-p.begin:
 			return nil, fmt.Errorf("%s: %d bytes of data for the shape %v", shorten(p.name), p.end-p.begin, p.shape)
 		}
 		end = p.end
 	}
 	if end != data {
-		return nil, fmt.Errorf("%d bytes behind the data of the last tensor", data-end)
+		return nil, fmt.Errorf("%d bytes after the data of the last tensor", data-end)
 	}
 	return places, nil
 }

@@ -4,109 +4,256 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Sweep removes from the folder dir what crashes left behind: folders of
-// checkpoints that were never committed, and temporary folders. It returns the
-// names of what it removed, in lexical order, and every error met; it continues
-// after one. A dir that is missing holds nothing.
+// Judge says what the event log proves about a checkpoint that it does not have:
+// litter, if it was never committed. Where the log cannot have that checkpoint's
+// event, being older than the note or another log, Judge fails.
+type Judge func(folder string, p Pending) (litter bool, err error)
+
+// Swept is what Sweep did, as names in lexical order.
+type Swept struct {
+	Removed []string
+	// SetAside are the new names of checkpoints that may have been committed.
+	SetAside []string
+	// Unmarked says which checkpoints of the log could not be marked, and why; nil
+	// if all of them are.
+	Unmarked error
+}
+
+// Sweep clears the folder of what crashes left behind. It returns every error met
+// and continues after one. A folder that is missing holds nothing.
 //
-// keep are the checkpoints that the log knows. Those that are not marked yet
-// (Mark) are marked. It never touches the folder of one, nor anything whose name
-// or content is not of this package's making (*ForeignError). A checkpoint that
-// is marked and not in keep stays, too: the log is not the one that committed it
-// (*CommittedError). Where a crash came while Write replaced a kept checkpoint,
-// and only the one set aside is what was kept, that one gets its name back.
-func Sweep(dir string, keep []Ref) (removed []string, err error) {
-	return Folder{Path: dir}.Sweep(keep)
+// keep are the checkpoints that the log knows. Those that are not marked yet are
+// marked (Mark). Where a crash came while Write replaced one of them, and only the
+// folder set aside is what was kept, that folder gets its name back.
+//
+// Of the others it removes what was never complete, and what judge calls litter.
+// What judge cannot decide stays where it is: Write may replace it. A checkpoint
+// without a Pending, from an older version, is never removed: it is set aside under
+// a name of its own (Folder.SetAside). Nor does Sweep touch a checkpoint that is marked
+// (*CommittedError), or a folder with something in it that this package did not write
+// (*ForeignError).
+func (f Folder) Sweep(keep []Ref, judge Judge) (Swept, error) {
+	return sweep(f.files(), f.Path, keep, judge)
 }
 
-// Sweep removes what the function Sweep does.
-func (f Folder) Sweep(keep []Ref) (removed []string, err error) {
-	return sweep(f.files(), f.Path, keep)
-}
-
-func sweep(files fileLayer, dir string, keep []Ref) ([]string, error) {
+func sweep(files fileLayer, dir string, keep []Ref, judge Judge) (Swept, error) {
+	s := sweeper{files: files, dir: dir, kept: make(map[string]Ref, len(keep)), judge: judge}
 	found, err := files.Kind(dir)
 	if err != nil || found == missing {
-		return nil, wrapSweep(dir, err)
+		return s.swept, wrapSweep(dir, err)
 	}
 	names, err := files.Names(dir)
 	if err != nil {
-		return nil, wrapSweep(dir, err)
+		return s.swept, wrapSweep(dir, err)
 	}
-	kept := make(map[string]Ref, len(keep))
 	for _, ref := range keep {
-		kept[ref.Dir] = ref
+		s.kept[ref.Dir] = ref
 	}
-	var removed []string
 	var failures []error
-	changed := false
 	for _, name := range names {
-		restored, err := restore(files, dir, name, kept)
-		if litter, settled := isLitter(name, kept); err == nil && !restored && litter {
-			err = removeFolder(files, filepath.Join(dir, name), settled)
-			if err == nil {
-				removed = append(removed, name)
-			}
-		}
+		err := s.settle(name)
 		if errors.Is(err, errNotOurs) {
 			continue
 		}
-		changed = changed || restored || err != nil || len(removed) > 0
+		s.changed = s.changed || err != nil
 		failures = append(failures, err)
 	}
-	if changed {
+	if s.changed {
 		failures = append(failures, files.SyncDir(dir))
 	}
+	var unmarked []error
 	for _, ref := range keep {
-		failures = append(failures, mark(files, dir, ref, 0))
+		unmarked = append(unmarked, mark(files, dir, ref, 0))
 	}
-	return removed, wrapSweep(dir, errors.Join(failures...))
+	s.swept.Unmarked = errors.Join(unmarked...)
+	slices.Sort(s.swept.SetAside)
+	return s.swept, wrapSweep(dir, errors.Join(failures...))
 }
 
-// errNotOurs is returned for what bears a name of ours and is not a folder.
+// errNotOurs is returned for what has a name of ours and is not a folder.
 var errNotOurs = errors.New("not a folder")
+
+type sweeper struct {
+	files   fileLayer
+	dir     string
+	kept    map[string]Ref
+	judge   Judge
+	swept   Swept
+	changed bool
+}
+
+// settle decides what becomes of one name in the folder.
+func (s *sweeper) settle(name string) error {
+	path := filepath.Join(s.dir, name)
+	_, part := cutHidden(name, partSuffix)
+	if _, gone := cutHidden(name, removedSuffix); part || gone {
+		found, err := s.files.Kind(path)
+		if err != nil || found == missing {
+			return err
+		}
+		return s.removed(name, removeFolder(s.files, path, false))
+	}
+	if original, aside := cutHidden(name, asideSuffix); aside {
+		if ref, needed := s.kept[original]; needed {
+			return s.settleAside(name, ref)
+		}
+		return s.settleUnknown(name, original)
+	}
+	if _, needed := s.kept[name]; isFolderName(name) && !needed {
+		return s.settleUnknown(name, name)
+	}
+	return nil
+}
+
+// settleAside decides about a folder that was set aside for a checkpoint that the log
+// has. It is removed where that one is whole.
+func (s *sweeper) settleAside(name string, ref Ref) error {
+	path := filepath.Join(s.dir, name)
+	restored, kept, err := restore(s.files, s.dir, name, ref)
+	s.changed = s.changed || restored
+	if restored || err != nil {
+		return err
+	}
+	if kept {
+		return s.removed(name, removeFolder(s.files, path, true))
+	}
+	empty, err := removable(s.files, path, false)
+	switch {
+	case err != nil:
+		return err
+	case empty:
+		return s.removed(name, s.files.RemoveAll(path))
+	}
+	return s.setAside(name, ref.Dir)
+}
+
+func (s *sweeper) removed(name string, err error) error {
+	if err == nil {
+		s.changed = true
+		s.swept.Removed = append(s.swept.Removed, name)
+	}
+	return err
+}
+
+// settleUnknown decides about a folder that is or was called original, which the
+// log does not have.
+func (s *sweeper) settleUnknown(name, original string) error {
+	path := filepath.Join(s.dir, name)
+	empty, err := removable(s.files, path, false)
+	if err != nil {
+		return err
+	}
+	if empty {
+		return s.removed(name, s.files.RemoveAll(path))
+	}
+	pending, err := readPending(s.files, path)
+	if err != nil {
+		return err
+	}
+	if pending != nil {
+		litter := false
+		if s.judge != nil {
+			litter, err = s.judge(path, *pending)
+		}
+		switch {
+		case err != nil:
+			return err
+		case litter:
+			return s.removed(name, drop(s.files, s.dir, name))
+		case name == original:
+			return nil
+		}
+	}
+	if name != original {
+		if done, err := s.settleReplaced(name, original, pending != nil); done || err != nil {
+			return err
+		}
+	}
+	return s.setAside(name, original)
+}
+
+// setAside keeps a checkpoint under the name of one that is unrecorded.
+func (s *sweeper) setAside(name, original string) error {
+	moved, err := setAside(s.files, s.dir, name, original)
+	switch {
+	case err != nil:
+		return err
+	case !moved:
+		return s.removed(name, nil)
+	}
+	s.changed = true
+	s.swept.SetAside = append(s.swept.SetAside, unrecordedName(original))
+	return nil
+}
+
+// settleReplaced decides about a folder that Write was replacing when it crashed: it
+// gets its name back where that is free, if it is undecided, and is removed where
+// the same checkpoint has the name. done is false where it has to be set aside.
+func (s *sweeper) settleReplaced(name, original string, undecided bool) (done bool, err error) {
+	path, target := filepath.Join(s.dir, name), filepath.Join(s.dir, original)
+	found, err := s.files.Kind(target)
+	if err != nil {
+		return false, err
+	}
+	if found == missing {
+		if !undecided {
+			return false, nil
+		}
+		s.changed = true
+		return true, s.files.Rename(path, target)
+	}
+	same, err := sameContent(s.files, target, path)
+	if err != nil || !same {
+		return false, err
+	}
+	return true, s.removed(name, drop(s.files, s.dir, name))
+}
 
 // removeFolder removes a folder that Write made. It fails with *CommittedError,
 // and removes nothing, where the folder is marked and that is not known to be
 // settled; and with *ForeignError where something else is in it.
 func removeFolder(files fileLayer, path string, settled bool) error {
 	found, err := files.Kind(path)
-	switch {
-	case err != nil:
+	if err != nil || found == missing {
 		return err
-	case found == missing:
-		return nil
-	case found != folder:
-		return errNotOurs
 	}
-	if err := removable(files, path, settled); err != nil {
+	if _, err := removable(files, path, settled); err != nil {
 		return err
 	}
 	return files.RemoveAll(path)
 }
 
-// removable fails as removeFolder does where a folder is not to be removed.
-func removable(files fileLayer, path string, settled bool) error {
+// removable fails as removeFolder does where a folder is not to be removed, and with
+// errNotOurs for what is not a folder. It reports whether the folder is empty.
+func removable(files fileLayer, path string, settled bool) (empty bool, err error) {
+	found, err := files.Kind(path)
+	if err != nil {
+		return false, err
+	}
+	if found != folder {
+		return false, errNotOurs
+	}
 	names, err := files.Names(path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, name := range names {
 		switch name {
-		case weightsFile, optimizerFile, manifestFile:
+		case weightsFile, optimizerFile, manifestFile, pendingFile:
 		case markFile:
 			if !settled {
-				return committedError(files, path)
+				return false, committedError(files, path)
 			}
 		default:
-			return &ForeignError{Folder: path, Name: name}
+			return false, &ForeignError{Folder: path, Name: name}
 		}
 	}
-	return nil
+	return len(names) == 0, nil
 }
 
 func wrapSweep(dir string, err error) error {
@@ -116,28 +263,24 @@ func wrapSweep(dir string, err error) error {
 	return fmt.Errorf("sweep checkpoints in %s: %w", dir, err)
 }
 
-// restore gives a kept checkpoint that was set aside its name back, where what
-// bears the name is not what was kept, and reports whether it did.
-func restore(files fileLayer, dir, name string, kept map[string]Ref) (bool, error) {
-	original, ok := cutHidden(name, asideSuffix)
-	ref, needed := kept[original]
-	if !ok || !needed {
-		return false, nil
-	}
-	target, aside := filepath.Join(dir, original), filepath.Join(dir, name)
+// restore gives a kept checkpoint that was set aside its name back, where what has the
+// name is not what was kept. It reports whether it did, and whether what has the name
+// is what was kept.
+func restore(files fileLayer, dir, name string, ref Ref) (restored, kept bool, err error) {
+	target, aside := filepath.Join(dir, ref.Dir), filepath.Join(dir, name)
 	if whole, err := isWhole(files, target, ref); whole || err != nil {
-		return false, err
+		return false, whole, err
 	}
 	if whole, err := isWhole(files, aside, ref); !whole || err != nil {
-		return false, err
+		return false, false, err
 	}
 	if err := removeFolder(files, target, true); err != nil {
-		return false, err
+		return false, false, err
 	}
 	if err := files.Rename(aside, target); err != nil {
-		return false, err
+		return false, false, err
 	}
-	return true, nil
+	return true, true, nil
 }
 
 func isWhole(files fileLayer, path string, ref Ref) (bool, error) {
@@ -156,27 +299,12 @@ func cutHidden(name, suffix string) (string, bool) {
 	return original, ok && dotted && isFolderName(original)
 }
 
-// isLitter reports whether Write made a name and nobody refers to it; and whether
-// it is settled that nothing is lost with it, since what bears its name is kept.
-func isLitter(name string, kept map[string]Ref) (litter, settled bool) {
-	if isFolderName(name) {
-		_, needed := kept[name]
-		return !needed, false
-	}
-	if original, aside := cutHidden(name, asideSuffix); aside {
-		_, needed := kept[original]
-		return true, needed
-	}
-	_, part := cutHidden(name, partSuffix)
-	return part, false
-}
-
 func isFolderName(name string) bool {
 	_, ok := stepOf(name)
 	return ok
 }
 
-// stepOf returns the step whose folder bears a name.
+// stepOf returns the step whose folder has a name.
 func stepOf(name string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(name, "step-")
 	step, err := strconv.ParseUint(digits, 10, 64)

@@ -11,27 +11,34 @@ import (
 	"reprise/tensor"
 )
 
-// Write writes a checkpoint into the folder dir, which it makes if need be, and
-// returns what finds and pins it, once it would survive the loss of power. It
-// fails with *ContentError for a content that cannot be read back, having
-// written nothing, and with the errors of the file system. After an error there
-// is no such checkpoint; what is left of it is for Sweep.
+// Write writes a checkpoint into the folder dir, which it creates if need be. It
+// returns the Ref that finds and pins it once it would survive the loss of power. It
+// fails with *ContentError for a content that cannot be read back, having written
+// nothing, and with the errors of the file system. After an error there is no such
+// checkpoint; Sweep removes what is left of it.
 //
-// A folder of the same step, left by a crash before its event, is replaced: until
-// then it is set aside whole, and removed last. One that is marked as committed
-// (Mark) is not replaced: it fails with *CommittedError. A temporary folder with
-// something in it that this package did not write gives *ForeignError.
+// A folder of the same step, left by a crash before its event, is replaced. Until
+// then it is set aside whole, and removed only where the new checkpoint is the same;
+// another one is kept (Folder.SetAside). A folder that is marked as committed (Mark)
+// is not replaced: Write fails with *CommittedError. A temporary folder with something
+// in it that this package did not write gives *ForeignError.
 func Write(dir string, c Content) (Ref, error) { return Folder{Path: dir}.Write(c) }
 
 // Write writes a checkpoint into the folder, as the function Write does.
-func (f Folder) Write(c Content) (Ref, error) { return write(f.files(), f.Path, c) }
+func (f Folder) Write(c Content) (Ref, error) { return write(f.files(), f.Path, c, nil) }
 
-func write(files fileLayer, dir string, c Content) (Ref, error) {
+// WritePending is Write for a checkpoint whose event is still to be appended. The
+// note is in its folder when that gets its name.
+func (f Folder) WritePending(c Content, p Pending) (Ref, error) {
+	return write(f.files(), f.Path, c, &p)
+}
+
+func write(files fileLayer, dir string, c Content, pending *Pending) (Ref, error) {
 	if err := c.validate(); err != nil {
 		return Ref{}, fmt.Errorf("write checkpoint of step %d: %w", c.Step, err)
 	}
 	name := folderName(c.Step)
-	ref, err := writeWhole(files, dir, name, c)
+	ref, err := writeWhole(files, dir, name, c, pending)
 	if err == nil {
 		err = publish(files, dir, name)
 	}
@@ -41,18 +48,21 @@ func write(files fileLayer, dir string, c Content) (Ref, error) {
 	return ref, nil
 }
 
-// The names of a folder that is being written, and of one set aside.
-func partName(name string) string  { return "." + name + partSuffix }
-func asideName(name string) string { return "." + name + asideSuffix }
+// The names of a folder that is being written, of one that is being replaced, and of
+// one that is being removed.
+func partName(name string) string    { return "." + name + partSuffix }
+func asideName(name string) string   { return "." + name + asideSuffix }
+func removedName(name string) string { return "." + name + removedSuffix }
 
 const (
-	partSuffix  = ".part"
-	asideSuffix = ".aside"
+	partSuffix    = ".part"
+	asideSuffix   = ".aside"
+	removedSuffix = ".removed"
 )
 
 // writeWhole writes the files of a checkpoint into its temporary folder and
 // makes them durable.
-func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
+func writeWhole(files fileLayer, dir, name string, c Content, pending *Pending) (Ref, error) {
 	if err := files.MkdirAll(dir); err != nil {
 		return Ref{}, err
 	}
@@ -60,7 +70,7 @@ func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
 	if err := removeFolder(files, part, false); err != nil { // of an earlier crash
 		return Ref{}, err
 	}
-	ref, err := writeFiles(files, part, c)
+	ref, err := writeFiles(files, part, c, pending)
 	if err != nil {
 		// Room for others, on a full disk. Nothing depends on it.
 		return Ref{}, errors.Join(err, files.RemoveAll(part))
@@ -68,13 +78,16 @@ func writeWhole(files fileLayer, dir, name string, c Content) (Ref, error) {
 	return ref, nil
 }
 
-func writeFiles(files fileLayer, part string, c Content) (Ref, error) {
+func writeFiles(files fileLayer, part string, c Content, pending *Pending) (Ref, error) {
 	if err := files.Mkdir(part); err != nil {
 		return Ref{}, err
 	}
 	ref, err := assemble(c, func(name string, content func(io.Writer) error) (int64, string, error) {
 		return writeFile(files, filepath.Join(part, name), content)
 	})
+	if err == nil && pending != nil {
+		err = writePending(files, part, *pending)
+	}
 	if err != nil {
 		return Ref{}, err
 	}
@@ -160,15 +173,15 @@ func publish(files fileLayer, dir, name string) error {
 	return files.SyncDir(dir)
 }
 
-// replace does as publish where the name is taken. At every moment one of the
-// two is there whole: the second rename is not begun before the first one is
-// durable, since nothing promises that they reach the disk in order.
+// replace does what publish does where the name is taken. One of the two is there
+// whole at every moment: the second rename begins only once the first one is durable,
+// since nothing promises that they reach the disk in order.
 func replace(files fileLayer, dir, name string) error {
 	part, target, aside := filepath.Join(dir, partName(name)), filepath.Join(dir, name), filepath.Join(dir, asideName(name))
-	if err := removable(files, target, false); err != nil {
+	if _, err := removable(files, target, false); err != nil {
 		return err
 	}
-	if err := removeFolder(files, aside, false); err != nil { // of an earlier crash
+	if err := discard(files, dir, name); err != nil { // what an earlier crash left
 		return err
 	}
 	if err := files.Rename(target, aside); err != nil {
@@ -184,5 +197,31 @@ func replace(files fileLayer, dir, name string) error {
 	if err := files.SyncDir(dir); err != nil {
 		return err
 	}
-	return files.RemoveAll(aside)
+	return discard(files, dir, name)
+}
+
+// discard removes the folder that was set aside for another one to get its name, if
+// there is such a folder. Where that is another checkpoint, which may have been
+// committed under another log, it is kept.
+func discard(files fileLayer, dir, name string) error {
+	aside := filepath.Join(dir, asideName(name))
+	found, err := files.Kind(aside)
+	if err != nil || found == missing {
+		return err
+	}
+	empty, err := removable(files, aside, false)
+	if err != nil {
+		return err
+	}
+	same := empty
+	if !empty {
+		if same, err = sameContent(files, filepath.Join(dir, name), aside); err != nil {
+			return err
+		}
+	}
+	if same {
+		return drop(files, dir, asideName(name))
+	}
+	_, err = setAside(files, dir, asideName(name), name)
+	return err
 }

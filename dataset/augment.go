@@ -7,7 +7,7 @@ import (
 	"reprise/internal/philox"
 )
 
-// Augmentation says how the images of the training split are changed whenever
+// Augmentation says how the images of the training split are changed each time
 // they are gathered, as is usual for CIFAR (He, Zhang, Ren and Sun, "Deep
 // Residual Learning for Image Recognition", CVPR 2016, 4.2). The zero value
 // changes nothing.
@@ -17,8 +17,8 @@ import (
 // of philox.Block(seed, PurposeAugment, epoch, index), the highest bit of w[0]
 // says whether to flip, and floor(w[i] * (2 Crop + 1) / 2^32) for i = 1 and 2 is
 // where the crop begins in the padded image, down and to the right. No place is
-// likelier than another by more than a part in 2^24. The crop is flipped after
-// it was cut out.
+// likelier than another by more than one part in 2^24. The crop is flipped after
+// it is cut out.
 type Augmentation struct {
 	// Flip mirrors half of the images, left to right.
 	Flip bool `json:"flip"`
@@ -37,7 +37,7 @@ const (
 const maxCrop = 255
 
 // CheckAugmentation fails with a *FieldError unless the data set's samples can
-// be changed so: they are images, at least as large as their padding.
+// be changed in this way: they are images, at least as large as their padding.
 func (d *Dataset) CheckAugmentation(a Augmentation) error {
 	if a == (Augmentation{}) {
 		return nil
@@ -80,7 +80,7 @@ func (a Augmentation) draw(seed, epoch uint64, index int) placement {
 	}
 }
 
-// place scales an image, moved as was drawn.
+// place scales an image and moves it as drawn.
 func (d *Dataset) place(raw []byte, x []float32, p placement) {
 	height, width, channels := d.shape[0], d.shape[1], d.shape[2]
 	table := d.scaling.table

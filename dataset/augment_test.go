@@ -38,7 +38,7 @@ func augmented(d *Dataset, a Augmentation, seed, epoch uint64, index ...int) []f
 	return b.Inputs
 }
 
-// naivePlace pads, cuts out and flips, one after another.
+// naivePlace pads, cuts out and flips, one after the other.
 func naivePlace(raw []byte, height, width, channels, crop int, p placement) []byte {
 	padded := make([]byte, (height+2*crop)*(width+2*crop)*channels)
 	stride := (width + 2*crop) * channels
@@ -151,7 +151,7 @@ func TestEveryPlacementIsEquallyLikely(t *testing.T) {
 		t.Errorf("%d placements, want %d", len(counts), 81*2)
 	}
 	// Chi-squared of 161 degrees of freedom has mean 161 and standard deviation
-	// 18; five of them away is no chance.
+	// 18; five of them away is not chance.
 	var chi float64
 	for _, c := range counts {
 		chi += math.Pow(float64(c)-500, 2) / 500

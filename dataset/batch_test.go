@@ -85,7 +85,7 @@ func TestDiabetesIsWhatTheCatalogueSays(t *testing.T) {
 	if s.Task != Regression || s.Train.Samples != 353 || s.Validation.Samples != 89 || s.SampleShape.String() != "[10]" || d.Classes() != 0 {
 		t.Fatalf("%+v", s)
 	}
-	// The figures that the set's users know are of all rows.
+	// The well-known figures of this data set are those of all rows.
 	if mean := meanOf(d.parts[Train].targets); s.Targets[0].Name != "progression" || math.Abs(mean-152.133484) > 1e-6 {
 		t.Errorf("mean %v of %+v", mean, s.Targets[0])
 	}
@@ -111,8 +111,8 @@ func meanOf(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// checkOfTraining fails unless all figures of a column are of the training rows,
-// and its values standardised by them have mean 0 and variance 1 there.
+// checkOfTraining fails unless all figures of a column are those of the training
+// rows, and its values standardised by them have mean 0 and variance 1 there.
 func checkOfTraining(t *testing.T, d *Dataset, c ColumnSummary, value func(row int) float64) {
 	t.Helper()
 	var values, scaled, squares []float64

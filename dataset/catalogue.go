@@ -20,8 +20,8 @@ type Entry struct {
 	LicenceURL string `json:"licence_url"`
 	Files      []File `json:"files"`
 	Task       Task   `json:"task"`
-	// Train, Validation, Shape and, of text, Classes are what opening it with
-	// nothing but its name gives.
+	// Train, Validation, Shape and, for text, Classes describe the data set that
+	// is opened by its name alone.
 	Train      int          `json:"train_samples"`
 	Validation int          `json:"validation_samples"`
 	Shape      tensor.Shape `json:"sample_shape"`
@@ -31,14 +31,14 @@ type Entry struct {
 	origin origin
 }
 
-// File is a file of a catalogue entry and what pins its content.
+// File is a file of a catalogue entry and the hash that pins its content.
 type File struct {
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// origin says how the files of an entry are had: one of the three.
+// origin says how to obtain the files of an entry: in one of three ways.
 type origin struct {
 	// content is the one file of an entry that is part of the binary; a table
 	// with this target, or digits.
@@ -49,10 +49,10 @@ type origin struct {
 	// hash pins the module's content as go.sum does ("h1:..."): unlike a
 	// SHA-256 of the zip it does not depend on how a proxy compresses it.
 	hash string
-	// zipBytes is the size of the module's zip where we saw it.
+	// zipBytes is the size that the module's zip had when it was pinned.
 	zipBytes int64
-	// url is the address that the names of the files follow; alternative says
-	// how else to have them, as the end of a sentence.
+	// url is the address that the names of the files are appended to; alternative
+	// says how else to obtain them, as the end of a sentence.
 	url, alternative string
 	// goRoot is a folder within a Go installation that has the files too.
 	goRoot string
@@ -61,15 +61,15 @@ type origin struct {
 // Status says whether an entry can be used without the network.
 type Status string
 
-// The statuses of an entry. Cached includes files that the operating system's
-// package of the data set has installed.
+// The statuses of an entry. Cached includes files that were installed by the
+// operating system's package of the data set.
 const (
 	StatusEmbedded   Status = "embedded"
 	StatusCached     Status = "cached"
 	StatusNotFetched Status = "not fetched"
 )
 
-// The files of the sets in MNIST's format: training pair, validation pair.
+// The files of the data sets in MNIST's format: training pair, validation pair.
 const (
 	trainImages = "train-images-idx3-ubyte.gz"
 	trainLabels = "train-labels-idx1-ubyte.gz"

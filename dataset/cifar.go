@@ -16,7 +16,7 @@ import (
 	"reprise/tensor"
 )
 
-// The form of a CIFAR-10 binary file (A. Krizhevsky,
+// The format of a CIFAR-10 binary file (A. Krizhevsky,
 // https://www.cs.toronto.edu/~kriz/cifar.html): records of a byte that is the
 // class, and an image of 32 x 32 pixels, all of red, then green, then blue, each
 // row by row.
@@ -38,9 +38,9 @@ func isCIFAR(name string) bool {
 
 // openCIFAR reads a folder in CIFAR-10's binary version: the training images
 // data_batch_*.bin, in ascending order of number, and test_batch.bin for
-// validation. Without that a fraction is split off; with it, none may be asked
-// for. batches.meta.txt, if it is there, names the classes, one a line.
-func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
+// validation. Without test_batch.bin a fraction is split off; with it, a fraction
+// is refused. batches.meta.txt, if present, names the classes, one per line.
+func (r reading) openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, unreadable(folder, err)
@@ -73,8 +73,8 @@ func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, 
 		return nil, err
 	}
 	d := &Dataset{name: filepath.Base(folder), shape: tensor.Shape{cifarSide, cifarSide, cifarChannels}, classNames: names, scaling: byteScaling(255)}
-	r := cifarReader{classes: len(names), left: MaxBytes}
-	all, err := r.read(ctx, train)
+	images := cifarReader{classes: len(names), left: MaxBytes}
+	all, err := images.read(ctx, train)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, 
 		if n < 2 {
 			return nil, &DataError{File: folder, Problem: "has too few images to train and to validate on", Fix: "add images"}
 		}
-		d.parts = splitRows(all, n, validationRows(n, share))
+		d.parts = splitRows(all, n, r.validationRows(n, share))
 		return d.seal()
 	}
-	held, err := r.read(ctx, test)
+	held, err := images.read(ctx, test)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func openCIFAR(ctx context.Context, folder string, fraction float64) (*Dataset, 
 	return d.seal()
 }
 
-// maxNames bounds the file of the classes' names.
+// maxNames is the largest size of the file of class names.
 const maxNames = 1 << 20
 
 func readNames(path string) (text []byte, err error) {
@@ -106,8 +106,8 @@ func readNames(path string) (text []byte, err error) {
 	return io.ReadAll(io.LimitReader(f, maxNames))
 }
 
-// readCIFARNames returns the names of the classes: those of CIFAR-10 where there
-// is no file of them.
+// readCIFARNames returns the names of the classes: those of CIFAR-10 if there is no
+// file of names.
 func readCIFARNames(path string) ([]string, error) {
 	text, err := readNames(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -126,7 +126,7 @@ func readCIFARNames(path string) ([]string, error) {
 		}
 	}
 	if n := len(names); n < 2 || n > 256 {
-		return nil, &DataError{File: path, Value: fmt.Sprintf("%d names", n), Problem: "are not those of 2 to 256 classes", Fix: "name each class on a line"}
+		return nil, &DataError{File: path, Value: fmt.Sprintf("%d names", n), Problem: "do not name 2 to 256 classes", Fix: "give each class a line"}
 	}
 	return names, nil
 }

@@ -65,7 +65,7 @@ func TestCIFARWithoutTestImagesIsSplit(t *testing.T) {
 	}
 }
 
-func TestCIFARThatCannotBeUsedIsNamed(t *testing.T) {
+func TestErrorsNameTheCIFARFileThatCannotBeUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string
 		want  []string
@@ -100,7 +100,7 @@ func TestCIFARThatCannotBeUsedIsNamed(t *testing.T) {
 	checkDataError(t, err, "limit")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := openCIFAR(ctx, dir, 0); !errors.Is(err, context.Canceled) {
+	if _, err := currentReading.openCIFAR(ctx, dir, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -14,14 +15,15 @@ import (
 	"unicode/utf8"
 
 	"reprise/internal/disk"
+	"reprise/internal/spelling"
 	"reprise/tensor"
 )
 
 // openCSV reads a CSV file with a header. Every column but the target is a
 // feature and holds a number in every row. For classification the target holds
 // the classes, all numbers or all names; for regression it is a column of numbers
-// or several, separated by commas. Spaces around a cell do not count; a byte
-// order mark, line ends of any system and empty lines are accepted.
+// or several, separated by commas. Spaces around a cell are ignored; a byte order
+// mark, the line ends of any system and empty lines are accepted.
 func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
 	path := source.Path
 	share, err := checkFraction(source.ValidationFraction)
@@ -32,8 +34,8 @@ func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	// A cell takes at least one byte and a separator in the file and eight in
-	// memory, so that this limit cuts off little that the other would let pass.
+	// A cell takes at least one byte and a separator in the file and eight bytes in
+	// memory, so that this refuses little that the limit on memory would allow.
 	if info.Size() > MaxBytes {
 		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
@@ -46,7 +48,7 @@ func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
 	return r.readCSV(ctx, f, path, source.Task, source.Target, share)
 }
 
-// readCSV is openCSV for an open file and a fraction in use.
+// readCSV is openCSV for an open file and a checked fraction.
 func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
 	t := &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
 	if err := t.read(ctx, file); err != nil {
@@ -55,7 +57,7 @@ func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task 
 	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
 	b := &block{values: t.values, targets: t.targetValues}
 	n := len(t.lines)
-	d.parts = splitRows(b, n, validationRows(n, fraction))
+	d.parts = splitRows(b, n, r.validationRows(n, fraction))
 	train := d.parts[Train].rows
 	if err := t.learn(d, b, train); err != nil {
 		return nil, err
@@ -99,16 +101,17 @@ type table struct {
 	path, target string
 	task         Task // "" for classes that nobody has said are classes
 	maxBytes     int64
+	headerLine   int
 
 	features []string // names of the feature columns
 	targets  []string // names of the target columns; one for classification
-	// target of each column: its place in targets, or -1.
+	// targetOf has the index in targets of each column, or -1.
 	targetOf     []int
 	values       []float64
-	lines        []int // of each row, for errors
+	lines        []int // the line of each row, for errors
 	labels       labelColumn
 	targetValues []float64 // of regression, row-major
-	// digits of each feature, and of each target of a regression.
+	// the digits of each feature, and of each target of a regression.
 	digits, targetDigits []precision
 }
 
@@ -134,7 +137,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 		}
 		return t.csvError(err, header, reader)
 	}
-	header = slices.Clone(header) // the reader uses the record again
+	header = slices.Clone(header) // the reader reuses the record
 	line, _ := reader.FieldPos(0)
 	if err := t.readHeader(line, header); err != nil {
 		return err
@@ -156,14 +159,14 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	case 0:
 		return t.bad(0, "", "", "there are no rows below the header", "add rows: at least one to train on and one to validate on")
 	case 1:
-		return t.bad(0, "", "1 row", "below the header is too little to train and to validate on", "add rows")
+		return t.bad(0, "", "1 row", "below the header is not enough to train and validate on", "add rows")
 	}
 	return nil
 }
 
 // skipMark skips a byte order mark and refuses one of UTF-16.
 func (t *table) skipMark(r *bufio.Reader) error {
-	start, _ := r.Peek(3) // an error comes back with the first read
+	start, _ := r.Peek(3) // the first read returns the error again
 	if len(start) >= 2 && (start[0] == 0xFE && start[1] == 0xFF || start[0] == 0xFF && start[1] == 0xFE) {
 		return t.bad(1, "", "", "the file is in UTF-16", "save it as UTF-8")
 	}
@@ -174,12 +177,14 @@ func (t *table) skipMark(r *bufio.Reader) error {
 }
 
 func (t *table) readHeader(line int, header []string) error {
+	t.headerLine = line
 	seen := map[string]int{}
 	for i, name := range header {
 		name = strings.TrimSpace(name)
 		header[i] = name
 		if name == "" {
-			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name", "name every column in the header")
+			return t.bad(line, "", fmt.Sprintf("column %d of %d", i+1, len(header)), "has no name",
+				cmp.Or(dataHint(line, header), "name every column in the header"))
 		}
 		if strings.ContainsRune(name, 0) && t.reading != firstReading {
 			return t.bad(line, "", quote(name), "has zero bytes in it, as text in UTF-16 has", "save the file as UTF-8")
@@ -188,13 +193,18 @@ func (t *table) readHeader(line int, header []string) error {
 			return t.bad(line, "", quote(name), "is not UTF-8", "save the file as UTF-8")
 		}
 		if first, ok := seen[name]; ok {
-			return t.bad(line, name, "", fmt.Sprintf("the name is that of column %d and of column %d", first, i+1), "give every column a name of its own")
+			return t.bad(line, name, "", fmt.Sprintf("columns %d and %d have this name", first, i+1),
+				cmp.Or(dataHint(line, header), "give every column a name of its own"))
 		}
 		seen[name] = i + 1
 	}
 	if t.target == "" {
-		return &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
-			Fix: "name the column to predict, one of " + listColumns(header)}
+		e := &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
+			Fix: "name the column to predict, one of " + listColumns(header), Example: header[len(header)-1]}
+		if hint := dataHint(line, header); hint != "" {
+			e.Fix, e.Example = hint, ""
+		}
+		return e
 	}
 	if err := t.findTargets(header, seen); err != nil {
 		return err
@@ -211,8 +221,8 @@ func (t *table) readHeader(line int, header []string) error {
 	return nil
 }
 
-// findTargets finds the columns of the target: the one of that name, or for
-// regression all of a list.
+// findTargets finds the columns of the target: the one with that name or, for
+// regression, all those of a list.
 func (t *table) findTargets(header []string, seen map[string]int) error {
 	t.targets = []string{t.target}
 	if _, ok := seen[t.target]; !ok && t.task == Regression {
@@ -230,6 +240,10 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 			fix := "use one of " + listColumns(header)
 			if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
 				fix = "separate the columns by commas"
+			} else if near, ok := spelling.Nearest(name, header); ok {
+				fix = fmt.Sprintf("did you mean %s?", quote(near))
+			} else if hint := dataHint(t.headerLine, header); hint != "" {
+				fix = hint
 			}
 			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
 		}
@@ -241,7 +255,35 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 	return nil
 }
 
-// listColumns lists the names of columns, the first ones where they are many.
+// dataHint says, of a header in which cells are numbers, that it looks like data;
+// "" of any other. Columns may be named 2001 and 2002: it is for what is refused
+// anyhow.
+func dataHint(line int, header []string) string {
+	numbers := 0
+	for _, name := range header {
+		if _, ok := currentReading.parseNumber(strings.TrimSpace(name)); ok {
+			numbers++
+		}
+	}
+	if 2*numbers < len(header) || numbers == 0 {
+		return ""
+	}
+	shown := make([]string, 0, len(header))
+	names := make([]string, 0, len(header))
+	for i, name := range header[:min(len(header), 5)] {
+		shown = append(shown, strings.Trim(quote(strings.TrimSpace(name)), `"`))
+		names = append(names, fmt.Sprintf("x%d", i+1))
+	}
+	if len(header) > len(shown) {
+		shown, names = append(shown, "..."), append(names, "...")
+	} else {
+		names[len(names)-1] = "y"
+	}
+	return fmt.Sprintf("line %d looks like data (%s): add a line above it that names the columns, such as %s, and name the one to predict",
+		line, strings.Join(shown, ","), strings.Join(names, ","))
+}
+
+// listColumns lists the names of columns, only the first if there are many.
 func listColumns(header []string) string {
 	const most = 20
 	shown := make([]string, 0, most)
@@ -294,8 +336,8 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 	return nil
 }
 
-// csvError explains an error of encoding/csv. record is what was read of the row
-// before it.
+// csvError explains an error of encoding/csv. record is the part of the row that
+// was read before it.
 func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 	var parse *csv.ParseError
 	if !errors.As(err, &parse) {
@@ -306,7 +348,7 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 	}
 	e := t.bad(parse.Line, "", "", parse.Err.Error(), "correct the line")
 	opened := parse.StartLine
-	if n := len(record); n > 0 { // cells before the one in which reading stopped
+	if n := len(record); n > 0 { // the cells before the one where reading stopped
 		opened, _ = reader.FieldPos(n - 1)
 		opened += strings.Count(record[n-1], "\n")
 	}
@@ -330,7 +372,7 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 	return e
 }
 
-// some writes a number of things: 1 cell, 2 cells.
+// some returns a count and its noun: 1 cell, 2 cells.
 func some(n int, name string) string {
 	if n != 1 {
 		name += "s"

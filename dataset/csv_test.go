@@ -134,10 +134,6 @@ func sameNumber(a, b string) bool {
 }
 
 func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
-	many := "x,y\n"
-	for i := range 1200 {
-		many += fmt.Sprintf("%d,%d\n%d,%d\n", i, i, i, i)
-	}
 	rows := func(lines ...string) string { return "a,b,y\n1,2,p\n3,4,q\n" + strings.Join(lines, "\n") + "\n" }
 	for name, c := range map[string]struct {
 		text string
@@ -146,10 +142,10 @@ func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		"empty file":        {"", []string{"data.csv: the file is empty"}},
 		"blank file":        {"\n\n", []string{"the file is empty"}},
 		"header only":       {"a,y\n", []string{"there are no rows below the header"}},
-		"one row":           {"a,y\n1,p\n", []string{"1 row below the header is too little"}},
+		"one row":           {"a,y\n1,p\n", []string{"1 row below the header is not enough"}},
 		"UTF-16":            {"\xff\xfea\x00", []string{"line 1", "UTF-16"}},
 		"nameless column":   {"a,,y\n1,2,p\n", []string{"line 1", "column 2 of 3 has no name"}},
-		"duplicate column":  {"\na,y,a \n1,p,2\n", []string{"line 2", `column "a"`, "is that of column 1 and of column 3"}},
+		"duplicate column":  {"\na,y,a \n1,p,2\n", []string{"line 2", `column "a"`, "columns 1 and 3 have this name"}},
 		"header not UTF-8":  {"\xe9,y\n1,p\n", []string{"line 1", "not UTF-8"}},
 		"no features":       {"y\np\nq\n", []string{`column "y"`, "only column"}},
 		"ragged, short":     {rows("5,6"), []string{"line 4", "2 cells do not fit the 3 columns"}},
@@ -168,13 +164,11 @@ func TestBadCSVFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		"empty target":      {rows("5,6, "), []string{"line 4", `column "y"`, "the target is empty"}},
 		"NaN target":        {"a,y\n1,0\n2,1\n3,NaN\n", []string{"line 4", `"NaN" is not a class`}},
 		"target not UTF-8":  {rows("5,6,\xff"), []string{"line 4", "not UTF-8"}},
-		"name, then number": {rows("5,6,7"), []string{"line 4", `"7" is a number, while "p" in line 2 is a name`}},
-		"number, then name": {"a,y\n1,0\n2,zero\n", []string{"line 3", `"zero" is a name, while "0" in line 2 is a number`}},
+		"name, then number": {rows("5,6,7"), []string{"line 4", `"7" is a number, while "p" on line 2 is a name`}},
+		"number, then name": {"a,y\n1,0\n2,zero\n", []string{"line 3", `"zero" is a name, while "0" on line 2 is a number`}},
 		"one class":         {"a,y\n1,p\n2,p\n", []string{`column "y"`, `"p" is the only class`}},
 		"one number":        {"a,y\n1,1\n2,1.0\n", []string{`"1" is the only class`}},
-		"as many as rows":   {"a,y\n1,1.5\n2,2.5\n3,0.5\n", []string{`column "y"`, "3 rows with 3 different values look like a regression target; set task: regression"}},
 		"a name each":       {"a,y\n1,p\n2,q\n3,r\n", []string{`column "y"`, "3 rows with 3 different names are too many to be classes; name a column of classes"}},
-		"too many classes":  {many, []string{"line 2002", `column "y"`, "more than 1000 different values look like a regression target"}},
 		"out of scale":      {outOfScale(), []string{`column "x"`, "out of scale"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,6 +191,55 @@ func outOfScale() string {
 		text += fmt.Sprintf("%s,%d\n", x, i%2)
 	}
 	return text
+}
+
+func manyNumbers() string {
+	text := "x,y\n"
+	for i := range 1200 {
+		text += fmt.Sprintf("%d,%d\n%d,%d\n", i, i, i, i)
+	}
+	return text
+}
+
+func TestNumbersThatCannotBeClassesAreAnsweredWithTheTask(t *testing.T) {
+	for text, has := range map[string]string{
+		"a,y\n1,1.5\n2,2.5\n3,0.5\n": "has 3 different numbers in 3 rows", manyNumbers(): "has more than 1000 different numbers",
+	} {
+		_, err := openCSVText(t, text, "y")
+		checkFieldError(t, has, err, FieldTask, `column "y"`, has, "choose the task regression")
+		var bad *FieldError
+		if errors.As(err, &bad) && bad.Example != "regression" {
+			t.Errorf("example = %q", bad.Example)
+		}
+	}
+}
+
+func TestARegressionOnNamesIsAnsweredWithTheOtherTask(t *testing.T) {
+	path := writeFile(t, t.TempDir(), "data.csv", "a,y\n1,p\n2,q\n3,p\n")
+	_, err := open(t, Source{Path: path, Target: "y", Task: Regression})
+	checkDataError(t, err, "line 2", `column "y"`, `"p" is not a number`, "or choose the task classification")
+	// A feature is another matter, and so is a number that is written in another way.
+	path = writeFile(t, t.TempDir(), "data.csv", "a,y\np,1\nq,2\nr,3\n")
+	_, err = open(t, Source{Path: path, Target: "y", Task: Regression})
+	checkDataError(t, err, `column "a"`, "remove the column")
+	path = writeFile(t, t.TempDir(), "data.csv", "a,y\n1,1_000\n2,2\n3,4\n")
+	_, err = open(t, Source{Path: path, Target: "y", Task: Regression})
+	checkDataError(t, err, `column "y"`, "without separators")
+}
+
+func TestAHeaderOfNumbersIsSaidToLookLikeData(t *testing.T) {
+	for text, target := range map[string]string{
+		"5.1,3.5,setosa\n4.9,3,setosa\n6,2,versi\n": "", "5.1,3.5,setosa\n4.9,3,versi\n": "species", "1,1,a\n2,1,b\n": "", "1,,2,a\n": "a",
+	} {
+		_, err := openCSVText(t, text, target)
+		if err == nil || !strings.Contains(err.Error(), "line 1 looks like data (") || !strings.Contains(err.Error(), "names the columns") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	// Columns may have numbers as names.
+	if _, err := openCSVText(t, "2001,2002,y\n1,2,p\n2,3,q\n3,1,p\n4,4,q\n", "y"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAThousandClassesAreStillClasses(t *testing.T) {
@@ -271,7 +314,7 @@ func TestColumnsAreStandardisedByTheTrainingSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, features := rapid.IntRange(2, 40).Draw(t, "rows"), rapid.IntRange(1, 4).Draw(t, "features")
 		values := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), rows*features, rows*features).Draw(t, "values")
-		parts := splitRows(&block{}, rows, validationRows(rows, 0.2))
+		parts := splitRows(&block{}, rows, currentReading.validationRows(rows, 0.2))
 		train := parts[Train].rows
 		columns := currentReading.standardise(values, features, train)
 		for j, got := range columns {

@@ -10,18 +10,18 @@ import (
 
 // The limits of a data set.
 const (
-	// MaxBytes is the memory that the values and labels of one data set may
-	// take: 4 GiB. A pixel takes a byte, a cell of a CSV file eight, a label
+	// MaxBytes is the most memory that the values and labels of one data set may
+	// take: 4 GiB. A pixel takes one byte, a cell of a CSV file eight, a label
 	// four.
 	MaxBytes = 4 << 30
-	// MaxClasses is the number of classes that a data set may have.
+	// MaxClasses is the largest number of classes in a data set.
 	MaxClasses = 65536
 )
 
 // Split is a part of a data set.
 type Split int
 
-// The splits: what is learnt from, and what the result is measured on.
+// The splits: samples to learn from, and samples to measure the result on.
 const (
 	Train Split = iota
 	Validation
@@ -41,8 +41,8 @@ func (s Split) String() string {
 	return fmt.Sprintf("split(%d)", int(s))
 }
 
-// Dataset is samples of one shape in two splits, with what is to be learnt of
-// them. It is immutable and safe for concurrent use; Library.Open makes one. The
+// Dataset is samples of one shape in two splits, with what is to be learnt from
+// them. It is immutable and safe for concurrent use. Library.Open returns one; the
 // zero value has no samples and is not valid.
 type Dataset struct {
 	name        string
@@ -57,8 +57,9 @@ type Dataset struct {
 	fingerprint string
 }
 
-// block is samples as they were read: raw bytes or values of a table, row-major,
-// one of the two nil; with the class of each, or its targets, row-major.
+// block is samples as they were read: raw bytes or the values of a table,
+// row-major, one of them nil; with the class of each sample, or its targets,
+// row-major.
 type block struct {
 	raw     []byte
 	values  []float64
@@ -66,7 +67,7 @@ type block struct {
 	targets []float64
 }
 
-// part is the rows of a block that make a split, in ascending order; rows nil
+// part is the rows of a block that make up a split, in ascending order; nil rows
 // means all of them.
 type part struct {
 	*block
@@ -98,11 +99,11 @@ type scaling struct {
 	columns []column
 }
 
-// column is how a column of a table is standardised; sd 0 means that it does
-// not vary and becomes 0.
+// column says how a column of a table is standardised; an sd of 0 means that it
+// does not vary and becomes 0.
 type column struct {
 	mean, sd float64
-	rounded  bool // it varies, but by no more than rounding does: sd is 0
+	rounded  bool // it varies, but only by rounding: sd is 0
 }
 
 func byteScaling(divisor int) scaling {
@@ -188,8 +189,8 @@ func (d *Dataset) scaleRow(b *block, row int, x []float32) {
 }
 
 // AppendRaw appends sample i of the split to row as it was read, before
-// scaling, and returns the extended slice and the sample's class, -1 where it
-// has none. It panics where i is out of range.
+// scaling, and returns the extended slice and the sample's class, -1 if it has
+// none. It panics if i is out of range.
 func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32) {
 	if d.text != nil {
 		tokens, _ := d.text.window(split, i)
@@ -215,9 +216,9 @@ func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32
 }
 
 // Validate fails unless the data set can be trained on: it has samples in both
-// splits, of a shape that fits their values, and for each what the task asks
-// for: a class of at least two, finite targets, tokens of the vocabulary.
-// Library.Open has made sure of that; the zero value and nil are not valid.
+// splits, of a shape that fits their values, and each has what the task needs:
+// one of at least two classes, finite targets, or tokens of the vocabulary.
+// Library.Open returns only valid data sets; the zero value and nil are not valid.
 func (d *Dataset) Validate() error {
 	if d == nil || d.Len(Train) == 0 || d.Len(Validation) == 0 {
 		return errors.New("data set has no samples; open one with Library.Open")
@@ -252,8 +253,8 @@ func (d *Dataset) validateClasses() error {
 	return nil
 }
 
-// seal checks the data set, computes what is derived from it and returns it:
-// from then on it never changes.
+// seal checks the data set, computes what is derived from it and returns it. From
+// then on it does not change.
 func (d *Dataset) seal() (*Dataset, error) {
 	n, err := d.shape.NumElements()
 	if err != nil {

@@ -59,14 +59,14 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	for c := range s.Train.PerClass {
 		perClass = append(perClass, s.Train.PerClass[c]+s.Validation.PerClass[c])
 	}
-	// The counts that the set's description gives for its 1,797 samples.
+	// The counts in the data set's description of its 1,797 samples.
 	if want := []int{178, 182, 177, 183, 181, 182, 181, 179, 174, 180}; !slices.Equal(perClass, want) {
 		t.Errorf("samples per class %v, want %v", perClass, want)
 	}
 	if s.Values.Min != 0 || s.Values.Max != 16 || s.High != 16 {
 		t.Errorf("values %+v", s.Values)
 	}
-	// The mean that the set's description gives is of both splits.
+	// The mean in the data set's description is that of both splits.
 	sum := 0.0
 	for _, split := range []Split{Train, Validation} {
 		for i := range d.Len(split) {
@@ -87,7 +87,7 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 			seen[fmt.Sprint(row, label)] = true
 		}
 	}
-	if len(seen) != 1797 { // no two samples of the set are alike
+	if len(seen) != 1797 { // no two samples are equal
 		t.Errorf("%d different samples", len(seen))
 	}
 }
@@ -167,7 +167,7 @@ func TestFingerprintChangesWithEverythingThatShapesTraining(t *testing.T) {
 	}
 }
 
-func TestImagesAreSummedUpByChannel(t *testing.T) {
+func TestImagesAreSummarisedByChannel(t *testing.T) {
 	d := colours(t, 40, 3, 2)
 	s := d.Inspect()
 	if len(s.Channels) != 3 || s.Columns != nil {
@@ -241,7 +241,7 @@ func TestDatasetServesManyGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
-func TestWhatIsHandedOutIsACopy(t *testing.T) {
+func TestReturnedSlicesAreCopies(t *testing.T) {
 	d := mustOpen(t, Source{Path: "digits"})
 	d.SampleShape()[0] = 99
 	d.ClassNames()[0] = "changed"
@@ -284,9 +284,17 @@ func TestSplitTakesAtLeastOneAndLeavesOne(t *testing.T) {
 	}{
 		{2, 0.001, 1}, {2, 0.999, 1}, {3, 0.5, 2}, {5, 0.2, 1}, {6, 0.2, 2}, {1797, 0.2, 360}, {100, 0.07, 7}, {150, 0.1, 15},
 		{1000000, 0.3, 300000}, {10, 0.99, 9}, {10, 1e-300, 1},
+		{2_000_000_001, 0.2, 400_000_001}, {2_000_000_002, 0.2, 400_000_001}, {2_000_000_000, 0.07, 140_000_000},
+		{200_000_001, 0.05, 10_000_001}, {50_000_005, 0.1234, 6_170_001},
 	} {
-		if got := validationRows(c.n, c.fraction); got != c.want {
+		if got := currentReading.validationRows(c.n, c.fraction); got != c.want {
 			t.Errorf("%v of %d: %d rows, want %d", c.fraction, c.n, got, c.want)
+		}
+	}
+	// Runs recorded over so much data keep their split.
+	for _, r := range []reading{firstReading, secondReading} {
+		if got := r.validationRows(2_000_000_001, 0.2); got != 400_000_000 {
+			t.Errorf("by earlier rules: %d rows", got)
 		}
 	}
 }

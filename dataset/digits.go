@@ -15,7 +15,7 @@ const (
 	digitsRows       = 1797
 	digitsValidation = 360 // a fifth
 	digitsSize       = 64  // pixels of a digit
-	digitsMost       = 16  // the largest pixel
+	digitsMost       = 16  // the largest value of a pixel
 )
 
 //go:embed digits/digits.csv.gz

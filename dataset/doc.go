@@ -6,12 +6,12 @@
 // The main types:
 //
 //   - Library opens a Source: a name of the catalogue, a folder of files, a
-//     .csv file or text. It keeps what it fetches in a cache, and compares what it
-//     reads from there with a pinned SHA-256 first.
+//     .csv file or text. It keeps what it fetches in a cache, and verifies what it
+//     reads from there against a pinned SHA-256.
 //   - Dataset is samples in two splits, held in memory as they were read and
-//     scaled as they are gathered. Its Task says what there is to learn, and its
+//     scaled as they are gathered. Its Task says what is to be learnt, and its
 //     Fingerprint pins everything that shapes training.
-//   - Batch is what training takes at a time; GatherBatch fills it.
+//   - Batch is the samples of a training step; GatherBatch fills it.
 //   - Augmentation flips and crops the images of the training split, as a pure
 //     function of seed, epoch and sample.
 //   - Permutation is the order of an epoch: a bijection of [0, n) that is a
@@ -25,15 +25,21 @@
 // over the training samples in ascending row divided by their number n, and sd
 // the root of the sum of (v-mean)^2 in the same order divided by n. Where that sum
 // is below 2^-900, the deviations are scaled by a power of two before they are
-// squared, so that tiny columns are standardised like any other. A column is
-// constant, and becomes 0, if it is the same in every training sample, or if it
-// varies by no more than rounding does: sd^2 <= (n*2^-52*mean)^2. The targets of
-// regression are standardised in the same way; Target.Restore turns a prediction
-// back.
+// squared, so that tiny columns are standardised like any other. Where the mean of
+// the deviations from the mean, summed with compensation, is more than 2^-24 sd,
+// it is added to the mean, and sd is computed again: many rows of large numbers
+// do not make the result less accurate.
 //
-// Text becomes tokens (package tokenizer). A sample is as many of them as the
-// context has, each sample beginning where the previous one ends, and its labels
-// are the tokens one further on.
+// A column is constant, and becomes 0, if it varies by no more than rounding does:
+// if its smallest and its largest value in training differ by at most 4 units in
+// the last place of the larger magnitude, however many rows there are.
+//
+// The targets of regression are standardised in the same way; Target.Restore turns
+// a prediction back.
+//
+// Text becomes tokens (package tokenizer). A sample is a context of them, each
+// sample begins where the previous one ends, and its labels are the tokens one
+// position later.
 //
 // # CSV files
 //
@@ -60,29 +66,32 @@
 //
 // # Splits
 //
-// Data without a validation set of its own gives up a fraction f of its n
-// rows: the first ceil(n f) of the keyed permutation of purpose
+// Of data without a validation set of its own, a fraction f of the n rows is kept
+// for validation: the first ceil(n f) of the keyed permutation of purpose
 // philox.PurposeSplit with seed and epoch 0, at least one, and at most all but
 // one. Both splits keep the rows in the order of the file. Text is not shuffled:
-// its last n f bytes are for validation, from the beginning of the character that
-// the first of them is part of, and byte pairs are learnt from the others.
+// its last n f bytes are for validation, from the start of the character that
+// contains the first of them, and byte pairs are learnt from the rest.
 //
 // # Data of recorded runs
 //
-// The rules above were others once: any notation of Go's strconv.ParseFloat was a
-// number, labels were compared as float64, tiny columns and those that vary by
-// rounding were not treated specially, and a character of text was a byte. Most
-// data reads the same by both. Library.Reopen opens data by the rules that give a
-// recorded fingerprint.
+// The rules above have changed twice. At first, any notation of Go's
+// strconv.ParseFloat was a number, labels were compared as float64, tiny columns
+// and those that vary by rounding were not treated specially, and a character of
+// text was a byte. Then, until the sum of deviations was compensated, a column was
+// taken for constant where sd <= n*2^-52*|mean|, and n f was rounded to the nearest
+// number where it was within a billionth of it, which is any where n f is large.
+// Most data reads the same by all of
+// them. Library.Reopen opens data by the rules that give a recorded fingerprint.
 //
 // # What it refuses
 //
-// Everything in a file that it does not understand in full: wrong magic,
-// truncated or trailing bytes, counts that disagree, cells that are not numbers,
-// more than MaxBytes of memory. Such an error is a *DataError that names file,
-// place, value and fix. A *FieldError is about the Source, an *OfflineError
-// about the network, a *HashError about content that is not what was pinned.
-// It reads no clock, no environment and no randomness but Philox.
+// The package refuses every file that it does not fully understand: wrong magic
+// numbers, truncated or trailing bytes, counts that disagree, cells that are not
+// numbers, more than MaxBytes of memory. Such an error is a *DataError that names
+// the file, place, value and fix. A *FieldError is about the Source, an
+// *OfflineError about the network, a *HashError about content that is not what was
+// pinned. The package reads no clock, no environment and no randomness but Philox.
 //
 // A Dataset and a Permutation are immutable and a Library holds no state in
 // memory; all are safe for concurrent use. The only goroutine is the watch

@@ -20,13 +20,15 @@ const (
 )
 
 // FieldError says what is wrong with a field of a Source or a Config and how to
-// mend it.
+// correct it.
 type FieldError struct {
 	// Field is one of the constants above, or the name of a field of Config.
 	Field   string
 	Value   string
 	Problem string
 	Fix     string
+	// Example is a value that the field could have, where it was left out; else "".
+	Example string
 }
 
 // Error returns "path: mnits does not exist; ...".
@@ -34,23 +36,23 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
 }
 
-// DataError says which file cannot be used, what is wrong with it at which
-// place, and how to mend it.
+// DataError says which file cannot be used, what is wrong with it and where, and
+// how to correct it.
 type DataError struct {
 	File string
 	// Line is the line of a text file, counted from 1; 0 if there is none.
 	Line int
-	// Offset is the byte of a binary file, after decompression, counted from 0.
-	// It means something where HasOffset is set.
+	// Offset is the byte of a binary file, after decompression, counted from 0,
+	// if HasOffset is set.
 	Offset    int64
 	HasOffset bool
 	// Column is the name of the column; "" if there is none.
 	Column string
-	// Value is what was found there, "" where nothing is to be shown.
+	// Value is what was found there; "" if there is nothing to show.
 	Value   string
 	Problem string
 	Fix     string
-	// Cause is the error behind it, if there is one.
+	// Cause is the underlying error, if there is one.
 	Cause error
 }
 
@@ -76,8 +78,8 @@ func (e *DataError) Error() string {
 // Unwrap returns Cause.
 func (e *DataError) Unwrap() error { return e.Cause }
 
-// HashError says that a file is not what the catalogue pins. It is not used,
-// and a download of it is not kept.
+// HashError says that a file's content does not have the hash that the catalogue
+// pins. The file is not used, and not kept if it was downloaded.
 type HashError struct {
 	// File is the file's path, or the address it was fetched from.
 	File string
@@ -88,11 +90,11 @@ type HashError struct {
 // Error names the file and both hashes.
 func (e *HashError) Error() string {
 	return fmt.Sprintf("%s: the content is refused: its hash is %s, the catalogue pins %s; "+
-		"it was damaged or replaced on the way: remove the file if it is yours, and fetch it again, from another source if need be",
+		"it was damaged or replaced: remove the file if it is yours, and fetch it again, if necessary from another source",
 		e.File, e.Got, e.Want)
 }
 
-// Attempt is one place where a data set was looked for, and the result.
+// Attempt is a place where a data set was looked for, and the result.
 type Attempt struct {
 	From string
 	Err  error
@@ -102,7 +104,7 @@ type Attempt struct {
 // fetched.
 type OfflineError struct {
 	Name string
-	// Attempts are the places that were asked, in that order.
+	// Attempts are the places that were tried, in order.
 	Attempts []Attempt
 	// Advice says what to do, in full sentences.
 	Advice string
@@ -111,7 +113,7 @@ type OfflineError struct {
 // Error lists what was tried and says what to do.
 func (e *OfflineError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "data set %s is not here and could not be fetched:", e.Name)
+	fmt.Fprintf(&b, "data set %s is not in the cache and could not be fetched:", e.Name)
 	for _, a := range e.Attempts {
 		fmt.Fprintf(&b, "\n  %s: %v", a.From, a.Err)
 	}
@@ -128,8 +130,8 @@ func (e *OfflineError) Unwrap() []error {
 	return errs
 }
 
-// showPath shows a path, in quotes where a control character in it would do
-// something to a terminal or make two lines of one.
+// showPath returns a path to show, quoted if a control character in it would act
+// on the terminal or break the line.
 func showPath(path string) string {
 	if strings.ContainsFunc(path, unicode.IsControl) || !utf8.ValidString(path) {
 		return strconv.Quote(path)
@@ -137,7 +139,7 @@ func showPath(path string) string {
 	return path
 }
 
-// quote shows a value from a file, cut to a readable length.
+// quote quotes a value from a file, cut to a readable length.
 func quote(s string) string {
 	const most = 40
 	if runes := []rune(s); len(runes) > most {

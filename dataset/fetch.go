@@ -17,8 +17,8 @@ import (
 	"reprise/internal/disk"
 )
 
-// fetch brings the missing files of an entry into the cache: all of it in
-// memory first, on disk only once the hash is right.
+// fetch brings the missing files of an entry into the cache. They are written to
+// disk only after all of their content is in memory and its hash is right.
 func (l *Library) fetch(ctx context.Context, entry Entry, have loaded) error {
 	if l.config.CacheDir == "" {
 		return fmt.Errorf("data set %s has to be fetched: %w", entry.Name, errors.Join(l.config.NoCache, have.damage))
@@ -37,7 +37,7 @@ func (l *Library) fetch(ctx context.Context, entry Entry, have loaded) error {
 		return fmt.Errorf("fetch data set %s: %w", entry.Name, ctx.Err())
 	}
 	if err != nil && len(l.load(entry).missing) == 0 {
-		return nil // another process was faster, and swept what this one wrote
+		return nil // another process was faster, and removed what this one wrote
 	}
 	return err
 }
@@ -60,7 +60,7 @@ func (l *Library) fetchFiles(ctx context.Context, entry Entry, files []File, att
 	return l.sweep(entry)
 }
 
-// offline is the error after everything was tried.
+// offline is the error when everything has been tried.
 func (l *Library) offline(entry Entry, attempts []Attempt) error {
 	var names []string
 	for _, f := range entry.Files {
@@ -81,12 +81,12 @@ func (l *Library) offline(entry Entry, attempts []Attempt) error {
 	return &OfflineError{Name: entry.Name, Attempts: attempts, Advice: b.String()}
 }
 
-// statusError is an answer other than 200.
+// statusError is an HTTP status other than 200.
 type statusError int
 
 // Error returns the status with its name.
 func (e statusError) Error() string {
-	return fmt.Sprintf("the server answers %d %s", int(e), http.StatusText(int(e)))
+	return fmt.Sprintf("the server answered %d %s", int(e), http.StatusText(int(e)))
 }
 
 // Is reports whether the server says that there is no such file.
@@ -110,7 +110,7 @@ func (l *Library) get(ctx context.Context, address string, most int64, progress 
 	if err != nil {
 		return nil, err
 	}
-	// Without it, a server that calls .gz an encoding has it unpacked on arrival.
+	// Without this, the client unpacks .gz files that a server declares as encoded.
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := l.config.HTTP.Do(request)
 	if err != nil {
@@ -138,12 +138,12 @@ func (l *Library) get(ctx context.Context, address string, most int64, progress 
 	case err != nil:
 		return nil, err
 	case int64(len(content)) > most:
-		return nil, fmt.Errorf("sends more than the %d bytes that the data set has", most)
+		return nil, fmt.Errorf("the server sent more than the %d bytes of the data set", most)
 	}
 	return content, nil
 }
 
-// meter reports progress and life.
+// meter reports progress, and calls beat for each read that returns data.
 type meter struct {
 	io.Reader
 	library  *Library
@@ -163,8 +163,8 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// watch returns a context that ends when beat has not been called for the
-// limit. stop ends the watch and waits for its goroutine.
+// watch returns a context that is cancelled if beat is not called for as long as
+// the limit. stop ends the watch and waits for its goroutine.
 func watch(parent context.Context, limit time.Duration) (ctx context.Context, beat, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	beats := make(chan struct{}, 1)
@@ -176,7 +176,7 @@ func watch(parent context.Context, limit time.Duration) (ctx context.Context, be
 			select {
 			case <-pause.Done():
 				end()
-				// Changes nothing where the context has ended for another reason.
+				// Has no effect if the context has ended for another reason.
 				cancel(fmt.Errorf("nothing arrived for %v", limit))
 				return
 			case <-beats:
@@ -187,7 +187,7 @@ func watch(parent context.Context, limit time.Duration) (ctx context.Context, be
 	beat = func() {
 		select {
 		case beats <- struct{}{}:
-		default: // one that is not yet noticed is as good as two
+		default: // one beat is waiting already
 		}
 	}
 	return ctx, beat, func() {
@@ -199,8 +199,8 @@ func watch(parent context.Context, limit time.Duration) (ctx context.Context, be
 // The names of files that are being written.
 const partial = ".download-"
 
-// keep writes the verified content of a file to the cache: under another name,
-// synced, then renamed, so that a crash leaves it whole or not at all.
+// keep writes the verified content of a file to the cache: under a temporary name,
+// synced, then renamed, so that a crash leaves all of it or nothing.
 func (l *Library) keep(entry Entry, f File, content []byte) (err error) {
 	dir := l.dir(entry)
 	defer func() {
@@ -231,8 +231,9 @@ func (l *Library) keep(entry Entry, f File, content []byte) (err error) {
 	return disk.OS{}.SyncDir(dir)
 }
 
-// sweep removes what fetches that died left behind. A fetch that is still at work
-// in another process finds the files complete when its own are gone.
+// sweep removes what fetches that were killed left behind. If it removes a file of a
+// fetch that is still running in another process, that fetch finds the files
+// complete in the cache.
 func (l *Library) sweep(entry Entry) error {
 	left, err := os.ReadDir(l.dir(entry))
 	if err != nil {
@@ -241,7 +242,7 @@ func (l *Library) sweep(entry Entry) error {
 	for _, file := range left {
 		random, ok := strings.CutPrefix(file.Name(), partial)
 		if ok && file.Type().IsRegular() && random != "" && strings.Trim(random, "0123456789") == "" { // as os.CreateTemp makes them
-			_ = os.Remove(filepath.Join(l.dir(entry), file.Name())) // litter may stay
+			_ = os.Remove(filepath.Join(l.dir(entry), file.Name())) // what cannot be removed does no harm
 		}
 	}
 	return nil

@@ -64,7 +64,7 @@ func tinyEntry(t *testing.T, o origin) Entry {
 	return e
 }
 
-// moduleEntry is the data set as a module, whose hash comes from x/mod.
+// moduleEntry is the data set as a module, whose hash is computed by x/mod.
 func moduleEntry(t *testing.T) (Entry, []byte) {
 	t.Helper()
 	content := moduleOf(tinyFiles(), zip.Deflate)
@@ -76,7 +76,7 @@ func moduleEntry(t *testing.T) (Entry, []byte) {
 	return tinyEntry(t, origin{module: tinyModule, version: "v1.0.0", folder: "data", hash: hash, zipBytes: int64(len(content))}), content
 }
 
-// server is a proxy or file server that counts what it is asked.
+// server is a proxy or file server that counts its requests.
 type server struct {
 	*httptest.Server
 	asked atomic.Int64
@@ -108,7 +108,7 @@ func answers(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }
 
-// truncates promises the content and ends the connection half-way.
+// truncates announces the content and ends the connection half-way.
 func truncates(content []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
@@ -159,7 +159,7 @@ func cached(t *testing.T, l *Library) []string {
 		if err == nil && !d.IsDir() {
 			names = append(names, d.Name())
 		}
-		return nil // the folder may not be there
+		return nil // the folder may not exist
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestModuleIsFetchedOnceAndVerified(t *testing.T) {
 	}
 }
 
-func TestModuleZipMayBeCompressedInAnotherWay(t *testing.T) {
+func TestModuleZipMayBeCompressedDifferently(t *testing.T) {
 	e, _ := moduleEntry(t)
 	checkTiny(t, tinyLibrary(t, e, Config{GoProxy: newServer(t, sends(moduleOf(tinyFiles(), zip.Store))).URL}))
 }
@@ -230,7 +230,7 @@ func TestProxiesAreTriedAsTheGoCommandDoes(t *testing.T) {
 		"no answer and comma": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ",", false, "ended without an answer"},
 		"no zip and comma":    {sends([]byte("<html>log in</html>")), ",", false, "what was sent is not a zip file"},
 		"no zip and pipe":     {sends([]byte("<html>log in</html>")), "|", true, ""},
-		"too long and comma":  {sends(bytes.Repeat([]byte("x"), 3<<20)), ",", false, "sends more than"},
+		"too long and comma":  {sends(bytes.Repeat([]byte("x"), 3<<20)), ",", false, "sent more than"},
 		"half a zip and pipe": {sends(content[:len(content)/2]), "|", true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -309,7 +309,7 @@ func TestContentWithAnotherHashIsRefusedAndNotKept(t *testing.T) {
 		t.Errorf("another proxy was asked %d times; cache holds %v", good.asked.Load(), cached(t, l))
 	}
 
-	// The module's hash is right, a file's is not what is pinned.
+	// The module's hash is right, but a file's is not the pinned one.
 	e.Files[3].SHA256 = strings.Repeat("0", 64)
 	l = tinyLibrary(t, e, Config{GoProxy: good.URL})
 	err = l.Get(context.Background(), "tiny")
@@ -321,7 +321,7 @@ func TestContentWithAnotherHashIsRefusedAndNotKept(t *testing.T) {
 	}
 }
 
-func TestModuleCacheGoesFirst(t *testing.T) {
+func TestModuleCacheIsTriedFirst(t *testing.T) {
 	e, content := moduleEntry(t)
 	modules := t.TempDir()
 	path := filepath.Join(modules, "cache", "download", filepath.FromSlash(tinyZip))
@@ -333,7 +333,7 @@ func TestModuleCacheGoesFirst(t *testing.T) {
 	}
 	checkTiny(t, tinyLibrary(t, e, Config{GoProxy: "off", ModuleCache: modules}))
 
-	// One that is damaged does not stand in the way of the proxy.
+	// A damaged one does not prevent the use of the proxy.
 	if err := os.WriteFile(path, content[:100], 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func TestFileProxy(t *testing.T) {
 	}
 }
 
-func TestADownloadThatStallsIsGivenUp(t *testing.T) {
+func TestAStalledDownloadIsAbandoned(t *testing.T) {
 	e, content := moduleEntry(t)
 	for name, start := range map[string]int{"before the first byte": 0, "half-way": len(content) / 2} {
 		silent := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -379,15 +379,15 @@ func TestADownloadThatStallsIsGivenUp(t *testing.T) {
 		if !errors.As(err, new(*OfflineError)) || !strings.Contains(err.Error(), "nothing arrived for 50ms") {
 			t.Errorf("%s: %T: %v", name, err, err)
 		}
-		// A pipe goes on to the next one.
+		// After a pipe, the next one is tried.
 		checkTiny(t, tinyLibrary(t, e, Config{GoProxy: silent.URL + "|" + newServer(t, sends(content)).URL, StallTimeout: 50 * time.Millisecond}))
 	}
 }
 
-func TestASlowDownloadIsNotGivenUp(t *testing.T) {
+func TestASlowDownloadIsNotAbandoned(t *testing.T) {
 	e, content := moduleEntry(t)
 	// More pieces than fit in the limit, each well within it: the watch must
-	// begin anew with every one.
+	// start again with every one.
 	const limit, pieces = 400 * time.Millisecond, 8
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
@@ -424,7 +424,7 @@ func TestACancelledFetchLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestDamageInTheCacheIsMendedByFetchingAgain(t *testing.T) {
+func TestDamageInTheCacheIsRepairedByFetchingAgain(t *testing.T) {
 	e, content := moduleEntry(t)
 	s := newServer(t, sends(content))
 	l := tinyLibrary(t, e, Config{GoProxy: s.URL})
@@ -452,7 +452,7 @@ func TestDamageInTheCacheIsMendedByFetchingAgain(t *testing.T) {
 	}
 }
 
-func TestFetchesOfSeveralProcessesDoNotDisturbEachOther(t *testing.T) {
+func TestConcurrentFetchesDoNotInterfere(t *testing.T) {
 	e, content := moduleEntry(t)
 	s := newServer(t, sends(content))
 	cache := t.TempDir()
@@ -471,7 +471,7 @@ func TestFetchesOfSeveralProcessesDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
-func TestAFetchSweepsWhatADeadOneLeft(t *testing.T) {
+func TestAFetchRemovesWhatAKilledOneLeft(t *testing.T) {
 	e, content := moduleEntry(t)
 	l := tinyLibrary(t, e, Config{GoProxy: newServer(t, sends(content)).URL})
 	if err := os.MkdirAll(l.dir(e), 0o700); err != nil {
@@ -484,7 +484,7 @@ func TestAFetchSweepsWhatADeadOneLeft(t *testing.T) {
 	}
 }
 
-func TestACacheThatCannotBeWrittenIsNamed(t *testing.T) {
+func TestAnUnwritableCacheIsNamed(t *testing.T) {
 	e, content := moduleEntry(t)
 	file := writeFile(t, t.TempDir(), "cache", "")
 	good := newServer(t, sends(content))
@@ -529,7 +529,7 @@ func TestFilesAreFetchedFromTheirAddress(t *testing.T) {
 			t.Errorf("%v does not say %q", err, want)
 		}
 	}
-	broken = "" // what had come is not fetched again
+	broken = "" // the files that arrived are not fetched again
 	before := s.asked.Load()
 	checkTiny(t, l)
 	if n := s.asked.Load() - before; n != 1 {

@@ -13,10 +13,10 @@ import (
 
 // Fingerprint returns the SHA-256, in lower-case hex, of everything that shapes
 // training: two data sets that share it give the same run, whatever files they
-// came from. Where the data lies and what it is called does not matter.
+// came from. The data's location and name do not matter.
 //
-// It is the hash of these bytes, in which every number is a little-endian
-// uint64, and a string is its length in bytes followed by them:
+// It is the hash of these bytes, where every number is a little-endian uint64, and
+// a string is its length in bytes followed by the bytes:
 //
 //	string  "reprise.dataset.v1"
 //	number  rank of the shape; each dimension
@@ -28,7 +28,7 @@ import (
 //	values  of all samples, row-major: pixels as bytes, cells as IEEE 754 bits
 //	labels  of all samples, each a number
 //
-// That is for classification. For the other tasks it begins with
+// This is for classification. For the other tasks it begins with
 //
 //	string  "reprise.dataset.v2"
 //	string  the task
@@ -93,7 +93,7 @@ func (d *Dataset) computeFingerprint() (string, error) {
 	return hex.EncodeToString(w.Sum(nil)), nil
 }
 
-// fingerprintWriter collects small writes: a hash is fastest with few large ones.
+// fingerprintWriter collects small writes: hashing is fastest in large ones.
 type fingerprintWriter struct {
 	hash.Hash
 	buffer []byte

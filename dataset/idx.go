@@ -32,8 +32,8 @@ type idxArray struct {
 	data []byte
 }
 
-// idxInput is an IDX file to be read: its name for errors, its bytes, their
-// number.
+// idxInput is an IDX file to be read: its name for errors, its bytes, and how many
+// there are.
 type idxInput struct {
 	name string
 	io.Reader
@@ -43,7 +43,7 @@ type idxInput struct {
 
 // readIDX reads a whole IDX file whose number of dimensions is in [low, high].
 // It fails with a *DataError unless the file is exactly what its header says.
-// Memory is taken only once the file can be seen to fill it.
+// Memory is allocated only if the file is large enough to fill it.
 func readIDX(ctx context.Context, in idxInput, low, high int) (idxArray, error) {
 	r := io.Reader(&contextReader{ctx, in.Reader})
 	most := in.size
@@ -68,7 +68,7 @@ func readIDX(ctx context.Context, in idxInput, low, high int) (idxArray, error) 
 	if n, err := io.ReadFull(r, data); err != nil {
 		return idxArray{}, in.readError(start+int64(n), err)
 	}
-	// The read past the end also makes gzip check its sum.
+	// Reading past the end also makes gzip verify its checksum.
 	var extra [1]byte
 	switch n, err := io.ReadFull(r, extra[:]); {
 	case n > 0:
@@ -101,7 +101,7 @@ func (in idxInput) readHeader(r io.Reader, low, high int) (tensor.Shape, error) 
 		if high > low {
 			want = fmt.Sprintf("%d to %d", low, high)
 		}
-		return nil, in.bad(3, fmt.Sprintf("%d dimensions", rank), "are not what is wanted here, which is "+want,
+		return nil, in.bad(3, fmt.Sprintf("%d dimensions", rank), "do not fit: this file should have "+want,
 			"give images as [N H W], [N H W C] or [N features] and labels as [N]; the two may have changed places")
 	}
 	dims := make(tensor.Shape, rank)
@@ -115,14 +115,15 @@ func (in idxInput) readHeader(r io.Reader, low, high int) (tensor.Shape, error) 
 		if size == 0 {
 			return nil, in.bad(at, fmt.Sprintf("dimension %d", i), "is 0: the file has no elements", "use a file with samples in it")
 		}
-		if dims[i] = int(size); dims[i] < 0 { // where int has 32 bits
-			return nil, in.bad(at, strconv.FormatUint(uint64(size), 10), "is too large a dimension for this machine", "use a smaller set")
+		if dims[i] = int(size); dims[i] < 0 { // if int has 32 bits
+			return nil, in.bad(at, strconv.FormatUint(uint64(size), 10), "is too large a dimension for this machine", "use a smaller data set")
 		}
 	}
 	return dims, nil
 }
 
-// checkSize returns the number of elements, which at most `most` bytes hold.
+// checkSize returns the number of elements. It fails if they take more than most
+// bytes.
 func (in idxInput) checkSize(dims tensor.Shape, most int64) (int, error) {
 	n, err := dims.NumElements()
 	if err != nil || int64(n) > MaxBytes {
@@ -135,8 +136,8 @@ func (in idxInput) checkSize(dims tensor.Shape, most int64) (int, error) {
 	return n, nil
 }
 
-// maxInflated bounds what gzip can make of size bytes: DEFLATE gives at most
-// 1032 for one.
+// maxInflated is an upper bound for what size bytes of gzip can expand to: DEFLATE
+// expands one byte to at most 1032.
 func maxInflated(size int64) int64 { return 1032 * size }
 
 func (in idxInput) bad(offset int64, value, problem, fix string) *DataError {
@@ -182,7 +183,7 @@ func idxTypeName(t byte) string {
 	return fmt.Sprintf("%#02x", t)
 }
 
-// contextReader ends with the context's error.
+// contextReader fails with the context's error once the context ends.
 type contextReader struct {
 	ctx context.Context
 	io.Reader
@@ -235,9 +236,9 @@ func (p idxPair) block() *block {
 	return b
 }
 
-// idxDataset makes a data set of one pair, which is split by the fraction, or
-// of two. classNames nil names the classes by their numbers.
-func idxDataset(name string, pairs []idxPair, fraction float64, classNames []string) (*Dataset, error) {
+// idxDataset returns the data set of one pair, which is split by the fraction, or
+// of two. If classNames is nil, the classes are named by their numbers.
+func (r reading) idxDataset(name string, pairs []idxPair, fraction float64, classNames []string) (*Dataset, error) {
 	train := pairs[0]
 	d := &Dataset{name: name, shape: train.sampleShape(), scaling: byteScaling(255)}
 	var total int64
@@ -270,7 +271,7 @@ func idxDataset(name string, pairs []idxPair, fraction float64, classNames []str
 		return nil, &DataError{File: train.imagesName, Value: "1 sample", Problem: "cannot be split into training and validation",
 			Fix: "add samples, or a pair of test files"}
 	}
-	d.parts = splitRows(train.block(), n, validationRows(n, fraction))
+	d.parts = splitRows(train.block(), n, r.validationRows(n, fraction))
 	return d.seal()
 }
 

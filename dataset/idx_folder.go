@@ -17,17 +17,17 @@ type pairFiles struct {
 	images, labels string // "" where it is missing
 }
 
-// testPrefixes begin the names of validation files, the first found wins: data
-// that has both is split into validation and a test set that training must not
-// see.
+// testPrefixes are the prefixes of validation files; the first one found is used.
+// Data that has both validation and test files reserves the test set, which
+// training must not see.
 func testPrefixes() []string { return []string{"val", "validation", "test", "t10k"} }
 
 // openIDXFolder reads a folder of IDX files, each plain or gzipped: the pair
 // train-images-idx3-ubyte and train-labels-idx1-ubyte (or with a dot:
 // train-images.idx3-ubyte), and the same with val, validation, test or t10k for
-// validation. Without the second pair a fraction is split off; with it, none
-// may be asked for.
-func openIDXFolder(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
+// validation. Without the second pair a fraction is split off; with it, a fraction
+// is refused.
+func (r reading) openIDXFolder(ctx context.Context, folder string, fraction float64) (*Dataset, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, unreadable(folder, err)
@@ -57,7 +57,7 @@ func openIDXFolder(ctx context.Context, folder string, fraction float64) (*Datas
 		}
 		pairs = append(pairs, pair)
 	}
-	return idxDataset(filepath.Base(folder), pairs, share, nil)
+	return r.idxDataset(filepath.Base(folder), pairs, share, nil)
 }
 
 func readPairFiles(ctx context.Context, imagesPath, labelsPath string) (idxPair, error) {
@@ -135,7 +135,7 @@ func findIDX(names []string, stem, digits string) string {
 	return ""
 }
 
-// missingIDX says which of a pair's files a folder lacks and what it has.
+// missingIDX says which files of a pair a folder lacks, and which files it has.
 func missingIDX(folder string, names []string, p pairFiles) error {
 	var missing []string
 	if p.images == "" {

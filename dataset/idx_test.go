@@ -189,7 +189,7 @@ func TestBadIDXFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		"float elements":    {map[string]string{im: "\x00\x00\x0d" + images[3:], lb: labels}, []string{"byte 2", "element type 0x0d (float32)", "not supported"}},
 		"unknown elements":  {map[string]string{im: "\x00\x00\x42" + images[3:], lb: labels}, []string{"element type 0x42"}},
 		"changed places":    {map[string]string{im: labels, lb: images}, []string{im, "byte 3", "1 dimensions", "2 to 4"}},
-		"labels of rank 2":  {map[string]string{im: images, lb: idx(alternating(4), 4, 1)}, []string{lb, "byte 3", "2 dimensions", "which is 1"}},
+		"labels of rank 2":  {map[string]string{im: images, lb: idx(alternating(4), 4, 1)}, []string{lb, "byte 3", "2 dimensions", "this file should have 1"}},
 		"five dimensions":   {map[string]string{im: idx(counting(4), 4, 1, 1, 1, 1), lb: labels}, []string{"5 dimensions"}},
 		"header cut":        {map[string]string{im: images[:10], lb: labels}, []string{"byte 10: the file ends here"}},
 		"no images":         {map[string]string{im: idx(nil, 0, 2, 2), lb: labels}, []string{"byte 4", "dimension 0 is 0"}},

@@ -9,7 +9,7 @@ import (
 	"reprise/tensor"
 )
 
-// Summary describes a data set as a person wants to see it.
+// Summary describes a data set to a person.
 type Summary struct {
 	Name        string       `json:"name"`
 	Task        Task         `json:"task"`
@@ -18,23 +18,24 @@ type Summary struct {
 	ClassNames  []string     `json:"class_names"`
 	// MemoryBytes is what the data set holds in memory.
 	MemoryBytes int64 `json:"memory_bytes"`
-	// Scaling says what training makes of a value, as in "value / 255".
+	// Scaling says how a value is scaled for training, as in "value / 255".
 	Scaling    string       `json:"scaling"`
 	Train      SplitSummary `json:"train"`
 	Validation SplitSummary `json:"validation"`
-	// Values sums up all values of the training split as read, before scaling.
-	// Draw a pixel by its place between Low and High.
+	// Values summarises all values of the training split as read, before scaling.
+	// A pixel is drawn by where it is between Low and High.
 	Values Values  `json:"values"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
-	// Columns has the values of each feature of a table; nil for images.
+	// Columns summarises each feature of a table; nil for images.
 	Columns []ColumnSummary `json:"columns,omitempty"`
-	// Channels has the values of each channel of images; nil for tables.
+	// Channels summarises each channel of images; nil for tables.
 	Channels []ColumnSummary `json:"channels,omitempty"`
-	// Targets has the quantities to predict; nil unless the task is regression.
+	// Targets summarises the quantities to predict; nil unless the task is
+	// regression.
 	Targets []ColumnSummary `json:"targets,omitempty"`
 	// Text describes tokens; nil unless the task is next_token. Values, Low and
-	// High are 0 then.
+	// High are then 0.
 	Text *TextSummary `json:"text,omitempty"`
 }
 
@@ -47,7 +48,8 @@ type TextSummary struct {
 	// sample.
 	TrainTokens      int `json:"train_tokens"`
 	ValidationTokens int `json:"validation_tokens"`
-	// The same in bytes, and in characters; a byte that is not UTF-8 counts as one.
+	// The same in bytes and in characters; a byte that is not UTF-8 counts as one
+	// character.
 	TrainBytes           int `json:"train_bytes"`
 	ValidationBytes      int `json:"validation_bytes"`
 	TrainCharacters      int `json:"train_characters"`
@@ -59,11 +61,11 @@ type TextSummary struct {
 // SplitSummary describes a split.
 type SplitSummary struct {
 	Samples int `json:"samples"`
-	// PerClass is the number of samples of each class; empty where there are none.
+	// PerClass is the number of samples of each class; empty if there are no classes.
 	PerClass []int `json:"per_class"`
 }
 
-// Values sums up some values.
+// Values is the range and the mean of some values.
 type Values struct {
 	Min  float64 `json:"min"`
 	Mean float64 `json:"mean"`
@@ -80,7 +82,7 @@ type ColumnSummary struct {
 	StandardDeviation float64 `json:"standard_deviation"`
 }
 
-// Inspect reads every value and sums up the training split.
+// Inspect reads every value and summarises the training split.
 func (d *Dataset) Inspect() Summary {
 	s := Summary{
 		Name: d.name, Task: d.Task(), Fingerprint: d.fingerprint, SampleShape: d.SampleShape(), ClassNames: d.ClassNames(), MemoryBytes: d.Bytes(),
@@ -115,7 +117,7 @@ func (d *Dataset) Inspect() Summary {
 	return s
 }
 
-// sampleBytes is the most bytes of a text that are shown.
+// sampleBytes is the largest number of bytes of a text to show.
 const sampleBytes = 240
 
 func (t *tokenText) inspect() *TextSummary {
@@ -133,8 +135,8 @@ func (t *tokenText) inspect() *TextSummary {
 	return s
 }
 
-// decode returns the text of a split. It panics where its tokens are not of the
-// vocabulary, which validate has made sure of.
+// decode returns the text of a split. It panics if a token is not in the
+// vocabulary, which validate rules out.
 func (t *tokenText) decode(split Split) []byte {
 	text, err := t.tokenizer.Decode(nil, t.tokens[split])
 	if err != nil {
@@ -156,7 +158,7 @@ func (d *Dataset) inspectSplit(split Split) SplitSummary {
 }
 
 // inspectChannels counts the pixels of the training split in integers, so that
-// the sums are exact. Samples without channels are of one.
+// the sums are exact. Samples without channels are treated as having one.
 func (d *Dataset) inspectChannels() []ColumnSummary {
 	channels := 1
 	if len(d.shape) == 3 {
@@ -178,7 +180,7 @@ func (d *Dataset) inspectChannels() []ColumnSummary {
 	return summaries
 }
 
-// summariseCounts sums up how often each value occurs.
+// summariseCounts summarises values by how often each occurs.
 func summariseCounts(counts *[256]uint64) ColumnSummary {
 	low, high := len(counts), 0
 	var n, sum uint64
@@ -210,7 +212,7 @@ func (d *Dataset) inspectTargets() []ColumnSummary {
 	return d.inspectColumns(names, scaling, func(b *block) []float64 { return b.targets })
 }
 
-// inspectColumns sums up the columns of what valuesOf returns, row-major.
+// inspectColumns summarises the columns of what valuesOf returns, row-major.
 func (d *Dataset) inspectColumns(names []string, scaling []column, valuesOf func(*block) []float64) []ColumnSummary {
 	columns := make([]ColumnSummary, len(names))
 	for j := range columns {

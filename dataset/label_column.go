@@ -12,24 +12,24 @@ import (
 const (
 	// maxTableClasses is the most classes that any column may have.
 	maxTableClasses = 1000
-	// maxPlainClasses is the most classes that a column of numbers may have where
-	// the source does not say that they are classes, unless they are whole numbers
-	// with rowsPerClass rows each on average.
+	// maxPlainClasses is the most classes that a column of numbers may have if the
+	// source does not say that they are classes, unless they are whole numbers with
+	// rowsPerClass rows each on average.
 	maxPlainClasses = 20
 	rowsPerClass    = 10
 )
 
 // labelColumn is the target column of a table while it is read.
 type labelColumn struct {
-	index  map[string]int32 // from a spelling to its place in order of appearance
+	index  map[string]int32 // from a spelling to its index in order of appearance
 	kinds  []labelKind
 	labels []int32
-	// where a number and where a name was seen first; 0 where none was.
+	// the first line with a number and the first with a name; 0 if there is none.
 	numberLine, nameLine int
 	number, name         string
 }
 
-// labelKind is what a spelling stands for: the name of the class and, where the
+// labelKind is what a spelling stands for: the name of the class and, if the
 // labels are numbers, its value.
 type labelKind struct {
 	text  string
@@ -43,7 +43,7 @@ func (r reading) label(cell string) (labelKind, bool) {
 		if err != nil {
 			return labelKind{text: cell}, false
 		}
-		if v == 0 { // so that -0 is 0
+		if v == 0 { // -0 is 0, too
 			v = 0
 		}
 		value, _ := parseDecimal(strconv.FormatFloat(v, 'e', -1, 64))
@@ -56,7 +56,7 @@ func (r reading) label(cell string) (labelKind, bool) {
 	return labelKind{value.String(), value}, true
 }
 
-// add takes the cell of a row.
+// add adds the cell of a row.
 func (c *labelColumn) add(t *table, line int, cell string) error {
 	if at, ok := c.index[cell]; ok {
 		c.labels = append(c.labels, at)
@@ -81,7 +81,11 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 		return t.bad(line, t.target, quote(cell), c.mixed(), "use numbers for all classes, or names for all")
 	}
 	if len(c.kinds) == maxTableClasses {
-		return c.tooManyKinds(t, line, fmt.Sprintf("more than %d", maxTableClasses))
+		many := fmt.Sprintf("more than %d", maxTableClasses)
+		if c.nameLine > 0 {
+			return c.tooManyNames(t, line, many)
+		}
+		return lookLikeQuantity(t, "has "+many+" different numbers", "choose the task regression, or name a column of classes")
 	}
 	if c.index == nil {
 		c.index = map[string]int32{}
@@ -93,25 +97,29 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 	return nil
 }
 
-// tooManyKinds is the error for a target with too many different values for its
-// rows to be classes.
-func (c *labelColumn) tooManyKinds(t *table, line int, many string) error {
-	if c.nameLine > 0 {
-		return t.bad(line, t.target, "", many+" different names are too many to be classes", "name a column of classes")
-	}
-	return t.bad(line, t.target, "", many+" different values look like a regression target", "set task: regression, or name a column of classes")
+// tooManyNames is the error for a target with too many different names for its rows
+// to be classes.
+func (c *labelColumn) tooManyNames(t *table, line int, many string) error {
+	return t.bad(line, t.target, "", many+" different names are too many to be classes", "name a column of classes")
+}
+
+// lookLikeQuantity is the error for a target of numbers that nobody would call
+// classes.
+func lookLikeQuantity(t *table, has, fix string) error {
+	return &FieldError{Field: FieldTask, Value: "column " + quote(t.target), Problem: has + ", which look like a quantity and not like classes",
+		Fix: fix, Example: string(Regression)}
 }
 
 func (c *labelColumn) mixed() string {
 	if c.nameLine > c.numberLine {
-		return fmt.Sprintf("is a name, while %s in line %d is a number", quote(c.number), c.numberLine)
+		return fmt.Sprintf("is a name, while %s on line %d is a number", quote(c.number), c.numberLine)
 	}
-	return fmt.Sprintf("is a number, while %s in line %d is a name", quote(c.name), c.nameLine)
+	return fmt.Sprintf("is a number, while %s on line %d is a name", quote(c.name), c.nameLine)
 }
 
 // classes returns the names of the classes and the class of every row. Numbers
-// are in ascending order and written in one way: 1 and 1.0 are one class. Names
-// are in the order of their bytes.
+// are in ascending order and each is written in one way: 1 and 1.0 are one class.
+// Names are in the order of their bytes.
 func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	sorted := slices.Clone(c.kinds)
 	slices.SortFunc(sorted, func(a, b labelKind) int { return cmp.Or(a.value.compare(b.value), cmp.Compare(a.text, b.text)) })
@@ -121,11 +129,13 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 		return nil, nil, t.bad(0, t.target, quote(sorted[0].text), "is the only class: there is nothing to tell apart",
 			"name a column with at least two classes")
 	case n == len(c.labels):
-		return nil, nil, c.tooManyKinds(t, 0, fmt.Sprintf("%d rows with %d", n, n))
+		if c.nameLine > 0 {
+			return nil, nil, c.tooManyNames(t, 0, fmt.Sprintf("%d rows with %d", n, n))
+		}
+		return nil, nil, lookLikeQuantity(t, fmt.Sprintf("has %d different numbers in %d rows", n, n), "choose the task regression, or name a column of classes")
 	case t.task == "" && t.reading != firstReading && c.lookLikeQuantity(sorted):
-		return nil, nil, &FieldError{Field: FieldTask, Value: fmt.Sprintf("column %s", quote(t.target)),
-			Problem: fmt.Sprintf("has %d different numbers in %d rows, which look like a quantity and not like classes", n, len(c.labels)),
-			Fix:     "set task: regression, or task: classification if each number is a class"}
+		return nil, nil, lookLikeQuantity(t, fmt.Sprintf("has %d different numbers in %d rows", n, len(c.labels)),
+			"choose the task regression, or classification if each number is a class")
 	}
 	place := map[string]int32{}
 	names := make([]string, len(sorted))
@@ -144,8 +154,8 @@ func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	return names, labels, nil
 }
 
-// lookLikeQuantity reports whether the classes are numbers that somebody has
-// measured rather than given to classes.
+// lookLikeQuantity reports whether the classes seem to be measured numbers rather
+// than numbers that stand for classes.
 func (c *labelColumn) lookLikeQuantity(classes []labelKind) bool {
 	if c.numberLine == 0 || len(classes) <= maxPlainClasses {
 		return false

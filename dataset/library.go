@@ -53,47 +53,46 @@ type Source struct {
 	Context int
 }
 
-// Config says what a Library works with; the zero Config opens what is embedded
-// or on the local disk.
+// Config says what a Library works with. With the zero Config it opens data that is
+// embedded or on the local disk.
 type Config struct {
-	// CacheDir is the folder that fetched data sets are kept in, below
-	// datasets. It is made when it is needed. With "" nothing is fetched.
+	// CacheDir is the folder in whose subfolder datasets fetched data sets are kept.
+	// It is created when it is needed. With "" nothing is fetched.
 	CacheDir string
-	// NoCache is the error for a data set that would have to be fetched where
-	// CacheDir is ""; nil is a *FieldError.
+	// NoCache is the error for a data set that would have to be fetched if CacheDir
+	// is ""; nil means a *FieldError.
 	NoCache error
 	// GoProxy is the value of GOPROXY: a list of proxies, direct or off,
 	// separated by commas or pipes. "" is Go's default.
 	GoProxy string
-	// ModuleCache is the value of GOMODCACHE, which is looked through first; ""
-	// for none.
+	// ModuleCache is the value of GOMODCACHE, which is searched first; "" for none.
 	ModuleCache string
 	// SystemDir is where the operating system's packages put data sets; "" is
 	// /usr/share/datasets.
 	SystemDir string
-	// GoRoot is the folder of a Go installation, which comes with some texts; ""
-	// for none.
+	// GoRoot is the folder of a Go installation, which contains some texts; "" for
+	// none.
 	GoRoot string
 	// HTTP fetches; nil is http.DefaultClient.
 	HTTP *http.Client
-	// StallTimeout ends a download that brings nothing for so long; 0 is a
-	// minute.
+	// StallTimeout is how long a download may deliver nothing before it is given up;
+	// 0 is a minute.
 	StallTimeout time.Duration
 	// Progress, if not nil, is called from the fetching goroutine for every read
-	// from the network; it has to return soon.
+	// from the network; it must return quickly.
 	Progress func(Progress)
 }
 
-// Progress is how far a download has come.
+// Progress is the progress of a download.
 type Progress struct {
 	Name string // of the data set
 	File string
 	Done int64
-	// Total is the size that is expected; 0 where it is not known.
+	// Total is the expected size; 0 if it is not known.
 	Total int64
 }
 
-// DefaultGoProxy is what the go command uses where GOPROXY is not set.
+// DefaultGoProxy is what the go command uses if GOPROXY is not set.
 const DefaultGoProxy = "https://proxy.golang.org,direct"
 
 // The other defaults of Config.
@@ -102,15 +101,15 @@ const (
 	defaultStallTimeout = time.Minute
 )
 
-// Library opens data sets. It is safe for concurrent use, also by several
-// processes on one cache.
+// Library opens data sets. It is safe for concurrent use, and several processes may
+// share a cache.
 type Library struct {
 	config  Config
 	entries []Entry
 }
 
-// NewLibrary returns a library of the built-in catalogue. It touches no file
-// and no network.
+// NewLibrary returns a library of the built-in catalogue. It accesses neither files
+// nor the network.
 func NewLibrary(config Config) (*Library, error) {
 	return newLibrary(config, catalogue())
 }
@@ -148,7 +147,7 @@ func (e Entry) clone() Entry {
 	return e
 }
 
-// Lookup returns the entry of a name, and whether there is one.
+// Lookup returns the entry with a name, and whether there is one.
 func (l *Library) Lookup(name string) (Entry, bool) {
 	for _, e := range l.entries {
 		if e.Name == name {
@@ -175,8 +174,8 @@ func (l *Library) Status(entry Entry) Status {
 	return StatusCached
 }
 
-// Get fetches an entry unless its verified files are present. Its errors are
-// those of Open.
+// Get fetches an entry unless its verified files are present. It fails as Open
+// does.
 func (l *Library) Get(ctx context.Context, name string) error {
 	entry, ok := l.Lookup(name)
 	if !ok {
@@ -197,9 +196,9 @@ func (l *Library) Get(ctx context.Context, name string) error {
 
 // Open returns the data of a source, fetching it first if it is in the catalogue
 // and not in the cache. It fails with a *FieldError for a source that makes no
-// sense, a *DataError for files that cannot be used, an *OfflineError if a set
-// cannot be fetched, a *HashError if its content is not what the catalogue pins,
-// and the context's error.
+// sense, a *DataError for files that cannot be used, an *OfflineError if a data set
+// cannot be fetched, a *HashError if its content is not what the catalogue pins, or
+// the context's error.
 func (l *Library) Open(ctx context.Context, source Source) (*Dataset, error) {
 	return l.open(ctx, source, currentReading)
 }
@@ -211,7 +210,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	if source.Path == "" {
 		return nil, &FieldError{Field: FieldPath, Value: `""`, Problem: "names no data", Fix: "use " + l.choices()}
 	}
-	if !utf8.ValidString(source.Path) { // it is recorded, in JSON, to be found again
+	if !utf8.ValidString(source.Path) { // it is recorded in JSON
 		return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is not UTF-8, and could not be recorded",
 			Fix: "rename the folder or file, or give it another name with a symbolic link"}
 	}
@@ -251,8 +250,8 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
 }
 
-// openFolder opens a folder according to its files. Text comes last: other data
-// often has a README beside it.
+// openFolder opens a folder according to its files. Text comes last, since other
+// data often has a README beside it.
 func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error) {
 	entries, err := os.ReadDir(source.Path)
 	if err != nil {
@@ -261,11 +260,11 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 	has := func(found func(name string) bool) bool {
 		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return found(e.Name()) })
 	}
-	what, open := "a folder of IDX files, which has labels of its own", openIDXFolder
+	what, open := "a folder of IDX files, which has labels of its own", r.openIDXFolder
 	switch {
 	case has(func(name string) bool { return strings.Contains(name, "-ubyte") }):
 	case has(isCIFAR):
-		what, open = "a folder of CIFAR-10 files, which has labels of its own", openCIFAR
+		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err
@@ -293,7 +292,7 @@ func checkTask(source Source, what string, tasks ...Task) error {
 	return doesNotFit(FieldTask, string(source.Task), what, fmt.Sprintf("use %s, or leave it out", tasks[0]))
 }
 
-// checkNoText refuses what is for text only, and other tasks.
+// checkNoText refuses fields that are only for text, and tasks not listed.
 func checkNoText(source Source, what string, tasks ...Task) error {
 	const fix = "leave it out; it is for text"
 	switch {
@@ -307,7 +306,7 @@ func checkNoText(source Source, what string, tasks ...Task) error {
 	return checkTask(source, what, tasks...)
 }
 
-// checkOnlyText refuses what is not for text.
+// checkOnlyText refuses fields and tasks that are not for text.
 func checkOnlyText(source Source, what string) error {
 	if source.Target != "" {
 		return doesNotFit(FieldTarget, quote(source.Target), what, "leave it out; it is for .csv files")
@@ -315,7 +314,7 @@ func checkOnlyText(source Source, what string) error {
 	return checkTask(source, what, NextToken)
 }
 
-// checkEntry refuses what an entry does not take.
+// checkEntry refuses fields that do not apply to an entry.
 func checkEntry(source Source, entry Entry) error {
 	what := "the catalogue's " + entry.Name
 	if entry.Task == NextToken {
@@ -380,7 +379,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r r
 			return nil, err
 		}
 		if loaded = l.load(entry); len(loaded.missing) > 0 {
-			return nil, fmt.Errorf("data set %s was fetched and is gone again: %w", entry.Name, loaded.damage)
+			return nil, fmt.Errorf("data set %s was fetched but is no longer in the cache: %w", entry.Name, loaded.damage)
 		}
 	}
 	if entry.Task == NextToken {
@@ -398,12 +397,11 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r r
 		}
 		pairs = append(pairs, pair)
 	}
-	return idxDataset(entry.Name, pairs, 0, entry.ClassNames)
+	return r.idxDataset(entry.Name, pairs, 0, entry.ClassNames)
 }
 
 // loaded is what the cache has of an entry: the verified content of its files (the
-// bytes that were hashed are the bytes that are parsed), and the files that are
-// missing.
+// bytes that are parsed are those that were hashed), and the files that are missing.
 type loaded struct {
 	inputs  []idxInput
 	missing []File
@@ -431,7 +429,7 @@ func (l *Library) dir(entry Entry) string {
 	return filepath.Join(l.config.CacheDir, "datasets", entry.Name)
 }
 
-// places are the paths that a file may be at.
+// places returns the paths where a file may be.
 func (l *Library) places(entry Entry, f File) []string {
 	var places []string
 	if l.config.CacheDir != "" {
@@ -464,7 +462,7 @@ func (l *Library) verified(entry Entry, f File) (string, []byte, error) {
 	return "", nil, damage
 }
 
-// readSized reads a file, or as much of it as shows that it is too long.
+// readSized reads a file, or just enough of it to see that it is too long.
 func readSized(path string, size int64) ([]byte, error) {
 	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {

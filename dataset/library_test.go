@@ -118,7 +118,7 @@ func TestEntriesAreCopies(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsFetchedNeedsACacheFolder(t *testing.T) {
+func TestOnlyFetchedDataNeedsACacheFolder(t *testing.T) {
 	here := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(here, "datasets", "mnist"), 0o755); err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func TestFractionOfATable(t *testing.T) {
 	}
 }
 
-func TestAnEndedContextOpensNothing(t *testing.T) {
+func TestACancelledContextOpensNothing(t *testing.T) {
 	library, err := NewLibrary(Config{CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

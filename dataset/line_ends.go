@@ -5,14 +5,14 @@ import (
 	"io"
 )
 
-// lineEnds reads a file whose lines may end in CR alone, as old programs of the
-// Macintosh write them, and turns those into LF: encoding/csv does not know them.
-// The first line end outside of quotes tells what ends the lines of the file.
+// lineEnds reads a file whose lines may end in CR alone, as old Macintosh programs
+// write them, and turns those into LF, since encoding/csv does not support them. The
+// first line end outside quotes decides for the whole file.
 type lineEnds struct {
 	r      *bufio.Reader
-	known  bool // the first line end was seen
+	known  bool // the first line end has been seen
 	cr     bool // and it was CR alone
-	quoted bool // within quotes, until then
+	quoted bool // within quotes, until it is
 }
 
 func (l *lineEnds) Read(p []byte) (int, error) {
@@ -40,10 +40,10 @@ func (l *lineEnds) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// newlineFollows reports whether LF comes next, in what was read or after it.
+// newlineFollows reports whether LF comes next, in what has been read or after it.
 func (l *lineEnds) newlineFollows(read []byte) bool {
 	if len(read) == 0 {
-		read, _ = l.r.Peek(1) // an error comes back with the next read
+		read, _ = l.r.Peek(1) // the next read returns the error again
 	}
 	return len(read) > 0 && read[0] == '\n'
 }

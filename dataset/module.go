@@ -22,8 +22,8 @@ import (
 type proxy struct {
 	// address is a URL, "direct" or "off".
 	address string
-	// anyError: the next element is tried after any error, not only after "no
-	// such module".
+	// anyError says that the next element is tried after any error, not only after
+	// "no such module".
 	anyError bool
 }
 
@@ -43,7 +43,7 @@ func parseProxies(value string) ([]proxy, error) {
 		case "direct", "off":
 			return append(proxies, proxy{address: address}), nil // what follows is never reached
 		}
-		// A host alone is meant as https.
+		// A host without a scheme means https.
 		if strings.ContainsAny(address, ".:/") && !strings.Contains(address, ":/") && !filepath.IsAbs(address) && !path.IsAbs(address) {
 			address = "https://" + address
 		}
@@ -65,13 +65,13 @@ func parseProxies(value string) ([]proxy, error) {
 func redact(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
-		return "an address" // it may hold a password in whatever place
+		return "an address" // a password may be anywhere in it
 	}
 	return u.Redacted()
 }
 
-// fetchModule takes the files out of a module: from the module cache, which is
-// laid out like a proxy, or else from the proxies in turn.
+// fetchModule extracts the files from a module: from the module cache, which is
+// laid out like a proxy, or else from each proxy in turn.
 func (l *Library) fetchModule(ctx context.Context, entry Entry, files []File, attempts []Attempt) error {
 	location, err := moduleZip(entry.origin)
 	if err != nil {
@@ -94,7 +94,7 @@ func (l *Library) fetchModule(ctx context.Context, entry Entry, files []File, at
 	for _, p := range proxies {
 		from, err := l.tryProxy(ctx, entry, files, p, location)
 		if err == nil || ctx.Err() != nil || errors.As(err, new(*HashError)) || errors.As(err, new(*DataError)) {
-			return err // no other proxy may stand in for one that sends something else
+			return err // wrong content is an error, not a reason to try the next proxy
 		}
 		attempts = append(attempts, Attempt{From: from, Err: err})
 		if !p.anyError && !errors.Is(err, fs.ErrNotExist) {
@@ -104,7 +104,7 @@ func (l *Library) fetchModule(ctx context.Context, entry Entry, files []File, at
 	return l.offline(entry, attempts)
 }
 
-// moduleZip returns where a proxy has the module's zip.
+// moduleZip returns the path of the module's zip at a proxy.
 func moduleZip(o origin) (string, error) {
 	escapedPath, err := module.EscapePath(o.module)
 	if err != nil {
@@ -134,8 +134,7 @@ func (l *Library) tryProxy(ctx context.Context, entry Entry, files []File, p pro
 		}
 		return p.address, l.installFile(entry, files, filepath.Join(root, filepath.FromSlash(location)))
 	}
-	// The raw path keeps the exclamation marks, which stand for capitals, as
-	// they are.
+	// The raw path leaves the exclamation marks, which stand for capitals, unescaped.
 	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + "/" + location
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
 	content, err := l.download(ctx, u.String(), maxZip(entry.origin),
@@ -146,10 +145,10 @@ func (l *Library) tryProxy(ctx context.Context, entry Entry, files []File, p pro
 	return u.Redacted(), l.install(entry, files, u.Redacted(), content)
 }
 
-// maxZip bounds the zip of a module: a proxy may compress it in another way.
+// maxZip is the largest size of a module's zip: proxies may compress it differently.
 func maxZip(o origin) int64 { return 2*o.zipBytes + 1<<20 }
 
-// installFile installs the files from a zip on this machine.
+// installFile installs the files from a local zip.
 func (l *Library) installFile(entry Entry, files []File, zipPath string) error {
 	info, err := os.Stat(zipPath)
 	if err != nil {

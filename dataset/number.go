@@ -4,24 +4,25 @@ import (
 	"cmp"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// isNumber reports whether a cell is written as a number: a sign or none,
-// decimal digits with one point at most, and an exponent or none.
+// isNumber reports whether a cell is written as a number: an optional sign,
+// decimal digits with at most one point, and an optional exponent.
 //
 //	[+-]? ([0-9]+ [.]? [0-9]* | [.] [0-9]+) ([eE] [+-]? [0-9]+)?
 //
-// strconv.ParseFloat alone would also take Go's own notations, as in 1_000 and
-// 0x1p4, which are names to everybody else.
+// strconv.ParseFloat alone would also accept Go's own notations, such as 1_000 and
+// 0x1p4, which mean nothing to anybody else.
 func isNumber(cell string) bool {
 	_, _, _, ok := cutNumber(cell)
 	return ok
 }
 
-// cutNumber returns the parts of a number without its sign, point and e.
+// cutNumber returns the parts of a number, without its sign, point and e.
 func cutNumber(cell string) (whole, fraction, exponent string, ok bool) {
 	digits := func(s string) (string, string) {
 		n := 0
@@ -58,9 +59,8 @@ func trimSign(s string) string {
 	return s
 }
 
-// parseNumber returns the number in a cell; ok is false where the cell holds
-// none, or one that is too large for a float32 or too small for a float64.
-// badNumber says why.
+// parseNumber returns the number in a cell; ok is false if it holds none, or one
+// that is too large for a float32 or too small for a float64. badNumber says why.
 func (r reading) parseNumber(cell string) (v float64, ok bool) {
 	v, err := strconv.ParseFloat(cell, 64)
 	if err != nil || math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
@@ -72,8 +72,8 @@ func (r reading) parseNumber(cell string) (v float64, ok bool) {
 // smallestNormal is the smallest float64 with all its digits.
 const smallestNormal = 0x1p-1022
 
-// tooSmall reports whether a number other than 0 has lost digits, or all of
-// them, because it is so small.
+// tooSmall reports whether a number other than 0 is so small that it has lost
+// digits, or has become 0.
 func tooSmall(cell string, v float64) bool {
 	if math.Abs(v) >= smallestNormal {
 		return false
@@ -82,8 +82,8 @@ func tooSmall(cell string, v float64) bool {
 	return strings.Trim(whole+fraction, "0") != ""
 }
 
-// lostDigits returns how far v, which a cell was read as, may be from the whole
-// number in the cell; 0 where it is no further than the shortest way to write v.
+// lostDigits returns how far v, as parsed from a cell, may be from the whole number
+// in the cell; 0 if no digit is lost.
 func lostDigits(cell string, v float64) float64 {
 	const exact = 15 // digits that any float64 holds
 	if len(cell) <= exact {
@@ -96,17 +96,16 @@ func lostDigits(cell string, v float64) float64 {
 	return math.Nextafter(math.Abs(v), math.Inf(1)) - math.Abs(v)
 }
 
-// decimal is the exact value of a number that is written out: 0.digits times ten
-// to the exponent. The digits begin and end with another one than 0; the zero
-// value is 0.
+// decimal is the exact value of a written number: 0.digits times ten to the
+// exponent. The digits neither begin nor end with 0; the zero value is 0.
 type decimal struct {
 	negative bool
 	digits   string
 	exponent int
 }
 
-// parseDecimal returns the exact value of a number in a cell. ok is false for
-// what is not a number, and for exponents beyond any use.
+// parseDecimal returns the exact value of the number in a cell. ok is false if it
+// holds none, or one with an absurd exponent.
 func parseDecimal(cell string) (d decimal, ok bool) {
 	whole, fraction, power, ok := cutNumber(cell)
 	if !ok {
@@ -149,8 +148,8 @@ func (d decimal) compare(other decimal) int {
 // whole reports whether there are no digits after the point.
 func (d decimal) whole() bool { return d.exponent >= len(d.digits) }
 
-// String writes the number in one way: a whole number of up to 30 digits in
-// full, any other as a float64 is written where that is the same number.
+// String returns the one way to write the number: a whole number of up to 30
+// digits in full, any other as a float64 if that is the same number.
 func (d decimal) String() string {
 	const most = 30 // digits written without an exponent
 	sign := ""
@@ -182,8 +181,8 @@ func (d decimal) String() string {
 	return scientific
 }
 
-// formatNumber writes a number as short as it can be read back, whole numbers
-// without an exponent.
+// formatNumber returns the shortest text that parses to the number, without an
+// exponent for whole numbers.
 func formatNumber(v float64) string {
 	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
 		return strconv.FormatFloat(v, 'f', 0, 64)
@@ -191,8 +190,8 @@ func formatNumber(v float64) string {
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-// isNotFinite reports whether a cell spells an infinity or NaN, in any of the
-// ways that programs write them.
+// isNotFinite reports whether a cell spells an infinity or NaN as some program
+// writes it.
 func isNotFinite(cell string) bool {
 	v, err := strconv.ParseFloat(cell, 64)
 	return err == nil && (math.IsNaN(v) || math.IsInf(v, 0))
@@ -213,7 +212,7 @@ var (
 	decimalComma   = regexp.MustCompile(`^[+-]?\d*,\d+([eE][+-]?\d+)?$`)
 )
 
-// badNumber explains why parseNumber does not take a cell.
+// badNumber explains why parseNumber refuses a cell.
 func (t *table) badNumber(line int, column, cell string) error {
 	var problem, fix string
 	switch {
@@ -231,6 +230,9 @@ func (t *table) badNumber(line int, column, cell string) error {
 		}
 	default:
 		problem, fix = "is not a number", numberFix(cell)
+		if slices.Contains(t.targets, column) && fix == notNumbers {
+			fix = "name a column of numbers as the target, or choose the task classification"
+		}
 	}
 	shown := ""
 	if cell != "" {
@@ -239,7 +241,10 @@ func (t *table) badNumber(line int, column, cell string) error {
 	return t.bad(line, column, shown, problem, fix)
 }
 
-// numberFix says how to write what somebody may have meant as a number.
+// notNumbers is the fix for a column that nobody has meant as numbers.
+const notNumbers = "remove the column, or encode it as numbers"
+
+// numberFix says how to write what was probably meant as a number.
 func numberFix(cell string) string {
 	separators := strings.Map(func(r rune) rune {
 		if r == '_' || r == '\'' || r == '’' || unicode.IsSpace(r) {
@@ -276,11 +281,11 @@ func numberFix(cell string) string {
 	case isGoNumber(minus):
 		return "write it in decimal digits"
 	}
-	return "remove the column, or encode it as numbers"
+	return notNumbers
 }
 
-// isGoNumber reports whether a cell is a number in the notations of programming
-// languages only, such as 0x1F and 0x1p4.
+// isGoNumber reports whether a cell is a number only in the notation of programming
+// languages, such as 0x1F and 0x1p4.
 func isGoNumber(cell string) bool {
 	_, errInt := strconv.ParseInt(cell, 0, 64)
 	_, errFloat := strconv.ParseFloat(cell, 64)

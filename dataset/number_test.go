@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// numberPattern is isNumber as its comment says it.
+// numberPattern is isNumber as its comment defines it.
 var numberPattern = regexp.MustCompile(`\A[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\z`)
 
 func TestNumbersHaveOneNotation(t *testing.T) {
@@ -147,7 +147,7 @@ func TestCellsThatAreNotNumbersAreExplained(t *testing.T) {
 	}
 }
 
-func TestClassesAreAsManyAsTheLabels(t *testing.T) {
+func TestThereIsOneClassPerLabel(t *testing.T) {
 	for name, c := range map[string]struct{ cells, want []string }{
 		"beyond 2^53":       {[]string{"9007199254740992", "9007199254740993", "5", "5"}, []string{"5", "9007199254740992", "9007199254740993"}},
 		"snowflakes":        {[]string{"1234567890123456789", "1234567890123456788", "5", "5"}, []string{"5", "1234567890123456788", "1234567890123456789"}},
@@ -173,10 +173,10 @@ func TestClassesAreAsManyAsTheLabels(t *testing.T) {
 		}
 	}
 	_, err := openCSVText(t, "x,y\n1,1_1\n2,11\n3,1_1\n", "y")
-	checkDataError(t, err, "line 3", `"11" is a number, while "1_1" in line 2 is a name`)
+	checkDataError(t, err, "line 3", `"11" is a number, while "1_1" on line 2 is a name`)
 }
 
-func TestQuantitiesAreNotTakenForClasses(t *testing.T) {
+func TestQuantitiesAreNotTreatedAsClasses(t *testing.T) {
 	column := func(rows int, cell func(int) string) string {
 		text := "x,y\n"
 		for i := range rows {
@@ -202,11 +202,11 @@ func TestQuantitiesAreNotTakenForClasses(t *testing.T) {
 			path := writeFile(t, t.TempDir(), "data.csv", c.text)
 			_, err := open(t, Source{Path: path, Target: "y"})
 			if c.refused {
-				checkFieldError(t, name, err, FieldTask, `column "y"`, "different numbers in", "set task: regression, or task: classification")
+				checkFieldError(t, name, err, FieldTask, `column "y"`, "different numbers in", "choose the task regression, or classification if each")
 			} else if err != nil {
 				t.Error(err)
 			}
-			// Whoever says what is meant gets it.
+			// An explicit task is obeyed.
 			mustOpen(t, Source{Path: path, Target: "y", Task: Classification})
 			if name != "200 names" {
 				mustOpen(t, Source{Path: path, Target: "y", Task: Regression})
@@ -225,7 +225,7 @@ func TestWholeNumbersThatDifferInLostDigitsAreRefused(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		cell func(int) string
-		want string // "" where it is taken
+		want string // "" if it is accepted
 	}{
 		"consecutive ids":        {func(i int) string { return fmt.Sprint(1234567890123456700 + i) }, "more digits than a 64-bit float holds"},
 		"one apart in float64":   {func(i int) string { return fmt.Sprint(9007199254740992 + i%2) }, "more digits than a 64-bit float holds"},
@@ -269,7 +269,7 @@ func TestLineEndsOfEverySystemReadTheSame(t *testing.T) {
 			}
 		}
 	}
-	// One byte at a time, so that CR and LF come apart.
+	// One byte at a time, so that CR and LF are read separately.
 	for _, end := range []string{"\r", "\r\n", "\n"} {
 		r := &oneByte{strings.NewReader(strings.ReplaceAll(text, "\n", end))}
 		if d, err := currentReading.readCSV(context.Background(), r, "data.csv", "", "y", 0.2); err != nil || d.Fingerprint() != want.Fingerprint() {

@@ -7,10 +7,10 @@ import (
 	"reprise/internal/philox"
 )
 
-// The rounds of the Feistel network. Four make a permutation that nobody can
-// tell from a random one of a large range, and eight are generous. A range of
-// few bits wants more: of 8 points, 8 rounds favour some pairs of places by far
-// more than chance; 24 do not (TestEveryPairOfPlacesIsEquallyLikely).
+// The rounds of the Feistel network. For a large range, four make a permutation
+// that cannot be told from a random one, and eight are generous. A range of few bits
+// needs more: over 8 points, 8 rounds favour some pairs of places by far more than
+// chance; 24 do not (TestEveryPairOfPlacesIsEquallyLikely).
 const (
 	roundsOfFewBits = 24
 	rounds          = 8
@@ -18,12 +18,12 @@ const (
 )
 
 // Permutation is a bijection of [0, n) that is chosen by a seed and an epoch:
-// the order in which the samples of an epoch are visited. It is a value of a
-// few words, however large n is. The zero value is the permutation of nothing.
+// the order in which the samples of an epoch are visited. It takes a few words of
+// memory, however large n is. The zero value is the empty permutation.
 //
 // It is a Feistel network over the smallest power of two that holds n, with
-// Philox as its round function. What falls outside of [0, n) goes through it
-// again until it is inside (cycle walking; fewer than two passes on average).
+// Philox as its round function. A value outside [0, n) passes through it again
+// until it is inside (cycle walking; fewer than two passes on average).
 // The order is part of the numerics contract: it never changes.
 type Permutation struct {
 	n           uint64
@@ -35,7 +35,7 @@ type Permutation struct {
 }
 
 // NewPermutation returns the permutation of [0, n) for an epoch, which is
-// counted from 0 and below 2^56. It panics where n is negative.
+// counted from 0 and below 2^56. It panics if n is negative.
 func NewPermutation(seed, epoch uint64, n int) Permutation {
 	return newPermutation(philox.PurposeShuffle, seed, epoch, n)
 }
@@ -47,7 +47,7 @@ func newPermutation(purpose philox.Purpose, seed, epoch uint64, n int) Permutati
 	if n == 0 {
 		return Permutation{}
 	}
-	width := max(2, bits.Len64(uint64(n)-1)) // two halves of a bit at least
+	width := max(2, bits.Len64(uint64(n)-1)) // two halves of at least one bit
 	p := Permutation{
 		n: uint64(n), seed: seed, epoch: epoch, purpose: purpose,
 		low: uint8(width - width/2), high: uint8(width / 2), rounds: rounds,
@@ -58,7 +58,7 @@ func newPermutation(purpose philox.Purpose, seed, epoch uint64, n int) Permutati
 	return p
 }
 
-// At returns where index i goes. It panics unless i is in [0, n).
+// At returns the image of index i. It panics unless i is in [0, n).
 func (p Permutation) At(i int) int {
 	if uint64(i) >= p.n {
 		panic(fmt.Sprintf("dataset: index %d of a permutation of %d", i, p.n))
@@ -72,7 +72,7 @@ func (p Permutation) At(i int) int {
 }
 
 // pass is the Feistel network: rounds that change the low half by a function of
-// the high half take turns with those that do the opposite.
+// the high half alternate with rounds that do the opposite.
 func (p Permutation) pass(x uint64) uint64 {
 	lowMask, highMask := uint64(1)<<p.low-1, uint64(1)<<p.high-1
 	low, high := x&lowMask, x>>p.low

@@ -10,7 +10,7 @@ import (
 func TestPermutationIsABijectionForEverySize(t *testing.T) {
 	sizes := []int{4095, 4096, 4097, 60000, 65536, 65537, 100003}
 	for n := range 3001 {
-		if n < 300 || !raceEnabled { // ten times slower then
+		if n < 300 || !raceEnabled { // which is ten times slower
 			sizes = append(sizes, n)
 		}
 	}
@@ -46,7 +46,7 @@ func TestPermutationOfAHugeRangeStaysInsideAndApart(t *testing.T) {
 	}
 }
 
-// chiSquared returns the statistic for counts that should all be alike.
+// chiSquared returns the statistic for counts that should all be equal.
 func chiSquared(counts []int) float64 {
 	total := 0
 	for _, c := range counts {
@@ -78,8 +78,8 @@ func TestEveryPermutationOfFourIsEquallyLikely(t *testing.T) {
 }
 
 func TestEveryPairOfPlacesIsEquallyLikely(t *testing.T) {
-	// For each n the first two indices go to each ordered pair of places alike,
-	// over epochs. The critical values are exceeded once in 1000.
+	// For each n the first two indices go to every ordered pair of places equally
+	// often over epochs. The critical values are exceeded once in 1000.
 	for _, c := range []struct {
 		n        int
 		critical float64
@@ -105,7 +105,7 @@ func TestEveryPairOfPlacesIsEquallyLikely(t *testing.T) {
 	}
 }
 
-func TestPermutationMixesALargeRange(t *testing.T) {
+func TestPermutationShufflesALargeRange(t *testing.T) {
 	// Where the first 6,400 of 60,000 go, in 64 cells: 63 degrees of freedom,
 	// 103.4 is exceeded once in 1000. And hardly anything stays or keeps its
 	// neighbour: about one of each is to be expected.
@@ -156,7 +156,7 @@ func TestSeedEpochAndPurposeChangeThePermutation(t *testing.T) {
 }
 
 func TestPermutationIsPinned(t *testing.T) {
-	// Golden: the order of the samples of every run ever made depends on it.
+	// Golden: the order of the samples of every recorded run depends on it.
 	for _, c := range []struct {
 		seed, epoch uint64
 		n           int

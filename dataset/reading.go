@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// reading is the rules by which tables and text are read. They changed once;
-// what a run was trained on before must still be readable as it was then.
+// reading is a version of the rules by which tables and text are read. What a
+// run was trained on must remain readable as it was then.
 type reading int
 
 const (
@@ -15,27 +15,32 @@ const (
 	// it is exactly so, computes the squares of tiny deviations as they underflow,
 	// splits text between any two bytes and takes bytes for its characters.
 	firstReading reading = 1
+	// secondReading differs from the current one only in standardising: the mean
+	// is a plain sum of any number of rows, and a column that varies by less than
+	// the error that such a sum may have is taken for constant.
+	secondReading reading = 2
 	// currentReading is what the package comment describes.
-	currentReading reading = 2
+	currentReading reading = 3
 )
 
 // Reopen returns the data of a source whose fingerprint was recorded, as it was
-// read then: Open's rules for tables and text have changed, and the fingerprint
-// tells which of them were meant. Where the data under both rules is another, the
-// result is that of Open, whose fingerprint differs, or Open's error.
+// read then: the rules of Open for tables and text have changed, and the
+// fingerprint tells which of them applied. If the data has that fingerprint under
+// none of them, Reopen returns what Open does.
 func (l *Library) Reopen(ctx context.Context, source Source, fingerprint string) (*Dataset, error) {
 	data, err := l.Open(ctx, source)
 	if err == nil && data.Fingerprint() == fingerprint || err != nil && !isAboutContent(err) {
 		return data, err
 	}
-	if first, firstErr := l.open(ctx, source, firstReading); firstErr == nil && first.Fingerprint() == fingerprint {
-		return first, nil
+	for _, r := range []reading{secondReading, firstReading} {
+		if old, oldErr := l.open(ctx, source, r); oldErr == nil && old.Fingerprint() == fingerprint {
+			return old, nil
+		}
 	}
 	return data, err
 }
 
-// isAboutContent reports whether an error is one that another reading may not
-// have.
+// isAboutContent reports whether an error may be absent under another reading.
 func isAboutContent(err error) bool {
 	return errors.As(err, new(*DataError)) || errors.As(err, new(*FieldError))
 }

@@ -11,8 +11,8 @@ import (
 	"reprise/dataset/tokenizer"
 )
 
-// The fingerprints that the first rules gave to the data below: runs that were
-// recorded over them must open the same samples for ever.
+// The fingerprints that earlier rules gave to the data below: runs that were
+// recorded over them must always open the same samples.
 const (
 	goldenSections   = "4f4a2391e2801fba1cff882307f8ac100bcb9f2e16f96faf58886b827c2fb3ab"
 	goldenSnowflakes = "c26d15b772ca80594727e8bddf9f5d57b5c2c0cada95ab7254e238cef825e0ef"
@@ -22,12 +22,19 @@ const (
 	goldenCharacters = "96f98c71bf0366c5a01af31ab640cb28f0786d8e4a8cfecedd262e17102ae1d5"
 	goldenSplit      = "f83fe183b49eedca62fdbc61f93182732211377450ea038afe8fa20be7e8e100"
 	goldenQuantity   = "53cbe67ee16edcae6464a61c35799745cd7e3ec73c03adcd6333d333459eea4d"
+	goldenFar        = "39831377335c030f44211e30fd1f71aa6092821c7ab4727fa7fed196d5735f0b" // of the second rules
+	goldenInaccurate = "c87b0b6988c7d4b97fa4e2bbee2d7e1df464cb8b7dc265f0966f32ad58cf531e" // of the second rules
 )
 
-func TestWhatWasReadByTheFirstRulesIsReadByThemAgain(t *testing.T) {
+func TestWhatWasReadByEarlierRulesIsReadByThemAgain(t *testing.T) {
 	near := "a,b,y\n"
 	for i := range 40 {
 		near += fmt.Sprintf("%s,%d,%d\n", []string{"0.3", "0.30000000000000004"}[i%2], i, i%2)
+	}
+	far, inaccurate := "a,b,y\n", "a,b,y\n"
+	for i := range 400 {
+		far += fmt.Sprintf("%d.%s,%d,%d\n", 1_000_000_000_000_000+i*7%11, []string{"5", "125"}[i%2], i, i%2)
+		inaccurate += fmt.Sprintf("%d.%s,%d,%d\n", 1_000_000_000_000+i*i%13, []string{"1", "37", "9"}[i%3], i, i%2)
 	}
 	quantity := "a,y\n"
 	for i := range 60 {
@@ -37,7 +44,7 @@ func TestWhatWasReadByTheFirstRulesIsReadByThemAgain(t *testing.T) {
 		file, text string
 		source     Source
 		want       string
-		same       bool // both rules read the same
+		same       bool // the current rules read the same
 	}{
 		"merged sections":   {"d.csv", "a,y\n1,1_1\n2,1_2\n3,11\n4,12\n5,11\n6,12\n", Source{Target: "y"}, goldenSections, false},
 		"merged snowflakes": {"d.csv", "a,y\n1,1234567890123456788\n2,1234567890123456789\n3,5\n4,5\n", Source{Target: "y"}, goldenSnowflakes, false},
@@ -46,6 +53,8 @@ func TestWhatWasReadByTheFirstRulesIsReadByThemAgain(t *testing.T) {
 		"nearly constant":   {"d.csv", near, Source{Target: "y"}, goldenNear, false},
 		"characters":        {"d.txt", strings.Repeat("Größe – naïve\n", 20), Source{Tokenizer: tokenizer.Characters, Context: 4}, goldenCharacters, false},
 		"split characters":  {"d.txt", strings.Repeat("\U0001F600", 22), Source{Context: 2}, goldenSplit, false},
+		"zeroed":            {"d.csv", far, Source{Target: "y"}, goldenFar, false},
+		"inaccurate mean":   {"d.csv", inaccurate, Source{Target: "y"}, goldenInaccurate, false},
 		"quantity":          {"d.csv", quantity, Source{Target: "y", Task: Classification}, goldenQuantity, true},
 		"ordinary":          {"d.csv", smallCSV, Source{Target: "kind"}, goldenCSV, true},
 	} {
@@ -110,9 +119,9 @@ func TestReopenReturnsWhatOpenDoesWhereDataHasChanged(t *testing.T) {
 	}
 }
 
-// The library that opens a Source for the first time knows nothing of the first
-// rules: ordinary tables read the same by both.
-func TestOrdinaryTablesReadTheSameByBothRules(t *testing.T) {
+// A Source opened for the first time is read by the current rules; ordinary tables
+// read the same by all of them.
+func TestOrdinaryTablesReadTheSameByAllRules(t *testing.T) {
 	for name, text := range map[string]string{
 		"integers":  "x,y\n1,0\n2,1\n30,2\n4,1\n5,2\n-6,0\n",
 		"fractions": "x,y\n1.25,a\n.5,b\n5.,a\n1e3,b\n+7,a\n",
@@ -121,7 +130,7 @@ func TestOrdinaryTablesReadTheSameByBothRules(t *testing.T) {
 	} {
 		path := writeFile(t, t.TempDir(), "d.csv", text)
 		prints := map[string]bool{}
-		for _, r := range []reading{firstReading, currentReading} {
+		for _, r := range []reading{firstReading, secondReading, currentReading} {
 			d, err := r.openCSV(context.Background(), Source{Path: path, Target: "y"})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -134,7 +143,7 @@ func TestOrdinaryTablesReadTheSameByBothRules(t *testing.T) {
 			}
 		}
 		if len(prints) != 1 {
-			t.Errorf("%s: another fingerprint by the first rules", name)
+			t.Errorf("%s: the rules give different fingerprints", name)
 		}
 	}
 }

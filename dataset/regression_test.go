@@ -25,7 +25,7 @@ func openTargets(t *testing.T, text, target string) (*Dataset, error) {
 	return open(t, Source{Path: writeFile(t, t.TempDir(), "data.csv", text), Task: Regression, Target: target})
 }
 
-func TestTargetsAreStandardisedAndTurnedBack(t *testing.T) {
+func TestTargetsAreStandardisedAndRestored(t *testing.T) {
 	for target, c := range map[string]struct{ targets, features []string }{
 		"y":         {[]string{"y"}, []string{"a", "b,c", "z"}},
 		"z, y":      {[]string{"z", "y"}, []string{"a", "b,c"}},
@@ -56,7 +56,7 @@ func TestTargetsAreStandardisedAndTurnedBack(t *testing.T) {
 				for j, y := range d.Targets() {
 					v := batch.Targets[i*len(names)+j]
 					if got := y.Restore(v); math.Abs(got-number(t, cells[place[y.Name]])) > 1e-5 {
-						t.Errorf("%s, %v sample %d: %s is %v turned back, want %s", target, split, i, y.Name, got, cells[place[y.Name]])
+						t.Errorf("%s, %v sample %d: %s is restored as %v, want %s", target, split, i, y.Name, got, cells[place[y.Name]])
 					}
 					if split == Train {
 						sum[j] += float64(v)
@@ -148,7 +148,7 @@ func TestAColumnMayBeLearntEitherWay(t *testing.T) {
 	}
 }
 
-func TestInfiniteTargetsAreNotValid(t *testing.T) {
+func TestTargetsThatAreNotFiniteAreNotValid(t *testing.T) {
 	d := mustOpen(t, Source{Path: "diabetes"})
 	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 		changed := *d

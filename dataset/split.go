@@ -7,24 +7,31 @@ import (
 	"reprise/internal/philox"
 )
 
-// DefaultValidationFraction is how much of data without a validation set of
-// its own is kept for validation.
+// DefaultValidationFraction is the fraction that is kept for validation of data
+// without a validation set of its own.
 const DefaultValidationFraction = 0.2
 
 // validationRows returns how many of n rows, at least 2, a fraction keeps for
-// validation: rounded up, at least 1 and at most n-1. Products that should be
-// whole numbers, such as 0.07*100, are taken for them.
-func validationRows(n int, fraction float64) int {
+// validation: rounded up, at least 1 and at most n-1. A product that should be a
+// whole number, such as 0.07*100, is treated as one: if it is within a billionth
+// of it, and within a thousandth of a row. Below n = 2^32 its rounding error is less
+// than a millionth. Earlier readings did not have the second limit.
+func (r reading) validationRows(n int, fraction float64) int {
 	product := float64(float64(n) * fraction)
 	rows := int(math.Ceil(product))
-	if nearest := math.Round(product); math.Abs(product-nearest) < 1e-9*nearest {
+	nearest := math.Round(product)
+	tolerance := float64(1e-9 * nearest)
+	if r == currentReading {
+		tolerance = min(tolerance, 1e-3)
+	}
+	if math.Abs(product-nearest) < tolerance {
 		rows = int(nearest)
 	}
 	return min(max(rows, 1), n-1)
 }
 
-// splitRows divides a block of n rows, validation of them to the validation
-// split. Membership is a function of the two numbers alone.
+// splitRows divides a block of n rows, so many of them for the validation split.
+// Membership is a function of the two numbers alone.
 func splitRows(b *block, n, validation int) [splits]part {
 	order := newPermutation(philox.PurposeSplit, 0, 0, n)
 	chosen := make([]bool, n)
@@ -45,7 +52,7 @@ func splitRows(b *block, n, validation int) [splits]part {
 	return parts
 }
 
-// checkFraction returns the fraction in use for a source: the default for 0.
+// checkFraction returns the fraction to use for a source: the default for 0.
 func checkFraction(fraction float64) (float64, error) {
 	if fraction == 0 {
 		return DefaultValidationFraction, nil

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Target is a quantity that regression predicts. Training sees it standardised
-// by mean and standard deviation of the training split.
+// Target is a quantity that regression predicts. For training it is standardised by
+// the mean and standard deviation of the training split.
 type Target struct {
 	Name              string  `json:"name"`
 	Mean              float64 `json:"mean"`
@@ -18,8 +18,8 @@ func (t Target) scale(v float64) float32 {
 	return column{mean: t.Mean, sd: t.StandardDeviation}.scale(v)
 }
 
-// Restore returns what a prediction of the standardised target means, in the
-// unit of the file.
+// Restore converts a prediction of the standardised target back to the unit of the
+// file.
 func (t Target) Restore(v float32) float64 {
 	return float64(float64(v)*t.StandardDeviation) + t.Mean
 }

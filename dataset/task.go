@@ -6,17 +6,17 @@ import (
 	"reprise/dataset/tokenizer"
 )
 
-// Task is what a data set teaches.
+// Task is what a model learns from a data set.
 type Task string
 
 // The tasks.
 const (
-	// Classification: each sample is of one of several classes.
+	// Classification: each sample belongs to one of several classes.
 	Classification Task = "classification"
 	// Regression: each sample comes with one quantity or several.
 	Regression Task = "regression"
-	// NextToken: each sample is a run of tokens, and each of them is followed by
-	// the one to predict.
+	// NextToken: each sample is a sequence of tokens, and the token after each of
+	// them is to be predicted.
 	NextToken Task = "next_token"
 )
 
@@ -32,7 +32,7 @@ const (
 	InputToken InputKind = "token" // Batch.Tokens
 )
 
-// Task returns what the data set teaches.
+// Task returns what a model learns from the data set.
 func (d *Dataset) Task() Task {
 	switch {
 	case d.text != nil:
@@ -68,7 +68,7 @@ func (d *Dataset) LabelsPerSample() int {
 // is regression.
 func (d *Dataset) TargetsPerSample() int { return len(d.targets) }
 
-// Tokenizer returns what made tokens of the text; nil unless the task is
+// Tokenizer returns the tokenizer that encoded the text; nil unless the task is
 // NextToken.
 func (d *Dataset) Tokenizer() tokenizer.Tokenizer {
 	if d.text == nil {
@@ -87,9 +87,9 @@ func (d *Dataset) TokenizerModel() (string, error) {
 	return string(model), err
 }
 
-// Batch is B samples as training takes them. What the data set has not is empty.
-// NewBatch makes one; the owner of other memory puts slices of enough capacity in
-// the fields. It is used by one goroutine at a time.
+// Batch is B samples as training takes them. Fields that do not apply to the data
+// set are empty. NewBatch allocates one; callers with memory of their own set the
+// fields to slices of enough capacity. A Batch is used by one goroutine at a time.
 type Batch struct {
 	Inputs  []float32 // scaled values [B, SampleShape], of InputFloat
 	Tokens  []int32   // [B, context], of InputToken
@@ -115,8 +115,8 @@ func (d *Dataset) NewBatch(rows int) *Batch {
 }
 
 // GatherBatch fills the batch with the samples index[i] of the split: it sets
-// the length of its slices and their content. It allocates nothing. It panics
-// where their capacity does not suffice or an index is out of range.
+// the length of its slices and their content. It allocates nothing. It panics if
+// their capacity is too small or an index is out of range.
 func (d *Dataset) GatherBatch(split Split, index []int, b *Batch) {
 	n := len(index)
 	labels, targets := d.LabelsPerSample(), d.TargetsPerSample()

@@ -20,8 +20,8 @@ import (
 
 // The limits and defaults of text.
 const (
-	// MaxTextBytes is the size that all files of a text may have together: 512
-	// MiB. A token takes four bytes, so that it fits in MaxBytes.
+	// MaxTextBytes is the largest total size of the files of a text: 512 MiB. A token
+	// takes four bytes, so that the text fits in MaxBytes.
 	MaxTextBytes = 512 << 20
 	// MaxContext is the largest number of tokens in a sample.
 	MaxContext = 1 << 20
@@ -33,13 +33,13 @@ const (
 	DefaultTextValidationFraction = 0.1
 )
 
-// tokenText is a text in tokens: what comes first is for training, the rest for
+// tokenText is a text in tokens: the first part is for training, the rest for
 // validation.
 //
 // Sample i of a split is its tokens [i*context, (i+1)*context), and its labels
 // the tokens that follow each of them. So no token is an input twice in an epoch,
-// and neither inputs nor labels of one split are of the other. Tokens after the
-// last whole sample are left out.
+// and the inputs and labels of one split are never from the other. Tokens after
+// the last whole sample are left out.
 type tokenText struct {
 	tokenizer tokenizer.Tokenizer
 	context   int
@@ -75,7 +75,7 @@ func (t *tokenText) validate(name string) error {
 	return nil
 }
 
-// textOptions are the fields of a Source that are for text, in use.
+// textOptions are the fields of a Source for text, with their defaults.
 type textOptions struct {
 	kind       tokenizer.Kind
 	vocabulary int
@@ -144,7 +144,7 @@ func isText(name string) bool {
 }
 
 // textFiles returns the text files in a folder and below it, in ascending order
-// of path. Hidden files and folders do not count.
+// of path. Hidden files and folders are ignored.
 func textFiles(folder string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
@@ -189,7 +189,7 @@ func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) 
 			return nil, unreadable(path, err)
 		}
 		if text == nil {
-			text = content // the only one, mostly
+			text = content // usually the only one
 		} else {
 			text = append(text, content...)
 		}
@@ -200,18 +200,17 @@ func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) 
 	return text, nil
 }
 
-// textDataset splits a text in two, learns the tokenizer and encodes both parts.
+// textDataset splits a text in two, trains the tokenizer and encodes both parts.
 // path names the text in errors.
 //
 // The text is split before anything is learnt, so that byte-pair encoding sees
-// nothing of the validation part. Which characters there are is asked of the whole
-// text: a letter that only its end has could not be predicted or even written
-// otherwise.
+// nothing of the validation part. The set of characters is that of the whole text:
+// otherwise a character that is only in the validation part could not be encoded.
 func (r reading) textDataset(ctx context.Context, name, path string, text []byte, o textOptions) (*Dataset, error) {
 	if len(text) < 4 {
-		return nil, &DataError{File: path, Problem: "the text has " + some(len(text), "byte") + ", too few to train and to validate on", Fix: "use more text"}
+		return nil, &DataError{File: path, Problem: "the text has " + some(len(text), "byte") + ", too few to train and validate on", Fix: "use more text"}
 	}
-	cut := len(text) - validationRows(len(text), o.fraction)
+	cut := len(text) - r.validationRows(len(text), o.fraction)
 	if r != firstReading {
 		cut = characterStart(text, cut)
 	}
@@ -260,8 +259,8 @@ func (r reading) textDataset(ctx context.Context, name, path string, text []byte
 	return (&Dataset{name: name, shape: tensor.Shape{o.context}, text: t}).seal()
 }
 
-// characterStart returns where the character begins that the byte at i is part
-// of: i itself for the first byte of one, and for bytes that are not UTF-8.
+// characterStart returns the start of the character that contains the byte at i:
+// i itself for its first byte, and for bytes that are not UTF-8.
 func characterStart(text []byte, i int) int {
 	for start := i; start >= max(1, i-utf8.UTFMax+1); start-- { // a part is never empty
 		if utf8.RuneStart(text[start]) {
@@ -288,7 +287,7 @@ func (t *tokenText) checkContext(path string) error {
 			fix += ", or a larger " + FieldValidationFraction
 		}
 		return &FieldError{Field: FieldContext, Value: strconv.Itoa(t.context),
-			Problem: fmt.Sprintf("needs as many tokens and one more, but the %v part of %s has %d", Split(s), path, len(tokens)), Fix: fix}
+			Problem: fmt.Sprintf("needs at least one token more than that, but the %v part of %s has %d", Split(s), path, len(tokens)), Fix: fix}
 	}
 	return nil
 }

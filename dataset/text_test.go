@@ -29,7 +29,7 @@ func goRoot(t testing.TB) string {
 	return strings.TrimSpace(string(root))
 }
 
-// openOpticks opens Newton's Opticks as Go brings it along.
+// openOpticks opens Newton's Opticks from the Go installation.
 func openOpticks(t testing.TB, source Source) *Dataset {
 	t.Helper()
 	library, err := NewLibrary(Config{CacheDir: t.TempDir(), SystemDir: t.TempDir(), GoProxy: "off", GoRoot: goRoot(t)})
@@ -44,7 +44,7 @@ func openOpticks(t testing.TB, source Source) *Dataset {
 	return d
 }
 
-// sentence is a text with pairs to learn.
+// sentence is a text with byte pairs to learn.
 func sentence(times int) string {
 	return strings.Repeat("The rays of light are refrangible.\n", times)
 }
@@ -132,8 +132,8 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 	})
 }
 
-// forwardStart is characterStart as one would say it: of the characters from the
-// beginning of the text, the start of the one that byte i is part of.
+// forwardStart is characterStart by its definition: it walks the characters from
+// the beginning of the text to the one that contains byte i.
 func forwardStart(text []byte, i int) int {
 	at := 0
 	for {
@@ -176,7 +176,7 @@ func TestTextIsSplitBetweenCharacters(t *testing.T) {
 	}
 }
 
-func TestCharactersOfTextAreCharacters(t *testing.T) {
+func TestCharactersAreCodePoints(t *testing.T) {
 	const text = "Größe: 5 µm – naïve café\n"
 	path := writeFile(t, t.TempDir(), "text.txt", strings.Repeat(text, 20))
 	d := mustOpen(t, Source{Path: path, Tokenizer: tokenizer.Characters, Context: 8})
@@ -192,7 +192,7 @@ func TestCharactersOfTextAreCharacters(t *testing.T) {
 	mustOpen(t, Source{Path: latin1, Context: 8})
 }
 
-func TestTheValidationPartTeachesNothing(t *testing.T) {
+func TestNothingIsLearntFromTheValidationPart(t *testing.T) {
 	train, source := sentence(90), Source{Tokenizer: tokenizer.BPE, Vocabulary: 270, Context: 8}
 	open := func(held string) *Dataset {
 		source.Path = writeFile(t, t.TempDir(), "text.txt", train+held)
@@ -232,7 +232,7 @@ func TestAFolderOfTextIsReadInOrder(t *testing.T) {
 	if want := "aaaaaaaa" + "zzzzzzzz" + "bbbbbbbb"; err != nil || string(text) != want {
 		t.Errorf("%q, want %q, %v", text, want, err)
 	}
-	// A folder of images stays one where it comes with a readme.
+	// A folder of images with a readme is still a folder of images.
 	images := folder(t, map[string]string{"README.md": "read me",
 		"train-images-idx3-ubyte": idx(counting(20*4), 20, 2, 2), "train-labels-idx1-ubyte": idx(alternating(20), 20)})
 	if task := mustOpen(t, Source{Path: images}).Task(); task != Classification {
@@ -297,7 +297,7 @@ func TestTextThatCannotBeUsedIsNamed(t *testing.T) {
 	}
 }
 
-func TestTextIsSummedUp(t *testing.T) {
+func TestTextIsSummarised(t *testing.T) {
 	path := writeFile(t, t.TempDir(), "text.txt", sentence(40))
 	d := mustOpen(t, Source{Path: path, Tokenizer: tokenizer.Characters, Context: 100})
 	s := d.Inspect()
@@ -323,7 +323,7 @@ func TestTextIsSummedUp(t *testing.T) {
 	}
 }
 
-func TestTextOfLongCharactersIsSummedUp(t *testing.T) {
+func TestTextOfLongCharactersIsSummarised(t *testing.T) {
 	text := strings.Repeat("x", 1) + strings.Repeat("数", 99) // 298 bytes
 	d := mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "text.txt", text), Context: 4})
 	s := d.Inspect().Text
@@ -336,7 +336,7 @@ func TestTextOfLongCharactersIsSummedUp(t *testing.T) {
 	}
 }
 
-func TestTokensOutOfTheVocabularyAreNotValid(t *testing.T) {
+func TestTokensOutsideTheVocabularyAreNotValid(t *testing.T) {
 	for _, bad := range []int32{-1, 256} {
 		text := &tokenText{tokenizer: tokenizer.NewBytes(), context: 2, tokens: [splits][]int32{{1, 2, 3}, {1, bad, 3}}}
 		d := &Dataset{name: "a", shape: tensor.Shape{2}, features: 2, text: text}
@@ -346,7 +346,7 @@ func TestTokensOutOfTheVocabularyAreNotValid(t *testing.T) {
 	}
 }
 
-func TestTextIsFetchedOutOfItsModule(t *testing.T) {
+func TestTextIsFetchedFromItsModule(t *testing.T) {
 	e, zip := moduleEntry(t)
 	s := newServer(t, sends(zip))
 	e.Task = NextToken

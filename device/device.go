@@ -167,7 +167,7 @@ func (d Device) Slots() int { return d.d.Slots }
 // Holders returns who holds the device, oldest lease first.
 func (d Device) Holders() []string { return slices.Clone(d.holders) }
 
-// Memory returns the device's memory; what leases have reserved is no longer
+// Memory returns the device's memory; what leases have reserved is not included
 // in Available.
 func (d Device) Memory() MemoryInfo {
 	m := d.d.Memory

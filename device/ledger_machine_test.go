@@ -13,7 +13,7 @@ import (
 	"reprise/tensor"
 )
 
-// ledgerMachine drives a ledger at random beside a twin that consists of sets:
+// ledgerMachine drives a ledger at random alongside a twin that consists of sets:
 // what was granted to whom, and what has ended.
 type ledgerMachine struct {
 	ledger device.Ledger

@@ -286,7 +286,7 @@ func TestApplyLeavesTheOldStateAlone(t *testing.T) {
 	b := newBook(t, 4)
 	b.acquire("run/1", "a", 10)
 	b.acquire("run/2", "b", 10)
-	b.acquire("run/3", "c", 10) // slices grow to 4: there is room behind the third
+	b.acquire("run/3", "c", 10) // slices grow to 4: there is room after the third
 	before := b.now
 	want := before.Leases()
 	// Two futures of one state: with shared memory the second would overwrite

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// chainDomain begins the bytes of every event's hash, so that they cannot be
+// chainDomain is the prefix of the bytes that are hashed, so that they cannot be
 // mistaken for anything else.
 const chainDomain = "reprise.event.v1\n"
 
@@ -56,21 +56,21 @@ func (e Event) corrupt(what string) *CorruptionError {
 	return &CorruptionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: what}
 }
 
-// Chain checks events in the order of the whole store, from the first.
+// Chain checks the events of a store in order, starting with the first.
 type Chain struct {
 	head     Head
 	versions map[AggregateID]Version
 }
 
-// NewChain returns a chain before its first event.
+// NewChain returns an empty chain.
 func NewChain() *Chain { return &Chain{versions: map[AggregateID]Version{}} }
 
 // Add fails with *CorruptionError unless e is the next event of the store: its
-// content as hashed, linked to the event before it, without a hole in the
-// positions or in its aggregate's versions.
+// content matches its hash, it is linked to the event before it, and there is no
+// gap in the positions or in its aggregate's versions.
 func (c *Chain) Add(e Event) error {
 	if e.Position != c.head.Position+1 {
-		return c.AddChecked(e) // says so
+		return c.AddChecked(e) // returns the error
 	}
 	if err := e.Check(); err != nil {
 		return err
@@ -78,7 +78,8 @@ func (c *Chain) Add(e Event) error {
 	return c.AddChecked(e)
 }
 
-// AddChecked is Add for an event that passed Check, as those that a store reads.
+// AddChecked is Add for an event that has passed Check, as events read from a store
+// have.
 func (c *Chain) AddChecked(e Event) error {
 	if want := c.head.Position + 1; e.Position != want {
 		return &CorruptionError{Position: want, What: fmt.Sprintf("missing; the next event has position %d", e.Position)}

@@ -5,44 +5,45 @@ import (
 	"fmt"
 )
 
-// Consumer is the durable place of a named reader of the log, and what the
-// reader keeps beside it: a projection that stores its read model as State
-// never disagrees with its place.
+// Consumer is the durable position of a named reader of the log, together with
+// state that the reader keeps: a projection that stores its read model as State
+// never disagrees with its position.
 type Consumer struct {
 	Name string
-	// Position is that of the last event that was handled; 0 is before the first.
+	// Position is that of the last event handled; 0 is before the first.
 	Position Position
-	// Schema tells versions of State's form apart.
+	// Schema is the version of State's format.
 	Schema int
-	// State is the consumer's own, at most MaxSnapshot bytes; it may be nil.
+	// State belongs to the consumer: at most MaxSnapshot bytes, or nil.
 	State []byte
 }
 
-// ConsumerConfig says who consumes.
+// ConsumerConfig configures Consume and CatchUp.
 type ConsumerConfig struct {
 	Name string
-	// Schema is the version of the state's form. A stored consumer of another
+	// Schema is the version of the state's format. A stored consumer with another
 	// schema is ignored: consuming starts at the first event, without state.
 	Schema int
-	// MaxBatch is the largest number of events handled at once; 0 stands for 256,
-	// which is also the most.
+	// MaxBatch is the largest number of events handled at once. The default is 256,
+	// which is also the maximum.
 	MaxBatch int
 }
 
-// Handler handles the events that follow a consumer's place, in order and at
-// least one, and returns the state to keep with the new place. It owns neither
-// the state nor the events' payloads.
+// Handler handles a non-empty batch of the events that follow a consumer's
+// position, in order, and returns the state to save with the new position. It
+// must not modify or retain the state or the events' payloads.
 type Handler func(ctx context.Context, state []byte, batch []Event) ([]byte, error)
 
-// Consume hands every event behind the named consumer's place to handle, first
-// those stored, then those to come, and saves place and state after each batch.
-// It returns only with an error: that of ctx, of handle, of the store, or
-// ErrConcurrencyConflict where somebody else consumes under the same name.
+// Consume passes every event after the named consumer's position to handle, first
+// those stored, then new ones as they arrive, and saves position and state after
+// each batch. It returns only with an error: that of ctx, of handle or of the
+// store, or ErrConcurrencyConflict if somebody else consumes under the same name.
 //
-// Place and state change together or not at all, so the state has seen every
-// event exactly once. Whatever else handle does happens at least once: a crash
-// between handle and saving brings the batch again, perhaps cut differently.
-// What it does outside must be idempotent; event ids and positions serve as keys.
+// Position and state change together or not at all, so the state has seen every
+// event exactly once. Any other effect of handle happens at least once: after a
+// crash between handle and saving, the events are delivered again, perhaps in
+// different batches. Such effects must be idempotent; event ids and positions
+// serve as keys.
 func Consume(ctx context.Context, store Store, config ConsumerConfig, handle Handler) error {
 	c, kept, err := startConsumer(ctx, store, config)
 	if err != nil {
@@ -61,8 +62,8 @@ func Consume(ctx context.Context, store Store, config ConsumerConfig, handle Han
 	}
 }
 
-// CatchUp is Consume up to the end of the log as it is at the call. It returns
-// the consumer as it is saved then.
+// CatchUp is like Consume, but stops at the end of the log as it was at the time
+// of the call. It returns the consumer as saved.
 func CatchUp(ctx context.Context, store Store, config ConsumerConfig, handle Handler) (Consumer, error) {
 	c, kept, err := startConsumer(ctx, store, config)
 	if err != nil {
@@ -93,8 +94,8 @@ func (c ConsumerConfig) batch() int {
 	return min(c.MaxBatch, subscriptionPage)
 }
 
-// startConsumer returns the consumer to go on from and the position that the
-// store keeps of it.
+// startConsumer returns the consumer to continue from, and the position that the
+// store has for it.
 func startConsumer(ctx context.Context, store Store, config ConsumerConfig) (Consumer, Position, error) {
 	c, err := store.Consumer(ctx, config.Name)
 	if err != nil {
@@ -124,8 +125,9 @@ func (c Consumer) stuck() error {
 	return &CorruptionError{Position: c.Position + 1, What: "missing before the end of the log"}
 }
 
-// CheckConsumer fails for a consumer that no store keeps: stored is the position
-// that is kept, from the expected one, and head the end of the log.
+// CheckConsumer fails if the consumer must not be saved. stored is the position
+// that the store has for it, from the one that the caller expects, and head the
+// end of the log. Every implementation calls it first.
 func CheckConsumer(c Consumer, stored, from Position, head Head) error {
 	if err := validateName("consumer", c.Name, false); err != nil {
 		return err

@@ -17,12 +17,12 @@ var (
 	ErrCorrupt = errors.New("event log is corrupt")
 	// ErrClosed is returned by a closed store and its subscriptions.
 	ErrClosed = errors.New("event store is closed")
-	// ErrNotEmpty is returned where a log is imported into a store with events.
+	// ErrNotEmpty is returned if a log is imported into a store that has events.
 	ErrNotEmpty = errors.New("event store is not empty")
-	// ErrLocked is returned where another program kept the store locked for longer
-	// than it was waited for. Nothing was appended, and it can be tried again.
+	// ErrLocked is returned if another program kept the store locked for longer than
+	// the store waits. Nothing was appended; the append may be tried again.
 	ErrLocked = errors.New("event store is locked by another program")
-	// ErrReadOnly is returned where a store opened for reading is written to.
+	// ErrReadOnly is returned by writes to a store that is open for reading only.
 	ErrReadOnly = errors.New("event store is open for reading only")
 )
 
@@ -42,7 +42,7 @@ func (e *ConflictError) Error() string {
 // Unwrap returns ErrConcurrencyConflict.
 func (e *ConflictError) Unwrap() error { return ErrConcurrencyConflict }
 
-// LimitError names what is beyond which limit.
+// LimitError says which limit a value exceeds.
 type LimitError struct {
 	Field string
 	Got   string
@@ -58,13 +58,13 @@ func (e *LimitError) Error() string {
 func (e *LimitError) Unwrap() error { return ErrLimit }
 
 // CorruptionError names the first event that is not what was appended. Position
-// is 0 where the damage is not in one event.
+// is 0 if the damage is not in one event.
 type CorruptionError struct {
 	Position  Position
 	Aggregate AggregateID
 	Version   Version
 	What      string
-	// Path is the file of the store that is corrupt; "" where it is not in one.
+	// Path is the store's file; "" if the store has none.
 	Path string
 }
 

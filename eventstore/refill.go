@@ -10,10 +10,11 @@ import (
 	"iter"
 )
 
-// Refill appends events of another log, from its first one on, to an empty store
-// and returns its head. They keep their hashes: it fails with *CorruptionError at
-// the first one that does not follow the one before it, and with ErrNotEmpty where
-// the store has events. A store that it failed on holds a part; delete it.
+// Refill appends the events of another log, starting with its first one, to an empty
+// store and returns the store's head. The events keep their hashes: Refill fails with
+// *CorruptionError at the first one that does not follow the one before it. It fails
+// with ErrNotEmpty if the store has events. After any other error the store holds
+// part of the log; delete that store.
 func Refill(ctx context.Context, store Store, events iter.Seq2[Event, error]) (Head, error) {
 	if head, err := store.Head(ctx); err != nil || head.Position != 0 {
 		return Head{}, errors.Join(err, notEmpty(head))
@@ -35,18 +36,18 @@ func Refill(ctx context.Context, store Store, events iter.Seq2[Event, error]) (H
 	}
 	got, err := store.Head(ctx)
 	if err == nil && got != chain.Head() {
-		err = fmt.Errorf("the log ends at position %d with hash %s, what it was made of at %d with %s",
+		err = fmt.Errorf("the log ends at position %d with hash %s, the events it was made from end at %d with %s",
 			got.Position, got.Hash, chain.Head().Position, chain.Head().Hash)
 	}
 	return got, err
 }
 
-// fragmentFormat marks lines of events that are no whole log.
+// fragmentFormat marks lines of events that are not a whole log.
 const fragmentFormat = "reprise.events.fragment"
 
-// ExportFragment writes events that need not follow each other, as the lines of an
-// export under a header of their own, so that Import refuses them. It returns their
-// number.
+// ExportFragment writes events that need not follow each other, as lines of an export
+// under a different header, so that Import refuses them. It returns the number of
+// events.
 func ExportFragment(to io.Writer, events iter.Seq2[Event, error]) (int, error) {
 	out := bufio.NewWriter(to)
 	encoder := json.NewEncoder(out)

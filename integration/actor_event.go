@@ -6,8 +6,8 @@ import (
 	"reprise/actor"
 )
 
-// ActorEvent is an event in the life of a host's actors that is recorded in the
-// log: one of the types below.
+// ActorEvent is an event of a host's actors that is recorded in the log: one of
+// the types below.
 type ActorEvent interface {
 	typed
 	actorEvent()

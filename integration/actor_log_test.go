@@ -49,7 +49,7 @@ func actorEvents(t *testing.T, store eventstore.Store) (lines []string, hosts ma
 	return lines, hosts
 }
 
-func TestTheLogTellsWhatHappenedToTheActors(t *testing.T) {
+func TestTheLogRecordsWhatHappensToActors(t *testing.T) {
 	w := newWorld(t)
 	events := w.request(nil)
 	failed := false
@@ -75,12 +75,12 @@ func TestTheLogTellsWhatHappenedToTheActors(t *testing.T) {
 	}
 	slices.Sort(want)
 	if !slices.Equal(lines, want) {
-		t.Errorf("the log tells %q, want %q", lines, want)
+		t.Errorf("the log has %q, want %q", lines, want)
 	}
 	if len(hosts) != 1 {
 		t.Errorf("%d hosts, want 1", len(hosts))
 	}
-	// They change nothing of what is derived from the log.
+	// They do not change anything that is derived from the log.
 	if state, err := StateAt(context.Background(), w.store, 1<<62); err != nil || len(state.Runs) != 1 {
 		t.Errorf("%d runs, %v", len(state.Runs), err)
 	}
@@ -94,7 +94,7 @@ func TestTheLogTellsWhatHappenedToTheActors(t *testing.T) {
 	}
 }
 
-// stuck is a store whose appends wait until they are let go, or fail.
+// stuck is a store whose appends wait until they are released, or fail.
 type stuck struct {
 	eventstore.Store
 	begun, letGo chan struct{}
@@ -110,7 +110,7 @@ func (s *stuck) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 	return s.Store.Append(ctx, writes...)
 }
 
-func TestEventsBeyondTheBoundAreLostAndTheLogTellsHowMany(t *testing.T) {
+func TestEventsBeyondTheLimitAreLostAndCountedInTheLog(t *testing.T) {
 	store := &stuck{Store: memory.New(), begun: make(chan struct{}, 100), letGo: make(chan struct{})}
 	l := startActorLog(store, time.Now, "host")
 	l.observe(actor.ActorSpawned{Path: "/first", At: time.Now()})
@@ -120,7 +120,7 @@ func TestEventsBeyondTheBoundAreLostAndTheLogTellsHowMany(t *testing.T) {
 		l.observe(actor.ActorSpawned{Path: fmt.Sprint("/", i), At: time.Now()})
 	}
 	l.observe(actor.EventsLost{Count: 3})
-	l.observe(actor.DeadLetter{To: "/0", At: time.Now()}) // is none of the log's
+	l.observe(actor.DeadLetter{To: "/0", At: time.Now()}) // is not for the log
 	close(store.letGo)
 	if err := l.close(context.Background()); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestEventsBeyondTheBoundAreLostAndTheLogTellsHowMany(t *testing.T) {
 	}
 }
 
-func TestAStoreThatFailsHoldsUpNoActor(t *testing.T) {
+func TestAFailingStoreDoesNotHoldUpActors(t *testing.T) {
 	broken := errors.New("the disk is full")
 	store := &stuck{Store: memory.New(), begun: make(chan struct{}, 1), letGo: make(chan struct{}), err: broken}
 	close(store.letGo)

@@ -12,11 +12,11 @@ import (
 	"reprise/training"
 )
 
-// ContradictionError says that an event cannot be true beside the others of its
-// log, or that something kept beside the log is not what the events say. It wraps
-// ErrNotVerified.
+// ContradictionError reports that an event cannot be true given the others of
+// its log, or that something stored besides the log is not what the events say.
+// It wraps ErrNotVerified.
 type ContradictionError struct {
-	// Position is that of the event, 0 where it is about no event.
+	// Position is the event's, or 0 if the error is not about an event.
 	Position  eventstore.Position
 	Aggregate eventstore.AggregateID
 	Version   eventstore.Version
@@ -48,17 +48,17 @@ type LogReport struct {
 // those before it, in every field that does; and that read models and snapshots
 // are what the events add up to. It fails with *eventstore.CorruptionError or
 // *ContradictionError for the first thing that is wrong. It writes nothing, and
-// may run beside a writer.
+// may run while another process writes.
 func VerifyLog(ctx context.Context, store eventstore.Store) (LogReport, error) {
 	a, err := auditLog(ctx, store, func(*ContradictionError) bool { return true })
 	return a.report(), err
 }
 
-// auditLog is VerifyLog that passes over contradictions of which counts says so.
+// auditLog is VerifyLog, but ignores contradictions for which counts returns false.
 func auditLog(ctx context.Context, store eventstore.Store, counts func(*ContradictionError) bool) (*audit, error) {
 	a := &audit{timeline: NewTimeline(), leases: map[leaseKey]*auditedLease{}}
-	// Before the head: what is kept grows with the log.
-	models, err := keptModels(ctx, store)
+	// Before the head: the stored models grow with the log.
+	models, err := storedModels(ctx, store)
 	if err != nil {
 		return a, err
 	}
@@ -122,7 +122,7 @@ func (a *audit) report() LogReport {
 	return LogReport{Head: a.head, Runs: len(state.Runs), Devices: len(state.Devices)}
 }
 
-// add takes the next event. The audit goes on after a contradiction.
+// add takes the next event. The audit continues after a contradiction.
 func (a *audit) add(e eventstore.Event) error {
 	before := a.last
 	a.last = e
@@ -160,16 +160,16 @@ func (a *audit) add(e eventstore.Event) error {
 	return nil
 }
 
-// checkEnvelope says what is wrong with the ids of an event: all of them follow
-// from its place.
+// checkEnvelope says what is wrong with the ids of an event: all of them are
+// determined by its place.
 func checkEnvelope(e, before eventstore.Event) string {
 	aggregate := string(e.Aggregate)
 	want := eventstore.DerivedEventID(aggregate, strconv.FormatUint(uint64(e.Version), 10), e.Type)
 	if e.ID != want {
-		return fmt.Sprintf("id: recorded %s, its place and type give %s", e.ID, want)
+		return fmt.Sprintf("id: recorded %s, but its place and type give %s", e.ID, want)
 	}
 	if want := eventstore.DerivedEventID(aggregate); e.Correlation != want {
-		return fmt.Sprintf("correlation: recorded %q, its aggregate gives %s", e.Correlation, want)
+		return fmt.Sprintf("correlation: recorded %q, but its aggregate gives %s", e.Correlation, want)
 	}
 	if e.Causation == "" {
 		return ""
@@ -183,8 +183,8 @@ func checkEnvelope(e, before eventstore.Event) string {
 	return ""
 }
 
-// checkPayload says what an event's payload has that is not in the form in which
-// events are written: keys in another order or twice, say.
+// checkPayload says where an event's payload is not in the form in which events
+// are written: keys in another order or repeated, say.
 func checkPayload(e eventstore.Event, event any) string {
 	written, ok := event.(typed)
 	if !ok || written.EventType() != e.Type {
@@ -200,8 +200,8 @@ func checkPayload(e eventstore.Event, event any) string {
 	return ""
 }
 
-// checkDevice keeps the leases and says what is wrong with an event of a device
-// beside those of runs.
+// checkDevice records the leases and says what is wrong with an event of a
+// device, given those of runs.
 func (a *audit) checkDevice(e device.Event) string {
 	switch e := e.(type) {
 	case device.Leased:
@@ -221,7 +221,7 @@ func (a *audit) checkDevice(e device.Event) string {
 	return ""
 }
 
-// checkRun says what is wrong with an event of a run, beside the run's record
+// checkRun says what is wrong with an event of a run, given the run's record
 // before it and the other events of the log.
 func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) string {
 	switch e := e.(type) {
@@ -251,14 +251,14 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 	return difference(e, follows(before, e), "the events before it give")
 }
 
-// checkParent says what is wrong with where a fork comes from.
+// checkParent says what is wrong with the origin of a fork.
 func (a *audit) checkParent(e training.TrainingStarted) string {
 	if e.Parent == nil {
 		return ""
 	}
 	parent, ok := a.timeline.run(e.Parent.RunID)
 	if !ok || e.Parent.RunID == e.RunID {
-		return fmt.Sprintf("parent.run_id: the log has no run %s that had started before", e.Parent.RunID)
+		return fmt.Sprintf("parent.run_id: no run %s had started before", e.Parent.RunID)
 	}
 	for _, cp := range parent.Checkpoints {
 		if cp.Step == e.Parent.Checkpoint.Step {

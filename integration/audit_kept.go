@@ -11,25 +11,25 @@ import (
 	"reprise/eventstore"
 )
 
-// keptModel is a read model as it is kept, and the same folded from the events.
-type keptModel struct {
-	kept   *view
+// auditedModel is a stored read model, and the same model folded from the events.
+type auditedModel struct {
+	stored *view
 	folded ReadModel
 }
 
-// modelAudit compares the read models that are kept with the events.
-type modelAudit []*keptModel
+// modelAudit compares the stored read models with the events.
+type modelAudit []*auditedModel
 
-// keptModels returns what is kept and would be used.
-func keptModels(ctx context.Context, store eventstore.Store) (modelAudit, error) {
+// storedModels returns the stored models that would be used.
+func storedModels(ctx context.Context, store eventstore.Store) (modelAudit, error) {
 	views, err := loadAll(ctx, store, Projections())
 	if err != nil {
 		return nil, err
 	}
 	var list modelAudit
 	for _, v := range views {
-		if v.kept.usable {
-			list = append(list, &keptModel{kept: v, folded: v.New()})
+		if v.stored.usable {
+			list = append(list, &auditedModel{stored: v, folded: v.New()})
 		}
 	}
 	return list, nil
@@ -39,7 +39,7 @@ func keptModels(ctx context.Context, store eventstore.Store) (modelAudit, error)
 // it.
 func (m modelAudit) apply(e eventstore.Event) error {
 	for _, k := range m {
-		if e.Position > k.kept.at {
+		if e.Position > k.stored.at {
 			continue
 		}
 		if err := k.folded.Apply(e); err != nil {
@@ -52,10 +52,10 @@ func (m modelAudit) apply(e eventstore.Event) error {
 // reach compares the models that have seen the log up to the position.
 func (m modelAudit) reach(at eventstore.Position) error {
 	for _, k := range m {
-		if k.kept.at != at {
+		if k.stored.at != at {
 			continue
 		}
-		was, err := json.Marshal(k.kept.model)
+		was, err := json.Marshal(k.stored.model)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (m modelAudit) reach(at eventstore.Position) error {
 			return err
 		}
 		if !bytes.Equal(was, is) {
-			return k.wrong(difference(k.kept.model, k.folded, "the events give"))
+			return k.wrong(difference(k.stored.model, k.folded, "the events give"))
 		}
 	}
 	return nil
@@ -73,16 +73,16 @@ func (m modelAudit) reach(at eventstore.Position) error {
 // end fails for a model that claims to have seen more than there is.
 func (m modelAudit) end(head eventstore.Position) error {
 	for _, k := range m {
-		if k.kept.at > head {
-			return k.wrong(fmt.Sprintf("it is of position %d, the log ends at %d", k.kept.at, head))
+		if k.stored.at > head {
+			return k.wrong(fmt.Sprintf("it is for position %d, but the log ends at %d", k.stored.at, head))
 		}
 	}
 	return nil
 }
 
-func (k *keptModel) wrong(what string) error {
-	return &ContradictionError{What: fmt.Sprintf("the kept read model %q is not what the events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild %s`",
-		k.kept.Name, what, k.kept.Name)}
+func (k *auditedModel) wrong(what string) error {
+	return &ContradictionError{What: fmt.Sprintf("the kept read model %q is not what the events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild %s`",
+		k.stored.Name, what, k.stored.Name)}
 }
 
 // auditSnapshot compares the snapshot of a device, if it has one that would be
@@ -93,7 +93,7 @@ func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) er
 	if err != nil || replay.Snapshot == nil || replay.Snapshot.Schema != deviceSnapshotSchema {
 		return err
 	}
-	kept, usable := recordOf(replay.Snapshot, id)
+	stored, usable := recordOf(replay.Snapshot, id)
 	if !usable {
 		return nil
 	}
@@ -108,9 +108,9 @@ func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) er
 	if err != nil && !errors.Is(err, errSeen) {
 		return err
 	}
-	if what := difference(kept, folded, "the events give"); what != "" {
+	if what := difference(stored, folded, "the events give"); what != "" {
 		return &ContradictionError{Aggregate: aggregate, Version: replay.Snapshot.Version,
-			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are not in question: fold it again with `reprise projections rebuild`",
+			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild`",
 				aggregate, replay.Snapshot.Version, what)}
 	}
 	return nil

@@ -7,17 +7,17 @@ import (
 	"reprise/training"
 )
 
-// checkTransition says what is wrong with an event of a run that is not a matter
-// of one value: what may follow the record is a range or a set.
+// checkTransition says what is wrong with an event of a run where more than one
+// value is allowed: what may follow the record is a range or a set.
 func checkTransition(r RunRecord, e training.Event) string {
 	within := func(step, from, to uint64) string {
 		if step < from || step > to {
-			return fmt.Sprintf("step: recorded %d, it can be %d to %d", step, from, to)
+			return fmt.Sprintf("step: recorded %d, want %d to %d", step, from, to)
 		}
 		return ""
 	}
 	perEpoch, c := stepsPerEpoch(r), r.Saga.Context
-	// Of the epoch under way; where one has just ended, it is its last step.
+	// Of the epoch under way; if one has just ended, its last step.
 	first, last := c.Epoch*perEpoch, (c.Epoch+1)*perEpoch
 	if r.Saga.State == training.Checkpointing {
 		last = first
@@ -31,16 +31,16 @@ func checkTransition(r RunRecord, e training.Event) string {
 		case e.Dataset.Training < 1:
 			return "dataset.training_samples: there are none"
 		case h.CheckpointInterval < 1:
-			return "hyperparameters.checkpoint_interval: recorded 0, it is at least 1"
+			return "hyperparameters.checkpoint_interval: recorded 0, want at least 1"
 		}
 	case training.EpochReproduced:
 		if _, known := r.TrainingRun.Epoch(e.Epoch); !known {
-			return fmt.Sprintf("epoch: epoch %d was not on record", e.Epoch)
+			return fmt.Sprintf("epoch: epoch %d was not recorded before", e.Epoch)
 		}
 	case training.EvaluationCompleted:
 		interval := r.Session.Hyperparameters.EvalInterval
 		if interval == 0 || e.Step%interval != 0 || e.Step%perEpoch == 0 {
-			return fmt.Sprintf("step: recorded %d, at which a run with eval_interval %d and %d steps per epoch evaluates nothing", e.Step, interval, perEpoch)
+			return fmt.Sprintf("step: recorded %d, but a run with eval_interval %d and %d steps per epoch does not evaluate there", e.Step, interval, perEpoch)
 		}
 		return within(e.Step, first+1, last)
 	case training.CheckpointCommitted:
@@ -51,11 +51,11 @@ func checkTransition(r RunRecord, e training.Event) string {
 		return within(e.Step, min(first, c.CheckpointStep), last)
 	case training.DeviceReleased:
 		if !commanded(r, training.ReleaseDevice{Allocation: e.Allocation}) {
-			return fmt.Sprintf("lease: it is not yet, or no more, the lease %s of epoch %d on device %s that the run gives back", e.Lease, e.Epoch, e.Device)
+			return fmt.Sprintf("lease: the run does not release lease %s of epoch %d on device %s here", e.Lease, e.Epoch, e.Device)
 		}
 	case training.DatasetUnloaded:
 		if !commanded(r, training.UnloadDataset{Dataset: e.Dataset}) {
-			return fmt.Sprintf("dataset: it is not yet, or no more, %q that the run gives back", e.Dataset)
+			return fmt.Sprintf("dataset: the run does not unload %q here", e.Dataset)
 		}
 	}
 	return ""
@@ -67,8 +67,8 @@ func commanded(r RunRecord, command training.Command) bool {
 	return len(commands) > 0 && commands[0] == command
 }
 
-// follows returns the event as it has to be after the record: with every field
-// that follows from the events before it. The others stay as they are recorded.
+// follows returns the event as it must be after the record, with every field
+// that is determined by the events before it. The others stay as recorded.
 func follows(r RunRecord, e training.Event) training.Event {
 	perEpoch := stepsPerEpoch(r)
 	last, own := r.LastCheckpoint()

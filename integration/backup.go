@@ -28,24 +28,6 @@ func CopyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 	})
 }
 
-// LostFiles names a checkpoint, or the step series of a run, that could not be
-// copied.
-type LostFiles struct {
-	Run  training.RunID `json:"run_id"`
-	What string         `json:"what"`
-}
-
-// SalvageRunFiles is CopyRunFiles for a data directory that is damaged: what cannot
-// be copied, each as its event says, is left out and named.
-func SalvageRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, []LostFiles, error) {
-	var lost []LostFiles
-	copied, err := copyRunFiles(ctx, log, to, from, progress, func(run training.RunID, what string, err error) error {
-		lost = append(lost, LostFiles{run, fmt.Sprintf("%s: %v", what, err)})
-		return nil
-	})
-	return copied, lost, err
-}
-
 // copyRunFiles copies what the log refers to. It asks failed about what cannot be
 // copied, and ends with its error or leaves that out.
 func copyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64),

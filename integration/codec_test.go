@@ -45,8 +45,8 @@ func TestAnUnknownEventOrKeyIsRefused(t *testing.T) {
 	}
 }
 
-// A log that was received may name anything; what becomes a path is checked where
-// it is read.
+// A log from elsewhere may contain any name; names that become paths are
+// checked where they are read.
 func TestNamesThatLeadElsewhereAreRefused(t *testing.T) {
 	started := func(run, parent string) string {
 		s := `{"run_id":` + strconv.Quote(run) + `,"session_id":"s","model_id":"m","architecture":{"input":[1],"layers":[]},"dataset":{},"hyperparameters":{}`

@@ -87,7 +87,7 @@ func TestADeviceThatBecomesUnhealthyLosesItsLease(t *testing.T) {
 		runtime.Gosched()
 	}
 	sick.ill.Store(true)
-	// The request of a second run is what has the device tested.
+	// A second run's request causes the device to be tested.
 	second := start()
 	for _, id := range []training.RunID{first, second} {
 		r := rest(t, h, id)

@@ -53,8 +53,8 @@ func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID
 	return p
 }
 
-// Started takes up the devices' ledgers as they are recorded, and records
-// devices that are new or have changed.
+// Started loads the devices' ledgers as recorded, and records devices that are
+// new or have changed.
 func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	for _, id := range p.order {
 		record, err := p.log.Open(ctx.Context(), id)
@@ -73,7 +73,7 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 // too, recovery does it.
 func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
 	if cause != nil {
-		return // the next incarnation takes them up
+		return // the next incarnation picks them up
 	}
 	for _, id := range p.order {
 		if events := p.records[id].Ledger.ReleaseAll("its host was closed"); len(events) > 0 {
@@ -82,8 +82,8 @@ func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
 	}
 }
 
-// Receive grants and ends leases. Where it fails, the pool begins anew from the
-// ledgers; who asked is told, and need not wait out the deadline.
+// Receive grants and ends leases. If it fails, the pool starts over from the
+// ledgers; the caller is told, and need not wait for the deadline.
 func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {
 	switch m := message.(type) {
 	case acquireDevice:

@@ -8,22 +8,22 @@ import (
 	"reprise/eventstore"
 )
 
-// A device has two events for every run that it ever trained, and a ledger that
-// stays small: what snapshots are for. A run has none: its record grows with its
-// events, so that a snapshot would be no shorter.
+// A device has two events for every run that it ever trained, but a ledger that
+// stays small, which is what snapshots are for. A run has no snapshots: its
+// record grows with its events, so a snapshot would not be shorter.
 
 const (
-	// deviceSnapshotSchema is the version of deviceSnapshot and of its meaning:
-	// whoever changes either raises it.
+	// deviceSnapshotSchema is the version of deviceSnapshot and of its meaning;
+	// a change of either raises it.
 	deviceSnapshotSchema = 1
-	// eventsPerSnapshot is the number of events from which on a snapshot is worth
-	// its room.
+	// eventsPerSnapshot is the number of events that makes a snapshot worth its
+	// space.
 	eventsPerSnapshot = 256
 )
 
 // deviceSnapshot is the payload of a device's snapshot, in JSON.
 type deviceSnapshot struct {
-	// Events is as in contents.
+	// Events is as in manifest.
 	Events string       `json:"events"`
 	Device DeviceRecord `json:"device"`
 }
@@ -36,7 +36,7 @@ func snapshotOf(r DeviceRecord) (eventstore.Snapshot, error) {
 }
 
 // RebuildSnapshots folds every device that has a snapshot from its first event
-// and keeps the result in its place, whatever was kept.
+// and replaces the snapshot, whatever it was.
 func RebuildSnapshots(ctx context.Context, store eventstore.Store) error {
 	devices, err := ReadDevices(ctx, eventsOnly{store})
 	if err != nil {
@@ -61,18 +61,18 @@ func RebuildSnapshots(ctx context.Context, store eventstore.Store) error {
 	return nil
 }
 
-// recordOf returns the record to fold on from: that of the snapshot, or an empty
-// one where there is none. It reports false, with an empty record, for a snapshot
-// that is not to be used.
+// recordOf returns the record to continue folding from: that of the snapshot,
+// or an empty one if there is none. It reports false, with an empty record, for
+// a snapshot that is not to be used.
 func recordOf(s *eventstore.Snapshot, id device.ID) (DeviceRecord, bool) {
 	empty := DeviceRecord{ID: id}
 	if s == nil {
 		return empty, true
 	}
-	var kept deviceSnapshot
-	if err := json.Unmarshal(s.Payload, &kept); err != nil || kept.Events != readableEvents() ||
-		kept.Device.ID != id || kept.Device.Version != s.Version {
+	var stored deviceSnapshot
+	if err := json.Unmarshal(s.Payload, &stored); err != nil || stored.Events != readableEvents() ||
+		stored.Device.ID != id || stored.Device.Version != s.Version {
 		return empty, false
 	}
-	return kept.Device, true
+	return stored.Device, true
 }

@@ -11,7 +11,7 @@ import (
 	"reprise/eventstore/memory"
 )
 
-// manyLeases returns a store of a device that has trained so many runs.
+// manyLeases returns a store with a device that has trained that many runs.
 func manyLeases(t *testing.T, runs int) *spied {
 	t.Helper()
 	s := &spied{Store: memory.New()}
@@ -19,7 +19,7 @@ func manyLeases(t *testing.T, runs int) *spied {
 	return s
 }
 
-// folded returns the record and how many events were folded for it.
+// folded returns the record and how many events were folded into it.
 func folded(t *testing.T, s eventstore.Store, id device.ID) (DeviceRecord, int) {
 	t.Helper()
 	r, n, err := NewDeviceLog(s, nil).load(t.Context(), id)
@@ -54,8 +54,7 @@ func TestADeviceWithALongHistoryIsOpenedFromItsSnapshot(t *testing.T) {
 	}
 }
 
-// A snapshot that is of another schema, or does not say what it should, is as
-// good as none.
+// A snapshot that has another schema, or wrong content, counts as absent.
 func TestASnapshotOfADeviceIsOnlyACache(t *testing.T) {
 	s := manyLeases(t, eventsPerSnapshot)
 	want, all := folded(t, s, "cpu0")
@@ -92,8 +91,8 @@ func TestASnapshotOfADeviceIsOnlyACache(t *testing.T) {
 	}
 }
 
-// From a snapshot of any moment, a device comes to what all its events say.
-func TestASnapshotAndTheRestAreTheWholeReplay(t *testing.T) {
+// From a snapshot at any version, a device ends in the state that all its events give.
+func TestASnapshotAndTheRestEqualTheWholeReplay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLottery(t)
 		for range rapid.IntRange(10, 80).Draw(t, "steps") {

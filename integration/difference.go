@@ -13,8 +13,8 @@ import (
 // maxDifferences bounds how many fields a message names.
 const maxDifferences = 4
 
-// difference names the JSON fields in which a record differs from what it has to
-// be, with both values; "" where there is none. verb says where the other value
+// difference names the JSON fields in which a record differs from what it must
+// be, with both values; "" if there are none. verb says where the other value
 // comes from.
 func difference(recorded, other any, verb string) string {
 	if reflect.DeepEqual(recorded, other) {

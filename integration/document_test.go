@@ -12,7 +12,7 @@ import (
 	"reprise/training"
 )
 
-// section returns what a heading of docs/event-format.md is over.
+// section returns the text under a heading of docs/event-format.md.
 func section(t *testing.T, heading string) string {
 	t.Helper()
 	raw, err := os.ReadFile("../docs/event-format.md")
@@ -61,12 +61,12 @@ func TestEveryEventIsDocumentedWithItsKeys(t *testing.T) {
 		for kind, event := range events {
 			keys, ok := documented[kind]
 			if want := keysOf(event); !ok || !slices.Equal(keys, want) {
-				t.Errorf("%s is documented with the keys %v, it has %v", kind, keys, want)
+				t.Errorf("%s is documented with the keys %v, but has %v", kind, keys, want)
 			}
 			delete(documented, kind)
 		}
 		for kind := range documented {
-			t.Errorf("%s is documented and does not exist", kind)
+			t.Errorf("%s is documented but does not exist", kind)
 		}
 	}
 	runs := map[string]reflect.Type{}
@@ -89,7 +89,7 @@ func TestEveryEventIsDocumentedWithItsKeys(t *testing.T) {
 	check(section(t, "Events of actors"), "actor.", actors)
 }
 
-// What is within an event's objects is named in the section, too.
+// The keys within an event's objects are named in the section, too.
 func TestEveryKeyWithinAnEventIsDocumented(t *testing.T) {
 	var missing func(text string, v reflect.Type)
 	missing = func(text string, v reflect.Type) {

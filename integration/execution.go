@@ -14,7 +14,7 @@ import (
 )
 
 // The keys of a checkpoint's metrics: the state of the epoch's mean loss, so
-// that a run resumed within an epoch reports the very same figures.
+// that a run resumed within an epoch reports exactly the same figures.
 const (
 	lossSumKey  = "epoch_loss_sum"
 	lossRowsKey = "epoch_loss_rows"
@@ -29,8 +29,8 @@ const (
 	evalLabels = 4096
 )
 
-// evalMemory is the device memory that a plan may take for the sake of evaluating
-// many samples at a time, where training needs less.
+// evalMemory is the device memory that a plan may take to evaluate many samples
+// at a time, even if training needs less.
 const evalMemory tensor.Bytes = 256 << 20
 
 // Execution trains one session step by step. What it computes is a function of
@@ -165,7 +165,7 @@ func stepTooLarge(h training.Hyperparameters, err error) error {
 	if !errors.As(err, &field) || field.Field != "batch_size" {
 		return err
 	}
-	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too much for the model: want " + field.Want, Fix: field.Fix}
+	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: want " + field.Want, Fix: field.Fix}
 	if h.GradientAccumulation > 1 {
 		bad.Field, bad.Value = "config.gradient_accumulation", strconv.Itoa(h.GradientAccumulation)
 		bad.Problem = fmt.Sprintf("makes a step of %d samples, too many for the model: want %s", h.StepSamples(), field.Want)
@@ -177,10 +177,10 @@ func stepTooLarge(h training.Hyperparameters, err error) error {
 // Close frees the trainer's memory.
 func (x *Execution) Close() { x.trainer.Close() }
 
-// Steps returns the number of optimiser steps that the weights have behind them.
+// Steps returns the number of optimiser steps that the weights have taken.
 func (x *Execution) Steps() uint64 { return x.step }
 
-// Epoch returns the number of epochs that the weights have behind them.
+// Epoch returns the number of epochs that the weights have completed.
 func (x *Execution) Epoch() uint64 { return x.step / x.perEpoch }
 
 // TotalSteps returns the number of steps of the whole run.
@@ -200,16 +200,16 @@ func (x *Execution) reset() error {
 	return x.trainer.Load(state)
 }
 
-// Restore goes on from a checkpoint.
+// Restore continues from a checkpoint.
 func (x *Execution) Restore(c checkpoint.Content) error {
 	if c.SessionID != string(x.session.ID) {
-		return fmt.Errorf("checkpoint of session %s: %w", c.SessionID, training.ErrInvalidCheckpoint)
+		return &filesError{fmt.Errorf("the checkpoint is of session %s instead of %s: %w", c.SessionID, x.session.ID, training.ErrInvalidCheckpoint)}
 	}
 	return x.load(c)
 }
 
-// Begin brings the execution to where its session begins: to the weights that
-// its seed gives or, for a fork, to the checkpoint of its parent.
+// Begin puts the execution where its session begins: at the weights that its
+// seed gives or, for a fork, at the checkpoint of its parent.
 func (x *Execution) Begin(w Workspace) error {
 	parent := x.session.Parent
 	if parent == nil {
@@ -251,7 +251,7 @@ func (x *Execution) Content(run training.RunID) (checkpoint.Content, error) {
 	}, nil
 }
 
-// shuffle sets the order of the present epoch.
+// shuffle sets the order of the current epoch.
 func (x *Execution) shuffle() {
 	x.order = dataset.NewPermutation(x.session.Hyperparameters.Seed, x.Epoch(), x.data.Len(dataset.Train))
 }
@@ -300,15 +300,15 @@ func (x *Execution) MeanLoss() float64 {
 	return x.lossSum / float64(x.lossRows)
 }
 
-// EvaluationDue reports whether the present step asks for an evaluation within
-// the epoch.
+// EvaluationDue reports whether an evaluation within the epoch is due at the
+// current step.
 func (x *Execution) EvaluationDue() bool {
 	n := x.session.Hyperparameters.EvalInterval
 	return n > 0 && x.step > 0 && x.step%n == 0 && x.step%x.perEpoch != 0
 }
 
-// Evaluate measures the weights on the validation split. What early stopping and
-// the learning rate make of it is part of the execution's state from then on.
+// Evaluate measures the weights on the validation split. Its effect on early
+// stopping and the learning rate is part of the execution's state from then on.
 func (x *Execution) Evaluate() (training.Evaluation, error) {
 	e := training.Evaluation{Step: x.step}
 	samples := x.data.Len(dataset.Validation)
@@ -360,14 +360,14 @@ func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
 	return m, nil
 }
 
-// Stopped returns the event that ends training with the present epoch, if early
+// Stopped returns the event that ends training with the current epoch, if early
 // stopping asks for it.
 func (x *Execution) Stopped() (training.EarlyStopped, bool) {
 	stopped := training.EarlyStopped{Epoch: x.Epoch(), Step: x.step, Best: x.progress.Best, BestStep: x.progress.BestStep}
 	return stopped, x.session.Hyperparameters.Stop(x.progress)
 }
 
-// WeightsSHA256 returns the SHA-256 that a checkpoint of the present weights
+// WeightsSHA256 returns the SHA-256 that a checkpoint of the current weights
 // would have.
 func (x *Execution) WeightsSHA256() (string, error) {
 	state, err := x.trainer.State()

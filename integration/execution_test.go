@@ -1,9 +1,14 @@
 package integration
 
 import (
+	"errors"
+	"math"
+	"strings"
 	"testing"
 
 	"reprise/kernel/cpu"
+	"reprise/nn"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -51,7 +56,7 @@ func TestMetricsDoNotDependOnTheRowsEvaluatedAtATime(t *testing.T) {
 	}
 }
 
-// What is planned for evaluation is no more than the samples there are.
+// Evaluation is planned for no more samples than there are.
 func TestEvaluationIsPlannedForTheSamplesThereAre(t *testing.T) {
 	w := newWorld(t)
 	started := w.request(nil)[0].(training.TrainingStarted)
@@ -65,5 +70,37 @@ func TestEvaluationIsPlannedForTheSamplesThereAre(t *testing.T) {
 		if got := plan.Config().EvalBatchSize; got != want {
 			t.Errorf("%d validation samples: %d at a time, want %d", validation, got, want)
 		}
+	}
+}
+
+// A step that no device could compute is answered with the field of the request
+// that makes it so large, the largest value, and what to do.
+func TestAStepThatIsTooLargeNamesTheFieldThatMakesItSo(t *testing.T) {
+	w := newWorld(t)
+	started := w.request(nil)[0].(training.TrainingStarted)
+	for _, test := range []struct {
+		batch, accumulation int
+		want                string
+	}{
+		{3_000_000, 0, "config.batch_size: 3000000 is too large for the model: want at most 2097151, as one sample has up to [1024] values between two layers; use smaller batches"},
+		{30_000_000, 0, "config.batch_size: 30000000 is too large for the model: want between 1 and 16777216; use a size such as 32"},
+		{1000, 3000, "config.gradient_accumulation: 3000 makes a step of 3000000 samples, too many for the model: want at most 2097151, " +
+			"as one sample has up to [1024] values between two layers; use fewer or smaller batches"},
+	} {
+		session := training.TrainingSession{Architecture: nn.MLP(tensor.Shape{4}, []int{1024}, "", 2), Dataset: started.Dataset, Hyperparameters: started.Hyperparameters}
+		session.Hyperparameters.BatchSize, session.Hyperparameters.GradientAccumulation = test.batch, test.accumulation
+		session.Dataset.Training = math.MaxInt32
+		_, err := PlanOf(session)
+		var bad *training.FieldError
+		if !errors.As(err, &bad) || bad.Error() != test.want {
+			t.Errorf("got  %v\nwant %s", err, test.want)
+		}
+	}
+	// What is not about the step is left as it is.
+	session := training.TrainingSession{Architecture: nn.MLP(tensor.Shape{4}, []int{1024}, "", 2), Dataset: started.Dataset, Hyperparameters: started.Hyperparameters}
+	session.Hyperparameters.LabelSmoothing = 1
+	var field *nn.FieldError
+	if _, err := PlanOf(session); !errors.As(err, &field) || !strings.HasPrefix(err.Error(), "label_smoothing") {
+		t.Errorf("another field: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,17 +10,18 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/eventstore"
+	"reprise/internal/disk"
 	"reprise/training"
 )
 
-// OlderLogError says that the event log does not have what the files beside it
-// show to have happened: an older log was put back, or one of another directory,
-// or events at its end were lost. Nothing is changed then, since what the log
-// does not know would count as litter.
+// OlderLogError says that the event log lacks what the files beside it show to have
+// happened: an older log was put back, or one of another directory, or events at its
+// end were lost. Nothing is changed then, since whatever the log lacks would count as
+// litter.
 type OlderLogError struct {
 	Dir  string
 	Head eventstore.Position
-	// Problems are what the log does not have.
+	// Problems are what the log lacks.
 	Problems []string
 }
 
@@ -39,96 +41,173 @@ func (e *OlderLogError) Error() string {
 		e.Dir, e.Head, strings.Join(shown, "; "), more)
 }
 
-// CheckFiles fails with *OlderLogError where the files of the directory show that
-// the log once had more events than it has: a run's folder whose run it does not
-// have, a checkpoint that is marked as committed behind the last one that it
-// knows, or more than one that is not. It changes nothing, and may run beside a
-// process that trains: the files are listed before the log is read, and nothing is
-// made or marked before its event is durable.
+// CheckFiles fails with *OlderLogError where the files of the directory show that the
+// log once had more events than it has, or is another one: the folder of a run that
+// it does not have; a checkpoint after the last one that it has which is marked as
+// committed, or was written after an event that it does not have; or more than one
+// checkpoint of an older version, which says neither. It changes nothing, and may run
+// while another process trains: the files are listed before the log is read, and
+// nothing is created or marked before its event is durable. Checkpoints that cannot
+// be read show nothing.
 //
-// Its time grows with the number of runs and the checkpoints behind the last one,
-// not with the length of the log.
+// Its time grows with the number of runs and of checkpoints after the last one, not
+// with the length of the log.
 func CheckFiles(ctx context.Context, store eventstore.Store, w Workspace) error {
-	_, _, err := checkFiles(ctx, store, w)
+	_, err := checkFiles(ctx, store, w, nil)
 	return err
 }
 
-// checkFiles is CheckFiles. It returns the runs that have files, and the list of
-// runs that it compared them with; both are nil if there are no files.
-func checkFiles(ctx context.Context, store eventstore.Store, w Workspace) ([]training.RunID, *RunList, error) {
-	runs, err := w.foundRuns()
-	if err != nil || len(runs) == 0 {
-		return nil, nil, err
-	}
-	list, err := ReadRuns(ctx, store)
-	if err != nil {
-		return nil, nil, err
-	}
-	return runs, list, compareFiles(ctx, store, w, runs, list)
+// CheckFilesOf is CheckFiles for a caller that has read the list of all runs, which
+// is not read again unless it lacks something.
+func CheckFilesOf(ctx context.Context, store eventstore.Store, w Workspace, list *RunList) error {
+	_, err := checkFiles(ctx, store, w, list)
+	return err
 }
 
-// compareFiles compares the files of runs with a list of runs that was read after
-// they were found.
-func compareFiles(ctx context.Context, store eventstore.Store, w Workspace, runs []training.RunID, list *RunList) error {
-	last := lastSteps(list)
+// foundFiles are the runs that have files, and what the log knows of them.
+type foundFiles struct {
+	runs []training.RunID
+	// list is nil if there are no such runs.
+	list *RunList
+	// ahead are the checkpoints after the last that the log has.
+	ahead map[training.RunID][]checkpoint.Uncommitted
+	// unread says why those of a run could not all be read.
+	unread map[training.RunID]error
+}
+
+// checkFiles is CheckFiles, and returns what it found. list is read if it is nil.
+func checkFiles(ctx context.Context, store eventstore.Store, w Workspace, list *RunList) (foundFiles, error) {
+	found := foundFiles{ahead: map[training.RunID][]checkpoint.Uncommitted{}, unread: map[training.RunID]error{}}
 	var err error
-	ahead := map[training.RunID][]checkpoint.Uncommitted{}
-	suspect := false
-	for _, id := range runs {
-		step, known := last[id]
-		if known {
-			if ahead[id], err = w.Checkpoints(id).Uncommitted(step); err != nil {
-				return err
+	if found.runs, err = w.foundRuns(); err != nil || len(found.runs) == 0 {
+		return found, err
+	}
+	if found.list = list; list == nil {
+		if found.list, err = ReadRuns(ctx, store); err != nil {
+			return found, err
+		}
+	}
+	last := lastSteps(found.list)
+	for _, id := range found.runs {
+		if step, known := last[id]; known {
+			if found.ahead[id], err = w.Checkpoints(id).Uncommitted(step); err != nil {
+				found.unread[id] = err
 			}
 		}
-		suspect = suspect || older(w, id, ahead[id], step, known) != ""
 	}
-	if !suspect {
-		return nil
+	problems, err := found.problems(ctx, store, w)
+	if err != nil || len(problems) == 0 {
+		return found, err
 	}
 	// A process may have committed something since the log was read.
-	if list, err = ReadRuns(ctx, store); err != nil {
-		return err
+	if found.list, err = ReadRuns(ctx, store); err != nil {
+		return found, err
 	}
-	last = lastSteps(list)
+	if problems, err = found.problems(ctx, store, w); err != nil || len(problems) == 0 {
+		return found, err
+	}
 	head, err := store.Head(ctx)
 	if err != nil {
-		return err
+		return found, err
 	}
-	bad := &OlderLogError{Dir: w.Dir, Head: head.Position}
-	for _, id := range runs {
-		step, known := last[id]
-		if problem := older(w, id, ahead[id], step, known); problem != "" {
-			bad.Problems = append(bad.Problems, problem)
-		}
-	}
-	if len(bad.Problems) == 0 {
-		return nil
-	}
-	return bad
+	return found, &OlderLogError{Dir: w.Dir, Head: head.Position, Problems: problems}
 }
 
-// older says what a run's files show that the log does not have; "" where it has
-// everything. found are the checkpoints behind some step that the log knew; it
-// knows those up to the step last.
-func older(w Workspace, id training.RunID, found []checkpoint.Uncommitted, last uint64, known bool) string {
-	if !known {
-		return fmt.Sprintf("%s has the files of a run that the log does not have", w.RunDir(id))
+// problems returns what the files show and the log does not have.
+func (f foundFiles) problems(ctx context.Context, store eventstore.Store, w Workspace) ([]string, error) {
+	var problems []string
+	last := lastSteps(f.list)
+	for _, id := range f.runs {
+		step, known := last[id]
+		problem := fmt.Sprintf("%s has the files of a run that the log does not have", w.RunDir(id))
+		if known {
+			var err error
+			if problem, err = older(ctx, store, w, id, f.ahead[id], step); err != nil {
+				return nil, err
+			}
+		}
+		if problem != "" {
+			problems = append(problems, problem)
+		}
 	}
-	unmarked := 0
+	return problems, nil
+}
+
+// older says what a run's checkpoints show that the log does not have; "" where it
+// has everything. found are the checkpoints after some step that the log knew; it
+// knows those up to the step last.
+func older(ctx context.Context, store eventstore.Store, w Workspace, id training.RunID, found []checkpoint.Uncommitted, last uint64) (string, error) {
+	unnoted := 0
 	for _, u := range found {
 		switch {
 		case u.Step <= last:
 		case u.Marked:
-			return (&checkpoint.CommittedError{Folder: u.Folder, Position: u.Position}).Error()
+			return (&checkpoint.CommittedError{Folder: u.Folder, Position: u.Position}).Error(), nil
+		case u.Pending == nil:
+			unnoted++
 		default:
-			unmarked++
+			if has, err := hasPredecessor(ctx, store, id, *u.Pending); err != nil {
+				return "", err
+			} else if !has {
+				return aheadError(u.Folder, *u.Pending).Error(), nil
+			}
 		}
 	}
-	if unmarked > 1 { // by a version that made no marks
-		return fmt.Sprintf("%s has %d checkpoints behind step %d, the last that the log has, and a crash leaves one at most", w.CheckpointsDir(id), unmarked, last)
+	if unnoted > 1 { // by a version without notes
+		return fmt.Sprintf("%s has %d checkpoints after step %d, the last that the log has, but a crash leaves at most one", w.CheckpointsDir(id), unnoted, last), nil
 	}
-	return ""
+	return "", nil
+}
+
+// hasPredecessor reports whether the log has the event that a checkpoint of the run
+// was written after, and so everything before that event.
+func hasPredecessor(ctx context.Context, store eventstore.Store, id training.RunID, p checkpoint.Pending) (bool, error) {
+	page, err := store.Read(ctx, eventstore.Position(p.Position)-1, 1)
+	if err != nil || len(page) == 0 {
+		return false, err
+	}
+	e := page[0]
+	return uint64(e.Position) == p.Position && uint64(e.Version) == p.RunVersion && e.Aggregate == AggregateOf(id) && e.Hash.String() == p.Hash, nil
+}
+
+func aheadError(folder string, p checkpoint.Pending) error {
+	return fmt.Errorf("%s was written after event %d, which the event log does not have", folder, p.Position)
+}
+
+// pendingOf returns what the folder of a checkpoint notes before its event is
+// appended. The record's last event was acknowledged or read from the log, so no
+// crash takes it away.
+func pendingOf(r RunRecord) checkpoint.Pending {
+	return checkpoint.Pending{RunVersion: uint64(r.Version), Position: uint64(r.position), Hash: r.hash.String()}
+}
+
+// judge returns what the log proves about checkpoints of the run that it does not
+// have. One whose predecessor it has was not committed in this log. But where no
+// other checkpoint was committed since, this may be the log as it was just before
+// the commit, put back: then it is left.
+func (l *RunLog) judge(ctx context.Context, id training.RunID) checkpoint.Judge {
+	return func(folder string, p checkpoint.Pending) (litter bool, err error) {
+		has, err := hasPredecessor(ctx, l.store, id, p)
+		if err != nil {
+			return false, err
+		}
+		if !has {
+			return false, aheadError(folder, p)
+		}
+		const page = 1000
+		for after := eventstore.Version(p.RunVersion); ; {
+			events, err := l.store.ReadAggregate(ctx, AggregateOf(id), after, page)
+			if err != nil || len(events) == 0 {
+				return false, err
+			}
+			for _, e := range events {
+				after = e.Version
+				if e.Type == (training.CheckpointCommitted{}).EventType() {
+					return true, nil
+				}
+			}
+		}
+	}
 }
 
 // lastSteps returns for every run the step of the last checkpoint that it has in
@@ -141,33 +220,97 @@ func lastSteps(list *RunList) map[training.RunID]uint64 {
 	return last
 }
 
-// MarkCheckpoints fails as CheckFiles does, and then marks what the log has
-// committed and what no version before the marks has marked, so that an older log is
-// known for one. It looks at the last checkpoint of each run, and where that is not
-// marked, at all of them. The caller holds the lock of the data directory.
-func MarkCheckpoints(ctx context.Context, store eventstore.Store, w Workspace) error {
-	runs, list, err := checkFiles(ctx, store, w)
-	if err != nil || len(runs) == 0 {
-		return err
+// Settled is what SettleFiles did and could not do.
+type Settled struct {
+	// SetAside are the paths of checkpoints of older versions that the log does not
+	// have, and that may have been committed.
+	SetAside []string
+	// Unsettled says which checkpoints could not be read, marked or set aside; at most
+	// one for each run.
+	Unsettled []*UnsettledError
+}
+
+// UnsettledError says that the checkpoints of a run could not be read or written.
+type UnsettledError struct {
+	Run    training.RunID
+	Folder string
+	Err    error
+}
+
+// Error names the folder, the cause and what to do.
+func (e *UnsettledError) Error() string {
+	fix := cmp.Or(disk.Remedy(e.Err), "make it readable and writable")
+	return fmt.Sprintf("run %s: its checkpoints cannot all be marked as committed: %v; %s. "+
+		"Nothing is lost, but an older event log that is put back may not be noticed by them", e.Run, e.Err, fix)
+}
+
+// Unwrap returns the cause.
+func (e *UnsettledError) Unwrap() error { return e.Err }
+
+// SettleFiles fails as CheckFiles does, and then makes up for what crashes and older
+// versions left undone. What the log has committed is marked, so that an older log
+// is noticed; it looks at the last checkpoint of each run, and at all of them if that
+// one is not marked. A checkpoint that the log does not have and that has no note
+// is set aside, so that it is not taken for litter; if it is the last one that the
+// log has, it gets its name back. If that fails for a run, the others are settled
+// nevertheless. The caller holds the lock of the data directory.
+func SettleFiles(ctx context.Context, store eventstore.Store, w Workspace) (Settled, error) {
+	var settled Settled
+	found, err := checkFiles(ctx, store, w, nil)
+	if err != nil || len(found.runs) == 0 {
+		return settled, err
 	}
 	there := map[training.RunID]bool{}
-	for _, id := range runs {
+	for _, id := range found.runs {
 		there[id] = true
 	}
 	log := NewRunLog(store, nil)
-	for _, r := range list.Runs {
-		if !there[r.RunID] || r.Step == r.ParentStep || w.Checkpoints(r.RunID).Marked(r.Step) {
+	for _, r := range found.list.Runs {
+		if !there[r.RunID] {
 			continue
 		}
-		record, err := log.Load(ctx, r.RunID)
-		if err != nil {
-			return err
+		files := found.unread[r.RunID]
+		if err := settleRun(ctx, log, w.Checkpoints(r.RunID), r, &files); err != nil {
+			return settled, err
 		}
-		for _, cp := range record.Checkpoints {
-			if err := w.Checkpoints(r.RunID).Mark(CheckpointRef(cp), 0); err != nil {
-				return err
+		for _, u := range found.ahead[r.RunID] {
+			if u.Marked || u.Pending != nil {
+				continue
 			}
+			path, err := w.Checkpoints(r.RunID).SetAside(u.Step)
+			if err == nil {
+				settled.SetAside = append(settled.SetAside, path)
+			}
+			files = cmp.Or(files, err)
 		}
+		if files != nil {
+			settled.Unsettled = append(settled.Unsettled, &UnsettledError{Run: r.RunID, Folder: w.CheckpointsDir(r.RunID), Err: files})
+		}
+	}
+	return settled, nil
+}
+
+// settleRun marks the checkpoints of a run that the log has, and gives the last one
+// its name back. failed becomes the first error of its files; an error of the log is
+// returned.
+func settleRun(ctx context.Context, log *RunLog, files checkpoint.Folder, r RunSummary, failed *error) error {
+	if r.Step == r.ParentStep {
+		return nil // nothing is committed yet
+	}
+	if files.Has(r.Step) && files.Marked(r.Step) {
+		return nil
+	}
+	record, err := log.Load(ctx, r.RunID)
+	if err != nil {
+		return err
+	}
+	for _, cp := range record.Checkpoints {
+		ref := CheckpointRef(cp)
+		if cp.Step == r.Step {
+			_, err := files.Reclaim(ref)
+			*failed = cmp.Or(*failed, err)
+		}
+		*failed = cmp.Or(*failed, files.Mark(ref, 0))
 	}
 	return nil
 }

@@ -3,13 +3,17 @@ package integration
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -46,17 +50,36 @@ func commits(t *testing.T, store eventstore.Store) []int {
 	return counts
 }
 
-func (w *world) removeMarks() {
+// removeFiles removes all files of that name from the folders of checkpoints.
+func (w *world) removeFiles(name string) {
 	w.t.Helper()
-	marks, err := filepath.Glob(filepath.Join(w.workspace.RunsDir(), "*", "checkpoints", "*", "committed.json"))
-	if err != nil || len(marks) == 0 {
-		w.t.Fatalf("there are no marks: %v", err)
+	found, err := filepath.Glob(filepath.Join(w.workspace.RunsDir(), "*", "checkpoints", "*", name))
+	if err != nil || len(found) == 0 {
+		w.t.Fatalf("there is no %s: %v", name, err)
 	}
-	for _, mark := range marks {
-		if err := os.Remove(mark); err != nil {
+	for _, path := range found {
+		if err := os.Remove(path); err != nil {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+// lastCommit returns the positions of the last event that commits a checkpoint, and
+// of the event of its run before that.
+func lastCommit(t *testing.T, store eventstore.Store) (before, commit eventstore.Position) {
+	t.Helper()
+	events := map[eventstore.AggregateID]eventstore.Position{}
+	_, err := eventstore.Walk(t.Context(), store, 0, eventstore.End, func(e eventstore.Event) error {
+		if e.Type == (training.CheckpointCommitted{}).EventType() {
+			before, commit = events[e.Aggregate], e.Position
+		}
+		events[e.Aggregate] = e.Position
+		return nil
+	})
+	if err != nil || before == 0 {
+		t.Fatalf("no commit, %v", err)
+	}
+	return before, commit
 }
 
 func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
@@ -78,15 +101,26 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 			t.Errorf("with %d events: %v", n, err)
 		}
 	}
-	// A version before the marks left none. One checkpoint could be litter, two not.
-	w.removeMarks()
+	// Without marks, the notes say it, unless the log ends just before the commit.
+	w.removeFiles("committed.json")
+	before, commit := lastCommit(t, w.store)
 	for n, known := range counts {
-		if err := check(n); (err != nil) != (n == 0 || known < all-1) {
+		undecided := int(before) <= n && n < int(commit)
+		if err := check(n); (err != nil) != (known < all && !undecided) {
 			t.Errorf("without marks, with %d events and %d of %d checkpoints: %v", n, known, all, err)
+		} else if known > 0 && err != nil && !strings.Contains(err.Error(), "was written after event ") {
+			t.Errorf("without marks, with %d events: %v", n, err)
 		}
 	}
-	if err := MarkCheckpoints(t.Context(), w.store, w.workspace); err != nil {
-		t.Fatal(err)
+	// A version without notes left neither. One checkpoint could be litter, two not.
+	w.removeFiles("pending.json")
+	for n, known := range counts {
+		if err := check(n); (err != nil) != (n == 0 || known < all-1) {
+			t.Errorf("without marks and notes, with %d events and %d of %d checkpoints: %v", n, known, all, err)
+		}
+	}
+	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
+		t.Fatalf("%+v, %v", settled, err)
 	}
 	for n, known := range counts {
 		if err := check(n); (err != nil) != (known < all) {
@@ -100,7 +134,170 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 	}
 }
 
-// Even where nobody asks first.
+// A log that was continued elsewhere has as many events, and not the same.
+func TestALogThatTookAnotherWayIsFound(t *testing.T) {
+	w := newWorld(t)
+	w.train(w.request(nil), nil)
+	w.removeFiles("committed.json")
+	before, _ := lastCommit(t, w.store)
+	other := prefix(t, w.store, before-1)
+	log := NewRunLog(other, time.Now)
+	list, err := ReadRuns(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := log.Load(t.Context(), list.Runs[0].RunID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record, err = log.Append(t.Context(), record, training.TrainingInterrupted{Cause: "elsewhere"}); err != nil {
+		t.Fatal(err)
+	}
+	if record.position != before {
+		t.Fatalf("it ends at %d, not %d", record.position, before)
+	}
+	var older *OlderLogError
+	if err := CheckFiles(t.Context(), other, w.workspace); !errors.As(err, &older) {
+		t.Errorf("%v", err)
+	}
+}
+
+// One that an older version left without its event may have been committed under a
+// newer log. It comes back with that log.
+func TestACheckpointOfAnOlderVersionIsSetAsideAndComesBack(t *testing.T) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
+	w.removeFiles("committed.json")
+	w.removeFiles("pending.json")
+	before, _ := lastCommit(t, w.store)
+	last, _ := r.LastCheckpoint()
+	aside := filepath.Join(w.workspace.CheckpointsDir(r.ID), last.Dir+".unrecorded")
+	old := prefix(t, w.store, before)
+	settled, err := SettleFiles(t.Context(), old, w.workspace)
+	if err != nil || !slices.Equal(settled.SetAside, []string{aside}) || settled.Unsettled != nil {
+		t.Fatalf("%+v, %v", settled, err)
+	}
+	if settled, err := SettleFiles(t.Context(), old, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
+		t.Errorf("again: %+v, %v", settled, err)
+	}
+	// The older log is continued, and comes to the same checkpoint.
+	older := &world{t: t, store: old, workspace: w.workspace, data: w.data, driver: w.driver}
+	if again := older.resume(r.ID, nil); again.Session.State != training.Completed {
+		t.Errorf("%s: %s", again.Session.State, again.Reason)
+	}
+	if err := os.RemoveAll(filepath.Join(w.workspace.CheckpointsDir(r.ID), last.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
+		t.Errorf("with the newer log: %+v, %v", settled, err)
+	}
+	if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(last)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What cannot be written or read in one run keeps no other from anything.
+func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.train(w.request(nil), nil)
+	second, _ := w.train(w.request(nil), nil)
+	w.removeFiles("committed.json")
+	w.removeFiles("pending.json")
+	for name, denied := range map[string]func(op, path string) bool{
+		"a folder that cannot be written": func(op, _ string) bool { return op == "create" },
+		"a folder that cannot be read":    func(string, string) bool { return true },
+	} {
+		last, _ := first.LastCheckpoint()
+		folder := w.workspace.Checkpoints(first.ID).Path + "/" + last.Dir
+		denying := w.workspace
+		denying.Disk = &denyingDisk{disk.OS{}, func(op, path string) bool {
+			return (path == folder || filepath.Dir(path) == folder) && denied(op, path)
+		}}
+		settled, err := SettleFiles(t.Context(), w.store, denying)
+		if err != nil || settled.SetAside != nil || len(settled.Unsettled) != 1 {
+			t.Fatalf("%s: %+v, %v", name, settled, err)
+		}
+		if u := settled.Unsettled[0]; u.Run != first.ID || !errors.Is(u, fs.ErrPermission) || !strings.Contains(u.Error(), folder) || !strings.Contains(u.Error(), "permission") {
+			t.Errorf("%s: %v", name, u)
+		}
+		for _, cp := range second.Checkpoints {
+			if !w.workspace.Checkpoints(second.ID).Marked(cp.Step) {
+				t.Errorf("%s: %s of the other run is not marked", name, cp.Dir)
+			}
+		}
+	}
+	// Nothing is swept for it, also under a log that does not have that checkpoint.
+	before, _ := lastCommit(t, prefix(t, w.store, eventstore.Position(slices.Index(commits(t, w.store), 3))))
+	last, _ := first.LastCheckpoint()
+	folder := filepath.Join(w.workspace.CheckpointsDir(first.ID), last.Dir)
+	denying := w.workspace
+	denying.Disk = &denyingDisk{disk.OS{}, func(_, path string) bool { return path == folder || filepath.Dir(path) == folder }}
+	alone := prefix(t, w.store, before)
+	if err := os.RemoveAll(w.workspace.RunDir(second.ID)); err != nil {
+		t.Fatal(err)
+	}
+	settled, err := SettleFiles(t.Context(), alone, denying)
+	if err != nil || len(settled.Unsettled) != 1 || settled.SetAside != nil {
+		t.Errorf("%+v, %v", settled, err)
+	}
+	if err := w.workspace.Checkpoints(first.ID).Verify(CheckpointRef(last)); err != nil {
+		t.Error(err)
+	}
+}
+
+// denyingDisk refuses some operations, as a system does that gives no permission.
+type denyingDisk struct {
+	disk.FS
+	denied func(op, path string) bool
+}
+
+func (d *denyingDisk) check(op, path string) error {
+	if d.denied(op, path) {
+		return &fs.PathError{Op: op, Path: path, Err: fs.ErrPermission}
+	}
+	return nil
+}
+
+func (d *denyingDisk) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
+	op := "open"
+	if flag&os.O_CREATE != 0 {
+		op = "create"
+	}
+	if err := d.check(op, name); err != nil {
+		return nil, err
+	}
+	return d.FS.OpenFile(name, flag, perm)
+}
+
+func (d *denyingDisk) Rename(from, to string) error {
+	if err := d.check("rename", from); err != nil {
+		return err
+	}
+	return d.FS.Rename(from, to)
+}
+
+func (d *denyingDisk) RemoveAll(name string) error {
+	if err := d.check("remove", name); err != nil {
+		return err
+	}
+	return d.FS.RemoveAll(name)
+}
+
+func (d *denyingDisk) Lstat(name string) (fs.FileInfo, error) {
+	if err := d.check("lstat", name); err != nil {
+		return nil, err
+	}
+	return d.FS.Lstat(name)
+}
+
+func (d *denyingDisk) ReadDir(name string) ([]fs.DirEntry, error) {
+	if err := d.check("readdir", name); err != nil {
+		return nil, err
+	}
+	return d.FS.ReadDir(name)
+}
+
+// Even if CheckFiles is not called first.
 func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.train(w.request(nil), nil)
@@ -131,7 +328,7 @@ func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 	}
 }
 
-func TestWhatIsTheUsersInRunsIsNoSignOfAnOlderLog(t *testing.T) {
+func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.train(w.request(nil), nil)
 	runs := w.workspace.RunsDir()
@@ -147,7 +344,10 @@ func TestWhatIsTheUsersInRunsIsNoSignOfAnOlderLog(t *testing.T) {
 		os.WriteFile(filepath.Join(w.workspace.CheckpointsDir(r.ID), "step-99999999"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(CheckFiles(t.Context(), w.store, w.workspace), MarkCheckpoints(t.Context(), w.store, w.workspace)); err != nil {
+	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.Unsettled != nil {
+		t.Errorf("%+v, %v", settled, err)
+	}
+	if _, err := os.Stat(filepath.Join(runs, string(r.ID), "checkpoints", "step-99999999.old")); err != nil {
 		t.Error(err)
 	}
 	if err := os.MkdirAll(w.workspace.CheckpointsDir("another-run"), 0o755); err != nil {
@@ -160,6 +360,43 @@ func TestWhatIsTheUsersInRunsIsNoSignOfAnOlderLog(t *testing.T) {
 	if err := CheckFiles(t.Context(), memory.New(), Workspace{Dir: t.TempDir()}); err != nil {
 		t.Errorf("an empty directory: %v", err)
 	}
+}
+
+// Who has the list of runs has the log read no second time, unless something is
+// missing in the list.
+func TestFilesAreComparedWithAListThatWasRead(t *testing.T) {
+	w := newWorld(t)
+	w.train(w.request(nil), nil)
+	store := &readCounter{Store: w.store}
+	list, err := ReadRuns(t.Context(), store)
+	if err != nil || store.reads == 0 {
+		t.Fatalf("%d reads, %v", store.reads, err)
+	}
+	store.reads = 0
+	if err := CheckFilesOf(t.Context(), store, w.workspace, list); err != nil || store.reads != 0 {
+		t.Errorf("%d reads of the log, %v", store.reads, err)
+	}
+	if err := CheckFilesOf(t.Context(), store, w.workspace, &RunList{}); err != nil || store.reads == 0 {
+		t.Errorf("with an earlier list: %d reads, %v", store.reads, err)
+	}
+	var older *OlderLogError
+	if err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace, list); err != nil {
+		t.Errorf("a list that has everything: %v", err)
+	}
+	if err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace, &RunList{}); !errors.As(err, &older) {
+		t.Errorf("an older log: %v", err)
+	}
+}
+
+// readCounter counts the reads of events.
+type readCounter struct {
+	eventstore.Store
+	reads int
+}
+
+func (s *readCounter) Read(ctx context.Context, after eventstore.Position, limit int) ([]eventstore.Event, error) {
+	s.reads++
+	return s.Store.Read(ctx, after, limit)
 }
 
 // A copy belongs to its log as the original does.

@@ -38,7 +38,7 @@ func (w *world) fork(parent RunRecord, cp training.Checkpoint, change func(*trai
 }
 
 // interruptedOnce trains a run that is interrupted at a step, which commits a
-// checkpoint there, and goes on to its end.
+// checkpoint there, and then continues to its end.
 func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparameters)) RunRecord {
 	w.t.Helper()
 	reached, asked := make(chan struct{}), make(chan struct{})
@@ -67,8 +67,8 @@ func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparamete
 	return rest(w.t, h, id)
 }
 
-// Whatever state training has, a checkpoint has all of it: also one from within
-// an epoch.
+// A checkpoint has all of the state of training, even one taken within an
+// epoch.
 func TestAForkWithNothingChangedComesToTheBitsOfItsParent(t *testing.T) {
 	for name, change := range map[string]func(*training.Hyperparameters){"plain": nil, "everything": everything} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestAForkWithNothingChangedComesToTheBitsOfItsParent(t *testing.T) {
 	}
 }
 
-// sameFrom fails unless the fork has what the parent has from the step on at
-// which they part.
+// sameFrom fails unless the fork equals the parent from the step on at which
+// they part.
 func sameFrom(t *testing.T, w *world, fork, parent RunRecord) {
 	t.Helper()
 	a, _ := fork.LastCheckpoint()
@@ -118,7 +118,7 @@ func sameFrom(t *testing.T, w *world, fork, parent RunRecord) {
 	}
 }
 
-func TestAForkTrainsOtherwiseFromTheStepAtWhichItParts(t *testing.T) {
+func TestAForkTrainsDifferentlyFromTheStepAtWhichItParts(t *testing.T) {
 	w := newWorld(t)
 	parent, _ := w.train(w.request(nil), nil)
 	fork, _ := w.train(w.fork(parent, parent.Checkpoints[0], func(h *training.Hyperparameters) {
@@ -139,7 +139,7 @@ func TestAForkTrainsOtherwiseFromTheStepAtWhichItParts(t *testing.T) {
 	again, _ := w.train(w.fork(fork, fork.Checkpoints[0], nil), nil)
 	sameFromCheckpoint(t, again, fork)
 	verify(t, w, again)
-	verify(t, w, parent) // it was left alone
+	verify(t, w, parent) // it was not changed
 }
 
 func sameFromCheckpoint(t *testing.T, fork, parent RunRecord) {
@@ -172,7 +172,7 @@ func TestAForkWhoseProcessDiesAtAnyEventIsRecovered(t *testing.T) {
 	}
 }
 
-func TestAForkInterruptedBeforeItsFirstStepGoesOnFromItsParent(t *testing.T) {
+func TestAForkInterruptedBeforeItsFirstStepResumesFromItsParent(t *testing.T) {
 	w := newWorld(t)
 	parent, _ := w.train(w.request(nil), nil)
 	cp := parent.Checkpoints[0]
@@ -196,7 +196,7 @@ func TestAForkInterruptedBeforeItsFirstStepGoesOnFromItsParent(t *testing.T) {
 	r := rest(t, h, id)
 	closeHost(t, h)
 	if step, epoch := r.ResumePoint(); r.Session.State != training.Interrupted || step != cp.Step || epoch != cp.Epoch {
-		t.Fatalf("state %s, to go on from step %d, epoch %d", r.Session.State, step, epoch)
+		t.Fatalf("state %s, to resume from step %d, epoch %d", r.Session.State, step, epoch)
 	}
 	h, _, _ = w.host(nil)
 	defer closeHost(t, h)

@@ -18,9 +18,8 @@ import (
 )
 
 // goldenFiles pins every golden log and the state that it leads to. They are
-// exports of real logs, as they were written when their events were released,
-// and are never written again: a new event, or a new version of one, comes with a
-// new log.
+// exports of real logs, written when their events were released, and are never
+// written again: a new event, or a new version of one, comes with a new log.
 func goldenFiles() map[string]string {
 	return map[string]string{
 		"actors.jsonl":          "8778d115c9a2b75bc52eb75b8e9bf9a79ea3649ec4529444415559568fedd17d",
@@ -40,8 +39,8 @@ func goldenFiles() map[string]string {
 
 const goldenFolder = "testdata/golden"
 
-// goldenState is what a golden log must replay to. It is a form of its own, so
-// that a read model may change and these files need not.
+// goldenState is what a golden log must replay to. It is a separate format, so
+// that these files need not change when a read model does.
 type goldenState struct {
 	Position eventstore.Position `json:"position"`
 	Head     string              `json:"head_hash"`
@@ -179,12 +178,12 @@ func TestGoldenFilesAreNeverWrittenAgain(t *testing.T) {
 		case !ok:
 			t.Errorf("%q: %q, // is not pinned yet", e.Name(), fmt.Sprintf("%x", sha256.Sum256(raw)))
 		case want != fmt.Sprintf("%x", sha256.Sum256(raw)):
-			t.Errorf("%s was changed: put it back, and add another file for what is new", e.Name())
+			t.Errorf("%s was changed: restore it, and add another file for what is new", e.Name())
 		}
 		delete(pinned, e.Name())
 	}
 	for name := range pinned {
-		t.Errorf("%s is gone: put it back", name)
+		t.Errorf("%s is gone: restore it", name)
 	}
 }
 
@@ -216,7 +215,7 @@ func indented(t *testing.T, v any) []byte {
 }
 
 // What was written then is what would be written now: decoding an event and
-// encoding it again gives its very bytes.
+// encoding it again gives exactly its bytes.
 func TestGoldenEventsKeepTheirBytes(t *testing.T) {
 	for _, name := range goldenLogs(t) {
 		store, _ := golden(t, name)

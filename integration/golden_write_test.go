@@ -19,9 +19,10 @@ import (
 	"reprise/training"
 )
 
-// TestWriteGoldenLogs writes the golden logs that it knows and that are not there
+// TestWriteGoldenLogs writes the golden logs that it knows if they do not exist
 // yet, and the states of those that have none; then pin them in goldenFiles.
-// Golden logs of whole runs are exports of the binary (`reprise events export`).
+// Golden logs of whole runs are exports of the binary (`reprise events
+// export`).
 //
 //	REPRISE_WRITE_GOLDEN=1 go test ./integration -run TestWriteGoldenLogs
 func TestWriteGoldenLogs(t *testing.T) {
@@ -68,7 +69,7 @@ func goldenLife(w *world) {
 	id := events[0].(training.TrainingStarted).RunID
 	store := w.store
 	completed := 0
-	// The process dies right after its third epoch is on record.
+	// The process dies right after its third epoch is recorded.
 	w.store = &choosy{Store: store, dies: func(writes []eventstore.Write) bool {
 		for _, e := range writes[0].Events {
 			if e.Type == (training.EpochCompleted{}).EventType() {
@@ -93,7 +94,7 @@ func goldenLife(w *world) {
 	w.train(w.fork(r, r.Checkpoints[0], func(h *training.Hyperparameters) { h.Epochs = 3; h.Precision = "" }), nil)
 }
 
-// choosy is a store that dies once it does not like an append any more.
+// choosy is a store that dies at the first append that it does not accept.
 type choosy struct {
 	eventstore.Store
 	dies func([]eventstore.Write) bool
@@ -107,7 +108,7 @@ func (c *choosy) Append(ctx context.Context, writes ...eventstore.Write) ([]even
 	return c.Store.Append(ctx, writes...)
 }
 
-// goldenActors has what happens to actors: a run panics and is restarted.
+// goldenActors has the events of actors: a run panics and is restarted.
 func goldenActors(w *world) {
 	panicked := false
 	w.train(w.request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
@@ -119,7 +120,7 @@ func goldenActors(w *world) {
 			}
 		}
 	})
-	// Rare ones: an actor that does not stop in time, events that nobody could take.
+	// Rare events: an actor that does not stop in time, events that were lost.
 	log := startActorLog(w.store, time.Now, "other")
 	log.observe(actor.ActorAbandoned{Path: "/run-1/run", At: time.Now()})
 	log.observe(actor.EventsLost{Count: 3})

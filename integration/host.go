@@ -44,9 +44,9 @@ const keptRuns = 64
 // hostIDLength is how much of an id tells the hosts of a store apart.
 const hostIDLength = 12
 
-// DefaultRestarts is how often a run's actor may fail before the run has
-// failed. The period is long, since what fails again at the same step may take
-// hours to get there.
+// DefaultRestarts is how often a run's actor may fail before the run fails. The
+// period is long, since what fails again at the same step may take hours to get
+// there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
 // HostConfig is what a Host is made of. All fields but the last three are
@@ -61,7 +61,7 @@ type HostConfig struct {
 	Now         func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
-	// LogActors has what happens to the host's actors kept in the store too, as
+	// LogActors also records what happens to the host's actors in the store, as
 	// events of "actors/HOST", where HOST is the beginning of a new id.
 	LogActors bool
 	// Restarts bounds how often a run may fail and be restarted; the zero
@@ -73,7 +73,7 @@ type HostConfig struct {
 }
 
 // Host runs training runs in one process: under its supervisor live the device
-// pool, the data set shelf and an actor for every run. One process at a time
+// pool, the data set cache and an actor for every run. One process at a time
 // may host the runs of a store; the caller holds the lock that sees to it.
 //
 // It is safe for concurrent use.
@@ -101,6 +101,8 @@ type hosted struct {
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
 	mayPass atomic.Bool
+	// stopping is why the run is to stay interrupted; see runDeps.
+	stopping atomic.Pointer[string]
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
 	// rested holds the record once the actor has brought the run to rest.
@@ -112,18 +114,18 @@ type hosted struct {
 	err    error
 }
 
-// parts are what a host works with beside its configuration.
+// parts are what a host works with besides its configuration.
 type parts struct {
 	newTrainer newTrainer
 	// logs returns the logs over the host's store.
 	logs func(HostConfig) (*RunLog, *DeviceLog)
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
-	// onEvent, if not nil, hears what the actor system has to tell.
+	// onEvent, if not nil, is told the events of the actor system.
 	onEvent func(actor.Event)
 	// await returns when done is closed, or ctx is done.
 	await func(ctx context.Context, done <-chan struct{})
-	// follow calls Host.conclude each time that the life of a run has ended, until
+	// follow calls Host.conclude each time that a launch of a run has ended, until
 	// the run is at rest.
 	follow func(*Host, training.RunID, *hosted)
 }
@@ -192,7 +194,7 @@ func (h *Host) spawnServices(log *DeviceLog) error {
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetShelf(h.config.OpenDataset) },
+		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset) },
 	})
 	return err
 }
@@ -203,7 +205,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	// Once begun, it is not given up: nobody would know whether it is recorded.
+	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), RunRecord{}, events...)
 	if err != nil {
 		return "", err
@@ -214,7 +216,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	return record.ID, h.launch(record.ID)
 }
 
-// Resume goes on with an interrupted run from its last checkpoint. It fails
+// Resume continues an interrupted run from its last checkpoint. It fails
 // with training.ErrCannotResume for a run that has ended, and with
 // ErrRunNotFound.
 func (h *Host) Resume(ctx context.Context, id training.RunID) error {
@@ -261,7 +263,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, verdict: verdict,
+		observer: h.config.Observer, requests: &h.requests, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -294,28 +296,29 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	return run, err
 }
 
-// watch follows a run through its lives until it is at rest.
+// watch follows a run, launch by launch, until it is at rest.
 func (h *Host) watch(id training.RunID, run *hosted) {
-	for life := run; life != nil; life = h.conclude(id, run, life) {
-		<-life.supervisor.Done()
+	for launched := run; launched != nil; launched = h.conclude(id, run, launched) {
+		<-launched.supervisor.Done()
 	}
 }
 
-// conclude notes what became of a run when the supervisor of one of its lives
-// has ended. Where it gave up, conclude returns the last life, which records that;
-// else nil, and the run is at rest.
-func (h *Host) conclude(id training.RunID, run, life *hosted) *hosted {
-	cause := life.supervisor.Err()
-	switch record := life.rested.Load(); {
+// conclude notes what became of a run when the supervisor of one of its launches
+// has ended. If it gave up, conclude returns a last launch, which records that;
+// otherwise nil, and the run is at rest.
+func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
+	cause := launched.supervisor.Err()
+	switch record := launched.rested.Load(); {
 	case record != nil:
 		run.record = *record
-	case life.left.Load() != nil:
-		run.record, run.err = h.unfinished(id, *life.left.Load())
+	case launched.left.Load() != nil:
+		run.record, run.err = h.unfinished(id, *launched.left.Load())
 	case cause == nil:
 		run.record, run.err = h.unfinished(id, ErrHostClosed)
-	case life == run:
-		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load()}
-		if !v.failed { // what panics every time is a defect, which waiting does not mend
+	case launched == run:
+		// What fails while an interrupted run is brought to rest is not the run.
+		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load() && run.stopping.Load() == nil}
+		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
 		last, err := h.spawnRun(id, "failure-of-"+string(id), &v)
@@ -356,8 +359,8 @@ func (h *Host) unfinished(id training.RunID, cause error) (RunRecord, error) {
 	return record, &UnfinishedError{Run: id, Cause: errors.Join(cause, err)}
 }
 
-// Interrupt asks a run to checkpoint at its present step, to give back what it
-// holds and to stop; Wait tells when it has. A run that is not hosted, or at
+// Interrupt asks a run to checkpoint at its current step, to release what it
+// holds and to stop; Wait returns when it has. A run that is not hosted, or at
 // rest already, is left alone.
 func (h *Host) Interrupt(id training.RunID, cause string) {
 	if run := h.run(id); run != nil {
@@ -366,7 +369,7 @@ func (h *Host) Interrupt(id training.RunID, cause string) {
 }
 
 // Wait returns the run's record once it is at rest: completed, failed or
-// interrupted. The error says what kept it from there, or that ctx was done.
+// interrupted. The error says what kept it from getting there, or that ctx was done.
 func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
 	run := h.run(id)
 	if run == nil {
@@ -440,7 +443,7 @@ func (h *Host) closeActorLog() error {
 	return h.actors.close(ctx)
 }
 
-// observe hears of what happens to the actors.
+// observe is told what happens to the actors.
 func (h *Host) observe(e actor.Event) {
 	if h.actors != nil {
 		h.actors.observe(e)
@@ -451,13 +454,13 @@ func (h *Host) observe(e actor.Event) {
 	}
 }
 
-// TraceNext has the next message to the actor of that path traced; Trace tells
-// its way.
+// TraceNext makes the next message to the actor of that path be traced; Trace
+// returns the trace.
 func (h *Host) TraceNext(path string) { h.system.TraceNext(path, 1) }
 
 // Trace returns the newest trace that began with a message to the actor of that
 // path; false if there is none.
 func (h *Host) Trace(path string) (actor.Step, bool) { return h.traces.Last(path) }
 
-// Actors returns the supervision tree as it is at this moment.
+// Actors returns the current supervision tree.
 func (h *Host) Actors() actor.Tree { return h.system.Tree() }

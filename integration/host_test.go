@@ -64,7 +64,7 @@ func digits(t *testing.T) *dataset.Dataset {
 	return data
 }
 
-// journal keeps what an observer hears.
+// journal records what an observer is told.
 type journal struct {
 	mu     sync.Mutex
 	steps  []uint64
@@ -169,7 +169,7 @@ func closeHost(t *testing.T, h *Host) {
 	}
 }
 
-// train runs a request to its rest in a process of its own.
+// train runs a request in its own process until it is at rest.
 func (w *world) train(events []training.Event, change func(*HostConfig)) (RunRecord, *journal) {
 	w.t.Helper()
 	h, j, _ := w.host(change)
@@ -181,7 +181,7 @@ func (w *world) train(events []training.Event, change func(*HostConfig)) (RunRec
 	return rest(w.t, h, id), j
 }
 
-// resume resumes a run in a process of its own and waits until it rests.
+// resume resumes a run in its own process and waits until it is at rest.
 func (w *world) resume(id training.RunID, change func(*HostConfig)) RunRecord {
 	w.t.Helper()
 	h, _, _ := w.host(change)
@@ -192,7 +192,7 @@ func (w *world) resume(id training.RunID, change func(*HostConfig)) RunRecord {
 	return rest(w.t, h, id)
 }
 
-// checkReleased fails where the run, or anybody, still holds something.
+// checkReleased fails if the run, or anybody else, still holds something.
 func (w *world) checkReleased(r RunRecord) {
 	w.t.Helper()
 	if c := r.Saga.Context; len(c.AllocatedDevices) > 0 || len(c.LoadedDatasets) > 0 {
@@ -209,7 +209,7 @@ func (w *world) checkReleased(r RunRecord) {
 	}
 }
 
-// reference is the outcome of the request trained without any trouble.
+// reference is the outcome of the request trained without disturbance.
 func reference(t *testing.T, change func(*training.Hyperparameters)) RunRecord {
 	t.Helper()
 	w := newWorld(t)
@@ -220,7 +220,7 @@ func reference(t *testing.T, change func(*training.Hyperparameters)) RunRecord {
 	return r
 }
 
-// sameOutcome compares what training gave.
+// sameOutcome compares the results of training.
 func sameOutcome(t *testing.T, got, want RunRecord) {
 	t.Helper()
 	a, _ := got.LastCheckpoint()
@@ -249,7 +249,7 @@ func TestARunTrainsToItsEnd(t *testing.T) {
 	verify(t, w, r)
 }
 
-// verify trains the run again and fails unless it comes out the same.
+// verify trains the run again and fails unless the result is the same.
 func verify(t *testing.T, w *world, r RunRecord) VerifyReport {
 	t.Helper()
 	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
@@ -260,7 +260,7 @@ func verify(t *testing.T, w *world, r RunRecord) VerifyReport {
 	return report
 }
 
-func TestAPanicIsARestartFromTheLastCheckpoint(t *testing.T) {
+func TestAPanicRestartsTheRunFromTheLastCheckpoint(t *testing.T) {
 	want := reference(t, nil)
 	w := newWorld(t)
 	var panics atomic.Int32
@@ -284,7 +284,7 @@ func TestAPanicIsARestartFromTheLastCheckpoint(t *testing.T) {
 	verify(t, w, r)
 }
 
-func TestARunThatKeepsPanickingFailsAndTakesNothingWithIt(t *testing.T) {
+func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
 	w := newWorld(t)
 	broken := w.request(nil)
 	h, j, _ := w.host(func(c *HostConfig) {
@@ -320,7 +320,7 @@ func TestARunThatKeepsPanickingFailsAndTakesNothingWithIt(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
+func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)
 	w := newWorld(t)
@@ -329,7 +329,7 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 		c.Fault = func(_ training.RunID, step uint64) {
 			if step == 30 {
 				close(reached)
-				<-asked // or the run could be over first
+				<-asked // or the run could end first
 			}
 		}
 	})
@@ -351,7 +351,7 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	h, _, recovery := w.host(nil)
 	defer closeHost(t, h)
 	if len(recovery.Interrupted)+len(recovery.Failed)+recovery.Leases != 0 {
-		t.Errorf("an ordered interruption left %+v", recovery)
+		t.Errorf("a requested interruption left %+v", recovery)
 	}
 	if err := h.Resume(context.Background(), id); err != nil {
 		t.Fatal(err)
@@ -362,7 +362,7 @@ func TestAnInterruptedRunGoesOnToTheSameBits(t *testing.T) {
 	verify(t, w, r)
 }
 
-func TestARunThatNoDeviceTakesIsInterruptedAndGoesOnElsewhere(t *testing.T) {
+func TestARunThatNoDeviceTakesIsInterruptedAndContinuesElsewhere(t *testing.T) {
 	want := reference(t, nil)
 	w := newWorld(t)
 	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * tensor.KiB})
@@ -381,7 +381,7 @@ func TestARunThatNoDeviceTakesIsInterruptedAndGoesOnElsewhere(t *testing.T) {
 	sameOutcome(t, w.resume(r.ID, nil), want)
 }
 
-func TestARunWhoseDataIsGoneGivesItsDeviceBackAndCanBeResumed(t *testing.T) {
+func TestARunWhoseDataIsGoneReleasesItsDeviceAndCanBeResumed(t *testing.T) {
 	want := reference(t, nil)
 	w := newWorld(t)
 	r, j := w.train(w.request(nil), func(c *HostConfig) {
@@ -396,7 +396,7 @@ func TestARunWhoseDataIsGoneGivesItsDeviceBackAndCanBeResumed(t *testing.T) {
 	sameOutcome(t, w.resume(r.ID, nil), want)
 }
 
-// What a device answers may pass: only the run that panics every time has failed.
+// A device's error may pass: only a run that panics every time fails.
 func TestARunWhoseDeviceNeverWorksIsInterruptedAndCanBeResumed(t *testing.T) {
 	want := reference(t, nil)
 	w := newWorld(t)
@@ -411,7 +411,7 @@ func TestARunWhoseDeviceNeverWorksIsInterruptedAndCanBeResumed(t *testing.T) {
 	sameOutcome(t, w.resume(r.ID, nil), want)
 }
 
-// failingDevice fails whatever it is to execute.
+// failingDevice fails everything that it is asked to execute.
 type failingDevice struct{ device.Driver }
 
 func (d *failingDevice) Prepare(p *kernel.Program, m kernel.Memory) (kernel.Executable, error) {
@@ -438,9 +438,9 @@ func TestALossThatIsNotFiniteFailsTheRunAndIsNeverCheckpointed(t *testing.T) {
 	w.checkReleased(r)
 }
 
-// dying is a store that dies, with its process, after a number of appends. It
-// dies before or after the append is stored: a process that is killed does not
-// know.
+// dying is a store that dies, with its process, after a number of appends,
+// either before or after the append is stored: a process that is killed does
+// not know which.
 type dying struct {
 	eventstore.Store
 	left   atomic.Int64
@@ -464,8 +464,8 @@ func (d *dying) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 }
 
 // A process may die at any event that it records, before or after the event is
-// stored. The next one finds the saga half-way, releases what it held, goes on,
-// and comes to the very same bits.
+// stored. The next one finds the saga unfinished, releases what it held,
+// continues, and arrives at exactly the same bits.
 func TestAProcessThatDiesAtAnyEventIsRecoveredFrom(t *testing.T) {
 	every2 := func(h *training.Hyperparameters) { h.CheckpointInterval, h.BatchSize, h.Epochs = 2, 256, 4 }
 	t.Run("plain", func(t *testing.T) { diesAnywhere(t, every2, 15) })
@@ -542,8 +542,8 @@ func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least in
 	}
 }
 
-// diesAt trains a run in a process that dies at an append, and goes on in
-// another. It reports false where the run came to its end with fewer appends.
+// diesAt trains a run in a process that dies at an append, and continues in
+// another. It reports false if the run ended with fewer appends.
 func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.Event, want RunRecord) bool {
 	w := newWorld(t)
 	events := starts(w)
@@ -582,7 +582,7 @@ func (w *world) goOn(id training.RunID, events []training.Event, want RunRecord)
 	defer closeHost(w.t, h)
 	record, err := h.log.Load(context.Background(), id)
 	switch {
-	case errors.Is(err, ErrRunNotFound): // it died before the run was on record
+	case errors.Is(err, ErrRunNotFound): // it died before the run was recorded
 		_, err = h.Start(context.Background(), events)
 	case err == nil && record.Session.CanResume():
 		err = h.Resume(context.Background(), id)

@@ -19,12 +19,12 @@ import (
 )
 
 var (
-	largeLogDir    = flag.String("large-log", "", "a data directory to write a large log to, or to read the one that is there")
+	largeLogDir    = flag.String("large-log", "", "a data directory to write a large log to, or to read an existing one from")
 	largeLogRuns   = flag.Int("large-log-runs", 5000, "the runs of the large log")
 	largeLogEpochs = flag.Int("large-log-epochs", 96, "the epochs of each run of the large log: two events each")
 )
 
-// writeRuns appends so many runs, each led through its whole life on one device:
+// writeRuns appends that many runs, each taken from start to end on one device:
 // 9 events, and two for every epoch.
 func writeRuns(t testing.TB, store eventstore.Store, runs, epochs int) {
 	t.Helper()
@@ -51,36 +51,36 @@ func writeRuns(t testing.TB, store eventstore.Store, runs, epochs int) {
 	for i := range runs {
 		id := training.RunID(fmt.Sprintf("20260101-000000-%06x", i))
 		var r RunRecord
-		add := func(life ...training.Event) {
+		add := func(events ...training.Event) {
 			t.Helper()
-			for batch := range slices.Chunk(life, eventstore.MaxBatch) {
+			for batch := range slices.Chunk(events, eventstore.MaxBatch) {
 				if r, err = log.Append(ctx, r, batch...); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		start, life, end := partsOfALife(id, epochs)
+		start, events, end := partsOfARun(id, epochs)
 		add(start)
 		record(d.Ledger.Acquire(string(AggregateOf(id)), device.LeaseID(fmt.Sprint("lease-", i)),
 			device.Workload{Name: "train", Memory: device.MemoryRequirement{Size: 1 << 20}}))
 		lease := d.Ledger.Leases()[0]
 		held := training.Allocation{Device: "cpu0", Lease: lease.ID, Epoch: lease.Epoch}
 		add(training.ResourceAllocated{Allocation: held})
-		add(life...)
+		add(events...)
 		record(d.Ledger.Release(lease, "the run has ended"))
 		add(training.DeviceReleased{Allocation: held}, end)
 	}
 }
 
-// wholeLife returns the events of a run that completes.
-func wholeLife(id training.RunID, held training.Allocation, epochs int) []training.Event {
-	start, life, end := partsOfALife(id, epochs)
-	return append(append([]training.Event{start, training.ResourceAllocated{Allocation: held}}, life...),
+// wholeRun returns the events of a run that completes.
+func wholeRun(id training.RunID, held training.Allocation, epochs int) []training.Event {
+	start, events, end := partsOfARun(id, epochs)
+	return append(append([]training.Event{start, training.ResourceAllocated{Allocation: held}}, events...),
 		training.DeviceReleased{Allocation: held}, end)
 }
 
-// partsOfALife returns the same without those of its lease.
-func partsOfALife(id training.RunID, epochs int) (start training.Event, life []training.Event, end training.Event) {
+// partsOfARun returns the same without the events of its lease.
+func partsOfARun(id training.RunID, epochs int) (start training.Event, events []training.Event, end training.Event) {
 	const perEpoch = 100
 	session := training.SessionID("session-" + string(id))
 	sum := func(epoch int) string { return fmt.Sprintf("%064x", epoch) }
@@ -93,7 +93,7 @@ func partsOfALife(id training.RunID, epochs int) (start training.Event, life []t
 		},
 		Request: []byte(`{"data":{"path":"builtin:digits"},"note":"` + strings.Repeat("a request has some length. ", 20) + `"}`),
 	}
-	life = []training.Event{
+	events = []training.Event{
 		training.DatasetLoaded{Dataset: "digits", Fingerprint: sum(0)},
 		training.ModelInitialized{WeightsSHA256: sum(0)},
 	}
@@ -101,7 +101,7 @@ func partsOfALife(id training.RunID, epochs int) (start training.Event, life []t
 	for e := 1; e <= epochs; e++ {
 		step := uint64(e * perEpoch)
 		m = training.Metrics{TrainLoss: 2.3 / float64(e), ValLoss: 2.4 / float64(e), ValAccuracy: 1 - 0.9/float64(e)}
-		life = append(life,
+		events = append(events,
 			training.EpochCompleted{Epoch: uint64(e), Step: step, Metrics: m},
 			training.CheckpointCommitted{Checkpoint: training.Checkpoint{
 				SessionID: session, Epoch: uint64(e), Step: step, Dir: fmt.Sprintf("step-%08d", step), Loss: m.TrainLoss,
@@ -109,11 +109,11 @@ func partsOfALife(id training.RunID, epochs int) (start training.Event, life []t
 			}})
 	}
 	completed := training.TrainingCompleted{Epoch: uint64(epochs), Step: uint64(epochs * perEpoch), WeightsSHA256: sum(epochs), Metrics: m}
-	return start, append(life, completed), training.DatasetUnloaded{Dataset: "digits"}
+	return start, append(events, completed), training.DatasetUnloaded{Dataset: "digits"}
 }
 
-// TestWriteALargeLog makes what the times of large logs are measured on; see
-// docs/large-logs.md.
+// TestWriteALargeLog writes the log that the times of large logs are measured
+// on; see docs/large-logs.md.
 func TestWriteALargeLog(t *testing.T) {
 	if *largeLogDir == "" {
 		t.Skip("no -large-log DIR")
@@ -129,7 +129,7 @@ func TestWriteALargeLog(t *testing.T) {
 }
 
 // TestStartOnALargeLog starts hosts on the log that TestWriteALargeLog left and
-// tells how long each part took.
+// reports how long each part took.
 func TestStartOnALargeLog(t *testing.T) {
 	if *largeLogDir == "" {
 		t.Skip("no -large-log DIR")

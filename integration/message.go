@@ -12,16 +12,16 @@ import (
 type RunMessage interface{ runMessage() }
 
 type (
-	// Interrupt asks the run to checkpoint, to give back what it holds and to
-	// stop. It is resumable afterwards.
+	// Interrupt asks the run to checkpoint, to release what it holds and to
+	// stop. It can be resumed afterwards.
 	Interrupt struct{ Cause string }
 
 	// trainStep asks for the next optimiser step; the run sends it to itself,
-	// so that other messages are heard between any two steps. It is meant for
+	// so that other messages are handled between any two steps. It is meant for
 	// the execution that it was sent for and no other.
 	trainStep struct{ of *Execution }
 	// leaseGranted and the messages below answer what the run asked for.
-	// Request tells a late answer from the awaited one.
+	// Request distinguishes a late answer from the awaited one.
 	leaseGranted struct {
 		Request uint64
 		Lease   device.Lease
@@ -85,7 +85,7 @@ type (
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
 
-// datasetMessage is what the data set shelf understands.
+// datasetMessage is what the data set cache understands.
 type datasetMessage interface{ datasetMessage() }
 
 type (

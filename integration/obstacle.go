@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -21,7 +22,7 @@ const (
 	// mayPass: the run is interrupted at once, since a restart would come upon
 	// the same, and says what its user can do.
 	mayPass
-	// neverWorks: the run fails.
+	// neverWorks: the run fails, since it would on any machine and in any version.
 	neverWorks
 	// unrecorded: nothing more can be recorded, and the next process recovers the
 	// run.
@@ -38,32 +39,45 @@ func outlookOf(err error) outlook {
 		return neverWorks
 	case errors.As(err, new(*obstacle)), errors.As(err, new(*filesError)), disk.Remedy(err) != "":
 		return mayPass
+	case elsewhere(err) != "":
+		return mayPass
 	default:
 		return mayHeal
 	}
 }
 
-// isPermanent reports whether repeating what gave the error gives it again,
-// anywhere and at any time: it follows from the run's request and record alone.
+// isPermanent reports whether repeating what gave the error gives it again, on any
+// machine, in any version and whatever the user does: it follows from the
+// arithmetic that the request asks for.
 func isPermanent(err error) bool {
-	if errors.As(err, new(*permanentError)) || errors.As(err, new(*nn.NumericalError)) || errors.As(err, new(*checkpoint.ContentError)) {
-		return true
-	}
-	for _, permanent := range []error{
-		nn.ErrInvalidModel, device.ErrInvalid, training.ErrNotReproducible, training.ErrInvalidTransition,
-		training.ErrInvalidCheckpoint, training.ErrNonMonotonicCheckpoint,
-	} {
-		if errors.Is(err, permanent) {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, new(*nn.NumericalError)) || errors.As(err, new(*checkpoint.ContentError))
 }
 
-// permanentError marks an error that no time and no machine mends.
-type permanentError struct{ error }
+// elsewhere returns what a user can do about an error that comes again on this
+// machine and in this version, and need not on others; "" for other errors.
+func elsewhere(err error) string {
+	switch {
+	case errors.Is(err, training.ErrNotReproducible):
+		return "check this machine's memory and CPU, or resume it with the version and the machine that recorded it"
+	case errors.Is(err, training.ErrInvalidCheckpoint):
+		return "put the run's own checkpoint back"
+	case errors.Is(err, nn.ErrInvalidModel), errors.Is(err, device.ErrInvalid):
+		return useItsVersion
+	case contradicts(err):
+		return "report this defect, and resume it with another version"
+	}
+	return ""
+}
 
-func (e *permanentError) Unwrap() error { return e.error }
+// contradicts reports whether an event did not fit the record that it was for.
+func contradicts(err error) bool {
+	return errors.Is(err, training.ErrInvalidTransition) || errors.Is(err, training.ErrInvalidCheckpoint) ||
+		errors.Is(err, training.ErrNonMonotonicCheckpoint)
+}
+
+// useItsVersion is what a user can do about a run that this version refuses, since
+// another one began it.
+const useItsVersion = "resume it with the version that recorded it, or fork it with other settings"
 
 // checkDevices is what a user can do where nothing better is known.
 const checkDevices = "check the devices (reprise devices)"
@@ -90,7 +104,7 @@ func explain(err error) string {
 	if errors.As(err, new(*obstacle)) {
 		return err.Error()
 	}
-	fix := disk.Remedy(err)
+	fix := cmp.Or(elsewhere(err), disk.Remedy(err))
 	if strings.Contains(err.Error(), fix) { // it says so itself
 		fix = ""
 	}

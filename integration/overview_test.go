@@ -10,8 +10,8 @@ import (
 	"reprise/eventstore"
 )
 
-// sameAsReplay fails unless the overview at a position is what the whole records
-// say, folded from the first event on.
+// sameAsReplay fails unless the overview at a position is what the complete
+// records say, folded from the first event on.
 func sameAsReplay(t rapid.TB, store eventstore.Store, at eventstore.Position) {
 	t.Helper()
 	got, err := OverviewAt(context.Background(), store, at)
@@ -34,8 +34,8 @@ func sameAsReplay(t rapid.TB, store eventstore.Store, at eventstore.Position) {
 	}
 }
 
-// checkOverview compares the overview at a few positions, the end and one beyond
-// it among them.
+// checkOverview compares the overview at a few positions, including the end and
+// one beyond it.
 func (l *lottery) checkOverview(t *rapid.T) {
 	head, err := l.store.Head(context.Background())
 	if err != nil {
@@ -46,7 +46,7 @@ func (l *lottery) checkOverview(t *rapid.T) {
 	}
 }
 
-func TestTheOverviewOfGoldenLogsIsThatOfTheirReplay(t *testing.T) {
+func TestTheOverviewOfGoldenLogsEqualsTheirReplay(t *testing.T) {
 	for _, name := range goldenLogs(t) {
 		store, head := golden(t, name)
 		if err := CatchUpProjections(t.Context(), store); err != nil {

@@ -22,14 +22,14 @@ type ReadModel interface {
 	Join(part []byte) error
 }
 
-// Projection is a read model that is kept in the event store, together with the
-// position that it has seen the log up to. What is kept is a cache: reading it
-// continues where it stands, it is ignored where it is damaged or of another
-// schema, and deleting it changes nothing but time.
+// Projection is a read model that is stored in the event store, together with the
+// position that it has seen the log up to. The stored model is a cache: readers
+// fold the events after it, it is ignored if it is damaged or has another
+// schema, and deleting it costs only time.
 type Projection struct {
 	Name string
-	// Schema is the version of the model's JSON form and of its meaning: whoever
-	// changes either raises it.
+	// Schema is the version of the model's JSON form and of its meaning; a
+	// change of either raises it.
 	Schema int
 	// New returns the model before the first event.
 	New func() ReadModel
@@ -91,14 +91,15 @@ func readLists(ctx context.Context, store eventstore.Store, names ...string) (ru
 	return runs, devices, nil
 }
 
-// trustedFrom is the length of the log from which on listings begin with what is
-// kept of projections.
+// trustedFrom is the length of the log from which listings start from stored
+// projections.
 const trustedFrom = 2048
 
-// Listing returns the store as a listing reads it. Whoever can write to the store
-// can make a kept read model show anything, without touching an event. Where the
-// log is short, what is kept is left aside, since folding the events takes no
-// time that anybody notices. Of a longer log VerifyLog tells whether it is true.
+// Listing returns the store as a listing reads it. Anyone who can write to the
+// store can make a stored read model show anything, without touching an event.
+// If the log is short, stored models are not used, since folding the events
+// takes no noticeable time. For a longer log, VerifyLog tells whether they are
+// true.
 func Listing(ctx context.Context, store eventstore.Store) (eventstore.Store, error) {
 	head, err := store.Head(ctx)
 	if err != nil || head.Position >= trustedFrom {
@@ -107,7 +108,7 @@ func Listing(ctx context.Context, store eventstore.Store) (eventstore.Store, err
 	return eventsOnly{store}, nil
 }
 
-// eventsOnly is a store of which nobody has kept anything.
+// eventsOnly is a store without stored projections.
 type eventsOnly struct{ eventstore.Store }
 
 // Consumer implements eventstore.Store: none was ever saved.
@@ -115,15 +116,15 @@ func (eventsOnly) Consumer(_ context.Context, name string) (eventstore.Consumer,
 	return eventstore.Consumer{Name: name}, nil
 }
 
-// view is the model of a projection on its way through the log.
+// view is a projection's model while it is being folded.
 type view struct {
 	Projection
-	model ReadModel
-	at    eventstore.Position // of the last event folded in
-	kept  kept
+	model  ReadModel
+	at     eventstore.Position // of the last event folded in
+	stored storedModel
 }
 
-// loadAll returns the models as they are kept.
+// loadAll returns the models as they are stored.
 func loadAll(ctx context.Context, store eventstore.Store, projections []Projection) ([]*view, error) {
 	views := make([]*view, len(projections))
 	for i, p := range projections {
@@ -162,8 +163,9 @@ func foldAll(ctx context.Context, store eventstore.Store, views []*view, check f
 	return err
 }
 
-// readable checks what models pass over: it fails with ErrUnknownEvent for an event
-// that this program cannot read, so that what it keeps has seen none.
+// readable checks events that models ignore: it fails with ErrUnknownEvent for
+// an event that this program cannot read, so that no stored model has skipped
+// one.
 func readable(e eventstore.Event) error {
 	if strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
 		_, err := actorCodec.decode(e)
@@ -177,9 +179,9 @@ func readable(e eventstore.Event) error {
 	return nil
 }
 
-// CatchUpProjections brings every projection to the end of the log and keeps it.
-// It fails with ErrUnknownEvent where the log has events, behind what is kept,
-// that this program cannot read.
+// CatchUpProjections brings every projection to the end of the log and stores
+// it. It fails with ErrUnknownEvent if the log has events, after the stored
+// ones, that this program cannot read.
 func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
 	head, err := store.Head(ctx)
 	if err != nil {
@@ -203,27 +205,27 @@ func CatchUpProjections(ctx context.Context, store eventstore.Store) error {
 		return err
 	}
 	for _, v := range views {
-		// What is damaged where it would be kept is as good as nothing kept.
-		if err := v.keep(ctx, store); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
+		// A projection that cannot be stored because of damage counts as not stored.
+		if err := v.save(ctx, store); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
 			return fmt.Errorf("projection %s: %w", v.Name, err)
 		}
 	}
 	return nil
 }
 
-// ProjectionStatus says how far a projection is kept.
+// ProjectionStatus says up to where a projection is stored.
 type ProjectionStatus struct {
 	Name     string              `json:"name"`
 	Position eventstore.Position `json:"position"`
-	// Lag is the number of events after the position: whoever reads the
-	// projection folds them on the way.
+	// Lag is the number of events after the position, which readers of the
+	// projection have to fold.
 	Lag    eventstore.Position `json:"lag"`
 	Schema int                 `json:"schema"`
-	// Bytes is the length of what is kept.
+	// Bytes is the length of the stored model.
 	Bytes int `json:"bytes"`
 }
 
-// ProjectionStatuses returns how far every projection is kept.
+// ProjectionStatuses returns up to where every projection is stored.
 func ProjectionStatuses(ctx context.Context, store eventstore.Store) ([]ProjectionStatus, error) {
 	head, err := store.Head(ctx)
 	if err != nil {
@@ -236,7 +238,7 @@ func ProjectionStatuses(ctx context.Context, store eventstore.Store) ([]Projecti
 			return nil, err
 		}
 		if !k.usable {
-			k = kept{} // it will not be used
+			k = storedModel{} // it will not be used
 		}
 		list = append(list, ProjectionStatus{
 			Name: p.Name, Position: k.at, Lag: head.Position - min(k.at, head.Position), Schema: p.Schema, Bytes: k.bytes(),
@@ -245,24 +247,24 @@ func ProjectionStatuses(ctx context.Context, store eventstore.Store) ([]Projecti
 	return list, nil
 }
 
-// Rebuilt is what came of rebuilding a projection.
+// Rebuilt is the outcome of rebuilding a projection.
 type Rebuilt struct {
 	Name   string              `json:"name"`
 	Events eventstore.Position `json:"events"`
-	// Same says that the model is, byte by byte, what the kept one gives with the
-	// events after it.
+	// Same says that the model is, byte by byte, what the stored one gives with
+	// the events after it.
 	Same bool `json:"same"`
 }
 
-// Rebuild folds the whole log again and keeps the result, whatever was kept. It
-// fails with ErrUnknownEvent where the log has events that this program cannot
+// Rebuild folds the whole log again and stores the result, whatever was stored.
+// It fails with ErrUnknownEvent if the log has events that this program cannot
 // read.
 func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuilt, error) {
 	v, err := p.load(ctx, store)
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
 	}
-	fresh := &view{Projection: p, model: p.New(), kept: v.kept}
+	fresh := &view{Projection: p, model: p.New(), stored: v.stored}
 	if err := foldAll(ctx, store, []*view{v, fresh}, readable); err != nil {
 		return Rebuilt{}, err
 	}
@@ -274,7 +276,7 @@ func (p Projection) Rebuild(ctx context.Context, store eventstore.Store) (Rebuil
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	if err := fresh.keep(ctx, store); err != nil {
+	if err := fresh.save(ctx, store); err != nil {
 		return Rebuilt{}, fmt.Errorf("projection %s: %w", p.Name, err)
 	}
 	return Rebuilt{Name: p.Name, Events: fresh.at, Same: bytes.Equal(was, is)}, nil

@@ -26,30 +26,30 @@ type manifest struct {
 	// Events identifies the event types known to the program that stored this. A
 	// program that knows others does not trust it: the stored model must not have
 	// skipped events that were unknown at the time.
-	Events string     `json:"events"`
-	Parts  []keptPart `json:"parts"`
+	Events string       `json:"events"`
+	Parts  []storedPart `json:"parts"`
 }
 
-// keptPart says where a part is stored, and its size and hash.
-type keptPart struct {
+// storedPart says where a part is stored, and its size and hash.
+type storedPart struct {
 	Slot   int    `json:"place"` // 0 or 1
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// kept is a projection as it is stored.
-type kept struct {
+// storedModel is a projection as it is stored.
+type storedModel struct {
 	at     eventstore.Position // set even if it is not usable
 	usable bool
 	// damaged reports that at is unknown.
 	damaged bool
-	parts   []keptPart // if it is usable
+	parts   []storedPart // if it is usable
 }
 
 // bytes returns the total length of the parts.
-func (k kept) bytes() int {
+func (m storedModel) bytes() int {
 	n := 0
-	for _, part := range k.parts {
+	for _, part := range m.parts {
 		n += part.Bytes
 	}
 	return n
@@ -79,15 +79,15 @@ func sumOf(b []byte) string {
 }
 
 // find reads the manifest.
-func (p Projection) find(ctx context.Context, store eventstore.Store) (kept, error) {
+func (p Projection) find(ctx context.Context, store eventstore.Store) (storedModel, error) {
 	c, err := store.Consumer(ctx, p.consumer())
 	if errors.Is(err, eventstore.ErrCorrupt) {
-		return kept{damaged: true}, nil // a cache that cannot be read counts as absent
+		return storedModel{damaged: true}, nil // a cache that cannot be read counts as absent
 	}
 	if err != nil {
-		return kept{}, err
+		return storedModel{}, err
 	}
-	k := kept{at: c.Position}
+	k := storedModel{at: c.Position}
 	var stored manifest
 	if c.Schema == p.Schema && json.Unmarshal(c.State, &stored) == nil && stored.Events == readableEvents() {
 		k.usable, k.parts = true, stored.Parts
@@ -101,14 +101,14 @@ func (p Projection) load(ctx context.Context, store eventstore.Store) (*view, er
 	if err != nil {
 		return nil, err
 	}
-	v := &view{Projection: p, model: p.New(), kept: k}
+	v := &view{Projection: p, model: p.New(), stored: k}
 	for i, part := range k.parts {
 		whole, err := v.join(ctx, store, i, part)
 		if err != nil {
 			return nil, err
 		}
 		if !whole {
-			v.model, v.kept.usable, v.kept.parts = p.New(), false, nil
+			v.model, v.stored.usable, v.stored.parts = p.New(), false, nil
 			return v, nil
 		}
 	}
@@ -120,7 +120,7 @@ func (p Projection) load(ctx context.Context, store eventstore.Store) (*view, er
 
 // join adds a stored part to the model. It reports false if the part is not what
 // the manifest says.
-func (v *view) join(ctx context.Context, store eventstore.Store, i int, part keptPart) (bool, error) {
+func (v *view) join(ctx context.Context, store eventstore.Store, i int, part storedPart) (bool, error) {
 	c, err := store.Consumer(ctx, v.partConsumer(i, part.Slot))
 	if errors.Is(err, eventstore.ErrCorrupt) {
 		return false, nil
@@ -131,13 +131,13 @@ func (v *view) join(ctx context.Context, store eventstore.Store, i int, part kep
 	return sumOf(c.State) == part.SHA256 && v.model.Join(c.State) == nil, nil
 }
 
-// keep stores the parts of the model that differ from the stored ones. A model
+// save stores the parts of the model that differ from the stored ones. A model
 // with a part larger than eventstore.MaxSnapshot is not stored: every reader
 // folds it.
-func (v *view) keep(ctx context.Context, store eventstore.Store) error {
+func (v *view) save(ctx context.Context, store eventstore.Store) error {
 	parts := v.model.Split()
 	states := make([][]byte, len(parts))
-	stored := manifest{Events: readableEvents(), Parts: make([]keptPart, len(parts))}
+	stored := manifest{Events: readableEvents(), Parts: make([]storedPart, len(parts))}
 	for i, part := range parts {
 		state, err := json.Marshal(part)
 		if err != nil {
@@ -146,11 +146,11 @@ func (v *view) keep(ctx context.Context, store eventstore.Store) error {
 		if len(state) > eventstore.MaxSnapshot {
 			return nil
 		}
-		states[i], stored.Parts[i] = state, keptPart{Bytes: len(state), SHA256: sumOf(state)}
+		states[i], stored.Parts[i] = state, storedPart{Bytes: len(state), SHA256: sumOf(state)}
 	}
 	for i := range stored.Parts {
-		if i < len(v.kept.parts) {
-			before := v.kept.parts[i]
+		if i < len(v.stored.parts) {
+			before := v.stored.parts[i]
 			if stored.Parts[i].Slot = before.Slot; stored.Parts[i] == before {
 				continue
 			}
@@ -167,10 +167,10 @@ func (v *view) keep(ctx context.Context, store eventstore.Store) error {
 		return err
 	}
 	next := eventstore.Consumer{Name: v.consumer(), Position: v.at, Schema: v.Schema, State: state}
-	if v.kept.damaged {
+	if v.stored.damaged {
 		return save(ctx, store, next)
 	}
-	return store.SaveConsumer(ctx, next, v.kept.at)
+	return store.SaveConsumer(ctx, next, v.stored.at)
 }
 
 // save stores the consumer whatever the position of the stored one, and even if

@@ -17,8 +17,8 @@ import (
 	"reprise/training"
 )
 
-// spied is a store that counts the events read of its log, notes the consumers
-// saved, and calls those damaged whose names are in damaged.
+// spied is a store that counts the events read from its log, records the
+// consumers saved, and reports those named in damaged as damaged.
 type spied struct {
 	*memory.Store
 	read    int
@@ -77,13 +77,13 @@ func manyRuns(t *testing.T) *spied {
 func (s *spied) interrupt(t *testing.T, id training.RunID) {
 	t.Helper()
 	log := NewRunLog(s.Store, time.Now)
-	life := wholeLife(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
-	if _, err := log.Append(t.Context(), RunRecord{}, life[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
+	events := wholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
+	if _, err := log.Append(t.Context(), RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestOnlyWhatChangesIsKeptAnew(t *testing.T) {
+func TestOnlyChangedPartsAreStored(t *testing.T) {
 	s := manyRuns(t)
 	head, err := s.Head(t.Context())
 	if err != nil {
@@ -103,7 +103,7 @@ func TestOnlyWhatChangesIsKeptAnew(t *testing.T) {
 }
 
 // A crash at any save leaves the projection as it was before, or as it is after.
-func TestAProjectionThatIsHalfKeptIsTheOneOfBefore(t *testing.T) {
+func TestAHalfStoredProjectionIsThePreviousOne(t *testing.T) {
 	for _, fail := range []string{"projection/runs/part-2.1", "projection/runs", "projection/devices"} {
 		s := manyRuns(t)
 		s.catchUp(t)
@@ -124,8 +124,8 @@ func TestAProjectionThatIsHalfKeptIsTheOneOfBefore(t *testing.T) {
 	}
 }
 
-// Whatever is damaged is folded anew, and whole again when it was kept.
-func TestADamagedProjectionIsMended(t *testing.T) {
+// A damaged projection is folded again, and is whole once it has been stored.
+func TestADamagedProjectionIsRepaired(t *testing.T) {
 	for _, name := range []string{"projection/runs", "projection/runs/part-0.0", "projection/runs/part-2.0", "projection/devices/part-0.0"} {
 		s := manyRuns(t)
 		s.catchUp(t)
@@ -136,16 +136,16 @@ func TestADamagedProjectionIsMended(t *testing.T) {
 			t.Errorf("%s: only %d events were read", name, read)
 		}
 		if len(s.damaged) > 0 && !strings.Contains(name, "part-") {
-			t.Errorf("%s is damaged still", name)
+			t.Errorf("%s is still damaged", name)
 		}
 		if read, _ := s.catchUp(t); read != 0 {
-			t.Errorf("%s: %d events were read once it was mended", name, read)
+			t.Errorf("%s: %d events were read once it was repaired", name, read)
 		}
 		sameAsReplay(t, s, eventstore.End)
 	}
 }
 
-// An event that this program cannot read is not passed over by what it keeps.
+// A stored projection does not skip an event that this program cannot read.
 func TestALogOfANewerVersionIsRefused(t *testing.T) {
 	for _, a := range []eventstore.AggregateID{"run/x", "device/x", "actors/x", "something/x"} {
 		store := memory.New()
@@ -158,13 +158,13 @@ func TestALogOfANewerVersionIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", a, err)
 		}
 		if c, err := store.Consumers(t.Context()); err != nil || len(c) > 0 {
-			t.Errorf("%s: kept %v, %v", a, c, err)
+			t.Errorf("%s: stored %v, %v", a, c, err)
 		}
 	}
 }
 
-// A page under what is kept is damaged, so that it can be neither read nor replaced:
-// the log is folded, and goes on.
+// A page under the stored projection is damaged, so that it can be neither read
+// nor replaced: the log is folded, and remains usable.
 func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.db")
 	s, err := sqlite.Open(path, sqlite.Config{})
@@ -181,7 +181,7 @@ func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 	}
 	at := bytes.Index(db, []byte(`"updated_at"`))
 	if at < 0 {
-		t.Fatal("nothing is kept")
+		t.Fatal("nothing is stored")
 	}
 	db[at] ^= 1
 	if err := os.WriteFile(path, db, 0o600); err != nil {
@@ -197,8 +197,8 @@ func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 	}()
 	log := NewRunLog(s, time.Now)
 	for _, id := range []training.RunID{"another", "one-more"} {
-		life := wholeLife(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
-		if _, err := log.Append(t.Context(), RunRecord{}, life[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
+		events := wholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
+		if _, err := log.Append(t.Context(), RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := CatchUpProjections(t.Context(), s); err != nil {

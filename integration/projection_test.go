@@ -20,9 +20,9 @@ import (
 	"reprise/training"
 )
 
-// lottery draws a log that could have happened: runs and forks of them that are
-// led through their sagas, with any outcome of any command, and a device whose
-// ledger goes its own way.
+// lottery draws a log that could have happened: runs and their forks, taken
+// through their sagas with any outcome of any command, and a device whose
+// ledger evolves independently.
 type lottery struct {
 	t       *rapid.T
 	store   eventstore.Store
@@ -196,9 +196,9 @@ func marshal(t rapid.TB, v any) []byte {
 	return raw
 }
 
-// After every event of any log, a listing says what the whole records say; and a
-// projection that was kept and read back at any moments is, byte by byte, the one
-// that is folded anew.
+// After every event of any log, a listing says what the complete records say;
+// and a projection that was stored and read back at any times is, byte by byte,
+// the one that is folded from the beginning.
 func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLottery(t)
@@ -255,15 +255,15 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 				}
 			}
 			if got, want := marshal(t, kept[p.Name]), marshal(t, fresh); !bytes.Equal(got, want) {
-				t.Fatalf("%s is\n%s\nfolded anew it is\n%s", p.Name, got, want)
+				t.Fatalf("%s is\n%s\nfolded from the beginning it is\n%s", p.Name, got, want)
 			}
 		}
 	})
 }
 
-// What is kept in the store is a cache: caught up, rebuilt, deleted, damaged or
-// of another schema, what is read is the same.
-func TestAKeptProjectionChangesNothingButTime(t *testing.T) {
+// A stored projection is a cache: whether it is caught up, rebuilt, deleted,
+// damaged or of another schema, what is read is the same.
+func TestAStoredProjectionChangesNothingButTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
 		l := newLottery(t)
@@ -295,7 +295,7 @@ func TestAKeptProjectionChangesNothingButTime(t *testing.T) {
 				})
 			case "a damaged part":
 				l.spoilParts(t, func([]byte) []byte { return []byte(`{"runs":[{"run_id":"x"}],`) })
-			case "an older part": // one that would do, but for its hash
+			case "an older part": // one that would be valid, but for its hash
 				l.spoilParts(t, func([]byte) []byte { return []byte(`{}`) })
 			}
 			l.checkOverview(t)
@@ -334,7 +334,7 @@ func (l *lottery) checkLag(t *rapid.T, want eventstore.Position) {
 	}
 }
 
-// spoil changes what is kept of every projection.
+// spoil changes the stored form of every projection.
 func (l *lottery) spoil(t *rapid.T, change func(*eventstore.Consumer)) {
 	ctx := context.Background()
 	for _, p := range Projections() {
@@ -353,7 +353,7 @@ func (l *lottery) spoil(t *rapid.T, change func(*eventstore.Consumer)) {
 	}
 }
 
-// spoilParts changes every part that is kept, in both of its places.
+// spoilParts changes every stored part, in both of its slots.
 func (l *lottery) spoilParts(t *rapid.T, change func([]byte) []byte) {
 	ctx := context.Background()
 	consumers, err := l.store.Consumers(ctx)
@@ -370,7 +370,7 @@ func (l *lottery) spoilParts(t *rapid.T, change func([]byte) []byte) {
 	}
 }
 
-func TestProjectionsHaveNamesOfTheirOwn(t *testing.T) {
+func TestProjectionNamesAreUnique(t *testing.T) {
 	var names []string
 	for _, p := range Projections() {
 		if p.Schema < 1 || p.Name == "" || strings.ContainsAny(p.Name, " /") || slices.Contains(names, p.Name) {

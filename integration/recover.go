@@ -44,15 +44,15 @@ func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, e
 		if err != nil {
 			return recovery, err
 		}
-		if err := recovery.mend(ctx, runs, record); err != nil {
+		if err := recovery.settle(ctx, runs, record); err != nil {
 			return recovery, fmt.Errorf("recover run %s: %w", r.RunID, err)
 		}
 	}
 	return recovery, nil
 }
 
-// mend brings one saga to rest in one batch of events.
-func (recovery *Recovery) mend(ctx context.Context, runs *RunLog, r RunRecord) error {
+// settle brings one saga to rest in one batch of events.
+func (recovery *Recovery) settle(ctx context.Context, runs *RunLog, r RunRecord) error {
 	events, err := restEvents(r.Saga, "its process ended without a word (killed, or power lost)")
 	if err != nil || len(events) == 0 {
 		return err
@@ -113,7 +113,7 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 // unfinished.
 func atRest(saga training.TrainingSaga) bool { return !underWay(saga) && len(saga.Commands()) == 0 }
 
-// underWay reports whether a saga is neither paused nor on its way out.
+// underWay reports whether a saga is neither paused nor ending.
 func underWay(saga training.TrainingSaga) bool {
 	switch saga.State {
 	case training.SagaCompleted, training.SagaFailed, training.Compensating:

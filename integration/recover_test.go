@@ -13,7 +13,7 @@ import (
 )
 
 // recoverByReplay is Recover as it would be without projections: it folds the
-// whole log and looks at every run.
+// whole log and examines every run.
 func recoverByReplay(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
 	state, err := StateAt(ctx, runs.store, eventstore.End)
@@ -28,14 +28,14 @@ func recoverByReplay(ctx context.Context, runs *RunLog, devices *DeviceLog) (Rec
 		recovery.Leases += len(events)
 	}
 	for _, r := range state.Runs {
-		if err := recovery.mend(ctx, runs, r); err != nil {
+		if err := recovery.settle(ctx, runs, r); err != nil {
 			return recovery, err
 		}
 	}
 	return recovery, nil
 }
 
-// copyLog returns a store with the same events, and nothing kept beside them.
+// copyLog returns a store with the same events, and nothing else stored.
 func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
 	to := memory.New()
 	if _, err := eventstore.Walk(context.Background(), from, 0, eventstore.End, func(e eventstore.Event) error {
@@ -49,9 +49,9 @@ func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
 	return to
 }
 
-// Recovering from projections that were kept at any moment, or never, appends the
-// very events that recovering from the whole log does.
-func TestRecoveringFromProjectionsIsRecoveringFromTheLog(t *testing.T) {
+// Recovering from projections that were stored at any time, or never, appends
+// exactly the events that recovering from the whole log does.
+func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 	recovered := 0
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
@@ -84,15 +84,15 @@ func TestRecoveringFromProjectionsIsRecoveringFromTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		if gotHead != wantHead || !bytes.Equal(marshal(t, got), marshal(t, want)) {
-			t.Fatalf("recovered %+v, the log ends with %+v; by the whole log %+v, %+v", got, gotHead, want, wantHead)
+			t.Fatalf("recovered %+v, the log ends with %+v; from the whole log %+v, %+v", got, gotHead, want, wantHead)
 		}
 		recovered += len(got.Interrupted) + len(got.Failed)
 		again, err := Recover(ctx, NewRunLog(l.store, clock), NewDeviceLog(l.store, clock))
 		if err != nil || again.Leases+len(again.Interrupted)+len(again.Failed) > 0 {
-			t.Fatalf("doing it twice recovered %+v, %v", again, err)
+			t.Fatalf("recovering twice recovered %+v, %v", again, err)
 		}
 	})
 	if recovered == 0 {
-		t.Error("nothing was ever half-way")
+		t.Error("nothing was ever unfinished")
 	}
 }

@@ -44,7 +44,7 @@ func (v Verifier) past(ctx context.Context, id training.RunID) (past, error) {
 	return list, nil
 }
 
-// name names the event of which is says that it is meant.
+// name names the event for which is returns true.
 func (h past) name(is func(training.Event) bool) string {
 	i := slices.IndexFunc(h, func(p pastEvent) bool { return is(p.event) })
 	if i < 0 {
@@ -63,7 +63,7 @@ type reproduction struct {
 	x         *Execution
 
 	series []stepseries.Record // as it is on disk
-	sum    stepseries.Sum      // of the records up to the present step, as trained again
+	sum    stepseries.Sum      // of the records up to the current step, as trained again
 	next   int                 // index of the next checkpoint to compare
 }
 
@@ -105,8 +105,8 @@ func (r *reproduction) compareSeries(step uint64) {
 	}
 }
 
-// differ reports the fields in which a recorded event is not what came out. The
-// event is looked for only then.
+// differ reports the fields in which a recorded event is not what came out. It
+// looks for the event only if there are any.
 func (r *reproduction) differ(name func() string, recorded, reproduced any) {
 	if what := difference(recorded, reproduced, reproducedAs); what != "" {
 		r.report.fail("%s: %s", name(), what)
@@ -137,7 +137,7 @@ func (r *reproduction) compare(step StepResult) error {
 }
 
 func (r *reproduction) compareStep(step StepResult) {
-	got := record(step)
+	got := seriesRecord(step)
 	r.sum.Add(got)
 	if got.Step > uint64(len(r.series)) {
 		return
@@ -266,7 +266,7 @@ func (r *reproduction) compareCheckpoint(loss float64) error {
 
 // sameBeforeProgress reports whether the recorded manifest is the one that the
 // content had before the progress of early stopping and reduce_on_plateau was part
-// of it. It may be so where neither has a part in the run.
+// of it. This is allowed if the run uses neither.
 func (r *reproduction) sameBeforeProgress(recorded training.Checkpoint, content checkpoint.Content) (bool, error) {
 	h := r.run.Session.Hyperparameters
 	if h.EarlyStopping.Patience > 0 || h.LearningRate.Schedule.Name == training.ReduceOnPlateau {

@@ -26,7 +26,7 @@ const (
 	datasetDeadline = 10 * time.Minute
 )
 
-// Observer hears of a run's progress, from the run's own actor: it must not
+// Observer is told of a run's progress by the run's own actor: it must not
 // block.
 type Observer interface {
 	// Stepped is called after every optimiser step.
@@ -45,15 +45,19 @@ type runDeps struct {
 	datasets   actor.Ref[datasetMessage]
 	observer   Observer
 	// requests numbers what the incarnations ask for, so that an answer to an
-	// earlier one is never taken for a later one's.
+	// earlier one is never taken for the answer to a later one.
 	requests *atomic.Uint64
 	// lastFailure tells why the incarnation before this one ended; "" if there
 	// was none.
 	lastFailure func() string
 	// failed is told why an incarnation ended.
 	failed func(cause error)
-	// verdict, if not nil, is what is to be recorded of a run whose actor failed
-	// too often: the actor leads the saga to rest.
+	// stopping is why the run is to stay interrupted once it is at rest; nil while
+	// it is to train. It outlives the incarnation that began the interruption, which
+	// may fail while it releases what the run holds.
+	stopping *atomic.Pointer[string]
+	// verdict, if not nil, is what to record about a run whose actor failed too
+	// often: the actor leads the saga to rest.
 	verdict *verdict
 	// fault, if not nil, is called before every step with its number; tests
 	// panic in it.
@@ -84,9 +88,6 @@ type runActor struct {
 	data    *dataset.Dataset
 	exec    *Execution
 	series  *stepseries.Writer
-
-	// stopping is the cause of an interruption by request; "" if there is none.
-	stopping string
 }
 
 // Started picks the run up where its record stands: at the start, after an
@@ -107,6 +108,9 @@ func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 	// An earlier incarnation failed, or its host could not lead it to rest.
 	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()) {
 		cause = cmp.Or(cause, "its host had to leave it")
+		if asked := a.stopping.Load(); asked != nil {
+			cause = *asked
+		}
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}
@@ -117,7 +121,7 @@ func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 // conclude records the verdict and leads the saga to rest.
 func (a *runActor) conclude(ctx *actor.Context[RunMessage]) error {
 	v := a.verdict
-	a.stopping = v.cause
+	a.stopping.Store(&v.cause)
 	switch saga := a.record.Saga; {
 	case v.failed && a.record.Session.CanResume() && saga.State != training.Compensating:
 		if err := a.append(ctx, training.TrainingFailed{Step: saga.Context.CheckpointStep, Reason: v.cause}); err != nil {
@@ -144,8 +148,9 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 	a.request = 0
 	switch outlook {
 	case mayPass:
-		a.stopping = explain(err)
-		err = a.append(ctx, training.TrainingInterrupted{Cause: a.stopping})
+		cause := explain(err)
+		a.stopping.Store(&cause)
+		err = a.append(ctx, training.TrainingInterrupted{Cause: cause})
 	case neverWorks:
 		err = a.append(ctx, a.failure(err))
 	default:
@@ -167,8 +172,8 @@ func (a *runActor) leave(ctx *actor.Context[RunMessage], outlook outlook, err er
 	return nil
 }
 
-// Stopped gives back the incarnation's memory and files. Leases and data are
-// given back by the saga's commands, of this incarnation or the next.
+// Stopped releases the incarnation's memory and files. Leases and data are
+// released by the saga's commands, in this incarnation or the next.
 func (a *runActor) Stopped(_ *actor.Context[RunMessage], cause error) {
 	a.closeExecution()
 	if cause != nil {
@@ -182,7 +187,7 @@ func (a *runActor) closeExecution() {
 		a.exec = nil
 	}
 	if a.series != nil {
-		// What is not flushed lies behind the last checkpoint and would be cut
+		// What is not flushed comes after the last checkpoint and would be cut
 		// off anyway.
 		_ = a.series.Close()
 		a.series = nil
@@ -215,7 +220,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.answer(ctx, m.Request, training.DeviceReleased{Allocation: m.Allocation})
 	case datasetLoaded:
 		if m.Request != a.request {
-			return nil // nor for this; the shelf forgets the run when it is at rest
+			return nil // nor for this; the cache forgets the run when it is at rest
 		}
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
@@ -263,10 +268,10 @@ func (a *runActor) awaited(request uint64) bool {
 
 // append makes events durable and part of the record.
 func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Event) error {
-	// The record must not end half-way because the process is asked to stop.
+	// The append must not be cut short because the process is asked to stop.
 	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
 	switch {
-	case errors.Is(err, eventstore.ErrConcurrencyConflict) || isPermanent(err):
+	case errors.Is(err, eventstore.ErrConcurrencyConflict) || contradicts(err):
 		return err
 	case err != nil:
 		return &logError{err}
@@ -296,7 +301,7 @@ func (a *runActor) drive(ctx *actor.Context[RunMessage]) error {
 // rest ends the actor of a run that has ended or is to stop, and resumes an
 // interrupted one.
 func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
-	if a.record.Session.CanResume() && a.stopping == "" {
+	if a.record.Session.CanResume() && a.stopping.Load() == nil {
 		event, err := a.record.Resume()
 		if err != nil {
 			return err
@@ -330,12 +335,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, datasetDeadline, "the data set shelf", func(request uint64) error {
+		return a.ask(ctx, datasetDeadline, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
-		return a.ask(ctx, answerDeadline, "the data set shelf", func(request uint64) error {
+		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
@@ -358,7 +363,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s was silent for %v", whom, deadline)})
+	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
 	return true, nil
 }
 
@@ -367,7 +372,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 // device that is short of memory, would keep a restart from it, too; but one that
 // has lost its lease can get another.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
-	event, err := a.prepare()
+	event, err := a.prepare(ctx.Context())
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
 		err = &obstacle{err, checkDevices}
 	}
@@ -377,7 +382,7 @@ func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	return a.append(ctx, event)
 }
 
-func (a *runActor) prepare() (training.Event, error) {
+func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	a.closeExecution()
 	// Nothing is made before an event of this run was appended: the directory may
 	// have been removed under the process.
@@ -412,7 +417,7 @@ func (a *runActor) prepare() (training.Event, error) {
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, &filesError{err}
 	}
-	if err := a.sweep(); err != nil {
+	if err := a.sweep(ctx); err != nil {
 		return nil, &filesError{err}
 	}
 	sha, err := a.exec.WeightsSHA256()
@@ -426,8 +431,8 @@ func (a *runActor) prepare() (training.Event, error) {
 func (a *runActor) planned() (*nn.Plan, error) {
 	if a.plan == nil {
 		plan, err := PlanOf(a.record.Session)
-		if err != nil {
-			return nil, &permanentError{err}
+		if err != nil { // it was planned before the run began
+			return nil, &obstacle{err, useItsVersion}
 		}
 		a.plan = plan
 	}
@@ -449,12 +454,13 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 }
 
 // sweep removes what a crash left of checkpoints that were never committed.
-func (a *runActor) sweep() error {
+func (a *runActor) sweep(ctx context.Context) error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
 	for i, cp := range a.record.Checkpoints {
 		keep[i] = CheckpointRef(cp)
 	}
-	_, err := a.workspace.Checkpoints(a.id).Sweep(keep)
+	// What cannot be marked was warned of when the directory was opened.
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, a.log.judge(ctx, a.id))
 	return err
 }
 
@@ -467,7 +473,7 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err != nil {
 		return err
 	}
-	if err := a.series.Append(record(step)); err != nil {
+	if err := a.series.Append(seriesRecord(step)); err != nil {
 		return &filesError{err}
 	}
 	a.observer.Stepped(a.id, step)
@@ -518,8 +524,8 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 	return a.drive(ctx)
 }
 
-// failure returns the event that says that the run can never go on: the answer
-// to what its saga waits for.
+// failure returns the event that says that the run can never continue: the
+// answer to what its saga waits for.
 func (a *runActor) failure(cause error) training.Event {
 	reason := cause.Error()
 	switch a.record.Saga.State {
@@ -550,14 +556,16 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	case isPermanent(err):
 		return err
 	case err != nil:
-		a.stopping = "a checkpoint could not be written"
-		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: explain(err)})
+		cause := explain(err)
+		a.stopping.Store(&cause)
+		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: cause})
 	}
 	if err := a.append(ctx, committed); err != nil {
 		return err
 	}
-	// It exists, marked or not: what fails here is made up for when the run is
-	// resumed, and when the directory is opened for writing.
+	// The checkpoint exists, marked or not, and its folder notes the event before. What
+	// fails here is made up for when the run is resumed, or the directory is opened for
+	// writing, which warns of what cannot be marked.
 	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
 	return nil
 }
@@ -576,7 +584,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := a.workspace.Checkpoints(a.id).Write(content)
+	ref, err := a.workspace.Checkpoints(a.id).WritePending(content, pendingOf(a.record))
 	if err != nil {
 		return none, err
 	}
@@ -596,13 +604,13 @@ func (a *runActor) complete(ctx *actor.Context[RunMessage]) error {
 	})
 }
 
-// interrupt checkpoints at the present step where there is something new to
-// keep, and lets the saga give back what it holds.
+// interrupt checkpoints at the current step if there is something new to keep,
+// and lets the saga release what it holds.
 func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error {
-	if a.stopping != "" {
+	if a.stopping.Load() != nil {
 		return nil
 	}
-	a.stopping = cause
+	a.stopping.Store(&cause)
 	if !underWay(a.record.Saga) {
 		return a.drive(ctx)
 	}

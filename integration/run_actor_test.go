@@ -6,9 +6,9 @@ import (
 	"reprise/training"
 )
 
-// What comes late belongs to a question or an execution that is over: nothing is
-// recorded of it and nothing is done. The actors below have neither log nor
-// context, so that whatever they did would panic.
+// A late message belongs to a question or an execution that is over: nothing is
+// recorded and nothing is done. The actors below have neither log nor context,
+// so that doing anything would panic.
 
 func TestAnAnswerToAnEarlierQuestionIsDropped(t *testing.T) {
 	a := &runActor{request: 2}

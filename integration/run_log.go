@@ -14,8 +14,12 @@ import (
 	"reprise/training"
 )
 
-// ErrRunNotFound is returned for a run that the log does not know.
-var ErrRunNotFound = errors.New("no such run")
+var (
+	// ErrRunNotFound is returned for a run that the log does not know.
+	ErrRunNotFound = errors.New("no such run")
+	// ErrAmbiguousRun is returned for the beginning of several runs' ids.
+	ErrAmbiguousRun = errors.New("is ambiguous")
+)
 
 // runPrefix begins the aggregate id of every run.
 const runPrefix = "run/"
@@ -33,8 +37,9 @@ type RunRecord struct {
 	// Trained is how long the run was under way, without its pauses.
 	Trained time.Duration `json:"trained_ns"`
 
-	// position is that of the last event folded in.
+	// position and hash are those of the last event folded in.
 	position eventstore.Position
+	hash     eventstore.Hash
 }
 
 // apply returns the record after the event.
@@ -102,10 +107,10 @@ func runOf(a eventstore.AggregateID) (training.RunID, bool) {
 }
 
 // Append decides nothing: it applies the events to the record, appends them as
-// one batch behind the record's version and returns the new record. It fails
+// one batch after the record's version and returns the new record. It fails
 // with training's errors for an event that cannot follow, and with
-// eventstore.ErrConcurrencyConflict where another writer came first; nothing
-// is appended then.
+// eventstore.ErrConcurrencyConflict where another writer came first; nothing is
+// appended then.
 func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Event) (RunRecord, error) {
 	if len(events) == 0 {
 		return r, nil
@@ -114,7 +119,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	next := r
 	batch := make([]eventstore.NewEvent, len(events))
 	var id training.RunID
-	var story eventstore.EventID // every event of a run goes back to its start
+	var correlation eventstore.EventID // every event of a run goes back to its start
 	for i, e := range events {
 		version := r.Version + eventstore.Version(i) + 1
 		var err error
@@ -123,7 +128,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 		}
 		if i == 0 {
 			id = next.ID
-			story = eventstore.DerivedEventID(runPrefix + string(id))
+			correlation = eventstore.DerivedEventID(runPrefix + string(id))
 		}
 		kind, payload, err := encode(e)
 		if err != nil {
@@ -134,7 +139,7 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 			Type:        kind,
 			Time:        at,
 			Payload:     payload,
-			Correlation: story,
+			Correlation: correlation,
 		}
 		if i > 0 {
 			batch[i].Causation = batch[i-1].ID
@@ -146,7 +151,8 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	if err != nil {
 		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
 	}
-	next.position = stored[len(stored)-1].Position
+	newest := stored[len(stored)-1]
+	next.position, next.hash = newest.Position, newest.Hash
 	return next, nil
 }
 
@@ -166,7 +172,7 @@ func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error)
 }
 
 // Events returns the envelopes of a run, oldest first, or ErrRunNotFound. A run
-// has no snapshots: one that somebody has put there is not looked at.
+// has no snapshots: one that somebody has put there is ignored.
 func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
 	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
 	events := replay.Events
@@ -215,25 +221,30 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 	if err != nil {
 		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
 	}
-	next.position = e.Position
+	next.position, next.hash = e.Position, e.Hash
 	return next, nil
 }
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
-// id, or "latest".
+// id, or "latest". It fails with ErrRunNotFound or ErrAmbiguousRun.
 func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
 	list, err := ReadRuns(ctx, l.store)
 	if err != nil {
 		return "", err
 	}
-	if len(list.Runs) == 0 {
+	return list.Resolve(name)
+}
+
+// Resolve is RunLog.Resolve among the runs of the list.
+func (l *RunList) Resolve(name string) (training.RunID, error) {
+	if len(l.Runs) == 0 {
 		return "", fmt.Errorf("run %q: %w: there are no runs yet; start one with `reprise train JOB`", name, ErrRunNotFound)
 	}
 	if name == "latest" {
-		return list.Runs[len(list.Runs)-1].RunID, nil
+		return l.Runs[len(l.Runs)-1].RunID, nil
 	}
 	var matches []string
-	for _, r := range list.Runs {
+	for _, r := range l.Runs {
 		if string(r.RunID) == name {
 			return r.RunID, nil
 		}
@@ -248,5 +259,11 @@ func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, erro
 		return "", fmt.Errorf("run %q: %w; `reprise runs list` shows them all", name, ErrRunNotFound)
 	}
 	slices.Sort(matches)
-	return "", fmt.Errorf("run %q: %w: it could be any of %s", name, ErrRunNotFound, strings.Join(matches, ", "))
+	const most = 5
+	shown, others := matches, ""
+	if len(matches) > most+1 {
+		shown = matches[len(matches)-most:]
+		others = fmt.Sprintf(" or one of %d older ones", len(matches)-most)
+	}
+	return "", fmt.Errorf("run %q %w: it could be %s%s; give more of the id", name, ErrAmbiguousRun, strings.Join(shown, ", "), others)
 }

@@ -22,10 +22,10 @@ type RunSummary struct {
 	Step          uint64            `json:"step"`
 	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
 	Metrics       *training.Metrics `json:"metrics,omitempty"`
-	// Accurate reports whether the accuracy in Metrics has a meaning.
-	Accurate   bool   `json:"accurate"`
-	Epochs     uint64 `json:"epochs"`
-	TotalSteps uint64 `json:"total_steps"`
+	// HasAccuracy reports whether the accuracy in Metrics has a meaning.
+	HasAccuracy bool   `json:"accurate"`
+	Epochs      uint64 `json:"epochs"`
+	TotalSteps  uint64 `json:"total_steps"`
 	// Dataset is the path of the data.
 	Dataset string `json:"dataset"`
 	// Parent is the run that a fork starts from, and ParentStep the step at which
@@ -46,7 +46,7 @@ type RunSummary struct {
 func (r RunRecord) Summary() RunSummary {
 	s := r.Session
 	out := RunSummary{
-		RunID: r.ID, State: s.State, Reason: r.Reason, Accurate: s.Dataset.Accurate(),
+		RunID: r.ID, State: s.State, Reason: r.Reason, HasAccuracy: s.Dataset.HasAccuracy(),
 		Epochs: s.Hyperparameters.Epochs, TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
 		Version: r.Version, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Trained: r.Trained,
 	}
@@ -136,7 +136,7 @@ func (r RunSummary) apply(event training.Event, version eventstore.Version, at t
 
 func (r *RunSummary) start(e training.TrainingStarted, at time.Time) {
 	r.RunID, r.State = e.RunID, training.Initializing
-	r.Accurate, r.Dataset = e.Dataset.Accurate(), e.Dataset.Path
+	r.HasAccuracy, r.Dataset = e.Dataset.HasAccuracy(), e.Dataset.Path
 	r.Epochs, r.TotalSteps = e.Hyperparameters.Epochs, e.Hyperparameters.TotalSteps(e.Dataset.Training)
 	r.StartedAt = at
 	if p := e.Parent; p != nil {

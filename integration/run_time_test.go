@@ -8,8 +8,8 @@ import (
 )
 
 // A run trains for 10 seconds, pauses for an hour, is resumed, and is killed 7
-// seconds later, of which 4 are on record; the next process notices after a day.
-func TestARunsTimeIsWithoutItsPauses(t *testing.T) {
+// seconds later, of which 4 are recorded; the next process notices after a day.
+func TestARunsTimeExcludesItsPauses(t *testing.T) {
 	w := newWorld(t)
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	started := w.request(nil)[0].(training.TrainingStarted)

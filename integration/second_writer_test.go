@@ -13,7 +13,7 @@ import (
 	"reprise/training"
 )
 
-// Two that decide on the same record: the second one's decision is refused.
+// Two writers decide on the same record: the second one's decision is refused.
 func TestASecondWriterOfARunIsRefused(t *testing.T) {
 	ctx := context.Background()
 	log := NewRunLog(memory.New(), func() time.Time { return simEpoch })

@@ -16,7 +16,7 @@ import (
 	"reprise/training"
 )
 
-// runFacts is what the events of a run say, by rules of their own.
+// runFacts is what the events of a run say, by independent rules.
 type runFacts struct {
 	outcome training.State // Interrupted, Completed, Failed; "" while it is under way
 	failing bool           // it compensates
@@ -51,23 +51,23 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 	case training.DeviceReleased:
 		held := func(l device.Lease) bool { return l.ID == e.Lease && l.Epoch == e.Epoch }
 		if l := h.ledgers[e.Device]; l != nil && slices.ContainsFunc(l.leases, held) {
-			h.violate("%s has released %s by its books, and holds it still", id, e.Device)
+			h.violate("%s has released %s on record, but still holds it", id, e.Device)
 		}
 		f.devices = slices.DeleteFunc(f.devices, func(a training.Allocation) bool { return a == e.Allocation })
 	case training.DatasetLoaded:
 		f.data = append(f.data, e.Dataset)
-		if p := h.process; p.shelfIsEmpty && !p.opened {
-			h.violate("%s was lent a data set that had been kept when nobody used it", id)
+		if p := h.process; p.cacheIsEmpty && !p.opened {
+			h.violate("%s was given a data set that had been kept although nobody used it", id)
 		}
-		h.process.shelfIsEmpty = false
+		h.process.cacheIsEmpty = false
 	case training.DatasetUnloaded:
 		f.data = slices.DeleteFunc(f.data, func(d training.DatasetID) bool { return d == e.Dataset })
 		if p := h.process; p.launched == 1 { // nobody else can be a user of it
-			p.shelfIsEmpty, p.opened = true, false
+			p.cacheIsEmpty, p.opened = true, false
 		}
 	case training.ModelInitialized:
 		if e.Step != f.step {
-			h.violate("%s goes on from step %d, its last checkpoint is at step %d", id, e.Step, f.step)
+			h.violate("%s resumes from step %d, its last checkpoint is at step %d", id, e.Step, f.step)
 		}
 	case training.EpochReproduced:
 		h.count("epochs reproduced")
@@ -102,7 +102,7 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 	case training.RunFailed:
 		h.count("runs failed")
 		if !f.failing || !f.empty() {
-			h.violate("%s has failed (compensating: %v) and holds %v and %v", id, f.failing, f.devices, f.data)
+			h.violate("%s has failed (compensating: %v) but holds %v and %v", id, f.failing, f.devices, f.data)
 		}
 		f.outcome = training.Failed
 	}
@@ -111,12 +111,12 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 	}
 }
 
-// checkPermanent fails where a run fails for something that may pass: it diverges,
-// or it panicked as often as its host bears.
+// checkPermanent fails if a run fails for a condition that may pass; what is
+// permanent is divergence, or as many panics as its host allows.
 func (h *history) checkPermanent(r *simRun, event training.Event) {
 	seed := r.record.Session.Hyperparameters.Seed
 	if diverges(seed) == 0 && r.panics <= h.restarts.Restarts {
-		h.violate("%s fails, and nothing permanent has happened: %s%s", r.id, event.EventType(), details(event))
+		h.violate("%s fails, but nothing permanent has happened: %s%s", r.id, event.EventType(), details(event))
 	}
 }
 
@@ -128,8 +128,8 @@ func isReleaseEvent(event training.Event) bool {
 	return false
 }
 
-// checkDurable fails where an event says that a checkpoint exists, and the loss
-// of power could still undo it.
+// checkDurable fails if an event says that a checkpoint exists, but a loss of
+// power could still undo it.
 func (h *history) checkDurable(id training.RunID, cp training.Checkpoint) {
 	w := Workspace{Dir: "/data"}
 	folder := path.Join(w.CheckpointsDir(id), cp.Dir)
@@ -141,12 +141,12 @@ func (h *history) checkDurable(id training.RunID, cp training.Checkpoint) {
 		n := h.disk.root
 		for part := range pathParts(file) {
 			if n = n.onDisk[part]; n == nil {
-				h.violate("the checkpoint at step %d of %s is on record, and the name %s in %s is not on the disk", cp.Step, id, part, file)
+				h.violate("the checkpoint at step %d of %s is on record, but the name %s in %s is not on the disk", cp.Step, id, part, file)
 				return
 			}
 		}
 		if len(n.pending) > 0 || !bytes.Equal(n.synced, n.content) {
-			h.violate("the checkpoint at step %d of %s is on record, and %s is not on the disk", cp.Step, id, file)
+			h.violate("the checkpoint at step %d of %s is on record, but %s is not on the disk", cp.Step, id, file)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func pathParts(name string) func(func(string) bool) {
 	}
 }
 
-// checkUse fails where a device works for somebody whose lease is not in force.
+// checkUse fails if a device works for a holder whose lease is not in force.
 func (h *history) checkUse(id device.ID) {
 	use := h.caller
 	if use == nil || h.dirty[id] || h.ledgers[id].holds(use.lease) {
@@ -170,14 +170,14 @@ func (h *history) checkUse(id device.ID) {
 	h.violate("%s worked for %s under %v, which is not in force", id, use.run, use.lease)
 }
 
-// checkRecovery looks at what a process begins with.
+// checkRecovery checks what a process begins with.
 func (h *history) checkRecovery(recovery Recovery, before []device.Lease) {
 	if len(recovery.Interrupted)+len(recovery.Failed) > 0 {
 		h.count("recoveries")
 	}
 	h.counts["leases recovered"] += recovery.Leases
 	if h.orderly && len(recovery.Interrupted)+len(recovery.Failed)+recovery.Leases > 0 {
-		h.violate("a host was closed in order, and %+v had to be recovered", recovery)
+		h.violate("a host was closed properly, but %+v had to be recovered", recovery)
 	}
 	h.orderly = false
 	if recovery.Leases != len(before) {
@@ -193,7 +193,7 @@ func (h *history) checkRecovery(recovery Recovery, before []device.Lease) {
 	}
 }
 
-// checkRest looks at a run that its host says is at rest.
+// checkRest checks a run that its host says is at rest.
 func (h *history) checkRest(p *process, f *simFollow) {
 	if p.dead {
 		return
@@ -211,16 +211,16 @@ func (h *history) checkRest(p *process, f *simFollow) {
 		return
 	}
 	live := &f.run.record
-	h.log("%s rests: %s", f.id, live.Session.State)
+	h.log("%s is at rest: %s", f.id, live.Session.State)
 	r := h.run(f.id)
 	facts := r.state
 	if facts.outcome != live.Session.State || !facts.empty() {
-		h.violate("%s rests as %s; its events say %s, holding %v and %v", f.id, live.Session.State, facts.outcome, facts.devices, facts.data)
+		h.violate("%s is at rest as %s; its events say %s, holding %v and %v", f.id, live.Session.State, facts.outcome, facts.devices, facts.data)
 	}
 	h.sameRecord(live, &r.record)
 }
 
-// sameRecord fails unless a record is what the run's events come to.
+// sameRecord fails unless a record is what the run's events add up to.
 func (h *history) sameRecord(got, want *RunRecord) {
 	if reflect.DeepEqual(got, want) {
 		return
@@ -232,40 +232,40 @@ func (h *history) sameRecord(got, want *RunRecord) {
 	}
 }
 
-// checkIdle looks at a process in which nobody has anything to do.
+// checkIdle checks a process in which nobody has anything to do.
 func (h *history) checkIdle(p *process) {
 	if p.store.broken || p.dead || len(h.dirty) > 0 {
 		return
 	}
 	for _, lease := range h.leases() {
 		if !slices.ContainsFunc(p.follows, func(f *simFollow) bool { return holderOf(f.id) == lease.Holder }) {
-			h.violate("%v is in force, and its holder is at rest", lease)
+			h.violate("%v is in force, but its holder is at rest", lease)
 		}
 	}
 	if len(p.follows) > 0 {
 		return
 	}
-	p.shelfIsEmpty, p.opened = true, false
+	p.cacheIsEmpty, p.opened = true, false
 	for _, d := range h.devices {
 		if len(d.allocated) > 0 {
-			h.violate("%d allocations are left on %s, and every run is at rest", len(d.allocated), d.id)
+			h.violate("%d allocations are left on %s, but every run is at rest", len(d.allocated), d.id)
 		}
 	}
 }
 
-// checkClosed looks at what a host leaves that was closed, with its answer.
+// checkClosed checks what a closed host leaves, and its error.
 func (h *history) checkClosed(p *process, err error) {
 	if len(p.follows) > 0 {
-		h.violate("the host is closed, and nobody knows what became of %s", p.follows[0].id)
+		h.violate("the host is closed, but nobody knows what became of %s", p.follows[0].id)
 	}
 	if p.calm && err != nil {
 		h.violate("without faults, the host could not be closed: %v", err)
 	}
 	if err != nil || p.store.failed {
-		return // the device pool may have been on its way to begin anew
+		return // the device pool may have been about to restart
 	}
 	if held := h.leases(); len(held) > 0 {
-		h.violate("the host is closed, and %v are in force", held)
+		h.violate("the host is closed, but %v are in force", held)
 	}
 	if p.left {
 		return
@@ -273,13 +273,13 @@ func (h *history) checkClosed(p *process, err error) {
 	h.checkIdle(p)
 	for _, r := range h.runs {
 		if r.started && (r.state.outcome == "" || !r.state.empty()) {
-			h.violate("the host is closed, and %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
+			h.violate("the host is closed, but %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
 		}
 	}
 	kept, err := ProjectionStatuses(context.Background(), h.store)
 	for _, s := range kept {
 		if s.Lag > 0 {
-			h.violate("the host is closed, and the projection %s is %d events behind", s.Name, s.Lag)
+			h.violate("the host is closed, but the projection %s is %d events behind", s.Name, s.Lag)
 		}
 	}
 	if err != nil {
@@ -288,7 +288,7 @@ func (h *history) checkClosed(p *process, err error) {
 	h.orderly = true
 }
 
-// checkEnd looks at what is left when every run has ended.
+// checkEnd checks what is left when every run has ended.
 func (h *history) checkEnd() {
 	ctx := context.Background()
 	h.process = nil
@@ -308,7 +308,7 @@ func (h *history) checkEnd() {
 	}
 	h.disk.root.losePower(h.random)
 	if len(end.Runs) != len(h.runs) {
-		h.violate("in the end there are %d runs, started were %d", len(end.Runs), len(h.runs))
+		h.violate("in the end there are %d runs, but %d were started", len(end.Runs), len(h.runs))
 	}
 	for i := range end.Runs {
 		record := &end.Runs[i]
@@ -321,8 +321,8 @@ func (h *history) checkEnd() {
 	}
 }
 
-// checkOutcome compares what a run came to with the same training undisturbed,
-// and its files with its events.
+// checkOutcome compares the outcome of a run with that of the same training
+// undisturbed, and its files with its events.
 func (h *history) checkOutcome(r RunRecord) {
 	w := Workspace{Dir: "/data", Disk: h.disk}
 	for i, cp := range r.Checkpoints {
@@ -345,6 +345,6 @@ func (h *history) checkOutcome(r RunRecord) {
 	}
 	last, _ := r.LastCheckpoint()
 	if last.WeightsSHA256 != want.weights || !reflect.DeepEqual(r.Metrics, want.metrics) {
-		h.violate("%s came to %s and %+v, undisturbed it comes to %s and %+v", r.ID, last.WeightsSHA256, r.Metrics, want.weights, want.metrics)
+		h.violate("%s ended with %s and %+v, undisturbed it ends with %s and %+v", r.ID, last.WeightsSHA256, r.Metrics, want.weights, want.metrics)
 	}
 }

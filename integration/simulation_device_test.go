@@ -20,13 +20,13 @@ type simDevice struct {
 	history *history
 	id      device.ID
 	slots   int
-	// As it is described when it is well, and when it is not.
+	// Its description when it is healthy, and when it is not.
 	healthy, unhealthy, short device.Device
 	ill                       bool // as of the last self-test
-	// life counts how often it died: memory of an earlier life is gone.
-	life      int
-	deadUntil time.Time
-	illUntil  time.Time
+	// generation counts how often it died: memory of an earlier generation is gone.
+	generation int
+	deadUntil  time.Time
+	illUntil   time.Time
 	// Little of its memory is free until then.
 	shortUntil time.Time
 	allocated  []*simMemory
@@ -92,12 +92,12 @@ func (d *simDevice) Allocate(elements int) (kernel.Memory, error) {
 		h.count("out of memory")
 		return nil, fmt.Errorf("%s: out of memory", d.id)
 	}
-	m := &simMemory{device: d, process: h.process, life: d.life, data: make([]float32, elements), use: h.caller}
+	m := &simMemory{device: d, process: h.process, generation: d.generation, data: make([]float32, elements), use: h.caller}
 	d.allocated = append(d.allocated, m)
 	return m, nil
 }
 
-// operate checks that whoever is calling may, and lets the device fail.
+// operate checks that the caller may use the device, and lets the device fail.
 func (d *simDevice) operate(p *process) error {
 	h := d.history
 	if p == nil || p.dead {
@@ -106,9 +106,9 @@ func (d *simDevice) operate(p *process) error {
 	h.checkUse(d.id)
 	if h.roll(faultDeath) {
 		d.deadUntil = h.now.Add(time.Duration(h.random.IntN(60)) * time.Second)
-		d.life++
+		d.generation++
 		h.count("device deaths")
-		h.log("%s dies until %v", d.id, d.deadUntil.Sub(simEpoch))
+		h.log("%s is dead until %v", d.id, d.deadUntil.Sub(simEpoch))
 	}
 	if h.now.Before(d.deadUntil) {
 		return fmt.Errorf("%s does not answer", d.id)
@@ -123,11 +123,11 @@ func (d *simDevice) operate(p *process) error {
 
 // simMemory is memory on a simulated device.
 type simMemory struct {
-	device  *simDevice
-	process *process
-	life    int
-	data    []float32
-	use     *simUse
+	device     *simDevice
+	process    *process
+	generation int
+	data       []float32
+	use        *simUse
 }
 
 func (m *simMemory) operate() error {
@@ -135,7 +135,7 @@ func (m *simMemory) operate() error {
 	if err := m.device.operate(m.process); err != nil {
 		return err
 	}
-	if m.life != m.device.life {
+	if m.generation != m.device.generation {
 		return fmt.Errorf("%s: the memory is gone since the device restarted", m.device.id)
 	}
 	return nil
@@ -163,15 +163,15 @@ func (m *simMemory) Free() {
 	m.device.allocated = slices.DeleteFunc(m.device.allocated, func(o *simMemory) bool { return o == m })
 }
 
-// simUse is what a trainer uses a device under: the lease that was in force when
-// it began.
+// simUse is the authority under which a trainer uses a device: the lease that
+// was in force when it began.
 type simUse struct {
 	run   training.RunID
 	lease device.Lease
 }
 
-// simTrainer trains one number, which it keeps on the device: what comes out
-// depends on all that went in, in order, and on nothing else.
+// simTrainer trains one number, which it keeps on the device: the result
+// depends on all inputs, in order, and on nothing else.
 type simTrainer struct {
 	memory kernel.Memory
 	use    *simUse
@@ -184,7 +184,8 @@ var (
 	_ trainer = (*nn.Trainer)(nil)
 )
 
-// runNumber is how a plan tells which run it is of: the clip norm is not used.
+// runNumber is how a plan says which run it belongs to: the clip norm is not
+// otherwise used.
 func runNumber(plan *nn.Plan) int { return int(plan.Config().ClipNorm) }
 
 var weight = kernel.Span{Offset: 0, Len: 1}
@@ -281,7 +282,7 @@ func (t *simTrainer) EvaluateInto(b nn.Batch, r *nn.EvalResult) error {
 	return nil
 }
 
-// probe uses a trainer's memory once more, as a holder would that does not know
+// probe uses a trainer's memory once more, like a holder that does not know
 // that its lease has ended.
 func (h *history) probe() {
 	if len(h.process.trainers) == 0 {

@@ -22,7 +22,7 @@ import (
 type simDisk struct {
 	root *simNode
 	// point is asked before every operation. It says whether the operation is
-	// carried out, and what it returns then.
+	// carried out, and what it then returns.
 	point func(op, name string, writes bool) (carry bool, err error)
 }
 
@@ -35,7 +35,7 @@ type simNode struct {
 	pending []simEdit
 	entries map[string]*simNode
 	onDisk  map[string]*simNode
-	changes []map[string]*simNode // of names, not synced yet; nil is none
+	changes []map[string]*simNode // changes of names, not synced yet; nil for a removal
 }
 
 // simEdit is a write, or a truncation to size at where data is nil.
@@ -72,9 +72,9 @@ func (n *simNode) sync() {
 	n.pending = nil
 }
 
-// losePower leaves what is on the disk, and of the rest what random has it, if
-// anything: each change of a name whole or not at all, each edit whole, torn or
-// not at all.
+// losePower leaves what is on the disk, and of the rest a random part, if any:
+// each change of a name fully or not at all, each edit fully, torn or not at
+// all.
 func (n *simNode) losePower(random *rand.Rand) {
 	some := random.IntN(2) == 0
 	if n.entries == nil {
@@ -123,7 +123,7 @@ func (d *simDisk) find(name string) *simNode {
 	return n
 }
 
-// do carries an operation out, or does not.
+// do carries out an operation, or does not.
 func (d *simDisk) do(op, name string, writes bool, carryOut func() error) error {
 	carry, err := d.point(op, name, writes)
 	if carry {
@@ -179,8 +179,7 @@ func (d *simDisk) Mkdir(name string, _ fs.FileMode) error {
 	})
 }
 
-// Rename stays within a folder and replaces nothing, which is all that is asked
-// of it.
+// Rename stays within a folder and replaces nothing; no more is needed.
 func (d *simDisk) Rename(from, to string) error {
 	return d.do("rename", from, true, func() error {
 		n := d.find(from)
@@ -233,7 +232,7 @@ func (d *simDisk) ReadDir(name string) (entries []fs.DirEntry, err error) {
 	return entries, err
 }
 
-// SyncDir makes names durable. Where it fails they still wait for it: a system
+// SyncDir makes names durable. If it fails, they are still pending: a system
 // that cannot write its journal stops.
 func (d *simDisk) SyncDir(name string) error {
 	n := d.find(name)
@@ -309,7 +308,7 @@ func (f *simFile) Truncate(size int64) error {
 
 func (f *simFile) Stat() (fs.FileInfo, error) { return simInfo{path.Base(f.name), f.node}, nil }
 
-// Sync makes content durable. One that fails is never made up for.
+// Sync makes content durable. What a failed Sync lost is never written later.
 func (f *simFile) Sync() error {
 	err := f.disk.do("sync", f.name, true, func() error { f.node.sync(); return nil })
 	if err != nil && !errors.Is(err, errDied) {

@@ -40,12 +40,12 @@ const (
 	faultFull                      // the disk is full for a while
 	faultSlow                      // a step takes long
 	faultUser                      // the user interrupts a run or ends the process
-	faultProbe                     // somebody uses a device who must not
+	faultProbe                     // somebody uses a device without being allowed to
 	faultKinds
 )
 
-// commonRates are how often a fault may come, per occasion, in a history that
-// has it; each history has about half of the kinds.
+// commonRates are the rates of faults, per occasion, in a history that has
+// them; each history has about half of the kinds.
 func commonRates() [faultKinds][]float64 {
 	return [faultKinds][]float64{
 		faultKill:     {1. / 600, 1. / 200, 1. / 60},
@@ -68,13 +68,13 @@ func commonRates() [faultKinds][]float64 {
 
 var simEpoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// history is one life of a data directory: processes come and go, run training
-// runs and meet with faults, all as the seed has it.
+// history is the lifetime of one data directory: processes come and go, train
+// runs and meet with faults, all determined by the seed.
 type history struct {
 	seed     uint64
 	random   *rand.Rand
 	rates    [faultKinds]float64
-	calm     bool // no faults any more: everything has to come to its end
+	calm     bool // no more faults: everything has to end
 	now      time.Time
 	store    *memory.Store
 	disk     *simDisk
@@ -92,11 +92,12 @@ type history struct {
 
 	caller  *simUse // of the device operation under way
 	ledgers map[device.ID]*simLedger
-	// dirty are devices of which an event is stored that the pool does not know
-	// of yet: it fails, and takes it up.
+	// dirty are devices with a stored event that the pool does not know about
+	// yet: the pool fails, and picks it up.
 	dirty map[device.ID]bool
-	// The codecs decode an event once for all who read it, but in every sixteenth
-	// history: there, whoever wrote to a decoded event would be seen to.
+	// The codecs decode an event once for all readers, except in every
+	// sixteenth history: there, a reader that wrote to a decoded event would be
+	// detected.
 	runEvents    codec[training.Event]
 	deviceEvents codec[device.Event]
 
@@ -106,14 +107,14 @@ type history struct {
 	violation string
 }
 
-// process is one life of the program.
+// process is one process of the program.
 type process struct {
 	dead     bool
 	calm     bool // it has not met with a fault
 	leaving  bool
 	closing  bool // and by then at the latest:
 	deadline time.Time
-	left     bool // a run to recovery
+	left     bool // it left a run to recovery
 	store    *simStore
 	host     *Host
 	steps    []func()
@@ -121,9 +122,9 @@ type process struct {
 	follows  []*simFollow
 	trainers []*simTrainer
 	launched int // runs, also the same one again
-	// With both it is known that the shelf forgot what nobody used: it was empty,
-	// and data had to be opened since.
-	shelfIsEmpty, opened bool
+	// Together they show that the cache forgot what nobody used: it was empty,
+	// and data has had to be opened since.
+	cacheIsEmpty, opened bool
 }
 
 type simTimer struct {
@@ -132,8 +133,8 @@ type simTimer struct {
 }
 
 type simFollow struct {
-	id        training.RunID
-	run, life *hosted
+	id            training.RunID
+	run, launched *hosted
 }
 
 // newHistory returns the history of a seed, which has not begun.
@@ -194,7 +195,7 @@ func (h *history) log(format string, args ...any) {
 	}
 }
 
-// violate notes the first thing that must not be.
+// violate records the first violation.
 func (h *history) violate(format string, args ...any) {
 	h.log("VIOLATED: "+format, args...)
 	if h.violation == "" {
@@ -232,7 +233,7 @@ func (h *history) diskPoint(op, name string, writes bool) (bool, error) {
 // while is how long a condition holds.
 func (h *history) while() time.Duration { return time.Duration(h.random.IntN(120)) * time.Second }
 
-// lift ends all conditions, and takes the data directory to a machine with
+// lift ends all conditions, and moves the data directory to a machine with
 // devices that are large enough.
 func (h *history) lift() {
 	h.fullUntil, h.goneUntil = time.Time{}, time.Time{}
@@ -256,14 +257,14 @@ func (h *history) kill(where string, args ...any) {
 	h.log("KILLED: "+where, args...)
 }
 
-// bury takes a dead process away. Its memory is gone, and with the power also
-// what was not synced.
+// bury removes a dead process. Its memory is gone, and if the power failed, so
+// is what was not synced.
 func (h *history) bury(powerLost bool) {
 	h.process = nil
 	h.caller = nil
 	for _, d := range h.devices {
 		d.allocated = nil
-		d.life++
+		d.generation++
 	}
 	if powerLost {
 		h.count("power losses")
@@ -273,7 +274,7 @@ func (h *history) bury(powerLost bool) {
 	h.now = h.now.Add(time.Second)
 }
 
-// boot starts a process, which mends what the one before it left.
+// boot starts a process, which puts right what the one before it left.
 func (h *history) boot() {
 	p := &process{calm: h.calm}
 	h.process = p
@@ -343,7 +344,7 @@ func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Datas
 	return h.data, nil
 }
 
-// newTrainer notes under which lease a trainer works.
+// newTrainer records under which lease a trainer works.
 func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
 	use := &simUse{run: h.runs[runNumber(plan)].id}
 	for id, l := range h.ledgers {
@@ -366,10 +367,10 @@ func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, er
 	return t, nil
 }
 
-// errPanic is what steps panic with; whatever else does is a fault of ours.
+// errPanic is what steps panic with; any other panic is our own defect.
 var errPanic = errors.New("a simulated panic")
 
-// supervised hears what supervisors do.
+// supervised is told what supervisors do.
 func (h *history) supervised(e actor.Event) {
 	trigger, ok := e.(actor.SupervisionTriggered)
 	if !ok || h.process.dead {
@@ -381,7 +382,7 @@ func (h *history) supervised(e actor.Event) {
 	}
 	mayPass := disk.Remedy(trigger.Cause) != "" || errors.Is(trigger.Cause, device.ErrNoSuitableDevice)
 	if strings.HasPrefix(trigger.Supervisor, "/run-") && mayPass {
-		h.violate("%s was restarted only to come upon the same: %v", trigger.Child, trigger.Cause)
+		h.violate("%s was restarted only to meet the same condition: %v", trigger.Child, trigger.Cause)
 	}
 	h.count("actors restarted")
 }
@@ -409,14 +410,14 @@ func (d *simDriver) AfterFunc(after time.Duration, action func()) func() bool {
 	}
 }
 
-// The length of a history: after so many moves no fault comes any more, and
-// after so many more everything must have come to its end.
+// The length of a history: after this many moves there are no more faults, and
+// after this many more everything must have ended.
 const (
 	mostMoves = 150
 	calmMoves = 6000
 )
 
-// play lives the history through and reports whether nothing was violated.
+// play plays the history and reports whether nothing was violated.
 func (h *history) play() bool {
 	moves := 20 + h.random.IntN(mostMoves)
 	for i := 0; i < moves && !h.finished(); i++ {
@@ -434,7 +435,7 @@ func (h *history) play() bool {
 		h.move()
 	}
 	if h.violation == "" && !h.finished() {
-		h.violate("there are sagas that do not end")
+		h.violate("some sagas do not end")
 	}
 	if h.violation == "" && h.process != nil {
 		h.close(h.process)
@@ -445,8 +446,8 @@ func (h *history) play() bool {
 	return h.violation == ""
 }
 
-// finished reports whether every run that was asked for has ended, and nothing
-// is under way.
+// finished reports whether every requested run has ended, and nothing is under
+// way.
 func (h *history) finished() bool {
 	for _, r := range h.runs {
 		if !r.state.ended() || !r.state.empty() {
@@ -497,7 +498,7 @@ func (h *history) step(p *process) {
 	step()
 }
 
-// settle looks what became of the step.
+// settle checks what became of the step.
 func (h *history) settle(p *process) {
 	if p.dead {
 		h.bury(h.random.IntN(2) == 0)
@@ -506,11 +507,11 @@ func (h *history) settle(p *process) {
 	for i := 0; i < len(p.follows); i++ {
 		f := p.follows[i]
 		select {
-		case <-f.life.supervisor.Done():
+		case <-f.launched.supervisor.Done():
 		default:
 			continue
 		}
-		if f.life = p.host.conclude(f.id, f.run, f.life); f.life != nil {
+		if f.launched = p.host.conclude(f.id, f.run, f.launched); f.launched != nil {
 			h.count("runs given up on")
 			continue
 		}
@@ -569,8 +570,8 @@ func (h *history) meddle() {
 	}
 }
 
-// idle is what happens where no actor has anything to do: time passes for those
-// who wait, and where nobody does, the user goes on.
+// idle is what happens when no actor has anything to do: time passes for those
+// that wait, and if none does, the user acts.
 func (h *history) idle(p *process) {
 	h.checkIdle(p)
 	switch {
@@ -604,15 +605,15 @@ func (h *history) wait(p *process) {
 	next.action()
 }
 
-// errUnwound ends a call into a host whose process is no more.
-var errUnwound = errors.New("the process is no more")
+// errUnwound ends a call into a host whose process is gone.
+var errUnwound = errors.New("the process is gone")
 
-// close ends the process in order, unless it dies on the way.
+// close ends the process properly, unless it dies meanwhile.
 func (h *history) close(p *process) {
 	h.log("the user closes the host")
 	p.closing, p.deadline = true, h.now.Add(closeDeadline)
 	defer func() {
-		if cause := recover(); cause != nil && cause != errUnwound { //nolint:errorlint // it is what was thrown
+		if cause := recover(); cause != nil && cause != errUnwound { //nolint:errorlint // it is the value that was thrown
 			panic(cause)
 		}
 	}()
@@ -623,8 +624,8 @@ func (h *history) close(p *process) {
 	h.bury(h.random.IntN(4) == 0)
 }
 
-// await moves the process of a host that is being closed until what the host
-// waits for has come, or its patience with the runs is at an end.
+// await moves the process of a closing host until what the host waits for has
+// happened, or it no longer waits for its runs.
 func (h *history) await(p *process, done <-chan struct{}) {
 	patient := done == p.host.system.Root().Done()
 	for {
@@ -635,7 +636,7 @@ func (h *history) await(p *process, done <-chan struct{}) {
 		}
 		switch {
 		case !patient && h.now.After(p.deadline):
-			h.log("the host waits no longer")
+			h.log("the host stops waiting")
 			h.count("runs that a closing host did not wait for")
 			return
 		case len(p.steps) > 0:
@@ -652,8 +653,9 @@ func (h *history) await(p *process, done <-chan struct{}) {
 	}
 }
 
-// unmended reports whether a run that has ended holds something by its books,
-// since its host could not record the rest: that is for the next process.
+// unmended reports whether a run that has ended still holds something on
+// record, because its host could not record the rest: that is left to the next
+// process.
 func (h *history) unmended() bool {
 	return slices.ContainsFunc(h.runs, func(r *simRun) bool { return r.state.ended() && !r.state.empty() })
 }
@@ -677,11 +679,11 @@ func (h *history) goOn(p *process) {
 			}
 		}
 		if h.random.IntN(2) == 0 {
-			return // else the next one runs beside it
+			return // otherwise the next one runs at the same time
 		}
 	}
 	for h.start(p); h.random.IntN(2) == 0 && h.wanted > 0 && !p.dead; {
-		h.start(p) // beside the first one
+		h.start(p) // at the same time as the first one
 	}
 }
 

@@ -10,17 +10,17 @@ import (
 	"reprise/training"
 )
 
-// outcome is what training gives.
+// outcome is the result of training.
 type outcome struct {
 	weights string
 	metrics training.MetricsHistory
 }
 
-// outcomes are those that were computed, by what decides about them.
+// outcomes are the outcomes computed so far, by what determines them.
 var outcomes sync.Map
 
-// course is what decides about the outcome of a session: its hyperparameters
-// and, for a fork, the course of its parent and the step at which they part.
+// course is what determines the outcome of a session: its hyperparameters and,
+// for a fork, the course of its parent and the step at which they part.
 func (h *history) course(session training.TrainingSession) string {
 	own := session.Hyperparameters
 	own.ClipNorm, own.CheckpointInterval = 0, 0
@@ -105,7 +105,7 @@ func (h *history) part(x *Execution, p *training.Parent) error {
 	return x.load(content)
 }
 
-// plainBackend is a device without trouble.
+// plainBackend is a device that never fails.
 type plainBackend struct{}
 
 func (plainBackend) Allocate(n int) (kernel.Memory, error) {

@@ -10,7 +10,7 @@ import (
 	"reprise/training"
 )
 
-// simRun is what a run's user and its events know of it.
+// simRun is what the user and the events know about a run.
 type simRun struct {
 	id      training.RunID
 	events  []training.Event // that start it
@@ -20,7 +20,7 @@ type simRun struct {
 	panics  int       // since its user started or resumed it
 }
 
-// start asks for a run, or for one whose start failed again.
+// start asks for a run, or again for one whose start failed.
 func (h *history) start(p *process) {
 	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return !r.started })
 	if i < 0 {
@@ -52,8 +52,8 @@ func (h *history) request(number int) *simRun {
 	return newSimRun(number, events)
 }
 
-// fork makes a run that goes on from a checkpoint of another, half of the time
-// and if there is one that serves it.
+// fork makes a run that continues from a checkpoint of another, half of the
+// time and if there is a suitable one.
 func (h *history) fork(number int) *simRun {
 	var parents []*simRun
 	for _, r := range h.runs {

@@ -17,14 +17,14 @@ var (
 	errStore = errors.New("the store does not answer")
 )
 
-// simStore is the event store as one process reaches it. What it acknowledges is
-// stored for good; what it does not acknowledge may be.
+// simStore is the event store as one process sees it. What it acknowledges is
+// stored for good; what it does not acknowledge may be stored.
 type simStore struct {
 	eventstore.Store
 	history *history
 	process *process
 	failed  bool // once, in whatever way
-	// broken is set by an error after which the store has to be opened anew.
+	// broken is set by an error after which the store has to be opened again.
 	broken bool
 }
 
@@ -94,7 +94,7 @@ func (s *simStore) Replay(ctx context.Context, a eventstore.AggregateID, from ev
 		s.history.log("read of %s: failed", a)
 		return eventstore.Replay{}, errStore
 	}
-	delete(s.history.dirty, ledgerDevice(a)) // the pool takes it up as it is
+	delete(s.history.dirty, ledgerDevice(a)) // the pool picks it up as it is
 	return s.Store.Replay(ctx, a, from)
 }
 
@@ -111,7 +111,7 @@ func ledgerDevice(a eventstore.AggregateID) device.ID {
 
 var _ eventstore.Store = (*simStore)(nil)
 
-// simLedger is who holds a device, as the events say, by rules of its own.
+// simLedger says who holds a device according to the events, by independent rules.
 type simLedger struct {
 	leases []device.Lease
 	epoch  device.Epoch
@@ -121,7 +121,7 @@ func (l *simLedger) holds(lease device.Lease) bool {
 	return l != nil && slices.Contains(l.leases, lease)
 }
 
-// observe looks at every event that is stored, whoever hears of it.
+// observe checks every stored event, whoever is told about it.
 func (h *history) observe(e eventstore.Event) {
 	if !strings.HasPrefix(string(e.Aggregate), devicePrefix) {
 		event, err := h.runEvents.decode(e)
@@ -180,7 +180,7 @@ func (h *history) observe(e eventstore.Event) {
 	}
 }
 
-// details is what a transcript says of an event beside its name.
+// details is what a transcript says about an event besides its name.
 func details(event training.Event) string {
 	switch e := event.(type) {
 	case training.ResourceAllocated:

@@ -25,7 +25,7 @@ var (
 	firstSeed = flag.Uint64("seed", 0, "the `seed` of the first simulated history")
 )
 
-// simulatedData has a few samples: a history is about what happens around them.
+// simulatedData has only a few samples: a history is about what happens around them.
 func simulatedData(t testing.TB) *dataset.Dataset {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "data.csv")
@@ -51,7 +51,7 @@ func simulatedData(t testing.TB) *dataset.Dataset {
 	return data
 }
 
-// simulate plays a history and fails with its transcript where something was
+// simulate plays a history and fails with its transcript if something was
 // violated.
 func simulate(t testing.TB, seed uint64, data *dataset.Dataset) map[string]int {
 	t.Helper()
@@ -72,8 +72,8 @@ func simulate(t testing.TB, seed uint64, data *dataset.Dataset) map[string]int {
 }
 
 // TestSimulatedHistories plays histories of the whole control side, seed after
-// seed: saga, scheduler, supervisors, event log, checkpoints, with a clock, a
-// disk and devices that fail. See docs/simulation.md.
+// seed: saga, scheduler, supervisors, event log and checkpoints, with a
+// simulated clock and a disk and devices that fail. See docs/simulation.md.
 func TestSimulatedHistories(t *testing.T) {
 	n := *histories
 	switch {
@@ -127,12 +127,12 @@ func TestSimulatedHistories(t *testing.T) {
 	}
 	for what, per1000 := range coverageFloor() {
 		if least := per1000 * int(n) / 1000; counts[what] < least {
-			t.Errorf("%s: %d in %d histories, there should be at least %d", what, counts[what], n, least)
+			t.Errorf("%s: %d in %d histories, want at least %d", what, counts[what], n, least)
 		}
 	}
 }
 
-// coverageFloor is what a thousand histories contain at least: a simulation in
+// coverageFloor is the least that a thousand histories must contain: a simulation in
 // which nothing happens proves nothing.
 func coverageFloor() map[string]int {
 	return map[string]int{
@@ -197,7 +197,7 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 }
 
 // TestHistoriesThatOnceFailed plays the seeds that once found something: the
-// first word of a line, what follows says what it was.
+// seed is the first word of a line, and the rest says what it found.
 func TestHistoriesThatOnceFailed(t *testing.T) {
 	table, err := os.ReadFile(filepath.Join("testdata", "simulation", "seeds.txt"))
 	if err != nil {

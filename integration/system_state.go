@@ -9,9 +9,9 @@ import (
 	"reprise/training"
 )
 
-// SystemState is the whole system as the events up to a position tell it. It is
-// a function of these events alone: whatever comes behind the position, or a
-// process that has died since, changes nothing of it.
+// SystemState is the whole system as the events up to a position describe it.
+// It is a function of these events alone: events after the position, or a
+// process that has died since, do not change it.
 type SystemState struct {
 	// Position is that of the last event folded in, Time when it happened; both
 	// are zero before the first.

@@ -18,7 +18,7 @@ import (
 	"reprise/training"
 )
 
-// watched keeps what was read of every aggregate after each append, while the
+// watched records what was read of every aggregate after each append, while the
 // log had no later events.
 type watched struct {
 	*memory.Store
@@ -42,8 +42,8 @@ func (w *watched) Append(ctx context.Context, writes ...eventstore.Write) ([]eve
 	return events, err
 }
 
-// liveState loads every aggregate of the log by itself, as those who work with
-// it do: a path of its own beside the timeline.
+// liveState loads each aggregate of the log separately, as its users do:
+// independently of the timeline.
 func liveState(store eventstore.Store) (SystemState, error) {
 	ctx := context.Background()
 	var state SystemState
@@ -74,7 +74,7 @@ func liveState(store eventstore.Store) (SystemState, error) {
 	return state, nil
 }
 
-// busyLog is a log in which a run was interrupted and resumed, one found no
+// busyLog is a log in which one run was interrupted and resumed, one found no
 // data, and one is a fork.
 func busyLog(t *testing.T, store eventstore.Store) *world {
 	t.Helper()
@@ -98,7 +98,7 @@ func TestTheStateAtAnyPositionIsWhatWasSeenThen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(store.then) < 40 {
-		t.Fatalf("only %d moments to compare", len(store.then))
+		t.Fatalf("only %d positions to compare", len(store.then))
 	}
 	for at, want := range store.then {
 		state, err := StateAt(context.Background(), w.store, at)
@@ -115,7 +115,7 @@ func TestTheStateAtAnyPositionIsWhatWasSeenThen(t *testing.T) {
 	}
 }
 
-func TestARunAtAPositionIsItsRecordOfThen(t *testing.T) {
+func TestARunAtAPositionHasTheRecordItHadThen(t *testing.T) {
 	w := busyLog(t, memory.New())
 	ctx := context.Background()
 	log := NewRunLog(w.store, time.Now)

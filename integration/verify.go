@@ -14,7 +14,7 @@ import (
 	"reprise/training"
 )
 
-// ErrNotVerified is returned where a record and what it describes disagree.
+// ErrNotVerified is returned if a record and what it describes disagree.
 var ErrNotVerified = errors.New("verification failed")
 
 // Verification says which run to verify, and between which checkpoints.
@@ -52,8 +52,8 @@ type VerifyReport struct {
 	Events   uint64 `json:"events"`
 	FromStep uint64 `json:"from_step"`
 	ToStep   uint64 `json:"to_step"`
-	// Parent is the checkpoint that a fork was trained again from; how the parent
-	// came to it is for a verification of the parent.
+	// Parent is the checkpoint that a fork was trained again from; verifying
+	// the parent shows how the parent arrived at it.
 	Parent      *training.Parent    `json:"parent,omitempty"`
 	Checkpoints []CheckpointVerdict `json:"checkpoints"`
 	// EvaluationsCompared is the number of evaluations within epochs that came out
@@ -87,14 +87,15 @@ type Verifier struct {
 }
 
 // Verify checks the hash chain of the log and every event of the run against
-// those before it and those of its devices; the first event against its request;
-// and the files of every checkpoint and the step series against their hashes.
-// Then it trains the run again and compares every event, checkpoint and step on
-// the way with what comes out. docs/durability.md lists each field and how it is
-// compared.
+// those before it and those of its devices; the first event against its
+// request; and the files of every checkpoint and the step series against
+// their hashes. Then it trains the run again and compares every event,
+// checkpoint and step with the result. docs/durability.md lists each field
+// and how it is compared.
 //
 // It returns ErrNotVerified, and the report that names the first difference,
-// unless all of it agrees; other errors mean that it could not be carried out.
+// unless everything agrees; other errors mean that it could not be carried
+// out.
 func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.Dataset) (VerifyReport, error) {
 	report := VerifyReport{RunID: what.Run.ID}
 	parent := what.Run.Session.Parent
@@ -128,7 +129,7 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 	return report, nil
 }
 
-// checkLog fails where the log, or what it says of this run, contradicts itself.
+// checkLog fails if the log, or what it says about this run, contradicts itself.
 func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verification) error {
 	a, err := auditLog(ctx, v.Store, func(e *ContradictionError) bool {
 		other, isRun := runOf(e.Aggregate)
@@ -142,7 +143,7 @@ func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verif
 		return err
 	}
 	report.Events = uint64(a.head.Position)
-	if report.Problem != "" { // with another model than the request's there is nothing to train
+	if report.Problem != "" { // without the request's own model there is nothing to train
 		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
 	}
 	return nil
@@ -158,7 +159,7 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	}
 	if len(checkpoints) == 0 {
 		return &training.FieldError{Field: "run", Value: string(what.Run.ID),
-			Problem: "has no committed checkpoint", Fix: "resume it with `reprise runs resume` first"}
+			Problem: "has no committed checkpoint to compare with", Fix: "choose a run that has one"}
 	}
 	report.ToStep = what.To
 	if what.To == 0 {
@@ -222,8 +223,8 @@ func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	}
 }
 
-// retrain trains from From to ToStep, or to the last step that an event tells of,
-// and compares on the way.
+// retrain trains from From to ToStep, or to the last step that an event
+// mentions, and compares as it goes.
 func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verification, data *dataset.Dataset) error {
 	x, err := NewExecution(what.Run.Session, data, v.Backend)
 	if err != nil {
@@ -308,7 +309,7 @@ func CheckpointRef(cp training.Checkpoint) checkpoint.Ref {
 	return checkpoint.Ref{Dir: cp.Dir, ManifestSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256, Step: cp.Step, Epoch: cp.Epoch}
 }
 
-// record returns what the step series keeps of a step.
-func record(s StepResult) stepseries.Record {
+// seriesRecord returns a step as the step series records it.
+func seriesRecord(s StepResult) stepseries.Record {
 	return stepseries.Record{Step: s.Step, Epoch: uint32(s.Epoch), Loss: s.Loss, LearningRate: s.LearningRate}
 }

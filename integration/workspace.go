@@ -9,13 +9,14 @@ import (
 	"reprise/training"
 )
 
-// Workspace names the files of a data directory. The event store and the lock
-// of the directory are opened by cmd.
+// Workspace names the files of a data directory. Open opens it for writing; readers
+// open its event store themselves.
 type Workspace struct {
 	// Dir is the data directory.
 	Dir string
-	// Disk holds the runs' files. nil stands for the operating system's, as far as
-	// it is below RunsDir: no symbolic link in there leads out of it.
+	// Disk holds the runs' files. nil stands for the operating system's,
+	// limited to what is below RunsDir: symbolic links below it cannot lead out
+	// of it.
 	Disk disk.FS
 }
 

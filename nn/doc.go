@@ -32,7 +32,7 @@
 //   - The loss of a step is the rows' losses summed in float64 over ascending
 //     row, divided by R and rounded once to float32.
 //   - An evaluation sums the rows' losses in float64 over ascending row. A
-//     row's loss and logits do not depend on the rows beside it, nor on how
+//     row's loss and logits do not depend on the other rows, nor on how
 //     rows are cut into batches.
 //
 // Values, a Plan among them, are immutable once built and may be shared between

@@ -168,7 +168,7 @@ func (t *Trainer) Load(s State) error {
 			}
 		}
 	}
-	t.fault = ErrNotLoaded // in case a write fails half-way
+	t.fault = ErrNotLoaded // in case a write fails partway
 	for i, p := range s.Parameters {
 		if err := t.memory.Write(t.plan.params[i], p.Data); err != nil {
 			return fmt.Errorf("load %s: %w", p.Name, err)

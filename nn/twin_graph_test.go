@@ -112,7 +112,7 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 }
 
 // storeBF16 rounds in float32. In float64 it keeps all of a value, so that
-// gradients are those of the loss. The values are kept beside the memory; a
+// gradients are those of the loss. The values are kept outside the memory; a
 // mark in each element shows whether they are still valid.
 func (m *twinMemory[T]) storeBF16(i kernel.StoreBF16) {
 	kept := make([]T, i.X.Len)

@@ -5,12 +5,12 @@
 //
 // Everything here is a pure function of its inputs. Decisions return events,
 // Apply folds an event into a new state, and nothing reads a clock, draws a
-// random number, opens a file or sends a message: times and identities come in
-// as arguments. Replaying a run's events therefore gives the state that the
+// random number, opens a file or sends a message: times and identities are
+// arguments. Replaying a run's events therefore gives the state that the
 // live run had, and a test can walk through every crash without a disk.
 //
-// The host of these rules, which does what the saga commands and records what
-// came of it, is package integration.
+// Package integration is the host of these rules: it does what the saga commands
+// and records the outcome.
 //
 // Values may be copied; none of the types is safe for concurrent mutation.
 package training

@@ -12,16 +12,16 @@ var (
 	// of the last one.
 	ErrNonMonotonicCheckpoint = errors.New("checkpoint is not ahead of the last one")
 	// ErrCannotResume is returned for a run that has ended.
-	ErrCannotResume = errors.New("run cannot be resumed")
-	// ErrInvalidTransition is returned where an event does not fit the state.
+	ErrCannotResume = errors.New("a run that has ended cannot be resumed")
+	// ErrInvalidTransition is returned when an event does not fit the state.
 	ErrInvalidTransition = errors.New("event does not fit the state")
-	// ErrNotReproducible is returned where an epoch that was recorded before a
-	// crash gave other figures when it was trained again.
-	ErrNotReproducible = errors.New("a repeated epoch gave a different result")
+	// ErrNotReproducible is returned when an epoch or evaluation that was recorded
+	// before a crash gives other figures when it is repeated.
+	ErrNotReproducible = errors.New("came out differently from what the log has")
 )
 
 // FieldError names a field of the training request, its value, what is wrong
-// with it and how to mend it.
+// with it and how to fix it.
 type FieldError struct {
 	Field   string
 	Value   string

@@ -22,27 +22,27 @@ type Allocation struct {
 	Epoch device.Epoch `json:"lease_epoch"`
 }
 
-// Metrics are the figures of one epoch.
+// Metrics are the results of one epoch.
 type Metrics struct {
 	// TrainLoss is the mean loss over the epoch's samples, each measured with
-	// the weights of the moment. ValLoss and ValAccuracy are over the whole
+	// the weights at that step. ValLoss and ValAccuracy are over the whole
 	// validation split with the weights at the end of the epoch.
 	TrainLoss   float64 `json:"train_loss"`
 	ValLoss     float64 `json:"val_loss"`
 	ValAccuracy float64 `json:"val_accuracy"`
 }
 
-// Evaluation is the validation figures after a number of steps.
+// Evaluation is the validation metrics after a number of steps.
 type Evaluation struct {
 	Step        uint64  `json:"step"`
 	ValLoss     float64 `json:"val_loss"`
 	ValAccuracy float64 `json:"val_accuracy"`
 }
 
-// The events of a run, in the order in which an uneventful life has them.
+// The events of a run, in the order in which an undisturbed run has them.
 type (
-	// TrainingStarted is the first event of every run and holds all that is
-	// needed to train it again, from nothing or from its parent's checkpoint.
+	// TrainingStarted is the first event of every run and holds everything
+	// needed to train it again, from scratch or from its parent's checkpoint.
 	TrainingStarted struct {
 		RunID           RunID           `json:"run_id"`
 		SessionID       SessionID       `json:"session_id"`
@@ -52,15 +52,15 @@ type (
 		Hyperparameters Hyperparameters `json:"hyperparameters"`
 		// Request is the published-language request in canonical JSON.
 		Request json.RawMessage `json:"request,omitempty"`
-		// Parent is where a fork comes from; nil where training starts from
-		// nothing.
+		// Parent is where a fork comes from; nil if training starts from
+		// scratch.
 		Parent *Parent `json:"parent,omitempty"`
 	}
 	// ResourceAllocated records that the run holds a device.
 	ResourceAllocated struct {
 		Allocation
 	}
-	// ResourceAllocationFailed records that no device would take the run.
+	// ResourceAllocationFailed records that no device can take the run.
 	ResourceAllocationFailed struct {
 		Reason string `json:"reason"`
 	}
@@ -89,49 +89,49 @@ type (
 		Step  uint64 `json:"step"`
 		Metrics
 	}
-	// EpochReproduced records that an epoch, lost in a crash after it had been
-	// recorded, was trained again and gave the very same figures.
+	// EpochReproduced records that an epoch that was lost in a crash after it had
+	// been recorded was trained again, with exactly the same metrics.
 	EpochReproduced struct {
 		Epoch uint64 `json:"epoch"`
 		Step  uint64 `json:"step"`
 	}
-	// EvaluationCompleted records the validation figures within an epoch, after
+	// EvaluationCompleted records the validation metrics within an epoch, after
 	// every eval_interval steps.
 	EvaluationCompleted struct {
 		Evaluation
 	}
-	// EarlyStopped records that training ends with this epoch, since the
+	// EarlyStopped records that training ends with this epoch because the
 	// validation loss no longer falls.
 	EarlyStopped struct {
 		Epoch uint64 `json:"epoch"`
 		Step  uint64 `json:"step"`
-		// Best is the lowest validation loss and BestStep the steps behind it.
+		// Best is the lowest validation loss and BestStep the step it was reached at.
 		Best     float64 `json:"best_val_loss"`
 		BestStep uint64  `json:"best_step"`
 	}
-	// CheckpointCommitted makes a checkpoint on disk exist: without it, the
-	// files are litter.
+	// CheckpointCommitted makes the files of a checkpoint a checkpoint: without
+	// it, they are litter.
 	CheckpointCommitted struct {
 		Checkpoint
 	}
 	// CheckpointFailed records that a checkpoint could not be written, which
-	// interrupts the run: it goes on from the last one once there is room.
+	// interrupts the run; it resumes from the last one once there is room.
 	CheckpointFailed struct {
 		Step   uint64 `json:"step"`
 		Reason string `json:"reason"`
 	}
 	// TrainingInterrupted records that training stopped between two steps, by
-	// request or because its process or actor died. It goes on from the last
+	// request or because its process or actor died. It resumes from the last
 	// checkpoint.
 	TrainingInterrupted struct {
 		Cause string `json:"cause"`
 	}
-	// TrainingResumed records that an interrupted run goes on, from the last
+	// TrainingResumed records that an interrupted run resumes from the last
 	// checkpoint's step, or from where it began.
 	TrainingResumed struct {
 		FromStep uint64 `json:"from_step"`
 	}
-	// TrainingFailed records what made it impossible to go on.
+	// TrainingFailed records why training cannot continue.
 	TrainingFailed struct {
 		Step   uint64 `json:"step"`
 		Reason string `json:"reason"`
@@ -153,7 +153,7 @@ type (
 		Dataset DatasetID `json:"dataset"`
 	}
 	// RunFailed is the last event of a run that failed: by now everything it
-	// held is released.
+	// held has been released.
 	RunFailed struct {
 		Reason string `json:"reason"`
 	}

@@ -9,9 +9,9 @@ import (
 )
 
 // Parent is where a fork comes from: a committed checkpoint of another run. The
-// fork takes over its weights, moments and figures and counts on from its step
-// and epoch. A run without a parent starts from nothing: its methods give 0 for
-// nil.
+// fork takes over its weights, moments and metrics and continues to count from its
+// step and epoch. A nil Parent is that of a run that starts from scratch: its
+// methods return 0.
 type Parent struct {
 	RunID      RunID      `json:"run_id"`
 	Checkpoint Checkpoint `json:"checkpoint"`
@@ -35,16 +35,16 @@ func (p *Parent) Epoch() uint64 {
 
 // ForkTraining returns a new session that continues from a committed checkpoint of
 // the parent under the hyperparameters of config, and the events that record it.
-// The data are the parent's, whatever config says. It fails with
+// The data is the parent's, whatever config says. It fails with
 // ErrInvalidCheckpoint for a checkpoint that the parent does not have, with a
-// *FieldError for a setting that the checkpoint cannot serve, and else as
+// *FieldError for a setting that does not fit the checkpoint, and otherwise as
 // StartTraining does.
 //
-// A fork may change all that the checkpoint does not hold: the course of the
-// learning rate, the length of the run, the seed, regularisation, evaluation.
-// Layers and optimiser must leave weights and moments their names and shapes,
-// and a step must have as many samples as the parent's, since that is what steps
-// and epochs are counted by.
+// A fork may change everything that the checkpoint does not hold: the learning
+// rate and its schedule, the length of the run, the seed, regularisation,
+// evaluation. Weights and moments must keep their names and shapes, and a step must
+// have as many samples as the parent's, since steps and epochs are counted in
+// them.
 func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
 	if !slices.Contains(parent.Checkpoints, cp) {
 		return TrainingSession{}, nil, fmt.Errorf("run %s has not committed %s: %w", parent.ID, cp.Dir, ErrInvalidCheckpoint)
@@ -63,9 +63,9 @@ func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model n
 	return session, events, nil
 }
 
-// inherit returns the fork's schedule. One that the user left as it was means what
-// it meant when the parent was recorded, so that an unchanged fork gives the
-// parent's bits.
+// inherit returns the fork's schedule. A schedule that the user did not change
+// means what it meant when the parent was recorded, so that an unchanged fork has
+// the parent's bits.
 func inherit(was, now Schedule) Schedule {
 	same := now
 	same.ExactCycles = was.ExactCycles
@@ -75,8 +75,8 @@ func inherit(was, now Schedule) Schedule {
 	return now
 }
 
-// checkFork fails with a *FieldError unless the checkpoint that the fork starts
-// from serves it.
+// checkFork fails with a *FieldError unless the fork fits the checkpoint that it
+// starts from.
 func checkFork(parent TrainingRun, fork TrainingSession) error {
 	was, now := parent.Session.Hyperparameters, fork.Hyperparameters
 	bad := func(field string, value any, problem, fix string) error {

@@ -1,13 +1,14 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 
 	"reprise/dataset"
 	"reprise/nn"
 )
 
-// Limits of a request, so that a slip of the finger is refused and not tried.
+// Limits of a request, so that a slip of the finger is refused rather than tried.
 const (
 	MaxEpochs = 1_000_000
 	MaxShards = 1024
@@ -15,7 +16,7 @@ const (
 	MaxAccumulation = 65536
 )
 
-// Hyperparameters is everything that shapes the course of training beside the
+// Hyperparameters is everything that determines a training run, apart from the
 // model and the data: the same values give the same bits.
 type Hyperparameters struct {
 	BatchSize    int          `json:"batch_size"`
@@ -24,8 +25,8 @@ type Hyperparameters struct {
 	LearningRate LearningRate `json:"learning_rate"`
 	// Seed keys the initial weights and the order of the samples.
 	Seed uint64 `json:"seed"`
-	// Shards is the number of parts a batch is cut into; their gradients meet
-	// in a fixed tree, whoever computes them.
+	// Shards is the number of parts that a batch is cut into. Their gradients are
+	// added in a fixed tree, whichever worker computes them.
 	Shards int `json:"shards"`
 	// CheckpointInterval is the number of epochs between two checkpoints. The
 	// last epoch always ends in one.
@@ -34,9 +35,10 @@ type Hyperparameters struct {
 	// GradientAccumulation is the number of batches whose gradients make one
 	// optimiser step; 0 stands for 1.
 	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 does not.
+	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
 	ClipNorm float32 `json:"clip_norm,omitempty"`
-	// LabelSmoothing moves that share of a label's weight to all classes alike.
+	// LabelSmoothing is the share of a label's weight that is spread over all
+	// classes equally.
 	LabelSmoothing float32 `json:"label_smoothing,omitempty"`
 	// Augmentation changes the images of the training split.
 	Augmentation dataset.Augmentation `json:"augmentation,omitzero"`
@@ -45,8 +47,7 @@ type Hyperparameters struct {
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
 	// EarlyStopping ends training once the validation loss no longer falls.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
-	// Precision is how outputs are kept for the backward pass; float32 where it
-	// is empty.
+	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
 }
 
@@ -70,45 +71,66 @@ func (h Hyperparameters) TotalSteps(samples int) uint64 {
 }
 
 // Validate fails with a *FieldError where a value cannot be trained with on a
-// training split of the given number of samples.
+// training split of the given number of samples, or with several of them joined.
 func (h Hyperparameters) Validate(samples int) error {
-	bad := func(field string, value any, problem, fix string) error {
-		return &FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+	var errs []error
+	bad := func(field string, value any, problem, fix string) {
+		errs = append(errs, &FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
 	switch {
 	case h.BatchSize < 1:
-		return bad("batch_size", h.BatchSize, "must be at least 1", "use a size such as 32")
+		bad("batch_size", h.BatchSize, "must be at least 1", "use a size such as 32")
 	case h.BatchSize > samples:
-		return bad("batch_size", h.BatchSize, fmt.Sprintf("is larger than the training split of %d samples", samples),
+		bad("batch_size", h.BatchSize, fmt.Sprintf("is larger than the training split of %d samples", samples),
 			fmt.Sprintf("use at most %d", samples))
-	case h.Epochs < 1 || h.Epochs > MaxEpochs:
-		return bad("epochs", h.Epochs, fmt.Sprintf("must be between 1 and %d", MaxEpochs), "say how often to go over the data")
-	case h.Shards < 1 || h.Shards > MaxShards:
-		return bad("shards", h.Shards, fmt.Sprintf("must be between 1 and %d", MaxShards), "use 1 unless several workers share a batch")
-	case h.Shards > h.BatchSize:
-		return bad("shards", h.Shards, fmt.Sprintf("is more than the batch of %d has samples", h.BatchSize), "use fewer shards or a larger batch")
-	case h.CheckpointInterval < 1:
-		return bad("checkpoint_interval", h.CheckpointInterval, "must be at least 1", "use 1 for a checkpoint after every epoch")
-	case h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation:
-		return bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
-	case h.StepSamples() > samples:
-		return bad("gradient_accumulation", h.GradientAccumulation,
+	case h.GradientAccumulation > 1 && h.GradientAccumulation <= MaxAccumulation && h.StepSamples() > samples:
+		bad("gradient_accumulation", h.GradientAccumulation,
 			fmt.Sprintf("makes a step of %d samples, more than the training split of %d", h.StepSamples(), samples),
 			fmt.Sprintf("use at most %d", max(samples/h.BatchSize, 1)))
-	case !(h.ClipNorm >= 0) || h.ClipNorm-h.ClipNorm != 0:
-		return bad("clip_norm", h.ClipNorm, "must be a finite number of at least 0", "use a norm such as 1, or 0 for no clipping")
-	case !(h.LabelSmoothing >= 0 && h.LabelSmoothing < 1):
-		return bad("label_smoothing", h.LabelSmoothing, "must be in [0, 1)", "use a share such as 0.1")
-	case !(h.EarlyStopping.MinDelta >= 0):
-		return bad("early_stopping.min_delta", h.EarlyStopping.MinDelta, "must be at least 0", "use 0 for any improvement")
-	case h.EarlyStopping.Patience == 0 && h.EarlyStopping != (EarlyStopping{}):
-		return bad("early_stopping.patience", h.EarlyStopping.Patience, "must be at least 1", "say how many evaluations to wait for a better loss")
 	}
-	if err := h.Precision.Validate(); err != nil {
-		return bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
+	if h.Epochs < 1 || h.Epochs > MaxEpochs {
+		bad("epochs", h.Epochs, fmt.Sprintf("must be between 1 and %d", MaxEpochs), "use the number of passes over the data, such as 10")
+	}
+	switch {
+	case h.Shards < 1 || h.Shards > MaxShards:
+		bad("shards", h.Shards, fmt.Sprintf("must be between 1 and %d", MaxShards), "use 1 unless several workers share a batch")
+	case h.BatchSize >= 1 && h.Shards > h.BatchSize:
+		bad("shards", h.Shards, fmt.Sprintf("is more than the batch of %d has samples", h.BatchSize), "use fewer shards or a larger batch")
+	}
+	if h.CheckpointInterval < 1 {
+		bad("checkpoint_interval", h.CheckpointInterval, "must be at least 1", "use 1 for a checkpoint after every epoch")
+	}
+	if h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation {
+		bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
+	}
+	if !(h.ClipNorm >= 0) || h.ClipNorm-h.ClipNorm != 0 {
+		bad("clip_norm", h.ClipNorm, "must be a finite number of at least 0", "use a norm such as 1, or 0 for no clipping")
+	}
+	if !(h.LabelSmoothing >= 0 && h.LabelSmoothing < 1) {
+		bad("label_smoothing", h.LabelSmoothing, "must be in [0, 1)", "use a share such as 0.1")
+	}
+	switch {
+	case !(h.EarlyStopping.MinDelta >= 0):
+		bad("early_stopping.min_delta", h.EarlyStopping.MinDelta, "must be at least 0", "use 0 to count any improvement")
+	case h.EarlyStopping.Patience == 0 && h.EarlyStopping != (EarlyStopping{}):
+		bad("early_stopping.patience", h.EarlyStopping.Patience, "must be at least 1", "use the number of evaluations to wait for a better loss, such as 5")
+	}
+	if h.Precision.Validate() != nil {
+		bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
 	}
 	if err := h.Optimizer.Validate(); err != nil {
-		return fmt.Errorf("config.optimizer: %w", err)
+		errs = append(errs, fmt.Errorf("config.optimizer: %w", err))
 	}
-	return h.LearningRate.Validate()
+	if err := h.LearningRate.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	return join(errs)
+}
+
+// join returns several errors as one, and one as it is.
+func join(errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }

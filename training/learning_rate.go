@@ -19,8 +19,8 @@ type LearningRate struct {
 // ScheduleName is the usual name of a schedule.
 type ScheduleName string
 
-// The schedules. Each is multiplied with the base learning rate; T is
-// TotalSteps, w WarmupSteps, and t the step counted from 0.
+// The schedules. The base learning rate is multiplied by each; T is TotalSteps, w
+// WarmupSteps, and t the step, counted from 0.
 const (
 	Constant           ScheduleName = "constant"
 	ConstantWithWarmup ScheduleName = "constant_with_warmup"
@@ -32,7 +32,7 @@ const (
 	Step               ScheduleName = "step"
 	Exponential        ScheduleName = "exponential"
 	// ReduceOnPlateau multiplies by Gamma when the validation loss no longer
-	// falls: the one schedule that looks at results (Hyperparameters.Rate).
+	// falls: it is the only schedule that depends on results (Hyperparameters.Rate).
 	ReduceOnPlateau ScheduleName = "reduce_on_plateau"
 )
 
@@ -58,7 +58,7 @@ type Schedule struct {
 	Cycles uint64 `json:"cycles,omitempty"`
 	// ExactCycles counts the periods in integers. Runs that were recorded without
 	// it counted them in float64, which misses the beginning of some of them
-	// where Cycles is 22 or more; they keep the rates that they were trained with.
+	// if Cycles is 22 or more; they keep the rates that they were trained with.
 	ExactCycles bool `json:"exact_cycles,omitempty"`
 	// Power is the exponent of polynomial; above 0.
 	Power float64 `json:"power,omitempty"`
@@ -66,26 +66,27 @@ type Schedule struct {
 	StepSize uint64 `json:"step_size,omitempty"`
 	// Gamma is the factor of step, exponential and reduce_on_plateau; in (0, 1].
 	Gamma float64 `json:"gamma,omitempty"`
-	// Patience is the number of evaluations that reduce_on_plateau bears without
-	// a loss below the best one by more than the share Threshold of it.
+	// Patience is the number of evaluations in a row that reduce_on_plateau allows
+	// without a loss that is below the best one by more than Threshold, a share
+	// of it.
 	Patience  uint64  `json:"patience,omitempty"`
 	Threshold float64 `json:"threshold,omitempty"`
 }
 
 // At returns the learning rate for the optimiser step, counted from 0. The
 // factor is computed in float64 from exactly specified operations, multiplied
-// with the base value in float64 and rounded once to float32.
+// by the base value in float64 and rounded once to float32.
 func (l LearningRate) At(step uint64) float32 {
 	return float32(float64(l.Value) * l.Schedule.Factor(step))
 }
 
-// Decay returns the learning rate whose value is the rate at step and which
-// stays there: the mission's in-place decay as a pure function.
+// Decay returns a constant learning rate whose value is the rate at step: decay in
+// place, as a pure function.
 func (l LearningRate) Decay(step uint64) LearningRate {
 	return LearningRate{Value: l.At(step), Schedule: Schedule{Name: Constant}}
 }
 
-// Factor returns what the base learning rate is multiplied with at step,
+// Factor returns what the base learning rate is multiplied by at step,
 // counted from 0. It is at most 1 and never negative. Steps at or beyond
 // TotalSteps stay at the end of the schedule.
 func (s Schedule) Factor(step uint64) float64 {
@@ -114,8 +115,8 @@ func (s Schedule) Factor(step uint64) float64 {
 	}
 }
 
-// progress returns the share of the schedule that lies behind, in [0, 1]. The
-// last of n steps is not at 1: n steps cut [0, 1] into n parts.
+// progress returns the share of the schedule that is done, in [0, 1]. The last of n
+// steps is not at 1: n steps cut [0, 1] into n parts.
 func (s Schedule) progress(after uint64) float64 {
 	if s.TotalSteps <= s.WarmupSteps {
 		return 1
@@ -138,15 +139,15 @@ func (s Schedule) restartingCosine(after uint64) float64 {
 	if s.ExactCycles {
 		begun = float64(s.cyclesBegun(after))
 	}
-	// Rounded, cycle may lie on the other side of an integer than it does exactly.
+	// Because of rounding, cycle may be on the wrong side of an integer.
 	return s.descend(halfCosine(min(max(cycle-begun, 0), 1)))
 }
 
-// cyclesBegun returns the whole periods of cosine_with_restarts that lie before
-// a step: after*Cycles/length, rounded down.
+// cyclesBegun returns the number of whole periods of cosine_with_restarts before a
+// step: after*Cycles/length, rounded down.
 func (s Schedule) cyclesBegun(after uint64) uint64 {
 	hi, lo := bits.Mul64(after, s.Cycles)
-	begun, _ := bits.Div64(hi, lo, s.TotalSteps-s.WarmupSteps) // after < length, so that it fits
+	begun, _ := bits.Div64(hi, lo, s.TotalSteps-s.WarmupSteps) // after < length, so it fits
 	return begun
 }
 
@@ -177,15 +178,15 @@ func (l LearningRate) Validate() error {
 	return l.Schedule.Validate()
 }
 
-// Validate fails with a *FieldError where a parameter that the schedule needs
-// is missing or out of range, or where the warm-up does not fit into the run.
+// Validate fails with a *FieldError if a parameter that the schedule needs is
+// missing or out of range, or if the warm-up is not shorter than the run.
 func (s Schedule) Validate() error {
 	bad := func(field string, value any, problem, fix string) error {
 		return &FieldError{Field: "config.schedule." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
 	}
 	if s.TotalSteps > 0 && s.WarmupSteps >= s.TotalSteps && s.Name != Constant {
 		return bad("warmup_steps", s.WarmupSteps,
-			fmt.Sprintf("the run has only %d steps", s.TotalSteps),
+			fmt.Sprintf("is too many: the run has only %d steps", s.TotalSteps),
 			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", s.TotalSteps))
 	}
 	if math.IsNaN(s.MinFactor) || s.MinFactor < 0 || s.MinFactor > 1 {
@@ -194,7 +195,7 @@ func (s Schedule) Validate() error {
 	switch s.Name {
 	case Constant:
 		if s.WarmupSteps > 0 {
-			return bad("warmup_steps", s.WarmupSteps, "constant has no warm-up", "use the schedule constant_with_warmup")
+			return bad("warmup_steps", s.WarmupSteps, "does not fit constant, which has no warm-up", "use the schedule constant_with_warmup")
 		}
 	case ConstantWithWarmup, Linear, Cosine, InverseSqrt:
 	case ReduceOnPlateau:
@@ -206,7 +207,7 @@ func (s Schedule) Validate() error {
 		}
 	case CosineWithRestarts:
 		if s.Cycles == 0 {
-			return bad("cycles", s.Cycles, "must be at least 1", "say how many cosine periods the run has")
+			return bad("cycles", s.Cycles, "must be at least 1", "use the number of cosine periods of the run, such as 3")
 		}
 	case Polynomial:
 		if !(s.Power > 0) || math.IsInf(s.Power, 0) {
@@ -217,7 +218,7 @@ func (s Schedule) Validate() error {
 			return bad("gamma", s.Gamma, "must be in (0, 1]", "use a factor such as 0.1")
 		}
 		if s.Name == Step && s.StepSize == 0 {
-			return bad("step_size", s.StepSize, "must be at least 1", "say after how many steps the rate is multiplied by gamma")
+			return bad("step_size", s.StepSize, "must be at least 1", "use the number of steps between two multiplications by gamma, such as 1000")
 		}
 	default:
 		return bad("name", s.Name, "is not a known schedule", fmt.Sprintf("use one of %v", ScheduleNames()))

@@ -8,11 +8,11 @@ import (
 // maxRunID is the longest name of a run, in bytes.
 const maxRunID = 64
 
-// Validate fails with a *FieldError unless the name can be that of a run. A run's
-// files lie in a folder of its name, so it is one that every file system takes as
-// a single folder and keeps apart from all others: 1 to 64 of a-z, 0-9, - and _,
-// with a letter or digit first, and none that Windows reserves. A log may have
-// come from anywhere; what it names leads nowhere else.
+// Validate fails with a *FieldError unless the name can be that of a run: 1 to 64
+// of a-z, 0-9, - and _, beginning with a letter or digit, and not reserved by
+// Windows. A run's files are in a folder of its name, so the name must be a single
+// folder, distinct from all others, on every file system. A log may come from
+// anywhere: what it names must not lead out of the data directory.
 func (id RunID) Validate() error {
 	var problem string
 	switch {
@@ -41,7 +41,7 @@ func notInRunID(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-// reserved reports whether Windows takes a name for a device.
+// reserved reports whether a name is that of a device on Windows.
 func reserved(name string) bool {
 	switch name {
 	case "con", "prn", "aux", "nul":

@@ -6,10 +6,10 @@ import (
 	"reprise/nn"
 )
 
-// checkNormalization fails where a normalisation has a single value to normalise:
-// what comes out is the same for every sample, so nothing is learned, and the
-// running variance of a batch_norm decays to nothing. It is for what is to be
-// trained: a run that was recorded is resumed and verified as it was.
+// checkNormalization fails if a normalisation has a single value to normalise: its
+// output is the same for every sample, so nothing is learned, and the running
+// variance of a batch_norm decays to 0. It is for new runs: a run that was recorded
+// is resumed and verified as it was.
 func checkNormalization(arch nn.Architecture, h Hyperparameters, samples int) error {
 	list, err := arch.Normalizations()
 	if err != nil {
@@ -30,8 +30,8 @@ func checkNormalization(arch nn.Architecture, h Hyperparameters, samples int) er
 	return nil
 }
 
-// checkBatchNorm fails where some part of some batch leaves a batch_norm one
-// value per channel.
+// checkBatchNorm fails if a shard of some batch leaves a batch_norm one value per
+// channel.
 func (h Hyperparameters) checkBatchNorm(n nn.Normalization, samples int) error {
 	where := fmt.Sprintf("%s (layer %d)", n.Type, n.Layer)
 	const one = "a single value per channel, from which nothing is learned"
@@ -56,7 +56,7 @@ func (h Hyperparameters) checkBatchNorm(n nn.Normalization, samples int) error {
 }
 
 // smallestShard returns the samples in the smallest shard of a whole batch, and
-// of the smaller batch that an epoch may end with; 0 where it does not.
+// of the smaller batch that an epoch may end with; 0 if it does not.
 func (h Hyperparameters) smallestShard(samples int) (whole, last int) {
 	shards := max(h.Shards, 1)
 	if rest := samples % h.BatchSize; rest > 0 {

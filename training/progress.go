@@ -2,20 +2,20 @@ package training
 
 import "math"
 
-// EarlyStopping ends training after Patience evaluations in a row that did not
-// bring the validation loss below the best one so far by more than MinDelta; at
-// the end of the epoch in which that happens. The zero value never does.
+// EarlyStopping ends training after Patience evaluations in a row whose validation
+// loss is not below the best one so far by more than MinDelta, at the end of the
+// epoch in which that happens. The zero value never ends it.
 type EarlyStopping struct {
 	Patience uint64  `json:"patience"`
 	MinDelta float64 `json:"min_delta,omitempty"`
 }
 
 // Progress is what early stopping and the schedule reduce_on_plateau remember of
-// the evaluations so far. It is part of a checkpoint. The zero value has seen
-// none.
+// the evaluations so far. It is part of a checkpoint. The zero value is that
+// before the first evaluation.
 type Progress struct {
 	Evaluations uint64
-	// Best is the lowest validation loss and BestStep the steps behind it.
+	// Best is the lowest validation loss and BestStep the step it was reached at.
 	Best     float64
 	BestStep uint64
 	// Waited is the number of evaluations since one that early stopping counts
@@ -31,7 +31,7 @@ type Progress struct {
 }
 
 // Observe returns the progress after an evaluation. A loss that is not a number
-// is no improvement.
+// is not an improvement.
 func (h Hyperparameters) Observe(p Progress, step uint64, loss float64) Progress {
 	first := p.Evaluations == 0
 	p.Evaluations++
@@ -87,9 +87,9 @@ const (
 	reductionsKey  = "progress_reductions"
 )
 
-// Save writes the progress into a checkpoint's figures; one that has seen
-// nothing writes nothing. JSON has no infinities: the losses that are infinite
-// before the first finite one are left out.
+// Save writes the progress into a checkpoint's figures; before the first
+// evaluation it writes nothing. JSON has no infinities, so losses that are infinite,
+// as they are before the first finite one, are left out.
 func (p Progress) Save(figures map[string]float64) {
 	if p.Evaluations == 0 {
 		return

@@ -14,8 +14,9 @@ type EpochMetrics struct {
 	Metrics
 }
 
-// MetricsHistory has one row for every completed epoch, in order, without gap
-// or repeat; a fork's begins with its own first. The figures of single steps are in the run's step series.
+// MetricsHistory has one row for every completed epoch, in order, without gaps or
+// repeats; that of a fork begins with the fork's own first epoch. The metrics of
+// single steps are in the run's step series.
 type MetricsHistory []EpochMetrics
 
 // TrainingRun is the aggregate of one run: its session, its committed
@@ -27,21 +28,22 @@ type TrainingRun struct {
 	Metrics     MetricsHistory  `json:"metrics"`
 	// Evaluations are those within epochs, in the order of their steps.
 	Evaluations []Evaluation `json:"evaluations,omitempty"`
-	// Stopped is why and when training ended before its last epoch; nil unless
-	// it did.
+	// Stopped says why and when training ended before its last epoch; nil if it did
+	// not.
 	Stopped *EarlyStopped `json:"early_stopped,omitempty"`
-	// Reason is why the run was interrupted or has failed; else "".
+	// Reason is why the run was interrupted or failed; otherwise "".
 	Reason string `json:"reason,omitempty"`
 	// Interruptions counts how often training was stopped, by request or by a
-	// crash; Reproduced the epochs that were trained again to the same figures.
+	// crash; Reproduced counts the epochs that were trained again with the same
+	// metrics.
 	Interruptions int `json:"interruptions"`
 	Reproduced    int `json:"reproduced_epochs"`
 }
 
 // AddCheckpoint returns the run with the checkpoint added. It fails with
-// ErrInvalidCheckpoint for another session's, and with
+// ErrInvalidCheckpoint for a checkpoint of another session, and with
 // ErrNonMonotonicCheckpoint unless (epoch, step) is ahead of the last one and
-// neither goes back.
+// neither decreases.
 func (r TrainingRun) AddCheckpoint(cp Checkpoint) (TrainingRun, error) {
 	return r.clipped().addCheckpoint(cp)
 }
@@ -65,7 +67,7 @@ func (r TrainingRun) addCheckpoint(cp Checkpoint) (TrainingRun, error) {
 	return r, nil
 }
 
-// LastCheckpoint returns the newest committed checkpoint, if there is one.
+// LastCheckpoint returns the last committed checkpoint, if there is one.
 func (r TrainingRun) LastCheckpoint() (Checkpoint, bool) {
 	if len(r.Checkpoints) == 0 {
 		return Checkpoint{}, false
@@ -73,9 +75,9 @@ func (r TrainingRun) LastCheckpoint() (Checkpoint, bool) {
 	return r.Checkpoints[len(r.Checkpoints)-1], true
 }
 
-// ResumePoint returns the steps and completed epochs that training goes on from:
-// those of the last checkpoint, of a fork's parent where it has none of its own,
-// or 0.
+// ResumePoint returns the step and the completed epochs that training resumes from:
+// those of the last checkpoint, those of the parent's checkpoint for a fork that
+// has none of its own, or 0.
 func (r TrainingRun) ResumePoint() (step, epoch uint64) {
 	if last, ok := r.LastCheckpoint(); ok {
 		return last.Step, last.Epoch
@@ -83,8 +85,8 @@ func (r TrainingRun) ResumePoint() (step, epoch uint64) {
 	return r.Session.Parent.Step(), r.Session.Parent.Epoch()
 }
 
-// Epoch returns the record of a completed epoch, counted from 1. A fork's parent
-// has those before the fork.
+// Epoch returns the record of a completed epoch, counted from 1. The epochs before a
+// fork are its parent's.
 func (r TrainingRun) Epoch(epoch uint64) (EpochMetrics, bool) {
 	before := r.Session.Parent.Epoch()
 	if epoch <= before || epoch > before+uint64(len(r.Metrics)) {
@@ -93,37 +95,37 @@ func (r TrainingRun) Epoch(epoch uint64) (EpochMetrics, bool) {
 	return r.Metrics[epoch-before-1], true
 }
 
-// RecordEpoch returns the event for an epoch that was just trained: a new
-// epoch is completed, one that an earlier life of the run recorded is
-// reproduced. It fails with ErrNotReproducible where the figures differ.
+// RecordEpoch returns the event for an epoch that was just trained: EpochCompleted
+// for a new epoch, EpochReproduced for one that was recorded before a crash. It
+// fails with ErrNotReproducible if the metrics differ.
 func (r TrainingRun) RecordEpoch(m EpochMetrics) (Event, error) {
 	known, ok := r.Epoch(m.Epoch)
 	if !ok {
 		return EpochCompleted{Epoch: m.Epoch, Step: m.Step, Metrics: m.Metrics}, nil
 	}
 	if known != m {
-		return nil, fmt.Errorf("epoch %d was recorded as %+v and came out as %+v: %w", m.Epoch, known, m, ErrNotReproducible)
+		return nil, fmt.Errorf("epoch %d %w: %+v instead of %+v", m.Epoch, ErrNotReproducible, m, known)
 	}
 	return EpochReproduced{Epoch: m.Epoch, Step: m.Step}, nil
 }
 
-// RecordEvaluation returns the event for an evaluation that was just made
-// within an epoch, or nil where an earlier life of the run recorded the same. It
-// fails with ErrNotReproducible where the figures differ.
+// RecordEvaluation returns the event for an evaluation that was just made within
+// an epoch, or nil if the same was recorded before a crash. It fails with
+// ErrNotReproducible if the metrics differ.
 func (r TrainingRun) RecordEvaluation(e Evaluation) (Event, error) {
 	i, ok := slices.BinarySearchFunc(r.Evaluations, e.Step, func(e Evaluation, step uint64) int { return cmp.Compare(e.Step, step) })
 	if !ok {
 		return EvaluationCompleted{Evaluation: e}, nil
 	}
 	if known := r.Evaluations[i]; known != e {
-		return nil, fmt.Errorf("the evaluation at step %d was recorded as %+v and came out as %+v: %w", e.Step, known, e, ErrNotReproducible)
+		return nil, fmt.Errorf("the evaluation at step %d %w: %+v instead of %+v", e.Step, ErrNotReproducible, e, known)
 	}
 	return nil, nil
 }
 
-// BestCheckpoint returns the checkpoint at the end of an epoch that has the
-// lowest validation loss, the first of equal ones; it reports false where none
-// stands at the end of an epoch.
+// BestCheckpoint returns the checkpoint with the lowest validation loss of those at
+// the end of an epoch, the first of equal ones; it reports false if there is none
+// at the end of an epoch.
 func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 	best, found := Checkpoint{}, false
 	lowest := math.Inf(1)
@@ -135,11 +137,10 @@ func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 	return best, found
 }
 
-// Resume returns the event with which an interrupted run goes on, or
-// ErrCannotResume.
+// Resume returns the event that resumes an interrupted run, or ErrCannotResume.
 func (r TrainingRun) Resume() (Event, error) {
 	if !r.Session.CanResume() {
-		return nil, fmt.Errorf("run %s is %s: %w", r.ID, r.Session.State, ErrCannotResume)
+		return nil, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
 	}
 	step, _ := r.ResumePoint()
 	return TrainingResumed{FromStep: step}, nil
@@ -156,9 +157,9 @@ func (r TrainingRun) clipped() TrainingRun {
 	return r
 }
 
-// Extend is Apply for a caller that applies no other event to r, as when it folds
-// a history: the lists of the run it returns may lie where those of r do, so that
-// a long history is not copied once for every event.
+// Extend is Apply for a caller that applies no other event to r, as when it folds a
+// history: the lists of the run that it returns may share memory with those of r,
+// so that a long history is not copied once for every event.
 func (r TrainingRun) Extend(event Event) (TrainingRun, error) {
 	if started, ok := event.(TrainingStarted); ok {
 		return r.start(started)
@@ -219,8 +220,8 @@ func (r TrainingRun) start(e TrainingStarted) (TrainingRun, error) {
 	}}, nil
 }
 
-// isRelease reports whether the event may still follow a run's end: what it
-// held is given back after its result is on record.
+// isRelease reports whether the event may follow the end of a run: what the run held
+// is released after its result is recorded.
 func isRelease(event Event) bool {
 	switch event.(type) {
 	case DeviceReleased, DatasetUnloaded:

@@ -7,7 +7,7 @@ import (
 	"reprise/device"
 )
 
-// SagaState is where the saga of a run stands.
+// SagaState is the state of a run's saga.
 type SagaState string
 
 // The states of a saga.
@@ -22,7 +22,7 @@ const (
 	SagaFailed          SagaState = "failed"
 )
 
-// SagaContext is what a saga has to remember, and what it would have to undo.
+// SagaContext is what a saga has to remember, and what it might have to undo.
 type SagaContext struct {
 	SessionID        SessionID    `json:"session_id"`
 	RequiredDevices  int          `json:"required_devices"`
@@ -30,32 +30,32 @@ type SagaContext struct {
 	Dataset          DatasetID    `json:"dataset"`
 	LoadedDatasets   []DatasetID  `json:"loaded_datasets"`
 	// CheckpointPath is the folder of the last committed checkpoint, or ""; a
-	// fork's CheckpointEpoch and CheckpointStep are its parent's until then.
+	// fork's CheckpointEpoch and CheckpointStep are its parent's until it has one.
 	CheckpointPath string `json:"checkpoint_path"`
 
 	Epochs             uint64 `json:"epochs"`
 	CheckpointInterval uint64 `json:"checkpoint_interval"`
-	// Epoch counts the epochs that the weights have behind them.
+	// Epoch counts the epochs that the weights have been trained for.
 	Epoch           uint64 `json:"epoch"`
 	CheckpointEpoch uint64 `json:"checkpoint_epoch"`
 	CheckpointStep  uint64 `json:"checkpoint_step"`
 	// Paused is set while the run is interrupted: the saga waits in
-	// allocating_resources, gives back what it holds, and asks for nothing.
+	// allocating_resources, releases what it holds, and asks for nothing.
 	Paused bool `json:"paused"`
 	// Reason is why the saga is compensating or has failed.
 	Reason string `json:"reason,omitempty"`
 }
 
-// TrainingSaga leads a run through its life: devices, data, model, epochs,
-// checkpoints; and back out, releasing everything, when something fails. It is
-// a value; Handle returns a new one and never changes the old.
+// TrainingSaga leads a run from its first device to its last checkpoint: devices,
+// data, model, epochs, checkpoints. When something fails, it releases everything
+// again. It is a value: Handle returns a new one and never changes the old.
 type TrainingSaga struct {
 	State   SagaState   `json:"state"`
 	Context SagaContext `json:"context"`
 }
 
-// Command is something a saga wants done: one of the structs below. What came
-// of it is told to the saga as an event.
+// Command is something a saga wants done: one of the structs below. The saga
+// learns of the outcome from an event.
 type Command interface{ sagaCommand() }
 
 // The commands of a saga, and the events that answer them.
@@ -64,21 +64,21 @@ type (
 	AllocateDevice struct{}
 	// LoadDataset is answered by DatasetLoaded or DatasetLoadFailed.
 	LoadDataset struct{ Dataset DatasetID }
-	// InitializeModel starts from the last checkpoint where there is one, and is
+	// InitializeModel starts from the last checkpoint if there is one, and is
 	// answered by ModelInitialized or ModelInitializationFailed.
 	InitializeModel struct{}
-	// TrainEpoch trains to the end of the given epoch: EpochCompleted,
-	// EpochReproduced or TrainingFailed, with an EvaluationCompleted for each
-	// evaluation on the way, and EarlyStopped first where the epoch is to be the
-	// last.
+	// TrainEpoch trains to the end of the given epoch. It is answered by
+	// EpochCompleted, EpochReproduced or TrainingFailed; before that, by an
+	// EvaluationCompleted for each evaluation within the epoch, and by EarlyStopped
+	// if the epoch is to be the last.
 	TrainEpoch struct{ Epoch uint64 }
 	// CreateCheckpoint is answered by CheckpointCommitted or CheckpointFailed.
 	CreateCheckpoint struct{}
 	// CompleteRun is answered by TrainingCompleted.
 	CompleteRun struct{}
-	// ReleaseDevice is answered by DeviceReleased, also where it was released before.
+	// ReleaseDevice is answered by DeviceReleased, even if the device was released before.
 	ReleaseDevice struct{ Allocation Allocation }
-	// UnloadDataset is answered by DatasetUnloaded, also where it was not loaded.
+	// UnloadDataset is answered by DatasetUnloaded, even if the data set was not loaded.
 	UnloadDataset struct{ Dataset DatasetID }
 	// FailRun is answered by RunFailed.
 	FailRun struct{ Reason string }
@@ -96,7 +96,7 @@ func (FailRun) sagaCommand()          {}
 
 // Handle returns the saga after the event and the commands that follow from
 // it. An event that does not fit the state gives ErrInvalidTransition and the
-// unchanged saga. Giving a device or data set back twice is not an error.
+// unchanged saga. Releasing a device or data set twice is not an error.
 func (s TrainingSaga) Handle(event Event) (TrainingSaga, []Command, error) {
 	next, err := s.Apply(event)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s TrainingSaga) Handle(event Event) (TrainingSaga, []Command, error) {
 	return next, next.Commands(), nil
 }
 
-// Apply is Handle for who asks for no commands, such as a replay.
+// Apply is Handle for callers that need no commands, such as a replay.
 func (s TrainingSaga) Apply(event Event) (TrainingSaga, error) {
 	next := s
 	if err := next.handle(event); err != nil {
@@ -114,9 +114,9 @@ func (s TrainingSaga) Apply(event Event) (TrainingSaga, error) {
 	return next, nil
 }
 
-// Commands returns what the saga waits for in its present state. It is a
-// function of the state alone, so that a saga found half-way after a crash
-// says itself what is still to be done.
+// Commands returns what the saga wants done in its present state. It is a function
+// of the state alone, so that after a crash the saga itself says what is still to be
+// done.
 func (s TrainingSaga) Commands() []Command {
 	c := s.Context
 	switch {
@@ -158,9 +158,9 @@ func (s TrainingSaga) releases() []Command {
 	return commands
 }
 
-// handle changes the saga in place, but not its lists, which others may share:
-// first the events that are legal in several states, then those of the one
-// state it is in.
+// handle changes the saga in place, but not its lists, which others may share. The
+// events that are legal in several states come first, then those of the present
+// state.
 func (s *TrainingSaga) handle(event Event) error {
 	c := &s.Context
 	switch e := event.(type) {
@@ -204,8 +204,8 @@ func (s *TrainingSaga) handle(event Event) error {
 	return s.unexpected(event)
 }
 
-// active reports whether the saga is under way: neither ended, nor on its way
-// out, nor paused.
+// active reports whether the saga is under way: it has not ended, is not
+// compensating and is not paused.
 func (s *TrainingSaga) active() bool {
 	switch s.State {
 	case AllocatingResources, LoadingData, InitializingModel, Training, Checkpointing:
@@ -223,7 +223,7 @@ func (s *TrainingSaga) start(e TrainingStarted) error {
 	s.Context = SagaContext{
 		SessionID: e.SessionID, RequiredDevices: 1, Dataset: e.Dataset.ID,
 		Epochs: e.Hyperparameters.Epochs, CheckpointInterval: e.Hyperparameters.CheckpointInterval,
-		// A fork stands where it would have come to by itself.
+		// A fork begins where its parent was at the checkpoint.
 		Epoch: e.Parent.Epoch(), CheckpointEpoch: e.Parent.Epoch(), CheckpointStep: e.Parent.Step(),
 	}
 	return nil
@@ -359,8 +359,8 @@ func (s *TrainingSaga) commit(event Event, cp Checkpoint) error {
 	return nil
 }
 
-// pause sends the saga back to its start, to wait there for TrainingResumed.
-// What was trained since the last checkpoint is to be trained again.
+// pause sends the saga back to its first state, where it waits for TrainingResumed.
+// What was trained since the last checkpoint has to be trained again.
 func (s *TrainingSaga) pause() {
 	s.State, s.Context.Paused = AllocatingResources, true
 	s.Context.Epoch = s.Context.CheckpointEpoch
@@ -378,7 +378,7 @@ func (s *TrainingSaga) unexpected(event Event) error {
 	return fmt.Errorf("%s in saga state %q: %w", event.EventType(), state, ErrInvalidTransition)
 }
 
-// Begun reports whether anything was done since the run started or went on.
+// Begun reports whether anything was done since the run started or was resumed.
 func (s TrainingSaga) Begun() bool {
 	return s.State != AllocatingResources || len(s.releases()) > 0
 }

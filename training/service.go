@@ -8,8 +8,8 @@ import (
 	"reprise/tensor"
 )
 
-// Config is what StartTraining needs to know beside model and data. The
-// identities are inputs, so that the same start gives the same events.
+// Config is what StartTraining needs to know besides model and data. The
+// identities are inputs, so that the same input gives the same events.
 type Config struct {
 	RunID           RunID
 	SessionID       SessionID
@@ -25,10 +25,10 @@ type Config struct {
 // TrainingService starts training sessions.
 type TrainingService struct{}
 
-// StartTraining checks that the model is consistent, the data usable, the two
-// made for each other and the hyperparameters trainable, and returns the new
-// session in state initializing with the events that record it; the first is
-// TrainingStarted. Errors name the field that is wrong; nothing has happened
+// StartTraining checks that the model is consistent, that the data is usable, that
+// they fit each other and that the hyperparameters can be trained with. It returns
+// the new session, in state initializing, and the events that record it; the first
+// is TrainingStarted. Errors name the field that is wrong; nothing has happened
 // then.
 func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
 	if err := model.Validate(); err != nil {
@@ -65,7 +65,7 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 }
 
 // checkFit fails unless the model takes the samples and has the outputs that the
-// task asks for: one for each class or quantity or, for text, one for each token
+// task needs: one for each class or quantity or, for text, one for each token
 // of the vocabulary at each place.
 func checkFit(arch nn.Architecture, data *dataset.Dataset) error {
 	if !arch.Input.Equal(data.SampleShape()) {

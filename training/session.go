@@ -10,13 +10,13 @@ type (
 	// SessionID names a training session.
 	SessionID string
 	// RunID names the run that a session belongs to, and the folder of the run's
-	// files. Validate has the rule.
+	// files; see RunID.Validate.
 	RunID string
-	// DatasetID names the data that it reads.
+	// DatasetID names the data that a session reads.
 	DatasetID string
 )
 
-// State is where a training session stands.
+// State is the state of a training session.
 type State string
 
 // The states of a session. Interrupted means stopped between two steps with
@@ -29,11 +29,11 @@ const (
 	Failed       State = "failed"
 )
 
-// Terminal reports whether the state is never left again.
+// Terminal reports whether the state is final.
 func (s State) Terminal() bool { return s == Completed || s == Failed }
 
-// Dataset describes the data a session trains on well enough to open it again
-// and to refuse anything that is not the same.
+// Dataset describes the data that a session trains on: enough to open it again, and
+// to refuse any other.
 type Dataset struct {
 	ID DatasetID `json:"id"`
 	// Path is the catalogue name, folder or file as the request gave it, made
@@ -47,8 +47,8 @@ type Dataset struct {
 	Validation  int    `json:"validation_samples"`
 	SampleShape []int  `json:"sample_shape"`
 	Classes     int    `json:"classes"`
-	// Task is what the data teaches; "" is a classification, as runs of the first
-	// release have it.
+	// Task is what is learned from the data; "" is classification, as in the records
+	// of the first release.
 	Task dataset.Task `json:"task,omitempty"`
 	// Tokenizer, Vocabulary and Context are those of dataset.Source, for text.
 	Tokenizer  tokenizer.Kind `json:"tokenizer,omitempty"`
@@ -74,9 +74,9 @@ func (d Dataset) Source() dataset.Source {
 	}
 }
 
-// Accurate reports whether predictions are right or wrong, so that there is an
-// accuracy: for classes and tokens, not for quantities.
-func (d Dataset) Accurate() bool { return d.Task != dataset.Regression }
+// HasAccuracy reports whether there is an accuracy: predictions of classes and
+// tokens are right or wrong, those of quantities are not.
+func (d Dataset) HasAccuracy() bool { return d.Task != dataset.Regression }
 
 // Objective returns what training on the data minimises.
 func (d Dataset) Objective() nn.Objective {
@@ -94,11 +94,11 @@ type TrainingSession struct {
 	Architecture    nn.Architecture `json:"architecture"`
 	Dataset         Dataset         `json:"dataset"`
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
-	// Parent is where a fork comes from; else nil.
+	// Parent is where a fork comes from; nil for any other session.
 	Parent *Parent `json:"parent,omitempty"`
 	State  State   `json:"state"`
 }
 
-// CanResume reports whether training can go on: false once the session has
+// CanResume reports whether training can be resumed: false once the session has
 // completed or failed.
 func (s TrainingSession) CanResume() bool { return !s.State.Terminal() }

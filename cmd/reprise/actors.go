@@ -64,13 +64,13 @@ func newActorsCommand(env *environment) *cobra.Command {
 		Use:   "actors",
 		Short: "Show the live supervision tree of the process that trains",
 		Long: `Actors asks the process that holds the data directory, such as a running
-"reprise train", for its supervision tree: for each supervisor and actor its
-state, the messages that wait in its mailbox, the messages that it handles per
+"reprise train", for its supervision tree: for each supervisor and actor, its
+state, the messages waiting in its mailbox, the messages that it handles per
 second, its restarts and its age.
 
-The rate is measured over one second, with --watch since the line before it was
-printed. With --watch the JSON is an object on each line, and the YAML a document
-for each snapshot, until Ctrl-C or until the process ends.`,
+Rates are measured over one second or, with --watch, since the snapshot before.
+With --watch, JSON is one object per line and YAML one document per snapshot, until
+Ctrl-C or until the process ends.`,
 		Example: `  reprise actors
   reprise actors --watch
   reprise actors --trace run
@@ -93,12 +93,13 @@ for each snapshot, until Ctrl-C or until the process ends.`,
 		},
 	}
 	addListFormat(c, &format)
-	c.Flags().StringVar(&trace, "trace", "", "trace the next message to this `ACTOR`, a path or its last name, and all that it leads to within a second")
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second")
+	c.Flags().StringVar(&trace, "trace", "",
+		"trace the next message to this `ACTOR`, a path or the end of one, and all that it leads to within a second")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "refresh every second")
 	return c
 }
 
-// showActors prints the tree once, with rates over lookInterval.
+// showActors prints the tree once, with rates over snapshotInterval.
 func (env *environment) showActors(ctx context.Context, format string) error {
 	w, err := env.workspace()
 	if err != nil {
@@ -118,8 +119,8 @@ func (env *environment) showActors(ctx context.Context, format string) error {
 	return env.printActors(second, format)
 }
 
-// watchActors prints the tree every lookInterval until ctx is done or the process
-// has ended. A terminal shows one tree, in its place.
+// watchActors prints the tree every snapshotInterval until ctx is done or the process
+// has ended. On a terminal, each tree replaces the one before it.
 func (env *environment) watchActors(ctx context.Context, format string) error {
 	w, err := env.workspace()
 	if err != nil {
@@ -211,13 +212,14 @@ func (l actorSnapshot) table(t *table) error {
 		}
 		waiting += r.Depth
 		restarts += r.Restarts
-		t.row(r.branch, string(r.State), depth, rate, handled, thousands(r.Restarts), shortDuration(time.Duration(r.Age*float64(time.Second))))
+		t.row(r.branch, string(r.State), depth, rate, handled, thousands(r.Restarts),
+			shortDuration(time.Duration(r.Age*float64(time.Second))))
 	}
 	t.line("\n%s in process %d, %s waiting, %s", plural(actors, "actor"), l.PID, plural(waiting, "message"), plural(restarts, "restart"))
 	return nil
 }
 
-// formatRate formats a rate: three digits are enough to see what goes on.
+// formatRate formats a rate: three digits are enough to see what is going on.
 func formatRate(rate float64) string {
 	switch {
 	case rate >= 100:

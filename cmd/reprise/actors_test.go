@@ -21,7 +21,7 @@ import (
 
 func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 	b := build(t)
-	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "no process is at work; start one with") {
+	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "no process is running; start one with") {
 		t.Errorf("without a process: %+v", o)
 	}
 	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"))
@@ -50,7 +50,8 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		seen[r.Path] = r
 	}
 	run := seen["/RUN/run"]
-	if l.PID != c.Process.Pid || len(l.Actors) != 5 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 || run.Restarts != 0 || run.Age <= 0 {
+	if l.PID != c.Process.Pid || len(l.Actors) != 5 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 ||
+		run.Restarts != 0 || run.Age <= 0 {
 		t.Errorf("%+v", l)
 	}
 	table := b.must("actors").stdout
@@ -64,7 +65,7 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		trace.Caused[0].Correlation != trace.Message || trace.Caused[0].Causation != trace.Message || trace.Caused[0].From != trace.To {
 		t.Errorf("a step and the next one: %+v", trace)
 	}
-	for args, want := range map[string]string{"--trace nobody": "there is no such actor", "--trace run --watch": "cannot be given together"} {
+	for args, want := range map[string]string{"--trace nobody": "no such actor", "--trace run --watch": "cannot be given together"} {
 		if o := b.run(append([]string{"actors"}, strings.Fields(args)...)...); o.code != 2 || !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: %+v", args, o)
 		}
@@ -187,7 +188,8 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 
 func TestRatesAreOfTheTimeBetweenTwoSnapshots(t *testing.T) {
 	at := time.Unix(0, 0)
-	before := actorSnapshot{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
+	before := actorSnapshot{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"},
+		{Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
 	now := actorSnapshot{At: at.Add(2 * time.Second), Actors: []actorRow{
 		{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 15},
 		{Path: "/b", Kind: "actor", Handled: 3}, {Path: "/c", Kind: "actor", Handled: 4},

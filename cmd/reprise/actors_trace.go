@@ -45,7 +45,7 @@ func traceStepOf(s actor.Step, start time.Time) traceStep {
 	return h
 }
 
-// traceActor has a message to the actor traced, and prints its trace.
+// traceActor traces the next message to the actor, and prints what it led to.
 func (env *environment) traceActor(ctx context.Context, name, format string) error {
 	w, err := env.workspace()
 	if err != nil {
@@ -71,8 +71,8 @@ func (env *environment) traceActor(ctx context.Context, name, format string) err
 	})
 }
 
-// resolve returns the path of the one actor that the name means: its path, or
-// the end of it.
+// resolve returns the path of the only actor that the name means: a path, or the
+// end of one.
 func (l actorSnapshot) resolve(name string) (string, error) {
 	var matches []string
 	for _, r := range l.Actors {
@@ -88,13 +88,13 @@ func (l actorSnapshot) resolve(name string) (string, error) {
 	case 1:
 		return matches[0], nil
 	case 0:
-		return "", fmt.Errorf("--trace %s: there is no such actor; `reprise actors` shows them all", name)
+		return "", fmt.Errorf("--trace %s: no such actor; `reprise actors` lists them all", name)
 	}
-	return "", fmt.Errorf("--trace %s: it could be any of %s", name, strings.Join(matches, ", "))
+	return "", fmt.Errorf("--trace %s: is ambiguous: it could be %s; give more of the path", name, strings.Join(matches, ", "))
 }
 
 // rows draws the message and what it led to. A chain of messages, each of which
-// led to one other, is drawn without stairs.
+// led to one other, is not indented.
 func (h traceStep) rows(t *table, first, rest string) {
 	to, waited, took := h.To, "-", "not handled yet"
 	switch {

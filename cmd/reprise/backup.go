@@ -14,7 +14,6 @@ import (
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/internal/disk"
-	"reprise/internal/flock"
 	"reprise/internal/staging"
 )
 
@@ -35,10 +34,10 @@ func newBackupCommand(env *environment) *cobra.Command {
 		Short: "Copy the data directory to a new folder, even while a run trains in it",
 		Long: `Backup copies the event log as it is at one moment, and every checkpoint and step
 series that it refers to, to a new folder. Training may continue meanwhile. Each event
-and each file is verified on the way, so that damage is found now and not when
-the backup is needed. The folder gets its name once all of it is synced to the disk; until then it
-is FOLDER/../.reprise-partial-ID, which the next backup removes after a crash. FOLDER
-must not exist yet, nor lie in the data directory.
+and each file is verified as it is copied, so that damage is found now rather than
+when the backup is needed. The folder gets its name once everything is synced to disk;
+until then it is FOLDER/../.reprise-partial-ID. What a crash leaves of that, the next
+backup removes. FOLDER must not exist yet, nor be in the data directory.
 
 A backup is itself a data directory: "reprise --data-dir FOLDER runs list" reads it,
 and "reprise restore" makes a working copy of it.`,
@@ -60,7 +59,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if err != nil {
 		return err
 	}
-	if err := checkLogThere(w, false); err != nil {
+	if err := w.CheckLogExists(false); err != nil {
 		return err
 	}
 	if !exists(w.EventsPath()) {
@@ -86,14 +85,15 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	report := backupReport{From: w.Dir, To: folder}
 	if err := env.makeBackup(ctx, store, &report); err != nil {
 		if errors.Is(err, context.Canceled) {
-			return errInterrupted
+			return interruptedError{errors.New("the backup was interrupted; nothing was kept of it")}
 		}
 		return err
 	}
-	return env.printBackup(format, report, fmt.Sprintf("restore it with: %s restore %s --data-dir NEW_FOLDER", env.program, folder))
+	return env.printBackup(format, report, "restore it with",
+		fmt.Sprintf("%s restore %s --data-dir NEW_FOLDER", env.program, shellQuoted(folder)))
 }
 
-// makeBackup makes a backup beside its name, and gives it the name in the end.
+// makeBackup makes a backup under a temporary name, and renames it at the end.
 func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, report *backupReport) error {
 	return env.publish(report.To, "reprise backup "+report.To, func(dir string) error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -105,12 +105,12 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 			return err
 		}
 		report.Position, report.HeadHash = head.Position, head.Hash
-		// The copy says what belongs to it: the log continues to grow.
+		// The copy says what belongs to it: the log may have grown since.
 		copied, err := sqlite.OpenReadOnly(part.EventsPath())
 		if err != nil {
 			return err
 		}
-		progress := newCounter(env, "checkpoints backed up")
+		progress := newCounter(env, "backing up", "checkpoints")
 		report.RunFiles, err = integration.CopyRunFiles(ctx, copied, part, integration.Workspace{Dir: report.From}, progress.update)
 		progress.close()
 		return errors.Join(err, copied.Close())
@@ -121,17 +121,17 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 // to make a file or folder.
 func refuseExisting(kind, path string) error {
 	if exists(path) {
-		return invalid(fmt.Errorf("%s: exists already; name a %s that does not exist yet", path, kind))
+		return invalid(fmt.Errorf("%s: already exists; name a %s that does not exist yet", path, kind))
 	}
 	return nil
 }
 
-// publish lets create make a file or folder at a path beside its name, and then gives
-// it the name, durably. It replaces nothing, and leaves nothing where create fails.
+// publish has create make a file or folder under a temporary name beside its own, and
+// then renames it, durably. It replaces nothing, and leaves nothing if create fails.
 func (env *environment) publish(name, command string, create func(part string) error) (err error) {
 	area, err := env.stage(filepath.Dir(name), command)
 	if err != nil {
-		return invalid(fmt.Errorf("%s: %w; choose a folder that can be written", name, err))
+		return invalid(fmt.Errorf("%s: %w; choose a folder that you can write to", name, err))
 	}
 	defer func() { err = errors.Join(err, area.Close()) }()
 	if err := create(area.Path()); err != nil {
@@ -144,13 +144,13 @@ func (env *environment) publish(name, command string, create func(part string) e
 	return err
 }
 
-// stage makes an area for what is to be published in a folder, which it makes if
-// need be.
+// stage makes an area for what is to be published in a folder, and the folder if it
+// does not exist.
 func (env *environment) stage(parent, command string) (*staging.Area, error) {
 	if err := disk.MkdirAll(disk.OS{}, parent, 0o755); err != nil {
 		return nil, err
 	}
-	return staging.New(parent, flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
+	return staging.New(parent, env.holder(command))
 }
 
 func newRestoreCommand(env *environment) *cobra.Command {
@@ -159,12 +159,12 @@ func newRestoreCommand(env *environment) *cobra.Command {
 		Use:   "restore FOLDER",
 		Short: "Make a data directory from a backup",
 		Long: `Restore copies a backup into the data directory, which must not have an event log
-or files of runs yet, and verifies every event and every file on the way. The log
-comes last, so that a restore that is cut off never leaves a data directory that looks
-whole: move its runs folder away and repeat it.
+or files of runs yet, and verifies every event and every file as it is copied. The
+log comes last, so that a restore that is cut off never leaves a data directory that
+looks complete: move its runs folder away and run it again.
 
-Runs that trained when the backup was made are interrupted in the copy; "reprise runs
-resume" takes them to the same bits as if nothing had happened.`,
+Runs that were training when the backup was made are interrupted in the copy; "reprise
+runs resume" finishes them with the same bits as if nothing had happened.`,
 		Example: "  reprise restore /mnt/disk/reprise-monday --data-dir ~/reprise-again",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -194,18 +194,19 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 	report := backupReport{From: folder, To: w.Dir}
 	if err := env.restoreInto(ctx, w, backup, &report); err != nil {
 		if errors.Is(err, context.Canceled) {
-			_, _ = fmt.Fprintln(env.stderr, "reprise: the restore was interrupted; repeat it")
+			_, _ = fmt.Fprintln(env.stderr, "reprise: the restore was interrupted; run it again")
 			return errInterrupted
 		}
 		return err
 	}
-	return env.printBackup(format, report, fmt.Sprintf("see what is there with: %s runs list --data-dir %s", env.program, w.Dir))
+	return env.printBackup(format, report, "list its runs with",
+		fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(w.Dir)))
 }
 
 // restoreInto copies the runs' files to an area of their own, and gives them their
 // names once all of them are there and verified. The log comes last.
 func (env *environment) restoreInto(ctx context.Context, w, backup integration.Workspace, report *backupReport) (err error) {
-	if n := countRuns(w); n > 0 {
+	if n := w.CountRuns(); n > 0 {
 		return invalid(fmt.Errorf("--data-dir %s: has the files of %s in runs, which a restore would mix with others; "+
 			"choose an empty folder with --data-dir DIR, or move runs away", w.Dir, plural(n, "run")))
 	}
@@ -224,7 +225,7 @@ func (env *environment) restoreInto(ctx context.Context, w, backup integration.W
 		return err
 	}
 	part := integration.Workspace{Dir: area.Path()}
-	progress := newCounter(env, "checkpoints restored")
+	progress := newCounter(env, "restoring", "checkpoints")
 	report.RunFiles, err = integration.CopyRunFiles(ctx, store, part, backup, progress.update)
 	progress.close()
 	if err != nil {
@@ -267,32 +268,34 @@ func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
 }
 
 // newDataDir locks a data directory that has no event log yet, creating it if
-// need be. The returned function ends the lock.
+// necessary. The returned function releases the lock.
 func (env *environment) newDataDir(command string) (integration.Workspace, func() error, error) {
 	w, err := env.workspace()
 	if err != nil {
 		return w, nil, err
 	}
-	release, err := env.lock(w, command)
+	release, err := w.Lock(env.holder(command))
 	if err != nil {
-		return w, nil, err
+		return w, nil, lockError(w, err)
 	}
 	if _, err := os.Lstat(w.EventsPath()); !errors.Is(err, fs.ErrNotExist) {
-		return w, nil, errors.Join(invalid(fmt.Errorf("--data-dir %s: has an event log already; choose an empty folder with --data-dir DIR", w.Dir)), release())
+		return w, nil, errors.Join(release(),
+			invalid(fmt.Errorf("--data-dir %s: already has an event log; choose an empty folder with --data-dir DIR", w.Dir)))
 	}
-	if err := checkLogThere(w, true); err != nil {
+	if err := w.CheckLogExists(true); err != nil {
 		return w, nil, errors.Join(err, release())
 	}
 	return w, release, nil
 }
 
-func (env *environment) printBackup(format string, r backupReport, next string) error {
+func (env *environment) printBackup(format string, r backupReport, next, command string) error {
 	return env.listing(format, r, func(t *table) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Position)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
-		t.line("\n%s", next)
+		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
+		t.line("\n%s:", next)
+		t.command("  ", command)
 		return nil
 	})
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // A backup that is made while a run trains holds a moment of it; from there the
-// run goes on to the bits of one that was never disturbed.
+// run resumes to the bits of one that was never disturbed.
 func TestABackupOfARunningRunGoesOnToTheSameBits(t *testing.T) {
 	epochs := 150
 	if testing.Short() {

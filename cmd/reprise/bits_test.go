@@ -85,7 +85,7 @@ func TestAFlippedByteInACheckpointIsFound(t *testing.T) {
 	}
 }
 
-// A run whose last checkpoint is damaged does not go on from it; it can once the
+// A run whose last checkpoint is damaged does not resume from it; it can once the
 // file is put back.
 func TestResumeRefusesADamagedCheckpoint(t *testing.T) {
 	b := build(t)

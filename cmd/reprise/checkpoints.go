@@ -11,26 +11,59 @@ import (
 )
 
 // lastCheckpoint returns the newest checkpoint of a run.
-func lastCheckpoint(run integration.RunRecord) (training.Checkpoint, error) {
+func (env *environment) lastCheckpoint(run integration.RunRecord, w integration.Workspace) (training.Checkpoint, error) {
 	last, ok := run.LastCheckpoint()
 	if !ok {
-		return last, invalid(fmt.Errorf("run %s has no checkpoint yet; the first one comes after %s",
-			run.ID, plural(int(run.Session.Hyperparameters.CheckpointInterval), "epoch")))
+		return last, env.noCheckpoint(run, w)
 	}
 	return last, nil
 }
 
+// noCheckpoint says of a run without checkpoints what can be done about it.
+func (env *environment) noCheckpoint(run integration.RunRecord, w integration.Workspace) error {
+	switch stateOf(run.Session.State, w) {
+	case training.Failed:
+		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again",
+			run.ID, run.Reason))
+	case training.Interrupted:
+		return invalid(fmt.Errorf("run %s was interrupted before its first checkpoint; resume it with:\n  %s",
+			run.ID, env.commandFor("runs resume", run.ID)))
+	default:
+		return invalid(fmt.Errorf("run %s has no checkpoint yet; the first one comes after %s",
+			run.ID, plural(int(run.Session.Hyperparameters.CheckpointInterval), "epoch")))
+	}
+}
+
+// cannotResume adds to the error of a run that has ended what can be done instead.
+func (env *environment) cannotResume(run integration.RunRecord, err error) error {
+	if len(run.Checkpoints) == 0 {
+		return fmt.Errorf("%w; correct the request and train it again", err)
+	}
+	set := fmt.Sprintf(" --set config.epochs=%d", 2*run.Session.Hyperparameters.Epochs)
+	if run.Session.State == training.Failed {
+		set = fmt.Sprintf(" --set config.learning_rate=%v", run.Session.Hyperparameters.LearningRate.Value/2)
+	}
+	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
+		err, env.commandFor("runs fork", run.ID)+set)
+}
+
 // checkpointAt returns the checkpoint at the step that a flag names.
-func checkpointAt(run integration.RunRecord, flag string, step uint64) (training.Checkpoint, error) {
-	if _, err := lastCheckpoint(run); err != nil {
+func (env *environment) checkpointAt(
+	run integration.RunRecord, w integration.Workspace, flag string, step uint64,
+) (training.Checkpoint, error) {
+	if _, err := env.lastCheckpoint(run, w); err != nil {
 		return training.Checkpoint{}, err
 	}
-	for _, cp := range run.Checkpoints {
-		if cp.Step == step {
-			return cp, nil
-		}
+	if i := indexOfStep(run, step); i >= 0 {
+		return run.Checkpoints[i], nil
 	}
-	return training.Checkpoint{}, invalid(fmt.Errorf("%s: run %s has no checkpoint at step %d; use %s", flag, run.ID, step, nearestSteps(run.Checkpoints, step)))
+	return training.Checkpoint{}, invalid(fmt.Errorf("%s: run %s has no checkpoint at step %d; use %s",
+		flag, run.ID, step, nearestSteps(run.Checkpoints, step)))
+}
+
+// indexOfStep returns the index of the checkpoint at a step, or -1.
+func indexOfStep(run integration.RunRecord, step uint64) int {
+	return slices.IndexFunc(run.Checkpoints, func(c training.Checkpoint) bool { return c.Step == step })
 }
 
 // nearestSteps lists the steps that there are, or the ones around a step where

@@ -22,7 +22,7 @@ func newCompletionCommand(env *environment) *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print a script that completes command lines in a shell",
 		Long: `Completion prints a script for SHELL (bash, zsh, fish or powershell) that
-completes commands, flags and their values: run ids with how each run stands,
+completes commands, flags and their values: run ids with the state of each run,
 the steps of its checkpoints, data sets, request files, output formats. It only
 reads the data directory.
 
@@ -56,8 +56,8 @@ bash needs the package bash-completion.`,
 // candidates returns the words that may stand at a place of a command line.
 type candidates func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective)
 
-// setCompletion gives every command below c what completes its arguments and
-// flags, by the names that these have.
+// setCompletion sets what completes the arguments and flags of c and every command
+// below it, by their names.
 func (env *environment) setCompletion(c *cobra.Command) {
 	parameters := parametersOf(c)
 	c.ValidArgsFunction = func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -72,7 +72,7 @@ func (env *environment) setCompletion(c *cobra.Command) {
 	}
 	set := func(f *pflag.Flag) {
 		if complete := env.flagCandidates(f); complete != nil {
-			_ = c.RegisterFlagCompletionFunc(f.Name, complete) // it fails only for what was registered already
+			_ = c.RegisterFlagCompletionFunc(f.Name, complete) // it fails only for a flag that is already registered
 		}
 	}
 	c.LocalNonPersistentFlags().VisitAll(set)
@@ -132,7 +132,8 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return env.stepCandidates
 	case "type":
 		return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			return beginningWith(prefix, []string{"training.", "device.", "actor."}), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+			return beginningWith(prefix, []string{"training.", "device.", "actor."}),
+				cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		}
 	}
 	if f.Value.Type() == "bool" {
@@ -161,11 +162,11 @@ func foldersOnly(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// maxCandidates is more than anybody looks through.
+// maxCandidates is more than anybody will read.
 const maxCandidates = 200
 
-// runCandidates are the ids of the runs, the newest first, each with how the run
-// stands, and latest.
+// runCandidates are the ids of the runs, the newest first, each with the run's
+// state, and latest.
 func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	store, w, err := env.openReader()
@@ -231,7 +232,7 @@ func (env *environment) datasetCandidates(_ *cobra.Command, _ []string, prefix s
 	return beginningWith(prefix, found), cobra.ShellCompDirectiveNoFileComp
 }
 
-// contextOf returns the command's context; the shell's questions come without one.
+// contextOf returns the command's context; completion requests come without one.
 func contextOf(c *cobra.Command) context.Context {
 	if ctx := c.Context(); ctx != nil {
 		return ctx

@@ -35,7 +35,7 @@ const (
 
 // errNoProcess says that nobody holds the data directory, or that its holder
 // cannot be reached.
-var errNoProcess = errors.New("no process is at work")
+var errNoProcess = errors.New("no process is running")
 
 // control is the endpoint by which other processes of the same user look into
 // this one: HTTP on a Unix socket in the data directory.
@@ -62,7 +62,7 @@ func serveControl(ctx context.Context, w integration.Workspace, handler http.Han
 	if err != nil {
 		return nil, errors.Join(err, removeControl(link))
 	}
-	// The folder keeps others out from the start; this says so once more.
+	// The folder already keeps others out; this is a second barrier.
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
@@ -71,7 +71,7 @@ func serveControl(ctx context.Context, w integration.Workspace, handler http.Han
 	}}
 	go func() {
 		defer close(c.served)
-		_ = c.server.Serve(listener) // it ends with close
+		_ = c.server.Serve(listener) // close ends it
 	}()
 	return c, nil
 }
@@ -152,7 +152,8 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Join(w.Dir, controlName))
 	if err != nil {
-		return fmt.Errorf("--data-dir %s: %w that can be asked: it has no %s, or is just starting or ending", w.Dir, errNoProcess, controlName)
+		return fmt.Errorf("--data-dir %s: %w that can be asked: it has no %s, or is just starting or ending",
+			w.Dir, errNoProcess, controlName)
 	}
 	client := http.Client{Timeout: controlPatience, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -175,10 +176,10 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 		if response.StatusCode == http.StatusNotFound {
 			return errors.New(truncate(strings.TrimSpace(string(reason)), 500))
 		}
-		return fmt.Errorf("--data-dir %s: its process answers %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
+		return fmt.Errorf("--data-dir %s: its process answered %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
 	}
 	if err := json.NewDecoder(body).Decode(answer); err != nil {
-		return fmt.Errorf("--data-dir %s: its process gives no answer that this version understands: %w", w.Dir, err)
+		return fmt.Errorf("--data-dir %s: its process gave an answer that this version does not understand: %w", w.Dir, err)
 	}
 	return nil
 }
@@ -195,7 +196,8 @@ func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 		_ = wait(r.Context(), snapshotInterval)
 		trace, ok := host.Trace(path)
 		if !ok {
-			http.Error(w, fmt.Sprintf("--trace %s: no message reached it within %v; try again, or trace one that `reprise actors` shows at work", path, snapshotInterval), http.StatusNotFound)
+			http.Error(w, fmt.Sprintf("--trace %s: no message reached it within %v; try again, or trace one that `reprise actors` shows to be busy",
+				path, snapshotInterval), http.StatusNotFound)
 			return
 		}
 		writeAnswer(w, traceStepOf(trace, trace.Sent))
@@ -205,5 +207,5 @@ func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 
 func writeAnswer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(v) // the client has gone
 }

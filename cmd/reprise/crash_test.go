@@ -154,7 +154,8 @@ func compareWithReference(t *testing.T, b, reference binary, want result, acknow
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("after the kills:\n%+v\nnever killed:\n%+v", got, want)
 	}
-	if got, want := parse[series](b, "runs", "metrics", "latest"), parse[series](reference, "runs", "metrics", "latest"); !reflect.DeepEqual(got, want) {
+	metrics := []string{"runs", "metrics", "latest"}
+	if got, want := parse[series](b, metrics...), parse[series](reference, metrics...); !reflect.DeepEqual(got, want) {
 		t.Errorf("%d epochs and %d steps of metrics differ from the %d and %d of the run that was never killed",
 			len(got.Epochs), len(got.Steps), len(want.Epochs), len(want.Steps))
 	}
@@ -260,10 +261,28 @@ func TestTwoProcessesDoNotShareADataDirectory(t *testing.T) {
 	for _, args := range [][]string{
 		{"train", mlpJob(t, "batch_size: 4, learning_rate: 0.001, epochs: 1")},
 		{"runs", "resume", "latest"},
+		{"projections", "rebuild"},
 	} {
 		o := b.run(args...)
-		if o.code != 2 || !strings.Contains(o.stderr, "is in use") || !strings.Contains(o.stderr, "--data-dir") {
+		if o.code != 1 || !strings.Contains(o.stderr, "is in use") || !strings.Contains(o.stderr, "--data-dir") {
 			t.Errorf("reprise %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+		}
+	}
+	// What is wrong with a command is said all the same, with the code for it.
+	for _, test := range []struct {
+		says string
+		args []string
+	}{
+		{"config.batch_size", []string{"train", mlpJob(t, "batch_size: 0, learning_rate: 0.001, epochs: 1")}},
+		{"config.batch_size", []string{"train", mlpJob(t, "batch_size: 5000, learning_rate: 0.001, epochs: 1")}},
+		{"no-such-file.yaml", []string{"train", "no-such-file.yaml"}},
+		{"no-such-run", []string{"runs", "resume", "no-such-run"}},
+		{"no-such-run", []string{"runs", "fork", "no-such-run"}},
+		{"config.epoch", []string{"runs", "fork", "latest", "--set", "config.epoch=3"}},
+	} {
+		o := b.run(test.args...)
+		if o.code != 2 || !strings.Contains(o.stderr, test.says) || strings.Contains(o.stderr, "is in use") {
+			t.Errorf("reprise %s: exit code %d\n%s", strings.Join(test.args, " "), o.code, o.stderr)
 		}
 	}
 	if runs := parse[[]result](b, "runs", "list"); len(runs) != 1 || runs[0].State != "running" {

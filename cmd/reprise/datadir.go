@@ -8,13 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
-	"reprise/internal/disk"
 	"reprise/internal/flock"
 )
 
@@ -73,21 +71,22 @@ func (env *environment) xdg(variable, unix, darwin string) string {
 	return filepath.Join(home, filepath.FromSlash(unix))
 }
 
-// lock locks a data directory for writing, creating it where it does not exist.
-// The returned function ends the lock.
-func (env *environment) lock(w integration.Workspace, command string) (func() error, error) {
-	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
-		return nil, unusable(w, err)
+// holder describes this process in the lock of a data directory.
+func (env *environment) holder(command string) flock.Info {
+	return flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()}
+}
+
+// lockError says in the words of the command line why a data directory cannot be
+// opened for writing.
+func lockError(w integration.Workspace, err error) error {
+	var lock *integration.LockError
+	switch {
+	case !errors.As(err, &lock):
+		return err
+	case errors.Is(err, flock.ErrLocked):
+		return inUse(w, lock.Err)
 	}
-	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()})
-	if err != nil {
-		if errors.Is(err, flock.ErrLocked) {
-			return nil, inUse(w, err)
-		}
-		return nil, unusable(w, err)
-	}
-	sweepDataDir(w)
-	return lock.Release, nil
+	return unusable(w, lock.Err)
 }
 
 // openWriter locks the data directory and opens its event store for writing,
@@ -97,40 +96,22 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 	if err != nil {
 		return nil, w, nil, err
 	}
-	release, err := env.lock(w, command)
+	opened, err := w.Open(ctx, env.holder(command), func(path string) (eventstore.Store, error) {
+		store, err := sqlite.Open(path, sqlite.Config{})
+		if err != nil {
+			return nil, err // not a nil *sqlite.Store
+		}
+		return store, nil
+	})
 	if err != nil {
-		return nil, w, nil, err
+		return nil, w, nil, lockError(w, err)
 	}
-	store, err := openLog(ctx, w)
-	if err != nil {
-		return nil, w, nil, errors.Join(err, release())
-	}
-	return store, w, func() error { return errors.Join(store.Close(), release()) }, nil
+	env.warnOfSettled(opened.Settled)
+	return opened.Store, w, opened.Close, nil
 }
 
-// openLog opens the event log of a data directory whose lock the caller holds. It
-// fails, having changed nothing, where the log is missing beside other files or is
-// older than they are.
-func openLog(ctx context.Context, w integration.Workspace) (eventstore.Store, error) {
-	if err := checkLogThere(w, false); err != nil {
-		return nil, err
-	}
-	opened, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
-	if err != nil {
-		return nil, err
-	}
-	store, err := bound(opened, w.EventsPath())
-	if err == nil {
-		err = integration.MarkCheckpoints(ctx, store, w)
-	}
-	if err != nil {
-		return nil, errors.Join(err, opened.Close())
-	}
-	return store, nil
-}
-
-// openReader opens the event store for reading, beside a writer if there is
-// one. A data directory that does not exist yet reads as an empty store.
+// openReader opens the event store for reading, even while another process writes
+// to it. A data directory that does not exist yet reads as an empty store.
 func (env *environment) openReader() (eventstore.Store, integration.Workspace, error) {
 	w, err := env.workspace()
 	if err != nil {
@@ -139,10 +120,10 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 	if !exists(w.EventsPath()) {
 		if env.dataDir != "" {
 			if _, err := os.Stat(w.Dir); err != nil {
-				return nil, w, invalid(fmt.Errorf("--data-dir %s: there is no such folder", w.Dir))
+				return nil, w, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 			}
 		}
-		return memory.New(), w, checkLogThere(w, false)
+		return memory.New(), w, w.CheckLogExists(false)
 	}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
 	return store, w, err
@@ -153,15 +134,6 @@ func (env *environment) openReader() (eventstore.Store, integration.Workspace, e
 func writerAlive(w integration.Workspace) bool {
 	held, _, err := flock.Probe(w.LockPath())
 	return err == nil && held
-}
-
-// openRun resolves the name of a run and folds its events.
-func openRun(ctx context.Context, log *integration.RunLog, name string) (integration.RunRecord, error) {
-	id, err := log.Resolve(ctx, strings.TrimSpace(name))
-	if err != nil {
-		return integration.RunRecord{}, err
-	}
-	return log.Load(ctx, id)
 }
 
 // exists reports false only where there is certainly nothing of that name.

@@ -1,126 +1,32 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
-	"reprise/eventstore"
 	"reprise/integration"
-	"reprise/internal/staging"
 )
 
-// checkLogThere fails where a data directory has files that an event log belongs
-// to, and no event log: it is not an empty one then. withRuns is what may be there
-// all the same, since the log is about to come to it.
-func checkLogThere(w integration.Workspace, withRuns bool) error {
-	if exists(w.EventsPath()) {
-		return nil
-	}
-	var left []string
-	for _, suffix := range []string{"-wal", "-journal"} {
-		if info, err := os.Stat(w.EventsPath() + suffix); err == nil && info.Size() > 0 {
-			left = append(left, filepath.Base(w.EventsPath())+suffix)
-		}
-	}
-	if n := countRuns(w); n > 0 && !withRuns {
-		left = append(left, fmt.Sprintf("the files of %s in runs", plural(n, "run")))
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	return fmt.Errorf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
-		"or restore a backup into an empty folder with `reprise restore`, or choose another folder with --data-dir DIR. Nothing was changed",
-		w.Dir, strings.Join(left, " and "))
-}
-
 // warnOfOlderLog says, beside what a command shows, that the log which it shows is
-// older than the files beside it.
-func (env *environment) warnOfOlderLog(ctx context.Context, store eventstore.Store, w integration.Workspace) {
+// older than the files beside it. check is what integration.CheckFiles returned.
+func (env *environment) warnOfOlderLog(check error) {
 	var older *integration.OlderLogError
-	if err := integration.CheckFiles(ctx, store, w); errors.As(err, &older) {
-		_, _ = fmt.Fprintln(env.stderr, "reprise: warning: "+older.Error())
+	if errors.As(check, &older) {
+		writeLines(env.stderr, "reprise: warning: "+older.Error())
 	}
 }
 
-// countRuns returns the number of entries in the folder of the runs' files, other
-// than hidden ones.
-func countRuns(w integration.Workspace) int {
-	entries, err := os.ReadDir(w.RunsDir())
-	if err != nil {
-		return 0 // whoever needs it will say why
+// warnOfSettled says what the user has to know of what was settled when a data
+// directory was opened for writing.
+func (env *environment) warnOfSettled(settled integration.Settled) {
+	for _, path := range settled.SetAside {
+		writeLines(env.stderr, fmt.Sprintf("reprise: warning: %s was written by an older version, and no event of the log names it; "+
+			"it was kept under this name. If this is the right event log, delete it; if not, put the newer events.db back", path))
 	}
-	n := 0
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") {
-			n++
-		}
+	for _, u := range settled.Unsettled {
+		writeLines(env.stderr, "reprise: warning: "+u.Error())
 	}
-	return n
-}
-
-// sweepDataDir removes what commands that were killed left in a data directory
-// whose lock the caller holds: areas of package staging, and the folders of
-// imports of earlier versions, which held an event log and nothing else.
-func sweepDataDir(w integration.Workspace) {
-	staging.Sweep(w.Dir)
-	staging.Sweep(w.RunsDir())
-	entries, err := os.ReadDir(w.Dir)
-	if err != nil {
-		return // whoever works there will say why
-	}
-	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), ".import-")
-		folder := filepath.Join(w.Dir, e.Name())
-		if ok && e.IsDir() && digits != "" && strings.Trim(digits, "0123456789") == "" && holdsOnlyALog(folder) {
-			_ = os.RemoveAll(folder) // litter may stay
-		}
-	}
-}
-
-func holdsOnlyALog(folder string) bool {
-	entries, err := os.ReadDir(folder)
-	for _, e := range entries {
-		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "events.db") {
-			return false
-		}
-	}
-	return err == nil
-}
-
-// boundStore is the event store of a data directory that has to stay where it is:
-// once another file, or none, bears the name of the one that was opened, nothing
-// that is appended would ever be read.
-type boundStore struct {
-	eventstore.Store
-	path   string
-	opened fs.FileInfo
-}
-
-func bound(store eventstore.Store, path string) (eventstore.Store, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	return &boundStore{store, path, info}, nil
-}
-
-// errDataDirGone says that the data directory is not the one that was opened.
-var errDataDirGone = errors.New("the data directory was removed or replaced while this process was using it")
-
-// Append fails with errDataDirGone, and appends nothing, where that has happened.
-func (s *boundStore) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
-	switch now, err := os.Stat(s.path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s is gone", errDataDirGone, s.path)
-	case err == nil && !os.SameFile(now, s.opened):
-		return nil, fmt.Errorf("%w: %s is another file", errDataDirGone, s.path)
-	}
-	return s.Store.Append(ctx, writes...)
 }
 
 // outside fails where a path lies in the data directory, or in the folder that
@@ -135,7 +41,7 @@ func outside(w integration.Workspace, path string) error {
 	return nil
 }
 
-// real returns a path without symbolic links, as far as there is something at it.
+// real resolves the symbolic links of a path, as far as the path exists.
 func real(path string) string {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		return resolved

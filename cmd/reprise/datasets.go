@@ -18,10 +18,11 @@ import (
 // library returns the catalogue and its readers; a download shows its progress
 // on standard error.
 func (env *environment) library() (*dataset.Library, func(), error) {
-	cache, noCache := env.cacheDir() // an error only where something has to be fetched
+	cache, noCache := env.cacheDir() // it matters only where something has to be fetched
 	progress := &download{env: env}
 	library, err := dataset.NewLibrary(dataset.Config{
-		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(), Progress: progress.update,
+		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(),
+		Progress: progress.update,
 	})
 	return library, progress.close, err
 }
@@ -49,6 +50,36 @@ func (env *environment) openRequested(ctx context.Context, request api.TrainingR
 	return source, data, err
 }
 
+// moreMistakes returns what else is wrong with a request in which mistakes were
+// found already: what the sound parts of it say of the data, and how they fit it.
+// Nothing is fetched for a request that cannot be trained.
+func (env *environment) moreMistakes(ctx context.Context, request api.TrainingRequest) error {
+	library, done, err := env.library()
+	if err != nil {
+		return nil // it is not a mistake in the request
+	}
+	defer done()
+	here, err := os.Getwd()
+	if err != nil || !request.Sound("dataset_path") {
+		return nil
+	}
+	source, err := request.DatasetReference(entryNames(library), here)
+	if err != nil || !request.Sound("dataset") {
+		return err
+	}
+	if entry, ok := library.Lookup(source.Path); ok && library.Status(entry) == dataset.StatusNotFetched {
+		return nil
+	}
+	data, err := library.Open(ctx, source)
+	if err == nil {
+		err = request.CheckData(data)
+	}
+	if located := request.Locate(err); errors.As(located, new(*api.RequestError)) {
+		return located
+	}
+	return nil // it would come again once the mistakes are mended
+}
+
 // openRecorded opens the data of a run as it was read then, and makes sure that it
 // is the same.
 func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
@@ -71,7 +102,7 @@ func isInput(err error) bool {
 	return errors.As(err, &field) || errors.As(err, &data)
 }
 
-// inputOf words an error about data that a command line names: fields are its
+// inputOf rewords an error about data that a command line names: fields are its
 // arguments and flags.
 func inputOf(err error, path string) error {
 	var field *dataset.FieldError
@@ -97,7 +128,7 @@ func entryNames(library *dataset.Library) []string {
 	return names
 }
 
-// download shows how far a download is: a bar on a terminal, lines elsewhere.
+// download shows the progress of a download: a bar on a terminal, lines elsewhere.
 type download struct {
 	env     *environment
 	counter *counter
@@ -108,8 +139,7 @@ func (d *download) update(p dataset.Progress) {
 	if d.counter == nil || d.file != p.File {
 		d.close()
 		d.file = p.File
-		d.counter = newCounter(d.env, "fetching "+p.Name)
-		d.counter.bytes = true
+		d.counter = newCounter(d.env, "fetching "+p.Name, byteUnit)
 	}
 	d.counter.update(uint64(p.Done), uint64(p.Total))
 }
@@ -164,11 +194,12 @@ func (env *environment) listDatasets(format string) error {
 		rows = append(rows, entryRow{e, library.Status(e)})
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true}, column{title: "VALIDATION", right: true},
-			column{title: "SHAPE"}, column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
+		t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true},
+			column{title: "VALIDATION", right: true}, column{title: "SHAPE"},
+			column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
 			column{title: "LICENCE", drop: 1}, column{title: "SOURCE", drop: 2})
 		for _, r := range rows {
-			licence, _, _ := strings.Cut(r.Licence, " (") // the whole of it is in inspect
+			licence, _, _ := strings.Cut(r.Licence, " (") // inspect shows all of it
 			classes := "-"                                // quantities are predicted
 			if r.Classes > 0 {
 				classes = thousands(r.Classes)

@@ -23,13 +23,13 @@ func newDatasetsInspectCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect NAME|FOLDER|FILE",
 		Short: "Show what is in a data set: classes, values, a few samples",
-		Long: `Inspect reads a data set as a request would and sums it up: the classes, the
+		Long: `Inspect reads a data set as a request would and summarises it: the classes, the
 columns and the quantities of a table, the channels of images, the tokens of
-text, and a few samples. All figures of values are of the training split, which
-is what training scales by.
+text, and a few samples. All figures describe the training split, by which
+training scales the values.
 
-It takes a name of the catalogue, a folder of images or text, a .csv file, or a
-.txt or .md file.`,
+It takes the name of a data set in the catalogue, a folder of images or text, a
+.csv file, or a .txt or .md file.`,
 		Example: `  reprise datasets inspect digits
   reprise datasets inspect flats.csv --target price --task regression
   reprise datasets inspect poem.txt --tokenizer characters --context 64`,
@@ -44,9 +44,12 @@ It takes a name of the catalogue, a folder of images or text, a .csv file, or a
 	}
 	addListFormat(c, &format)
 	flags := c.Flags()
-	flags.StringVar((*string)(&source.Task), "task", "", "`TASK` that the data is for: classification, regression or next_token (default: what it looks like)")
-	flags.StringVar(&source.Target, "target", "", "`COLUMN` of a CSV file that holds the class or the quantity; several quantities separated by commas")
-	flags.Float64Var(&source.ValidationFraction, "validation-fraction", 0, "hold out the share `F` of local data (default 0.2, or 0.1 of text)")
+	flags.StringVar((*string)(&source.Task), "task", "",
+		"`TASK` that the data is for: classification, regression or next_token (default: what the data looks like)")
+	flags.StringVar(&source.Target, "target", "",
+		"`COLUMN` of a CSV file that holds the class or the quantity; separate several quantities by commas")
+	flags.Float64Var(&source.ValidationFraction, "validation-fraction", 0,
+		"hold out the fraction `F` of local data (default 0.2, or 0.1 of text)")
 	flags.StringVar((*string)(&source.Tokenizer), "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
 	flags.IntVar(&source.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
 	flags.IntVar(&source.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
@@ -151,8 +154,10 @@ func printText(t *table, s dataset.Summary) {
 	t.line("")
 	t.columns(column{title: "SPLIT"}, column{title: "BYTES", right: true}, column{title: "CHARACTERS", right: true},
 		column{title: "TOKENS", right: true}, column{title: "SAMPLES", right: true})
-	t.row("training", thousands(s.Text.TrainBytes), thousands(s.Text.TrainCharacters), thousands(s.Text.TrainTokens), thousands(s.Train.Samples))
-	t.row("validation", thousands(s.Text.ValidationBytes), thousands(s.Text.ValidationCharacters), thousands(s.Text.ValidationTokens), thousands(s.Validation.Samples))
+	t.row("training", thousands(s.Text.TrainBytes), thousands(s.Text.TrainCharacters),
+		thousands(s.Text.TrainTokens), thousands(s.Train.Samples))
+	t.row("validation", thousands(s.Text.ValidationBytes), thousands(s.Text.ValidationCharacters),
+		thousands(s.Text.ValidationTokens), thousands(s.Validation.Samples))
 	t.line("\nthe training split begins:\n%s", strings.TrimRight(s.Text.Sample, "\n"))
 }
 

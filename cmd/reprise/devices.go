@@ -15,7 +15,7 @@ import (
 // deviceRow is a device in `reprise devices`.
 type deviceRow struct {
 	device.Description
-	// Leases are in force by the event log; they are the runs' that train now.
+	// Leases are those in force now, of the runs that are training.
 	Leases []device.Lease `json:"leases"`
 }
 
@@ -60,14 +60,15 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 	for i, d := range drivers {
 		rows[i] = deviceRow{Description: d.Describe().Description(), Leases: []device.Lease{}}
 		for _, record := range recorded.Devices {
-			if alive && record.ID == rows[i].ID { // else their holders are dead, and the next run ends them
+			if alive && record.ID == rows[i].ID { // otherwise their holders are dead, and the next run ends them
 				rows[i].Leases = append(rows[i].Leases, record.Ledger.Leases()...)
 			}
 		}
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "DEVICE"}, column{title: "KIND", drop: 9}, column{title: "NAME", cut: 16}, column{title: "CAPABILITY", drop: 7},
-			column{title: "UNITS", right: true, drop: 8}, column{title: "FREE MEMORY", right: true}, column{title: "MEMORY", right: true, drop: 6},
+		t.records = true // there are few
+		t.columns(column{title: "DEVICE"}, column{title: "KIND"}, column{title: "NAME"}, column{title: "CAPABILITY"},
+			column{title: "UNITS", right: true}, column{title: "FREE MEMORY", right: true}, column{title: "MEMORY", right: true},
 			column{title: "HEALTH"}, column{title: "HELD BY"})
 		for _, d := range rows {
 			holders := make([]string, len(d.Leases))

@@ -3,10 +3,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,20 +53,150 @@ func end(t *testing.T, c *exec.Cmd, signal syscall.Signal) int {
 }
 
 func TestASignalWritesACheckpoint(t *testing.T) {
+	const hup, interrupt, term, pipe = syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE
 	b := build(t)
-	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT} {
-		t.Run(signal.String(), func(t *testing.T) {
+	for _, signals := range [][]syscall.Signal{
+		{hup}, {term}, {interrupt},
+		{hup, hup, hup}, {pipe, hup}, // dropped connections
+		{term, term}, {interrupt, interrupt}, {hup, term}, // one request, delivered twice
+	} {
+		t.Run(fmt.Sprint(signals), func(t *testing.T) {
 			b := b.with()
 			c := b.command("train", endless(t))
 			out := launched(t, c, "epoch 2/")
-			if code := end(t, c, signal); code != exitInterrupted {
+			for _, s := range signals[:len(signals)-1] {
+				if err := c.Process.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if code := end(t, c, signals[len(signals)-1]); code != exitInterrupted {
 				t.Errorf("exit code %d\n%s", code, out.text())
 			}
 			runs := parse[[]runRow](b, "runs", "list")
 			if len(runs) != 1 || runs[0].State != training.Interrupted || runs[0].Step == 0 {
 				t.Errorf("%+v", runs)
 			}
+			if strings.Contains(out.text(), "interrupted: interrupted") {
+				t.Error(out.text())
+			}
 		})
+	}
+}
+
+// Where nobody reads the output any more, the run is told by the error of a write.
+func TestAPipeThatNobodyReadsWritesACheckpoint(t *testing.T) {
+	b := build(t).with()
+	c := b.command("train", endless(t))
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stdout, c.Stderr = write, write
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = write.Close()
+	lines := bufio.NewScanner(read)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "epoch 2/") {
+	}
+	_ = read.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), endingLimit)
+	defer cancel()
+	_ = waitGone(ctx, c)
+	if code := c.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("%v", c.ProcessState)
+	}
+	runs := parse[[]runRow](b, "runs", "list")
+	if len(runs) != 1 || runs[0].State != training.Interrupted || runs[0].Step == 0 {
+		t.Errorf("%+v", runs)
+	}
+}
+
+// Nothing interrupts the reading of a pipe that nobody writes to: the command ends
+// all the same.
+func TestASignalEndsACommandThatWaitsForItsInput(t *testing.T) {
+	b := build(t)
+	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		for _, args := range [][]string{{"train", "-"}, {"validate", "-"}, {"events", "import", "-"}} {
+			t.Run(fmt.Sprint(args, signal), func(t *testing.T) {
+				c := b.with().command(args...)
+				read, write, err := os.Pipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = write.Close() }()
+				c.Stdin = read
+				endsWaiting(t, c, write, signal)
+			})
+		}
+		t.Run(fmt.Sprint("a named pipe", signal), func(t *testing.T) {
+			fifo := filepath.Join(t.TempDir(), "fifo")
+			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			write, err := os.OpenFile(fifo, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = write.Close() }()
+			endsWaiting(t, b.with().command("validate", fifo), write, signal)
+		})
+	}
+}
+
+// endsWaiting starts a command that reads from a pipe, and signals it when it does.
+func endsWaiting(t *testing.T, c *exec.Cmd, write *os.File, signal syscall.Signal) {
+	t.Helper()
+	var out strings.Builder
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	// More than a pipe holds: the command reads when this was written.
+	if _, err := write.WriteString("# " + strings.Repeat("-", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	if code := end(t, c, signal); code != exitInterrupted {
+		t.Errorf("exit code %d\n%s", code, out.String())
+	}
+}
+
+// A process that does not come to its end is ended by the next signal that is
+// meant: the clock of this one takes an hour between any two.
+func TestAnotherSignalEndsTheProcessAtOnce(t *testing.T) {
+	if os.Getenv("REPRISE_TEST_HANGS") != "" {
+		now := time.Now()
+		ctx, _, _ := endOnSignals(func() time.Time {
+			now = now.Add(time.Hour)
+			return now
+		})
+		fmt.Println("started")
+		<-ctx.Done()
+		fmt.Println("ending")
+		select {}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self, "-test.run", "^"+t.Name()+"$")
+	c.Env = append(os.Environ(), "REPRISE_TEST_HANGS=1")
+	started, ending := newSignalWriter("started"), newSignalWriter("ending")
+	c.Stdout = io.MultiWriter(started, ending)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	started.wait(t, endingLimit)
+	for range 2 {
+		if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ending.wait(t, endingLimit)
+	if code := end(t, c, syscall.SIGTERM); code != exitInterrupted {
+		t.Errorf("%v\n%s", c.ProcessState, ending.text())
 	}
 }
 
@@ -82,6 +217,19 @@ func TestAHangupThatIsIgnoredEndsNothing(t *testing.T) {
 	}
 }
 
+func TestAFailedRunGivesItsReasonOnceOnEachStream(t *testing.T) {
+	b := build(t).with()
+	o := b.run("train", mlpJob(t, "batch_size: 32, optimizer: sgd, learning_rate: 1.0e+30, epochs: 3, seed: 3"))
+	for stream, text := range map[string]string{"stdout": o.stdout, "stderr": o.stderr} {
+		if n := strings.Count(text, "lower the learning rate"); n != 1 {
+			t.Errorf("%s gives the reason %d times:\n%s", stream, n, text)
+		}
+	}
+	if o.code != exitFailed {
+		t.Errorf("exit code %d", o.code)
+	}
+}
+
 func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 	b := build(t)
 	job := mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 200, seed: 3, checkpoint_interval: 100")
@@ -91,7 +239,8 @@ func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 	limited.Path, limited.Args = "/bin/sh", []string{"sh", "-c", `ulimit -f 500; exec "$0" train "$1"`, b.path, job}
 	out, err := limited.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "file too large; allow larger files (ulimit -f), then resume it with: ") {
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed ||
+		!strings.Contains(string(out), "file too large; allow larger files (ulimit -f), then resume it with: ") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if got := parse[result](b, "runs", "resume", "latest"); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
@@ -107,7 +256,8 @@ func TestALimitedAddressSpaceIsAnErrorThatSaysSo(t *testing.T) {
 		c.Path, c.Args = "/bin/sh", []string{"sh", "-c", fmt.Sprintf(`ulimit -v %d; exec "$0" runs list`, kilobytes), b.path}
 		out, err := c.CombinedOutput()
 		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "ulimit -v") || strings.Contains(string(out), "goroutine") {
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "ulimit -v") ||
+			strings.Contains(string(out), "goroutine") {
 			t.Errorf("%d kB: %v\n%s", kilobytes, err, out)
 		}
 	}
@@ -147,5 +297,50 @@ func TestAnErrorOfTheSystemSaysWhatToDoOnce(t *testing.T) {
 	}
 	if other := errors.New("other"); !errors.Is(advised(other), other) || advised(other).Error() != "other" {
 		t.Errorf("%v", advised(other))
+	}
+}
+
+// Nothing that a trainer appends to a directory without a name would ever be read, and
+// nothing is made under the name that it had.
+func TestATrainerWhoseDataDirectoryIsGoneStops(t *testing.T) {
+	b := build(t)
+	for name, take := range map[string]func(dir string) error{
+		"renamed": func(dir string) error { return os.Rename(dir, dir+".moved") },
+		"renamed, with another in its place": func(dir string) error {
+			return errors.Join(os.Rename(dir, dir+".moved"), os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "events.db"), nil, 0o600))
+		},
+		"removed": os.RemoveAll,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.with()
+			b.dataDir = filepath.Join(t.TempDir(), "data")
+			c := b.command("train", endless(t))
+			out := launched(t, c, "epoch 2/")
+			if err := take(b.dataDir); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), endingLimit)
+			defer cancel()
+			_ = waitGone(ctx, c) // the exit code tells
+			if code := c.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.text(), "the data directory was removed or replaced while this process was using it") {
+				t.Errorf("exit code %d\n%s", code, out.text())
+			}
+			switch left, err := os.ReadDir(b.dataDir); {
+			case strings.Contains(name, "another"):
+				if err != nil || len(left) != 1 {
+					t.Errorf("in the other directory there are %v, %v", left, err)
+				}
+			case !errors.Is(err, fs.ErrNotExist):
+				t.Errorf("it was made again, with %v, %v", left, err)
+			}
+			if name == "removed" {
+				return
+			}
+			b.dataDir += ".moved"
+			b.must("events", "verify")
+			if runs := parse[[]runRow](b, "runs", "list"); len(runs) != 1 {
+				t.Errorf("%+v", runs)
+			}
+		})
 	}
 }

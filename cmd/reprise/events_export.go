@@ -37,9 +37,9 @@ func newEventsExportCommand(env *environment) *cobra.Command {
 		Short: "Write the whole event log as lines of JSON, hashes included",
 		Long: `Export writes every event of the log, as it is at one moment, to FILE or, without
 one, to standard output: a header, a line of JSON for each event, and the head,
-without which an export counts as cut off. docs/event-format.md has the form.
-Another data directory takes it with "reprise events import". Checkpoints are not
-part of it; "reprise backup" has them.`,
+without which an export counts as cut off. docs/event-format.md describes the
+format. "reprise events import" reads it into another data directory. Checkpoints
+are not part of it; "reprise backup" copies them.`,
 		Example: "  reprise events export log.jsonl\n  reprise events export | gzip > log.jsonl.gz",
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -48,7 +48,7 @@ part of it; "reprise backup" has them.`,
 			}
 			if len(args) == 0 || args[0] == "-" {
 				if c.Flags().Changed("output") {
-					return usageError(c, "--output needs FILE: without one, standard output has the events, as lines of JSON")
+					return usageError(c, "--output needs FILE: without one, the events go to standard output as lines of JSON")
 				}
 				_, err := env.export(c.Context(), env.stdout)
 				return err
@@ -66,7 +66,7 @@ func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.He
 		return eventstore.Head{}, err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(ctx, store, w)
+	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	head, err := eventstore.Export(ctx, store, to)
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
@@ -118,9 +118,9 @@ func newEventsImportCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Make an event log from an export (- for standard input)",
-		Long: `Import verifies an export, its whole hash chain, and makes the event log of a data
-directory from it that has none yet. One that was changed or cut off is refused, and
-the first bad event named. The events keep their hashes. Checkpoints are not part of
+		Long: `Import verifies an export, including its whole hash chain, and makes it the event log
+of a data directory that has none yet. An export that was changed or cut off is
+refused, and the first bad event is named. The events keep their hashes. Checkpoints are not part of
 an export: until they are copied into runs/, "reprise runs verify" reports them as
 missing.`,
 		Example: "  reprise events import log.jsonl --data-dir ~/reprise-again",
@@ -137,7 +137,7 @@ missing.`,
 }
 
 func (env *environment) importLog(ctx context.Context, file, format string) (err error) {
-	in, err := env.openExport(file)
+	in, err := env.openExport(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -157,8 +157,8 @@ func (env *environment) importLog(ctx context.Context, file, format string) (err
 	return env.printLogCopy(format, "imported", file, head)
 }
 
-// importInto makes the event log beside its name, and gives it the name once it
-// is whole and known not to be older than the files in the data directory.
+// importInto makes the event log under a temporary name, and renames it once it is
+// whole and known not to be older than the files in the data directory.
 func (env *environment) importInto(ctx context.Context, w integration.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
 	area, err := env.stage(w.Dir, "reprise events import")
 	if err != nil {
@@ -187,7 +187,7 @@ func (env *environment) importInto(ctx context.Context, w integration.Workspace,
 
 // openExport opens the file of an export. Standard input is kept in a temporary
 // file, since an export is read twice.
-func (env *environment) openExport(file string) (io.ReadSeekCloser, error) {
+func (env *environment) openExport(ctx context.Context, file string) (io.ReadSeekCloser, error) {
 	if file != "-" {
 		f, err := disk.Open(disk.OS{}, file)
 		if errors.Is(err, disk.ErrNotRegular) {
@@ -203,7 +203,7 @@ func (env *environment) openExport(file string) (io.ReadSeekCloser, error) {
 		return nil, err
 	}
 	_ = os.Remove(f.Name()) // it lives on until it is closed; where it cannot be removed yet, it stays
-	if _, err := io.Copy(f, env.stdin); err != nil {
+	if _, err := unlessEnded(ctx, func() (int64, error) { return io.Copy(f, env.stdin) }); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {

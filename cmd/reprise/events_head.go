@@ -24,8 +24,8 @@ func newEventsHeadCommand(env *environment) *cobra.Command {
 		Use:   "head [FILE]",
 		Short: "Print the end of the event log, signed, to be kept elsewhere",
 		Long: `Head verifies the hash chain of the log and writes to FILE or, without one, to
-standard output, how far the log has come: its position, the hash there, the id of
-the store, which is the hash of its first event, and the time. It needs no lock and
+standard output, where the log ends: the position, the hash there, the id of the
+store, which is the hash of its first event, and the time. It needs no lock and
 works while a process trains.
 
 The hash stands for everything before it. Whoever can write the log can write
@@ -33,8 +33,8 @@ another one, whole and with other hashes, but not one that has this hash at this
 position. So keep the head where they cannot write, or sign it: --sign takes a file
 with an Ed25519 key in PEM (PKCS #8), as "openssl genpkey -algorithm ed25519 -out
 KEY" writes it. "reprise events verify --head FILE --key PUB" compares later.
-docs/event-format.md has the form, byte by byte, and how to check the signature with
-other tools.`,
+docs/event-format.md describes the format, byte by byte, and how to check the
+signature with other tools.`,
 		Example: "  reprise events head --sign KEY head.txt\n  reprise events verify --head head.txt --key PUB",
 		Args:    usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

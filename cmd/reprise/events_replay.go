@@ -18,7 +18,7 @@ type replayRow struct {
 	State replayState `json:"state"`
 }
 
-// replayState is how a run stands after an event.
+// replayState is the state of a run after an event.
 type replayState struct {
 	State training.State        `json:"state"`
 	Saga  training.TrainingSaga `json:"saga"`
@@ -34,9 +34,9 @@ func newEventsReplayCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay RUN",
 		Short: "Replay a run: each event and the state that it leads to",
-		Long: `Replay folds a run's events one by one, by the same rules by which it was
-trained, and prints after each one how the run stood and what it did next. RUN is
-a run's id, the beginning of one, or "latest".`,
+		Long: `Replay folds a run's events one by one, using the same rules that trained it, and
+prints after each one the state of the run and what it did next. RUN is a run's id,
+the beginning of one, or "latest".`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
@@ -61,7 +61,8 @@ func (env *environment) replay(ctx context.Context, r runReader, format string) 
 		return err
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "POSITION", right: true}, column{title: "TIME", short: timeOfDay, drop: 7}, column{title: "WHAT HAPPENED", cut: 32},
+		t.columns(column{title: "POSITION", right: true}, column{title: "TIME", short: timeOfDay, drop: 7},
+			column{title: "WHAT HAPPENED", cut: 32},
 			column{title: "RUN"}, column{title: "SAGA", drop: 9}, column{title: "CHECKPOINT", drop: 8}, column{title: "DOES NEXT"})
 		for i, row := range rows {
 			s := row.State

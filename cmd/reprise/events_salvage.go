@@ -17,31 +17,45 @@ import (
 	"reprise/internal/flock"
 )
 
-// restFile is the file of a salvaged data directory that holds the events that could
-// not be part of its log.
-const restFile = "salvaged-rest.jsonl"
+// What a salvaged data directory holds beside its log and the files that the log
+// refers to.
+const (
+	// restFile holds the events that could not be part of the log.
+	restFile = "salvaged-rest.jsonl"
+	// restRuns holds the files of runs that no event of the log describes.
+	restRuns = "salvaged-rest-runs"
+)
 
 // salvageReport is what `events salvage` prints.
 type salvageReport struct {
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Complete is true where nothing is missing.
+	// Complete is true where it is known that nothing is missing.
 	Complete bool                `json:"complete"`
 	Events   eventstore.Position `json:"events"`
 	HeadHash eventstore.Hash     `json:"head_hash"`
 	// Missing are the positions without a whole event.
 	Missing []missingEvents `json:"missing"`
 	// Rest counts the whole events that are not in the log, but in RestFile.
-	Rest           int    `json:"rest"`
+	Rest int `json:"rest"`
+	// Unacknowledged counts those of the rest that nothing shows to have been
+	// committed; Other counts those that do not belong to the chain of the log.
 	Unacknowledged int    `json:"unacknowledged"`
+	Other          int    `json:"other"`
 	RestFile       string `json:"rest_file,omitempty"`
 	integration.RunFiles
 	LostFiles []integration.LostFiles `json:"lost_files"`
+	// UnknownFiles are the files and folders of runs, below UnknownFolder, that the
+	// log does not know and once did.
+	UnknownFiles  []string `json:"unknown_files"`
+	UnknownFolder string   `json:"unknown_folder,omitempty"`
 }
 
+// missingEvents are the events from one position to another. Last is 0 where it is
+// not known how many they are.
 type missingEvents struct {
 	First eventstore.Position `json:"first"`
-	Last  eventstore.Position `json:"last"`
+	Last  eventstore.Position `json:"last,omitempty"`
 	What  string              `json:"what,omitempty"`
 }
 
@@ -53,14 +67,17 @@ func newEventsSalvageCommand(env *environment) *cobra.Command {
 		Long: `Salvage makes a new data directory from one whose event log is damaged, for example
 by an ordinary sqlite3 shell, by a failing disk, or because it was cut short. It
 finds the events by their SHA-256, wherever events.db and events.db-wal still hold
-them, and never changes the damaged directory.
+them, and never changes the damaged directory. NEW_FOLDER must not exist yet, nor lie
+in the data directory.
 
 The new log is the longest one whose hash chain is whole from its first event on; it
-passes "reprise events verify". Whole events after a missing one cannot be part of a
-chain: they are kept beside it, in ` + restFile + `. Checkpoints and step
-series that the new log refers to are verified and copied. What is missing is named.
+passes "reprise events verify". Whole events that cannot be part of that chain are kept
+beside it, in ` + restFile + `. Checkpoints and step series that the new
+log refers to are verified and copied. Files of runs that show that the log once had
+more events are copied to ` + restRuns + `. What is missing is named.
 
-Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
+Exit code 0: nothing is missing. 1: something is, or may be; the new folder holds what
+is left.`,
 		Example: "  reprise events salvage ~/reprise-saved",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -74,14 +91,17 @@ Exit code 0: nothing is missing. 1: the new folder holds what is left.`,
 	return c
 }
 
-// wayBack says what to do after an error that says that an event log is corrupt;
-// "" after any other.
+// savesIntact introduces the command line of wayBack.
+const savesIntact = "every event that is intact can be saved to a new folder:"
+
+// wayBack returns the command line that helps after an error that says that an event
+// log is corrupt; "" after any other.
 func wayBack(program string, err error) string {
 	var corrupt *eventstore.CorruptionError
 	if !errors.As(err, &corrupt) || corrupt.Path == "" {
 		return ""
 	}
-	return fmt.Sprintf("every event that is whole can be saved to a new folder: %s events salvage NEW_FOLDER --data-dir %s", program, filepath.Dir(corrupt.Path))
+	return fmt.Sprintf("%s events salvage NEW_FOLDER --data-dir %s", program, shellQuoted(filepath.Dir(corrupt.Path)))
 }
 
 func (env *environment) salvage(ctx context.Context, folder, format string) error {
@@ -98,13 +118,16 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	if err := refuseExisting("folder", folder); err != nil {
 		return err
 	}
+	if err := outside(w, folder); err != nil {
+		return err
+	}
 	if held, holder, err := flock.Probe(w.LockPath()); err == nil && held {
-		return invalid(fmt.Errorf("--data-dir %s is in use: %w; end it first, or wait for it to end", w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder}))
+		return inUse(w, &flock.LockedError{Path: w.LockPath(), Holder: holder})
 	}
 	wreck, err := sqlite.OpenWreck(ctx, w.EventsPath())
 	if err == nil {
 		defer func() { _ = wreck.Close() }() // it was only read
-		report := salvageReport{From: w.Dir, To: folder, Missing: []missingEvents{}, LostFiles: []integration.LostFiles{}}
+		report := salvageReport{From: w.Dir, To: folder, Missing: []missingEvents{}, LostFiles: []integration.LostFiles{}, UnknownFiles: []string{}}
 		if err = env.salvageTo(ctx, wreck, &report); err == nil {
 			return env.printSalvage(format, report)
 		}
@@ -115,7 +138,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	return err
 }
 
-// salvageTo makes the new data directory beside its name, and gives it the name in
+// salvageTo makes the new data directory under a temporary name, and renames it at
 // the end.
 func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, report *salvageReport) error {
 	return env.publish(report.To, "reprise events salvage "+report.To, func(dir string) error {
@@ -126,11 +149,11 @@ func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, repo
 			return err
 		}
 		found := wreck.Salvaged()
-		for _, gap := range found.Gaps {
-			report.Missing = append(report.Missing, missingEvents(gap))
+		report.Complete = found.Complete() && len(report.Missing) == 0 && len(report.LostFiles) == 0
+		report.Rest, report.Unacknowledged, report.Other = found.Rest, found.Unacknowledged, found.Other
+		if report.Events == 0 && report.Rest == 0 && !report.Complete && len(report.UnknownFiles) == 0 {
+			return fmt.Errorf("%s: there is nothing to save: neither events.db nor events.db-wal holds an event that is whole", report.From)
 		}
-		report.Complete = len(report.Missing) == 0 && len(report.LostFiles) == 0
-		report.Rest, report.Unacknowledged = found.Rest, found.Unacknowledged
 		if found.Rest == 0 {
 			return nil
 		}
@@ -160,10 +183,47 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 		return err
 	}
 	report.Events, report.HeadHash = head.Position, head.Hash
-	progress := newCounter(env, "checkpoints salvaged")
+	found := wreck.Salvaged()
+	for _, gap := range found.Gaps {
+		report.Missing = append(report.Missing, missingEvents(gap))
+	}
+	if !found.EndKnown {
+		report.Missing = append(report.Missing, missingEvents{First: found.Last() + 1,
+			What: "the record of the end of the log is missing or damaged, so there may have been more events"})
+	}
+	return env.salvageFiles(ctx, store, to, report)
+}
+
+// salvageFiles copies the files of runs that the new log refers to, and those that
+// show that the damaged one had more events.
+func (env *environment) salvageFiles(ctx context.Context, store eventstore.Store, to integration.Workspace, report *salvageReport) error {
+	from := integration.Workspace{Dir: report.From}
+	progress := newCounter(env, "salvaging", "checkpoints")
 	defer progress.close()
-	files, lost, err := integration.SalvageRunFiles(ctx, store, to, integration.Workspace{Dir: report.From}, progress.update)
+	files, lost, err := integration.SalvageRunFiles(ctx, store, to, from, progress.update)
 	report.RunFiles, report.LostFiles = files, append(report.LostFiles, lost...)
+	if err != nil {
+		return err
+	}
+	var older *integration.OlderLogError
+	switch err := integration.CheckFiles(ctx, store, from); {
+	case errors.As(err, &older):
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil: // of folders that cannot be read
+		report.LostFiles = append(report.LostFiles, integration.LostFiles{What: "cannot be compared with the log: " + err.Error()})
+		return nil
+	default:
+		return nil
+	}
+	for _, problem := range older.Problems {
+		report.Missing = append(report.Missing, missingEvents{First: report.Events + 1, What: problem})
+	}
+	report.UnknownFiles, lost, err = integration.SalvageUnknownFiles(ctx, store, filepath.Join(to.Dir, restRuns), from)
+	report.LostFiles = append(report.LostFiles, lost...)
+	if len(report.UnknownFiles) > 0 {
+		report.UnknownFolder = filepath.Join(report.To, restRuns)
+	}
 	return err
 }
 
@@ -172,12 +232,13 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 		t.row("from", r.From)
 		t.row("to", r.To)
 		t.row("events", fmt.Sprintf("%s, head hash %s", thousands(uint64(r.Events)), r.HeadHash))
-		t.row("files", fmt.Sprintf("%s, %s, each as its event says", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
+		t.row("files", fmt.Sprintf("%s, %s, each matches its event", plural(r.Runs, "run"), plural(r.Checkpoints, "checkpoint")))
 		if r.Complete {
 			t.line("\nnothing is missing: every event up to the recorded end is whole")
 		}
 		printMissing(t, r)
-		t.line("\nsee what is there with: %s runs list --data-dir %s", env.program, r.To)
+		t.line("\nlist its runs with:")
+		t.command("  ", fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(r.To)))
 		return nil
 	}); err != nil {
 		return err
@@ -188,36 +249,63 @@ func (env *environment) printSalvage(format string, r salvageReport) error {
 	return nil
 }
 
+// mostShown is how many missing things of a kind are printed.
+const mostShown = 20
+
 // printMissing says what could not be saved, and what is saved beside the log.
 func printMissing(t *table, r salvageReport) {
-	const most = 20
 	if len(r.Missing) > 0 {
-		t.line("\nMISSING: the log ends before the first missing event")
+		t.line("\nINCOMPLETE: the salvaged log stops before the first missing event")
 	}
-	for i, m := range r.Missing {
-		if i == most {
-			t.line("  and %d more; -o json lists all", len(r.Missing)-most)
-			break
-		}
-		where := fmt.Sprintf("position %d", m.First)
-		if m.First != m.Last {
-			where = fmt.Sprintf("positions %d to %d", m.First, m.Last)
-		}
+	for _, m := range shown(t, r.Missing) {
 		if m.What == "" {
 			m.What = "nothing is left"
 		}
-		t.line("  %s: %s", where, m.What)
+		t.line("  %s: %s", m.where(), m.What)
 	}
 	if len(r.LostFiles) > 0 {
-		t.line("\nMISSING: files that events refer to")
+		t.line("\nINCOMPLETE: files of runs that could not be copied")
 	}
-	for _, f := range r.LostFiles {
+	for _, f := range shown(t, r.LostFiles) {
+		if f.Run == "" {
+			t.line("  %s", f.What)
+			continue
+		}
 		t.line("  run %s, %s", f.Run, f.What)
 	}
-	switch after := r.Rest - r.Unacknowledged; {
-	case after > 0:
-		t.line("\n%s after the first missing one are in %s", plural(after, "whole event"), r.RestFile)
-	case r.Rest > 0:
-		t.line("\n%s that were being appended, and never acknowledged, are in %s", plural(r.Rest, "event"), r.RestFile)
+	if len(r.UnknownFiles) > 0 {
+		t.line("\nfiles of runs that no event of the salvaged log describes are in\n%s, as they were found:", r.UnknownFolder)
 	}
+	for _, name := range shown(t, r.UnknownFiles) {
+		t.line("  %s", name)
+	}
+	if r.Rest > 0 {
+		t.line("\n%s that cannot be part of the log: %s", plural(r.Rest, "whole event"), r.RestFile)
+	}
+	if r.Unacknowledged > 0 {
+		t.line("  %s at the end: may not have been acknowledged", plural(r.Unacknowledged, "event"))
+	}
+	if r.Other > 0 {
+		t.line("  %s in place of others: of an append that was undone, or of another log", plural(r.Other, "event"))
+	}
+}
+
+// where says which positions are missing.
+func (m missingEvents) where() string {
+	switch {
+	case m.Last == 0:
+		return fmt.Sprintf("from position %d on", m.First)
+	case m.First == m.Last:
+		return fmt.Sprintf("position %d", m.First)
+	}
+	return fmt.Sprintf("positions %d to %d", m.First, m.Last)
+}
+
+// shown returns the things that are printed, having said in advance how many are not.
+func shown[T any](t *table, all []T) []T {
+	if len(all) <= mostShown {
+		return all
+	}
+	t.line("  %d in all, of which these are the first %d; -o json lists all", len(all), mostShown)
+	return all[:mostShown]
 }

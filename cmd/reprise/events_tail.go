@@ -37,7 +37,7 @@ func newEventsTailCommand(env *environment) *cobra.Command {
 continues with every new one as it becomes durable, even while another process
 writes them, until Ctrl-C. No event is left out, and none is printed twice.
 
-As JSON it prints an object on each line, as YAML a document for each event.`,
+JSON is one object per line, and YAML one document per event.`,
 		Example: `  reprise events tail -f
   reprise events tail --after 0 --type training.epoch_completed -o json
   reprise events tail -f -n 0 --run latest`,
@@ -57,7 +57,7 @@ As JSON it prints an object on each line, as YAML a document for each event.`,
 	}
 	addListFormat(c, &t.format)
 	t.filter.add(c)
-	c.Flags().BoolVarP(&t.follow, "follow", "f", false, "wait for events to come")
+	c.Flags().BoolVarP(&t.follow, "follow", "f", false, "wait for new events")
 	c.Flags().IntVarP(&t.lines, "lines", "n", 20, "print the `N` newest events first")
 	c.Flags().Var(&t.after, "after", "print every event after this `POSITION` instead; 0 prints them all")
 	return c
@@ -84,7 +84,7 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 	after, err := out.catchUp(ctx, store, t)
 	for err == nil && t.follow {
 		if err = wait(ctx, followInterval); err == nil {
-			after, err = out.printBehind(ctx, store, after, t.filter)
+			after, err = out.printAfter(ctx, store, after, t.filter)
 		}
 	}
 	if errors.Is(err, context.Canceled) {
@@ -101,7 +101,7 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store ev
 		return nil, false, err
 	}
 	for follow && !exists(w.EventsPath()) {
-		if err := checkLogThere(w, false); err != nil {
+		if err := w.CheckLogExists(false); err != nil {
 			return nil, waited, err
 		}
 		waited = true
@@ -163,7 +163,7 @@ type eventPrinter struct {
 // catchUp prints what is there already and returns the position it got to.
 func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t tailOptions) (eventstore.Position, error) {
 	if t.after.given {
-		return p.printBehind(ctx, store, t.after.position, t.filter)
+		return p.printAfter(ctx, store, t.after.position, t.filter)
 	}
 	head, err := store.Head(ctx)
 	if err != nil {
@@ -176,8 +176,8 @@ func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t ta
 	return head.Position, err
 }
 
-// newest returns the last events up to the end that are wanted. It looks back
-// ever further, so that a long log is not read for a few of them.
+// newest returns the last wanted events up to the end. It looks back further and
+// further, so that a long log is not read for a few of them.
 func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailOptions) ([]eventstore.Event, error) {
 	for back := eventstore.Position(1000); t.lines > 0; back *= 8 {
 		var list []eventstore.Event
@@ -198,8 +198,10 @@ func newest(ctx context.Context, store eventstore.Store, end eventstore.Position
 	return nil, nil
 }
 
-// printBehind prints the events behind a position and returns the last one's.
-func (p *eventPrinter) printBehind(ctx context.Context, store eventstore.Store, after eventstore.Position, filter eventFilter) (eventstore.Position, error) {
+// printAfter prints the events after a position and returns the position of the last.
+func (p *eventPrinter) printAfter(
+	ctx context.Context, store eventstore.Store, after eventstore.Position, filter eventFilter,
+) (eventstore.Position, error) {
 	return eventstore.Walk(ctx, store, after, eventstore.End, func(e eventstore.Event) error {
 		if !filter.takes(e) {
 			return nil
@@ -208,7 +210,7 @@ func (p *eventPrinter) printBehind(ctx context.Context, store eventstore.Store, 
 	})
 }
 
-// print writes one event. Columns have fixed widths: what comes is not known.
+// print writes one event. Columns have fixed widths, since later events are not known.
 func (p *eventPrinter) print(e eventstore.Event) error {
 	p.printed++
 	switch p.format {
@@ -232,7 +234,8 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		what = truncate(what, max(p.width-8-len(at)-aggregateWidth-3*columnGap, leastValue))
 	}
 	if p.printed == 1 {
-		if _, err := fmt.Fprintf(p.env.stdout, "%8s  %-*s  %-*s  %s\n", "POSITION", len(at), "TIME", aggregateWidth, "OF", "WHAT HAPPENED"); err != nil {
+		_, err := fmt.Fprintf(p.env.stdout, "%8s  %-*s  %-*s  %s\n", "POSITION", len(at), "TIME", aggregateWidth, "OF", "WHAT HAPPENED")
+		if err != nil {
 			return err
 		}
 	}
@@ -243,13 +246,20 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 // roomyTail is the width in columns from which events are printed whole.
 const roomyTail = 130
 
-// shortAggregate leaves of an aggregate's id its kind and the end, which differs
-// between aggregates of the same time.
+// shortAggregate leaves of an aggregate's id its kind and the end.
 func shortAggregate(id string) string {
 	kind, name, found := strings.Cut(id, "/")
-	const end = 5
-	if !found || len(name) <= end+1 {
+	if !found {
 		return id
 	}
-	return kind + "/…" + name[len(name)-end:]
+	return kind + "/" + shortEnd(name)
+}
+
+// shortEnd leaves the end of an id, which differs between those of the same time.
+func shortEnd(id string) string {
+	const end = 5
+	if len(id) <= end+1 {
+		return id
+	}
+	return "…" + id[len(id)-end:]
 }

@@ -62,7 +62,8 @@ func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
 		t.Errorf("exit code %d\n%s", o.code, o.stdout)
 	}
 	at := strconv.FormatUint(bad.Position, 10)
-	for _, args := range [][]string{{"state", "--at", at}, {"runs", "show", "latest"}, {"runs", "verify", "latest"}, {"events", "tail"}, {"events", "export"}} {
+	for _, args := range [][]string{{"state", "--at", at}, {"runs", "show", "latest"}, {"runs", "verify", "latest"},
+		{"events", "tail"}, {"events", "export"}} {
 		if o := b.run(args...); o.code != 1 || !strings.Contains(o.stderr, "corrupt") {
 			t.Errorf("reprise %v: exit code %d\n%s", args, o.code, o.stderr)
 		}

@@ -53,12 +53,12 @@ func newEventsVerifyCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check the whole event log and name the first bad event",
-		Long: `Verify reads the whole log: every event against its hash, the hash against the
-one before it, positions and versions for holes, the end against the recorded end,
-the file's own structure. It then compares every event with those before it, in
-each field that follows from them, and the read models and snapshots that are kept
-beside the log with what the events add up to, and the log with the files of runs
-beside it. What only training can tell is for "reprise runs verify".
+		Long: `Verify reads the whole log and checks each event against its hash and each hash
+against the one before it, positions and versions for gaps, the end against the
+recorded end, and the file's own structure. It then compares every event with those
+before it, in each field that follows from them; the read models and snapshots that
+are kept beside the log with what the events add up to; and the log with the files
+of runs. "reprise runs verify" checks what only training can tell.
 docs/durability.md lists what is compared with what.
 
 Exit code 0 means that the log is whole; 1 that it is not, and the first bad event
@@ -104,7 +104,8 @@ func (a anchor) read() (*anchored, ed25519.PublicKey, error) {
 	case signed && a.key == "":
 		return nil, nil, invalid(fmt.Errorf("--head %s: is signed; give the public key to check it with: --key PUB", a.head))
 	case !signed && a.key != "":
-		return nil, nil, invalid(fmt.Errorf("--head %s: is not signed; leave out --key, or sign the next one with `reprise events head --sign KEY`", a.head))
+		return nil, nil, invalid(fmt.Errorf("--head %s: is not signed; leave out --key, "+
+			"or sign the next one with `reprise events head --sign KEY`", a.head))
 	case !signed:
 		return &anchored{Attestation: head}, nil, nil
 	}
@@ -124,7 +125,8 @@ func (env *environment) verifyLog(ctx context.Context, kept anchor, format strin
 	if err := env.listing(format, verdict, func(t *table) error {
 		verdict.write(t, head)
 		if verdict.wayBack != "" {
-			t.line("\n%s", verdict.wayBack)
+			t.line("\n" + savesIntact)
+			t.command("  ", verdict.wayBack)
 		}
 		return nil
 	}); err != nil {

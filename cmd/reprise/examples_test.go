@@ -41,7 +41,8 @@ func TestExamplesInHelpWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	trained, text, live := b.with(), b.with(), b.with()
-	trained.must("train", mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 40, checkpoint_interval: 5")) // with a checkpoint at step 675
+	// With a checkpoint at step 675.
+	trained.must("train", mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 40, checkpoint_interval: 5"))
 	text.must("train", textJob(t, "Qu. 31. The Rays of Light are made of small Parts. "))
 	stop := startTraining(t, live)
 	defer stop()

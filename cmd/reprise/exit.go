@@ -34,11 +34,11 @@ type interruptedError struct{ error }
 
 func (e interruptedError) Unwrap() error { return e.error }
 
-// interrupted returns the error of a command whose context is done: one that is
-// only a consequence of that is an interruption. what says what became of the
+// interrupted returns err as an interruption if it is only a consequence of ctx
+// being done, or of the terminal that went with it. what says what became of the
 // command's work.
 func interrupted(ctx context.Context, err error, what string) error {
-	if ctx.Err() == nil || !errors.Is(err, context.Canceled) || isInterruption(err) {
+	if ctx.Err() == nil || isInterruption(err) || !errors.Is(err, context.Canceled) && !unheard(err) {
 		return err
 	}
 	return interruptedError{errors.New("interrupted" + what)}
@@ -49,7 +49,7 @@ func isInterruption(err error) bool {
 }
 
 // advised adds to an error of the operating system what its user can do about it,
-// unless it says that already.
+// unless it already says so.
 func advised(err error) error {
 	fix := disk.Remedy(err)
 	if fix == "" || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), fix) {
@@ -58,7 +58,7 @@ func advised(err error) error {
 	return fmt.Errorf("%w; %s", err, fix)
 }
 
-// invalidError marks an error as the user's to mend: nothing was written.
+// invalidError marks an error as the user's to correct: nothing was written.
 type invalidError struct{ error }
 
 func (e invalidError) Unwrap() error { return e.error }
@@ -84,7 +84,8 @@ func exitCode(err error) int {
 	case errors.As(err, &offline):
 		return exitFailed
 	case errors.As(err, &bad), errors.As(err, &field),
-		errors.Is(err, training.ErrCannotResume), errors.Is(err, integration.ErrRunNotFound):
+		errors.Is(err, training.ErrCannotResume),
+		errors.Is(err, integration.ErrRunNotFound), errors.Is(err, integration.ErrAmbiguousRun):
 		return exitInvalid
 	default:
 		return exitFailed

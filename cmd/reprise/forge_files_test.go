@@ -214,7 +214,8 @@ func TestVerifyFindsAForgedReadModel(t *testing.T) {
 		}
 		forgeConsumer(t, store, test.part, func(state string) string { return strings.Replace(state, test.old, test.new, 1) })
 		_, err := integration.VerifyLog(t.Context(), store)
-		if !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "read model") || !strings.Contains(err.Error(), "rebuild") {
+		if !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "read model") ||
+			!strings.Contains(err.Error(), "rebuild") {
 			t.Errorf("%s is forged, found is %v", test.name, err)
 		}
 		// The log is short: listings do not look at what is kept.
@@ -246,7 +247,9 @@ func TestEventsVerifyNamesAForgedReadModelAndRebuildMendsIt(t *testing.T) {
 	if code, stdout, stderr := command(t, dir, "runs", "list"); code != 0 || strings.Contains(stdout, "1.0000") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
-	if code, stdout, stderr := command(t, dir, "events", "verify"); code != 1 || !strings.Contains(stdout, `NOT VERIFIED: the kept read model "runs"`) || !strings.Contains(stdout, "val_accuracy: recorded 1, the events give 0.6") {
+	if code, stdout, stderr := command(t, dir, "events", "verify"); code != 1 ||
+		!strings.Contains(stdout, `NOT VERIFIED: the kept read model "runs"`) ||
+		!strings.Contains(stdout, "val_accuracy: recorded 1, the events give 0.6") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	if code, stdout, stderr := command(t, dir, "projections", "rebuild"); code != 0 || !strings.Contains(stdout, "DIFFERS") {

@@ -42,12 +42,12 @@ func exemptions() map[string]string {
 		"training.checkpoint_failed.v1 reason":           "free text",
 		"training.training_interrupted.v1 cause":         "free text",
 		"training.training_failed.v1 reason":             "free text",
-		"device.registered.v1 device.*":                  "describes a machine that need not be there any more",
+		"device.registered.v1 device.*":                  "describes a machine that may no longer exist",
 		"device.released.v1 reason":                      "free text",
-		"device.health_changed.v1 *":                     "was measured; nothing else tells of it",
+		"device.health_changed.v1 *":                     "was measured; nothing else records it",
 		"actor.*":                                        "nothing is derived from the events of actors",
-		"training.checkpoint_failed.v1 step":             "within an epoch, any step of it may have been the one",
-		"training.training_failed.v1 step":               "within an epoch, any step of it may have been the one",
+		"training.checkpoint_failed.v1 step":             "within an epoch, it may have been any step",
+		"training.training_failed.v1 step":               "within an epoch, it may have been any step",
 	}
 }
 
@@ -127,7 +127,8 @@ func newForgery(t *testing.T) *forgery {
 	}, 0)
 	recorded, err := api.RecordedRequest(first.Request)
 	f.must(err)
-	longer, err := recorded.With(api.Setting{Field: "config.epochs", Value: "5"}, api.Setting{Field: "config.early_stopping.patience", Value: "50"})
+	longer, err := recorded.With(api.Setting{Field: "config.epochs", Value: "5"},
+		api.Setting{Field: "config.early_stopping.patience", Value: "50"})
 	f.must(err)
 	_, events, err = api.ForkExternalRequest(longer, first.TrainingRun, recorded, first.Checkpoints[0], f.data,
 		api.IDs{Run: "fork", Session: "session-2", Model: nn.ModelID("model-2")})
@@ -157,7 +158,10 @@ func (f *forgery) must(err error) {
 }
 
 // train trains to the end, interrupted before a step unless that is 0.
-func (f *forgery) train(store eventstore.Store, events []training.Event, fault func(training.RunID, uint64), interrupt uint64) integration.RunRecord {
+func (f *forgery) train(
+	store eventstore.Store, events []training.Event,
+	fault func(training.RunID, uint64), interrupt uint64,
+) integration.RunRecord {
 	f.t.Helper()
 	var host *integration.Host
 	var ids atomic.Int64
@@ -627,7 +631,8 @@ func TestVerifyFindsEachMissingEvent(t *testing.T) {
 		if strings.HasPrefix(e.Type, "actor.") || next < 0 {
 			continue // nothing is derived from it; or the log is as it was before it
 		}
-		if e.Type == "training.epoch_reproduced.v1" && slices.Contains([]string{"training.training_interrupted.v1", "training.training_failed.v1"}, f.events[next].Type) {
+		ends := []string{"training.training_interrupted.v1", "training.training_failed.v1"}
+		if e.Type == "training.epoch_reproduced.v1" && slices.Contains(ends, f.events[next].Type) {
 			continue // as if it had ended a moment earlier
 		}
 		if err := f.verify(renumbered(slices.Delete(slices.Clone(f.events), i, i+1)), f.dir); err == nil {

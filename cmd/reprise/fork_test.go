@@ -53,7 +53,8 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("after the kills:\n%+v\nnever killed:\n%+v", got, want)
 	}
-	if got, want := parse[series](b, "runs", "metrics", "latest"), parse[series](reference, "runs", "metrics", "latest"); !reflect.DeepEqual(got, want) {
+	metrics := []string{"runs", "metrics", "latest"}
+	if got, want := parse[series](b, metrics...), parse[series](reference, metrics...); !reflect.DeepEqual(got, want) {
 		t.Errorf("%d epochs and %d steps of metrics differ from the %d and %d of the fork that was never killed",
 			len(got.Epochs), len(got.Steps), len(want.Epochs), len(want.Steps))
 	}

@@ -32,9 +32,8 @@ func newGenerateCommand(env *environment) *cobra.Command {
 		Short: "Continue a prompt with a language model that a run has trained",
 		Long: `Generate continues --prompt with the weights of a run's last checkpoint, or of
 the one at --step, and writes the text to standard output as it is drawn. The
-same weights, prompt and seed give the same text on every machine. It reads the
-run only: the data set is not needed, and a run that is still training can be
-tried out.
+same weights, prompt and seed give the same text on every machine. It only reads
+the run: the data set is not needed, and a run that is still training can be tried.
 
 RUN is a run's id, the beginning of one, or latest.`,
 		Example: `  reprise generate latest --prompt "The Rays of Light " --tokens 400
@@ -49,19 +48,18 @@ RUN is a run's id, the beginning of one, or latest.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&g.prompt, "prompt", "", "`TEXT` to continue")
-	_ = flags.SetAnnotation("prompt", mayBeEmpty, nil) // it fails only for a flag that there is not
+	_ = flags.SetAnnotation("prompt", mayBeEmpty, nil) // it fails only for a flag that does not exist
 	flags.IntVar(&g.tokens, "tokens", 400, "write `N` tokens")
 	flags.Var((*stepFlag)(&g.step), "step", "use the checkpoint at step `N` (default: the last one)")
 	flags.BoolVar(&g.best, "best", false, "use the checkpoint with the lowest validation loss")
 	flags.Float64Var(&g.sampling.Temperature, "temperature", 0.8, "`T` below 1 makes likely tokens likelier; 0 always takes the likeliest")
 	flags.IntVar(&g.sampling.TopK, "top-k", 0, "draw from the `K` likeliest tokens only (default: all)")
 	flags.Float64Var(&g.sampling.TopP, "top-p", 0, "draw from the likeliest tokens that together reach probability `P` only (default: all)")
-	flags.Uint64Var(&g.sampling.Seed, "seed", 0, "`N` that the draws depend on: the same seed draws the same text")
+	flags.Uint64Var(&g.sampling.Seed, "seed", 0, "draw with the seed `N`: the same seed gives the same text")
 	return c
 }
 
-// check refuses values out of range, and flags of which one would have another
-// ignored.
+// check refuses values out of range, and flags of which one would be ignored.
 func (g *generateOptions) check(c *cobra.Command) error {
 	if err := exclusive(c, "best", "step"); err != nil {
 		return err
@@ -77,7 +75,8 @@ func (g *generateOptions) check(c *cobra.Command) error {
 	if g.sampling.Temperature == 0 {
 		for _, name := range []string{"top-k", "top-p", "seed"} {
 			if c.Flags().Changed(name) {
-				return usageError(c, "--%s has no effect with --temperature 0, which always takes the likeliest token; leave one of them out", name)
+				return usageError(c, "--%s has no effect with --temperature 0, which always takes the likeliest token; leave one of them out",
+					name)
 			}
 		}
 	}
@@ -87,13 +86,14 @@ func (g *generateOptions) check(c *cobra.Command) error {
 func (env *environment) generate(ctx context.Context, r runReader, g generateOptions) (err error) {
 	session := r.run.Session
 	if session.Dataset.TokenizerModel == "" {
-		return invalid(fmt.Errorf("run %s was not trained on text but on %s; generate needs a language model", r.run.ID, session.Dataset.Path))
+		return invalid(fmt.Errorf("run %s was not trained on text but on %s; generate needs a language model",
+			r.run.ID, session.Dataset.Path))
 	}
 	t, err := tokenizer.Parse([]byte(session.Dataset.TokenizerModel))
 	if err != nil {
 		return err
 	}
-	cp, err := pickCheckpoint(r.run, g)
+	cp, err := env.pickCheckpoint(r, g)
 	if err != nil {
 		return err
 	}
@@ -132,12 +132,12 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 }
 
 // pickCheckpoint returns the checkpoint that was asked for.
-func pickCheckpoint(run integration.RunRecord, g generateOptions) (training.Checkpoint, error) {
+func (env *environment) pickCheckpoint(r runReader, g generateOptions) (training.Checkpoint, error) {
 	if g.stepGiven {
-		return checkpointAt(run, "--step", g.step)
+		return env.checkpointAt(r.run, r.workspace, "--step", g.step)
 	}
-	last, err := lastCheckpoint(run)
-	if best, ok := run.BestCheckpoint(); g.best && ok {
+	last, err := env.lastCheckpoint(r.run, r.workspace)
+	if best, ok := r.run.BestCheckpoint(); g.best && ok {
 		return best, nil
 	}
 	return last, err

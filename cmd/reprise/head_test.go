@@ -23,7 +23,8 @@ import (
 func command(t *testing.T, dir string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, complaints bytes.Buffer
-	code = run(append([]string{"reprise", "--data-dir", dir}, args...), strings.NewReader(""), &out, &complaints, func(string) string { return "" })
+	code = run(append([]string{"reprise", "--data-dir", dir}, args...), strings.NewReader(""), &out, &complaints,
+		func(string) string { return "" })
 	return code, out.String(), complaints.String()
 }
 
@@ -56,7 +57,7 @@ func newKeys(t *testing.T) (privateFile, publicFile string) {
 	return writeKeys(t, private)
 }
 
-// dataDirOf returns a data directory with the events, chained anew.
+// dataDirOf returns a data directory with the events, chained again.
 func dataDirOf(t *testing.T, events []eventstore.Event) string {
 	t.Helper()
 	var log bytes.Buffer
@@ -82,7 +83,8 @@ func TestASignedHeadShowsWhatBecameOfALog(t *testing.T) {
 	early := dataDirOf(t, events[:half])
 	private, public := newKeys(t)
 	head := filepath.Join(t.TempDir(), "head.txt")
-	if code, stdout, stderr := command(t, early, "events", "head", "--sign", private, head); code != 0 || !strings.Contains(stdout, "wrote the head at position") {
+	if code, stdout, stderr := command(t, early, "events", "head", "--sign", private, head); code != 0 ||
+		!strings.Contains(stdout, "wrote the head at position") {
 		t.Fatalf("%s%s", stdout, stderr)
 	}
 	for name, test := range map[string]struct {
@@ -90,11 +92,12 @@ func TestASignedHeadShowsWhatBecameOfALog(t *testing.T) {
 		code int
 		want string
 	}{
-		"the same log":                     {early, 0, "nothing up to position"},
-		"a log that has grown":             {log, 0, "nothing up to position"},
-		"a log that lost events":           {dataDirOf(t, events[:half-1]), 1, "1 events are missing"},
-		"a log that was rewritten":         {dataDirOf(t, rewritten), 1, "the log was rewritten at or before that position"},
-		"another log":                      {dataDirOf(t, importedEvents(t, "../../integration/testdata/golden/digits.jsonl")), 1, "another log, or one rewritten from its first event"},
+		"the same log":             {early, 0, "nothing up to position"},
+		"a log that has grown":     {log, 0, "nothing up to position"},
+		"a log that lost events":   {dataDirOf(t, events[:half-1]), 1, "1 events are missing"},
+		"a log that was rewritten": {dataDirOf(t, rewritten), 1, "the log was rewritten at or before that position"},
+		"another log": {dataDirOf(t, importedEvents(t, "../../integration/testdata/golden/digits.jsonl")), 1,
+			"another log, or one rewritten from its first event"},
 		"a data directory without any log": {t.TempDir(), 1, "the log is empty"},
 	} {
 		code, stdout, stderr := command(t, test.dir, "events", "verify", "--head", head, "--key", public)
@@ -150,26 +153,39 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 		}
 		return file
 	}
+	written := func(text string) string {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	openSSH := written(string(pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte("key")})))
 	for name, test := range map[string]struct {
 		args []string
 		code int
 		want string
 	}{
-		"signed":                      {[]string{"--head", signed, "--key", public}, 0, "by a signed head"},
-		"signed, as JSON":             {[]string{"--head", asJSON, "--key", public}, 0, "by a signed head"},
-		"not signed":                  {[]string{"--head", plain}, 0, "by an unsigned head"},
-		"another key":                 {[]string{"--head", signed, "--key", otherPublic}, 1, "the signature does not match"},
-		"another time":                {[]string{"--head", changed("time 2", "time 3"), "--key", public}, 1, "the signature does not match"},
-		"signed, and no key":          {[]string{"--head", signed}, 2, "--key PUB"},
-		"not signed, and a key":       {[]string{"--head", plain, "--key", public}, 2, "is not signed"},
-		"a key and no head":           {[]string{"--key", public}, 2, "--head FILE"},
-		"a private key":               {[]string{"--head", signed, "--key", private}, 2, "is a private key"},
-		"a key of RSA":                {[]string{"--head", signed, "--key", rsaPublic}, 2, "not a key of Ed25519"},
-		"no key at all":               {[]string{"--head", signed, "--key", signed}, 2, "is not a key in PEM"},
-		"no such head":                {[]string{"--head", signed + "x", "--key", public}, 2, "no such file"},
-		"no head":                     {[]string{"--head", public, "--key", public}, 2, "is not a head"},
-		"a line more":                 {[]string{"--head", changed("signature", "note x\nsignature"), "--key", public}, 2, "is not the signature"},
-		"a signature that is cut off": {[]string{"--head", changed("signature ", "signature AAAA\n"), "--key", public}, 2, "its signature has 3 bytes"},
+		"signed":                {[]string{"--head", signed, "--key", public}, 0, "by a signed head"},
+		"signed, as JSON":       {[]string{"--head", asJSON, "--key", public}, 0, "by a signed head"},
+		"not signed":            {[]string{"--head", plain}, 0, "by an unsigned head"},
+		"another key":           {[]string{"--head", signed, "--key", otherPublic}, 1, "the signature does not match"},
+		"another time":          {[]string{"--head", changed("time 2", "time 3"), "--key", public}, 1, "the signature does not match"},
+		"signed, and no key":    {[]string{"--head", signed}, 2, "--key PUB"},
+		"not signed, and a key": {[]string{"--head", plain, "--key", public}, 2, "is not signed"},
+		"a key and no head":     {[]string{"--key", public}, 2, "--head FILE"},
+		"a private key":         {[]string{"--head", signed, "--key", private}, 2, "is a private key"},
+		"a key of RSA":          {[]string{"--head", signed, "--key", rsaPublic}, 2, "an RSA key; an Ed25519 key is needed"},
+		"no key at all":         {[]string{"--head", signed, "--key", signed}, 2, "is not a PEM key"},
+		"an OpenSSH public key": {[]string{"--head", signed, "--key", written("ssh-ed25519 AAAA me\n")}, 2,
+			"is an OpenSSH public key; a PEM key is needed; make a pair with: openssl"},
+		"no such head": {[]string{"--head", signed + "x", "--key", public}, 2, "no such file"},
+		"no head":      {[]string{"--head", public, "--key", public}, 2, "is not a head"},
+		"a line more": {[]string{"--head", changed("signature", "note x\nsignature"), "--key", public}, 2,
+			"is not the signature"},
+		"a signature that is cut off": {[]string{"--head", changed("signature ", "signature AAAA\n"), "--key", public}, 2,
+			"its signature has 3 bytes"},
 	} {
 		code, stdout, stderr := command(t, dir, append([]string{"events", "verify"}, test.args...)...)
 		if code != test.code || !strings.Contains(stdout+stderr, test.want) {
@@ -180,13 +196,16 @@ func TestAHeadIsTakenOnlyWithItsSignature(t *testing.T) {
 		args []string
 		want string
 	}{
-		"a public key":           {[]string{"--sign", public}, "is a public key"},
-		"a key of RSA":           {[]string{"--sign", rsaPrivate}, "not a key of Ed25519"},
-		"a file that is there":   {[]string{"--sign", otherPrivate, signed}, "exists already"},
+		"a public key": {[]string{"--sign", public}, "is a public key"},
+		"a key of RSA": {[]string{"--sign", rsaPrivate}, "an RSA key; an Ed25519 key is needed"},
+		"an OpenSSH private key": {[]string{"--sign", openSSH},
+			"is an OpenSSH private key; a PEM (PKCS #8) key is needed; make a pair with: openssl genpkey -algorithm ed25519"},
+		"a file that is there":   {[]string{"--sign", otherPrivate, signed}, "already exists"},
 		"another output":         {[]string{"-o", "yaml"}, "use text or json"},
 		"a key that there isn't": {[]string{"--sign", signed + "x"}, "openssl genpkey"},
 	} {
-		if code, stdout, stderr := command(t, dir, append([]string{"events", "head"}, test.args...)...); code != 2 || !strings.Contains(stderr, test.want) {
+		if code, stdout, stderr := command(t, dir, append([]string{"events", "head"}, test.args...)...); code != 2 ||
+			!strings.Contains(stderr, test.want) {
 			t.Errorf("%s: exit code %d\n%s%s", name, code, stdout, stderr)
 		}
 	}
@@ -221,10 +240,12 @@ func TestOpenSSLChecksASignedHead(t *testing.T) {
 	if err := sh("openssl genpkey -algorithm ed25519 -out KEY && openssl pkey -in KEY -pubout -out PUB"); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := command(t, dir, "events", "head", "--sign", filepath.Join(folder, "KEY"), filepath.Join(folder, "head.txt")); code != 0 {
+	if code, _, stderr := command(t, dir, "events", "head", "--sign", filepath.Join(folder, "KEY"),
+		filepath.Join(folder, "head.txt")); code != 0 {
 		t.Fatal(stderr)
 	}
-	if code, stdout, stderr := command(t, dir, "events", "verify", "--head", filepath.Join(folder, "head.txt"), "--key", filepath.Join(folder, "PUB")); code != 0 {
+	if code, stdout, stderr := command(t, dir, "events", "verify", "--head", filepath.Join(folder, "head.txt"),
+		"--key", filepath.Join(folder, "PUB")); code != 0 {
 		t.Errorf("%s%s", stdout, stderr)
 	}
 	if err := sh(script); err != nil {

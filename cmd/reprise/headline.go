@@ -36,7 +36,7 @@ func shortType(eventType string) string {
 func describeEvent(e eventstore.Event) string {
 	event, err := integration.EventOf(e)
 	if err != nil {
-		return excerpt(string(e.Payload)) // of a kind that this version has no words for
+		return excerpt(string(e.Payload)) // of a kind that this version does not know
 	}
 	switch e := event.(type) {
 	case training.Event:
@@ -54,9 +54,11 @@ func describeRunEvent(event training.Event) string {
 	case training.TrainingStarted:
 		h := e.Hyperparameters
 		if p := e.Parent; p != nil {
-			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v", p.RunID, thousands(p.Step()), plural(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v",
+				p.RunID, thousands(p.Step()), plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
 		}
-		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v", e.Dataset.Path, plural(int(h.Epochs), "epoch"), h.BatchSize, h.LearningRate.Value)
+		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v",
+			e.Dataset.Path, plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
 	case training.ResourceAllocated:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
 	case training.DeviceReleased:
@@ -68,7 +70,8 @@ func describeRunEvent(event training.Event) string {
 	case training.ModelInitialized:
 		return fmt.Sprintf("step %s, weights %s", thousands(e.Step), shortHash(e.WeightsSHA256))
 	case training.EpochCompleted:
-		return fmt.Sprintf("%d, val loss %s, train loss %s, step %s", e.Epoch, formatMetric(e.ValLoss), formatMetric(e.TrainLoss), thousands(e.Step))
+		return fmt.Sprintf("%d, val loss %s, train loss %s, step %s",
+			e.Epoch, formatMetric(e.ValLoss), formatMetric(e.TrainLoss), thousands(e.Step))
 	case training.EpochReproduced:
 		return fmt.Sprintf("%d, the same figures again, step %s", e.Epoch, thousands(e.Step))
 	case training.EvaluationCompleted:

@@ -9,10 +9,10 @@ import (
 )
 
 // helpWidth is the width in columns that help is written for: the default of
-// terminals, which nobody has made narrower.
+// terminals.
 const helpWidth = 80
 
-// setHelp has every command below root explain itself in the same form.
+// setHelp gives every command below root its help, in the same form.
 func setHelp(root *cobra.Command) {
 	root.SetUsageFunc(func(c *cobra.Command) error {
 		_, err := fmt.Fprint(c.OutOrStderr(), usageText(c))

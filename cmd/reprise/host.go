@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os/signal"
 	"syscall"
 
 	"reprise/dataset"
@@ -16,21 +15,20 @@ import (
 	"reprise/training"
 )
 
-// refuseIfInUse fails where another process trains in the data directory. It
-// spares a request from being prepared in vain; openWriter decides.
-func refuseIfInUse(w integration.Workspace) error {
-	held, holder, err := flock.Probe(w.LockPath())
+// checkDataDir fails where no run can be kept in the data directory, now or later.
+func (env *environment) checkDataDir() error {
+	w, err := env.workspace()
 	if err != nil {
+		return err
+	}
+	if _, _, err := flock.Probe(w.LockPath()); err != nil {
 		return unusable(w, err)
 	}
-	if !held {
-		return nil
-	}
-	return inUse(w, &flock.LockedError{Path: w.LockPath(), Holder: holder})
+	return nil
 }
 
-// unusable says that the data directory cannot be written, and what to do: nothing
-// was.
+// unusable says that the data directory cannot be written to, and what to do. Nothing
+// was written.
 func unusable(w integration.Workspace, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -38,13 +36,15 @@ func unusable(w integration.Workspace, err error) error {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EIO): // another folder would not help
 		return fmt.Errorf("--data-dir %s: %w", w.Dir, err)
 	case errors.Is(err, fs.ErrPermission):
-		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write", w.Dir, err))
+		return invalid(fmt.Errorf("--data-dir %s: %w; run this as its owner, or choose a folder that you may write to", w.Dir, err))
 	}
-	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that can be written", w.Dir, err))
+	return invalid(fmt.Errorf("--data-dir %s: %w; choose a folder that you can write to", w.Dir, err))
 }
 
+// inUse says that another process writes the data directory. Nothing is wrong with
+// the command: the same one works later.
 func inUse(w integration.Workspace, err error) error {
-	return invalid(fmt.Errorf("--data-dir %s is in use: %w; wait for it to end, or train elsewhere with --data-dir DIR", w.Dir, err))
+	return fmt.Errorf("--data-dir %s is in use: %w; wait for it to end, or use another folder with --data-dir DIR", w.Dir, err)
 }
 
 // launch starts or resumes a run.
@@ -75,14 +75,13 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	}
 	view.recovered(recovery)
 	endpoint, err := serveControl(ctx, w, controlHandler(host, env.now))
-	if err != nil { // it trains all the same
-		view.message("`reprise actors` cannot look into this process: " + err.Error())
+	if err != nil { // training does not need it
+		view.message("`reprise actors` cannot inspect this process: " + err.Error())
 	} else {
 		defer func() { err = errors.Join(err, endpoint.close()) }()
 	}
-	// A reader of the progress that is gone ends the run as its user would.
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
-	defer stop()
+	// When the reader of the progress is gone, the run ends as if interrupted.
+	env.signals.include(syscall.SIGPIPE)
 	record, err := runToRest(ctx, host, view, start)
 	view.close()
 	closed := host.Close()
@@ -101,8 +100,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 }
 
 // runToRest launches a run and waits until it rests. A signal interrupts it, which
-// takes until its checkpoint is written; a second one kills the process, which
-// loses nothing but the steps since the last checkpoint.
+// takes until its checkpoint is written.
 func runToRest(ctx context.Context, host *integration.Host, view *runView, start launch) (integration.RunRecord, error) {
 	id, err := start(host, view)
 	if err != nil {
@@ -110,7 +108,7 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 	}
 	stop := context.AfterFunc(ctx, func() {
 		view.message("interrupting: writing a checkpoint at the current step")
-		host.Interrupt(id, "interrupted by the user")
+		host.Interrupt(id, context.Cause(ctx).Error())
 	})
 	defer stop()
 	return host.Wait(context.WithoutCancel(ctx), id)

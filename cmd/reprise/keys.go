@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -10,7 +14,7 @@ import (
 
 const makeKeyHint = "make a pair with: openssl genpkey -algorithm ed25519 -out KEY && openssl pkey -in KEY -pubout -out PUB"
 
-// readKey returns the one block of PEM in a file of the wanted type.
+// readKey returns the PEM block of a file, which must be of the wanted type.
 func readKey(flag, file, want string) ([]byte, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -21,8 +25,10 @@ func readKey(flag, file, want string) ([]byte, error) {
 		return invalid(fmt.Errorf("%s %s: %s; %s", flag, file, problem, fix))
 	}
 	switch {
+	case block == nil && bytes.HasPrefix(bytes.TrimSpace(raw), []byte("ssh-")):
+		return nil, bad("is an OpenSSH public key; a PEM key is needed", makeKeyHint)
 	case block == nil:
-		return nil, bad("is not a key in PEM", makeKeyHint)
+		return nil, bad("is not a PEM key", makeKeyHint)
 	case block.Type == want:
 		return block.Bytes, nil
 	case block.Type == "PUBLIC KEY":
@@ -32,12 +38,25 @@ func readKey(flag, file, want string) ([]byte, error) {
 	case block.Type == "ENCRYPTED PRIVATE KEY":
 		return nil, bad("is encrypted", "decrypt it for this command: openssl pkey -in KEY")
 	case block.Type == "OPENSSH PRIVATE KEY":
-		return nil, bad("is a key of OpenSSH, in a form of its own", makeKeyHint)
+		return nil, bad("is an OpenSSH private key; a PEM (PKCS #8) key is needed", makeKeyHint)
 	}
-	return nil, bad(fmt.Sprintf("holds a %q instead of a %q", block.Type, want), makeKeyHint)
+	return nil, bad(fmt.Sprintf("is a PEM block of type %q; one of type %q is needed", block.Type, want), makeKeyHint)
 }
 
-// readPrivateKey reads an Ed25519 key in PEM and PKCS #8.
+// algorithmOf names a key of another algorithm.
+func algorithmOf(key any) string {
+	switch key.(type) {
+	case *rsa.PrivateKey, *rsa.PublicKey:
+		return "an RSA key"
+	case *ecdsa.PrivateKey, *ecdsa.PublicKey:
+		return "an ECDSA key"
+	case *ecdh.PrivateKey, *ecdh.PublicKey:
+		return "an X25519 key"
+	}
+	return fmt.Sprintf("a %T", key)
+}
+
+// readPrivateKey reads an Ed25519 key in PEM (PKCS #8).
 func readPrivateKey(flag, file string) (ed25519.PrivateKey, error) {
 	der, err := readKey(flag, file, "PRIVATE KEY")
 	if err != nil {
@@ -45,16 +64,16 @@ func readPrivateKey(flag, file string) (ed25519.PrivateKey, error) {
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, invalid(fmt.Errorf("%s %s: %w; %s", flag, file, err, makeKeyHint))
+		return nil, invalid(fmt.Errorf("%s %s: is damaged or of an unknown kind: %w; %s", flag, file, err, makeKeyHint))
 	}
 	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, invalid(fmt.Errorf("%s %s: is a %T, not a key of Ed25519; %s", flag, file, parsed, makeKeyHint))
+		return nil, invalid(fmt.Errorf("%s %s: is %s; an Ed25519 key is needed; %s", flag, file, algorithmOf(parsed), makeKeyHint))
 	}
 	return key, nil
 }
 
-// readPublicKey reads an Ed25519 key in PEM and PKIX.
+// readPublicKey reads an Ed25519 key in PEM (PKIX).
 func readPublicKey(flag, file string) (ed25519.PublicKey, error) {
 	der, err := readKey(flag, file, "PUBLIC KEY")
 	if err != nil {
@@ -62,11 +81,11 @@ func readPublicKey(flag, file string) (ed25519.PublicKey, error) {
 	}
 	parsed, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return nil, invalid(fmt.Errorf("%s %s: %w; %s", flag, file, err, makeKeyHint))
+		return nil, invalid(fmt.Errorf("%s %s: is damaged or of an unknown kind: %w; %s", flag, file, err, makeKeyHint))
 	}
 	key, ok := parsed.(ed25519.PublicKey)
 	if !ok {
-		return nil, invalid(fmt.Errorf("%s %s: is a %T, not a key of Ed25519; %s", flag, file, parsed, makeKeyHint))
+		return nil, invalid(fmt.Errorf("%s %s: is %s; an Ed25519 key is needed; %s", flag, file, algorithmOf(parsed), makeKeyHint))
 	}
 	return key, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // leastAddressSpace is about what the Go runtime, the event store and the threads
-// reserve, most of it unused; with less, the runtime ends the process somewhere.
+// reserve, most of it unused; with less, the runtime aborts the process at some point.
 const leastAddressSpace = 2 * tensor.GiB
 
 // checkLimits fails where the process may not have what every command needs, and

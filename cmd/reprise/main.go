@@ -6,13 +6,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,11 +26,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 		writeError(stderr, advised(err))
 		return exitCode(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
+	ctx, signals, stop := endOnSignals(time.Now)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	env := &environment{
 		program: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now,
+		signals: signals,
 	}
 	root := newRootCommand(env)
 	root.SetArgs(args[1:])
@@ -41,27 +38,20 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	if err != nil && !isSilent(err) {
 		writeError(stderr, advised(err))
 		if way := wayBack(env.program, err); way != "" {
-			_, _ = fmt.Fprintf(stderr, "reprise: %s\n", visibleLines(way))
+			writeLines(stderr, "reprise: "+savesIntact+"\n  "+way)
 		}
 	}
 	return exitCode(err)
 }
 
-// endingSignals are those that end a command in order: a run writes a checkpoint
-// first. A hangup is ignored where it was when the process began, as by nohup.
-func endingSignals() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	return signals
-}
+// writeError prints an error for people.
+func writeError(w io.Writer, err error) { writeLines(w, fmt.Sprintf("reprise: %v", err)) }
 
-// writeError prints an error, wrapped between words on a terminal. Lines that are
+// writeLines prints a text, wrapped between words on a terminal. Lines that are
 // indented show a file and stay as they are.
-func writeError(w io.Writer, err error) {
+func writeLines(w io.Writer, text string) {
 	width, _ := terminalWidth(w)
-	for line := range strings.SplitSeq(visibleLines(fmt.Sprintf("reprise: %v", err)), "\n") {
+	for line := range strings.SplitSeq(visibleLines(text), "\n") {
 		if !strings.HasPrefix(line, " ") {
 			line = wrapWords(line, width, "  ")
 		}
@@ -77,6 +67,7 @@ type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	signals        signals
 
 	// The flags that every command has.
 	dataDir     string
@@ -93,9 +84,9 @@ an event log, survives being killed, and proves that the same request gives the
 same bits.
 
 Exit codes: 0 completed; 1 failed; 2 invalid request or usage, nothing was
-written; 130 interrupted by a signal. An interrupted run can be
-resumed. So can a run that a passing condition stopped, such as a full disk: the
-command then ends with 1 and says what to do.`,
+written; 130 interrupted by a signal. A data directory that another process is
+using is 1. An interrupted run can be resumed. So can a run that a passing condition
+stopped, such as a full disk: the command then ends with 1 and says what to do.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),
@@ -110,7 +101,8 @@ command then ends with 1 and says what to do.`,
 	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
 	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",
 		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed but not a single bit")
-	flags.IntVar(&env.threads, "threads", 0, "`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
+	flags.IntVar(&env.threads, "threads", 0,
+		"`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
 		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newValidateCommand(env),

@@ -54,7 +54,7 @@ func (env *environment) listing(format string, v any, table func(*table) error) 
 	return checkListFormat(format)
 }
 
-// checkListFormat refuses an unknown output before anything is done for it.
+// checkListFormat refuses an unknown output before any work is done.
 func checkListFormat(format string) error {
 	switch format {
 	case formatTable, formatJSON, formatYAML:
@@ -75,6 +75,9 @@ type table struct {
 	width int
 	// indent begins every row.
 	indent string
+	// records has rows that the terminal is too narrow for printed as blocks of
+	// names and values.
+	records bool
 	// head describes the columns of the rows that wait; nil for rows without one.
 	head []column
 	rows [][]string
@@ -102,7 +105,7 @@ func (t *table) row(cells ...string) {
 	t.rows = append(t.rows, shown)
 }
 
-// line writes a line that takes no part in the columns, wrapped between words.
+// line writes a line that is not part of the columns, wrapped between words.
 func (t *table) line(format string, args ...any) {
 	_ = t.flush() // which keeps the error
 	for l := range strings.SplitSeq(visibleLines(fmt.Sprintf(format, args...)), "\n") {
@@ -147,7 +150,7 @@ func plural[N ~int | ~int64 | ~uint32 | ~uint64](n N, name string) string {
 }
 
 // formatMetric formats a loss, or another quantity of any size, for people: with four
-// digits that say something.
+// significant digits.
 func formatMetric(v float64) string {
 	size := math.Abs(v)
 	switch {
@@ -164,7 +167,7 @@ func formatMetric(v float64) string {
 // formatShare formats a quantity between 0 and 1, such as an accuracy.
 func formatShare(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 
-// metricColumns are columns of figures, of which none is left out.
+// metricColumns are columns of figures that are never left out.
 func metricColumns(titles ...string) []column {
 	list := make([]column, len(titles))
 	for i, title := range titles {

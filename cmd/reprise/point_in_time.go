@@ -56,18 +56,22 @@ func (m *pointInTime) Set(text string) error {
 		m.form, m.ago = atAgo, ago
 		return nil
 	}
-	return fmt.Errorf("%q is not a point in time; use a position such as 57 (`reprise events tail` lists them), a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
+	return fmt.Errorf("%q is not a point in time; use a position such as 57 (`reprise events tail` lists them), "+
+		"a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
 }
 
 // addPointInTime adds the --at flag of the commands that travel in time.
 func addPointInTime(c *cobra.Command, m *pointInTime) {
-	c.Flags().Var(m, "at", "as of a `MOMENT`: a position of the log, a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m (default: now)")
+	c.Flags().Var(m, "at",
+		"as of a `MOMENT`: a position of the log, a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m (default: now)")
 }
 
 // resolve returns the position of the event at the moment, and the end of the
 // log. It fails for a moment that the log has not reached, and for a time before
 // its first event.
-func (m *pointInTime) resolve(ctx context.Context, store eventstore.Store, now time.Time) (at eventstore.Position, end eventstore.Head, err error) {
+func (m *pointInTime) resolve(
+	ctx context.Context, store eventstore.Store, now time.Time,
+) (at eventstore.Position, end eventstore.Head, err error) {
 	if end, err = store.Head(ctx); err != nil || !m.given() {
 		return end.Position, end, err
 	}
@@ -94,7 +98,8 @@ func (m *pointInTime) resolve(ctx context.Context, store eventstore.Store, now t
 	case len(first) == 0:
 		return 0, end, m.refused("the log has no events yet; leave --at out")
 	}
-	return 0, end, m.refused("is before the first event, of %s; use that time or a later one, or --at 0", first[0].Time.Format(time.RFC3339Nano))
+	return 0, end, m.refused("is before the first event, of %s; use that time or a later one, or --at 0",
+		first[0].Time.Format(time.RFC3339Nano))
 }
 
 // refused returns the error for a moment that nothing is known of.
@@ -102,7 +107,7 @@ func (m *pointInTime) refused(format string, values ...any) error {
 	return invalid(fmt.Errorf("--at %s: %s", m.text, fmt.Sprintf(format, values...)))
 }
 
-// named has an error about the moment tell it as it was given.
+// named makes an error about the moment quote it as it was given.
 func (m *pointInTime) named(err error) error {
 	var field *training.FieldError
 	if errors.As(err, &field) && field.Field == "--at" {

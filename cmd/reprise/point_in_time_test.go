@@ -71,7 +71,8 @@ func TestAPointInTimeOutsideTheLogIsRefused(t *testing.T) {
 	if err := m.Set("15m"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := m.resolve(t.Context(), memory.New(), noon); err == nil || !strings.Contains(err.Error(), "the log has no events yet; leave --at out") {
+	if _, _, err := m.resolve(t.Context(), memory.New(), noon); err == nil ||
+		!strings.Contains(err.Error(), "the log has no events yet; leave --at out") {
 		t.Errorf("of an empty log: %v", err)
 	}
 	for _, text := range []string{"", "x", "-1", "-15m", "2d", "2026-11-24", "15:04"} {

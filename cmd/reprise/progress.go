@@ -11,8 +11,8 @@ import (
 	"reprise/training"
 )
 
-// progress is what there is to say of a run while it trains. It is a value
-// without clock or lock: who owns it passes the time in.
+// progress is what a display shows of a run that trains. It is a value without a
+// clock or a lock: its owner passes the time in.
 type progress struct {
 	id      training.RunID
 	title   string // model and data in one line
@@ -26,6 +26,7 @@ type progress struct {
 	samplesPerStep       float64 // mean over an epoch
 	learningRate         float32
 	loss                 float64 // running mean
+	lossKnown            bool    // after the first step
 	history              lossHistory
 	rate                 rateMeter
 	data                 training.Dataset
@@ -36,7 +37,7 @@ type progress struct {
 	notes                []string // what happened, in lines for people
 }
 
-// begin takes up a run as its record has it.
+// begin takes over the state of a recorded run.
 func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	s := r.Session
 	h := s.Hyperparameters
@@ -46,7 +47,6 @@ func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	p.epochs = h.Epochs
 	p.totalSteps = h.TotalSteps(s.Dataset.Training)
 	p.samplesPerStep = float64(s.Dataset.Training) / float64(h.StepsPerEpoch(s.Dataset.Training))
-	p.history = newLossHistory(p.totalSteps)
 	p.resumeAt(r)
 }
 
@@ -59,13 +59,13 @@ func (p *progress) resumeAt(r training.TrainingRun) {
 	}
 }
 
-// stepped takes up an optimiser step.
+// stepped adds an optimiser step.
 func (p *progress) stepped(now time.Time, s integration.StepResult) {
 	p.now = now
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
 	const memory = 0.95 // of the running mean
-	if p.loss == 0 {
-		p.loss = float64(s.Loss)
+	if !p.lossKnown {
+		p.loss, p.lossKnown = float64(s.Loss), true
 	}
 	p.loss = memory*p.loss + (1-memory)*float64(s.Loss)
 	p.history.add(s.Step, float64(s.Loss))
@@ -73,7 +73,7 @@ func (p *progress) stepped(now time.Time, s integration.StepResult) {
 	p.evaluating = s.EpochDone
 }
 
-// recorded takes up an event of the run.
+// recorded adds an event of the run.
 func (p *progress) recorded(now time.Time, e training.Event) {
 	p.now = now
 	switch e := e.(type) {
@@ -112,7 +112,7 @@ func (p *progress) eta() (time.Duration, bool) {
 	return time.Duration(float64(p.now.Sub(p.started)) / float64(taken) * float64(p.totalSteps-p.step)), true
 }
 
-// samplesPerSecond returns the present pace, or that since the start where the
+// samplesPerSecond returns the current pace, or that since the start where the
 // run is too young for one; 0 before its first step.
 func (p *progress) samplesPerSecond() float64 {
 	if present := p.rate.perSecond(); present > 0 {
@@ -141,14 +141,6 @@ func formatValidation(d training.Dataset, m training.Metrics) string {
 	return "val accuracy " + formatShare(m.ValAccuracy)
 }
 
-// formatAccuracy returns an accuracy for a table, or a dash where there is none.
-func formatAccuracy(d training.Dataset, accuracy float64) string {
-	if !d.Accurate() {
-		return "-"
-	}
-	return formatShare(accuracy)
-}
-
 // figures returns the running figures in one line.
 func (p *progress) figures() string {
 	parts := []string{
@@ -158,7 +150,9 @@ func (p *progress) figures() string {
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		parts = append(parts, p.pace(perSecond))
 	}
-	parts = append(parts, "loss "+formatMetric(p.loss))
+	if p.lossKnown {
+		parts = append(parts, "loss "+formatMetric(p.loss))
+	}
 	if p.metrics != nil {
 		parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
 	}
@@ -178,7 +172,8 @@ func describeModel(s training.TrainingSession) string {
 
 func describeData(d training.Dataset) string {
 	if d.Task == dataset.NextToken {
-		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)", d.Path, thousands(d.Training), thousands(d.Validation), d.SampleShape[0])
+		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)",
+			d.Path, thousands(d.Training), thousands(d.Validation), d.SampleShape[0])
 	}
 	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, thousands(d.Training), thousands(d.Validation))
 }
@@ -219,34 +214,56 @@ func (m *rateMeter) perSecond() float64 {
 	return float64(last.samples-first.samples) / last.at.Sub(first.at).Seconds()
 }
 
-// lossHistory keeps the mean loss of equal parts of the run, to be drawn.
+// lossHistory keeps the mean loss of equal parts of the steps so far, to be drawn.
+// Its zero value is empty.
 type lossHistory struct {
+	first   uint64 // step
 	perPart uint64
 	sums    []float64
 	counts  []int
 }
 
+// historyParts is the largest number of parts.
 const historyParts = 60
 
-func newLossHistory(totalSteps uint64) lossHistory {
-	return lossHistory{
-		perPart: max((totalSteps+historyParts-1)/historyParts, 1),
-		sums:    make([]float64, historyParts), counts: make([]int, historyParts),
-	}
-}
-
 func (h *lossHistory) add(step uint64, loss float64) {
-	if h.perPart == 0 || step == 0 {
-		return
+	if len(h.sums) == 0 {
+		h.first, h.perPart = step, 1
 	}
-	part := min((step-1)/h.perPart, historyParts-1)
-	h.sums[part] += loss
-	h.counts[part]++
+	taken := max(step, h.first) - h.first
+	for taken/h.perPart >= historyParts {
+		*h = h.halved()
+	}
+	for part := int(taken / h.perPart); len(h.sums) <= part; {
+		h.sums, h.counts = append(h.sums, 0), append(h.counts, 0)
+	}
+	h.sums[taken/h.perPart] += loss
+	h.counts[taken/h.perPart]++
 }
 
-// sparkline draws the means on a logarithmic scale, from the first part that
-// has steps to the last one.
-func (h *lossHistory) sparkline() string {
+// halved returns the history with each two neighbouring parts as one.
+func (h *lossHistory) halved() lossHistory {
+	half := lossHistory{first: h.first, perPart: 2 * h.perPart}
+	for i := range h.sums {
+		if i%2 == 0 {
+			half.sums, half.counts = append(half.sums, 0), append(half.counts, 0)
+		}
+		half.sums[i/2] += h.sums[i]
+		half.counts[i/2] += h.counts[i]
+	}
+	return half
+}
+
+// sparkline draws the means on a logarithmic scale, in at most width columns.
+func (h *lossHistory) sparkline(width int) string {
+	for shown := *h; ; shown = shown.halved() {
+		if len(shown.sums) <= max(width, 1) {
+			return shown.draw()
+		}
+	}
+}
+
+func (h *lossHistory) draw() string {
 	var logs []float64
 	low, high := math.Inf(1), math.Inf(-1)
 	for i, n := range h.counts {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"charm.land/lipgloss/v2"
 
 	"reprise/integration"
 	"reprise/training"
@@ -55,15 +58,99 @@ func TestTimeLeftOfAResumedRunCountsItsOwnStepsOnly(t *testing.T) {
 }
 
 func TestSparklineFallsWithTheLoss(t *testing.T) {
-	h := newLossHistory(6)
+	var h lossHistory
 	for i, loss := range []float64{1, 0.5, 0.25, 0.125} {
 		h.add(uint64(i)+1, loss)
 	}
-	if got := h.sparkline(); got != "█▅▃▁" {
+	if got := h.sparkline(60); got != "█▅▃▁" {
 		t.Errorf("sparkline %q", got)
 	}
-	if got := (&lossHistory{}).sparkline(); got != "" {
+	if got := h.sparkline(2); got != "█▁" {
+		t.Errorf("sparkline in two columns %q", got)
+	}
+	if got := (&lossHistory{}).sparkline(60); got != "" {
 		t.Errorf("sparkline of nothing %q", got)
+	}
+}
+
+// Whatever the number of steps is, and wherever they begin, the parts cover them and
+// nothing else.
+func TestSparklineShowsTheStepsSoFar(t *testing.T) {
+	for _, first := range []uint64{1, 17, 27_001} {
+		var h lossHistory
+		for n := 1; n <= 1000; n++ {
+			h.add(first+uint64(n)-1, 1)
+			got := len([]rune(h.sparkline(historyParts)))
+			if got > historyParts || n <= historyParts && got != n || n > historyParts && got < historyParts/2 {
+				t.Fatalf("%d parts of %d steps from %d on", got, n, first)
+			}
+			sum := 0
+			for _, c := range h.counts {
+				sum += c
+			}
+			if sum != n {
+				t.Fatalf("%d steps counted of %d", sum, n)
+			}
+		}
+	}
+}
+
+func TestLiveDisplayFitsTheTerminalAndShowsWhatThereIs(t *testing.T) {
+	var p progress
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	p.begin(now, started(4))
+	p.notes = []string{"fork of run 20261130-042424-sgzy at step 16, with config.epochs 3 -> 4, config.learning_rate 0.01 -> 0.005"}
+	show := func(width int) []string {
+		lines := liveModel{width: width}.lines(p)
+		for i, l := range lines {
+			if lipgloss.Width(l) > width {
+				t.Errorf("%d columns in %d: %q", lipgloss.Width(l), width, l)
+			}
+			lines[i] = ansiCodes.ReplaceAllString(l, "")
+		}
+		return lines
+	}
+	text := strings.Join(show(80), "\n")
+	for _, want := range []string{"loss: after the first step\n", "with config.epochs 3 -> 4,\n  config.learning_rate 0.01 -> 0.005"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	p.stepped(now.Add(time.Second), integration.StepResult{Step: 1, Epoch: 1, Loss: 0.5, Samples: 10})
+	if text = strings.Join(show(80), "\n"); !strings.Contains(text, "loss 0.5000    ▁\n") {
+		t.Errorf("no loss of one step in\n%s", text)
+	}
+	for width := 1; width < 40; width++ {
+		show(width)
+	}
+	if text := strings.Join(show(20), "\n"); !strings.Contains(text, "\nvalidation: at the …\n") {
+		t.Errorf("in 20 columns:\n%s", text)
+	}
+	if got := cutLine("validation", 5); got != "vali…" {
+		t.Errorf("cut to %q", got)
+	}
+}
+
+var ansiCodes = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func TestACounterHasAUnitAndOneLine(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	c := &counter{what: "verifying 20261130-042424-sgzy", unit: "steps", started: now}
+	text := c.text(now.Add(time.Second), 1000, 27_000)
+	if want := "verifying 20261130-042424-sgzy: 1,000 of 27,000 steps  ETA 26s"; text != want {
+		t.Errorf("%q, want %q", text, want)
+	}
+	fetch := &counter{what: "fetching mnist", unit: byteUnit, started: now}
+	if got, want := fetch.text(now, 0, 11_594_722), "fetching mnist: 0 bytes of 11.6 MB"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for width := 1; width < 120; width++ {
+		if got := lipgloss.Width(besideBar(text, 1000, 27_000, width)); got >= max(width, 2) {
+			t.Errorf("%d columns in %d", got, width)
+		}
+	}
+	if got, want := besideBar(text, 27, 27, 80), strings.Repeat("█", 15)+"  "+text; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -15,9 +15,9 @@ func newProjectionsCommand(env *environment) *cobra.Command {
 		Use:   "projections",
 		Short: "List and rebuild the read models that listings are made from",
 		Long: `Projections are read models: what listings show, folded from the event log and
-kept beside it with the position that they have seen it up to. They are caches: a
-listing folds the events after that position on the way, and all events of a log
-that is short; deleting or rebuilding one changes nothing but the time that this
+kept beside it with the position up to which they have seen it. They are caches: a
+listing folds in the events after that position or, where the log is short, all
+events. Deleting or rebuilding one changes nothing but the time that a listing
 takes. "reprise events verify" compares them with the events.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -67,9 +67,8 @@ func newProjectionsRebuildCommand(env *environment) *cobra.Command {
 		Use:   "rebuild [PROJECTION...]",
 		Short: "Fold projections again from the whole event log",
 		Long: `Rebuild folds the named projections, or all of them and the snapshots of devices,
-from the first event on, compares each with what folding on from the kept one gives,
-and keeps the new one. They always agree, unless what was kept is not what this
-program once wrote.`,
+from the first event on, compares each with the kept one brought up to date, and
+keeps the new one. They always agree, unless something else changed what was kept.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
@@ -101,13 +100,15 @@ func chooseProjections(names []string) ([]integration.Projection, error) {
 			}
 		}
 		if !found {
-			return nil, invalid(fmt.Errorf("projection %q: there is none of that name; use one of %v", name, known))
+			return nil, invalid(fmt.Errorf("projection %q: no such projection; use %s", name, orList(known)))
 		}
 	}
 	return chosen, nil
 }
 
-func (env *environment) rebuildProjections(ctx context.Context, chosen []integration.Projection, snapshots bool, format string) (err error) {
+func (env *environment) rebuildProjections(
+	ctx context.Context, chosen []integration.Projection, snapshots bool, format string,
+) (err error) {
 	store, _, closeStore, err := env.openWriter(ctx, "reprise projections rebuild")
 	if err != nil {
 		return err

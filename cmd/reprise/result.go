@@ -29,7 +29,7 @@ func resultOf(r integration.RunSummary) result {
 	out := result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
 	if m := r.Metrics; m != nil {
 		out.Metrics = resultMetrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
-		if r.Accurate {
+		if r.HasAccuracy {
 			out.Metrics.ValAccuracy = &m.ValAccuracy
 		}
 	}

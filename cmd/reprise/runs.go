@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,7 @@ type runReader struct {
 	// listing is the store for what is made from read models.
 	listing   eventstore.Store
 	workspace integration.Workspace
+	list      *integration.RunList
 	log       *integration.RunLog
 	run       integration.RunRecord
 }
@@ -52,14 +55,21 @@ func (env *environment) readRun(ctx context.Context, name string, do func(runRea
 		return err
 	}
 	r := runReader{store: store, listing: listing, workspace: w, log: integration.NewRunLog(listing, env.now)}
-	if r.run, err = openRun(ctx, r.log, name); err != nil {
+	if r.list, err = integration.ReadRuns(ctx, listing); err != nil {
+		return err
+	}
+	id, err := r.list.Resolve(strings.TrimSpace(name))
+	if err != nil {
+		return err
+	}
+	if r.run, err = r.log.Load(ctx, id); err != nil {
 		return err
 	}
 	return do(r)
 }
 
-// stateOf returns how the run stands in truth: one that is recorded as under
-// way is interrupted where no process is there to train it.
+// stateOf returns the actual state of a run: one that is recorded as under way is
+// interrupted if no process is training it.
 func stateOf(recorded training.State, w integration.Workspace) training.State {
 	if (recorded == training.Running || recorded == training.Initializing) && !writerAlive(w) {
 		return training.Interrupted
@@ -76,7 +86,7 @@ type runRow struct {
 	StartedAt  time.Time `json:"started_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 	// TrainedSeconds is how long the run was under way, without its pauses; what a
-	// process that was killed did after its last event does not count.
+	// killed process did after its last event does not count.
 	TrainedSeconds float64 `json:"trained_seconds"`
 	Reason         string  `json:"reason,omitempty"`
 	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
@@ -87,15 +97,16 @@ type runRow struct {
 	FilesMissing bool `json:"files_missing,omitempty"`
 }
 
-// recordedRow describes the run as its events have it.
+// recordedRow describes the run as recorded by its events.
 func recordedRow(r integration.RunSummary) runRow {
 	return runRow{
 		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
-		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason, ForkOf: r.Parent, ForkStep: r.ParentStep,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
+		ForkOf: r.Parent, ForkStep: r.ParentStep,
 	}
 }
 
-// rowOf describes the run as it stands in truth.
+// rowOf describes the run as it really is.
 func rowOf(r integration.RunSummary, w integration.Workspace) runRow {
 	row := recordedRow(r)
 	row.State = stateOf(r.State, w)
@@ -123,7 +134,6 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(ctx, store, w)
 	listing, err := integration.Listing(ctx, store)
 	if err != nil {
 		return err
@@ -132,6 +142,7 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
+	env.warnOfOlderLog(integration.CheckFilesOf(ctx, listing, w, list))
 	rows := make([]runRow, len(list.Runs))
 	incomplete := 0
 	for i, r := range list.Runs {
@@ -153,12 +164,19 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 	})
 }
 
+// writeRuns lists runs. Of a narrow terminal's columns, the start goes first: a
+// run's id begins with it.
 func writeRuns(t *table, rows []runRow) {
-	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true}, {title: "STEP", right: true, drop: 7},
-		{title: "VAL LOSS", right: true, drop: 6}, {title: "VAL ACCURACY", right: true}, {title: "DATA SET", cut: 12}, {title: "STARTED", drop: 9}}
+	accurate := slices.ContainsFunc(rows, func(r runRow) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
+	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
+		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
+	if accurate {
+		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true})
+	}
+	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "STARTED", drop: 9})
 	if forks {
-		head = append(head, column{title: "FORK OF", drop: 8})
+		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
 	}
 	t.columns(head...)
 	for _, r := range rows {
@@ -170,7 +188,11 @@ func writeRuns(t *table, rows []runRow) {
 			accuracy = formatShare(*r.Metrics.ValAccuracy)
 		}
 		cells := []string{string(r.RunID), string(r.State), thousands(r.Epoch) + "/" + thousands(r.Epochs),
-			fmt.Sprintf("%s/%s", thousands(r.Step), thousands(r.TotalSteps)), loss, accuracy, r.Dataset, localTime(r.StartedAt)}
+			thousands(r.Step) + "/" + thousands(r.TotalSteps), loss}
+		if accurate {
+			cells = append(cells, accuracy)
+		}
+		cells = append(cells, r.Dataset, localTime(r.StartedAt))
 		switch {
 		case r.ForkOf != "":
 			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
@@ -179,6 +201,19 @@ func writeRuns(t *table, rows []runRow) {
 		}
 		t.row(cells...)
 	}
+}
+
+// withoutTotal shortens "90/135" to "90"; the epoch beside it tells the share.
+func withoutTotal(steps string) string {
+	step, _, _ := strings.Cut(steps, "/")
+	return step
+}
+
+// shortFork shortens where a fork comes from to the end of the run's id, which
+// differs between runs of the same time.
+func shortFork(from string) string {
+	id, _, _ := strings.Cut(from, " at ")
+	return shortEnd(id)
 }
 
 func newRunsResumeCommand(env *environment) *cobra.Command {
@@ -202,19 +237,12 @@ happened. A run that has completed or failed is refused.`,
 }
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
 	var record integration.RunRecord
 	if err := env.readRun(ctx, name, func(r runReader) error { record = r.run; return nil }); err != nil {
 		return err
 	}
 	if _, err := record.Resume(); err != nil { // before any data is read; Host decides
-		return err
+		return env.cannotResume(record, err)
 	}
 	data, err := env.openRecorded(ctx, record.Session.Dataset)
 	if err != nil {
@@ -252,10 +280,10 @@ func (env *environment) listEvents(ctx context.Context, r runReader, format stri
 		rows[i] = eventRowOf(e)
 	}
 	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9}, column{title: "TIME", short: timeOfDay, drop: 8},
-			column{title: "EVENT"}, column{title: "PAYLOAD", cut: 24})
-		for _, e := range rows {
-			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, excerpt(string(e.Payload)))
+		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9},
+			column{title: "TIME", short: timeOfDay, drop: 8}, column{title: "EVENT", short: shortType}, column{title: "DETAILS", wrap: 40})
+		for i, e := range rows {
+			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), e.Type, describeEvent(events[i]))
 		}
 		return nil
 	})
@@ -271,4 +299,13 @@ func truncate(s string, limit int) string {
 		return s
 	}
 	return string(runes[:limit-1]) + "…"
+}
+
+// truncateFront is truncate for a text whose end says more.
+func truncateFront(s string, limit int) string {
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	return "…" + string(runes[len(runes)-limit+1:])
 }

@@ -29,12 +29,12 @@ func newRunsForkCommand(env *environment) *cobra.Command {
 		Use:   "fork RUN",
 		Short: "Start a new run from a checkpoint of another one, with some settings changed",
 		Long: `Fork starts a new run from the checkpoint that RUN committed at step --from: from
-its weights, its optimizer's moments and its place in the data, so that steps and
-epochs count on. Fields of the request are changed with --set, by their path and
-in YAML, and checked as in a request file. Both runs remember each other: see
+its weights, its optimizer's moments and its place in the data; steps and epochs are
+counted from there. Fields of the request are changed with --set, by their path and
+in YAML, and checked as in a request file. Each run remembers the other: see
 "reprise runs show".
 
-What the checkpoint cannot serve is refused, by name: other data, layers whose
+Changes that do not fit the checkpoint are refused, by name: other data, layers whose
 weights have other names or shapes, an optimizer with other moments, another
 batch_size or gradient_accumulation, by which steps and epochs are counted.
 Everything else may change: learning_rate and schedule (it is planned for the whole
@@ -65,27 +65,27 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 	if err != nil {
 		return err
 	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
 	var parent integration.RunRecord
 	if err := env.readRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err
 	}
-	j, err := env.prepareFork(ctx, parent, f)
+	j, err := env.prepareFork(ctx, parent, w, f)
 	if err != nil {
 		return err
 	}
 	return env.withHost(ctx, "reprise runs fork "+string(parent.ID), j.data, f.format,
 		func(h *integration.Host, view *runView) (training.RunID, error) {
-			view.message(fmt.Sprintf("fork of run %s at step %s%s", parent.ID, thousands(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
+			view.message(fmt.Sprintf("fork of run %s at step %s%s",
+				parent.ID, thousands(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
 			return h.Start(ctx, j.events)
 		})
 }
 
 // prepareFork checks everything that can be wrong with a fork; it writes nothing.
-func (env *environment) prepareFork(ctx context.Context, parent integration.RunRecord, f forkOptions) (job, error) {
-	cp, err := forkPoint(parent, f)
+func (env *environment) prepareFork(
+	ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions,
+) (job, error) {
+	cp, err := env.forkPoint(parent, w, f)
 	if err != nil {
 		return job{}, err
 	}
@@ -93,9 +93,10 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 	if err != nil {
 		return job{}, err
 	}
-	request, err := withSettings(old, f.set)
-	if err != nil {
-		return job{}, err
+	settings, bad := parseSettings(f.set)
+	request, err := old.With(settings...)
+	if err := errors.Join(bad, err); err != nil {
+		return job{}, invalid(err)
 	}
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {
@@ -115,11 +116,11 @@ func (env *environment) prepareFork(ctx context.Context, parent integration.RunR
 }
 
 // forkPoint returns the checkpoint to start from.
-func forkPoint(parent integration.RunRecord, f forkOptions) (training.Checkpoint, error) {
+func (env *environment) forkPoint(parent integration.RunRecord, w integration.Workspace, f forkOptions) (training.Checkpoint, error) {
 	if f.last {
-		return lastCheckpoint(parent)
+		return env.lastCheckpoint(parent, w)
 	}
-	return checkpointAt(parent, "--from", f.from)
+	return env.checkpointAt(parent, w, "--from", f.from)
 }
 
 // forkRow is a fork in the record of its parent.
@@ -150,11 +151,7 @@ func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineag
 			return l, err
 		}
 	}
-	list, err := integration.ReadRuns(ctx, r.listing)
-	if err != nil {
-		return l, err
-	}
-	for _, other := range list.Runs {
+	for _, other := range r.list.Runs {
 		if other.Parent != r.run.ID {
 			continue
 		}
@@ -178,7 +175,8 @@ func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineag
 func (l lineage) write(t *table) {
 	if p := l.Parent; p != nil {
 		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, thousands(p.Step()), p.Epoch()))
-		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s", shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
+		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s",
+			shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
 		t.row("  changed", describeChanges("", l.Changes))
 	}
 	for i, f := range l.Forks {

@@ -40,10 +40,10 @@ func newRunsShowCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show RUN",
 		Short: "Show a run: model, data, history, checkpoints; now or in the past",
-		Long: `Show prints what a run trains, how it stands and what it has recorded: figures
-of its epochs, evaluations and checkpoints. Of a long history it prints the end,
-and all of it with --all; as JSON or YAML it is always complete. With --at it
-shows the run as it was then.`,
+		Long: `Show prints what a run trains, its state and what it has recorded: the figures of
+its epochs, evaluations and checkpoints. It prints the end of a long history, and
+all of it with --all; JSON and YAML are always complete. With --at it shows the run
+as it was then.`,
 		Example: `  reprise runs show latest
   reprise runs show latest --all
   reprise runs show latest --at 15m    # as it was a quarter of an hour ago`,
@@ -83,7 +83,7 @@ func (o showOptions) newestOf(n int) (from int) {
 }
 
 func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
-	env.warnOfOlderLog(ctx, r.store, r.workspace)
+	env.warnOfOlderLog(integration.CheckFilesOf(ctx, r.listing, r.workspace, r.list))
 	at := o.at
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())
@@ -94,7 +94,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
 			return at.named(err)
 		}
-		row = recordedRow(r.run.Summary()) // no process of today trains it then
+		row = recordedRow(r.run.Summary()) // whether it trains now does not matter then
 	}
 	s := r.run.Session
 	details := runDetails{
@@ -130,7 +130,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 			if err != nil {
 				return err
 			}
-			t.row(fmt.Sprintf("  layer %d", i), string(raw))
+			t.row(fmt.Sprintf("  layer %d", i), spaced(raw))
 		}
 		t.row("optimizer", describeOptimizer(h.Optimizer))
 		t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
@@ -139,11 +139,15 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 		}
 		t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
 		if n := r.run.Interruptions; n > 0 {
-			t.row("interruptions", fmt.Sprintf("%s; %s trained again, with the same figures", thousands(n), plural(r.run.Reproduced, "epoch")))
+			text := thousands(n)
+			if again := r.run.Reproduced; again > 0 {
+				text += fmt.Sprintf("; %s trained again, with the same figures", plural(again, "epoch"))
+			}
+			t.row("interruptions", text)
 		}
 		t.line("")
 		from := o.newestOf(len(r.run.Metrics))
-		writeEpochs(t, s.Dataset, r.run.Metrics[from:])
+		writeEpochs(t, r.run, from)
 		writeOmitted(t, from, "epoch")
 		writeEvaluations(t, s.Dataset, r.run.TrainingRun, o)
 		t.line("")
@@ -162,7 +166,7 @@ func writeOmitted(t *table, n int, what string) {
 func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 	run := r.run
 	if len(run.Checkpoints) == 0 {
-		t.line("no checkpoints yet")
+		t.line("%s", none(run, "no checkpoints"))
 		return
 	}
 	t.row("checkpoints in", dir)
@@ -191,14 +195,30 @@ func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 	}
 }
 
-// timeSpent returns how long a run has trained, and over how long a time if it
-// paused.
+// timeSpent returns how long a run has trained, and how long that took with its
+// pauses.
 func timeSpent(r integration.RunRecord) string {
 	text := shortDuration(r.Trained)
 	if r.Interruptions > 0 {
-		text += fmt.Sprintf(" of training within %s, with its pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
+		text += fmt.Sprintf(" of training, %s including pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
 	}
 	return text
+}
+
+// spaced puts a space after each colon and comma of JSON, to be wrapped at.
+func spaced(raw []byte) string {
+	var b strings.Builder
+	inText := false
+	for i, c := range raw {
+		b.WriteByte(c)
+		switch {
+		case c == '"' && (i == 0 || raw[i-1] != '\\'):
+			inText = !inText
+		case !inText && (c == ':' || c == ','):
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
 }
 
 func describeOptimizer(o nn.Optimizer) string {
@@ -206,14 +226,45 @@ func describeOptimizer(o nn.Optimizer) string {
 	if err != nil {
 		return string(o.Name)
 	}
-	return strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
+	text := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
+	return strings.TrimPrefix(text, "name ")
 }
 
-func writeEpochs(t *table, d training.Dataset, history training.MetricsHistory) {
-	t.columns(metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS", "VAL ACCURACY")...)
-	for _, m := range history {
-		t.row(thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss), formatAccuracy(d, m.ValAccuracy))
+// none is said of what a run does not have, as in "no checkpoints yet".
+func none(r integration.RunRecord, no string) string {
+	if r.Session.CanResume() {
+		return no + " yet"
 	}
+	return no
+}
+
+// writeEpochs lists the figures of a run's epochs from an index on.
+func writeEpochs(t *table, r integration.RunRecord, from int) {
+	if len(r.Metrics) == 0 {
+		t.line("%s", none(r, "no epochs"))
+		return
+	}
+	t.columns(withAccuracy(r.Session.Dataset, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
+	for _, m := range r.Metrics[from:] {
+		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy,
+			thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
+	}
+}
+
+// withAccuracy adds the column of the validation accuracy, where the task has one.
+func withAccuracy(d training.Dataset, columns []column) []column {
+	if d.HasAccuracy() {
+		columns = append(columns, metricColumns("VAL ACCURACY")...)
+	}
+	return columns
+}
+
+// withAccuracyOf adds the cell below it.
+func withAccuracyOf(d training.Dataset, accuracy float64, cells ...string) []string {
+	if d.HasAccuracy() {
+		cells = append(cells, formatShare(accuracy))
+	}
+	return cells
 }
 
 // writeEvaluations lists those within epochs, where there are any.
@@ -221,15 +272,16 @@ func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o sh
 	if len(r.Evaluations) > 0 {
 		t.line("")
 		t.line("evaluations within epochs")
-		t.columns(metricColumns("STEP", "VAL LOSS", "VAL ACCURACY")...)
+		t.columns(withAccuracy(d, metricColumns("STEP", "VAL LOSS"))...)
 		from := o.newestOf(len(r.Evaluations))
 		for _, e := range r.Evaluations[from:] {
-			t.row(thousands(e.Step), formatMetric(e.ValLoss), formatAccuracy(d, e.ValAccuracy))
+			t.row(withAccuracyOf(d, e.ValAccuracy, thousands(e.Step), formatMetric(e.ValLoss))...)
 		}
 		writeOmitted(t, from, "evaluation")
 	}
 	if s := r.Stopped; s != nil {
-		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s", s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
+		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s",
+			s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
 }
 
@@ -244,8 +296,8 @@ func describeOptions(h training.Hyperparameters) string {
 	add(h.GradientAccumulation > 1, "gradient accumulation %d", h.GradientAccumulation)
 	add(h.ClipNorm > 0, "gradients clipped to norm %v", h.ClipNorm)
 	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
-	add(h.Augmentation.Flip, "flipped at random")
-	add(h.Augmentation.Crop > 0, "cropped after a padding of %d", h.Augmentation.Crop)
+	add(h.Augmentation.Flip, "random flip")
+	add(h.Augmentation.Crop > 0, "random crop, padding %d", h.Augmentation.Crop)
 	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
 	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
 	add(h.Precision == nn.BF16, "activations kept as bfloat16")
@@ -293,21 +345,27 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 		m.Epochs = training.MetricsHistory{}
 	}
 	return env.listing(format, m, func(t *table) error {
-		writeEpochs(t, r.run.Session.Dataset, m.Epochs)
+		writeEpochs(t, r.run, 0)
+		if len(records) == 0 {
+			return nil
+		}
 		if !steps {
-			if len(records) > 0 {
-				history := newLossHistory(uint64(len(records)))
-				for _, s := range records {
-					history.add(s.Step, float64(s.Loss))
-				}
-				t.line("\nloss over %s steps, logarithmic:  %s", thousands(len(records)), history.sparkline())
+			var history lossHistory
+			for _, s := range records {
+				history.add(s.Step, float64(s.Loss))
 			}
+			width := historyParts
+			if t.width > 0 {
+				width = min(width, t.width)
+			}
+			t.line("\nloss over %s, logarithmic:\n%s", plural(len(records), "step"), history.sparkline(width))
 			return nil
 		}
 		t.line("")
 		t.columns(metricColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
 		for _, s := range records {
-			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)), strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
+			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)),
+				strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
 		}
 		return nil
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func newRunsVerifyCommand(env *environment) *cobra.Command {
 		Long: `Verify checks the hash chain of the event log, every event of the run against
 those before it, and the files of every checkpoint. It then trains the run again
 from its beginning, or from the checkpoint at step --from to the one at step --to,
-and compares with the record whatever comes out: each step, each epoch, each
+and compares what comes out with the record: each step, each epoch, each
 evaluation, and of each checkpoint the weights, the moments of the optimizer and
 the figures that training resumes with. docs/durability.md lists every field.
 
@@ -48,7 +49,7 @@ not, the first difference is named and the exit code is 1.`,
 }
 
 func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
-	if err := integration.CheckFiles(ctx, r.store, r.workspace); err != nil {
+	if err := integration.CheckFilesOf(ctx, r.listing, r.workspace, r.list); err != nil {
 		return err
 	}
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
@@ -60,8 +61,12 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDevices()) }()
-	progress := newCounter(env, "verify "+string(r.run.ID))
-	what.Progress = progress.update
+	progress := newCounter(env, "verifying "+string(r.run.ID), "steps")
+	begin := what.From
+	if begin == 0 {
+		begin = r.run.Session.Parent.Step()
+	}
+	what.Progress = func(step, last uint64) { progress.update(step-begin, last-begin) }
 	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0], Meaning: api.Meaning}
 	report, err := verifier.Verify(ctx, what, data)
 	progress.close()
@@ -70,7 +75,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 		return errInterrupted
 	}
 	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
-		return namedByFlag(err)
+		return env.explainRange(r, err)
 	}
 	if printErr := env.printVerification(r, report, format); printErr != nil {
 		return printErr
@@ -78,25 +83,35 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 	return err
 }
 
-// namedByFlag gives the fields of a verification the names of their flags.
-func namedByFlag(err error) error {
+// explainRange rewords an error about what is to be verified: its fields are flags.
+func (env *environment) explainRange(r runReader, err error) error {
 	var field *training.FieldError
-	if !errors.As(err, &field) || field.Field != "from" && field.Field != "to" {
+	if !errors.As(err, &field) {
+		return err
+	}
+	if len(r.run.Checkpoints) == 0 {
+		return env.noCheckpoint(r.run, r.workspace)
+	}
+	if field.Field != "from" && field.Field != "to" {
 		return err
 	}
 	named := *field
 	named.Field = "--" + field.Field
+	if step, parseErr := strconv.ParseUint(field.Value, 10, 64); parseErr == nil && indexOfStep(r.run, step) < 0 {
+		named.Fix = "use " + nearestSteps(r.run.Checkpoints, step)
+	}
 	return &named
 }
 
 // missingFiles says what to do where a folder lacks files.
-const missingFiles = "missing files are not damaged ones: copy %s from where the run was trained,\nor restore a backup; an imported log comes without them"
+const missingFiles = "missing files are not damaged: copy %s from where the run was trained,\n" +
+	"or restore a backup; an imported log comes without them"
 
 func (env *environment) printVerification(r runReader, report integration.VerifyReport, format string) error {
 	return env.listing(format, report, func(t *table) error {
 		if len(report.Checkpoints) > 0 {
 			t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
-				column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT"})
+				column{title: "RECORDED WEIGHTS SHA-256", short: shortHash}, column{title: "VERDICT", wrap: leastValue})
 		}
 		for _, c := range report.Checkpoints {
 			verdict := "same bits"
@@ -113,8 +128,9 @@ func (env *environment) printVerification(r runReader, report integration.Verify
 			t.row(thousands(c.Step), thousands(c.Epoch), c.Recorded, verdict)
 		}
 		if p := report.Parent; p != nil && report.Verified {
-			t.line("\nfrom the checkpoint of run %s at step %s, whose files are what this run's first event says;\n"+
-				"how they came about is proved by: %s runs verify %s", p.RunID, thousands(p.Step()), env.program, p.RunID)
+			t.line("\nstarted from the checkpoint of run %s at step %s, whose files match this run's first event;\n"+
+				"to verify how they came about:", p.RunID, thousands(p.Step()))
+			t.command("  ", env.commandFor("runs verify", p.RunID))
 		}
 		if slices.ContainsFunc(report.Checkpoints, func(c integration.CheckpointVerdict) bool { return c.Missing }) {
 			t.line("\n"+missingFiles, r.workspace.RunDir(report.RunID))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"reprise/eventstore"
+	"reprise/eventstore/sqlite"
 )
 
 // The scripts in testdata/script run this binary as a user would; see
@@ -48,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"position": positionOf,
 			"damage":   damageFile,
 			"cutoff":   cutOff,
+			"upto":     logUpTo,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -111,4 +116,30 @@ func cutOff(ts *testscript.TestScript, negated bool, args []string) {
 		ts.Fatalf("usage: cutoff FILE")
 	}
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), int64(len(ts.ReadFile(args[0]))/2)))
+}
+
+// logUpTo makes an older log: upto FROM TYPE TO makes TO of the events of the log FROM
+// up to the first one of that type.
+func logUpTo(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 3 {
+		ts.Fatalf("usage: upto FROM TYPE TO")
+	}
+	ctx := context.Background()
+	from, err := sqlite.OpenReadOnly(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer func() { _ = from.Close() }() // it was only read
+	to, err := sqlite.Open(ts.MkAbs(args[2]), sqlite.Config{})
+	ts.Check(err)
+	errEnough := errors.New("enough")
+	_, err = eventstore.Walk(ctx, from, 0, eventstore.End, func(e eventstore.Event) error {
+		_, err := to.Append(ctx, eventstore.Write{Aggregate: e.Aggregate, Expected: eventstore.AnyVersion(), Events: []eventstore.NewEvent{e.NewEvent}})
+		if err == nil && string(e.Type) == args[1] {
+			err = errEnough
+		}
+		return err
+	})
+	if !errors.Is(err, errEnough) {
+		ts.Fatalf("%s has no %s: %v", args[0], args[1], err)
+	}
+	ts.Check(to.Close())
 }

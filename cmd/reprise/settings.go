@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,31 +12,28 @@ import (
 
 // addSet adds the --set flag of the commands that change fields of a request.
 func addSet(c *cobra.Command, settings *[]string) {
-	c.Flags().StringArrayVar(settings, "set", nil, "change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
+	c.Flags().StringArrayVar(settings, "set", nil,
+		"change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 }
 
-// withSettings returns the request with the fields set that --set names. What is
-// wrong with one is the user's to correct.
-func withSettings(request api.TrainingRequest, settings []string) (api.TrainingRequest, error) {
-	if len(settings) == 0 {
-		return request, nil
-	}
-	changes, seen := make([]api.Setting, len(settings)), map[string]bool{}
-	for i, s := range settings {
+// parseSettings reads the values of --set and returns those that can be, with all
+// that is wrong with the others.
+func parseSettings(values []string) ([]api.Setting, error) {
+	var settings []api.Setting
+	var errs []error
+	seen := map[string]bool{}
+	for _, s := range values {
 		field, value, ok := strings.Cut(s, "=")
 		field = strings.TrimSpace(field)
 		switch {
 		case !ok:
-			return request, invalid(fmt.Errorf("--set %s: has no =; write --set config.learning_rate=0.0005", s))
+			errs = append(errs, fmt.Errorf("--set %s: has no =; write --set config.learning_rate=0.0005", s))
 		case seen[field]:
-			return request, invalid(fmt.Errorf("--set %s: sets %s a second time; set each field once", s, field))
+			errs = append(errs, fmt.Errorf("--set %s: sets %s a second time; set each field once", s, field))
+		default:
+			seen[field] = true
+			settings = append(settings, api.Setting{Field: field, Value: value})
 		}
-		seen[field] = true
-		changes[i] = api.Setting{Field: field, Value: value}
 	}
-	changed, err := request.With(changes...)
-	if err != nil {
-		return request, invalid(fmt.Errorf("--set: %w", err))
-	}
-	return changed, nil
+	return settings, errors.Join(errs...)
 }

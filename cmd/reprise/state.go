@@ -46,11 +46,11 @@ func newStateCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "state",
 		Short: "Show the whole system, now or at any earlier time: queue, devices, runs",
-		Long: `State shows what waits, who holds which device and how every run stands, at the
-end of the event log or, with --at, after any event of it: the one at a position,
-or the last one at or before a time. It is computed from
-the events up to there alone: a run that is recorded as running and whose process
-has died since is shown as running; "reprise runs list" looks at the process too.`,
+		Long: `State shows which runs wait, who holds which device and the state of every run, at
+the end of the event log or, with --at, after any event of it: the one at a position,
+or the last one at or before a time. It is computed only from the events up to that
+point: a run that is recorded as running and whose process has since died is shown as
+running; "reprise runs list" looks at the process too.`,
 		Example: `  reprise events tail          # which positions there are
   reprise state --at 57
   reprise state --at 15m       # a quarter of an hour ago
@@ -74,7 +74,7 @@ func (env *environment) showState(ctx context.Context, at pointInTime, format st
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(ctx, store, w)
+	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err
@@ -114,7 +114,8 @@ func (s systemState) write(t *table) error {
 	if s.Position == 0 {
 		t.line("position 0 of %s: before the first event", thousands(uint64(s.End)))
 	} else {
-		t.line("position %s of %s, %s, %s: %s", thousands(uint64(s.Position)), thousands(uint64(s.End)), localTime(*s.Time), s.event.Aggregate, headline(s.event))
+		t.line("position %s of %s, %s, %s: %s",
+			thousands(uint64(s.Position)), thousands(uint64(s.End)), localTime(*s.Time), s.event.Aggregate, headline(s.event))
 	}
 	t.line("\nqueue")
 	if len(s.Queue) == 0 {

@@ -13,7 +13,7 @@ import (
 	"reprise/training"
 )
 
-// writeRunSummary prints how a run stands and what to do next.
+// writeRunSummary prints the state of a run and what to do next.
 func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
 	t := newTable(w)
 	last, hasCheckpoint := r.LastCheckpoint()
@@ -45,12 +45,13 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 		}
 		if best, ok := r.BestCheckpoint(); ok && best.Step != last.Step {
 			m, _ := r.TrainingRun.Epoch(best.Epoch)
-			t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)", thousands(best.Step), thousands(best.Epoch), formatMetric(m.ValLoss)))
+			t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)",
+				thousands(best.Step), thousands(best.Epoch), formatMetric(m.ValLoss)))
 		}
 		t.row("weights SHA-256", last.WeightsSHA256)
 		t.row("checkpoints", fmt.Sprintf("%d in %s", len(r.Checkpoints), ws.CheckpointsDir(r.ID)))
 	} else {
-		t.row("checkpoints", "none yet")
+		t.row("checkpoints", none(r, "none"))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -74,7 +75,7 @@ func (env *environment) nextCommands(r integration.RunRecord) []nextCommand {
 		list = append(list, nextCommand{command("runs resume"), "resume from the last checkpoint, to the same bits"})
 	}
 	if len(r.Checkpoints) > 0 && r.Session.Dataset.TokenizerModel != "" {
-		list = append(list, nextCommand{command("generate"), "let it write"})
+		list = append(list, nextCommand{command("generate"), "generate text with it"})
 	}
 	if len(r.Checkpoints) > 0 {
 		list = append(list, nextCommand{command("runs verify"), "train it again and prove that the weights come out the same"})

@@ -11,14 +11,21 @@ import (
 // terminal is too narrow for all of them.
 type column struct {
 	title string
+	// brief is a shorter title; "" where there is none.
+	brief string
 	right bool // figures stand at the right
 	// drop orders the columns that can be left out: the highest goes first, 0
 	// stays.
 	drop int
 	// cut is the width in columns to which cells may be cut; 0: none is.
 	cut int
+	// keepEnd has cells cut at the front, since their end says more.
+	keepEnd bool
 	// short returns a shorter form of a cell that still says enough.
 	short func(string) string
+	// wrap is the width in columns to which the last column may be narrowed, by
+	// wrapping its cells between words; 0: it is not.
+	wrap int
 }
 
 const (
@@ -41,24 +48,23 @@ func (t *table) fit() []string {
 	return t.fitColumns()
 }
 
-// fitColumns lays out rows below a header. Nothing wraps: on a terminal that is too
-// narrow it takes the short forms, leaves out columns and cuts cells, in this
-// order, and says what is left out.
+// fitColumns lays out rows below a header. On a terminal that is too narrow it
+// takes the short forms, leaves out columns, wraps the last one and cuts cells, in
+// this order, and says what is left out. Where t.records is set it prints each row
+// as a block of names and values instead, and leaves out nothing.
 func (t *table) fitColumns() []string {
-	head, rows := t.head, make([][]string, len(t.rows))
+	head, rows := append([]column(nil), t.head...), make([][]string, len(t.rows))
 	for i, r := range t.rows {
 		rows[i] = append([]string(nil), r...)
 	}
 	widths := widthsOf(head, rows)
 	var dropped []string
+	wrapped := false
 	if t.width > 0 && t.total(widths) > t.width {
-		for i, c := range head {
-			for _, r := range rows {
-				if c.short != nil && i < len(r) {
-					r[i] = c.short(r[i])
-				}
-			}
+		if t.records {
+			return t.fitRecords()
 		}
+		shorten(head, rows)
 		widths = widthsOf(head, rows)
 		for t.least(head, widths) > t.width {
 			last := -1
@@ -77,6 +83,13 @@ func (t *table) fitColumns() []string {
 			}
 			widths = without(widths, last)
 		}
+		if over := t.total(widths) - t.width; over > 0 && len(head) > 0 {
+			last := len(head) - 1
+			if least := head[last].wrap; least > 0 && widths[last] > least {
+				wrapped = true
+				widths[last] = max(widths[last]-over, least)
+			}
+		}
 		t.cutCells(head, rows, widths)
 	}
 	titles := make([]string, len(head))
@@ -85,11 +98,56 @@ func (t *table) fitColumns() []string {
 	}
 	lines := []string{t.align(head, widths, titles)}
 	for _, r := range rows {
-		lines = append(lines, t.align(head, widths, r))
+		last := len(head) - 1
+		if !wrapped || len(r) <= last {
+			lines = append(lines, t.align(head, widths, r))
+			continue
+		}
+		lines = append(lines, beside(t.align(head, widths, r[:last]), r[last], t.total(widths)-widths[last], widths[last])...)
 	}
 	if len(dropped) > 0 {
-		note := fmt.Sprintf("(%d columns leave no room for %s; -o json has all)", t.width, andList(dropped))
+		note := fmt.Sprintf("(no room in %d columns for %s; -o json shows all columns)", t.width, andList(dropped))
 		lines = append(lines, strings.Split(wrapWords(t.indent+note, t.width, t.indent), "\n")...)
+	}
+	return lines
+}
+
+// shorten takes the short forms of titles and cells.
+func shorten(head []column, rows [][]string) {
+	for i, c := range head {
+		if c.brief != "" {
+			head[i].title = c.brief
+		}
+		for _, r := range rows {
+			if c.short != nil && i < len(r) {
+				r[i] = c.short(r[i])
+			}
+		}
+	}
+}
+
+// fitRecords lays out each row as names and values, with the title of the first
+// column in front.
+func (t *table) fitRecords() []string {
+	values := &table{width: t.width, indent: t.indent}
+	for i, r := range t.rows {
+		if i > 0 {
+			values.rows = append(values.rows, []string{""})
+		}
+		for j, cell := range r {
+			values.rows = append(values.rows, []string{strings.ToLower(t.head[j].title), cell})
+		}
+	}
+	return values.fitValues()
+}
+
+// beside returns the lines of a text that is wrapped in a number of columns,
+// beginning at column start, beside what stands before it.
+func beside(before, text string, start, room int) []string {
+	lines := strings.Split(wrapWords(text, room, ""), "\n")
+	lines[0] = before + strings.Repeat(" ", max(start-lipgloss.Width(before), 0)) + lines[0]
+	for i := range lines[1:] {
+		lines[i+1] = strings.Repeat(" ", start) + lines[i+1]
 	}
 	return lines
 }
@@ -110,7 +168,11 @@ func (t *table) cutCells(head []column, rows [][]string, widths []int) {
 		widths[widest] = max(widths[widest]-over, head[widest].cut)
 		for _, r := range rows {
 			if widest < len(r) {
-				r[widest] = truncate(r[widest], widths[widest])
+				if head[widest].keepEnd {
+					r[widest] = truncateFront(r[widest], widths[widest])
+				} else {
+					r[widest] = truncate(r[widest], widths[widest])
+				}
 			}
 		}
 	}
@@ -139,8 +201,7 @@ func (t *table) fitValues() []string {
 		}
 		room := t.width - start
 		if room >= leastValue && longestWord(value) <= room {
-			names += strings.Repeat(" ", max(start-lipgloss.Width(names), 0))
-			lines = append(lines, strings.Split(wrapWords(names+value, t.width, strings.Repeat(" ", start)), "\n")...)
+			lines = append(lines, beside(names, value, start, room)...)
 			continue
 		}
 		margin := t.indent + strings.Repeat(" ", hanging)
@@ -188,12 +249,15 @@ func (t *table) total(widths []int) int {
 	return sum
 }
 
-// least is the width of a row whose cells are cut as far as they may be.
+// least is the width of a row whose cells are cut and wrapped as far as they may be.
 func (t *table) least(head []column, widths []int) int {
 	sum := t.total(widths)
 	for i, c := range head {
-		if c.cut > 0 {
+		switch {
+		case c.cut > 0:
 			sum -= max(widths[i]-c.cut, 0)
+		case c.wrap > 0:
+			sum -= max(widths[i]-c.wrap, 0)
 		}
 	}
 	return sum

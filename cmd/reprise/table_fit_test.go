@@ -5,14 +5,18 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"charm.land/lipgloss/v2"
+
+	"reprise/training"
 )
 
 func runsTable(width int) string {
 	var out strings.Builder
 	t := &table{w: &out, width: width}
-	t.columns(column{title: "RUN"}, column{title: "STEP", right: true, drop: 2}, column{title: "AT", short: timeOfDay, drop: 1}, column{title: "DATA", cut: 8})
+	t.columns(column{title: "RUN"}, column{title: "STEP", right: true, drop: 2},
+		column{title: "AT", short: timeOfDay, drop: 1}, column{title: "DATA", cut: 8})
 	t.row("20261130-042423-6d6f", "1,350", "2026-11-30 04:24:24", "a/long/path/to/data.csv")
 	t.row("20261130-042424-sgzy", "5", "2026-11-30 04:24:28", "digits")
 	_ = t.flush()
@@ -36,20 +40,20 @@ func TestATableFitsTheTerminal(t *testing.T) {
 		40: `RUN                   AT        DATA
 20261130-042423-6d6f  04:24:24  a/long/…
 20261130-042424-sgzy  04:24:28  digits
-(40 columns leave no room for STEP; -o
-json has all)
+(no room in 40 columns for STEP; -o json
+shows all columns)
 `,
 		10: `RUN                   DATA
 20261130-042423-6d6f  a/long/…
 20261130-042424-sgzy  digits
-(10
+(no room
+in 10
 columns
-leave no
-room for
-STEP and
-AT; -o
-json has
-all)
+for STEP
+and AT; -o
+json shows
+all
+columns)
 `,
 	} {
 		if got := runsTable(width); got != want {
@@ -58,6 +62,93 @@ all)
 	}
 	if wide := runsTable(1000); wide != runsTable(0) {
 		t.Errorf("in 1000 columns:\n%s", wide)
+	}
+}
+
+func TestTheLastColumnIsWrappedAndRecordsAreSetOut(t *testing.T) {
+	show := func(records bool, width int) string {
+		var out strings.Builder
+		t := &table{w: &out, width: width, records: records}
+		t.columns(column{title: "STEP", right: true}, column{title: "DATA", cut: 8, keepEnd: true}, column{title: "WHAT", wrap: 10})
+		t.row("1,350", "a/long/path/to/data.csv", "the same bits as before")
+		t.row("5", "digits", "")
+		_ = t.flush()
+		return out.String()
+	}
+	for _, c := range []struct {
+		records bool
+		width   int
+		want    string
+	}{
+		{false, 0, ` STEP  DATA                     WHAT
+1,350  a/long/path/to/data.csv  the same bits as before
+    5  digits
+`},
+		{false, 46, ` STEP  DATA                     WHAT
+1,350  a/long/path/to/data.csv  the same bits
+                                as before
+    5  digits
+`},
+		{false, 30, ` STEP  DATA         WHAT
+1,350  …o/data.csv  the same
+                    bits as
+                    before
+    5  digits
+`},
+		{true, 55, ` STEP  DATA                     WHAT
+1,350  a/long/path/to/data.csv  the same bits as before
+    5  digits
+`},
+		{true, 54, `step  1,350
+data  a/long/path/to/data.csv
+what  the same bits as before
+
+step  5
+data  digits
+what
+`},
+	} {
+		if got := show(c.records, c.width); got != c.want {
+			t.Errorf("records %v in %d columns:\n%swant\n%s", c.records, c.width, got, c.want)
+		}
+	}
+}
+
+func TestRunsAreListedInANarrowTerminal(t *testing.T) {
+	at := time.Date(2026, 11, 30, 4, 24, 24, 0, time.Local)
+	loss, accuracy := 0.1234, 0.9861
+	classes := runRow{result: result{RunID: "20261130-042424-sgzy", State: training.Interrupted, Epoch: 67, Step: 3020,
+		Metrics: resultMetrics{ValLoss: &loss, ValAccuracy: &accuracy}}, Epochs: 600, TotalSteps: 27000, Dataset: "digits", StartedAt: at}
+	quantity := runRow{result: result{RunID: "20261130-042425-6d6f", State: training.Completed, Epoch: 4, Step: 32,
+		Metrics: resultMetrics{ValLoss: &loss}}, Epochs: 4, TotalSteps: 32, Dataset: "/home/ada/data/flats.csv", StartedAt: at}
+	fork := quantity
+	fork.ForkOf, fork.ForkStep = classes.RunID, 16
+	show := func(width int, rows ...runRow) string {
+		var out strings.Builder
+		t := &table{w: &out, width: width}
+		writeRuns(t, rows)
+		_ = t.flush()
+		return out.String()
+	}
+	// A regression has no accuracy, and so no column for one.
+	if got, want := show(0, quantity), `RUN                   STATE      EPOCH   STEP  VAL LOSS  DATA SET                  STARTED
+20261130-042425-6d6f  completed    4/4  32/32    0.1234  /home/ada/data/flats.csv  2026-11-30 04:24:24
+`; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got, want := show(80, classes, quantity), `RUN                   STATE         EPOCH   STEP  VAL LOSS  ACCURACY  DATA SET
+20261130-042424-sgzy  interrupted  67/600  3,020    0.1234    0.9861  digits
+20261130-042425-6d6f  completed       4/4     32    0.1234         -  flats.csv
+(no room in 80 columns for STARTED; -o json shows all columns)
+`; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got, want := show(80, classes, fork), `RUN                   STATE         EPOCH  VAL LOSS  ACCURACY  DATA SET  FORK OF
+20261130-042424-sgzy  interrupted  67/600    0.1234    0.9861  digits    -
+20261130-042425-6d6f  completed       4/4    0.1234         -  …ats.csv  …-sgzy
+(no room in 80 columns for STARTED and STEP; -o json shows all columns)
+`; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 
@@ -106,7 +197,8 @@ func TestRandomTablesFitTheTerminal(t *testing.T) {
 			rows[i] = make([]string, n)
 		}
 		for i := range head {
-			head[i] = column{title: strings.Repeat("T", 1+random.IntN(8)), right: random.IntN(2) == 0, drop: random.IntN(3), cut: random.IntN(2) * 10}
+			head[i] = column{title: strings.Repeat("T", 1+random.IntN(8)), right: random.IntN(2) == 0, drop: random.IntN(3),
+				cut: random.IntN(2) * 10}
 			widest := len(head[i].title)
 			for _, r := range rows {
 				r[i] = strings.Repeat("é", random.IntN(30))
@@ -119,6 +211,9 @@ func TestRandomTablesFitTheTerminal(t *testing.T) {
 				widest = min(widest, max(head[i].cut, len(head[i].title)))
 			}
 			least += columnGap + widest
+		}
+		if last := &head[n-1]; last.drop == 0 && last.cut == 0 && random.IntN(2) == 0 {
+			last.wrap = 40 // wider than any cell: it must change nothing
 		}
 		table.columns(head...)
 		for _, r := range rows {
@@ -151,7 +246,8 @@ func TestCommandsAreBrokenSoThatTheyCanBePasted(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
-	for word, want := range map[string]string{"/data/a-b_c.d": "/data/a-b_c.d", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "$HOME": "'$HOME'", "~": "'~'", "é": "'é'"} {
+	for word, want := range map[string]string{"/data/a-b_c.d": "/data/a-b_c.d", "a b": "'a b'", "it's": `'it'\''s'`, "": "''",
+		"$HOME": "'$HOME'", "~": "'~'", "é": "'é'"} {
 		if got := shellQuoted(word); got != want {
 			t.Errorf("%q is quoted as %s, want %s", word, got, want)
 		}

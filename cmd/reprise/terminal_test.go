@@ -99,7 +99,8 @@ func TestYAMLQuotesControlCharacters(t *testing.T) {
 		Count uint64   `json:"count"`
 	}
 	for _, name := range []string{
-		"plain", "", "1", "yes", "a: b", "two\nlines\n", "x\x1b]0;pwned\a", "\u009b31m", "z\u202e", "\x7f", "\x00", "nl\n\x1b[1m", "\t\x1b", "\U000e0041", `back\slash "quoted"`,
+		"plain", "", "1", "yes", "a: b", "two\nlines\n", "x\x1b]0;pwned\a", "\u009b31m", "z\u202e", "\x7f", "\x00", "nl\n\x1b[1m",
+		"\t\x1b", "\U000e0041", `back\slash "quoted"`,
 	} {
 		want := named{[]string{name, "other", "two\nlines"}, name, 1 << 63}
 		raw, err := json.Marshal(want)

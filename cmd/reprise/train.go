@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,8 +36,8 @@ func newTrainCommand(env *environment) *cobra.Command {
 checkpoints at the current step and stops; a killed run is resumed from its last
 checkpoint with "reprise runs resume".
 
-Fields of the request can be changed with --set, by their path and in YAML; what
-trains is what is recorded.
+Fields of the request can be changed with --set, by their path and in YAML; the
+changed request is recorded.
 
 With -o json, standard output carries exactly one object and the progress goes
 to standard error.`,
@@ -77,15 +78,10 @@ type job struct {
 }
 
 func (env *environment) train(ctx context.Context, file string, set []string, format string) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	if err := refuseIfInUse(w); err != nil {
-		return err
-	}
+	// Whether another process trains in the data directory comes last: it must not
+	// hide what is wrong with the command.
 	j, err := env.prepare(ctx, file, set)
-	if err != nil {
+	if err := errors.Join(err, env.checkDataDir()); err != nil {
 		return err
 	}
 	return env.withHost(ctx, "reprise train "+file, j.data, format, func(h *integration.Host, _ *runView) (training.RunID, error) {
@@ -94,18 +90,16 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 }
 
 // prepare reads a request file, sets fields of it, checks and translates it, and
-// opens its data.
+// opens its data. It reports everything that is wrong with the request at once.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
-	content, err := env.readRequest(file)
+	settings, bad := parseSettings(set)
+	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 	if err != nil {
-		return job{}, invalid(err)
+		return job{}, invalid(errors.Join(err, bad))
 	}
-	request, err := api.ParseTrainingRequest(file, content)
-	if err != nil {
-		return job{}, invalid(err)
-	}
-	if request, err = withSettings(request, set); err != nil {
-		return job{}, err
+	request, err := api.ParseTrainingRequest(file, content, settings...)
+	if err := errors.Join(err, bad); err != nil {
+		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
 	}
 	source, data, err := env.openRequested(ctx, request)
 	if err != nil {
@@ -145,7 +139,7 @@ func (env *environment) readRequest(file string) ([]byte, error) {
 // newRunID returns an id that sorts by time and is easy to say: the time in UTC
 // and four random characters.
 func newRunID(now time.Time) training.RunID {
-	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily mistaken
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily confused
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	for i, b := range random {

@@ -15,7 +15,7 @@ import (
 	kernels "reprise/kernel/cpu"
 )
 
-// parameter is a positional argument of a command, as its usage line names it.
+// parameter is a positional argument of a command, as named in its usage line.
 type parameter struct {
 	name     string
 	optional bool
@@ -59,8 +59,8 @@ func (p parameter) wanted() string {
 	return "give " + p.name
 }
 
-// usage has the arguments that check does not accept refused in the words of this
-// program. What a command accepts is in its usage line, and check agrees with it.
+// usage refuses arguments that check does not accept, in this program's words. What a
+// command accepts is in its usage line, and check agrees with it.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if c.HasSubCommands() && len(args) > 0 {
@@ -83,7 +83,8 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if len(list) == 0 {
 			return usageError(c, "unexpected argument %q; the command takes none", args[0])
 		}
-		return usageError(c, "unexpected argument %q after %s %s; give one %s", args[len(list)], list[len(list)-1].name, args[len(list)-1], list[len(list)-1].name)
+		last := list[len(list)-1].name
+		return usageError(c, "unexpected argument %q after %s %s; give one %s", args[len(list)], last, args[len(list)-1], last)
 	}
 }
 
@@ -132,7 +133,7 @@ func unknownCommand(group *cobra.Command, name string) error {
 	return usageError(group, "unknown command %q", name)
 }
 
-// flagError words what is wrong with a flag.
+// flagError describes what is wrong with a flag.
 func flagError(c *cobra.Command, err error) error {
 	if before := c.Flags().Args(); c.HasSubCommands() && len(before) > 0 {
 		return unknownCommand(c, before[0]) // whose flag it was meant to be
@@ -205,7 +206,7 @@ func describeBadValue(err *pflag.InvalidValueError) string {
 	case "bool":
 		return fmt.Sprintf("%q is neither true nor false; give --%s without a value to switch it on", err.GetValue(), f.Name)
 	}
-	return err.Unwrap().Error() // a value of this program, which has said it
+	return err.Unwrap().Error() // a type of this program, whose error says it
 }
 
 func isInteger(text string) bool {
@@ -216,8 +217,8 @@ func isInteger(text string) bool {
 // mayBeEmpty marks a flag whose value may be an empty text.
 const mayBeEmpty = "reprise_may_be_empty"
 
-// checkFlags refuses what can be said to be wrong of flags before a command
-// begins: empty values, and the values of the flags that every command has.
+// checkFlags refuses flags that are known to be wrong before a command begins: empty
+// values, and bad values of the flags that every command has.
 func (env *environment) checkFlags(c *cobra.Command) error {
 	var empty string
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -253,8 +254,8 @@ func cpuFeatureNames() []string {
 // flagOf returns the flag that sets a field: --top-k for top_k.
 func flagOf(field string) string { return "--" + strings.ReplaceAll(field, "_", "-") }
 
-// exclusive refuses flags that cannot be given together: each of them would have
-// another one ignored.
+// exclusive refuses flags that cannot be given together, since one of them would be
+// ignored.
 func exclusive(c *cobra.Command, names ...string) error {
 	var given []string
 	for _, name := range names {

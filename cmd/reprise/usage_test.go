@@ -16,8 +16,10 @@ import (
 // inProcess runs a command line in this process, with a data directory.
 func inProcess(dataDir string, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	environ := map[string]string{"REPRISE_DATA_DIR": dataDir, "REPRISE_CACHE_DIR": dataDir + "-cache", "GOPROXY": "off", "GOENV": "off", "HOME": dataDir}
-	code := run(append([]string{"reprise"}, args...), strings.NewReader(""), &stdout, &stderr, func(name string) string { return environ[name] })
+	environ := map[string]string{"REPRISE_DATA_DIR": dataDir, "REPRISE_CACHE_DIR": dataDir + "-cache", "GOPROXY": "off",
+		"GOENV": "off", "HOME": dataDir}
+	code := run(append([]string{"reprise"}, args...), strings.NewReader(""), &stdout, &stderr,
+		func(name string) string { return environ[name] })
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -179,7 +181,8 @@ func TestUsageLinesSayHowManyArgumentsThereAre(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	everyCommand(func(c *cobra.Command) {
-		for i, line := range [][]string{append(strings.Fields(c.CommandPath())[1:], "--help"), append([]string{"help"}, strings.Fields(c.CommandPath())[1:]...)} {
+		for i, line := range [][]string{append(strings.Fields(c.CommandPath())[1:], "--help"),
+			append([]string{"help"}, strings.Fields(c.CommandPath())[1:]...)} {
 			if i == 1 && c.Name() == "help" {
 				continue
 			}

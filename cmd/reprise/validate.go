@@ -45,8 +45,8 @@ func newValidateCommand(env *environment) *cobra.Command {
 		Use:   "validate JOB",
 		Short: "Check a request and show what it would train, without training it",
 		Long: `Validate checks the request in the file JOB (- for standard input) as train does,
-data included, and prints the model, the number of steps and the memory that a
-device needs for it. It starts nothing.`,
+data included, and prints the model, the number of steps and the memory it needs.
+It starts nothing.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
@@ -96,7 +96,7 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 		t.row("optimizer", describeOptimizer(s.Hyperparameters.Optimizer))
 		t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(s.Hyperparameters.Epochs, "epoch"),
 			plural(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training), "step")))
-		t.line("\nmemory that a device needs")
+		t.line("\nmemory needed")
 		for _, m := range []struct {
 			what string
 			size tensor.Bytes
@@ -109,10 +109,10 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 		t.line("")
 		for _, d := range v.Devices {
 			if d.Takes {
-				t.row("device "+string(d.Device), "would take it")
+				t.line("fits on device %s", d.Device)
 			}
 			for _, r := range d.Refusal {
-				t.row("device "+string(d.Device), "refuses: "+r.Message)
+				t.line("device %s refuses it: %s", d.Device, r.Message)
 			}
 		}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +26,8 @@ type runView struct {
 	closed   bool
 }
 
-// display puts a run's progress before people's eyes. Its methods are called
-// under the view's lock.
+// display shows people a run's progress. Its methods are called with the view's lock
+// held.
 type display interface {
 	// begin is called once, when the run is known.
 	begin(progress)
@@ -34,7 +35,7 @@ type display interface {
 	update(progress)
 	// epoch is called when an epoch's figures are in.
 	epoch(progress, training.EpochMetrics)
-	// message shows a line that is to stay.
+	// message shows a line that stays.
 	message(string)
 	// close ends the display; what it showed stays readable.
 	close(progress)
@@ -77,7 +78,7 @@ func (v *runView) begin(r training.TrainingRun) {
 	v.start(r)
 }
 
-// start is begin for who holds the lock.
+// start is begin for callers that hold the lock.
 func (v *runView) start(r training.TrainingRun) {
 	v.progress.begin(v.now(), r)
 	v.out.begin(v.progress)
@@ -108,19 +109,20 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.EvaluationCompleted:
 		v.note("step %s  val loss %s", thousands(e.Step), formatMetric(e.ValLoss))
 	case training.EarlyStopped:
-		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s", e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
+		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s",
+			e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.TrainingInterrupted:
-		v.note("interrupted: %s", e.Cause)
+		v.note("interrupted: %s", strings.TrimPrefix(e.Cause, "interrupted "))
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
 		v.note("resuming from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
-		v.note("failed: %s", e.Reason)
+		v.note("failed after step %s", thousands(e.Step)) // the end of the command says why
 	}
 }
 
-// message shows a line that is to stay.
+// message shows a line that stays.
 func (v *runView) message(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -129,31 +131,31 @@ func (v *runView) message(text string) {
 	}
 }
 
-// note is message for who holds the lock.
+// note is message for callers that hold the lock.
 func (v *runView) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	v.progress.notes = append(v.progress.notes, text)
 	v.out.message(text)
 }
 
-// recovered tells what was found half-way.
+// recovered says which runs an earlier process left unfinished.
 func (v *runView) recovered(r integration.Recovery) {
 	for _, id := range r.Interrupted {
-		v.message(fmt.Sprintf("run %s was left half-way by a process that died; it can be resumed", id))
+		v.message(fmt.Sprintf("run %s was interrupted when its process died; it can be resumed", id))
 	}
 	for _, id := range r.Failed {
-		v.message(fmt.Sprintf("run %s was left half-way in its failure; its compensation is complete now", id))
+		v.message(fmt.Sprintf("run %s had failed when its process died; what it held is now released", id))
 	}
 }
 
-// close ends the display; again, it does nothing.
+// close ends the display. It may be called again, and does nothing then.
 func (v *runView) close() {
 	v.mu.Lock()
 	p, closed := v.progress, v.closed
 	v.closed = true
 	v.mu.Unlock()
 	if !closed {
-		v.out.close(p) // without the lock: the live display takes a last snapshot
+		v.out.close(p) // not under the lock: the live display takes a last snapshot
 	}
 }
 
@@ -194,7 +196,7 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 		eta = "  ETA " + shortDuration(left)
 	}
 	accuracy := ""
-	if p.data.Accurate() {
+	if p.data.HasAccuracy() {
 		accuracy = "  val accuracy " + formatShare(m.ValAccuracy)
 	}
 	d.line("epoch %s/%s  step %s/%s%s  train loss %s  val loss %s%s%s", thousands(m.Epoch), thousands(p.epochs),

@@ -11,14 +11,14 @@ import (
 	"reprise/training"
 )
 
-// frame is the time between two pictures of the live display.
+// frame is the time between two frames of the live display.
 const frame = 80 * time.Millisecond
 
 // liveNotes is the number of notes that are drawn.
 const liveNotes = 5
 
-// liveDisplay redraws a few lines of the terminal. It takes no input, so that
-// Ctrl-C stays the signal that it is.
+// liveDisplay redraws a few lines of the terminal. It takes no input, so that Ctrl-C
+// remains a signal.
 type liveDisplay struct {
 	program *tea.Program
 	done    chan struct{}
@@ -114,21 +114,28 @@ func (m liveModel) lines(p progress) []string {
 		pace += fmt.Sprintf("  learning rate %.3g", p.learningRate)
 	}
 	if p.device != "" {
-		pace += "  on " + visible(p.device)
+		pace += "  on " + p.device
 	}
 	lines := []string{strong.Render("run " + visible(string(p.id)))}
-	for l := range strings.SplitSeq(wrapWords(visible(p.title), m.width, "  "), "\n") {
-		lines = append(lines, faint.Render(l))
+	wrapped := func(text string, style lipgloss.Style) {
+		for l := range strings.SplitSeq(wrapWords(visible(text), m.width, "  "), "\n") {
+			lines = append(lines, style.Render(l))
+		}
 	}
-	lines = append(lines,
-		fmt.Sprintf("epoch %s/%s  %s%s", thousands(p.epoch), thousands(p.epochs), filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail),
-		faint.Render(pace),
-		fmt.Sprintf("loss %-9s %s", formatMetric(p.loss), p.history.sparkline()),
-	)
-	validation := "validation: after the first epoch"
+	wrapped(p.title, faint)
+	lines = append(lines, fmt.Sprintf("epoch %s/%s  %s%s",
+		thousands(p.epoch), thousands(p.epochs), filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail))
+	wrapped(pace, faint)
+	loss := "loss: after the first step"
+	if p.lossKnown {
+		loss = fmt.Sprintf("loss %-9s ", formatMetric(p.loss))
+		loss += p.history.sparkline(m.width - lipgloss.Width(loss))
+	}
+	lines = append(lines, loss)
+	validation := "validation: at the end of the epoch"
 	if p.metrics != nil {
 		validation = fmt.Sprintf("val loss %s  (epoch %s)", formatMetric(p.metrics.ValLoss), thousands(p.metrics.Epoch))
-		if p.data.Accurate() {
+		if p.data.HasAccuracy() {
 			validation = "val accuracy " + strong.Render(formatShare(p.metrics.ValAccuracy)) + "  " + validation
 		}
 	}
@@ -137,10 +144,21 @@ func (m liveModel) lines(p progress) []string {
 	}
 	lines = append(lines, validation)
 	for _, note := range p.notes[max(0, len(p.notes)-liveNotes):] {
-		lines = append(lines, visible(note))
+		wrapped(note, lipgloss.NewStyle())
 	}
 	for i, l := range lines {
-		lines[i] = lipgloss.NewStyle().MaxWidth(m.width).Render(l)
+		lines[i] = cutLine(l, m.width)
 	}
 	return lines
+}
+
+// cutLine cuts a line that may have styles to a width, and marks the cut.
+func cutLine(line string, width int) string {
+	if lipgloss.Width(line) <= width {
+		return line
+	}
+	if width < 2 {
+		return ""
+	}
+	return lipgloss.NewStyle().MaxWidth(width-1).Render(line) + "…"
 }

@@ -66,7 +66,7 @@ func reflow(text string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// together stands for a space that is not broken at.
+// together stands for a space at which no line is broken.
 const together = "\u00a0"
 
 // command writes a command line that can be pasted into a shell: on a terminal that

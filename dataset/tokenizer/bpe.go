@@ -52,7 +52,7 @@ func newBytePair(merges []merge) (*bytePair, error) {
 			return nil, fmt.Errorf("tokenizer: merge %d joins %d and %d, but there are %d tokens before it", i, m.left, m.right, n)
 		}
 		if _, twice := t.tokens[m]; twice {
-			return nil, fmt.Errorf("tokenizer: merge %d joins %d and %d once more", i, m.left, m.right)
+			return nil, fmt.Errorf("tokenizer: merge %d joins %d and %d again", i, m.left, m.right)
 		}
 		left, right := t.text[m.left], t.text[m.right]
 		if len(left)+len(right) > maxPiece { // no text has it; and lengths could double with every merge
@@ -126,12 +126,12 @@ func (t *bytePair) Decode(dst []byte, tokens []int32) ([]byte, error) {
 	return dst, nil
 }
 
-// maxPiece is the most bytes of a piece, and so of a token: what merging a
-// piece costs grows with the square of its length.
+// maxPiece is the most bytes in a piece, and so in a token: the cost of merging a
+// piece grows with the square of its length.
 const maxPiece = 64
 
 // piece returns the length of the first piece of a text that is not empty. No
-// token reaches from one piece into the next. A piece is a run of bytes of one
+// token extends over two pieces. A piece is a run of bytes of one
 // class: letters (ASCII letters and all bytes from 128 on, which are those of
 // other letters in UTF-8), digits, white space, or all others; of maxPiece bytes
 // at most. A space right before a run that is not white space belongs to it.
@@ -178,15 +178,15 @@ type TooFewPairsError struct {
 
 // Error says how large the vocabulary can be.
 func (e *TooFewPairsError) Error() string {
-	return fmt.Sprintf("the text gives a vocabulary of %d tokens at most, not %d", e.Most, e.Want)
+	return fmt.Sprintf("the text gives a vocabulary of at most %d tokens, not %d", e.Most, e.Want)
 }
 
 // TrainBPE learns byte-pair encoding from a text: as long as there are fewer
 // than vocabulary tokens, the pair of neighbours within a piece that occurs most
 // often becomes a token; of several, the one with the lowest left and then the
 // lowest right token. The result is a function of text and vocabulary alone. It
-// fails with a *TooFewPairsError where no pair occurs twice any more, and with
-// the context's error. vocabulary is in [257, MaxVocabulary].
+// fails with a *TooFewPairsError if no remaining pair occurs twice, and with the
+// context's error. vocabulary is in [257, MaxVocabulary].
 func TrainBPE(ctx context.Context, text []byte, vocabulary int) (Tokenizer, error) {
 	if vocabulary < 257 || vocabulary > MaxVocabulary {
 		return nil, fmt.Errorf("a vocabulary of %d tokens is not in 257 to %d", vocabulary, MaxVocabulary)
@@ -215,7 +215,7 @@ func TrainBPE(ctx context.Context, text []byte, vocabulary int) (Tokenizer, erro
 type learner struct {
 	words  []word
 	counts map[merge]int64
-	// places are the words that have a pair, or had it once.
+	// places are the words that have, or once had, a pair.
 	places map[merge][]int32
 	queue  queue
 }
@@ -262,7 +262,7 @@ func newLearner(ctx context.Context, text []byte) (*learner, error) {
 	return l, nil
 }
 
-// count adds the pairs of a word to the counts, or takes them away.
+// count adds the pairs of a word to the counts, or subtracts them.
 func (l *learner) count(w word, sign int64) {
 	for j := range len(w.tokens) - 1 {
 		l.counts[merge{w.tokens[j], w.tokens[j+1]}] += sign * w.count
@@ -276,9 +276,9 @@ func (l *learner) place(m merge, i int) {
 	}
 }
 
-// best returns the pair that occurs most often, at least twice. What the queue
-// says of a pair is what it was when it came in; it can only have become less
-// since, because later merges make no new pairs of older tokens.
+// best returns the pair that occurs most often, at least twice. The queue has the
+// count of a pair from when it was added; it can only have decreased since, because
+// later merges make no new pairs of older tokens.
 func (l *learner) best() (merge, bool) {
 	for len(l.queue) > 0 {
 		c := heap.Pop(&l.queue).(candidate)
@@ -317,7 +317,7 @@ func (l *learner) merge(m merge, token int32) {
 	}
 }
 
-// candidate is a pair and how often it occurred at some time.
+// candidate is a pair and how often it occurred when it was queued.
 type candidate struct {
 	merge
 	count int64

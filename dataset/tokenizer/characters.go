@@ -79,9 +79,9 @@ func (c *characters) Decode(dst []byte, tokens []int32) ([]byte, error) {
 	return dst, nil
 }
 
-// NewByteCharacters returns the tokenizer of kind characters as it was before it
-// knew of code points: the bytes that occur in any of the texts, at least one,
-// each a token. Recorded models have it.
+// NewByteCharacters returns the tokenizer of kind characters as it was at first: its
+// tokens are the bytes, at least one, that occur in any of the texts. Models that
+// were recorded then use it.
 func NewByteCharacters(texts ...[]byte) (Tokenizer, error) {
 	var occurs [256]bool
 	for _, text := range texts {

@@ -10,10 +10,10 @@
 //     occur in it cannot be encoded;
 //   - bpe: byte-pair encoding (Sennrich, Haddow and Birch, "Neural Machine
 //     Translation of Rare Words with Subword Units", ACL 2016) over bytes, as
-//     GPT-2 has it: the 256 bytes and then one token for every merge.
+//     in GPT-2: the 256 bytes and then one token for every merge.
 //
-// For all of them Decode(Encode(text)) is text. Marshal and Parse are their form
-// in a file, so that a model can be used without the text it was trained on:
+// For all of them Decode(Encode(text)) is text. Marshal and Parse convert them to
+// and from JSON, so that a model can be used without the text it was trained on:
 //
 //	{"format":"reprise.tokenizer.v1","kind":"bytes"}
 //	{"format":"reprise.tokenizer.v1","kind":"characters","characters":[10,32,97]}
@@ -21,8 +21,8 @@
 //	{"format":"reprise.tokenizer.v1","kind":"bpe","merges":[[101,32],[116,104]]}
 //
 // The characters of format v2 are code points; those of v1 are bytes, which is
-// how the kind characters was first read (NewByteCharacters). The two are the
-// same for ASCII, and are written as v1 then.
+// what the kind characters meant at first (NewByteCharacters). For ASCII the two
+// are the same, and are written as v1.
 //
 // Tokenizers are immutable and safe for concurrent use. The package starts no
 // goroutines.
@@ -58,13 +58,13 @@ func Kinds() []Kind { return []Kind{Bytes, Characters, BPE} }
 type Tokenizer interface {
 	// Kind says how text is cut.
 	Kind() Kind
-	// VocabSize returns the number of tokens there are.
+	// VocabSize returns the number of tokens.
 	VocabSize() int
 	// Encode appends the tokens of the text to dst. It fails with an
 	// *UnknownCharacterError for a character that the vocabulary lacks.
 	Encode(dst []int32, text []byte) ([]int32, error)
 	// Decode appends the text of the tokens to dst. It fails with a
-	// *UnknownTokenError for a token outside of the vocabulary.
+	// *UnknownTokenError for a token outside the vocabulary.
 	Decode(dst []byte, tokens []int32) ([]byte, error)
 }
 
@@ -91,7 +91,7 @@ func (e *InvalidTextError) Error() string {
 	return fmt.Sprintf("byte %d of the text, %q, is not UTF-8", e.Offset, []byte{e.Byte})
 }
 
-// UnknownTokenError says that a token is outside of the vocabulary.
+// UnknownTokenError says that a token is outside the vocabulary.
 type UnknownTokenError struct {
 	Token int32
 	At    int // its place in the sequence
@@ -128,7 +128,7 @@ func (byteLevel) Decode(dst []byte, tokens []int32) ([]byte, error) {
 	return dst, nil
 }
 
-// The forms of a tokenizer in a file. They differ in what characters are: bytes
+// The formats of a tokenizer in a file. They differ in what characters are: bytes
 // in the first, code points in the second.
 const (
 	format           = "reprise.tokenizer.v1"
@@ -175,7 +175,7 @@ func Parse(raw []byte) (Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("tokenizer: something follows the JSON object")
+		return nil, errors.New("tokenizer: there is more after the JSON object")
 	}
 	if d.Format != format && (d.Format != codePointsFormat || d.Kind != Characters) {
 		return nil, fmt.Errorf("tokenizer: format is %q, want %q", d.Format, format)
@@ -194,7 +194,7 @@ func Parse(raw []byte) (Tokenizer, error) {
 	return nil, fmt.Errorf("tokenizer: kind is %q, want one of %q", d.Kind, Kinds())
 }
 
-// The kinds there are.
+// The kinds.
 var (
 	_ Tokenizer = byteLevel{}
 	_ Tokenizer = (*characters)(nil)
@@ -202,7 +202,7 @@ var (
 	_ Tokenizer = (*bytePair)(nil)
 )
 
-// ended returns the context's error, if there is one, with what was going on.
+// ended returns the context's error, if there is one, and says what it interrupted.
 func ended(ctx context.Context, what string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -339,7 +339,7 @@ func TestJSONFormIsReadBack(t *testing.T) {
 	}
 }
 
-func TestParseRefusesWhatIsNoTokenizer(t *testing.T) {
+func TestParseRefusesInvalidTokenizers(t *testing.T) {
 	const head = `{"format":"reprise.tokenizer.v1",`
 	doubling := make([]string, 0, 10)
 	for i := range 10 {
@@ -355,7 +355,7 @@ func TestParseRefusesWhatIsNoTokenizer(t *testing.T) {
 		"another format":     {`{"format":"x","kind":"bytes"}`, `format is "x"`},
 		"another kind":       {head + `"kind":"words"}`, `kind is "words"`},
 		"another field":      {head + `"kind":"bytes","size":1}`, "size"},
-		"something after it": {head + `"kind":"bytes"}1`, "follows"},
+		"something after it": {head + `"kind":"bytes"}1`, "more after the JSON object"},
 		"misplaced field":    {head + `"kind":"bytes","characters":[1]}`, "does not fit"},
 		"no characters":      {head + `"kind":"characters"}`, "no characters"},
 		"no code point":      {`{"format":"reprise.tokenizer.v2","kind":"characters","characters":[1114112]}`, "character 0 is 1114112: they are code points"},
@@ -366,7 +366,7 @@ func TestParseRefusesWhatIsNoTokenizer(t *testing.T) {
 		"no pair":            {head + `"kind":"bpe","merges":[[1]]}`, "1 tokens"},
 		"later token":        {head + `"kind":"bpe","merges":[[256,1]]}`, "merge 0 joins 256 and 1"},
 		"negative token":     {head + `"kind":"bpe","merges":[[-1,1]]}`, "merge 0 joins -1"},
-		"twice":              {head + `"kind":"bpe","merges":[[1,1],[1,1]]}`, "once more"},
+		"twice":              {head + `"kind":"bpe","merges":[[1,1],[1,1]]}`, "merge 1 joins 1 and 1 again"},
 		"doubling":           {head + `"kind":"bpe","merges":[` + strings.Join(doubling, ",") + `]}`, "128 bytes"},
 	} {
 		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {

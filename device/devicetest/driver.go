@@ -62,7 +62,7 @@ func allocate(t *testing.T, b kernel.Backend, elements int) kernel.Memory {
 	return m
 }
 
-// selfTestInUse runs the self-test beside memory that holds values.
+// selfTestInUse runs the self-test while memory holds values.
 func selfTestInUse(t *testing.T, d device.Driver) {
 	before := d.Describe().Description()
 	m := allocate(t, d, 3)

@@ -54,7 +54,7 @@ func (s *Store) SaveConsumer(ctx context.Context, c eventstore.Consumer, from ev
 	if err := eventstore.CheckConsumer(c, s.consumers[c.Name].Position, from, s.head()); err != nil {
 		return err
 	}
-	c.State = append([]byte(nil), c.State...) // nil if empty, as every store reads it
+	c.State = append([]byte(nil), c.State...) // nil if empty, as every store returns it
 	s.consumers[c.Name] = c
 	return nil
 }

@@ -1,6 +1,6 @@
-// Package memory is the plain twin of the durable event store: slices under a
-// mutex, the contract as directly as it can be written. It serves tests, and
-// whoever needs a log that ends with the process.
+// Package memory is the plain twin of the durable event store: slices guarded by a
+// mutex, the contract written as directly as possible. It is for tests, and for
+// callers that need a log only as long as the process lives.
 package memory
 
 import (
@@ -68,7 +68,7 @@ func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 		}
 		for _, e := range w.Events {
 			version++
-			e.Payload = append([]byte(nil), e.Payload...) // nil if empty, as every store reads it
+			e.Payload = append([]byte(nil), e.Payload...) // nil if empty, as every store returns it
 			sealed := eventstore.Seal(e, w.Aggregate, version, head.Position+1, head.Hash)
 			head = eventstore.Head{Position: sealed.Position, Hash: sealed.Hash}
 			added = append(added, sealed)
@@ -84,8 +84,8 @@ func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 	return owned(added), nil
 }
 
-// repeated returns the stored events where all of the writes' are stored, nil
-// where none is, and ErrEventIDReused for anything else.
+// repeated returns the stored events if all events of the writes are stored, nil if
+// none is, and ErrEventIDReused otherwise.
 func (s *Store) repeated(writes []eventstore.Write) ([]eventstore.Event, error) {
 	var stored []eventstore.Event
 	total := 0
@@ -272,8 +272,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// owned gives the events payloads that are the caller's to write to, and returns
-// them; nil if there are none.
+// owned returns the events with copies of their payloads, which the caller may
+// modify; nil if there are no events.
 func owned(events []eventstore.Event) []eventstore.Event {
 	if len(events) == 0 {
 		return nil

@@ -14,16 +14,16 @@ import (
 	"reprise/internal/disk"
 )
 
-// backupPages are copied between two looks at ctx.
+// backupPages is the number of pages copied between checks of ctx.
 const backupPages = 1024
 
-// Backup copies the store to a new file at path, as it is at one moment, while
-// appends go on. The copy is synced and verified event by event before it gets
-// its name, and is a store like any other. It returns the copy's head. It fails
-// with fs.ErrExist where there is a file; a failure leaves none.
+// Backup copies the store, as it is at one point in time, to a new file at path; appends
+// may continue. The copy is synced and verified event by event before it gets its name,
+// and is a store like any other. Backup returns the copy's head. It fails with
+// fs.ErrExist if the file exists, and leaves no file after a failure.
 //
-// The copy holds the log, its snapshots and consumers; not what the events refer
-// to, such as checkpoints.
+// The copy holds the log, its snapshots and consumers, but not what the events refer to,
+// such as checkpoints.
 func (s *Store) Backup(ctx context.Context, path string) (eventstore.Head, error) {
 	head, err := s.backup(ctx, path)
 	if err != nil {
@@ -61,7 +61,7 @@ func (s *Store) copyTo(ctx context.Context, part string) (eventstore.Head, error
 
 // copyPages copies the database as the connection's transaction sees it.
 func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err error) {
-	// The first read fixes the moment: all steps copy the same state.
+	// The first read starts the transaction: all steps copy the same state.
 	if _, err := recordedHead(from); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err
 	}
 	defer unregister()
 	defer func() {
-		// What a disk refuses to write is the copy's; other errors tell their path.
+		// A write that the disk refuses is one to the copy; other errors name their path.
 		if last := through.last.take(); last != nil || errors.Is(err, sqlite3.FULL) {
 			err = explain(to, true, s.config.BusyTimeout, err, last)
 		}
@@ -92,11 +92,11 @@ func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err
 	return nil
 }
 
-// Restore makes the store at path, in an existing folder where no other process
-// makes one, a copy of the backup
-// at from, and returns its head. The backup is verified event by event before,
-// the copy after it was synced and before it gets its name. It fails with
-// fs.ErrExist where there is a store at path already, and leaves nothing then.
+// Restore creates the store at path as a copy of the backup at from, and returns its
+// head. The folder must exist, and no other process may create a store there. The backup
+// is verified event by event first, the copy after it is synced and before it gets its
+// name. Restore fails with fs.ErrExist if there is a store at path, and leaves nothing
+// after a failure.
 func Restore(ctx context.Context, from, path string) (eventstore.Head, error) {
 	head, err := restore(ctx, from, path)
 	if err != nil {
@@ -125,12 +125,12 @@ func restore(ctx context.Context, from, path string) (eventstore.Head, error) {
 		return eventstore.Head{}, err
 	}
 	if head != verified {
-		return head, fmt.Errorf("somebody writes to it: it was at position %d and is at %d", verified.Position, head.Position)
+		return head, fmt.Errorf("another process writes to it: it was at position %d and is at %d", verified.Position, head.Position)
 	}
 	return head, nil
 }
 
-// absent fails with fs.ErrExist unless there is no database at path.
+// absent fails with fs.ErrExist if there is a database at path.
 func absent(files disk.FS, path string) error {
 	for _, suffix := range databaseSuffixes() {
 		if _, err := files.Lstat(path + suffix); err == nil {
@@ -142,12 +142,13 @@ func absent(files disk.FS, path string) error {
 	return nil
 }
 
-// publish syncs a database that is closed and gives it its name.
+// publish syncs a closed database and gives it its name.
 func publish(files disk.FS, part, path string) error {
 	if err := syncFile(files, part); err != nil {
 		return err
 	}
-	// Readers leave an empty WAL behind, which would not follow the name.
+	// A WAL would not be renamed with the database; a closed database has none that is
+	// needed.
 	for _, suffix := range databaseSuffixes()[1:] {
 		if err := files.Remove(part + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

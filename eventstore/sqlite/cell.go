@@ -16,9 +16,11 @@ const (
 	// hashType is the type of a blob of 32 bytes. An event ends with two, the head
 	// of the log with one.
 	hashType = 12 + 2*32
+	// tableLeaf is the kind of a page that holds rows.
+	tableLeaf = 13
 )
 
-// cell is what may be the row of an event: it is one if the hash says so.
+// cell is what may be the row of an event; the hash decides.
 type cell struct {
 	position eventstore.Position
 	types    [eventColumns]uint64
@@ -28,8 +30,8 @@ type cell struct {
 	at       int // where on the page the record begins
 }
 
-// cells visits whatever on a page may be the row of an event, whether or not the
-// page's own table says that there is one.
+// cells visits everything on a page that may be the row of an event, whether or not the
+// page's table of cells lists it.
 func cells(page []byte, usable int, visit func(cell)) {
 	for at := 2; at+eventColumns < usable; at++ {
 		header := int(page[at])
@@ -65,7 +67,7 @@ func parseCell(page []byte, at, header, usable int) (cell, bool) {
 		return c, false
 	}
 	// The rowid ends before the record. Its bytes but the last have the top bit set,
-	// and so it begins behind one that has not: the end of the length.
+	// and so it begins after one that has not: the end of the length.
 	first := at - 1
 	for first > 0 && at-first < 9 && page[first-1] >= 0x80 {
 		first--
@@ -88,7 +90,7 @@ func localSize(total, usable int) int {
 	return least
 }
 
-// event returns the event of a record, with its hash checked.
+// event returns the event of a record, having checked its hash.
 func (c *cell) event(record []byte) (eventstore.Event, error) {
 	e := eventstore.Event{Position: c.position}
 	columns := record[c.header:]
@@ -113,14 +115,15 @@ func (c *cell) event(record []byte) (eventstore.Event, error) {
 	}
 	copy(e.PrevHash[:], next(10))
 	copy(e.Hash[:], next(11))
-	if nanoseconds < 0 || nanoseconds > 999_999_999 { // they would be carried over, and hash alike
+	if nanoseconds < 0 || nanoseconds > 999_999_999 { // it would be carried into seconds, with the same hash
 		return e, damaged(&e, "its time is damaged")
 	}
 	return e, e.Check()
 }
 
-// heads visits whatever on a page may be the record of the end of the log.
-func heads(page []byte, usable int, visit func(eventstore.Head)) {
+// heads visits everything on a page that may be the record of the end of the log. It is
+// live if the page has it as its first row.
+func heads(page []byte, usable int, visit func(head eventstore.Head, live bool)) {
 	for at := 2; at+4 < usable; at++ {
 		// The row has the rowid 1, and three columns: that, a number and a hash.
 		if page[at] != 4 || page[at-1] != 1 || page[at+1] != 0 || page[at+3] != hashType {
@@ -134,7 +137,9 @@ func heads(page []byte, usable int, visit func(eventstore.Head)) {
 		var h eventstore.Head
 		h.Position = eventstore.Position(integer(t, page[at+4:at+4+size]))
 		copy(h.Hash[:], page[at+4+size:])
-		visit(h)
+		// The page's header may be damaged; if it is there, it has the number of rows.
+		empty := page[0] == tableLeaf && page[3] == 0 && page[4] == 0
+		visit(h, !empty && int(binary.BigEndian.Uint16(page[8:])) == at-2)
 	}
 }
 

@@ -7,18 +7,18 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// connection is a connection with the statements that it has prepared, each of
-// them once. It is used by one goroutine at a time.
+// connection is a connection with its prepared statements, each of which is prepared
+// once. It is used by one goroutine at a time.
 type connection struct {
 	*sqlite3.Conn
 	prepared map[string]*sqlite3.Stmt
-	closed   func() // called once it is closed; may be nil
-	// reading is the VFS of a connection that reads, nil of any other.
+	closed   func() // called after it is closed; may be nil
+	// reading is the VFS of a connection for reading, nil for others.
 	reading *readVFS
 }
 
-// statement returns the prepared statement with the values bound. The caller
-// resets it when it has read what it wants.
+// statement returns the prepared statement with the values bound. The caller resets it
+// when done.
 func (c *connection) statement(sql string, values ...any) (*sqlite3.Stmt, error) {
 	stmt, ok := c.prepared[sql]
 	if !ok {
@@ -53,7 +53,7 @@ func bind(stmt *sqlite3.Stmt, i int, value any) error {
 	return fmt.Errorf("cannot bind a %T", value)
 }
 
-// execute runs a statement that gives no rows.
+// execute runs a statement that returns no rows.
 func (c *connection) execute(sql string, values ...any) error {
 	stmt, err := c.statement(sql, values...)
 	if err != nil {
@@ -62,17 +62,17 @@ func (c *connection) execute(sql string, values ...any) error {
 	return stmt.Exec()
 }
 
-// queryInt returns the number that the statement gives.
+// queryInt returns the number that the statement returns.
 func (c *connection) queryInt(sql string, values ...any) (int64, error) {
 	n, found, err := c.lookUp(sql, values...)
 	if err == nil && !found {
-		err = fmt.Errorf("%s gave nothing", sql)
+		err = fmt.Errorf("%s returned no row", sql)
 	}
 	return n, err
 }
 
-// lookUp returns the number in the first row that the statement gives, if it
-// gives one.
+// lookUp returns the number in the first row that the statement returns, if there is
+// one.
 func (c *connection) lookUp(sql string, values ...any) (n int64, found bool, err error) {
 	stmt, err := c.statement(sql, values...)
 	if err != nil {
@@ -85,8 +85,8 @@ func (c *connection) lookUp(sql string, values ...any) (n int64, found bool, err
 	return stmt.ColumnInt64(0), true, corruption(stmt.Err())
 }
 
-// finalise ends the prepared statements, which would keep the connection open,
-// and returns the errors that they still hold.
+// finalise closes the prepared statements, which would keep the connection open, and
+// returns the errors that they still hold.
 func (c *connection) finalise() error {
 	var err error
 	for _, stmt := range c.prepared {

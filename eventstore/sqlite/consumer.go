@@ -30,7 +30,7 @@ func (s *Store) consumers(ctx context.Context, sql string, values ...any) ([]eve
 	var found []eventstore.Consumer
 	err := s.withReader(ctx, func(r *reader) error {
 		found = nil
-		// A file of version 1 that was not opened for writing since has none.
+		// A file of version 1 that has not been opened for writing since has no such table.
 		if version, err := checkMarks(r.conn); err != nil || version < 2 {
 			return err
 		}
@@ -54,8 +54,8 @@ func (s *Store) consumers(ctx context.Context, sql string, values ...any) ([]eve
 	return found, nil
 }
 
-// scanConsumer fails where the row is damaged: from a wrong place, events would
-// be skipped.
+// scanConsumer fails if the row is damaged: from a wrong position, events would be
+// skipped.
 func scanConsumer(stmt *sqlite3.Stmt) (eventstore.Consumer, error) {
 	c := eventstore.Consumer{
 		Name: stmt.ColumnText(0), Position: eventstore.Position(stmt.ColumnInt64(1)),

@@ -7,11 +7,10 @@ import (
 	"reprise/eventstore"
 )
 
-// named returns the error with the first damaged event in it, where err says
-// that the log is corrupt. SQLite knows pages, of which one holds many events
-// and one event may span many; so the log is read once more, event by event,
-// past the pages' checksums. What is found that way goes into the message
-// only, never to a caller.
+// named adds the first damaged event to an error that says that the log is corrupt.
+// SQLite knows only pages; a page holds many events, and an event may span many pages.
+// So the log is read once more, event by event, ignoring the checksums of pages. The
+// result is only used for the message and never returned to a caller.
 func (s *Store) named(ctx context.Context, err error) error {
 	var known *eventstore.CorruptionError
 	if !errors.As(err, &known) {
@@ -20,7 +19,7 @@ func (s *Store) named(ctx context.Context, err error) error {
 	return s.located(s.firstNamed(ctx, known, err))
 }
 
-// located notes in an error that says that the log is corrupt where the log is.
+// located adds the path of the log to an error that says that the log is corrupt.
 func (s *Store) located(err error) error {
 	var known *eventstore.CorruptionError
 	if errors.As(err, &known) {
@@ -57,8 +56,8 @@ func (s *Store) firstNamed(ctx context.Context, known *eventstore.CorruptionErro
 	return first
 }
 
-// firstDamaged walks the chain and returns what is wrong with the first event
-// that is not what was appended, or that all are.
+// firstDamaged follows the chain and returns what is wrong with the first event that is
+// not what was appended, or that all events are whole.
 func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.CorruptionError, whole bool) {
 	chain := eventstore.NewChain()
 	head, headErr := recordedHead(r.conn)
@@ -85,8 +84,8 @@ func (r *reader) firstDamaged(ctx context.Context) (first *eventstore.Corruption
 	return nil, false
 }
 
-// lastReadable returns the last position that SQLite can read, for an error
-// message; 0 where it can read none.
+// lastReadable returns the last position that SQLite can read, for an error message; 0
+// if it can read none.
 func (s *Store) lastReadable() eventstore.Position {
 	conn, err := s.connectReader(context.Background())
 	if err != nil {
@@ -100,7 +99,7 @@ func (s *Store) lastReadable() eventstore.Position {
 	return eventstore.Position(max(0, last))
 }
 
-// recordedHead returns the end of the log as it is recorded.
+// recordedHead returns the recorded end of the log.
 func recordedHead(conn *connection) (eventstore.Head, error) {
 	var head eventstore.Head
 	stmt, err := conn.statement(`SELECT position, hash FROM head`)

@@ -15,10 +15,9 @@ import (
 	"reprise/internal/disk"
 )
 
-// prepare makes an event store at s.path if there is none, and removes what
-// earlier makers of one left. A file comes into
-// being as a whole: one that is there and is not an event store never was one,
-// or is no longer.
+// prepare creates an event store at s.path if there is none, and removes what
+// interrupted attempts to create one have left. A store appears complete or not at all:
+// a file that is there and is not an event store never was one, or has been damaged.
 func (s *Store) prepare() error {
 	found, err := s.inspect()
 	if err != nil {
@@ -50,10 +49,10 @@ func (s *Store) prepare() error {
 	return s.disk.SyncDir(filepath.Dir(s.path))
 }
 
-// createForOwner creates the files that SQLite would create, where this process is
-// root and like, a file or folder, belongs to somebody else: SQLite would make them
-// root's, and its owner could no longer open the store. Without paths they are those
-// beside the store.
+// createForOwner creates the files that SQLite would create, if this process is root
+// and like, a file or folder, belongs to another user: files created by SQLite would
+// belong to root, and the owner could no longer open the store. Without paths, they are
+// those beside the store.
 func (s *Store) createForOwner(like string, paths ...string) error {
 	if _, ok := s.disk.(disk.OS); !ok {
 		return nil
@@ -72,8 +71,8 @@ func (s *Store) createForOwner(like string, paths ...string) error {
 // databaseSuffixes are those of the files that make up a database.
 func databaseSuffixes() []string { return []string{"", "-journal", "-wal", "-shm"} }
 
-// sweep removes stores and backups that are not complete and bear a temporary name
-// beside this one. Their makers are dead: one process at a time writes here.
+// sweep removes incomplete stores and backups beside this one, by their temporary
+// names. The processes that made them are dead: only one at a time writes here.
 func (s *Store) sweep() error {
 	folder, base := filepath.Split(s.path)
 	entries, err := s.disk.ReadDir(filepath.Clean(folder))
@@ -92,7 +91,7 @@ func (s *Store) sweep() error {
 	return nil
 }
 
-// removeDatabase removes what there is of a database.
+// removeDatabase removes the files of a database that exist.
 func removeDatabase(files disk.FS, path string) error {
 	for _, suffix := range databaseSuffixes() {
 		if err := files.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -102,9 +101,9 @@ func removeDatabase(files disk.FS, path string) error {
 	return nil
 }
 
-// initialise makes an empty database an event store.
+// initialise turns an empty database into an event store.
 func initialise(conn *connection) error {
-	// Checksums need room on every page and hence a file without any.
+	// Checksums need room on every page, and hence a file without pages.
 	if err := conn.EnableChecksums("main"); err != nil {
 		return err
 	}
@@ -116,16 +115,16 @@ func initialise(conn *connection) error {
 	if err != nil {
 		return err
 	}
-	// Closing does so, too, but says nothing where it fails.
+	// Closing does the same, but does not report a failure.
 	_, _, err = conn.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 	return err
 }
 
-// settle makes durable what an earlier process left of the write-ahead log, and
-// the name of the file. A sync that failed under that process may have left the
-// log as written in the system's memory only, where nothing would write it
-// again: what is appended behind it would be lost with it. So its bytes are
-// written over themselves. The caller has inspected it.
+// settle makes the write-ahead log that an earlier process left durable, and the name
+// of the file. If a sync failed in that process, the log may be only in the system's
+// memory, marked as written, and no later sync would write it: whatever is appended
+// after it would be lost too. So its bytes are written over themselves. The caller has
+// inspected it.
 func (s *Store) settle() error {
 	if err := s.disk.SyncDir(filepath.Dir(s.path)); err != nil {
 		return err
@@ -138,17 +137,17 @@ func (s *Store) settle() error {
 		return err
 	}
 	w := wal{file: log}
-	whole, err := w.readAt(w.header[:], 0)
+	_, sound, err := w.readHeader()
 	switch {
 	case err != nil:
-	case whole && w.soundHeader():
+	case sound:
 		err = rewrite(log)
 	default:
-		// It was about to be started over. SQLite would go on with its salts, and
-		// what it held, which is in the file, would look like a part of the new one.
+		// It was about to be restarted. SQLite would continue with its salts, and its old
+		// content, which is in the file already, would look like part of the new log.
 		err = log.Truncate(0)
 	}
-	// An append that is repeated is acknowledged from it, without another sync.
+	// A repeated append is acknowledged from the log without another sync.
 	if err == nil {
 		err = log.Sync()
 	}
@@ -177,8 +176,7 @@ func rewrite(f disk.File) error {
 }
 
 // inspect reports whether there is a file. It fails with
-// *eventstore.CorruptionError where SQLite would see less than was committed,
-// and say nothing.
+// *eventstore.CorruptionError if SQLite would silently see less than was committed.
 func (s *Store) inspect() (bool, error) {
 	log, err := sizeOf(s.disk, s.path+"-wal")
 	if err != nil {
@@ -194,7 +192,7 @@ func (s *Store) inspect() (bool, error) {
 	case size == 0:
 		return true, &eventstore.CorruptionError{What: "the file is empty"}
 	}
-	// SQLite fills up a page that is cut short. With a log, it is in there.
+	// SQLite pads a truncated page with zeros. If there is a log, the page is in it.
 	if log <= 0 {
 		if err := wholePages(s.disk, s.path); err != nil {
 			return true, err
@@ -207,24 +205,23 @@ func (s *Store) inspect() (bool, error) {
 	return true, &eventstore.CorruptionError{Position: s.lastReadable() + 1, What: what}
 }
 
-// wholePages fails with *eventstore.CorruptionError where the file ends within a
-// page.
+// wholePages fails with *eventstore.CorruptionError if the file ends within a page.
 func wholePages(d disk.FS, path string) error {
 	size, err := sizeOf(d, path)
 	if err != nil {
 		return err
 	}
 	page, err := pageSize(d, path)
-	if err != nil || page < 512 { // no database: SQLite says so
+	if err != nil || page < 512 { // not a database; SQLite reports that
 		return err
 	}
 	if size%int64(page) != 0 {
-		return &eventstore.CorruptionError{What: fmt.Sprintf("the file is cut off: its %d bytes are no whole pages of %d", size, page)}
+		return &eventstore.CorruptionError{What: fmt.Sprintf("the file is cut off: its %d bytes are not a whole number of pages of %d bytes", size, page)}
 	}
 	return nil
 }
 
-// sizeOf returns -1 for a file that is missing.
+// sizeOf returns the size of a file, -1 if it does not exist.
 func sizeOf(d disk.FS, path string) (int64, error) {
 	info, err := d.Stat(path)
 	switch {

@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The bytes that SQLite locks, https://sqlite.org/walformat.html#locks: who writes
-// has the first one of the index of the write-ahead log, who wants the database for
-// itself those of the database.
+// The bytes that SQLite locks, https://sqlite.org/walformat.html#locks: a writer locks
+// the first one in the index of the write-ahead log, a process that wants exclusive
+// access those of the database.
 const (
 	writeLock  = 120
 	lockedFrom = 0x40000000
 	lockedLen  = 512
 )
 
-// lockHolder names the process that holds a lock on a database, with a space before
-// it; "" where the system does not tell.
+// lockHolder names the process that holds a lock on a database, preceded by a space; ""
+// if the system does not tell.
 func lockHolder(path string) string {
 	for _, at := range []struct {
 		file       string

@@ -2,6 +2,5 @@
 
 package sqlite
 
-// lockHolder would name the process that holds a lock on a database: only Linux is
-// asked.
+// lockHolder names the process that holds a lock on a database on Linux only.
 func lockHolder(string) string { return "" }

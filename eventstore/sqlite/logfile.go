@@ -7,16 +7,16 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 )
 
-// logVFS is a VFS of another's files, whose write-ahead logs are written as
-// logFile says, and which notes the errors that they meet.
+// logVFS is a VFS that wraps the files of another one: it writes write-ahead logs as
+// described at logFile, and records the errors of all files.
 type logVFS struct {
 	vfs.VFSFilename
 	last  lastError
 	plain bool // write-ahead logs are written as SQLite writes them
 }
 
-// registerLogVFS makes the logVFS of the VFS called base one of SQLite's, until
-// unregister is called, once nothing is open through it.
+// registerLogVFS registers with SQLite a logVFS that wraps the VFS called base. Call
+// unregister once nothing is open through it.
 func registerLogVFS(base string) (v *logVFS, name string, unregister func(), err error) {
 	of, err := findVFS(base)
 	if err != nil {
@@ -45,14 +45,14 @@ func (v *logVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File,
 	return &logFile{File: f, size: size}, flags, nil
 }
 
-// logFile is a write-ahead log as the writer's connection writes it. SQLite writes
-// each frame of a commit in two pieces; this file is given them all at once. And
-// where a sync would have to store that the file grew, it grows ahead: the next
-// syncs store data only, which takes half the time or less.
+// logFile is a write-ahead log as the writer's connection writes it. SQLite writes each
+// frame of a commit in two pieces; logFile writes all of a commit at once. And if a sync
+// would have to store a new size of the file, logFile first grows the file ahead: the
+// following syncs store data only, which takes half the time or less.
 type logFile struct {
 	vfs.File
-	// pending is to be written at the place at, where the frames before it end. It
-	// is, when a commit ends, before SQLite shows the commit to others.
+	// pending will be written at the offset at, where the frames before it end. That
+	// happens when a commit ends, before SQLite makes the commit visible to others.
 	pending []byte
 	at      int64
 	commit  bool  // the page that comes next ends a commit
@@ -62,8 +62,8 @@ type logFile struct {
 
 const (
 	maxPending = 1 << 20
-	// A log grows ahead by its own length, within these bounds, by zeros, which are
-	// no frame.
+	// A log grows ahead by its own length, within these bounds, with zeros, which are
+	// not a frame.
 	minGrowth = 64 << 10
 	maxGrowth = 1 << 20
 )
@@ -71,12 +71,12 @@ const (
 // WriteAt implements io.WriterAt.
 func (f *logFile) WriteAt(b []byte, at int64) (int, error) {
 	ends := f.commit
-	f.commit = len(b) == frameHeaderSize && isCommit(b)
+	f.commit = len(b) == frameHeaderSize && commitOf(b) != 0
 	if at != f.at+int64(len(f.pending)) {
 		if err := f.flush(); err != nil {
 			return 0, err
 		}
-		if 0 < at && at < f.at { // a frame, or its header alone, is written over
+		if 0 < at && at < f.at { // a frame, or only its header, is overwritten
 			return f.File.WriteAt(b, at)
 		}
 		f.at = at
@@ -114,8 +114,8 @@ func (f *logFile) Sync(flags vfs.SyncFlag) error {
 	return f.File.Sync(flags)
 }
 
-// grow writes zeros behind the end of the file. Where that fails, the disk being
-// full perhaps, the file stays as it is: it only saves time.
+// grow writes zeros after the end of the file. If that fails, for example because the
+// disk is full, nothing is lost but time.
 func (f *logFile) grow() {
 	size, err := f.File.Size()
 	if err != nil {

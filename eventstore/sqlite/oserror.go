@@ -18,9 +18,8 @@ import (
 	"reprise/internal/disk"
 )
 
-// osError is what the operating system said of a store's files, and what to do
-// about it, in place of what SQLite made of it. errors.Is finds the system's error,
-// such as syscall.ENOSPC, and SQLite's.
+// osError is the operating system's error for a store's files, with a remedy, in place
+// of SQLite's. errors.Is finds the system's error, such as syscall.ENOSPC, and SQLite's.
 type osError struct {
 	cause error
 	fix   string
@@ -33,7 +32,7 @@ func (e *osError) Error() string { return fmt.Sprintf("%v; %s", e.cause, e.fix) 
 // Unwrap returns the cause and the error that was returned.
 func (e *osError) Unwrap() []error { return []error{e.cause, e.err} }
 
-// explained returns the error of a read with its cause in it.
+// explained adds the cause to the error of a read.
 func (s *Store) explained(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -41,9 +40,9 @@ func (s *Store) explained(ctx context.Context, err error) error {
 	return explain(s.path, false, s.config.BusyTimeout, err, nil)
 }
 
-// explain returns the error with its cause and what to do about it, where the cause
-// is the operating system's or a lock. last is the error that the files met last,
-// which SQLite may have forgotten.
+// explain adds the cause and a remedy to the error, if the cause is the operating
+// system's error or a lock. last is the last error of the files, which SQLite may have
+// dropped.
 func explain(path string, writing bool, waited time.Duration, err, last error) error {
 	var known *osError
 	if err == nil || errors.As(err, &known) || errors.Is(err, eventstore.ErrCorrupt) {
@@ -78,7 +77,7 @@ func (e *lockedError) Error() string {
 // Unwrap returns eventstore.ErrLocked.
 func (e *lockedError) Unwrap() error { return eventstore.ErrLocked }
 
-// advice returns the system's error and what to do about it; "" for other errors.
+// advice returns the system's error and a remedy; "" for other errors.
 func advice(err error, folder string, writing bool) (syscall.Errno, string) {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, sqlite3.FULL):
@@ -104,7 +103,7 @@ func advice(err error, folder string, writing bool) (syscall.Errno, string) {
 	return 0, ""
 }
 
-// withPath returns the system's error as it names a path, or with this one.
+// withPath returns the system's error with the path that it names, or with this one.
 func withPath(err error, path string, errno syscall.Errno) error {
 	var named *fs.PathError
 	if errors.As(err, &named) {
@@ -113,13 +112,13 @@ func withPath(err error, path string, errno syscall.Errno) error {
 	return &fs.PathError{Op: "access", Path: path, Err: errno}
 }
 
-// lastError is the last error that files met. It is safe for concurrent use.
+// lastError is the last error of a group of files. It is safe for concurrent use.
 type lastError struct {
 	mu  sync.Mutex
 	err error
 }
 
-// met notes an error, and returns it.
+// met records an error, and returns it.
 func (l *lastError) met(err error) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		l.mu.Lock()
@@ -138,8 +137,8 @@ func (l *lastError) take() error {
 	return err
 }
 
-// systemFile is all that SQLite asks of the operating system's files, but for
-// mapping them to memory.
+// systemFile is what SQLite uses of the operating system's files, except memory
+// mapping.
 type systemFile interface {
 	vfs.File
 	vfs.FileLockState
@@ -150,13 +149,13 @@ type systemFile interface {
 	vfs.FileSharedMemory
 }
 
-// notingFile is a file that notes the errors that it meets.
+// notingFile is a file that records its errors.
 type notingFile struct {
 	systemFile
 	last *lastError
 }
 
-// noting returns the file as one that notes errors, if it is one of a system's.
+// noting makes the file record its errors, if it is one of the operating system's.
 func (l *lastError) noting(f vfs.File) vfs.File {
 	if system, ok := f.(systemFile); ok {
 		return &notingFile{system, l}

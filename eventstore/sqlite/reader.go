@@ -17,17 +17,16 @@ import (
 // reader is a connection for reading, within one read transaction.
 type reader struct{ conn *connection }
 
-// errChanged says that a writer came while a connection read that had been told
-// that there is none: what it read counts for nothing.
+// errChanged says that a writer started while a connection was reading that assumed
+// there was none: what it read must be discarded.
 var errChanged = errors.New("the event log changed while it was read")
 
-// maxReadAttempts bounds how often a read is repeated because a writer came.
+// maxReadAttempts bounds how often a read is repeated because a writer started.
 const maxReadAttempts = 10
 
-// withReader calls f within a read transaction, in which the log stands still. It
-// calls f again, from the beginning, where a writer came meanwhile that the
-// transaction did not know of. Where the log is corrupt, the error names the first
-// event that is.
+// withReader calls f within a read transaction, in which the log does not change. It
+// calls f again, from the beginning, if a writer started meanwhile that the transaction
+// did not expect. If the log is corrupt, the error names the first damaged event.
 func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	select {
 	case s.tokens <- struct{}{}:
@@ -46,7 +45,7 @@ func (s *Store) withReader(ctx context.Context, f func(*reader) error) error {
 	}
 }
 
-// withSpareReader is withReader if a reader is free; it does nothing otherwise. It
+// withSpareReader is like withReader if a reader is free; otherwise it does nothing. It
 // fails with errChanged where withReader would call f again.
 func (s *Store) withSpareReader(ctx context.Context, f func(*reader) error) error {
 	select {
@@ -72,7 +71,7 @@ func (s *Store) read(ctx context.Context, f func(*reader) error) error {
 	}
 	err = inTransaction(ctx, conn, f)
 	changed := conn.changed()
-	if errors.Is(err, errChanged) { // of another reader that took part
+	if errors.Is(err, errChanged) { // from another reader that helped
 		changed = errChanged
 	}
 	if changed != nil {
@@ -80,7 +79,7 @@ func (s *Store) read(ctx context.Context, f func(*reader) error) error {
 	}
 	if err != nil && !errors.Is(err, eventstore.ErrLimit) {
 		// A connection that met an error may be in any state.
-		if ctx.Err() != nil { // SQLite calls it interrupted
+		if ctx.Err() != nil { // SQLite reports an interrupt
 			return errors.Join(ctx.Err(), conn.Close())
 		}
 		return errors.Join(s.named(ctx, s.explained(ctx, corruption(err))), conn.Close())
@@ -89,7 +88,7 @@ func (s *Store) read(ctx context.Context, f func(*reader) error) error {
 	return err
 }
 
-// idleReader returns a connection that nobody uses.
+// idleReader returns a connection that is not in use.
 func (s *Store) idleReader(ctx context.Context) (*connection, error) {
 	for {
 		select {
@@ -106,8 +105,8 @@ func (s *Store) idleReader(ctx context.Context) (*connection, error) {
 	}
 }
 
-// inParts calls f with 0 to n-1, each once, with r and at the same time with as
-// many other readers as are free. The log may have grown for those.
+// inParts calls f once for each part from 0 to n-1, with r and concurrently with as
+// many other readers as are free. Those may see a longer log.
 func (s *Store) inParts(ctx context.Context, r *reader, n int, f func(r *reader, part int) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -115,7 +114,7 @@ func (s *Store) inParts(ctx context.Context, r *reader, n int, f func(r *reader,
 	work := func(r *reader) error {
 		for part := next.Add(1) - 1; part < int64(n); part = next.Add(1) - 1 {
 			if err := f(r, int(part)); err != nil {
-				next.Store(int64(n)) // nobody begins another
+				next.Store(int64(n)) // no reader starts another part
 				return err
 			}
 		}
@@ -132,9 +131,9 @@ func (s *Store) inParts(ctx context.Context, r *reader, n int, f func(r *reader,
 	return errors.Join(append(errs, err)...)
 }
 
-// connectReader opens a connection that changes nothing: it creates no file, and
-// does not tidy up the write-ahead log of a writer that was killed. It waits for a
-// writer that is about to close.
+// connectReader opens a connection that changes nothing: it creates no file, and does
+// not clean up the write-ahead log of a writer that was killed. It waits for a writer
+// that is about to close.
 func (s *Store) connectReader(ctx context.Context) (*connection, error) {
 	const pause = 10 * time.Millisecond
 	for waited := time.Duration(0); ; waited += pause {
@@ -168,8 +167,8 @@ func (s *Store) tryReader() (*connection, error) {
 	return conn, nil
 }
 
-// changed fails with errChanged where what the connection reads may have changed
-// under it.
+// changed fails with errChanged if the files may have changed while the connection
+// was reading them.
 func (c *connection) changed() error {
 	changed, err := c.reading.changed()
 	if changed {
@@ -212,8 +211,8 @@ func (s *Store) Read(ctx context.Context, after eventstore.Position, limit int) 
 	return events, nil
 }
 
-// LastAt implements eventstore.Store. It reads the table from its end, of each
-// row no more than its page: an index would cost every append.
+// LastAt implements eventstore.Store. It reads the table backwards from its end, and of
+// each row only its first page: an index would slow down every append.
 func (s *Store) LastAt(ctx context.Context, t time.Time) (eventstore.Position, error) {
 	var position int64
 	err := s.withReader(ctx, func(r *reader) error {
@@ -231,10 +230,10 @@ func (s *Store) LastAt(ctx context.Context, t time.Time) (eventstore.Position, e
 	return eventstore.Position(position), nil
 }
 
-// positionsPart is the number of events of the log that a reader takes at once.
+// positionsPart is the number of events of the log that a reader reads at once.
 const positionsPart = 500
 
-// positions returns the n events behind a position, all of which must be there.
+// positions returns the n events after a position, all of which must be there.
 func (s *Store) positions(ctx context.Context, r *reader, after eventstore.Position, n int) ([]eventstore.Event, error) {
 	events := make([]eventstore.Event, n)
 	err := s.inParts(ctx, r, (n+positionsPart-1)/positionsPart, func(r *reader, part int) error {
@@ -315,7 +314,7 @@ func (s *Store) ReadAggregate(ctx context.Context, aggregate eventstore.Aggregat
 const (
 	// currentVersion is 0 for an aggregate without events.
 	currentVersion = `SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?`
-	// historyPart is the number of an aggregate's events that a reader takes at once.
+	// historyPart is the number of an aggregate's events that a reader reads at once.
 	historyPart = 512
 )
 
@@ -342,9 +341,9 @@ func (s *Store) history(ctx context.Context, r *reader, aggregate eventstore.Agg
 	return events, nil
 }
 
-// versions fills in the aggregate's events from a version on. Where they lie next to
-// each other in the log, as they often do, they are read as a range of it: that takes
-// a fifth less time than going through the index for each.
+// versions fills in the aggregate's events, starting at a version. If they are adjacent
+// in the log, as they often are, they are read as a range, which takes a fifth less time
+// than looking each up in the index.
 func (r *reader) versions(aggregate eventstore.AggregateID, first eventstore.Version, events []eventstore.Event) error {
 	start, adjacent, err := r.adjacent(aggregate, first, first+eventstore.Version(len(events))-1)
 	if err != nil {
@@ -377,8 +376,8 @@ func (r *reader) versions(aggregate eventstore.AggregateID, first eventstore.Ver
 	return nil
 }
 
-// adjacent reports whether the versions lie next to each other in the log, and from
-// which position on: each has a later position than the one before it.
+// adjacent reports whether the versions are adjacent in the log, and the position of the
+// first. It relies on later versions having later positions.
 func (r *reader) adjacent(aggregate eventstore.AggregateID, first, last eventstore.Version) (start eventstore.Position, adjacent bool, err error) {
 	const position = `SELECT position FROM events WHERE aggregate = ? AND version = ?`
 	from, found, err := r.conn.lookUp(position, string(aggregate), int64(first))
@@ -389,8 +388,8 @@ func (r *reader) adjacent(aggregate eventstore.AggregateID, first, last eventsto
 	return eventstore.Position(from), found && to-from == int64(last-first), err
 }
 
-// snapshot returns the aggregate's snapshot, or nil where there is none that is
-// whole: it is a cache, and a damaged one is as good as none.
+// snapshot returns the aggregate's snapshot, or nil if there is none or it is damaged:
+// it is a cache, and a damaged one is as good as none.
 func (r *reader) snapshot(aggregate eventstore.AggregateID) (*eventstore.Snapshot, error) {
 	stmt, err := r.conn.statement(`SELECT version, schema, payload, sha256 FROM snapshots WHERE aggregate = ?`, string(aggregate))
 	if err != nil {
@@ -462,9 +461,9 @@ func (s *Store) follow(ctx context.Context, r *reader, chain *eventstore.Chain, 
 	return checkEnd(head, chain.Head())
 }
 
-// integrity lets SQLite check its own structures, that every index agrees with
-// its table, and sends the outcome. It does so meanwhile, with a connection that
-// is not one of the readers, for which it would have to wait.
+// integrity makes SQLite check its own structures, including that every index agrees
+// with its table, and sends the outcome. It runs concurrently, on a connection of its
+// own, since it would have to wait for a reader.
 func (s *Store) integrity(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	go func() {

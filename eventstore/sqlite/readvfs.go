@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/bits"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
@@ -17,26 +16,35 @@ import (
 // readVFS is a VFS for one connection that reads. It creates and deletes no file,
 // and needs no more than permission to read.
 //
-// Where the database has both a write-ahead log and the index of it that
-// connections share, SQLite reads as it does beside any writer. If nobody else is
-// connected and it may write, it builds the index again, from the log. Otherwise nobody
-// is writing, and SQLite would create what is missing; so it is told that the file
-// never changes, and gets the pages that were committed to the write-ahead log in
-// place of those in the file (stillFile).
+// Where somebody is connected, SQLite reads as it does beside any writer, and notes in
+// the index of the write-ahead log, which all share, up to where it reads. Otherwise
+// nobody is writing, and SQLite would create the index or build it again; so it is told
+// that the file never changes, and gets the pages that were committed to the
+// write-ahead log in place of those in the file (stillFile). Nothing is written then,
+// whatever this process may write.
 //
 // Either way the file is locked as a reader locks it, from before that decision
 // until the connection is closed: by SQLite's protocol nobody deletes the log or
-// its index meanwhile. A writer that comes later creates both before it commits
-// anything, which is how changed knows.
+// its index meanwhile. A writer that comes later connects before it commits anything,
+// and changes the log when it commits, which is how changed knows.
 type readVFS struct {
 	vfs.VFSFilename
 	disk  disk.FS
-	path  string // of the database, as SQLite resolved it
-	still bool   // the connection was told that the file never changes
+	path  string    // of the database, as SQLite resolved it
+	lock  io.Closer // nil where none is held
+	still *stillFile
+	found [3]fileState // of a still file, from before it was read
 }
 
-// registerReadVFS makes a readVFS of the VFS called base one of SQLite's, until
-// unregister is called, once nothing is open through it.
+// fileState tells one state of a file from a later one.
+type fileState struct {
+	exists   bool
+	size     int64
+	modified int64 // in nanoseconds
+}
+
+// registerReadVFS registers with SQLite a readVFS that wraps the VFS called base. Call
+// unregister once nothing is open through it.
 func registerReadVFS(base string, d disk.FS) (v *readVFS, name string, unregister func(), err error) {
 	of, err := findVFS(base)
 	if err != nil {
@@ -45,7 +53,7 @@ func registerReadVFS(base string, d disk.FS) (v *readVFS, name string, unregiste
 	v = &readVFS{VFSFilename: of, disk: d}
 	name = fmt.Sprintf("reprise-read-%p", v)
 	vfs.Register(name, v)
-	return v, name, func() { vfs.Unregister(name) }, nil
+	return v, name, func() { vfs.Unregister(name); v.release() }, nil
 }
 
 func findVFS(base string) (vfs.VFSFilename, error) {
@@ -83,58 +91,116 @@ func (v *readVFS) openDatabase(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File
 		_ = f.Close() // it was not used
 		return nil, flags, err
 	}
-	shared, err := v.shared()
-	if err == nil && !shared {
-		v.still = true
-		f, err = openStill(f, v.disk, v.path)
-	}
+	opened, err := v.decide(f)
 	if err != nil {
 		return nil, flags, errors.Join(err, f.Close())
 	}
-	return f, flags, nil
+	return opened, flags, nil
 }
 
-// shared reports whether there are a write-ahead log and the index of it that
-// connections share.
-func (v *readVFS) shared() (bool, error) {
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if found, err := v.Access(v.path+suffix, vfs.ACCESS_EXISTS); err != nil || !found {
-			return false, err
-		}
+// decide returns the locked file as SQLite is to read it.
+func (v *readVFS) decide(f vfs.File) (vfs.File, error) {
+	if shared, err := v.join(); shared || err != nil {
+		return f, err
 	}
-	return true, nil
+	var err error
+	if v.found, err = v.states(); err != nil {
+		return nil, err
+	}
+	v.still, err = openStill(f, v.disk, v.path)
+	return v.still, err
+}
+
+// shared reports whether somebody is connected, so that SQLite's protocol tells what
+// to read. On a disk that is not the operating system's nobody can be asked: there it
+// is whether there are a write-ahead log and its index.
+func (v *readVFS) shared() (bool, error) {
+	if found, err := v.exists("-wal"); !found || err != nil {
+		return false, err
+	}
+	if !v.real() {
+		return v.exists("-shm")
+	}
+	return indexInUse(v.path + "-shm")
+}
+
+// join is shared, and keeps the index from being built again until release.
+func (v *readVFS) join() (shared bool, err error) {
+	if shared, err = v.shared(); !shared || err != nil || !v.real() {
+		return shared, err
+	}
+	v.lock, err = joinIndex(v.path + "-shm")
+	return v.lock != nil, err
+}
+
+// release ends what join began, once the connection is closed.
+func (v *readVFS) release() {
+	if v.lock != nil {
+		_ = v.lock.Close() // it was only read
+	}
+}
+
+// real reports whether the files are the operating system's.
+func (v *readVFS) real() bool {
+	_, ok := v.disk.(disk.OS)
+	return ok
+}
+
+func (v *readVFS) exists(suffix string) (bool, error) {
+	return v.Access(v.path+suffix, vfs.ACCESS_EXISTS)
+}
+
+// states returns those of the database, of its write-ahead log and of the index.
+func (v *readVFS) states() (states [3]fileState, err error) {
+	for i, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := v.disk.Stat(v.path + suffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return states, err
+		}
+		states[i] = fileState{true, info.Size(), info.ModTime().UnixNano()}
+	}
+	return states, nil
 }
 
 // changed reports whether what the connection reads may have changed under it, so
 // that what it read counts for nothing.
 func (v *readVFS) changed() (bool, error) {
-	if !v.still {
+	if v.still == nil {
 		return false, nil
 	}
-	return v.shared()
+	if shared, err := v.shared(); shared || err != nil {
+		return shared, err
+	}
+	if now, err := v.states(); now != v.found || err != nil {
+		return true, err
+	}
+	// Times are coarse: a writer that came and went within a tick changed the log.
+	return v.still.extended()
 }
 
-// stillFile is a database file that nobody writes, with the pages that were
-// committed to its write-ahead log in the place of its own. It holds a reader's
-// lock.
+// stillFile is a database file that nobody writes, with the pages that were committed to
+// its write-ahead log in place of its own. It holds a reader's lock.
 type stillFile struct {
 	vfs.File
-	log      disk.File // nil where there is none
-	pageSize int
-	frames   map[uint32]int64 // where in the log the pages are
-	size     int64
-	page     []byte
-	sums     bool // pages end with their checksum
+	log   disk.File // nil where there is none
+	wal   wal
+	pages committedPages
+	size  int64
+	page  []byte
+	sums  bool // pages end with their checksum
 }
 
-// openStill takes over f, which the caller closes where it fails.
-func openStill(f vfs.File, d disk.FS, path string) (vfs.File, error) {
+// openStill takes over f; the caller closes f if it fails.
+func openStill(f vfs.File, d disk.FS, path string) (*stillFile, error) {
 	if size, err := sizeOf(d, path+"-journal"); err != nil || size > 0 {
-		return f, errors.Join(err, fmt.Errorf("%s-journal: another program was cut off while it changed the log; a command that writes, such as `reprise runs resume`, undoes what it did", path))
+		return nil, errors.Join(err, fmt.Errorf("%s-journal: another program was cut off while it changed the log; a command that writes, such as `reprise runs resume`, undoes what it did", path))
 	}
 	size, err := f.Size()
 	if err != nil {
-		return f, err
+		return nil, err
 	}
 	still := &stillFile{File: f, size: size}
 	log, err := disk.Open(d, path+"-wal")
@@ -142,39 +208,51 @@ func openStill(f vfs.File, d disk.FS, path string) (vfs.File, error) {
 		return still, nil
 	}
 	if err != nil {
-		return f, err
+		return nil, err
 	}
-	w := wal{file: log, db: f}
-	pages, err := w.committed()
-	if err != nil {
-		return f, errors.Join(err, log.Close())
+	still.log = log
+	if err := still.readLog(); err != nil {
+		return nil, errors.Join(err, log.Close())
 	}
-	if len(pages.at) == 0 {
-		return still, log.Close()
+	return still, nil
+}
+
+// readLog finds the pages that were committed to the log.
+func (f *stillFile) readLog() (err error) {
+	f.wal = wal{file: f.log}
+	if f.pages, err = f.wal.committed(); err != nil || len(f.pages.at) == 0 {
+		return err
 	}
-	still.log, still.frames = log, pages.at
-	still.pageSize, still.size = w.pageSize, int64(pages.length)*int64(w.pageSize)
-	still.page = make([]byte, w.pageSize)
-	// The checksum of a page is made on its way into the file: those in the log
+	f.size = int64(f.pages.length) * int64(f.wal.pageSize)
+	f.page = make([]byte, f.wal.pageSize)
+	// The checksum of a page is computed when it is written to the file: pages in the log
 	// have none yet.
 	var header [21]byte
-	if _, err := still.ReadAt(header[:], 0); err != nil && !errors.Is(err, io.EOF) {
-		return f, errors.Join(err, log.Close())
+	if _, err := f.ReadAt(header[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	still.sums = header[20] == checksumSize
-	return still, nil
+	f.sums = header[20] == checksumSize
+	return nil
+}
+
+// extended reports whether something was committed since the log was read.
+func (f *stillFile) extended() (bool, error) {
+	if f.log == nil {
+		return false, nil
+	}
+	return f.wal.extended(f.pages)
 }
 
 // ReadAt implements io.ReaderAt. SQLite asks for one page or less at a time.
 func (f *stillFile) ReadAt(b []byte, at int64) (int, error) {
-	if f.log == nil {
+	if len(f.pages.at) == 0 {
 		return f.File.ReadAt(b, at)
 	}
 	if at >= f.size {
 		return 0, io.EOF
 	}
-	size := int64(f.pageSize)
-	frame, ok := f.frames[uint32(at/size)+1]
+	size := int64(f.wal.pageSize)
+	frame, ok := f.pages.at[uint32(at/size)+1]
 	if !ok {
 		return f.File.ReadAt(b, at)
 	}
@@ -194,7 +272,7 @@ func (f *stillFile) ReadAt(b []byte, at int64) (int, error) {
 // Size implements vfs.File.
 func (f *stillFile) Size() (int64, error) { return f.size, nil }
 
-// Lock implements vfs.File. The lock that is held is enough.
+// Lock implements vfs.File. The lock that is held suffices.
 func (f *stillFile) Lock(vfs.LockLevel) error { return nil }
 
 // Unlock implements vfs.File. The lock is held until Close.
@@ -223,6 +301,3 @@ func putChecksum(page []byte) {
 	binary.LittleEndian.PutUint32(page[data:], s[0])
 	binary.LittleEndian.PutUint32(page[data+4:], s[1])
 }
-
-// validPageSize reports whether SQLite has pages of that size.
-func validPageSize(n int) bool { return 512 <= n && n <= 1<<16 && bits.OnesCount(uint(n)) == 1 }

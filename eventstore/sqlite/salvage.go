@@ -2,9 +2,7 @@ package sqlite
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +15,10 @@ import (
 	"reprise/internal/disk"
 )
 
-// Wreck is a store that may be damaged, as a source of the events in it that are
-// whole. It is only read, and not by SQLite: neither page checksums nor the trees of
-// the file count, only the hash of each event. Copies of pages that the write-ahead
-// log or free space still hold count as well. It is used by one goroutine.
+// Wreck is a store that may be damaged, as a source of the whole events in it. It is
+// only read, and without SQLite: page checksums and b-trees are ignored, and only the
+// hash of each event counts. Old copies of pages in the write-ahead log and in free
+// space are read too. A Wreck is used by one goroutine.
 type Wreck struct {
 	files []disk.File
 	images
@@ -32,25 +30,45 @@ type Wreck struct {
 	summary Salvaged
 }
 
-// Salvaged says what there is of a log.
+// Salvaged describes what was found of a log.
 type Salvaged struct {
-	// Head is the end of the longest log that is whole from its first event on.
+	// Head is the end of the longest log that is whole from its first event.
 	Head eventstore.Head
-	// Recorded is the end of the log as it was recorded; zero where that is damaged.
+	// Recorded is the recorded end of the log; zero if that record is damaged.
 	Recorded eventstore.Head
-	// Rest counts events that are whole but come after that end.
+	// EndKnown is whether the recorded end is that of the last whole event, or lies after
+	// it, so that Gaps are all that is missing.
+	EndKnown bool
+	// Rest counts events that are whole but not part of that log.
 	Rest int
-	// Unacknowledged counts those of the rest that come after the recorded end: they
-	// were being appended, and no caller was told that they are stored.
+	// Unacknowledged counts those of the rest that come after that log and are not known
+	// to have been committed. They may have been acknowledged nevertheless.
 	Unacknowledged int
-	// Gaps are the positions that no whole event was found for.
+	// Other counts those of the rest whose position is that of another event.
+	Other int
+	// Gaps are the positions for which no whole event was found.
 	Gaps []Gap
+
+	last eventstore.Position // of a whole event
+}
+
+// Complete reports whether the log is known to have every event, and every whole event
+// that was found is in it.
+func (s Salvaged) Complete() bool { return s.EndKnown && s.Rest == 0 && len(s.Gaps) == 0 }
+
+// Last is the last position about which anything is known.
+func (s Salvaged) Last() eventstore.Position {
+	last := s.Head.Position
+	if n := len(s.Gaps); n > 0 {
+		last = max(last, s.Gaps[n-1].Last)
+	}
+	return max(last, s.Recorded.Position, s.last)
 }
 
 // Gap is a run of positions without a whole event.
 type Gap struct {
 	First, Last eventstore.Position
-	// What says what was found in their place, if anything was.
+	// What describes what was found in their place, if anything.
 	What string
 }
 
@@ -60,27 +78,31 @@ type piece struct {
 	prev, hash eventstore.Hash
 	from       image
 	cell       cell
-	// length is the number of events that follow each other from this one on.
+	sealed     bool // it was committed, or a commit was written after it
+	// length is the number of events in the chain that starts with this one.
 	length int
 	next   *piece
 }
 
-// doubtful is the row of an event whose hash is not that of its content. One of the
-// two may be whole all the same, as its neighbours in the chain tell.
+// doubtful is the row of an event whose hash does not match its content. One of the two
+// may be whole, which its neighbours in the chain can prove.
 type doubtful struct {
 	piece
 	content eventstore.Hash // of the content; piece.hash is the recorded one
 	what    string
 }
 
+// recordedAt is a record of the end of the log.
 type recordedAt struct {
-	head    eventstore.Head
-	current bool
+	head eventstore.Head
+	// live is whether it is a row of its page, rather than an old one left in the space
+	// between rows.
+	live, current bool
 }
 
 // OpenWreck reads all of the store at path, whatever its state. It fails with
-// fs.ErrNotExist where there is neither a file nor a write-ahead log. The caller
-// sees to it that nobody writes to the store, and closes the wreck.
+// fs.ErrNotExist if there is neither a file nor a write-ahead log. The caller ensures
+// that nobody writes to the store, and closes the wreck.
 func OpenWreck(ctx context.Context, path string) (*Wreck, error) {
 	w := &Wreck{}
 	err := w.open(disk.OS{}, path)
@@ -115,8 +137,8 @@ func (w *Wreck) open(d disk.FS, path string) error {
 	return nil
 }
 
-// readAll finds the events. The size of a page is taken from wherever it is
-// recorded, or is that with which stores are made, whichever gives most events.
+// readAll finds the events. It tries every layout of pages that is recorded somewhere,
+// and that of new stores, and keeps the one with the most events.
 func (w *Wreck) readAll(ctx context.Context, path string) error {
 	damage, err := walDamage(disk.OS{}, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -124,9 +146,9 @@ func (w *Wreck) readAll(ctx context.Context, path string) error {
 	}
 	best := -1
 	source := w.images
-	for _, size := range source.pageSizes() {
+	for _, layout := range source.layouts() {
 		attempt := &Wreck{images: source}
-		attempt.pageSize = size
+		attempt.layout = layout
 		if err := attempt.index(err == nil && damage == ""); err != nil {
 			return err
 		}
@@ -156,8 +178,8 @@ func (w *Wreck) find(ctx context.Context) error {
 			return err
 		}
 		cells(page, w.usable(), func(c cell) { w.add(from, page, c) })
-		heads(page, w.usable(), func(h eventstore.Head) {
-			w.heads = append(w.heads, recordedAt{h, from.current})
+		heads(page, w.usable(), func(h eventstore.Head, live bool) {
+			w.heads = append(w.heads, recordedAt{h, live, from.current})
 		})
 	}
 	return nil
@@ -165,10 +187,11 @@ func (w *Wreck) find(ctx context.Context) error {
 
 // add notes the event of a cell, if it is whole.
 func (w *Wreck) add(from image, page []byte, c cell) {
-	if c.local == c.total { // most copies of an event are told by their hash alone
+	if c.local == c.total { // most copies of an event are recognised by their hash alone
 		hash := page[c.at+c.total-len(eventstore.Hash{}):][:len(eventstore.Hash{})]
 		for _, p := range w.whole[c.position] {
 			if bytes.Equal(p.hash[:], hash) {
+				p.sealed = p.sealed || from.sealed
 				if from.current && !p.from.current {
 					p.from, p.cell = from, c
 				}
@@ -177,7 +200,7 @@ func (w *Wreck) add(from image, page []byte, c cell) {
 		}
 	}
 	e, err := w.event(page, c)
-	found := piece{position: c.position, prev: e.PrevHash, hash: e.Hash, from: from, cell: c}
+	found := piece{position: c.position, prev: e.PrevHash, hash: e.Hash, from: from, cell: c, sealed: from.sealed}
 	switch {
 	case err == nil:
 		w.keep(found)
@@ -187,21 +210,22 @@ func (w *Wreck) add(from image, page []byte, c cell) {
 	}
 }
 
-// maxDoubtful bounds the copies of a damaged row that are looked into.
+// maxDoubtful bounds the copies of a damaged row that are examined.
 const maxDoubtful = 16
 
 func (w *Wreck) keep(p piece) {
 	for _, known := range w.whole[p.position] {
 		if known.hash == p.hash {
+			known.sealed = known.sealed || p.sealed
 			return
 		}
 	}
 	w.whole[p.position] = append(w.whole[p.position], &p)
 }
 
-// resolve keeps the doubtful rows whose content is whole: where it is hashed with
-// the event before it, it has the recorded hash, or it has the hash that the event
-// after it follows.
+// resolve keeps the doubtful rows whose content is proven whole: hashed with the event
+// before it, the content has the recorded hash, or it has the hash that the event after
+// it follows.
 func (w *Wreck) resolve() {
 	positions := slices.Sorted(maps.Keys(w.doubted))
 	for _, at := range positions {
@@ -229,13 +253,13 @@ func (w *Wreck) resolve() {
 	}
 }
 
-// hashOf is the hash of an event that follows one with the hash prev.
+// hashOf returns the hash of an event that follows one with the hash prev.
 func hashOf(e eventstore.Event, prev eventstore.Hash) eventstore.Hash {
 	return eventstore.Seal(e.NewEvent, e.Aggregate, e.Version, e.Position, prev).Hash
 }
 
-// looksRight reports whether what is not a whole event looks like one: bytes that
-// happen to look like a row are not worth mentioning.
+// looksRight reports whether a damaged event looks like an event: bytes that happen to
+// look like a row are not worth mentioning.
 func looksRight(e eventstore.Event) bool {
 	return eventstore.CheckWrites([]eventstore.Write{{Aggregate: e.Aggregate, Events: []eventstore.NewEvent{e.NewEvent}}}) == nil
 }
@@ -248,10 +272,10 @@ func whatOf(err error) string {
 	return err.Error()
 }
 
-// arrange finds the longest log and what is left beside it.
+// arrange finds the longest log and what is left over.
 func (w *Wreck) arrange() {
-	positions := slices.SortedFunc(maps.Keys(w.whole), func(a, b eventstore.Position) int { return cmp.Compare(b, a) })
-	for _, at := range positions { // from the last one back
+	positions := slices.Sorted(maps.Keys(w.whole))
+	for _, at := range slices.Backward(positions) {
 		for _, p := range w.whole[at] {
 			p.length = 1
 			if p.next = better(w.whole[at+1], p.hash); p.next != nil {
@@ -262,81 +286,117 @@ func (w *Wreck) arrange() {
 	for p := better(w.whole[1], eventstore.Hash{}); p != nil; p = p.next {
 		w.prefix = append(w.prefix, p)
 	}
+	w.prefix = w.prefix[:w.ended()]
 	s := &w.summary
-	s.Recorded = w.recordedEnd(positions)
-	if end := s.Recorded.Position; len(positions) > 0 && end > 0 && w.has(s.Recorded) {
-		for _, p := range positions {
-			if p > end {
-				s.Unacknowledged++
-			}
-		}
-		w.prefix = w.prefix[:min(eventstore.Position(len(w.prefix)), end)]
-	}
 	if n := len(w.prefix); n > 0 {
 		s.Head = eventstore.Head{Position: w.prefix[n-1].position, Hash: w.prefix[n-1].hash}
 	}
-	slices.Reverse(positions)
+	if n := len(positions); n > 0 {
+		s.last = positions[n-1]
+	}
+	s.Recorded, s.EndKnown = w.recordedEnd(s.last)
 	w.beyond(positions)
 }
 
-// recordedEnd returns the recorded end of the log: one that is that of an event, if
-// there is one. What is damaged may say anything, and a page holds earlier ones in
-// the space between its rows.
-func (w *Wreck) recordedEnd(positions []eventstore.Position) eventstore.Head {
-	var known, other eventstore.Head
+// ended returns how many events of the chain belong to the log. Those of an append that
+// may be incomplete do not: the log must not end within an append. An append is complete
+// if a commit follows it, or if there is a record of the end that it leads to.
+func (w *Wreck) ended() int {
+	ends := map[eventstore.Head]bool{}
 	for _, h := range w.heads {
-		if !h.current {
-			continue
-		}
-		end := &other
-		if w.has(h.head) {
-			end = &known
-		}
-		if h.head.Position > end.Position {
-			*end = h.head
-		}
+		ends[h.head] = true
 	}
-	if len(positions) > 0 && other.Position > max(known.Position, positions[0]) {
-		return other // events are missing at the end
+	n := len(w.prefix)
+	for n > 0 {
+		if p := w.prefix[n-1]; p.sealed || ends[eventstore.Head{Position: p.position, Hash: p.hash}] {
+			break
+		}
+		n--
 	}
-	return known
+	return n
 }
 
-// has reports whether the log had that end once.
+// recordedEnd returns the recorded end of the log, and whether that is known to be its
+// end: the record is current, and no event was found after it. last is the position of
+// the last event that was found. A damaged record may say anything, and older copies of
+// a page hold earlier ends.
+func (w *Wreck) recordedEnd(last eventstore.Position) (end eventstore.Head, known bool) {
+	var after eventstore.Head
+	current := slices.ContainsFunc(w.heads, func(h recordedAt) bool { return h.live && h.current })
+	currentKnown := false
+	for _, h := range w.heads {
+		switch {
+		case !h.live:
+		case w.has(h.head):
+			currentKnown = currentKnown || h.current
+			if h.head.Position > end.Position {
+				end = h.head
+			}
+		case (h.current || !current) && h.head.Position > max(last, after.Position):
+			after = h.head
+		}
+	}
+	if after.Position > 0 {
+		return after, true // events are missing at the end
+	}
+	// An older copy is no proof by itself: the newest may be lost.
+	return end, currentKnown && end.Position == last
+}
+
+// has reports whether the log has ever had that end.
 func (w *Wreck) has(h eventstore.Head) bool {
-	return slices.ContainsFunc(w.whole[h.Position], func(p *piece) bool { return p.hash == h.Hash })
+	return h == eventstore.Head{} ||
+		slices.ContainsFunc(w.whole[h.Position], func(p *piece) bool { return p.hash == h.Hash })
 }
 
-// beyond lists what there is behind the prefix, given the positions of whole events
-// in order.
+// beyond lists what is left beside the log, given the positions of whole events in
+// order.
 func (w *Wreck) beyond(positions []eventstore.Position) {
 	s := &w.summary
 	next := s.Head.Position + 1
-	var before *piece
+	before := s.Head.Hash
 	for _, at := range positions {
 		if at < next {
+			w.leave(at, w.prefix[at-1])
 			continue
 		}
 		if at > next {
 			w.missing(next, at-1)
-			before = nil
-		} else if at == s.Head.Position+1 && s.Unacknowledged == 0 {
-			s.Gaps = append(s.Gaps, Gap{at, at, "the event in its place is whole, but does not follow the one before it"})
 		}
-		p := w.whole[at][0]
-		if before != nil && before.next != nil {
-			p = before.next
+		first := better(w.whole[at], before)
+		if first == nil {
+			if at == s.Head.Position+1 {
+				s.Gaps = append(s.Gaps, Gap{at, at, "the event in its place is whole, but does not follow the one before it"})
+			}
+			first = w.whole[at][0]
 		}
-		w.rest = append(w.rest, p)
-		before, next = p, at+1
+		if !first.sealed {
+			s.Unacknowledged++
+		}
+		w.rest = append(w.rest, first)
+		w.leave(at, first)
+		before, next = first.hash, at+1
 	}
 	if s.Recorded.Position >= next {
 		w.missing(next, s.Recorded.Position)
+		if end := &s.Gaps[len(s.Gaps)-1]; end.What == "" {
+			end.What = fmt.Sprintf("nothing is left; position %d is recorded as the end of the log", s.Recorded.Position)
+		}
 	}
 	s.Rest = len(w.rest)
 }
 
-// missing notes that there are no whole events from one position to another.
+// leave adds to the rest all events of a position except the chosen one.
+func (w *Wreck) leave(at eventstore.Position, chosen *piece) {
+	for _, p := range w.whole[at] {
+		if p != chosen {
+			w.rest = append(w.rest, p)
+			w.summary.Other++
+		}
+	}
+}
+
+// missing records that there are no whole events from one position to another.
 func (w *Wreck) missing(first, last eventstore.Position) {
 	var seen []eventstore.Position
 	for at := range w.doubted {
@@ -357,9 +417,9 @@ func (w *Wreck) missing(first, last eventstore.Position) {
 	}
 }
 
-// better returns the event to follow one with that hash: one of the store as it is
-// now, rather than one that a page of earlier holds, and then the one that more
-// follow.
+// better returns the event that follows the one with that hash, nil if there is none. It
+// prefers one of the current pages to one of an older copy, and then the one with the
+// longer chain.
 func better(candidates []*piece, after eventstore.Hash) *piece {
 	var best *piece
 	for _, p := range candidates {
@@ -374,13 +434,13 @@ func better(candidates []*piece, after eventstore.Hash) *piece {
 	return best
 }
 
-// Salvaged says what there is.
+// Salvaged describes what was found.
 func (w *Wreck) Salvaged() Salvaged { return w.summary }
 
-// Events returns the events of the log that is whole from its first one on.
+// Events returns the events of the log that is whole from its first event.
 func (w *Wreck) Events() iter.Seq2[eventstore.Event, error] { return w.load(w.prefix) }
 
-// Rest returns the whole events that come after those.
+// Rest returns the whole events that are not among those, by position.
 func (w *Wreck) Rest() iter.Seq2[eventstore.Event, error] { return w.load(w.rest) }
 
 func (w *Wreck) load(pieces []*piece) iter.Seq2[eventstore.Event, error] {
@@ -419,190 +479,4 @@ func (w *Wreck) Close() error {
 	}
 	w.files = nil
 	return err
-}
-
-// images are the copies of pages that a database and its write-ahead log hold.
-type images struct {
-	db, log  io.ReaderAt
-	pageSize int
-	dbPages  uint32
-	frames   []image
-	copies   map[uint32][]image // of a page; the one that counts first
-}
-
-// image is one copy of a page.
-type image struct {
-	number  uint32
-	inLog   bool
-	at      int64
-	current bool // SQLite would read this one
-}
-
-// pageSizes are those that a page may have.
-func (s *images) pageSizes() []int {
-	sizes := []int{4096}
-	var header [walHeaderSize]byte
-	n, _ := s.db.ReadAt(header[:18], 0)
-	if size := int(binary.BigEndian.Uint16(header[16:])); n == 18 {
-		if size == 1 {
-			size = 1 << 16
-		}
-		sizes = append(sizes, size)
-	}
-	if n, _ = s.log.ReadAt(header[:], 0); n == len(header) {
-		sizes = append(sizes, int(binary.BigEndian.Uint32(header[8:])))
-	}
-	sizes = slices.DeleteFunc(sizes, func(n int) bool { return !validPageSize(n) })
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
-}
-
-// usable is the part of a page that SQLite uses.
-func (s *images) usable() int { return s.pageSize - checksumSize }
-
-// index finds the copies. In a sound log, what counts is what was committed; in one
-// that is damaged, whatever is there.
-func (s *images) index(sound bool) error {
-	w := wal{file: s.log, db: s.db, pageSize: s.pageSize}
-	committed, err := w.committed()
-	if err != nil {
-		return err
-	}
-	header := make([]byte, frameHeaderSize)
-	current := map[uint32]int64{}
-	for at := int64(walHeaderSize); ; at += int64(frameHeaderSize + s.pageSize) {
-		if ok, err := w.readAt(header, at); err != nil {
-			return err
-		} else if !ok {
-			break
-		}
-		page := image{number: binary.BigEndian.Uint32(header), inLog: true, at: at + frameHeaderSize}
-		if page.number == 0 {
-			continue
-		}
-		s.frames = append(s.frames, page)
-		if !sound || at < committed.end {
-			current[page.number] = page.at
-		}
-	}
-	s.copies = map[uint32][]image{}
-	for i := range s.frames {
-		f := &s.frames[i]
-		f.current = current[f.number] == f.at
-		s.copies[f.number] = append(s.copies[f.number], *f)
-	}
-	for n := uint32(1); ; n++ {
-		page := image{number: n, at: int64(n-1) * int64(s.pageSize), current: current[n] == 0}
-		var first [1]byte
-		if read, err := s.db.ReadAt(first[:], page.at); read == 0 {
-			if !errors.Is(err, io.EOF) {
-				return err
-			}
-			break
-		}
-		s.dbPages = n
-		if len(s.copies[n]) > 0 {
-			s.copies[n] = append(s.copies[n], page)
-		}
-	}
-	for _, copies := range s.copies {
-		slices.SortStableFunc(copies, func(a, b image) int {
-			switch {
-			case a.current != b.current:
-				return map[bool]int{true: -1, false: 1}[a.current]
-			case a.inLog != b.inLog:
-				return map[bool]int{true: 1, false: -1}[a.inLog]
-			}
-			return cmp.Compare(b.at, a.at)
-		})
-	}
-	return nil
-}
-
-// all are the copies of all pages.
-func (s *images) all() iter.Seq[image] {
-	return func(yield func(image) bool) {
-		for n := uint32(1); n <= s.dbPages; n++ {
-			for _, page := range s.of(n) {
-				if !page.inLog && !yield(page) {
-					return
-				}
-			}
-		}
-		for _, page := range s.frames {
-			if !yield(page) {
-				return
-			}
-		}
-	}
-}
-
-// of returns the copies of a page, the one that counts first.
-func (s *images) of(number uint32) []image {
-	if copies := s.copies[number]; len(copies) > 0 || number == 0 || number > s.dbPages {
-		return copies
-	}
-	return []image{{number: number, at: int64(number-1) * int64(s.pageSize), current: true}}
-}
-
-// read returns a page, with zeros for what the file lacks at its end.
-func (s *images) read(from image) ([]byte, error) {
-	page := make([]byte, s.pageSize)
-	file := s.db
-	if from.inLog {
-		file = s.log
-	}
-	if _, err := file.ReadAt(page, from.at); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return page, nil
-}
-
-// event returns the event of a cell, with its hash checked. Where overflow pages
-// have several copies and those that count do not give it, others may.
-func (s *images) event(page []byte, c cell) (eventstore.Event, error) {
-	local := page[c.at:][:c.local]
-	if c.local == c.total {
-		return c.event(local)
-	}
-	first := binary.BigEndian.Uint32(page[c.at+c.local:])
-	e, chain, err := s.overflowing(c, local, first, -1, 0)
-	if err == nil {
-		return e, nil
-	}
-	for at := range chain {
-		for other := 1; other < len(s.of(chain[at])); other++ {
-			if e, _, err := s.overflowing(c, local, first, at, other); err == nil {
-				return e, nil
-			}
-		}
-	}
-	return e, err
-}
-
-// overflowing puts a record together, with the copy called other of the overflow
-// page at swapped, and otherwise those that count. It returns the pages, too.
-func (s *images) overflowing(c cell, local []byte, next uint32, swapped, other int) (e eventstore.Event, chain []uint32, err error) {
-	record := append(make([]byte, 0, c.total), local...)
-	for len(record) < c.total {
-		copies := s.of(next)
-		if len(copies) == 0 {
-			// What is there tells what the event was.
-			e, _ = c.event(record[:c.total])
-			return e, chain, &eventstore.CorruptionError{What: fmt.Sprintf("page %d, which it goes on at, is missing", next)}
-		}
-		chosen := copies[0]
-		if len(chain) == swapped {
-			chosen = copies[other]
-		}
-		chain = append(chain, next)
-		page, err := s.read(chosen)
-		if err != nil {
-			return e, chain, err
-		}
-		next = binary.BigEndian.Uint32(page)
-		record = append(record, page[4:4+min(s.usable()-4, c.total-len(record))]...)
-	}
-	e, err = c.event(record)
-	return e, chain, err
 }

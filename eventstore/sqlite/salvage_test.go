@@ -342,29 +342,51 @@ func TestADamagedEndCutsNothingOff(t *testing.T) {
 	}
 }
 
-// What was being appended as the process died, and was not acknowledged, is not a
-// part of the log: half of an append would be. It is kept beside it.
-func TestWhatWasNotCommittedIsNotInTheLog(t *testing.T) {
+// The last append cannot be told from one that was torn as the process died: it is
+// kept, and is a part of the log where it is known to be all of an append.
+func TestTheLastAppendIsKeptWhereItsFramesAreDamaged(t *testing.T) {
 	path, all := wreck(t)
-	db, log := mustReadFile(t, path), mustReadFile(t, path+"-wal")
-	offsets, _ := frames(log)
-	last := offsets[len(offsets)-1]
-	log[last+frameHeaderSize+4090] ^= 1 // in the page's last bytes, which hold nothing
-	place(t, path, db, log)
-	r, err := OpenReadOnly(path)
-	if err != nil {
-		t.Fatal(err)
+	db, whole := mustReadFile(t, path), mustReadFile(t, path+"-wal")
+	offsets, lastCommit := frames(whole)
+	last := eventstore.Position(len(all))
+	// The end is recorded on the same page in each commit.
+	var headFrame int
+	for _, at := range offsets {
+		heads(whole[at+frameHeaderSize:][:4096], 4088, func(h eventstore.Head, live bool) {
+			if live && h.Position == last && at >= lastCommit {
+				headFrame = at
+			}
+		})
 	}
-	head, err := r.Head(t.Context())
-	if err = errors.Join(err, r.Close()); err != nil {
-		t.Fatal(err)
+	if headFrame == 0 {
+		t.Fatal("the last commit does not record the end of the log")
 	}
-	if head.Position != eventstore.Position(len(all))-1 {
-		t.Fatalf("the store ends at %d: the last append is not torn", head.Position)
-	}
-	found, _ := salvaged(t, path, all)
-	if found.Head != head || found.Unacknowledged > 1 || found.Rest != found.Unacknowledged {
-		t.Errorf("%+v, want %+v", found, head)
+	for _, c := range []struct {
+		name           string
+		damage         func(log []byte)
+		inLog          bool
+		complete       bool
+		unacknowledged int
+	}{
+		{"a bit in free space", func(log []byte) { log[offsets[len(offsets)-1]+frameHeaderSize+4090] ^= 1 }, true, true, 0},
+		{"the recorded end", func(log []byte) { clear(log[headFrame+frameHeaderSize:][:4096]) }, true, false, 0},
+		{"the end of the commit", func(log []byte) { clear(log[offsets[len(offsets)-1]+4:][:4]) }, true, true, 0},
+		{"the end of the commit and of the log", func(log []byte) {
+			clear(log[headFrame+frameHeaderSize:][:4096])
+			clear(log[offsets[len(offsets)-1]+4:][:4])
+		}, false, false, 1},
+	} {
+		log := bytes.Clone(whole)
+		c.damage(log)
+		place(t, path, db, log)
+		want := last
+		if !c.inLog {
+			want--
+		}
+		found, missing := salvaged(t, path, all)
+		if found.Head.Position != want || found.Complete() != c.complete || found.Unacknowledged != c.unacknowledged || found.Rest != c.unacknowledged || missing != 0 {
+			t.Errorf("%s: %+v, %d missing", c.name, found, missing)
+		}
 	}
 }
 
@@ -409,7 +431,7 @@ func FuzzCells(f *testing.F) {
 		if usable < 0 {
 			return
 		}
-		heads(page, usable, func(eventstore.Head) {})
+		heads(page, usable, func(eventstore.Head, bool) {})
 		cells(page, usable, func(c cell) {
 			if c.local != c.total {
 				return

@@ -11,8 +11,8 @@ import (
 	"reprise/eventstore"
 )
 
-// The columns in the order of scanner.scan. Of a range, the order of the rows is
-// their position.
+// The columns in the order of scanner.scan. In a range, the order of the rows gives
+// their positions.
 const (
 	columns     = `id, aggregate, version, type, seconds, nanoseconds, correlation, causation, payload, prev_hash, hash`
 	selectEvent = `SELECT ` + columns + `, position FROM events`
@@ -47,8 +47,8 @@ func insertEvent(conn *connection, e *eventstore.Event) error {
 	return stmt.Exec()
 }
 
-// queryEvents appends the events that the statement gives, each with its hash
-// checked.
+// queryEvents appends the events that the statement returns, having checked their
+// hashes.
 func queryEvents(conn *connection, events []eventstore.Event, sql string, values ...any) ([]eventstore.Event, error) {
 	stmt, err := conn.statement(sql, values...)
 	if err != nil {
@@ -65,8 +65,8 @@ func queryEvents(conn *connection, events []eventstore.Event, sql string, values
 	return events, corruption(stmt.Err())
 }
 
-// queryRange fills in the events from a position on and returns how many there are.
-// Where one is missing, the next one's hash does not match its position.
+// queryRange fills in the events starting at a position and returns how many there are.
+// If one is missing, the hash of the next one does not match its position.
 func queryRange(conn *connection, first eventstore.Position, events []eventstore.Event) (n int, err error) {
 	stmt, err := conn.statement(selectRange, int64(first), int64(first)+int64(len(events))-1)
 	if err != nil {
@@ -83,16 +83,15 @@ func queryRange(conn *connection, first eventstore.Position, events []eventstore
 	return n, corruption(stmt.Err())
 }
 
-// scanner reads rows. What rows have in common, such as the aggregate, is the
-// same string in each of their events, and ids as well as small payloads share
-// their memory: an allocation for every column is what reading would spend most of
-// its time on.
+// scanner reads rows. Values that consecutive rows have in common, such as the
+// aggregate, share one string, and ids as well as small payloads share memory: otherwise
+// reading would spend most of its time on an allocation for every column.
 type scanner struct {
 	stmt   *sqlite3.Stmt
-	ranged bool // the position is not among the columns, and known
+	ranged bool // the position is known, and not among the columns
 
 	aggregate, eventType, correlation, causation string
-	// ids is the memory for ids. It is replaced where it is full, so that what was
+	// ids is the memory for ids. It is replaced when it is full, so that what was
 	// written to it never moves.
 	ids strings.Builder
 	// room is what is left of the memory for small payloads.
@@ -103,11 +102,11 @@ type scanner struct {
 const (
 	roomForIDs      = 4 << 10
 	roomForPayloads = 16 << 10
-	// smallPayload bounds what a payload that is kept keeps alive with it.
+	// smallPayload bounds how much memory a payload that is retained keeps alive.
 	smallPayload = 1 << 10
 )
 
-// scan reads the row into e, every field of it but for a known position, and checks
+// scan reads the row into e, except for a position that is known already, and checks
 // its hash.
 func (s *scanner) scan(e *eventstore.Event) error {
 	if !s.ranged {
@@ -138,8 +137,8 @@ func damaged(e *eventstore.Event, what string) error {
 	return &eventstore.CorruptionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, What: what}
 }
 
-// raw returns the column's bytes, which are SQLite's until the next step. It asks
-// for the column once, where Stmt.ColumnRawBlob does for pointer and length.
+// raw returns the column's bytes, which are valid until the next step. It looks up the
+// column once, where Stmt.ColumnRawBlob does so for both pointer and length.
 func (s *scanner) raw(column int) []byte { return s.stmt.ColumnValue(column).RawBlob() }
 
 // exactly returns the blob if it has n bytes.
@@ -150,8 +149,7 @@ func (s *scanner) exactly(column, n int) []byte {
 	return nil
 }
 
-// text returns the column's text, which is that of the row before it if that
-// was equal.
+// text returns the column's text; the same string as for the row before if it is equal.
 func (s *scanner) text(column int, before *string) string {
 	if raw := s.raw(column); string(raw) != *before {
 		*before = string(raw)

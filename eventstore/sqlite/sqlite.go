@@ -1,21 +1,21 @@
 // Package sqlite is the durable event store: one SQLite file in WAL mode with
 // synchronous=FULL, so that an acknowledged append survives the loss of power.
 //
-// There is one writer. Whoever appends while it is idle uses it; appends that
+// There is one writer. An append that finds it idle uses it at once; appends that
 // arrive while it is busy are committed together, with one sync for all of them,
-// and one that is refused does not disturb the others. Any error of a commit is
-// final: what is on disk is unknown then, so the store refuses all further
+// and one that is refused does not affect the others. Any error of a commit is
+// final: it is unknown what is on disk then, so the store refuses all further
 // appends and has to be opened again.
 //
 // Every page carries a checksum and every event its hash in the chain: damage
-// is reported as *eventstore.CorruptionError, which names the first event that
-// it hit, and never read over. The write-ahead log is checked before SQLite
-// opens it, which would take damage for its end. What no check can tell from a
-// crash is damage within the very last commit of a write-ahead log that was not
-// closed: that commit is dropped.
+// is reported as *eventstore.CorruptionError, which names the first event that is
+// affected, and never skipped. The write-ahead log is checked before SQLite opens
+// it, which would take damage for the end of the log. Damage within the very last
+// commit of a write-ahead log that was not closed cannot be told from a crash: that
+// commit is dropped.
 //
-// One process may have the store open for writing (the caller's lock sees to
-// it), any number may read it at the same time.
+// One process may have the store open for writing (the caller's lock ensures
+// this); any number may read it at the same time.
 package sqlite
 
 import (
@@ -36,7 +36,7 @@ import (
 	"reprise/internal/disk"
 )
 
-// The marks by which a file is known as an event store of this version.
+// The marks that identify a file as an event store of this version.
 const (
 	applicationID = 0x52505253 // "RPRS"
 	schemaVersion = 2
@@ -89,21 +89,20 @@ const schemaOfConsumers = `CREATE TABLE consumers (
 
 // Config are the options of a store; the zero value is the default.
 type Config struct {
-	// BusyTimeout is how long a lock of another connection is waited for; 0
-	// stands for 10 seconds.
+	// BusyTimeout is how long the store waits for the lock of another connection.
+	// The default is 10 seconds.
 	BusyTimeout time.Duration
-	// CheckpointPages is the length in pages of the write-ahead log from which on
-	// it is moved into the file; 0 stands for 4000: fewer,
-	// larger moves sync less.
+	// CheckpointPages is the length of the write-ahead log, in pages, at which it is
+	// moved into the file. The default is 4000: fewer, larger moves need fewer syncs.
 	CheckpointPages int
-	// Disk holds the files, nil for the operating system's. SQLite reaches the
-	// same files through VFS, the name of a registered one; "" is its own. Tests
+	// Disk holds the files; nil stands for the operating system's. SQLite accesses the
+	// same files through the registered VFS with the name VFS; "" is its default. Tests
 	// set both.
 	Disk disk.FS
 	VFS  string
-	// Unsynced acknowledges appends before they are synced: they survive the end
-	// of the process, not the loss of power, after which the store may be refused
-	// as damaged. It is for logs that can be made again.
+	// Unsynced acknowledges appends before they are synced: they survive the end of
+	// the process but not the loss of power, after which the store may be refused as
+	// damaged. It is for logs that can be recreated.
 	Unsynced bool
 }
 
@@ -122,10 +121,10 @@ type Store struct {
 	disk   disk.FS
 	signal eventstore.Signal
 
-	readers chan *connection // idle ones; tokens below bound all of them
+	readers chan *connection // the idle ones; tokens bound the number of all
 	tokens  chan struct{}
 
-	queue   chan *request  // nil where the store is for reading only
+	queue   chan *request  // nil if the store is open for reading only
 	idle    chan *writer   // holds the writer while nobody writes
 	writing sync.WaitGroup // goroutines that write what callers left in queue
 	mu      sync.RWMutex   // held for reading while a request is sent to queue
@@ -135,9 +134,9 @@ type Store struct {
 var _ eventstore.Store = (*Store)(nil)
 
 // Open opens the store at path for writing, creating it if there is none. It
-// fails with *eventstore.CorruptionError where the file is empty or no
-// database, where its write-ahead log is damaged, and where the end of the log
-// is not what was appended last.
+// fails with *eventstore.CorruptionError if the file is empty or not a database,
+// if its write-ahead log is damaged, or if the log does not end with the event that
+// was appended last.
 func Open(path string, config Config) (*Store, error) {
 	s := newStore(path, config)
 	w, err := s.openWriter()
@@ -150,7 +149,7 @@ func Open(path string, config Config) (*Store, error) {
 	return s, nil
 }
 
-// openWriter returns the writer of the store, which it creates if need be.
+// openWriter returns the writer of the store, creating the store if necessary.
 func (s *Store) openWriter() (*writer, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
@@ -168,8 +167,8 @@ func (s *Store) openWriter() (*writer, error) {
 	return w, nil
 }
 
-// connectWriter opens a connection that writes, through a VFS that knows the causes
-// of its errors. A plain one writes the write-ahead log as SQLite does.
+// connectWriter opens a connection for writing, through a VFS that records the causes
+// of errors. With plain, the write-ahead log is written as SQLite writes it.
 func (s *Store) connectWriter(flags sqlite3.OpenFlag, plain bool) (*connection, *logVFS, error) {
 	through, name, unregister, err := registerLogVFS(s.config.VFS)
 	if err != nil {
@@ -185,14 +184,14 @@ func (s *Store) connectWriter(flags sqlite3.OpenFlag, plain bool) (*connection, 
 	return conn, through, nil
 }
 
-// explainWrite returns the error of a connection that writes with its cause in it.
+// explainWrite adds the cause to an error of a connection for writing.
 func (s *Store) explainWrite(err error, through *logVFS) error {
 	return s.located(explain(s.path, true, s.config.BusyTimeout, err, through.last.take()))
 }
 
-// OpenReadOnly opens an existing store for reading, also beside the process
-// that writes it. Appending fails with eventstore.ErrReadOnly. It fails as Open
-// does, and with fs.ErrNotExist where there is no file.
+// OpenReadOnly opens an existing store for reading, even while another process
+// writes to it. Appending fails with eventstore.ErrReadOnly. It fails as Open does,
+// and with fs.ErrNotExist if there is no file.
 func OpenReadOnly(path string) (*Store, error) { return OpenReadOnlyOn(path, Config{}) }
 
 // OpenReadOnlyOn is OpenReadOnly with a configuration.
@@ -228,8 +227,8 @@ func newStore(path string, config Config) *Store {
 	}
 }
 
-// openFlags is sqlite3.OpenFlags, which panics where it cannot reserve address space,
-// as under a limit (ulimit -v).
+// openFlags is sqlite3.OpenFlags, but returns an error if address space cannot be
+// reserved, for example because of a limit (ulimit -v), where that one panics.
 func openFlags(name string, flags sqlite3.OpenFlag) (conn *sqlite3.Conn, err error) {
 	defer func() {
 		cause := recover()
@@ -264,8 +263,8 @@ func (s *Store) connectThrough(vfs string, flags sqlite3.OpenFlag) (*connection,
 	return conn, nil
 }
 
-// filename is what SQLite is to open: the path, and through which VFS. It is a URI
-// in any case: SQLite takes a path that begins with "file:" for one.
+// filename returns the name that makes SQLite open the path through a VFS. It is always
+// a URI: SQLite would take a path that begins with "file:" for one.
 func filename(path, vfs string) string {
 	u := url.URL{Scheme: "file", OmitHost: true, Path: path}
 	if vfs != "" {
@@ -287,7 +286,7 @@ func checkMarks(conn *connection) (int64, error) {
 	}
 	switch {
 	case id != applicationID:
-		return 0, fmt.Errorf("the file is no event store of reprise (application id %#x instead of %#x)", id, applicationID)
+		return 0, fmt.Errorf("the file is not an event store of reprise (application id %#x instead of %#x)", id, applicationID)
 	case version > schemaVersion:
 		return 0, fmt.Errorf("the file was written by a newer version of reprise (schema %d, this one knows %d): upgrade reprise", version, schemaVersion)
 	case version < 1:
@@ -296,7 +295,7 @@ func checkMarks(conn *connection) (int64, error) {
 	return version, nil
 }
 
-// upgrade brings a file of an older version to this one.
+// upgrade converts a file of an older version to this one.
 func upgrade(conn *connection) error {
 	version, err := checkMarks(conn)
 	if err != nil || version == schemaVersion {
@@ -314,15 +313,15 @@ func (s *Store) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 	return s.send(ctx, &request{writes: copied(writes), reply: make(chan response, 1)})
 }
 
-// copied returns the writes with memory of their own: a caller whose ctx ends
-// goes on while the writer still works on them.
+// copied returns a deep copy of the writes: a caller whose ctx ends continues while the
+// writer still uses them.
 func copied(writes []eventstore.Write) []eventstore.Write {
 	writes = slices.Clone(writes)
 	for i := range writes {
 		writes[i].Events = slices.Clone(writes[i].Events)
 		for j := range writes[i].Events {
 			e := &writes[i].Events[j]
-			e.Payload = append([]byte(nil), e.Payload...) // nil if empty, as it is read
+			e.Payload = append([]byte(nil), e.Payload...) // nil if empty, as it will be read
 		}
 	}
 	return writes
@@ -334,7 +333,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 	return s.store(ctx, func(w *writer) error { return w.saveSnapshot(snapshot) })
 }
 
-// store lets the writer carry out f within one of its transactions.
+// store makes the writer call f within one of its transactions.
 func (s *Store) store(ctx context.Context, f func(*writer) error) error {
 	_, err := s.send(ctx, &request{other: f, reply: make(chan response, 1)})
 	return err
@@ -378,10 +377,10 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 	}
 }
 
-// write lets the writer commit what is queued, unless it is in use: whoever uses
-// it looks into the queue once more when done. The first group is committed on
-// this goroutine, so that a lone append needs no other; what was queued meanwhile
-// is not the caller's to wait for.
+// write makes the writer commit what is queued, unless it is in use: its user checks
+// the queue once more when done. The first group is committed on this goroutine, so
+// that a single append needs no other; the caller does not wait for requests that
+// were queued meanwhile.
 func (s *Store) write() {
 	for len(s.queue) > 0 {
 		var w *writer
@@ -405,9 +404,8 @@ func (s *Store) write() {
 	}
 }
 
-// serve has the writer commit the next group. Where that does not return, by a
-// panic or the end of the goroutine, the store has failed, and those who wait hear
-// of it.
+// serve makes the writer commit the next group. If that does not return, because of a
+// panic or runtime.Goexit, the store has failed, and waiting callers are told.
 func (s *Store) serve(w *writer) {
 	returned := false
 	defer func() {
@@ -421,8 +419,8 @@ func (s *Store) serve(w *writer) {
 	returned = true
 }
 
-// Subscribe implements eventstore.Store. A store that is open for reading only
-// hears nothing of another process's appends until it is asked again.
+// Subscribe implements eventstore.Store. A store that is open for reading only is not
+// notified of appends by other processes; its subscription sees them when it next reads.
 func (s *Store) Subscribe(after eventstore.Position) *eventstore.Subscription {
 	return eventstore.NewSubscription(s.Read, &s.signal, after)
 }
@@ -437,8 +435,8 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.signal.Close()
-	// With every token taken, no reader is under way. They are given back for
-	// those who come later, to be told that the store is closed.
+	// With every token taken, no read is in progress. The tokens are returned so that
+	// later calls learn that the store is closed.
 	for range maxReaders {
 		s.tokens <- struct{}{}
 	}
@@ -456,8 +454,8 @@ func (s *Store) Close() error {
 	return err
 }
 
-// closeWriter has the writer answer those who still wait, and closes it. Nothing
-// is queued any more.
+// closeWriter makes the writer serve the remaining requests, and closes it. No more
+// requests are queued.
 func (s *Store) closeWriter() error {
 	w := <-s.idle
 	for len(s.queue) > 0 {
@@ -467,8 +465,8 @@ func (s *Store) closeWriter() error {
 	return w.close()
 }
 
-// corruption turns what SQLite says of a damaged file into a
-// *eventstore.CorruptionError and leaves other errors alone.
+// corruption converts SQLite's errors for a damaged file to
+// *eventstore.CorruptionError and returns other errors unchanged.
 func corruption(err error) error {
 	if err == nil {
 		return nil

@@ -196,7 +196,7 @@ func TestForeignAndNewerFilesAreRefused(t *testing.T) {
 	newer := filepath.Join(dir, "newer.db")
 	fill(t, newer, 1)
 	execSQL(t, newer, "PRAGMA user_version = 9")
-	for path, want := range map[string]string{text: "corrupt", foreign: "no event store", newer: "newer version"} {
+	for path, want := range map[string]string{text: "corrupt", foreign: "not an event store", newer: "newer version"} {
 		for name, openIt := range map[string]func() (*Store, error){
 			"Open":         func() (*Store, error) { return Open(path, Config{}) },
 			"OpenReadOnly": func() (*Store, error) { return OpenReadOnly(path) },

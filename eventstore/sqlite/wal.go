@@ -4,17 +4,16 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
+	"iter"
 	"maps"
-
-	"reprise/internal/disk"
+	"math/bits"
 )
 
-// The layout of a WAL, https://sqlite.org/fileformat2.html#the_write_ahead_log:
-// a header, then frames of a header and a page. Each frame carries the salts of
-// the WAL's header and a checksum that continues that of the frame before it.
+// The layout of a write-ahead log (WAL),
+// https://sqlite.org/fileformat2.html#the_write_ahead_log: a header, then frames of a
+// header and a page. Each frame carries the salts of the WAL's header and a checksum
+// that continues that of the frame before it.
 const (
 	walHeaderSize   = 32
 	frameHeaderSize = 24
@@ -22,81 +21,12 @@ const (
 	walMagic        = 0x377f0682 // the last bit is set where sums are big-endian
 )
 
-// walDamage says what is wrong with the WAL of the database at path; "" where
-// nothing is. SQLite itself takes the first frame that does not verify for the
-// end: it reads no further and says nothing, so one flipped bit would undo all
-// commits behind it.
-//
-// The end of a WAL that a crash tore differs from damage: with
-// synchronous=FULL nothing is written behind a commit before it is synced. So a
-// frame that continues the frame before it, with a commit between it and the
-// first frame that does not verify, shows that this commit was acknowledged.
-// Damage within the last commit cannot be told from a torn one and is not
-// found here.
-func walDamage(d disk.FS, path string) (string, error) {
-	f, err := disk.Open(d, path+"-wal")
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	db, err := disk.Open(d, path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = db.Close() }()
-	pageSize, err := pageSize(d, path)
-	if err != nil {
-		return "", err
-	}
-	// A live writer may start the WAL over while it is read. What looks damaged
-	// counts only if it looks the same once the frames behind it were seen.
-	const attempts = 10
-	for range attempts {
-		w := wal{file: f, db: db, pageSize: pageSize}
-		what, err := w.damage()
-		if err != nil || what == "" {
-			return "", err
-		}
-		still, err := w.unchanged()
-		if err != nil || still {
-			return what, err
-		}
-	}
-	return "", nil
-}
-
-// pageSize reads the database's header; 0 where there is none.
-func pageSize(d disk.FS, path string) (int, error) {
-	f, err := disk.Open(d, path)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = f.Close() }()
-	var header [18]byte
-	switch _, err := io.ReadFull(f, header[:]); {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return 0, nil
-	case err != nil:
-		return 0, err
-	}
-	if n := int(binary.BigEndian.Uint16(header[16:])); n != 1 {
-		return n, nil
-	}
-	return 1 << 16, nil
-}
-
 // wal reads the frames of one WAL.
 type wal struct {
-	file, db io.ReaderAt
+	file     io.ReaderAt
 	pageSize int
 	header   [walHeaderSize]byte
 	order    binary.ByteOrder // of the sums
-	// suspect is the first frame that does not verify, as it was read.
-	suspect   []byte
-	suspectAt int64
 }
 
 // sum is the state of a WAL's checksum.
@@ -115,193 +45,176 @@ func recorded(b []byte) sum {
 	return sum{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
 }
 
-// damage reads all of the WAL.
-func (w *wal) damage() (string, error) {
-	if ok, err := w.readAt(w.header[:], 0); !ok || err != nil {
-		return "", err
-	}
-	sound := w.soundHeader()
-	if n := binary.BigEndian.Uint32(w.header[8:]); sound {
-		w.pageSize = int(n)
-	}
-	if w.pageSize < 512 || w.pageSize > 1<<16 {
-		return "", nil // neither file says: SQLite refuses the database
-	}
-	if !sound {
-		return w.damageBehindHeader()
-	}
-	return w.damageBehindFrames()
+// frame is a frame of a WAL as it was found there; nothing says that it is sound.
+type frame struct {
+	at int64 // of its header in the file
+	// raw is the frame; less than all of it, but more than its header, where the
+	// file ends there. It is valid until the next frame is read.
+	raw []byte
+	// before is the checksum of the frame before this one, or of the WAL's header.
+	before link
 }
 
-// soundHeader reports whether the header that was read verifies, and finds out
-// the order of the sums.
-func (w *wal) soundHeader() bool {
+// link is what a WAL has before a frame: salts, and the checksum that the frame
+// continues.
+type link struct {
+	salts [8]byte
+	sum   sum
+}
+
+// page is the number of the page that the frame holds, 0 where it holds none.
+func (f frame) page() uint32 { return binary.BigEndian.Uint32(f.raw) }
+
+// pageAt is where in the file the page begins.
+func (f frame) pageAt() int64 { return f.at + frameHeaderSize }
+
+// commit is the length of the database in pages where the frame is the last one of a
+// commit, and 0 where it is not.
+func (f frame) commit() uint32 { return commitOf(f.raw) }
+
+// commitOf is frame.commit of a frame's header.
+func commitOf(header []byte) uint32 { return binary.BigEndian.Uint32(header[4:]) }
+
+// link is what comes before the next frame.
+func (f frame) link() link { return linkOf(f.raw[8:24]) }
+
+// linkOf reads the salts and the sum that end the header of a frame, or of a WAL.
+func linkOf(b []byte) link { return link{[8]byte(b), recorded(b[8:])} }
+
+// readHeader reads the WAL's header. It reports whether there is one, and whether it
+// verifies; then it sets the order of the sums and the size of a page as it says.
+func (w *wal) readHeader() (found, sound bool, err error) {
+	if whole, err := readAll(w.file, w.header[:], 0); !whole || err != nil {
+		return false, false, err
+	}
 	w.order = binary.LittleEndian
 	magic := binary.BigEndian.Uint32(w.header[:])
 	if magic&1 == 1 {
 		w.order = binary.BigEndian
 	}
-	return magic&^1 == walMagic && sum{}.add(w.order, w.header[:24]) == recorded(w.header[24:])
+	if magic&^1 != walMagic || (sum{}).add(w.order, w.header[:24]) != recorded(w.header[24:]) {
+		return true, false, nil
+	}
+	w.pageSize = int(binary.BigEndian.Uint32(w.header[8:]))
+	return true, true, nil
 }
 
-// damageBehindFrames looks for the first frame that does not verify, then for
-// one behind it that proves that it once did. The mark of a commit counts where
-// the frame is of this WAL, by its salts or since the next one continues it; a
-// WAL that was started over has frames of the one before it at its end.
-func (w *wal) damageBehindFrames() (string, error) {
-	salts := w.header[16:24]
-	before := recorded(w.header[24:])
-	suspect, committed, marked := -1, false, false
-	frame := make([]byte, frameHeaderSize+w.pageSize)
-	for i := 0; ; i++ {
-		at := walHeaderSize + int64(i)*int64(len(frame))
-		if ok, err := w.readAt(frame, at); !ok || err != nil {
-			return "", err
+// start is what comes before the first frame.
+func (w *wal) start() link { return linkOf(w.header[16:32]) }
+
+// frames reads the frames from an offset to the end of the file, given what comes before
+// the first of them. It is the only reader of frames. Callers set the size of a page, and
+// decide which frames count: they know whether the header can be believed.
+func (w *wal) frames(at int64, before link) iter.Seq2[frame, error] {
+	return func(yield func(frame, error) bool) {
+		raw := make([]byte, frameHeaderSize+w.pageSize)
+		for {
+			n, err := w.file.ReadAt(raw, at)
+			if err != nil && !errors.Is(err, io.EOF) {
+				yield(frame{}, err)
+				return
+			}
+			if n < frameHeaderSize {
+				return
+			}
+			f := frame{at, raw[:n], before}
+			before = f.link()
+			if !yield(f, nil) || n < len(raw) {
+				return
+			}
+			at += int64(n)
 		}
-		ours := bytes.Equal(frame[8:16], salts)
-		follows := ours && w.follows(before, frame)
-		before = recorded(frame[16:])
-		switch {
-		case suspect < 0 && follows:
-			continue
-		case suspect < 0:
-			suspect = i
-			w.suspect, w.suspectAt = bytes.Clone(frame), at
-		case follows && (committed || marked):
-			return fmt.Sprintf("frame %d of the write-ahead log is damaged, and what was committed with it and after it is lost", suspect+1), nil
-		}
-		marked = isCommit(frame)
-		committed = committed || marked && ours
 	}
+}
+
+// all reads the frames from the first one on.
+func (w *wal) all() iter.Seq2[frame, error] { return w.frames(walHeaderSize, w.start()) }
+
+// whole reports whether the file has all of the frame.
+func (w *wal) whole(f frame) bool { return len(f.raw) == frameHeaderSize+w.pageSize }
+
+// follows reports whether the frame is whole and continues the one before it: its
+// salts are the same, and its sum continues that one's.
+func (w *wal) follows(f frame) bool {
+	return f.link().salts == f.before.salts && w.continues(f)
+}
+
+// continues reports whether the frame is whole and its sum continues that of the one
+// before it.
+func (w *wal) continues(f frame) bool {
+	if !w.whole(f) || f.page() == 0 {
+		return false // no page: zeros, whose sum is right where only zeros precede them
+	}
+	return f.before.sum.add(w.order, f.raw[:8]).add(w.order, f.raw[frameHeaderSize:]) == recorded(f.raw[16:])
 }
 
 // committedPages says where in a WAL the pages are that were committed to it.
 type committedPages struct {
-	at map[uint32]int64 // of the page itself, behind the header of its frame
+	at map[uint32]int64 // of the page itself, after the header of its frame
 	// length is that of the database in pages, as of the last commit.
 	length uint32
-	// end is the offset of the first frame that was not committed.
-	end int64
+	// end is the offset of the first frame that was not committed, and before what
+	// comes before that frame.
+	end    int64
+	before link
 }
 
 // committed reads the WAL as SQLite does: up to the last commit before the first
 // frame that does not verify. It sets the size of a page as the WAL records it.
 func (w *wal) committed() (committedPages, error) {
 	pages := committedPages{at: map[uint32]int64{}, end: walHeaderSize}
-	if ok, err := w.readAt(w.header[:], 0); !ok || err != nil || !w.soundHeader() {
+	if _, sound, err := w.readHeader(); !sound || err != nil || !validPageSize(w.pageSize) {
 		return pages, err
 	}
-	w.pageSize = int(binary.BigEndian.Uint32(w.header[8:]))
-	if !validPageSize(w.pageSize) {
-		return pages, nil
-	}
-	before := recorded(w.header[24:])
+	pages.before = w.start()
+	return pages, w.commits(&pages)
+}
+
+// commits adds the commits from the end of the pages on.
+func (w *wal) commits(pages *committedPages) error {
 	pending := map[uint32]int64{}
-	frame := make([]byte, frameHeaderSize+w.pageSize)
-	for at := int64(walHeaderSize); ; at += int64(len(frame)) {
-		ok, err := w.readAt(frame, at)
-		if !ok || err != nil || !bytes.Equal(frame[8:16], w.header[16:24]) || !w.follows(before, frame) {
-			return pages, err
+	for f, err := range w.frames(pages.end, pages.before) {
+		if err != nil || !w.follows(f) {
+			return err
 		}
-		before = recorded(frame[16:])
-		pending[binary.BigEndian.Uint32(frame)] = at + frameHeaderSize
-		if isCommit(frame) {
+		pending[f.page()] = f.pageAt()
+		if f.commit() != 0 {
 			maps.Copy(pages.at, pending)
 			clear(pending)
-			pages.length, pages.end = binary.BigEndian.Uint32(frame[4:]), at+int64(len(frame))
+			pages.length, pages.end, pages.before = f.commit(), f.at+int64(len(f.raw)), f.link()
 		}
 	}
+	return nil
 }
 
-// isCommit reports whether a frame is marked as the last of a commit.
-func isCommit(frame []byte) bool { return binary.BigEndian.Uint32(frame[4:]) != 0 }
-
-// damageBehindHeader looks for any two frames that belong together: they were
-// not written before the header was. Where all that was committed with them is in
-// the database, the header is that of a WAL which was about to be started over.
-func (w *wal) damageBehindHeader() (string, error) {
-	w.suspect, w.suspectAt = bytes.Clone(w.header[:]), 0
-	frame := make([]byte, frameHeaderSize+w.pageSize)
-	before, salts := recorded(w.header[24:]), bytes.Clone(w.header[16:24])
-	for i := 0; ; i++ {
-		if ok, err := w.readAt(frame, walHeaderSize+int64(i)*int64(len(frame))); !ok || err != nil {
-			return "", err
-		}
-		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-			w.order = order
-			if (i == 0 || bytes.Equal(frame[8:16], salts)) && w.follows(before, frame) {
-				if moved, err := w.moved(); moved || err != nil {
-					return "", err
-				}
-				return "the header of the write-ahead log is damaged, and what was committed in it is lost", nil
-			}
-		}
-		before, salts = recorded(frame[16:]), bytes.Clone(frame[8:16])
-	}
-}
-
-// moved reports whether the database has every page that was committed with the
-// frames from the first one on.
-func (w *wal) moved() (bool, error) {
-	var before sum
-	var salts []byte
-	latest, pending := map[uint32]int64{}, map[uint32]int64{} // places of pages
-	frame := make([]byte, frameHeaderSize+w.pageSize)
-	for at := int64(walHeaderSize); ; at += int64(len(frame)) {
-		if ok, err := w.readAt(frame, at); err != nil {
-			return false, err
-		} else if !ok || salts != nil && (!bytes.Equal(frame[8:16], salts) || !w.follows(before, frame)) {
-			break
-		}
-		before, salts = recorded(frame[16:]), bytes.Clone(frame[8:16])
-		pending[binary.BigEndian.Uint32(frame)] = at
-		if isCommit(frame) {
-			maps.Copy(latest, pending)
-			clear(pending)
-		}
-	}
-	stored := make([]byte, w.pageSize)
-	for page, at := range latest {
-		if ok, err := w.readAt(frame, at); !ok || err != nil {
-			return false, err
-		}
-		n, err := w.db.ReadAt(stored, int64(page-1)*int64(w.pageSize))
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		// The page's checksum is made on its way into the file.
-		data := w.pageSize - checksumSize
-		if n != len(stored) || !bytes.Equal(stored[:data], frame[frameHeaderSize:][:data]) {
-			return false, nil
-		}
-	}
-	return len(latest) > 0, nil
-}
-
-// follows reports whether the frame's sum continues that before it.
-func (w *wal) follows(before sum, frame []byte) bool {
-	if binary.BigEndian.Uint32(frame) == 0 {
-		return false // no page: zeros, of which the sum is right where nothing is before them
-	}
-	return before.add(w.order, frame[:8]).add(w.order, frame[frameHeaderSize:]) == recorded(frame[16:])
-}
-
-// unchanged reports whether header and suspect are still as they were read.
-func (w *wal) unchanged() (bool, error) {
-	suspect := make([]byte, len(w.suspect))
-	if ok, err := w.readAt(suspect, w.suspectAt); !ok || err != nil {
+// extended reports whether anything was committed since the pages were read, or the WAL
+// was restarted.
+func (w *wal) extended(pages committedPages) (bool, error) {
+	again := wal{file: w.file}
+	_, sound, err := again.readHeader()
+	switch {
+	case err != nil:
 		return false, err
+	case !sound || !validPageSize(again.pageSize):
+		// It held nothing then, and it does not now.
+		return pages.end > walHeaderSize, nil
+	case !bytes.Equal(again.header[:], w.header[:]):
+		return true, nil
 	}
-	var header [walHeaderSize]byte
-	ok, err := w.readAt(header[:], 0)
-	return ok && header == w.header && bytes.Equal(suspect, w.suspect), err
+	now := pages
+	now.at = map[uint32]int64{}
+	err = again.commits(&now)
+	return now.end != pages.end, err
 }
 
-// readAt reports whether all of b was there to read.
-func (w *wal) readAt(b []byte, at int64) (bool, error) {
-	n, err := w.file.ReadAt(b, at)
+// readAll reports whether all of b was there to read.
+func readAll(file io.ReaderAt, b []byte, at int64) (bool, error) {
+	n, err := file.ReadAt(b, at)
 	if n == len(b) || errors.Is(err, io.EOF) {
 		return n == len(b), nil
 	}
 	return false, err
 }
+
+// validPageSize reports whether SQLite has pages of that size.
+func validPageSize(n int) bool { return 512 <= n && n <= 1<<16 && bits.OnesCount(uint(n)) == 1 }

@@ -317,3 +317,39 @@ func TestAStoreComesIntoBeingAsAWhole(t *testing.T) {
 		t.Errorf("there are %q, want %q, %v", names, want, err)
 	}
 }
+
+// A reader that has a log's pages learns of every commit after them, even where the
+// files' times do not tell.
+func TestACommitAfterALogWasReadIsNoticed(t *testing.T) {
+	_, log, _ := killed(t, 4)
+	offsets, lastCommit := frames(log)
+	earlier := bytes.Clone(log)
+	clear(earlier[lastCommit:])
+	torn := bytes.Clone(log)
+	torn[offsets[len(offsets)-1]+frameHeaderSize] ^= 1
+	restarted := bytes.Clone(log)
+	restarted[20] ^= 1
+	for _, c := range []struct {
+		name        string
+		before, now []byte
+		want        bool
+	}{
+		{"nothing", log, log, false},
+		{"a commit", earlier, log, true},
+		{"half of a commit", earlier, torn, false},
+		{"a log that is started over", log, restarted, true},
+		{"a log that is emptied", log, nil, true},
+		{"a first commit", nil, log, true},
+		{"nothing in an empty log", nil, make([]byte, 100), false},
+	} {
+		w := wal{file: bytes.NewReader(c.before)}
+		pages, err := w.committed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.file = bytes.NewReader(c.now)
+		if got, err := w.extended(pages); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v; want %v", c.name, got, err, c.want)
+		}
+	}
+}

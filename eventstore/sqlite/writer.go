@@ -12,10 +12,10 @@ import (
 	"reprise/eventstore"
 )
 
-// request is an append, or something else to be stored, on its way to the writer.
+// request is an append, or something else to be stored, that is sent to the writer.
 type request struct {
 	writes []eventstore.Write
-	other  func(*writer) error // where there are no writes
+	other  func(*writer) error // if there are no writes
 	reply  chan response       // with room for one
 }
 
@@ -32,12 +32,12 @@ type writer struct {
 	conn   *connection
 	signal *eventstore.Signal
 	head   eventstore.Head
-	// versions are those of aggregates that were written to lately.
+	// versions are those of aggregates that were written to recently.
 	versions map[eventstore.AggregateID]eventstore.Version
 	group    []*request // of the last commit
-	// failed is the first error of a commit: the store is not written to again.
+	// failed is the first error of a commit; nothing is written after it.
 	failed error
-	// explained adds the cause to an error that the files led to since forget.
+	// explained adds to an error its cause: the last error of the files since forget.
 	explained func(error) error
 	forget    func()
 }
@@ -59,7 +59,7 @@ func newWriter(conn *connection, signal *eventstore.Signal) (*writer, error) {
 }
 
 // readHead returns the recorded end of the log and checks it against the last
-// event, so that a log cut short is noticed when it is opened.
+// event, so that a truncated log is noticed when it is opened.
 func readHead(conn *connection) (eventstore.Head, error) {
 	head, err := recordedHead(conn)
 	if err != nil {
@@ -91,8 +91,8 @@ func checkEnd(head, end eventstore.Head) error {
 
 // serve commits the next group of the queue.
 func (w *writer) serve(queue <-chan *request) {
-	// Those who were answered just now get to ask again: a commit for one costs as
-	// much as one for all. Who writes alone would only wait for nobody.
+	// Callers that were just answered may append again: a commit of one request costs as
+	// much as one of many. A single caller would yield to nobody.
 	if len(w.group) > 1 {
 		runtime.Gosched()
 	}
@@ -104,7 +104,7 @@ func (w *writer) serve(queue <-chan *request) {
 	clear(w.group)
 }
 
-// abandon answers a group of which the commit has not returned.
+// abandon answers a group whose commit did not return.
 func (w *writer) abandon() {
 	w.failed = errors.New("event store failed and must be opened again: a commit did not return")
 	for _, r := range w.group {
@@ -117,15 +117,15 @@ func (w *writer) abandon() {
 	w.group = w.group[:0]
 }
 
-// close moves the WAL into the file and closes the connection. An error of it
-// loses nothing: the WAL is complete, and the next opening reads it. After a
-// failure the files stay as they are.
+// close moves the WAL into the file and closes the connection. An error of the move
+// loses nothing: the WAL is complete, and the next process that opens the store reads
+// it. After a failed commit the files stay as they are.
 func (w *writer) close() error {
 	if w.failed == nil {
 		return w.conn.Close()
 	}
 	_, err := w.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
-	_ = w.conn.finalise() // repeats the error that was returned then
+	_ = w.conn.finalise() // returns the same error again
 	return errors.Join(err, w.conn.Close())
 }
 
@@ -169,10 +169,10 @@ func (w *writer) commit(group []*request) {
 	}
 }
 
-// transact fills in the responses. An error means that nothing of the group is
-// known to be stored, or, with a request, that it came upon damage, that nothing is
-// stored, and that the others may go on without it. A request is refused before
-// anything of it is written, so that it leaves nothing to be taken back.
+// transact fills in the responses. An error without a request means that it is unknown
+// whether the group is stored. With a request, it means that the request met damage,
+// that nothing is stored, and that the others may continue without it. A request is
+// refused before any of it is written, so that nothing has to be undone.
 func (w *writer) transact(group []*request, responses []response) (damaged *request, err error) {
 	w.forget()
 	if err := w.conn.execute("BEGIN IMMEDIATE"); err != nil {
@@ -186,7 +186,7 @@ func (w *writer) transact(group []*request, responses []response) (damaged *requ
 		responses[i].events, responses[i].err = w.carryOut(r)
 		if err := responses[i].err; err != nil && !isRefusal(err) {
 			err = w.abort(err)
-			// What is no event is kept to save time: its damage is not the log's.
+			// Anything but events is only a cache: damage to it does not affect the log.
 			if r.other != nil && errors.Is(err, eventstore.ErrCorrupt) && w.conn.GetAutocommit() {
 				return r, err
 			}
@@ -211,7 +211,7 @@ func (w *writer) abort(cause error) error {
 	return errors.Join(corruption(cause), w.conn.Exec("ROLLBACK"))
 }
 
-// isRefusal reports whether the error is an answer to this request alone.
+// isRefusal reports whether the error concerns this request alone.
 func isRefusal(err error) bool {
 	return errors.Is(err, eventstore.ErrConcurrencyConflict) || errors.Is(err, eventstore.ErrEventIDReused) || errors.Is(err, eventstore.ErrLimit)
 }
@@ -238,7 +238,7 @@ func (w *writer) carryOut(r *request) ([]eventstore.Event, error) {
 	return added, nil
 }
 
-// seal returns the events as they are to be stored, or the refusal.
+// seal returns the events as they will be stored, or an error that refuses them.
 func (w *writer) seal(writes []eventstore.Write) ([]eventstore.Event, error) {
 	n := 0
 	for _, write := range writes {
@@ -287,8 +287,8 @@ func (w *writer) currentVersion(a eventstore.AggregateID) (eventstore.Version, e
 	return eventstore.Version(version), nil
 }
 
-// repeated returns the stored events where all of the writes' are stored next
-// to each other, nil where none is, and ErrEventIDReused for anything else.
+// repeated returns the stored events if all events of the writes are stored next to
+// each other, nil if none is, and ErrEventIDReused otherwise.
 func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error) {
 	var stored []eventstore.Event
 	total := 0
@@ -322,7 +322,7 @@ func (w *writer) repeated(writes []eventstore.Write) ([]eventstore.Event, error)
 }
 
 func (w *writer) findByID(id eventstore.EventID) (*eventstore.Event, error) {
-	// The index answers this alone; mostly there is none.
+	// The index alone answers this; usually there is none.
 	position, found, err := w.conn.lookUp(`SELECT position FROM events WHERE id = ?`, string(id))
 	if err != nil || !found {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 func consumers(t *testing.T, s eventstore.Store) {
 	mustAppend(t, s, "a", eventstore.NoStream(), "1", "2", "3")
 	if c, err := s.Consumer(t.Context(), "new"); err != nil || !reflect.DeepEqual(c, eventstore.Consumer{Name: "new"}) {
-		t.Errorf("one that was never saved: %+v, %v", c, err)
+		t.Errorf("a consumer that was never saved: %+v, %v", c, err)
 	}
 	save := func(c eventstore.Consumer, from eventstore.Position) {
 		t.Helper()
@@ -33,7 +33,7 @@ func consumers(t *testing.T, s eventstore.Store) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if err := s.SaveConsumer(t.Context(), eventstore.Consumer{Name: "a", Position: 3}, 2); !errors.Is(err, eventstore.ErrConcurrencyConflict) {
-		t.Errorf("from a place that it is not at: %v", err)
+		t.Errorf("from a position that it is not at: %v", err)
 	}
 	for _, c := range []eventstore.Consumer{{Name: "a", Position: 4}, {Position: 2}} {
 		if err := s.SaveConsumer(t.Context(), c, 1); !errors.Is(err, eventstore.ErrLimit) {
@@ -56,8 +56,8 @@ func consumers(t *testing.T, s eventstore.Store) {
 	checkLength(t, s, 3)
 }
 
-// consuming interrupts a consumer at every kind of moment and looks at what its
-// state has seen.
+// consuming interrupts a consumer at every stage and checks which events its state
+// has seen.
 func consuming(t *testing.T, s eventstore.Store) {
 	const total = 40
 	for i := range total {
@@ -105,8 +105,8 @@ func consuming(t *testing.T, s eventstore.Store) {
 	}
 }
 
-// consumingLive goes from what is stored to what is to come, and loses to a
-// second consumer of its name.
+// consumingLive continues from stored events to new ones, and loses to a second
+// consumer with the same name.
 func consumingLive(t *testing.T, s eventstore.Store) {
 	const before, total = 20, 60
 	for i := range before {
@@ -131,7 +131,7 @@ func consumingLive(t *testing.T, s eventstore.Store) {
 	}
 	for <-heard != total {
 	}
-	// The next save is refused, once somebody else has moved the place.
+	// The next save is refused once somebody else has moved the position.
 	for {
 		c, err := s.Consumer(t.Context(), "live")
 		if err != nil {
@@ -146,16 +146,16 @@ func consumingLive(t *testing.T, s eventstore.Store) {
 	}
 	mustAppend(t, s, "a", eventstore.AnyVersion(), "last")
 	if err := <-done; !errors.Is(err, eventstore.ErrConcurrencyConflict) {
-		t.Errorf("a second consumer of the name: %v", err)
+		t.Errorf("a second consumer with the same name: %v", err)
 	}
 	for i, p := range seen {
 		if p != eventstore.Position(i+1) {
-			t.Fatalf("heard %v", seen)
+			t.Fatalf("received %v", seen)
 		}
 	}
 }
 
-// slow lets a subscriber stand still while much is appended.
+// slow appends many events while a subscriber is idle.
 func slow(t *testing.T, s eventstore.Store) {
 	mustAppend(t, s, "a", eventstore.NoStream(), "first")
 	sub := s.Subscribe(0)
@@ -192,7 +192,7 @@ func slow(t *testing.T, s eventstore.Store) {
 	}
 }
 
-// history reads an aggregate page by page, and past snapshots.
+// history reads an aggregate page by page, regardless of snapshots.
 func history(t *testing.T, s eventstore.Store) {
 	all := mustAppend(t, s, "a", eventstore.NoStream(), "1", "2", "3", "4", "5")
 	mustAppend(t, s, "b", eventstore.NoStream(), "6")
@@ -218,7 +218,7 @@ func history(t *testing.T, s eventstore.Store) {
 			t.Errorf("with schema %d: %+v, %v", other, r, err)
 		}
 	}
-	// A snapshot of a newer schema counts more than one of a later version.
+	// A snapshot with a newer schema replaces one of a later version.
 	for _, next := range []eventstore.Snapshot{{Aggregate: "a", Version: 1, Schema: 3}, {Aggregate: "a", Version: 5, Schema: 2}} {
 		if err := s.SaveSnapshot(t.Context(), next); err != nil {
 			t.Fatal(err)
@@ -229,8 +229,8 @@ func history(t *testing.T, s eventstore.Store) {
 	}
 }
 
-// exports carries the log to another store and back, and tries to smuggle
-// changes in.
+// exports copies the log to another store and back, and tries to smuggle in
+// changes.
 func exports(t *testing.T, s, other eventstore.Store) {
 	mustAppend(t, s, "a", eventstore.NoStream(), "1", "2")
 	odd := Event("3")
@@ -253,7 +253,7 @@ func exports(t *testing.T, s, other eventstore.Store) {
 		"no header":           strings.Join(lines[1:], ""),
 		"a newer version":     strings.Replace(text.String(), `"version":1`, `"version":2`, 1),
 		"an unknown key":      strings.Replace(text.String(), `{"position":1,`, `{"what":1,"position":1,`, 1),
-		"more behind the end": text.String() + lines[1],
+		"more after the end":  text.String() + lines[1],
 		"empty":               "",
 	} {
 		if _, err := eventstore.Import(t.Context(), other, strings.NewReader(changed)); err == nil {
@@ -269,6 +269,6 @@ func exports(t *testing.T, s, other eventstore.Store) {
 		t.Errorf("the export of the import differs, %v:\n%s\n%s", err, again.String(), text.String())
 	}
 	if _, err := eventstore.Import(t.Context(), other, bytes.NewReader(text.Bytes())); !errors.Is(err, eventstore.ErrNotEmpty) {
-		t.Errorf("into a store with events: %v", err)
+		t.Errorf("into a store that has events: %v", err)
 	}
 }

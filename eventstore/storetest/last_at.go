@@ -8,8 +8,8 @@ import (
 	"reprise/eventstore"
 )
 
-// lastAt needs events around whole seconds, before 1970, and a clock that was set
-// back.
+// lastAt covers events around whole seconds and before 1970, and a clock that was
+// set back.
 func lastAt(t *testing.T, s eventstore.Store) {
 	at := func(seconds, nanoseconds int64) time.Time { return time.Unix(seconds, nanoseconds).UTC() }
 	find := func(moment time.Time, want eventstore.Position) {

@@ -16,7 +16,7 @@ import (
 	"reprise/eventstore"
 )
 
-// Event returns an event with the given name, made of it alone.
+// Event returns an event that depends on the name alone.
 func Event(name string) eventstore.NewEvent {
 	return eventstore.NewEvent{
 		ID: eventstore.DerivedEventID(name), Type: "test.happened.v1",
@@ -40,24 +40,24 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 		name string
 		test func(*testing.T, eventstore.Store)
 	}{
-		{"appended events come back as they were", comeBack},
+		{"appended events are read back unchanged", comeBack},
 		{"a wrong expected version is a conflict and changes nothing", conflict},
 		{"a batch over several aggregates is all or nothing", allOrNothing},
-		{"repeating an append returns the stored events", repetition},
+		{"a repeated append returns the stored events", repetition},
 		{"an event id for another event is refused", reusedID},
 		{"replay starts at the snapshot", snapshots},
 		{"history is read past snapshots", history},
-		{"a walk visits what it is asked for, page by page", walk},
+		{"a walk visits the requested events, page by page", walk},
 		{"the last event at a time is found, whatever the clock did", lastAt},
-		{"consumers are kept, listed and forgotten", consumers},
+		{"consumers are saved, listed and deleted", consumers},
 		{"a consumer's state has seen every event once", consuming},
-		{"a consumer goes on with what is to come", consumingLive},
-		{"a slow subscriber holds up nobody and misses nothing", slow},
+		{"a consumer continues with new events", consumingLive},
+		{"a slow subscriber delays nobody and misses nothing", slow},
 		{"limits are refused and named", limits},
 		{"a subscription has no gap and no repeat", subscription},
 		{"concurrent appends to one aggregate: one wins each version", contention},
 		{"memory is not shared with callers", ownMemory},
-		{"a closed store says so", closed},
+		{"a closed store returns ErrClosed", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store := open(t)
@@ -69,7 +69,7 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 			c.test(t, store)
 		})
 	}
-	t.Run("an export is imported as it was, and nothing else is", func(t *testing.T) {
+	t.Run("an export is imported unchanged, and nothing else is", func(t *testing.T) {
 		store, other := open(t), open(t)
 		defer func() {
 			if err := errors.Join(store.Close(), other.Close()); err != nil {
@@ -110,7 +110,7 @@ func comeBack(t *testing.T, s eventstore.Store) {
 		t.Errorf("a page = %+v, %v", page, err)
 	}
 	if none, err := s.Read(t.Context(), 4, 10); err != nil || len(none) != 0 {
-		t.Errorf("behind the end: %v, %v", none, err)
+		t.Errorf("after the end: %v, %v", none, err)
 	}
 	head, err := s.Verify(t.Context())
 	if err != nil || head.Position != 4 || head.Hash != third[0].Hash {
@@ -205,7 +205,7 @@ func snapshots(t *testing.T, s eventstore.Store) {
 		}
 	}
 	if r := replay(3); r.Snapshot != nil || !reflect.DeepEqual(r.Events, all[2:]) {
-		t.Errorf("from behind the snapshot: %+v", r)
+		t.Errorf("from after the snapshot: %+v", r)
 	}
 	older := eventstore.Snapshot{Aggregate: "a", Version: 1, Payload: []byte("old")}
 	if err := s.SaveSnapshot(t.Context(), older); err != nil {
@@ -335,7 +335,7 @@ func closed(t *testing.T, s eventstore.Store) {
 		t.Fatal(err)
 	}
 	if err := <-heard; !errors.Is(err, eventstore.ErrClosed) {
-		t.Errorf("a subscriber heard %v", err)
+		t.Errorf("a subscriber got %v", err)
 	}
 	if _, err := s.Append(t.Context(), eventstore.Write{Aggregate: "a", Events: events("2")}); !errors.Is(err, eventstore.ErrClosed) {
 		t.Errorf("Append: %v", err)
@@ -360,7 +360,7 @@ func closed(t *testing.T, s eventstore.Store) {
 	}
 }
 
-// ownMemory changes what it handed in and what it was handed.
+// ownMemory modifies the values that it passed to the store and those that it got.
 func ownMemory(t *testing.T, s eventstore.Store) {
 	e := Event("1")
 	e.Payload = []byte("payload")
@@ -389,8 +389,8 @@ func ownMemory(t *testing.T, s eventstore.Store) {
 	checkLength(t, s, 1)
 }
 
-// machine appends at random and compares with a model that is a list of names
-// for each aggregate.
+// machine appends at random and compares the store with a model: a list of event
+// names for each aggregate.
 func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 	s := open(nopTB{})
 	defer func() { _ = s.Close() }()
@@ -418,7 +418,7 @@ func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 				order = append(order, names...)
 			}
 		},
-		"": func(t *rapid.T) { // what is new since the last action
+		"": func(t *rapid.T) { // events appended since the last action
 			checkOrder(t, s, order, checked)
 			checked = len(order)
 		},
@@ -440,11 +440,11 @@ func machine(t *rapid.T, open func(testing.TB) eventstore.Store) {
 	}
 }
 
-// checkOrder compares the events behind a position with their names.
+// checkOrder compares the events after a position with their names.
 func checkOrder(t *rapid.T, s eventstore.Store, order []string, after int) {
 	all, err := s.Read(context.Background(), eventstore.Position(after), 1000)
 	if err != nil || len(all) != len(order)-after {
-		t.Fatalf("%d events behind position %d, %v; want %d", len(all), after, err, len(order)-after)
+		t.Fatalf("%d events after position %d, %v; want %d", len(all), after, err, len(order)-after)
 	}
 	for i, e := range all {
 		if !e.Equal(Event(order[after+i])) {
@@ -453,7 +453,7 @@ func checkOrder(t *rapid.T, s eventstore.Store, order []string, after int) {
 	}
 }
 
-// nopTB lets open be called outside of a *testing.T; open must not fail.
+// nopTB lets open be called without a *testing.T; open must not fail.
 type nopTB struct{ testing.TB }
 
 func (nopTB) Helper()        {}

@@ -15,10 +15,9 @@ import (
 )
 
 // Twin runs random operations on a durable store and on its twin in memory, and
-// fails where one answers differently: in events, in the kind of error, in
-// snapshots, consumers or what a subscriber hears. open and memory return a new,
-// empty store; reopen closes a store and opens it again. A failure prints the
-// seed.
+// fails if their results differ: in events, in the kind of error, in snapshots, in
+// consumers or in what a subscriber receives. open and memory return a new, empty
+// store; reopen closes a store and opens it again. A failure prints the seed.
 func Twin(t *testing.T, open, memory func() eventstore.Store, reopen func(eventstore.Store) eventstore.Store) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &twins{store: open(), memory: memory(), reopen: reopen}
@@ -38,7 +37,7 @@ func Twin(t *testing.T, open, memory func() eventstore.Store, reopen func(events
 	})
 }
 
-// twins are both stores, and where the one subscriber is.
+// twins holds both stores, and the position of the one subscriber.
 type twins struct {
 	store  eventstore.Store
 	memory eventstore.Store
@@ -46,11 +45,11 @@ type twins struct {
 
 	appended [][]eventstore.Write
 	names    int
-	heard    eventstore.Position
+	received eventstore.Position
 	sub      *eventstore.Subscription
 }
 
-// same calls f for both stores and compares the answers.
+// same calls f for both stores and compares the results.
 func same[T any](t *rapid.T, m *twins, what string, f func(eventstore.Store) (T, error)) {
 	t.Helper()
 	got, gotErr := f(m.store)
@@ -60,7 +59,7 @@ func same[T any](t *rapid.T, m *twins, what string, f func(eventstore.Store) (T,
 	}
 }
 
-// kind is the sentinel of an error.
+// kind returns the sentinel that an error wraps.
 func kind(err error) error {
 	for _, k := range []error{eventstore.ErrConcurrencyConflict, eventstore.ErrEventIDReused, eventstore.ErrLimit, eventstore.ErrCorrupt, eventstore.ErrClosed} {
 		if errors.Is(err, k) {
@@ -86,7 +85,7 @@ func (m *twins) append(t *rapid.T) {
 	for range rapid.IntRange(1, 3).Draw(t, "writes") {
 		w := eventstore.Write{Aggregate: aggregate(t), Expected: expected(t)}
 		for range rapid.IntRange(1, 3).Draw(t, "events") {
-			// Now and then a name that was used before.
+			// Sometimes a name that was used before.
 			name := m.names
 			if m.names > 0 && rapid.IntRange(0, 19).Draw(t, "old name") == 0 {
 				name = rapid.IntRange(0, m.names-1).Draw(t, "name")
@@ -174,22 +173,22 @@ func (m *twins) forget(t *rapid.T) {
 	})
 }
 
-// listen lets the subscriber hear some of what it has not heard yet.
+// listen lets the subscriber receive some of the events that it has not received yet.
 func (m *twins) listen(t *rapid.T) {
 	head, err := m.memory.Head(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.sub == nil {
-		m.sub = m.store.Subscribe(m.heard)
+		m.sub = m.store.Subscribe(m.received)
 	}
-	for range rapid.IntRange(0, int(head.Position-m.heard)).Draw(t, "events") {
+	for range rapid.IntRange(0, int(head.Position-m.received)).Draw(t, "events") {
 		e, err := m.sub.Next(context.Background())
-		want, readErr := m.memory.Read(context.Background(), m.heard, 1)
+		want, readErr := m.memory.Read(context.Background(), m.received, 1)
 		if err != nil || readErr != nil || !reflect.DeepEqual(e, want[0]) {
-			t.Fatalf("after %d the subscriber heard %+v, %v; want %+v, %v", m.heard, e, err, want, readErr)
+			t.Fatalf("after %d the subscriber received %+v, %v; want %+v, %v", m.received, e, err, want, readErr)
 		}
-		m.heard = e.Position
+		m.received = e.Position
 	}
 }
 
@@ -209,8 +208,8 @@ func (m *twins) compareAll(t *rapid.T) {
 	})
 }
 
-// Fuzz lets f try any bytes as an export: no input may panic, and what is
-// imported exports to the same events. open returns a new, empty store.
+// Fuzz imports arbitrary bytes: no input may cause a panic, and a log that was
+// imported must export to the same events. open returns a new, empty store.
 func Fuzz(f *testing.F, open func() eventstore.Store) {
 	source := open()
 	if _, err := source.Append(f.Context(), eventstore.Write{Aggregate: "a", Events: events("1", "2")}); err != nil {

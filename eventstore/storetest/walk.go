@@ -9,7 +9,7 @@ import (
 	"reprise/eventstore"
 )
 
-// walk needs a log of more than one page.
+// walk covers a log of more than one page.
 func walk(t *testing.T, s eventstore.Store) {
 	const events = 2500
 	var batch []eventstore.NewEvent
@@ -47,7 +47,7 @@ func walk(t *testing.T, s eventstore.Store) {
 			want = append(want, p)
 		}
 		if end != c.end || (c.stopAt != 0) != errors.Is(err, stop) || c.stopAt == 0 && err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("behind %d up to %d: %d events, at %d, %v; want %d, at %d", c.after, c.last, len(got), end, err, len(want), c.end)
+			t.Errorf("after %d up to %d: %d events, at %d, %v; want %d, at %d", c.after, c.last, len(got), end, err, len(want), c.end)
 		}
 	}
 }

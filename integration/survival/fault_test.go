@@ -19,20 +19,20 @@ import (
 	"reprise/training"
 )
 
-// trial fails one operation of a short run, in one way, and looks at what is
-// left in every way in which its process can end.
+// trial fails one operation of a short run, in one way, and inspects what is
+// left for every way in which its process can end.
 type trial struct {
 	t    *testing.T
 	job  *job
 	want outcome
-	// dir is a folder of the trial's own.
+	// dir is the trial's own folder.
 	dir   string
 	at    int
 	fault disktest.Fault
-	// seeds is the number of ways in which a cut leaves some of what was not
-	// synced.
+	// seeds is how many random outcomes of a power cut are tried for what was
+	// not synced.
 	seeds uint64
-	seen  *sync.Map // of what was checked already
+	seen  *sync.Map // of the disks checked so far
 	stats *stats
 	disks int
 }
@@ -44,7 +44,7 @@ type stats struct {
 
 // TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged trains one short run
 // again and again, each time with a fault at the next operation on its disk, in
-// each way: until the fault comes too late.
+// each way, until the run ends before the fault.
 func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 	j, err := newJob(t.Context(), t.TempDir(), 2, 700)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 	}
 	defer func() { _ = j.driver.Close() }()
 	reference := &trial{t: t, job: j, dir: diskDir(t), at: -1}
-	record, _, d, err := reference.firstLife()
+	record, _, d, err := reference.firstProcess()
 	if err != nil || record.Session.State != training.Completed {
 		t.Fatalf("without a fault: %s, %v", record.Session.State, err)
 	}
@@ -85,13 +85,14 @@ func TestAFaultAtEveryOperationOfARunLosesNothingAcknowledged(t *testing.T) {
 				})
 			}
 		})
-		t.Logf("%s: %d faults, %d ends of a process, %d different disks from which the run went on", fault, s.faults.Load(), s.ends.Load(), s.checked.Load())
+		t.Logf("%s: %d faults, %d ends of a process, the run continued from %d different disks", fault, s.faults.Load(), s.ends.Load(), s.checked.Load())
 	}
 }
 
-// TestAConditionThatHoldsOverRestartsNeverEndsARun trains one short run again and
-// again, each time with something that is wrong from the next operation on, for
-// two processes, and is put right before the third: until it comes too late.
+// TestAConditionThatHoldsOverRestartsNeverEndsARun trains one short run again
+// and again, each time with something that goes wrong from the next operation
+// on, lasts for two processes, and is put right before the third, until the run
+// ends before the condition begins.
 func TestAConditionThatHoldsOverRestartsNeverEndsARun(t *testing.T) {
 	j, err := newJob(t.Context(), t.TempDir(), 2, 700)
 	if err != nil {
@@ -99,7 +100,7 @@ func TestAConditionThatHoldsOverRestartsNeverEndsARun(t *testing.T) {
 	}
 	defer func() { _ = j.driver.Close() }()
 	reference := &trial{t: t, job: j, dir: diskDir(t), at: -1}
-	record, _, _, err := reference.firstLife()
+	record, _, _, err := reference.firstProcess()
 	if err != nil || record.Session.State != training.Completed {
 		t.Fatalf("without a fault: %s, %v", record.Session.State, err)
 	}
@@ -133,11 +134,11 @@ func TestAConditionThatHoldsOverRestartsNeverEndsARun(t *testing.T) {
 	}
 }
 
-// ownDisk ends the names of conditions that leave the event log alone.
+// ownDisk ends the names of conditions that do not affect the event log.
 const ownDisk = ", of the runs' files only"
 
-// conditions returns those of a disk, and again of one that only the runs' files
-// lie on.
+// conditions returns the conditions of the whole disk, and again of a disk that
+// holds only the runs' files.
 func conditions() []disktest.Condition {
 	all := disktest.Conditions()
 	for _, c := range disktest.Conditions() {
@@ -149,14 +150,14 @@ func conditions() []disktest.Condition {
 	return all
 }
 
-// endure reports whether the condition came in time.
+// endure reports whether the condition began before the run ended.
 func (r *trial) endure(c disktest.Condition) bool {
 	defer func() { _ = os.RemoveAll(r.dir) }()
 	d := disktest.New(r.newRoot())
 	d.Hold(r.at, c)
 	acks := newJournal()
-	for life := 1; life <= 2; life++ {
-		record, _, err := r.life(d, life, acks)
+	for process := 1; process <= 2; process++ {
+		record, _, err := r.process(d, process, acks)
 		if !d.Struck() {
 			if err != nil {
 				r.t.Errorf("%s from operation %d on, which is too late: %v", c.Name, r.at, err)
@@ -182,15 +183,15 @@ func (r *trial) endure(c disktest.Condition) bool {
 	}
 	r.stats.faults.Add(1)
 	d.Lift()
-	record, _, err := r.life(d, 3, acks)
+	record, _, err := r.process(d, 3, acks)
 	if err != nil {
 		r.t.Errorf("%s from operation %d on, and then lifted: %v", c.Name, r.at, err)
 		return true
 	}
 	if got := outcomeOf(record); got != r.want {
-		r.t.Errorf("%s from operation %d on, and then lifted: the run came to %+v, undisturbed to %+v (%s)", c.Name, r.at, got, r.want, record.Reason)
+		r.t.Errorf("%s from operation %d on, and then lifted: the run ended with %+v, undisturbed with %+v (%s)", c.Name, r.at, got, r.want, record.Reason)
 	}
-	// A restart within a process would have come upon the same.
+	// A restart within a process would have met the same condition.
 	if record.Interruptions > 2 {
 		r.t.Errorf("%s from operation %d on: two processes interrupted the run %d times", c.Name, r.at, record.Interruptions)
 	}
@@ -200,11 +201,11 @@ func (r *trial) endure(c disktest.Condition) bool {
 	return true
 }
 
-// shards are the parts of a test that run beside each other.
+// shards are the parts of a test that run in parallel.
 const shards = 4
 
-// diskDir returns a folder for disks, in memory where there is one: what is
-// durable, they say themselves.
+// diskDir returns a folder for disks, in memory if possible: the disks
+// themselves simulate what is durable.
 func diskDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "reprise-survival-")
@@ -225,29 +226,29 @@ func (r *trial) newRoot() string {
 	return root
 }
 
-// firstLife is that of the process which the fault strikes.
-func (r *trial) firstLife() (integration.RunRecord, *journal, *disktest.Disk, error) {
+// firstProcess runs the process that the fault strikes.
+func (r *trial) firstProcess() (integration.RunRecord, *journal, *disktest.Disk, error) {
 	d := disktest.New(r.newRoot())
 	d.Inject(r.at, r.fault)
-	record, acks, err := r.life(d, 1, newJournal())
+	record, acks, err := r.process(d, 1, newJournal())
 	return record, acks, d, err
 }
 
-func (r *trial) life(d *disktest.Disk, life int, acks *journal) (integration.RunRecord, *journal, error) {
+func (r *trial) process(d *disktest.Disk, process int, acks *journal) (integration.RunRecord, *journal, error) {
 	vfs, unregister := d.Register()
 	defer unregister()
-	record, err := r.job.live(context.Background(), d, vfs, dataDir(d.Root()), life, acks)
+	record, err := r.job.live(context.Background(), d, vfs, dataDir(d.Root()), process, acks)
 	return record, acks, err
 }
 
 // run reports whether the fault struck, or could have.
 func (r *trial) run() bool {
 	defer func() { _ = os.RemoveAll(r.dir) }()
-	_, acks, d, err := r.firstLife()
+	_, acks, d, err := r.firstProcess()
 	log := d.Log()
 	if !d.Struck() {
 		if len(log) > r.at {
-			return true // no operation of the kind that can fail so
+			return true // there is no operation that can fail in this way
 		}
 		if err != nil {
 			r.t.Errorf("without a fault: %v", err)
@@ -269,8 +270,8 @@ func (r *trial) run() bool {
 	return true
 }
 
-// goesOn checks what is left of a disk, lets the run go on from it to its end,
-// cuts the power and checks again.
+// goesOn checks what is left of a disk, lets the run continue from it to its
+// end, cuts the power and checks again.
 func (r *trial) goesOn(d *disktest.Disk, acks *journal, end disktest.Survival) error {
 	left, err := d.After(end, r.newRoot())
 	if err != nil {
@@ -286,19 +287,19 @@ func (r *trial) goesOn(d *disktest.Disk, acks *journal, end disktest.Survival) e
 	}
 	r.stats.checked.Add(1)
 	acks = acks.clone()
-	record, _, err := r.life(left, 2, acks)
+	record, _, err := r.process(left, 2, acks)
 	if err != nil {
-		return fmt.Errorf("going on: %w", err)
+		return fmt.Errorf("resuming: %w", err)
 	}
 	if got := outcomeOf(record); got != r.want {
-		return fmt.Errorf("it went on to %+v, undisturbed to %+v (%s)", got, r.want, record.Reason)
+		return fmt.Errorf("resumed, the run ended with %+v, undisturbed with %+v (%s)", got, r.want, record.Reason)
 	}
 	after, err := left.After(disktest.Strict(), r.newRoot())
 	if err != nil {
 		return err
 	}
 	if err := r.inspect(after, acks); err != nil {
-		return fmt.Errorf("after it had gone on and the power was cut: %w", err)
+		return fmt.Errorf("after it was resumed and the power was cut: %w", err)
 	}
 	return nil
 }
@@ -320,7 +321,7 @@ func (r *trial) inspect(d *disktest.Disk, acks *journal) error {
 	return errors.Join(acks.check(context.Background(), store), checkFiles(context.Background(), store, w))
 }
 
-// clone returns a journal that goes on from this one.
+// clone returns a journal that continues this one.
 func (j *journal) clone() *journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -31,8 +31,8 @@ func measure(t *testing.T) footprint {
 	return f
 }
 
-// heapSlack is what the heap may differ by: a host keeps the last runs, of about
-// 5 KiB each, for those who ask what became of them.
+// heapSlack is how much the heap may differ: a host keeps the last runs, about
+// 5 KiB each, so that callers can ask what became of them.
 const heapSlack = 512 << 10
 
 // TestAProcessThatHostsRunAfterRunDoesNotGrow trains REPRISE_RUNS tiny runs in one

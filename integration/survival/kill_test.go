@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// perDirectory is the number of cycles that one data directory goes through: what
-// a process reads as it starts grows with what was appended.
+// perDirectory is the number of cycles for one data directory: what a process
+// reads as it starts grows with what was appended.
 const perDirectory = 50
 
-// longestLife is how long a worker lives at most, from its start or from when it
-// first told something.
-const longestLife = 300 * time.Millisecond
+// longestUptime is how long a worker runs at most, from its start or from its
+// first output.
+const longestUptime = 300 * time.Millisecond
 
 // TestKilledProcessesLoseAndDoubleNothingAcknowledged kills a process that trains
 // while three writers append, with SIGKILL, again and again: REPRISE_KILLS times.
@@ -45,7 +45,7 @@ func TestKilledProcessesLoseAndDoubleNothingAcknowledged(t *testing.T) {
 	}
 }
 
-// progress prints a line at once, where go test would keep it until the end.
+// progress prints a line at once; go test would keep it until the end.
 func progress(format string, args ...any) {
 	_, _ = fmt.Fprintf(os.Stderr, format+"\n", args...)
 }

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The ioctl that makes a file system stop as if the power had gone: nothing that
-// is not on the disk gets there, its journal included. See the kernel's
+// The ioctl that makes a file system stop as if the power had failed: nothing
+// that is not on the disk gets there, not even the journal. See the kernel's
 // include/uapi/linux/fs.h.
 const (
 	shutdownRequest = 0x8004587D // FS_IOC_SHUTDOWN
@@ -50,8 +50,8 @@ func TestWhereThePowerCannotBeCutTheReasonIsGiven(t *testing.T) {
 	}
 }
 
-// image is an ext4 file system in a file, mounted by a loop device that the
-// system gives back with the mount.
+// image is an ext4 file system in a file, mounted through a loop device that
+// the system frees when it is unmounted.
 type image struct {
 	t           *testing.T
 	file, mount string
@@ -94,8 +94,8 @@ func (i *image) detach() {
 	i.mounted = false
 }
 
-// cut is the loss of power. It reports its failure, since no test may be ended
-// from where it is called.
+// cut simulates the loss of power. It returns its error, since it is called
+// where the test must not be ended.
 func (i *image) cut() error {
 	d, err := os.Open(i.mount)
 	if err != nil {
@@ -105,9 +105,9 @@ func (i *image) cut() error {
 	return unix.IoctlSetPointerInt(int(d.Fd()), shutdownRequest, noLogFlush)
 }
 
-// TestCutPowerLosesNothingAcknowledged trains and appends on a file system of its
-// own and cuts it off at random moments, REPRISE_CUTS times. After each cut, the
-// file system's journal is replayed and a new process goes on.
+// TestCutPowerLosesNothingAcknowledged trains and appends on its own file
+// system and cuts it off at random times, REPRISE_CUTS times. After each cut,
+// the file system's journal is replayed and a new process continues.
 func TestCutPowerLosesNothingAcknowledged(t *testing.T) {
 	why := obstacle(os.Getuid(), func(p string) error { _, err := os.Stat(p); return err },
 		func(tool string) error { _, err := exec.LookPath(tool); return err })

@@ -3,5 +3,5 @@
 package survival
 
 // stride is the distance between the operations that fail in one run of the
-// tests: every one does.
+// tests: here, every operation fails.
 const stride = 1

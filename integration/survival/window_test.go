@@ -12,12 +12,12 @@ import (
 	"reprise/training"
 )
 
-// errDead is what a store returns whose process is dead.
+// errDead is what the store of a dead process returns.
 var errDead = errors.New("the process is dead")
 
-// dying is the store of a process that dies at the moment when a checkpoint has
-// its name and its event is to be appended: after commits of them, nothing is
-// appended any more.
+// dying is the store of a process that dies when a checkpoint has its name and
+// its event is about to be appended: after so many commits, nothing is appended
+// any more.
 type dying struct {
 	eventstore.Store
 	commits int
@@ -39,9 +39,9 @@ func (s *dying) Append(ctx context.Context, writes ...eventstore.Write) ([]event
 	return s.Store.Append(ctx, writes...)
 }
 
-// A checkpoint without its event is no sign of an older log, however often a
-// process dies at that moment: each life removes what the one before it left.
-func TestDyingBetweenACheckpointAndItsEventLooksLikeNoOlderLog(t *testing.T) {
+// A checkpoint without its event is not a sign of an older log, however often a
+// process dies at that point: each process removes what the one before it left.
+func TestDyingBetweenACheckpointAndItsEventDoesNotLookLikeAnOlderLog(t *testing.T) {
 	j, err := newJob(t.Context(), t.TempDir(), 3, 700)
 	if err != nil {
 		t.Fatal(err)
@@ -55,9 +55,9 @@ func TestDyingBetweenACheckpointAndItsEventLooksLikeNoOlderLog(t *testing.T) {
 	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for life, commits := range []int{0, 0, 1, 0, 0, 100} {
-		if err := dieAfter(t, j, w, life+1, commits); err != nil {
-			t.Fatalf("life %d: %v", life+1, err)
+	for process, commits := range []int{0, 0, 1, 0, 0, 100} {
+		if err := dieAfter(t, j, w, process+1, commits); err != nil {
+			t.Fatalf("process %d: %v", process+1, err)
 		}
 	}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
@@ -70,16 +70,16 @@ func TestDyingBetweenACheckpointAndItsEventLooksLikeNoOlderLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := outcomeOf(record), outcomeOf(undisturbed); got != want {
-		t.Errorf("it came out as %+v, undisturbed as %+v", got, want)
+		t.Errorf("the run ended with %+v, undisturbed with %+v", got, want)
 	}
 	if err := checkFiles(t.Context(), store, w); err != nil {
 		t.Error(err)
 	}
 }
 
-// dieAfter is the life of a process that dies after so many committed
-// checkpoints. It looks at what is left.
-func dieAfter(t *testing.T, j *job, w integration.Workspace, life, commits int) (err error) {
+// dieAfter runs a process that dies after so many committed checkpoints, and
+// checks what is left.
+func dieAfter(t *testing.T, j *job, w integration.Workspace, process, commits int) (err error) {
 	t.Helper()
 	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
 	if err != nil {
@@ -90,11 +90,11 @@ func dieAfter(t *testing.T, j *job, w integration.Workspace, life, commits int) 
 		return err
 	}
 	mortal := &dying{Store: store, commits: commits}
-	host, err := j.host(t.Context(), mortal, w, life)
+	host, err := j.host(t.Context(), mortal, w, process)
 	if err != nil {
 		return err
 	}
-	log := integration.NewRunLog(store, clock(life))
+	log := integration.NewRunLog(store, clock(process))
 	_, lived := j.goOn(t.Context(), host, log, runID)
 	_ = host.Close() // of a dead process
 	record, err := log.Load(t.Context(), runID)
@@ -110,7 +110,7 @@ func dieAfter(t *testing.T, j *job, w integration.Workspace, life, commits int) 
 		return err
 	}
 	if len(left) != 1 || left[0].Marked {
-		t.Errorf("life %d left %+v, and not one checkpoint without event and mark", life, left)
+		t.Errorf("process %d left %+v instead of one checkpoint without event and mark", process, left)
 	}
 	return integration.CheckFiles(t.Context(), store, w)
 }

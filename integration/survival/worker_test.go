@@ -27,10 +27,10 @@ import (
 	"reprise/training"
 )
 
-// TestMain lets the test binary play the process that is killed.
+// TestMain lets the test binary act as the process that is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("SURVIVAL_WORKER"); dir != "" {
-		if err := work(context.Background(), dir, os.Getenv("SURVIVAL_LIFE"), os.Getenv("SURVIVAL_FROM")); err != nil {
+		if err := work(context.Background(), dir, os.Getenv("SURVIVAL_PROCESS"), os.Getenv("SURVIVAL_FROM")); err != nil {
 			_, _ = fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -39,11 +39,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// writers append events of their own beside the training.
+// writers append their own events while the run trains.
 const writers = 3
 
-// appendsPerLife bounds what a writer appends in one life.
-const appendsPerLife = 40
+// appendsPerProcess bounds what a writer appends in one process.
+const appendsPerProcess = 40
 
 // workerEpochs is the length of the runs that workers train, one after another.
 const (
@@ -51,11 +51,11 @@ const (
 	workerBatch  = 256
 )
 
-// work is the life of a worker: it trains run after run in a data directory while
-// its writers append, each from the number given on, and tells every
+// work is what a worker does: it trains run after run in a data directory while
+// its writers append, each starting at the given number, and reports every
 // acknowledgement on standard output. It ends by being killed.
-func work(ctx context.Context, dir, life, from string) error {
-	number, err := strconv.Atoi(life)
+func work(ctx context.Context, dir, process, from string) error {
+	number, err := strconv.Atoi(process)
 	if err != nil {
 		return err
 	}
@@ -98,10 +98,9 @@ func work(ctx context.Context, dir, life, from string) error {
 }
 
 // appendFrom appends a writer's events from number n on, a few at a time. What
-// was stored under an earlier life without having been acknowledged is
-// acknowledged now.
+// an earlier process stored without acknowledging it is acknowledged now.
 func appendFrom(ctx context.Context, store eventstore.Store, writer, n int) error {
-	for range appendsPerLife {
+	for range appendsPerProcess {
 		batch := make([]eventstore.NewEvent, 1+n%3)
 		for i := range batch {
 			batch[i] = writerEvent(writer, n+i)
@@ -119,8 +118,8 @@ func writerAggregate(writer int) eventstore.AggregateID {
 	return eventstore.AggregateID(fmt.Sprintf("actors/writer-%d", writer))
 }
 
-// writerEvent is the event number n of a writer, the same in every life: one that
-// means nothing to a run, but that whoever reads the whole log knows.
+// writerEvent is event number n of a writer, the same in every process: one
+// that means nothing to a run, but is known to all readers of the whole log.
 func writerEvent(writer, n int) eventstore.NewEvent {
 	return eventstore.NewEvent{
 		ID: eventstore.EventID(fmt.Sprintf("writer-%d-%d", writer, n)), Type: "actor.actor_spawned.v1",
@@ -129,8 +128,8 @@ func writerEvent(writer, n int) eventstore.NewEvent {
 }
 
 // trainRuns trains the first run that is not complete, and then the next.
-func trainRuns(ctx context.Context, j *job, host *integration.Host, store eventstore.Store, life int) error {
-	log := integration.NewRunLog(store, clock(life))
+func trainRuns(ctx context.Context, j *job, host *integration.Host, store eventstore.Store, process int) error {
+	log := integration.NewRunLog(store, clock(process))
 	for n := 1; ; n++ {
 		record, err := j.goOn(ctx, host, log, training.RunID(fmt.Sprintf("run-%d", n)))
 		if err == nil && record.Session.State != training.Completed {
@@ -142,8 +141,8 @@ func trainRuns(ctx context.Context, j *job, host *integration.Host, store events
 	}
 }
 
-// telling is a store that tells its acknowledgements on standard output, a line
-// for each event.
+// telling is a store that reports its acknowledgements on standard output, one
+// line per event.
 type telling struct {
 	eventstore.Store
 	mu sync.Mutex
@@ -161,7 +160,7 @@ func (s *telling) Append(ctx context.Context, writes ...eventstore.Write) ([]eve
 	return events, err
 }
 
-// ack is what a worker told of one event.
+// ack is what a worker reported about one event.
 type ack struct {
 	position eventstore.Position
 	id       eventstore.EventID
@@ -176,19 +175,19 @@ type client struct {
 	want   outcome // of every run that is complete
 	random *rand.Rand
 
-	life int
-	// cutting is set while the power goes: what a process tells from then on, it
-	// would not have lived to tell. A sync that is under way just then may even
-	// succeed in vain.
+	process int
+	// cutting is set while the power is being cut: what a process reports from
+	// then on, it would not have lived to report. A sync under way at that
+	// point may even succeed in vain.
 	cutting atomic.Bool
 	acks    map[eventstore.EventID]ack
-	// next is what each writer has to append next: what follows the last
+	// next is what each writer has to append next: the number after the last
 	// acknowledged one.
 	next [writers]int
 	// checked is the last position that was read back.
 	checked eventstore.Position
 	hash    eventstore.Hash
-	// completed counts the runs that came out the same.
+	// completed counts the runs that ended with the same outcome.
 	completed int
 }
 
@@ -211,20 +210,20 @@ func (c *client) prepare() {
 	}
 }
 
-// cycle lets a worker work for a random time and then ends it by end, which is
-// called while it works. One in four is ended while it starts and puts right what
-// its predecessor left, the others after they told something.
+// cycle lets a worker work for a random time and then calls end to end it. One
+// worker in four is ended while it starts and puts right what its predecessor
+// left, the others after their first output.
 func (c *client) cycle(end func(*exec.Cmd)) {
 	c.t.Helper()
-	c.life++
+	c.process++
 	early := c.random.IntN(4) == 0
-	delay := time.Duration(c.random.Float64() * float64(longestLife))
+	delay := time.Duration(c.random.Float64() * float64(longestUptime))
 	from := make([]string, writers)
 	for k, n := range c.next {
 		from[k] = strconv.Itoa(n)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "SURVIVAL_WORKER="+c.dir, "SURVIVAL_LIFE="+strconv.Itoa(c.life), "SURVIVAL_FROM="+strings.Join(from, ","))
+	cmd.Env = append(os.Environ(), "SURVIVAL_WORKER="+c.dir, "SURVIVAL_PROCESS="+strconv.Itoa(c.process), "SURVIVAL_FROM="+strings.Join(from, ","))
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()
@@ -238,7 +237,7 @@ func (c *client) cycle(end func(*exec.Cmd)) {
 	ended := make(chan struct{})
 	timer := time.AfterFunc(delay, func() { end(cmd); close(ended) })
 	defer timer.Stop()
-	if !early && timer.Stop() { // until it tells something
+	if !early && timer.Stop() { // until its first output
 		timer.Reset(time.Minute)
 	}
 	lines := bufio.NewScanner(out)
@@ -249,15 +248,15 @@ func (c *client) cycle(end func(*exec.Cmd)) {
 		c.note(lines.Text())
 	}
 	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != -1 {
-		// It ended by itself, before it was to: what it says is a finding, unless
-		// the power went first.
+		// It ended on its own, too early: what it says is a finding, unless the
+		// power was cut first.
 		select {
 		case <-ended:
 		default:
 			if c.cutting.Load() {
 				break
 			}
-			c.t.Fatalf("life %d: %v\n%s", c.life, err, complaint.String())
+			c.t.Fatalf("process %d: %v\n%s", c.process, err, complaint.String())
 		}
 	}
 	<-ended
@@ -273,7 +272,7 @@ func (c *client) note(line string) {
 		return // cut off by the kill
 	}
 	if known, ok := c.acks[a.id]; ok && known != a {
-		c.t.Errorf("life %d: %s was acknowledged as %v and as %v", c.life, a.id, known, a)
+		c.t.Errorf("process %d: %s was acknowledged as %v and as %v", c.process, a.id, known, a)
 	}
 	c.acks[a.id] = a
 	var writer, n int
@@ -282,8 +281,9 @@ func (c *client) note(line string) {
 	}
 }
 
-// check reads what came since the last check and fails unless the acknowledged
-// events of the last life are there, unchanged and in their places.
+// check reads what was appended since the last check and fails unless the
+// acknowledged events of the last process are there, unchanged and in their
+// places.
 func (c *client) check() {
 	c.t.Helper()
 	store, err := sqlite.OpenReadOnly(integration.Workspace{Dir: c.dir}.EventsPath())
@@ -291,17 +291,17 @@ func (c *client) check() {
 		return
 	}
 	if err != nil {
-		c.t.Fatalf("life %d: %v", c.life, err)
+		c.t.Fatalf("process %d: %v", c.process, err)
 	}
 	defer func() { _ = store.Close() }()
 	for {
 		page, err := store.Read(c.t.Context(), c.checked, 1000)
 		if err != nil {
-			c.t.Fatalf("life %d: %v", c.life, err)
+			c.t.Fatalf("process %d: %v", c.process, err)
 		}
 		for _, e := range page {
 			if e.PrevHash != c.hash {
-				c.t.Fatalf("life %d: event %d does not follow what was read before", c.life, e.Position)
+				c.t.Fatalf("process %d: event %d does not follow what was read before", c.process, e.Position)
 			}
 			c.checked, c.hash = e.Position, e.Hash
 		}
@@ -316,14 +316,14 @@ func (c *client) check() {
 		}
 	}
 	if err := integration.CheckFiles(c.t.Context(), store, integration.Workspace{Dir: c.dir}); err != nil {
-		c.t.Fatalf("life %d: %v", c.life, err)
+		c.t.Fatalf("process %d: %v", c.process, err)
 	}
 	if lost > 0 {
-		c.t.Fatalf("LOST in life %d: %d acknowledged events; the log ends at %d", c.life, lost, c.checked)
+		c.t.Fatalf("LOST in process %d: %d acknowledged events; the log ends at %d", c.process, lost, c.checked)
 	}
 }
 
-// finish lets the runs that are under way go on to their ends.
+// finish lets the runs that are under way continue to their ends.
 func (c *client) finish() {
 	c.t.Helper()
 	j, err := newJob(c.t.Context(), c.t.TempDir(), workerEpochs, workerBatch)
@@ -337,26 +337,26 @@ func (c *client) finish() {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	host, err := j.host(c.t.Context(), store, w, c.life+1)
+	host, err := j.host(c.t.Context(), store, w, c.process+1)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = host.Close() }()
-	log := integration.NewRunLog(store, clock(c.life+1))
+	log := integration.NewRunLog(store, clock(c.process+1))
 	state, err := integration.StateAt(c.t.Context(), store, eventstore.End)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	for _, r := range state.Runs {
 		if _, err := j.goOn(c.t.Context(), host, log, r.ID); err != nil {
-			c.t.Fatalf("run %s does not go on: %v", r.ID, err)
+			c.t.Fatalf("run %s does not continue: %v", r.ID, err)
 		}
 	}
 }
 
-// conclude lets the runs end and reads everything: every acknowledged event is in the log, once, every
-// writer's events are there in order and without gaps, and every run that is
-// complete came out the same.
+// conclude lets the runs end and reads everything: every acknowledged event is
+// in the log once, every writer's events are there in order and without gaps,
+// and every complete run has the same outcome.
 func (c *client) conclude() {
 	c.t.Helper()
 	c.finish()
@@ -408,13 +408,13 @@ func (c *client) conclude() {
 	}
 	for _, r := range state.Runs {
 		if got := outcomeOf(r); got != c.want {
-			c.t.Errorf("run %s came out as %+v, undisturbed as %+v", r.ID, got, c.want)
+			c.t.Errorf("run %s ended with %+v, undisturbed with %+v", r.ID, got, c.want)
 		}
 		c.completed++
 	}
 }
 
-// undisturbed is the outcome of a worker's run that nothing happens to.
+// undisturbed is the outcome of a worker's run to which nothing happens.
 func undisturbed(t *testing.T) outcome {
 	t.Helper()
 	j, err := newJob(t.Context(), t.TempDir(), workerEpochs, workerBatch)
@@ -429,7 +429,7 @@ func undisturbed(t *testing.T) outcome {
 	return outcomeOf(record)
 }
 
-// seeded returns random numbers whose seed is printed, and set by REPRISE_SEED.
+// seeded returns random numbers whose seed is printed; REPRISE_SEED sets it.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -443,8 +443,8 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// count returns a number of cycles, which a variable of the environment sets;
-// with -short it is a fifth of the usual one.
+// count returns a number of cycles, which an environment variable can set; with
+// -short it is a fifth of the usual number.
 func count(t *testing.T, variable string, usual int) int {
 	t.Helper()
 	s := os.Getenv(variable)

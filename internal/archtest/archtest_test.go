@@ -39,8 +39,8 @@ func load(t *testing.T, root fs.FS) *Tree {
 	return tree
 }
 
-// Each rule is a test of its own over the real tree; "allow" is about the
-// comments that make exceptions.
+// Each rule is its own test over the real tree; "allow" covers the comments
+// that make exceptions.
 func TestTheTreeKeepsItsRules(t *testing.T) {
 	tree := load(t, repository(t))
 	if len(tree.Packages()) < 5 || len(tree.Files) < 30 {
@@ -68,8 +68,8 @@ func ruleNames() []string {
 
 var wantPattern = regexp.MustCompile(`want ([a-z-]+) "([^"]*)"`)
 
-// The tree in testdata breaks every rule. A line that does says what is to be
-// found in it: // want RULE "part of the message". Nothing else may be found.
+// The tree in testdata breaks every rule. A line that does says what must be
+// found there: // want RULE "part of the message". Nothing else may be found.
 func TestEveryRuleFindsItsBadExampleAndNothingElse(t *testing.T) {
 	tree := load(t, os.DirFS("testdata/tree"))
 	type expected struct{ rule, path, part string }
@@ -214,7 +214,7 @@ func TestFilesAreBuiltForWhatTheirNamesAndTagsSay(t *testing.T) {
 		{"a_amd64.go", "", "arm64", nil, false},
 		{"a_linux_arm64.go", "", "arm64", nil, true},
 		{"a_windows.go", "", "amd64", nil, false},
-		{"amd64.go", "", "arm64", nil, true}, // a name is no suffix
+		{"amd64.go", "", "arm64", nil, true}, // a name is not a suffix
 		{"a_noasm.go", "//go:build !amd64 || noasm\n", "amd64", nil, false},
 		{"a_noasm.go", "//go:build !amd64 || noasm\n", "amd64", []string{"noasm"}, true},
 		{"a_noasm.go", "//go:build !amd64 || noasm\n", "arm64", nil, true},

@@ -30,7 +30,7 @@ func banTable() []ban {
 		}, append(pure, numeric...), nil, "times come in as inputs, so that replay gives the same state"},
 		{[]string{"time.Now", "time.Since", "time.Until"}, everywhere, []string{"cmd/..."},
 			"the clock is injected: cmd passes time.Now in"},
-		{[]string{"time.Sleep"}, everywhere, nil, "no sleep for synchronisation: wait for what is waited for"},
+		{[]string{"time.Sleep"}, everywhere, nil, "no sleep for synchronisation: wait for the event itself"},
 		{[]string{"math/rand", "math/rand/v2"}, everywhere, nil,
 			"randomness is counter-based (internal/philox), a function of seed, purpose, step and index"},
 		{[]string{"crypto/rand"}, everywhere, []string{"cmd/...", "internal/..."},
@@ -38,14 +38,14 @@ func banTable() []ban {
 		{[]string{"os", "os/...", "net", "net/...", "syscall", "io/fs", "path/filepath"}, pure, nil,
 			"pure rules touch neither files nor network"},
 		{[]string{"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv"}, everywhere, []string{"cmd/..."},
-			"the environment is read in cmd and handed in"},
+			"the environment is read in cmd and passed in"},
 		{[]string{"os.Exit", "flag"}, everywhere, []string{"cmd/..."}, "only cmd ends the process or reads its arguments"},
 		{[]string{"C"}, everywhere, nil, "no cgo: the project builds with Go alone"},
 		{[]string{"encoding/gob"}, everywhere, nil, "formats are specified to the byte in docs/; gob is not"},
 		{[]string{"log"}, everywhere, nil, "handle an error or return it; where a log is due it is an injected *slog.Logger"},
 		{[]string{"io/ioutil"}, everywhere, nil, "deprecated; use io and os"},
 		{[]string{"unsafe", "reflect"}, append(pure, "nn/...", "checkpoint/...", "actor/..."), nil,
-			"plain types do; kernels and drivers may need unsafe"},
+			"plain types suffice; only kernels and drivers may need unsafe"},
 		{[]string{"testing", "pgregory.net/rapid", "go.uber.org/goleak"}, everywhere,
 			[]string{"device/devicetest", "eventstore/storetest"}, "test code stays out of the binary"},
 		{[]string{
@@ -58,7 +58,7 @@ func banTable() []ban {
 	}
 }
 
-// bans enforces banTable on what is not a test.
+// bans enforces banTable on non-test files.
 func bans(t *Tree) []Finding {
 	var findings []Finding
 	table := banTable()

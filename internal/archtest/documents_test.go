@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever the documents put in backquotes and looks like a path of the tree is
-// one: a folder that is moved takes its mentions with it.
+// Whatever the documents put in backquotes that looks like a path of the tree
+// is one: moving a folder means updating its mentions.
 func TestDocumentsNamePathsThatExist(t *testing.T) {
 	root := "../.."
 	documents, err := filepath.Glob(root + "/*.md")
@@ -41,7 +41,7 @@ func TestDocumentsNamePathsThatExist(t *testing.T) {
 		for _, match := range quoted.FindAllStringSubmatch(string(raw), -1) {
 			path := strings.TrimSuffix(match[1], "/...")
 			if first, _, _ := strings.Cut(path, "/"); !folders[first] {
-				continue // a module, a URL, a path of the user's
+				continue // a module, a URL, a user's path
 			}
 			if last := filepath.Base(path); last == strings.ToUpper(last) && !strings.ContainsAny(last, ".0123456789") {
 				continue // a placeholder, such as DEVICE
@@ -58,7 +58,7 @@ func TestDocumentsNamePathsThatExist(t *testing.T) {
 	}
 }
 
-// What the documents say of tests and targets is there, too.
+// Tests and targets that the documents mention exist, too.
 func TestDocumentsNameTestsAndTargetsThatExist(t *testing.T) {
 	root := "../.."
 	declared := map[string]bool{}
@@ -95,7 +95,7 @@ func TestDocumentsNameTestsAndTargetsThatExist(t *testing.T) {
 				known = known || m[2] != "" && strings.HasPrefix(name, m[1])
 			}
 			if !known && m[1] != "TestAStaleLeaseIsRefused" {
-				t.Errorf("%s names %s, which no test has for a name", strings.TrimPrefix(document, root+"/"), m[1])
+				t.Errorf("%s names %s, but there is no test of that name", strings.TrimPrefix(document, root+"/"), m[1])
 			}
 		}
 		for _, m := range regexp.MustCompile("(?:`|    )make ([a-z][a-z-]*)").FindAllStringSubmatch(string(raw), -1) {

@@ -26,12 +26,13 @@ func numericFolders() []string {
 //
 // or, where a fused operation is meant, math.FMA or the kernels' FMA32.
 //
-// Found are products that are operands of a sum, directly or through a variable
-// or memory of the same function, the result of a function, or an argument (the
-// compiler inlines). Not found is a product that travels through memory under
-// two names; the tests that pin bits under GOAMD64=v3 and on arm64 are for that.
-// Products that are exact, or in integers or constants, are not meant; exact ones
-// need the conversion all the same, since nobody can see that they are.
+// It finds products that are operands of a sum, directly or through a
+// variable or memory of the same function, that are the result of a function,
+// or that are an argument (the compiler inlines). It does not find a product
+// that travels through memory under two names; the tests that pin bits under
+// GOAMD64=v3 and on arm64 cover that. Products of integers or constants are
+// exempt; exact floating-point products are not, since nobody can see that
+// they are exact.
 func fusible(t *Tree) []Finding {
 	var findings []Finding
 	for _, build := range []build{{arch: "amd64"}, {arch: "arm64"}} {
@@ -48,7 +49,7 @@ func fusible(t *Tree) []Finding {
 	return findings
 }
 
-// fusibleSearch goes over the numeric packages in two passes: collect learns
+// fusibleSearch makes two passes over the numeric packages: collect learns
 // which functions return products and which parameters are summed; findings
 // uses it.
 type fusibleSearch struct {
@@ -147,8 +148,8 @@ func (s *fusibleSearch) arguments(p *checked, fn *ast.FuncDecl, report func(toke
 	})
 }
 
-// storedProducts returns where variables and memory of the function are set to
-// a bare product, by name.
+// storedProducts returns where the function sets variables and memory to a bare
+// product, by name.
 func (s *fusibleSearch) storedProducts(p *checked, fn *ast.FuncDecl) map[string]token.Pos {
 	stored := map[string]token.Pos{}
 	ast.Inspect(fn.Body, func(n ast.Node) bool {
@@ -191,8 +192,8 @@ func isMul(e ast.Expr) bool {
 	return ok && b.Op == token.MUL
 }
 
-// operands returns what is added or subtracted anywhere in the body, signs and
-// parentheses taken off.
+// operands returns what is added or subtracted anywhere in the body, without
+// signs and parentheses.
 func operands(body ast.Node) []ast.Expr {
 	var all []ast.Expr
 	ast.Inspect(body, func(n ast.Node) bool {
@@ -211,7 +212,7 @@ func operands(body ast.Node) []ast.Expr {
 	return all
 }
 
-// strip takes off parentheses and signs, which round nothing.
+// strip removes parentheses and signs, which round nothing.
 func strip(e ast.Expr) ast.Expr {
 	for {
 		switch x := e.(type) {
@@ -229,7 +230,7 @@ func strip(e ast.Expr) ast.Expr {
 }
 
 // name identifies a place that can hold a value: a variable by its declaration,
-// memory by how it is written. "" is no place.
+// memory by how it is written. "" means that it is not a place.
 func name(p *checked, e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -243,7 +244,7 @@ func name(p *checked, e ast.Expr) string {
 	return ""
 }
 
-// inspectOwn visits the nodes of a function but not of the functions within.
+// inspectOwn visits the nodes of a function but not those of functions within it.
 func inspectOwn(body ast.Node, visit func(ast.Node)) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		if _, inner := n.(*ast.FuncLit); inner {

@@ -7,7 +7,7 @@ import (
 )
 
 // globals refuses package-level variables that can change: they make tests
-// depend on each other and hide who owns the state. What passes:
+// depend on each other and hide who owns the state. It allows:
 //   - errors, compiled patterns, templates and checksum tables, made by a call
 //     known to give an immutable value, and embedded files;
 //   - interface assertions (var _ I = T{});
@@ -65,7 +65,7 @@ func (f *File) mutable(name string, value ast.Expr, written map[string]bool) str
 				return writtenWhy(name, written)
 			}
 		}
-		return "what the call returns may be changed by anyone"
+		return "anyone may change what the call returns"
 	case *ast.CompositeLit:
 		if ast.IsExported(name) {
 			return "other packages can change an exported table"
@@ -82,9 +82,9 @@ func writtenWhy(name string, written map[string]bool) string {
 	return ""
 }
 
-// writtenNames returns, for each folder, the names that something is assigned
-// to or through, whose address is taken, or that are deleted from. A local
-// variable of the same name counts too: rename one of them.
+// writtenNames returns, for each folder, the names that are assigned to,
+// directly or through them, whose address is taken, or that are deleted from. A
+// local variable of the same name counts too: rename one of them.
 func writtenNames(t *Tree) map[string]map[string]bool {
 	all := map[string]map[string]bool{}
 	for f := range t.sources {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// layer says what the packages of a folder may import of the project. Each
+// layer says which of the project's packages the packages of a folder may import. Each
 // package follows the row with the longest matching From. Everyone may import
 // internal packages.
 type layer struct {
@@ -28,7 +28,7 @@ func layerTable() []layer {
 		{"kernel", []string{"tensor"}, "kernel is the shared vocabulary of models and devices"},
 		{"kernel/cpu", []string{"kernel", "tensor"}, "kernels compute; leases and models are above them"},
 		{"device", []string{"kernel", "tensor"}, "the rules about devices know no hardware; drivers do"},
-		{"device/devicetest", []string{"device", "kernel", "tensor"}, "a contract suite knows its contract only"},
+		{"device/devicetest", []string{"device", "kernel", "tensor"}, "a contract suite knows only its contract"},
 		{"device/cpu", []string{"device", "kernel", "kernel/cpu", "tensor"}, "a driver joins one kind of device to its kernels"},
 		{"device/opencl", []string{"device", "kernel", "kernel/opencl", "tensor"}, "a driver joins one kind of device to its kernels"},
 		{"queue", []string{"device", "tensor"}, "decisions are about devices and jobs, not about what a job does"},
@@ -39,14 +39,14 @@ func layerTable() []layer {
 		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
 		{"integration/...", append([]string{"integration/..."}, contexts...), "integration joins contexts, not their implementations: cmd hands those in"},
 		{"api/...", append([]string{"api/...", "integration"}, contexts...), "the published language speaks to services, not to stores and drivers"},
-		{"client/...", []string{"client/...", "api/..."}, "a client knows the published language only"},
+		{"client/...", []string{"client/...", "api/..."}, "a client knows only the published language"},
 		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
 		{"cmd/...", []string{"..."}, "cmd wires everything"},
-		{"internal/...", nil, "a mechanism without meaning of its own cannot know a context"},
+		{"internal/...", nil, "a mechanism that has no meaning of its own cannot know a context"},
 	}
 }
 
-// layers enforces layerTable. Tests may import what they like: the tree they
+// layers enforces layerTable. Tests may import what they like: the tree under
 // test is built without them.
 func layers(t *Tree) []Finding {
 	var findings []Finding

@@ -26,9 +26,9 @@ func Rules() []Rule {
 	}
 }
 
-// Check applies the rules and returns what they find, less what is allowed by
-// a comment, plus the comments that are wrong; sorted by place, each once (the builds for
-// several architectures find much alike).
+// Check applies the rules and returns what they find, except what a comment
+// allows, plus the comments that are wrong. Findings are sorted by place, each
+// listed once (builds for several architectures find mostly the same).
 func Check(t *Tree, rules []Rule) []Finding {
 	allowed, findings := allowances(t, rules)
 	for _, r := range rules {
@@ -66,8 +66,8 @@ type allowance struct {
 
 const allowPrefix = "//archtest:allow "
 
-// allowances collects the comments that allow something: for each the line it
-// stands on, the next one, and the one after the comment group it is part of.
+// allowances collects the comments that allow something: for each, the line it
+// is on, the next one, and the one after its comment group.
 func allowances(t *Tree, rules []Rule) (map[place]*allowance, []Finding) {
 	allowed := map[place]*allowance{}
 	var findings []Finding
@@ -82,7 +82,7 @@ func allowances(t *Tree, rules []Rule) (map[place]*allowance, []Finding) {
 				rule, reason, _ := strings.Cut(strings.TrimSpace(text), " ")
 				if !slices.ContainsFunc(rules, func(r Rule) bool { return r.Name == rule }) || len(strings.Fields(reason)) < 3 {
 					findings = append(findings, t.finding("allow", f, c.Pos(),
-						"write %sRULE and a reason of three words or more, with one of the rules there are", allowPrefix))
+						"write %sRULE and a reason of three words or more, where RULE is an existing rule", allowPrefix))
 					continue
 				}
 				line := t.fset.Position(c.Pos()).Line

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// The limits of length. About 70 lines of function earn a second look; what
-// fails here is beyond doubt.
+// The limits of length. A function near 70 lines earns a second look; what
+// fails here is certainly too long.
 const (
 	maxFileLines     = 800
 	maxFunctionLines = 100
@@ -32,7 +32,7 @@ func folders(t *Tree) []Finding {
 	return findings
 }
 
-// packageDoc wants exactly one package comment per folder, of more than one
+// packageDoc requires exactly one package comment per folder, of more than one
 // line.
 func packageDoc(t *Tree) []Finding {
 	var findings []Finding
@@ -72,8 +72,8 @@ func packageDoc(t *Tree) []Finding {
 	return findings
 }
 
-// noInit refuses init functions: what runs before main cannot be configured,
-// tested or left out.
+// noInit refuses init functions: code that runs before main cannot be
+// configured, tested or left out.
 func noInit(t *Tree) []Finding {
 	var findings []Finding
 	for f := range t.sources {

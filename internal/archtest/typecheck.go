@@ -14,9 +14,9 @@ type build struct {
 	tags []string
 }
 
-// program type-checks packages of a tree for one build. Of what lies outside
-// the tree it knows package math only: anything else has no type, which rules
-// must bear. So it needs neither network nor module cache, and no time.
+// program type-checks packages of a tree for one build. Outside the tree it
+// knows only package math: anything else has no type, which rules must
+// tolerate. So it needs neither network nor module cache, and almost no time.
 type program struct {
 	tree     *Tree
 	build    build
@@ -39,8 +39,8 @@ func newProgram(t *Tree, b build) *program {
 	}
 }
 
-// check returns the package in the folder, checked once more if the bodies of
-// its functions are wanted and were left out before. Errors are left to the
+// check returns the package in the folder, and checks it again if the bodies of
+// its functions are wanted but were left out before. Errors are left to the
 // compiler.
 func (p *program) check(folder string, bodies bool) *checked {
 	if c := p.packages[folder]; c != nil && (c.bodies || !bodies) {
@@ -83,9 +83,9 @@ func (p *program) Import(path string) (*types.Package, error) {
 	return fake, nil
 }
 
-// floating reports whether the expression is, as far as is known, a variable
-// of floating-point or complex type. Where its own type is not known, one
-// operand that is decides.
+// floating reports whether the expression is, as far as is known, a variable of
+// floating-point or complex type. If its own type is not known, an operand that
+// is of such a type decides.
 func (c *checked) floating(e ast.Expr) bool {
 	tv, ok := c.info.Types[e]
 	if ok && tv.Value != nil {

@@ -173,7 +173,7 @@ func twoSum(a, b float64) (hi, lo float64) {
 
 // Pow returns x to the power y. Where x or y is zero, infinite or NaN, or x is
 // negative, it gives what math.Pow documents (C99 annex F): Pow(x, 0) and
-// Pow(1, y) are 1 for any x and y, and a negative x to a power that is no
+// Pow(1, y) are 1 for any x and y, and a negative x to a power that is not an
 // integer is NaN.
 func Pow(x, y float64) float64 {
 	switch {

@@ -1,9 +1,9 @@
-// Package disk is the narrow view of a file system that whatever must survive
-// the loss of power is written through: the operations that a test can count,
-// fail, and undo where they were not synced (package disktest).
+// Package disk is the narrow view of a file system through which everything is
+// written that must survive a loss of power: the operations that a test can count,
+// fail, and undo if they were not synced (package disktest).
 //
-// OS is the operating system itself; a nil FS stands for it (Or). It is safe for
-// concurrent use, a File as far as *os.File is.
+// OS is the operating system's file system; a nil FS stands for it (Or). It is safe
+// for concurrent use, and a File is as far as *os.File is.
 package disk
 
 import (
@@ -26,11 +26,11 @@ type FS interface {
 	Mkdir(name string, perm fs.FileMode) error
 	Rename(from, to string) error
 	Remove(name string) error
-	// RemoveAll removes a folder with all that is in it; one that is missing is
-	// removed already.
+	// RemoveAll removes a folder and everything in it; it succeeds if there is no
+	// such folder.
 	RemoveAll(name string) error
 	Stat(name string) (fs.FileInfo, error)
-	// Lstat is Stat that follows no link.
+	// Lstat is Stat without following links.
 	Lstat(name string) (fs.FileInfo, error)
 	// ReadDir lists a folder in lexical order.
 	ReadDir(name string) ([]fs.DirEntry, error)
@@ -49,8 +49,8 @@ type File interface {
 	Name() string
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
-	// Sync makes the content durable. After an error it is never repeated: what
-	// it should have written may be gone, and the next one would not say so.
+	// Sync makes the content durable. Never repeat it after an error: what it should
+	// have written may be lost, and the next Sync would not report that.
 	Sync() error
 }
 
@@ -117,7 +117,7 @@ func (OS) SyncDir(name string) error {
 }
 
 // ErrNotRegular says that a name is that of a folder, a pipe, a socket or a
-// device where a file is wanted.
+// device, not of a regular file.
 var ErrNotRegular = errors.New("is not a regular file")
 
 // Open opens a regular file for reading. It fails with ErrNotRegular for
@@ -125,8 +125,8 @@ var ErrNotRegular = errors.New("is not a regular file")
 // block until somebody writes.
 func Open(f FS, name string) (File, error) { return OpenRegular(f, name, os.O_RDONLY, 0) }
 
-// OpenRegular opens a file as FS.OpenFile does, with what Open promises. A file
-// is truncated (os.O_TRUNC) only once it is known to be a regular one.
+// OpenRegular opens a file as FS.OpenFile does, with the guarantees of Open. A file
+// is truncated (os.O_TRUNC) only after it is known to be regular.
 func OpenRegular(f FS, name string, flag int, perm fs.FileMode) (File, error) {
 	opened, err := f.OpenFile(name, flag&^os.O_TRUNC|syscall.O_NONBLOCK, perm)
 	if err != nil {
@@ -145,10 +145,10 @@ func OpenRegular(f FS, name string, flag int, perm fs.FileMode) (File, error) {
 	return opened, nil
 }
 
-// tempBytes is the length of what tells temporary names apart.
+// tempBytes is the number of random bytes in a temporary name.
 const tempBytes = 8
 
-// TempName returns a name that nothing has, for what is to get the given name.
+// TempName returns an unused name for a file that will be renamed to name.
 func TempName(name string) string {
 	var random [tempBytes]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -169,9 +169,9 @@ func CutTempName(temp, name string) (suffix string, ok bool) {
 
 const tempInfix = ".reprise-partial-"
 
-// MkdirAll is os.MkdirAll whose folders, once it returns, are durable: every
-// one that it made, and path itself in any case, since an earlier process may
-// have died before it was.
+// MkdirAll is os.MkdirAll that makes the folders durable before it returns: every
+// one that it created, and in any case path itself, since an earlier process may
+// have died before syncing it.
 func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	path = filepath.Clean(path)
 	parent := filepath.Dir(path)
@@ -191,8 +191,8 @@ func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	return f.SyncDir(parent)
 }
 
-// WriteNew writes a file that is not there yet, and makes its content durable. Its
-// name is for Publish. After an error there is no such file.
+// WriteNew writes a file that does not exist yet, and makes its content durable;
+// Publish makes its name durable. After an error there is no such file.
 func WriteNew(f FS, name string, content func(io.Writer) error) error {
 	file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -207,9 +207,9 @@ func WriteNew(f FS, name string, content func(io.Writer) error) error {
 	return nil
 }
 
-// Publish gives what is complete its name, durably: a folder with everything in
-// it, or a file that was synced. It fails with fs.ErrExist, and changes nothing,
-// where there is something of that name.
+// Publish durably renames what is complete: a folder with everything in it, or a
+// file that was synced. If the new name exists, it fails with fs.ErrExist and
+// changes nothing.
 func Publish(f FS, part, name string) error {
 	info, err := f.Lstat(part)
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// Linux refuses to sync the folder of its processes: whoever asks it to must
-// hear of it.
+// Linux refuses to sync the folder of its processes, and the caller must be told.
 func TestAFolderThatCannotBeSyncedIsAnError(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("no folder is known here that cannot be synced")
@@ -31,7 +30,7 @@ func TestAFolderThatCannotBeSyncedIsAnError(t *testing.T) {
 	}
 }
 
-func TestMkdirAllMakesWhatIsMissing(t *testing.T) {
+func TestMkdirAllCreatesMissingFolders(t *testing.T) {
 	root := t.TempDir()
 	deep := filepath.Join(root, "a", "b", "c")
 	for range 2 { // again, it changes nothing
@@ -237,7 +236,7 @@ func TestOnlyARegularFileIsOpened(t *testing.T) {
 	_ = f.Close()
 }
 
-func TestWithinRefusesWhatLeadsOut(t *testing.T) {
+func TestWithinRefusesPathsOutsideTheFolder(t *testing.T) {
 	root := t.TempDir()
 	dir, outside := filepath.Join(root, "dir"), filepath.Join(root, "outside")
 	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "sub"), 0o755), os.Mkdir(outside, 0o755),

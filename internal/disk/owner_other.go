@@ -13,5 +13,5 @@ func create(name string, flag int, perm fs.FileMode) (*os.File, error) {
 
 func mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
 
-// CreateLike does nothing on this system, on which nobody is root.
+// CreateLike does nothing on this system, which has no root.
 func CreateLike(string, string) error { return nil }

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// create opens a file as os.OpenFile does with O_CREATE. What root creates in
-// somebody else's folder belongs to that somebody: its owner would be locked out of
-// a file that has to be written again.
+// create opens a file as os.OpenFile does with O_CREATE. What root creates in the
+// folder of another user belongs to that user, who would otherwise be locked out of
+// a file that must be written again.
 func create(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	uid, gid, foreign := owner(filepath.Dir(name))
 	if !foreign {
@@ -40,15 +40,15 @@ func mkdir(name string, perm fs.FileMode) error {
 	return os.Lchown(name, uid, gid) // a link that took its place is not followed
 }
 
-// owner returns the owner of a file or folder, and whether that is somebody whom
-// this process, as root, creates files for.
+// owner returns the owner of a file or folder, and whether this process, as root,
+// creates files on behalf of that user.
 func owner(name string) (uid, gid int, foreign bool) {
 	if os.Geteuid() != 0 {
 		return 0, 0, false
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return 0, 0, false // creating says so
+		return 0, 0, false // creating the file reports the error
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || stat.Uid == 0 {
@@ -58,9 +58,8 @@ func owner(name string) (uid, gid int, foreign bool) {
 }
 
 // CreateLike creates an empty file that belongs to the owner of like, a file or
-// folder, where this process is root and the owner is somebody else; otherwise, or
-// where there is such a file, it does nothing: whoever opens the file next creates
-// it.
+// folder, if this process is root and the owner is another user. Otherwise, or if
+// the file exists, it does nothing, and the next to open the file creates it.
 func CreateLike(name, like string) error {
 	uid, gid, foreign := owner(like)
 	if !foreign {

@@ -12,7 +12,7 @@ type renamer interface {
 }
 
 // RenameNew renames a file or folder. Unlike FS.Rename it replaces nothing: it
-// fails with fs.ErrExist where there is something of the new name.
+// fails with fs.ErrExist if the new name exists.
 func RenameNew(f FS, from, to string) error {
 	if r, ok := f.(renamer); ok {
 		return r.RenameNew(from, to)
@@ -33,10 +33,10 @@ func absent(f FS, name string) error {
 	return nil
 }
 
-// RenameNew implements the function RenameNew. Where the system cannot do it in
-// one operation, a file takes the place of an empty one that is made first, which
-// fails where the name is taken; and nothing but an empty folder, made just then
-// by somebody else, could be replaced by a folder.
+// RenameNew implements the function RenameNew. If the system cannot do it in one
+// operation, a file replaces an empty one that is created first, which fails if the
+// name is taken; and a folder can replace nothing but an empty folder that another
+// process created in the same instant.
 func (o OS) RenameNew(from, to string) error {
 	err := renameNew(from, to)
 	if !errors.Is(err, errors.ErrUnsupported) {

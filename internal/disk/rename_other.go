@@ -4,5 +4,5 @@ package disk
 
 import "errors"
 
-// renameNew is not to be had in one operation here.
+// renameNew is not available as one operation on this system.
 func renameNew(_, _ string) error { return errors.ErrUnsupported }

@@ -10,17 +10,17 @@ import (
 
 // Within is the operating system's file system below the folder Dir, and nothing
 // outside it: a path that is not below Dir is refused, and so is a symbolic link
-// that leads out, whoever put it there. Dir itself may be a symbolic link.
+// that leads outside, whoever created it. Dir itself may be a symbolic link.
 type Within struct{ Dir string }
 
 var _ FS = Within{}
 
-// ErrOutside says that a path, or a symbolic link on it, leads out of the folder
-// that it has to stay in.
+// ErrOutside says that a path, or a symbolic link in it, leads out of the folder
+// that it must stay in.
 var ErrOutside = errors.New("leads out of the folder that it must stay in")
 
-// at carries out an operation on the name below Dir. Its errors have the path as
-// it was given.
+// at performs an operation on the name below Dir. Its errors have the path as it
+// was given.
 func (w Within) at(op, name string, do func(root *os.Root, relative string) error) (err error) {
 	relative, err := filepath.Rel(w.Dir, name)
 	if err != nil || !filepath.IsLocal(relative) {
@@ -30,7 +30,7 @@ func (w Within) at(op, name string, do func(root *os.Root, relative string) erro
 	if err != nil {
 		return err
 	}
-	defer func() { _ = root.Close() }() // it is only a place to start from
+	defer func() { _ = root.Close() }() // it was only the starting point
 	err = do(root, relative)
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -43,8 +43,8 @@ func (w Within) at(op, name string, do func(root *os.Root, relative string) erro
 	return err
 }
 
-// leadsOut reports whether an error is the one of os.Root for a link that leads
-// out of it, which has no name: it is none of the system's.
+// leadsOut reports whether an error is that of os.Root for a link that leads out of
+// it. That error is not exported, and not one of the system's.
 func leadsOut(err error) bool { return err != nil && err.Error() == "path escapes from parent" }
 
 // OpenFile opens a file as os.OpenFile does.
@@ -60,7 +60,7 @@ func (w Within) OpenFile(name string, flag int, perm fs.FileMode) (File, error) 
 	return named{opened, name}, nil
 }
 
-// named is a file that has the name that it was opened by.
+// named is a file with the name by which it was opened.
 type named struct {
 	*os.File
 	name string

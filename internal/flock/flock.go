@@ -1,8 +1,8 @@
 // Package flock locks a directory for one process, through an advisory lock of
-// the operating system on a file in it. The system itself ends the lock when
-// the process dies, however it dies; no lock is ever left behind.
+// the operating system on a file in it. The system releases the lock when the
+// process dies, however it dies; no stale lock is ever left.
 //
-// The file holds, for people and error messages, who took the lock last.
+// For people and error messages, the file says who took the lock last.
 package flock
 
 import (
@@ -32,7 +32,7 @@ type Info struct {
 // LockedError says who holds the lock that was wanted.
 type LockedError struct {
 	Path   string
-	Holder Info // zero where the holder has not written it yet
+	Holder Info // zero if the holder has not written it yet
 }
 
 // Error names the holder.
@@ -53,9 +53,10 @@ type Lock struct {
 	file *os.File
 }
 
-// Acquire takes the exclusive lock on the file at path, creating it if need be,
-// and notes the holder in it. It fails at once with *LockedError where another
-// process, or another Lock of this one, holds it. A Probe is never in its way.
+// Acquire takes the exclusive lock on the file at path, creating the file if
+// necessary, and writes the holder to it. It fails at once with *LockedError if
+// another process, or another Lock of this one, holds the lock. A Probe never makes
+// it fail.
 func Acquire(path string, holder Info) (*Lock, error) {
 	f, err := open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
@@ -74,8 +75,8 @@ func Acquire(path string, holder Info) (*Lock, error) {
 	return &Lock{file: f}, nil
 }
 
-// Release ends the lock; again, it does nothing. The file stays: removing it
-// would let two processes lock two files of the same name.
+// Release releases the lock; calling it again does nothing. The file remains:
+// removing it would let two processes lock two files of the same name.
 func (l *Lock) Release() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +89,7 @@ func (l *Lock) Release() error {
 }
 
 // Probe reports whether the file at path is locked, and by whom, without
-// hindering an Acquire. A missing file is not locked.
+// disturbing an Acquire. A missing file is not locked.
 func Probe(path string) (bool, Info, error) {
 	f, err := open(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,8 +109,8 @@ func Probe(path string) (bool, Info, error) {
 	return true, readInfo(f), nil
 }
 
-// open opens the file, without waiting, and refuses what is not a regular one. A
-// symbolic link is refused as well: what it leads to would be written over.
+// open opens the file, without waiting, and refuses anything but a regular one. It
+// also refuses a symbolic link, whose target would be overwritten.
 func open(path string, flag int) (*os.File, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, notRegular(path)
@@ -128,7 +129,7 @@ func notRegular(path string) error {
 	return &fs.PathError{Op: "lock", Path: path, Err: errors.New("is not a regular file; move it away")}
 }
 
-// maxInfo bounds what is read back: the file may hold anything.
+// maxInfo limits how much is read back: the file may hold anything.
 const maxInfo = 4096
 
 func readInfo(f *os.File) Info {

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary play the process that holds a lock and is
-// killed.
+// TestMain lets the test binary act as the process that holds a lock and is killed.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("FLOCK_TEST_HOLD"); path != "" {
 		lock, err := Acquire(path, Info{PID: os.Getpid(), Command: "holder"})
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestASecondHolderIsRefusedAndToldOfTheFirst(t *testing.T) {
+func TestASecondHolderIsRefusedAndToldWhoTheFirstIs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	if held, _, err := Probe(path); held || err != nil {
 		t.Fatalf("a missing file: %v, %v", held, err)
@@ -60,9 +59,9 @@ func TestASecondHolderIsRefusedAndToldOfTheFirst(t *testing.T) {
 	}
 }
 
-// TestProbesAreNotInTheWayOfAcquire fails where a Probe is mistaken for a
-// holder, or misses one.
-func TestProbesAreNotInTheWayOfAcquire(t *testing.T) {
+// TestProbesDoNotDisturbAcquire fails if a Probe is mistaken for a holder, or
+// misses one.
+func TestProbesDoNotDisturbAcquire(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -156,7 +155,7 @@ func TestAKilledHolderLeavesNoLock(t *testing.T) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait() // "signal: killed" is what was asked for
+	_ = child.Wait() // "signal: killed" is expected
 	lock, err := Acquire(path, Info{})
 	if err != nil {
 		t.Fatalf("after the holder was killed: %v", err)
@@ -166,7 +165,7 @@ func TestAKilledHolderLeavesNoLock(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotARegularFileIsNoLock(t *testing.T) {
+func TestOnlyARegularFileIsLocked(t *testing.T) {
 	dir := t.TempDir()
 	victim, link, dangling, folder := filepath.Join(dir, "victim"), filepath.Join(dir, "link"), filepath.Join(dir, "dangling"), filepath.Join(dir, "folder")
 	if err := errors.Join(os.WriteFile(victim, []byte("mine"), 0o600), os.Symlink(victim, link),

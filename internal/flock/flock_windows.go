@@ -9,8 +9,8 @@ import (
 )
 
 // The locked bytes are away from the holder's note, which others want to read.
-// Windows cannot be asked about a lock: one has to try it, and for that moment
-// holds it. So whoever tries, Acquire or Probe, first takes the byte of the
+// Windows cannot be asked about a lock: a process must try to take it, and holds it
+// for that moment. So Acquire and Probe first take the byte that gives them their
 // turn, which nobody keeps.
 const (
 	lockOffset = math.MaxUint32
@@ -36,7 +36,7 @@ func isLocked(f *os.File) (bool, error) {
 	return err == nil && !free, err
 }
 
-// inTurn waits for those who are trying, a moment each, and then calls attempt.
+// inTurn waits for others that are trying, a moment each, and then calls attempt.
 func inTurn(f *os.File, attempt func() (bool, error)) (bool, error) {
 	at := windows.Overlapped{Offset: turnOffset}
 	if err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0, &at); err != nil {

@@ -1,12 +1,12 @@
-// Package mutate proves that the tests bite: it lists single changes of the
-// product's source that must not survive, each the loss of one sync, one check
-// of a lease, one step of a compensation, or one guard against a second writer.
-// `make mutate` makes each of them in turn, through an overlay that leaves the
-// tree alone, and fails unless a test fails.
+// Package mutate proves that the tests catch defects: it lists single changes
+// to the product's source that must not survive, each removing one sync, one
+// check of a lease, one step of a compensation, or one guard against a second
+// writer. `make mutate` makes each of them in turn, through an overlay that
+// leaves the tree unchanged, and fails unless a test fails.
 //
-// A mutant names its place by the exact text that it replaces, which must be
-// there once: a mutant cannot rot unseen. Each call that syncs must lie within
-// one (Syncs); those that need none say why (Exempt).
+// A mutant names its place by the exact text that it replaces, which must
+// occur exactly once, so a mutant cannot rot unnoticed. Each call that syncs
+// must lie within one (Syncs); those that need none say why (Exempt).
 package mutate
 
 import (
@@ -25,14 +25,14 @@ type Mutant struct {
 	Name string
 	// File is its path from the root of the module.
 	File string
-	// Old is there exactly once, and New takes its place.
+	// Old occurs exactly once, and New takes its place.
 	Old, New string
 	// Tests are the arguments of `go test`.
 	Tests []string
 }
 
-// Apply returns the file's source with the change made. It fails where Old is
-// not there exactly once, and where the result is no Go.
+// Apply returns the file's source with the change made. It fails if Old does
+// not occur exactly once, or if the result is not valid Go.
 func (m Mutant) Apply(source []byte) ([]byte, error) {
 	if n := bytes.Count(source, []byte(m.Old)); n != 1 {
 		return nil, fmt.Errorf("mutant %q: %s contains %q %d times instead of once: say what the line is now", m.Name, m.File, m.Old, n)
@@ -59,7 +59,7 @@ type Sync struct {
 }
 
 // Syncs finds every call of a method Sync or SyncDir, and every setting of
-// SQLite's synchronous mode, in what is not a test.
+// SQLite's synchronous mode, in non-test files.
 func Syncs(root fs.FS) ([]Sync, error) {
 	var found []Sync
 	err := fs.WalkDir(root, ".", func(name string, e fs.DirEntry, err error) error {

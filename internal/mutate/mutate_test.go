@@ -43,9 +43,40 @@ func TestEveryMutantHasItsPlace(t *testing.T) {
 			t.Error(err)
 		}
 		if seen[m.Name] || m.Old == m.New || len(m.Tests) == 0 {
-			t.Errorf("mutant %q is there twice, changes nothing or has no tests", m.Name)
+			t.Errorf("mutant %q is listed twice, changes nothing or has no tests", m.Name)
 		}
 		seen[m.Name] = true
+	}
+}
+
+// A pattern that matches no test kills nothing: a renamed test takes its mutants
+// with it.
+func TestThePatternsOfMutantsMatchTests(t *testing.T) {
+	root, declared := module(t), regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, m := range Mutants() {
+		run := slices.Index(m.Tests, "-run")
+		if run < 0 {
+			continue
+		}
+		folder := filepath.Join(root, strings.TrimSuffix(m.Tests[0], "/..."))
+		var names []string
+		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, "_test.go") {
+				for _, found := range declared.FindAllSubmatch(read(t, root, strings.TrimPrefix(path, root)), -1) {
+					names = append(names, string(found[1]))
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pattern := range strings.SplitSeq(m.Tests[run+1], "|") {
+			pattern, _, _ = strings.Cut(pattern, "/")
+			if !slices.ContainsFunc(names, regexp.MustCompile(pattern).MatchString) {
+				t.Errorf("mutant %q: no test in %s matches %q: say which test must notice it", m.Name, m.Tests[0], pattern)
+			}
+		}
 	}
 }
 
@@ -60,7 +91,7 @@ func TestEverySyncHasItsMutant(t *testing.T) {
 	}
 	for place := range Exempt() {
 		if _, err := os.Stat(filepath.Join(root, place)); err != nil {
-			t.Errorf("exempt, but not there: %v", err)
+			t.Errorf("exempt, but not found: %v", err)
 		}
 	}
 	for _, s := range found {
@@ -106,8 +137,8 @@ var (
 	firstSeed    = regexp.MustCompile(`\bseed \d+: .{0,60}`)
 )
 
-// run returns the test that noticed the mutant; an error where none did, or
-// where the mutant does not compile.
+// run returns the test that noticed the mutant; an error if none did, or if the
+// mutant does not compile.
 func (m Mutant) run(root, temp string) (string, error) {
 	path := filepath.Join(root, filepath.FromSlash(m.File))
 	source, err := os.ReadFile(path)
@@ -133,7 +164,7 @@ func (m Mutant) run(root, temp string) (string, error) {
 	args := append([]string{"test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-ldflags=-s -w", "-timeout=5m"}, m.Tests...)
 	command := exec.Command("go", args...)
 	command.Dir = root
-	command.Env = append(command.Environ(), "RAPID_NOFAILFILE=true") // what fails here is no case to keep
+	command.Env = append(command.Environ(), "RAPID_NOFAILFILE=true") // a failure here must not be saved as a case
 	output, err := command.CombinedOutput()
 	switch {
 	case err == nil:

@@ -16,11 +16,11 @@ const (
 	reach   = longest + longest/3 + 1
 )
 
-// plain is a name without what people write differently: batchSize, batch-size.
+// plain is a name without differences in style: batchSize, batch-size.
 type plain struct {
 	text [reach]rune
 	n    int
-	long bool // there is more of it
+	long bool // more letters follow
 }
 
 // Nearest returns the name that was most likely meant by a misspelt one, if any
@@ -76,8 +76,8 @@ func isInitials(got, name string) bool {
 }
 
 // editDistance counts insertions, deletions, substitutions and swaps of
-// neighbours that make b of a. From limit on, any number of at least limit will
-// do.
+// neighbours that make b of a. If the distance is limit or more, it may return
+// any number from limit up.
 func editDistance(a, b *plain, limit int) int {
 	if b.long || max(a.n-b.n, b.n-a.n) >= limit {
 		return limit

@@ -7,7 +7,7 @@ import (
 	"reprise/internal/disk/disktest"
 )
 
-func TestWhatWasCommittedIsThereAfterALossOfPower(t *testing.T) {
+func TestCommittedRecordsSurviveALossOfPower(t *testing.T) {
 	d := disktest.New(t.TempDir())
 	w, err := Series{Path: filepath.Join(d.Root(), "steps.series"), Disk: d}.Create()
 	if err != nil {

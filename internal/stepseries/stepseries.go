@@ -4,10 +4,10 @@
 //
 // A step is not an event of its run; the series is made durable together with
 // the checkpoint that covers it, whose event holds the series' SHA-256. What a
-// crash leaves behind the last checkpoint is stale, and Resume cuts it off.
+// crash leaves after the last checkpoint is stale, and Resume removes it.
 // docs/event-format.md has the layout.
 //
-// A Writer is used by one goroutine. Read may run beside a Writer of any
+// A Writer is used by one goroutine. Read may run concurrently with a Writer in any
 // process.
 package stepseries
 
@@ -33,13 +33,13 @@ import (
 // learning rate (4) and the CRC-32C of these (4), little-endian.
 const RecordSize = 24
 
-// maxReadAhead is the number of records that are read at a time, at most.
+// maxReadAhead is the largest number of records to read at a time.
 const maxReadAhead = 2048
 
 // magic is the first eight bytes of every series.
 const magic = "RPSTEP1\n"
 
-// Record is what is kept of one optimiser step.
+// Record is the metrics of one optimiser step.
 type Record struct {
 	// Step and Epoch count from 1.
 	Step  uint64 `json:"step"`
@@ -56,8 +56,8 @@ type Digest struct {
 	SHA256  string // of the records' bytes, in hex
 }
 
-// Sum adds up the digest of records that are written nowhere. The zero value is
-// that of an empty series.
+// Sum computes the digest of records without writing them. The zero value is that
+// of an empty series.
 type Sum struct {
 	hash    hash.Hash
 	records uint64
@@ -74,7 +74,7 @@ func (s *Sum) Add(r Record) {
 	s.records++
 }
 
-// Digest returns what pins the records so far.
+// Digest returns the digest of the records so far.
 func (s *Sum) Digest() Digest {
 	if s.hash == nil {
 		return Digest{SHA256: hex.EncodeToString(sha256.New().Sum(nil))}
@@ -104,7 +104,7 @@ func (r Record) encode(b *[RecordSize]byte) {
 	binary.LittleEndian.PutUint32(b[20:], crc32.Checksum(b[:20], castagnoli))
 }
 
-// decode fails where the checksum or the step is not the expected one.
+// decode fails if the checksum or the step is not the expected one.
 func decode(b *[RecordSize]byte, index uint64) (Record, error) {
 	if crc32.Checksum(b[:20], castagnoli) != binary.LittleEndian.Uint32(b[20:]) {
 		return Record{}, errors.New("checksum does not match")
@@ -130,11 +130,11 @@ type Writer struct {
 	scratch [RecordSize]byte
 }
 
-// Series is a series' file on a disk. The functions of this package are its
-// methods on the operating system's.
+// Series is the file of a series on a disk. The functions of this package are its
+// methods on the operating system's disk.
 type Series struct {
 	Path string
-	// Disk is nil for the operating system's.
+	// Disk is the file system; nil means the operating system's.
 	Disk disk.FS
 }
 
@@ -161,9 +161,9 @@ func (s Series) Create() (*Writer, error) {
 	return w, nil
 }
 
-// Resume opens the series for appending behind the records that keep pins, and
-// cuts off whatever follows them. It fails with *CorruptError where the kept
-// part is not what keep says.
+// Resume opens the series for appending after the records that keep pins, and
+// removes whatever follows them. It fails with *CorruptError if the kept part is
+// not what keep says.
 func Resume(path string, keep Digest) (*Writer, error) { return Series{Path: path}.Resume(keep) }
 
 // Resume opens the series, as the function Resume does.
@@ -192,9 +192,9 @@ func (s Series) Resume(keep Digest) (*Writer, error) {
 	return w, nil
 }
 
-// Copy writes the series, replacing what is there, of the records that keep pins
-// at the beginning of another one, and makes it durable. It fails with
-// *CorruptError where they are not what keep says.
+// Copy writes a series of the records that keep pins at the beginning of another
+// one, replacing what is there, and makes it durable. It fails with *CorruptError
+// if the records are not what keep says.
 func (s Series) Copy(from Series, keep Digest) (err error) {
 	if err := from.Verify(keep); err != nil {
 		return err
@@ -234,7 +234,7 @@ func (w *Writer) Append(r Record) error {
 // see them; it does not make them durable.
 func (w *Writer) Flush() error { return w.buffer.Flush() }
 
-// Commit makes all appended records durable and returns what pins them.
+// Commit makes all appended records durable and returns their digest.
 func (w *Writer) Commit() (Digest, error) {
 	if err := w.buffer.Flush(); err != nil {
 		return Digest{}, err
@@ -260,7 +260,7 @@ func (s Series) Verify(want Digest) error {
 	return err
 }
 
-// verify returns the hash of the records, which those behind them go on with.
+// verify returns the hash of the records, to be continued with those after them.
 func (s Series) verify(want Digest) (hash.Hash, error) {
 	h := sha256.New()
 	n, err := s.scan(want.Records, func(b *[RecordSize]byte, _ Record) { h.Write(b[:]) })
@@ -276,9 +276,9 @@ func (s Series) verify(want Digest) (hash.Hash, error) {
 	return h, nil
 }
 
-// Read returns the records of the series. A record that is only partly there,
-// being written or torn by a crash, ends it; a damaged one gives *CorruptError
-// and the records before it. A missing file is an empty series.
+// Read returns the records of the series. It ends at a record that is incomplete,
+// because it is being written or was torn by a crash; a damaged one gives
+// *CorruptError and the records before it. A missing file is an empty series.
 func (s Series) Read() ([]Record, error) {
 	var records []Record
 	_, err := s.scan(math.MaxUint64, func(_ *[RecordSize]byte, r Record) { records = append(records, r) })

@@ -72,7 +72,7 @@ func TestAppendRefusesAGapAndARepeat(t *testing.T) {
 	write(t, w, 1, 2)
 	for _, step := range []uint64{2, 4} {
 		if err := w.Append(record(step)); err == nil {
-			t.Errorf("step %d was accepted behind step 2", step)
+			t.Errorf("step %d was accepted after step 2", step)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 				t.Fatalf("byte %d bit %d: %v", i, bit, err)
 			}
 			if _, err := Resume(path, keep); !errors.As(err, &corrupt) {
-				t.Fatalf("byte %d bit %d: Resume went on: %v", i, bit, err)
+				t.Fatalf("byte %d bit %d: Resume accepted it: %v", i, bit, err)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"reprise/internal/disk"
 )
 
-// namesDisk notes the folders whose names are synced.
+// namesDisk records the folders that are synced.
 type namesDisk struct {
 	disk.OS
 	synced *[]string

@@ -50,7 +50,8 @@ type elementKernels struct {
 	// z = x-max, loss = z at the label, correct = 1 or 0, and grad, if not nil.
 	softmaxRows func(grad, x []float32, labels []int32, loss, correct, sum []float32, n int, scale float32)
 
-	// Chains over so many rows, stride apart, from +0, for each column j of out.
+	// Chains over the given number of rows, stride apart, from +0, for each
+	// column j of out.
 	sumColumns    func(out, x []float32, rows, stride int)                   // x + chain
 	squareColumns func(out, x, mean []float32, rows, stride int)             // fma(d, d, chain), d = x - mean[j]
 	batchGainGrad func(out, x, dy, mean, invStd []float32, rows, stride int) // fma(h, dy, chain), h = (x-mean[j])*invStd[j]

@@ -35,7 +35,7 @@ var fmaFamilies = []struct {
 		x := func() float32 { return math.Float32frombits(r.Uint32()&0x807fffff | (120+r.Uint32N(14))<<23) }
 		return triple{x(), x(), x()}
 	}},
-	{"beside a midpoint", func(r *rand.Rand) triple {
+	{"next to a midpoint", func(r *rand.Rand) triple {
 		// a*b is half of c's last place, give or take 2^-46 of it, a difference
 		// that float64 drops.
 		n := float64(1 + r.IntN(64))
@@ -61,7 +61,7 @@ var fmaFamilies = []struct {
 		b := float32(math.Ldexp(1-n*0x1p-23, -75))
 		return triple{a, b, math.Float32frombits(r.Uint32()&0x80000000 | r.Uint32N(1<<23))}
 	}},
-	{"beside overflow", func(r *rand.Rand) triple {
+	{"next to overflow", func(r *rand.Rand) triple {
 		c := math.Float32frombits(0x7f7fffff - r.Uint32N(3))
 		n := float64(r.IntN(5) - 2)
 		return triple{float32(math.Ldexp(1+n*0x1p-23, 52)), float32(math.Ldexp(1-n*0x1p-23, 51)), c}
@@ -95,7 +95,7 @@ func TestFMA32RoundsOnce(t *testing.T) {
 			}
 		}
 		t.Logf("%-20s %d triples; rounding twice would be wrong in %d", f.name, each, twice)
-		if twice == 0 && (f.name == "beside a midpoint" || f.name == "subnormal midpoint") {
+		if twice == 0 && (f.name == "next to a midpoint" || f.name == "subnormal midpoint") {
 			t.Errorf("%s: no triple distinguishes FMA32 from rounding twice", f.name)
 		}
 	}

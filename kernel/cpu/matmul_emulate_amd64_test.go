@@ -596,7 +596,7 @@ func (e *emulator) taken(op string) bool {
 func (e *emulator) executeVector(in instruction) error {
 	n := in.lanes
 	operand := e.vec[in.rm][:n]
-	if in.mask != 0 { // moves only, and memory behind the mask is not touched
+	if in.mask != 0 { // moves only, and memory excluded by the mask is not touched
 		ones := bits.Len64(e.masks[in.mask])
 		if e.masks[in.mask] != 1<<ones-1 || in.isReg {
 			return fmt.Errorf("mask %#x", e.masks[in.mask])

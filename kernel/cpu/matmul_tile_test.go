@@ -119,8 +119,9 @@ func TestTransposeEqualsItsReferenceLoop(t *testing.T) {
 	}
 }
 
-// checkTranspose compares the transposition of so many rows with its definition
-// on the columns that it says it has done, which must be those of done.
+// checkTranspose compares the transposition of that many rows with its
+// definition on the columns that it reports as done, which must be those of
+// done.
 func checkTranspose(t *testing.T, name string, rows int, done func(ks int) int, transpose transposer) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(2, 3))

@@ -12,7 +12,7 @@ import (
 	"reprise/bench/internal/duel"
 )
 
-// work is what a program does in one run, and the figures that come of it.
+// work is what a program does in one run, and the figures that result.
 type work struct {
 	name    string
 	n       int
@@ -37,13 +37,13 @@ type side struct {
 	config
 }
 
-// best is the best figure of a side over its rounds, by the name of the figure.
+// best is a side's best figures over its rounds, by the name of the figure.
 type best struct {
 	side    string
 	figures map[string]float64
 }
 
-// compete has the sides take turns, each run a process of its own, and returns
+// compete lets the sides take turns, each run in its own process, and returns
 // the best of each, in the order of the sides.
 func (w work) compete(sides []side, rounds, n int) ([]best, error) {
 	all := make([]best, len(sides))

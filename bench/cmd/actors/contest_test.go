@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-func TestTheBetterPeerIsTheOneComparedWith(t *testing.T) {
+func TestOursIsComparedWithTheBetterPeer(t *testing.T) {
 	more, less := figure{name: "more", unit: "1/s"}, figure{name: "less", unit: "s", lessIsMore: true}
 	w := work{figures: []figure{more, less}}
 	all := []best{{side: "ours"}, {side: "a"}, {side: "b"}}

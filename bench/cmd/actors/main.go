@@ -1,6 +1,6 @@
 // Command actors compares our actor system with Hollywood and Proto.Actor, and
-// prints a line of JSON for each work: ours against the better of the two. See
-// README.md for how it measures.
+// prints one line of JSON per work: ours against the better of the two.
+// README.md describes the method.
 package main
 
 import (
@@ -27,8 +27,8 @@ func run() error {
 	rounds := flag.Int("rounds", 10, "rounds of each side; the best counts")
 	scale := flag.Float64("scale", 1, "multiplies the amount of work of a round")
 	only := flag.String("work", "", "only works whose name contains this")
-	out := flag.String("out", "", "file that the lines are also written to")
-	tuned := flag.Bool("tuned", false, "the peers compete in other configurations than their default, too")
+	out := flag.String("out", "", "file to which the lines are also written")
+	tuned := flag.Bool("tuned", false, "the peers also compete in configurations other than their default")
 	source := flag.String("peers", "peers", "folder of the sides' programs")
 	flag.Parse()
 
@@ -63,8 +63,8 @@ func run() error {
 	return nil
 }
 
-// buildAll builds ours, which comes first, and the peers, with tuned set in each
-// configuration worth trying.
+// buildAll builds ours, which comes first, and the peers, in each configuration
+// worth trying if tuned is set.
 func buildAll(source, folder string, tuned bool) ([]side, error) {
 	var sides []side
 	for _, program := range []struct {
@@ -73,7 +73,7 @@ func buildAll(source, folder string, tuned bool) ([]side, error) {
 	}{
 		{"reprise", []config{{}}},
 		// With its default of 1024 places, 100,000 actors take minutes and
-		// gigabytes; 64 are as fast for messages.
+		// gigabytes; 64 places are as fast for messages.
 		{"hollywood", []config{{label: "inbox of 64", env: "INBOX=64"}, {label: "inbox of 1024", env: "INBOX=1024"}}},
 		{"protoactor", []config{{}, {label: "lock-free mailbox", env: "MAILBOX=lockfree"}}},
 	} {
@@ -96,7 +96,7 @@ func buildAll(source, folder string, tuned bool) ([]side, error) {
 	return sides, nil
 }
 
-// works are what is measured, and how much of it in a round.
+// works lists what is measured, and the amount per round.
 var works = []work{
 	{name: actorwork.Tell, n: 5_000_000, figures: []figure{{actorwork.Tell, "messages/s", false}}},
 	{name: actorwork.Tell1000, n: 5_000_000, figures: []figure{{actorwork.Tell1000, "messages/s", false}}},

@@ -1,7 +1,7 @@
 // Command events compares the event store with PostgreSQL and embedded NATS
-// JetStream: appends, replay and recovery, a line of JSON for each work and peer.
-// PostgreSQL is Debian's postgresql; a server of our own is started in a
-// temporary folder, with its default settings.
+// JetStream: appends, replay and recovery, with one line of JSON per work and
+// peer. PostgreSQL is Debian's postgresql; the command starts its own server in
+// a temporary folder, with default settings.
 package main
 
 import (
@@ -28,14 +28,14 @@ func main() {
 	}
 }
 
-// side is a log, or why there is none.
+// side is a log, or the reason why it is missing.
 type side struct {
 	name string
 	log  events.Log
 	err  error
 }
 
-// work is done by every side by turns. Its rate is units in a second.
+// work is done by all sides in turn. Its rate is in units per second.
 type work struct {
 	name  string
 	units int
@@ -59,9 +59,9 @@ func run(ctx context.Context) (err error) {
 	var b bench
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each side; the best counts")
 	flag.StringVar(&b.only, "work", "", "only works whose name contains this")
-	flag.IntVar(&b.million, "events", 1_000_000, "events of the log that is recovered, a multiple of 1000")
-	flag.IntVar(&b.aggregate, "replay", 10_000, "events of the aggregate that is replayed")
-	out := flag.String("out", "", "file that the lines are also written to")
+	flag.IntVar(&b.million, "events", 1_000_000, "number of events in the recovered log, a multiple of 1000")
+	flag.IntVar(&b.aggregate, "replay", 10_000, "number of events in the replayed aggregate")
+	out := flag.String("out", "", "file to which the lines are also written")
 	within := flag.String("folder", "", "where the logs are stored; the system's temporary folder if empty")
 	flag.Parse()
 	if b.folder, err = os.MkdirTemp(*within, "reprise-bench-"); err != nil {
@@ -114,10 +114,14 @@ func closeAll(sides []side) error {
 	return err
 }
 
-// appends is n events by each writer to a new aggregate of its own.
+// appends has each writer append n events to its own new aggregate.
 func appends(kind string, writers, n int) work {
+	noun := "1 writer"
+	if writers > 1 {
+		noun = fmt.Sprintf("%d writers", writers)
+	}
 	return work{
-		name: fmt.Sprintf("%s append, %d writers", kind, writers), units: writers * n, unit: "events/s", peers: 2, samples: 1,
+		name: fmt.Sprintf("%s append, %s", kind, noun), units: writers * n, unit: "events/s", peers: 2, samples: 1,
 		do: func(ctx context.Context, log events.Log, round int) error {
 			return log.Append(ctx, events.Names(fmt.Sprintf("append-%d-%d", writers, round), writers), n)
 		},
@@ -188,8 +192,8 @@ func (b *bench) replays(ctx context.Context, sides []side) error {
 	return b.compare(ctx, sides, snapshot)
 }
 
-// recovery opens a log of a thousand aggregates of equal length and brings all of
-// them to their state, from snapshots that are ten events old.
+// recovery opens a log of a thousand aggregates of equal length and restores
+// the state of all of them, from snapshots that are ten events old.
 func (b *bench) recovery(ctx context.Context, sides []side) error {
 	const aggregates = 1000
 	each := b.million / aggregates
@@ -249,11 +253,11 @@ func (b *bench) wants(works ...work) bool {
 	return false
 }
 
-// patience is how long a side may take for a work before it is given no more
+// patience is how long a side may take for a work before it gets no more
 // rounds.
 const patience = 15 * time.Second
 
-// compare lets the sides take turns and prints a line for each peer.
+// compare lets the sides take turns and prints one line per peer.
 func (b *bench) compare(ctx context.Context, sides []side, w work) error {
 	if !b.wants(w) {
 		return nil

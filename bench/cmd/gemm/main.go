@@ -1,7 +1,7 @@
 // Command gemm compares the matrix product of package kernel/cpu with those of
-// OpenBLAS and oneDNN, on one thread each, and prints a line of JSON for each
-// size and peer. The peers are Debian's libopenblas-dev and libdnnl-dev and a
-// small C program that gcc builds.
+// OpenBLAS and oneDNN, on one thread each, and prints one line of JSON per size
+// and peer. The peers are Debian's libopenblas-dev and libdnnl-dev and a small
+// C program that gcc builds.
 package main
 
 import (
@@ -33,7 +33,7 @@ func run() (err error) {
 	seconds := flag.Float64("seconds", 0.03, "length of a round")
 	sizes := flag.String("sizes", usualSizes, "comma-separated MxNxK")
 	work := flag.String("work", "", "only works whose name contains this")
-	out := flag.String("out", "", "file that the lines are also written to")
+	out := flag.String("out", "", "file to which the lines are also written")
 	source := flag.String("peers", "peers", "folder of the peers")
 	flag.Parse()
 
@@ -99,8 +99,8 @@ func (l library) at(p *product) peer.Peer {
 }
 
 // buildPeers compiles the peers. OpenBLAS picks its kernels by the processor's
-// model and does not know the newer ones, so those it might pick compete; each
-// is set in the peer's own process only.
+// model and does not know the newer ones, so all that it might pick compete;
+// each is set only in the peer's own process.
 func buildPeers(source, folder string) []library {
 	openblas := library{program: filepath.Join(folder, "openblas"), peer: peer.Peer{Name: "OpenBLAS"}}
 	cores := []string{"HASWELL", "ZEN"}
@@ -136,7 +136,7 @@ type product struct {
 	pool    *cpu.Pool
 }
 
-// fill sets the operands, the same every time, and writes them down.
+// fill sets the operands, the same every time, and writes them to a file.
 func (p *product) fill(path string) error {
 	p.a, p.b, p.c = make([]float32, p.m*p.k), make([]float32, p.k*p.n), make([]float32, p.m*p.n)
 	seed := uint32(1)

@@ -1,6 +1,6 @@
-// Command opticks trains a GPT on the characters of Newton's Opticks here and in
-// PyTorch, from the same weights on the same batches at the same rates, and
-// prints both validation losses as a line of JSON. It fails where ours is more
+// Command opticks trains a GPT on the characters of Newton's Opticks here and
+// in PyTorch, from the same weights on the same batches at the same rates, and
+// prints both validation losses as a line of JSON. It fails if ours is more
 // than 0.01 nats per byte worse.
 package main
 
@@ -36,8 +36,8 @@ func run() error {
 	steps := flag.Int("steps", 1000, "optimiser steps")
 	rate := flag.Float64("rate", 1e-3, "largest learning rate")
 	threads := flag.Int("threads", 2, "threads of our side")
-	peerThreads := flag.Int("peer-threads", 1, "threads of PyTorch; where others use the cores too, 1 is often the fastest")
-	out := flag.String("out", "", "file that the line is also written to")
+	peerThreads := flag.Int("peer-threads", 1, "threads of PyTorch; if others use the cores too, 1 is often the fastest")
+	out := flag.String("out", "", "file to which the line is also written")
 	source := flag.String("peers", "peers", "folder of the peers")
 	flag.Parse()
 	if *steps < 1 {
@@ -71,12 +71,13 @@ func run() error {
 	return nil
 }
 
-// measured is the fingerprint of the text whose losses docs/performance.md has: its
-// tokens are the bytes that occur in it, so that a loss is in nats per byte.
+// measured is the fingerprint of the text whose losses docs/performance.md
+// reports: its tokens are the bytes that occur in it, so a loss is in nats per
+// byte.
 const measured = "3246967e6ba0c9d594e8cb6e652ac910163c7d283bf75e6692577e56a975f7ed"
 
-// open returns the text. It is in the Go installation or the module cache, else
-// it is fetched once.
+// open returns the text, from the Go installation or the module cache;
+// otherwise it is fetched once.
 func open() (*dataset.Dataset, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -129,7 +130,7 @@ func compare(text *work.Text, configuration peer.Configuration, threads int, fol
 	fmt.Fprintf(os.Stderr, "  theirs: %.4f nats/byte, %.0f tokens/s\n", validation, tokens/seconds)
 	l.Difference = math.Round((l.Ours-l.Theirs)*1e5) / 1e5
 	if len(other) != len(ours) {
-		return duel.Training{}, errors.New("the peer took another number of steps")
+		return duel.Training{}, errors.New("the peer took a different number of steps")
 	}
 	l.FirstLoss = [2]float64{digits(ours[0]), digits(other[0])}
 	for i := range ours {

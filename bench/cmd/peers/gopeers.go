@@ -11,9 +11,9 @@ import (
 	"reprise/kernel/cpu"
 )
 
-// gomlx returns GoMLX on its pure-Go backend, with and without its packed matrix
-// product; where the machine has AVX-512 it is built with the experiment that
-// its vector code needs.
+// gomlx returns GoMLX on its pure-Go backend, with and without its packed
+// matrix product; if the machine has AVX-512, it is built with the experiment
+// that its vector code needs.
 func gomlx(source, folder string) entrant {
 	env := os.Environ()
 	if cpu.Detect().Best() == cpu.LevelAVX512 {
@@ -41,7 +41,7 @@ func gorgonia(source, folder string) entrant {
 	}}
 }
 
-// build builds a peer that is a module of its own, as its dependencies are.
+// build builds a peer, which is a separate module because of its dependencies.
 func build(source, folder, name string, env []string) (program string, err error) {
 	program, err = filepath.Abs(filepath.Join(folder, name))
 	if err != nil {

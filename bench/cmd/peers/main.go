@@ -1,5 +1,5 @@
 // Command peers compares our training steps with those of PyTorch, GoMLX and
-// Gorgonia, and prints a line of JSON for each work and peer. See README.md for
+// Gorgonia, and prints one line of JSON per work and peer. See README.md for
 // what the peers need.
 package main
 
@@ -29,7 +29,7 @@ func run() (err error) {
 	threads := flag.Int("threads", 2, "threads of our side")
 	only := flag.String("work", "", "only works whose name contains this")
 	against := flag.String("peer", "", "only peers whose name contains this, in lower case")
-	out := flag.String("out", "", "file that the lines are also written to")
+	out := flag.String("out", "", "file to which the lines are also written")
 	source := flag.String("peers", "peers", "folder of the peers")
 	flag.Parse()
 

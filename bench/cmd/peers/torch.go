@@ -7,11 +7,11 @@ import (
 
 // pytorch returns PyTorch with the kernel of OpenBLAS that fits the processor
 // (which Debian's OpenBLAS does not always find) and the faster of one and two
-// threads, of both layouts of images and of both forms of the optimiser.
-// With tuned set, malloc keeps memory too, which is more than its users do but
-// is its best. Seen on an AMD EPYC (AVX-512) with two cores in use by others as
-// well: the best were 1 thread, tuned and, for mlp, foreach; channels last
-// for resnet8 and not for cnn.
+// threads, of both layouts of images and of both forms of the optimiser. If
+// tuned is set, malloc also keeps memory, which its users do not do but which
+// is fastest. On an AMD EPYC (AVX-512) with two cores shared with others, the
+// best were 1 thread, tuned and, for mlp, foreach; channels last for resnet8
+// but not for cnn.
 func pytorch(source string, tuned bool) entrant {
 	name := "PyTorch"
 	if tuned {

@@ -1,5 +1,6 @@
-// Command performance writes docs/performance.md and its figures from what the
-// benches measured. With -machine it only notes the machine beside the results.
+// Command performance writes docs/performance.md and its figures from the
+// results of the benches. With -machine it only records the machine next to the
+// results.
 package main
 
 import (
@@ -25,7 +26,7 @@ func main() {
 func run() error {
 	results := flag.String("results", "results", "folder of the benches' lines")
 	docs := flag.String("docs", "../docs", "folder of the document")
-	machine := flag.Bool("machine", false, "note this machine and the time in the results, and do nothing else")
+	machine := flag.Bool("machine", false, "only record this machine and the time in the results")
 	flag.Parse()
 	if *machine {
 		return note(*results)
@@ -47,12 +48,12 @@ func run() error {
 	return nil
 }
 
-// note writes the machine down.
+// note records the machine.
 func note(folder string) (err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	// Without git, or outside of a repository, there is no commit to name.
+	// Without git, or outside a repository, there is no commit to name.
 	commit, _ := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	m, err := report.ThisMachine(time.Now(), strings.TrimSpace(string(commit)))
 	if err != nil {

@@ -1,5 +1,5 @@
 // Command scaling prints the time of our training step against batch, width and
-// context, a line of JSON for each.
+// context, one line of JSON per point.
 package main
 
 import (
@@ -22,10 +22,10 @@ func main() {
 
 func run() error {
 	rounds := flag.Int("rounds", 5, "rounds of each; the best counts")
-	seconds := flag.Float64("seconds", 0.1, "length of a round, at least a step")
+	seconds := flag.Float64("seconds", 0.1, "length of a round, at least one step")
 	only := flag.String("work", "", "only works whose name contains this")
 	axis := flag.String("axis", "", "only this axis: batch, width or context")
-	out := flag.String("out", "", "file that the lines are also written to")
+	out := flag.String("out", "", "file to which the lines are also written")
 	flag.Parse()
 
 	to, closeOut, err := duel.Output(*out)
@@ -45,8 +45,8 @@ func run() error {
 	return nil
 }
 
-// measure has all points of a series take turns, so that what else the machine
-// does makes no step between two of them.
+// measure lets all points of a series take turns, so that other load on the
+// machine does not cause a jump between two of them.
 func measure(s work.Series, config duel.Config, to io.Writer) error {
 	var sides []duel.Side
 	var lines []duel.Scaling

@@ -1,5 +1,6 @@
 // Package actorwork defines what bench-actors measures. Every side is a program
-// that hands its Side to Main: it does one work, once, and prints the figures.
+// that passes its Side to Main, which does one work, once, and prints the
+// figures.
 package actorwork
 
 import (
@@ -13,20 +14,20 @@ import (
 	"time"
 )
 
-// Message is what actors are told. All sides pass the same pointer, so that none
-// of them has to allocate for it.
+// Message is what actors are sent. All sides pass the same pointer, so that
+// none of them has to allocate for it.
 type Message struct{ Hops int }
 
-// Side is an actor system. Its actors are supervised and recover from panics, as
-// is the default of all sides.
+// Side is an actor system. Its actors are supervised and recover from panics,
+// which is the default on all sides.
 type Side interface {
 	// Name returns the library and its version.
 	Name() string
 	// Tell returns a work for a number of started actors: one goroutine tells
 	// them n messages in turn and waits until all are handled.
 	Tell(receivers int) func(n int)
-	// PingPong returns a work for pairs of started actors: each pair hands a
-	// message to and fro until n messages were handled, by all pairs together.
+	// PingPong returns a work for pairs of started actors: each pair passes a
+	// message back and forth until all pairs together have handled n messages.
 	PingPong(pairs int) func(n int)
 	// Ask returns a work for one started actor: a question with a timeout of
 	// AskTimeout and its answer.
@@ -34,7 +35,7 @@ type Side interface {
 	// Spawn starts n actors that look after one integer each, under one parent,
 	// and returns when each of them has run its start.
 	Spawn(n int)
-	// Idle is Spawn, and each actor has handled a message.
+	// Idle is Spawn, after which each actor handles a message.
 	Idle(n int)
 }
 
@@ -47,7 +48,7 @@ type Result struct {
 	Figures map[string]float64 `json:"figures"`
 }
 
-// The works; that of asking has two figures.
+// The works; asking has two figures.
 const (
 	Tell     = "tell"
 	Tell1000 = "tell 1000"
@@ -104,10 +105,10 @@ func measure(side Side, work string, n int) (map[string]float64, error) {
 		p50, p99 := latency(side.Ask(), n)
 		return map[string]float64{AskP50: p50, AskP99: p99}, nil
 	}
-	return nil, fmt.Errorf("%q is none of the works", work)
+	return nil, fmt.Errorf("%q is not one of the works", work)
 }
 
-// rate returns how many units a second the work does, once it is warm.
+// rate returns how many units per second the work does, once it is warm.
 func rate(work func(n int), n int) float64 {
 	work(max(1, n/10))
 	runtime.GC()
@@ -132,8 +133,8 @@ func latency(work func(), n int) (p50, p99 float64) {
 	return took[n/2].Seconds() * 1e6, took[n*99/100].Seconds() * 1e6
 }
 
-// inUse returns the bytes of spans of heap and stacks that are in use after a
-// collection: what lies unused within them and what goroutines cost counts, too.
+// inUse returns the bytes of heap and stack spans in use after a collection,
+// including unused space within them and the cost of goroutines.
 func inUse() int64 {
 	runtime.GC()
 	runtime.GC()

@@ -1,6 +1,6 @@
 // Package duel compares two sides that do the same work: it checks that their
-// results agree, has them take turns, so that whatever else the machine does
-// meets both alike, and reports the ratio of their best rounds.
+// results agree, lets them take turns, so that other load on the machine
+// affects both alike, and reports the ratio of their best rounds.
 package duel
 
 import (
@@ -21,9 +21,8 @@ type Side interface {
 }
 
 // Line is the figure of one work, as one line of JSON. Ours and Theirs are
-// rates: more is better, and a Ratio above 1 is in our favour. Where a
-// comparison could not be made, Error says why and the figures that are missing
-// are 0.
+// rates: more is better, and a Ratio above 1 is in our favour. If a comparison
+// could not be made, Error says why and the missing figures are 0.
 type Line struct {
 	Work    string  `json:"work"`
 	Ours    float64 `json:"ours"`
@@ -95,15 +94,15 @@ func round(v float64) float64 {
 type Config struct {
 	// Rounds of each side.
 	Rounds int
-	// Seconds of one round, about.
+	// Seconds of one round, approximately.
 	Seconds float64
 }
 
-// pause lets the threads of the side that has had its turn fall asleep, since
-// some libraries' spin for a while.
+// pause lets the threads of the side that has had its turn go to sleep, since
+// those of some libraries spin for a while.
 const pause = 30 * time.Millisecond
 
-// Compare returns the best rate of each side, in works a second.
+// Compare returns the best rate of each side, in works per second.
 func Compare(config Config, sides ...Side) ([]float64, error) {
 	counts := make([]int, len(sides))
 	best := make([]float64, len(sides))
@@ -126,8 +125,8 @@ func Compare(config Config, sides ...Side) ([]float64, error) {
 	return best, nil
 }
 
-// calibrate returns the number of works that take about the given seconds. It
-// is a warm-up as well.
+// calibrate returns the number of works that take about the given number of
+// seconds. It also serves as a warm-up.
 func calibrate(side Side, seconds float64) (int, error) {
 	for n := 1; ; n *= 4 {
 		took, err := side.Run(n)

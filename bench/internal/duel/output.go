@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Output returns a writer to standard output and, where path is not empty, to a
-// file of that name as well, which replaces what is there; closeFile ends it.
+// Output returns a writer to standard output and, if path is not empty, also to
+// a file of that name, which it replaces; closeFile closes it.
 func Output(path string) (to io.Writer, closeFile func() error, err error) {
 	if path == "" {
 		return os.Stdout, func() error { return nil }, nil

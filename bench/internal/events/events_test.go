@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Every log gives the state that its events fold to, whichever way they came in.
+// Every log gives the state that its events fold to, however they were written.
 func TestEveryLogReplaysWhatWasAppended(t *testing.T) {
 	for name, open := range map[string]func(folder string) (Log, error){
 		"reprise":    func(folder string) (Log, error) { return OpenReprise(filepath.Join(folder, "events.db"), true) },
@@ -14,7 +14,7 @@ func TestEveryLogReplaysWhatWasAppended(t *testing.T) {
 		"JetStream":  func(folder string) (Log, error) { return StartJetStream(t.Context(), folder, true) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder, err := os.MkdirTemp("", "reprise-bench-") // t.TempDir() is closed to PostgreSQL's user
+			folder, err := os.MkdirTemp("", "reprise-bench-") // t.TempDir() is not accessible to PostgreSQL's user
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JetStream is a NATS server in this process with one stream of events, an
-// aggregate being a subject.
+// JetStream is a NATS server in this process with one stream of events; each
+// aggregate is a subject.
 type JetStream struct {
 	server *server.Server
 	conn   *nats.Conn
@@ -20,8 +20,9 @@ type JetStream struct {
 	stream jetstream.Stream
 }
 
-// StartJetStream starts a server that listens nowhere and stores in the folder.
-// With durable it syncs always, otherwise every two minutes, its default.
+// StartJetStream starts a server that does not listen and stores in the folder.
+// If durable is set, it syncs every write, otherwise every two minutes, its
+// default.
 func StartJetStream(ctx context.Context, folder string, durable bool) (*JetStream, error) {
 	options := &server.Options{
 		JetStream: true, StoreDir: folder, DontListen: true, NoLog: true, NoSigs: true, SyncAlways: durable,
@@ -70,13 +71,13 @@ func message(aggregate string, n int) *nats.Msg {
 	m := nats.NewMsg("e." + aggregate)
 	m.Header.Set("Id", textID(aggregate, n))
 	m.Header.Set("Type", Type)
-	m.Header.Set("Time", moment().Format(time.RFC3339Nano))
+	m.Header.Set("Time", eventTime().Format(time.RFC3339Nano))
 	m.Data = Payload(n)
 	return m
 }
 
-// Fill implements Log, without snapshots. It waits for every 256 messages, which
-// the server syncs together.
+// Fill implements Log, without snapshots. It waits after every 256 messages,
+// which the server syncs together.
 func (j *JetStream) Fill(ctx context.Context, aggregates []string, n, snapshot int) error {
 	if snapshot != 0 {
 		return errors.New("JetStream has no snapshots of aggregates")

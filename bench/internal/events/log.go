@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Log is an event log that works are done on. Aggregates have a name; the n-th
+// Log is an event log that the works run on. Aggregates have a name; the n-th
 // event of one, from 1, has the payload Payload(n).
 type Log interface {
-	// Append appends n events to each of the aggregates, one at a time and each
-	// aggregate by a writer of its own, expecting the version that it is at.
+	// Append appends n events to each of the aggregates, one at a time, each
+	// aggregate with its own writer, which expects the current version.
 	Append(ctx context.Context, aggregates []string, n int) error
-	// Fill appends n events to each of the aggregates as fast as it can, and, where
-	// snapshot is not 0, a snapshot of that version.
+	// Fill appends n events to each of the aggregates as fast as it can, and,
+	// if snapshot is not 0, a snapshot of that version.
 	Fill(ctx context.Context, aggregates []string, n, snapshot int) error
-	// Replay returns the aggregate's state: that of its snapshot, if useSnapshot,
-	// with the events behind it.
+	// Replay returns the aggregate's state: that of its snapshot, if
+	// useSnapshot is set, followed by the events after it.
 	Replay(ctx context.Context, aggregate string, useSnapshot bool) (State, error)
 	// Reopen closes the log and opens it again.
 	Reopen(ctx context.Context) error
@@ -27,7 +27,7 @@ type Log interface {
 	Close() error
 }
 
-// Type is that of all events.
+// Type is the type of all events.
 const Type = "training.epoch_completed.v1"
 
 // Payload returns the JSON of an aggregate's n-th event.
@@ -42,7 +42,7 @@ type State struct {
 	Sum     uint64
 }
 
-// Apply adds an event. It is cheap, so that the reading is what is measured.
+// Apply adds an event. It is cheap, so that what is measured is the reading.
 func (s *State) Apply(version int, payload []byte) error {
 	if version != s.Version+1 {
 		return fmt.Errorf("version %d follows %d", version, s.Version)
@@ -91,7 +91,7 @@ func textID(aggregate string, n int) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }
 
-// Recovery brings every aggregate to its state, by workers at once.
+// Recovery restores the state of every aggregate, with concurrent workers.
 func Recovery(ctx context.Context, log Log, aggregates []string, workers int, want State) error {
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
@@ -115,7 +115,7 @@ func Recovery(ctx context.Context, log Log, aggregates []string, workers int, wa
 	return nil
 }
 
-// each runs one for every aggregate at once and returns the first error.
+// each calls one for all aggregates concurrently and returns the first error.
 func each(aggregates []string, one func(i int, aggregate string) error) error {
 	errs := make(chan error, len(aggregates))
 	for i, a := range aggregates {
@@ -130,5 +130,5 @@ func each(aggregates []string, one func(i int, aggregate string) error) error {
 	return first
 }
 
-// moment is when every event happened.
-func moment() time.Time { return time.Unix(1_790_000_000, 123_456_000).UTC() }
+// eventTime returns the time of every event.
+func eventTime() time.Time { return time.Unix(1_790_000_000, 123_456_000).UTC() }

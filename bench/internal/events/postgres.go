@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Postgres is a PostgreSQL server of our own with a table of events.
+// Postgres is our own PostgreSQL server with a table of events.
 type Postgres struct {
 	binaries, folder string
 	durable          bool
@@ -67,8 +67,8 @@ func StartPostgres(ctx context.Context, folder string, durable bool) (*Postgres,
 
 func (p *Postgres) data() string { return filepath.Join(p.folder, "data") }
 
-// giveToPostgres hands the folder to the user that PostgreSQL insists on where
-// we are root.
+// giveToPostgres gives the folder to the user that PostgreSQL insists on if we
+// are root.
 func giveToPostgres(folder string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -120,7 +120,8 @@ func (p *Postgres) stop() error {
 // Close implements Log.
 func (p *Postgres) Close() error { return p.stop() }
 
-// Reopen implements Log. The server goes on: what is measured is connecting to it.
+// Reopen implements Log. The server keeps running: what is measured is
+// connecting to it.
 func (p *Postgres) Reopen(ctx context.Context) error {
 	config := p.pool.Config()
 	p.pool.Close()
@@ -131,8 +132,8 @@ func (p *Postgres) Reopen(ctx context.Context) error {
 	return p.pool.Ping(ctx)
 }
 
-// Append implements Log: every writer has a connection of its own and a prepared
-// statement, which is a transaction of its own.
+// Append implements Log: every writer has its own connection and prepared
+// statement; each execution is its own transaction.
 func (p *Postgres) Append(ctx context.Context, aggregates []string, n int) error {
 	return each(aggregates, func(_ int, a string) error {
 		conn, err := p.pool.Acquire(ctx)
@@ -141,7 +142,7 @@ func (p *Postgres) Append(ctx context.Context, aggregates []string, n int) error
 		}
 		defer conn.Release()
 		for v := 1; v <= n; v++ {
-			if _, err := conn.Exec(ctx, insert, id(a, v), a, int64(v), Type, moment(), Payload(v)); err != nil {
+			if _, err := conn.Exec(ctx, insert, id(a, v), a, int64(v), Type, eventTime(), Payload(v)); err != nil {
 				return err
 			}
 		}
@@ -149,8 +150,8 @@ func (p *Postgres) Append(ctx context.Context, aggregates []string, n int) error
 	})
 }
 
-// Fill implements Log. Statistics are brought up to date, as the server would do
-// by itself after a while.
+// Fill implements Log. It updates the statistics, as the server would do on its
+// own after a while.
 func (p *Postgres) Fill(ctx context.Context, aggregates []string, n, snapshot int) error {
 	i := -1
 	rows := pgx.CopyFromFunc(func() ([]any, error) {
@@ -158,7 +159,7 @@ func (p *Postgres) Fill(ctx context.Context, aggregates []string, n, snapshot in
 			return nil, nil
 		}
 		a, v := aggregates[i/n], i%n+1
-		return []any{id(a, v), a, int64(v), Type, moment(), Payload(v)}, nil
+		return []any{id(a, v), a, int64(v), Type, eventTime(), Payload(v)}, nil
 	})
 	if _, err := p.pool.CopyFrom(ctx, pgx.Identifier{"events"}, []string{"id", "aggregate", "version", "type", "time", "payload"}, rows); err != nil {
 		return err
@@ -175,7 +176,7 @@ func (p *Postgres) Fill(ctx context.Context, aggregates []string, n, snapshot in
 	return err
 }
 
-// row is an event as it is read.
+// row is an event as read from the table.
 type row struct {
 	position  int64
 	id        [16]byte
@@ -226,7 +227,7 @@ func (p *Postgres) read(ctx context.Context, where string, args ...any) ([]row, 
 	return events, rows.Err()
 }
 
-// ReadAll implements Log, in pages as ours.
+// ReadAll implements Log, in pages of the same size as ours.
 func (p *Postgres) ReadAll(ctx context.Context) (int, error) {
 	n, after := 0, int64(0)
 	for {

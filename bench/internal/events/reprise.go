@@ -15,8 +15,8 @@ type Reprise struct {
 	store  *sqlite.Store
 }
 
-// OpenReprise opens a store in a file. With durable, an append is synced before
-// it is acknowledged.
+// OpenReprise opens a store in a file. If durable is set, an append is synced
+// before it is acknowledged.
 func OpenReprise(path string, durable bool) (*Reprise, error) {
 	r := &Reprise{path: path, config: sqlite.Config{Unsynced: !durable}}
 	var err error
@@ -25,7 +25,7 @@ func OpenReprise(path string, durable bool) (*Reprise, error) {
 }
 
 func event(aggregate string, n int) eventstore.NewEvent {
-	return eventstore.NewEvent{ID: eventstore.EventID(textID(aggregate, n)), Type: Type, Time: moment(), Payload: Payload(n)}
+	return eventstore.NewEvent{ID: eventstore.EventID(textID(aggregate, n)), Type: Type, Time: eventTime(), Payload: Payload(n)}
 }
 
 // Append implements Log.

@@ -12,10 +12,10 @@ import (
 
 // Peer is a program to compare with, in all configurations worth trying.
 type Peer struct {
-	// Name stands in a line for a peer that did not start.
+	// Name is used in the line of a peer that did not start.
 	Name           string
 	Configurations []Configuration
-	// Missing, if not nil, is why the peer could not even be built.
+	// Missing, if not nil, is why the peer could not be built.
 	Missing error
 }
 
@@ -29,12 +29,12 @@ type Configuration struct {
 // Contest is one work that ours and its peers do.
 type Contest struct {
 	Work string
-	// Units of work in one Run, in Unit: samples, or 1e-9 times the operations.
+	// Units of work in one Run, in Unit: samples, or billions of operations.
 	Units float64
 	Unit  string
 	// Threads of ours.
 	Threads int
-	// Ours does the work in this process; nil, with Why, where it cannot yet.
+	// Ours does the work in this process; nil, with Why, if it cannot yet.
 	Ours duel.Side
 	Why  error
 	// Tolerance of each value of the result, given theirs.
@@ -46,7 +46,7 @@ type Contest struct {
 }
 
 // Compare measures ours against one peer and returns its line. The peer's
-// configurations compete first, in short rounds, and the fastest stays.
+// configurations compete first, in short rounds, and the fastest is used.
 func (c *Contest) Compare(config duel.Config, p Peer) duel.Line {
 	line := duel.Line{Work: c.Work, Peer: p.Name, Unit: c.Unit, Threads: c.Threads}
 	if p.Missing != nil {
@@ -95,8 +95,9 @@ func (c *Contest) measure(config duel.Config, theirs *wire.Process, line *duel.L
 	return nil
 }
 
-// start returns the peer in its fastest configuration. It fails where none
-// starts and, as a peer at less than its best is no measure, where one does not.
+// start returns the peer in its fastest configuration. It fails if any
+// configuration does not start, since a peer at less than its best proves
+// nothing.
 func (c *Contest) start(config duel.Config, p Peer) (*wire.Process, string, error) {
 	var processes []*wire.Process
 	var sides []duel.Side

@@ -13,7 +13,7 @@ import (
 	"reprise/bench/internal/wire"
 )
 
-// TestMain lets this test binary be its own peer.
+// TestMain lets this test binary act as its own peer.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("BENCH_TEST_PEER"); role != "" {
 		if err := wire.Serve(os.Stdin, os.Stdout, &fake{role: role}); err != nil {
@@ -50,7 +50,7 @@ func (f *fake) Step(i int) (float32, error) {
 	return f.weight * float32(i+1), nil
 }
 
-// ours is four times as fast as the fake could be.
+// ours is four times as fast as the fake can be.
 type ours struct{}
 
 func (ours) Check() ([]float32, error)  { return []float32{3, 6, 9, 12, 15}, nil }

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Figure is charts side by side, with one legend for all: a curve's colour and
-// dashes go by its name, in the order in which names first occur.
+// Figure is a row of charts with a common legend: a curve's colour and dashes
+// depend on its name, in the order in which names first occur.
 type Figure struct {
 	Title  string
 	Charts []Chart
@@ -23,7 +23,7 @@ type Chart struct {
 	Curves      []Curve
 }
 
-// Curve is points in ascending X; both coordinates are above 0.
+// Curve is a list of points in ascending X; both coordinates are above 0.
 type Curve struct {
 	Name   string
 	Dashed bool
@@ -46,15 +46,15 @@ const (
 	legendLine  = 20.0
 )
 
-// colours are those of Okabe and Ito (2008), which the colour-blind can tell
+// colours are those of Okabe and Ito (2008), which colour-blind people can tell
 // apart.
 func colour(i int) string {
 	colours := [...]string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"}
 	return colours[i%len(colours)]
 }
 
-// SVG returns the figure as a file. It fails where a value is not above 0 and
-// finite, or there is nothing to draw.
+// SVG returns the figure as a file. It fails if a value is not above 0 and
+// finite, or if there is nothing to draw.
 func (f Figure) SVG() ([]byte, error) {
 	if len(f.Charts) == 0 {
 		return nil, fmt.Errorf("figure %q has no charts", f.Title)
@@ -82,7 +82,7 @@ func (f Figure) SVG() ([]byte, error) {
 	return []byte(p.String()), nil
 }
 
-// legend returns a curve of each name.
+// legend returns one curve of each name.
 func (f Figure) legend() []Curve {
 	var out []Curve
 	seen := map[string]bool{}
@@ -153,8 +153,8 @@ func (c Chart) axes() (x, y axis, err error) {
 // axis is a range from the first tick to the last.
 type axis struct{ ticks []float64 }
 
-// newAxis returns the shortest axis of ticks, multiples of powers of the base,
-// that holds the values.
+// newAxis returns the shortest axis that holds the values, with ticks at
+// multiples of powers of the base.
 func newAxis(values []float64, base float64, multiples []float64) axis {
 	low, high := values[0], values[0]
 	for _, v := range values {

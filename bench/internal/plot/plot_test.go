@@ -16,7 +16,7 @@ import (
 func update() bool { f := flag.Lookup("update"); return f != nil && f.Value.String() == "true" }
 
 func TestMain(m *testing.M) {
-	flag.Bool("update", false, "write testdata anew")
+	flag.Bool("update", false, "rewrite testdata")
 	flag.Parse()
 	os.Exit(m.Run())
 }
@@ -70,10 +70,10 @@ func TestSVGRefusesWhatItCannotDraw(t *testing.T) {
 	} {
 		f := plot.Figure{Charts: []plot.Chart{{Curves: []plot.Curve{{Points: points}}}}}
 		if _, err := f.SVG(); err == nil {
-			t.Errorf("%s is drawn", name)
+			t.Errorf("%s was drawn", name)
 		}
 	}
 	if _, err := (plot.Figure{}).SVG(); err == nil {
-		t.Error("nothing is drawn")
+		t.Error("nothing was drawn")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"reprise/bench/internal/duel"
 )
 
-// bar returns the ratio that a line is to reach, 0 where none is asked for.
+// bar returns the ratio that a line is to reach, or 0 if there is none.
 func bar(l duel.Line) float64 {
 	type key struct{ work, peer string }
 	bars := map[key]float64{
@@ -18,7 +18,7 @@ func bar(l duel.Line) float64 {
 		{"gemm 256x512x784", "OpenBLAS"}: 0.95, {"gemm 256x512x784", "oneDNN"}: 0.85,
 		{"gemm 2048x128x128", "OpenBLAS"}: 0.90, {"gemm 12544x64x288", "OpenBLAS"}: 0.90,
 	}
-	// Against whichever actor system is the better one in that figure.
+	// Compared with whichever actor system is better in that figure.
 	actors := map[string]float64{
 		"tell": 1.5, "tell 1000": 2, "ping-pong": 1.5, "spawn": 5, "bytes per actor": 4, "ask p50": 1, "ask p99": 1,
 	}

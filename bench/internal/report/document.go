@@ -12,37 +12,37 @@ const head = `# Performance
 
 <!-- Written by "make performance" from bench/results. Do not edit. -->
 
-Training steps of reprise and of other frameworks, measured by turns on the same cores
-after both computed the same losses from the same weights; then its actors and its event
-log beside others'. [bench/README.md](../bench/README.md)
-says how it measures; "make performance-run" measures all of it anew.
+Training steps of Reprise and other frameworks, measured in turn on the same cores after
+both computed the same losses from the same weights; then its actors and its event log
+compared with others. [bench/README.md](../bench/README.md) describes the method;
+"make performance-run" measures everything again.
 
 `
 
 const meaning = `## What a ratio means
 
-Ours divided by theirs, both in work a second: 2 means that reprise does twice as much in
-the same time, below 1 it is slower. Both sides start from the same weights and take the
-same batches; their first five losses agree to 1e-3, or there is no ratio but an error.
-They take turns, round by round, and the best round of each counts. The peer runs in the
-fastest of its configurations, which competed first; it stands in brackets. Ours runs on
-2 threads in training and on 1 in the matrix product. A bar is what was set as the goal
-before; where there is none, the line is for information.
+Ours divided by theirs, both in work per second: 2 means that Reprise does twice as much
+in the same time, and below 1 it is slower. Both sides start from the same weights and
+use the same batches; their first five losses must agree to 1e-3, or an error replaces
+the ratio. They take turns, round by round, and the best round of each counts. The peer
+runs in its fastest configuration, chosen in trials beforehand and given in brackets.
+Ours runs on 2 threads in training and on 1 in the matrix product. A bar is a goal that
+was set in advance; lines without one are for information.
 
 `
 
 const trainingHead = `## Training steps
 
-| work | model | optimiser | a batch |
+| work | model | optimiser | batch size |
 | --- | --- | --- | --- |
 | mlp | 784-512-256-10 | Adam | 128 |
 | cnn | conv 3x3x32, pool, conv 3x3x64, pool, dense 128, dense 10, on 28x28 | Adam | 64 |
 | gpt | 4 layers, width 128, 4 heads, context 128, vocabulary 96 | AdamW | 16 |
 | resnet8 | 3 residual blocks of 16, 32, 64 channels, on 32x32x3 | SGD with momentum | 32 |
 
-"malloc tuned" is PyTorch with a malloc that keeps what is freed (glibc's tunables), which
-spares it most page faults. Its users do not have that, so the bar is for the line
-without it; the line with it says how much of a ratio is memory.
+"malloc tuned" is PyTorch with a malloc that keeps freed memory (glibc's tunables), which
+avoids most page faults. Its users do not run it that way, so the bar applies to the line
+without it; the line with it shows how much of a ratio is due to memory.
 
 `
 
@@ -50,17 +50,17 @@ const trainingEnd = `## The same training, the same loss
 
 A GPT (4 layers, width 128, 4 heads, context 128, batch 16) learns the characters of
 Newton's Opticks here and in PyTorch: from the same weights, on the same batches in the
-same order, at the same rates (warm-up and cosine), with AdamW. Then both evaluate the
-same validation windows. Ours may be worse by at most 0.01 nats per byte.
+same order, at the same learning rates (warm-up and cosine), with AdamW. Then both
+evaluate the same validation windows. Ours may be worse by at most 0.01 nats per byte.
 
 `
 
 const actorsHead = `## Actors
 
-Against the better of Hollywood and Proto.Actor in each figure, every side in a process of
-its own, ours with supervision, registry and the recovery of panics. "tell" is one sender
-and one actor, "tell 1000" one sender and a thousand actors, "ping-pong" eight pairs. For
-bytes and times, which should be small, the ratio is theirs divided by ours.
+Compared with the better of Hollywood and Proto.Actor in each figure. Every side runs in
+its own process, ours with supervision, registry and recovery from panics. "tell" is one
+sender and one actor, "tell 1000" one sender and a thousand actors, "ping-pong" eight
+pairs. For bytes and times, which should be small, the ratio is theirs divided by ours.
 
 `
 
@@ -68,25 +68,25 @@ const eventsHead = `## The event log
 
 Ours keeps an index of event ids and a hash chain and checks every event that it reads;
 PostgreSQL has a plain table with a unique (aggregate, version), JetStream a stream that
-syncs always. "Not durable" is without a sync.
+syncs every write. "Not durable" means without a sync.
 
 `
 
 const scalingHead = `## Scaling
 
-The time of our step against a size, all points of a curve by turns. On the right of each
-figure a step's time is divided by what it should be proportional to, the samples or the
-multiply-adds of forward and backward, so that a cliff would be seen as a rise. The MLP's
-width is that of both hidden layers at batch 128; the GPT has batch 4 along the width and
-2048 tokens a step along the context; "attention" is its kernel alone, forward and
-backward, on 4096 tokens.
+The time of our step against a size, with all points of a curve measured in turn. On the
+right of each figure, a step's time is divided by what it should be proportional to, the
+samples or the multiply-adds of forward and backward, so that a cliff would show as a
+rise. The MLP's width is that of both hidden layers at batch 128; the GPT has batch 4
+along the width axis and 2048 tokens per step along the context axis; "attention" is its
+kernel alone, forward and backward, on 4096 tokens.
 
 `
 
 const gorgonia = `GoMLX runs its pure-Go backend and Gorgonia its tape machine, each in the configuration that
 was fastest here. GPT and ResNet-8 are compared with PyTorch only: of the Go peers, GoMLX
-has a convolution without a working gradient on that backend and no GPT in this bench, and
-Gorgonia was asked for the MLP alone.
+has no working gradient of a convolution on that backend and no GPT in this bench, and
+Gorgonia runs only the MLP.
 
 `
 
@@ -98,8 +98,9 @@ On Debian, with nothing else running:
     make performance-run     # measures into bench/results, then writes this file
     make performance         # only writes this file from bench/results
 
-or one of them, with a JSON line for each figure: "make bench-peers", "make bench-gemm",
-"make bench-scaling", "make bench-opticks", "make bench-actors", "make bench-events".
+Each part can also be measured separately, with one JSON line per figure: "make
+bench-peers", "make bench-gemm", "make bench-scaling", "make bench-opticks", "make
+bench-actors", "make bench-events".
 `
 
 // Document returns docs/performance.md.
@@ -141,7 +142,7 @@ func machine(d *strings.Builder, m Machine) {
 	if m.Commit != "" {
 		row(d, "commit", m.Commit)
 	}
-	row(d, "load before", m.Load+" (processes that wanted a core; above 0.5, others were in the way)")
+	row(d, "load before", m.Load+" (runnable processes; above 0.5, others used the cores)")
 	d.WriteString("\n")
 }
 
@@ -159,7 +160,7 @@ func ratios(d *strings.Builder, lines []duel.Line) {
 	d.WriteString("\n")
 }
 
-// failures writes what could not be compared.
+// failures lists what could not be compared.
 func failures(d *strings.Builder, lines []duel.Line) {
 	title := "Not compared, with the peer's error:\n\n"
 	for _, l := range lines {
@@ -202,7 +203,7 @@ func scaling(d *strings.Builder, axis string, all []curve) {
 		}
 		row(d, c.work, strconv.Itoa(c.threads), ratio(rise), fmt.Sprintf("%d to %d", from, to), seen)
 	}
-	fmt.Fprintf(d, "\nMilliseconds a step:\n\n| %s |", axis)
+	fmt.Fprintf(d, "\nMilliseconds per step:\n\n| %s |", axis)
 	for _, c := range all {
 		fmt.Fprintf(d, " %s, %s |", c.work, count(c.threads, "thread"))
 	}
@@ -223,7 +224,7 @@ func scaling(d *strings.Builder, axis string, all []curve) {
 	d.WriteString("\n")
 }
 
-// values returns those of all curves, in ascending order.
+// values returns the values of all curves, in ascending order.
 func values(all []curve) []int {
 	seen := map[int]bool{}
 	largest := 0
@@ -249,7 +250,7 @@ func row(d *strings.Builder, cells ...string) {
 	d.WriteString("|\n")
 }
 
-// figures returns a value with four digits, a dash for none.
+// figures returns a value with four digits, or a dash for none.
 func figures(v float64) string {
 	switch {
 	case v == 0:

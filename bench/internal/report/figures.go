@@ -8,8 +8,8 @@ import (
 	"reprise/bench/internal/plot"
 )
 
-// curve is the lines of one work on one axis with one number of threads, in
-// ascending value.
+// curve has the lines of one work on one axis with one number of threads, in
+// ascending order of the value.
 type curve struct {
 	work, axis string
 	threads    int
@@ -56,8 +56,8 @@ func Figures(r Results) (map[string][]byte, error) {
 	return out, nil
 }
 
-// figure has the time of a step on its left and on its right the cost, which is
-// level where a step takes what it ought to.
+// figure shows the time of a step on its left and, on its right, the cost,
+// which is level if a step takes as long as it should.
 func figure(axis string, all []curve) plot.Figure {
 	unit := all[0].points[0].Unit
 	each := strings.TrimPrefix(unit, "ns/")

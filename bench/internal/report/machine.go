@@ -12,7 +12,7 @@ import (
 	"reprise/kernel/cpu"
 )
 
-// Machine is what was measured on, and when.
+// Machine is the machine that was measured, and when.
 type Machine struct {
 	CPU       string `json:"cpu"`
 	Cores     int    `json:"cores"`
@@ -22,7 +22,7 @@ type Machine struct {
 	Go        string `json:"go"`
 	Commit    string `json:"commit,omitempty"`
 	Date      string `json:"date"` // UTC
-	// Load is the number of processes that wanted to run, over the last minute.
+	// Load is the average number of runnable processes over the last minute.
 	Load string `json:"load"`
 }
 

@@ -24,7 +24,7 @@ type Results struct {
 	Events   []duel.Line
 }
 
-// Read reads the results from a folder. It fails where one of them is missing or
+// Read reads the results from a folder. It fails if one of them is missing or
 // empty.
 func Read(folder string) (Results, error) {
 	var r Results
@@ -45,7 +45,7 @@ func Read(folder string) (Results, error) {
 	return r, nil
 }
 
-// lines reads one value a line.
+// lines reads one value per line.
 func lines[T any](path string, to *[]T) (err error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Bool("update", false, "write testdata anew")
+	flag.Bool("update", false, "rewrite testdata")
 	flag.Parse()
 	os.Exit(m.Run())
 }
@@ -40,7 +40,7 @@ func TestDocumentIsTheGoldenFile(t *testing.T) {
 	}
 }
 
-// What the golden file must say whoever updates it.
+// What the golden file must say, whoever updates it.
 func TestDocumentSaysWhatIsMetAndWhatIsNot(t *testing.T) {
 	r, err := report.Read("testdata/results")
 	if err != nil {
@@ -58,7 +58,7 @@ func TestDocumentSaysWhatIsMetAndWhatIsNot(t *testing.T) {
 		"| bytes per actor | Proto.Actor 2024-08-22 | 200 | 600 | bytes | 3.00 | ≥ 4 | **not met** |",
 		"| durable append, 64 writers | PostgreSQL | 20000 | 8000 | events/s | 2.50 | ≥ 2 | met |",
 		"| durable append, 64 writers | JetStream | 20000 | 4000 | events/s | 5.00 |  |  |",
-		"| durable append, 1 writers | PostgreSQL | 900 | 1000 | events/s | 0.90 | ≥ 1 | **not met** |",
+		"| durable append, 1 writer | PostgreSQL | 900 | 1000 | events/s | 0.90 | ≥ 1 | **not met** |",
 		"| mlp | 2 | 3.00 | 2 to 4 | **a rise of 1.5 or more** |",
 		"| cnn | 2 | 1.10 | 1 to 2 | no cliff |",
 	} {
@@ -74,7 +74,7 @@ func TestDocumentSaysWhatIsMetAndWhatIsNot(t *testing.T) {
 		t.Errorf("figures: %d", len(files))
 	}
 	if !strings.Contains(got, "](performance-batch.svg)") || strings.Contains(got, "performance-width") {
-		t.Error("the document does not show the figures that there are")
+		t.Error("the document does not show all figures")
 	}
 }
 
@@ -98,7 +98,7 @@ func TestReadRefusesGaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := report.Read(folder); err == nil {
-		t.Error("a missing file is accepted")
+		t.Error("a missing file was accepted")
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package torch is how PyTorch is started as a peer.
+// Package torch starts PyTorch as a peer.
 package torch
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 // python is Debian's, the one that python3-torch belongs to; another one may
-// stand before it in PATH.
+// come first in PATH.
 const python = "/usr/bin/python3"
 
 // keepMemory makes glibc's malloc keep what PyTorch frees. By default each large
@@ -19,7 +19,7 @@ const python = "/usr/bin/python3"
 const keepMemory = "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296"
 
 // Configuration returns PyTorch on a number of threads, with the kernel of
-// OpenBLAS that fits the processor. With tuned set, malloc keeps memory.
+// OpenBLAS that fits the processor. If tuned is set, malloc keeps freed memory.
 func Configuration(source string, threads int, tuned bool) peer.Configuration {
 	core := "HASWELL"
 	if cpu.Detect().Best() == cpu.LevelAVX512 {

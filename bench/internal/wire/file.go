@@ -19,14 +19,14 @@ type Tensor struct {
 	Data  []float32 `json:"-"`
 }
 
-// File is what a peer loads: one line of JSON, then the tensors' raw float32 in
-// that order.
+// File is what a peer loads: one line of JSON, then the tensors' raw float32
+// values in the same order.
 type File struct {
 	// Work is the name of the work, such as "mlp".
 	Work string `json:"work"`
-	// LearningRate of the optimiser that belongs to the work.
+	// LearningRate of the work's optimiser.
 	LearningRate float32 `json:"learning_rate"`
-	// Rates, for train, are the learning rates of the steps, one for each batch.
+	// Rates, for train, are the learning rates of the steps, one per batch.
 	Rates []float32 `json:"rates,omitempty"`
 	// Tensors are the parameters, then "x" and "y": some batches, stacked along
 	// a first axis, that the steps take in turn. For train, batches of

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// patience is how long a peer may take to answer before it is ended;
+// patience is how long a peer may take to answer before it is killed;
 // trainPatience is for a whole training.
 const (
 	patience      = 2 * time.Minute
@@ -34,8 +34,8 @@ type Process struct {
 	result string
 }
 
-// Start starts a peer, with env on top of this process's environment, and has
-// it load the file. Its results are written into folder.
+// Start starts a peer, with env added to this process's environment, and makes
+// it load the file. Its results are written to folder.
 func Start(command, env []string, folder, file string) (*Process, error) {
 	p := &Process{cmd: exec.Command(command[0], command[1:]...)}
 	p.cmd.Env = append(os.Environ(), env...)
@@ -70,7 +70,7 @@ func (p *Process) Check() ([]float32, error) {
 	return ReadFloats(p.result)
 }
 
-// Run has the peer do the work n times and returns the seconds it took.
+// Run makes the peer do the work n times and returns the seconds it took.
 func (p *Process) Run(n int) (float64, error) {
 	reply, err := p.ask(fmt.Sprintf("run %d", n), patience)
 	if err == nil && !(reply.Seconds > 0) {
@@ -79,8 +79,8 @@ func (p *Process) Run(n int) (float64, error) {
 	return reply.Seconds, err
 }
 
-// Train has the peer train on every batch of the file and returns the loss of
-// each step, the validation loss and the seconds that it all took.
+// Train makes the peer train on every batch of the file and returns the loss of
+// each step, the validation loss and the total time in seconds.
 func (p *Process) Train() (losses []float32, validation float32, seconds float64, err error) {
 	reply, err := p.ask("train "+p.result, trainPatience)
 	if err != nil {
@@ -102,7 +102,7 @@ func (p *Process) Close() {
 	_ = p.in.Close()
 	timer := time.AfterFunc(5*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
-	_ = p.cmd.Wait() // it was asked to end; how it did changes no figure
+	_ = p.cmd.Wait() // it was asked to end; how it ended changes no figure
 }
 
 func (p *Process) ask(command string, within time.Duration) (Reply, error) {
@@ -125,7 +125,8 @@ func (p *Process) ask(command string, within time.Duration) (Reply, error) {
 	return reply, nil
 }
 
-// died explains an end before the answer by the last line of standard error.
+// died explains why a peer ended before it answered, by the last line of its
+// standard error.
 func (p *Process) died(command string, err error) error {
 	_ = p.in.Close()
 	_ = p.cmd.Process.Kill()

@@ -11,11 +11,11 @@ import (
 
 // Work is what a peer written in Go offers.
 type Work interface {
-	// Load takes over the weights and data, and returns the peer's name.
+	// Load takes the weights and data, and returns the peer's name.
 	Load(path string) (name string, err error)
-	// Reset goes back to the loaded weights.
+	// Reset restores the loaded weights.
 	Reset() error
-	// Step takes training step i from there and returns its loss.
+	// Step takes training step i and returns its loss.
 	Step(i int) (loss float32, err error)
 }
 
@@ -63,7 +63,7 @@ func answer(w Work, line string) (reply Reply, err error) {
 	return reply, fmt.Errorf("unknown command %q", command)
 }
 
-// steps takes n steps from the loaded weights; the time is that of the steps.
+// steps takes n steps from the loaded weights; the time is that of the steps alone.
 func steps(w Work, n int) (losses []float32, seconds float64, err error) {
 	if err := w.Reset(); err != nil {
 		return nil, 0, err

@@ -50,8 +50,9 @@ func (t *Text) rates() []float32 {
 	return out
 }
 
-// File returns initial weights, every step's batch, the rates and the validation
-// split, in order and without the samples of a last batch that is not whole.
+// File returns initial weights, every step's batch, the rates and the
+// validation split, in order and without the samples of an incomplete last
+// batch.
 func (t *Text) File() (*wire.File, error) {
 	parameters, err := t.parameters()
 	if err != nil {
@@ -70,7 +71,7 @@ func (t *Text) File() (*wire.File, error) {
 	return file, nil
 }
 
-// gather returns a number of batches of the samples that at names.
+// gather returns a number of batches of the samples with the indices in at.
 func (t *Text) gather(split dataset.Split, count int, at func(batch, row int) int) (x, y wire.Tensor) {
 	shape := []int{count, t.Batch, context}
 	x, y = wire.Tensor{Shape: shape}, wire.Tensor{Shape: shape}
@@ -92,8 +93,8 @@ func appendFloats(dst []float32, values []int32) []float32 {
 	return dst
 }
 
-// Train trains our side on the file, which is as File returns it, and returns
-// the loss of each step, the validation loss and the seconds that it all took.
+// Train trains our side on the file, which File returned, and returns the loss
+// of each step, the validation loss and the total time in seconds.
 func (t *Text) Train(file *wire.File, threads int) (losses []float32, validation float32, seconds float64, err error) {
 	side, err := t.NewSide(file, threads)
 	if err != nil {

@@ -20,8 +20,8 @@ type Series struct {
 // Point is a work at one value of the axis.
 type Point struct {
 	Value int
-	// Units in a step: what the cost of a step is divided by, so that it stays
-	// level where a step costs what it ought to.
+	// Units in a step: the cost of a step is divided by it, so that the result
+	// stays level if a step costs what it should.
 	Units float64
 	// New prepares our side.
 	New func(threads int) (Runner, error)
@@ -34,7 +34,7 @@ type Runner interface {
 	Close()
 }
 
-// Tokens in a step of the GPT and of attention at every context.
+// Tokens in a step of the GPT and of attention, for every context.
 const (
 	gptTokens       = 2048
 	attentionTokens = 4096

@@ -18,7 +18,7 @@ const batches = 8
 type Work struct {
 	Name  string
 	Batch int
-	// PerSample is the units, such as tokens, in a sample.
+	// PerSample is the number of units, such as tokens, in a sample.
 	PerSample    int
 	Unit         string
 	LearningRate float32

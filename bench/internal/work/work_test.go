@@ -145,7 +145,7 @@ func TestOurLossesFallAndRepeat(t *testing.T) {
 	}
 }
 
-// Every point can be prepared and run; the smaller ones are.
+// Every point can be prepared and run; the test runs the smaller ones.
 func TestScalingHasEveryAxisAndRuns(t *testing.T) {
 	axes := map[string]int{}
 	for _, s := range work.Scaling() {

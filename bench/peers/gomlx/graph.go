@@ -8,7 +8,7 @@ import (
 	"reprise/bench/internal/wire"
 )
 
-// reordered returns a parameter as GoMLX likes it: a linear layer's weight
+// reordered returns a parameter in GoMLX's order: a linear layer's weight
 // [units, in] as [in, units], a convolution's [O,KH,KW,I] as [KH,KW,I,O]. Both
 // are a transposition of units and the rest.
 func reordered(p wire.Tensor) wire.Tensor {
@@ -53,7 +53,7 @@ func (t *trainer) step(inputs []*Node) []*Node {
 	return out
 }
 
-// forward applies the layers that the weights' shapes tell: a convolution for a
+// forward applies the layers implied by the weights' shapes: a convolution for a
 // kernel of four axes, a linear layer for two; a relu after all but the last
 // layer, and a pooling after each convolution.
 func forward(x *Node, weights []*Node) *Node {

@@ -23,7 +23,7 @@ func main() {
 		configuration = os.Args[1]
 	}
 	replies := os.Stdout
-	os.Stdout = os.Stderr // the library prints on it when an operation fails
+	os.Stdout = os.Stderr // the library prints to it when an operation fails
 	backend, err := simplego.New(configuration)
 	if err == nil {
 		err = wire.Serve(os.Stdin, replies, &trainer{backend: backend})
@@ -80,7 +80,7 @@ func cut(t wire.Tensor, as func([]float32, []int) *tensors.Tensor) []*tensors.Te
 	return out
 }
 
-// Reset goes back to the loaded weights.
+// Reset restores the loaded weights.
 func (t *trainer) Reset() error {
 	t.state = nil
 	for _, p := range t.params {

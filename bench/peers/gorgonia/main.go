@@ -55,7 +55,7 @@ func dense(data []float32, shape ...int) *tensor.Dense {
 	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
 }
 
-// Reset builds the graph anew with the loaded weights.
+// Reset rebuilds the graph with the loaded weights.
 func (t *trainer) Reset() error {
 	if t.vm != nil {
 		if err := t.vm.Close(); err != nil {

@@ -24,7 +24,7 @@ type side struct{ system *actor.System }
 
 func (s *side) Name() string { return "Reprise" }
 
-// mailbox is bounded, as ours always is; a sender waits where it is full.
+// mailbox is bounded, as ours always are; a sender waits while it is full.
 var mailbox = actor.Mailbox{Capacity: 1 << 16}
 
 func spawn[M any](s *side, a actor.Actor[M]) actor.Ref[M] {

@@ -11,7 +11,7 @@ var cache = map[string]int{} // want globals "the package writes to it"
 
 var list = []int{1} // want globals "the package writes to it"
 
-var made = build() // want globals "what the call returns may be changed"
+var made = build() // want globals "anyone may change what the call returns"
 
 var pointed = [1]int{} // want globals "the package writes to it"
 

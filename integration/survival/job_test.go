@@ -24,10 +24,10 @@ import (
 )
 
 // checkpointPages makes SQLite move its write-ahead log into the file several
-// times within the shortest of runs.
+// times even in the shortest run.
 const checkpointPages = 12
 
-// runID is that of the one run.
+// runID is the id of the only run.
 const runID training.RunID = "run-1"
 
 // job is what all runs of these tests train: a small perceptron on the embedded
@@ -79,24 +79,24 @@ func (j *job) request(id training.RunID) ([]training.Event, error) {
 	return events, err
 }
 
-// host returns a host of the job on the store, and its first work: putting right
-// what dead processes left. life numbers the processes, whose ids differ.
-func (j *job) host(ctx context.Context, store eventstore.Store, w integration.Workspace, life int) (*integration.Host, error) {
+// host returns a host of the job on the store, which first puts right what dead
+// processes left. process numbers the processes, so that their ids differ.
+func (j *job) host(ctx context.Context, store eventstore.Store, w integration.Workspace, process int) (*integration.Host, error) {
 	var ids atomic.Int64
 	host, _, err := integration.NewHost(ctx, integration.HostConfig{
-		Store: store, Workspace: w, Devices: []device.Driver{j.driver}, Observer: deaf{}, Now: clock(life),
+		Store: store, Workspace: w, Devices: []device.Driver{j.driver}, Observer: deaf{}, Now: clock(process),
 		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return j.data, nil },
-		NewID:       func() string { return fmt.Sprintf("id-%d-%d", life, ids.Add(1)) },
+		NewID:       func() string { return fmt.Sprintf("id-%d-%d", process, ids.Add(1)) },
 		Restarts:    actor.Intensity{Restarts: 3, Period: 24 * time.Hour},
 	})
 	return host, err
 }
 
-// clock returns a clock of its own for each life, so that lives that do the same
-// write the same.
-func clock(life int) func() time.Time {
+// clock returns a separate clock for each process, so that processes that do
+// the same write the same.
+func clock(process int) func() time.Time {
 	var ticks atomic.Int64
-	begin := time.Date(2026, 1, 1, life, 0, 0, 0, time.UTC)
+	begin := time.Date(2026, 1, 1, process, 0, 0, 0, time.UTC)
 	return func() time.Time { return begin.Add(time.Duration(ticks.Add(1)) * time.Millisecond) }
 }
 
@@ -105,7 +105,7 @@ type deaf struct{}
 func (deaf) Stepped(training.RunID, integration.StepResult) {}
 func (deaf) Recorded(training.RunID, training.Event)        {}
 
-// goOn starts the run, or resumes it, and waits until it rests.
+// goOn starts the run, or resumes it, and waits until it is at rest.
 func (j *job) goOn(ctx context.Context, host *integration.Host, log *integration.RunLog, id training.RunID) (integration.RunRecord, error) {
 	record, err := log.Load(ctx, id)
 	switch {
@@ -129,9 +129,9 @@ func (j *job) goOn(ctx context.Context, host *integration.Host, log *integration
 	return host.Wait(ctx, id)
 }
 
-// live is the life of a process on a disk, which ends when its run rests or when
+// live runs a process on a disk, which ends when its run is at rest or when
 // nothing works any more.
-func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, life int, acks *journal) (record integration.RunRecord, err error) {
+func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, process int, acks *journal) (record integration.RunRecord, err error) {
 	w := integration.Workspace{Dir: dir, Disk: files}
 	if err := disk.MkdirAll(files, dir, 0o755); err != nil {
 		return record, err
@@ -145,15 +145,16 @@ func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, life int
 	if err := openFiles(ctx, kept, w); err != nil {
 		return record, err
 	}
-	host, err := j.host(ctx, kept, w, life)
+	host, err := j.host(ctx, kept, w, process)
 	if err != nil {
 		return record, err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	return j.goOn(ctx, host, integration.NewRunLog(kept, clock(life)), runID)
+	return j.goOn(ctx, host, integration.NewRunLog(kept, clock(process)), runID)
 }
 
-// journal is a client's own record of what a store was given and acknowledged.
+// journal is a client's own record of what it gave a store and what the store
+// acknowledged.
 type journal struct {
 	mu        sync.Mutex
 	submitted map[eventstore.EventID][]eventstore.NewEvent
@@ -194,8 +195,8 @@ func (s *journalled) Append(ctx context.Context, writes ...eventstore.Write) ([]
 	return events, err
 }
 
-// check reads the whole log and fails unless it has every acknowledged event,
-// unchanged and in its place, and nothing that was not submitted, once.
+// check reads the whole log and fails unless it has every acknowledged event
+// exactly once, unchanged and in its place, and nothing that was not submitted.
 func (j *journal) check(ctx context.Context, store eventstore.Store) error {
 	head, err := store.Verify(ctx)
 	if err != nil {
@@ -231,17 +232,19 @@ func (j *journal) check(ctx context.Context, store eventstore.Store) error {
 	return nil
 }
 
-// openFiles does what the command does with a data directory that it opens for
+// openFiles does what the command does when it opens a data directory for
 // writing.
 func openFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
-	if err := integration.CheckFiles(ctx, store, w); err != nil {
-		return err
+	settled, err := integration.SettleFiles(ctx, store, w)
+	if err == nil && len(settled.SetAside) > 0 {
+		err = fmt.Errorf("set aside: %q", settled.SetAside)
 	}
-	return integration.MarkCheckpoints(ctx, store, w)
+	return err
 }
 
-// checkFiles fails unless every checkpoint on record, and the series up to the
-// last, are what was written, and nothing looks as if the log were an older one.
+// checkFiles fails unless every recorded checkpoint, and the series up to the
+// last, are what was written, and nothing suggests that the log is an older
+// one.
 func checkFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
 	state, err := integration.StateAt(ctx, store, eventstore.End)
 	if err != nil {
@@ -262,7 +265,7 @@ func checkFiles(ctx context.Context, store eventstore.Store, w integration.Works
 	return integration.CheckFiles(ctx, store, w)
 }
 
-// outcome is what a run gave, as far as it must not depend on what happened.
+// outcome is the part of a run's result that must not depend on what happened.
 type outcome struct {
 	state   training.State
 	weights string

@@ -1,0 +1,251 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reprise/internal/spelling"
+)
+
+// Setting changes one field of a request.
+type Setting struct {
+	// Field is the path of the field, such as config.learning_rate.
+	Field string
+	// Value is in YAML, as a request file would have it: 0.001, adamw, or
+	// {name: cosine, warmup_steps: 10}.
+	Value string
+}
+
+func (s Setting) place() position { return position{setting: s.Field + "=" + s.Value} }
+
+// With returns the request with some fields set, with its defaults filled in and
+// checked as ParseTrainingRequest does. The same mistakes give the same errors,
+// each at its own place: that of a setting is the setting, and what a request
+// file says stays at its place in the file.
+func (r TrainingRequest) With(settings ...Setting) (TrainingRequest, error) {
+	changed, errs := r.with(settings)
+	return changed, join(r.File(), errs)
+}
+
+// with applies settings to the request with all its defaults. Where that fails, it
+// applies them to what was written alone: a default that nobody wrote, such as
+// that of the model, must not be in the way of another architecture.
+func (r TrainingRequest) with(settings []Setting) (TrainingRequest, []*RequestError) {
+	changed, errs := r.withOn(settings, false)
+	if len(errs) > 0 && r.document != nil {
+		return r.withOn(settings, true)
+	}
+	return changed, errs
+}
+
+func (r TrainingRequest) withOn(settings []Setting, written bool) (TrainingRequest, []*RequestError) {
+	fail := func(err error) (TrainingRequest, []*RequestError) { return unreadable(), flatten(err) }
+	canonical, err := r.Canonical()
+	if err != nil {
+		return fail(&RequestError{Problem: err.Error(), cause: err})
+	}
+	d, err := parseDocument("", canonical)
+	if err != nil {
+		return fail(err)
+	}
+	if r.document == nil {
+		d.root.setPlace(position{})
+	} else {
+		d.file, d.lines = r.document.file, r.document.lines
+		d.root.placeAs(r.document.root, written)
+	}
+	wrong := d.set(settings)
+	if _, err := parseDocument("", d.root.json(nil)); err != nil { // for the limits of a request
+		var large *RequestError
+		if errors.As(err, &large) {
+			err = &RequestError{Problem: "with what is set, " + large.Problem, Fix: large.Fix}
+		}
+		return fail(err)
+	}
+	changed, errs := d.request()
+	changed.file = r.File() // relative paths still begin at its folder
+	return changed, append(errs, wrong...)
+}
+
+// unreadable is a request of which nothing could be read.
+func unreadable() TrainingRequest { return TrainingRequest{wrong: map[string]bool{"": true}} }
+
+// placeAs gives the values of a request with all its defaults the places that
+// they have in the request as it was written, and a default that of the mapping
+// it belongs to. With drop, it leaves the defaults out.
+func (n *node) placeAs(written *node, drop bool) {
+	n.at, n.key, n.written = written.at, written.key, written.written
+	if drop {
+		n.entries = slices.DeleteFunc(n.entries, func(e entry) bool {
+			named := e.value.get("name")
+			if named != nil && written.get(e.name) == nil {
+				e.value.entries = []entry{{"name", named}}
+			}
+			return written.get(e.name) == nil && named == nil && (written.kind == mapping || e.name != "name") // adam stands for {name: adam}
+		})
+	}
+	for _, e := range n.entries {
+		if w := written.get(e.name); w != nil {
+			e.value.placeAs(w, drop)
+		} else {
+			e.value.setPlace(written.standIn(e.name))
+		}
+	}
+	for i, item := range n.items {
+		if i < len(written.items) {
+			item.placeAs(written.items[i], drop)
+		}
+	}
+}
+
+// standIn returns the place for a key that a mapping does not have: the key of
+// the mapping, the value where a mapping could be, or, in the request itself,
+// that of the field which the missing one is about.
+func (n *node) standIn(key string) position {
+	if n.field == "" {
+		about := map[string]string{"model": "model_architecture", "dataset": "dataset_path"}[key]
+		if n := n.get(about); n != nil {
+			return n.at
+		}
+		return n.at
+	}
+	if n.kind == mapping || n.kind == list {
+		return n.key
+	}
+	return n.at
+}
+
+// setPlace gives a value and everything in it one place.
+func (n *node) setPlace(p position) {
+	n.at, n.key = p, p
+	for _, e := range n.entries {
+		e.value.setPlace(p)
+	}
+	for _, item := range n.items {
+		item.setPlace(p)
+	}
+}
+
+// setField gives a value and everything in it their paths.
+func (n *node) setField(field string) {
+	n.field = field
+	for _, e := range n.entries {
+		e.value.setField(shortenTo(maxPath, child(field, shorten(e.name))))
+	}
+	for i, item := range n.items {
+		item.setField(fmt.Sprintf("%s[%d]", field, i))
+	}
+}
+
+// set applies settings to the tree and returns what is wrong with their form.
+func (d *document) set(settings []Setting) []*RequestError {
+	s := compileSchema()
+	fields := s.fields("", s.at(schemaURL))
+	var errs []*RequestError
+	for _, setting := range settings {
+		if e := d.root.set(setting, fields); e != nil {
+			errs = append(errs, d.fail(setting.place(), *e))
+		}
+	}
+	return errs
+}
+
+// set puts a value in place of the field's, or beside the others where the
+// field was left out. known are the fields that can be set.
+func (n *node) set(s Setting, known []string) *RequestError {
+	bad := func(problem, fix string) *RequestError {
+		return &RequestError{Field: s.Field, Value: shorten(s.Value), Problem: problem, Fix: fix}
+	}
+	d, err := parseDocument("", []byte("value: "+s.Value))
+	var wrong *RequestError
+	if errors.As(err, &wrong) && !strings.HasPrefix(wrong.Problem, "not valid YAML") {
+		return bad(wrong.Problem, wrong.Fix)
+	}
+	if err != nil || len(d.root.entries) != 1 {
+		return bad("is not a value in YAML", "write it as in a request file, such as 0.001 or {name: cosine}")
+	}
+	if !slices.Contains(known, s.Field) {
+		if whole, _, ok := strings.Cut(s.Field, "["); ok && slices.Contains(known, whole) {
+			return &RequestError{Field: s.Field, Problem: "an entry of a list cannot be set", Fix: "set the whole list: " + whole + "=[...]"}
+		}
+		for _, field := range known {
+			inside := func(of string) bool { return strings.HasPrefix(of, field+".") }
+			if inside(s.Field) && !slices.ContainsFunc(known, inside) {
+				return bad(fmt.Sprintf("cannot be set: %s is not a mapping", field), "set that field as a whole")
+			}
+		}
+		return &RequestError{Field: s.Field, Problem: "no such field", Fix: likelyField(s.Field, known)}
+	}
+	path := strings.Split(s.Field, ".")
+	for i, key := range path {
+		parent := strings.Join(path[:i], ".")
+		if bareName(n, parent) {
+			n.kind, n.entries = mapping, []entry{{"name", &node{kind: textual, field: parent + ".name", value: n.value, written: n.written, at: n.at, key: n.at}}}
+		}
+		if n.kind != mapping {
+			return bad(fmt.Sprintf("cannot be set: %s is not a mapping", parent), "set that field as a whole")
+		}
+		child := n.get(key)
+		if child == nil {
+			child = &node{kind: mapping, field: strings.Join(path[:i+1], "."), at: s.place(), key: s.place()}
+			n.entries = append(n.entries, entry{key, child})
+		}
+		n = child
+	}
+	*n = *d.root.entries[0].value
+	n.setField(s.Field)
+	n.setPlace(s.place())
+	return nil
+}
+
+// bareName reports whether a value is the name alone of what has settings too.
+func bareName(n *node, field string) bool {
+	return n.kind == textual && (field == "config.optimizer" || field == "config.schedule")
+}
+
+// likelyField returns what to do about a field that does not exist.
+func likelyField(got string, known []string) string {
+	path := strings.Trim(strings.NewReplacer("/", ".", ":", ".", "..", ".").Replace(got), ".")
+	for _, field := range known {
+		if path != "" && (field == path || strings.HasSuffix(field, "."+path)) {
+			return "did you mean " + field + "?"
+		}
+	}
+	if near, ok := spelling.Nearest(path, known); ok {
+		return "did you mean " + near + "?"
+	}
+	names := make([]string, len(known))
+	for i, field := range known {
+		names[i] = field[strings.LastIndex(field, ".")+1:]
+	}
+	if near, ok := spelling.Nearest(path[strings.LastIndex(path, ".")+1:], names); ok {
+		return "did you mean " + known[slices.Index(names, near)] + "?"
+	}
+	return "write the path with dots, such as config.learning_rate"
+}
+
+// fields returns the path of every key that a mapping may have, at any depth
+// but in lists.
+func (s *schema) fields(prefix string, rule map[string]any) []string {
+	var list []string
+	for _, key := range s.keys(rule) {
+		field := child(prefix, key)
+		inner := s.property(rule, key)
+		list = append(append(list, field), s.fields(field, inner)...)
+		forms, _ := inner["anyOf"].([]any)
+		for _, f := range forms {
+			form, _ := f.(map[string]any)
+			if ref, ok := form["$ref"].(string); ok {
+				form = s.at(ref)
+			}
+			for _, field := range s.fields(field, form) {
+				if !slices.Contains(list, field) {
+					list = append(list, field)
+				}
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,181 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"reprise/eventstore"
+	"reprise/internal/disk"
+	"reprise/internal/flock"
+	"reprise/internal/staging"
+)
+
+// LockError says that a data directory could not be locked: another process holds it
+// (flock.ErrLocked), or it cannot be written.
+type LockError struct {
+	Dir string
+	Err error
+}
+
+// Error names the directory and the cause.
+func (e *LockError) Error() string { return fmt.Sprintf("lock %s: %v", e.Dir, e.Err) }
+
+// Unwrap returns the cause.
+func (e *LockError) Unwrap() error { return e.Err }
+
+// OpenWorkspace is a data directory that is open for writing.
+type OpenWorkspace struct {
+	Workspace
+	// Store fails with ErrDataDirGone once the directory is not the one that was
+	// opened.
+	Store eventstore.Store
+	// Settled is what was settled as the directory was opened.
+	Settled Settled
+
+	release func() error
+}
+
+// Open locks the data directory and opens its event store, creating both where they
+// do not exist. It fails with *LockError, and, having changed nothing, where the log
+// is missing beside other files (*MissingLogError) or is older than they are
+// (*OlderLogError). Close must follow.
+func (w Workspace) Open(ctx context.Context, holder flock.Info, open func(path string) (eventstore.Store, error)) (*OpenWorkspace, error) {
+	release, err := w.Lock(holder)
+	if err != nil {
+		return nil, err
+	}
+	opened := &OpenWorkspace{Workspace: w, release: release}
+	if err := opened.openStore(ctx, open); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return opened, nil
+}
+
+func (o *OpenWorkspace) openStore(ctx context.Context, open func(path string) (eventstore.Store, error)) error {
+	if err := o.CheckLogExists(false); err != nil {
+		return err
+	}
+	store, err := open(o.EventsPath())
+	if err != nil {
+		return err
+	}
+	if o.Store, err = bound(store, o.EventsPath()); err == nil {
+		o.Settled, err = SettleFiles(ctx, o.Store, o.Workspace)
+	}
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return nil
+}
+
+// Close closes the store and ends the lock.
+func (o *OpenWorkspace) Close() error { return errors.Join(o.Store.Close(), o.release()) }
+
+// Lock locks the data directory for writing, creating it where it does not exist, and
+// removes what killed commands left in it. It fails with *LockError. The returned
+// function ends the lock.
+func (w Workspace) Lock(holder flock.Info) (release func() error, err error) {
+	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
+		return nil, &LockError{w.Dir, err}
+	}
+	lock, err := flock.Acquire(w.LockPath(), holder)
+	if err != nil {
+		return nil, &LockError{w.Dir, err}
+	}
+	w.sweep()
+	return lock.Release, nil
+}
+
+// sweep removes what commands that were killed left in a data directory whose lock
+// the caller holds: areas of package staging, and the folders of imports of earlier
+// versions, which held an event log and nothing else.
+func (w Workspace) sweep() {
+	staging.Sweep(w.Dir)
+	staging.Sweep(w.RunsDir())
+	entries, err := os.ReadDir(w.Dir)
+	if err != nil {
+		return // whoever works there will say why
+	}
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), ".import-")
+		folder := filepath.Join(w.Dir, e.Name())
+		if ok && e.IsDir() && digits != "" && strings.Trim(digits, "0123456789") == "" && holdsOnlyALog(folder) {
+			_ = os.RemoveAll(folder) // litter may stay
+		}
+	}
+}
+
+func holdsOnlyALog(folder string) bool {
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "events.db") {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// MissingLogError says that a data directory has files that an event log belongs to,
+// and no event log: it is not an empty one then.
+type MissingLogError struct {
+	Dir  string
+	Left []string // what is there
+}
+
+// Error names what is there and what to do.
+func (e *MissingLogError) Error() string {
+	return fmt.Sprintf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
+		"or restore a backup into an empty folder with `reprise restore`, or choose another folder with --data-dir DIR. Nothing was changed",
+		e.Dir, strings.Join(e.Left, " and "))
+}
+
+// CheckLogExists fails with *MissingLogError where the log is missing beside other
+// files. withRuns says that runs may be there, since their log is about to come.
+func (w Workspace) CheckLogExists(withRuns bool) error {
+	if exists(w.EventsPath()) {
+		return nil
+	}
+	var left []string
+	for _, suffix := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(w.EventsPath() + suffix); err == nil && info.Size() > 0 {
+			left = append(left, filepath.Base(w.EventsPath())+suffix)
+		}
+	}
+	switch n := w.CountRuns(); {
+	case withRuns || n == 0:
+	case n == 1:
+		left = append(left, "the files of 1 run in runs")
+	default:
+		left = append(left, fmt.Sprintf("the files of %d runs in runs", n))
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return &MissingLogError{w.Dir, left}
+}
+
+// exists reports false only where there is certainly nothing of that name.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
+// CountRuns returns the number of entries in the folder of the runs' files, other
+// than hidden ones.
+func (w Workspace) CountRuns() int {
+	entries, err := os.ReadDir(w.RunsDir())
+	if err != nil {
+		return 0 // whoever needs it will say why
+	}
+	n := 0
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			n++
+		}
+	}
+	return n
+}
