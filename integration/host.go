@@ -13,6 +13,7 @@ import (
 	"reprise/actor"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -49,7 +50,7 @@ const hostIDLength = 12
 // there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but the last three are
+// HostConfig is what a Host is made of. All fields but the last four are
 // needed.
 type HostConfig struct {
 	Store     eventstore.Store
@@ -67,6 +68,9 @@ type HostConfig struct {
 	// Restarts bounds how often a run may fail and be restarted; the zero
 	// value stands for DefaultRestarts.
 	Restarts actor.Intensity
+	// Queue is how the devices are shared between runs; nil stands for
+	// queue.DefaultPolicy.
+	Queue *queue.Policy
 	// Fault, if not nil, is called before every training step; tests panic or
 	// kill in it.
 	Fault func(run training.RunID, step uint64)
@@ -153,6 +157,11 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
+	if config.Queue == nil {
+		policy := queue.DefaultPolicy()
+		policy.Preempt = false
+		config.Queue = &policy
+	}
 	store := &watchedStore{Store: config.Store}
 	config.Store = store
 	log, deviceLog := parts.logs(config)
@@ -184,10 +193,12 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *DeviceLog) error {
 	var err error
-	guards := newGuards(h.config.Devices)
+	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Now)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
 		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, guards, h.config.NewID) },
+		New: func() actor.Actor[deviceMessage] {
+			return newDevicePool(log, h.config.Devices, guards, waiting, h.config.NewID)
+		},
 	})
 	if err != nil {
 		return err

@@ -27,7 +27,10 @@ type (
 		Lease   device.Lease
 		Backend kernel.Backend
 	}
-	leaseRefused struct {
+	// leaseDeferred says that the run has to wait: it will be granted a lease, or
+	// be refused one, however long that takes.
+	leaseDeferred struct{ Request uint64 }
+	leaseRefused  struct {
 		Request uint64
 		Err     error
 	}
@@ -57,6 +60,7 @@ type (
 func (Interrupt) runMessage()       {}
 func (trainStep) runMessage()       {}
 func (leaseGranted) runMessage()    {}
+func (leaseDeferred) runMessage()   {}
 func (leaseRefused) runMessage()    {}
 func (leaseReleased) runMessage()   {}
 func (datasetLoaded) runMessage()   {}
@@ -80,10 +84,14 @@ type (
 		Allocation training.Allocation
 		ReplyTo    actor.Ref[RunMessage]
 	}
+	// planQueue asks for a decision about the runs that wait; the pool sends it to
+	// itself. It is meant for one incarnation.
+	planQueue struct{ of *devicePool }
 )
 
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
+func (planQueue) deviceMessage()     {}
 
 // datasetMessage is what the data set cache understands.
 type datasetMessage interface{ datasetMessage() }

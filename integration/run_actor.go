@@ -81,7 +81,8 @@ type runActor struct {
 	runDeps
 	record RunRecord
 
-	request uint64 // of the answer being waited for; 0 if none is
+	request  uint64 // of the answer being waited for; 0 if none is
+	deadline *actor.Timer[RunMessage]
 
 	plan    *nn.Plan // of the record's session, once it was asked for
 	backend kernel.Backend
@@ -214,6 +215,10 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		}
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
+	case leaseDeferred:
+		if m.Request == a.request {
+			a.deadline.Stop()
+		}
 	case leaseRefused:
 		return a.refused(m.Request, refusalError(m.Err))
 	case leaseReleased:
@@ -363,7 +368,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
+	a.deadline = ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
 	return true, nil
 }
 
