@@ -72,6 +72,9 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
+	if err := p.queue.log.open(ctx.Context()); err != nil {
+		return err
+	}
 	for id, r := range p.queue.runs {
 		if r.phase != waiting {
 			continue
@@ -156,7 +159,7 @@ func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
 	return err
 }
 
-// plan decides about every run that waits: grants what is placed, and refuses
+// plan decides about every run that waits and records the decision. It grants what is placed, and refuses
 // what no device could take even if no run held it, since nothing that happens in
 // this host would change that. The others are told that they have to wait.
 func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
@@ -173,6 +176,9 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 	}
 	snapshot := p.queue.snapshot(ledgers)
 	decision := queue.Plan(&snapshot)
+	if err := p.queue.log.record(ctx, snapshot, decision); err != nil {
+		return err
+	}
 	for _, placed := range decision.Placed {
 		if err := p.place(self, placed); err != nil {
 			return err

@@ -38,6 +38,13 @@ func (e *UnfinishedError) Unwrap() error { return e.Cause }
 // for its actors to stop.
 const closeDeadline = 30 * time.Second
 
+// MaxRuns bounds the runs that train or wait for a device at a time. A decision about
+// them all has to fit in an event.
+const MaxRuns = 1000
+
+// ErrTooManyRuns is returned for a run beyond MaxRuns. Nothing is recorded of it.
+var ErrTooManyRuns = errors.New("the host is full")
+
 // keptRuns is the number of runs that a host keeps before it forgets those at
 // rest. What became of them is in the log.
 const keptRuns = 64
@@ -193,7 +200,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *DeviceLog) error {
 	var err error
-	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Now)
+	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
 		Name: "devices", Blocking: true,
 		New: func() actor.Actor[deviceMessage] {
@@ -215,6 +222,11 @@ func (h *Host) spawnServices(log *DeviceLog) error {
 func (h *Host) Start(ctx context.Context, events []training.Event) (training.RunID, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
+	}
+	if started, ok := events[0].(training.TrainingStarted); ok {
+		if err := h.admit(started.RunID); err != nil {
+			return "", err
+		}
 	}
 	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), RunRecord{}, events...)
@@ -238,7 +250,26 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if _, err := record.Resume(); err != nil {
 		return err
 	}
+	if err := h.admit(id); err != nil {
+		return err
+	}
 	return h.launch(id)
+}
+
+// admit fails where the host has as many runs under way as it takes.
+func (h *Host) admit(id training.RunID) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	active := 0
+	for _, run := range h.runs {
+		if !run.resting() {
+			active++
+		}
+	}
+	if active >= MaxRuns {
+		return fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
+	}
+	return nil
 }
 
 // launch gives the run an actor under a supervisor of its own, which gives up
@@ -274,7 +305,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, verdict: verdict, stopping: &run.stopping,
+		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"time"
+
 	"reprise/actor"
 	"reprise/dataset"
 	"reprise/device"
@@ -73,10 +75,13 @@ type deviceMessage interface{ deviceMessage() }
 
 type (
 	acquireDevice struct {
-		Request  uint64
-		Run      training.RunID
-		Workload device.Workload
-		ReplyTo  actor.Ref[RunMessage]
+		Request uint64
+		Run     training.RunID
+		// Submitted is when the run was started or resumed: the first come is the
+		// first served, whichever actor asks first.
+		Submitted time.Time
+		Workload  device.Workload
+		ReplyTo   actor.Ref[RunMessage]
 	}
 	releaseDevice struct {
 		Request    uint64

@@ -44,6 +44,8 @@ type runDeps struct {
 	devices    actor.Ref[deviceMessage]
 	datasets   actor.Ref[datasetMessage]
 	observer   Observer
+	// submitted is when the run was launched.
+	submitted time.Time
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for the answer to a later one.
 	requests *atomic.Uint64
@@ -332,7 +334,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Workload: workload, ReplyTo: ctx.Self()})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()

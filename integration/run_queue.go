@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"reprise/device"
+	"reprise/eventstore"
 	"reprise/queue"
 	"reprise/training"
 )
@@ -16,6 +17,7 @@ import (
 // that fails loses no run that waits. It takes no decision: queue.Plan does.
 type runQueue struct {
 	policy queue.Policy
+	log    queueLog
 	now    func() time.Time
 	origin time.Time
 	last   time.Duration // since origin, when the clock was last read
@@ -41,8 +43,8 @@ const (
 	running                   // it was granted one
 )
 
-func newRunQueue(policy queue.Policy, now func() time.Time) *runQueue {
-	return &runQueue{policy: policy, now: now, origin: now(), runs: map[training.RunID]*queuedRun{}}
+func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Time) *runQueue {
+	return &runQueue{policy: policy, log: queueLog{store: store, now: now}, now: now, origin: now(), runs: map[training.RunID]*queuedRun{}}
 }
 
 // clock returns the time since the host started. It never runs backwards.
@@ -55,7 +57,7 @@ func (q *runQueue) clock() time.Duration {
 func (q *runQueue) enter(m acquireDevice) {
 	r := q.runs[m.Run]
 	if r == nil {
-		r = &queuedRun{submitted: q.clock()}
+		r = &queuedRun{submitted: max(0, m.Submitted.Sub(q.origin))}
 		q.runs[m.Run] = r
 	}
 	r.asked, r.told = m, false
