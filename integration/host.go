@@ -305,7 +305,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), verdict: verdict, stopping: &run.stopping,
+		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)

@@ -81,6 +81,7 @@ type (
 		// first served, whichever actor asks first.
 		Submitted time.Time
 		Workload  device.Workload
+		Progress  *runProgress
 		ReplyTo   actor.Ref[RunMessage]
 	}
 	releaseDevice struct {

@@ -232,3 +232,34 @@ func TestTheVersionOfAnAggregateIsFoundFromAnywhere(t *testing.T) {
 		}
 	}
 }
+
+func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	fault, reached, resume := holdAt(6)
+	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
+	<-reached
+	w.untilWaiting(ids[1:]...)
+	x, ok, err := ExplainRun(ctx, w.store, ids[2])
+	if err != nil || !ok || x.Outcome != "waiting" || x.Place != 2 || !x.Again || len(x.Reasons) != 1 || x.Reasons[0].Code != queue.CodeBusy {
+		t.Errorf("%+v, %v, %v", x, ok, err)
+	}
+	if len(x.Holders) != 1 || x.Holders[0].RunID != ids[0] || x.Holders[0].Remaining <= 0 {
+		t.Errorf("holders %+v", x.Holders)
+	}
+	if second, _, err := ExplainRun(ctx, w.store, ids[1]); err != nil || second.Start == nil || *second.Start != x.Holders[0].Remaining {
+		t.Errorf("probable start %v, %v", second.Start, err)
+	}
+	close(resume)
+	for i, id := range ids {
+		rest(t, h, id)
+		x, ok, err := ExplainRun(ctx, w.store, id)
+		if err != nil || !ok || x.Outcome != "placed" || x.On[0] != "cpu0" || x.HadToWait != (i > 0) || !x.Again {
+			t.Errorf("run %d: %+v, %v, %v", i, x, ok, err)
+		}
+	}
+	closeHost(t, h)
+	if x, ok, err := ExplainRun(ctx, w.store, "unknown"); ok || err != nil {
+		t.Errorf("%+v, %v", x, err)
+	}
+}

@@ -46,6 +46,7 @@ type runDeps struct {
 	observer   Observer
 	// submitted is when the run was launched.
 	submitted time.Time
+	progress  *runProgress
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for the answer to a later one.
 	requests *atomic.Uint64
@@ -334,7 +335,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
@@ -427,6 +428,7 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	if err := a.sweep(ctx); err != nil {
 		return nil, &filesError{err}
 	}
+	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
 	if err != nil {
 		return nil, err
@@ -483,6 +485,7 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err := a.series.Append(seriesRecord(step)); err != nil {
 		return &filesError{err}
 	}
+	a.progress.step.Store(step.Step)
 	a.observer.Stepped(a.id, step)
 	if a.exec.EvaluationDue() {
 		if err := a.evaluate(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"reprise/device"
@@ -33,6 +34,26 @@ type queuedRun struct {
 	served    time.Duration // in earlier phases
 	waited    time.Duration // likewise
 	told      bool          // that it has to wait
+}
+
+// runProgress is how far a run has come. Its actor writes it, and the device pool reads
+// it.
+type runProgress struct{ begun, step, total atomic.Uint64 }
+
+func (p *runProgress) set(begun, step, total uint64) {
+	p.begun.Store(begun)
+	p.step.Store(step)
+	p.total.Store(total)
+}
+
+// remaining estimates how long the rest of a run takes, given how long its steps since
+// it began took; 0 if that is not known.
+func (p *runProgress) remaining(took time.Duration) time.Duration {
+	begun, step, total := p.begun.Load(), p.step.Load(), p.total.Load()
+	if step <= begun || total <= step {
+		return 0
+	}
+	return time.Duration(float64(took) / float64(step-begun) * float64(total-step))
 }
 
 type queuePhase int
@@ -126,6 +147,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		j.Served, j.Waited = r.times(s.Now)
 		if r.phase == running {
 			j.Since = r.since
+			j.Remaining = r.asked.Progress.remaining(s.Now - r.since)
 		}
 		s.Jobs = append(s.Jobs, j)
 	}
