@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"reprise/actor"
 	"reprise/device"
@@ -27,12 +28,18 @@ type devicePool struct {
 	queue *runQueue
 	// planning says that a planQueue is under way to this incarnation.
 	planning bool
+	// timed says that the next decision is due at a time.
+	timed bool
 
 	records    map[device.ID]DeviceRecord
 	instances  map[device.LeaseID]*device.KernelInstance
 	repository *device.MemoryRepository
 	scheduler  *device.KernelScheduler
 }
+
+// planInterval is the time after which runs that wait are decided about again, though
+// nothing has happened.
+const planInterval = 10 * time.Second
 
 // newGuards returns a guard for each device, to be shared by all incarnations of
 // a pool.
@@ -117,7 +124,11 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		if m.of != p {
 			return nil // this incarnation has planned since
 		}
-		p.planning = false
+		if m.timed {
+			p.timed = false
+		} else {
+			p.planning = false
+		}
 		return p.plan(ctx)
 	}
 	return nil
@@ -189,12 +200,19 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
+	if p.queue.policy.Preempt && p.queue.waits() && !p.timed {
+		p.timed = true // who has to give way depends on the time, too
+		self.After(planInterval, planQueue{of: p, timed: true})
+	}
 	return nil
 }
 
 // place grants a run the device that it was placed on.
 func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Placement) error {
 	r := p.queue.runs[training.RunID(placed.Job)]
+	if len(placed.Preempt) > 0 {
+		return p.preempt(self, placed)
+	}
 	m := r.asked
 	lease, err := p.grant(self.Context(), m, holderOf(m.Run), placed.On[0])
 	if errors.Is(err, device.ErrNoSuitableDevice) || errors.Is(err, device.ErrInvalid) {
@@ -209,7 +227,34 @@ func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Plac
 		return err
 	}
 	r.turn(running, p.queue.clock())
+	r.lease, r.yielding = lease.ID, false
 	return nil
+}
+
+// preempt asks the runs that have to give way to a run to do so, once. It is placed
+// when they have given back their devices.
+func (p *devicePool) preempt(self *actor.Context[deviceMessage], placed queue.Placement) error {
+	to := p.queue.runs[training.RunID(placed.Job)]
+	for _, id := range placed.Preempt {
+		r := p.queue.runs[training.RunID(id)]
+		if r == nil || r.yielding {
+			continue
+		}
+		if err := reply(self, r.asked.ReplyTo, giveWay{To: to.asked.Run, Lease: r.lease}); err != nil {
+			return err
+		}
+		r.yielding = true
+	}
+	return p.tellToWait(self, to)
+}
+
+// tellToWait tells a run, once, that it has to wait.
+func (p *devicePool) tellToWait(self *actor.Context[deviceMessage], r *queuedRun) error {
+	if r.told {
+		return nil
+	}
+	r.told = true
+	return reply(self, r.asked.ReplyTo, leaseDeferred{Request: r.asked.Request})
 }
 
 // postpone tells a run that it has to wait, once, or that waiting is in vain.
@@ -222,11 +267,7 @@ func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.
 			return p.refuse(self, r.asked, err)
 		}
 	}
-	if r.told {
-		return nil
-	}
-	r.told = true
-	return reply(self, r.asked.ReplyTo, leaseDeferred{Request: r.asked.Request})
+	return p.tellToWait(self, r)
 }
 
 // refuse ends a run's wait without a device.

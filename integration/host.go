@@ -166,7 +166,6 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	}
 	if config.Queue == nil {
 		policy := queue.DefaultPolicy()
-		policy.Preempt = false
 		config.Queue = &policy
 	}
 	store := &watchedStore{Store: config.Store}

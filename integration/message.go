@@ -18,6 +18,13 @@ type (
 	// stop. It can be resumed afterwards.
 	Interrupt struct{ Cause string }
 
+	// giveWay asks the run to leave the device that it has under a lease to another
+	// run, and to wait for a device again.
+	giveWay struct {
+		To    training.RunID
+		Lease device.LeaseID
+	}
+
 	// trainStep asks for the next optimiser step; the run sends it to itself,
 	// so that other messages are handled between any two steps. It is meant for
 	// the execution that it was sent for and no other.
@@ -60,6 +67,7 @@ type (
 )
 
 func (Interrupt) runMessage()       {}
+func (giveWay) runMessage()         {}
 func (trainStep) runMessage()       {}
 func (leaseGranted) runMessage()    {}
 func (leaseDeferred) runMessage()   {}
@@ -92,7 +100,10 @@ type (
 	}
 	// planQueue asks for a decision about the runs that wait; the pool sends it to
 	// itself. It is meant for one incarnation.
-	planQueue struct{ of *devicePool }
+	planQueue struct {
+		of    *devicePool
+		timed bool // it comes from a timer
+	}
 )
 
 func (acquireDevice) deviceMessage() {}

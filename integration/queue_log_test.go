@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,5 +262,36 @@ func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
 	closeHost(t, h)
 	if x, ok, err := ExplainRun(ctx, w.store, "unknown"); ok || err != nil {
 		t.Errorf("%+v, %v", x, err)
+	}
+}
+
+// A run that gives way after every few steps ends with the bits that it has undisturbed.
+func TestRunsThatGiveWayEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
+	want := references(t, 3)
+	w := newWorld(t)
+	var clock atomic.Int64
+	h, j, ids := w.crowd(3, func(c *HostConfig) {
+		// Each look at the clock takes a second, and a run is at the next level after
+		// eight of them.
+		c.Now = func() time.Time { return time.Unix(1e9+clock.Add(1), 0) }
+		c.Queue = &queue.Policy{Order: queue.OrderAttained, Preempt: true, Quantum: time.Second,
+			Levels: []time.Duration{8 * time.Second, 60 * time.Second}}
+	})
+	gaveWay := 0
+	for i, id := range ids {
+		r := rest(t, h, id)
+		if r.Session.State != training.Completed {
+			t.Errorf("%s is %s: %s", id, r.Session.State, r.Reason)
+		}
+		gaveWay += r.Interruptions
+		sameOutcome(t, r, want[i])
+		verify(t, w, r)
+	}
+	if gaveWay == 0 || j.count("training.training_resumed.v1") != gaveWay {
+		t.Errorf("gave way %d times, resumed %d times", gaveWay, j.count("training.training_resumed.v1"))
+	}
+	closeHost(t, h)
+	if _, err := VerifyLog(context.Background(), w.store); err != nil {
+		t.Error(err)
 	}
 }

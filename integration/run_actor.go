@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -212,6 +213,8 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.train(ctx)
 	case Interrupt:
 		return a.interrupt(ctx, m.Cause)
+	case giveWay:
+		return a.giveWay(ctx, m)
 	case leaseGranted:
 		if m.Request != a.request {
 			return nil // nobody waits for it any more: the pool takes it back
@@ -624,6 +627,22 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 	if !underWay(a.record.Saga) {
 		return a.drive(ctx)
 	}
+	return a.pause(ctx, cause)
+}
+
+// giveWay is interrupt for a run that has to leave its device to another. Since nobody
+// asked it to stop, it resumes itself, and waits for a device again.
+func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
+	holds := slices.ContainsFunc(a.record.Saga.Context.AllocatedDevices, func(held training.Allocation) bool { return held.Lease == m.Lease })
+	if !holds || a.stopping.Load() != nil || !underWay(a.record.Saga) {
+		return nil // it has given back the device, or is about to
+	}
+	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
+}
+
+// pause checkpoints at the current step if there is something new to keep, and lets
+// the saga release what it holds.
+func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 	a.request = 0
 	kept, _ := a.record.ResumePoint()
 	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {

@@ -34,6 +34,8 @@ type queuedRun struct {
 	served    time.Duration // in earlier phases
 	waited    time.Duration // likewise
 	told      bool          // that it has to wait
+	lease     device.LeaseID
+	yielding  bool // it was asked to give way
 }
 
 // runProgress is how far a run has come. Its actor writes it, and the device pool reads
