@@ -8,7 +8,7 @@ TOOLS         := $(CURDIR)/.tools
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
 .PHONY: help build test test-full check fmt commits vet lint race variants generated crash powercut survive simulate mutate \
-	bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-test performance performance-run clean
+	bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-scheduler bench-test performance performance-run clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ bench-opticks: ## the validation loss of a GPT on Opticks against PyTorch's; fai
 
 bench-events: ## appends, replay and recovery of the event log against PostgreSQL and JetStream
 	cd bench && $(GO) run ./cmd/events $(BENCHFLAGS)
+
+bench-scheduler: ## the queue's policy against others on a trace of a cluster; BENCHFLAGS='-trace FILE'
+	cd bench && $(GO) run ./cmd/scheduler $(BENCHFLAGS)
 
 bench-actors: ## our actors against Hollywood and Proto.Actor, one JSON line each
 	cd bench && $(GO) run ./cmd/actors $(BENCHFLAGS)

@@ -153,6 +153,8 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
+	case QueueDecided:
+		what = event.check()
 	}
 	if what != "" {
 		return wrong(what)

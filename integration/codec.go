@@ -165,13 +165,15 @@ func trainingDecoders() map[string]decoder[training.Event] {
 }
 
 // EventOf returns the domain's event of an envelope: a training.Event, a
-// device.Event or an ActorEvent. It fails with ErrUnknownEvent for any other.
+// device.Event, an ActorEvent or a QueueEvent. It fails with ErrUnknownEvent for any other.
 func EventOf(e eventstore.Event) (any, error) {
 	switch {
 	case strings.HasPrefix(string(e.Aggregate), devicePrefix):
 		return deviceCodec.decode(e)
 	case strings.HasPrefix(string(e.Aggregate), actorsPrefix):
 		return actorCodec.decode(e)
+	case e.Aggregate == queueAggregate:
+		return queueCodec.decode(e)
 	}
 	return trainingCodec.decode(e)
 }

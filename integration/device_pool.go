@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"reprise/actor"
 	"reprise/device"
+	"reprise/queue"
 	"reprise/training"
 )
 
 // devicePool is the actor that owns every device of the process: the ledgers
-// that say who may use them, and the drivers that operate them. It schedules,
-// records the lease, and only then hands out the fenced driver.
+// that say who may use them, and the drivers that operate them. It decides which
+// run gets which device (queue.Plan), records the lease, and only then hands out
+// the fenced driver. A run for which there is no device now waits.
 type devicePool struct {
 	log     *DeviceLog
 	drivers map[device.ID]device.Driver
@@ -21,12 +24,22 @@ type devicePool struct {
 
 	// guards outlive the pool's incarnations, as the fences that ask them do.
 	guards map[device.ID]*device.Guard
+	// queue outlives them, too.
+	queue *runQueue
+	// planning says that a planQueue is under way to this incarnation.
+	planning bool
+	// timed says that the next decision is due at a time.
+	timed bool
 
 	records    map[device.ID]DeviceRecord
 	instances  map[device.LeaseID]*device.KernelInstance
 	repository *device.MemoryRepository
 	scheduler  *device.KernelScheduler
 }
+
+// planInterval is the time after which runs that wait are decided about again, though
+// nothing has happened.
+const planInterval = 10 * time.Second
 
 // newGuards returns a guard for each device, to be shared by all incarnations of
 // a pool.
@@ -38,10 +51,10 @@ func newGuards(drivers []device.Driver) map[device.ID]*device.Guard {
 	return guards
 }
 
-func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID]*device.Guard, newID func() string) *devicePool {
+func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID]*device.Guard, queue *runQueue, newID func() string) *devicePool {
 	p := &devicePool{
 		log: log, drivers: map[device.ID]device.Driver{}, newID: newID,
-		records: map[device.ID]DeviceRecord{}, guards: guards,
+		records: map[device.ID]DeviceRecord{}, guards: guards, queue: queue,
 		instances: map[device.LeaseID]*device.KernelInstance{}, repository: device.NewMemoryRepository(),
 	}
 	for _, d := range drivers {
@@ -54,7 +67,8 @@ func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID
 }
 
 // Started loads the devices' ledgers as recorded, and records devices that are
-// new or have changed.
+// new or have changed. The runs that waited for an earlier incarnation still wait:
+// a lease that it granted to one of them without saying so is ended.
 func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	for _, id := range p.order {
 		record, err := p.log.Open(ctx.Context(), id)
@@ -65,7 +79,21 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
-	return p.describe(ctx.Context())
+	if err := p.queue.log.open(ctx.Context()); err != nil {
+		return err
+	}
+	for id, r := range p.queue.runs {
+		if r.phase != waiting {
+			continue
+		}
+		if err := p.releaseHolder(ctx.Context(), holderOf(id), "nobody was told of it"); err != nil {
+			return err
+		}
+	}
+	if err := p.describe(ctx.Context()); err != nil {
+		return err
+	}
+	return p.planSoon(ctx)
 }
 
 // Stopped ends the leases that are left when the host is closed: of runs that
@@ -92,6 +120,16 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		return failing(ctx, p.release(ctx, m), m.Request, m.ReplyTo)
 	case forgetRun:
 		return p.forget(ctx, m)
+	case planQueue:
+		if m.of != p {
+			return nil // this incarnation has planned since
+		}
+		if m.timed {
+			p.timed = false
+		} else {
+			p.planning = false
+		}
+		return p.plan(ctx)
 	}
 	return nil
 }
@@ -103,6 +141,7 @@ func failing(from actor.Sender, err error, request uint64, asker actor.Ref[RunMe
 	return errors.Join(err, reply(from, asker, unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
 }
 
+// acquire lets the run wait for a device. If one is free, it will not wait long.
 func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice) error {
 	ctx := self.Context()
 	holder := holderOf(m.Run)
@@ -110,19 +149,131 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
 		return err
 	}
+	if err := m.Workload.Validate(); err != nil {
+		return p.refuse(self, m, err)
+	}
+	p.queue.enter(m)
+	return p.planSoon(self)
+}
+
+// planSoon plans once the messages that are here already have been handled, so
+// that many changes at a time take one decision.
+func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
+	if p.planning || !p.queue.waits() {
+		return nil
+	}
+	err := actor.Send[deviceMessage](self, self.Self(), planQueue{of: p})
+	if errors.Is(err, actor.ErrMailboxFull) {
+		return nil // each of the messages in it leads here again
+	}
+	p.planning = err == nil
+	return err
+}
+
+// plan decides about every run that waits and records the decision. It grants what is placed, and refuses
+// what no device could take even if no run held it, since nothing that happens in
+// this host would change that. The others are told that they have to wait.
+func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
+	if !p.queue.waits() {
+		return nil
+	}
+	ctx := self.Context()
 	if err := p.examine(ctx); err != nil {
 		return err
 	}
-	lease, err := p.grant(ctx, m, holder)
+	ledgers := make([]device.Ledger, len(p.order))
+	for i, id := range p.order {
+		ledgers[i] = p.records[id].Ledger
+	}
+	snapshot := p.queue.snapshot(ledgers)
+	decision := queue.Plan(&snapshot)
+	if err := p.queue.log.record(ctx, snapshot, decision); err != nil {
+		return err
+	}
+	for _, placed := range decision.Placed {
+		if err := p.place(self, placed); err != nil {
+			return err
+		}
+	}
+	for _, pending := range decision.Pending {
+		if err := p.postpone(self, pending); err != nil {
+			return err
+		}
+	}
+	if p.queue.policy.Preempt && p.queue.waits() && !p.timed {
+		p.timed = true // who has to give way depends on the time, too
+		self.After(planInterval, planQueue{of: p, timed: true})
+	}
+	return nil
+}
+
+// place grants a run the device that it was placed on.
+func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Placement) error {
+	r := p.queue.runs[training.RunID(placed.Job)]
+	if len(placed.Preempt) > 0 {
+		return p.preempt(self, placed)
+	}
+	m := r.asked
+	lease, err := p.grant(self.Context(), m, holderOf(m.Run), placed.On[0])
 	if errors.Is(err, device.ErrNoSuitableDevice) || errors.Is(err, device.ErrInvalid) {
-		return reply(self, m.ReplyTo, leaseRefused{Request: m.Request, Err: err})
+		return p.refuse(self, m, err)
 	}
 	if err != nil {
 		return err
 	}
 	guard := p.guards[lease.Device]
 	fenced := device.Fence(p.drivers[lease.Device], func() error { return guard.Check(lease) })
-	return reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced})
+	if err := reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced}); err != nil {
+		return err
+	}
+	r.turn(running, p.queue.clock())
+	r.lease, r.yielding = lease.ID, false
+	return nil
+}
+
+// preempt asks the runs that have to give way to a run to do so, once. It is placed
+// when they have given back their devices.
+func (p *devicePool) preempt(self *actor.Context[deviceMessage], placed queue.Placement) error {
+	to := p.queue.runs[training.RunID(placed.Job)]
+	for _, id := range placed.Preempt {
+		r := p.queue.runs[training.RunID(id)]
+		if r == nil || r.yielding {
+			continue
+		}
+		if err := reply(self, r.asked.ReplyTo, giveWay{To: to.asked.Run, Lease: r.lease}); err != nil {
+			return err
+		}
+		r.yielding = true
+	}
+	return p.tellToWait(self, to)
+}
+
+// tellToWait tells a run, once, that it has to wait.
+func (p *devicePool) tellToWait(self *actor.Context[deviceMessage], r *queuedRun) error {
+	if r.told {
+		return nil
+	}
+	r.told = true
+	return reply(self, r.asked.ReplyTo, leaseDeferred{Request: r.asked.Request})
+}
+
+// postpone tells a run that it has to wait, once, or that waiting is in vain.
+func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.Pending) error {
+	r := p.queue.runs[training.RunID(pending.Job)]
+	switch pending.Reasons[0].Code {
+	case queue.CodeTooLarge, queue.CodeUnfit:
+		_, err := p.scheduler.Schedule(r.asked.Workload, device.SchedulingPreferences{})
+		if err != nil {
+			return p.refuse(self, r.asked, err)
+		}
+	}
+	return p.tellToWait(self, r)
+}
+
+// refuse ends a run's wait without a device.
+func (p *devicePool) refuse(self *actor.Context[deviceMessage], m acquireDevice, err error) error {
+	delete(p.queue.runs, m.Run)
+	return reply(self, m.ReplyTo, leaseRefused{Request: m.Request, Err: err})
 }
 
 // examine tests the devices and records their condition. It runs before every
@@ -170,16 +321,17 @@ func (p *devicePool) releaseHolder(ctx context.Context, holder, reason string) e
 // forget ends what a run at rest still holds. Where that fails, the next
 // incarnation tries again: nobody else would.
 func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetRun) error {
+	delete(p.queue.runs, m.Run)
 	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), "its run is at rest")
 	if err == nil {
-		return nil
+		return p.planSoon(ctx)
 	}
 	return errors.Join(err, ctx.Self().Tell(m))
 }
 
-// grant chooses a device for the workload and records the lease.
-func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string) (device.Lease, error) {
-	instance, err := p.scheduler.Schedule(m.Workload, device.SchedulingPreferences{})
+// grant records a lease of the device for the workload.
+func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string, on device.ID) (device.Lease, error) {
+	instance, err := p.scheduler.Schedule(m.Workload, device.SchedulingPreferences{Policy: device.PolicyNamed, Device: on})
 	if err != nil {
 		return device.Lease{}, err
 	}
@@ -228,7 +380,13 @@ func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice
 			delete(p.instances, lease.ID)
 		}
 	}
-	return reply(self, m.ReplyTo, leaseReleased{Request: m.Request, Allocation: m.Allocation})
+	if r := p.queue.runs[m.Run]; r != nil && r.phase == running {
+		r.turn(idle, p.queue.clock())
+	}
+	if err := reply(self, m.ReplyTo, leaseReleased{Request: m.Request, Allocation: m.Allocation}); err != nil {
+		return err
+	}
+	return p.planSoon(self)
 }
 
 // append records events of a device and makes the new state known.

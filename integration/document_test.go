@@ -87,6 +87,9 @@ func TestEveryEventIsDocumentedWithItsKeys(t *testing.T) {
 		actors[kind] = reflect.TypeOf(event)
 	}
 	check(section(t, "Events of actors"), "actor.", actors)
+	check(section(t, "Events of the queue"), "queue.", map[string]reflect.Type{
+		QueueDecided{}.EventType(): reflect.TypeFor[QueueDecided](),
+	})
 }
 
 // The keys within an event's objects are named in the section, too.
@@ -109,6 +112,7 @@ func TestEveryKeyWithinAnEventIsDocumented(t *testing.T) {
 		}
 	}
 	missing(section(t, "Events of runs"), reflect.TypeFor[training.TrainingStarted]())
+	missing(section(t, "Events of the queue"), reflect.TypeFor[QueueDecided]())
 	for _, e := range []device.Event{device.Registered{}, device.Leased{}, device.Released{}, device.HealthChanged{}} {
 		missing(section(t, "Events of devices"), reflect.TypeOf(e))
 	}

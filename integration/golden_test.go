@@ -30,6 +30,8 @@ func goldenFiles() map[string]string {
 		"failures.state.json":   "fec072b0c529d8e3aefffb1dd6b46976465f432a43da3614700ab81cd828a485",
 		"life.jsonl":            "b9eb883a29da858bc8c0656980094297a106cc67a95be226eae4fe2c3d10b29c",
 		"life.state.json":       "f2f973742434db0af3637b32f96e03aaffc1dce8d44a8661850ef6cc8d212de3",
+		"queue.jsonl":           "d937eb46a5fb53e61fa9de2af92deefaad939ad28e43bccd9dabd5e45bb45dad",
+		"queue.state.json":      "195f335e8c3055a5d27380e793db0dcf7d933414a052d454ee1c3146ad034542",
 		"regression.jsonl":      "0b8bfea61435728c672606939b48b54c06b48b2e521bf9bf09a0fb4618138c7b",
 		"regression.state.json": "c5740d9eaf732646ae847f73d33a89c574b47b5ee4f9221aa3b344732ec779f9",
 		"text.jsonl":            "2fd5a2f2b9ef0af9e5703aa5b52e72fd7e58323c2ce6e45b1cc2d61be74083e3",
@@ -258,6 +260,11 @@ func TestEveryEventTypeHasAGoldenLog(t *testing.T) {
 		}
 	}
 	for kind := range actorDecoders() {
+		if !seen[kind] {
+			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
+		}
+	}
+	for kind := range queueDecoders() {
 		if !seen[kind] {
 			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
 		}

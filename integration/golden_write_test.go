@@ -29,7 +29,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -127,6 +127,22 @@ func goldenActors(w *world) {
 	if err := log.close(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// goldenQueue has the decisions about three runs on one device, one of them too large
+// for it.
+func goldenQueue(w *world) {
+	h, _, ids := w.crowd(2, nil)
+	for _, id := range ids {
+		rest(w.t, h, id)
+	}
+	closeHost(w.t, h)
+	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * tensor.KiB})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer small.Close()
+	w.train(w.request(seeded(3)), func(c *HostConfig) { c.Devices = []device.Driver{small} })
 }
 
 // goldenFailures has every way in which a run fails, and a device's health.

@@ -13,6 +13,7 @@ import (
 	"reprise/actor"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -37,6 +38,13 @@ func (e *UnfinishedError) Unwrap() error { return Advise(e.Cause) }
 // for its actors to stop.
 const closeDeadline = 30 * time.Second
 
+// MaxRuns bounds the runs that train or wait for a device at a time. A decision about
+// them all has to fit in an event.
+const MaxRuns = 1000
+
+// ErrTooManyRuns is returned for a run beyond MaxRuns. Nothing is recorded of it.
+var ErrTooManyRuns = errors.New("the host is full")
+
 // keptRuns is the number of runs that a host keeps before it forgets those at
 // rest. What became of them is in the log.
 const keptRuns = 64
@@ -49,7 +57,7 @@ const hostIDLength = 12
 // there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but the last three are
+// HostConfig is what a Host is made of. All fields but the last four are
 // needed.
 type HostConfig struct {
 	Store     eventstore.Store
@@ -67,6 +75,9 @@ type HostConfig struct {
 	// Restarts bounds how often a run may fail and be restarted; the zero
 	// value stands for DefaultRestarts.
 	Restarts actor.Intensity
+	// Queue is how the devices are shared between runs; nil stands for
+	// queue.DefaultPolicy.
+	Queue *queue.Policy
 	// Fault, if not nil, is called before every training step; tests panic or
 	// kill in it.
 	Fault func(run training.RunID, step uint64)
@@ -153,6 +164,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
+	if config.Queue == nil {
+		policy := queue.DefaultPolicy()
+		config.Queue = &policy
+	}
 	store := &watchedStore{Store: config.Store}
 	config.Store = store
 	log, deviceLog := parts.logs(config)
@@ -184,10 +199,12 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *DeviceLog) error {
 	var err error
-	guards := newGuards(h.config.Devices)
+	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
 		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] { return newDevicePool(log, h.config.Devices, guards, h.config.NewID) },
+		New: func() actor.Actor[deviceMessage] {
+			return newDevicePool(log, h.config.Devices, guards, waiting, h.config.NewID)
+		},
 	})
 	if err != nil {
 		return err
@@ -204,6 +221,11 @@ func (h *Host) spawnServices(log *DeviceLog) error {
 func (h *Host) Start(ctx context.Context, events []training.Event) (training.RunID, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
+	}
+	if started, ok := events[0].(training.TrainingStarted); ok {
+		if err := h.admit(started.RunID); err != nil {
+			return "", err
+		}
 	}
 	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), RunRecord{}, events...)
@@ -227,7 +249,26 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if _, err := record.Resume(); err != nil {
 		return err
 	}
+	if err := h.admit(id); err != nil {
+		return err
+	}
 	return h.launch(id)
+}
+
+// admit fails where the host has as many runs under way as it takes.
+func (h *Host) admit(id training.RunID) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	active := 0
+	for _, run := range h.runs {
+		if !run.resting() {
+			active++
+		}
+	}
+	if active >= MaxRuns {
+		return fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
+	}
+	return nil
 }
 
 // launch gives the run an actor under a supervisor of its own, which gives up
@@ -263,7 +304,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, verdict: verdict, stopping: &run.stopping,
+		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"time"
+
 	"reprise/actor"
 	"reprise/dataset"
 	"reprise/device"
@@ -16,6 +18,13 @@ type (
 	// stop. It can be resumed afterwards.
 	Interrupt struct{ Cause string }
 
+	// giveWay asks the run to leave the device that it has under a lease to another
+	// run, and to wait for a device again.
+	giveWay struct {
+		To    training.RunID
+		Lease device.LeaseID
+	}
+
 	// trainStep asks for the next optimiser step; the run sends it to itself,
 	// so that other messages are handled between any two steps. It is meant for
 	// the execution that it was sent for and no other.
@@ -27,7 +36,10 @@ type (
 		Lease   device.Lease
 		Backend kernel.Backend
 	}
-	leaseRefused struct {
+	// leaseDeferred says that the run has to wait: it will be granted a lease, or
+	// be refused one, however long that takes.
+	leaseDeferred struct{ Request uint64 }
+	leaseRefused  struct {
 		Request uint64
 		Err     error
 	}
@@ -55,8 +67,10 @@ type (
 )
 
 func (Interrupt) runMessage()       {}
+func (giveWay) runMessage()         {}
 func (trainStep) runMessage()       {}
 func (leaseGranted) runMessage()    {}
+func (leaseDeferred) runMessage()   {}
 func (leaseRefused) runMessage()    {}
 func (leaseReleased) runMessage()   {}
 func (datasetLoaded) runMessage()   {}
@@ -69,10 +83,14 @@ type deviceMessage interface{ deviceMessage() }
 
 type (
 	acquireDevice struct {
-		Request  uint64
-		Run      training.RunID
-		Workload device.Workload
-		ReplyTo  actor.Ref[RunMessage]
+		Request uint64
+		Run     training.RunID
+		// Submitted is when the run was started or resumed: the first come is the
+		// first served, whichever actor asks first.
+		Submitted time.Time
+		Workload  device.Workload
+		Progress  *runProgress
+		ReplyTo   actor.Ref[RunMessage]
 	}
 	releaseDevice struct {
 		Request    uint64
@@ -80,10 +98,17 @@ type (
 		Allocation training.Allocation
 		ReplyTo    actor.Ref[RunMessage]
 	}
+	// planQueue asks for a decision about the runs that wait; the pool sends it to
+	// itself. It is meant for one incarnation.
+	planQueue struct {
+		of    *devicePool
+		timed bool // it comes from a timer
+	}
 )
 
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
+func (planQueue) deviceMessage()     {}
 
 // datasetMessage is what the data set cache understands.
 type datasetMessage interface{ datasetMessage() }

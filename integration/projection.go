@@ -171,6 +171,10 @@ func readable(e eventstore.Event) error {
 		_, err := actorCodec.decode(e)
 		return err
 	}
+	if e.Aggregate == queueAggregate {
+		_, err := queueCodec.decode(e)
+		return err
+	}
 	_, isRun := runOf(e.Aggregate)
 	_, isDevice := deviceOf(e.Aggregate)
 	if !isRun && !isDevice {

@@ -69,6 +69,7 @@ func readableEvents() string {
 	types := slices.Collect(maps.Keys(trainingDecoders()))
 	types = slices.AppendSeq(types, maps.Keys(deviceDecoders()))
 	types = slices.AppendSeq(types, maps.Keys(actorDecoders()))
+	types = slices.AppendSeq(types, maps.Keys(queueDecoders()))
 	slices.Sort(types)
 	return sumOf([]byte(strings.Join(types, "\n")))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,9 @@ type runDeps struct {
 	devices    actor.Ref[deviceMessage]
 	datasets   actor.Ref[datasetMessage]
 	observer   Observer
+	// submitted is when the run was launched.
+	submitted time.Time
+	progress  *runProgress
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for the answer to a later one.
 	requests *atomic.Uint64
@@ -81,7 +85,8 @@ type runActor struct {
 	runDeps
 	record RunRecord
 
-	request uint64 // of the answer being waited for; 0 if none is
+	request  uint64 // of the answer being waited for; 0 if none is
+	deadline *actor.Timer[RunMessage]
 
 	plan    *nn.Plan // of the record's session, once it was asked for
 	backend kernel.Backend
@@ -208,12 +213,18 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.train(ctx)
 	case Interrupt:
 		return a.interrupt(ctx, m.Cause)
+	case giveWay:
+		return a.giveWay(ctx, m)
 	case leaseGranted:
 		if m.Request != a.request {
 			return nil // nobody waits for it any more: the pool takes it back
 		}
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
+	case leaseDeferred:
+		if m.Request == a.request {
+			a.deadline.Stop()
+		}
 	case leaseRefused:
 		return a.refused(m.Request, m.Err)
 	case leaseReleased:
@@ -327,7 +338,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
@@ -363,7 +374,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
+	a.deadline = ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
 	return true, nil
 }
 
@@ -420,6 +431,7 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	if err := a.sweep(ctx); err != nil {
 		return nil, &filesError{err}
 	}
+	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
 	if err != nil {
 		return nil, err
@@ -476,6 +488,7 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err := a.series.Append(seriesRecord(step)); err != nil {
 		return &filesError{err}
 	}
+	a.progress.step.Store(step.Step)
 	a.observer.Stepped(a.id, step)
 	if a.exec.EvaluationDue() {
 		if err := a.evaluate(ctx); err != nil {
@@ -614,6 +627,22 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 	if !underWay(a.record.Saga) {
 		return a.drive(ctx)
 	}
+	return a.pause(ctx, cause)
+}
+
+// giveWay is interrupt for a run that has to leave its device to another. Since nobody
+// asked it to stop, it resumes itself, and waits for a device again.
+func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
+	holds := slices.ContainsFunc(a.record.Saga.Context.AllocatedDevices, func(held training.Allocation) bool { return held.Lease == m.Lease })
+	if !holds || a.stopping.Load() != nil || !underWay(a.record.Saga) {
+		return nil // it has given back the device, or is about to
+	}
+	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
+}
+
+// pause checkpoints at the current step if there is something new to keep, and lets
+// the saga release what it holds.
+func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 	a.request = 0
 	kept, _ := a.record.ResumePoint()
 	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {

@@ -87,6 +87,9 @@ func (h *history) observeRun(r *simRun, event training.Event) {
 		f.outcome = training.Interrupted
 	case training.TrainingInterrupted:
 		h.count("interruptions")
+		if strings.HasPrefix(e.Cause, "gave way") {
+			h.count("runs that gave way")
+		}
 		f.outcome = training.Interrupted
 	case training.TrainingResumed:
 		f.outcome = ""

@@ -17,6 +17,7 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/tensor"
 	"reprise/training"
 )
@@ -298,6 +299,9 @@ func (h *history) boot() {
 				panic(errPanic)
 			}
 		},
+	}
+	if h.seed%2 == 0 { // runs take turns
+		config.Queue = &queue.Policy{Preempt: true, Quantum: time.Millisecond, Levels: []time.Duration{10 * time.Millisecond, time.Minute}}
 	}
 	before := h.leases()
 	host, recovery, err := newHost(context.Background(), config, parts{

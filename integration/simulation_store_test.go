@@ -52,7 +52,9 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		stored := h.random.IntN(2) == 0
 		if stored {
 			_, _ = s.append(ctx, writes)
-			h.dirty[ledgerDevice(to)] = true
+			if to != queueAggregate { // it says nothing about who holds what
+				h.dirty[ledgerDevice(to)] = true
+			}
 			h.count("appends of unknown outcome")
 		}
 		s.failed, s.broken = true, h.random.IntN(4) == 0
@@ -123,6 +125,10 @@ func (l *simLedger) holds(lease device.Lease) bool {
 
 // observe checks every stored event, whoever is told about it.
 func (h *history) observe(e eventstore.Event) {
+	if e.Aggregate == queueAggregate {
+		h.observeQueue(e)
+		return
+	}
 	if !strings.HasPrefix(string(e.Aggregate), devicePrefix) {
 		event, err := h.runEvents.decode(e)
 		if err != nil {
@@ -177,6 +183,29 @@ func (h *history) observe(e eventstore.Event) {
 	case device.HealthChanged:
 		h.count("changes of health")
 		h.log("%s: %s", id, event.Health)
+	}
+}
+
+// observeQueue checks a decision: it can be made again, and places nobody who has a
+// device.
+func (h *history) observeQueue(e eventstore.Event) {
+	event, err := queueCodec.decode(e)
+	if err != nil {
+		h.violate("%v", err)
+		return
+	}
+	decided := event.(QueueDecided)
+	h.log("queue: placed %+v, pending %+v", decided.Decision.Placed, decided.Decision.Pending)
+	if what := decided.check(); what != "" {
+		h.violate("%s", what)
+	}
+	h.counts["runs that had to wait"] += len(decided.Decision.Pending)
+	for _, p := range decided.Decision.Placed {
+		for id, l := range h.ledgers {
+			if slices.ContainsFunc(l.leases, func(held device.Lease) bool { return held.Holder == holderOf(training.RunID(p.Job)) }) {
+				h.violate("%s is placed on %v, but holds %s", p.Job, p.On, id)
+			}
+		}
 	}
 }
 

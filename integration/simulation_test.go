@@ -174,6 +174,8 @@ func coverageFloor() map[string]int {
 		"runs resumed":               500,
 		"runs started":               1000,
 		"runs stopped early":         50,
+		"runs that gave way":         10,
+		"runs that had to wait":      50,
 		"slow steps":                 300,
 		"stale leases refused":       200,
 	}

@@ -89,7 +89,8 @@ func (t *Timeline) Apply(e eventstore.Event) error {
 	return nil
 }
 
-// applyOther folds the event of a device; one of actors leaves no state behind.
+// applyOther folds the event of a device; one of actors or of the queue leaves no
+// state behind.
 func (t *Timeline) applyOther(e eventstore.Event) error {
 	if err := readable(e); err != nil {
 		return err

@@ -150,7 +150,7 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return env.stepCandidates
 	case "type":
 		return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			return beginningWith(prefix, []string{"training.", "device.", "actor."}),
+			return beginningWith(prefix, []string{"training.", "device.", "actor.", "queue."}),
 				cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		}
 	}

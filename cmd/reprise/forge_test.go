@@ -46,6 +46,7 @@ func exemptions() map[string]string {
 		"device.released.v1 reason":                      "free text",
 		"device.health_changed.v1 *":                     "was measured; nothing else records it",
 		"actor.*":                                        "nothing is derived from the events of actors",
+		"queue.decided.v1 snapshot.*":                    "inputs of a decision; one that changes it is found",
 		"training.checkpoint_failed.v1 step":             "within an epoch, it may have been any step",
 		"training.training_failed.v1 step":               "within an epoch, it may have been any step",
 	}
@@ -333,6 +334,12 @@ func changeFields(v reflect.Value, visit func(string, func(reflect.Value))) {
 				walk(field, v.Field(i).Elem(), func(root reflect.Value) reflect.Value { return at(root).Elem() })
 			case kind == reflect.Slice && f.Type.Elem().Kind() == reflect.Uint8: // JSON
 				visit(field, func(root reflect.Value) { at(root).SetZero() })
+			case kind == reflect.Map:
+				visit(field, func(root reflect.Value) {
+					changed := reflect.MakeMap(f.Type)
+					changed.SetMapIndex(reflect.ValueOf("x"), reflect.Zero(f.Type.Elem()))
+					at(root).Set(changed)
+				})
 			case kind == reflect.Slice:
 				if v.Field(i).Len() == 0 && f.Type.Elem().Kind() != reflect.Interface {
 					visit(field, func(root reflect.Value) { at(root).Set(reflect.MakeSlice(f.Type, 1, 1)) })
@@ -628,7 +635,7 @@ func TestVerifyFindsEachMissingEvent(t *testing.T) {
 	}
 	for i, e := range f.events {
 		next := slices.IndexFunc(f.events, func(o eventstore.Event) bool { return o.Aggregate == e.Aggregate && o.Version == e.Version+1 })
-		if strings.HasPrefix(e.Type, "actor.") || next < 0 {
+		if strings.HasPrefix(e.Type, "actor.") || strings.HasPrefix(e.Type, "queue.") || next < 0 {
 			continue // nothing is derived from it; or the log is as it was before it
 		}
 		ends := []string{"training.training_interrupted.v1", "training.training_failed.v1"}

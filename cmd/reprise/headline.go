@@ -45,6 +45,8 @@ func describeEvent(e eventstore.Event) string {
 		return describeDeviceEvent(e)
 	case integration.ActorEvent:
 		return describeActorEvent(e)
+	case integration.QueueDecided:
+		return describeDecision(e.Decision)
 	}
 	return ""
 }
@@ -117,6 +119,25 @@ func describeDeviceEvent(event device.Event) string {
 		return string(e.Health)
 	}
 	return ""
+}
+
+// describeDecision names what is placed, and counts who waits.
+func describeDecision(d integration.RecordedDecision) string {
+	const most = 3
+	var parts []string
+	for i, p := range d.Placed {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(d.Placed)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s on %s", p.Job, p.On[0]))
+	}
+	if n := len(d.Pending); n == 1 {
+		parts = append(parts, "1 run waits")
+	} else if n > 1 {
+		parts = append(parts, thousands(n)+" runs wait")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func describeActorEvent(event integration.ActorEvent) string {

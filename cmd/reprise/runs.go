@@ -18,7 +18,7 @@ import (
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, resume, fork and verify training runs",
+		Short: "List, show, explain, resume, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
 beginning of one, or "latest".`,
 		Args: usage(cobra.NoArgs),
@@ -26,7 +26,7 @@ beginning of one, or "latest".`,
 	}
 	c.AddCommand(
 		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
-		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env),
+		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env), newRunsExplainCommand(env),
 	)
 	return c
 }

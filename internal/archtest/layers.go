@@ -18,7 +18,7 @@ type layer struct {
 // training -> nn and device -> kernel -> tensor, never back.
 func layerTable() []layer {
 	contexts := []string{
-		"actor", "eventstore", "tensor", "kernel", "device", "nn", "dataset", "checkpoint", "training", "inference",
+		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "training", "inference",
 	}
 	learning := []string{"nn", "dataset/...", "checkpoint", "device", "kernel", "tensor"}
 	return []layer{
@@ -31,6 +31,7 @@ func layerTable() []layer {
 		{"device/devicetest", []string{"device", "kernel", "tensor"}, "a contract suite knows only its contract"},
 		{"device/cpu", []string{"device", "kernel", "kernel/cpu", "tensor"}, "a driver joins one kind of device to its kernels"},
 		{"device/opencl", []string{"device", "kernel", "kernel/opencl", "tensor"}, "a driver joins one kind of device to its kernels"},
+		{"queue", []string{"device", "tensor"}, "decisions are about devices and jobs, not about what a job does"},
 		{"nn/...", []string{"nn/...", "kernel", "tensor"}, "a model runs on any backend, under any training"},
 		{"dataset/...", []string{"dataset/...", "tensor"}, "data does not depend on what is learnt from it"},
 		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},

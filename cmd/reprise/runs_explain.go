@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"reprise/integration"
+	"reprise/training"
+)
+
+// runExplanation is what `runs explain` prints.
+type runExplanation struct {
+	RunID training.RunID `json:"run_id"`
+	// State is the run's now; the rest is from a decision that may be older.
+	State    training.State              `json:"state"`
+	Recorded bool                        `json:"recorded"`
+	Decision *integration.RunExplanation `json:"decision"`
+}
+
+func newRunsExplainCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "explain RUN",
+		Short: "Say why a run waits for a device, or where it was placed",
+		Long: `Explain says what the newest recorded decision about a run was: on which device it
+was placed, or why it waits, who holds the devices, and when it will probably start.
+It reads the decision from the log, makes it again, and fails if the result differs.`,
+		Example: `  reprise runs explain latest
+  reprise runs explain latest -o json`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.explainRun(c.Context(), r, format) })
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) explainRun(ctx context.Context, r runReader, format string) error {
+	decision, recorded, err := integration.ExplainRun(ctx, r.store, r.run.ID)
+	if err != nil {
+		return err
+	}
+	x := runExplanation{RunID: r.run.ID, State: stateOf(r.run.Session.State, r.workspace), Recorded: recorded}
+	if recorded {
+		x.Decision = &decision
+	}
+	if err := env.listing(format, x, x.write); err != nil {
+		return err
+	}
+	if recorded && !decision.Again {
+		return fmt.Errorf("event %d: %s: %w", decision.Position, decision.Problem, integration.ErrNotVerified)
+	}
+	return nil
+}
+
+func (x runExplanation) write(t *table) error {
+	t.row("run", string(x.RunID))
+	t.row("state", string(x.State))
+	if !x.Recorded {
+		t.row("decision", "none was recorded: no process has decided about it since decisions are recorded")
+		return nil
+	}
+	d := x.Decision
+	t.row("decision", fmt.Sprintf("event %s, %s", thousands(uint64(d.Position)), localTime(d.Time)))
+	if d.Outcome == "placed" {
+		how := "was placed on "
+		if !d.HadToWait {
+			how = "was placed at once on "
+		}
+		on := make([]string, len(d.On))
+		for i, id := range d.On {
+			on[i] = string(id)
+		}
+		t.row("outcome", how+strings.Join(on, ", "))
+		for _, id := range d.GaveWay {
+			t.row("  gives way", string(id))
+		}
+	} else {
+		t.row("outcome", fmt.Sprintf("waits, at place %d of the queue", d.Place))
+		for _, reason := range d.Reasons {
+			lasts := "waiting does not help"
+			if reason.Transient {
+				lasts = "may pass"
+			}
+			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reason.Message, lasts))
+		}
+		t.row("starts when", x.startsWhen())
+	}
+	for _, h := range d.Holders {
+		on := make([]string, len(h.On))
+		for i, id := range h.On {
+			on[i] = string(id)
+		}
+		left := ""
+		if h.Remaining > 0 {
+			left = ", probably " + shortDuration(h.Remaining) + " left"
+		}
+		t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, strings.Join(on, ", "), shortDuration(h.Served), left))
+	}
+	if d.Outcome == "waiting" {
+		start := "not known: no run that holds a device has an estimate"
+		if d.Start != nil {
+			start = localTime(d.Time.Add(*d.Start)) + ", in " + shortDuration(*d.Start) + " from the decision"
+		}
+		t.row("probable start", start)
+	}
+	if d.Again {
+		t.row("made again", "the snapshot gives the same decision")
+	} else {
+		t.row("made again", "DIFFERS: "+d.Problem)
+	}
+	return nil
+}
+
+// startsWhen says what has to change for a run that waits.
+func (x runExplanation) startsWhen() string {
+	for _, r := range x.Decision.Reasons {
+		switch {
+		case !r.Transient:
+			return "a device that can take it is added"
+		case r.Code == "unfit":
+			return "a device that could take it is well again and has enough memory free"
+		case r.Code == "busy", r.Code == "reserved":
+			return "a run that holds a device ends, is interrupted or has to give way"
+		}
+	}
+	return "the reasons above have passed"
+}

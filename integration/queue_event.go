@@ -1,0 +1,81 @@
+package integration
+
+import (
+	"slices"
+
+	"reprise/eventstore"
+	"reprise/queue"
+)
+
+// queueAggregate is the aggregate whose events are the decisions about which run
+// gets which device.
+const queueAggregate eventstore.AggregateID = "queue"
+
+// QueueEvent is an event of the queue: QueueDecided.
+type QueueEvent interface {
+	typed
+	queueEvent()
+}
+
+// QueueDecided records a decision with everything that it depends on:
+// queue.Plan makes the same decision of the snapshot again.
+type QueueDecided struct {
+	Snapshot queue.Snapshot   `json:"snapshot"`
+	Decision RecordedDecision `json:"decision"`
+}
+
+func (QueueDecided) queueEvent() {}
+
+// EventType returns the type of the envelope.
+func (QueueDecided) EventType() string { return "queue.decided.v1" }
+
+// RecordedDecision is a queue.Decision in which the reasons that several jobs share
+// are written once.
+type RecordedDecision struct {
+	Placed  []queue.Placement `json:"placed,omitempty"`
+	Pending []RecordedPending `json:"pending,omitempty"`
+	Reasons [][]queue.Reason  `json:"reasons,omitempty"`
+}
+
+// RecordedPending is a job that waits. Why is the index of its reasons.
+type RecordedPending struct {
+	Job      queue.JobID `json:"job"`
+	Position int         `json:"position"`
+	Why      int         `json:"why"`
+}
+
+// recordedDecision returns the decision as it is recorded.
+func recordedDecision(d queue.Decision) RecordedDecision {
+	r := RecordedDecision{Placed: d.Placed}
+	for _, p := range d.Pending {
+		why := slices.IndexFunc(r.Reasons, func(known []queue.Reason) bool { return slices.Equal(known, p.Reasons) })
+		if why < 0 {
+			why = len(r.Reasons)
+			r.Reasons = append(r.Reasons, p.Reasons)
+		}
+		r.Pending = append(r.Pending, RecordedPending{Job: p.Job, Position: p.Position, Why: why})
+	}
+	return r
+}
+
+// why returns the reasons of a job that waits; none where the record is not whole.
+func (d RecordedDecision) why(p RecordedPending) []queue.Reason {
+	if p.Why < 0 || p.Why >= len(d.Reasons) {
+		return nil
+	}
+	return d.Reasons[p.Why]
+}
+
+// check makes the decision again and says in what the record differs from it; "" if
+// it is the same.
+func (e QueueDecided) check() string {
+	again := QueueDecided{Snapshot: e.Snapshot, Decision: recordedDecision(queue.Plan(&e.Snapshot))}
+	return difference(e, again, "its snapshot gives")
+}
+
+func queueDecoders() map[string]decoder[QueueEvent] {
+	return map[string]decoder[QueueEvent]{QueueDecided{}.EventType(): as[QueueDecided, QueueEvent]}
+}
+
+// queueCodec reads every event of the queue. There are no upcasts yet.
+var queueCodec = codec[QueueEvent]{decoders: queueDecoders()}

@@ -1,0 +1,77 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	"reprise/eventstore"
+	"reprise/queue"
+)
+
+// queueLog appends the decisions of one process to the log.
+type queueLog struct {
+	store   eventstore.Store
+	now     func() time.Time
+	version eventstore.Version
+	last    RecordedDecision
+}
+
+// open finds the end of what is recorded: an append of unknown outcome may have
+// moved it.
+func (l *queueLog) open(ctx context.Context) error {
+	version, err := lastVersion(ctx, l.store, queueAggregate, l.version)
+	l.version = version
+	return err
+}
+
+// lastVersion returns the version of an aggregate's last event, given that it has one
+// of version from or from is 0. It reads few events, since versions have no holes.
+func lastVersion(ctx context.Context, store eventstore.Store, a eventstore.AggregateID, from eventstore.Version) (eventstore.Version, error) {
+	low, high := from, eventstore.Version(0) // low exists; high, once it is known, does not
+	for step := eventstore.Version(1); high == 0 || high-low > 1; step *= 2 {
+		probe := low + step
+		if high > 0 {
+			probe = low + (high-low)/2
+		}
+		page, err := store.ReadAggregate(ctx, a, probe-1, 1)
+		switch {
+		case err != nil:
+			return from, fmt.Errorf("read %s: %w", a, err)
+		case len(page) == 0:
+			high = probe
+		default:
+			low = probe
+		}
+	}
+	return low, nil
+}
+
+// record appends a decision, unless nothing was decided or it is the one recorded
+// last: what is placed, who waits and why.
+func (l *queueLog) record(ctx context.Context, snapshot queue.Snapshot, decision queue.Decision) error {
+	d := recordedDecision(decision)
+	if len(d.Placed)+len(d.Pending) == 0 || reflect.DeepEqual(d, l.last) {
+		return nil
+	}
+	kind, payload, err := encode(QueueDecided{Snapshot: snapshot, Decision: d})
+	if err != nil {
+		return err
+	}
+	name := string(queueAggregate)
+	_, err = l.store.Append(context.WithoutCancel(ctx), eventstore.Write{
+		Aggregate: queueAggregate, Expected: eventstore.Exactly(l.version),
+		Events: []eventstore.NewEvent{{
+			ID:   eventstore.DerivedEventID(name, strconv.FormatUint(uint64(l.version)+1, 10), kind),
+			Type: kind, Time: l.now().UTC(), Payload: payload,
+			Correlation: eventstore.DerivedEventID(name),
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("record a decision of the queue: %w", err)
+	}
+	l.version, l.last = l.version+1, d
+	return nil
+}

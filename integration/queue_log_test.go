@@ -1,0 +1,297 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/kernel"
+	"reprise/queue"
+	"reprise/tensor"
+	"reprise/training"
+)
+
+// decisions returns those in the log, oldest first.
+func decisions(t *testing.T, store eventstore.Store) []QueueDecided {
+	t.Helper()
+	var all []QueueDecided
+	if err := walkAggregate(context.Background(), store, queueAggregate, eventstore.End, func(e eventstore.Event) error {
+		event, err := EventOf(e)
+		if err == nil {
+			all = append(all, event.(QueueDecided))
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// untilWaiting returns when the newest decision is that exactly these runs wait.
+func (w *world) untilWaiting(ids ...training.RunID) {
+	w.t.Helper()
+	for {
+		var now []training.RunID
+		if all := decisions(w.t, w.store); len(all) > 0 {
+			for _, p := range all[len(all)-1].Decision.Pending {
+				now = append(now, training.RunID(p.Job))
+			}
+		}
+		if reflect.DeepEqual(now, ids) {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// holdAt returns a fault that holds the first run that gets there at a step.
+func holdAt(step uint64) (fault func(training.RunID, uint64), reached, resume chan struct{}) {
+	reached, resume = make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	return func(_ training.RunID, at uint64) {
+		if at == step {
+			first.Do(func() {
+				close(reached)
+				<-resume
+			})
+		}
+	}, reached, resume
+}
+
+func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	fault, reached, resume := holdAt(6)
+	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
+	<-reached
+	w.untilWaiting(ids[1:]...)
+	close(resume)
+	for _, id := range ids {
+		rest(t, h, id)
+	}
+	closeHost(t, h)
+	var told []string
+	for _, d := range decisions(t, w.store) {
+		if what := d.check(); what != "" {
+			t.Error(what)
+		}
+		for _, p := range d.Decision.Placed {
+			told = append(told, fmt.Sprintf("%s on %s", p.Job, p.On))
+		}
+		for _, p := range d.Decision.Pending {
+			why := d.Decision.why(p)
+			if len(why) != 1 || why[0].Code != queue.CodeBusy {
+				t.Errorf("%s waits for %+v", p.Job, why)
+			}
+		}
+	}
+	want := []string{}
+	for _, id := range ids {
+		want = append(want, fmt.Sprintf("%s on [cpu0]", id))
+	}
+	if !reflect.DeepEqual(told, want) {
+		t.Errorf("placed %q, want %q", told, want)
+	}
+	if _, err := VerifyLog(context.Background(), w.store); err != nil {
+		t.Error(err)
+	}
+}
+
+// A run that is interrupted while it waits is out of the queue: nothing is granted to it
+// any more.
+func TestARunThatIsInterruptedWhileItWaitsLeavesTheQueue(t *testing.T) {
+	want := references(t, 3)
+	w := newWorld(t)
+	fault, reached, resume := holdAt(6)
+	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
+	<-reached
+	w.untilWaiting(ids[1:]...)
+	h.Interrupt(ids[1], "Ctrl-C")
+	r := rest(t, h, ids[1]) // although the device is not free
+	if r.Session.State != training.Interrupted || r.Reason != "Ctrl-C" || len(r.Saga.Context.AllocatedDevices) > 0 {
+		t.Errorf("state %s, reason %q, holding %v", r.Session.State, r.Reason, r.Saga.Context.AllocatedDevices)
+	}
+	w.untilWaiting(ids[2])
+	close(resume)
+	sameOutcome(t, rest(t, h, ids[0]), want[0])
+	sameOutcome(t, rest(t, h, ids[2]), want[2])
+	if got := w.holders(); fmt.Sprint(got) != fmt.Sprint([]training.RunID{ids[0], ids[2]}) {
+		t.Errorf("the device went to %v", got)
+	}
+	closeHost(t, h)
+	w.checkReleased(r)
+	sameOutcome(t, w.resume(ids[1], nil), want[1])
+}
+
+func TestADecisionThatDiffersInNothingIsNotRecordedAgain(t *testing.T) {
+	store := memory.New()
+	log := queueLog{store: store, now: time.Now}
+	snapshot := longJobs(3)
+	ctx := context.Background()
+	for range 3 {
+		snapshot.Now += time.Second
+		if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(decisions(t, store)); n != 1 {
+		t.Errorf("%d decisions, want 1", n)
+	}
+	snapshot.Jobs = snapshot.Jobs[:2]
+	if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	snapshot.Jobs = nil
+	if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil { // decides nothing
+		t.Fatal(err)
+	}
+	if n := len(decisions(t, store)); n != 2 {
+		t.Errorf("%d decisions, want 2", n)
+	}
+}
+
+// longJobs has a run that runs and others that wait, all with names and figures as
+// long as they can be.
+func longJobs(n int) queue.Snapshot {
+	const long = time.Duration(1<<62 - 1)
+	id := device.ID("cpu0")
+	s := queue.Snapshot{Policy: queue.DefaultPolicy(), Devices: []queue.Device{{ID: id, Description: device.Description{
+		ID: id, Kind: device.CPU, Capability: device.ComputeCapability{Extensions: device.Features(kernel.FMA)},
+		Memory: device.MemoryInfo{Total: 1 << 62, Available: 1 << 62}, Health: device.Healthy, Slots: 1, Units: 1,
+	}}}}
+	for i := range n {
+		j := queue.Job{
+			ID: queue.JobID(fmt.Sprintf("%064d", i)), Submitted: long, Served: long / 2, Waited: time.Minute, Remaining: long,
+			Need: queue.Need{Features: []device.Feature{kernel.FMA}, Memory: device.MemoryRequirement{Size: tensor.Bytes(1 << 61), Alignment: 64}},
+		}
+		if i == 0 {
+			j.On, j.Since = []device.ID{id}, time.Second
+		}
+		s.Jobs = append(s.Jobs, j)
+	}
+	return s
+}
+
+func TestADecisionAboutAsManyRunsAsAHostTakesFitsInAnEvent(t *testing.T) {
+	store := memory.New()
+	log := queueLog{store: store, now: time.Now}
+	// Starts at the same time may pass the limit together.
+	snapshot := longJobs(MaxRuns + 100)
+	if err := log.record(context.Background(), snapshot, queue.Plan(&snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	all := decisions(t, store)
+	if len(all) != 1 || len(all[0].Decision.Pending) != MaxRuns+99 || all[0].check() != "" {
+		t.Errorf("%d decisions", len(all))
+	}
+}
+
+func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
+	w := newWorld(t)
+	h, _, _ := w.host(nil)
+	defer closeHost(t, h)
+	h.mu.Lock()
+	for i := range MaxRuns {
+		h.runs[training.RunID(fmt.Sprint("other-", i))] = &hosted{done: make(chan struct{})}
+	}
+	h.mu.Unlock()
+	_, err := h.Start(context.Background(), w.request(nil))
+	if !errors.Is(err, ErrTooManyRuns) || !strings.Contains(err.Error(), "1000 runs train or wait") {
+		t.Errorf("%v", err)
+	}
+	h.mu.Lock()
+	clear(h.runs)
+	h.mu.Unlock()
+	if runs, err := ReadRuns(context.Background(), w.store); err != nil || len(runs.Runs) != 0 {
+		t.Errorf("%d runs are recorded, %v", len(runs.Runs), err)
+	}
+}
+
+func TestTheVersionOfAnAggregateIsFoundFromAnywhere(t *testing.T) {
+	ctx := context.Background()
+	store := memory.New()
+	log := queueLog{store: store, now: time.Now}
+	for n := range eventstore.Version(40) {
+		for from := range n + 1 {
+			if got, err := lastVersion(ctx, store, queueAggregate, from); err != nil || got != n {
+				t.Fatalf("from %d of %d: %d, %v", from, n, got, err)
+			}
+		}
+		snapshot := longJobs(1 + int(n%2))
+		snapshot.Jobs[0].On = nil
+		if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	fault, reached, resume := holdAt(6)
+	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
+	<-reached
+	w.untilWaiting(ids[1:]...)
+	x, ok, err := ExplainRun(ctx, w.store, ids[2])
+	if err != nil || !ok || x.Outcome != "waiting" || x.Place != 2 || !x.Again || len(x.Reasons) != 1 || x.Reasons[0].Code != queue.CodeBusy {
+		t.Errorf("%+v, %v, %v", x, ok, err)
+	}
+	if len(x.Holders) != 1 || x.Holders[0].RunID != ids[0] || x.Holders[0].Remaining <= 0 {
+		t.Errorf("holders %+v", x.Holders)
+	}
+	if second, _, err := ExplainRun(ctx, w.store, ids[1]); err != nil || second.Start == nil || *second.Start != x.Holders[0].Remaining {
+		t.Errorf("probable start %v, %v", second.Start, err)
+	}
+	close(resume)
+	for i, id := range ids {
+		rest(t, h, id)
+		x, ok, err := ExplainRun(ctx, w.store, id)
+		if err != nil || !ok || x.Outcome != "placed" || x.On[0] != "cpu0" || x.HadToWait != (i > 0) || !x.Again {
+			t.Errorf("run %d: %+v, %v, %v", i, x, ok, err)
+		}
+	}
+	closeHost(t, h)
+	if x, ok, err := ExplainRun(ctx, w.store, "unknown"); ok || err != nil {
+		t.Errorf("%+v, %v", x, err)
+	}
+}
+
+// A run that gives way after every few steps ends with the bits that it has undisturbed.
+func TestRunsThatGiveWayEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
+	want := references(t, 3)
+	w := newWorld(t)
+	var clock atomic.Int64
+	h, j, ids := w.crowd(3, func(c *HostConfig) {
+		// Each look at the clock takes a second, and a run is at the next level after
+		// eight of them.
+		c.Now = func() time.Time { return time.Unix(1e9+clock.Add(1), 0) }
+		c.Queue = &queue.Policy{Order: queue.OrderAttained, Preempt: true, Quantum: time.Second,
+			Levels: []time.Duration{8 * time.Second, 60 * time.Second}}
+	})
+	gaveWay := 0
+	for i, id := range ids {
+		r := rest(t, h, id)
+		if r.Session.State != training.Completed {
+			t.Errorf("%s is %s: %s", id, r.Session.State, r.Reason)
+		}
+		gaveWay += r.Interruptions
+		sameOutcome(t, r, want[i])
+		verify(t, w, r)
+	}
+	if gaveWay == 0 || j.count("training.training_resumed.v1") != gaveWay {
+		t.Errorf("gave way %d times, resumed %d times", gaveWay, j.count("training.training_resumed.v1"))
+	}
+	closeHost(t, h)
+	if _, err := VerifyLog(context.Background(), w.store); err != nil {
+		t.Error(err)
+	}
+}

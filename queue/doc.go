@@ -1,0 +1,15 @@
+// Package queue decides which jobs run where, and says why the others wait.
+//
+// Plan is a pure function: it reads a Snapshot of the devices and jobs and returns
+// a Decision. It reads no clock, no randomness and no files, so that a decision
+// can be made again from a recorded snapshot. It reserves nothing: whoever carries
+// a decision out takes leases, and asks again where one was refused.
+//
+// The default policy runs the jobs that have used the least so far (least attained
+// service; Gu et al., Tiresias, NSDI 2019), which favours short jobs without
+// knowing durations, and promotes whoever has waited longer than Policy.Patience,
+// which bounds the waiting. Jobs that give way are checkpointed first, so they
+// lose no step.
+//
+// All values are plain data. Plan is safe for concurrent use.
+package queue

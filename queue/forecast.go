@@ -1,0 +1,127 @@
+package queue
+
+import (
+	"slices"
+	"time"
+)
+
+// maxForecast bounds the decisions that a forecast makes.
+const maxForecast = 10_000
+
+// Forecast returns when each waiting job will probably start, by making the
+// decisions that follow, if every running job ends after its estimate and nothing
+// is submitted meanwhile. A job without an estimate runs for ever. Jobs that would
+// then never start, or not within some thousands of decisions, are left out.
+func Forecast(s *Snapshot) map[JobID]time.Duration {
+	f := &forecast{Snapshot: *s, starts: map[JobID]time.Duration{}}
+	f.Jobs = slices.Clone(s.Jobs)
+	waiting := 0
+	for i := range f.Jobs {
+		j := &f.Jobs[i]
+		j.After = slices.Clone(j.After)
+		f.finite = append(f.finite, j.Remaining > 0)
+		if len(j.On) == 0 {
+			waiting++
+		}
+	}
+	for range maxForecast {
+		f.decide()
+		if len(f.starts) == waiting || !f.advance() {
+			break
+		}
+	}
+	return f.starts
+}
+
+// forecast is a snapshot that moves on.
+type forecast struct {
+	Snapshot
+	finite []bool // by job: it has an estimate
+	starts map[JobID]time.Duration
+}
+
+// decide carries a decision out.
+func (f *forecast) decide() {
+	at := make(map[JobID]int, len(f.Jobs))
+	for i := range f.Jobs {
+		at[f.Jobs[i].ID] = i
+	}
+	d := Plan(&f.Snapshot)
+	for _, p := range d.Placed {
+		for _, v := range p.Preempt {
+			f.Jobs[at[v]].On = nil
+		}
+	}
+	for _, p := range d.Placed {
+		j := &f.Jobs[at[p.Job]]
+		j.On, j.Since = p.On, f.Now
+		if _, began := f.starts[p.Job]; !began {
+			f.starts[p.Job] = f.Now
+		}
+	}
+}
+
+// advance moves to the next time at which a decision may differ, and reports
+// whether there is one.
+func (f *forecast) advance() bool {
+	step := never
+	in := func(d time.Duration) {
+		if d > 0 {
+			step = min(step, d)
+		}
+	}
+	for i := range f.Jobs {
+		j := &f.Jobs[i]
+		if len(j.On) == 0 {
+			in(f.Policy.Patience - j.Waited)
+			if f.Policy.Ageing > 0 {
+				in(f.Policy.Ageing - j.Waited%f.Policy.Ageing)
+			}
+			continue
+		}
+		if f.finite[i] {
+			in(j.Remaining)
+		}
+		if f.Policy.Preempt {
+			in(j.Since + f.Policy.Quantum - f.Now)
+			if l := f.Policy.level(j.attained()); l < len(f.Policy.Levels) {
+				size := time.Duration(j.size())
+				in((f.Policy.Levels[l] - j.attained() + size - 1) / size)
+			}
+		}
+	}
+	if step == never {
+		return false
+	}
+	f.Now += step
+	f.pass(step)
+	return true
+}
+
+// pass lets the jobs run and wait for a time, and removes those that end.
+func (f *forecast) pass(step time.Duration) {
+	ended := map[JobID]bool{}
+	for i := range f.Jobs {
+		j := &f.Jobs[i]
+		if len(j.On) == 0 {
+			if !j.Paused && len(j.After) == 0 {
+				j.Waited += step
+			}
+			continue
+		}
+		j.Served += step
+		if f.finite[i] {
+			j.Remaining -= step
+			ended[j.ID] = j.Remaining <= 0
+		}
+	}
+	kept := f.Jobs[:0]
+	finite := f.finite[:0]
+	for i, j := range f.Jobs {
+		if !ended[j.ID] {
+			j.After = slices.DeleteFunc(j.After, func(id JobID) bool { return ended[id] })
+			kept, finite = append(kept, j), append(finite, f.finite[i])
+		}
+	}
+	f.Jobs, f.finite = kept, finite
+}

@@ -1,0 +1,92 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// rank is where a job stands. Lower ranks come first.
+type rank struct {
+	priority int // with ageing
+	promoted bool
+	level    int
+	weight   time.Duration // within a level
+	since    time.Duration // of submission
+	id       JobID
+}
+
+func (p Policy) rank(j *Job, usage map[string]time.Duration) rank {
+	r := rank{priority: j.Priority, since: j.Submitted, id: j.ID}
+	if p.Ageing > 0 {
+		r.priority += int(j.Waited / p.Ageing)
+	}
+	if p.Patience > 0 && j.Waited >= p.Patience {
+		r.promoted, r.weight = true, -j.Waited // whoever was promoted first is first
+		return r
+	}
+	switch p.Order {
+	case OrderSubmission:
+	case OrderShare:
+		r.weight = usage[j.Owner]
+	case OrderRemaining:
+		r.weight = j.Remaining * time.Duration(j.size())
+		if j.Remaining == 0 {
+			r.weight = 1<<63 - 1
+		}
+	default:
+		r.level = p.level(j.attained())
+	}
+	return r
+}
+
+// level is the number of bounds that are reached.
+func (p Policy) level(attained time.Duration) int {
+	i, found := slices.BinarySearch(p.Levels, attained)
+	if found {
+		i++
+	}
+	return i
+}
+
+// compare orders ranks, first first.
+func (r rank) compare(o rank) int {
+	if c := cmp.Compare(o.priority, r.priority); c != 0 {
+		return c
+	}
+	if r.promoted != o.promoted {
+		if r.promoted {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(r.level, o.level),
+		cmp.Compare(r.weight, o.weight),
+		cmp.Compare(r.since, o.since),
+		strings.Compare(string(r.id), string(o.id)),
+	)
+}
+
+// mayPreempt reports whether a job of this rank may take the devices of a running
+// one: only across priorities, promotion and levels, never within one, so that two
+// jobs cannot take turns.
+func (r rank) mayPreempt(running rank) bool {
+	if r.priority != running.priority {
+		return r.priority > running.priority
+	}
+	if running.promoted {
+		return false
+	}
+	return r.promoted || r.level < running.level
+}
+
+// class is what of a rank decides whom it may preempt.
+type class struct {
+	priority int
+	promoted bool
+	level    int
+}
+
+func (r rank) class() class { return class{r.priority, r.promoted, r.level} }

@@ -1,0 +1,134 @@
+package queue
+
+import (
+	"time"
+
+	"reprise/device"
+)
+
+// JobID names a job within a snapshot.
+type JobID string
+
+// Snapshot is everything that a decision depends on. Times are since an origin
+// that the caller chooses, the same for all of them.
+type Snapshot struct {
+	Now     time.Duration `json:"now"`
+	Devices []Device      `json:"devices"`
+	Jobs    []Job         `json:"jobs"`
+	// Usage is the device time that owners have used of late, for Policy.Order
+	// OrderShare; how it decays is up to the caller.
+	Usage  map[string]time.Duration `json:"usage,omitempty"`
+	Policy Policy                   `json:"policy"`
+}
+
+// Device is a device as the queue sees it.
+type Device struct {
+	ID device.ID `json:"id"`
+	// Worker is where the device is. A gang is kept on as few workers as its size
+	// allows.
+	Worker      string             `json:"worker,omitempty"`
+	Description device.Description `json:"description"`
+	Labels      []string           `json:"labels,omitempty"`
+	// Held is what others than the jobs of the snapshot hold, such as a
+	// verification: slots and bytes.
+	HeldSlots  int   `json:"held_slots,omitempty"`
+	HeldMemory int64 `json:"held_memory,omitempty"`
+}
+
+// Job is a job that waits or runs.
+type Job struct {
+	ID       JobID  `json:"id"`
+	Owner    string `json:"owner,omitempty"`
+	Priority int    `json:"priority,omitempty"` // higher first
+	// Submitted is when the job entered the queue.
+	Submitted time.Duration `json:"submitted"`
+	Need      Need          `json:"need"`
+	// Devices is the size of the gang; 0 means 1. All are granted or none.
+	Devices int `json:"devices,omitempty"`
+	// After are jobs that must end first, and have not.
+	After []JobID `json:"after,omitempty"`
+	// Paused says that the job shall not run for now.
+	Paused bool `json:"paused,omitempty"`
+
+	// On is where the job runs, one entry for each of its devices; empty if it
+	// waits. Since is when it was placed there.
+	On    []device.ID   `json:"on,omitempty"`
+	Since time.Duration `json:"since,omitempty"`
+	// Served is how long the job has run in all, and Waited how long it has not,
+	// including time after it gave way, but not while it was paused or had to come
+	// after others.
+	Served time.Duration `json:"served,omitempty"`
+	Waited time.Duration `json:"waited,omitempty"`
+	// Remaining is an estimate of the run time that is left; 0 is unknown.
+	Remaining time.Duration `json:"remaining,omitempty"`
+}
+
+// Need is what a job requires of each of its devices.
+type Need struct {
+	Features []device.Feature         `json:"features,omitempty"`
+	Memory   device.MemoryRequirement `json:"memory"`
+	// Device is the only one that will do, if it is set.
+	Device  device.ID   `json:"device,omitempty"`
+	Exclude []device.ID `json:"exclude,omitempty"`
+	Labels  []string    `json:"labels,omitempty"` // all of them
+}
+
+// size is the number of devices of the gang.
+func (j *Job) size() int { return max(1, j.Devices) }
+
+// attained is the device time that the job has used.
+func (j *Job) attained() time.Duration { return j.Served * time.Duration(j.size()) }
+
+// Order says which of several waiting jobs of one priority comes first.
+type Order string
+
+// The orders. Ties go to the job that was submitted first, then by ID.
+const (
+	OrderAttained   Order = "attained"   // by level of attained service, the least first; the default
+	OrderSubmission Order = "submission" // first in, first out
+	OrderShare      Order = "share"      // by the owner's recent use, the least first
+	OrderRemaining  Order = "remaining"  // by estimated device time, the shortest first; unknown ones last
+)
+
+// Backfill says what may run while a job ahead of it does not fit.
+type Backfill string
+
+// The ways to fill gaps.
+const (
+	BackfillAny  Backfill = "any"  // whatever fits; the default
+	BackfillEasy Backfill = "easy" // what does not delay the first that waits, by the estimates
+	BackfillNone Backfill = "none" // nothing
+)
+
+// Policy is how a cluster is shared. The zero value never preempts, and never
+// promotes.
+type Policy struct {
+	Order    Order    `json:"order,omitempty"`
+	Backfill Backfill `json:"backfill,omitempty"`
+	// Preempt allows a job to take the devices of one that ranks lower.
+	Preempt bool `json:"preempt,omitempty"`
+	// Quantum is how long a job runs before it may have to give way.
+	Quantum time.Duration `json:"quantum,omitempty"`
+	// Levels are the bounds, ascending, of attained device time between the levels
+	// of OrderAttained. A job gives way only to one of a lower level.
+	Levels []time.Duration `json:"levels,omitempty"`
+	// Patience is how long a job waits in all before it is promoted: it then ranks
+	// before all others of its priority, and no longer gives way to them. 0 is for
+	// ever.
+	Patience time.Duration `json:"patience,omitempty"`
+	// Ageing raises the priority of a job by one each time that it has waited this
+	// long; 0 is never.
+	Ageing time.Duration `json:"ageing,omitempty"`
+	// Quotas bound the devices that an owner's jobs hold together.
+	Quotas map[string]int `json:"quotas,omitempty"`
+}
+
+// DefaultPolicy is least attained service with promotion. Its figures are those
+// that docs/scheduling.md measures.
+func DefaultPolicy() Policy {
+	return Policy{
+		Order: OrderAttained, Backfill: BackfillAny, Preempt: true, Quantum: 30 * time.Minute,
+		Levels:   []time.Duration{time.Hour, 4 * time.Hour, 16 * time.Hour},
+		Patience: 2000 * time.Minute,
+	}
+}
