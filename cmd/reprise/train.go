@@ -101,11 +101,20 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 	if err := errors.Join(err, bad); err != nil {
 		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
 	}
-	source, data, err := env.openRequested(ctx, request)
+	return ready(ctx, request, newRunID(env.now()), env.openRequested)
+}
+
+// ready checks and translates a request that was read, for a run of the given id, and
+// opens its data.
+func ready(
+	ctx context.Context, request api.TrainingRequest, id training.RunID,
+	open func(context.Context, api.TrainingRequest) (dataset.Source, *dataset.Dataset, error),
+) (job, error) {
+	source, data, err := open(ctx, request)
 	if err != nil {
 		return job{}, err
 	}
-	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
+	ids := api.IDs{Run: id, Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
 	session, events, err := api.FromExternalRequest(request, source, data, ids)
 	if err != nil {
 		return job{}, invalid(request.Locate(err))

@@ -138,16 +138,6 @@ func (v *runView) note(format string, args ...any) {
 	v.out.message(text)
 }
 
-// recovered says which runs an earlier process left unfinished.
-func (v *runView) recovered(r integration.Recovery) {
-	for _, id := range r.Interrupted {
-		v.message(fmt.Sprintf("run %s was interrupted when its process died; it can be resumed", id))
-	}
-	for _, id := range r.Failed {
-		v.message(fmt.Sprintf("run %s had failed when its process died; what it held is now released", id))
-	}
-}
-
 // close ends the display. It may be called again, and does nothing then.
 func (v *runView) close() {
 	v.mu.Lock()
