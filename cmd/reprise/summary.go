@@ -16,13 +16,31 @@ import (
 // writeRunSummary prints the state of a run and what to do next.
 func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
 	t := newTable(w)
-	last, hasCheckpoint := r.LastCheckpoint()
-	took := ""
-	if r.Session.State == training.Completed {
-		took = " in " + shortDuration(r.Trained)
+	t.line("\nRun %s %s%s.\n", r.ID, r.Session.State, tookTime(r))
+	writeFigures(t, r, ws)
+	if err := t.flush(); err != nil {
+		return err
 	}
-	t.line("\nRun %s %s%s.\n", r.ID, r.Session.State, took)
+	t.line("\nNext:")
+	for _, next := range env.nextCommands(r) {
+		t.line("  %s:", next.does)
+		t.command("    ", next.command)
+	}
+	return t.flush()
+}
+
+// tookTime returns " in 3m05s" for a run that has completed.
+func tookTime(r integration.RunRecord) string {
+	if r.Session.State != training.Completed {
+		return ""
+	}
+	return " in " + shortDuration(r.Trained)
+}
+
+// writeFigures prints what a run has reached, indented.
+func writeFigures(t *table, r integration.RunRecord, ws integration.Workspace) {
 	t.indent = "  "
+	last, hasCheckpoint := r.LastCheckpoint()
 	if r.Reason != "" {
 		t.row("reason", r.Reason)
 	}
@@ -53,16 +71,8 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 	} else {
 		t.row("checkpoints", none(r, "none"))
 	}
-	if err := t.flush(); err != nil {
-		return err
-	}
+	_ = t.flush() // which keeps the error
 	t.indent = ""
-	t.line("\nNext:")
-	for _, next := range env.nextCommands(r) {
-		t.line("  %s:", next.does)
-		t.command("    ", next.command)
-	}
-	return t.flush()
 }
 
 // nextCommand is a command line that makes sense now, and what it does.
@@ -103,7 +113,12 @@ func shellQuoted(word string) string {
 
 // commandFor returns a command line about a run that can be pasted.
 func (env *environment) commandFor(verb string, id training.RunID) string {
-	line := env.program + " " + verb + " " + string(id)
+	return env.commandLine(verb + " " + string(id))
+}
+
+// commandLine returns a command line of this program that can be pasted.
+func (env *environment) commandLine(words string) string {
+	line := env.program + " " + words
 	if env.dataDir != "" {
 		line += " --data-dir " + shellQuoted(env.dataDir)
 	}

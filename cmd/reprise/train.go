@@ -30,8 +30,8 @@ func newTrainCommand(env *environment) *cobra.Command {
 	var format string
 	var set []string
 	c := &cobra.Command{
-		Use:   "train JOB",
-		Short: "Train the request in the file JOB (- for standard input)",
+		Use:   "train JOB...",
+		Short: "Train the request in the file JOB (- for standard input), or several",
 		Long: `Train checks the request, trains it, and checkpoints it as it goes. Ctrl-C
 checkpoints at the current step and stops; a killed run is resumed from its last
 checkpoint with "reprise runs resume".
@@ -39,14 +39,26 @@ checkpoint with "reprise runs resume".
 Fields of the request can be changed with --set, by their path and in YAML; the
 changed request is recorded.
 
-With -o json, standard output carries exactly one object and the progress goes
-to standard error.`,
+Several requests are checked before any of them is started, and then submitted in
+the order given: each runs when a device takes it, the others wait. --set applies
+to all of them. Ctrl-C interrupts all, and each can be resumed. The exit code is
+that of the worst: 1 if any run failed, else 130 if any was interrupted.
+
+With -o json, standard output carries exactly one object for each request, on a line
+of its own and in the order given, and the progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
-  reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8`,
-		Args: usage(cobra.ExactArgs(1)),
+  reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
+  reprise train examples/digits.yaml examples/digits-resnet.yaml`,
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(format); err != nil {
 				return err
+			}
+			switch n := len(args); {
+			case n > maxJobs:
+				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(maxJobs))
+			case n > 1:
+				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, format), nothingStarted)
 			}
 			return interrupted(c.Context(), env.train(c.Context(), args[0], set, format), nothingStarted)
 		},
@@ -71,6 +83,8 @@ func checkTrainFormat(format string) error {
 // job is a request that was checked and is ready to start: everything up to
 // here has written nothing.
 type job struct {
+	file    string // of several
+	run     training.RunID
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
@@ -122,7 +136,7 @@ func ready(
 	if _, err := integration.PlanOf(session); err != nil { // a model that no device could take
 		return job{}, invalid(request.Locate(err))
 	}
-	return job{data: data, session: session, events: events}, nil
+	return job{run: id, data: data, session: session, events: events}, nil
 }
 
 func (env *environment) readRequest(file string) ([]byte, error) {
