@@ -34,24 +34,33 @@ func (env *environment) prepareAll(ctx context.Context, files, set []string, s *
 		}
 	}
 	jobs := make([]job, len(files))
-	ids := map[training.RunID]bool{}
+	draw := withoutRepeats(func() training.RunID { return newRunID(env.now()) })
 	for i, request := range requests {
 		// Nothing is fetched where the command will be refused anyway.
 		if errs[i] != nil || !sound && env.mustFetch(request) {
 			continue
 		}
-		id := newRunID(env.now())
-		for ids[id] { // few characters of it are random, and it names the second
-			id = newRunID(env.now())
-		}
-		ids[id] = true
-		jobs[i], errs[i] = ready(ctx, request, id, s.requested)
-		jobs[i].file, jobs[i].run, jobs[i].data = files[i], id, nil
+		jobs[i], errs[i] = ready(ctx, request, draw(), s.requested)
+		jobs[i].file, jobs[i].data = files[i], nil
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 	}
 	return jobs, joinMistakes(files, errs, invalid(bad))
+}
+
+// withoutRepeats returns a function that draws until it gets what it did not get before:
+// few characters of a run's id are random, and requests are checked within a second.
+func withoutRepeats[T comparable](draw func() T) func() T {
+	drawn := map[T]bool{}
+	return func() T {
+		v := draw()
+		for drawn[v] {
+			v = draw()
+		}
+		drawn[v] = true
+		return v
+	}
 }
 
 // parseJob reads and parses one of several request files.

@@ -117,7 +117,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		}
 	}
 	if unread == nil && format != formatJSON {
-		unread = env.writeNext(env.stdout)
+		unread = env.writeNext(env.stdout, attempts)
 	}
 	if len(left) > 0 {
 		err := errors.New("not started: " + strings.Join(left, ", "))
@@ -168,13 +168,17 @@ func (env *environment) writeEnd(w io.Writer, a attempt, ws integration.Workspac
 }
 
 // writeNext prints what to do with several runs that have ended.
-func (env *environment) writeNext(w io.Writer) error {
+func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
+	list := []nextCommand{{env.commandLine("runs list"), "see all runs"}}
+	for _, a := range attempts {
+		if a.record.Session.State == training.Completed {
+			list = append(list, nextCommand{env.commandFor("runs verify", a.run), "train one again and prove that the weights come out the same"})
+			break
+		}
+	}
 	t := newTable(w)
 	t.line("\nNext:")
-	for _, next := range []nextCommand{
-		{env.commandLine("runs list"), "see all runs"},
-		{env.commandFor("runs verify", "latest"), "train the last one again and prove that the weights come out the same"},
-	} {
+	for _, next := range list {
 		t.line("  %s:", next.does)
 		t.command("    ", next.command)
 	}

@@ -71,6 +71,7 @@ func (v *severalView) Recorded(run training.RunID, event training.Event) {
 	if view == nil {
 		return
 	}
+	before := view.phase()
 	view.Recorded(run, event)
 	switch e := event.(type) { // what goes without saying where there is only one run
 	case training.ResourceAllocated:
@@ -78,7 +79,9 @@ func (v *severalView) Recorded(run training.RunID, event training.Event) {
 	case training.TrainingCompleted:
 		view.message("completed")
 	case training.RunFailed:
-		view.message("failed") // the end of the command says why
+		if before != phaseFailed { // else it was said
+			view.message("failed") // the end of the command says why
+		}
 	}
 }
 
@@ -94,6 +97,13 @@ func (v *severalView) snapshots() []progress {
 		list[i] = view.snapshot()
 	}
 	return list
+}
+
+// phase returns what the run does now.
+func (v *runView) phase() phase {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.progress.phase
 }
 
 // lockedWriter lets several displays write lines to one place.
