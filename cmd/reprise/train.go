@@ -44,8 +44,9 @@ the order given: each runs when a device takes it, the others wait. --set applie
 to all of them. Ctrl-C interrupts all, and each can be resumed. The exit code is
 that of the worst: 1 if any run failed, else 130 if any was interrupted.
 
-With -o json, standard output carries exactly one object for each request, on a line
-of its own and in the order given, and the progress goes to standard error.`,
+With -o json, standard output carries exactly one object, or with several requests
+one on a line of its own for each run that was started, in the order given; the
+progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
   reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
   reprise train examples/digits.yaml examples/digits-resnet.yaml`,
