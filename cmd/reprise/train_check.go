@@ -124,15 +124,14 @@ func joinMistakes(files []string, errs []error, general error) error {
 
 // partsOf returns the errors that were joined in err, one for each mistake.
 func partsOf(err error) []error {
-	var bad invalidError
-	if errors.As(err, &bad) && err == error(bad) {
-		return partsOf(bad.error)
+	if err == nil {
+		return nil
+	}
+	if marked, ok := err.(interface{ mistakes() error }); ok {
+		return partsOf(marked.mistakes())
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
-	switch {
-	case err == nil:
-		return nil
-	case !ok:
+	if !ok {
 		return []error{err}
 	}
 	var parts []error

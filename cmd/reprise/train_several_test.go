@@ -57,6 +57,9 @@ func (h *scriptedHost) Start(ctx context.Context, events []training.Event) (trai
 
 func (h *scriptedHost) Interrupt(id training.RunID, cause string) {
 	h.note("interrupt", id)
+	if cause != "interrupted by the user" {
+		panic("interrupted by another cause: " + cause)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopped[id] = true
@@ -387,5 +390,17 @@ func TestLinesOfSeveralRunsSayWhichRunTheyAreAbout(t *testing.T) {
 	want := "about all\n[2 -] training on cpu0\n[1 x\\x1b.yaml] failed after step 7\n[2 -] failed\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestOneCommandTakesALimitedNumberOfRequests(t *testing.T) {
+	for n, want := range map[int]string{
+		maxJobs:     "no such file",
+		maxJobs + 1: "train: 1,001 request files are more than the 1,000 that one command takes; give fewer",
+	} {
+		o := inProcess(filepath.Join(t.TempDir(), "data"), append([]string{"train"}, slices.Repeat([]string{"nothing.yaml"}, n)...)...)
+		if o.code != exitInvalid || !strings.Contains(o.stderr, want) || strings.Count(o.stderr, "\n") != 1 {
+			t.Errorf("%d requests: exit code %d, %s", n, o.code, o.stderr)
+		}
 	}
 }

@@ -290,6 +290,7 @@ func (p *progress) row() string {
 			return fmt.Sprintf("waiting for a device, at step %s/%s", thousands(p.step), thousands(p.totalSteps))
 		}
 		return "waiting for a device"
+	case phaseFailed, phaseInterrupted, phaseUnstarted:
 	}
 	return string(p.phase)
 }
