@@ -83,6 +83,35 @@ func TestASignalWritesACheckpoint(t *testing.T) {
 	}
 }
 
+// A signal interrupts the run that trains and those that wait; each resumes to the bits
+// that it would have had.
+func TestASignalInterruptsSeveralRuns(t *testing.T) {
+	b := build(t)
+	short := mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 2, seed: 3")
+	want := parse[result](b.with(), "train", short)
+	b = b.with()
+	c := b.command("train", endless(t), short, short)
+	out := launched(t, c, "[1 job.yaml] epoch 2/")
+	if code := end(t, c, syscall.SIGINT); code != exitInterrupted {
+		t.Errorf("exit code %d\n%s", code, out.text())
+	}
+	runs := parse[[]runRow](b, "runs", "list")
+	if len(runs) != 3 || runs[0].Step == 0 {
+		t.Fatalf("%+v\n%s", runs, out.text())
+	}
+	for i, r := range runs {
+		if r.State != training.Interrupted || strings.Count(out.text(), "runs resume "+string(r.RunID)) != 1 {
+			t.Errorf("%+v\n%s", r, out.text())
+		}
+		if i == 0 {
+			continue
+		}
+		if got := parse[result](b, "runs", "resume", string(r.RunID)); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
+			t.Errorf("resumed to %+v, undisturbed %+v", got, want)
+		}
+	}
+}
+
 // Where nobody reads the output any more, the run is told by the error of a write.
 func TestAPipeThatNobodyReadsWritesACheckpoint(t *testing.T) {
 	b := build(t).with()

@@ -75,6 +75,9 @@ type invalidError struct{ error }
 
 func (e invalidError) Unwrap() error { return e.error }
 
+// mistakes returns the error that is marked.
+func (e invalidError) mistakes() error { return e.error }
+
 // invalid marks err as bad input or usage; nil stays nil.
 func invalid(err error) error {
 	if err == nil {

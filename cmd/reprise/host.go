@@ -45,9 +45,43 @@ func inUse(w integration.Workspace, err error) error {
 // launch starts or resumes a run.
 type launch func(*integration.Host, *runView) (training.RunID, error)
 
+// hostView shows people what the runs of a host do.
+type hostView interface {
+	integration.Observer
+	// message shows a line that stays.
+	message(string)
+	// close ends the display. It may be called again, and does nothing then.
+	close()
+}
+
 // withHost opens everything a run needs, launches one, follows it to its end
 // and prints the result. data is the run's data, already open.
-func (env *environment) withHost(ctx context.Context, command string, data *dataset.Dataset, format string, start launch) (err error) {
+func (env *environment) withHost(ctx context.Context, command string, data *dataset.Dataset, format string, start launch) error {
+	open := func(context.Context, training.Dataset) (*dataset.Dataset, error) { return data, nil }
+	var view *runView
+	newView := func() hostView {
+		view = newRunView(env)
+		return view
+	}
+	return env.openHost(ctx, command, open, newView, func(host *integration.Host, w integration.Workspace) error {
+		record, err := runToRest(ctx, host, view, start)
+		view.close()
+		if closed := host.Close(); err != nil || closed != nil {
+			if left := env.unfinished(ctx, err); left != nil {
+				return left
+			}
+			return errors.Join(err, closed)
+		}
+		return env.report(ctx, record, w, format)
+	})
+}
+
+// openHost opens what runs need besides their data, and calls train with a host, which
+// train closes. newView is called once nothing else can be wrong with the command.
+func (env *environment) openHost(
+	ctx context.Context, command string, open integration.OpenDataset, newView func() hostView,
+	train func(*integration.Host, integration.Workspace) error,
+) (err error) {
 	devices, closeDevices, err := env.openDevices()
 	if err != nil {
 		return err
@@ -59,16 +93,15 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
 
-	view := newRunView(env)
+	view := newView()
 	defer view.close()
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
-		Store: store, Workspace: w, Devices: devices, Observer: view, Now: env.now, NewID: newID, LogActors: true,
-		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return data, nil },
+		Store: store, Workspace: w, Devices: devices, Observer: view, Now: env.now, NewID: newID, LogActors: true, OpenDataset: open,
 	})
 	if err != nil {
 		return err
 	}
-	view.recovered(recovery)
+	tellRecovered(view, recovery)
 	endpoint, err := serveControl(ctx, w, controlHandler(host, env.now))
 	if err != nil { // training does not need it
 		view.message("`reprise actors` cannot inspect this process: " + err.Error())
@@ -77,21 +110,31 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	}
 	// When the reader of the progress is gone, the run ends as if interrupted.
 	env.signals.include(syscall.SIGPIPE)
-	record, err := runToRest(ctx, host, view, start)
-	view.close()
-	closed := host.Close()
-	var left *integration.UnfinishedError
-	switch {
-	case errors.As(err, &left):
-		err = fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))
-		if ctx.Err() != nil {
-			return interruptedError{err}
-		}
-		return err
-	case err != nil || closed != nil:
-		return errors.Join(err, closed)
+	return train(host, w)
+}
+
+// tellRecovered says which runs an earlier process left unfinished.
+func tellRecovered(view hostView, r integration.Recovery) {
+	for _, id := range r.Interrupted {
+		view.message(fmt.Sprintf("run %s was interrupted when its process died; it can be resumed", id))
 	}
-	return env.report(ctx, record, w, format)
+	for _, id := range r.Failed {
+		view.message(fmt.Sprintf("run %s had failed when its process died; what it held is now released", id))
+	}
+}
+
+// unfinished says of a run that its host left where it was how to resume it; nil for
+// any other error.
+func (env *environment) unfinished(ctx context.Context, err error) error {
+	var left *integration.UnfinishedError
+	if !errors.As(err, &left) {
+		return nil
+	}
+	err = fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))
+	if ctx.Err() != nil {
+		return interruptedError{err}
+	}
+	return err
 }
 
 // runToRest launches a run and waits until it rests. A signal interrupts it, which
@@ -118,12 +161,21 @@ func (env *environment) report(ctx context.Context, r integration.RunRecord, w i
 	} else {
 		unread = env.writeRunSummary(env.stdout, r, w)
 	}
+	if err := env.endError(ctx, r, format); err != nil {
+		return err
+	}
+	return unread
+}
+
+// endError returns the error that a run at rest ends the command with: nil where it has
+// completed.
+func (env *environment) endError(ctx context.Context, r integration.RunRecord, format string) error {
 	resume := env.commandFor("runs resume", r.ID)
 	switch {
 	case r.Session.State == training.Failed:
 		return fmt.Errorf("run %s failed: %s", r.ID, r.Reason)
 	case r.Session.State == training.Completed:
-		return unread
+		return nil
 	case ctx.Err() == nil: // nobody asked for it
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)
 	case format == "json":

@@ -14,6 +14,8 @@ import (
 // progress is what a display shows of a run that trains. It is a value without a
 // clock or a lock: its owner passes the time in.
 type progress struct {
+	label   string // of one among several
+	phase   phase
 	id      training.RunID
 	title   string // model and data in one line
 	device  string
@@ -42,6 +44,7 @@ func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	s := r.Session
 	h := s.Hyperparameters
 	p.id, p.started, p.now = r.ID, now, now
+	p.phase = phaseWaiting
 	p.title = describeModel(s) + " on " + describeData(s.Dataset)
 	p.data = s.Dataset
 	p.epochs = h.Epochs
@@ -76,6 +79,7 @@ func (p *progress) stepped(now time.Time, s integration.StepResult) {
 // recorded adds an event of the run.
 func (p *progress) recorded(now time.Time, e training.Event) {
 	p.now = now
+	p.phase = p.phase.after(e)
 	switch e := e.(type) {
 	case training.ResourceAllocated:
 		p.device = string(e.Device)

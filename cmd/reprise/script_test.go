@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"damage":   damageFile,
 			"cutoff":   cutOff,
 			"upto":     logUpTo,
+			"weights":  sameWeights,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -142,4 +143,24 @@ func logUpTo(ts *testscript.TestScript, negated bool, args []string) {
 		ts.Fatalf("%s has no %s: %v", args[0], args[1], err)
 	}
 	ts.Check(to.Close())
+}
+
+// sameWeights compares the weights of results, one on each line of FILE, with those of
+// results that have a file each: weights FILE FILE...
+func sameWeights(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) < 2 {
+		ts.Fatalf("usage: weights FILE FILE...")
+	}
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile(args[0])), "\n")
+	if len(lines) != len(args)-1 {
+		ts.Fatalf("%s has %d results, not %d", args[0], len(lines), len(args)-1)
+	}
+	for i, line := range lines {
+		var together, alone result
+		ts.Check(json.Unmarshal([]byte(line), &together))
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[i+1])), &alone))
+		if together.WeightsSHA256 == "" || together.WeightsSHA256 != alone.WeightsSHA256 {
+			ts.Fatalf("result %d of %s has weights %q, alone %q", i+1, args[0], together.WeightsSHA256, alone.WeightsSHA256)
+		}
+	}
 }

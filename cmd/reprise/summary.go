@@ -17,19 +17,37 @@ import (
 // writeRunSummary prints the state of a run and what to do next.
 func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
 	t := newTable(w)
-	last, hasCheckpoint := r.LastCheckpoint()
-	ended := string(r.Session.State)
+	t.line("\nRun %s %s.\n", r.ID, ended(r))
+	writeFigures(t, r, ws)
+	if err := t.flush(); err != nil {
+		return err
+	}
+	t.line("\nNext:")
+	for _, next := range env.nextCommands(r) {
+		t.line("  %s:", next.does)
+		t.command("    ", next.command)
+	}
+	return t.flush()
+}
+
+// ended says how a run at rest stands: "completed in 3m05s".
+func ended(r integration.RunRecord) string {
 	switch r.Session.State {
 	case training.Completed:
-		ended = "completed in " + shortDuration(r.Trained)
+		return "completed in " + shortDuration(r.Trained)
 	case training.Failed:
-		ended = "has failed"
+		return "has failed"
 	case training.Interrupted:
-		ended = "was interrupted"
+		return "was interrupted"
 	default:
+		return "is " + string(r.Session.State)
 	}
-	t.line("\nRun %s %s.\n", r.ID, ended)
+}
+
+// writeFigures prints what a run has reached, indented.
+func writeFigures(t *table, r integration.RunRecord, ws integration.Workspace) {
 	t.indent = "  "
+	last, hasCheckpoint := r.LastCheckpoint()
 	if r.Reason != "" {
 		t.row("reason", r.Reason)
 	}
@@ -63,16 +81,8 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 	} else {
 		t.row("checkpoints", none(r, "none"))
 	}
-	if err := t.flush(); err != nil {
-		return err
-	}
+	_ = t.flush() // which keeps the error
 	t.indent = ""
-	t.line("\nNext:")
-	for _, next := range env.nextCommands(r) {
-		t.line("  %s:", next.does)
-		t.command("    ", next.command)
-	}
-	return t.flush()
 }
 
 // describeLoss says what a loss of a regression is: the mean squared error of targets
@@ -147,7 +157,12 @@ func shellQuoted(word string) string {
 
 // commandFor returns a command line about a run that can be pasted.
 func (env *environment) commandFor(verb string, id training.RunID) string {
-	line := env.program + " " + verb + " " + string(id)
+	return env.commandLine(verb + " " + string(id))
+}
+
+// commandLine returns a command line of this program that can be pasted.
+func (env *environment) commandLine(words string) string {
+	line := env.program + " " + words
 	if env.dataDir != "" {
 		line += " --data-dir " + shellQuoted(env.dataDir)
 	}

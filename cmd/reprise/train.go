@@ -29,8 +29,8 @@ func newTrainCommand(env *environment) *cobra.Command {
 	var format string
 	var set []string
 	c := &cobra.Command{
-		Use:   "train JOB",
-		Short: "Train the request in the file JOB (- for standard input)",
+		Use:   "train JOB...",
+		Short: "Train the request in the file JOB (- for standard input), or several",
 		Long: `Train checks the request, trains it, and checkpoints it as it goes. Ctrl-C
 checkpoints at the current step and stops; a killed run is resumed from its last
 checkpoint with "reprise runs resume".
@@ -38,14 +38,27 @@ checkpoint with "reprise runs resume".
 Fields of the request can be changed with --set, by their path and in YAML; the
 changed request is recorded.
 
-With -o json, standard output carries exactly one object and the progress goes
-to standard error.`,
+Several requests are checked before any of them is started, and then submitted in
+the order given: each runs when a device takes it, the others wait. --set applies
+to all of them. Ctrl-C interrupts all, and each can be resumed. The exit code is
+that of the worst: 1 if any run failed, else 130 if any was interrupted.
+
+With -o json, standard output carries exactly one object, or with several requests
+one on a line of its own for each run that was started, in the order given; the
+progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
-  reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8`,
-		Args: usage(cobra.ExactArgs(1)),
+  reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
+  reprise train examples/digits.yaml examples/digits-resnet.yaml`,
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(format); err != nil {
 				return err
+			}
+			switch n := len(args); {
+			case n > maxJobs:
+				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(maxJobs))
+			case n > 1:
+				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, format), nothingStarted)
 			}
 			return interrupted(c.Context(), env.train(c.Context(), args[0], set, format), nothingStarted)
 		},
@@ -70,6 +83,8 @@ func checkTrainFormat(format string) error {
 // job is a request that was checked and is ready to start: everything up to
 // here has written nothing.
 type job struct {
+	file    string // of several
+	run     training.RunID
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
@@ -106,14 +121,37 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 	if err := errors.Join(err, bad); err != nil {
 		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
 	}
-	source, data, err := env.openRequested(ctx, request)
+	j, err := ready(ctx, request, newRunID(env.now()), env.openRequested)
+	if err == nil {
+		env.noteClasses("", j.data)
+	}
+	return j, err
+}
+
+// noteClasses says which classes may be one by mistake. file is that of the request,
+// where there are several.
+func (env *environment) noteClasses(file string, data *dataset.Dataset) {
+	note := similarClasses(data.ClassNames())
+	if note == "" {
+		return
+	}
+	if file != "" {
+		note = file + ": " + note
+	}
+	writeLines(env.stderr, "reprise: note: "+note)
+}
+
+// ready checks and translates a request that was read, for a run of the given id, and
+// opens its data.
+func ready(
+	ctx context.Context, request api.TrainingRequest, id training.RunID,
+	open func(context.Context, api.TrainingRequest) (dataset.Source, *dataset.Dataset, error),
+) (job, error) {
+	source, data, err := open(ctx, request)
 	if err != nil {
 		return job{}, err
 	}
-	if note := similarClasses(data.ClassNames()); note != "" {
-		writeLines(env.stderr, "reprise: note: "+note)
-	}
-	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
+	ids := api.IDs{Run: id, Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
 	session, events, err := api.FromExternalRequest(request, source, data, ids)
 	if err != nil {
 		return job{}, invalid(request.Locate(err))
@@ -121,7 +159,7 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 	if _, err := integration.PlanOf(session); err != nil { // a model that no device could take
 		return job{}, invalid(request.Locate(err))
 	}
-	return job{data: data, session: session, events: events}, nil
+	return job{run: id, data: data, session: session, events: events}, nil
 }
 
 func (env *environment) readRequest(file string) ([]byte, error) {

@@ -43,12 +43,19 @@ type display interface {
 
 func newRunView(env *environment) *runView {
 	v := &runView{now: env.now}
-	if width, ok := terminalWidth(env.stderr); ok && env.getenv("TERM") != "dumb" && env.getenv("CI") == "" {
-		v.out = newLiveDisplay(env, v.snapshot, width)
+	if width, ok := env.liveWidth(); ok {
+		v.out = newLiveDisplay(env, liveModel{snapshot: v.snapshot, width: width})
 	} else {
 		v.out = &plainDisplay{w: env.stderr}
 	}
 	return v
+}
+
+// liveWidth returns the width of the terminal that progress is drawn on, if it is one
+// that lines can be drawn on again.
+func (env *environment) liveWidth() (int, bool) {
+	width, ok := terminalWidth(env.stderr)
+	return width, ok && env.getenv("TERM") != "dumb" && env.getenv("CI") == ""
 }
 
 // terminalWidth returns the width of the terminal that w is, if it is one.
@@ -138,16 +145,6 @@ func (v *runView) note(format string, args ...any) {
 	v.out.message(text)
 }
 
-// recovered says which runs an earlier process left unfinished.
-func (v *runView) recovered(r integration.Recovery) {
-	for _, id := range r.Interrupted {
-		v.message(fmt.Sprintf("run %s was interrupted when its process died; it can be resumed", id))
-	}
-	for _, id := range r.Failed {
-		v.message(fmt.Sprintf("run %s had failed when its process died; what it held is now released", id))
-	}
-}
-
 // close ends the display. It may be called again, and does nothing then.
 func (v *runView) close() {
 	v.mu.Lock()
@@ -165,12 +162,13 @@ const plainInterval = 5 * time.Second
 // plainDisplay writes lines: one for each epoch, and one every few seconds of a
 // long epoch.
 type plainDisplay struct {
-	w    io.Writer
-	last time.Time
+	w      io.Writer
+	prefix string // of every line
+	last   time.Time
 }
 
 func (d *plainDisplay) line(format string, args ...any) {
-	_, _ = io.WriteString(d.w, visibleLines(fmt.Sprintf(format+"\n", args...))) // progress that nobody reads stops nothing
+	_, _ = io.WriteString(d.w, visibleLines(d.prefix+fmt.Sprintf(format+"\n", args...))) // progress that nobody reads stops nothing
 }
 
 func (d *plainDisplay) begin(p progress) {

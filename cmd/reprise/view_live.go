@@ -24,8 +24,7 @@ type liveDisplay struct {
 	done    chan struct{}
 }
 
-func newLiveDisplay(env *environment, snapshot func() progress, width int) *liveDisplay {
-	model := liveModel{snapshot: snapshot, width: width}
+func newLiveDisplay(env *environment, model tea.Model) *liveDisplay {
 	d := &liveDisplay{
 		program: tea.NewProgram(model, tea.WithOutput(env.stderr), tea.WithInput(nil), tea.WithoutSignalHandler()),
 		done:    make(chan struct{}),

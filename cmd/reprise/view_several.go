@@ -1,0 +1,330 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"charm.land/lipgloss/v2"
+
+	tea "charm.land/bubbletea/v2"
+
+	"reprise/integration"
+	"reprise/training"
+)
+
+// severalView shows several runs on standard error: a row for each on a terminal, else
+// plain lines that say which run they are about. It is a hostView, and safe for
+// concurrent use.
+type severalView struct {
+	views []*runView // in the order of the jobs
+	runs  map[training.RunID]*runView
+	out   severalDisplay
+}
+
+// severalDisplay is the part of the screen that several runs share. It is safe for
+// concurrent use.
+type severalDisplay interface {
+	message(string)
+	close()
+}
+
+func newSeveralView(env *environment, jobs []job) *severalView {
+	v := &severalView{runs: map[training.RunID]*runView{}}
+	for i, j := range jobs {
+		view := &runView{now: env.now}
+		view.progress.phase = phaseUnstarted
+		view.progress.label = fmt.Sprintf("%d %s", i+1, filepath.Base(j.file))
+		v.views = append(v.views, view)
+		v.runs[j.run] = view
+	}
+	if width, ok := env.liveWidth(); ok {
+		live := &liveRows{snapshots: v.snapshots}
+		for _, view := range v.views {
+			view.out = &rowDisplay{live, view.progress.label}
+		}
+		live.screen = newLiveDisplay(env, rowsModel{rows: live, width: width, height: defaultHeight})
+		v.out = live
+		return v
+	}
+	lines := &lockedWriter{w: env.stderr}
+	for _, view := range v.views {
+		view.out = &plainDisplay{w: lines, prefix: "[" + visible(view.progress.label) + "] "}
+	}
+	v.out = plainMessages{&plainDisplay{w: lines}}
+	return v
+}
+
+// Stepped implements integration.Observer.
+func (v *severalView) Stepped(run training.RunID, s integration.StepResult) {
+	if view := v.runs[run]; view != nil {
+		view.Stepped(run, s)
+	}
+}
+
+// Recorded implements integration.Observer.
+func (v *severalView) Recorded(run training.RunID, event training.Event) {
+	view := v.runs[run]
+	if view == nil {
+		return
+	}
+	before := view.phase()
+	view.Recorded(run, event)
+	switch e := event.(type) { // what goes without saying where there is only one run
+	case training.ResourceAllocated:
+		view.message("training on " + string(e.Device))
+	case training.TrainingCompleted:
+		view.message("completed")
+	case training.RunFailed:
+		if before != phaseFailed { // else it was said
+			view.message("failed") // the end of the command says why
+		}
+	}
+}
+
+// message shows a line that stays.
+func (v *severalView) message(text string) { v.out.message(text) }
+
+// close ends the display. It may be called again, and does nothing then.
+func (v *severalView) close() { v.out.close() }
+
+func (v *severalView) snapshots() []progress {
+	list := make([]progress, len(v.views))
+	for i, view := range v.views {
+		list[i] = view.snapshot()
+	}
+	return list
+}
+
+// phase returns what the run does now.
+func (v *runView) phase() phase {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.progress.phase
+}
+
+// lockedWriter lets several displays write lines to one place.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// plainMessages shows what is about no single run in plain lines.
+type plainMessages struct{ *plainDisplay }
+
+func (plainMessages) close() {}
+
+// liveRows redraws a row of the terminal for each run, and the last notes below.
+type liveRows struct {
+	screen    *liveDisplay
+	snapshots func() []progress
+
+	mu     sync.Mutex
+	notes  []string
+	closed bool
+}
+
+func (l *liveRows) message(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes = append(l.notes, text)
+	l.notes = l.notes[max(0, len(l.notes)-liveNotes):]
+}
+
+func (l *liveRows) lastNotes() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.notes)
+}
+
+func (l *liveRows) close() {
+	l.mu.Lock()
+	closed := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if !closed {
+		l.screen.close(progress{}) // not under the lock: a last frame is drawn
+	}
+}
+
+// rowDisplay is one run's part of liveRows, which draws it from its progress.
+type rowDisplay struct {
+	rows  *liveRows
+	label string
+}
+
+func (d *rowDisplay) begin(progress)                        {}
+func (d *rowDisplay) update(progress)                       {}
+func (d *rowDisplay) epoch(progress, training.EpochMetrics) {}
+func (d *rowDisplay) message(text string)                   { d.rows.message(d.label + ": " + text) }
+func (d *rowDisplay) close(progress)                        {}
+
+// defaultHeight is that of a terminal which has not told its own.
+const defaultHeight = 24
+
+// rowsModel is liveRows in the Elm architecture.
+type rowsModel struct {
+	rows          *liveRows
+	width, height int
+}
+
+// Init implements tea.Model.
+func (m rowsModel) Init() tea.Cmd { return tick() }
+
+// Update implements tea.Model.
+func (m rowsModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	switch message := message.(type) {
+	case tickMessage:
+		return m, tick()
+	case closeMessage:
+		return m, tea.Quit
+	case tea.WindowSizeMsg:
+		m.width, m.height = message.Width, message.Height
+	}
+	return m, nil
+}
+
+// View implements tea.Model.
+func (m rowsModel) View() tea.View {
+	return tea.NewView(strings.Join(m.lines(m.rows.snapshots(), m.rows.lastNotes()), "\n") + "\n")
+}
+
+func (m rowsModel) lines(runs []progress, notes []string) []string {
+	faint, strong := lipgloss.NewStyle().Faint(true), lipgloss.NewStyle().Bold(true)
+	lines := []string{strong.Render(plural(len(runs), "run") + ": " + countPhases(runs))}
+	// Besides the rows: the heading, the notes, what is not shown and the cursor's line.
+	shown := rowsWithRoom(runs, max(m.height-liveNotes-3, 1))
+	labels := 0
+	for _, i := range shown {
+		labels = max(labels, lipgloss.Width(visible(runs[i].label)))
+	}
+	labels = min(labels, max(m.width/3, 1))
+	for _, i := range shown {
+		label := cutLine(visible(runs[i].label), labels)
+		label += strings.Repeat(" ", max(labels-lipgloss.Width(label), 0))
+		row := runs[i].row()
+		if runs[i].phase != phaseRunning {
+			row = faint.Render(row)
+		}
+		lines = append(lines, label+"  "+row)
+	}
+	if hidden := len(runs) - len(shown); hidden > 0 {
+		lines = append(lines, faint.Render("and "+thousands(hidden)+" more"))
+	}
+	for _, note := range notes {
+		lines = append(lines, visible(note))
+	}
+	for i, l := range lines {
+		lines[i] = cutLine(l, m.width)
+	}
+	return lines
+}
+
+// countPhases returns how many runs do what: "1 running, 2 waiting".
+func countPhases(runs []progress) string {
+	counts := map[phase]int{}
+	for _, p := range runs {
+		counts[p.phase]++
+	}
+	var parts []string
+	for _, ph := range phases() {
+		if n := counts[ph]; n > 0 {
+			parts = append(parts, thousands(n)+" "+string(ph))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rowsWithRoom returns which runs have a row, in their order, where there is room for some
+// only: those that run, then the next ones that wait, then those that have ended.
+func rowsWithRoom(runs []progress, room int) []int {
+	rows := make([]int, len(runs))
+	for i := range rows {
+		rows[i] = i
+	}
+	slices.SortStableFunc(rows, func(a, b int) int {
+		return slices.Index(phases(), runs[a].phase) - slices.Index(phases(), runs[b].phase)
+	})
+	rows = rows[:min(room, len(rows))]
+	slices.Sort(rows)
+	return rows
+}
+
+// rowBar is the width of the bar in a row.
+const rowBar = 12
+
+// row returns a run's state in one line.
+func (p *progress) row() string {
+	switch p.phase {
+	case phaseRunning:
+		parts := []string{
+			bar(p.step, p.totalSteps, rowBar) + fmt.Sprintf(" %3.0f%%", 100*p.done()),
+			"epoch " + thousands(p.epoch) + "/" + thousands(p.epochs),
+		}
+		if p.lossKnown {
+			parts = append(parts, "loss "+formatMetric(p.loss))
+		}
+		if p.metrics != nil {
+			parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
+		}
+		if eta, ok := p.eta(); ok {
+			parts = append(parts, "ETA "+shortDuration(eta))
+		}
+		return strings.Join(append(parts, "on "+p.device), "  ")
+	case phaseCompleted:
+		if p.metrics != nil {
+			return string(phaseCompleted) + "  " + formatValidation(p.data, p.metrics.Metrics)
+		}
+	case phaseWaiting:
+		if p.step > 0 {
+			return fmt.Sprintf("waiting for a device, at step %s/%s", thousands(p.step), thousands(p.totalSteps))
+		}
+		return "waiting for a device"
+	case phaseFailed, phaseInterrupted, phaseUnstarted:
+	}
+	return string(p.phase)
+}
+
+// phase is what a run does.
+type phase string
+
+const (
+	phaseRunning     phase = "running"
+	phaseWaiting     phase = "waiting"
+	phaseFailed      phase = "failed"
+	phaseInterrupted phase = "interrupted"
+	phaseCompleted   phase = "completed"
+	phaseUnstarted   phase = "not started" // until its start is recorded
+)
+
+// phases lists the phases by what a reader of the display cares about most.
+func phases() []phase {
+	return []phase{phaseRunning, phaseWaiting, phaseFailed, phaseInterrupted, phaseCompleted, phaseUnstarted}
+}
+
+// after returns the phase of a run when an event is recorded.
+func (ph phase) after(event training.Event) phase {
+	switch event.(type) {
+	case training.TrainingStarted, training.TrainingResumed:
+		return phaseWaiting
+	case training.ResourceAllocated:
+		return phaseRunning
+	case training.TrainingInterrupted:
+		return phaseInterrupted
+	case training.TrainingCompleted:
+		return phaseCompleted
+	case training.TrainingFailed, training.RunFailed:
+		return phaseFailed
+	}
+	return ph
+}
