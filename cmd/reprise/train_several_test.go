@@ -387,7 +387,7 @@ func TestLinesOfSeveralRunsSayWhichRunTheyAreAbout(t *testing.T) {
 	v.Recorded("c", training.RunFailed{}) // of no job
 	v.Stepped("c", integration.StepResult{})
 	v.close()
-	want := "about all\n[2 -] training on cpu0\n[1 x\\x1b.yaml] failed after step 7\n[2 -] failed\n"
+	want := "about all\n[2 -] training on cpu0\n[1 x\\x1b.yaml] failed after 7 completed steps\n[2 -] failed\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
