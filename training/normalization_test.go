@@ -42,7 +42,7 @@ func TestABatchNormOverASingleValueIsRefused(t *testing.T) {
 		"layer_norm":                {mlp(nn.LayerNorm{}), Hyperparameters{BatchSize: 1, Shards: 1}, 7, "", ""},
 		"batch_norm within a layer": {nn.Architecture{Input: tensor.Shape{3}, Layers: nn.Layers{nn.Residual{Body: nn.Layers{nn.BatchNorm{}}}, nn.Linear{Units: 2}}}, Hyperparameters{BatchSize: 1, Shards: 1}, 8, "config.batch_size", "use a batch_size of 2, or leave batch_norm out"},
 	} {
-		err := checkNormalization(c.arch, c.h, c.samples)
+		err := CheckNormalization(c.arch, c.h, c.samples)
 		var field *FieldError
 		switch {
 		case c.field == "" && err != nil:
@@ -57,7 +57,7 @@ func TestANormalizationOfOneValueOfASampleIsRefused(t *testing.T) {
 	for _, norm := range []nn.Layer{nn.LayerNorm{}, nn.RMSNorm{}} {
 		arch := nn.Architecture{Input: tensor.Shape{3}, Layers: nn.Layers{nn.Linear{Units: 1}, norm, nn.Linear{Units: 2}}}
 		var layer *nn.LayerError
-		if err := checkNormalization(arch, Hyperparameters{BatchSize: 8, Shards: 1}, 80); !errors.As(err, &layer) || layer.Index != 1 {
+		if err := CheckNormalization(arch, Hyperparameters{BatchSize: 8, Shards: 1}, 80); !errors.As(err, &layer) || layer.Index != 1 {
 			t.Errorf("%s over one value: %v", norm.Type(), err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestNoShardThatIsAcceptedHasASingleRow(t *testing.T) {
 				smallest = min(smallest, part/min(h.Shards, part))
 			}
 		}
-		err := checkNormalization(mlp(nn.BatchNorm{}), h, samples)
+		err := CheckNormalization(mlp(nn.BatchNorm{}), h, samples)
 		if (err == nil) != (smallest >= 2) {
 			t.Fatalf("%+v of %d samples, smallest part %d: %v", h, samples, smallest, err)
 		}

@@ -93,13 +93,14 @@ func (env *environment) prepareFork(
 	if err != nil {
 		return job{}, err
 	}
-	settings, bad := parseSettings(f.set)
-	request, err := old.With(settings...)
-	if err := errors.Join(bad, err); err != nil {
-		return job{}, invalid(err)
-	}
+	request, wrong := old.With(parseSettings(f.set)...)
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
-	if err != nil {
+	switch {
+	case wrong != nil && err == nil:
+		return job{}, invalid(api.Join(wrong, request.CheckData(data)))
+	case wrong != nil: // without the data, there is no more to be found
+		return job{}, invalid(wrong)
+	case err != nil:
 		return job{}, err
 	}
 	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}

@@ -24,7 +24,7 @@ type plain struct {
 }
 
 // Nearest returns the name that was most likely meant by a misspelt one, if any
-// is close enough. A misspelt name of more than 40 bytes is near nothing. It
+// is close enough: one edit for a short name, two or three for longer ones. A misspelt name of more than 40 bytes is near nothing. It
 // allocates nothing.
 func Nearest(got string, names []string) (string, bool) {
 	if got == "" || len(got) > longest {
@@ -32,7 +32,7 @@ func Nearest(got string, names []string) (string, bool) {
 	}
 	var meant, known plain
 	meant.set(got)
-	best, distance := "", min(len(got)/3+1, len(got)-1)+1
+	best, distance := "", min(max(len(got)/4, 1), 3, len(got)-1)+1
 	for _, name := range names {
 		known.set(name)
 		if meant == known && !known.long || isInitials(got, name) {
