@@ -32,29 +32,64 @@ func RecordedRequest(canonical []byte) (TrainingRequest, error) {
 // other mistake. Nothing has happened then.
 func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentRequest TrainingRequest, cp training.Checkpoint,
 	data *dataset.Dataset, ids IDs) (training.TrainingSession, []training.Event, error) {
-	if r.DatasetPath != parentRequest.DatasetPath || r.Dataset != parentRequest.Dataset {
-		for _, c := range changes(parentRequest, r) {
-			if strings.HasPrefix(c.Field, "dataset") {
-				return training.TrainingSession{}, nil, r.at(c.Field, RequestError{Value: string(c.To),
-					Problem: "would change the data, whose order and epochs the checkpoint is in the middle of",
-					Fix:     "leave it out: a fork trains on its parent's data"})
-			}
-		}
-	}
+	changed := r.CheckFork(parentRequest)
 	model, config, err := r.translate(data, ids)
 	if err != nil {
-		return training.TrainingSession{}, nil, r.Locate(err)
+		return training.TrainingSession{}, nil, together(changed, r.Locate(err))
 	}
 	session, events, err := training.TrainingService{}.ForkTraining(parent, cp, model, data, config)
 	if err != nil {
-		return training.TrainingSession{}, nil, r.Locate(blame(err, parentRequest, r))
+		err = r.Locate(blame(err, parentRequest, r))
+	}
+	if err := together(changed, err); err != nil {
+		return training.TrainingSession{}, nil, err
 	}
 	return session, events, nil
 }
 
-// blame names the field of the model that was set if the model does not fit its
-// checkpoint.
+// together is Join, but leaves a single error as it is.
+func together(a, b error) error {
+	if a != nil && b != nil {
+		return Join(a, b)
+	}
+	return joined(a, b)
+}
+
+// CheckFork fails where the request would change the data of the one that it was
+// made of, with each field that would. It may be a request that came with an error:
+// what its sound parts say is checked.
+func (r TrainingRequest) CheckFork(parent TrainingRequest) error {
+	was, now := TrainingRequest{DatasetPath: parent.DatasetPath, Dataset: parent.Dataset}, TrainingRequest{DatasetPath: r.DatasetPath, Dataset: r.Dataset}
+	if !r.Sound("dataset_path") {
+		now.DatasetPath = was.DatasetPath
+	}
+	if !r.Sound("dataset") {
+		now.Dataset = was.Dataset
+	}
+	if was.DatasetPath == now.DatasetPath && was.Dataset == now.Dataset {
+		return nil
+	}
+	var errs []error
+	for _, c := range changes(was, now) {
+		if strings.HasPrefix(c.Field, "dataset") {
+			errs = append(errs, r.at(c.Field, RequestError{Value: string(c.To),
+				Problem: "would change the data, whose order and epochs the checkpoint is in the middle of",
+				Fix:     "leave it out: a fork trains on its parent's data"}))
+		}
+	}
+	return joined(errs...)
+}
+
+// blame names the field of the model that was set wherever the model does not fit
+// its checkpoint.
 func blame(err error, parent, fork TrainingRequest) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, part := range several.Unwrap() {
+			errs = append(errs, blame(part, parent, fork))
+		}
+		return joined(errs...)
+	}
 	var field *training.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		return err

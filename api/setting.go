@@ -195,7 +195,11 @@ func (n *node) set(s Setting, at position, known []string) *RequestError {
 	}
 	switch {
 	case s.bare:
-		return bad("has no =", "write FIELD=VALUE, such as config.learning_rate=0.0005")
+		example := "config.learning_rate"
+		if fields := FieldsNamed(s.Field); len(fields) > 0 {
+			example = fields[0]
+		}
+		return bad("has no =", "write "+strings.TrimSpace(s.Origin+" "+example+"=VALUE"))
 	case s.Field == "":
 		return bad("names no field", "write the path with dots before the =, such as config.learning_rate")
 	}

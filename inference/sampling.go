@@ -2,6 +2,7 @@ package inference
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -33,17 +34,19 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s is %s, want %s", e.Field, e.Value, e.Want)
 }
 
-// Validate fails with a *FieldError for a value out of range.
+// Validate fails with a *FieldError for each value out of range, joined.
 func (s Sampling) Validate() error {
-	switch {
-	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0):
-		return &FieldError{"temperature", formatFloat(s.Temperature), "a number of at least 0, such as 0.8"}
-	case s.TopK < 0:
-		return &FieldError{"top_k", strconv.Itoa(s.TopK), "at least 0, where 0 keeps all tokens"}
-	case !(s.TopP >= 0 && s.TopP <= 1):
-		return &FieldError{"top_p", formatFloat(s.TopP), "in [0, 1], where 0 and 1 keep all tokens"}
+	var errs []error
+	if !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0) {
+		errs = append(errs, &FieldError{"temperature", formatFloat(s.Temperature), "a number of at least 0, such as 0.8"})
 	}
-	return nil
+	if s.TopK < 0 {
+		errs = append(errs, &FieldError{"top_k", strconv.Itoa(s.TopK), "at least 0, where 0 keeps all tokens"})
+	}
+	if !(s.TopP >= 0 && s.TopP <= 1) {
+		errs = append(errs, &FieldError{"top_p", formatFloat(s.TopP), "in [0, 1], where 0 and 1 keep all tokens"})
+	}
+	return errors.Join(errs...)
 }
 
 func formatFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

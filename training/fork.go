@@ -1,6 +1,7 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -75,34 +76,39 @@ func inherit(was, now Schedule) Schedule {
 	return now
 }
 
-// checkFork fails with a *FieldError unless the fork fits the checkpoint that it
-// starts from.
+// checkFork fails unless the fork fits the checkpoint that it starts from, with a
+// *FieldError for each field that does not, joined if there are several.
 func checkFork(parent TrainingRun, fork TrainingSession) error {
 	was, now := parent.Session.Hyperparameters, fork.Hyperparameters
 	bad := func(field string, value any, problem, fix string) error {
 		return &FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
 	}
+	var errs []error
 	switch {
 	case now.BatchSize != was.BatchSize:
-		return bad("config.batch_size", now.BatchSize, fmt.Sprintf("does not fit the checkpoint, whose steps and epochs are counted in batches of %d", was.BatchSize),
-			fmt.Sprintf("keep %d, or train a new run", was.BatchSize))
+		errs = append(errs, bad("config.batch_size", now.BatchSize, fmt.Sprintf("does not fit the checkpoint, whose steps and epochs are counted in batches of %d", was.BatchSize),
+			fmt.Sprintf("keep %d, or train a new run", was.BatchSize)))
 	case now.StepSamples() != was.StepSamples():
-		return bad("config.gradient_accumulation", max(now.GradientAccumulation, 1), fmt.Sprintf("does not fit the checkpoint, whose steps have %d samples", was.StepSamples()),
-			fmt.Sprintf("keep %d, or train a new run", max(was.GradientAccumulation, 1)))
+		errs = append(errs, bad("config.gradient_accumulation", max(now.GradientAccumulation, 1), fmt.Sprintf("does not fit the checkpoint, whose steps have %d samples", was.StepSamples()),
+			fmt.Sprintf("keep %d, or train a new run", max(was.GradientAccumulation, 1))))
 	}
+	counted := len(errs) == 0
 	if err := checkInherited(parent.Session, fork); err != nil {
-		return err
+		errs = append(errs, err)
 	}
 	at := fork.Parent.Checkpoint
-	if now.TotalSteps(fork.Dataset.Training) <= at.Step {
-		return bad("config.epochs", now.Epochs, fmt.Sprintf("leaves nothing to train: the checkpoint at step %d has %d epochs behind it", at.Step, at.Epoch),
-			fmt.Sprintf("use more than %d, or fork from an earlier checkpoint", at.Epoch))
+	if counted && now.TotalSteps(fork.Dataset.Training) <= at.Step {
+		errs = append(errs, bad("config.epochs", now.Epochs, fmt.Sprintf("leaves nothing to train: the checkpoint at step %d has %d epochs behind it", at.Step, at.Epoch),
+			fmt.Sprintf("use more than %d, or fork from an earlier checkpoint", at.Epoch)))
 	}
 	if e := parent.Stopped; e != nil && at.Step >= e.Step && now.EarlyStopping == was.EarlyStopping {
-		return bad("config.early_stopping", fmt.Sprintf("{patience: %d, min_delta: %v}", now.EarlyStopping.Patience, now.EarlyStopping.MinDelta),
-			fmt.Sprintf("ended training with epoch %d, and would again", e.Epoch), "change it, or fork from an earlier checkpoint")
+		errs = append(errs, bad("config.early_stopping", fmt.Sprintf("{patience: %d, min_delta: %v}", now.EarlyStopping.Patience, now.EarlyStopping.MinDelta),
+			fmt.Sprintf("ended training with epoch %d, and would again", e.Epoch), "change it, or fork from an earlier checkpoint"))
 	}
-	return nil
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }
 
 // checkInherited fails unless weights and moments of the fork have the names and

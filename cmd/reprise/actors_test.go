@@ -21,7 +21,7 @@ import (
 
 func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 	b := build(t)
-	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "no process is running; start one with") {
+	if o := b.run("actors"); o.code != 1 || !strings.Contains(o.stderr, "; start one with `reprise train JOB`") {
 		t.Errorf("without a process: %+v", o)
 	}
 	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"))

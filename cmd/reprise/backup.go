@@ -166,7 +166,7 @@ func (env *environment) newDataDir(command string) (integration.Workspace, func(
 	}
 	if _, err := os.Lstat(w.EventsPath()); !errors.Is(err, fs.ErrNotExist) {
 		return w, nil, errors.Join(release(),
-			invalid(fmt.Errorf("--data-dir %s: already has an event log; choose an empty folder with --data-dir DIR", w.Dir)))
+			invalid(fmt.Errorf("--data-dir %s: already has an event log; choose an empty folder with --data-dir FOLDER", w.Dir)))
 	}
 	if err := w.CheckLogExists(true); err != nil {
 		return w, nil, errors.Join(err, release())

@@ -24,7 +24,7 @@ func (env *environment) noCheckpoint(run integration.RunRecord, w integration.Wo
 	switch stateOf(run.Session.State, w) {
 	case training.Failed:
 		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again",
-			run.ID, run.Reason))
+			run.ID, strings.TrimSuffix(run.Reason, "; no checkpoint was written yet")))
 	case training.Interrupted:
 		return invalid(fmt.Errorf("run %s was interrupted before its first checkpoint; resume it with:\n  %s",
 			run.ID, env.commandFor("runs resume", run.ID)))
@@ -58,7 +58,7 @@ func (env *environment) checkpointAt(
 		return run.Checkpoints[i], nil
 	}
 	return training.Checkpoint{}, invalid(fmt.Errorf("%s: run %s has no checkpoint at step %d; use %s",
-		flag, run.ID, step, nearestSteps(run.Checkpoints, step)))
+		flag, run.ID, step, env.nearestSteps(run, step)))
 }
 
 // indexOfStep returns the index of the checkpoint at a step, or -1.
@@ -68,8 +68,9 @@ func indexOfStep(run integration.RunRecord, step uint64) int {
 
 // nearestSteps lists the steps that there are, or the ones around a step where
 // that would be too many to read.
-func nearestSteps(list []training.Checkpoint, step uint64) string {
+func (env *environment) nearestSteps(run integration.RunRecord, step uint64) string {
 	const most = 6
+	list := run.Checkpoints
 	from, more := 0, ""
 	if len(list) > most {
 		after := slices.IndexFunc(list, func(c training.Checkpoint) bool { return c.Step > step })
@@ -77,7 +78,7 @@ func nearestSteps(list []training.Checkpoint, step uint64) string {
 			after = len(list)
 		}
 		from = min(max(after-most/2, 0), len(list)-most)
-		more = fmt.Sprintf(", or one of the other %d that `reprise runs show --all` lists", len(list)-most)
+		more = fmt.Sprintf(", or one of the other %d that `%s --all` lists", len(list)-most, env.commandFor("runs show", run.ID))
 	}
 	var steps []string
 	for _, c := range list[from:min(from+most, len(list))] {

@@ -35,7 +35,7 @@ const (
 
 // errNoProcess says that nobody holds the data directory, or that its holder
 // cannot be reached.
-var errNoProcess = errors.New("no process is running")
+var errNoProcess = errors.New("no process is training")
 
 // control is the endpoint by which other processes of the same user look into
 // this one: HTTP on a Unix socket in the data directory.
@@ -148,12 +148,12 @@ func (c *control) close() error {
 // answer. It fails with errNoProcess where there is none.
 func askControl(ctx context.Context, w integration.Workspace, resource string, answer any) error {
 	if !writerAlive(w) {
-		return fmt.Errorf("--data-dir %s: %w; start one with `reprise train JOB`", w.Dir, errNoProcess)
+		return fmt.Errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Join(w.Dir, controlName))
 	if err != nil {
-		return fmt.Errorf("--data-dir %s: %w that can be asked: it has no %s, or is just starting or ending",
-			w.Dir, errNoProcess, controlName)
+		return fmt.Errorf("%w in %s that can be asked: it has no %s, or is just starting or ending",
+			errNoProcess, w.Dir, controlName)
 	}
 	client := http.Client{Timeout: controlPatience, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -167,7 +167,7 @@ func askControl(ctx context.Context, w integration.Workspace, resource string, a
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("--data-dir %s: %w that can be asked: %w", w.Dir, errNoProcess, err)
+		return fmt.Errorf("%w in %s that can be asked: %w", errNoProcess, w.Dir, err)
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
 	body := io.LimitReader(response.Body, maxControlAnswer)

@@ -32,7 +32,29 @@ func (env *environment) workspace() (integration.Workspace, error) {
 		dir = filepath.Join(base, "reprise")
 	}
 	dir, err := filepath.Abs(dir)
+	if file := fileOn(dir); err == nil && file != "" {
+		err = invalid(fmt.Errorf("%s is a file; name a folder with --data-dir FOLDER or REPRISE_DATA_DIR", file))
+	}
 	return integration.Workspace{Dir: dir}, err
+}
+
+// fileOn returns the part of a path that is a file, where the path is meant as a
+// folder that may not exist yet; "" if no part is.
+func fileOn(path string) string {
+	for {
+		info, err := os.Stat(path)
+		if err == nil {
+			if info.IsDir() {
+				return ""
+			}
+			return path
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return ""
+		}
+		path = parent
+	}
 }
 
 // cacheDir returns the folder that fetched data sets are kept in.

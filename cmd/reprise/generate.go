@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,26 +60,36 @@ RUN is a run's id, the beginning of one, or latest.`,
 	return c
 }
 
-// check refuses values out of range, and flags of which one would be ignored.
+// check refuses values out of range, and flags of which one would be ignored, all
+// at once.
 func (g *generateOptions) check(c *cobra.Command) error {
-	if err := exclusive(c, "best", "step"); err != nil {
-		return err
-	}
 	g.stepGiven = c.Flags().Changed("step")
-	if g.tokens < 0 {
-		return usageError(c, "--tokens: %d must not be negative; use a number such as 400", g.tokens)
+	var wrong []string
+	if g.best && g.stepGiven {
+		wrong = append(wrong, "--best and --step cannot be given together; leave one of them out")
 	}
-	var field *inference.FieldError
-	if err := g.sampling.Validate(); errors.As(err, &field) {
-		return usageError(c, "%s: %s is out of range; want %s", flagOf(field.Field), field.Value, field.Want)
+	switch {
+	case g.tokens < 0:
+		wrong = append(wrong, fmt.Sprintf("--tokens: %d must not be negative; use a number such as 400", g.tokens))
+	case g.tokens == 0:
+		wrong = append(wrong, "--tokens: 0 writes nothing; use a number such as 400")
+	}
+	for _, err := range parts(g.sampling.Validate()) {
+		var field *inference.FieldError
+		if errors.As(err, &field) {
+			wrong = append(wrong, fmt.Sprintf("%s: %s is out of range; want %s", flagOf(field.Field), field.Value, field.Want))
+		}
 	}
 	if g.sampling.Temperature == 0 {
 		for _, name := range []string{"top-k", "top-p", "seed"} {
 			if c.Flags().Changed(name) {
-				return usageError(c, "--%s has no effect with --temperature 0, which always takes the likeliest token; leave one of them out",
-					name)
+				wrong = append(wrong, fmt.Sprintf(
+					"--%s has no effect with --temperature 0, which always takes the likeliest token; leave one of them out", name))
 			}
 		}
+	}
+	if len(wrong) > 0 {
+		return usageError(c, "%s", strings.Join(wrong, "\n"))
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func unusableDir(w integration.Workspace, err error) error {
 // inUse says that another process writes the data directory. Nothing is wrong with
 // the command: the same one works later.
 func inUse(w integration.Workspace, err error) error {
-	return fmt.Errorf("--data-dir %s is in use: %w; wait for it to end, or use another folder with --data-dir DIR", w.Dir, err)
+	return fmt.Errorf("--data-dir %s is %w; wait for it to end, or use another folder with --data-dir FOLDER", w.Dir, err)
 }
 
 // launch starts or resumes a run.

@@ -29,7 +29,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	ctx, signals, stop := endOnSignals(time.Now)
 	defer stop()
 	env := &environment{
-		program: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now,
+		program: programName(args[0]), args: args[1:], stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now,
 		signals: signals,
 	}
 	root := newRootCommand(env)
@@ -61,7 +61,9 @@ func writeError(w io.Writer, err error) {
 // indented show a file and stay as they are.
 func writeLines(w io.Writer, text string) {
 	width, _ := terminalWidth(w)
-	for line := range strings.SplitSeq(visibleLines(text), "\n") {
+	lines := strings.Split(visibleLines(text), "\n")
+	fitExcerpts(lines, width)
+	for _, line := range lines {
 		if !strings.HasPrefix(line, " ") {
 			line = wrapWords(line, width, "  ")
 		}
@@ -71,8 +73,9 @@ func writeLines(w io.Writer, text string) {
 
 // environment is what a command may touch of the process it runs in.
 type environment struct {
-	// program is how the user called this program.
+	// program is how the user called this program, args what followed.
 	program        string
+	args           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
@@ -106,7 +109,7 @@ stopped, such as a full disk: the command then ends with 1 and says what to do.`
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return env.checkFlags(c) }
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(env.flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")
 	flags.StringVar(&env.cpuFeatures, "cpu-features", "auto",

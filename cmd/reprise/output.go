@@ -186,7 +186,10 @@ func timeOfDay(stamped string) string {
 }
 
 // localTime formats a time for people, in local time.
-func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+func localTime(t time.Time) string { return t.Local().Format(tableTime) }
+
+// tableTime is how tables print a time.
+const tableTime = time.DateTime
 
 // shortDuration formats a duration for people: 1.4s, 12s, 3m05s, 2h10m.
 func shortDuration(d time.Duration) string {

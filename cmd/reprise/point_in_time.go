@@ -48,7 +48,7 @@ func (m *pointInTime) Set(text string) error {
 		m.form, m.position = atPosition, eventstore.Position(v)
 		return nil
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
+	if t, err := parseTime(text); err == nil {
 		m.form, m.time = atTime, t
 		return nil
 	}
@@ -57,13 +57,31 @@ func (m *pointInTime) Set(text string) error {
 		return nil
 	}
 	return fmt.Errorf("%q is not a point in time; use a position such as 57 (`reprise events tail` lists them), "+
-		"a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
+		"a time as tables show it, such as \"2026-11-24 15:04:05\", or 2026-11-24 or 2026-11-24T15:04:05Z, or how long ago, such as 15m or 36h", text)
+}
+
+// parseTime reads a time of RFC 3339, or one in local time as tables print it, to
+// the second, the minute or the day, which stands for its beginning. A second that
+// is printed has its fraction cut off; it stands for all of it.
+func parseTime(text string) (time.Time, error) {
+	if t, err := time.ParseInLocation(tableTime, text, time.Local); err == nil {
+		if t.Nanosecond() == 0 {
+			t = t.Add(time.Second - 1)
+		}
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02 15:04", time.DateOnly, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Parse(time.RFC3339, text)
 }
 
 // addPointInTime adds the --at flag of the commands that travel in time.
 func addPointInTime(c *cobra.Command, m *pointInTime) {
 	c.Flags().Var(m, "at",
-		"as of a `MOMENT`: a position of the log, a time such as 2026-11-24T15:04:05Z, or how long ago, such as 15m (default: now)")
+		"as of a `MOMENT`: a position of the log, a time such as \"2026-11-24 15:04:05\" or 2026-11-24T15:04:05Z, or how long ago, such as 15m (default: now)")
 }
 
 // resolve returns the position of the event at the moment, and the end of the

@@ -75,7 +75,7 @@ func TestAPointInTimeOutsideTheLogIsRefused(t *testing.T) {
 		!strings.Contains(err.Error(), "the log has no events yet; leave --at out") {
 		t.Errorf("of an empty log: %v", err)
 	}
-	for _, text := range []string{"", "x", "-1", "-15m", "2d", "2026-11-24", "15:04"} {
+	for _, text := range []string{"", "x", "-1", "-15m", "2d", "2026-11", "15:04"} {
 		if err := m.Set(text); err == nil || !strings.Contains(err.Error(), "use a position such as") {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -94,5 +94,29 @@ func TestAnErrorAboutAPointInTimeQuotesTheFlag(t *testing.T) {
 	err := m.named(&training.FieldError{Field: "--at", Value: "57", Problem: "is before", Fix: "do"})
 	if err == nil || err.Error() != "--at: 15m is before; do" {
 		t.Error(err)
+	}
+}
+
+func TestATimeIsReadAsTablesPrintIt(t *testing.T) {
+	store := threeEvents(t)
+	day := time.Date(afterTen.Local().Year(), afterTen.Local().Month(), afterTen.Local().Day()+1, 0, 0, 0, 0, time.Local)
+	for text, want := range map[string]eventstore.Position{
+		localTime(afterTen): 1, localTime(noon.Add(-31 * time.Minute)): 2, localTime(noon.Add(-30 * time.Minute)): 3,
+		afterTen.Local().Format("2006-01-02 15:04"): 1, afterTen.Local().Format("2006-01-02T15:04:05"): 1, day.Format(time.DateOnly): 3,
+	} {
+		var m pointInTime
+		if err := m.Set(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if at, _, err := m.resolve(t.Context(), store, noon.Add(48*time.Hour)); err != nil || at != want {
+			t.Errorf("%q is at %d, %v; want %d", text, at, err, want)
+		}
+	}
+	// An event is printed to the second and found by what is printed.
+	late := afterTen.Add(700 * time.Millisecond)
+	var m pointInTime
+	if err := m.Set(localTime(late)); err != nil || m.time.Before(late) {
+		t.Errorf("%v, %v", m.time, err)
 	}
 }

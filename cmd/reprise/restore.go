@@ -133,7 +133,7 @@ func refuseOtherRuns(ctx context.Context, log eventstore.Store, w integration.Wo
 // mixed says that a restore would mix a run's files with others.
 func mixed(w integration.Workspace, run, why string) error {
 	return invalid(fmt.Errorf("--data-dir %s: has files of the run %q in runs: it %s, and a restore would mix them; "+
-		"choose an empty folder with --data-dir DIR, or move runs away", w.Dir, run, why))
+		"choose an empty folder with --data-dir FOLDER, or move runs away", w.Dir, run, why))
 }
 
 // publishRuns moves the folders of runs to where they belong. A run that is there

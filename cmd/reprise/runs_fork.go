@@ -85,22 +85,21 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 func (env *environment) prepareFork(
 	ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions,
 ) (job, error) {
-	cp, err := env.forkPoint(parent, w, f)
-	if err != nil {
-		return job{}, err
-	}
+	cp, noPoint := env.forkPoint(parent, w, f)
 	old, err := api.RecordedRequest(parent.Request)
 	if err != nil {
 		return job{}, err
 	}
 	request, wrong := old.With(parseSettings(f.set)...)
 	data, err := env.openRecorded(ctx, parent.Session.Dataset)
-	switch {
-	case wrong != nil && err == nil:
-		return job{}, invalid(api.Join(wrong, request.CheckData(data)))
-	case wrong != nil: // without the data, there is no more to be found
-		return job{}, invalid(wrong)
-	case err != nil:
+	if wrong != nil || noPoint != nil {
+		var more error // without the data, there is no more to be found
+		if err == nil {
+			more = request.CheckData(data)
+		}
+		return job{}, invalid(errors.Join(noPoint, api.Join(wrong, request.CheckFork(old), more)))
+	}
+	if err != nil {
 		return job{}, err
 	}
 	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}

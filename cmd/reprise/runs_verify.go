@@ -98,7 +98,7 @@ func (env *environment) explainRange(r runReader, err error) error {
 	named := *field
 	named.Field = "--" + field.Field
 	if step, parseErr := strconv.ParseUint(field.Value, 10, 64); parseErr == nil && indexOfStep(r.run, step) < 0 {
-		named.Fix = "use " + nearestSteps(r.run.Checkpoints, step)
+		named.Fix = "use " + env.nearestSteps(r.run, step)
 	}
 	return &named
 }

@@ -100,6 +100,9 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 		return job{}, err
 	}
 	request, err := api.ParseTrainingRequest(file, content, settings...)
+	if instead := notARequest(file, content); err != nil && instead != nil {
+		return job{}, invalid(errors.Join(instead, settingErrors(err)))
+	}
 	if err != nil {
 		return job{}, invalid(api.Join(err, env.moreMistakes(ctx, request)))
 	}
@@ -119,20 +122,27 @@ func (env *environment) prepare(ctx context.Context, file string, set []string) 
 }
 
 func (env *environment) readRequest(file string) ([]byte, error) {
+	const fix = "give the path of a request file, such as examples/digits.yaml"
 	in := env.stdin
 	if file != "-" {
 		f, err := openInput(file)
 		if err != nil {
-			return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), "give the path of a request file, such as examples/digits.yaml")
+			if instead := notAFile(file); instead != nil {
+				return nil, invalid(instead)
+			}
+			return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), fix)
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), "give the path of a request file, such as examples/digits.yaml")
+		return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), fix)
 	}
 	if len(content) > maxRequestBytes {
+		if instead := notARequest(file, content); instead != nil {
+			return nil, invalid(instead)
+		}
 		return nil, invalid(fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes))
 	}
 	return content, nil

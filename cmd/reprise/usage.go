@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"reprise/api"
 	"reprise/internal/spelling"
 	kernels "reprise/kernel/cpu"
 )
@@ -49,6 +51,8 @@ func (p parameter) wanted() string {
 		return "name a data set of the catalogue, a folder or a CSV file"
 	case "FOLDER":
 		return "give the path of a folder"
+	case "NEW_FOLDER":
+		return "name the folder to make, which does not exist yet"
 	case "FILE":
 		return "give the path of a file"
 	case "PROJECTION":
@@ -83,6 +87,9 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if len(list) == 0 {
 			return usageError(c, "unexpected argument %q; the command takes none", args[0])
 		}
+		if meant := meantSetting(c, args[len(list)]); meant != "" {
+			return usageError(c, "unexpected argument %q; write --set %s", args[len(list)], meant)
+		}
 		last := list[len(list)-1].name
 		return usageError(c, "unexpected argument %q after %s %s; give one %s", args[len(list)], last, args[len(list)-1], last)
 	}
@@ -102,9 +109,37 @@ func usageError(c *cobra.Command, format string, args ...any) error {
 	return invalid(fmt.Errorf("%s%s%s `%s --help`", where, text, see, c.CommandPath()))
 }
 
+// meantSetting returns the FIELD=VALUE that an argument too many was meant for: as the
+// value of a --set that has none, or without the flag; else "".
+func meantSetting(c *cobra.Command, argument string) string {
+	set := c.Flags().Lookup("set")
+	if set == nil {
+		return ""
+	}
+	if name, value, ok := strings.Cut(argument, "="); ok {
+		if fields := api.FieldsNamed(name); len(fields) == 1 {
+			return fields[0] + "=" + value
+		}
+		return ""
+	}
+	settings, err := c.Flags().GetStringArray("set")
+	if err != nil {
+		return ""
+	}
+	for _, s := range settings {
+		if fields := api.FieldsNamed(s); !strings.Contains(s, "=") && len(fields) == 1 {
+			return fields[0] + "=" + argument
+		}
+	}
+	return ""
+}
+
 // unknownCommand says that a group has no such command, and which one was meant:
 // one of the group, or one of that name elsewhere.
 func unknownCommand(group *cobra.Command, name string) error {
+	if advice := insteadOf(group, name); advice != "" {
+		return usageError(group, "unknown command %q; %s", name, advice)
+	}
 	commands := map[string][]string{} // paths by name
 	collect := func(c *cobra.Command) {
 		for _, sub := range c.Commands() {
@@ -133,8 +168,24 @@ func unknownCommand(group *cobra.Command, name string) error {
 	return usageError(group, "unknown command %q", name)
 }
 
+// insteadOf says how to do what other programs have a command for and this one does
+// in another way; "" where it has such a command.
+func insteadOf(group *cobra.Command, name string) string {
+	if group.HasParent() && group.Name() != "runs" {
+		return ""
+	}
+	switch strings.ToLower(name) {
+	case "stop", "cancel", "kill", "abort", "interrupt", "pause", "quit", "terminate":
+		return "press Ctrl-C in the terminal that trains: the run writes a checkpoint and can be resumed with `" +
+			group.Root().Name() + " runs resume RUN`"
+	case "delete", "del", "rm", "remove", "prune", "clean", "purge", "drop":
+		return "runs are kept: no command deletes one"
+	}
+	return ""
+}
+
 // flagError describes what is wrong with a flag.
-func flagError(c *cobra.Command, err error) error {
+func (env *environment) flagError(c *cobra.Command, err error) error {
 	if before := c.Flags().Args(); c.HasSubCommands() && len(before) > 0 {
 		return unknownCommand(c, before[0]) // whose flag it was meant to be
 	}
@@ -144,7 +195,7 @@ func flagError(c *cobra.Command, err error) error {
 	var syntax *pflag.InvalidSyntaxError
 	switch {
 	case errors.As(err, &unknown):
-		return unknownFlag(c, unknown)
+		return env.unknownFlag(c, unknown)
 	case errors.As(err, &lacking):
 		f := lacking.GetFlag()
 		name, _ := pflag.UnquoteUsage(f)
@@ -157,7 +208,7 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError(c, "%v", err)
 }
 
-func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
+func (env *environment) unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -169,10 +220,50 @@ func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 		given, searched = "-"+group, strings.TrimSuffix(group, "=")
 	}
 	searched, _, _ = strings.Cut(searched, "=")
+	if instead := env.settingOf(c, searched); instead != "" {
+		return usageError(c, "unknown flag %s; %s", given, instead)
+	}
 	if meant, ok := spelling.Nearest(searched, names); ok && len(searched) > 1 {
 		return usageError(c, "unknown flag %s; did you mean --%s?", given, meant)
 	}
 	return usageError(c, "unknown flag %s", given)
+}
+
+// settingOf says, of a flag that a command does not have and that is named like
+// --set or a field of a request, how the field is set; else "".
+func (env *environment) settingOf(c *cobra.Command, name string) string {
+	resumes := c.CommandPath() == c.Root().Name()+" runs resume"
+	sets := c.Flags().Lookup("set") != nil
+	fields := api.FieldsNamed(name)
+	if !sets && !resumes || len(fields) == 0 && name != "set" {
+		return ""
+	}
+	value := env.valueOf(name)
+	if name == "set" {
+		value = cmp.Or(value, "FIELD=VALUE")
+	} else {
+		for i, field := range fields {
+			fields[i] = field + "=" + cmp.Or(value, "VALUE")
+		}
+		value = strings.Join(fields, " or --set ")
+	}
+	if sets {
+		return "write --set " + value
+	}
+	return "a run is resumed with the settings that it has; to change them, use `" + c.Root().Name() + " runs fork RUN --set " + value + "`"
+}
+
+// valueOf returns what the command line has as the value of a flag.
+func (env *environment) valueOf(flag string) string {
+	for i, a := range env.args {
+		if value, ok := strings.CutPrefix(a, "--"+flag+"="); ok {
+			return value
+		}
+		if a == "--"+flag && i+1 < len(env.args) && !strings.HasPrefix(env.args[i+1], "--") {
+			return env.args[i+1]
+		}
+	}
+	return ""
 }
 
 // describeBadValue says why a flag does not take a value, and what it takes.

@@ -38,9 +38,9 @@ type LockedError struct {
 // Error names the holder.
 func (e *LockedError) Error() string {
 	if e.Holder.PID == 0 {
-		return fmt.Sprintf("%s: %v", e.Path, ErrLocked)
+		return "in use by another process"
 	}
-	return fmt.Sprintf("%v: %s, process %d, since %s", ErrLocked, e.Holder.Command, e.Holder.PID,
+	return fmt.Sprintf("in use by process %d (%s), since %s", e.Holder.PID, e.Holder.Command,
 		e.Holder.StartedAt.Local().Format("2006-01-02 15:04:05"))
 }
 
