@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,7 +95,11 @@ func blame(err error, parent, fork TrainingRequest) error {
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		return err
 	}
-	for _, c := range changes(parent, fork) {
+	list := changes(parent, fork)
+	slices.SortStableFunc(list, func(a, b Change) int { // sizes follow from the architecture
+		return cmp.Compare(b2i(b.Field == "model_architecture"), b2i(a.Field == "model_architecture"))
+	})
+	for _, c := range list {
 		if strings.HasPrefix(c.Field, "model") {
 			blamed := *field
 			blamed.Field, blamed.Value = c.Field, string(c.To)

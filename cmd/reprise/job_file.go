@@ -149,7 +149,8 @@ func isJSONLines(content []byte) bool {
 func settingErrors(err error) error {
 	var list []error
 	for _, part := range parts(err) {
-		if bad, ok := part.(*api.RequestError); ok && bad.Setting != "" {
+		var bad *api.RequestError
+		if errors.As(part, &bad) && bad.Setting != "" {
 			list = append(list, bad)
 		}
 	}
