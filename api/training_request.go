@@ -151,18 +151,19 @@ func ParseTrainingRequest(file string, content []byte, settings ...Setting) (Tra
 func (r TrainingRequest) Validate() error {
 	r.document = nil
 	r = r.withDefaults()
-	if err := r.precheck(); err != nil {
-		return r.Locate(err)
-	}
 	content, err := r.Canonical()
-	if err != nil {
+	if err != nil { // a number that JSON does not have
+		if bad := r.precheck(); bad != nil {
+			return r.Locate(bad)
+		}
 		return err
 	}
 	d, err := parseDocument("", content)
 	if err != nil {
 		return err
 	}
-	return join("", placeless(compileSchema().validate(d)))
+	_, errs := d.request()
+	return join("", placeless(errs))
 }
 
 // placeless removes the places from errors of a request that is not in a file.

@@ -2,6 +2,7 @@ package training
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -83,4 +84,20 @@ func TestNoShardThatIsAcceptedHasASingleRow(t *testing.T) {
 			t.Fatalf("%+v of %d samples, smallest part %d: %v", h, samples, smallest, err)
 		}
 	})
+}
+
+// What is wrong with several normalizations, or with what goes in and what comes out,
+// is said at once.
+func TestAllThatDoesNotFitIsReported(t *testing.T) {
+	narrow := nn.Architecture{Input: tensor.Shape{4}, Layers: nn.Layers{
+		nn.Linear{Units: 1}, nn.LayerNorm{}, nn.Linear{Units: 3}, nn.BatchNorm{}, nn.BatchNorm{}, nn.Linear{Units: 1}, nn.LayerNorm{},
+	}}
+	err := CheckNormalization(narrow, Hyperparameters{BatchSize: 1, Shards: 1}, 80)
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(several.Unwrap()) != 3 {
+		t.Errorf("two layer norms and one batch size: %v", err)
+	}
+	if err := CheckNormalization(narrow, Hyperparameters{}, 80); err == nil || strings.Contains(err.Error(), "batch_size") {
+		t.Errorf("an unknown batch size: %v", err)
+	}
 }
