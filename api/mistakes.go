@@ -92,7 +92,7 @@ func (r TrainingRequest) sift(err error) []*RequestError {
 	known.wrong = maps.Clone(r.wrong)
 	mark(known.wrong, found)
 	found = slices.DeleteFunc(slices.Clone(found), func(e *RequestError) bool {
-		return e.Field != "" && !(r.Sound(e.Field) && known.Sound(reads(e.Field)...))
+		return e.Field != "" && (!r.Sound(e.Field) || !known.Sound(reads(e.Field)...))
 	})
 	mark(r.wrong, found)
 	return found

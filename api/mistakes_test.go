@@ -118,7 +118,7 @@ func TestMistakesHideNeitherEachOtherNorAddAny(t *testing.T) {
 			}
 		}
 		errs := allMistakes(t, text, data, settings...)
-		if got, want := fieldsOf(errs), append(inFile, set...); !slices.Equal(got, want) {
+		if got, want := fieldsOf(errs), slices.Concat(inFile, set); !slices.Equal(got, want) {
 			rt.Fatalf("got  %v\nwant %v\n%s%v", got, want, text, settings)
 		}
 		for i, e := range errs {

@@ -76,7 +76,7 @@ func (e *RequestError) Unwrap() error { return e.cause }
 // flatten returns the errors that an error of this package is made of.
 func flatten(err error) []*RequestError {
 	var one *RequestError
-	if all, ok := err.(*mistakes); ok {
+	if all, ok := err.(*mistakes); ok { //nolint:errorlint // a wrapped one says more
 		return all.all
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {

@@ -444,7 +444,7 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 		}
 	}
 	fix, meant := s.belongs(d, n, key)
-	near, found := spelling.Nearest(key, known)
+	near, found := spelling.Close(key, known)
 	switch {
 	case fix != "":
 		e.Fix, e.meant = fix, meant

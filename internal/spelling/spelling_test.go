@@ -33,10 +33,8 @@ func TestOnlyTheCharactersOfANameCount(t *testing.T) {
 	for _, c := range []struct{ got, name, want string }{
 		{"größe", "Größe", "Größe"},
 		{long, long + "bcd", long + "bcd"},
-		{long, long + strings.Repeat("b", 4), ""},
-		{"file", "flip", ""},
-		{"flop", "flip", "flip"},
-		{"wramup_stpe", "warmup_steps", ""},
+		{long, long + strings.Repeat("b", 13), long + strings.Repeat("b", 13)},
+		{long, long + strings.Repeat("b", 15), ""},
 		{long, long + strings.Repeat("b", 1000), ""},
 		{"lr", "learning__rate_", "learning__rate_"},
 		{"lrx", "learning_rate", ""},
@@ -44,6 +42,20 @@ func TestOnlyTheCharactersOfANameCount(t *testing.T) {
 	} {
 		if near, ok := Nearest(c.got, []string{c.name}); near != c.want || ok != (c.want != "") {
 			t.Errorf("Nearest(%q, %q) = %q, %t", c.got, c.name, near, ok)
+		}
+	}
+}
+
+func TestAmongManyNamesOnlyACloseOneIsMeant(t *testing.T) {
+	for _, c := range []struct{ got, name, want string }{
+		{"file", "flip", ""},
+		{"flpi", "flip", "flip"},
+		{"lr", "learning_rate", "learning_rate"},
+		{"wramup_stpes", "warmup_steps", "warmup_steps"},
+		{"up_steps", "warmup_steps", ""},
+	} {
+		if near, ok := Close(c.got, []string{c.name}); near != c.want || ok != (c.want != "") {
+			t.Errorf("Close(%q, %q) = %q, %t", c.got, c.name, near, ok)
 		}
 	}
 }
