@@ -83,7 +83,7 @@ func (r TrainingRequest) CheckData(data *dataset.Dataset) error {
 	errs := r.locateAll(r.longWarmup(h, samples))
 	mark(r.wrong, errs)
 	errs = append(errs, r.sift(joined(h.Validate(samples), checkTraining(h, data), preset))...)
-	if r.Sound("model_architecture", "model") {
+	if r.Sound("model_architecture") && (r.ModelArchitecture.Name == "" || r.Sound("model")) { // a list has its sizes itself
 		architecture, err := r.Architecture(data)
 		if err == nil {
 			err = joined(training.CheckFit(architecture, data), training.CheckNormalization(architecture, h, samples))
