@@ -90,19 +90,21 @@ func (m Model) withDefaults(architecture string) Model {
 // check fails for sizes that cannot be trained with, whatever the data. The schema
 // has checked each of them by itself.
 func (m Model) check(architecture string) error {
-	bad := func(field string, value any, problem, fix string) error {
-		return &training.FieldError{Field: "model." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+	var errs []error
+	bad := func(field string, value any, problem, fix string) {
+		errs = append(errs, &training.FieldError{Field: "model." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
-	switch {
-	case architecture == ResNet && m.Depth > 8 && m.Depth%6 != 2:
+	if architecture == ResNet && m.Depth > 8 && m.Depth%6 != 2 {
 		below := m.Depth - (m.Depth-2)%6
-		return bad("depth", m.Depth, "is not 6n+2, for three stages of n residual blocks", fmt.Sprintf("use %d or %d", below, below+6))
-	case (architecture == GPT || architecture == ViT) && m.Heads > 0 && m.Width%m.Heads != 0:
-		return bad("heads", m.Heads, fmt.Sprintf("does not divide the width of %d", m.Width), "choose both so that each head has the same width")
-	case m.Dropout >= 1: // a float32 now
-		return bad("dropout", m.Dropout, "must be below 1", "use a share such as 0.1, or 0 for none")
+		bad("depth", m.Depth, "is not 6n+2, for three stages of n residual blocks", fmt.Sprintf("use %d or %d", below, below+6))
 	}
-	return nil
+	if (architecture == GPT || architecture == ViT) && m.Heads > 0 && m.Width%m.Heads != 0 {
+		bad("heads", m.Heads, fmt.Sprintf("does not divide the width of %d", m.Width), "choose both so that each head has the same width")
+	}
+	if m.Dropout >= 1 { // a float32 now
+		bad("dropout", m.Dropout, "must be below 1", "use a share such as 0.1, or 0 for none")
+	}
+	return joined(errs...)
 }
 
 // Architecture returns the model's layers for the data's samples and task. It fails

@@ -16,13 +16,18 @@ import (
 // number that a 32-bit float cannot hold. An absent node gives a zero value.
 type decoder struct {
 	document *document
+	schema   *schema
+	partial  bool // parts of the list of layers are left out
 	errs     []*RequestError
 }
 
 // decodeRequest returns the request, without its defaults, and what is wrong with
-// it.
-func decodeRequest(doc *document) (TrainingRequest, []*RequestError) {
+// it. The wrong fields are left out of the document.
+func decodeRequest(doc *document, wrong map[string]bool) (TrainingRequest, []*RequestError) {
 	d := &decoder{document: doc}
+	for field := range wrong {
+		d.partial = d.partial || within(field, "model_architecture")
+	}
 	root := doc.root
 	model, options, config := root.get("model"), root.get("dataset"), root.get("config")
 	r := TrainingRequest{
@@ -65,7 +70,8 @@ func (d *decoder) architecture(n *node) ModelArchitecture {
 	if n.kind != list {
 		return ModelArchitecture{Name: n.value}
 	}
-	if d.rates(n); len(d.errs) > 0 {
+	d.schema = readSchema()
+	if d.layers(n); len(d.errs) > 0 || d.partial {
 		return ModelArchitecture{}
 	}
 	var a ModelArchitecture
@@ -80,18 +86,19 @@ func (d *decoder) architecture(n *node) ModelArchitecture {
 	return a
 }
 
-// rates refuses dropout rates in a list of layers that are less than 1 until
-// they become 32-bit floats.
-func (d *decoder) rates(layers *node) {
-	for _, layer := range layers.items {
-		for _, key := range []string{"rate", "dropout"} {
-			if n := layer.get(key); d.float32(n) >= 1 {
-				d.fail(n, "is so close to 1 that it becomes 1 as a 32-bit float", "use a rate such as 0.1")
-			}
-		}
-		for _, key := range []string{"body", "shortcut"} {
-			if branch := layer.get(key); branch != nil {
-				d.rates(branch)
+// layers refuses whole numbers of layers that are written as fractions, and dropout
+// rates that are less than 1 until they become 32-bit floats.
+func (d *decoder) layers(list *node) {
+	for _, layer := range list.items {
+		form := d.schema.layer(layer.get("type"))
+		for _, e := range layer.entries {
+			switch {
+			case e.name == "body" || e.name == "shortcut":
+				d.layers(e.value)
+			case e.value.kind == fractional && d.schema.property(form, e.name)["type"] == "integer":
+				d.uint(e.value)
+			case (e.name == "rate" || e.name == "dropout") && d.float32(e.value) >= 1:
+				d.fail(e.value, "is so close to 1 that it becomes 1 as a 32-bit float", "use a rate such as 0.1")
 			}
 		}
 	}

@@ -29,12 +29,13 @@ type document struct {
 	file  string
 	lines [][]rune
 	root  *node
+	unset []string // fields that a setting failed to set
 }
 
 // fail returns an error at a place of the request.
 func (d *document) fail(at position, e RequestError) *RequestError {
-	if at.setting != "" {
-		e.Setting = at.setting
+	if at.order > 0 {
+		e.Setting, e.set, e.order = at.setting.String(), at.setting.Field, at.order
 		return &e
 	}
 	if d == nil {

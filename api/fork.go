@@ -36,16 +36,24 @@ func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentR
 	changed := r.CheckFork(parentRequest)
 	model, config, err := r.translate(data, ids)
 	if err != nil {
-		return training.TrainingSession{}, nil, joined(changed, r.Locate(err))
+		return training.TrainingSession{}, nil, together(changed, r.Locate(err))
 	}
 	session, events, err := training.TrainingService{}.ForkTraining(parent, cp, model, data, config)
 	if err != nil {
 		err = r.Locate(blame(err, parentRequest, r))
 	}
-	if err := joined(changed, err); err != nil {
+	if err := together(changed, err); err != nil {
 		return training.TrainingSession{}, nil, err
 	}
 	return session, events, nil
+}
+
+// together is Join, but leaves a single error as it is.
+func together(a, b error) error {
+	if a != nil && b != nil {
+		return Join(a, b)
+	}
+	return joined(a, b)
 }
 
 // CheckFork fails where the request would change the data of the one that it was

@@ -16,11 +16,11 @@ config: {batch_size: 16, learning_rate: 0.002, epochs: 3}
 func TestSettingsGiveTheRequestThatAFileWouldHave(t *testing.T) {
 	r := parse(t, forkedRequest)
 	set, err := r.With(
-		Setting{"config.learning_rate", "5e-4"},
-		Setting{"config.schedule", "{name: cosine, warmup_steps: 3}"},
-		Setting{"config.early_stopping.patience", "4"}, // was left out
-		Setting{"config.optimizer", "adamw"},
-		Setting{"model.hidden", "[8, 4]"},
+		Setting{Field: "config.learning_rate", Value: "5e-4"},
+		Setting{Field: "config.schedule", Value: "{name: cosine, warmup_steps: 3}"},
+		Setting{Field: "config.early_stopping.patience", Value: "4"}, // was left out
+		Setting{Field: "config.optimizer", Value: "adamw"},
+		Setting{Field: "model.hidden", Value: "[8, 4]"},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestAMistakeThatIsSetIsToldAsInAFile(t *testing.T) {
 		{"config.seed", "1\t2", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, seed: 1\t2", 1)},
 		{"config.clip_norm", "much", strings.Replace(forkedRequest, "epochs: 3", "epochs: 3, clip_norm: much", 1)},
 	} {
-		_, err := parse(t, forkedRequest).With(Setting{c.field, c.value})
+		_, err := parse(t, forkedRequest).With(Setting{Field: c.field, Value: c.value})
 		_, want := ParseTrainingRequest("job.yaml", []byte(c.file))
 		var a, b *RequestError
 		if !errors.As(err, &a) || !errors.As(want, &b) {
@@ -74,8 +74,8 @@ func TestAMistakeThatIsSetIsToldAsInAFile(t *testing.T) {
 
 func TestASettingThatIsNoneIsRefused(t *testing.T) {
 	for _, s := range []Setting{
-		{"config.learning_rate", "["}, {"config.learning_rate", "1\nmodel: x"}, {"config..epochs", "1"}, {"", "1"},
-		{"model_architecture[0].units", "1"}, {"dataset_path.name", "x"}, {"config.learning_rate", "a: b: c"},
+		{Field: "config.learning_rate", Value: "["}, {Field: "config.learning_rate", Value: "1\nmodel: x"}, {Field: "config..epochs", Value: "1"}, {Field: "", Value: "1"},
+		{Field: "model_architecture[0].units", Value: "1"}, {Field: "dataset_path.name", Value: "x"}, {Field: "config.learning_rate", Value: "a: b: c"},
 	} {
 		var bad *RequestError
 		if _, err := parse(t, forkedRequest).With(s); !errors.As(err, &bad) || bad.Field != s.Field || bad.Fix == "" {
@@ -86,7 +86,7 @@ func TestASettingThatIsNoneIsRefused(t *testing.T) {
 
 func TestChangesNamesEachFieldThatDiffers(t *testing.T) {
 	a := parse(t, forkedRequest)
-	b, err := a.With(Setting{"config.epochs", "9"}, Setting{"config.clip_norm", "0.5"})
+	b, err := a.With(Setting{Field: "config.epochs", Value: "9"}, Setting{Field: "config.clip_norm", Value: "0.5"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,7 +187,7 @@ func likelyField(got string, known []string) string {
 		}
 	}
 	if parent != "" && !slices.Contains(mappings, parent) {
-		if near, ok := spelling.Nearest(parent, mappings); ok {
+		if near, ok := spelling.Close(parent, mappings); ok {
 			parent = near
 		}
 	}
@@ -197,14 +197,14 @@ func likelyField(got string, known []string) string {
 	if fields := homes(leaf, known); len(fields) > 0 {
 		return didYouMean(fields...)
 	}
-	if near, ok := spelling.Nearest(path, known); ok {
+	if near, ok := spelling.Close(path, known); ok {
 		return didYouMean(near)
 	}
 	leaves := make([]string, len(known))
 	for i, field := range known {
 		leaves[i] = field[strings.LastIndex(field, ".")+1:]
 	}
-	if near, ok := spelling.Nearest(leaf, leaves); ok {
+	if near, ok := spelling.Close(leaf, leaves); ok {
 		return didYouMean(known[slices.Index(leaves, near)])
 	}
 	return "write the path with dots, such as config.learning_rate"
@@ -228,7 +228,7 @@ func likelyKey(parent, leaf string, known []string) string {
 	if len(fields) > 0 {
 		return didYouMean(fields...)
 	}
-	if near, ok := spelling.Nearest(leaf, keys); ok {
+	if near, ok := spelling.Close(leaf, keys); ok {
 		return didYouMean(child(parent, near))
 	}
 	slices.Sort(keys)

@@ -26,7 +26,7 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 	if err != nil {
 		return recorded, err
 	}
-	r, errs := decodeRequest(d)
+	r, errs := decodeRequest(d, nil)
 	if len(errs) > 0 {
 		return recorded, join("", placeless(errs))
 	}

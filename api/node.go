@@ -9,10 +9,11 @@ import (
 )
 
 // position is where something of a request is written: a place in the file, both
-// counted from 1 and column in characters; or else a setting.
+// counted from 1 and column in characters; or else a setting, the order-th from 1.
 type position struct {
 	line, column int
-	setting      string // FIELD=VALUE; "" for a place in the file
+	setting      Setting
+	order        int // 0 for a place in the file
 }
 
 func placeAt(line, column int) position { return position{line: line, column: column} }

@@ -20,7 +20,8 @@ type RequestError struct {
 	// Line and Column are counted from 1, Column in characters; both are 0 if
 	// the mistake has no place in a file.
 	Line, Column int
-	// Setting is FIELD=VALUE where the mistake is in a Setting; else "".
+	// Setting names the Setting that the mistake is in, with its origin; "" if the
+	// mistake is not in one.
 	Setting string
 	// Field is the path of the wrong field, such as config.batch_size; "" if
 	// the file as a whole is wrong.
@@ -33,6 +34,8 @@ type RequestError struct {
 	excerpt string
 	cause   error
 	meant   string // the field that an unknown key was probably meant for
+	set     string // the field that the setting sets
+	order   int    // of the setting among the others, from 1; 0 for none
 }
 
 // Error returns the place, the message and, below it, the line of the file with
@@ -50,11 +53,10 @@ func (e *RequestError) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	set, _, isSet := strings.Cut(e.Setting, "=")
-	if isSet {
-		b.WriteString("--set " + shorten(e.Setting) + ": ")
+	if e.Setting != "" {
+		b.WriteString(e.Setting + ": ")
 	}
-	if e.Field != "" && (!isSet || e.Field != set) {
+	if e.Field != "" && (e.Setting == "" || e.Field != e.set) {
 		b.WriteString(e.Field + ": ")
 	}
 	if e.Value != "" {
@@ -74,6 +76,9 @@ func (e *RequestError) Unwrap() error { return e.cause }
 // flatten returns the errors that an error of this package is made of.
 func flatten(err error) []*RequestError {
 	var one *RequestError
+	if all, ok := err.(*mistakes); ok { //nolint:errorlint // a wrapped one says more
+		return all.all
+	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var list []*RequestError
 		for _, e := range joined.Unwrap() {
@@ -90,19 +95,49 @@ func flatten(err error) []*RequestError {
 	return []*RequestError{{Problem: err.Error(), cause: err}}
 }
 
-// sortErrors puts errors in the order of the file, and those of settings after
-// them in theirs.
+// sortErrors puts errors in the order of their places: those of the file, then
+// those of settings, then those that have no place.
 func sortErrors(errs []*RequestError) {
-	slices.SortStableFunc(errs, func(a, b *RequestError) int {
-		if (a.Setting == "") != (b.Setting == "") {
-			return cmp.Compare(len(a.Setting), len(b.Setting))
+	kind := func(e *RequestError) int {
+		switch {
+		case e.order > 0:
+			return 1
+		case e.Line > 0:
+			return 0
 		}
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return 2
+	}
+	slices.SortStableFunc(errs, func(a, b *RequestError) int {
+		return cmp.Or(cmp.Compare(kind(a), kind(b)), cmp.Compare(a.order, b.order), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 }
 
+// mistakes are several errors, of which only some are shown.
+type mistakes struct {
+	all   []*RequestError
+	shown []error
+}
+
+func (m *mistakes) Error() string   { return errors.Join(m.shown...).Error() }
+func (m *mistakes) Unwrap() []error { return m.shown }
+
+// Join returns errors about one request as one, as ParseTrainingRequest does: in
+// the order of their places, each once, at most 10 and a count of the rest. It
+// returns nil if all are nil.
+func Join(errs ...error) error {
+	var all []*RequestError
+	file := ""
+	for _, err := range errs {
+		for _, e := range flatten(err) {
+			all = append(all, e)
+			file = cmp.Or(file, e.File)
+		}
+	}
+	return join(file, all)
+}
+
 // join returns the errors as one: nil for none, the error itself for one, else
-// a joined error of at most maxErrors and the number of the others.
+// several in the order of their places, at most maxErrors and the number of the others.
 func join(file string, errs []*RequestError) error {
 	if len(errs) == 0 {
 		return nil
@@ -110,6 +145,8 @@ func join(file string, errs []*RequestError) error {
 	if len(errs) == 1 {
 		return errs[0]
 	}
+	errs = slices.Clone(errs)
+	sortErrors(errs)
 	shown := len(errs)
 	if shown > maxErrors+1 { // a note that one is not shown would be as long as the one
 		shown = maxErrors
@@ -122,7 +159,7 @@ func join(file string, errs []*RequestError) error {
 	if rest > 0 {
 		list = append(list, &RequestError{File: file, Problem: fmt.Sprintf("%d more mistakes are not shown", rest), Fix: "correct these first"})
 	}
-	return errors.Join(list...)
+	return &mistakes{all: errs, shown: list}
 }
 
 // A line of more than excerptWidth characters is cut to about that many around
@@ -181,13 +218,17 @@ func shorten(text string) string { return shortenTo(60, text) }
 func shortenTo(limit int, text string) string {
 	out := make([]rune, 0, limit)
 	for _, r := range text {
-		if len(out) == limit {
+		if len(out) >= limit {
 			return string(out) + "..."
 		}
-		if r == '\n' || r == '\t' {
-			r = ' '
+		switch r {
+		case '\t':
+			out = append(out, '\\', 't')
+		case '\n':
+			out = append(out, '\\', 'n')
+		default:
+			out = append(out, printable(r))
 		}
-		out = append(out, printable(r))
 	}
 	return string(out)
 }

@@ -34,12 +34,19 @@ type schema struct {
 	raw      any
 }
 
-// compileSchema panics if the embedded schema is broken; a test finds that.
-func compileSchema() *schema {
+// readSchema returns the schema without its compiled form. It panics if the embedded
+// schema is broken; a test finds that.
+func readSchema() *schema {
 	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
 	if err != nil {
 		panic("api: embedded schema: " + err.Error())
 	}
+	return &schema{raw: raw}
+}
+
+// compileSchema returns the schema for validation; it panics as readSchema does.
+func compileSchema() *schema {
+	raw := readSchema().raw
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	if err := c.AddResource(schemaURL, raw); err != nil {
@@ -130,7 +137,7 @@ func (s *schema) alternatives(e *jsonschema.ValidationError) []*jsonschema.Valid
 	case len(typed) == 1:
 		return typed[0]
 	case len(typed) > 1:
-		return []*jsonschema.ValidationError{s.unnamed(typed, depth)}
+		return append(s.common(typed, depth), s.unnamed(typed, depth))
 	}
 	return []*jsonschema.ValidationError{e}
 }
@@ -173,6 +180,61 @@ func (s *schema) unnamed(forms [][]*jsonschema.ValidationError, depth int) *json
 		}
 	}
 	return &jsonschema.ValidationError{SchemaURL: merged.SchemaURL, InstanceLocation: merged.InstanceLocation, ErrorKind: &kind.Enum{Want: want}}
+}
+
+// common returns what is wrong in every form that has the key, for an object of
+// which it is not known which form was meant.
+func (s *schema) common(forms [][]*jsonschema.ValidationError, depth int) []*jsonschema.ValidationError {
+	var keys []string
+	within := make([]map[string][]*jsonschema.ValidationError, len(forms)) // by key
+	foreign := make([]map[string]bool, len(forms))                         // keys that the form does not have
+	for i, leaves := range forms {
+		within[i], foreign[i] = map[string][]*jsonschema.ValidationError{}, map[string]bool{}
+		for _, l := range leaves {
+			if k, ok := l.ErrorKind.(*kind.AdditionalProperties); ok && len(l.InstanceLocation) == depth {
+				for _, key := range k.Properties {
+					foreign[i][key] = true
+				}
+			} else if len(l.InstanceLocation) > depth && !names(l, depth) {
+				key := l.InstanceLocation[depth]
+				within[i][key] = append(within[i][key], l)
+				if !slices.Contains(keys, key) {
+					keys = append(keys, key)
+				}
+			}
+		}
+	}
+	var out []*jsonschema.ValidationError
+	for _, key := range keys {
+		var first []*jsonschema.ValidationError
+		wrong := true
+		for i := range forms {
+			if foreign[i][key] {
+				continue
+			}
+			if wrong = wrong && len(within[i][key]) > 0; first == nil {
+				first = within[i][key]
+			}
+		}
+		if wrong {
+			out = append(out, first...)
+		}
+	}
+	var unknown []string
+	for key := range foreign[0] {
+		if !slices.ContainsFunc(foreign, func(of map[string]bool) bool { return !of[key] }) {
+			unknown = append(unknown, key)
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		for _, l := range forms[0] {
+			if _, ok := l.ErrorKind.(*kind.AdditionalProperties); ok && len(l.InstanceLocation) == depth {
+				out = append(out, &jsonschema.ValidationError{SchemaURL: l.SchemaURL, InstanceLocation: l.InstanceLocation, ErrorKind: &kind.AdditionalProperties{Properties: unknown}})
+			}
+		}
+	}
+	return out
 }
 
 // explain turns a violation into errors with place, value and fix.
@@ -368,12 +430,21 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 	known := s.keys(rule)
 	e := RequestError{Field: child(n.field, shorten(key)), Problem: "is not a known key", Fix: useOneOf + strings.Join(known, ", ")}
 	for _, discriminator := range []string{"name", "type"} {
-		if name := n.get(discriminator); name != nil && slices.Contains(known, discriminator) {
+		if !slices.Contains(known, discriminator) {
+			continue
+		}
+		name := n.get(discriminator)
+		if name == nil || !s.allows(s.property(rule, discriminator), name.value) {
+			e.Fix = "leave it out"
+			if name == nil || len(known) > 1 {
+				e.Fix = "correct the " + discriminator + " first: it decides which keys there are"
+			}
+		} else {
 			e.Problem = "is not a key of " + shorten(name.value)
 		}
 	}
 	fix, meant := s.belongs(d, n, key)
-	near, found := spelling.Nearest(key, known)
+	near, found := spelling.Close(key, known)
 	switch {
 	case fix != "":
 		e.Fix, e.meant = fix, meant
@@ -383,6 +454,12 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 		e.Fix = cmp.Or(text(rule, "x-fix"), "leave it out")
 	}
 	return d.fail(at, e)
+}
+
+// allows reports whether a name is one of those that a form has.
+func (s *schema) allows(rule map[string]any, name string) bool {
+	list, _ := rule["enum"].([]any)
+	return rule["const"] == name || slices.Contains(list, any(name))
 }
 
 // at returns the part of the schema that a URL with a JSON pointer names.
@@ -420,6 +497,18 @@ func (s *schema) property(rule map[string]any, key string) map[string]any {
 		return s.at(ref)
 	}
 	return out
+}
+
+// layer returns the schema of a layer of a type; nil if there is none.
+func (s *schema) layer(name *node) map[string]any {
+	forms, _ := s.at("#/$defs/layer")["anyOf"].([]any)
+	for _, f := range forms {
+		form, _ := f.(map[string]any)
+		if name != nil && s.property(form, "type")["const"] == name.value {
+			return form
+		}
+	}
+	return nil
 }
 
 // keys returns the keys that a mapping may have, sorted.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,9 +15,34 @@ type Setting struct {
 	// Value is in YAML, as a request file would have it: 0.001, adamw, or
 	// {name: cosine, warmup_steps: 10}.
 	Value string
+	// Origin says where the setting comes from, for messages, such as the name of a
+	// flag; "" stands for "setting".
+	Origin string
+
+	bare bool // it has no =
 }
 
-func (s Setting) place() position { return position{setting: s.Field + "=" + s.Value} }
+// ParseSetting returns the setting that FIELD=VALUE means. Whatever is wrong with it
+// is reported when it is applied, with the mistakes of the request.
+func ParseSetting(text, origin string) Setting {
+	field, value, ok := strings.Cut(text, "=")
+	return Setting{Field: strings.TrimSpace(field), Value: value, Origin: origin, bare: !ok}
+}
+
+// String returns the setting as messages name it, in one line.
+func (s Setting) String() string {
+	text := s.Field
+	if !s.bare {
+		text += "=" + s.Value
+	}
+	return cmp.Or(s.Origin, "setting") + " " + shorten(text)
+}
+
+// CheckSettings fails for settings that no request can have, as ParseTrainingRequest
+// does. It is for where there is no request to be read.
+func CheckSettings(settings ...Setting) error {
+	return join("", (&document{root: &node{kind: mapping}}).set(settings))
+}
 
 // With returns the request with some fields set, with its defaults filled in and
 // checked as ParseTrainingRequest does. The same mistakes give the same errors,
@@ -139,13 +165,23 @@ func (n *node) setField(field string) {
 
 // set applies settings to the tree and returns what is wrong with their form.
 func (d *document) set(settings []Setting) []*RequestError {
-	s := compileSchema()
+	s := readSchema()
 	fields := s.fields("", s.at(schemaURL))
 	var errs []*RequestError
-	for _, setting := range settings {
-		if e := d.root.set(setting, fields); e != nil {
-			errs = append(errs, d.fail(setting.place(), *e))
+	seen := map[string]bool{}
+	for i, setting := range settings {
+		at := position{setting: setting, order: i + 1}
+		e := d.root.set(setting, at, fields)
+		if seen[setting.Field] {
+			e = &RequestError{Field: setting.Field, Problem: "sets " + setting.Field + " a second time", Fix: "set each field once"}
 		}
+		if e != nil {
+			errs = append(errs, d.fail(at, *e))
+			if slices.Contains(fields, setting.Field) {
+				d.unset = append(d.unset, setting.Field)
+			}
+		}
+		seen[setting.Field] = !setting.bare && slices.Contains(fields, setting.Field)
 	}
 	listKeysOnce(errs)
 	return errs
@@ -153,9 +189,19 @@ func (d *document) set(settings []Setting) []*RequestError {
 
 // set puts a value in place of the field's, or beside the others where the
 // field was left out. known are the fields that can be set.
-func (n *node) set(s Setting, known []string) *RequestError {
+func (n *node) set(s Setting, at position, known []string) *RequestError {
 	bad := func(problem, fix string) *RequestError {
-		return &RequestError{Field: s.Field, Value: shorten(s.Value), Problem: problem, Fix: fix}
+		return &RequestError{Field: s.Field, Problem: problem, Fix: fix} // the setting itself shows the value
+	}
+	switch {
+	case s.bare:
+		example := "config.learning_rate"
+		if fields := FieldsNamed(s.Field); len(fields) > 0 {
+			example = fields[0]
+		}
+		return bad("has no =", "write "+strings.TrimSpace(s.Origin+" "+example+"=VALUE"))
+	case s.Field == "":
+		return bad("names no field", "write the path with dots before the =, such as config.learning_rate")
 	}
 	d, err := parseDocument("", []byte("value: "+s.Value))
 	var wrong *RequestError
@@ -172,7 +218,7 @@ func (n *node) set(s Setting, known []string) *RequestError {
 		for _, field := range known {
 			inside := func(of string) bool { return strings.HasPrefix(of, field+".") }
 			if inside(s.Field) && !slices.ContainsFunc(known, inside) {
-				return bad(fmt.Sprintf("cannot be set: %s is not a mapping", field), "set that field as a whole")
+				return bad(field+" is one value and has no fields of its own", "set it as a whole: "+field+"=VALUE")
 			}
 		}
 		return &RequestError{Field: s.Field, Problem: "no such field", Fix: likelyField(s.Field, known)}
@@ -184,18 +230,18 @@ func (n *node) set(s Setting, known []string) *RequestError {
 			n.kind, n.entries = mapping, []entry{{"name", &node{kind: textual, field: parent + ".name", value: n.value, written: n.written, at: n.at, key: n.at}}}
 		}
 		if n.kind != mapping {
-			return bad(fmt.Sprintf("cannot be set: %s is not a mapping", parent), "set that field as a whole")
+			return bad(fmt.Sprintf("%s is %s in this request and has no fields of its own", parent, n.kind), "set it as a whole: "+parent+"={"+key+": ...}")
 		}
 		child := n.get(key)
 		if child == nil {
-			child = &node{kind: mapping, field: strings.Join(path[:i+1], "."), at: s.place(), key: s.place()}
+			child = &node{kind: mapping, field: strings.Join(path[:i+1], "."), at: at, key: at}
 			n.entries = append(n.entries, entry{key, child})
 		}
 		n = child
 	}
 	*n = *d.root.entries[0].value
 	n.setField(s.Field)
-	n.setPlace(s.place())
+	n.setPlace(at)
 	return nil
 }
 

@@ -14,7 +14,7 @@ func places(t *testing.T, err error) []string {
 	for _, e := range requestErrors(t, err) {
 		place := fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
 		if e.Setting != "" {
-			place = "--set " + e.Setting
+			place = e.Setting
 			if e.File != "" || e.Line != 0 || strings.Contains(e.Error(), "\n") || !strings.HasPrefix(e.Error(), place+": ") {
 				t.Errorf("a setting is shown as %v", e)
 			}
@@ -32,21 +32,24 @@ func TestEveryMistakeIsShownWhereItIsWritten(t *testing.T) {
 		set        []Setting
 		want       []string
 	}{
-		{"one of each", edit("epochs: 3", "epochs: 0"), []Setting{{"config.seed", "-1"}},
+		{"one of each", edit("epochs: 3", "epochs: 0"), []Setting{{Field: "config.seed", Value: "-1"}},
 			[]string{"job.yaml:4:56 config.epochs", "--set config.seed=-1 config.seed"}},
-		{"in the file, beside a setting that is right", edit("epochs: 3", "epochs: 0"), []Setting{{"config.seed", "1"}},
+		{"in the file, beside a setting that is right", edit("epochs: 3", "epochs: 0"), []Setting{{Field: "config.seed", Value: "1"}},
 			[]string{"job.yaml:4:56 config.epochs"}},
-		{"a setting that makes the file wrong", edit("epochs: 3", "epochs: 3, shards: 8"), []Setting{{"config.batch_size", "4"}},
+		{"a setting that makes the file wrong", edit("epochs: 3", "epochs: 3, shards: 8"), []Setting{{Field: "config.batch_size", Value: "4"}},
 			[]string{"job.yaml:4:67 config.shards"}},
-		{"a file that makes a setting wrong", file, []Setting{{"config.shards", "32"}}, []string{"--set config.shards=32 config.shards"}},
-		{"within a value", file, []Setting{{"model", "{hidden: [3, 0]}"}}, []string{"--set model={hidden: [3, 0]} model.hidden[1]"}},
-		{"two settings", file, []Setting{{"config.epochs", "0"}, {"config.seeds", "1"}},
+		{"a file that makes a setting wrong", file, []Setting{{Field: "config.shards", Value: "32"}}, []string{"--set config.shards=32 config.shards"}},
+		{"within a value", file, []Setting{{Field: "model", Value: "{hidden: [3, 0]}"}}, []string{"--set model={hidden: [3, 0]} model.hidden[1]"}},
+		{"two settings", file, []Setting{{Field: "config.epochs", Value: "0"}, {Field: "config.seeds", Value: "1"}},
 			[]string{"--set config.epochs=0 config.epochs", "--set config.seeds=1 config.seeds"}},
-		{"a model of the file that does not fit what is set", file, []Setting{{"model_architecture", "resnet"}}, []string{"job.yaml:2:9 model.hidden"}},
-		{"a misspelt name in the file", edit("mlp", "mpl"), []Setting{{"config.optimizer", "adm"}, {"config.optimiser.beta1", "2"}},
+		{"a model of the file that does not fit what is set", file, []Setting{{Field: "model_architecture", Value: "resnet"}}, []string{"job.yaml:2:9 model.hidden"}},
+		{"a misspelt name in the file", edit("mlp", "mpl"), []Setting{{Field: "config.optimizer", Value: "adm"}, {Field: "config.optimiser.beta1", Value: "2"}},
 			[]string{"job.yaml:1:21 model_architecture", "--set config.optimizer=adm config.optimizer", "--set config.optimiser.beta1=2 config.optimiser.beta1"}},
-		{"no YAML", "config: [", []Setting{{"epochs", "4"}}, []string{"job.yaml:1:9 ", "--set epochs=4 epochs"}},
+		{"no YAML", "config: [", []Setting{{Field: "epochs", Value: "4"}}, []string{"job.yaml:1:9 ", "--set epochs=4 epochs"}},
 	} {
+		for i := range test.set {
+			test.set[i].Origin = "--set"
+		}
 		_, err := ParseTrainingRequest("job.yaml", []byte(test.file), test.set...)
 		if err == nil {
 			t.Errorf("%s: accepted", test.name)
@@ -66,7 +69,7 @@ func TestAFieldThatDoesNotExistIsAnsweredWithTheOneThatWasMeant(t *testing.T) {
 		"config.optimizr.beta1": "did you mean config.optimizer.beta1?", "hidden": "did you mean model.hidden?", "targt": "did you mean dataset.target?",
 		"zzzzzzzz": "write the path with dots", "": "write the path with dots", "model.hidden[0]": "set the whole list: model.hidden=[...]",
 	} {
-		_, err := parse(t, forkedRequest).With(Setting{field, "4"})
+		_, err := parse(t, forkedRequest).With(Setting{Field: field, Value: "4"})
 		errs := requestErrors(t, err)
 		if len(errs) != 1 || errs[0].Field != field || !strings.HasPrefix(errs[0].Fix, fix) || strings.Contains(errs[0].Error(), "4 is") {
 			t.Errorf("%s: %v", field, err)
@@ -77,8 +80,8 @@ func TestAFieldThatDoesNotExistIsAnsweredWithTheOneThatWasMeant(t *testing.T) {
 // Defaults that nobody wrote are not in the way of what is set.
 func TestAnotherArchitectureCanBeSetWhereTheFileDoesNotSizeTheModel(t *testing.T) {
 	for _, settings := range [][]Setting{
-		{{"model_architecture", "resnet"}}, {{"model_architecture", "gpt"}}, {{"model_architecture", "[{type: flatten}, {type: linear, units: 10}]"}},
-		{{"config.optimizer.name", "sgd"}}, {{"config.optimizer.beta1", "0.8"}}, {{"config.optimizer.name", "sgd"}, {"config.optimizer.momentum", "0.9"}},
+		{{Field: "model_architecture", Value: "resnet"}}, {{Field: "model_architecture", Value: "gpt"}}, {{Field: "model_architecture", Value: "[{type: flatten}, {type: linear, units: 10}]"}},
+		{{Field: "config.optimizer.name", Value: "sgd"}}, {{Field: "config.optimizer.beta1", Value: "0.8"}}, {{Field: "config.optimizer.name", Value: "sgd"}, {Field: "config.optimizer.momentum", Value: "0.9"}},
 	} {
 		for _, file := range []string{minimal(""), minimal(", optimizer: adam")} {
 			if _, err := ParseTrainingRequest("job.yaml", []byte(file), settings...); err != nil {
@@ -88,7 +91,7 @@ func TestAnotherArchitectureCanBeSetWhereTheFileDoesNotSizeTheModel(t *testing.T
 	}
 	// A default that was in use stays so: a step of one, of exponential.
 	file := []byte(minimal(", schedule: {name: exponential, gamma: 0.5}"))
-	if r, err := ParseTrainingRequest("", file, Setting{"config.schedule.name", "step"}); err != nil || r.Config.Schedule.StepSize != 1 {
+	if r, err := ParseTrainingRequest("", file, Setting{Field: "config.schedule.name", Value: "step"}); err != nil || r.Config.Schedule.StepSize != 1 {
 		t.Errorf("%+v, %v", r.Config.Schedule, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"reprise/nn"
 )
@@ -25,7 +24,7 @@ type TrainingRequest struct {
 
 	document *document       // where it was written; nil for a request made in Go
 	file     string          // that it comes from, if it has no document: see With
-	wrong    map[string]bool // the keys that a mistake was found under
+	wrong    map[string]bool // the fields that a mistake was found in
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
@@ -140,57 +139,11 @@ func ParseTrainingRequest(file string, content []byte, settings ...Setting) (Tra
 	wrong := d.set(settings)
 	r, all := d.request()
 	for _, e := range all {
-		if e.Setting != "" {
+		if !slices.ContainsFunc(errs, func(of *RequestError) bool { return of.order == 0 && e.order == 0 && of.Error() == e.Error() }) {
 			errs = append(errs, e)
 		}
 	}
 	return r, join(file, append(errs, wrong...))
-}
-
-// request returns what the document asks for, with its defaults, and what is wrong
-// with it.
-func (d *document) request() (r TrainingRequest, errs []*RequestError) {
-	errs = compileSchema().validate(d)
-	var wrong map[string]bool
-	mark := func(list []*RequestError) {
-		for _, e := range list {
-			for _, field := range []string{e.Field, e.meant} {
-				if end := strings.IndexAny(field+".", ".["); end > 0 {
-					if wrong == nil {
-						wrong = map[string]bool{}
-					}
-					wrong[field[:end]] = true
-				}
-			}
-		}
-	}
-	mark(errs)
-	sound := *d
-	root := *d.root
-	root.entries = slices.DeleteFunc(slices.Clone(root.entries), func(e entry) bool { return wrong[e.name] })
-	sound.root = &root
-	r, more := decodeRequest(&sound)
-	mark(more)
-	r.document, r.wrong = d, wrong
-	r = r.withDefaults()
-	more = append(more, flatten(r.Locate(r.precheck()))...)
-	mark(more)
-	r.wrong = wrong
-	errs = append(errs, more...)
-	sortErrors(errs)
-	return r, errs
-}
-
-// Sound reports whether no mistake was found in what the request says under some
-// of its keys, such as dataset_path and dataset. It is always true for a request
-// that came without an error.
-func (r TrainingRequest) Sound(keys ...string) bool {
-	for _, key := range keys {
-		if r.wrong[key] {
-			return false
-		}
-	}
-	return !r.wrong[""] // nothing could be read
 }
 
 // Validate fails as ParseTrainingRequest does. It is for a request that was made in
@@ -198,18 +151,19 @@ func (r TrainingRequest) Sound(keys ...string) bool {
 func (r TrainingRequest) Validate() error {
 	r.document = nil
 	r = r.withDefaults()
-	if err := r.precheck(); err != nil {
-		return r.Locate(err)
-	}
 	content, err := r.Canonical()
-	if err != nil {
+	if err != nil { // a number that JSON does not have
+		if bad := r.precheck(); bad != nil {
+			return r.Locate(bad)
+		}
 		return err
 	}
 	d, err := parseDocument("", content)
 	if err != nil {
 		return err
 	}
-	return join("", placeless(compileSchema().validate(d)))
+	_, errs := d.request()
+	return join("", placeless(errs))
 }
 
 // placeless removes the places from errors of a request that is not in a file.

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -62,23 +63,53 @@ func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, tr
 	}, nil
 }
 
-// CheckData fails where the sound parts of the request do not fit the data, with
-// all that is wrong. Its errors are the domain's: Locate finds their place.
+// CheckData fails where the request does not fit the data, with all that is wrong
+// and does not follow from a mistake that came with the request. What the request
+// says is at fault in a *RequestError with its place.
 func (r TrainingRequest) CheckData(data *dataset.Dataset) error {
 	if err := data.Validate(); err != nil {
 		return err
 	}
-	var errs []error
-	if r.Sound("config") {
-		samples := data.Len(dataset.Train)
-		h := r.Hyperparameters(samples)
-		errs = append(errs, h.Validate(samples), checkTraining(h, data))
+	r.wrong = maps.Clone(r.wrong)
+	if r.wrong == nil {
+		r.wrong = map[string]bool{}
 	}
-	if r.Sound("model_architecture", "model") {
-		_, err := r.Architecture(data)
-		errs = append(errs, err)
+	samples := data.Len(dataset.Train)
+	h := r.Hyperparameters(samples)
+	var preset error
+	if r.Sound("model_architecture") {
+		preset = r.withDefaults().checkPreset(data)
 	}
-	return joined(errs...)
+	errs := r.locateAll(r.longWarmup(h, samples))
+	mark(r.wrong, errs)
+	errs = append(errs, r.sift(joined(h.Validate(samples), checkTraining(h, data), preset))...)
+	if r.Sound("model_architecture") && (r.ModelArchitecture.Name == "" || r.Sound("model")) { // a list has its sizes itself
+		architecture, err := r.Architecture(data)
+		if err == nil {
+			err = joined(training.CheckFit(architecture, data), training.CheckNormalization(architecture, h, samples))
+		}
+		errs = append(errs, r.sift(err)...)
+	}
+	return join(r.File(), errs)
+}
+
+// longWarmup fails for a warm-up that is too long whatever the run's length will be
+// once the fields that decide it are corrected.
+func (r TrainingRequest) longWarmup(h training.Hyperparameters, samples int) error {
+	steps := r.Sound("config.batch_size", "config.gradient_accumulation", "config.epochs") && h.StepSamples() <= samples
+	if steps || !r.Sound("config.schedule.name", "config.schedule.warmup_steps") || h.LearningRate.Schedule.Name == training.Constant {
+		return nil // it is known how long the run is
+	}
+	h.BatchSize, h.GradientAccumulation = 1, 1
+	if !r.Sound("config.epochs") {
+		h.Epochs = training.MaxEpochs
+	}
+	warmup, most := h.LearningRate.Schedule.WarmupSteps, h.TotalSteps(samples)
+	if warmup < most {
+		return nil
+	}
+	return &training.FieldError{Field: "config.schedule.warmup_steps", Value: fmt.Sprint(warmup),
+		Problem: fmt.Sprintf("is too many: the run has at most %d steps, whatever the batch size", most), Fix: "use fewer warm-up steps"}
 }
 
 // joined returns several errors as one, and one as it is.
@@ -92,11 +123,12 @@ func joined(errs ...error) error {
 
 // checkTraining fails for settings that do not fit the kind of data.
 func checkTraining(h training.Hyperparameters, data *dataset.Dataset) error {
+	var smoothing error
 	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
-		return &training.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
+		smoothing = &training.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
 			Problem: "does not fit a regression, which has no classes", Fix: "leave it out"}
 	}
-	return data.CheckAugmentation(h.Augmentation)
+	return joined(smoothing, data.CheckAugmentation(h.Augmentation))
 }
 
 // describe returns what a run's record says of its data. The same content
@@ -156,15 +188,7 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	return h
 }
 
-// precheck fails for what cannot be trained with, whatever the data, in the sound
-// parts of the request.
+// precheck fails for what cannot be trained with, whatever the data.
 func (r TrainingRequest) precheck() error {
-	var config, model error
-	if r.Sound("config") {
-		config = r.Hyperparameters(0).Validate(math.MaxInt)
-	}
-	if r.Sound("model_architecture", "model") {
-		model = r.Model.check(r.ModelArchitecture.Name)
-	}
-	return joined(config, model)
+	return joined(r.Hyperparameters(0).Validate(math.MaxInt), r.Model.check(r.ModelArchitecture.Name))
 }

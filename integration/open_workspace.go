@@ -124,12 +124,9 @@ type MissingLogError struct {
 	Left []string // what is there
 }
 
-// Error names what is there and what to do.
+// Error names what is there.
 func (e *MissingLogError) Error() string {
-	return fmt.Sprintf("--data-dir %s: the event log is missing: there is no events.db beside %s; put events.db back, "+
-		"or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), "+
-		"or choose another folder with --data-dir FOLDER. Nothing was changed",
-		e.Dir, strings.Join(e.Left, " and "))
+	return fmt.Sprintf("%s: the event log is missing: there is no events.db beside %s", e.Dir, strings.Join(e.Left, " and "))
 }
 
 // CheckLogExists fails with *MissingLogError where the log is missing beside other

@@ -156,6 +156,24 @@ func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Eve
 	return next, nil
 }
 
+// RunNotFoundError says that a name means no run. It wraps ErrRunNotFound.
+type RunNotFoundError struct {
+	Name string
+	Runs int // that there are
+}
+
+// Error names the run, and says so if there are none at all.
+func (e *RunNotFoundError) Error() string {
+	text := fmt.Sprintf("run %q: %v", e.Name, ErrRunNotFound)
+	if e.Runs == 0 {
+		text += ": there are no runs yet"
+	}
+	return text
+}
+
+// Unwrap returns ErrRunNotFound.
+func (e *RunNotFoundError) Unwrap() error { return ErrRunNotFound }
+
 // Load folds a run's events, or fails with ErrRunNotFound.
 func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error) {
 	events, err := l.Events(ctx, id)
@@ -226,7 +244,7 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 }
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
-// id, or "latest". It fails with ErrRunNotFound or ErrAmbiguousRun.
+// id, or "latest". It fails with *RunNotFoundError or ErrAmbiguousRun.
 func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
 	list, err := ReadRuns(ctx, l.store)
 	if err != nil {
@@ -238,7 +256,7 @@ func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, erro
 // Resolve is RunLog.Resolve among the runs of the list.
 func (l *RunList) Resolve(name string) (training.RunID, error) {
 	if len(l.Runs) == 0 {
-		return "", fmt.Errorf("run %q: %w: there are no runs yet; start one with `reprise train JOB`", name, ErrRunNotFound)
+		return "", &RunNotFoundError{Name: name}
 	}
 	if name == "latest" {
 		return l.Runs[len(l.Runs)-1].RunID, nil
@@ -256,7 +274,7 @@ func (l *RunList) Resolve(name string) (training.RunID, error) {
 	case 1:
 		return training.RunID(matches[0]), nil
 	case 0:
-		return "", fmt.Errorf("run %q: %w; `reprise runs list` shows them all", name, ErrRunNotFound)
+		return "", &RunNotFoundError{Name: name, Runs: len(l.Runs)}
 	}
 	slices.Sort(matches)
 	const most = 5

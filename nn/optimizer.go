@@ -1,8 +1,10 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"reprise/kernel"
@@ -57,9 +59,9 @@ func defaultTo(v, def float32) float32 {
 	return v
 }
 
-// Validate fails with a *FieldError for an unknown name, a constant out of
-// range, and a constant that the named rule does not have. Zero values mean
-// defaults.
+// Validate fails with a *FieldError, or several of them joined, for an unknown name,
+// a constant out of range, and a constant that the named rule does not have. Zero
+// values mean defaults.
 func (o Optimizer) Validate() error {
 	o = o.WithDefaults()
 	switch o.Name {
@@ -73,40 +75,34 @@ func (o Optimizer) Validate() error {
 }
 
 func (o Optimizer) validateSGD() error {
+	var errs []error
 	for _, f := range []struct {
 		name  string
 		value float32
 	}{{"beta1", o.Beta1}, {"beta2", o.Beta2}, {"epsilon", o.Epsilon}} {
 		if f.value != 0 {
-			return foreign(f.name, formatFloat(f.value), "sgd does not have it", "leave it out, or use adam")
+			errs = append(errs, foreign(f.name, formatFloat(f.value), "sgd does not have it", "leave it out, or use adam"))
 		}
 	}
 	if o.Nesterov && o.Momentum == 0 {
-		return foreign("nesterov", "true", "false, as momentum is 0", "set a momentum such as 0.9")
+		errs = append(errs, foreign("nesterov", "true", "false, as momentum is 0", "set a momentum such as 0.9"))
 	}
-	if err := fraction("momentum", o.Momentum, "0.9"); err != nil {
-		return err
-	}
-	return o.validateDecay()
+	return joined(append(errs, fraction("momentum", o.Momentum, "0.9"), o.validateDecay())...)
 }
 
 func (o Optimizer) validateAdam() error {
+	var errs []error
 	if o.Momentum != 0 {
-		return foreign("momentum", formatFloat(o.Momentum), string(o.Name)+" does not have it", "set beta1 instead, or use sgd")
+		errs = append(errs, foreign("momentum", formatFloat(o.Momentum), string(o.Name)+" does not have it", "set beta1 instead, or use sgd"))
 	}
 	if o.Nesterov {
-		return foreign("nesterov", "true", string(o.Name)+" does not have it", "leave it out, or use sgd")
+		errs = append(errs, foreign("nesterov", "true", string(o.Name)+" does not have it", "leave it out, or use sgd"))
 	}
-	if err := fraction("beta1", o.Beta1, "0.9"); err != nil {
-		return err
-	}
-	if err := fraction("beta2", o.Beta2, "0.999"); err != nil {
-		return err
-	}
+	errs = append(errs, fraction("beta1", o.Beta1, "0.9"), fraction("beta2", o.Beta2, "0.999"))
 	if !(o.Epsilon > 0) || math.IsInf(float64(o.Epsilon), 0) {
-		return &FieldError{Field: "optimizer.epsilon", Value: formatFloat(o.Epsilon), Want: "a positive number", Fix: "leave it out for 1e-8"}
+		errs = append(errs, &FieldError{Field: "optimizer.epsilon", Value: formatFloat(o.Epsilon), Want: "a positive number", Fix: "leave it out for 1e-8"})
 	}
-	return o.validateDecay()
+	return joined(append(errs, o.validateDecay())...)
 }
 
 func (o Optimizer) validateDecay() error {
@@ -114,6 +110,15 @@ func (o Optimizer) validateDecay() error {
 		return &FieldError{Field: "optimizer.weight_decay", Value: formatFloat(o.WeightDecay), Want: "at least 0", Fix: "use 0 for none; 0.01 is usual for adamw"}
 	}
 	return nil
+}
+
+// joined returns several errors as one, and one as it is.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }
 
 func fraction(name string, value float32, usual string) error {

@@ -119,7 +119,13 @@ func (h Hyperparameters) Validate(samples int) error {
 		bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
 	}
 	if err := h.Optimizer.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("config.optimizer: %w", err))
+		parts := []error{err}
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
+			parts = several.Unwrap()
+		}
+		for _, part := range parts {
+			errs = append(errs, fmt.Errorf("config.optimizer: %w", part))
+		}
 	}
 	if err := h.LearningRate.Validate(); err != nil {
 		errs = append(errs, err)

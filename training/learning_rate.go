@@ -167,61 +167,67 @@ func power(x float64, n uint64) float64 {
 	return result
 }
 
-// Validate fails with a *FieldError unless the value is finite and above 0 and
-// the schedule is complete.
+// Validate fails with a *FieldError, or several of them joined, unless the value is
+// finite and above 0 and the schedule is complete.
 func (l LearningRate) Validate() error {
 	v := float64(l.Value)
+	var errs []error
 	if math.IsNaN(v) || math.IsInf(v, 0) || v <= 0 {
-		return &FieldError{Field: "config.learning_rate", Value: fmt.Sprint(l.Value),
-			Problem: "must be a finite number above 0", Fix: "use a value such as 0.001"}
+		errs = append(errs, &FieldError{Field: "config.learning_rate", Value: fmt.Sprint(l.Value),
+			Problem: "must be a finite number above 0", Fix: "use a value such as 0.001"})
 	}
-	return l.Schedule.Validate()
+	if err := l.Schedule.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	return join(errs)
 }
 
-// Validate fails with a *FieldError if a parameter that the schedule needs is
-// missing or out of range, or if the warm-up is not shorter than the run.
+// Validate fails with a *FieldError, or several of them joined, if a parameter that
+// the schedule needs is missing or out of range, or if the warm-up is not shorter
+// than the run.
 func (s Schedule) Validate() error {
-	bad := func(field string, value any, problem, fix string) error {
-		return &FieldError{Field: "config.schedule." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+	var errs []error
+	bad := func(field string, value any, problem, fix string) {
+		errs = append(errs, &FieldError{Field: "config.schedule." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
 	if s.TotalSteps > 0 && s.WarmupSteps >= s.TotalSteps && s.Name != Constant {
-		return bad("warmup_steps", s.WarmupSteps,
+		bad("warmup_steps", s.WarmupSteps,
 			fmt.Sprintf("is too many: the run has only %d steps", s.TotalSteps),
 			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", s.TotalSteps))
 	}
 	if math.IsNaN(s.MinFactor) || s.MinFactor < 0 || s.MinFactor > 1 {
-		return bad("min_factor", s.MinFactor, "must be in [0, 1]", "use 0 to decay to nothing")
+		bad("min_factor", s.MinFactor, "must be in [0, 1]", "use 0 to decay to nothing")
 	}
 	switch s.Name {
 	case Constant:
 		if s.WarmupSteps > 0 {
-			return bad("warmup_steps", s.WarmupSteps, "does not fit constant, which has no warm-up", "use the schedule constant_with_warmup")
+			bad("warmup_steps", s.WarmupSteps, "does not fit constant, which has no warm-up", "use the schedule constant_with_warmup")
 		}
 	case ConstantWithWarmup, Linear, Cosine, InverseSqrt:
 	case ReduceOnPlateau:
 		if !(s.Gamma > 0 && s.Gamma < 1) {
-			return bad("gamma", s.Gamma, "must be in (0, 1)", "use a factor such as 0.1")
+			bad("gamma", s.Gamma, "must be in (0, 1)", "use a factor such as 0.1")
 		}
 		if !(s.Threshold >= 0 && s.Threshold < 1) {
-			return bad("threshold", s.Threshold, "must be in [0, 1)", "use a share such as 0.0001")
+			bad("threshold", s.Threshold, "must be in [0, 1)", "use a share such as 0.0001")
 		}
 	case CosineWithRestarts:
 		if s.Cycles == 0 {
-			return bad("cycles", s.Cycles, "must be at least 1", "use the number of cosine periods of the run, such as 3")
+			bad("cycles", s.Cycles, "must be at least 1", "use the number of cosine periods of the run, such as 3")
 		}
 	case Polynomial:
 		if !(s.Power > 0) || math.IsInf(s.Power, 0) {
-			return bad("power", s.Power, "must be above 0", "use 1 for a straight line, 2 for a parabola")
+			bad("power", s.Power, "must be above 0", "use 1 for a straight line, 2 for a parabola")
 		}
 	case Step, Exponential:
 		if !(s.Gamma > 0 && s.Gamma <= 1) {
-			return bad("gamma", s.Gamma, "must be in (0, 1]", "use a factor such as 0.1")
+			bad("gamma", s.Gamma, "must be in (0, 1]", "use a factor such as 0.1")
 		}
 		if s.Name == Step && s.StepSize == 0 {
-			return bad("step_size", s.StepSize, "must be at least 1", "use the number of steps between two multiplications by gamma, such as 1000")
+			bad("step_size", s.StepSize, "must be at least 1", "use the number of steps between two multiplications by gamma, such as 1000")
 		}
 	default:
-		return bad("name", s.Name, "is not a known schedule", fmt.Sprintf("use one of %v", ScheduleNames()))
+		bad("name", s.Name, "is not a known schedule", fmt.Sprintf("use one of %v", ScheduleNames()))
 	}
-	return nil
+	return join(errs)
 }

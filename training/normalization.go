@@ -6,28 +6,34 @@ import (
 	"reprise/nn"
 )
 
-// checkNormalization fails if a normalisation has a single value to normalise: its
+// CheckNormalization fails if a normalisation has a single value to normalise: its
 // output is the same for every sample, so nothing is learned, and the running
 // variance of a batch_norm decays to 0. It is for new runs: a run that was recorded
-// is resumed and verified as it was.
-func checkNormalization(arch nn.Architecture, h Hyperparameters, samples int) error {
+// is resumed and verified as it was. It fails with all normalizations that are wrong,
+// but with a batch size or shards that are too small for several of them once.
+func CheckNormalization(arch nn.Architecture, h Hyperparameters, samples int) error {
 	list, err := arch.Normalizations()
 	if err != nil {
 		return err
 	}
+	var errs []error
+	batch := false
 	for _, n := range list {
 		if n.Type != (nn.BatchNorm{}).Type() {
 			if n.Values == 1 {
-				return &nn.LayerError{Index: n.Layer, Layer: n.Type, Field: "input", Got: "1 value wide",
-					Want: "at least 2 values to normalize over", Fix: "make the layer before it wider, or remove the normalization"}
+				errs = append(errs, &nn.LayerError{Index: n.Layer, Layer: n.Type, Field: "input", Got: "1 value wide",
+					Want: "at least 2 values to normalize over", Fix: "make the layer before it wider, or remove the normalization"})
 			}
 			continue
 		}
+		if batch || h.BatchSize < 1 {
+			continue
+		}
 		if err := h.checkBatchNorm(n, samples); err != nil {
-			return err
+			errs, batch = append(errs, err), true
 		}
 	}
-	return nil
+	return join(errs)
 }
 
 // checkBatchNorm fails if a shard of some batch leaves a batch_norm one value per

@@ -2,6 +2,7 @@ package training
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -42,7 +43,7 @@ func TestABatchNormOverASingleValueIsRefused(t *testing.T) {
 		"layer_norm":                {mlp(nn.LayerNorm{}), Hyperparameters{BatchSize: 1, Shards: 1}, 7, "", ""},
 		"batch_norm within a layer": {nn.Architecture{Input: tensor.Shape{3}, Layers: nn.Layers{nn.Residual{Body: nn.Layers{nn.BatchNorm{}}}, nn.Linear{Units: 2}}}, Hyperparameters{BatchSize: 1, Shards: 1}, 8, "config.batch_size", "use a batch_size of 2, or leave batch_norm out"},
 	} {
-		err := checkNormalization(c.arch, c.h, c.samples)
+		err := CheckNormalization(c.arch, c.h, c.samples)
 		var field *FieldError
 		switch {
 		case c.field == "" && err != nil:
@@ -57,7 +58,7 @@ func TestANormalizationOfOneValueOfASampleIsRefused(t *testing.T) {
 	for _, norm := range []nn.Layer{nn.LayerNorm{}, nn.RMSNorm{}} {
 		arch := nn.Architecture{Input: tensor.Shape{3}, Layers: nn.Layers{nn.Linear{Units: 1}, norm, nn.Linear{Units: 2}}}
 		var layer *nn.LayerError
-		if err := checkNormalization(arch, Hyperparameters{BatchSize: 8, Shards: 1}, 80); !errors.As(err, &layer) || layer.Index != 1 {
+		if err := CheckNormalization(arch, Hyperparameters{BatchSize: 8, Shards: 1}, 80); !errors.As(err, &layer) || layer.Index != 1 {
 			t.Errorf("%s over one value: %v", norm.Type(), err)
 		}
 	}
@@ -78,9 +79,25 @@ func TestNoShardThatIsAcceptedHasASingleRow(t *testing.T) {
 				smallest = min(smallest, part/min(h.Shards, part))
 			}
 		}
-		err := checkNormalization(mlp(nn.BatchNorm{}), h, samples)
+		err := CheckNormalization(mlp(nn.BatchNorm{}), h, samples)
 		if (err == nil) != (smallest >= 2) {
 			t.Fatalf("%+v of %d samples, smallest part %d: %v", h, samples, smallest, err)
 		}
 	})
+}
+
+// What is wrong with several normalizations, or with what goes in and what comes out,
+// is said at once.
+func TestAllThatDoesNotFitIsReported(t *testing.T) {
+	narrow := nn.Architecture{Input: tensor.Shape{4}, Layers: nn.Layers{
+		nn.Linear{Units: 1}, nn.LayerNorm{}, nn.Linear{Units: 3}, nn.BatchNorm{}, nn.BatchNorm{}, nn.Linear{Units: 1}, nn.LayerNorm{},
+	}}
+	err := CheckNormalization(narrow, Hyperparameters{BatchSize: 1, Shards: 1}, 80)
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(several.Unwrap()) != 3 {
+		t.Errorf("two layer norms and one batch size: %v", err)
+	}
+	if err := CheckNormalization(narrow, Hyperparameters{}, 80); err == nil || strings.Contains(err.Error(), "batch_size") {
+		t.Errorf("an unknown batch size: %v", err)
+	}
 }

@@ -37,7 +37,7 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	if err := data.Validate(); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	if err := checkFit(model.Architecture, data); err != nil {
+	if err := CheckFit(model.Architecture, data); err != nil {
 		return TrainingSession{}, nil, err
 	}
 	h := config.Hyperparameters
@@ -48,7 +48,7 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	if want := h.TotalSteps(samples); h.LearningRate.Schedule.TotalSteps != want {
 		return TrainingSession{}, nil, fmt.Errorf("schedule is planned for %d steps, the run has %d", h.LearningRate.Schedule.TotalSteps, want)
 	}
-	if err := checkNormalization(model.Architecture, h, samples); err != nil {
+	if err := CheckNormalization(model.Architecture, h, samples); err != nil {
 		return TrainingSession{}, nil, err
 	}
 	if err := config.RunID.Validate(); err != nil {
@@ -64,21 +64,14 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 	}}, nil
 }
 
-// checkFit fails unless the model takes the samples and has the outputs that the
+// CheckFit fails unless the model takes the samples and has the outputs that the
 // task needs: one for each class or quantity or, for text, one for each token
-// of the vocabulary at each place.
-func checkFit(arch nn.Architecture, data *dataset.Dataset) error {
+// of the vocabulary at each place. It fails with all of that which is wrong.
+func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 	if !arch.Input.Equal(data.SampleShape()) {
 		return &FieldError{Field: "model_architecture", Value: "input " + arch.Input.String(),
 			Problem: fmt.Sprintf("does not fit samples of shape %v", data.SampleShape()),
 			Fix:     "build the model for the data's shape"}
-	}
-	if text := data.InputKind() == dataset.InputToken; text != arch.TakesTokens() {
-		if text {
-			return &FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
-				Fix: fmt.Sprintf("let the first layer be {type: embedding, vocabulary: %d, width: 64}, or use gpt", data.Classes())}
-		}
-		return &FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"}
 	}
 	out, err := arch.Output()
 	if err != nil {
@@ -94,10 +87,23 @@ func checkFit(arch nn.Architecture, data *dataset.Dataset) error {
 		what = fmt.Sprintf("the data's targets, of which there are %d", want[0])
 	case dataset.Classification:
 	}
-	if !out.Equal(want) {
-		return &FieldError{Field: "model_architecture", Value: "output " + out.String(),
-			Problem: "does not fit " + what,
-			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", want[len(want)-1])}
+	var errs []error
+	text := data.InputKind() == dataset.InputToken
+	embedded := text == arch.TakesTokens()
+	switch {
+	case embedded:
+	case text:
+		errs = append(errs, &FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
+			Fix: fmt.Sprintf("let the first layer be {type: embedding, vocabulary: %d, width: 64}, or use gpt", data.Classes())})
+	default:
+		errs = append(errs, &FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"})
 	}
-	return nil
+	units := func(s tensor.Shape) int { return s[len(s)-1] }
+	// What comes in changes the shape of what comes out, but not the units of the last layer.
+	if !out.Equal(want) && (embedded || len(out) > 0 && units(out) != units(want)) {
+		errs = append(errs, &FieldError{Field: "model_architecture", Value: "output " + out.String(),
+			Problem: "does not fit " + what,
+			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", units(want))})
+	}
+	return join(errs)
 }

@@ -51,10 +51,30 @@ func isInterruption(err error) bool {
 // advised adds to an error what its user can do about its cause, unless the error
 // already says so. If a file is missing, the command's own words say what to do.
 func advised(err error) error {
+	if command := commandFor(err); command != "" {
+		return integration.AdviseOr(err, command)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return integration.Advise(err)
+}
+
+// commandFor returns the commands and flags that help where the domain knows only
+// what is missing; "" for any other error.
+func commandFor(err error) string {
+	var noLog *integration.MissingLogError
+	var noRun *integration.RunNotFoundError
+	switch {
+	case errors.As(err, &noLog):
+		return "put events.db back, or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), " +
+			"or choose another folder with --data-dir FOLDER. Nothing was changed"
+	case errors.As(err, &noRun) && noRun.Runs == 0:
+		return "start one with `reprise train JOB`"
+	case errors.As(err, &noRun):
+		return "`reprise runs list` shows them all"
+	}
+	return ""
 }
 
 // unusable says that a file or folder that the user named cannot be used, and the

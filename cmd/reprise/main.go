@@ -45,7 +45,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 }
 
 // writeError prints an error for people.
-func writeError(w io.Writer, err error) { writeLines(w, fmt.Sprintf("reprise: %v", err)) }
+// writeError writes an error. Each of several that are joined begins with the name of
+// the program; the lines that belong to it are indented.
+func writeError(w io.Writer, err error) {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, " ") {
+			lines[i] = "reprise: " + line
+		}
+	}
+	writeLines(w, strings.Join(lines, "\n"))
+}
 
 // writeLines prints a text, wrapped between words on a terminal. Lines that are
 // indented show a file and stay as they are.

@@ -90,15 +90,18 @@ func (env *environment) prepareFork(
 	if err != nil {
 		return job{}, err
 	}
-	settings, bad := parseSettings(f.set)
-	request, err := old.With(settings...)
-	if mistakes := errors.Join(noPoint, bad, err); mistakes != nil {
-		return job{}, invalid(errors.Join(mistakes, request.CheckFork(old)))
+	request, wrong := old.With(parseSettings(f.set)...)
+	data, err := env.openRecorded(ctx, parent.Session.Dataset)
+	if wrong != nil || noPoint != nil {
+		var more error // without the data, there is no more to be found
+		if err == nil {
+			more = request.CheckData(data)
+		}
+		return job{}, invalid(errors.Join(noPoint, api.Join(wrong, request.CheckFork(old), more)))
 	}
 	if err := checkFiles(parent, w, cp, "use another checkpoint: --from"); err != nil {
 		return job{}, err
 	}
-	data, err := env.openRecorded(ctx, parent.Session.Dataset)
 	if err != nil {
 		return job{}, err
 	}

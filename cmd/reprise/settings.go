@@ -1,10 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"reprise/api"
@@ -16,32 +12,11 @@ func addSet(c *cobra.Command, settings *[]string) {
 		"change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 }
 
-// parseSettings reads the values of --set and returns those that can be, with all
-// that is wrong with the others.
-func parseSettings(values []string) ([]api.Setting, error) {
-	var settings []api.Setting
-	var errs []error
-	seen := map[string]bool{}
-	for _, s := range values {
-		field, value, ok := strings.Cut(s, "=")
-		field = strings.TrimSpace(field)
-		switch {
-		case !ok:
-			errs = append(errs, fmt.Errorf("--set %s: has no =; write --set %s=VALUE", s, exampleField(field)))
-		case seen[field]:
-			errs = append(errs, fmt.Errorf("--set %s: sets %s a second time; set each field once", s, field))
-		default:
-			seen[field] = true
-			settings = append(settings, api.Setting{Field: field, Value: value})
-		}
+// parseSettings returns what the values of --set mean.
+func parseSettings(values []string) []api.Setting {
+	settings := make([]api.Setting, len(values))
+	for i, value := range values {
+		settings[i] = api.ParseSetting(value, "--set")
 	}
-	return settings, errors.Join(errs...)
-}
-
-// exampleField returns the field that a name stands for, or one that there is.
-func exampleField(name string) string {
-	if fields := api.FieldsNamed(name); len(fields) > 0 {
-		return fields[0]
-	}
-	return "config.learning_rate"
+	return settings
 }

@@ -106,20 +106,20 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 // prepare reads a request file, sets fields of it, checks and translates it, and
 // opens its data. It reports everything that is wrong with the request at once.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
-	settings, bad := parseSettings(set)
+	settings := parseSettings(set)
 	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 	if err != nil {
-		if bad != nil {
+		if bad := api.CheckSettings(settings...); bad != nil {
 			err = invalid(errors.Join(err, bad))
 		}
 		return job{}, err
 	}
 	request, err := api.ParseTrainingRequest(file, content, settings...)
 	if instead := notARequest(file, content); err != nil && instead != nil {
-		return job{}, invalid(errors.Join(instead, settingErrors(err), bad))
+		return job{}, invalid(errors.Join(instead, settingErrors(err)))
 	}
-	if err := errors.Join(err, bad); err != nil {
-		return job{}, invalid(errors.Join(err, env.moreMistakes(ctx, request)))
+	if err != nil {
+		return job{}, invalid(api.Join(err, env.moreMistakes(ctx, request)))
 	}
 	j, err := ready(ctx, request, newRunID(env.now()), env.openRequested)
 	if err == nil {

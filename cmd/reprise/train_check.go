@@ -21,9 +21,9 @@ const maxJobs = 1000
 // Everything that is wrong with any of them is reported at once. The jobs come without
 // their data, which shelf opens again when a run needs it.
 func (env *environment) prepareAll(ctx context.Context, files, set []string, s *shelf) ([]job, error) {
-	settings, bad := parseSettings(set)
+	settings := parseSettings(set)
 	requests, errs := make([]api.TrainingRequest, len(files)), make([]error, len(files))
-	sound := bad == nil
+	sound := true
 	for i, file := range files {
 		if requests[i], errs[i] = env.parseJob(ctx, file, slices.Contains(files[:i], "-"), settings); errs[i] != nil {
 			errs[i] = invalid(errs[i])
@@ -48,7 +48,7 @@ func (env *environment) prepareAll(ctx context.Context, files, set []string, s *
 			return nil, err
 		}
 	}
-	return jobs, joinMistakes(files, errs, invalid(bad))
+	return jobs, joinMistakes(files, errs)
 }
 
 // withoutRepeats returns a function that draws until it gets what it did not get before:
@@ -74,25 +74,25 @@ func (env *environment) parseJob(
 	}
 	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 	if err != nil {
-		return api.TrainingRequest{}, err
+		return api.TrainingRequest{}, errors.Join(err, api.CheckSettings(settings...))
 	}
 	request, err := api.ParseTrainingRequest(file, content, settings...)
 	if err != nil {
-		err = errors.Join(err, env.moreMistakes(ctx, request))
+		err = api.Join(err, env.moreMistakes(ctx, request))
 	}
 	return request, err
 }
 
-// joinMistakes returns the errors of the files as one: those of each file, then general.
-// What is wrong with several files, such as a bad --set, is said once.
-func joinMistakes(files []string, errs []error, general error) error {
+// joinMistakes returns the errors of the files as one. What is wrong with several
+// files, such as a bad --set, is said once.
+func joinMistakes(files []string, errs []error) error {
 	type mistake struct {
 		err   error
 		files []string // that it is about, where it does not say so itself
 	}
 	var list []*mistake
 	known := map[string]*mistake{}
-	refused := general != nil
+	refused := false
 	for i, err := range errs {
 		refused = refused || errors.As(err, new(invalidError))
 		for _, part := range partsOf(err) {
@@ -117,7 +117,7 @@ func joinMistakes(files []string, errs []error, general error) error {
 		}
 		all = append(all, m.err)
 	}
-	joined := errors.Join(append(all, general)...)
+	joined := errors.Join(all...)
 	if refused {
 		return invalid(joined)
 	}

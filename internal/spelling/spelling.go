@@ -24,15 +24,25 @@ type plain struct {
 }
 
 // Nearest returns the name that was most likely meant by a misspelt one, if any
-// is close enough. A misspelt name of more than 40 bytes is near nothing. It
+// is close enough for a choice among few, by up to a third of its letters. A misspelt name of more than 40 bytes is near nothing. It
 // allocates nothing.
 func Nearest(got string, names []string) (string, bool) {
+	return nearest(got, names, len(got)/3+1)
+}
+
+// Close is Nearest for a choice among many names, where a distant one is near by
+// chance: it allows one edit for a short name, and up to three for a long one.
+func Close(got string, names []string) (string, bool) {
+	return nearest(got, names, min(max(len(got)/4, 1), 3))
+}
+
+func nearest(got string, names []string, most int) (string, bool) {
 	if got == "" || len(got) > longest {
 		return "", false
 	}
 	var meant, known plain
 	meant.set(got)
-	best, distance := "", min(len(got)/3+1, len(got)-1)+1
+	best, distance := "", min(most, len(got)-1)+1
 	for _, name := range names {
 		known.set(name)
 		if meant == known && !known.long || isInitials(got, name) {

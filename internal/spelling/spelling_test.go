@@ -45,3 +45,17 @@ func TestOnlyTheCharactersOfANameCount(t *testing.T) {
 		}
 	}
 }
+
+func TestAmongManyNamesOnlyACloseOneIsMeant(t *testing.T) {
+	for _, c := range []struct{ got, name, want string }{
+		{"file", "flip", ""},
+		{"flpi", "flip", "flip"},
+		{"lr", "learning_rate", "learning_rate"},
+		{"wramup_stpes", "warmup_steps", "warmup_steps"},
+		{"up_steps", "warmup_steps", ""},
+	} {
+		if near, ok := Close(c.got, []string{c.name}); near != c.want || ok != (c.want != "") {
+			t.Errorf("Close(%q, %q) = %q, %t", c.got, c.name, near, ok)
+		}
+	}
+}
