@@ -50,7 +50,7 @@ func noRoom(err error) bool {
 // relative to the folder, and what it could not copy. Where there is nothing to copy,
 // it makes no folder.
 func SalvageUnknownFiles(ctx context.Context, log eventstore.Store, to string, from Workspace) ([]string, []LostFiles, error) {
-	runs, err := from.foundRuns()
+	runs, _, err := from.foundRuns() // copying says what cannot be read
 	if err != nil || len(runs) == 0 {
 		return nil, nil, err
 	}

@@ -83,7 +83,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 	var left *integration.UnfinishedError
 	switch {
 	case errors.As(err, &left):
-		err = fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))
+		err = withResume(err, env.commandFor("runs resume", left.Run))
 		if ctx.Err() != nil {
 			return interruptedError{err}
 		}
@@ -92,6 +92,19 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 		return errors.Join(err, closed)
 	}
 	return env.report(ctx, record, w, format)
+}
+
+// withResume adds to why a run was left unfinished how to resume it, once its user
+// has followed the remedy if there is one. In a data directory that is gone there is
+// nothing to resume.
+func withResume(err error, command string) error {
+	switch {
+	case errors.Is(err, integration.ErrDataDirGone):
+		return err
+	case integration.Remedy(err) != "":
+		return fmt.Errorf("%w, then resume it with: %s", err, command)
+	}
+	return fmt.Errorf("%w; resume it with: %s", err, command)
 }
 
 // runToRest launches a run and waits until it rests. A signal interrupts it, which

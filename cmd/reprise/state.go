@@ -69,12 +69,11 @@ running; "reprise runs list" looks at the process too.`,
 }
 
 func (env *environment) showState(ctx context.Context, at pointInTime, format string) error {
-	store, w, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err
