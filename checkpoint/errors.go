@@ -75,8 +75,8 @@ func (e *ContentError) Error() string {
 	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
 }
 
-// VersionError says that a manifest is intact, but of a version that this program
-// cannot read.
+// VersionError says that a manifest or a note is intact, but of a version that this
+// program cannot read.
 type VersionError struct {
 	Got, Known int
 }
@@ -88,3 +88,6 @@ func (e *VersionError) Error() string {
 	}
 	return fmt.Sprintf("the checkpoint was written by a newer version of reprise (format version %d, this one reads %d): upgrade reprise", e.Got, e.Known)
 }
+
+// Advised makes it known that the text says what to do.
+func (e *VersionError) Advised() bool { return e.Got >= 1 }

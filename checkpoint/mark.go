@@ -95,7 +95,8 @@ type Uncommitted struct {
 	// which is 0 where that is not known.
 	Marked   bool
 	Position uint64
-	// Pending is what the folder notes; nil in one of an older version.
+	// Pending is what the folder notes; nil in one of an older version, and in one
+	// that is marked.
 	Pending *Pending
 }
 
@@ -142,6 +143,7 @@ func lookAt(files fileLayer, path string) (u Uncommitted, ok bool, err error) {
 	}
 	if u.Marked {
 		u.Position = committedError(files, path).Position
+		return u, true, nil
 	}
 	u.Pending, err = readPending(files, path)
 	return u, err == nil, err

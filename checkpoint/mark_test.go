@@ -29,7 +29,7 @@ func TestSweepLeavesWhatWasCommittedAndSaysSo(t *testing.T) {
 		}
 	}
 	want := []Uncommitted{
-		{Step: 2, Folder: filepath.Join(f.Path, refs[1].Dir), Marked: true, Position: 20, Pending: noted()},
+		{Step: 2, Folder: filepath.Join(f.Path, refs[1].Dir), Marked: true, Position: 20},
 		{Step: 3, Folder: filepath.Join(f.Path, refs[2].Dir), Pending: noted()},
 	}
 	if got, err := f.Uncommitted(1); err != nil || !reflect.DeepEqual(got, want) {

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -42,12 +43,20 @@ func writePending(files fileLayer, path string, p Pending) error {
 		pendingContent{pendingFormat, pendingVersion, p.RunVersion, p.Position, p.Hash})
 }
 
-// readPending returns the note in a folder; nil where there is none that can be
-// understood.
+// readPending returns the note in a folder; nil where there is none, or one that is
+// damaged. It fails with *VersionError for the note of a newer version, which may say
+// what this one does not know.
 func readPending(files fileLayer, path string) (*Pending, error) {
 	raw, err := readSmall(files, filepath.Join(path, pendingFile))
 	if err != nil || raw == nil {
 		return nil, err
+	}
+	var header struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}
+	if json.Unmarshal(raw, &header) == nil && header.Format == pendingFormat && header.Version > pendingVersion {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(path, pendingFile), &VersionError{Got: header.Version, Known: pendingVersion})
 	}
 	var p pendingContent
 	malformed := json.Unmarshal(raw, &p)

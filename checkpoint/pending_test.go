@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -204,7 +205,7 @@ func TestANoteThatCannotBeUnderstoodIsNone(t *testing.T) {
 	if p, err := readPending(osFiles(), filepath.Dir(path)); err != nil || !reflect.DeepEqual(p, noted()) {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	for _, text := range []string{"", "{", `{"format":"reprise.pending","version":2,"position":1}`, `{"format":"other","version":1,"position":1}`, `{"format":"reprise.pending","version":1}`} {
+	for _, text := range []string{"", "{", `{"format":"reprise.pending","version":0,"position":1}`, `{"format":"other","version":2,"position":1}`, `{"format":"other","version":1,"position":1}`, `{"format":"reprise.pending","version":1}`} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -214,6 +215,39 @@ func TestANoteThatCannotBeUnderstoodIsNone(t *testing.T) {
 	}
 	if swept, err := f.Sweep(nil, allLitter); err != nil || !slices.Equal(swept.SetAside, []string{unrecordedName(ref.Dir)}) {
 		t.Errorf("%+v, %v", swept, err)
+	}
+}
+
+// Whatever else a note of a newer version says, nothing is renamed or removed.
+func TestANoteOfANewerVersionIsAnError(t *testing.T) {
+	f := Folder{Path: filepath.Join(t.TempDir(), "checkpoints")}
+	ref, err := f.WritePending(content(2), *noted())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(f.Path, ref.Dir, pendingFile)
+	for _, text := range []string{`{"format":"reprise.pending","version":2,"position":1}`, `{"format":"reprise.pending","version":3,"position":{"log":"a"},"hash":7}`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var newer *VersionError
+		swept, err := f.Sweep(nil, allLitter)
+		if swept.changed() || !errors.As(err, &newer) || !strings.Contains(err.Error(), path+": the checkpoint was written by a newer version of reprise") {
+			t.Errorf("%s: %+v, %v", text, swept, err)
+		}
+		if found, err := f.Uncommitted(0); len(found) > 0 || !errors.As(err, &newer) {
+			t.Errorf("%s: %+v, %v", text, found, err)
+		}
+		if err := f.Verify(ref); err != nil {
+			t.Error(err)
+		}
+	}
+	// One that is marked was committed, whatever its note says.
+	if err := f.Mark(ref, 9); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := f.Uncommitted(0); err != nil || len(found) != 1 || !found[0].Marked || found[0].Position != 9 {
+		t.Errorf("marked: %+v, %v", found, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"reprise/checkpoint"
 	"reprise/eventstore"
@@ -27,18 +28,21 @@ type OlderLogError struct {
 // shownProblems is how many of the problems an error names.
 const shownProblems = 3
 
-// Error names the first of the problems and what to do.
+// Error names the first of the problems and, on lines of their own, what to do.
 func (e *OlderLogError) Error() string {
 	shown := e.Problems[:min(len(e.Problems), shownProblems)]
 	more := ""
 	if n := len(e.Problems) - len(shown); n > 0 {
 		more = fmt.Sprintf(" (and %d more)", n)
 	}
-	return fmt.Sprintf("the event log in %s ends at event %d and is older than the files beside it: %s%s; "+
-		"put the newer events.db back, with its events.db-wal if there is one, or restore a backup into another folder; "+
-		"to continue with this log all the same, move what it does not have out of runs/. Nothing was changed",
+	return fmt.Sprintf("the event log in %s ends at event %d and is older than the files beside it: %s%s. Nothing was changed.\n"+
+		"Put the newer events.db back, with its events.db-wal if there is one, or restore a backup into another folder.\n"+
+		"To continue with this log all the same, move what it does not have out of runs/.",
 		e.Dir, e.Head, strings.Join(shown, "; "), more)
 }
+
+// Advised makes it known that the text says what to do.
+func (e *OlderLogError) Advised() bool { return true }
 
 // CheckFiles fails with *OlderLogError where the files of the directory show that the
 // log once had more events than it has, or is another one: the folder of a run that
@@ -52,43 +56,42 @@ func (e *OlderLogError) Error() string {
 // Its time grows with the number of runs and of checkpoints after the last one, not
 // with the length of the log.
 func CheckFiles(ctx context.Context, store eventstore.Store, w Workspace) error {
-	_, err := checkFiles(ctx, store, w, nil)
+	_, err := CheckFilesOf(ctx, store, w)
 	return err
 }
 
-// CheckFilesOf is CheckFiles for a caller that has read the list of all runs, which
-// is not read again unless it lacks something.
-func CheckFilesOf(ctx context.Context, store eventstore.Store, w Workspace, list *RunList) error {
-	_, err := checkFiles(ctx, store, w, list)
-	return err
+// CheckFilesOf is CheckFiles for a caller that needs the list of all runs as well. It
+// returns the one that it read; nil where it had no need of one.
+func CheckFilesOf(ctx context.Context, store eventstore.Store, w Workspace) (*RunList, error) {
+	found, err := checkFiles(ctx, store, w)
+	return found.list, err
 }
 
-// foundFiles are the runs that have files, and what the log knows of them.
+// foundFiles are the runs that have files, or may have some, and what the log knows
+// of them.
 type foundFiles struct {
 	runs []training.RunID
 	// list is nil if there are no such runs.
 	list *RunList
 	// ahead are the checkpoints after the last that the log has.
 	ahead map[training.RunID][]checkpoint.Uncommitted
-	// unread says why those of a run could not all be read.
+	// unread says why the files of a run could not all be read.
 	unread map[training.RunID]error
 }
 
-// checkFiles is CheckFiles, and returns what it found. list is read if it is nil.
-func checkFiles(ctx context.Context, store eventstore.Store, w Workspace, list *RunList) (foundFiles, error) {
-	found := foundFiles{ahead: map[training.RunID][]checkpoint.Uncommitted{}, unread: map[training.RunID]error{}}
+// checkFiles is CheckFiles, and returns what it found.
+func checkFiles(ctx context.Context, store eventstore.Store, w Workspace) (foundFiles, error) {
+	found := foundFiles{ahead: map[training.RunID][]checkpoint.Uncommitted{}}
 	var err error
-	if found.runs, err = w.foundRuns(); err != nil || len(found.runs) == 0 {
+	if found.runs, found.unread, err = w.foundRuns(); err != nil || len(found.runs) == 0 {
 		return found, err
 	}
-	if found.list = list; list == nil {
-		if found.list, err = ReadRuns(ctx, store); err != nil {
-			return found, err
-		}
+	if found.list, err = ReadRuns(ctx, store); err != nil {
+		return found, err
 	}
 	last := lastSteps(found.list)
 	for _, id := range found.runs {
-		if step, known := last[id]; known {
+		if step, known := last[id]; known && found.unread[id] == nil {
 			if found.ahead[id], err = w.Checkpoints(id).Uncommitted(step); err != nil {
 				found.unread[id] = err
 			}
@@ -118,7 +121,10 @@ func (f foundFiles) problems(ctx context.Context, store eventstore.Store, w Work
 	last := lastSteps(f.list)
 	for _, id := range f.runs {
 		step, known := last[id]
-		problem := fmt.Sprintf("%s has the files of a run that the log does not have", w.RunDir(id))
+		problem := ""
+		if !known && f.unread[id] == nil {
+			problem = fmt.Sprintf("%s has the files of a run that the log does not have", w.RunDir(id))
+		}
 		if known {
 			var err error
 			if problem, err = older(ctx, store, w, id, f.ahead[id], step); err != nil {
@@ -225,7 +231,7 @@ type Settled struct {
 	// have, and that may have been committed.
 	SetAside []string
 	// Unsettled says which checkpoints could not be read, marked or set aside; at most
-	// one for each run.
+	// one for each run, also for those that the log does not have.
 	Unsettled []*UnsettledError
 }
 
@@ -238,9 +244,8 @@ type UnsettledError struct {
 
 // Error names the folder, the cause and what to do.
 func (e *UnsettledError) Error() string {
-	fix := cmp.Or(Remedy(e.Err), "make it readable and writable")
-	return fmt.Sprintf("run %s: its checkpoints cannot all be marked as committed: %v; %s. "+
-		"Nothing is lost, but an older event log that is put back may not be noticed by them", e.Run, e.Err, fix)
+	return fmt.Sprintf("run %s: its checkpoints cannot all be marked as committed: %v. "+
+		"Nothing is lost, but an older event log that is put back may not be noticed by them", e.Run, AdviseOr(e.Err, "make it readable and writable"))
 }
 
 // Unwrap returns the cause.
@@ -255,7 +260,7 @@ func (e *UnsettledError) Unwrap() error { return e.Err }
 // nevertheless. The caller holds the lock of the data directory.
 func SettleFiles(ctx context.Context, store eventstore.Store, w Workspace) (Settled, error) {
 	var settled Settled
-	found, err := checkFiles(ctx, store, w, nil)
+	found, err := checkFiles(ctx, store, w)
 	if err != nil || len(found.runs) == 0 {
 		return settled, err
 	}
@@ -264,10 +269,14 @@ func SettleFiles(ctx context.Context, store eventstore.Store, w Workspace) (Sett
 		there[id] = true
 	}
 	log := NewRunLog(store, nil)
+	unsettled := func(id training.RunID, err error) {
+		settled.Unsettled = append(settled.Unsettled, &UnsettledError{Run: id, Folder: w.CheckpointsDir(id), Err: err})
+	}
 	for _, r := range found.list.Runs {
 		if !there[r.RunID] {
 			continue
 		}
+		delete(there, r.RunID)
 		files := found.unread[r.RunID]
 		if err := settleRun(ctx, log, w.Checkpoints(r.RunID), r, &files); err != nil {
 			return settled, err
@@ -283,7 +292,12 @@ func SettleFiles(ctx context.Context, store eventstore.Store, w Workspace) (Sett
 			files = cmp.Or(files, err)
 		}
 		if files != nil {
-			settled.Unsettled = append(settled.Unsettled, &UnsettledError{Run: r.RunID, Folder: w.CheckpointsDir(r.RunID), Err: files})
+			unsettled(r.RunID, files)
+		}
+	}
+	for _, id := range found.runs {
+		if err := found.unread[id]; err != nil && there[id] { // the log does not have it
+			unsettled(id, err)
 		}
 	}
 	return settled, nil
@@ -315,28 +329,30 @@ func settleRun(ctx context.Context, log *RunLog, files checkpoint.Folder, r RunS
 }
 
 // foundRuns returns the folders in runs/ that hold a run's files, by name. What is
-// not named or built like one is the user's.
-func (w Workspace) foundRuns() ([]training.RunID, error) {
+// not named or built like one is the user's. unread says of which it is not known.
+func (w Workspace) foundRuns() (runs []training.RunID, unread map[training.RunID]error, err error) {
+	unread = map[training.RunID]error{}
 	entries, err := w.files().ReadDir(w.RunsDir())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, unread, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, unread, err
 	}
-	var runs []training.RunID
 	for _, e := range entries {
 		id := training.RunID(e.Name())
 		if id.Validate() != nil {
 			continue
 		}
-		info, err := w.files().Stat(w.CheckpointsDir(id))
-		switch {
-		case err == nil && info.IsDir():
-			runs = append(runs, id)
+		switch info, err := w.files().Stat(w.CheckpointsDir(id)); {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		case Passing(err):
-			return nil, err
+			return nil, nil, err
+		case err != nil:
+			runs, unread[id] = append(runs, id), err
+		case info.IsDir():
+			runs = append(runs, id)
 		}
 	}
-	return runs, nil
+	return runs, unread, nil
 }

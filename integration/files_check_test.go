@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"reprise/checkpoint"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/internal/disk"
@@ -362,29 +365,109 @@ func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
 	}
 }
 
-// Who has the list of runs has the log read no second time, unless something is
-// missing in the list.
-func TestFilesAreComparedWithAListThatWasRead(t *testing.T) {
+// A caller that needs the list of runs gets the one that the comparison read.
+func TestComparingFilesReadsTheLogOnce(t *testing.T) {
 	w := newWorld(t)
+	if list, err := CheckFilesOf(t.Context(), w.store, w.workspace); list != nil || err != nil {
+		t.Errorf("without files: %+v, %v", list, err)
+	}
 	w.train(w.request(nil), nil)
 	store := &readCounter{Store: w.store}
-	list, err := ReadRuns(t.Context(), store)
+	want, err := ReadRuns(t.Context(), store)
 	if err != nil || store.reads == 0 {
 		t.Fatalf("%d reads, %v", store.reads, err)
 	}
+	once := store.reads
 	store.reads = 0
-	if err := CheckFilesOf(t.Context(), store, w.workspace, list); err != nil || store.reads != 0 {
-		t.Errorf("%d reads of the log, %v", store.reads, err)
-	}
-	if err := CheckFilesOf(t.Context(), store, w.workspace, &RunList{}); err != nil || store.reads == 0 {
-		t.Errorf("with an earlier list: %d reads, %v", store.reads, err)
+	list, err := CheckFilesOf(t.Context(), store, w.workspace)
+	if err != nil || store.reads != once || !reflect.DeepEqual(list.Runs, want.Runs) {
+		t.Errorf("%d reads of the log, %+v, %v", store.reads, list, err)
 	}
 	var older *OlderLogError
-	if err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace, list); err != nil {
-		t.Errorf("a list that has everything: %v", err)
+	if list, err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace); !errors.As(err, &older) || list == nil {
+		t.Errorf("an older log: %+v, %v", list, err)
 	}
-	if err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace, &RunList{}); !errors.As(err, &older) {
-		t.Errorf("an older log: %v", err)
+}
+
+// The files of a run that cannot be looked at show nothing, and are named by whoever
+// settles them, whether the log has the run or not.
+func TestARunFolderThatCannotBeReadIsNamed(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EIO, syscall.ENOENT, syscall.ENOTDIR} {
+		w := newWorld(t)
+		r, _ := w.train(w.request(nil), nil)
+		id := r.ID
+		if err := os.MkdirAll(w.workspace.CheckpointsDir("another-run"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		w.workspace.Disk = &unreadableRuns{disk.OS{}, errno}
+		if err := CheckFiles(t.Context(), w.store, w.workspace); err != nil {
+			t.Errorf("%v: %v", errno, err)
+		}
+		settled, err := SettleFiles(t.Context(), w.store, w.workspace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got []training.RunID
+		if errno == syscall.EACCES || errno == syscall.EIO {
+			want = []training.RunID{id, "another-run"}
+		}
+		for _, u := range settled.Unsettled {
+			got = append(got, u.Run)
+			if !errors.Is(u, errno) || !strings.Contains(u.Error(), w.workspace.CheckpointsDir(u.Run)) {
+				t.Errorf("%v", u)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: named %q, want %q", errno, got, want)
+		}
+	}
+}
+
+// unreadableRuns is a disk that does not say what is in the folders of runs.
+type unreadableRuns struct {
+	disk.FS
+	err error
+}
+
+func (d *unreadableRuns) Stat(path string) (fs.FileInfo, error) {
+	if filepath.Base(path) == "checkpoints" {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: d.err}
+	}
+	return d.FS.Stat(path)
+}
+
+// What a newer version notes about a checkpoint may be more than this one knows.
+func TestANoteOfANewerVersionIsLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
+	files := w.workspace.Checkpoints(r.ID)
+	last, ok := r.LastCheckpoint()
+	if !ok {
+		t.Fatal("there is no checkpoint")
+	}
+	content, err := files.Read(CheckpointRef(last))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content.Step += 1000
+	ref, err := files.WritePending(content, checkpoint.Pending{RunVersion: 1, Position: 1, Hash: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := filepath.Join(files.Path, ref.Dir, "pending.json")
+	if err := os.WriteFile(note, []byte(`{"format":"reprise.pending","version":2,"position":{"log":7}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settled, err := SettleFiles(t.Context(), w.store, w.workspace)
+	if err != nil || len(settled.SetAside) > 0 || len(settled.Unsettled) != 1 {
+		t.Fatalf("%+v, %v", settled, err)
+	}
+	text := settled.Unsettled[0].Error()
+	if !strings.Contains(text, note+": the checkpoint was written by a newer version of reprise") || strings.Contains(text, "make it readable") {
+		t.Error(text)
+	}
+	if err := files.Verify(ref); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -52,9 +52,9 @@ const keptRuns = 64
 // hostIDLength is how much of an id tells the hosts of a store apart.
 const hostIDLength = 12
 
-// DefaultRestarts is how often a run's actor may fail before the run fails. The
-// period is long, since what fails again at the same step may take hours to get
-// there.
+// DefaultRestarts is how often a run's actor is restarted before the run is
+// interrupted or, if its actor panicked every time, fails. The period is long, since
+// what fails again at the same step may take hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
 // HostConfig is what a Host is made of. All fields but the last four are
@@ -72,8 +72,9 @@ type HostConfig struct {
 	// LogActors also records what happens to the host's actors in the store, as
 	// events of "actors/HOST", where HOST is the beginning of a new id.
 	LogActors bool
-	// Restarts bounds how often a run may fail and be restarted; the zero
-	// value stands for DefaultRestarts.
+	// Restarts bounds how often a run's actor may fail and be restarted. Once they are
+	// exhausted, the run is interrupted; it fails only if the actor panicked every
+	// time. The zero value stands for DefaultRestarts.
 	Restarts actor.Intensity
 	// Queue is how the devices are shared between runs; nil stands for
 	// queue.DefaultPolicy.

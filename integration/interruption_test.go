@@ -39,7 +39,7 @@ func (s *contested) Append(ctx context.Context, writes ...eventstore.Write) ([]e
 }
 
 // An interruption stays one, whatever else fails before the run is at rest: the
-// next incarnation of its actor goes on giving back, and does not train on.
+// next incarnation of its actor continues to give back, and trains no further.
 func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)

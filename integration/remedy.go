@@ -74,6 +74,7 @@ type remedy struct {
 // remedies is the table of the causes that may pass, the most specific first.
 func remedies() []remedy {
 	return []remedy{
+		cause(ErrDataDirGone, "put the folder back, or restore a backup"),
 		ofType(func(e *eventstore.DeniedError) string {
 			if e.Writing {
 				return "run this as the owner of " + e.Folder

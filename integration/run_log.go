@@ -245,15 +245,6 @@ func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
 // id, or "latest". It fails with *RunNotFoundError or ErrAmbiguousRun.
-func (l *RunLog) Resolve(ctx context.Context, name string) (training.RunID, error) {
-	list, err := ReadRuns(ctx, l.store)
-	if err != nil {
-		return "", err
-	}
-	return list.Resolve(name)
-}
-
-// Resolve is RunLog.Resolve among the runs of the list.
 func (l *RunList) Resolve(name string) (training.RunID, error) {
 	if len(l.Runs) == 0 {
 		return "", &RunNotFoundError{Name: name}

@@ -47,7 +47,7 @@ func isLost(err error) bool { return errors.As(err, new(*disk.SourceError)) && !
 // relative to the folder, and what it could not copy. Where there is nothing to copy,
 // it makes no folder. It fails as SalvageRunFiles does.
 func SalvageUnknownFiles(ctx context.Context, log eventstore.Store, to string, from Workspace) ([]string, []LostFiles, error) {
-	runs, err := from.foundRuns()
+	runs, _, err := from.foundRuns() // copying says what cannot be read
 	if err != nil || len(runs) == 0 {
 		return nil, nil, err
 	}

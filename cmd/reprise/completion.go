@@ -187,19 +187,19 @@ const maxCandidates = 200
 // state, and latest.
 func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	store, w, err := env.openReader()
+	store, err := env.openLog(contextOf(c)) // a warning would land in the command line
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	list, err := integration.ReadRuns(contextOf(c), store)
+	list, err := store.runs(contextOf(c))
 	if err != nil || len(list.Runs) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
 	found = append(found, beginningWith(prefix, []string{"latest\tthe newest run"})...)
 	for _, r := range slices.Backward(list.Runs) {
-		state := stateOf(r.State, w)
+		state := stateOf(r.State, store.workspace)
 		if c.Name() == "resume" && (state == training.Completed || state == training.Failed) {
 			continue // it would be refused
 		}
@@ -218,7 +218,11 @@ func (env *environment) stepCandidates(c *cobra.Command, args []string, prefix s
 		return nil, directive
 	}
 	var found []string
-	_ = env.readRun(contextOf(c), args[0], func(r runReader) error { // what cannot be read has no steps to offer
+	store, err := env.openLog(contextOf(c))
+	if err != nil {
+		return nil, directive
+	}
+	_ = env.readRunIn(contextOf(c), store, args[0], func(r runReader) error { // what cannot be read has no steps to offer
 		best, _ := r.run.BestCheckpoint()
 		for _, cp := range slices.Backward(r.run.Checkpoints) {
 			step := strconv.FormatUint(cp.Step, 10)

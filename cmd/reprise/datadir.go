@@ -132,23 +132,80 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 	return opened.Store, w, opened.Close, nil
 }
 
+// logReader is an event store that is open for reading, compared with the files
+// beside it.
+type logReader struct {
+	eventstore.Store
+	workspace integration.Workspace
+	// listing is the store for what is made from read models; nil if it cannot be read.
+	listing eventstore.Store
+	// compared is what integration.CheckFiles returned.
+	compared error
+	list     *integration.RunList // nil if it was not needed yet
+}
+
 // openReader opens the event store for reading, even while another process writes
-// to it. A data directory that does not exist yet reads as an empty store.
-func (env *environment) openReader() (eventstore.Store, integration.Workspace, error) {
+// to it. It warns of a log that is older than the files beside it.
+func (env *environment) openReader(ctx context.Context) (*logReader, error) {
+	r, err := env.openLog(ctx)
+	if err == nil {
+		env.warnOfOlderLog(r.compared)
+	}
+	return r, err
+}
+
+// openCurrent is openReader for commands that a log which is older than the files
+// beside it would mislead: it refuses one, and one that cannot be compared with them.
+func (env *environment) openCurrent(ctx context.Context) (*logReader, error) {
+	r, err := env.openLog(ctx)
+	if err == nil && r.compared != nil {
+		return nil, errors.Join(r.compared, r.Close())
+	}
+	return r, err
+}
+
+// openLog opens the event store for reading, and leaves it to the caller to say what
+// the comparison with the files showed. A data directory that does not exist yet
+// reads as an empty store.
+func (env *environment) openLog(ctx context.Context) (*logReader, error) {
 	w, err := env.workspace()
 	if err != nil {
-		return nil, w, err
+		return nil, err
 	}
 	if !exists(w.EventsPath()) {
 		if env.dataDir != "" {
 			if _, err := os.Stat(w.Dir); err != nil {
-				return nil, w, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+				return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 			}
 		}
-		return memory.New(), w, w.CheckLogExists(false)
+		if err := w.CheckLogExists(false); err != nil {
+			return nil, err
+		}
+		store := memory.New()
+		return &logReader{Store: store, workspace: w, listing: store}, nil
 	}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
-	return store, w, err
+	if err != nil {
+		return nil, err
+	}
+	r := &logReader{Store: store, workspace: w}
+	if r.listing, r.compared = integration.Listing(ctx, store); r.compared == nil {
+		r.list, r.compared = integration.CheckFilesOf(ctx, r.listing, w)
+	}
+	return r, nil
+}
+
+// runs returns the list of all runs, which is read once.
+func (r *logReader) runs(ctx context.Context) (*integration.RunList, error) {
+	if r.list != nil {
+		return r.list, nil
+	}
+	if r.listing == nil {
+		return nil, r.compared
+	}
+	var err error
+	r.list, err = integration.ReadRuns(ctx, r.listing)
+	return r.list, err
 }
 
 // writerAlive reports whether some process holds the data directory's lock: a

@@ -9,7 +9,7 @@ import (
 )
 
 // warnOfOlderLog says, beside what a command shows, that the log which it shows is
-// older than the files beside it. check is what integration.CheckFiles returned.
+// older than the files in its folder. check is what integration.CheckFiles returned.
 func (env *environment) warnOfOlderLog(check error) {
 	var older *integration.OlderLogError
 	if errors.As(check, &older) {

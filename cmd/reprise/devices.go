@@ -42,7 +42,7 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDrivers()) }()
-	store, w, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 	if err != nil {
 		return err
 	}
-	alive := writerAlive(w)
+	alive := writerAlive(store.workspace)
 	rows := make([]deviceRow, len(drivers))
 	for i, d := range drivers {
 		rows[i] = deviceRow{Description: d.Describe().Description(), Leases: []device.Lease{}}

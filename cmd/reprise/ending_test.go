@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/integration"
 	"reprise/training"
 )
 
@@ -230,20 +231,52 @@ func TestAnotherSignalEndsTheProcessAtOnce(t *testing.T) {
 	}
 }
 
-func TestAHangupThatIsIgnoredEndsNothing(t *testing.T) {
-	b := build(t).with()
-	c := b.command()
-	c.Path, c.Args = "/bin/sh", []string{"sh", "-c", `trap "" HUP; exec "$0" train "$1"`, b.path, endless(t)}
-	launched(t, c, "epoch 2/")
-	if err := c.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	// The signal was delivered when a later one is.
-	if code := end(t, c, syscall.SIGTERM); code != exitInterrupted {
-		t.Errorf("exit code %d", code)
-	}
-	if runs := parse[[]runRow](b, "runs", "list"); len(runs) != 1 || runs[0].Step == 0 {
-		t.Errorf("%+v", runs)
+// nohup ignores SIGHUP, and a shell SIGINT for what a script starts in the background.
+func TestASignalThatIsIgnoredEndsNothing(t *testing.T) {
+	b := build(t)
+	for shell, c := range map[string]struct {
+		ignored syscall.Signal
+		line    string
+	}{
+		"trap HUP":   {syscall.SIGHUP, `trap "" HUP; exec "$0" train "$1"`},
+		"trap INT":   {syscall.SIGINT, `trap "" INT; exec "$0" train "$1"`},
+		"background": {syscall.SIGINT, `"$0" train "$1" & echo "pid $!"; wait $!`},
+	} {
+		t.Run(shell, func(t *testing.T) {
+			b := b.with()
+			started := b.command()
+			started.Path, started.Args = "/bin/sh", []string{"sh", "-c", c.line, b.path, endless(t)}
+			out := launched(t, started, "epoch 2/")
+			process := started.Process
+			if _, after, found := strings.Cut(out.text(), "pid "); found {
+				var pid int
+				if _, err := fmt.Sscan(after, &pid); err != nil {
+					t.Fatal(err)
+				}
+				var err error
+				if process, err = os.FindProcess(pid); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = process.Kill() })
+			}
+			if err := process.Signal(c.ignored); err != nil {
+				t.Fatal(err)
+			}
+			// The signal was delivered when a later one is.
+			if err := process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), endingLimit)
+			defer cancel()
+			_ = waitGone(ctx, started) // the exit code tells
+			if code := started.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(out.text(), "asked to terminate (SIGTERM)") {
+				t.Errorf("exit code %d\n%s", code, out.text())
+			}
+			runs := parse[[]runRow](b, "runs", "list")
+			if len(runs) != 1 || runs[0].Step == 0 || !strings.Contains(runs[0].Reason, "SIGTERM") {
+				t.Errorf("%+v", runs)
+			}
+		})
 	}
 }
 
@@ -289,6 +322,23 @@ func TestALimitedAddressSpaceIsAnErrorThatSaysSo(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "ulimit -v") ||
 			strings.Contains(string(out), "goroutine") {
 			t.Errorf("%d kB: %v\n%s", kilobytes, err, out)
+		}
+	}
+}
+
+// A remedy comes before the resume that needs it.
+func TestARunThatWasLeftSaysHowToResumeIt(t *testing.T) {
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{syscall.ENOSPC, "run r: no space left on device; free some space, then resume it with: RESUME"},
+		{errors.New("the host ended"), "run r: the host ended; resume it with: RESUME"},
+		{fmt.Errorf("%w: d/events.db is gone", integration.ErrDataDirGone), "run r: " + integration.ErrDataDirGone.Error() +
+			": d/events.db is gone; put the folder back, or restore a backup"},
+	} {
+		if got := withResume(&integration.UnfinishedError{Run: "r", Cause: c.cause}, "RESUME"); got.Error() != c.want || !errors.Is(got, c.cause) {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }
@@ -379,6 +429,9 @@ func TestATrainerWhoseDataDirectoryIsGoneStops(t *testing.T) {
 			_ = waitGone(ctx, c) // the exit code tells
 			if code := c.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.text(), "the data directory was removed or replaced while this process was using it") {
 				t.Errorf("exit code %d\n%s", code, out.text())
+			}
+			if strings.Contains(out.text(), "resume") || !strings.Contains(out.text(), "; put the folder back, or restore a backup\n") {
+				t.Errorf("what cannot work is advised:\n%s", out.text())
 			}
 			switch left, err := os.ReadDir(b.dataDir); {
 			case strings.Contains(name, "another"):

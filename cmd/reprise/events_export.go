@@ -61,12 +61,11 @@ are not part of it; "reprise backup" copies them.`,
 }
 
 func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.Head, error) {
-	store, w, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return eventstore.Head{}, err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	head, err := eventstore.Export(ctx, store, to)
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted

@@ -26,7 +26,8 @@ func newEventsHeadCommand(env *environment) *cobra.Command {
 		Long: `Head verifies the hash chain of the log and writes to FILE or, without one, to
 standard output, where the log ends: the position, the hash there, the id of the
 store, which is the hash of its first event, and the time. It needs no lock and
-works while a process trains.
+works while a process trains. Of a log that is older than the files beside it, --sign
+refuses to sign the head.
 
 The hash stands for everything before it. Whoever can write the log can write
 another one, whole and with other hashes, but not one that has this hash at this
@@ -53,22 +54,23 @@ signature with other tools.`,
 }
 
 func (env *environment) head(ctx context.Context, h heading) error {
-	sign := func(a eventstore.Attestation) eventstore.Attestation { return a }
+	open, sign := env.openReader, func(a eventstore.Attestation) eventstore.Attestation { return a }
 	if h.key != "" {
 		key, err := readPrivateKey("--sign", h.key)
 		if err != nil {
 			return err
 		}
 		sign = func(a eventstore.Attestation) eventstore.Attestation { return a.Sign(key) }
+		open = env.openCurrent // the end of an older log would count as the true one
 	}
-	store, w, err := env.openReader()
+	store, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
 	a, err := eventstore.Attest(ctx, store, env.now())
 	if errors.Is(err, eventstore.ErrNotContained) {
-		return invalid(fmt.Errorf("there are no events in %s, and so no head; start a run with: %s train JOB", w.Dir, env.program))
+		return invalid(fmt.Errorf("there are no events in %s, and so no head; start a run with: %s train JOB", store.workspace.Dir, env.program))
 	}
 	if err != nil {
 		return err

@@ -74,7 +74,11 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 	}
 	defer func() { _ = store.Close() }() // it was only read
 	if t.filter.run != "" {
-		id, err := integration.NewRunLog(store, env.now).Resolve(ctx, t.filter.run)
+		list, err := store.runs(ctx)
+		if err != nil {
+			return err
+		}
+		id, err := list.Resolve(t.filter.run)
 		if err != nil {
 			return err
 		}
@@ -96,7 +100,7 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 
 // openFollowed opens the log for reading; to follow one that is not there yet,
 // it waits for it, and says so.
-func (env *environment) openFollowed(ctx context.Context, follow bool) (store eventstore.Store, waited bool, err error) {
+func (env *environment) openFollowed(ctx context.Context, follow bool) (store *logReader, waited bool, err error) {
 	w, err := env.workspace()
 	if err != nil {
 		return nil, false, err
@@ -110,7 +114,7 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store ev
 			return nil, waited, errInterrupted
 		}
 	}
-	store, _, err = env.openReader()
+	store, err = env.openReader(ctx)
 	return store, waited, err
 }
 

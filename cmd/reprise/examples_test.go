@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,12 +133,15 @@ func startTraining(t *testing.T, b binary) (stop func()) {
 	}
 	for lines := bufio.NewScanner(pipe); lines.Scan() && !strings.HasPrefix(lines.Text(), "epoch 1/"); {
 	}
-	copied := make(chan struct{})
+	copied, said := make(chan struct{}), &endWriter{}
 	go func() {
 		defer close(copied)
-		_, _ = io.Copy(io.Discard, pipe)
+		_, _ = io.Copy(said, pipe)
 	}()
 	return func() {
+		if t.Failed() { // a test beside it may have failed because of it
+			t.Logf("the trainer said at last: %s", said.end())
+		}
 		_ = c.Process.Signal(os.Interrupt)
 		<-copied
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -144,9 +150,34 @@ func startTraining(t *testing.T, b binary) (stop func()) {
 	}
 }
 
+// endWriter keeps the end of what is written to it.
+type endWriter struct {
+	mu   sync.Mutex
+	kept []byte
+}
+
+// Write implements io.Writer.
+func (w *endWriter) Write(p []byte) (int, error) {
+	const most = 2000
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = append(w.kept, p...)
+	w.kept = append([]byte(nil), w.kept[max(0, len(w.kept)-most):]...)
+	return len(p), nil
+}
+
+func (w *endWriter) end() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.kept)
+}
+
 // firstLineOf runs a command that ends with Ctrl-C only, until it has printed a
-// line.
+// line. One that prints none in time says what its goroutines do.
 func firstLineOf(c *exec.Cmd) ([]byte, error) {
+	var stderr bytes.Buffer
+	c.Stderr, c.WaitDelay = &stderr, 10*time.Second
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGQUIT) }
 	pipe, err := c.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -164,7 +195,7 @@ func firstLineOf(c *exec.Cmd) ([]byte, error) {
 	}
 	var exit *exec.ExitError
 	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted || len(first) == 0 {
-		return first, fmt.Errorf("after %q: %w", first, err)
+		return first, fmt.Errorf("after %q: %w\n%s", first, err, stderr.String())
 	}
 	return first, nil
 }

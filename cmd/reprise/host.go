@@ -130,11 +130,24 @@ func (env *environment) unfinished(ctx context.Context, err error) error {
 	if !errors.As(err, &left) {
 		return nil
 	}
-	err = fmt.Errorf("%w, then resume it with: %s", err, env.commandFor("runs resume", left.Run))
+	err = withResume(err, env.commandFor("runs resume", left.Run))
 	if ctx.Err() != nil {
 		return interruptedError{err}
 	}
 	return err
+}
+
+// withResume adds to why a run was left unfinished how to resume it, once its user
+// has followed the remedy if there is one. In a data directory that is gone there is
+// nothing to resume.
+func withResume(err error, command string) error {
+	switch {
+	case errors.Is(err, integration.ErrDataDirGone):
+		return err
+	case integration.Remedy(err) != "":
+		return fmt.Errorf("%w, then resume it with: %s", err, command)
+	}
+	return fmt.Errorf("%w; resume it with: %s", err, command)
 }
 
 // runToRest launches a run and waits until it rests. A signal interrupts it, which

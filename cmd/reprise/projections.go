@@ -42,7 +42,7 @@ func newProjectionsListCommand(env *environment) *cobra.Command {
 }
 
 func (env *environment) listProjections(ctx context.Context, format string) error {
-	store, _, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return err
 	}

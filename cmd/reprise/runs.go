@@ -33,9 +33,7 @@ beginning of one, or "latest".`,
 
 // runReader is what the commands that only read a run work with.
 type runReader struct {
-	store eventstore.Store
-	// listing is the store for what is made from read models.
-	listing   eventstore.Store
+	store     eventstore.Store
 	workspace integration.Workspace
 	list      *integration.RunList
 	log       *integration.RunLog
@@ -45,19 +43,30 @@ type runReader struct {
 // readRun opens the data directory for reading, resolves the run's name and
 // calls do.
 func (env *environment) readRun(ctx context.Context, name string, do func(runReader) error) error {
-	store, w, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return err
 	}
+	return env.readRunIn(ctx, store, name, do)
+}
+
+// readCurrentRun is readRun for commands that an older log would mislead.
+func (env *environment) readCurrentRun(ctx context.Context, name string, do func(runReader) error) error {
+	store, err := env.openCurrent(ctx)
+	if err != nil {
+		return err
+	}
+	return env.readRunIn(ctx, store, name, do)
+}
+
+// readRunIn closes the store.
+func (env *environment) readRunIn(ctx context.Context, store *logReader, name string, do func(runReader) error) error {
 	defer func() { _ = store.Close() }() // it was only read
-	listing, err := integration.Listing(ctx, store)
+	list, err := store.runs(ctx)
 	if err != nil {
 		return err
 	}
-	r := runReader{store: store, listing: listing, workspace: w, log: integration.NewRunLog(listing, env.now)}
-	if r.list, err = integration.ReadRuns(ctx, listing); err != nil {
-		return err
-	}
+	r := runReader{store: store.Store, workspace: store.workspace, list: list, log: integration.NewRunLog(store.listing, env.now)}
 	id, err := r.list.Resolve(strings.TrimSpace(name))
 	if err != nil {
 		return err
@@ -133,20 +142,16 @@ metrics" shows how far.`,
 }
 
 func (env *environment) listRuns(ctx context.Context, format string) error {
-	store, w, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	listing, err := integration.Listing(ctx, store)
+	list, err := store.runs(ctx)
 	if err != nil {
 		return err
 	}
-	list, err := integration.ReadRuns(ctx, listing)
-	if err != nil {
-		return err
-	}
-	env.warnOfOlderLog(integration.CheckFilesOf(ctx, listing, w, list))
+	w := store.workspace
 	rows := make([]runRow, len(list.Runs))
 	incomplete := 0
 	for i, r := range list.Runs {
@@ -242,7 +247,7 @@ happened. A run that has completed or failed is refused.`,
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
 	var record integration.RunRecord
-	if err := env.readRun(ctx, name, func(r runReader) error {
+	if err := env.readCurrentRun(ctx, name, func(r runReader) error {
 		record = r.run
 		if _, err := record.Resume(); err != nil { // before any data is read; Host decides
 			return env.cannotResume(record, err)

@@ -66,7 +66,7 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 		return err
 	}
 	var parent integration.RunRecord
-	if err := env.readRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
+	if err := env.readCurrentRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err
 	}
 	j, err := env.prepareFork(ctx, parent, w, f)

@@ -84,7 +84,6 @@ func (o showOptions) newestOf(n int) (from int) {
 }
 
 func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
-	env.warnOfOlderLog(integration.CheckFilesOf(ctx, r.listing, r.workspace, r.list))
 	at := o.at
 	row := rowOf(r.run.Summary(), r.workspace)
 	position, _, err := at.resolve(ctx, r.store, env.now())

@@ -37,7 +37,7 @@ not, the first difference is named and the exit code is 1.`,
 			if c.Flags().Changed("to") && to == 0 {
 				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
 			}
-			return env.readRun(c.Context(), args[0], func(r runReader) error {
+			return env.readCurrentRun(c.Context(), args[0], func(r runReader) error {
 				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
 			})
 		},
@@ -49,9 +49,6 @@ not, the first difference is named and the exit code is 1.`,
 }
 
 func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
-	if err := integration.CheckFilesOf(ctx, r.listing, r.workspace, r.list); err != nil {
-		return err
-	}
 	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
 	if err != nil {
 		return err

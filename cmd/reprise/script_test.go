@@ -6,8 +6,10 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +36,13 @@ func (f inFolder) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	builds.dir = dir
+	// The commands that the tests start would ignore what this process ignores, such
+	// as SIGINT in the background of a script; what it receives, they do not.
+	for _, kind := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(kind) {
+			signal.Notify(make(chan os.Signal, 1), kind)
+		}
+	}
 	return f.m.Run()
 }
 

@@ -17,10 +17,10 @@ const echoWindow = time.Second
 
 // ending decides what a signal does to a command. The first one begins its
 // orderly end, in which a run writes a checkpoint. From then on nothing that the
-// system sends by itself can cut that short: a dropped connection hangs up twice,
-// once from the kernel and once from the shell, and leaves a terminal or pipe that
-// cannot be written. Another SIGINT or SIGTERM that is not an echo of the first is
-// somebody's wish, and ends the process at once.
+// system sends by itself can cut that short: after a dropped connection, kernel and
+// shell each send a SIGHUP, and the terminal or pipe can no longer be written. Another
+// SIGINT or SIGTERM that is not an echo of the first was sent on purpose, and ends the
+// process at once.
 type ending struct {
 	now   func() time.Time
 	begin func(os.Signal)
@@ -46,7 +46,9 @@ type signals struct{ received chan os.Signal }
 
 // endOnSignals returns a context that the first signal cancels, with that signal
 // as its cause. stop returns the process to the default handling, unless its end
-// has begun. A hangup is ignored where it was when the process began, as by nohup.
+// has begun. SIGINT and SIGHUP stay ignored where they were ignored when the process
+// began: nohup ignores SIGHUP, and a shell ignores SIGINT for what a script starts in
+// the background.
 func endOnSignals(now func() time.Time) (ctx context.Context, s signals, stop func()) {
 	s = signals{make(chan os.Signal, 8)} // room for every kind twice: none is lost
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -58,9 +60,11 @@ func endOnSignals(now func() time.Time) (ctx context.Context, s signals, stop fu
 		},
 		abort: func() { os.Exit(exitInterrupted) },
 	}
-	s.include(os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) {
-		s.include(syscall.SIGHUP)
+	s.include(syscall.SIGTERM)
+	for _, kind := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(kind) {
+			s.include(kind)
+		}
 	}
 	stopped, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -109,8 +113,8 @@ func (e signalError) Error() string {
 func (e signalError) Unwrap() error { return context.Canceled }
 
 // unlessEnded returns what read does, or the context's error as soon as that is
-// done, since nothing interrupts the reading of a terminal or pipe. What read does
-// after that is nobody's any more.
+// done, since nothing interrupts the reading of a terminal or pipe. What read returns
+// after that is dropped.
 func unlessEnded[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type answer struct {
 		value T

@@ -72,12 +72,11 @@ device as not leased, with a note: no event says so until the next command write
 }
 
 func (env *environment) showState(ctx context.Context, at pointInTime, format string) error {
-	store, w, err := env.openReader()
+	store, err := env.openReader(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	env.warnOfOlderLog(integration.CheckFiles(ctx, store, w))
 	position, end, err := at.resolve(ctx, store, env.now())
 	if err != nil {
 		return err
@@ -91,8 +90,8 @@ func (env *environment) showState(ctx context.Context, at pointInTime, format st
 		return err
 	}
 	state := systemStateOf(overview, end.Position)
-	if !at.given() && !writerAlive(w) {
-		state.withoutProcess(w)
+	if !at.given() && !writerAlive(store.workspace) {
+		state.withoutProcess(store.workspace)
 	}
 	return env.listing(format, state, state.write)
 }

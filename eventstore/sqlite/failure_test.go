@@ -13,8 +13,8 @@ import (
 	"reprise/eventstore"
 )
 
-// A page that holds a consumer's state is damaged: that is said of the consumer, and
-// the log goes on.
+// If a page that holds a consumer's state is damaged, the error names the consumer, and
+// the log can still be read and written.
 func TestADamagedConsumerDoesNotStopTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.db")
 	s := open(t, path)

@@ -4,8 +4,8 @@
 // Content reaches the disk by the Sync of its file, a name by the SyncDir of its
 // folder. All else may be lost, torn or be there without what was written before
 // it. The sync of a file that failed is never made up for: the system takes the
-// content for written, and it is not. Names are still to be synced then, since a
-// file system that cannot write its own journal goes on for nobody.
+// content for written, and it is not. Names can still be synced after that, since a
+// file system that cannot write its own journal stops for everyone.
 //
 // What is written lies in a folder of the operating system, so that SQLite's own
 // file layer, locks and shared memory work on it (VFS). A Disk is safe for
