@@ -39,7 +39,8 @@ func TestEveryCommandNamesAnOlderLog(t *testing.T) {
 	}
 	commands := map[string][]line{
 		"runs list": {{"", warns}}, "runs show": {{"latest", warns}}, "runs events": {{"latest", warns}}, "runs metrics": {{"latest", warns}},
-		"runs verify": {{"latest", refuses}}, "runs resume": {{"latest", refuses}}, "runs fork": {{"latest --set config.epochs=2", refuses}},
+		"runs explain": {{"latest", warns}},
+		"runs verify":  {{"latest", refuses}}, "runs resume": {{"latest", refuses}}, "runs fork": {{"latest --set config.epochs=2", refuses}},
 		"generate": {{"latest --prompt a", exitInvalid}}, // no language model
 		"state":    {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
 		"events head": {{"", warns}, {"-o json", warns}, {"--sign " + key, refuses}}, "events tail": {{"", warns}, {"--run latest", warns}},

@@ -48,7 +48,7 @@ one on a line of its own for each run that was started, in the order given; the
 progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
   reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
-  reprise train examples/digits.yaml examples/digits-resnet.yaml`,
+  reprise train examples/digits.yaml examples/wine-classification.yaml`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(format); err != nil {
