@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,6 +140,59 @@ func TestAPipeThatNobodyReadsWritesACheckpoint(t *testing.T) {
 	runs := parse[[]runRow](b, "runs", "list")
 	if len(runs) != 1 || runs[0].State != training.Interrupted || runs[0].Step == 0 {
 		t.Errorf("%+v", runs)
+	}
+}
+
+// A client of the control socket that leaves before it was answered, as `reprise
+// actors --watch` does on Ctrl-C, does not end the run.
+func TestAClientThatLeavesEndsNoRun(t *testing.T) {
+	b := build(t).with()
+	c := b.command("train", endless(t))
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stderr = write
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = write.Close()
+	defer func() { _ = read.Close() }()
+	lines := bufio.NewScanner(read)
+	until := func(prefix string) bool {
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), prefix) {
+				return true
+			}
+		}
+		return false
+	}
+	if !until("epoch 2/") {
+		t.Fatal("it does not train")
+	}
+	for range 200 {
+		client, err := net.Dial("unix", filepath.Join(b.dataDir, controlName, socketName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, errWrite := client.Write([]byte(strings.Repeat("GET /v1/actors HTTP/1.1\r\nHost: x\r\n\r\n", 20)))
+		if err := errors.Join(errWrite, client.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := parse[[]runRow](b, "runs", "list")[0]
+	if !until(fmt.Sprintf("epoch %d/", last.Epoch+5)) || last.State != training.Running {
+		t.Errorf("it no longer trains: %+v", last)
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	until("nothing begins with this")
+	ctx, cancel := context.WithTimeout(context.Background(), endingLimit)
+	defer cancel()
+	_ = waitGone(ctx, c)
+	if now := parse[[]runRow](b, "runs", "list")[0]; !strings.Contains(now.Reason, "SIGTERM") {
+		t.Errorf("%+v", now)
 	}
 }
 

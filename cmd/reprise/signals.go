@@ -25,6 +25,9 @@ type ending struct {
 	now   func() time.Time
 	begin func(os.Signal)
 	abort func()
+	// heard reports whether the output still has a reader: SIGPIPE also comes from a
+	// socket of which the other side is gone, such as that of `reprise actors`.
+	heard func() bool
 
 	began time.Time // zero until a signal came
 }
@@ -32,6 +35,7 @@ type ending struct {
 // receive takes one signal. It is not safe for concurrent use.
 func (e *ending) receive(s os.Signal) {
 	switch {
+	case e.began.IsZero() && s == syscall.SIGPIPE && e.heard():
 	case e.began.IsZero():
 		e.began = e.now()
 		e.begin(s)
@@ -59,6 +63,7 @@ func endOnSignals(now func() time.Time) (ctx context.Context, s signals, stop fu
 			cancel(signalError{received})
 		},
 		abort: func() { os.Exit(exitInterrupted) },
+		heard: outputHeard,
 	}
 	s.include(syscall.SIGTERM)
 	for _, kind := range []os.Signal{os.Interrupt, syscall.SIGHUP} {

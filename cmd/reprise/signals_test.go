@@ -42,6 +42,7 @@ func TestWhatASignalDoesToACommand(t *testing.T) {
 				now:   func() time.Time { return now },
 				begin: func(s os.Signal) { begun = append(begun, s) },
 				abort: func() { aborted++ },
+				heard: func() bool { return false },
 			}
 			for i, s := range c.signals {
 				now = start.Add(s.at)
@@ -54,6 +55,21 @@ func TestWhatASignalDoesToACommand(t *testing.T) {
 				t.Errorf("the orderly end began by %v", begun)
 			}
 		})
+	}
+}
+
+// The writing to a socket whose other side is gone gives a SIGPIPE, too.
+func TestABrokenSocketEndsNothing(t *testing.T) {
+	heard, begun := true, 0
+	e := ending{now: time.Now, begin: func(os.Signal) { begun++ }, abort: t.FailNow, heard: func() bool { return heard }}
+	e.receive(syscall.SIGPIPE)
+	if begun != 0 {
+		t.Error("the command ends although its output is heard")
+	}
+	heard = false
+	e.receive(syscall.SIGPIPE)
+	if begun != 1 {
+		t.Error("the command goes on although nobody hears its output")
 	}
 }
 

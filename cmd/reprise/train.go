@@ -54,6 +54,11 @@ progress goes to standard error.`,
 			if err := checkTrainFormat(format); err != nil {
 				return err
 			}
+			for _, file := range args[1:] {
+				if meant := meantSetting(c, file); meant != "" && !exists(file) {
+					return usageError(c, "unexpected argument %q; write --set %s", file, meant)
+				}
+			}
 			switch n := len(args); {
 			case n > maxJobs:
 				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(maxJobs))

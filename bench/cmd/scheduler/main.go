@@ -32,9 +32,17 @@ func run() error {
 	only := flag.String("policy", "", "only policies whose name contains this")
 	front := flag.Bool("front", false, "the default policy for a range of patience, too")
 	figure := flag.String("figure", "", "SVG file for mean completion against the longest wait")
+	recorded := flag.String("recorded", "", "file of lines to draw the figure from, in place of replays")
 	out := flag.String("out", "", "file that the lines are also written to")
 	flag.Parse()
 
+	if *recorded != "" {
+		lines, err := cluster.ReadLines(*recorded)
+		if err != nil {
+			return err
+		}
+		return draw(*figure, lines)
+	}
 	named, list, err := read(*trace, *jobs, *seed)
 	if err != nil {
 		return err
@@ -63,14 +71,19 @@ func run() error {
 		}
 		lines = append(lines, l)
 	}
-	if *figure == "" {
+	return draw(*figure, lines)
+}
+
+// draw writes the figure of the lines, if a file is named.
+func draw(path string, lines []cluster.Line) error {
+	if path == "" {
 		return nil
 	}
 	svg, err := cluster.Front(lines).SVG()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*figure, svg, 0o644)
+	return os.WriteFile(path, svg, 0o644)
 }
 
 // read returns the trace and its name.

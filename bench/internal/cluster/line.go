@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"time"
 )
@@ -24,8 +26,8 @@ type Line struct {
 	MaxWait        float64 `json:"max_wait"`
 	Preemptions    int     `json:"preemptions"`
 	Makespan       float64 `json:"makespan"`
-	// Rate is how many jobs a second were decided about.
-	Rate float64 `json:"decisions_per_second"`
+	// Rate is how many jobs a second were decided about; 0 if it was not recorded.
+	Rate float64 `json:"decisions_per_second,omitempty"`
 }
 
 // Line returns the figures of a result.
@@ -52,3 +54,22 @@ func mean(times []time.Duration) float64 {
 }
 
 func round(v float64) float64 { return math.Round(v*10) / 10 }
+
+// ReadLines reads what Write wrote.
+func ReadLines(path string) ([]Line, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	var lines []Line
+	for decoder := json.NewDecoder(file); ; {
+		var l Line
+		if err := decoder.Decode(&l); err == io.EOF {
+			return lines, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("%s, line %d: %w", path, len(lines)+1, err)
+		}
+		lines = append(lines, l)
+	}
+}
