@@ -17,6 +17,8 @@ type queueLog struct {
 	now     func() time.Time
 	version eventstore.Version
 	last    RecordedDecision
+	// estimates is how many running runs had an estimate in the snapshot recorded last.
+	estimates int
 }
 
 // open finds the end of what is recorded: an append of unknown outcome may have
@@ -50,10 +52,18 @@ func lastVersion(ctx context.Context, store eventstore.Store, a eventstore.Aggre
 }
 
 // record appends a decision, unless nothing was decided or it is the one recorded
-// last: what is placed, who waits and why.
+// last: what is placed, who waits and why. While runs wait, the same decision is
+// recorded again once more of the runs that they wait for have an estimate.
 func (l *queueLog) record(ctx context.Context, snapshot queue.Snapshot, decision queue.Decision) error {
 	d := recordedDecision(decision)
-	if len(d.Placed)+len(d.Pending) == 0 || reflect.DeepEqual(d, l.last) {
+	estimates := 0
+	for _, j := range snapshot.Jobs {
+		if len(j.On) > 0 && j.Remaining > 0 {
+			estimates++
+		}
+	}
+	better := len(d.Pending) > 0 && estimates > l.estimates
+	if len(d.Placed)+len(d.Pending) == 0 || reflect.DeepEqual(d, l.last) && !better {
 		return nil
 	}
 	kind, payload, err := encode(QueueDecided{Snapshot: snapshot, Decision: d})
@@ -72,6 +82,6 @@ func (l *queueLog) record(ctx context.Context, snapshot queue.Snapshot, decision
 	if err != nil {
 		return fmt.Errorf("record a decision of the queue: %w", err)
 	}
-	l.version, l.last = l.version+1, d
+	l.version, l.last, l.estimates = l.version+1, d, estimates
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,11 @@ func (x runExplanation) write(t *table) error {
 			t.row("  gives way", string(id))
 		}
 	} else {
-		t.row("outcome", fmt.Sprintf("waits, at place %d of the queue", d.Place))
+		waits := "waits"
+		if !x.waits() {
+			waits = "waited"
+		}
+		t.row("outcome", fmt.Sprintf("%s, at place %d of the queue", waits, d.Place))
 		for _, reason := range d.Reasons {
 			lasts := "waiting does not help"
 			if reason.Transient {
@@ -91,7 +96,11 @@ func (x runExplanation) write(t *table) error {
 			}
 			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reason.Message, lasts))
 		}
-		t.row("starts when", x.startsWhen())
+		if x.waits() {
+			t.row("starts when", x.startsWhen())
+		} else {
+			t.row("since then", "it stopped waiting; it is "+string(x.State)+" now")
+		}
 	}
 	for _, h := range d.Holders {
 		on := make([]string, len(h.On))
@@ -104,10 +113,13 @@ func (x runExplanation) write(t *table) error {
 		}
 		t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, strings.Join(on, ", "), shortDuration(h.Served), left))
 	}
-	if d.Outcome == "waiting" {
+	if d.Outcome == "waiting" && x.waits() {
 		start := "not known: no run that holds a device has an estimate"
 		if d.Start != nil {
-			start = localTime(d.Time.Add(*d.Start)) + ", in " + shortDuration(*d.Start) + " from the decision"
+			start = localTime(d.Time.Add(*d.Start)) + ", " + shortDuration(*d.Start) + " after the decision"
+			if x.unestimated() {
+				start += ", or sooner: it was not known how long the runs ahead of it take"
+			}
 		}
 		t.row("probable start", start)
 	}
@@ -117,6 +129,14 @@ func (x runExplanation) write(t *table) error {
 		t.row("made again", "DIFFERS: "+d.Problem)
 	}
 	return nil
+}
+
+// waits reports whether the run still waits.
+func (x runExplanation) waits() bool { return x.State == training.Initializing }
+
+// unestimated reports whether a run that holds a device had no estimate.
+func (x runExplanation) unestimated() bool {
+	return slices.ContainsFunc(x.Decision.Holders, func(h integration.DeviceHolder) bool { return h.Remaining == 0 })
 }
 
 // startsWhen says what has to change for a run that waits.

@@ -111,26 +111,34 @@ func (env *environment) train(ctx context.Context, file string, set []string, fo
 // prepare reads a request file, sets fields of it, checks and translates it, and
 // opens its data. It reports everything that is wrong with the request at once.
 func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
-	settings := parseSettings(set)
-	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
+	request, err := env.parse(ctx, file, parseSettings(set))
 	if err != nil {
-		if bad := api.CheckSettings(settings...); bad != nil {
-			err = invalid(errors.Join(err, bad))
-		}
 		return job{}, err
-	}
-	request, err := api.ParseTrainingRequest(file, content, settings...)
-	if instead := notARequest(file, content); err != nil && instead != nil {
-		return job{}, invalid(errors.Join(instead, settingErrors(err)))
-	}
-	if err != nil {
-		return job{}, invalid(api.Join(err, env.moreMistakes(ctx, request)))
 	}
 	j, err := ready(ctx, request, newRunID(env.now()), env.openRequested)
 	if err == nil {
 		env.noteClasses("", j.data)
 	}
 	return j, err
+}
+
+// parse reads a request file and sets fields of it.
+func (env *environment) parse(ctx context.Context, file string, settings []api.Setting) (api.TrainingRequest, error) {
+	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
+	if err != nil {
+		if bad := api.CheckSettings(settings...); bad != nil {
+			err = invalid(errors.Join(err, bad))
+		}
+		return api.TrainingRequest{}, err
+	}
+	request, err := api.ParseTrainingRequest(file, content, settings...)
+	if instead := notARequest(file, content); err != nil && instead != nil {
+		return request, invalid(errors.Join(instead, settingErrors(err)))
+	}
+	if err != nil {
+		return request, invalid(api.Join(err, env.moreMistakes(ctx, request)))
+	}
+	return request, nil
 }
 
 // noteClasses says which classes may be one by mistake. file is that of the request,

@@ -72,15 +72,7 @@ func (env *environment) parseJob(
 	if file == "-" && stdinRead {
 		return api.TrainingRequest{}, errors.New("JOB -: standard input can be read only once; give - once")
 	}
-	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
-	if err != nil {
-		return api.TrainingRequest{}, errors.Join(err, api.CheckSettings(settings...))
-	}
-	request, err := api.ParseTrainingRequest(file, content, settings...)
-	if err != nil {
-		err = api.Join(err, env.moreMistakes(ctx, request))
-	}
-	return request, err
+	return env.parse(ctx, file, settings)
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several
@@ -103,7 +95,7 @@ func joinMistakes(files []string, errs []error) error {
 				known[text] = m
 				list = append(list, m)
 			}
-			named := strings.HasPrefix(text, files[i]+":") || strings.HasPrefix(text, "JOB "+files[i]+":")
+			named := strings.HasPrefix(text, files[i]+":") || strings.HasPrefix(text, files[i]+" ") || strings.HasPrefix(text, "JOB "+files[i]+":")
 			if !named && !slices.Contains(m.files, files[i]) {
 				m.files = append(m.files, files[i])
 			}
