@@ -172,6 +172,9 @@ func (d *document) set(settings []Setting) []*RequestError {
 	for i, setting := range settings {
 		at := position{setting: setting, order: i + 1}
 		e := d.root.set(setting, at, fields)
+		if within := overlap(seen, setting.Field); within != "" {
+			e = &RequestError{Field: setting.Field, Problem: "sets what " + within + " sets, too", Fix: "set one of them"}
+		}
 		if seen[setting.Field] {
 			e = &RequestError{Field: setting.Field, Problem: "sets " + setting.Field + " a second time", Fix: "set each field once"}
 		}
@@ -185,6 +188,19 @@ func (d *document) set(settings []Setting) []*RequestError {
 	}
 	listKeysOnce(errs)
 	return errs
+}
+
+// overlap returns a field that was set and that is part of this one, or the other way
+// round; "" if there is none. Of two such settings, one would be lost.
+func overlap(seen map[string]bool, field string) string {
+	var found []string
+	for other, set := range seen {
+		if set && other != field && (strings.HasPrefix(other, field+".") || strings.HasPrefix(field, other+".")) {
+			found = append(found, other)
+		}
+	}
+	slices.Sort(found)
+	return strings.Join(found[:min(1, len(found))], "")
 }
 
 // set puts a value in place of the field's, or beside the others where the

@@ -20,7 +20,8 @@ type RunExplanation struct {
 	Position eventstore.Position `json:"position"`
 	Version  eventstore.Version  `json:"version"`
 	Time     time.Time           `json:"time"`
-	// Outcome is "placed" or "waiting".
+	// Outcome is "placed", "waiting", or "taking over" for a run that gets its devices
+	// once others have given way.
 	Outcome string `json:"outcome"`
 	// On are the devices that the run was placed on, and GaveWay the runs that had to
 	// give way to it.
@@ -35,13 +36,18 @@ type RunExplanation struct {
 	Waited time.Duration `json:"waited_ns"`
 	// Holders are the runs that had devices.
 	Holders []DeviceHolder `json:"holders,omitempty"`
-	// Start is when the run will probably start, after Time, if every run that has a
-	// device ends after its estimate; nil where that is not known.
+	// Start is when the run will probably start, after Time, if every run ends after
+	// its estimate and none gives way; nil if a run that it waits for has no estimate.
 	Start *time.Duration `json:"probable_start_ns,omitempty"`
 	// Again says that the same decision can be made of the recorded snapshot; if it is
 	// false, Problem says what differs.
-	Again   bool   `json:"made_again"`
-	Problem string `json:"problem,omitempty"`
+	Again bool `json:"made_again"`
+	// OtherRules says that another version's rules made the decision, so that it cannot
+	// be made again.
+	OtherRules bool   `json:"other_rules,omitempty"`
+	Problem    string `json:"problem,omitempty"`
+
+	submitted time.Duration // by the clock of the process that decided
 }
 
 // DeviceHolder is a run that has devices.
@@ -64,8 +70,7 @@ func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) 
 		return RunExplanation{}, false, err
 	}
 	var x RunExplanation
-	var submitted, newest time.Duration // by the clock of the process
-	for found := false; end > 0; {
+	for end > 0 {
 		from := end - min(end, explainPage)
 		page, err := store.ReadAggregate(ctx, queueAggregate, from, int(end-from))
 		if err != nil {
@@ -76,20 +81,17 @@ func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) 
 			if err != nil {
 				return RunExplanation{}, false, err
 			}
-			d := event.(QueueDecided)
-			if found && (d.Snapshot.Now > newest || d.Snapshot.Now < submitted) {
-				return x, true, nil // of an earlier process, or before the run came
+			y, ok := explainDecision(event.(QueueDecided), id)
+			if x.Outcome != "" { // the decision before: while a run waits, every one names it
+				x.HadToWait = ok && y.Outcome != "placed" && y.submitted == x.submitted
+				return x, true, nil
 			}
-			y, ok := explainDecision(d, id)
-			newest = d.Snapshot.Now
-			switch {
-			case ok && !found:
-				x, found, submitted = y, true, d.submitted(id)
-				x.Position, x.Version, x.Time = page[i].Position, page[i].Version, page[i].Time
-			case ok && y.Outcome == "waiting":
-				x.HadToWait = true
+			if !ok {
+				continue
 			}
-			if found && (x.Outcome == "waiting" || x.HadToWait) {
+			x = y
+			x.Position, x.Version, x.Time = page[i].Position, page[i].Version, page[i].Time
+			if x.Outcome == "waiting" {
 				return x, true, nil
 			}
 		}
@@ -98,22 +100,15 @@ func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) 
 	return x, x.Outcome != "", nil
 }
 
-// submitted returns when a run entered the queue.
-func (e QueueDecided) submitted(id training.RunID) time.Duration {
-	for _, j := range e.Snapshot.Jobs {
-		if training.RunID(j.ID) == id {
-			return j.Submitted
-		}
-	}
-	return 0
-}
-
 // explainDecision returns what a decision says about a run, if it is about it.
 func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
 	x := RunExplanation{RunID: id}
 	for _, p := range d.Decision.Placed {
 		if training.RunID(p.Job) == id {
 			x.Outcome, x.On = "placed", p.On
+			if len(p.Preempt) > 0 {
+				x.Outcome = "taking over"
+			}
 			for _, v := range p.Preempt {
 				x.GaveWay = append(x.GaveWay, training.RunID(v))
 			}
@@ -129,17 +124,21 @@ func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
 	}
 	for _, j := range d.Snapshot.Jobs {
 		if training.RunID(j.ID) == id {
-			x.Waited = j.Waited
+			x.Waited, x.submitted = j.Waited, j.Submitted
 		}
 		if len(j.On) > 0 {
 			x.Holders = append(x.Holders, DeviceHolder{training.RunID(j.ID), j.On, j.Served, j.Remaining})
 		}
 	}
-	if start, ok := queue.Forecast(&d.Snapshot)[queue.JobID(id)]; ok && x.Outcome == "waiting" {
-		start -= d.Snapshot.Now
-		x.Start = &start
+	if x.Outcome == "waiting" {
+		ends := d.Snapshot
+		ends.Policy.Preempt = false // a run without an estimate gives no start
+		if start, ok := queue.Forecast(&ends)[queue.JobID(id)]; ok {
+			start -= d.Snapshot.Now
+			x.Start = &start
+		}
 	}
 	x.Problem = d.check()
-	x.Again = x.Problem == ""
+	x.Again, x.OtherRules = x.Problem == "" && d.checkable(), !d.checkable()
 	return x, true
 }

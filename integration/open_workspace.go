@@ -40,15 +40,18 @@ type OpenWorkspace struct {
 	release func() error
 }
 
-// verifiedEvents is the number of events up to which a log is verified when it is
-// opened for writing. That takes about a tenth of a second.
-const verifiedEvents = 10_000
+// verifiedEvents and verifiedBytes bound the logs that are verified when they are opened
+// for writing, so that it takes a fraction of a second.
+const (
+	verifiedEvents = 10_000
+	verifiedBytes  = 32 << 20
+)
 
 // Open locks the data directory and opens its event store, creating both where they
 // do not exist. It fails with *LockError, and, having changed nothing, where the log
 // is missing beside other files (*MissingLogError), is older than they are
 // (*OlderLogError), or is corrupt (eventstore.ErrCorrupt); a log of more than 10,000
-// events is not verified. Close must follow.
+// events or 32 MiB is not verified. Close must follow.
 func (w Workspace) Open(ctx context.Context, holder flock.Info, open func(path string) (eventstore.Store, error)) (*OpenWorkspace, error) {
 	release, err := w.Lock(holder)
 	if err != nil {
@@ -85,6 +88,9 @@ func (o *OpenWorkspace) openStore(ctx context.Context, open func(path string) (e
 func (o *OpenWorkspace) verifyShort(ctx context.Context) error {
 	head, err := o.Store.Head(ctx)
 	if err != nil || head.Position > verifiedEvents {
+		return err
+	}
+	if info, err := os.Stat(o.EventsPath()); err != nil || info.Size() > verifiedBytes {
 		return err
 	}
 	_, err = o.Store.Verify(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,8 +52,8 @@ func lastVersion(ctx context.Context, store eventstore.Store, a eventstore.Aggre
 	return low, nil
 }
 
-// record appends a decision, unless nothing was decided or it is the one recorded
-// last: what is placed, who waits and why. While runs wait, the same decision is
+// record appends a decision that places a run, and any other unless it is the one
+// recorded last: who has to give way, who waits and why. While runs wait, the same decision is
 // recorded again once more of the runs that they wait for have an estimate.
 func (l *queueLog) record(ctx context.Context, snapshot queue.Snapshot, decision queue.Decision) error {
 	d := recordedDecision(decision)
@@ -63,10 +64,11 @@ func (l *queueLog) record(ctx context.Context, snapshot queue.Snapshot, decision
 		}
 	}
 	better := len(d.Pending) > 0 && estimates > l.estimates
-	if len(d.Placed)+len(d.Pending) == 0 || reflect.DeepEqual(d, l.last) && !better {
+	places := slices.ContainsFunc(d.Placed, func(p queue.Placement) bool { return len(p.Preempt) == 0 })
+	if len(d.Placed)+len(d.Pending) == 0 || reflect.DeepEqual(d, l.last) && !places && !better {
 		return nil
 	}
-	kind, payload, err := encode(QueueDecided{Snapshot: snapshot, Decision: d})
+	kind, payload, err := encode(QueueDecided{Rules: queue.RulesVersion, Snapshot: snapshot, Decision: d})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type queuedRun struct {
 	served    time.Duration // in earlier phases
 	waited    time.Duration // likewise
 	told      bool          // that it has to wait
+	from      uint64        // the step at which it was granted its device
 	lease     device.LeaseID
 	yielding  bool // it was asked to give way
 }
@@ -48,14 +49,15 @@ func (p *runProgress) set(begun, step, total uint64) {
 	p.total.Store(total)
 }
 
-// remaining estimates how long the rest of a run takes, given how long its steps since
-// it began took; 0 if that is not known.
-func (p *runProgress) remaining(took time.Duration) time.Duration {
-	begun, step, total := p.begun.Load(), p.step.Load(), p.total.Load()
+// remaining estimates how long the rest of a run takes, given how long it has had its
+// device and at which step it got that; 0 if that is not known.
+func (p *runProgress) remaining(took time.Duration, from uint64) time.Duration {
+	begun, step, total := max(p.begun.Load(), from), p.step.Load(), p.total.Load()
 	if step <= begun || total <= step {
 		return 0
 	}
-	return time.Duration(float64(took) / float64(step-begun) * float64(total-step))
+	const longest = 100 * 365 * 24 * time.Hour // what is longer has no meaning
+	return time.Duration(min(float64(longest), float64(took)/float64(step-begun)*float64(total-step)))
 }
 
 type queuePhase int
@@ -91,6 +93,9 @@ func (q *runQueue) enter(m acquireDevice) {
 func (r *queuedRun) turn(to queuePhase, at time.Duration) {
 	r.served, r.waited = r.times(at)
 	r.phase, r.since = to, at
+	if to == running && r.asked.Progress != nil {
+		r.from = r.asked.Progress.step.Load() // what it says until the run has prepared is old
+	}
 }
 
 // times returns how long the run has had a device, and has waited for one.
@@ -149,7 +154,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		j.Served, j.Waited = r.times(s.Now)
 		if r.phase == running {
 			j.Since = r.since
-			j.Remaining = r.asked.Progress.remaining(s.Now - r.since)
+			j.Remaining = r.asked.Progress.remaining(s.Now-r.since, r.from)
 		}
 		s.Jobs = append(s.Jobs, j)
 	}

@@ -1,10 +1,11 @@
 package queue
 
-import (
-	"time"
+import "reprise/device"
 
-	"reprise/device"
-)
+// RulesVersion counts the rules by which Plan decides, and the codes of its reasons.
+// It changes with them: a decision can be made again from its record only by the
+// rules that made it.
+const RulesVersion = 1
 
 // Decision says what to do with each job that waits.
 type Decision struct {
@@ -63,6 +64,4 @@ type Reason struct {
 	Transient bool `json:"transient"`
 	// Job is the one waited for, where it is one.
 	Job JobID `json:"job,omitempty"`
-	// Until is when the reason ends at the latest, by the estimates; 0 is unknown.
-	Until time.Duration `json:"until,omitempty"`
 }

@@ -7,8 +7,8 @@
 //
 // The default policy runs the jobs that have used the least so far (least attained
 // service; Gu et al., Tiresias, NSDI 2019), which favours short jobs without
-// knowing durations, and promotes whoever has waited longer than Policy.Patience,
-// which bounds the waiting. Jobs that give way are checkpointed first, so they
+// knowing durations, and promotes a job that has waited longer than Policy.Patience.
+// From then on it waits only for the jobs that were promoted before it. Jobs that give way are checkpointed first, so they
 // lose no step.
 //
 // All values are plain data. Plan is safe for concurrent use.

@@ -164,10 +164,10 @@ func (p *planner) preemptible(i int) func(running int) bool {
 }
 
 // availableFrom is when a running job that has to give way may be asked to. One
-// that was placed by this plan stays.
+// that was placed by this plan stays, and so does one that is about to end.
 func (p *planner) availableFrom(r int) time.Duration {
 	j := &p.snapshot.Jobs[r]
-	if len(j.On) == 0 {
+	if len(j.On) == 0 || j.Remaining > 0 && j.Remaining <= p.snapshot.Policy.Spare {
 		return never
 	}
 	return j.Since + p.snapshot.Policy.Quantum

@@ -109,6 +109,9 @@ type Policy struct {
 	Preempt bool `json:"preempt,omitempty"`
 	// Quantum is how long a job runs before it may have to give way.
 	Quantum time.Duration `json:"quantum,omitempty"`
+	// Spare is how little of a running job may be left, by its estimate, for it not to
+	// give way: its end is worth the wait.
+	Spare time.Duration `json:"spare,omitempty"`
 	// Levels are the bounds, ascending, of attained device time between the levels
 	// of OrderAttained. A job gives way only to one of a lower level.
 	Levels []time.Duration `json:"levels,omitempty"`
@@ -127,7 +130,7 @@ type Policy struct {
 // that docs/scheduling.md measures.
 func DefaultPolicy() Policy {
 	return Policy{
-		Order: OrderAttained, Backfill: BackfillAny, Preempt: true, Quantum: 30 * time.Minute,
+		Order: OrderAttained, Backfill: BackfillAny, Preempt: true, Quantum: 30 * time.Minute, Spare: 2 * time.Minute,
 		Levels:   []time.Duration{time.Hour, 4 * time.Hour, 16 * time.Hour},
 		Patience: 2000 * time.Minute,
 	}

@@ -64,7 +64,7 @@ func serveControl(ctx context.Context, w integration.Workspace, handler http.Han
 		return nil, errors.Join(err, removeControl(link))
 	}
 	// The folder already keeps others out; this is a second barrier.
-	if err := os.Chmod(socket, 0o600); err != nil {
+	if err := errors.Join(os.Chmod(socket, 0o600), disk.GiveToOwner(socket)); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
 	c := &control{folder: folder, link: link, served: make(chan struct{}), server: &http.Server{

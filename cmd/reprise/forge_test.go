@@ -47,6 +47,7 @@ func exemptions() map[string]string {
 		"device.health_changed.v1 *":                     "was measured; nothing else records it",
 		"actor.*":                                        "nothing is derived from the events of actors",
 		"queue.decided.v1 snapshot.*":                    "inputs of a decision; one that changes it is found",
+		"queue.decided.v1 rules":                         "of other rules, nothing is known",
 		"training.checkpoint_failed.v1 step":             "within an epoch, it may have been any step",
 		"training.training_failed.v1 step":               "within an epoch, it may have been any step",
 	}

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"reprise/device"
 	"reprise/integration"
 	"reprise/training"
 )
@@ -28,7 +28,8 @@ func newRunsExplainCommand(env *environment) *cobra.Command {
 		Short: "Say why a run waits for a device, or where it was placed",
 		Long: `Explain says what the newest recorded decision about a run was: on which device it
 was placed, or why it waits, who holds the devices, and when it will probably start.
-It reads the decision from the log, makes it again, and fails if the result differs.`,
+It reads the decision from the log, makes it again from the recorded snapshot, and
+fails if the result differs.`,
 		Example: `  reprise runs explain latest
   reprise runs explain latest -o json`,
 		Args: usage(cobra.ExactArgs(1)),
@@ -55,7 +56,7 @@ func (env *environment) explainRun(ctx context.Context, r runReader, format stri
 	if err := env.listing(format, x, x.write); err != nil {
 		return err
 	}
-	if recorded && !decision.Again {
+	if recorded && decision.Problem != "" {
 		return fmt.Errorf("event %d: %s: %w", decision.Position, decision.Problem, integration.ErrNotVerified)
 	}
 	return nil
@@ -65,25 +66,37 @@ func (x runExplanation) write(t *table) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
 	if !x.Recorded {
-		t.row("decision", "none was recorded: no process has decided about it since decisions are recorded")
+		t.row("decision", "no decision about this run was recorded")
 		return nil
 	}
 	d := x.Decision
 	t.row("decision", fmt.Sprintf("event %s, %s", thousands(uint64(d.Position)), localTime(d.Time)))
-	if d.Outcome == "placed" {
+	on := func(list []device.ID) string {
+		names := make([]string, len(list))
+		for i, id := range list {
+			names[i] = string(id)
+		}
+		return strings.Join(names, ", ")
+	}
+	switch {
+	case d.Outcome == "taking over" && x.waits():
+		t.row("outcome", "gets "+on(d.On)+" once this has given way:")
+		for _, id := range d.GaveWay {
+			t.row("  run", string(id))
+		}
+	case d.Outcome != "waiting":
 		how := "was placed on "
 		if !d.HadToWait {
 			how = "was placed at once on "
 		}
-		on := make([]string, len(d.On))
-		for i, id := range d.On {
-			on[i] = string(id)
+		if d.HadToWait {
+			how = "after " + shortDuration(d.Waited) + ", it was placed on "
 		}
-		t.row("outcome", how+strings.Join(on, ", "))
+		t.row("outcome", how+on(d.On))
 		for _, id := range d.GaveWay {
-			t.row("  gives way", string(id))
+			t.row("  in place of", string(id))
 		}
-	} else {
+	default:
 		waits := "waits"
 		if !x.waits() {
 			waits = "waited"
@@ -102,42 +115,33 @@ func (x runExplanation) write(t *table) error {
 			t.row("since then", "it stopped waiting; it is "+string(x.State)+" now")
 		}
 	}
-	for _, h := range d.Holders {
-		on := make([]string, len(h.On))
-		for i, id := range h.On {
-			on[i] = string(id)
-		}
-		left := ""
-		if h.Remaining > 0 {
-			left = ", probably " + shortDuration(h.Remaining) + " left"
-		}
-		t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, strings.Join(on, ", "), shortDuration(h.Served), left))
-	}
 	if d.Outcome == "waiting" && x.waits() {
-		start := "not known: no run that holds a device has an estimate"
+		for _, h := range d.Holders {
+			left := ""
+			if h.Remaining > 0 {
+				left = ", probably " + shortDuration(h.Remaining) + " left"
+			}
+			t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, on(h.On), shortDuration(h.Served), left))
+		}
+		start := "not known: a run that it waits for has no estimate yet"
 		if d.Start != nil {
 			start = localTime(d.Time.Add(*d.Start)) + ", " + shortDuration(*d.Start) + " after the decision"
-			if x.unestimated() {
-				start += ", or sooner: it was not known how long the runs ahead of it take"
-			}
 		}
 		t.row("probable start", start)
 	}
-	if d.Again {
-		t.row("made again", "the snapshot gives the same decision")
-	} else {
-		t.row("made again", "DIFFERS: "+d.Problem)
+	switch {
+	case d.OtherRules:
+		t.row("verified", "no: another version's rules made the decision")
+	case d.Again:
+		t.row("verified", "the recorded snapshot gives the same decision")
+	default:
+		t.row("verified", "DIFFERS: "+d.Problem)
 	}
 	return nil
 }
 
 // waits reports whether the run still waits.
 func (x runExplanation) waits() bool { return x.State == training.Initializing }
-
-// unestimated reports whether a run that holds a device had no estimate.
-func (x runExplanation) unestimated() bool {
-	return slices.ContainsFunc(x.Decision.Holders, func(h integration.DeviceHolder) bool { return h.Remaining == 0 })
-}
 
 // startsWhen says what has to change for a run that waits.
 func (x runExplanation) startsWhen() string {
@@ -146,7 +150,7 @@ func (x runExplanation) startsWhen() string {
 		case !r.Transient:
 			return "a device that can take it is added"
 		case r.Code == "unfit":
-			return "a device that could take it is well again and has enough memory free"
+			return "a device that could take it is healthy again and has enough memory free"
 		case r.Code == "busy", r.Code == "reserved":
 			return "a run that holds a device ends, is interrupted or has to give way"
 		}

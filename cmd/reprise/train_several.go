@@ -69,10 +69,14 @@ func runAllToRest(ctx context.Context, host runHost, view *severalView, jobs []j
 		attempts[i].started = true
 		started++
 	}
+	runs := make([]training.RunID, started)
+	for i := range runs {
+		runs[i] = attempts[i].run
+	}
 	stop := context.AfterFunc(ctx, func() {
 		view.message("interrupting: each run writes a checkpoint at its current step")
-		for _, a := range attempts[:started] {
-			host.Interrupt(a.run, context.Cause(ctx).Error())
+		for _, run := range runs {
+			host.Interrupt(run, context.Cause(ctx).Error())
 		}
 	})
 	defer stop()
@@ -126,7 +130,9 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		}
 		note(err)
 	}
-	note(interrupted(ctx, unread, ""))
+	if !unheard(unread) { // else the runs have ended as they have all the same
+		note(interrupted(ctx, unread, ""))
+	}
 	note(closed)
 	return worst(failed, stopped)
 }

@@ -85,6 +85,16 @@ func ownerOf(info fs.FileInfo, err error) (uid, gid int, foreign bool) {
 	return int(stat.Uid), int(stat.Gid), true
 }
 
+// GiveToOwner gives a file to the owner of its folder, if this process is root and the
+// owner is another user: for what was not created through this package.
+func GiveToOwner(name string) error {
+	uid, gid, foreign := owner(filepath.Dir(name))
+	if !foreign {
+		return nil
+	}
+	return os.Lchown(name, uid, gid)
+}
+
 // CreateLike creates an empty file that belongs to the owner of like, a file or
 // folder, if this process is root and the owner is another user. Otherwise, or if
 // the file exists, it does nothing, and the next to open the file creates it.

@@ -247,8 +247,8 @@ func (w *Writer) Append(r Record) error {
 func (w *Writer) Flush() error { return w.buffer.Flush() }
 
 // Commit makes all appended records durable and returns their digest. It fails with
-// ErrReplaced or fs.ErrNotExist if the file was removed or replaced, since nobody
-// would ever read what was written then.
+// fs.ErrNotExist if the file was removed, or with ErrReplaced if one of another size
+// took its place, since nobody would ever read what was written then.
 func (w *Writer) Commit() (Digest, error) {
 	if err := w.buffer.Flush(); err != nil {
 		return Digest{}, err
