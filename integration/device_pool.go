@@ -260,10 +260,8 @@ func (p *devicePool) tellToWait(self *actor.Context[deviceMessage], r *queuedRun
 // postpone tells a run that it has to wait, once, or that waiting is in vain.
 func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.Pending) error {
 	r := p.queue.runs[training.RunID(pending.Job)]
-	switch pending.Reasons[0].Code {
-	case queue.CodeTooLarge, queue.CodeUnfit:
-		_, err := p.scheduler.Schedule(r.asked.Workload, device.SchedulingPreferences{})
-		if err != nil {
+	if code := pending.Reasons[0].Code; code == queue.CodeTooLarge || code == queue.CodeUnfit {
+		if _, err := p.scheduler.Schedule(r.asked.Workload, device.SchedulingPreferences{}); err != nil {
 			return p.refuse(self, r.asked, err)
 		}
 	}

@@ -134,17 +134,6 @@ func carryOut(s *queue.Snapshot, d queue.Decision) outcome {
 	return o
 }
 
-// workersOf is the set of workers of these devices.
-func (o outcome) workersOf(on []device.ID) map[string]bool {
-	workers := map[string]bool{}
-	for _, d := range o.Devices {
-		if slices.Contains(on, d.ID) {
-			workers[d.Worker] = true
-		}
-	}
-	return workers
-}
-
 // used is what the jobs hold of a device, without some of them.
 func (o outcome) used(id device.ID, without map[queue.JobID]bool) (slots int, memory tensor.Bytes) {
 	for job, on := range o.on {

@@ -60,7 +60,7 @@ func TestThePatternsOfMutantsMatchTests(t *testing.T) {
 		}
 		folder := filepath.Join(root, strings.TrimSuffix(m.Tests[0], "/..."))
 		var names []string
-		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(path, "_test.go") {
 				for _, found := range declared.FindAllSubmatch(read(t, root, strings.TrimPrefix(path, root)), -1) {
 					names = append(names, string(found[1]))
