@@ -227,6 +227,17 @@ func devices(n int) string {
 	return fmt.Sprintf("%d devices", n)
 }
 
+// orNone is a number of devices, as the subject of a sentence.
+func orNone(n int) string {
+	switch n {
+	case 0:
+		return "no device"
+	case 1:
+		return "only 1"
+	}
+	return fmt.Sprintf("only %d", n)
+}
+
 func workers(n int) string {
 	if n == 1 {
 		return "1 worker"
@@ -251,14 +262,14 @@ func (p *planner) explain(try attempt) []Reason {
 	wants := "it wants " + devices(try.size)
 	switch fewest := p.cluster.fewest(try.need, try.size); {
 	case k.ever < try.size:
-		say(CodeTooLarge, k.ever, false, "%s, and the number that could ever take it is %d", wants, k.ever)
+		say(CodeTooLarge, k.ever, false, "%s, and %s could ever take it", wants, orNone(k.ever))
 	case k.able < try.size:
-		say(CodeUnfit, k.able, true, "%s, and the number that could take it now, if all were free, is %d", wants, k.able)
+		say(CodeUnfit, k.able, true, "%s, and %s could take it now, if all were free", wants, orNone(k.able))
 	case k.free >= try.size:
 		say(CodeScatter, k.free, true, "%s on %s, and the %d that are free are on more", wants, workers(fewest), k.free)
 	}
 	if busy := k.able - k.free - k.kept; busy > 0 {
-		say(CodeBusy, busy, true, "%s that could take it: held by jobs that need not give way to it now", devices(busy))
+		say(CodeBusy, busy, true, "%s that could take it: in use by runs that do not have to give way yet", devices(busy))
 	}
 	if k.kept > 0 {
 		say(CodeReserved, k.kept, true, "%s that could take it: free, but kept for a job that ranks higher", devices(k.kept))

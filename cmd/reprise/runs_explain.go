@@ -97,11 +97,11 @@ func (x runExplanation) write(t *table) error {
 			t.row("  in place of", string(id))
 		}
 	default:
-		waits := "waits"
+		waits := "waiting"
 		if !x.waits() {
-			waits = "waited"
+			waits = "was waiting then"
 		}
-		t.row("outcome", fmt.Sprintf("%s, at place %d of the queue", waits, d.Place))
+		t.row("outcome", fmt.Sprintf("%s, number %d in the queue", waits, d.Place))
 		for _, reason := range d.Reasons {
 			lasts := "waiting does not help"
 			if reason.Transient {

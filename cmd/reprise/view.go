@@ -119,7 +119,7 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s",
 			e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.TrainingInterrupted:
-		v.note("interrupted: %s", strings.TrimPrefix(e.Cause, "interrupted "))
+		v.note("%s", interruption(e.Cause))
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
@@ -204,3 +204,11 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 func (d *plainDisplay) message(text string) { d.line("%s", text) }
 
 func (d *plainDisplay) close(progress) {}
+
+// interruption says that a run was interrupted, and why: "interrupted by the user".
+func interruption(cause string) string {
+	if strings.HasPrefix(cause, "interrupted ") {
+		return cause
+	}
+	return "interrupted: " + cause
+}
