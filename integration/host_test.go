@@ -556,19 +556,21 @@ func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.E
 		Now:         time.Now, NewID: func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
 		Restarts: actor.Intensity{Restarts: 1, Period: time.Hour},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = h.Start(context.Background(), events); err == nil {
-		select {
-		case <-store.died:
-		case <-h.run(id).done:
+	if err == nil {
+		if _, err = h.Start(context.Background(), events); err == nil {
+			select {
+			case <-store.died:
+			case <-h.run(id).done:
+			}
 		}
+		_ = h.Close() // it cannot record anything
 	}
-	_ = h.Close() // it cannot record anything
 	select {
 	case <-store.died:
 	default:
+		if err != nil {
+			t.Fatal(err)
+		}
 		return false
 	}
 	w.goOn(id, events, want)
