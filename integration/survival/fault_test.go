@@ -104,6 +104,9 @@ func TestAConditionThatHoldsOverRestartsNeverEndsARun(t *testing.T) {
 		t.Fatalf("without a fault: %s, %v", record.Session.State, err)
 	}
 	step := 4 * stride
+	if testing.Short() {
+		step *= 3
+	}
 	if count(t, "REPRISE_SEEDS", 1) > 1 {
 		step = 1
 	}
