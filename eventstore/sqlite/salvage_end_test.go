@@ -120,7 +120,7 @@ func TestDamageInTheLastCommitIsNeverCalledWhole(t *testing.T) {
 				check(fmt.Sprintf("%d zeros at %d", unit, at), zeroed)
 			}
 			for i := 0; i < frameHeaderSize+4096; i++ {
-				if i >= frameHeaderSize+16 && i%11 != 0 || i%121 != 0 && log[at+i] == log[at+i-1] {
+				if i >= frameHeaderSize+16 && (i%11 != 0 || testing.Short() && i%3 != 0) || i%121 != 0 && log[at+i] == log[at+i-1] {
 					continue // a field of a row is longer, and of a run of the same byte fewer are enough
 				}
 				flipped := bytes.Clone(log)
