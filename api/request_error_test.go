@@ -388,6 +388,9 @@ func TestAnErrorWithoutAFileIsJustItsMessage(t *testing.T) {
 
 // Each of these took minutes, or would, where anything is quadratic.
 func TestAHugeRequestIsRefusedSoon(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	fill := func(before, part, after string, n int) string { return before + strings.Repeat(part, n) + after }
 	var keys strings.Builder
 	const maxTokens = 1 << 16 // as many marks as fit below the limit of what is read

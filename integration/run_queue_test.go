@@ -149,6 +149,9 @@ func TestARunThatNoDeviceCanEverTakeDoesNotWait(t *testing.T) {
 // Whatever the pool fails at, the runs that wait are still there when it has
 // restarted.
 func TestAPoolThatFailsLosesNoRunThatWaits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	want := references(t, 3)
 	for _, kind := range []string{"device.released.v1", "device.leased.v1"} {
 		for _, panics := range []bool{false, true} {

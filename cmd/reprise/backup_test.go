@@ -10,6 +10,9 @@ import (
 // A backup that is made while a run trains holds a moment of it; from there the
 // run resumes to the bits of one that was never disturbed.
 func TestABackupOfARunningRunGoesOnToTheSameBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	epochs := 150
 	if testing.Short() {
 		epochs = 50

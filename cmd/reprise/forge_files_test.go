@@ -94,6 +94,9 @@ func nextFigure(figure string) string {
 }
 
 func TestVerifyFindsWhatIsForgedInACheckpoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	f := newForgery(t)
 	folders, err := filepath.Glob(filepath.Join(f.dir, "runs", "*", "checkpoints", "step-*"))
 	if err != nil || len(folders) < 5 {

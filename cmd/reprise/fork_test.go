@@ -10,6 +10,9 @@ import (
 // A fork is killed with SIGKILL at random moments, each time followed by a
 // resume, and compared with one that was never killed.
 func TestAForkIsKilledAtRandomMoments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

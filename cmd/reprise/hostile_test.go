@@ -67,6 +67,9 @@ func forgeLog(t *testing.T, path string, events []eventstore.Event) {
 // A log may come from anywhere. The name of a run or of a checkpoint in it never
 // leads a command out of the folders that it works in.
 func TestNamesInAForgedLogLeadNowhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	b := build(t).with()
 	b.must("train", mlpJob(t, "batch_size: 256, learning_rate: 0.002, epochs: 1, seed: 3"))
 	run := parse[[]result](b, "runs", "list")[0].RunID
@@ -145,6 +148,9 @@ func TestNamesInAForgedLogLeadNowhere(t *testing.T) {
 
 // Whoever opens a pipe waits until somebody writes, unless it is refused.
 func TestAPipeInPlaceOfAFileHangsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	b := build(t).with()
 	table := filepath.Join(t.TempDir(), "table.csv")
 	var rows strings.Builder

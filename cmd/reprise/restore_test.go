@@ -191,6 +191,9 @@ func namesIn(folder string) []string {
 // What a killed command leaves is gone after the same command, repeated, has
 // succeeded, and nothing else is.
 func TestWhatKilledCommandsLeaveIsSwept(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
 	b := build(t).with()
 	twoRuns(b)
 	kept := t.TempDir()
