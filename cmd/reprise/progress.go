@@ -154,6 +154,13 @@ func (p *progress) figures() string {
 	if perSecond := p.samplesPerSecond(); perSecond > 0 {
 		parts = append(parts, p.pace(perSecond))
 	}
+	return strings.Join(append(parts, p.newest()...), "  ")
+}
+
+// newest returns the newest loss, the newest validation and the estimated time left, as
+// far as they are known.
+func (p *progress) newest() []string {
+	var parts []string
 	if p.lossKnown {
 		parts = append(parts, "loss "+formatMetric(p.loss))
 	}
@@ -163,7 +170,7 @@ func (p *progress) figures() string {
 	if eta, ok := p.eta(); ok {
 		parts = append(parts, "ETA "+shortDuration(eta))
 	}
-	return strings.Join(parts, "  ")
+	return parts
 }
 
 func describeModel(s training.TrainingSession) string {

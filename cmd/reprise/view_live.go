@@ -69,15 +69,21 @@ func (m liveModel) Init() tea.Cmd { return tick() }
 
 // Update implements tea.Model.
 func (m liveModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	next := react(message, &m.width, &m.height)
+	return m, next
+}
+
+// react is what both live displays do about a message.
+func react(message tea.Msg, width, height *int) tea.Cmd {
 	switch message := message.(type) {
 	case tickMessage:
-		return m, tick()
+		return tick()
 	case closeMessage:
-		return m, tea.Quit
+		return tea.Quit
 	case tea.WindowSizeMsg:
-		m.width, m.height = message.Width, message.Height
+		*width, *height = message.Width, message.Height
 	}
-	return m, nil
+	return nil
 }
 
 // View implements tea.Model.
@@ -86,23 +92,24 @@ func (m liveModel) View() tea.View {
 	if p.id == "" {
 		return tea.NewView("")
 	}
-	lines := m.lines(p)
-	view := tea.NewView(strings.Join(lines, "\n") + "\n")
-	view.Cursor = m.cursorBelow(len(lines))
-	return view
+	return frameOf(m.lines(p), m.height)
 }
 
 // userCursor leaves the shape of the cursor as the user's terminal has it: Bubble Tea
 // writes the code 2*shape+2 of a steady cursor, and 0, the default, writes nothing.
 const userCursor tea.CursorShape = -1
 
-// cursorBelow has the cursor wait below the frame: a shell that takes the terminal over
-// after kill -9 writes its prompt there.
-func (m liveModel) cursorBelow(lines int) *tea.Cursor {
-	if m.height > 0 {
-		lines = min(lines, m.height-1)
+// frameOf returns the lines as a frame of a terminal of this height, 0 where it is not
+// known. The cursor waits below them: a shell that takes the terminal over after kill -9
+// writes its prompt there.
+func frameOf(lines []string, height int) tea.View {
+	below := len(lines)
+	if height > 0 {
+		below = min(below, height-1)
 	}
-	return &tea.Cursor{Position: tea.Position{Y: lines}, Shape: userCursor}
+	view := tea.NewView(strings.Join(lines, "\n") + "\n")
+	view.Cursor = &tea.Cursor{Position: tea.Position{Y: below}, Shape: userCursor}
+	return view
 }
 
 // barWidth leaves room for what stands beside the bar.

@@ -183,20 +183,13 @@ func (m rowsModel) Init() tea.Cmd { return tick() }
 
 // Update implements tea.Model.
 func (m rowsModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
-	switch message := message.(type) {
-	case tickMessage:
-		return m, tick()
-	case closeMessage:
-		return m, tea.Quit
-	case tea.WindowSizeMsg:
-		m.width, m.height = message.Width, message.Height
-	}
-	return m, nil
+	next := react(message, &m.width, &m.height)
+	return m, next
 }
 
 // View implements tea.Model.
 func (m rowsModel) View() tea.View {
-	return tea.NewView(strings.Join(m.lines(m.rows.snapshots(), m.rows.lastNotes()), "\n") + "\n")
+	return frameOf(m.lines(m.rows.snapshots(), m.rows.lastNotes()), m.height)
 }
 
 func (m rowsModel) lines(runs []progress, notes []string) []string {
@@ -271,16 +264,7 @@ func (p *progress) row() string {
 			bar(p.step, p.totalSteps, rowBar) + fmt.Sprintf(" %3.0f%%", 100*p.done()),
 			"epoch " + thousands(p.epoch) + "/" + thousands(p.epochs),
 		}
-		if p.lossKnown {
-			parts = append(parts, "loss "+formatMetric(p.loss))
-		}
-		if p.metrics != nil {
-			parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
-		}
-		if eta, ok := p.eta(); ok {
-			parts = append(parts, "ETA "+shortDuration(eta))
-		}
-		return strings.Join(append(parts, "on "+p.device), "  ")
+		return strings.Join(append(append(parts, p.newest()...), "on "+p.device), "  ")
 	case phaseCompleted:
 		if p.metrics != nil {
 			return string(phaseCompleted) + "  " + formatValidation(p.data, p.metrics.Metrics)
