@@ -14,18 +14,31 @@ import (
 // folder of another user belongs to that user, who would otherwise be locked out of
 // a file that must be written again.
 func create(name string, flag int, perm fs.FileMode) (*os.File, error) {
-	uid, gid, foreign := owner(filepath.Dir(name))
-	if !foreign {
+	return createFor(ownerOf(os.Stat(filepath.Dir(name))), flag, func(flag int) (*os.File, error) {
 		return os.OpenFile(name, flag, perm)
+	})
+}
+
+// createIn is create below a root that the name does not leave.
+func createIn(root *os.Root, name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return createFor(ownerOf(root.Stat(filepath.Dir(name))), flag, func(flag int) (*os.File, error) {
+		return root.OpenFile(name, flag, perm)
+	})
+}
+
+// createFor opens a file, and gives it to the owner of its folder if it is new.
+func createFor(to user, flag int, open func(flag int) (*os.File, error)) (*os.File, error) {
+	if !to.foreign {
+		return open(flag)
 	}
-	f, err := os.OpenFile(name, flag|os.O_EXCL, perm)
+	f, err := open(flag | os.O_EXCL)
 	if errors.Is(err, fs.ErrExist) && flag&os.O_EXCL == 0 {
-		return os.OpenFile(name, flag, perm)
+		return open(flag)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chown(uid, gid); err != nil {
+	if err := f.Chown(to.uid, to.gid); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -33,82 +46,66 @@ func create(name string, flag int, perm fs.FileMode) (*os.File, error) {
 
 // mkdir is os.Mkdir with the owner that create gives.
 func mkdir(name string, perm fs.FileMode) error {
-	uid, gid, foreign := owner(filepath.Dir(name))
-	if err := os.Mkdir(name, perm); err != nil || !foreign {
+	to := ownerOf(os.Stat(filepath.Dir(name)))
+	if err := os.Mkdir(name, perm); err != nil || !to.foreign {
 		return err
 	}
-	return os.Lchown(name, uid, gid) // a link that took its place is not followed
-}
-
-// createIn is create below a root that the name does not leave.
-func createIn(root *os.Root, name string, flag int, perm fs.FileMode) (*os.File, error) {
-	info, err := root.Stat(filepath.Dir(name))
-	uid, gid, foreign := ownerOf(info, err)
-	if !foreign {
-		return root.OpenFile(name, flag, perm)
-	}
-	f, err := root.OpenFile(name, flag|os.O_EXCL, perm)
-	if errors.Is(err, fs.ErrExist) && flag&os.O_EXCL == 0 {
-		return root.OpenFile(name, flag, perm)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Chown(uid, gid); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return os.Lchown(name, to.uid, to.gid) // a link that took its place is not followed
 }
 
 // mkdirIn is mkdir below a root that the name does not leave.
 func mkdirIn(root *os.Root, name string, perm fs.FileMode) error {
-	info, err := root.Stat(filepath.Dir(name))
-	uid, gid, foreign := ownerOf(info, err)
-	if err := root.Mkdir(name, perm); err != nil || !foreign {
+	to := ownerOf(root.Stat(filepath.Dir(name)))
+	if err := root.Mkdir(name, perm); err != nil || !to.foreign {
 		return err
 	}
-	return root.Lchown(name, uid, gid)
+	return root.Lchown(name, to.uid, to.gid)
 }
 
-// owner returns the owner of a file or folder, and whether this process, as root,
-// creates files on behalf of that user.
-func owner(name string) (uid, gid int, foreign bool) { return ownerOf(os.Stat(name)) }
+// user is the owner of a file or folder. foreign says that this process, as root,
+// creates files on their behalf.
+type user struct {
+	uid, gid int
+	foreign  bool
+}
 
-func ownerOf(info fs.FileInfo, err error) (uid, gid int, foreign bool) {
+func ownerOf(info fs.FileInfo, err error) user {
 	if err != nil || os.Geteuid() != 0 {
-		return 0, 0, false // creating the file reports the error
+		return user{} // creating the file reports the error
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || stat.Uid == 0 {
-		return 0, 0, false
+		return user{}
 	}
-	return int(stat.Uid), int(stat.Gid), true
+	return user{int(stat.Uid), int(stat.Gid), true}
 }
 
 // GiveToOwner gives a file to the owner of its folder, if this process is root and the
 // owner is another user: for what was not created through this package.
 func GiveToOwner(name string) error {
-	uid, gid, foreign := owner(filepath.Dir(name))
-	if !foreign {
+	to := ownerOf(os.Stat(filepath.Dir(name)))
+	if !to.foreign {
 		return nil
 	}
-	return os.Lchown(name, uid, gid)
+	return os.Lchown(name, to.uid, to.gid)
 }
 
 // CreateLike creates an empty file that belongs to the owner of like, a file or
 // folder, if this process is root and the owner is another user. Otherwise, or if
 // the file exists, it does nothing, and the next to open the file creates it.
 func CreateLike(name, like string) error {
-	uid, gid, foreign := owner(like)
-	if !foreign {
+	to := ownerOf(os.Stat(like))
+	if !to.foreign {
 		return nil
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := createFor(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, func(flag int) (*os.File, error) {
+		return os.OpenFile(name, flag, 0o644)
+	})
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Chown(uid, gid), f.Close())
+	return f.Close()
 }
