@@ -95,9 +95,6 @@ type invalidError struct{ error }
 
 func (e invalidError) Unwrap() error { return e.error }
 
-// mistakes returns the error that is marked.
-func (e invalidError) mistakes() error { return e.error }
-
 // invalid marks err as bad input or usage; nil stays nil.
 func invalid(err error) error {
 	if err == nil {
@@ -130,4 +127,23 @@ func exitCode(err error) int {
 // isSilent reports whether the command has already said what there is to say.
 func isSilent(err error) bool {
 	return errors.Is(err, errInterrupted) || errors.Is(err, errReported)
+}
+
+// partsOf returns the errors that were joined in err, one for each mistake.
+func partsOf(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if marked, ok := err.(invalidError); ok { //nolint:errorlint // the parts of a wrapped one are not all of it
+		return partsOf(marked.error)
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var parts []error
+	for _, part := range joined.Unwrap() {
+		parts = append(parts, partsOf(part)...)
+	}
+	return parts
 }

@@ -74,7 +74,7 @@ func (g *generateOptions) check(c *cobra.Command) error {
 	case g.tokens == 0:
 		wrong = append(wrong, "--tokens: 0 writes nothing; use a number such as 400")
 	}
-	for _, err := range parts(g.sampling.Validate()) {
+	for _, err := range partsOf(g.sampling.Validate()) {
 		var field *inference.FieldError
 		if errors.As(err, &field) {
 			wrong = append(wrong, fmt.Sprintf("%s: %s is out of range; want %s", flagOf(field.Field), field.Value, field.Want))

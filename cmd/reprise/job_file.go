@@ -148,23 +148,11 @@ func isJSONLines(content []byte) bool {
 // settingErrors returns those parts of an error that are mistakes in --set.
 func settingErrors(err error) error {
 	var list []error
-	for _, part := range parts(err) {
+	for _, part := range partsOf(err) {
 		var bad *api.RequestError
 		if errors.As(part, &bad) && bad.Setting != "" {
 			list = append(list, bad)
 		}
 	}
 	return errors.Join(list...)
-}
-
-// parts returns the errors that an error joins.
-func parts(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var list []error
-		for _, part := range joined.Unwrap() {
-			list = append(list, parts(part)...)
-		}
-		return list
-	}
-	return []error{err}
 }

@@ -116,25 +116,6 @@ func joinMistakes(files []string, errs []error) error {
 	return joined
 }
 
-// partsOf returns the errors that were joined in err, one for each mistake.
-func partsOf(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if marked, ok := err.(interface{ mistakes() error }); ok {
-		return partsOf(marked.mistakes())
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var parts []error
-	for _, part := range joined.Unwrap() {
-		parts = append(parts, partsOf(part)...)
-	}
-	return parts
-}
-
 // mustFetch reports whether the data of a request has to be fetched first.
 func (env *environment) mustFetch(request api.TrainingRequest) bool {
 	library, done, err := env.library()
