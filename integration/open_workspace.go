@@ -136,9 +136,9 @@ func (e *MissingLogError) Error() string {
 }
 
 // CheckLogExists fails with *MissingLogError where the log is missing beside other
-// files. withRuns says that runs may be there, since their log is about to come.
+// files. withRuns says that runs may be there, since their log is about to be added.
 func (w Workspace) CheckLogExists(withRuns bool) error {
-	if exists(w.EventsPath()) {
+	if disk.Exists(w.EventsPath()) {
 		return nil
 	}
 	var left []string
@@ -158,12 +158,6 @@ func (w Workspace) CheckLogExists(withRuns bool) error {
 		return nil
 	}
 	return &MissingLogError{w.Dir, left}
-}
-
-// exists reports false only where there is certainly nothing of that name.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, os.ErrNotExist)
 }
 
 // CountRuns returns the number of runs that have files in the data directory.

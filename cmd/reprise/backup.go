@@ -62,7 +62,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 	if err := w.CheckLogExists(false); err != nil {
 		return err
 	}
-	if !exists(w.EventsPath()) {
+	if !disk.Exists(w.EventsPath()) {
 		return invalid(fmt.Errorf("--data-dir %s: has no event log; there is nothing to back up", w.Dir))
 	}
 	if folder, err = filepath.Abs(folder); err != nil {
@@ -120,7 +120,7 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 // checkNew fails where a command cannot make a file or folder at a path because there
 // is something, or because the folder that it would lie in does not exist.
 func checkNew(kind, path string) error {
-	if exists(path) {
+	if disk.Exists(path) {
 		return invalid(fmt.Errorf("%s: already exists; name a %s that does not exist yet", path, kind))
 	}
 	return checkParent(path, path)
@@ -170,7 +170,7 @@ func (env *environment) newDataDir(command string) (integration.Workspace, func(
 	if err != nil {
 		return w, nil, err
 	}
-	if named := env.dataDir != "" || env.getenv("REPRISE_DATA_DIR") != ""; named && !exists(w.Dir) {
+	if named := env.dataDir != "" || env.getenv("REPRISE_DATA_DIR") != ""; named && !disk.Exists(w.Dir) {
 		if err := checkParent("--data-dir "+w.Dir, w.Dir); err != nil {
 			return w, nil, err
 		}

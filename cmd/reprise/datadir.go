@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +12,7 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/internal/flock"
 )
 
@@ -172,7 +172,7 @@ func (env *environment) openLog(ctx context.Context) (*logReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !exists(w.EventsPath()) {
+	if !disk.Exists(w.EventsPath()) {
 		if env.dataDir != "" {
 			if _, err := os.Stat(w.Dir); err != nil {
 				return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
@@ -213,10 +213,4 @@ func (r *logReader) runs(ctx context.Context) (*integration.RunList, error) {
 func writerAlive(w integration.Workspace) bool {
 	held, _, err := flock.Probe(w.LockPath())
 	return err == nil && held
-}
-
-// exists reports false only where there is certainly nothing of that name.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }

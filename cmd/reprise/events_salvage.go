@@ -121,7 +121,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	if err != nil {
 		return err
 	}
-	if !exists(w.EventsPath()) && !exists(w.EventsPath()+"-wal") {
+	if !disk.Exists(w.EventsPath()) && !disk.Exists(w.EventsPath()+"-wal") {
 		return invalid(fmt.Errorf("--data-dir %s: there is no events.db; name the damaged data directory", w.Dir))
 	}
 	if folder, err = filepath.Abs(folder); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"reprise/eventstore"
 	"reprise/integration"
+	"reprise/internal/disk"
 )
 
 // followInterval is the time between two looks at a log that another process
@@ -105,7 +106,7 @@ func (env *environment) openFollowed(ctx context.Context, follow bool) (store *l
 	if err != nil {
 		return nil, false, err
 	}
-	for follow && !exists(w.EventsPath()) {
+	for follow && !disk.Exists(w.EventsPath()) {
 		if err := w.CheckLogExists(false); err != nil {
 			return nil, waited, err
 		}

@@ -177,7 +177,7 @@ func (env *environment) report(ctx context.Context, r integration.RunRecord, w i
 	if err := env.endError(ctx, r, format); err != nil {
 		return err
 	}
-	if unheard(unread) { // as with `| head`: the run has completed all the same
+	if unheard(unread) { // as with `| head`: the run has completed
 		return nil
 	}
 	return unread

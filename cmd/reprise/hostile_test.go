@@ -16,6 +16,7 @@ import (
 
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
+	"reprise/internal/disk"
 )
 
 // guarded runs a command that must end by itself; the deadline only keeps a test
@@ -138,7 +139,7 @@ func TestNamesInAForgedLogLeadNowhere(t *testing.T) {
 						}
 					}
 				}
-				if exists("/tmp/pwned-by-a-test") {
+				if disk.Exists("/tmp/pwned-by-a-test") {
 					t.Fatal("an absolute path was made")
 				}
 			})

@@ -48,7 +48,7 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 		return err
 	}
 	backup := integration.Workspace{Dir: folder}
-	if !exists(backup.EventsPath()) {
+	if !disk.Exists(backup.EventsPath()) {
 		return invalid(fmt.Errorf("%s: is not a backup: it has no events.db; name the folder that `reprise backup` made", folder))
 	}
 	w, release, err := env.newDataDir("reprise restore " + folder)
@@ -154,7 +154,7 @@ func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
 	}
 	var absent []string
 	for _, name := range names {
-		if !exists(filepath.Join(w.RunsDir(), name)) {
+		if !disk.Exists(filepath.Join(w.RunsDir(), name)) {
 			absent = append(absent, name)
 			continue
 		}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"reprise/internal/disk"
 )
 
 // twoRuns trains a run and a fork of it, and returns their ids.
@@ -143,7 +145,7 @@ func TestARestoreThatWasCutOffIsCompletedByRepeatingIt(t *testing.T) {
 					t.Errorf("%s was changed", path)
 				}
 			}
-			if len(after) != len(before) || exists(filepath.Join(r.dataDir, "events.db")) {
+			if len(after) != len(before) || disk.Exists(filepath.Join(r.dataDir, "events.db")) {
 				t.Errorf("%d entries, there were %d", len(after), len(before))
 			}
 		})

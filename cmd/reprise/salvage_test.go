@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"reprise/internal/disk"
 	"reprise/internal/flock"
 )
 
@@ -98,7 +99,7 @@ func TestSalvageRefusesADirectoryThatIsInUse(t *testing.T) {
 	defer func() { _ = lock.Release() }()
 	saved := filepath.Join(t.TempDir(), "saved")
 	salvage, resume := b.run("events", "salvage", saved), b.run("runs", "resume", "latest")
-	if salvage.code != 1 || resume.code != 1 || salvage.stderr != resume.stderr || !strings.Contains(salvage.stderr, fmt.Sprintf("is in use by process %d (a test), since ", os.Getpid())) || exists(saved) {
+	if salvage.code != 1 || resume.code != 1 || salvage.stderr != resume.stderr || !strings.Contains(salvage.stderr, fmt.Sprintf("is in use by process %d (a test), since ", os.Getpid())) || disk.Exists(saved) {
 		t.Errorf("exit code %d\n%swant as\n%s", salvage.code, salvage.stderr, resume.stderr)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"reprise/api"
 	"reprise/dataset"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -55,7 +56,7 @@ progress goes to standard error.`,
 				return err
 			}
 			for _, file := range args[1:] {
-				if meant := meantSetting(c, file); meant != "" && !exists(file) {
+				if meant := meantSetting(c, file); meant != "" && !disk.Exists(file) {
 					return usageError(c, "unexpected argument %q; write --set %s", file, meant)
 				}
 			}

@@ -130,7 +130,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		}
 		note(err)
 	}
-	if !unheard(unread) { // else the runs have ended as they have all the same
+	if !unheard(unread) { // else the runs have ended as they did
 		note(interrupted(ctx, unread, ""))
 	}
 	note(closed)

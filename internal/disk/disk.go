@@ -141,6 +141,12 @@ func (e *SourceError) Error() string { return e.Err.Error() }
 // Unwrap returns the error.
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// Exists reports false only if there is certainly nothing of that name.
+func Exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // ErrNotRegular says that a name is that of a folder, a pipe, a socket or a
 // device, not of a regular file.
 var ErrNotRegular = errors.New("is not a regular file")
