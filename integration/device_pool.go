@@ -170,9 +170,10 @@ func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
 	return err
 }
 
-// plan decides about every run that waits and records the decision. It grants what is placed, and refuses
-// what no device could take even if no run held it, since nothing that happens in
-// this host would change that. The others are told that they have to wait.
+// plan decides about every run that waits, and records the decision. It grants what is
+// placed, and refuses what no device could take even if no run held it, since nothing
+// that happens in this host would change that. The others are told that they have to
+// wait.
 func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 	if !p.queue.waits() {
 		return nil

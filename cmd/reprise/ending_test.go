@@ -197,7 +197,7 @@ func TestAClientThatLeavesEndsNoRun(t *testing.T) {
 }
 
 // Nothing interrupts the reading of a pipe that nobody writes to: the command ends
-// all the same.
+// nevertheless.
 func TestASignalEndsACommandThatWaitsForItsInput(t *testing.T) {
 	b := build(t)
 	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {

@@ -119,9 +119,9 @@ func newEventsImportCommand(env *environment) *cobra.Command {
 		Short: "Make an event log from an export (- for standard input)",
 		Long: `Import verifies an export, including its whole hash chain, and makes it the event log
 of a data directory that has none yet. An export that was changed or cut off is
-refused, and the first bad event is named. The events keep their hashes. Checkpoints are not part of
-an export: until they are copied into runs/, "reprise runs verify" reports them as
-missing.`,
+refused, and the first bad event is named. The events keep their hashes. Checkpoints are
+not part of an export: until they are copied into runs/, "reprise runs verify" reports
+them as missing.`,
 		Example: "  reprise events import log.jsonl --data-dir ~/reprise-again",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

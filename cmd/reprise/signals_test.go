@@ -58,7 +58,7 @@ func TestWhatASignalDoesToACommand(t *testing.T) {
 	}
 }
 
-// The writing to a socket whose other side is gone gives a SIGPIPE, too.
+// Writing to a socket whose other side is gone gives a SIGPIPE, too.
 func TestABrokenSocketEndsNothing(t *testing.T) {
 	heard, begun := true, 0
 	e := ending{now: time.Now, begin: func(os.Signal) { begun++ }, abort: t.FailNow, heard: func() bool { return heard }}
@@ -69,7 +69,7 @@ func TestABrokenSocketEndsNothing(t *testing.T) {
 	heard = false
 	e.receive(syscall.SIGPIPE)
 	if begun != 1 {
-		t.Error("the command goes on although nobody hears its output")
+		t.Error("the command continues although nobody hears its output")
 	}
 }
 
