@@ -42,6 +42,21 @@ func TestTheDocumentShowsTheRecordedFigures(t *testing.T) {
 			t.Errorf("the row of %s is %q, want it to end in %q", policy, row, want)
 		}
 	}
+	at := map[string]cluster.Line{} // with 1,250 minutes of patience, by trace
+	for _, l := range lines {
+		if l.Patience == 1250 {
+			at[l.Trace] = l
+		}
+	}
+	for _, l := range lines {
+		if least := at[l.Trace]; l.Patience > 0 && l.Patience < 1250 && (l.MeanCompletion <= least.MeanCompletion || l.MaxWait <= least.MaxWait) {
+			t.Errorf("%s: with %v minutes of patience not both figures are worse than with 1250", l.Trace, l.Patience)
+		}
+		if want := thousands(float64(l.Preemptions)) + " jobs of Philly give way"; l.Trace == "Philly" && l.Patience == 2000 &&
+			!strings.Contains(strings.Join(strings.Fields(string(document)), " "), want) {
+			t.Errorf("the document does not say %q", want)
+		}
+	}
 	svg, err := cluster.Front(lines).SVG()
 	if err != nil {
 		t.Fatal(err)
