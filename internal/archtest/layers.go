@@ -6,7 +6,7 @@ import (
 )
 
 // layer says which of the project's packages the packages of a folder may import. Each
-// package follows the row with the longest matching From. Everyone may import
+// package follows the row with the longest matching From. Everyone may import fault and
 // internal packages.
 type layer struct {
 	From    string
@@ -22,6 +22,7 @@ func layerTable() []layer {
 	}
 	learning := []string{"nn", "dataset/...", "checkpoint", "device", "kernel", "tensor"}
 	return []layer{
+		{"fault", nil, "what went wrong is said in one vocabulary, which every context may use and which knows none"},
 		{"tensor/...", nil, "tensor is what every numeric context shares: it can depend on none of them"},
 		{"actor/...", []string{"actor/..."}, "actor knows nothing of machine learning; integration adapts"},
 		{"eventstore/...", []string{"eventstore"}, "the store keeps bytes; integration knows what they mean"},
@@ -63,7 +64,7 @@ func layers(t *Tree) []Finding {
 		}
 		for _, spec := range f.AST.Imports {
 			target, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), t.Module+"/")
-			if !ok || matches("internal/...", target) || matchesAny(row.May, target) {
+			if !ok || target == "fault" || matches("internal/...", target) || matchesAny(row.May, target) {
 				continue
 			}
 			findings = append(findings, t.finding("layers", f, spec.Pos(),
@@ -86,7 +87,7 @@ func rowFor(table []layer, folder string) (layer, bool) {
 
 func mayList(may []string) string {
 	if len(may) == 0 {
-		return "only internal packages"
+		return "only fault and internal packages"
 	}
-	return strings.Join(slices.Sorted(slices.Values(may)), ", ") + " and internal packages"
+	return strings.Join(slices.Sorted(slices.Values(may)), ", ") + ", fault and internal packages"
 }

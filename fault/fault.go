@@ -1,0 +1,148 @@
+// Package fault is the one vocabulary in which every part of Reprise says what went
+// wrong: a [Kind], from which exit codes and the statuses of HTTP and gRPC follow, and
+// a [FieldError], which names a field, its value, what is wrong with it and the fix.
+//
+// An error has a kind if it, or one that it wraps, has a method Kind() Kind. Types
+// that belong to one context implement that method; [As] gives a kind to any other
+// error.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Kind says what a caller can do about an error. The zero Kind is Internal.
+type Kind uint8
+
+// The kinds.
+const (
+	// Internal is a failure that the caller can do nothing about, or one whose kind
+	// nobody has named.
+	Internal Kind = iota
+	// Invalid is a request that can never work as it is: nothing was changed.
+	Invalid
+	// NotFound names something that does not exist.
+	NotFound
+	// Conflict is a request that does not fit the present state, such as resuming a
+	// run that has ended, or something that another caller holds.
+	Conflict
+	// Unavailable is a failure that may pass by itself: the same request may work
+	// later.
+	Unavailable
+	// Exhausted is a bound that was reached: a queue, a quota, memory or a disk.
+	Exhausted
+	// Corrupt is data that is not what was written.
+	Corrupt
+	// Canceled is a request that its caller, or a signal, ended.
+	Canceled
+	// Unauthenticated is a request whose caller is not known.
+	Unauthenticated
+	// Forbidden is a request that its caller may not make.
+	Forbidden
+)
+
+// kindNames are the names of the kinds, as they are written in answers.
+func kindNames() [Forbidden + 1]string {
+	return [...]string{
+		Internal: "internal", Invalid: "invalid", NotFound: "not_found", Conflict: "conflict",
+		Unavailable: "unavailable", Exhausted: "exhausted", Corrupt: "corrupt", Canceled: "canceled",
+		Unauthenticated: "unauthenticated", Forbidden: "forbidden",
+	}
+}
+
+// String returns the name, such as "not_found".
+func (k Kind) String() string {
+	if names := kindNames(); int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// MarshalText writes the name.
+func (k Kind) MarshalText() ([]byte, error) {
+	if k > Forbidden {
+		return nil, fmt.Errorf("there is no kind of error %d", uint8(k))
+	}
+	return []byte(k.String()), nil
+}
+
+// UnmarshalText reads a name. A name that it does not know, as of a later version, is
+// Internal.
+func (k *Kind) UnmarshalText(text []byte) error {
+	*k = Internal
+	for kind, name := range kindNames() {
+		if name == string(text) {
+			*k = Kind(kind)
+		}
+	}
+	return nil
+}
+
+// KindOf returns the kind of an error: that of the first error in its tree that has
+// one, Canceled for the end of a context, and Internal if nothing is known.
+func KindOf(err error) Kind {
+	var kinded interface{ Kind() Kind }
+	switch {
+	case errors.As(err, &kinded):
+		return kinded.Kind()
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Canceled
+	}
+	return Internal
+}
+
+// As returns err with a kind, which it has in place of its own; nil stays nil. Its
+// text and what it unwraps to do not change.
+func As(kind Kind, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &kindError{kind, err}
+}
+
+// New returns an error of a kind with a text, as fmt.Errorf does.
+func New(kind Kind, format string, a ...any) error {
+	return &kindError{kind, fmt.Errorf(format, a...)}
+}
+
+type kindError struct {
+	kind Kind
+	err  error
+}
+
+func (e *kindError) Kind() Kind    { return e.kind }
+func (e *kindError) Error() string { return e.err.Error() }
+func (e *kindError) Unwrap() error { return e.err }
+
+// FieldError says what is wrong with the value of a field, and how to correct it. It
+// is Invalid.
+type FieldError struct {
+	// Field is the path of the field, such as "config.batch_size".
+	Field string
+	// Value is the value as its caller wrote it; "" if the field was left out.
+	Value string
+	// Problem completes the sentence that begins with the value: "must be positive".
+	Problem string
+	// Fix says what to do: "use 1 or more".
+	Fix string
+	// Example is a value that the field could have, where it was left out; else "".
+	Example string
+}
+
+// Error returns "config.batch_size: 0 must be positive; use 1 or more".
+func (e *FieldError) Error() string {
+	text := e.Field + ": "
+	if e.Value != "" {
+		text += e.Value + " "
+	}
+	text += e.Problem
+	if e.Fix != "" {
+		text += "; " + e.Fix
+	}
+	return text
+}
+
+// Kind returns Invalid.
+func (e *FieldError) Kind() Kind { return Invalid }
