@@ -6,6 +6,9 @@ import (
 	"reprise/actor"
 )
 
+// actorsPrefix is the prefix of the aggregate ID of each host's actors.
+const actorsPrefix = "actors/"
+
 // ActorEvent is an event of a host's actors that is recorded in the log: one of
 // the types below.
 type ActorEvent interface {

@@ -12,9 +12,6 @@ import (
 	"reprise/eventstore"
 )
 
-// actorsPrefix is the prefix of the aggregate ID of each host's actors.
-const actorsPrefix = "actors/"
-
 // MaxPendingActorEvents is the number of actor events that can wait to be
 // appended. Further ones are lost, and counted by ActorEventsLost.
 const MaxPendingActorEvents = 4096

@@ -12,6 +12,9 @@ import (
 	"reprise/training"
 )
 
+// ErrNotVerified is returned if a record and what it describes disagree.
+var ErrNotVerified = errors.New("verification failed")
+
 // ContradictionError reports that an event cannot be true given the others of
 // its log, or that something stored besides the log is not what the events say.
 // It wraps ErrNotVerified.
@@ -239,7 +242,7 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		if !ok {
 			return fmt.Sprintf("lease: device %s has not granted the lease %s of epoch %d", e.Device, e.Lease, e.Epoch)
 		}
-		if lease.holder != holderOf(id) {
+		if lease.holder != HolderOf(id) {
 			return fmt.Sprintf("lease: device %s has granted %s to %s", e.Device, e.Lease, lease.holder)
 		}
 	case training.DeviceReleased:

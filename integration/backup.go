@@ -50,13 +50,13 @@ func copyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 			if err := ctx.Err(); err != nil {
 				return copied, err
 			}
-			if err := to.Checkpoints(r.ID).Copy(from.Checkpoints(r.ID), CheckpointRef(cp)); err != nil {
+			if err := to.Checkpoints(r.ID).Copy(from.Checkpoints(r.ID), cp.Ref()); err != nil {
 				if err := failed(r.ID, "checkpoint "+cp.Dir, err); err != nil {
 					return copied, err
 				}
 				continue
 			}
-			if err := to.Checkpoints(r.ID).Mark(CheckpointRef(cp), 0); err != nil {
+			if err := to.Checkpoints(r.ID).Mark(cp.Ref(), 0); err != nil {
 				return copied, fmt.Errorf("run %s: %w", r.ID, err)
 			}
 			copied.Checkpoints++

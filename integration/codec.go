@@ -128,12 +128,12 @@ func checkNames(e eventstore.Event, event training.Event) error {
 			if err := parent.RunID.Validate(); err != nil {
 				return fmt.Errorf("parent: %w", err)
 			}
-			if err := CheckpointRef(parent.Checkpoint).Validate(); err != nil {
+			if err := parent.Checkpoint.Ref().Validate(); err != nil {
 				return fmt.Errorf("parent: %w", err)
 			}
 		}
 	case training.CheckpointCommitted:
-		return CheckpointRef(event.Checkpoint).Validate()
+		return event.Checkpoint.Ref().Validate()
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 		if r.phase != waiting {
 			continue
 		}
-		if err := p.releaseHolder(ctx.Context(), holderOf(id), "nobody was told of it"); err != nil {
+		if err := p.releaseHolder(ctx.Context(), HolderOf(id), "nobody was told of it"); err != nil {
 			return err
 		}
 	}
@@ -144,7 +144,7 @@ func failing(from actor.Sender, err error, request uint64, asker actor.Ref[RunMe
 // acquire lets the run wait for a device. If one is free, it will not wait long.
 func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice) error {
 	ctx := self.Context()
-	holder := holderOf(m.Run)
+	holder := HolderOf(m.Run)
 	// What an earlier incarnation of the run held is in the way of the new one.
 	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
 		return err
@@ -215,7 +215,7 @@ func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Plac
 		return p.preempt(self, placed)
 	}
 	m := r.asked
-	lease, err := p.grant(self.Context(), m, holderOf(m.Run), placed.On[0])
+	lease, err := p.grant(self.Context(), m, HolderOf(m.Run), placed.On[0])
 	if errors.Is(err, device.ErrNoSuitableDevice) || errors.Is(err, device.ErrInvalid) {
 		return p.refuse(self, m, err)
 	}
@@ -321,7 +321,7 @@ func (p *devicePool) releaseHolder(ctx context.Context, holder, reason string) e
 // incarnation tries again: nobody else would.
 func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetRun) error {
 	delete(p.queue.runs, m.Run)
-	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), "its run is at rest")
+	err := p.releaseHolder(ctx.Context(), HolderOf(m.Run), "its run is at rest")
 	if err == nil {
 		return p.planSoon(ctx)
 	}
@@ -407,5 +407,3 @@ func (p *devicePool) publish(r DeviceRecord) error {
 	}
 	return p.repository.Save(r.Ledger.Device())
 }
-
-func holderOf(id training.RunID) string { return runPrefix + string(id) }

@@ -7,6 +7,7 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/dataset"
+	"reprise/internal/stepseries"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -66,6 +67,21 @@ type StepResult struct {
 	// EpochDone is set by the last step of an epoch.
 	EpochDone bool
 }
+
+// Record returns the step as the step series records it.
+func (s StepResult) Record() stepseries.Record {
+	return stepseries.Record{Step: s.Step, Epoch: uint32(s.Epoch), Loss: s.Loss, LearningRate: s.LearningRate}
+}
+
+// FilesError says that files of the run cannot be read or written, or are not what its
+// events say.
+type FilesError struct{ Err error }
+
+// Error returns what is wrong with which file.
+func (e *FilesError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *FilesError) Unwrap() error { return e.Err }
 
 // NewExecution plans the session's model on the backend. The trainer's memory
 // is freed by Close. Begin or Restore must follow.
@@ -203,24 +219,25 @@ func (x *Execution) reset() error {
 // Restore continues from a checkpoint.
 func (x *Execution) Restore(c checkpoint.Content) error {
 	if c.SessionID != string(x.session.ID) {
-		return &filesError{fmt.Errorf("the checkpoint is of session %s instead of %s: %w", c.SessionID, x.session.ID, training.ErrInvalidCheckpoint)}
+		return &FilesError{fmt.Errorf("the checkpoint is of session %s instead of %s: %w", c.SessionID, x.session.ID, training.ErrInvalidCheckpoint)}
 	}
 	return x.load(c)
 }
 
 // Begin puts the execution where its session begins: at the weights that its
-// seed gives or, for a fork, at the checkpoint of its parent.
-func (x *Execution) Begin(w Workspace) error {
+// seed gives or, for a fork, at the checkpoint of its parent, which is in the folder
+// that checkpoints names for it.
+func (x *Execution) Begin(checkpoints func(training.RunID) checkpoint.Folder) error {
 	parent := x.session.Parent
 	if parent == nil {
 		return x.reset()
 	}
-	content, err := w.Checkpoints(parent.RunID).Read(CheckpointRef(parent.Checkpoint))
+	content, err := checkpoints(parent.RunID).Read(parent.Checkpoint.Ref())
 	if err != nil {
-		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
+		return &FilesError{fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
 	}
 	if content.RunID != string(parent.RunID) || content.SessionID != string(parent.Checkpoint.SessionID) {
-		return &filesError{fmt.Errorf("the checkpoint of run %s that this one was forked from is of run %s, session %s: %w",
+		return &FilesError{fmt.Errorf("the checkpoint of run %s that this one was forked from is of run %s, session %s: %w",
 			parent.RunID, content.RunID, content.SessionID, training.ErrInvalidCheckpoint)}
 	}
 	return x.load(content)

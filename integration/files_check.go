@@ -186,13 +186,13 @@ func pendingOf(r RunRecord) checkpoint.Pending {
 	return checkpoint.Pending{RunVersion: uint64(r.Version), Position: uint64(r.position), Hash: r.hash.String()}
 }
 
-// judge returns what the log proves about checkpoints of the run that it does not
+// Judge returns what the log proves about checkpoints of the run that it does not
 // have. One whose predecessor it has was not committed in this log. But where no
 // other checkpoint was committed since, this may be the log as it was just before
 // the commit, put back: then it is left.
-func (l *RunLog) judge(ctx context.Context, id training.RunID) checkpoint.Judge {
+func Judge(ctx context.Context, l *RunLog, id training.RunID) checkpoint.Judge {
 	return func(folder string, p checkpoint.Pending) (litter bool, err error) {
-		has, err := hasPredecessor(ctx, l.store, id, p)
+		has, err := hasPredecessor(ctx, l.Store(), id, p)
 		if err != nil {
 			return false, err
 		}
@@ -201,7 +201,7 @@ func (l *RunLog) judge(ctx context.Context, id training.RunID) checkpoint.Judge 
 		}
 		const page = 1000
 		for after := eventstore.Version(p.RunVersion); ; {
-			events, err := l.store.ReadAggregate(ctx, AggregateOf(id), after, page)
+			events, err := l.Store().ReadAggregate(ctx, AggregateOf(id), after, page)
 			if err != nil || len(events) == 0 {
 				return false, err
 			}
@@ -318,7 +318,7 @@ func settleRun(ctx context.Context, log *RunLog, files checkpoint.Folder, r RunS
 		return err
 	}
 	for _, cp := range record.Checkpoints {
-		ref := CheckpointRef(cp)
+		ref := cp.Ref()
 		if cp.Step == r.Step {
 			_, err := files.Reclaim(ref)
 			*failed = cmp.Or(*failed, err)

@@ -131,7 +131,7 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 		}
 	}
 	for _, cp := range r.Checkpoints {
-		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.workspace.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -194,7 +194,7 @@ func TestACheckpointOfAnOlderVersionIsSetAsideAndComesBack(t *testing.T) {
 	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
 		t.Errorf("with the newer log: %+v, %v", settled, err)
 	}
-	if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(last)); err != nil {
+	if err := w.workspace.Checkpoints(r.ID).Verify(last.Ref()); err != nil {
 		t.Error(err)
 	}
 }
@@ -243,7 +243,7 @@ func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
 	if err != nil || len(settled.Unsettled) != 1 || settled.SetAside != nil {
 		t.Errorf("%+v, %v", settled, err)
 	}
-	if err := w.workspace.Checkpoints(first.ID).Verify(CheckpointRef(last)); err != nil {
+	if err := w.workspace.Checkpoints(first.ID).Verify(last.Ref()); err != nil {
 		t.Error(err)
 	}
 }
@@ -325,7 +325,7 @@ func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 		t.Error(err)
 	}
 	for _, cp := range r.Checkpoints {
-		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.workspace.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -445,7 +445,7 @@ func TestANoteOfANewerVersionIsLeftAlone(t *testing.T) {
 	if !ok {
 		t.Fatal("there is no checkpoint")
 	}
-	content, err := files.Read(CheckpointRef(last))
+	content, err := files.Read(last.Ref())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -428,7 +428,7 @@ func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
 // onRecord returns a run that is at rest, hosted here once or not.
 func (h *Host) onRecord(ctx context.Context, id training.RunID) (RunRecord, error) {
 	record, err := h.log.Load(ctx, id)
-	if err == nil && underWay(record.Saga) {
+	if err == nil && record.Saga.UnderWay() {
 		err = fmt.Errorf("run %s is not hosted here: %w", id, ErrRunNotFound)
 	}
 	return record, err

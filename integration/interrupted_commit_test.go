@@ -161,7 +161,7 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 func (w *world) verify(where string, r RunRecord) {
 	w.t.Helper()
 	for _, cp := range r.Checkpoints {
-		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.workspace.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			w.t.Errorf("%s: %v", where, err)
 		}
 	}
@@ -176,7 +176,7 @@ func sweepRun(ctx context.Context, w *world, id training.RunID) (checkpoint.Swep
 	}
 	keep := make([]checkpoint.Ref, len(record.Checkpoints))
 	for i, cp := range record.Checkpoints {
-		keep[i] = CheckpointRef(cp)
+		keep[i] = cp.Ref()
 	}
-	return w.workspace.Checkpoints(id).Sweep(keep, log.judge(ctx, id))
+	return w.workspace.Checkpoints(id).Sweep(keep, Judge(ctx, log, id))
 }

@@ -34,7 +34,7 @@ func outlookOf(err error) outlook {
 		return unrecorded
 	case isPermanent(err):
 		return neverWorks
-	case isAdvised(err), errors.As(err, new(*filesError)), Remedy(err) != "":
+	case isAdvised(err), errors.As(err, new(*FilesError)), Remedy(err) != "":
 		return mayPass
 	case elsewhere(err) != "":
 		return mayPass
@@ -87,12 +87,6 @@ func explain(err error) string {
 	}
 	return Advise(err).Error()
 }
-
-// filesError says that files of the run cannot be read or written, or are not
-// what its events say.
-type filesError struct{ error }
-
-func (e *filesError) Unwrap() error { return e.error }
 
 // logError says that the event log could not be read or written.
 type logError struct{ error }

@@ -34,7 +34,7 @@ func TestOnlyWhatNeverWorksIsPermanent(t *testing.T) {
 		{training.ErrInvalidTransition, "report this defect, and resume it with another version"},
 		{training.ErrNonMonotonicCheckpoint, "report this defect, and resume it with another version"},
 		{training.ErrInvalidCheckpoint, "put the run's own checkpoint back"},
-		{&filesError{training.ErrInvalidCheckpoint}, "put the run's own checkpoint back"},
+		{&FilesError{training.ErrInvalidCheckpoint}, "put the run's own checkpoint back"},
 		{nn.ErrInvalidModel, "resume it with the version that recorded it, or fork it with other settings"},
 		{device.ErrInvalid, "resume it with the version that recorded it, or fork it with other settings"},
 	} {

@@ -102,10 +102,10 @@ func (l *lottery) next(r RunRecord) training.Event {
 		return nil
 	}
 	fails := l.draw(12, "fails") == 0
-	if underWay(r.Saga) && l.draw(10, "interrupted") == 0 {
+	if r.Saga.UnderWay() && l.draw(10, "interrupted") == 0 {
 		return training.TrainingInterrupted{Cause: "drawn"}
 	}
-	if underWay(r.Saga) && fails && l.draw(3, "hard") == 0 {
+	if r.Saga.UnderWay() && fails && l.draw(3, "hard") == 0 {
 		return training.TrainingFailed{Reason: "drawn"}
 	}
 	pick := func(good, bad training.Event) training.Event {

@@ -25,7 +25,7 @@ type Recovery struct {
 // the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	list, ledgers, err := readLists(ctx, runs.store, RunsProjection, DevicesProjection)
+	list, ledgers, err := readLists(ctx, runs.Store(), RunsProjection, DevicesProjection)
 	if err != nil {
 		return recovery, err
 	}
@@ -82,7 +82,7 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 		events = append(events, e)
 		return err
 	}
-	if underWay(saga) {
+	if saga.UnderWay() {
 		if err := record(training.TrainingInterrupted{Cause: cause}); err != nil {
 			return nil, err
 		}
@@ -111,14 +111,4 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 
 // atRest reports whether a saga waits for nothing, so that nothing of it is
 // unfinished.
-func atRest(saga training.TrainingSaga) bool { return !underWay(saga) && len(saga.Commands()) == 0 }
-
-// underWay reports whether a saga is neither paused nor ending.
-func underWay(saga training.TrainingSaga) bool {
-	switch saga.State {
-	case training.SagaCompleted, training.SagaFailed, training.Compensating:
-		return false
-	default:
-		return !saga.Context.Paused
-	}
-}
+func atRest(saga training.TrainingSaga) bool { return !saga.UnderWay() && len(saga.Commands()) == 0 }

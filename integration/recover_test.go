@@ -16,7 +16,7 @@ import (
 // whole log and examines every run.
 func recoverByReplay(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	state, err := StateAt(ctx, runs.store, eventstore.End)
+	state, err := StateAt(ctx, runs.Store(), eventstore.End)
 	if err != nil {
 		return recovery, err
 	}

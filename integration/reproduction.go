@@ -137,7 +137,7 @@ func (r *reproduction) compare(step StepResult) error {
 }
 
 func (r *reproduction) compareStep(step StepResult) {
-	got := seriesRecord(step)
+	got := step.Record()
 	r.sum.Add(got)
 	if got.Step > uint64(len(r.series)) {
 		return
@@ -279,7 +279,7 @@ func (r *reproduction) sameBeforeProgress(recorded training.Checkpoint, content 
 
 // explain names what differs in the files of a checkpoint, if it can be read.
 func (r *reproduction) explain(recorded training.Checkpoint, got checkpoint.Content) string {
-	was, err := r.workspace.Checkpoints(r.run.ID).Read(CheckpointRef(recorded))
+	was, err := r.workspace.Checkpoints(r.run.ID).Read(recorded.Ref())
 	if err != nil {
 		return "" // reported by checkFiles
 	}

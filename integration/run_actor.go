@@ -111,7 +111,7 @@ func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 		return a.conclude(ctx)
 	}
 	// An earlier incarnation failed, or its host could not lead it to rest.
-	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()) {
+	if cause := a.lastFailure(); a.record.Saga.UnderWay() && (cause != "" || a.record.Saga.Begun()) {
 		cause = cmp.Or(cause, "its host had to leave it")
 		if asked := a.stopping.Load(); asked != nil {
 			cause = *asked
@@ -132,7 +132,7 @@ func (a *runActor) conclude(ctx *actor.Context[RunMessage]) error {
 		if err := a.append(ctx, training.TrainingFailed{Step: saga.Context.CheckpointStep, Reason: v.cause}); err != nil {
 			return err
 		}
-	case underWay(saga):
+	case saga.UnderWay():
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: v.cause}); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 		return nil
 	}
 	outlook := outlookOf(err)
-	if outlook == unrecorded || !underWay(a.record.Saga) {
+	if outlook == unrecorded || !a.record.Saga.UnderWay() {
 		return a.leave(ctx, outlook, err)
 	}
 	a.request = 0
@@ -236,7 +236,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
 	case datasetRefused:
-		return a.refused(m.Request, &filesError{m.Err})
+		return a.refused(m.Request, &FilesError{m.Err})
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -398,7 +398,7 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	// Nothing is made before an event of this run was appended: the directory may
 	// have been removed under the process.
 	if err := a.workspace.createRun(a.id); err != nil {
-		return nil, &filesError{err}
+		return nil, &FilesError{err}
 	}
 	plan, err := a.planned()
 	if err != nil {
@@ -409,16 +409,16 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	}
 	var keep stepseries.Digest
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
+		content, err := a.workspace.Checkpoints(a.id).Read(last.Ref())
 		if err != nil {
-			return nil, &filesError{err}
+			return nil, &FilesError{err}
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
 		}
 		keep = stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
 	} else {
-		if err := a.exec.Begin(a.workspace); err != nil {
+		if err := a.exec.Begin(a.workspace.Checkpoints); err != nil {
 			return nil, err
 		}
 		if keep, err = a.inheritSeries(); err != nil {
@@ -426,10 +426,10 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 		}
 	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
-		return nil, &filesError{err}
+		return nil, &FilesError{err}
 	}
 	if err := a.sweep(ctx); err != nil {
-		return nil, &filesError{err}
+		return nil, &FilesError{err}
 	}
 	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
@@ -460,7 +460,7 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 	}
 	pinned := stepseries.Digest{Records: parent.Checkpoint.Step, SHA256: parent.Checkpoint.SeriesSHA256}
 	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {
-		return pinned, &filesError{err}
+		return pinned, &FilesError{err}
 	}
 	return pinned, nil
 }
@@ -469,10 +469,10 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 func (a *runActor) sweep(ctx context.Context) error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
 	for i, cp := range a.record.Checkpoints {
-		keep[i] = CheckpointRef(cp)
+		keep[i] = cp.Ref()
 	}
 	// What cannot be marked was warned of when the directory was opened.
-	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, a.log.judge(ctx, a.id))
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, Judge(ctx, a.log, a.id))
 	return err
 }
 
@@ -485,8 +485,8 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err != nil {
 		return err
 	}
-	if err := a.series.Append(seriesRecord(step)); err != nil {
-		return &filesError{err}
+	if err := a.series.Append(step.Record()); err != nil {
+		return &FilesError{err}
 	}
 	a.progress.step.Store(step.Step)
 	a.observer.Stepped(a.id, step)
@@ -521,7 +521,7 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	if err := a.series.Flush(); err != nil {
-		return &filesError{err}
+		return &FilesError{err}
 	}
 	event, err := a.record.RecordEpoch(metrics)
 	if err != nil {
@@ -579,7 +579,7 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	// The checkpoint exists, marked or not, and its folder notes the event before. What
 	// fails here is made up for when the run is resumed, or the directory is opened for
 	// writing, which warns of what cannot be marked.
-	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
+	_ = a.workspace.Checkpoints(a.id).Mark(committed.Checkpoint.Ref(), uint64(a.record.position))
 	return nil
 }
 
@@ -624,7 +624,7 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 		return nil
 	}
 	a.stopping.Store(&cause)
-	if !underWay(a.record.Saga) {
+	if !a.record.Saga.UnderWay() {
 		return a.drive(ctx)
 	}
 	return a.pause(ctx, cause)
@@ -634,7 +634,7 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 // asked it to stop, it resumes itself, and waits for a device again.
 func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
 	holds := slices.ContainsFunc(a.record.Saga.Context.AllocatedDevices, func(held training.Allocation) bool { return held.Lease == m.Lease })
-	if !holds || a.stopping.Load() != nil || !underWay(a.record.Saga) {
+	if !holds || a.stopping.Load() != nil || !a.record.Saga.UnderWay() {
 		return nil // it has given back the device, or is about to
 	}
 	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
@@ -650,7 +650,7 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 			return err
 		}
 	}
-	if underWay(a.record.Saga) {
+	if a.record.Saga.UnderWay() {
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func workedUntil(e training.Event, before training.TrainingSaga, since, at time.
 	case training.TrainingStarted, training.TrainingInterrupted:
 		return 0
 	}
-	if !underWay(before) {
+	if !before.UnderWay() {
 		return 0
 	}
 	return max(at.Sub(since), 0)
@@ -94,6 +94,9 @@ type RunLog struct {
 func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
 	return &RunLog{store: store, now: now, codec: trainingCodec}
 }
+
+// HolderOf returns the name under which a run holds a lease.
+func HolderOf(id training.RunID) string { return runPrefix + string(id) }
 
 // AggregateOf returns the name of a run in the log.
 func AggregateOf(id training.RunID) eventstore.AggregateID {
@@ -276,3 +279,6 @@ func (l *RunList) Resolve(name string) (training.RunID, error) {
 	}
 	return "", fmt.Errorf("run %q %w: it could be %s%s; give more of the id", name, ErrAmbiguousRun, strings.Join(shown, ", "), others)
 }
+
+// Store returns the store that the log is in.
+func (l *RunLog) Store() eventstore.Store { return l.store }

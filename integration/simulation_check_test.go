@@ -241,7 +241,7 @@ func (h *history) checkIdle(p *process) {
 		return
 	}
 	for _, lease := range h.leases() {
-		if !slices.ContainsFunc(p.follows, func(f *simFollow) bool { return holderOf(f.id) == lease.Holder }) {
+		if !slices.ContainsFunc(p.follows, func(f *simFollow) bool { return HolderOf(f.id) == lease.Holder }) {
 			h.violate("%v is in force, but its holder is at rest", lease)
 		}
 	}
@@ -329,7 +329,7 @@ func (h *history) checkEnd() {
 func (h *history) checkOutcome(r RunRecord) {
 	w := Workspace{Dir: "/data", Disk: h.disk}
 	for i, cp := range r.Checkpoints {
-		if err := w.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			h.violate("%v", err)
 		}
 		if i == len(r.Checkpoints)-1 {

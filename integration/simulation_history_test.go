@@ -352,7 +352,7 @@ func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, er
 	use := &simUse{run: h.runs[runNumber(plan)].id}
 	for id, l := range h.ledgers {
 		for _, lease := range l.leases {
-			if lease.Holder == holderOf(use.run) {
+			if lease.Holder == HolderOf(use.run) {
 				use.lease = lease
 				use.lease.Device = id
 			}

@@ -202,7 +202,7 @@ func (h *history) observeQueue(e eventstore.Event) {
 	h.counts["runs that had to wait"] += len(decided.Decision.Pending)
 	for _, p := range decided.Decision.Placed {
 		for id, l := range h.ledgers {
-			if slices.ContainsFunc(l.leases, func(held device.Lease) bool { return held.Holder == holderOf(training.RunID(p.Job)) }) {
+			if slices.ContainsFunc(l.leases, func(held device.Lease) bool { return held.Holder == HolderOf(training.RunID(p.Job)) }) {
 				h.violate("%s is placed on %v, but holds %s", p.Job, p.On, id)
 			}
 		}

@@ -14,9 +14,6 @@ import (
 	"reprise/training"
 )
 
-// ErrNotVerified is returned if a record and what it describes disagree.
-var ErrNotVerified = errors.New("verification failed")
-
 // Verification says which run to verify, and between which checkpoints.
 type Verification struct {
 	Run RunRecord
@@ -210,7 +207,7 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
-		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(cp.Ref()); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.Checkpoints[i].Missing = errors.Is(err, checkpoint.ErrMissing)
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
@@ -279,8 +276,8 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 		return fmt.Errorf("%w: %s", ErrNotVerified, r.report.Problem)
 	}
 	if what.From == what.Run.Session.Parent.Step() {
-		err := r.x.Begin(v.Workspace)
-		if errors.As(err, new(*filesError)) {
+		err := r.x.Begin(v.Workspace.Checkpoints)
+		if errors.As(err, new(*FilesError)) {
 			return damaged("%v", err)
 		}
 		if err != nil {
@@ -292,7 +289,7 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 		if cp.Step != what.From {
 			continue
 		}
-		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(CheckpointRef(cp))
+		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(cp.Ref())
 		if err != nil {
 			return damaged("checkpoint at step %d: %v", cp.Step, err)
 		}
@@ -302,14 +299,4 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 		return r.begin(what.From)
 	}
 	return nil
-}
-
-// CheckpointRef returns what finds and pins a committed checkpoint on disk.
-func CheckpointRef(cp training.Checkpoint) checkpoint.Ref {
-	return checkpoint.Ref{Dir: cp.Dir, ManifestSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256, Step: cp.Step, Epoch: cp.Epoch}
-}
-
-// seriesRecord returns a step as the step series records it.
-func seriesRecord(s StepResult) stepseries.Record {
-	return stepseries.Record{Step: s.Step, Epoch: uint32(s.Epoch), Loss: s.Loss, LearningRate: s.LearningRate}
 }

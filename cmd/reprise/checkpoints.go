@@ -67,7 +67,7 @@ func (env *environment) checkpointAt(
 // checkFiles fails where the files of a checkpoint that a command would start from are
 // not what was committed. or is how to name another one.
 func checkFiles(run integration.RunRecord, w integration.Workspace, cp training.Checkpoint, or string) error {
-	return badFiles(run, w, cp, or, w.Checkpoints(run.ID).Verify(integration.CheckpointRef(cp)))
+	return badFiles(run, w, cp, or, w.Checkpoints(run.ID).Verify(cp.Ref()))
 }
 
 // badFiles adds to the error of reading a checkpoint what to do about it: where another
@@ -78,7 +78,7 @@ func badFiles(run integration.RunRecord, w integration.Workspace, cp training.Ch
 	}
 	fix := "put a copy of it back; no other checkpoint of the run is whole"
 	for _, other := range slices.Backward(run.Checkpoints) {
-		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(integration.CheckpointRef(other)) == nil {
+		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(other.Ref()) == nil {
 			fix = fmt.Sprintf("put a copy of it back, or %s %d", or, other.Step)
 			break
 		}

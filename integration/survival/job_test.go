@@ -252,7 +252,7 @@ func checkFiles(ctx context.Context, store eventstore.Store, w integration.Works
 	}
 	for _, r := range state.Runs {
 		for _, c := range r.Checkpoints {
-			if err := w.Checkpoints(r.ID).Verify(integration.CheckpointRef(c)); err != nil {
+			if err := w.Checkpoints(r.ID).Verify(c.Ref()); err != nil {
 				return fmt.Errorf("LOST: %w", err)
 			}
 		}
