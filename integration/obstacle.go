@@ -4,9 +4,11 @@ import (
 	"errors"
 
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // outlook is what becomes of a run after an error.
@@ -34,7 +36,7 @@ func outlookOf(err error) outlook {
 		return unrecorded
 	case isPermanent(err):
 		return neverWorks
-	case isAdvised(err), errors.As(err, new(*FilesError)), Remedy(err) != "":
+	case datadir.IsAdvised(err), errors.As(err, new(*loop.FilesError)), datadir.Remedy(err) != "":
 		return mayPass
 	case elsewhere(err) != "":
 		return mayPass
@@ -82,10 +84,10 @@ const checkDevices = "check the devices (reprise devices)"
 // explain returns the text of an error for the record, with what the user can do
 // about it.
 func explain(err error) string {
-	if fix := elsewhere(err); fix != "" && !isAdvised(err) {
-		return (&AdvisedError{err, fix}).Error()
+	if fix := elsewhere(err); fix != "" && !datadir.IsAdvised(err) {
+		return (&datadir.AdvisedError{Err: err, Remedy: fix}).Error()
 	}
-	return Advise(err).Error()
+	return datadir.Advise(err).Error()
 }
 
 // logError says that the event log could not be read or written.

@@ -8,17 +8,18 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/internal/flock"
+	"reprise/journal"
 )
 
 // workspace returns the data directory that flag, environment or convention
 // name; it need not exist.
-func (env *environment) workspace() (integration.Workspace, error) {
+func (env *environment) workspace() (datadir.Workspace, error) {
 	dir := env.dataDir
 	if dir == "" {
 		dir = env.getenv("REPRISE_DATA_DIR")
@@ -26,7 +27,7 @@ func (env *environment) workspace() (integration.Workspace, error) {
 	if dir == "" {
 		base := env.xdg("XDG_DATA_HOME", ".local/share", "Library/Application Support")
 		if base == "" {
-			return integration.Workspace{}, invalid(errors.New("there is no home directory to keep runs in; " +
+			return datadir.Workspace{}, invalid(errors.New("there is no home directory to keep runs in; " +
 				"name a folder with --data-dir FOLDER or REPRISE_DATA_DIR, or set XDG_DATA_HOME or HOME to an absolute path"))
 		}
 		dir = filepath.Join(base, "reprise")
@@ -35,7 +36,7 @@ func (env *environment) workspace() (integration.Workspace, error) {
 	if file := fileOn(dir); err == nil && file != "" {
 		err = invalid(fmt.Errorf("%s is a file; name a folder with --data-dir FOLDER or REPRISE_DATA_DIR", file))
 	}
-	return integration.Workspace{Dir: dir}, err
+	return datadir.Workspace{Dir: dir}, err
 }
 
 // fileOn returns the part of a path that is a file, where the path is meant as a
@@ -100,8 +101,8 @@ func (env *environment) holder(command string) flock.Info {
 
 // lockError says in the words of the command line why a data directory cannot be
 // opened for writing.
-func lockError(w integration.Workspace, err error) error {
-	var lock *integration.LockError
+func lockError(w datadir.Workspace, err error) error {
+	var lock *datadir.LockError
 	switch {
 	case !errors.As(err, &lock):
 		return err
@@ -113,7 +114,7 @@ func lockError(w integration.Workspace, err error) error {
 
 // openWriter locks the data directory and opens its event store for writing,
 // creating both where they do not exist. The returned function closes them.
-func (env *environment) openWriter(ctx context.Context, command string) (eventstore.Store, integration.Workspace, func() error, error) {
+func (env *environment) openWriter(ctx context.Context, command string) (eventstore.Store, datadir.Workspace, func() error, error) {
 	w, err := env.workspace()
 	if err != nil {
 		return nil, w, nil, err
@@ -136,12 +137,12 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 // beside it.
 type logReader struct {
 	eventstore.Store
-	workspace integration.Workspace
+	workspace datadir.Workspace
 	// listing is the store for what is made from read models; nil if it cannot be read.
 	listing eventstore.Store
-	// compared is what integration.CheckFiles returned.
+	// compared is what datadir.CheckFiles returned.
 	compared error
-	list     *integration.RunList // nil if it was not needed yet
+	list     *journal.RunList // nil if it was not needed yet
 }
 
 // openReader opens the event store for reading, even while another process writes
@@ -189,14 +190,14 @@ func (env *environment) openLog(ctx context.Context) (*logReader, error) {
 		return nil, err
 	}
 	r := &logReader{Store: store, workspace: w}
-	if r.listing, r.compared = integration.Listing(ctx, store); r.compared == nil {
-		r.list, r.compared = integration.CheckFilesOf(ctx, r.listing, w)
+	if r.listing, r.compared = journal.Listing(ctx, store); r.compared == nil {
+		r.list, r.compared = datadir.CheckFilesOf(ctx, r.listing, w)
 	}
 	return r, nil
 }
 
 // runs returns the list of all runs, which is read once.
-func (r *logReader) runs(ctx context.Context) (*integration.RunList, error) {
+func (r *logReader) runs(ctx context.Context) (*journal.RunList, error) {
 	if r.list != nil {
 		return r.list, nil
 	}
@@ -204,13 +205,13 @@ func (r *logReader) runs(ctx context.Context) (*integration.RunList, error) {
 		return nil, r.compared
 	}
 	var err error
-	r.list, err = integration.ReadRuns(ctx, r.listing)
+	r.list, err = journal.ReadRuns(ctx, r.listing)
 	return r.list, err
 }
 
 // writerAlive reports whether some process holds the data directory's lock: a
 // run that is recorded as running really runs only then.
-func writerAlive(w integration.Workspace) bool {
+func writerAlive(w datadir.Workspace) bool {
 	held, _, err := flock.Probe(w.LockPath())
 	return err == nil && held
 }

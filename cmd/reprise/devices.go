@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/device"
-	"reprise/integration"
+	"reprise/journal"
 )
 
 // deviceRow is a device in `reprise devices`.
@@ -47,11 +47,11 @@ func (env *environment) listDevices(ctx context.Context, format string) (err err
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	listing, err := integration.Listing(ctx, store)
+	listing, err := journal.Listing(ctx, store)
 	if err != nil {
 		return err
 	}
-	recorded, err := integration.ReadDevices(ctx, listing)
+	recorded, err := journal.ReadDevices(ctx, listing)
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 )
 
 // followInterval is the time between two looks at a log that another process
@@ -83,7 +83,7 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 		if err != nil {
 			return err
 		}
-		t.filter.run = string(integration.AggregateOf(id))
+		t.filter.run = string(journal.AggregateOf(id))
 	}
 	out := &eventPrinter{env: env, format: t.format}
 	out.width, _ = terminalWidth(env.stdout)

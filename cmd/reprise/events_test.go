@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"reprise/integration"
+	"reprise/datadir"
 )
 
 // A changed event is named by every way to look at the log, and by verify with
@@ -21,7 +21,7 @@ import (
 func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
 	b := build(t).with()
 	b.must("train", mlpJob(t, "batch_size: 64, learning_rate: 0.002, epochs: 3"))
-	file := integration.Workspace{Dir: b.dataDir}.EventsPath()
+	file := datadir.Workspace{Dir: b.dataDir}.EventsPath()
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"syscall"
 
+	"reprise/datadir"
 	"reprise/dataset"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -52,19 +53,19 @@ func isInterruption(err error) bool {
 // already says so. If a file is missing, the command's own words say what to do.
 func advised(err error) error {
 	if command := commandFor(err); command != "" {
-		return integration.AdviseOr(err, command)
+		return datadir.AdviseOr(err, command)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return integration.Advise(err)
+	return datadir.Advise(err)
 }
 
 // commandFor returns the commands and flags that help where the domain knows only
 // what is missing; "" for any other error.
 func commandFor(err error) string {
-	var noLog *integration.MissingLogError
-	var noRun *integration.RunNotFoundError
+	var noLog *datadir.MissingLogError
+	var noRun *journal.RunNotFoundError
 	switch {
 	case errors.As(err, &noLog):
 		return "put events.db back, or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), " +
@@ -82,12 +83,12 @@ func commandFor(err error) string {
 // without memory, that is not the user's mistake, and the remedy is the cause's.
 func unusable(err error, fix string) error {
 	ofThePath := func(cause error) bool { return errors.Is(err, cause) }
-	if integration.Remedy(err) != "" && !slices.ContainsFunc([]error{
+	if datadir.Remedy(err) != "" && !slices.ContainsFunc([]error{
 		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
 	}, ofThePath) {
-		return integration.Advise(err)
+		return datadir.Advise(err)
 	}
-	return invalid(&integration.AdvisedError{Err: err, Remedy: fix})
+	return invalid(&datadir.AdvisedError{Err: err, Remedy: fix})
 }
 
 // invalidError marks an error as the user's to correct: nothing was written.
@@ -117,7 +118,7 @@ func exitCode(err error) int {
 		return exitFailed
 	case errors.As(err, &bad), errors.As(err, &field),
 		errors.Is(err, training.ErrCannotResume),
-		errors.Is(err, integration.ErrRunNotFound), errors.Is(err, integration.ErrAmbiguousRun):
+		errors.Is(err, journal.ErrRunNotFound), errors.Is(err, journal.ErrAmbiguousRun):
 		return exitInvalid
 	default:
 		return exitFailed

@@ -6,7 +6,7 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -34,7 +34,7 @@ func shortType(eventType string) string {
 
 // describeEvent returns the figures of an event for people.
 func describeEvent(e eventstore.Event) string {
-	event, err := integration.EventOf(e)
+	event, err := journal.EventOf(e)
 	if err != nil {
 		return excerpt(string(e.Payload)) // of a kind that this version does not know
 	}
@@ -43,9 +43,9 @@ func describeEvent(e eventstore.Event) string {
 		return describeRunEvent(e)
 	case device.Event:
 		return describeDeviceEvent(e)
-	case integration.ActorEvent:
+	case journal.ActorEvent:
 		return describeActorEvent(e)
-	case integration.QueueDecided:
+	case journal.QueueDecided:
 		return describeDecision(e.Decision)
 	}
 	return ""
@@ -122,7 +122,7 @@ func describeDeviceEvent(event device.Event) string {
 }
 
 // describeDecision names what is placed, and counts who waits.
-func describeDecision(d integration.RecordedDecision) string {
+func describeDecision(d journal.RecordedDecision) string {
 	const most = 3
 	var parts []string
 	for i, p := range d.Placed {
@@ -140,24 +140,24 @@ func describeDecision(d integration.RecordedDecision) string {
 	return strings.Join(parts, ", ")
 }
 
-func describeActorEvent(event integration.ActorEvent) string {
+func describeActorEvent(event journal.ActorEvent) string {
 	switch e := event.(type) {
-	case integration.ActorSpawned:
+	case journal.ActorSpawned:
 		return e.Path
-	case integration.ActorTerminated:
+	case journal.ActorTerminated:
 		if e.Cause != "" {
 			return e.Path + ": " + excerpt(e.Cause)
 		}
 		return e.Path
-	case integration.ActorAbandoned:
+	case journal.ActorAbandoned:
 		return e.Path
-	case integration.SupervisionTriggered:
+	case journal.SupervisionTriggered:
 		what := fmt.Sprintf("%s of %s by %s", e.Decision, e.Child, e.Supervisor)
 		if e.Delay > 0 {
 			what += " after " + shortDuration(e.Delay)
 		}
 		return what + ": " + excerpt(e.Cause)
-	case integration.ActorEventsLost:
+	case journal.ActorEventsLost:
 		return plural(e.Count, "event")
 	}
 	return ""

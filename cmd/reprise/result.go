@@ -1,7 +1,7 @@
 package main
 
 import (
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -25,7 +25,7 @@ type resultMetrics struct {
 
 // resultOf describes the run as of its last committed checkpoint, or as of the
 // one that it was forked from.
-func resultOf(r integration.RunSummary) result {
+func resultOf(r journal.RunSummary) result {
 	out := result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
 	if m := r.Metrics; m != nil {
 		out.Metrics = metricsOf(*m, r.HasAccuracy)

@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -34,10 +36,10 @@ beginning of one, or "latest".`,
 // runReader is what the commands that only read a run work with.
 type runReader struct {
 	store     eventstore.Store
-	workspace integration.Workspace
-	list      *integration.RunList
-	log       *integration.RunLog
-	run       integration.RunRecord
+	workspace datadir.Workspace
+	list      *journal.RunList
+	log       *journal.RunLog
+	run       journal.RunRecord
 }
 
 // readRun opens the data directory for reading, resolves the run's name and
@@ -66,7 +68,7 @@ func (env *environment) readRunIn(ctx context.Context, store *logReader, name st
 	if err != nil {
 		return err
 	}
-	r := runReader{store: store.Store, workspace: store.workspace, list: list, log: integration.NewRunLog(store.listing, env.now)}
+	r := runReader{store: store.Store, workspace: store.workspace, list: list, log: journal.NewRunLog(store.listing, env.now)}
 	id, err := r.list.Resolve(strings.TrimSpace(name))
 	if err != nil {
 		return err
@@ -79,7 +81,7 @@ func (env *environment) readRunIn(ctx context.Context, store *logReader, name st
 
 // stateOf returns the actual state of a run: one that is recorded as under way is
 // interrupted if no process is training it.
-func stateOf(recorded training.State, w integration.Workspace) training.State {
+func stateOf(recorded training.State, w datadir.Workspace) training.State {
 	if (recorded == training.Running || recorded == training.Initializing) && !writerAlive(w) {
 		return training.Interrupted
 	}
@@ -107,7 +109,7 @@ type runRow struct {
 }
 
 // recordedRow describes the run as recorded by its events.
-func recordedRow(r integration.RunSummary) runRow {
+func recordedRow(r journal.RunSummary) runRow {
 	return runRow{
 		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
@@ -116,7 +118,7 @@ func recordedRow(r integration.RunSummary) runRow {
 }
 
 // rowOf describes the run as it really is.
-func rowOf(r integration.RunSummary, w integration.Workspace) runRow {
+func rowOf(r journal.RunSummary, w datadir.Workspace) runRow {
 	row := recordedRow(r)
 	row.State = stateOf(r.State, w)
 	return row
@@ -246,7 +248,7 @@ happened. A run that has completed or failed is refused.`,
 }
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
-	var record integration.RunRecord
+	var record journal.RunRecord
 	if err := env.readCurrentRun(ctx, name, func(r runReader) error {
 		record = r.run
 		if _, err := record.Resume(); err != nil { // before any data is read; Host decides

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/dataset"
-	"reprise/integration"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -159,7 +159,7 @@ func (env *environment) showRun(ctx context.Context, r runReader, o showOptions)
 }
 
 // describeLastCheckpoint says where the run is resumed or forked from.
-func describeLastCheckpoint(r integration.RunRecord) string {
+func describeLastCheckpoint(r journal.RunRecord) string {
 	last, ok := r.LastCheckpoint()
 	if !ok {
 		return none(r, "none")
@@ -171,7 +171,7 @@ func describeLastCheckpoint(r integration.RunRecord) string {
 
 // beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
 // it has not.
-func beyondCheckpoint(r integration.RunRecord, steps []stepseries.Record) string {
+func beyondCheckpoint(r journal.RunRecord, steps []stepseries.Record) string {
 	to := steps[len(steps)-1].Step
 	last, ok := r.LastCheckpoint()
 	switch {
@@ -224,7 +224,7 @@ func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 
 // timeSpent returns how long a run has trained, and how long that took with its
 // pauses.
-func timeSpent(r integration.RunRecord) string {
+func timeSpent(r journal.RunRecord) string {
 	text := shortDuration(r.Trained)
 	if r.Interruptions > 0 {
 		text += fmt.Sprintf(" of training, %s including pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
@@ -258,7 +258,7 @@ func describeOptimizer(o nn.Optimizer) string {
 }
 
 // none is said of what a run does not have, as in "no checkpoints yet".
-func none(r integration.RunRecord, no string) string {
+func none(r journal.RunRecord, no string) string {
 	if r.Session.CanResume() {
 		return no + " yet"
 	}
@@ -266,7 +266,7 @@ func none(r integration.RunRecord, no string) string {
 }
 
 // writeEpochs lists the figures of a run's epochs from an index on.
-func writeEpochs(t *table, r integration.RunRecord, from int) {
+func writeEpochs(t *table, r journal.RunRecord, from int) {
 	if len(r.Metrics) == 0 {
 		t.line("%s", none(r, "no completed epochs"))
 		return

@@ -8,9 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -81,11 +82,11 @@ func (env *environment) showState(ctx context.Context, at pointInTime, format st
 	if err != nil {
 		return err
 	}
-	listing, err := integration.Listing(ctx, store)
+	listing, err := journal.Listing(ctx, store)
 	if err != nil {
 		return err
 	}
-	overview, err := integration.OverviewAt(ctx, listing, position)
+	overview, err := journal.OverviewAt(ctx, listing, position)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (env *environment) showState(ctx context.Context, at pointInTime, format st
 	return env.listing(format, state, state.write)
 }
 
-func systemStateOf(s integration.Overview, end eventstore.Position) systemState {
+func systemStateOf(s journal.Overview, end eventstore.Position) systemState {
 	out := systemState{Position: s.Position, End: end, event: s.Last, Queue: []queueRow{}, Devices: []heldDevice{}, Runs: []runRow{}}
 	if s.Position > 0 {
 		out.Time = &s.Time
@@ -117,7 +118,7 @@ func systemStateOf(s integration.Overview, end eventstore.Position) systemState 
 
 // withoutProcess makes the state at the end of the log what it is when no process
 // works on it: what the log has under way was left by a process that died.
-func (s *systemState) withoutProcess(w integration.Workspace) {
+func (s *systemState) withoutProcess(w datadir.Workspace) {
 	var left []string
 	interrupted := 0
 	for i := range s.Runs {
