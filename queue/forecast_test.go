@@ -24,7 +24,7 @@ func host(devices int) []queue.Device {
 }
 
 func TestForecastSaysWhenEachStarts(t *testing.T) {
-	s := &queue.Snapshot{Now: time.Hour, Devices: host(1), Jobs: []queue.Job{
+	s := &queue.Snapshot{Now: time.Hour, Devices: host(1), Jobs: []queue.Entry{
 		{ID: "a", On: []device.ID{"cpu0"}, Remaining: 10 * time.Minute},
 		{ID: "b", Submitted: 1, Remaining: 5 * time.Minute},
 		{ID: "c", Submitted: 2, Remaining: 5 * time.Minute, Priority: 1},
@@ -56,7 +56,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		}}
 		for stream := range devices {
 			for i := range 50 {
-				j := queue.Job{
+				j := queue.Entry{
 					ID: queue.JobID(fmt.Sprintf("short%d.%02d", stream, i)), Remaining: time.Minute + minutes(t, 15, "duration"),
 				}
 				if i > 0 {
@@ -65,7 +65,7 @@ func TestWaitingIsBounded(t *testing.T) {
 				s.Jobs = append(s.Jobs, j)
 			}
 		}
-		s.Jobs = append(s.Jobs, queue.Job{ID: "gang", Submitted: 1, Devices: rapid.IntRange(2, devices).Draw(t, "gang"), Remaining: time.Hour})
+		s.Jobs = append(s.Jobs, queue.Entry{ID: "gang", Submitted: 1, Devices: rapid.IntRange(2, devices).Draw(t, "gang"), Remaining: time.Hour})
 		start, ok := queue.Forecast(s)["gang"]
 		if bound := s.Policy.Patience + s.Policy.Quantum; !ok || start > bound {
 			t.Fatalf("the gang starts at %v (%v), want by %v", start, ok, bound)
@@ -74,10 +74,10 @@ func TestWaitingIsBounded(t *testing.T) {
 }
 
 func TestWithoutPatienceAGangStarves(t *testing.T) {
-	s := &queue.Snapshot{Devices: host(2), Jobs: []queue.Job{{ID: "gang", Submitted: 1, Devices: 2, Remaining: time.Hour}}}
+	s := &queue.Snapshot{Devices: host(2), Jobs: []queue.Entry{{ID: "gang", Submitted: 1, Devices: 2, Remaining: time.Hour}}}
 	for i := range 50 {
 		even, odd := queue.JobID(fmt.Sprint("even", i)), queue.JobID(fmt.Sprint("odd", i))
-		s.Jobs = append(s.Jobs, queue.Job{ID: even, Remaining: 2 * time.Minute}, queue.Job{ID: odd, Remaining: 3 * time.Minute})
+		s.Jobs = append(s.Jobs, queue.Entry{ID: even, Remaining: 2 * time.Minute}, queue.Entry{ID: odd, Remaining: 3 * time.Minute})
 		if i > 0 {
 			s.Jobs[2*i+1].After = []queue.JobID{queue.JobID(fmt.Sprint("even", i-1))}
 			s.Jobs[2*i+2].After = []queue.JobID{queue.JobID(fmt.Sprint("odd", i-1))}

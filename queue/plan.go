@@ -54,7 +54,7 @@ type planner struct {
 	// fewer, but for those that a job leaves, and these were looked at as such.
 	failed map[attempt][]Reason
 	// blocked is the first job that did not fit.
-	blocked *Job
+	blocked *Entry
 	// ends are the endings of the running jobs, for a class of job that waits for
 	// them.
 	ends map[class][]ending
@@ -118,7 +118,7 @@ func (p *planner) decide(i int) (Placement, []Reason) {
 }
 
 // hold returns what keeps a job from being considered at all.
-func (p *planner) hold(j *Job) []Reason {
+func (p *planner) hold(j *Entry) []Reason {
 	switch quota, limited := p.snapshot.Policy.Quotas[j.Owner]; {
 	case j.Paused:
 		return []Reason{{Code: CodePaused, Transient: true, Message: "it is paused; resume it"}}
@@ -245,7 +245,7 @@ func workers(n int) string {
 	return fmt.Sprintf("%d workers", n)
 }
 
-func owner(j *Job) string {
+func owner(j *Entry) string {
 	if j.Owner == "" {
 		return "its owner"
 	}

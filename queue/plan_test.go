@@ -72,10 +72,10 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 	if rapid.Bool().Draw(t, "limited") {
 		s.Policy.Quotas = map[string]int{"ada": rapid.IntRange(0, 6).Draw(t, "quota")}
 	}
-	jobs := func(n int, name string) []queue.Job {
-		var made []queue.Job
+	jobs := func(n int, name string) []queue.Entry {
+		var made []queue.Entry
 		for i := range n {
-			j := queue.Job{
+			j := queue.Entry{
 				ID: queue.JobID(fmt.Sprintf("%s%02d", name, i)), Owner: rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "owner"),
 				Priority: rapid.IntRange(0, 2).Draw(t, "priority"), Submitted: minutes(t, 600, "submitted"), Need: needs(t),
 				Devices: rapid.IntRange(0, 6).Draw(t, "gang"), Served: minutes(t, 300, "served"), Waited: minutes(t, 600, "waited"),
@@ -90,7 +90,7 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 	before := *s
 	before.Jobs, before.Policy = jobs(rapid.IntRange(0, 8).Draw(t, "running"), "running"), queue.Policy{}
 	for _, p := range queue.Plan(&before).Placed {
-		i := slices.IndexFunc(before.Jobs, func(j queue.Job) bool { return j.ID == p.Job })
+		i := slices.IndexFunc(before.Jobs, func(j queue.Entry) bool { return j.ID == p.Job })
 		j := before.Jobs[i]
 		j.On, j.Since = p.On, minutes(t, 600, "since")
 		s.Jobs = append(s.Jobs, j)
@@ -111,12 +111,12 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 // outcome is who is on which device after a decision.
 type outcome struct {
 	*queue.Snapshot
-	jobs map[queue.JobID]*queue.Job
+	jobs map[queue.JobID]*queue.Entry
 	on   map[queue.JobID][]device.ID
 }
 
 func carryOut(s *queue.Snapshot, d queue.Decision) outcome {
-	o := outcome{s, map[queue.JobID]*queue.Job{}, map[queue.JobID][]device.ID{}}
+	o := outcome{s, map[queue.JobID]*queue.Entry{}, map[queue.JobID][]device.ID{}}
 	for i := range s.Jobs {
 		o.jobs[s.Jobs[i].ID] = &s.Jobs[i]
 		if len(s.Jobs[i].On) > 0 {
@@ -148,7 +148,7 @@ func (o outcome) used(id device.ID, without map[queue.JobID]bool) (slots int, me
 // fits is a plain statement of whether a gang fits, without some jobs: some choice
 // of as few workers as the gang could be on at best has enough devices. There are
 // four workers at most, so every choice is tried.
-func (o outcome) fits(j *queue.Job, without map[queue.JobID]bool) bool {
+func (o outcome) fits(j *queue.Entry, without map[queue.JobID]bool) bool {
 	size := max(1, j.Devices)
 	able, free := map[string]int{}, map[string]int{}
 	for _, d := range o.Devices {

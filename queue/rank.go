@@ -17,7 +17,7 @@ type rank struct {
 	id       JobID
 }
 
-func (p Policy) rank(j *Job, usage map[string]time.Duration) rank {
+func (p Policy) rank(j *Entry, usage map[string]time.Duration) rank {
 	r := rank{priority: j.Priority, since: j.Submitted, id: j.ID}
 	if p.Ageing > 0 {
 		r.priority += int(j.Waited / p.Ageing)

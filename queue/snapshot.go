@@ -14,7 +14,7 @@ type JobID string
 type Snapshot struct {
 	Now     time.Duration `json:"now"`
 	Devices []Device      `json:"devices"`
-	Jobs    []Job         `json:"jobs"`
+	Jobs    []Entry       `json:"jobs"`
 	// Usage is the device time that owners have used of late, for Policy.Order
 	// OrderShare; how it decays is up to the caller.
 	Usage  map[string]time.Duration `json:"usage,omitempty"`
@@ -35,8 +35,8 @@ type Device struct {
 	HeldMemory int64 `json:"held_memory,omitempty"`
 }
 
-// Job is a job that waits or runs.
-type Job struct {
+// Entry is a job that waits or runs, as a decision sees it.
+type Entry struct {
 	ID       JobID  `json:"id"`
 	Owner    string `json:"owner,omitempty"`
 	Priority int    `json:"priority,omitempty"` // higher first
@@ -74,10 +74,10 @@ type Need struct {
 }
 
 // size is the number of devices of the gang.
-func (j *Job) size() int { return max(1, j.Devices) }
+func (j *Entry) size() int { return max(1, j.Devices) }
 
 // attained is the device time that the job has used.
-func (j *Job) attained() time.Duration { return j.Served * time.Duration(j.size()) }
+func (j *Entry) attained() time.Duration { return j.Served * time.Duration(j.size()) }
 
 // Order says which of several waiting jobs of one priority comes first.
 type Order string
