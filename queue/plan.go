@@ -125,12 +125,15 @@ func (p *planner) hold(j *Entry) []Reason {
 	case len(j.After) > 0:
 		return []Reason{{Code: CodeAfter, Transient: true, Job: j.After[0],
 			Message: fmt.Sprintf("job %s must end first", j.After[0])}}
+	case p.snapshot.Now < j.NotBefore:
+		return []Reason{{Code: CodeDeferred, Transient: true,
+			Message: "it was deferred, and is tried again in " + (j.NotBefore - p.snapshot.Now).String()}}
 	case limited && j.size() > quota:
 		return []Reason{{Code: CodeQuota, Message: fmt.Sprintf(
-			"it wants %s, and %s may hold %d at most; ask for fewer, or raise the quota", devices(j.size()), owner(j), quota)}}
+			"it wants %s, and %s may hold %d at most; ask for fewer, or raise the quota", devices(j.size()), ownerName(j.Owner), quota)}}
 	case limited && p.held[j.Owner]+j.size() > quota:
 		return []Reason{{Code: CodeQuota, Transient: true, Message: fmt.Sprintf(
-			"it wants %s, and %s holds %d of the %d allowed", devices(j.size()), owner(j), p.held[j.Owner], quota)}}
+			"it wants %s, and %s holds %d of the %d allowed", devices(j.size()), ownerName(j.Owner), p.held[j.Owner], quota)}}
 	}
 	return nil
 }
@@ -245,11 +248,12 @@ func workers(n int) string {
 	return fmt.Sprintf("%d workers", n)
 }
 
-func owner(j *Entry) string {
-	if j.Owner == "" {
+// ownerName is an owner, as the subject of a sentence.
+func ownerName(owner string) string {
+	if owner == "" {
 		return "its owner"
 	}
-	return j.Owner
+	return owner
 }
 
 // explain returns why an attempt failed, what no waiting mends first.
@@ -259,7 +263,7 @@ func (p *planner) explain(try attempt) []Reason {
 	say := func(code Code, n int, transient bool, format string, args ...any) {
 		reasons = append(reasons, Reason{Code: code, Devices: n, Transient: transient, Message: fmt.Sprintf(format, args...)})
 	}
-	wants := "it wants " + devices(try.size)
+	wants := wantsDevices(try.size)
 	switch fewest := p.cluster.fewest(try.need, try.size); {
 	case k.ever < try.size:
 		say(CodeTooLarge, k.ever, false, "%s, and %s could ever take it", wants, orNone(k.ever))
