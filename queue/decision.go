@@ -5,7 +5,9 @@ import "reprise/device"
 // RulesVersion counts the rules by which Plan decides. It goes up whenever Plan would
 // decide differently about a snapshot that could be recorded before, or give other
 // codes: a decision can be made again from its record only by the rules that made it.
-const RulesVersion = 1
+//
+// Since version 2 a reservation counts with the ends of jobs that the same plan places.
+const RulesVersion = 2
 
 // Decision says what to do with each job that waits.
 type Decision struct {

@@ -109,7 +109,7 @@ func TestAgeingBoundsWaitingAcrossPriorities(t *testing.T) {
 		}
 		s.Jobs = append(s.Jobs, queue.Entry{ID: "low", Submitted: 1, Devices: rapid.IntRange(1, n).Draw(t, "gang"), Remaining: time.Hour})
 		start, ok := queue.Forecast(s)["low"]
-		if bound := time.Duration(above+1)*s.Policy.Ageing + s.Policy.Quantum; !ok || start > bound {
+		if bound := max(s.Policy.Patience, time.Duration(above+1)*s.Policy.Ageing) + s.Policy.Quantum; !ok || start > bound {
 			t.Fatalf("it starts at %v (%v), want by %v", start, ok, bound)
 		}
 	})

@@ -20,7 +20,7 @@ import (
 // Its time is about proportional to the number of jobs, and for each distinct need
 // to the number of devices.
 func Plan(s *Snapshot) Decision {
-	p := &planner{snapshot: s, cluster: newCluster(s), held: map[string]int{}, ends: map[class][]ending{}, failed: map[attempt][]Reason{}}
+	p := &planner{snapshot: s, cluster: newCluster(s), held: map[string]int{}, placed: map[int]bool{}, ends: map[class][]ending{}, failed: map[attempt][]Reason{}}
 	p.ranks = make([]rank, len(s.Jobs))
 	var waiting []int
 	for i := range s.Jobs {
@@ -50,6 +50,7 @@ type planner struct {
 	cluster  *cluster
 	ranks    []rank
 	held     map[string]int // devices by owner
+	placed   map[int]bool   // jobs, by this plan
 	// failed has what did not fit. The same attempt fails again: devices only become
 	// fewer, but for those that a job leaves, and these were looked at as such.
 	failed map[attempt][]Reason
@@ -156,6 +157,8 @@ func (p *planner) place(i int, on, victims []int) Placement {
 	slices.Sort(placement.Preempt)
 	placement.Preempt = slices.Compact(placement.Preempt)
 	p.held[j.Owner] += len(on)
+	p.placed[i] = true
+	clear(p.ends)
 	return placement
 }
 
@@ -194,20 +197,21 @@ func (p *planner) reserve(i int, try attempt) {
 	p.timed = true
 }
 
-// order returns when the running jobs end or have to give way to job i, soonest
-// first.
+// order returns when the jobs that run, or that this plan has placed, end or have to
+// give way to job i, soonest first.
 func (p *planner) order(i int) []ending {
 	var order []ending
 	for r := range p.snapshot.Jobs {
 		j := &p.snapshot.Jobs[r]
-		if len(j.On) == 0 || len(p.cluster.on[r]) == 0 {
+		placed := p.placed[r]
+		if (len(j.On) == 0 || len(p.cluster.on[r]) == 0) && !placed {
 			continue
 		}
 		e := ending{job: r, at: never}
 		if j.Remaining > 0 {
 			e.at = p.snapshot.Now + j.Remaining
 		}
-		if p.snapshot.Policy.Preempt && p.ranks[i].mayPreempt(p.ranks[r]) {
+		if !placed && p.snapshot.Policy.Preempt && p.ranks[i].mayPreempt(p.ranks[r]) {
 			e.at = min(e.at, p.availableFrom(r))
 		}
 		order = append(order, e)

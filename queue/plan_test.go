@@ -102,6 +102,8 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 			waiting[i].Paused = true
 		case 1:
 			waiting[i].After = []queue.JobID{"running00"}
+		case 2:
+			waiting[i].NotBefore = s.Now + minutes(t, 2, "deferred")
 		}
 	}
 	s.Jobs = append(s.Jobs, waiting...)
@@ -205,7 +207,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			if want := max(1, j.Devices); len(p.On) != want || len(slices.Compact(slices.Sorted(slices.Values(p.On)))) != want {
 				t.Fatalf("%s wants %d devices and is on %v", p.Job, want, p.On)
 			}
-			if j.Paused || len(j.After) > 0 {
+			if j.Paused || len(j.After) > 0 || s.Now < j.NotBefore {
 				t.Fatalf("%s is placed, though it is held", p.Job)
 			}
 			for _, dev := range s.Devices {
@@ -259,23 +261,28 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 func TestNothingIsPlacedWhereAHigherPriorityFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := snapshots(t)
-		s.Policy.Ageing = 0
+		priority := func(j *queue.Entry) int { // with ageing
+			if s.Policy.Ageing == 0 {
+				return j.Priority
+			}
+			return j.Priority + int(j.Waited/s.Policy.Ageing)
+		}
 		d := queue.Plan(s)
 		o := carryOut(s, d)
 		for _, w := range d.Pending {
 			high := o.jobs[w.Job]
-			if high.Paused || len(high.After) > 0 || w.Reasons[0].Code == queue.CodeQuota || w.Reasons[0].Code == queue.CodeBehind ||
+			if high.Paused || len(high.After) > 0 || s.Now < high.NotBefore || w.Reasons[0].Code == queue.CodeQuota || w.Reasons[0].Code == queue.CodeBehind ||
 				slices.ContainsFunc(w.Reasons, func(r queue.Reason) bool { return r.Code == queue.CodeReserved }) {
 				continue
 			}
 			lower := map[queue.JobID]bool{}
 			for _, p := range d.Placed {
-				if o.jobs[p.Job].Priority < high.Priority {
+				if priority(o.jobs[p.Job]) < priority(high) {
 					lower[p.Job] = true
 				}
 			}
 			if o.fits(high, lower) {
-				t.Fatalf("%s of priority %d waits (%v), but would fit without %v", w.Job, high.Priority, w.Reasons, lower)
+				t.Fatalf("%s of priority %d waits (%v), but would fit without %v", w.Job, priority(high), w.Reasons, lower)
 			}
 		}
 	})
@@ -297,6 +304,52 @@ func TestPlanDoesNotDependOnOrderAndCanBeMadeAgainFromItsRecord(t *testing.T) {
 		again.Jobs = rapid.Permutation(again.Jobs).Draw(t, "jobs")
 		if got := queue.Plan(&again); !reflect.DeepEqual(got, want) {
 			t.Fatalf("in another order:\n%+v\nwant\n%+v", got, want)
+		}
+	})
+}
+
+// Of two owners who want the same, the one who has used less of late comes first.
+func TestFairShareFavoursWhoHasUsedLess(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &queue.Snapshot{Devices: host(1), Policy: queue.Policy{Order: queue.OrderShare}, Usage: map[string]time.Duration{
+			"ada": minutes(t, 3, "ada"), "bob": minutes(t, 3, "bob"),
+		}}
+		s.Jobs = []queue.Entry{{ID: "a", Owner: "ada", Submitted: minutes(t, 2, "a")}, {ID: "b", Owner: "bob", Submitted: minutes(t, 2, "b")}}
+		want := queue.JobID("a")
+		if used := s.Usage["bob"] - s.Usage["ada"]; used < 0 || used == 0 && s.Jobs[1].Submitted < s.Jobs[0].Submitted {
+			want = "b"
+		}
+		if d := queue.Plan(s); len(d.Placed) != 1 || d.Placed[0].Job != want {
+			t.Fatalf("used %v: %+v, want %s", s.Usage, d.Placed, want)
+		}
+	})
+}
+
+// What EASY backfill lets overtake does not delay the first job that waits, if jobs
+// take as long as was estimated.
+func TestEasyBackfillDoesNotDelayTheFirst(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(2, 4).Draw(t, "devices")
+		s := &queue.Snapshot{Devices: host(n), Policy: queue.Policy{Order: queue.OrderSubmission}}
+		for i := range rapid.IntRange(1, n).Draw(t, "running") {
+			s.Jobs = append(s.Jobs, queue.Entry{ID: queue.JobID(fmt.Sprint("running", i)), On: []device.ID{device.ID(fmt.Sprint("cpu", i))},
+				Remaining: time.Minute + minutes(t, 20, "remaining")})
+		}
+		for i := range rapid.IntRange(1, 6).Draw(t, "waiting") {
+			s.Jobs = append(s.Jobs, queue.Entry{ID: queue.JobID(fmt.Sprint("waiting", i)), Submitted: time.Duration(i), Devices: rapid.IntRange(1, n).Draw(t, "gang"),
+				Remaining: time.Minute + minutes(t, 20, "duration")})
+		}
+		starts := map[queue.Backfill]time.Duration{}
+		first := queue.JobID("")
+		for _, b := range []queue.Backfill{queue.BackfillNone, queue.BackfillEasy} {
+			s.Policy.Backfill = b
+			if d := queue.Plan(s); first == "" && len(d.Pending) > 0 {
+				first = d.Pending[0].Job
+			}
+			starts[b] = queue.Forecast(s)[first]
+		}
+		if starts[queue.BackfillEasy] > starts[queue.BackfillNone] {
+			t.Fatalf("%s starts at %v, and at %v if nothing overtakes it", first, starts[queue.BackfillEasy], starts[queue.BackfillNone])
 		}
 	})
 }
