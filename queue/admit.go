@@ -57,7 +57,7 @@ func (l Limits) Room(jobs []Job, owners ...string) error {
 			full(" for "+ownerName(owner), waiting[owner], more, most)
 		}
 	}
-	return errs.as(fault.Exhausted)
+	return errs.join()
 }
 
 func b2i(b bool) int {

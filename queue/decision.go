@@ -6,7 +6,7 @@ import "reprise/device"
 // decide differently about a snapshot that could be recorded before, or give other
 // codes: a decision can be made again from its record only by the rules that made it.
 //
-// Since version 2 a reservation counts with the ends of jobs that the same plan places.
+// Since version 2 EASY backfill counts with the ends of jobs that the same plan places.
 const RulesVersion = 2
 
 // Decision says what to do with each job that waits.

@@ -20,14 +20,11 @@ func (f *fieldErrors) add(field, value, problem, fix string) {
 }
 
 // join returns the errors as one: nil for none, a single one as it is.
-func (f fieldErrors) join() error { return f.as(fault.Invalid) }
-
-// as returns the errors as one of a kind.
-func (f fieldErrors) as(kind fault.Kind) error {
+func (f fieldErrors) join() error {
 	if len(f) == 1 {
 		return f[0]
 	}
-	return fault.As(kind, errors.Join(f...))
+	return errors.Join(f...)
 }
 
 // addNames complains about a list that is too long, or has a bad or repeated entry.

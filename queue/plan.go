@@ -50,7 +50,7 @@ type planner struct {
 	cluster  *cluster
 	ranks    []rank
 	held     map[string]int // devices by owner
-	placed   map[int]bool   // jobs, by this plan
+	placed   map[int]bool   // jobs, by this plan, whose ends a reservation counts with
 	// failed has what did not fit. The same attempt fails again: devices only become
 	// fewer, but for those that a job leaves, and these were looked at as such.
 	failed map[attempt][]Reason
@@ -157,8 +157,12 @@ func (p *planner) place(i int, on, victims []int) Placement {
 	slices.Sort(placement.Preempt)
 	placement.Preempt = slices.Compact(placement.Preempt)
 	p.held[j.Owner] += len(on)
-	p.placed[i] = true
-	clear(p.ends)
+	if p.snapshot.Policy.Backfill == BackfillEasy {
+		// Other policies keep devices for promoted jobs only, and for them the next
+		// decision, which sees this job run, is early enough.
+		p.placed[i] = true
+		clear(p.ends)
+	}
 	return placement
 }
 
@@ -197,8 +201,8 @@ func (p *planner) reserve(i int, try attempt) {
 	p.timed = true
 }
 
-// order returns when the jobs that run, or that this plan has placed, end or have to
-// give way to job i, soonest first.
+// order returns when the jobs that run, or that EASY backfill has placed by this plan,
+// end or have to give way to job i, soonest first.
 func (p *planner) order(i int) []ending {
 	var order []ending
 	for r := range p.snapshot.Jobs {
