@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"reprise/device"
@@ -196,14 +197,13 @@ func (j Job) checkDuration(ran time.Duration) ([]JobEvent, error) {
 }
 
 func (j Job) endPredecessor(c EndPredecessor) ([]JobEvent, error) {
-	e := JobPredecessorCompleted{c.Job}
 	switch {
 	case !c.State.Ended():
 		return nil, fault.New(fault.Conflict, "job %s is %s and has not ended", c.Job, c.State)
-	case j.state.Ended() || j.check(e) != nil: // it does not wait for it
+	case j.state.Ended() || !slices.Contains(j.after, c.Job):
 		return nil, nil
 	case c.State == StateCompleted:
-		return j.decided("release", e)
+		return j.decided("release", JobPredecessorCompleted{c.Job})
 	}
 	return j.cancel(Cause{CausePredecessor, fmt.Sprintf("it was to run after job %s, which was %s; retry that one first, or submit this one without it",
 		c.Job, c.State.past())})

@@ -223,7 +223,7 @@ func TestEntryShowsWhatADecisionNeeds(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", e, want)
 	}
 	on := []device.ID{"a", "b"}
-	running := append(queued, queue.Place{Devices: on, Waited: time.Minute}, queue.Start{})
+	running := append(slices.Clip(queued), queue.Place{Devices: on, Waited: time.Minute}, queue.Start{})
 	want.On, want.Waited = on, time.Minute
 	if e, _ := after(t, running...).Entry(); !reflect.DeepEqual(e, want) {
 		t.Errorf("got  %+v\nwant %+v", e, want)
