@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 
 	"reprise/fault"
@@ -22,11 +26,50 @@ func TestKindOfFindsTheOutermostKind(t *testing.T) {
 		{errors.Join(errors.New("one"), field), fault.Invalid},
 		{fault.As(fault.Conflict, field), fault.Conflict},
 		{fmt.Errorf("wait: %w", context.Canceled), fault.Canceled},
+		{errors.Join(syscall.ENOSPC, field), fault.Invalid}, // a kind that was named comes first
+		{errors.Join(fault.New(fault.Corrupt, "a"), field), fault.Corrupt},
 		{fault.As(fault.Unavailable, context.DeadlineExceeded), fault.Unavailable},
 		{fault.New(fault.NotFound, "run %q", "x"), fault.NotFound},
 	} {
 		if got := fault.KindOf(c.err); got != c.want {
 			t.Errorf("KindOf(%v) = %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+func TestErrorsOfTheSystemHaveKinds(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want fault.Kind
+	}{
+		{context.Canceled, fault.Canceled},
+		{context.DeadlineExceeded, fault.Unavailable},
+		{os.ErrDeadlineExceeded, fault.Unavailable},
+		{syscall.ETIMEDOUT, fault.Unavailable},
+		{&net.DNSError{IsTimeout: true}, fault.Unavailable},
+		{syscall.ECONNREFUSED, fault.Unavailable},
+		{syscall.ENOSPC, fault.Exhausted},
+		{syscall.EDQUOT, fault.Exhausted},
+		{syscall.EMFILE, fault.Exhausted},
+		{syscall.ENFILE, fault.Exhausted},
+		{syscall.ENOMEM, fault.Exhausted},
+		{syscall.EAGAIN, fault.Exhausted},
+		{syscall.EROFS, fault.Unavailable},
+		{syscall.EIO, fault.Unavailable},
+		{syscall.EACCES, fault.Forbidden},
+		{syscall.EPERM, fault.Forbidden},
+		{syscall.ENOENT, fault.Unavailable}, // not NotFound: its caller did not name the file
+		{fs.ErrNotExist, fault.Unavailable},
+		{fs.ErrExist, fault.Internal},
+		{syscall.EINVAL, fault.Internal},
+	} {
+		for _, err := range []error{c.err, fmt.Errorf("save: %w", &fs.PathError{Op: "write", Path: "f", Err: c.err})} {
+			if got := fault.KindOf(err); got != c.want {
+				t.Errorf("KindOf(%v) = %v, want %v", err, got, c.want)
+			}
+		}
+		if got := fault.KindOf(fault.As(fault.NotFound, c.err)); got != fault.NotFound {
+			t.Errorf("%v keeps its kind %v against As", c.err, got)
 		}
 	}
 }
@@ -71,5 +114,19 @@ func TestFieldErrorNamesFieldValueProblemAndFix(t *testing.T) {
 	e = fault.FieldError{Field: "name", Problem: "is missing"}
 	if got, want := e.Error(), "name: is missing"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	e = fault.FieldError{Field: "layer", Value: "missing", Fix: "name one"}
+	if got, want := e.Error(), "layer: missing; name one"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFieldErrorUnwrapsToItsCause(t *testing.T) {
+	limit := errors.New("beyond the limits")
+	if err := error(&fault.FieldError{Field: "payload", Cause: limit}); !errors.Is(err, limit) || fault.KindOf(err) != fault.Invalid {
+		t.Errorf("%v is %v", err, fault.KindOf(err))
+	}
+	if err := error(&fault.FieldError{Field: "payload"}); errors.Unwrap(err) != nil {
+		t.Error("a field error without a cause unwraps to something")
 	}
 }
