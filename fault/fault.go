@@ -79,6 +79,17 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Accepted returns the kind of an error that an accepted request meets later, when the
+// request itself cannot be at fault any more: Unavailable for Invalid, NotFound and
+// Conflict, such as for data that a run was trained on and that is gone.
+func (k Kind) Accepted() Kind {
+	switch k {
+	case Invalid, NotFound, Conflict:
+		return Unavailable
+	}
+	return k
+}
+
 // KindOf returns the kind of an error: that of the first error in its tree, outermost
 // and leftmost, that has one. If none has, it is what the system's error or the end of
 // a context in the tree says, and Internal if nothing is known.
@@ -105,6 +116,31 @@ func As(kind Kind, err error) error {
 // New returns an error of a kind with a text, as fmt.Errorf does.
 func New(kind Kind, format string, a ...any) error {
 	return &kindError{kind, fmt.Errorf(format, a...)}
+}
+
+// Parts returns the errors that were joined in err with errors.Join, or an error like
+// it, and err itself if none were; nil for nil. Each part has the kind that As gave to
+// the whole.
+func Parts(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if marked, ok := err.(*kindError); ok { //nolint:errorlint // the parts of a wrapped one are not all of it
+		parts := Parts(marked.err)
+		for i := range parts {
+			parts[i] = As(marked.kind, parts[i])
+		}
+		return parts
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var parts []error
+	for _, part := range joined.Unwrap() {
+		parts = append(parts, Parts(part)...)
+	}
+	return parts
 }
 
 type kindError struct {

@@ -84,6 +84,32 @@ func TestAsKeepsTheErrorAndNil(t *testing.T) {
 	}
 }
 
+func TestPartsTakesJoinedErrorsApart(t *testing.T) {
+	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
+	for _, test := range []struct {
+		err  error
+		text string
+		kind fault.Kind
+	}{
+		{nil, "[]", fault.Internal},
+		{a, "[a]", fault.Internal},
+		{errors.Join(a, errors.Join(b, c)), "[a b c]", fault.Internal},
+		{fault.As(fault.Invalid, errors.Join(a, b)), "[a b]", fault.Invalid},
+		{errors.Join(fault.As(fault.Invalid, errors.Join(a, fault.As(fault.Corrupt, b)))), "[a b]", fault.Invalid},
+		{fmt.Errorf("both: %w", fault.As(fault.Invalid, errors.Join(a, b))), "[both: a\nb]", fault.Invalid},
+	} {
+		parts := fault.Parts(test.err)
+		if got := fmt.Sprint(parts); got != test.text {
+			t.Errorf("Parts(%v) = %s, want %s", test.err, got, test.text)
+		}
+		for _, part := range parts {
+			if kind := fault.KindOf(part); kind != test.kind {
+				t.Errorf("part %v of %v is %v, want %v", part, test.err, kind, test.kind)
+			}
+		}
+	}
+}
+
 func TestKindIsItsName(t *testing.T) {
 	seen := map[string]bool{}
 	for k := fault.Internal; k <= fault.Forbidden; k++ {
@@ -103,6 +129,18 @@ func TestKindIsItsName(t *testing.T) {
 	later := fault.Invalid
 	if err := later.UnmarshalText([]byte("of_a_later_version")); err != nil || later != fault.Internal {
 		t.Errorf("an unknown name reads as %v, %v", later, err)
+	}
+}
+
+func TestAnAcceptedRequestIsNotAtFault(t *testing.T) {
+	for k := fault.Internal; k <= fault.Forbidden; k++ {
+		want := k
+		if k == fault.Invalid || k == fault.NotFound || k == fault.Conflict {
+			want = fault.Unavailable
+		}
+		if got := k.Accepted(); got != want {
+			t.Errorf("%v becomes %v, want %v", k, got, want)
+		}
 	}
 }
 
