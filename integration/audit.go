@@ -9,6 +9,7 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
@@ -33,6 +34,9 @@ func (e *ContradictionError) Error() string {
 	}
 	return fmt.Sprintf("event %d (%s, version %d of %s): %s", e.Position, e.Type, e.Version, e.Aggregate, e.What)
 }
+
+// Kind returns Corrupt.
+func (e *ContradictionError) Kind() fault.Kind { return fault.Corrupt }
 
 // Unwrap returns ErrNotVerified.
 func (e *ContradictionError) Unwrap() error { return ErrNotVerified }

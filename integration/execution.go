@@ -7,6 +7,7 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -117,7 +118,7 @@ func newExecution(session training.TrainingSession, plan *nn.Plan, data *dataset
 // PlanOf returns the memory plan of the session's model. It evaluates as many
 // validation samples at a time as there are, at most a block of them, and fewer
 // where they would need more memory than training and evalMemory. It fails with a
-// *training.FieldError where a step has more samples than the model can take.
+// *fault.FieldError where a step has more samples than the model can take.
 func PlanOf(session training.TrainingSession) (*nn.Plan, error) {
 	block, err := evaluationBlock(session.Architecture)
 	if err != nil {
@@ -161,14 +162,14 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 // stepTooLarge says in terms of the request that a step has too many samples for
 // the plan, whose batch is a whole step.
 func stepTooLarge(h training.Hyperparameters, err error) error {
-	var field *nn.FieldError
+	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "batch_size" {
 		return err
 	}
-	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: want " + field.Want, Fix: field.Fix}
+	bad := &fault.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: it " + field.Problem, Fix: field.Fix}
 	if h.GradientAccumulation > 1 {
 		bad.Field, bad.Value = "config.gradient_accumulation", strconv.Itoa(h.GradientAccumulation)
-		bad.Problem = fmt.Sprintf("makes a step of %d samples, too many for the model: want %s", h.StepSamples(), field.Want)
+		bad.Problem = fmt.Sprintf("makes a step of %d samples, which %s", h.StepSamples(), field.Problem)
 		bad.Fix = "use fewer or smaller batches"
 	}
 	return bad

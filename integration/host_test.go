@@ -21,6 +21,7 @@ import (
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -637,7 +638,7 @@ func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = training.TrainingService{}.StartTraining(model, w.data, training.Config{})
-	var field *training.FieldError
+	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"reprise/api"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/nn"
 	"reprise/training"
@@ -159,7 +160,8 @@ func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineag
 			continue
 		}
 		fork, err := r.log.At(ctx, other.RunID, at)
-		if errors.As(err, new(*training.FieldError)) { // it started later
+		var later *fault.FieldError
+		if errors.As(err, &later) && later.Field == "--at" { // it started later
 			continue
 		}
 		if err != nil {
