@@ -86,8 +86,9 @@ func (k Kind) Accepted() Kind {
 	switch k {
 	case Invalid, NotFound, Conflict:
 		return Unavailable
+	default:
+		return k
 	}
-	return k
 }
 
 // KindOf returns the kind of an error: that of the first error in its tree, outermost
