@@ -10,6 +10,7 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/integration"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -24,7 +25,7 @@ func (env *environment) lastCheckpoint(run integration.RunRecord, w integration.
 
 // noCheckpoint says of a run without checkpoints what can be done about it.
 func (env *environment) noCheckpoint(run integration.RunRecord, w integration.Workspace) error {
-	switch stateOf(run.Session.State, w) {
+	switch service.StateOf(run.Session.State, w) {
 	case training.Failed:
 		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again",
 			run.ID, strings.TrimSuffix(run.Reason, "; no checkpoint was written yet")))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"syscall"
 
+	"reprise/api"
 	"reprise/dataset"
 	"reprise/integration"
 	"reprise/internal/disk"
@@ -16,9 +17,9 @@ import (
 // The documented exit codes.
 const (
 	exitCompleted   = 0
-	exitFailed      = 1
-	exitInvalid     = 2
-	exitInterrupted = 130
+	exitFailed      = api.ExitFailed
+	exitInvalid     = api.ExitInvalid
+	exitInterrupted = api.ExitInterrupted
 )
 
 var (
@@ -51,6 +52,13 @@ func isInterruption(err error) bool {
 // advised adds to an error what its user can do about its cause, unless the error
 // already says so. If a file is missing, the command's own words say what to do.
 func advised(err error) error {
+	var e *api.Error
+	if errors.As(err, &e) { // the service knows the cause, and this program its commands
+		if command := commandsFor(e.Code); command != "" && e.Remedy == "" {
+			return &integration.AdvisedError{Err: err, Remedy: command}
+		}
+		return err
+	}
 	if command := commandFor(err); command != "" {
 		return integration.AdviseOr(err, command)
 	}
@@ -67,12 +75,27 @@ func commandFor(err error) string {
 	var noRun *integration.RunNotFoundError
 	switch {
 	case errors.As(err, &noLog):
+		return commandsFor(api.LogMissing)
+	case errors.As(err, &noRun) && noRun.Runs == 0:
+		return commandsFor(api.NoRuns)
+	case errors.As(err, &noRun):
+		return commandsFor(api.RunNotFound)
+	}
+	return ""
+}
+
+// commandsFor returns the commands and flags that help in a situation that a service
+// reports; "" where there are none.
+func commandsFor(code api.Code) string {
+	switch code {
+	case api.LogMissing:
 		return "put events.db back, or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), " +
 			"or choose another folder with --data-dir FOLDER. Nothing was changed"
-	case errors.As(err, &noRun) && noRun.Runs == 0:
+	case api.NoRuns:
 		return "start one with `reprise train JOB`"
-	case errors.As(err, &noRun):
+	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
+	case api.UnknownOperation, api.Unreachable:
 	}
 	return ""
 }
@@ -103,8 +126,10 @@ func invalid(err error) error {
 	return invalidError{err}
 }
 
-// exitCode is the one table from errors to exit codes.
+// exitCode returns the exit code for an error: for one of the service, api.StatusOf
+// decides.
 func exitCode(err error) int {
+	var e *api.Error
 	var bad invalidError
 	var field *training.FieldError
 	var offline *dataset.OfflineError
@@ -113,6 +138,8 @@ func exitCode(err error) int {
 		return exitCompleted
 	case isInterruption(err):
 		return exitInterrupted
+	case errors.As(err, &e):
+		return api.StatusOf(e.Fault).Exit
 	case errors.As(err, &offline):
 		return exitFailed
 	case errors.As(err, &bad), errors.As(err, &field),

@@ -12,6 +12,7 @@ import (
 	"reprise/dataset"
 	"reprise/integration"
 	"reprise/internal/flock"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -170,7 +171,7 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 func (env *environment) report(ctx context.Context, r integration.RunRecord, w integration.Workspace, format string) error {
 	var unread error
 	if format == "json" {
-		unread = writeJSONLine(env.stdout, resultOf(r.Summary()))
+		unread = writeJSONLine(env.stdout, service.ResultOf(r.Summary()))
 	} else {
 		unread = env.writeRunSummary(env.stdout, r, w)
 	}
@@ -195,7 +196,7 @@ func (env *environment) endError(ctx context.Context, r integration.RunRecord, f
 	case ctx.Err() == nil: // nobody asked for it
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)
 	case format == "json":
-		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", resultOf(r.Summary()).Step, resume)}
+		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", service.ResultOf(r.Summary()).Step, resume)}
 	default:
 		return errInterrupted
 	}

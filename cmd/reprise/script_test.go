@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"reprise/api"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 )
@@ -165,7 +166,7 @@ func sameWeights(ts *testscript.TestScript, negated bool, args []string) {
 		ts.Fatalf("%s has %d results, not %d", args[0], len(lines), len(args)-1)
 	}
 	for i, line := range lines {
-		var together, alone result
+		var together, alone api.Result
 		ts.Check(json.Unmarshal([]byte(line), &together))
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[i+1])), &alone))
 		if together.WeightsSHA256 == "" || together.WeightsSHA256 != alone.WeightsSHA256 {

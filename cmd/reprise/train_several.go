@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"reprise/integration"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -161,7 +162,7 @@ func worst(failed, stopped []error) error {
 // writeEnd prints how one of several runs ended.
 func (env *environment) writeEnd(w io.Writer, a attempt, ws integration.Workspace, format string) error {
 	if format == formatJSON {
-		return writeJSONLine(w, resultOf(a.record.Summary()))
+		return writeJSONLine(w, service.ResultOf(a.record.Summary()))
 	}
 	t := newTable(w)
 	t.line("\n%s: run %s %s.", a.file, a.record.ID, ended(a.record))

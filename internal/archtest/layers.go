@@ -40,6 +40,8 @@ func layerTable() []layer {
 		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
 		{"integration/...", append([]string{"integration/..."}, contexts...), "integration joins contexts, not their implementations: cmd hands those in"},
 		{"api/...", append([]string{"api/...", "integration"}, contexts...), "the published language speaks to services, not to stores and drivers"},
+		{"service", append([]string{"api/...", "integration"}, contexts...), "use cases join contexts, not their implementations: cmd hands those in"},
+		{"server", []string{"api/..."}, "a server hands on what a service says: it knows only the published language"},
 		{"client/...", []string{"client/...", "api/..."}, "a client knows only the published language"},
 		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
 		{"cmd/...", []string{"..."}, "cmd wires everything"},

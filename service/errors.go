@@ -1,0 +1,73 @@
+package service
+
+import (
+	"errors"
+	"io/fs"
+
+	"reprise/api"
+	"reprise/dataset"
+	"reprise/fault"
+	"reprise/integration"
+	"reprise/training"
+)
+
+// explain makes the error that a method returns one of package api. Every method
+// defers it.
+func explain(err *error) {
+	if *err == nil || errors.As(*err, new(*api.Error)) {
+		return
+	}
+	e := api.ErrorOf(*err)
+	e.Fault, e.Code = kindOf(*err), codeOf(*err)
+	e.Message, e.Remedy = remedyOf(*err)
+	var field *training.FieldError
+	if len(e.Mistakes) == 0 && errors.As(*err, &field) {
+		e.Mistakes = []api.Mistake{{Field: field.Field, Value: field.Value, Problem: field.Problem, Fix: field.Fix}}
+	}
+	*err = e
+}
+
+// kindOf is fault.KindOf, with the kinds of the errors that do not have one yet.
+func kindOf(err error) fault.Kind {
+	if kind := fault.KindOf(err); kind != fault.Internal {
+		return kind
+	}
+	switch {
+	case errors.As(err, new(*dataset.OfflineError)):
+		return fault.Unavailable
+	case errors.Is(err, integration.ErrRunNotFound):
+		return fault.NotFound
+	case errors.Is(err, training.ErrCannotResume):
+		return fault.Conflict
+	case errors.As(err, new(*training.FieldError)), errors.As(err, new(*api.RequestError)), errors.Is(err, integration.ErrAmbiguousRun):
+		return fault.Invalid
+	}
+	return fault.Internal
+}
+
+func codeOf(err error) api.Code {
+	var noRun *integration.RunNotFoundError
+	switch {
+	case errors.As(err, new(*integration.MissingLogError)):
+		return api.LogMissing
+	case errors.As(err, &noRun) && noRun.Runs == 0:
+		return api.NoRuns
+	case errors.As(err, &noRun):
+		return api.RunNotFound
+	}
+	return ""
+}
+
+// remedyOf returns the text of an error and what its user can do about the cause; the
+// remedy is "" where the text says it, or nothing is known. If a file is missing, the
+// text says what to do.
+func remedyOf(err error) (text, remedy string) {
+	advised := err
+	if !errors.Is(err, fs.ErrNotExist) {
+		advised = integration.Advise(err)
+	}
+	if a, ok := advised.(*integration.AdvisedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
+		return a.Err.Error(), a.Remedy
+	}
+	return err.Error(), ""
+}
