@@ -10,10 +10,8 @@ import (
 
 	"reprise/actor"
 	"reprise/eventstore"
+	"reprise/journal"
 )
-
-// actorsPrefix is the prefix of the aggregate ID of each host's actors.
-const actorsPrefix = "actors/"
 
 // MaxPendingActorEvents is the number of actor events that can wait to be
 // appended. Further ones are lost, and counted by ActorEventsLost.
@@ -39,14 +37,14 @@ type actorLog struct {
 
 // noted is an event and when it happened.
 type noted struct {
-	event ActorEvent
+	event journal.ActorEvent
 	at    time.Time
 }
 
 // startActorLog returns the log of a host's actors. The caller must close it.
 func startActorLog(store eventstore.Store, now func() time.Time, host string) *actorLog {
 	l := &actorLog{
-		store: store, now: now, aggregate: eventstore.AggregateID(actorsPrefix + host),
+		store: store, now: now, aggregate: eventstore.AggregateID(journal.ActorsPrefix + host),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	go l.work()
@@ -56,7 +54,7 @@ func startActorLog(store eventstore.Store, now func() time.Time, host string) *a
 // observe is for actor.Config.OnEvent.
 func (l *actorLog) observe(e actor.Event) {
 	lost := 0
-	event, at := lifecycle(e)
+	event, at := journal.Lifecycle(e)
 	if e, ok := e.(actor.EventsLost); ok {
 		lost = e.Count
 	} else if event == nil {
@@ -130,7 +128,7 @@ func (l *actorLog) take() ([]noted, bool) {
 	}
 	// The lost events came after all events that were pending at the time.
 	if len(l.pending) == 0 && l.lost > 0 {
-		batch = append(batch, noted{ActorEventsLost{Count: l.lost}, l.now()})
+		batch = append(batch, noted{journal.ActorEventsLost{Count: l.lost}, l.now()})
 		l.lost = 0
 	}
 	return batch, l.closed
@@ -140,7 +138,7 @@ func (l *actorLog) take() ([]noted, bool) {
 func (l *actorLog) append(version eventstore.Version, batch []noted) error {
 	events := make([]eventstore.NewEvent, len(batch))
 	for i, n := range batch {
-		kind, payload, err := encode(n.event)
+		kind, payload, err := journal.Encode(n.event)
 		if err != nil {
 			return err
 		}

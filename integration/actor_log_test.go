@@ -12,6 +12,7 @@ import (
 	"reprise/actor"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -25,22 +26,22 @@ func actorEvents(t *testing.T, store eventstore.Store) (lines []string, hosts ma
 		t.Fatal(err)
 	}
 	for _, e := range all {
-		if !strings.HasPrefix(string(e.Aggregate), actorsPrefix) {
+		if !strings.HasPrefix(string(e.Aggregate), journal.ActorsPrefix) {
 			continue
 		}
 		hosts[e.Aggregate] = true
-		event, err := EventOf(e)
+		event, err := journal.EventOf(e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		switch event := event.(type) {
-		case ActorSpawned:
+		case journal.ActorSpawned:
 			lines = append(lines, "spawned "+event.Path)
-		case ActorTerminated:
+		case journal.ActorTerminated:
 			lines = append(lines, "terminated "+event.Path+" "+event.Cause)
-		case SupervisionTriggered:
+		case journal.SupervisionTriggered:
 			lines = append(lines, fmt.Sprintf("%s %s %s", event.Decision, event.Child, event.Cause))
-		case ActorEventsLost:
+		case journal.ActorEventsLost:
 			lines = append(lines, fmt.Sprintf("lost %d", event.Count))
 		default:
 			t.Errorf("unexpected %T", event)
@@ -50,8 +51,8 @@ func actorEvents(t *testing.T, store eventstore.Store) (lines []string, hosts ma
 }
 
 func TestTheLogRecordsWhatHappensToActors(t *testing.T) {
-	w := newWorld(t)
-	events := w.request(nil)
+	w := NewWorld(t)
+	events := w.Request(nil)
 	failed := false
 	record, _ := w.train(events, func(c *HostConfig) {
 		c.LogActors = true
@@ -81,7 +82,7 @@ func TestTheLogRecordsWhatHappensToActors(t *testing.T) {
 		t.Errorf("%d hosts, want 1", len(hosts))
 	}
 	// They do not change anything that is derived from the log.
-	if state, err := StateAt(context.Background(), w.store, 1<<62); err != nil || len(state.Runs) != 1 {
+	if state, err := journal.StateAt(context.Background(), w.store, 1<<62); err != nil || len(state.Runs) != 1 {
 		t.Errorf("%d runs, %v", len(state.Runs), err)
 	}
 	// Another process has actors of its own.

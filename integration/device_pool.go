@@ -8,6 +8,7 @@ import (
 
 	"reprise/actor"
 	"reprise/device"
+	"reprise/journal"
 	"reprise/queue"
 	"reprise/training"
 )
@@ -17,7 +18,7 @@ import (
 // run gets which device (queue.Plan), records the lease, and only then hands out
 // the fenced driver. A run for which there is no device now waits.
 type devicePool struct {
-	log     *DeviceLog
+	log     *journal.DeviceLog
 	drivers map[device.ID]device.Driver
 	order   []device.ID
 	newID   func() string
@@ -31,7 +32,7 @@ type devicePool struct {
 	// timed says that the next decision is due at a time.
 	timed bool
 
-	records    map[device.ID]DeviceRecord
+	records    map[device.ID]journal.DeviceRecord
 	instances  map[device.LeaseID]*device.KernelInstance
 	repository *device.MemoryRepository
 	scheduler  *device.KernelScheduler
@@ -51,10 +52,10 @@ func newGuards(drivers []device.Driver) map[device.ID]*device.Guard {
 	return guards
 }
 
-func newDevicePool(log *DeviceLog, drivers []device.Driver, guards map[device.ID]*device.Guard, queue *runQueue, newID func() string) *devicePool {
+func newDevicePool(log *journal.DeviceLog, drivers []device.Driver, guards map[device.ID]*device.Guard, queue *runQueue, newID func() string) *devicePool {
 	p := &devicePool{
 		log: log, drivers: map[device.ID]device.Driver{}, newID: newID,
-		records: map[device.ID]DeviceRecord{}, guards: guards, queue: queue,
+		records: map[device.ID]journal.DeviceRecord{}, guards: guards, queue: queue,
 		instances: map[device.LeaseID]*device.KernelInstance{}, repository: device.NewMemoryRepository(),
 	}
 	for _, d := range drivers {
@@ -79,14 +80,14 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
-	if err := p.queue.log.open(ctx.Context()); err != nil {
+	if err := p.queue.log.Open(ctx.Context()); err != nil {
 		return err
 	}
 	for id, r := range p.queue.runs {
 		if r.phase != waiting {
 			continue
 		}
-		if err := p.releaseHolder(ctx.Context(), holderOf(id), "nobody was told of it"); err != nil {
+		if err := p.releaseHolder(ctx.Context(), journal.HolderOf(id), "nobody was told of it"); err != nil {
 			return err
 		}
 	}
@@ -144,7 +145,7 @@ func failing(from actor.Sender, err error, request uint64, asker actor.Ref[RunMe
 // acquire lets the run wait for a device. If one is free, it will not wait long.
 func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice) error {
 	ctx := self.Context()
-	holder := holderOf(m.Run)
+	holder := journal.HolderOf(m.Run)
 	// What an earlier incarnation of the run held is in the way of the new one.
 	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
 		return err
@@ -188,7 +189,7 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 	}
 	snapshot := p.queue.snapshot(ledgers)
 	decision := queue.Plan(&snapshot)
-	if err := p.queue.log.record(ctx, snapshot, decision); err != nil {
+	if err := p.queue.log.Record(ctx, snapshot, decision); err != nil {
 		return err
 	}
 	for _, placed := range decision.Placed {
@@ -215,7 +216,7 @@ func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Plac
 		return p.preempt(self, placed)
 	}
 	m := r.asked
-	lease, err := p.grant(self.Context(), m, holderOf(m.Run), placed.On[0])
+	lease, err := p.grant(self.Context(), m, journal.HolderOf(m.Run), placed.On[0])
 	if errors.Is(err, device.ErrNoSuitableDevice) || errors.Is(err, device.ErrInvalid) {
 		return p.refuse(self, m, err)
 	}
@@ -321,7 +322,7 @@ func (p *devicePool) releaseHolder(ctx context.Context, holder, reason string) e
 // incarnation tries again: nobody else would.
 func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetRun) error {
 	delete(p.queue.runs, m.Run)
-	err := p.releaseHolder(ctx.Context(), holderOf(m.Run), "its run is at rest")
+	err := p.releaseHolder(ctx.Context(), journal.HolderOf(m.Run), "its run is at rest")
 	if err == nil {
 		return p.planSoon(ctx)
 	}
@@ -399,7 +400,7 @@ func (p *devicePool) append(ctx context.Context, id device.ID, events []device.E
 
 // publish makes the record the one that leases are checked against and that
 // the scheduler sees.
-func (p *devicePool) publish(r DeviceRecord) error {
+func (p *devicePool) publish(r journal.DeviceRecord) error {
 	p.records[r.ID] = r
 	p.guards[r.ID].Publish(r.Ledger)
 	if r.Ledger.Device().ID() == "" {
@@ -407,5 +408,3 @@ func (p *devicePool) publish(r DeviceRecord) error {
 	}
 	return p.repository.Save(r.Ledger.Device())
 }
-
-func holderOf(id training.RunID) string { return runPrefix + string(id) }

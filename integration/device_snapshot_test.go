@@ -9,6 +9,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 )
 
 // manyLeases returns a store with a device that has trained that many runs.
@@ -20,9 +21,9 @@ func manyLeases(t *testing.T, runs int) *spied {
 }
 
 // folded returns the record and how many events were folded into it.
-func folded(t *testing.T, s eventstore.Store, id device.ID) (DeviceRecord, int) {
+func folded(t *testing.T, s eventstore.Store, id device.ID) (journal.DeviceRecord, int) {
 	t.Helper()
-	r, n, err := NewDeviceLog(s, nil).load(t.Context(), id)
+	r, n, err := journal.NewDeviceLog(s, nil).LoadCounted(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,12 +31,12 @@ func folded(t *testing.T, s eventstore.Store, id device.ID) (DeviceRecord, int) 
 }
 
 func TestADeviceWithALongHistoryIsOpenedFromItsSnapshot(t *testing.T) {
-	s := manyLeases(t, eventsPerSnapshot/2) // two events each, and one to register
+	s := manyLeases(t, journal.EventsPerSnapshot/2) // two events each, and one to register
 	want, n := folded(t, s, "cpu0")
-	if n != eventsPerSnapshot+1 {
+	if n != journal.EventsPerSnapshot+1 {
 		t.Fatalf("%d events were folded", n)
 	}
-	log := NewDeviceLog(s, nil)
+	log := journal.NewDeviceLog(s, nil)
 	if r, err := log.Open(t.Context(), "cpu0"); err != nil || !sameJSON(t, r, want) {
 		t.Fatalf("opened as %+v, %v; its events say %+v", r, err, want)
 	}
@@ -46,7 +47,7 @@ func TestADeviceWithALongHistoryIsOpenedFromItsSnapshot(t *testing.T) {
 		t.Errorf("another device has %d events", n)
 	}
 	short := manyLeases(t, 3)
-	if _, err := NewDeviceLog(short, nil).Open(t.Context(), "cpu0"); err != nil {
+	if _, err := journal.NewDeviceLog(short, nil).Open(t.Context(), "cpu0"); err != nil {
 		t.Fatal(err)
 	}
 	if _, n := folded(t, short, "cpu0"); n != 7 {
@@ -56,16 +57,16 @@ func TestADeviceWithALongHistoryIsOpenedFromItsSnapshot(t *testing.T) {
 
 // A snapshot that has another schema, or wrong content, counts as absent.
 func TestASnapshotOfADeviceIsOnlyACache(t *testing.T) {
-	s := manyLeases(t, eventsPerSnapshot)
+	s := manyLeases(t, journal.EventsPerSnapshot)
 	want, all := folded(t, s, "cpu0")
-	good, err := snapshotOf(want)
+	good, err := journal.SnapshotOf(want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*eventstore.Snapshot){
 		"no JSON": func(s *eventstore.Snapshot) { s.Payload = s.Payload[:len(s.Payload)/2] },
 		"other events": func(s *eventstore.Snapshot) {
-			s.Payload = bytes.Replace(s.Payload, []byte(readableEvents()), []byte("others"), 1)
+			s.Payload = bytes.Replace(s.Payload, []byte(journal.ReadableEvents()), []byte("others"), 1)
 		},
 		"another device": func(s *eventstore.Snapshot) {
 			s.Payload = bytes.Replace(s.Payload, []byte(`{"id":"cpu0"`), []byte(`{"id":"cpu1"`), 1)
@@ -73,7 +74,7 @@ func TestASnapshotOfADeviceIsOnlyACache(t *testing.T) {
 		"too old":      func(s *eventstore.Snapshot) { s.Version-- },
 		"newer schema": func(s *eventstore.Snapshot) { s.Schema++ },
 	} {
-		store := manyLeases(t, eventsPerSnapshot)
+		store := manyLeases(t, journal.EventsPerSnapshot)
 		changed := good
 		change(&changed)
 		if err := store.SaveSnapshot(t.Context(), changed); err != nil {
@@ -100,7 +101,7 @@ func TestASnapshotAndTheRestEqualTheWholeReplay(t *testing.T) {
 			if l.device.Version == 0 || l.draw(8, "snapshot") > 0 {
 				continue
 			}
-			s, err := snapshotOf(l.device)
+			s, err := journal.SnapshotOf(l.device)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,11 +109,11 @@ func TestASnapshotAndTheRestEqualTheWholeReplay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, err := NewDeviceLog(l.store, nil).Load(t.Context(), "cpu0")
+		got, err := journal.NewDeviceLog(l.store, nil).Load(t.Context(), "cpu0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		state, err := StateAt(t.Context(), l.store, eventstore.End)
+		state, err := journal.StateAt(t.Context(), l.store, eventstore.End)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/internal/disk"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -86,18 +88,18 @@ func lastCommit(t *testing.T, store eventstore.Store) (before, commit eventstore
 }
 
 func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	counts := commits(t, w.store)
 	all := counts[len(counts)-1]
 	if all != 3 {
 		t.Fatalf("%d checkpoints", all)
 	}
 	check := func(n int) error {
-		return CheckFiles(t.Context(), prefix(t, w.store, eventstore.Position(n)), w.workspace)
+		return datadir.CheckFiles(t.Context(), prefix(t, w.store, eventstore.Position(n)), w.workspace)
 	}
 	for n, known := range counts {
-		var older *OlderLogError
+		var older *datadir.OlderLogError
 		if err := check(n); errors.As(err, &older) != (known < all) || (known == all && err != nil) {
 			t.Errorf("with %d events and %d of %d checkpoints: %v", n, known, all, err)
 		} else if known > 0 && known < all && (int(older.Head) != n || !strings.Contains(err.Error(), "was committed by event ")) {
@@ -122,7 +124,7 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 			t.Errorf("without marks and notes, with %d events and %d of %d checkpoints: %v", n, known, all, err)
 		}
 	}
-	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
+	if settled, err := datadir.SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
 		t.Fatalf("%+v, %v", settled, err)
 	}
 	for n, known := range counts {
@@ -131,7 +133,7 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 		}
 	}
 	for _, cp := range r.Checkpoints {
-		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.workspace.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -139,13 +141,13 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 
 // A log that was continued elsewhere has as many events, and not the same.
 func TestALogThatTookAnotherWayIsFound(t *testing.T) {
-	w := newWorld(t)
-	w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	w.train(w.Request(nil), nil)
 	w.removeFiles("committed.json")
 	before, _ := lastCommit(t, w.store)
 	other := prefix(t, w.store, before-1)
-	log := NewRunLog(other, time.Now)
-	list, err := ReadRuns(t.Context(), other)
+	log := journal.NewRunLog(other, time.Now)
+	list, err := journal.ReadRuns(t.Context(), other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,11 +158,11 @@ func TestALogThatTookAnotherWayIsFound(t *testing.T) {
 	if record, err = log.Append(t.Context(), record, training.TrainingInterrupted{Cause: "elsewhere"}); err != nil {
 		t.Fatal(err)
 	}
-	if record.position != before {
-		t.Fatalf("it ends at %d, not %d", record.position, before)
+	if record.Position != before {
+		t.Fatalf("it ends at %d, not %d", record.Position, before)
 	}
-	var older *OlderLogError
-	if err := CheckFiles(t.Context(), other, w.workspace); !errors.As(err, &older) {
+	var older *datadir.OlderLogError
+	if err := datadir.CheckFiles(t.Context(), other, w.workspace); !errors.As(err, &older) {
 		t.Errorf("%v", err)
 	}
 }
@@ -168,42 +170,42 @@ func TestALogThatTookAnotherWayIsFound(t *testing.T) {
 // One that an older version left without its event may have been committed under a
 // newer log. It comes back with that log.
 func TestACheckpointOfAnOlderVersionIsSetAsideAndComesBack(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	w.removeFiles("committed.json")
 	w.removeFiles("pending.json")
 	before, _ := lastCommit(t, w.store)
 	last, _ := r.LastCheckpoint()
 	aside := filepath.Join(w.workspace.CheckpointsDir(r.ID), last.Dir+".unrecorded")
 	old := prefix(t, w.store, before)
-	settled, err := SettleFiles(t.Context(), old, w.workspace)
+	settled, err := datadir.SettleFiles(t.Context(), old, w.workspace)
 	if err != nil || !slices.Equal(settled.SetAside, []string{aside}) || settled.Unsettled != nil {
 		t.Fatalf("%+v, %v", settled, err)
 	}
-	if settled, err := SettleFiles(t.Context(), old, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
+	if settled, err := datadir.SettleFiles(t.Context(), old, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
 		t.Errorf("again: %+v, %v", settled, err)
 	}
 	// The older log is continued, and comes to the same checkpoint.
-	older := &world{t: t, store: old, workspace: w.workspace, data: w.data, driver: w.driver}
+	older := &world{t: t, store: old, workspace: w.workspace, Data: w.Data, driver: w.driver}
 	if again := older.resume(r.ID, nil); again.Session.State != training.Completed {
 		t.Errorf("%s: %s", again.Session.State, again.Reason)
 	}
 	if err := os.RemoveAll(filepath.Join(w.workspace.CheckpointsDir(r.ID), last.Dir)); err != nil {
 		t.Fatal(err)
 	}
-	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
+	if settled, err := datadir.SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.SetAside != nil || settled.Unsettled != nil {
 		t.Errorf("with the newer log: %+v, %v", settled, err)
 	}
-	if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(last)); err != nil {
+	if err := w.workspace.Checkpoints(r.ID).Verify(last.Ref()); err != nil {
 		t.Error(err)
 	}
 }
 
 // What cannot be written or read in one run keeps no other from anything.
 func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
-	w := newWorld(t)
-	first, _ := w.train(w.request(nil), nil)
-	second, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	first, _ := w.train(w.Request(nil), nil)
+	second, _ := w.train(w.Request(nil), nil)
 	w.removeFiles("committed.json")
 	w.removeFiles("pending.json")
 	for name, denied := range map[string]func(op, path string) bool{
@@ -216,7 +218,7 @@ func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
 		denying.Disk = &denyingDisk{disk.OS{}, func(op, path string) bool {
 			return (path == folder || filepath.Dir(path) == folder) && denied(op, path)
 		}}
-		settled, err := SettleFiles(t.Context(), w.store, denying)
+		settled, err := datadir.SettleFiles(t.Context(), w.store, denying)
 		if err != nil || settled.SetAside != nil || len(settled.Unsettled) != 1 {
 			t.Fatalf("%s: %+v, %v", name, settled, err)
 		}
@@ -239,11 +241,11 @@ func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
 	if err := os.RemoveAll(w.workspace.RunDir(second.ID)); err != nil {
 		t.Fatal(err)
 	}
-	settled, err := SettleFiles(t.Context(), alone, denying)
+	settled, err := datadir.SettleFiles(t.Context(), alone, denying)
 	if err != nil || len(settled.Unsettled) != 1 || settled.SetAside != nil {
 		t.Errorf("%+v, %v", settled, err)
 	}
-	if err := w.workspace.Checkpoints(first.ID).Verify(CheckpointRef(last)); err != nil {
+	if err := w.workspace.Checkpoints(first.ID).Verify(last.Ref()); err != nil {
 		t.Error(err)
 	}
 }
@@ -302,14 +304,14 @@ func (d *denyingDisk) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // Even if CheckFiles is not called first.
 func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	counts := commits(t, w.store)
 	first := 0
 	for counts[first] < 1 {
 		first++
 	}
-	old := &world{t: t, workspace: w.workspace, data: w.data, driver: w.driver}
+	old := &world{t: t, workspace: w.workspace, Data: w.Data, driver: w.driver}
 	old.store = prefix(t, w.store, eventstore.Position(first))
 	h, _, _ := old.host(nil)
 	if err := h.Resume(t.Context(), r.ID); err != nil {
@@ -325,15 +327,15 @@ func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 		t.Error(err)
 	}
 	for _, cp := range r.Checkpoints {
-		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.workspace.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	runs := w.workspace.RunsDir()
 	for _, folder := range []string{
 		string(r.ID) + ".bak/checkpoints", "Old Runs/checkpoints", "notes", ".reprise-partial-0123456789abcdef/content",
@@ -347,7 +349,7 @@ func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
 		os.WriteFile(filepath.Join(w.workspace.CheckpointsDir(r.ID), "step-99999999"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if settled, err := SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.Unsettled != nil {
+	if settled, err := datadir.SettleFiles(t.Context(), w.store, w.workspace); err != nil || settled.Unsettled != nil {
 		t.Errorf("%+v, %v", settled, err)
 	}
 	if _, err := os.Stat(filepath.Join(runs, string(r.ID), "checkpoints", "step-99999999.old")); err != nil {
@@ -356,35 +358,35 @@ func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
 	if err := os.MkdirAll(w.workspace.CheckpointsDir("another-run"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var older *OlderLogError
-	if err := CheckFiles(t.Context(), w.store, w.workspace); !errors.As(err, &older) || len(older.Problems) != 1 || !strings.Contains(err.Error(), "another-run") {
+	var older *datadir.OlderLogError
+	if err := datadir.CheckFiles(t.Context(), w.store, w.workspace); !errors.As(err, &older) || len(older.Problems) != 1 || !strings.Contains(err.Error(), "another-run") {
 		t.Errorf("the files of a run that the log does not have: %v", err)
 	}
-	if err := CheckFiles(t.Context(), memory.New(), Workspace{Dir: t.TempDir()}); err != nil {
+	if err := datadir.CheckFiles(t.Context(), memory.New(), datadir.Workspace{Dir: t.TempDir()}); err != nil {
 		t.Errorf("an empty directory: %v", err)
 	}
 }
 
 // A caller that needs the list of runs gets the one that the comparison read.
 func TestComparingFilesReadsTheLogOnce(t *testing.T) {
-	w := newWorld(t)
-	if list, err := CheckFilesOf(t.Context(), w.store, w.workspace); list != nil || err != nil {
+	w := NewWorld(t)
+	if list, err := datadir.CheckFilesOf(t.Context(), w.store, w.workspace); list != nil || err != nil {
 		t.Errorf("without files: %+v, %v", list, err)
 	}
-	w.train(w.request(nil), nil)
+	w.train(w.Request(nil), nil)
 	store := &readCounter{Store: w.store}
-	want, err := ReadRuns(t.Context(), store)
+	want, err := journal.ReadRuns(t.Context(), store)
 	if err != nil || store.reads == 0 {
 		t.Fatalf("%d reads, %v", store.reads, err)
 	}
 	once := store.reads
 	store.reads = 0
-	list, err := CheckFilesOf(t.Context(), store, w.workspace)
+	list, err := datadir.CheckFilesOf(t.Context(), store, w.workspace)
 	if err != nil || store.reads != once || !reflect.DeepEqual(list.Runs, want.Runs) {
 		t.Errorf("%d reads of the log, %+v, %v", store.reads, list, err)
 	}
-	var older *OlderLogError
-	if list, err := CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace); !errors.As(err, &older) || list == nil {
+	var older *datadir.OlderLogError
+	if list, err := datadir.CheckFilesOf(t.Context(), prefix(t, w.store, 0), w.workspace); !errors.As(err, &older) || list == nil {
 		t.Errorf("an older log: %+v, %v", list, err)
 	}
 }
@@ -393,17 +395,17 @@ func TestComparingFilesReadsTheLogOnce(t *testing.T) {
 // settles them, whether the log has the run or not.
 func TestARunFolderThatCannotBeReadIsNamed(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EIO, syscall.ENOENT, syscall.ENOTDIR} {
-		w := newWorld(t)
-		r, _ := w.train(w.request(nil), nil)
+		w := NewWorld(t)
+		r, _ := w.train(w.Request(nil), nil)
 		id := r.ID
 		if err := os.MkdirAll(w.workspace.CheckpointsDir("another-run"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		w.workspace.Disk = &unreadableRuns{disk.OS{}, errno}
-		if err := CheckFiles(t.Context(), w.store, w.workspace); err != nil {
+		if err := datadir.CheckFiles(t.Context(), w.store, w.workspace); err != nil {
 			t.Errorf("%v: %v", errno, err)
 		}
-		settled, err := SettleFiles(t.Context(), w.store, w.workspace)
+		settled, err := datadir.SettleFiles(t.Context(), w.store, w.workspace)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -438,14 +440,14 @@ func (d *unreadableRuns) Stat(path string) (fs.FileInfo, error) {
 
 // What a newer version notes about a checkpoint may be more than this one knows.
 func TestANoteOfANewerVersionIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	files := w.workspace.Checkpoints(r.ID)
 	last, ok := r.LastCheckpoint()
 	if !ok {
 		t.Fatal("there is no checkpoint")
 	}
-	content, err := files.Read(CheckpointRef(last))
+	content, err := files.Read(last.Ref())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -458,7 +460,7 @@ func TestANoteOfANewerVersionIsLeftAlone(t *testing.T) {
 	if err := os.WriteFile(note, []byte(`{"format":"reprise.pending","version":2,"position":{"log":7}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settled, err := SettleFiles(t.Context(), w.store, w.workspace)
+	settled, err := datadir.SettleFiles(t.Context(), w.store, w.workspace)
 	if err != nil || len(settled.SetAside) > 0 || len(settled.Unsettled) != 1 {
 		t.Fatalf("%+v, %v", settled, err)
 	}
@@ -484,35 +486,35 @@ func (s *readCounter) Read(ctx context.Context, after eventstore.Position, limit
 
 // A copy belongs to its log as the original does.
 func TestCopiedCheckpointsAreMarked(t *testing.T) {
-	w := newWorld(t)
-	w.train(w.request(nil), nil)
-	to := Workspace{Dir: t.TempDir()}
-	if _, err := CopyRunFiles(t.Context(), w.store, to, w.workspace, func(uint64, uint64) {}); err != nil {
+	w := NewWorld(t)
+	w.train(w.Request(nil), nil)
+	to := datadir.Workspace{Dir: t.TempDir()}
+	if _, err := datadir.CopyRunFiles(t.Context(), w.store, to, w.workspace, func(uint64, uint64) {}); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckFiles(t.Context(), w.store, to); err != nil {
+	if err := datadir.CheckFiles(t.Context(), w.store, to); err != nil {
 		t.Error(err)
 	}
 	counts := commits(t, w.store)
-	var older *OlderLogError
-	if err := CheckFiles(t.Context(), prefix(t, w.store, eventstore.Position(len(counts)/2)), to); !errors.As(err, &older) {
+	var older *datadir.OlderLogError
+	if err := datadir.CheckFiles(t.Context(), prefix(t, w.store, eventstore.Position(len(counts)/2)), to); !errors.As(err, &older) {
 		t.Errorf("with half of the log: %v", err)
 	}
 }
 
 func TestTheFilesOfARunStayBelowRuns(t *testing.T) {
 	victim := t.TempDir()
-	for name, plant := range map[string]func(w Workspace) error{
-		"the run's folder": func(w Workspace) error { return os.Symlink(victim, w.RunDir("run-1")) },
-		"its checkpoints": func(w Workspace) error {
+	for name, plant := range map[string]func(w datadir.Workspace) error{
+		"the run's folder": func(w datadir.Workspace) error { return os.Symlink(victim, w.RunDir("run-1")) },
+		"its checkpoints": func(w datadir.Workspace) error {
 			return errors.Join(os.Mkdir(w.RunDir("run-1"), 0o755), os.Symlink(victim, w.CheckpointsDir("run-1")))
 		},
 	} {
-		w := Workspace{Dir: t.TempDir()}
+		w := datadir.Workspace{Dir: t.TempDir()}
 		if err := errors.Join(os.Mkdir(w.RunsDir(), 0o755), plant(w)); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.createRun("run-1"); err == nil {
+		if err := w.CreateRun("run-1"); err == nil {
 			t.Errorf("%s is a link that leads out: no error", name)
 		}
 		if _, err := w.Series("run-1").Create(); err == nil && name == "the run's folder" {
@@ -520,8 +522,8 @@ func TestTheFilesOfARunStayBelowRuns(t *testing.T) {
 		}
 	}
 	// A name that slipped through every check.
-	w := Workspace{Dir: t.TempDir()}
-	if err := w.createRun("../../pwned"); err == nil {
+	w := datadir.Workspace{Dir: t.TempDir()}
+	if err := w.CreateRun("../../pwned"); err == nil {
 		t.Error("a run was made outside")
 	}
 	if _, err := w.Series("../../pwned").Read(); err == nil {
@@ -532,8 +534,8 @@ func TestTheFilesOfARunStayBelowRuns(t *testing.T) {
 	}
 	// The user may keep all of them on another disk.
 	elsewhere := t.TempDir()
-	linked := Workspace{Dir: t.TempDir()}
-	if err := errors.Join(os.Symlink(elsewhere, linked.RunsDir()), linked.createRun("run-1")); err != nil {
+	linked := datadir.Workspace{Dir: t.TempDir()}
+	if err := errors.Join(os.Symlink(elsewhere, linked.RunsDir()), linked.CreateRun("run-1")); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(elsewhere, "run-1", "checkpoints")); err != nil {

@@ -11,24 +11,25 @@ import (
 	"testing"
 
 	"reprise/dataset"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
 )
 
 // fork returns the events that start a fork of a run.
-func (w *world) fork(parent RunRecord, cp training.Checkpoint, change func(*training.Hyperparameters)) []training.Event {
+func (w *world) fork(parent journal.RunRecord, cp training.Checkpoint, change func(*training.Hyperparameters)) []training.Event {
 	w.t.Helper()
 	h := parent.Session.Hyperparameters
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
+	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.Data.Len(dataset.Train))
 	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
 	model, err := nn.NewModel(nn.ModelID("model-of-"+id), parent.Session.Architecture, h.Seed)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.data, training.Config{
+	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.Data, training.Config{
 		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
 	})
 	if err != nil {
@@ -39,7 +40,7 @@ func (w *world) fork(parent RunRecord, cp training.Checkpoint, change func(*trai
 
 // interruptedOnce trains a run that is interrupted at a step, which commits a
 // checkpoint there, and then continues to its end.
-func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparameters)) RunRecord {
+func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparameters)) journal.RunRecord {
 	w.t.Helper()
 	reached, asked := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
@@ -50,7 +51,7 @@ func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparamete
 			}
 		}
 	})
-	id, err := h.Start(context.Background(), w.request(change))
+	id, err := h.Start(context.Background(), w.Request(change))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -72,9 +73,9 @@ func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparamete
 func TestAForkWithNothingChangedComesToTheBitsOfItsParent(t *testing.T) {
 	for name, change := range map[string]func(*training.Hyperparameters){"plain": nil, "everything": everything} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := NewWorld(t)
 			parent := w.interruptedOnce(8, change)
-			perEpoch := parent.Session.Hyperparameters.StepsPerEpoch(w.data.Len(dataset.Train))
+			perEpoch := parent.Session.Hyperparameters.StepsPerEpoch(w.Data.Len(dataset.Train))
 			within := 0
 			for _, cp := range parent.Checkpoints[:len(parent.Checkpoints)-1] {
 				if cp.Step%perEpoch != 0 {
@@ -99,7 +100,7 @@ func TestAForkWithNothingChangedComesToTheBitsOfItsParent(t *testing.T) {
 
 // sameFrom fails unless the fork equals the parent from the step on at which
 // they part.
-func sameFrom(t *testing.T, w *world, fork, parent RunRecord) {
+func sameFrom(t *testing.T, w *world, fork, parent journal.RunRecord) {
 	t.Helper()
 	a, _ := fork.LastCheckpoint()
 	b, _ := parent.LastCheckpoint()
@@ -119,8 +120,8 @@ func sameFrom(t *testing.T, w *world, fork, parent RunRecord) {
 }
 
 func TestAForkTrainsDifferentlyFromTheStepAtWhichItParts(t *testing.T) {
-	w := newWorld(t)
-	parent, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	parent, _ := w.train(w.Request(nil), nil)
 	fork, _ := w.train(w.fork(parent, parent.Checkpoints[0], func(h *training.Hyperparameters) {
 		h.LearningRate.Value, h.Epochs, h.Seed, h.ClipNorm, h.CheckpointInterval = 0.001, 5, 77, 1, 3
 	}), nil)
@@ -142,7 +143,7 @@ func TestAForkTrainsDifferentlyFromTheStepAtWhichItParts(t *testing.T) {
 	verify(t, w, parent) // it was not changed
 }
 
-func sameFromCheckpoint(t *testing.T, fork, parent RunRecord) {
+func sameFromCheckpoint(t *testing.T, fork, parent journal.RunRecord) {
 	t.Helper()
 	a, _ := fork.LastCheckpoint()
 	b, _ := parent.LastCheckpoint()
@@ -154,10 +155,10 @@ func sameFromCheckpoint(t *testing.T, fork, parent RunRecord) {
 func TestAForkWhoseProcessDiesAtAnyEventIsRecovered(t *testing.T) {
 	short := func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 256, 3 }
 	starts := func(w *world) []training.Event {
-		parent, _ := w.train(w.request(short), nil)
+		parent, _ := w.train(w.Request(short), nil)
 		return w.fork(parent, parent.Checkpoints[0], func(h *training.Hyperparameters) { h.LearningRate.Value = 0.005 })
 	}
-	w := newWorld(t)
+	w := NewWorld(t)
 	want, _ := w.train(starts(w), nil)
 	for _, after := range []bool{false, true} {
 		at := int64(1)
@@ -173,8 +174,8 @@ func TestAForkWhoseProcessDiesAtAnyEventIsRecovered(t *testing.T) {
 }
 
 func TestAForkInterruptedBeforeItsFirstStepResumesFromItsParent(t *testing.T) {
-	w := newWorld(t)
-	parent, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	parent, _ := w.train(w.Request(nil), nil)
 	cp := parent.Checkpoints[0]
 	reached, going := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
@@ -207,8 +208,8 @@ func TestAForkInterruptedBeforeItsFirstStepResumesFromItsParent(t *testing.T) {
 }
 
 func TestADamagedParentIsNamedAndKeepsItsForkResumable(t *testing.T) {
-	w := newWorld(t)
-	parent, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	parent, _ := w.train(w.Request(nil), nil)
 	fork, _ := w.train(w.fork(parent, parent.Checkpoints[0], nil), nil)
 	file := filepath.Join(w.workspace.CheckpointsDir(parent.ID), parent.Checkpoints[0].Dir, "model.safetensors")
 	intact, err := os.ReadFile(file)
@@ -221,8 +222,8 @@ func TestADamagedParentIsNamedAndKeepsItsForkResumable(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
-	report, err := v.Verify(context.Background(), Verification{Run: fork}, w.data)
-	if !errors.Is(err, ErrNotVerified) || !strings.Contains(report.Problem, string(parent.ID)) || report.Verified {
+	report, err := v.Verify(context.Background(), Verification{Run: fork}, w.Data)
+	if !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(report.Problem, string(parent.ID)) || report.Verified {
 		t.Errorf("verified %v, problem %q, %v", report.Verified, report.Problem, err)
 	}
 	late, _ := w.train(w.fork(parent, parent.Checkpoints[0], nil), nil)

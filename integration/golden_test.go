@@ -14,6 +14,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -94,7 +95,7 @@ type goldenDevice struct {
 	Slots  int                 `json:"slots"`
 }
 
-func goldenStateOf(s SystemState, head eventstore.Head) goldenState {
+func goldenStateOf(s journal.SystemState, head eventstore.Head) goldenState {
 	out := goldenState{Position: head.Position, Head: head.Hash.String()}
 	for _, r := range s.Runs {
 		out.Runs = append(out.Runs, goldenRunOf(r))
@@ -108,7 +109,7 @@ func goldenStateOf(s SystemState, head eventstore.Head) goldenState {
 	return out
 }
 
-func goldenRunOf(r RunRecord) goldenRun {
+func goldenRunOf(r journal.RunRecord) goldenRun {
 	h := r.Session.Hyperparameters
 	g := goldenRun{
 		ID: r.ID, State: r.Session.State, Saga: r.Saga.State, Reason: r.Reason, ParentStep: r.Session.Parent.Step(),
@@ -192,7 +193,7 @@ func TestGoldenFilesAreNeverWrittenAgain(t *testing.T) {
 func TestGoldenLogsReplayForEver(t *testing.T) {
 	for _, name := range goldenLogs(t) {
 		store, head := golden(t, name)
-		state, err := StateAt(context.Background(), store, eventstore.End)
+		state, err := journal.StateAt(context.Background(), store, eventstore.End)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -222,11 +223,11 @@ func TestGoldenEventsKeepTheirBytes(t *testing.T) {
 	for _, name := range goldenLogs(t) {
 		store, _ := golden(t, name)
 		if _, err := eventstore.Walk(context.Background(), store, 0, eventstore.End, func(e eventstore.Event) error {
-			event, err := EventOf(e)
+			event, err := journal.EventOf(e)
 			if err != nil {
 				return err
 			}
-			kind, payload, err := encode(event.(typed))
+			kind, payload, err := journal.Encode(event.(journal.Typed))
 			if err != nil {
 				return err
 			}
@@ -254,22 +255,22 @@ func TestEveryEventTypeHasAGoldenLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for kind := range trainingDecoders() {
+	for kind := range journal.TrainingDecoders() {
 		if !seen[kind] {
 			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
 		}
 	}
-	for kind := range actorDecoders() {
+	for kind := range journal.ActorDecoders() {
 		if !seen[kind] {
 			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
 		}
 	}
-	for kind := range queueDecoders() {
+	for kind := range journal.QueueDecoders() {
 		if !seen[kind] {
 			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
 		}
 	}
-	for kind := range deviceDecoders() {
+	for kind := range journal.DeviceDecoders() {
 		if !seen[kind] {
 			t.Errorf("no golden log has %s: export a small log that does (see golden_write_test.go)", kind)
 		}

@@ -14,6 +14,7 @@ import (
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
@@ -34,7 +35,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 		if _, err := os.Stat(file); err == nil {
 			continue
 		}
-		w := newWorld(t)
+		w := NewWorld(t)
 		live(w)
 		f, err := os.Create(file)
 		if err != nil {
@@ -51,7 +52,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 			continue
 		}
 		store, head := golden(t, name)
-		state, err := StateAt(context.Background(), store, eventstore.End)
+		state, err := journal.StateAt(context.Background(), store, eventstore.End)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 // between an epoch and its checkpoint, and that stops early; and a fork of it.
 func goldenLife(w *world) {
 	ctx := context.Background()
-	events := w.request(everything)
+	events := w.Request(everything)
 	id := events[0].(training.TrainingStarted).RunID
 	store := w.store
 	completed := 0
@@ -111,7 +112,7 @@ func (c *choosy) Append(ctx context.Context, writes ...eventstore.Write) ([]even
 // goldenActors has the events of actors: a run panics and is restarted.
 func goldenActors(w *world) {
 	panicked := false
-	w.train(w.request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
+	w.train(w.Request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
 		c.LogActors = true
 		c.Fault = func(training.RunID, uint64) {
 			if !panicked {
@@ -142,7 +143,7 @@ func goldenQueue(w *world) {
 		w.t.Fatal(err)
 	}
 	defer small.Close()
-	w.train(w.request(seeded(3)), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	w.train(w.Request(seeded(3)), func(c *HostConfig) { c.Devices = []device.Driver{small} })
 }
 
 // goldenFailures has every way in which a run fails, and a device's health.
@@ -153,18 +154,18 @@ func goldenFailures(w *world) {
 	}
 	defer small.Close()
 	short := func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }
-	w.train(w.request(short), func(c *HostConfig) { c.Devices = []device.Driver{small} })
-	w.train(w.request(short), func(c *HostConfig) {
+	w.train(w.Request(short), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	w.train(w.Request(short), func(c *HostConfig) {
 		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
 			return nil, errors.New("digits: the disk was pulled out")
 		}
 	})
-	w.train(w.request(func(h *training.Hyperparameters) {
+	w.train(w.Request(func(h *training.Hyperparameters) {
 		short(h)
 		h.Optimizer, h.LearningRate.Value = nn.Optimizer{Name: nn.SGD}, 1e30
 	}), nil)
 	// A checkpoint that cannot be written: something else has its folder's name.
-	events := w.request(short)
+	events := w.Request(short)
 	id := events[0].(training.TrainingStarted).RunID
 	w.train(events, func(c *HostConfig) {
 		c.Fault = func(training.RunID, uint64) {
@@ -174,13 +175,13 @@ func goldenFailures(w *world) {
 		}
 	})
 	// A fork whose model is not the one in its parent's checkpoint.
-	parent, _ := w.train(w.request(short), nil)
+	parent, _ := w.train(w.Request(short), nil)
 	started := w.fork(parent, parent.Checkpoints[0], nil)[0].(training.TrainingStarted)
-	started.Architecture = nn.MLP(w.data.SampleShape(), []int{25}, "", w.data.Classes())
+	started.Architecture = nn.MLP(w.Data.SampleShape(), []int{25}, "", w.Data.Classes())
 	w.train([]training.Event{started}, nil)
 
-	log := NewDeviceLog(w.store, time.Now)
-	state, err := StateAt(context.Background(), w.store, eventstore.End)
+	log := journal.NewDeviceLog(w.store, time.Now)
+	state, err := journal.StateAt(context.Background(), w.store, eventstore.End)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/journal"
 	"reprise/queue"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // ErrHostClosed is returned for a run that a closing host left unfinished; the
@@ -29,10 +32,12 @@ type UnfinishedError struct {
 }
 
 // Error names the run, the cause and what can be done about it.
-func (e *UnfinishedError) Error() string { return fmt.Sprintf("run %s: %v", e.Run, Advise(e.Cause)) }
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("run %s: %v", e.Run, datadir.Advise(e.Cause))
+}
 
 // Unwrap returns the cause with its remedy.
-func (e *UnfinishedError) Unwrap() error { return Advise(e.Cause) }
+func (e *UnfinishedError) Unwrap() error { return datadir.Advise(e.Cause) }
 
 // closeDeadline is how long a closing host waits for its runs to checkpoint and
 // for its actors to stop.
@@ -61,7 +66,7 @@ func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Per
 // needed.
 type HostConfig struct {
 	Store     eventstore.Store
-	Workspace Workspace
+	Workspace datadir.Workspace
 	// Devices stay the caller's to close, after the host.
 	Devices     []device.Driver
 	OpenDataset OpenDataset
@@ -93,7 +98,7 @@ type Host struct {
 	config   HostConfig
 	parts    parts
 	store    *watchedStore
-	log      *RunLog
+	log      *journal.RunLog
 	requests atomic.Uint64
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
@@ -118,19 +123,19 @@ type hosted struct {
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
 	// rested holds the record once the actor has brought the run to rest.
-	rested atomic.Pointer[RunRecord]
+	rested atomic.Pointer[journal.RunRecord]
 
 	// record and err are set before done is closed.
 	done   chan struct{}
-	record RunRecord
+	record journal.RunRecord
 	err    error
 }
 
 // parts are what a host works with besides its configuration.
 type parts struct {
-	newTrainer newTrainer
+	newTrainer loop.TrainerFactory
 	// logs returns the logs over the host's store.
-	logs func(HostConfig) (*RunLog, *DeviceLog)
+	logs func(HostConfig) (*journal.RunLog, *journal.DeviceLog)
 	// driver is that of the actor system; nil stands for goroutines.
 	driver actor.Driver
 	// onEvent, if not nil, is told the events of the actor system.
@@ -147,9 +152,9 @@ type parts struct {
 // must follow. It fails with ErrUnknownEvent for a log that a newer version wrote.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
-		newTrainer: newNNTrainer,
-		logs: func(c HostConfig) (*RunLog, *DeviceLog) {
-			return NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
+		newTrainer: loop.NewTrainer,
+		logs: func(c HostConfig) (*journal.RunLog, *journal.DeviceLog) {
+			return journal.NewRunLog(c.Store, c.Now), journal.NewDeviceLog(c.Store, c.Now)
 		},
 		await: func(ctx context.Context, done <-chan struct{}) {
 			select {
@@ -172,7 +177,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	store := &watchedStore{Store: config.Store}
 	config.Store = store
 	log, deviceLog := parts.logs(config)
-	if err := CatchUpProjections(ctx, config.Store); err != nil { // also refuses what it cannot read
+	if err := journal.CatchUpProjections(ctx, config.Store); err != nil { // also refuses what it cannot read
 		return nil, Recovery{}, err
 	}
 	// Before the device pool reads its ledgers: it owns them from then on.
@@ -180,7 +185,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err != nil {
 		return nil, recovery, err
 	}
-	if err := CatchUpProjections(ctx, config.Store); err != nil {
+	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
 	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}}
@@ -198,7 +203,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 }
 
 // spawnServices starts what all runs share.
-func (h *Host) spawnServices(log *DeviceLog) error {
+func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	var err error
 	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
 	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
@@ -229,7 +234,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		}
 	}
 	// Once begun, it is not abandoned: nobody would know whether it is recorded.
-	record, err := h.log.Append(context.WithoutCancel(ctx), RunRecord{}, events...)
+	record, err := h.log.Append(context.WithoutCancel(ctx), journal.RunRecord{}, events...)
 	if err != nil {
 		return "", err
 	}
@@ -319,7 +324,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 			}
 			return ""
 		},
-		finished: func(r RunRecord) {
+		finished: func(r journal.RunRecord) {
 			run.rested.Store(&r)
 			run.supervisor.End()
 		},
@@ -393,7 +398,7 @@ func (run *hosted) resting() bool {
 
 // unfinished returns a run that its host left where it was. A store that failed
 // is the cause of whatever else went wrong.
-func (h *Host) unfinished(id training.RunID, cause error) (RunRecord, error) {
+func (h *Host) unfinished(id training.RunID, cause error) (journal.RunRecord, error) {
 	if failed := h.store.failure(); failed != nil {
 		cause = failed
 	}
@@ -412,7 +417,7 @@ func (h *Host) Interrupt(id training.RunID, cause string) {
 
 // Wait returns the run's record once it is at rest: completed, failed or
 // interrupted. The error says what kept it from getting there, or that ctx was done.
-func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
+func (h *Host) Wait(ctx context.Context, id training.RunID) (journal.RunRecord, error) {
 	run := h.run(id)
 	if run == nil {
 		return h.onRecord(ctx, id)
@@ -421,15 +426,15 @@ func (h *Host) Wait(ctx context.Context, id training.RunID) (RunRecord, error) {
 	case <-run.done:
 		return run.record, run.err
 	case <-ctx.Done():
-		return RunRecord{}, ctx.Err()
+		return journal.RunRecord{}, ctx.Err()
 	}
 }
 
 // onRecord returns a run that is at rest, hosted here once or not.
-func (h *Host) onRecord(ctx context.Context, id training.RunID) (RunRecord, error) {
+func (h *Host) onRecord(ctx context.Context, id training.RunID) (journal.RunRecord, error) {
 	record, err := h.log.Load(ctx, id)
-	if err == nil && underWay(record.Saga) {
-		err = fmt.Errorf("run %s is not hosted here: %w", id, ErrRunNotFound)
+	if err == nil && record.Saga.UnderWay() {
+		err = fmt.Errorf("run %s is not hosted here: %w", id, journal.ErrRunNotFound)
 	}
 	return record, err
 }
@@ -464,7 +469,7 @@ func (h *Host) Close() error {
 	if failed := h.store.failure(); failed != nil {
 		return failed
 	}
-	return errors.Join(err, CatchUpProjections(context.Background(), h.config.Store))
+	return errors.Join(err, journal.CatchUpProjections(context.Background(), h.config.Store))
 }
 
 func (h *Host) shutdown() error {

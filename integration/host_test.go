@@ -16,15 +16,18 @@ import (
 	"go.uber.org/goleak"
 
 	"reprise/actor"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,13 +36,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t         *testing.T
 	store     eventstore.Store
-	workspace Workspace
-	data      *dataset.Dataset
+	workspace datadir.Workspace
+	Data      *dataset.Dataset
 	driver    device.Driver
 	ids       atomic.Int64
 }
 
-func newWorld(t *testing.T) *world {
+func NewWorld(t *testing.T) *world {
 	t.Helper()
 	driver, err := cpudevice.New(cpudevice.Config{Threads: 2, Features: "auto"})
 	if err != nil {
@@ -47,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = driver.Close() })
 	return &world{
-		t: t, store: memory.New(), workspace: Workspace{Dir: t.TempDir()}, data: digits(t), driver: driver,
+		t: t, store: memory.New(), workspace: datadir.Workspace{Dir: t.TempDir()}, Data: digits(t), driver: driver,
 	}
 }
 
@@ -64,26 +67,26 @@ func digits(t *testing.T) *dataset.Dataset {
 	return data
 }
 
-// journal records what an observer is told.
-type journal struct {
+// witness records what an observer is told.
+type witness struct {
 	mu     sync.Mutex
 	steps  []uint64
 	events []training.Event
 }
 
-func (j *journal) Stepped(_ training.RunID, s StepResult) {
+func (j *witness) Stepped(_ training.RunID, s loop.StepResult) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.steps = append(j.steps, s.Step)
 }
 
-func (j *journal) Recorded(_ training.RunID, e training.Event) {
+func (j *witness) Recorded(_ training.RunID, e training.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events = append(j.events, e)
 }
 
-func (j *journal) count(kind string) int {
+func (j *witness) count(kind string) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := 0
@@ -96,12 +99,12 @@ func (j *journal) count(kind string) int {
 }
 
 // host starts a process of the world, with changes to its configuration.
-func (w *world) host(change func(*HostConfig)) (*Host, *journal, Recovery) {
+func (w *world) host(change func(*HostConfig)) (*Host, *witness, Recovery) {
 	w.t.Helper()
-	j := &journal{}
+	j := &witness{}
 	config := HostConfig{
 		Store: w.store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: j,
-		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.data, nil },
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.Data, nil },
 		Now:         time.Now,
 		NewID:       func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
 	}
@@ -115,8 +118,8 @@ func (w *world) host(change func(*HostConfig)) (*Host, *journal, Recovery) {
 	return h, j, recovery
 }
 
-// request returns the events that start a run of three epochs.
-func (w *world) request(change func(*training.Hyperparameters)) []training.Event {
+// Request returns the events that start a run of three epochs.
+func (w *world) Request(change func(*training.Hyperparameters)) []training.Event {
 	w.t.Helper()
 	h := training.Hyperparameters{
 		BatchSize: 64, Epochs: 3, Seed: 9, Shards: 2, CheckpointInterval: 1,
@@ -126,9 +129,9 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
+	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.Data.Len(dataset.Train))
 	id := fmt.Sprintf("run-%d", w.ids.Add(1))
-	arch := nn.MLP(w.data.SampleShape(), []int{24}, "", w.data.Classes())
+	arch := nn.MLP(w.Data.SampleShape(), []int{24}, "", w.Data.Classes())
 	if h.EvalInterval > 0 { // everything
 		arch.Layers = slices.Insert(arch.Layers, 2, nn.Layer(nn.BatchNorm{}), nn.Layer(nn.Dropout{Rate: 0.1}))
 	}
@@ -136,12 +139,12 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	_, events, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{
+	_, events, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{
 		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
 		Dataset: training.Dataset{
-			ID: "digits", Path: "digits", Fingerprint: w.data.Fingerprint(),
-			Training: w.data.Len(dataset.Train), Validation: w.data.Len(dataset.Validation),
-			SampleShape: w.data.SampleShape(), Classes: w.data.Classes(),
+			ID: "digits", Path: "digits", Fingerprint: w.Data.Fingerprint(),
+			Training: w.Data.Len(dataset.Train), Validation: w.Data.Len(dataset.Validation),
+			SampleShape: w.Data.SampleShape(), Classes: w.Data.Classes(),
 		},
 	})
 	if err != nil {
@@ -151,7 +154,7 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 }
 
 // rest waits until the run is at rest.
-func rest(t *testing.T, h *Host, id training.RunID) RunRecord {
+func rest(t *testing.T, h *Host, id training.RunID) journal.RunRecord {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -170,7 +173,7 @@ func closeHost(t *testing.T, h *Host) {
 }
 
 // train runs a request in its own process until it is at rest.
-func (w *world) train(events []training.Event, change func(*HostConfig)) (RunRecord, *journal) {
+func (w *world) train(events []training.Event, change func(*HostConfig)) (journal.RunRecord, *witness) {
 	w.t.Helper()
 	h, j, _ := w.host(change)
 	defer closeHost(w.t, h)
@@ -182,7 +185,7 @@ func (w *world) train(events []training.Event, change func(*HostConfig)) (RunRec
 }
 
 // resume resumes a run in its own process and waits until it is at rest.
-func (w *world) resume(id training.RunID, change func(*HostConfig)) RunRecord {
+func (w *world) resume(id training.RunID, change func(*HostConfig)) journal.RunRecord {
 	w.t.Helper()
 	h, _, _ := w.host(change)
 	defer closeHost(w.t, h)
@@ -193,12 +196,12 @@ func (w *world) resume(id training.RunID, change func(*HostConfig)) RunRecord {
 }
 
 // checkReleased fails if the run, or anybody else, still holds something.
-func (w *world) checkReleased(r RunRecord) {
+func (w *world) checkReleased(r journal.RunRecord) {
 	w.t.Helper()
 	if c := r.Saga.Context; len(c.AllocatedDevices) > 0 || len(c.LoadedDatasets) > 0 {
 		w.t.Errorf("the saga in %s still holds %v and %v", r.Saga.State, c.AllocatedDevices, c.LoadedDatasets)
 	}
-	state, err := StateAt(context.Background(), w.store, eventstore.End)
+	state, err := journal.StateAt(context.Background(), w.store, eventstore.End)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -210,10 +213,10 @@ func (w *world) checkReleased(r RunRecord) {
 }
 
 // reference is the outcome of the request trained without disturbance.
-func reference(t *testing.T, change func(*training.Hyperparameters)) RunRecord {
+func reference(t *testing.T, change func(*training.Hyperparameters)) journal.RunRecord {
 	t.Helper()
-	w := newWorld(t)
-	r, _ := w.train(w.request(change), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(change), nil)
 	if r.Session.State != training.Completed {
 		t.Fatalf("the reference run is %s: %s", r.Session.State, r.Reason)
 	}
@@ -221,7 +224,7 @@ func reference(t *testing.T, change func(*training.Hyperparameters)) RunRecord {
 }
 
 // sameOutcome compares the results of training.
-func sameOutcome(t *testing.T, got, want RunRecord) {
+func sameOutcome(t *testing.T, got, want journal.RunRecord) {
 	t.Helper()
 	a, _ := got.LastCheckpoint()
 	b, _ := want.LastCheckpoint()
@@ -234,8 +237,8 @@ func sameOutcome(t *testing.T, got, want RunRecord) {
 }
 
 func TestARunTrainsToItsEnd(t *testing.T) {
-	w := newWorld(t)
-	r, j := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, j := w.train(w.Request(nil), nil)
 	if r.Session.State != training.Completed || r.Saga.State != training.SagaCompleted {
 		t.Fatalf("state %s, saga %s: %s", r.Session.State, r.Saga.State, r.Reason)
 	}
@@ -243,17 +246,17 @@ func TestARunTrainsToItsEnd(t *testing.T) {
 	if len(r.Metrics) != 3 || r.Metrics[2].ValAccuracy < 0.8 || len(r.Checkpoints) != 3 {
 		t.Errorf("metrics %+v, %d checkpoints", r.Metrics, len(r.Checkpoints))
 	}
-	if want := int(r.Session.Hyperparameters.TotalSteps(w.data.Len(dataset.Train))); len(j.steps) != want {
+	if want := int(r.Session.Hyperparameters.TotalSteps(w.Data.Len(dataset.Train))); len(j.steps) != want {
 		t.Errorf("%d steps, want %d", len(j.steps), want)
 	}
 	verify(t, w, r)
 }
 
 // verify trains the run again and fails unless the result is the same.
-func verify(t *testing.T, w *world, r RunRecord) VerifyReport {
+func verify(t *testing.T, w *world, r journal.RunRecord) VerifyReport {
 	t.Helper()
 	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
-	report, err := v.Verify(context.Background(), Verification{Run: r}, w.data)
+	report, err := v.Verify(context.Background(), Verification{Run: r}, w.Data)
 	if err != nil || !report.Verified {
 		t.Errorf("verification: %v", err)
 	}
@@ -262,9 +265,9 @@ func verify(t *testing.T, w *world, r RunRecord) VerifyReport {
 
 func TestAPanicRestartsTheRunFromTheLastCheckpoint(t *testing.T) {
 	want := reference(t, nil)
-	w := newWorld(t)
+	w := NewWorld(t)
 	var panics atomic.Int32
-	r, j := w.train(w.request(nil), func(c *HostConfig) {
+	r, j := w.train(w.Request(nil), func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
 			// Once in the second epoch, twice in the third.
 			if n := panics.Load(); (n == 0 && step == 30) || ((n == 1 || n == 2) && step == 60) {
@@ -285,8 +288,8 @@ func TestAPanicRestartsTheRunFromTheLastCheckpoint(t *testing.T) {
 }
 
 func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
-	w := newWorld(t)
-	broken := w.request(nil)
+	w := NewWorld(t)
+	broken := w.Request(nil)
 	h, j, _ := w.host(func(c *HostConfig) {
 		c.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
 		c.Fault = func(run training.RunID, step uint64) {
@@ -311,7 +314,7 @@ func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
 	if err := h.Resume(context.Background(), id); !errors.Is(err, training.ErrCannotResume) {
 		t.Errorf("resuming the failed run: %v", err)
 	}
-	other, err := h.Start(context.Background(), w.request(nil))
+	other, err := h.Start(context.Background(), w.Request(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +326,7 @@ func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
 func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)
-	w := newWorld(t)
+	w := NewWorld(t)
 	reached, asked := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
@@ -333,7 +336,7 @@ func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 			}
 		}
 	})
-	id, err := h.Start(context.Background(), w.request(long))
+	id, err := h.Start(context.Background(), w.Request(long))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,13 +367,13 @@ func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 
 func TestARunThatNoDeviceTakesIsInterruptedAndContinuesElsewhere(t *testing.T) {
 	want := reference(t, nil)
-	w := newWorld(t)
+	w := NewWorld(t)
 	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * tensor.KiB})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer small.Close()
-	r, _ := w.train(w.request(nil), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	r, _ := w.train(w.Request(nil), func(c *HostConfig) { c.Devices = []device.Driver{small} })
 	if r.Session.State != training.Interrupted || !strings.Contains(r.Reason, "memory") || !strings.Contains(r.Reason, "use a machine that has such a device") {
 		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
 	}
@@ -383,8 +386,8 @@ func TestARunThatNoDeviceTakesIsInterruptedAndContinuesElsewhere(t *testing.T) {
 
 func TestARunWhoseDataIsGoneReleasesItsDeviceAndCanBeResumed(t *testing.T) {
 	want := reference(t, nil)
-	w := newWorld(t)
-	r, j := w.train(w.request(nil), func(c *HostConfig) {
+	w := NewWorld(t)
+	r, j := w.train(w.Request(nil), func(c *HostConfig) {
 		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
 			return nil, &fs.PathError{Op: "open", Path: "/mnt/digits", Err: fs.ErrNotExist}
 		}
@@ -399,8 +402,8 @@ func TestARunWhoseDataIsGoneReleasesItsDeviceAndCanBeResumed(t *testing.T) {
 // A device's error may pass: only a run that panics every time fails.
 func TestARunWhoseDeviceNeverWorksIsInterruptedAndCanBeResumed(t *testing.T) {
 	want := reference(t, nil)
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), func(c *HostConfig) {
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), func(c *HostConfig) {
 		c.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
 		c.Devices = []device.Driver{&failingDevice{Driver: c.Devices[0]}}
 	})
@@ -424,8 +427,8 @@ type failingExecutable struct{ kernel.Executable }
 func (failingExecutable) Run(kernel.Scalars) error { return errors.New("a bit flipped in the bus") }
 
 func TestALossThatIsNotFiniteFailsTheRunAndIsNeverCheckpointed(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(func(h *training.Hyperparameters) {
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(func(h *training.Hyperparameters) {
 		h.Optimizer = nn.Optimizer{Name: nn.SGD}
 		h.LearningRate.Value = 1e30
 	}), nil)
@@ -486,8 +489,8 @@ func everything(h *training.Hyperparameters) {
 }
 
 func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
-	w := newWorld(t)
-	r, j := w.train(w.request(everything), nil)
+	w := NewWorld(t)
+	r, j := w.train(w.Request(everything), nil)
 	if r.Session.State != training.Completed || r.Stopped == nil || r.Stopped.Epoch != uint64(len(r.Metrics)) || len(r.Metrics) >= 9 {
 		t.Fatalf("ended %s after %d epochs, early: %+v (%s)", r.Session.State, len(r.Metrics), r.Stopped, r.Reason)
 	}
@@ -524,7 +527,7 @@ func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
 // diesAnywhere lets a run's process die at each of its appends.
 func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least int64) {
 	want := reference(t, change)
-	starts := func(w *world) []training.Event { return w.request(change) }
+	starts := func(w *world) []training.Event { return w.Request(change) }
 	for _, after := range []bool{false, true} {
 		at, every := int64(1), int64(1)
 		if testing.Short() {
@@ -544,15 +547,15 @@ func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least in
 
 // diesAt trains a run in a process that dies at an append, and continues in
 // another. It reports false if the run ended with fewer appends.
-func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.Event, want RunRecord) bool {
-	w := newWorld(t)
+func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.Event, want journal.RunRecord) bool {
+	w := NewWorld(t)
 	events := starts(w)
 	store := &dying{Store: w.store, after: after, died: make(chan struct{})}
 	store.left.Store(at)
 	id := events[0].(training.TrainingStarted).RunID
 	h, _, err := NewHost(context.Background(), HostConfig{
-		Store: store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: &journal{},
-		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.data, nil },
+		Store: store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: &witness{},
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.Data, nil },
 		Now:         time.Now, NewID: func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
 		Restarts: actor.Intensity{Restarts: 1, Period: time.Hour},
 	})
@@ -578,13 +581,13 @@ func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.E
 }
 
 // goOn is what the user does after a crash.
-func (w *world) goOn(id training.RunID, events []training.Event, want RunRecord) {
+func (w *world) goOn(id training.RunID, events []training.Event, want journal.RunRecord) {
 	w.t.Helper()
 	h, _, _ := w.host(nil)
 	defer closeHost(w.t, h)
 	record, err := h.log.Load(context.Background(), id)
 	switch {
-	case errors.Is(err, ErrRunNotFound): // it died before the run was recorded
+	case errors.Is(err, journal.ErrRunNotFound): // it died before the run was recorded
 		_, err = h.Start(context.Background(), events)
 	case err == nil && record.Session.CanResume():
 		err = h.Resume(context.Background(), id)
@@ -606,17 +609,17 @@ func (w *world) goOn(id training.RunID, events []training.Event, want RunRecord)
 }
 
 func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	forged := r
 	forged.Checkpoints = slices.Clone(r.Checkpoints)
 	for i := 1; i < 3; i++ {
 		forged.Checkpoints[i].WeightsSHA256 = strings.Repeat("0", 64)
 	}
 	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
-	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.data)
+	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.Data)
 	step := fmt.Sprintf("step %d", forged.Checkpoints[1].Step)
-	if !errors.Is(err, ErrNotVerified) || report.Verified || !strings.Contains(report.Problem, step) {
+	if !errors.Is(err, journal.ErrNotVerified) || report.Verified || !strings.Contains(report.Problem, step) {
 		t.Errorf("%v; %+v", err, report)
 	}
 	if report.Checkpoints[0].Problem != "" || report.Checkpoints[1].Problem == "" || report.Checkpoints[2].Problem == "" {
@@ -625,18 +628,18 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 	metrics := r
 	metrics.Metrics = slices.Clone(r.Metrics)
 	metrics.Metrics[1].TrainLoss += 1e-12
-	if _, err := v.Verify(context.Background(), Verification{Run: metrics}, w.data); !errors.Is(err, ErrNotVerified) || !strings.Contains(err.Error(), "epoch 2") {
+	if _, err := v.Verify(context.Background(), Verification{Run: metrics}, w.Data); !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "epoch 2") {
 		t.Errorf("other metrics: %v", err)
 	}
 }
 
 func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
-	w := newWorld(t)
-	model, err := nn.NewModel("m", nn.MLP(tensor.Shape{3}, nil, "", w.data.Classes()), 1)
+	w := NewWorld(t)
+	model, err := nn.NewModel("m", nn.MLP(tensor.Shape{3}, nil, "", w.Data.Classes()), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = training.TrainingService{}.StartTraining(model, w.data, training.Config{})
+	_, _, err = training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
 	var field *training.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)

@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/internal/disk/disktest"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -39,9 +41,9 @@ func commitUnder(w *world, at int) (*disktest.Disk, eventstore.Store) {
 		d.Inject(at, disktest.Cut)
 	}
 	log := memory.New()
-	mortal := &world{t: w.t, store: &mortalStore{log, d}, workspace: Workspace{Dir: d.Root(), Disk: d}, data: w.data, driver: w.driver}
+	mortal := &world{t: w.t, store: &mortalStore{log, d}, workspace: datadir.Workspace{Dir: d.Root(), Disk: d}, Data: w.Data, driver: w.driver}
 	h, _, _ := mortal.host(nil)
-	id, err := h.Start(w.t.Context(), mortal.request(nil))
+	id, err := h.Start(w.t.Context(), mortal.Request(nil))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -56,14 +58,14 @@ func commitUnder(w *world, at int) (*disktest.Disk, eventstore.Store) {
 // was committed stays, and the older log is named, but for the one that ends just
 // before the commit: that is what a crash before the commit leaves, too.
 func TestNoInterruptedCommitUnderAnOlderLogLosesACheckpoint(t *testing.T) {
-	w := newWorld(t)
+	w := NewWorld(t)
 	undisturbed, log := commitUnder(w, -1)
-	list, err := ReadRuns(t.Context(), log)
+	list, err := journal.ReadRuns(t.Context(), log)
 	if err != nil || len(list.Runs) != 1 {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	id := list.Runs[0].RunID
-	record, err := NewRunLog(log, nil).Load(t.Context(), id)
+	record, err := journal.NewRunLog(log, nil).Load(t.Context(), id)
 	if err != nil || record.Session.State != training.Completed || len(record.Checkpoints) != 3 {
 		t.Fatalf("%s with %d checkpoints, %v", record.Session.State, len(record.Checkpoints), err)
 	}
@@ -102,7 +104,7 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 	if err != nil {
 		t.Fatal(err)
 	}
-	newest, err := NewRunLog(log, nil).Load(t.Context(), id)
+	newest, err := journal.NewRunLog(log, nil).Load(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +115,14 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 		if err != nil {
 			t.Fatal(err)
 		}
-		old := &world{t: t, store: prefix(t, log, n), workspace: Workspace{Dir: left.Root(), Disk: left}, data: w.data, driver: w.driver}
+		old := &world{t: t, store: prefix(t, log, n), workspace: datadir.Workspace{Dir: left.Root(), Disk: left}, Data: w.Data, driver: w.driver}
 		old.ids.Store(int64(1000 * n))
 		where := fmt.Sprintf("%s, with %d of %d events", what, n, head.Position)
-		_, err = SettleFiles(t.Context(), old.store, old.workspace)
+		_, err = datadir.SettleFiles(t.Context(), old.store, old.workspace)
 		// A run may be resumed by a host that did not ask.
 		swept, sweepErr := sweepRun(t.Context(), old, id)
 		old.verify(where+", swept", newest)
-		var older *OlderLogError
+		var older *datadir.OlderLogError
 		switch {
 		case errors.As(err, &older):
 			named++
@@ -158,10 +160,10 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 }
 
 // verify fails unless all checkpoints of the record are there.
-func (w *world) verify(where string, r RunRecord) {
+func (w *world) verify(where string, r journal.RunRecord) {
 	w.t.Helper()
 	for _, cp := range r.Checkpoints {
-		if err := w.workspace.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.workspace.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			w.t.Errorf("%s: %v", where, err)
 		}
 	}
@@ -169,14 +171,14 @@ func (w *world) verify(where string, r RunRecord) {
 
 // sweepRun does what a run does when it is resumed.
 func sweepRun(ctx context.Context, w *world, id training.RunID) (checkpoint.Swept, error) {
-	log := NewRunLog(w.store, nil)
+	log := journal.NewRunLog(w.store, nil)
 	record, err := log.Load(ctx, id)
 	if err != nil {
 		return checkpoint.Swept{}, err
 	}
 	keep := make([]checkpoint.Ref, len(record.Checkpoints))
 	for i, cp := range record.Checkpoints {
-		keep[i] = CheckpointRef(cp)
+		keep[i] = cp.Ref()
 	}
-	return w.workspace.Checkpoints(id).Sweep(keep, log.judge(ctx, id))
+	return w.workspace.Checkpoints(id).Sweep(keep, datadir.Judge(ctx, log, id))
 }

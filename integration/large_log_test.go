@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
@@ -31,13 +33,13 @@ func writeRuns(t testing.TB, store eventstore.Store, runs, epochs int) {
 	ctx := context.Background()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	clock := func() time.Time { now = now.Add(time.Second); return now }
-	log, ledger := NewRunLog(store, clock), NewDeviceLog(store, clock)
+	log, ledger := journal.NewRunLog(store, clock), journal.NewDeviceLog(store, clock)
 	cpu, err := device.New(device.Description{ID: "cpu0", Name: "a processor", Kind: device.CPU, Slots: 2, Units: 1,
 		Health: device.Healthy, Memory: device.MemoryInfo{Total: 1 << 30, Available: 1 << 30}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := DeviceRecord{ID: "cpu0"}
+	d := journal.DeviceRecord{ID: "cpu0"}
 	record := func(events []device.Event, err error) {
 		t.Helper()
 		if err == nil {
@@ -50,7 +52,7 @@ func writeRuns(t testing.TB, store eventstore.Store, runs, epochs int) {
 	record(d.Ledger.Register(cpu))
 	for i := range runs {
 		id := training.RunID(fmt.Sprintf("20260101-000000-%06x", i))
-		var r RunRecord
+		var r journal.RunRecord
 		add := func(events ...training.Event) {
 			t.Helper()
 			for batch := range slices.Chunk(events, eventstore.MaxBatch) {
@@ -61,7 +63,7 @@ func writeRuns(t testing.TB, store eventstore.Store, runs, epochs int) {
 		}
 		start, events, end := partsOfARun(id, epochs)
 		add(start)
-		record(d.Ledger.Acquire(string(AggregateOf(id)), device.LeaseID(fmt.Sprint("lease-", i)),
+		record(d.Ledger.Acquire(string(journal.AggregateOf(id)), device.LeaseID(fmt.Sprint("lease-", i)),
 			device.Workload{Name: "train", Memory: device.MemoryRequirement{Size: 1 << 20}}))
 		lease := d.Ledger.Leases()[0]
 		held := training.Allocation{Device: "cpu0", Lease: lease.ID, Epoch: lease.Epoch}
@@ -144,7 +146,7 @@ func TestStartOnALargeLog(t *testing.T) {
 		took("open the event store", began)
 		hosted := time.Now()
 		h, _, err := NewHost(t.Context(), HostConfig{
-			Store: store, Workspace: Workspace{Dir: t.TempDir()}, Observer: &journal{}, Now: time.Now,
+			Store: store, Workspace: datadir.Workspace{Dir: t.TempDir()}, Observer: &witness{}, Now: time.Now,
 			NewID: func() string { return "20260101-host" },
 		})
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"reprise/device"
 	"reprise/kernel"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // RunMessage is what the actor of a run understands.
@@ -28,7 +29,7 @@ type (
 	// trainStep asks for the next optimiser step; the run sends it to itself,
 	// so that other messages are handled between any two steps. It is meant for
 	// the execution that it was sent for and no other.
-	trainStep struct{ of *Execution }
+	trainStep struct{ of *loop.Execution }
 	// leaseGranted and the messages below answer what the run asked for.
 	// Request distinguishes a late answer from the awaited one.
 	leaseGranted struct {

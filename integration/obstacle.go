@@ -4,9 +4,11 @@ import (
 	"errors"
 
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // outlook is what becomes of a run after an error.
@@ -34,7 +36,7 @@ func outlookOf(err error) outlook {
 		return unrecorded
 	case isPermanent(err):
 		return neverWorks
-	case isAdvised(err), errors.As(err, new(*filesError)), Remedy(err) != "":
+	case datadir.IsAdvised(err), errors.As(err, new(*loop.FilesError)), datadir.Remedy(err) != "":
 		return mayPass
 	case elsewhere(err) != "":
 		return mayPass
@@ -82,17 +84,11 @@ const checkDevices = "check the devices (reprise devices)"
 // explain returns the text of an error for the record, with what the user can do
 // about it.
 func explain(err error) string {
-	if fix := elsewhere(err); fix != "" && !isAdvised(err) {
-		return (&AdvisedError{err, fix}).Error()
+	if fix := elsewhere(err); fix != "" && !datadir.IsAdvised(err) {
+		return (&datadir.AdvisedError{Err: err, Remedy: fix}).Error()
 	}
-	return Advise(err).Error()
+	return datadir.Advise(err).Error()
 }
-
-// filesError says that files of the run cannot be read or written, or are not
-// what its events say.
-type filesError struct{ error }
-
-func (e *filesError) Unwrap() error { return e.error }
 
 // logError says that the event log could not be read or written.
 type logError struct{ error }

@@ -11,9 +11,11 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/device"
+	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // Only what follows from the arithmetic of the request fails a run for ever. What
@@ -34,7 +36,7 @@ func TestOnlyWhatNeverWorksIsPermanent(t *testing.T) {
 		{training.ErrInvalidTransition, "report this defect, and resume it with another version"},
 		{training.ErrNonMonotonicCheckpoint, "report this defect, and resume it with another version"},
 		{training.ErrInvalidCheckpoint, "put the run's own checkpoint back"},
-		{&filesError{training.ErrInvalidCheckpoint}, "put the run's own checkpoint back"},
+		{&loop.FilesError{Err: training.ErrInvalidCheckpoint}, "put the run's own checkpoint back"},
 		{nn.ErrInvalidModel, "resume it with the version that recorded it, or fork it with other settings"},
 		{device.ErrInvalid, "resume it with the version that recorded it, or fork it with other settings"},
 	} {
@@ -88,13 +90,13 @@ func TestAnEpochThatComesOutDifferentlyInterruptsTheRunAndIsRepeatedElsewhere(t 
 		"the evaluation at step 5 came out differently": func(h *training.Hyperparameters) { h.CheckpointInterval, h.EvalInterval = 3, 5 },
 	} {
 		t.Run(what, func(t *testing.T) {
-			origin := newWorld(t)
-			want, recorded := origin.train(origin.request(change), nil)
+			origin := NewWorld(t)
+			want, recorded := origin.train(origin.Request(change), nil)
 
 			// A process that died after the first epoch, before there was a checkpoint.
-			w := newWorld(t)
+			w := NewWorld(t)
 			first := slices.IndexFunc(recorded.events, func(e training.Event) bool { return e.EventType() == "training.epoch_completed.v1" })
-			if _, err := NewRunLog(w.store, time.Now).Append(context.Background(), RunRecord{}, recorded.events[:first+1]...); err != nil {
+			if _, err := journal.NewRunLog(w.store, time.Now).Append(context.Background(), journal.RunRecord{}, recorded.events[:first+1]...); err != nil {
 				t.Fatal(err)
 			}
 			r := w.resume(want.ID, func(c *HostConfig) { c.Devices = []device.Driver{&astray{Driver: w.driver, left: 3}} })

@@ -8,21 +8,22 @@ import (
 	"pgregory.net/rapid"
 
 	"reprise/eventstore"
+	"reprise/journal"
 )
 
 // sameAsReplay fails unless the overview at a position is what the complete
 // records say, folded from the first event on.
 func sameAsReplay(t rapid.TB, store eventstore.Store, at eventstore.Position) {
 	t.Helper()
-	got, err := OverviewAt(context.Background(), store, at)
+	got, err := journal.OverviewAt(context.Background(), store, at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := StateAt(context.Background(), store, at)
+	state, err := journal.StateAt(context.Background(), store, at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Overview{Position: state.Position, Time: state.Time, Last: got.Last, Devices: state.Devices}
+	want := journal.Overview{Position: state.Position, Time: state.Time, Last: got.Last, Devices: state.Devices}
 	for _, r := range state.Runs {
 		want.Runs = append(want.Runs, r.Summary())
 	}
@@ -49,7 +50,7 @@ func (l *lottery) checkOverview(t *rapid.T) {
 func TestTheOverviewOfGoldenLogsEqualsTheirReplay(t *testing.T) {
 	for _, name := range goldenLogs(t) {
 		store, head := golden(t, name)
-		if err := CatchUpProjections(t.Context(), store); err != nil {
+		if err := journal.CatchUpProjections(t.Context(), store); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for at := range head.Position + 1 {

@@ -14,6 +14,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -59,7 +60,7 @@ func (s *spied) SaveConsumer(ctx context.Context, c eventstore.Consumer, from ev
 func (s *spied) catchUp(t *testing.T) (int, []string) {
 	t.Helper()
 	s.read, s.saved = 0, nil
-	if err := CatchUpProjections(t.Context(), s); err != nil {
+	if err := journal.CatchUpProjections(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	return s.read, s.saved
@@ -69,16 +70,16 @@ func (s *spied) catchUp(t *testing.T) (int, []string) {
 func manyRuns(t *testing.T) *spied {
 	t.Helper()
 	s := &spied{Store: memory.New(), damaged: map[string]bool{}}
-	writeRuns(t, s, 2*runsPerPart+10, 1)
+	writeRuns(t, s, 2*journal.RunsPerPart+10, 1)
 	return s
 }
 
 // appendRun appends an event to a run that can take it.
 func (s *spied) interrupt(t *testing.T, id training.RunID) {
 	t.Helper()
-	log := NewRunLog(s.Store, time.Now)
+	log := journal.NewRunLog(s.Store, time.Now)
 	events := wholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
-	if _, err := log.Append(t.Context(), RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
+	if _, err := log.Append(t.Context(), journal.RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -109,12 +110,12 @@ func TestAHalfStoredProjectionIsThePreviousOne(t *testing.T) {
 		s.catchUp(t)
 		s.interrupt(t, "another")
 		s.fail = fail
-		if err := CatchUpProjections(t.Context(), s); !errors.Is(err, errNoRoom) {
+		if err := journal.CatchUpProjections(t.Context(), s); !errors.Is(err, errNoRoom) {
 			t.Fatalf("%s: %v", fail, err)
 		}
 		s.fail, s.read = "", 0
-		list, err := ReadRuns(t.Context(), s)
-		if err != nil || len(list.Runs) != 2*runsPerPart+11 || list.Runs[len(list.Runs)-1].State != training.Interrupted {
+		list, err := journal.ReadRuns(t.Context(), s)
+		if err != nil || len(list.Runs) != 2*journal.RunsPerPart+11 || list.Runs[len(list.Runs)-1].State != training.Interrupted {
 			t.Errorf("%s: %d runs, %v", fail, len(list.Runs), err)
 		}
 		if s.read > 2 {
@@ -135,7 +136,7 @@ func TestADamagedProjectionIsRepaired(t *testing.T) {
 		s.damaged[name] = true
 		sameAsReplay(t, s, eventstore.End)
 		s.interrupt(t, "another")
-		if read, _ := s.catchUp(t); read < 2*runsPerPart {
+		if read, _ := s.catchUp(t); read < 2*journal.RunsPerPart {
 			t.Errorf("%s: only %d events were read", name, read)
 		}
 		if len(s.damaged) > 0 && !strings.Contains(name, "part-") {
@@ -157,7 +158,7 @@ func TestALogOfANewerVersionIsRefused(t *testing.T) {
 		}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := CatchUpProjections(t.Context(), store); !errors.Is(err, ErrUnknownEvent) {
+		if err := journal.CatchUpProjections(t.Context(), store); !errors.Is(err, journal.ErrUnknownEvent) {
 			t.Errorf("%s: %v", a, err)
 		}
 		if c, err := store.Consumers(t.Context()); err != nil || len(c) > 0 {
@@ -175,7 +176,7 @@ func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeRuns(t, s, 60, 1)
-	if err := errors.Join(CatchUpProjections(t.Context(), s), s.Close()); err != nil {
+	if err := errors.Join(journal.CatchUpProjections(t.Context(), s), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	db, err := os.ReadFile(path)
@@ -198,17 +199,17 @@ func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	log := NewRunLog(s, time.Now)
+	log := journal.NewRunLog(s, time.Now)
 	for _, id := range []training.RunID{"another", "one-more"} {
 		events := wholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
-		if _, err := log.Append(t.Context(), RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
+		if _, err := log.Append(t.Context(), journal.RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := CatchUpProjections(t.Context(), s); err != nil {
+		if err := journal.CatchUpProjections(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if list, err := ReadRuns(t.Context(), s); err != nil || len(list.Runs) != 62 {
+	if list, err := journal.ReadRuns(t.Context(), s); err != nil || len(list.Runs) != 62 {
 		t.Errorf("%d runs, %v", len(list.Runs), err)
 	}
 }

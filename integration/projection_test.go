@@ -15,6 +15,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
@@ -26,17 +27,17 @@ import (
 type lottery struct {
 	t       *rapid.T
 	store   eventstore.Store
-	runs    *RunLog
-	devices *DeviceLog
-	records []RunRecord
-	device  DeviceRecord
+	runs    *journal.RunLog
+	devices *journal.DeviceLog
+	records []journal.RunRecord
+	device  journal.DeviceRecord
 	now     time.Time
 }
 
 func newLottery(t *rapid.T) *lottery {
 	l := &lottery{t: t, store: memory.New(), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { l.now = l.now.Add(1234567 * time.Microsecond); return l.now }
-	l.runs, l.devices = NewRunLog(l.store, clock), NewDeviceLog(l.store, clock)
+	l.runs, l.devices = journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock)
 	l.device.ID = "cpu0"
 	return l
 }
@@ -79,7 +80,7 @@ func (l *lottery) start() {
 			started.Parent = &training.Parent{RunID: parent.ID, Checkpoint: cp}
 		}
 	}
-	record, err := l.runs.Append(context.Background(), RunRecord{}, started)
+	record, err := l.runs.Append(context.Background(), journal.RunRecord{}, started)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func (l *lottery) start() {
 }
 
 // next draws an event that may follow.
-func (l *lottery) next(r RunRecord) training.Event {
+func (l *lottery) next(r journal.RunRecord) training.Event {
 	c := r.Saga.Context
 	held := training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}
 	commands := r.Saga.Commands()
@@ -102,10 +103,10 @@ func (l *lottery) next(r RunRecord) training.Event {
 		return nil
 	}
 	fails := l.draw(12, "fails") == 0
-	if underWay(r.Saga) && l.draw(10, "interrupted") == 0 {
+	if r.Saga.UnderWay() && l.draw(10, "interrupted") == 0 {
 		return training.TrainingInterrupted{Cause: "drawn"}
 	}
-	if underWay(r.Saga) && fails && l.draw(3, "hard") == 0 {
+	if r.Saga.UnderWay() && fails && l.draw(3, "hard") == 0 {
 		return training.TrainingFailed{Reason: "drawn"}
 	}
 	pick := func(good, bad training.Event) training.Event {
@@ -142,7 +143,7 @@ func (l *lottery) next(r RunRecord) training.Event {
 }
 
 // trained draws what happens within an epoch, or its end.
-func (l *lottery) trained(r RunRecord, epoch, perEpoch uint64) training.Event {
+func (l *lottery) trained(r journal.RunRecord, epoch, perEpoch uint64) training.Event {
 	within := (epoch-1)*perEpoch + 5
 	if resume, _ := r.ResumePoint(); l.draw(8, "within") == 0 && within > resume {
 		return training.CheckpointCommitted{Checkpoint: training.Checkpoint{
@@ -209,9 +210,9 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		timeline := NewTimeline()
-		kept := map[string]ReadModel{}
-		for _, p := range Projections() {
+		timeline := journal.NewTimeline()
+		kept := map[string]journal.ReadModel{}
+		for _, p := range journal.Projections() {
 			kept[p.Name] = p.New()
 		}
 		for _, e := range events {
@@ -219,7 +220,7 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 				t.Fatal(err)
 			}
 			readBack := rapid.IntRange(0, 5).Draw(t, "read back") == 0
-			for _, p := range Projections() {
+			for _, p := range journal.Projections() {
 				if err := kept[p.Name].Apply(e); err != nil {
 					t.Fatal(err)
 				}
@@ -233,21 +234,21 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 					kept[p.Name] = model
 				}
 			}
-			var want []RunSummary
+			var want []journal.RunSummary
 			for _, r := range timeline.State().Runs {
 				want = append(want, r.Summary())
 			}
-			if got := kept[RunsProjection].(*RunList).Runs; !bytes.Equal(marshal(t, got), marshal(t, want)) {
+			if got := kept[journal.RunsProjection].(*journal.RunList).Runs; !bytes.Equal(marshal(t, got), marshal(t, want)) {
 				t.Fatalf("after %s at %d the list is\n%s\nthe records say\n%s", e.Type, e.Position, marshal(t, got), marshal(t, want))
 			}
-			if got := kept[DevicesProjection].(*DeviceList).Devices; !bytes.Equal(marshal(t, got), marshal(t, timeline.State().Devices)) {
+			if got := kept[journal.DevicesProjection].(*journal.DeviceList).Devices; !bytes.Equal(marshal(t, got), marshal(t, timeline.State().Devices)) {
 				t.Fatalf("after %s at %d the devices are\n%s\nthe records say\n%s", e.Type, e.Position, marshal(t, got), marshal(t, timeline.State().Devices))
 			}
-			if got, want := len(kept[RunsProjection].(*RunList).Queue()), len(timeline.State().Queue()); got != want {
+			if got, want := len(kept[journal.RunsProjection].(*journal.RunList).Queue()), len(timeline.State().Queue()); got != want {
 				t.Fatalf("after %s at %d the queue has %d runs, the records say %d", e.Type, e.Position, got, want)
 			}
 		}
-		for _, p := range Projections() {
+		for _, p := range journal.Projections() {
 			fresh := p.New()
 			for _, e := range events {
 				if err := fresh.Apply(e); err != nil {
@@ -273,12 +274,12 @@ func TestAStoredProjectionChangesNothingButTime(t *testing.T) {
 			}
 			switch rapid.SampledFrom([]string{"catch up", "rebuild", "damage", "another schema", "other events", "a damaged part", "an older part", "nothing"}).Draw(t, "then") {
 			case "catch up":
-				if err := CatchUpProjections(ctx, l.store); err != nil {
+				if err := journal.CatchUpProjections(ctx, l.store); err != nil {
 					t.Fatal(err)
 				}
 				l.checkLag(t, 0)
 			case "rebuild":
-				for _, p := range Projections() {
+				for _, p := range journal.Projections() {
 					r, err := p.Rebuild(ctx, l.store)
 					if err != nil || !r.Same {
 						t.Fatalf("%+v, %v", r, err)
@@ -291,7 +292,7 @@ func TestAStoredProjectionChangesNothingButTime(t *testing.T) {
 				l.spoil(t, func(c *eventstore.Consumer) { c.Schema++ })
 			case "other events":
 				l.spoil(t, func(c *eventstore.Consumer) {
-					c.State = bytes.Replace(c.State, []byte(readableEvents()), []byte("others"), 1)
+					c.State = bytes.Replace(c.State, []byte(journal.ReadableEvents()), []byte("others"), 1)
 				})
 			case "a damaged part":
 				l.spoilParts(t, func([]byte) []byte { return []byte(`{"runs":[{"run_id":"x"}],`) })
@@ -299,19 +300,19 @@ func TestAStoredProjectionChangesNothingButTime(t *testing.T) {
 				l.spoilParts(t, func([]byte) []byte { return []byte(`{}`) })
 			}
 			l.checkOverview(t)
-			runs, err := ReadRuns(ctx, l.store)
+			runs, err := journal.ReadRuns(ctx, l.store)
 			if err != nil {
 				t.Fatal(err)
 			}
-			devices, err := ReadDevices(ctx, l.store)
+			devices, err := journal.ReadDevices(ctx, l.store)
 			if err != nil {
 				t.Fatal(err)
 			}
-			state, err := StateAt(ctx, l.store, 1<<40)
+			state, err := journal.StateAt(ctx, l.store, 1<<40)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want []RunSummary
+			var want []journal.RunSummary
 			for _, r := range state.Runs {
 				want = append(want, r.Summary())
 			}
@@ -323,8 +324,8 @@ func TestAStoredProjectionChangesNothingButTime(t *testing.T) {
 }
 
 func (l *lottery) checkLag(t *rapid.T, want eventstore.Position) {
-	list, err := ProjectionStatuses(context.Background(), l.store)
-	if err != nil || len(list) != len(Projections()) {
+	list, err := journal.ProjectionStatuses(context.Background(), l.store)
+	if err != nil || len(list) != len(journal.Projections()) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	for _, s := range list {
@@ -337,8 +338,8 @@ func (l *lottery) checkLag(t *rapid.T, want eventstore.Position) {
 // spoil changes the stored form of every projection.
 func (l *lottery) spoil(t *rapid.T, change func(*eventstore.Consumer)) {
 	ctx := context.Background()
-	for _, p := range Projections() {
-		c, err := l.store.Consumer(ctx, p.consumer())
+	for _, p := range journal.Projections() {
+		c, err := l.store.Consumer(ctx, p.Consumer())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +373,7 @@ func (l *lottery) spoilParts(t *rapid.T, change func([]byte) []byte) {
 
 func TestProjectionNamesAreUnique(t *testing.T) {
 	var names []string
-	for _, p := range Projections() {
+	for _, p := range journal.Projections() {
 		if p.Schema < 1 || p.Name == "" || strings.ContainsAny(p.Name, " /") || slices.Contains(names, p.Name) {
 			t.Errorf("%+v", p)
 		}

@@ -15,6 +15,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/kernel"
 	"reprise/queue"
 	"reprise/tensor"
@@ -22,13 +23,13 @@ import (
 )
 
 // decisions returns those in the log, oldest first.
-func decisions(t *testing.T, store eventstore.Store) []QueueDecided {
+func decisions(t *testing.T, store eventstore.Store) []journal.QueueDecided {
 	t.Helper()
-	var all []QueueDecided
-	if err := walkAggregate(context.Background(), store, queueAggregate, eventstore.End, func(e eventstore.Event) error {
-		event, err := EventOf(e)
+	var all []journal.QueueDecided
+	if err := journal.WalkAggregate(context.Background(), store, journal.QueueAggregate, eventstore.End, func(e eventstore.Event) error {
+		event, err := journal.EventOf(e)
 		if err == nil {
-			all = append(all, event.(QueueDecided))
+			all = append(all, event.(journal.QueueDecided))
 		}
 		return err
 	}); err != nil {
@@ -69,7 +70,7 @@ func holdAt(step uint64) (fault func(training.RunID, uint64), reached, resume ch
 }
 
 func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
-	w := newWorld(t)
+	w := NewWorld(t)
 	fault, reached, resume := holdAt(6)
 	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
 	<-reached
@@ -81,14 +82,14 @@ func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
 	closeHost(t, h)
 	var told []string
 	for _, d := range decisions(t, w.store) {
-		if what := d.check(); what != "" {
+		if what := d.Check(); what != "" {
 			t.Error(what)
 		}
 		for _, p := range d.Decision.Placed {
 			told = append(told, fmt.Sprintf("%s on %s", p.Job, p.On))
 		}
 		for _, p := range d.Decision.Pending {
-			why := d.Decision.why(p)
+			why := d.Decision.Why(p)
 			if len(why) != 1 || why[0].Code != queue.CodeBusy {
 				t.Errorf("%s waits for %+v", p.Job, why)
 			}
@@ -101,7 +102,7 @@ func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
 	if !reflect.DeepEqual(told, want) {
 		t.Errorf("placed %q, want %q", told, want)
 	}
-	if _, err := VerifyLog(context.Background(), w.store); err != nil {
+	if _, err := journal.VerifyLog(context.Background(), w.store); err != nil {
 		t.Error(err)
 	}
 }
@@ -110,7 +111,7 @@ func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
 // any more.
 func TestARunThatIsInterruptedWhileItWaitsLeavesTheQueue(t *testing.T) {
 	want := references(t, 3)
-	w := newWorld(t)
+	w := NewWorld(t)
 	fault, reached, resume := holdAt(6)
 	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
 	<-reached
@@ -134,12 +135,12 @@ func TestARunThatIsInterruptedWhileItWaitsLeavesTheQueue(t *testing.T) {
 
 func TestADecisionThatDiffersInNothingIsNotRecordedAgain(t *testing.T) {
 	store := memory.New()
-	log := queueLog{store: store, now: time.Now}
+	log := journal.QueueLog{Store: store, Now: time.Now}
 	snapshot := longJobs(3)
 	ctx := context.Background()
 	for range 3 {
 		snapshot.Now += time.Second
-		if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
+		if err := log.Record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,11 +148,11 @@ func TestADecisionThatDiffersInNothingIsNotRecordedAgain(t *testing.T) {
 		t.Errorf("%d decisions, want 1", n)
 	}
 	snapshot.Jobs = snapshot.Jobs[:2]
-	if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
+	if err := log.Record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
 		t.Fatal(err)
 	}
 	snapshot.Jobs = nil
-	if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil { // decides nothing
+	if err := log.Record(ctx, snapshot, queue.Plan(&snapshot)); err != nil { // decides nothing
 		t.Fatal(err)
 	}
 	if n := len(decisions(t, store)); n != 2 {
@@ -183,20 +184,20 @@ func longJobs(n int) queue.Snapshot {
 
 func TestADecisionAboutAsManyRunsAsAHostTakesFitsInAnEvent(t *testing.T) {
 	store := memory.New()
-	log := queueLog{store: store, now: time.Now}
+	log := journal.QueueLog{Store: store, Now: time.Now}
 	// Starts at the same time may pass the limit together.
 	snapshot := longJobs(MaxRuns + 100)
-	if err := log.record(context.Background(), snapshot, queue.Plan(&snapshot)); err != nil {
+	if err := log.Record(context.Background(), snapshot, queue.Plan(&snapshot)); err != nil {
 		t.Fatal(err)
 	}
 	all := decisions(t, store)
-	if len(all) != 1 || len(all[0].Decision.Pending) != MaxRuns+99 || all[0].check() != "" {
+	if len(all) != 1 || len(all[0].Decision.Pending) != MaxRuns+99 || all[0].Check() != "" {
 		t.Errorf("%d decisions", len(all))
 	}
 }
 
 func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
-	w := newWorld(t)
+	w := NewWorld(t)
 	h, _, _ := w.host(nil)
 	defer closeHost(t, h)
 	h.mu.Lock()
@@ -204,14 +205,14 @@ func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
 		h.runs[training.RunID(fmt.Sprint("other-", i))] = &hosted{done: make(chan struct{})}
 	}
 	h.mu.Unlock()
-	_, err := h.Start(context.Background(), w.request(nil))
+	_, err := h.Start(context.Background(), w.Request(nil))
 	if !errors.Is(err, ErrTooManyRuns) || !strings.Contains(err.Error(), "1000 runs train or wait") {
 		t.Errorf("%v", err)
 	}
 	h.mu.Lock()
 	clear(h.runs)
 	h.mu.Unlock()
-	if runs, err := ReadRuns(context.Background(), w.store); err != nil || len(runs.Runs) != 0 {
+	if runs, err := journal.ReadRuns(context.Background(), w.store); err != nil || len(runs.Runs) != 0 {
 		t.Errorf("%d runs are recorded, %v", len(runs.Runs), err)
 	}
 }
@@ -219,16 +220,16 @@ func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
 func TestTheVersionOfAnAggregateIsFoundFromAnywhere(t *testing.T) {
 	ctx := context.Background()
 	store := memory.New()
-	log := queueLog{store: store, now: time.Now}
+	log := journal.QueueLog{Store: store, Now: time.Now}
 	for n := range eventstore.Version(40) {
 		for from := range n + 1 {
-			if got, err := lastVersion(ctx, store, queueAggregate, from); err != nil || got != n {
+			if got, err := journal.LastVersion(ctx, store, journal.QueueAggregate, from); err != nil || got != n {
 				t.Fatalf("from %d of %d: %d, %v", from, n, got, err)
 			}
 		}
 		snapshot := longJobs(1 + int(n%2))
 		snapshot.Jobs[0].On = nil
-		if err := log.record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
+		if err := log.Record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -236,31 +237,31 @@ func TestTheVersionOfAnAggregateIsFoundFromAnywhere(t *testing.T) {
 
 func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
 	ctx := context.Background()
-	w := newWorld(t)
+	w := NewWorld(t)
 	fault, reached, resume := holdAt(6)
 	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
 	<-reached
 	w.untilWaiting(ids[1:]...)
-	x, ok, err := ExplainRun(ctx, w.store, ids[2])
+	x, ok, err := journal.ExplainRun(ctx, w.store, ids[2])
 	if err != nil || !ok || x.Outcome != "waiting" || x.Place != 2 || !x.Again || len(x.Reasons) != 1 || x.Reasons[0].Code != queue.CodeBusy {
 		t.Errorf("%+v, %v, %v", x, ok, err)
 	}
 	if len(x.Holders) != 1 || x.Holders[0].RunID != ids[0] || x.Holders[0].Remaining <= 0 {
 		t.Errorf("holders %+v", x.Holders)
 	}
-	if second, _, err := ExplainRun(ctx, w.store, ids[1]); err != nil || second.Start == nil || *second.Start != x.Holders[0].Remaining {
+	if second, _, err := journal.ExplainRun(ctx, w.store, ids[1]); err != nil || second.Start == nil || *second.Start != x.Holders[0].Remaining {
 		t.Errorf("probable start %v, %v", second.Start, err)
 	}
 	close(resume)
 	for i, id := range ids {
 		rest(t, h, id)
-		x, ok, err := ExplainRun(ctx, w.store, id)
+		x, ok, err := journal.ExplainRun(ctx, w.store, id)
 		if err != nil || !ok || x.Outcome != "placed" || x.On[0] != "cpu0" || x.HadToWait != (i > 0) || !x.Again {
 			t.Errorf("run %d: %+v, %v, %v", i, x, ok, err)
 		}
 	}
 	closeHost(t, h)
-	if x, ok, err := ExplainRun(ctx, w.store, "unknown"); ok || err != nil {
+	if x, ok, err := journal.ExplainRun(ctx, w.store, "unknown"); ok || err != nil {
 		t.Errorf("%+v, %v", x, err)
 	}
 }
@@ -268,7 +269,7 @@ func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
 // A run that gives way after every few steps ends with the bits that it has undisturbed.
 func TestRunsThatGiveWayEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 	want := references(t, 3)
-	w := newWorld(t)
+	w := NewWorld(t)
 	var clock atomic.Int64
 	h, j, ids := w.crowd(3, func(c *HostConfig) {
 		// Each look at the clock takes a second, and a run is at the next level after
@@ -291,7 +292,7 @@ func TestRunsThatGiveWayEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 		t.Errorf("gave way %d times, resumed %d times", gaveWay, j.count("training.training_resumed.v1"))
 	}
 	closeHost(t, h)
-	if _, err := VerifyLog(context.Background(), w.store); err != nil {
+	if _, err := journal.VerifyLog(context.Background(), w.store); err != nil {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -23,9 +24,9 @@ type Recovery struct {
 // failed. Recovering twice changes nothing. The projections tell which runs are
 // unfinished, and only the events of those are read. The caller holds the lock of
 // the data directory, so no holder of a lease can be alive.
-func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
+func Recover(ctx context.Context, runs *journal.RunLog, devices *journal.DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	list, ledgers, err := readLists(ctx, runs.store, RunsProjection, DevicesProjection)
+	list, ledgers, err := journal.ReadLists(ctx, runs.Store(), journal.RunsProjection, journal.DevicesProjection)
 	if err != nil {
 		return recovery, err
 	}
@@ -52,7 +53,7 @@ func Recover(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, e
 }
 
 // settle brings one saga to rest in one batch of events.
-func (recovery *Recovery) settle(ctx context.Context, runs *RunLog, r RunRecord) error {
+func (recovery *Recovery) settle(ctx context.Context, runs *journal.RunLog, r journal.RunRecord) error {
 	events, err := restEvents(r.Saga, "its process ended without notice (killed, or power lost)")
 	if err != nil || len(events) == 0 {
 		return err
@@ -82,7 +83,7 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 		events = append(events, e)
 		return err
 	}
-	if underWay(saga) {
+	if saga.UnderWay() {
 		if err := record(training.TrainingInterrupted{Cause: cause}); err != nil {
 			return nil, err
 		}
@@ -111,14 +112,4 @@ func restEvents(saga training.TrainingSaga, cause string) ([]training.Event, err
 
 // atRest reports whether a saga waits for nothing, so that nothing of it is
 // unfinished.
-func atRest(saga training.TrainingSaga) bool { return !underWay(saga) && len(saga.Commands()) == 0 }
-
-// underWay reports whether a saga is neither paused nor ending.
-func underWay(saga training.TrainingSaga) bool {
-	switch saga.State {
-	case training.SagaCompleted, training.SagaFailed, training.Compensating:
-		return false
-	default:
-		return !saga.Context.Paused
-	}
-}
+func atRest(saga training.TrainingSaga) bool { return !saga.UnderWay() && len(saga.Commands()) == 0 }

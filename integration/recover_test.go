@@ -10,13 +10,14 @@ import (
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 )
 
 // recoverByReplay is Recover as it would be without projections: it folds the
 // whole log and examines every run.
-func recoverByReplay(ctx context.Context, runs *RunLog, devices *DeviceLog) (Recovery, error) {
+func recoverByReplay(ctx context.Context, runs *journal.RunLog, devices *journal.DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	state, err := StateAt(ctx, runs.store, eventstore.End)
+	state, err := journal.StateAt(ctx, runs.Store(), eventstore.End)
 	if err != nil {
 		return recovery, err
 	}
@@ -59,7 +60,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			l.step()
 			if l.draw(10, "keep") == 0 {
-				if err := CatchUpProjections(ctx, l.store); err != nil {
+				if err := journal.CatchUpProjections(ctx, l.store); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -67,11 +68,11 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 		at := l.now
 		clock := func() time.Time { return at }
 		twin := copyLog(t, l.store)
-		got, err := Recover(ctx, NewRunLog(l.store, clock), NewDeviceLog(l.store, clock))
+		got, err := Recover(ctx, journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := recoverByReplay(ctx, NewRunLog(twin, clock), NewDeviceLog(twin, clock))
+		want, err := recoverByReplay(ctx, journal.NewRunLog(twin, clock), journal.NewDeviceLog(twin, clock))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +88,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 			t.Fatalf("recovered %+v, the log ends with %+v; from the whole log %+v, %+v", got, gotHead, want, wantHead)
 		}
 		recovered += len(got.Interrupted) + len(got.Failed)
-		again, err := Recover(ctx, NewRunLog(l.store, clock), NewDeviceLog(l.store, clock))
+		again, err := Recover(ctx, journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
 		if err != nil || again.Leases+len(again.Interrupted)+len(again.Failed) > 0 {
 			t.Fatalf("recovering twice recovered %+v, %v", again, err)
 		}

@@ -9,10 +9,13 @@ import (
 	"strings"
 
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/tensor"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // pastEvent is an event of a run and where it is in the log.
@@ -29,7 +32,7 @@ func (p pastEvent) name() string {
 type past []pastEvent
 
 func (v Verifier) past(ctx context.Context, id training.RunID) (past, error) {
-	log := NewRunLog(v.Store, nil)
+	log := journal.NewRunLog(v.Store, nil)
 	events, err := log.Events(ctx, id)
 	if err != nil {
 		return nil, err
@@ -37,7 +40,7 @@ func (v Verifier) past(ctx context.Context, id training.RunID) (past, error) {
 	list := make(past, len(events))
 	for i, e := range events {
 		list[i].position = e.Position
-		if list[i].event, err = log.codec.decode(e); err != nil {
+		if list[i].event, err = log.Codec.Decode(e); err != nil {
 			return nil, err
 		}
 	}
@@ -57,10 +60,10 @@ func (h past) name(is func(training.Event) bool) string {
 // gives.
 type reproduction struct {
 	report    *VerifyReport
-	run       RunRecord
+	run       journal.RunRecord
 	past      past
-	workspace Workspace
-	x         *Execution
+	workspace datadir.Workspace
+	x         *loop.Execution
 
 	series []stepseries.Record // as it is on disk
 	sum    stepseries.Sum      // of the records up to the current step, as trained again
@@ -108,13 +111,13 @@ func (r *reproduction) compareSeries(step uint64) {
 // differ reports the fields in which a recorded event is not what came out. It
 // looks for the event only if there are any.
 func (r *reproduction) differ(name func() string, recorded, reproduced any) {
-	if what := difference(recorded, reproduced, reproducedAs); what != "" {
+	if what := journal.Difference(recorded, reproduced, reproducedAs); what != "" {
 		r.report.fail("%s: %s", name(), what)
 	}
 }
 
 // compare compares everything that is recorded of a step that was just trained.
-func (r *reproduction) compare(step StepResult) error {
+func (r *reproduction) compare(step loop.StepResult) error {
 	r.compareStep(step)
 	if r.x.EvaluationDue() {
 		if err := r.compareEvaluation(); err != nil {
@@ -136,8 +139,8 @@ func (r *reproduction) compare(step StepResult) error {
 	return nil
 }
 
-func (r *reproduction) compareStep(step StepResult) {
-	got := seriesRecord(step)
+func (r *reproduction) compareStep(step loop.StepResult) {
+	got := step.Record()
 	r.sum.Add(got)
 	if got.Step > uint64(len(r.series)) {
 		return
@@ -246,13 +249,13 @@ func (r *reproduction) compareCheckpoint(loss float64) error {
 	} else if ok {
 		got.ManifestSHA256 = recorded.ManifestSHA256
 	}
-	what := difference(recorded, got, reproducedAs)
+	what := journal.Difference(recorded, got, reproducedAs)
 	if what == "" {
 		return nil
 	}
 	if detail := r.explain(recorded, content); detail != "" {
 		got.ManifestSHA256, got.WeightsSHA256 = recorded.ManifestSHA256, recorded.WeightsSHA256
-		what = strings.TrimSuffix(detail+"; "+difference(recorded, got, reproducedAs), "; ")
+		what = strings.TrimSuffix(detail+"; "+journal.Difference(recorded, got, reproducedAs), "; ")
 	}
 	if verdict.Problem == "" {
 		verdict.Problem = what
@@ -272,14 +275,14 @@ func (r *reproduction) sameBeforeProgress(recorded training.Checkpoint, content 
 	if h.EarlyStopping.Patience > 0 || h.LearningRate.Schedule.Name == training.ReduceOnPlateau {
 		return false, nil
 	}
-	content.Metrics = map[string]float64{lossSumKey: content.Metrics[lossSumKey], lossRowsKey: content.Metrics[lossRowsKey]}
+	content.Metrics = map[string]float64{loop.LossSumKey: content.Metrics[loop.LossSumKey], loop.LossRowsKey: content.Metrics[loop.LossRowsKey]}
 	ref, err := checkpoint.RefOf(content)
 	return err == nil && ref.ManifestSHA256 == recorded.ManifestSHA256, err
 }
 
 // explain names what differs in the files of a checkpoint, if it can be read.
 func (r *reproduction) explain(recorded training.Checkpoint, got checkpoint.Content) string {
-	was, err := r.workspace.Checkpoints(r.run.ID).Read(CheckpointRef(recorded))
+	was, err := r.workspace.Checkpoints(r.run.ID).Read(recorded.Ref())
 	if err != nil {
 		return "" // reported by checkFiles
 	}
@@ -296,7 +299,7 @@ func (r *reproduction) explain(recorded training.Checkpoint, got checkpoint.Cont
 		SessionID string             `json:"session_id"`
 		Metrics   map[string]float64 `json:"metrics"`
 	}
-	if what := difference(described{was.RunID, was.SessionID, was.Metrics}, described{got.RunID, got.SessionID, got.Metrics}, reproducedAs); what != "" {
+	if what := journal.Difference(described{was.RunID, was.SessionID, was.Metrics}, described{got.RunID, got.SessionID, got.Metrics}, reproducedAs); what != "" {
 		add("manifest.json: " + what)
 	}
 	return strings.Join(found, "; ")

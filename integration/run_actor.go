@@ -11,13 +11,16 @@ import (
 
 	"reprise/actor"
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // answerDeadline is how long a run waits for a lease or a release; data sets
@@ -31,7 +34,7 @@ const (
 // block.
 type Observer interface {
 	// Stepped is called after every optimiser step.
-	Stepped(run training.RunID, step StepResult)
+	Stepped(run training.RunID, step loop.StepResult)
 	// Recorded is called after an event is durable.
 	Recorded(run training.RunID, event training.Event)
 }
@@ -39,9 +42,9 @@ type Observer interface {
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {
 	id         training.RunID
-	log        *RunLog
-	workspace  Workspace
-	newTrainer newTrainer
+	log        *journal.RunLog
+	workspace  datadir.Workspace
+	newTrainer loop.TrainerFactory
 	devices    actor.Ref[deviceMessage]
 	datasets   actor.Ref[datasetMessage]
 	observer   Observer
@@ -67,7 +70,7 @@ type runDeps struct {
 	// panic in it.
 	fault func(step uint64)
 	// finished is told how the run stands when its actor stops for good.
-	finished func(RunRecord)
+	finished func(journal.RunRecord)
 	// left is told why the actor stops for good without having brought the run to
 	// rest: its events cannot be read or recorded.
 	left func(cause error)
@@ -83,7 +86,7 @@ type verdict struct {
 // saga has, records the answer as an event, and asks again.
 type runActor struct {
 	runDeps
-	record RunRecord
+	record journal.RunRecord
 
 	request  uint64 // of the answer being waited for; 0 if none is
 	deadline *actor.Timer[RunMessage]
@@ -91,7 +94,7 @@ type runActor struct {
 	plan    *nn.Plan // of the record's session, once it was asked for
 	backend kernel.Backend
 	data    *dataset.Dataset
-	exec    *Execution
+	exec    *loop.Execution
 	series  *stepseries.Writer
 }
 
@@ -111,7 +114,7 @@ func (a *runActor) begin(ctx *actor.Context[RunMessage]) error {
 		return a.conclude(ctx)
 	}
 	// An earlier incarnation failed, or its host could not lead it to rest.
-	if cause := a.lastFailure(); underWay(a.record.Saga) && (cause != "" || a.record.Saga.Begun()) {
+	if cause := a.lastFailure(); a.record.Saga.UnderWay() && (cause != "" || a.record.Saga.Begun()) {
 		cause = cmp.Or(cause, "its host had to leave it")
 		if asked := a.stopping.Load(); asked != nil {
 			cause = *asked
@@ -132,7 +135,7 @@ func (a *runActor) conclude(ctx *actor.Context[RunMessage]) error {
 		if err := a.append(ctx, training.TrainingFailed{Step: saga.Context.CheckpointStep, Reason: v.cause}); err != nil {
 			return err
 		}
-	case underWay(saga):
+	case saga.UnderWay():
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: v.cause}); err != nil {
 			return err
 		}
@@ -147,7 +150,7 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 		return nil
 	}
 	outlook := outlookOf(err)
-	if outlook == unrecorded || !underWay(a.record.Saga) {
+	if outlook == unrecorded || !a.record.Saga.UnderWay() {
 		return a.leave(ctx, outlook, err)
 	}
 	a.request = 0
@@ -236,7 +239,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
 	case datasetRefused:
-		return a.refused(m.Request, &filesError{m.Err})
+		return a.refused(m.Request, &loop.FilesError{Err: m.Err})
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -385,7 +388,7 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare(ctx.Context())
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
-		err = AdviseOr(err, checkDevices)
+		err = datadir.AdviseOr(err, checkDevices)
 	}
 	if err != nil {
 		return err
@@ -397,28 +400,28 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	a.closeExecution()
 	// Nothing is made before an event of this run was appended: the directory may
 	// have been removed under the process.
-	if err := a.workspace.createRun(a.id); err != nil {
-		return nil, &filesError{err}
+	if err := a.workspace.CreateRun(a.id); err != nil {
+		return nil, &loop.FilesError{Err: err}
 	}
 	plan, err := a.planned()
 	if err != nil {
 		return nil, err
 	}
-	if a.exec, err = newExecution(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
+	if a.exec, err = loop.NewExecutionWith(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
 	var keep stepseries.Digest
 	if last, ok := a.record.LastCheckpoint(); ok {
-		content, err := a.workspace.Checkpoints(a.id).Read(CheckpointRef(last))
+		content, err := a.workspace.Checkpoints(a.id).Read(last.Ref())
 		if err != nil {
-			return nil, &filesError{err}
+			return nil, &loop.FilesError{Err: err}
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
 		}
 		keep = stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
 	} else {
-		if err := a.exec.Begin(a.workspace); err != nil {
+		if err := a.exec.Begin(a.workspace.Checkpoints); err != nil {
 			return nil, err
 		}
 		if keep, err = a.inheritSeries(); err != nil {
@@ -426,10 +429,10 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 		}
 	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
-		return nil, &filesError{err}
+		return nil, &loop.FilesError{Err: err}
 	}
 	if err := a.sweep(ctx); err != nil {
-		return nil, &filesError{err}
+		return nil, &loop.FilesError{Err: err}
 	}
 	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
@@ -442,9 +445,9 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 // planned returns the plan of the run's session.
 func (a *runActor) planned() (*nn.Plan, error) {
 	if a.plan == nil {
-		plan, err := PlanOf(a.record.Session)
+		plan, err := loop.PlanOf(a.record.Session)
 		if err != nil { // it was planned before the run began
-			return nil, &AdvisedError{err, useItsVersion}
+			return nil, &datadir.AdvisedError{Err: err, Remedy: useItsVersion}
 		}
 		a.plan = plan
 	}
@@ -460,7 +463,7 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 	}
 	pinned := stepseries.Digest{Records: parent.Checkpoint.Step, SHA256: parent.Checkpoint.SeriesSHA256}
 	if err := a.workspace.Series(a.id).Copy(a.workspace.Series(parent.RunID), pinned); err != nil {
-		return pinned, &filesError{err}
+		return pinned, &loop.FilesError{Err: err}
 	}
 	return pinned, nil
 }
@@ -469,10 +472,10 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 func (a *runActor) sweep(ctx context.Context) error {
 	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
 	for i, cp := range a.record.Checkpoints {
-		keep[i] = CheckpointRef(cp)
+		keep[i] = cp.Ref()
 	}
 	// What cannot be marked was warned of when the directory was opened.
-	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, a.log.judge(ctx, a.id))
+	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, datadir.Judge(ctx, a.log, a.id))
 	return err
 }
 
@@ -485,8 +488,8 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 	if err != nil {
 		return err
 	}
-	if err := a.series.Append(seriesRecord(step)); err != nil {
-		return &filesError{err}
+	if err := a.series.Append(step.Record()); err != nil {
+		return &loop.FilesError{Err: err}
 	}
 	a.progress.step.Store(step.Step)
 	a.observer.Stepped(a.id, step)
@@ -521,7 +524,7 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	if err := a.series.Flush(); err != nil {
-		return &filesError{err}
+		return &loop.FilesError{Err: err}
 	}
 	event, err := a.record.RecordEpoch(metrics)
 	if err != nil {
@@ -579,7 +582,7 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	// The checkpoint exists, marked or not, and its folder notes the event before. What
 	// fails here is made up for when the run is resumed, or the directory is opened for
 	// writing, which warns of what cannot be marked.
-	_ = a.workspace.Checkpoints(a.id).Mark(CheckpointRef(committed.Checkpoint), uint64(a.record.position))
+	_ = a.workspace.Checkpoints(a.id).Mark(committed.Checkpoint.Ref(), uint64(a.record.Position))
 	return nil
 }
 
@@ -597,7 +600,7 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 	if m, ok := a.record.TrainingRun.Epoch(a.exec.Epoch()); ok && m.Step == a.exec.Steps() {
 		loss = m.TrainLoss
 	}
-	ref, err := a.workspace.Checkpoints(a.id).WritePending(content, pendingOf(a.record))
+	ref, err := a.workspace.Checkpoints(a.id).WritePending(content, datadir.PendingOf(a.record))
 	if err != nil {
 		return none, err
 	}
@@ -624,7 +627,7 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 		return nil
 	}
 	a.stopping.Store(&cause)
-	if !underWay(a.record.Saga) {
+	if !a.record.Saga.UnderWay() {
 		return a.drive(ctx)
 	}
 	return a.pause(ctx, cause)
@@ -634,7 +637,7 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 // asked it to stop, it resumes itself, and waits for a device again.
 func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
 	holds := slices.ContainsFunc(a.record.Saga.Context.AllocatedDevices, func(held training.Allocation) bool { return held.Lease == m.Lease })
-	if !holds || a.stopping.Load() != nil || !underWay(a.record.Saga) {
+	if !holds || a.stopping.Load() != nil || !a.record.Saga.UnderWay() {
 		return nil // it has given back the device, or is about to
 	}
 	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
@@ -650,7 +653,7 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 			return err
 		}
 	}
-	if underWay(a.record.Saga) {
+	if a.record.Saga.UnderWay() {
 		if err := a.append(ctx, training.TrainingInterrupted{Cause: cause}); err != nil {
 			return err
 		}
@@ -660,7 +663,7 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 
 // WorkloadOf returns what the session's model needs of a device.
 func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
-	plan, err := PlanOf(session)
+	plan, err := loop.PlanOf(session)
 	if err != nil {
 		return device.Workload{}, err
 	}

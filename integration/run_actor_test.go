@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // A late message belongs to a question or an execution that is over: nothing is
@@ -27,8 +28,8 @@ func TestAnAnswerToAnEarlierQuestionIsDropped(t *testing.T) {
 }
 
 func TestAStepOfAnEarlierExecutionIsDropped(t *testing.T) {
-	a := &runActor{exec: &Execution{}}
-	if err := a.Receive(nil, trainStep{of: &Execution{}}); err != nil {
+	a := &runActor{exec: &loop.Execution{}}
+	if err := a.Receive(nil, trainStep{of: &loop.Execution{}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,17 +5,18 @@ import (
 	"fmt"
 	"testing"
 
+	"reprise/journal"
 	"reprise/training"
 )
 
 func TestANameMeansOneRun(t *testing.T) {
-	var list RunList
-	if _, err := list.Resolve("latest"); !errors.Is(err, ErrRunNotFound) {
+	var list journal.RunList
+	if _, err := list.Resolve("latest"); !errors.Is(err, journal.ErrRunNotFound) {
 		t.Errorf("latest of none: %v", err)
 	}
 	add := func(ids ...string) {
 		for _, id := range ids {
-			list.Runs = append(list.Runs, RunSummary{RunID: training.RunID(id)})
+			list.Runs = append(list.Runs, journal.RunSummary{RunID: training.RunID(id)})
 		}
 	}
 	add("a", "ab", "b1", "b2", "c0")
@@ -25,12 +26,12 @@ func TestANameMeansOneRun(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "d", "abc"} {
-		if _, err := list.Resolve(name); !errors.Is(err, ErrRunNotFound) {
+		if _, err := list.Resolve(name); !errors.Is(err, journal.ErrRunNotFound) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	_, err := list.Resolve("b")
-	if want := `run "b" is ambiguous: it could be b1, b2; give more of the id`; !errors.Is(err, ErrAmbiguousRun) || err.Error() != want {
+	if want := `run "b" is ambiguous: it could be b1, b2; give more of the id`; !errors.Is(err, journal.ErrAmbiguousRun) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	for i := range 100 {

@@ -9,6 +9,7 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/journal"
 	"reprise/queue"
 	"reprise/training"
 )
@@ -18,7 +19,7 @@ import (
 // that fails loses no run that waits. It takes no decision: queue.Plan does.
 type runQueue struct {
 	policy queue.Policy
-	log    queueLog
+	log    journal.QueueLog
 	now    func() time.Time
 	origin time.Time
 	last   time.Duration // since origin, when the clock was last read
@@ -69,7 +70,7 @@ const (
 )
 
 func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Time) *runQueue {
-	return &runQueue{policy: policy, log: queueLog{store: store, now: now}, now: now, origin: now(), runs: map[training.RunID]*queuedRun{}}
+	return &runQueue{policy: policy, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), runs: map[training.RunID]*queuedRun{}}
 }
 
 // clock returns the time since the host started. It never runs backwards.
@@ -129,7 +130,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 	for _, l := range ledgers {
 		d := queue.Device{ID: l.Device().ID(), Description: l.Device().Description()}
 		for _, lease := range l.Leases() {
-			id := training.RunID(strings.TrimPrefix(lease.Holder, runPrefix))
+			id := training.RunID(strings.TrimPrefix(lease.Holder, journal.RunPrefix))
 			if r := q.runs[id]; r != nil && r.phase == running {
 				on[id] = append(on[id], d.ID)
 				continue

@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
+	"reprise/journal"
 	"reprise/tensor"
 	"reprise/training"
 )
@@ -20,9 +21,9 @@ func seeded(seed uint64) func(*training.Hyperparameters) {
 }
 
 // references are the outcomes of the seeds 1 to n, each trained alone.
-func references(t *testing.T, n int) []RunRecord {
+func references(t *testing.T, n int) []journal.RunRecord {
 	t.Helper()
-	want := make([]RunRecord, n)
+	want := make([]journal.RunRecord, n)
 	for i := range want {
 		want[i] = reference(t, seeded(uint64(i+1)))
 	}
@@ -31,7 +32,7 @@ func references(t *testing.T, n int) []RunRecord {
 
 // crowd starts runs with the seeds 1 to n, of which the first waits at step 5
 // until all have been started.
-func (w *world) crowd(n int, change func(*HostConfig)) (*Host, *journal, []training.RunID) {
+func (w *world) crowd(n int, change func(*HostConfig)) (*Host, *witness, []training.RunID) {
 	w.t.Helper()
 	var first sync.Once
 	begun, started := make(chan struct{}), make(chan struct{})
@@ -54,7 +55,7 @@ func (w *world) crowd(n int, change func(*HostConfig)) (*Host, *journal, []train
 	})
 	ids := make([]training.RunID, n)
 	for i := range ids {
-		id, err := h.Start(context.Background(), w.request(seeded(uint64(i+1))))
+		id, err := h.Start(context.Background(), w.Request(seeded(uint64(i+1))))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -71,9 +72,9 @@ func (w *world) holders() []string {
 	w.t.Helper()
 	var all []string
 	_, err := eventstore.Walk(context.Background(), w.store, 0, eventstore.End, func(e eventstore.Event) error {
-		event, err := EventOf(e)
+		event, err := journal.EventOf(e)
 		if leased, ok := event.(device.Leased); ok {
-			all = append(all, strings.TrimPrefix(leased.Lease.Holder, runPrefix))
+			all = append(all, strings.TrimPrefix(leased.Lease.Holder, journal.RunPrefix))
 		}
 		return err
 	})
@@ -85,7 +86,7 @@ func (w *world) holders() []string {
 
 func TestRunsThatShareADeviceEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 	want := references(t, 3)
-	w := newWorld(t)
+	w := NewWorld(t)
 	h, j, ids := w.crowd(3, nil)
 	for i, id := range ids {
 		r := rest(t, h, id)
@@ -103,22 +104,22 @@ func TestRunsThatShareADeviceEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 	}
 	closeHost(t, h)
 	for _, id := range ids {
-		r, err := NewRunLog(w.store, nil).Load(context.Background(), id)
+		r, err := journal.NewRunLog(w.store, nil).Load(context.Background(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.checkReleased(r)
 	}
-	if _, err := VerifyLog(context.Background(), w.store); err != nil {
+	if _, err := journal.VerifyLog(context.Background(), w.store); err != nil {
 		t.Error(err)
 	}
 }
 
 // A run that waits for a device that can never take it would wait for ever.
 func TestARunThatNoDeviceCanEverTakeDoesNotWait(t *testing.T) {
-	w := newWorld(t)
+	w := NewWorld(t)
 	h, _, ids := w.crowd(1, func(c *HostConfig) {
-		r, err := (training.TrainingRun{}).Apply(w.request(seeded(1))[0])
+		r, err := (training.TrainingRun{}).Apply(w.Request(seeded(1))[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +135,7 @@ func TestARunThatNoDeviceCanEverTakeDoesNotWait(t *testing.T) {
 		c.Devices = []device.Driver{small}
 	})
 	defer closeHost(t, h)
-	large, err := h.Start(context.Background(), w.request(func(h *training.Hyperparameters) { h.BatchSize = 1400 }))
+	large, err := h.Start(context.Background(), w.Request(func(h *training.Hyperparameters) { h.BatchSize = 1400 }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestAPoolThatFailsLosesNoRunThatWaits(t *testing.T) {
 				continue // nobody tells the run then: it waits for half a minute before it asks again
 			}
 			t.Run(fmt.Sprintf("%s, panics: %v", kind, panics), func(t *testing.T) {
-				w := newWorld(t)
+				w := NewWorld(t)
 				store := &contested{Store: w.store, kind: kind, panics: panics}
 				h, _, ids := w.crowd(3, func(c *HostConfig) {
 					c.Store = store
@@ -181,7 +182,7 @@ func TestAPoolThatFailsLosesNoRunThatWaits(t *testing.T) {
 				}
 				closeHost(t, h)
 				for _, id := range ids {
-					r, err := NewRunLog(w.store, nil).Load(context.Background(), id)
+					r, err := journal.NewRunLog(w.store, nil).Load(context.Background(), id)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -195,7 +196,7 @@ func TestAPoolThatFailsLosesNoRunThatWaits(t *testing.T) {
 // A process that is killed leaves no trace of its queue: its runs are resumed.
 func TestAProcessThatDiesWhileRunsWaitIsRecoveredFrom(t *testing.T) {
 	want := references(t, 3)
-	w := newWorld(t)
+	w := NewWorld(t)
 	alive := w.store
 	store := &dying{Store: alive, died: make(chan struct{})}
 	store.left.Store(1 << 40)

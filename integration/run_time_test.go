@@ -4,19 +4,20 @@ import (
 	"testing"
 	"time"
 
+	"reprise/journal"
 	"reprise/training"
 )
 
 // A run trains for 10 seconds, pauses for an hour, is resumed, and is killed 7
 // seconds later, of which 4 are recorded; the next process notices after a day.
 func TestARunsTimeExcludesItsPauses(t *testing.T) {
-	w := newWorld(t)
+	w := NewWorld(t)
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	started := w.request(nil)[0].(training.TrainingStarted)
+	started := w.Request(nil)[0].(training.TrainingStarted)
 	held := training.Allocation{Device: "cpu0", Lease: "a", Epoch: 1}
 	day := 24 * time.Hour
-	var record RunRecord
-	var summary RunSummary
+	var record journal.RunRecord
+	var summary journal.RunSummary
 	for i, step := range []struct {
 		after time.Duration
 		event training.Event
@@ -40,10 +41,10 @@ func TestARunsTimeExcludesItsPauses(t *testing.T) {
 	} {
 		at := began.Add(step.after)
 		var err error
-		if summary, err = summary.apply(step.event, record.Version+1, at); err != nil {
+		if summary, err = summary.Apply(step.event, record.Version+1, at); err != nil {
 			t.Fatal(err)
 		}
-		if record, err = record.apply(step.event, record.Version+1, at); err != nil {
+		if record, err = record.Apply(step.event, record.Version+1, at); err != nil {
 			t.Fatal(err)
 		}
 		if record.Trained != step.want || summary.Trained != step.want {

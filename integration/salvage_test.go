@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/internal/disk"
 )
@@ -18,19 +19,19 @@ import (
 // However much of the end of a log is lost, every checkpoint that was committed is in
 // what salvage copies, whether the log still has its event or not.
 func TestNoCommittedCheckpointIsLostWithTheEndOfTheLog(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	counts := commits(t, w.store)
 	for n, known := range counts {
 		log := prefix(t, w.store, eventstore.Position(n))
-		saved := Workspace{Dir: t.TempDir()}
+		saved := datadir.Workspace{Dir: t.TempDir()}
 		beside := filepath.Join(saved.Dir, "beside")
-		copied, lost, err := SalvageRunFiles(t.Context(), log, saved, w.workspace, func(uint64, uint64) {})
+		copied, lost, err := datadir.SalvageRunFiles(t.Context(), log, saved, w.workspace, func(uint64, uint64) {})
 		if err != nil || len(lost) > 0 || copied.Checkpoints != known {
 			t.Fatalf("%d events: %+v, lost %v, %v", n, copied, lost, err)
 		}
-		unknown, lost, err := SalvageUnknownFiles(t.Context(), log, beside, w.workspace)
-		if err != nil || len(lost) > 0 || (len(unknown) > 0) != (CheckFiles(t.Context(), log, w.workspace) != nil) {
+		unknown, lost, err := datadir.SalvageUnknownFiles(t.Context(), log, beside, w.workspace)
+		if err != nil || len(lost) > 0 || (len(unknown) > 0) != (datadir.CheckFiles(t.Context(), log, w.workspace) != nil) {
 			t.Errorf("%d events: copied %q, lost %v, %v", n, unknown, lost, err)
 		}
 		if len(unknown) == 0 {
@@ -72,8 +73,8 @@ func sameFiles(t *testing.T, want, got string, except ...string) {
 // What is not a file of a run's is named and left: a link may lead anywhere, and a
 // pipe has no end.
 func TestOnlyFilesAreCopiedFromAFolderThatNoEventDescribes(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	secret := filepath.Join(t.TempDir(), "secret")
 	deep := filepath.Join(w.workspace.RunDir(r.ID), "a", "b", "c")
 	if err := errors.Join(
@@ -84,7 +85,7 @@ func TestOnlyFilesAreCopiedFromAFolderThatNoEventDescribes(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "beside")
-	unknown, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace)
+	unknown, lost, err := datadir.SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace)
 	if err != nil || len(unknown) != 1 || unknown[0] != string(r.ID) {
 		t.Errorf("copied %q, %v", unknown, err)
 	}
@@ -109,8 +110,8 @@ func (d failingDisk) OpenFile(name string, _ int, _ fs.FileMode) (disk.File, err
 // Only what the damaged directory itself does not give is lost. An error of the new
 // folder, or one that says nothing about a file, ends the salvage.
 func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	for _, c := range []struct {
 		errno  syscall.Errno
 		source bool
@@ -129,21 +130,21 @@ func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
 		{syscall.EMFILE, false, false},
 		{syscall.ENOSPC, false, false},
 	} {
-		from, to := w.workspace, Workspace{Dir: t.TempDir()}
+		from, to := w.workspace, datadir.Workspace{Dir: t.TempDir()}
 		failing := failingDisk{disk.OS{}, c.errno}
 		if c.source {
 			from.Disk = failing
 		} else {
 			to.Disk = failing
 		}
-		_, lost, err := SalvageRunFiles(t.Context(), w.store, to, from, func(uint64, uint64) {})
+		_, lost, err := datadir.SalvageRunFiles(t.Context(), w.store, to, from, func(uint64, uint64) {})
 		if c.lost != (err == nil) || c.lost != (len(lost) == len(r.Checkpoints)+1) || err != nil && !errors.Is(err, c.errno) {
 			t.Errorf("%v, of the source %v: lost %v, %v", c.errno, c.source, lost, err)
 		}
 		if !c.source {
 			continue
 		}
-		unknown, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), filepath.Join(to.Dir, "beside"), from)
+		unknown, lost, err := datadir.SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), filepath.Join(to.Dir, "beside"), from)
 		if c.lost != (err == nil) || c.lost != (len(lost) > 0) || len(unknown) > 0 || err != nil && !errors.Is(err, c.errno) {
 			t.Errorf("%v, without events: copied %v, lost %v, %v", c.errno, unknown, lost, err)
 		}
@@ -153,7 +154,7 @@ func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, to := range []string{filepath.Join(file, "beside"), filepath.Join(t.TempDir(), strings.Repeat("n", 300))} {
-		if _, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace); err == nil || len(lost) > 0 {
+		if _, lost, err := datadir.SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace); err == nil || len(lost) > 0 {
 			t.Errorf("to %s: lost %v, %v", to, lost, err)
 		}
 	}
@@ -161,14 +162,14 @@ func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
 
 // The name of a file may be as long as names can be.
 func TestAFileWithALongNameIsCopied(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	long := filepath.Join("checkpoints", strings.Repeat("n", 255))
 	if err := os.WriteFile(filepath.Join(w.workspace.RunDir(r.ID), long), []byte("long"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "beside")
-	_, lost, err := SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace)
+	_, lost, err := datadir.SalvageUnknownFiles(t.Context(), prefix(t, w.store, 0), to, w.workspace)
 	if raw, readErr := os.ReadFile(filepath.Join(to, string(r.ID), long)); err != nil || len(lost) > 0 || string(raw) != "long" {
 		t.Errorf("%q, %v; lost %v, %v", raw, readErr, lost, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/tensor"
 	"reprise/training"
 )
@@ -16,8 +17,8 @@ import (
 // Two writers decide on the same record: the second one's decision is refused.
 func TestASecondWriterOfARunIsRefused(t *testing.T) {
 	ctx := context.Background()
-	log := NewRunLog(memory.New(), func() time.Time { return simEpoch })
-	started, err := log.Append(ctx, RunRecord{}, newHistory(0, simulatedData(t), false).request(0).events...)
+	log := journal.NewRunLog(memory.New(), func() time.Time { return simEpoch })
+	started, err := log.Append(ctx, journal.RunRecord{}, newHistory(0, simulatedData(t), false).request(0).events...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +32,9 @@ func TestASecondWriterOfARunIsRefused(t *testing.T) {
 
 func TestASecondWriterOfADeviceIsRefused(t *testing.T) {
 	ctx := context.Background()
-	log := NewDeviceLog(memory.New(), func() time.Time { return simEpoch })
+	log := journal.NewDeviceLog(memory.New(), func() time.Time { return simEpoch })
 	described := newSimDevice(newHistory(0, nil, false), "sim0", 1, tensor.GiB).Describe()
-	registered, err := log.Append(ctx, DeviceRecord{ID: "sim0"}, device.Registered{Device: described.Description()})
+	registered, err := log.Append(ctx, journal.DeviceRecord{ID: "sim0"}, device.Registered{Device: described.Description()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -134,7 +136,7 @@ func isReleaseEvent(event training.Event) bool {
 // checkDurable fails if an event says that a checkpoint exists, but a loss of
 // power could still undo it.
 func (h *history) checkDurable(id training.RunID, cp training.Checkpoint) {
-	w := Workspace{Dir: "/data"}
+	w := datadir.Workspace{Dir: "/data"}
 	folder := path.Join(w.CheckpointsDir(id), cp.Dir)
 	files := []string{w.SeriesPath(id)}
 	for _, name := range []string{"model.safetensors", "optimizer.safetensors", "manifest.json"} {
@@ -224,7 +226,7 @@ func (h *history) checkRest(p *process, f *simFollow) {
 }
 
 // sameRecord fails unless a record is what the run's events add up to.
-func (h *history) sameRecord(got, want *RunRecord) {
+func (h *history) sameRecord(got, want *journal.RunRecord) {
 	if reflect.DeepEqual(got, want) {
 		return
 	}
@@ -241,7 +243,7 @@ func (h *history) checkIdle(p *process) {
 		return
 	}
 	for _, lease := range h.leases() {
-		if !slices.ContainsFunc(p.follows, func(f *simFollow) bool { return holderOf(f.id) == lease.Holder }) {
+		if !slices.ContainsFunc(p.follows, func(f *simFollow) bool { return journal.HolderOf(f.id) == lease.Holder }) {
 			h.violate("%v is in force, but its holder is at rest", lease)
 		}
 	}
@@ -279,7 +281,7 @@ func (h *history) checkClosed(p *process, err error) {
 			h.violate("the host is closed, but %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
 		}
 	}
-	kept, err := ProjectionStatuses(context.Background(), h.store)
+	kept, err := journal.ProjectionStatuses(context.Background(), h.store)
 	for _, s := range kept {
 		if s.Lag > 0 {
 			h.violate("the host is closed, but the projection %s is %d events behind", s.Name, s.Lag)
@@ -295,10 +297,10 @@ func (h *history) checkClosed(p *process, err error) {
 func (h *history) checkEnd() {
 	ctx := context.Background()
 	h.process = nil
-	if _, err := VerifyLog(ctx, h.store); err != nil {
+	if _, err := journal.VerifyLog(ctx, h.store); err != nil {
 		h.violate("%v", err)
 	}
-	timeline := newTimeline(h.logs(HostConfig{}))
+	timeline := journal.NewTimelineOf(h.logs(HostConfig{}))
 	if _, err := eventstore.Walk(ctx, h.store, 0, eventstore.End, timeline.Apply); err != nil {
 		h.violate("%v", err)
 		return
@@ -326,10 +328,10 @@ func (h *history) checkEnd() {
 
 // checkOutcome compares the outcome of a run with that of the same training
 // undisturbed, and its files with its events.
-func (h *history) checkOutcome(r RunRecord) {
-	w := Workspace{Dir: "/data", Disk: h.disk}
+func (h *history) checkOutcome(r journal.RunRecord) {
+	w := datadir.Workspace{Dir: "/data", Disk: h.disk}
 	for i, cp := range r.Checkpoints {
-		if err := w.Checkpoints(r.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := w.Checkpoints(r.ID).Verify(cp.Ref()); err != nil {
 			h.violate("%v", err)
 		}
 		if i == len(r.Checkpoints)-1 {

@@ -12,6 +12,7 @@ import (
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // simDevice is a device whose memory is a few numbers. It dies, comes back
@@ -180,8 +181,8 @@ type simTrainer struct {
 }
 
 var (
-	_ trainer = (*simTrainer)(nil)
-	_ trainer = (*nn.Trainer)(nil)
+	_ loop.Trainer = (*simTrainer)(nil)
+	_ loop.Trainer = (*nn.Trainer)(nil)
 )
 
 // runNumber is how a plan says which run it belongs to: the clip norm is not
@@ -193,7 +194,7 @@ var weight = kernel.Span{Offset: 0, Len: 1}
 // weightLimit keeps the weight among the integers that a float32 holds.
 const weightLimit = 1 << 23
 
-func newSimTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
+func newSimTrainer(backend kernel.Backend, plan *nn.Plan) (loop.Trainer, error) {
 	memory, err := backend.Allocate(1)
 	if err != nil {
 		return nil, err

@@ -12,14 +12,17 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/queue"
 	"reprise/tensor"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // The faults of a history.
@@ -98,8 +101,8 @@ type history struct {
 	// The codecs decode an event once for all readers, except in every
 	// sixteenth history: there, a reader that wrote to a decoded event would be
 	// detected.
-	runEvents    codec[training.Event]
-	deviceEvents codec[device.Event]
+	runEvents    journal.Codec[training.Event]
+	deviceEvents journal.Codec[device.Event]
 
 	counts    map[string]int
 	recording bool
@@ -142,10 +145,10 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		runEvents: trainingCodec, deviceEvents: deviceCodec,
+		runEvents: journal.TrainingCodec(), deviceEvents: journal.DeviceCodec(),
 	}
 	if seed%16 != 0 {
-		h.runEvents, h.deviceEvents = remembering(trainingCodec), remembering(deviceCodec)
+		h.runEvents, h.deviceEvents = remembering(journal.TrainingCodec()), remembering(journal.DeviceCodec())
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()
@@ -286,7 +289,7 @@ func (h *history) boot() {
 		drivers[i] = d
 	}
 	config := HostConfig{
-		Store: p.store, Workspace: Workspace{Dir: "/data", Disk: h.disk}, Devices: drivers, Observer: simObserver{},
+		Store: p.store, Workspace: datadir.Workspace{Dir: "/data", Disk: h.disk}, Devices: drivers, Observer: simObserver{},
 		OpenDataset: h.openDataset,
 		Now:         func() time.Time { return h.now },
 		NewID:       func() string { h.ids++; return fmt.Sprintf("id-%d", h.ids) },
@@ -328,9 +331,9 @@ func (h *history) boot() {
 }
 
 // logs are those of a host.
-func (h *history) logs(c HostConfig) (*RunLog, *DeviceLog) {
-	runs, devices := NewRunLog(c.Store, c.Now), NewDeviceLog(c.Store, c.Now)
-	runs.codec, devices.codec = h.runEvents, h.deviceEvents
+func (h *history) logs(c HostConfig) (*journal.RunLog, *journal.DeviceLog) {
+	runs, devices := journal.NewRunLog(c.Store, c.Now), journal.NewDeviceLog(c.Store, c.Now)
+	runs.Codec, devices.Codec = h.runEvents, h.deviceEvents
 	return runs, devices
 }
 
@@ -348,11 +351,11 @@ func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Datas
 }
 
 // newTrainer records under which lease a trainer works.
-func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (trainer, error) {
+func (h *history) newTrainer(backend kernel.Backend, plan *nn.Plan) (loop.Trainer, error) {
 	use := &simUse{run: h.runs[runNumber(plan)].id}
 	for id, l := range h.ledgers {
 		for _, lease := range l.leases {
-			if lease.Holder == holderOf(use.run) {
+			if lease.Holder == journal.HolderOf(use.run) {
 				use.lease = lease
 				use.lease.Device = id
 			}
@@ -383,7 +386,7 @@ func (h *history) supervised(e actor.Event) {
 	if errors.As(trigger.Cause, &panicked) && !errors.Is(panicked, errPanic) {
 		h.violate("%s: %v\n%s", trigger.Child, panicked, panicked.Stack)
 	}
-	mayPass := Remedy(trigger.Cause) != "" || errors.Is(trigger.Cause, device.ErrNoSuitableDevice)
+	mayPass := datadir.Remedy(trigger.Cause) != "" || errors.Is(trigger.Cause, device.ErrNoSuitableDevice)
 	if strings.HasPrefix(trigger.Supervisor, "/run-") && mayPass {
 		h.violate("%s was restarted only to meet the same condition: %v", trigger.Child, trigger.Cause)
 	}
@@ -392,7 +395,7 @@ func (h *history) supervised(e actor.Event) {
 
 type simObserver struct{}
 
-func (simObserver) Stepped(training.RunID, StepResult)      {}
+func (simObserver) Stepped(training.RunID, loop.StepResult) {}
 func (simObserver) Recorded(training.RunID, training.Event) {}
 
 // simDriver moves the actors of a process.

@@ -8,6 +8,7 @@ import (
 
 	"reprise/kernel"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // outcome is the result of training.
@@ -49,17 +50,17 @@ func (h *history) undisturbed(session training.TrainingSession) (outcome, error)
 
 // alone trains a session to a step, or to its end, and a fork's parent before
 // it: no checkpoint is read. The figures are those of the session's own epochs.
-func (h *history) alone(session training.TrainingSession, to uint64) (*Execution, training.MetricsHistory, error) {
-	plan, err := PlanOf(session)
+func (h *history) alone(session training.TrainingSession, to uint64) (*loop.Execution, training.MetricsHistory, error) {
+	plan, err := loop.PlanOf(session)
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err := newExecution(session, plan, h.data, plainBackend{}, newSimTrainer)
+	x, err := loop.NewExecutionWith(session, plan, h.data, plainBackend{}, newSimTrainer)
 	if err != nil {
 		return nil, nil, err
 	}
 	if p := session.Parent; p == nil {
-		err = x.reset()
+		err = x.Reset()
 	} else {
 		err = h.part(x, p)
 	}
@@ -93,7 +94,7 @@ func (h *history) alone(session training.TrainingSession, to uint64) (*Execution
 }
 
 // part brings a fork's execution to where it parts from its parent.
-func (h *history) part(x *Execution, p *training.Parent) error {
+func (h *history) part(x *loop.Execution, p *training.Parent) error {
 	parent, _, err := h.alone(h.run(p.RunID).record.Session, p.Step())
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (h *history) part(x *Execution, p *training.Parent) error {
 	if err != nil {
 		return err
 	}
-	return x.load(content)
+	return x.Load(content)
 }
 
 // plainBackend is a device that never fails.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/dataset"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -16,8 +17,8 @@ type simRun struct {
 	events  []training.Event // that start it
 	started bool
 	state   runFacts
-	record  RunRecord // what replay gives
-	panics  int       // since its user started or resumed it
+	record  journal.RunRecord // what replay gives
+	panics  int               // since its user started or resumed it
 }
 
 // start asks for a run, or again for one whose start failed.

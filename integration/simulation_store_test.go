@@ -10,6 +10,7 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -52,7 +53,7 @@ func (s *simStore) Append(ctx context.Context, writes ...eventstore.Write) ([]ev
 		stored := h.random.IntN(2) == 0
 		if stored {
 			_, _ = s.append(ctx, writes)
-			if to != queueAggregate { // it says nothing about who holds what
+			if to != journal.QueueAggregate { // it says nothing about who holds what
 				h.dirty[ledgerDevice(to)] = true
 			}
 			h.count("appends of unknown outcome")
@@ -108,7 +109,7 @@ func (s *simStore) Read(ctx context.Context, after eventstore.Position, limit in
 }
 
 func ledgerDevice(a eventstore.AggregateID) device.ID {
-	return device.ID(strings.TrimPrefix(string(a), devicePrefix))
+	return device.ID(strings.TrimPrefix(string(a), journal.DevicePrefix))
 }
 
 var _ eventstore.Store = (*simStore)(nil)
@@ -125,12 +126,12 @@ func (l *simLedger) holds(lease device.Lease) bool {
 
 // observe checks every stored event, whoever is told about it.
 func (h *history) observe(e eventstore.Event) {
-	if e.Aggregate == queueAggregate {
+	if e.Aggregate == journal.QueueAggregate {
 		h.observeQueue(e)
 		return
 	}
-	if !strings.HasPrefix(string(e.Aggregate), devicePrefix) {
-		event, err := h.runEvents.decode(e)
+	if !strings.HasPrefix(string(e.Aggregate), journal.DevicePrefix) {
+		event, err := h.runEvents.Decode(e)
 		if err != nil {
 			h.violate("%v", err)
 			return
@@ -138,9 +139,9 @@ func (h *history) observe(e eventstore.Event) {
 		if h.recording {
 			h.log("%s: %s%s", e.Aggregate, strings.TrimPrefix(e.Type, "training."), details(event))
 		}
-		r := h.run(training.RunID(strings.TrimPrefix(string(e.Aggregate), runPrefix)))
+		r := h.run(training.RunID(strings.TrimPrefix(string(e.Aggregate), journal.RunPrefix)))
 		h.observeRun(r, event)
-		if r.record, err = r.record.apply(event, e.Version, e.Time); err != nil {
+		if r.record, err = r.record.Apply(event, e.Version, e.Time); err != nil {
 			h.violate("%v", err)
 		}
 		return
@@ -151,7 +152,7 @@ func (h *history) observe(e eventstore.Event) {
 		ledger = &simLedger{}
 		h.ledgers[id] = ledger
 	}
-	event, err := h.deviceEvents.decode(e)
+	event, err := h.deviceEvents.Decode(e)
 	if err != nil {
 		h.violate("%v", err)
 		return
@@ -189,20 +190,20 @@ func (h *history) observe(e eventstore.Event) {
 // observeQueue checks a decision: it can be made again, and places nobody who has a
 // device.
 func (h *history) observeQueue(e eventstore.Event) {
-	event, err := queueCodec.decode(e)
+	event, err := journal.QueueCodec().Decode(e)
 	if err != nil {
 		h.violate("%v", err)
 		return
 	}
-	decided := event.(QueueDecided)
+	decided := event.(journal.QueueDecided)
 	h.log("queue: placed %+v, pending %+v", decided.Decision.Placed, decided.Decision.Pending)
-	if what := decided.check(); what != "" {
+	if what := decided.Check(); what != "" {
 		h.violate("%s", what)
 	}
 	h.counts["runs that had to wait"] += len(decided.Decision.Pending)
 	for _, p := range decided.Decision.Placed {
 		for id, l := range h.ledgers {
-			if slices.ContainsFunc(l.leases, func(held device.Lease) bool { return held.Holder == holderOf(training.RunID(p.Job)) }) {
+			if slices.ContainsFunc(l.leases, func(held device.Lease) bool { return held.Holder == journal.HolderOf(training.RunID(p.Job)) }) {
 				h.violate("%s is placed on %v, but holds %s", p.Job, p.On, id)
 			}
 		}
@@ -252,9 +253,9 @@ func shorten(text string) string {
 }
 
 // remembering returns the codec with decoders that decode a payload once.
-func remembering[E typed](c codec[E]) codec[E] {
-	decoders := make(map[string]decoder[E], len(c.decoders))
-	for kind, decode := range c.decoders {
+func remembering[E journal.Typed](c journal.Codec[E]) journal.Codec[E] {
+	decoders := make(map[string]journal.Decoder[E], len(c.Decoders))
+	for kind, decode := range c.Decoders {
 		known := map[string]E{}
 		decoders[kind] = func(payload []byte) (E, error) {
 			event, ok := known[string(payload)]
@@ -268,6 +269,6 @@ func remembering[E typed](c codec[E]) codec[E] {
 			return event, err
 		}
 	}
-	c.decoders = decoders
+	c.Decoders = decoders
 	return c
 }

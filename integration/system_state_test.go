@@ -15,6 +15,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -44,9 +45,9 @@ func (w *watched) Append(ctx context.Context, writes ...eventstore.Write) ([]eve
 
 // liveState loads each aggregate of the log separately, as its users do:
 // independently of the timeline.
-func liveState(store eventstore.Store) (SystemState, error) {
+func liveState(store eventstore.Store) (journal.SystemState, error) {
 	ctx := context.Background()
-	var state SystemState
+	var state journal.SystemState
 	events, err := store.Read(ctx, 0, eventstore.MaxReadPage)
 	if err != nil {
 		return state, err
@@ -56,15 +57,15 @@ func liveState(store eventstore.Store) (SystemState, error) {
 		if e.Version > 1 {
 			continue
 		}
-		if id, ok := strings.CutPrefix(string(e.Aggregate), runPrefix); ok {
-			r, err := NewRunLog(store, time.Now).Load(ctx, training.RunID(id))
+		if id, ok := strings.CutPrefix(string(e.Aggregate), journal.RunPrefix); ok {
+			r, err := journal.NewRunLog(store, time.Now).Load(ctx, training.RunID(id))
 			if err != nil {
 				return state, err
 			}
 			state.Runs = append(state.Runs, r)
 		}
-		if id, ok := strings.CutPrefix(string(e.Aggregate), devicePrefix); ok {
-			d, err := NewDeviceLog(store, time.Now).Load(ctx, device.ID(id))
+		if id, ok := strings.CutPrefix(string(e.Aggregate), journal.DevicePrefix); ok {
+			d, err := journal.NewDeviceLog(store, time.Now).Load(ctx, device.ID(id))
 			if err != nil {
 				return state, err
 			}
@@ -78,10 +79,10 @@ func liveState(store eventstore.Store) (SystemState, error) {
 // data, and one is a fork.
 func busyLog(t *testing.T, store eventstore.Store) *world {
 	t.Helper()
-	w := newWorld(t)
+	w := NewWorld(t)
 	w.store = store
 	parent := w.interruptedOnce(8, everything)
-	w.train(w.request(nil), func(c *HostConfig) { c.OpenDataset = noData })
+	w.train(w.Request(nil), func(c *HostConfig) { c.OpenDataset = noData })
 	w.train(w.fork(parent, parent.Checkpoints[0], nil), nil)
 	return w
 }
@@ -101,7 +102,7 @@ func TestTheStateAtAnyPositionIsWhatWasSeenThen(t *testing.T) {
 		t.Fatalf("only %d positions to compare", len(store.then))
 	}
 	for at, want := range store.then {
-		state, err := StateAt(context.Background(), w.store, at)
+		state, err := journal.StateAt(context.Background(), w.store, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,14 +119,14 @@ func TestTheStateAtAnyPositionIsWhatWasSeenThen(t *testing.T) {
 func TestARunAtAPositionHasTheRecordItHadThen(t *testing.T) {
 	w := busyLog(t, memory.New())
 	ctx := context.Background()
-	log := NewRunLog(w.store, time.Now)
-	end, err := StateAt(ctx, w.store, eventstore.End)
+	log := journal.NewRunLog(w.store, time.Now)
+	end, err := journal.StateAt(ctx, w.store, eventstore.End)
 	if err != nil {
 		t.Fatal(err)
 	}
 	compared := 0
 	for at := eventstore.Position(1); ; at++ {
-		state, err := StateAt(ctx, w.store, at)
+		state, err := journal.StateAt(ctx, w.store, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +135,7 @@ func TestARunAtAPositionHasTheRecordItHadThen(t *testing.T) {
 		}
 		for _, r := range end.Runs {
 			got, err := log.At(ctx, r.ID, at)
-			i := slices.IndexFunc(state.Runs, func(s RunRecord) bool { return s.ID == r.ID })
+			i := slices.IndexFunc(state.Runs, func(s journal.RunRecord) bool { return s.ID == r.ID })
 			if i < 0 {
 				var before *training.FieldError
 				if !errors.As(err, &before) {
@@ -167,11 +168,11 @@ func sameJSON(t *testing.T, a, b any) bool {
 }
 
 func TestARunThatWaitsIsInTheQueue(t *testing.T) {
-	w := newWorld(t)
-	r, _ := w.train(w.request(nil), nil)
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(nil), nil)
 	ctx := context.Background()
 	for at, want := range map[eventstore.Position]int{0: 0, 3: 1, 1000: 0} {
-		state, err := StateAt(ctx, w.store, at)
+		state, err := journal.StateAt(ctx, w.store, at)
 		if err != nil {
 			t.Fatal(err)
 		}

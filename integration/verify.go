@@ -7,19 +7,19 @@ import (
 	"slices"
 
 	"reprise/checkpoint"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/kernel"
 	"reprise/training"
+	"reprise/training/loop"
 )
-
-// ErrNotVerified is returned if a record and what it describes disagree.
-var ErrNotVerified = errors.New("verification failed")
 
 // Verification says which run to verify, and between which checkpoints.
 type Verification struct {
-	Run RunRecord
+	Run journal.RunRecord
 	// From is the step of the checkpoint to start from; 0 is the beginning, which
 	// for a fork is the checkpoint of its parent.
 	From uint64
@@ -78,7 +78,7 @@ func (r *VerifyReport) fail(format string, args ...any) {
 // Verifier trains recorded runs again and compares. It writes nothing.
 type Verifier struct {
 	Store     eventstore.Store
-	Workspace Workspace
+	Workspace datadir.Workspace
 	// Backend trains; any exact one gives the same bits.
 	Backend kernel.Backend
 	// Meaning returns the first event of a run as the request in it and the data
@@ -124,27 +124,27 @@ func (v Verifier) Verify(ctx context.Context, what Verification, data *dataset.D
 	}
 	report.Verified = report.Problem == ""
 	if !report.Verified {
-		return report, fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+		return report, fmt.Errorf("%w: %s", journal.ErrNotVerified, report.Problem)
 	}
 	return report, nil
 }
 
 // checkLog fails if the log, or what it says about this run, contradicts itself.
 func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verification) error {
-	a, err := auditLog(ctx, v.Store, func(e *ContradictionError) bool {
-		other, isRun := runOf(e.Aggregate)
+	a, err := journal.AuditLog(ctx, v.Store, func(e *journal.ContradictionError) bool {
+		other, isRun := journal.RunOf(e.Aggregate)
 		return !isRun || other == what.Run.ID
 	})
 	switch {
-	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, ErrNotVerified):
+	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, journal.ErrNotVerified):
 		report.fail("event log: %v", err)
-		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+		return fmt.Errorf("%w: %s", journal.ErrNotVerified, report.Problem)
 	case err != nil:
 		return err
 	}
-	report.Events = uint64(a.head.Position)
+	report.Events = uint64(a.Head.Position)
 	if report.Problem != "" { // without the request's own model there is nothing to train
-		return fmt.Errorf("%w: %s", ErrNotVerified, report.Problem)
+		return fmt.Errorf("%w: %s", journal.ErrNotVerified, report.Problem)
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 		report.fail("%s: request: %v", first.name(), err)
 		return
 	}
-	if what := difference(recorded, want, "the request and the data give"); what != "" {
+	if what := journal.Difference(recorded, want, "the request and the data give"); what != "" {
 		report.fail("%s: %s", first.name(), what)
 	}
 }
@@ -210,7 +210,7 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
-		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(CheckpointRef(cp)); err != nil {
+		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(cp.Ref()); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.Checkpoints[i].Missing = errors.Is(err, checkpoint.ErrMissing)
 			report.fail("checkpoint at step %d: %v", cp.Step, err)
@@ -226,7 +226,7 @@ func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 // retrain trains from From to ToStep, or to the last step that an event
 // mentions, and compares as it goes.
 func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verification, data *dataset.Dataset) error {
-	x, err := NewExecution(what.Run.Session, data, v.Backend)
+	x, err := loop.NewExecution(what.Run.Session, data, v.Backend)
 	if err != nil {
 		return err
 	}
@@ -276,11 +276,11 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 	r.series = recorded
 	damaged := func(format string, args ...any) error {
 		r.report.fail(format, args...)
-		return fmt.Errorf("%w: %s", ErrNotVerified, r.report.Problem)
+		return fmt.Errorf("%w: %s", journal.ErrNotVerified, r.report.Problem)
 	}
 	if what.From == what.Run.Session.Parent.Step() {
-		err := r.x.Begin(v.Workspace)
-		if errors.As(err, new(*filesError)) {
+		err := r.x.Begin(v.Workspace.Checkpoints)
+		if errors.As(err, new(*loop.FilesError)) {
 			return damaged("%v", err)
 		}
 		if err != nil {
@@ -292,7 +292,7 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 		if cp.Step != what.From {
 			continue
 		}
-		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(CheckpointRef(cp))
+		content, err := v.Workspace.Checkpoints(what.Run.ID).Read(cp.Ref())
 		if err != nil {
 			return damaged("checkpoint at step %d: %v", cp.Step, err)
 		}
@@ -302,14 +302,4 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 		return r.begin(what.From)
 	}
 	return nil
-}
-
-// CheckpointRef returns what finds and pins a committed checkpoint on disk.
-func CheckpointRef(cp training.Checkpoint) checkpoint.Ref {
-	return checkpoint.Ref{Dir: cp.Dir, ManifestSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256, Step: cp.Step, Epoch: cp.Epoch}
-}
-
-// seriesRecord returns a step as the step series records it.
-func seriesRecord(s StepResult) stepseries.Record {
-	return stepseries.Record{Step: s.Step, Epoch: uint32(s.Epoch), Loss: s.Loss, LearningRate: s.LearningRate}
 }

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"reprise/journal"
 	"testing"
 )
 
@@ -12,7 +13,7 @@ func TestGoldenLogsAreVerified(t *testing.T) {
 			continue
 		}
 		store, head := golden(t, file)
-		report, err := VerifyLog(context.Background(), store)
+		report, err := journal.VerifyLog(context.Background(), store)
 		if err != nil || report.Head != head || report.Runs == 0 {
 			t.Errorf("%s: %+v, %v", file, report, err)
 		}

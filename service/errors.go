@@ -5,9 +5,10 @@ import (
 	"io/fs"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/fault"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -35,20 +36,20 @@ func kindOf(err error) fault.Kind {
 	switch {
 	case errors.As(err, new(*dataset.OfflineError)):
 		return fault.Unavailable
-	case errors.Is(err, integration.ErrRunNotFound):
+	case errors.Is(err, journal.ErrRunNotFound):
 		return fault.NotFound
 	case errors.Is(err, training.ErrCannotResume):
 		return fault.Conflict
-	case errors.As(err, new(*training.FieldError)), errors.As(err, new(*api.RequestError)), errors.Is(err, integration.ErrAmbiguousRun):
+	case errors.As(err, new(*training.FieldError)), errors.As(err, new(*api.RequestError)), errors.Is(err, journal.ErrAmbiguousRun):
 		return fault.Invalid
 	}
 	return fault.Internal
 }
 
 func codeOf(err error) api.Code {
-	var noRun *integration.RunNotFoundError
+	var noRun *journal.RunNotFoundError
 	switch {
-	case errors.As(err, new(*integration.MissingLogError)):
+	case errors.As(err, new(*datadir.MissingLogError)):
 		return api.LogMissing
 	case errors.As(err, &noRun) && noRun.Runs == 0:
 		return api.NoRuns
@@ -64,9 +65,9 @@ func codeOf(err error) api.Code {
 func remedyOf(err error) (text, remedy string) {
 	advised := err
 	if !errors.Is(err, fs.ErrNotExist) {
-		advised = integration.Advise(err)
+		advised = datadir.Advise(err)
 	}
-	if a, ok := advised.(*integration.AdvisedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
+	if a, ok := advised.(*datadir.AdvisedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
 		return a.Err.Error(), a.Remedy
 	}
 	return err.Error(), ""

@@ -6,21 +6,22 @@ import (
 	"strings"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/eventstore"
-	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/internal/flock"
+	"reprise/journal"
 )
 
 // Log is an event log that is open for reading, compared with the files beside it.
 type Log struct {
 	eventstore.Store
-	Workspace integration.Workspace
+	Workspace datadir.Workspace
 	// Listing is the store for what is made from read models; nil if it cannot be read.
 	Listing eventstore.Store
-	// Compared is what integration.CheckFiles returned.
+	// Compared is what datadir.CheckFiles returned.
 	Compared error
-	list     *integration.RunList // nil if it was not needed yet
+	list     *journal.RunList // nil if it was not needed yet
 }
 
 // OpenLog opens the event log for reading, even while another process writes to it,
@@ -40,8 +41,8 @@ func (s *Service) OpenLog(ctx context.Context) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{Store: store, Workspace: w}
-	if l.Listing, l.Compared = integration.Listing(ctx, store); l.Compared == nil {
-		l.list, l.Compared = integration.CheckFilesOf(ctx, l.Listing, w)
+	if l.Listing, l.Compared = journal.Listing(ctx, store); l.Compared == nil {
+		l.list, l.Compared = datadir.CheckFilesOf(ctx, l.Listing, w)
 	}
 	return l, nil
 }
@@ -50,7 +51,7 @@ func (s *Service) OpenLog(ctx context.Context) (*Log, error) {
 // beside it.
 func (s *Service) read(ctx context.Context) (*Log, error) {
 	l, err := s.OpenLog(ctx)
-	var older *integration.OlderLogError
+	var older *datadir.OlderLogError
 	if err == nil && errors.As(l.Compared, &older) {
 		api.Notify(ctx, api.Notice{Warning: older.Error()})
 	}
@@ -58,7 +59,7 @@ func (s *Service) read(ctx context.Context) (*Log, error) {
 }
 
 // Runs returns the list of all runs, which is read once.
-func (l *Log) Runs(ctx context.Context) (*integration.RunList, error) {
+func (l *Log) Runs(ctx context.Context) (*journal.RunList, error) {
 	if l.list != nil {
 		return l.list, nil
 	}
@@ -66,7 +67,7 @@ func (l *Log) Runs(ctx context.Context) (*integration.RunList, error) {
 		return nil, l.Compared
 	}
 	var err error
-	l.list, err = integration.ReadRuns(ctx, l.Listing)
+	l.list, err = journal.ReadRuns(ctx, l.Listing)
 	return l.list, err
 }
 
@@ -76,9 +77,9 @@ func (l *Log) close() { _ = l.Close() }
 // runLog is a run in an open log.
 type runLog struct {
 	*Log
-	list *integration.RunList
-	log  *integration.RunLog
-	run  integration.RunRecord
+	list *journal.RunList
+	log  *journal.RunLog
+	run  journal.RunRecord
 }
 
 // readRun opens the event log for reading and finds the run that a request names. The
@@ -95,7 +96,7 @@ func (s *Service) readRun(ctx context.Context, name string) (r runLog, err error
 	if r.list, err = r.Runs(ctx); err != nil {
 		return r, err
 	}
-	r.log = integration.NewRunLog(r.Listing, s.config.Now)
+	r.log = journal.NewRunLog(r.Listing, s.config.Now)
 	id, err := r.list.Resolve(strings.TrimSpace(name))
 	if err != nil {
 		return r, err
@@ -106,7 +107,7 @@ func (s *Service) readRun(ctx context.Context, name string) (r runLog, err error
 
 // WriterAlive reports whether some process holds the data directory's lock: a run that
 // is recorded as under way really is only then.
-func WriterAlive(w integration.Workspace) bool {
+func WriterAlive(w datadir.Workspace) bool {
 	held, _, err := flock.Probe(w.LockPath())
 	return err == nil && held
 }

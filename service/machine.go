@@ -7,10 +7,11 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
-	"reprise/integration"
 	"reprise/internal/figures"
+	"reprise/journal"
 )
 
 // Devices implements api.Service.
@@ -25,11 +26,11 @@ func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.Devi
 		return api.DeviceList{}, err
 	}
 	defer log.close()
-	listing, err := integration.Listing(ctx, log)
+	listing, err := journal.Listing(ctx, log)
 	if err != nil {
 		return api.DeviceList{}, err
 	}
-	recorded, err := integration.ReadDevices(ctx, listing)
+	recorded, err := journal.ReadDevices(ctx, listing)
 	if err != nil {
 		return api.DeviceList{}, err
 	}
@@ -59,11 +60,11 @@ func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateRep
 	if err != nil {
 		return api.StateReport{}, err
 	}
-	listing, err := integration.Listing(ctx, log)
+	listing, err := journal.Listing(ctx, log)
 	if err != nil {
 		return api.StateReport{}, err
 	}
-	overview, err := integration.OverviewAt(ctx, listing, position)
+	overview, err := journal.OverviewAt(ctx, listing, position)
 	if err != nil {
 		return api.StateReport{}, err
 	}
@@ -77,7 +78,7 @@ func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateRep
 	return report, nil
 }
 
-func stateOf(o integration.Overview, end eventstore.Position) api.SystemState {
+func stateOf(o journal.Overview, end eventstore.Position) api.SystemState {
 	out := api.SystemState{Position: o.Position, End: end, Queue: []api.QueuedRun{}, Devices: []api.Device{}, Runs: []api.Run{}}
 	if o.Position > 0 {
 		out.Time = &o.Time
@@ -103,7 +104,7 @@ func deviceOf(l device.Ledger) api.Device {
 
 // withoutProcess makes the state at the end of the log what it is when no process
 // works on it: what the log has under way was left by a process that died.
-func withoutProcess(s *api.SystemState, devices []integration.DeviceRecord, w integration.Workspace) {
+func withoutProcess(s *api.SystemState, devices []journal.DeviceRecord, w datadir.Workspace) {
 	var left []string
 	interrupted := 0
 	for i := range s.Runs {

@@ -6,8 +6,9 @@ import (
 	"iter"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/eventstore"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -72,7 +73,7 @@ func asGiven(err error, at api.PointInTime) error {
 }
 
 // reportOf describes a run as recorded, without its relatives.
-func reportOf(r integration.RunRecord, w integration.Workspace) api.RunReport {
+func reportOf(r journal.RunRecord, w datadir.Workspace) api.RunReport {
 	s := r.Session
 	report := api.RunReport{
 		Details: api.RunDetails{
@@ -125,7 +126,7 @@ func (s *Service) eventsOf(ctx context.Context, run string) (_ []eventstore.Even
 
 // StateOf returns the actual state of a run: one that is recorded as under way is
 // interrupted if no process is training it.
-func StateOf(recorded training.State, w integration.Workspace) training.State {
+func StateOf(recorded training.State, w datadir.Workspace) training.State {
 	if (recorded == training.Running || recorded == training.Initializing) && !WriterAlive(w) {
 		return training.Interrupted
 	}
@@ -133,7 +134,7 @@ func StateOf(recorded training.State, w integration.Workspace) training.State {
 }
 
 // ResultOf describes what a run has reached.
-func ResultOf(r integration.RunSummary) api.Result {
+func ResultOf(r journal.RunSummary) api.Result {
 	out := api.Result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
 	if m := r.Metrics; m != nil {
 		out.Metrics = metricsOf(*m, r.HasAccuracy)
@@ -142,7 +143,7 @@ func ResultOf(r integration.RunSummary) api.Result {
 }
 
 // RunOf describes a run as recorded by its events.
-func RunOf(r integration.RunSummary) api.Run {
+func RunOf(r journal.RunSummary) api.Run {
 	return api.Run{
 		Result: ResultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,

@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
-	"reprise/integration"
 )
 
 var _ api.Service = (*Service)(nil)
@@ -54,7 +54,7 @@ func (c Config) Validate() error {
 // Service implements api.Service.
 type Service struct {
 	config    Config
-	workspace integration.Workspace
+	workspace datadir.Workspace
 
 	mu           sync.Mutex
 	drivers      []device.Driver // nil until they are needed
@@ -66,7 +66,7 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{config: c, workspace: integration.Workspace{Dir: c.Dir}}, nil
+	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}}, nil
 }
 
 // Close closes the devices. No call may be in progress.

@@ -3,6 +3,7 @@ package training
 import (
 	"encoding/json"
 
+	"reprise/checkpoint"
 	"reprise/device"
 	"reprise/nn"
 )
@@ -174,6 +175,11 @@ type Checkpoint struct {
 	SeriesSHA256 string `json:"series_sha256"`
 	// Loss is the mean training loss of the epoch so far.
 	Loss float64 `json:"loss"`
+}
+
+// Ref returns what finds and pins the committed checkpoint on disk.
+func (c Checkpoint) Ref() checkpoint.Ref {
+	return checkpoint.Ref{Dir: c.Dir, ManifestSHA256: c.ManifestSHA256, WeightsSHA256: c.WeightsSHA256, Step: c.Step, Epoch: c.Epoch}
 }
 
 // EventType returns "training.training_started.v1".

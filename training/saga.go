@@ -387,3 +387,13 @@ func (s TrainingSaga) Begun() bool {
 func (s TrainingSaga) Holds(id device.ID) bool {
 	return slices.ContainsFunc(s.Context.AllocatedDevices, func(a Allocation) bool { return a.Device == id })
 }
+
+// UnderWay reports whether the saga is neither paused nor ending.
+func (s TrainingSaga) UnderWay() bool {
+	switch s.State {
+	case SagaCompleted, SagaFailed, Compensating:
+		return false
+	default:
+		return !s.Context.Paused
+	}
+}

@@ -10,8 +10,8 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
-	"reprise/integration"
 	"reprise/internal/figures"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -39,7 +39,7 @@ func Type(eventType string) string {
 
 // Figures returns the figures of an event for people.
 func Figures(e eventstore.Event) string {
-	event, err := integration.EventOf(e)
+	event, err := journal.EventOf(e)
 	if err != nil {
 		return figures.Excerpt(string(e.Payload)) // of a kind that this version does not know
 	}
@@ -48,9 +48,9 @@ func Figures(e eventstore.Event) string {
 		return runFigures(e)
 	case device.Event:
 		return deviceFigures(e)
-	case integration.ActorEvent:
+	case journal.ActorEvent:
 		return actorFigures(e)
-	case integration.QueueDecided:
+	case journal.QueueDecided:
 		return decisionFigures(e.Decision)
 	}
 	return ""
@@ -127,7 +127,7 @@ func deviceFigures(event device.Event) string {
 }
 
 // decisionFigures names what is placed, and counts who waits.
-func decisionFigures(d integration.RecordedDecision) string {
+func decisionFigures(d journal.RecordedDecision) string {
 	const most = 3
 	var parts []string
 	for i, p := range d.Placed {
@@ -145,24 +145,24 @@ func decisionFigures(d integration.RecordedDecision) string {
 	return strings.Join(parts, ", ")
 }
 
-func actorFigures(event integration.ActorEvent) string {
+func actorFigures(event journal.ActorEvent) string {
 	switch e := event.(type) {
-	case integration.ActorSpawned:
+	case journal.ActorSpawned:
 		return e.Path
-	case integration.ActorTerminated:
+	case journal.ActorTerminated:
 		if e.Cause != "" {
 			return e.Path + ": " + figures.Excerpt(e.Cause)
 		}
 		return e.Path
-	case integration.ActorAbandoned:
+	case journal.ActorAbandoned:
 		return e.Path
-	case integration.SupervisionTriggered:
+	case journal.SupervisionTriggered:
 		what := fmt.Sprintf("%s of %s by %s", e.Decision, e.Child, e.Supervisor)
 		if e.Delay > 0 {
 			what += " after " + figures.Duration(e.Delay)
 		}
 		return what + ": " + figures.Excerpt(e.Cause)
-	case integration.ActorEventsLost:
+	case journal.ActorEventsLost:
 		return figures.Plural(e.Count, "event")
 	}
 	return ""

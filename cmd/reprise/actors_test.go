@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"reprise/actor"
-	"reprise/integration"
+	"reprise/datadir"
 	"reprise/internal/flock"
 )
 
@@ -87,12 +87,12 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 }
 
 // held returns a data directory that this process holds, below the folder.
-func held(t *testing.T, dir string) integration.Workspace {
+func held(t *testing.T, dir string) datadir.Workspace {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := integration.Workspace{Dir: dir}
+	w := datadir.Workspace{Dir: dir}
 	lock, err := flock.Acquire(w.LockPath(), flock.Info{})
 	if err != nil {
 		t.Fatal(err)

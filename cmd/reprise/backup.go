@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/internal/staging"
 )
@@ -24,7 +24,7 @@ type backupReport struct {
 	// Position and HeadHash stand for everything that is in the copy.
 	Position eventstore.Position `json:"position"`
 	HeadHash eventstore.Hash     `json:"head_hash"`
-	integration.RunFiles
+	datadir.RunFiles
 }
 
 func newBackupCommand(env *environment) *cobra.Command {
@@ -79,7 +79,7 @@ func (env *environment) backup(ctx context.Context, folder, format string) error
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	if err := integration.CheckFiles(ctx, store, w); err != nil {
+	if err := datadir.CheckFiles(ctx, store, w); err != nil {
 		return err
 	}
 	report := backupReport{From: w.Dir, To: folder}
@@ -99,7 +99,7 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 		if err := disk.Or(nil).Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-		part := integration.Workspace{Dir: dir}
+		part := datadir.Workspace{Dir: dir}
 		head, err := store.Backup(ctx, part.EventsPath())
 		if err != nil {
 			return err
@@ -111,7 +111,7 @@ func (env *environment) makeBackup(ctx context.Context, store *sqlite.Store, rep
 			return err
 		}
 		progress := newCounter(env, "backing up", "checkpoints")
-		report.RunFiles, err = integration.CopyRunFiles(ctx, copied, part, integration.Workspace{Dir: report.From}, progress.update)
+		report.RunFiles, err = datadir.CopyRunFiles(ctx, copied, part, datadir.Workspace{Dir: report.From}, progress.update)
 		progress.close()
 		return errors.Join(err, copied.Close())
 	})
@@ -165,7 +165,7 @@ func (env *environment) stage(parent, command string) (*staging.Area, error) {
 
 // newDataDir locks a data directory that has no event log yet, creating it if
 // necessary. The returned function releases the lock.
-func (env *environment) newDataDir(command string) (integration.Workspace, func() error, error) {
+func (env *environment) newDataDir(command string) (datadir.Workspace, func() error, error) {
 	w, err := env.workspace()
 	if err != nil {
 		return w, nil, err

@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"reprise/checkpoint"
-	"reprise/integration"
+	"reprise/datadir"
+	"reprise/journal"
 	"reprise/service"
 	"reprise/training"
 )
 
 // lastCheckpoint returns the newest checkpoint of a run.
-func (env *environment) lastCheckpoint(run integration.RunRecord, w integration.Workspace) (training.Checkpoint, error) {
+func (env *environment) lastCheckpoint(run journal.RunRecord, w datadir.Workspace) (training.Checkpoint, error) {
 	last, ok := run.LastCheckpoint()
 	if !ok {
 		return last, env.noCheckpoint(run, w)
@@ -24,7 +25,7 @@ func (env *environment) lastCheckpoint(run integration.RunRecord, w integration.
 }
 
 // noCheckpoint says of a run without checkpoints what can be done about it.
-func (env *environment) noCheckpoint(run integration.RunRecord, w integration.Workspace) error {
+func (env *environment) noCheckpoint(run journal.RunRecord, w datadir.Workspace) error {
 	switch service.StateOf(run.Session.State, w) {
 	case training.Failed:
 		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again",
@@ -39,7 +40,7 @@ func (env *environment) noCheckpoint(run integration.RunRecord, w integration.Wo
 }
 
 // cannotResume adds to the error of a run that has ended what can be done instead.
-func (env *environment) cannotResume(run integration.RunRecord, err error) error {
+func (env *environment) cannotResume(run journal.RunRecord, err error) error {
 	if len(run.Checkpoints) == 0 {
 		return fmt.Errorf("%w; correct the request and train it again", err)
 	}
@@ -53,7 +54,7 @@ func (env *environment) cannotResume(run integration.RunRecord, err error) error
 
 // checkpointAt returns the checkpoint at the step that a flag names.
 func (env *environment) checkpointAt(
-	run integration.RunRecord, w integration.Workspace, flag string, step uint64,
+	run journal.RunRecord, w datadir.Workspace, flag string, step uint64,
 ) (training.Checkpoint, error) {
 	if _, err := env.lastCheckpoint(run, w); err != nil {
 		return training.Checkpoint{}, err
@@ -67,24 +68,24 @@ func (env *environment) checkpointAt(
 
 // checkFiles fails where the files of a checkpoint that a command would start from are
 // not what was committed. or is how to name another one.
-func checkFiles(run integration.RunRecord, w integration.Workspace, cp training.Checkpoint, or string) error {
-	return badFiles(run, w, cp, or, w.Checkpoints(run.ID).Verify(integration.CheckpointRef(cp)))
+func checkFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, or string) error {
+	return badFiles(run, w, cp, or, w.Checkpoints(run.ID).Verify(cp.Ref()))
 }
 
 // badFiles adds to the error of reading a checkpoint what to do about it: where another
 // checkpoint of the run is whole, to use the newest of those.
-func badFiles(run integration.RunRecord, w integration.Workspace, cp training.Checkpoint, or string, err error) error {
+func badFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, or string, err error) error {
 	if !errors.As(err, new(*checkpoint.CorruptError)) {
 		return err
 	}
 	fix := "put a copy of it back; no other checkpoint of the run is whole"
 	for _, other := range slices.Backward(run.Checkpoints) {
-		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(integration.CheckpointRef(other)) == nil {
+		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(other.Ref()) == nil {
 			fix = fmt.Sprintf("put a copy of it back, or %s %d", or, other.Step)
 			break
 		}
 	}
-	return &integration.AdvisedError{Err: err, Remedy: fix}
+	return &datadir.AdvisedError{Err: err, Remedy: fix}
 }
 
 // checkResumePoint fails where the files of the checkpoint that a run would continue
@@ -107,13 +108,13 @@ func (env *environment) checkResumePoint(ctx context.Context, r runReader) error
 }
 
 // indexOfStep returns the index of the checkpoint at a step, or -1.
-func indexOfStep(run integration.RunRecord, step uint64) int {
+func indexOfStep(run journal.RunRecord, step uint64) int {
 	return slices.IndexFunc(run.Checkpoints, func(c training.Checkpoint) bool { return c.Step == step })
 }
 
 // nearestSteps lists the steps that there are, or the ones around a step where
 // that would be too many to read.
-func (env *environment) nearestSteps(run integration.RunRecord, step uint64) string {
+func (env *environment) nearestSteps(run journal.RunRecord, step uint64) string {
 	const most = 6
 	list := run.Checkpoints
 	from, more := 0, ""

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/service"
 	"reprise/training"
 )
@@ -122,7 +122,7 @@ func (env *environment) argumentCandidates(name string) candidates {
 		}
 	case "PROJECTION":
 		var names []string
-		for _, p := range integration.Projections() {
+		for _, p := range journal.Projections() {
 			names = append(names, p.Name)
 		}
 		return words(names...)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"reprise/integration"
+	"reprise/datadir"
 )
 
 // complete returns what a shell would offer for the last word of a command line.
@@ -114,7 +114,7 @@ func TestCompletionWritesNothing(t *testing.T) {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 	// A writer's lock is not in the way.
-	w := integration.Workspace{Dir: data}
+	w := datadir.Workspace{Dir: data}
 	held(t, w.Dir)
 	if got := complete(t, data, "runs", "show", "late"); len(got) != 1 {
 		t.Errorf("beside a writer: %q", got)

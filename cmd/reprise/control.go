@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"reprise/datadir"
 	"reprise/integration"
 	"reprise/internal/disk"
 )
@@ -49,7 +50,7 @@ type control struct {
 
 // serveControl opens the endpoint of the process that holds the data directory's
 // lock, in place of what a dead one left. close must follow.
-func serveControl(ctx context.Context, w integration.Workspace, handler http.Handler) (*control, error) {
+func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler) (*control, error) {
 	link := filepath.Join(w.Dir, controlName)
 	if err := removeControl(link); err != nil {
 		return nil, err
@@ -147,7 +148,7 @@ func (c *control) close() error {
 
 // askControl asks the process that holds the data directory, and decodes its
 // answer. It fails with errNoProcess where there is none.
-func askControl(ctx context.Context, w integration.Workspace, resource string, answer any) error {
+func askControl(ctx context.Context, w datadir.Workspace, resource string, answer any) error {
 	if !writerAlive(w) {
 		return fmt.Errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
 	}

@@ -18,9 +18,10 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -186,12 +187,12 @@ func compareWithReference(t *testing.T, b, reference binary, want api.Result, ac
 // checkNoLease reads the devices' ledgers from the event log.
 func checkNoLease(t *testing.T, b binary) {
 	t.Helper()
-	store, err := sqlite.OpenReadOnly(integration.Workspace{Dir: b.dataDir}.EventsPath())
+	store, err := sqlite.OpenReadOnly(datadir.Workspace{Dir: b.dataDir}.EventsPath())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	state, err := integration.StateAt(context.Background(), store, eventstore.End)
+	state, err := journal.StateAt(context.Background(), store, eventstore.End)
 	if err != nil || len(state.Devices) == 0 {
 		t.Fatalf("%d devices on record, %v", len(state.Devices), err)
 	}

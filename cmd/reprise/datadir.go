@@ -8,16 +8,17 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/flock"
+	"reprise/journal"
 	"reprise/service"
 )
 
 // workspace returns the data directory that flag, environment or convention
 // name; it need not exist.
-func (env *environment) workspace() (integration.Workspace, error) {
+func (env *environment) workspace() (datadir.Workspace, error) {
 	dir := env.dataDir
 	if dir == "" {
 		dir = env.getenv("REPRISE_DATA_DIR")
@@ -25,7 +26,7 @@ func (env *environment) workspace() (integration.Workspace, error) {
 	if dir == "" {
 		base := env.xdg("XDG_DATA_HOME", ".local/share", "Library/Application Support")
 		if base == "" {
-			return integration.Workspace{}, invalid(errors.New("there is no home directory to keep runs in; " +
+			return datadir.Workspace{}, invalid(errors.New("there is no home directory to keep runs in; " +
 				"name a folder with --data-dir FOLDER or REPRISE_DATA_DIR, or set XDG_DATA_HOME or HOME to an absolute path"))
 		}
 		dir = filepath.Join(base, "reprise")
@@ -34,7 +35,7 @@ func (env *environment) workspace() (integration.Workspace, error) {
 	if file := fileOn(dir); err == nil && file != "" {
 		err = invalid(fmt.Errorf("%s is a file; name a folder with --data-dir FOLDER or REPRISE_DATA_DIR", file))
 	}
-	return integration.Workspace{Dir: dir}, err
+	return datadir.Workspace{Dir: dir}, err
 }
 
 // fileOn returns the part of a path that is a file, where the path is meant as a
@@ -99,8 +100,8 @@ func (env *environment) holder(command string) flock.Info {
 
 // lockError says in the words of the command line why a data directory cannot be
 // opened for writing.
-func lockError(w integration.Workspace, err error) error {
-	var lock *integration.LockError
+func lockError(w datadir.Workspace, err error) error {
+	var lock *datadir.LockError
 	switch {
 	case !errors.As(err, &lock):
 		return err
@@ -112,7 +113,7 @@ func lockError(w integration.Workspace, err error) error {
 
 // openWriter locks the data directory and opens its event store for writing,
 // creating both where they do not exist. The returned function closes them.
-func (env *environment) openWriter(ctx context.Context, command string) (eventstore.Store, integration.Workspace, func() error, error) {
+func (env *environment) openWriter(ctx context.Context, command string) (eventstore.Store, datadir.Workspace, func() error, error) {
 	w, err := env.workspace()
 	if err != nil {
 		return nil, w, nil, err
@@ -135,7 +136,7 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 // beside it.
 type logReader struct {
 	*service.Log
-	workspace integration.Workspace
+	workspace datadir.Workspace
 	listing   eventstore.Store
 	compared  error
 }
@@ -176,7 +177,7 @@ func (env *environment) openLog(ctx context.Context) (*logReader, error) {
 }
 
 // runs returns the list of all runs, which is read once.
-func (r *logReader) runs(ctx context.Context) (*integration.RunList, error) { return r.Runs(ctx) }
+func (r *logReader) runs(ctx context.Context) (*journal.RunList, error) { return r.Runs(ctx) }
 
 // writerAlive reports whether some process holds the data directory's lock.
-func writerAlive(w integration.Workspace) bool { return service.WriterAlive(w) }
+func writerAlive(w datadir.Workspace) bool { return service.WriterAlive(w) }

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"reprise/integration"
+	"reprise/datadir"
 )
 
 // warnOfOlderLog says, beside what a command shows, that the log which it shows is
-// older than the files in its folder. check is what integration.CheckFiles returned.
+// older than the files in its folder. check is what datadir.CheckFiles returned.
 func (env *environment) warnOfOlderLog(check error) {
-	var older *integration.OlderLogError
+	var older *datadir.OlderLogError
 	if errors.As(check, &older) {
 		writeLines(env.stderr, "reprise: warning: "+older.Error())
 	}
@@ -19,7 +19,7 @@ func (env *environment) warnOfOlderLog(check error) {
 
 // warnOfSettled says what the user has to know of what was settled when a data
 // directory was opened for writing.
-func (env *environment) warnOfSettled(settled integration.Settled) {
+func (env *environment) warnOfSettled(settled datadir.Settled) {
 	for _, path := range settled.SetAside {
 		writeLines(env.stderr, fmt.Sprintf("reprise: warning: %s was written by an older version, and no event of the log names it; "+
 			"it was kept under this name. If this is the right event log, delete it; if not, put the newer events.db back", path))
@@ -31,7 +31,7 @@ func (env *environment) warnOfSettled(settled integration.Settled) {
 
 // outside fails where a path lies in the data directory, or in the folder that
 // its runs really lie in.
-func outside(w integration.Workspace, path string) error {
+func outside(w datadir.Workspace, path string) error {
 	at := real(path)
 	for _, dir := range []string{w.Dir, w.RunsDir()} {
 		if relative, err := filepath.Rel(real(dir), at); err == nil && filepath.IsLocal(relative) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/integration"
 	"reprise/training"
 )
@@ -389,7 +390,7 @@ func TestARunThatWasLeftSaysHowToResumeIt(t *testing.T) {
 	}{
 		{syscall.ENOSPC, "run r: no space left on device; free some space, then resume it with: RESUME"},
 		{errors.New("the host ended"), "run r: the host ended; resume it with: RESUME"},
-		{fmt.Errorf("%w: d/events.db is gone", integration.ErrDataDirGone), "run r: " + integration.ErrDataDirGone.Error() +
+		{fmt.Errorf("%w: d/events.db is gone", datadir.ErrDataDirGone), "run r: " + datadir.ErrDataDirGone.Error() +
 			": d/events.db is gone; put the folder back, or restore a backup"},
 	} {
 		if got := withResume(&integration.UnfinishedError{Run: "r", Cause: c.cause}, "RESUME"); got.Error() != c.want || !errors.Is(got, c.cause) {

@@ -10,10 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 )
 
 // logCopy is what `events export` and `events import` print.
@@ -158,7 +159,7 @@ func (env *environment) importLog(ctx context.Context, file, format string) (err
 
 // importInto makes the event log under a temporary name, and renames it once it is
 // whole and known not to be older than the files in the data directory.
-func (env *environment) importInto(ctx context.Context, w integration.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
+func (env *environment) importInto(ctx context.Context, w datadir.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
 	area, err := env.stage(w.Dir, "reprise events import")
 	if err != nil {
 		return head, err
@@ -167,16 +168,16 @@ func (env *environment) importInto(ctx context.Context, w integration.Workspace,
 	if err := disk.Or(nil).Mkdir(area.Path(), 0o755); err != nil {
 		return head, err
 	}
-	part := integration.Workspace{Dir: area.Path()}.EventsPath()
+	part := datadir.Workspace{Dir: area.Path()}.EventsPath()
 	store, err := sqlite.Open(part, sqlite.Config{})
 	if err != nil {
 		return head, err
 	}
 	if head, err = eventstore.Import(ctx, store, in); err == nil {
-		err = integration.CatchUpProjections(ctx, store)
+		err = journal.CatchUpProjections(ctx, store)
 	}
 	if err == nil {
-		err = integration.CheckFiles(ctx, store, w)
+		err = datadir.CheckFiles(ctx, store, w)
 	}
 	if err = errors.Join(err, store.Close()); err != nil {
 		return head, err

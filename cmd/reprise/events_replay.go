@@ -10,7 +10,7 @@ import (
 	"reprise/api"
 	"reprise/api/describe"
 	"reprise/eventstore"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -54,7 +54,7 @@ the beginning of one, or "latest".`,
 func (env *environment) replay(ctx context.Context, r runReader, format string) error {
 	var rows []replayRow
 	var events []eventstore.Event
-	err := r.log.Replay(ctx, r.run.ID, func(e eventstore.Event, after integration.RunRecord) error {
+	err := r.log.Replay(ctx, r.run.ID, func(e eventstore.Event, after journal.RunRecord) error {
 		events = append(events, e)
 		rows = append(rows, replayRow{Event: api.EventOf(e), State: replayStateOf(after)})
 		return nil
@@ -79,7 +79,7 @@ func (env *environment) replay(ctx context.Context, r runReader, format string) 
 	})
 }
 
-func replayStateOf(r integration.RunRecord) replayState {
+func replayStateOf(r journal.RunRecord) replayState {
 	s := replayState{
 		State: r.Session.State, Saga: r.Saga, Waits: []string{},
 		Epochs: len(r.Metrics), Checkpoints: len(r.Checkpoints), Reason: r.Reason,

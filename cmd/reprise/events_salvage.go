@@ -10,11 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/internal/flock"
+	"reprise/journal"
 )
 
 // What a salvaged data directory holds beside its log and the files that the log
@@ -46,8 +47,8 @@ type salvageReport struct {
 	Unacknowledged int    `json:"unacknowledged"`
 	Other          int    `json:"other"`
 	RestFile       string `json:"rest_file,omitempty"`
-	integration.RunFiles
-	LostFiles []integration.LostFiles `json:"lost_files"`
+	datadir.RunFiles
+	LostFiles []datadir.LostFiles `json:"lost_files"`
 	// UnknownFiles are the files and folders of runs, below UnknownFolder, that the
 	// log does not know and once did.
 	UnknownFiles  []string `json:"unknown_files"`
@@ -139,7 +140,7 @@ func (env *environment) salvage(ctx context.Context, folder, format string) erro
 	wreck, err := sqlite.OpenWreck(ctx, w.EventsPath())
 	if err == nil {
 		defer func() { _ = wreck.Close() }() // it was only read
-		report := salvageReport{From: w.Dir, To: folder, Missing: []missingEvents{}, LostFiles: []integration.LostFiles{}, UnknownFiles: []string{}}
+		report := salvageReport{From: w.Dir, To: folder, Missing: []missingEvents{}, LostFiles: []datadir.LostFiles{}, UnknownFiles: []string{}}
 		if err = env.salvageTo(ctx, wreck, &report); err == nil {
 			return env.printSalvage(format, report)
 		}
@@ -157,7 +158,7 @@ func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, repo
 		if err := disk.Or(nil).Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-		if err := env.salvageLog(ctx, wreck, integration.Workspace{Dir: dir}, report); err != nil {
+		if err := env.salvageLog(ctx, wreck, datadir.Workspace{Dir: dir}, report); err != nil {
 			return err
 		}
 		found := wreck.Salvaged()
@@ -179,7 +180,7 @@ func (env *environment) salvageTo(ctx context.Context, wreck *sqlite.Wreck, repo
 }
 
 // salvageLog makes the event log and copies what it refers to.
-func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to integration.Workspace, report *salvageReport) (err error) {
+func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to datadir.Workspace, report *salvageReport) (err error) {
 	store, err := sqlite.Open(to.EventsPath(), sqlite.Config{})
 	if err != nil {
 		return err
@@ -192,7 +193,7 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 	if _, err := store.Verify(ctx); err != nil {
 		return err
 	}
-	if err := integration.CatchUpProjections(ctx, store); err != nil {
+	if err := journal.CatchUpProjections(ctx, store); err != nil {
 		return err
 	}
 	report.Events, report.HeadHash = head.Position, head.Hash
@@ -209,30 +210,30 @@ func (env *environment) salvageLog(ctx context.Context, wreck *sqlite.Wreck, to 
 
 // salvageFiles copies the files of runs that the new log refers to, and those that
 // show that the damaged one had more events.
-func (env *environment) salvageFiles(ctx context.Context, store eventstore.Store, to integration.Workspace, report *salvageReport) error {
-	from := integration.Workspace{Dir: report.From}
+func (env *environment) salvageFiles(ctx context.Context, store eventstore.Store, to datadir.Workspace, report *salvageReport) error {
+	from := datadir.Workspace{Dir: report.From}
 	progress := newCounter(env, "salvaging", "checkpoints")
 	defer progress.close()
-	files, lost, err := integration.SalvageRunFiles(ctx, store, to, from, progress.update)
+	files, lost, err := datadir.SalvageRunFiles(ctx, store, to, from, progress.update)
 	report.RunFiles, report.LostFiles = files, append(report.LostFiles, lost...)
 	if err != nil {
 		return err
 	}
-	var older *integration.OlderLogError
-	switch err := integration.CheckFiles(ctx, store, from); {
+	var older *datadir.OlderLogError
+	switch err := datadir.CheckFiles(ctx, store, from); {
 	case errors.As(err, &older):
 		for _, problem := range older.Problems {
 			report.Missing = append(report.Missing, missingEvents{First: report.Events + 1, What: problem})
 		}
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case integration.Passing(err):
+	case datadir.Passing(err):
 		return err
 	case err != nil: // of folders that cannot be read
-		report.LostFiles = append(report.LostFiles, integration.LostFiles{What: "cannot be compared with the log: " + err.Error()})
+		report.LostFiles = append(report.LostFiles, datadir.LostFiles{What: "cannot be compared with the log: " + err.Error()})
 		return nil
 	}
-	unknown, lost, err := integration.SalvageUnknownFiles(ctx, store, filepath.Join(to.Dir, restRuns), from)
+	unknown, lost, err := datadir.SalvageUnknownFiles(ctx, store, filepath.Join(to.Dir, restRuns), from)
 	report.UnknownFiles, report.LostFiles = append(report.UnknownFiles, unknown...), append(report.LostFiles, lost...)
 	if len(report.UnknownFiles) > 0 {
 		report.UnknownFolder = filepath.Join(report.To, restRuns)

@@ -15,8 +15,8 @@ import (
 	"reprise/api"
 	"reprise/api/describe"
 	"reprise/eventstore"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 )
 
 // followInterval is the time between two looks at a log that another process
@@ -85,7 +85,7 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 		if err != nil {
 			return err
 		}
-		t.filter.run = string(integration.AggregateOf(id))
+		t.filter.run = string(journal.AggregateOf(id))
 	}
 	out := &eventPrinter{env: env, format: t.format}
 	out.width, _ = terminalWidth(env.stdout)

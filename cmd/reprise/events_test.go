@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"reprise/api"
-	"reprise/integration"
+	"reprise/datadir"
 )
 
 // A changed event is named by every way to look at the log, and by verify with
@@ -22,7 +22,7 @@ import (
 func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
 	b := build(t).with()
 	b.must("train", mlpJob(t, "batch_size: 64, learning_rate: 0.002, epochs: 3"))
-	file := integration.Workspace{Dir: b.dataDir}.EventsPath()
+	file := datadir.Workspace{Dir: b.dataDir}.EventsPath()
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/eventstore"
-	"reprise/integration"
+	"reprise/journal"
 )
 
 // logVerdict is what `events verify` prints.
@@ -168,7 +169,7 @@ func (env *environment) checkLog(ctx context.Context, head *anchored, key ed2551
 	var verdict logVerdict
 	found := func(err error) (logVerdict, error) {
 		var bad *eventstore.CorruptionError
-		var contradiction *integration.ContradictionError
+		var contradiction *journal.ContradictionError
 		switch {
 		case errors.As(err, &bad):
 			verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
@@ -186,14 +187,14 @@ func (env *environment) checkLog(ctx context.Context, head *anchored, key ed2551
 		return found(err)
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	report, err := integration.VerifyLog(ctx, store)
+	report, err := journal.VerifyLog(ctx, store)
 	verdict.Events, verdict.HeadHash = report.Head.Position, report.Head.Hash
 	verdict.Runs, verdict.Devices = report.Runs, report.Devices
 	verdict.Verified = err == nil
 	if err != nil {
 		return found(err)
 	}
-	var older *integration.OlderLogError
+	var older *datadir.OlderLogError
 	if errors.As(store.compared, &older) {
 		verdict.Verified, verdict.Problem = false, &logProblem{What: older.Error()}
 		return verdict, nil

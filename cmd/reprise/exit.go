@@ -8,9 +8,10 @@ import (
 	"syscall"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -55,24 +56,24 @@ func advised(err error) error {
 	var e *api.Error
 	if errors.As(err, &e) { // the service knows the cause, and this program its commands
 		if command := commandsFor(e.Code); command != "" && e.Remedy == "" {
-			return &integration.AdvisedError{Err: err, Remedy: command}
+			return &datadir.AdvisedError{Err: err, Remedy: command}
 		}
 		return err
 	}
 	if command := commandFor(err); command != "" {
-		return integration.AdviseOr(err, command)
+		return datadir.AdviseOr(err, command)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return integration.Advise(err)
+	return datadir.Advise(err)
 }
 
 // commandFor returns the commands and flags that help where the domain knows only
 // what is missing; "" for any other error.
 func commandFor(err error) string {
-	var noLog *integration.MissingLogError
-	var noRun *integration.RunNotFoundError
+	var noLog *datadir.MissingLogError
+	var noRun *journal.RunNotFoundError
 	switch {
 	case errors.As(err, &noLog):
 		return commandsFor(api.LogMissing)
@@ -105,12 +106,12 @@ func commandsFor(code api.Code) string {
 // without memory, that is not the user's mistake, and the remedy is the cause's.
 func unusable(err error, fix string) error {
 	ofThePath := func(cause error) bool { return errors.Is(err, cause) }
-	if integration.Remedy(err) != "" && !slices.ContainsFunc([]error{
+	if datadir.Remedy(err) != "" && !slices.ContainsFunc([]error{
 		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
 	}, ofThePath) {
-		return integration.Advise(err)
+		return datadir.Advise(err)
 	}
-	return invalid(&integration.AdvisedError{Err: err, Remedy: fix})
+	return invalid(&datadir.AdvisedError{Err: err, Remedy: fix})
 }
 
 // invalidError marks an error as the user's to correct: nothing was written.
@@ -144,7 +145,7 @@ func exitCode(err error) int {
 		return exitFailed
 	case errors.As(err, &bad), errors.As(err, &field),
 		errors.Is(err, training.ErrCannotResume),
-		errors.Is(err, integration.ErrRunNotFound), errors.Is(err, integration.ErrAmbiguousRun):
+		errors.Is(err, journal.ErrRunNotFound), errors.Is(err, journal.ErrAmbiguousRun):
 		return exitInvalid
 	default:
 		return exitFailed

@@ -18,9 +18,10 @@ import (
 	"strings"
 	"testing"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
+	"reprise/journal"
 )
 
 func hexSum(b []byte) string {
@@ -193,7 +194,7 @@ func TestVerifyFindsWhatIsForgedInASeries(t *testing.T) {
 				err := f.verifyForged(func(dir string) map[string]string {
 					return forgeRecord(t, filepath.Join(dir, "runs", string(run), "steps.series"), record, steps, change)
 				})
-				if !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "step metrics") {
+				if !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "step metrics") {
 					t.Errorf("%s of step %d of %s is forged, found is %v", field, record+1, run, err)
 				}
 			}
@@ -211,21 +212,21 @@ func TestVerifyFindsAForgedReadModel(t *testing.T) {
 		{"lease epoch", "projection/devices/part-0", `"lease_epoch":`, `"lease_epoch":1`},
 	} {
 		store := logOf(t, f.events)
-		f.must(integration.CatchUpProjections(t.Context(), store))
-		if _, err := integration.VerifyLog(t.Context(), store); err != nil {
+		f.must(journal.CatchUpProjections(t.Context(), store))
+		if _, err := journal.VerifyLog(t.Context(), store); err != nil {
 			t.Fatalf("nothing is forged: %v", err)
 		}
 		forgeConsumer(t, store, test.part, func(state string) string { return strings.Replace(state, test.old, test.new, 1) })
-		_, err := integration.VerifyLog(t.Context(), store)
-		if !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "read model") ||
+		_, err := journal.VerifyLog(t.Context(), store)
+		if !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "read model") ||
 			!strings.Contains(err.Error(), "rebuild") {
 			t.Errorf("%s is forged, found is %v", test.name, err)
 		}
 		// The log is short: listings do not look at what is kept.
-		listing, err := integration.Listing(t.Context(), store)
+		listing, err := journal.Listing(t.Context(), store)
 		f.must(err)
 		for _, store := range []eventstore.Store{listing, logOf(t, f.events)} {
-			runs, err := integration.ReadRuns(t.Context(), store)
+			runs, err := journal.ReadRuns(t.Context(), store)
 			f.must(err)
 			if r := runs.Runs[0]; r.State != "completed" || r.Metrics.ValAccuracy > 1 {
 				t.Errorf("%s is forged, and listed as %+v", test.name, r)
@@ -237,7 +238,7 @@ func TestVerifyFindsAForgedReadModel(t *testing.T) {
 // The same by the commands, on a store on disk.
 func TestEventsVerifyNamesAForgedReadModelAndRebuildMendsIt(t *testing.T) {
 	dir := dataDirOf(t, importedEvents(t, "../../integration/testdata/golden/digits.jsonl"))
-	store, err := sqlite.Open(integration.Workspace{Dir: dir}.EventsPath(), sqlite.Config{})
+	store, err := sqlite.Open(datadir.Workspace{Dir: dir}.EventsPath(), sqlite.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,9 +302,9 @@ func TestVerifyFindsAForgedSnapshot(t *testing.T) {
 	f := newForgery(t)
 	store := logOf(t, f.events)
 	id := f.backend.Describe().ID()
-	state, err := integration.StateAt(t.Context(), store, eventstore.End)
+	state, err := journal.StateAt(t.Context(), store, eventstore.End)
 	f.must(err)
-	i := slices.IndexFunc(state.Devices, func(d integration.DeviceRecord) bool { return d.ID == id })
+	i := slices.IndexFunc(state.Devices, func(d journal.DeviceRecord) bool { return d.ID == id })
 	record, err := json.Marshal(state.Devices[i])
 	f.must(err)
 	table, err := catchUp(t, f.events)
@@ -316,18 +317,18 @@ func TestVerifyFindsAForgedSnapshot(t *testing.T) {
 			Aggregate: eventstore.AggregateID("device/" + string(id)), Version: state.Devices[i].Version, Schema: 1,
 			Payload: []byte(`{"events":"` + table.Events + `","device":` + record + `}`),
 		}))
-		_, err := integration.VerifyLog(t.Context(), store)
+		_, err := journal.VerifyLog(t.Context(), store)
 		return err
 	}
 	if err := snapshot(string(record)); err != nil {
 		t.Fatalf("nothing is forged: %v", err)
 	}
 	forged := strings.Replace(string(record), `"lease_epoch":`, `"lease_epoch":1`, 1)
-	if err := snapshot(forged); !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), "snapshot of device/") {
+	if err := snapshot(forged); !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "snapshot of device/") {
 		t.Errorf("the snapshot is forged, found is %v", err)
 	}
-	f.must(integration.RebuildSnapshots(t.Context(), last))
-	if _, err := integration.VerifyLog(t.Context(), last); err != nil {
+	f.must(journal.RebuildSnapshots(t.Context(), last))
+	if _, err := journal.VerifyLog(t.Context(), last); err != nil {
 		t.Errorf("the snapshot was rebuilt: %v", err)
 	}
 }
@@ -338,7 +339,7 @@ func catchUp(t *testing.T, events []eventstore.Event) (table struct {
 }, err error) {
 	t.Helper()
 	store := logOf(t, events)
-	if err := integration.CatchUpProjections(t.Context(), store); err != nil {
+	if err := journal.CatchUpProjections(t.Context(), store); err != nil {
 		return table, err
 	}
 	c, err := store.Consumer(t.Context(), "projection/runs")

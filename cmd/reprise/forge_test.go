@@ -21,14 +21,17 @@ import (
 
 	"reprise/actor"
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // exemptions are the fields that verify does not compare, and why. A name is an
@@ -163,13 +166,13 @@ func (f *forgery) must(err error) {
 func (f *forgery) train(
 	store eventstore.Store, events []training.Event,
 	fault func(training.RunID, uint64), interrupt uint64,
-) integration.RunRecord {
+) journal.RunRecord {
 	f.t.Helper()
 	var host *integration.Host
 	var ids atomic.Int64
 	var interrupted atomic.Bool
 	host, _, err := integration.NewHost(f.t.Context(), integration.HostConfig{
-		Store: store, Workspace: integration.Workspace{Dir: f.dir}, Devices: []device.Driver{f.backend}, Observer: deaf{},
+		Store: store, Workspace: datadir.Workspace{Dir: f.dir}, Devices: []device.Driver{f.backend}, Observer: deaf{},
 		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return f.data, nil },
 		Now:         time.Now, NewID: func() string { return fmt.Sprintf("%s-%d", events[0].(training.TrainingStarted).RunID, ids.Add(1)) },
 		LogActors: true, Restarts: actor.Intensity{Restarts: 3, Period: time.Hour},
@@ -204,8 +207,8 @@ func (f *forgery) train(
 
 type deaf struct{}
 
-func (deaf) Stepped(training.RunID, integration.StepResult) {}
-func (deaf) Recorded(training.RunID, training.Event)        {}
+func (deaf) Stepped(training.RunID, loop.StepResult) {}
+func (deaf) Recorded(training.RunID, training.Event) {}
 
 // logOf returns a log of the events, chained by the published rule.
 func logOf(t *testing.T, events []eventstore.Event) eventstore.Store {
@@ -226,18 +229,18 @@ func logOf(t *testing.T, events []eventstore.Event) eventstore.Store {
 func (f *forgery) verify(events []eventstore.Event, dir string) error {
 	f.t.Helper()
 	store := logOf(f.t, events)
-	_, err := integration.VerifyLog(f.t.Context(), store)
+	_, err := journal.VerifyLog(f.t.Context(), store)
 	if err != nil && !slices.ContainsFunc(events, func(e eventstore.Event) bool {
 		return e.Type == "training.training_started.v1" && !bytes.Equal(e.Payload, f.events[e.Position-1].Payload)
 	}) {
 		return err
 	}
 	for _, id := range f.runs {
-		r, unreadable := integration.NewRunLog(store, nil).Load(f.t.Context(), id)
+		r, unreadable := journal.NewRunLog(store, nil).Load(f.t.Context(), id)
 		if unreadable != nil {
 			return errors.Join(err, unreadable) // `runs verify` says the same
 		}
-		v := integration.Verifier{Store: store, Workspace: integration.Workspace{Dir: dir}, Backend: f.backend, Meaning: api.Meaning}
+		v := integration.Verifier{Store: store, Workspace: datadir.Workspace{Dir: dir}, Backend: f.backend, Meaning: api.Meaning}
 		_, differs := v.Verify(f.t.Context(), integration.Verification{Run: r}, f.data)
 		err = errors.Join(err, differs)
 	}
@@ -265,12 +268,12 @@ func forgeriesOf(t *testing.T, e eventstore.Event) []forged {
 		other.Payload = payload
 		list = append(list, forged{field, other})
 	}
-	event, err := integration.EventOf(e)
+	event, err := journal.EventOf(e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	changeFields(reflect.ValueOf(event), func(field string, change func(reflect.Value)) {
-		fresh, err := integration.EventOf(e) // shares nothing with the others
+		fresh, err := journal.EventOf(e) // shares nothing with the others
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +299,7 @@ func forgeriesOf(t *testing.T, e eventstore.Event) []forged {
 		}
 		other := e
 		other.Payload = raw
-		if event, err := integration.EventOf(other); err == nil { // in the form of an event, then
+		if event, err := journal.EventOf(other); err == nil { // in the form of an event, then
 			if raw, err = json.Marshal(event); err != nil {
 				t.Fatal(err)
 			}
@@ -487,7 +490,7 @@ func TestVerifyFindsEachForgedFieldOfEachEvent(t *testing.T) {
 	}
 	for _, file := range files {
 		forge(importedEvents(t, file), func(events []eventstore.Event) error {
-			_, err := integration.VerifyLog(t.Context(), logOf(t, events))
+			_, err := journal.VerifyLog(t.Context(), logOf(t, events))
 			return err
 		}, func(kind string) bool { return !recorded[kind] })
 	}
@@ -557,7 +560,7 @@ func TestVerifyFindsForgedIDs(t *testing.T) {
 		} {
 			events := slices.Clone(f.events)
 			change(&events[i])
-			if _, err := integration.VerifyLog(t.Context(), logOf(t, events)); !errors.Is(err, integration.ErrNotVerified) ||
+			if _, err := journal.VerifyLog(t.Context(), logOf(t, events)); !errors.Is(err, journal.ErrNotVerified) ||
 				!strings.Contains(err.Error(), fmt.Sprintf("event %d (", e.Position)) {
 				t.Errorf("event %d, %s: %v", e.Position, name, err)
 			}
@@ -589,8 +592,8 @@ func TestVerifyFindsALeaseThatWasNotGrantedToItsRun(t *testing.T) {
 			events = slices.Insert(slices.Delete(events, i, i+1), j, released)
 			changed = 2
 		}
-		_, err := integration.VerifyLog(t.Context(), logOf(t, events))
-		if changed < 2 || !errors.Is(err, integration.ErrNotVerified) || !strings.Contains(err.Error(), test.want) {
+		_, err := journal.VerifyLog(t.Context(), logOf(t, events))
+		if changed < 2 || !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %d events are forged, found is %v", name, changed, err)
 		}
 	}
@@ -606,7 +609,7 @@ func TestVerifyFindsAPayloadInAnotherForm(t *testing.T) {
 		} {
 			events := slices.Clone(f.events)
 			events[i].Payload = []byte(payload)
-			if _, err := integration.VerifyLog(t.Context(), logOf(t, events)); !errors.Is(err, integration.ErrNotVerified) {
+			if _, err := journal.VerifyLog(t.Context(), logOf(t, events)); !errors.Is(err, journal.ErrNotVerified) {
 				t.Errorf("event %d, %s: %v", e.Position, name, err)
 			}
 		}

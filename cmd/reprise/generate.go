@@ -11,7 +11,6 @@ import (
 
 	"reprise/dataset/tokenizer"
 	"reprise/inference"
-	"reprise/integration"
 	"reprise/training"
 )
 
@@ -108,7 +107,7 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 	if err != nil {
 		return err
 	}
-	content, err := r.workspace.Checkpoints(r.run.ID).Read(integration.CheckpointRef(cp))
+	content, err := r.workspace.Checkpoints(r.run.ID).Read(cp.Ref())
 	if err != nil {
 		return badFiles(r.run, r.workspace, cp, "use another checkpoint: --step", err)
 	}

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"syscall"
 
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/integration"
 	"reprise/internal/flock"
+	"reprise/journal"
 	"reprise/service"
 	"reprise/training"
 )
@@ -29,7 +31,7 @@ func (env *environment) checkDataDir() error {
 }
 
 // unusableDir says that the data directory cannot be written to, and what to do.
-func unusableDir(w integration.Workspace, err error) error {
+func unusableDir(w datadir.Workspace, err error) error {
 	fix := "choose a folder that you can write to"
 	if errors.Is(err, fs.ErrPermission) {
 		fix = "run this as its owner, or choose a folder that you may write to"
@@ -39,7 +41,7 @@ func unusableDir(w integration.Workspace, err error) error {
 
 // inUse says that another process writes the data directory. Nothing is wrong with
 // the command: the same one works later.
-func inUse(w integration.Workspace, err error) error {
+func inUse(w datadir.Workspace, err error) error {
 	return fmt.Errorf("--data-dir %s is %w; wait for it to end, or use another folder with --data-dir FOLDER", w.Dir, err)
 }
 
@@ -64,7 +66,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 		view = newRunView(env)
 		return view
 	}
-	return env.openHost(ctx, command, open, newView, func(host *integration.Host, w integration.Workspace) error {
+	return env.openHost(ctx, command, open, newView, func(host *integration.Host, w datadir.Workspace) error {
 		record, err := runToRest(ctx, host, view, start)
 		view.close()
 		if closed := host.Close(); err != nil || closed != nil {
@@ -81,7 +83,7 @@ func (env *environment) withHost(ctx context.Context, command string, data *data
 // train closes. newView is called once nothing else can be wrong with the command.
 func (env *environment) openHost(
 	ctx context.Context, command string, open integration.OpenDataset, newView func() hostView,
-	train func(*integration.Host, integration.Workspace) error,
+	train func(*integration.Host, datadir.Workspace) error,
 ) (err error) {
 	devices, closeDevices, err := env.openDevices()
 	if err != nil {
@@ -143,9 +145,9 @@ func (env *environment) unfinished(ctx context.Context, err error) error {
 // nothing to resume.
 func withResume(err error, command string) error {
 	switch {
-	case errors.Is(err, integration.ErrDataDirGone):
+	case errors.Is(err, datadir.ErrDataDirGone):
 		return err
-	case integration.Remedy(err) != "":
+	case datadir.Remedy(err) != "":
 		return fmt.Errorf("%w, then resume it with: %s", err, command)
 	}
 	return fmt.Errorf("%w; resume it with: %s", err, command)
@@ -153,10 +155,10 @@ func withResume(err error, command string) error {
 
 // runToRest launches a run and waits until it rests. A signal interrupts it, which
 // takes until its checkpoint is written.
-func runToRest(ctx context.Context, host *integration.Host, view *runView, start launch) (integration.RunRecord, error) {
+func runToRest(ctx context.Context, host *integration.Host, view *runView, start launch) (journal.RunRecord, error) {
 	id, err := start(host, view)
 	if err != nil {
-		return integration.RunRecord{}, err
+		return journal.RunRecord{}, err
 	}
 	stop := context.AfterFunc(ctx, func() {
 		view.message("interrupting: writing a checkpoint at the current step")
@@ -168,7 +170,7 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 
 // report prints how the run ended and returns the error that gives the exit
 // code.
-func (env *environment) report(ctx context.Context, r integration.RunRecord, w integration.Workspace, format string) error {
+func (env *environment) report(ctx context.Context, r journal.RunRecord, w datadir.Workspace, format string) error {
 	var unread error
 	if format == "json" {
 		unread = writeJSONLine(env.stdout, service.ResultOf(r.Summary()))
@@ -186,7 +188,7 @@ func (env *environment) report(ctx context.Context, r integration.RunRecord, w i
 
 // endError returns the error that a run at rest ends the command with: nil where it has
 // completed.
-func (env *environment) endError(ctx context.Context, r integration.RunRecord, format string) error {
+func (env *environment) endError(ctx context.Context, r journal.RunRecord, format string) error {
 	resume := env.commandFor("runs resume", r.ID)
 	switch {
 	case r.Session.State == training.Failed:

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"reprise/dataset"
-	"reprise/integration"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // progress is what a display shows of a run that trains. It is a value without a
@@ -64,7 +64,7 @@ func (p *progress) resumeAt(r training.TrainingRun) {
 }
 
 // stepped adds an optimizer step.
-func (p *progress) stepped(now time.Time, s integration.StepResult) {
+func (p *progress) stepped(now time.Time, s loop.StepResult) {
 	p.now = now
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
 	const memory = 0.95 // of the running mean

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/integration"
+	"reprise/journal"
 )
 
 func newProjectionsCommand(env *environment) *cobra.Command {
@@ -47,7 +47,7 @@ func (env *environment) listProjections(ctx context.Context, format string) erro
 		return err
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	rows, err := integration.ProjectionStatuses(ctx, store)
+	rows, err := journal.ProjectionStatuses(ctx, store)
 	if err != nil {
 		return err
 	}
@@ -84,12 +84,12 @@ keeps the new one. They always agree, unless something else changed what was kep
 	return c
 }
 
-func chooseProjections(names []string) ([]integration.Projection, error) {
-	all := integration.Projections()
+func chooseProjections(names []string) ([]journal.Projection, error) {
+	all := journal.Projections()
 	if len(names) == 0 {
 		return all, nil
 	}
-	var chosen []integration.Projection
+	var chosen []journal.Projection
 	for _, name := range names {
 		found := false
 		known := make([]string, len(all))
@@ -107,21 +107,21 @@ func chooseProjections(names []string) ([]integration.Projection, error) {
 }
 
 func (env *environment) rebuildProjections(
-	ctx context.Context, chosen []integration.Projection, snapshots bool, format string,
+	ctx context.Context, chosen []journal.Projection, snapshots bool, format string,
 ) (err error) {
 	store, _, closeStore, err := env.openWriter(ctx, "reprise projections rebuild")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
-	rows := make([]integration.Rebuilt, len(chosen))
+	rows := make([]journal.Rebuilt, len(chosen))
 	for i, p := range chosen {
 		if rows[i], err = p.Rebuild(ctx, store); err != nil {
 			return err
 		}
 	}
 	if snapshots {
-		if err := integration.RebuildSnapshots(ctx, store); err != nil {
+		if err := journal.RebuildSnapshots(ctx, store); err != nil {
 			return err
 		}
 	}

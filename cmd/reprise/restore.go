@@ -11,10 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 )
 
 func newRestoreCommand(env *environment) *cobra.Command {
@@ -47,7 +48,7 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
-	backup := integration.Workspace{Dir: folder}
+	backup := datadir.Workspace{Dir: folder}
 	if !disk.Exists(backup.EventsPath()) {
 		return invalid(fmt.Errorf("%s: is not a backup: it has no events.db; name the folder that `reprise backup` made", folder))
 	}
@@ -70,7 +71,7 @@ func (env *environment) restore(ctx context.Context, folder, format string) (err
 
 // restoreInto copies the runs' files to an area of their own, and gives them their
 // names once all of them are there and verified. The log comes last.
-func (env *environment) restoreInto(ctx context.Context, w, backup integration.Workspace, report *backupReport) (err error) {
+func (env *environment) restoreInto(ctx context.Context, w, backup datadir.Workspace, report *backupReport) (err error) {
 	store, err := sqlite.OpenReadOnly(backup.EventsPath())
 	if err != nil {
 		return err
@@ -88,9 +89,9 @@ func (env *environment) restoreInto(ctx context.Context, w, backup integration.W
 	if err := disk.Or(nil).Mkdir(area.Path(), 0o755); err != nil {
 		return err
 	}
-	part := integration.Workspace{Dir: area.Path()}
+	part := datadir.Workspace{Dir: area.Path()}
 	progress := newCounter(env, "restoring", "checkpoints")
-	report.RunFiles, err = integration.CopyRunFiles(ctx, store, part, backup, progress.update)
+	report.RunFiles, err = datadir.CopyRunFiles(ctx, store, part, backup, progress.update)
 	progress.close()
 	if err != nil {
 		return err
@@ -109,12 +110,12 @@ func (env *environment) restoreInto(ctx context.Context, w, backup integration.W
 
 // refuseOtherRuns fails where a data directory has files of runs that the log does
 // not have. Those that it has may be what a killed restore left.
-func refuseOtherRuns(ctx context.Context, log eventstore.Store, w integration.Workspace) error {
+func refuseOtherRuns(ctx context.Context, log eventstore.Store, w datadir.Workspace) error {
 	there, err := w.RunNames()
 	if err != nil || len(there) == 0 {
 		return err
 	}
-	state, err := integration.StateAt(ctx, log, eventstore.End)
+	state, err := journal.StateAt(ctx, log, eventstore.End)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func refuseOtherRuns(ctx context.Context, log eventstore.Store, w integration.Wo
 }
 
 // mixed says that a restore would mix a run's files with others.
-func mixed(w integration.Workspace, run, why string) error {
+func mixed(w datadir.Workspace, run, why string) error {
 	return invalid(fmt.Errorf("--data-dir %s: has files of the run %q in runs: it %s, and a restore would mix them; "+
 		"choose an empty folder with --data-dir FOLDER, or move runs away", w.Dir, run, why))
 }
@@ -139,7 +140,7 @@ func mixed(w integration.Workspace, run, why string) error {
 // publishRuns moves the folders of runs to where they belong. A run that is there
 // already stays if its files equal those that were copied. undo moves back what was
 // moved.
-func publishRuns(part, w integration.Workspace) (undo func() error, err error) {
+func publishRuns(part, w datadir.Workspace) (undo func() error, err error) {
 	var moved []string
 	undo = func() error {
 		var errs []error

@@ -11,8 +11,10 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -35,10 +37,10 @@ beginning of one, or "latest".`,
 // runReader is what the commands that only read a run work with.
 type runReader struct {
 	store     eventstore.Store
-	workspace integration.Workspace
-	list      *integration.RunList
-	log       *integration.RunLog
-	run       integration.RunRecord
+	workspace datadir.Workspace
+	list      *journal.RunList
+	log       *journal.RunLog
+	run       journal.RunRecord
 }
 
 // readRun opens the data directory for reading, resolves the run's name and
@@ -67,7 +69,7 @@ func (env *environment) readRunIn(ctx context.Context, store *logReader, name st
 	if err != nil {
 		return err
 	}
-	r := runReader{store: store, workspace: store.workspace, list: list, log: integration.NewRunLog(store.listing, env.now)}
+	r := runReader{store: store, workspace: store.workspace, list: list, log: journal.NewRunLog(store.listing, env.now)}
 	id, err := r.list.Resolve(strings.TrimSpace(name))
 	if err != nil {
 		return err
@@ -196,7 +198,7 @@ happened. A run that has completed or failed is refused.`,
 }
 
 func (env *environment) resume(ctx context.Context, name, format string) error {
-	var record integration.RunRecord
+	var record journal.RunRecord
 	if err := env.readCurrentRun(ctx, name, func(r runReader) error {
 		record = r.run
 		if _, err := record.Resume(); err != nil { // before any data is read; Host decides

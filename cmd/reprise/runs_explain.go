@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/device"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/service"
 	"reprise/training"
 )
@@ -17,9 +17,9 @@ import (
 type runExplanation struct {
 	RunID training.RunID `json:"run_id"`
 	// State is the run's now; the rest is from a decision that may be older.
-	State    training.State              `json:"state"`
-	Recorded bool                        `json:"recorded"`
-	Decision *integration.RunExplanation `json:"decision"`
+	State    training.State          `json:"state"`
+	Recorded bool                    `json:"recorded"`
+	Decision *journal.RunExplanation `json:"decision"`
 }
 
 func newRunsExplainCommand(env *environment) *cobra.Command {
@@ -46,7 +46,7 @@ fails if the result differs.`,
 }
 
 func (env *environment) explainRun(ctx context.Context, r runReader, format string) error {
-	decision, recorded, err := integration.ExplainRun(ctx, r.store, r.run.ID)
+	decision, recorded, err := journal.ExplainRun(ctx, r.store, r.run.ID)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (env *environment) explainRun(ctx context.Context, r runReader, format stri
 		return err
 	}
 	if recorded && decision.Problem != "" {
-		return fmt.Errorf("event %d: %s: %w", decision.Position, decision.Problem, integration.ErrNotVerified)
+		return fmt.Errorf("event %d: %s: %w", decision.Position, decision.Problem, journal.ErrNotVerified)
 	}
 	return nil
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -64,7 +66,7 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 	if err != nil {
 		return err
 	}
-	var parent integration.RunRecord
+	var parent journal.RunRecord
 	if err := env.readCurrentRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (env *environment) fork(ctx context.Context, name string, f forkOptions) er
 
 // prepareFork checks everything that can be wrong with a fork; it writes nothing.
 func (env *environment) prepareFork(
-	ctx context.Context, parent integration.RunRecord, w integration.Workspace, f forkOptions,
+	ctx context.Context, parent journal.RunRecord, w datadir.Workspace, f forkOptions,
 ) (job, error) {
 	cp, noPoint := env.forkPoint(parent, w, f)
 	old, err := api.RecordedRequest(parent.Request)
@@ -118,7 +120,7 @@ func (env *environment) prepareFork(
 }
 
 // forkPoint returns the checkpoint to start from.
-func (env *environment) forkPoint(parent integration.RunRecord, w integration.Workspace, f forkOptions) (training.Checkpoint, error) {
+func (env *environment) forkPoint(parent journal.RunRecord, w datadir.Workspace, f forkOptions) (training.Checkpoint, error) {
 	if f.last {
 		return env.lastCheckpoint(parent, w)
 	}

@@ -14,8 +14,8 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/integration"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/service"
 	"reprise/training"
@@ -137,13 +137,13 @@ func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, 
 }
 
 // describeLastCheckpoint is describeCheckpoint for a record.
-func describeLastCheckpoint(r integration.RunRecord) string {
+func describeLastCheckpoint(r journal.RunRecord) string {
 	return describeCheckpoint(r.Checkpoints, r.Session.Hyperparameters, r.Session.Dataset, r.Session.CanResume())
 }
 
 // beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
 // it has not.
-func beyondCheckpoint(r integration.RunRecord, steps []stepseries.Record) string {
+func beyondCheckpoint(r journal.RunRecord, steps []stepseries.Record) string {
 	to := steps[len(steps)-1].Step
 	last, ok := r.LastCheckpoint()
 	switch {
@@ -236,7 +236,7 @@ func noneOf(no string, canResume bool) string {
 }
 
 // none is noneOf for a record.
-func none(r integration.RunRecord, no string) string { return noneOf(no, r.Session.CanResume()) }
+func none(r journal.RunRecord, no string) string { return noneOf(no, r.Session.CanResume()) }
 
 // writeEpochs lists the figures of a run's epochs from an index on.
 func writeEpochs(t *table, d training.Dataset, epochs []api.Epoch, from int, canResume bool) {

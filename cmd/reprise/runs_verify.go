@@ -11,6 +11,7 @@ import (
 
 	"reprise/api"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -71,7 +72,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 		_, _ = fmt.Fprintln(env.stderr, "reprise: verification was interrupted; nothing was changed")
 		return errInterrupted
 	}
-	if err != nil && !errors.Is(err, integration.ErrNotVerified) {
+	if err != nil && !errors.Is(err, journal.ErrNotVerified) {
 		return env.explainRange(r, err)
 	}
 	if printErr := env.printVerification(r, report, format); printErr != nil {

@@ -13,11 +13,11 @@ import (
 
 	"reprise/api"
 	"reprise/client"
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/fault"
-	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/server"
 	"reprise/service"
@@ -68,7 +68,7 @@ func (env *environment) localService() (*service.Service, error) {
 }
 
 // serviceOver wires the service over a data directory.
-func (env *environment) serviceOver(w integration.Workspace) (*service.Service, error) {
+func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
 	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
 		if _, err := os.Stat(w.Dir); err != nil {
 			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))

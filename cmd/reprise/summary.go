@@ -9,13 +9,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"reprise/datadir"
 	"reprise/dataset"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
 // writeRunSummary prints the state of a run and what to do next.
-func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws integration.Workspace) error {
+func (env *environment) writeRunSummary(w io.Writer, r journal.RunRecord, ws datadir.Workspace) error {
 	t := newTable(w)
 	t.line("\nRun %s %s.\n", r.ID, ended(r))
 	writeFigures(t, r, ws)
@@ -31,7 +32,7 @@ func (env *environment) writeRunSummary(w io.Writer, r integration.RunRecord, ws
 }
 
 // ended says how a run at rest stands: "completed in 3m05s".
-func ended(r integration.RunRecord) string {
+func ended(r journal.RunRecord) string {
 	switch r.Session.State {
 	case training.Completed:
 		return "completed in " + shortDuration(r.Trained)
@@ -45,7 +46,7 @@ func ended(r integration.RunRecord) string {
 }
 
 // writeFigures prints what a run has reached, indented.
-func writeFigures(t *table, r integration.RunRecord, ws integration.Workspace) {
+func writeFigures(t *table, r journal.RunRecord, ws datadir.Workspace) {
 	t.indent = "  "
 	last, hasCheckpoint := r.LastCheckpoint()
 	if r.Reason != "" {
@@ -122,7 +123,7 @@ func writeTask(t *table, d training.Dataset) {
 // nextCommand is a command line that makes sense now, and what it does.
 type nextCommand struct{ command, does string }
 
-func (env *environment) nextCommands(r integration.RunRecord) []nextCommand {
+func (env *environment) nextCommands(r journal.RunRecord) []nextCommand {
 	command := func(verb string) string { return env.commandFor(verb, r.ID) }
 	var list []nextCommand
 	if r.Session.CanResume() {

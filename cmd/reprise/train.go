@@ -17,6 +17,7 @@ import (
 	"reprise/internal/disk"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // nothingStarted is said of a command that was interrupted before it had recorded
@@ -170,7 +171,7 @@ func ready(
 	if err != nil {
 		return job{}, invalid(request.Locate(err))
 	}
-	if _, err := integration.PlanOf(session); err != nil { // a model that no device could take
+	if _, err := loop.PlanOf(session); err != nil { // a model that no device could take
 		return job{}, invalid(request.Locate(err))
 	}
 	return job{run: id, data: data, session: session, events: events}, nil

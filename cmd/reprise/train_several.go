@@ -7,7 +7,9 @@ import (
 	"io"
 	"strings"
 
+	"reprise/datadir"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/service"
 	"reprise/training"
 )
@@ -16,7 +18,7 @@ import (
 type runHost interface {
 	Start(context.Context, []training.Event) (training.RunID, error)
 	Interrupt(id training.RunID, cause string)
-	Wait(context.Context, training.RunID) (integration.RunRecord, error)
+	Wait(context.Context, training.RunID) (journal.RunRecord, error)
 }
 
 // trainAll trains several requests in one host, once nothing is wrong with any of them.
@@ -33,7 +35,7 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, forma
 		return view
 	}
 	command := excerpt("reprise train " + strings.Join(files, " "))
-	return env.openHost(ctx, command, data.recorded, newView, func(host *integration.Host, w integration.Workspace) error {
+	return env.openHost(ctx, command, data.recorded, newView, func(host *integration.Host, w datadir.Workspace) error {
 		attempts := runAllToRest(ctx, host, view, jobs)
 		view.close()
 		closed := host.Close()
@@ -45,7 +47,7 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, forma
 type attempt struct {
 	job
 	started bool
-	record  integration.RunRecord // where err is nil
+	record  journal.RunRecord // where err is nil
 	// err kept the run from starting, or from coming to rest.
 	err error
 }
@@ -91,7 +93,7 @@ func runAllToRest(ctx context.Context, host runHost, view *severalView, jobs []j
 // reportAll prints how each run ended, in the order of the jobs, and returns the error
 // that gives the exit code: a failure outweighs an interruption. closed is what went
 // wrong in closing the host.
-func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, w integration.Workspace, format string) error {
+func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, w datadir.Workspace, format string) error {
 	var failed, stopped []error
 	note := func(err error) {
 		if err != nil && isInterruption(err) {
@@ -160,7 +162,7 @@ func worst(failed, stopped []error) error {
 }
 
 // writeEnd prints how one of several runs ended.
-func (env *environment) writeEnd(w io.Writer, a attempt, ws integration.Workspace, format string) error {
+func (env *environment) writeEnd(w io.Writer, a attempt, ws datadir.Workspace, format string) error {
 	if format == formatJSON {
 		return writeJSONLine(w, service.ResultOf(a.record.Summary()))
 	}

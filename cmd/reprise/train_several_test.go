@@ -18,8 +18,11 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // scriptedHost ends each run as it was told to, and notes what is asked of it.
@@ -68,11 +71,11 @@ func (h *scriptedHost) Interrupt(id training.RunID, cause string) {
 	}
 }
 
-func (h *scriptedHost) Wait(ctx context.Context, id training.RunID) (integration.RunRecord, error) {
+func (h *scriptedHost) Wait(ctx context.Context, id training.RunID) (journal.RunRecord, error) {
 	if h.onWait != nil {
 		h.onWait(id)
 	}
-	r := integration.RunRecord{TrainingRun: training.TrainingRun{ID: id}}
+	r := journal.RunRecord{TrainingRun: training.TrainingRun{ID: id}}
 	state := h.ends[id]
 	if state == "" { // until it is interrupted
 		<-h.stopping
@@ -99,7 +102,7 @@ func several(t *testing.T, ctx context.Context, h *scriptedHost, closed error, f
 	view := newSeveralView(env, jobs)
 	attempts := runAllToRest(ctx, h, view, jobs)
 	view.close()
-	err := interrupted(ctx, env.reportAll(ctx, attempts, closed, integration.Workspace{Dir: "/data"}, format), nothingStarted)
+	err := interrupted(ctx, env.reportAll(ctx, attempts, closed, datadir.Workspace{Dir: "/data"}, format), nothingStarted)
 	if err != nil && !isSilent(err) {
 		writeError(&stderr, err)
 	}
@@ -321,7 +324,7 @@ func TestRowsOfSeveralRunsFitTheTerminal(t *testing.T) {
 			p.recorded(now, training.TrainingCompleted{})
 		case i == 199:
 			p.recorded(now, training.ResourceAllocated{Allocation: training.Allocation{Device: "cpu0"}})
-			p.stepped(now.Add(time.Second), integration.StepResult{Step: 20, Epoch: 2, Loss: 0.5, Samples: 10})
+			p.stepped(now.Add(time.Second), loop.StepResult{Step: 20, Epoch: 2, Loss: 0.5, Samples: 10})
 		}
 	}
 	notes := []string{"1 one", "2 two", "3 three", "4 four", "5 five"}
@@ -385,7 +388,7 @@ func TestLinesOfSeveralRunsSayWhichRunTheyAreAbout(t *testing.T) {
 	v.Recorded("a", training.RunFailed{})
 	v.Recorded("b", training.RunFailed{})
 	v.Recorded("c", training.RunFailed{}) // of no job
-	v.Stepped("c", integration.StepResult{})
+	v.Stepped("c", loop.StepResult{})
 	v.close()
 	want := "about all\n[2 -] training on cpu0\n[1 x\\x1b.yaml] failed after 7 completed steps\n[2 -] failed\n"
 	if got := stderr.String(); got != want {

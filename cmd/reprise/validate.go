@@ -12,6 +12,7 @@ import (
 	"reprise/nn"
 	"reprise/tensor"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // validation is what `reprise validate` prints of a request that can be
@@ -66,7 +67,7 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 		return err
 	}
 	s := j.session
-	plan, err := integration.PlanOf(s)
+	plan, err := loop.PlanOf(s)
 	if err != nil {
 		return err
 	}

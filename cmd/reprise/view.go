@@ -10,8 +10,8 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
-	"reprise/integration"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // runView shows a run on standard error while it trains: live on a terminal,
@@ -92,7 +92,7 @@ func (v *runView) start(r training.TrainingRun) {
 }
 
 // Stepped implements integration.Observer.
-func (v *runView) Stepped(_ training.RunID, s integration.StepResult) {
+func (v *runView) Stepped(_ training.RunID, s loop.StepResult) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.progress.stepped(v.now(), s)

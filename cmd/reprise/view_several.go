@@ -12,8 +12,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"reprise/integration"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // severalView shows several runs on standard error: a row for each on a terminal, else
@@ -59,7 +59,7 @@ func newSeveralView(env *environment, jobs []job) *severalView {
 }
 
 // Stepped implements integration.Observer.
-func (v *severalView) Stepped(run training.RunID, s integration.StepResult) {
+func (v *severalView) Stepped(run training.RunID, s loop.StepResult) {
 	if view := v.runs[run]; view != nil {
 		view.Stepped(run, s)
 	}

@@ -11,10 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk/disktest"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -157,7 +158,7 @@ func (r *trial) endure(c disktest.Condition) bool {
 	defer func() { _ = os.RemoveAll(r.dir) }()
 	d := disktest.New(r.newRoot())
 	d.Hold(r.at, c)
-	acks := newJournal()
+	acks := newWitness()
 	for process := 1; process <= 2; process++ {
 		record, _, err := r.process(d, process, acks)
 		if !d.Struck() {
@@ -174,7 +175,7 @@ func (r *trial) endure(c disktest.Condition) bool {
 			return true
 		case state == training.Interrupted:
 			r.stats.checked.Add(1)
-			said := strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, integration.Remedy(c.Errno))
+			said := strings.Contains(record.Reason, c.Errno.Error()) && strings.Contains(record.Reason, datadir.Remedy(c.Errno))
 			if err == nil && !said {
 				r.t.Errorf("%s from operation %d on: the reason is %q", c.Name, r.at, record.Reason)
 			}
@@ -229,14 +230,14 @@ func (r *trial) newRoot() string {
 }
 
 // firstProcess runs the process that the fault strikes.
-func (r *trial) firstProcess() (integration.RunRecord, *journal, *disktest.Disk, error) {
+func (r *trial) firstProcess() (journal.RunRecord, *witness, *disktest.Disk, error) {
 	d := disktest.New(r.newRoot())
 	d.Inject(r.at, r.fault)
-	record, acks, err := r.process(d, 1, newJournal())
+	record, acks, err := r.process(d, 1, newWitness())
 	return record, acks, d, err
 }
 
-func (r *trial) process(d *disktest.Disk, process int, acks *journal) (integration.RunRecord, *journal, error) {
+func (r *trial) process(d *disktest.Disk, process int, acks *witness) (journal.RunRecord, *witness, error) {
 	vfs, unregister := d.Register()
 	defer unregister()
 	record, err := r.job.live(context.Background(), d, vfs, dataDir(d.Root()), process, acks)
@@ -274,7 +275,7 @@ func (r *trial) run() bool {
 
 // goesOn checks what is left of a disk, lets the run continue from it to its
 // end, cuts the power and checks again.
-func (r *trial) goesOn(d *disktest.Disk, acks *journal, end disktest.Survival) error {
+func (r *trial) goesOn(d *disktest.Disk, acks *witness, end disktest.Survival) error {
 	left, err := d.After(end, r.newRoot())
 	if err != nil {
 		return err
@@ -307,11 +308,11 @@ func (r *trial) goesOn(d *disktest.Disk, acks *journal, end disktest.Survival) e
 }
 
 // inspect reads what is on a disk, as a reader does, and compares it with the
-// journal.
-func (r *trial) inspect(d *disktest.Disk, acks *journal) error {
+// witness.
+func (r *trial) inspect(d *disktest.Disk, acks *witness) error {
 	vfs, unregister := d.Register()
 	defer unregister()
-	w := integration.Workspace{Dir: dataDir(d.Root()), Disk: d}
+	w := datadir.Workspace{Dir: dataDir(d.Root()), Disk: d}
 	store, err := sqlite.OpenReadOnlyOn(w.EventsPath(), sqlite.Config{Disk: d, VFS: vfs})
 	if errors.Is(err, os.ErrNotExist) && acks.count() == 0 {
 		return nil
@@ -323,11 +324,11 @@ func (r *trial) inspect(d *disktest.Disk, acks *journal) error {
 	return errors.Join(acks.check(context.Background(), store), checkFiles(context.Background(), store, w))
 }
 
-// clone returns a journal that continues this one.
-func (j *journal) clone() *journal {
+// clone returns a witness that continues this one.
+func (j *witness) clone() *witness {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	c := newJournal()
+	c := newWitness()
 	for id, events := range j.submitted {
 		c.submitted[id] = append([]eventstore.NewEvent(nil), events...)
 	}

@@ -6,8 +6,9 @@ import (
 	"runtime"
 	"testing"
 
+	"reprise/datadir"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -45,7 +46,7 @@ func TestAProcessThatHostsRunAfterRunDoesNotGrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.driver.Close() }()
-	w := integration.Workspace{Dir: diskDir(t)}
+	w := datadir.Workspace{Dir: diskDir(t)}
 	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func TestAProcessThatHostsRunAfterRunDoesNotGrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = host.Close() }()
-	log := integration.NewRunLog(store, clock(0))
+	log := journal.NewRunLog(store, clock(0))
 	var early footprint
 	for i := 1; i <= n; i++ {
 		record, err := j.goOn(t.Context(), host, log, training.RunID(fmt.Sprint("run-", i)))

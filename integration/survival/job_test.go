@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
@@ -19,8 +20,10 @@ import (
 	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/internal/stepseries"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
+	"reprise/training/loop"
 )
 
 // checkpointPages makes SQLite move its write-ahead log into the file several
@@ -81,7 +84,7 @@ func (j *job) request(id training.RunID) ([]training.Event, error) {
 
 // host returns a host of the job on the store, which first puts right what dead
 // processes left. process numbers the processes, so that their ids differ.
-func (j *job) host(ctx context.Context, store eventstore.Store, w integration.Workspace, process int) (*integration.Host, error) {
+func (j *job) host(ctx context.Context, store eventstore.Store, w datadir.Workspace, process int) (*integration.Host, error) {
 	var ids atomic.Int64
 	host, _, err := integration.NewHost(ctx, integration.HostConfig{
 		Store: store, Workspace: w, Devices: []device.Driver{j.driver}, Observer: deaf{}, Now: clock(process),
@@ -102,14 +105,14 @@ func clock(process int) func() time.Time {
 
 type deaf struct{}
 
-func (deaf) Stepped(training.RunID, integration.StepResult) {}
-func (deaf) Recorded(training.RunID, training.Event)        {}
+func (deaf) Stepped(training.RunID, loop.StepResult) {}
+func (deaf) Recorded(training.RunID, training.Event) {}
 
 // goOn starts the run, or resumes it, and waits until it is at rest.
-func (j *job) goOn(ctx context.Context, host *integration.Host, log *integration.RunLog, id training.RunID) (integration.RunRecord, error) {
+func (j *job) goOn(ctx context.Context, host *integration.Host, log *journal.RunLog, id training.RunID) (journal.RunRecord, error) {
 	record, err := log.Load(ctx, id)
 	switch {
-	case errors.Is(err, integration.ErrRunNotFound):
+	case errors.Is(err, journal.ErrRunNotFound):
 		events, err := j.request(id)
 		if err == nil {
 			_, err = host.Start(ctx, events)
@@ -131,8 +134,8 @@ func (j *job) goOn(ctx context.Context, host *integration.Host, log *integration
 
 // live runs a process on a disk, which ends when its run is at rest or when
 // nothing works any more.
-func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, process int, acks *journal) (record integration.RunRecord, err error) {
-	w := integration.Workspace{Dir: dir, Disk: files}
+func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, process int, acks *witness) (record journal.RunRecord, err error) {
+	w := datadir.Workspace{Dir: dir, Disk: files}
 	if err := disk.MkdirAll(files, dir, 0o755); err != nil {
 		return record, err
 	}
@@ -140,7 +143,7 @@ func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, process 
 	if err != nil {
 		return record, err
 	}
-	kept := &journalled{Store: store, journal: acks}
+	kept := &journalled{Store: store, witness: acks}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	if err := openFiles(ctx, kept, w); err != nil {
 		return record, err
@@ -150,54 +153,54 @@ func (j *job) live(ctx context.Context, files disk.FS, vfs, dir string, process 
 		return record, err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	return j.goOn(ctx, host, integration.NewRunLog(kept, clock(process)), runID)
+	return j.goOn(ctx, host, journal.NewRunLog(kept, clock(process)), runID)
 }
 
-// journal is a client's own record of what it gave a store and what the store
+// witness is a client's own record of what it gave a store and what the store
 // acknowledged.
-type journal struct {
+type witness struct {
 	mu        sync.Mutex
 	submitted map[eventstore.EventID][]eventstore.NewEvent
 	acked     map[eventstore.Position]eventstore.Event
 }
 
-func newJournal() *journal {
-	return &journal{submitted: map[eventstore.EventID][]eventstore.NewEvent{}, acked: map[eventstore.Position]eventstore.Event{}}
+func newWitness() *witness {
+	return &witness{submitted: map[eventstore.EventID][]eventstore.NewEvent{}, acked: map[eventstore.Position]eventstore.Event{}}
 }
 
 // count returns the number of acknowledged events.
-func (j *journal) count() int {
+func (j *witness) count() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.acked)
 }
 
-// journalled is a store whose client keeps a journal.
+// journalled is a store whose client keeps a witness.
 type journalled struct {
 	eventstore.Store
-	journal *journal
+	witness *witness
 }
 
 func (s *journalled) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
-	s.journal.mu.Lock()
+	s.witness.mu.Lock()
 	for _, w := range writes {
 		for _, e := range w.Events {
-			s.journal.submitted[e.ID] = append(s.journal.submitted[e.ID], e)
+			s.witness.submitted[e.ID] = append(s.witness.submitted[e.ID], e)
 		}
 	}
-	s.journal.mu.Unlock()
+	s.witness.mu.Unlock()
 	events, err := s.Store.Append(ctx, writes...)
-	s.journal.mu.Lock()
-	defer s.journal.mu.Unlock()
+	s.witness.mu.Lock()
+	defer s.witness.mu.Unlock()
 	for _, e := range events {
-		s.journal.acked[e.Position] = e
+		s.witness.acked[e.Position] = e
 	}
 	return events, err
 }
 
 // check reads the whole log and fails unless it has every acknowledged event
 // exactly once, unchanged and in its place, and nothing that was not submitted.
-func (j *journal) check(ctx context.Context, store eventstore.Store) error {
+func (j *witness) check(ctx context.Context, store eventstore.Store) error {
 	head, err := store.Verify(ctx)
 	if err != nil {
 		return err
@@ -234,8 +237,8 @@ func (j *journal) check(ctx context.Context, store eventstore.Store) error {
 
 // openFiles does what the command does when it opens a data directory for
 // writing.
-func openFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
-	settled, err := integration.SettleFiles(ctx, store, w)
+func openFiles(ctx context.Context, store eventstore.Store, w datadir.Workspace) error {
+	settled, err := datadir.SettleFiles(ctx, store, w)
 	if err == nil && len(settled.SetAside) > 0 {
 		err = fmt.Errorf("set aside: %q", settled.SetAside)
 	}
@@ -245,14 +248,14 @@ func openFiles(ctx context.Context, store eventstore.Store, w integration.Worksp
 // checkFiles fails unless every recorded checkpoint, and the series up to the
 // last, are what was written, and nothing suggests that the log is an older
 // one.
-func checkFiles(ctx context.Context, store eventstore.Store, w integration.Workspace) error {
-	state, err := integration.StateAt(ctx, store, eventstore.End)
+func checkFiles(ctx context.Context, store eventstore.Store, w datadir.Workspace) error {
+	state, err := journal.StateAt(ctx, store, eventstore.End)
 	if err != nil {
 		return err
 	}
 	for _, r := range state.Runs {
 		for _, c := range r.Checkpoints {
-			if err := w.Checkpoints(r.ID).Verify(integration.CheckpointRef(c)); err != nil {
+			if err := w.Checkpoints(r.ID).Verify(c.Ref()); err != nil {
 				return fmt.Errorf("LOST: %w", err)
 			}
 		}
@@ -262,7 +265,7 @@ func checkFiles(ctx context.Context, store eventstore.Store, w integration.Works
 			}
 		}
 	}
-	return integration.CheckFiles(ctx, store, w)
+	return datadir.CheckFiles(ctx, store, w)
 }
 
 // outcome is the part of a run's result that must not depend on what happened.
@@ -273,7 +276,7 @@ type outcome struct {
 	metrics string
 }
 
-func outcomeOf(r integration.RunRecord) outcome {
+func outcomeOf(r journal.RunRecord) outcome {
 	last, _ := r.LastCheckpoint()
 	return outcome{r.Session.State, last.WeightsSHA256, last.Step, fmt.Sprint(r.Metrics)}
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"testing"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
-	"reprise/integration"
 	"reprise/internal/disk"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -47,11 +48,11 @@ func TestDyingBetweenACheckpointAndItsEventDoesNotLookLikeAnOlderLog(t *testing.
 		t.Fatal(err)
 	}
 	defer func() { _ = j.driver.Close() }()
-	undisturbed, err := j.live(t.Context(), disk.OS{}, "", dataDir(diskDir(t)), 0, newJournal())
+	undisturbed, err := j.live(t.Context(), disk.OS{}, "", dataDir(diskDir(t)), 0, newWitness())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := integration.Workspace{Dir: dataDir(diskDir(t))}
+	w := datadir.Workspace{Dir: dataDir(diskDir(t))}
 	if err := disk.MkdirAll(disk.OS{}, w.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestDyingBetweenACheckpointAndItsEventDoesNotLookLikeAnOlderLog(t *testing.
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	record, err := integration.NewRunLog(store, clock(99)).Load(t.Context(), runID)
+	record, err := journal.NewRunLog(store, clock(99)).Load(t.Context(), runID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestDyingBetweenACheckpointAndItsEventDoesNotLookLikeAnOlderLog(t *testing.
 
 // dieAfter runs a process that dies after so many committed checkpoints, and
 // checks what is left.
-func dieAfter(t *testing.T, j *job, w integration.Workspace, process, commits int) (err error) {
+func dieAfter(t *testing.T, j *job, w datadir.Workspace, process, commits int) (err error) {
 	t.Helper()
 	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
 	if err != nil {
@@ -94,7 +95,7 @@ func dieAfter(t *testing.T, j *job, w integration.Workspace, process, commits in
 	if err != nil {
 		return err
 	}
-	log := integration.NewRunLog(store, clock(process))
+	log := journal.NewRunLog(store, clock(process))
 	_, lived := j.goOn(t.Context(), host, log, runID)
 	_ = host.Close() // of a dead process
 	record, err := log.Load(t.Context(), runID)
@@ -112,5 +113,5 @@ func dieAfter(t *testing.T, j *job, w integration.Workspace, process, commits in
 	if len(left) != 1 || left[0].Marked {
 		t.Errorf("process %d left %+v instead of one checkpoint without event and mark", process, left)
 	}
-	return integration.CheckFiles(t.Context(), store, w)
+	return datadir.CheckFiles(t.Context(), store, w)
 }

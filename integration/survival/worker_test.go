@@ -19,11 +19,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/integration"
 	"reprise/internal/disk"
 	"reprise/internal/flock"
+	"reprise/journal"
 	"reprise/training"
 )
 
@@ -63,7 +65,7 @@ func work(ctx context.Context, dir, process, from string) error {
 	if err != nil {
 		return err
 	}
-	w := integration.Workspace{Dir: dir}
+	w := datadir.Workspace{Dir: dir}
 	lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: "survival", StartedAt: clock(number)()})
 	if err != nil {
 		return err
@@ -129,7 +131,7 @@ func writerEvent(writer, n int) eventstore.NewEvent {
 
 // trainRuns trains the first run that is not complete, and then the next.
 func trainRuns(ctx context.Context, j *job, host *integration.Host, store eventstore.Store, process int) error {
-	log := integration.NewRunLog(store, clock(process))
+	log := journal.NewRunLog(store, clock(process))
 	for n := 1; ; n++ {
 		record, err := j.goOn(ctx, host, log, training.RunID(fmt.Sprintf("run-%d", n)))
 		if err == nil && record.Session.State != training.Completed {
@@ -201,7 +203,7 @@ func (c *client) prepare() {
 	if err := disk.MkdirAll(disk.OS{}, c.dir, 0o755); err != nil {
 		c.t.Fatal(err)
 	}
-	store, err := sqlite.Open(integration.Workspace{Dir: c.dir}.EventsPath(), sqlite.Config{})
+	store, err := sqlite.Open(datadir.Workspace{Dir: c.dir}.EventsPath(), sqlite.Config{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -286,7 +288,7 @@ func (c *client) note(line string) {
 // places.
 func (c *client) check() {
 	c.t.Helper()
-	store, err := sqlite.OpenReadOnly(integration.Workspace{Dir: c.dir}.EventsPath())
+	store, err := sqlite.OpenReadOnly(datadir.Workspace{Dir: c.dir}.EventsPath())
 	if errors.Is(err, os.ErrNotExist) && len(c.acks) == 0 {
 		return
 	}
@@ -315,7 +317,7 @@ func (c *client) check() {
 			lost++
 		}
 	}
-	if err := integration.CheckFiles(c.t.Context(), store, integration.Workspace{Dir: c.dir}); err != nil {
+	if err := datadir.CheckFiles(c.t.Context(), store, datadir.Workspace{Dir: c.dir}); err != nil {
 		c.t.Fatalf("process %d: %v", c.process, err)
 	}
 	if lost > 0 {
@@ -331,7 +333,7 @@ func (c *client) finish() {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = j.driver.Close() }()
-	w := integration.Workspace{Dir: c.dir}
+	w := datadir.Workspace{Dir: c.dir}
 	store, err := sqlite.Open(w.EventsPath(), sqlite.Config{})
 	if err != nil {
 		c.t.Fatal(err)
@@ -342,8 +344,8 @@ func (c *client) finish() {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = host.Close() }()
-	log := integration.NewRunLog(store, clock(c.process+1))
-	state, err := integration.StateAt(c.t.Context(), store, eventstore.End)
+	log := journal.NewRunLog(store, clock(c.process+1))
+	state, err := journal.StateAt(c.t.Context(), store, eventstore.End)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -360,7 +362,7 @@ func (c *client) finish() {
 func (c *client) conclude() {
 	c.t.Helper()
 	c.finish()
-	w := integration.Workspace{Dir: c.dir}
+	w := datadir.Workspace{Dir: c.dir}
 	store, err := sqlite.OpenReadOnly(w.EventsPath())
 	if err != nil {
 		c.t.Fatal(err)
@@ -402,7 +404,7 @@ func (c *client) conclude() {
 	if err := checkFiles(c.t.Context(), store, w); err != nil {
 		c.t.Error(err)
 	}
-	state, err := integration.StateAt(c.t.Context(), store, eventstore.End)
+	state, err := journal.StateAt(c.t.Context(), store, eventstore.End)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -422,7 +424,7 @@ func undisturbed(t *testing.T) outcome {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.driver.Close() }()
-	record, err := j.live(t.Context(), disk.OS{}, "", dataDir(diskDir(t)), 0, newJournal())
+	record, err := j.live(t.Context(), disk.OS{}, "", dataDir(diskDir(t)), 0, newWitness())
 	if err != nil || record.Session.State != training.Completed {
 		t.Fatalf("%s, %v", record.Session.State, err)
 	}

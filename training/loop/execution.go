@@ -1,0 +1,399 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"reprise/checkpoint"
+	"reprise/dataset"
+	"reprise/internal/stepseries"
+	"reprise/kernel"
+	"reprise/nn"
+	"reprise/tensor"
+	"reprise/training"
+)
+
+// The keys of a checkpoint's metrics: the state of the epoch's mean loss, so
+// that a run resumed within an epoch reports exactly the same figures.
+const (
+	LossSumKey  = "epoch_loss_sum"
+	LossRowsKey = "epoch_loss_rows"
+)
+
+// A validation loss is the sum of the sums of blocks. evalBlock is the number of
+// samples in a block, and evalLabels bounds their labels where a sample has many.
+// Both are part of what the loss is; how many samples are computed at a time is
+// not.
+const (
+	evalBlock  = 256
+	evalLabels = 4096
+)
+
+// evalMemory is the device memory that a plan may take to evaluate many samples
+// at a time, even if training needs less.
+const evalMemory tensor.Bytes = 256 << 20
+
+// Execution trains one session step by step. What it computes is a function of
+// the session and the data alone: a run and its verification share it.
+//
+// It is used by one goroutine at a time.
+type Execution struct {
+	session training.TrainingSession
+	data    *dataset.Dataset
+	trainer Trainer
+
+	step     uint64
+	perEpoch uint64
+	lossSum  float64 // over the epoch's samples so far
+	lossRows int
+	progress training.Progress
+
+	order dataset.Permutation
+	index []int
+	batch *dataset.Batch
+	// block is the validation samples whose losses are summed up before they meet
+	// the others'; evalRows of them are computed at a time.
+	block, evalRows int
+}
+
+// StepResult is what one optimiser step gave.
+type StepResult struct {
+	Step         uint64 // counted from 1
+	Epoch        uint64 // counted from 1
+	Loss         float32
+	LearningRate float32
+	Samples      int
+	// EpochDone is set by the last step of an epoch.
+	EpochDone bool
+}
+
+// Record returns the step as the step series records it.
+func (s StepResult) Record() stepseries.Record {
+	return stepseries.Record{Step: s.Step, Epoch: uint32(s.Epoch), Loss: s.Loss, LearningRate: s.LearningRate}
+}
+
+// FilesError says that files of the run cannot be read or written, or are not what its
+// events say.
+type FilesError struct{ Err error }
+
+// Error returns what is wrong with which file.
+func (e *FilesError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *FilesError) Unwrap() error { return e.Err }
+
+// NewExecution plans the session's model on the backend. The trainer's memory
+// is freed by Close. Begin or Restore must follow.
+func NewExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend) (*Execution, error) {
+	plan, err := PlanOf(session)
+	if err != nil {
+		return nil, err
+	}
+	return NewExecutionWith(session, plan, data, backend, NewTrainer)
+}
+
+// Trainer is what an execution needs of an nn.Trainer.
+type Trainer interface {
+	Load(nn.State) error
+	State() (nn.State, error)
+	Step(b nn.Batch, rate float32) (float32, error)
+	EvaluateInto(nn.Batch, *nn.EvalResult) error
+	Close()
+}
+
+// TrainerFactory makes the trainer of a plan on a backend.
+type TrainerFactory func(kernel.Backend, *nn.Plan) (Trainer, error)
+
+// NewTrainer is the TrainerFactory of everybody but tests.
+func NewTrainer(backend kernel.Backend, plan *nn.Plan) (Trainer, error) {
+	return nn.NewTrainer(backend, plan)
+}
+
+// NewExecutionWith is NewExecution with the session's plan, as PlanOf gives it, and
+// another trainer.
+func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dataset.Dataset, backend kernel.Backend, newTrainer TrainerFactory) (*Execution, error) {
+	h := session.Hyperparameters
+	block, err := evaluationBlock(session.Architecture)
+	if err != nil {
+		return nil, err
+	}
+	trainer, err := newTrainer(backend, plan)
+	if err != nil {
+		return nil, err
+	}
+	evalRows := plan.Config().EvalBatchSize
+	rows := max(h.StepSamples(), min(evalRows, data.Len(dataset.Validation)))
+	batch := data.NewBatch(rows)
+	batch.Augmentation, batch.Seed = h.Augmentation, h.Seed
+	return &Execution{
+		session: session, data: data, trainer: trainer,
+		perEpoch: h.StepsPerEpoch(data.Len(dataset.Train)),
+		index:    make([]int, rows), batch: batch, block: block, evalRows: evalRows,
+	}, nil
+}
+
+// PlanOf returns the memory plan of the session's model. It evaluates as many
+// validation samples at a time as there are, at most a block of them, and fewer
+// where they would need more memory than training and evalMemory. It fails with a
+// *training.FieldError where a step has more samples than the model can take.
+func PlanOf(session training.TrainingSession) (*nn.Plan, error) {
+	block, err := evaluationBlock(session.Architecture)
+	if err != nil {
+		return nil, err
+	}
+	least, err := planEvaluating(session, 1)
+	if err != nil {
+		return nil, stepTooLarge(session.Hyperparameters, err)
+	}
+	limit := max(least.Memory().Total, evalMemory)
+	for rows := min(block, session.Dataset.Validation); rows > 1; rows /= 2 {
+		plan, err := planEvaluating(session, rows)
+		if err == nil && plan.Memory().Total <= limit {
+			return plan, nil
+		}
+	}
+	return least, nil
+}
+
+// evaluationBlock returns the samples in a block of a validation loss.
+func evaluationBlock(arch nn.Architecture) (int, error) {
+	out, err := arch.Output()
+	if err != nil {
+		return 0, err
+	}
+	if len(out) > 1 {
+		return max(1, min(evalBlock, evalLabels/out[0])), nil
+	}
+	return evalBlock, nil
+}
+
+func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error) {
+	h := session.Hyperparameters
+	return nn.NewPlan(session.Architecture, nn.PlanConfig{
+		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
+		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
+		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
+	})
+}
+
+// stepTooLarge says in terms of the request that a step has too many samples for
+// the plan, whose batch is a whole step.
+func stepTooLarge(h training.Hyperparameters, err error) error {
+	var field *nn.FieldError
+	if !errors.As(err, &field) || field.Field != "batch_size" {
+		return err
+	}
+	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: want " + field.Want, Fix: field.Fix}
+	if h.GradientAccumulation > 1 {
+		bad.Field, bad.Value = "config.gradient_accumulation", strconv.Itoa(h.GradientAccumulation)
+		bad.Problem = fmt.Sprintf("makes a step of %d samples, too many for the model: want %s", h.StepSamples(), field.Want)
+		bad.Fix = "use fewer or smaller batches"
+	}
+	return bad
+}
+
+// Close frees the trainer's memory.
+func (x *Execution) Close() { x.trainer.Close() }
+
+// Steps returns the number of optimiser steps that the weights have taken.
+func (x *Execution) Steps() uint64 { return x.step }
+
+// Epoch returns the number of epochs that the weights have completed.
+func (x *Execution) Epoch() uint64 { return x.step / x.perEpoch }
+
+// TotalSteps returns the number of steps of the whole run.
+func (x *Execution) TotalSteps() uint64 { return x.perEpoch * x.session.Hyperparameters.Epochs }
+
+// Reset starts from the weights that the session's seed gives, at step 0.
+func (x *Execution) Reset() error {
+	model, err := nn.NewModel(x.session.ModelID, x.session.Architecture, x.session.Hyperparameters.Seed)
+	if err != nil {
+		return err
+	}
+	state, err := nn.InitialState(model, x.session.Hyperparameters.Optimizer)
+	if err != nil {
+		return err
+	}
+	x.step, x.lossSum, x.lossRows, x.progress = 0, 0, 0, training.Progress{}
+	return x.trainer.Load(state)
+}
+
+// Restore continues from a checkpoint.
+func (x *Execution) Restore(c checkpoint.Content) error {
+	if c.SessionID != string(x.session.ID) {
+		return &FilesError{Err: fmt.Errorf("the checkpoint is of session %s instead of %s: %w", c.SessionID, x.session.ID, training.ErrInvalidCheckpoint)}
+	}
+	return x.Load(c)
+}
+
+// Begin puts the execution where its session begins: at the weights that its
+// seed gives or, for a fork, at the checkpoint of its parent, which is in the folder
+// that checkpoints names for it.
+func (x *Execution) Begin(checkpoints func(training.RunID) checkpoint.Folder) error {
+	parent := x.session.Parent
+	if parent == nil {
+		return x.Reset()
+	}
+	content, err := checkpoints(parent.RunID).Read(parent.Checkpoint.Ref())
+	if err != nil {
+		return &FilesError{Err: fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
+	}
+	if content.RunID != string(parent.RunID) || content.SessionID != string(parent.Checkpoint.SessionID) {
+		return &FilesError{Err: fmt.Errorf("the checkpoint of run %s that this one was forked from is of run %s, session %s: %w",
+			parent.RunID, content.RunID, content.SessionID, training.ErrInvalidCheckpoint)}
+	}
+	return x.Load(content)
+}
+
+// Load continues from the state that a checkpoint of any session has.
+func (x *Execution) Load(c checkpoint.Content) error {
+	if err := x.trainer.Load(nn.State{Step: c.Step, Parameters: c.Weights, Moments: c.Optimizer}); err != nil {
+		return err
+	}
+	x.step, x.lossSum, x.lossRows = c.Step, c.Metrics[LossSumKey], int(c.Metrics[LossRowsKey])
+	x.progress = training.LoadProgress(c.Metrics)
+	x.shuffle()
+	return nil
+}
+
+// Content returns all of the training's state, ready to be written.
+func (x *Execution) Content(run training.RunID) (checkpoint.Content, error) {
+	state, err := x.trainer.State()
+	if err != nil {
+		return checkpoint.Content{}, err
+	}
+	figures := map[string]float64{LossSumKey: x.lossSum, LossRowsKey: float64(x.lossRows)}
+	x.progress.Save(figures)
+	return checkpoint.Content{
+		RunID: string(run), SessionID: string(x.session.ID), Step: x.step, Epoch: x.Epoch(),
+		Weights: state.Parameters, Optimizer: state.Moments,
+		Metrics: figures,
+	}, nil
+}
+
+// shuffle sets the order of the current epoch.
+func (x *Execution) shuffle() {
+	x.order = dataset.NewPermutation(x.session.Hyperparameters.Seed, x.Epoch(), x.data.Len(dataset.Train))
+}
+
+// Train takes one optimiser step on the next batch of the epoch.
+func (x *Execution) Train() (StepResult, error) {
+	h := x.session.Hyperparameters
+	at := x.step % x.perEpoch
+	if at == 0 {
+		x.shuffle()
+	}
+	samples := x.data.Len(dataset.Train)
+	first := int(at) * h.StepSamples()
+	rows := min(h.StepSamples(), samples-first)
+	for i := range rows {
+		x.index[i] = x.order.At(first + i)
+	}
+	x.batch.Epoch = x.Epoch()
+	batch := x.gather(dataset.Train, rows)
+	rate := h.Rate(x.step, x.progress)
+	epoch := x.Epoch() + 1
+	loss, err := x.trainer.Step(batch, rate)
+	if err != nil {
+		return StepResult{}, err
+	}
+	x.step++
+	x.lossSum += float64(float64(loss) * float64(rows))
+	x.lossRows += rows
+	return StepResult{
+		Step: x.step, Epoch: epoch, Loss: loss, LearningRate: rate, Samples: rows,
+		EpochDone: x.step%x.perEpoch == 0,
+	}, nil
+}
+
+// gather reads the samples whose indices are set.
+func (x *Execution) gather(split dataset.Split, rows int) nn.Batch {
+	x.data.GatherBatch(split, x.index[:rows], x.batch)
+	return nn.Batch{Rows: rows, Inputs: x.batch.Inputs, Tokens: x.batch.Tokens, Labels: x.batch.Labels, Targets: x.batch.Targets}
+}
+
+// MeanLoss returns the mean loss of the epoch's samples so far.
+func (x *Execution) MeanLoss() float64 {
+	if x.lossRows == 0 {
+		return 0
+	}
+	return x.lossSum / float64(x.lossRows)
+}
+
+// EvaluationDue reports whether an evaluation within the epoch is due at the
+// current step.
+func (x *Execution) EvaluationDue() bool {
+	n := x.session.Hyperparameters.EvalInterval
+	return n > 0 && x.step > 0 && x.step%n == 0 && x.step%x.perEpoch != 0
+}
+
+// Evaluate measures the weights on the validation split. Its effect on early
+// stopping and the learning rate is part of the execution's state from then on.
+func (x *Execution) Evaluate() (training.Evaluation, error) {
+	e := training.Evaluation{Step: x.step}
+	samples := x.data.Len(dataset.Validation)
+	var lossSum float64
+	var losses, correct int
+	for first := 0; first < samples; first += x.block {
+		r, err := x.evaluate(first, min(first+x.block, samples))
+		if err != nil {
+			return e, err
+		}
+		lossSum += r.LossSum
+		losses += r.Losses
+		correct += r.Correct
+	}
+	if losses > 0 {
+		e.ValLoss = lossSum / float64(losses)
+		e.ValAccuracy = float64(correct) / float64(losses)
+	}
+	x.progress = x.session.Hyperparameters.Observe(x.progress, x.step, e.ValLoss)
+	return e, nil
+}
+
+// evaluate measures the validation samples [first, end).
+func (x *Execution) evaluate(first, end int) (r nn.EvalResult, err error) {
+	for first < end {
+		rows := min(x.evalRows, end-first)
+		for i := range rows {
+			x.index[i] = first + i
+		}
+		if err := x.trainer.EvaluateInto(x.gather(dataset.Validation, rows), &r); err != nil {
+			return r, err
+		}
+		first += rows
+	}
+	return r, nil
+}
+
+// FinishEpoch evaluates the weights, returns the epoch's figures and begins the
+// next epoch's.
+func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
+	m := training.EpochMetrics{Epoch: x.Epoch(), Step: x.step}
+	m.TrainLoss = x.MeanLoss()
+	e, err := x.Evaluate()
+	if err != nil {
+		return m, err
+	}
+	m.ValLoss, m.ValAccuracy = e.ValLoss, e.ValAccuracy
+	x.lossSum, x.lossRows = 0, 0
+	return m, nil
+}
+
+// Stopped returns the event that ends training with the current epoch, if early
+// stopping asks for it.
+func (x *Execution) Stopped() (training.EarlyStopped, bool) {
+	stopped := training.EarlyStopped{Epoch: x.Epoch(), Step: x.step, Best: x.progress.Best, BestStep: x.progress.BestStep}
+	return stopped, x.session.Hyperparameters.Stop(x.progress)
+}
+
+// WeightsSHA256 returns the SHA-256 that a checkpoint of the current weights
+// would have.
+func (x *Execution) WeightsSHA256() (string, error) {
+	state, err := x.trainer.State()
+	if err != nil {
+		return "", err
+	}
+	return checkpoint.WeightsSHA256(state.Parameters)
+}
