@@ -19,6 +19,8 @@ const (
 	NoRuns      Code = "no_runs"
 	// LogMissing: the data directory has files that belong to an event log, and no log.
 	LogMissing Code = "log_missing"
+	// LogCorrupt: the event log at Path is not what was written.
+	LogCorrupt Code = "log_corrupt"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
 	// Unreachable: the service does not answer, or its answer was cut off.
@@ -36,6 +38,8 @@ type Error struct {
 	// Message says what went wrong. Several mistakes are on lines of their own; lines
 	// that begin with a space belong to the one before them.
 	Message string `json:"message"`
+	// Path is the file or folder that the code is about, on the service's machine.
+	Path string `json:"path,omitempty"`
 	// Remedy says what to do about the cause; "" if Message does, or nothing is known.
 	Remedy string `json:"remedy,omitempty"`
 	// Mistakes are what is wrong with the request, field by field, in the order of

@@ -7,6 +7,7 @@ import (
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/dataset"
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/journal"
 	"reprise/training"
@@ -19,7 +20,8 @@ func explain(err *error) {
 		return
 	}
 	e := api.ErrorOf(*err)
-	e.Fault, e.Code = kindOf(*err), codeOf(*err)
+	e.Fault = kindOf(*err)
+	e.Code, e.Path = codeOf(*err)
 	e.Message, e.Remedy = remedyOf(*err)
 	var field *training.FieldError
 	if len(e.Mistakes) == 0 && errors.As(*err, &field) {
@@ -34,6 +36,8 @@ func kindOf(err error) fault.Kind {
 		return kind
 	}
 	switch {
+	case errors.As(err, new(*eventstore.CorruptionError)):
+		return fault.Corrupt
 	case errors.As(err, new(*dataset.OfflineError)):
 		return fault.Unavailable
 	case errors.Is(err, journal.ErrRunNotFound):
@@ -46,17 +50,22 @@ func kindOf(err error) fault.Kind {
 	return fault.Internal
 }
 
-func codeOf(err error) api.Code {
+// codeOf returns the situation that an error is about, and the path that it names.
+func codeOf(err error) (code api.Code, path string) {
+	var noLog *datadir.MissingLogError
+	var corrupt *eventstore.CorruptionError
 	var noRun *journal.RunNotFoundError
 	switch {
-	case errors.As(err, new(*datadir.MissingLogError)):
-		return api.LogMissing
+	case errors.As(err, &noLog):
+		return api.LogMissing, noLog.Dir
+	case errors.As(err, &corrupt) && corrupt.Path != "":
+		return api.LogCorrupt, corrupt.Path
 	case errors.As(err, &noRun) && noRun.Runs == 0:
-		return api.NoRuns
+		return api.NoRuns, ""
 	case errors.As(err, &noRun):
-		return api.RunNotFound
+		return api.RunNotFound, ""
 	}
-	return ""
+	return "", ""
 }
 
 // remedyOf returns the text of an error and what its user can do about the cause; the

@@ -177,7 +177,7 @@ func lineageOf(ctx context.Context, r runLog, at eventstore.Position) (api.Linea
 		if err != nil {
 			return l, err
 		}
-		if l.Changes, err = api.Changes(parent.Request, r.run.Request); err != nil {
+		if l.Changes, err = changes(parent.Request, r.run.Request); err != nil {
 			return l, err
 		}
 	}
@@ -192,11 +192,19 @@ func lineageOf(ctx context.Context, r runLog, at eventstore.Position) (api.Linea
 		if err != nil {
 			return l, err
 		}
-		changes, err := api.Changes(r.run.Request, fork.Request)
+		changed, err := changes(r.run.Request, fork.Request)
 		if err != nil {
 			return l, err
 		}
-		l.Forks = append(l.Forks, api.Fork{RunID: other.RunID, Step: other.ParentStep, State: fork.Session.State, Changes: changes})
+		l.Forks = append(l.Forks, api.Fork{RunID: other.RunID, Step: other.ParentStep, State: fork.Session.State, Changes: changed})
 	}
 	return l, nil
+}
+
+// changes is api.Changes, of which nothing is known where a request was not recorded.
+func changes(from, to []byte) ([]api.Change, error) {
+	if len(from) == 0 || len(to) == 0 {
+		return nil, nil
+	}
+	return api.Changes(from, to)
 }

@@ -96,7 +96,7 @@ func commandsFor(code api.Code) string {
 		return "start one with `reprise train JOB`"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
-	case api.UnknownOperation, api.Unreachable:
+	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
 	}
 	return ""
 }

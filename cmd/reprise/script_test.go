@@ -47,10 +47,19 @@ func (f inFolder) Run() int {
 	return f.m.Run()
 }
 
+// Every script passes with the service in the process and over a socket: what a user
+// sees is the same.
 func TestScripts(t *testing.T) {
+	for _, way := range []string{serviceDirect, serviceSocket} {
+		t.Run(way, func(t *testing.T) { runScripts(t, way) })
+	}
+}
+
+func runScripts(t *testing.T, way string) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("REPRISE_SERVICE", way)
 			env.Setenv("REPRISE_DATA_DIR", env.WorkDir+"/data")
 			env.Setenv("REPRISE_CACHE_DIR", env.WorkDir+"/cache")
 			env.Setenv("GOPROXY", "off")
