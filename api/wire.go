@@ -11,9 +11,10 @@ const (
 	LinesType = "application/jsonl"
 	// NoticeHeader is the header that has a notice, as JSON.
 	NoticeHeader = "Reprise-Notice"
-	// MaxRequest bounds a request, in bytes; MaxLine bounds a line of an answer.
+	// MaxRequest bounds a request, in bytes.
 	MaxRequest = 16 << 20
-	MaxLine    = 64 << 20
+	// MaxLine bounds a line of an answer, in bytes.
+	MaxLine = 64 << 20
 )
 
 // Line is a line of an answer. Exactly one field is set. The last line has End or

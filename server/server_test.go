@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -35,31 +34,26 @@ func (s scripted) Events(context.Context, api.EventsRequest) iter.Seq2[api.Event
 	}
 }
 
-func post(t *testing.T, s api.Service, path, accept, body string) (*http.Response, string) {
+func post(t *testing.T, s api.Service, path, accept, body string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
 	server.Handler(s).ServeHTTP(w, r)
-	response := w.Result()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(raw)
+	return w, w.Body.String()
 }
 
 func TestAnAnswerIsOneValueOrLines(t *testing.T) {
 	s := scripted{runs: api.RunList{Runs: []api.Run{}, Folder: "a<b"}}
 	response, body := post(t, s, "/v1/runs.list", "", `{}`)
-	if body != `{"runs":[],"folder":"a<b","runs_folder":""}`+"\n" || response.StatusCode != http.StatusOK ||
-		response.Header.Get("Content-Type") != "application/json" || response.Header.Get(api.NoticeHeader) != `{"warning":"look <out>"}` {
-		t.Errorf("%v %s", response, body)
+	if body != `{"runs":[],"folder":"a<b","runs_folder":""}`+"\n" || response.Code != http.StatusOK ||
+		response.Header().Get("Content-Type") != "application/json" || response.Header().Get(api.NoticeHeader) != `{"warning":"look <out>"}` {
+		t.Errorf("%v %v %s", response.Code, response.Header(), body)
 	}
 	response, body = post(t, s, "/v1/runs.list", api.LinesType, `{}`)
 	want := `{"notice":{"warning":"look <out>"}}` + "\n" + `{"item":{"runs":[],"folder":"a<b","runs_folder":""}}` + "\n" + `{"end":true}` + "\n"
-	if body != want || response.Header.Get("Content-Type") != api.LinesType {
-		t.Errorf("%v %s", response, body)
+	if body != want || response.Header().Get("Content-Type") != api.LinesType {
+		t.Errorf("%v %v %s", response.Code, response.Header(), body)
 	}
 }
 
@@ -67,25 +61,25 @@ func TestAnErrorIsTheLastLine(t *testing.T) {
 	s := scripted{err: &api.Error{Fault: fault.Corrupt, Message: "worse", Remedy: "mend it"}}
 	response, body := post(t, s, "/v1/events.list", "", `{"run":"x"}`)
 	lines := strings.Split(strings.TrimSpace(body), "\n")
-	if len(lines) != 2 || response.StatusCode != http.StatusOK || !strings.HasPrefix(lines[0], `{"item":{"position":1,`) ||
+	if len(lines) != 2 || response.Code != http.StatusOK || !strings.HasPrefix(lines[0], `{"item":{"position":1,`) ||
 		lines[1] != `{"error":{"kind":"corrupt","message":"worse","remedy":"mend it"}}` {
-		t.Errorf("%v %s", response.Status, body)
+		t.Errorf("%v %s", response.Code, body)
 	}
 	response, body = post(t, s, "/v1/runs.list", "", `{}`)
-	if response.StatusCode != http.StatusInternalServerError || body != `{"error":{"kind":"corrupt","message":"worse","remedy":"mend it"}}`+"\n" {
-		t.Errorf("%v %s", response.Status, body)
+	if response.Code != http.StatusInternalServerError || body != `{"error":{"kind":"corrupt","message":"worse","remedy":"mend it"}}`+"\n" {
+		t.Errorf("%v %s", response.Code, body)
 	}
 }
 
 func TestARequestThatIsNotOneOfTheOperationIsRefused(t *testing.T) {
 	for _, body := range []string{"", "x", `{"runs":1}`, `{} {}`, `{"run":1}`, `{"at":"yesterday"}`, `{"run":"` + strings.Repeat("x", api.MaxRequest) + `"}`} {
 		response, answer := post(t, scripted{}, "/v1/events.list", "", body)
-		if response.StatusCode != http.StatusBadRequest || !strings.Contains(answer, `"kind":"invalid"`) {
-			t.Errorf("%.40s: %v %s", body, response.Status, answer)
+		if response.Code != http.StatusBadRequest || !strings.Contains(answer, `"kind":"invalid"`) {
+			t.Errorf("%.40s: %v %s", body, response.Code, answer)
 		}
 	}
 	response, answer := post(t, scripted{}, "/v1/runs.lost", "", `{}`)
-	if response.StatusCode != http.StatusNotFound || !strings.Contains(answer, `"code":"unknown_operation"`) {
-		t.Errorf("%v %s", response.Status, answer)
+	if response.Code != http.StatusNotFound || !strings.Contains(answer, `"code":"unknown_operation"`) {
+		t.Errorf("%v %s", response.Code, answer)
 	}
 }
