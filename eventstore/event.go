@@ -31,6 +31,10 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 // MarshalText implements encoding.TextMarshaler: hex.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler. It fails for a text that is not
+// the hex of a whole hash.
+func (h *Hash) UnmarshalText(text []byte) error { return parseHash(h, string(text)) }
+
 // Limits of what a store accepts.
 const (
 	MaxPayload     = 1 << 20 // bytes

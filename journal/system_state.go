@@ -128,7 +128,7 @@ func (l *RunLog) At(ctx context.Context, id training.RunID, at eventstore.Positi
 		return RunRecord{}, err
 	}
 	if first := events[0]; at < first.Position {
-		return RunRecord{}, &fault.FieldError{Field: "--at", Value: fmt.Sprint(at), Problem: fmt.Sprintf("is before run %s started", id),
+		return RunRecord{}, &fault.FieldError{Field: "at", Value: fmt.Sprint(at), Problem: fmt.Sprintf("is before run %s started", id),
 			Fix: fmt.Sprintf("its first event is at position %d, of %s", first.Position, first.Time.Format(time.RFC3339Nano))}
 	}
 	var r RunRecord

@@ -59,6 +59,13 @@ func isInterruption(err error) bool {
 // advised adds to an error what its user can do about its cause, unless the error
 // already says so. If a file is missing, the command's own words say what to do.
 func advised(err error) error {
+	var e *api.Error
+	if errors.As(err, &e) { // the service knows the cause, and this program its commands
+		if command := commandsFor(e.Code); command != "" && e.Remedy == "" {
+			return &datadir.AdvisedError{Err: err, Remedy: command}
+		}
+		return err
+	}
 	if command := commandFor(err); command != "" {
 		return datadir.AdviseOr(err, command)
 	}
@@ -75,12 +82,27 @@ func commandFor(err error) string {
 	var noRun *journal.RunNotFoundError
 	switch {
 	case errors.As(err, &noLog):
+		return commandsFor(api.LogMissing)
+	case errors.As(err, &noRun) && noRun.Runs == 0:
+		return commandsFor(api.NoRuns)
+	case errors.As(err, &noRun):
+		return commandsFor(api.RunNotFound)
+	}
+	return ""
+}
+
+// commandsFor returns the commands and flags that help in a situation that a service
+// reports; "" where there are none.
+func commandsFor(code api.Code) string {
+	switch code {
+	case api.LogMissing:
 		return "put events.db back, or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), " +
 			"or choose another folder with --data-dir FOLDER. Nothing was changed"
-	case errors.As(err, &noRun) && noRun.Runs == 0:
+	case api.NoRuns:
 		return "start one with `reprise train JOB`"
-	case errors.As(err, &noRun):
+	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
+	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
 	}
 	return ""
 }
