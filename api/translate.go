@@ -40,9 +40,9 @@ func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset
 
 // translate returns the model and the settings that the request means for the data,
 // without a description of the data.
-func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, training.Config, error) {
-	fail := func(err error) (nn.Model, training.Config, error) { return nn.Model{}, training.Config{}, err }
-	if err := r.CheckData(data); err != nil { // before the model's memory is taken
+func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.ModelSpec, training.Config, error) {
+	fail := func(err error) (nn.ModelSpec, training.Config, error) { return nn.ModelSpec{}, training.Config{}, err }
+	if err := r.CheckData(data); err != nil {
 		return fail(err)
 	}
 	hyperparameters := r.Hyperparameters(data.Len(dataset.Train))
@@ -50,15 +50,11 @@ func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, tr
 	if err != nil {
 		return fail(err)
 	}
-	model, err := nn.NewModel(ids.Model, architecture, hyperparameters.Seed)
-	if err != nil {
-		return fail(err)
-	}
 	canonical, err := r.Canonical()
 	if err != nil {
 		return fail(err)
 	}
-	return model, training.Config{
+	return nn.NewModelSpec(ids.Model, architecture), training.Config{
 		RunID: ids.Run, SessionID: ids.Session, Hyperparameters: hyperparameters, Request: canonical,
 	}, nil
 }

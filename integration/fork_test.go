@@ -24,10 +24,7 @@ func (w *world) fork(parent RunRecord, cp training.Checkpoint, change func(*trai
 	}
 	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
 	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), parent.Session.Architecture, h.Seed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), parent.Session.Architecture)
 	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.data, training.Config{
 		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
 	})

@@ -132,10 +132,7 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 	if h.EvalInterval > 0 { // everything
 		arch.Layers = slices.Insert(arch.Layers, 2, nn.Layer(nn.BatchNorm{}), nn.Layer(nn.Dropout{Rate: 0.1}))
 	}
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), arch, h.Seed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), arch)
 	_, events, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{
 		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
 		Dataset: training.Dataset{
@@ -632,11 +629,8 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 
 func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
 	w := newWorld(t)
-	model, err := nn.NewModel("m", nn.MLP(tensor.Shape{3}, nil, "", w.data.Classes()), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = training.TrainingService{}.StartTraining(model, w.data, training.Config{})
+	model := nn.NewModelSpec("m", nn.MLP(tensor.Shape{3}, nil, "", w.data.Classes()))
+	_, _, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{})
 	var field *training.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)

@@ -83,12 +83,8 @@ func newSimRun(number int, events []training.Event) *simRun {
 	return &simRun{id: simRunID(number), events: events}
 }
 
-func (h *history) model() nn.Model {
-	model, err := nn.NewModel(nn.ModelID("model"), nn.MLP(h.data.SampleShape(), nil, "", h.data.Classes()), h.seed)
-	if err != nil {
-		panic(err)
-	}
-	return model
+func (h *history) model() nn.ModelSpec {
+	return nn.NewModelSpec("model", nn.MLP(h.data.SampleShape(), nil, "", h.data.Classes()))
 }
 
 // config is that of a run of a few steps.

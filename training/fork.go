@@ -46,7 +46,7 @@ func (p *Parent) Epoch() uint64 {
 // evaluation. Weights and moments must keep their names and shapes, and a step must
 // have as many samples as the parent's, since steps and epochs are counted in
 // them.
-func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
+func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.ModelSpec, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
 	if !slices.Contains(parent.Checkpoints, cp) {
 		return TrainingSession{}, nil, fmt.Errorf("run %s has not committed %s: %w", parent.ID, cp.Dir, ErrInvalidCheckpoint)
 	}

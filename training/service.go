@@ -28,9 +28,10 @@ type TrainingService struct{}
 // StartTraining checks that the model is consistent, that the data is usable, that
 // they fit each other and that the hyperparameters can be trained with. It returns
 // the new session, in state initializing, and the events that record it; the first
-// is TrainingStarted. Errors name the field that is wrong; nothing has happened
+// is TrainingStarted. The weights do not exist yet: they are drawn, from the seed, on
+// the device that trains. Errors name the field that is wrong; nothing has happened
 // then.
-func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
+func (TrainingService) StartTraining(model nn.ModelSpec, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
 	if err := model.Validate(); err != nil {
 		return TrainingSession{}, nil, err
 	}
