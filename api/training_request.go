@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"reprise/nn"
+	"reprise/training"
 )
 
 // TrainingRequest is what a user asks to be trained. The zero value of an optional
@@ -22,9 +23,10 @@ type TrainingRequest struct {
 	Dataset     DatasetOptions `json:"dataset,omitzero"`
 	Config      TrainingConfig `json:"config"`
 
-	document *document       // where it was written; nil for a request made in Go
-	file     string          // that it comes from, if it has no document: see With
-	wrong    map[string]bool // the fields that a mistake was found in
+	document *document                     // where it was written; nil for a request made in Go
+	file     string                        // that it comes from, if it has no document: see With
+	wrong    map[string]bool               // the fields that a mistake was found in
+	valid    training.ValidHyperparameters // of the config as it was parsed
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
@@ -153,7 +155,7 @@ func (r TrainingRequest) Validate() error {
 	r = r.withDefaults()
 	content, err := r.Canonical()
 	if err != nil { // a number that JSON does not have
-		if bad := r.precheck(); bad != nil {
+		if _, bad := r.precheck(); bad != nil {
 			return r.Locate(bad)
 		}
 		return err

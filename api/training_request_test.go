@@ -13,6 +13,7 @@ import (
 	"reprise/dataset"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/training"
 )
 
 const issueRequest = `model_architecture: mlp            # mlp | cnn | or an inline list of layers
@@ -37,7 +38,7 @@ func parse(t *testing.T, text string) TrainingRequest {
 
 // bare returns the request without its place in a file.
 func bare(r TrainingRequest) TrainingRequest {
-	r.document = nil
+	r.document, r.valid = nil, training.ValidHyperparameters{}
 	return r
 }
 
@@ -346,7 +347,7 @@ func startExample(t *testing.T, r TrainingRequest) {
 	}
 	if l.Status(entry) != dataset.StatusEmbedded {
 		h := r.Hyperparameters(entry.Train)
-		if err := h.Validate(entry.Train); err != nil {
+		if err := h.FitSamples(entry.Train); err != nil {
 			t.Errorf("%s: %v", r.File(), err)
 		}
 		return

@@ -362,3 +362,22 @@ func TestCheckingALargeModelTakesNoMemoryForItsWeights(t *testing.T) {
 		t.Errorf("checking %d parameters allocated %d bytes, and %d parameters %d bytes", many, large, few, small)
 	}
 }
+
+// What parsing has found to be valid is not validated again, but what is changed
+// afterwards is; all that is wrong is reported, of the values and of their fit.
+func TestARequestThatIsChangedInGoIsValidatedAgain(t *testing.T) {
+	source := dataset.Source{Path: "digits"}
+	data := open(t, source)
+	r := parse(t, minimal(""))
+	valid, err := r.validHyperparameters()
+	if err != nil || !r.valid.Are(r.Hyperparameters(0)) || valid != r.valid {
+		t.Fatalf("%+v, %v: what was parsed is not taken as valid", valid, err)
+	}
+	r.Config.ClipNorm, r.Config.BatchSize = -1, 5000
+	_, _, err = FromExternalRequest(r, source, data, ids())
+	for _, field := range []string{"config.clip_norm", "config.batch_size"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%v, want an error that names %s", err, field)
+		}
+	}
+}

@@ -22,11 +22,14 @@ func (w *world) fork(parent RunRecord, cp training.Checkpoint, change func(*trai
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
+	valid, err := h.Validate()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
 	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), parent.Session.Architecture)
 	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.data, training.Config{
-		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 	})
 	if err != nil {
 		w.t.Fatal(err)

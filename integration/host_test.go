@@ -126,7 +126,10 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.data.Len(dataset.Train))
+	valid, err := h.Validate()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	id := fmt.Sprintf("run-%d", w.ids.Add(1))
 	arch := nn.MLP(w.data.SampleShape(), []int{24}, "", w.data.Classes())
 	if h.EvalInterval > 0 { // everything
@@ -134,7 +137,7 @@ func (w *world) request(change func(*training.Hyperparameters)) []training.Event
 	}
 	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), arch)
 	_, events, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{
-		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
 			ID: "digits", Path: "digits", Fingerprint: w.data.Fingerprint(),
 			Training: w.data.Len(dataset.Train), Validation: w.data.Len(dataset.Validation),

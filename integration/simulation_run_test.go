@@ -99,10 +99,13 @@ func (h *history) config(number, batch int) training.Config {
 	if h.random.IntN(2) == 0 {
 		hyper.LearningRate.Schedule = training.Schedule{Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 1, Threshold: 0.1}
 	}
-	hyper.LearningRate.Schedule.TotalSteps = hyper.TotalSteps(h.data.Len(dataset.Train))
+	valid, err := hyper.Validate()
+	if err != nil {
+		panic(err)
+	}
 	id := simRunID(number)
 	return training.Config{
-		RunID: id, SessionID: training.SessionID("s-" + id), Hyperparameters: hyper,
+		RunID: id, SessionID: training.SessionID("s-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
 			ID: "data", Path: "data", Fingerprint: h.data.Fingerprint(), Training: h.data.Len(dataset.Train),
 			Validation: h.data.Len(dataset.Validation), SampleShape: h.data.SampleShape(), Classes: h.data.Classes(),

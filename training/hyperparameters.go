@@ -70,23 +70,34 @@ func (h Hyperparameters) TotalSteps(samples int) uint64 {
 	return h.Epochs * h.StepsPerEpoch(samples)
 }
 
-// Validate fails with a *FieldError where a value cannot be trained with on a
-// training split of the given number of samples, or with several of them joined.
-func (h Hyperparameters) Validate(samples int) error {
+// ValidHyperparameters are hyperparameters that can be trained with, as far as that
+// can be said without the data. Only Hyperparameters.Validate makes them, so that
+// whoever is given some need not validate them again.
+type ValidHyperparameters struct{ values Hyperparameters }
+
+// Are reports whether these are the given hyperparameters; the zero value is none.
+func (v ValidHyperparameters) Are(h Hyperparameters) bool {
+	return v.values == h && h != (Hyperparameters{})
+}
+
+// Plan returns the hyperparameters with their schedule planned for a training split
+// of a number of samples.
+func (v ValidHyperparameters) Plan(samples int) Hyperparameters {
+	h := v.values
+	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
+	return h
+}
+
+// Validate fails with a *FieldError where a value cannot be trained with, whatever
+// the data, or with several of them joined. Fit and FitSamples have the rules about
+// the data.
+func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	var errs []error
 	bad := func(field string, value any, problem, fix string) {
 		errs = append(errs, &FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
-	switch {
-	case h.BatchSize < 1:
+	if h.BatchSize < 1 {
 		bad("batch_size", h.BatchSize, "must be at least 1", "use a size such as 32")
-	case h.BatchSize > samples:
-		bad("batch_size", h.BatchSize, fmt.Sprintf("is larger than the training split of %d samples", samples),
-			fmt.Sprintf("use at most %d", samples))
-	case h.GradientAccumulation > 1 && h.GradientAccumulation <= MaxAccumulation && h.StepSamples() > samples:
-		bad("gradient_accumulation", h.GradientAccumulation,
-			fmt.Sprintf("makes a step of %d samples, more than the training split of %d", h.StepSamples(), samples),
-			fmt.Sprintf("use at most %d", max(samples/h.BatchSize, 1)))
 	}
 	if h.Epochs < 1 || h.Epochs > MaxEpochs {
 		bad("epochs", h.Epochs, fmt.Sprintf("must be between 1 and %d", MaxEpochs), "use the number of passes over the data, such as 10")
@@ -129,6 +140,50 @@ func (h Hyperparameters) Validate(samples int) error {
 	}
 	if err := h.LearningRate.Validate(); err != nil {
 		errs = append(errs, err)
+	}
+	if err := join(errs); err != nil {
+		return ValidHyperparameters{}, err
+	}
+	return ValidHyperparameters{h}, nil
+}
+
+// Fit fails with a *FieldError or *dataset.FieldError where the hyperparameters do
+// not fit the data, or with several of them joined.
+func (h Hyperparameters) Fit(data *dataset.Dataset) error {
+	var errs []error
+	if err := h.FitSamples(data.Len(dataset.Train)); err != nil {
+		errs = append(errs, err)
+	}
+	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
+		errs = append(errs, &FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
+			Problem: "does not fit a regression, which has no classes", Fix: "leave it out"})
+	}
+	if err := data.CheckAugmentation(h.Augmentation); err != nil {
+		errs = append(errs, err)
+	}
+	return join(errs)
+}
+
+// FitSamples fails with a *FieldError where the hyperparameters do not fit a training
+// split of a number of samples, or with several of them joined.
+func (h Hyperparameters) FitSamples(samples int) error {
+	var errs []error
+	bad := func(field string, value any, problem, fix string) {
+		errs = append(errs, &FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
+	}
+	switch {
+	case h.BatchSize > samples:
+		bad("batch_size", h.BatchSize, fmt.Sprintf("is larger than the training split of %d samples", samples),
+			fmt.Sprintf("use at most %d", samples))
+	case h.GradientAccumulation > 1 && h.GradientAccumulation <= MaxAccumulation && h.StepSamples() > samples:
+		bad("gradient_accumulation", h.GradientAccumulation,
+			fmt.Sprintf("makes a step of %d samples, more than the training split of %d", h.StepSamples(), samples),
+			fmt.Sprintf("use at most %d", max(samples/h.BatchSize, 1)))
+	}
+	schedule, steps := h.LearningRate.Schedule, h.TotalSteps(samples)
+	if steps > 0 && schedule.WarmupSteps >= steps && schedule.Name != Constant {
+		bad("schedule.warmup_steps", schedule.WarmupSteps, fmt.Sprintf("is too many: the run has only %d steps", steps),
+			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", steps))
 	}
 	return join(errs)
 }
