@@ -146,6 +146,16 @@ func (o Optimizer) Moments() []string {
 	return nil
 }
 
+// optimize appends the update of all trained parameters by their gradient.
+func (p *Plan) optimize(dst []kernel.Instruction, gradient kernel.Span) []kernel.Instruction {
+	o := p.config.Optimizer
+	var moments []kernel.Span
+	for i := range o.Moments() {
+		moments = append(moments, p.momentBlock(i).Slice(0, p.trained))
+	}
+	return append(dst, o.update(kernel.Span{Len: p.trained}, gradient, moments))
+}
+
 // update returns the instruction that applies the rule to all parameters; the
 // optimiser has its defaults, and moments has a span for each of o.Moments().
 func (o Optimizer) update(weight, grad kernel.Span, moments []kernel.Span) kernel.Instruction {
