@@ -173,30 +173,11 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	c := r.withDefaults().Config
 	h := training.Hyperparameters{
-		BatchSize: c.BatchSize, Epochs: c.Epochs,
-		Optimizer: nn.Optimizer{
-			Name: nn.OptimizerName(c.Optimizer.Name), Momentum: c.Optimizer.Momentum, Nesterov: c.Optimizer.Nesterov,
-			Beta1: c.Optimizer.Beta1, Beta2: c.Optimizer.Beta2, Epsilon: c.Optimizer.Epsilon,
-			WeightDecay: c.Optimizer.WeightDecay,
-		},
-		LearningRate: training.LearningRate{Value: c.LearningRate, Schedule: training.Schedule{
-			Name: training.ScheduleName(c.Schedule.Name), WarmupSteps: c.Schedule.WarmupSteps,
-			MinFactor: c.Schedule.MinFactor, Cycles: c.Schedule.Cycles, Power: c.Schedule.Power,
-			StepSize: c.Schedule.StepSize, Gamma: c.Schedule.Gamma,
-			Patience: c.Schedule.Patience, Threshold: c.Schedule.Threshold,
-		}},
-		Seed: c.Seed, Shards: c.Shards, CheckpointInterval: c.CheckpointInterval,
-		ClipNorm: c.ClipNorm, LabelSmoothing: c.LabelSmoothing,
-		Augmentation: dataset.Augmentation(c.Augmentation),
-		EvalInterval: c.EvalInterval, EarlyStopping: training.EarlyStopping(c.EarlyStopping),
+		BatchSize: c.BatchSize, Epochs: c.Epochs, Optimizer: nn.Optimizer(c.Optimizer),
+		LearningRate: training.LearningRate{Value: c.LearningRate, Schedule: training.Schedule(c.Schedule)},
+		Seed:         c.Seed, Shards: c.Shards, CheckpointInterval: c.CheckpointInterval, Options: c.Recorded(),
 	}
 	h.LearningRate.Schedule.ExactCycles = h.LearningRate.Schedule.Name == training.CosineWithRestarts
-	if c.GradientAccumulation > 1 { // the domain's 0 is 1, and absent from the record
-		h.GradientAccumulation = c.GradientAccumulation
-	}
-	if p := nn.Precision(c.Precision); p != nn.Float32 { // likewise
-		h.Precision = p
-	}
 	if samples > 0 && h.BatchSize > 0 {
 		h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
 	}

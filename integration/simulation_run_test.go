@@ -91,9 +91,12 @@ func (h *history) model() nn.ModelSpec {
 func (h *history) config(number, batch int) training.Config {
 	hyper := training.Hyperparameters{
 		BatchSize: batch, Epochs: 1 + uint64(h.random.IntN(4)), Seed: uint64(h.random.IntN(40)), Shards: 1,
-		CheckpointInterval: 1 + uint64(h.random.IntN(3)), EvalInterval: uint64(h.random.IntN(3)),
-		EarlyStopping: training.EarlyStopping{Patience: uint64(h.random.IntN(3))},
-		Optimizer:     nn.Optimizer{Name: nn.SGD}, ClipNorm: float32(number),
+		CheckpointInterval: 1 + uint64(h.random.IntN(3)),
+		Options: training.Options{
+			EvalInterval: uint64(h.random.IntN(3)), EarlyStopping: training.EarlyStopping{Patience: uint64(h.random.IntN(3))},
+			Regularization: nn.Regularization{ClipNorm: float32(number)},
+		},
+		Optimizer:    nn.Optimizer{Name: nn.SGD},
 		LearningRate: training.LearningRate{Value: 0.5, Schedule: training.Schedule{Name: training.Linear}},
 	}
 	if h.random.IntN(2) == 0 {

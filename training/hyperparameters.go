@@ -14,6 +14,8 @@ const (
 	MaxShards = 1024
 	// MaxAccumulation bounds the batches of an optimiser step.
 	MaxAccumulation = 65536
+	// MaxPower bounds the exponent of a polynomial schedule.
+	MaxPower = 1000
 )
 
 // Hyperparameters is everything that determines a training run, apart from the
@@ -32,14 +34,18 @@ type Hyperparameters struct {
 	// last epoch always ends in one.
 	CheckpointInterval uint64 `json:"checkpoint_interval"`
 
+	Options
+}
+
+// Options are the hyperparameters that a request and the record of a run write alike:
+// under the same JSON names, and not at all at their default, which is their zero
+// value. A new option is a field here, or in one of the structs within, and an entry
+// of the schema of requests.
+type Options struct {
 	// GradientAccumulation is the number of batches whose gradients make one
 	// optimiser step; 0 stands for 1.
 	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
-	ClipNorm float32 `json:"clip_norm,omitempty"`
-	// LabelSmoothing is the share of a label's weight that is spread over all
-	// classes equally.
-	LabelSmoothing float32 `json:"label_smoothing,omitempty"`
+	nn.Regularization
 	// Augmentation changes the images of the training split.
 	Augmentation dataset.Augmentation `json:"augmentation,omitzero"`
 	// EvalInterval is the number of steps after which the validation loss is
@@ -49,6 +55,18 @@ type Hyperparameters struct {
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
 	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
+}
+
+// Recorded returns the options as they are recorded: the default as the zero value,
+// where another value says the same.
+func (o Options) Recorded() Options {
+	if o.GradientAccumulation == 1 {
+		o.GradientAccumulation = 0
+	}
+	if o.Precision == nn.Float32 {
+		o.Precision = ""
+	}
+	return o
 }
 
 // StepSamples returns the samples of a whole optimiser step.
@@ -114,11 +132,11 @@ func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	if h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation {
 		bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
 	}
-	if !(h.ClipNorm >= 0) || h.ClipNorm-h.ClipNorm != 0 {
-		bad("clip_norm", h.ClipNorm, "must be a finite number of at least 0", "use a norm such as 1, or 0 for no clipping")
-	}
-	if !(h.LabelSmoothing >= 0 && h.LabelSmoothing < 1) {
-		bad("label_smoothing", h.LabelSmoothing, "must be in [0, 1)", "use a share such as 0.1")
+	for _, err := range partsOf(h.ValidateRegularization()) {
+		var field *nn.FieldError
+		if errors.As(err, &field) {
+			bad(field.Field, field.Value, "must be "+field.Want, field.Fix)
+		}
 	}
 	switch {
 	case !(h.EarlyStopping.MinDelta >= 0):
@@ -129,14 +147,8 @@ func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	if h.Precision.Validate() != nil {
 		bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
 	}
-	if err := h.Optimizer.Validate(); err != nil {
-		parts := []error{err}
-		if several, ok := err.(interface{ Unwrap() []error }); ok {
-			parts = several.Unwrap()
-		}
-		for _, part := range parts {
-			errs = append(errs, fmt.Errorf("config.optimizer: %w", part))
-		}
+	for _, err := range partsOf(h.Optimizer.Validate()) {
+		errs = append(errs, fmt.Errorf("config.optimizer: %w", err))
 	}
 	if err := h.LearningRate.Validate(); err != nil {
 		errs = append(errs, err)
@@ -186,6 +198,17 @@ func (h Hyperparameters) FitSamples(samples int) error {
 			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", steps))
 	}
 	return join(errs)
+}
+
+// partsOf returns the errors that were joined to one.
+func partsOf(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // join returns several errors as one, and one as it is.

@@ -210,8 +210,8 @@ func (s Schedule) Validate() error {
 			bad("cycles", s.Cycles, "must be at least 1", "use the number of cosine periods of the run, such as 3")
 		}
 	case Polynomial:
-		if !(s.Power > 0) || math.IsInf(s.Power, 0) {
-			bad("power", s.Power, "must be above 0", "use 1 for a straight line, 2 for a parabola")
+		if !(s.Power > 0 && s.Power <= MaxPower) {
+			bad("power", s.Power, fmt.Sprintf("must be above 0 and at most %d", MaxPower), "use 1 for a straight line, 2 for a parabola")
 		}
 	case Step, Exponential:
 		if !(s.Gamma > 0 && s.Gamma <= 1) {
