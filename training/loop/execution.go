@@ -176,7 +176,7 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 	h := session.Hyperparameters
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
-		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
+		Objective: session.Dataset.Objective(), Regularization: h.Regularization,
 		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
