@@ -105,6 +105,8 @@ type Host struct {
 	traces   actor.TraceBuffer
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
+	// openings are the calls of OpenDataset that are under way.
+	openings background
 
 	mu   sync.Mutex
 	runs map[training.RunID]*hosted
@@ -188,7 +190,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -217,7 +219,7 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset) },
+		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
 	})
 	return err
 }
@@ -477,6 +479,7 @@ func (h *Host) shutdown() error {
 	defer cancel()
 	h.system.Stop()
 	h.parts.await(ctx, h.system.Root().Done())
+	h.awaitOpenings()
 	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
 

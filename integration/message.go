@@ -48,7 +48,10 @@ type (
 		Request    uint64
 		Allocation training.Allocation
 	}
-	datasetLoaded struct {
+	// datasetDeferred says that the data set is being opened: the run will be lent it,
+	// or be refused it, however long that takes.
+	datasetDeferred struct{ Request uint64 }
+	datasetLoaded   struct {
 		Request uint64
 		Data    *dataset.Dataset
 	}
@@ -74,6 +77,7 @@ func (leaseGranted) runMessage()    {}
 func (leaseDeferred) runMessage()   {}
 func (leaseRefused) runMessage()    {}
 func (leaseReleased) runMessage()   {}
+func (datasetDeferred) runMessage() {}
 func (datasetLoaded) runMessage()   {}
 func (datasetRefused) runMessage()  {}
 func (datasetUnloaded) runMessage() {}

@@ -23,12 +23,9 @@ import (
 	"reprise/training/loop"
 )
 
-// answerDeadline is how long a run waits for a lease or a release; data sets
-// may have to be read from a slow disk and have longer.
-const (
-	answerDeadline  = 30 * time.Second
-	datasetDeadline = 10 * time.Minute
-)
+// answerDeadline is how long a run waits for an answer of the device pool or of the
+// data set cache. That it has to wait for a lease or for data is an answer, too.
+const answerDeadline = 30 * time.Second
 
 // Observer is told of a run's progress by the run's own actor: it must not
 // block.
@@ -225,9 +222,9 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.backend = m.Backend
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseDeferred:
-		if m.Request == a.request {
-			a.deadline.Stop()
-		}
+		a.waitOn(m.Request)
+	case datasetDeferred:
+		a.waitOn(m.Request)
 	case leaseRefused:
 		return a.refused(m.Request, m.Err)
 	case leaseReleased:
@@ -239,7 +236,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
 	case datasetRefused:
-		return a.refused(m.Request, &loop.FilesError{Err: m.Err})
+		return a.refused(m.Request, m.Err)
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -260,6 +257,13 @@ func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event 
 		return err
 	}
 	return a.drive(ctx)
+}
+
+// waitOn lets the run wait for the awaited answer as long as it takes.
+func (a *runActor) waitOn(request uint64) {
+	if request == a.request {
+		a.deadline.Stop()
+	}
 }
 
 // refused returns the error that the awaited answer is.
@@ -349,7 +353,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, datasetDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
