@@ -62,16 +62,18 @@ const hostIDLength = 12
 // what fails again at the same step may take hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but the last four are
-// needed.
+// HostConfig is what a Host is made of. Store, Workspace, OpenDataset, Now and NewID
+// are needed; without Devices, every run waits for one.
 type HostConfig struct {
 	Store     eventstore.Store
 	Workspace datadir.Workspace
 	// Devices stay the caller's to close, after the host.
 	Devices     []device.Driver
 	OpenDataset OpenDataset
-	Observer    Observer
-	Now         func() time.Time
+	// Observer, if not nil, is told what the runs do while they do it. Host.Subscribe
+	// tells the same without holding up a run.
+	Observer Observer
+	Now      func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
 	// LogActors also records what happens to the host's actors in the store, as
@@ -107,6 +109,7 @@ type Host struct {
 	datasets actor.Ref[datasetMessage]
 	// openings are the calls of OpenDataset that are under way.
 	openings background
+	hub      hub
 
 	mu   sync.Mutex
 	runs map[training.RunID]*hosted
@@ -151,7 +154,8 @@ type parts struct {
 
 // NewHost brings the projections to the end of the log, puts right what dead
 // processes left in the store (see Recover), and then starts the actors. Close
-// must follow. It fails with ErrUnknownEvent for a log that a newer version wrote.
+// must follow. It fails with the errors of HostConfig.Validate, and with
+// ErrUnknownEvent for a log that a newer version wrote.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: loop.NewTrainer,
@@ -169,6 +173,9 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 }
 
 func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recovery, error) {
+	if err := config.Validate(); err != nil {
+		return nil, Recovery{}, err
+	}
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
@@ -190,7 +197,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -241,7 +248,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		return "", err
 	}
 	for _, e := range events {
-		h.config.Observer.Recorded(record.ID, e)
+		h.hub.Recorded(record.ID, e)
 	}
 	return record.ID, h.launch(record.ID)
 }
@@ -312,7 +319,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
+		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -384,6 +391,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	// It fails only where the system is down, and holds nothing.
 	_ = h.devices.Tell(forgetRun{Run: id})
 	_ = h.datasets.Tell(forgetRun{Run: id})
+	h.hub.rested(id)
 	close(run.done)
 	return nil
 }
@@ -468,6 +476,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
+	h.hub.close()
 	if failed := h.store.failure(); failed != nil {
 		return failed
 	}

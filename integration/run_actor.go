@@ -27,8 +27,11 @@ import (
 // data set cache. That it has to wait for a lease or for data is an answer, too.
 const answerDeadline = 30 * time.Second
 
-// Observer is told of a run's progress by the run's own actor: it must not
-// block.
+// Observer is told of the progress of runs. Its methods are called on the goroutine that
+// trains the run, which waits for them, and for the first events of a run on that of the
+// caller of Host.Start; so those of several runs are called at the same time. They must
+// be safe for concurrent use, and must not block or call the host. Host.Subscribe has
+// none of these limits.
 type Observer interface {
 	// Stepped is called after every optimiser step.
 	Stepped(run training.RunID, step loop.StepResult)
