@@ -14,7 +14,9 @@ import (
 	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/journal"
+	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
@@ -110,6 +112,14 @@ type Host struct {
 	// openings are the calls of OpenDataset that are under way.
 	openings background
 	hub      hub
+	letters  actor.DeadLetterBuffer
+	tells    atomic.Int64
+	// closing is done when the host is shut down.
+	closing  context.Context
+	shutting context.CancelFunc
+
+	modelsMu sync.Mutex // guards models, and is held while one is spawned
+	models   int
 
 	mu   sync.Mutex
 	runs map[training.RunID]*hosted
@@ -119,6 +129,10 @@ type Host struct {
 type hosted struct {
 	ref        actor.Ref[RunMessage]
 	supervisor *actor.Supervisor
+	// model is the run's, without its parameters.
+	model nn.Model
+	// pausing says that a message has asked the run to pause.
+	pausing atomic.Bool
 	// failure is what the last incarnation of the actor died of. mayPass is set
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
@@ -198,6 +212,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, recovery, err
 	}
 	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
+	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -250,7 +265,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	for _, e := range events {
 		h.hub.Recorded(record.ID, e)
 	}
-	return record.ID, h.launch(record.ID)
+	return record.ID, h.launch(record.ID, record.Session)
 }
 
 // Resume continues an interrupted run from its last checkpoint. It fails
@@ -267,7 +282,7 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if err := h.admit(id); err != nil {
 		return err
 	}
-	return h.launch(id)
+	return h.launch(id, record.Session)
 }
 
 // admit fails where the host has as many runs under way as it takes.
@@ -288,11 +303,11 @@ func (h *Host) admit(id training.RunID) error {
 
 // launch gives the run an actor under a supervisor of its own, which gives up
 // when the actor fails too often and takes nothing else with it.
-func (h *Host) launch(id training.RunID) error {
+func (h *Host) launch(id training.RunID, session training.TrainingSession) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if run, ok := h.runs[id]; ok && !run.resting() {
-		return fmt.Errorf("run %s is under way already", id)
+		return fault.New(fault.Conflict, "run %s is under way already", id)
 	}
 	run, err := h.spawnRun(id, "run-"+string(id), nil)
 	if err != nil {
@@ -301,6 +316,7 @@ func (h *Host) launch(id training.RunID) error {
 	if len(h.runs) >= keptRuns {
 		maps.DeleteFunc(h.runs, func(_ training.RunID, run *hosted) bool { return run.resting() })
 	}
+	run.model = nn.Model{ID: session.ModelID, Architecture: session.Architecture}
 	h.runs[id] = run
 	h.parts.follow(h, id, run)
 	return nil
@@ -349,7 +365,11 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 		Name: "run", Blocking: true, Restart: actor.Transient, StopTimeout: closeDeadline,
 		New: func() actor.Actor[RunMessage] { return &runActor{runDeps: deps} },
 	})
-	return run, err
+	if err != nil {
+		return run, err
+	}
+	_ = actor.Register(h.system.Registry(), RunName(id), run.ref) // it fails only where the run is at rest
+	return run, nil
 }
 
 // watch follows a run, launch by launch, until it is at rest.
@@ -486,6 +506,7 @@ func (h *Host) Close() error {
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
+	h.shutting()
 	h.system.Stop()
 	h.parts.await(ctx, h.system.Root().Done())
 	h.awaitOpenings()
@@ -508,6 +529,7 @@ func (h *Host) observe(e actor.Event) {
 		h.actors.observe(e)
 	}
 	h.traces.Observe(e)
+	h.letters.Observe(e)
 	if h.parts.onEvent != nil {
 		h.parts.onEvent(e)
 	}

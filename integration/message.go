@@ -19,6 +19,13 @@ type (
 	// stop. It can be resumed afterwards.
 	Interrupt struct{ Cause string }
 
+	// pauseRun is Interrupt for somebody who waits for an answer.
+	pauseRun struct {
+		Message
+		Cause string
+		Reply actor.Reply[Answer]
+	}
+
 	// giveWay asks the run to leave the device that it has under a lease to another
 	// run, and to wait for a device again.
 	giveWay struct {
@@ -71,6 +78,7 @@ type (
 )
 
 func (Interrupt) runMessage()       {}
+func (pauseRun) runMessage()        {}
 func (giveWay) runMessage()         {}
 func (trainStep) runMessage()       {}
 func (leaseGranted) runMessage()    {}

@@ -216,6 +216,10 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.train(ctx)
 	case Interrupt:
 		return a.interrupt(ctx, m.Cause)
+	case pauseRun:
+		err := a.interrupt(ctx, cmp.Or(m.Cause, "it was told to pause"))
+		m.Reply.Send(Answer{Run: a.id}) // it stops, even after an error
+		return err
 	case giveWay:
 		return a.giveWay(ctx, m)
 	case leaseGranted:
