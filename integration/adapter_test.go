@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -330,5 +331,27 @@ func TestAMessageToARunThatDiesMeanwhileIsADeadLetter(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("dead letters %q", letters(h))
+	}
+}
+
+func TestDocumentedMessagesAndLimitsAreTheActualOnes(t *testing.T) {
+	raw, err := os.ReadFile("../docs/actors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range MessageTypes() {
+		command, _ := mlCommands()[kind](Message{})
+		if row := fmt.Sprintf("| `%s` | `%sID` |", kind, command.takenBy()); !strings.Contains(string(raw), row) {
+			t.Errorf("docs/actors.md has no row %s", row)
+		}
+	}
+	for _, row := range []string{
+		fmt.Sprintf("| messages from outside that wait for an answer | %d |", MaxTells),
+		fmt.Sprintf("| bytes of a payload from outside | %d,%03d,%03d |", MaxPayload/1_000_000, MaxPayload/1000%1000, MaxPayload%1000),
+		fmt.Sprintf("| updates that wait for a subscriber of a host | %d,%03d |", MaxPendingUpdates/1000, MaxPendingUpdates%1000),
+	} {
+		if !strings.Contains(string(raw), row) {
+			t.Errorf("docs/actors.md has no row %s", row)
+		}
 	}
 }

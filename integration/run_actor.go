@@ -346,7 +346,7 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Command) (bool, error) {
 	switch c := command.(type) {
 	case training.AllocateDevice:
-		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+		return a.ask(ctx, "the device pool", func(request uint64) error {
 			plan, err := a.planned()
 			if err != nil {
 				return err
@@ -356,16 +356,16 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
-		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+		return a.ask(ctx, "the device pool", func(request uint64) error {
 			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
-		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
@@ -383,12 +383,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 }
 
 // ask sends a request and sets the timer that ends the wait for its answer.
-func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, whom string, send func(request uint64) error) (bool, error) {
+func (a *runActor) ask(ctx *actor.Context[RunMessage], whom string, send func(request uint64) error) (bool, error) {
 	a.request = a.requests.Add(1)
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	a.deadline = ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
+	a.deadline = ctx.After(answerDeadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, answerDeadline)})
 	return true, nil
 }
 

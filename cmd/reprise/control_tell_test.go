@@ -20,7 +20,9 @@ import (
 func TestWhatIsToldAnActorIsAnsweredOrRefusedAndShown(t *testing.T) {
 	host, _, err := integration.NewHost(t.Context(), integration.HostConfig{
 		Store: memory.New(), Workspace: datadir.Workspace{Dir: t.TempDir()}, Now: time.Now, NewID: newID,
-		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return nil, errors.New("there is none") },
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) {
+			return nil, errors.New("there is none")
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
