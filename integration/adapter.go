@@ -92,7 +92,7 @@ func (c StartTraining) validate() error {
 	}
 	if f := c.Dataset.Fingerprint; len(f) != 64 || strings.Trim(f, "0123456789abcdef") != "" {
 		errs = append(errs, &fault.FieldError{Field: "payload.dataset.fingerprint", Value: quoted(f), Problem: "is not a SHA-256 in hexadecimal",
-			Fix: "copy the one that `datasets inspect` shows for the data"})
+			Fix: "copy the fingerprint that an inspection of the data shows"})
 	}
 	// The other hyperparameters are checked with the data, whose size bounds them.
 	if c.Hyperparameters.BatchSize < 1 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"reprise/actor"
@@ -105,6 +106,6 @@ func (l actorSnapshot) letters(t *table) {
 		t.line("  (%s before these)", thousands(hidden))
 	}
 	for _, row := range l.Letters {
-		t.line("  %s to %s: %s", row.Type, row.To, row.Reason)
+		t.line("  %s to %s: %s", row.Type, row.To, strings.ReplaceAll(string(row.Reason), "\n", "\n    "))
 	}
 }
