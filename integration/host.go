@@ -479,6 +479,7 @@ func (h *Host) run(id training.RunID) *hosted {
 // stops the actors and brings the projections to the end of the log. What does
 // not stop in time is left to the next host's recovery.
 func (h *Host) Close() error {
+	h.shutting() // what is about to start a run gives up
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))
 	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
