@@ -26,11 +26,14 @@ import (
 func decisions(t *testing.T, store eventstore.Store) []journal.QueueDecided {
 	t.Helper()
 	var all []journal.QueueDecided
+	var replay journal.QueueReplay
 	if err := journal.WalkAggregate(context.Background(), store, journal.QueueAggregate, eventstore.End, func(e eventstore.Event) error {
 		event, err := journal.EventOf(e)
-		if err == nil {
-			all = append(all, event.(journal.QueueDecided))
+		if err != nil {
+			return err
 		}
+		d, err := replay.Apply(event.(journal.QueueEvent))
+		all = append(all, d)
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -46,7 +47,9 @@ func describeEvent(e eventstore.Event) string {
 	case journal.ActorEvent:
 		return describeActorEvent(e)
 	case journal.QueueDecided:
-		return describeDecision(e.Decision)
+		return describeDecision(e.Decision.Placed, len(e.Decision.Pending))
+	case journal.QueueDecisionChanged:
+		return describeDecision(e.Decision.Placed, e.Decision.Waiting)
 	}
 	return ""
 }
@@ -122,20 +125,20 @@ func describeDeviceEvent(event device.Event) string {
 }
 
 // describeDecision names what is placed, and counts who waits.
-func describeDecision(d journal.RecordedDecision) string {
+func describeDecision(placed []queue.Placement, waiting int) string {
 	const most = 3
 	var parts []string
-	for i, p := range d.Placed {
+	for i, p := range placed {
 		if i == most {
-			parts = append(parts, fmt.Sprintf("%d more", len(d.Placed)-most))
+			parts = append(parts, fmt.Sprintf("%d more", len(placed)-most))
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%s on %s", p.Job, p.On[0]))
 	}
-	if n := len(d.Pending); n == 1 {
+	if waiting == 1 {
 		parts = append(parts, "1 run waits")
-	} else if n > 1 {
-		parts = append(parts, thousands(n)+" runs wait")
+	} else if waiting > 1 {
+		parts = append(parts, thousands(waiting)+" runs wait")
 	}
 	return strings.Join(parts, ", ")
 }
