@@ -241,7 +241,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	for _, e := range events {
 		h.config.Observer.Recorded(record.ID, e)
 	}
-	return record.ID, h.launch(record.ID)
+	return record.ID, h.launch(record.ID, queueTimes{})
 }
 
 // Resume continues an interrupted run from its last checkpoint. It fails
@@ -258,7 +258,11 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if err := h.admit(id); err != nil {
 		return err
 	}
-	return h.launch(id)
+	var times queueTimes // its place in the queue depends on them
+	if times.served, times.waited, err = journal.QueueTimes(ctx, h.config.Store, id); err != nil {
+		return err
+	}
+	return h.launch(id, times)
 }
 
 // admit fails where the host has as many runs under way as it takes.
@@ -279,13 +283,13 @@ func (h *Host) admit(id training.RunID) error {
 
 // launch gives the run an actor under a supervisor of its own, which gives up
 // when the actor fails too often and takes nothing else with it.
-func (h *Host) launch(id training.RunID) error {
+func (h *Host) launch(id training.RunID, times queueTimes) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if run, ok := h.runs[id]; ok && !run.resting() {
 		return fmt.Errorf("run %s is under way already", id)
 	}
-	run, err := h.spawnRun(id, "run-"+string(id), nil)
+	run, err := h.spawnRun(id, "run-"+string(id), times, nil)
 	if err != nil {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
@@ -299,7 +303,7 @@ func (h *Host) launch(id training.RunID) error {
 
 // spawnRun starts the actor of a run. With a verdict it only leads the run to
 // rest.
-func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*hosted, error) {
+func (h *Host) spawnRun(id training.RunID, name string, times queueTimes, verdict *verdict) (*hosted, error) {
 	run := &hosted{done: make(chan struct{})}
 	var err error
 	run.supervisor, err = h.system.Root().Supervise(actor.SupervisorSpec{
@@ -310,7 +314,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
+		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), times: times, progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -368,7 +372,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
-		last, err := h.spawnRun(id, "failure-of-"+string(id), &v)
+		last, err := h.spawnRun(id, "failure-of-"+string(id), queueTimes{}, &v)
 		if err == nil {
 			return last
 		}
