@@ -198,9 +198,15 @@ func (c SnapshotChange) apply(before *queue.Snapshot) (queue.Snapshot, error) {
 		for _, d := range c.Devices {
 			out[d.ID] = true
 		}
+		if id, ok := missing(c.Gone, before.Devices, func(d queue.Device) device.ID { return d.ID }); ok {
+			return s, fmt.Errorf("snapshot.gone: recorded device %q, which was not there", id)
+		}
 		s.Devices = slices.DeleteFunc(slices.Clone(before.Devices), func(d queue.Device) bool { return out[d.ID] })
 		s.Devices = append(s.Devices, c.Devices...)
 		slices.SortFunc(s.Devices, compareDevices)
+	}
+	if id, ok := missing(c.Left, before.Jobs, func(j queue.Job) queue.JobID { return j.ID }); ok {
+		return s, fmt.Errorf("snapshot.left: recorded job %q, which was not there", id)
 	}
 	out := make(map[queue.JobID]bool, len(c.Jobs)+len(c.Left))
 	for _, id := range c.Left {
@@ -234,6 +240,23 @@ func (c SnapshotChange) apply(before *queue.Snapshot) (queue.Snapshot, error) {
 		return s, fmt.Errorf("snapshot.remaining: recorded %d estimates, but %d jobs run", len(c.Remaining), n)
 	}
 	return s, nil
+}
+
+// missing returns an id that nothing in a list has.
+func missing[ID comparable, T any](ids []ID, list []T, id func(T) ID) (ID, bool) {
+	var none ID
+	if len(ids) == 0 {
+		return none, false
+	}
+	there := make(map[ID]bool, len(list))
+	for _, x := range list {
+		there[id(x)] = true
+	}
+	i := slices.IndexFunc(ids, func(id ID) bool { return !there[id] })
+	if i < 0 {
+		return none, false
+	}
+	return ids[i], true
 }
 
 func decisionChange(before, now *RecordedDecision) DecisionChange {
@@ -336,48 +359,30 @@ func longestIncreasing(list []int) map[int]bool {
 	return members
 }
 
-// apply returns the decision after the change, given the snapshot that it is about.
+// apply returns the decision after the change, given the snapshot that it is about. It
+// fails for anything in the change that has no effect.
 func (c DecisionChange) apply(before *RecordedDecision, s *queue.Snapshot) (RecordedDecision, error) {
 	var none RecordedDecision
-	reasons := slices.Clone(before.Reasons)
-	for _, r := range c.Reasons {
-		switch {
-		case r.Why >= 0 && r.Why < len(reasons):
-			reasons[r.Why] = r.Reasons
-		case r.Why == len(reasons):
-			reasons = append(reasons, r.Reasons)
-		default:
-			return none, fmt.Errorf("decision.reasons: recorded the index %d after %d reasons", r.Why, len(reasons))
-		}
+	reasons, err := c.reasons(before.Reasons)
+	if err != nil {
+		return none, err
 	}
 	if c.Waiting < 0 || c.Waiting > len(s.Jobs) || len(c.Placed) > len(s.Jobs) {
 		return none, fmt.Errorf("decision.waiting: recorded %d, and %d jobs placed, but the snapshot has %d jobs", c.Waiting, len(c.Placed), len(s.Jobs))
 	}
 	// Of the places in the queue, some belong to jobs that are placed, others to jobs
 	// that are new there; the rest is for the others, in the order that they had.
-	places := make([]RecordedPending, len(c.Placed)+c.Waiting)
-	take := func(position int, p RecordedPending) error {
-		if position < 1 || position > len(places) || places[position-1].Position != 0 {
-			return fmt.Errorf("decision: position %d is taken, or is not one of the %d in the queue", position, len(places))
-		}
-		p.Position = position
-		places[position-1] = p
-		return nil
+	places := make(places, len(c.Placed)+c.Waiting)
+	positions, err := c.positions()
+	if err != nil {
+		return none, err
 	}
-	const placed = -1 // in place of a reason
 	waits := make(map[queue.JobID]bool, len(s.Jobs))
 	for i := range s.Jobs {
 		waits[s.Jobs[i].ID] = len(s.Jobs[i].On) == 0
 	}
-	if len(c.Positions) != 0 && len(c.Positions) != len(c.Placed) {
-		return none, fmt.Errorf("decision.positions: recorded %d for %d jobs that are placed", len(c.Positions), len(c.Placed))
-	}
 	for i, p := range c.Placed {
-		position := i + 1
-		if len(c.Positions) > 0 {
-			position = c.Positions[i]
-		}
-		if err := take(position, RecordedPending{Why: placed}); err != nil {
+		if err := places.take(positions[i], RecordedPending{Why: placed}); err != nil {
 			return none, err
 		}
 		waits[p.Job] = false
@@ -385,42 +390,104 @@ func (c DecisionChange) apply(before *RecordedDecision, s *queue.Snapshot) (Reco
 	changed := make(map[queue.JobID]int, len(c.Pending))
 	for _, p := range c.Pending {
 		if p.Why < 0 || p.Why >= len(reasons) {
-			return none, fmt.Errorf("decision.pending: job %s waits for the reasons %d, of %d", p.Job, p.Why, len(reasons))
+			return none, fmt.Errorf("decision.pending: job %q waits for the reasons %d, of %d", p.Job, p.Why, len(reasons))
 		}
 		if p.Position == 0 {
 			changed[p.Job] = p.Why
 			continue
 		}
-		if err := take(p.Position, RecordedPending{Job: p.Job, Why: p.Why}); err != nil {
+		if err := places.take(p.Position, RecordedPending{Job: p.Job, Why: p.Why}); err != nil {
 			return none, err
 		}
 		waits[p.Job] = false
 	}
-	next := 0
+	next := 1
 	for _, p := range before.Pending {
 		if !waits[p.Job] {
 			continue
 		}
-		for next < len(places) && places[next].Position != 0 {
+		for next <= len(places) && places[next-1].Position != 0 {
 			next++
 		}
 		if why, ok := changed[p.Job]; ok {
 			p.Why = why
+			delete(changed, p.Job)
 		}
-		if err := take(next+1, p); err != nil {
+		if err := places.take(next, p); err != nil {
 			return none, err
 		}
 	}
+	for id := range changed {
+		return none, fmt.Errorf("decision.pending: job %q has no position, and was not pending before", id)
+	}
+	return c.decision(places, reasons)
+}
+
+// decision returns the decision that the places in the queue give.
+func (c DecisionChange) decision(places places, reasons [][]queue.Reason) (RecordedDecision, error) {
 	d := queue.Decision{Placed: c.Placed}
+	used := make([]bool, len(reasons))
 	for _, p := range places {
 		if p.Position == 0 {
-			return none, fmt.Errorf("decision.waiting: recorded %d, but fewer are named", c.Waiting)
+			return RecordedDecision{}, fmt.Errorf("decision.waiting: recorded %d, but fewer jobs are pending", c.Waiting)
 		}
 		if p.Why != placed {
 			d.Pending = append(d.Pending, queue.Pending{Job: p.Job, Position: p.Position, Reasons: reasons[p.Why]})
+			used[p.Why] = true
+		}
+	}
+	for _, r := range c.Reasons {
+		if !used[r.Why] {
+			return RecordedDecision{}, fmt.Errorf("decision.reasons: no job waits for the reasons %d", r.Why)
 		}
 	}
 	return recordedDecision(d), nil
+}
+
+// reasons returns those of the decision before, after the change.
+func (c DecisionChange) reasons(before [][]queue.Reason) ([][]queue.Reason, error) {
+	reasons := slices.Clone(before)
+	for _, r := range c.Reasons {
+		switch {
+		case r.Why >= 0 && r.Why < len(reasons):
+			reasons[r.Why] = r.Reasons
+		case r.Why == len(reasons):
+			reasons = append(reasons, r.Reasons)
+		default:
+			return nil, fmt.Errorf("decision.reasons: recorded the index %d, after %d reasons", r.Why, len(reasons))
+		}
+	}
+	return reasons, nil
+}
+
+// positions returns the places in the queue of the jobs that are placed.
+func (c DecisionChange) positions() ([]int, error) {
+	first := make([]int, len(c.Placed))
+	for i := range first {
+		first[i] = i + 1
+	}
+	switch {
+	case len(c.Positions) == 0:
+		return first, nil
+	case len(c.Positions) != len(c.Placed) || slices.Equal(c.Positions, first):
+		return nil, fmt.Errorf("decision.positions: recorded %v for %d placed jobs", c.Positions, len(c.Placed))
+	}
+	return c.Positions, nil
+}
+
+// places are the places in the queue; those without a position are free.
+type places []RecordedPending
+
+// placed stands in a place for the reasons of a job that does not wait.
+const placed = -1
+
+func (s places) take(position int, p RecordedPending) error {
+	if position < 1 || position > len(s) || s[position-1].Position != 0 {
+		return fmt.Errorf("decision: position %d is taken, or is not one of the %d in the queue", position, len(s))
+	}
+	p.Position = position
+	s[position-1] = p
+	return nil
 }
 
 // apply returns the decision after the change, which its hash proves.
