@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,7 +21,8 @@ type QueueDecisionChanged struct {
 	Rules    int            `json:"rules"`
 	Snapshot SnapshotChange `json:"snapshot"`
 	Decision DecisionChange `json:"decision"`
-	// SHA256 is of the payload that the decision has when it is recorded whole.
+	// SHA256 is of the hash of the decision before, in hexadecimal, and the payload that
+	// this one has when it is recorded whole; of the payload alone for one that is.
 	SHA256 string `json:"sha256"`
 }
 
@@ -77,10 +79,13 @@ type ReasonsChange struct {
 	Reasons []queue.Reason `json:"reasons"`
 }
 
-// sum returns the hash of the payload of a decision that is recorded whole.
-func sum(payload []byte) string {
-	h := sha256.Sum256(payload)
-	return hex.EncodeToString(h[:])
+// sum returns the hash of a decision: given the hash of the one before, "" for one that
+// is recorded whole, and the payload that it has when it is recorded whole.
+func sum(before string, payload []byte) string {
+	h := sha256.New()
+	h.Write([]byte(before))
+	h.Write(payload)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ordered returns the snapshot with its devices and jobs in the order in which they are
@@ -125,8 +130,10 @@ func changeOf(before, now *QueueDecided) QueueDecisionChanged {
 
 func snapshotChange(before, now *queue.Snapshot) SnapshotChange {
 	c := SnapshotChange{Now: now.Now}
-	if !reflect.DeepEqual(before.Usage, now.Usage) {
-		c.Usage = &now.Usage
+	if !maps.Equal(before.Usage, now.Usage) {
+		usage := map[string]time.Duration{} // null would be no change
+		maps.Copy(usage, now.Usage)
+		c.Usage = &usage
 	}
 	if !reflect.DeepEqual(before.Policy, now.Policy) {
 		c.Policy = &now.Policy
@@ -490,8 +497,9 @@ func (s places) take(position int, p RecordedPending) error {
 	return nil
 }
 
-// apply returns the decision after the change, which its hash proves.
-func (e QueueDecisionChanged) apply(before *QueueDecided) (QueueDecided, error) {
+// apply returns the decision after the change. Its hash proves it and, as it includes the
+// hash of the decision before, that none is missing since one was recorded whole.
+func (e QueueDecisionChanged) apply(before *QueueDecided, hash string) (QueueDecided, error) {
 	now := QueueDecided{Rules: e.Rules}
 	var err error
 	if now.Snapshot, err = e.Snapshot.apply(&before.Snapshot); err != nil {
@@ -504,7 +512,7 @@ func (e QueueDecisionChanged) apply(before *QueueDecided) (QueueDecided, error) 
 	if err != nil {
 		return now, err
 	}
-	if got := sum(payload); got != e.SHA256 {
+	if got := sum(hash, payload); got != e.SHA256 {
 		return now, fmt.Errorf("sha256: recorded %s, but the decision before and the changes give %s", e.SHA256, got)
 	}
 	return now, nil

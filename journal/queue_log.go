@@ -17,8 +17,8 @@ type QueueLog struct {
 	Store   eventstore.Store
 	Now     func() time.Time
 	version eventstore.Version
-	// last is the decision recorded last; nil if the next is to be recorded whole.
-	last *QueueDecided
+	// replay has the decision recorded last; none if the next is to be recorded whole.
+	replay QueueReplay
 	// changes is how many decisions in a row were not recorded whole.
 	changes int
 }
@@ -27,7 +27,7 @@ type QueueLog struct {
 // moved it. The next decision is recorded whole.
 func (l *QueueLog) Open(ctx context.Context) error {
 	version, err := LastVersion(ctx, l.Store, QueueAggregate, l.version)
-	l.version, l.last = version, nil
+	l.version, l.replay = version, QueueReplay{}
 	return err
 }
 
@@ -60,13 +60,18 @@ const keepWaits = 10 * time.Minute
 // Record appends a decision unless it says the same as the one recorded last: it places
 // nobody, and the same runs have to give way, or wait in the same order and for the same
 // reasons. While runs wait, the same decision is recorded again once more of the running
-// ones have an estimate, and after keepWaits.
+// ones have an estimate, and after keepWaits. The log keeps what it is given: nobody may
+// change it later.
 func (l *QueueLog) Record(ctx context.Context, snapshot queue.Snapshot, decision queue.Decision) error {
 	now := QueueDecided{Rules: queue.RulesVersion, Snapshot: ordered(snapshot), Decision: recordedDecision(decision)}
 	if !l.news(&now) {
 		return nil
 	}
-	kind, payload, err := l.encode(&now)
+	event, err := l.event(&now)
+	if err != nil {
+		return err
+	}
+	kind, payload, err := Encode(event)
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,12 @@ func (l *QueueLog) Record(ctx context.Context, snapshot queue.Snapshot, decision
 	if l.changes++; kind == now.EventType() {
 		l.changes = 0
 	}
-	l.version, l.last = l.version+1, &now
+	l.version++
+	l.replay.last = &now
+	l.replay.hash = ""
+	if change, ok := event.(QueueDecisionChanged); ok {
+		l.replay.hash = change.SHA256
+	}
 	return nil
 }
 
@@ -95,13 +105,13 @@ func (l *QueueLog) news(now *QueueDecided) bool {
 	if len(d.Placed)+len(d.Pending) == 0 {
 		return false
 	}
-	if l.last == nil || slices.ContainsFunc(d.Placed, func(p queue.Placement) bool { return len(p.Preempt) == 0 }) {
+	if l.replay.last == nil || slices.ContainsFunc(d.Placed, func(p queue.Placement) bool { return len(p.Preempt) == 0 }) {
 		return true
 	}
-	if len(d.Pending) > 0 && (estimates(&now.Snapshot) > estimates(&l.last.Snapshot) || now.Snapshot.Now-l.last.Snapshot.Now >= keepWaits) {
+	if len(d.Pending) > 0 && (estimates(&now.Snapshot) > estimates(&l.replay.last.Snapshot) || now.Snapshot.Now-l.replay.last.Snapshot.Now >= keepWaits) {
 		return true
 	}
-	return !reflect.DeepEqual(*d, l.last.Decision)
+	return !reflect.DeepEqual(*d, l.replay.last.Decision)
 }
 
 // estimates counts the running jobs that have one.
@@ -115,21 +125,30 @@ func estimates(s *queue.Snapshot) int {
 	return n
 }
 
-// encode returns the event that records the decision: the whole of it, or how it differs
+// event returns the event that records the decision: the whole of it, or how it differs
 // from the last one, where that is shorter and gives exactly this one.
-func (l *QueueLog) encode(now *QueueDecided) (kind string, payload []byte, err error) {
-	kind, payload, err = Encode(*now)
-	if err != nil || l.last == nil || l.changes+1 >= wholeEvery {
-		return kind, payload, err
+func (l *QueueLog) event(now *QueueDecided) (QueueEvent, error) {
+	if l.replay.last == nil || l.changes+1 >= wholeEvery {
+		return *now, nil
 	}
-	change := changeOf(l.last, now)
-	change.SHA256 = sum(payload)
-	if _, err := change.apply(l.last); err != nil {
-		return kind, payload, nil // it differs in what a change cannot say
+	_, whole, err := Encode(*now)
+	if err != nil {
+		return nil, err
 	}
-	changeKind, changed, err := Encode(change)
-	if err != nil || len(changed) >= len(payload) {
-		return kind, payload, err
+	hash, err := l.replay.sum()
+	if err != nil {
+		return nil, err
 	}
-	return changeKind, changed, nil
+	change := changeOf(l.replay.last, now)
+	change.SHA256 = sum(hash, whole)
+	_, payload, err := Encode(change)
+	if err != nil || len(payload) >= len(whole) {
+		return *now, err
+	}
+	if read, err := as[QueueDecisionChanged, QueueDecisionChanged](payload); err != nil {
+		return nil, err
+	} else if _, err := read.apply(l.replay.last, hash); err != nil {
+		return *now, nil //nolint:nilerr // it differs in what a change cannot say
+	}
+	return change, nil
 }

@@ -18,28 +18,46 @@ const wholeEvery = 256
 
 // QueueReplay follows the queue's events and gives each decision whole. The zero value
 // is for the first event.
-type QueueReplay struct{ last *QueueDecided }
+type QueueReplay struct {
+	last *QueueDecided
+	hash string // of last; "" for one that is recorded whole and was not hashed yet
+}
 
 // Apply returns the decision that the next event records. It shares memory with those
 // before, and nobody may change it. After an error, Apply fails until a decision is
 // recorded whole.
 func (r *QueueReplay) Apply(e QueueEvent) (QueueDecided, error) {
-	var now QueueDecided
 	switch e := e.(type) {
 	case QueueDecided:
-		now = e
+		r.last, r.hash = &e, ""
 	case QueueDecisionChanged:
 		if r.last == nil {
-			return now, errors.New("no decision is recorded whole before it")
+			return QueueDecided{}, errors.New("no decision is recorded whole before it")
 		}
-		var err error
-		if now, err = e.apply(r.last); err != nil {
+		hash, err := r.sum()
+		if err != nil {
+			return QueueDecided{}, err
+		}
+		now, err := e.apply(r.last, hash)
+		if err != nil {
 			r.last = nil
-			return now, err
+			return QueueDecided{}, err
 		}
+		r.last, r.hash = &now, e.SHA256
 	}
-	r.last = &now
-	return now, nil
+	return *r.last, nil
+}
+
+// sum returns the hash of the last decision.
+func (r *QueueReplay) sum() (string, error) {
+	if r.hash == "" {
+		_, payload, err := Encode(*r.last)
+		if err != nil {
+			return "", err
+		}
+		r.hash = sum("", payload)
+	}
+	return r.hash, nil
 }
 
 // DecisionEvent is a decision and the event that records it.
