@@ -66,10 +66,10 @@ func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) 
 	if err != nil || at == nil {
 		return RunExplanation{}, false, err
 	}
-	x, _ := explainDecision(at.QueueDecided, id)
+	x := explainDecision(at.QueueDecided, id)
 	x.Position, x.Version, x.Time = at.Event.Position, at.Event.Version, at.Event.Time
 	if x.Outcome != "waiting" && before != nil && before.decides(id) { // while a run waits, every decision names it
-		y, _ := explainDecision(before.QueueDecided, id)
+		y := explainDecision(before.QueueDecided, id)
 		x.HadToWait = y.Outcome != "placed" && y.submitted == x.submitted
 	}
 	return x, true, nil
@@ -114,8 +114,8 @@ func QueueTimes(ctx context.Context, store eventstore.Store, id training.RunID) 
 	return max(served, j.Served), j.Waited, nil
 }
 
-// explainDecision returns what a decision says about a run, if it is about it.
-func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
+// explainDecision returns what a decision says about a run that it is about.
+func explainDecision(d QueueDecided, id training.RunID) RunExplanation {
 	x := RunExplanation{RunID: id}
 	for _, p := range d.Decision.Placed {
 		if training.RunID(p.Job) == id {
@@ -132,9 +132,6 @@ func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
 		if training.RunID(p.Job) == id {
 			x.Outcome, x.Place, x.Reasons = "waiting", p.Position, d.Decision.Why(p)
 		}
-	}
-	if x.Outcome == "" {
-		return x, false
 	}
 	for _, j := range d.Snapshot.Jobs {
 		if training.RunID(j.ID) == id {
@@ -154,5 +151,5 @@ func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
 	}
 	x.Problem = d.Check()
 	x.Again, x.OtherRules = x.Problem == "" && d.checkable(), !d.checkable()
-	return x, true
+	return x
 }
