@@ -255,7 +255,7 @@ func TestAResumedRunKeepsItsTimesInTheQueue(t *testing.T) {
 	_ = h.Close() // it cannot record anything
 
 	before := decisions(t, alive)
-	known := map[queue.JobID]queue.Job{}
+	known := map[queue.JobID]queue.Entry{}
 	for _, d := range before {
 		for _, j := range d.Snapshot.Jobs {
 			known[j.ID] = j

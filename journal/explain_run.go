@@ -104,7 +104,7 @@ func QueueTimes(ctx context.Context, store eventstore.Store, id training.RunID) 
 		return 0, 0, err
 	}
 	job := func(d *QueueDecided) int {
-		return slices.IndexFunc(d.Snapshot.Jobs, func(j queue.Job) bool { return j.ID == queue.JobID(id) })
+		return slices.IndexFunc(d.Snapshot.Jobs, func(j queue.Entry) bool { return j.ID == queue.JobID(id) })
 	}
 	newest, _, err := newestDecision(ctx, store, id, func(d *QueueDecided) bool { return job(d) >= 0 })
 	if err != nil || newest == nil {

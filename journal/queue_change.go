@@ -41,7 +41,7 @@ type SnapshotChange struct {
 	Gone    []device.ID    `json:"gone,omitempty"`
 	// Jobs are those that are new or have changed, and Left those that are no longer
 	// there.
-	Jobs []queue.Job   `json:"jobs,omitempty"`
+	Jobs []queue.Entry `json:"jobs,omitempty"`
 	Left []queue.JobID `json:"left,omitempty"`
 	// Remaining are the estimates of all jobs that run, in the order of the snapshot,
 	// if any of them has changed.
@@ -100,21 +100,22 @@ func ordered(s queue.Snapshot) queue.Snapshot {
 	return s
 }
 
-func compareJobs(a, b queue.Job) int {
+func compareJobs(a, b queue.Entry) int {
 	return cmp.Or(cmp.Compare(a.Submitted, b.Submitted), strings.Compare(string(a.ID), string(b.ID)))
 }
 
 func compareDevices(a, b queue.Device) int { return strings.Compare(string(a.ID), string(b.ID)) }
 
 // passed returns the job as it is after a time in which nothing happens to it: if it
-// has devices it is served; if it has none, it waits, unless it is paused or has to
-// come after others. Recorded changes rely on this rule: it never changes.
-func passed(j queue.Job, d time.Duration) queue.Job {
+// has devices it is served; if it has none, it waits, unless it is paused, has to come
+// after others or was deferred until later. Recorded changes rely on this rule: it never
+// changes.
+func passed(j queue.Entry, from, to time.Duration) queue.Entry {
 	switch {
 	case len(j.On) > 0:
-		j.Served += d
+		j.Served += to - from
 	case !j.Paused && len(j.After) == 0:
-		j.Waited += d
+		j.Waited += max(0, to-max(from, j.NotBefore))
 	}
 	return j
 }
@@ -153,7 +154,7 @@ func snapshotChange(before, now *queue.Snapshot) SnapshotChange {
 			c.Gone = append(c.Gone, d.ID)
 		}
 	}
-	jobs := make(map[queue.JobID]*queue.Job, len(before.Jobs))
+	jobs := make(map[queue.JobID]*queue.Entry, len(before.Jobs))
 	for i := range before.Jobs {
 		jobs[before.Jobs[i].ID] = &before.Jobs[i]
 	}
@@ -165,7 +166,7 @@ func snapshotChange(before, now *queue.Snapshot) SnapshotChange {
 			estimates = append(estimates, j.Remaining)
 		}
 		if was != nil {
-			as := passed(*was, now.Now-before.Now)
+			as := passed(*was, before.Now, now.Now)
 			if len(j.On) > 0 {
 				as.Remaining = j.Remaining
 			}
@@ -212,7 +213,7 @@ func (c SnapshotChange) apply(before *queue.Snapshot) (queue.Snapshot, error) {
 		s.Devices = append(s.Devices, c.Devices...)
 		slices.SortFunc(s.Devices, compareDevices)
 	}
-	if id, ok := missing(c.Left, before.Jobs, func(j queue.Job) queue.JobID { return j.ID }); ok {
+	if id, ok := missing(c.Left, before.Jobs, func(j queue.Entry) queue.JobID { return j.ID }); ok {
 		return s, fmt.Errorf("snapshot.left: recorded job %q, which was not there", id)
 	}
 	out := make(map[queue.JobID]bool, len(c.Jobs)+len(c.Left))
@@ -222,10 +223,10 @@ func (c SnapshotChange) apply(before *queue.Snapshot) (queue.Snapshot, error) {
 	for i := range c.Jobs {
 		out[c.Jobs[i].ID] = true
 	}
-	s.Jobs = make([]queue.Job, 0, len(before.Jobs)+len(c.Jobs))
+	s.Jobs = make([]queue.Entry, 0, len(before.Jobs)+len(c.Jobs))
 	for _, j := range before.Jobs {
 		if !out[j.ID] {
-			s.Jobs = append(s.Jobs, passed(j, c.Now-before.Now))
+			s.Jobs = append(s.Jobs, passed(j, before.Now, c.Now))
 		}
 	}
 	s.Jobs = append(s.Jobs, c.Jobs...)

@@ -49,7 +49,7 @@ func (c *crowd) pass() {
 	c.Now += d
 	c.Jobs = slices.Clone(c.Jobs)
 	for i := range c.Jobs {
-		c.Jobs[i] = passed(c.Jobs[i], d)
+		c.Jobs[i] = passed(c.Jobs[i], c.Now-d, c.Now)
 	}
 	some := func() int { return c.random.IntN(len(c.Jobs)) }
 	for range 1 + c.random.IntN(3) {
@@ -60,7 +60,7 @@ func (c *crowd) pass() {
 		switch {
 		case n < 9 || len(c.Jobs) == 0:
 			c.next++
-			c.Jobs = append(c.Jobs, queue.Job{
+			c.Jobs = append(c.Jobs, queue.Entry{
 				ID: queue.JobID(fmt.Sprint("job-", c.next)), Owner: []string{"", "ann", "bob"}[c.random.IntN(3)], Priority: c.random.IntN(2),
 				Submitted: c.Now, Devices: c.random.IntN(3),
 				Need: queue.Need{Memory: device.MemoryRequirement{Size: tensor.Bytes(1+c.random.IntN(5)) << 28}},
@@ -79,6 +79,7 @@ func (c *crowd) pass() {
 			}
 		case n < 16: // what time does not explain
 			c.Jobs[some()].Waited += time.Second
+			c.Jobs[some()].NotBefore = c.Now + 3*time.Minute
 		case n < 17:
 			c.Devices = slices.Clone(c.Devices)
 			c.Devices[c.random.IntN(len(c.Devices))].HeldSlots = c.random.IntN(2)
@@ -104,8 +105,8 @@ func (c *crowd) pass() {
 // carryOut does what was decided.
 func (c *crowd) carryOut(d queue.Decision) {
 	c.Jobs = slices.Clone(c.Jobs)
-	job := func(id queue.JobID) *queue.Job {
-		return &c.Jobs[slices.IndexFunc(c.Jobs, func(j queue.Job) bool { return j.ID == id })]
+	job := func(id queue.JobID) *queue.Entry {
+		return &c.Jobs[slices.IndexFunc(c.Jobs, func(j queue.Entry) bool { return j.ID == id })]
 	}
 	for _, p := range d.Placed {
 		for _, v := range p.Preempt {
@@ -454,7 +455,7 @@ func TestAChangeOfAnyFieldOfASnapshotIsRecorded(t *testing.T) {
 		}
 	}
 	for _, i := range []int{0, len(before.Snapshot.Jobs) - 1} {
-		each(reflect.TypeFor[queue.Job](), func(name string, n int) {
+		each(reflect.TypeFor[queue.Entry](), func(name string, n int) {
 			try(fmt.Sprintf("job %d, %s", i, name), func(s *queue.Snapshot) { alter(reflect.ValueOf(&s.Jobs[i]).Elem().Field(n)) })
 		})
 	}
@@ -502,7 +503,7 @@ func alter(v reflect.Value) {
 func TestWaitsAreRecordedEveryTenMinutes(t *testing.T) {
 	log := &QueueLog{Store: memory.New(), Now: time.Now}
 	c := newCrowd(7, 1)
-	c.Jobs = []queue.Job{
+	c.Jobs = []queue.Entry{
 		{ID: "runs", On: []device.ID{"gpu00"}, Served: 10 * time.Hour, Remaining: time.Hour},
 		{ID: "waits", Served: 10 * time.Hour},
 	}

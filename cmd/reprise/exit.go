@@ -7,42 +7,49 @@ import (
 	"slices"
 	"syscall"
 
+	"reprise/api"
 	"reprise/datadir"
-	"reprise/dataset"
+	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/journal"
-	"reprise/training"
 )
 
-// The documented exit codes.
+// The documented exit codes; docs/errors.md says which errors have which.
 const (
-	exitCompleted   = 0
-	exitFailed      = 1
-	exitInvalid     = 2
-	exitInterrupted = 130
+	exitCompleted   = api.ExitCompleted
+	exitFailed      = api.ExitFailed
+	exitInvalid     = api.ExitInvalid
+	exitInterrupted = api.ExitInterrupted
 )
 
 var (
 	// errInterrupted ends a command that was interrupted and has said so already.
-	errInterrupted = errors.New("interrupted")
+	errInterrupted = fault.New(fault.Canceled, "interrupted")
 	// errReported ends a command that has failed and has said so already.
-	errReported = errors.New("failed")
+	errReported = fault.New(fault.Internal, "failed")
 )
 
 // interruptedError ends a command that a signal interrupted, and says so. A run
 // that it trained can be resumed.
 type interruptedError struct{ error }
 
+func (e interruptedError) Kind() fault.Kind { return fault.Canceled }
+
 func (e interruptedError) Unwrap() error { return e.error }
 
 // interrupted returns err as an interruption if it is only a consequence of ctx
 // being done, or of the terminal that went with it. what says what became of the
-// command's work.
+// command's work. A cancellation that no signal asked for is a failure.
 func interrupted(ctx context.Context, err error, what string) error {
-	if ctx.Err() == nil || isInterruption(err) || !errors.Is(err, context.Canceled) && !unheard(err) {
+	switch {
+	case isInterruption(err):
 		return err
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || unheard(err)):
+		return interruptedError{errors.New("interrupted" + what)}
+	case fault.KindOf(err) == fault.Canceled:
+		return fault.As(fault.Internal, err)
 	}
-	return interruptedError{errors.New("interrupted" + what)}
+	return err
 }
 
 func isInterruption(err error) bool {
@@ -91,60 +98,18 @@ func unusable(err error, fix string) error {
 	return invalid(&datadir.AdvisedError{Err: err, Remedy: fix})
 }
 
-// invalidError marks an error as the user's to correct: nothing was written.
-type invalidError struct{ error }
+// invalid marks err as the user's to correct: nothing was written; nil stays nil.
+func invalid(err error) error { return fault.As(fault.Invalid, err) }
 
-func (e invalidError) Unwrap() error { return e.error }
-
-// invalid marks err as bad input or usage; nil stays nil.
-func invalid(err error) error {
-	if err == nil {
-		return nil
-	}
-	return invalidError{err}
-}
-
-// exitCode is the one table from errors to exit codes.
+// exitCode returns the exit code of an error's kind.
 func exitCode(err error) int {
-	var bad invalidError
-	var field *training.FieldError
-	var offline *dataset.OfflineError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitCompleted
-	case isInterruption(err):
-		return exitInterrupted
-	case errors.As(err, &offline):
-		return exitFailed
-	case errors.As(err, &bad), errors.As(err, &field),
-		errors.Is(err, training.ErrCannotResume),
-		errors.Is(err, journal.ErrRunNotFound), errors.Is(err, journal.ErrAmbiguousRun):
-		return exitInvalid
-	default:
-		return exitFailed
 	}
+	return api.StatusOf(fault.KindOf(err)).Exit
 }
 
 // isSilent reports whether the command has already said what there is to say.
 func isSilent(err error) bool {
 	return errors.Is(err, errInterrupted) || errors.Is(err, errReported)
-}
-
-// partsOf returns the errors that were joined in err, one for each mistake.
-func partsOf(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if marked, ok := err.(invalidError); ok { //nolint:errorlint // the parts of a wrapped one are not all of it
-		return partsOf(marked.error)
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var parts []error
-	for _, part := range joined.Unwrap() {
-		parts = append(parts, partsOf(part)...)
-	}
-	return parts
 }

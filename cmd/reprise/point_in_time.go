@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/eventstore"
-	"reprise/training"
+	"reprise/fault"
 )
 
 // pointInTimeForm says in which form a point in time was given.
@@ -127,7 +127,7 @@ func (m *pointInTime) refused(format string, values ...any) error {
 
 // named makes an error about the moment quote it as it was given.
 func (m *pointInTime) named(err error) error {
-	var field *training.FieldError
+	var field *fault.FieldError
 	if errors.As(err, &field) && field.Field == "--at" {
 		field.Value = m.text
 	}

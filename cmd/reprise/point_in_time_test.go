@@ -8,7 +8,7 @@ import (
 
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
-	"reprise/training"
+	"reprise/fault"
 )
 
 var (
@@ -91,7 +91,7 @@ func TestAnErrorAboutAPointInTimeQuotesTheFlag(t *testing.T) {
 	if err := m.named(other); !errors.Is(err, other) {
 		t.Error(err)
 	}
-	err := m.named(&training.FieldError{Field: "--at", Value: "57", Problem: "is before", Fix: "do"})
+	err := m.named(&fault.FieldError{Field: "--at", Value: "57", Problem: "is before", Fix: "do"})
 	if err == nil || err.Error() != "--at: 15m is before; do" {
 		t.Error(err)
 	}

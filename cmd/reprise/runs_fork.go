@@ -11,6 +11,7 @@ import (
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
 	"reprise/nn"
@@ -161,7 +162,8 @@ func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineag
 			continue
 		}
 		fork, err := r.log.At(ctx, other.RunID, at)
-		if errors.As(err, new(*training.FieldError)) { // it started later
+		var later *fault.FieldError
+		if errors.As(err, &later) && later.Field == "--at" { // it started later
 			continue
 		}
 		if err != nil {
