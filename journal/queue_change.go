@@ -230,7 +230,9 @@ func (c SnapshotChange) apply(before *queue.Snapshot) (queue.Snapshot, error) {
 		}
 	}
 	s.Jobs = append(s.Jobs, c.Jobs...)
-	slices.SortFunc(s.Jobs, compareJobs)
+	if !slices.IsSortedFunc(s.Jobs, compareJobs) {
+		slices.SortFunc(s.Jobs, compareJobs)
+	}
 	if c.Remaining == nil {
 		return s, nil
 	}
@@ -256,11 +258,14 @@ func missing[ID comparable, T any](ids []ID, list []T, id func(T) ID) (ID, bool)
 	if len(ids) == 0 {
 		return none, false
 	}
-	there := make(map[ID]bool, len(list))
-	for _, x := range list {
-		there[id(x)] = true
+	out := make(map[ID]bool, len(ids))
+	for _, x := range ids {
+		out[x] = true
 	}
-	i := slices.IndexFunc(ids, func(id ID) bool { return !there[id] })
+	for _, x := range list {
+		delete(out, id(x))
+	}
+	i := slices.IndexFunc(ids, func(id ID) bool { return out[id] })
 	if i < 0 {
 		return none, false
 	}
