@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,15 @@ func (w *world) untilWaiting(ids ...training.RunID) {
 		if reflect.DeepEqual(now, ids) {
 			return
 		}
+		runtime.Gosched()
+	}
+}
+
+// untilPreempted returns when it was decided that a run has to give way.
+func (w *world) untilPreempted() {
+	for !slices.ContainsFunc(decisions(w.t, w.store), func(d journal.QueueDecided) bool {
+		return slices.ContainsFunc(d.Decision.Placed, func(p queue.Placement) bool { return len(p.Preempt) > 0 })
+	}) {
 		runtime.Gosched()
 	}
 }
@@ -284,7 +294,14 @@ func TestRunsThatGiveWayEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 	want := references(t, 3)
 	w := NewWorld(t)
 	var clock atomic.Int64
+	var first sync.Once
 	h, j, ids := w.crowd(3, func(c *HostConfig) {
+		// The first run does not end before it has to give way.
+		c.Fault = func(_ training.RunID, step uint64) {
+			if step == 6 {
+				first.Do(w.untilPreempted)
+			}
+		}
 		// Each look at the clock takes a second, and a run is at the next level after
 		// eight of them.
 		c.Now = func() time.Time { return time.Unix(1e9+clock.Add(1), 0) }
