@@ -179,10 +179,7 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 	h, _, _ := w.host(nil)
 	defer closeHost(t, h)
 	started := w.Request(nil)[0].(training.TrainingStarted)
-	model, err := nn.NewModel("m", started.Architecture, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := nn.NewModelSpec("m", started.Architecture)
 	if err := h.AdaptModelToActor(model); err != nil {
 		t.Fatal(err)
 	}

@@ -29,8 +29,12 @@ type devicePool struct {
 	queue *runQueue
 	// planning says that a planQueue is under way to this incarnation.
 	planning bool
-	// timed says that the next decision is due at a time.
-	timed bool
+	// next is the timer of the next decision, if nothing happens before.
+	next *actor.Timer[deviceMessage]
+	// gathering says that a decision was made less than gatherInterval ago while runs
+	// waited, and late that something has happened since. freed says that what has
+	// happened is that a device has changed or was given back.
+	gathering, late, freed bool
 
 	records    map[device.ID]journal.DeviceRecord
 	instances  map[device.LeaseID]*device.KernelInstance
@@ -39,8 +43,13 @@ type devicePool struct {
 }
 
 // planInterval is the time after which runs that wait are decided about again, though
-// nothing has happened.
+// nothing has happened: who has to give way, and who is promoted, depends on the time,
+// and whether a device is healthy is only known once it was tested.
 const planInterval = 10 * time.Second
+
+// gatherInterval is how long runs that join others in the queue may wait for a decision,
+// so that many that come at once take a few. What frees a device is not delayed.
+const gatherInterval = 100 * time.Millisecond
 
 // newGuards returns a guard for each device, to be shared by all incarnations of
 // a pool.
@@ -125,10 +134,16 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		if m.of != p {
 			return nil // this incarnation has planned since
 		}
-		if m.timed {
-			p.timed = false
-		} else {
+		switch m.due {
+		case planNow:
 			p.planning = false
+		case planGathered:
+			p.gathering = false
+			if !p.late {
+				return nil
+			}
+		case planLater:
+			p.next = nil
 		}
 		return p.plan(ctx)
 	}
@@ -158,12 +173,17 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 }
 
 // planSoon plans once the messages that are here already have been handled, so
-// that many changes at a time take one decision.
+// that many changes at a time take one decision; shortly after another decision that
+// left runs waiting, a little later, unless a device may be free.
 func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
 	if p.planning || !p.queue.waits() {
 		return nil
 	}
-	err := actor.Send[deviceMessage](self, self.Self(), planQueue{of: p})
+	if p.gathering && !p.freed {
+		p.late = true
+		return nil
+	}
+	err := actor.Send[deviceMessage](self, self.Self(), planQueue{of: p, due: planNow})
 	if errors.Is(err, actor.ErrMailboxFull) {
 		return nil // each of the messages in it leads here again
 	}
@@ -202,11 +222,25 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
-	if p.queue.policy.Preempt && p.queue.waits() && !p.timed {
-		p.timed = true // who has to give way depends on the time, too
-		self.After(planInterval, planQueue{of: p, timed: true})
-	}
+	p.planAgain(self)
 	return nil
+}
+
+// planAgain sees to the next decision if runs still wait after one.
+func (p *devicePool) planAgain(self *actor.Context[deviceMessage]) {
+	p.late, p.freed = false, false
+	if p.next != nil {
+		p.next.Stop()
+		p.next = nil
+	}
+	if !p.queue.waits() {
+		return
+	}
+	p.next = self.After(planInterval, planQueue{of: p, due: planLater})
+	if !p.gathering {
+		p.gathering = true
+		self.After(gatherInterval, planQueue{of: p, due: planGathered})
+	}
 }
 
 // place grants a run the device that it was placed on.
@@ -366,18 +400,12 @@ func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice
 		if lease.ID != m.Allocation.Lease || lease.Epoch != m.Allocation.Epoch {
 			continue
 		}
-		events, err := record.Ledger.Release(lease, "given back by the run")
+		events, err := record.Ledger.Release(lease, givenBack)
 		if err != nil {
 			return err
 		}
 		if err := p.append(ctx, id, events); err != nil {
 			return err
-		}
-		if instance, ok := p.instances[lease.ID]; ok {
-			if err := instance.Complete(); err != nil {
-				return err
-			}
-			delete(p.instances, lease.ID)
 		}
 	}
 	if r := p.queue.runs[m.Run]; r != nil && r.phase == running {
@@ -395,7 +423,31 @@ func (p *devicePool) append(ctx context.Context, id device.ID, events []device.E
 	if err != nil {
 		return err
 	}
+	p.freed = p.freed || len(events) > 0
+	for _, e := range events {
+		if released, ok := e.(device.Released); ok {
+			if err := p.end(released); err != nil {
+				return err
+			}
+		}
+	}
 	return p.publish(next)
+}
+
+// givenBack is why a lease ends whose holder needs it no longer.
+const givenBack = "given back by the run"
+
+// end ends the work under a lease that has ended.
+func (p *devicePool) end(e device.Released) error {
+	instance, ok := p.instances[e.Lease.ID]
+	if !ok {
+		return nil // an earlier incarnation granted it
+	}
+	delete(p.instances, e.Lease.ID)
+	if e.Reason == givenBack {
+		return instance.Complete()
+	}
+	return instance.Cancel(e.Reason)
 }
 
 // publish makes the record the one that leases are checked against and that

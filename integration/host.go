@@ -133,7 +133,7 @@ type hosted struct {
 	ref        actor.Ref[RunMessage]
 	supervisor *actor.Supervisor
 	// model is the run's, without its parameters.
-	model nn.Model
+	model nn.ModelSpec
 	// pausing says that a message has asked the run to pause.
 	pausing atomic.Bool
 	// failure is what the last incarnation of the actor died of. mayPass is set
@@ -268,7 +268,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	for _, e := range events {
 		h.hub.Recorded(record.ID, e)
 	}
-	return record.ID, h.launch(record.ID, record.Session)
+	return record.ID, h.launch(record.ID, record.Session, queueTimes{})
 }
 
 // Resume continues an interrupted run from its last checkpoint. It fails
@@ -285,7 +285,11 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if err := h.admit(id); err != nil {
 		return err
 	}
-	return h.launch(id, record.Session)
+	var times queueTimes // its place in the queue depends on them
+	if times.served, times.waited, err = journal.QueueTimes(ctx, h.config.Store, id); err != nil {
+		return err
+	}
+	return h.launch(id, record.Session, times)
 }
 
 // admit fails where the host has as many runs under way as it takes.
@@ -306,20 +310,20 @@ func (h *Host) admit(id training.RunID) error {
 
 // launch gives the run an actor under a supervisor of its own, which gives up
 // when the actor fails too often and takes nothing else with it.
-func (h *Host) launch(id training.RunID, session training.TrainingSession) error {
+func (h *Host) launch(id training.RunID, session training.TrainingSession, times queueTimes) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if run, ok := h.runs[id]; ok && !run.resting() {
 		return fault.New(fault.Conflict, "run %s is under way already", id)
 	}
-	run, err := h.spawnRun(id, "run-"+string(id), nil)
+	run, err := h.spawnRun(id, "run-"+string(id), times, nil)
 	if err != nil {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
 	if len(h.runs) >= keptRuns {
 		maps.DeleteFunc(h.runs, func(_ training.RunID, run *hosted) bool { return run.resting() })
 	}
-	run.model = nn.Model{ID: session.ModelID, Architecture: session.Architecture}
+	run.model = nn.NewModelSpec(session.ModelID, session.Architecture)
 	h.runs[id] = run
 	h.parts.follow(h, id, run)
 	return nil
@@ -327,7 +331,7 @@ func (h *Host) launch(id training.RunID, session training.TrainingSession) error
 
 // spawnRun starts the actor of a run. With a verdict it only leads the run to
 // rest.
-func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*hosted, error) {
+func (h *Host) spawnRun(id training.RunID, name string, times queueTimes, verdict *verdict) (*hosted, error) {
 	run := &hosted{done: make(chan struct{})}
 	var err error
 	run.supervisor, err = h.system.Root().Supervise(actor.SupervisorSpec{
@@ -338,7 +342,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
+		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), times: times, progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -400,7 +404,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
-		last, err := h.spawnRun(id, "failure-of-"+string(id), &v)
+		last, err := h.spawnRun(id, "failure-of-"+string(id), queueTimes{}, &v)
 		if err == nil {
 			return last
 		}

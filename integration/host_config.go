@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"reprise/actor"
 	"reprise/fault"
 )
 
@@ -27,7 +26,7 @@ func (c HostConfig) Validate() error {
 	needs(c.OpenDataset == nil, "OpenDataset", "a function", "open data with dataset.Library.Reopen")
 	needs(c.Now == nil, "Now", "a clock", "pass time.Now")
 	needs(c.NewID == nil, "NewID", "a function", "return a random name")
-	var setting *actor.FieldError
+	var setting *fault.FieldError
 	if err := c.Restarts.Validate(); errors.As(err, &setting) {
 		errs = append(errs, &fault.FieldError{Field: "Restarts", Value: setting.Field + " " + setting.Value, Problem: setting.Problem, Fix: setting.Fix})
 	}

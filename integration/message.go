@@ -101,9 +101,11 @@ type (
 		// Submitted is when the run was started or resumed: the first come is the
 		// first served, whichever actor asks first.
 		Submitted time.Time
-		Workload  device.Workload
-		Progress  *runProgress
-		ReplyTo   actor.Ref[RunMessage]
+		// Times is what the log says that the run was served and waited before.
+		Times    queueTimes
+		Workload device.Workload
+		Progress *runProgress
+		ReplyTo  actor.Ref[RunMessage]
 	}
 	releaseDevice struct {
 		Request    uint64
@@ -114,9 +116,18 @@ type (
 	// planQueue asks for a decision about the runs that wait; the pool sends it to
 	// itself. It is meant for one incarnation.
 	planQueue struct {
-		of    *devicePool
-		timed bool // it comes from a timer
+		of  *devicePool
+		due planDue
 	}
+)
+
+// planDue is why a decision is due.
+type planDue int
+
+const (
+	planNow      planDue = iota // something has happened
+	planGathered                // something may have happened while others gathered
+	planLater                   // nothing has happened for long
 )
 
 func (acquireDevice) deviceMessage() {}

@@ -28,9 +28,9 @@ func (trainingBegun) modelMessage() {}
 type modelActor struct {
 	// model has its id and its architecture. Its initial weights follow from the seed
 	// that it is trained with.
-	model nn.Model
+	model nn.ModelSpec
 	// train begins to train the model without holding up the actor, and calls done.
-	train func(model nn.Model, command StartTraining, done func(Answer, error))
+	train func(model nn.ModelSpec, command StartTraining, done func(Answer, error))
 	busy  bool
 }
 

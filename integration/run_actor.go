@@ -50,6 +50,7 @@ type runDeps struct {
 	observer   Observer
 	// submitted is when the run was launched.
 	submitted time.Time
+	times     queueTimes // before it was launched
 	progress  *runProgress
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for the answer to a later one.
@@ -352,7 +353,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Times: a.times, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()

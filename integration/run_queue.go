@@ -32,7 +32,7 @@ type queuedRun struct {
 	submitted time.Duration
 	phase     queuePhase
 	since     time.Duration // the beginning of the phase
-	served    time.Duration // in earlier phases
+	served    time.Duration // in earlier phases, also under earlier processes
 	waited    time.Duration // likewise
 	told      bool          // that it has to wait
 	from      uint64        // the step at which it was granted its device
@@ -61,6 +61,9 @@ func (p *runProgress) remaining(took time.Duration, from uint64) time.Duration {
 	return time.Duration(min(float64(longest), float64(took)/float64(step-begun)*float64(total-step)))
 }
 
+// queueTimes is how long a run has had a device, and has waited for one.
+type queueTimes struct{ served, waited time.Duration }
+
 type queuePhase int
 
 const (
@@ -83,7 +86,7 @@ func (q *runQueue) clock() time.Duration {
 func (q *runQueue) enter(m acquireDevice) {
 	r := q.runs[m.Run]
 	if r == nil {
-		r = &queuedRun{submitted: max(0, m.Submitted.Sub(q.origin))}
+		r = &queuedRun{submitted: max(0, m.Submitted.Sub(q.origin)), served: m.Times.served, waited: m.Times.waited}
 		q.runs[m.Run] = r
 	}
 	r.asked, r.told = m, false

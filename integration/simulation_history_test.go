@@ -103,6 +103,7 @@ type history struct {
 	// detected.
 	runEvents    journal.Codec[training.Event]
 	deviceEvents journal.Codec[device.Event]
+	decisions    journal.QueueReplay
 
 	counts    map[string]int
 	recording bool

@@ -195,7 +195,11 @@ func (h *history) observeQueue(e eventstore.Event) {
 		h.violate("%v", err)
 		return
 	}
-	decided := event.(journal.QueueDecided)
+	decided, err := h.decisions.Apply(event)
+	if err != nil {
+		h.violate("%v", err)
+		return
+	}
 	h.log("queue: placed %+v, pending %+v", decided.Decision.Placed, decided.Decision.Pending)
 	if what := decided.Check(); what != "" {
 		h.violate("%s", what)

@@ -2,11 +2,11 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"slices"
 	"sync"
 
+	"reprise/fault"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -16,7 +16,7 @@ import (
 const MaxPendingUpdates = 1024
 
 // ErrSubscriptionClosed is returned by Subscription.Next after Subscription.Close.
-var ErrSubscriptionClosed = errors.New("the subscription was closed")
+var ErrSubscriptionClosed = fault.New(fault.Conflict, "the subscription was closed")
 
 // Update is news of a run. One of Step, Event and Rested is set.
 type Update struct {

@@ -121,7 +121,7 @@ func (h *Host) modelActor(name string) (actor.Ref[modelMessage], error) {
 		return ref, nil
 	}
 	h.mu.Lock()
-	var model nn.Model
+	var model nn.ModelSpec
 	for _, run := range h.runs {
 		if ModelName(run.model.ID) == name {
 			model = run.model
@@ -138,17 +138,17 @@ func (h *Host) modelActor(name string) (actor.Ref[modelMessage], error) {
 }
 
 // AdaptModelToActor gives a model an actor, which takes messages under the ModelName of
-// its id until the host is closed. It fails with the errors of nn.Model.Validate, with
+// its id until the host is closed. It fails with the errors of nn.ModelSpec.Validate, with
 // the kind Conflict for a model that has an actor, and with Exhausted beyond MaxModels.
-func (h *Host) AdaptModelToActor(model nn.Model) error {
+func (h *Host) AdaptModelToActor(model nn.ModelSpec) error {
 	if err := model.Validate(); err != nil {
 		return err
 	}
-	_, err := h.hostModel(nn.Model{ID: model.ID, Architecture: model.Architecture})
+	_, err := h.hostModel(nn.NewModelSpec(model.ID, model.Architecture))
 	return err
 }
 
-func (h *Host) hostModel(model nn.Model) (actor.Ref[modelMessage], error) {
+func (h *Host) hostModel(model nn.ModelSpec) (actor.Ref[modelMessage], error) {
 	name := ModelName(model.ID)
 	h.modelsMu.Lock()
 	defer h.modelsMu.Unlock()
@@ -170,7 +170,7 @@ func (h *Host) hostModel(model nn.Model) (actor.Ref[modelMessage], error) {
 }
 
 // train starts a run of the model in the background.
-func (h *Host) train(model nn.Model, c StartTraining, done func(Answer, error)) {
+func (h *Host) train(model nn.ModelSpec, c StartTraining, done func(Answer, error)) {
 	h.openings.run(func() {
 		var id training.RunID
 		err := errors.New("the training ended its goroutine before it had begun")
@@ -184,7 +184,7 @@ func (h *Host) train(model nn.Model, c StartTraining, done func(Answer, error)) 
 	})
 }
 
-func (h *Host) startTraining(ctx context.Context, model nn.Model, c StartTraining) (training.RunID, error) {
+func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTraining) (training.RunID, error) {
 	data, err := openSafely(ctx, h.config.OpenDataset, c.Dataset)
 	if err != nil {
 		return "", err
@@ -192,9 +192,8 @@ func (h *Host) startTraining(ctx context.Context, model nn.Model, c StartTrainin
 	if err := CheckFingerprint(data, c.Dataset); err != nil {
 		return "", fault.As(fault.Conflict, err)
 	}
-	hyper := c.Hyperparameters
-	hyper.LearningRate.Schedule.TotalSteps = hyper.TotalSteps(data.Len(dataset.Train))
-	if model, err = nn.NewModel(model.ID, model.Architecture, hyper.Seed); err != nil {
+	hyper, err := c.Hyperparameters.Validate()
+	if err != nil {
 		return "", err
 	}
 	described, err := describe(c.Dataset, data)

@@ -107,6 +107,7 @@ type audit struct {
 	Head     eventstore.Head
 	timeline *Timeline
 	leases   map[leaseKey]*auditedLease
+	queue    QueueReplay
 	last     eventstore.Event // of any aggregate
 }
 
@@ -160,8 +161,12 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
-	case QueueDecided:
-		what = event.Check()
+	case QueueEvent:
+		if decided, err := a.queue.Apply(event); err != nil {
+			what = err.Error()
+		} else {
+			what = decided.Check()
+		}
 	}
 	if what != "" {
 		return wrong(what)

@@ -89,7 +89,8 @@ func TestEveryEventIsDocumentedWithItsKeys(t *testing.T) {
 	}
 	check(section(t, "Events of actors"), "actor.", actors)
 	check(section(t, "Events of the queue"), "queue.", map[string]reflect.Type{
-		QueueDecided{}.EventType(): reflect.TypeFor[QueueDecided](),
+		QueueDecided{}.EventType():         reflect.TypeFor[QueueDecided](),
+		QueueDecisionChanged{}.EventType(): reflect.TypeFor[QueueDecisionChanged](),
 	})
 }
 
@@ -120,6 +121,7 @@ func TestEveryKeyWithinAnEventIsDocumented(t *testing.T) {
 	}
 	missing(section(t, "Events of runs"), reflect.TypeFor[training.TrainingStarted]())
 	missing(section(t, "Events of the queue"), reflect.TypeFor[QueueDecided]())
+	missing(section(t, "Events of the queue"), reflect.TypeFor[QueueDecisionChanged]())
 	for _, e := range []device.Event{device.Registered{}, device.Leased{}, device.Released{}, device.HealthChanged{}} {
 		missing(section(t, "Events of devices"), reflect.TypeOf(e))
 	}

@@ -11,14 +11,15 @@ import (
 // gets which device.
 const QueueAggregate eventstore.AggregateID = "queue"
 
-// QueueEvent is an event of the queue: QueueDecided.
+// QueueEvent is an event of the queue: QueueDecided or QueueDecisionChanged. QueueReplay
+// reads both.
 type QueueEvent interface {
 	Typed
 	queueEvent()
 }
 
-// QueueDecided records a decision with everything that it depends on:
-// queue.Plan makes the same decision of the snapshot again.
+// QueueDecided records a whole decision, with everything that it depends on: given the
+// snapshot, queue.Plan makes the same decision again.
 type QueueDecided struct {
 	// Rules is the queue.RulesVersion that decided.
 	Rules    int              `json:"rules"`
@@ -49,11 +50,24 @@ type RecordedPending struct {
 // recordedDecision returns the decision as it is recorded.
 func recordedDecision(d queue.Decision) RecordedDecision {
 	r := RecordedDecision{Placed: d.Placed}
+	type list struct { // in memory, where most jobs share theirs
+		first *queue.Reason
+		n     int
+	}
+	lists := map[list]int{}
 	for _, p := range d.Pending {
-		why := slices.IndexFunc(r.Reasons, func(known []queue.Reason) bool { return slices.Equal(known, p.Reasons) })
-		if why < 0 {
-			why = len(r.Reasons)
-			r.Reasons = append(r.Reasons, p.Reasons)
+		key := list{n: len(p.Reasons)}
+		if key.n > 0 {
+			key.first = &p.Reasons[0]
+		}
+		why, known := lists[key]
+		if !known {
+			why = slices.IndexFunc(r.Reasons, func(known []queue.Reason) bool { return slices.Equal(known, p.Reasons) })
+			if why < 0 {
+				why = len(r.Reasons)
+				r.Reasons = append(r.Reasons, p.Reasons)
+			}
+			lists[key] = why
 		}
 		r.Pending = append(r.Pending, RecordedPending{Job: p.Job, Position: p.Position, Why: why})
 	}
@@ -99,7 +113,10 @@ func (d RecordedDecision) withoutWords() RecordedDecision {
 
 // QueueDecoders has every event of the queue, in its newest version.
 func QueueDecoders() map[string]Decoder[QueueEvent] {
-	return map[string]Decoder[QueueEvent]{QueueDecided{}.EventType(): as[QueueDecided, QueueEvent]}
+	return map[string]Decoder[QueueEvent]{
+		QueueDecided{}.EventType():         as[QueueDecided, QueueEvent],
+		QueueDecisionChanged{}.EventType(): as[QueueDecisionChanged, QueueEvent],
+	}
 }
 
 // queueCodec reads every event of the queue. There are no upcasts yet.

@@ -12,6 +12,7 @@ import (
 	"reprise/eventstore"
 	"reprise/internal/figures"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -51,7 +52,9 @@ func Figures(e eventstore.Event) string {
 	case journal.ActorEvent:
 		return actorFigures(e)
 	case journal.QueueDecided:
-		return decisionFigures(e.Decision)
+		return decisionFigures(e.Decision.Placed, len(e.Decision.Pending))
+	case journal.QueueDecisionChanged:
+		return decisionFigures(e.Decision.Placed, e.Decision.Waiting)
 	}
 	return ""
 }
@@ -127,20 +130,20 @@ func deviceFigures(event device.Event) string {
 }
 
 // decisionFigures names what is placed, and counts who waits.
-func decisionFigures(d journal.RecordedDecision) string {
+func decisionFigures(placed []queue.Placement, waiting int) string {
 	const most = 3
 	var parts []string
-	for i, p := range d.Placed {
+	for i, p := range placed {
 		if i == most {
-			parts = append(parts, fmt.Sprintf("%d more", len(d.Placed)-most))
+			parts = append(parts, fmt.Sprintf("%d more", len(placed)-most))
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%s on %s", p.Job, p.On[0]))
 	}
-	if n := len(d.Pending); n == 1 {
+	if waiting == 1 {
 		parts = append(parts, "1 run waits")
-	} else if n > 1 {
-		parts = append(parts, figures.Thousands(n)+" runs wait")
+	} else if waiting > 1 {
+		parts = append(parts, figures.Thousands(waiting)+" runs wait")
 	}
 	return strings.Join(parts, ", ")
 }
