@@ -90,12 +90,9 @@ func AuditLog(ctx context.Context, store eventstore.Store, counts func(*Contradi
 	if err := check(models.end(a.Head.Position)); err != nil {
 		return a, err
 	}
-	for _, d := range a.timeline.State().Devices {
-		if err := auditSnapshot(ctx, store, d.ID); check(err) != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	return a, a.snapshots.each(func(r registered, name string) error {
+		return check(r.auditSnapshot(ctx, store, name))
+	})
 }
 
 // audit follows a log event by event and compares each with those before it.
@@ -104,6 +101,8 @@ type audit struct {
 	timeline *Timeline
 	leases   map[leaseKey]*auditedLease
 	last     eventstore.Event // of any aggregate
+	// snapshots are those to compare.
+	snapshots snapshotted
 }
 
 // leaseKey names a lease in the events of runs and of devices alike.
@@ -129,6 +128,7 @@ func (a *audit) report() LogReport {
 func (a *audit) add(e eventstore.Event) error {
 	before := a.last
 	a.last = e
+	a.snapshots.add(e.Aggregate)
 	wrong := func(what string) error {
 		what = strings.TrimPrefix(what, fmt.Sprintf("event %d of %s: ", e.Version, e.Aggregate)) // said below
 		return &ContradictionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, Type: e.Type, What: what}
@@ -190,9 +190,8 @@ func checkEnvelope(e, before eventstore.Event) string {
 
 // checkPayload says where an event's payload is not in the form in which events
 // are written: keys in another order or repeated, say.
-func checkPayload(e eventstore.Event, event any) string {
-	written, ok := event.(Typed)
-	if !ok || written.EventType() != e.Type {
+func checkPayload(e eventstore.Event, written Typed) string {
+	if written.EventType() != e.Type {
 		return "" // read through an upcast: its form is that of another version
 	}
 	_, payload, err := Encode(written)

@@ -65,7 +65,7 @@ const explainPage = 64
 // ExplainRun returns what the newest decision about a run says; false where none was
 // recorded, as in logs from before there was a queue.
 func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) (RunExplanation, bool, error) {
-	end, err := LastVersion(ctx, store, QueueAggregate, 0)
+	end, err := lastVersion(ctx, store, QueueAggregate, 0)
 	if err != nil {
 		return RunExplanation{}, false, err
 	}
@@ -77,7 +77,7 @@ func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) 
 			return RunExplanation{}, false, fmt.Errorf("read the queue's decisions: %w", err)
 		}
 		for i := len(page) - 1; i >= 0; i-- {
-			event, err := queueCodec.Decode(page[i])
+			event, err := queueAggregate.Codec.Decode(page[i])
 			if err != nil {
 				return RunExplanation{}, false, err
 			}

@@ -15,6 +15,17 @@ type Event interface {
 	trainingEvent()
 }
 
+// Events has one event of each type.
+func Events() []Event {
+	return []Event{
+		TrainingStarted{}, ResourceAllocated{}, ResourceAllocationFailed{}, DatasetLoaded{},
+		DatasetLoadFailed{}, ModelInitialized{}, ModelInitializationFailed{}, EpochCompleted{},
+		EpochReproduced{}, EvaluationCompleted{}, EarlyStopped{}, CheckpointCommitted{},
+		CheckpointFailed{}, TrainingInterrupted{}, TrainingResumed{}, TrainingFailed{},
+		TrainingCompleted{}, DeviceReleased{}, DatasetUnloaded{}, RunFailed{},
+	}
+}
+
 // Allocation is a device that a run holds, as the lease that proves it.
 type Allocation struct {
 	Device device.ID      `json:"device"`
