@@ -156,6 +156,7 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
+	case ActorEvent: // nothing else in the log says what happened to actors
 	case QueueDecided:
 		what = event.Check()
 	}
@@ -221,6 +222,7 @@ func (a *audit) checkDevice(e device.Event) string {
 		if l, ok := a.leases[leaseKey{e.Lease.Device, e.Lease.ID, e.Lease.Epoch}]; ok {
 			l.ended = true
 		}
+	case device.Registered, device.HealthChanged: // the ledger has checked them
 	}
 	return ""
 }
@@ -248,6 +250,12 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		if lease, ok := a.leases[keyOf(e.Allocation)]; ok && !lease.ended {
 			return fmt.Sprintf("lease: device %s has not ended the lease %s", e.Device, e.Lease)
 		}
+	case training.ResourceAllocationFailed, training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointCommitted, training.CheckpointFailed, training.TrainingInterrupted, training.TrainingResumed,
+		training.TrainingFailed, training.TrainingCompleted, training.RunFailed, training.Remark:
+		// Only the run's own events bear on these.
 	}
 	if what := checkTransition(before, e); what != "" {
 		return what

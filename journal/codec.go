@@ -138,6 +138,13 @@ func checkNames(e eventstore.Event, event training.Event) error {
 		}
 	case training.CheckpointCommitted:
 		return event.Checkpoint.Ref().Validate()
+	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointFailed, training.TrainingInterrupted, training.TrainingResumed,
+		training.TrainingFailed, training.TrainingCompleted, training.RunFailed, training.Remark:
+		// None of their names becomes part of a path.
 	}
 	return nil
 }

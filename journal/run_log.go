@@ -72,11 +72,9 @@ func (r RunRecord) next(apply func(training.Event) (training.TrainingRun, error)
 // since the one before. Before an interruption that is not known: the process may
 // have died long ago, and what it did since is not in any checkpoint.
 func workedUntil(e training.Event, before training.TrainingSaga, since, at time.Time) time.Duration {
-	switch e.(type) {
-	case training.TrainingStarted, training.TrainingInterrupted:
-		return 0
-	}
-	if !before.UnderWay() {
+	_, started := e.(training.TrainingStarted)
+	_, interrupted := e.(training.TrainingInterrupted)
+	if started || interrupted || !before.UnderWay() {
 		return 0
 	}
 	return max(at.Sub(since), 0)

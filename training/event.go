@@ -15,6 +15,17 @@ type Event interface {
 	trainingEvent()
 }
 
+// Remark is an event that changes nothing, but is worth telling. Whatever folds or shows
+// events treats every remark alike, so a new one needs only its declaration.
+type Remark interface {
+	Event
+	// Remark says what happened, as a continuation of the event's name.
+	Remark() string
+	// Contradicts says in what the remark disagrees with the run before it; "" if it
+	// does not.
+	Contradicts(TrainingRun) string
+}
+
 // Events has one event of each type.
 func Events() []Event {
 	return []Event{

@@ -100,6 +100,8 @@ func describeRunEvent(event training.Event) string {
 		return e.Reason
 	case training.RunFailed:
 		return e.Reason
+	case training.Remark:
+		return e.Remark()
 	}
 	return ""
 }

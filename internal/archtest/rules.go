@@ -23,6 +23,7 @@ func Rules() []Rule {
 		{"globals", globals},
 		{"fusible", fusible},
 		{"length", length},
+		{"events", events},
 	}
 }
 
