@@ -75,9 +75,9 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 			t.Fatal(err)
 		}
 		timeline := journal.NewTimeline()
-		kept := map[string]journal.ReadModel{}
+		stored := map[string]journal.ReadModel{}
 		for _, p := range journal.Projections() {
-			kept[p.Name] = p.New()
+			stored[p.Name] = p.New()
 		}
 		for _, e := range events {
 			if err := timeline.Apply(e); err != nil {
@@ -85,30 +85,30 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 			}
 			readBack := rapid.IntRange(0, 5).Draw(t, "read back") == 0
 			for _, p := range journal.Projections() {
-				if err := kept[p.Name].Apply(e); err != nil {
+				if err := stored[p.Name].Apply(e); err != nil {
 					t.Fatal(err)
 				}
 				if readBack {
 					model := p.New()
-					for _, part := range kept[p.Name].Split() {
+					for _, part := range stored[p.Name].Split() {
 						if err := model.Join(marshal(t, part)); err != nil {
 							t.Fatal(err)
 						}
 					}
-					kept[p.Name] = model
+					stored[p.Name] = model
 				}
 			}
 			var want []journal.RunSummary
 			for _, r := range timeline.State().Runs {
 				want = append(want, r.Summary())
 			}
-			if got := kept["runs"].(*journal.RunList).Runs; !bytes.Equal(marshal(t, got), marshal(t, want)) {
+			if got := stored["runs"].(*journal.RunList).Runs; !bytes.Equal(marshal(t, got), marshal(t, want)) {
 				t.Fatalf("after %s at %d the list is\n%s\nthe records say\n%s", e.Type, e.Position, marshal(t, got), marshal(t, want))
 			}
-			if got := kept["devices"].(*journal.DeviceList).Devices; !bytes.Equal(marshal(t, got), marshal(t, timeline.State().Devices)) {
+			if got := stored["devices"].(*journal.DeviceList).Devices; !bytes.Equal(marshal(t, got), marshal(t, timeline.State().Devices)) {
 				t.Fatalf("after %s at %d the devices are\n%s\nthe records say\n%s", e.Type, e.Position, marshal(t, got), marshal(t, timeline.State().Devices))
 			}
-			if got, want := len(kept["runs"].(*journal.RunList).Queue()), len(timeline.State().Queue()); got != want {
+			if got, want := len(stored["runs"].(*journal.RunList).Queue()), len(timeline.State().Queue()); got != want {
 				t.Fatalf("after %s at %d the queue has %d runs, the records say %d", e.Type, e.Position, got, want)
 			}
 		}
@@ -119,7 +119,7 @@ func TestAProjectionIsAtEveryPositionWhatTheRecordsSay(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got, want := marshal(t, kept[p.Name]), marshal(t, fresh); !bytes.Equal(got, want) {
+			if got, want := marshal(t, stored[p.Name]), marshal(t, fresh); !bytes.Equal(got, want) {
 				t.Fatalf("%s is\n%s\nfolded from the beginning it is\n%s", p.Name, got, want)
 			}
 		}

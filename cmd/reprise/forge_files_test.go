@@ -252,7 +252,7 @@ func TestEventsVerifyNamesAForgedReadModelAndRebuildMendsIt(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	if code, stdout, stderr := command(t, dir, "events", "verify"); code != 1 ||
-		!strings.Contains(stdout, `NOT VERIFIED: the kept read model "runs"`) ||
+		!strings.Contains(stdout, `NOT VERIFIED: the stored read model "runs"`) ||
 		!strings.Contains(stdout, "val_accuracy: recorded 1, the events give 0.6") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
