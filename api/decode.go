@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"reprise/nn"
 )
@@ -29,7 +30,7 @@ func decodeRequest(doc *document, wrong map[string]bool) (TrainingRequest, []*Re
 		d.partial = d.partial || within(field, "model_architecture")
 	}
 	root := doc.root
-	model, options, config := root.get("model"), root.get("dataset"), root.get("config")
+	model, options, config, job := root.get("model"), root.get("dataset"), root.get("config"), root.get("job")
 	r := TrainingRequest{
 		ModelArchitecture: d.architecture(root.get("model_architecture")),
 		Model: Model{
@@ -55,6 +56,11 @@ func decodeRequest(doc *document, wrong map[string]bool) (TrainingRequest, []*Re
 			GradientAccumulation: d.int(config.get("gradient_accumulation")),
 			ClipNorm:             d.float32(config.get("clip_norm")), LabelSmoothing: d.float32(config.get("label_smoothing")),
 			EvalInterval: d.uint(config.get("eval_interval")), Precision: d.text(config.get("precision")),
+			Devices: d.int(config.get("devices")),
+		},
+		Job: JobOptions{
+			Priority: d.signed(job.get("priority")), Owner: d.text(job.get("owner")), Group: d.text(job.get("group")),
+			After: d.texts(job.get("after")), MaxDuration: d.duration(job.get("max_duration")), Labels: d.texts(job.get("labels")),
 		},
 	}
 	augmentation, stopping := config.get("augmentation"), config.get("early_stopping")
@@ -160,6 +166,51 @@ func (d *decoder) int(n *node) int {
 		d.fail(n, "is too large", "use a smaller number")
 	}
 	return int(v)
+}
+
+// signed returns a whole number that may be negative.
+func (d *decoder) signed(n *node) int {
+	if n == nil || !strings.HasPrefix(n.value, "-") {
+		return d.int(n)
+	}
+	v, err := strconv.Atoi(n.value)
+	switch {
+	case n.kind == fractional && err == nil:
+		d.fail(n, "is not written as a whole number", fmt.Sprintf("write %d", v))
+	case err != nil:
+		d.fail(n, "is not a whole number", "write only its digits")
+	}
+	return v
+}
+
+// duration returns 0 for an absent one only.
+func (d *decoder) duration(n *node) time.Duration {
+	if n == nil {
+		return 0
+	}
+	v, err := time.ParseDuration(n.value)
+	switch {
+	case err != nil:
+		d.fail(n, "is longer than can be counted", "use at most 2500000h, or leave it out for no bound")
+	case v < time.Second:
+		d.fail(n, "must be at least 1s", "use a duration such as 12h, or leave it out for no bound")
+	}
+	return v
+}
+
+// texts returns the texts of a list, or the one that stands in its place.
+func (d *decoder) texts(n *node) []string {
+	if n == nil {
+		return nil
+	}
+	if n.kind != list {
+		return []string{n.value}
+	}
+	var out []string
+	for _, item := range n.items {
+		out = append(out, item.value)
+	}
+	return out
 }
 
 // ints returns nil for an absent list only.

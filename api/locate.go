@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -54,6 +55,7 @@ func (r TrainingRequest) locateAll(err error) []*RequestError {
 
 func (r TrainingRequest) locate(err error) *RequestError {
 	var field *training.FieldError
+	var general *fault.FieldError
 	var layer *nn.LayerError
 	var option *nn.FieldError
 	var source *dataset.FieldError
@@ -61,6 +63,8 @@ func (r TrainingRequest) locate(err error) *RequestError {
 	switch {
 	case errors.As(err, &field):
 		return r.at(field.Field, RequestError{Value: field.Value, Problem: field.Problem, Fix: field.Fix})
+	case errors.As(err, &general):
+		return r.at(general.Field, RequestError{Value: general.Value, Problem: general.Problem, Fix: general.Fix})
 	case errors.As(err, &layer):
 		return r.locateLayer(layer)
 	case errors.As(err, &option) && strings.HasPrefix(option.Field, "optimizer"):
@@ -136,7 +140,7 @@ func requestField(field string) string {
 // stands for it: see node.standIn. It returns nil for a field that no request has.
 func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	top, _, _ := strings.Cut(field, ".")
-	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config"}, top) {
+	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config", "job"}, top) {
 		return nil
 	}
 	e.Field = field

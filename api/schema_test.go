@@ -69,6 +69,7 @@ func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
 		{Model{}, []string{"/properties/model"}},
 		{DatasetOptions{}, []string{"/properties/dataset"}},
 		{TrainingConfig{}, []string{"/properties/config"}},
+		{JobOptions{}, []string{"/properties/job"}},
 		{Optimizer{}, forms(s, optimizerAt)},
 		{Schedule{}, forms(s, scheduleAt)},
 	} {

@@ -21,6 +21,8 @@ type TrainingRequest struct {
 	DatasetPath string         `json:"dataset_path"`
 	Dataset     DatasetOptions `json:"dataset,omitzero"`
 	Config      TrainingConfig `json:"config"`
+	// Job says how to queue it. It is not part of the canonical form.
+	Job JobOptions `json:"job,omitzero"`
 
 	document *document       // where it was written; nil for a request made in Go
 	file     string          // that it comes from, if it has no document: see With
@@ -72,6 +74,8 @@ type TrainingConfig struct {
 	// Precision is the precision of what is kept for the backward pass: float32, the
 	// default, or bf16.
 	Precision string `json:"precision,omitempty"`
+	// Devices is the number of devices to train on at once, 1 by default.
+	Devices int `json:"devices,omitempty"`
 }
 
 // Augmentation changes the images of the training split, as dataset.Augmentation
@@ -151,7 +155,7 @@ func ParseTrainingRequest(file string, content []byte, settings ...Setting) (Tra
 func (r TrainingRequest) Validate() error {
 	r.document = nil
 	r = r.withDefaults()
-	content, err := r.Canonical()
+	content, err := r.published()
 	if err != nil { // a number that JSON does not have
 		if bad := r.precheck(); bad != nil {
 			return r.Locate(bad)
@@ -184,9 +188,16 @@ func (r TrainingRequest) File() string {
 }
 
 // Canonical returns the request as JSON with sorted keys, no white space and
-// every default filled in. Parsing it gives the same request again, and equal
-// requests have equal bytes. It fails for a number that JSON does not have.
+// every default filled in. Parsing it gives the same training again, and equal
+// requests have equal bytes. How the request is queued is left out: it changes nothing
+// about what is trained. It fails for a number that JSON does not have.
 func (r TrainingRequest) Canonical() ([]byte, error) {
+	r.Job = JobOptions{}
+	return r.published()
+}
+
+// published returns the canonical form of all of the request.
+func (r TrainingRequest) published() ([]byte, error) {
 	raw, err := json.Marshal(r.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("canonical form of the request: %w", err)
@@ -224,6 +235,9 @@ func (r TrainingRequest) withDefaults() TrainingRequest {
 	}
 	if c.Precision == "" {
 		c.Precision = string(nn.Float32)
+	}
+	if c.Devices == 0 {
+		c.Devices = 1
 	}
 	return r
 }
@@ -266,6 +280,9 @@ func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 	}
 	if c.Precision == string(nn.Float32) {
 		c.Precision = ""
+	}
+	if c.Devices == 1 {
+		c.Devices = 0
 	}
 	return json.Marshal(all(c))
 }

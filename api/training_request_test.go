@@ -56,7 +56,7 @@ func TestTheRequestOfTheDocumentationMeansWhatItSays(t *testing.T) {
 		Model:             Model{Hidden: []int{256, 128}, Activation: "relu"},
 		DatasetPath:       "mnist",
 		Config: TrainingConfig{
-			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, GradientAccumulation: 1, Precision: "float32",
+			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, GradientAccumulation: 1, Precision: "float32", Devices: 1,
 			Optimizer: Optimizer{Name: "adam", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
 			Schedule:  Schedule{Name: "cosine", WarmupSteps: 100},
 		},
@@ -147,6 +147,7 @@ func drawRequest(t *rapid.T) TrainingRequest {
 		ModelArchitecture: ModelArchitecture{Name: rapid.SampledFrom([]string{MLP, CNN, ResNet, GPT, ViT}).Draw(t, "architecture")},
 		DatasetPath:       text.Draw(t, "path"),
 		Config: TrainingConfig{
+			Devices:   rapid.IntRange(1, 4096).Draw(t, "devices"),
 			BatchSize: rapid.IntRange(1024, 1<<31-1).Draw(t, "batch"), LearningRate: rapid.Float32Range(1.5e-45, 3.4e38).Draw(t, "rate"),
 			Epochs: rapid.Uint64Range(1, 1e6).Draw(t, "epochs"), Seed: rapid.Uint64().Draw(t, "seed"),
 			Shards: rapid.IntRange(1, 1024).Draw(t, "shards"), CheckpointInterval: rapid.Uint64Range(1, 1e6).Draw(t, "interval"),

@@ -190,5 +190,5 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 
 // precheck fails for what cannot be trained with, whatever the data.
 func (r TrainingRequest) precheck() error {
-	return joined(r.Hyperparameters(0).Validate(math.MaxInt), r.Model.check(r.ModelArchitecture.Name))
+	return joined(r.Hyperparameters(0).Validate(math.MaxInt), r.Model.check(r.ModelArchitecture.Name), r.checkJob())
 }
