@@ -9,6 +9,7 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -156,7 +157,7 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
-	case ActorEvent: // nothing else in the log says what happened to actors
+	case ActorEvent, queue.JobEvent: // nothing else in the log says what happened to actors and jobs
 	case QueueDecided:
 		what = event.Check()
 	}

@@ -7,6 +7,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -33,10 +34,10 @@ func shortType(eventType string) string {
 }
 
 // describeEvent returns the figures of an event for people.
-func describeEvent(e eventstore.Event) string {
-	event, err := journal.EventOf(e)
+func describeEvent(raw eventstore.Event) string {
+	event, err := journal.EventOf(raw)
 	if err != nil {
-		return excerpt(string(e.Payload)) // of a kind that this version does not know
+		return excerpt(string(raw.Payload)) // of a kind that this version does not know
 	}
 	switch e := event.(type) {
 	case training.Event:
@@ -47,6 +48,8 @@ func describeEvent(e eventstore.Event) string {
 		return describeActorEvent(e)
 	case journal.QueueDecided:
 		return describeDecision(e.Decision)
+	case queue.JobEvent:
+		return excerpt(string(raw.Payload))
 	}
 	return ""
 }
