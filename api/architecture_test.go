@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -151,7 +152,7 @@ func TestAnArchitectureOnDataThatItIsNotForIsRefused(t *testing.T) {
 		}
 	}
 	unknown := TrainingRequest{ModelArchitecture: ModelArchitecture{Name: "rnn"}}
-	var bad *training.FieldError
+	var bad *fault.FieldError
 	if _, err := unknown.Architecture(open(t, sources["rows"])); !errors.As(err, &bad) || bad.Field != "model_architecture" {
 		t.Errorf("rnn: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/training"
 )
 
@@ -91,7 +92,7 @@ func blame(err error, parent, fork TrainingRequest) error {
 		}
 		return joined(errs...)
 	}
-	var field *training.FieldError
+	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		return err
 	}

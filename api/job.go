@@ -90,7 +90,7 @@ func (r TrainingRequest) checkJob() error {
 	}
 	errs := []error{s.Validate()}
 	for i, id := range s.After {
-		var bad *training.FieldError
+		var bad *fault.FieldError
 		if errors.As(training.RunID(id).Validate(), &bad) && id != "" {
 			errs = append(errs, &fault.FieldError{Field: fmt.Sprintf("job.after[%d]", i), Value: bad.Value, Problem: bad.Problem, Fix: bad.Fix})
 		}

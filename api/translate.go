@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -108,7 +109,7 @@ func (r TrainingRequest) longWarmup(h training.Hyperparameters, samples int) err
 	if warmup < most {
 		return nil
 	}
-	return &training.FieldError{Field: "config.schedule.warmup_steps", Value: fmt.Sprint(warmup),
+	return &fault.FieldError{Field: "config.schedule.warmup_steps", Value: fmt.Sprint(warmup),
 		Problem: fmt.Sprintf("is too many: the run has at most %d steps, whatever the batch size", most), Fix: "use fewer warm-up steps"}
 }
 
@@ -125,7 +126,7 @@ func joined(errs ...error) error {
 func checkTraining(h training.Hyperparameters, data *dataset.Dataset) error {
 	var smoothing error
 	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
-		smoothing = &training.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
+		smoothing = &fault.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
 			Problem: "does not fit a regression, which has no classes", Fix: "leave it out"}
 	}
 	return joined(smoothing, data.CheckAugmentation(h.Augmentation))

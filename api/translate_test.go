@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -234,7 +235,7 @@ func TestWhatIsMissingIsShownAsItWouldBeWritten(t *testing.T) {
 	// A default of the model is about the architecture.
 	text = strings.Replace(minimal(""), "mlp", "vit", 1)
 	r := parse(t, text)
-	located(t, r, text, &training.FieldError{Field: "model.patch", Value: "4", Problem: "does not divide", Fix: "use 2"}, "model.patch", "vit")
+	located(t, r, text, &fault.FieldError{Field: "model.patch", Value: "4", Problem: "does not divide", Fix: "use 2"}, "model.patch", "vit")
 }
 
 // Mistakes that do not follow from each other are reported together.
@@ -256,14 +257,14 @@ func TestEverythingThatDoesNotFitTheDataIsReportedAtOnce(t *testing.T) {
 func TestOtherErrorsAreLeftAlone(t *testing.T) {
 	r := parse(t, issueRequest)
 	for _, err := range []error{
-		nil, errors.New("disk on fire"), fs.ErrNotExist, &training.FieldError{Field: "--from", Value: "1"},
-		&nn.FieldError{Field: "model id"}, &dataset.FieldError{Field: "CacheDir"}, &dataset.HashError{},
+		nil, errors.New("disk on fire"), fs.ErrNotExist, &fault.FieldError{Field: "--from", Value: "1"},
+		&fault.FieldError{Field: "model id"}, &fault.FieldError{Field: "CacheDir"}, &dataset.HashError{},
 	} {
 		if got := r.Locate(err); any(got) != any(err) {
 			t.Errorf("Locate(%v) = %v", err, got)
 		}
 	}
-	wrapped := fmt.Errorf("prepare: %w", &training.FieldError{Field: "config.seed", Value: "7", Problem: "is unlucky", Fix: "use 8"})
+	wrapped := fmt.Errorf("prepare: %w", &fault.FieldError{Field: "config.seed", Value: "7", Problem: "is unlucky", Fix: "use 8"})
 	if got := r.Locate(wrapped); !strings.HasPrefix(got.Error(), "job.yaml:4:128: config.seed: 7 is unlucky; use 8\n") {
 		t.Errorf("%v", got)
 	}

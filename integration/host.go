@@ -14,6 +14,7 @@ import (
 	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/queue"
 	"reprise/training"
@@ -22,7 +23,7 @@ import (
 
 // ErrHostClosed is returned for a run that a closing host left unfinished; the
 // next host recovers it.
-var ErrHostClosed = errors.New("host was closed before the run came to rest")
+var ErrHostClosed = fault.New(fault.Unavailable, "host was closed before the run came to rest")
 
 // UnfinishedError says that a host left a run where it was. The next host
 // recovers it, and it can be resumed.
@@ -36,6 +37,9 @@ func (e *UnfinishedError) Error() string {
 	return fmt.Sprintf("run %s: %v", e.Run, datadir.Advise(e.Cause))
 }
 
+// Kind returns that of the cause, for a run that was accepted.
+func (e *UnfinishedError) Kind() fault.Kind { return fault.KindOf(e.Cause).Accepted() }
+
 // Unwrap returns the cause with its remedy.
 func (e *UnfinishedError) Unwrap() error { return datadir.Advise(e.Cause) }
 
@@ -48,7 +52,7 @@ const closeDeadline = 30 * time.Second
 const MaxRuns = 1000
 
 // ErrTooManyRuns is returned for a run beyond MaxRuns. Nothing is recorded of it.
-var ErrTooManyRuns = errors.New("the host is full")
+var ErrTooManyRuns = fault.New(fault.Exhausted, "the host is full")
 
 // keptRuns is the number of runs that a host keeps before it forgets those at
 // rest. What became of them is in the log.

@@ -22,6 +22,7 @@ import (
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
@@ -640,7 +641,7 @@ func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
-	var field *training.FieldError
+	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)
 	}

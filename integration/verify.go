@@ -10,6 +10,7 @@ import (
 	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/internal/stepseries"
 	"reprise/journal"
 	"reprise/kernel"
@@ -150,7 +151,7 @@ func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verif
 }
 
 // checkRange fills in the verdicts to be made and fails with a
-// *training.FieldError where From or To is not a checkpoint's step.
+// *fault.FieldError where From or To is not a checkpoint's step.
 func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	checkpoints := what.Run.Checkpoints
 	steps := []uint64{what.Run.Session.Parent.Step()}
@@ -158,7 +159,7 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 		steps = append(steps, cp.Step)
 	}
 	if len(checkpoints) == 0 {
-		return &training.FieldError{Field: "run", Value: string(what.Run.ID),
+		return &fault.FieldError{Field: "run", Value: string(what.Run.ID),
 			Problem: "has no committed checkpoint to compare with", Fix: "choose a run that has one"}
 	}
 	report.ToStep = what.To
@@ -170,12 +171,12 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 		step  uint64
 	}{{"from", what.From}, {"to", report.ToStep}} {
 		if !slices.Contains(steps, bound.step) {
-			return &training.FieldError{Field: bound.field, Value: fmt.Sprint(bound.step),
+			return &fault.FieldError{Field: bound.field, Value: fmt.Sprint(bound.step),
 				Problem: "is not the step of a committed checkpoint", Fix: fmt.Sprintf("use one of %v", steps)}
 		}
 	}
 	if what.From >= report.ToStep {
-		return &training.FieldError{Field: "from", Value: fmt.Sprint(what.From),
+		return &fault.FieldError{Field: "from", Value: fmt.Sprint(what.From),
 			Problem: fmt.Sprintf("is not before the last step to compare, %d", report.ToStep), Fix: "give an earlier step"}
 	}
 	for _, cp := range checkpoints {

@@ -3,21 +3,21 @@ package journal
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
 var (
 	// ErrRunNotFound is returned for a run that the log does not know.
-	ErrRunNotFound = errors.New("no such run")
+	ErrRunNotFound = fault.New(fault.NotFound, "no such run")
 	// ErrAmbiguousRun is returned for the beginning of several runs' ids.
-	ErrAmbiguousRun = errors.New("is ambiguous")
+	ErrAmbiguousRun = fault.New(fault.Invalid, "is ambiguous")
 )
 
 // RunPrefix begins the aggregate id of every run.
@@ -149,6 +149,9 @@ func (e *RunNotFoundError) Error() string {
 	}
 	return text
 }
+
+// Kind returns NotFound.
+func (e *RunNotFoundError) Kind() fault.Kind { return fault.NotFound }
 
 // Unwrap returns ErrRunNotFound.
 func (e *RunNotFoundError) Unwrap() error { return ErrRunNotFound }

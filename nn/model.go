@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
@@ -57,16 +58,16 @@ func NewModel(id ModelID, arch Architecture, seed uint64) (Model, error) {
 }
 
 // Validate fails unless the architecture is consistent (*LayerError), the
-// version is known (*FieldError), and the parameters are those of the
+// version is known (*fault.FieldError), and the parameters are those of the
 // architecture, in name, order, shape and length, and finite
 // (*ParameterError).
 func (m Model) Validate() error {
 	if m.ID == "" {
-		return &FieldError{Field: "model id", Value: `""`, Want: "a name", Fix: "give the model an id"}
+		return &fault.FieldError{Field: "model id", Value: `""`, Problem: "must be a name", Fix: "give the model an id"}
 	}
 	if m.Version != CurrentVersion {
-		return &FieldError{Field: "model version", Value: strconv.FormatUint(uint64(m.Version), 10),
-			Want: strconv.FormatUint(uint64(CurrentVersion), 10), Fix: "use the release that made the model"}
+		return &fault.FieldError{Field: "model version", Value: strconv.FormatUint(uint64(m.Version), 10),
+			Problem: "must be " + strconv.FormatUint(uint64(CurrentVersion), 10), Fix: "use the release that made the model"}
 	}
 	specs, err := m.Architecture.Parameters()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrContradiction is wrapped by every *ContradictionError.
-var ErrContradiction = errors.New("event contradicts the job's history")
+var ErrContradiction = fault.New(fault.Corrupt, "event contradicts the job's history")
 
 // ContradictionError says that an event cannot follow the events before it: the log
 // was not written by these rules. It is Corrupt.

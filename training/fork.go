@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 )
 
@@ -38,7 +39,7 @@ func (p *Parent) Epoch() uint64 {
 // the parent under the hyperparameters of config, and the events that record it.
 // The data is the parent's, whatever config says. It fails with
 // ErrInvalidCheckpoint for a checkpoint that the parent does not have, with a
-// *FieldError for a setting that does not fit the checkpoint, and otherwise as
+// *fault.FieldError for a setting that does not fit the checkpoint, and otherwise as
 // StartTraining does.
 //
 // A fork may change everything that the checkpoint does not hold: the learning
@@ -77,11 +78,11 @@ func inherit(was, now Schedule) Schedule {
 }
 
 // checkFork fails unless the fork fits the checkpoint that it starts from, with a
-// *FieldError for each field that does not, joined if there are several.
+// *fault.FieldError for each field that does not, joined if there are several.
 func checkFork(parent TrainingRun, fork TrainingSession) error {
 	was, now := parent.Session.Hyperparameters, fork.Hyperparameters
 	bad := func(field string, value any, problem, fix string) error {
-		return &FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+		return &fault.FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
 	}
 	var errs []error
 	switch {
@@ -131,7 +132,7 @@ func checkInherited(parent, fork TrainingSession) error {
 			wants = fmt.Sprintf("%s %v", now[i].Name, now[i].Shape)
 		}
 		if has != wants {
-			return &FieldError{Field: "model_architecture", Value: wants, Problem: "does not fit the checkpoint, which has " + has,
+			return &fault.FieldError{Field: "model_architecture", Value: wants, Problem: "does not fit the checkpoint, which has " + has,
 				Fix: "keep the layers that have weights, or train a new run"}
 		}
 	}
@@ -141,7 +142,7 @@ func checkInherited(parent, fork TrainingSession) error {
 		if old.Name == new.Name {
 			field, value = "config.optimizer.momentum", fmt.Sprint(new.Momentum)
 		}
-		return &FieldError{Field: field, Value: value,
+		return &fault.FieldError{Field: field, Value: value,
 			Problem: fmt.Sprintf("does not fit the checkpoint: it has the moments %v of each weight where the optimizer has %v", has, wants),
 			Fix:     "keep the optimizer, or train a new run"}
 	}

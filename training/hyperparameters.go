@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 )
 
@@ -70,12 +71,12 @@ func (h Hyperparameters) TotalSteps(samples int) uint64 {
 	return h.Epochs * h.StepsPerEpoch(samples)
 }
 
-// Validate fails with a *FieldError where a value cannot be trained with on a
+// Validate fails with a *fault.FieldError where a value cannot be trained with on a
 // training split of the given number of samples, or with several of them joined.
 func (h Hyperparameters) Validate(samples int) error {
 	var errs []error
 	bad := func(field string, value any, problem, fix string) {
-		errs = append(errs, &FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
+		errs = append(errs, &fault.FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
 	switch {
 	case h.BatchSize < 1:
@@ -119,12 +120,14 @@ func (h Hyperparameters) Validate(samples int) error {
 		bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
 	}
 	if err := h.Optimizer.Validate(); err != nil {
-		parts := []error{err}
-		if several, ok := err.(interface{ Unwrap() []error }); ok {
-			parts = several.Unwrap()
-		}
-		for _, part := range parts {
-			errs = append(errs, fmt.Errorf("config.optimizer: %w", part))
+		for _, part := range fault.Parts(err) {
+			var field *fault.FieldError
+			if errors.As(part, &field) {
+				named := *field
+				named.Field = "config." + field.Field
+				part = &named
+			}
+			errs = append(errs, part)
 		}
 	}
 	if err := h.LearningRate.Validate(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"reprise/fault"
 	"reprise/nn"
 )
 
@@ -20,8 +21,8 @@ func TestHyperparametersRefuseAnUnknownPrecision(t *testing.T) {
 		}
 	}
 	h.Precision = "fp16"
-	var bad *FieldError
+	var bad *fault.FieldError
 	if err := h.Validate(10); !errors.As(err, &bad) || bad.Field != "config.precision" || bad.Value != "fp16" {
-		t.Errorf("fp16: %v, want a FieldError for config.precision", err)
+		t.Errorf("fp16: %v, want a fault.FieldError for config.precision", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"reprise/fault"
 )
 
 // reference is the textbook formula of each schedule in plain float64.
@@ -183,9 +185,9 @@ func TestLearningRateErrorsNameFieldValueAndFix(t *testing.T) {
 	}
 	for _, c := range cases {
 		err := c.rate.Validate()
-		var field *FieldError
+		var field *fault.FieldError
 		if !errors.As(err, &field) {
-			t.Errorf("%+v: %v, want a *FieldError", c.rate, err)
+			t.Errorf("%+v: %v, want a *fault.FieldError", c.rate, err)
 			continue
 		}
 		if field.Field != c.field || field.Value != c.value || field.Problem == "" || field.Fix == "" {

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/tensor"
 )
@@ -44,7 +45,7 @@ func TestABatchNormOverASingleValueIsRefused(t *testing.T) {
 		"batch_norm within a layer": {nn.Architecture{Input: tensor.Shape{3}, Layers: nn.Layers{nn.Residual{Body: nn.Layers{nn.BatchNorm{}}}, nn.Linear{Units: 2}}}, Hyperparameters{BatchSize: 1, Shards: 1}, 8, "config.batch_size", "use a batch_size of 2, or leave batch_norm out"},
 	} {
 		err := CheckNormalization(c.arch, c.h, c.samples)
-		var field *FieldError
+		var field *fault.FieldError
 		switch {
 		case c.field == "" && err != nil:
 			t.Errorf("%s: %v", name, err)

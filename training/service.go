@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/tensor"
 )
@@ -69,7 +70,7 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 // of the vocabulary at each place. It fails with all of that which is wrong.
 func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 	if !arch.Input.Equal(data.SampleShape()) {
-		return &FieldError{Field: "model_architecture", Value: "input " + arch.Input.String(),
+		return &fault.FieldError{Field: "model_architecture", Value: "input " + arch.Input.String(),
 			Problem: fmt.Sprintf("does not fit samples of shape %v", data.SampleShape()),
 			Fix:     "build the model for the data's shape"}
 	}
@@ -93,15 +94,15 @@ func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 	switch {
 	case embedded:
 	case text:
-		errs = append(errs, &FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
+		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
 			Fix: fmt.Sprintf("let the first layer be {type: embedding, vocabulary: %d, width: 64}, or use gpt", data.Classes())})
 	default:
-		errs = append(errs, &FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"})
+		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"})
 	}
 	units := func(s tensor.Shape) int { return s[len(s)-1] }
 	// What comes in changes the shape of what comes out, but not the units of the last layer.
 	if !out.Equal(want) && (embedded || len(out) > 0 && units(out) != units(want)) {
-		errs = append(errs, &FieldError{Field: "model_architecture", Value: "output " + out.String(),
+		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "output " + out.String(),
 			Problem: "does not fit " + what,
 			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", units(want))})
 	}

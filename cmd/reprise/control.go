@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"reprise/datadir"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/internal/disk"
 )
@@ -37,7 +38,7 @@ const (
 
 // errNoProcess says that nobody holds the data directory, or that its holder
 // cannot be reached.
-var errNoProcess = errors.New("no process is training")
+var errNoProcess = fault.New(fault.Unavailable, "no process is training")
 
 // control is the endpoint by which other processes of the same user look into
 // this one: HTTP on a Unix socket in the data directory.

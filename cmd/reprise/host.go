@@ -14,6 +14,7 @@ import (
 	"reprise/integration"
 	"reprise/internal/flock"
 	"reprise/journal"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -172,7 +173,7 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 func (env *environment) report(ctx context.Context, r journal.RunRecord, w datadir.Workspace, format string) error {
 	var unread error
 	if format == "json" {
-		unread = writeJSONLine(env.stdout, resultOf(r.Summary()))
+		unread = writeJSONLine(env.stdout, service.ResultOf(r.Summary()))
 	} else {
 		unread = env.writeRunSummary(env.stdout, r, w)
 	}
@@ -197,7 +198,7 @@ func (env *environment) endError(ctx context.Context, r journal.RunRecord, forma
 	case ctx.Err() == nil: // nobody asked for it
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)
 	case format == "json":
-		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", resultOf(r.Summary()).Step, resume)}
+		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", service.ResultOf(r.Summary()).Step, resume)}
 	default:
 		return errInterrupted
 	}

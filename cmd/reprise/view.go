@@ -10,6 +10,7 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
+	"reprise/api/describe"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -127,7 +128,7 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 	case training.TrainingFailed:
 		v.note("failed after %s", plural(e.Step, "completed step")) // the end of the command says why
 	case training.Remark:
-		v.note("%s: %s", shortType(e.EventType()), e.Remark())
+		v.note("%s: %s", describe.Type(e.EventType()), e.Remark())
 	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
 		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
 		training.ModelInitialized, training.ModelInitializationFailed,

@@ -177,7 +177,7 @@ func (s *eventSearch) checkSwitch(p *checked, f *File, n *ast.TypeSwitchStmt) {
 	}
 	for _, clause := range n.Body.List {
 		clause := clause.(*ast.CaseClause)
-		if clause.List == nil && p.refuses(clause) {
+		if clause.List == nil && refuses(clause, function(f, n)) {
 			return
 		}
 		for _, e := range clause.List {
@@ -206,8 +206,9 @@ func subject(n *ast.TypeSwitchStmt) ast.Expr {
 	return ast.Unparen(e).(*ast.TypeAssertExpr).X
 }
 
-// refuses reports whether the clause ends with a panic or returns an error.
-func (c *checked) refuses(clause *ast.CaseClause) bool {
+// refuses reports whether the clause ends with a panic or returns an error from the
+// function around it.
+func refuses(clause *ast.CaseClause, enclosing *ast.FuncType) bool {
 	if len(clause.Body) == 0 {
 		return false
 	}
@@ -220,19 +221,35 @@ func (c *checked) refuses(clause *ast.CaseClause) bool {
 		id, ok := call.Fun.(*ast.Ident)
 		return ok && id.Name == "panic"
 	case *ast.ReturnStmt:
-		if len(last.Results) == 0 {
+		if len(last.Results) == 0 || enclosing == nil || enclosing.Results == nil {
 			return false
 		}
 		if id, ok := last.Results[len(last.Results)-1].(*ast.Ident); ok && id.Name == "nil" {
 			return false
 		}
-		t := c.info.TypeOf(last.Results[len(last.Results)-1])
-		if tuple, ok := t.(*types.Tuple); ok && tuple.Len() > 0 {
-			t = tuple.At(tuple.Len() - 1).Type()
-		}
-		return t != nil && types.Implements(t, types.Universe.Lookup("error").Type().Underlying().(*types.Interface))
+		results := enclosing.Results.List
+		id, ok := results[len(results)-1].Type.(*ast.Ident)
+		return ok && id.Name == "error"
 	}
 	return false
+}
+
+// function returns the type of the innermost function around a node.
+func function(f *File, n ast.Node) *ast.FuncType {
+	var innermost *ast.FuncType
+	ast.Inspect(f.AST, func(outer ast.Node) bool {
+		if outer == nil || outer.Pos() > n.Pos() || n.End() > outer.End() {
+			return false
+		}
+		switch fn := outer.(type) {
+		case *ast.FuncDecl:
+			innermost = fn.Type
+		case *ast.FuncLit:
+			innermost = fn.Type
+		}
+		return true
+	})
+	return innermost
 }
 
 // checkList looks for the function that lists the set, and compares its list.

@@ -1,6 +1,8 @@
 // Package queue has a closed set of events, and forgets some of them.
 package queue
 
+import "errors"
+
 // Event is closed.
 type Event interface {
 	EventType() string
@@ -84,7 +86,7 @@ func refuses(e Event) error {
 	case Added:
 		return nil
 	default:
-		return refusal{}
+		return errRefused
 	}
 }
 
@@ -108,7 +110,7 @@ func panics(e Event) {
 func accepts(e Event) error {
 	switch e.(type) { // want events "the switch does not name Noted, Removed"
 	case Added:
-		return refusal{}
+		return errRefused
 	default:
 		return nil
 	}
@@ -126,9 +128,6 @@ func everything(e Typed) {
 	}
 }
 
-type refusal struct{}
+var errRefused = errors.New("refused")
 
-// Error makes it an error.
-func (refusal) Error() string { return "" }
-
-func fail() (int, error) { return 0, refusal{} }
+func fail() (int, error) { return 0, errRefused }
