@@ -525,6 +525,58 @@ func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
 	}
 }
 
+func TestAReductionOfTheLearningRateIsRecordedWithItsEvaluation(t *testing.T) {
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(everything), nil)
+	steps, err := w.workspace.Series(r.ID).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before journal.RunRecord
+	reductions := 0
+	log := journal.NewRunLog(w.store, time.Now)
+	if err := log.Replay(context.Background(), r.ID, func(e eventstore.Event, next journal.RunRecord) error {
+		event, err := log.Decode(e)
+		if got, ok := event.(training.LearningRateReduced); ok {
+			reductions++
+			if want := fmt.Sprintf(`{"step":%d,"reductions":%d,"from":%v,"to":%v}`, got.Step, reductions, got.From, got.To); string(e.Payload) != want {
+				t.Errorf("it is recorded as %s, want %s", e.Payload, want)
+			}
+			if what := got.Contradicts(before.TrainingRun); what != "" {
+				t.Errorf("%+v: %s", got, what)
+			}
+			for _, forge := range []func(*training.LearningRateReduced){
+				func(e *training.LearningRateReduced) { e.Step++ }, func(e *training.LearningRateReduced) { e.Reductions++ },
+				func(e *training.LearningRateReduced) { e.From *= 2 }, func(e *training.LearningRateReduced) { e.To /= 2 },
+			} {
+				forged := got
+				if forge(&forged); forged.Contradicts(before.TrainingRun) == "" {
+					t.Errorf("the forged %+v contradicts nothing", forged)
+				}
+			}
+			if int(got.Step) < len(steps) && (steps[got.Step-1].LearningRate != got.From || steps[got.Step].LearningRate != got.To) {
+				t.Errorf("%+v, but the steps around it have the rates %v and %v", got, steps[got.Step-1].LearningRate, steps[got.Step].LearningRate)
+			}
+		}
+		before = next
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	falls := 0
+	for i := 1; i < len(steps); i++ {
+		if steps[i].LearningRate < steps[i-1].LearningRate {
+			falls++
+		}
+	}
+	if falls == 0 || reductions < falls || reductions > falls+1 { // the last evaluation has no step after it
+		t.Errorf("%d reductions are recorded, but the rate of the steps fell %d times", reductions, falls)
+	}
+	if _, err := journal.VerifyLog(context.Background(), w.store); err != nil {
+		t.Error(err)
+	}
+}
+
 // diesAnywhere lets a run's process die at each of its appends.
 func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least int64) {
 	want := reference(t, change)

@@ -28,7 +28,10 @@ func decisions(t *testing.T, store eventstore.Store) []journal.QueueDecided {
 	t.Helper()
 	var all []journal.QueueDecided
 	var replay journal.QueueReplay
-	if err := journal.WalkAggregate(context.Background(), store, journal.QueueAggregate, eventstore.End, func(e eventstore.Event) error {
+	if _, err := eventstore.Walk(context.Background(), store, 0, eventstore.End, func(e eventstore.Event) error {
+		if e.Aggregate != journal.QueueAggregate {
+			return nil
+		}
 		event, err := journal.EventOf(e)
 		if err != nil {
 			return err
@@ -237,24 +240,6 @@ func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
 	h.mu.Unlock()
 	if runs, err := journal.ReadRuns(context.Background(), w.store); err != nil || len(runs.Runs) != 0 {
 		t.Errorf("%d runs are recorded, %v", len(runs.Runs), err)
-	}
-}
-
-func TestTheVersionOfAnAggregateIsFoundFromAnywhere(t *testing.T) {
-	ctx := context.Background()
-	store := memory.New()
-	log := journal.QueueLog{Store: store, Now: time.Now}
-	for n := range eventstore.Version(40) {
-		for from := range n + 1 {
-			if got, err := journal.LastVersion(ctx, store, journal.QueueAggregate, from); err != nil || got != n {
-				t.Fatalf("from %d of %d: %d, %v", from, n, got, err)
-			}
-		}
-		snapshot := longJobs(1 + int(n%2))
-		snapshot.Jobs[0].On = nil
-		if err := log.Record(ctx, snapshot, queue.Plan(&snapshot)); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

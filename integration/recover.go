@@ -26,8 +26,11 @@ type Recovery struct {
 // the data directory, so no holder of a lease can be alive.
 func Recover(ctx context.Context, runs *journal.RunLog, devices *journal.DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	list, ledgers, err := journal.ReadLists(ctx, runs.Store(), journal.RunsProjection, journal.DevicesProjection)
-	if err != nil {
+	var (
+		list    *journal.RunList
+		ledgers *journal.DeviceList
+	)
+	if err := journal.Read(ctx, runs.Store(), journal.Into(&list), journal.Into(&ledgers)); err != nil {
 		return recovery, err
 	}
 	for _, d := range ledgers.Devices {

@@ -526,7 +526,16 @@ func (a *runActor) evaluate(ctx *actor.Context[RunMessage]) error {
 	if err != nil || event == nil {
 		return err
 	}
-	return a.append(ctx, event)
+	return a.append(ctx, a.withReduction(event)...)
+}
+
+// withReduction returns the event that first records an evaluation and, if the
+// evaluation has reduced the learning rate, the event that says so.
+func (a *runActor) withReduction(evaluated training.Event) []training.Event {
+	if reduced, ok := a.exec.Reduced(); ok {
+		return []training.Event{evaluated, reduced}
+	}
+	return []training.Event{evaluated}
 }
 
 // finishEpoch records an epoch's figures, and whether it is the last.
@@ -543,8 +552,11 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	events := []training.Event{event}
+	if _, known := event.(training.EpochReproduced); !known {
+		events = a.withReduction(event)
+	}
 	if stopped, ok := a.exec.Stopped(); ok && a.record.Stopped == nil && metrics.Epoch < a.record.Saga.Context.Epochs {
-		events = []training.Event{stopped, event}
+		events = append([]training.Event{stopped}, events...)
 	}
 	if err := a.append(ctx, events...); err != nil {
 		return err

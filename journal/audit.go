@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -94,12 +95,9 @@ func AuditLog(ctx context.Context, store eventstore.Store, counts func(*Contradi
 	if err := check(models.end(a.Head.Position)); err != nil {
 		return a, err
 	}
-	for _, d := range a.timeline.State().Devices {
-		if err := auditSnapshot(ctx, store, d.ID); check(err) != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	return a, a.snapshots.each(func(r registered, name string) error {
+		return check(r.auditSnapshot(ctx, store, name))
+	})
 }
 
 // audit follows a log event by event and compares each with those before it.
@@ -109,6 +107,8 @@ type audit struct {
 	leases   map[leaseKey]*auditedLease
 	queue    QueueReplay
 	last     eventstore.Event // of any aggregate
+	// snapshots are those to compare.
+	snapshots snapshotted
 }
 
 // leaseKey names a lease in the events of runs and of devices alike.
@@ -134,6 +134,7 @@ func (a *audit) report() LogReport {
 func (a *audit) add(e eventstore.Event) error {
 	before := a.last
 	a.last = e
+	a.snapshots.add(e.Aggregate)
 	wrong := func(what string) error {
 		what = strings.TrimPrefix(what, fmt.Sprintf("event %d of %s: ", e.Version, e.Aggregate)) // said below
 		return &ContradictionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, Type: e.Type, What: what}
@@ -161,6 +162,7 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
+	case ActorEvent, queue.JobEvent: // nothing else in the log says what happened to actors and jobs
 	case QueueEvent:
 		if decided, err := a.queue.Apply(event); err != nil {
 			what = err.Error()
@@ -199,9 +201,8 @@ func checkEnvelope(e, before eventstore.Event) string {
 
 // checkPayload says where an event's payload is not in the form in which events
 // are written: keys in another order or repeated, say.
-func checkPayload(e eventstore.Event, event any) string {
-	written, ok := event.(Typed)
-	if !ok || written.EventType() != e.Type {
+func checkPayload(e eventstore.Event, written Typed) string {
+	if written.EventType() != e.Type {
 		return "" // read through an upcast: its form is that of another version
 	}
 	_, payload, err := Encode(written)
@@ -231,6 +232,7 @@ func (a *audit) checkDevice(e device.Event) string {
 		if l, ok := a.leases[leaseKey{e.Lease.Device, e.Lease.ID, e.Lease.Epoch}]; ok {
 			l.ended = true
 		}
+	case device.Registered, device.HealthChanged: // the ledger has checked them
 	}
 	return ""
 }
@@ -258,6 +260,12 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		if lease, ok := a.leases[keyOf(e.Allocation)]; ok && !lease.ended {
 			return fmt.Sprintf("lease: device %s has not ended the lease %s", e.Device, e.Lease)
 		}
+	case training.ResourceAllocationFailed, training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointCommitted, training.CheckpointFailed, training.TrainingInterrupted, training.TrainingResumed,
+		training.TrainingFailed, training.TrainingCompleted, training.RunFailed, training.Remark:
+		// Only the run's own events bear on these.
 	}
 	if what := checkTransition(before, e); what != "" {
 		return what

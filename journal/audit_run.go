@@ -57,6 +57,12 @@ func checkTransition(r RunRecord, e training.Event) string {
 		if !commanded(r, training.UnloadDataset{Dataset: e.Dataset}) {
 			return fmt.Sprintf("dataset: the run does not unload %q here", e.Dataset)
 		}
+	case training.Remark:
+		return e.Contradicts(r.TrainingRun)
+	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DatasetLoaded, training.DatasetLoadFailed,
+		training.ModelInitialized, training.ModelInitializationFailed, training.EpochCompleted, training.EarlyStopped,
+		training.TrainingInterrupted, training.TrainingResumed, training.TrainingCompleted, training.RunFailed:
+		// Each field of theirs has one right value, or any: see follows.
 	}
 	return ""
 }
@@ -110,6 +116,11 @@ func follows(r RunRecord, e training.Event) training.Event {
 		return training.TrainingCompleted{Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256, Metrics: m.Metrics}
 	case training.RunFailed:
 		return training.RunFailed{Reason: r.Saga.Context.Reason}
+	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoadFailed, training.DatasetUnloaded, training.ModelInitializationFailed,
+		training.EvaluationCompleted, training.CheckpointFailed, training.TrainingInterrupted, training.TrainingFailed,
+		training.Remark:
+		// No field has only one right value.
 	}
 	return e
 }

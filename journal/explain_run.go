@@ -66,10 +66,10 @@ func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) 
 	if err != nil || at == nil {
 		return RunExplanation{}, false, err
 	}
-	x := explainDecision(at.QueueDecided, id)
+	x := explainDecision(at.Decided, id)
 	x.Position, x.Version, x.Time = at.Event.Position, at.Event.Version, at.Event.Time
-	if x.Outcome != "waiting" && before != nil && before.decides(id) { // while a run waits, every decision names it
-		y := explainDecision(before.QueueDecided, id)
+	if x.Outcome != "waiting" && before != nil && before.Decided.decides(id) { // while a run waits, every decision names it
+		y := explainDecision(before.Decided, id)
 		x.HadToWait = y.Outcome != "placed" && y.submitted == x.submitted
 	}
 	return x, true, nil
@@ -88,7 +88,7 @@ func (e *QueueDecided) decides(id training.RunID) bool {
 // long it has waited is what the newest decision says that has the run in its snapshot.
 func QueueTimes(ctx context.Context, store eventstore.Store, id training.RunID) (served, waited time.Duration, err error) {
 	var since, last time.Time
-	if err := WalkAggregate(ctx, store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
+	if err := walkAggregate(ctx, store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
 		switch e.Type {
 		case training.ResourceAllocated{}.EventType():
 			since = e.Time
@@ -110,7 +110,7 @@ func QueueTimes(ctx context.Context, store eventstore.Store, id training.RunID) 
 	if err != nil || newest == nil {
 		return served, 0, err
 	}
-	j := newest.Snapshot.Jobs[job(&newest.QueueDecided)]
+	j := newest.Decided.Snapshot.Jobs[job(&newest.Decided)]
 	return max(served, j.Served), j.Waited, nil
 }
 

@@ -134,10 +134,10 @@ func record(t *testing.T, log *QueueLog, c *crowd) (whole []byte, recorded bool)
 }
 
 // queueEvents returns the queue's events.
-func queueEvents(t *testing.T, store eventstore.Store) []eventstore.Event {
+func recordedEvents(t *testing.T, store eventstore.Store) []eventstore.Event {
 	t.Helper()
 	var all []eventstore.Event
-	if err := WalkAggregate(t.Context(), store, QueueAggregate, eventstore.End, func(e eventstore.Event) error {
+	if err := walkAggregate(t.Context(), store, QueueAggregate, eventstore.End, func(e eventstore.Event) error {
 		all = append(all, e)
 		return nil
 	}); err != nil {
@@ -168,8 +168,8 @@ func TestChangesGiveTheDecisionsThatWereMade(t *testing.T) {
 			}
 		}
 		var replay QueueReplay
-		for i, e := range queueEvents(t, store) {
-			event, err := queueCodec.Decode(e)
+		for i, e := range recordedEvents(t, store) {
+			event, err := queueAggregate.Codec.Decode(e)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,13 +181,13 @@ func TestChangesGiveTheDecisionsThatWereMade(t *testing.T) {
 			if err != nil {
 				t.Fatalf("seed %d, event %d: %v", seed, i, err)
 			}
-			alone := DecisionEvent{QueueDecided: d}
+			alone := DecisionEvent{Decided: d}
 			if i%13 == 0 || i < 3 {
 				if alone, err = DecisionAt(t.Context(), store, e.Version); err != nil {
 					t.Fatal(err)
 				}
 			}
-			for _, d := range []QueueDecided{d, alone.QueueDecided} {
+			for _, d := range []QueueDecided{d, alone.Decided} {
 				if _, got, err := Encode(d); err != nil || string(got) != string(want[i]) {
 					t.Fatalf("seed %d, event %d: %v, read was\n%s\nrecorded was\n%s", seed, i, err, got, want[i])
 				}
@@ -219,7 +219,7 @@ func TestOfManyDecisionsInARowOneIsRecordedWhole(t *testing.T) {
 		record(t, log, c)
 	}
 	since := 0
-	for _, e := range queueEvents(t, store) {
+	for _, e := range recordedEvents(t, store) {
 		if since++; e.Type == (QueueDecided{}).EventType() {
 			since = 0
 		}
@@ -244,7 +244,7 @@ func TestTheFirstDecisionOfAProcessIsRecordedWhole(t *testing.T) {
 			c.pass()
 			record(t, log, c)
 		}
-		all := queueEvents(t, store)
+		all := recordedEvents(t, store)
 		if got := all[first-1].Type; got != (QueueDecided{}).EventType() {
 			t.Errorf("the first event of a process is a %s", got)
 		}
@@ -315,7 +315,7 @@ func TestVerifyFindsAForgedOrMissingDecision(t *testing.T) {
 		c.pass()
 		record(t, log, c)
 	}
-	events := queueEvents(t, store)
+	events := recordedEvents(t, store)
 	if _, err := VerifyLog(t.Context(), forge(t, events)); err != nil {
 		t.Fatalf("nothing is forged: %v", err)
 	}
@@ -332,7 +332,7 @@ func TestVerifyFindsAForgedOrMissingDecision(t *testing.T) {
 		if i < len(events)-1 { // the last may be missing
 			find("missing", i, slices.Delete(slices.Clone(events), i, i+1))
 		}
-		event, err := queueCodec.Decode(e)
+		event, err := queueAggregate.Codec.Decode(e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -513,13 +513,13 @@ func TestWaitsAreRecordedEveryTenMinutes(t *testing.T) {
 		c.Jobs[1].Waited = c.Now
 		record(t, log, c)
 	}
-	events := queueEvents(t, log.Store)
+	events := recordedEvents(t, log.Store)
 	if len(events) != 4 {
 		t.Errorf("%d events, want one every ten minutes", len(events))
 	}
 	for i, e := range events {
-		if d, err := DecisionAt(t.Context(), log.Store, e.Version); err != nil || d.Snapshot.Jobs[1].Waited != time.Duration(i)*keepWaits {
-			t.Errorf("event %d: %+v, %v", i, d.Snapshot.Jobs, err)
+		if d, err := DecisionAt(t.Context(), log.Store, e.Version); err != nil || d.Decided.Snapshot.Jobs[1].Waited != time.Duration(i)*keepWaits {
+			t.Errorf("event %d: %+v, %v", i, d.Decided.Snapshot.Jobs, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"slices"
+	"time"
 
 	"reprise/eventstore"
 	"reprise/queue"
@@ -111,16 +112,11 @@ func (d RecordedDecision) withoutWords() RecordedDecision {
 	return d
 }
 
-// QueueDecoders has every event of the queue, in its newest version.
-func QueueDecoders() map[string]Decoder[QueueEvent] {
-	return map[string]Decoder[QueueEvent]{
-		QueueDecided{}.EventType():         as[QueueDecided, QueueEvent],
-		QueueDecisionChanged{}.EventType(): as[QueueDecisionChanged, QueueEvent],
-	}
+// queueEvents has one event of each type.
+func queueEvents() []QueueEvent { return []QueueEvent{QueueDecided{}, QueueDecisionChanged{}} }
+
+// queueAggregate is the queue. Its decisions leave no state behind.
+var queueAggregate = Aggregate[struct{}, QueueEvent]{
+	Prefix: string(QueueAggregate), Kind: string(QueueAggregate), Codec: codecOf(queueEvents()...),
+	Fold: func(s struct{}, _ QueueEvent, _ eventstore.Version, _ time.Time) (struct{}, error) { return s, nil },
 }
-
-// queueCodec reads every event of the queue. There are no upcasts yet.
-var queueCodec = Codec[QueueEvent]{Decoders: QueueDecoders()}
-
-// QueueCodec returns the codec of the events of the queue.
-func QueueCodec() Codec[QueueEvent] { return queueCodec }

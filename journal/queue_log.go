@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"time"
 
 	"reprise/eventstore"
@@ -26,14 +25,14 @@ type QueueLog struct {
 // Open finds the end of what is recorded: an append of unknown outcome may have
 // moved it. The next decision is recorded whole.
 func (l *QueueLog) Open(ctx context.Context) error {
-	version, err := LastVersion(ctx, l.Store, QueueAggregate, l.version)
+	version, err := lastVersion(ctx, l.Store, QueueAggregate, l.version)
 	l.version, l.replay = version, QueueReplay{}
 	return err
 }
 
-// LastVersion returns the version of an aggregate's last event, given that it has one
+// lastVersion returns the version of an aggregate's last event, given that it has one
 // of version from or from is 0. It reads few events, since versions have no holes.
-func LastVersion(ctx context.Context, store eventstore.Store, a eventstore.AggregateID, from eventstore.Version) (eventstore.Version, error) {
+func lastVersion(ctx context.Context, store eventstore.Store, a eventstore.AggregateID, from eventstore.Version) (eventstore.Version, error) {
 	low, high := from, eventstore.Version(0) // low exists; high, once it is known, does not
 	for step := eventstore.Version(1); high == 0 || high-low > 1; step *= 2 {
 		probe := low + step
@@ -71,23 +70,11 @@ func (l *QueueLog) Record(ctx context.Context, snapshot queue.Snapshot, decision
 	if err != nil {
 		return err
 	}
-	kind, payload, err := Encode(event)
-	if err != nil {
+	log := Log[struct{}, QueueEvent]{Aggregate: queueAggregate, Store: l.Store, Now: l.Now}
+	if _, err := log.Append(context.WithoutCancel(ctx), Entity[struct{}]{Version: l.version}, event); err != nil {
 		return err
 	}
-	name := string(QueueAggregate)
-	_, err = l.Store.Append(context.WithoutCancel(ctx), eventstore.Write{
-		Aggregate: QueueAggregate, Expected: eventstore.Exactly(l.version),
-		Events: []eventstore.NewEvent{{
-			ID:   eventstore.DerivedEventID(name, strconv.FormatUint(uint64(l.version)+1, 10), kind),
-			Type: kind, Time: l.Now().UTC(), Payload: payload,
-			Correlation: eventstore.DerivedEventID(name),
-		}},
-	})
-	if err != nil {
-		return fmt.Errorf("record a decision of the queue: %w", err)
-	}
-	if l.changes++; kind == now.EventType() {
+	if l.changes++; event.EventType() == now.EventType() {
 		l.changes = 0
 	}
 	l.version++
@@ -145,9 +132,11 @@ func (l *QueueLog) event(now *QueueDecided) (QueueEvent, error) {
 	if err != nil || len(payload) >= len(whole) {
 		return *now, err
 	}
-	if read, err := as[QueueDecisionChanged, QueueDecisionChanged](payload); err != nil {
+	var read QueueDecisionChanged
+	if err := decodeStrictly(payload, &read); err != nil {
 		return nil, err
-	} else if _, err := read.apply(l.replay.last, hash); err != nil {
+	}
+	if _, err := read.apply(l.replay.last, hash); err != nil {
 		return *now, nil //nolint:nilerr // it differs in what a change cannot say
 	}
 	return change, nil

@@ -62,8 +62,8 @@ func (r *QueueReplay) sum() (string, error) {
 
 // DecisionEvent is a decision and the event that records it.
 type DecisionEvent struct {
-	Event eventstore.Event
-	QueueDecided
+	Event   eventstore.Event
+	Decided QueueDecided
 }
 
 // DecisionAt returns the decision that the queue's event with a version records.
@@ -108,7 +108,7 @@ func seriesUntil(ctx context.Context, store eventstore.Store, end eventstore.Ver
 func (s series) walk(visit func(DecisionEvent)) error {
 	var replay QueueReplay
 	for _, e := range s {
-		event, err := queueCodec.Decode(e)
+		event, err := queueAggregate.Codec.Decode(e)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s series) names(id training.RunID) bool {
 // newestDecision returns the newest decision for which about is true, and the one
 // before it; nil where there is none. Those from before the run started are not read.
 func newestDecision(ctx context.Context, store eventstore.Store, id training.RunID, about func(*QueueDecided) bool) (found, before *DecisionEvent, err error) {
-	end, err := LastVersion(ctx, store, QueueAggregate, 0)
+	end, err := lastVersion(ctx, store, QueueAggregate, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +151,7 @@ func newestDecision(ctx context.Context, store eventstore.Store, id training.Run
 			var last *DecisionEvent
 			first := found == nil
 			if err := s.walk(func(d DecisionEvent) {
-				if first && about(&d.QueueDecided) {
+				if first && about(&d.Decided) {
 					found, before = &d, last
 				}
 				last = &d

@@ -184,6 +184,16 @@ func (s *TrainingSaga) handle(event Event) error {
 		}
 		s.compensate(e.Reason)
 		return nil
+	case Remark:
+		if !s.active() {
+			return s.unexpected(event)
+		}
+		return nil
+	case ResourceAllocated, ResourceAllocationFailed, TrainingResumed,
+		DatasetLoaded, DatasetLoadFailed, ModelInitialized, ModelInitializationFailed,
+		EpochCompleted, EpochReproduced, EvaluationCompleted, EarlyStopped,
+		CheckpointCommitted, CheckpointFailed, TrainingCompleted, RunFailed:
+		// They fit one state or two.
 	}
 	switch s.State {
 	case AllocatingResources:
@@ -253,8 +263,9 @@ func (s *TrainingSaga) handleAllocating(event Event) error {
 		}
 		s.compensate(e.Reason)
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) handlePreparing(event Event) error {
@@ -287,8 +298,9 @@ func (s *TrainingSaga) handlePreparing(event Event) error {
 		}
 		s.compensate(e.Reason)
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) handleTraining(event Event) error {
@@ -310,8 +322,9 @@ func (s *TrainingSaga) handleTraining(event Event) error {
 	case CheckpointFailed:
 		s.pause()
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) endEpoch(event Event, epoch uint64) error {
@@ -346,8 +359,9 @@ func (s *TrainingSaga) handleCheckpointing(event Event) error {
 		}
 		s.State = SagaCompleted
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) commit(event Event, cp Checkpoint) error {

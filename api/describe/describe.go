@@ -39,10 +39,10 @@ func Type(eventType string) string {
 }
 
 // Figures returns the figures of an event for people.
-func Figures(e eventstore.Event) string {
-	event, err := journal.EventOf(e)
+func Figures(raw eventstore.Event) string {
+	event, err := journal.EventOf(raw)
 	if err != nil {
-		return figures.Excerpt(string(e.Payload)) // of a kind that this version does not know
+		return figures.Excerpt(string(raw.Payload)) // of a kind that this version does not know
 	}
 	switch e := event.(type) {
 	case training.Event:
@@ -55,6 +55,8 @@ func Figures(e eventstore.Event) string {
 		return decisionFigures(e.Decision.Placed, len(e.Decision.Pending))
 	case journal.QueueDecisionChanged:
 		return decisionFigures(e.Decision.Placed, e.Decision.Waiting)
+	case queue.JobEvent:
+		return figures.Excerpt(string(raw.Payload))
 	}
 	return ""
 }
@@ -108,6 +110,8 @@ func runFigures(event training.Event) string {
 		return e.Reason
 	case training.RunFailed:
 		return e.Reason
+	case training.Remark:
+		return e.Remark()
 	}
 	return ""
 }
