@@ -62,13 +62,17 @@ const hostIDLength = 12
 // what fails again at the same step may take hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but the last four are
+// HostConfig is what a Host is made of. All fields but Worker and the last four are
 // needed.
 type HostConfig struct {
 	Store     eventstore.Store
 	Workspace datadir.Workspace
 	// Devices stay the caller's to close, after the host.
-	Devices     []device.Driver
+	Devices []device.Driver
+	// Worker names the host among those of a store, and its devices: W/cpu0 is the cpu0 of
+	// worker W. The default one, whose name is empty and whose devices have bare names,
+	// shares its store with no other.
+	Worker      string
 	OpenDataset OpenDataset
 	Observer    Observer
 	Now         func() time.Time
@@ -174,6 +178,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		policy := queue.DefaultPolicy()
 		config.Queue = &policy
 	}
+	var err error
+	if config.Devices, err = driversOf(config.Worker, config.Devices); err != nil {
+		return nil, Recovery{}, err
+	}
 	store := &watchedStore{Store: config.Store}
 	config.Store = store
 	log, deviceLog := parts.logs(config)
@@ -181,7 +189,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, Recovery{}, err
 	}
 	// Before the device pool reads its ledgers: it owns them from then on.
-	recovery, err := Recover(ctx, log, deviceLog)
+	recovery, err := Recover(ctx, config.Worker, log, deviceLog)
 	if err != nil {
 		return nil, recovery, err
 	}
@@ -205,13 +213,8 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	var err error
-	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
-	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
-		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] {
-			return newDevicePool(log, h.config.Devices, guards, waiting, h.config.NewID)
-		},
-	})
+	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
+	h.devices, err = spawnDevicePool(h.system.Root(), log, h.config.Devices, waiting, h.config.NewID)
 	if err != nil {
 		return err
 	}
@@ -220,6 +223,11 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset) },
 	})
 	return err
+}
+
+// Devices grants leases of the host's devices to whoever is not a run.
+func (h *Host) Devices() *Devices {
+	return &Devices{pool: h.devices, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
 }
 
 // Start records the session that training.TrainingService.StartTraining gave,
@@ -232,6 +240,8 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		if err := h.admit(started.RunID); err != nil {
 			return "", err
 		}
+		started.Worker = h.config.Worker
+		events = append([]training.Event{started}, events[1:]...)
 	}
 	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), journal.RunRecord{}, events...)
@@ -309,7 +319,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 		return nil, err
 	}
 	deps := runDeps{
-		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
+		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
 		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
@@ -380,7 +390,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
 	// It fails only where the system is down, and holds nothing.
-	_ = h.devices.Tell(forgetRun{Run: id})
+	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
 	_ = h.datasets.Tell(forgetRun{Run: id})
 	close(run.done)
 	return nil

@@ -68,7 +68,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 		at := l.now
 		clock := func() time.Time { return at }
 		twin := copyLog(t, l.store)
-		got, err := Recover(ctx, journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
+		got, err := Recover(ctx, "", journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 			t.Fatalf("recovered %+v, the log ends with %+v; from the whole log %+v, %+v", got, gotHead, want, wantHead)
 		}
 		recovered += len(got.Interrupted) + len(got.Failed)
-		again, err := Recover(ctx, journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
+		again, err := Recover(ctx, "", journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
 		if err != nil || again.Leases+len(again.Interrupted)+len(again.Failed) > 0 {
 			t.Fatalf("recovering twice recovered %+v, %v", again, err)
 		}

@@ -42,6 +42,7 @@ type Observer interface {
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {
 	id         training.RunID
+	worker     string
 	log        *journal.RunLog
 	workspace  datadir.Workspace
 	newTrainer loop.TrainerFactory
@@ -320,6 +321,7 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 		if err != nil {
 			return err
 		}
+		event.Worker = a.worker
 		if err := a.append(ctx, event); err != nil {
 			return err
 		}
@@ -341,12 +343,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Holder: runHolder(a.id), Submitted: a.submitted, Progress: a.progress, Workload: workload, Answer: toRun(ctx.Self())})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
 		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
-			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Holder: runHolder(a.id), Allocation: c.Allocation, Answer: toRun(ctx.Self())})
 		})
 	case training.LoadDataset:
 		return a.ask(ctx, datasetDeadline, "the data set cache", func(request uint64) error {
@@ -640,7 +642,7 @@ func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
 	if !holds || a.stopping.Load() != nil || !a.record.Saga.UnderWay() {
 		return nil // it has given back the device, or is about to
 	}
-	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
+	return a.pause(ctx, "gave way to "+inWords(m.To))
 }
 
 // pause checkpoints at the current step if there is something new to keep, and lets
@@ -671,8 +673,13 @@ func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
 }
 
 func workloadOf(session training.TrainingSession, plan *nn.Plan) device.Workload {
+	return workload(string(session.ModelID), plan)
+}
+
+// workload is what a plan needs of a device.
+func workload(name string, plan *nn.Plan) device.Workload {
 	return device.Workload{
-		Name:         string(session.ModelID),
+		Name:         name,
 		Requirements: []device.Feature{kernel.FMA},
 		Memory:       device.MemoryRequirement{Size: plan.Memory().Total, Alignment: 64},
 	}

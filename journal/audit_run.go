@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"reprise/checkpoint"
+	"reprise/device"
 	"reprise/training"
 )
 
@@ -23,7 +24,12 @@ func checkTransition(r RunRecord, e training.Event) string {
 		last = first
 	}
 	switch e := e.(type) {
+	case training.TrainingResumed:
+		return checkWorker(e.Worker)
 	case training.TrainingStarted:
+		if what := checkWorker(e.Worker); what != "" {
+			return what
+		}
 		h := e.Hyperparameters
 		switch {
 		case h.StepSamples() < 1:
@@ -57,6 +63,14 @@ func checkTransition(r RunRecord, e training.Event) string {
 		if !commanded(r, training.UnloadDataset{Dataset: e.Dataset}) {
 			return fmt.Sprintf("dataset: the run does not unload %q here", e.Dataset)
 		}
+	}
+	return ""
+}
+
+// checkWorker says what is wrong with the name of the worker that hosts a run.
+func checkWorker(name string) string {
+	if err := device.CheckWorker(name); err != nil {
+		return err.Error()
 	}
 	return ""
 }
