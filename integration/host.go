@@ -122,7 +122,8 @@ type hosted struct {
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
 	mayPass atomic.Bool
-	// stopping is why the run is to stay interrupted; see runDeps.
+	// asked and stopping: see runDeps.
+	asked    atomic.Pointer[interruption]
 	stopping atomic.Pointer[string]
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
@@ -320,7 +321,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
+		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -417,12 +418,19 @@ func (h *Host) unfinished(id training.RunID, cause error) (journal.RunRecord, er
 }
 
 // Interrupt asks a run to checkpoint at its current step, to release what it
-// holds and to stop; Wait returns when it has. A run that is not hosted, or at
-// rest already, is left alone.
+// holds and to stop; Wait returns when it has. What takes longer than
+// InterruptPatience is left between two of the device's instructions: of a step, the run
+// then keeps the one before, and of an evaluation the last checkpoint. A run that is
+// not hosted, or at rest already, is left alone.
 func (h *Host) Interrupt(id training.RunID, cause string) {
 	if run := h.run(id); run != nil {
-		_ = run.ref.Tell(Interrupt{Cause: cause}) // it fails only where the run is at rest
+		run.interrupt(cause, h.config.Now())
 	}
+}
+
+func (run *hosted) interrupt(cause string, now time.Time) {
+	run.asked.CompareAndSwap(nil, &interruption{cause: cause, at: now})
+	_ = run.ref.Tell(Interrupt{Cause: cause}) // it fails only where the run is at rest
 }
 
 // Wait returns the run's record once it is at rest: completed, failed or
@@ -464,7 +472,7 @@ func (h *Host) Close() error {
 	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
 		run := h.runs[id]
 		runs = append(runs, run)
-		_ = run.ref.Tell(Interrupt{Cause: "the process is shutting down"})
+		run.interrupt("the process is shutting down", h.config.Now())
 	}
 	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)

@@ -104,6 +104,9 @@ func toRun(run actor.Ref[RunMessage]) answerLease {
 	return func(from actor.Sender, answer leaseAnswer) error { return reply(from, run, answer) }
 }
 
+// nobody waits for the answer.
+func nobody(actor.Sender, leaseAnswer) error { return nil }
+
 // runHolder returns the run as the holder of a lease.
 func runHolder(id training.RunID) device.Holder {
 	return device.Holder{Kind: device.HolderRun, Subject: string(id)}

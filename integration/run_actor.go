@@ -60,6 +60,10 @@ type runDeps struct {
 	lastFailure func() string
 	// failed is told why an incarnation ended.
 	failed func(cause error)
+	// asked is set as soon as the run's host is asked to interrupt it, so that an
+	// operation that takes long is not waited for.
+	asked *atomic.Pointer[interruption]
+	now   func() time.Time
 	// stopping is why the run is to stay interrupted once it is at rest; nil while
 	// it is to train. It outlives the incarnation that began the interruption, which
 	// may fail while it releases what the run holds.
@@ -151,6 +155,10 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 		return nil
 	}
 	outlook := outlookOf(err)
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) && a.record.Saga.UnderWay() {
+		return a.settle(ctx, a.abandon(ctx, abandoned))
+	}
 	if outlook == unrecorded || !a.record.Saga.UnderWay() {
 		return a.leave(ctx, outlook, err)
 	}
@@ -223,7 +231,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		if m.Request != a.request {
 			return nil // nobody waits for it any more: the pool takes it back
 		}
-		a.backend = m.Backend
+		a.backend = &stoppable{Backend: m.Backend, stop: a.overdue}
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseDeferred:
 		if m.Request == a.request {
@@ -364,7 +372,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 	case training.TrainEpoch:
 		return true, actor.Send[RunMessage](ctx, ctx.Self(), trainStep{of: a.exec})
 	case training.CreateCheckpoint:
-		return false, a.createCheckpoint(ctx)
+		return false, a.createCheckpoint(ctx, false)
 	case training.CompleteRun:
 		return false, a.complete(ctx)
 	case training.FailRun:
@@ -389,6 +397,9 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 // has lost its lease can get another.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare(ctx.Context())
+	if errors.As(err, new(*abandonedError)) {
+		return err
+	}
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
 		err = datadir.AdviseOr(err, checkDevices)
 	}
@@ -412,11 +423,17 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	if a.exec, err = loop.NewExecutionWith(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
+	if err := a.overdue(); err != nil {
+		return nil, err
+	}
 	var keep stepseries.Digest
 	if last, ok := a.record.LastCheckpoint(); ok {
 		content, err := a.workspace.Checkpoints(a.id).Read(last.Ref())
 		if err != nil {
 			return nil, &loop.FilesError{Err: err}
+		}
+		if err := a.overdue(); err != nil {
+			return nil, err
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
@@ -430,11 +447,17 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 			return nil, err
 		}
 	}
+	if err := a.overdue(); err != nil {
+		return nil, err
+	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, &loop.FilesError{Err: err}
 	}
 	if err := a.sweep(ctx); err != nil {
 		return nil, &loop.FilesError{Err: err}
+	}
+	if err := a.overdue(); err != nil {
+		return nil, err
 	}
 	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
@@ -487,6 +510,10 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		a.fault(a.exec.Steps() + 1)
 	}
 	step, err := a.exec.Train()
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) { // the weights are still those of the step before
+		return a.interrupt(ctx, abandoned.cause)
+	}
 	if err != nil {
 		return err
 	}
@@ -567,9 +594,10 @@ func (a *runActor) failure(cause error) training.Event {
 }
 
 // createCheckpoint writes the training's state and then the event that makes
-// it exist.
-func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
-	committed, err := a.writeCheckpoint()
+// it exist. A run that leaves its device gives it back before the files are written,
+// which may take long.
+func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage], leaving bool) error {
+	committed, err := a.writeCheckpoint(ctx, leaving)
 	switch {
 	case isPermanent(err):
 		return err
@@ -588,11 +616,14 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	return nil
 }
 
-func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
+func (a *runActor) writeCheckpoint(ctx *actor.Context[RunMessage], leaving bool) (training.CheckpointCommitted, error) {
 	var none training.CheckpointCommitted
 	content, err := a.exec.Content(a.id)
 	if err != nil {
 		return none, err
+	}
+	if leaving {
+		a.leaveDevices(ctx)
 	}
 	series, err := a.series.Commit()
 	if err != nil {
@@ -611,6 +642,15 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 		ManifestSHA256: ref.ManifestSHA256, WeightsSHA256: ref.WeightsSHA256,
 		SeriesSHA256: series.SHA256, Loss: loss,
 	}}, nil
+}
+
+// leaveDevices gives back the devices of the run, which no longer uses them. The saga
+// asks for the same later, and learns of it then.
+func (a *runActor) leaveDevices(ctx *actor.Context[RunMessage]) {
+	a.exec.Close()
+	for _, held := range a.record.Saga.Context.AllocatedDevices {
+		_ = actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Holder: runHolder(a.id), Allocation: held, Answer: nobody})
+	}
 }
 
 // complete records the end of a run whose last checkpoint stands.
@@ -651,7 +691,7 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 	a.request = 0
 	kept, _ := a.record.ResumePoint()
 	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {
-		if err := a.createCheckpoint(ctx); err != nil {
+		if err := a.createCheckpoint(ctx, true); err != nil {
 			return err
 		}
 	}

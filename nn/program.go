@@ -176,7 +176,7 @@ func (p *Plan) parts(rows int) int {
 // parameters is zero and stays zero. The statistics are averaged in, as the
 // mean of the given number of parts.
 func (p *Plan) updateProgram(parts int) *kernel.Program {
-	prog := &kernel.Program{Name: "update", Elements: p.elements}
+	prog := &kernel.Program{Name: "update", Elements: p.elements, Indivisible: true}
 	gradient := kernel.Span{Offset: p.gradients, Len: p.trained}
 	if p.config.ClipNorm > 0 {
 		prog.Instructions = append(prog.Instructions, kernel.ClipNorm{Grad: gradient, Norm: p.norm, MaxNorm: p.config.ClipNorm})
