@@ -37,7 +37,7 @@ func recoverByReplay(ctx context.Context, runs *journal.RunLog, devices *journal
 }
 
 // copyLog returns a store with the same events, and nothing else stored.
-func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
+func copyLog(t interface{ Fatal(...any) }, from eventstore.Store) eventstore.Store {
 	to := memory.New()
 	if _, err := eventstore.Walk(context.Background(), from, 0, eventstore.End, func(e eventstore.Event) error {
 		_, err := to.Append(context.Background(), eventstore.Write{
