@@ -94,7 +94,7 @@ func (r Restart) validate() error {
 	return nil
 }
 
-// Validate returns a *FieldError for a setting outside its limits.
+// Validate returns a *fault.FieldError for a setting outside its limits.
 func (s Spec[M]) Validate() error {
 	if s.New == nil {
 		return bad("New", "nil", "cannot make an actor", "give a function that returns a new actor")
@@ -120,7 +120,7 @@ func validateName(name string) error {
 }
 
 // Spawn starts an actor under the parent and returns at once: New and Started run
-// on a worker, before the first message. It fails with a *FieldError for an invalid
+// on a worker, before the first message. It fails with a *fault.FieldError for an invalid
 // spec, with ErrNameTaken, and with ErrStopped if the parent has ended or is
 // ending.
 func Spawn[M any](parent *Supervisor, spec Spec[M]) (Ref[M], error) {

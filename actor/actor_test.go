@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/fault"
 )
 
 func TestMessagesOfASenderArriveInOrder(t *testing.T) {
@@ -261,7 +262,7 @@ func TestSpawnRefusesInvalidSpecs(t *testing.T) {
 		"Mailbox.Overflow": {New: fine, Mailbox: actor.Mailbox{Overflow: 3}},
 	} {
 		_, err := actor.Spawn(s.Root(), spec)
-		var e *actor.FieldError
+		var e *fault.FieldError
 		if !errors.As(err, &e) || e.Field != strings.TrimSpace(field) {
 			t.Errorf("%s: %v", field, err)
 		}
@@ -294,7 +295,7 @@ func TestInvalidSettingsAreRefused(t *testing.T) {
 		"Backoff.Jitter":     root(actor.SupervisorSpec{Backoff: actor.Backoff{Jitter: nan}}),
 	} {
 		_, err := actor.NewSystem(config)
-		var e *actor.FieldError
+		var e *fault.FieldError
 		if !errors.As(err, &e) || e.Field != strings.TrimSpace(field) {
 			t.Errorf("%s: %v", field, err)
 		}

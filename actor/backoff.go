@@ -24,7 +24,7 @@ type Backoff struct {
 	Seed uint64
 }
 
-// Validate returns a *FieldError for a setting outside its limits.
+// Validate returns a *fault.FieldError for a setting outside its limits.
 func (b Backoff) Validate() error {
 	switch {
 	case b.Initial < 0:

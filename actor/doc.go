@@ -15,7 +15,7 @@
 // It refuses: a message to an actor that has ended (ErrStopped) or whose
 // mailbox is full (ErrMailboxFull, or the mailbox's policy), a question without
 // a deadline (ErrNoDeadline), a name that is in use (ErrNameTaken), and settings
-// outside their limits (*FieldError).
+// outside their limits (*fault.FieldError).
 //
 // # What is delivered
 //

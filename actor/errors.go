@@ -1,60 +1,48 @@
 package actor
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"reprise/fault"
 )
 
 var (
 	// ErrStopped is returned for an actor, a supervisor or a system that has
 	// ended for good.
-	ErrStopped = errors.New("actor has stopped")
+	ErrStopped = fault.New(fault.Unavailable, "actor has stopped")
 	// ErrMailboxFull is returned by Tell for a full mailbox whose policy is Fail.
-	ErrMailboxFull = errors.New("mailbox is full")
+	ErrMailboxFull = fault.New(fault.Exhausted, "mailbox is full")
 	// ErrStashFull is returned by Stash if as many messages are stashed as the
 	// mailbox has room for.
-	ErrStashFull = errors.New("stash is full")
+	ErrStashFull = fault.New(fault.Exhausted, "stash is full")
 	// ErrZeroRef is returned when the zero Ref is used.
-	ErrZeroRef = errors.New("the zero Ref refers to no actor")
+	ErrZeroRef = fault.New(fault.Internal, "the zero Ref refers to no actor")
 	// ErrNoDeadline is returned by Ask for a context without a deadline.
-	ErrNoDeadline = errors.New("Ask needs a context with a deadline")
+	ErrNoDeadline = fault.New(fault.Internal, "Ask needs a context with a deadline")
 	// ErrNameTaken is returned for a name that is in use.
-	ErrNameTaken = errors.New("name is taken")
+	ErrNameTaken = fault.New(fault.Conflict, "name is taken")
 	// ErrNotFound is returned for a name under which no actor is registered.
-	ErrNotFound = errors.New("no actor has that name")
+	ErrNotFound = fault.New(fault.NotFound, "no actor has that name")
 	// ErrWrongMessageType is returned if a registered actor takes messages of
 	// another type than requested.
-	ErrWrongMessageType = errors.New("actor takes messages of another type")
+	ErrWrongMessageType = fault.New(fault.Internal, "actor takes messages of another type")
 	// ErrNoRoute is returned by a Router for a key without an actor.
-	ErrNoRoute = errors.New("no route for the key")
+	ErrNoRoute = fault.New(fault.NotFound, "no route for the key")
 	// ErrExited is the failure of an incarnation that ended its goroutine, as
 	// runtime.Goexit and testing's FailNow do.
-	ErrExited = errors.New("actor ended its goroutine (runtime.Goexit)")
+	ErrExited = fault.New(fault.Internal, "actor ended its goroutine (runtime.Goexit)")
 	// ErrNormalStop is the failure of a Permanent actor that stopped of its own
 	// accord.
-	ErrNormalStop = errors.New("permanent actor stopped of its own accord")
+	ErrNormalStop = fault.New(fault.Internal, "permanent actor stopped of its own accord")
 	// ErrSiblingFailed is the cause given to an incarnation that the strategy
 	// restarts because another actor failed.
-	ErrSiblingFailed = errors.New("restarted together with another actor")
+	ErrSiblingFailed = fault.New(fault.Internal, "restarted together with another actor")
 )
 
-// FieldError names a setting, its value, what is wrong with it and how to fix it.
-type FieldError struct {
-	Field   string
-	Value   string
-	Problem string
-	Fix     string
-}
-
-// Error returns "Mailbox.Capacity: -1 must be ...; use ...".
-func (e *FieldError) Error() string {
-	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
-}
-
 func bad(field string, value any, problem, fix string) error {
-	return &FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+	return &fault.FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
 }
 
 // PanicError is the failure of an incarnation that panicked.
@@ -67,6 +55,9 @@ type PanicError struct {
 
 // Error returns the value; the stack is in its field.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Kind returns Internal.
+func (e *PanicError) Kind() fault.Kind { return fault.Internal }
 
 // Unwrap returns the value if it is an error.
 func (e *PanicError) Unwrap() error {
@@ -93,6 +84,9 @@ func (e *GaveUpError) Error() string {
 		e.Supervisor, e.Child, e.Restarts, e.Period, e.Cause)
 }
 
+// Kind returns that of Cause.
+func (e *GaveUpError) Kind() fault.Kind { return fault.KindOf(e.Cause) }
+
 // Unwrap returns the last failure.
 func (e *GaveUpError) Unwrap() error { return e.Cause }
 
@@ -110,3 +104,6 @@ func (e *AbandonedError) Error() string {
 	}
 	return "did not stop in time and was abandoned: " + strings.Join(e.Paths, ", ")
 }
+
+// Kind returns Unavailable.
+func (e *AbandonedError) Kind() fault.Kind { return fault.Unavailable }

@@ -19,7 +19,7 @@ const MaxRestarts = 1 << 16
 // DefaultIntensity is used for the zero Intensity.
 func DefaultIntensity() Intensity { return Intensity{Restarts: 3, Period: 5 * time.Second} }
 
-// Validate returns a *FieldError for a setting outside its limits; the zero value
+// Validate returns a *fault.FieldError for a setting outside its limits; the zero value
 // is valid.
 func (i Intensity) Validate() error {
 	if i == (Intensity{}) {

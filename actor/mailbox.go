@@ -30,7 +30,7 @@ const (
 	MaxCapacity = 1 << 24
 )
 
-// Validate returns a *FieldError for a setting outside its limits.
+// Validate returns a *fault.FieldError for a setting outside its limits.
 func (m Mailbox) Validate() error {
 	if m.Capacity < 0 || m.Capacity > MaxCapacity {
 		return bad("Mailbox.Capacity", m.Capacity, "must be in [0, 16777216]", "use 0 for the default")

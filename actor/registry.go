@@ -26,7 +26,7 @@ func newRegistry() *Registry {
 }
 
 // Register gives an actor of the registry's system a name of 1 to MaxName
-// bytes. It fails with a *FieldError, with ErrNameTaken, with ErrStopped if the
+// bytes. It fails with a *fault.FieldError, with ErrNameTaken, with ErrStopped if the
 // actor has ended, and with ErrZeroRef.
 func Register[M any](r *Registry, name string, ref Ref[M]) error {
 	switch {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/fault"
 )
 
 func TestNamesBelongToOneActorAndEndWithIt(t *testing.T) {
@@ -71,7 +72,7 @@ func TestNamesBelongToOneActorAndEndWithIt(t *testing.T) {
 func TestRegisterRefusesInvalidRegistrations(t *testing.T) {
 	s, other := newSystem(t, actor.Config{}), newSystem(t, actor.Config{})
 	a, stranger := spawn(t, s.Root(), actor.Spec[do]{}), spawn(t, other.Root(), actor.Spec[do]{})
-	var e *actor.FieldError
+	var e *fault.FieldError
 	for _, name := range []string{"", strings.Repeat("x", 256)} {
 		if err := actor.Register(s.Registry(), name, a); !errors.As(err, &e) || e.Field != "name" {
 			t.Errorf("%q: %v", name, err)

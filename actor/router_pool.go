@@ -57,7 +57,7 @@ type PoolSpec[M any] struct {
 	Key func(message M) string
 }
 
-// Validate returns a *FieldError for a setting outside its limits.
+// Validate returns a *fault.FieldError for a setting outside its limits.
 func (s PoolSpec[M]) Validate() error {
 	switch {
 	case s.Size < 1 || s.Size > MaxRoutees:
@@ -131,7 +131,7 @@ func (p *RouterPool[M]) Routees() []string {
 	return names
 }
 
-// Add adds a routee and returns its name. It fails with a *FieldError if there are
+// Add adds a routee and returns its name. It fails with a *fault.FieldError if there are
 // MaxRoutees, and like Spawn.
 func (p *RouterPool[M]) Add() (string, error) {
 	p.mu.Lock()

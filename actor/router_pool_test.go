@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"reprise/actor"
+	"reprise/fault"
 )
 
 // job is what the routees of these tests handle: it says what to do.
@@ -329,7 +330,7 @@ func TestInvalidPoolSettingsAreRefused(t *testing.T) {
 		"New":         {Size: 1},
 	} {
 		_, err := actor.SpawnPool(s.Root(), spec)
-		var refused *actor.FieldError
+		var refused *fault.FieldError
 		if !errors.As(err, &refused) || refused.Field != field {
 			t.Errorf("%s: %v", field, err)
 		}

@@ -52,7 +52,7 @@ type SupervisorSpec struct {
 	Restart Restart
 }
 
-// Validate returns a *FieldError for a setting outside its limits.
+// Validate returns a *fault.FieldError for a setting outside its limits.
 func (s SupervisorSpec) Validate() error {
 	if s.Strategy > RestForOne {
 		return bad("Strategy", uint8(s.Strategy), "is not a known strategy", "use OneForOne, OneForAll or RestForOne")
@@ -122,7 +122,7 @@ func newSupervisor(system *System, spec SupervisorSpec) *Supervisor {
 	return s
 }
 
-// Supervise starts a supervisor under this one. It fails with a *FieldError for an
+// Supervise starts a supervisor under this one. It fails with a *fault.FieldError for an
 // invalid spec, with ErrNameTaken, and with ErrStopped if the parent has ended or
 // is ending.
 func (s *Supervisor) Supervise(spec SupervisorSpec) (*Supervisor, error) {

@@ -40,7 +40,7 @@ const MaxWorkers = 1024
 // cutGrace is how long an actor may take to end once its context is cancelled.
 const cutGrace = 250 * time.Millisecond
 
-// Validate returns a *FieldError for a setting outside its limits.
+// Validate returns a *fault.FieldError for a setting outside its limits.
 func (c Config) Validate() error {
 	switch {
 	case c.Workers < 0 || c.Workers > MaxWorkers:
@@ -87,7 +87,7 @@ type signal struct {
 }
 
 // NewSystem returns a system with its workers started and nothing under its root,
-// or a *FieldError. The caller must call Shutdown.
+// or a *fault.FieldError. The caller must call Shutdown.
 func NewSystem(config Config) (*System, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err

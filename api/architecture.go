@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
-	"reprise/training"
 )
 
 // ModelArchitecture is a name, or else a list of layers.
@@ -92,7 +92,7 @@ func (m Model) withDefaults(architecture string) Model {
 func (m Model) check(architecture string) error {
 	var errs []error
 	bad := func(field string, value any, problem, fix string) {
-		errs = append(errs, &training.FieldError{Field: "model." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
+		errs = append(errs, &fault.FieldError{Field: "model." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
 	if architecture == ResNet && m.Depth > 8 && m.Depth%6 != 2 {
 		below := m.Depth - (m.Depth-2)%6
@@ -109,7 +109,7 @@ func (m Model) check(architecture string) error {
 
 // Architecture returns the model's layers for the data's samples and task. It fails
 // with a *nn.LayerError if the layers do not fit each other, and with a
-// *training.FieldError for a named architecture that does not fit the data.
+// *fault.FieldError for a named architecture that does not fit the data.
 func (r TrainingRequest) Architecture(data *dataset.Dataset) (nn.Architecture, error) {
 	r = r.withDefaults()
 	if err := r.checkPreset(data); err != nil {
@@ -161,7 +161,7 @@ func (m Model) regularise(layers nn.Layers) nn.Layers {
 func (r TrainingRequest) checkPreset(data *dataset.Dataset) error {
 	name, shape := r.ModelArchitecture.Name, data.SampleShape()
 	bad := func(problem, fix string) error {
-		return &training.FieldError{Field: "model_architecture", Value: name, Problem: problem, Fix: fix}
+		return &fault.FieldError{Field: "model_architecture", Value: name, Problem: problem, Fix: fix}
 	}
 	tokens, image := data.InputKind() == dataset.InputToken, len(shape) == 3
 	switch name {
@@ -204,6 +204,6 @@ func (r TrainingRequest) checkPatch(image tensor.Shape) error {
 		}
 		divisors = append(divisors, fmt.Sprint(d))
 	}
-	return &training.FieldError{Field: "model.patch", Value: fmt.Sprint(r.Model.Patch),
+	return &fault.FieldError{Field: "model.patch", Value: fmt.Sprint(r.Model.Patch),
 		Problem: fmt.Sprintf("does not divide images of %d x %d", image[0], image[1]), Fix: "use one of " + strings.Join(divisors, ", ")}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
@@ -151,7 +152,7 @@ func TestAnArchitectureOnDataThatItIsNotForIsRefused(t *testing.T) {
 		}
 	}
 	unknown := TrainingRequest{ModelArchitecture: ModelArchitecture{Name: "rnn"}}
-	var bad *training.FieldError
+	var bad *fault.FieldError
 	if _, err := unknown.Architecture(open(t, sources["rows"])); !errors.As(err, &bad) || bad.Field != "model_architecture" {
 		t.Errorf("rnn: %v", err)
 	}
@@ -173,8 +174,11 @@ func TestSettingsReachTheHyperparameters(t *testing.T) {
 			Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 4, Threshold: 0.001, MinFactor: 0.01, WarmupSteps: 5,
 			TotalSteps: 3 * uint64((data.Len(dataset.Train)+63)/64),
 		}},
-		GradientAccumulation: 2, ClipNorm: 1.5, LabelSmoothing: 0.1, Augmentation: dataset.Augmentation{Flip: true, Crop: 2},
-		EvalInterval: 7, EarlyStopping: training.EarlyStopping{Patience: 3, MinDelta: 0.01},
+		Options: training.Options{
+			GradientAccumulation: 2, Regularization: nn.Regularization{ClipNorm: 1.5, LabelSmoothing: 0.1},
+			Augmentation: dataset.Augmentation{Flip: true, Crop: 2}, EvalInterval: 7,
+			EarlyStopping: training.EarlyStopping{Patience: 3, MinDelta: 0.01},
+		},
 	}
 	if h != want {
 		t.Errorf("got  %+v\nwant %+v", h, want)

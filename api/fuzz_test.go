@@ -30,6 +30,8 @@ func FuzzParseTrainingRequest(f *testing.F) {
 		minimal(", schedule: {name: reduce_on_plateau, gamma: 0.5, patience: 0}, augmentation: {flip: true, crop: 4}, early_stopping: {patience: 3, min_delta: 1e-320}, label_smoothing: 0.99999999"),
 		"model_architecture: [{type: residual, body: [{type: dropout, rate: 0.999999999}, {type: residual, body: [{type: position}], shortcut: [{type: linear, units: 1}]}]}]\ndataset_path: x\ndataset: {task: next_token, tokenizer: bpe, vocabulary: 300, context: 8}\nconfig: {batch_size: 1, learning_rate: 1, epochs: 1, clip_norm: 1, gradient_accumulation: 2, eval_interval: 3}\n",
 		"model: {layers: 2, heads: 2, width: 6, dropout: 0.5}\n" + strings.Replace(minimal(""), "mlp", "gpt", 1),
+		"job: {priority: -3, owner: ada, group: g, after: [a, b-1], max_duration: 1h30m, labels: [x]}\n" + minimal(", devices: 2"),
+		"job: {after: a, max_duration: 0.5s, priority: +7}\n" + minimal(""),
 		minimal(", schedule: {name: exponential, gamma: 1e-320}, seed: 18446744073709551615"),
 		"\ufeffmodel_architecture: mlp\r\ndataset_path: x\rconfig:\n  batch_size: 00\n", "a:\n  - b\n - c\n", "[a: b, {c}]", "a: !", "a: *", "a: [}", "---\n---\n...\n",
 	} {
@@ -52,7 +54,7 @@ func FuzzParseTrainingRequest(f *testing.F) {
 		if other, err := otherReading(string(content)); err == nil && other != shape(r.document.root) {
 			t.Fatalf("read as  %s\nand also %s", shape(r.document.root), other)
 		}
-		raw, err := r.Canonical()
+		raw, err := r.published()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"unicode"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
-	"reprise/training"
 )
 
 // Locate returns err as a *RequestError where it is the domain's complaint
@@ -53,34 +53,27 @@ func (r TrainingRequest) locateAll(err error) []*RequestError {
 }
 
 func (r TrainingRequest) locate(err error) *RequestError {
-	var field *training.FieldError
+	var field *fault.FieldError
 	var layer *nn.LayerError
-	var option *nn.FieldError
-	var source *dataset.FieldError
 	var data *dataset.DataError
 	switch {
-	case errors.As(err, &field):
-		return r.at(field.Field, RequestError{Value: field.Value, Problem: field.Problem, Fix: field.Fix})
 	case errors.As(err, &layer):
 		return r.locateLayer(layer)
-	case errors.As(err, &option) && strings.HasPrefix(option.Field, "optimizer"):
-		return r.at("config."+option.Field, RequestError{Value: option.Value, Problem: doesNotFit + option.Want, Fix: option.Fix})
-	case errors.As(err, &source):
-		return r.locateSource(source)
 	case errors.As(err, &data):
 		// The mistake is in the data's file, at the place that the message names.
 		return r.at("dataset_path", RequestError{Problem: strings.TrimSuffix(data.Error(), "; "+data.Fix), Fix: data.Fix})
+	case errors.As(err, &field) && field.Example != "":
+		return r.locateOmitted(field)
+	case errors.As(err, &field):
+		return r.at(requestField(field.Field), RequestError{Value: field.Value, Problem: field.Problem, Fix: field.Fix})
 	}
 	return nil
 }
 
-// locateSource returns the place of an option of the data, with what to write for
-// one that was left out, where the data set says what it could be.
-func (r TrainingRequest) locateSource(e *dataset.FieldError) *RequestError {
+// locateOmitted returns the place of an option of the data that was left out, with what
+// to write, where the data set says what it could be.
+func (r TrainingRequest) locateOmitted(e *fault.FieldError) *RequestError {
 	field, fix := requestField(e.Field), e.Fix
-	if e.Example == "" {
-		return r.at(field, RequestError{Value: e.Value, Problem: e.Problem, Fix: fix})
-	}
 	option := e.Field + ": " + scalar(e.Example)
 	add := "write " + option + " in dataset"
 	switch {
@@ -118,7 +111,7 @@ func scalar(text string) string {
 }
 
 // requestField returns the key of the request that a field of a dataset.Source
-// or dataset.Augmentation comes from.
+// or dataset.Augmentation comes from; any other field is its own.
 func requestField(field string) string {
 	switch field {
 	case dataset.FieldPath:
@@ -136,7 +129,7 @@ func requestField(field string) string {
 // stands for it: see node.standIn. It returns nil for a field that no request has.
 func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	top, _, _ := strings.Cut(field, ".")
-	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config"}, top) {
+	if !slices.Contains([]string{"model_architecture", "model", "dataset_path", "dataset", "config", "job"}, top) {
 		return nil
 	}
 	e.Field = field
@@ -201,7 +194,7 @@ func (r TrainingRequest) origin(layer int) (key string, index int) {
 // layer that is wrong.
 func (d *document) layerError(sizes *node, bad *nn.LayerError, index int) *RequestError {
 	e := RequestError{Field: "model_architecture", Problem: bad.Error(), Fix: bad.Fix, cause: bad}
-	e.Problem = strings.TrimSuffix(e.Problem, ": "+bad.Fix)
+	e.Problem = strings.TrimSuffix(e.Problem, "; "+bad.Fix)
 	if sizes == nil {
 		return &e
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"reprise/fault"
 )
 
 // maxErrors bounds how many mistakes of one request are reported at once.
@@ -68,6 +70,9 @@ func (e *RequestError) Error() string {
 	}
 	return b.String() + e.excerpt
 }
+
+// Kind returns Invalid.
+func (e *RequestError) Kind() fault.Kind { return fault.Invalid }
 
 // Unwrap returns the domain's error that this one gives a place to; nil if there is
 // none.

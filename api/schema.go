@@ -258,6 +258,9 @@ func (s *schema) explain(d *document, v *jsonschema.ValidationError) []*RequestE
 		return []*RequestError{d.fail(n.key, RequestError{Field: n.field, Problem: text(rule, "x-problem"), Fix: text(rule, "x-fix")})}
 	}
 	problem, fix := complaint(n, v.ErrorKind)
+	if own := text(rule, "x-problem"); own != "" {
+		problem, fix = own, ""
+	}
 	e := RequestError{Field: n.field, Value: shorten(n.written), Problem: problem, Fix: cmp.Or(fix, text(rule, "x-fix"), "correct the value")}
 	if form, ok := s.spelledOut(v, n); ok {
 		e.Problem, e.Fix = "needs settings", "write "+form

@@ -66,7 +66,7 @@ func (r TrainingRequest) with(settings []Setting) (TrainingRequest, []*RequestEr
 
 func (r TrainingRequest) withOn(settings []Setting, written bool) (TrainingRequest, []*RequestError) {
 	fail := func(err error) (TrainingRequest, []*RequestError) { return unreadable(), flatten(err) }
-	canonical, err := r.Canonical()
+	canonical, err := r.published()
 	if err != nil {
 		return fail(&RequestError{Problem: err.Error(), cause: err})
 	}

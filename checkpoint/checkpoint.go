@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
@@ -53,22 +54,22 @@ func DirOf(step uint64) string { return folderName(step) }
 // folderName returns the name of a step's folder: at least eight digits.
 func folderName(step uint64) string { return fmt.Sprintf("step-%08d", step) }
 
-// validate fails with *ContentError for a Content that cannot be written and read back.
+// validate fails with *fault.FieldError for a Content that cannot be written and read back.
 func (c Content) validate() error {
 	for _, f := range []struct{ name, value string }{{"run id", c.RunID}, {"session id", c.SessionID}} {
 		if f.value == "" || !utf8.ValidString(f.value) {
-			return &ContentError{Field: f.name, Value: fmt.Sprintf("%q", f.value), Problem: "is not a name", Fix: "use text in UTF-8"}
+			return &fault.FieldError{Field: f.name, Value: fmt.Sprintf("%q", f.value), Problem: "is not a name", Fix: "use text in UTF-8", Cause: ErrContent}
 		}
 	}
 	if len(c.Weights) == 0 {
-		return &ContentError{Field: "weights", Problem: "are missing", Fix: "a model has at least one tensor"}
+		return &fault.FieldError{Field: "weights", Problem: "are missing", Fix: "a model has at least one tensor", Cause: ErrContent}
 	}
 	for key, v := range c.Metrics {
 		if !utf8.ValidString(key) {
-			return &ContentError{Field: "metrics", Value: fmt.Sprintf("%q", key), Problem: "is not a name", Fix: "use text in UTF-8"}
+			return &fault.FieldError{Field: "metrics", Value: fmt.Sprintf("%q", key), Problem: "is not a name", Fix: "use text in UTF-8", Cause: ErrContent}
 		}
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return &ContentError{Field: "metrics: " + key, Value: fmt.Sprint(v), Problem: "is not finite", Fix: "stop the run before it is checkpointed"}
+			return &fault.FieldError{Field: "metrics: " + key, Value: fmt.Sprint(v), Problem: "is not finite", Fix: "stop the run before it is checkpointed", Cause: ErrContent}
 		}
 	}
 	if err := validateTensors("weights", c.Weights); err != nil {
@@ -77,7 +78,7 @@ func (c Content) validate() error {
 	return validateTensors("optimizer", c.Optimizer)
 }
 
-// validateTensors fails with *ContentError unless decode returns what encode was
+// validateTensors fails with *fault.FieldError unless decode returns what encode was
 // given.
 func validateTensors(field string, tensors []tensor.Tensor) error {
 	seen := make(map[string]bool, len(tensors))
@@ -86,21 +87,21 @@ func validateTensors(field string, tensors []tensor.Tensor) error {
 		at := field + ": " + t.Name
 		switch {
 		case t.Name == "" || t.Name == metadataKey || !utf8.ValidString(t.Name) || len(t.Name) > maxTensorName:
-			return &ContentError{Field: field, Value: shorten(t.Name), Problem: "is not a tensor's name",
-				Fix: fmt.Sprintf("use 1 to %d bytes of UTF-8 other than %s", maxTensorName, metadataKey)}
+			return &fault.FieldError{Field: field, Value: shorten(t.Name), Problem: "is not a tensor's name",
+				Fix: fmt.Sprintf("use 1 to %d bytes of UTF-8 other than %s", maxTensorName, metadataKey), Cause: ErrContent}
 		case seen[t.Name]:
-			return &ContentError{Field: at, Problem: "appears twice", Fix: "give every tensor a name of its own"}
+			return &fault.FieldError{Field: at, Problem: "appears twice", Fix: "give every tensor a name of its own", Cause: ErrContent}
 		}
 		seen[t.Name] = true
 		if err := t.Validate(); err != nil {
-			return &ContentError{Field: field, Problem: err.Error(), Fix: "make shape and data agree"}
+			return &fault.FieldError{Field: field, Problem: err.Error(), Fix: "make shape and data agree", Cause: ErrContent}
 		}
 		if i := slices.IndexFunc(t.Data, notFinite); i >= 0 {
-			return &ContentError{Field: at, Value: fmt.Sprint(t.Data[i]), Problem: fmt.Sprintf("at element %d is not finite", i),
-				Fix: "stop the run before it is checkpointed"}
+			return &fault.FieldError{Field: at, Value: fmt.Sprint(t.Data[i]), Problem: fmt.Sprintf("at element %d is not finite", i),
+				Fix: "stop the run before it is checkpointed", Cause: ErrContent}
 		}
 		if int64(len(t.Data)) > (math.MaxInt64-total)/elementSize {
-			return &ContentError{Field: field, Problem: "have more bytes than a file can hold", Fix: "use a smaller model"}
+			return &fault.FieldError{Field: field, Problem: "have more bytes than a file can hold", Fix: "use a smaller model", Cause: ErrContent}
 		}
 		total += int64(len(t.Data)) * elementSize
 	}

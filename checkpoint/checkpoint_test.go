@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
@@ -212,7 +213,7 @@ func TestWhatCannotBeReadBackIsNotWritten(t *testing.T) {
 			change(&c)
 			dir := filepath.Join(t.TempDir(), "checkpoints")
 			ref, err := Write(dir, c)
-			var typed *ContentError
+			var typed *fault.FieldError
 			if !errors.As(err, &typed) || typed.Fix == "" || ref != (Ref{}) {
 				t.Errorf("%+v, %v", ref, err)
 			}

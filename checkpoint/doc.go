@@ -15,7 +15,7 @@
 // by byte.
 //
 // The package refuses to write what it would not read back: values that are not
-// finite, names used twice, shapes that do not fit their data (*ContentError).
+// finite, names used twice, shapes that do not fit their data (*fault.FieldError).
 //
 // A folder of checkpoints has one writer at a time: Write and Sweep must not run
 // concurrently. Read and Verify may run beside anything but the removal of what they

@@ -86,7 +86,7 @@ func (s situation) prepare(t *testing.T, files fileLayer, dir string) Ref {
 func TestAFaultAtAnyOperationOfWriteLosesNothing(t *testing.T) {
 	for layer, fresh := range layers(t) {
 		for _, s := range situations() {
-			for i, f := range []fault{failOnce, diskFull, shortWrite, crash, crashAfter} {
+			for i, f := range []mishap{failOnce, diskFull, shortWrite, crash, crashAfter} {
 				if testing.Short() && i%2 == 1 {
 					continue
 				}
@@ -95,7 +95,7 @@ func TestAFaultAtAnyOperationOfWriteLosesNothing(t *testing.T) {
 					for at := 0; ; at++ {
 						files, dir := fresh()
 						earlier := s.prepare(t, files, dir)
-						faulty := &faultyFiles{fileLayer: files, at: at, fault: f}
+						faulty := &faultyFiles{fileLayer: files, at: at, mishap: f}
 						ref, err := write(faulty, dir, content(2), noted())
 						if err == nil {
 							mustRead(t, files, dir, ref, content(2))
@@ -107,7 +107,7 @@ func TestAFaultAtAnyOperationOfWriteLosesNothing(t *testing.T) {
 						sweepAndWrite(t, files, dir, earlier)
 						if faulty.count <= at {
 							if err != nil {
-								t.Fatalf("without a fault: %v", err)
+								t.Fatalf("without a mishap: %v", err)
 							}
 							break
 						}
@@ -182,7 +182,7 @@ func TestALossOfPowerAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
 					files := newPowerFiles()
 					const dir = "/runs/7/checkpoints"
 					earlier := s.prepare(t, files, dir)
-					faulty := &faultyFiles{fileLayer: files, at: at, fault: crashAfter}
+					faulty := &faultyFiles{fileLayer: files, at: at, mishap: crashAfter}
 					ref, err := write(faulty, dir, content(2), noted())
 					var random *rand.Rand // seed 0 loses all that can be lost
 					if seed > 0 {
@@ -216,7 +216,7 @@ func TestACommittedCheckpointSurvivesBeingReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		faulty := &faultyFiles{fileLayer: files, at: at, fault: crashAfter}
+		faulty := &faultyFiles{fileLayer: files, at: at, mishap: crashAfter}
 		_, err = write(faulty, dir, replacement, noted())
 		if err == nil {
 			mustHold(t, files, filepath.Join(dir, unrecordedName(committed.Dir)), content(2))
@@ -260,7 +260,7 @@ func TestAReplacementThatFailsLeavesWhatWasThereInPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		faulty := &faultyFiles{fileLayer: files, at: at, fault: failOnce}
+		faulty := &faultyFiles{fileLayer: files, at: at, mishap: failOnce}
 		if _, err := write(faulty, dir, replacement, noted()); err == nil {
 			return
 		}
@@ -308,14 +308,14 @@ func TestWhatSweepDidSurvivesALossOfPower(t *testing.T) {
 // TestAFaultAtAnyOperationOfReadGivesNothing fails Read at every operation.
 func TestAFaultAtAnyOperationOfReadGivesNothing(t *testing.T) {
 	for layer, fresh := range layers(t) {
-		for _, f := range []fault{failOnce, crash} {
+		for _, f := range []mishap{failOnce, crash} {
 			files, dir := fresh()
 			ref, err := write(files, dir, content(1), noted())
 			if err != nil {
 				t.Fatal(err)
 			}
 			for at := 0; ; at++ {
-				faulty := &faultyFiles{fileLayer: files, at: at, fault: f}
+				faulty := &faultyFiles{fileLayer: files, at: at, mishap: f}
 				got, err := read(faulty, dir, ref, true)
 				if faulty.count <= at {
 					if err != nil {
@@ -343,7 +343,7 @@ func TestAFaultAtAnyOperationOfSweepTouchesNothingKept(t *testing.T) {
 			for at := 0; ; at++ {
 				files, dir := fresh()
 				earlier := s.prepare(t, files, dir)
-				faulty := &faultyFiles{fileLayer: files, at: at, fault: failOnce}
+				faulty := &faultyFiles{fileLayer: files, at: at, mishap: failOnce}
 				swept, err := sweep(faulty, dir, []Ref{earlier}, allLitter)
 				mustRead(t, files, dir, earlier, content(1))
 				if faulty.count <= at {

@@ -4,12 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"reprise/fault"
 )
 
 // ErrMissing is wrapped by the *CorruptError of a checkpoint whose folder is missing,
 // or one of its files. Nothing is known to be damaged then, and a copy from elsewhere
 // is as good as the original.
-var ErrMissing = errors.New("is missing")
+var ErrMissing = fault.New(fault.Corrupt, "is missing")
+
+// ErrContent is wrapped by the *fault.FieldError of a Content that cannot be written.
+var ErrContent = fault.New(fault.Invalid, "a checkpoint cannot hold it")
 
 // CorruptError says that a checkpoint is not what its Ref pins: a file is
 // missing (ErrMissing), or its content is not what was written.
@@ -28,6 +33,9 @@ func (e *CorruptError) Error() string {
 	}
 	return fmt.Sprintf("checkpoint is corrupt: %s: %s", filepath.Join(e.Folder, e.File), e.What)
 }
+
+// Kind returns Corrupt.
+func (e *CorruptError) Kind() fault.Kind { return fault.Corrupt }
 
 // Unwrap returns Err.
 func (e *CorruptError) Unwrap() error { return e.Err }
@@ -48,6 +56,9 @@ func (e *CommittedError) Error() string {
 	return fmt.Sprintf("%s was committed by event %d, which the event log does not have", e.Folder, e.Position)
 }
 
+// Kind returns Corrupt.
+func (e *CommittedError) Kind() fault.Kind { return fault.Corrupt }
+
 // ForeignError says that a folder that is to be removed contains something that this
 // package did not write.
 type ForeignError struct {
@@ -59,21 +70,8 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s cannot be removed: reprise did not write %q, which is in it; move that elsewhere", e.Folder, e.Name)
 }
 
-// ContentError says that a Content cannot be written.
-type ContentError struct {
-	Field   string // such as "weights: layers.0.weight"
-	Value   string // "" if there is none to show
-	Problem string
-	Fix     string
-}
-
-// Error names field, value, problem and fix.
-func (e *ContentError) Error() string {
-	if e.Value == "" {
-		return fmt.Sprintf("%s: %s; %s", e.Field, e.Problem, e.Fix)
-	}
-	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
-}
+// Kind returns Conflict.
+func (e *ForeignError) Kind() fault.Kind { return fault.Conflict }
 
 // VersionError says that a manifest or a note is intact, but of a version that this
 // program cannot read.
@@ -88,6 +86,9 @@ func (e *VersionError) Error() string {
 	}
 	return fmt.Sprintf("the checkpoint was written by a newer version of reprise (format version %d, this one reads %d): upgrade reprise", e.Got, e.Known)
 }
+
+// Kind returns Internal.
+func (e *VersionError) Kind() fault.Kind { return fault.Internal }
 
 // Advised makes it known that the text says what to do.
 func (e *VersionError) Advised() bool { return e.Got >= 1 }

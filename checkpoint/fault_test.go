@@ -5,19 +5,19 @@ import (
 	"fmt"
 )
 
-// fault is what happens at one operation.
-type fault int
+// mishap is what happens at one operation.
+type mishap int
 
 const (
-	failOnce   fault = iota // the operation fails, later ones work
-	diskFull                // it and every later write, creation or mkdir fails
-	shortWrite              // a write takes half without an error; others fail
-	crash                   // it and everything after it fails: the process is dead
-	crashAfter              // as crash, but the operation itself was carried out
+	failOnce   mishap = iota // the operation fails, later ones work
+	diskFull                 // it and every later write, creation or mkdir fails
+	shortWrite               // a write takes half without an error; others fail
+	crash                    // it and everything after it fails: the process is dead
+	crashAfter               // as crash, but the operation itself was carried out
 )
 
-func (f fault) String() string {
-	return [...]string{"one failure", "full disk", "short write", "crash before", "crash after"}[f]
+func (m mishap) String() string {
+	return [...]string{"one failure", "full disk", "short write", "crash before", "crash after"}[m]
 }
 
 var errInjected = errors.New("injected")
@@ -25,15 +25,15 @@ var errInjected = errors.New("injected")
 // faultyFiles fails the operation with the index at, counted from 0.
 type faultyFiles struct {
 	fileLayer
-	at    int
-	fault fault
-	count int
-	log   []string
-	dead  bool
-	full  bool
+	at     int
+	mishap mishap
+	count  int
+	log    []string
+	dead   bool
+	full   bool
 }
 
-// do carries out an operation or its fault.
+// do carries out an operation or its mishap.
 func (f *faultyFiles) do(op, path string, grows bool, carryOut func() error) error {
 	index := f.count
 	f.count++
@@ -44,7 +44,7 @@ func (f *faultyFiles) do(op, path string, grows bool, carryOut func() error) err
 	if index != f.at {
 		return carryOut()
 	}
-	switch f.fault {
+	switch f.mishap {
 	case crash:
 		f.dead = true
 	case crashAfter:
@@ -133,7 +133,7 @@ type faultyOut struct {
 }
 
 func (o *faultyOut) Write(b []byte) (n int, err error) {
-	if o.files.count == o.files.at && o.files.fault == shortWrite && !o.files.dead {
+	if o.files.count == o.files.at && o.files.mishap == shortWrite && !o.files.dead {
 		o.files.count++
 		return o.outFile.Write(b[:len(b)/2])
 	}

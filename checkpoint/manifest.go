@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"reprise/fault"
 )
 
 const (
@@ -44,8 +46,8 @@ func (m manifest) encode() ([]byte, error) {
 		return nil, err
 	}
 	if len(raw) >= maxManifest {
-		return nil, &ContentError{Field: "manifest", Value: fmt.Sprintf("%d bytes", len(raw)), Problem: "are too many",
-			Fix: fmt.Sprintf("a manifest has at most %d", maxManifest)}
+		return nil, &fault.FieldError{Field: "manifest", Value: fmt.Sprintf("%d bytes", len(raw)), Problem: "are too many",
+			Fix: fmt.Sprintf("a manifest has at most %d", maxManifest), Cause: ErrContent}
 	}
 	return append(raw, '\n'), nil
 }

@@ -129,14 +129,14 @@ func TestNothingOfAnybodyElseIsRemoved(t *testing.T) {
 // operation. What is left is read, swept and marked as ever.
 func TestAFaultAtAnyOperationOfMarkLeavesTheCheckpoint(t *testing.T) {
 	for layer, fresh := range layers(t) {
-		for _, f := range []fault{failOnce, diskFull, shortWrite, crash, crashAfter} {
+		for _, f := range []mishap{failOnce, diskFull, shortWrite, crash, crashAfter} {
 			for at := 0; ; at++ {
 				files, dir := fresh()
 				ref, err := write(files, dir, content(1), noted())
 				if err != nil {
 					t.Fatal(err)
 				}
-				faulty := &faultyFiles{fileLayer: files, at: at, fault: f}
+				faulty := &faultyFiles{fileLayer: files, at: at, mishap: f}
 				if err := mark(faulty, dir, ref, 7); faulty.count <= at {
 					if err != nil {
 						t.Fatal(err)

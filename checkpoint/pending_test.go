@@ -146,7 +146,7 @@ func TestUndecidedCheckpointsSurviveEveryCrash(t *testing.T) {
 					if _, err := write(files, dir, leftover, noted()); err != nil {
 						t.Fatal(err)
 					}
-					faulty := &faultyFiles{fileLayer: files, at: at, fault: crashAfter}
+					faulty := &faultyFiles{fileLayer: files, at: at, mishap: crashAfter}
 					if during == "write" {
 						_, _ = write(faulty, dir, content(2), noted())
 					} else { // as a crash in the middle of replace leaves it

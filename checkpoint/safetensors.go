@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
@@ -36,7 +37,7 @@ const (
 
 // WeightsSHA256 returns the SHA-256, in hex, of the model.safetensors that
 // Write would write. It depends on names, shapes and values, not on the order
-// of the slice. It fails with *ContentError for weights that Write refuses.
+// of the slice. It fails with *fault.FieldError for weights that Write refuses.
 func WeightsSHA256(weights []tensor.Tensor) (string, error) {
 	if err := validateTensors("weights", weights); err != nil {
 		return "", err
@@ -107,8 +108,8 @@ func encodeHeader(sorted []tensor.Tensor) ([]byte, error) {
 		b = append(b, ' ')
 	}
 	if len(b) > maxHeader {
-		return nil, &ContentError{Field: "tensors", Value: fmt.Sprint(len(sorted)),
-			Problem: fmt.Sprintf("need a header of %d bytes", len(b)), Fix: fmt.Sprintf("a header has at most %d bytes", maxHeader)}
+		return nil, &fault.FieldError{Field: "tensors", Value: fmt.Sprint(len(sorted)),
+			Problem: fmt.Sprintf("need a header of %d bytes", len(b)), Fix: fmt.Sprintf("a header has at most %d bytes", maxHeader), Cause: ErrContent}
 	}
 	return b, nil
 }

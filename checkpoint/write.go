@@ -13,7 +13,7 @@ import (
 
 // Write writes a checkpoint into the folder dir, which it creates if need be. It
 // returns the Ref that finds and pins it once it would survive the loss of power. It
-// fails with *ContentError for a content that cannot be read back, having written
+// fails with *fault.FieldError for a content that cannot be read back, having written
 // nothing, and with the errors of the file system. After an error there is no such
 // checkpoint; Sweep removes what is left of it.
 //

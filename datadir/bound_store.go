@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"reprise/eventstore"
+	"reprise/fault"
 )
 
 // boundStore is the event store of a data directory that has to stay where it is:
@@ -28,7 +29,7 @@ func bound(store eventstore.Store, path string) (eventstore.Store, error) {
 }
 
 // ErrDataDirGone says that the data directory is not the one that was opened.
-var ErrDataDirGone = errors.New("the data directory was removed or replaced while this process was using it")
+var ErrDataDirGone = fault.New(fault.Unavailable, "the data directory was removed or replaced while this process was using it")
 
 // Append fails with ErrDataDirGone, and appends nothing, where that has happened.
 func (s *boundStore) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {

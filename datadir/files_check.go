@@ -11,6 +11,7 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/training"
 )
@@ -41,6 +42,9 @@ func (e *OlderLogError) Error() string {
 		"To continue with this log all the same, move what it does not have out of runs/.",
 		e.Dir, e.Head, strings.Join(shown, "; "), more)
 }
+
+// Kind returns Corrupt.
+func (e *OlderLogError) Kind() fault.Kind { return fault.Corrupt }
 
 // Advised makes it known that the text says what to do.
 func (e *OlderLogError) Advised() bool { return true }
@@ -248,6 +252,9 @@ func (e *UnsettledError) Error() string {
 	return fmt.Sprintf("run %s: its checkpoints cannot all be marked as committed: %v. "+
 		"Nothing is lost, but an older event log that is put back may not be noticed by them", e.Run, AdviseOr(e.Err, "make it readable and writable"))
 }
+
+// Kind returns Corrupt.
+func (e *UnsettledError) Kind() fault.Kind { return fault.Corrupt }
 
 // Unwrap returns the cause.
 func (e *UnsettledError) Unwrap() error { return e.Err }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/flock"
 	"reprise/internal/staging"
@@ -24,6 +25,9 @@ type LockError struct {
 
 // Error names the directory and the cause.
 func (e *LockError) Error() string { return fmt.Sprintf("lock %s: %v", e.Dir, e.Err) }
+
+// Kind returns that of Err.
+func (e *LockError) Kind() fault.Kind { return fault.KindOf(e.Err) }
 
 // Unwrap returns the cause.
 func (e *LockError) Unwrap() error { return e.Err }
@@ -134,6 +138,9 @@ type MissingLogError struct {
 func (e *MissingLogError) Error() string {
 	return fmt.Sprintf("%s: the event log is missing: there is no events.db beside %s", e.Dir, strings.Join(e.Left, " and "))
 }
+
+// Kind returns Corrupt.
+func (e *MissingLogError) Kind() fault.Kind { return fault.Corrupt }
 
 // CheckLogExists fails with *MissingLogError where the log is missing beside other
 // files. withRuns says that runs may be there, since their log is about to be added.

@@ -10,6 +10,7 @@ import (
 	"reprise/checkpoint"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/internal/disk"
 )
 
@@ -22,6 +23,9 @@ type AdvisedError struct {
 
 // Error returns the error's text and the remedy.
 func (e *AdvisedError) Error() string { return e.Err.Error() + "; " + e.Remedy }
+
+// Kind returns that of Err.
+func (e *AdvisedError) Kind() fault.Kind { return fault.KindOf(e.Err) }
 
 // Unwrap returns Err.
 func (e *AdvisedError) Unwrap() error { return e.Err }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/internal/philox"
 )
 
@@ -27,7 +28,7 @@ type Augmentation struct {
 	Crop int `json:"crop"`
 }
 
-// The fields of an Augmentation, as a FieldError names them.
+// The fields of an Augmentation, as a fault.FieldError names them.
 const (
 	FieldFlip = "augmentation.flip"
 	FieldCrop = "augmentation.crop"
@@ -36,7 +37,7 @@ const (
 // maxCrop bounds the padding beside the image's own size.
 const maxCrop = 255
 
-// CheckAugmentation fails with a *FieldError unless the data set's samples can
+// CheckAugmentation fails with a *fault.FieldError unless the data set's samples can
 // be changed in this way: they are images, at least as large as their padding.
 func (d *Dataset) CheckAugmentation(a Augmentation) error {
 	if a == (Augmentation{}) {
@@ -47,11 +48,11 @@ func (d *Dataset) CheckAugmentation(a Augmentation) error {
 		if !a.Flip {
 			field, value = FieldCrop, strconv.Itoa(a.Crop)
 		}
-		return &FieldError{Field: field, Value: value, Problem: fmt.Sprintf("does not fit samples of shape %v, which are not images", d.shape),
+		return &fault.FieldError{Field: field, Value: value, Problem: fmt.Sprintf("does not fit samples of shape %v, which are not images", d.shape),
 			Fix: "leave it out"}
 	}
 	if most := min(d.shape[0], d.shape[1], maxCrop); a.Crop < 0 || a.Crop > most {
-		return &FieldError{Field: FieldCrop, Value: strconv.Itoa(a.Crop),
+		return &fault.FieldError{Field: FieldCrop, Value: strconv.Itoa(a.Crop),
 			Problem: fmt.Sprintf("is not between 0 and %d for images of %d x %d", most, d.shape[0], d.shape[1]), Fix: "use a few pixels, such as 4"}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/spelling"
 	"reprise/tensor"
@@ -212,7 +213,7 @@ func (t *table) readHeader(line int, header []string) error {
 		seen[name] = i + 1
 	}
 	if t.target == "" {
-		e := &FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
+		e := &fault.FieldError{Field: FieldTarget, Value: "no column", Problem: "is named as the target of " + showPath(t.path),
 			Fix: "name the column to predict, one of " + listColumns(header), Example: header[len(header)-1]}
 		if hint := t.headerHint(header); hint != "" {
 			e.Fix, e.Example = hint, ""
@@ -259,10 +260,10 @@ func (t *table) findTargets(header []string, seen map[string]int) error {
 			case found:
 				fix = fmt.Sprintf("did you mean %s?", quote(near))
 			}
-			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
+			return &fault.FieldError{Field: FieldTarget, Value: quote(name), Problem: "is not a column of " + showPath(t.path), Fix: fix}
 		}
 		if t.targetOf[at-1] >= 0 {
-			return &FieldError{Field: FieldTarget, Value: quote(name), Problem: "is named twice", Fix: "name every column once"}
+			return &fault.FieldError{Field: FieldTarget, Value: quote(name), Problem: "is named twice", Fix: "name every column once"}
 		}
 		t.targetOf[at-1] = i
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"reprise/fault"
 )
 
 const smallCSV = `width,kind,height,fixed
@@ -207,7 +209,7 @@ func TestNumbersThatCannotBeClassesAreAnsweredWithTheTask(t *testing.T) {
 	} {
 		_, err := openCSVText(t, text, "y")
 		checkFieldError(t, has, err, FieldTask, `column "y"`, has, "choose the task regression")
-		var bad *FieldError
+		var bad *fault.FieldError
 		if errors.As(err, &bad) && bad.Example != "regression" {
 			t.Errorf("example = %q", bad.Example)
 		}
@@ -267,13 +269,13 @@ func TestCSVTargetMustBeNamed(t *testing.T) {
 	}
 }
 
-// checkFieldError fails unless err is a *FieldError of the field whose message
+// checkFieldError fails unless err is a *fault.FieldError of the field whose message
 // has all the parts.
 func checkFieldError(t *testing.T, name string, err error, field string, parts ...string) {
 	t.Helper()
-	var bad *FieldError
+	var bad *fault.FieldError
 	if !errors.As(err, &bad) || bad.Field != field {
-		t.Errorf("%s: %T: %v, want a *FieldError of %s", name, err, err, field)
+		t.Errorf("%s: %T: %v, want a *fault.FieldError of %s", name, err, err, field)
 		return
 	}
 	for _, part := range parts {
@@ -387,12 +389,12 @@ func FuzzReadCSV(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte, target string) {
 		d, err := currentReading.readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target, 0.2)
 		if err != nil {
-			if !errors.As(err, new(*DataError)) && !errors.As(err, new(*FieldError)) {
+			if !errors.As(err, new(*DataError)) && !errors.As(err, new(*fault.FieldError)) {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return
 		}
-		if err := d.Validate(); err != nil {
+		if err := d.check(); err != nil {
 			t.Fatal(err)
 		}
 		for _, split := range []Split{Train, Validation} {

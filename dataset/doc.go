@@ -89,7 +89,7 @@
 // The package refuses every file that it does not fully understand: wrong magic
 // numbers, truncated or trailing bytes, counts that disagree, cells that are not
 // numbers, more than MaxBytes of memory. Such an error is a *DataError that names
-// the file, place, value and fix. A *FieldError is about the Source, an
+// the file, place, value and fix. A *fault.FieldError is about the Source, an
 // *OfflineError about the network, a *HashError about content that is not what was
 // pinned. The package reads no clock, no environment and no randomness but Philox.
 //

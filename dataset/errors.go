@@ -6,9 +6,11 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"reprise/fault"
 )
 
-// The fields of a Source, as a FieldError names them.
+// The fields of a Source, as a fault.FieldError names them.
 const (
 	FieldPath               = "path"
 	FieldTask               = "task"
@@ -18,23 +20,6 @@ const (
 	FieldVocabulary         = "vocabulary"
 	FieldContext            = "context"
 )
-
-// FieldError says what is wrong with a field of a Source or a Config and how to
-// correct it.
-type FieldError struct {
-	// Field is one of the constants above, or the name of a field of Config.
-	Field   string
-	Value   string
-	Problem string
-	Fix     string
-	// Example is a value that the field could have, where it was left out; else "".
-	Example string
-}
-
-// Error returns "path: mnits does not exist; ...".
-func (e *FieldError) Error() string {
-	return fmt.Sprintf("%s: %s %s; %s", e.Field, e.Value, e.Problem, e.Fix)
-}
 
 // DataError says which file cannot be used, what is wrong with it and where, and
 // how to correct it.
@@ -75,6 +60,9 @@ func (e *DataError) Error() string {
 	return strings.Join(append(parts, strings.TrimSpace(e.Value+" "+e.Problem)), ": ") + "; " + e.Fix
 }
 
+// Kind returns Invalid.
+func (e *DataError) Kind() fault.Kind { return fault.Invalid }
+
 // Unwrap returns Cause.
 func (e *DataError) Unwrap() error { return e.Cause }
 
@@ -96,6 +84,9 @@ func (e *HashError) Error() string {
 		"it was damaged or replaced: remove the file if it is yours, and fetch it again, if necessary from another source",
 		e.File, e.Got, e.Want)
 }
+
+// Kind returns Corrupt.
+func (e *HashError) Kind() fault.Kind { return fault.Corrupt }
 
 // Attempt is a place where a data set was looked for, and the result.
 type Attempt struct {
@@ -123,6 +114,9 @@ func (e *OfflineError) Error() string {
 	b.WriteString("\n" + e.Advice)
 	return b.String()
 }
+
+// Kind returns Unavailable.
+func (e *OfflineError) Kind() fault.Kind { return fault.Unavailable }
 
 // Unwrap returns the errors of the attempts.
 func (e *OfflineError) Unwrap() []error {

@@ -63,7 +63,7 @@ func ExampleNewPermutation() {
 	// [4 3 1 0 5 2]
 }
 
-// A mistake in a file is a *DataError, one in the source a *FieldError. Both say
+// A mistake in a file is a *DataError, one in the source a *fault.FieldError. Both say
 // what to do.
 func ExampleDataError() {
 	folder, err := os.MkdirTemp("", "example")

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"reprise/fault"
 	"reprise/internal/disk"
 )
 
@@ -88,6 +89,9 @@ type statusError int
 func (e statusError) Error() string {
 	return fmt.Sprintf("the server answered %d %s", int(e), http.StatusText(int(e)))
 }
+
+// Kind returns Unavailable.
+func (e statusError) Kind() fault.Kind { return fault.Unavailable }
 
 // Is reports whether the server says that there is no such file.
 func (e statusError) Is(target error) bool {

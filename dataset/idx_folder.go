@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"reprise/fault"
 	"reprise/internal/disk"
 )
 
@@ -41,7 +42,7 @@ func (r reading) openIDXFolder(ctx context.Context, folder string, fraction floa
 		return nil, err
 	}
 	if len(files) == 2 && fraction != 0 {
-		return nil, &FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(fraction),
+		return nil, &fault.FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(fraction),
 			Problem: fmt.Sprintf("does not fit %s, which has validation samples of its own (%s)", folder, files[1].images),
 			Fix:     "leave it out"}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"reprise/fault"
 )
 
 // The numbers of classes beyond which a target looks like a quantity.
@@ -106,7 +108,7 @@ func (c *labelColumn) tooManyNames(t *table, line int, many string) error {
 // lookLikeQuantity is the error for a target of numbers that nobody would call
 // classes.
 func lookLikeQuantity(t *table, has, fix string) error {
-	return &FieldError{Field: FieldTask, Value: "column " + quote(t.target), Problem: has + ", which look like a quantity and not like classes",
+	return &fault.FieldError{Field: FieldTask, Value: "column " + quote(t.target), Problem: has + ", which look like a quantity and not like classes",
 		Fix: fix, Example: string(Regression)}
 }
 

@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/dataset/tokenizer"
+	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/spelling"
 )
@@ -60,7 +61,7 @@ type Config struct {
 	// It is created when it is needed. With "" nothing is fetched.
 	CacheDir string
 	// NoCache is the error for a data set that would have to be fetched if CacheDir
-	// is ""; nil means a *FieldError.
+	// is ""; nil means a *fault.FieldError.
 	NoCache error
 	// GoProxy is the value of GOPROXY: a list of proxies, direct or off,
 	// separated by commas or pipes. "" is Go's default.
@@ -116,7 +117,7 @@ func NewLibrary(config Config) (*Library, error) {
 
 func newLibrary(config Config, entries []Entry) (*Library, error) {
 	if config.CacheDir == "" && config.NoCache == nil {
-		config.NoCache = &FieldError{Field: "CacheDir", Value: `""`, Problem: "is not a folder", Fix: "name a folder to keep data sets in"}
+		config.NoCache = &fault.FieldError{Field: "CacheDir", Value: `""`, Problem: "is not a folder", Fix: "name a folder to keep data sets in"}
 	}
 	if config.GoProxy == "" {
 		config.GoProxy = DefaultGoProxy
@@ -195,7 +196,7 @@ func (l *Library) Get(ctx context.Context, name string) error {
 }
 
 // Open returns the data of a source, fetching it first if it is in the catalogue
-// and not in the cache. It fails with a *FieldError for a source that makes no
+// and not in the cache. It fails with a *fault.FieldError for a source that makes no
 // sense, a *DataError for files that cannot be used, an *OfflineError if a data set
 // cannot be fetched, a *HashError if its content is not what the catalogue pins, or
 // the context's error.
@@ -208,14 +209,14 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		return nil, err
 	}
 	if source.Path == "" {
-		return nil, &FieldError{Field: FieldPath, Value: `""`, Problem: "names no data", Fix: "use " + l.choices()}
+		return nil, &fault.FieldError{Field: FieldPath, Value: `""`, Problem: "names no data", Fix: "use " + l.choices()}
 	}
 	if !utf8.ValidString(source.Path) { // it is recorded in JSON
-		return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is not UTF-8, and could not be recorded",
+		return nil, &fault.FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is not UTF-8, and could not be recorded",
 			Fix: "rename the folder or file, or give it another name with a symbolic link"}
 	}
 	if source.Task != "" && !slices.Contains(Tasks(), source.Task) {
-		return nil, &FieldError{Field: FieldTask, Value: quote(string(source.Task)), Problem: "is not a task",
+		return nil, &fault.FieldError{Field: FieldTask, Value: quote(string(source.Task)), Problem: "is not a task",
 			Fix: fmt.Sprintf("use one of %s, %s, %s, or leave it out", Classification, Regression, NextToken)}
 	}
 	if entry, ok := l.Lookup(source.Path); ok {
@@ -247,7 +248,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
 		fix = "give the folder that the IDX files are in"
 	}
-	return nil, &FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
+	return nil, &fault.FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
 }
 
 // openFolder opens a folder according to its files. Text comes last, since other
@@ -281,7 +282,7 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 }
 
 func doesNotFit(field, value, what, fix string) error {
-	return &FieldError{Field: field, Value: value, Problem: "does not fit " + what, Fix: fix}
+	return &fault.FieldError{Field: field, Value: value, Problem: "does not fit " + what, Fix: fix}
 }
 
 // checkTask refuses a task that data is not for.
@@ -336,7 +337,7 @@ func (l *Library) unknown(path string) error {
 	if name, ok := spelling.Nearest(filepath.Base(path), l.names()); ok {
 		fix = fmt.Sprintf("did you mean %s?", name)
 	}
-	return &FieldError{Field: FieldPath, Value: showPath(path), Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
+	return &fault.FieldError{Field: FieldPath, Value: showPath(path), Problem: "is neither in the catalogue nor a file or folder", Fix: fix}
 }
 
 func (l *Library) names() []string {

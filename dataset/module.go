@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"reprise/fault"
 )
 
 // proxy is an element of GOPROXY.
@@ -49,13 +51,13 @@ func parseProxies(value string) ([]proxy, error) {
 		}
 		u, err := url.Parse(address)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "file" {
-			return nil, &FieldError{Field: "GOPROXY", Value: redact(address), Problem: "is not the address of a module proxy",
+			return nil, &fault.FieldError{Field: "GOPROXY", Value: redact(address), Problem: "is not the address of a module proxy",
 				Fix: "use https://, http:// or file://, direct or off"}
 		}
 		proxies = append(proxies, proxy{address: address, anyError: anyError})
 	}
 	if len(proxies) == 0 {
-		return nil, &FieldError{Field: "GOPROXY", Value: quote(value), Problem: "has no proxy in it",
+		return nil, &fault.FieldError{Field: "GOPROXY", Value: quote(value), Problem: "has no proxy in it",
 			Fix: "use a list such as " + DefaultGoProxy}
 	}
 	return proxies, nil

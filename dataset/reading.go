@@ -3,6 +3,8 @@ package dataset
 import (
 	"context"
 	"errors"
+
+	"reprise/fault"
 )
 
 // reading is a version of the rules by which tables and text are read. What a
@@ -42,5 +44,5 @@ func (l *Library) Reopen(ctx context.Context, source Source, fingerprint string)
 
 // isAboutContent reports whether an error may be absent under another reading.
 func isAboutContent(err error) bool {
-	return errors.As(err, new(*DataError)) || errors.As(err, new(*FieldError))
+	return errors.As(err, new(*DataError)) || errors.As(err, new(*fault.FieldError))
 }

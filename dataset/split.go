@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"reprise/fault"
 	"reprise/internal/philox"
 )
 
@@ -60,6 +61,6 @@ func checkFraction(fraction float64) (float64, error) {
 	if fraction > 0 && fraction < 1 { // false for NaN
 		return fraction, nil
 	}
-	return 0, &FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(fraction),
+	return 0, &fault.FieldError{Field: FieldValidationFraction, Value: fmt.Sprint(fraction),
 		Problem: "is not between 0 and 1", Fix: "use a fraction such as 0.2, or leave it out"}
 }

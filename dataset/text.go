@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/dataset/tokenizer"
+	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/tensor"
 )
@@ -89,24 +90,24 @@ func checkText(source Source) (textOptions, error) {
 		o.kind = tokenizer.Bytes
 	}
 	if !slices.Contains(tokenizer.Kinds(), o.kind) {
-		return o, &FieldError{Field: FieldTokenizer, Value: quote(string(o.kind)), Problem: "is not a kind of tokenizer",
+		return o, &fault.FieldError{Field: FieldTokenizer, Value: quote(string(o.kind)), Problem: "is not a kind of tokenizer",
 			Fix: fmt.Sprintf("use one of %s, %s, %s", tokenizer.Bytes, tokenizer.Characters, tokenizer.BPE)}
 	}
 	switch {
 	case o.kind != tokenizer.BPE && o.vocabulary != 0:
-		return o, &FieldError{Field: FieldVocabulary, Value: strconv.Itoa(o.vocabulary),
+		return o, &fault.FieldError{Field: FieldVocabulary, Value: strconv.Itoa(o.vocabulary),
 			Problem: fmt.Sprintf("does not fit the tokenizer %s, which has a vocabulary of its own", o.kind), Fix: "leave it out, or use tokenizer: bpe"}
 	case o.vocabulary == 0:
 		o.vocabulary = DefaultVocabulary
 	case o.vocabulary < 257 || o.vocabulary > tokenizer.MaxVocabulary:
-		return o, &FieldError{Field: FieldVocabulary, Value: strconv.Itoa(o.vocabulary),
+		return o, &fault.FieldError{Field: FieldVocabulary, Value: strconv.Itoa(o.vocabulary),
 			Problem: fmt.Sprintf("is not between 257 and %d", tokenizer.MaxVocabulary), Fix: "use a size such as 1024, or leave it out"}
 	}
 	if o.context == 0 {
 		o.context = DefaultContext
 	}
 	if o.context < 1 || o.context > MaxContext {
-		return o, &FieldError{Field: FieldContext, Value: strconv.Itoa(o.context),
+		return o, &fault.FieldError{Field: FieldContext, Value: strconv.Itoa(o.context),
 			Problem: fmt.Sprintf("is not between 1 and %d", MaxContext), Fix: "use a number of tokens such as 128, or leave it out"}
 	}
 	if o.fraction = source.ValidationFraction; o.fraction == 0 {
@@ -238,7 +239,7 @@ func (r reading) textDataset(ctx context.Context, name, path string, text []byte
 			if few.Most < 257 {
 				fix = "use tokenizer: bytes, or more text"
 			}
-			return nil, &FieldError{Field: FieldVocabulary, Value: strconv.Itoa(few.Want),
+			return nil, &fault.FieldError{Field: FieldVocabulary, Value: strconv.Itoa(few.Want),
 				Problem: fmt.Sprintf("is more than the %d tokens that the training part of %s gives", few.Most, path), Fix: fix}
 		}
 	}
@@ -286,7 +287,7 @@ func (t *tokenText) checkContext(path string) error {
 		if Split(s) == Validation {
 			fix += ", or a larger " + FieldValidationFraction
 		}
-		return &FieldError{Field: FieldContext, Value: strconv.Itoa(t.context),
+		return &fault.FieldError{Field: FieldContext, Value: strconv.Itoa(t.context),
 			Problem: fmt.Sprintf("needs at least one token more than that, but the %v part of %s has %d", Split(s), path, len(tokens)), Fix: fix}
 	}
 	return nil

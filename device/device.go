@@ -18,32 +18,22 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
-// ErrInvalid is wrapped by every *InvalidError.
-var ErrInvalid = errors.New("invalid device data")
+// ErrInvalid is wrapped by the *fault.FieldError of a device, a workload, a lease or
+// preferences that make no sense.
+var ErrInvalid = fault.New(fault.Invalid, "invalid device data")
 
-// InvalidError names a field with an invalid value, and what it may be.
-type InvalidError struct {
-	Subject string // "device cpu0", "workload \"train\""
-	Field   string
-	Value   string
-	Fix     string
+// invalid says what is wrong with a field of a subject, such as `workload "train"`.
+func invalid(subject, field, value, problem, fix string) error {
+	return fmt.Errorf("%s: %w", subject, &fault.FieldError{Field: field, Value: value, Problem: problem, Fix: fix, Cause: ErrInvalid})
 }
-
-// Error names the subject, field, value and fix.
-func (e *InvalidError) Error() string {
-	return fmt.Sprintf("%s: %s is %s: %s", e.Subject, e.Field, e.Value, e.Fix)
-}
-
-// Unwrap returns ErrInvalid.
-func (e *InvalidError) Unwrap() error { return ErrInvalid }
 
 // Kind says which programming model a device follows; it decides the shape of
 // a LaunchConfig.
@@ -102,7 +92,7 @@ type Device struct {
 	reserved  tensor.Bytes // by the leases in force
 }
 
-// New returns the device with the given description, or an *InvalidError.
+// New returns the device with the given description, or a *fault.FieldError.
 func New(d Description) (Device, error) {
 	if d.Health == "" {
 		d.Health = Unknown
@@ -121,22 +111,22 @@ func New(d Description) (Device, error) {
 }
 
 func (d Description) validate() error {
-	bad := func(field string, value any, fix string) error {
-		return &InvalidError{Subject: fmt.Sprintf("device %q", d.ID), Field: field, Value: fmt.Sprintf("%#v", value), Fix: fix}
+	bad := func(field string, value any, problem, fix string) error {
+		return invalid(fmt.Sprintf("device %q", d.ID), field, fmt.Sprintf("%#v", value), problem, fix)
 	}
 	switch {
 	case !d.ID.valid():
-		return bad("id", string(d.ID), "give it a name without spaces or slashes, such as cpu0, with its worker and a slash before it if that has a name")
+		return bad("id", string(d.ID), "is not a name", "give it a name without spaces or slashes, such as cpu0, with its worker and a slash before it if that has a name")
 	case d.Kind != CPU && d.Kind != CUDA && d.Kind != OpenCL:
-		return bad("kind", string(d.Kind), "use cpu, cuda or opencl")
+		return bad("kind", string(d.Kind), "is not a kind of device", "use cpu, cuda or opencl")
 	case d.Kind != CUDA && (d.Capability.Major != 0 || d.Capability.Minor != 0):
-		return bad("capability", d.Capability.String(), "only CUDA devices have a version; list the features as extensions")
+		return bad("capability", d.Capability.String(), "is a version, which only CUDA devices have", "list the features as extensions")
 	case d.Health.rank() < 0:
-		return bad("health", string(d.Health), "use healthy, degraded, unhealthy or unknown")
+		return bad("health", string(d.Health), "is not a condition", "use healthy, degraded, unhealthy or unknown")
 	case d.Slots < 0:
-		return bad("slots", d.Slots, "use at least 1")
+		return bad("slots", d.Slots, "must be at least 1", "leave it out for 1")
 	case d.Units < 0:
-		return bad("units", d.Units, "use at least 1")
+		return bad("units", d.Units, "must be at least 1", "leave it out for 1")
 	}
 	return d.Memory.validate(fmt.Sprintf("device %q", d.ID))
 }
@@ -181,7 +171,7 @@ func (d Device) Description() Description {
 	return c
 }
 
-// WithHealth returns the device in another condition, or an *InvalidError for
+// WithHealth returns the device in another condition, or a *fault.FieldError for
 // an unknown status.
 func (d Device) WithHealth(status HealthStatus, note string) (Device, error) {
 	c := d.d

@@ -12,6 +12,7 @@ import (
 
 	"reprise/device"
 	"reprise/device/devicetest"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -36,7 +37,7 @@ func TestNewRefusesInvalidDescriptions(t *testing.T) {
 		description := devicetest.Device(t, "cpu0", tensor.GiB).Description()
 		spoil(&description)
 		_, err := device.New(description)
-		var invalid *device.InvalidError
+		var invalid *fault.FieldError
 		if !errors.Is(err, device.ErrInvalid) || !errors.As(err, &invalid) {
 			t.Errorf("%s: error %v", field, err)
 			continue
@@ -181,7 +182,7 @@ func TestMemoryRequirement(t *testing.T) {
 		"alignment  ":    {Alignment: math.MinInt64}, // has one bit set, but is negative
 		"access_pattern": {AccessPattern: "sideways"},
 	} {
-		var invalid *device.InvalidError
+		var invalid *fault.FieldError
 		if err := bad.Validate(); !errors.As(err, &invalid) || invalid.Field != strings.TrimSpace(field) {
 			t.Errorf("%s: %v", field, err)
 		}
@@ -199,7 +200,7 @@ func TestWorkloadValidation(t *testing.T) {
 		"requirements[1]": {Requirements: []device.Feature{kernel.FMA, ""}},
 		"size":            {Memory: device.MemoryRequirement{Size: -5}},
 	} {
-		var invalid *device.InvalidError
+		var invalid *fault.FieldError
 		if err := w.Validate(); !errors.As(err, &invalid) || invalid.Field != field {
 			t.Errorf("%s: %v", field, err)
 		}

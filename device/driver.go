@@ -1,15 +1,15 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
 // ErrForeignMemory is returned if a fenced backend is asked to prepare a
 // program over memory that it did not allocate.
-var ErrForeignMemory = errors.New("memory was not allocated by this backend")
+var ErrForeignMemory = fault.New(fault.Internal, "memory was not allocated by this backend")
 
 // Driver operates one piece of hardware. It is safe for concurrent use to the
 // extent that its Backend is; each Memory belongs to one goroutine at a time.

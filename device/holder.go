@@ -57,21 +57,21 @@ func ParseHolder(name string) (Holder, bool) {
 	return h, h.Validate() == nil
 }
 
-// Validate fails with an *InvalidError for a holder that cannot be.
+// Validate fails with ErrInvalid for a holder that cannot be.
 func (h Holder) Validate() error {
-	bad := func(field, value, fix string) error {
-		return &InvalidError{Subject: "holder", Field: field, Value: strconv.Quote(value), Fix: fix}
+	bad := func(field, value, problem, fix string) error {
+		return invalid("holder", field, strconv.Quote(value), problem, fix)
 	}
 	several, known := h.Kind.instances()
 	switch {
 	case !known:
-		return bad("kind", string(h.Kind), "use run, verification or generation")
+		return bad("kind", string(h.Kind), "is not a kind of holder", "use run, verification or generation")
 	case h.Subject == "" || strings.Contains(h.Subject, "/"):
-		return bad("subject", h.Subject, "name the run, without slashes")
+		return bad("subject", h.Subject, "is not a run", "name the run, without slashes")
 	case several && (h.Instance == "" || strings.Contains(h.Instance, "/")):
-		return bad("instance", h.Instance, "give it an id of its own, without slashes")
+		return bad("instance", h.Instance, "is not an id", "give it an id of its own, without slashes")
 	case !several && h.Instance != "":
-		return bad("instance", h.Instance, "leave it out: there is only one")
+		return bad("instance", h.Instance, "is one too many", "leave it out: there is only one")
 	}
 	return nil
 }

@@ -45,20 +45,20 @@ func (id ID) valid() bool {
 // maxWorkerName bounds the name of a worker, which is part of many ids.
 const maxWorkerName = 64
 
-// CheckWorker fails with an *InvalidError for a name that a worker cannot have.
+// CheckWorker fails with ErrInvalid for a name that a worker cannot have.
 func CheckWorker(name string) error {
 	allowed := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)
 	}
 	if len(name) > maxWorkerName || strings.IndexFunc(name, func(r rune) bool { return !allowed(r) }) >= 0 {
-		return &InvalidError{Subject: "worker", Field: "name", Value: strconv.Quote(name), Fix: fmt.Sprintf(
-			"use up to %d letters, digits, dots, hyphens and underscores, such as node-7, or nothing for the only worker", maxWorkerName)}
+		return invalid("worker", "name", strconv.Quote(name), "is not a name", fmt.Sprintf(
+			"use up to %d letters, digits, dots, hyphens and underscores, such as node-7, or nothing for the only worker", maxWorkerName))
 	}
 	return nil
 }
 
 // OfWorker returns the driver with its device named by the worker that it belongs to.
-// It fails with an *InvalidError for an invalid name, and with ErrWrongDevice for a device
+// It fails with ErrInvalid for an invalid name, and with ErrWrongDevice for a device
 // of another worker.
 func OfWorker(worker string, d Driver) (Driver, error) {
 	if err := CheckWorker(worker); err != nil {

@@ -1,12 +1,13 @@
 package device
 
 import (
-	"errors"
 	"fmt"
+
+	"reprise/fault"
 )
 
 // ErrInvalidState is wrapped by every *InvalidStateError.
-var ErrInvalidState = errors.New("invalid state for this transition")
+var ErrInvalidState = fault.New(fault.Internal, "invalid state for this transition")
 
 // InstanceID names a KernelInstance.
 type InstanceID string
@@ -71,6 +72,9 @@ type InvalidStateError struct {
 func (e *InvalidStateError) Error() string {
 	return fmt.Sprintf("instance %s cannot %s: it is %s", e.Instance, e.Transition, e.State)
 }
+
+// Kind returns Internal.
+func (e *InvalidStateError) Kind() fault.Kind { return fault.Internal }
 
 // Unwrap returns ErrInvalidState.
 func (e *InvalidStateError) Unwrap() error { return ErrInvalidState }

@@ -1,22 +1,22 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
 var (
 	// ErrStaleLease is wrapped by every *StaleLeaseError: the lease is not, or
 	// no longer, in force, and its holder must stop using the device.
-	ErrStaleLease = errors.New("stale lease")
+	ErrStaleLease = fault.New(fault.Conflict, "stale lease")
 	// ErrWrongDevice is returned if a lease or an event of one device is
 	// presented to another.
-	ErrWrongDevice = errors.New("belongs to another device")
+	ErrWrongDevice = fault.New(fault.Internal, "belongs to another device")
 	// ErrLeaseIDInUse is returned if another holder has a lease with the id.
-	ErrLeaseIDInUse = errors.New("lease id is in use by another holder")
+	ErrLeaseIDInUse = fault.New(fault.Conflict, "lease id is in use by another holder")
 )
 
 // LeaseID names a lease. It must not be reused while the lease is in force.
@@ -57,6 +57,9 @@ type StaleLeaseError struct {
 func (e *StaleLeaseError) Error() string {
 	return fmt.Sprintf("%v: %v %s; the newest epoch is %d: acquire the device again", ErrStaleLease, e.Lease, e.Why, e.Newest)
 }
+
+// Kind returns Conflict.
+func (e *StaleLeaseError) Kind() fault.Kind { return fault.Conflict }
 
 // Unwrap returns ErrStaleLease.
 func (e *StaleLeaseError) Unwrap() error { return ErrStaleLease }

@@ -1,16 +1,17 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+
+	"reprise/fault"
 )
 
 var (
 	// ErrNotRegistered is returned by a ledger without a device.
-	ErrNotRegistered = errors.New("device is not registered")
+	ErrNotRegistered = fault.New(fault.NotFound, "device is not registered")
 	// ErrHeld is returned if a change must wait until leases are released.
-	ErrHeld = errors.New("device is leased")
+	ErrHeld = fault.New(fault.Unavailable, "device is leased")
 )
 
 // Ledger is the aggregate that decides who may use one device. It is a pure
@@ -48,7 +49,7 @@ func (l Ledger) Leases() []Lease { return slices.Clone(l.leases) }
 func (l Ledger) Register(d Device) ([]Event, error) {
 	switch {
 	case d.ID() == "":
-		return nil, &InvalidError{"device", "id", `""`, "make the device with New"}
+		return nil, invalid("device", "id", `""`, "is not a name", "make the device with New")
 	case l.registered() && l.device.ID() != d.ID():
 		return nil, fmt.Errorf("register %s with the ledger of %s: %w", d.ID(), l.device.ID(), ErrWrongDevice)
 	case l.registered() && l.device.sameDescription(d):
@@ -63,16 +64,16 @@ func (l Ledger) Register(d Device) ([]Event, error) {
 // that the holder already has is released first, even if it has the same id.
 //
 // It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) if the device
-// cannot take the workload now, with ErrLeaseIDInUse, ErrNotRegistered, or an
-// *InvalidError; the holder then keeps any lease that it has.
+// cannot take the workload now, with ErrLeaseIDInUse, ErrNotRegistered, or a
+// *fault.FieldError; the holder then keeps any lease that it has.
 func (l Ledger) Acquire(holder string, id LeaseID, w Workload) ([]Event, error) {
 	switch {
 	case !l.registered():
 		return nil, fmt.Errorf("acquire for %s: %w", holder, ErrNotRegistered)
 	case holder == "":
-		return nil, &InvalidError{"lease", "holder", `""`, "say who will use the device"}
+		return nil, invalid("lease", "holder", `""`, "is not a name", "say who will use the device")
 	case id == "":
-		return nil, &InvalidError{"lease", "id", `""`, "give the lease an id"}
+		return nil, invalid("lease", "id", `""`, "is not an id", "give the lease one")
 	}
 	if err := w.Validate(); err != nil {
 		return nil, fmt.Errorf("acquire %s for %s: %w", l.device.ID(), holder, err)
@@ -139,7 +140,7 @@ func (l Ledger) release(reason string, which func(Lease) bool) []Event {
 
 // SetHealth decides on a new condition of the device; an unchanged one gives no
 // events. An unhealthy device may compute wrong bits, so its leases end. It
-// fails with ErrNotRegistered or an *InvalidError.
+// fails with ErrNotRegistered or a *fault.FieldError.
 func (l Ledger) SetHealth(status HealthStatus, note string) ([]Event, error) {
 	if !l.registered() {
 		return nil, fmt.Errorf("set health: %w", ErrNotRegistered)

@@ -1,13 +1,14 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+
+	"reprise/fault"
 )
 
 // ErrContradiction is wrapped by every *ContradictionError.
-var ErrContradiction = errors.New("event contradicts the device's history")
+var ErrContradiction = fault.New(fault.Corrupt, "event contradicts the device's history")
 
 // ContradictionError says that an event cannot follow the events before it: the
 // log was not written by these rules.
@@ -20,6 +21,9 @@ type ContradictionError struct {
 func (e *ContradictionError) Error() string {
 	return fmt.Sprintf("%v: %s: %s", ErrContradiction, e.Event.EventType(), e.Why)
 }
+
+// Kind returns Corrupt.
+func (e *ContradictionError) Kind() fault.Kind { return fault.Corrupt }
 
 // Unwrap returns ErrContradiction.
 func (e *ContradictionError) Unwrap() error { return ErrContradiction }

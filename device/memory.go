@@ -38,22 +38,22 @@ func (r MemoryRequirement) IsSatisfiedBy(a Allocation) bool {
 	return a.Size >= r.Size && a.Alignment >= r.Alignment
 }
 
-// Validate fails with an *InvalidError for a negative size, an alignment that
+// Validate fails with a *fault.FieldError for a negative size, an alignment that
 // is not a power of two, or an unknown access pattern.
 func (r MemoryRequirement) Validate() error { return r.validate("memory requirement") }
 
 func (r MemoryRequirement) validate(subject string) error {
 	switch {
 	case r.Size < 0:
-		return &InvalidError{subject, "size", strconv.FormatInt(int64(r.Size), 10), "use 0 or more bytes"}
+		return invalid(subject, "size", strconv.FormatInt(int64(r.Size), 10), "must not be negative", "use 0 or more bytes")
 	case !powerOfTwoOrZero(r.Alignment):
-		return &InvalidError{subject, "alignment", strconv.FormatInt(int64(r.Alignment), 10), "use a power of two, or 0 for none"}
+		return invalid(subject, "alignment", strconv.FormatInt(int64(r.Alignment), 10), "must be a power of two", "use one such as 64, or 0 for none")
 	}
 	switch r.AccessPattern {
 	case "", AccessSequential, AccessStrided, AccessRandom:
 		return nil
 	}
-	return &InvalidError{subject, "access_pattern", strconv.Quote(string(r.AccessPattern)), "use sequential, strided or random"}
+	return invalid(subject, "access_pattern", strconv.Quote(string(r.AccessPattern)), "is not an access pattern", "use sequential, strided or random")
 }
 
 // MemoryInfo is the memory of a device.
@@ -71,16 +71,16 @@ func (m MemoryInfo) Offer() Allocation {
 }
 
 func (m MemoryInfo) validate(subject string) error {
-	bad := func(field string, value tensor.Bytes, fix string) error {
-		return &InvalidError{subject, field, strconv.FormatInt(int64(value), 10), fix}
+	bad := func(field string, value tensor.Bytes, problem, fix string) error {
+		return invalid(subject, field, strconv.FormatInt(int64(value), 10), problem, fix)
 	}
 	switch {
 	case m.Total < 0:
-		return bad("memory.total", m.Total, "use 0 or more bytes")
+		return bad("memory.total", m.Total, "must not be negative", "use 0 or more bytes")
 	case m.Available < 0 || m.Available > m.Total:
-		return bad("memory.available", m.Available, fmt.Sprintf("use 0 to the total of %d bytes", m.Total))
+		return bad("memory.available", m.Available, fmt.Sprintf("must be between 0 and the total of %d bytes", m.Total), "report what is free")
 	case !powerOfTwoOrZero(m.Alignment):
-		return bad("memory.alignment", m.Alignment, "use a power of two, or 0 for none")
+		return bad("memory.alignment", m.Alignment, "must be a power of two", "use one such as 64, or 0 for none")
 	}
 	return nil
 }

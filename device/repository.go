@@ -17,8 +17,8 @@ type Repository interface {
 	GetByID(ID) (Device, bool)
 	// List returns every device.
 	List() ([]Device, error)
-	// Save adds the device or replaces the one with its ID. It fails with an
-	// *InvalidError for the zero Device.
+	// Save adds the device or replaces the one with its ID. It fails with a
+	// *fault.FieldError for the zero Device.
 	Save(Device) error
 }
 
@@ -67,7 +67,7 @@ func (r *MemoryRepository) List() ([]Device, error) {
 // Save implements Repository.
 func (r *MemoryRepository) Save(d Device) error {
 	if d.ID() == "" {
-		return &InvalidError{"device", "id", `""`, "make the device with New"}
+		return invalid("device", "id", `""`, "is not a name", "make the device with New")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -2,15 +2,16 @@ package device
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"reprise/fault"
 )
 
 // ErrNoSuitableDevice is wrapped by every *NoSuitableDeviceError.
-var ErrNoSuitableDevice = errors.New("no suitable device")
+var ErrNoSuitableDevice = fault.New(fault.Unavailable, "no suitable device")
 
 // NoSuitableDeviceError says, for every device, why it was not chosen.
 type NoSuitableDeviceError struct {
@@ -32,6 +33,14 @@ func (e *NoSuitableDeviceError) Error() string {
 		devices = []string{"there are no devices"}
 	}
 	return fmt.Sprintf("%v for %q: %s", ErrNoSuitableDevice, e.Workload, strings.Join(devices, "; "))
+}
+
+// Kind returns Unavailable if waiting may help, else Invalid.
+func (e *NoSuitableDeviceError) Kind() fault.Kind {
+	if e.Transient() {
+		return fault.Unavailable
+	}
+	return fault.Invalid
 }
 
 // Unwrap returns ErrNoSuitableDevice.
@@ -68,14 +77,14 @@ func (p SchedulingPreferences) validate() error {
 	switch p.Policy {
 	case "", PolicyMostFree, PolicyBestFit:
 		if p.Device != "" {
-			return &InvalidError{subject, "device", strconv.Quote(string(p.Device)), "use it with the policy named, or leave it out"}
+			return invalid(subject, "device", strconv.Quote(string(p.Device)), "has no effect with policy "+strconv.Quote(string(p.Policy)), "use it with the policy named, or leave it out")
 		}
 	case PolicyNamed:
 		if p.Device == "" {
-			return &InvalidError{subject, "device", `""`, "name the device that the policy named shall use"}
+			return invalid(subject, "device", `""`, "does not fit the policy named", "name the device to use")
 		}
 	default:
-		return &InvalidError{subject, "policy", strconv.Quote(string(p.Policy)), "use most_free, best_fit or named"}
+		return invalid(subject, "policy", strconv.Quote(string(p.Policy)), "is not a policy", "use most_free, best_fit or named")
 	}
 	return nil
 }
@@ -124,7 +133,7 @@ func NewKernelScheduler(devices Repository, newID func() InstanceID) *KernelSche
 
 // Schedule returns an instance of the workload, ready on the best suitable
 // device. It fails with *NoSuitableDeviceError (ErrNoSuitableDevice) if no
-// device is suitable, with an *InvalidError for an invalid workload or invalid
+// device is suitable, with a *fault.FieldError for an invalid workload or invalid
 // preferences, and with the repository's errors.
 func (s *KernelScheduler) Schedule(w Workload, p SchedulingPreferences) (KernelInstance, error) {
 	if err := w.Validate(); err != nil {

@@ -21,16 +21,16 @@ type Workload struct {
 	Shared bool `json:"shared,omitempty"`
 }
 
-// Validate fails with an *InvalidError for a workload that makes no sense for
+// Validate fails with a *fault.FieldError for a workload that makes no sense for
 // any device.
 func (w Workload) Validate() error {
 	subject := fmt.Sprintf("workload %q", w.Name)
 	if w.Items < 0 {
-		return &InvalidError{subject, "items", strconv.FormatInt(w.Items, 10), "use 0 or more"}
+		return invalid(subject, "items", strconv.FormatInt(w.Items, 10), "must not be negative", "use 0 or more")
 	}
 	for i, f := range w.Requirements {
 		if f == "" {
-			return &InvalidError{subject, fmt.Sprintf("requirements[%d]", i), `""`, "name a feature or leave it out"}
+			return invalid(subject, fmt.Sprintf("requirements[%d]", i), `""`, "is not a feature", "name one, or leave it out")
 		}
 	}
 	return w.Memory.validate(subject)

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"reprise/fault"
 )
 
 const (
@@ -26,10 +28,10 @@ const (
 var (
 	// ErrBadSignature is returned for an attestation that was not signed with the
 	// key, or was changed since.
-	ErrBadSignature = errors.New("the signature does not match")
+	ErrBadSignature = fault.New(fault.Corrupt, "the signature does not match")
 	// ErrNotContained is wrapped by the error of Attestation.Check if a log does
 	// not contain what was attested.
-	ErrNotContained = errors.New("the log does not contain the attested head")
+	ErrNotContained = fault.New(fault.Corrupt, "the log does not contain the attested head")
 )
 
 // Attestation says how far a log had come and what its hash was. Kept

@@ -134,9 +134,9 @@ func CheckConsumer(c Consumer, stored, from Position, head Head) error {
 	}
 	switch {
 	case len(c.State) > MaxSnapshot:
-		return &LimitError{Field: "state of consumer " + c.Name, Got: fmt.Sprintf("%d bytes", len(c.State)), Limit: fmt.Sprintf("at most %d", MaxSnapshot)}
+		return limit("state of consumer "+c.Name, fmt.Sprintf("%d bytes", len(c.State)), fmt.Sprintf("are more than %d", MaxSnapshot), "keep less in it")
 	case c.Position > head.Position:
-		return &LimitError{Field: "position of consumer " + c.Name, Got: fmt.Sprint(c.Position), Limit: fmt.Sprintf("at most %d, the end of the log", head.Position)}
+		return limit("position of consumer "+c.Name, fmt.Sprint(c.Position), fmt.Sprintf("must be at most %d, the end of the log", head.Position), "handle events before saving their position")
 	case stored != from:
 		return fmt.Errorf("consumer %s is at position %d, expected %d: %w", c.Name, stored, from, ErrConcurrencyConflict)
 	}

@@ -10,7 +10,7 @@
 //
 // It refuses: events out of order (ErrConcurrencyConflict), an event id used
 // twice for different content (ErrEventIDReused), anything beyond the limits
-// below (*LimitError), and to return an event whose hash does not match
+// below (*fault.FieldError), and to return an event whose hash does not match
 // (*CorruptionError).
 //
 // A Store is safe for concurrent use by any number of goroutines.

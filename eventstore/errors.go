@@ -1,29 +1,30 @@
 package eventstore
 
 import (
-	"errors"
 	"fmt"
+
+	"reprise/fault"
 )
 
 var (
 	// ErrConcurrencyConflict is wrapped by every *ConflictError.
-	ErrConcurrencyConflict = errors.New("concurrency conflict")
+	ErrConcurrencyConflict = fault.New(fault.Conflict, "concurrency conflict")
 	// ErrEventIDReused is returned for an event id that is in the store with
 	// other content, in another place, or together with other events.
-	ErrEventIDReused = errors.New("event id is already used by another event")
-	// ErrLimit is wrapped by every *LimitError.
-	ErrLimit = errors.New("beyond the limits of the event store")
+	ErrEventIDReused = fault.New(fault.Conflict, "event id is already used by another event")
+	// ErrLimit is wrapped by the *fault.FieldError of a value beyond the limits.
+	ErrLimit = fault.New(fault.Invalid, "beyond the limits of the event store")
 	// ErrCorrupt is wrapped by every *CorruptionError.
-	ErrCorrupt = errors.New("event log is corrupt")
+	ErrCorrupt = fault.New(fault.Corrupt, "event log is corrupt")
 	// ErrClosed is returned by a closed store and its subscriptions.
-	ErrClosed = errors.New("event store is closed")
+	ErrClosed = fault.New(fault.Unavailable, "event store is closed")
 	// ErrNotEmpty is returned if a log is imported into a store that has events.
-	ErrNotEmpty = errors.New("event store is not empty")
+	ErrNotEmpty = fault.New(fault.Conflict, "event store is not empty")
 	// ErrLocked is returned if another program kept the store locked for longer than
 	// the store waits. Nothing was appended, and the caller may try again.
-	ErrLocked = errors.New("event store is locked by another program")
+	ErrLocked = fault.New(fault.Unavailable, "event store is locked by another program")
 	// ErrReadOnly is returned by writes to a store that is open for reading only.
-	ErrReadOnly = errors.New("event store is open for reading only")
+	ErrReadOnly = fault.New(fault.Forbidden, "event store is open for reading only")
 )
 
 // DeniedError says that this user may not read, or write, the files of a store.
@@ -36,6 +37,9 @@ type DeniedError struct {
 
 // Error is the system's.
 func (e *DeniedError) Error() string { return e.Err.Error() }
+
+// Kind returns Forbidden.
+func (e *DeniedError) Kind() fault.Kind { return fault.Forbidden }
 
 // Unwrap returns Err.
 func (e *DeniedError) Unwrap() error { return e.Err }
@@ -53,23 +57,16 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%v: %s is at version %d, expected %v", ErrConcurrencyConflict, e.Aggregate, e.Got, e.Want)
 }
 
+// Kind returns Conflict.
+func (e *ConflictError) Kind() fault.Kind { return fault.Conflict }
+
 // Unwrap returns ErrConcurrencyConflict.
 func (e *ConflictError) Unwrap() error { return ErrConcurrencyConflict }
 
-// LimitError says which limit a value exceeds.
-type LimitError struct {
-	Field string
-	Got   string
-	Limit string
+// limit returns the error for a value that the store does not take.
+func limit(field, value, problem, fix string) error {
+	return &fault.FieldError{Field: field, Value: value, Problem: problem, Fix: fix, Cause: ErrLimit}
 }
-
-// Error names field, value and limit.
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("%v: %s is %s, must be %s", ErrLimit, e.Field, e.Got, e.Limit)
-}
-
-// Unwrap returns ErrLimit.
-func (e *LimitError) Unwrap() error { return ErrLimit }
 
 // CorruptionError names the first event that is not what was appended. Position
 // is 0 if the damage is not in one event.
@@ -92,6 +89,9 @@ func (e *CorruptionError) Error() string {
 	}
 	return fmt.Sprintf("%v: event at position %d (version %d of %s): %s", ErrCorrupt, e.Position, e.Version, e.Aggregate, e.What)
 }
+
+// Kind returns Corrupt.
+func (e *CorruptionError) Kind() fault.Kind { return fault.Corrupt }
 
 // Unwrap returns ErrCorrupt.
 func (e *CorruptionError) Unwrap() error { return ErrCorrupt }

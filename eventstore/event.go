@@ -31,6 +31,10 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 // MarshalText implements encoding.TextMarshaler: hex.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler. It fails for a text that is not
+// the hex of a whole hash.
+func (h *Hash) UnmarshalText(text []byte) error { return parseHash(h, string(text)) }
+
 // Limits of what a store accepts.
 const (
 	MaxPayload     = 1 << 20 // bytes
@@ -88,7 +92,7 @@ func DerivedEventID(parts ...string) EventID {
 	return EventID(text)
 }
 
-// validate fails with *LimitError for an event that no store accepts.
+// validate fails with *fault.FieldError for an event that no store accepts.
 func (e NewEvent) validate() error {
 	for _, f := range []struct {
 		field, value string
@@ -104,23 +108,23 @@ func (e NewEvent) validate() error {
 		}
 	}
 	if len(e.Payload) > MaxPayload {
-		return &LimitError{Field: "payload of " + e.Type, Got: fmt.Sprintf("%d bytes", len(e.Payload)), Limit: fmt.Sprintf("at most %d", MaxPayload)}
+		return limit("payload of "+e.Type, fmt.Sprintf("%d bytes", len(e.Payload)), fmt.Sprintf("are more than %d", MaxPayload), "keep large data in files")
 	}
 	if s := e.Time.Unix(); s < -maxTimeSeconds || s > maxTimeSeconds {
-		return &LimitError{Field: "time", Got: e.Time.String(), Limit: "a time within 30,000 years of 1970"}
+		return limit("time", e.Time.String(), "must be within 30,000 years of 1970", "use the present time")
 	}
 	return nil
 }
 
 func validateName(field, value string, optional bool) error {
 	if len(value) > MaxName {
-		return &LimitError{Field: field, Got: fmt.Sprintf("%d bytes", len(value)), Limit: fmt.Sprintf("at most %d", MaxName)}
+		return limit(field, fmt.Sprintf("%d bytes", len(value)), fmt.Sprintf("are more than %d", MaxName), "use a shorter name")
 	}
 	if !utf8.ValidString(value) {
-		return &LimitError{Field: field, Got: fmt.Sprintf("%q", value), Limit: "UTF-8"}
+		return limit(field, fmt.Sprintf("%q", value), "must be UTF-8", "encode it")
 	}
 	if value == "" && !optional {
-		return &LimitError{Field: field, Got: `""`, Limit: "a name"}
+		return limit(field, `""`, "is not a name", "use one character or more")
 	}
 	return nil
 }

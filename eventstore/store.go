@@ -70,7 +70,7 @@ type Store interface {
 	// positions of one Append are adjacent.
 	//
 	// It fails with *ConflictError (ErrConcurrencyConflict) if an aggregate is not
-	// at its expected version, with ErrEventIDReused, and with *LimitError. If
+	// at its expected version, with ErrEventIDReused, and with *fault.FieldError. If
 	// every event of the call is stored already, next to each other and with equal
 	// content, it returns the stored events: a caller that does not know whether
 	// its append succeeded simply repeats it.
@@ -114,7 +114,7 @@ type Store interface {
 
 	// SaveConsumer saves the consumer's position and state, durably and together,
 	// if the saved position is from (0 for a new consumer). It fails with
-	// ErrConcurrencyConflict otherwise, and with *LimitError for a position after
+	// ErrConcurrencyConflict otherwise, and with *fault.FieldError for a position after
 	// the end of the log. A position may also be set back.
 	SaveConsumer(ctx context.Context, c Consumer, from Position) error
 
@@ -162,7 +162,7 @@ func (s Snapshot) Replaces(old Snapshot) bool {
 	return s.Schema > old.Schema || s.Schema == old.Schema && s.Version >= old.Version
 }
 
-// CheckWrites fails with *LimitError for writes that no store accepts. Every
+// CheckWrites fails with *fault.FieldError for writes that no store accepts. Every
 // implementation calls it first.
 func CheckWrites(writes []Write) error {
 	events := 0
@@ -171,7 +171,7 @@ func CheckWrites(writes []Write) error {
 			return err
 		}
 		if len(w.Events) == 0 {
-			return &LimitError{Field: "events for " + string(w.Aggregate), Got: "none", Limit: "at least one"}
+			return limit("events for "+string(w.Aggregate), "", "are no events", "leave the aggregate out")
 		}
 		for _, e := range w.Events {
 			if err := e.validate(); err != nil {
@@ -181,19 +181,19 @@ func CheckWrites(writes []Write) error {
 		events += len(w.Events)
 	}
 	if events == 0 || events > MaxBatch {
-		return &LimitError{Field: "events of one append", Got: fmt.Sprint(events), Limit: fmt.Sprintf("1 to %d", MaxBatch)}
+		return limit("events of one append", fmt.Sprint(events), fmt.Sprintf("must be 1 to %d", MaxBatch), "append more events in several steps")
 	}
 	return nil
 }
 
-// CheckSnapshot fails with *LimitError unless the snapshot's version is between
+// CheckSnapshot fails with *fault.FieldError unless the snapshot's version is between
 // 1 and the aggregate's, and its payload is within the limit.
 func CheckSnapshot(s Snapshot, current Version) error {
 	if s.Version == 0 || s.Version > current {
-		return &LimitError{Field: "snapshot version of " + string(s.Aggregate), Got: fmt.Sprint(s.Version), Limit: fmt.Sprintf("1 to %d", current)}
+		return limit("snapshot version of "+string(s.Aggregate), fmt.Sprint(s.Version), fmt.Sprintf("must be 1 to %d", current), "take the snapshot of a version that was appended")
 	}
 	if len(s.Payload) > MaxSnapshot {
-		return &LimitError{Field: "snapshot of " + string(s.Aggregate), Got: fmt.Sprintf("%d bytes", len(s.Payload)), Limit: fmt.Sprintf("at most %d", MaxSnapshot)}
+		return limit("snapshot of "+string(s.Aggregate), fmt.Sprintf("%d bytes", len(s.Payload)), fmt.Sprintf("are more than %d", MaxSnapshot), "do without the snapshot")
 	}
 	return nil
 }

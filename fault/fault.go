@@ -4,11 +4,10 @@
 //
 // An error has a kind if it, or one that it wraps, has a method Kind() Kind. Types
 // that belong to one context implement that method; [As] gives a kind to any other
-// error.
+// error. Errors of the operating system have kinds without it: see [KindOf].
 package fault
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -26,14 +25,14 @@ const (
 	// NotFound names something that does not exist.
 	NotFound
 	// Conflict is a request that does not fit the present state, such as resuming a
-	// run that has ended, or something that another caller holds.
+	// run that has ended: it works only once the state is another.
 	Conflict
-	// Unavailable is a failure that may pass by itself: the same request may work
-	// later.
+	// Unavailable is a failure that may pass without a change to the request: a
+	// deadline, a network that is down, a file that is away, what another process holds.
 	Unavailable
 	// Exhausted is a bound that was reached: a queue, a quota, memory or a disk.
 	Exhausted
-	// Corrupt is data that is not what was written.
+	// Corrupt is data that is not what was written, or that contradicts itself.
 	Corrupt
 	// Canceled is a request that its caller, or a signal, ended.
 	Canceled
@@ -80,17 +79,30 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// KindOf returns the kind of an error: that of the first error in its tree that has
-// one, Canceled for the end of a context, and Internal if nothing is known.
+// Accepted returns the kind of an error that an accepted request meets later, when the
+// request itself cannot be at fault any more: Unavailable for Invalid, NotFound and
+// Conflict, such as for data that a run was trained on and that is gone.
+func (k Kind) Accepted() Kind {
+	switch k {
+	case Invalid, NotFound, Conflict:
+		return Unavailable
+	default:
+		return k
+	}
+}
+
+// KindOf returns the kind of an error: that of the first error in its tree, outermost
+// and leftmost, that has one. If none has, it is what the system's error or the end of
+// a context in the tree says, and Internal if nothing is known.
+//
+// A missing file is Unavailable and not NotFound, and a file that exists already has no
+// kind: who looked up what the caller named says so with [As].
 func KindOf(err error) Kind {
 	var kinded interface{ Kind() Kind }
-	switch {
-	case errors.As(err, &kinded):
+	if errors.As(err, &kinded) {
 		return kinded.Kind()
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return Canceled
 	}
-	return Internal
+	return systemKind(err)
 }
 
 // As returns err with a kind, which it has in place of its own; nil stays nil. Its
@@ -105,6 +117,31 @@ func As(kind Kind, err error) error {
 // New returns an error of a kind with a text, as fmt.Errorf does.
 func New(kind Kind, format string, a ...any) error {
 	return &kindError{kind, fmt.Errorf(format, a...)}
+}
+
+// Parts returns the errors that were joined in err with errors.Join, or an error like
+// it, and err itself if none were; nil for nil. Each part has the kind that As gave to
+// the whole.
+func Parts(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if marked, ok := err.(*kindError); ok { //nolint:errorlint // the parts of a wrapped one are not all of it
+		parts := Parts(marked.err)
+		for i := range parts {
+			parts[i] = As(marked.kind, parts[i])
+		}
+		return parts
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var parts []error
+	for _, part := range joined.Unwrap() {
+		parts = append(parts, Parts(part)...)
+	}
+	return parts
 }
 
 type kindError struct {
@@ -129,15 +166,19 @@ type FieldError struct {
 	Fix string
 	// Example is a value that the field could have, where it was left out; else "".
 	Example string
+	// Cause is what Unwrap returns, such as a sentinel that callers branch on; nil if
+	// there is none. The text does not show it.
+	Cause error
 }
 
 // Error returns "config.batch_size: 0 must be positive; use 1 or more".
 func (e *FieldError) Error() string {
-	text := e.Field + ": "
-	if e.Value != "" {
-		text += e.Value + " "
+	text := e.Field + ":"
+	for _, part := range []string{e.Value, e.Problem} {
+		if part != "" {
+			text += " " + part
+		}
 	}
-	text += e.Problem
 	if e.Fix != "" {
 		text += "; " + e.Fix
 	}
@@ -146,3 +187,6 @@ func (e *FieldError) Error() string {
 
 // Kind returns Invalid.
 func (e *FieldError) Kind() Kind { return Invalid }
+
+// Unwrap returns Cause.
+func (e *FieldError) Unwrap() error { return e.Cause }

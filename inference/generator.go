@@ -2,17 +2,17 @@ package inference
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"reprise/dataset/tokenizer"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
 	"reprise/tensor"
 )
 
 // ErrNoLanguageModel is returned for a model that does not predict next tokens.
-var ErrNoLanguageModel = errors.New("not a language model: it has no embedding, or no output for each token of its tokenizer")
+var ErrNoLanguageModel = fault.New(fault.Invalid, "not a language model: it has no embedding, or no output for each token of its tokenizer")
 
 // Generator continues text with one language model. It is used by one goroutine
 // at a time.

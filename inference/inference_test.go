@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"reprise/dataset/tokenizer"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/kernel/cpu"
 	"reprise/nn"
@@ -64,7 +65,7 @@ func TestSamplingRefuses(t *testing.T) {
 		"top_k is -1, want":         {TopK: -1},
 		"top_p is 1.5, want":        {TopP: 1.5},
 	} {
-		var field *FieldError
+		var field *fault.FieldError
 		if err := s.Validate(); !errors.As(err, &field) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

@@ -3,11 +3,11 @@ package inference
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/internal/detmath"
 	"reprise/internal/philox"
 )
@@ -26,25 +26,17 @@ type Sampling struct {
 	Seed uint64
 }
 
-// FieldError says which value cannot be used, and which can.
-type FieldError struct{ Field, Value, Want string }
-
-// Error names the field, its value and what is wanted.
-func (e *FieldError) Error() string {
-	return fmt.Sprintf("%s is %s, want %s", e.Field, e.Value, e.Want)
-}
-
-// Validate fails with a *FieldError for each value out of range, joined.
+// Validate fails with a *fault.FieldError for each value out of range, joined.
 func (s Sampling) Validate() error {
 	var errs []error
 	if !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0) {
-		errs = append(errs, &FieldError{"temperature", formatFloat(s.Temperature), "a number of at least 0, such as 0.8"})
+		errs = append(errs, &fault.FieldError{Field: "temperature", Value: formatFloat(s.Temperature), Problem: "must be a number of at least 0", Fix: "use one such as 0.8"})
 	}
 	if s.TopK < 0 {
-		errs = append(errs, &FieldError{"top_k", strconv.Itoa(s.TopK), "at least 0, where 0 keeps all tokens"})
+		errs = append(errs, &fault.FieldError{Field: "top_k", Value: strconv.Itoa(s.TopK), Problem: "must be at least 0", Fix: "use 0 to keep all tokens"})
 	}
 	if !(s.TopP >= 0 && s.TopP <= 1) {
-		errs = append(errs, &FieldError{"top_p", formatFloat(s.TopP), "in [0, 1], where 0 and 1 keep all tokens"})
+		errs = append(errs, &fault.FieldError{Field: "top_p", Value: formatFloat(s.TopP), Problem: "must be in [0, 1]", Fix: "use 0 or 1 to keep all tokens"})
 	}
 	return errors.Join(errs...)
 }

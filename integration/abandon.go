@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/training"
 )
@@ -24,6 +25,8 @@ type interruption struct {
 type abandonedError struct{ cause string }
 
 func (e *abandonedError) Error() string { return "abandoned: " + e.cause }
+
+func (e *abandonedError) Kind() fault.Kind { return fault.Canceled }
 
 // overdue fails with an *abandonedError once the run was interrupted InterruptPatience
 // ago and is still at something else.

@@ -11,6 +11,7 @@ import (
 	"reprise/actor"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/kernel"
 	"reprise/queue"
@@ -18,7 +19,7 @@ import (
 )
 
 // ErrDevicesClosed is returned for a lease of devices that are closed.
-var ErrDevicesClosed = errors.New("the devices are no longer leased: the process that leases them is shutting down")
+var ErrDevicesClosed = fault.New(fault.Unavailable, "the devices are no longer leased: the process that leases them is shutting down")
 
 // Devices grants leases of a process's devices to whoever is not a run: to
 // verifications and to generations of text. They wait in the same queue as runs.
@@ -85,7 +86,7 @@ func driversOf(worker string, drivers []device.Driver) ([]device.Driver, error) 
 		}
 		id := named[i].Describe().ID()
 		if seen[id] {
-			return nil, &device.InvalidError{Subject: "devices", Field: fmt.Sprintf("devices[%d].id", i), Value: string(id), Fix: "give each device a name of its own"}
+			return nil, &fault.FieldError{Field: fmt.Sprintf("Devices[%d]", i), Value: string(id), Problem: "is the name of another one, too", Fix: "give each device a name of its own"}
 		}
 		seen[id] = true
 	}

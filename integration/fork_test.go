@@ -23,14 +23,14 @@ func (w *world) fork(parent journal.RunRecord, cp training.Checkpoint, change fu
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.Data.Len(dataset.Train))
-	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), parent.Session.Architecture, h.Seed)
+	valid, err := h.Validate()
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), parent.Session.Architecture)
 	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.Data, training.Config{
-		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 	})
 	if err != nil {
 		w.t.Fatal(err)

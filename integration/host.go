@@ -14,7 +14,9 @@ import (
 	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/journal"
+	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
@@ -22,7 +24,7 @@ import (
 
 // ErrHostClosed is returned for a run that a closing host left unfinished; the
 // next host recovers it.
-var ErrHostClosed = errors.New("host was closed before the run came to rest")
+var ErrHostClosed = fault.New(fault.Unavailable, "host was closed before the run came to rest")
 
 // UnfinishedError says that a host left a run where it was. The next host
 // recovers it, and it can be resumed.
@@ -36,6 +38,9 @@ func (e *UnfinishedError) Error() string {
 	return fmt.Sprintf("run %s: %v", e.Run, datadir.Advise(e.Cause))
 }
 
+// Kind returns that of the cause, for a run that was accepted.
+func (e *UnfinishedError) Kind() fault.Kind { return fault.KindOf(e.Cause).Accepted() }
+
 // Unwrap returns the cause with its remedy.
 func (e *UnfinishedError) Unwrap() error { return datadir.Advise(e.Cause) }
 
@@ -48,7 +53,7 @@ const closeDeadline = 30 * time.Second
 const MaxRuns = 1000
 
 // ErrTooManyRuns is returned for a run beyond MaxRuns. Nothing is recorded of it.
-var ErrTooManyRuns = errors.New("the host is full")
+var ErrTooManyRuns = fault.New(fault.Exhausted, "the host is full")
 
 // keptRuns is the number of runs that a host keeps before it forgets those at
 // rest. What became of them is in the log.
@@ -62,8 +67,8 @@ const hostIDLength = 12
 // what fails again at the same step may take hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but Worker and the last four are
-// needed.
+// HostConfig is what a Host is made of. Store, Workspace, OpenDataset, Now and NewID
+// are needed; without Devices, every run waits for one.
 type HostConfig struct {
 	Store     eventstore.Store
 	Workspace datadir.Workspace
@@ -74,8 +79,10 @@ type HostConfig struct {
 	// shares its store with no other.
 	Worker      string
 	OpenDataset OpenDataset
-	Observer    Observer
-	Now         func() time.Time
+	// Observer, if not nil, is told what the runs do while they do it. Host.Subscribe
+	// tells the same without holding up a run.
+	Observer Observer
+	Now      func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
 	// LogActors also records what happens to the host's actors in the store, as
@@ -109,6 +116,17 @@ type Host struct {
 	traces   actor.TraceBuffer
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
+	// openings are the calls of OpenDataset that are under way.
+	openings background
+	hub      hub
+	letters  actor.DeadLetterBuffer
+	tells    atomic.Int64
+	// closing is done when the host is shut down.
+	closing  context.Context
+	shutting context.CancelFunc
+
+	modelsMu sync.Mutex // guards models, and is held while one is spawned
+	models   int
 
 	mu   sync.Mutex
 	runs map[training.RunID]*hosted
@@ -118,6 +136,10 @@ type Host struct {
 type hosted struct {
 	ref        actor.Ref[RunMessage]
 	supervisor *actor.Supervisor
+	// model is the run's, without its parameters.
+	model nn.Model
+	// pausing says that a message has asked the run to pause.
+	pausing atomic.Bool
 	// failure is what the last incarnation of the actor died of. mayPass is set
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
@@ -154,7 +176,8 @@ type parts struct {
 
 // NewHost brings the projections to the end of the log, puts right what dead
 // processes left in the store (see Recover), and then starts the actors. Close
-// must follow. It fails with ErrUnknownEvent for a log that a newer version wrote.
+// must follow. It fails with the errors of HostConfig.Validate, and with
+// ErrUnknownEvent for a log that a newer version wrote.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: loop.NewTrainer,
@@ -172,6 +195,9 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 }
 
 func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recovery, error) {
+	if err := config.Validate(); err != nil {
+		return nil, Recovery{}, err
+	}
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
@@ -197,7 +223,8 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
+	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -221,7 +248,7 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset) },
+		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
 	})
 	return err
 }
@@ -250,9 +277,9 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		return "", err
 	}
 	for _, e := range events {
-		h.config.Observer.Recorded(record.ID, e)
+		h.hub.Recorded(record.ID, e)
 	}
-	return record.ID, h.launch(record.ID)
+	return record.ID, h.launch(record.ID, record.Session)
 }
 
 // Resume continues an interrupted run from its last checkpoint. It fails
@@ -269,7 +296,7 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if err := h.admit(id); err != nil {
 		return err
 	}
-	return h.launch(id)
+	return h.launch(id, record.Session)
 }
 
 // admit fails where the host has as many runs under way as it takes.
@@ -290,11 +317,11 @@ func (h *Host) admit(id training.RunID) error {
 
 // launch gives the run an actor under a supervisor of its own, which gives up
 // when the actor fails too often and takes nothing else with it.
-func (h *Host) launch(id training.RunID) error {
+func (h *Host) launch(id training.RunID, session training.TrainingSession) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if run, ok := h.runs[id]; ok && !run.resting() {
-		return fmt.Errorf("run %s is under way already", id)
+		return fault.New(fault.Conflict, "run %s is under way already", id)
 	}
 	run, err := h.spawnRun(id, "run-"+string(id), nil)
 	if err != nil {
@@ -303,6 +330,7 @@ func (h *Host) launch(id training.RunID) error {
 	if len(h.runs) >= keptRuns {
 		maps.DeleteFunc(h.runs, func(_ training.RunID, run *hosted) bool { return run.resting() })
 	}
+	run.model = nn.Model{ID: session.ModelID, Architecture: session.Architecture}
 	h.runs[id] = run
 	h.parts.follow(h, id, run)
 	return nil
@@ -321,7 +349,7 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 	}
 	deps := runDeps{
 		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
+		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -351,7 +379,11 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 		Name: "run", Blocking: true, Restart: actor.Transient, StopTimeout: closeDeadline,
 		New: func() actor.Actor[RunMessage] { return &runActor{runDeps: deps} },
 	})
-	return run, err
+	if err != nil {
+		return run, err
+	}
+	_ = actor.Register(h.system.Registry(), RunName(id), run.ref) // it fails only where the run is at rest
+	return run, nil
 }
 
 // watch follows a run, launch by launch, until it is at rest.
@@ -393,6 +425,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	// It fails only where the system is down, and holds nothing.
 	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
 	_ = h.datasets.Tell(forgetRun{Run: id})
+	h.hub.rested(id)
 	close(run.done)
 	return nil
 }
@@ -467,6 +500,7 @@ func (h *Host) run(id training.RunID) *hosted {
 // stops the actors and brings the projections to the end of the log. What does
 // not stop in time is left to the next host's recovery.
 func (h *Host) Close() error {
+	h.shutting() // what is about to start a run gives up
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))
 	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
@@ -484,6 +518,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
+	h.hub.close()
 	if failed := h.store.failure(); failed != nil {
 		return failed
 	}
@@ -493,8 +528,10 @@ func (h *Host) Close() error {
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
+	h.shutting()
 	h.system.Stop()
 	h.parts.await(ctx, h.system.Root().Done())
+	h.awaitOpenings()
 	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
 
@@ -514,6 +551,7 @@ func (h *Host) observe(e actor.Event) {
 		h.actors.observe(e)
 	}
 	h.traces.Observe(e)
+	h.letters.Observe(e)
 	if h.parts.onEvent != nil {
 		h.parts.onEvent(e)
 	}

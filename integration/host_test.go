@@ -22,6 +22,7 @@ import (
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
@@ -147,18 +148,18 @@ func (w *world) Request(change func(*training.Hyperparameters)) []training.Event
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.Data.Len(dataset.Train))
+	valid, err := h.Validate()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	id := fmt.Sprintf("run-%d", w.ids.Add(1))
 	arch := nn.MLP(w.Data.SampleShape(), []int{24}, "", w.Data.Classes())
 	if h.EvalInterval > 0 { // everything
 		arch.Layers = slices.Insert(arch.Layers, 2, nn.Layer(nn.BatchNorm{}), nn.Layer(nn.Dropout{Rate: 0.1}))
 	}
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), arch, h.Seed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), arch)
 	_, events, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{
-		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
 			ID: "digits", Path: "digits", Fingerprint: w.Data.Fingerprint(),
 			Training: w.Data.Len(dataset.Train), Validation: w.Data.Len(dataset.Validation),
@@ -653,12 +654,9 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 
 func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
 	w := NewWorld(t)
-	model, err := nn.NewModel("m", nn.MLP(tensor.Shape{3}, nil, "", w.Data.Classes()), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
-	var field *training.FieldError
+	model := nn.NewModelSpec("m", nn.MLP(tensor.Shape{3}, nil, "", w.Data.Classes()))
+	_, _, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
+	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)
 	}

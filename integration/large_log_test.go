@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
@@ -146,8 +148,11 @@ func TestStartOnALargeLog(t *testing.T) {
 		took("open the event store", began)
 		hosted := time.Now()
 		h, _, err := NewHost(t.Context(), HostConfig{
-			Store: store, Workspace: datadir.Workspace{Dir: t.TempDir()}, Observer: &witness{}, Now: time.Now,
+			Store: store, Workspace: datadir.Workspace{Dir: t.TempDir()}, Now: time.Now,
 			NewID: func() string { return "20260101-host" },
+			OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) {
+				return nil, errors.New("no run is resumed")
+			},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,13 @@ type (
 	// stop. It can be resumed afterwards.
 	Interrupt struct{ Cause string }
 
+	// pauseRun is Interrupt for somebody who waits for an answer.
+	pauseRun struct {
+		Message
+		Cause string
+		Reply actor.Reply[Answer]
+	}
+
 	// giveWay asks the run to leave the device that it has under a lease to another
 	// run, and to wait for a device again.
 	giveWay struct {
@@ -51,7 +58,10 @@ type (
 		Request    uint64
 		Allocation training.Allocation
 	}
-	datasetLoaded struct {
+	// datasetDeferred says that the data set is being opened: the run will be lent it,
+	// or be refused it, however long that takes.
+	datasetDeferred struct{ Request uint64 }
+	datasetLoaded   struct {
 		Request uint64
 		Data    *dataset.Dataset
 	}
@@ -71,12 +81,14 @@ type (
 )
 
 func (Interrupt) runMessage()       {}
+func (pauseRun) runMessage()        {}
 func (giveWay) runMessage()         {}
 func (trainStep) runMessage()       {}
 func (leaseGranted) runMessage()    {}
 func (leaseDeferred) runMessage()   {}
 func (leaseRefused) runMessage()    {}
 func (leaseReleased) runMessage()   {}
+func (datasetDeferred) runMessage() {}
 func (datasetLoaded) runMessage()   {}
 func (datasetRefused) runMessage()  {}
 func (datasetUnloaded) runMessage() {}

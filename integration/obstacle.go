@@ -49,7 +49,7 @@ func outlookOf(err error) outlook {
 // machine, in any version and whatever the user does: it follows from the
 // arithmetic that the request asks for.
 func isPermanent(err error) bool {
-	return errors.As(err, new(*nn.NumericalError)) || errors.As(err, new(*checkpoint.ContentError))
+	return errors.As(err, new(*nn.NumericalError)) || errors.Is(err, checkpoint.ErrContent)
 }
 
 // elsewhere returns what a user can do about an error that comes again on this

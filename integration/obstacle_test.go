@@ -11,6 +11,7 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/device"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
@@ -22,7 +23,7 @@ import (
 // may pass on another machine, in another version or after its user did something
 // interrupts it, and says what that is.
 func TestOnlyWhatNeverWorksIsPermanent(t *testing.T) {
-	never := []error{&nn.NumericalError{What: "loss"}, &checkpoint.ContentError{Field: "weights"}}
+	never := []error{&nn.NumericalError{What: "loss"}, &fault.FieldError{Field: "weights", Cause: checkpoint.ErrContent}}
 	for _, err := range never {
 		if got := outlookOf(fmt.Errorf("train: %w", err)); got != neverWorks {
 			t.Errorf("%v: outlook %d", err, got)

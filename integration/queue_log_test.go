@@ -170,7 +170,7 @@ func longJobs(n int) queue.Snapshot {
 		Memory: device.MemoryInfo{Total: 1 << 62, Available: 1 << 62}, Health: device.Healthy, Slots: 1, Units: 1,
 	}}}}
 	for i := range n {
-		j := queue.Job{
+		j := queue.Entry{
 			ID: queue.JobID(fmt.Sprintf("%064d", i)), Submitted: long, Served: long / 2, Waited: time.Minute, Remaining: long,
 			Need: queue.Need{Features: []device.Feature{kernel.FMA}, Memory: device.MemoryRequirement{Size: tensor.Bytes(1 << 61), Alignment: 64}},
 		}

@@ -23,15 +23,15 @@ import (
 	"reprise/training/loop"
 )
 
-// answerDeadline is how long a run waits for a lease or a release; data sets
-// may have to be read from a slow disk and have longer.
-const (
-	answerDeadline  = 30 * time.Second
-	datasetDeadline = 10 * time.Minute
-)
+// answerDeadline is how long a run waits for an answer of the device pool or of the
+// data set cache. That it has to wait for a lease or for data is an answer, too.
+const answerDeadline = 30 * time.Second
 
-// Observer is told of a run's progress by the run's own actor: it must not
-// block.
+// Observer is told of the progress of runs. Its methods are called on the goroutine that
+// trains the run, which waits for them, and for the first events of a run on that of the
+// caller of Host.Start; so those of several runs are called at the same time. They must
+// be safe for concurrent use, and must not block or call the host. Host.Subscribe has
+// none of these limits.
 type Observer interface {
 	// Stepped is called after every optimiser step.
 	Stepped(run training.RunID, step loop.StepResult)
@@ -225,6 +225,10 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.train(ctx)
 	case Interrupt:
 		return a.interrupt(ctx, m.Cause)
+	case pauseRun:
+		err := a.interrupt(ctx, cmp.Or(m.Cause, "it was told to pause"))
+		m.Reply.Send(Answer{Run: a.id}) // it stops, even after an error
+		return err
 	case giveWay:
 		return a.giveWay(ctx, m)
 	case leaseGranted:
@@ -234,9 +238,9 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.backend = &stoppable{Backend: m.Backend, stop: a.overdue}
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseDeferred:
-		if m.Request == a.request {
-			a.deadline.Stop()
-		}
+		a.waitOn(m.Request)
+	case datasetDeferred:
+		a.waitOn(m.Request)
 	case leaseRefused:
 		return a.refused(m.Request, m.Err)
 	case leaseReleased:
@@ -248,7 +252,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
 	case datasetRefused:
-		return a.refused(m.Request, &loop.FilesError{Err: m.Err})
+		return a.refused(m.Request, m.Err)
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -269,6 +273,13 @@ func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event 
 		return err
 	}
 	return a.drive(ctx)
+}
+
+// waitOn lets the run wait for the awaited answer as long as it takes.
+func (a *runActor) waitOn(request uint64) {
+	if request == a.request {
+		a.deadline.Stop()
+	}
 }
 
 // refused returns the error that the awaited answer is.
@@ -345,7 +356,7 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Command) (bool, error) {
 	switch c := command.(type) {
 	case training.AllocateDevice:
-		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+		return a.ask(ctx, "the device pool", func(request uint64) error {
 			plan, err := a.planned()
 			if err != nil {
 				return err
@@ -355,16 +366,16 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
-		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+		return a.ask(ctx, "the device pool", func(request uint64) error {
 			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Holder: runHolder(a.id), Allocation: c.Allocation, Answer: toRun(ctx.Self())})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, datasetDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
-		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
@@ -382,12 +393,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 }
 
 // ask sends a request and sets the timer that ends the wait for its answer.
-func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, whom string, send func(request uint64) error) (bool, error) {
+func (a *runActor) ask(ctx *actor.Context[RunMessage], whom string, send func(request uint64) error) (bool, error) {
 	a.request = a.requests.Add(1)
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	a.deadline = ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
+	a.deadline = ctx.After(answerDeadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, answerDeadline)})
 	return true, nil
 }
 

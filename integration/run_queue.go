@@ -168,7 +168,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		if r.phase == idle {
 			continue
 		}
-		j := queue.Job{
+		j := queue.Entry{
 			ID: id, Submitted: r.submitted,
 			Need: queue.Need{Features: r.asked.Workload.Requirements, Memory: r.asked.Workload.Memory, Shared: r.asked.Workload.Shared},
 			On:   on[id],
@@ -180,7 +180,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		}
 		s.Jobs = append(s.Jobs, j)
 	}
-	slices.SortFunc(s.Jobs, func(a, b queue.Job) int {
+	slices.SortFunc(s.Jobs, func(a, b queue.Entry) int {
 		return cmp.Or(cmp.Compare(a.Submitted, b.Submitted), strings.Compare(string(a.ID), string(b.ID)))
 	})
 	return s

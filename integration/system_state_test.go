@@ -15,6 +15,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/training"
 )
@@ -137,7 +138,7 @@ func TestARunAtAPositionHasTheRecordItHadThen(t *testing.T) {
 			got, err := log.At(ctx, r.ID, at)
 			i := slices.IndexFunc(state.Runs, func(s journal.RunRecord) bool { return s.ID == r.ID })
 			if i < 0 {
-				var before *training.FieldError
+				var before *fault.FieldError
 				if !errors.As(err, &before) {
 					t.Errorf("run %s before its start: %v", r.ID, err)
 				}

@@ -11,6 +11,7 @@ import (
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/internal/stepseries"
 	"reprise/journal"
 	"reprise/training"
@@ -154,7 +155,7 @@ func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verif
 }
 
 // checkRange fills in the verdicts to be made and fails with a
-// *training.FieldError where From or To is not a checkpoint's step.
+// *fault.FieldError where From or To is not a checkpoint's step.
 func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	checkpoints := what.Run.Checkpoints
 	steps := []uint64{what.Run.Session.Parent.Step()}
@@ -162,7 +163,7 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 		steps = append(steps, cp.Step)
 	}
 	if len(checkpoints) == 0 {
-		return &training.FieldError{Field: "run", Value: string(what.Run.ID),
+		return &fault.FieldError{Field: "run", Value: string(what.Run.ID),
 			Problem: "has no committed checkpoint to compare with", Fix: "choose a run that has one"}
 	}
 	report.ToStep = what.To
@@ -174,12 +175,12 @@ func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 		step  uint64
 	}{{"from", what.From}, {"to", report.ToStep}} {
 		if !slices.Contains(steps, bound.step) {
-			return &training.FieldError{Field: bound.field, Value: fmt.Sprint(bound.step),
+			return &fault.FieldError{Field: bound.field, Value: fmt.Sprint(bound.step),
 				Problem: "is not the step of a committed checkpoint", Fix: fmt.Sprintf("use one of %v", steps)}
 		}
 	}
 	if what.From >= report.ToStep {
-		return &training.FieldError{Field: "from", Value: fmt.Sprint(what.From),
+		return &fault.FieldError{Field: "from", Value: fmt.Sprint(what.From),
 			Problem: fmt.Sprintf("is not before the last step to compare, %d", report.ToStep), Fix: "give an earlier step"}
 	}
 	for _, cp := range checkpoints {

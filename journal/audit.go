@@ -9,11 +9,12 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
 // ErrNotVerified is returned if a record and what it describes disagree.
-var ErrNotVerified = errors.New("verification failed")
+var ErrNotVerified = fault.New(fault.Corrupt, "verification failed")
 
 // ContradictionError reports that an event cannot be true given the others of
 // its log, or that something stored besides the log is not what the events say.
@@ -36,6 +37,9 @@ func (e *ContradictionError) Error() string {
 	}
 	return fmt.Sprintf("event %d (%s, version %d of %s): %s", e.Position, e.Type, e.Version, e.Aggregate, e.What)
 }
+
+// Kind returns Corrupt.
+func (e *ContradictionError) Kind() fault.Kind { return fault.Corrupt }
 
 // Unwrap returns ErrNotVerified.
 func (e *ContradictionError) Unwrap() error { return ErrNotVerified }

@@ -3,18 +3,18 @@ package journal
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
 // ErrUnknownEvent is returned for an event of a type that this version of
 // Reprise does not know: the log was written by a newer one.
-var ErrUnknownEvent = errors.New("unknown event type; the log was written by a newer version of reprise")
+var ErrUnknownEvent = fault.New(fault.Internal, "unknown event type; the log was written by a newer version of reprise")
 
 // Typed is what the events of every context have in common.
 type Typed interface{ EventType() string }

@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,14 +11,15 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
 var (
 	// ErrRunNotFound is returned for a run that the log does not know.
-	ErrRunNotFound = errors.New("no such run")
+	ErrRunNotFound = fault.New(fault.NotFound, "no such run")
 	// ErrAmbiguousRun is returned for the beginning of several runs' ids.
-	ErrAmbiguousRun = errors.New("is ambiguous")
+	ErrAmbiguousRun = fault.New(fault.Invalid, "is ambiguous")
 )
 
 // RunPrefix begins the aggregate id of every run.
@@ -176,6 +176,9 @@ func (e *RunNotFoundError) Error() string {
 	}
 	return text
 }
+
+// Kind returns NotFound.
+func (e *RunNotFoundError) Kind() fault.Kind { return fault.NotFound }
 
 // Unwrap returns ErrRunNotFound.
 func (e *RunNotFoundError) Unwrap() error { return ErrRunNotFound }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
@@ -120,14 +121,14 @@ func (t *Timeline) applyRun(id training.RunID, e eventstore.Event) error {
 }
 
 // At returns the run as it was at a position of the log. It fails with a
-// *training.FieldError where the run had not started then.
+// *fault.FieldError where the run had not started then.
 func (l *RunLog) At(ctx context.Context, id training.RunID, at eventstore.Position) (RunRecord, error) {
 	events, err := l.Events(ctx, id)
 	if err != nil {
 		return RunRecord{}, err
 	}
 	if first := events[0]; at < first.Position {
-		return RunRecord{}, &training.FieldError{Field: "--at", Value: fmt.Sprint(at), Problem: fmt.Sprintf("is before run %s started", id),
+		return RunRecord{}, &fault.FieldError{Field: "at", Value: fmt.Sprint(at), Problem: fmt.Sprintf("is before run %s started", id),
 			Fix: fmt.Sprintf("its first event is at position %d, of %s", first.Position, first.Time.Format(time.RFC3339Nano))}
 	}
 	var r RunRecord

@@ -3,6 +3,8 @@ package kernel
 import (
 	"fmt"
 	"math"
+
+	"reprise/fault"
 )
 
 // InstructionError says which field of an instruction contradicts the others.
@@ -14,8 +16,11 @@ type InstructionError struct {
 
 // Error names the operation, the field, its value and what would be right.
 func (e *InstructionError) Error() string {
-	return fmt.Sprintf("%s: %s is %s, want %s", e.Operation, e.Field, e.Got, e.Want)
+	return fmt.Sprintf("%s: %s: %s must be %s", e.Operation, e.Field, e.Got, e.Want)
 }
+
+// Kind returns Internal.
+func (e *InstructionError) Kind() fault.Kind { return fault.Internal }
 
 // Validate fails with an *InstructionError, wrapped with the instruction's
 // index, unless every instruction is valid and stays within Elements.

@@ -8,14 +8,14 @@
 package kernel
 
 import (
-	"errors"
 	"fmt"
 
+	"reprise/fault"
 	"reprise/tensor"
 )
 
 // ErrNoKernel is returned if no registered kernel runs on a capability.
-var ErrNoKernel = errors.New("no kernel for this operation on this device")
+var ErrNoKernel = fault.New(fault.Invalid, "no kernel for this operation on this device")
 
 // Operation is what is computed, independent of how.
 type Operation string

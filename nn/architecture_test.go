@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,33 +80,33 @@ func TestShapesThatDoNotFitAreNamed(t *testing.T) {
 		index  int
 		want   string
 	}{
-		"no layers":          {row, nil, -1, "architecture: layers is empty, want at least one layer"},
-		"too many layers":    {row, make(Layers, MaxLayers+1), -1, "layers is a list of 1025"},
-		"nil layer":          {row, Layers{nil}, 0, "layer 0: type is missing"},
-		"no input":           {nil, Layers{Linear{Units: 1}}, -1, "architecture: input is []"},
-		"empty input":        {tensor.Shape{3, 0}, Layers{Flatten{}}, -1, "input is [3 0], want positive dimensions"},
-		"huge input":         {tensor.Shape{1 << 20, 1 << 20}, Layers{Flatten{}}, -1, "input is [1048576 1048576]"},
-		"linear on an image": {image, Layers{Linear{Units: 3}}, 0, `layer 0 (linear): input is [8 8 1], want one dimension: add {"type": "flatten"} before it`},
-		"units 0":            {row, Layers{Linear{Units: 4}, Linear{}}, 1, "layer 1 (linear): units is 0, want between 1 and 16777216"},
-		"units negative":     {row, Layers{Linear{Units: -4}}, 0, "units is -4"},
-		"units huge":         {row, Layers{Linear{Units: 1 << 30}}, 0, "units is 1073741824"},
-		"weight huge":        {row, Layers{Linear{Units: 1 << 24}, Linear{Units: 1 << 24}}, 1, "weight is [16777216 16777216], want at most 2147483647 values"},
-		"conv on a row":      {row, conv(Conv2D{Kernel: Square(3)}), 0, "layer 0 (conv2d): input is [64], want an image [height width channels]: put it before any flatten"},
-		"pool after flatten": {image, Layers{Flatten{}, MaxPool2D{Kernel: Square(2)}}, 1, "layer 1 (max_pool2d): input is [64]"},
-		"channels 0":         {image, Layers{Conv2D{Kernel: Square(3)}}, 0, "channels is 0"},
-		"kernel missing":     {image, conv(Conv2D{}), 0, "kernel is 0x0"},
-		"kernel too large":   {image, conv(Conv2D{Kernel: Size{H: 3, W: 9}}), 0, "kernel is 3x9, want at most 8x8"},
-		"stride negative":    {image, conv(Conv2D{Kernel: Square(3), Stride: Size{H: 1, W: -1}}), 0, "stride is 1x-1"},
-		"same with stride":   {image, conv(Conv2D{Kernel: Square(3), Stride: Square(2), Padding: Same()}), 0, "padding is same, want a size, as the stride is 2x2"},
-		"same, even kernel":  {image, conv(Conv2D{Kernel: Square(2), Padding: Same()}), 0, "padding is same, want a size, as the kernel is 2x2"},
+		"no layers":          {row, nil, -1, "architecture: layers: empty, want at least one layer"},
+		"too many layers":    {row, make(Layers, MaxLayers+1), -1, "layers: a list of 1025"},
+		"nil layer":          {row, Layers{nil}, 0, "layer 0: type: missing"},
+		"no input":           {nil, Layers{Linear{Units: 1}}, -1, "architecture: input: []"},
+		"empty input":        {tensor.Shape{3, 0}, Layers{Flatten{}}, -1, "input: [3 0], want positive dimensions"},
+		"huge input":         {tensor.Shape{1 << 20, 1 << 20}, Layers{Flatten{}}, -1, "input: [1048576 1048576]"},
+		"linear on an image": {image, Layers{Linear{Units: 3}}, 0, `layer 0 (linear): input: [8 8 1], want one dimension; add {"type": "flatten"} before it`},
+		"units 0":            {row, Layers{Linear{Units: 4}, Linear{}}, 1, "layer 1 (linear): units: 0, want between 1 and 16777216"},
+		"units negative":     {row, Layers{Linear{Units: -4}}, 0, "units: -4"},
+		"units huge":         {row, Layers{Linear{Units: 1 << 30}}, 0, "units: 1073741824"},
+		"weight huge":        {row, Layers{Linear{Units: 1 << 24}, Linear{Units: 1 << 24}}, 1, "weight: [16777216 16777216], want at most 2147483647 values"},
+		"conv on a row":      {row, conv(Conv2D{Kernel: Square(3)}), 0, "layer 0 (conv2d): input: [64], want an image [height width channels]; put it before any flatten"},
+		"pool after flatten": {image, Layers{Flatten{}, MaxPool2D{Kernel: Square(2)}}, 1, "layer 1 (max_pool2d): input: [64]"},
+		"channels 0":         {image, Layers{Conv2D{Kernel: Square(3)}}, 0, "channels: 0"},
+		"kernel missing":     {image, conv(Conv2D{}), 0, "kernel: 0x0"},
+		"kernel too large":   {image, conv(Conv2D{Kernel: Size{H: 3, W: 9}}), 0, "kernel: 3x9, want at most 8x8"},
+		"stride negative":    {image, conv(Conv2D{Kernel: Square(3), Stride: Size{H: 1, W: -1}}), 0, "stride: 1x-1"},
+		"same with stride":   {image, conv(Conv2D{Kernel: Square(3), Stride: Square(2), Padding: Same()}), 0, "padding: same, want a size, as the stride is 2x2"},
+		"same, even kernel":  {image, conv(Conv2D{Kernel: Square(2), Padding: Same()}), 0, "padding: same, want a size, as the kernel is 2x2"},
 		"same and a size":    {image, conv(Conv2D{Kernel: Square(3), Padding: Padding{Same: true, H: 1}}), 0, "either same or a size"},
-		"padding negative":   {image, conv(Conv2D{Kernel: Square(3), Padding: Padding{H: -1}}), 0, "padding is -1x0, want at least 0"},
-		"padding too large":  {image, conv(Conv2D{Kernel: Square(3), Padding: Padding{H: 3, W: 3}}), 0, "padding is 3x3, want less than the kernel of 3x3"},
-		"pool kernel":        {image, Layers{MaxPool2D{}}, 0, "layer 0 (max_pool2d): kernel is 0x0"},
-		"pool too large":     {image, Layers{AvgPool2D{Kernel: Square(9)}}, 0, "layer 0 (avg_pool2d): kernel is 9x9, want at most 8x8"},
-		"pool stride":        {image, Layers{AvgPool2D{Kernel: Square(2), Stride: Size{H: 0, W: 1}}}, 0, "stride is 0x1"},
-		"activation":         {row, Layers{Activation{Kind: "rleu"}}, 0, `layer 0 (activation): kind is "rleu", want one of relu, gelu, silu, tanh, sigmoid`},
-		"image too small":    {image, CNN(image, []int{1, 1, 1, 1}, nil, "", 2).Layers, 11, "layer 11 (max_pool2d): kernel is 2x2, want at most 1x1"},
+		"padding negative":   {image, conv(Conv2D{Kernel: Square(3), Padding: Padding{H: -1}}), 0, "padding: -1x0, want at least 0"},
+		"padding too large":  {image, conv(Conv2D{Kernel: Square(3), Padding: Padding{H: 3, W: 3}}), 0, "padding: 3x3, want less than the kernel of 3x3"},
+		"pool kernel":        {image, Layers{MaxPool2D{}}, 0, "layer 0 (max_pool2d): kernel: 0x0"},
+		"pool too large":     {image, Layers{AvgPool2D{Kernel: Square(9)}}, 0, "layer 0 (avg_pool2d): kernel: 9x9, want at most 8x8"},
+		"pool stride":        {image, Layers{AvgPool2D{Kernel: Square(2), Stride: Size{H: 0, W: 1}}}, 0, "stride: 0x1"},
+		"activation":         {row, Layers{Activation{Kind: "rleu"}}, 0, `layer 0 (activation): kind: "rleu", want one of relu, gelu, silu, tanh, sigmoid`},
+		"image too small":    {image, CNN(image, []int{1, 1, 1, 1}, nil, "", 2).Layers, 11, "layer 11 (max_pool2d): kernel: 2x2, want at most 1x1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Architecture{Input: c.input, Layers: c.layers}.Validate()
@@ -149,27 +151,27 @@ func TestLayersDecodeEveryForm(t *testing.T) {
 
 func TestLayersRefuseUnknownJSON(t *testing.T) {
 	for text, want := range map[string]string{
-		`{}`:     `architecture: layers is {}, want a list of layers`,
-		`null`:   `layers is null`,
-		`[[]]`:   `layer 0: layer is [], want an object`,
-		`[null]`: `layer 0: layer is null`,
-		`[{}]`:   `layer 0: type is missing, want one of linear, conv2d, depthwise_conv2d, max_pool2d, avg_pool2d, global_avg_pool, activation, batch_norm, layer_norm, rms_norm, dropout, flatten, tokens, embedding, position, attention, transformer_block, residual`,
-		`[{"type":"flatten"},{"type":"dense","units":3}]`: `layer 1: type is "dense", want one of linear`,
-		`[{"type":3}]`:                                                 `layer 0: type is 3`,
-		`[{"Type":"flatten"}]`:                                         `layer 0: type is missing`,
-		`[{"type":"flatten","x":1}]`:                                   `layer 0 (flatten): "x" is an unknown field`,
-		`[{"type":"linear","Units":3}]`:                                `layer 0 (linear): "Units" is an unknown field, want one of type, units, bias`,
-		`[{"type":"linear","units":3.5}]`:                              `units is 3.5, want a whole number`,
-		`[{"type":"linear","units":"3"}]`:                              `units is "3", want a whole number`,
-		`[{"type":"linear","units":null}]`:                             `units is null, want a whole number`,
+		`{}`:     `architecture: layers: {}, want a list of layers`,
+		`null`:   `layers: null`,
+		`[[]]`:   `layer 0: layer: [], want an object`,
+		`[null]`: `layer 0: layer: null`,
+		`[{}]`:   `layer 0: type: missing, want one of linear, conv2d, depthwise_conv2d, max_pool2d, avg_pool2d, global_avg_pool, activation, batch_norm, layer_norm, rms_norm, dropout, flatten, tokens, embedding, position, attention, transformer_block, residual`,
+		`[{"type":"flatten"},{"type":"dense","units":3}]`: `layer 1: type: "dense", want one of linear`,
+		`[{"type":3}]`:                                                 `layer 0: type: 3`,
+		`[{"Type":"flatten"}]`:                                         `layer 0: type: missing`,
+		`[{"type":"flatten","x":1}]`:                                   `layer 0 (flatten): "x": an unknown field`,
+		`[{"type":"linear","Units":3}]`:                                `layer 0 (linear): "Units": an unknown field, want one of type, units, bias`,
+		`[{"type":"linear","units":3.5}]`:                              `units: 3.5, want a whole number`,
+		`[{"type":"linear","units":"3"}]`:                              `units: "3", want a whole number`,
+		`[{"type":"linear","units":null}]`:                             `units: null, want a whole number`,
 		`[{"type":"linear","units":99999999999999999999}]`:             `want a whole number`,
-		`[{"type":"linear","units":3,"bias":0}]`:                       `bias is 0, want true or false`,
-		`[{"type":"conv2d","channels":3,"kernel":[3]}]`:                `kernel is [3], want a whole number or two of them`,
-		`[{"type":"conv2d","channels":3,"kernel":0}]`:                  `kernel is 0, want at least 1`,
-		`[{"type":"conv2d","channels":3,"kernel":3,"stride":0}]`:       `stride is 0, want at least 1`,
-		`[{"type":"conv2d","channels":3,"kernel":3,"padding":"some"}]`: `padding is "some", want a whole number, two of them, "same" or "valid"`,
-		`[{"type":"max_pool2d","kernel":2,"padding":1}]`:               `layer 0 (max_pool2d): "padding" is an unknown field, want one of type, kernel, stride`,
-		`[{"type":"activation","kind":null}]`:                          `kind is null, want a string`,
+		`[{"type":"linear","units":3,"bias":0}]`:                       `bias: 0, want true or false`,
+		`[{"type":"conv2d","channels":3,"kernel":[3]}]`:                `kernel: [3], want a whole number or two of them`,
+		`[{"type":"conv2d","channels":3,"kernel":0}]`:                  `kernel: 0, want at least 1`,
+		`[{"type":"conv2d","channels":3,"kernel":3,"stride":0}]`:       `stride: 0, want at least 1`,
+		`[{"type":"conv2d","channels":3,"kernel":3,"padding":"some"}]`: `padding: "some", want a whole number, two of them, "same" or "valid"`,
+		`[{"type":"max_pool2d","kernel":2,"padding":1}]`:               `layer 0 (max_pool2d): "padding": an unknown field, want one of type, kernel, stride`,
+		`[{"type":"activation","kind":null}]`:                          `kind: null, want a string`,
 	} {
 		var got Layers
 		err := json.Unmarshal([]byte(text), &got)
@@ -179,11 +181,11 @@ func TestLayersRefuseUnknownJSON(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`[]`:                                  "architecture: architecture is [], want an object",
-		`{"input":[2.5],"layers":[]}`:         "input is [2.5], want a list of whole numbers",
-		`{"input":4,"layers":[]}`:             "input is 4",
-		`{"input":[4],"layers":[],"name":""}`: `"name" is an unknown field, want one of input, layers`,
-		`{"input":[4],"layers":3}`:            "layers is 3",
+		`[]`:                                  "architecture: architecture: [], want an object",
+		`{"input":[2.5],"layers":[]}`:         "input: [2.5], want a list of whole numbers",
+		`{"input":4,"layers":[]}`:             "input: 4",
+		`{"input":[4],"layers":[],"name":""}`: `"name": an unknown field, want one of input, layers`,
+		`{"input":[4],"layers":3}`:            "layers: 3",
 	} {
 		var got Architecture
 		if err := json.Unmarshal([]byte(text), &got); err == nil || !strings.Contains(err.Error(), want) {
@@ -281,4 +283,30 @@ func TestEveryArchitectureTrainsAsItsTwin(t *testing.T) {
 		sameBits(t, "state", stateOf(t, trainer), stateOf(t, reference))
 		trainer.Close()
 	})
+}
+
+// Checking and planning a model of 10^10 parameters computes with shapes only.
+func TestPlanningALargeModelTakesNoMemoryForItsWeights(t *testing.T) {
+	took := func(units int) (bytes uint64, parameters tensor.Bytes) {
+		arch := MLP(tensor.Shape{64}, slices.Repeat([]int{units}, 20), kernel.ReLU, 10)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := NewModelSpec("m", arch).Validate(); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := NewPlan(arch, PlanConfig{BatchSize: 32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc, plan.Memory().Parameters
+	}
+	small, _ := took(8)
+	large, parameters := took(23_000)
+	if parameters < 4e10 {
+		t.Fatalf("%v of parameters: the test does not reach what it is for", parameters)
+	}
+	if large > small+1<<20 {
+		t.Errorf("planning a model with %v of parameters allocated %d bytes, and a small one %d", parameters, large, small)
+	}
 }

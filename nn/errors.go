@@ -1,20 +1,20 @@
 package nn
 
 import (
-	"errors"
 	"fmt"
-	"strings"
+
+	"reprise/fault"
 )
 
 var (
 	// ErrInvalidModel is wrapped by every *LayerError and *ParameterError: an
 	// architecture or parameters that are inconsistent.
-	ErrInvalidModel = errors.New("invalid model")
+	ErrInvalidModel = fault.New(fault.Invalid, "invalid model")
 	// ErrNotLoaded is returned by a Trainer that has no State yet, or that a
 	// failed step left without a usable one.
-	ErrNotLoaded = errors.New("trainer holds no usable state: call Load first")
+	ErrNotLoaded = fault.New(fault.Internal, "trainer holds no usable state: call Load first")
 	// ErrClosed is returned by a Trainer after Close.
-	ErrClosed = errors.New("trainer is closed")
+	ErrClosed = fault.New(fault.Internal, "trainer is closed")
 )
 
 // LayerError says which value of an architecture is wrong and what to do.
@@ -44,6 +44,9 @@ func (e *LayerError) Error() string {
 	return place + ": " + complaint(e.Field, e.Got, e.Want, e.Fix)
 }
 
+// Kind returns Invalid.
+func (e *LayerError) Kind() fault.Kind { return fault.Invalid }
+
 // Unwrap returns ErrInvalidModel.
 func (e *LayerError) Unwrap() error { return ErrInvalidModel }
 
@@ -63,21 +66,11 @@ func (e *ParameterError) Error() string {
 	return "tensor " + complaint(e.Name, e.Got, e.Want, e.Fix)
 }
 
+// Kind returns Invalid.
+func (e *ParameterError) Kind() fault.Kind { return fault.Invalid }
+
 // Unwrap returns ErrInvalidModel.
 func (e *ParameterError) Unwrap() error { return ErrInvalidModel }
-
-// FieldError says which configuration value is wrong and what to do.
-type FieldError struct {
-	// Field is the name of the field in the JSON form.
-	Field string
-	// Value is the offending value, Want describes acceptable ones.
-	Value, Want string
-	// Fix is what to change, as an imperative.
-	Fix string
-}
-
-// Error names the field, its value, what is wanted and the fix.
-func (e *FieldError) Error() string { return complaint(e.Field, e.Value, e.Want, e.Fix) }
 
 // LabelError is returned for a label that is not a class. Nothing was computed.
 type LabelError struct {
@@ -92,6 +85,9 @@ func (e *LabelError) Error() string {
 		e.Row, e.Label, e.Classes)
 }
 
+// Kind returns Invalid.
+func (e *LabelError) Kind() fault.Kind { return fault.Invalid }
+
 // TokenError is returned for a token that is not in the vocabulary. Nothing was
 // computed.
 type TokenError struct {
@@ -105,6 +101,9 @@ func (e *TokenError) Error() string {
 	return fmt.Sprintf("a token of row %d is %d, want one in [0, %d): use the tokenizer that the model was trained with",
 		e.Row, e.Token, e.Vocabulary)
 }
+
+// Kind returns Invalid.
+func (e *TokenError) Kind() fault.Kind { return fault.Invalid }
 
 // NumericalError is returned if training produced a value that is not finite.
 // The trainer then refuses to return its state until another one is loaded.
@@ -126,19 +125,14 @@ func (e *NumericalError) Error() string {
 		e.Step, e.What)
 }
 
-// complaint joins the parts that are present: "units is 0, want at least 1:
-// say how many outputs the layer has".
+// Kind returns Invalid.
+func (e *NumericalError) Kind() fault.Kind { return fault.Invalid }
+
+// complaint joins the parts that are present: "units: 0, want at least 1; say how many
+// outputs the layer has".
 func complaint(field, got, want, fix string) string {
-	var b strings.Builder
-	b.WriteString(field)
-	if got != "" {
-		b.WriteString(" is " + got)
-	}
 	if want != "" {
-		b.WriteString(", want " + want)
+		want = ", want " + want
 	}
-	if fix != "" {
-		b.WriteString(": " + fix)
-	}
-	return b.String()
+	return (&fault.FieldError{Field: field, Value: got + want, Fix: fix}).Error()
 }

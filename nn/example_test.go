@@ -60,5 +60,5 @@ func Example() {
 func ExampleArchitecture_Validate() {
 	arch := nn.Architecture{Input: tensor.Shape{28, 28, 1}, Layers: nn.Layers{nn.Linear{Units: 10}}}
 	fmt.Println(arch.Validate())
-	// Output: layer 0 (linear): input is [28 28 1], want one dimension: add {"type": "flatten"} before it
+	// Output: layer 0 (linear): input: [28 28 1], want one dimension; add {"type": "flatten"} before it
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -97,16 +98,16 @@ func TestModelValidate(t *testing.T) {
 		spoil func(*Model)
 		want  string
 	}{
-		"id":           {func(m *Model) { m.ID = "" }, `model id is ""`},
-		"version":      {func(m *Model) { m.Version = 9 }, "model version is 9, want 1"},
-		"architecture": {func(m *Model) { m.Architecture.Layers = m.Architecture.Layers[4:] }, "layer 0 (linear): input is [8 8 1]"},
-		"missing":      {func(m *Model) { m.Parameters = m.Parameters[:5] }, "layers.6.bias is missing, want [3]"},
+		"id":           {func(m *Model) { m.ID = "" }, `model id: ""`},
+		"version":      {func(m *Model) { m.Version = 9 }, "model version: 9 must be 1"},
+		"architecture": {func(m *Model) { m.Architecture.Layers = m.Architecture.Layers[4:] }, "layer 0 (linear): input: [8 8 1]"},
+		"missing":      {func(m *Model) { m.Parameters = m.Parameters[:5] }, "layers.6.bias: missing, want [3]"},
 		"extra":        {func(m *Model) { m.Parameters = append(m.Parameters, m.Parameters[0]) }, "one too many"},
-		"name":         {func(m *Model) { m.Parameters[2].Name = "w" }, `"w" is in place 2`},
-		"shape":        {func(m *Model) { m.Parameters[0].Shape = tensor.Shape{4, 9} }, "layers.0.weight is of shape [4 9], want [4 3 3 1]"},
-		"length":       {func(m *Model) { m.Parameters[0].Data = nil }, "layers.0.weight is 0 values, want 36"},
-		"NaN":          {func(m *Model) { m.Parameters[3].Data[1] = float32(math.NaN()) }, "layers.4.bias is NaN at element 1"},
-		"infinite":     {func(m *Model) { m.Parameters[4].Data[7] = float32(math.Inf(1)) }, "layers.6.weight is +Inf at element 7"},
+		"name":         {func(m *Model) { m.Parameters[2].Name = "w" }, `"w": in place 2`},
+		"shape":        {func(m *Model) { m.Parameters[0].Shape = tensor.Shape{4, 9} }, "layers.0.weight: of shape [4 9], want [4 3 3 1]"},
+		"length":       {func(m *Model) { m.Parameters[0].Data = nil }, "layers.0.weight: 0 values, want 36"},
+		"NaN":          {func(m *Model) { m.Parameters[3].Data[1] = float32(math.NaN()) }, "layers.4.bias: NaN at element 1"},
+		"infinite":     {func(m *Model) { m.Parameters[4].Data[7] = float32(math.Inf(1)) }, "layers.6.weight: +Inf at element 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := testModel(t)
@@ -156,21 +157,21 @@ func TestOptimizerValidate(t *testing.T) {
 		t.Errorf("defaults are %+v, want %+v", got, want)
 	}
 	for want, o := range map[string]Optimizer{
-		`optimizer is "adamax", want one of sgd, adam, adamw`:      {Name: "adamax"},
-		"optimizer.momentum is 1, want at least 0 and less than 1": {Name: SGD, Momentum: 1},
-		"optimizer.momentum is NaN":                                {Name: SGD, Momentum: nan},
-		"optimizer.momentum is 0.9, want adam does not have it":    {Name: Adam, Momentum: 0.9},
-		"optimizer.nesterov is true, want adamw does not have it":  {Name: AdamW, Nesterov: true},
-		"optimizer.nesterov is true, want false, as momentum is 0": {Name: SGD, Nesterov: true},
-		"optimizer.beta1 is 0.5, want sgd does not have it":        {Name: SGD, Beta1: 0.5},
-		"optimizer.beta1 is 1, want":                               {Name: Adam, Beta1: 1},
-		"optimizer.beta2 is -0.1, want":                            {Name: Adam, Beta2: -0.1},
-		"optimizer.epsilon is -1, want a positive number":          {Name: Adam, Epsilon: -1},
-		"optimizer.epsilon is +Inf":                                {Name: Adam, Epsilon: float32(math.Inf(1))},
-		"optimizer.weight_decay is -1, want at least 0":            {Name: AdamW, WeightDecay: -1},
-		"optimizer.weight_decay is NaN":                            {Name: SGD, WeightDecay: nan},
+		`optimizer: "adamax" must be sgd, adam or adamw`:             {Name: "adamax"},
+		"optimizer.momentum: 1 must be at least 0 and less than 1":   {Name: SGD, Momentum: 1},
+		"optimizer.momentum: NaN":                                    {Name: SGD, Momentum: nan},
+		"optimizer.momentum: 0.9 has no effect with adam":            {Name: Adam, Momentum: 0.9},
+		"optimizer.nesterov: true has no effect with adamw":          {Name: AdamW, Nesterov: true},
+		"optimizer.nesterov: true must be false while momentum is 0": {Name: SGD, Nesterov: true},
+		"optimizer.beta1: 0.5 has no effect with sgd":                {Name: SGD, Beta1: 0.5},
+		"optimizer.beta1: 1 must be":                                 {Name: Adam, Beta1: 1},
+		"optimizer.beta2: -0.1 must be":                              {Name: Adam, Beta2: -0.1},
+		"optimizer.epsilon: -1 must be a positive number":            {Name: Adam, Epsilon: -1},
+		"optimizer.epsilon: +Inf":                                    {Name: Adam, Epsilon: float32(math.Inf(1))},
+		"optimizer.weight_decay: -1 must be at least 0":              {Name: AdamW, WeightDecay: -1},
+		"optimizer.weight_decay: NaN":                                {Name: SGD, WeightDecay: nan},
 	} {
-		var e *FieldError
+		var e *fault.FieldError
 		if err := o.Validate(); !errors.As(err, &e) || !strings.Contains(err.Error(), want) || e.Fix == "" {
 			t.Errorf("%+v: got %v, want %q", o, err, want)
 		}
@@ -198,16 +199,16 @@ func TestPlanRefuses(t *testing.T) {
 		arch   Architecture
 		config PlanConfig
 	}{
-		"batch_size is 0, want between 1":                   {row, PlanConfig{}},
-		"eval_batch_size is -1, want":                       {row, PlanConfig{BatchSize: 1, EvalBatchSize: -1}},
-		"shards is -1, want between 1 and 1024":             {row, PlanConfig{BatchSize: 1, Shards: -1}},
-		"shards is 1025":                                    {row, PlanConfig{BatchSize: 1, Shards: 1025}},
-		"optimizer is":                                      {row, PlanConfig{BatchSize: 1, Optimizer: Optimizer{Name: "x"}}},
-		"layer 0 (linear): units is 0":                      {MLP(tensor.Shape{4}, nil, "", 0), PlanConfig{BatchSize: 1}},
-		"layer 0 (max_pool2d): output is [2 2 1], want":     {Architecture{Input: tensor.Shape{4, 4, 1}, Layers: Layers{MaxPool2D{Kernel: Square(2)}}}, PlanConfig{BatchSize: 1}},
-		"layers is without parameters":                      {Architecture{Input: tensor.Shape{4}, Layers: Layers{Flatten{}}}, PlanConfig{BatchSize: 1}},
-		"batch_size is 16777216, want at most 2097151":      {MLP(tensor.Shape{4}, []int{1024}, "", 2), PlanConfig{BatchSize: MaxBatch}},
-		"eval_batch_size is 16777216, want at most 2097151": {MLP(tensor.Shape{4}, []int{1024}, "", 2), PlanConfig{BatchSize: 1, EvalBatchSize: MaxBatch}},
+		"batch_size: 0 must be between 1":                   {row, PlanConfig{}},
+		"eval_batch_size: -1 must be":                       {row, PlanConfig{BatchSize: 1, EvalBatchSize: -1}},
+		"shards: -1 must be between 1 and 1024":             {row, PlanConfig{BatchSize: 1, Shards: -1}},
+		"shards: 1025":                                      {row, PlanConfig{BatchSize: 1, Shards: 1025}},
+		"optimizer: ":                                       {row, PlanConfig{BatchSize: 1, Optimizer: Optimizer{Name: "x"}}},
+		"layer 0 (linear): units: 0":                        {MLP(tensor.Shape{4}, nil, "", 0), PlanConfig{BatchSize: 1}},
+		"layer 0 (max_pool2d): output: [2 2 1], want":       {Architecture{Input: tensor.Shape{4, 4, 1}, Layers: Layers{MaxPool2D{Kernel: Square(2)}}}, PlanConfig{BatchSize: 1}},
+		"layers: without parameters":                        {Architecture{Input: tensor.Shape{4}, Layers: Layers{Flatten{}}}, PlanConfig{BatchSize: 1}},
+		"batch_size: 16777216 must be at most 2097151":      {MLP(tensor.Shape{4}, []int{1024}, "", 2), PlanConfig{BatchSize: MaxBatch}},
+		"eval_batch_size: 16777216 must be at most 2097151": {MLP(tensor.Shape{4}, []int{1024}, "", 2), PlanConfig{BatchSize: 1, EvalBatchSize: MaxBatch}},
 	} {
 		if _, err := NewPlan(c.arch, c.config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
@@ -22,7 +23,7 @@ const (
 )
 
 // Optimizer is an update rule with its constants. Weight decay applies to all
-// parameters, biases too, as in PyTorch.
+// parameters, biases too, as in PyTorch, unless DecayMatricesOnly is set.
 type Optimizer struct {
 	Name OptimizerName `json:"name"`
 	// Momentum and Nesterov belong to sgd.
@@ -35,6 +36,9 @@ type Optimizer struct {
 	Epsilon float32 `json:"epsilon,omitempty"`
 	// WeightDecay is 0 by default, even for adamw.
 	WeightDecay float32 `json:"weight_decay,omitempty"`
+	// DecayMatricesOnly exempts parameters of one dimension from weight decay:
+	// biases, and the gains and biases of normalizations.
+	DecayMatricesOnly bool `json:"decay_matrices_only,omitempty"`
 }
 
 // WithDefaults returns the optimiser with its defaults filled in; an empty name
@@ -59,7 +63,7 @@ func defaultTo(v, def float32) float32 {
 	return v
 }
 
-// Validate fails with a *FieldError, or several of them joined, for an unknown name,
+// Validate fails with a *fault.FieldError, or several of them joined, for an unknown name,
 // a constant out of range, and a constant that the named rule does not have. Zero
 // values mean defaults.
 func (o Optimizer) Validate() error {
@@ -70,8 +74,8 @@ func (o Optimizer) Validate() error {
 	case Adam, AdamW:
 		return o.validateAdam()
 	}
-	return &FieldError{Field: "optimizer", Value: strconv.Quote(string(o.Name)),
-		Want: "one of sgd, adam, adamw", Fix: "correct the name"}
+	return &fault.FieldError{Field: "optimizer", Value: strconv.Quote(string(o.Name)),
+		Problem: "must be sgd, adam or adamw", Fix: "correct the name"}
 }
 
 func (o Optimizer) validateSGD() error {
@@ -81,11 +85,11 @@ func (o Optimizer) validateSGD() error {
 		value float32
 	}{{"beta1", o.Beta1}, {"beta2", o.Beta2}, {"epsilon", o.Epsilon}} {
 		if f.value != 0 {
-			errs = append(errs, foreign(f.name, formatFloat(f.value), "sgd does not have it", "leave it out, or use adam"))
+			errs = append(errs, foreign(f.name, formatFloat(f.value), "has no effect with sgd", "leave it out, or use adam"))
 		}
 	}
 	if o.Nesterov && o.Momentum == 0 {
-		errs = append(errs, foreign("nesterov", "true", "false, as momentum is 0", "set a momentum such as 0.9"))
+		errs = append(errs, foreign("nesterov", "true", "must be false while momentum is 0", "set a momentum such as 0.9"))
 	}
 	return joined(append(errs, fraction("momentum", o.Momentum, "0.9"), o.validateDecay())...)
 }
@@ -93,21 +97,21 @@ func (o Optimizer) validateSGD() error {
 func (o Optimizer) validateAdam() error {
 	var errs []error
 	if o.Momentum != 0 {
-		errs = append(errs, foreign("momentum", formatFloat(o.Momentum), string(o.Name)+" does not have it", "set beta1 instead, or use sgd"))
+		errs = append(errs, foreign("momentum", formatFloat(o.Momentum), "has no effect with "+string(o.Name), "set beta1 instead, or use sgd"))
 	}
 	if o.Nesterov {
-		errs = append(errs, foreign("nesterov", "true", string(o.Name)+" does not have it", "leave it out, or use sgd"))
+		errs = append(errs, foreign("nesterov", "true", "has no effect with "+string(o.Name), "leave it out, or use sgd"))
 	}
 	errs = append(errs, fraction("beta1", o.Beta1, "0.9"), fraction("beta2", o.Beta2, "0.999"))
 	if !(o.Epsilon > 0) || math.IsInf(float64(o.Epsilon), 0) {
-		errs = append(errs, &FieldError{Field: "optimizer.epsilon", Value: formatFloat(o.Epsilon), Want: "a positive number", Fix: "leave it out for 1e-8"})
+		errs = append(errs, &fault.FieldError{Field: "optimizer.epsilon", Value: formatFloat(o.Epsilon), Problem: "must be a positive number", Fix: "leave it out for 1e-8"})
 	}
 	return joined(append(errs, o.validateDecay())...)
 }
 
 func (o Optimizer) validateDecay() error {
 	if !(o.WeightDecay >= 0) || math.IsInf(float64(o.WeightDecay), 0) {
-		return &FieldError{Field: "optimizer.weight_decay", Value: formatFloat(o.WeightDecay), Want: "at least 0", Fix: "use 0 for none; 0.01 is usual for adamw"}
+		return &fault.FieldError{Field: "optimizer.weight_decay", Value: formatFloat(o.WeightDecay), Problem: "must be at least 0", Fix: "use 0 for none; 0.01 is usual for adamw"}
 	}
 	return nil
 }
@@ -125,11 +129,11 @@ func fraction(name string, value float32, usual string) error {
 	if value >= 0 && value < 1 {
 		return nil
 	}
-	return &FieldError{Field: "optimizer." + name, Value: formatFloat(value), Want: "at least 0 and less than 1", Fix: "the usual value is " + usual}
+	return &fault.FieldError{Field: "optimizer." + name, Value: formatFloat(value), Problem: "must be at least 0 and less than 1", Fix: "the usual value is " + usual}
 }
 
-func foreign(name, value, want, fix string) error {
-	return &FieldError{Field: "optimizer." + name, Value: value, Want: want, Fix: fix}
+func foreign(name, value, problem, fix string) error {
+	return &fault.FieldError{Field: "optimizer." + name, Value: value, Problem: problem, Fix: fix}
 }
 
 func formatFloat(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) }
@@ -146,8 +150,48 @@ func (o Optimizer) Moments() []string {
 	return nil
 }
 
-// update returns the instruction that applies the rule to all parameters; the
-// optimiser has its defaults, and moments has a span for each of o.Moments().
+// optimize appends the update of all trained parameters by their gradient, in one
+// instruction for each stretch of parameters with the same weight decay. The rule works
+// value by value, so that how many there are changes no bit.
+func (p *Plan) optimize(dst []kernel.Instruction, gradient kernel.Span) []kernel.Instruction {
+	ends, exempt := p.decayStretches()
+	from := 0
+	for k, end := range ends {
+		o := p.config.Optimizer
+		if exempt[k] {
+			o.WeightDecay = 0
+		}
+		var moments []kernel.Span
+		for i := range o.Moments() {
+			moments = append(moments, p.momentBlock(i).Slice(from, end-from))
+		}
+		dst = append(dst, o.update(kernel.Span{Offset: from, Len: end - from}, gradient.Slice(from, end-from), moments))
+		from = end
+	}
+	return dst
+}
+
+// decayStretches returns where each stretch of trained parameters with the same weight
+// decay ends, and whether it is exempt from it. The padding after a parameter belongs
+// to its stretch.
+func (p *Plan) decayStretches() (ends []int, exempt []bool) {
+	o := p.config.Optimizer
+	for i, spec := range p.graph.specs {
+		if spec.Statistic {
+			continue
+		}
+		end, is := p.params[i].Offset+align(p.params[i].Len), o.DecayMatricesOnly && len(spec.Shape) < 2
+		if last := len(ends) - 1; last >= 0 && (exempt[last] == is || o.WeightDecay == 0) {
+			ends[last] = end
+			continue
+		}
+		ends, exempt = append(ends, end), append(exempt, is)
+	}
+	return ends, exempt
+}
+
+// update returns the instruction that applies the rule to parameters; the optimizer
+// has its defaults, and moments has a span for each of o.Moments().
 func (o Optimizer) update(weight, grad kernel.Span, moments []kernel.Span) kernel.Instruction {
 	switch o.Name {
 	case SGD:

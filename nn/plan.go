@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -45,11 +46,8 @@ type PlanConfig struct {
 	Shards int
 	// Objective is cross_entropy by default.
 	Objective Objective
-	// LabelSmoothing moves that share of a label's weight to all classes alike
-	// (Szegedy et al., 2016), in training only. In [0, 1).
-	LabelSmoothing float32
-	// ClipNorm bounds the norm of a step's gradient; 0 means no bound.
-	ClipNorm float32
+	// Regularization changes the loss and the gradient of a step.
+	Regularization
 	// Optimizer is the update rule; zero values mean its defaults.
 	Optimizer Optimizer
 	// Seed keys dropout.
@@ -127,7 +125,7 @@ func align(n int) int { return (n + alignment - 1) / alignment * alignment }
 // NewPlan plans training and evaluation of the architecture, whose output must
 // have one dimension, or two for a sequence with a label for each token. It
 // fails with a *LayerError for an architecture that is not valid or not
-// trainable, and with a *FieldError for the configuration.
+// trainable, and with a *fault.FieldError for the configuration.
 func NewPlan(arch Architecture, config PlanConfig) (*Plan, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -186,7 +184,7 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 		{"microbatches", c.Microbatches, c.BatchSize, "use 1 unless a batch does not fit into memory"},
 	} {
 		if f.value < 1 || f.value > f.max {
-			return c, &FieldError{Field: f.name, Value: strconv.Itoa(f.value), Want: fmt.Sprintf("between 1 and %d", f.max), Fix: f.fix}
+			return c, &fault.FieldError{Field: f.name, Value: strconv.Itoa(f.value), Problem: fmt.Sprintf("must be between 1 and %d", f.max), Fix: f.fix}
 		}
 	}
 	if err := c.validateLoss(); err != nil {
@@ -202,19 +200,12 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	return c, nil
 }
 
-// validateLoss checks the objective, its smoothing and the clipping.
+// validateLoss checks the objective and what is done to its loss and gradient.
 func (c PlanConfig) validateLoss() error {
-	switch {
-	case c.Objective != CrossEntropy && c.Objective != MeanSquaredError:
-		return &FieldError{Field: "objective", Value: strconv.Quote(string(c.Objective)), Want: "cross_entropy or mean_squared_error", Fix: "correct the name"}
-	case !(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1):
-		return &FieldError{Field: "label_smoothing", Value: formatFloat(c.LabelSmoothing), Want: "in [0, 1)", Fix: "use a share such as 0.1"}
-	case c.LabelSmoothing > 0 && c.Objective != CrossEntropy:
-		return &FieldError{Field: "label_smoothing", Value: formatFloat(c.LabelSmoothing), Want: "0 without classes", Fix: "leave it out"}
-	case !(c.ClipNorm >= 0) || c.ClipNorm-c.ClipNorm != 0:
-		return &FieldError{Field: "clip_norm", Value: formatFloat(c.ClipNorm), Want: "a finite number of at least 0", Fix: "use a norm such as 1, or 0 for no clipping"}
+	if c.Objective != CrossEntropy && c.Objective != MeanSquaredError {
+		return &fault.FieldError{Field: "objective", Value: strconv.Quote(string(c.Objective)), Problem: "must be cross_entropy or mean_squared_error", Fix: "correct the name"}
 	}
-	return nil
+	return joined(c.ValidateRegularization(), c.fits(c.Objective))
 }
 
 // checkRows fails if a batch has more values between two layers than kernels
@@ -228,8 +219,8 @@ func (p *Plan) checkRows() error {
 	}
 	most := MaxElements / elements(largest)
 	bad := func(field string, rows int) error {
-		return &FieldError{Field: field, Value: strconv.Itoa(rows),
-			Want: fmt.Sprintf("at most %d, as one sample has up to %v values between two layers", most, largest), Fix: "use smaller batches"}
+		return &fault.FieldError{Field: field, Value: strconv.Itoa(rows),
+			Problem: fmt.Sprintf("must be at most %d, as one sample has up to %v values between two layers", most, largest), Fix: "use smaller batches"}
 	}
 	switch {
 	case p.config.BatchSize > most:

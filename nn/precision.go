@@ -3,6 +3,7 @@ package nn
 import (
 	"strconv"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
@@ -18,14 +19,14 @@ const (
 	BF16 Precision = "bf16"
 )
 
-// Validate fails with a *FieldError for an unknown precision; the zero value
+// Validate fails with a *fault.FieldError for an unknown precision; the zero value
 // means float32.
 func (p Precision) Validate() error {
 	switch p {
 	case "", Float32, BF16:
 		return nil
 	}
-	return &FieldError{Field: "precision", Value: strconv.Quote(string(p)), Want: "float32 or bf16", Fix: "correct the name"}
+	return &fault.FieldError{Field: "precision", Value: strconv.Quote(string(p)), Problem: "must be float32 or bf16", Fix: "correct the name"}
 }
 
 // transfer is a copy between a buffer and its packed form.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/kernel/cpu"
 	"reprise/tensor"
@@ -18,9 +19,9 @@ func TestPrecisionIsFloat32OrBF16(t *testing.T) {
 			t.Errorf("%q becomes %q (%v), want %q", given, plan.Config().Precision, err, want)
 		}
 	}
-	var bad *FieldError
+	var bad *fault.FieldError
 	if _, err := NewPlan(arch, PlanConfig{BatchSize: 1, Precision: "fp16"}); !errors.As(err, &bad) || bad.Field != "precision" {
-		t.Errorf("fp16: %v, want a FieldError for precision", err)
+		t.Errorf("fp16: %v, want a fault.FieldError for precision", err)
 	}
 }
 

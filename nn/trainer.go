@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/tensor"
 )
@@ -223,7 +224,7 @@ func (t *Trainer) read(specs []ParameterSpec, spans []kernel.Span) ([]tensor.Ten
 // its mean loss before the step; a smaller batch is treated like any other. The
 // state's step grows by one.
 //
-// It fails with a *LabelError, *TokenError or *FieldError for invalid input,
+// It fails with a *LabelError, *TokenError or *fault.FieldError for invalid input,
 // which leaves the state unchanged. It fails with a *NumericalError if the loss
 // is not finite: no update was made, but the trainer refuses to continue until
 // Load. It fails with the backend's error if that fails; the state remains
@@ -233,10 +234,10 @@ func (t *Trainer) Step(batch Batch, rate float32) (loss float32, err error) {
 		return 0, t.fault
 	}
 	if !(rate >= 0) || rate-rate != 0 {
-		return 0, &FieldError{Field: "learning_rate", Value: formatFloat(rate), Want: "a finite number of at least 0", Fix: "check the schedule"}
+		return 0, &fault.FieldError{Field: "learning_rate", Value: formatFloat(rate), Problem: "must be a finite number of at least 0", Fix: "check the schedule"}
 	}
 	if batch.Rows > t.plan.config.BatchSize {
-		return 0, &FieldError{Field: "rows", Value: strconv.Itoa(batch.Rows), Want: fmt.Sprintf("at most the batch size of %d", t.plan.config.BatchSize), Fix: "cut the batch"}
+		return 0, &fault.FieldError{Field: "rows", Value: strconv.Itoa(batch.Rows), Problem: fmt.Sprintf("must be at most the batch size of %d", t.plan.config.BatchSize), Fix: "cut the batch"}
 	}
 	if err := t.checkBatch(batch, true); err != nil {
 		return 0, err
@@ -404,7 +405,7 @@ func (t *Trainer) Predict(batch Batch, outputs []float32) error {
 	}
 	each := t.plan.Outputs()
 	if len(outputs) != batch.Rows*each {
-		return &FieldError{Field: "outputs", Value: fmt.Sprintf("%d values", len(outputs)), Want: fmt.Sprintf("%d rows of %d", batch.Rows, each), Fix: "give a slice of that length"}
+		return &fault.FieldError{Field: "outputs", Value: fmt.Sprintf("%d values", len(outputs)), Problem: fmt.Sprintf("must be %d rows of %d", batch.Rows, each), Fix: "give a slice of that length"}
 	}
 	for first := 0; first < batch.Rows; {
 		part := t.part(batch, first, min(t.plan.config.EvalBatchSize, batch.Rows-first))
@@ -430,7 +431,7 @@ func (t *Trainer) Predict(batch Batch, outputs []float32) error {
 // takes, every token is in the vocabulary and every label is a class.
 func (t *Trainer) checkBatch(b Batch, labelled bool) error {
 	if b.Rows < 1 {
-		return &FieldError{Field: "rows", Value: strconv.Itoa(b.Rows), Want: "at least 1", Fix: "leave out empty batches"}
+		return &fault.FieldError{Field: "rows", Value: strconv.Itoa(b.Rows), Problem: "must be at least 1", Fix: "leave out empty batches"}
 	}
 	features := t.plan.Features()
 	vocabulary, tokens := t.plan.arch.tokenInput()
@@ -448,7 +449,7 @@ func (t *Trainer) checkBatch(b Batch, labelled bool) error {
 			want = 0
 		}
 		if s.got != b.Rows*want {
-			return &FieldError{Field: s.field, Value: fmt.Sprintf("%d values", s.got), Want: fmt.Sprintf("%d rows of %d", b.Rows, want), Fix: "give each sample what the model takes"}
+			return &fault.FieldError{Field: s.field, Value: fmt.Sprintf("%d values", s.got), Problem: fmt.Sprintf("must be %d rows of %d", b.Rows, want), Fix: "give each sample what the model takes"}
 		}
 	}
 	for i, token := range b.Tokens {

@@ -270,7 +270,7 @@ func scaledGradient(t *testing.T, b kernel.Backend, arch Architecture, x []float
 }
 
 func TestLabelsAreSmoothedInTrainingOnly(t *testing.T) {
-	plan, err := NewPlan(MLP(tensor.Shape{4, 4, 1}, []int{20}, kernel.ReLU, 5), PlanConfig{BatchSize: 9, LabelSmoothing: 0.25, Optimizer: Optimizer{Name: SGD}})
+	plan, err := NewPlan(MLP(tensor.Shape{4, 4, 1}, []int{20}, kernel.ReLU, 5), PlanConfig{BatchSize: 9, Regularization: Regularization{LabelSmoothing: 0.25}, Optimizer: Optimizer{Name: SGD}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -578,14 +578,14 @@ func TestTrainerRefusesUnusableInput(t *testing.T) {
 	}{
 		{"label too large", func() error { _, err := trainer.Step(labelled(x[:6], []int32{0, 2}), 1); return err }, "label of row 1 is 2, want a class in [0, 2)"},
 		{"label negative", func() error { _, err := trainer.Evaluate(labelled(x[:6], []int32{-1, 0})); return err }, "label of row 0 is -1"},
-		{"no rows", func() error { _, err := trainer.Step(labelled(nil, nil), 1); return err }, "rows is 0, want at least 1"},
-		{"too many rows", func() error { _, err := trainer.Step(labelled(x, make([]int32, 5)), 1); return err }, "rows is 5, want at most the batch size of 4"},
-		{"x too short", func() error { _, err := trainer.Step(labelled(x[:5], []int32{0, 1}), 1); return err }, "inputs is 5 values, want 2 rows of 3"},
-		{"x too long", func() error { _, err := trainer.Evaluate(labelled(x[:7], []int32{0, 1})); return err }, "inputs is 7 values, want 2 rows of 3"},
-		{"logits", func() error { return trainer.Predict(Batch{Rows: 2, Inputs: x[:6]}, make([]float32, 3)) }, "outputs is 3 values, want 2 rows of 2"},
-		{"rate NaN", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), nan); return err }, "learning_rate is NaN"},
-		{"rate negative", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), -1); return err }, "learning_rate is -1"},
-		{"rate infinite", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), float32(math.Inf(1))); return err }, "learning_rate is +Inf"},
+		{"no rows", func() error { _, err := trainer.Step(labelled(nil, nil), 1); return err }, "rows: 0 must be at least 1"},
+		{"too many rows", func() error { _, err := trainer.Step(labelled(x, make([]int32, 5)), 1); return err }, "rows: 5 must be at most the batch size of 4"},
+		{"x too short", func() error { _, err := trainer.Step(labelled(x[:5], []int32{0, 1}), 1); return err }, "inputs: 5 values must be 2 rows of 3"},
+		{"x too long", func() error { _, err := trainer.Evaluate(labelled(x[:7], []int32{0, 1})); return err }, "inputs: 7 values must be 2 rows of 3"},
+		{"logits", func() error { return trainer.Predict(Batch{Rows: 2, Inputs: x[:6]}, make([]float32, 3)) }, "outputs: 3 values must be 2 rows of 2"},
+		{"rate NaN", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), nan); return err }, "learning_rate: NaN"},
+		{"rate negative", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), -1); return err }, "learning_rate: -1"},
+		{"rate infinite", func() error { _, err := trainer.Step(labelled(x[:3], []int32{0}), float32(math.Inf(1))); return err }, "learning_rate: +Inf"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.call(); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -603,14 +603,14 @@ func TestLoadRefusesForeignStates(t *testing.T) {
 		spoil func(*State)
 		want  string
 	}{
-		"missing parameter": {func(s *State) { s.Parameters = s.Parameters[:3] }, "layers.2.bias is missing"},
+		"missing parameter": {func(s *State) { s.Parameters = s.Parameters[:3] }, "layers.2.bias: missing"},
 		"extra parameter":   {func(s *State) { s.Parameters = append(s.Parameters, s.Moments[0]) }, "one too many"},
 		"order":             {func(s *State) { p := s.Parameters; p[0], p[1] = p[1], p[0] }, `want "layers.0.weight"`},
 		"shape":             {func(s *State) { s.Parameters[0].Shape = tensor.Shape{3, 4} }, "of shape [3 4], want [4 3]"},
 		"length":            {func(s *State) { s.Parameters[0].Data = s.Parameters[0].Data[1:] }, "11 values, want 12"},
-		"NaN":               {func(s *State) { s.Parameters[1].Data[2] = float32(math.NaN()) }, "layers.0.bias is NaN at element 2"},
-		"infinite moment":   {func(s *State) { s.Moments[1].Data[0] = float32(math.Inf(-1)) }, "layers.0.weight.v is -Inf at element 0"},
-		"no moments":        {func(s *State) { s.Moments = nil }, "layers.0.weight.m is missing"},
+		"NaN":               {func(s *State) { s.Parameters[1].Data[2] = float32(math.NaN()) }, "layers.0.bias: NaN at element 2"},
+		"infinite moment":   {func(s *State) { s.Moments[1].Data[0] = float32(math.Inf(-1)) }, "layers.0.weight.v: -Inf at element 0"},
+		"no moments":        {func(s *State) { s.Moments = nil }, "layers.0.weight.m: missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := stateOf(t, trainer)

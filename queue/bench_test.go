@@ -37,11 +37,11 @@ func crowd(devices, waiting int) *queue.Snapshot {
 			ID: id, Kind: device.CUDA, Capability: device.ComputeCapability{Major: 8}, Health: device.Healthy,
 			Memory: device.MemoryInfo{Total: 80 << 30, Available: 80 << 30},
 		}})
-		s.Jobs = append(s.Jobs, queue.Job{ID: queue.JobID(fmt.Sprintf("running%05d", i)), On: []device.ID{id},
+		s.Jobs = append(s.Jobs, queue.Entry{ID: queue.JobID(fmt.Sprintf("running%05d", i)), On: []device.ID{id},
 			Since: 980 * time.Minute, Served: time.Duration(i) * time.Minute})
 	}
 	for i := range waiting {
-		s.Jobs = append(s.Jobs, queue.Job{
+		s.Jobs = append(s.Jobs, queue.Entry{
 			ID: queue.JobID(fmt.Sprintf("job%05d", i)), Owner: fmt.Sprint("owner", i%11), Submitted: time.Duration(i) * time.Second,
 			Devices: 1 << (i % 4), Served: time.Duration(i%3) * 2 * time.Hour, Waited: 10 * time.Minute,
 			Need: queue.Need{Features: []device.Feature{kernel.FP16}, Memory: device.MemoryRequirement{Size: 1 << (30 + i%4)}},

@@ -18,7 +18,7 @@ type cluster struct {
 	devices []place
 	workers [][]int // devices of each worker, by ID
 	needs   map[needKey]*need
-	jobs    []Job
+	jobs    []Entry
 	on      map[int][]int // devices of the running jobs
 	shared  bool          // some job takes no slot
 }

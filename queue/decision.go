@@ -2,10 +2,12 @@ package queue
 
 import "reprise/device"
 
-// RulesVersion counts the rules by which Plan decides, and the codes of its reasons.
-// It changes with them: a decision can be made again from its record only by the
-// rules that made it.
-const RulesVersion = 1
+// RulesVersion counts the rules by which Plan decides. It goes up whenever Plan would
+// decide differently about a snapshot that could be recorded before, or give other
+// codes: a decision can be made again from its record only by the rules that made it.
+//
+// Since version 2 EASY backfill counts with the ends of jobs that the same plan places.
+const RulesVersion = 2
 
 // Decision says what to do with each job that waits.
 type Decision struct {
@@ -45,6 +47,7 @@ const ReasonMissingLabel device.ReasonCode = "missing_label"
 const (
 	CodePaused   Code = "paused"
 	CodeAfter    Code = "after"     // another job must end first
+	CodeDeferred Code = "deferred"  // what was in the way of the last attempt may still be
 	CodeQuota    Code = "quota"     // the owner's jobs hold as much as they may
 	CodeTooLarge Code = "too_large" // fewer devices than it wants could ever take it
 	CodeUnfit    Code = "unfit"     // fewer than it wants could take it now, such as for their health

@@ -1,4 +1,5 @@
-// Package queue decides which jobs run where, and says why the others wait.
+// Package queue knows the life of a job, decides which jobs run where, and says why the
+// others wait.
 //
 // Plan is a pure function: it reads a Snapshot of the devices and jobs and returns
 // a Decision. It reads no clock, no randomness and no files, so that a decision
@@ -8,8 +9,13 @@
 // The default policy runs the jobs that have used the least so far (least attained
 // service; Gu et al., Tiresias, NSDI 2019), which favours short jobs without
 // knowing durations, and promotes a job that has waited longer than Policy.Patience.
-// From then on it waits only for the jobs that were promoted before it. Jobs that give way are checkpointed first, so they
-// lose no step.
+// From then on it waits only for the jobs that were promoted before it. Jobs that give
+// way are checkpointed first, so they lose no step.
 //
-// All values are plain data. Plan is safe for concurrent use.
+// Job is the aggregate of one job, from its submission to its end: Decide turns a
+// Command into events, and Apply folds them. Admit refuses what can never be placed,
+// and Limits bounds how many jobs wait. DecideGroup, RetryGroup and Follow are about
+// several jobs.
+//
+// All values are plain data. Everything here is safe for concurrent use.
 package queue

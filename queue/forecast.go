@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -70,11 +71,18 @@ func (f *forecast) advance() bool {
 			step = min(step, d)
 		}
 	}
+	top := f.topRunning()
 	for i := range f.Jobs {
 		j := &f.Jobs[i]
 		if len(j.On) == 0 {
+			if in(j.NotBefore - f.Now); j.held(f.Now) {
+				continue
+			}
 			in(f.Policy.Patience - j.Waited)
-			if f.Policy.Ageing > 0 {
+			// Age makes a difference by itself only until it allows the job to take the
+			// devices of any other; its place among those that wait is looked at
+			// whenever a device becomes free.
+			if f.Policy.Ageing > 0 && f.Policy.Preempt && f.Policy.aged(j) <= top {
 				in(f.Policy.Ageing - j.Waited%f.Policy.Ageing)
 			}
 			continue
@@ -98,13 +106,24 @@ func (f *forecast) advance() bool {
 	return true
 }
 
+// topRunning returns the highest priority of the jobs that run.
+func (f *forecast) topRunning() int {
+	top := math.MinInt
+	for i := range f.Jobs {
+		if j := &f.Jobs[i]; len(j.On) > 0 {
+			top = max(top, f.Policy.aged(j))
+		}
+	}
+	return top
+}
+
 // pass lets the jobs run and wait for a time, and removes those that end.
 func (f *forecast) pass(step time.Duration) {
 	ended := map[JobID]bool{}
 	for i := range f.Jobs {
 		j := &f.Jobs[i]
 		if len(j.On) == 0 {
-			if !j.Paused && len(j.After) == 0 {
+			if !j.held(f.Now - step) {
 				j.Waited += step
 			}
 			continue

@@ -24,7 +24,7 @@ func host(devices int) []queue.Device {
 }
 
 func TestForecastSaysWhenEachStarts(t *testing.T) {
-	s := &queue.Snapshot{Now: time.Hour, Devices: host(1), Jobs: []queue.Job{
+	s := &queue.Snapshot{Now: time.Hour, Devices: host(1), Jobs: []queue.Entry{
 		{ID: "a", On: []device.ID{"cpu0"}, Remaining: 10 * time.Minute},
 		{ID: "b", Submitted: 1, Remaining: 5 * time.Minute},
 		{ID: "c", Submitted: 2, Remaining: 5 * time.Minute, Priority: 1},
@@ -56,7 +56,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		}}
 		for stream := range devices {
 			for i := range 50 {
-				j := queue.Job{
+				j := queue.Entry{
 					ID: queue.JobID(fmt.Sprintf("short%d.%02d", stream, i)), Remaining: time.Minute + minutes(t, 15, "duration"),
 				}
 				if i > 0 {
@@ -65,7 +65,7 @@ func TestWaitingIsBounded(t *testing.T) {
 				s.Jobs = append(s.Jobs, j)
 			}
 		}
-		s.Jobs = append(s.Jobs, queue.Job{ID: "gang", Submitted: 1, Devices: rapid.IntRange(2, devices).Draw(t, "gang"), Remaining: time.Hour})
+		s.Jobs = append(s.Jobs, queue.Entry{ID: "gang", Submitted: 1, Devices: rapid.IntRange(2, devices).Draw(t, "gang"), Remaining: time.Hour})
 		start, ok := queue.Forecast(s)["gang"]
 		if bound := s.Policy.Patience + s.Policy.Quantum; !ok || start > bound {
 			t.Fatalf("the gang starts at %v (%v), want by %v", start, ok, bound)
@@ -74,10 +74,10 @@ func TestWaitingIsBounded(t *testing.T) {
 }
 
 func TestWithoutPatienceAGangStarves(t *testing.T) {
-	s := &queue.Snapshot{Devices: host(2), Jobs: []queue.Job{{ID: "gang", Submitted: 1, Devices: 2, Remaining: time.Hour}}}
+	s := &queue.Snapshot{Devices: host(2), Jobs: []queue.Entry{{ID: "gang", Submitted: 1, Devices: 2, Remaining: time.Hour}}}
 	for i := range 50 {
 		even, odd := queue.JobID(fmt.Sprint("even", i)), queue.JobID(fmt.Sprint("odd", i))
-		s.Jobs = append(s.Jobs, queue.Job{ID: even, Remaining: 2 * time.Minute}, queue.Job{ID: odd, Remaining: 3 * time.Minute})
+		s.Jobs = append(s.Jobs, queue.Entry{ID: even, Remaining: 2 * time.Minute}, queue.Entry{ID: odd, Remaining: 3 * time.Minute})
 		if i > 0 {
 			s.Jobs[2*i+1].After = []queue.JobID{queue.JobID(fmt.Sprint("even", i-1))}
 			s.Jobs[2*i+2].After = []queue.JobID{queue.JobID(fmt.Sprint("odd", i-1))}
@@ -85,5 +85,62 @@ func TestWithoutPatienceAGangStarves(t *testing.T) {
 	}
 	if start := queue.Forecast(s)["gang"]; start != 150*time.Minute {
 		t.Errorf("it starts at %v, want after both streams, at 2h30m", start)
+	}
+}
+
+// Jobs of a high priority that never end do not keep one of a low priority waiting for
+// ever: it gains a priority each time that it has waited for the ageing time.
+func TestAgeingBoundsWaitingAcrossPriorities(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 3).Draw(t, "devices")
+		s := &queue.Snapshot{Devices: host(n), Policy: queue.Policy{
+			Preempt: true, Quantum: minutes(t, 10, "quantum"), Patience: time.Minute + minutes(t, 200, "patience"),
+			Ageing: time.Minute + minutes(t, 60, "ageing"),
+		}}
+		above := rapid.IntRange(1, 3).Draw(t, "priority")
+		for stream := range n {
+			for i := range 50 {
+				j := queue.Entry{ID: queue.JobID(fmt.Sprintf("high%d.%02d", stream, i)), Priority: above, Remaining: 10*time.Minute + minutes(t, 15, "duration")}
+				if i > 0 {
+					j.After = []queue.JobID{queue.JobID(fmt.Sprintf("high%d.%02d", stream, i-1))}
+				}
+				s.Jobs = append(s.Jobs, j)
+			}
+		}
+		s.Jobs = append(s.Jobs, queue.Entry{ID: "low", Submitted: 1, Devices: rapid.IntRange(1, n).Draw(t, "gang"), Remaining: time.Hour})
+		start, ok := queue.Forecast(s)["low"]
+		if bound := max(s.Policy.Patience, time.Duration(above+1)*s.Policy.Ageing) + s.Policy.Quantum; !ok || start > bound {
+			t.Fatalf("it starts at %v (%v), want by %v", start, ok, bound)
+		}
+	})
+}
+
+// Age alone is no reason to look again once it changes nothing: with one nanosecond of
+// ageing, a forecast would use up its decisions within some microseconds.
+func TestAForecastDoesNotFollowEveryStepOfAge(t *testing.T) {
+	s := &queue.Snapshot{Devices: host(1), Policy: queue.Policy{Ageing: 1}, Jobs: []queue.Entry{
+		{ID: "running", On: []device.ID{"cpu0"}, Priority: 5, Remaining: time.Hour}, {ID: "unfit", Devices: 2},
+		{ID: "paused", Paused: true}, {ID: "next", Submitted: 1, Remaining: time.Minute},
+	}}
+	if got, want := queue.Forecast(s), (map[queue.JobID]time.Duration{"next": time.Hour}); !maps.Equal(got, want) {
+		t.Errorf("without preemption: %v, want %v", got, want)
+	}
+	s.Policy.Preempt, s.Policy.Quantum = true, time.Minute
+	if got, want := queue.Forecast(s), (map[queue.JobID]time.Duration{"next": time.Minute}); !maps.Equal(got, want) {
+		t.Errorf("with preemption: %v, want %v", got, want)
+	}
+}
+
+func TestADeferredJobWaitsForItsTime(t *testing.T) {
+	s := &queue.Snapshot{Now: time.Minute, Devices: host(1), Jobs: []queue.Entry{{ID: "a", NotBefore: 3 * time.Minute}}}
+	d := queue.Plan(s)
+	if len(d.Pending) != 1 || d.Pending[0].Reasons[0].Code != queue.CodeDeferred || !d.Pending[0].Reasons[0].Transient {
+		t.Fatalf("got %+v", d)
+	}
+	if got := queue.Forecast(s)["a"]; got != 3*time.Minute {
+		t.Errorf("it is to start at %v, want 3m", got)
+	}
+	if s.Now = 3 * time.Minute; len(queue.Plan(s).Placed) != 1 {
+		t.Error("it is not placed when its time has come")
 	}
 }

@@ -20,7 +20,7 @@ import (
 // Its time is about proportional to the number of jobs, and for each distinct need
 // to the number of devices.
 func Plan(s *Snapshot) Decision {
-	p := &planner{snapshot: s, cluster: newCluster(s), held: map[string]int{}, ends: map[class][]ending{}, failed: map[attempt][]Reason{}}
+	p := &planner{snapshot: s, cluster: newCluster(s), held: map[string]int{}, placed: map[int]bool{}, ends: map[class][]ending{}, failed: map[attempt][]Reason{}}
 	p.ranks = make([]rank, len(s.Jobs))
 	var waiting []int
 	for i := range s.Jobs {
@@ -50,11 +50,12 @@ type planner struct {
 	cluster  *cluster
 	ranks    []rank
 	held     map[string]int // devices by owner
+	placed   map[int]bool   // jobs, by this plan, whose ends a reservation counts with
 	// failed has what did not fit. The same attempt fails again: devices only become
 	// fewer, but for those that a job leaves, and these were looked at as such.
 	failed map[attempt][]Reason
 	// blocked is the first job that did not fit.
-	blocked *Job
+	blocked *Entry
 	// ends are the endings of the running jobs, for a class of job that waits for
 	// them.
 	ends map[class][]ending
@@ -118,19 +119,22 @@ func (p *planner) decide(i int) (Placement, []Reason) {
 }
 
 // hold returns what keeps a job from being considered at all.
-func (p *planner) hold(j *Job) []Reason {
+func (p *planner) hold(j *Entry) []Reason {
 	switch quota, limited := p.snapshot.Policy.Quotas[j.Owner]; {
 	case j.Paused:
 		return []Reason{{Code: CodePaused, Transient: true, Message: "it is paused; resume it"}}
 	case len(j.After) > 0:
 		return []Reason{{Code: CodeAfter, Transient: true, Job: j.After[0],
 			Message: fmt.Sprintf("job %s must end first", j.After[0])}}
+	case p.snapshot.Now < j.NotBefore:
+		return []Reason{{Code: CodeDeferred, Transient: true,
+			Message: "it was deferred, and is tried again in " + (j.NotBefore - p.snapshot.Now).String()}}
 	case limited && j.size() > quota:
 		return []Reason{{Code: CodeQuota, Message: fmt.Sprintf(
-			"it wants %s, and %s may hold %d at most; ask for fewer, or raise the quota", devices(j.size()), owner(j), quota)}}
+			"it wants %s, and %s may hold %d at most; ask for fewer, or raise the quota", devices(j.size()), ownerName(j.Owner), quota)}}
 	case limited && p.held[j.Owner]+j.size() > quota:
 		return []Reason{{Code: CodeQuota, Transient: true, Message: fmt.Sprintf(
-			"it wants %s, and %s holds %d of the %d allowed", devices(j.size()), owner(j), p.held[j.Owner], quota)}}
+			"it wants %s, and %s holds %d of the %d allowed", devices(j.size()), ownerName(j.Owner), p.held[j.Owner], quota)}}
 	}
 	return nil
 }
@@ -153,6 +157,12 @@ func (p *planner) place(i int, on, victims []int) Placement {
 	slices.Sort(placement.Preempt)
 	placement.Preempt = slices.Compact(placement.Preempt)
 	p.held[j.Owner] += len(on)
+	if p.snapshot.Policy.Backfill == BackfillEasy {
+		// Other policies keep devices for promoted jobs only, and for them the next
+		// decision, which sees this job run, is early enough.
+		p.placed[i] = true
+		clear(p.ends)
+	}
 	return placement
 }
 
@@ -191,20 +201,21 @@ func (p *planner) reserve(i int, try attempt) {
 	p.timed = true
 }
 
-// order returns when the running jobs end or have to give way to job i, soonest
-// first.
+// order returns when the jobs that run, or that EASY backfill has placed by this plan,
+// end or have to give way to job i, soonest first.
 func (p *planner) order(i int) []ending {
 	var order []ending
 	for r := range p.snapshot.Jobs {
 		j := &p.snapshot.Jobs[r]
-		if len(j.On) == 0 || len(p.cluster.on[r]) == 0 {
+		placed := p.placed[r]
+		if (len(j.On) == 0 || len(p.cluster.on[r]) == 0) && !placed {
 			continue
 		}
 		e := ending{job: r, at: never}
 		if j.Remaining > 0 {
 			e.at = p.snapshot.Now + j.Remaining
 		}
-		if p.snapshot.Policy.Preempt && p.ranks[i].mayPreempt(p.ranks[r]) {
+		if !placed && p.snapshot.Policy.Preempt && p.ranks[i].mayPreempt(p.ranks[r]) {
 			e.at = min(e.at, p.availableFrom(r))
 		}
 		order = append(order, e)
@@ -245,11 +256,12 @@ func workers(n int) string {
 	return fmt.Sprintf("%d workers", n)
 }
 
-func owner(j *Job) string {
-	if j.Owner == "" {
+// ownerName is an owner, as the subject of a sentence.
+func ownerName(owner string) string {
+	if owner == "" {
 		return "its owner"
 	}
-	return j.Owner
+	return owner
 }
 
 // explain returns why an attempt failed, what no waiting mends first.
@@ -259,7 +271,7 @@ func (p *planner) explain(try attempt) []Reason {
 	say := func(code Code, n int, transient bool, format string, args ...any) {
 		reasons = append(reasons, Reason{Code: code, Devices: n, Transient: transient, Message: fmt.Sprintf(format, args...)})
 	}
-	wants := "it wants " + devices(try.size)
+	wants := wantsDevices(try.size)
 	switch fewest := p.cluster.fewest(try.need, try.size); {
 	case k.ever < try.size:
 		say(CodeTooLarge, k.ever, false, "%s, and %s could ever take it", wants, orNone(k.ever))

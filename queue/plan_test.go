@@ -74,10 +74,10 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 	if rapid.Bool().Draw(t, "limited") {
 		s.Policy.Quotas = map[string]int{"ada": rapid.IntRange(0, 6).Draw(t, "quota")}
 	}
-	jobs := func(n int, name string) []queue.Job {
-		var made []queue.Job
+	jobs := func(n int, name string) []queue.Entry {
+		var made []queue.Entry
 		for i := range n {
-			j := queue.Job{
+			j := queue.Entry{
 				ID: queue.JobID(fmt.Sprintf("%s%02d", name, i)), Owner: rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "owner"),
 				Priority: rapid.IntRange(0, 2).Draw(t, "priority"), Submitted: minutes(t, 600, "submitted"), Need: needs(t),
 				Devices: rapid.IntRange(0, 6).Draw(t, "gang"), Served: minutes(t, 300, "served"), Waited: minutes(t, 600, "waited"),
@@ -92,7 +92,7 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 	before := *s
 	before.Jobs, before.Policy = jobs(rapid.IntRange(0, 8).Draw(t, "running"), "running"), queue.Policy{}
 	for _, p := range queue.Plan(&before).Placed {
-		i := slices.IndexFunc(before.Jobs, func(j queue.Job) bool { return j.ID == p.Job })
+		i := slices.IndexFunc(before.Jobs, func(j queue.Entry) bool { return j.ID == p.Job })
 		j := before.Jobs[i]
 		j.On, j.Since = p.On, minutes(t, 600, "since")
 		s.Jobs = append(s.Jobs, j)
@@ -104,6 +104,8 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 			waiting[i].Paused = true
 		case 1:
 			waiting[i].After = []queue.JobID{"running00"}
+		case 2:
+			waiting[i].NotBefore = s.Now + minutes(t, 2, "deferred")
 		}
 	}
 	s.Jobs = append(s.Jobs, waiting...)
@@ -113,12 +115,12 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 // outcome is who is on which device after a decision.
 type outcome struct {
 	*queue.Snapshot
-	jobs map[queue.JobID]*queue.Job
+	jobs map[queue.JobID]*queue.Entry
 	on   map[queue.JobID][]device.ID
 }
 
 func carryOut(s *queue.Snapshot, d queue.Decision) outcome {
-	o := outcome{s, map[queue.JobID]*queue.Job{}, map[queue.JobID][]device.ID{}}
+	o := outcome{s, map[queue.JobID]*queue.Entry{}, map[queue.JobID][]device.ID{}}
 	for i := range s.Jobs {
 		o.jobs[s.Jobs[i].ID] = &s.Jobs[i]
 		if len(s.Jobs[i].On) > 0 {
@@ -152,7 +154,7 @@ func (o outcome) used(id device.ID, without map[queue.JobID]bool) (slots int, me
 // fits is a plain statement of whether a gang fits, without some jobs: some choice
 // of as few workers as the gang could be on at best has enough devices. There are
 // four workers at most, so every choice is tried.
-func (o outcome) fits(j *queue.Job, without map[queue.JobID]bool) bool {
+func (o outcome) fits(j *queue.Entry, without map[queue.JobID]bool) bool {
 	size := max(1, j.Devices)
 	able, free := map[string]int{}, map[string]int{}
 	for _, d := range o.Devices {
@@ -209,7 +211,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			if want := max(1, j.Devices); len(p.On) != want || len(slices.Compact(slices.Sorted(slices.Values(p.On)))) != want {
 				t.Fatalf("%s wants %d devices and is on %v", p.Job, want, p.On)
 			}
-			if j.Paused || len(j.After) > 0 {
+			if j.Paused || len(j.After) > 0 || s.Now < j.NotBefore {
 				t.Fatalf("%s is placed, though it is held", p.Job)
 			}
 			for _, dev := range s.Devices {
@@ -263,23 +265,28 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 func TestNothingIsPlacedWhereAHigherPriorityFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := snapshots(t)
-		s.Policy.Ageing = 0
+		priority := func(j *queue.Entry) int { // with ageing
+			if s.Policy.Ageing == 0 {
+				return j.Priority
+			}
+			return j.Priority + int(j.Waited/s.Policy.Ageing)
+		}
 		d := queue.Plan(s)
 		o := carryOut(s, d)
 		for _, w := range d.Pending {
 			high := o.jobs[w.Job]
-			if high.Paused || len(high.After) > 0 || w.Reasons[0].Code == queue.CodeQuota || w.Reasons[0].Code == queue.CodeBehind ||
+			if high.Paused || len(high.After) > 0 || s.Now < high.NotBefore || w.Reasons[0].Code == queue.CodeQuota || w.Reasons[0].Code == queue.CodeBehind ||
 				slices.ContainsFunc(w.Reasons, func(r queue.Reason) bool { return r.Code == queue.CodeReserved }) {
 				continue
 			}
 			lower := map[queue.JobID]bool{}
 			for _, p := range d.Placed {
-				if o.jobs[p.Job].Priority < high.Priority {
+				if priority(o.jobs[p.Job]) < priority(high) {
 					lower[p.Job] = true
 				}
 			}
 			if o.fits(high, lower) {
-				t.Fatalf("%s of priority %d waits (%v), but would fit without %v", w.Job, high.Priority, w.Reasons, lower)
+				t.Fatalf("%s of priority %d waits (%v), but would fit without %v", w.Job, priority(high), w.Reasons, lower)
 			}
 		}
 	})
@@ -301,6 +308,52 @@ func TestPlanDoesNotDependOnOrderAndCanBeMadeAgainFromItsRecord(t *testing.T) {
 		again.Jobs = rapid.Permutation(again.Jobs).Draw(t, "jobs")
 		if got := queue.Plan(&again); !reflect.DeepEqual(got, want) {
 			t.Fatalf("in another order:\n%+v\nwant\n%+v", got, want)
+		}
+	})
+}
+
+// Of two owners who want the same, the one who has used less of late comes first.
+func TestFairShareFavoursWhoHasUsedLess(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &queue.Snapshot{Devices: host(1), Policy: queue.Policy{Order: queue.OrderShare}, Usage: map[string]time.Duration{
+			"ada": minutes(t, 3, "ada"), "bob": minutes(t, 3, "bob"),
+		}}
+		s.Jobs = []queue.Entry{{ID: "a", Owner: "ada", Submitted: minutes(t, 2, "a")}, {ID: "b", Owner: "bob", Submitted: minutes(t, 2, "b")}}
+		want := queue.JobID("a")
+		if used := s.Usage["bob"] - s.Usage["ada"]; used < 0 || used == 0 && s.Jobs[1].Submitted < s.Jobs[0].Submitted {
+			want = "b"
+		}
+		if d := queue.Plan(s); len(d.Placed) != 1 || d.Placed[0].Job != want {
+			t.Fatalf("used %v: %+v, want %s", s.Usage, d.Placed, want)
+		}
+	})
+}
+
+// What EASY backfill lets overtake does not delay the first job that waits, if jobs
+// take as long as was estimated.
+func TestEasyBackfillDoesNotDelayTheFirst(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(2, 4).Draw(t, "devices")
+		s := &queue.Snapshot{Devices: host(n), Policy: queue.Policy{Order: queue.OrderSubmission}}
+		for i := range rapid.IntRange(1, n).Draw(t, "running") {
+			s.Jobs = append(s.Jobs, queue.Entry{ID: queue.JobID(fmt.Sprint("running", i)), On: []device.ID{device.ID(fmt.Sprint("cpu", i))},
+				Remaining: time.Minute + minutes(t, 20, "remaining")})
+		}
+		for i := range rapid.IntRange(1, 6).Draw(t, "waiting") {
+			s.Jobs = append(s.Jobs, queue.Entry{ID: queue.JobID(fmt.Sprint("waiting", i)), Submitted: time.Duration(i), Devices: rapid.IntRange(1, n).Draw(t, "gang"),
+				Remaining: time.Minute + minutes(t, 20, "duration")})
+		}
+		starts := map[queue.Backfill]time.Duration{}
+		first := queue.JobID("")
+		for _, b := range []queue.Backfill{queue.BackfillNone, queue.BackfillEasy} {
+			s.Policy.Backfill = b
+			if d := queue.Plan(s); first == "" && len(d.Pending) > 0 {
+				first = d.Pending[0].Job
+			}
+			starts[b] = queue.Forecast(s)[first]
+		}
+		if starts[queue.BackfillEasy] > starts[queue.BackfillNone] {
+			t.Fatalf("%s starts at %v, and at %v if nothing overtakes it", first, starts[queue.BackfillEasy], starts[queue.BackfillNone])
 		}
 	})
 }

@@ -17,11 +17,8 @@ type rank struct {
 	id       JobID
 }
 
-func (p Policy) rank(j *Job, usage map[string]time.Duration) rank {
-	r := rank{priority: j.Priority, since: j.Submitted, id: j.ID}
-	if p.Ageing > 0 {
-		r.priority += int(j.Waited / p.Ageing)
-	}
+func (p Policy) rank(j *Entry, usage map[string]time.Duration) rank {
+	r := rank{priority: p.aged(j), since: j.Submitted, id: j.ID}
 	if p.Patience > 0 && j.Waited >= p.Patience {
 		r.promoted, r.weight = true, -j.Waited // whoever was promoted first is first
 		return r
@@ -39,6 +36,14 @@ func (p Policy) rank(j *Job, usage map[string]time.Duration) rank {
 		r.level = p.level(j.attained())
 	}
 	return r
+}
+
+// aged is the priority of a job, raised by how long it has waited.
+func (p Policy) aged(j *Entry) int {
+	if p.Ageing > 0 {
+		return j.Priority + int(j.Waited/p.Ageing)
+	}
+	return j.Priority
 }
 
 // level is the number of bounds that are reached.

@@ -14,7 +14,7 @@ type JobID string
 type Snapshot struct {
 	Now     time.Duration `json:"now"`
 	Devices []Device      `json:"devices"`
-	Jobs    []Job         `json:"jobs"`
+	Jobs    []Entry       `json:"jobs"`
 	// Usage is the device time that owners have used of late, for Policy.Order
 	// OrderShare; how it decays is up to the caller.
 	Usage  map[string]time.Duration `json:"usage,omitempty"`
@@ -35,8 +35,8 @@ type Device struct {
 	HeldMemory int64 `json:"held_memory,omitempty"`
 }
 
-// Job is a job that waits or runs.
-type Job struct {
+// Entry is a job that waits or runs, as a decision sees it.
+type Entry struct {
 	ID       JobID  `json:"id"`
 	Owner    string `json:"owner,omitempty"`
 	Priority int    `json:"priority,omitempty"` // higher first
@@ -50,13 +50,16 @@ type Job struct {
 	// Paused says that the job shall not run for now.
 	Paused bool `json:"paused,omitempty"`
 
+	// NotBefore is when a job that was deferred may be placed again; 0 is at once.
+	NotBefore time.Duration `json:"not_before,omitempty"`
+
 	// On is where the job runs, one entry for each of its devices; empty if it
 	// waits. Since is when it was placed there.
 	On    []device.ID   `json:"on,omitempty"`
 	Since time.Duration `json:"since,omitempty"`
 	// Served is how long the job has run in all, and Waited how long it has not,
-	// including time after it gave way, but not while it was paused or had to come
-	// after others.
+	// including time after it gave way, but not while it was paused, had to come after
+	// others or was deferred.
 	Served time.Duration `json:"served,omitempty"`
 	Waited time.Duration `json:"waited,omitempty"`
 	// Remaining is an estimate of the run time that is left; 0 is unknown.
@@ -76,10 +79,15 @@ type Need struct {
 }
 
 // size is the number of devices of the gang.
-func (j *Job) size() int { return max(1, j.Devices) }
+func (j *Entry) size() int { return max(1, j.Devices) }
+
+// held reports whether something other than devices keeps the job from running.
+func (j *Entry) held(now time.Duration) bool {
+	return j.Paused || len(j.After) > 0 || now < j.NotBefore
+}
 
 // attained is the device time that the job has used.
-func (j *Job) attained() time.Duration { return j.Served * time.Duration(j.size()) }
+func (j *Entry) attained() time.Duration { return j.Served * time.Duration(j.size()) }
 
 // Order says which of several waiting jobs of one priority comes first.
 type Order string
@@ -134,6 +142,6 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Order: OrderAttained, Backfill: BackfillAny, Preempt: true, Quantum: 30 * time.Minute, Spare: 2 * time.Minute,
 		Levels:   []time.Duration{time.Hour, 4 * time.Hour, 16 * time.Hour},
-		Patience: 2000 * time.Minute,
+		Patience: 2000 * time.Minute, Ageing: 4000 * time.Minute,
 	}
 }

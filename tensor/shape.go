@@ -12,6 +12,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"reprise/fault"
 )
 
 // MaxRank is the largest number of dimensions a Shape may have.
@@ -19,11 +21,11 @@ const MaxRank = 8
 
 var (
 	// ErrOverflow is returned if a shape has more elements than an int holds.
-	ErrOverflow = errors.New("number of elements overflows")
+	ErrOverflow = fault.New(fault.Invalid, "number of elements overflows")
 	// ErrIncompatible is returned if two shapes cannot be broadcast together.
-	ErrIncompatible = errors.New("shapes are not compatible")
+	ErrIncompatible = fault.New(fault.Invalid, "shapes are not compatible")
 	// ErrInvalidShape is returned for a negative dimension or too high a rank.
-	ErrInvalidShape = errors.New("invalid shape")
+	ErrInvalidShape = fault.New(fault.Invalid, "invalid shape")
 )
 
 // Shape lists the dimensions of a row-major array, outermost first. The empty

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 )
 
@@ -38,7 +39,7 @@ func (p *Parent) Epoch() uint64 {
 // the parent under the hyperparameters of config, and the events that record it.
 // The data is the parent's, whatever config says. It fails with
 // ErrInvalidCheckpoint for a checkpoint that the parent does not have, with a
-// *FieldError for a setting that does not fit the checkpoint, and otherwise as
+// *fault.FieldError for a setting that does not fit the checkpoint, and otherwise as
 // StartTraining does.
 //
 // A fork may change everything that the checkpoint does not hold: the learning
@@ -46,15 +47,18 @@ func (p *Parent) Epoch() uint64 {
 // evaluation. Weights and moments must keep their names and shapes, and a step must
 // have as many samples as the parent's, since steps and epochs are counted in
 // them.
-func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
+func (TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.ModelSpec, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
 	if !slices.Contains(parent.Checkpoints, cp) {
 		return TrainingSession{}, nil, fmt.Errorf("run %s has not committed %s: %w", parent.ID, cp.Dir, ErrInvalidCheckpoint)
 	}
 	config.Dataset = parent.Session.Dataset
 	config.parent = &Parent{RunID: parent.ID, Checkpoint: cp}
-	config.Hyperparameters.LearningRate.Schedule = inherit(parent.Session.Hyperparameters.LearningRate.Schedule,
-		config.Hyperparameters.LearningRate.Schedule)
-	session, events, err := s.StartTraining(model, data, config)
+	if err := data.Validate(); err != nil {
+		return TrainingSession{}, nil, err
+	}
+	h := config.Hyperparameters.Plan(data.Len(dataset.Train))
+	h.LearningRate.Schedule = inherit(parent.Session.Hyperparameters.LearningRate.Schedule, h.LearningRate.Schedule)
+	session, events, err := start(model, data, config, h)
 	if err != nil {
 		return TrainingSession{}, nil, err
 	}
@@ -77,11 +81,11 @@ func inherit(was, now Schedule) Schedule {
 }
 
 // checkFork fails unless the fork fits the checkpoint that it starts from, with a
-// *FieldError for each field that does not, joined if there are several.
+// *fault.FieldError for each field that does not, joined if there are several.
 func checkFork(parent TrainingRun, fork TrainingSession) error {
 	was, now := parent.Session.Hyperparameters, fork.Hyperparameters
 	bad := func(field string, value any, problem, fix string) error {
-		return &FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
+		return &fault.FieldError{Field: field, Value: fmt.Sprint(value), Problem: problem, Fix: fix}
 	}
 	var errs []error
 	switch {
@@ -131,7 +135,7 @@ func checkInherited(parent, fork TrainingSession) error {
 			wants = fmt.Sprintf("%s %v", now[i].Name, now[i].Shape)
 		}
 		if has != wants {
-			return &FieldError{Field: "model_architecture", Value: wants, Problem: "does not fit the checkpoint, which has " + has,
+			return &fault.FieldError{Field: "model_architecture", Value: wants, Problem: "does not fit the checkpoint, which has " + has,
 				Fix: "keep the layers that have weights, or train a new run"}
 		}
 	}
@@ -141,7 +145,7 @@ func checkInherited(parent, fork TrainingSession) error {
 		if old.Name == new.Name {
 			field, value = "config.optimizer.momentum", fmt.Sprint(new.Momentum)
 		}
-		return &FieldError{Field: field, Value: value,
+		return &fault.FieldError{Field: field, Value: value,
 			Problem: fmt.Sprintf("does not fit the checkpoint: it has the moments %v of each weight where the optimizer has %v", has, wants),
 			Fix:     "keep the optimizer, or train a new run"}
 	}

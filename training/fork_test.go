@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/tensor"
 )
@@ -40,7 +41,7 @@ func TestAForkIsRefusedWhatItsCheckpointCannotServe(t *testing.T) {
 			t.Fatalf("nothing changed: %v", err)
 		}
 		c.change(&fork)
-		var bad *FieldError
+		var bad *fault.FieldError
 		if err := checkFork(parent, fork); !errors.As(err, &bad) || bad.Field != c.field || !strings.Contains(bad.Problem, c.says) {
 			t.Errorf("%s: %v, want a field error that says %q", c.field, err, c.says)
 		}
@@ -71,7 +72,7 @@ func TestAForkOfARunThatStoppedEarlyMustSayWhatIsToChange(t *testing.T) {
 	parent.Stopped = &EarlyStopped{Epoch: 2, Step: 20}
 	fork := parent.Session
 	fork.Parent = &Parent{RunID: parent.ID, Checkpoint: cp}
-	var bad *FieldError
+	var bad *fault.FieldError
 	if err := checkFork(parent, fork); !errors.As(err, &bad) || bad.Field != "config.early_stopping" {
 		t.Errorf("with the same patience: %v", err)
 	}
@@ -135,7 +136,7 @@ func TestAForkCountsOnFromItsParent(t *testing.T) {
 func TestACheckpointOfAnotherRunIsNotForkedFrom(t *testing.T) {
 	parent, cp := parentRun()
 	cp.WeightsSHA256 = "other"
-	_, _, err := TrainingService{}.ForkTraining(parent, cp, nn.Model{}, nil, Config{})
+	_, _, err := TrainingService{}.ForkTraining(parent, cp, nn.ModelSpec{}, nil, Config{})
 	if !errors.Is(err, ErrInvalidCheckpoint) {
 		t.Errorf("%v, want %v", err, ErrInvalidCheckpoint)
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 
+	"reprise/fault"
 	"reprise/internal/detmath"
 )
 
@@ -167,13 +168,13 @@ func power(x float64, n uint64) float64 {
 	return result
 }
 
-// Validate fails with a *FieldError, or several of them joined, unless the value is
+// Validate fails with a *fault.FieldError, or several of them joined, unless the value is
 // finite and above 0 and the schedule is complete.
 func (l LearningRate) Validate() error {
 	v := float64(l.Value)
 	var errs []error
 	if math.IsNaN(v) || math.IsInf(v, 0) || v <= 0 {
-		errs = append(errs, &FieldError{Field: "config.learning_rate", Value: fmt.Sprint(l.Value),
+		errs = append(errs, &fault.FieldError{Field: "config.learning_rate", Value: fmt.Sprint(l.Value),
 			Problem: "must be a finite number above 0", Fix: "use a value such as 0.001"})
 	}
 	if err := l.Schedule.Validate(); err != nil {
@@ -182,18 +183,12 @@ func (l LearningRate) Validate() error {
 	return join(errs)
 }
 
-// Validate fails with a *FieldError, or several of them joined, if a parameter that
-// the schedule needs is missing or out of range, or if the warm-up is not shorter
-// than the run.
+// Validate fails with a *fault.FieldError, or several of them joined, if a parameter that
+// the schedule needs is missing or out of range.
 func (s Schedule) Validate() error {
 	var errs []error
 	bad := func(field string, value any, problem, fix string) {
-		errs = append(errs, &FieldError{Field: "config.schedule." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
-	}
-	if s.TotalSteps > 0 && s.WarmupSteps >= s.TotalSteps && s.Name != Constant {
-		bad("warmup_steps", s.WarmupSteps,
-			fmt.Sprintf("is too many: the run has only %d steps", s.TotalSteps),
-			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", s.TotalSteps))
+		errs = append(errs, &fault.FieldError{Field: "config.schedule." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
 	if math.IsNaN(s.MinFactor) || s.MinFactor < 0 || s.MinFactor > 1 {
 		bad("min_factor", s.MinFactor, "must be in [0, 1]", "use 0 to decay to nothing")
@@ -216,8 +211,8 @@ func (s Schedule) Validate() error {
 			bad("cycles", s.Cycles, "must be at least 1", "use the number of cosine periods of the run, such as 3")
 		}
 	case Polynomial:
-		if !(s.Power > 0) || math.IsInf(s.Power, 0) {
-			bad("power", s.Power, "must be above 0", "use 1 for a straight line, 2 for a parabola")
+		if !(s.Power > 0 && s.Power <= MaxPower) {
+			bad("power", s.Power, fmt.Sprintf("must be above 0 and at most %d", MaxPower), "use 1 for a straight line, 2 for a parabola")
 		}
 	case Step, Exponential:
 		if !(s.Gamma > 0 && s.Gamma <= 1) {

@@ -3,12 +3,14 @@ package training
 import (
 	"fmt"
 	"strings"
+
+	"reprise/fault"
 )
 
 // maxRunID is the longest name of a run, in bytes.
 const maxRunID = 64
 
-// Validate fails with a *FieldError unless the name can be that of a run: 1 to 64
+// Validate fails with a *fault.FieldError unless the name can be that of a run: 1 to 64
 // of a-z, 0-9, - and _, beginning with a letter or digit, and not reserved by
 // Windows. A run's files are in a folder of its name, so the name must be a single
 // folder, distinct from all others, on every file system. A log may come from
@@ -33,7 +35,7 @@ func (id RunID) Validate() error {
 	if len(value) > maxRunID {
 		value = value[:maxRunID] + "..."
 	}
-	return &FieldError{Field: "run_id", Value: fmt.Sprintf("%q", value), Problem: problem,
+	return &fault.FieldError{Field: "run_id", Value: fmt.Sprintf("%q", value), Problem: problem,
 		Fix: fmt.Sprintf("a run's name has 1 to %d of a-z, 0-9, - and _", maxRunID)}
 }
 

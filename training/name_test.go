@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"reprise/fault"
 )
 
 func TestARunIDIsTheNameOfOneFolder(t *testing.T) {
@@ -17,7 +19,7 @@ func TestARunIDIsTheNameOfOneFolder(t *testing.T) {
 		"a b", "a\x00", "a\nb", "a\x1b[31m", "ä", "A", "con", "nul", "com1", "lpt9", "aux", "prn", "a*", "~", "$HOME",
 		"a\u202eb", "\xff", RunID(strings.Repeat("a", maxRunID+1)), RunID(strings.Repeat("../", 1000)),
 	} {
-		var bad *FieldError
+		var bad *fault.FieldError
 		if err := id.Validate(); !errors.As(err, &bad) || bad.Field != "run_id" || len(err.Error()) > 500 {
 			t.Errorf("%.80q: %v", id, err)
 		}

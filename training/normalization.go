@@ -3,6 +3,7 @@ package training
 import (
 	"fmt"
 
+	"reprise/fault"
 	"reprise/nn"
 )
 
@@ -44,10 +45,10 @@ func (h Hyperparameters) checkBatchNorm(n nn.Normalization, samples int) error {
 	whole, last := h.smallestShard(samples)
 	switch {
 	case h.BatchSize*n.Values < 2:
-		return &FieldError{Field: "config.batch_size", Value: fmt.Sprint(h.BatchSize), Problem: "leaves " + where + " " + one,
+		return &fault.FieldError{Field: "config.batch_size", Value: fmt.Sprint(h.BatchSize), Problem: "leaves " + where + " " + one,
 			Fix: h.betterBatch(n, samples)}
 	case whole*n.Values < 2:
-		return &FieldError{Field: "config.shards", Value: fmt.Sprint(h.Shards),
+		return &fault.FieldError{Field: "config.shards", Value: fmt.Sprint(h.Shards),
 			Problem: fmt.Sprintf("cuts a batch of %d into parts of %d, and leaves %s %s", h.BatchSize, whole, where, one),
 			Fix:     fmt.Sprintf("use at most %d, or a larger batch_size", h.BatchSize/2)}
 	case last > 0 && last*n.Values < 2:
@@ -56,7 +57,7 @@ func (h Hyperparameters) checkBatchNorm(n nn.Normalization, samples int) error {
 		if rest > 1 {
 			problem = fmt.Sprintf("leaves a last batch of %d of the %d training samples, in whose %d shards %s has %s", rest, samples, min(h.Shards, rest), where, one)
 		}
-		return &FieldError{Field: "config.batch_size", Value: fmt.Sprint(h.BatchSize), Problem: problem, Fix: h.betterBatch(n, samples)}
+		return &fault.FieldError{Field: "config.batch_size", Value: fmt.Sprint(h.BatchSize), Problem: problem, Fix: h.betterBatch(n, samples)}
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/tensor"
 )
@@ -11,10 +13,11 @@ import (
 // Config is what StartTraining needs to know besides model and data. The
 // identities are inputs, so that the same input gives the same events.
 type Config struct {
-	RunID           RunID
-	SessionID       SessionID
-	Dataset         Dataset
-	Hyperparameters Hyperparameters
+	RunID     RunID
+	SessionID SessionID
+	Dataset   Dataset
+	// Hyperparameters need no plan of the schedule: the data gives its length.
+	Hyperparameters ValidHyperparameters
 	// Request is the published-language request in canonical JSON, kept for
 	// the record.
 	Request []byte
@@ -25,30 +28,34 @@ type Config struct {
 // TrainingService starts training sessions.
 type TrainingService struct{}
 
-// StartTraining checks that the model is consistent, that the data is usable, that
-// they fit each other and that the hyperparameters can be trained with. It returns
+// StartTraining checks that the model is consistent, that the data is usable, and
+// that both and the hyperparameters, which are valid, fit each other. It returns
 // the new session, in state initializing, and the events that record it; the first
-// is TrainingStarted. Errors name the field that is wrong; nothing has happened
+// is TrainingStarted. The weights do not exist yet: they are drawn, from the seed, on
+// the device that trains. Errors name the field that is wrong; nothing has happened
 // then.
-func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
-	if err := model.Validate(); err != nil {
+func (TrainingService) StartTraining(model nn.ModelSpec, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
+	if err := data.Validate(); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	if err := data.Validate(); err != nil {
+	return start(model, data, config, config.Hyperparameters.Plan(data.Len(dataset.Train)))
+}
+
+// start is StartTraining with hyperparameters that are valid and planned for the data.
+func start(model nn.ModelSpec, data *dataset.Dataset, config Config, h Hyperparameters) (TrainingSession, []Event, error) {
+	if err := model.Validate(); err != nil {
 		return TrainingSession{}, nil, err
 	}
 	if err := CheckFit(model.Architecture, data); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	h := config.Hyperparameters
-	samples := data.Len(dataset.Train)
-	if err := h.Validate(samples); err != nil {
+	if h.BatchSize < 1 { // the zero value
+		return TrainingSession{}, nil, errors.New("start training: the hyperparameters have not been validated: call Hyperparameters.Validate")
+	}
+	if err := h.Fit(data); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	if want := h.TotalSteps(samples); h.LearningRate.Schedule.TotalSteps != want {
-		return TrainingSession{}, nil, fmt.Errorf("schedule is planned for %d steps, the run has %d", h.LearningRate.Schedule.TotalSteps, want)
-	}
-	if err := CheckNormalization(model.Architecture, h, samples); err != nil {
+	if err := CheckNormalization(model.Architecture, h, data.Len(dataset.Train)); err != nil {
 		return TrainingSession{}, nil, err
 	}
 	if err := config.RunID.Validate(); err != nil {
@@ -69,7 +76,7 @@ func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, conf
 // of the vocabulary at each place. It fails with all of that which is wrong.
 func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 	if !arch.Input.Equal(data.SampleShape()) {
-		return &FieldError{Field: "model_architecture", Value: "input " + arch.Input.String(),
+		return &fault.FieldError{Field: "model_architecture", Value: "input " + arch.Input.String(),
 			Problem: fmt.Sprintf("does not fit samples of shape %v", data.SampleShape()),
 			Fix:     "build the model for the data's shape"}
 	}
@@ -93,15 +100,15 @@ func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 	switch {
 	case embedded:
 	case text:
-		errs = append(errs, &FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
+		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "without an embedding", Problem: "does not fit text",
 			Fix: fmt.Sprintf("let the first layer be {type: embedding, vocabulary: %d, width: 64}, or use gpt", data.Classes())})
 	default:
-		errs = append(errs, &FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"})
+		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"})
 	}
 	units := func(s tensor.Shape) int { return s[len(s)-1] }
 	// What comes in changes the shape of what comes out, but not the units of the last layer.
 	if !out.Equal(want) && (embedded || len(out) > 0 && units(out) != units(want)) {
-		errs = append(errs, &FieldError{Field: "model_architecture", Value: "output " + out.String(),
+		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "output " + out.String(),
 			Problem: "does not fit " + what,
 			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", units(want))})
 	}

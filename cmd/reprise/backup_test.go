@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"reprise/api"
 )
 
 // A backup that is made while a run trains holds a moment of it; from there the
@@ -19,7 +21,7 @@ func TestABackupOfARunningRunGoesOnToTheSameBits(t *testing.T) {
 	}
 	file := mlpJob(t, fmt.Sprintf("batch_size: 8, learning_rate: 0.002, epochs: %d, seed: 3, checkpoint_interval: 2", epochs))
 	reference := build(t).with()
-	want := parse[result](reference, "train", file)
+	want := parse[api.Result](reference, "train", file)
 
 	b := reference.with()
 	c := b.command("train", file)
@@ -40,11 +42,11 @@ func TestABackupOfARunningRunGoesOnToTheSameBits(t *testing.T) {
 	restored.dataDir = filepath.Join(t.TempDir(), "again")
 	restored.must("restore", copied)
 	restored.must("events", "verify")
-	runs := parse[[]result](restored, "runs", "list")
+	runs := parse[[]api.Result](restored, "runs", "list")
 	if len(runs) != 1 || runs[0].Step == 0 || runs[0].State != "interrupted" {
 		t.Fatalf("restored: %+v", runs)
 	}
-	got := parse[result](restored, "runs", "resume", "latest")
+	got := parse[api.Result](restored, "runs", "resume", "latest")
 	if got.WeightsSHA256 != want.WeightsSHA256 || got.Step != want.Step {
 		t.Errorf("from the backup:\n%+v\nundisturbed:\n%+v", got, want)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	kernels "reprise/kernel/cpu"
+
+	"reprise/api"
 )
 
 // The weights do not depend on the number of threads, on the instruction set
@@ -47,7 +49,7 @@ func TestEveryMachineGivesTheSameBits(t *testing.T) {
 	} {
 		want := ""
 		for _, v := range variants {
-			r := parse[result](v.b.with(), append([]string{"train", file}, v.args...)...)
+			r := parse[api.Result](v.b.with(), append([]string{"train", file}, v.args...)...)
 			if want == "" {
 				want = r.WeightsSHA256
 			}
@@ -64,7 +66,7 @@ func TestEveryMachineGivesTheSameBits(t *testing.T) {
 func TestAFlippedByteInACheckpointIsFound(t *testing.T) {
 	b := build(t)
 	file := mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 3, seed: 1")
-	done := parse[result](b, "train", file)
+	done := parse[api.Result](b, "train", file)
 	dirs, err := filepath.Glob(filepath.Join(b.dataDir, "runs", string(done.RunID), "checkpoints", "*"))
 	if err != nil || len(dirs) != 3 {
 		t.Fatalf("checkpoints %v, %v", dirs, err)
@@ -102,7 +104,7 @@ func TestResumeRefusesADamagedCheckpoint(t *testing.T) {
 	if err != nil || len(dirs) < 2 {
 		t.Fatalf("checkpoints %v, %v", dirs, err)
 	}
-	last := parse[[]result](b, "runs", "list")[0]
+	last := parse[[]api.Result](b, "runs", "list")[0]
 	dir := filepath.Join(filepath.Dir(dirs[0]), fmt.Sprintf("step-%08d", last.Step))
 	for _, name := range []string{"model.safetensors", "optimizer.safetensors", "manifest.json"} {
 		restore := flip(t, filepath.Join(dir, name), -5)
@@ -110,7 +112,7 @@ func TestResumeRefusesADamagedCheckpoint(t *testing.T) {
 		if o.code != 1 || !strings.Contains(o.stderr, name) || !strings.Contains(o.stderr, filepath.Base(dir)) {
 			t.Errorf("%s: exit code %d\n%s", name, o.code, o.stderr)
 		}
-		if now := parse[[]result](b, "runs", "list")[0]; now.State != "interrupted" || now.Step != last.Step {
+		if now := parse[[]api.Result](b, "runs", "list")[0]; now.State != "interrupted" || now.Step != last.Step {
 			t.Errorf("%s: the run is %+v", name, now)
 		}
 		restore()
@@ -124,7 +126,7 @@ func TestResumeRefusesADamagedCheckpoint(t *testing.T) {
 // the run, and a run that needs it is not resumed.
 func TestAFlippedByteInTheEventLogIsFound(t *testing.T) {
 	b := build(t)
-	parse[result](b, "train", mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 3, seed: 1"))
+	parse[api.Result](b, "train", mlpJob(t, "batch_size: 16, learning_rate: 0.001, epochs: 3, seed: 1"))
 	path := filepath.Join(b.dataDir, "events.db")
 	raw, err := os.ReadFile(path)
 	if err != nil {

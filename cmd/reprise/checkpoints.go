@@ -11,6 +11,7 @@ import (
 	"reprise/checkpoint"
 	"reprise/datadir"
 	"reprise/journal"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -25,7 +26,7 @@ func (env *environment) lastCheckpoint(run journal.RunRecord, w datadir.Workspac
 
 // noCheckpoint says of a run without checkpoints what can be done about it.
 func (env *environment) noCheckpoint(run journal.RunRecord, w datadir.Workspace) error {
-	switch stateOf(run.Session.State, w) {
+	switch service.StateOf(run.Session.State, w) {
 	case training.Failed:
 		return invalid(fmt.Errorf("run %s failed before its first checkpoint: %s; correct the request and train it again",
 			run.ID, strings.TrimSuffix(run.Reason, "; no checkpoint was written yet")))

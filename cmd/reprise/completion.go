@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"reprise/journal"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -199,7 +200,7 @@ func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix strin
 	var found []string
 	found = append(found, beginningWith(prefix, []string{"latest\tthe newest run"})...)
 	for _, r := range slices.Backward(list.Runs) {
-		state := stateOf(r.State, store.workspace)
+		state := service.StateOf(r.State, store.workspace)
 		if c.Name() == "resume" && (state == training.Completed || state == training.Failed) {
 			continue // it would be refused
 		}

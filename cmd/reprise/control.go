@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"reprise/datadir"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/internal/disk"
 )
@@ -37,7 +38,7 @@ const (
 
 // errNoProcess says that nobody holds the data directory, or that its holder
 // cannot be reached.
-var errNoProcess = errors.New("no process is training")
+var errNoProcess = fault.New(fault.Unavailable, "no process is training")
 
 // control is the endpoint by which other processes of the same user look into
 // this one: HTTP on a Unix socket in the data directory.
@@ -192,6 +193,7 @@ func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
 		writeAnswer(w, snapshotOf(host, os.Getpid(), now()))
 	})
+	mux.HandleFunc("POST /v1/tell", tellActor(host))
 	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Query().Get("actor")
 		host.TraceNext(path)

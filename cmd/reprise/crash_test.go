@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/api"
 	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
@@ -108,7 +109,7 @@ func killAndResume(t *testing.T, job func(kills int) string) {
 
 	reference := b.with()
 	began := time.Now()
-	want := parse[result](reference, "train", file)
+	want := parse[api.Result](reference, "train", file)
 	whole := time.Since(began)
 	startup := timeOf(func() { reference.must("runs", "list") })
 	// So that the kills together leave time for no more than the run.
@@ -137,16 +138,16 @@ func killAndResume(t *testing.T, job func(kills int) string) {
 	}
 	if !hasRun(b) {
 		b.must("train", file)
-	} else if state := parse[[]result](b, "runs", "list")[0].State; state != "completed" {
+	} else if state := parse[[]api.Result](b, "runs", "list")[0].State; state != "completed" {
 		b.must("runs", "resume", "latest")
 	}
 	t.Logf("%d kills within %v each, %d epochs acknowledged before them", landed, longest, len(acknowledged))
 	compareWithReference(t, b, reference, want, acknowledged)
 }
 
-func compareWithReference(t *testing.T, b, reference binary, want result, acknowledged map[uint64]bool) {
+func compareWithReference(t *testing.T, b, reference binary, want api.Result, acknowledged map[uint64]bool) {
 	t.Helper()
-	runs := parse[[]result](b, "runs", "list")
+	runs := parse[[]api.Result](b, "runs", "list")
 	if len(runs) != 1 {
 		t.Fatalf("%d runs, want the one that was started", len(runs))
 	}
@@ -208,7 +209,7 @@ func timeOf(f func()) time.Duration {
 	return time.Since(began)
 }
 
-func hasRun(b binary) bool { return len(parse[[]result](b, "runs", "list")) > 0 }
+func hasRun(b binary) bool { return len(parse[[]api.Result](b, "runs", "list")) > 0 }
 
 // killAfter runs a command and kills it after the delay. It reports whether the
 // command was killed before its end, and the epochs that it had acknowledged.
@@ -286,7 +287,7 @@ func TestTwoProcessesDoNotShareADataDirectory(t *testing.T) {
 			t.Errorf("reprise %s: exit code %d\n%s", strings.Join(test.args, " "), o.code, o.stderr)
 		}
 	}
-	if runs := parse[[]result](b, "runs", "list"); len(runs) != 1 || runs[0].State != "running" {
+	if runs := parse[[]api.Result](b, "runs", "list"); len(runs) != 1 || runs[0].State != "running" {
 		t.Errorf("seen from beside: %+v", runs)
 	}
 	// Ctrl-C: a checkpoint at the present step, exit code 130, resumable.
@@ -299,7 +300,7 @@ func TestTwoProcessesDoNotShareADataDirectory(t *testing.T) {
 	if code := c.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("interrupted: exit code %d\n%s", code, started.text())
 	}
-	runs := parse[[]result](b, "runs", "list")
+	runs := parse[[]api.Result](b, "runs", "list")
 	if runs[0].State != "interrupted" || runs[0].Step == 0 {
 		t.Errorf("after Ctrl-C: %+v", runs)
 	}

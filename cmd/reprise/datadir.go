@@ -10,11 +10,10 @@ import (
 
 	"reprise/datadir"
 	"reprise/eventstore"
-	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
-	"reprise/internal/disk"
 	"reprise/internal/flock"
 	"reprise/journal"
+	"reprise/service"
 )
 
 // workspace returns the data directory that flag, environment or convention
@@ -136,13 +135,10 @@ func (env *environment) openWriter(ctx context.Context, command string) (eventst
 // logReader is an event store that is open for reading, compared with the files
 // beside it.
 type logReader struct {
-	eventstore.Store
+	*service.Log
 	workspace datadir.Workspace
-	// listing is the store for what is made from read models; nil if it cannot be read.
-	listing eventstore.Store
-	// compared is what datadir.CheckFiles returned.
-	compared error
-	list     *journal.RunList // nil if it was not needed yet
+	listing   eventstore.Store
+	compared  error
 }
 
 // openReader opens the event store for reading, even while another process writes
@@ -169,49 +165,19 @@ func (env *environment) openCurrent(ctx context.Context) (*logReader, error) {
 // the comparison with the files showed. A data directory that does not exist yet
 // reads as an empty store.
 func (env *environment) openLog(ctx context.Context) (*logReader, error) {
-	w, err := env.workspace()
+	local, err := env.localService()
 	if err != nil {
 		return nil, err
 	}
-	if !disk.Exists(w.EventsPath()) {
-		if env.dataDir != "" {
-			if _, err := os.Stat(w.Dir); err != nil {
-				return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
-			}
-		}
-		if err := w.CheckLogExists(false); err != nil {
-			return nil, err
-		}
-		store := memory.New()
-		return &logReader{Store: store, workspace: w, listing: store}, nil
-	}
-	store, err := sqlite.OpenReadOnly(w.EventsPath())
+	log, err := local.OpenLog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &logReader{Store: store, workspace: w}
-	if r.listing, r.compared = journal.Listing(ctx, store); r.compared == nil {
-		r.list, r.compared = datadir.CheckFilesOf(ctx, r.listing, w)
-	}
-	return r, nil
+	return &logReader{Log: log, workspace: log.Workspace, listing: log.Listing, compared: log.Compared}, nil
 }
 
 // runs returns the list of all runs, which is read once.
-func (r *logReader) runs(ctx context.Context) (*journal.RunList, error) {
-	if r.list != nil {
-		return r.list, nil
-	}
-	if r.listing == nil {
-		return nil, r.compared
-	}
-	var err error
-	r.list, err = journal.ReadRuns(ctx, r.listing)
-	return r.list, err
-}
+func (r *logReader) runs(ctx context.Context) (*journal.RunList, error) { return r.Runs(ctx) }
 
-// writerAlive reports whether some process holds the data directory's lock: a
-// run that is recorded as running really runs only then.
-func writerAlive(w datadir.Workspace) bool {
-	held, _, err := flock.Probe(w.LockPath())
-	return err == nil && held
-}
+// writerAlive reports whether some process holds the data directory's lock.
+func writerAlive(w datadir.Workspace) bool { return service.WriterAlive(w) }

@@ -11,6 +11,7 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/training"
 )
@@ -90,22 +91,20 @@ func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*
 	defer done()
 	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
-		return nil, fmt.Errorf("the run's data: %w", err)
+		return nil, fault.As(fault.KindOf(err).Accepted(), fmt.Errorf("the run's data: %w", err))
 	}
 	return data, integration.CheckFingerprint(data, d)
 }
 
 // isInput reports whether an error of dataset is about what the user gave.
 func isInput(err error) bool {
-	var field *dataset.FieldError
-	var data *dataset.DataError
-	return errors.As(err, &field) || errors.As(err, &data)
+	return fault.KindOf(err) == fault.Invalid
 }
 
 // inputOf rewords an error about data that a command line names: fields are its
 // arguments and flags.
 func inputOf(err error, path string) error {
-	var field *dataset.FieldError
+	var field *fault.FieldError
 	if errors.As(err, &field) {
 		named := *field
 		named.Field = flagOf(field.Field)

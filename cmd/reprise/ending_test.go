@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/api"
 	"reprise/datadir"
 	"reprise/integration"
 	"reprise/training"
@@ -75,7 +76,7 @@ func TestASignalWritesACheckpoint(t *testing.T) {
 			if code := end(t, c, signals[len(signals)-1]); code != exitInterrupted {
 				t.Errorf("exit code %d\n%s", code, out.text())
 			}
-			runs := parse[[]runRow](b, "runs", "list")
+			runs := parse[[]api.Run](b, "runs", "list")
 			if len(runs) != 1 || runs[0].State != training.Interrupted || runs[0].Step == 0 {
 				t.Errorf("%+v", runs)
 			}
@@ -91,14 +92,14 @@ func TestASignalWritesACheckpoint(t *testing.T) {
 func TestASignalInterruptsSeveralRuns(t *testing.T) {
 	b := build(t)
 	short := mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 2, seed: 3")
-	want := parse[result](b.with(), "train", short)
+	want := parse[api.Result](b.with(), "train", short)
 	b = b.with()
 	c := b.command("train", endless(t), short, short)
 	out := launched(t, c, "[1 job.yaml] epoch 2/")
 	if code := end(t, c, syscall.SIGINT); code != exitInterrupted {
 		t.Errorf("exit code %d\n%s", code, out.text())
 	}
-	runs := parse[[]runRow](b, "runs", "list")
+	runs := parse[[]api.Run](b, "runs", "list")
 	if len(runs) != 3 || runs[0].Step == 0 {
 		t.Fatalf("%+v\n%s", runs, out.text())
 	}
@@ -109,7 +110,7 @@ func TestASignalInterruptsSeveralRuns(t *testing.T) {
 		if i == 0 {
 			continue
 		}
-		if got := parse[result](b, "runs", "resume", string(r.RunID)); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
+		if got := parse[api.Result](b, "runs", "resume", string(r.RunID)); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
 			t.Errorf("resumed to %+v, undisturbed %+v", got, want)
 		}
 	}
@@ -138,7 +139,7 @@ func TestAPipeThatNobodyReadsWritesACheckpoint(t *testing.T) {
 	if code := c.ProcessState.ExitCode(); code != exitInterrupted {
 		t.Errorf("%v", c.ProcessState)
 	}
-	runs := parse[[]runRow](b, "runs", "list")
+	runs := parse[[]api.Run](b, "runs", "list")
 	if len(runs) != 1 || runs[0].State != training.Interrupted || runs[0].Step == 0 {
 		t.Errorf("%+v", runs)
 	}
@@ -181,7 +182,7 @@ func TestAClientThatLeavesEndsNoRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	last := parse[[]runRow](b, "runs", "list")[0]
+	last := parse[[]api.Run](b, "runs", "list")[0]
 	if !until(fmt.Sprintf("epoch %d/", last.Epoch+5)) || last.State != training.Running {
 		t.Errorf("it no longer trains: %+v", last)
 	}
@@ -192,7 +193,7 @@ func TestAClientThatLeavesEndsNoRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), endingLimit)
 	defer cancel()
 	_ = waitGone(ctx, c)
-	if now := parse[[]runRow](b, "runs", "list")[0]; !strings.Contains(now.Reason, "SIGTERM") {
+	if now := parse[[]api.Run](b, "runs", "list")[0]; !strings.Contains(now.Reason, "SIGTERM") {
 		t.Errorf("%+v", now)
 	}
 }
@@ -327,7 +328,7 @@ func TestASignalThatIsIgnoredEndsNothing(t *testing.T) {
 			if code := started.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(out.text(), "asked to terminate (SIGTERM)") {
 				t.Errorf("exit code %d\n%s", code, out.text())
 			}
-			runs := parse[[]runRow](b, "runs", "list")
+			runs := parse[[]api.Run](b, "runs", "list")
 			if len(runs) != 1 || runs[0].Step == 0 || !strings.Contains(runs[0].Reason, "SIGTERM") {
 				t.Errorf("%+v", runs)
 			}
@@ -351,7 +352,7 @@ func TestAFailedRunGivesItsReasonOnceOnEachStream(t *testing.T) {
 func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 	b := build(t)
 	job := mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 200, seed: 3, checkpoint_interval: 100")
-	want := parse[result](b.with(), "train", job)
+	want := parse[api.Result](b.with(), "train", job)
 	b = b.with()
 	limited := b.command()
 	limited.Path, limited.Args = "/bin/sh", []string{"sh", "-c", `ulimit -f 500; exec "$0" train "$1"`, b.path, job}
@@ -361,7 +362,7 @@ func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 		!strings.Contains(string(out), "file too large; allow larger files (ulimit -f), then resume it with: ") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if got := parse[result](b, "runs", "resume", "latest"); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
+	if got := parse[api.Result](b, "runs", "resume", "latest"); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
 		t.Errorf("resumed to %+v, undisturbed %+v", got, want)
 	}
 }
@@ -501,7 +502,7 @@ func TestATrainerWhoseDataDirectoryIsGoneStops(t *testing.T) {
 			}
 			b.dataDir += ".moved"
 			b.must("events", "verify")
-			if runs := parse[[]runRow](b, "runs", "list"); len(runs) != 1 {
+			if runs := parse[[]api.Run](b, "runs", "list"); len(runs) != 1 {
 				t.Errorf("%+v", runs)
 			}
 		})

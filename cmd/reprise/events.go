@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,28 +20,6 @@ to every run and device, in one order, linked by hashes.`,
 	c.AddCommand(newEventsTailCommand(env), newEventsReplayCommand(env), newEventsVerifyCommand(env),
 		newEventsHeadCommand(env), newEventsExportCommand(env), newEventsImportCommand(env), newEventsSalvageCommand(env))
 	return c
-}
-
-// eventRow is an event as the commands print it for programs.
-type eventRow struct {
-	Position    eventstore.Position    `json:"position"`
-	Aggregate   eventstore.AggregateID `json:"aggregate"`
-	Version     eventstore.Version     `json:"version"`
-	ID          eventstore.EventID     `json:"id"`
-	Type        string                 `json:"type"`
-	Time        time.Time              `json:"time"`
-	Correlation eventstore.EventID     `json:"correlation,omitempty"`
-	Causation   eventstore.EventID     `json:"causation,omitempty"`
-	PrevHash    eventstore.Hash        `json:"prev_hash"`
-	Hash        eventstore.Hash        `json:"hash"`
-	Payload     json.RawMessage        `json:"payload"`
-}
-
-func eventRowOf(e eventstore.Event) eventRow {
-	return eventRow{
-		Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, ID: e.ID, Type: e.Type, Time: e.Time,
-		Correlation: e.Correlation, Causation: e.Causation, PrevHash: e.PrevHash, Hash: e.Hash, Payload: e.Payload,
-	}
 }
 
 // eventFilter says which events are wanted: those whose names begin with what is

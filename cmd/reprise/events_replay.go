@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
+	"reprise/api/describe"
 	"reprise/eventstore"
 	"reprise/journal"
 	"reprise/training"
@@ -14,7 +16,7 @@ import (
 
 // replayRow is an event of a run and the state that it leads to.
 type replayRow struct {
-	Event eventRow    `json:"event"`
+	Event api.Event   `json:"event"`
 	State replayState `json:"state"`
 }
 
@@ -54,7 +56,7 @@ func (env *environment) replay(ctx context.Context, r runReader, format string) 
 	var events []eventstore.Event
 	err := r.log.Replay(ctx, r.run.ID, func(e eventstore.Event, after journal.RunRecord) error {
 		events = append(events, e)
-		rows = append(rows, replayRow{Event: eventRowOf(e), State: replayStateOf(after)})
+		rows = append(rows, replayRow{Event: api.EventOf(e), State: replayStateOf(after)})
 		return nil
 	})
 	if err != nil {
@@ -70,7 +72,7 @@ func (env *environment) replay(ctx context.Context, r runReader, format string) 
 			if len(s.Waits) > 0 {
 				next = s.Waits[0]
 			}
-			t.row(thousands(row.Event.Position), localTime(row.Event.Time), truncate(headline(events[i]), 72), string(s.State),
+			t.row(thousands(row.Event.Position), localTime(row.Event.Time), truncate(describe.Headline(events[i]), 72), string(s.State),
 				strings.ReplaceAll(string(s.Saga.State), "_", " "), "step "+thousands(s.Saga.Context.CheckpointStep), next)
 		}
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
@@ -111,10 +112,18 @@ const savesIntact = "every event that is intact can be saved to a new folder:"
 // log is corrupt; "" after any other.
 func wayBack(program string, err error) string {
 	var corrupt *eventstore.CorruptionError
-	if !errors.As(err, &corrupt) || corrupt.Path == "" {
+	var e *api.Error
+	path := ""
+	switch {
+	case errors.As(err, &corrupt):
+		path = corrupt.Path
+	case errors.As(err, &e) && e.Code == api.LogCorrupt:
+		path = e.Path
+	}
+	if path == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s events salvage NEW_FOLDER --data-dir %s", program, shellQuoted(filepath.Dir(corrupt.Path)))
+	return fmt.Sprintf("%s events salvage NEW_FOLDER --data-dir %s", program, shellQuoted(filepath.Dir(path)))
 }
 
 func (env *environment) salvage(ctx context.Context, folder, format string) error {

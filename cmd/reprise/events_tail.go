@@ -12,6 +12,8 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
+	"reprise/api"
+	"reprise/api/describe"
 	"reprise/eventstore"
 	"reprise/internal/disk"
 	"reprise/journal"
@@ -221,9 +223,9 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 	p.printed++
 	switch p.format {
 	case formatJSON:
-		return writeJSONLine(p.env.stdout, eventRowOf(e))
+		return writeJSONLine(p.env.stdout, api.EventOf(e))
 	case formatYAML:
-		raw, err := json.Marshal(eventRowOf(e))
+		raw, err := json.Marshal(api.EventOf(e))
 		if err != nil {
 			return err
 		}
@@ -233,7 +235,7 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		_, err = fmt.Fprintf(p.env.stdout, "---\n%s", raw)
 		return err
 	}
-	of, at, what := visible(string(e.Aggregate)), localTime(e.Time), visible(headline(e))
+	of, at, what := visible(string(e.Aggregate)), localTime(e.Time), visible(describe.Headline(e))
 	aggregateWidth, room := 24, 0
 	if p.width > 0 && p.width < roomyTail {
 		of, at, aggregateWidth = shortAggregate(of), timeOfDay(at), 14

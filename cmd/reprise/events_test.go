@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"reprise/api"
 	"reprise/datadir"
 )
 
@@ -110,7 +111,7 @@ func TestTailFollowsAnotherProcess(t *testing.T) {
 		t.Errorf("Ctrl-C: %v, want exit code %d", err, exitInterrupted)
 	}
 	var want []event
-	for _, run := range parse[[]result](b, "runs", "list") {
+	for _, run := range parse[[]api.Result](b, "runs", "list") {
 		want = append(want, parse[[]event](b, "runs", "events", string(run.RunID))...)
 	}
 	if len(followed) != len(want) {

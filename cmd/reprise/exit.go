@@ -7,42 +7,49 @@ import (
 	"slices"
 	"syscall"
 
+	"reprise/api"
 	"reprise/datadir"
-	"reprise/dataset"
+	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/journal"
-	"reprise/training"
 )
 
-// The documented exit codes.
+// The documented exit codes; docs/errors.md says which errors have which.
 const (
-	exitCompleted   = 0
-	exitFailed      = 1
-	exitInvalid     = 2
-	exitInterrupted = 130
+	exitCompleted   = api.ExitCompleted
+	exitFailed      = api.ExitFailed
+	exitInvalid     = api.ExitInvalid
+	exitInterrupted = api.ExitInterrupted
 )
 
 var (
 	// errInterrupted ends a command that was interrupted and has said so already.
-	errInterrupted = errors.New("interrupted")
+	errInterrupted = fault.New(fault.Canceled, "interrupted")
 	// errReported ends a command that has failed and has said so already.
-	errReported = errors.New("failed")
+	errReported = fault.New(fault.Internal, "failed")
 )
 
 // interruptedError ends a command that a signal interrupted, and says so. A run
 // that it trained can be resumed.
 type interruptedError struct{ error }
 
+func (e interruptedError) Kind() fault.Kind { return fault.Canceled }
+
 func (e interruptedError) Unwrap() error { return e.error }
 
 // interrupted returns err as an interruption if it is only a consequence of ctx
 // being done, or of the terminal that went with it. what says what became of the
-// command's work.
+// command's work. A cancellation that no signal asked for is a failure.
 func interrupted(ctx context.Context, err error, what string) error {
-	if ctx.Err() == nil || isInterruption(err) || !errors.Is(err, context.Canceled) && !unheard(err) {
+	switch {
+	case isInterruption(err):
 		return err
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || unheard(err)):
+		return interruptedError{errors.New("interrupted" + what)}
+	case fault.KindOf(err) == fault.Canceled:
+		return fault.As(fault.Internal, err)
 	}
-	return interruptedError{errors.New("interrupted" + what)}
+	return err
 }
 
 func isInterruption(err error) bool {
@@ -52,6 +59,13 @@ func isInterruption(err error) bool {
 // advised adds to an error what its user can do about its cause, unless the error
 // already says so. If a file is missing, the command's own words say what to do.
 func advised(err error) error {
+	var e *api.Error
+	if errors.As(err, &e) { // the service knows the cause, and this program its commands
+		if command := commandsFor(e.Code); command != "" && e.Remedy == "" {
+			return &datadir.AdvisedError{Err: err, Remedy: command}
+		}
+		return err
+	}
 	if command := commandFor(err); command != "" {
 		return datadir.AdviseOr(err, command)
 	}
@@ -68,12 +82,27 @@ func commandFor(err error) string {
 	var noRun *journal.RunNotFoundError
 	switch {
 	case errors.As(err, &noLog):
+		return commandsFor(api.LogMissing)
+	case errors.As(err, &noRun) && noRun.Runs == 0:
+		return commandsFor(api.NoRuns)
+	case errors.As(err, &noRun):
+		return commandsFor(api.RunNotFound)
+	}
+	return ""
+}
+
+// commandsFor returns the commands and flags that help in a situation that a service
+// reports; "" where there are none.
+func commandsFor(code api.Code) string {
+	switch code {
+	case api.LogMissing:
 		return "put events.db back, or restore a backup into an empty folder with `reprise restore` (if a restore was killed, repeat it), " +
 			"or choose another folder with --data-dir FOLDER. Nothing was changed"
-	case errors.As(err, &noRun) && noRun.Runs == 0:
+	case api.NoRuns:
 		return "start one with `reprise train JOB`"
-	case errors.As(err, &noRun):
+	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
+	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
 	}
 	return ""
 }
@@ -91,60 +120,18 @@ func unusable(err error, fix string) error {
 	return invalid(&datadir.AdvisedError{Err: err, Remedy: fix})
 }
 
-// invalidError marks an error as the user's to correct: nothing was written.
-type invalidError struct{ error }
+// invalid marks err as the user's to correct: nothing was written; nil stays nil.
+func invalid(err error) error { return fault.As(fault.Invalid, err) }
 
-func (e invalidError) Unwrap() error { return e.error }
-
-// invalid marks err as bad input or usage; nil stays nil.
-func invalid(err error) error {
-	if err == nil {
-		return nil
-	}
-	return invalidError{err}
-}
-
-// exitCode is the one table from errors to exit codes.
+// exitCode returns the exit code of an error's kind.
 func exitCode(err error) int {
-	var bad invalidError
-	var field *training.FieldError
-	var offline *dataset.OfflineError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitCompleted
-	case isInterruption(err):
-		return exitInterrupted
-	case errors.As(err, &offline):
-		return exitFailed
-	case errors.As(err, &bad), errors.As(err, &field),
-		errors.Is(err, training.ErrCannotResume),
-		errors.Is(err, journal.ErrRunNotFound), errors.Is(err, journal.ErrAmbiguousRun):
-		return exitInvalid
-	default:
-		return exitFailed
 	}
+	return api.StatusOf(fault.KindOf(err)).Exit
 }
 
 // isSilent reports whether the command has already said what there is to say.
 func isSilent(err error) bool {
 	return errors.Is(err, errInterrupted) || errors.Is(err, errReported)
-}
-
-// partsOf returns the errors that were joined in err, one for each mistake.
-func partsOf(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if marked, ok := err.(invalidError); ok { //nolint:errorlint // the parts of a wrapped one are not all of it
-		return partsOf(marked.error)
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var parts []error
-	for _, part := range joined.Unwrap() {
-		parts = append(parts, partsOf(part)...)
-	}
-	return parts
 }

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"reprise/api"
 )
 
 // A fork is killed with SIGKILL at random moments, each time followed by a
@@ -19,13 +21,13 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 	n := kills(t)
 	file := mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 80, seed: 3, checkpoint_interval: 2")
 	parentIn := func(b binary) []string {
-		parent := parse[result](b, "train", file)
+		parent := parse[api.Result](b, "train", file)
 		return []string{"runs", "fork", string(parent.RunID), "--from", "360", "--set", "config.learning_rate=0.001"}
 	}
 	reference := build(t).with()
 	start := parentIn(reference)
 	began := time.Now()
-	want := parse[result](reference, start...)
+	want := parse[api.Result](reference, start...)
 	longest := 2 * time.Since(began) / time.Duration(max(n, 6))
 
 	b := reference.with()
@@ -33,7 +35,7 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 	landed := 0
 	for landed < n {
 		args := start
-		if len(parse[[]result](b, "runs", "list")) > 1 {
+		if len(parse[[]api.Result](b, "runs", "list")) > 1 {
 			args = []string{"runs", "resume", "latest"}
 		}
 		if killed, _ := killAfter(b, time.Duration(random.Float64()*float64(longest)), args...); !killed {
@@ -41,7 +43,7 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 		}
 		landed++
 	}
-	runs := parse[[]result](b, "runs", "list")
+	runs := parse[[]api.Result](b, "runs", "list")
 	if len(runs) == 1 {
 		b.must(start...)
 	} else if runs[1].State != "completed" {
@@ -51,7 +53,7 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 		t.Error("it was never killed")
 	}
 	t.Logf("%d kills within %v each", landed, longest)
-	got := parse[[]result](b, "runs", "list")[1]
+	got := parse[[]api.Result](b, "runs", "list")[1]
 	got.RunID = want.RunID
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("after the kills:\n%+v\nnever killed:\n%+v", got, want)

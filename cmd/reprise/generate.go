@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/dataset/tokenizer"
+	"reprise/fault"
 	"reprise/inference"
 	"reprise/integration"
 	"reprise/training"
@@ -74,10 +75,12 @@ func (g *generateOptions) check(c *cobra.Command) error {
 	case g.tokens == 0:
 		wrong = append(wrong, "--tokens: 0 writes nothing; use a number such as 400")
 	}
-	for _, err := range partsOf(g.sampling.Validate()) {
-		var field *inference.FieldError
+	for _, err := range fault.Parts(g.sampling.Validate()) {
+		var field *fault.FieldError
 		if errors.As(err, &field) {
-			wrong = append(wrong, fmt.Sprintf("%s: %s is out of range; want %s", flagOf(field.Field), field.Value, field.Want))
+			named := *field
+			named.Field = flagOf(field.Field)
+			wrong = append(wrong, named.Error())
 		}
 	}
 	if g.sampling.Temperature == 0 {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"reprise/api"
 	"reprise/training"
 )
 
@@ -67,7 +68,7 @@ func TestADroppedConnectionLeavesACheckpoint(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, live %v", name, live), func(t *testing.T) {
 				b := b.with()
 				hangUp(t, b, shell, live)
-				runs := parse[[]runRow](b, "runs", "list")
+				runs := parse[[]api.Run](b, "runs", "list")
 				if len(runs) != 1 || runs[0].State != training.Interrupted || runs[0].Step == 0 {
 					t.Fatalf("%+v", runs)
 				}

@@ -14,6 +14,7 @@ import (
 	"reprise/integration"
 	"reprise/internal/flock"
 	"reprise/journal"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -57,15 +58,15 @@ type hostView interface {
 }
 
 // withHost opens everything a run needs, launches one, follows it to its end
-// and prints the result. data is the run's data, already open.
+// and prints the result. data is what the command has opened to check the run.
 func (env *environment) withHost(ctx context.Context, command string, data *dataset.Dataset, format string, start launch) error {
-	open := func(context.Context, training.Dataset) (*dataset.Dataset, error) { return data, nil }
+	opened := &shelf{env: env, data: data}
 	var view *runView
 	newView := func() hostView {
 		view = newRunView(env)
 		return view
 	}
-	return env.openHost(ctx, command, open, newView, func(host *integration.Host, w datadir.Workspace) error {
+	return env.openHost(ctx, command, opened.recorded, newView, func(host *integration.Host, w datadir.Workspace) error {
 		record, err := runToRest(ctx, host, view, start)
 		view.close()
 		if closed := host.Close(); err != nil || closed != nil {
@@ -172,7 +173,7 @@ func runToRest(ctx context.Context, host *integration.Host, view *runView, start
 func (env *environment) report(ctx context.Context, r journal.RunRecord, w datadir.Workspace, format string) error {
 	var unread error
 	if format == "json" {
-		unread = writeJSONLine(env.stdout, resultOf(r.Summary()))
+		unread = writeJSONLine(env.stdout, service.ResultOf(r.Summary()))
 	} else {
 		unread = env.writeRunSummary(env.stdout, r, w)
 	}
@@ -197,7 +198,7 @@ func (env *environment) endError(ctx context.Context, r journal.RunRecord, forma
 	case ctx.Err() == nil: // nobody asked for it
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.ID, r.Reason, resume)
 	case format == "json":
-		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", resultOf(r.Summary()).Step, resume)}
+		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", service.ResultOf(r.Summary()).Step, resume)}
 	default:
 		return errInterrupted
 	}

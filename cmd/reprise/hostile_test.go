@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"reprise/api"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 	"reprise/internal/disk"
@@ -73,7 +74,7 @@ func TestNamesInAForgedLogLeadNowhere(t *testing.T) {
 	}
 	b := build(t).with()
 	b.must("train", mlpJob(t, "batch_size: 256, learning_rate: 0.002, epochs: 1, seed: 3"))
-	run := parse[[]result](b, "runs", "list")[0].RunID
+	run := parse[[]api.Result](b, "runs", "list")[0].RunID
 	events := logEvents(t, filepath.Join(b.dataDir, "events.db"))
 	checkpoint := namesIn(filepath.Join(b.dataDir, "runs", string(run), "checkpoints"))[0]
 	for i, name := range []string{
@@ -164,7 +165,7 @@ func TestAPipeInPlaceOfAFileHangsNothing(t *testing.T) {
 	must1(t, os.WriteFile(job, []byte("model_architecture: mlp\nmodel: {hidden: [4]}\ndataset_path: "+table+
 		"\ndataset: {target: label}\nconfig: {batch_size: 8, learning_rate: 0.002, epochs: 2}\n"), 0o600))
 	b.must("train", job)
-	run := string(parse[[]result](b, "runs", "list")[0].RunID)
+	run := string(parse[[]api.Result](b, "runs", "list")[0].RunID)
 	export := filepath.Join(t.TempDir(), "log.jsonl")
 	b.must("events", "export", export)
 	checkpoints := filepath.Join("runs", run, "checkpoints")

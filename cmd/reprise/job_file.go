@@ -12,6 +12,7 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
+	"reprise/fault"
 )
 
 // The extensions of data sets: those that Reprise reads, and others.
@@ -148,7 +149,7 @@ func isJSONLines(content []byte) bool {
 // settingErrors returns those parts of an error that are mistakes in --set.
 func settingErrors(err error) error {
 	var list []error
-	for _, part := range partsOf(err) {
+	for _, part := range fault.Parts(err) {
 		var bad *api.RequestError
 		if errors.As(part, &bad) && bad.Setting != "" {
 			list = append(list, bad)

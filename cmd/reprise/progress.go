@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"reprise/dataset"
+	"reprise/nn"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -45,7 +46,7 @@ func (p *progress) begin(now time.Time, r training.TrainingRun) {
 	h := s.Hyperparameters
 	p.id, p.started, p.now = r.ID, now, now
 	p.phase = phaseWaiting
-	p.title = describeModel(s) + " on " + describeData(s.Dataset)
+	p.title = describeModel(s.Architecture) + " on " + describeData(s.Dataset)
 	p.data = s.Dataset
 	p.epochs = h.Epochs
 	p.totalSteps = h.TotalSteps(s.Dataset.Training)
@@ -173,12 +174,12 @@ func (p *progress) newest() []string {
 	return parts
 }
 
-func describeModel(s training.TrainingSession) string {
-	parameters, err := s.Architecture.ParameterCount()
+func describeModel(a nn.Architecture) string {
+	parameters, err := a.ParameterCount()
 	if err != nil { // the architecture was validated before it was recorded
 		return "model"
 	}
-	return plural(len(s.Architecture.Layers), "layer") + ", " + plural(parameters, "parameter")
+	return plural(len(a.Layers), "layer") + ", " + plural(parameters, "parameter")
 }
 
 func describeData(d training.Dataset) string {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"reprise/api"
 	"reprise/internal/disk"
 )
 
@@ -21,10 +22,10 @@ import (
 func twoRuns(b binary) []string {
 	b.t.Helper()
 	b.must("train", mlpJob(b.t, "batch_size: 256, learning_rate: 0.002, epochs: 2, seed: 3"))
-	step := parse[[]result](b, "runs", "list")[0].Step
+	step := parse[[]api.Result](b, "runs", "list")[0].Step
 	b.must("runs", "fork", "latest", "--from", strconv.FormatUint(step/2, 10))
 	var ids []string
-	for _, r := range parse[[]result](b, "runs", "list") {
+	for _, r := range parse[[]api.Result](b, "runs", "list") {
 		ids = append(ids, string(r.RunID))
 	}
 	return ids

@@ -6,10 +6,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
+	"reprise/api/describe"
 	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/integration"
@@ -68,7 +69,7 @@ func (env *environment) readRunIn(ctx context.Context, store *logReader, name st
 	if err != nil {
 		return err
 	}
-	r := runReader{store: store.Store, workspace: store.workspace, list: list, log: journal.NewRunLog(store.listing, env.now)}
+	r := runReader{store: store, workspace: store.workspace, list: list, log: journal.NewRunLog(store.listing, env.now)}
 	id, err := r.list.Resolve(strings.TrimSpace(name))
 	if err != nil {
 		return err
@@ -77,51 +78,6 @@ func (env *environment) readRunIn(ctx context.Context, store *logReader, name st
 		return err
 	}
 	return do(r)
-}
-
-// stateOf returns the actual state of a run: one that is recorded as under way is
-// interrupted if no process is training it.
-func stateOf(recorded training.State, w datadir.Workspace) training.State {
-	if (recorded == training.Running || recorded == training.Initializing) && !writerAlive(w) {
-		return training.Interrupted
-	}
-	return recorded
-}
-
-// runRow is a run in `runs list` and `state`.
-type runRow struct {
-	result
-	Epochs     uint64    `json:"epochs"`
-	TotalSteps uint64    `json:"total_steps"`
-	Dataset    string    `json:"dataset"`
-	StartedAt  time.Time `json:"started_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
-	// TrainedSeconds is how long the run was under way, without its pauses; what a
-	// killed process did after its last event does not count.
-	TrainedSeconds float64 `json:"trained_seconds"`
-	Reason         string  `json:"reason,omitempty"`
-	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
-	ForkOf   training.RunID `json:"fork_of,omitempty"`
-	ForkStep uint64         `json:"fork_step,omitempty"`
-	// FilesMissing says that the files of the last checkpoint are not there, as
-	// after importing a log alone.
-	FilesMissing bool `json:"files_missing,omitempty"`
-}
-
-// recordedRow describes the run as recorded by its events.
-func recordedRow(r journal.RunSummary) runRow {
-	return runRow{
-		result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
-		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
-		ForkOf: r.Parent, ForkStep: r.ParentStep,
-	}
-}
-
-// rowOf describes the run as it really is.
-func rowOf(r journal.RunSummary, w datadir.Workspace) runRow {
-	row := recordedRow(r)
-	row.State = stateOf(r.State, w)
-	return row
 }
 
 func newRunsListCommand(env *environment) *cobra.Command {
@@ -144,42 +100,36 @@ metrics" shows how far.`,
 }
 
 func (env *environment) listRuns(ctx context.Context, format string) error {
-	store, err := env.openReader(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	list, err := store.runs(ctx)
-	if err != nil {
-		return err
-	}
-	w := store.workspace
-	rows := make([]runRow, len(list.Runs))
-	incomplete := 0
-	for i, r := range list.Runs {
-		rows[i] = rowOf(r, w)
-		if rows[i].FilesMissing = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step); rows[i].FilesMissing {
-			incomplete++
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		list, err := s.Runs(ctx, api.RunsRequest{})
+		if err != nil {
+			return err
 		}
-	}
-	return env.listing(format, rows, func(t *table) error {
-		if len(rows) == 0 {
-			t.line("no runs in %s; start one with: %s train JOB", w.Dir, env.program)
+		return env.listing(format, list.Runs, func(t *table) error {
+			if len(list.Runs) == 0 {
+				t.line("no runs in %s; start one with: %s train JOB", list.Folder, env.program)
+				return nil
+			}
+			writeRuns(t, list.Runs)
+			incomplete := 0
+			for _, r := range list.Runs {
+				if r.FilesMissing {
+					incomplete++
+				}
+			}
+			if incomplete > 0 {
+				t.line("\n%s without the files of the last checkpoint; "+missingFiles, plural(incomplete, "run"), list.RunsFolder)
+			}
 			return nil
-		}
-		writeRuns(t, rows)
-		if incomplete > 0 {
-			t.line("\n%s without the files of the last checkpoint; "+missingFiles, plural(incomplete, "run"), w.RunsDir())
-		}
-		return nil
+		})
 	})
 }
 
 // writeRuns lists runs. Of a narrow terminal's columns, the start goes first: a
 // run's id begins with it.
-func writeRuns(t *table, rows []runRow) {
-	accurate := slices.ContainsFunc(rows, func(r runRow) bool { return r.Metrics.ValAccuracy != nil })
-	forks := slices.ContainsFunc(rows, func(r runRow) bool { return r.ForkOf != "" })
+func writeRuns(t *table, rows []api.Run) {
+	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
+	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
 	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
 		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
 	if accurate {
@@ -277,42 +227,31 @@ func newRunsEventsCommand(env *environment) *cobra.Command {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.listEvents(c.Context(), r, format) })
+			return env.listEvents(c.Context(), args[0], format)
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) listEvents(ctx context.Context, r runReader, format string) error {
-	events, err := r.log.Events(ctx, r.run.ID)
-	if err != nil {
-		return err
-	}
-	rows := make([]eventRow, len(events))
-	for i, e := range events {
-		rows[i] = eventRowOf(e)
-	}
-	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9},
-			column{title: "TIME", short: timeOfDay, drop: 8}, column{title: "EVENT"}, column{title: "DETAILS", wrap: 40})
-		for i, e := range rows {
-			t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), shortType(e.Type), describeEvent(events[i]))
+func (env *environment) listEvents(ctx context.Context, run, format string) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		events := []api.Event{}
+		for e, err := range s.Events(ctx, api.EventsRequest{Run: run}) {
+			if err != nil {
+				return err
+			}
+			events = append(events, e)
 		}
-		return nil
+		return env.listing(format, events, func(t *table) error {
+			t.columns(column{title: "POSITION", right: true}, column{title: "VERSION", right: true, drop: 9},
+				column{title: "TIME", short: timeOfDay, drop: 8}, column{title: "EVENT"}, column{title: "DETAILS", wrap: 40})
+			for _, e := range events {
+				t.row(thousands(e.Position), thousands(e.Version), localTime(e.Time), describe.Type(e.Type), describe.Figures(e.Stored()))
+			}
+			return nil
+		})
 	})
-}
-
-// excerpt shortens a payload to what a line of a table has room for.
-func excerpt(s string) string { return truncate(s, 100) }
-
-// truncate shortens a text to a number of characters.
-func truncate(s string, limit int) string {
-	runes := []rune(s)
-	if len(runes) <= limit {
-		return s
-	}
-	return string(runes[:limit-1]) + "…"
 }
 
 // truncateFront is truncate for a text whose end says more.

@@ -9,6 +9,7 @@ import (
 
 	"reprise/device"
 	"reprise/journal"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -49,7 +50,7 @@ func (env *environment) explainRun(ctx context.Context, r runReader, format stri
 	if err != nil {
 		return err
 	}
-	x := runExplanation{RunID: r.run.ID, State: stateOf(r.run.Session.State, r.workspace), Recorded: recorded}
+	x := runExplanation{RunID: r.run.ID, State: service.StateOf(r.run.Session.State, r.workspace), Recorded: recorded}
 	if recorded {
 		x.Decision = &decision
 	}

@@ -10,7 +10,6 @@ import (
 
 	"reprise/api"
 	"reprise/datadir"
-	"reprise/eventstore"
 	"reprise/integration"
 	"reprise/journal"
 	"reprise/nn"
@@ -39,9 +38,9 @@ in YAML, and checked as in a request file. Each run remembers the other: see
 Changes that do not fit the checkpoint are refused, by name: other data, layers whose
 weights have other names or shapes, an optimizer with other moments, another
 batch_size or gradient_accumulation, by which steps and epochs are counted.
-Everything else may change: learning_rate and schedule (it is planned for the whole
-length and continues at the checkpoint's step), epochs (counted from the parent's
-start), seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
+Every other setting of config may change: among them learning_rate and schedule (it is
+planned for the whole length and continues at the checkpoint's step) and epochs
+(counted from the parent's start).
 
 A fork that changes nothing ends with the same bits as its parent.`,
 		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005
@@ -128,56 +127,8 @@ func (env *environment) forkPoint(parent journal.RunRecord, w datadir.Workspace,
 	return env.checkpointAt(parent, w, "--from", f.from)
 }
 
-// forkRow is a fork in the record of its parent.
-type forkRow struct {
-	RunID   training.RunID `json:"run_id"`
-	Step    uint64         `json:"step"`
-	State   training.State `json:"state"`
-	Changes []api.Change   `json:"changes"`
-}
-
-// lineage is where a run comes from and what came from it.
-type lineage struct {
-	Parent *training.Parent `json:"parent,omitempty"`
-	// Changes are the fields of the request that differ from the parent's.
-	Changes []api.Change `json:"changes,omitempty"`
-	Forks   []forkRow    `json:"forks"`
-}
-
-// lineageOf finds the run's relatives as of a position of the log.
-func lineageOf(ctx context.Context, r runReader, at eventstore.Position) (lineage, error) {
-	l := lineage{Parent: r.run.Session.Parent, Forks: []forkRow{}}
-	if l.Parent != nil {
-		parent, err := r.log.Load(ctx, l.Parent.RunID)
-		if err != nil {
-			return l, err
-		}
-		if l.Changes, err = api.Changes(parent.Request, r.run.Request); err != nil {
-			return l, err
-		}
-	}
-	for _, other := range r.list.Runs {
-		if other.Parent != r.run.ID {
-			continue
-		}
-		fork, err := r.log.At(ctx, other.RunID, at)
-		if errors.As(err, new(*training.FieldError)) { // it started later
-			continue
-		}
-		if err != nil {
-			return l, err
-		}
-		changes, err := api.Changes(r.run.Request, fork.Request)
-		if err != nil {
-			return l, err
-		}
-		l.Forks = append(l.Forks, forkRow{RunID: other.RunID, Step: other.ParentStep, State: fork.Session.State, Changes: changes})
-	}
-	return l, nil
-}
-
-// write shows the run's relatives in `runs show`.
-func (l lineage) write(t *table) {
+// writeLineage shows the run's relatives in `runs show`.
+func writeLineage(t *table, l api.Lineage) {
 	if p := l.Parent; p != nil {
 		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, thousands(p.Step()), p.Epoch()))
 		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s",

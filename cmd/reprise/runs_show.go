@@ -4,35 +4,22 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/dataset"
 	"reprise/internal/stepseries"
 	"reprise/journal"
 	"reprise/nn"
+	"reprise/service"
 	"reprise/training"
 )
-
-// runDetails is a run in `runs show`.
-type runDetails struct {
-	runRow
-	SessionID       training.SessionID       `json:"session_id"`
-	ModelID         nn.ModelID               `json:"model_id"`
-	Architecture    nn.Architecture          `json:"architecture"`
-	Data            training.Dataset         `json:"data"`
-	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
-	History         []resultEpoch            `json:"epochs_history"`
-	Checkpoints     []training.Checkpoint    `json:"checkpoints"`
-	CheckpointsDir  string                   `json:"checkpoints_dir"`
-	Saga            training.TrainingSaga    `json:"saga"`
-	Interruptions   int                      `json:"interruptions"`
-	Reproduced      int                      `json:"reproduced_epochs"`
-	Request         json.RawMessage          `json:"request,omitempty"`
-	lineage
-}
 
 func newRunsShowCommand(env *environment) *cobra.Command {
 	var format string
@@ -53,9 +40,7 @@ as it was then.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r runReader) error {
-				return env.showRun(c.Context(), r, showOptions{at: at, all: all, format: format})
-			})
+			return env.showRun(c.Context(), args[0], showOptions{at: at, all: all, format: format})
 		},
 	}
 	addListFormat(c, &format)
@@ -83,90 +68,77 @@ func (o showOptions) newestOf(n int) (from int) {
 	return n - shownRows
 }
 
-func (env *environment) showRun(ctx context.Context, r runReader, o showOptions) error {
-	at := o.at
-	row := rowOf(r.run.Summary(), r.workspace)
-	position, _, err := at.resolve(ctx, r.store, env.now())
-	if err != nil {
-		return err
-	}
-	if at.given() {
-		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
-			return at.named(err)
+func (env *environment) showRun(ctx context.Context, run string, o showOptions) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		r, err := s.Run(ctx, api.RunRequest{Run: run, At: o.at.PointInTime})
+		if err != nil {
+			return asGiven(err, o.at.argument())
 		}
-		row = recordedRow(r.run.Summary()) // whether it trains now does not matter then
-	}
-	s := r.run.Session
-	details := runDetails{
-		runRow: row, SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
-		Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: epochsOf(r.run.TrainingRun), Checkpoints: r.run.Checkpoints,
-		CheckpointsDir: r.workspace.CheckpointsDir(r.run.ID), Saga: r.run.Saga,
-		Interruptions: r.run.Interruptions, Reproduced: r.run.Reproduced, Request: r.run.Request,
-	}
-	if last, ok := r.run.LastCheckpoint(); ok {
-		details.FilesMissing = !r.workspace.Checkpoints(r.run.ID).Has(last.Step)
-	}
-	if details.lineage, err = lineageOf(ctx, r, position); err != nil {
-		return err
-	}
-	return env.listing(o.format, details, func(t *table) error {
-		h := s.Hyperparameters
-		t.row("run", string(r.run.ID))
-		if at.given() {
-			t.row("as of position", thousands(uint64(position)))
-		}
-		t.row("state", string(details.State))
-		if r.run.Reason != "" {
-			t.row("reason", r.run.Reason)
-		}
-		t.row("started", localTime(r.run.StartedAt))
-		t.row("last event", localTime(r.run.UpdatedAt))
-		t.row("time", timeSpent(r.run))
-		t.row("last checkpoint", describeLastCheckpoint(r.run))
-		details.lineage.write(t)
-		t.row("data", describeData(s.Dataset))
-		writeTask(t, s.Dataset)
-		t.row("model", describeModel(s))
-		for i, l := range s.Architecture.Layers {
-			raw, err := json.Marshal(l)
-			if err != nil {
-				return err
-			}
-			t.row(fmt.Sprintf("  layer %d", i), spaced(raw))
-		}
-		t.row("optimizer", describeOptimizer(h.Optimizer))
-		t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
-		if options := describeOptions(h); options != "" {
-			t.row("training", options)
-		}
-		t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
-		if n := r.run.Interruptions; n > 0 {
-			text := thousands(n)
-			if again := r.run.Reproduced; again > 0 {
-				text += fmt.Sprintf("; %s trained again, with the same figures", plural(again, "epoch"))
-			}
-			t.row("interruptions", text)
-		}
-		t.line("")
-		from := o.newestOf(len(r.run.Metrics))
-		writeEpochs(t, r.run, from)
-		writeOmitted(t, from, "epoch")
-		writeEvaluations(t, s.Dataset, r.run.TrainingRun, o)
-		t.line("")
-		writeCheckpoints(t, r, details.CheckpointsDir, o)
-		return nil
+		return env.listing(o.format, r.Details, func(t *table) error { return writeRun(t, r, o) })
 	})
 }
 
-// describeLastCheckpoint says where the run is resumed or forked from.
-func describeLastCheckpoint(r journal.RunRecord) string {
-	last, ok := r.LastCheckpoint()
-	if !ok {
-		return none(r, "none")
+func writeRun(t *table, r api.RunReport, o showOptions) error {
+	d, h := r.Details, r.Details.Hyperparameters
+	t.row("run", string(d.RunID))
+	if o.at.given() {
+		t.row("as of position", thousands(uint64(r.Position)))
 	}
-	h := r.Session.Hyperparameters
+	t.row("state", string(d.State))
+	if d.Reason != "" {
+		t.row("reason", d.Reason)
+	}
+	t.row("started", localTime(d.StartedAt))
+	t.row("last event", localTime(d.UpdatedAt))
+	t.row("time", timeSpent(d))
+	t.row("last checkpoint", describeCheckpoint(d.Checkpoints, h, d.Data, r.CanResume))
+	writeLineage(t, d.Lineage)
+	t.row("data", describeData(d.Data))
+	writeTask(t, d.Data)
+	t.row("model", describeModel(d.Architecture))
+	for i, l := range d.Architecture.Layers {
+		raw, err := json.Marshal(l)
+		if err != nil {
+			return err
+		}
+		t.row(fmt.Sprintf("  layer %d", i), spaced(raw))
+	}
+	t.row("optimizer", describeOptimizer(h.Optimizer))
+	t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
+	if options := describeOptions(h.Options); options != "" {
+		t.row("training", options)
+	}
+	t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
+	if n := d.Interruptions; n > 0 {
+		text := thousands(n)
+		if again := d.Reproduced; again > 0 {
+			text += fmt.Sprintf("; %s trained again, with the same figures", plural(again, "epoch"))
+		}
+		t.row("interruptions", text)
+	}
+	t.line("")
+	from := o.newestOf(len(d.History))
+	writeEpochs(t, d.Data, d.History, from, r.CanResume)
+	writeOmitted(t, from, "epoch")
+	writeEvaluations(t, r, o)
+	t.line("")
+	writeCheckpoints(t, r, o)
+	return nil
+}
+
+// describeCheckpoint says where a run is resumed or forked from: its last checkpoint.
+func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, d training.Dataset, canResume bool) string {
+	if len(list) == 0 {
+		return noneOf("none", canResume)
+	}
+	last := list[len(list)-1]
 	return fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(h.Epochs),
-		thousands(last.Step), thousands(h.TotalSteps(r.Session.Dataset.Training)))
+		thousands(last.Step), thousands(h.TotalSteps(d.Training)))
+}
+
+// describeLastCheckpoint is describeCheckpoint for a record.
+func describeLastCheckpoint(r journal.RunRecord) string {
+	return describeCheckpoint(r.Checkpoints, r.Session.Hyperparameters, r.Session.Dataset, r.Session.CanResume())
 }
 
 // beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
@@ -190,25 +162,23 @@ func writeOmitted(t *table, n int, what string) {
 	}
 }
 
-func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
-	run := r.run
-	if len(run.Checkpoints) == 0 {
-		t.line("%s", none(run, "no checkpoints"))
+func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
+	list := r.Details.Checkpoints
+	if len(list) == 0 {
+		t.line("%s", noneOf("no checkpoints", r.CanResume))
 		return
 	}
-	t.row("checkpoints in", dir)
-	best, _ := run.BestCheckpoint()
+	t.row("checkpoints in", r.Details.CheckpointsDir)
 	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
 		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
-	from, omitted, missing := o.newestOf(len(run.Checkpoints)), 0, false
-	for i, cp := range run.Checkpoints {
+	from, omitted := o.newestOf(len(list)), 0
+	for i, cp := range list {
 		var marks []string
-		if cp.Step == best.Step && len(run.Checkpoints) > 1 {
+		if cp.Step == r.BestStep && len(list) > 1 {
 			marks = append(marks, "best")
 		}
-		if !r.workspace.Checkpoints(run.ID).Has(cp.Step) {
+		if slices.Contains(r.MissingSteps, cp.Step) {
 			marks = append(marks, "files missing")
-			missing = true
 		}
 		if i < from && len(marks) == 0 {
 			omitted++
@@ -217,15 +187,15 @@ func writeCheckpoints(t *table, r runReader, dir string, o showOptions) {
 		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, strings.Join(marks, ", "))
 	}
 	writeOmitted(t, omitted, "checkpoint")
-	if missing {
-		t.line("\n"+missingFiles, r.workspace.RunDir(run.ID))
+	if len(r.MissingSteps) > 0 {
+		t.line("\n"+missingFiles, r.Folder)
 	}
 }
 
 // timeSpent returns how long a run has trained, and how long that took with its
 // pauses.
-func timeSpent(r journal.RunRecord) string {
-	text := shortDuration(r.Trained)
+func timeSpent(r api.RunDetails) string {
+	text := shortDuration(time.Duration(math.Round(r.TrainedSeconds * float64(time.Second))))
 	if r.Interruptions > 0 {
 		text += fmt.Sprintf(" of training, %s including pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
 	}
@@ -249,35 +219,50 @@ func spaced(raw []byte) string {
 }
 
 func describeOptimizer(o nn.Optimizer) string {
-	raw, err := json.Marshal(o.WithDefaults())
-	if err != nil {
-		return string(o.Name)
-	}
-	text := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
-	return strings.TrimPrefix(text, "name ")
+	return strings.TrimPrefix(describeSettings(o.WithDefaults()), "name ")
 }
 
-// none is said of what a run does not have, as in "no checkpoints yet".
-func none(r journal.RunRecord, no string) string {
-	if r.Session.CanResume() {
+// describeOptions lists the options of training that are not at their default, as a
+// request names them.
+func describeOptions(o training.Options) string { return describeSettings(o.Recorded()) }
+
+// describeSettings writes a struct of settings as text: "beta1 0.9, beta2 0.999".
+func describeSettings(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "" // a value that JSON does not have, which no record holds
+	}
+	return strings.NewReplacer(`"`, "", ",", ", ", ":", " ").Replace(string(raw[1 : len(raw)-1]))
+}
+
+// noneOf is said of what a run does not have, as in "no checkpoints yet".
+func noneOf(no string, canResume bool) string {
+	if canResume {
 		return no + " yet"
 	}
 	return no
 }
 
+// none is noneOf for a record.
+func none(r journal.RunRecord, no string) string { return noneOf(no, r.Session.CanResume()) }
+
 // writeEpochs lists the figures of a run's epochs from an index on.
-func writeEpochs(t *table, r journal.RunRecord, from int) {
-	if len(r.Metrics) == 0 {
-		t.line("%s", none(r, "no completed epochs"))
+func writeEpochs(t *table, d training.Dataset, epochs []api.Epoch, from int, canResume bool) {
+	if len(epochs) == 0 {
+		t.line("%s", noneOf("no completed epochs", canResume))
 		return
 	}
-	t.columns(withAccuracy(r.Session.Dataset, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
-	for _, m := range r.Metrics[from:] {
-		t.row(withAccuracyOf(r.Session.Dataset, m.ValAccuracy,
-			thousands(m.Epoch), thousands(m.Step), formatMetric(m.TrainLoss), formatMetric(m.ValLoss))...)
+	t.columns(withAccuracy(d, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
+	for _, m := range epochs[from:] {
+		accuracy := 0.0
+		if m.ValAccuracy != nil {
+			accuracy = *m.ValAccuracy
+		}
+		t.row(withAccuracyOf(d, accuracy,
+			thousands(m.Epoch), thousands(m.Step), formatMetric(*m.TrainLoss), formatMetric(*m.ValLoss))...)
 	}
-	if last := r.Metrics[len(r.Metrics)-1]; r.Session.Dataset.Task == dataset.Regression {
-		t.line("val loss of the last epoch: %s", describeLoss(r.Session.Dataset, last.ValLoss))
+	if last := epochs[len(epochs)-1]; d.Task == dataset.Regression {
+		t.line("val loss of the last epoch: %s", describeLoss(d, *last.ValLoss))
 	}
 }
 
@@ -298,7 +283,8 @@ func withAccuracyOf(d training.Dataset, accuracy float64, cells ...string) []str
 }
 
 // writeEvaluations lists those within epochs, where there are any.
-func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o showOptions) {
+func writeEvaluations(t *table, r api.RunReport, o showOptions) {
+	d := r.Details.Data
 	if len(r.Evaluations) > 0 {
 		t.line("")
 		t.line("evaluations within epochs")
@@ -315,29 +301,10 @@ func writeEvaluations(t *table, d training.Dataset, r training.TrainingRun, o sh
 	}
 }
 
-// describeOptions lists the options of training that are not at their default.
-func describeOptions(h training.Hyperparameters) string {
-	var parts []string
-	add := func(given bool, format string, args ...any) {
-		if given {
-			parts = append(parts, fmt.Sprintf(format, args...))
-		}
-	}
-	add(h.GradientAccumulation > 1, "gradient accumulation %d", h.GradientAccumulation)
-	add(h.ClipNorm > 0, "gradients clipped to norm %v", h.ClipNorm)
-	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
-	add(h.Augmentation.Flip, "random flip")
-	add(h.Augmentation.Crop > 0, "random crop, padding %d", h.Augmentation.Crop)
-	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
-	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
-	add(h.Precision == nn.BF16, "activations kept as bfloat16")
-	return strings.Join(parts, ", ")
-}
-
 // runMetrics is what `runs metrics` prints.
 type runMetrics struct {
 	RunID  training.RunID      `json:"run_id"`
-	Epochs []resultEpoch       `json:"epochs"`
+	Epochs []api.Epoch         `json:"epochs"`
 	Steps  []stepseries.Record `json:"steps"`
 }
 
@@ -370,9 +337,9 @@ func (env *environment) showMetrics(r runReader, format string, steps bool) erro
 	if records == nil {
 		records = []stepseries.Record{}
 	}
-	m := runMetrics{RunID: r.run.ID, Epochs: epochsOf(r.run.TrainingRun), Steps: records}
+	m := runMetrics{RunID: r.run.ID, Epochs: service.EpochsOf(r.run.TrainingRun), Steps: records}
 	return env.listing(format, m, func(t *table) error {
-		writeEpochs(t, r.run, 0)
+		writeEpochs(t, r.run.Session.Dataset, m.Epochs, 0, r.run.Session.CanResume())
 		if len(records) == 0 {
 			return nil
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
-	"reprise/training"
 )
 
 func newRunsVerifyCommand(env *environment) *cobra.Command {
@@ -83,7 +83,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 
 // explainRange rewords an error about what is to be verified: its fields are flags.
 func (env *environment) explainRange(r runReader, err error) error {
-	var field *training.FieldError
+	var field *fault.FieldError
 	if !errors.As(err, &field) {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"reprise/api"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
 )
@@ -46,10 +47,19 @@ func (f inFolder) Run() int {
 	return f.m.Run()
 }
 
+// Every script passes with the service in the process and over a socket: what a user
+// sees is the same.
 func TestScripts(t *testing.T) {
+	for _, way := range []string{serviceDirect, serviceSocket} {
+		t.Run(way, func(t *testing.T) { runScripts(t, way) })
+	}
+}
+
+func runScripts(t *testing.T, way string) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("REPRISE_SERVICE", way)
 			env.Setenv("REPRISE_DATA_DIR", env.WorkDir+"/data")
 			env.Setenv("REPRISE_CACHE_DIR", env.WorkDir+"/cache")
 			env.Setenv("GOPROXY", "off")
@@ -165,7 +175,7 @@ func sameWeights(ts *testscript.TestScript, negated bool, args []string) {
 		ts.Fatalf("%s has %d results, not %d", args[0], len(lines), len(args)-1)
 	}
 	for i, line := range lines {
-		var together, alone result
+		var together, alone api.Result
 		ts.Check(json.Unmarshal([]byte(line), &together))
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[i+1])), &alone))
 		if together.WeightsSHA256 == "" || together.WeightsSHA256 != alone.WeightsSHA256 {

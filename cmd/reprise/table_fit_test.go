@@ -9,6 +9,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"reprise/api"
 	"reprise/training"
 )
 
@@ -115,13 +116,13 @@ what
 func TestRunsAreListedInANarrowTerminal(t *testing.T) {
 	at := time.Date(2026, 11, 30, 4, 24, 24, 0, time.Local)
 	loss, accuracy := 0.1234, 0.9861
-	classes := runRow{result: result{RunID: "20261130-042424-sgzy", State: training.Interrupted, Epoch: 67, Step: 3020,
-		Metrics: resultMetrics{ValLoss: &loss, ValAccuracy: &accuracy}}, Epochs: 600, TotalSteps: 27000, Dataset: "digits", StartedAt: at}
-	quantity := runRow{result: result{RunID: "20261130-042425-6d6f", State: training.Completed, Epoch: 4, Step: 32,
-		Metrics: resultMetrics{ValLoss: &loss}}, Epochs: 4, TotalSteps: 32, Dataset: "/home/ada/data/flats.csv", StartedAt: at}
+	classes := api.Run{Result: api.Result{RunID: "20261130-042424-sgzy", State: training.Interrupted, Epoch: 67, Step: 3020,
+		Metrics: api.Metrics{ValLoss: &loss, ValAccuracy: &accuracy}}, Epochs: 600, TotalSteps: 27000, Dataset: "digits", StartedAt: at}
+	quantity := api.Run{Result: api.Result{RunID: "20261130-042425-6d6f", State: training.Completed, Epoch: 4, Step: 32,
+		Metrics: api.Metrics{ValLoss: &loss}}, Epochs: 4, TotalSteps: 32, Dataset: "/home/ada/data/flats.csv", StartedAt: at}
 	fork := quantity
 	fork.ForkOf, fork.ForkStep = classes.RunID, 16
-	show := func(width int, rows ...runRow) string {
+	show := func(width int, rows ...api.Run) string {
 		var out strings.Builder
 		t := &table{w: &out, width: width}
 		writeRuns(t, rows)

@@ -11,6 +11,7 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/training"
 )
 
@@ -76,7 +77,8 @@ func (env *environment) parseJob(
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several
-// files, such as a bad --set, is said once.
+// files, such as a bad --set, is said once. If any of them is the user's to correct, so
+// is the whole, unless something may pass by itself, such as a network that is down.
 func joinMistakes(files []string, errs []error) error {
 	type mistake struct {
 		err   error
@@ -84,10 +86,11 @@ func joinMistakes(files []string, errs []error) error {
 	}
 	var list []*mistake
 	known := map[string]*mistake{}
-	refused := false
+	var refused, passing bool
 	for i, err := range errs {
-		refused = refused || errors.As(err, new(invalidError))
-		for _, part := range partsOf(err) {
+		refused = refused || fault.KindOf(err) == fault.Invalid
+		passing = passing || errors.As(err, new(*dataset.OfflineError))
+		for _, part := range fault.Parts(err) {
 			text := part.Error()
 			m := known[text]
 			if m == nil {
@@ -110,7 +113,10 @@ func joinMistakes(files []string, errs []error) error {
 		all = append(all, m.err)
 	}
 	joined := errors.Join(all...)
-	if refused {
+	switch {
+	case passing:
+		return fault.As(fault.Unavailable, joined)
+	case refused:
 		return invalid(joined)
 	}
 	return joined
@@ -161,16 +167,20 @@ func (s *shelf) requested(ctx context.Context, request api.TrainingRequest) (dat
 	return source, data, err
 }
 
-// recorded is environment.openRecorded.
+// recorded is environment.openRecorded. While it opens one data set, others can be
+// opened.
 func (s *shelf) recorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.data != nil && s.data.Fingerprint() == d.Fingerprint {
-		return s.data, nil
+	kept := s.data
+	s.mu.Unlock()
+	if kept != nil && kept.Fingerprint() == d.Fingerprint {
+		return kept, nil
 	}
 	data, err := s.env.openRecorded(ctx, d)
 	if err == nil {
+		s.mu.Lock()
 		s.source, s.data = d.Source(), data
+		s.mu.Unlock()
 	}
 	return data, err
 }

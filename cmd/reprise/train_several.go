@@ -10,6 +10,7 @@ import (
 	"reprise/datadir"
 	"reprise/integration"
 	"reprise/journal"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -163,7 +164,7 @@ func worst(failed, stopped []error) error {
 // writeEnd prints how one of several runs ended.
 func (env *environment) writeEnd(w io.Writer, a attempt, ws datadir.Workspace, format string) error {
 	if format == formatJSON {
-		return writeJSONLine(w, resultOf(a.record.Summary()))
+		return writeJSONLine(w, service.ResultOf(a.record.Summary()))
 	}
 	t := newTable(w)
 	t.line("\n%s: run %s %s.", a.file, a.record.ID, ended(a.record))

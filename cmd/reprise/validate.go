@@ -94,7 +94,7 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 		default:
 			t.row("sample shape, classes", fmt.Sprintf("%v, %d", s.Dataset.SampleShape, s.Dataset.Classes))
 		}
-		t.row("model", describeModel(s))
+		t.row("model", describeModel(s.Architecture))
 		t.row("optimizer", describeOptimizer(s.Hyperparameters.Optimizer))
 		t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(s.Hyperparameters.Epochs, "epoch"),
 			plural(s.Hyperparameters.StepsPerEpoch(s.Dataset.Training), "step")))

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"reprise/fault"
 )
 
 // merge is a pair of neighbours that becomes a token of its own: merge i is
@@ -180,6 +182,9 @@ type TooFewPairsError struct {
 func (e *TooFewPairsError) Error() string {
 	return fmt.Sprintf("the text gives a vocabulary of at most %d tokens, not %d", e.Most, e.Want)
 }
+
+// Kind returns Invalid.
+func (e *TooFewPairsError) Kind() fault.Kind { return fault.Invalid }
 
 // TrainBPE learns byte-pair encoding from a text: as long as there are fewer
 // than vocabulary tokens, the pair of neighbours within a piece that occurs most

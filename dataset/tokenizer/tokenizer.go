@@ -36,6 +36,8 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"reprise/fault"
 )
 
 // MaxVocabulary is the largest vocabulary.
@@ -80,6 +82,9 @@ func (e *UnknownCharacterError) Error() string {
 	return fmt.Sprintf("%q, at byte %d of the text, is not in the vocabulary", e.Character, e.Offset)
 }
 
+// Kind returns Invalid.
+func (e *UnknownCharacterError) Kind() fault.Kind { return fault.Invalid }
+
 // InvalidTextError says that a text is not UTF-8.
 type InvalidTextError struct {
 	Byte   byte
@@ -90,6 +95,9 @@ type InvalidTextError struct {
 func (e *InvalidTextError) Error() string {
 	return fmt.Sprintf("byte %d of the text, %q, is not UTF-8", e.Offset, []byte{e.Byte})
 }
+
+// Kind returns Invalid.
+func (e *InvalidTextError) Kind() fault.Kind { return fault.Invalid }
 
 // UnknownTokenError says that a token is outside the vocabulary.
 type UnknownTokenError struct {
@@ -102,6 +110,9 @@ type UnknownTokenError struct {
 func (e *UnknownTokenError) Error() string {
 	return fmt.Sprintf("token %d is %d, the vocabulary has %d", e.At, e.Token, e.Size)
 }
+
+// Kind returns Invalid.
+func (e *UnknownTokenError) Kind() fault.Kind { return fault.Invalid }
 
 // NewBytes returns the tokenizer of kind bytes.
 func NewBytes() Tokenizer { return byteLevel{} }

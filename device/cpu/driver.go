@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"reprise/device"
+	"reprise/fault"
 	"reprise/kernel"
 	kernels "reprise/kernel/cpu"
 	"reprise/tensor"
@@ -57,7 +58,7 @@ var _ device.Driver = (*Driver)(nil)
 // New returns the driver with its threads started and its self-test done. It
 // fails for features that the machine lacks or that do not exist
 // (*cpu.FeatureError of kernel/cpu), a number of threads out of range, and an
-// invalid description (*device.InvalidError). A failed self-test is not an
+// invalid description (*fault.FieldError). A failed self-test is not an
 // error: the device is then unhealthy and says why.
 func New(c Config) (*Driver, error) {
 	if c.ID == "" {
@@ -70,10 +71,10 @@ func New(c Config) (*Driver, error) {
 		c.Machine = os.DirFS("/")
 	}
 	if c.MemoryLimit < 0 {
-		return nil, &device.InvalidError{
-			Subject: fmt.Sprintf("device %q", c.ID), Field: "memory limit",
-			Value: fmt.Sprintf("%d bytes", int64(c.MemoryLimit)), Fix: "use 0 for none, or more",
-		}
+		return nil, fmt.Errorf("device %q: %w", c.ID, &fault.FieldError{
+			Field: "memory limit", Value: fmt.Sprintf("%d bytes", int64(c.MemoryLimit)),
+			Problem: "must not be negative", Fix: "use 0 for none, or more", Cause: device.ErrInvalid,
+		})
 	}
 	level, err := featureLevel(c.Features)
 	if err != nil {

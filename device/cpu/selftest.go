@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
@@ -25,6 +26,9 @@ func (e *SelfTestError) Error() string {
 	}
 	return fmt.Sprintf("self-test of the %s: got %s, want %s", e.What, e.Got, e.Want)
 }
+
+// Kind returns Internal.
+func (e *SelfTestError) Kind() fault.Kind { return fault.Internal }
 
 // Unwrap returns the backend's error, if it was one.
 func (e *SelfTestError) Unwrap() error { return e.Err }

@@ -15,6 +15,7 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 
 	"reprise/eventstore"
+	"reprise/fault"
 )
 
 // osError is the operating system's error for a store's files, in place of SQLite's.
@@ -77,6 +78,9 @@ func (e *indexError) Error() string {
 	return fmt.Sprintf("cannot write %s, the index of the write-ahead log (%v); "+
 		"free some space on that disk, or allow larger files (ulimit -f) and more memory (ulimit -v)", e.path, e.err)
 }
+
+// Kind returns Exhausted.
+func (e *indexError) Kind() fault.Kind { return fault.Exhausted }
 
 // Unwrap returns SQLite's error.
 func (e *indexError) Unwrap() error { return e.err }

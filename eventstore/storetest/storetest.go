@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"reprise/eventstore"
+	"reprise/fault"
 )
 
 // Event returns an event that depends on the name alone.
@@ -242,8 +243,8 @@ func limits(t *testing.T, s eventstore.Store) {
 		"no text": {Aggregate: "\xff", Events: events("1")},
 		"no name": {Events: events("1")},
 	} {
-		var typed *eventstore.LimitError
-		if _, err := s.Append(t.Context(), w); !errors.As(err, &typed) || typed.Field == "" || typed.Limit == "" {
+		var typed *fault.FieldError
+		if _, err := s.Append(t.Context(), w); !errors.As(err, &typed) || typed.Field == "" || typed.Problem == "" || typed.Fix == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -47,7 +47,7 @@ func banTable() []ban {
 		{[]string{"unsafe", "reflect"}, append(pure, "nn/...", "checkpoint/...", "actor/..."), nil,
 			"plain types suffice; only kernels and drivers may need unsafe"},
 		{[]string{"testing", "pgregory.net/rapid", "go.uber.org/goleak"}, everywhere,
-			[]string{"device/devicetest", "eventstore/storetest"}, "test code stays out of the binary"},
+			[]string{"api/servicetest", "device/devicetest", "eventstore/storetest"}, "test code stays out of the binary"},
 		{[]string{
 			"math.Exp", "math.Exp2", "math.Expm1", "math.Log", "math.Log2", "math.Log10", "math.Log1p", "math.Pow",
 			"math.Pow10", "math.Sin", "math.Cos", "math.Sincos", "math.Tan", "math.Asin", "math.Acos", "math.Atan",

@@ -32,7 +32,7 @@ func globals(t *Tree) []Finding {
 					if len(spec.Values) == len(spec.Names) {
 						value = spec.Values[i]
 					}
-					if why := f.mutable(name.Name, value, written[f.Package]); why != "" {
+					if why := t.mutable(f, name.Name, value, written[f.Package]); why != "" {
 						findings = append(findings, t.finding("globals", f, name.Pos(),
 							"package variable %s: %s; make it a field, a constant, or a function that returns it", name.Name, why))
 					}
@@ -50,7 +50,7 @@ func embedded(doc *ast.CommentGroup) bool {
 }
 
 // mutable says why a variable could change; "" if it cannot.
-func (f *File) mutable(name string, value ast.Expr, written map[string]bool) string {
+func (t *Tree) mutable(f *File, name string, value ast.Expr, written map[string]bool) string {
 	if name == "_" {
 		return ""
 	}
@@ -60,7 +60,7 @@ func (f *File) mutable(name string, value ast.Expr, written map[string]bool) str
 	case *ast.CallExpr:
 		if selector, ok := value.Fun.(*ast.SelectorExpr); ok {
 			made, _ := f.qualified(selector)
-			constructors := []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "hash/crc32.MakeTable", "strings.NewReplacer"}
+			constructors := []string{"errors.New", "fmt.Errorf", t.Module + "/fault.New", "regexp.MustCompile", "hash/crc32.MakeTable", "strings.NewReplacer"}
 			if slices.Contains(constructors, made) {
 				return writtenWhy(name, written)
 			}

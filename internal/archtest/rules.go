@@ -21,6 +21,7 @@ func Rules() []Rule {
 		{"package-doc", packageDoc},
 		{"init", noInit},
 		{"globals", globals},
+		{"kinds", kinds},
 		{"fusible", fusible},
 		{"length", length},
 	}

@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"reprise/fault"
 )
 
 // FS is a file system. Its errors are those of package os: errors.Is finds
@@ -138,6 +140,9 @@ type SourceError struct{ Err error }
 
 func (e *SourceError) Error() string { return e.Err.Error() }
 
+// Kind returns that of Err.
+func (e *SourceError) Kind() fault.Kind { return fault.KindOf(e.Err) }
+
 // Unwrap returns the error.
 func (e *SourceError) Unwrap() error { return e.Err }
 
@@ -149,7 +154,7 @@ func Exists(path string) bool {
 
 // ErrNotRegular says that a name is that of a folder, a pipe, a socket or a
 // device, not of a regular file.
-var ErrNotRegular = errors.New("is not a regular file")
+var ErrNotRegular = fault.New(fault.Corrupt, "is not a regular file")
 
 // Open opens a regular file for reading. It fails with ErrNotRegular for
 // anything else, without waiting: opening a pipe to read it, or reading it, would

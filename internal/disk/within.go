@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"reprise/fault"
 )
 
 // Within is the operating system's file system below the folder Dir, and nothing
@@ -18,7 +20,7 @@ var _ FS = Within{}
 
 // ErrOutside says that a path, or a symbolic link in it, leads out of the folder
 // that it must stay in.
-var ErrOutside = errors.New("leads out of the folder that it must stay in")
+var ErrOutside = fault.New(fault.Forbidden, "leads out of the folder that it must stay in")
 
 // at performs an operation on the name below Dir. Its errors have the path as it
 // was given.

@@ -16,11 +16,12 @@ import (
 	"syscall"
 	"time"
 
+	"reprise/fault"
 	"reprise/internal/disk"
 )
 
 // ErrLocked is wrapped by every *LockedError.
-var ErrLocked = errors.New("locked by another process")
+var ErrLocked = fault.New(fault.Unavailable, "locked by another process")
 
 // Info says who holds a lock.
 type Info struct {
@@ -43,6 +44,9 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("in use by process %d (%s), since %s", e.Holder.PID, e.Holder.Command,
 		e.Holder.StartedAt.Local().Format("2006-01-02 15:04:05"))
 }
+
+// Kind returns Unavailable.
+func (e *LockedError) Kind() fault.Kind { return fault.Unavailable }
 
 // Unwrap returns ErrLocked.
 func (e *LockedError) Unwrap() error { return ErrLocked }

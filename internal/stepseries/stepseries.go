@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"reprise/fault"
 	"reprise/internal/disk"
 )
 
@@ -94,6 +95,9 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s: record %d: %s", e.Path, e.Record, e.What)
 }
 
+// Kind returns Corrupt.
+func (e *CorruptError) Kind() fault.Kind { return fault.Corrupt }
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (r Record) encode(b *[RecordSize]byte) {
@@ -122,7 +126,7 @@ func decode(b *[RecordSize]byte, index uint64) (Record, error) {
 }
 
 // ErrReplaced says that a series was replaced while it was being written.
-var ErrReplaced = errors.New("the file was changed by another program")
+var ErrReplaced = fault.New(fault.Corrupt, "the file was changed by another program")
 
 // size is the size in bytes of a series of so many records.
 func size(records uint64) int64 { return int64(len(magic)) + int64(records)*RecordSize }

@@ -1,16 +1,16 @@
 package cpu
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
+	"reprise/fault"
 	"reprise/kernel"
 	"reprise/tensor"
 )
 
 // ErrClosed is returned by a Backend, and by executables of it, after Close.
-var ErrClosed = errors.New("cpu backend is closed")
+var ErrClosed = fault.New(fault.Internal, "cpu backend is closed")
 
 // Config says how a Backend computes. It affects only the time, never a bit of
 // a result. The zero value uses everything the machine has.

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
@@ -17,6 +18,9 @@ type TokenError struct {
 func (e *TokenError) Error() string {
 	return fmt.Sprintf("token %d in row %d of the batch, want 0 to %d", e.Token, e.Row, e.Vocabulary-1)
 }
+
+// Kind returns Invalid.
+func (e *TokenError) Kind() fault.Kind { return fault.Invalid }
 
 // withTokens turns a function that needs valid tokens into a step.
 func withTokens(tokens []int32, vocabulary int, run func()) step {

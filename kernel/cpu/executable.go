@@ -1,15 +1,15 @@
 package cpu
 
 import (
-	"errors"
 	"fmt"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
 // ErrStep is returned if a program with an optimiser runs with Scalars.Step 0:
 // steps count from 1.
-var ErrStep = errors.New("optimiser step 0, steps count from 1")
+var ErrStep = fault.New(fault.Internal, "optimiser step 0, steps count from 1")
 
 // step is one instruction with its operands bound. It allocates nothing.
 type step func(kernel.Scalars) error

@@ -1,13 +1,13 @@
 package cpu
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/cpu"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
@@ -137,11 +137,11 @@ func (f Features) String() string {
 
 // ErrFeatureMissing is wrapped by a FeatureError for a level that exists but
 // that this machine or build cannot run.
-var ErrFeatureMissing = errors.New("cpu feature not available")
+var ErrFeatureMissing = fault.New(fault.Invalid, "cpu feature not available")
 
 // ErrFeatureUnknown is wrapped by a FeatureError for a name that is not a
 // level.
-var ErrFeatureUnknown = errors.New("unknown cpu feature")
+var ErrFeatureUnknown = fault.New(fault.Invalid, "unknown cpu feature")
 
 // FeatureError says that a requested level is not available, and which ones
 // are.
@@ -161,6 +161,9 @@ func (e *FeatureError) Error() string {
 	return fmt.Sprintf("cpu features %q: %v; usable on this machine: %s; choose one of %s",
 		e.Asked, e.Err, e.Has, strings.Join(names, ", "))
 }
+
+// Kind returns Invalid.
+func (e *FeatureError) Kind() fault.Kind { return fault.Invalid }
 
 // Unwrap returns the sentinel for errors.Is.
 func (e *FeatureError) Unwrap() error { return e.Err }

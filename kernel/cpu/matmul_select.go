@@ -3,6 +3,8 @@ package cpu
 import (
 	"fmt"
 	"math"
+
+	"reprise/fault"
 )
 
 // SelfCheckError says that an assembly kernel gave other bits than the portable
@@ -18,6 +20,9 @@ func (e *SelfCheckError) Error() string {
 	return fmt.Sprintf("kernel %s failed its self-check: element %d is %x, the portable kernel gives %x",
 		e.Kernel, e.At, math.Float32bits(e.Got), math.Float32bits(e.Want))
 }
+
+// Kind returns Internal.
+func (e *SelfCheckError) Kind() fault.Kind { return fault.Internal }
 
 // NewGemm returns the fastest matrix product of at most the given level, which
 // must be one that this machine can run (Features.Resolve). An assembly variant

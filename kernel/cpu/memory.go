@@ -1,22 +1,22 @@
 package cpu
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
 var (
 	// ErrFreed is returned for a Memory, or an Executable over it, after Free.
-	ErrFreed = errors.New("memory is freed")
+	ErrFreed = fault.New(fault.Internal, "memory is freed")
 	// ErrSpan is returned if a span exceeds its memory or differs in length
 	// from the slice it is copied to or from.
-	ErrSpan = errors.New("span does not fit")
+	ErrSpan = fault.New(fault.Internal, "span does not fit")
 	// ErrMemory is returned if a Memory cannot be allocated or is not one of
 	// this backend's.
-	ErrMemory = errors.New("unsuitable memory")
+	ErrMemory = fault.New(fault.Internal, "unsuitable memory")
 )
 
 const (

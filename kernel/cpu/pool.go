@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"reprise/fault"
 )
 
 // Pool runs the independent parts of one kernel call on a fixed set of
@@ -114,6 +116,9 @@ type TaskPanicError struct {
 func (p *TaskPanicError) Error() string {
 	return fmt.Sprintf("panic in a kernel task: %v\n\n%s", p.Value, p.Stack)
 }
+
+// Kind returns Internal.
+func (e *TaskPanicError) Kind() fault.Kind { return fault.Internal }
 
 // Unwrap returns the panic's value if it is an error.
 func (p *TaskPanicError) Unwrap() error {

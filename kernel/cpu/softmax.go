@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 
+	"reprise/fault"
 	"reprise/kernel"
 )
 
@@ -17,6 +18,9 @@ type LabelError struct {
 func (e *LabelError) Error() string {
 	return fmt.Sprintf("label %d in row %d of the batch, want 0 to %d", e.Label, e.Row, e.Classes-1)
 }
+
+// Kind returns Invalid.
+func (e *LabelError) Kind() fault.Kind { return fault.Invalid }
 
 func (b *binder) softmaxCrossEntropy(in kernel.SoftmaxCrossEntropy) step {
 	s := &softmax{

@@ -7,6 +7,7 @@ import (
 
 	"reprise/checkpoint"
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/internal/stepseries"
 	"reprise/kernel"
 	"reprise/nn"
@@ -80,6 +81,9 @@ type FilesError struct{ Err error }
 // Error returns what is wrong with which file.
 func (e *FilesError) Error() string { return e.Err.Error() }
 
+// Kind returns the kind of the cause.
+func (e *FilesError) Kind() fault.Kind { return fault.KindOf(e.Err) }
+
 // Unwrap returns the cause.
 func (e *FilesError) Unwrap() error { return e.Err }
 
@@ -136,7 +140,7 @@ func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dat
 // PlanOf returns the memory plan of the session's model. It evaluates as many
 // validation samples at a time as there are, at most a block of them, and fewer
 // where they would need more memory than training and evalMemory. It fails with a
-// *training.FieldError where a step has more samples than the model can take.
+// *fault.FieldError where a step has more samples than the model can take.
 func PlanOf(session training.TrainingSession) (*nn.Plan, error) {
 	block, err := evaluationBlock(session.Architecture)
 	if err != nil {
@@ -172,7 +176,7 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 	h := session.Hyperparameters
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
-		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
+		Objective: session.Dataset.Objective(), Regularization: h.Regularization,
 		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
@@ -180,14 +184,14 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 // stepTooLarge says in terms of the request that a step has too many samples for
 // the plan, whose batch is a whole step.
 func stepTooLarge(h training.Hyperparameters, err error) error {
-	var field *nn.FieldError
+	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "batch_size" {
 		return err
 	}
-	bad := &training.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: want " + field.Want, Fix: field.Fix}
+	bad := &fault.FieldError{Field: "config.batch_size", Value: strconv.Itoa(h.BatchSize), Problem: "is too large for the model: it " + field.Problem, Fix: field.Fix}
 	if h.GradientAccumulation > 1 {
 		bad.Field, bad.Value = "config.gradient_accumulation", strconv.Itoa(h.GradientAccumulation)
-		bad.Problem = fmt.Sprintf("makes a step of %d samples, too many for the model: want %s", h.StepSamples(), field.Want)
+		bad.Problem = fmt.Sprintf("makes a step of %d samples, which %s", h.StepSamples(), field.Problem)
 		bad.Fix = "use fewer or smaller batches"
 	}
 	return bad

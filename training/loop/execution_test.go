@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/kernel/cpu"
 	"reprise/nn"
 	"reprise/tensor"
@@ -100,16 +101,16 @@ func TestAStepThatIsTooLargeNamesTheFieldThatMakesItSo(t *testing.T) {
 		batch, accumulation int
 		want                string
 	}{
-		{3_000_000, 0, "config.batch_size: 3000000 is too large for the model: want at most 2097151, as one sample has up to [1024] values between two layers; use smaller batches"},
-		{30_000_000, 0, "config.batch_size: 30000000 is too large for the model: want between 1 and 16777216; use a size such as 32"},
-		{1000, 3000, "config.gradient_accumulation: 3000 makes a step of 3000000 samples, too many for the model: want at most 2097151, " +
+		{3_000_000, 0, "config.batch_size: 3000000 is too large for the model: it must be at most 2097151, as one sample has up to [1024] values between two layers; use smaller batches"},
+		{30_000_000, 0, "config.batch_size: 30000000 is too large for the model: it must be between 1 and 16777216; use a size such as 32"},
+		{1000, 3000, "config.gradient_accumulation: 3000 makes a step of 3000000 samples, which must be at most 2097151, " +
 			"as one sample has up to [1024] values between two layers; use fewer or smaller batches"},
 	} {
 		session := training.TrainingSession{Architecture: nn.MLP(tensor.Shape{4}, []int{1024}, "", 2), Dataset: digits.Dataset, Hyperparameters: digits.Hyperparameters}
 		session.Hyperparameters.BatchSize, session.Hyperparameters.GradientAccumulation = test.batch, test.accumulation
 		session.Dataset.Training = math.MaxInt32
 		_, err := PlanOf(session)
-		var bad *training.FieldError
+		var bad *fault.FieldError
 		if !errors.As(err, &bad) || bad.Error() != test.want {
 			t.Errorf("got  %v\nwant %s", err, test.want)
 		}
@@ -117,7 +118,7 @@ func TestAStepThatIsTooLargeNamesTheFieldThatMakesItSo(t *testing.T) {
 	// What is not about the step is left as it is.
 	session := training.TrainingSession{Architecture: nn.MLP(tensor.Shape{4}, []int{1024}, "", 2), Dataset: digits.Dataset, Hyperparameters: digits.Hyperparameters}
 	session.Hyperparameters.LabelSmoothing = 1
-	var field *nn.FieldError
+	var field *fault.FieldError
 	if _, err := PlanOf(session); !errors.As(err, &field) || !strings.HasPrefix(err.Error(), "label_smoothing") {
 		t.Errorf("another field: %v", err)
 	}

@@ -126,6 +126,7 @@ func policies(front bool) []policy {
 	for _, minutes := range []time.Duration{750, 1000, 1250, 1500, 1750, 2000, 2500, 3000, 4000, 6000} {
 		p := policy{queue.DefaultPolicy(), "default", false}
 		p.Patience = minutes * time.Minute
+		p.Ageing = max(p.Ageing, 2*p.Patience) // as by default: nobody waits that long
 		curve = append(curve, p)
 	}
 	return append(curve, all[1:]...)

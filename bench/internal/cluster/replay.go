@@ -38,7 +38,7 @@ type Result struct {
 // state of a job in the simulation.
 type state struct {
 	*Job
-	seen   queue.Job     // as the queue sees it
+	seen   queue.Entry   // as the queue sees it
 	began  bool          // was placed before
 	from   time.Duration // progress is made from then on
 	served time.Duration // progress until it was placed
@@ -93,7 +93,7 @@ func (s *simulation) run() (Result, error) {
 		s.end()
 		for s.next < len(s.jobs) && s.jobs[s.next].Submit <= s.now {
 			j := &s.jobs[s.next]
-			j.seen = queue.Job{ID: queue.JobID(j.ID), Owner: j.Owner, Submitted: j.Submit, Devices: j.Devices}
+			j.seen = queue.Entry{ID: queue.JobID(j.ID), Owner: j.Owner, Submitted: j.Submit, Devices: j.Devices}
 			s.active = append(s.active, s.next)
 			s.next++
 		}
@@ -162,7 +162,7 @@ func (s *simulation) end() {
 
 // plan asks the queue and does what it says.
 func (s *simulation) plan() error {
-	snapshot := &queue.Snapshot{Now: s.now, Devices: s.devices, Policy: s.Policy, Jobs: make([]queue.Job, len(s.active))}
+	snapshot := &queue.Snapshot{Now: s.now, Devices: s.devices, Policy: s.Policy, Jobs: make([]queue.Entry, len(s.active))}
 	waits := 0
 	for k, i := range s.active {
 		j := &s.jobs[i]

@@ -23,6 +23,7 @@ import (
 	"sync"
 	"syscall"
 
+	"reprise/fault"
 	"reprise/internal/disk"
 )
 
@@ -67,7 +68,7 @@ func (f Fault) String() string {
 }
 
 // ErrCut is what operations fail with when the power is gone.
-var ErrCut = errors.New("the power is gone")
+var ErrCut = fault.New(fault.Internal, "the power is gone")
 
 // Disk is a file system below one folder.
 type Disk struct {

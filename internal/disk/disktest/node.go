@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"reprise/fault"
 )
 
 // node is a file, or a folder where entries is not nil, as the disk has it.
@@ -122,3 +124,6 @@ func (d *Disk) change(name string, c map[string]*node) error {
 type outsideError struct{ path string }
 
 func (e *outsideError) Error() string { return e.path + " does not lie on the disk" }
+
+// Kind returns Internal: the test is at fault.
+func (e *outsideError) Kind() fault.Kind { return fault.Internal }

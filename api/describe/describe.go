@@ -1,4 +1,8 @@
-package main
+// Package describe says in a line for people what an event of the log is about, so
+// that commands, pages and logs say the same. [Headline] is what most callers want.
+// Its functions are pure; an event of a kind that this version does not know is
+// described by its payload.
+package describe
 
 import (
 	"fmt"
@@ -6,22 +10,23 @@ import (
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/internal/figures"
 	"reprise/journal"
 	"reprise/training"
 )
 
-// headline returns a line for people that says what happened: the event's name
+// Headline returns a line for people that says what happened: the event's name
 // without context and version, and its figures.
-func headline(e eventstore.Event) string {
-	name := shortType(e.Type)
-	if what := describeEvent(e); what != "" {
+func Headline(e eventstore.Event) string {
+	name := Type(e.Type)
+	if what := Figures(e); what != "" {
 		return name + ": " + what
 	}
 	return name
 }
 
-// shortType returns "epoch completed" for "training.epoch_completed.v1".
-func shortType(eventType string) string {
+// Type returns "epoch completed" for "training.epoch_completed.v1".
+func Type(eventType string) string {
 	parts := strings.Split(eventType, ".")
 	if len(parts) != 3 {
 		return eventType
@@ -32,60 +37,60 @@ func shortType(eventType string) string {
 	return strings.ReplaceAll(parts[1], "_", " ")
 }
 
-// describeEvent returns the figures of an event for people.
-func describeEvent(e eventstore.Event) string {
+// Figures returns the figures of an event for people.
+func Figures(e eventstore.Event) string {
 	event, err := journal.EventOf(e)
 	if err != nil {
-		return excerpt(string(e.Payload)) // of a kind that this version does not know
+		return figures.Excerpt(string(e.Payload)) // of a kind that this version does not know
 	}
 	switch e := event.(type) {
 	case training.Event:
-		return describeRunEvent(e)
+		return runFigures(e)
 	case device.Event:
-		return describeDeviceEvent(e)
+		return deviceFigures(e)
 	case journal.ActorEvent:
-		return describeActorEvent(e)
+		return actorFigures(e)
 	case journal.QueueDecided:
-		return describeDecision(e.Decision)
+		return decisionFigures(e.Decision)
 	}
 	return ""
 }
 
-func describeRunEvent(event training.Event) string {
+func runFigures(event training.Event) string {
 	switch e := event.(type) {
 	case training.TrainingStarted:
 		h := e.Hyperparameters
 		if p := e.Parent; p != nil {
 			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v",
-				p.RunID, thousands(p.Step()), plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
+				p.RunID, figures.Thousands(p.Step()), figures.Plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
 		}
 		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v",
-			e.Dataset.Path, plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
+			e.Dataset.Path, figures.Plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
 	case training.ResourceAllocated:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
 	case training.DeviceReleased:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
 	case training.DatasetLoaded:
-		return "fingerprint " + shortHash(e.Fingerprint)
+		return "fingerprint " + figures.Hash(e.Fingerprint)
 	case training.DatasetUnloaded:
 		return ""
 	case training.ModelInitialized:
-		return fmt.Sprintf("step %s, weights %s", thousands(e.Step), shortHash(e.WeightsSHA256))
+		return fmt.Sprintf("step %s, weights %s", figures.Thousands(e.Step), figures.Hash(e.WeightsSHA256))
 	case training.EpochCompleted:
 		return fmt.Sprintf("%d, val loss %s, train loss %s, step %s",
-			e.Epoch, formatMetric(e.ValLoss), formatMetric(e.TrainLoss), thousands(e.Step))
+			e.Epoch, figures.Metric(e.ValLoss), figures.Metric(e.TrainLoss), figures.Thousands(e.Step))
 	case training.EpochReproduced:
-		return fmt.Sprintf("%d, the same figures again, step %s", e.Epoch, thousands(e.Step))
+		return fmt.Sprintf("%d, the same figures again, step %s", e.Epoch, figures.Thousands(e.Step))
 	case training.EvaluationCompleted:
-		return fmt.Sprintf("step %s, val loss %s", thousands(e.Step), formatMetric(e.ValLoss))
+		return fmt.Sprintf("step %s, val loss %s", figures.Thousands(e.Step), figures.Metric(e.ValLoss))
 	case training.EarlyStopped:
-		return fmt.Sprintf("with epoch %d; the best val loss, %s, was at step %s", e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
+		return fmt.Sprintf("with epoch %d; the best val loss, %s, was at step %s", e.Epoch, figures.Metric(e.Best), figures.Thousands(e.BestStep))
 	case training.CheckpointCommitted:
-		return fmt.Sprintf("step %s, epoch %d, weights %s", thousands(e.Step), e.Checkpoint.Epoch, shortHash(e.WeightsSHA256))
+		return fmt.Sprintf("step %s, epoch %d, weights %s", figures.Thousands(e.Step), e.Checkpoint.Epoch, figures.Hash(e.WeightsSHA256))
 	case training.TrainingResumed:
-		return "from step " + thousands(e.FromStep)
+		return "from step " + figures.Thousands(e.FromStep)
 	case training.TrainingCompleted:
-		return fmt.Sprintf("epoch %d, step %s, weights %s", e.Epoch, thousands(e.Step), shortHash(e.WeightsSHA256))
+		return fmt.Sprintf("epoch %d, step %s, weights %s", e.Epoch, figures.Thousands(e.Step), figures.Hash(e.WeightsSHA256))
 	case training.TrainingInterrupted:
 		return e.Cause
 	case training.CheckpointFailed:
@@ -104,10 +109,10 @@ func describeRunEvent(event training.Event) string {
 	return ""
 }
 
-func describeDeviceEvent(event device.Event) string {
+func deviceFigures(event device.Event) string {
 	switch e := event.(type) {
 	case device.Registered:
-		return fmt.Sprintf("%s, %s, %s", e.Device.Name, e.Device.Memory.Total, plural(e.Device.Slots, "slot"))
+		return fmt.Sprintf("%s, %s, %s", e.Device.Name, e.Device.Memory.Total, figures.Plural(e.Device.Slots, "slot"))
 	case device.Leased:
 		return fmt.Sprintf("to %s, lease epoch %d, %s", e.Lease.Holder, e.Lease.Epoch, e.Lease.Memory)
 	case device.Released:
@@ -121,8 +126,8 @@ func describeDeviceEvent(event device.Event) string {
 	return ""
 }
 
-// describeDecision names what is placed, and counts who waits.
-func describeDecision(d journal.RecordedDecision) string {
+// decisionFigures names what is placed, and counts who waits.
+func decisionFigures(d journal.RecordedDecision) string {
 	const most = 3
 	var parts []string
 	for i, p := range d.Placed {
@@ -135,18 +140,18 @@ func describeDecision(d journal.RecordedDecision) string {
 	if n := len(d.Pending); n == 1 {
 		parts = append(parts, "1 run waits")
 	} else if n > 1 {
-		parts = append(parts, thousands(n)+" runs wait")
+		parts = append(parts, figures.Thousands(n)+" runs wait")
 	}
 	return strings.Join(parts, ", ")
 }
 
-func describeActorEvent(event journal.ActorEvent) string {
+func actorFigures(event journal.ActorEvent) string {
 	switch e := event.(type) {
 	case journal.ActorSpawned:
 		return e.Path
 	case journal.ActorTerminated:
 		if e.Cause != "" {
-			return e.Path + ": " + excerpt(e.Cause)
+			return e.Path + ": " + figures.Excerpt(e.Cause)
 		}
 		return e.Path
 	case journal.ActorAbandoned:
@@ -154,20 +159,11 @@ func describeActorEvent(event journal.ActorEvent) string {
 	case journal.SupervisionTriggered:
 		what := fmt.Sprintf("%s of %s by %s", e.Decision, e.Child, e.Supervisor)
 		if e.Delay > 0 {
-			what += " after " + shortDuration(e.Delay)
+			what += " after " + figures.Duration(e.Delay)
 		}
-		return what + ": " + excerpt(e.Cause)
+		return what + ": " + figures.Excerpt(e.Cause)
 	case journal.ActorEventsLost:
-		return plural(e.Count, "event")
+		return figures.Plural(e.Count, "event")
 	}
 	return ""
-}
-
-// shortHash returns the beginning of a hash, enough to compare by eye.
-func shortHash(hash string) string {
-	const digits = 12
-	if len(hash) > digits {
-		return hash[:digits]
-	}
-	return hash
 }

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"reprise/eventstore"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// RunsRequest asks for all runs.
+type RunsRequest struct{}
+
+// RunList is all runs, oldest first.
+type RunList struct {
+	Runs []Run `json:"runs"`
+	// Folder is the data directory, RunsFolder the one that files of runs are in.
+	Folder     string `json:"folder"`
+	RunsFolder string `json:"runs_folder"`
+}
+
+// Result is what a run has reached as of its last committed checkpoint, or as of the
+// one that it was forked from.
+type Result struct {
+	RunID training.RunID `json:"run_id"`
+	State training.State `json:"state"`
+	// Epoch counts the completed epochs, Step the optimizer's steps.
+	Epoch uint64 `json:"epoch"`
+	Step  uint64 `json:"step"`
+	// WeightsSHA256 is the hash of the file of the weights, in hexadecimal; "" before
+	// the first checkpoint.
+	WeightsSHA256 string  `json:"weights_sha256"`
+	Metrics       Metrics `json:"metrics"`
+}
+
+// Metrics are null before the first epoch is complete. Losses are means over samples;
+// the accuracy is a share between 0 and 1, which a regression does not have.
+type Metrics struct {
+	TrainLoss   *float64 `json:"train_loss"`
+	ValLoss     *float64 `json:"val_loss"`
+	ValAccuracy *float64 `json:"val_accuracy"`
+}
+
+// Epoch is a completed epoch, counted from 1, and the step at its end.
+type Epoch struct {
+	Epoch uint64 `json:"epoch"`
+	Step  uint64 `json:"step"`
+	Metrics
+}
+
+// Run is a run in a listing.
+type Run struct {
+	Result
+	// Epochs and TotalSteps are what the whole run has.
+	Epochs     uint64 `json:"epochs"`
+	TotalSteps uint64 `json:"total_steps"`
+	// Dataset is the path of the data, or a name of the catalogue.
+	Dataset   string    `json:"dataset"`
+	StartedAt time.Time `json:"started_at"`
+	// UpdatedAt is when the last event happened.
+	UpdatedAt time.Time `json:"updated_at"`
+	// TrainedSeconds is how long the run was under way, without its pauses; what a
+	// killed process did after its last event does not count.
+	TrainedSeconds float64 `json:"trained_seconds"`
+	// Reason is why the run was interrupted or failed.
+	Reason string `json:"reason,omitempty"`
+	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
+	ForkOf   training.RunID `json:"fork_of,omitempty"`
+	ForkStep uint64         `json:"fork_step,omitempty"`
+	// FilesMissing says that the files of the last checkpoint are not there, as
+	// after importing a log alone.
+	FilesMissing bool `json:"files_missing,omitempty"`
+}
+
+// RunRequest asks for one run.
+type RunRequest struct {
+	Run string `json:"run"`
+	// At is when; now if it is zero.
+	At PointInTime `json:"at,omitzero"`
+}
+
+// RunReport is everything about one run.
+type RunReport struct {
+	Details RunDetails `json:"details"`
+	// Position is the position of the log as of which it is reported.
+	Position eventstore.Position `json:"position"`
+	// CanResume says that the run has not ended for good, as recorded at Position.
+	CanResume bool `json:"can_resume"`
+	// Evaluations are those within epochs. Stopped says when the run stopped early,
+	// if it did.
+	Evaluations []training.Evaluation  `json:"evaluations"`
+	Stopped     *training.EarlyStopped `json:"early_stopped,omitempty"`
+	// BestStep is the step of the checkpoint with the lowest validation loss at the
+	// end of an epoch; 0 if there is none.
+	BestStep uint64 `json:"best_step"`
+	// MissingSteps are those of the checkpoints whose files are not there.
+	MissingSteps []uint64 `json:"missing_steps"`
+	// Folder has the files of the run.
+	Folder string `json:"folder"`
+}
+
+// RunDetails is a run with all that is recorded of it.
+type RunDetails struct {
+	Run
+	SessionID       training.SessionID       `json:"session_id"`
+	ModelID         nn.ModelID               `json:"model_id"`
+	Architecture    nn.Architecture          `json:"architecture"`
+	Data            training.Dataset         `json:"data"`
+	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
+	// History has the completed epochs.
+	History        []Epoch               `json:"epochs_history"`
+	Checkpoints    []training.Checkpoint `json:"checkpoints"`
+	CheckpointsDir string                `json:"checkpoints_dir"`
+	Saga           training.TrainingSaga `json:"saga"`
+	// Interruptions counts how often training was stopped, Reproduced the epochs that
+	// were then trained again, with the same figures.
+	Interruptions int `json:"interruptions"`
+	Reproduced    int `json:"reproduced_epochs"`
+	// Request is the training request in its canonical form.
+	Request json.RawMessage `json:"request,omitempty"`
+	Lineage
+}
+
+// Lineage is where a run comes from and what came from it.
+type Lineage struct {
+	Parent *training.Parent `json:"parent,omitempty"`
+	// Changes are the fields of the request that differ from the parent's.
+	Changes []Change `json:"changes,omitempty"`
+	Forks   []Fork   `json:"forks"`
+}
+
+// Fork is a fork in the record of its parent.
+type Fork struct {
+	RunID training.RunID `json:"run_id"`
+	// Step is where the two part.
+	Step    uint64         `json:"step"`
+	State   training.State `json:"state"`
+	Changes []Change       `json:"changes"`
+}

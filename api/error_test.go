@@ -1,0 +1,97 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"reprise/api"
+	"reprise/fault"
+)
+
+func TestAnErrorCrossesAWireWhole(t *testing.T) {
+	_, wrong := api.ParseTrainingRequest("job.yaml", []byte("config: {batch_size: 0, epoch: 1}\n"))
+	field := &fault.FieldError{Field: "at", Value: "9", Problem: "is late", Fix: "use 8", Example: "8"}
+	want := api.ErrorOf(errors.Join(wrong, field))
+	want.Fault, want.Code, want.Path, want.Remedy = fault.Invalid, api.LogCorrupt, "/d", "free some space"
+	if n := len(want.Mistakes); n < 3 || want.Mistakes[0].Line != 1 || !strings.Contains(want.Mistakes[0].Excerpt, "^") || want.Mistakes[n-1].Field != "at" {
+		t.Fatalf("%+v", want.Mistakes)
+	}
+	raw, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := new(api.Error)
+	if err := json.Unmarshal(raw, got); err != nil || !reflect.DeepEqual(got, want) || got.Error() != want.Error() {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestAnErrorKeepsItsKindWhenSomethingIsAddedToIt(t *testing.T) {
+	one := &api.Error{Fault: fault.NotFound, Code: api.NoRuns, Message: "none", Remedy: "start one"}
+	added := api.ErrorOf(fmt.Errorf("runs: %w", one))
+	if added.Fault != fault.NotFound || added.Code != api.NoRuns || added.Message != "runs: none" || added.Remedy != "start one" {
+		t.Errorf("%+v", added)
+	}
+	after := api.ErrorOf(fmt.Errorf("%w, then try again", one))
+	if after.Error() != "none; start one, then try again" || one.Message != "none" {
+		t.Errorf("%+v", after)
+	}
+	if api.ErrorOf(nil) != nil || api.ErrorOf(one) != one {
+		t.Error("an error that needs no change was changed")
+	}
+	if stopped := api.ErrorOf(context.Canceled); !errors.Is(stopped, context.Canceled) || errors.Is(one, context.Canceled) {
+		t.Errorf("%v", stopped)
+	}
+}
+
+func TestEveryKindHasItsStatus(t *testing.T) {
+	for k := fault.Internal; k <= fault.Forbidden; k++ {
+		s := api.StatusOf(k)
+		if s.Exit == 0 || s.HTTP < 400 || s.GRPC == "" || k != fault.Internal && s == api.StatusOf(fault.Internal) {
+			t.Errorf("%v: %+v", k, s)
+		}
+	}
+	if api.StatusOf(fault.Forbidden+1) != api.StatusOf(fault.Internal) {
+		t.Error("a kind of a later version is not an internal error")
+	}
+}
+
+func TestEveryMethodOfAServiceIsAnOperation(t *testing.T) {
+	seen := map[string]bool{}
+	for _, o := range api.Operations() {
+		if seen[o.Name] {
+			t.Errorf("%s is in the table twice", o.Name)
+		}
+		seen[o.Name] = true
+	}
+	if methods := reflect.TypeFor[api.Service]().NumMethod(); methods != len(seen) {
+		t.Errorf("Service has %d methods, and there are %d operations", methods, len(seen))
+	}
+}
+
+func TestAPointInTimeIsWrittenAsItIsRead(t *testing.T) {
+	for _, text := range []string{"", "0", "57", "2026-11-24T15:04:05.123Z", "2026-11-24T15:04:05+01:00", "0s", "1h30m0s"} {
+		p, err := api.ParsePointInTime(text)
+		if err != nil || p.String() != text || p.IsZero() != (text == "") {
+			t.Errorf("%q is %v, %v", text, p, err)
+		}
+		raw, err := json.Marshal(api.RunRequest{At: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r api.RunRequest
+		if err := json.Unmarshal(raw, &r); err != nil || r.At.String() != text || strings.Contains(string(raw), "at") != (text != "") {
+			t.Errorf("%s, %v", raw, err)
+		}
+	}
+	for _, text := range []string{"x", "-1", "-15m", "yesterday", "2026-11-24"} {
+		if _, err := api.ParsePointInTime(text); err == nil || !strings.Contains(err.Error(), "use a position") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

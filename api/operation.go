@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"slices"
+)
+
+// Unary is the name of an operation that takes a request and gives one answer, as it
+// is called over a wire.
+type Unary[Request, Answer any] string
+
+// Stream is the name of an operation that gives any number of items, one after
+// another.
+type Stream[Request, Item any] string
+
+// The operations. Each has one line here, and one in Operations.
+const (
+	ListRuns    Unary[RunsRequest, RunList]       = "runs.list"
+	ShowRun     Unary[RunRequest, RunReport]      = "runs.show"
+	ListEvents  Stream[EventsRequest, Event]      = "events.list"
+	ShowState   Unary[StateRequest, StateReport]  = "state"
+	ListDevices Unary[DevicesRequest, DeviceList] = "devices"
+)
+
+// Operations is the table of all operations: which method of a service each name
+// calls.
+func Operations() []Operation {
+	return slices.Concat(runOperations(), logOperations(), machineOperations())
+}
+
+func runOperations() []Operation {
+	return []Operation{
+		unary(ListRuns, Service.Runs),
+		unary(ShowRun, Service.Run),
+	}
+}
+
+func logOperations() []Operation {
+	return []Operation{
+		stream(ListEvents, Service.Events),
+	}
+}
+
+func machineOperations() []Operation {
+	return []Operation{
+		unary(ShowState, Service.State),
+		unary(ListDevices, Service.Devices),
+	}
+}
+
+// Operation is one row of the table.
+type Operation struct {
+	// Name is unique, such as "runs.list".
+	Name string
+	// Streams says that the operation gives items rather than one answer.
+	Streams bool
+	// Call calls the service with the request that decode stores in its argument, and
+	// passes what it gives to send. It returns the first error of the three.
+	Call func(ctx context.Context, s Service, decode, send func(any) error) error
+}
+
+func unary[Request, Answer any](name Unary[Request, Answer], method func(Service, context.Context, Request) (Answer, error)) Operation {
+	return Operation{Name: string(name), Call: func(ctx context.Context, s Service, decode, send func(any) error) error {
+		var request Request
+		if err := decode(&request); err != nil {
+			return err
+		}
+		answer, err := method(s, ctx, request)
+		if err != nil {
+			return err
+		}
+		return send(answer)
+	}}
+}
+
+func stream[Request, Item any](name Stream[Request, Item], method func(Service, context.Context, Request) iter.Seq2[Item, error]) Operation {
+	return Operation{Name: string(name), Streams: true, Call: func(ctx context.Context, s Service, decode, send func(any) error) error {
+		var request Request
+		if err := decode(&request); err != nil {
+			return err
+		}
+		for item, err := range method(s, ctx, request) {
+			if err != nil {
+				return err
+			}
+			if err := send(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}

@@ -1,0 +1,43 @@
+package api
+
+import (
+	"context"
+	"iter"
+)
+
+// Service is everything that Reprise does for whoever asks, by subject. One that works
+// on a data directory in this process is service.Service; client.Client reaches one in
+// another process. servicetest is the contract of both.
+//
+// A request is checked before anything else happens. Every error is an *[Error]: its
+// kind says what the caller can do, and its mistakes name the fields of the request.
+// The end of ctx ends a call. What a service has to say beside an answer, such as a
+// warning, goes to the function of [WithNotices]. Methods may be called concurrently.
+type Service interface {
+	RunService
+	LogService
+	MachineService
+}
+
+// RunService is about training runs. Where a request names a run, it is by the run's
+// id, the beginning of one, or "latest".
+type RunService interface {
+	// Runs lists all runs, oldest first.
+	Runs(ctx context.Context, r RunsRequest) (RunList, error)
+	// Run describes one run, now or in the past.
+	Run(ctx context.Context, r RunRequest) (RunReport, error)
+}
+
+// LogService is about the event log.
+type LogService interface {
+	// Events gives events in the order of the log.
+	Events(ctx context.Context, r EventsRequest) iter.Seq2[Event, error]
+}
+
+// MachineService is about the system as a whole, and what it computes with.
+type MachineService interface {
+	// State describes queue, devices and runs, now or in the past.
+	State(ctx context.Context, r StateRequest) (StateReport, error)
+	// Devices lists the devices of the machine that the service runs on.
+	Devices(ctx context.Context, r DevicesRequest) (DeviceList, error)
+}

@@ -1,0 +1,186 @@
+// Package client is api.Service in another process, reached over HTTP: package server
+// is the other side. [New] makes one from a way to connect, such as to a Unix socket.
+//
+// It has no logic of its own. Answers, notices and errors are those of the service;
+// only what is wrong with the connection is its own: an *api.Error of kind Unavailable
+// with the code Unreachable. An answer that was cut off is such an error, never a short
+// answer.
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+
+	"reprise/api"
+	"reprise/fault"
+)
+
+var _ api.Service = (*Client)(nil)
+
+// Dial connects to a service.
+type Dial func(ctx context.Context) (net.Conn, error)
+
+// Client implements api.Service.
+type Client struct {
+	service string // its name in errors
+	http    http.Client
+}
+
+// New returns a client of the service that dial connects to. The name, such as the
+// path of its socket, is for errors. Close must follow.
+func New(name string, dial Dial) *Client {
+	return &Client{service: name, http: http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}}}
+}
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Runs implements api.Service.
+func (c *Client) Runs(ctx context.Context, r api.RunsRequest) (api.RunList, error) {
+	return unary(ctx, c, api.ListRuns, r)
+}
+
+// Run implements api.Service.
+func (c *Client) Run(ctx context.Context, r api.RunRequest) (api.RunReport, error) {
+	return unary(ctx, c, api.ShowRun, r)
+}
+
+// Events implements api.Service.
+func (c *Client) Events(ctx context.Context, r api.EventsRequest) iter.Seq2[api.Event, error] {
+	return stream(ctx, c, api.ListEvents, r)
+}
+
+// State implements api.Service.
+func (c *Client) State(ctx context.Context, r api.StateRequest) (api.StateReport, error) {
+	return unary(ctx, c, api.ShowState, r)
+}
+
+// Devices implements api.Service.
+func (c *Client) Devices(ctx context.Context, r api.DevicesRequest) (api.DeviceList, error) {
+	return unary(ctx, c, api.ListDevices, r)
+}
+
+// unary calls an operation that has one answer.
+func unary[Request, Answer any](ctx context.Context, c *Client, name api.Unary[Request, Answer], r Request) (answer Answer, err error) {
+	items := 0
+	for item, err := range call[Answer](ctx, c, string(name), r) {
+		if err != nil {
+			var none Answer
+			return none, err
+		}
+		answer = item
+		items++
+	}
+	if items != 1 {
+		var none Answer
+		return none, c.unreachable(ctx, fmt.Errorf("it gave %d answers to one request", items))
+	}
+	return answer, nil
+}
+
+// stream calls an operation that has any number of items.
+func stream[Request, Item any](ctx context.Context, c *Client, name api.Stream[Request, Item], r Request) iter.Seq2[Item, error] {
+	return call[Item](ctx, c, string(name), r)
+}
+
+// call calls an operation and yields its items. Breaking off ends the call.
+func call[Item any](ctx context.Context, c *Client, name string, request any) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var none Item
+		body, err := c.post(ctx, name, request)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		defer func() { _ = body.Close() }() // it was only read
+		for line, err := range c.lines(ctx, body) {
+			switch {
+			case err != nil:
+				yield(none, err)
+				return
+			case line.Notice != nil:
+				api.Notify(ctx, *line.Notice)
+			case line.Error != nil:
+				yield(none, line.Error)
+				return
+			case line.End:
+				return
+			default:
+				var item Item
+				if err := json.Unmarshal(line.Item, &item); err != nil {
+					yield(none, c.unreachable(ctx, fmt.Errorf("it gave an answer that this version does not understand: %w", err)))
+					return
+				}
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// post sends a request, and returns the answer, in lines.
+func (c *Client) post(ctx context.Context, name string, request any) (io.ReadCloser, error) {
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return nil, api.ErrorOf(err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://reprise"+api.PathPrefix+name, bytes.NewReader(raw))
+	if err != nil {
+		return nil, api.ErrorOf(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", api.LinesType)
+	response, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	return response.Body, nil // its lines say whether the call succeeded
+}
+
+// lines yields the lines of an answer up to its last, or an error for one that was cut
+// off.
+func (c *Client) lines(ctx context.Context, body io.Reader) iter.Seq2[api.Line, error] {
+	return func(yield func(api.Line, error) bool) {
+		scanner := bufio.NewScanner(body)
+		scanner.Buffer(nil, api.MaxLine)
+		for scanner.Scan() {
+			var line api.Line
+			if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
+				yield(line, c.unreachable(ctx, fmt.Errorf("it does not answer as a service does: %w", err)))
+				return
+			}
+			if !yield(line, nil) || line.End || line.Error != nil {
+				return
+			}
+		}
+		err := scanner.Err()
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		yield(api.Line{}, c.unreachable(ctx, fmt.Errorf("its answer was cut off: %w", err)))
+	}
+}
+
+// unreachable returns the error for what is wrong with the connection. A call whose
+// context has ended was canceled instead.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &api.Error{Fault: fault.Canceled, Message: context.Cause(ctx).Error()}
+	}
+	return &api.Error{Fault: fault.Unavailable, Code: api.Unreachable, Message: fmt.Sprintf("the service at %s: %v", c.service, err)}
+}

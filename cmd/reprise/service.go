@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"reprise/api"
+	"reprise/client"
+	"reprise/datadir"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/eventstore/sqlite"
+	"reprise/fault"
+	"reprise/internal/disk"
+	"reprise/server"
+	"reprise/service"
+)
+
+// The ways to reach the service, which REPRISE_SERVICE names.
+const (
+	// serviceDirect calls it in this process.
+	serviceDirect = "direct"
+	// serviceSocket calls it in this process over a socket, as other processes do: what
+	// a command prints must be the same.
+	serviceSocket = "socket"
+)
+
+// withService calls do with the service over the data directory. What the service has
+// to say meanwhile goes to standard error.
+func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) (err error) {
+	way := env.getenv("REPRISE_SERVICE")
+	if way != "" && way != serviceDirect && way != serviceSocket {
+		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
+	}
+	local, err := env.localService()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, local.Close()) }()
+	ctx = api.WithNotices(ctx, env.notice)
+	if way != serviceSocket {
+		return do(ctx, local)
+	}
+	served, err := serveSocket(ctx, local)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, served.close()) }()
+	remote := client.New(served.path, served.dial)
+	defer func() { err = errors.Join(err, remote.Close()) }()
+	return do(ctx, remote)
+}
+
+// localService returns the service over the data directory, in this process.
+func (env *environment) localService() (*service.Service, error) {
+	w, err := env.workspace()
+	if err != nil {
+		return nil, err
+	}
+	return env.serviceOver(w)
+}
+
+// serviceOver wires the service over a data directory.
+func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
+	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
+		if _, err := os.Stat(w.Dir); err != nil {
+			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+		}
+	}
+	return service.New(service.Config{
+		Dir: w.Dir, Now: env.now, OpenDevices: env.openDevices,
+		OpenReadOnly: func(path string) (eventstore.Store, error) {
+			store, err := sqlite.OpenReadOnly(path)
+			if err != nil {
+				return nil, err // not a nil *sqlite.Store
+			}
+			return store, nil
+		},
+		EmptyLog: func() eventstore.Store { return memory.New() },
+	})
+}
+
+// notice shows what the service has to say beside an answer.
+func (env *environment) notice(n api.Notice) {
+	if n.Warning != "" {
+		writeLines(env.stderr, "reprise: warning: "+n.Warning)
+	}
+}
+
+// socketServer is a server on a private socket of this process.
+type socketServer struct {
+	path   string
+	server *http.Server
+	served chan struct{}
+}
+
+// serveSocket serves a service on a socket in a temporary folder that only this user can
+// enter. close must follow.
+func serveSocket(ctx context.Context, s api.Service) (*socketServer, error) {
+	folder, err := os.MkdirTemp("", controlPrefix)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(folder, socketName)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(folder))
+	}
+	served := &socketServer{path: path, served: make(chan struct{}), server: &http.Server{
+		Handler: server.Handler(s), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14,
+	}}
+	go func() {
+		defer close(served.served)
+		_ = served.server.Serve(listener) // close ends it
+	}()
+	return served, nil
+}
+
+func (s *socketServer) dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "unix", s.path)
+}
+
+// close waits for calls to end, ends the server and removes the socket.
+func (s *socketServer) close() error {
+	err := s.server.Shutdown(context.Background())
+	<-s.served
+	return errors.Join(err, os.RemoveAll(filepath.Dir(s.path)))
+}
+
+// argument is a field of a request to the service, as the user gave it: --at 15m for
+// the field at.
+type argument struct{ field, flag, value string }
+
+// asGiven makes what a service says about fields of its request speak of the
+// arguments that they come from.
+func asGiven(err error, arguments ...argument) error {
+	var e *api.Error
+	if !errors.As(err, &e) || len(e.Mistakes) == 0 {
+		return err
+	}
+	named := *e
+	named.Mistakes = slices.Clone(e.Mistakes)
+	for i, m := range named.Mistakes {
+		was := textOf(m)
+		for _, a := range arguments {
+			if m.Field == a.field && m.File == "" && m.Setting == "" {
+				named.Mistakes[i].Field = a.flag
+				if m.Value != "" && a.value != "" {
+					named.Mistakes[i].Value = a.value
+				}
+			}
+		}
+		named.Message = strings.Replace(named.Message, was, textOf(named.Mistakes[i]), 1)
+	}
+	return &named
+}
+
+// textOf returns the text of a mistake that has no place in a file.
+func textOf(m api.Mistake) string {
+	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
+}

@@ -1,0 +1,186 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"reprise/fault"
+)
+
+// Change is what happens to one of several jobs.
+type Change struct {
+	Job    JobID
+	Events []JobEvent
+}
+
+// DecideGroup gives each job of a group that has not ended the same command: Cancel,
+// Pause, Resume or SetPriority. Jobs that it does not fit, such as one that is not
+// paused where the others are resumed, stay as they are; if it fits none, the error is
+// that of the first. Changes are in the order of the jobs' ids.
+//
+// It fails with fault.NotFound for a group that has no jobs.
+func DecideGroup(jobs []Job, group string, c Command) ([]Change, error) {
+	members, err := groupOf(jobs, group)
+	if err != nil {
+		return nil, err
+	}
+	var changes []Change
+	var first error
+	fits := false
+	for _, j := range members {
+		events, err := j.Decide(c)
+		if err != nil {
+			if fault.KindOf(err) != fault.Conflict {
+				return nil, err
+			}
+			first = cmp.Or(first, err)
+			continue
+		}
+		fits = true
+		if len(events) > 0 {
+			changes = append(changes, Change{j.id, events})
+		}
+	}
+	if !fits {
+		return nil, first
+	}
+	return changes, nil
+}
+
+// Retry returns the submission of a job that tries again what an ended one did not
+// complete: a new run, from its first step. The old job stays as it is. It waits again
+// for those jobs that the old one still had to wait for.
+//
+// It fails with fault.Conflict for a job that has not ended or that completed.
+func (j Job) Retry() (Submission, error) {
+	if j.state == "" {
+		return Submission{}, fault.New(fault.NotFound, "the job was never submitted")
+	}
+	if !j.state.Ended() || j.state == StateCompleted {
+		return Submission{}, fault.New(fault.Conflict, "cannot retry job %s: it is %s, and would have to be %s",
+			j.id, j.state, either([]State{StateFailed, StateCancelled, StateRejected}))
+	}
+	s := j.Submission()
+	s.Priority, s.After, s.RetryOf = j.priority, j.After(), j.id
+	return s, nil
+}
+
+// RetryGroup returns the submissions that retry the jobs of a group that ended without
+// having completed and were not retried before, in the order of their ids. ids has the
+// id of each new job by that of the old one. Where one of them was to run after another
+// of them, its retry runs after the other's.
+//
+// It fails with fault.NotFound for a group that has no jobs, with fault.Conflict if
+// none of them can be retried, and with fault.Invalid if an id is missing.
+func RetryGroup(jobs []Job, group string, ids map[JobID]JobID) ([]Submit, error) {
+	retried, err := Retryable(jobs, group)
+	if err != nil {
+		return nil, err
+	}
+	var submits []Submit
+	for _, j := range retried {
+		s, err := j.Retry()
+		if err != nil {
+			return nil, err
+		}
+		id := ids[j.id]
+		if id == "" {
+			return nil, fault.New(fault.Invalid, "the retry of job %s has no id", j.id)
+		}
+		for i, after := range s.After {
+			if slices.ContainsFunc(retried, func(o Job) bool { return o.id == after }) {
+				s.After[i] = ids[after]
+			}
+		}
+		submits = append(submits, Submit{Job: id, Submission: s})
+	}
+	return submits, nil
+}
+
+// Retryable returns the jobs of a group that RetryGroup retries, or its error.
+func Retryable(jobs []Job, group string) ([]Job, error) {
+	members, err := groupOf(jobs, group)
+	if err != nil {
+		return nil, err
+	}
+	again := map[JobID]bool{}
+	for _, j := range members {
+		again[j.submission.RetryOf] = true
+	}
+	var list []Job
+	for _, j := range members {
+		if j.state.Ended() && j.state != StateCompleted && !again[j.id] {
+			list = append(list, j)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fault.New(fault.Conflict, "no job of group %s can be retried: each has completed, has not ended, or was retried before", shown(group))
+	}
+	return list, nil
+}
+
+// groupOf returns the jobs of a group in the order of their ids.
+func groupOf(jobs []Job, group string) ([]Job, error) {
+	var members []Job
+	for _, j := range jobs {
+		if group != "" && j.submission.Group == group {
+			members = append(members, j)
+		}
+	}
+	if len(members) == 0 {
+		return nil, fault.New(fault.NotFound, "there is no group %s", shown(group))
+	}
+	slices.SortFunc(members, byID)
+	return members, nil
+}
+
+func byID(a, b Job) int { return strings.Compare(string(a.id), string(b.id)) }
+
+// Follow returns what the end of jobs means for those that were to run after them, and
+// what the end of these means in turn: a job waits no longer for one that completed,
+// and is cancelled if one that it waits for ended otherwise. jobs has all that have not
+// ended, and those that have and whose end was not followed yet. Following an end a
+// second time changes nothing, so a host that was interrupted can begin again.
+//
+// Changes are in an order in which they can be recorded; it does not depend on that of
+// the jobs.
+func Follow(jobs []Job) ([]Change, error) {
+	jobs = slices.SortedFunc(slices.Values(jobs), byID)
+	var ended []int
+	waiters := map[JobID][]int{}
+	for i, j := range jobs {
+		if j.state.Ended() {
+			ended = append(ended, i)
+			continue
+		}
+		for _, id := range j.after {
+			waiters[id] = append(waiters[id], i)
+		}
+	}
+	var changes []Change
+	for len(ended) > 0 {
+		e := jobs[ended[0]]
+		ended = ended[1:]
+		for _, i := range waiters[e.id] {
+			if jobs[i].state.Ended() {
+				continue
+			}
+			events, err := jobs[i].Decide(EndPredecessor{e.id, e.state})
+			if err != nil {
+				return nil, err
+			}
+			if len(events) == 0 {
+				continue
+			}
+			changes = append(changes, Change{jobs[i].id, events})
+			for _, event := range events {
+				jobs[i] = jobs[i].Apply(event)
+			}
+			if jobs[i].state.Ended() {
+				ended = append(ended, i)
+			}
+		}
+	}
+	return changes, nil
+}

@@ -1,0 +1,200 @@
+package queue_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"reprise/fault"
+	"reprise/queue"
+)
+
+// named returns a job of a group in a state.
+func named(t testing.TB, id queue.JobID, group string, state queue.State, after ...queue.JobID) queue.Job {
+	t.Helper()
+	s := submission()
+	s.Group, s.After = group, after
+	commands := to(state)
+	commands[0] = queue.Submit{Job: id, Submission: s}
+	var j queue.Job
+	for _, c := range commands {
+		if p, places := c.(queue.Place); places && len(after) > 0 {
+			for _, a := range after {
+				j = carry(t, j, queue.EndPredecessor{Job: a, State: queue.StateCompleted})
+			}
+			c = p
+		}
+		j = carry(t, j, c)
+	}
+	return j
+}
+
+// carry returns the job after a command, which must be possible.
+func carry(t testing.TB, j queue.Job, c queue.Command) queue.Job {
+	t.Helper()
+	events, err := j.Decide(c)
+	if err != nil {
+		t.Fatalf("%T: %v", c, err)
+	}
+	for _, e := range events {
+		j = j.Apply(e)
+	}
+	return j
+}
+
+// changed returns the jobs after changes, by id.
+func changed(jobs []queue.Job, changes []queue.Change) map[queue.JobID]queue.Job {
+	all := map[queue.JobID]queue.Job{}
+	for _, j := range jobs {
+		all[j.ID()] = j
+	}
+	for _, c := range changes {
+		for _, e := range c.Events {
+			all[c.Job] = all[c.Job].Apply(e)
+		}
+	}
+	return all
+}
+
+func TestAGroupIsCancelledPausedAndResumedTogether(t *testing.T) {
+	var jobs []queue.Job
+	for i, state := range queue.States() {
+		jobs = append(jobs, named(t, queue.JobID(fmt.Sprint("r", i)), "sweep", state), named(t, queue.JobID(fmt.Sprint("other", i)), "", state))
+	}
+	for _, c := range []struct {
+		command queue.Command
+		changes int
+	}{{queue.Cancel{Cause: byUser()}, 6}, {queue.Pause{Cause: byUser()}, 5}, {queue.Resume{}, 1}, {queue.SetPriority{Priority: 4}, 6}} {
+		changes, err := queue.DecideGroup(jobs, "sweep", c.command)
+		if err != nil || len(changes) != c.changes {
+			t.Errorf("%T: %d changes, %v", c.command, len(changes), err)
+		}
+		for _, change := range changes {
+			if strings.HasPrefix(string(change.Job), "other") {
+				t.Errorf("%T changes %s", c.command, change.Job)
+			}
+		}
+		for id, j := range changed(jobs, changes) {
+			_, stops := j.Stop()
+			if _, cancels := c.command.(queue.Cancel); cancels && id[0] == 'r' && !j.State().Ended() && !stops {
+				t.Errorf("%s is %s after the group was cancelled", id, j.State())
+			}
+		}
+	}
+	if _, err := queue.DecideGroup(jobs, "unknown", queue.Resume{}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("an unknown group: %v", err)
+	}
+	if _, err := queue.DecideGroup(jobs, "", queue.Cancel{Cause: byUser()}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("no group: %v", err)
+	}
+	if _, err := queue.DecideGroup(jobs, "sweep", queue.SetPriority{Priority: 5000}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a bad priority: %v", err)
+	}
+	done := []queue.Job{named(t, "a", "g", queue.StateCompleted), named(t, "b", "g", queue.StateFailed)}
+	if _, err := queue.DecideGroup(done, "g", queue.Pause{Cause: byUser()}); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a group that has ended: %v", err)
+	}
+}
+
+func TestAGroupIsRetriedTogether(t *testing.T) {
+	jobs := []queue.Job{
+		named(t, "a", "g", queue.StateFailed), named(t, "b", "g", queue.StateCancelled, "a", "z"), named(t, "c", "g", queue.StateCompleted),
+		named(t, "d", "g", queue.StateRunning), named(t, "e", "", queue.StateFailed),
+	}
+	submits, err := queue.RetryGroup(jobs, "g", map[queue.JobID]queue.JobID{"a": "a2", "b": "b2"})
+	if err != nil || len(submits) != 2 || submits[0].Job != "a2" || submits[0].RetryOf != "a" || submits[1].Job != "b2" || submits[1].RetryOf != "b" ||
+		!slices.Equal(submits[1].After, []queue.JobID{"a2", "z"}) || submits[1].Group != "g" {
+		t.Fatalf("%+v, %v", submits, err)
+	}
+	if after := jobs[1].After(); !slices.Equal(after, []queue.JobID{"a", "z"}) {
+		t.Errorf("the old job was changed: it comes after %v", after)
+	}
+	for _, s := range submits {
+		jobs = append(jobs, carry(t, queue.Job{}, s))
+	}
+	if _, err := queue.RetryGroup(jobs, "g", nil); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("retried twice: %v", err)
+	}
+	jobs[len(jobs)-2] = carry(t, jobs[len(jobs)-2], queue.Cancel{Cause: byUser()})
+	if list, err := queue.Retryable(jobs, "g"); err != nil || len(list) != 1 || list[0].ID() != "a2" {
+		t.Errorf("after the retry was cancelled: %v, %v", list, err)
+	}
+	if _, err := queue.RetryGroup(jobs, "g", nil); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("without ids: %v", err)
+	}
+	for _, state := range []queue.State{queue.StateCompleted, queue.StateRunning, queue.StatePaused} {
+		if _, err := named(t, "x", "", state).Retry(); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("a job that is %s: %v", state, err)
+		}
+	}
+}
+
+func TestWhatFollowsTheEndOfAJob(t *testing.T) {
+	jobs := []queue.Job{
+		named(t, "a", "", queue.StateCompleted), named(t, "b", "", queue.StateFailed),
+		named(t, "c", "", queue.StateQueued, "a"), named(t, "d", "", queue.StateSubmitted, "a", "b"),
+		named(t, "e", "", queue.StatePaused, "d"), named(t, "f", "", queue.StatePreparing, "c"),
+	}
+	changes, err := queue.Follow(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := changed(jobs, changes)
+	for id, want := range map[queue.JobID]queue.State{"c": queue.StateQueued, "d": queue.StateCancelled, "e": queue.StateCancelled, "f": queue.StatePreparing} {
+		if all[id].State() != want {
+			t.Errorf("%s is %s, want %s", id, all[id].State(), want)
+		}
+	}
+	if len(all["c"].After()) != 0 || len(all["f"].After()) != 1 {
+		t.Errorf("c comes after %v, f after %v", all["c"].After(), all["f"].After())
+	}
+	if c := all["e"].Cause(); c.Code != queue.CausePredecessor || !strings.Contains(c.Message, "job d, which was cancelled") {
+		t.Errorf("e: %+v", c)
+	}
+}
+
+// Nothing is left waiting for a job that has ended, in whatever order the jobs are, and
+// following again changes nothing.
+func TestFollowLeavesNobodyWaitingForAnEnd(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		var jobs []queue.Job
+		for i := range rapid.IntRange(1, 8).Draw(r, "jobs") {
+			var after []queue.JobID
+			for p := range i {
+				if rapid.IntRange(0, 2).Draw(r, "after") == 0 {
+					after = append(after, queue.JobID(fmt.Sprint("r", p)))
+				}
+			}
+			states := []queue.State{queue.StateSubmitted, queue.StateQueued, queue.StatePaused, queue.StateCancelled, queue.StateRejected}
+			if after == nil {
+				states = queue.States()
+			}
+			jobs = append(jobs, named(t, queue.JobID(fmt.Sprint("r", i)), "", rapid.SampledFrom(states).Draw(r, "state"), after...))
+		}
+		changes, err := queue.Follow(jobs)
+		if err != nil {
+			r.Fatal(err)
+		}
+		all := changed(jobs, changes)
+		var next []queue.Job
+		for _, j := range jobs {
+			j = all[j.ID()]
+			next = append(next, j)
+			for _, p := range j.After() {
+				if !j.State().Ended() && all[p].State().Ended() {
+					r.Fatalf("%s is %s and waits for %s, which is %s", j.ID(), j.State(), p, all[p].State())
+				}
+			}
+		}
+		if again, err := queue.Follow(next); err != nil || len(again) > 0 {
+			r.Fatalf("followed again: %+v, %v", again, err)
+		}
+		if other, _ := queue.Follow(rapid.Permutation(jobs).Draw(r, "order")); !reflect.DeepEqual(other, changes) {
+			r.Fatalf("in another order: %+v, want %+v", other, changes)
+		}
+	})
+}

@@ -1,0 +1,159 @@
+// Package server answers for an api.Service over HTTP: POST /v1/NAME calls the
+// operation of that name in api.Operations, with its request as JSON. [Handler] is all
+// of it; package client is the other side.
+//
+// It has no logic of its own: names, types and statuses come from package api. It
+// authenticates nobody: whoever listens decides who may connect. When the client goes
+// away, the context of the call ends.
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"reprise/api"
+	"reprise/fault"
+)
+
+// Handler returns the handler that answers for the service. It may be called by
+// several goroutines, as the service may.
+func Handler(s api.Service) http.Handler {
+	mux := http.NewServeMux()
+	for _, o := range api.Operations() {
+		mux.HandleFunc("POST "+api.PathPrefix+o.Name, func(w http.ResponseWriter, r *http.Request) { serve(w, r, s, o) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		newAnswer(w, r, false).end(&api.Error{
+			Fault: fault.NotFound, Code: api.UnknownOperation,
+			Message: r.Method + " " + r.URL.Path + ": this version has no such operation; use POST " + api.PathPrefix + "NAME, with a NAME such as " + string(api.ListRuns),
+		})
+	})
+	return mux
+}
+
+// serve calls an operation and writes what it gives.
+func serve(w http.ResponseWriter, r *http.Request, s api.Service, o api.Operation) {
+	a := newAnswer(w, r, o.Streams)
+	ctx := api.WithNotices(r.Context(), a.notice)
+	a.end(o.Call(ctx, s, func(request any) error { return decode(w, r, request) }, a.item))
+}
+
+// decode reads the request of a call.
+func decode(w http.ResponseWriter, r *http.Request, request any) error {
+	body := http.MaxBytesReader(w, r.Body, api.MaxRequest)
+	d := json.NewDecoder(body)
+	d.DisallowUnknownFields()
+	err := d.Decode(request)
+	if err == nil {
+		_, err = d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("there is something after it")
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it is empty; send {} for a request without fields")
+	}
+	return fault.New(fault.Invalid, "the request is not one of this operation: %w", err)
+}
+
+// answer writes the answer of one call: in lines or, where the client did not ask for
+// them and there is only one item, as one JSON value.
+type answer struct {
+	lines bool
+
+	mu    sync.Mutex // notices may come from any goroutine of the service
+	w     http.ResponseWriter
+	wrote bool
+	only  []byte // the item of an answer that is not in lines
+}
+
+func newAnswer(w http.ResponseWriter, r *http.Request, streams bool) *answer {
+	return &answer{w: w, lines: streams || strings.Contains(r.Header.Get("Accept"), api.LinesType)}
+}
+
+// notice sends a notice.
+func (a *answer) notice(n api.Notice) {
+	if a.lines {
+		_ = a.line(api.Line{Notice: &n}, http.StatusOK) // the next item finds out, too
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if raw, err := encode(n); err == nil { // it is made of text
+		a.w.Header().Add(api.NoticeHeader, string(raw))
+	}
+}
+
+// item sends an item. It fails where the item has no JSON, or the client is gone.
+func (a *answer) item(v any) error {
+	raw, err := encode(v)
+	if err != nil {
+		return err
+	}
+	if !a.lines {
+		a.only = raw
+		return nil
+	}
+	return a.line(api.Line{Item: raw}, http.StatusOK)
+}
+
+// end ends the answer, with the error of the call if there is one.
+func (a *answer) end(err error) {
+	e := api.ErrorOf(err)
+	status := http.StatusOK
+	if e != nil {
+		status = api.StatusOf(e.Fault).HTTP
+	}
+	switch {
+	case a.lines:
+		_ = a.line(api.Line{End: e == nil, Error: e}, status) // the client has gone
+	case e != nil:
+		a.only, _ = encode(api.Line{Error: e}) // it is made of text
+		fallthrough
+	default:
+		_ = a.write("application/json", append(a.only, '\n'), status) // the client has gone
+	}
+}
+
+// line writes a line; status is that of the answer if it is the first.
+func (a *answer) line(l api.Line, status int) error {
+	raw, err := encode(l)
+	if err != nil {
+		return err
+	}
+	return a.write(api.LinesType, append(raw, '\n'), status)
+}
+
+// write writes a part of the answer at once.
+func (a *answer) write(mediaType string, raw []byte, status int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.wrote {
+		a.wrote = true
+		a.w.Header().Set("Content-Type", mediaType)
+		a.w.WriteHeader(status)
+	}
+	if _, err := a.w.Write(raw); err != nil {
+		return err
+	}
+	return http.NewResponseController(a.w).Flush()
+}
+
+// encode returns the JSON of a value, on one line and with its texts as they are.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

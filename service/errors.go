@@ -1,0 +1,55 @@
+package service
+
+import (
+	"errors"
+	"io/fs"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/eventstore"
+	"reprise/journal"
+)
+
+// explain makes the error that a method returns one of package api. Every method
+// defers it.
+func explain(err *error) {
+	if *err == nil || errors.As(*err, new(*api.Error)) {
+		return
+	}
+	e := api.ErrorOf(*err)
+	e.Code, e.Path = codeOf(*err)
+	e.Message, e.Remedy = remedyOf(*err)
+	*err = e
+}
+
+// codeOf returns the situation that an error is about, and the path that it names.
+func codeOf(err error) (code api.Code, path string) {
+	var noLog *datadir.MissingLogError
+	var corrupt *eventstore.CorruptionError
+	var noRun *journal.RunNotFoundError
+	switch {
+	case errors.As(err, &noLog):
+		return api.LogMissing, noLog.Dir
+	case errors.As(err, &corrupt) && corrupt.Path != "":
+		return api.LogCorrupt, corrupt.Path
+	case errors.As(err, &noRun) && noRun.Runs == 0:
+		return api.NoRuns, ""
+	case errors.As(err, &noRun):
+		return api.RunNotFound, ""
+	}
+	return "", ""
+}
+
+// remedyOf returns the text of an error and what its user can do about the cause; the
+// remedy is "" where the text says it, or nothing is known. If a file is missing, the
+// text says what to do.
+func remedyOf(err error) (text, remedy string) {
+	advised := err
+	if !errors.Is(err, fs.ErrNotExist) {
+		advised = datadir.Advise(err)
+	}
+	if a, ok := advised.(*datadir.AdvisedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
+		return a.Err.Error(), a.Remedy
+	}
+	return err.Error(), ""
+}

@@ -1,0 +1,113 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/eventstore"
+	"reprise/internal/disk"
+	"reprise/internal/flock"
+	"reprise/journal"
+)
+
+// Log is an event log that is open for reading, compared with the files beside it.
+type Log struct {
+	eventstore.Store
+	Workspace datadir.Workspace
+	// Listing is the store for what is made from read models; nil if it cannot be read.
+	Listing eventstore.Store
+	// Compared is what datadir.CheckFiles returned.
+	Compared error
+	list     *journal.RunList // nil if it was not needed yet
+}
+
+// OpenLog opens the event log for reading, even while another process writes to it,
+// and leaves it to the caller to say what the comparison with the files showed. A data
+// directory that does not exist yet reads as an empty log.
+func (s *Service) OpenLog(ctx context.Context) (*Log, error) {
+	w := s.workspace
+	if !disk.Exists(w.EventsPath()) {
+		if err := w.CheckLogExists(false); err != nil {
+			return nil, err
+		}
+		store := s.config.EmptyLog()
+		return &Log{Store: store, Workspace: w, Listing: store}, nil
+	}
+	store, err := s.config.OpenReadOnly(w.EventsPath())
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{Store: store, Workspace: w}
+	if l.Listing, l.Compared = journal.Listing(ctx, store); l.Compared == nil {
+		l.list, l.Compared = datadir.CheckFilesOf(ctx, l.Listing, w)
+	}
+	return l, nil
+}
+
+// read opens the event log for reading. It warns of one that is older than the files
+// beside it.
+func (s *Service) read(ctx context.Context) (*Log, error) {
+	l, err := s.OpenLog(ctx)
+	var older *datadir.OlderLogError
+	if err == nil && errors.As(l.Compared, &older) {
+		api.Notify(ctx, api.Notice{Warning: older.Error()})
+	}
+	return l, err
+}
+
+// Runs returns the list of all runs, which is read once.
+func (l *Log) Runs(ctx context.Context) (*journal.RunList, error) {
+	if l.list != nil {
+		return l.list, nil
+	}
+	if l.Listing == nil {
+		return nil, l.Compared
+	}
+	var err error
+	l.list, err = journal.ReadRuns(ctx, l.Listing)
+	return l.list, err
+}
+
+// close is for deferring: the log was only read.
+func (l *Log) close() { _ = l.Close() }
+
+// runLog is a run in an open log.
+type runLog struct {
+	*Log
+	list *journal.RunList
+	log  *journal.RunLog
+	run  journal.RunRecord
+}
+
+// readRun opens the event log for reading and finds the run that a request names. The
+// log is the caller's to close.
+func (s *Service) readRun(ctx context.Context, name string) (r runLog, err error) {
+	if r.Log, err = s.read(ctx); err != nil {
+		return r, err
+	}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if r.list, err = r.Runs(ctx); err != nil {
+		return r, err
+	}
+	r.log = journal.NewRunLog(r.Listing, s.config.Now)
+	id, err := r.list.Resolve(strings.TrimSpace(name))
+	if err != nil {
+		return r, err
+	}
+	r.run, err = r.log.Load(ctx, id)
+	return r, err
+}
+
+// WriterAlive reports whether some process holds the data directory's lock: a run that
+// is recorded as under way really is only then.
+func WriterAlive(w datadir.Workspace) bool {
+	held, _, err := flock.Probe(w.LockPath())
+	return err == nil && held
+}

@@ -1,0 +1,135 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"reprise/api"
+	"reprise/api/describe"
+	"reprise/datadir"
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/internal/figures"
+	"reprise/journal"
+)
+
+// Devices implements api.Service.
+func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.DeviceList, err error) {
+	defer explain(&err)
+	drivers, err := s.devices()
+	if err != nil {
+		return api.DeviceList{}, err
+	}
+	log, err := s.read(ctx)
+	if err != nil {
+		return api.DeviceList{}, err
+	}
+	defer log.close()
+	listing, err := journal.Listing(ctx, log)
+	if err != nil {
+		return api.DeviceList{}, err
+	}
+	recorded, err := journal.ReadDevices(ctx, listing)
+	if err != nil {
+		return api.DeviceList{}, err
+	}
+	alive := WriterAlive(log.Workspace)
+	answer := api.DeviceList{Devices: make([]api.Device, len(drivers))}
+	for i, d := range drivers {
+		out := api.Device{Description: d.Describe().Description(), Leases: []device.Lease{}}
+		for _, record := range recorded.Devices {
+			if alive && record.ID == out.ID { // otherwise their holders are dead, and the next run ends them
+				out.Leases = append(out.Leases, record.Ledger.Leases()...)
+			}
+		}
+		answer.Devices[i] = out
+	}
+	return answer, nil
+}
+
+// State implements api.Service.
+func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateReport, err error) {
+	defer explain(&err)
+	log, err := s.read(ctx)
+	if err != nil {
+		return api.StateReport{}, err
+	}
+	defer log.close()
+	position, end, err := resolve(ctx, log, q.At, s.config.Now())
+	if err != nil {
+		return api.StateReport{}, err
+	}
+	listing, err := journal.Listing(ctx, log)
+	if err != nil {
+		return api.StateReport{}, err
+	}
+	overview, err := journal.OverviewAt(ctx, listing, position)
+	if err != nil {
+		return api.StateReport{}, err
+	}
+	report := api.StateReport{State: stateOf(overview, end.Position)}
+	if overview.Position > 0 {
+		report.Aggregate, report.Headline = overview.Last.Aggregate, describe.Headline(overview.Last)
+	}
+	if q.At.IsZero() && !WriterAlive(log.Workspace) {
+		withoutProcess(&report.State, overview.Devices, log.Workspace)
+	}
+	return report, nil
+}
+
+func stateOf(o journal.Overview, end eventstore.Position) api.SystemState {
+	out := api.SystemState{Position: o.Position, End: end, Queue: []api.QueuedRun{}, Devices: []api.Device{}, Runs: []api.Run{}}
+	if o.Position > 0 {
+		out.Time = &o.Time
+	}
+	for _, r := range o.Queue() {
+		out.Queue = append(out.Queue, api.QueuedRun{RunID: r.RunID, For: r.Saga.State, Since: r.UpdatedAt})
+	}
+	for _, d := range o.Devices {
+		out.Devices = append(out.Devices, deviceOf(d.Ledger))
+	}
+	for _, r := range o.Runs {
+		out.Runs = append(out.Runs, RunOf(r))
+	}
+	return out
+}
+
+// deviceOf describes a device by its ledger, with the memory that its leases leave.
+func deviceOf(l device.Ledger) api.Device {
+	out := api.Device{Description: l.Device().Description(), Leases: append([]device.Lease{}, l.Leases()...)}
+	out.Memory = l.Device().Memory()
+	return out
+}
+
+// withoutProcess makes the state at the end of the log what it is when no process
+// works on it: what the log has under way was left by a process that died.
+func withoutProcess(s *api.SystemState, devices []journal.DeviceRecord, w datadir.Workspace) {
+	var left []string
+	interrupted := 0
+	for i := range s.Runs {
+		if state := StateOf(s.Runs[i].State, w); state != s.Runs[i].State {
+			s.Runs[i].State = state
+			interrupted++
+		}
+	}
+	if interrupted > 0 {
+		left = append(left, figures.Plural(interrupted, "run")+" under way")
+	}
+	leases := 0
+	for i := range s.Devices {
+		leases += len(s.Devices[i].Leases)
+		ledger := devices[i].Ledger
+		for _, e := range ledger.ReleaseAll("") {
+			ledger = ledger.Apply(e)
+		}
+		s.Devices[i] = deviceOf(ledger)
+	}
+	if leases > 0 {
+		left = append(left, figures.Plural(leases, "lease"))
+	}
+	if len(left) > 0 {
+		s.Queue = []api.QueuedRun{}
+		s.Note = fmt.Sprintf("no process is training: the log has %s, which the next command that trains ends", strings.Join(left, " and "))
+	}
+}

@@ -1,0 +1,212 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/eventstore"
+	"reprise/fault"
+	"reprise/journal"
+	"reprise/training"
+)
+
+// Runs implements api.Service.
+func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, err error) {
+	defer explain(&err)
+	log, err := s.read(ctx)
+	if err != nil {
+		return api.RunList{}, err
+	}
+	defer log.close()
+	list, err := log.Runs(ctx)
+	if err != nil {
+		return api.RunList{}, err
+	}
+	w := log.Workspace
+	answer := api.RunList{Runs: make([]api.Run, len(list.Runs)), Folder: w.Dir, RunsFolder: w.RunsDir()}
+	for i, r := range list.Runs {
+		answer.Runs[i] = RunOf(r)
+		answer.Runs[i].State = StateOf(r.State, w)
+		answer.Runs[i].FilesMissing = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step)
+	}
+	return answer, nil
+}
+
+// Run implements api.Service.
+func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, err error) {
+	defer explain(&err)
+	r, err := s.readRun(ctx, q.Run)
+	if err != nil {
+		return api.RunReport{}, err
+	}
+	defer r.close()
+	position, _, err := resolve(ctx, r.Store, q.At, s.config.Now())
+	if err != nil {
+		return api.RunReport{}, err
+	}
+	if !q.At.IsZero() {
+		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
+			return api.RunReport{}, asGiven(err, q.At)
+		}
+	}
+	report := reportOf(r.run, r.Workspace)
+	report.Position = position
+	if q.At.IsZero() { // whether it trains now does not matter otherwise
+		report.Details.State = StateOf(report.Details.State, r.Workspace)
+	}
+	report.Details.Lineage, err = lineageOf(ctx, r, position)
+	return report, err
+}
+
+// asGiven makes an error about a position of the log quote the point in time that it
+// was found for.
+func asGiven(err error, at api.PointInTime) error {
+	var field *fault.FieldError
+	if !errors.As(err, &field) || field.Field != "at" {
+		return err
+	}
+	given := *field
+	given.Value = at.String()
+	return &given
+}
+
+// reportOf describes a run as recorded, without its relatives.
+func reportOf(r journal.RunRecord, w datadir.Workspace) api.RunReport {
+	s := r.Session
+	report := api.RunReport{
+		Details: api.RunDetails{
+			Run: RunOf(r.Summary()), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
+			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: EpochsOf(r.TrainingRun), Checkpoints: r.Checkpoints,
+			CheckpointsDir: w.CheckpointsDir(r.ID), Saga: r.Saga,
+			Interruptions: r.Interruptions, Reproduced: r.Reproduced, Request: r.Request,
+		},
+		CanResume: s.CanResume(), Evaluations: r.Evaluations, Stopped: r.Stopped, Folder: w.RunDir(r.ID),
+	}
+	if best, ok := r.BestCheckpoint(); ok {
+		report.BestStep = best.Step
+	}
+	for _, cp := range r.Checkpoints {
+		if !w.Checkpoints(r.ID).Has(cp.Step) {
+			report.MissingSteps = append(report.MissingSteps, cp.Step)
+		}
+	}
+	if last, ok := r.LastCheckpoint(); ok {
+		report.Details.FilesMissing = !w.Checkpoints(r.ID).Has(last.Step)
+	}
+	return report
+}
+
+// Events implements api.Service.
+func (s *Service) Events(ctx context.Context, q api.EventsRequest) iter.Seq2[api.Event, error] {
+	return func(yield func(api.Event, error) bool) {
+		events, err := s.eventsOf(ctx, q.Run)
+		if err != nil {
+			yield(api.Event{}, err)
+			return
+		}
+		for _, e := range events {
+			if !yield(api.EventOf(e), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Service) eventsOf(ctx context.Context, run string) (_ []eventstore.Event, err error) {
+	defer explain(&err)
+	r, err := s.readRun(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	return r.log.Events(ctx, r.run.ID)
+}
+
+// StateOf returns the actual state of a run: one that is recorded as under way is
+// interrupted if no process is training it.
+func StateOf(recorded training.State, w datadir.Workspace) training.State {
+	if (recorded == training.Running || recorded == training.Initializing) && !WriterAlive(w) {
+		return training.Interrupted
+	}
+	return recorded
+}
+
+// ResultOf describes what a run has reached.
+func ResultOf(r journal.RunSummary) api.Result {
+	out := api.Result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
+	if m := r.Metrics; m != nil {
+		out.Metrics = metricsOf(*m, r.HasAccuracy)
+	}
+	return out
+}
+
+// RunOf describes a run as recorded by its events.
+func RunOf(r journal.RunSummary) api.Run {
+	return api.Run{
+		Result: ResultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
+		ForkOf: r.Parent, ForkStep: r.ParentStep,
+	}
+}
+
+// EpochsOf describes the completed epochs of a run; none is an empty list.
+func EpochsOf(r training.TrainingRun) []api.Epoch {
+	list := make([]api.Epoch, len(r.Metrics))
+	for i, m := range r.Metrics {
+		list[i] = api.Epoch{Epoch: m.Epoch, Step: m.Step, Metrics: metricsOf(m.Metrics, r.Session.Dataset.HasAccuracy())}
+	}
+	return list
+}
+
+// metricsOf returns the figures without an accuracy where the task has none.
+func metricsOf(m training.Metrics, accurate bool) api.Metrics {
+	out := api.Metrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
+	if accurate {
+		out.ValAccuracy = &m.ValAccuracy
+	}
+	return out
+}
+
+// lineageOf finds the run's relatives as of a position of the log.
+func lineageOf(ctx context.Context, r runLog, at eventstore.Position) (api.Lineage, error) {
+	l := api.Lineage{Parent: r.run.Session.Parent, Forks: []api.Fork{}}
+	if l.Parent != nil {
+		parent, err := r.log.Load(ctx, l.Parent.RunID)
+		if err != nil {
+			return l, err
+		}
+		if l.Changes, err = changes(parent.Request, r.run.Request); err != nil {
+			return l, err
+		}
+	}
+	for _, other := range r.list.Runs {
+		if other.Parent != r.run.ID {
+			continue
+		}
+		fork, err := r.log.At(ctx, other.RunID, at)
+		var later *fault.FieldError
+		if errors.As(err, &later) && later.Field == "at" { // it started later
+			continue
+		}
+		if err != nil {
+			return l, err
+		}
+		changed, err := changes(r.run.Request, fork.Request)
+		if err != nil {
+			return l, err
+		}
+		l.Forks = append(l.Forks, api.Fork{RunID: other.RunID, Step: other.ParentStep, State: fork.Session.State, Changes: changed})
+	}
+	return l, nil
+}
+
+// changes is api.Changes, of which nothing is known where a request was not recorded.
+func changes(from, to []byte) ([]api.Change, error) {
+	if len(from) == 0 || len(to) == 0 {
+		return nil, nil
+	}
+	return api.Changes(from, to)
+}

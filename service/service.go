@@ -1,0 +1,96 @@
+// Package service is api.Service over a data directory, in this process: it holds the
+// use cases, which join the contexts. [New] makes one.
+//
+// It owns no rule of training, knows no flag or command, and prints nothing: what is
+// wrong with a request is an *api.Error that names the request's fields. Stores and
+// drivers are handed in, so that it depends on none of them.
+//
+// A Service may be used by several goroutines. Each call opens the event log anew, as
+// another process may be writing it.
+package service
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/device"
+	"reprise/eventstore"
+)
+
+var _ api.Service = (*Service)(nil)
+
+// Config is what a Service works with. Every field is needed.
+type Config struct {
+	// Dir is the data directory; it need not exist.
+	Dir string
+	// Now is the clock.
+	Now func() time.Time
+	// OpenReadOnly opens the event log at a path, which exists. EmptyLog returns one
+	// without events, for a data directory that has none yet.
+	OpenReadOnly func(path string) (eventstore.Store, error)
+	EmptyLog     func() eventstore.Store
+	// OpenDevices opens the devices of the machine, once; the function that it returns
+	// closes them.
+	OpenDevices func() ([]device.Driver, func() error, error)
+}
+
+// Validate reports what is missing.
+func (c Config) Validate() error {
+	var errs []error
+	for name, missing := range map[string]bool{
+		"Dir": c.Dir == "", "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
+		"OpenDevices": c.OpenDevices == nil,
+	} {
+		if missing {
+			errs = append(errs, errors.New("service: Config."+name+" is missing"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Service implements api.Service.
+type Service struct {
+	config    Config
+	workspace datadir.Workspace
+
+	mu           sync.Mutex
+	drivers      []device.Driver // nil until they are needed
+	closeDrivers func() error
+}
+
+// New returns a service. Close must follow.
+func New(c Config) (*Service, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}}, nil
+}
+
+// Close closes the devices. No call may be in progress.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closeDrivers == nil {
+		return nil
+	}
+	err := s.closeDrivers()
+	s.drivers, s.closeDrivers = nil, nil
+	return err
+}
+
+// devices returns the devices of the machine.
+func (s *Service) devices() ([]device.Driver, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closeDrivers == nil {
+		drivers, closeDrivers, err := s.config.OpenDevices()
+		if err != nil {
+			return nil, err
+		}
+		s.drivers, s.closeDrivers = drivers, closeDrivers
+	}
+	return s.drivers, nil
+}

@@ -1,0 +1,59 @@
+package service_test
+
+import (
+	"strings"
+	"testing"
+
+	"reprise/api"
+	"reprise/api/servicetest"
+	"reprise/device"
+	"reprise/device/cpu"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/eventstore/sqlite"
+	"reprise/service"
+	"time"
+)
+
+func config(dir string) service.Config {
+	return service.Config{
+		Dir: dir, Now: func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) },
+		OpenReadOnly: func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
+		EmptyLog:     func() eventstore.Store { return memory.New() },
+		OpenDevices: func() ([]device.Driver, func() error, error) {
+			d, err := cpu.New(cpu.Config{})
+			return []device.Driver{d}, d.Close, err
+		},
+	}
+}
+
+func TestTheServiceKeepsItsContract(t *testing.T) {
+	servicetest.Run(t, servicetest.Harness{
+		Logs:  "../integration/testdata/golden",
+		Store: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
+		Open: func(t testing.TB, dir string) api.Service {
+			s, err := service.New(config(dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			return s
+		},
+	})
+}
+
+func TestAConfigNamesWhatItLacks(t *testing.T) {
+	_, err := service.New(service.Config{Dir: "x", Now: time.Now})
+	if err == nil || strings.Contains(err.Error(), "Config.Dir") {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices"} {
+		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}
