@@ -118,7 +118,7 @@ func (a *askers) ask(id training.RunID) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.tell(acquireDevice{Request: 1, Run: id, Submitted: a.now, ReplyTo: ref, Progress: &runProgress{},
+	a.tell(acquireDevice{Request: 1, Holder: runHolder(id), Submitted: a.now, Answer: toRun(ref), Progress: &runProgress{},
 		Workload: device.Workload{Memory: device.MemoryRequirement{Size: 1 << 10, Alignment: 64}}})
 }
 
@@ -156,7 +156,7 @@ func TestRunsThatJoinTheQueueAtOnceTakeFewDecisions(t *testing.T) {
 	}
 	// A device that is free is given away at once, however short a time ago the last decision was made.
 	a.ask("late")
-	a.tell(forgetRun{Run: "run-000"})
+	a.tell(forgetHolder{Holder: runHolder("run-000")})
 	if !a.granted("run-001") {
 		t.Error("the device is free, and nobody has it")
 	}
@@ -183,7 +183,7 @@ func TestThePoolKeepsNoWorkOfALeaseThatWasTaken(t *testing.T) {
 		if !a.granted(id) || len(a.pool.instances) != 1 {
 			t.Fatalf("%s was granted a device: %v; %d are at work", id, a.granted(id), len(a.pool.instances))
 		}
-		a.tell(forgetRun{Run: id})
+		a.tell(forgetHolder{Holder: runHolder(id)})
 	}
 	if n := len(a.pool.instances); n != 0 {
 		t.Errorf("%d are at work under leases that have ended", n)

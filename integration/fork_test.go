@@ -221,7 +221,7 @@ func TestADamagedParentIsNamedAndKeepsItsForkResumable(t *testing.T) {
 	if err := os.WriteFile(file, bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
 	report, err := v.Verify(context.Background(), Verification{Run: fork}, w.Data)
 	if !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(report.Problem, string(parent.ID)) || report.Verified {
 		t.Errorf("verified %v, problem %q, %v", report.Verified, report.Problem, err)

@@ -73,7 +73,11 @@ type HostConfig struct {
 	Store     eventstore.Store
 	Workspace datadir.Workspace
 	// Devices stay the caller's to close, after the host.
-	Devices     []device.Driver
+	Devices []device.Driver
+	// Worker names the host among those of a store, and its devices: W/cpu0 is the cpu0 of
+	// worker W. The default one, whose name is empty and whose devices have bare names,
+	// shares its store with no other.
+	Worker      string
 	OpenDataset OpenDataset
 	// Observer, if not nil, is told what the runs do while they do it. Host.Subscribe
 	// tells the same without holding up a run.
@@ -140,7 +144,8 @@ type hosted struct {
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
 	mayPass atomic.Bool
-	// stopping is why the run is to stay interrupted; see runDeps.
+	// asked and stopping: see runDeps.
+	asked    atomic.Pointer[interruption]
 	stopping atomic.Pointer[string]
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
@@ -200,6 +205,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		policy := queue.DefaultPolicy()
 		config.Queue = &policy
 	}
+	var err error
+	if config.Devices, err = driversOf(config.Worker, config.Devices); err != nil {
+		return nil, Recovery{}, err
+	}
 	store := &watchedStore{Store: config.Store}
 	config.Store = store
 	log, deviceLog := parts.logs(config)
@@ -207,7 +216,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, Recovery{}, err
 	}
 	// Before the device pool reads its ledgers: it owns them from then on.
-	recovery, err := Recover(ctx, log, deviceLog)
+	recovery, err := Recover(ctx, config.Worker, log, deviceLog)
 	if err != nil {
 		return nil, recovery, err
 	}
@@ -232,13 +241,8 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	var err error
-	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
-	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
-		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] {
-			return newDevicePool(log, h.config.Devices, guards, waiting, h.config.NewID)
-		},
-	})
+	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
+	h.devices, err = spawnDevicePool(h.system.Root(), log, h.config.Devices, waiting, h.config.NewID)
 	if err != nil {
 		return err
 	}
@@ -247,6 +251,11 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
 	})
 	return err
+}
+
+// Devices grants leases of the host's devices to whoever is not a run.
+func (h *Host) Devices() *Devices {
+	return &Devices{pool: h.devices, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
 }
 
 // Start records the session that training.TrainingService.StartTraining gave,
@@ -259,6 +268,8 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		if err := h.admit(started.RunID); err != nil {
 			return "", err
 		}
+		started.Worker = h.config.Worker
+		events = append([]training.Event{started}, events[1:]...)
 	}
 	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), journal.RunRecord{}, events...)
@@ -341,8 +352,8 @@ func (h *Host) spawnRun(id training.RunID, name string, times queueTimes, verdic
 		return nil, err
 	}
 	deps := runDeps{
-		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), times: times, progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
+		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
+		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), times: times, progress: &runProgress{}, verdict: verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -416,7 +427,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
 	// It fails only where the system is down, and holds nothing.
-	_ = h.devices.Tell(forgetRun{Run: id})
+	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
 	_ = h.datasets.Tell(forgetRun{Run: id})
 	h.hub.rested(id)
 	close(run.done)
@@ -444,12 +455,19 @@ func (h *Host) unfinished(id training.RunID, cause error) (journal.RunRecord, er
 }
 
 // Interrupt asks a run to checkpoint at its current step, to release what it
-// holds and to stop; Wait returns when it has. A run that is not hosted, or at
-// rest already, is left alone.
+// holds and to stop; Wait returns when it has. What takes longer than
+// InterruptPatience is left between two of the device's instructions: of a step, the run
+// then keeps the one before, and of an evaluation the last checkpoint. A run that is
+// not hosted, or at rest already, is left alone.
 func (h *Host) Interrupt(id training.RunID, cause string) {
 	if run := h.run(id); run != nil {
-		_ = run.ref.Tell(Interrupt{Cause: cause}) // it fails only where the run is at rest
+		run.interrupt(cause, h.config.Now())
 	}
+}
+
+func (run *hosted) interrupt(cause string, now time.Time) {
+	run.asked.CompareAndSwap(nil, &interruption{cause: cause, at: now})
+	_ = run.ref.Tell(Interrupt{Cause: cause}) // it fails only where the run is at rest
 }
 
 // Wait returns the run's record once it is at rest: completed, failed or
@@ -492,7 +510,7 @@ func (h *Host) Close() error {
 	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
 		run := h.runs[id]
 		runs = append(runs, run)
-		_ = run.ref.Tell(Interrupt{Cause: "the process is shutting down"})
+		run.interrupt("the process is shutting down", h.config.Now())
 	}
 	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)

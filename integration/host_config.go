@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"reprise/device"
 	"reprise/fault"
 )
 
@@ -29,6 +30,9 @@ func (c HostConfig) Validate() error {
 	var setting *fault.FieldError
 	if err := c.Restarts.Validate(); errors.As(err, &setting) {
 		errs = append(errs, &fault.FieldError{Field: "Restarts", Value: setting.Field + " " + setting.Value, Problem: setting.Problem, Fix: setting.Fix})
+	}
+	if err := device.CheckWorker(c.Worker); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

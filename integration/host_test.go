@@ -119,6 +119,24 @@ func (w *world) host(change func(*HostConfig)) (*Host, *witness, Recovery) {
 	return h, j, recovery
 }
 
+// devices leases the world's device to whoever is not a run, and keeps nothing.
+func (w *world) devices() *Devices {
+	w.t.Helper()
+	d, err := OpenDevices(DevicesConfig{
+		Store: memory.New(), Devices: []device.Driver{w.driver}, Now: time.Now,
+		NewID: func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return d
+}
+
 // Request returns the events that start a run of three epochs.
 func (w *world) Request(change func(*training.Hyperparameters)) []training.Event {
 	w.t.Helper()
@@ -256,7 +274,7 @@ func TestARunTrainsToItsEnd(t *testing.T) {
 // verify trains the run again and fails unless the result is the same.
 func verify(t *testing.T, w *world, r journal.RunRecord) VerifyReport {
 	t.Helper()
-	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
 	report, err := v.Verify(context.Background(), Verification{Run: r}, w.Data)
 	if err != nil || !report.Verified {
 		t.Errorf("verification: %v", err)
@@ -669,7 +687,7 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 	for i := 1; i < 3; i++ {
 		forged.Checkpoints[i].WeightsSHA256 = strings.Repeat("0", 64)
 	}
-	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
 	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.Data)
 	step := fmt.Sprintf("step %d", forged.Checkpoints[1].Step)
 	if !errors.Is(err, journal.ErrNotVerified) || report.Verified || !strings.Contains(report.Problem, step) {

@@ -39,7 +39,7 @@ func recoverByReplay(ctx context.Context, runs *journal.RunLog, devices *journal
 }
 
 // copyLog returns a store with the same events, and nothing else stored.
-func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
+func copyLog(t interface{ Fatal(...any) }, from eventstore.Store) eventstore.Store {
 	to := memory.New()
 	if _, err := eventstore.Walk(context.Background(), from, 0, eventstore.End, func(e eventstore.Event) error {
 		_, err := to.Append(context.Background(), eventstore.Write{
@@ -84,7 +84,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 		at := l.Now()
 		clock := func() time.Time { return at }
 		twin := copyLog(t, l.Store)
-		got, err := Recover(ctx, journal.NewRunLog(l.Store, clock), journal.NewDeviceLog(l.Store, clock))
+		got, err := Recover(ctx, "", journal.NewRunLog(l.Store, clock), journal.NewDeviceLog(l.Store, clock))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 			t.Fatalf("recovered %+v, the log ends with %+v; from the whole log %+v, %+v", got, gotHead, want, wantHead)
 		}
 		recovered += len(got.Interrupted) + len(got.Failed)
-		again, err := Recover(ctx, journal.NewRunLog(l.Store, clock), journal.NewDeviceLog(l.Store, clock))
+		again, err := Recover(ctx, "", journal.NewRunLog(l.Store, clock), journal.NewDeviceLog(l.Store, clock))
 		if err != nil || again.Leases+len(again.Interrupted)+len(again.Failed) > 0 {
 			t.Fatalf("recovering twice recovered %+v, %v", again, err)
 		}

@@ -42,6 +42,7 @@ type Observer interface {
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {
 	id         training.RunID
+	worker     string
 	log        *journal.RunLog
 	workspace  datadir.Workspace
 	newTrainer loop.TrainerFactory
@@ -60,6 +61,10 @@ type runDeps struct {
 	lastFailure func() string
 	// failed is told why an incarnation ended.
 	failed func(cause error)
+	// asked is set as soon as the run's host is asked to interrupt it, so that an
+	// operation that takes long is not waited for.
+	asked *atomic.Pointer[interruption]
+	now   func() time.Time
 	// stopping is why the run is to stay interrupted once it is at rest; nil while
 	// it is to train. It outlives the incarnation that began the interruption, which
 	// may fail while it releases what the run holds.
@@ -151,6 +156,10 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 		return nil
 	}
 	outlook := outlookOf(err)
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) && a.record.Saga.UnderWay() {
+		return a.settle(ctx, a.abandon(ctx, abandoned))
+	}
 	if outlook == unrecorded || !a.record.Saga.UnderWay() {
 		return a.leave(ctx, outlook, err)
 	}
@@ -227,7 +236,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		if m.Request != a.request {
 			return nil // nobody waits for it any more: the pool takes it back
 		}
-		a.backend = m.Backend
+		a.backend = &stoppable{Backend: m.Backend, stop: a.overdue}
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseDeferred:
 		a.waitOn(m.Request)
@@ -332,6 +341,7 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 		if err != nil {
 			return err
 		}
+		event.Worker = a.worker
 		if err := a.append(ctx, event); err != nil {
 			return err
 		}
@@ -353,12 +363,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Times: a.times, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Holder: runHolder(a.id), Submitted: a.submitted, Times: a.times, Progress: a.progress, Workload: workload, Answer: toRun(ctx.Self())})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
 		return a.ask(ctx, "the device pool", func(request uint64) error {
-			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Holder: runHolder(a.id), Allocation: c.Allocation, Answer: toRun(ctx.Self())})
 		})
 	case training.LoadDataset:
 		return a.ask(ctx, "the data set cache", func(request uint64) error {
@@ -374,7 +384,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 	case training.TrainEpoch:
 		return true, actor.Send[RunMessage](ctx, ctx.Self(), trainStep{of: a.exec})
 	case training.CreateCheckpoint:
-		return false, a.createCheckpoint(ctx)
+		return false, a.createCheckpoint(ctx, false)
 	case training.CompleteRun:
 		return false, a.complete(ctx)
 	case training.FailRun:
@@ -399,6 +409,9 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], whom string, send func(re
 // has lost its lease can get another.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare(ctx.Context())
+	if errors.As(err, new(*abandonedError)) {
+		return err
+	}
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
 		err = datadir.AdviseOr(err, checkDevices)
 	}
@@ -422,11 +435,17 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	if a.exec, err = loop.NewExecutionWith(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
+	if err := a.overdue(); err != nil {
+		return nil, err
+	}
 	var keep stepseries.Digest
 	if last, ok := a.record.LastCheckpoint(); ok {
 		content, err := a.workspace.Checkpoints(a.id).Read(last.Ref())
 		if err != nil {
 			return nil, &loop.FilesError{Err: err}
+		}
+		if err := a.overdue(); err != nil {
+			return nil, err
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
@@ -440,11 +459,17 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 			return nil, err
 		}
 	}
+	if err := a.overdue(); err != nil {
+		return nil, err
+	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, &loop.FilesError{Err: err}
 	}
 	if err := a.sweep(ctx); err != nil {
 		return nil, &loop.FilesError{Err: err}
+	}
+	if err := a.overdue(); err != nil {
+		return nil, err
 	}
 	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
@@ -497,6 +522,10 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		a.fault(a.exec.Steps() + 1)
 	}
 	step, err := a.exec.Train()
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) { // the weights are still those of the step before
+		return a.interrupt(ctx, abandoned.cause)
+	}
 	if err != nil {
 		return err
 	}
@@ -589,9 +618,10 @@ func (a *runActor) failure(cause error) training.Event {
 }
 
 // createCheckpoint writes the training's state and then the event that makes
-// it exist.
-func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
-	committed, err := a.writeCheckpoint()
+// it exist. A run that leaves its device gives it back before the files are written,
+// which may take long.
+func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage], leaving bool) error {
+	committed, err := a.writeCheckpoint(ctx, leaving)
 	switch {
 	case isPermanent(err):
 		return err
@@ -610,11 +640,14 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	return nil
 }
 
-func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
+func (a *runActor) writeCheckpoint(ctx *actor.Context[RunMessage], leaving bool) (training.CheckpointCommitted, error) {
 	var none training.CheckpointCommitted
 	content, err := a.exec.Content(a.id)
 	if err != nil {
 		return none, err
+	}
+	if leaving {
+		a.leaveDevices(ctx)
 	}
 	series, err := a.series.Commit()
 	if err != nil {
@@ -633,6 +666,15 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 		ManifestSHA256: ref.ManifestSHA256, WeightsSHA256: ref.WeightsSHA256,
 		SeriesSHA256: series.SHA256, Loss: loss,
 	}}, nil
+}
+
+// leaveDevices gives back the devices of the run, which no longer uses them. The saga
+// asks for the same later, and learns of it then.
+func (a *runActor) leaveDevices(ctx *actor.Context[RunMessage]) {
+	a.exec.Close()
+	for _, held := range a.record.Saga.Context.AllocatedDevices {
+		_ = actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Holder: runHolder(a.id), Allocation: held, Answer: nobody})
+	}
 }
 
 // complete records the end of a run whose last checkpoint stands.
@@ -664,7 +706,7 @@ func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
 	if !holds || a.stopping.Load() != nil || !a.record.Saga.UnderWay() {
 		return nil // it has given back the device, or is about to
 	}
-	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
+	return a.pause(ctx, "gave way to "+inWords(m.To))
 }
 
 // pause checkpoints at the current step if there is something new to keep, and lets
@@ -673,7 +715,7 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 	a.request = 0
 	kept, _ := a.record.ResumePoint()
 	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {
-		if err := a.createCheckpoint(ctx); err != nil {
+		if err := a.createCheckpoint(ctx, true); err != nil {
 			return err
 		}
 	}
@@ -695,8 +737,13 @@ func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
 }
 
 func workloadOf(session training.TrainingSession, plan *nn.Plan) device.Workload {
+	return workload(string(session.ModelID), plan)
+}
+
+// workload is what a plan needs of a device.
+func workload(name string, plan *nn.Plan) device.Workload {
 	return device.Workload{
-		Name:         string(session.ModelID),
+		Name:         name,
 		Requirements: []device.Feature{kernel.FMA},
 		Memory:       device.MemoryRequirement{Size: plan.Memory().Total, Alignment: 64},
 	}

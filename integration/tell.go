@@ -192,7 +192,7 @@ func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTra
 	if err := CheckFingerprint(data, c.Dataset); err != nil {
 		return "", fault.As(fault.Conflict, err)
 	}
-	hyper, err := c.Hyperparameters.Validate()
+	valid, err := c.Hyperparameters.Validate()
 	if err != nil {
 		return "", err
 	}
@@ -200,8 +200,8 @@ func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTra
 	if err != nil {
 		return "", err
 	}
-	_, events, err := training.TrainingService{}.StartTraining(model, data, training.Config{
-		RunID: training.RunID(h.config.NewID()), SessionID: training.SessionID(h.config.NewID()), Dataset: described, Hyperparameters: hyper,
+	_, events, err := training.TrainingService{}.StartTraining(nn.NewModelSpec(model.ID, model.Architecture), data, training.Config{
+		RunID: training.RunID(h.config.NewID()), SessionID: training.SessionID(h.config.NewID()), Dataset: described, Hyperparameters: valid,
 	})
 	if err != nil {
 		return "", fault.As(fault.Invalid, err)

@@ -222,12 +222,15 @@ func (a *audit) checkDevice(e device.Event) string {
 	case device.Leased:
 		l := e.Lease
 		a.leases[leaseKey{l.Device, l.ID, l.Epoch}] = &auditedLease{holder: l.Holder}
-		if id, ok := RunOf(eventstore.AggregateID(l.Holder)); ok {
-			if _, known := a.timeline.run(id); known {
+		if holder, ok := device.ParseHolder(l.Holder); ok { // every kind is about a run
+			if (holder.Kind == device.HolderRun) == l.Shared {
+				return fmt.Sprintf("lease.shared: recorded %v, for a %s", l.Shared, holder.Kind)
+			}
+			if _, known := a.timeline.run(training.RunID(holder.Subject)); known {
 				return ""
 			}
 		}
-		return fmt.Sprintf("lease.holder: recorded %s, which is not a run that had started", l.Holder)
+		return fmt.Sprintf("lease.holder: recorded %s, which is not a run that had started, nor a use of one", l.Holder)
 	case device.Released:
 		if l, ok := a.leases[leaseKey{e.Lease.Device, e.Lease.ID, e.Lease.Epoch}]; ok {
 			l.ended = true
@@ -252,6 +255,9 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		lease, ok := a.leases[keyOf(e.Allocation)]
 		if !ok {
 			return fmt.Sprintf("lease: device %s has not granted the lease %s of epoch %d", e.Device, e.Lease, e.Epoch)
+		}
+		if worker := before.Saga.Context.Worker; e.Device.Worker() != worker {
+			return fmt.Sprintf("device: recorded %s, but the run is hosted by worker %q", e.Device, worker)
 		}
 		if lease.holder != HolderOf(id) {
 			return fmt.Sprintf("lease: device %s has granted %s to %s", e.Device, e.Lease, lease.holder)

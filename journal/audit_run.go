@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"reprise/checkpoint"
+	"reprise/device"
 	"reprise/training"
 )
 
@@ -23,7 +24,12 @@ func checkTransition(r RunRecord, e training.Event) string {
 		last = first
 	}
 	switch e := e.(type) {
+	case training.TrainingResumed:
+		return checkWorker(e.Worker)
 	case training.TrainingStarted:
+		if what := checkWorker(e.Worker); what != "" {
+			return what
+		}
 		h := e.Hyperparameters
 		switch {
 		case h.StepSamples() < 1:
@@ -61,8 +67,16 @@ func checkTransition(r RunRecord, e training.Event) string {
 		return e.Contradicts(r.TrainingRun)
 	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DatasetLoaded, training.DatasetLoadFailed,
 		training.ModelInitialized, training.ModelInitializationFailed, training.EpochCompleted, training.EarlyStopped,
-		training.TrainingInterrupted, training.TrainingResumed, training.TrainingCompleted, training.RunFailed:
+		training.TrainingInterrupted, training.TrainingCompleted, training.RunFailed:
 		// Each field of theirs has one right value, or any: see follows.
+	}
+	return ""
+}
+
+// checkWorker says what is wrong with the name of the worker that hosts a run.
+func checkWorker(name string) string {
+	if err := device.CheckWorker(name); err != nil {
+		return err.Error()
 	}
 	return ""
 }

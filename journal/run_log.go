@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/training"
@@ -97,7 +98,9 @@ func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
 }
 
 // HolderOf returns the name under which a run holds a lease.
-func HolderOf(id training.RunID) string { return RunPrefix + string(id) }
+func HolderOf(id training.RunID) string {
+	return device.Holder{Kind: device.HolderRun, Subject: string(id)}.String()
+}
 
 // AggregateOf returns the name of a run in the log.
 func AggregateOf(id training.RunID) eventstore.AggregateID {

@@ -151,7 +151,7 @@ func (p *Plan) parts(rows int) int {
 // parameters is zero and stays zero. The statistics are averaged in, as the
 // mean of the given number of parts.
 func (p *Plan) updateProgram(parts int) *kernel.Program {
-	prog := &kernel.Program{Name: "update", Elements: p.elements}
+	prog := &kernel.Program{Name: "update", Elements: p.elements, Indivisible: true}
 	gradient := kernel.Span{Offset: p.gradients, Len: p.trained}
 	prog.Instructions = p.regularize(prog.Instructions, gradient)
 	prog.Instructions = p.optimize(prog.Instructions, gradient)

@@ -79,6 +79,8 @@ type (
 		// Parent is where a fork comes from; nil if training starts from
 		// scratch.
 		Parent *Parent `json:"parent,omitempty"`
+		// Worker hosts the run until it rests; "" is the only one.
+		Worker string `json:"worker,omitempty"`
 	}
 	// ResourceAllocated records that the run holds a device.
 	ResourceAllocated struct {
@@ -163,6 +165,8 @@ type (
 	// checkpoint's step, or from where it began.
 	TrainingResumed struct {
 		FromStep uint64 `json:"from_step"`
+		// Worker hosts the run from now on; "" is the only one.
+		Worker string `json:"worker,omitempty"`
 	}
 	// TrainingFailed records why training cannot continue.
 	TrainingFailed struct {

@@ -138,9 +138,9 @@ func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 }
 
 // Resume returns the event that resumes an interrupted run, or ErrCannotResume.
-func (r TrainingRun) Resume() (Event, error) {
+func (r TrainingRun) Resume() (TrainingResumed, error) {
 	if !r.Session.CanResume() {
-		return nil, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
+		return TrainingResumed{}, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
 	}
 	step, _ := r.ResumePoint()
 	return TrainingResumed{FromStep: step}, nil

@@ -44,6 +44,8 @@ type SagaContext struct {
 	Paused bool `json:"paused"`
 	// Reason is why the saga is compensating or has failed.
 	Reason string `json:"reason,omitempty"`
+	// Worker is the one that hosts the run, or did last; "" is the only one.
+	Worker string `json:"worker,omitempty"`
 }
 
 // TrainingSaga leads a run from its first device to its last checkpoint: devices,
@@ -235,6 +237,7 @@ func (s *TrainingSaga) start(e TrainingStarted) error {
 		Epochs: e.Hyperparameters.Epochs, CheckpointInterval: e.Hyperparameters.CheckpointInterval,
 		// A fork begins where its parent was at the checkpoint.
 		Epoch: e.Parent.Epoch(), CheckpointEpoch: e.Parent.Epoch(), CheckpointStep: e.Parent.Step(),
+		Worker: e.Worker,
 	}
 	return nil
 }
@@ -246,7 +249,7 @@ func (s *TrainingSaga) handleAllocating(event Event) error {
 		if !c.Paused || len(s.releases()) > 0 || e.FromStep != c.CheckpointStep {
 			return s.unexpected(event)
 		}
-		c.Paused = false
+		c.Paused, c.Worker = false, e.Worker
 		return nil
 	case ResourceAllocated:
 		if c.Paused || slices.ContainsFunc(c.AllocatedDevices, func(a Allocation) bool { return a.Device == e.Device }) {
