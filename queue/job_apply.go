@@ -63,7 +63,7 @@ func (j Job) ApplyRecorded(e JobEvent) (Job, error) {
 	switch e := e.(type) {
 	case JobSubmitted:
 		s := e.Submission.clone()
-		j = Job{id: e.Job, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
+		j = Job{id: e.Job, worker: e.Worker, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
 	case JobPreparing:
 		j.state = StatePreparing
 	case JobPrepared:

@@ -40,6 +40,8 @@ type (
 	JobSubmitted struct {
 		Job JobID `json:"job"`
 		Submission
+		// Worker is the one that hosts the job; "" is the only one.
+		Worker string `json:"worker,omitempty"`
 	}
 	// JobPreparing records that the job's data are being opened.
 	JobPreparing struct{}
