@@ -137,7 +137,7 @@ func from(e JobEvent) []State {
 	case JobCompleted:
 		return []State{StateRunning}
 	case JobDeferred:
-		return []State{StatePreparing, StatePlaced, StateRunning}
+		return []State{StatePreparing, StateQueued, StatePlaced, StateRunning}
 	case JobStopRequested, JobFailed:
 		return []State{StatePlaced, StateRunning}
 	case JobRejected:
