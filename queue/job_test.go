@@ -89,7 +89,7 @@ func TestEachCommandInEachState(t *testing.T) {
 		{queue.Complete{}, []string{"", "", "", "", "", "completed", "", "", "", ""}},
 		{queue.Fail{Cause: byUser()}, []string{"", "", "", "", "failed", "failed", "", "", "", ""}},
 		{queue.Reject{Cause: byUser()}, []string{"rejected", "rejected", "rejected", "", "", "", "", "", "", ""}},
-		{queue.Defer{Cause: byUser()}, []string{"", "submitted", "", "", "queued", "queued", "", "", "", ""}},
+		{queue.Defer{Cause: byUser()}, []string{"", "submitted", "queued", "", "queued", "queued", "", "", "", ""}},
 		{queue.Pause{Cause: byUser()}, []string{"paused", "paused", "paused", same, stop, stop, "", "", "", ""}},
 		{queue.Resume{}, []string{"", "", "", "queued", "", "", "", "", "", ""}},
 		{queue.Cancel{Cause: byUser()}, []string{"cancelled", "cancelled", "cancelled", "cancelled", stop, stop, "", "", same, ""}},
