@@ -77,7 +77,7 @@ func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, 
 		select {
 		case <-reached:
 			switch ask {
-			case "pause": // what dies here is looked at below
+			case "pause":
 				_ = h.Pause(ctx, Target{Job: "it"}, "asked")
 			case "cancel":
 				_ = h.Cancel(ctx, Target{Job: "it"}, "asked")
