@@ -150,25 +150,34 @@ func (b *jobBook) sorted() []*hostedJob {
 }
 
 // decide gives a job a command, records what follows, and does what is to be done then.
+// Nobody else writes to the job: a conflict means that an append that seemed to fail did
+// not, and the book is behind the log.
 func (b *jobBook) decide(j *hostedJob, c queue.Command) error {
-	events, err := j.job().Decide(c)
-	if err != nil || len(events) == 0 {
-		return err
+	for again := false; ; again = true {
+		events, err := j.job().Decide(c)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: events})
+		if err == nil {
+			b.happened(j, records[0], events)
+			return nil
+		}
+		if again || !errors.Is(err, eventstore.ErrConcurrencyConflict) || b.reload(j) != nil {
+			b.leave(j, err)
+			return err
+		}
 	}
-	return b.append(j, events...)
 }
 
-func (b *jobBook) append(j *hostedJob, events ...queue.JobEvent) error {
-	records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: events})
-	if err != nil {
-		if errors.Is(err, eventstore.ErrConcurrencyConflict) {
-			return fault.As(fault.Conflict, err)
-		}
-		b.leave(j, err)
-		return err
+// reload reads what the log says about a job.
+func (b *jobBook) reload(j *hostedJob) error {
+	record, err := b.log.Load(context.Background(), j.id())
+	if err == nil {
+		record.Job = record.Job.WithoutRequest()
+		j.record = record
 	}
-	b.happened(j, records[0], events)
-	return nil
+	return err
 }
 
 // leave gives up a job whose events cannot be recorded: the next host recovers it.
