@@ -239,9 +239,27 @@ func (b *jobBook) obey(j *hostedJob) {
 	if j.cancel != nil {
 		j.cancel()
 	}
-	if run := b.h.run(j.run()); run != nil && j.underWay && !j.resting {
+	if !j.underWay {
+		b.interrupt(j, cause)
+	} else if run := b.h.run(j.run()); run != nil && !j.resting {
 		j.stopping = true
 		run.interrupt(cause, b.h.config.Now())
+	}
+}
+
+// interrupt brings the run of a job to rest that was prepared and has no actor yet. What
+// fails here is left to recovery.
+func (b *jobBook) interrupt(j *hostedJob, cause string) {
+	if _, prepared := j.job().Estimate(); !prepared {
+		return
+	}
+	record, err := b.h.log.Load(context.Background(), j.run())
+	if err != nil || !record.Saga.UnderWay() {
+		return
+	}
+	e := training.TrainingInterrupted{Cause: cause}
+	if _, err := b.h.log.Append(context.Background(), record, e); err == nil {
+		b.h.hub.Recorded(j.run(), e)
 	}
 }
 
