@@ -319,7 +319,9 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 // is Unpause. It fails with training.ErrCannotResume for a run that has ended, and with
 // ErrRunNotFound.
 func (h *Host) Resume(ctx context.Context, id training.RunID) error {
-	if h.jobs.knows(queue.JobID(id)) {
+	if known, err := h.jobs.find(ctx, queue.JobID(id)); err != nil {
+		return err
+	} else if known {
 		return h.Unpause(ctx, Target{Job: queue.JobID(id)})
 	}
 	record, err := h.log.Load(ctx, id)

@@ -111,6 +111,12 @@ func (j *hostedJob) runnable(now time.Time) bool {
 	return j.job().State() == queue.StateQueued && len(j.job().After()) == 0 && !now.Before(j.notBefore)
 }
 
+// unprepared reports whether somebody has to prepare the job.
+func (j *hostedJob) unprepared() bool {
+	state := j.job().State()
+	return (state == queue.StateSubmitted || state == queue.StatePreparing) && j.cancel == nil
+}
+
 func newJobBook(h *Host) *jobBook {
 	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}}
 }
@@ -309,7 +315,7 @@ func (b *jobBook) advance() {
 	slices.SortStableFunc(all, func(a, c *hostedJob) int { return cmp.Compare(c.job().Priority(), a.job().Priority()) })
 	now := b.h.config.Now()
 	for _, j := range all {
-		if j.active && j.job().State() == queue.StateSubmitted && j.cancel == nil && !now.Before(j.notBefore) {
+		if j.active && j.unprepared() && !now.Before(j.notBefore) {
 			if !b.mayPrepare(now) {
 				break
 			}
@@ -351,7 +357,7 @@ func (b *jobBook) prepare(j *hostedJob) {
 	if b.h.config.Prepare == nil {
 		return
 	}
-	if err := b.decide(j, queue.Prepare{}); err != nil {
+	if j.job().State() == queue.StateSubmitted && b.decide(j, queue.Prepare{}) != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(b.h.closing)
@@ -436,19 +442,53 @@ func (b *jobBook) queue(j *hostedJob, events []training.Event) error {
 	if err := b.admit(j.job().Submission(), &estimate); err != nil {
 		return err
 	}
-	decided, err := j.job().Decide(queue.Queue{Estimate: estimate})
+	for again := false; ; again = true {
+		decided, err := j.job().Decide(queue.Queue{Estimate: estimate})
+		if err != nil {
+			if again && j.job().State() == queue.StateQueued { // the append had not failed
+				return nil
+			}
+			return err
+		}
+		job, run, err := b.log.AppendWithRun(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: decided}, b.h.log, events...)
+		if err == nil {
+			for _, e := range events {
+				b.h.hub.Recorded(run.ID, e)
+			}
+			b.happened(j, job, decided)
+			return nil
+		}
+		if again || !errors.Is(err, eventstore.ErrConcurrencyConflict) || b.reload(j) != nil {
+			b.leave(j, err)
+			return err
+		}
+	}
+}
+
+// revive brings a job up to date that was left since something could not be recorded.
+func (b *jobBook) revive(j *hostedJob) error {
+	if j.left == nil || j.underWay || j.cancel != nil {
+		return nil
+	}
+	if err := b.reload(j); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	record, err := b.h.log.Load(ctx, j.run())
+	if err != nil && !errors.Is(err, journal.ErrRunNotFound) {
+		return err
+	}
+	commands, err := recovering(ctx, b.h.log, j.job(), record.Session.State)
 	if err != nil {
 		return err
 	}
-	job, run, err := b.log.AppendWithRun(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: decided}, b.h.log, events...)
-	if err != nil {
-		b.leave(j, err)
-		return err
+	j.left = nil
+	for _, c := range commands {
+		if err := b.decide(j, c); err != nil {
+			return err
+		}
 	}
-	for _, e := range events {
-		b.h.hub.Recorded(run.ID, e)
-	}
-	b.happened(j, job, decided)
+	b.retire(j)
 	return nil
 }
 
@@ -608,16 +648,12 @@ func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool
 	cause, ran := causeOf(cmp.Or(record.Reason, j.reason)), b.ran(j)
 	state := j.job().State()
 	switch end, ended := endOf(record.Session.State); {
-	case state.Ended() || state == queue.StatePaused:
+	case state.Ended():
 	case ended && end == queue.StateCompleted:
-		if state == queue.StatePlaced { // a run that had only to say that it is complete
-			_ = b.decide(j, queue.Start{})
-		}
 		_ = b.decide(j, queue.Complete{Ran: ran})
-	case ended && state.HasDevices():
-		_ = b.decide(j, queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}, Ran: ran})
 	case ended:
-		_ = b.decide(j, queue.Reject{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}})
+		_ = b.decide(j, queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}, Ran: ran})
+	case state == queue.StatePaused:
 	case b.closed || !j.active:
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: cause.Message}, Ran: ran})
@@ -713,7 +749,7 @@ func (b *jobBook) due() (time.Duration, bool) {
 // unprepared reports whether a job waits to be prepared.
 func (b *jobBook) unprepared() bool {
 	for _, j := range b.live {
-		if j.active && j.job().State() == queue.StateSubmitted && j.cancel == nil && j.notBefore.IsZero() {
+		if j.active && j.unprepared() && j.notBefore.IsZero() {
 			return true
 		}
 	}

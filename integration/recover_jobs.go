@@ -110,10 +110,13 @@ func followRuns(job queue.Job, states map[training.RunID]training.State, tell fu
 func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run training.State) ([]queue.Command, error) {
 	const died = "its process ended without notice (killed, or power lost)"
 	cause := queue.Cause{Code: queue.CauseProcessEnded, Message: died}
-	if job.State() == queue.StatePreparing {
+	end, ended := endOf(run)
+	switch {
+	case job.State().Ended():
+		return nil, nil
+	case job.State() == queue.StatePreparing:
 		return []queue.Command{queue.Defer{Cause: cause}}, nil
-	}
-	if !job.State().HasDevices() {
+	case !ended && !job.State().HasDevices():
 		return nil, nil
 	}
 	served, _, err := journal.QueueTimes(ctx, runs.Store(), training.RunID(job.ID()))
@@ -121,7 +124,7 @@ func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run tr
 		return nil, err
 	}
 	ran := max(0, served-job.Ran())
-	switch end, ended := endOf(run); {
+	switch {
 	case !ended:
 		return []queue.Command{queue.Defer{Cause: cause, Ran: ran}}, nil
 	case end == queue.StateFailed:
@@ -130,15 +133,6 @@ func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run tr
 			return nil, err
 		}
 		return []queue.Command{queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: record.Reason}, Ran: ran}}, nil
-	case job.State() == queue.StatePlaced && stops(job): // it cannot start any more
-		return []queue.Command{queue.Defer{Cause: cause, Ran: ran}}, nil
-	case job.State() == queue.StatePlaced:
-		return []queue.Command{queue.Start{}, queue.Complete{Ran: ran}}, nil
 	}
 	return []queue.Command{queue.Complete{Ran: ran}}, nil
-}
-
-func stops(job queue.Job) bool {
-	_, stops := job.Stop()
-	return stops
 }
