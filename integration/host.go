@@ -105,8 +105,6 @@ type HostConfig struct {
 	Limits *queue.Limits
 	// Labels are those of the devices that have some.
 	Labels map[device.ID][]string
-	// gangs lets jobs have several devices; tests do, whose devices do not compute.
-	gangs bool
 	// Fault, if not nil, is called before every training step; tests panic or
 	// kill in it.
 	Fault func(run training.RunID, step uint64)

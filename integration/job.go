@@ -160,7 +160,8 @@ func (b *jobBook) predecessor(ctx context.Context, of, id queue.JobID, together 
 		return queue.StateSubmitted, nil
 	}
 	if j := b.live[id]; j != nil {
-		return j.job().State(), nil
+		err := b.revive(j)
+		return j.job().State(), err
 	}
 	if job, ok := b.ended[id]; ok {
 		if !job.State().Ended() {

@@ -164,12 +164,19 @@ func (b *jobBook) decide(j *hostedJob, c queue.Command) error {
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: events})
+		was := j.record
+		records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: was, Events: events})
 		if err == nil {
 			b.happened(j, records[0], events)
 			return nil
 		}
-		if again || !errors.Is(err, eventstore.ErrConcurrencyConflict) || b.reload(j) != nil {
+		if b.reload(j) == nil && j.record.Version == was.Version+eventstore.Version(len(events)) { // it had not failed
+			record := j.record
+			j.record = was
+			b.happened(j, record, events)
+			return nil
+		}
+		if again || !errors.Is(err, eventstore.ErrConcurrencyConflict) {
 			b.leave(j, err)
 			return err
 		}
@@ -535,7 +542,7 @@ func (b *jobBook) admit(s queue.Submission, estimate *queue.Estimate) error {
 		entry.Need.Features, entry.Need.Memory = estimate.Features, estimate.Memory
 	}
 	err := queue.Admit(&snapshot, entry)
-	if err == nil && s.Devices > 1 && !b.h.config.gangs {
+	if err == nil && s.Devices > 1 {
 		err = &fault.FieldError{Field: "config.devices", Value: fmt.Sprint(s.Devices), Problem: "is more than the one device on which this version trains a run", Fix: "use 1, or leave it out"}
 	}
 	return err
@@ -594,9 +601,9 @@ func (b *jobBook) recorded(run training.RunID, e training.Event) {
 	}
 }
 
-// placed records that a job has its devices, once its run has all of them.
+// placed records that a job has its device.
 func (b *jobBook) placed(j *hostedJob, e training.ResourceAllocated) {
-	if j.job().State() != queue.StateQueued || j.job().Size() > 1 {
+	if j.job().State() != queue.StateQueued {
 		return
 	}
 	_ = b.decide(j, queue.Place{Devices: []device.ID{e.Device}, Waited: b.waited(j)})

@@ -90,10 +90,10 @@ func (h *history) observeJob(r *simRun, e eventstore.Event) {
 	name := strings.TrimSuffix(strings.TrimPrefix(e.Type, "queue.job_"), ".v1")
 	h.log("%s: %s %s", e.Aggregate, name, e.Payload)
 	h.count("jobs " + name)
-	if r.job.State() == queue.StatePlaced && len(r.state.devices) == 0 {
-		h.violate("job %s was placed, but its run holds nothing", r.id)
-	}
 	if name == "placed" {
+		if len(r.state.devices) == 0 {
+			h.violate("job %s was placed, but its run holds nothing", r.id)
+		}
 		for _, id := range r.job.Submission().After {
 			if h.count("jobs that came after"); h.run(training.RunID(id)).state.outcome != training.Completed {
 				h.violate("job %s was placed, but %s has not completed", r.id, id)
