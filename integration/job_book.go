@@ -490,6 +490,15 @@ func (b *jobBook) revive(j *hostedJob) error {
 		return err
 	}
 	j.left = nil
+	for _, id := range j.job().After() {
+		state, err := b.predecessor(ctx, j.id(), id, nil)
+		if err != nil {
+			return err
+		}
+		if state.Ended() {
+			commands = append(commands, queue.EndPredecessor{Job: id, State: state})
+		}
+	}
 	for _, c := range commands {
 		if err := b.decide(j, c); err != nil {
 			return err

@@ -460,7 +460,7 @@ func (h *history) play() bool {
 // way.
 func (h *history) finished() bool {
 	for _, r := range h.runs {
-		if !r.over() || !r.state.empty() {
+		if !r.over() || r.restless() {
 			return false
 		}
 	}
@@ -671,7 +671,7 @@ func (h *history) await(p *process, done <-chan struct{}) {
 // record, because its host could not record the rest: that is left to the next
 // process.
 func (h *history) unmended() bool {
-	return slices.ContainsFunc(h.runs, func(r *simRun) bool { return r.state.ended() && !r.state.empty() })
+	return slices.ContainsFunc(h.runs, func(r *simRun) bool { return r.over() && r.restless() })
 }
 
 // goOn resumes a run that was interrupted, or starts another.

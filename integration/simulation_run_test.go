@@ -31,6 +31,11 @@ func (r *simRun) over() bool {
 	return r.state.ended()
 }
 
+// restless reports whether the run holds something, or is under way on record.
+func (r *simRun) restless() bool {
+	return r.started && r.state.outcome == "" || !r.state.empty()
+}
+
 // queued reports whether the run waits in the queue, and nothing of it is under way.
 func (r *simRun) queued() bool {
 	return r.job.State() == queue.StateQueued && !r.record.Saga.Begun()
