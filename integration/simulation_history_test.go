@@ -315,6 +315,9 @@ func (h *history) boot() {
 		await: func(_ context.Context, done <-chan struct{}) { h.await(p, done) },
 		follow: func(_ *Host, id training.RunID, run *hosted) {
 			p.launched++
+			if h.submits {
+				h.run(id).panics = 0
+			}
 			p.follows = append(p.follows, &simFollow{id, run, run})
 		},
 	})

@@ -56,7 +56,6 @@ func (h *history) meddleWithJobs(p *process) {
 		err = p.host.Pause(ctx, t, "later")
 	case 3, 4:
 		h.log("the user resumes job %s", it.id)
-		it.panics = 0
 		err = p.host.Unpause(ctx, t)
 	default:
 		h.log("the user changes the priority of %s", it.id)
