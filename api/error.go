@@ -21,6 +21,10 @@ const (
 	LogMissing Code = "log_missing"
 	// LogCorrupt: the event log at Path is not what was written.
 	LogCorrupt Code = "log_corrupt"
+	// NoEvents: the event log of the data directory at Path has no events.
+	NoEvents Code = "no_events"
+	// DirInUse: another process holds the data directory at Path.
+	DirInUse Code = "dir_in_use"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
 	// Unreachable: the service does not answer, or its answer was cut off.

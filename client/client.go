@@ -57,11 +57,6 @@ func (c *Client) Run(ctx context.Context, r api.RunRequest) (api.RunReport, erro
 	return unary(ctx, c, api.ShowRun, r)
 }
 
-// Events implements api.Service.
-func (c *Client) Events(ctx context.Context, r api.EventsRequest) iter.Seq2[api.Event, error] {
-	return stream(ctx, c, api.ListEvents, r)
-}
-
 // State implements api.Service.
 func (c *Client) State(ctx context.Context, r api.StateRequest) (api.StateReport, error) {
 	return unary(ctx, c, api.ShowState, r)

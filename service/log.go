@@ -58,6 +58,17 @@ func (s *Service) read(ctx context.Context) (*Log, error) {
 	return l, err
 }
 
+// readCurrent opens the event log for reading, for what one that is older than the files
+// beside it would mislead: it refuses such a log, and one that cannot be compared with
+// them.
+func (s *Service) readCurrent(ctx context.Context) (*Log, error) {
+	l, err := s.OpenLog(ctx)
+	if err == nil && l.Compared != nil {
+		return nil, errors.Join(l.Compared, l.Close())
+	}
+	return l, err
+}
+
 // Runs returns the list of all runs, which is read once.
 func (l *Log) Runs(ctx context.Context) (*journal.RunList, error) {
 	if l.list != nil {

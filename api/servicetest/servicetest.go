@@ -82,6 +82,14 @@ func Run(t *testing.T, h Harness) {
 		{"a stream can be broken off", brokenOff},
 		{"calls run at the same time", concurrent},
 		{"a warning comes before the answer", warning},
+		{"the newest events, and those that pass a filter", tail},
+		{"a log that is followed is waited for", follow},
+		{"a replay ends in the run's state", replay},
+		{"a log is verified, also against a head", verify},
+		{"an export is the log", export},
+		{"read models are rebuilt", rebuild},
+		{"a backup is a data directory with the same log", backup},
+		{"a data directory that another process holds", inUse},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
 	}
@@ -93,19 +101,17 @@ type call struct{ operation, request string }
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return []call{
+	return append(logCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},
 		{"runs.show", `{"run":"no such run"}`},
-		{"events.list", `{"run":"latest"}`},
-		{"events.list", `{"run":"no such run"}`},
 		{"state", `{}`},
 		{"state", `{"at":"0"}`},
 		{"state", `{"at":"7"}`},
 		{"state", `{"at":"2001-02-03T04:05:06Z"}`},
 		{"devices", `{}`},
-	}
+	}...)
 }
 
 // Transcript returns what a service gives to the same calls, one JSON value a line. It

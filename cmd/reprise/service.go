@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -32,14 +33,29 @@ const (
 	serviceSocket = "socket"
 )
 
-// withService calls do with the service over the data directory. What the service has
-// to say meanwhile goes to standard error.
-func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) (err error) {
+// access is what a command wants of the data directory.
+type access bool
+
+const (
+	// reading needs a folder that is there; with writing, the service says what it needs.
+	reading access = false
+	writing access = true
+)
+
+// withService calls do with the service over the data directory, for reading. What the
+// service has to say meanwhile goes to standard error.
+func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) error {
+	return env.withServiceFor(ctx, reading, do)
+}
+
+// withServiceFor is withService for commands that write, or wait for a folder, too.
+func (env *environment) withServiceFor(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
+	defer func() { err = env.withCommands(err) }()
 	way := env.getenv("REPRISE_SERVICE")
 	if way != "" && way != serviceDirect && way != serviceSocket {
 		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
 	}
-	local, err := env.localService()
+	local, err := env.serviceFor(wanted)
 	if err != nil {
 		return err
 	}
@@ -58,22 +74,26 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 	return do(ctx, remote)
 }
 
-// localService returns the service over the data directory, in this process.
-func (env *environment) localService() (*service.Service, error) {
+// localService returns the service over the data directory, in this process, for
+// reading.
+func (env *environment) localService() (*service.Service, error) { return env.serviceFor(reading) }
+
+// serviceFor returns the service over the data directory, in this process.
+func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()
 	if err != nil {
 		return nil, err
+	}
+	if wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
+		if _, err := os.Stat(w.Dir); err != nil {
+			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+		}
 	}
 	return env.serviceOver(w)
 }
 
 // serviceOver wires the service over a data directory.
 func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
-	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
-		if _, err := os.Stat(w.Dir); err != nil {
-			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
-		}
-	}
 	return service.New(service.Config{
 		Dir: w.Dir, Now: env.now, OpenDevices: env.openDevices,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
@@ -84,7 +104,46 @@ func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, erro
 			return store, nil
 		},
 		EmptyLog: func() eventstore.Store { return memory.New() },
+		OpenForWriting: func(path string) (eventstore.Store, error) {
+			store, err := sqlite.Open(path, sqlite.Config{})
+			if err != nil {
+				return nil, err // not a nil *sqlite.Store
+			}
+			return store, nil
+		},
+		Copies: copies(), Process: os.Getpid(), Command: env.command,
 	})
+}
+
+// copies copies the event logs that sqlite has.
+func copies() service.Copies {
+	return service.Copies{
+		Backup: sqlite.Backup, Restore: sqlite.Restore,
+		OpenWreck: func(ctx context.Context, path string) (service.Wreck, error) {
+			wreck, err := sqlite.OpenWreck(ctx, path)
+			if err != nil {
+				return nil, err // not a nil *sqlite.Wreck
+			}
+			return wreck, nil
+		},
+	}
+}
+
+// finish returns the result of an operation that takes a while, and shows how far it is
+// meanwhile.
+func finish[Result any](updates iter.Seq2[api.Update[Result], error], progress *counter) (Result, error) {
+	defer progress.close()
+	var none Result
+	for u, err := range updates {
+		switch {
+		case err != nil:
+			return none, err
+		case u.Result != nil:
+			return *u.Result, nil
+		}
+		progress.update(u.Done, u.Of)
+	}
+	return none, errors.New("the service gave no result")
 }
 
 // notice shows what the service has to say beside an answer.
@@ -136,7 +195,19 @@ func (s *socketServer) close() error {
 
 // argument is a field of a request to the service, as the user gave it: --at 15m for
 // the field at.
-type argument struct{ field, flag, value string }
+type argument struct {
+	field, flag, value string
+	// file says that the value is the content of a file, or the file itself: it is not
+	// shown, and flag names the file.
+	file bool
+	// fixes are what the service says to do and, in words of the command line, the same.
+	fixes map[string]string
+}
+
+// fileArgument is a field that a file was given for: by a flag, or by its name alone.
+func fileArgument(field, flag, file string) argument {
+	return argument{field: field, flag: strings.TrimSpace(flag + " " + file), file: true}
+}
 
 // asGiven makes what a service says about fields of its request speak of the
 // arguments that they come from.
@@ -152,7 +223,12 @@ func asGiven(err error, arguments ...argument) error {
 		for _, a := range arguments {
 			if m.Field == a.field && m.File == "" && m.Setting == "" {
 				named.Mistakes[i].Field = a.flag
-				if m.Value != "" && a.value != "" {
+				if fix, ok := a.fixes[m.Fix]; ok {
+					named.Mistakes[i].Fix = fix
+				}
+				if a.file {
+					named.Mistakes[i].Value = ""
+				} else if m.Value != "" && a.value != "" {
 					named.Mistakes[i].Value = a.value
 				}
 			}
@@ -165,4 +241,33 @@ func asGiven(err error, arguments ...argument) error {
 // textOf returns the text of a mistake that has no place in a file.
 func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
+}
+
+// withCommands makes what a service says about the data directory speak of the flag that
+// names it, and of this program.
+func (env *environment) withCommands(err error) error {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	w, noDir := env.workspace()
+	if noDir != nil {
+		return err
+	}
+	named := *e
+	switch e.Code {
+	case api.DirInUse:
+		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
+		err = &named
+	case api.NoEvents:
+		named.Remedy = "start a run with: " + env.program + " train JOB"
+		err = &named
+	default:
+	}
+	dir := fileArgument("data_dir", "--data-dir", w.Dir)
+	dir.fixes = map[string]string{
+		"choose an empty folder":                    "choose an empty folder with --data-dir FOLDER",
+		"choose an empty folder, or move runs away": "choose an empty folder with --data-dir FOLDER, or move runs away",
+	}
+	return asGiven(err, dir)
 }
