@@ -12,6 +12,7 @@ import (
 	"reprise/dataset/tokenizer"
 	"reprise/fault"
 	"reprise/inference"
+	"reprise/integration"
 	"reprise/training"
 )
 
@@ -114,16 +115,18 @@ func (env *environment) generate(ctx context.Context, r runReader, g generateOpt
 	if err != nil {
 		return badFiles(r.run, r.workspace, cp, "use another checkpoint: --step", err)
 	}
-	devices, closeDevices, err := env.openDevices()
+	devices, closeDevices, err := env.leaseDevices()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDevices()) }()
-	generator, err := inference.NewGenerator(devices[0], session.Architecture, content.Weights, t)
+	generator, err := integration.NewGeneration(ctx, devices, integration.GenerationRequest{
+		Run: r.run.ID, Model: inference.Model{Architecture: session.Architecture, Weights: content.Weights, Tokenizer: t},
+	})
 	if err != nil {
 		return err
 	}
-	defer generator.Close()
+	defer func() { err = errors.Join(err, generator.Close()) }()
 	out, flush := env.textOutput()
 	if _, err := io.WriteString(out, g.prompt); err != nil {
 		return err

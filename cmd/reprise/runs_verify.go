@@ -54,7 +54,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 	if err != nil {
 		return err
 	}
-	devices, closeDevices, err := env.openDevices()
+	devices, closeDevices, err := env.leaseDevices()
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (env *environment) verify(ctx context.Context, r runReader, what integratio
 		begin = r.run.Session.Parent.Step()
 	}
 	what.Progress = func(step, last uint64) { progress.update(step-begin, last-begin) }
-	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Backend: devices[0], Meaning: api.Meaning}
+	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Devices: devices, Meaning: api.Meaning}
 	report, err := verifier.Verify(ctx, what, data)
 	progress.close()
 	if errors.Is(err, context.Canceled) {
