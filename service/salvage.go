@@ -138,18 +138,19 @@ func (s *Service) salvageFiles(
 		return err
 	}
 	var older *datadir.OlderLogError
-	switch err := datadir.CheckFiles(ctx, log, from); {
-	case errors.As(err, &older):
+	compared := datadir.CheckFiles(ctx, log, from)
+	switch {
+	case errors.As(compared, &older):
 		for _, problem := range older.Problems {
 			report.Missing = append(report.Missing, api.MissingEvents{First: report.Events + 1, What: problem})
 		}
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case datadir.Passing(err):
-		return err
-	case err != nil: // of folders that cannot be read
-		lose([]datadir.LostFiles{{What: "cannot be compared with the log: " + err.Error()}})
-		return nil
+	case datadir.Passing(compared):
+		return compared
+	case compared != nil: // of folders that cannot be read
+		lose([]datadir.LostFiles{{What: "cannot be compared with the log: " + compared.Error()}})
+		return nil //nolint:nilerr // it is in the report
 	}
 	unknown, lost, err := datadir.SalvageUnknownFiles(ctx, log, filepath.Join(to.Dir, RestRuns), from)
 	report.UnknownFiles = append(report.UnknownFiles, unknown...)
