@@ -14,6 +14,7 @@ import (
 	"reprise/api"
 	"reprise/api/servicetest"
 	"reprise/client"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
@@ -35,6 +36,7 @@ func local(t testing.TB, dir string) api.Service {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 	})
 	if err != nil {
 		t.Fatal(err)

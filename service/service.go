@@ -16,16 +16,20 @@ import (
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
 )
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field is needed.
+// Config is what a Service works with. Every field is needed, but only one of Dir and
+// NoDir.
 type Config struct {
-	// Dir is the data directory; it need not exist.
-	Dir string
+	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
+	// every call that needs one.
+	Dir   string
+	NoDir error
 	// Now is the clock.
 	Now func() time.Time
 	// OpenReadOnly opens the event log at a path, which exists. EmptyLog returns one
@@ -35,14 +39,17 @@ type Config struct {
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
+	// DataSets says where data sets are looked for and fetched from. Its Progress is
+	// not used.
+	DataSets func() dataset.Config
 }
 
 // Validate reports what is missing.
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
-		"Dir": c.Dir == "", "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil,
+		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
+		"OpenDevices": c.OpenDevices == nil, "DataSets": c.DataSets == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))

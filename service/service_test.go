@@ -6,6 +6,7 @@ import (
 
 	"reprise/api"
 	"reprise/api/servicetest"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
@@ -24,6 +25,7 @@ func config(dir string) service.Config {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 	}
 }
 
@@ -51,7 +53,7 @@ func TestAConfigNamesWhatItLacks(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "Config.Dir") {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices"} {
+	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets"} {
 		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
 		}
