@@ -103,6 +103,7 @@ func commandsFor(code api.Code) string {
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
 	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
+	case api.InterruptedEarly, api.StepsOmitted: // withCommands has said it
 	}
 	return ""
 }

@@ -13,7 +13,7 @@ import (
 
 	"reprise/api"
 	"reprise/client"
-	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
@@ -39,12 +39,15 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 	if way != "" && way != serviceDirect && way != serviceSocket {
 		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
 	}
+	defer func() { err = env.withCommands(err) }()
 	local, err := env.localService()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
-	ctx = api.WithNotices(ctx, env.notice)
+	shown := notices{env: env}
+	defer shown.close()
+	ctx = api.WithNotices(ctx, shown.show)
 	if way != serviceSocket {
 		return do(ctx, local)
 	}
@@ -58,24 +61,20 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 	return do(ctx, remote)
 }
 
-// localService returns the service over the data directory, in this process.
+// localService returns the service over the data directory, in this process. Where there
+// is none, only calls that need it fail.
 func (env *environment) localService() (*service.Service, error) {
 	w, err := env.workspace()
-	if err != nil {
-		return nil, err
-	}
-	return env.serviceOver(w)
-}
-
-// serviceOver wires the service over a data directory.
-func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
-	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
-		if _, err := os.Stat(w.Dir); err != nil {
-			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+	if err == nil && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
+		if _, missing := os.Stat(w.Dir); missing != nil {
+			err = invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 		}
 	}
+	if err != nil {
+		w.Dir = ""
+	}
 	return service.New(service.Config{
-		Dir: w.Dir, Now: env.now, OpenDevices: env.openDevices,
+		Dir: w.Dir, NoDir: err, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -87,10 +86,34 @@ func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, erro
 	})
 }
 
-// notice shows what the service has to say beside an answer.
-func (env *environment) notice(n api.Notice) {
-	if n.Warning != "" {
-		writeLines(env.stderr, "reprise: warning: "+n.Warning)
+// notices shows what the service has to say beside an answer.
+type notices struct {
+	env      *environment
+	download *download
+}
+
+func (n *notices) show(notice api.Notice) {
+	if notice.Warning != "" {
+		n.close()
+		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
+	}
+	d := notice.Download
+	switch {
+	case d == nil:
+	case d.Ended:
+		n.close()
+	default:
+		if n.download == nil {
+			n.download = &download{env: n.env}
+		}
+		n.download.update(dataset.Progress{Name: d.Name, File: d.File, Done: d.Done, Total: d.Total})
+	}
+}
+
+// close clears the line of a download.
+func (n *notices) close() {
+	if n.download != nil {
+		n.download.close()
 	}
 }
 
@@ -142,10 +165,15 @@ type argument struct{ field, flag, value string }
 // arguments that they come from.
 func asGiven(err error, arguments ...argument) error {
 	var e *api.Error
-	if !errors.As(err, &e) || len(e.Mistakes) == 0 {
+	if !errors.As(err, &e) || len(e.Mistakes) == 0 && e.Instead == nil {
 		return err
 	}
 	named := *e
+	for _, a := range arguments {
+		if i := e.Instead; i != nil && i.Field == a.field {
+			named.Remedy = strings.TrimSuffix(e.Remedy, i.Field+" "+i.Value) + a.flag + " " + i.Value
+		}
+	}
 	named.Mistakes = slices.Clone(e.Mistakes)
 	for i, m := range named.Mistakes {
 		was := textOf(m)
@@ -165,4 +193,24 @@ func asGiven(err error, arguments ...argument) error {
 // textOf returns the text of a mistake that has no place in a file.
 func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
+}
+
+// withCommands completes what a service says in a situation in which commands about a
+// run help.
+func (env *environment) withCommands(err error) error {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	switch e.Code {
+	case api.InterruptedEarly:
+		named.Remedy = "resume it with:\n  " + env.commandFor("runs resume", e.Run)
+	case api.StepsOmitted:
+		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
+	default:
+		return err
+	}
+	named.Code = "" // it has been answered
+	return &named
 }
