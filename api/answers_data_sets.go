@@ -23,9 +23,11 @@ type FetchDataSetRequest struct {
 
 // InspectDataSetRequest asks what is in data.
 type InspectDataSetRequest struct {
-	// Path is a name of the catalogue, a folder or a file, as in dataset.Source. The
-	// service looks up a relative one in the folder that it runs in.
+	// Path is a name of the catalogue, a folder or a file, as in dataset.Source.
 	Path Text `json:"path"`
+	// Folder is the absolute path of the folder that a relative path starts from; ""
+	// is the one that the service runs in.
+	Folder Text `json:"folder,omitempty"`
 	// The rest says how to read the data, as in dataset.Source; all of it may be zero.
 	Task               dataset.Task `json:"task,omitempty"`
 	Target             Text         `json:"target,omitempty"`
@@ -41,7 +43,7 @@ type InspectDataSetRequest struct {
 // MaxInspectedSamples bounds the samples of an inspection.
 const MaxInspectedSamples = 16
 
-// Source returns the data that the request means.
+// Source returns the data that the request means, with the path as the request has it.
 func (r InspectDataSetRequest) Source() dataset.Source {
 	source := dataset.Source{
 		Path: string(r.Path), Task: r.Task, Target: string(r.Target), ValidationFraction: r.ValidationFraction,

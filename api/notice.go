@@ -7,6 +7,10 @@ import "context"
 type Notice struct {
 	// Warning is something that the user has to know, as text with lines.
 	Warning string `json:"warning,omitempty"`
+	// Note is something in a request that may not be meant.
+	Note string `json:"note,omitempty"`
+	// Event is something that has happened meanwhile.
+	Event string `json:"event,omitempty"`
 	// Download is how far a download is that the answer needs.
 	Download *Download `json:"download,omitempty"`
 }

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net"
@@ -37,6 +38,7 @@ func local(t testing.TB, dir string) api.Service {
 			return []device.Driver{d}, d.Close, err
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
+		Random:   rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"reprise/api"
 	"reprise/dataset"
@@ -90,6 +92,11 @@ func (s *Service) InspectDataSet(ctx context.Context, q api.InspectDataSetReques
 	}
 	defer done()
 	source := q.Source()
+	if _, ok := library.Lookup(source.Path); !ok {
+		if source.Path, err = pathFrom(string(q.Folder), source.Path); err != nil {
+			return api.Inspection{}, err
+		}
+	}
 	data, err := library.Open(ctx, source)
 	if err != nil {
 		return api.Inspection{}, err
@@ -106,6 +113,19 @@ func (s *Service) InspectDataSet(ctx context.Context, q api.InspectDataSetReques
 		x.Text = api.Text(summary.Text.Sample)
 	}
 	return x, nil
+}
+
+// pathFrom returns a path that starts from a folder. It stays as it is, and short, where
+// it starts from the folder that the service runs in.
+func pathFrom(folder, path string) (string, error) {
+	if folder == "" || path == "" || filepath.IsAbs(path) {
+		return path, nil
+	}
+	here, err := os.Getwd()
+	if err != nil || folder == here {
+		return path, err
+	}
+	return filepath.Join(folder, path), nil
 }
 
 // samplesOf returns the first images of the training split, up to n of them.

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,7 @@ func TestADownloadIsToldUntilItEnds(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	noDir := fault.New(fault.Invalid, "there is no home directory")
 	s, err := New(Config{
-		NoDir: noDir, Now: func() time.Time { return noon },
+		NoDir: noDir, Random: rand.Reader, Now: func() time.Time { return noon },
 		OpenReadOnly: func(string) (eventstore.Store, error) { return nil, errors.New("unexpected") },
 		EmptyLog:     func() eventstore.Store { return memory.New() },
 		OpenDevices:  func() ([]device.Driver, func() error, error) { return nil, nil, errors.New("unexpected") },

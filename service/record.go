@@ -120,7 +120,7 @@ func (s *Service) verify(
 	if err != nil {
 		return none, err
 	}
-	devices, err := s.devices()
+	devices, err := s.leases()
 	if err != nil {
 		return none, err
 	}
@@ -129,13 +129,15 @@ func (s *Service) verify(
 		p.From = r.run.Session.Parent.Step()
 	}
 	pace := pace{now: s.config.Now}
-	verifier := integration.Verifier{Store: r.Store, Workspace: r.Workspace, Backend: devices[0], Meaning: api.Meaning}
-	report, err := verifier.Verify(ctx, integration.Verification{Run: r.run, From: q.From, To: q.To, Progress: func(step, last uint64) {
-		if pace.due() {
-			p.Step, p.Last = step, last
-			tell(p)
-		}
-	}}, data)
+	verifier := integration.Verifier{Store: r.Store, Workspace: r.Workspace, Devices: devices, Meaning: api.Meaning}
+	report, err := verifier.Verify(ctx, integration.Verification{
+		Run: r.run, From: q.From, To: q.To, Waiting: tellWaiting(ctx), Progress: func(step, last uint64) {
+			if pace.due() {
+				p.Step, p.Last = step, last
+				tell(p)
+			}
+		},
+	}, data)
 	return report, wrongRange(r, q, err)
 }
 
@@ -170,7 +172,7 @@ func verificationOf(v integration.VerifyReport) api.VerifyReport {
 
 // Generate implements api.Service.
 func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2[api.GeneratedText, error] {
-	return streamOf(ctx, func(ctx context.Context, send func(api.GeneratedText) error) error {
+	return streamOf(ctx, func(ctx context.Context, send func(api.GeneratedText) error) (err error) {
 		if err := q.Validate(); err != nil {
 			return err
 		}
@@ -179,11 +181,11 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 			return err
 		}
 		defer r.close()
-		generator, err := s.generator(r, q)
+		generator, err := s.generator(ctx, r, q)
 		if err != nil {
 			return err
 		}
-		defer generator.Close()
+		defer func() { err = errors.Join(err, generator.Close()) }()
 		if err := send(api.GeneratedText{Text: q.Prompt}); err != nil {
 			return err
 		}
@@ -194,7 +196,7 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 }
 
 // generator loads the language model that a request names. The caller must close it.
-func (s *Service) generator(r runLog, q api.GenerateRequest) (*inference.Generator, error) {
+func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest) (*integration.Generation, error) {
 	session := r.run.Session
 	if session.Dataset.TokenizerModel == "" {
 		return nil, fault.New(fault.Invalid, "run %s was not trained on text but on %s; generate needs a language model", r.run.ID, session.Dataset.Path)
@@ -211,11 +213,13 @@ func (s *Service) generator(r runLog, q api.GenerateRequest) (*inference.Generat
 	if err != nil {
 		return nil, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
 	}
-	devices, err := s.devices()
+	devices, err := s.leases()
 	if err != nil {
 		return nil, err
 	}
-	return inference.NewGenerator(devices[0], session.Architecture, content.Weights, t)
+	return integration.NewGeneration(ctx, devices, integration.GenerationRequest{
+		Run: r.run.ID, Model: inference.Model{Architecture: session.Architecture, Weights: content.Weights, Tokenizer: t}, Waiting: tellWaiting(ctx),
+	})
 }
 
 // checkpointOf returns the checkpoint that a request names.

@@ -5,12 +5,13 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
-// A Service may be used by several goroutines. Each call opens the event log anew, as
+// A Service may be used by several goroutines. Each call opens the event log again, as
 // another process may be writing it.
 package service
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/integration"
 )
 
 var _ api.Service = (*Service)(nil)
@@ -42,6 +44,8 @@ type Config struct {
 	// DataSets says where data sets are looked for and fetched from. Its Progress is
 	// not used.
 	DataSets func() dataset.Config
+	// Random gives random bytes and never fails, as crypto/rand.Reader.
+	Random io.Reader
 }
 
 // Validate reports what is missing.
@@ -49,7 +53,7 @@ func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil, "DataSets": c.DataSets == nil,
+		"OpenDevices": c.OpenDevices == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
@@ -66,6 +70,7 @@ type Service struct {
 	mu           sync.Mutex
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
+	leased       *integration.Devices // nil until somebody needs one
 }
 
 // New returns a service. Close must follow.
@@ -83,8 +88,12 @@ func (s *Service) Close() error {
 	if s.closeDrivers == nil {
 		return nil
 	}
-	err := s.closeDrivers()
-	s.drivers, s.closeDrivers = nil, nil
+	var err error
+	if s.leased != nil {
+		err = s.leased.Close()
+	}
+	err = errors.Join(err, s.closeDrivers())
+	s.drivers, s.closeDrivers, s.leased = nil, nil, nil
 	return err
 }
 

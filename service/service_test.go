@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"crypto/rand"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func config(dir string) service.Config {
 			return []device.Driver{d}, d.Close, err
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
+		Random:   rand.Reader,
 	}
 }
 
@@ -53,7 +55,7 @@ func TestAConfigNamesWhatItLacks(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "Config.Dir") {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets"} {
+	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets", "Random"} {
 		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
 		}

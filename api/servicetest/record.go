@@ -198,6 +198,10 @@ func dataSets(t *testing.T, h Harness) {
 	if err != nil || !strings.HasPrefix(string(x.Text), text) || x.Samples != nil || x.Summary.Entry != nil {
 		t.Errorf("%+v, %v", x, err)
 	}
+	same, err := s.InspectDataSet(t.Context(), api.InspectDataSetRequest{Path: "text.txt", Folder: api.Text(filepath.Dir(path)), Context: 8})
+	if err != nil || same.Summary.Fingerprint != x.Summary.Fingerprint {
+		t.Errorf("%+v, %v", same, err)
+	}
 	if _, err := s.InspectDataSet(t.Context(), api.InspectDataSetRequest{Path: "caf\xe9.csv"}); !errors.As(err, &e) || !strings.Contains(e.Message, "is not UTF-8") {
 		t.Errorf("%#v", err)
 	}

@@ -21,6 +21,9 @@ type actorSnapshot struct {
 	At  time.Time `json:"at"`
 	// Actors are the root and all below it, parents first.
 	Actors []actorRow `json:"actors"`
+	// DeadLetters counts the messages that nobody handled; Letters are the newest.
+	DeadLetters uint64      `json:"dead_letters"`
+	Letters     []letterRow `json:"newest_dead_letters,omitempty"`
 }
 
 // actorRow is a supervisor or an actor in `reprise actors`.
@@ -39,7 +42,9 @@ type actorRow struct {
 }
 
 func snapshotOf(host *integration.Host, pid int, now time.Time) actorSnapshot {
-	return actorSnapshot{PID: pid, At: now, Actors: appendActors(nil, host.Actors())}
+	l := actorSnapshot{PID: pid, At: now, Actors: appendActors(nil, host.Actors())}
+	l.addLetters(host)
+	return l
 }
 
 func appendActors(rows []actorRow, t actor.Tree) []actorRow {
@@ -66,7 +71,8 @@ func newActorsCommand(env *environment) *cobra.Command {
 		Long: `Actors asks the process that holds the data directory, such as a running
 "reprise train", for its supervision tree: for each supervisor and actor, its
 state, the messages waiting in its mailbox, the messages that it handles per
-second, its restarts and its age.
+second, its restarts and its age. Messages that no actor has handled are counted
+as dead letters; the newest are shown, with the reason.
 
 Rates are measured over one second or, with --watch, since the snapshot before.
 With --watch, JSON is one object per line and YAML one document per snapshot, until
@@ -216,6 +222,7 @@ func (l actorSnapshot) table(t *table) error {
 			shortDuration(time.Duration(r.Age*float64(time.Second))))
 	}
 	t.line("\n%s in process %d, %s waiting, %s", plural(actors, "actor"), l.PID, plural(waiting, "message"), plural(restarts, "restart"))
+	l.letters(t)
 	return nil
 }
 

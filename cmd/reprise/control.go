@@ -193,6 +193,7 @@ func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
 	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
 		writeAnswer(w, snapshotOf(host, os.Getpid(), now()))
 	})
+	mux.HandleFunc("POST /v1/tell", tellActor(host))
 	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Query().Get("actor")
 		host.TraceNext(path)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,9 @@ It takes the name of a data set in the catalogue, a folder of images or text, a
 }
 
 func (env *environment) inspect(ctx context.Context, r api.InspectDataSetRequest, format string) error {
+	if here, err := os.Getwd(); err == nil { // if not, relative paths will not do either
+		r.Folder = api.Text(here)
+	}
 	if format == formatTable {
 		r.Samples = drawnSamples
 	}

@@ -58,15 +58,15 @@ type hostView interface {
 }
 
 // withHost opens everything a run needs, launches one, follows it to its end
-// and prints the result. data is the run's data, already open.
+// and prints the result. data is what the command has opened to check the run.
 func (env *environment) withHost(ctx context.Context, command string, data *dataset.Dataset, format string, start launch) error {
-	open := func(context.Context, training.Dataset) (*dataset.Dataset, error) { return data, nil }
+	opened := &shelf{env: env, data: data}
 	var view *runView
 	newView := func() hostView {
 		view = newRunView(env)
 		return view
 	}
-	return env.openHost(ctx, command, open, newView, func(host *integration.Host, w datadir.Workspace) error {
+	return env.openHost(ctx, command, opened.recorded, newView, func(host *integration.Host, w datadir.Workspace) error {
 		record, err := runToRest(ctx, host, view, start)
 		view.close()
 		if closed := host.Close(); err != nil || closed != nil {

@@ -102,7 +102,7 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	}
 	t.row("optimizer", describeOptimizer(h.Optimizer))
 	t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
-	if options := describeOptions(h); options != "" {
+	if options := describeOptions(h.Options); options != "" {
 		t.row("training", options)
 	}
 	t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
@@ -202,12 +202,20 @@ func spaced(raw []byte) string {
 }
 
 func describeOptimizer(o nn.Optimizer) string {
-	raw, err := json.Marshal(o.WithDefaults())
+	return strings.TrimPrefix(describeSettings(o.WithDefaults()), "name ")
+}
+
+// describeOptions lists the options of training that are not at their default, as a
+// request names them.
+func describeOptions(o training.Options) string { return describeSettings(o.Recorded()) }
+
+// describeSettings writes a struct of settings as text: "beta1 0.9, beta2 0.999".
+func describeSettings(v any) string {
+	raw, err := json.Marshal(v)
 	if err != nil {
-		return string(o.Name)
+		return "" // a value that JSON does not have, which no record holds
 	}
-	text := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
-	return strings.TrimPrefix(text, "name ")
+	return strings.NewReplacer(`"`, "", ",", ", ", ":", " ").Replace(string(raw[1 : len(raw)-1]))
 }
 
 // noneOf is said of what a run does not have, as in "no checkpoints yet".
@@ -274,23 +282,4 @@ func writeEvaluations(t *table, r api.RunReport, o showOptions) {
 		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s",
 			s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
-}
-
-// describeOptions lists the options of training that are not at their default.
-func describeOptions(h training.Hyperparameters) string {
-	var parts []string
-	add := func(given bool, format string, args ...any) {
-		if given {
-			parts = append(parts, fmt.Sprintf(format, args...))
-		}
-	}
-	add(h.GradientAccumulation > 1, "gradient accumulation %d", h.GradientAccumulation)
-	add(h.ClipNorm > 0, "gradients clipped to norm %v", h.ClipNorm)
-	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
-	add(h.Augmentation.Flip, "random flip")
-	add(h.Augmentation.Crop > 0, "random crop, padding %d", h.Augmentation.Crop)
-	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
-	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
-	add(h.Precision == nn.BF16, "activations kept as bfloat16")
-	return strings.Join(parts, ", ")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -74,7 +75,7 @@ func (env *environment) localService() (*service.Service, error) {
 		w.Dir = ""
 	}
 	return service.New(service.Config{
-		Dir: w.Dir, NoDir: err, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets,
+		Dir: w.Dir, NoDir: err, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -93,20 +94,21 @@ type notices struct {
 }
 
 func (n *notices) show(notice api.Notice) {
-	if notice.Warning != "" {
-		n.close()
-		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
-	}
-	d := notice.Download
-	switch {
-	case d == nil:
-	case d.Ended:
-		n.close()
-	default:
+	if d := notice.Download; d != nil && !d.Ended {
 		if n.download == nil {
 			n.download = &download{env: n.env}
 		}
 		n.download.update(dataset.Progress{Name: d.Name, File: d.File, Done: d.Done, Total: d.Total})
+		return
+	}
+	n.close()
+	switch {
+	case notice.Warning != "":
+		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
+	case notice.Note != "":
+		writeLines(n.env.stderr, "reprise: note: "+notice.Note)
+	case notice.Event != "":
+		writeLines(n.env.stderr, "reprise: "+notice.Event)
 	}
 }
 

@@ -167,16 +167,20 @@ func (s *shelf) requested(ctx context.Context, request api.TrainingRequest) (dat
 	return source, data, err
 }
 
-// recorded is environment.openRecorded.
+// recorded is environment.openRecorded. While it opens one data set, others can be
+// opened.
 func (s *shelf) recorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.data != nil && s.data.Fingerprint() == d.Fingerprint {
-		return s.data, nil
+	kept := s.data
+	s.mu.Unlock()
+	if kept != nil && kept.Fingerprint() == d.Fingerprint {
+		return kept, nil
 	}
 	data, err := s.env.openRecorded(ctx, d)
 	if err == nil {
+		s.mu.Lock()
 		s.source, s.data = d.Source(), data
+		s.mu.Unlock()
 	}
 	return data, err
 }
