@@ -92,6 +92,33 @@ func (x Explanation) Err() error {
 	return &Error{Fault: fault.Corrupt, Message: fmt.Sprintf("event %d: %s: verification failed", x.Decision.Position, x.Decision.Problem)}
 }
 
+// Waits reports whether the run still waits for a device.
+func (x Explanation) Waits() bool { return x.State == training.Initializing }
+
+// StartsWhen says what has to change for a run that waits; "" for any other.
+func (x Explanation) StartsWhen() string {
+	if !x.Waits() || x.Decision == nil {
+		return ""
+	}
+	for _, r := range x.Decision.Reasons {
+		switch {
+		case !r.Transient:
+			return "a device that can take it is added"
+		case r.Code == queue.CodePaused:
+			return "it is resumed"
+		case r.Code == queue.CodeAfter:
+			return "the run that it comes after has completed"
+		case r.Code == queue.CodeQuota:
+			return "other runs of its owner hold fewer devices"
+		case r.Code == queue.CodeUnfit:
+			return "a device that could take it is healthy again and has enough memory free"
+		case r.Code == queue.CodeBusy, r.Code == queue.CodeReserved:
+			return "a run that holds a device ends, is interrupted or has to give way"
+		}
+	}
+	return "the reasons above have passed"
+}
+
 // RunDecision is what a recorded decision says about a run: whether it was placed or
 // waits, and why.
 type RunDecision struct {

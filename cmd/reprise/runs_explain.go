@@ -9,7 +9,6 @@ import (
 
 	"reprise/api"
 	"reprise/device"
-	"reprise/training"
 )
 
 func newRunsExplainCommand(env *environment) *cobra.Command {
@@ -65,7 +64,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 		return strings.Join(names, ", ")
 	}
 	switch {
-	case d.Outcome == "taking over" && waits(x):
+	case d.Outcome == "taking over" && x.Waits():
 		t.row("outcome", "gets "+on(d.On)+" once this has given way:")
 		for _, id := range d.GaveWay {
 			t.row("  run", string(id))
@@ -84,7 +83,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 		}
 	default:
 		outcome := "waiting"
-		if !waits(x) {
+		if !x.Waits() {
 			outcome = "was waiting then"
 		}
 		t.row("outcome", fmt.Sprintf("%s, number %d in the queue", outcome, d.Place))
@@ -95,13 +94,13 @@ func writeExplanation(t *table, x api.Explanation) error {
 			}
 			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reason.Message, lasts))
 		}
-		if waits(x) {
-			t.row("starts when", startsWhen(x))
+		if x.Waits() {
+			t.row("starts when", x.StartsWhen())
 		} else {
 			t.row("since then", "it stopped waiting; it is "+string(x.State)+" now")
 		}
 	}
-	if d.Outcome == "waiting" && waits(x) {
+	if d.Outcome == "waiting" && x.Waits() {
 		for _, h := range d.Holders {
 			left := ""
 			if h.Remaining > 0 {
@@ -124,22 +123,4 @@ func writeExplanation(t *table, x api.Explanation) error {
 		t.row("verified", "DIFFERS: "+d.Problem)
 	}
 	return nil
-}
-
-// waits reports whether the run still waits.
-func waits(x api.Explanation) bool { return x.State == training.Initializing }
-
-// startsWhen says what has to change for a run that waits.
-func startsWhen(x api.Explanation) string {
-	for _, r := range x.Decision.Reasons {
-		switch {
-		case !r.Transient:
-			return "a device that can take it is added"
-		case r.Code == "unfit":
-			return "a device that could take it is healthy again and has enough memory free"
-		case r.Code == "busy", r.Code == "reserved":
-			return "a run that holds a device ends, is interrupted or has to give way"
-		}
-	}
-	return "the reasons above have passed"
 }
