@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"reprise/fault"
+	"reprise/training"
 )
 
 // Code names a situation in which whoever shows an error knows better than the service
@@ -25,6 +26,11 @@ const (
 	NoEvents Code = "no_events"
 	// DirInUse: another process holds the data directory at Path.
 	DirInUse Code = "dir_in_use"
+	// InterruptedEarly: Run was interrupted before its first checkpoint, so that there is
+	// none to start from; resuming it makes one.
+	InterruptedEarly Code = "interrupted_early"
+	// StepsOmitted: Run has more checkpoints than the message lists, at its end.
+	StepsOmitted Code = "steps_omitted"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
 	// Unreachable: the service does not answer, or its answer was cut off.
@@ -44,11 +50,22 @@ type Error struct {
 	Message string `json:"message"`
 	// Path is the file or folder that the code is about, on the service's machine.
 	Path string `json:"path,omitempty"`
+	// Run is the run that the code is about.
+	Run training.RunID `json:"run,omitempty"`
 	// Remedy says what to do about the cause; "" if Message does, or nothing is known.
 	Remedy string `json:"remedy,omitempty"`
+	// Instead is a value of the request with which the call would work; Remedy ends
+	// with its field and the value.
+	Instead *FieldValue `json:"instead,omitempty"`
 	// Mistakes are what is wrong with the request, field by field, in the order of
 	// Message; none where nothing is.
 	Mistakes []Mistake `json:"mistakes,omitempty"`
+}
+
+// FieldValue is a value of a field of a request.
+type FieldValue struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
 }
 
 // Mistake is something wrong with a field of a request, or of the training request

@@ -26,7 +26,13 @@ const (
 // Operations is the table of all operations: which method of a service each name
 // calls.
 func Operations() []Operation {
-	return slices.Concat(runOperations(), logOperations(), machineOperations())
+	return slices.Concat(
+		runOperations(),
+		recordOperations(),
+		dataOperations(),
+		logOperations(),
+		machineOperations(),
+	)
 }
 
 func runOperations() []Operation {

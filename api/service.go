@@ -12,6 +12,8 @@ import "context"
 // warning, goes to the function of [WithNotices]. Methods may be called concurrently.
 type Service interface {
 	RunService
+	RecordService
+	DataService
 	LogService
 	MachineService
 }

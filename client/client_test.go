@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"reprise/api"
 	"reprise/api/servicetest"
 	"reprise/client"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
@@ -41,6 +43,8 @@ func local(t testing.TB, dir string) api.Service {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
+		Random:   rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)

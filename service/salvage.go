@@ -30,6 +30,9 @@ const (
 // error means that there is no new folder.
 func (s *Service) Salvage(ctx context.Context, folder string, progress func(done, of uint64)) (_ api.SalvageReport, err error) {
 	defer explain(&err)
+	if err := s.needDir(); err != nil {
+		return api.SalvageReport{}, err
+	}
 	w := s.workspace
 	report := api.SalvageReport{From: w.Dir, To: folder, Missing: []api.MissingEvents{}, LostFiles: []api.LostFiles{}, UnknownFiles: []string{}}
 	if !disk.Exists(w.EventsPath()) && !disk.Exists(w.EventsPath()+"-wal") {

@@ -15,21 +15,27 @@ package service
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"time"
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/integration"
 )
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field is needed.
+// Config is what a Service works with. Every field is needed, but only one of Dir and
+// NoDir.
 type Config struct {
-	// Dir is the data directory; it need not exist.
-	Dir string
+	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
+	// every call that needs one.
+	Dir   string
+	NoDir error
 	// Now is the clock.
 	Now func() time.Time
 	// OpenReadOnly opens the event log at a path, which exists. EmptyLog returns one
@@ -47,15 +53,20 @@ type Config struct {
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
+	// DataSets says where data sets are looked for and fetched from. Its Progress is
+	// not used.
+	DataSets func() dataset.Config
+	// Random gives random bytes and never fails, as crypto/rand.Reader.
+	Random io.Reader
 }
 
 // Validate reports what is missing.
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
-		"Dir": c.Dir == "", "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil,
-		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "",
+		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
+		"OpenDevices": c.OpenDevices == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
+		"OpenForWriting": c.OpenForWriting == nil, "Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "",
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
@@ -72,6 +83,7 @@ type Service struct {
 	mu           sync.Mutex
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
+	leased       *integration.Devices // nil until somebody needs one
 }
 
 // New returns a service. Close must follow.
@@ -89,8 +101,12 @@ func (s *Service) Close() error {
 	if s.closeDrivers == nil {
 		return nil
 	}
-	err := s.closeDrivers()
-	s.drivers, s.closeDrivers = nil, nil
+	var err error
+	if s.leased != nil {
+		err = s.leased.Close()
+	}
+	err = errors.Join(err, s.closeDrivers())
+	s.drivers, s.closeDrivers, s.leased = nil, nil, nil
 	return err
 }
 

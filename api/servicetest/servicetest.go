@@ -90,6 +90,12 @@ func Run(t *testing.T, h Harness) {
 		{"read models are rebuilt", rebuild},
 		{"a backup is a data directory with the same log", backup},
 		{"a data directory that another process holds", inUse},
+		{"figures are those of the run", figures},
+		{"a verification says what differs", verification},
+		{"a range without a checkpoint is refused", verifiedRange},
+		{"a text needs a language model and its files", generation},
+		{"all of a request for text is checked at once", generationRequest},
+		{"data sets are listed, fetched and inspected", dataSets},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
 	}
@@ -101,7 +107,7 @@ type call struct{ operation, request string }
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return append(logCalls(), []call{
+	return slices.Concat(recordCalls(), logCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},
@@ -111,7 +117,7 @@ func calls() []call {
 		{"state", `{"at":"7"}`},
 		{"state", `{"at":"2001-02-03T04:05:06Z"}`},
 		{"devices", `{}`},
-	}...)
+	})
 }
 
 // Transcript returns what a service gives to the same calls, one JSON value a line. It

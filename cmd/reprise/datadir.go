@@ -141,18 +141,9 @@ type logReader struct {
 	compared  error
 }
 
-// openReader opens the event store for reading, even while another process writes
-// to it. It warns of a log that is older than the files beside it.
-func (env *environment) openReader(ctx context.Context) (*logReader, error) {
-	r, err := env.openLog(ctx)
-	if err == nil {
-		env.warnOfOlderLog(r.compared)
-	}
-	return r, err
-}
-
-// openCurrent is openReader for commands that a log which is older than the files
-// beside it would mislead: it refuses one, and one that cannot be compared with them.
+// openCurrent opens the event store for reading, for commands that a log which is older
+// than the files beside it would mislead: it refuses one, and one that cannot be compared
+// with them.
 func (env *environment) openCurrent(ctx context.Context) (*logReader, error) {
 	r, err := env.openLog(ctx)
 	if err == nil && r.compared != nil {

@@ -43,17 +43,8 @@ type runReader struct {
 	run       journal.RunRecord
 }
 
-// readRun opens the data directory for reading, resolves the run's name and
-// calls do.
-func (env *environment) readRun(ctx context.Context, name string, do func(runReader) error) error {
-	store, err := env.openReader(ctx)
-	if err != nil {
-		return err
-	}
-	return env.readRunIn(ctx, store, name, do)
-}
-
-// readCurrentRun is readRun for commands that an older log would mislead.
+// readCurrentRun opens the data directory for reading, resolves the run's name and calls
+// do. It refuses an older log, which would mislead the command.
 func (env *environment) readCurrentRun(ctx context.Context, name string, do func(runReader) error) error {
 	store, err := env.openCurrent(ctx)
 	if err != nil {

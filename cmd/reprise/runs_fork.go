@@ -13,6 +13,7 @@ import (
 	"reprise/integration"
 	"reprise/journal"
 	"reprise/nn"
+	"reprise/service"
 	"reprise/training"
 )
 
@@ -100,7 +101,7 @@ func (env *environment) prepareFork(
 		}
 		return job{}, invalid(errors.Join(noPoint, api.Join(wrong, request.CheckFork(old), more)))
 	}
-	if err := checkFiles(parent, w, cp, "use another checkpoint: --from"); err != nil {
+	if err := service.CheckFiles(parent, w, cp, "--from", "use another checkpoint"); err != nil {
 		return job{}, err
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -14,7 +15,7 @@ import (
 
 	"reprise/api"
 	"reprise/client"
-	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
@@ -60,7 +61,9 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
-	ctx = api.WithNotices(ctx, env.notice)
+	shown := notices{env: env}
+	defer shown.close()
+	ctx = api.WithNotices(ctx, shown.show)
 	if way != serviceSocket {
 		return do(ctx, local)
 	}
@@ -78,24 +81,20 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 // reading.
 func (env *environment) localService() (*service.Service, error) { return env.serviceFor(reading) }
 
-// serviceFor returns the service over the data directory, in this process.
+// serviceFor returns the service over the data directory, in this process. Where there
+// is none, only calls that need it fail.
 func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()
-	if err != nil {
-		return nil, err
-	}
-	if wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
-		if _, err := os.Stat(w.Dir); err != nil {
-			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+	if err == nil && wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
+		if _, missing := os.Stat(w.Dir); missing != nil {
+			err = invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 		}
 	}
-	return env.serviceOver(w)
-}
-
-// serviceOver wires the service over a data directory.
-func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
+	if err != nil {
+		w.Dir = ""
+	}
 	return service.New(service.Config{
-		Dir: w.Dir, Now: env.now, OpenDevices: env.openDevices,
+		Dir: w.Dir, NoDir: err, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -146,10 +145,35 @@ func finish[Result any](updates iter.Seq2[api.Update[Result], error], progress *
 	return none, errors.New("the service gave no result")
 }
 
-// notice shows what the service has to say beside an answer.
-func (env *environment) notice(n api.Notice) {
-	if n.Warning != "" {
-		writeLines(env.stderr, "reprise: warning: "+n.Warning)
+// notices shows what the service has to say beside an answer.
+type notices struct {
+	env      *environment
+	download *download
+}
+
+func (n *notices) show(notice api.Notice) {
+	if d := notice.Download; d != nil && !d.Ended {
+		if n.download == nil {
+			n.download = &download{env: n.env}
+		}
+		n.download.update(dataset.Progress{Name: d.Name, File: d.File, Done: d.Done, Total: d.Total})
+		return
+	}
+	n.close()
+	switch {
+	case notice.Warning != "":
+		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
+	case notice.Note != "":
+		writeLines(n.env.stderr, "reprise: note: "+notice.Note)
+	case notice.Event != "":
+		writeLines(n.env.stderr, "reprise: "+notice.Event)
+	}
+}
+
+// close clears the line of a download.
+func (n *notices) close() {
+	if n.download != nil {
+		n.download.close()
 	}
 }
 
@@ -213,10 +237,15 @@ func fileArgument(field, flag, file string) argument {
 // arguments that they come from.
 func asGiven(err error, arguments ...argument) error {
 	var e *api.Error
-	if !errors.As(err, &e) || len(e.Mistakes) == 0 {
+	if !errors.As(err, &e) || len(e.Mistakes) == 0 && e.Instead == nil {
 		return err
 	}
 	named := *e
+	for _, a := range arguments {
+		if i := e.Instead; i != nil && i.Field == a.field {
+			named.Remedy = strings.TrimSuffix(e.Remedy, i.Field+" "+i.Value) + a.flag + " " + i.Value
+		}
+	}
 	named.Mistakes = slices.Clone(e.Mistakes)
 	for i, m := range named.Mistakes {
 		was := textOf(m)
@@ -243,26 +272,36 @@ func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
 }
 
-// withCommands makes what a service says about the data directory speak of the flag that
-// names it, and of this program.
+// withCommands completes what a service says in a situation in which commands or flags
+// help, other than those of commandsFor.
 func (env *environment) withCommands(err error) error {
 	var e *api.Error
 	if !errors.As(err, &e) {
-		return err
-	}
-	w, noDir := env.workspace()
-	if noDir != nil {
 		return err
 	}
 	named := *e
 	switch e.Code {
 	case api.DirInUse:
 		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
-		err = &named
+		named.Remedy = "wait for it to end, or use another folder with --data-dir FOLDER"
 	case api.NoEvents:
 		named.Remedy = "start a run with: " + env.program + " train JOB"
-		err = &named
+	case api.InterruptedEarly:
+		named.Remedy = "resume it with:\n  " + env.commandFor("runs resume", e.Run)
+	case api.StepsOmitted:
+		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
 	default:
+		return env.withDataDir(err)
+	}
+	named.Code = "" // it has been answered
+	return &named
+}
+
+// withDataDir makes mistakes about the data directory speak of the flag that names it.
+func (env *environment) withDataDir(err error) error {
+	w, noDir := env.workspace()
+	if noDir != nil {
+		return err
 	}
 	dir := fileArgument("data_dir", "--data-dir", w.Dir)
 	dir.fixes = map[string]string{

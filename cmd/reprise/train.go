@@ -146,7 +146,7 @@ func (env *environment) parse(ctx context.Context, file string, settings []api.S
 // noteClasses says which classes may be one by mistake. file is that of the request,
 // where there are several.
 func (env *environment) noteClasses(file string, data *dataset.Dataset) {
-	note := similarClasses(data.ClassNames())
+	note := dataset.SimilarClasses(data.ClassNames())
 	if note == "" {
 		return
 	}
