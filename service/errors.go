@@ -13,12 +13,14 @@ import (
 // explain makes the error that a method returns one of package api. Every method
 // defers it.
 func explain(err *error) {
-	if *err == nil || errors.As(*err, new(*api.Error)) {
+	if *err == nil {
 		return
 	}
 	e := api.ErrorOf(*err)
-	e.Code, e.Path = codeOf(*err)
-	e.Message, e.Remedy = remedyOf(*err)
+	if !errors.As(*err, new(*api.Error)) {
+		e.Code, e.Path = codeOf(*err)
+		e.Message, e.Remedy = remedyOf(*err)
+	}
 	*err = e
 }
 

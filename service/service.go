@@ -5,6 +5,10 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
+// Restore, Import and Salvage are not operations of api.Service: they make a data
+// directory, or save what is left of one, where nothing is served yet. They are called
+// in the process. Private keys stay with the caller: it signs a head itself.
+//
 // A Service may be used by several goroutines. Each call opens the event log again, as
 // another process may be writing it.
 package service
@@ -38,6 +42,14 @@ type Config struct {
 	// without events, for a data directory that has none yet.
 	OpenReadOnly func(path string) (eventstore.Store, error)
 	EmptyLog     func() eventstore.Store
+	// OpenForWriting opens the event log at a path, and creates it if need be.
+	OpenForWriting func(path string) (eventstore.Store, error)
+	// Copies copies event logs, also damaged ones.
+	Copies Copies
+	// Process and Command are this process, as the lock of the data directory names its
+	// holder.
+	Process int
+	Command string
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
@@ -53,7 +65,8 @@ func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
+		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "",
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
