@@ -22,15 +22,15 @@ const (
 	LogMissing Code = "log_missing"
 	// LogCorrupt: the event log at Path is not what was written.
 	LogCorrupt Code = "log_corrupt"
-	// NoEvents: the event log of the data directory at Path has no events.
-	NoEvents Code = "no_events"
-	// DirInUse: another process holds the data directory at Path.
-	DirInUse Code = "dir_in_use"
 	// InterruptedEarly: Run was interrupted before its first checkpoint, so that there is
 	// none to start from; resuming it makes one.
 	InterruptedEarly Code = "interrupted_early"
 	// StepsOmitted: Run has more checkpoints than the message lists, at its end.
 	StepsOmitted Code = "steps_omitted"
+	// NoEvents: the event log of the data directory at Path has no events.
+	NoEvents Code = "no_events"
+	// DirInUse: another process holds the data directory at Path.
+	DirInUse Code = "dir_in_use"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
 	// Unreachable: the service does not answer, or its answer was cut off.

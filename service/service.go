@@ -5,7 +5,7 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
-// Restore, Import and Salvage are no operations of api.Service: they make a data
+// Restore, Import and Salvage are not operations of api.Service: they make a data
 // directory, or save what is left of one, where nothing is served yet. They are called
 // in the process. Private keys stay with the caller: it signs a head itself.
 //
@@ -65,8 +65,8 @@ func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
-		"OpenForWriting": c.OpenForWriting == nil, "Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "",
+		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "",
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))

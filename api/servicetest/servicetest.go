@@ -82,6 +82,12 @@ func Run(t *testing.T, h Harness) {
 		{"a stream can be broken off", brokenOff},
 		{"calls run at the same time", concurrent},
 		{"a warning comes before the answer", warning},
+		{"figures are those of the run", figures},
+		{"a verification says what differs", verification},
+		{"a range without a checkpoint is refused", verifiedRange},
+		{"a text needs a language model and its files", generation},
+		{"all of a request for text is checked at once", generationRequest},
+		{"data sets are listed, fetched and inspected", dataSets},
 		{"the newest events, and those that pass a filter", tail},
 		{"a log that is followed is waited for", follow},
 		{"a replay ends in the run's state", replay},
@@ -90,12 +96,6 @@ func Run(t *testing.T, h Harness) {
 		{"read models are rebuilt", rebuild},
 		{"a backup is a data directory with the same log", backup},
 		{"a data directory that another process holds", inUse},
-		{"figures are those of the run", figures},
-		{"a verification says what differs", verification},
-		{"a range without a checkpoint is refused", verifiedRange},
-		{"a text needs a language model and its files", generation},
-		{"all of a request for text is checked at once", generationRequest},
-		{"data sets are listed, fetched and inspected", dataSets},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
 	}
@@ -107,7 +107,7 @@ type call struct{ operation, request string }
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return slices.Concat(recordCalls(), logCalls(), []call{
+	return slices.Concat(logCalls(), recordCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},

@@ -99,8 +99,10 @@ func commandsFor(code api.Code) string {
 		return "start one with `reprise train JOB`"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
-	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
-	case api.DirInUse, api.NoEvents, api.InterruptedEarly, api.StepsOmitted: // withCommands has said it
+	case api.DirInUse:
+		return "wait for it to end, or use another folder with --data-dir FOLDER"
+	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable:
+	case api.InterruptedEarly, api.StepsOmitted: // withCommands has said it
 	}
 	return ""
 }

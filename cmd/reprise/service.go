@@ -15,6 +15,7 @@ import (
 
 	"reprise/api"
 	"reprise/client"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
@@ -78,13 +79,15 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 }
 
 // localService returns the service over the data directory, in this process, for
-// reading.
+// reading. Where there is no data directory, only calls that need it fail.
 func (env *environment) localService() (*service.Service, error) { return env.serviceFor(reading) }
 
-// serviceFor returns the service over the data directory, in this process. Where there
-// is none, only calls that need it fail.
+// serviceFor returns the service over the data directory, in this process.
 func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()
+	if wanted == writing && err != nil {
+		return nil, err
+	}
 	if err == nil && wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
 		if _, missing := os.Stat(w.Dir); missing != nil {
 			err = invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
@@ -93,8 +96,13 @@ func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	if err != nil {
 		w.Dir = ""
 	}
+	return env.serviceOver(w, err)
+}
+
+// serviceOver wires the service over a data directory; noDir says why there is none.
+func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.Service, error) {
 	return service.New(service.Config{
-		Dir: w.Dir, NoDir: err, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
+		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -272,8 +280,9 @@ func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
 }
 
-// withCommands completes what a service says in a situation in which commands or flags
-// help, other than those of commandsFor.
+// withCommands completes what a service says in a situation in which commands help, and
+// makes what it says about the data directory speak of the flag that names it, and of
+// this program.
 func (env *environment) withCommands(err error) error {
 	var e *api.Error
 	if !errors.As(err, &e) {
@@ -281,24 +290,21 @@ func (env *environment) withCommands(err error) error {
 	}
 	named := *e
 	switch e.Code {
-	case api.DirInUse:
-		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
-		named.Remedy = "wait for it to end, or use another folder with --data-dir FOLDER"
-	case api.NoEvents:
-		named.Remedy = "start a run with: " + env.program + " train JOB"
 	case api.InterruptedEarly:
-		named.Remedy = "resume it with:\n  " + env.commandFor("runs resume", e.Run)
+		named.Remedy, named.Code = "resume it with:\n  "+env.commandFor("runs resume", e.Run), "" // it has been answered
+		return &named
 	case api.StepsOmitted:
 		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
+		named.Code = ""
+		return &named
+	case api.DirInUse:
+		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
+		err = &named
+	case api.NoEvents:
+		named.Remedy = "start a run with: " + env.program + " train JOB"
+		err = &named
 	default:
-		return env.withDataDir(err)
 	}
-	named.Code = "" // it has been answered
-	return &named
-}
-
-// withDataDir makes mistakes about the data directory speak of the flag that names it.
-func (env *environment) withDataDir(err error) error {
 	w, noDir := env.workspace()
 	if noDir != nil {
 		return err
