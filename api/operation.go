@@ -26,7 +26,7 @@ const (
 // Operations is the table of all operations: which method of a service each name
 // calls.
 func Operations() []Operation {
-	return slices.Concat(runOperations(), logOperations(), machineOperations())
+	return slices.Concat(runOperations(), trainingOperations(), logOperations(), machineOperations())
 }
 
 func runOperations() []Operation {

@@ -15,6 +15,8 @@ import (
 // warning, goes to the function of [WithNotices]. Methods may be called concurrently.
 type Service interface {
 	RunService
+	TrainingService
+	ActorService
 	LogService
 	MachineService
 }

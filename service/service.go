@@ -5,27 +5,34 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
-// A Service may be used by several goroutines. Each call opens the event log anew, as
+// A Service may be used by several goroutines. Each call opens the event log again, as
 // another process may be writing it.
 package service
 
 import (
+	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/training"
 )
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field is needed.
+// Config is what a Service works with. Every field is needed, but only one of Dir and
+// NoDir.
 type Config struct {
-	// Dir is the data directory; it need not exist.
-	Dir string
+	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
+	// every call that needs one.
+	Dir   string
+	NoDir error
 	// Now is the clock.
 	Now func() time.Time
 	// OpenReadOnly opens the event log at a path, which exists. EmptyLog returns one
@@ -35,14 +42,29 @@ type Config struct {
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
+	// OpenForWriting opens the event log at a path, and creates it if need be.
+	OpenForWriting func(path string) (eventstore.Store, error)
+	// DataSets says where data sets are looked for and fetched from. Its Progress is
+	// not used.
+	DataSets func() dataset.Config
+	// Random gives random bytes and never fails, as crypto/rand.Reader.
+	Random io.Reader
+	// Process and Command are this process, as the lock of the data directory names its
+	// holder.
+	Process int
+	Command string
+	// Serve makes the service known to other processes while it holds the data
+	// directory, until the function that it returns is called.
+	Serve func(context.Context, *Service) (func() error, error)
 }
 
 // Validate reports what is missing.
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
-		"Dir": c.Dir == "", "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil,
+		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
+		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
+		"Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
@@ -59,6 +81,9 @@ type Service struct {
 	mu           sync.Mutex
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
+
+	shelf shelf
+	hosts hosts
 }
 
 // New returns a service. Close must follow.
@@ -66,17 +91,19 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}}, nil
+	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{turn: make(chan struct{}, 1), feeds: map[training.RunID]*feed{}}}, nil
 }
 
-// Close closes the devices. No call may be in progress.
+// Close interrupts the runs that train here, lets go of the data directory once they
+// are at rest, and closes the devices. No other call may be in progress.
 func (s *Service) Close() error {
+	err := s.hosts.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closeDrivers == nil {
-		return nil
+		return err
 	}
-	err := s.closeDrivers()
+	err = errors.Join(err, s.closeDrivers())
 	s.drivers, s.closeDrivers = nil, nil
 	return err
 }

@@ -1,18 +1,22 @@
 package service_test
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"reprise/api"
 	"reprise/api/servicetest"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/service"
-	"time"
 )
 
 func config(dir string) service.Config {
@@ -24,6 +28,10 @@ func config(dir string) service.Config {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
+		DataSets:       func() dataset.Config { return dataset.Config{NoCache: errors.New("nothing is fetched")} },
+		Random:         rand.Reader, Process: 7, Command: "a test",
+		Serve: func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	}
 }
 
@@ -51,7 +59,7 @@ func TestAConfigNamesWhatItLacks(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "Config.Dir") {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices"} {
+	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "OpenForWriting", "DataSets", "Random", "Process", "Command", "Serve"} {
 		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
 		}

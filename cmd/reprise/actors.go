@@ -8,53 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/actor"
-	"reprise/integration"
+	"reprise/api"
 )
 
 // snapshotInterval is the time over which `reprise actors` measures rates.
 const snapshotInterval = time.Second
-
-// actorSnapshot is what a process answers about its actors.
-type actorSnapshot struct {
-	PID int       `json:"pid"`
-	At  time.Time `json:"at"`
-	// Actors are the root and all below it, parents first.
-	Actors []actorRow `json:"actors"`
-}
-
-// actorRow is a supervisor or an actor in `reprise actors`.
-type actorRow struct {
-	Path     string      `json:"path"`
-	Kind     string      `json:"kind"` // supervisor or actor
-	State    actor.State `json:"state"`
-	Depth    int         `json:"mailbox_depth"`
-	Handled  uint64      `json:"handled"`
-	Restarts int         `json:"restarts"`
-	Age      float64     `json:"age_seconds"`
-	// Rate is that of messages handled since the previous snapshot; nil without one.
-	Rate *float64 `json:"messages_per_second"`
-	// branch draws the tree.
-	branch string
-}
-
-func snapshotOf(host *integration.Host, pid int, now time.Time) actorSnapshot {
-	return actorSnapshot{PID: pid, At: now, Actors: appendActors(nil, host.Actors())}
-}
-
-func appendActors(rows []actorRow, t actor.Tree) []actorRow {
-	kind := "actor"
-	if t.Supervisor {
-		kind = "supervisor"
-	}
-	rows = append(rows, actorRow{
-		Path: t.Path, Kind: kind, State: t.State, Depth: t.Depth, Handled: t.Handled, Restarts: t.Restarts, Age: t.Age.Seconds(),
-	})
-	for _, child := range t.Children {
-		rows = appendActors(rows, child)
-	}
-	return rows
-}
 
 func newActorsCommand(env *environment) *cobra.Command {
 	var format string
@@ -105,17 +63,18 @@ func (env *environment) showActors(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
-	var first, second actorSnapshot
-	if err := askControl(ctx, w, "/v1/actors", &first); err != nil {
+	first, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
+	if err != nil {
 		return err
 	}
 	if err := wait(ctx, snapshotInterval); err != nil {
 		return errInterrupted
 	}
-	if err := askControl(ctx, w, "/v1/actors", &second); err != nil {
+	second, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
+	if err != nil {
 		second = first // it has just ended: this is what there was
 	}
-	second.setRates(first)
+	second.SetRates(first)
 	return env.printActors(second, format)
 }
 
@@ -127,10 +86,9 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 		return err
 	}
 	_, terminal := terminalWidth(env.stdout)
-	var before actorSnapshot
+	var before api.ActorSnapshot
 	for n := 0; ; n++ {
-		var l actorSnapshot
-		err := askControl(ctx, w, "/v1/actors", &l)
+		l, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
 		switch {
 		case ctx.Err() != nil:
 			return errInterrupted
@@ -141,7 +99,7 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 			return err
 		}
 		if n > 0 && l.PID == before.PID {
-			l.setRates(before)
+			l.SetRates(before)
 		}
 		before = l
 		if terminal && format == formatTable {
@@ -159,7 +117,7 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 }
 
 // printSnapshot prints one of several snapshots.
-func (env *environment) printSnapshot(l actorSnapshot, format string) error {
+func (env *environment) printSnapshot(l api.ActorSnapshot, format string) error {
 	switch format {
 	case formatJSON:
 		return writeJSONLine(env.stdout, l)
@@ -171,33 +129,12 @@ func (env *environment) printSnapshot(l actorSnapshot, format string) error {
 	return env.printActors(l, format)
 }
 
-func (env *environment) printActors(l actorSnapshot, format string) error {
-	return env.listing(format, l, l.table)
+func (env *environment) printActors(l api.ActorSnapshot, format string) error {
+	return env.listing(format, l, func(t *table) error { return writeActors(t, l) })
 }
 
-// setRates works out the rates from an earlier snapshot.
-func (l *actorSnapshot) setRates(before actorSnapshot) {
-	seconds := l.At.Sub(before.At).Seconds()
-	if seconds <= 0 {
-		return
-	}
-	handled := map[string]uint64{}
-	for _, r := range before.Actors {
-		handled[r.Path] = r.Handled
-	}
-	for i := range l.Actors {
-		r := &l.Actors[i]
-		was, known := handled[r.Path]
-		if r.Kind == "supervisor" || known && was > r.Handled {
-			continue // it handles none, or is another actor of the same name
-		}
-		rate := float64(r.Handled-was) / seconds
-		r.Rate = &rate
-	}
-}
-
-// table draws the tree for people.
-func (l actorSnapshot) table(t *table) error {
+// writeActors draws the tree for people.
+func writeActors(t *table, l api.ActorSnapshot) error {
 	actors, waiting, restarts := 0, 0, 0
 	t.columns(column{title: "ACTOR"}, column{title: "STATE"}, column{title: "MAILBOX", right: true}, column{title: "MSG/S", right: true},
 		column{title: "HANDLED", right: true, drop: 1}, column{title: "RESTARTS", right: true}, column{title: "AGE", right: true})
@@ -230,9 +167,18 @@ func formatRate(rate float64) string {
 	return fmt.Sprintf("%.1f", rate)
 }
 
-// drawTree gives every row its branch of the tree.
-func drawTree(rows []actorRow) []actorRow {
-	rows = append([]actorRow(nil), rows...)
+// actorRow is an actor with its branch of the tree.
+type actorRow struct {
+	api.Actor
+	branch string
+}
+
+// drawTree gives every actor its branch of the tree.
+func drawTree(actors []api.Actor) []actorRow {
+	rows := make([]actorRow, len(actors))
+	for i, a := range actors {
+		rows[i].Actor = a
+	}
 	for i := range rows {
 		r := &rows[i]
 		if r.Path == "/" {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,19 +38,6 @@ func (env *environment) noCheckpoint(run journal.RunRecord, w datadir.Workspace)
 	}
 }
 
-// cannotResume adds to the error of a run that has ended what can be done instead.
-func (env *environment) cannotResume(run journal.RunRecord, err error) error {
-	if len(run.Checkpoints) == 0 {
-		return fmt.Errorf("%w; correct the request and train it again", err)
-	}
-	set := fmt.Sprintf(" --set config.epochs=%d", 2*run.Session.Hyperparameters.Epochs)
-	if run.Session.State == training.Failed {
-		set = fmt.Sprintf(" --set config.learning_rate=%v", run.Session.Hyperparameters.LearningRate.Value/2)
-	}
-	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
-		err, env.commandFor("runs fork", run.ID)+set)
-}
-
 // checkpointAt returns the checkpoint at the step that a flag names.
 func (env *environment) checkpointAt(
 	run journal.RunRecord, w datadir.Workspace, flag string, step uint64,
@@ -86,25 +72,6 @@ func badFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint
 		}
 	}
 	return &datadir.AdvisedError{Err: err, Remedy: fix}
-}
-
-// checkResumePoint fails where the files of the checkpoint that a run would continue
-// from are not what was committed: its own last one or, before that, its parent's.
-func (env *environment) checkResumePoint(ctx context.Context, r runReader) error {
-	run := r.run
-	cp, own := run.LastCheckpoint()
-	if !own {
-		parent := run.Session.Parent
-		if parent == nil {
-			return nil // it starts again
-		}
-		cp = parent.Checkpoint
-		var err error
-		if run, err = r.log.Load(ctx, parent.RunID); err != nil {
-			return err
-		}
-	}
-	return checkFiles(run, r.workspace, cp, "fork the run from another checkpoint: "+env.commandFor("runs fork", run.ID)+" --from")
 }
 
 // indexOfStep returns the index of the checkpoint at a step, or -1.

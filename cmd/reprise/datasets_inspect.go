@@ -68,7 +68,7 @@ func (env *environment) inspect(ctx context.Context, source dataset.Source, form
 	if err != nil {
 		return inputOf(err, "NAME")
 	}
-	v := inspection{Summary: data.Inspect(), Note: similarClasses(data.ClassNames())}
+	v := inspection{Summary: data.Inspect(), Note: dataset.SimilarClasses(data.ClassNames())}
 	if entry, ok := library.Lookup(source.Path); ok {
 		v.Entry = &entry
 	}
@@ -123,29 +123,6 @@ func (v inspection) print(t *table) {
 	printColumns(t, "targets, "+rows, "TARGET", v.Targets)
 	printColumns(t, "columns, "+rows, "COLUMN", v.Columns)
 	printColumns(t, fmt.Sprintf("pixels of the %s for training", plural(v.Train.Samples, "image")), "CHANNEL", v.Channels)
-}
-
-// similarClasses says which classes have names that differ only in case or spaces, as
-// after a slip in a table; "" for none.
-func similarClasses(names []string) string {
-	first, similar := map[string]string{}, []string{}
-	for _, name := range names {
-		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
-		if other, ok := first[key]; ok {
-			similar = append(similar, fmt.Sprintf("%q and %q", other, name))
-			continue
-		}
-		first[key] = name
-	}
-	const most = 3
-	if n := len(similar) - most; n > 0 {
-		similar = append(similar[:most], fmt.Sprintf("%d more pairs", n))
-	}
-	if len(similar) == 0 {
-		return ""
-	}
-	return "these names of classes differ only in case or spaces, and are classes of their own: " + strings.Join(similar, ", ") +
-		"; write them alike if they mean the same"
 }
 
 // describeTask says what a task is.

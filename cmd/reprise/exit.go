@@ -102,7 +102,8 @@ func commandsFor(code api.Code) string {
 		return "start one with `reprise train JOB`"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
-	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
+	case api.LogCorrupt, api.UnknownOperation, api.Unreachable, api.DirInUse, api.DirGone, api.RunEnded, api.RunUnfinished, api.NoActors,
+		api.InterruptedEarly, api.StepsOmitted:
 	}
 	return ""
 }

@@ -13,7 +13,6 @@ import (
 	"reprise/api/describe"
 	"reprise/datadir"
 	"reprise/eventstore"
-	"reprise/integration"
 	"reprise/journal"
 	"reprise/training"
 )
@@ -197,26 +196,11 @@ happened. A run that has completed or failed is refused.`,
 	return c
 }
 
-func (env *environment) resume(ctx context.Context, name, format string) error {
-	var record journal.RunRecord
-	if err := env.readCurrentRun(ctx, name, func(r runReader) error {
-		record = r.run
-		if _, err := record.Resume(); err != nil { // before any data is read; Host decides
-			return env.cannotResume(record, err)
-		}
-		return env.checkResumePoint(ctx, r)
-	}); err != nil {
-		return err
-	}
-	data, err := env.openRecorded(ctx, record.Session.Dataset)
-	if err != nil {
-		return err
-	}
-	return env.withHost(ctx, "reprise runs resume "+string(record.ID), data, format,
-		func(h *integration.Host, view *runView) (training.RunID, error) {
-			view.begin(record.TrainingRun)
-			return record.ID, h.Resume(ctx, record.ID)
-		})
+func (env *environment) resume(ctx context.Context, run, format string) error {
+	return env.trainOne(ctx, format, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
+		id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Runs: []string{run}}))
+		return id, env.cannotResume(ctx, s, err)
+	})
 }
 
 func newRunsEventsCommand(env *environment) *cobra.Command {

@@ -136,11 +136,6 @@ func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, 
 		thousands(last.Step), thousands(h.TotalSteps(d.Training)))
 }
 
-// describeLastCheckpoint is describeCheckpoint for a record.
-func describeLastCheckpoint(r journal.RunRecord) string {
-	return describeCheckpoint(r.Checkpoints, r.Session.Hyperparameters, r.Session.Dataset, r.Session.CanResume())
-}
-
 // beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
 // it has not.
 func beyondCheckpoint(r journal.RunRecord, steps []stepseries.Record) string {

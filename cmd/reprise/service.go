@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"reprise/api"
 	"reprise/client"
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
@@ -32,21 +34,41 @@ const (
 	serviceSocket = "socket"
 )
 
-// withService calls do with the service over the data directory. What the service has
-// to say meanwhile goes to standard error.
-func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) (err error) {
+// access is what a command wants of the data directory.
+type access bool
+
+const (
+	// reading needs a folder that is there, writing makes it.
+	reading access = false
+	writing access = true
+)
+
+// withService calls do with the service over the data directory, for reading. What the
+// service has to say meanwhile goes to standard error.
+func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) error {
+	return env.withServiceFor(ctx, reading, do)
+}
+
+// withServiceFor is withService for commands that write, too.
+func (env *environment) withServiceFor(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
 	way := env.getenv("REPRISE_SERVICE")
 	if way != "" && way != serviceDirect && way != serviceSocket {
 		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
 	}
-	local, err := env.localService()
+	w, noDir := env.workspace()
+	if noDir == nil && wanted == reading {
+		noDir = env.checkThere(w)
+	}
+	local, err := env.serviceOver(w, noDir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, local.Close()) }()
-	ctx = api.WithNotices(ctx, env.notice)
+	defer func() { err = errors.Join(err, env.withCommands(local.Close())) }()
+	shown := notices{env: env}
+	defer shown.close()
+	ctx = api.WithNotices(ctx, shown.show)
 	if way != serviceSocket {
-		return do(ctx, local)
+		return env.withCommands(do(ctx, local))
 	}
 	served, err := serveSocket(ctx, local)
 	if err != nil {
@@ -55,7 +77,7 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 	defer func() { err = errors.Join(err, served.close()) }()
 	remote := client.New(served.path, served.dial)
 	defer func() { err = errors.Join(err, remote.Close()) }()
-	return do(ctx, remote)
+	return env.withCommands(do(ctx, remote))
 }
 
 // localService returns the service over the data directory, in this process.
@@ -64,18 +86,31 @@ func (env *environment) localService() (*service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return env.serviceOver(w)
+	if err := env.checkThere(w); err != nil {
+		return nil, err
+	}
+	return env.serviceOver(w, nil)
 }
 
-// serviceOver wires the service over a data directory.
-func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
+// checkThere fails where a folder that the command line names for reading does not
+// exist.
+func (env *environment) checkThere(w datadir.Workspace) error {
 	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
 		if _, err := os.Stat(w.Dir); err != nil {
-			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+			return invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 		}
 	}
+	return nil
+}
+
+// serviceOver wires the service over a data directory. With noDir, only calls that need
+// one fail.
+func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.Service, error) {
+	if noDir != nil {
+		w.Dir = ""
+	}
 	return service.New(service.Config{
-		Dir: w.Dir, Now: env.now, OpenDevices: env.openDevices,
+		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -84,13 +119,53 @@ func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, erro
 			return store, nil
 		},
 		EmptyLog: func() eventstore.Store { return memory.New() },
+		OpenForWriting: func(path string) (eventstore.Store, error) {
+			store, err := sqlite.Open(path, sqlite.Config{})
+			if err != nil {
+				return nil, err // not a nil *sqlite.Store
+			}
+			return store, nil
+		},
+		Random: rand.Reader, Process: os.Getpid(), Command: env.command,
+		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
+			endpoint, err := serveControl(ctx, w, server.Handler(s))
+			if err != nil {
+				return nil, fmt.Errorf("`reprise actors` cannot inspect this process: %w", err)
+			}
+			return endpoint.close, nil
+		},
 	})
 }
 
-// notice shows what the service has to say beside an answer.
-func (env *environment) notice(n api.Notice) {
-	if n.Warning != "" {
-		writeLines(env.stderr, "reprise: warning: "+n.Warning)
+// notices shows what the service has to say beside an answer.
+type notices struct {
+	env      *environment
+	download *download
+}
+
+func (n *notices) show(notice api.Notice) {
+	if d := notice.Download; d != nil && !d.Ended {
+		if n.download == nil {
+			n.download = &download{env: n.env}
+		}
+		n.download.update(dataset.Progress{Name: d.Name, File: d.File, Done: d.Done, Total: d.Total})
+		return
+	}
+	n.close()
+	switch {
+	case notice.Warning != "":
+		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
+	case notice.Note != "":
+		writeLines(n.env.stderr, "reprise: note: "+notice.Note)
+	case notice.Event != "":
+		writeLines(n.env.stderr, "reprise: "+notice.Event)
+	}
+}
+
+// close clears the line of a download.
+func (n *notices) close() {
+	if n.download != nil {
+		n.download.close()
 	}
 }
 
@@ -142,10 +217,15 @@ type argument struct{ field, flag, value string }
 // arguments that they come from.
 func asGiven(err error, arguments ...argument) error {
 	var e *api.Error
-	if !errors.As(err, &e) || len(e.Mistakes) == 0 {
+	if !errors.As(err, &e) || len(e.Mistakes) == 0 && e.Instead == nil {
 		return err
 	}
 	named := *e
+	for _, a := range arguments {
+		if i := e.Instead; i != nil && i.Field == a.field {
+			named.Remedy = strings.TrimSuffix(e.Remedy, i.Field+" "+i.Value) + a.flag + " " + i.Value
+		}
+	}
 	named.Mistakes = slices.Clone(e.Mistakes)
 	for i, m := range named.Mistakes {
 		was := textOf(m)
@@ -165,4 +245,30 @@ func asGiven(err error, arguments ...argument) error {
 // textOf returns the text of a mistake that has no place in a file.
 func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
+}
+
+// withCommands completes what a service says in a situation in which commands or flags
+// help, other than those of commandsFor.
+func (env *environment) withCommands(err error) error {
+	if w, noDir := env.workspace(); noDir == nil {
+		err = asGiven(err, argument{field: "data_dir", flag: "--data-dir " + w.Dir})
+	}
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	switch e.Code {
+	case api.DirInUse:
+		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
+		named.Remedy = waitForIt
+	case api.InterruptedEarly:
+		named.Remedy = "resume it with:\n  " + env.commandFor("runs resume", e.Run)
+	case api.StepsOmitted:
+		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
+	default:
+		return err
+	}
+	named.Code = "" // it has been answered
+	return &named
 }
