@@ -16,9 +16,9 @@ const MaxRequests = 1000
 type RequestFile struct {
 	// Name is that of the file, for messages, and relative data set paths are looked up
 	// from its folder; "-" is standard input.
-	Name string `json:"name"`
+	Name Text `json:"name"`
 	// Content is YAML or JSON.
-	Content []byte `json:"content"`
+	Content Text `json:"content"`
 	// Unreadable says why whoever submits the file has no content. The submission is
 	// refused, together with everything that is wrong with the others.
 	Unreadable *Error `json:"unreadable,omitempty"`
@@ -27,7 +27,7 @@ type RequestFile struct {
 // Settings change fields of training requests.
 type Settings struct {
 	// Values are FIELD=VALUE each, with the value in YAML.
-	Values []string `json:"values,omitempty"`
+	Values []Text `json:"values,omitempty"`
 	// Origin is what messages call where they come from; "" stands for "setting".
 	Origin string `json:"origin,omitempty"`
 }
@@ -36,7 +36,7 @@ type Settings struct {
 func (s Settings) Parse() []Setting {
 	list := make([]Setting, len(s.Values))
 	for i, text := range s.Values {
-		list[i] = ParseSetting(text, s.Origin)
+		list[i] = ParseSetting(string(text), s.Origin)
 	}
 	return list
 }
@@ -46,7 +46,7 @@ type ValidateRequest struct {
 	File     RequestFile `json:"file"`
 	Settings Settings    `json:"settings,omitzero"`
 	// Folder is the absolute path of the folder that relative paths start from.
-	Folder string `json:"folder"`
+	Folder Text `json:"folder"`
 }
 
 // Validation describes a request that can be trained.
@@ -79,7 +79,7 @@ type SubmitRequest struct {
 	Files    []RequestFile `json:"files"`
 	Settings Settings      `json:"settings,omitzero"`
 	// Folder is the absolute path of the folder that relative paths start from.
-	Folder string `json:"folder"`
+	Folder Text `json:"folder"`
 }
 
 // Submission is what became of a training request, or of a run to be resumed.

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"reprise/api"
 	"reprise/api/servicetest"
 	"reprise/client"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
@@ -35,6 +37,10 @@ func local(t testing.TB, dir string) api.Service {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
+		DataSets:       func() dataset.Config { return dataset.Config{NoCache: errors.New("nothing is fetched")} },
+		Random:         rand.Reader, Process: 7, Command: "a test",
+		Serve: func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

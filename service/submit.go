@@ -123,7 +123,7 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest) ([]job, erro
 	requests, errs := make([]api.TrainingRequest, len(q.Files)), make([]error, len(q.Files))
 	sound := true
 	for i, file := range q.Files {
-		if requests[i], errs[i] = s.parse(ctx, file, settings, q.Folder); errs[i] != nil {
+		if requests[i], errs[i] = s.parse(ctx, file, settings, string(q.Folder)); errs[i] != nil {
 			sound = false
 			if len(q.Files) > 1 {
 				errs[i] = invalid(errs[i])
@@ -138,11 +138,11 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest) ([]job, erro
 	draw := withoutRepeats(s.newRunID)
 	for i, request := range requests {
 		// Nothing is fetched where the submission will be refused anyway.
-		if errs[i] != nil || !sound && s.mustFetch(ctx, request, q.Folder) {
+		if errs[i] != nil || !sound && s.mustFetch(ctx, request, string(q.Folder)) {
 			continue
 		}
-		if jobs[i], errs[i] = s.ready(ctx, request, draw(), q.Folder); errs[i] == nil {
-			noteClasses(ctx, q.Files[i].Name, several, jobs[i].data)
+		if jobs[i], errs[i] = s.ready(ctx, request, draw(), string(q.Folder)); errs[i] == nil {
+			noteClasses(ctx, string(q.Files[i].Name), several, jobs[i].data)
 		}
 		jobs[i].data = nil
 		if err := ctx.Err(); err != nil {
@@ -163,7 +163,7 @@ func (s *Service) parse(ctx context.Context, file api.RequestFile, settings []ap
 		}
 		return api.TrainingRequest{}, file.Unreadable
 	}
-	request, err := api.ParseTrainingRequest(file.Name, file.Content, settings...)
+	request, err := api.ParseTrainingRequest(string(file.Name), []byte(file.Content), settings...)
 	if err != nil {
 		return request, invalid(api.Join(err, s.moreMistakes(ctx, request, folder)))
 	}
@@ -212,7 +212,7 @@ func joinMistakes(files []api.RequestFile, errs []error) error {
 	known := map[string]*mistake{}
 	var refused, passing bool
 	for i, err := range errs {
-		name := files[i].Name
+		name := string(files[i].Name)
 		names[i] = name
 		refused = refused || fault.KindOf(err) == fault.Invalid
 		passing = passing || errors.As(err, new(*dataset.OfflineError))

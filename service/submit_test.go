@@ -53,19 +53,20 @@ func newService(t *testing.T) *Service {
 // requests are training requests on a table of their own.
 func requests(t *testing.T, epochs int, hidden ...int) (r api.SubmitRequest, table string) {
 	t.Helper()
-	r.Folder = t.TempDir()
+	folder := t.TempDir()
+	r.Folder = api.Text(folder)
 	rows := "x,kind\n"
 	for i := range 40 {
 		rows += fmt.Sprintf("%d,%c\n", i, 'a'+i%2)
 	}
-	table = filepath.Join(r.Folder, "table.csv")
+	table = filepath.Join(folder, "table.csv")
 	if err := os.WriteFile(table, []byte(rows), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range hidden {
-		r.Files = append(r.Files, api.RequestFile{Name: fmt.Sprintf("hidden-%d.yaml", n), Content: fmt.Appendf(nil,
+		r.Files = append(r.Files, api.RequestFile{Name: api.Text(fmt.Sprintf("hidden-%d.yaml", n)), Content: api.Text(fmt.Sprintf(
 			"model_architecture: mlp\nmodel: {hidden: [%d]}\ndataset_path: table.csv\ndataset: {target: kind}\nconfig: {batch_size: 4, learning_rate: 0.002, epochs: %d}\n",
-			n, epochs)})
+			n, epochs))})
 	}
 	return r, table
 }
@@ -73,7 +74,7 @@ func requests(t *testing.T, epochs int, hidden ...int) (r api.SubmitRequest, tab
 // filesOf returns files without content.
 func filesOf(names ...string) (files []api.RequestFile) {
 	for _, name := range names {
-		files = append(files, api.RequestFile{Name: name})
+		files = append(files, api.RequestFile{Name: api.Text(name)})
 	}
 	return files
 }

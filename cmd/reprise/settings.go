@@ -14,5 +14,9 @@ func addSet(c *cobra.Command, settings *[]string) {
 
 // settingsOf returns the values of --set for the service.
 func settingsOf(values []string) api.Settings {
-	return api.Settings{Values: values, Origin: "--set"}
+	settings := api.Settings{Origin: "--set"}
+	for _, value := range values {
+		settings.Values = append(settings.Values, api.Text(value))
+	}
+	return settings
 }

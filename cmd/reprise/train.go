@@ -99,7 +99,7 @@ func (env *environment) submission(ctx context.Context, files, set []string) (ap
 	if err != nil {
 		return api.SubmitRequest{}, err
 	}
-	r := api.SubmitRequest{Settings: settingsOf(set), Folder: here, Files: make([]api.RequestFile, len(files))}
+	r := api.SubmitRequest{Settings: settingsOf(set), Folder: api.Text(here), Files: make([]api.RequestFile, len(files))}
 	for i, file := range files {
 		var content []byte
 		err := errors.New("JOB -: standard input can be read only once; give - once")
@@ -112,7 +112,7 @@ func (env *environment) submission(ctx context.Context, files, set []string) (ap
 		if err == nil {
 			err = invalid(notARequest(file, content))
 		}
-		r.Files[i] = api.RequestFile{Name: file, Content: content, Unreadable: api.ErrorOf(err)}
+		r.Files[i] = api.RequestFile{Name: api.Text(file), Content: api.Text(content), Unreadable: api.ErrorOf(err)}
 	}
 	return r, nil
 }

@@ -48,7 +48,7 @@ func (s *scripted) note(what string, id training.RunID) {
 func (s *scripted) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api.Submission, error] {
 	return func(yield func(api.Submission, error) bool) {
 		for i, file := range q.Files {
-			id := training.RunID("run-" + strings.TrimSuffix(file.Name, ".yaml"))
+			id := training.RunID("run-" + strings.TrimSuffix(string(file.Name), ".yaml"))
 			if err := ctx.Err(); err != nil {
 				yield(api.Submission{}, api.ErrorOf(err))
 				return
@@ -117,7 +117,7 @@ func several(t *testing.T, ctx context.Context, s *scripted, format string, file
 	env := &environment{program: "reprise", stdout: &stdout, stderr: &stderr, now: time.Now, getenv: func(string) string { return "" }}
 	var request api.SubmitRequest
 	for _, file := range files {
-		request.Files = append(request.Files, api.RequestFile{Name: file})
+		request.Files = append(request.Files, api.RequestFile{Name: api.Text(file)})
 	}
 	view := newSeveralView(env, files)
 	attempts, err := submitAll(ctx, s.Submit(ctx, request), files, func() hostView { return view })
