@@ -112,6 +112,7 @@ func TestAProcessThatEndsCutsOffWhoeverItWaitsForInVain(t *testing.T) {
 	w := held(t, dir)
 	asked := make(chan struct{})
 	c, err := serveControl(t.Context(), w, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
 		close(asked)
 		<-r.Context().Done()
 	}))

@@ -52,12 +52,6 @@ func (env *environment) checkpointAt(
 		flag, run.ID, step, env.nearestSteps(run, step)))
 }
 
-// checkFiles fails where the files of a checkpoint that a command would start from are
-// not what was committed. or is how to name another one.
-func checkFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, or string) error {
-	return badFiles(run, w, cp, or, w.Checkpoints(run.ID).Verify(cp.Ref()))
-}
-
 // badFiles adds to the error of reading a checkpoint what to do about it: where another
 // checkpoint of the run is whole, to use the newest of those.
 func badFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, or string, err error) error {
