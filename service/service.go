@@ -5,6 +5,11 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
+// Runs train in the process of the Service, which takes the data directory when the
+// first one is started and lets go of it when the last one is at rest. They do not
+// depend on the calls that started or follow them. Close interrupts them. A run's actor
+// never waits for a follower.
+//
 // A Service may be used by several goroutines. Each call opens the event log again, as
 // another process may be writing it.
 package service
