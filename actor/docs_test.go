@@ -52,6 +52,7 @@ func TestDocumentedLimitsAreTheActualOnes(t *testing.T) {
 		"events that wait for `OnEvent`":    {grouped(actor.MaxPendingEvents)},
 		"depth of a trace":                  {grouped(actor.MaxTraceDepth)},
 		"messages in a `TraceBuffer`":       {grouped(actor.MaxTraceSteps)},
+		"letters in a `DeadLetterBuffer`":   {grouped(actor.MaxDeadLetters)},
 		"actors that `TraceNext` waits for": {grouped(actor.MaxWanted)},
 	} {
 		line := regexp.MustCompile("(?m)^\\| " + regexp.QuoteMeta(row) + ".*$").FindString(limits)

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
 
 	"reprise/actor"
+	"reprise/training"
 )
 
 // TracePeriod is how long a trace is followed.
@@ -18,6 +20,17 @@ type ActorSnapshot struct {
 	At  time.Time `json:"at"`
 	// Actors are the root and all below it, parents first.
 	Actors []Actor `json:"actors"`
+	// DeadLetters counts the messages that nobody handled; Letters are the newest.
+	DeadLetters uint64       `json:"dead_letters"`
+	Letters     []DeadLetter `json:"newest_dead_letters,omitempty"`
+}
+
+// DeadLetter is a message that nobody handled.
+type DeadLetter struct {
+	To     string             `json:"to"`
+	Type   string             `json:"type"`
+	Reason actor.LetterReason `json:"reason"`
+	At     time.Time          `json:"at"`
 }
 
 // Actor is a supervisor or an actor.
@@ -76,4 +89,22 @@ type TraceStep struct {
 	Took   *time.Duration `json:"took_ns"`
 	Error  string         `json:"error,omitempty"`
 	Caused []TraceStep    `json:"caused"`
+}
+
+// Message is what somebody outside the actor system says to an actor in it.
+type Message struct {
+	// From names the sender, for dead letters; it may be empty.
+	From string `json:"from,omitempty"`
+	// To is a name in the actor registry, such as run/ID.
+	To   string `json:"to"`
+	Type string `json:"type"`
+	// Payload is a JSON object that Type gives its meaning; it may be left out where
+	// nothing in it is required.
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// MessageAnswer is what an actor answers to a Message.
+type MessageAnswer struct {
+	// RunID is the run that was started, paused or resumed.
+	RunID training.RunID `json:"run"`
 }

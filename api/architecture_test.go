@@ -174,8 +174,11 @@ func TestSettingsReachTheHyperparameters(t *testing.T) {
 			Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 4, Threshold: 0.001, MinFactor: 0.01, WarmupSteps: 5,
 			TotalSteps: 3 * uint64((data.Len(dataset.Train)+63)/64),
 		}},
-		GradientAccumulation: 2, ClipNorm: 1.5, LabelSmoothing: 0.1, Augmentation: dataset.Augmentation{Flip: true, Crop: 2},
-		EvalInterval: 7, EarlyStopping: training.EarlyStopping{Patience: 3, MinDelta: 0.01},
+		Options: training.Options{
+			GradientAccumulation: 2, Regularization: nn.Regularization{ClipNorm: 1.5, LabelSmoothing: 0.1},
+			Augmentation: dataset.Augmentation{Flip: true, Crop: 2}, EvalInterval: 7,
+			EarlyStopping: training.EarlyStopping{Patience: 3, MinDelta: 0.01},
+		},
 	}
 	if h != want {
 		t.Errorf("got  %+v\nwant %+v", h, want)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -29,44 +30,56 @@ func decodeRequest(doc *document, wrong map[string]bool) (TrainingRequest, []*Re
 	for field := range wrong {
 		d.partial = d.partial || within(field, "model_architecture")
 	}
-	root := doc.root
-	model, options, config, job := root.get("model"), root.get("dataset"), root.get("config"), root.get("job")
-	r := TrainingRequest{
-		ModelArchitecture: d.architecture(root.get("model_architecture")),
-		Model: Model{
-			Hidden: d.ints(model.get("hidden")), Channels: d.ints(model.get("channels")),
-			Activation: d.text(model.get("activation")),
-			BatchNorm:  d.bool(model.get("batch_norm")), Dropout: d.float32(model.get("dropout")),
-			Depth: d.int(model.get("depth")), Width: d.int(model.get("width")), Patch: d.int(model.get("patch")),
-			Layers: d.int(model.get("layers")), Heads: d.int(model.get("heads")),
-		},
-		DatasetPath: d.text(root.get("dataset_path")),
-		Dataset: DatasetOptions{
-			Task: d.text(options.get("task")), Target: d.text(options.get("target")),
-			ValidationFraction: d.float(options.get("validation_fraction")),
-			Tokenizer:          d.text(options.get("tokenizer")), Vocabulary: d.int(options.get("vocabulary")),
-			Context: d.int(options.get("context")),
-		},
-		Config: TrainingConfig{
-			BatchSize: d.int(config.get("batch_size")), LearningRate: d.float32(config.get("learning_rate")),
-			Epochs:    d.uint(config.get("epochs")),
-			Optimizer: d.optimizer(config.get("optimizer")), Schedule: d.schedule(config.get("schedule")),
-			Seed: d.uint(config.get("seed")), Shards: d.int(config.get("shards")),
-			CheckpointInterval:   d.uint(config.get("checkpoint_interval")),
-			GradientAccumulation: d.int(config.get("gradient_accumulation")),
-			ClipNorm:             d.float32(config.get("clip_norm")), LabelSmoothing: d.float32(config.get("label_smoothing")),
-			EvalInterval: d.uint(config.get("eval_interval")), Precision: d.text(config.get("precision")),
-			Devices: d.int(config.get("devices")),
-		},
-		Job: JobOptions{
-			Priority: d.signed(job.get("priority")), Owner: d.text(job.get("owner")), Group: d.text(job.get("group")),
-			After: d.texts(job.get("after")), MaxDuration: d.duration(job.get("max_duration")), Labels: d.texts(job.get("labels")),
-		},
-	}
-	augmentation, stopping := config.get("augmentation"), config.get("early_stopping")
-	r.Config.Augmentation = Augmentation{Flip: d.bool(augmentation.get("flip")), Crop: d.int(augmentation.get("crop"))}
-	r.Config.EarlyStopping = EarlyStopping{Patience: d.uint(stopping.get("patience")), MinDelta: d.float(stopping.get("min_delta"))}
+	var r TrainingRequest
+	d.decode(doc.root, reflect.ValueOf(&r).Elem())
 	return r, d.errs
+}
+
+// decode sets a value to what a node says, and leaves it as it is for an absent node.
+// Fields of a struct have the keys of their JSON tags. A text in place of a mapping is
+// the mapping's name.
+func (d *decoder) decode(n *node, v reflect.Value) {
+	if n == nil {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		if a, ok := v.Addr().Interface().(*ModelArchitecture); ok {
+			*a = d.architecture(n)
+			return
+		}
+		if j, ok := v.Addr().Interface().(*JobOptions); ok {
+			*j = d.job(n)
+			return
+		}
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			switch key := jsonKey(f); {
+			case f.Anonymous:
+				d.decode(n, v.Field(i))
+			case key == "name" && n.kind != mapping:
+				v.Field(i).SetString(n.value)
+			case key != "":
+				d.decode(n.get(key), v.Field(i))
+			}
+		}
+	case reflect.Slice: // of whole numbers; an empty list is not an absent one
+		v.Set(reflect.ValueOf(d.ints(n)))
+	case reflect.String:
+		v.SetString(n.value)
+	case reflect.Bool:
+		v.SetBool(n.value == "true")
+	case reflect.Int:
+		v.SetInt(int64(d.int(n)))
+	case reflect.Uint64:
+		v.SetUint(d.uint(n))
+	case reflect.Float32:
+		v.SetFloat(float64(d.float32(n)))
+	case reflect.Float64:
+		v.SetFloat(d.float(n))
+	default:
+		panic(fmt.Sprintf("api: a request cannot have a %v", v.Type())) // a test decodes every key
+	}
 }
 
 func (d *decoder) architecture(n *node) ModelArchitecture {
@@ -110,45 +123,11 @@ func (d *decoder) layers(list *node) {
 	}
 }
 
-func (d *decoder) optimizer(n *node) Optimizer {
-	if n != nil && n.kind != mapping {
-		return Optimizer{Name: n.value}
-	}
-	return Optimizer{
-		Name: d.text(n.get("name")), Momentum: d.float32(n.get("momentum")), Nesterov: d.bool(n.get("nesterov")),
-		Beta1: d.float32(n.get("beta1")), Beta2: d.float32(n.get("beta2")), Epsilon: d.float32(n.get("epsilon")),
-		WeightDecay: d.float32(n.get("weight_decay")),
-	}
-}
-
-func (d *decoder) schedule(n *node) Schedule {
-	if n != nil && n.kind != mapping {
-		return Schedule{Name: n.value}
-	}
-	return Schedule{
-		Name: d.text(n.get("name")), WarmupSteps: d.uint(n.get("warmup_steps")), MinFactor: d.float(n.get("min_factor")),
-		Cycles: d.uint(n.get("cycles")), Power: d.float(n.get("power")), StepSize: d.uint(n.get("step_size")),
-		Gamma: d.float(n.get("gamma")), Patience: d.uint(n.get("patience")), Threshold: d.float(n.get("threshold")),
-	}
-}
-
 func (d *decoder) fail(n *node, problem, fix string) {
 	d.errs = append(d.errs, d.document.fail(n.at, RequestError{Field: n.field, Value: shorten(n.written), Problem: problem, Fix: fix}))
 }
 
-func (d *decoder) text(n *node) string {
-	if n == nil {
-		return ""
-	}
-	return n.value
-}
-
-func (d *decoder) bool(n *node) bool { return n != nil && n.value == "true" }
-
 func (d *decoder) uint(n *node) uint64 {
-	if n == nil {
-		return 0
-	}
 	v, err := strconv.ParseUint(n.value, 10, 64)
 	switch {
 	case n.kind == fractional && err == nil:
@@ -168,9 +147,28 @@ func (d *decoder) int(n *node) int {
 	return int(v)
 }
 
+// text returns what a scalar says, "" for an absent one.
+func (n *node) text() string {
+	if n == nil {
+		return ""
+	}
+	return n.value
+}
+
+// job returns how to queue a request.
+func (d *decoder) job(n *node) JobOptions {
+	return JobOptions{
+		Priority: d.signed(n.get("priority")), Owner: n.get("owner").text(), Group: n.get("group").text(),
+		After: d.texts(n.get("after")), MaxDuration: d.duration(n.get("max_duration")), Labels: d.texts(n.get("labels")),
+	}
+}
+
 // signed returns a whole number that may be negative.
 func (d *decoder) signed(n *node) int {
-	if n == nil || !strings.HasPrefix(n.value, "-") {
+	switch {
+	case n == nil:
+		return 0
+	case !strings.HasPrefix(n.value, "-"):
 		return d.int(n)
 	}
 	v, err := strconv.Atoi(n.value)
@@ -213,11 +211,7 @@ func (d *decoder) texts(n *node) []string {
 	return out
 }
 
-// ints returns nil for an absent list only.
 func (d *decoder) ints(n *node) []int {
-	if n == nil {
-		return nil
-	}
 	out := make([]int, len(n.items))
 	for i, item := range n.items {
 		out[i] = d.int(item)
@@ -226,9 +220,6 @@ func (d *decoder) ints(n *node) []int {
 }
 
 func (d *decoder) float(n *node) float64 {
-	if n == nil {
-		return 0
-	}
 	v, err := strconv.ParseFloat(n.value, 64)
 	if err != nil {
 		d.fail(n, "is not a finite number", "use a number that a float can hold")

@@ -22,6 +22,11 @@ const (
 	LogMissing Code = "log_missing"
 	// LogCorrupt: the event log at Path is not what was written.
 	LogCorrupt Code = "log_corrupt"
+	// InterruptedEarly: Run was interrupted before its first checkpoint, so that there is
+	// none to start from; resuming it makes one.
+	InterruptedEarly Code = "interrupted_early"
+	// StepsOmitted: Run has more checkpoints than the message lists, at its end.
+	StepsOmitted Code = "steps_omitted"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
 	// DirInUse: another process holds the data directory at Path.
@@ -35,11 +40,6 @@ const (
 	// NoActors: no process trains in the data directory at Path, whose actors there
 	// would be.
 	NoActors Code = "no_actors"
-	// InterruptedEarly: Run was interrupted before its first checkpoint, so that there is
-	// none to start from; resuming it makes one.
-	InterruptedEarly Code = "interrupted_early"
-	// StepsOmitted: Run has more checkpoints than the message lists, at its end.
-	StepsOmitted Code = "steps_omitted"
 	// Unreachable: the service does not answer, or its answer was cut off.
 	Unreachable Code = "unreachable"
 )

@@ -37,11 +37,11 @@ func ForkExternalRequest(r TrainingRequest, parent training.TrainingRun, parentR
 	changed := r.CheckFork(parentRequest)
 	model, config, err := r.translate(data, ids)
 	if err != nil {
-		return training.TrainingSession{}, nil, together(changed, r.Locate(err))
+		return training.TrainingSession{}, nil, together(changed, r.Locate(r.allMistakes(data, err)))
 	}
 	session, events, err := training.TrainingService{}.ForkTraining(parent, cp, model, data, config)
 	if err != nil {
-		err = r.Locate(blame(err, parentRequest, r))
+		err = r.Locate(r.allMistakes(data, blame(err, parentRequest, r)))
 	}
 	if err := together(changed, err); err != nil {
 		return training.TrainingSession{}, nil, err

@@ -23,7 +23,7 @@ func TestAKeyInTheWrongPlaceIsShownWhereItBelongs(t *testing.T) {
 		{minimal("") + "momentum: 0.9\n", "write optimizer: {name: sgd, momentum: 0.9} in config"},
 		{minimal("") + "dataset: {validation: 0.3}\n", "did you mean validation_fraction?"},
 		{minimal("") + "dataset: {test_size: 0.3}\n", "did you mean validation_fraction?"},
-		{training("optimizer: {name: adam, momentum: 0.9}"), "use one of beta1, beta2, epsilon, name, weight_decay"},
+		{training("optimizer: {name: adam, momentum: 0.9}"), "use one of " + keysAt("/$defs/adam")},
 	} {
 		_, err := ParseTrainingRequest("job.yaml", []byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), "; "+c.fix+"\n") {
@@ -43,7 +43,7 @@ func TestAnUnknownFieldOfASettingIsSoughtInItsMapping(t *testing.T) {
 	r := parse(t, minimal(""))
 	for field, want := range map[string]string{
 		"config.foo":           "use one of the keys of config: augmentation, batch_size,",
-		"config.optimizer.foo": "use one of the keys of config.optimizer: beta1, beta2, epsilon, momentum, name, nesterov, weight_decay",
+		"config.optimizer.foo": "use one of the keys of config.optimizer: " + keysAt("/$defs/adam", "/$defs/sgd"),
 		"dataset.foo":          "use one of the keys of dataset: context, target, task,",
 		"config.momentum":      "did you mean config.optimizer.momentum?",
 		"config.patience":      "did you mean config.early_stopping.patience or config.schedule.patience?",
@@ -77,4 +77,9 @@ func TestATextThatBeginsAsANumberIsNotANumber(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "1e-3x is not a number; ") {
 		t.Error(err)
 	}
+}
+
+// keysAt lists the keys of mappings of the schema, as messages do.
+func keysAt(pointers ...string) string {
+	return strings.Join(schemaKeys(readSchema(), pointers...), ", ")
 }

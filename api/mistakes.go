@@ -23,7 +23,9 @@ func (d *document) request() (TrainingRequest, []*RequestError) {
 	mark(wrong, more)
 	r.document, r.wrong = d, wrong
 	r = r.withDefaults()
-	errs = append(errs, r.sift(r.precheck())...)
+	var bad error
+	r.valid, bad = r.precheck()
+	errs = append(errs, r.sift(bad)...)
 	if len(wrong) == 0 {
 		r.wrong = nil
 	}

@@ -26,7 +26,14 @@ const (
 // Operations is the table of all operations: which method of a service each name
 // calls.
 func Operations() []Operation {
-	return slices.Concat(runOperations(), trainingOperations(), logOperations(), machineOperations())
+	return slices.Concat(
+		runOperations(),
+		trainingOperations(),
+		recordOperations(),
+		dataOperations(),
+		logOperations(),
+		machineOperations(),
+	)
 }
 
 func runOperations() []Operation {

@@ -10,6 +10,7 @@ const (
 	InterruptRuns Unary[InterruptRequest, Interrupted] = "runs.interrupt"
 	ListActors    Unary[ActorsRequest, ActorSnapshot]  = "actors.list"
 	TraceActor    Unary[TraceRequest, TraceStep]       = "actors.trace"
+	TellActor     Unary[Message, MessageAnswer]        = "tell"
 )
 
 func trainingOperations() []Operation {
@@ -22,5 +23,6 @@ func trainingOperations() []Operation {
 		unary(InterruptRuns, Service.Interrupt),
 		unary(ListActors, Service.Actors),
 		unary(TraceActor, Service.Trace),
+		unary(TellActor, Service.Tell),
 	}
 }

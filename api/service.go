@@ -17,6 +17,8 @@ type Service interface {
 	RunService
 	TrainingService
 	ActorService
+	RecordService
+	DataService
 	LogService
 	MachineService
 }

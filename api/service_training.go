@@ -37,4 +37,7 @@ type ActorService interface {
 	// Trace traces the next message to an actor, and all that it leads to within
 	// [TracePeriod].
 	Trace(ctx context.Context, r TraceRequest) (TraceStep, error)
+	// Tell says something to an actor and gives its answer. A message that is refused
+	// becomes a dead letter.
+	Tell(ctx context.Context, m Message) (MessageAnswer, error)
 }

@@ -2,11 +2,15 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"reprise/nn"
+	"reprise/training"
 )
 
 // TrainingRequest is what a user asks to be trained. The zero value of an optional
@@ -24,9 +28,10 @@ type TrainingRequest struct {
 	// Job says how to queue it. It is not part of the canonical form.
 	Job JobOptions `json:"job,omitzero"`
 
-	document *document       // where it was written; nil for a request made in Go
-	file     string          // that it comes from, if it has no document: see With
-	wrong    map[string]bool // the fields that a mistake was found in
+	document *document                     // where it was written; nil for a request made in Go
+	file     string                        // that it comes from, if it has no document: see With
+	wrong    map[string]bool               // the fields that a mistake was found in
+	valid    training.ValidHyperparameters // of the config as it was parsed
 }
 
 // DatasetOptions say how to read the data, as dataset.Source does. Zero values
@@ -61,62 +66,21 @@ type TrainingConfig struct {
 	// CheckpointInterval is in epochs, 1 by default.
 	CheckpointInterval uint64 `json:"checkpoint_interval"`
 
-	// GradientAccumulation is the number of batches in a step, 1 by default.
-	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
-	ClipNorm       float32      `json:"clip_norm,omitempty"`
-	LabelSmoothing float32      `json:"label_smoothing,omitempty"`
-	Augmentation   Augmentation `json:"augmentation,omitzero"`
-	// EvalInterval is in steps; 0 evaluates only at the end of each epoch.
-	EvalInterval uint64 `json:"eval_interval,omitempty"`
-	// EarlyStopping never stops if it is zero.
-	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
-	// Precision is the precision of what is kept for the backward pass: float32, the
-	// default, or bf16.
-	Precision string `json:"precision,omitempty"`
 	// Devices is the number of devices to train on at once, 1 by default.
 	Devices int `json:"devices,omitempty"`
+	// Options are 0, "" or false by default; a GradientAccumulation of 1 and a
+	// Precision of float32 say the same.
+	training.Options
 }
 
-// Augmentation changes the images of the training split, as dataset.Augmentation
-// describes; the zero value does not.
-type Augmentation struct {
-	Flip bool `json:"flip"`
-	Crop int  `json:"crop"`
-}
+// Optimizer is an update rule: adam (the default), adamw or sgd, with the constants
+// that the rule has.
+type Optimizer nn.Optimizer
 
-// EarlyStopping ends training after Patience evaluations in a row without a loss
-// that is better by more than MinDelta.
-type EarlyStopping struct {
-	Patience uint64  `json:"patience"`
-	MinDelta float64 `json:"min_delta"`
-}
-
-// Optimizer is an update rule: adam (the default), adamw or sgd, with the
-// constants that the rule has.
-type Optimizer struct {
-	Name        string  `json:"name"`
-	Momentum    float32 `json:"momentum"`
-	Nesterov    bool    `json:"nesterov"`
-	Beta1       float32 `json:"beta1"`
-	Beta2       float32 `json:"beta2"`
-	Epsilon     float32 `json:"epsilon"`
-	WeightDecay float32 `json:"weight_decay"`
-}
-
-// Schedule is a schedule of the learning rate, constant by default, with the
-// settings that it has; training.Schedule has the formulas.
-type Schedule struct {
-	Name        string  `json:"name"`
-	WarmupSteps uint64  `json:"warmup_steps"`
-	MinFactor   float64 `json:"min_factor"`
-	Cycles      uint64  `json:"cycles"`
-	Power       float64 `json:"power"`
-	StepSize    uint64  `json:"step_size"`
-	Gamma       float64 `json:"gamma"`
-	Patience    uint64  `json:"patience"`
-	Threshold   float64 `json:"threshold"`
-}
+// Schedule is a schedule of the learning rate, constant by default, with the settings
+// that it has; training.Schedule has the formulas. TotalSteps and ExactCycles are not
+// for a request to say.
+type Schedule training.Schedule
 
 // ParseTrainingRequest returns the request that a YAML or JSON file holds, with
 // some fields set and its defaults filled in, checked against the schema and every
@@ -157,7 +121,7 @@ func (r TrainingRequest) Validate() error {
 	r = r.withDefaults()
 	content, err := r.published()
 	if err != nil { // a number that JSON does not have
-		if bad := r.precheck(); bad != nil {
+		if _, bad := r.precheck(); bad != nil {
 			return r.Locate(bad)
 		}
 		return err
@@ -222,7 +186,7 @@ func (r TrainingRequest) published() ([]byte, error) {
 func (r TrainingRequest) withDefaults() TrainingRequest {
 	r.Model = r.Model.withDefaults(r.ModelArchitecture.Name)
 	c := &r.Config
-	c.Optimizer = c.Optimizer.withDefaults()
+	c.Optimizer = Optimizer(nn.Optimizer(c.Optimizer).WithDefaults())
 	c.Schedule = c.Schedule.withDefaults()
 	if c.Shards == 0 {
 		c.Shards = 1
@@ -234,7 +198,7 @@ func (r TrainingRequest) withDefaults() TrainingRequest {
 		c.GradientAccumulation = 1
 	}
 	if c.Precision == "" {
-		c.Precision = string(nn.Float32)
+		c.Precision = nn.Float32
 	}
 	if c.Devices == 0 {
 		c.Devices = 1
@@ -242,74 +206,62 @@ func (r TrainingRequest) withDefaults() TrainingRequest {
 	return r
 }
 
-func (o Optimizer) withDefaults() Optimizer {
-	if o.Name == "" {
-		o.Name = string(nn.Adam)
-	}
-	if o.Name == string(nn.SGD) {
-		return o
-	}
-	if o.Beta1 == 0 {
-		o.Beta1 = 0.9
-	}
-	if o.Beta2 == 0 {
-		o.Beta2 = 0.999
-	}
-	if o.Epsilon == 0 {
-		o.Epsilon = 1e-8
-	}
-	return o
-}
-
 func (s Schedule) withDefaults() Schedule {
-	if s.Name == "" {
-		s.Name = "constant"
-	}
-	if s.Name == "exponential" && s.StepSize == 0 {
+	s.Name = cmp.Or(s.Name, training.Constant)
+	if s.Name == training.Exponential && s.StepSize == 0 {
 		s.StepSize = 1
 	}
 	return s
 }
 
-// MarshalJSON leaves out fields that the first release did not have if they have
-// their defaults, so that older requests keep their canonical form.
+// MarshalJSON leaves out the options that have their defaults, so that requests that
+// are older than an option keep their canonical form.
 func (c TrainingConfig) MarshalJSON() ([]byte, error) {
 	type all TrainingConfig
-	if c.GradientAccumulation == 1 {
-		c.GradientAccumulation = 0
-	}
-	if c.Precision == string(nn.Float32) {
-		c.Precision = ""
-	}
+	c.Options = c.Recorded()
 	if c.Devices == 1 {
 		c.Devices = 0
 	}
-	return json.Marshal(all(c))
+	return json.Marshal(struct {
+		all
+		// Its min_delta has been part of the canonical form from the beginning.
+		EarlyStopping earlyStopping `json:"early_stopping,omitzero"`
+	}{all(c), earlyStopping(c.EarlyStopping)})
 }
 
-// MarshalJSON encodes an object with the constants that the rule has, and with
-// others if they are not zero, so that they are seen and refused.
+type earlyStopping training.EarlyStopping
+
+// MarshalJSON encodes both settings, even at 0.
+func (e earlyStopping) MarshalJSON() ([]byte, error) {
+	return marshalWith(training.EarlyStopping(e), "patience", "min_delta")
+}
+
+// MarshalJSON encodes an object with the constants of the rule that the first release
+// had, and with others if they are not zero.
 func (o Optimizer) MarshalJSON() ([]byte, error) {
-	type all Optimizer
-	return marshalWith(all(o), optimizerFields(o.Name))
+	return marshalWith(nn.Optimizer(o), recordedConstants(o.Name)...)
 }
 
 // MarshalJSON encodes an object with the settings that the schedule has, and with
 // others if they are not zero, so that they are seen and refused.
 func (s Schedule) MarshalJSON() ([]byte, error) {
-	type all Schedule
-	return marshalWith(all(s), scheduleFields(s.Name))
+	return marshalWith(training.Schedule(s), recordedSettings(s.Name)...)
 }
 
-func optimizerFields(name string) []string {
-	if name == string(nn.SGD) {
+// recordedConstants returns the keys of an optimizer that its canonical form has even
+// if they are zero. The list is closed: a new constant is absent at zero, so that
+// older requests keep their form.
+func recordedConstants(name nn.OptimizerName) []string {
+	if name == nn.SGD {
 		return []string{"name", "momentum", "nesterov", "weight_decay"}
 	}
 	return []string{"name", "beta1", "beta2", "epsilon", "weight_decay"}
 }
 
-func scheduleFields(name string) []string {
+// recordedSettings is recordedConstants for a schedule.
+func recordedSettings(name training.ScheduleName) []string {
 	switch name {
+	case training.Constant:
 	case "constant_with_warmup", "inverse_sqrt":
 		return []string{"name", "warmup_steps"}
 	case "linear", "cosine":
@@ -326,8 +278,9 @@ func scheduleFields(name string) []string {
 	return []string{"name"}
 }
 
-// marshalWith encodes the named keys of a struct, and others that are not zero.
-func marshalWith(value any, keys []string) ([]byte, error) {
+// marshalWith encodes a struct and, if its tags leave out some of the named keys for
+// being zero, these too.
+func marshalWith(value any, keys ...string) ([]byte, error) {
 	raw, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
@@ -336,14 +289,21 @@ func marshalWith(value any, keys []string) ([]byte, error) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return nil, err
 	}
-	named := make(map[string]bool, len(keys))
-	for _, key := range keys {
-		named[key] = true
-	}
-	for key, field := range fields {
-		if s := string(field); !named[key] && (s == "0" || s == "false") {
-			delete(fields, key)
+	v := reflect.ValueOf(value)
+	for i := range v.NumField() {
+		key := jsonKey(v.Type().Field(i))
+		if _, present := fields[key]; present || !slices.Contains(keys, key) {
+			continue
+		}
+		if fields[key], err = json.Marshal(v.Field(i).Interface()); err != nil {
+			return nil, err
 		}
 	}
 	return json.Marshal(fields)
+}
+
+// jsonKey returns the key of a field in JSON; "" for one that has none.
+func jsonKey(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return key
 }

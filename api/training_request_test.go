@@ -13,6 +13,7 @@ import (
 	"reprise/dataset"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/training"
 )
 
 const issueRequest = `model_architecture: mlp            # mlp | cnn | or an inline list of layers
@@ -37,7 +38,7 @@ func parse(t *testing.T, text string) TrainingRequest {
 
 // bare returns the request without its place in a file.
 func bare(r TrainingRequest) TrainingRequest {
-	r.document = nil
+	r.document, r.valid = nil, training.ValidHyperparameters{}
 	return r
 }
 
@@ -56,7 +57,8 @@ func TestTheRequestOfTheDocumentationMeansWhatItSays(t *testing.T) {
 		Model:             Model{Hidden: []int{256, 128}, Activation: "relu"},
 		DatasetPath:       "mnist",
 		Config: TrainingConfig{
-			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, GradientAccumulation: 1, Precision: "float32", Devices: 1,
+			BatchSize: 128, LearningRate: 0.001, Epochs: 3, Seed: 7, Shards: 1, CheckpointInterval: 1, Devices: 1,
+			Options:   training.Options{GradientAccumulation: 1, Precision: "float32"},
 			Optimizer: Optimizer{Name: "adam", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
 			Schedule:  Schedule{Name: "cosine", WarmupSteps: 100},
 		},
@@ -165,13 +167,13 @@ func drawRequest(t *rapid.T) TrainingRequest {
 	r.Config.GradientAccumulation = rapid.IntRange(1, 65536).Draw(t, "accumulation")
 	if rapid.Bool().Draw(t, "more") {
 		r.Config.ClipNorm, r.Config.LabelSmoothing = rapid.Float32Range(0, 3.4e38).Draw(t, "clip"), fraction.Draw(t, "smoothing")
-		r.Config.Augmentation = Augmentation{Flip: rapid.Bool().Draw(t, "flip"), Crop: rapid.IntRange(0, 255).Draw(t, "crop")}
+		r.Config.Augmentation = dataset.Augmentation{Flip: rapid.Bool().Draw(t, "flip"), Crop: rapid.IntRange(0, 255).Draw(t, "crop")}
 		r.Config.EvalInterval = rapid.Uint64Range(0, 1<<53-1).Draw(t, "eval")
-		r.Config.EarlyStopping = EarlyStopping{Patience: rapid.Uint64Range(1, 1<<53-1).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1e300).Draw(t, "delta")}
+		r.Config.EarlyStopping = training.EarlyStopping{Patience: rapid.Uint64Range(1, 1<<53-1).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1e300).Draw(t, "delta")}
 	}
-	r.Config.Precision = rapid.SampledFrom([]string{"float32", "bf16"}).Draw(t, "precision")
+	r.Config.Precision = rapid.SampledFrom([]nn.Precision{nn.Float32, nn.BF16}).Draw(t, "precision")
 	o := &r.Config.Optimizer
-	o.Name = rapid.SampledFrom([]string{"adam", "adamw", "sgd"}).Draw(t, "optimizer")
+	o.Name = rapid.SampledFrom([]nn.OptimizerName{nn.Adam, nn.AdamW, nn.SGD}).Draw(t, "optimizer")
 	o.WeightDecay = rapid.Float32Range(0, 10).Draw(t, "decay")
 	if o.Name == "sgd" {
 		o.Momentum, o.Nesterov = fraction.Draw(t, "momentum"), rapid.Bool().Draw(t, "nesterov")
@@ -210,9 +212,8 @@ func drawModel(t *rapid.T, architecture string) Model {
 }
 
 func drawSchedule(t *rapid.T) Schedule {
-	s := Schedule{Name: rapid.SampledFrom([]string{"constant", "constant_with_warmup", "linear", "cosine",
-		"cosine_with_restarts", "polynomial", "inverse_sqrt", "step", "exponential", "reduce_on_plateau"}).Draw(t, "schedule")}
-	for _, field := range scheduleFields(s.Name) {
+	s := Schedule{Name: rapid.SampledFrom(training.ScheduleNames()).Draw(t, "schedule")}
+	for _, field := range recordedSettings(s.Name) {
 		switch field {
 		case "warmup_steps":
 			s.WarmupSteps = rapid.Uint64Range(0, 1e6).Draw(t, field)
@@ -347,7 +348,7 @@ func startExample(t *testing.T, r TrainingRequest) {
 	}
 	if l.Status(entry) != dataset.StatusEmbedded {
 		h := r.Hyperparameters(entry.Train)
-		if err := h.Validate(entry.Train); err != nil {
+		if err := h.FitSamples(entry.Train); err != nil {
 			t.Errorf("%s: %v", r.File(), err)
 		}
 		return

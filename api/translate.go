@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"reprise/dataset"
@@ -29,29 +28,45 @@ type IDs struct {
 // Errors are the domain's, about a model that does not fit the data or values
 // that do not fit its size; Locate finds their place. Nothing has happened then.
 func FromExternalRequest(r TrainingRequest, source dataset.Source, data *dataset.Dataset, ids IDs) (training.TrainingSession, []training.Event, error) {
-	model, config, err := r.translate(data, ids)
+	start := func() (session training.TrainingSession, events []training.Event, err error) {
+		model, config, err := r.translate(data, ids)
+		if err != nil {
+			return session, nil, err
+		}
+		if config.Dataset, err = describe(source, data); err != nil {
+			return session, nil, err
+		}
+		return training.TrainingService{}.StartTraining(model, data, config)
+	}
+	session, events, err := start()
 	if err != nil {
-		return training.TrainingSession{}, nil, err
+		return training.TrainingSession{}, nil, r.allMistakes(data, err)
 	}
-	if config.Dataset, err = describe(source, data); err != nil {
-		return training.TrainingSession{}, nil, err
+	return session, events, nil
+}
+
+// allMistakes returns everything that is wrong with the request and with how it fits
+// the data, where translating it found a first mistake.
+func (r TrainingRequest) allMistakes(data *dataset.Dataset, first error) error {
+	_, invalid := r.validHyperparameters()
+	if all := together(r.Locate(invalid), r.CheckData(data)); all != nil {
+		return all
 	}
-	return training.TrainingService{}.StartTraining(model, data, config)
+	return first
 }
 
 // translate returns the model and the settings that the request means for the data,
 // without a description of the data.
-func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, training.Config, error) {
-	fail := func(err error) (nn.Model, training.Config, error) { return nn.Model{}, training.Config{}, err }
-	if err := r.CheckData(data); err != nil { // before the model's memory is taken
+func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.ModelSpec, training.Config, error) {
+	fail := func(err error) (nn.ModelSpec, training.Config, error) { return nn.ModelSpec{}, training.Config{}, err }
+	if err := data.Validate(); err != nil {
 		return fail(err)
 	}
-	hyperparameters := r.Hyperparameters(data.Len(dataset.Train))
-	architecture, err := r.Architecture(data)
+	hyperparameters, err := r.validHyperparameters()
 	if err != nil {
 		return fail(err)
 	}
-	model, err := nn.NewModel(ids.Model, architecture, hyperparameters.Seed)
+	architecture, err := r.Architecture(data)
 	if err != nil {
 		return fail(err)
 	}
@@ -59,9 +74,19 @@ func (r TrainingRequest) translate(data *dataset.Dataset, ids IDs) (nn.Model, tr
 	if err != nil {
 		return fail(err)
 	}
-	return model, training.Config{
+	return nn.NewModelSpec(ids.Model, architecture), training.Config{
 		RunID: ids.Run, SessionID: ids.Session, Hyperparameters: hyperparameters, Request: canonical,
 	}, nil
+}
+
+// validHyperparameters returns those that parsing the request found to be valid. Those
+// of a request that was made or changed in Go are validated now.
+func (r TrainingRequest) validHyperparameters() (training.ValidHyperparameters, error) {
+	h := r.Hyperparameters(0)
+	if r.valid.Are(h) {
+		return r.valid, nil
+	}
+	return h.Validate()
 }
 
 // CheckData fails where the request does not fit the data, with all that is wrong
@@ -83,7 +108,7 @@ func (r TrainingRequest) CheckData(data *dataset.Dataset) error {
 	}
 	errs := r.locateAll(r.longWarmup(h, samples))
 	mark(r.wrong, errs)
-	errs = append(errs, r.sift(joined(h.Validate(samples), checkTraining(h, data), preset))...)
+	errs = append(errs, r.sift(joined(h.Fit(data), preset))...)
 	if r.Sound("model_architecture") && (r.ModelArchitecture.Name == "" || r.Sound("model")) { // a list has its sizes itself
 		architecture, err := r.Architecture(data)
 		if err == nil {
@@ -122,16 +147,6 @@ func joined(errs ...error) error {
 	return errors.Join(errs...)
 }
 
-// checkTraining fails for settings that do not fit the kind of data.
-func checkTraining(h training.Hyperparameters, data *dataset.Dataset) error {
-	var smoothing error
-	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
-		smoothing = &fault.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
-			Problem: "does not fit a regression, which has no classes", Fix: "leave it out"}
-	}
-	return joined(smoothing, data.CheckAugmentation(h.Augmentation))
-}
-
 // describe returns what a run's record says of its data. The same content
 // under the same name has the same id.
 func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, error) {
@@ -159,37 +174,20 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	c := r.withDefaults().Config
 	h := training.Hyperparameters{
-		BatchSize: c.BatchSize, Epochs: c.Epochs,
-		Optimizer: nn.Optimizer{
-			Name: nn.OptimizerName(c.Optimizer.Name), Momentum: c.Optimizer.Momentum, Nesterov: c.Optimizer.Nesterov,
-			Beta1: c.Optimizer.Beta1, Beta2: c.Optimizer.Beta2, Epsilon: c.Optimizer.Epsilon,
-			WeightDecay: c.Optimizer.WeightDecay,
-		},
-		LearningRate: training.LearningRate{Value: c.LearningRate, Schedule: training.Schedule{
-			Name: training.ScheduleName(c.Schedule.Name), WarmupSteps: c.Schedule.WarmupSteps,
-			MinFactor: c.Schedule.MinFactor, Cycles: c.Schedule.Cycles, Power: c.Schedule.Power,
-			StepSize: c.Schedule.StepSize, Gamma: c.Schedule.Gamma,
-			Patience: c.Schedule.Patience, Threshold: c.Schedule.Threshold,
-		}},
-		Seed: c.Seed, Shards: c.Shards, CheckpointInterval: c.CheckpointInterval,
-		ClipNorm: c.ClipNorm, LabelSmoothing: c.LabelSmoothing,
-		Augmentation: dataset.Augmentation(c.Augmentation),
-		EvalInterval: c.EvalInterval, EarlyStopping: training.EarlyStopping(c.EarlyStopping),
+		BatchSize: c.BatchSize, Epochs: c.Epochs, Optimizer: nn.Optimizer(c.Optimizer),
+		LearningRate: training.LearningRate{Value: c.LearningRate, Schedule: training.Schedule(c.Schedule)},
+		Seed:         c.Seed, Shards: c.Shards, CheckpointInterval: c.CheckpointInterval, Options: c.Recorded(),
 	}
 	h.LearningRate.Schedule.ExactCycles = h.LearningRate.Schedule.Name == training.CosineWithRestarts
-	if c.GradientAccumulation > 1 { // the domain's 0 is 1, and absent from the record
-		h.GradientAccumulation = c.GradientAccumulation
-	}
-	if p := nn.Precision(c.Precision); p != nn.Float32 { // likewise
-		h.Precision = p
-	}
 	if samples > 0 && h.BatchSize > 0 {
 		h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
 	}
 	return h
 }
 
-// precheck fails for what cannot be trained with, whatever the data.
-func (r TrainingRequest) precheck() error {
-	return joined(r.Hyperparameters(0).Validate(math.MaxInt), r.Model.check(r.ModelArchitecture.Name), r.checkJob())
+// precheck returns the hyperparameters if they can be trained with, and fails for what
+// cannot be trained with, whatever the data.
+func (r TrainingRequest) precheck() (training.ValidHyperparameters, error) {
+	valid, err := r.Hyperparameters(0).Validate()
+	return valid, joined(err, r.Model.check(r.ModelArchitecture.Name), r.checkJob())
 }

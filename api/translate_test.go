@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -328,6 +329,56 @@ func TestADatasetThatIsNotThereIsRefusedWithAdvice(t *testing.T) {
 		checkCaret(t, text, bad)
 		if !strings.Contains(err.Error(), says) {
 			t.Errorf("%s lacks %q:\n%v", path, says, err)
+		}
+	}
+}
+
+// A request of 10^10 parameters, 40 GB of weights, takes no more memory to check and to
+// translate than a small one of as many layers: weights are drawn where they are trained.
+func TestCheckingALargeModelTakesNoMemoryForItsWeights(t *testing.T) {
+	source := dataset.Source{Path: "digits"}
+	data := open(t, source)
+	took := func(units int) (bytes uint64, parameters int) {
+		hidden := strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%d, ", units), 20), ", ")
+		text := strings.Replace(minimal(""), "model_architecture: mlp", "model_architecture: mlp\nmodel: {hidden: ["+hidden+"]}", 1)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		session, _, err := FromExternalRequest(parse(t, text), source, data, ids())
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parameters, err = session.Architecture.ParameterCount(); err != nil {
+			t.Fatal(err)
+		}
+		return after.TotalAlloc - before.TotalAlloc, parameters
+	}
+	_, few := took(8)
+	small, _ := took(8)
+	large, many := took(23_000)
+	if many < 1e10 || few > 1e4 {
+		t.Fatalf("%d and %d parameters: the test does not reach what it is for", many, few)
+	}
+	if large > small+1<<20 {
+		t.Errorf("checking %d parameters allocated %d bytes, and %d parameters %d bytes", many, large, few, small)
+	}
+}
+
+// What parsing has found to be valid is not validated again, but what is changed
+// afterwards is; all that is wrong is reported, of the values and of their fit.
+func TestARequestThatIsChangedInGoIsValidatedAgain(t *testing.T) {
+	source := dataset.Source{Path: "digits"}
+	data := open(t, source)
+	r := parse(t, minimal(""))
+	valid, err := r.validHyperparameters()
+	if err != nil || !r.valid.Are(r.Hyperparameters(0)) || valid != r.valid {
+		t.Fatalf("%+v, %v: what was parsed is not taken as valid", valid, err)
+	}
+	r.Config.ClipNorm, r.Config.BatchSize = -1, 5000
+	_, _, err = FromExternalRequest(r, source, data, ids())
+	for _, field := range []string{"config.clip_norm", "config.batch_size"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%v, want an error that names %s", err, field)
 		}
 	}
 }

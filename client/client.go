@@ -57,6 +57,41 @@ func (c *Client) Run(ctx context.Context, r api.RunRequest) (api.RunReport, erro
 	return unary(ctx, c, api.ShowRun, r)
 }
 
+// Metrics implements api.Service.
+func (c *Client) Metrics(ctx context.Context, r api.MetricsRequest) iter.Seq2[api.MetricsPart, error] {
+	return stream(ctx, c, api.ShowMetrics, r)
+}
+
+// Explain implements api.Service.
+func (c *Client) Explain(ctx context.Context, r api.ExplainRequest) (api.Explanation, error) {
+	return unary(ctx, c, api.ExplainRun, r)
+}
+
+// Verify implements api.Service.
+func (c *Client) Verify(ctx context.Context, r api.VerifyRequest) iter.Seq2[api.VerifyUpdate, error] {
+	return stream(ctx, c, api.VerifyRun, r)
+}
+
+// Generate implements api.Service.
+func (c *Client) Generate(ctx context.Context, r api.GenerateRequest) iter.Seq2[api.GeneratedText, error] {
+	return stream(ctx, c, api.GenerateText, r)
+}
+
+// DataSets implements api.Service.
+func (c *Client) DataSets(ctx context.Context, r api.DataSetsRequest) (api.DataSetList, error) {
+	return unary(ctx, c, api.ListDataSets, r)
+}
+
+// FetchDataSet implements api.Service.
+func (c *Client) FetchDataSet(ctx context.Context, r api.FetchDataSetRequest) (api.DataSet, error) {
+	return unary(ctx, c, api.FetchDataSet, r)
+}
+
+// InspectDataSet implements api.Service.
+func (c *Client) InspectDataSet(ctx context.Context, r api.InspectDataSetRequest) (api.Inspection, error) {
+	return unary(ctx, c, api.InspectDataSet, r)
+}
+
 // Events implements api.Service.
 func (c *Client) Events(ctx context.Context, r api.EventsRequest) iter.Seq2[api.Event, error] {
 	return stream(ctx, c, api.ListEvents, r)
@@ -105,6 +140,11 @@ func (c *Client) Interrupt(ctx context.Context, r api.InterruptRequest) (api.Int
 // Actors implements api.Service.
 func (c *Client) Actors(ctx context.Context, r api.ActorsRequest) (api.ActorSnapshot, error) {
 	return unary(ctx, c, api.ListActors, r)
+}
+
+// Tell implements api.Service.
+func (c *Client) Tell(ctx context.Context, r api.Message) (api.MessageAnswer, error) {
+	return unary(ctx, c, api.TellActor, r)
 }
 
 // Trace implements api.Service.

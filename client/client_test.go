@@ -38,7 +38,7 @@ func local(t testing.TB, dir string) api.Service {
 			return []device.Driver{d}, d.Close, err
 		},
 		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
-		DataSets:       func() dataset.Config { return dataset.Config{NoCache: errors.New("nothing is fetched")} },
+		DataSets:       func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:         rand.Reader, Process: 7, Command: "a test",
 		Serve: func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	})

@@ -394,7 +394,7 @@ func FuzzReadCSV(f *testing.F) {
 			}
 			return
 		}
-		if err := d.Validate(); err != nil {
+		if err := d.check(); err != nil {
 			t.Fatal(err)
 		}
 		for _, split := range []Split{Train, Validation} {

@@ -215,11 +215,19 @@ func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32
 	return row, p.labels[at]
 }
 
-// Validate fails unless the data set can be trained on: it has samples in both
+// Validate fails for nil and for the zero value. Every other data set can be trained
+// on: it was checked when it was opened, and has not changed since.
+func (d *Dataset) Validate() error {
+	if d == nil || d.fingerprint == "" {
+		return errors.New("data set has no samples; open one with Library.Open")
+	}
+	return nil
+}
+
+// check fails unless the data set can be trained on: it has samples in both
 // splits, of a shape that fits their values, and each has what the task needs:
 // one of at least two classes, finite targets, or tokens of the vocabulary.
-// Library.Open returns only valid data sets; the zero value and nil are not valid.
-func (d *Dataset) Validate() error {
+func (d *Dataset) check() error {
 	if d == nil || d.Len(Train) == 0 || d.Len(Validation) == 0 {
 		return errors.New("data set has no samples; open one with Library.Open")
 	}
@@ -261,7 +269,7 @@ func (d *Dataset) seal() (*Dataset, error) {
 		return nil, err
 	}
 	d.features = n
-	if err := d.Validate(); err != nil {
+	if err := d.check(); err != nil {
 		return nil, err
 	}
 	if d.fingerprint, err = d.computeFingerprint(); err != nil {

@@ -48,7 +48,7 @@ func gather(d *Dataset, split Split) ([]float32, []int32) {
 
 func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	d := mustOpen(t, Source{Path: "digits"})
-	if err := d.Validate(); err != nil {
+	if err := d.check(); err != nil {
 		t.Fatal(err)
 	}
 	if d.Name() != "digits" || d.Len(Train) != 1437 || d.Len(Validation) != 360 || d.Classes() != 10 || !d.SampleShape().Equal(tensor.Shape{8, 8, 1}) {
@@ -250,12 +250,23 @@ func TestReturnedSlicesAreCopies(t *testing.T) {
 	}
 }
 
-func TestValidateRefusesWhatCannotBeTrainedOn(t *testing.T) {
+func TestOnlyAnOpenedDatasetIsValid(t *testing.T) {
+	if err := mustOpen(t, Source{Path: "digits"}).Validate(); err != nil {
+		t.Error(err)
+	}
+	for name, d := range map[string]*Dataset{"nil": nil, "zero": {}} {
+		if d.Validate() == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestOpeningRefusesWhatCannotBeTrainedOn(t *testing.T) {
 	good := func() *Dataset {
 		b := &block{raw: []byte{1, 2, 3, 4}, labels: []int32{0, 1}}
 		return &Dataset{name: "a", shape: tensor.Shape{2}, features: 2, classNames: []string{"x", "y"}, scaling: byteScaling(255), parts: splitRows(b, 2, 1)}
 	}
-	if err := good().Validate(); err != nil {
+	if err := good().check(); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Dataset) *Dataset{
@@ -270,7 +281,7 @@ func TestValidateRefusesWhatCannotBeTrainedOn(t *testing.T) {
 		"empty shape":      func(d *Dataset) *Dataset { d.shape, d.features = tensor.Shape{0}, 0; return d },
 		"no validation":    func(d *Dataset) *Dataset { d.parts[Validation] = part{}; return d },
 	} {
-		if err := change(good()).Validate(); err == nil {
+		if err := change(good()).check(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

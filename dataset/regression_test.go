@@ -157,7 +157,7 @@ func TestTargetsThatAreNotFiniteAreNotValid(t *testing.T) {
 		b.targets[d.parts[Validation].rows[0]] = bad
 		changed.parts = d.parts
 		changed.parts[Train].block, changed.parts[Validation].block = &b, &b
-		if err := changed.Validate(); err == nil || !strings.Contains(err.Error(), "validation sample 0 has progression") {
+		if err := changed.check(); err == nil || !strings.Contains(err.Error(), "validation sample 0 has progression") {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}

@@ -51,7 +51,7 @@ func sentence(times int) string {
 
 func TestOpticksIsWhatTheCatalogueSays(t *testing.T) {
 	d := openOpticks(t, Source{})
-	if err := d.Validate(); err != nil {
+	if err := d.check(); err != nil {
 		t.Fatal(err)
 	}
 	library, err := NewLibrary(Config{CacheDir: t.TempDir(), GoRoot: goRoot(t)})
@@ -340,7 +340,7 @@ func TestTokensOutsideTheVocabularyAreNotValid(t *testing.T) {
 	for _, bad := range []int32{-1, 256} {
 		text := &tokenText{tokenizer: tokenizer.NewBytes(), context: 2, tokens: [splits][]int32{{1, 2, 3}, {1, bad, 3}}}
 		d := &Dataset{name: "a", shape: tensor.Shape{2}, features: 2, text: text}
-		if err := d.Validate(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("token 1 is %d of 256", bad)) {
+		if err := d.check(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("token 1 is %d of 256", bad)) {
 			t.Errorf("%d: %v", bad, err)
 		}
 	}

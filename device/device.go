@@ -35,9 +35,6 @@ func invalid(subject, field, value, problem, fix string) error {
 	return fmt.Errorf("%s: %w", subject, &fault.FieldError{Field: field, Value: value, Problem: problem, Fix: fix, Cause: ErrInvalid})
 }
 
-// ID names a device within a system, such as "cpu0".
-type ID string
-
 // Kind says which programming model a device follows; it decides the shape of
 // a LaunchConfig.
 type Kind string
@@ -78,7 +75,7 @@ type Description struct {
 	Health HealthStatus `json:"health"`
 	// HealthNote says what is wrong with a device that is not healthy.
 	HealthNote string `json:"health_note,omitempty"`
-	// Slots is how many leases can be held at a time; 0 means 1.
+	// Slots is how many leases that are not shared can be held at a time; 0 means 1.
 	Slots int `json:"slots"`
 	// Units is how many things the device does at a time: threads of a CPU,
 	// multiprocessors of a CUDA device, compute units under OpenCL. 0 means 1.
@@ -89,9 +86,10 @@ type Description struct {
 // and who holds the device. Two Devices are the same device if their IDs are
 // equal. The zero Device does not exist and can execute nothing.
 type Device struct {
-	d        Description
-	holders  []string     // of the leases in force, oldest first
-	reserved tensor.Bytes // by those leases
+	d         Description
+	holders   []string     // of the leases in force, oldest first
+	exclusive []string     // of those that take a slot
+	reserved  tensor.Bytes // by the leases in force
 }
 
 // New returns the device with the given description, or a *fault.FieldError.
@@ -117,8 +115,8 @@ func (d Description) validate() error {
 		return invalid(fmt.Sprintf("device %q", d.ID), field, fmt.Sprintf("%#v", value), problem, fix)
 	}
 	switch {
-	case d.ID == "" || strings.ContainsAny(string(d.ID), " \t\r\n/"):
-		return bad("id", string(d.ID), "is not a name", "give it a name without spaces or slashes, such as cpu0")
+	case !d.ID.valid():
+		return bad("id", string(d.ID), "is not a name", "give it a name without spaces or slashes, such as cpu0, with its worker and a slash before it if that has a name")
 	case d.Kind != CPU && d.Kind != CUDA && d.Kind != OpenCL:
 		return bad("kind", string(d.Kind), "is not a kind of device", "use cpu, cuda or opencl")
 	case d.Kind != CUDA && (d.Capability.Major != 0 || d.Capability.Minor != 0):
@@ -151,7 +149,7 @@ func (d Device) Health() (status HealthStatus, note string) { return d.d.Health,
 // Units returns how many things the device does at a time (Description.Units).
 func (d Device) Units() int { return d.d.Units }
 
-// Slots returns how many leases can be held at a time.
+// Slots returns how many leases that are not shared can be held at a time.
 func (d Device) Slots() int { return d.d.Slots }
 
 // Holders returns who holds the device, oldest lease first.
@@ -187,17 +185,20 @@ func (d Device) WithHealth(status HealthStatus, note string) (Device, error) {
 
 // withLeases returns the device with these leases in force.
 func (d Device) withLeases(leases []Lease) Device {
-	d.holders, d.reserved = nil, 0
+	d.holders, d.exclusive, d.reserved = nil, nil, 0
 	for _, l := range leases {
 		d.holders = append(d.holders, l.Holder)
+		if !l.Shared {
+			d.exclusive = append(d.exclusive, l.Holder)
+		}
 		d.reserved += l.Memory
 	}
 	return d
 }
 
 // CanExecute reports whether the device can take the workload now: it has
-// every required feature, enough free memory, a free slot, and is not
-// unhealthy.
+// every required feature, enough free memory, a free slot unless the workload is
+// shared, and is not unhealthy.
 func (d Device) CanExecute(w Workload) bool { return len(d.Refusal(w)) == 0 }
 
 // Refusal returns every reason why the device cannot take the workload now,
@@ -233,8 +234,8 @@ func (d Device) Refusal(w Workload) []Reason {
 			no(ReasonAlignment, false, "needs memory aligned to %d bytes, aligns to %d", need.Alignment, memory.Offer().Alignment)
 		}
 	}
-	if len(d.holders) >= d.d.Slots {
-		no(ReasonLeased, true, "%d of %d slots are in use, by %s", len(d.holders), d.d.Slots, strings.Join(d.holders, ", "))
+	if !w.Shared && len(d.exclusive) >= d.d.Slots {
+		no(ReasonLeased, true, "%d of %d slots are in use, by %s", len(d.exclusive), d.d.Slots, strings.Join(d.exclusive, ", "))
 	}
 	return reasons
 }

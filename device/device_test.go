@@ -21,7 +21,10 @@ func TestNewRefusesInvalidDescriptions(t *testing.T) {
 	for field, spoil := range map[string]func(*device.Description){
 		"id":               func(d *device.Description) { d.ID = "" },
 		"id ":              func(d *device.Description) { d.ID = "cpu 0" },
-		"id  ":             func(d *device.Description) { d.ID = "device/cpu0" },
+		"id  ":             func(d *device.Description) { d.ID = "a/b/cpu0" },
+		"id   ":            func(d *device.Description) { d.ID = "/cpu0" },
+		"id    ":           func(d *device.Description) { d.ID = "a/" },
+		"id     ":          func(d *device.Description) { d.ID = "node 7/cpu0" },
 		"kind":             func(d *device.Description) { d.Kind = "abacus" },
 		"capability":       func(d *device.Description) { d.Capability.Major = 8 },
 		"health":           func(d *device.Description) { d.Health = "splendid" },

@@ -106,9 +106,12 @@ type fencedExecutable struct {
 	check      func() error
 }
 
-func (x *fencedExecutable) Run(s kernel.Scalars) error {
+func (x *fencedExecutable) Run(s kernel.Scalars) error { return x.RunUntil(s, nil) }
+
+// RunUntil implements kernel.Stoppable.
+func (x *fencedExecutable) RunUntil(s kernel.Scalars, stop func() error) error {
 	if err := x.check(); err != nil {
 		return fmt.Errorf("run %q: %w", x.name, err)
 	}
-	return x.executable.Run(s)
+	return kernel.RunUntil(x.executable, s, stop)
 }

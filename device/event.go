@@ -8,6 +8,9 @@ type Event interface {
 	deviceEvent()
 }
 
+// Events has one event of each type.
+func Events() []Event { return []Event{Registered{}, Leased{}, Released{}, HealthChanged{}} }
+
 // The events of a device. Its Ledger is the result of applying them.
 type (
 	// Registered records a device as its driver describes it. It is repeated if

@@ -31,11 +31,13 @@ type Epoch uint64
 type Lease struct {
 	ID     LeaseID `json:"id"`
 	Device ID      `json:"device"`
-	// Holder names who uses the device, such as "run/01k5...".
+	// Holder names who uses the device (Holder.String), such as "run/01k5...".
 	Holder string `json:"holder"`
 	Epoch  Epoch  `json:"epoch"`
 	// Memory is reserved for the holder.
 	Memory tensor.Bytes `json:"memory"`
+	// Shared leases take no slot of the device.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // String names the lease for messages.

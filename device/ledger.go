@@ -19,8 +19,8 @@ var (
 // returns the state after an event. The host persists the events, then applies
 // them, then tells anyone.
 //
-// Invariants: there are never more leases than slots, and they never reserve
-// more memory than the device has free; no two leases have the same holder or
+// Invariants: there are never more leases than slots, not counting shared ones, and
+// all of them never reserve more memory than the device has free; no two leases have the same holder or
 // id; epochs strictly increase over the whole life of the device, including
 // across restarts; an unhealthy device has no leases.
 //
@@ -93,7 +93,7 @@ func (l Ledger) Acquire(holder string, id LeaseID, w Workload) ([]Event, error) 
 		return nil, &NoSuitableDeviceError{Workload: w.Name, Refusals: []Refusal{{Device: l.device.ID(), Reasons: reasons}}}
 	}
 	return append(events, Leased{Lease: Lease{
-		ID: id, Device: l.device.ID(), Holder: holder, Epoch: l.epoch + 1, Memory: w.Memory.Size,
+		ID: id, Device: l.device.ID(), Holder: holder, Epoch: l.epoch + 1, Memory: w.Memory.Size, Shared: w.Shared,
 	}}), nil
 }
 

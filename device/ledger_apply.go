@@ -114,7 +114,7 @@ func (l Ledger) contradiction(lease Lease) string {
 		return "has no id or no holder"
 	case lease.Epoch <= l.epoch:
 		return fmt.Sprintf("is not after epoch %d", l.epoch)
-	case len(l.leases) >= device.Slots():
+	case !lease.Shared && len(device.exclusive) >= device.Slots():
 		return fmt.Sprintf("exceeds the %d slots", device.Slots())
 	case lease.Memory < 0 || lease.Memory > device.Memory().Available:
 		return fmt.Sprintf("reserves %d bytes of %d free", lease.Memory, device.Memory().Available)

@@ -34,13 +34,17 @@ func (m *ledgerMachine) apply(events []device.Event) {
 	m.log = append(m.log, events...)
 }
 
-func (m *ledgerMachine) reserved(except string) (sum tensor.Bytes, n int) {
+// reserved returns what is held without one holder: bytes, and slots.
+func (m *ledgerMachine) reserved(except string) (sum tensor.Bytes, slots int) {
 	for holder, l := range m.held {
-		if holder != except {
-			sum, n = sum+l.Memory, n+1
+		if holder == except {
+			continue
+		}
+		if sum += l.Memory; !l.Shared {
+			slots++
 		}
 	}
-	return sum, n
+	return sum, slots
 }
 
 func (m *ledgerMachine) acquire(t *rapid.T) {
@@ -51,9 +55,11 @@ func (m *ledgerMachine) acquire(t *rapid.T) {
 	if old, ok := m.held[holder]; ok && rapid.Bool().Draw(t, "same id") {
 		id = old.ID
 	}
-	reserved, n := m.reserved(holder)
-	fits := n < m.slots && reserved+size <= m.memory && m.health != device.Unhealthy
-	events, err := m.ledger.Acquire(holder, id, need(size))
+	reserved, slots := m.reserved(holder)
+	w := need(size)
+	w.Shared = rapid.IntRange(0, 3).Draw(t, "shared") == 0
+	fits := (w.Shared || slots < m.slots) && reserved+size <= m.memory && m.health != device.Unhealthy
+	events, err := m.ledger.Acquire(holder, id, w)
 	if fits != (err == nil) || err != nil && !errors.Is(err, device.ErrNoSuitableDevice) {
 		t.Fatalf("%s asks for %d: fits %v, error %v", holder, size, fits, err)
 	}
@@ -154,9 +160,9 @@ func (m *ledgerMachine) setHealth(t *rapid.T) {
 // check compares the ledger with the twin after every step.
 func (m *ledgerMachine) check(t *rapid.T) {
 	leases := m.ledger.Leases()
-	reserved, n := m.reserved("")
-	if len(leases) != n || n > m.slots || reserved > m.memory {
-		t.Fatalf("%d leases in force over %d bytes, want %d; %d slots, %d bytes", len(leases), reserved, n, m.slots, m.memory)
+	reserved, slots := m.reserved("")
+	if len(leases) != len(m.held) || slots > m.slots || reserved > m.memory {
+		t.Fatalf("%d leases in force over %d bytes, want %d; %d of %d slots, %d bytes", len(leases), reserved, len(m.held), slots, m.slots, m.memory)
 	}
 	for i, l := range leases {
 		if m.held[l.Holder] != l || i > 0 && leases[i-1].Epoch >= l.Epoch {
@@ -204,6 +210,7 @@ func TestReplayOfAnyEventsKeepsTheInvariants(t *testing.T) {
 			Holder: rapid.SampledFrom([]string{"", "x", "y", "z"}).Draw(t, "holder"),
 			Epoch:  device.Epoch(rapid.IntRange(0, 4).Draw(t, "epoch")),
 			Memory: tensor.Bytes(rapid.IntRange(-1, 8).Draw(t, "memory")),
+			Shared: rapid.Bool().Draw(t, "shared"),
 		}
 	})
 	event := rapid.Custom(func(t *rapid.T) device.Event {
@@ -226,12 +233,15 @@ func TestReplayOfAnyEventsKeepsTheInvariants(t *testing.T) {
 				continue
 			}
 			log = append(log, e)
-			holders, reserved := map[string]bool{}, tensor.Bytes(0)
+			holders, slots, reserved := map[string]bool{}, 0, tensor.Bytes(0)
 			for _, l := range ledger.Leases() {
 				holders[l.Holder], reserved = true, reserved+l.Memory
+				if !l.Shared {
+					slots++
+				}
 			}
 			status, _ := ledger.Device().Health()
-			if len(holders) != len(ledger.Leases()) || len(holders) > 2 || reserved > 10 ||
+			if len(holders) != len(ledger.Leases()) || slots > 2 || reserved > 10 ||
 				status == device.Unhealthy && len(holders) > 0 {
 				t.Fatalf("after %+v: %v, %s", e, ledger.Leases(), status)
 			}

@@ -365,6 +365,8 @@ func TestApplyPanicsOnABrokenInvariant(t *testing.T) {
 // Events are kept in the log, so their names and JSON forms are a format.
 func TestEventsKeepTheirNamesAndJSONForm(t *testing.T) {
 	lease := device.Lease{ID: "a", Device: "cpu0", Holder: "run/1", Epoch: 3, Memory: 5}
+	shared := lease
+	shared.Shared = true
 	for _, test := range []struct {
 		event      device.Event
 		name, json string
@@ -375,6 +377,8 @@ func TestEventsKeepTheirNamesAndJSONForm(t *testing.T) {
 			decode[device.Registered]},
 		{device.Leased{Lease: lease}, "device.leased.v1",
 			`{"lease":{"id":"a","device":"cpu0","holder":"run/1","epoch":3,"memory":5}}`, decode[device.Leased]},
+		{device.Leased{Lease: shared}, "device.leased.v1",
+			`{"lease":{"id":"a","device":"cpu0","holder":"run/1","epoch":3,"memory":5,"shared":true}}`, decode[device.Leased]},
 		{device.Released{Lease: lease, Reason: "done"}, "device.released.v1",
 			`{"lease":{"id":"a","device":"cpu0","holder":"run/1","epoch":3,"memory":5},"reason":"done"}`, decode[device.Released]},
 		{device.HealthChanged{Device: "cpu0", Health: device.Unhealthy, Note: "x"}, "device.health_changed.v1",

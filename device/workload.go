@@ -16,6 +16,9 @@ type Workload struct {
 	// Items is how many independent parts the work has, which determines the
 	// launch configuration; 0 means unknown.
 	Items int64 `json:"items,omitempty"`
+	// Shared says that the work takes no slot, only memory: it may run beside
+	// whatever else the device does.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // Validate fails with a *fault.FieldError for a workload that makes no sense for

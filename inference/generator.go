@@ -24,17 +24,34 @@ type Generator struct {
 	logits    []float32 // [context, vocabulary]
 }
 
-// NewGenerator loads the model's weights on the backend. It fails with
-// ErrNoLanguageModel, and with the errors of nn. The caller must call Close.
-func NewGenerator(backend kernel.Backend, arch nn.Architecture, weights []tensor.Tensor, t tokenizer.Tokenizer) (*Generator, error) {
-	out, err := arch.Output()
+// Model is a trained language model.
+type Model struct {
+	Architecture nn.Architecture
+	Weights      []tensor.Tensor
+	Tokenizer    tokenizer.Tokenizer
+}
+
+// Plan returns how the model generates text, with the memory that this takes. It fails
+// with ErrNoLanguageModel, and with the errors of nn.
+func (m Model) Plan() (*nn.Plan, error) {
+	out, err := m.Architecture.Output()
 	if err != nil {
 		return nil, err
 	}
-	if !arch.TakesTokens() || len(out) != 2 || out[1] != t.VocabSize() {
+	if !m.Architecture.TakesTokens() || len(out) != 2 || out[1] != m.Tokenizer.VocabSize() {
 		return nil, ErrNoLanguageModel
 	}
-	plan, err := nn.NewPlan(arch, nn.PlanConfig{BatchSize: 1, Optimizer: nn.Optimizer{Name: nn.SGD}})
+	return nn.NewPlan(m.Architecture, nn.PlanConfig{BatchSize: 1, Optimizer: nn.Optimizer{Name: nn.SGD}})
+}
+
+// NewGenerator loads the model's weights on the backend. It fails with the errors of
+// Model.Plan and nn. The caller must call Close.
+func NewGenerator(backend kernel.Backend, arch nn.Architecture, weights []tensor.Tensor, t tokenizer.Tokenizer) (*Generator, error) {
+	plan, err := Model{arch, weights, t}.Plan()
+	if err != nil {
+		return nil, err
+	}
+	out, err := arch.Output()
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +75,15 @@ func (g *Generator) Close() { g.model.Close() }
 // Generate continues a prompt by a number of tokens and calls emit with the
 // bytes of each as it is drawn; an error from emit ends it. The model sees as
 // many of the last tokens as its context holds. An empty prompt means one token
-// 0. It fails with the tokenizer's error for a prompt that cannot be encoded.
+// 0. It fails with a *fault.FieldError for a prompt that cannot be encoded, which wraps
+// the tokenizer's error.
 func (g *Generator) Generate(ctx context.Context, prompt []byte, tokens int, s Sampling, emit func([]byte) error) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	text, err := g.tokenizer.Encode(nil, prompt)
 	if err != nil {
-		return fmt.Errorf("prompt: %w", err)
+		return &fault.FieldError{Field: "prompt", Problem: err.Error(), Cause: err}
 	}
 	if len(text) == 0 {
 		text = []int32{0}

@@ -59,11 +59,11 @@ func TestSamplingDrawsInProportion(t *testing.T) {
 
 func TestSamplingRefuses(t *testing.T) {
 	for want, s := range map[string]Sampling{
-		"temperature is -1, want":   {Temperature: -1},
-		"temperature is NaN, want":  {Temperature: math.NaN()},
-		"temperature is +Inf, want": {Temperature: math.Inf(1)},
-		"top_k is -1, want":         {TopK: -1},
-		"top_p is 1.5, want":        {TopP: 1.5},
+		"temperature: -1 must":   {Temperature: -1},
+		"temperature: NaN must":  {Temperature: math.NaN()},
+		"temperature: +Inf must": {Temperature: math.Inf(1)},
+		"top_k: -1 must":         {TopK: -1},
+		"top_p: 1.5 must":        {TopP: 1.5},
 	} {
 		var field *fault.FieldError
 		if err := s.Validate(); !errors.As(err, &field) || !strings.HasPrefix(err.Error(), want) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -21,9 +20,9 @@ const MaxPendingActorEvents = 4096
 // aggregate "actors/HOST". It never holds up an actor: observe only notes the
 // event, and one goroutine appends all pending events at once.
 type actorLog struct {
-	store     eventstore.Store
-	now       func() time.Time
-	aggregate eventstore.AggregateID
+	log  *journal.ActorLog
+	now  func() time.Time
+	host string
 
 	mu      sync.Mutex // guards what follows
 	pending []noted
@@ -36,15 +35,12 @@ type actorLog struct {
 }
 
 // noted is an event and when it happened.
-type noted struct {
-	event journal.ActorEvent
-	at    time.Time
-}
+type noted = journal.Timed[journal.ActorEvent]
 
 // startActorLog returns the log of a host's actors. The caller must close it.
 func startActorLog(store eventstore.Store, now func() time.Time, host string) *actorLog {
 	l := &actorLog{
-		store: store, now: now, aggregate: eventstore.AggregateID(journal.ActorsPrefix + host),
+		log: journal.NewActorLog(store), now: now, host: host,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	go l.work()
@@ -67,7 +63,7 @@ func (l *actorLog) observe(e actor.Event) {
 	case len(l.pending) >= MaxPendingActorEvents || l.closed:
 		l.lost++
 	default:
-		l.pending = append(l.pending, noted{event, at})
+		l.pending = append(l.pending, noted{Event: event, At: at})
 	}
 	l.mu.Unlock()
 	l.signal()
@@ -97,7 +93,7 @@ func (l *actorLog) close(ctx context.Context) error {
 
 func (l *actorLog) work() {
 	defer close(l.done)
-	var version eventstore.Version
+	actors := journal.Entity[struct{}]{Name: l.host}
 	for range l.wake {
 		for {
 			batch, closed := l.take()
@@ -107,11 +103,12 @@ func (l *actorLog) work() {
 				}
 				break
 			}
-			if err := l.append(version, batch); err != nil {
+			var err error
+			// Only close waits for this, and it gives up when its context is done.
+			if actors, err = l.log.Observe(context.Background(), actors, batch...); err != nil {
 				l.err = errors.Join(l.err, fmt.Errorf("append the actors' events: %w", err))
 				return // a store that has failed once is not written to again
 			}
-			version += eventstore.Version(len(batch))
 		}
 	}
 }
@@ -128,30 +125,8 @@ func (l *actorLog) take() ([]noted, bool) {
 	}
 	// The lost events came after all events that were pending at the time.
 	if len(l.pending) == 0 && l.lost > 0 {
-		batch = append(batch, noted{journal.ActorEventsLost{Count: l.lost}, l.now()})
+		batch = append(batch, noted{Event: journal.ActorEventsLost{Count: l.lost}, At: l.now()})
 		l.lost = 0
 	}
 	return batch, l.closed
-}
-
-// append appends the events after the version.
-func (l *actorLog) append(version eventstore.Version, batch []noted) error {
-	events := make([]eventstore.NewEvent, len(batch))
-	for i, n := range batch {
-		kind, payload, err := journal.Encode(n.event)
-		if err != nil {
-			return err
-		}
-		number := strconv.FormatUint(uint64(version)+uint64(i)+1, 10)
-		events[i] = eventstore.NewEvent{
-			ID:   eventstore.DerivedEventID(string(l.aggregate), number, kind),
-			Type: kind, Time: n.at.UTC(), Payload: payload,
-			Correlation: eventstore.DerivedEventID(string(l.aggregate)),
-		}
-	}
-	// Only close waits for this, and it gives up when its context is done.
-	_, err := l.store.Append(context.Background(), eventstore.Write{
-		Aggregate: l.aggregate, Expected: eventstore.Exactly(version), Events: events,
-	})
-	return err
 }

@@ -8,15 +8,15 @@ import (
 
 	"reprise/actor"
 	"reprise/device"
+	"reprise/eventstore"
 	"reprise/journal"
 	"reprise/queue"
-	"reprise/training"
 )
 
 // devicePool is the actor that owns every device of the process: the ledgers
-// that say who may use them, and the drivers that operate them. It decides which
-// run gets which device (queue.Plan), records the lease, and only then hands out
-// the fenced driver. A run for which there is no device now waits.
+// that say who may use them, and the drivers that operate them. It decides who
+// gets which device (queue.Plan), records the lease, and only then hands out
+// the fenced driver. Holders for which there is no device now wait.
 type devicePool struct {
 	log     *journal.DeviceLog
 	drivers map[device.ID]device.Driver
@@ -29,8 +29,12 @@ type devicePool struct {
 	queue *runQueue
 	// planning says that a planQueue is under way to this incarnation.
 	planning bool
-	// timed says that the next decision is due at a time.
-	timed bool
+	// next is the timer of the next decision, if nothing happens before.
+	next *actor.Timer[deviceMessage]
+	// gathering says that a decision was made less than gatherInterval ago while runs
+	// waited, and late that something has happened since. freed says that what has
+	// happened is that a device has changed or was given back.
+	gathering, late, freed bool
 
 	records    map[device.ID]journal.DeviceRecord
 	instances  map[device.LeaseID]*device.KernelInstance
@@ -38,9 +42,14 @@ type devicePool struct {
 	scheduler  *device.KernelScheduler
 }
 
-// planInterval is the time after which runs that wait are decided about again, though
-// nothing has happened.
+// planInterval is the time after which those that wait are decided about again, even
+// if nothing has happened: who has to give way, and who is promoted, depends on the time,
+// and whether a device is healthy is only known once it was tested.
 const planInterval = 10 * time.Second
+
+// gatherInterval is how long runs that join others in the queue may wait for a decision,
+// so that many that come at once take a few. What frees a device is not delayed.
+const gatherInterval = 100 * time.Millisecond
 
 // newGuards returns a guard for each device, to be shared by all incarnations of
 // a pool.
@@ -68,7 +77,7 @@ func newDevicePool(log *journal.DeviceLog, drivers []device.Driver, guards map[d
 }
 
 // Started loads the devices' ledgers as recorded, and records devices that are
-// new or have changed. The runs that waited for an earlier incarnation still wait:
+// new or have changed. Those that waited for an earlier incarnation still wait:
 // a lease that it granted to one of them without saying so is ended.
 func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	for _, id := range p.order {
@@ -83,11 +92,11 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	if err := p.queue.log.Open(ctx.Context()); err != nil {
 		return err
 	}
-	for id, r := range p.queue.runs {
-		if r.phase != waiting {
+	for _, c := range p.queue.claims {
+		if c.phase != waiting {
 			continue
 		}
-		if err := p.releaseHolder(ctx.Context(), journal.HolderOf(id), "nobody was told of it"); err != nil {
+		if err := p.releaseHolder(ctx.Context(), c.asked.Holder, "nobody was told of it"); err != nil {
 			return err
 		}
 	}
@@ -97,7 +106,7 @@ func (p *devicePool) Started(ctx *actor.Context[deviceMessage]) error {
 	return p.planSoon(ctx)
 }
 
-// Stopped ends the leases that are left when the host is closed: of runs that
+// Stopped ends the leases that are left when the host is closed: of holders that
 // were to be forgotten, and of those that did not stop in time. Where that fails
 // too, recovery does it.
 func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
@@ -111,43 +120,54 @@ func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
 	}
 }
 
-// Receive grants and ends leases. If it fails, the pool starts over from the
-// ledgers; the caller is told, and need not wait for the deadline.
+// Receive grants and ends leases. If it fails or panics, the pool starts over from
+// the ledgers; the caller is told, and need not wait for the deadline.
 func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {
 	switch m := message.(type) {
 	case acquireDevice:
-		return failing(ctx, p.acquire(ctx, m), m.Request, m.ReplyTo)
+		return answering(ctx, m.Request, m.Answer, func() error { return p.acquire(ctx, m) })
 	case releaseDevice:
-		return failing(ctx, p.release(ctx, m), m.Request, m.ReplyTo)
-	case forgetRun:
+		return answering(ctx, m.Request, m.Answer, func() error { return p.release(ctx, m) })
+	case forgetHolder:
 		return p.forget(ctx, m)
 	case planQueue:
 		if m.of != p {
 			return nil // this incarnation has planned since
 		}
-		if m.timed {
-			p.timed = false
-		} else {
+		switch m.due {
+		case planNow:
 			p.planning = false
+		case planGathered:
+			p.gathering = false
+			if !p.late {
+				return nil
+			}
+		case planLater:
+			p.next = nil
 		}
 		return p.plan(ctx)
 	}
 	return nil
 }
 
-func failing(from actor.Sender, err error, request uint64, asker actor.Ref[RunMessage]) error {
-	if err == nil {
-		return nil
-	}
-	return errors.Join(err, reply(from, asker, unanswered{Request: request, What: "the device pool failed: " + err.Error()}))
+// answering does what a request asks for. If that fails or panics, it says so to who
+// asked; a panic then goes on.
+func answering(from actor.Sender, request uint64, answer answerLease, do func() error) (err error) {
+	failed := errors.New("it panicked")
+	defer func() {
+		if failed != nil {
+			err = errors.Join(err, answer(from, unanswered{Request: request, What: "the device pool failed: " + failed.Error()}))
+		}
+	}()
+	failed = do()
+	return failed
 }
 
-// acquire lets the run wait for a device. If one is free, it will not wait long.
+// acquire lets the holder wait for a device. If one is free, it will not wait long.
 func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice) error {
 	ctx := self.Context()
-	holder := journal.HolderOf(m.Run)
 	// What an earlier incarnation of the run held is in the way of the new one.
-	if err := p.releaseHolder(ctx, holder, "superseded by a restart of the run"); err != nil {
+	if err := p.releaseHolder(ctx, m.Holder, "superseded by a restart of the run"); err != nil {
 		return err
 	}
 	if err := m.Workload.Validate(); err != nil {
@@ -158,12 +178,17 @@ func (p *devicePool) acquire(self *actor.Context[deviceMessage], m acquireDevice
 }
 
 // planSoon plans once the messages that are here already have been handled, so
-// that many changes at a time take one decision.
+// that many changes at a time take one decision; shortly after another decision that
+// left runs waiting, a little later, unless a device may be free.
 func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
 	if p.planning || !p.queue.waits() {
 		return nil
 	}
-	err := actor.Send[deviceMessage](self, self.Self(), planQueue{of: p})
+	if p.gathering && !p.freed {
+		p.late = true
+		return nil
+	}
+	err := actor.Send[deviceMessage](self, self.Self(), planQueue{of: p, due: planNow})
 	if errors.Is(err, actor.ErrMailboxFull) {
 		return nil // each of the messages in it leads here again
 	}
@@ -171,8 +196,8 @@ func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
 	return err
 }
 
-// plan decides about every run that waits, and records the decision. It grants what is
-// placed, and refuses what no device could take even if no run held it, since nothing
+// plan decides about every holder that waits, and records the decision. It grants what
+// is placed, and refuses what no device could take even if nobody held it, since nothing
 // that happens in this host would change that. The others are told that they have to
 // wait.
 func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
@@ -189,7 +214,7 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 	}
 	snapshot := p.queue.snapshot(ledgers)
 	decision := queue.Plan(&snapshot)
-	if err := p.queue.log.Record(ctx, snapshot, decision); err != nil {
+	if err := p.record(ctx, snapshot, decision); err != nil {
 		return err
 	}
 	for _, placed := range decision.Placed {
@@ -202,21 +227,48 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 			return err
 		}
 	}
-	if p.queue.policy.Preempt && p.queue.waits() && !p.timed {
-		p.timed = true // who has to give way depends on the time, too
-		self.After(planInterval, planQueue{of: p, timed: true})
-	}
+	p.planAgain(self)
 	return nil
 }
 
-// place grants a run the device that it was placed on.
+// planAgain sees to the next decision if runs still wait after one.
+func (p *devicePool) planAgain(self *actor.Context[deviceMessage]) {
+	p.late, p.freed = false, false
+	if p.next != nil {
+		p.next.Stop()
+		p.next = nil
+	}
+	if !p.queue.waits() {
+		return
+	}
+	p.next = self.After(planInterval, planQueue{of: p, due: planLater})
+	if !p.gathering {
+		p.gathering = true
+		self.After(gatherInterval, planQueue{of: p, due: planGathered})
+	}
+}
+
+// record appends a decision to the log. Another worker of the same store may have
+// appended one in between.
+func (p *devicePool) record(ctx context.Context, snapshot queue.Snapshot, decision queue.Decision) error {
+	err := p.queue.log.Record(ctx, snapshot, decision)
+	if !errors.Is(err, eventstore.ErrConcurrencyConflict) {
+		return err
+	}
+	if err := p.queue.log.Open(ctx); err != nil {
+		return err
+	}
+	return p.queue.log.Record(ctx, snapshot, decision)
+}
+
+// place grants a holder the device that it was placed on.
 func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Placement) error {
-	r := p.queue.runs[training.RunID(placed.Job)]
+	c := p.queue.claims[placed.Job]
 	if len(placed.Preempt) > 0 {
 		return p.preempt(self, placed)
 	}
-	m := r.asked
-	lease, err := p.grant(self.Context(), m, journal.HolderOf(m.Run), placed.On[0])
+	m := c.asked
+	lease, err := p.grant(self.Context(), m, placed.On[0])
 	if errors.Is(err, device.ErrNoSuitableDevice) || errors.Is(err, device.ErrInvalid) {
 		return p.refuse(self, m, err)
 	}
@@ -225,55 +277,59 @@ func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Plac
 	}
 	guard := p.guards[lease.Device]
 	fenced := device.Fence(p.drivers[lease.Device], func() error { return guard.Check(lease) })
-	if err := reply(self, m.ReplyTo, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced}); err != nil {
+	if err := m.Answer(self, leaseGranted{Request: m.Request, Lease: lease, Backend: fenced}); err != nil {
 		return err
 	}
-	r.turn(running, p.queue.clock())
-	r.lease, r.yielding = lease.ID, false
+	if m.Holder.Kind != device.HolderRun { // it cannot give way: what it holds is not the queue's to divide
+		delete(p.queue.claims, placed.Job)
+		return nil
+	}
+	c.turn(running, p.queue.clock())
+	c.lease, c.yielding = lease.ID, false
 	return nil
 }
 
-// preempt asks the runs that have to give way to a run to do so, once. It is placed
+// preempt asks the runs that have to give way to a holder to do so, once. It is placed
 // when they have given back their devices.
 func (p *devicePool) preempt(self *actor.Context[deviceMessage], placed queue.Placement) error {
-	to := p.queue.runs[training.RunID(placed.Job)]
+	to := p.queue.claims[placed.Job]
 	for _, id := range placed.Preempt {
-		r := p.queue.runs[training.RunID(id)]
-		if r == nil || r.yielding {
+		c := p.queue.claims[id]
+		if c == nil || c.yielding {
 			continue
 		}
-		if err := reply(self, r.asked.ReplyTo, giveWay{To: to.asked.Run, Lease: r.lease}); err != nil {
+		if err := c.asked.Answer(self, giveWay{To: to.asked.Holder, Lease: c.lease}); err != nil {
 			return err
 		}
-		r.yielding = true
+		c.yielding = true
 	}
-	return p.tellToWait(self, to)
+	return p.tellToWait(self, to, "runs that have to give way write their checkpoints first")
 }
 
-// tellToWait tells a run, once, that it has to wait.
-func (p *devicePool) tellToWait(self *actor.Context[deviceMessage], r *queuedRun) error {
-	if r.told {
+// tellToWait tells a holder, once, that it has to wait, and why.
+func (p *devicePool) tellToWait(self *actor.Context[deviceMessage], c *claim, why string) error {
+	if c.told {
 		return nil
 	}
-	r.told = true
-	return reply(self, r.asked.ReplyTo, leaseDeferred{Request: r.asked.Request})
+	c.told = true
+	return c.asked.Answer(self, leaseDeferred{Request: c.asked.Request, Why: why})
 }
 
-// postpone tells a run that it has to wait, once, or that waiting is in vain.
+// postpone tells a holder that it has to wait, once, or that waiting is in vain.
 func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.Pending) error {
-	r := p.queue.runs[training.RunID(pending.Job)]
+	c := p.queue.claims[pending.Job]
 	if code := pending.Reasons[0].Code; code == queue.CodeTooLarge || code == queue.CodeUnfit {
-		if _, err := p.scheduler.Schedule(r.asked.Workload, device.SchedulingPreferences{}); err != nil {
-			return p.refuse(self, r.asked, err)
+		if _, err := p.scheduler.Schedule(c.asked.Workload, device.SchedulingPreferences{}); err != nil {
+			return p.refuse(self, c.asked, err)
 		}
 	}
-	return p.tellToWait(self, r)
+	return p.tellToWait(self, c, pending.Reasons[0].Message)
 }
 
-// refuse ends a run's wait without a device.
+// refuse ends a holder's wait without a device.
 func (p *devicePool) refuse(self *actor.Context[deviceMessage], m acquireDevice, err error) error {
-	delete(p.queue.runs, m.Run)
-	return reply(self, m.ReplyTo, leaseRefused{Request: m.Request, Err: err})
+	delete(p.queue.claims, jobOf(m.Holder))
+	return m.Answer(self, leaseRefused{Request: m.Request, Err: err})
 }
 
 // examine tests the devices and records their condition. It runs before every
@@ -309,20 +365,24 @@ func (p *devicePool) describe(ctx context.Context) error {
 	return nil
 }
 
-func (p *devicePool) releaseHolder(ctx context.Context, holder, reason string) error {
+func (p *devicePool) releaseHolder(ctx context.Context, holder device.Holder, reason string) error {
 	for _, id := range p.order {
-		if err := p.append(ctx, id, p.records[id].Ledger.ReleaseHolder(holder, reason)); err != nil {
+		if err := p.append(ctx, id, p.records[id].Ledger.ReleaseHolder(holder.String(), reason)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// forget ends what a run at rest still holds. Where that fails, the next
+// forget ends what a holder that is gone still holds. Where that fails, the next
 // incarnation tries again: nobody else would.
-func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetRun) error {
-	delete(p.queue.runs, m.Run)
-	err := p.releaseHolder(ctx.Context(), journal.HolderOf(m.Run), "its run is at rest")
+func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetHolder) error {
+	delete(p.queue.claims, jobOf(m.Holder))
+	gone := "nobody waits for it any more"
+	if m.Holder.Kind == device.HolderRun {
+		gone = "its run is at rest"
+	}
+	err := p.releaseHolder(ctx.Context(), m.Holder, gone)
 	if err == nil {
 		return p.planSoon(ctx)
 	}
@@ -330,7 +390,7 @@ func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetRun) erro
 }
 
 // grant records a lease of the device for the workload.
-func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string, on device.ID) (device.Lease, error) {
+func (p *devicePool) grant(ctx context.Context, m acquireDevice, on device.ID) (device.Lease, error) {
 	instance, err := p.scheduler.Schedule(m.Workload, device.SchedulingPreferences{Policy: device.PolicyNamed, Device: on})
 	if err != nil {
 		return device.Lease{}, err
@@ -340,7 +400,7 @@ func (p *devicePool) grant(ctx context.Context, m acquireDevice, holder string, 
 	}
 	id := instance.Device().ID()
 	leaseID := device.LeaseID(p.newID())
-	events, err := p.records[id].Ledger.Acquire(holder, leaseID, m.Workload)
+	events, err := p.records[id].Ledger.Acquire(m.Holder.String(), leaseID, m.Workload)
 	if err != nil {
 		return device.Lease{}, err
 	}
@@ -366,24 +426,18 @@ func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice
 		if lease.ID != m.Allocation.Lease || lease.Epoch != m.Allocation.Epoch {
 			continue
 		}
-		events, err := record.Ledger.Release(lease, "given back by the run")
+		events, err := record.Ledger.Release(lease, "given back by the "+string(m.Holder.Kind))
 		if err != nil {
 			return err
 		}
 		if err := p.append(ctx, id, events); err != nil {
 			return err
 		}
-		if instance, ok := p.instances[lease.ID]; ok {
-			if err := instance.Complete(); err != nil {
-				return err
-			}
-			delete(p.instances, lease.ID)
-		}
 	}
-	if r := p.queue.runs[m.Run]; r != nil && r.phase == running {
-		r.turn(idle, p.queue.clock())
+	if c := p.queue.claims[jobOf(m.Holder)]; c != nil && c.phase == running {
+		c.turn(idle, p.queue.clock())
 	}
-	if err := reply(self, m.ReplyTo, leaseReleased{Request: m.Request, Allocation: m.Allocation}); err != nil {
+	if err := m.Answer(self, leaseReleased{Request: m.Request, Allocation: m.Allocation}); err != nil {
 		return err
 	}
 	return p.planSoon(self)
@@ -395,7 +449,31 @@ func (p *devicePool) append(ctx context.Context, id device.ID, events []device.E
 	if err != nil {
 		return err
 	}
+	p.freed = p.freed || len(events) > 0
+	for _, e := range events {
+		if released, ok := e.(device.Released); ok {
+			if err := p.end(released); err != nil {
+				return err
+			}
+		}
+	}
 	return p.publish(next)
+}
+
+// givenBack is why a lease ends whose holder needs it no longer.
+const givenBack = "given back by the run"
+
+// end ends the work under a lease that has ended.
+func (p *devicePool) end(e device.Released) error {
+	instance, ok := p.instances[e.Lease.ID]
+	if !ok {
+		return nil // an earlier incarnation granted it
+	}
+	delete(p.instances, e.Lease.ID)
+	if e.Reason == givenBack {
+		return instance.Complete()
+	}
+	return instance.Cancel(e.Reason)
 }
 
 // publish makes the record the one that leases are checked against and that

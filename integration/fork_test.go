@@ -23,14 +23,14 @@ func (w *world) fork(parent journal.RunRecord, cp training.Checkpoint, change fu
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.Data.Len(dataset.Train))
-	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), parent.Session.Architecture, h.Seed)
+	valid, err := h.Validate()
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), parent.Session.Architecture)
 	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.Data, training.Config{
-		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -221,7 +221,7 @@ func TestADamagedParentIsNamedAndKeepsItsForkResumable(t *testing.T) {
 	if err := os.WriteFile(file, bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
 	report, err := v.Verify(context.Background(), Verification{Run: fork}, w.Data)
 	if !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(report.Problem, string(parent.ID)) || report.Verified {
 		t.Errorf("verified %v, problem %q, %v", report.Verified, report.Problem, err)

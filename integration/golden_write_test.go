@@ -30,7 +30,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -144,6 +144,22 @@ func goldenQueue(w *world) {
 	}
 	defer small.Close()
 	w.train(w.Request(seeded(3)), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+}
+
+// goldenChanges has the decisions about five runs on one device, one of which leaves
+// while it waits.
+func goldenChanges(w *world) {
+	fault, reached, resume := holdAt(6)
+	h, _, ids := w.crowd(5, func(c *HostConfig) { c.Fault = fault })
+	<-reached
+	w.untilWaiting(ids[1:]...)
+	h.Interrupt(ids[2], "Ctrl-C")
+	rest(w.t, h, ids[2])
+	close(resume)
+	for _, id := range ids {
+		rest(w.t, h, id)
+	}
+	closeHost(w.t, h)
 }
 
 // goldenFailures has every way in which a run fails, and a device's health.

@@ -16,6 +16,7 @@ import (
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/journal"
+	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
@@ -66,16 +67,22 @@ const hostIDLength = 12
 // what fails again at the same step may take hours to get there.
 func DefaultRestarts() actor.Intensity { return actor.Intensity{Restarts: 5, Period: 24 * time.Hour} }
 
-// HostConfig is what a Host is made of. All fields but the last four are
-// needed.
+// HostConfig is what a Host is made of. Store, Workspace, OpenDataset, Now and NewID
+// are needed; without Devices, every run waits for one.
 type HostConfig struct {
 	Store     eventstore.Store
 	Workspace datadir.Workspace
 	// Devices stay the caller's to close, after the host.
-	Devices     []device.Driver
+	Devices []device.Driver
+	// Worker names the host among those of a store, and its devices: W/cpu0 is the cpu0 of
+	// worker W. The default one, whose name is empty and whose devices have bare names,
+	// shares its store with no other.
+	Worker      string
 	OpenDataset OpenDataset
-	Observer    Observer
-	Now         func() time.Time
+	// Observer, if not nil, is told what the runs do while they do it. Host.Subscribe
+	// tells the same without holding up a run.
+	Observer Observer
+	Now      func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
 	// LogActors also records what happens to the host's actors in the store, as
@@ -109,6 +116,17 @@ type Host struct {
 	traces   actor.TraceBuffer
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
+	// openings are the calls of OpenDataset that are under way.
+	openings background
+	hub      hub
+	letters  actor.DeadLetterBuffer
+	tells    atomic.Int64
+	// closing is done when the host is shut down.
+	closing  context.Context
+	shutting context.CancelFunc
+
+	modelsMu sync.Mutex // guards models, and is held while one is spawned
+	models   int
 
 	mu   sync.Mutex
 	runs map[training.RunID]*hosted
@@ -118,11 +136,16 @@ type Host struct {
 type hosted struct {
 	ref        actor.Ref[RunMessage]
 	supervisor *actor.Supervisor
+	// model is the run's, without its parameters.
+	model nn.ModelSpec
+	// pausing says that a message has asked the run to pause.
+	pausing atomic.Bool
 	// failure is what the last incarnation of the actor died of. mayPass is set
 	// where one died of something other than a panic.
 	failure atomic.Pointer[string]
 	mayPass atomic.Bool
-	// stopping is why the run is to stay interrupted; see runDeps.
+	// asked and stopping: see runDeps.
+	asked    atomic.Pointer[interruption]
 	stopping atomic.Pointer[string]
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
@@ -153,7 +176,8 @@ type parts struct {
 
 // NewHost brings the projections to the end of the log, puts right what dead
 // processes left in the store (see Recover), and then starts the actors. Close
-// must follow. It fails with ErrUnknownEvent for a log that a newer version wrote.
+// must follow. It fails with the errors of HostConfig.Validate, and with
+// ErrUnknownEvent for a log that a newer version wrote.
 func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 	return newHost(ctx, config, parts{
 		newTrainer: loop.NewTrainer,
@@ -171,12 +195,19 @@ func NewHost(ctx context.Context, config HostConfig) (*Host, Recovery, error) {
 }
 
 func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recovery, error) {
+	if err := config.Validate(); err != nil {
+		return nil, Recovery{}, err
+	}
 	if config.Restarts == (actor.Intensity{}) {
 		config.Restarts = DefaultRestarts()
 	}
 	if config.Queue == nil {
 		policy := queue.DefaultPolicy()
 		config.Queue = &policy
+	}
+	var err error
+	if config.Devices, err = driversOf(config.Worker, config.Devices); err != nil {
+		return nil, Recovery{}, err
 	}
 	store := &watchedStore{Store: config.Store}
 	config.Store = store
@@ -185,14 +216,15 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, Recovery{}, err
 	}
 	// Before the device pool reads its ledgers: it owns them from then on.
-	recovery, err := Recover(ctx, log, deviceLog)
+	recovery, err := Recover(ctx, config.Worker, log, deviceLog)
 	if err != nil {
 		return nil, recovery, err
 	}
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
+	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
 		h.actors = startActorLog(config.Store, config.Now, id[:min(len(id), hostIDLength)])
@@ -209,21 +241,21 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	var err error
-	guards, waiting := newGuards(h.config.Devices), newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
-	h.devices, err = actor.Spawn(h.system.Root(), actor.Spec[deviceMessage]{
-		Name: "devices", Blocking: true,
-		New: func() actor.Actor[deviceMessage] {
-			return newDevicePool(log, h.config.Devices, guards, waiting, h.config.NewID)
-		},
-	})
+	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
+	h.devices, err = spawnDevicePool(h.system.Root(), log, h.config.Devices, waiting, h.config.NewID)
 	if err != nil {
 		return err
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset) },
+		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
 	})
 	return err
+}
+
+// Devices grants leases of the host's devices to whoever is not a run.
+func (h *Host) Devices() *Devices {
+	return &Devices{pool: h.devices, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
 }
 
 // Start records the session that training.TrainingService.StartTraining gave,
@@ -236,6 +268,8 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		if err := h.admit(started.RunID); err != nil {
 			return "", err
 		}
+		started.Worker = h.config.Worker
+		events = append([]training.Event{started}, events[1:]...)
 	}
 	// Once begun, it is not abandoned: nobody would know whether it is recorded.
 	record, err := h.log.Append(context.WithoutCancel(ctx), journal.RunRecord{}, events...)
@@ -243,9 +277,9 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		return "", err
 	}
 	for _, e := range events {
-		h.config.Observer.Recorded(record.ID, e)
+		h.hub.Recorded(record.ID, e)
 	}
-	return record.ID, h.launch(record.ID)
+	return record.ID, h.launch(record.ID, record.Session, queueTimes{})
 }
 
 // Resume continues an interrupted run from its last checkpoint. It fails
@@ -262,7 +296,11 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if err := h.admit(id); err != nil {
 		return err
 	}
-	return h.launch(id)
+	var times queueTimes // its place in the queue depends on them
+	if times.served, times.waited, err = journal.QueueTimes(ctx, h.config.Store, id); err != nil {
+		return err
+	}
+	return h.launch(id, record.Session, times)
 }
 
 // admit fails where the host has as many runs under way as it takes.
@@ -283,19 +321,20 @@ func (h *Host) admit(id training.RunID) error {
 
 // launch gives the run an actor under a supervisor of its own, which gives up
 // when the actor fails too often and takes nothing else with it.
-func (h *Host) launch(id training.RunID) error {
+func (h *Host) launch(id training.RunID, session training.TrainingSession, times queueTimes) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if run, ok := h.runs[id]; ok && !run.resting() {
-		return fmt.Errorf("run %s is under way already", id)
+		return fault.New(fault.Conflict, "run %s is under way already", id)
 	}
-	run, err := h.spawnRun(id, "run-"+string(id), nil)
+	run, err := h.spawnRun(id, "run-"+string(id), times, nil)
 	if err != nil {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
 	if len(h.runs) >= keptRuns {
 		maps.DeleteFunc(h.runs, func(_ training.RunID, run *hosted) bool { return run.resting() })
 	}
+	run.model = nn.NewModelSpec(session.ModelID, session.Architecture)
 	h.runs[id] = run
 	h.parts.follow(h, id, run)
 	return nil
@@ -303,7 +342,7 @@ func (h *Host) launch(id training.RunID) error {
 
 // spawnRun starts the actor of a run. With a verdict it only leads the run to
 // rest.
-func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*hosted, error) {
+func (h *Host) spawnRun(id training.RunID, name string, times queueTimes, verdict *verdict) (*hosted, error) {
 	run := &hosted{done: make(chan struct{})}
 	var err error
 	run.supervisor, err = h.system.Root().Supervise(actor.SupervisorSpec{
@@ -313,8 +352,8 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 		return nil, err
 	}
 	deps := runDeps{
-		id: id, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: h.config.Observer, requests: &h.requests, submitted: h.config.Now(), progress: &runProgress{}, verdict: verdict, stopping: &run.stopping,
+		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
+		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), times: times, progress: &runProgress{}, verdict: verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -344,7 +383,11 @@ func (h *Host) spawnRun(id training.RunID, name string, verdict *verdict) (*host
 		Name: "run", Blocking: true, Restart: actor.Transient, StopTimeout: closeDeadline,
 		New: func() actor.Actor[RunMessage] { return &runActor{runDeps: deps} },
 	})
-	return run, err
+	if err != nil {
+		return run, err
+	}
+	_ = actor.Register(h.system.Registry(), RunName(id), run.ref) // it fails only where the run is at rest
+	return run, nil
 }
 
 // watch follows a run, launch by launch, until it is at rest.
@@ -372,7 +415,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
-		last, err := h.spawnRun(id, "failure-of-"+string(id), &v)
+		last, err := h.spawnRun(id, "failure-of-"+string(id), queueTimes{}, &v)
 		if err == nil {
 			return last
 		}
@@ -384,8 +427,9 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
 	// It fails only where the system is down, and holds nothing.
-	_ = h.devices.Tell(forgetRun{Run: id})
+	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
 	_ = h.datasets.Tell(forgetRun{Run: id})
+	h.hub.rested(id)
 	close(run.done)
 	return nil
 }
@@ -411,12 +455,19 @@ func (h *Host) unfinished(id training.RunID, cause error) (journal.RunRecord, er
 }
 
 // Interrupt asks a run to checkpoint at its current step, to release what it
-// holds and to stop; Wait returns when it has. A run that is not hosted, or at
-// rest already, is left alone.
+// holds and to stop; Wait returns when it has. What takes longer than
+// InterruptPatience is left between two of the device's instructions: of a step, the run
+// then keeps the one before, and of an evaluation the last checkpoint. A run that is
+// not hosted, or at rest already, is left alone.
 func (h *Host) Interrupt(id training.RunID, cause string) {
 	if run := h.run(id); run != nil {
-		_ = run.ref.Tell(Interrupt{Cause: cause}) // it fails only where the run is at rest
+		run.interrupt(cause, h.config.Now())
 	}
+}
+
+func (run *hosted) interrupt(cause string, now time.Time) {
+	run.asked.CompareAndSwap(nil, &interruption{cause: cause, at: now})
+	_ = run.ref.Tell(Interrupt{Cause: cause}) // it fails only where the run is at rest
 }
 
 // Wait returns the run's record once it is at rest: completed, failed or
@@ -453,12 +504,13 @@ func (h *Host) run(id training.RunID) *hosted {
 // stops the actors and brings the projections to the end of the log. What does
 // not stop in time is left to the next host's recovery.
 func (h *Host) Close() error {
+	h.shutting() // what is about to start a run gives up
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))
 	for _, id := range slices.Sorted(maps.Keys(h.runs)) {
 		run := h.runs[id]
 		runs = append(runs, run)
-		_ = run.ref.Tell(Interrupt{Cause: "the process is shutting down"})
+		run.interrupt("the process is shutting down", h.config.Now())
 	}
 	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
@@ -470,6 +522,7 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
+	h.hub.close()
 	if failed := h.store.failure(); failed != nil {
 		return failed
 	}
@@ -479,8 +532,10 @@ func (h *Host) Close() error {
 func (h *Host) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeDeadline)
 	defer cancel()
+	h.shutting()
 	h.system.Stop()
 	h.parts.await(ctx, h.system.Root().Done())
+	h.awaitOpenings()
 	return errors.Join(h.system.Shutdown(ctx), h.closeActorLog())
 }
 
@@ -500,6 +555,7 @@ func (h *Host) observe(e actor.Event) {
 		h.actors.observe(e)
 	}
 	h.traces.Observe(e)
+	h.letters.Observe(e)
 	if h.parts.onEvent != nil {
 		h.parts.onEvent(e)
 	}

@@ -119,6 +119,24 @@ func (w *world) host(change func(*HostConfig)) (*Host, *witness, Recovery) {
 	return h, j, recovery
 }
 
+// devices leases the world's device to whoever is not a run, and keeps nothing.
+func (w *world) devices() *Devices {
+	w.t.Helper()
+	d, err := OpenDevices(DevicesConfig{
+		Store: memory.New(), Devices: []device.Driver{w.driver}, Now: time.Now,
+		NewID: func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return d
+}
+
 // Request returns the events that start a run of three epochs.
 func (w *world) Request(change func(*training.Hyperparameters)) []training.Event {
 	w.t.Helper()
@@ -130,18 +148,18 @@ func (w *world) Request(change func(*training.Hyperparameters)) []training.Event
 	if change != nil {
 		change(&h)
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(w.Data.Len(dataset.Train))
+	valid, err := h.Validate()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	id := fmt.Sprintf("run-%d", w.ids.Add(1))
 	arch := nn.MLP(w.Data.SampleShape(), []int{24}, "", w.Data.Classes())
 	if h.EvalInterval > 0 { // everything
 		arch.Layers = slices.Insert(arch.Layers, 2, nn.Layer(nn.BatchNorm{}), nn.Layer(nn.Dropout{Rate: 0.1}))
 	}
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), arch, h.Seed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), arch)
 	_, events, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{
-		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
 			ID: "digits", Path: "digits", Fingerprint: w.Data.Fingerprint(),
 			Training: w.Data.Len(dataset.Train), Validation: w.Data.Len(dataset.Validation),
@@ -256,7 +274,7 @@ func TestARunTrainsToItsEnd(t *testing.T) {
 // verify trains the run again and fails unless the result is the same.
 func verify(t *testing.T, w *world, r journal.RunRecord) VerifyReport {
 	t.Helper()
-	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
 	report, err := v.Verify(context.Background(), Verification{Run: r}, w.Data)
 	if err != nil || !report.Verified {
 		t.Errorf("verification: %v", err)
@@ -525,6 +543,58 @@ func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
 	}
 }
 
+func TestAReductionOfTheLearningRateIsRecordedWithItsEvaluation(t *testing.T) {
+	w := NewWorld(t)
+	r, _ := w.train(w.Request(everything), nil)
+	steps, err := w.workspace.Series(r.ID).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before journal.RunRecord
+	reductions := 0
+	log := journal.NewRunLog(w.store, time.Now)
+	if err := log.Replay(context.Background(), r.ID, func(e eventstore.Event, next journal.RunRecord) error {
+		event, err := log.Decode(e)
+		if got, ok := event.(training.LearningRateReduced); ok {
+			reductions++
+			if want := fmt.Sprintf(`{"step":%d,"reductions":%d,"from":%v,"to":%v}`, got.Step, reductions, got.From, got.To); string(e.Payload) != want {
+				t.Errorf("it is recorded as %s, want %s", e.Payload, want)
+			}
+			if what := got.Contradicts(before.TrainingRun); what != "" {
+				t.Errorf("%+v: %s", got, what)
+			}
+			for _, forge := range []func(*training.LearningRateReduced){
+				func(e *training.LearningRateReduced) { e.Step++ }, func(e *training.LearningRateReduced) { e.Reductions++ },
+				func(e *training.LearningRateReduced) { e.From *= 2 }, func(e *training.LearningRateReduced) { e.To /= 2 },
+			} {
+				forged := got
+				if forge(&forged); forged.Contradicts(before.TrainingRun) == "" {
+					t.Errorf("the forged %+v contradicts nothing", forged)
+				}
+			}
+			if int(got.Step) < len(steps) && (steps[got.Step-1].LearningRate != got.From || steps[got.Step].LearningRate != got.To) {
+				t.Errorf("%+v, but the steps around it have the rates %v and %v", got, steps[got.Step-1].LearningRate, steps[got.Step].LearningRate)
+			}
+		}
+		before = next
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	falls := 0
+	for i := 1; i < len(steps); i++ {
+		if steps[i].LearningRate < steps[i-1].LearningRate {
+			falls++
+		}
+	}
+	if falls == 0 || reductions < falls || reductions > falls+1 { // the last evaluation has no step after it
+		t.Errorf("%d reductions are recorded, but the rate of the steps fell %d times", reductions, falls)
+	}
+	if _, err := journal.VerifyLog(context.Background(), w.store); err != nil {
+		t.Error(err)
+	}
+}
+
 // diesAnywhere lets a run's process die at each of its appends.
 func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least int64) {
 	want := reference(t, change)
@@ -617,7 +687,7 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 	for i := 1; i < 3; i++ {
 		forged.Checkpoints[i].WeightsSHA256 = strings.Repeat("0", 64)
 	}
-	v := Verifier{Store: w.store, Workspace: w.workspace, Backend: w.driver}
+	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
 	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.Data)
 	step := fmt.Sprintf("step %d", forged.Checkpoints[1].Step)
 	if !errors.Is(err, journal.ErrNotVerified) || report.Verified || !strings.Contains(report.Problem, step) {
@@ -636,11 +706,8 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 
 func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
 	w := NewWorld(t)
-	model, err := nn.NewModel("m", nn.MLP(tensor.Shape{3}, nil, "", w.Data.Classes()), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
+	model := nn.NewModelSpec("m", nn.MLP(tensor.Shape{3}, nil, "", w.Data.Classes()))
+	_, _, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
 	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)

@@ -19,10 +19,17 @@ type (
 	// stop. It can be resumed afterwards.
 	Interrupt struct{ Cause string }
 
+	// pauseRun is Interrupt for somebody who waits for an answer.
+	pauseRun struct {
+		Message
+		Cause string
+		Reply actor.Reply[Answer]
+	}
+
 	// giveWay asks the run to leave the device that it has under a lease to another
 	// run, and to wait for a device again.
 	giveWay struct {
-		To    training.RunID
+		To    device.Holder
 		Lease device.LeaseID
 	}
 
@@ -37,10 +44,13 @@ type (
 		Lease   device.Lease
 		Backend kernel.Backend
 	}
-	// leaseDeferred says that the run has to wait: it will be granted a lease, or
-	// be refused one, however long that takes.
-	leaseDeferred struct{ Request uint64 }
-	leaseRefused  struct {
+	// leaseDeferred says that who asked has to wait, and why: it will be granted a
+	// lease, or be refused one, however long that takes.
+	leaseDeferred struct {
+		Request uint64
+		Why     string
+	}
+	leaseRefused struct {
 		Request uint64
 		Err     error
 	}
@@ -48,7 +58,10 @@ type (
 		Request    uint64
 		Allocation training.Allocation
 	}
-	datasetLoaded struct {
+	// datasetDeferred says that the data set is being opened: the run will be lent it,
+	// or be refused it, however long that takes.
+	datasetDeferred struct{ Request uint64 }
+	datasetLoaded   struct {
 		Request uint64
 		Data    *dataset.Dataset
 	}
@@ -68,16 +81,48 @@ type (
 )
 
 func (Interrupt) runMessage()       {}
+func (pauseRun) runMessage()        {}
 func (giveWay) runMessage()         {}
 func (trainStep) runMessage()       {}
 func (leaseGranted) runMessage()    {}
 func (leaseDeferred) runMessage()   {}
 func (leaseRefused) runMessage()    {}
 func (leaseReleased) runMessage()   {}
+func (datasetDeferred) runMessage() {}
 func (datasetLoaded) runMessage()   {}
 func (datasetRefused) runMessage()  {}
 func (datasetUnloaded) runMessage() {}
 func (unanswered) runMessage()      {}
+
+// leaseAnswer is what the device pool says to a holder, which may be a run: one of
+// the messages below.
+type leaseAnswer interface {
+	RunMessage
+	leaseAnswer()
+}
+
+func (giveWay) leaseAnswer()       {}
+func (leaseGranted) leaseAnswer()  {}
+func (leaseDeferred) leaseAnswer() {}
+func (leaseRefused) leaseAnswer()  {}
+func (leaseReleased) leaseAnswer() {}
+func (unanswered) leaseAnswer()    {}
+
+// answerLease hands an answer to the holder that it is for. It must not block.
+type answerLease func(from actor.Sender, answer leaseAnswer) error
+
+// toRun returns what answers the actor of a run.
+func toRun(run actor.Ref[RunMessage]) answerLease {
+	return func(from actor.Sender, answer leaseAnswer) error { return reply(from, run, answer) }
+}
+
+// nobody waits for the answer.
+func nobody(actor.Sender, leaseAnswer) error { return nil }
+
+// runHolder returns the run as the holder of a lease.
+func runHolder(id training.RunID) device.Holder {
+	return device.Holder{Kind: device.HolderRun, Subject: string(id)}
+}
 
 // deviceMessage is what the device pool understands.
 type deviceMessage interface{ deviceMessage() }
@@ -85,30 +130,45 @@ type deviceMessage interface{ deviceMessage() }
 type (
 	acquireDevice struct {
 		Request uint64
-		Run     training.RunID
-		// Submitted is when the run was started or resumed: the first come is the
-		// first served, whichever actor asks first.
+		Holder  device.Holder
+		// Submitted is when the holder came, a run when it was started or resumed: the
+		// first come is the first served, whichever actor asks first.
 		Submitted time.Time
-		Workload  device.Workload
-		Progress  *runProgress
-		ReplyTo   actor.Ref[RunMessage]
+		// Times is what the log says that the holder was served and waited before.
+		Times    queueTimes
+		Workload device.Workload
+		Progress *runProgress // nil for whoever is not a run
+		Answer   answerLease
 	}
 	releaseDevice struct {
 		Request    uint64
-		Run        training.RunID
+		Holder     device.Holder
 		Allocation training.Allocation
-		ReplyTo    actor.Ref[RunMessage]
+		Answer     answerLease
 	}
-	// planQueue asks for a decision about the runs that wait; the pool sends it to
+	// forgetHolder takes from a holder that is gone what it may hold without knowing:
+	// the answer came when it had stopped waiting.
+	forgetHolder struct{ Holder device.Holder }
+	// planQueue asks for a decision about those that wait; the pool sends it to
 	// itself. It is meant for one incarnation.
 	planQueue struct {
-		of    *devicePool
-		timed bool // it comes from a timer
+		of  *devicePool
+		due planDue
 	}
+)
+
+// planDue is why a decision is due.
+type planDue int
+
+const (
+	planNow      planDue = iota // something has happened
+	planGathered                // something may have happened while others gathered
+	planLater                   // nothing has happened for long
 )
 
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
+func (forgetHolder) deviceMessage()  {}
 func (planQueue) deviceMessage()     {}
 
 // datasetMessage is what the data set cache understands.
@@ -132,9 +192,7 @@ type (
 func (loadDataset) datasetMessage()   {}
 func (unloadDataset) datasetMessage() {}
 
-// forgetRun takes from a run that is at rest what it may hold without knowing:
-// the answer came when it had stopped waiting.
+// forgetRun is forgetHolder for the data of a run that is at rest.
 type forgetRun struct{ Run training.RunID }
 
-func (forgetRun) deviceMessage()  {}
 func (forgetRun) datasetMessage() {}

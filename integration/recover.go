@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"reprise/journal"
 	"reprise/training"
@@ -18,19 +19,27 @@ type Recovery struct {
 	Leases int
 }
 
-// Recover cleans up after processes that died. It ends every lease, since the
-// holders are gone, and brings every unfinished saga to a state in which it holds
-// nothing: interrupted, from where it can be resumed, or, if it was compensating,
-// failed. Recovering twice changes nothing. The projections tell which runs are
-// unfinished, and only the events of those are read. The caller holds the lock of
-// the data directory, so no holder of a lease can be alive.
-func Recover(ctx context.Context, runs *journal.RunLog, devices *journal.DeviceLog) (Recovery, error) {
+// Recover cleans up after processes of a worker that died. It ends every lease of the
+// worker's devices, since the holders are gone, and brings every unfinished saga that
+// was the worker's to a state in which it holds nothing: interrupted, from where it can be
+// resumed, or, if it was compensating, failed. What is another worker's stays as it is.
+// Recovering twice changes nothing. The projections tell which runs are
+// unfinished, and only the events of those are read. The caller makes sure that no
+// other process of the worker is alive: in a data directory of one's own, it holds the
+// lock.
+func Recover(ctx context.Context, worker string, runs *journal.RunLog, devices *journal.DeviceLog) (Recovery, error) {
 	var recovery Recovery
-	list, ledgers, err := journal.ReadLists(ctx, runs.Store(), journal.RunsProjection, journal.DevicesProjection)
-	if err != nil {
+	var (
+		list    *journal.RunList
+		ledgers *journal.DeviceList
+	)
+	if err := journal.Read(ctx, runs.Store(), journal.Into(&list), journal.Into(&ledgers)); err != nil {
 		return recovery, err
 	}
 	for _, d := range ledgers.Devices {
+		if d.ID.Worker() != worker {
+			continue
+		}
 		events := d.Ledger.ReleaseAll("its process ended")
 		if _, err := devices.Append(ctx, d, events...); err != nil {
 			return recovery, err
@@ -38,7 +47,7 @@ func Recover(ctx context.Context, runs *journal.RunLog, devices *journal.DeviceL
 		recovery.Leases += len(events)
 	}
 	for _, r := range list.Runs {
-		if r.Saga == nil || atRest(*r.Saga) {
+		if r.Saga == nil || atRest(*r.Saga) || !belongsTo(worker, *r.Saga) {
 			continue
 		}
 		record, err := runs.Load(ctx, r.RunID)
@@ -50,6 +59,16 @@ func Recover(ctx context.Context, runs *journal.RunLog, devices *journal.DeviceL
 		}
 	}
 	return recovery, nil
+}
+
+// belongsTo reports whether a worker has to bring a run to rest that was left: the one
+// that hosted it. Where no host was recorded, as for the default worker, it is the one
+// whose devices the run holds, and anybody if it holds none.
+func belongsTo(worker string, saga training.TrainingSaga) bool {
+	if saga.Context.Worker != "" {
+		return saga.Context.Worker == worker
+	}
+	return !slices.ContainsFunc(saga.Context.AllocatedDevices, func(held training.Allocation) bool { return held.Device.Worker() != worker })
 }
 
 // settle brings one saga to rest in one batch of events.

@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/journal"
+	"reprise/journal/journaltest"
 )
 
 // recoverByReplay is Recover as it would be without projections: it folds the
@@ -37,7 +39,7 @@ func recoverByReplay(ctx context.Context, runs *journal.RunLog, devices *journal
 }
 
 // copyLog returns a store with the same events, and nothing else stored.
-func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
+func copyLog(t interface{ Fatal(...any) }, from eventstore.Store) eventstore.Store {
 	to := memory.New()
 	if _, err := eventstore.Walk(context.Background(), from, 0, eventstore.End, func(e eventstore.Event) error {
 		_, err := to.Append(context.Background(), eventstore.Write{
@@ -50,25 +52,39 @@ func copyLog(t *rapid.T, from eventstore.Store) eventstore.Store {
 	return to
 }
 
+// drawing makes a *rapid.T a journaltest.Source.
+type drawing struct{ *rapid.T }
+
+// Draw implements journaltest.Source.
+func (d drawing) Draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.T, what) }
+
+func marshal(t rapid.TB, v any) []byte {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // Recovering from projections that were stored at any time, or never, appends
 // exactly the events that recovering from the whole log does.
 func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 	recovered := 0
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
-		l := newLottery(t)
+		l := journaltest.NewLottery(drawing{t}, memory.New())
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			l.step()
-			if l.draw(10, "keep") == 0 {
-				if err := journal.CatchUpProjections(ctx, l.store); err != nil {
+			l.Step()
+			if (drawing{t}).Draw(10, "keep") == 0 {
+				if err := journal.CatchUpProjections(ctx, l.Store); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		at := l.now
+		at := l.Now()
 		clock := func() time.Time { return at }
-		twin := copyLog(t, l.store)
-		got, err := Recover(ctx, journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
+		twin := copyLog(t, l.Store)
+		got, err := Recover(ctx, "", journal.NewRunLog(l.Store, clock), journal.NewDeviceLog(l.Store, clock))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +92,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gotHead, err := l.store.Head(ctx)
+		gotHead, err := l.Store.Head(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +104,7 @@ func TestRecoveringFromProjectionsEqualsRecoveringFromTheLog(t *testing.T) {
 			t.Fatalf("recovered %+v, the log ends with %+v; from the whole log %+v, %+v", got, gotHead, want, wantHead)
 		}
 		recovered += len(got.Interrupted) + len(got.Failed)
-		again, err := Recover(ctx, journal.NewRunLog(l.store, clock), journal.NewDeviceLog(l.store, clock))
+		again, err := Recover(ctx, "", journal.NewRunLog(l.Store, clock), journal.NewDeviceLog(l.Store, clock))
 		if err != nil || again.Leases+len(again.Interrupted)+len(again.Failed) > 0 {
 			t.Fatalf("recovering twice recovered %+v, %v", again, err)
 		}

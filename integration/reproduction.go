@@ -40,7 +40,7 @@ func (v Verifier) past(ctx context.Context, id training.RunID) (past, error) {
 	list := make(past, len(events))
 	for i, e := range events {
 		list[i].position = e.Position
-		if list[i].event, err = log.Codec.Decode(e); err != nil {
+		if list[i].event, err = log.Decode(e); err != nil {
 			return nil, err
 		}
 	}

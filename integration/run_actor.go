@@ -23,15 +23,15 @@ import (
 	"reprise/training/loop"
 )
 
-// answerDeadline is how long a run waits for a lease or a release; data sets
-// may have to be read from a slow disk and have longer.
-const (
-	answerDeadline  = 30 * time.Second
-	datasetDeadline = 10 * time.Minute
-)
+// answerDeadline is how long a run waits for an answer of the device pool or of the
+// data set cache. That it has to wait for a lease or for data is an answer, too.
+const answerDeadline = 30 * time.Second
 
-// Observer is told of a run's progress by the run's own actor: it must not
-// block.
+// Observer is told of the progress of runs. Its methods are called on the goroutine that
+// trains the run, which waits for them, and for the first events of a run on that of the
+// caller of Host.Start; so those of several runs are called at the same time. They must
+// be safe for concurrent use, and must not block or call the host. Host.Subscribe has
+// none of these limits.
 type Observer interface {
 	// Stepped is called after every optimiser step.
 	Stepped(run training.RunID, step loop.StepResult)
@@ -42,6 +42,7 @@ type Observer interface {
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {
 	id         training.RunID
+	worker     string
 	log        *journal.RunLog
 	workspace  datadir.Workspace
 	newTrainer loop.TrainerFactory
@@ -50,6 +51,7 @@ type runDeps struct {
 	observer   Observer
 	// submitted is when the run was launched.
 	submitted time.Time
+	times     queueTimes // before it was launched
 	progress  *runProgress
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for the answer to a later one.
@@ -59,6 +61,10 @@ type runDeps struct {
 	lastFailure func() string
 	// failed is told why an incarnation ended.
 	failed func(cause error)
+	// asked is set as soon as the run's host is asked to interrupt it, so that an
+	// operation that takes long is not waited for.
+	asked *atomic.Pointer[interruption]
+	now   func() time.Time
 	// stopping is why the run is to stay interrupted once it is at rest; nil while
 	// it is to train. It outlives the incarnation that began the interruption, which
 	// may fail while it releases what the run holds.
@@ -150,6 +156,10 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 		return nil
 	}
 	outlook := outlookOf(err)
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) && a.record.Saga.UnderWay() {
+		return a.settle(ctx, a.abandon(ctx, abandoned))
+	}
 	if outlook == unrecorded || !a.record.Saga.UnderWay() {
 		return a.leave(ctx, outlook, err)
 	}
@@ -216,18 +226,22 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.train(ctx)
 	case Interrupt:
 		return a.interrupt(ctx, m.Cause)
+	case pauseRun:
+		err := a.interrupt(ctx, cmp.Or(m.Cause, "it was told to pause"))
+		m.Reply.Send(Answer{Run: a.id}) // it stops, even after an error
+		return err
 	case giveWay:
 		return a.giveWay(ctx, m)
 	case leaseGranted:
 		if m.Request != a.request {
 			return nil // nobody waits for it any more: the pool takes it back
 		}
-		a.backend = m.Backend
+		a.backend = &stoppable{Backend: m.Backend, stop: a.overdue}
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
 	case leaseDeferred:
-		if m.Request == a.request {
-			a.deadline.Stop()
-		}
+		a.waitOn(m.Request)
+	case datasetDeferred:
+		a.waitOn(m.Request)
 	case leaseRefused:
 		return a.refused(m.Request, m.Err)
 	case leaseReleased:
@@ -239,7 +253,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data = m.Data
 		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
 	case datasetRefused:
-		return a.refused(m.Request, &loop.FilesError{Err: m.Err})
+		return a.refused(m.Request, m.Err)
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -260,6 +274,13 @@ func (a *runActor) answer(ctx *actor.Context[RunMessage], request uint64, event 
 		return err
 	}
 	return a.drive(ctx)
+}
+
+// waitOn lets the run wait for the awaited answer as long as it takes.
+func (a *runActor) waitOn(request uint64) {
+	if request == a.request {
+		a.deadline.Stop()
+	}
 }
 
 // refused returns the error that the awaited answer is.
@@ -320,6 +341,7 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 		if err != nil {
 			return err
 		}
+		event.Worker = a.worker
 		if err := a.append(ctx, event); err != nil {
 			return err
 		}
@@ -335,26 +357,26 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Command) (bool, error) {
 	switch c := command.(type) {
 	case training.AllocateDevice:
-		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
+		return a.ask(ctx, "the device pool", func(request uint64) error {
 			plan, err := a.planned()
 			if err != nil {
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Run: a.id, Submitted: a.submitted, Progress: a.progress, Workload: workload, ReplyTo: ctx.Self()})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Holder: runHolder(a.id), Submitted: a.submitted, Times: a.times, Progress: a.progress, Workload: workload, Answer: toRun(ctx.Self())})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
-		return a.ask(ctx, answerDeadline, "the device pool", func(request uint64) error {
-			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Run: a.id, Allocation: c.Allocation, ReplyTo: ctx.Self()})
+		return a.ask(ctx, "the device pool", func(request uint64) error {
+			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Holder: runHolder(a.id), Allocation: c.Allocation, Answer: toRun(ctx.Self())})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, datasetDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.UnloadDataset:
 		a.data = nil
-		return a.ask(ctx, answerDeadline, "the data set cache", func(request uint64) error {
+		return a.ask(ctx, "the data set cache", func(request uint64) error {
 			return actor.Send[datasetMessage](ctx, a.datasets, unloadDataset{Request: request, Run: a.id, Dataset: c.Dataset, ReplyTo: ctx.Self()})
 		})
 	case training.InitializeModel:
@@ -362,7 +384,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 	case training.TrainEpoch:
 		return true, actor.Send[RunMessage](ctx, ctx.Self(), trainStep{of: a.exec})
 	case training.CreateCheckpoint:
-		return false, a.createCheckpoint(ctx)
+		return false, a.createCheckpoint(ctx, false)
 	case training.CompleteRun:
 		return false, a.complete(ctx)
 	case training.FailRun:
@@ -372,12 +394,12 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 }
 
 // ask sends a request and sets the timer that ends the wait for its answer.
-func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, whom string, send func(request uint64) error) (bool, error) {
+func (a *runActor) ask(ctx *actor.Context[RunMessage], whom string, send func(request uint64) error) (bool, error) {
 	a.request = a.requests.Add(1)
 	if err := send(a.request); err != nil {
 		return true, err
 	}
-	a.deadline = ctx.After(deadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, deadline)})
+	a.deadline = ctx.After(answerDeadline, unanswered{Request: a.request, What: fmt.Sprintf("%s did not answer for %v", whom, answerDeadline)})
 	return true, nil
 }
 
@@ -387,6 +409,9 @@ func (a *runActor) ask(ctx *actor.Context[RunMessage], deadline time.Duration, w
 // has lost its lease can get another.
 func (a *runActor) initializeModel(ctx *actor.Context[RunMessage]) error {
 	event, err := a.prepare(ctx.Context())
+	if errors.As(err, new(*abandonedError)) {
+		return err
+	}
 	if err != nil && outlookOf(err) == mayHeal && !errors.Is(err, device.ErrStaleLease) {
 		err = datadir.AdviseOr(err, checkDevices)
 	}
@@ -410,11 +435,17 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	if a.exec, err = loop.NewExecutionWith(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
+	if err := a.overdue(); err != nil {
+		return nil, err
+	}
 	var keep stepseries.Digest
 	if last, ok := a.record.LastCheckpoint(); ok {
 		content, err := a.workspace.Checkpoints(a.id).Read(last.Ref())
 		if err != nil {
 			return nil, &loop.FilesError{Err: err}
+		}
+		if err := a.overdue(); err != nil {
+			return nil, err
 		}
 		if err := a.exec.Restore(content); err != nil {
 			return nil, err
@@ -428,11 +459,17 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 			return nil, err
 		}
 	}
+	if err := a.overdue(); err != nil {
+		return nil, err
+	}
 	if a.series, err = a.workspace.Series(a.id).Resume(keep); err != nil {
 		return nil, &loop.FilesError{Err: err}
 	}
 	if err := a.sweep(ctx); err != nil {
 		return nil, &loop.FilesError{Err: err}
+	}
+	if err := a.overdue(); err != nil {
+		return nil, err
 	}
 	a.progress.set(a.exec.Steps(), a.exec.Steps(), a.exec.TotalSteps())
 	sha, err := a.exec.WeightsSHA256()
@@ -485,6 +522,10 @@ func (a *runActor) train(ctx *actor.Context[RunMessage]) error {
 		a.fault(a.exec.Steps() + 1)
 	}
 	step, err := a.exec.Train()
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) { // the weights are still those of the step before
+		return a.interrupt(ctx, abandoned.cause)
+	}
 	if err != nil {
 		return err
 	}
@@ -514,7 +555,16 @@ func (a *runActor) evaluate(ctx *actor.Context[RunMessage]) error {
 	if err != nil || event == nil {
 		return err
 	}
-	return a.append(ctx, event)
+	return a.append(ctx, a.withReduction(event)...)
+}
+
+// withReduction returns the event that first records an evaluation and, if the
+// evaluation has reduced the learning rate, the event that says so.
+func (a *runActor) withReduction(evaluated training.Event) []training.Event {
+	if reduced, ok := a.exec.Reduced(); ok {
+		return []training.Event{evaluated, reduced}
+	}
+	return []training.Event{evaluated}
 }
 
 // finishEpoch records an epoch's figures, and whether it is the last.
@@ -531,8 +581,11 @@ func (a *runActor) finishEpoch(ctx *actor.Context[RunMessage]) error {
 		return err
 	}
 	events := []training.Event{event}
+	if _, known := event.(training.EpochReproduced); !known {
+		events = a.withReduction(event)
+	}
 	if stopped, ok := a.exec.Stopped(); ok && a.record.Stopped == nil && metrics.Epoch < a.record.Saga.Context.Epochs {
-		events = []training.Event{stopped, event}
+		events = append([]training.Event{stopped}, events...)
 	}
 	if err := a.append(ctx, events...); err != nil {
 		return err
@@ -565,9 +618,10 @@ func (a *runActor) failure(cause error) training.Event {
 }
 
 // createCheckpoint writes the training's state and then the event that makes
-// it exist.
-func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
-	committed, err := a.writeCheckpoint()
+// it exist. A run that leaves its device gives it back before the files are written,
+// which may take long.
+func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage], leaving bool) error {
+	committed, err := a.writeCheckpoint(ctx, leaving)
 	switch {
 	case isPermanent(err):
 		return err
@@ -586,11 +640,14 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage]) error {
 	return nil
 }
 
-func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
+func (a *runActor) writeCheckpoint(ctx *actor.Context[RunMessage], leaving bool) (training.CheckpointCommitted, error) {
 	var none training.CheckpointCommitted
 	content, err := a.exec.Content(a.id)
 	if err != nil {
 		return none, err
+	}
+	if leaving {
+		a.leaveDevices(ctx)
 	}
 	series, err := a.series.Commit()
 	if err != nil {
@@ -609,6 +666,15 @@ func (a *runActor) writeCheckpoint() (training.CheckpointCommitted, error) {
 		ManifestSHA256: ref.ManifestSHA256, WeightsSHA256: ref.WeightsSHA256,
 		SeriesSHA256: series.SHA256, Loss: loss,
 	}}, nil
+}
+
+// leaveDevices gives back the devices of the run, which no longer uses them. The saga
+// asks for the same later, and learns of it then.
+func (a *runActor) leaveDevices(ctx *actor.Context[RunMessage]) {
+	a.exec.Close()
+	for _, held := range a.record.Saga.Context.AllocatedDevices {
+		_ = actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Holder: runHolder(a.id), Allocation: held, Answer: nobody})
+	}
 }
 
 // complete records the end of a run whose last checkpoint stands.
@@ -640,7 +706,7 @@ func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
 	if !holds || a.stopping.Load() != nil || !a.record.Saga.UnderWay() {
 		return nil // it has given back the device, or is about to
 	}
-	return a.pause(ctx, fmt.Sprintf("gave way to run %s", m.To))
+	return a.pause(ctx, "gave way to "+inWords(m.To))
 }
 
 // pause checkpoints at the current step if there is something new to keep, and lets
@@ -649,7 +715,7 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 	a.request = 0
 	kept, _ := a.record.ResumePoint()
 	if a.record.Saga.State == training.Training && a.exec != nil && a.exec.Steps() > kept {
-		if err := a.createCheckpoint(ctx); err != nil {
+		if err := a.createCheckpoint(ctx, true); err != nil {
 			return err
 		}
 	}
@@ -671,8 +737,13 @@ func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
 }
 
 func workloadOf(session training.TrainingSession, plan *nn.Plan) device.Workload {
+	return workload(string(session.ModelID), plan)
+}
+
+// workload is what a plan needs of a device.
+func workload(name string, plan *nn.Plan) device.Workload {
 	return device.Workload{
-		Name:         string(session.ModelID),
+		Name:         name,
 		Requirements: []device.Feature{kernel.FMA},
 		Memory:       device.MemoryRequirement{Size: plan.Memory().Total, Alignment: 64},
 	}

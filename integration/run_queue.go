@@ -2,6 +2,7 @@ package integration
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,28 +12,45 @@ import (
 	"reprise/eventstore"
 	"reprise/journal"
 	"reprise/queue"
-	"reprise/training"
 )
 
-// runQueue knows the runs of a host that wait for a device or have one. The
+// runQueue knows who waits for a device of a host, and the runs that have one. The
 // incarnations of the device pool share it, one after the other, so that a pool
-// that fails loses no run that waits. It takes no decision: queue.Plan does.
+// that fails loses nobody that waits. It takes no decision: queue.Plan does.
 type runQueue struct {
 	policy queue.Policy
 	log    journal.QueueLog
 	now    func() time.Time
 	origin time.Time
 	last   time.Duration // since origin, when the clock was last read
-	runs   map[training.RunID]*queuedRun
+	claims map[queue.JobID]*claim
 }
 
-// queuedRun is a run that has asked for a device and is not at rest yet.
-type queuedRun struct {
+// jobOf names the holder in the queue's decisions: a run by its id alone, as before
+// there were other holders.
+func jobOf(h device.Holder) queue.JobID {
+	if h.Kind == device.HolderRun {
+		return queue.JobID(h.Subject)
+	}
+	return queue.JobID(h.String())
+}
+
+// inWords describes a holder in a sentence.
+func inWords(h device.Holder) string {
+	if h.Kind == device.HolderRun {
+		return "run " + h.Subject
+	}
+	return fmt.Sprintf("a %s of run %s", h.Kind, h.Subject)
+}
+
+// claim is that of a holder that waits for a device, or of a run that has asked for one
+// and is not at rest yet.
+type claim struct {
 	asked     acquireDevice // the last request
 	submitted time.Duration
 	phase     queuePhase
 	since     time.Duration // the beginning of the phase
-	served    time.Duration // in earlier phases
+	served    time.Duration // in earlier phases, also under earlier processes
 	waited    time.Duration // likewise
 	told      bool          // that it has to wait
 	from      uint64        // the step at which it was granted its device
@@ -61,6 +79,9 @@ func (p *runProgress) remaining(took time.Duration, from uint64) time.Duration {
 	return time.Duration(min(float64(longest), float64(took)/float64(step-begun)*float64(total-step)))
 }
 
+// queueTimes is how long a run has had a device, and has waited for one.
+type queueTimes struct{ served, waited time.Duration }
+
 type queuePhase int
 
 const (
@@ -70,7 +91,7 @@ const (
 )
 
 func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Time) *runQueue {
-	return &runQueue{policy: policy, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), runs: map[training.RunID]*queuedRun{}}
+	return &runQueue{policy: policy, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), claims: map[queue.JobID]*claim{}}
 }
 
 // clock returns the time since the host started. It never runs backwards.
@@ -79,19 +100,19 @@ func (q *runQueue) clock() time.Duration {
 	return q.last
 }
 
-// enter makes the run wait for what it asks for.
+// enter makes the holder wait for what it asks for.
 func (q *runQueue) enter(m acquireDevice) {
-	r := q.runs[m.Run]
-	if r == nil {
-		r = &queuedRun{submitted: max(0, m.Submitted.Sub(q.origin))}
-		q.runs[m.Run] = r
+	c := q.claims[jobOf(m.Holder)]
+	if c == nil {
+		c = &claim{submitted: max(0, m.Submitted.Sub(q.origin)), served: m.Times.served, waited: m.Times.waited}
+		q.claims[jobOf(m.Holder)] = c
 	}
-	r.asked, r.told = m, false
-	r.turn(waiting, q.clock())
+	c.asked, c.told = m, false
+	c.turn(waiting, q.clock())
 }
 
-// turn ends the run's phase and begins another.
-func (r *queuedRun) turn(to queuePhase, at time.Duration) {
+// turn ends the claim's phase and begins another.
+func (r *claim) turn(to queuePhase, at time.Duration) {
 	r.served, r.waited = r.times(at)
 	r.phase, r.since = to, at
 	if to == running && r.asked.Progress != nil {
@@ -99,8 +120,8 @@ func (r *queuedRun) turn(to queuePhase, at time.Duration) {
 	}
 }
 
-// times returns how long the run has had a device, and has waited for one.
-func (r *queuedRun) times(at time.Duration) (served, waited time.Duration) {
+// times returns how long the holder has had a device, and has waited for one.
+func (r *claim) times(at time.Duration) (served, waited time.Duration) {
 	served, waited = r.served, r.waited
 	switch r.phase {
 	case running:
@@ -112,10 +133,10 @@ func (r *queuedRun) times(at time.Duration) (served, waited time.Duration) {
 	return served, waited
 }
 
-// waits reports whether any run waits.
+// waits reports whether anybody waits.
 func (q *runQueue) waits() bool {
-	for _, r := range q.runs {
-		if r.phase == waiting {
+	for _, c := range q.claims {
+		if c.phase == waiting {
 			return true
 		}
 	}
@@ -126,21 +147,24 @@ func (q *runQueue) waits() bool {
 // say about who holds a device is what counts.
 func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 	s := queue.Snapshot{Now: q.clock(), Policy: q.policy}
-	on := map[training.RunID][]device.ID{}
+	on := map[queue.JobID][]device.ID{}
 	for _, l := range ledgers {
-		d := queue.Device{ID: l.Device().ID(), Description: l.Device().Description()}
+		id := l.Device().ID()
+		d := queue.Device{ID: id, Worker: id.Worker(), Description: l.Device().Description()}
 		for _, lease := range l.Leases() {
-			id := training.RunID(strings.TrimPrefix(lease.Holder, journal.RunPrefix))
-			if r := q.runs[id]; r != nil && r.phase == running {
-				on[id] = append(on[id], d.ID)
+			holder, _ := device.ParseHolder(lease.Holder)
+			if c := q.claims[jobOf(holder)]; c != nil && c.phase == running {
+				on[jobOf(holder)] = append(on[jobOf(holder)], d.ID)
 				continue
 			}
-			d.HeldSlots++
+			if !lease.Shared {
+				d.HeldSlots++
+			}
 			d.HeldMemory += int64(lease.Memory)
 		}
 		s.Devices = append(s.Devices, d)
 	}
-	for id, r := range q.runs {
+	for id, r := range q.claims {
 		if r.phase == running && on[id] == nil {
 			r.turn(idle, s.Now) // its device was taken from it
 		}
@@ -148,8 +172,8 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 			continue
 		}
 		j := queue.Entry{
-			ID: queue.JobID(id), Submitted: r.submitted,
-			Need: queue.Need{Features: r.asked.Workload.Requirements, Memory: r.asked.Workload.Memory},
+			ID: id, Submitted: r.submitted,
+			Need: queue.Need{Features: r.asked.Workload.Requirements, Memory: r.asked.Workload.Memory, Shared: r.asked.Workload.Shared},
 			On:   on[id],
 		}
 		j.Served, j.Waited = r.times(s.Now)

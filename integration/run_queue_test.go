@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/tensor"
 	"reprise/training"
 )
@@ -225,5 +228,75 @@ func TestAProcessThatDiesWhileRunsWaitIsRecoveredFrom(t *testing.T) {
 		r := rest(t, h, id)
 		sameOutcome(t, r, want[i])
 		verify(t, w, r)
+	}
+}
+
+// What a run has had, and how long it has waited, counts in the next process, too.
+func TestAResumedRunKeepsItsTimesInTheQueue(t *testing.T) {
+	w := NewWorld(t)
+	alive := w.store
+	store := &dying{Store: alive, died: make(chan struct{})}
+	store.left.Store(1 << 40)
+	var clock atomic.Int64
+	configure := func(c *HostConfig) { // each look at the clock takes a minute
+		c.Now = func() time.Time { return time.Unix(1e9+60*clock.Add(1), 0) }
+		c.Queue = &queue.Policy{Preempt: true, Quantum: 1000 * time.Hour, Levels: []time.Duration{time.Minute}, Patience: 2 * time.Minute}
+	}
+	fault, reached, resume := holdAt(20)
+	h, _, ids := w.crowd(3, func(c *HostConfig) {
+		configure(c)
+		c.Store, c.Fault = store, fault
+	})
+	<-reached
+	w.untilWaiting(ids[1:]...)
+	store.left.Store(1)
+	close(resume)
+	<-store.died
+	_ = h.Close() // it cannot record anything
+
+	before := decisions(t, alive)
+	known := map[queue.JobID]queue.Entry{}
+	for _, d := range before {
+		for _, j := range d.Snapshot.Jobs {
+			known[j.ID] = j
+		}
+	}
+	fault, reached, resume = holdAt(15)
+	h, _, _ = w.host(func(c *HostConfig) { configure(c); c.Fault = fault })
+	defer closeHost(t, h)
+	for i := range ids { // the one that had the device comes last
+		if err := h.Resume(context.Background(), ids[len(ids)-1-i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-reached
+	close(resume)
+	for _, id := range ids {
+		if r := rest(t, h, id); r.Session.State != training.Completed {
+			t.Errorf("%s is %s: %s", id, r.Session.State, r.Reason)
+		}
+	}
+	found := 0
+	seen := map[queue.JobID]bool{}
+	for _, d := range decisions(t, alive)[len(before):] {
+		for _, j := range d.Snapshot.Jobs {
+			if seen[j.ID] {
+				continue
+			}
+			seen[j.ID] = true
+			was := known[j.ID]
+			if j.Served < was.Served || j.Waited < was.Waited || was.Served+was.Waited == 0 {
+				t.Errorf("%s begins with %v served and %v waited, after %v and %v", j.ID, j.Served, j.Waited, was.Served, was.Waited)
+			}
+			if was.Waited >= 2*time.Minute && len(was.On) == 0 {
+				found++
+			}
+		}
+	}
+	if len(seen) != 3 || found == 0 {
+		t.Errorf("%d runs came again, %d of them promoted", len(seen), found)
+	}
+	if _, err := journal.VerifyLog(context.Background(), alive); err != nil {
+		t.Error(err)
 	}
 }

@@ -98,11 +98,10 @@ type history struct {
 	// dirty are devices with a stored event that the pool does not know about
 	// yet: the pool fails, and picks it up.
 	dirty map[device.ID]bool
-	// The codecs decode an event once for all readers, except in every
-	// sixteenth history: there, a reader that wrote to a decoded event would be
-	// detected.
-	runEvents    journal.Codec[training.Event]
-	deviceEvents journal.Codec[device.Event]
+	// The memory decodes an event once for all readers. Every sixteenth history has
+	// none: there, a reader that wrote to a decoded event would be detected.
+	memory    *journal.Memory
+	decisions journal.QueueReplay
 
 	counts    map[string]int
 	recording bool
@@ -145,10 +144,9 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 	h := &history{
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0x726570)), now: simEpoch, store: memory.New(), data: data,
 		ledgers: map[device.ID]*simLedger{}, dirty: map[device.ID]bool{}, counts: map[string]int{}, recording: recording,
-		runEvents: journal.TrainingCodec(), deviceEvents: journal.DeviceCodec(),
 	}
 	if seed%16 != 0 {
-		h.runEvents, h.deviceEvents = remembering(journal.TrainingCodec()), remembering(journal.DeviceCodec())
+		h.memory = journal.NewMemory()
 	}
 	h.disk = &simDisk{root: newSimFolder(), point: h.diskPoint}
 	h.disk.root.entries["data"] = newSimFolder()
@@ -332,9 +330,10 @@ func (h *history) boot() {
 
 // logs are those of a host.
 func (h *history) logs(c HostConfig) (*journal.RunLog, *journal.DeviceLog) {
-	runs, devices := journal.NewRunLog(c.Store, c.Now), journal.NewDeviceLog(c.Store, c.Now)
-	runs.Codec, devices.Codec = h.runEvents, h.deviceEvents
-	return runs, devices
+	if h.memory == nil {
+		return journal.NewRunLog(c.Store, c.Now), journal.NewDeviceLog(c.Store, c.Now)
+	}
+	return h.memory.RunLog(c.Store, c.Now), h.memory.DeviceLog(c.Store, c.Now)
 }
 
 func (h *history) openDataset(context.Context, training.Dataset) (*dataset.Dataset, error) {

@@ -84,30 +84,32 @@ func newSimRun(number int, events []training.Event) *simRun {
 	return &simRun{id: simRunID(number), events: events}
 }
 
-func (h *history) model() nn.Model {
-	model, err := nn.NewModel(nn.ModelID("model"), nn.MLP(h.data.SampleShape(), nil, "", h.data.Classes()), h.seed)
-	if err != nil {
-		panic(err)
-	}
-	return model
+func (h *history) model() nn.ModelSpec {
+	return nn.NewModelSpec("model", nn.MLP(h.data.SampleShape(), nil, "", h.data.Classes()))
 }
 
 // config is that of a run of a few steps.
 func (h *history) config(number, batch int) training.Config {
 	hyper := training.Hyperparameters{
 		BatchSize: batch, Epochs: 1 + uint64(h.random.IntN(4)), Seed: uint64(h.random.IntN(40)), Shards: 1,
-		CheckpointInterval: 1 + uint64(h.random.IntN(3)), EvalInterval: uint64(h.random.IntN(3)),
-		EarlyStopping: training.EarlyStopping{Patience: uint64(h.random.IntN(3))},
-		Optimizer:     nn.Optimizer{Name: nn.SGD}, ClipNorm: float32(number),
+		CheckpointInterval: 1 + uint64(h.random.IntN(3)),
+		Options: training.Options{
+			EvalInterval: uint64(h.random.IntN(3)), EarlyStopping: training.EarlyStopping{Patience: uint64(h.random.IntN(3))},
+			Regularization: nn.Regularization{ClipNorm: float32(number)},
+		},
+		Optimizer:    nn.Optimizer{Name: nn.SGD},
 		LearningRate: training.LearningRate{Value: 0.5, Schedule: training.Schedule{Name: training.Linear}},
 	}
 	if h.random.IntN(2) == 0 {
 		hyper.LearningRate.Schedule = training.Schedule{Name: training.ReduceOnPlateau, Gamma: 0.5, Patience: 1, Threshold: 0.1}
 	}
-	hyper.LearningRate.Schedule.TotalSteps = hyper.TotalSteps(h.data.Len(dataset.Train))
+	valid, err := hyper.Validate()
+	if err != nil {
+		panic(err)
+	}
 	id := simRunID(number)
 	return training.Config{
-		RunID: id, SessionID: training.SessionID("s-" + id), Hyperparameters: hyper,
+		RunID: id, SessionID: training.SessionID("s-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
 			ID: "data", Path: "data", Fingerprint: h.data.Fingerprint(), Training: h.data.Len(dataset.Train),
 			Validation: h.data.Len(dataset.Validation), SampleShape: h.data.SampleShape(), Classes: h.data.Classes(),

@@ -130,8 +130,9 @@ func (h *history) observe(e eventstore.Event) {
 		h.observeQueue(e)
 		return
 	}
+	runs, devices := h.logs(HostConfig{})
 	if !strings.HasPrefix(string(e.Aggregate), journal.DevicePrefix) {
-		event, err := h.runEvents.Decode(e)
+		event, err := runs.Decode(e)
 		if err != nil {
 			h.violate("%v", err)
 			return
@@ -152,7 +153,7 @@ func (h *history) observe(e eventstore.Event) {
 		ledger = &simLedger{}
 		h.ledgers[id] = ledger
 	}
-	event, err := h.deviceEvents.Decode(e)
+	event, err := devices.Decode(e)
 	if err != nil {
 		h.violate("%v", err)
 		return
@@ -190,12 +191,16 @@ func (h *history) observe(e eventstore.Event) {
 // observeQueue checks a decision: it can be made again, and places nobody who has a
 // device.
 func (h *history) observeQueue(e eventstore.Event) {
-	event, err := journal.QueueCodec().Decode(e)
+	event, err := journal.EventOf(e)
 	if err != nil {
 		h.violate("%v", err)
 		return
 	}
-	decided := event.(journal.QueueDecided)
+	decided, err := h.decisions.Apply(event.(journal.QueueEvent))
+	if err != nil {
+		h.violate("%v", err)
+		return
+	}
 	h.log("queue: placed %+v, pending %+v", decided.Decision.Placed, decided.Decision.Pending)
 	if what := decided.Check(); what != "" {
 		h.violate("%s", what)
@@ -250,25 +255,4 @@ func shorten(text string) string {
 		return text[:110] + "..."
 	}
 	return text
-}
-
-// remembering returns the codec with decoders that decode a payload once.
-func remembering[E journal.Typed](c journal.Codec[E]) journal.Codec[E] {
-	decoders := make(map[string]journal.Decoder[E], len(c.Decoders))
-	for kind, decode := range c.Decoders {
-		known := map[string]E{}
-		decoders[kind] = func(payload []byte) (E, error) {
-			event, ok := known[string(payload)]
-			if ok {
-				return event, nil
-			}
-			event, err := decode(payload)
-			if err == nil {
-				known[string(payload)] = event
-			}
-			return event, err
-		}
-	}
-	c.Decoders = decoders
-	return c
 }

@@ -9,11 +9,11 @@ import (
 	"reprise/checkpoint"
 	"reprise/datadir"
 	"reprise/dataset"
+	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/internal/stepseries"
 	"reprise/journal"
-	"reprise/kernel"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -29,6 +29,8 @@ type Verification struct {
 	To uint64
 	// Progress, if not nil, is called after every step.
 	Progress func(step, last uint64)
+	// Waiting, if not nil, is told why there is no device yet, once.
+	Waiting func(why string)
 }
 
 // CheckpointVerdict says whether one checkpoint was reproduced.
@@ -80,8 +82,10 @@ func (r *VerifyReport) fail(format string, args ...any) {
 type Verifier struct {
 	Store     eventstore.Store
 	Workspace datadir.Workspace
-	// Backend trains; any exact one gives the same bits.
-	Backend kernel.Backend
+	// Devices lease the one that trains; any exact one gives the same bits. It is
+	// shared: the run's own workload, but without a slot, so that nobody has to wait for
+	// a run to end that could be verified beside it.
+	Devices *Devices
 	// Meaning returns the first event of a run as the request in it and the data
 	// say that it has to be. Where it is nil, the request is not compared.
 	Meaning func(training.TrainingStarted, *dataset.Dataset) (training.TrainingStarted, error)
@@ -202,6 +206,7 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 		report.fail("%s: request: %v", first.name(), err)
 		return
 	}
+	want.Worker = recorded.Worker // which the request does not say
 	if what := journal.Difference(recorded, want, "the request and the data give"); what != "" {
 		report.fail("%s: %s", first.name(), what)
 	}
@@ -226,8 +231,19 @@ func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 
 // retrain trains from From to ToStep, or to the last step that an event
 // mentions, and compares as it goes.
-func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verification, data *dataset.Dataset) error {
-	x, err := loop.NewExecution(what.Run.Session, data, v.Backend)
+func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verification, data *dataset.Dataset) (err error) {
+	plan, err := loop.PlanOf(what.Run.Session)
+	if err != nil {
+		return err
+	}
+	w := workloadOf(what.Run.Session, plan)
+	w.Shared = true
+	lease, err := v.Devices.Acquire(ctx, LeaseRequest{Kind: device.HolderVerification, Run: what.Run.ID, Workload: w, Waiting: what.Waiting})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lease.Release()) }()
+	x, err := loop.NewExecutionWith(what.Run.Session, plan, data, lease.Backend(), loop.NewTrainer)
 	if err != nil {
 		return err
 	}
@@ -245,6 +261,9 @@ func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verificatio
 			return err
 		}
 		step, err := x.Train()
+		if errors.Is(err, device.ErrStaleLease) { // it says nothing about the run
+			return err
+		}
 		if err != nil {
 			r.report.fail("training again: %v", err)
 			return nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/eventstore"
 )
 
 // ActorsPrefix is the prefix of the aggregate ID of each host's actors.
@@ -76,24 +77,23 @@ func (SupervisionTriggered) EventType() string { return "actor.supervision_trigg
 // EventType returns the type of the envelope.
 func (ActorEventsLost) EventType() string { return "actor.events_lost.v1" }
 
-func actorEvent[T ActorEvent](decoders map[string]Decoder[ActorEvent]) {
-	var event T
-	decoders[event.EventType()] = as[T, ActorEvent]
+// actorEvents has one event of each type.
+func actorEvents() []ActorEvent {
+	return []ActorEvent{ActorSpawned{}, ActorTerminated{}, ActorAbandoned{}, SupervisionTriggered{}, ActorEventsLost{}}
 }
 
-// actorCodec reads every event that the log of a host's actors can hold. There
-// are no upcasts yet.
-var actorCodec = Codec[ActorEvent]{Decoders: ActorDecoders()}
+// actorAggregate is the actors of a host. Their events leave no state behind.
+var actorAggregate = Aggregate[struct{}, ActorEvent]{
+	Prefix: ActorsPrefix, Kind: "actors of", Codec: codecOf(actorEvents()...),
+	Fold: func(s struct{}, _ ActorEvent, _ eventstore.Version, _ time.Time) (struct{}, error) { return s, nil },
+}
 
-// ActorDecoders has every event of a host's actors, in its newest version.
-func ActorDecoders() map[string]Decoder[ActorEvent] {
-	d := map[string]Decoder[ActorEvent]{}
-	actorEvent[ActorSpawned](d)
-	actorEvent[ActorTerminated](d)
-	actorEvent[ActorAbandoned](d)
-	actorEvent[SupervisionTriggered](d)
-	actorEvent[ActorEventsLost](d)
-	return d
+// ActorLog appends the events of a host's actors.
+type ActorLog = Log[struct{}, ActorEvent]
+
+// NewActorLog returns a log over the store.
+func NewActorLog(store eventstore.Store) *ActorLog {
+	return &ActorLog{Aggregate: actorAggregate, Store: store}
 }
 
 // maxCause bounds a cause in the log, in bytes: that of a panic can be long.

@@ -10,6 +10,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -94,12 +95,9 @@ func AuditLog(ctx context.Context, store eventstore.Store, counts func(*Contradi
 	if err := check(models.end(a.Head.Position)); err != nil {
 		return a, err
 	}
-	for _, d := range a.timeline.State().Devices {
-		if err := auditSnapshot(ctx, store, d.ID); check(err) != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	return a, a.snapshots.each(func(r registered, name string) error {
+		return check(r.auditSnapshot(ctx, store, name))
+	})
 }
 
 // audit follows a log event by event and compares each with those before it.
@@ -107,7 +105,10 @@ type audit struct {
 	Head     eventstore.Head
 	timeline *Timeline
 	leases   map[leaseKey]*auditedLease
+	queue    QueueReplay
 	last     eventstore.Event // of any aggregate
+	// snapshots are those to compare.
+	snapshots snapshotted
 }
 
 // leaseKey names a lease in the events of runs and of devices alike.
@@ -133,6 +134,7 @@ func (a *audit) report() LogReport {
 func (a *audit) add(e eventstore.Event) error {
 	before := a.last
 	a.last = e
+	a.snapshots.add(e.Aggregate)
 	wrong := func(what string) error {
 		what = strings.TrimPrefix(what, fmt.Sprintf("event %d of %s: ", e.Version, e.Aggregate)) // said below
 		return &ContradictionError{Position: e.Position, Aggregate: e.Aggregate, Version: e.Version, Type: e.Type, What: what}
@@ -160,8 +162,13 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
-	case QueueDecided:
-		what = event.Check()
+	case ActorEvent, queue.JobEvent: // nothing else in the log says what happened to actors and jobs
+	case QueueEvent:
+		if decided, err := a.queue.Apply(event); err != nil {
+			what = err.Error()
+		} else {
+			what = decided.Check()
+		}
 	}
 	if what != "" {
 		return wrong(what)
@@ -194,9 +201,8 @@ func checkEnvelope(e, before eventstore.Event) string {
 
 // checkPayload says where an event's payload is not in the form in which events
 // are written: keys in another order or repeated, say.
-func checkPayload(e eventstore.Event, event any) string {
-	written, ok := event.(Typed)
-	if !ok || written.EventType() != e.Type {
+func checkPayload(e eventstore.Event, written Typed) string {
+	if written.EventType() != e.Type {
 		return "" // read through an upcast: its form is that of another version
 	}
 	_, payload, err := Encode(written)
@@ -216,16 +222,20 @@ func (a *audit) checkDevice(e device.Event) string {
 	case device.Leased:
 		l := e.Lease
 		a.leases[leaseKey{l.Device, l.ID, l.Epoch}] = &auditedLease{holder: l.Holder}
-		if id, ok := RunOf(eventstore.AggregateID(l.Holder)); ok {
-			if _, known := a.timeline.run(id); known {
+		if holder, ok := device.ParseHolder(l.Holder); ok { // every kind is about a run
+			if (holder.Kind == device.HolderRun) == l.Shared {
+				return fmt.Sprintf("lease.shared: recorded %v, for a %s", l.Shared, holder.Kind)
+			}
+			if _, known := a.timeline.run(training.RunID(holder.Subject)); known {
 				return ""
 			}
 		}
-		return fmt.Sprintf("lease.holder: recorded %s, which is not a run that had started", l.Holder)
+		return fmt.Sprintf("lease.holder: recorded %s, which is not a run that had started, nor a use of one", l.Holder)
 	case device.Released:
 		if l, ok := a.leases[leaseKey{e.Lease.Device, e.Lease.ID, e.Lease.Epoch}]; ok {
 			l.ended = true
 		}
+	case device.Registered, device.HealthChanged: // the ledger has checked them
 	}
 	return ""
 }
@@ -246,6 +256,9 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		if !ok {
 			return fmt.Sprintf("lease: device %s has not granted the lease %s of epoch %d", e.Device, e.Lease, e.Epoch)
 		}
+		if worker := before.Saga.Context.Worker; e.Device.Worker() != worker {
+			return fmt.Sprintf("device: recorded %s, but the run is hosted by worker %q", e.Device, worker)
+		}
 		if lease.holder != HolderOf(id) {
 			return fmt.Sprintf("lease: device %s has granted %s to %s", e.Device, e.Lease, lease.holder)
 		}
@@ -253,6 +266,12 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		if lease, ok := a.leases[keyOf(e.Allocation)]; ok && !lease.ended {
 			return fmt.Sprintf("lease: device %s has not ended the lease %s", e.Device, e.Lease)
 		}
+	case training.ResourceAllocationFailed, training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointCommitted, training.CheckpointFailed, training.TrainingInterrupted, training.TrainingResumed,
+		training.TrainingFailed, training.TrainingCompleted, training.RunFailed, training.Remark:
+		// Only the run's own events bear on these.
 	}
 	if what := checkTransition(before, e); what != "" {
 		return what

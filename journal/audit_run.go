@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"reprise/checkpoint"
+	"reprise/device"
 	"reprise/training"
 )
 
@@ -23,7 +24,12 @@ func checkTransition(r RunRecord, e training.Event) string {
 		last = first
 	}
 	switch e := e.(type) {
+	case training.TrainingResumed:
+		return checkWorker(e.Worker)
 	case training.TrainingStarted:
+		if what := checkWorker(e.Worker); what != "" {
+			return what
+		}
 		h := e.Hyperparameters
 		switch {
 		case h.StepSamples() < 1:
@@ -57,6 +63,20 @@ func checkTransition(r RunRecord, e training.Event) string {
 		if !commanded(r, training.UnloadDataset{Dataset: e.Dataset}) {
 			return fmt.Sprintf("dataset: the run does not unload %q here", e.Dataset)
 		}
+	case training.Remark:
+		return e.Contradicts(r.TrainingRun)
+	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DatasetLoaded, training.DatasetLoadFailed,
+		training.ModelInitialized, training.ModelInitializationFailed, training.EpochCompleted, training.EarlyStopped,
+		training.TrainingInterrupted, training.TrainingCompleted, training.RunFailed:
+		// Each field of theirs has one right value, or any: see follows.
+	}
+	return ""
+}
+
+// checkWorker says what is wrong with the name of the worker that hosts a run.
+func checkWorker(name string) string {
+	if err := device.CheckWorker(name); err != nil {
+		return err.Error()
 	}
 	return ""
 }
@@ -110,6 +130,11 @@ func follows(r RunRecord, e training.Event) training.Event {
 		return training.TrainingCompleted{Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256, Metrics: m.Metrics}
 	case training.RunFailed:
 		return training.RunFailed{Reason: r.Saga.Context.Reason}
+	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoadFailed, training.DatasetUnloaded, training.ModelInitializationFailed,
+		training.EvaluationCompleted, training.CheckpointFailed, training.TrainingInterrupted, training.TrainingFailed,
+		training.Remark:
+		// No field has only one right value.
 	}
 	return e
 }

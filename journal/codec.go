@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"reflect"
 	"sync"
 
 	"reprise/eventstore"
@@ -28,18 +28,8 @@ func Encode(e Typed) (string, []byte, error) {
 	return e.EventType(), payload, nil
 }
 
-// Decoder turns a payload into an event of context E.
-type Decoder[E Typed] func(payload []byte) (E, error)
-
-// as decodes into the concrete event T, refusing fields that T does not have.
-func as[T, E Typed](payload []byte) (E, error) {
-	var event T
-	var none E
-	if err := decodeStrictly(payload, &event); err != nil {
-		return none, fmt.Errorf("decode %s: %w", event.EventType(), err)
-	}
-	return any(event).(E), nil
-}
+// decoder turns a payload into an event of context E.
+type decoder[E Typed] func(payload []byte) (E, error)
 
 // strictDecoder refuses unknown fields, as only a json.Decoder does. It reads
 // one payload after the other: its buffer costs more than a payload.
@@ -68,10 +58,10 @@ func decodeStrictly(payload []byte, into any) error {
 }
 
 // Codec reads the events of context E: the newest version of every type by its
-// Decoder, an older one after the upcasts that lead there. Nobody writes to one
+// decoder, an older one after the upcasts that lead there. Nobody writes to one
 // that is in use.
 type Codec[E Typed] struct {
-	Decoders map[string]Decoder[E]
+	decoders map[string]decoder[E]
 	older    eventstore.Upcasters
 	// check, if not nil, fails for an event that no program of ours has written:
 	// a log may have come from anywhere.
@@ -85,7 +75,7 @@ func (c Codec[E]) Decode(e eventstore.Event) (E, error) {
 	if err != nil {
 		return none, err
 	}
-	decode, ok := c.Decoders[kind]
+	decode, ok := c.decoders[kind]
 	if !ok {
 		return none, fmt.Errorf("event %d of %s, %q: %w", e.Version, e.Aggregate, e.Type, ErrUnknownEvent)
 	}
@@ -99,17 +89,28 @@ func (c Codec[E]) Decode(e eventstore.Event) (E, error) {
 	return event, nil
 }
 
-func trainingEvent[T training.Event](decoders map[string]Decoder[training.Event]) {
-	var event T
-	decoders[event.EventType()] = as[T, training.Event]
+// codecOf returns the codec of a closed set of events, given one of each type. There
+// are no upcasts yet: all events are in their first version.
+func codecOf[E Typed](events ...E) Codec[E] { return Codec[E]{decoders: decodersOf(events...)} }
+
+func decodersOf[E Typed](events ...E) map[string]decoder[E] {
+	decoders := make(map[string]decoder[E], len(events))
+	for _, e := range events {
+		t := reflect.TypeOf(e)
+		decoders[e.EventType()] = func(payload []byte) (E, error) {
+			event := reflect.New(t)
+			if err := decodeStrictly(payload, event.Interface()); err != nil {
+				var none E
+				return none, fmt.Errorf("decode %s: %w", e.EventType(), err)
+			}
+			return event.Elem().Interface().(E), nil
+		}
+	}
+	return decoders
 }
 
-// trainingCodec reads every event that a run's log may hold. All are at their
-// first version: there are no upcasts yet.
-var trainingCodec = Codec[training.Event]{Decoders: TrainingDecoders(), check: checkNames}
-
-// TrainingCodec returns the codec of the events of runs.
-func TrainingCodec() Codec[training.Event] { return trainingCodec }
+// runCodec reads every event that a run's log may hold.
+var runCodec = Codec[training.Event]{decoders: decodersOf(training.Events()...), check: checkNames}
 
 // checkNames fails unless every name in the event of a run that becomes part of a
 // path is one of ours: that of the run, in the aggregate and in the event, that
@@ -137,46 +138,13 @@ func checkNames(e eventstore.Event, event training.Event) error {
 		}
 	case training.CheckpointCommitted:
 		return event.Checkpoint.Ref().Validate()
+	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointFailed, training.TrainingInterrupted, training.TrainingResumed,
+		training.TrainingFailed, training.TrainingCompleted, training.RunFailed, training.Remark:
+		// None of their names becomes part of a path.
 	}
 	return nil
-}
-
-// TrainingDecoders has every event of a run, in its newest version.
-func TrainingDecoders() map[string]Decoder[training.Event] {
-	d := map[string]Decoder[training.Event]{}
-	trainingEvent[training.TrainingStarted](d)
-	trainingEvent[training.ResourceAllocated](d)
-	trainingEvent[training.ResourceAllocationFailed](d)
-	trainingEvent[training.DatasetLoaded](d)
-	trainingEvent[training.DatasetLoadFailed](d)
-	trainingEvent[training.ModelInitialized](d)
-	trainingEvent[training.ModelInitializationFailed](d)
-	trainingEvent[training.EpochCompleted](d)
-	trainingEvent[training.EpochReproduced](d)
-	trainingEvent[training.EvaluationCompleted](d)
-	trainingEvent[training.EarlyStopped](d)
-	trainingEvent[training.CheckpointCommitted](d)
-	trainingEvent[training.CheckpointFailed](d)
-	trainingEvent[training.TrainingInterrupted](d)
-	trainingEvent[training.TrainingResumed](d)
-	trainingEvent[training.TrainingFailed](d)
-	trainingEvent[training.TrainingCompleted](d)
-	trainingEvent[training.DeviceReleased](d)
-	trainingEvent[training.DatasetUnloaded](d)
-	trainingEvent[training.RunFailed](d)
-	return d
-}
-
-// EventOf returns the domain's event of an envelope: a training.Event, a
-// device.Event, an ActorEvent or a QueueEvent. It fails with ErrUnknownEvent for any other.
-func EventOf(e eventstore.Event) (any, error) {
-	switch {
-	case strings.HasPrefix(string(e.Aggregate), DevicePrefix):
-		return deviceCodec.Decode(e)
-	case strings.HasPrefix(string(e.Aggregate), ActorsPrefix):
-		return actorCodec.Decode(e)
-	case e.Aggregate == QueueAggregate:
-		return queueCodec.Decode(e)
-	}
-	return trainingCodec.Decode(e)
 }

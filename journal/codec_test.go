@@ -20,15 +20,15 @@ func TestAnOlderEventIsReadThroughItsUpcasts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Codec[training.Event]{older: older, Decoders: map[string]Decoder[training.Event]{
-		"training.example.v2": as[training.TrainingResumed, training.Event],
+	c := Codec[training.Event]{older: older, decoders: map[string]decoder[training.Event]{
+		"training.example.v2": codecOf[training.Event](training.TrainingResumed{}).decoders[training.TrainingResumed{}.EventType()],
 	}}
 	stored := eventstore.Event{NewEvent: eventstore.NewEvent{Type: "training.example.v1", Payload: []byte(`{"step":7}`)}}
 	event, err := c.Decode(stored)
 	if err != nil || event != (training.TrainingResumed{FromStep: 7}) || string(stored.Payload) != `{"step":7}` {
 		t.Errorf("%+v, %v", event, err)
 	}
-	if _, err := (Codec[training.Event]{Decoders: c.Decoders}).Decode(stored); !errors.Is(err, ErrUnknownEvent) {
+	if _, err := (Codec[training.Event]{decoders: c.decoders}).Decode(stored); !errors.Is(err, ErrUnknownEvent) {
 		t.Errorf("without the upcast: %v", err)
 	}
 }
@@ -39,7 +39,7 @@ func TestAnUnknownEventOrKeyIsRefused(t *testing.T) {
 		{Type: "training.training_resumed.v1", Payload: []byte(`{"from_step":1,"from_epoch":2}`)},
 		{Type: "training.training_resumed.v1", Payload: []byte(`{`)},
 	} {
-		if event, err := trainingCodec.Decode(eventstore.Event{NewEvent: e}); err == nil {
+		if event, err := runCodec.Decode(eventstore.Event{NewEvent: e}); err == nil {
 			t.Errorf("%s %s was read as %+v", e.Type, e.Payload, event)
 		}
 	}
@@ -80,7 +80,7 @@ func TestNamesThatLeadElsewhereAreRefused(t *testing.T) {
 		{"run/run-1", commit, `{"step":45,"dir":"step-00000046"}`, false},
 	} {
 		stored := eventstore.Event{Aggregate: eventstore.AggregateID(c.aggregate), Version: 1, NewEvent: eventstore.NewEvent{Type: c.kind, Payload: []byte(c.payload)}}
-		if _, err := trainingCodec.Decode(stored); (err == nil) != c.good {
+		if _, err := runCodec.Decode(stored); (err == nil) != c.good {
 			t.Errorf("%s %s %s: %v", c.aggregate, c.kind, c.payload, err)
 		}
 	}

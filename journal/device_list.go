@@ -77,7 +77,7 @@ func (l *DeviceList) Join(part []byte) error {
 func (l *DeviceList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]DeviceRecord, error) {
 	return listAt(l.Devices, l.Spans, at, func(d DeviceRecord) (DeviceRecord, error) {
 		var alone DeviceList
-		if err := WalkAggregate(ctx, store, eventstore.AggregateID(DevicePrefix+string(d.ID)), at, alone.Apply); err != nil {
+		if err := walkAggregate(ctx, store, eventstore.AggregateID(DevicePrefix+string(d.ID)), at, alone.Apply); err != nil {
 			return d, err
 		}
 		return alone.Devices[0], nil

@@ -2,7 +2,7 @@ package journal
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"reprise/device"
@@ -59,49 +59,63 @@ type DeviceHolder struct {
 	Remaining time.Duration `json:"remaining_ns,omitempty"`
 }
 
-// explainPage is the number of decisions to read at a time, from the newest on.
-const explainPage = 64
-
 // ExplainRun returns what the newest decision about a run says; false where none was
 // recorded, as in logs from before there was a queue.
 func ExplainRun(ctx context.Context, store eventstore.Store, id training.RunID) (RunExplanation, bool, error) {
-	end, err := LastVersion(ctx, store, QueueAggregate, 0)
-	if err != nil {
+	at, before, err := newestDecision(ctx, store, id, func(d *QueueDecided) bool { return d.decides(id) })
+	if err != nil || at == nil {
 		return RunExplanation{}, false, err
 	}
-	var x RunExplanation
-	for end > 0 {
-		from := end - min(end, explainPage)
-		page, err := store.ReadAggregate(ctx, QueueAggregate, from, int(end-from))
-		if err != nil {
-			return RunExplanation{}, false, fmt.Errorf("read the queue's decisions: %w", err)
-		}
-		for i := len(page) - 1; i >= 0; i-- {
-			event, err := queueCodec.Decode(page[i])
-			if err != nil {
-				return RunExplanation{}, false, err
-			}
-			y, ok := explainDecision(event.(QueueDecided), id)
-			if x.Outcome != "" { // the decision before: while a run waits, every one names it
-				x.HadToWait = ok && y.Outcome != "placed" && y.submitted == x.submitted
-				return x, true, nil
-			}
-			if !ok {
-				continue
-			}
-			x = y
-			x.Position, x.Version, x.Time = page[i].Position, page[i].Version, page[i].Time
-			if x.Outcome == "waiting" {
-				return x, true, nil
-			}
-		}
-		end = from
+	x := explainDecision(at.Decided, id)
+	x.Position, x.Version, x.Time = at.Event.Position, at.Event.Version, at.Event.Time
+	if x.Outcome != "waiting" && before != nil && before.Decided.decides(id) { // while a run waits, every decision names it
+		y := explainDecision(before.Decided, id)
+		x.HadToWait = y.Outcome != "placed" && y.submitted == x.submitted
 	}
-	return x, x.Outcome != "", nil
+	return x, true, nil
 }
 
-// explainDecision returns what a decision says about a run, if it is about it.
-func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
+// decides reports whether the decision is about the run: it is placed, or waits.
+func (e *QueueDecided) decides(id training.RunID) bool {
+	job := queue.JobID(id)
+	return slices.ContainsFunc(e.Decision.Placed, func(p queue.Placement) bool { return p.Job == job }) ||
+		slices.ContainsFunc(e.Decision.Pending, func(p RecordedPending) bool { return p.Job == job })
+}
+
+// QueueTimes returns how long a run has had devices and has waited for them, in all, so
+// far as events tell; what it did after the last of them is not known. It has had a
+// device from ResourceAllocated to the last event before it was interrupted, or ended. How
+// long it has waited is what the newest decision says that has the run in its snapshot.
+func QueueTimes(ctx context.Context, store eventstore.Store, id training.RunID) (served, waited time.Duration, err error) {
+	var since, last time.Time
+	if err := walkAggregate(ctx, store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
+		switch e.Type {
+		case training.ResourceAllocated{}.EventType():
+			since = e.Time
+		case training.TrainingInterrupted{}.EventType(), training.DeviceReleased{}.EventType():
+			if !since.IsZero() {
+				served += max(0, last.Sub(since))
+			}
+			since = time.Time{}
+		}
+		last = e.Time
+		return nil
+	}); err != nil {
+		return 0, 0, err
+	}
+	job := func(d *QueueDecided) int {
+		return slices.IndexFunc(d.Snapshot.Jobs, func(j queue.Entry) bool { return j.ID == queue.JobID(id) })
+	}
+	newest, _, err := newestDecision(ctx, store, id, func(d *QueueDecided) bool { return job(d) >= 0 })
+	if err != nil || newest == nil {
+		return served, 0, err
+	}
+	j := newest.Decided.Snapshot.Jobs[job(&newest.Decided)]
+	return max(served, j.Served), j.Waited, nil
+}
+
+// explainDecision returns what a decision says about a run that it is about.
+func explainDecision(d QueueDecided, id training.RunID) RunExplanation {
 	x := RunExplanation{RunID: id}
 	for _, p := range d.Decision.Placed {
 		if training.RunID(p.Job) == id {
@@ -118,9 +132,6 @@ func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
 		if training.RunID(p.Job) == id {
 			x.Outcome, x.Place, x.Reasons = "waiting", p.Position, d.Decision.Why(p)
 		}
-	}
-	if x.Outcome == "" {
-		return x, false
 	}
 	for _, j := range d.Snapshot.Jobs {
 		if training.RunID(j.ID) == id {
@@ -140,5 +151,5 @@ func explainDecision(d QueueDecided, id training.RunID) (RunExplanation, bool) {
 	}
 	x.Problem = d.Check()
 	x.Again, x.OtherRules = x.Problem == "" && d.checkable(), !d.checkable()
-	return x, true
+	return x
 }

@@ -44,8 +44,11 @@ func OverviewAt(ctx context.Context, store eventstore.Store, at eventstore.Posit
 		return Overview{}, err
 	}
 	o.Last, o.Time = events[0], events[0].Time
-	runs, devices, err := ReadLists(ctx, store, RunsProjection, DevicesProjection)
-	if err != nil {
+	var (
+		runs    *RunList
+		devices *DeviceList
+	)
+	if err := Read(ctx, store, Into(&runs), Into(&devices)); err != nil {
 		return Overview{}, err
 	}
 	// The log may have grown meanwhile, so even the end of the log is now in the past.
@@ -56,9 +59,9 @@ func OverviewAt(ctx context.Context, store eventstore.Store, at eventstore.Posit
 	return o, err
 }
 
-// WalkAggregate calls visit for each of an aggregate's events up to a position, in
+// walkAggregate calls visit for each of an aggregate's events up to a position, in
 // order.
-func WalkAggregate(ctx context.Context, store eventstore.Store, a eventstore.AggregateID, last eventstore.Position, visit func(eventstore.Event) error) error {
+func walkAggregate(ctx context.Context, store eventstore.Store, a eventstore.AggregateID, last eventstore.Position, visit func(eventstore.Event) error) error {
 	for version := eventstore.Version(0); ; {
 		page, err := store.ReadAggregate(ctx, a, version, aggregatePage)
 		if err != nil {

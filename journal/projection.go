@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"reprise/eventstore"
 )
@@ -31,64 +31,70 @@ type Projection struct {
 	// Schema is the version of the model's JSON form and of its meaning; a
 	// change of either raises it.
 	Schema int
+	// Prefix begins the names of the aggregates whose events it folds.
+	Prefix string
 	// New returns the model before the first event.
 	New func() ReadModel
 }
 
-// The names of the projections.
-const (
-	RunsProjection    = "runs"
-	DevicesProjection = "devices"
-)
+// readModels lists every projection.
+var readModels = [...]Projection{
+	{Name: "runs", Schema: 3, Prefix: RunPrefix, New: func() ReadModel { return &RunList{} }},
+	{Name: "devices", Schema: 2, Prefix: DevicePrefix, New: func() ReadModel { return &DeviceList{} }},
+}
 
 // Projections lists every projection.
-func Projections() []Projection {
-	return []Projection{
-		{Name: RunsProjection, Schema: 3, New: func() ReadModel { return &RunList{} }},
-		{Name: DevicesProjection, Schema: 2, New: func() ReadModel { return &DeviceList{} }},
+func Projections() []Projection { return slices.Clone(readModels[:]) }
+
+// Reading is a read model to be read, and where to put it.
+type Reading struct {
+	of  func(ReadModel) bool
+	put func(ReadModel)
+}
+
+// Into asks for the read model of the variable's type.
+func Into[M ReadModel](variable *M) Reading {
+	return Reading{
+		of:  func(m ReadModel) bool { _, ok := m.(M); return ok },
+		put: func(m ReadModel) { *variable = m.(M) },
 	}
 }
 
-// ReadRuns returns the list of all runs at the end of the log. It writes nothing.
-func ReadRuns(ctx context.Context, store eventstore.Store) (*RunList, error) {
-	runs, _, err := ReadLists(ctx, store, RunsProjection)
-	return runs, err
-}
-
-// ReadDevices returns the list of all devices at the end of the log. It writes
-// nothing.
-func ReadDevices(ctx context.Context, store eventstore.Store) (*DeviceList, error) {
-	_, devices, err := ReadLists(ctx, store, DevicesProjection)
-	return devices, err
-}
-
-// ReadLists returns the named lists at the end of the log, as of the same
-// position.
-func ReadLists(ctx context.Context, store eventstore.Store, names ...string) (runs *RunList, devices *DeviceList, err error) {
-	var chosen []Projection
-	for _, p := range Projections() {
-		for _, name := range names {
-			if p.Name == name {
-				chosen = append(chosen, p)
-			}
+// Read reads the wanted read models at the end of the log, all as of the same
+// position. It writes nothing.
+func Read(ctx context.Context, store eventstore.Store, wanted ...Reading) error {
+	chosen := make([]Projection, len(wanted))
+	for i, w := range wanted {
+		at := slices.IndexFunc(readModels[:], func(p Projection) bool { return w.of(p.New()) })
+		if at < 0 {
+			return errors.New("a read model was asked for that no projection has")
 		}
+		chosen[i] = readModels[at]
 	}
 	views, err := loadAll(ctx, store, chosen)
 	if err == nil {
 		err = foldAll(ctx, store, views, nil)
 	}
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	for _, v := range views {
-		switch model := v.model.(type) {
-		case *RunList:
-			runs = model
-		case *DeviceList:
-			devices = model
-		}
+	for i, w := range wanted {
+		w.put(views[i].model)
 	}
-	return runs, devices, nil
+	return nil
+}
+
+// ReadRuns returns the list of all runs at the end of the log. It writes nothing.
+func ReadRuns(ctx context.Context, store eventstore.Store) (runs *RunList, err error) {
+	err = Read(ctx, store, Into(&runs))
+	return runs, err
+}
+
+// ReadDevices returns the list of all devices at the end of the log. It writes
+// nothing.
+func ReadDevices(ctx context.Context, store eventstore.Store) (devices *DeviceList, err error) {
+	err = Read(ctx, store, Into(&devices))
+	return devices, err
 }
 
 // trustedFrom is the length of the log from which listings start from stored
@@ -163,24 +169,16 @@ func foldAll(ctx context.Context, store eventstore.Store, views []*view, check f
 	return err
 }
 
-// readable checks events that models ignore: it fails with ErrUnknownEvent for
-// an event that this program cannot read, so that no stored model has skipped
-// one.
+// readable fails with ErrUnknownEvent for an event that this version cannot read, so
+// that no stored model has skipped one. Events that a model folds are left to it.
 func readable(e eventstore.Event) error {
-	if strings.HasPrefix(string(e.Aggregate), ActorsPrefix) {
-		_, err := actorCodec.Decode(e)
-		return err
+	for _, m := range readModels {
+		if _, folds := nameOf(e.Aggregate, m.Prefix); folds {
+			return nil
+		}
 	}
-	if e.Aggregate == QueueAggregate {
-		_, err := queueCodec.Decode(e)
-		return err
-	}
-	_, isRun := RunOf(e.Aggregate)
-	_, isDevice := deviceOf(e.Aggregate)
-	if !isRun && !isDevice {
-		return fmt.Errorf("event at position %d, of %s: %w", e.Position, e.Aggregate, ErrUnknownEvent)
-	}
-	return nil
+	_, err := EventOf(e)
+	return err
 }
 
 // CatchUpProjections brings every projection to the end of the log and stores

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"slices"
+	"time"
 
 	"reprise/eventstore"
 	"reprise/queue"
@@ -11,14 +12,15 @@ import (
 // gets which device.
 const QueueAggregate eventstore.AggregateID = "queue"
 
-// QueueEvent is an event of the queue: QueueDecided.
+// QueueEvent is an event of the queue: QueueDecided or QueueDecisionChanged. QueueReplay
+// reads both.
 type QueueEvent interface {
 	Typed
 	queueEvent()
 }
 
-// QueueDecided records a decision with everything that it depends on:
-// queue.Plan makes the same decision of the snapshot again.
+// QueueDecided records a whole decision, with everything that it depends on: given the
+// snapshot, queue.Plan makes the same decision again.
 type QueueDecided struct {
 	// Rules is the queue.RulesVersion that decided.
 	Rules    int              `json:"rules"`
@@ -49,11 +51,24 @@ type RecordedPending struct {
 // recordedDecision returns the decision as it is recorded.
 func recordedDecision(d queue.Decision) RecordedDecision {
 	r := RecordedDecision{Placed: d.Placed}
+	type list struct { // in memory, where most jobs share theirs
+		first *queue.Reason
+		n     int
+	}
+	lists := map[list]int{}
 	for _, p := range d.Pending {
-		why := slices.IndexFunc(r.Reasons, func(known []queue.Reason) bool { return slices.Equal(known, p.Reasons) })
-		if why < 0 {
-			why = len(r.Reasons)
-			r.Reasons = append(r.Reasons, p.Reasons)
+		key := list{n: len(p.Reasons)}
+		if key.n > 0 {
+			key.first = &p.Reasons[0]
+		}
+		why, known := lists[key]
+		if !known {
+			why = slices.IndexFunc(r.Reasons, func(known []queue.Reason) bool { return slices.Equal(known, p.Reasons) })
+			if why < 0 {
+				why = len(r.Reasons)
+				r.Reasons = append(r.Reasons, p.Reasons)
+			}
+			lists[key] = why
 		}
 		r.Pending = append(r.Pending, RecordedPending{Job: p.Job, Position: p.Position, Why: why})
 	}
@@ -97,13 +112,11 @@ func (d RecordedDecision) withoutWords() RecordedDecision {
 	return d
 }
 
-// QueueDecoders has every event of the queue, in its newest version.
-func QueueDecoders() map[string]Decoder[QueueEvent] {
-	return map[string]Decoder[QueueEvent]{QueueDecided{}.EventType(): as[QueueDecided, QueueEvent]}
+// queueEvents has one event of each type.
+func queueEvents() []QueueEvent { return []QueueEvent{QueueDecided{}, QueueDecisionChanged{}} }
+
+// queueAggregate is the queue. Its decisions leave no state behind.
+var queueAggregate = Aggregate[struct{}, QueueEvent]{
+	Prefix: string(QueueAggregate), Kind: string(QueueAggregate), Codec: codecOf(queueEvents()...),
+	Fold: func(s struct{}, _ QueueEvent, _ eventstore.Version, _ time.Time) (struct{}, error) { return s, nil },
 }
-
-// queueCodec reads every event of the queue. There are no upcasts yet.
-var queueCodec = Codec[QueueEvent]{Decoders: QueueDecoders()}
-
-// QueueCodec returns the codec of the events of the queue.
-func QueueCodec() Codec[QueueEvent] { return queueCodec }

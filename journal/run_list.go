@@ -9,8 +9,8 @@ import (
 	"reprise/training"
 )
 
-// RunsPerPart is the number of runs that are stored together.
-const RunsPerPart = 1024
+// runsPerPart is the number of runs that are stored together.
+const runsPerPart = 1024
 
 // RunList is the read model of all runs.
 type RunList struct {
@@ -47,7 +47,7 @@ func (l *RunList) Apply(e eventstore.Event) error {
 			l.index[AggregateOf(r.RunID)] = i
 		}
 	}
-	event, err := trainingCodec.Decode(e)
+	event, err := runCodec.Decode(e)
 	if err != nil {
 		return err
 	}
@@ -75,8 +75,8 @@ func (l *RunList) Apply(e eventstore.Event) error {
 // change.
 func (l *RunList) Split() []ReadModel {
 	var parts []ReadModel
-	for from := 0; from < len(l.Runs); from += RunsPerPart {
-		to := min(from+RunsPerPart, len(l.Runs))
+	for from := 0; from < len(l.Runs); from += runsPerPart {
+		to := min(from+runsPerPart, len(l.Runs))
 		parts = append(parts, &RunList{Runs: l.Runs[from:to], Spans: l.Spans[from:to]})
 	}
 	return parts
@@ -100,7 +100,7 @@ func (l *RunList) Join(part []byte) error {
 func (l *RunList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]RunSummary, error) {
 	return listAt(l.Runs, l.Spans, at, func(r RunSummary) (RunSummary, error) {
 		var alone RunList
-		if err := WalkAggregate(ctx, store, AggregateOf(r.RunID), at, alone.Apply); err != nil {
+		if err := walkAggregate(ctx, store, AggregateOf(r.RunID), at, alone.Apply); err != nil {
 			return r, err
 		}
 		return alone.Runs[0], nil

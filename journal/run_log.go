@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/training"
@@ -73,30 +73,34 @@ func (r RunRecord) next(apply func(training.Event) (training.TrainingRun, error)
 // since the one before. Before an interruption that is not known: the process may
 // have died long ago, and what it did since is not in any checkpoint.
 func workedUntil(e training.Event, before training.TrainingSaga, since, at time.Time) time.Duration {
-	switch e.(type) {
-	case training.TrainingStarted, training.TrainingInterrupted:
-		return 0
-	}
-	if !before.UnderWay() {
+	_, started := e.(training.TrainingStarted)
+	_, interrupted := e.(training.TrainingInterrupted)
+	if started || interrupted || !before.UnderWay() {
 		return 0
 	}
 	return max(at.Sub(since), 0)
 }
 
+// runAggregate is a run. It has no snapshots: its record grows with its events, so a
+// snapshot would not be shorter.
+var runAggregate = Aggregate[RunRecord, training.Event]{
+	Prefix: RunPrefix, Kind: "run", Codec: runCodec, Fold: RunRecord.Apply, Extend: RunRecord.extend,
+}
+
 // RunLog reads and appends the events of runs. It is safe for concurrent use.
 type RunLog struct {
-	store eventstore.Store
-	now   func() time.Time
-	Codec Codec[training.Event]
+	log Log[RunRecord, training.Event]
 }
 
 // NewRunLog returns a log over the store. now stamps the events.
 func NewRunLog(store eventstore.Store, now func() time.Time) *RunLog {
-	return &RunLog{store: store, now: now, Codec: trainingCodec}
+	return &RunLog{log: Log[RunRecord, training.Event]{Aggregate: runAggregate, Store: store, Now: now}}
 }
 
 // HolderOf returns the name under which a run holds a lease.
-func HolderOf(id training.RunID) string { return RunPrefix + string(id) }
+func HolderOf(id training.RunID) string {
+	return device.Holder{Kind: device.HolderRun, Subject: string(id)}.String()
+}
 
 // AggregateOf returns the name of a run in the log.
 func AggregateOf(id training.RunID) eventstore.AggregateID {
@@ -105,7 +109,7 @@ func AggregateOf(id training.RunID) eventstore.AggregateID {
 
 // RunOf returns the run that an aggregate is, if it is one.
 func RunOf(a eventstore.AggregateID) (training.RunID, bool) {
-	name, ok := strings.CutPrefix(string(a), RunPrefix)
+	name, ok := nameOf(a, RunPrefix)
 	return training.RunID(name), ok
 }
 
@@ -115,48 +119,23 @@ func RunOf(a eventstore.AggregateID) (training.RunID, bool) {
 // eventstore.ErrConcurrencyConflict where another writer came first; nothing is
 // appended then.
 func (l *RunLog) Append(ctx context.Context, r RunRecord, events ...training.Event) (RunRecord, error) {
-	if len(events) == 0 {
-		return r, nil
-	}
-	at := l.now().UTC()
-	next := r
-	batch := make([]eventstore.NewEvent, len(events))
-	var id training.RunID
-	var correlation eventstore.EventID // every event of a run goes back to its start
-	for i, e := range events {
-		version := r.Version + eventstore.Version(i) + 1
-		var err error
-		if next, err = next.Apply(e, version, at); err != nil {
-			return r, fmt.Errorf("run %s: %w", r.ID, err)
-		}
-		if i == 0 {
-			id = next.ID
-			correlation = eventstore.DerivedEventID(RunPrefix + string(id))
-		}
-		kind, payload, err := Encode(e)
-		if err != nil {
-			return r, err
-		}
-		batch[i] = eventstore.NewEvent{
-			ID:          eventstore.DerivedEventID(RunPrefix+string(id), strconv.FormatUint(uint64(version), 10), kind),
-			Type:        kind,
-			Time:        at,
-			Payload:     payload,
-			Correlation: correlation,
-		}
-		if i > 0 {
-			batch[i].Causation = batch[i-1].ID
+	x := r.entity()
+	if len(events) > 0 && x.Name == "" {
+		if started, ok := events[0].(training.TrainingStarted); ok {
+			x.Name = string(started.RunID)
 		}
 	}
-	stored, err := l.store.Append(ctx, eventstore.Write{
-		Aggregate: AggregateOf(id), Expected: eventstore.Exactly(r.Version), Events: batch,
-	})
-	if err != nil {
-		return r, fmt.Errorf("record %s of run %s: %w", events[0].EventType(), id, err)
-	}
-	newest := stored[len(stored)-1]
-	next.Position, next.Hash = newest.Position, newest.Hash
-	return next, nil
+	x, err := l.log.Append(ctx, x, events...)
+	return runRecord(x), err
+}
+
+func (r RunRecord) entity() Entity[RunRecord] {
+	return Entity[RunRecord]{Name: string(r.ID), State: r, Version: r.Version, Position: r.Position, Hash: r.Hash}
+}
+
+func runRecord(x Entity[RunRecord]) RunRecord {
+	x.State.Position, x.State.Hash = x.Position, x.Hash
+	return x.State
 }
 
 // RunNotFoundError says that a name means no run. It wraps ErrRunNotFound.
@@ -198,11 +177,11 @@ func (l *RunLog) Load(ctx context.Context, id training.RunID) (RunRecord, error)
 // Events returns the envelopes of a run, oldest first, or ErrRunNotFound. A run
 // has no snapshots: one that somebody has put there is ignored.
 func (l *RunLog) Events(ctx context.Context, id training.RunID) ([]eventstore.Event, error) {
-	replay, err := l.store.Replay(ctx, AggregateOf(id), 0)
+	replay, err := l.log.Store.Replay(ctx, AggregateOf(id), 0)
 	events := replay.Events
 	if err == nil && replay.Snapshot != nil {
 		events = nil
-		err = WalkAggregate(ctx, l.store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
+		err = walkAggregate(ctx, l.log.Store, AggregateOf(id), eventstore.End, func(e eventstore.Event) error {
 			events = append(events, e)
 			return nil
 		})
@@ -235,18 +214,16 @@ func (l *RunLog) Replay(ctx context.Context, id training.RunID, visit func(event
 	return nil
 }
 
+// DecodeRunEvent is RunLog.Decode for an event that somebody else has read.
+func DecodeRunEvent(e eventstore.Event) (training.Event, error) { return runCodec.Decode(e) }
+
+// Decode returns the event of a run's envelope, or ErrUnknownEvent.
+func (l *RunLog) Decode(e eventstore.Event) (training.Event, error) { return l.log.Codec.Decode(e) }
+
 // fold applies an envelope to the record, to which the caller applies no other.
 func (l *RunLog) fold(r RunRecord, e eventstore.Event) (RunRecord, error) {
-	event, err := l.Codec.Decode(e)
-	if err != nil {
-		return r, err
-	}
-	next, err := r.extend(event, e.Version, e.Time)
-	if err != nil {
-		return r, fmt.Errorf("event %d of %s: %w", e.Version, e.Aggregate, err)
-	}
-	next.Position, next.Hash = e.Position, e.Hash
-	return next, nil
+	x, err := l.log.extend(r.entity(), e)
+	return runRecord(x), err
 }
 
 // Resolve returns the run that name means: an id, the beginning of exactly one
@@ -284,4 +261,4 @@ func (l *RunList) Resolve(name string) (training.RunID, error) {
 }
 
 // Store returns the store that the log is in.
-func (l *RunLog) Store() eventstore.Store { return l.store }
+func (l *RunLog) Store() eventstore.Store { return l.log.Store }

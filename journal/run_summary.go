@@ -130,6 +130,9 @@ func (r RunSummary) Apply(event training.Event, version eventstore.Version, at t
 		r.State, r.Reason = training.Completed, ""
 	case training.RunFailed:
 		r.State, r.Reason = training.Failed, e.Reason
+	case training.ResourceAllocated, training.DeviceReleased, training.DatasetLoaded, training.DatasetUnloaded,
+		training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped, training.Remark:
+		// Listings show nothing of these but the saga.
 	}
 	return r, nil
 }

@@ -35,6 +35,9 @@ type Program struct {
 	Instructions []Instruction
 	// Elements is the size of the Memory it needs, in 4-byte elements.
 	Elements int
+	// Indivisible programs change what others start from, such as parameters: they run
+	// to their end once begun, whoever wants them to stop.
+	Indivisible bool
 }
 
 // Scalars are the values that change from one run of a Program to the next.
@@ -63,6 +66,29 @@ type Memory interface {
 // the device. Run allocates nothing in steady state.
 type Executable interface {
 	Run(Scalars) error
+}
+
+// Stoppable is an Executable that can be left between two instructions.
+type Stoppable interface {
+	Executable
+	// RunUntil is Run, but calls stop, unless it is nil, before each instruction. If that
+	// fails, it fails with the same error, and what the program writes is undefined.
+	RunUntil(s Scalars, stop func() error) error
+}
+
+// RunUntil runs the executable. If stop fails, it fails with the same error: before the
+// first instruction, or before a later one if the executable is Stoppable.
+func RunUntil(x Executable, s Scalars, stop func() error) error {
+	if stop == nil {
+		return x.Run(s)
+	}
+	if stoppable, ok := x.(Stoppable); ok {
+		return stoppable.RunUntil(s, stop)
+	}
+	if err := stop(); err != nil {
+		return err
+	}
+	return x.Run(s)
 }
 
 // Backend turns programs into executables. It is what a leased device offers.

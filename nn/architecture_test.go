@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -281,4 +283,30 @@ func TestEveryArchitectureTrainsAsItsTwin(t *testing.T) {
 		sameBits(t, "state", stateOf(t, trainer), stateOf(t, reference))
 		trainer.Close()
 	})
+}
+
+// Checking and planning a model of 10^10 parameters computes with shapes only.
+func TestPlanningALargeModelTakesNoMemoryForItsWeights(t *testing.T) {
+	took := func(units int) (bytes uint64, parameters tensor.Bytes) {
+		arch := MLP(tensor.Shape{64}, slices.Repeat([]int{units}, 20), kernel.ReLU, 10)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := NewModelSpec("m", arch).Validate(); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := NewPlan(arch, PlanConfig{BatchSize: 32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc, plan.Memory().Parameters
+	}
+	small, _ := took(8)
+	large, parameters := took(23_000)
+	if parameters < 4e10 {
+		t.Fatalf("%v of parameters: the test does not reach what it is for", parameters)
+	}
+	if large > small+1<<20 {
+		t.Errorf("planning a model with %v of parameters allocated %d bytes, and a small one %d", parameters, large, small)
+	}
 }

@@ -23,6 +23,34 @@ const CurrentVersion Version = 1
 // and its values.
 type Parameter = tensor.Tensor
 
+// ModelSpec is a model without its parameters: all that has to be known of a model
+// before memory is taken for them.
+type ModelSpec struct {
+	ID           ModelID
+	Architecture Architecture
+	Version      Version
+}
+
+// NewModelSpec returns the spec of a model of the current version. It checks
+// nothing: see Validate.
+func NewModelSpec(id ModelID, arch Architecture) ModelSpec {
+	return ModelSpec{ID: id, Architecture: arch, Version: CurrentVersion}
+}
+
+// Validate fails unless the model has an id and a known version (*fault.FieldError), and
+// its layers fit each other (*LayerError). It computes with shapes only, so it takes
+// the same memory however many parameters the model has.
+func (s ModelSpec) Validate() error {
+	if s.ID == "" {
+		return &fault.FieldError{Field: "model id", Value: `""`, Problem: "must be a name", Fix: "give the model an id"}
+	}
+	if s.Version != CurrentVersion {
+		return &fault.FieldError{Field: "model version", Value: strconv.FormatUint(uint64(s.Version), 10),
+			Problem: "must be " + strconv.FormatUint(uint64(CurrentVersion), 10), Fix: "use the release that made the model"}
+	}
+	return s.Architecture.Validate()
+}
+
 // Model is an architecture with parameters that fit it.
 type Model struct {
 	ID           ModelID
@@ -57,17 +85,16 @@ func NewModel(id ModelID, arch Architecture, seed uint64) (Model, error) {
 	return m, nil
 }
 
-// Validate fails unless the architecture is consistent (*LayerError), the
-// version is known (*fault.FieldError), and the parameters are those of the
-// architecture, in name, order, shape and length, and finite
-// (*ParameterError).
+// Spec returns the model without its parameters.
+func (m Model) Spec() ModelSpec {
+	return ModelSpec{ID: m.ID, Architecture: m.Architecture, Version: m.Version}
+}
+
+// Validate fails as ModelSpec.Validate does, and unless the parameters are those of
+// the architecture, in name, order, shape and length, and finite (*ParameterError).
 func (m Model) Validate() error {
-	if m.ID == "" {
-		return &fault.FieldError{Field: "model id", Value: `""`, Problem: "must be a name", Fix: "give the model an id"}
-	}
-	if m.Version != CurrentVersion {
-		return &fault.FieldError{Field: "model version", Value: strconv.FormatUint(uint64(m.Version), 10),
-			Problem: "must be " + strconv.FormatUint(uint64(CurrentVersion), 10), Fix: "use the release that made the model"}
+	if err := m.Spec().Validate(); err != nil {
+		return err
 	}
 	specs, err := m.Architecture.Parameters()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 )
 
 // Optimizer is an update rule with its constants. Weight decay applies to all
-// parameters, biases too, as in PyTorch.
+// parameters, biases too, as in PyTorch, unless DecayMatricesOnly is set.
 type Optimizer struct {
 	Name OptimizerName `json:"name"`
 	// Momentum and Nesterov belong to sgd.
@@ -36,6 +36,9 @@ type Optimizer struct {
 	Epsilon float32 `json:"epsilon,omitempty"`
 	// WeightDecay is 0 by default, even for adamw.
 	WeightDecay float32 `json:"weight_decay,omitempty"`
+	// DecayMatricesOnly exempts parameters of one dimension from weight decay:
+	// biases, and the gains and biases of normalizations.
+	DecayMatricesOnly bool `json:"decay_matrices_only,omitempty"`
 }
 
 // WithDefaults returns the optimiser with its defaults filled in; an empty name
@@ -147,8 +150,48 @@ func (o Optimizer) Moments() []string {
 	return nil
 }
 
-// update returns the instruction that applies the rule to all parameters; the
-// optimiser has its defaults, and moments has a span for each of o.Moments().
+// optimize appends the update of all trained parameters by their gradient, in one
+// instruction for each stretch of parameters with the same weight decay. The rule works
+// value by value, so that how many there are changes no bit.
+func (p *Plan) optimize(dst []kernel.Instruction, gradient kernel.Span) []kernel.Instruction {
+	ends, exempt := p.decayStretches()
+	from := 0
+	for k, end := range ends {
+		o := p.config.Optimizer
+		if exempt[k] {
+			o.WeightDecay = 0
+		}
+		var moments []kernel.Span
+		for i := range o.Moments() {
+			moments = append(moments, p.momentBlock(i).Slice(from, end-from))
+		}
+		dst = append(dst, o.update(kernel.Span{Offset: from, Len: end - from}, gradient.Slice(from, end-from), moments))
+		from = end
+	}
+	return dst
+}
+
+// decayStretches returns where each stretch of trained parameters with the same weight
+// decay ends, and whether it is exempt from it. The padding after a parameter belongs
+// to its stretch.
+func (p *Plan) decayStretches() (ends []int, exempt []bool) {
+	o := p.config.Optimizer
+	for i, spec := range p.graph.specs {
+		if spec.Statistic {
+			continue
+		}
+		end, is := p.params[i].Offset+align(p.params[i].Len), o.DecayMatricesOnly && len(spec.Shape) < 2
+		if last := len(ends) - 1; last >= 0 && (exempt[last] == is || o.WeightDecay == 0) {
+			ends[last] = end
+			continue
+		}
+		ends, exempt = append(ends, end), append(exempt, is)
+	}
+	return ends, exempt
+}
+
+// update returns the instruction that applies the rule to parameters; the optimizer
+// has its defaults, and moments has a span for each of o.Moments().
 func (o Optimizer) update(weight, grad kernel.Span, moments []kernel.Span) kernel.Instruction {
 	switch o.Name {
 	case SGD:

@@ -46,11 +46,8 @@ type PlanConfig struct {
 	Shards int
 	// Objective is cross_entropy by default.
 	Objective Objective
-	// LabelSmoothing moves that share of a label's weight to all classes alike
-	// (Szegedy et al., 2016), in training only. In [0, 1).
-	LabelSmoothing float32
-	// ClipNorm bounds the norm of a step's gradient; 0 means no bound.
-	ClipNorm float32
+	// Regularization changes the loss and the gradient of a step.
+	Regularization
 	// Optimizer is the update rule; zero values mean its defaults.
 	Optimizer Optimizer
 	// Seed keys dropout.
@@ -203,19 +200,12 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	return c, nil
 }
 
-// validateLoss checks the objective, its smoothing and the clipping.
+// validateLoss checks the objective and what is done to its loss and gradient.
 func (c PlanConfig) validateLoss() error {
-	switch {
-	case c.Objective != CrossEntropy && c.Objective != MeanSquaredError:
+	if c.Objective != CrossEntropy && c.Objective != MeanSquaredError {
 		return &fault.FieldError{Field: "objective", Value: strconv.Quote(string(c.Objective)), Problem: "must be cross_entropy or mean_squared_error", Fix: "correct the name"}
-	case !(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1):
-		return &fault.FieldError{Field: "label_smoothing", Value: formatFloat(c.LabelSmoothing), Problem: "must be in [0, 1)", Fix: "use a share such as 0.1"}
-	case c.LabelSmoothing > 0 && c.Objective != CrossEntropy:
-		return &fault.FieldError{Field: "label_smoothing", Value: formatFloat(c.LabelSmoothing), Problem: "must be 0 without classes", Fix: "leave it out"}
-	case !(c.ClipNorm >= 0) || c.ClipNorm-c.ClipNorm != 0:
-		return &fault.FieldError{Field: "clip_norm", Value: formatFloat(c.ClipNorm), Problem: "must be a finite number of at least 0", Fix: "use a norm such as 1, or 0 for no clipping"}
 	}
-	return nil
+	return joined(c.ValidateRegularization(), c.fits(c.Objective))
 }
 
 // checkRows fails if a batch has more values between two layers than kernels

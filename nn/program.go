@@ -84,31 +84,6 @@ func (p *Plan) output(s pass) kernel.Span {
 	return p.span(s, s.layout.value[len(p.graph.values)-1])
 }
 
-// loss returns the instruction that computes the rows' losses and, with a scale,
-// their gradient.
-func (p *Plan) loss(s pass, scale float32) kernel.Instruction {
-	out, gradient := p.output(s), kernel.Span{}
-	if scale != 0 {
-		gradient = p.span(s, s.layout.grad[len(p.graph.values)-1])
-	}
-	losses := p.losses.span(s.first, s.rows)
-	if p.config.Objective == MeanSquaredError {
-		return kernel.MeanSquaredError{
-			Prediction: out, Target: p.labels.span(s.first, s.rows), Loss: losses, DPrediction: gradient,
-			M: s.rows, N: p.Outputs(), Scale: scale,
-		}
-	}
-	var smoothing float32
-	if scale != 0 {
-		smoothing = p.config.LabelSmoothing
-	}
-	return kernel.SoftmaxCrossEntropy{
-		Logits: out, Labels: p.labels.span(s.first, s.rows), Loss: losses,
-		Correct: p.correct.span(s.first, s.rows), DLogits: gradient,
-		M: losses.Len, N: p.Classes(), Scale: scale, Smoothing: smoothing,
-	}
-}
-
 // gradientProgram computes the rows' losses and the gradient of their mean,
 // which is stored in the first block.
 func (p *Plan) gradientProgram(rows int) *kernel.Program {
@@ -176,16 +151,10 @@ func (p *Plan) parts(rows int) int {
 // parameters is zero and stays zero. The statistics are averaged in, as the
 // mean of the given number of parts.
 func (p *Plan) updateProgram(parts int) *kernel.Program {
-	prog := &kernel.Program{Name: "update", Elements: p.elements}
+	prog := &kernel.Program{Name: "update", Elements: p.elements, Indivisible: true}
 	gradient := kernel.Span{Offset: p.gradients, Len: p.trained}
-	if p.config.ClipNorm > 0 {
-		prog.Instructions = append(prog.Instructions, kernel.ClipNorm{Grad: gradient, Norm: p.norm, MaxNorm: p.config.ClipNorm})
-	}
-	var moments []kernel.Span
-	for i := range p.config.Optimizer.Moments() {
-		moments = append(moments, p.momentBlock(i).Slice(0, p.trained))
-	}
-	prog.Instructions = append(prog.Instructions, p.config.Optimizer.update(kernel.Span{Len: p.trained}, gradient, moments))
+	prog.Instructions = p.regularize(prog.Instructions, gradient)
+	prog.Instructions = p.optimize(prog.Instructions, gradient)
 	if n := p.block - p.trained; n > 0 {
 		prog.Instructions = append(prog.Instructions, kernel.RunningAverage{
 			Running: kernel.Span{Offset: p.trained, Len: n}, Batch: kernel.Span{Offset: p.gradients + p.trained, Len: n},

@@ -270,7 +270,7 @@ func scaledGradient(t *testing.T, b kernel.Backend, arch Architecture, x []float
 }
 
 func TestLabelsAreSmoothedInTrainingOnly(t *testing.T) {
-	plan, err := NewPlan(MLP(tensor.Shape{4, 4, 1}, []int{20}, kernel.ReLU, 5), PlanConfig{BatchSize: 9, LabelSmoothing: 0.25, Optimizer: Optimizer{Name: SGD}})
+	plan, err := NewPlan(MLP(tensor.Shape{4, 4, 1}, []int{20}, kernel.ReLU, 5), PlanConfig{BatchSize: 9, Regularization: Regularization{LabelSmoothing: 0.25}, Optimizer: Optimizer{Name: SGD}})
 	if err != nil {
 		t.Fatal(err)
 	}

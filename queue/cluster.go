@@ -20,6 +20,7 @@ type cluster struct {
 	needs   map[needKey]*need
 	jobs    []Entry
 	on      map[int][]int // devices of the running jobs
+	shared  bool          // some job takes no slot
 }
 
 // place is one device.
@@ -50,12 +51,21 @@ type need struct {
 // needKey is a Need as a map's key.
 type needKey struct {
 	memory                    device.MemoryRequirement
+	shared                    bool
 	device                    device.ID
 	features, exclude, labels string
 }
 
 func keyOf(n *Need) needKey {
-	return needKey{n.Memory, n.Device, joined(n.Features), joined(n.Exclude), joined(n.Labels)}
+	return needKey{n.Memory, n.Shared, n.Device, joined(n.Features), joined(n.Exclude), joined(n.Labels)}
+}
+
+// slots is how many slots of a device the need takes.
+func (n *Need) slots() int {
+	if n.Shared {
+		return 0
+	}
+	return 1
 }
 
 func joined[S ~string](list []S) string {
@@ -94,6 +104,7 @@ func newCluster(s *Snapshot) *cluster {
 		c.workers[last] = append(c.workers[last], i)
 	}
 	for i := range s.Jobs {
+		c.shared = c.shared || s.Jobs[i].Need.Shared
 		for _, id := range s.Jobs[i].On {
 			if d, ok := index[id]; ok {
 				c.take(d, i, &s.Jobs[i].Need)
@@ -106,7 +117,7 @@ func newCluster(s *Snapshot) *cluster {
 
 func (c *cluster) take(d, job int, n *Need) {
 	p := &c.devices[d]
-	p.slots--
+	p.slots -= n.slots()
 	p.memory -= int64(n.Memory.Size)
 	p.jobs = append(p.jobs, job)
 }
@@ -115,7 +126,7 @@ func (c *cluster) take(d, job int, n *Need) {
 func (c *cluster) vacate(job int) {
 	for _, d := range c.on[job] {
 		p := &c.devices[d]
-		p.slots++
+		p.slots += c.jobs[job].Need.slots()
 		p.memory += int64(c.jobs[job].Need.Memory.Size)
 		p.jobs = slices.DeleteFunc(p.jobs, func(j int) bool { return j == job })
 		p.left = append(p.left, job)
@@ -133,12 +144,12 @@ func (c *cluster) room(d int, n *need, end time.Duration, gone func(job int) boo
 	if gone != nil {
 		for _, j := range p.jobs {
 			if gone(j) {
-				slots++
+				slots += c.jobs[j].Need.slots()
 				memory += int64(c.jobs[j].Need.Memory.Size)
 			}
 		}
 	}
-	return slots > 0 && memory >= int64(n.Memory.Size)
+	return (n.Shared || slots > 0) && memory >= int64(n.Memory.Size)
 }
 
 // need returns the devices for a need; the same one for the same need.
@@ -189,7 +200,7 @@ func (d *Device) refuse(n *Need) []device.Reason {
 		no(device.ReasonUnknownDevice, "%v", err)
 		return reasons
 	}
-	return append(reasons, made.Refusal(device.Workload{Requirements: n.Features, Memory: n.Memory})...)
+	return append(reasons, made.Refusal(device.Workload{Requirements: n.Features, Memory: n.Memory, Shared: n.Shared})...)
 }
 
 // counts are the devices that could take a need.

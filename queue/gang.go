@@ -134,7 +134,7 @@ func (c *cluster) dividable(n *need, size int) bool {
 		return true
 	}
 	for d := range c.devices {
-		if n.ever[d] && c.devices[d].facts.Description.Slots > 1 {
+		if n.ever[d] && (c.shared || c.devices[d].facts.Description.Slots > 1) {
 			return true
 		}
 	}

@@ -148,6 +148,7 @@ func from(e JobEvent) []State {
 		return []State{StatePaused, StatePlaced, StateRunning}
 	case JobPredecessorCompleted, JobPriorityChanged, JobCancelled:
 		return []State{StateSubmitted, StatePreparing, StateQueued, StatePaused, StatePlaced, StateRunning}
+	case JobSubmitted: // it comes before every state
 	}
 	return nil
 }
@@ -221,6 +222,8 @@ func (j Job) conflict(e JobEvent) error {
 		if j.state != StatePaused && (j.stop == nil || j.stop.To != StatePaused) {
 			return no("is %s and not to be paused: there is nothing to resume", j.state)
 		}
+	case JobSubmitted, JobPreparing, JobPrepared, JobCompleted, JobPriorityChanged, JobFailed, JobRejected:
+		// That the state allows them is enough.
 	}
 	return nil
 }
@@ -270,6 +273,8 @@ func invalid(e JobEvent) error {
 		return errors.Join(named(e.Cause), period(e.Ran))
 	case JobRejected:
 		return named(e.Cause)
+	case JobSubmitted, JobPreparing, JobStarted, JobPredecessorCompleted, JobResumed:
+		// They say nothing more, or were checked before.
 	}
 	return nil
 }

@@ -51,6 +51,8 @@ func needs(t *rapid.T) queue.Need {
 		n.Device = "w0.0"
 	case 3:
 		n.Exclude = []device.ID{"w0.0", "w1.0"}
+	case 4:
+		n.Shared = true
 	}
 	return n
 }
@@ -140,7 +142,9 @@ func carryOut(s *queue.Snapshot, d queue.Decision) outcome {
 func (o outcome) used(id device.ID, without map[queue.JobID]bool) (slots int, memory tensor.Bytes) {
 	for job, on := range o.on {
 		if slices.Contains(on, id) && !without[job] {
-			slots++
+			if !o.jobs[job].Need.Shared {
+				slots++
+			}
 			memory += o.jobs[job].Need.Memory.Size
 		}
 	}
@@ -160,7 +164,7 @@ func (o outcome) fits(j *queue.Entry, without map[queue.JobID]bool) bool {
 		}
 		able[d.Worker]++
 		slots, memory := o.used(d.ID, without)
-		if !now && slots < d.Description.Slots && memory+j.Need.Memory.Size <= d.Description.Memory.Available {
+		if !now && (j.Need.Shared || slots < d.Description.Slots) && memory+j.Need.Memory.Size <= d.Description.Memory.Available {
 			free[d.Worker]++
 		}
 	}

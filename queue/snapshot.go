@@ -70,6 +70,8 @@ type Entry struct {
 type Need struct {
 	Features []device.Feature         `json:"features,omitempty"`
 	Memory   device.MemoryRequirement `json:"memory"`
+	// Shared says that the job takes memory, but no slot.
+	Shared bool `json:"shared,omitempty"`
 	// Device is the only one that will do, if it is set.
 	Device  device.ID   `json:"device,omitempty"`
 	Exclude []device.ID `json:"exclude,omitempty"`

@@ -34,7 +34,32 @@ func (s *Service) Actors(ctx context.Context, _ api.ActorsRequest) (_ api.ActorS
 	if err != nil {
 		return api.ActorSnapshot{}, err
 	}
-	return api.ActorSnapshot{PID: s.config.Process, At: s.config.Now(), Actors: appendActors(nil, host.Actors())}, nil
+	snapshot := api.ActorSnapshot{PID: s.config.Process, At: s.config.Now(), Actors: appendActors(nil, host.Actors())}
+	count, newest := host.Letters()
+	snapshot.DeadLetters = count
+	for _, n := range newest[max(0, len(newest)-shownLetters):] {
+		snapshot.Letters = append(snapshot.Letters, api.DeadLetter{To: n.To, Type: n.Type, Reason: n.Reason, At: n.At})
+	}
+	return snapshot, nil
+}
+
+// shownLetters bounds the dead letters of a snapshot.
+const shownLetters = 5
+
+// tellPatience bounds how long the answer of an actor is waited for.
+const tellPatience = 10 * time.Second
+
+// Tell implements api.Service.
+func (s *Service) Tell(ctx context.Context, m api.Message) (_ api.MessageAnswer, err error) {
+	defer explain(&err)
+	host, err := s.host()
+	if err != nil {
+		return api.MessageAnswer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellPatience)
+	defer cancel()
+	answer, err := host.Tell(ctx, integration.Message(m))
+	return api.MessageAnswer{RunID: answer.Run}, err
 }
 
 func appendActors(rows []api.Actor, t actor.Tree) []api.Actor {

@@ -26,6 +26,7 @@ import (
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/integration"
 	"reprise/training"
 )
 
@@ -87,8 +88,9 @@ type Service struct {
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
 
-	shelf shelf
-	hosts hosts
+	shelf  shelf
+	hosts  hosts
+	leased *integration.Devices // nil until somebody needs one
 }
 
 // New returns a service. Close must follow.
@@ -108,8 +110,11 @@ func (s *Service) Close() error {
 	if s.closeDrivers == nil {
 		return err
 	}
+	if s.leased != nil {
+		err = errors.Join(err, s.leased.Close())
+	}
 	err = errors.Join(err, s.closeDrivers())
-	s.drivers, s.closeDrivers = nil, nil
+	s.drivers, s.closeDrivers, s.leased = nil, nil, nil
 	return err
 }
 

@@ -29,7 +29,7 @@ func config(dir string) service.Config {
 			return []device.Driver{d}, d.Close, err
 		},
 		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
-		DataSets:       func() dataset.Config { return dataset.Config{NoCache: errors.New("nothing is fetched")} },
+		DataSets:       func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:         rand.Reader, Process: 7, Command: "a test",
 		Serve: func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	}

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -293,19 +292,6 @@ func runID(now time.Time, randomness io.Reader) training.RunID {
 		random[i] = letters[b%32]
 	}
 	return training.RunID(now.UTC().Format("20060102-150405-") + string(random[:]))
-}
-
-// newID returns 128 random bits.
-func (s *Service) newID() string {
-	var random [16]byte
-	mustRead(s.config.Random, random[:])
-	return hex.EncodeToString(random[:])
-}
-
-func mustRead(randomness io.Reader, to []byte) {
-	if _, err := io.ReadFull(randomness, to); err != nil {
-		panic(fmt.Sprintf("service: Config.Random: %v", err)) // as crypto/rand never fails
-	}
 }
 
 // unusableDir says that the data directory cannot be written to, and what to do.

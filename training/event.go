@@ -2,6 +2,7 @@ package training
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"reprise/checkpoint"
 	"reprise/device"
@@ -13,6 +14,28 @@ import (
 type Event interface {
 	EventType() string
 	trainingEvent()
+}
+
+// Remark is an event that changes nothing, but is worth telling. Whatever folds or shows
+// events treats every remark alike, so a new one needs only its declaration.
+type Remark interface {
+	Event
+	// Remark says what happened, as a continuation of the event's name.
+	Remark() string
+	// Contradicts says in what the remark disagrees with the run before it; "" if it
+	// does not.
+	Contradicts(TrainingRun) string
+}
+
+// Events has one event of each type.
+func Events() []Event {
+	return []Event{
+		TrainingStarted{}, ResourceAllocated{}, ResourceAllocationFailed{}, DatasetLoaded{},
+		DatasetLoadFailed{}, ModelInitialized{}, ModelInitializationFailed{}, EpochCompleted{},
+		EpochReproduced{}, EvaluationCompleted{}, LearningRateReduced{}, EarlyStopped{}, CheckpointCommitted{},
+		CheckpointFailed{}, TrainingInterrupted{}, TrainingResumed{}, TrainingFailed{},
+		TrainingCompleted{}, DeviceReleased{}, DatasetUnloaded{}, RunFailed{},
+	}
 }
 
 // Allocation is a device that a run holds, as the lease that proves it.
@@ -56,6 +79,8 @@ type (
 		// Parent is where a fork comes from; nil if training starts from
 		// scratch.
 		Parent *Parent `json:"parent,omitempty"`
+		// Worker hosts the run until it rests; "" is the only one.
+		Worker string `json:"worker,omitempty"`
 	}
 	// ResourceAllocated records that the run holds a device.
 	ResourceAllocated struct {
@@ -101,6 +126,15 @@ type (
 	EvaluationCompleted struct {
 		Evaluation
 	}
+	// LearningRateReduced records that the schedule reduce_on_plateau has reduced the
+	// learning rate after an evaluation, which Reductions counts. Logs of older
+	// versions do not have it.
+	LearningRateReduced struct {
+		Step       uint64  `json:"step"`
+		Reductions uint64  `json:"reductions"`
+		From       float32 `json:"from"`
+		To         float32 `json:"to"`
+	}
 	// EarlyStopped records that training ends with this epoch because the
 	// validation loss no longer falls.
 	EarlyStopped struct {
@@ -131,6 +165,8 @@ type (
 	// checkpoint's step, or from where it began.
 	TrainingResumed struct {
 		FromStep uint64 `json:"from_step"`
+		// Worker hosts the run from now on; "" is the only one.
+		Worker string `json:"worker,omitempty"`
 	}
 	// TrainingFailed records why training cannot continue.
 	TrainingFailed struct {
@@ -212,6 +248,60 @@ func (EpochReproduced) EventType() string { return "training.epoch_reproduced.v1
 // EventType returns "training.evaluation_completed.v1".
 func (EvaluationCompleted) EventType() string { return "training.evaluation_completed.v1" }
 
+// EventType returns "training.learning_rate_reduced.v1".
+func (LearningRateReduced) EventType() string { return "training.learning_rate_reduced.v1" }
+
+// Remark names both rates.
+func (e LearningRateReduced) Remark() string {
+	return fmt.Sprintf("from %v to %v after step %d", e.From, e.To, e.Step)
+}
+
+// Contradicts evaluates the schedule again. How often a fork's parent has reduced the
+// rate is not in the fork's record, so of a fork only the other figures are compared.
+func (e LearningRateReduced) Contradicts(r TrainingRun) string {
+	h := r.Session.Hyperparameters
+	before, after, step := r.progress()
+	if r.Session.Parent != nil {
+		before, after = Progress{Reductions: e.Reductions - 1}, Progress{Reductions: e.Reductions}
+	}
+	want, ok := h.Reduced(before, after, step)
+	switch {
+	case !ok:
+		return fmt.Sprintf("step: the schedule does not reduce the learning rate after step %d", e.Step)
+	case e != want:
+		return fmt.Sprintf("recorded %+v, the evaluations give %+v", e, want)
+	}
+	return ""
+}
+
+// progress returns the progress before and after the newest evaluation on record, and
+// its step.
+func (r TrainingRun) progress() (before, after Progress, step uint64) {
+	observe := func(e Evaluation) {
+		before, step = after, e.Step
+		after = r.Session.Hyperparameters.Observe(after, e.Step, e.ValLoss)
+	}
+	within := r.Evaluations
+	for _, m := range r.Metrics {
+		for len(within) > 0 && within[0].Step < m.Step {
+			observe(within[0])
+			within = within[1:]
+		}
+		observe(Evaluation{Step: m.Step, ValLoss: m.ValLoss})
+	}
+	for _, e := range within {
+		observe(e)
+	}
+	return before, after, step
+}
+
+// Reduced returns the event for an evaluation at the step that led from one progress to
+// another; it reports false unless the learning rate is lower from then on.
+func (h Hyperparameters) Reduced(before, after Progress, step uint64) (LearningRateReduced, bool) {
+	e := LearningRateReduced{Step: step, Reductions: after.Reductions, From: h.Rate(step, before), To: h.Rate(step, after)}
+	return e, after.Reductions > before.Reductions && e.To < e.From
+}
+
 // EventType returns "training.early_stopped.v1".
 func (EarlyStopped) EventType() string { return "training.early_stopped.v1" }
 
@@ -252,6 +342,7 @@ func (ModelInitializationFailed) trainingEvent() {}
 func (EpochCompleted) trainingEvent()            {}
 func (EpochReproduced) trainingEvent()           {}
 func (EvaluationCompleted) trainingEvent()       {}
+func (LearningRateReduced) trainingEvent()       {}
 func (EarlyStopped) trainingEvent()              {}
 func (CheckpointCommitted) trainingEvent()       {}
 func (CheckpointFailed) trainingEvent()          {}

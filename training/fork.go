@@ -47,15 +47,18 @@ func (p *Parent) Epoch() uint64 {
 // evaluation. Weights and moments must keep their names and shapes, and a step must
 // have as many samples as the parent's, since steps and epochs are counted in
 // them.
-func (s TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
+func (TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.ModelSpec, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
 	if !slices.Contains(parent.Checkpoints, cp) {
 		return TrainingSession{}, nil, fmt.Errorf("run %s has not committed %s: %w", parent.ID, cp.Dir, ErrInvalidCheckpoint)
 	}
 	config.Dataset = parent.Session.Dataset
 	config.parent = &Parent{RunID: parent.ID, Checkpoint: cp}
-	config.Hyperparameters.LearningRate.Schedule = inherit(parent.Session.Hyperparameters.LearningRate.Schedule,
-		config.Hyperparameters.LearningRate.Schedule)
-	session, events, err := s.StartTraining(model, data, config)
+	if err := data.Validate(); err != nil {
+		return TrainingSession{}, nil, err
+	}
+	h := config.Hyperparameters.Plan(data.Len(dataset.Train))
+	h.LearningRate.Schedule = inherit(parent.Session.Hyperparameters.LearningRate.Schedule, h.LearningRate.Schedule)
+	session, events, err := start(model, data, config, h)
 	if err != nil {
 		return TrainingSession{}, nil, err
 	}

@@ -136,7 +136,7 @@ func TestAForkCountsOnFromItsParent(t *testing.T) {
 func TestACheckpointOfAnotherRunIsNotForkedFrom(t *testing.T) {
 	parent, cp := parentRun()
 	cp.WeightsSHA256 = "other"
-	_, _, err := TrainingService{}.ForkTraining(parent, cp, nn.Model{}, nil, Config{})
+	_, _, err := TrainingService{}.ForkTraining(parent, cp, nn.ModelSpec{}, nil, Config{})
 	if !errors.Is(err, ErrInvalidCheckpoint) {
 		t.Errorf("%v, want %v", err, ErrInvalidCheckpoint)
 	}

@@ -15,6 +15,8 @@ const (
 	MaxShards = 1024
 	// MaxAccumulation bounds the batches of an optimiser step.
 	MaxAccumulation = 65536
+	// MaxPower bounds the exponent of a polynomial schedule.
+	MaxPower = 1000
 )
 
 // Hyperparameters is everything that determines a training run, apart from the
@@ -33,14 +35,18 @@ type Hyperparameters struct {
 	// last epoch always ends in one.
 	CheckpointInterval uint64 `json:"checkpoint_interval"`
 
+	Options
+}
+
+// Options are the hyperparameters that a request and the record of a run write alike:
+// under the same JSON names, and not at all at their default, which is their zero
+// value. A new option is a field here, or in one of the structs within, and an entry
+// of the schema of requests.
+type Options struct {
 	// GradientAccumulation is the number of batches whose gradients make one
 	// optimiser step; 0 stands for 1.
 	GradientAccumulation int `json:"gradient_accumulation,omitempty"`
-	// ClipNorm bounds the norm of a step's gradient; 0 is no bound.
-	ClipNorm float32 `json:"clip_norm,omitempty"`
-	// LabelSmoothing is the share of a label's weight that is spread over all
-	// classes equally.
-	LabelSmoothing float32 `json:"label_smoothing,omitempty"`
+	nn.Regularization
 	// Augmentation changes the images of the training split.
 	Augmentation dataset.Augmentation `json:"augmentation,omitzero"`
 	// EvalInterval is the number of steps after which the validation loss is
@@ -50,6 +56,18 @@ type Hyperparameters struct {
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
 	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
+}
+
+// Recorded returns the options as they are recorded: the default as the zero value,
+// where another value says the same.
+func (o Options) Recorded() Options {
+	if o.GradientAccumulation == 1 {
+		o.GradientAccumulation = 0
+	}
+	if o.Precision == nn.Float32 {
+		o.Precision = ""
+	}
+	return o
 }
 
 // StepSamples returns the samples of a whole optimiser step.
@@ -71,23 +89,34 @@ func (h Hyperparameters) TotalSteps(samples int) uint64 {
 	return h.Epochs * h.StepsPerEpoch(samples)
 }
 
-// Validate fails with a *fault.FieldError where a value cannot be trained with on a
-// training split of the given number of samples, or with several of them joined.
-func (h Hyperparameters) Validate(samples int) error {
+// ValidHyperparameters are hyperparameters that can be trained with, as far as that
+// can be said without the data. Only Hyperparameters.Validate makes them, so that
+// whoever is given some need not validate them again.
+type ValidHyperparameters struct{ values Hyperparameters }
+
+// Are reports whether these are the given hyperparameters; the zero value is none.
+func (v ValidHyperparameters) Are(h Hyperparameters) bool {
+	return v.values == h && h != (Hyperparameters{})
+}
+
+// Plan returns the hyperparameters with their schedule planned for a training split
+// of a number of samples.
+func (v ValidHyperparameters) Plan(samples int) Hyperparameters {
+	h := v.values
+	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(samples)
+	return h
+}
+
+// Validate fails with a *fault.FieldError where a value cannot be trained with, whatever
+// the data, or with several of them joined. Fit and FitSamples have the rules about
+// the data.
+func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	var errs []error
 	bad := func(field string, value any, problem, fix string) {
 		errs = append(errs, &fault.FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
 	}
-	switch {
-	case h.BatchSize < 1:
+	if h.BatchSize < 1 {
 		bad("batch_size", h.BatchSize, "must be at least 1", "use a size such as 32")
-	case h.BatchSize > samples:
-		bad("batch_size", h.BatchSize, fmt.Sprintf("is larger than the training split of %d samples", samples),
-			fmt.Sprintf("use at most %d", samples))
-	case h.GradientAccumulation > 1 && h.GradientAccumulation <= MaxAccumulation && h.StepSamples() > samples:
-		bad("gradient_accumulation", h.GradientAccumulation,
-			fmt.Sprintf("makes a step of %d samples, more than the training split of %d", h.StepSamples(), samples),
-			fmt.Sprintf("use at most %d", max(samples/h.BatchSize, 1)))
 	}
 	if h.Epochs < 1 || h.Epochs > MaxEpochs {
 		bad("epochs", h.Epochs, fmt.Sprintf("must be between 1 and %d", MaxEpochs), "use the number of passes over the data, such as 10")
@@ -104,11 +133,11 @@ func (h Hyperparameters) Validate(samples int) error {
 	if h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation {
 		bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
 	}
-	if !(h.ClipNorm >= 0) || h.ClipNorm-h.ClipNorm != 0 {
-		bad("clip_norm", h.ClipNorm, "must be a finite number of at least 0", "use a norm such as 1, or 0 for no clipping")
-	}
-	if !(h.LabelSmoothing >= 0 && h.LabelSmoothing < 1) {
-		bad("label_smoothing", h.LabelSmoothing, "must be in [0, 1)", "use a share such as 0.1")
+	for _, err := range fault.Parts(h.ValidateRegularization()) {
+		var field *fault.FieldError
+		if errors.As(err, &field) {
+			bad(field.Field, field.Value, field.Problem, field.Fix)
+		}
 	}
 	switch {
 	case !(h.EarlyStopping.MinDelta >= 0):
@@ -119,19 +148,61 @@ func (h Hyperparameters) Validate(samples int) error {
 	if h.Precision.Validate() != nil {
 		bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
 	}
-	if err := h.Optimizer.Validate(); err != nil {
-		for _, part := range fault.Parts(err) {
-			var field *fault.FieldError
-			if errors.As(part, &field) {
-				named := *field
-				named.Field = "config." + field.Field
-				part = &named
-			}
-			errs = append(errs, part)
+	for _, part := range fault.Parts(h.Optimizer.Validate()) {
+		var field *fault.FieldError
+		if errors.As(part, &field) {
+			named := *field
+			named.Field = "config." + field.Field
+			part = &named
 		}
+		errs = append(errs, part)
 	}
 	if err := h.LearningRate.Validate(); err != nil {
 		errs = append(errs, err)
+	}
+	if err := join(errs); err != nil {
+		return ValidHyperparameters{}, err
+	}
+	return ValidHyperparameters{h}, nil
+}
+
+// Fit fails with a *fault.FieldError where the hyperparameters do
+// not fit the data, or with several of them joined.
+func (h Hyperparameters) Fit(data *dataset.Dataset) error {
+	var errs []error
+	if err := h.FitSamples(data.Len(dataset.Train)); err != nil {
+		errs = append(errs, err)
+	}
+	if h.LabelSmoothing > 0 && data.Task() == dataset.Regression {
+		errs = append(errs, &fault.FieldError{Field: "config.label_smoothing", Value: fmt.Sprint(h.LabelSmoothing),
+			Problem: "does not fit a regression, which has no classes", Fix: "leave it out"})
+	}
+	if err := data.CheckAugmentation(h.Augmentation); err != nil {
+		errs = append(errs, err)
+	}
+	return join(errs)
+}
+
+// FitSamples fails with a *fault.FieldError where the hyperparameters do not fit a training
+// split of a number of samples, or with several of them joined.
+func (h Hyperparameters) FitSamples(samples int) error {
+	var errs []error
+	bad := func(field string, value any, problem, fix string) {
+		errs = append(errs, &fault.FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
+	}
+	switch {
+	case h.BatchSize > samples:
+		bad("batch_size", h.BatchSize, fmt.Sprintf("is larger than the training split of %d samples", samples),
+			fmt.Sprintf("use at most %d", samples))
+	case h.GradientAccumulation > 1 && h.GradientAccumulation <= MaxAccumulation && h.StepSamples() > samples:
+		bad("gradient_accumulation", h.GradientAccumulation,
+			fmt.Sprintf("makes a step of %d samples, more than the training split of %d", h.StepSamples(), samples),
+			fmt.Sprintf("use at most %d", max(samples/h.BatchSize, 1)))
+	}
+	schedule, steps := h.LearningRate.Schedule, h.TotalSteps(samples)
+	if steps > 0 && schedule.WarmupSteps >= steps && schedule.Name != Constant {
+		bad("schedule.warmup_steps", schedule.WarmupSteps, fmt.Sprintf("is too many: the run has only %d steps", steps),
+			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", steps))
 	}
 	return join(errs)
 }

@@ -184,17 +184,11 @@ func (l LearningRate) Validate() error {
 }
 
 // Validate fails with a *fault.FieldError, or several of them joined, if a parameter that
-// the schedule needs is missing or out of range, or if the warm-up is not shorter
-// than the run.
+// the schedule needs is missing or out of range.
 func (s Schedule) Validate() error {
 	var errs []error
 	bad := func(field string, value any, problem, fix string) {
 		errs = append(errs, &fault.FieldError{Field: "config.schedule." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
-	}
-	if s.TotalSteps > 0 && s.WarmupSteps >= s.TotalSteps && s.Name != Constant {
-		bad("warmup_steps", s.WarmupSteps,
-			fmt.Sprintf("is too many: the run has only %d steps", s.TotalSteps),
-			fmt.Sprintf("use fewer than %d warm-up steps or train for more epochs", s.TotalSteps))
 	}
 	if math.IsNaN(s.MinFactor) || s.MinFactor < 0 || s.MinFactor > 1 {
 		bad("min_factor", s.MinFactor, "must be in [0, 1]", "use 0 to decay to nothing")
@@ -217,8 +211,8 @@ func (s Schedule) Validate() error {
 			bad("cycles", s.Cycles, "must be at least 1", "use the number of cosine periods of the run, such as 3")
 		}
 	case Polynomial:
-		if !(s.Power > 0) || math.IsInf(s.Power, 0) {
-			bad("power", s.Power, "must be above 0", "use 1 for a straight line, 2 for a parabola")
+		if !(s.Power > 0 && s.Power <= MaxPower) {
+			bad("power", s.Power, fmt.Sprintf("must be above 0 and at most %d", MaxPower), "use 1 for a straight line, 2 for a parabola")
 		}
 	case Step, Exponential:
 		if !(s.Gamma > 0 && s.Gamma <= 1) {

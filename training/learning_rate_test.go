@@ -175,7 +175,6 @@ func TestLearningRateErrorsNameFieldValueAndFix(t *testing.T) {
 		{LearningRate{-1, ok}, "config.learning_rate", "-1"},
 		{LearningRate{0, ok}, "config.learning_rate", "0"},
 		{LearningRate{1, Schedule{Name: "cosinus"}}, "config.schedule.name", "cosinus"},
-		{LearningRate{1, Schedule{Name: Cosine, WarmupSteps: 9, TotalSteps: 9}}, "config.schedule.warmup_steps", "9"},
 		{LearningRate{1, Schedule{Name: Constant, WarmupSteps: 9}}, "config.schedule.warmup_steps", "9"},
 		{LearningRate{1, Schedule{Name: Linear, MinFactor: 2}}, "config.schedule.min_factor", "2"},
 		{LearningRate{1, Schedule{Name: CosineWithRestarts}}, "config.schedule.cycles", "0"},

@@ -29,14 +29,14 @@ func TestABatchNormOverASingleValueIsRefused(t *testing.T) {
 		fix     string
 	}{
 		"one row":                   {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 1, Shards: 1}, 100, "config.batch_size", "use a batch_size of 2, or leave batch_norm out"},
-		"one row, accumulated":      {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 1, Shards: 1, GradientAccumulation: 16}, 101, "config.batch_size", "use a batch_size of 3, or leave batch_norm out"},
+		"one row, accumulated":      {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 1, Shards: 1, Options: Options{GradientAccumulation: 16}}, 101, "config.batch_size", "use a batch_size of 3, or leave batch_norm out"},
 		"one row a shard":           {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 16, Shards: 16}, 160, "config.shards", "use at most 8, or a larger batch_size"},
 		"one row in some shard":     {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 16, Shards: 9}, 160, "config.shards", "use at most 8, or a larger batch_size"},
 		"two rows a shard":          {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 16, Shards: 8}, 160, "", ""},
 		"last batch of one":         {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 64, Shards: 1}, 129, "config.batch_size", "use a batch_size of 63, or leave batch_norm out"},
 		"last batch of two":         {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 64, Shards: 1}, 130, "", ""},
 		"no last batch":             {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 64, Shards: 1}, 128, "", ""},
-		"last accumulated batch":    {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 8, Shards: 1, GradientAccumulation: 4}, 73, "config.batch_size", "use a batch_size of 7, or leave batch_norm out"},
+		"last accumulated batch":    {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 8, Shards: 1, Options: Options{GradientAccumulation: 4}}, 73, "config.batch_size", "use a batch_size of 7, or leave batch_norm out"},
 		"last batch in shards":      {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 64, Shards: 4}, 134, "config.batch_size", "use a batch_size of 63, or leave batch_norm out"},
 		"two samples and no way":    {mlp(nn.BatchNorm{}), Hyperparameters{BatchSize: 1, Shards: 1}, 1, "config.batch_size", "leave batch_norm out, or use more data"},
 		"one image of four places":  {images, Hyperparameters{BatchSize: 1, Shards: 1}, 7, "", ""},
@@ -70,7 +70,7 @@ func TestANormalizationOfOneValueOfASampleIsRefused(t *testing.T) {
 func TestNoShardThatIsAcceptedHasASingleRow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		samples := rapid.IntRange(1, 200).Draw(t, "samples")
-		h := Hyperparameters{BatchSize: rapid.IntRange(1, samples).Draw(t, "batch"), GradientAccumulation: rapid.IntRange(1, 4).Draw(t, "accumulation")}
+		h := Hyperparameters{BatchSize: rapid.IntRange(1, samples).Draw(t, "batch"), Options: Options{GradientAccumulation: rapid.IntRange(1, 4).Draw(t, "accumulation")}}
 		h.Shards = rapid.IntRange(1, h.BatchSize).Draw(t, "shards")
 		smallest := samples
 		for first := 0; first < samples; first += h.StepSamples() {

@@ -20,7 +20,7 @@ func observe(h Hyperparameters, losses ...float64) []Progress {
 }
 
 func TestEarlyStoppingCountsEvaluationsWithoutImprovement(t *testing.T) {
-	h := Hyperparameters{EarlyStopping: EarlyStopping{Patience: 2, MinDelta: 0.1}}
+	h := Hyperparameters{Options: Options{EarlyStopping: EarlyStopping{Patience: 2, MinDelta: 0.1}}}
 	nan := math.NaN()
 	for name, c := range map[string]struct {
 		losses []float64
@@ -74,7 +74,7 @@ func TestReduceOnPlateauLowersTheRate(t *testing.T) {
 func TestProgressSurvivesACheckpoint(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := Hyperparameters{
-			EarlyStopping: EarlyStopping{Patience: rapid.Uint64Range(1, 4).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1).Draw(t, "delta")},
+			Options: Options{EarlyStopping: EarlyStopping{Patience: rapid.Uint64Range(1, 4).Draw(t, "patience"), MinDelta: rapid.Float64Range(0, 1).Draw(t, "delta")}},
 			LearningRate: LearningRate{Value: 1, Schedule: Schedule{
 				Name: ReduceOnPlateau, Gamma: 0.5, Patience: rapid.Uint64Range(0, 2).Draw(t, "plateau"), Threshold: rapid.Float64Range(0, 0.5).Draw(t, "threshold")}},
 		}

@@ -138,9 +138,9 @@ func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 }
 
 // Resume returns the event that resumes an interrupted run, or ErrCannotResume.
-func (r TrainingRun) Resume() (Event, error) {
+func (r TrainingRun) Resume() (TrainingResumed, error) {
 	if !r.Session.CanResume() {
-		return nil, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
+		return TrainingResumed{}, fmt.Errorf("run %s has %s: %w", r.ID, r.Session.State, ErrCannotResume)
 	}
 	step, _ := r.ResumePoint()
 	return TrainingResumed{FromStep: step}, nil
@@ -168,6 +168,8 @@ func (r TrainingRun) Extend(event Event) (TrainingRun, error) {
 		return r, fmt.Errorf("%s for a run that is %q: %w", event.EventType(), r.Session.State, ErrInvalidTransition)
 	}
 	switch e := event.(type) {
+	case TrainingStarted, ResourceAllocated, DatasetLoaded, DeviceReleased, DatasetUnloaded, Remark:
+		// The start is above; the others change only the saga, if anything.
 	case ModelInitialized:
 		r.Session.State = Running
 	case EpochCompleted:
@@ -223,9 +225,7 @@ func (r TrainingRun) start(e TrainingStarted) (TrainingRun, error) {
 // isRelease reports whether the event may follow the end of a run: what the run held
 // is released after its result is recorded.
 func isRelease(event Event) bool {
-	switch event.(type) {
-	case DeviceReleased, DatasetUnloaded:
-		return true
-	}
-	return false
+	_, device := event.(DeviceReleased)
+	_, data := event.(DatasetUnloaded)
+	return device || data
 }

@@ -44,6 +44,8 @@ type SagaContext struct {
 	Paused bool `json:"paused"`
 	// Reason is why the saga is compensating or has failed.
 	Reason string `json:"reason,omitempty"`
+	// Worker is the one that hosts the run, or did last; "" is the only one.
+	Worker string `json:"worker,omitempty"`
 }
 
 // TrainingSaga leads a run from its first device to its last checkpoint: devices,
@@ -184,6 +186,16 @@ func (s *TrainingSaga) handle(event Event) error {
 		}
 		s.compensate(e.Reason)
 		return nil
+	case Remark:
+		if !s.active() {
+			return s.unexpected(event)
+		}
+		return nil
+	case ResourceAllocated, ResourceAllocationFailed, TrainingResumed,
+		DatasetLoaded, DatasetLoadFailed, ModelInitialized, ModelInitializationFailed,
+		EpochCompleted, EpochReproduced, EvaluationCompleted, EarlyStopped,
+		CheckpointCommitted, CheckpointFailed, TrainingCompleted, RunFailed:
+		// They fit one state or two.
 	}
 	switch s.State {
 	case AllocatingResources:
@@ -225,6 +237,7 @@ func (s *TrainingSaga) start(e TrainingStarted) error {
 		Epochs: e.Hyperparameters.Epochs, CheckpointInterval: e.Hyperparameters.CheckpointInterval,
 		// A fork begins where its parent was at the checkpoint.
 		Epoch: e.Parent.Epoch(), CheckpointEpoch: e.Parent.Epoch(), CheckpointStep: e.Parent.Step(),
+		Worker: e.Worker,
 	}
 	return nil
 }
@@ -236,7 +249,7 @@ func (s *TrainingSaga) handleAllocating(event Event) error {
 		if !c.Paused || len(s.releases()) > 0 || e.FromStep != c.CheckpointStep {
 			return s.unexpected(event)
 		}
-		c.Paused = false
+		c.Paused, c.Worker = false, e.Worker
 		return nil
 	case ResourceAllocated:
 		if c.Paused || slices.ContainsFunc(c.AllocatedDevices, func(a Allocation) bool { return a.Device == e.Device }) {
@@ -253,8 +266,9 @@ func (s *TrainingSaga) handleAllocating(event Event) error {
 		}
 		s.compensate(e.Reason)
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) handlePreparing(event Event) error {
@@ -287,8 +301,9 @@ func (s *TrainingSaga) handlePreparing(event Event) error {
 		}
 		s.compensate(e.Reason)
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) handleTraining(event Event) error {
@@ -310,8 +325,9 @@ func (s *TrainingSaga) handleTraining(event Event) error {
 	case CheckpointFailed:
 		s.pause()
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) endEpoch(event Event, epoch uint64) error {
@@ -346,8 +362,9 @@ func (s *TrainingSaga) handleCheckpointing(event Event) error {
 		}
 		s.State = SagaCompleted
 		return nil
+	default:
+		return s.unexpected(event)
 	}
-	return s.unexpected(event)
 }
 
 func (s *TrainingSaga) commit(event Event, cp Checkpoint) error {

@@ -2,6 +2,7 @@ package training
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 )
@@ -160,6 +161,45 @@ func TestEveryFailureCompensates(t *testing.T) {
 		saga, commands := handle(t, TrainingSaga{State: c.state, Context: held}, c.event)
 		if saga.State != Compensating || saga.Context.Reason != "why" || len(commands) != 2 {
 			t.Errorf("%s in %s: state %s, reason %q, commands %v", c.event.EventType(), c.state, saga.State, saga.Context.Reason, commands)
+		}
+	}
+}
+
+// An event that no state of the saga takes could never be recorded.
+func TestEveryEventFitsSomeStateOfTheSaga(t *testing.T) {
+	a := Allocation{Device: "cpu0", Lease: "l", Epoch: 1}
+	samples := map[string]Event{}
+	for _, e := range Events() {
+		samples[e.EventType()] = e
+	}
+	for _, e := range []Event{ // those of which not every one fits
+		started(1, 1), ResourceAllocated{a}, DeviceReleased{a}, DatasetLoaded{Dataset: "digits"}, DatasetUnloaded{"digits"},
+		EpochCompleted{Epoch: 1}, EpochReproduced{Epoch: 1}, EarlyStopped{Epoch: 1},
+		CheckpointCommitted{Checkpoint{Epoch: 1, Step: 10}},
+	} {
+		samples[e.EventType()] = e
+	}
+	fits := map[string]bool{}
+	seen := map[string]bool{}
+	next := []TrainingSaga{{}}
+	for len(next) > 0 {
+		saga := next[0]
+		next = next[1:]
+		for kind, e := range samples {
+			after, err := saga.Apply(e)
+			if err != nil {
+				continue
+			}
+			fits[kind] = true
+			if key := fmt.Sprintf("%+v", after); !seen[key] {
+				seen[key] = true
+				next = append(next, after)
+			}
+		}
+	}
+	for kind := range samples {
+		if !fits[kind] {
+			t.Errorf("%s fits no state of the saga", kind)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 
 	"reprise/dataset"
@@ -12,10 +13,11 @@ import (
 // Config is what StartTraining needs to know besides model and data. The
 // identities are inputs, so that the same input gives the same events.
 type Config struct {
-	RunID           RunID
-	SessionID       SessionID
-	Dataset         Dataset
-	Hyperparameters Hyperparameters
+	RunID     RunID
+	SessionID SessionID
+	Dataset   Dataset
+	// Hyperparameters need no plan of the schedule: the data gives its length.
+	Hyperparameters ValidHyperparameters
 	// Request is the published-language request in canonical JSON, kept for
 	// the record.
 	Request []byte
@@ -26,30 +28,34 @@ type Config struct {
 // TrainingService starts training sessions.
 type TrainingService struct{}
 
-// StartTraining checks that the model is consistent, that the data is usable, that
-// they fit each other and that the hyperparameters can be trained with. It returns
+// StartTraining checks that the model is consistent, that the data is usable, and
+// that both and the hyperparameters, which are valid, fit each other. It returns
 // the new session, in state initializing, and the events that record it; the first
-// is TrainingStarted. Errors name the field that is wrong; nothing has happened
+// is TrainingStarted. The weights do not exist yet: they are drawn, from the seed, on
+// the device that trains. Errors name the field that is wrong; nothing has happened
 // then.
-func (TrainingService) StartTraining(model nn.Model, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
-	if err := model.Validate(); err != nil {
+func (TrainingService) StartTraining(model nn.ModelSpec, data *dataset.Dataset, config Config) (TrainingSession, []Event, error) {
+	if err := data.Validate(); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	if err := data.Validate(); err != nil {
+	return start(model, data, config, config.Hyperparameters.Plan(data.Len(dataset.Train)))
+}
+
+// start is StartTraining with hyperparameters that are valid and planned for the data.
+func start(model nn.ModelSpec, data *dataset.Dataset, config Config, h Hyperparameters) (TrainingSession, []Event, error) {
+	if err := model.Validate(); err != nil {
 		return TrainingSession{}, nil, err
 	}
 	if err := CheckFit(model.Architecture, data); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	h := config.Hyperparameters
-	samples := data.Len(dataset.Train)
-	if err := h.Validate(samples); err != nil {
+	if h.BatchSize < 1 { // the zero value
+		return TrainingSession{}, nil, errors.New("start training: the hyperparameters have not been validated: call Hyperparameters.Validate")
+	}
+	if err := h.Fit(data); err != nil {
 		return TrainingSession{}, nil, err
 	}
-	if want := h.TotalSteps(samples); h.LearningRate.Schedule.TotalSteps != want {
-		return TrainingSession{}, nil, fmt.Errorf("schedule is planned for %d steps, the run has %d", h.LearningRate.Schedule.TotalSteps, want)
-	}
-	if err := CheckNormalization(model.Architecture, h, samples); err != nil {
+	if err := CheckNormalization(model.Architecture, h, data.Len(dataset.Train)); err != nil {
 		return TrainingSession{}, nil, err
 	}
 	if err := config.RunID.Validate(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"reprise/eventstore"
 	"reprise/internal/figures"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -38,10 +39,10 @@ func Type(eventType string) string {
 }
 
 // Figures returns the figures of an event for people.
-func Figures(e eventstore.Event) string {
-	event, err := journal.EventOf(e)
+func Figures(raw eventstore.Event) string {
+	event, err := journal.EventOf(raw)
 	if err != nil {
-		return figures.Excerpt(string(e.Payload)) // of a kind that this version does not know
+		return figures.Excerpt(string(raw.Payload)) // of a kind that this version does not know
 	}
 	switch e := event.(type) {
 	case training.Event:
@@ -51,7 +52,11 @@ func Figures(e eventstore.Event) string {
 	case journal.ActorEvent:
 		return actorFigures(e)
 	case journal.QueueDecided:
-		return decisionFigures(e.Decision)
+		return decisionFigures(e.Decision.Placed, len(e.Decision.Pending))
+	case journal.QueueDecisionChanged:
+		return decisionFigures(e.Decision.Placed, e.Decision.Waiting)
+	case queue.JobEvent:
+		return figures.Excerpt(string(raw.Payload))
 	}
 	return ""
 }
@@ -105,6 +110,8 @@ func runFigures(event training.Event) string {
 		return e.Reason
 	case training.RunFailed:
 		return e.Reason
+	case training.Remark:
+		return e.Remark()
 	}
 	return ""
 }
@@ -127,20 +134,20 @@ func deviceFigures(event device.Event) string {
 }
 
 // decisionFigures names what is placed, and counts who waits.
-func decisionFigures(d journal.RecordedDecision) string {
+func decisionFigures(placed []queue.Placement, waiting int) string {
 	const most = 3
 	var parts []string
-	for i, p := range d.Placed {
+	for i, p := range placed {
 		if i == most {
-			parts = append(parts, fmt.Sprintf("%d more", len(d.Placed)-most))
+			parts = append(parts, fmt.Sprintf("%d more", len(placed)-most))
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%s on %s", p.Job, p.On[0]))
 	}
-	if n := len(d.Pending); n == 1 {
+	if waiting == 1 {
 		parts = append(parts, "1 run waits")
-	} else if n > 1 {
-		parts = append(parts, figures.Thousands(n)+" runs wait")
+	} else if waiting > 1 {
+		parts = append(parts, figures.Thousands(waiting)+" runs wait")
 	}
 	return strings.Join(parts, ", ")
 }

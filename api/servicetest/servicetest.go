@@ -84,6 +84,12 @@ func Run(t *testing.T, h Harness) {
 		{"runs train and are followed to their ends", trained},
 		{"a run that is interrupted is resumed", interrupted},
 		{"a warning comes before the answer", warning},
+		{"figures are those of the run", figures},
+		{"a verification says what differs", verification},
+		{"a range without a checkpoint is refused", verifiedRange},
+		{"a text needs a language model and its files", generation},
+		{"all of a request for text is checked at once", generationRequest},
+		{"data sets are listed, fetched and inspected", dataSets},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
 	}
@@ -99,7 +105,7 @@ const digits = `model_architecture: mlp\ndataset_path: digits\nmodel: {hidden: [
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return []call{
+	return slices.Concat(recordCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},
@@ -117,6 +123,7 @@ func calls() []call {
 		{"runs.interrupt", `{"runs":["latest"]}`},
 		{"actors.list", `{}`},
 		{"actors.trace", `{"actor":"run"}`},
+		{"tell", `{"to":"run/r","type":"pause"}`},
 		{"events.list", `{"run":"latest"}`},
 		{"events.list", `{"run":"no such run"}`},
 		{"state", `{}`},
@@ -124,7 +131,7 @@ func calls() []call {
 		{"state", `{"at":"7"}`},
 		{"state", `{"at":"2001-02-03T04:05:06Z"}`},
 		{"devices", `{}`},
-	}
+	})
 }
 
 // Transcript returns what a service gives to the same calls, one JSON value a line. It

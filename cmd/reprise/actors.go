@@ -24,7 +24,8 @@ func newActorsCommand(env *environment) *cobra.Command {
 		Long: `Actors asks the process that holds the data directory, such as a running
 "reprise train", for its supervision tree: for each supervisor and actor, its
 state, the messages waiting in its mailbox, the messages that it handles per
-second, its restarts and its age.
+second, its restarts and its age. Messages that no actor has handled are counted
+as dead letters; the newest are shown, with the reason.
 
 Rates are measured over one second or, with --watch, since the snapshot before.
 With --watch, JSON is one object per line and YAML one document per snapshot, until
@@ -153,6 +154,7 @@ func writeActors(t *table, l api.ActorSnapshot) error {
 			shortDuration(time.Duration(r.Age*float64(time.Second))))
 	}
 	t.line("\n%s in process %d, %s waiting, %s", plural(actors, "actor"), l.PID, plural(waiting, "message"), plural(restarts, "restart"))
+	writeLetters(t, l)
 	return nil
 }
 
@@ -216,4 +218,18 @@ func lastBelow(following []actorRow, path string) bool {
 		}
 	}
 	return true
+}
+
+// writeLetters prints the newest dead letters, if there are any.
+func writeLetters(t *table, l api.ActorSnapshot) {
+	if l.DeadLetters == 0 {
+		return
+	}
+	t.line("\n%s:", plural(l.DeadLetters, "dead letter"))
+	if hidden := l.DeadLetters - uint64(len(l.Letters)); hidden > 0 {
+		t.line("  (%s before these)", thousands(hidden))
+	}
+	for _, letter := range l.Letters {
+		t.line("  %s to %s: %s", letter.Type, letter.To, strings.ReplaceAll(string(letter.Reason), "\n", "\n    "))
+	}
 }

@@ -102,8 +102,8 @@ func commandsFor(code api.Code) string {
 		return "start one with `reprise train JOB`"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
-	case api.LogCorrupt, api.UnknownOperation, api.Unreachable, api.DirInUse, api.DirGone, api.RunEnded, api.RunUnfinished, api.NoActors,
-		api.InterruptedEarly, api.StepsOmitted:
+	case api.LogCorrupt, api.UnknownOperation, api.Unreachable, api.DirGone:
+	case api.InterruptedEarly, api.StepsOmitted, api.DirInUse, api.RunEnded, api.RunUnfinished, api.NoActors: // said elsewhere
 	}
 	return ""
 }

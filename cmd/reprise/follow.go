@@ -142,7 +142,7 @@ func show(view hostView, u api.RunUpdate) error {
 			Samples: u.Steps.Samples, EpochDone: u.Steps.EpochDone,
 		})
 	case u.Event != nil:
-		e, err := journal.TrainingCodec().Decode(eventstore.Event{NewEvent: eventstore.NewEvent{Type: u.Event.Type, Payload: u.Event.Payload}})
+		e, err := journal.DecodeRunEvent(eventstore.Event{NewEvent: eventstore.NewEvent{Type: u.Event.Type, Payload: u.Event.Payload}})
 		if err != nil {
 			return err
 		}

@@ -252,7 +252,7 @@ func TestEventsVerifyNamesAForgedReadModelAndRebuildMendsIt(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	if code, stdout, stderr := command(t, dir, "events", "verify"); code != 1 ||
-		!strings.Contains(stdout, `NOT VERIFIED: the kept read model "runs"`) ||
+		!strings.Contains(stdout, `NOT VERIFIED: the stored read model "runs"`) ||
 		!strings.Contains(stdout, "val_accuracy: recorded 1, the events give 0.6") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -305,7 +305,7 @@ func TestVerifyFindsAForgedSnapshot(t *testing.T) {
 	state, err := journal.StateAt(t.Context(), store, eventstore.End)
 	f.must(err)
 	i := slices.IndexFunc(state.Devices, func(d journal.DeviceRecord) bool { return d.ID == id })
-	record, err := json.Marshal(state.Devices[i])
+	record, err := json.Marshal(state.Devices[i].Ledger)
 	f.must(err)
 	table, err := catchUp(t, f.events)
 	f.must(err)
@@ -314,8 +314,8 @@ func TestVerifyFindsAForgedSnapshot(t *testing.T) {
 		store := logOf(t, f.events)
 		last = store
 		f.must(store.SaveSnapshot(t.Context(), eventstore.Snapshot{
-			Aggregate: eventstore.AggregateID("device/" + string(id)), Version: state.Devices[i].Version, Schema: 1,
-			Payload: []byte(`{"events":"` + table.Events + `","device":` + record + `}`),
+			Aggregate: eventstore.AggregateID("device/" + string(id)), Version: state.Devices[i].Version, Schema: 2,
+			Payload: fmt.Appendf(nil, `{"events":%q,"name":%q,"state":%s,"version":%d}`, table.Events, id, record, state.Devices[i].Version),
 		}))
 		_, err := journal.VerifyLog(t.Context(), store)
 		return err

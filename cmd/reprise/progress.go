@@ -92,6 +92,11 @@ func (p *progress) recorded(now time.Time, e training.Event) {
 		p.started, p.rate = now, rateMeter{}
 	case training.TrainingCompleted, training.RunFailed:
 		p.finished = true
+	case training.TrainingStarted, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded, training.ModelInitializationFailed,
+		training.EvaluationCompleted, training.EarlyStopped, training.CheckpointFailed,
+		training.TrainingInterrupted, training.TrainingResumed, training.TrainingFailed, training.Remark:
+		// They change at most the phase.
 	}
 }
 

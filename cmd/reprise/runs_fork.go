@@ -33,9 +33,9 @@ in YAML, and checked as in a request file. Each run remembers the other: see
 Changes that do not fit the checkpoint are refused, by name: other data, layers whose
 weights have other names or shapes, an optimizer with other moments, another
 batch_size or gradient_accumulation, by which steps and epochs are counted.
-Everything else may change: learning_rate and schedule (it is planned for the whole
-length and continues at the checkpoint's step), epochs (counted from the parent's
-start), seed, shards, clip_norm, label_smoothing, augmentation, evaluation, precision.
+Every other setting of config may change: among them learning_rate and schedule (it is
+planned for the whole length and continues at the checkpoint's step) and epochs
+(counted from the parent's start).
 
 A fork that changes nothing ends with the same bits as its parent.`,
 		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,10 +13,8 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/internal/stepseries"
 	"reprise/journal"
 	"reprise/nn"
-	"reprise/service"
 	"reprise/training"
 )
 
@@ -105,7 +102,7 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	}
 	t.row("optimizer", describeOptimizer(h.Optimizer))
 	t.row("learning rate", fmt.Sprintf("%v, %s", h.LearningRate.Value, h.LearningRate.Schedule.Name))
-	if options := describeOptions(h); options != "" {
+	if options := describeOptions(h.Options); options != "" {
 		t.row("training", options)
 	}
 	t.row("batch, shards, seed", fmt.Sprintf("%d, %d, %d", h.BatchSize, h.Shards, h.Seed))
@@ -134,20 +131,6 @@ func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, 
 	last := list[len(list)-1]
 	return fmt.Sprintf("epoch %s of %s, step %s of %s", thousands(last.Epoch), thousands(h.Epochs),
 		thousands(last.Step), thousands(h.TotalSteps(d.Training)))
-}
-
-// beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
-// it has not.
-func beyondCheckpoint(r journal.RunRecord, steps []stepseries.Record) string {
-	to := steps[len(steps)-1].Step
-	last, ok := r.LastCheckpoint()
-	switch {
-	case !ok:
-		return fmt.Sprintf(" (trained to step %s; no checkpoint%s)", thousands(to), none(r, ""))
-	case last.Step < to:
-		return fmt.Sprintf(" (trained to step %s; the last checkpoint is at step %s)", thousands(to), thousands(last.Step))
-	}
-	return ""
 }
 
 // writeOmitted says how much of a list is not shown.
@@ -214,12 +197,20 @@ func spaced(raw []byte) string {
 }
 
 func describeOptimizer(o nn.Optimizer) string {
-	raw, err := json.Marshal(o.WithDefaults())
+	return strings.TrimPrefix(describeSettings(o.WithDefaults()), "name ")
+}
+
+// describeOptions lists the options of training that are not at their default, as a
+// request names them.
+func describeOptions(o training.Options) string { return describeSettings(o.Recorded()) }
+
+// describeSettings writes a struct of settings as text: "beta1 0.9, beta2 0.999".
+func describeSettings(v any) string {
+	raw, err := json.Marshal(v)
 	if err != nil {
-		return string(o.Name)
+		return "" // a value that JSON does not have, which no record holds
 	}
-	text := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", ", ", ":", " ").Replace(string(raw))
-	return strings.TrimPrefix(text, "name ")
+	return strings.NewReplacer(`"`, "", ",", ", ", ":", " ").Replace(string(raw[1 : len(raw)-1]))
 }
 
 // noneOf is said of what a run does not have, as in "no checkpoints yet".
@@ -286,87 +277,4 @@ func writeEvaluations(t *table, r api.RunReport, o showOptions) {
 		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s",
 			s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
-}
-
-// describeOptions lists the options of training that are not at their default.
-func describeOptions(h training.Hyperparameters) string {
-	var parts []string
-	add := func(given bool, format string, args ...any) {
-		if given {
-			parts = append(parts, fmt.Sprintf(format, args...))
-		}
-	}
-	add(h.GradientAccumulation > 1, "gradient accumulation %d", h.GradientAccumulation)
-	add(h.ClipNorm > 0, "gradients clipped to norm %v", h.ClipNorm)
-	add(h.LabelSmoothing > 0, "label smoothing %v", h.LabelSmoothing)
-	add(h.Augmentation.Flip, "random flip")
-	add(h.Augmentation.Crop > 0, "random crop, padding %d", h.Augmentation.Crop)
-	add(h.EvalInterval > 0, "evaluated every %s steps", thousands(h.EvalInterval))
-	add(h.EarlyStopping.Patience > 0, "early stopping with patience %d", h.EarlyStopping.Patience)
-	add(h.Precision == nn.BF16, "activations kept as bfloat16")
-	return strings.Join(parts, ", ")
-}
-
-// runMetrics is what `runs metrics` prints.
-type runMetrics struct {
-	RunID  training.RunID      `json:"run_id"`
-	Epochs []api.Epoch         `json:"epochs"`
-	Steps  []stepseries.Record `json:"steps"`
-}
-
-func newRunsMetricsCommand(env *environment) *cobra.Command {
-	var format string
-	var steps bool
-	c := &cobra.Command{
-		Use:   "metrics RUN",
-		Short: "List the loss and accuracy of a run, by epoch and by step",
-		Long: `Metrics prints the figures of every epoch; as JSON or YAML, and with --steps, of
-every optimizer step as well.`,
-		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkListFormat(format); err != nil {
-				return err
-			}
-			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.showMetrics(r, format, steps) })
-		},
-	}
-	addListFormat(c, &format)
-	c.Flags().BoolVar(&steps, "steps", false, "list every step in the table")
-	return c
-}
-
-func (env *environment) showMetrics(r runReader, format string, steps bool) error {
-	records, err := r.workspace.Series(r.run.ID).Read()
-	if err != nil {
-		return err
-	}
-	if records == nil {
-		records = []stepseries.Record{}
-	}
-	m := runMetrics{RunID: r.run.ID, Epochs: service.EpochsOf(r.run.TrainingRun), Steps: records}
-	return env.listing(format, m, func(t *table) error {
-		writeEpochs(t, r.run.Session.Dataset, m.Epochs, 0, r.run.Session.CanResume())
-		if len(records) == 0 {
-			return nil
-		}
-		if !steps {
-			var history lossHistory
-			for _, s := range records {
-				history.add(s.Step, float64(s.Loss))
-			}
-			width := historyParts
-			if t.width > 0 {
-				width = min(width, t.width)
-			}
-			t.line("\nloss over %s, logarithmic%s:\n%s", plural(len(records), "step"), beyondCheckpoint(r.run, records), history.sparkline(width))
-			return nil
-		}
-		t.line("")
-		t.columns(metricColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
-		for _, s := range records {
-			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)),
-				strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
-		}
-		return nil
-	})
 }

@@ -9,11 +9,13 @@ import (
 )
 
 func TestOptionsThatAreNotAtTheirDefaultAreNamed(t *testing.T) {
-	for want, h := range map[string]training.Hyperparameters{
-		"": {Precision: nn.Float32},
-		"gradients clipped to norm 1, activations kept as bfloat16": {ClipNorm: 1, Precision: nn.BF16},
+	for want, o := range map[string]training.Options{
+		"":                            {Precision: nn.Float32, GradientAccumulation: 1},
+		"clip_norm 1, precision bf16": {Regularization: nn.Regularization{ClipNorm: 1}, Precision: nn.BF16},
+		"augmentation {flip true, crop 4}, eval_interval 500, early_stopping {patience 3}": {
+			Augmentation: dataset.Augmentation{Flip: true, Crop: 4}, EvalInterval: 500, EarlyStopping: training.EarlyStopping{Patience: 3}},
 	} {
-		if got := describeOptions(h); got != want {
+		if got := describeOptions(o); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

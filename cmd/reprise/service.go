@@ -80,7 +80,8 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 	return env.withCommands(do(ctx, remote))
 }
 
-// localService returns the service over the data directory, in this process.
+// localService returns the service over the data directory, in this process. Where there
+// is none, only calls that need it fail.
 func (env *environment) localService() (*service.Service, error) {
 	w, err := env.workspace()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"reprise/api"
+	"reprise/api/describe"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -117,6 +118,13 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 		v.note("resuming from step %s", thousands(e.FromStep))
 	case training.TrainingFailed:
 		v.note("failed after %s", plural(e.Step, "completed step")) // the end of the command says why
+	case training.Remark:
+		v.note("%s: %s", describe.Type(e.EventType()), e.Remark())
+	case training.TrainingStarted, training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.CheckpointCommitted, training.TrainingCompleted, training.RunFailed:
+		// The display shows them, or the end of the command says what they are.
 	}
 }
 

@@ -92,6 +92,13 @@ func (v *severalView) recorded(run training.RunID, event training.Event) {
 		if before != phaseFailed { // else it was said
 			view.message("failed") // the end of the command says why
 		}
+	case training.TrainingStarted, training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointCommitted, training.CheckpointFailed,
+		training.TrainingInterrupted, training.TrainingResumed, training.TrainingFailed, training.Remark:
+		// The view of the run says it.
 	}
 }
 
@@ -319,6 +326,12 @@ func (ph phase) after(event training.Event) phase {
 		return phaseCompleted
 	case training.TrainingFailed, training.RunFailed:
 		return phaseFailed
+	case training.ResourceAllocationFailed, training.DeviceReleased,
+		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
+		training.ModelInitialized, training.ModelInitializationFailed,
+		training.EpochCompleted, training.EpochReproduced, training.EvaluationCompleted, training.EarlyStopped,
+		training.CheckpointCommitted, training.CheckpointFailed, training.Remark:
+		// The phase stays.
 	}
 	return ph
 }

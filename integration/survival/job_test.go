@@ -66,13 +66,13 @@ func (j *job) request(id training.RunID) ([]training.Event, error) {
 		Optimizer:    nn.Optimizer{Name: nn.Adam},
 		LearningRate: training.LearningRate{Value: 0.02, Schedule: training.Schedule{Name: training.Cosine}},
 	}
-	h.LearningRate.Schedule.TotalSteps = h.TotalSteps(j.data.Len(dataset.Train))
-	model, err := nn.NewModel(nn.ModelID("model-of-"+id), nn.MLP(j.data.SampleShape(), []int{4}, "", j.data.Classes()), h.Seed)
+	valid, err := h.Validate()
 	if err != nil {
 		return nil, err
 	}
+	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), nn.MLP(j.data.SampleShape(), []int{4}, "", j.data.Classes()))
 	_, events, err := training.TrainingService{}.StartTraining(model, j.data, training.Config{
-		RunID: id, SessionID: training.SessionID("session-of-" + id), Hyperparameters: h,
+		RunID: id, SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
 			ID: "digits", Path: "digits", Fingerprint: j.data.Fingerprint(),
 			Training: j.data.Len(dataset.Train), Validation: j.data.Len(dataset.Validation),

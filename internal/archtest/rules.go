@@ -24,6 +24,7 @@ func Rules() []Rule {
 		{"kinds", kinds},
 		{"fusible", fusible},
 		{"length", length},
+		{"events", events},
 	}
 }
 

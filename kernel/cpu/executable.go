@@ -51,7 +51,10 @@ func (e *executable) append(instructions int, s step) {
 // ErrFreed, with ErrClosed, with ErrStep, with a *LabelError or with a
 // *TokenError; writes of the instructions before the failing one are kept. A
 // panic in a kernel, which is a bug, propagates out of Run.
-func (e *executable) Run(scalars kernel.Scalars) error {
+func (e *executable) Run(scalars kernel.Scalars) error { return e.RunUntil(scalars, nil) }
+
+// RunUntil implements kernel.Stoppable.
+func (e *executable) RunUntil(scalars kernel.Scalars, stop func() error) error {
 	if e.memory.freed {
 		return ErrFreed
 	}
@@ -61,6 +64,11 @@ func (e *executable) Run(scalars kernel.Scalars) error {
 		return ErrClosed
 	}
 	for i, s := range e.steps {
+		if stop != nil {
+			if err := stop(); err != nil {
+				return err
+			}
+		}
 		if err := s(scalars); err != nil {
 			return fmt.Errorf("cpu: program %q, instruction %d: %w", e.name, i, err)
 		}

@@ -49,6 +49,7 @@ type Execution struct {
 	lossSum  float64 // over the epoch's samples so far
 	lossRows int
 	progress training.Progress
+	before   training.Progress // as progress was until the newest evaluation
 
 	order dataset.Permutation
 	index []int
@@ -176,7 +177,7 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 	h := session.Hyperparameters
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
-		Objective: session.Dataset.Objective(), LabelSmoothing: h.LabelSmoothing, ClipNorm: h.ClipNorm,
+		Objective: session.Dataset.Objective(), Regularization: h.Regularization,
 		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
@@ -352,7 +353,7 @@ func (x *Execution) Evaluate() (training.Evaluation, error) {
 		e.ValLoss = lossSum / float64(losses)
 		e.ValAccuracy = float64(correct) / float64(losses)
 	}
-	x.progress = x.session.Hyperparameters.Observe(x.progress, x.step, e.ValLoss)
+	x.before, x.progress = x.progress, x.session.Hyperparameters.Observe(x.progress, x.step, e.ValLoss)
 	return e, nil
 }
 
@@ -390,6 +391,12 @@ func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
 func (x *Execution) Stopped() (training.EarlyStopped, bool) {
 	stopped := training.EarlyStopped{Epoch: x.Epoch(), Step: x.step, Best: x.progress.Best, BestStep: x.progress.BestStep}
 	return stopped, x.session.Hyperparameters.Stop(x.progress)
+}
+
+// Reduced returns the event that says that the evaluation just made has reduced the
+// learning rate, if it has.
+func (x *Execution) Reduced() (training.LearningRateReduced, bool) {
+	return x.session.Hyperparameters.Reduced(x.before, x.progress, x.step)
 }
 
 // WeightsSHA256 returns the SHA-256 that a checkpoint of the current weights

@@ -1,4 +1,4 @@
-package integration
+package journal_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/journal"
+	"reprise/journal/journaltest"
 	"reprise/training"
 )
 
@@ -70,7 +71,9 @@ func (s *spied) catchUp(t *testing.T) (int, []string) {
 func manyRuns(t *testing.T) *spied {
 	t.Helper()
 	s := &spied{Store: memory.New(), damaged: map[string]bool{}}
-	writeRuns(t, s, 2*journal.RunsPerPart+10, 1)
+	if err := journaltest.WriteRuns(t.Context(), s, 2*journal.RunsPerPart+10, 1); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -78,7 +81,7 @@ func manyRuns(t *testing.T) *spied {
 func (s *spied) interrupt(t *testing.T, id training.RunID) {
 	t.Helper()
 	log := journal.NewRunLog(s.Store, time.Now)
-	events := wholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
+	events := journaltest.WholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
 	if _, err := log.Append(t.Context(), journal.RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +178,9 @@ func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeRuns(t, s, 60, 1)
+	if err := journaltest.WriteRuns(t.Context(), s, 60, 1); err != nil {
+		t.Fatal(err)
+	}
 	if err := errors.Join(journal.CatchUpProjections(t.Context(), s), s.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +206,7 @@ func TestADamagedPageUnderAProjectionDoesNotStopTheLog(t *testing.T) {
 	}()
 	log := journal.NewRunLog(s, time.Now)
 	for _, id := range []training.RunID{"another", "one-more"} {
-		events := wholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
+		events := journaltest.WholeRun(id, training.Allocation{Device: "cpu0", Lease: "l", Epoch: 1}, 1)
 		if _, err := log.Append(t.Context(), journal.RunRecord{}, events[0], training.TrainingInterrupted{Cause: "test"}); err != nil {
 			t.Fatal(err)
 		}

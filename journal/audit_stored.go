@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
-	"reprise/device"
 	"reprise/eventstore"
 )
 
@@ -81,40 +79,6 @@ func (m modelAudit) end(head eventstore.Position) error {
 }
 
 func (k *auditedModel) wrong(what string) error {
-	return &ContradictionError{What: fmt.Sprintf("the kept read model %q is not what the events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild %s`",
+	return &ContradictionError{What: fmt.Sprintf("the stored read model %q is not what the events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild %s`",
 		k.stored.Name, what, k.stored.Name)}
 }
-
-// auditSnapshot compares the snapshot of a device, if it has one that would be
-// used, with its events.
-func auditSnapshot(ctx context.Context, store eventstore.Store, id device.ID) error {
-	aggregate := eventstore.AggregateID(DevicePrefix + string(id))
-	replay, err := store.Replay(ctx, aggregate, 0)
-	if err != nil || replay.Snapshot == nil || replay.Snapshot.Schema != deviceSnapshotSchema {
-		return err
-	}
-	stored, usable := recordOf(replay.Snapshot, id)
-	if !usable {
-		return nil
-	}
-	folded, log := DeviceRecord{ID: id}, NewDeviceLog(nil, nil)
-	err = WalkAggregate(ctx, store, aggregate, eventstore.End, func(e eventstore.Event) error {
-		if e.Version > replay.Snapshot.Version {
-			return errSeen
-		}
-		folded, err = log.fold(folded, e)
-		return err
-	})
-	if err != nil && !errors.Is(err, errSeen) {
-		return err
-	}
-	if what := Difference(stored, folded, "the events give"); what != "" {
-		return &ContradictionError{Aggregate: aggregate, Version: replay.Snapshot.Version,
-			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild`",
-				aggregate, replay.Snapshot.Version, what)}
-	}
-	return nil
-}
-
-// errSeen ends a walk early.
-var errSeen = errors.New("seen")

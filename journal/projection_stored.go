@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"reprise/eventstore"
 )
@@ -55,23 +52,13 @@ func (m storedModel) bytes() int {
 	return n
 }
 
-// Consumer is the name of the consumer that holds the projection's position and
+// consumer is the name of the consumer that holds the projection's position and
 // manifest.
-func (p Projection) Consumer() string { return "projection/" + p.Name }
+func (p Projection) consumer() string { return "projection/" + p.Name }
 
 // partConsumer is the name of the consumer that holds one of a part's two slots.
 func (p Projection) partConsumer(part, slot int) string {
-	return fmt.Sprintf("%s/part-%d.%d", p.Consumer(), part, slot)
-}
-
-// ReadableEvents identifies the event types that this program reads.
-func ReadableEvents() string {
-	types := slices.Collect(maps.Keys(TrainingDecoders()))
-	types = slices.AppendSeq(types, maps.Keys(DeviceDecoders()))
-	types = slices.AppendSeq(types, maps.Keys(ActorDecoders()))
-	types = slices.AppendSeq(types, maps.Keys(QueueDecoders()))
-	slices.Sort(types)
-	return sumOf([]byte(strings.Join(types, "\n")))
+	return fmt.Sprintf("%s/part-%d.%d", p.consumer(), part, slot)
 }
 
 func sumOf(b []byte) string {
@@ -81,7 +68,7 @@ func sumOf(b []byte) string {
 
 // find reads the manifest.
 func (p Projection) find(ctx context.Context, store eventstore.Store) (storedModel, error) {
-	c, err := store.Consumer(ctx, p.Consumer())
+	c, err := store.Consumer(ctx, p.consumer())
 	if errors.Is(err, eventstore.ErrCorrupt) {
 		return storedModel{damaged: true}, nil // a cache that cannot be read counts as absent
 	}
@@ -90,7 +77,7 @@ func (p Projection) find(ctx context.Context, store eventstore.Store) (storedMod
 	}
 	k := storedModel{at: c.Position}
 	var stored manifest
-	if c.Schema == p.Schema && json.Unmarshal(c.State, &stored) == nil && stored.Events == ReadableEvents() {
+	if c.Schema == p.Schema && json.Unmarshal(c.State, &stored) == nil && stored.Events == readableEvents() {
 		k.usable, k.parts = true, stored.Parts
 	}
 	return k, nil
@@ -138,7 +125,7 @@ func (v *view) join(ctx context.Context, store eventstore.Store, i int, part sto
 func (v *view) save(ctx context.Context, store eventstore.Store) error {
 	parts := v.model.Split()
 	states := make([][]byte, len(parts))
-	stored := manifest{Events: ReadableEvents(), Parts: make([]storedPart, len(parts))}
+	stored := manifest{Events: readableEvents(), Parts: make([]storedPart, len(parts))}
 	for i, part := range parts {
 		state, err := json.Marshal(part)
 		if err != nil {
@@ -167,7 +154,7 @@ func (v *view) save(ctx context.Context, store eventstore.Store) error {
 	if err != nil {
 		return err
 	}
-	next := eventstore.Consumer{Name: v.Consumer(), Position: v.at, Schema: v.Schema, State: state}
+	next := eventstore.Consumer{Name: v.consumer(), Position: v.at, Schema: v.Schema, State: state}
 	if v.stored.damaged {
 		return save(ctx, store, next)
 	}

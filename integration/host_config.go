@@ -1,0 +1,38 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+
+	"reprise/device"
+	"reprise/fault"
+)
+
+// Validate returns a *fault.FieldError for each field that is missing or cannot be used,
+// joined.
+func (c HostConfig) Validate() error {
+	var errs []error
+	needs := func(missing bool, field, what, fix string) {
+		if missing {
+			errs = append(errs, &fault.FieldError{Field: field, Value: "nil", Problem: "must be " + what, Fix: fix})
+		}
+	}
+	needs(c.Store == nil, "Store", "an event store", "open one with eventstore/sqlite")
+	if c.Workspace.Dir == "" {
+		errs = append(errs, &fault.FieldError{Field: "Workspace.Dir", Value: `""`, Problem: "is not a folder", Fix: "name the data directory"})
+	}
+	for i, d := range c.Devices {
+		needs(d == nil, fmt.Sprintf("Devices[%d]", i), "a driver", "leave it out, or open the device")
+	}
+	needs(c.OpenDataset == nil, "OpenDataset", "a function", "open data with dataset.Library.Reopen")
+	needs(c.Now == nil, "Now", "a clock", "pass time.Now")
+	needs(c.NewID == nil, "NewID", "a function", "return a random name")
+	var setting *fault.FieldError
+	if err := c.Restarts.Validate(); errors.As(err, &setting) {
+		errs = append(errs, &fault.FieldError{Field: "Restarts", Value: setting.Field + " " + setting.Value, Problem: setting.Problem, Fix: setting.Fix})
+	}
+	if err := device.CheckWorker(c.Worker); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
