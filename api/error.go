@@ -27,10 +27,12 @@ const (
 	InterruptedEarly Code = "interrupted_early"
 	// StepsOmitted: Run has more checkpoints than the message lists, at its end.
 	StepsOmitted Code = "steps_omitted"
-	// UnknownOperation: the service has no such operation, as in another version.
-	UnknownOperation Code = "unknown_operation"
+	// NoEvents: the event log of the data directory at Path has no events.
+	NoEvents Code = "no_events"
 	// DirInUse: another process holds the data directory at Path.
 	DirInUse Code = "dir_in_use"
+	// UnknownOperation: the service has no such operation, as in another version.
+	UnknownOperation Code = "unknown_operation"
 	// DirGone: the data directory was removed or replaced while a run trained in it.
 	DirGone Code = "dir_gone"
 	// RunEnded: Run has ended for good and cannot be resumed. RunUnfinished: a run was

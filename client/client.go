@@ -92,11 +92,6 @@ func (c *Client) InspectDataSet(ctx context.Context, r api.InspectDataSetRequest
 	return unary(ctx, c, api.InspectDataSet, r)
 }
 
-// Events implements api.Service.
-func (c *Client) Events(ctx context.Context, r api.EventsRequest) iter.Seq2[api.Event, error] {
-	return stream(ctx, c, api.ListEvents, r)
-}
-
 // State implements api.Service.
 func (c *Client) State(ctx context.Context, r api.StateRequest) (api.StateReport, error) {
 	return unary(ctx, c, api.ShowState, r)

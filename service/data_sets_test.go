@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
+	"reprise/eventstore/sqlite"
 	"reprise/fault"
 )
 
@@ -24,9 +26,17 @@ func TestADownloadIsToldUntilItEnds(t *testing.T) {
 	noDir := fault.New(fault.Invalid, "there is no home directory")
 	s, err := New(Config{
 		NoDir: noDir, Random: rand.Reader, Now: func() time.Time { return noon },
-		OpenReadOnly: func(string) (eventstore.Store, error) { return nil, errors.New("unexpected") },
-		EmptyLog:     func() eventstore.Store { return memory.New() },
-		OpenDevices:  func() ([]device.Driver, func() error, error) { return nil, nil, errors.New("unexpected") },
+		OpenReadOnly:   func(string) (eventstore.Store, error) { return nil, errors.New("unexpected") },
+		OpenForWriting: func(string) (eventstore.Store, error) { return nil, errors.New("unexpected") },
+		Copies: Copies{
+			Backup:    sqlite.Backup,
+			Restore:   sqlite.Restore,
+			OpenWreck: func(context.Context, string) (Wreck, error) { return nil, errors.New("unexpected") },
+		},
+		Process: 1, Command: "test",
+		Serve:       func(context.Context, *Service) (func() error, error) { return nil, errors.New("unexpected") },
+		EmptyLog:    func() eventstore.Store { return memory.New() },
+		OpenDevices: func() ([]device.Driver, func() error, error) { return nil, nil, errors.New("unexpected") },
 		DataSets: func() dataset.Config {
 			return dataset.Config{CacheDir: t.TempDir(), GoProxy: proxy.URL, SystemDir: t.TempDir()}
 		},

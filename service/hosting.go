@@ -11,7 +11,6 @@ import (
 	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/integration"
-	"reprise/internal/flock"
 	"reprise/journal"
 	"reprise/training"
 )
@@ -103,12 +102,10 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	if err != nil {
 		return nil, err
 	}
-	holder := flock.Info{PID: s.config.Process, Command: s.config.Command, StartedAt: s.config.Now()}
-	opened, err := s.workspace.Open(ctx, holder, s.config.OpenForWriting)
+	opened, err := s.open(ctx)
 	if err != nil {
-		return nil, s.lockError(err)
+		return nil, err
 	}
-	warnOfSettled(ctx, opened.Settled)
 	h := &hosting{
 		service: s, opened: opened, log: journal.NewRunLog(opened.Store, s.config.Now),
 		closed: make(chan struct{}), ended: make(chan struct{}),
@@ -125,18 +122,6 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	h.host = host
 	tellRecovered(ctx, recovery)
 	return h, nil
-}
-
-// warnOfSettled says what the user has to know of what was settled when a data
-// directory was opened for writing.
-func warnOfSettled(ctx context.Context, settled datadir.Settled) {
-	for _, path := range settled.SetAside {
-		api.Notify(ctx, api.Notice{Warning: fmt.Sprintf("%s was written by an older version, and no event of the log names it; "+
-			"it was kept under this name. If this is the right event log, delete it; if not, put the newer events.db back", path)})
-	}
-	for _, u := range settled.Unsettled {
-		api.Notify(ctx, api.Notice{Warning: u.Error()})
-	}
 }
 
 // tellRecovered says which runs an earlier process left unfinished.

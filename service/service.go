@@ -10,6 +10,10 @@
 // depend on the calls that started or follow them. Close interrupts them. A run's actor
 // never waits for a follower.
 //
+// Restore, Import and Salvage are not operations of api.Service: they make a data
+// directory, or save what is left of one, where nothing is served yet. They are called
+// in the process. Private keys stay with the caller: it signs a head itself.
+//
 // A Service may be used by several goroutines. Each call opens the event log again, as
 // another process may be writing it.
 package service
@@ -45,20 +49,22 @@ type Config struct {
 	// without events, for a data directory that has none yet.
 	OpenReadOnly func(path string) (eventstore.Store, error)
 	EmptyLog     func() eventstore.Store
+	// OpenForWriting opens the event log at a path, and creates it if need be.
+	OpenForWriting func(path string) (eventstore.Store, error)
+	// Copies copies event logs, also damaged ones.
+	Copies Copies
+	// Process and Command are this process, as the lock of the data directory names its
+	// holder.
+	Process int
+	Command string
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
-	// OpenForWriting opens the event log at a path, and creates it if need be.
-	OpenForWriting func(path string) (eventstore.Store, error)
 	// DataSets says where data sets are looked for and fetched from. Its Progress is
 	// not used.
 	DataSets func() dataset.Config
 	// Random gives random bytes and never fails, as crypto/rand.Reader.
 	Random io.Reader
-	// Process and Command are this process, as the lock of the data directory names its
-	// holder.
-	Process int
-	Command string
 	// Serve makes the service known to other processes while it holds the data
 	// directory, until the function that it returns is called.
 	Serve func(context.Context, *Service) (func() error, error)
@@ -70,7 +76,7 @@ func (c Config) Validate() error {
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
 		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
-		"Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))

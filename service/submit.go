@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"reprise/api"
@@ -17,7 +15,6 @@ import (
 	"reprise/dataset"
 	"reprise/fault"
 	"reprise/integration"
-	"reprise/internal/disk"
 	"reprise/internal/figures"
 	"reprise/internal/flock"
 	"reprise/nn"
@@ -256,7 +253,7 @@ func (s *Service) checkDir() error {
 		return s.config.NoDir
 	}
 	if _, _, err := flock.Probe(s.workspace.LockPath()); err != nil {
-		return unusableDir(err)
+		return s.lockError(&datadir.LockError{Dir: s.workspace.Dir, Err: err})
 	}
 	return nil
 }
@@ -292,39 +289,4 @@ func runID(now time.Time, randomness io.Reader) training.RunID {
 		random[i] = letters[b%32]
 	}
 	return training.RunID(now.UTC().Format("20060102-150405-") + string(random[:]))
-}
-
-// unusableDir says that the data directory cannot be written to, and what to do.
-// Where any other would meet the same, as on a system without memory, that is not
-// the caller's mistake, and the remedy is the cause's.
-func unusableDir(err error) error {
-	field := &fault.FieldError{Field: fieldDir, Problem: err.Error(), Fix: "choose a folder that you can write to"}
-	ofThePath := func(cause error) bool { return errors.Is(err, cause) }
-	remedy := datadir.Remedy(err)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		field.Fix = "run this as its owner, or choose a folder that you may write to"
-	case remedy != "" && !slices.ContainsFunc([]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular}, ofThePath):
-		field.Fix = remedy
-		return fault.As(fault.KindOf(err), field)
-	}
-	return field
-}
-
-// fieldDir is the field that errors about the data directory name.
-const fieldDir = "data_dir"
-
-// lockError says why the data directory cannot be opened for writing.
-func (s *Service) lockError(err error) error {
-	var lock *datadir.LockError
-	switch {
-	case !errors.As(err, &lock):
-		return err
-	case errors.Is(err, flock.ErrLocked):
-		return &api.Error{
-			Fault: fault.KindOf(lock.Err), Code: api.DirInUse, Path: s.workspace.Dir,
-			Message: "the data directory " + s.workspace.Dir + " is " + lock.Err.Error(),
-		}
-	}
-	return unusableDir(lock.Err)
 }

@@ -31,11 +31,15 @@ func newService(t *testing.T) *Service {
 		OpenReadOnly:   func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
 		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
 		EmptyLog:       func() eventstore.Store { return memory.New() },
+		Copies: Copies{
+			Backup: sqlite.Backup, Restore: sqlite.Restore,
+			OpenWreck: func(ctx context.Context, path string) (Wreck, error) { return sqlite.OpenWreck(ctx, path) },
+		},
 		OpenDevices: func() ([]device.Driver, func() error, error) {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
-		DataSets: func() dataset.Config { return dataset.Config{NoCache: errors.New("nothing is fetched")} },
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:   rand.Reader, Process: 7, Command: "a test",
 		Serve: func(context.Context, *Service) (func() error, error) { return func() error { return nil }, nil },
 	})

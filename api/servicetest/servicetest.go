@@ -90,6 +90,14 @@ func Run(t *testing.T, h Harness) {
 		{"a text needs a language model and its files", generation},
 		{"all of a request for text is checked at once", generationRequest},
 		{"data sets are listed, fetched and inspected", dataSets},
+		{"the newest events, and those that pass a filter", tail},
+		{"a log that is followed is waited for", follow},
+		{"a replay ends in the run's state", replay},
+		{"a log is verified, also against a head", verify},
+		{"an export is the log", export},
+		{"read models are rebuilt", rebuild},
+		{"a backup is a data directory with the same log", backup},
+		{"a data directory that another process holds", inUse},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
 	}
@@ -105,7 +113,7 @@ const digits = `model_architecture: mlp\ndataset_path: digits\nmodel: {hidden: [
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return slices.Concat(recordCalls(), []call{
+	return slices.Concat(logCalls(), recordCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},

@@ -282,3 +282,19 @@ func TestATraceEndsWithItsAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestDeadLettersAreShown(t *testing.T) {
+	l := api.ActorSnapshot{Actors: []api.Actor{{Path: "/", Kind: "supervisor"}}, DeadLetters: 4, Letters: []api.DeadLetter{
+		{To: "run/r", Type: "dance", Reason: "type: it is unknown"}, {To: "\x1b[2J", Type: "pause", Reason: "to: it is unknown"},
+	}}
+	var out strings.Builder
+	drawn := newTable(&out)
+	if err := errors.Join(writeActors(drawn, l), drawn.flush()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"4 dead letters:", "(2 before these)", "dance to run/r: type:", `pause to \x1b[2J: to:`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (env *environment) trainOne(
 func (env *environment) withTraining(
 	ctx context.Context, newView func() hostView, do func(context.Context, api.Service, func() hostView) error,
 ) error {
-	return env.withServiceFor(ctx, writing, func(ctx context.Context, s api.Service) error {
+	return env.withServiceFor(ctx, submitting, func(ctx context.Context, s api.Service) error {
 		var shown hostView
 		view := func() hostView {
 			if shown == nil {

@@ -11,9 +11,6 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
-	"reprise/datadir"
-	"reprise/eventstore"
-	"reprise/journal"
 	"reprise/training"
 )
 
@@ -31,52 +28,6 @@ beginning of one, or "latest".`,
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env), newRunsExplainCommand(env),
 	)
 	return c
-}
-
-// runReader is what the commands that only read a run work with.
-type runReader struct {
-	store     eventstore.Store
-	workspace datadir.Workspace
-	list      *journal.RunList
-	log       *journal.RunLog
-	run       journal.RunRecord
-}
-
-// readRun opens the data directory for reading, resolves the run's name and
-// calls do.
-func (env *environment) readRun(ctx context.Context, name string, do func(runReader) error) error {
-	store, err := env.openReader(ctx)
-	if err != nil {
-		return err
-	}
-	return env.readRunIn(ctx, store, name, do)
-}
-
-// readCurrentRun is readRun for commands that an older log would mislead.
-func (env *environment) readCurrentRun(ctx context.Context, name string, do func(runReader) error) error {
-	store, err := env.openCurrent(ctx)
-	if err != nil {
-		return err
-	}
-	return env.readRunIn(ctx, store, name, do)
-}
-
-// readRunIn closes the store.
-func (env *environment) readRunIn(ctx context.Context, store *logReader, name string, do func(runReader) error) error {
-	defer func() { _ = store.Close() }() // it was only read
-	list, err := store.runs(ctx)
-	if err != nil {
-		return err
-	}
-	r := runReader{store: store, workspace: store.workspace, list: list, log: journal.NewRunLog(store.listing, env.now)}
-	id, err := r.list.Resolve(strings.TrimSpace(name))
-	if err != nil {
-		return err
-	}
-	if r.run, err = r.log.Load(ctx, id); err != nil {
-		return err
-	}
-	return do(r)
 }
 
 func newRunsListCommand(env *environment) *cobra.Command {

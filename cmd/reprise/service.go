@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -35,12 +36,14 @@ const (
 )
 
 // access is what a command wants of the data directory.
-type access bool
+type access int
 
 const (
-	// reading needs a folder that is there, writing makes it.
-	reading access = false
-	writing access = true
+	// reading needs a folder that is there; with writing, the service says what it needs.
+	reading access = iota
+	writing
+	// submitting is writing for requests that are checked even where there is no folder.
+	submitting
 )
 
 // withService calls do with the service over the data directory, for reading. What the
@@ -49,26 +52,23 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 	return env.withServiceFor(ctx, reading, do)
 }
 
-// withServiceFor is withService for commands that write, too.
+// withServiceFor is withService for commands that write, or wait for a folder, too.
 func (env *environment) withServiceFor(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
+	defer func() { err = env.withCommands(err) }()
 	way := env.getenv("REPRISE_SERVICE")
 	if way != "" && way != serviceDirect && way != serviceSocket {
 		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
 	}
-	w, noDir := env.workspace()
-	if noDir == nil && wanted == reading {
-		noDir = env.checkThere(w)
-	}
-	local, err := env.serviceOver(w, noDir)
+	local, err := env.serviceFor(wanted)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, env.withCommands(local.Close())) }()
+	defer func() { err = errors.Join(err, local.Close()) }()
 	shown := notices{env: env}
 	defer shown.close()
 	ctx = api.WithNotices(ctx, shown.show)
 	if way != serviceSocket {
-		return env.withCommands(do(ctx, local))
+		return do(ctx, local)
 	}
 	served, err := serveSocket(ctx, local)
 	if err != nil {
@@ -77,41 +77,34 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 	defer func() { err = errors.Join(err, served.close()) }()
 	remote := client.New(served.path, served.dial)
 	defer func() { err = errors.Join(err, remote.Close()) }()
-	return env.withCommands(do(ctx, remote))
+	return do(ctx, remote)
 }
 
-// localService returns the service over the data directory, in this process. Where there
-// is none, only calls that need it fail.
-func (env *environment) localService() (*service.Service, error) {
+// localService returns the service over the data directory, in this process, for
+// reading. Where there is no data directory, only calls that need it fail.
+func (env *environment) localService() (*service.Service, error) { return env.serviceFor(reading) }
+
+// serviceFor returns the service over the data directory, in this process.
+func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()
-	if err != nil {
+	if wanted == writing && err != nil {
 		return nil, err
 	}
-	if err := env.checkThere(w); err != nil {
-		return nil, err
-	}
-	return env.serviceOver(w, nil)
-}
-
-// checkThere fails where a folder that the command line names for reading does not
-// exist.
-func (env *environment) checkThere(w datadir.Workspace) error {
-	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
-		if _, err := os.Stat(w.Dir); err != nil {
-			return invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+	if err == nil && wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
+		if _, missing := os.Stat(w.Dir); missing != nil {
+			err = invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 		}
 	}
-	return nil
-}
-
-// serviceOver wires the service over a data directory. With noDir, only calls that need
-// one fail.
-func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.Service, error) {
-	if noDir != nil {
+	if err != nil {
 		w.Dir = ""
 	}
+	return env.serviceOver(w, err)
+}
+
+// serviceOver wires the service over a data directory; noDir says why there is none.
+func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.Service, error) {
 	return service.New(service.Config{
-		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets,
+		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -127,7 +120,7 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.
 			}
 			return store, nil
 		},
-		Random: rand.Reader, Process: os.Getpid(), Command: env.command,
+		Copies: copies(), Process: os.Getpid(), Command: env.command,
 		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
 			endpoint, err := serveControl(ctx, w, server.Handler(s))
 			if err != nil {
@@ -136,6 +129,37 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.
 			return endpoint.close, nil
 		},
 	})
+}
+
+// copies copies the event logs that sqlite has.
+func copies() service.Copies {
+	return service.Copies{
+		Backup: sqlite.Backup, Restore: sqlite.Restore,
+		OpenWreck: func(ctx context.Context, path string) (service.Wreck, error) {
+			wreck, err := sqlite.OpenWreck(ctx, path)
+			if err != nil {
+				return nil, err // not a nil *sqlite.Wreck
+			}
+			return wreck, nil
+		},
+	}
+}
+
+// finish returns the result of an operation that takes a while, and shows how far it is
+// meanwhile.
+func finish[Result any](updates iter.Seq2[api.Update[Result], error], progress *counter) (Result, error) {
+	defer progress.close()
+	var none Result
+	for u, err := range updates {
+		switch {
+		case err != nil:
+			return none, err
+		case u.Result != nil:
+			return *u.Result, nil
+		}
+		progress.update(u.Done, u.Of)
+	}
+	return none, errors.New("the service gave no result")
 }
 
 // notices shows what the service has to say beside an answer.
@@ -212,7 +236,19 @@ func (s *socketServer) close() error {
 
 // argument is a field of a request to the service, as the user gave it: --at 15m for
 // the field at.
-type argument struct{ field, flag, value string }
+type argument struct {
+	field, flag, value string
+	// file says that the value is the content of a file, or the file itself: it is not
+	// shown, and flag names the file.
+	file bool
+	// fixes are what the service says to do and, in words of the command line, the same.
+	fixes map[string]string
+}
+
+// fileArgument is a field that a file was given for: by a flag, or by its name alone.
+func fileArgument(field, flag, file string) argument {
+	return argument{field: field, flag: strings.TrimSpace(flag + " " + file), file: true}
+}
 
 // asGiven makes what a service says about fields of its request speak of the
 // arguments that they come from.
@@ -233,7 +269,12 @@ func asGiven(err error, arguments ...argument) error {
 		for _, a := range arguments {
 			if m.Field == a.field && m.File == "" && m.Setting == "" {
 				named.Mistakes[i].Field = a.flag
-				if m.Value != "" && a.value != "" {
+				if fix, ok := a.fixes[m.Fix]; ok {
+					named.Mistakes[i].Fix = fix
+				}
+				if a.file {
+					named.Mistakes[i].Value = ""
+				} else if m.Value != "" && a.value != "" {
 					named.Mistakes[i].Value = a.value
 				}
 			}
@@ -248,28 +289,39 @@ func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
 }
 
-// withCommands completes what a service says in a situation in which commands or flags
-// help, other than those of commandsFor.
+// withCommands completes what a service says in a situation in which commands help, and
+// makes what it says about the data directory speak of the flag that names it, and of
+// this program.
 func (env *environment) withCommands(err error) error {
-	if w, noDir := env.workspace(); noDir == nil {
-		err = asGiven(err, argument{field: "data_dir", flag: "--data-dir " + w.Dir})
-	}
 	var e *api.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	named := *e
 	switch e.Code {
-	case api.DirInUse:
-		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
-		named.Remedy = waitForIt
 	case api.InterruptedEarly:
-		named.Remedy = "resume it with:\n  " + env.commandFor("runs resume", e.Run)
+		named.Remedy, named.Code = "resume it with:\n  "+env.commandFor("runs resume", e.Run), "" // it has been answered
+		return &named
 	case api.StepsOmitted:
 		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
+		named.Code = ""
+		return &named
+	case api.DirInUse:
+		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
+		err = &named
+	case api.NoEvents:
+		named.Remedy = "start a run with: " + env.program + " train JOB"
+		err = &named
 	default:
+	}
+	w, noDir := env.workspace()
+	if noDir != nil {
 		return err
 	}
-	named.Code = "" // it has been answered
-	return &named
+	dir := fileArgument("data_dir", "--data-dir", w.Dir)
+	dir.fixes = map[string]string{
+		"choose an empty folder":                    "choose an empty folder with --data-dir FOLDER",
+		"choose an empty folder, or move runs away": "choose an empty folder with --data-dir FOLDER, or move runs away",
+	}
+	return asGiven(err, dir)
 }

@@ -34,7 +34,7 @@ It starts nothing.`,
 }
 
 func (env *environment) validate(ctx context.Context, file string, set []string, format string) error {
-	return env.withServiceFor(ctx, writing, func(ctx context.Context, s api.Service) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
 		request, err := env.submission(ctx, []string{file}, set)
 		if err != nil {
 			return err
