@@ -33,6 +33,15 @@ const (
 	DirInUse Code = "dir_in_use"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
+	// DirGone: the data directory was removed or replaced while a run trained in it.
+	DirGone Code = "dir_gone"
+	// RunEnded: Run has ended for good and cannot be resumed. RunUnfinished: a run was
+	// left where it was, and can be resumed.
+	RunEnded      Code = "run_ended"
+	RunUnfinished Code = "run_unfinished"
+	// NoActors: no process trains in the data directory at Path, whose actors there
+	// would be.
+	NoActors Code = "no_actors"
 	// Unreachable: the service does not answer, or its answer was cut off.
 	Unreachable Code = "unreachable"
 )
@@ -112,12 +121,13 @@ func ErrorOf(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if !errors.As(err, &e) {
+	e := wrapped(err)
+	if e == nil {
 		return &Error{Fault: fault.KindOf(err), Message: err.Error(), Mistakes: mistakesOf(err)}
 	}
-	if text := err.Error(); text != e.Error() { // something was added to it
+	if text, kind := err.Error(), fault.KindOf(err); text != e.Error() || kind != e.Fault { // something was added to it
 		added := *e
+		added.Fault = kind
 		if text, ok := strings.CutSuffix(text, "; "+e.Remedy); ok && e.Remedy != "" {
 			added.Message = text
 		} else {
@@ -128,9 +138,23 @@ func ErrorOf(err error) *Error {
 	return e
 }
 
+// wrapped returns the error of a service that err is or wraps; nil if there is none, or
+// if it is one of several.
+func wrapped(err error) *Error {
+	for err != nil {
+		if e, ok := err.(*Error); ok { //nolint:errorlint // it walks the tree itself
+			return e
+		}
+		err = errors.Unwrap(err)
+	}
+	return nil
+}
+
 // mistakesOf returns the mistakes among the errors that err is made of.
 func mistakesOf(err error) []Mistake {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *Error:
+		return e.Mistakes
 	case *RequestError:
 		return []Mistake{{
 			Field: e.Field, Value: e.Value, Problem: e.Problem, Fix: e.Fix, File: e.File, Line: e.Line, Column: e.Column,

@@ -28,6 +28,7 @@ const (
 func Operations() []Operation {
 	return slices.Concat(
 		runOperations(),
+		trainingOperations(),
 		recordOperations(),
 		dataOperations(),
 		logOperations(),

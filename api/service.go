@@ -12,6 +12,8 @@ import "context"
 // warning, goes to the function of [WithNotices]. Methods may be called concurrently.
 type Service interface {
 	RunService
+	TrainingService
+	ActorService
 	RecordService
 	DataService
 	LogService

@@ -102,6 +102,51 @@ func (c *Client) Devices(ctx context.Context, r api.DevicesRequest) (api.DeviceL
 	return unary(ctx, c, api.ListDevices, r)
 }
 
+// Validate implements api.Service.
+func (c *Client) Validate(ctx context.Context, r api.ValidateRequest) (api.Validation, error) {
+	return unary(ctx, c, api.ValidateRun, r)
+}
+
+// Submit implements api.Service.
+func (c *Client) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
+	return stream(ctx, c, api.SubmitRuns, r)
+}
+
+// Fork implements api.Service.
+func (c *Client) Fork(ctx context.Context, r api.ForkRequest) (api.Forked, error) {
+	return unary(ctx, c, api.ForkRun, r)
+}
+
+// Resume implements api.Service.
+func (c *Client) Resume(ctx context.Context, r api.ResumeRequest) iter.Seq2[api.Submission, error] {
+	return stream(ctx, c, api.ResumeRuns, r)
+}
+
+// Follow implements api.Service.
+func (c *Client) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
+	return stream(ctx, c, api.FollowRuns, r)
+}
+
+// Interrupt implements api.Service.
+func (c *Client) Interrupt(ctx context.Context, r api.InterruptRequest) (api.Interrupted, error) {
+	return unary(ctx, c, api.InterruptRuns, r)
+}
+
+// Actors implements api.Service.
+func (c *Client) Actors(ctx context.Context, r api.ActorsRequest) (api.ActorSnapshot, error) {
+	return unary(ctx, c, api.ListActors, r)
+}
+
+// Tell implements api.Service.
+func (c *Client) Tell(ctx context.Context, r api.Message) (api.MessageAnswer, error) {
+	return unary(ctx, c, api.TellActor, r)
+}
+
+// Trace implements api.Service.
+func (c *Client) Trace(ctx context.Context, r api.TraceRequest) (api.TraceStep, error) {
+	return unary(ctx, c, api.TraceActor, r)
+}
+
 // unary calls an operation that has one answer.
 func unary[Request, Answer any](ctx context.Context, c *Client, name api.Unary[Request, Answer], r Request) (answer Answer, err error) {
 	items := 0

@@ -45,6 +45,7 @@ func local(t testing.TB, dir string) api.Service {
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:   rand.Reader,
+		Serve:    func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

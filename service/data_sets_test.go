@@ -34,6 +34,7 @@ func TestADownloadIsToldUntilItEnds(t *testing.T) {
 			OpenWreck: func(context.Context, string) (Wreck, error) { return nil, errors.New("unexpected") },
 		},
 		Process: 1, Command: "test",
+		Serve:       func(context.Context, *Service) (func() error, error) { return nil, errors.New("unexpected") },
 		EmptyLog:    func() eventstore.Store { return memory.New() },
 		OpenDevices: func() ([]device.Driver, func() error, error) { return nil, nil, errors.New("unexpected") },
 		DataSets: func() dataset.Config {

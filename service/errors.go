@@ -2,11 +2,13 @@ package service
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/eventstore"
+	"reprise/integration"
 	"reprise/journal"
 )
 
@@ -30,6 +32,10 @@ func codeOf(err error) (code api.Code, path string) {
 	var corrupt *eventstore.CorruptionError
 	var noRun *journal.RunNotFoundError
 	switch {
+	case errors.Is(err, datadir.ErrDataDirGone):
+		return api.DirGone, ""
+	case errors.As(err, new(*integration.UnfinishedError)):
+		return api.RunUnfinished, ""
 	case errors.As(err, &noLog):
 		return api.LogMissing, noLog.Dir
 	case errors.As(err, &corrupt) && corrupt.Path != "":
@@ -46,6 +52,9 @@ func codeOf(err error) (code api.Code, path string) {
 // remedy is "" where the text says it, or nothing is known. If a file is missing, the
 // text says what to do.
 func remedyOf(err error) (text, remedy string) {
+	if left, ok := err.(*integration.UnfinishedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
+		return fmt.Sprintf("run %s: %v", left.Run, left.Cause), datadir.Remedy(left.Cause)
+	}
 	advised := err
 	if !errors.Is(err, fs.ErrNotExist) {
 		advised = datadir.Advise(err)

@@ -5,6 +5,11 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
+// Runs train in the process of the Service, which takes the data directory when the
+// first one is started and lets go of it when the last one is at rest. They do not
+// depend on the calls that started or follow them. Close interrupts them. A run's actor
+// never waits for a follower.
+//
 // Restore, Import and Salvage are not operations of api.Service: they make a data
 // directory, or save what is left of one, where nothing is served yet. They are called
 // in the process. Private keys stay with the caller: it signs a head itself.
@@ -14,6 +19,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -25,6 +31,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/integration"
+	"reprise/training"
 )
 
 var _ api.Service = (*Service)(nil)
@@ -58,6 +65,9 @@ type Config struct {
 	DataSets func() dataset.Config
 	// Random gives random bytes and never fails, as crypto/rand.Reader.
 	Random io.Reader
+	// Serve makes the service known to other processes while it holds the data
+	// directory, until the function that it returns is called.
+	Serve func(context.Context, *Service) (func() error, error)
 }
 
 // Validate reports what is missing.
@@ -66,7 +76,7 @@ func (c Config) Validate() error {
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
 		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
-		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "",
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
@@ -83,7 +93,10 @@ type Service struct {
 	mu           sync.Mutex
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
-	leased       *integration.Devices // nil until somebody needs one
+
+	shelf  shelf
+	hosts  hosts
+	leased *integration.Devices // nil until somebody needs one
 }
 
 // New returns a service. Close must follow.
@@ -91,19 +104,20 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}}, nil
+	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{turn: make(chan struct{}, 1), feeds: map[training.RunID]*feed{}}}, nil
 }
 
-// Close closes the devices. No call may be in progress.
+// Close interrupts the runs that train here, lets go of the data directory once they
+// are at rest, and closes the devices. No other call may be in progress.
 func (s *Service) Close() error {
+	err := s.hosts.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closeDrivers == nil {
-		return nil
+		return err
 	}
-	var err error
 	if s.leased != nil {
-		err = s.leased.Close()
+		err = errors.Join(err, s.leased.Close())
 	}
 	err = errors.Join(err, s.closeDrivers())
 	s.drivers, s.closeDrivers, s.leased = nil, nil, nil

@@ -35,6 +35,7 @@ func config(dir string) service.Config {
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:   rand.Reader,
+		Serve:    func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	}
 }
 
@@ -62,7 +63,7 @@ func TestAConfigNamesWhatItLacks(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "Config.Dir") {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets", "Random", "OpenForWriting", "Copies", "Process", "Command"} {
+	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets", "Random", "OpenForWriting", "Copies", "Process", "Command", "Serve"} {
 		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
 		}

@@ -81,6 +81,8 @@ func Run(t *testing.T, h Harness) {
 		{"a canceled call ends", canceled},
 		{"a stream can be broken off", brokenOff},
 		{"calls run at the same time", concurrent},
+		{"runs train and are followed to their ends", trained},
+		{"a run that is interrupted is resumed", interrupted},
 		{"a warning comes before the answer", warning},
 		{"figures are those of the run", figures},
 		{"a verification says what differs", verification},
@@ -104,6 +106,10 @@ func Run(t *testing.T, h Harness) {
 // call is a call of an operation.
 type call struct{ operation, request string }
 
+// digits is a training request, in YAML that is within JSON.
+const digits = `model_architecture: mlp\ndataset_path: digits\nmodel: {hidden: [4]}\n` +
+	`config: {batch_size: 480, learning_rate: 0.01, epochs: 2, seed: 3}\n`
+
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
@@ -112,6 +118,22 @@ func calls() []call {
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},
 		{"runs.show", `{"run":"no such run"}`},
+		{"runs.validate", `{"folder":"/","file":{"name":"-","content":"` + digits + `"}}`},
+		{"runs.validate", `{"folder":"/","file":{"name":"-","content":"` + digits + `"},"settings":{"values":["config.epochs=0"]}}`},
+		{"runs.submit", `{"folder":"/","files":[]}`},
+		{"runs.submit", `{"folder":"/","files":[{"name":"a","content":"` + digits + `"},{"name":"b","content":"{}"}]}`},
+		{"runs.fork", `{"run":"no such run"}`},
+		{"runs.fork", `{"run":"latest","from":1000000}`},
+		{"runs.resume", `{"runs":["no such run"]}`},
+		{"runs.follow", `{"runs":["latest"]}`},
+		{"runs.follow", `{"runs":["no such run"]}`},
+		{"runs.interrupt", `{"runs":["latest"],"cause":"a test"}`},
+		{"runs.interrupt", `{"runs":["latest"]}`},
+		{"actors.list", `{}`},
+		{"actors.trace", `{"actor":"run"}`},
+		{"tell", `{"to":"run/r","type":"pause"}`},
+		{"events.list", `{"run":"latest"}`},
+		{"events.list", `{"run":"no such run"}`},
 		{"state", `{}`},
 		{"state", `{"at":"0"}`},
 		{"state", `{"at":"7"}`},

@@ -2,29 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/fault"
-	"reprise/service"
-	"reprise/training"
 )
-
-// library returns the catalogue and its readers; a download shows its progress
-// on standard error.
-func (env *environment) library() (*dataset.Library, func(), error) {
-	progress := &download{env: env}
-	config := env.dataSets()
-	config.Progress = progress.update
-	library, err := dataset.NewLibrary(config)
-	return library, progress.close, err
-}
 
 // dataSets says where data sets are looked for and fetched from.
 func (env *environment) dataSets() dataset.Config {
@@ -32,83 +17,6 @@ func (env *environment) dataSets() dataset.Config {
 	return dataset.Config{
 		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(usualGo()...),
 	}
-}
-
-// openRequested opens the data that a request names. A mistake in the request
-// or the files is the user's to correct; a missing network is not.
-func (env *environment) openRequested(ctx context.Context, request api.TrainingRequest) (dataset.Source, *dataset.Dataset, error) {
-	library, done, err := env.library()
-	if err != nil {
-		return dataset.Source{}, nil, err
-	}
-	defer done()
-	here, err := os.Getwd()
-	if err != nil {
-		return dataset.Source{}, nil, err
-	}
-	source, err := request.DatasetReference(entryNames(library), here)
-	if err != nil {
-		return dataset.Source{}, nil, invalid(err)
-	}
-	data, err := library.Open(ctx, source)
-	if isInput(err) {
-		err = invalid(request.Locate(err))
-	}
-	return source, data, err
-}
-
-// moreMistakes returns what else is wrong with a request in which mistakes were
-// found already: what the sound parts of it say of the data, and how they fit it.
-// Nothing is fetched for a request that cannot be trained.
-func (env *environment) moreMistakes(ctx context.Context, request api.TrainingRequest) error {
-	library, done, err := env.library()
-	if err != nil {
-		return nil // it is not a mistake in the request
-	}
-	defer done()
-	here, err := os.Getwd()
-	if err != nil || !request.Sound("dataset_path") {
-		return nil
-	}
-	source, err := request.DatasetReference(entryNames(library), here)
-	if err != nil || !request.Sound("dataset") {
-		return err
-	}
-	if entry, ok := library.Lookup(source.Path); ok && library.Status(entry) == dataset.StatusNotFetched {
-		return nil
-	}
-	data, err := library.Open(ctx, source)
-	if err == nil {
-		err = request.CheckData(data)
-	}
-	if located := request.Locate(err); errors.As(located, new(*api.RequestError)) {
-		return located
-	}
-	return nil // it would come again once the mistakes are mended
-}
-
-// openRecorded opens the data of a run as it was read then, and makes sure that it
-// is the same.
-func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
-	library, done, err := env.library()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return service.OpenRecorded(ctx, library, d)
-}
-
-// isInput reports whether an error of dataset is about what the user gave.
-func isInput(err error) bool {
-	return fault.KindOf(err) == fault.Invalid
-}
-
-func entryNames(library *dataset.Library) []string {
-	var names []string
-	for _, e := range library.Entries() {
-		names = append(names, e.Name)
-	}
-	return names
 }
 
 // download shows the progress of a download: a bar on a terminal, lines elsewhere.

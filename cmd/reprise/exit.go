@@ -101,8 +101,8 @@ func commandsFor(code api.Code) string {
 		return "`reprise runs list` shows them all"
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
-	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable:
-	case api.InterruptedEarly, api.StepsOmitted: // withCommands has said it
+	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable, api.DirGone:
+	case api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors: // said elsewhere
 	}
 	return ""
 }

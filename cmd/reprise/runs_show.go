@@ -133,11 +133,6 @@ func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, 
 		thousands(last.Step), thousands(h.TotalSteps(d.Training)))
 }
 
-// describeLastCheckpoint is describeCheckpoint for a record.
-func describeLastCheckpoint(r journal.RunRecord) string {
-	return describeCheckpoint(r.Checkpoints, r.Session.Hyperparameters, r.Session.Dataset, r.Session.CanResume())
-}
-
 // writeOmitted says how much of a list is not shown.
 func writeOmitted(t *table, n int, what string) {
 	if n > 0 {

@@ -36,12 +36,14 @@ const (
 )
 
 // access is what a command wants of the data directory.
-type access bool
+type access int
 
 const (
 	// reading needs a folder that is there; with writing, the service says what it needs.
-	reading access = false
-	writing access = true
+	reading access = iota
+	writing
+	// submitting is writing for requests that are checked even where there is no folder.
+	submitting
 )
 
 // withService calls do with the service over the data directory, for reading. What the
@@ -119,6 +121,13 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.
 			return store, nil
 		},
 		Copies: copies(), Process: os.Getpid(), Command: env.command,
+		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
+			endpoint, err := serveControl(ctx, w, server.Handler(s))
+			if err != nil {
+				return nil, fmt.Errorf("`reprise actors` cannot inspect this process: %w", err)
+			}
+			return endpoint.close, nil
+		},
 	})
 }
 
