@@ -36,6 +36,7 @@ func TestWhatNeedsADataDirectorySaysWhyThereIsNone(t *testing.T) {
 		OpenDevices:    func() ([]device.Driver, func() error, error) { return nil, nil, unexpected },
 		DataSets:       func() dataset.Config { return dataset.Config{} },
 		Copies:         noCopies(), Process: 7, Command: "a test",
+		Serve: func(context.Context, *Service) (func() error, error) { return nil, unexpected },
 	})
 	if err != nil {
 		t.Fatal(err)
