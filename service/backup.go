@@ -27,6 +27,9 @@ func (s *Service) Backup(ctx context.Context, q api.BackupRequest) iter.Seq2[api
 
 // checkBackup fails where there is nothing to copy, or no place for the copy.
 func (s *Service) checkBackup(ctx context.Context, folder string) error {
+	if err := s.needDir(); err != nil {
+		return err
+	}
 	w := s.workspace
 	if err := w.CheckLogExists(false); err != nil {
 		return err

@@ -30,6 +30,9 @@ const (
 // error means that there is no new folder.
 func (s *Service) Salvage(ctx context.Context, folder string, progress func(done, of uint64)) (_ api.SalvageReport, err error) {
 	defer explain(&err)
+	if err := s.needDir(); err != nil {
+		return api.SalvageReport{}, err
+	}
 	w := s.workspace
 	report := api.SalvageReport{From: w.Dir, To: folder, Missing: []api.MissingEvents{}, LostFiles: []api.LostFiles{}, UnknownFiles: []string{}}
 	if !disk.Exists(w.EventsPath()) && !disk.Exists(w.EventsPath()+"-wal") {
@@ -138,18 +141,19 @@ func (s *Service) salvageFiles(
 		return err
 	}
 	var older *datadir.OlderLogError
-	switch err := datadir.CheckFiles(ctx, log, from); {
-	case errors.As(err, &older):
+	compared := datadir.CheckFiles(ctx, log, from)
+	switch {
+	case errors.As(compared, &older):
 		for _, problem := range older.Problems {
 			report.Missing = append(report.Missing, api.MissingEvents{First: report.Events + 1, What: problem})
 		}
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case datadir.Passing(err):
-		return err
-	case err != nil: // of folders that cannot be read
-		lose([]datadir.LostFiles{{What: "cannot be compared with the log: " + err.Error()}})
-		return nil
+	case datadir.Passing(compared):
+		return compared
+	case compared != nil: // of folders that cannot be read
+		lose([]datadir.LostFiles{{What: "cannot be compared with the log: " + compared.Error()}})
+		return nil //nolint:nilerr // it is in the report
 	}
 	unknown, lost, err := datadir.SalvageUnknownFiles(ctx, log, filepath.Join(to.Dir, RestRuns), from)
 	report.UnknownFiles = append(report.UnknownFiles, unknown...)

@@ -70,6 +70,9 @@ func (s *Service) tail(ctx context.Context, q api.TailRequest, send func(eventst
 
 // waitForLog waits for a log that is not there yet, and reports whether it had to.
 func (s *Service) waitForLog(ctx context.Context) (waited bool, err error) {
+	if err := s.needDir(); err != nil {
+		return false, err
+	}
 	for !disk.Exists(s.workspace.EventsPath()) {
 		if err := s.workspace.CheckLogExists(false); err != nil {
 			return waited, err

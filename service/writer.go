@@ -38,8 +38,19 @@ type Wreck interface {
 	Close() error
 }
 
+// needDir fails where there is no data directory.
+func (s *Service) needDir() error {
+	if s.config.Dir == "" {
+		return s.config.NoDir
+	}
+	return nil
+}
+
 // open opens the data directory for writing, and warns of what it could not settle.
 func (s *Service) open(ctx context.Context) (*datadir.OpenWorkspace, error) {
+	if err := s.needDir(); err != nil {
+		return nil, err
+	}
 	opened, err := s.workspace.Open(ctx, s.holder(), s.config.OpenForWriting)
 	if err != nil {
 		return nil, s.lockError(err)
@@ -58,6 +69,9 @@ func (s *Service) holder() flock.Info {
 // newDir locks the data directory, which has no event log yet, and makes it where it
 // does not exist. parents says that the folders above it are made, too.
 func (s *Service) newDir(parents bool) (release func() error, err error) {
+	if err := s.needDir(); err != nil {
+		return nil, err
+	}
 	w := s.workspace
 	if !parents && !disk.Exists(w.Dir) {
 		if err := datadir.CheckParent(fieldDir, w.Dir); err != nil {
