@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -17,6 +18,9 @@ type Recovery struct {
 	Failed      []training.RunID
 	// Leases is the number of leases held by dead processes.
 	Leases int
+	// Jobs lists those that wait to be resumed, in the order of their submission. Those
+	// that are paused are not among them.
+	Jobs []queue.JobID
 }
 
 // Recover cleans up after processes of a worker that died. It ends every lease of the
@@ -32,8 +36,9 @@ func Recover(ctx context.Context, worker string, runs *journal.RunLog, devices *
 	var (
 		list    *journal.RunList
 		ledgers *journal.DeviceList
+		jobs    *journal.JobList
 	)
-	if err := journal.Read(ctx, runs.Store(), journal.Into(&list), journal.Into(&ledgers)); err != nil {
+	if err := journal.Read(ctx, runs.Store(), journal.Into(&list), journal.Into(&ledgers), journal.Into(&jobs)); err != nil {
 		return recovery, err
 	}
 	for _, d := range ledgers.Devices {
@@ -49,6 +54,9 @@ func Recover(ctx context.Context, worker string, runs *journal.RunLog, devices *
 	for _, r := range list.Runs {
 		if r.Saga == nil || atRest(*r.Saga) || !belongsTo(worker, *r.Saga) {
 			continue
+		}
+		if j, ok := jobs.Job(queue.JobID(r.RunID)); ok && j.Job.State() == queue.StateQueued && !r.Saga.Begun() {
+			continue // it waits in the queue, and nothing of it was under way
 		}
 		record, err := runs.Load(ctx, r.RunID)
 		if err != nil {

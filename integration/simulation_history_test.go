@@ -88,6 +88,7 @@ type history struct {
 	process  *process // nil between two
 	orderly  bool     // the last process left nothing to be recovered
 	wanted   int      // runs that are to be started
+	submits  bool     // runs as jobs
 	restarts actor.Intensity
 	// Conditions hold until then.
 	fullUntil, goneUntil time.Time
@@ -169,6 +170,7 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
 	}
 	h.wanted = 1 + h.random.IntN(3)
+	h.submits = seed%4 == 3
 	h.restarts = actor.Intensity{Restarts: 1 + h.random.IntN(3), Period: time.Hour}
 	return h
 }
@@ -300,6 +302,9 @@ func (h *history) boot() {
 				panic(errPanic)
 			}
 		},
+	}
+	if h.submits {
+		config.Prepare = h.prepareJob
 	}
 	if h.seed%2 == 0 { // runs take turns
 		config.Queue = &queue.Policy{Preempt: true, Quantum: time.Millisecond, Levels: []time.Duration{10 * time.Millisecond, time.Minute}}
@@ -455,7 +460,7 @@ func (h *history) play() bool {
 // way.
 func (h *history) finished() bool {
 	for _, r := range h.runs {
-		if !r.state.ended() || !r.state.empty() {
+		if !r.over() || !r.state.empty() {
 			return false
 		}
 	}
@@ -566,7 +571,9 @@ func (h *history) meddle() {
 	case 1, 2:
 		h.start(p)
 	default:
-		if len(p.follows) > 0 {
+		if h.submits && h.random.IntN(3) > 0 {
+			h.meddleWithJobs(p)
+		} else if len(p.follows) > 0 {
 			f := p.follows[h.random.IntN(len(p.follows))]
 			h.count("interruptions by the user")
 			h.log("the user interrupts %s", f.id)
@@ -588,6 +595,8 @@ func (h *history) idle(p *process) {
 		h.wait(p)
 	case p.leaving:
 		h.close(p)
+	case h.submits && h.jobsWait(p):
+		h.wait(p)
 	case p.store.broken || h.unmended() || h.random.IntN(12) == 0 && !h.calm:
 		h.log("the user starts the process again")
 		if h.random.IntN(2) == 0 {
@@ -671,7 +680,7 @@ func (h *history) goOn(p *process) {
 		h.now = h.now.Add(time.Duration(h.random.IntN(60)) * time.Second)
 	}
 	for _, r := range h.runs {
-		if !r.started || r.state.ended() {
+		if !r.started && r.job.State() == "" || r.over() {
 			continue
 		}
 		h.log("the user resumes %s", r.id)

@@ -63,7 +63,7 @@ func (j Job) ApplyRecorded(e JobEvent) (Job, error) {
 	switch e := e.(type) {
 	case JobSubmitted:
 		s := e.Submission.clone()
-		j = Job{id: e.Job, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
+		j = Job{id: e.Job, worker: e.Worker, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
 	case JobPreparing:
 		j.state = StatePreparing
 	case JobPrepared:
@@ -134,11 +134,11 @@ func from(e JobEvent) []State {
 		return []State{StateQueued}
 	case JobStarted:
 		return []State{StatePlaced}
-	case JobCompleted:
-		return []State{StateRunning}
+	case JobCompleted, JobFailed: // also where it is not on record that the run began
+		return []State{StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobDeferred:
-		return []State{StatePreparing, StatePlaced, StateRunning}
-	case JobStopRequested, JobFailed:
+		return []State{StatePreparing, StateQueued, StatePlaced, StateRunning}
+	case JobStopRequested:
 		return []State{StatePlaced, StateRunning}
 	case JobRejected:
 		return []State{StateSubmitted, StatePreparing, StateQueued}
