@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"reprise/fault"
+	"reprise/training"
 )
 
 // Code names a situation in which whoever shows an error knows better than the service
@@ -21,8 +22,29 @@ const (
 	LogMissing Code = "log_missing"
 	// LogCorrupt: the event log at Path is not what was written.
 	LogCorrupt Code = "log_corrupt"
+	// InterruptedEarly: Run was interrupted before its first checkpoint, so that there is
+	// none to start from; resuming it makes one.
+	InterruptedEarly Code = "interrupted_early"
+	// StepsOmitted: Run has more checkpoints than the message lists, at its end.
+	StepsOmitted Code = "steps_omitted"
+	// NoEvents: the event log of the data directory at Path has no events.
+	NoEvents Code = "no_events"
+	// DirInUse: another process holds the data directory at Path.
+	DirInUse Code = "dir_in_use"
+	// DerivedWrong: the events are intact, and a read model or a snapshot that was
+	// derived from them is wrong; it can be made from them again.
+	DerivedWrong Code = "derived_wrong"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
+	// DirGone: the data directory was removed or replaced while a run trained in it.
+	DirGone Code = "dir_gone"
+	// RunEnded: Run has ended for good and cannot be resumed. RunUnfinished: a run was
+	// left where it was, and can be resumed.
+	RunEnded      Code = "run_ended"
+	RunUnfinished Code = "run_unfinished"
+	// NoActors: no process trains in the data directory at Path, whose actors there
+	// would be.
+	NoActors Code = "no_actors"
 	// Unreachable: the service does not answer, or its answer was cut off.
 	Unreachable Code = "unreachable"
 )
@@ -40,11 +62,22 @@ type Error struct {
 	Message string `json:"message"`
 	// Path is the file or folder that the code is about, on the service's machine.
 	Path string `json:"path,omitempty"`
+	// Run is the run that the code is about.
+	Run training.RunID `json:"run,omitempty"`
 	// Remedy says what to do about the cause; "" if Message does, or nothing is known.
 	Remedy string `json:"remedy,omitempty"`
+	// Instead is a value of the request with which the call would work; Remedy ends
+	// with its field and the value.
+	Instead *FieldValue `json:"instead,omitempty"`
 	// Mistakes are what is wrong with the request, field by field, in the order of
 	// Message; none where nothing is.
 	Mistakes []Mistake `json:"mistakes,omitempty"`
+}
+
+// FieldValue is a value of a field of a request.
+type FieldValue struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
 }
 
 // Mistake is something wrong with a field of a request, or of the training request
@@ -91,12 +124,13 @@ func ErrorOf(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if !errors.As(err, &e) {
+	e := wrapped(err)
+	if e == nil {
 		return &Error{Fault: fault.KindOf(err), Message: err.Error(), Mistakes: mistakesOf(err)}
 	}
-	if text := err.Error(); text != e.Error() { // something was added to it
+	if text, kind := err.Error(), fault.KindOf(err); text != e.Error() || kind != e.Fault { // something was added to it
 		added := *e
+		added.Fault = kind
 		if text, ok := strings.CutSuffix(text, "; "+e.Remedy); ok && e.Remedy != "" {
 			added.Message = text
 		} else {
@@ -107,9 +141,23 @@ func ErrorOf(err error) *Error {
 	return e
 }
 
+// wrapped returns the error of a service that err is or wraps; nil if there is none, or
+// if it is one of several.
+func wrapped(err error) *Error {
+	for err != nil {
+		if e, ok := err.(*Error); ok { //nolint:errorlint // it walks the tree itself
+			return e
+		}
+		err = errors.Unwrap(err)
+	}
+	return nil
+}
+
 // mistakesOf returns the mistakes among the errors that err is made of.
 func mistakesOf(err error) []Mistake {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *Error:
+		return e.Mistakes
 	case *RequestError:
 		return []Mistake{{
 			Field: e.Field, Value: e.Value, Problem: e.Problem, Fix: e.Fix, File: e.File, Line: e.Line, Column: e.Column,

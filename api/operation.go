@@ -14,11 +14,11 @@ type Unary[Request, Answer any] string
 // another.
 type Stream[Request, Item any] string
 
-// The operations. Each has one line here, and one in Operations.
+// The operations, beside those that lie with their part of Service. Each has one line
+// here, and one in its table below.
 const (
 	ListRuns    Unary[RunsRequest, RunList]       = "runs.list"
 	ShowRun     Unary[RunRequest, RunReport]      = "runs.show"
-	ListEvents  Stream[EventsRequest, Event]      = "events.list"
 	ShowState   Unary[StateRequest, StateReport]  = "state"
 	ListDevices Unary[DevicesRequest, DeviceList] = "devices"
 )
@@ -26,19 +26,20 @@ const (
 // Operations is the table of all operations: which method of a service each name
 // calls.
 func Operations() []Operation {
-	return slices.Concat(runOperations(), logOperations(), machineOperations())
+	return slices.Concat(
+		runOperations(),
+		trainingOperations(),
+		recordOperations(),
+		dataOperations(),
+		logOperations(),
+		machineOperations(),
+	)
 }
 
 func runOperations() []Operation {
 	return []Operation{
 		unary(ListRuns, Service.Runs),
 		unary(ShowRun, Service.Run),
-	}
-}
-
-func logOperations() []Operation {
-	return []Operation{
-		stream(ListEvents, Service.Events),
 	}
 }
 

@@ -1,9 +1,6 @@
 package api
 
-import (
-	"context"
-	"iter"
-)
+import "context"
 
 // Service is everything that Reprise does for whoever asks, by subject. One that works
 // on a data directory in this process is service.Service; client.Client reaches one in
@@ -15,6 +12,10 @@ import (
 // warning, goes to the function of [WithNotices]. Methods may be called concurrently.
 type Service interface {
 	RunService
+	TrainingService
+	ActorService
+	RecordService
+	DataService
 	LogService
 	MachineService
 }
@@ -26,12 +27,6 @@ type RunService interface {
 	Runs(ctx context.Context, r RunsRequest) (RunList, error)
 	// Run describes one run, now or in the past.
 	Run(ctx context.Context, r RunRequest) (RunReport, error)
-}
-
-// LogService is about the event log.
-type LogService interface {
-	// Events gives events in the order of the log.
-	Events(ctx context.Context, r EventsRequest) iter.Seq2[Event, error]
 }
 
 // MachineService is about the system as a whole, and what it computes with.

@@ -57,9 +57,39 @@ func (c *Client) Run(ctx context.Context, r api.RunRequest) (api.RunReport, erro
 	return unary(ctx, c, api.ShowRun, r)
 }
 
-// Events implements api.Service.
-func (c *Client) Events(ctx context.Context, r api.EventsRequest) iter.Seq2[api.Event, error] {
-	return stream(ctx, c, api.ListEvents, r)
+// Metrics implements api.Service.
+func (c *Client) Metrics(ctx context.Context, r api.MetricsRequest) iter.Seq2[api.MetricsPart, error] {
+	return stream(ctx, c, api.ShowMetrics, r)
+}
+
+// Explain implements api.Service.
+func (c *Client) Explain(ctx context.Context, r api.ExplainRequest) (api.Explanation, error) {
+	return unary(ctx, c, api.ExplainRun, r)
+}
+
+// Verify implements api.Service.
+func (c *Client) Verify(ctx context.Context, r api.VerifyRequest) iter.Seq2[api.VerifyUpdate, error] {
+	return stream(ctx, c, api.VerifyRun, r)
+}
+
+// Generate implements api.Service.
+func (c *Client) Generate(ctx context.Context, r api.GenerateRequest) iter.Seq2[api.GeneratedText, error] {
+	return stream(ctx, c, api.GenerateText, r)
+}
+
+// DataSets implements api.Service.
+func (c *Client) DataSets(ctx context.Context, r api.DataSetsRequest) (api.DataSetList, error) {
+	return unary(ctx, c, api.ListDataSets, r)
+}
+
+// FetchDataSet implements api.Service.
+func (c *Client) FetchDataSet(ctx context.Context, r api.FetchDataSetRequest) (api.DataSet, error) {
+	return unary(ctx, c, api.FetchDataSet, r)
+}
+
+// InspectDataSet implements api.Service.
+func (c *Client) InspectDataSet(ctx context.Context, r api.InspectDataSetRequest) (api.Inspection, error) {
+	return unary(ctx, c, api.InspectDataSet, r)
 }
 
 // State implements api.Service.
@@ -70,6 +100,51 @@ func (c *Client) State(ctx context.Context, r api.StateRequest) (api.StateReport
 // Devices implements api.Service.
 func (c *Client) Devices(ctx context.Context, r api.DevicesRequest) (api.DeviceList, error) {
 	return unary(ctx, c, api.ListDevices, r)
+}
+
+// Validate implements api.Service.
+func (c *Client) Validate(ctx context.Context, r api.ValidateRequest) (api.Validation, error) {
+	return unary(ctx, c, api.ValidateRun, r)
+}
+
+// Submit implements api.Service.
+func (c *Client) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
+	return stream(ctx, c, api.SubmitRuns, r)
+}
+
+// Fork implements api.Service.
+func (c *Client) Fork(ctx context.Context, r api.ForkRequest) (api.Forked, error) {
+	return unary(ctx, c, api.ForkRun, r)
+}
+
+// Resume implements api.Service.
+func (c *Client) Resume(ctx context.Context, r api.ResumeRequest) iter.Seq2[api.Submission, error] {
+	return stream(ctx, c, api.ResumeRuns, r)
+}
+
+// Follow implements api.Service.
+func (c *Client) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
+	return stream(ctx, c, api.FollowRuns, r)
+}
+
+// Interrupt implements api.Service.
+func (c *Client) Interrupt(ctx context.Context, r api.InterruptRequest) (api.Interrupted, error) {
+	return unary(ctx, c, api.InterruptRuns, r)
+}
+
+// Actors implements api.Service.
+func (c *Client) Actors(ctx context.Context, r api.ActorsRequest) (api.ActorSnapshot, error) {
+	return unary(ctx, c, api.ListActors, r)
+}
+
+// Tell implements api.Service.
+func (c *Client) Tell(ctx context.Context, r api.Message) (api.MessageAnswer, error) {
+	return unary(ctx, c, api.TellActor, r)
+}
+
+// Trace implements api.Service.
+func (c *Client) Trace(ctx context.Context, r api.TraceRequest) (api.TraceStep, error) {
+	return unary(ctx, c, api.TraceActor, r)
 }
 
 // unary calls an operation that has one answer.

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"reprise/api"
 	"reprise/api/servicetest"
 	"reprise/client"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
@@ -29,12 +31,21 @@ func local(t testing.TB, dir string) api.Service {
 	t.Helper()
 	s, err := service.New(service.Config{
 		Dir: dir, Now: func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) },
-		OpenReadOnly: func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
-		EmptyLog:     func() eventstore.Store { return memory.New() },
+		OpenReadOnly:   func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
+		EmptyLog:       func() eventstore.Store { return memory.New() },
+		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
+		Copies: service.Copies{
+			Backup: sqlite.Backup, Restore: sqlite.Restore,
+			OpenWreck: func(ctx context.Context, path string) (service.Wreck, error) { return sqlite.OpenWreck(ctx, path) },
+		},
+		Process: 7, Command: "a test",
 		OpenDevices: func() ([]device.Driver, func() error, error) {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
+		Random:   rand.Reader,
+		Serve:    func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

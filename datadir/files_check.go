@@ -240,6 +240,19 @@ type Settled struct {
 	Unsettled []*UnsettledError
 }
 
+// Warnings says what the user has to know of it, one text each.
+func (s Settled) Warnings() []string {
+	var list []string
+	for _, path := range s.SetAside {
+		list = append(list, fmt.Sprintf("%s was written by an older version, and no event of the log names it; "+
+			"it was kept under this name. If this is the right event log, delete it; if not, put the newer events.db back", path))
+	}
+	for _, u := range s.Unsettled {
+		list = append(list, u.Error())
+	}
+	return list
+}
+
 // UnsettledError says that the checkpoints of a run could not be read or written.
 type UnsettledError struct {
 	Run    training.RunID

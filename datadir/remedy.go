@@ -115,6 +115,33 @@ func remedies() []remedy {
 	}
 }
 
+// Unusable says that a file or folder that the user named cannot be used, and the fix;
+// nothing was written, and it is Invalid. Where another one would meet the same, as on a
+// system without memory, it is not the user's mistake, and the remedy is the cause's.
+func Unusable(err error, fix string) error {
+	if Remedy(err) != "" && !isOfThePath(err) {
+		return Advise(err)
+	}
+	return fault.As(fault.Invalid, &AdvisedError{Err: err, Remedy: fix})
+}
+
+// UnusableField is Unusable as a *fault.FieldError, or one with the kind of the cause.
+func UnusableField(field string, err error, fix string) error {
+	e := &fault.FieldError{Field: field, Problem: err.Error(), Fix: fix, Cause: err}
+	if remedy := Remedy(err); remedy != "" && !isOfThePath(err) {
+		e.Fix = remedy
+		return fault.As(fault.KindOf(err), e)
+	}
+	return e
+}
+
+// isOfThePath reports whether the cause of an error is the path that was named.
+func isOfThePath(err error) bool {
+	return slices.ContainsFunc([]error{
+		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
+	}, func(cause error) bool { return errors.Is(err, cause) })
+}
+
 // Passing reports whether an error says nothing about the files that were accessed: the
 // process or the system had too little of something, or a disk did not answer.
 func Passing(err error) bool {

@@ -152,6 +152,15 @@ func (a Attestation) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// UnmarshalJSON reads what MarshalJSON wrote, and nothing else.
+func (a *Attestation) UnmarshalJSON(raw []byte) error {
+	read, err := parseAttestationJSON(raw)
+	if err == nil {
+		*a = read
+	}
+	return err
+}
+
 // ParseAttestation reads what Text or MarshalJSON wrote.
 func ParseAttestation(raw []byte) (Attestation, error) {
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 && trimmed[0] == '{' {

@@ -41,6 +41,10 @@ func TestAttestationRoundTrips(t *testing.T) {
 				t.Errorf("%s: %s gives %+v, %v", name, raw, got, err)
 			}
 		}
+		var decoded Attestation
+		if err := decoded.UnmarshalJSON(asJSON); err != nil || !bytes.Equal(decoded.Text(), a.Text()) {
+			t.Errorf("%s: %s gives %+v, %v", name, asJSON, decoded, err)
+		}
 	}
 	signed := example().Sign(key)
 	if err := signed.CheckSignature(key.Public().(ed25519.PublicKey)); err != nil {

@@ -75,14 +75,15 @@ func (g *Generator) Close() { g.model.Close() }
 // Generate continues a prompt by a number of tokens and calls emit with the
 // bytes of each as it is drawn; an error from emit ends it. The model sees as
 // many of the last tokens as its context holds. An empty prompt means one token
-// 0. It fails with the tokenizer's error for a prompt that cannot be encoded.
+// 0. It fails with a *fault.FieldError for a prompt that cannot be encoded, which wraps
+// the tokenizer's error.
 func (g *Generator) Generate(ctx context.Context, prompt []byte, tokens int, s Sampling, emit func([]byte) error) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	text, err := g.tokenizer.Encode(nil, prompt)
 	if err != nil {
-		return fmt.Errorf("prompt: %w", err)
+		return &fault.FieldError{Field: "prompt", Problem: err.Error(), Cause: err}
 	}
 	if len(text) == 0 {
 		text = []int32{0}

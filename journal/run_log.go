@@ -215,6 +215,9 @@ func (l *RunLog) Replay(ctx context.Context, id training.RunID, visit func(event
 	return nil
 }
 
+// DecodeRunEvent is RunLog.Decode for an event that somebody else has read.
+func DecodeRunEvent(e eventstore.Event) (training.Event, error) { return runCodec.Decode(e) }
+
 // Decode returns the event of a run's envelope, or ErrUnknownEvent.
 func (l *RunLog) Decode(e eventstore.Event) (training.Event, error) { return l.log.Codec.Decode(e) }
 

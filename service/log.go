@@ -28,6 +28,9 @@ type Log struct {
 // and leaves it to the caller to say what the comparison with the files showed. A data
 // directory that does not exist yet reads as an empty log.
 func (s *Service) OpenLog(ctx context.Context) (*Log, error) {
+	if s.config.Dir == "" {
+		return nil, s.config.NoDir
+	}
 	w := s.workspace
 	if !disk.Exists(w.EventsPath()) {
 		if err := w.CheckLogExists(false); err != nil {
@@ -58,6 +61,17 @@ func (s *Service) read(ctx context.Context) (*Log, error) {
 	return l, err
 }
 
+// readCurrent opens the event log for reading, for what one that is older than the files
+// beside it would mislead: it refuses such a log, and one that cannot be compared with
+// them.
+func (s *Service) readCurrent(ctx context.Context) (*Log, error) {
+	l, err := s.OpenLog(ctx)
+	if err == nil && l.Compared != nil {
+		return nil, errors.Join(l.Compared, l.Close())
+	}
+	return l, err
+}
+
 // Runs returns the list of all runs, which is read once.
 func (l *Log) Runs(ctx context.Context) (*journal.RunList, error) {
 	if l.list != nil {
@@ -84,10 +98,26 @@ type runLog struct {
 
 // readRun opens the event log for reading and finds the run that a request names. The
 // log is the caller's to close.
-func (s *Service) readRun(ctx context.Context, name string) (r runLog, err error) {
-	if r.Log, err = s.read(ctx); err != nil {
-		return r, err
+func (s *Service) readRun(ctx context.Context, name string) (runLog, error) {
+	l, err := s.read(ctx)
+	if err != nil {
+		return runLog{}, err
 	}
+	return s.runIn(ctx, l, name)
+}
+
+// readCurrentRun is readRun with readCurrent.
+func (s *Service) readCurrentRun(ctx context.Context, name string) (runLog, error) {
+	l, err := s.readCurrent(ctx)
+	if err != nil {
+		return runLog{}, err
+	}
+	return s.runIn(ctx, l, name)
+}
+
+// runIn finds a run in an open log, which it closes if it fails.
+func (s *Service) runIn(ctx context.Context, l *Log, name string) (r runLog, err error) {
+	r.Log = l
 	defer func() {
 		if err != nil {
 			r.close()

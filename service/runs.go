@@ -101,22 +101,16 @@ func reportOf(r journal.RunRecord, w datadir.Workspace) api.RunReport {
 
 // Events implements api.Service.
 func (s *Service) Events(ctx context.Context, q api.EventsRequest) iter.Seq2[api.Event, error] {
-	return func(yield func(api.Event, error) bool) {
+	return streamOf(ctx, func(ctx context.Context, send func(api.Event) error) error {
 		events, err := s.eventsOf(ctx, q.Run)
-		if err != nil {
-			yield(api.Event{}, err)
-			return
+		for i := 0; err == nil && i < len(events); i++ {
+			err = send(api.EventOf(events[i]))
 		}
-		for _, e := range events {
-			if !yield(api.EventOf(e), nil) {
-				return
-			}
-		}
-	}
+		return err
+	})
 }
 
-func (s *Service) eventsOf(ctx context.Context, run string) (_ []eventstore.Event, err error) {
-	defer explain(&err)
+func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event, error) {
 	r, err := s.readRun(ctx, run)
 	if err != nil {
 		return nil, err

@@ -5,44 +5,78 @@
 // wrong with a request is an *api.Error that names the request's fields. Stores and
 // drivers are handed in, so that it depends on none of them.
 //
-// A Service may be used by several goroutines. Each call opens the event log anew, as
+// Runs train in the process of the Service, which takes the data directory when the
+// first one is started and lets go of it when the last one is at rest. They do not
+// depend on the calls that started or follow them. Close interrupts them. A run's actor
+// never waits for a follower.
+//
+// Restore, Import and Salvage are not operations of api.Service: they make a data
+// directory, or save what is left of one, where nothing is served yet. They are called
+// in the process. Private keys stay with the caller: it signs a head itself.
+//
+// A Service may be used by several goroutines. Each call opens the event log again, as
 // another process may be writing it.
 package service
 
 import (
+	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/integration"
+	"reprise/training"
 )
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field is needed.
+// Config is what a Service works with. Every field is needed, but only one of Dir and
+// NoDir.
 type Config struct {
-	// Dir is the data directory; it need not exist.
-	Dir string
+	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
+	// every call that needs one.
+	Dir   string
+	NoDir error
 	// Now is the clock.
 	Now func() time.Time
 	// OpenReadOnly opens the event log at a path, which exists. EmptyLog returns one
 	// without events, for a data directory that has none yet.
 	OpenReadOnly func(path string) (eventstore.Store, error)
 	EmptyLog     func() eventstore.Store
+	// OpenForWriting opens the event log at a path, and creates it if need be.
+	OpenForWriting func(path string) (eventstore.Store, error)
+	// Copies copies event logs, also damaged ones.
+	Copies Copies
+	// Process and Command are this process, as the lock of the data directory names its
+	// holder.
+	Process int
+	Command string
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
+	// DataSets says where data sets are looked for and fetched from. Its Progress is
+	// not used.
+	DataSets func() dataset.Config
+	// Random gives random bytes and never fails, as crypto/rand.Reader.
+	Random io.Reader
+	// Serve makes the service known to other processes while it holds the data
+	// directory, until the function that it returns is called.
+	Serve func(context.Context, *Service) (func() error, error)
 }
 
 // Validate reports what is missing.
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
-		"Dir": c.Dir == "", "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
-		"OpenDevices": c.OpenDevices == nil,
+		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
+		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
@@ -59,6 +93,10 @@ type Service struct {
 	mu           sync.Mutex
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
+
+	shelf  shelf
+	hosts  hosts
+	leased *integration.Devices // nil until somebody needs one
 }
 
 // New returns a service. Close must follow.
@@ -66,18 +104,23 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}}, nil
+	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{turn: make(chan struct{}, 1), feeds: map[training.RunID]*feed{}}}, nil
 }
 
-// Close closes the devices. No call may be in progress.
+// Close interrupts the runs that train here, lets go of the data directory once they
+// are at rest, and closes the devices. No other call may be in progress.
 func (s *Service) Close() error {
+	err := s.hosts.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closeDrivers == nil {
-		return nil
+		return err
 	}
-	err := s.closeDrivers()
-	s.drivers, s.closeDrivers = nil, nil
+	if s.leased != nil {
+		err = errors.Join(err, s.leased.Close())
+	}
+	err = errors.Join(err, s.closeDrivers())
+	s.drivers, s.closeDrivers, s.leased = nil, nil, nil
 	return err
 }
 

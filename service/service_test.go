@@ -1,29 +1,41 @@
 package service_test
 
 import (
+	"context"
+	"crypto/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"reprise/api"
 	"reprise/api/servicetest"
+	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/service"
-	"time"
 )
 
 func config(dir string) service.Config {
 	return service.Config{
 		Dir: dir, Now: func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) },
-		OpenReadOnly: func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
-		EmptyLog:     func() eventstore.Store { return memory.New() },
+		OpenReadOnly:   func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
+		EmptyLog:       func() eventstore.Store { return memory.New() },
+		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
+		Copies: service.Copies{
+			Backup: sqlite.Backup, Restore: sqlite.Restore,
+			OpenWreck: func(ctx context.Context, path string) (service.Wreck, error) { return sqlite.OpenWreck(ctx, path) },
+		},
+		Process: 7, Command: "a test",
 		OpenDevices: func() ([]device.Driver, func() error, error) {
 			d, err := cpu.New(cpu.Config{})
 			return []device.Driver{d}, d.Close, err
 		},
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
+		Random:   rand.Reader,
+		Serve:    func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	}
 }
 
@@ -51,7 +63,7 @@ func TestAConfigNamesWhatItLacks(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "Config.Dir") {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices"} {
+	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets", "Random", "OpenForWriting", "Copies", "Process", "Command", "Serve"} {
 		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
 		}

@@ -81,7 +81,23 @@ func Run(t *testing.T, h Harness) {
 		{"a canceled call ends", canceled},
 		{"a stream can be broken off", brokenOff},
 		{"calls run at the same time", concurrent},
+		{"runs train and are followed to their ends", trained},
+		{"a run that is interrupted is resumed", interrupted},
 		{"a warning comes before the answer", warning},
+		{"figures are those of the run", figures},
+		{"a verification says what differs", verification},
+		{"a range without a checkpoint is refused", verifiedRange},
+		{"a text needs a language model and its files", generation},
+		{"all of a request for text is checked at once", generationRequest},
+		{"data sets are listed, fetched and inspected", dataSets},
+		{"the newest events, and those that pass a filter", tail},
+		{"a log that is followed is waited for", follow},
+		{"a replay ends in the run's state", replay},
+		{"a log is verified, also against a head", verify},
+		{"an export is the log", export},
+		{"read models are rebuilt", rebuild},
+		{"a backup is a data directory with the same log", backup},
+		{"a data directory that another process holds", inUse},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
 	}
@@ -90,14 +106,32 @@ func Run(t *testing.T, h Harness) {
 // call is a call of an operation.
 type call struct{ operation, request string }
 
+// digits is a training request, in YAML that is within JSON.
+const digits = `model_architecture: mlp\ndataset_path: digits\nmodel: {hidden: [4]}\n` +
+	`config: {batch_size: 480, learning_rate: 0.01, epochs: 2, seed: 3}\n`
+
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return []call{
+	return slices.Concat(logCalls(), recordCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},
 		{"runs.show", `{"run":"no such run"}`},
+		{"runs.validate", `{"folder":"/","file":{"name":"-","content":"` + digits + `"}}`},
+		{"runs.validate", `{"folder":"/","file":{"name":"-","content":"` + digits + `"},"settings":{"values":["config.epochs=0"]}}`},
+		{"runs.submit", `{"folder":"/","files":[]}`},
+		{"runs.submit", `{"folder":"/","files":[{"name":"a","content":"` + digits + `"},{"name":"b","content":"{}"}]}`},
+		{"runs.fork", `{"run":"no such run"}`},
+		{"runs.fork", `{"run":"latest","from":1000000}`},
+		{"runs.resume", `{"runs":["no such run"]}`},
+		{"runs.follow", `{"runs":["latest"]}`},
+		{"runs.follow", `{"runs":["no such run"]}`},
+		{"runs.interrupt", `{"runs":["latest"],"cause":"a test"}`},
+		{"runs.interrupt", `{"runs":["latest"]}`},
+		{"actors.list", `{}`},
+		{"actors.trace", `{"actor":"run"}`},
+		{"tell", `{"to":"run/r","type":"pause"}`},
 		{"events.list", `{"run":"latest"}`},
 		{"events.list", `{"run":"no such run"}`},
 		{"state", `{}`},
@@ -105,7 +139,7 @@ func calls() []call {
 		{"state", `{"at":"7"}`},
 		{"state", `{"at":"2001-02-03T04:05:06Z"}`},
 		{"devices", `{}`},
-	}
+	})
 }
 
 // Transcript returns what a service gives to the same calls, one JSON value a line. It

@@ -8,58 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"reprise/actor"
-	"reprise/integration"
+	"reprise/api"
 )
 
 // snapshotInterval is the time over which `reprise actors` measures rates.
 const snapshotInterval = time.Second
-
-// actorSnapshot is what a process answers about its actors.
-type actorSnapshot struct {
-	PID int       `json:"pid"`
-	At  time.Time `json:"at"`
-	// Actors are the root and all below it, parents first.
-	Actors []actorRow `json:"actors"`
-	// DeadLetters counts the messages that nobody handled; Letters are the newest.
-	DeadLetters uint64      `json:"dead_letters"`
-	Letters     []letterRow `json:"newest_dead_letters,omitempty"`
-}
-
-// actorRow is a supervisor or an actor in `reprise actors`.
-type actorRow struct {
-	Path     string      `json:"path"`
-	Kind     string      `json:"kind"` // supervisor or actor
-	State    actor.State `json:"state"`
-	Depth    int         `json:"mailbox_depth"`
-	Handled  uint64      `json:"handled"`
-	Restarts int         `json:"restarts"`
-	Age      float64     `json:"age_seconds"`
-	// Rate is that of messages handled since the previous snapshot; nil without one.
-	Rate *float64 `json:"messages_per_second"`
-	// branch draws the tree.
-	branch string
-}
-
-func snapshotOf(host *integration.Host, pid int, now time.Time) actorSnapshot {
-	l := actorSnapshot{PID: pid, At: now, Actors: appendActors(nil, host.Actors())}
-	l.addLetters(host)
-	return l
-}
-
-func appendActors(rows []actorRow, t actor.Tree) []actorRow {
-	kind := "actor"
-	if t.Supervisor {
-		kind = "supervisor"
-	}
-	rows = append(rows, actorRow{
-		Path: t.Path, Kind: kind, State: t.State, Depth: t.Depth, Handled: t.Handled, Restarts: t.Restarts, Age: t.Age.Seconds(),
-	})
-	for _, child := range t.Children {
-		rows = appendActors(rows, child)
-	}
-	return rows
-}
 
 func newActorsCommand(env *environment) *cobra.Command {
 	var format string
@@ -111,17 +64,18 @@ func (env *environment) showActors(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
-	var first, second actorSnapshot
-	if err := askControl(ctx, w, "/v1/actors", &first); err != nil {
+	first, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
+	if err != nil {
 		return err
 	}
 	if err := wait(ctx, snapshotInterval); err != nil {
 		return errInterrupted
 	}
-	if err := askControl(ctx, w, "/v1/actors", &second); err != nil {
+	second, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
+	if err != nil {
 		second = first // it has just ended: this is what there was
 	}
-	second.setRates(first)
+	second.SetRates(first)
 	return env.printActors(second, format)
 }
 
@@ -133,10 +87,9 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 		return err
 	}
 	_, terminal := terminalWidth(env.stdout)
-	var before actorSnapshot
+	var before api.ActorSnapshot
 	for n := 0; ; n++ {
-		var l actorSnapshot
-		err := askControl(ctx, w, "/v1/actors", &l)
+		l, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
 		switch {
 		case ctx.Err() != nil:
 			return errInterrupted
@@ -147,7 +100,7 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 			return err
 		}
 		if n > 0 && l.PID == before.PID {
-			l.setRates(before)
+			l.SetRates(before)
 		}
 		before = l
 		if terminal && format == formatTable {
@@ -165,7 +118,7 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 }
 
 // printSnapshot prints one of several snapshots.
-func (env *environment) printSnapshot(l actorSnapshot, format string) error {
+func (env *environment) printSnapshot(l api.ActorSnapshot, format string) error {
 	switch format {
 	case formatJSON:
 		return writeJSONLine(env.stdout, l)
@@ -177,33 +130,12 @@ func (env *environment) printSnapshot(l actorSnapshot, format string) error {
 	return env.printActors(l, format)
 }
 
-func (env *environment) printActors(l actorSnapshot, format string) error {
-	return env.listing(format, l, l.table)
+func (env *environment) printActors(l api.ActorSnapshot, format string) error {
+	return env.listing(format, l, func(t *table) error { return writeActors(t, l) })
 }
 
-// setRates works out the rates from an earlier snapshot.
-func (l *actorSnapshot) setRates(before actorSnapshot) {
-	seconds := l.At.Sub(before.At).Seconds()
-	if seconds <= 0 {
-		return
-	}
-	handled := map[string]uint64{}
-	for _, r := range before.Actors {
-		handled[r.Path] = r.Handled
-	}
-	for i := range l.Actors {
-		r := &l.Actors[i]
-		was, known := handled[r.Path]
-		if r.Kind == "supervisor" || known && was > r.Handled {
-			continue // it handles none, or is another actor of the same name
-		}
-		rate := float64(r.Handled-was) / seconds
-		r.Rate = &rate
-	}
-}
-
-// table draws the tree for people.
-func (l actorSnapshot) table(t *table) error {
+// writeActors draws the tree for people.
+func writeActors(t *table, l api.ActorSnapshot) error {
 	actors, waiting, restarts := 0, 0, 0
 	t.columns(column{title: "ACTOR"}, column{title: "STATE"}, column{title: "MAILBOX", right: true}, column{title: "MSG/S", right: true},
 		column{title: "HANDLED", right: true, drop: 1}, column{title: "RESTARTS", right: true}, column{title: "AGE", right: true})
@@ -222,7 +154,7 @@ func (l actorSnapshot) table(t *table) error {
 			shortDuration(time.Duration(r.Age*float64(time.Second))))
 	}
 	t.line("\n%s in process %d, %s waiting, %s", plural(actors, "actor"), l.PID, plural(waiting, "message"), plural(restarts, "restart"))
-	l.letters(t)
+	writeLetters(t, l)
 	return nil
 }
 
@@ -237,9 +169,18 @@ func formatRate(rate float64) string {
 	return fmt.Sprintf("%.1f", rate)
 }
 
-// drawTree gives every row its branch of the tree.
-func drawTree(rows []actorRow) []actorRow {
-	rows = append([]actorRow(nil), rows...)
+// actorRow is an actor with its branch of the tree.
+type actorRow struct {
+	api.Actor
+	branch string
+}
+
+// drawTree gives every actor its branch of the tree.
+func drawTree(actors []api.Actor) []actorRow {
+	rows := make([]actorRow, len(actors))
+	for i, a := range actors {
+		rows[i].Actor = a
+	}
 	for i := range rows {
 		r := &rows[i]
 		if r.Path == "/" {
@@ -277,4 +218,18 @@ func lastBelow(following []actorRow, path string) bool {
 		}
 	}
 	return true
+}
+
+// writeLetters prints the newest dead letters, if there are any.
+func writeLetters(t *table, l api.ActorSnapshot) {
+	if l.DeadLetters == 0 {
+		return
+	}
+	t.line("\n%s:", plural(l.DeadLetters, "dead letter"))
+	if hidden := l.DeadLetters - uint64(len(l.Letters)); hidden > 0 {
+		t.line("  (%s before these)", thousands(hidden))
+	}
+	for _, letter := range l.Letters {
+		t.line("  %s to %s: %s", letter.Type, letter.To, strings.ReplaceAll(string(letter.Reason), "\n", "\n    "))
+	}
 }

@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"reprise/actor"
+	"reprise/api"
 	"reprise/datadir"
 	"reprise/internal/flock"
+	"reprise/server"
 )
 
 func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
@@ -40,8 +41,8 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		defer close(copied)
 		_, _ = io.Copy(io.Discard, pipe)
 	}()
-	l := parse[actorSnapshot](b, "actors")
-	seen := map[string]actorRow{}
+	l := parse[api.ActorSnapshot](b, "actors")
+	seen := map[string]api.Actor{}
 	for _, r := range l.Actors {
 		if strings.HasPrefix(r.Path, "/run-") {
 			_, rest, _ := strings.Cut(r.Path[1:], "/")
@@ -60,12 +61,12 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
 	}
-	trace := parse[traceStep](b, "actors", "--trace", "run")
+	trace := parse[api.TraceStep](b, "actors", "--trace", "run")
 	if len(trace.Caused) != 1 || trace.Type != "integration.trainStep" || trace.Waited == nil || trace.Took == nil ||
 		trace.Caused[0].Correlation != trace.Message || trace.Caused[0].Causation != trace.Message || trace.Caused[0].From != trace.To {
 		t.Errorf("a step and the next one: %+v", trace)
 	}
-	for args, want := range map[string]string{"--trace nobody": "no such actor", "--trace run --watch": "cannot be given together"} {
+	for args, want := range map[string]string{"--trace nobody": "--trace: nobody is not an actor of the process; list", "--trace run --watch": "cannot be given together"} {
 		if o := b.run(append([]string{"actors"}, strings.Fields(args)...)...); o.code != 2 || !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: %+v", args, o)
 		}
@@ -83,6 +84,52 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 	told := b.must("events", "tail", "--type", "actor.", "-n", "100").stdout
 	if !strings.Contains(told, "actor spawned: /devices") || !strings.Contains(told, "actor terminated: /run-") {
 		t.Errorf("the log tells of the actors:\n%s", told)
+	}
+}
+
+// lookedInto is the service of a process with an id.
+type lookedInto struct {
+	api.Service
+	pid int
+}
+
+func (l lookedInto) Actors(context.Context, api.ActorsRequest) (api.ActorSnapshot, error) {
+	return api.ActorSnapshot{PID: l.pid}, nil
+}
+
+// pidOf asks the process that holds a data directory for its id.
+func pidOf(w datadir.Workspace) (int, error) {
+	l, err := askHolder(context.Background(), w, api.Service.Actors, api.ActorsRequest{})
+	return l.PID, err
+}
+
+func TestAProcessThatEndsCutsOffWhoeverItWaitsForInVain(t *testing.T) {
+	dir, err := os.MkdirTemp("", "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	w := held(t, dir)
+	asked := make(chan struct{})
+	c, err := serveControl(t.Context(), w, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
+		close(asked)
+		<-r.Context().Done()
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error)
+	go func() {
+		_, err := pidOf(w)
+		answered <- err
+	}()
+	<-asked
+	if err := c.close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-answered; !errors.Is(err, errNoProcess) {
+		t.Errorf("the one who asked was told %v", err)
 	}
 }
 
@@ -111,13 +158,12 @@ func TestTheControlEndpointIsPrivateAndLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := held(t, dir)
 			t.Setenv("TMPDIR", short)
-			c, err := serveControl(t.Context(), w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "hello") }))
+			c, err := serveControl(t.Context(), w, server.Handler(lookedInto{pid: 7}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			var answer string
-			if err := askControl(context.Background(), w, "/", &answer); err != nil || answer != "hello" {
-				t.Errorf("%q, %v", answer, err)
+			if pid, err := pidOf(w); err != nil || pid != 7 {
+				t.Errorf("%d, %v", pid, err)
 			}
 			folder, err := os.Stat(filepath.Join(dir, controlName))
 			if err != nil || folder.Mode().Perm() != 0o700 {
@@ -135,7 +181,7 @@ func TestTheControlEndpointIsPrivateAndLeavesNothing(t *testing.T) {
 					t.Errorf("%s is left: %v", left, err)
 				}
 			}
-			if err := askControl(context.Background(), w, "/", &answer); !errors.Is(err, errNoProcess) {
+			if _, err := pidOf(w); !errors.Is(err, errNoProcess) {
 				t.Errorf("after its end: %v", err)
 			}
 		})
@@ -160,16 +206,15 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var answer string
-	if err := askControl(context.Background(), w, "/", &answer); !errors.Is(err, errNoProcess) {
+	if _, err := pidOf(w); !errors.Is(err, errNoProcess) {
 		t.Errorf("a dead socket answered: %v", err)
 	}
-	c, err := serveControl(t.Context(), w, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { writeAnswer(out, "alive") }))
+	c, err := serveControl(t.Context(), w, server.Handler(lookedInto{pid: 8}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := askControl(context.Background(), w, "/", &answer); err != nil || answer != "alive" {
-		t.Errorf("%q, %v", answer, err)
+	if pid, err := pidOf(w); err != nil || pid != 8 {
+		t.Errorf("%d, %v", pid, err)
 	}
 	if err := c.close(); err != nil {
 		t.Error(err)
@@ -188,13 +233,13 @@ func TestTheSocketOfADeadProcessIsReplaced(t *testing.T) {
 
 func TestRatesAreOfTheTimeBetweenTwoSnapshots(t *testing.T) {
 	at := time.Unix(0, 0)
-	before := actorSnapshot{At: at, Actors: []actorRow{{Path: "/", Kind: "supervisor"},
+	before := api.ActorSnapshot{At: at, Actors: []api.Actor{{Path: "/", Kind: "supervisor"},
 		{Path: "/a", Kind: "actor", Handled: 10}, {Path: "/b", Kind: "actor", Handled: 9}}}
-	now := actorSnapshot{At: at.Add(2 * time.Second), Actors: []actorRow{
+	now := api.ActorSnapshot{At: at.Add(2 * time.Second), Actors: []api.Actor{
 		{Path: "/", Kind: "supervisor"}, {Path: "/a", Kind: "actor", Handled: 15},
 		{Path: "/b", Kind: "actor", Handled: 3}, {Path: "/c", Kind: "actor", Handled: 4},
 	}}
-	now.setRates(before)
+	now.SetRates(before)
 	raw, err := json.Marshal([]*float64{now.Actors[0].Rate, now.Actors[1].Rate, now.Actors[2].Rate, now.Actors[3].Rate})
 	if err != nil {
 		t.Fatal(err)
@@ -206,9 +251,9 @@ func TestRatesAreOfTheTimeBetweenTwoSnapshots(t *testing.T) {
 }
 
 func TestTheTreeIsDrawn(t *testing.T) {
-	var rows []actorRow
+	var rows []api.Actor
 	for _, path := range []string{"/", "/a", "/s", "/s/t", "/s/t/u", "/s/v", "/z", "/z/y"} {
-		rows = append(rows, actorRow{Path: path})
+		rows = append(rows, api.Actor{Path: path})
 	}
 	var got []string
 	for _, r := range drawTree(rows) {
@@ -221,20 +266,35 @@ func TestTheTreeIsDrawn(t *testing.T) {
 }
 
 func TestATraceEndsWithItsAnswer(t *testing.T) {
-	start := time.Unix(0, 0)
-	trace := traceStepOf(actor.Step{
-		To: "/asked", Type: "main.question", Sent: start, Handled: true, Waited: time.Millisecond, Took: time.Second,
-		Caused: []actor.Step{{From: "/asked", Type: "int", Sent: start.Add(time.Second), Err: errors.New("none left")}},
-	}, start)
+	waited, took := time.Millisecond, time.Second
+	trace := api.TraceStep{To: "/asked", Type: "main.question", Waited: &waited, Took: &took, Caused: []api.TraceStep{
+		{From: "/asked", Type: "int", After: time.Second, Error: "none left"},
+	}}
 	var out strings.Builder
 	drawn := newTable(&out)
-	trace.rows(drawn, "", "")
+	writeTrace(drawn, trace, "", "")
 	if err := drawn.flush(); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"question /asked +0s 1ms 1s", "└ int answer +1s - - none left"} {
 		if lines := strings.Split(out.String(), "\n"); strings.Join(strings.Fields(lines[i]), " ") != want {
 			t.Errorf("%q, want %q", lines[i], want)
+		}
+	}
+}
+
+func TestDeadLettersAreShown(t *testing.T) {
+	l := api.ActorSnapshot{Actors: []api.Actor{{Path: "/", Kind: "supervisor"}}, DeadLetters: 4, Letters: []api.DeadLetter{
+		{To: "run/r", Type: "dance", Reason: "type: it is unknown"}, {To: "\x1b[2J", Type: "pause", Reason: "to: it is unknown"},
+	}}
+	var out strings.Builder
+	drawn := newTable(&out)
+	if err := errors.Join(writeActors(drawn, l), drawn.flush()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"4 dead letters:", "(2 before these)", "dance to run/r: type:", `pause to \x1b[2J: to:`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"reprise/api"
 	"reprise/journal"
-	"reprise/service"
-	"reprise/training"
 )
 
 // shells are those that completion scripts are written for.
@@ -188,24 +187,22 @@ const maxCandidates = 200
 // state, and latest.
 func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	store, err := env.openLog(contextOf(c)) // a warning would land in the command line
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	list, err := store.runs(contextOf(c))
-	if err != nil || len(list.Runs) == 0 {
+	var runs []api.Run
+	if err := env.quietly(c, func(ctx context.Context, s api.Service) error {
+		list, err := s.Runs(ctx, api.RunsRequest{})
+		runs = list.Runs
+		return err
+	}); err != nil || len(runs) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
 	found = append(found, beginningWith(prefix, []string{"latest\tthe newest run"})...)
-	for _, r := range slices.Backward(list.Runs) {
-		state := service.StateOf(r.State, store.workspace)
-		if c.Name() == "resume" && (state == training.Completed || state == training.Failed) {
+	for _, r := range slices.Backward(runs) {
+		if c.Name() == "resume" && r.State.Terminal() {
 			continue // it would be refused
 		}
 		if strings.HasPrefix(string(r.RunID), prefix) && len(found) < maxCandidates {
-			found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", r.RunID, state, r.Dataset, r.Epoch, r.Epochs))
+			found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", r.RunID, r.State, r.Dataset, r.Epoch, r.Epochs))
 		}
 	}
 	return found, directive
@@ -218,41 +215,48 @@ func (env *environment) stepCandidates(c *cobra.Command, args []string, prefix s
 	if len(args) == 0 {
 		return nil, directive
 	}
-	var found []string
-	store, err := env.openLog(contextOf(c))
-	if err != nil {
+	var run api.RunReport
+	if err := env.quietly(c, func(ctx context.Context, s api.Service) (err error) {
+		run, err = s.Run(ctx, api.RunRequest{Run: args[0]})
+		return err
+	}); err != nil { // what cannot be read has no steps to offer
 		return nil, directive
 	}
-	_ = env.readRunIn(contextOf(c), store, args[0], func(r runReader) error { // what cannot be read has no steps to offer
-		best, _ := r.run.BestCheckpoint()
-		for _, cp := range slices.Backward(r.run.Checkpoints) {
-			step := strconv.FormatUint(cp.Step, 10)
-			if !strings.HasPrefix(step, prefix) || len(found) >= maxCandidates {
-				continue
-			}
-			about := fmt.Sprintf("epoch %d, loss %s", cp.Epoch, formatMetric(cp.Loss))
-			if cp.Step == best.Step {
-				about += ", best"
-			}
-			found = append(found, step+"\t"+about)
+	var found []string
+	for _, cp := range slices.Backward(run.Details.Checkpoints) {
+		step := strconv.FormatUint(cp.Step, 10)
+		if !strings.HasPrefix(step, prefix) || len(found) >= maxCandidates {
+			continue
 		}
-		return nil
-	})
+		about := fmt.Sprintf("epoch %d, loss %s", cp.Epoch, formatMetric(cp.Loss))
+		if cp.Step == run.BestStep {
+			about += ", best"
+		}
+		found = append(found, step+"\t"+about)
+	}
 	return found, directive
 }
 
 // datasetCandidates are the data sets of the catalogue.
-func (env *environment) datasetCandidates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	library, done, err := env.library()
-	if err != nil {
+func (env *environment) datasetCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var found []string
+	if err := env.quietly(c, func(ctx context.Context, s api.Service) error {
+		list, err := s.DataSets(ctx, api.DataSetsRequest{})
+		for _, d := range list.DataSets {
+			found = append(found, d.Name+"\t"+d.Title)
+		}
+		return err
+	}); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	defer done()
-	var found []string
-	for _, e := range library.Entries() {
-		found = append(found, e.Name+"\t"+e.Title)
-	}
 	return beginningWith(prefix, found), cobra.ShellCompDirectiveNoFileComp
+}
+
+// quietly is withService without notices: they would land in the command line.
+func (env *environment) quietly(c *cobra.Command, do func(context.Context, api.Service) error) error {
+	return env.withService(contextOf(c), func(ctx context.Context, s api.Service) error {
+		return do(api.WithNotices(ctx, func(api.Notice) {}), s)
+	})
 }
 
 // contextOf returns the command's context; completion requests come without one.

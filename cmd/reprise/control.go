@@ -2,21 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
+	"reprise/api"
+	"reprise/client"
 	"reprise/datadir"
 	"reprise/fault"
-	"reprise/integration"
 	"reprise/internal/disk"
 )
 
@@ -30,23 +30,24 @@ const (
 	// maxSocketPath is what every system allows in a socket's address, in bytes:
 	// macOS has room for 104, Linux for 108, each with a zero at the end.
 	maxSocketPath = 103
-	// controlPatience bounds a request to the control endpoint.
+	// controlPatience bounds a question to the process that holds the data directory.
 	controlPatience = 10 * time.Second
-	// maxControlAnswer bounds what is read of an answer.
-	maxControlAnswer = 64 << 20
+	// closePatience is how long a process that ends waits for the calls of others.
+	closePatience = time.Second
 )
 
 // errNoProcess says that nobody holds the data directory, or that its holder
 // cannot be reached.
 var errNoProcess = fault.New(fault.Unavailable, "no process is training")
 
-// control is the endpoint by which other processes of the same user look into
-// this one: HTTP on a Unix socket in the data directory.
+// control is the endpoint by which other processes of the same user reach the service
+// of this one: HTTP on a Unix socket in the data directory.
 type control struct {
-	folder string // private, with the socket; "" where there is no link
-	link   string
-	server *http.Server
-	served chan struct{}
+	folder   string // private, with the socket; "" where there is no link
+	link     string
+	server   *http.Server
+	served   chan struct{}
+	handlers sync.WaitGroup
 }
 
 // serveControl opens the endpoint of the process that holds the data directory's
@@ -69,9 +70,13 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 	if err := errors.Join(os.Chmod(socket, 0o600), disk.GiveToOwner(socket)); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
-	c := &control{folder: folder, link: link, served: make(chan struct{}), server: &http.Server{
-		Handler: handler, ReadTimeout: controlPatience, WriteTimeout: 2 * controlPatience, MaxHeaderBytes: 1 << 14,
-	}}
+	c := &control{folder: folder, link: link, served: make(chan struct{})}
+	c.server = &http.Server{ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14, Handler: http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			c.handlers.Add(1)
+			defer c.handlers.Done()
+			handler.ServeHTTP(w, r)
+		})}
 	go func() {
 		defer close(c.served)
 		_ = c.server.Serve(listener) // close ends it
@@ -140,76 +145,48 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// close ends the endpoint and removes what it made.
+// close lets calls end for a moment, such as those that follow runs to their end, cuts
+// off the others and removes what it made.
 func (c *control) close() error {
-	err := c.server.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	err := c.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = c.server.Close()
+	}
 	<-c.served
+	c.handlers.Wait()
 	return errors.Join(err, removeControl(c.link))
 }
 
-// askControl asks the process that holds the data directory, and decodes its
-// answer. It fails with errNoProcess where there is none.
-func askControl(ctx context.Context, w datadir.Workspace, resource string, answer any) error {
+// askHolder calls the service of the process that holds the data directory. It fails
+// with errNoProcess where there is none.
+func askHolder[Request, Answer any](
+	ctx context.Context, w datadir.Workspace, call func(api.Service, context.Context, Request) (Answer, error), request Request,
+) (answer Answer, err error) {
 	if !writerAlive(w) {
-		return fmt.Errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
+		return answer, fmt.Errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Join(w.Dir, controlName))
 	if err != nil {
-		return fmt.Errorf("%w in %s that can be asked: it has no %s, or is just starting or ending",
+		return answer, fmt.Errorf("%w in %s that can be asked: it has no %s, or is just starting or ending",
 			errNoProcess, w.Dir, controlName)
 	}
-	client := http.Client{Timeout: controlPatience, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(folder, socketName))
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://reprise"+resource, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return fmt.Errorf("%w in %s that can be asked: %w", errNoProcess, w.Dir, err)
-	}
-	defer func() { _ = response.Body.Close() }() // it was only read
-	body := io.LimitReader(response.Body, maxControlAnswer)
-	if response.StatusCode != http.StatusOK {
-		reason, _ := io.ReadAll(body) // what there is of it
-		if response.StatusCode == http.StatusNotFound {
-			return errors.New(truncate(strings.TrimSpace(string(reason)), 500))
-		}
-		return fmt.Errorf("--data-dir %s: its process answered %s: %s", w.Dir, response.Status, excerpt(strings.TrimSpace(string(reason))))
-	}
-	if err := json.NewDecoder(body).Decode(answer); err != nil {
-		return fmt.Errorf("--data-dir %s: its process gave an answer that this version does not understand: %w", w.Dir, err)
-	}
-	return nil
-}
-
-// controlHandler answers for a host.
-func controlHandler(host *integration.Host, now func() time.Time) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/actors", func(w http.ResponseWriter, _ *http.Request) {
-		writeAnswer(w, snapshotOf(host, os.Getpid(), now()))
+	holder := client.New("its socket", func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, socketName))
 	})
-	mux.HandleFunc("POST /v1/tell", tellActor(host))
-	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.Query().Get("actor")
-		host.TraceNext(path)
-		_ = wait(r.Context(), snapshotInterval)
-		trace, ok := host.Trace(path)
-		if !ok {
-			http.Error(w, fmt.Sprintf("--trace %s: no message reached it within %v; try again, or trace one that `reprise actors` shows to be busy",
-				path, snapshotInterval), http.StatusNotFound)
-			return
-		}
-		writeAnswer(w, traceStepOf(trace, trace.Sent))
-	})
-	return mux
-}
-
-func writeAnswer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client has gone
+	defer func() { err = errors.Join(err, holder.Close()) }()
+	patient, cancel := context.WithTimeout(ctx, controlPatience)
+	defer cancel()
+	answer, err = call(holder, patient, request)
+	var e *api.Error
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return answer, err
+	case patient.Err() != nil:
+		return answer, fmt.Errorf("%w in %s that can be asked: it did not answer within %v", errNoProcess, w.Dir, controlPatience)
+	case errors.As(err, &e) && (e.Code == api.Unreachable || e.Code == api.NoActors):
+		return answer, fmt.Errorf("%w in %s that can be asked: %s", errNoProcess, w.Dir, e.Message)
+	}
+	return answer, err
 }

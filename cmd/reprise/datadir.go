@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,10 +8,7 @@ import (
 	"runtime"
 
 	"reprise/datadir"
-	"reprise/eventstore"
-	"reprise/eventstore/sqlite"
 	"reprise/internal/flock"
-	"reprise/journal"
 	"reprise/service"
 )
 
@@ -97,87 +93,6 @@ func (env *environment) xdg(variable, unix, darwin string) string {
 func (env *environment) holder(command string) flock.Info {
 	return flock.Info{PID: os.Getpid(), Command: command, StartedAt: env.now()}
 }
-
-// lockError says in the words of the command line why a data directory cannot be
-// opened for writing.
-func lockError(w datadir.Workspace, err error) error {
-	var lock *datadir.LockError
-	switch {
-	case !errors.As(err, &lock):
-		return err
-	case errors.Is(err, flock.ErrLocked):
-		return inUse(w, lock.Err)
-	}
-	return unusableDir(w, lock.Err)
-}
-
-// openWriter locks the data directory and opens its event store for writing,
-// creating both where they do not exist. The returned function closes them.
-func (env *environment) openWriter(ctx context.Context, command string) (eventstore.Store, datadir.Workspace, func() error, error) {
-	w, err := env.workspace()
-	if err != nil {
-		return nil, w, nil, err
-	}
-	opened, err := w.Open(ctx, env.holder(command), func(path string) (eventstore.Store, error) {
-		store, err := sqlite.Open(path, sqlite.Config{})
-		if err != nil {
-			return nil, err // not a nil *sqlite.Store
-		}
-		return store, nil
-	})
-	if err != nil {
-		return nil, w, nil, lockError(w, err)
-	}
-	env.warnOfSettled(opened.Settled)
-	return opened.Store, w, opened.Close, nil
-}
-
-// logReader is an event store that is open for reading, compared with the files
-// beside it.
-type logReader struct {
-	*service.Log
-	workspace datadir.Workspace
-	listing   eventstore.Store
-	compared  error
-}
-
-// openReader opens the event store for reading, even while another process writes
-// to it. It warns of a log that is older than the files beside it.
-func (env *environment) openReader(ctx context.Context) (*logReader, error) {
-	r, err := env.openLog(ctx)
-	if err == nil {
-		env.warnOfOlderLog(r.compared)
-	}
-	return r, err
-}
-
-// openCurrent is openReader for commands that a log which is older than the files
-// beside it would mislead: it refuses one, and one that cannot be compared with them.
-func (env *environment) openCurrent(ctx context.Context) (*logReader, error) {
-	r, err := env.openLog(ctx)
-	if err == nil && r.compared != nil {
-		return nil, errors.Join(r.compared, r.Close())
-	}
-	return r, err
-}
-
-// openLog opens the event store for reading, and leaves it to the caller to say what
-// the comparison with the files showed. A data directory that does not exist yet
-// reads as an empty store.
-func (env *environment) openLog(ctx context.Context) (*logReader, error) {
-	local, err := env.localService()
-	if err != nil {
-		return nil, err
-	}
-	log, err := local.OpenLog(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &logReader{Log: log, workspace: log.Workspace, listing: log.Listing, compared: log.Compared}, nil
-}
-
-// runs returns the list of all runs, which is read once.
-func (r *logReader) runs(ctx context.Context) (*journal.RunList, error) { return r.Runs(ctx) }
 
 // writerAlive reports whether some process holds the data directory's lock.
 func writerAlive(w datadir.Workspace) bool { return service.WriterAlive(w) }

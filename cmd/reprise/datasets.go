@@ -2,129 +2,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/fault"
-	"reprise/integration"
-	"reprise/training"
 )
 
-// library returns the catalogue and its readers; a download shows its progress
-// on standard error.
-func (env *environment) library() (*dataset.Library, func(), error) {
+// dataSets says where data sets are looked for and fetched from.
+func (env *environment) dataSets() dataset.Config {
 	cache, noCache := env.cacheDir() // it matters only where something has to be fetched
-	progress := &download{env: env}
-	library, err := dataset.NewLibrary(dataset.Config{
+	return dataset.Config{
 		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(usualGo()...),
-		Progress: progress.update,
-	})
-	return library, progress.close, err
-}
-
-// openRequested opens the data that a request names. A mistake in the request
-// or the files is the user's to correct; a missing network is not.
-func (env *environment) openRequested(ctx context.Context, request api.TrainingRequest) (dataset.Source, *dataset.Dataset, error) {
-	library, done, err := env.library()
-	if err != nil {
-		return dataset.Source{}, nil, err
 	}
-	defer done()
-	here, err := os.Getwd()
-	if err != nil {
-		return dataset.Source{}, nil, err
-	}
-	source, err := request.DatasetReference(entryNames(library), here)
-	if err != nil {
-		return dataset.Source{}, nil, invalid(err)
-	}
-	data, err := library.Open(ctx, source)
-	if isInput(err) {
-		err = invalid(request.Locate(err))
-	}
-	return source, data, err
-}
-
-// moreMistakes returns what else is wrong with a request in which mistakes were
-// found already: what the sound parts of it say of the data, and how they fit it.
-// Nothing is fetched for a request that cannot be trained.
-func (env *environment) moreMistakes(ctx context.Context, request api.TrainingRequest) error {
-	library, done, err := env.library()
-	if err != nil {
-		return nil // it is not a mistake in the request
-	}
-	defer done()
-	here, err := os.Getwd()
-	if err != nil || !request.Sound("dataset_path") {
-		return nil
-	}
-	source, err := request.DatasetReference(entryNames(library), here)
-	if err != nil || !request.Sound("dataset") {
-		return err
-	}
-	if entry, ok := library.Lookup(source.Path); ok && library.Status(entry) == dataset.StatusNotFetched {
-		return nil
-	}
-	data, err := library.Open(ctx, source)
-	if err == nil {
-		err = request.CheckData(data)
-	}
-	if located := request.Locate(err); errors.As(located, new(*api.RequestError)) {
-		return located
-	}
-	return nil // it would come again once the mistakes are mended
-}
-
-// openRecorded opens the data of a run as it was read then, and makes sure that it
-// is the same.
-func (env *environment) openRecorded(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
-	library, done, err := env.library()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
-	if err != nil {
-		return nil, fault.As(fault.KindOf(err).Accepted(), fmt.Errorf("the run's data: %w", err))
-	}
-	return data, integration.CheckFingerprint(data, d)
-}
-
-// isInput reports whether an error of dataset is about what the user gave.
-func isInput(err error) bool {
-	return fault.KindOf(err) == fault.Invalid
-}
-
-// inputOf rewords an error about data that a command line names: fields are its
-// arguments and flags.
-func inputOf(err error, path string) error {
-	var field *fault.FieldError
-	if errors.As(err, &field) {
-		named := *field
-		named.Field = flagOf(field.Field)
-		if field.Field == dataset.FieldPath {
-			named.Field = path
-		}
-		return invalid(&named)
-	}
-	if isInput(err) {
-		return invalid(err)
-	}
-	return err
-}
-
-func entryNames(library *dataset.Library) []string {
-	var names []string
-	for _, e := range library.Entries() {
-		names = append(names, e.Name)
-	}
-	return names
 }
 
 // download shows the progress of a download: a bar on a terminal, lines elsewhere.
@@ -161,53 +53,48 @@ func newDatasetsCommand(env *environment) *cobra.Command {
 	return c
 }
 
-// entryRow is a data set in `datasets list`.
-type entryRow struct {
-	dataset.Entry
-	Status dataset.Status `json:"status"`
-}
-
 func newDatasetsListCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "list", Short: "List the data sets of the catalogue", Args: usage(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.listDatasets(format)
+			return env.listDatasets(c.Context(), format)
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) listDatasets(format string) error {
-	library, done, err := env.library()
-	if err != nil {
-		return err
-	}
-	defer done()
-	rows := []entryRow{}
-	for _, e := range library.Entries() {
-		rows = append(rows, entryRow{e, library.Status(e)})
-	}
-	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true},
-			column{title: "VALIDATION", right: true}, column{title: "SHAPE"},
-			column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
-			column{title: "LICENCE", drop: 1}, column{title: "SOURCE", drop: 2})
-		for _, r := range rows {
-			licence, _, _ := strings.Cut(r.Licence, " (") // inspect shows all of it
-			classes := "-"                                // quantities are predicted
-			if r.Classes > 0 {
-				classes = thousands(r.Classes)
-			}
-			t.row(r.Name, string(r.Status), thousands(r.Train), thousands(r.Validation), r.Shape.String(),
-				classes, fileSize(uint64(r.Bytes)), licence, r.Source)
+func (env *environment) listDatasets(ctx context.Context, format string) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		list, err := s.DataSets(ctx, api.DataSetsRequest{})
+		if err != nil {
+			return err
 		}
-		return nil
+		return env.listing(format, list.DataSets, func(t *table) error {
+			writeDataSets(t, list.DataSets)
+			return nil
+		})
 	})
+}
+
+func writeDataSets(t *table, list []api.DataSet) {
+	t.columns(column{title: "NAME"}, column{title: "STATUS"}, column{title: "SAMPLES", right: true},
+		column{title: "VALIDATION", right: true}, column{title: "SHAPE"},
+		column{title: "CLASSES", right: true}, column{title: "SIZE", right: true},
+		column{title: "LICENCE", drop: 1}, column{title: "SOURCE", drop: 2})
+	for _, d := range list {
+		licence, _, _ := strings.Cut(d.Licence, " (") // inspect shows all of it
+		classes := "-"                                // quantities are predicted
+		if d.Classes > 0 {
+			classes = thousands(d.Classes)
+		}
+		t.row(d.Name, string(d.Status), thousands(d.Train), thousands(d.Validation), d.Shape.String(),
+			classes, fileSize(uint64(d.Bytes)), licence, d.Source)
+	}
 }
 
 func newDatasetsGetCommand(env *environment) *cobra.Command {
@@ -216,18 +103,18 @@ func newDatasetsGetCommand(env *environment) *cobra.Command {
 		Short: "Fetch a data set of the catalogue into the cache, and check its SHA-256",
 		Args:  usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			library, done, err := env.library()
-			if err != nil {
-				return err
-			}
-			defer done()
-			if err := library.Get(c.Context(), args[0]); err != nil {
-				return inputOf(err, "NAME")
-			}
-			entry, _ := library.Lookup(args[0])
-			done()
-			_, err = fmt.Fprintf(env.stdout, "%s is ready and verified: %s\n", entry.Name, fileSize(uint64(entry.Bytes)))
-			return err
+			return env.fetchDataset(c.Context(), args[0])
 		},
 	}
+}
+
+func (env *environment) fetchDataset(ctx context.Context, name string) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		d, err := s.FetchDataSet(ctx, api.FetchDataSetRequest{Name: name})
+		if err != nil {
+			return asGiven(err, argument{field: "name", flag: "NAME"})
+		}
+		_, err = fmt.Fprintf(env.stdout, "%s is ready and verified: %s\n", d.Name, fileSize(uint64(d.Bytes)))
+		return err
+	})
 }

@@ -3,25 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/dataset"
 )
 
-// inspection is what `datasets inspect` prints.
-type inspection struct {
-	dataset.Summary
-	// Entry is the catalogue's, nil for local data.
-	Entry *dataset.Entry `json:"entry,omitempty"`
-	// Note says what may be a mistake in the data.
-	Note string `json:"note,omitempty"`
-}
-
 func newDatasetsInspectCommand(env *environment) *cobra.Command {
 	var format string
-	var source dataset.Source
+	var r api.InspectDataSetRequest
 	c := &cobra.Command{
 		Use:   "inspect NAME|FOLDER|FILE",
 		Short: "Show what is in a data set: classes, values, a few samples",
@@ -40,48 +33,59 @@ It takes the name of a data set in the catalogue, a folder of images or text, a
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			source.Path = args[0]
-			return env.inspect(c.Context(), source, format)
+			r.Path = api.Text(args[0])
+			return env.inspect(c.Context(), r, format)
 		},
 	}
 	addListFormat(c, &format)
 	flags := c.Flags()
-	flags.StringVar((*string)(&source.Task), "task", "",
+	flags.StringVar((*string)(&r.Task), "task", "",
 		"`TASK` that the data is for: classification, regression or next_token (default: what the data looks like)")
-	flags.StringVar(&source.Target, "target", "",
+	flags.StringVar((*string)(&r.Target), "target", "",
 		"`COLUMN` of a CSV file that holds the class or the quantity; separate several quantities by commas")
-	flags.Float64Var(&source.ValidationFraction, "validation-fraction", 0,
+	flags.Float64Var(&r.ValidationFraction, "validation-fraction", 0,
 		"hold out the fraction `F` of local data (default 0.2, or 0.1 of text)")
-	flags.StringVar((*string)(&source.Tokenizer), "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
-	flags.IntVar(&source.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
-	flags.IntVar(&source.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
+	flags.StringVar(&r.Tokenizer, "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
+	flags.IntVar(&r.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
+	flags.IntVar(&r.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
 	return c
 }
 
-func (env *environment) inspect(ctx context.Context, source dataset.Source, format string) error {
-	library, done, err := env.library()
-	if err != nil {
-		return err
+func (env *environment) inspect(ctx context.Context, r api.InspectDataSetRequest, format string) error {
+	if here, err := os.Getwd(); err == nil { // if not, relative paths will not do either
+		r.Folder = api.Text(here)
 	}
-	defer done()
-	data, err := library.Open(ctx, source)
-	if err != nil {
-		return inputOf(err, "NAME")
+	if format == formatTable {
+		r.Samples = drawnSamples
 	}
-	v := inspection{Summary: data.Inspect(), Note: similarClasses(data.ClassNames())}
-	if entry, ok := library.Lookup(source.Path); ok {
-		v.Entry = &entry
-	}
-	return env.listing(format, v, func(t *table) error {
-		v.print(t)
-		if picture := drawSamples(data, v.Summary); picture != "" {
-			t.line("\n%s", picture)
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		x, err := s.InspectDataSet(ctx, r)
+		if err != nil {
+			return asGiven(err, inspectArguments()...)
 		}
-		return nil
+		return env.listing(format, x.Summary, func(t *table) error {
+			writeInspection(t, x)
+			if picture := drawSamples(x); picture != "" {
+				t.line("\n%s", picture)
+			}
+			return nil
+		})
 	})
 }
 
-func (v inspection) print(t *table) {
+// inspectArguments are what sets the fields of the request.
+func inspectArguments() []argument {
+	list := []argument{{field: dataset.FieldPath, flag: "NAME"}}
+	for _, field := range []string{
+		dataset.FieldTask, dataset.FieldTarget, dataset.FieldValidationFraction, dataset.FieldTokenizer, dataset.FieldVocabulary, dataset.FieldContext,
+	} {
+		list = append(list, argument{field: field, flag: flagOf(field)})
+	}
+	return list
+}
+
+func writeInspection(t *table, x api.Inspection) {
+	v := x.Summary
 	if e := v.Entry; e != nil {
 		t.line("%s: %s\n", e.Title, e.Description)
 		t.row("source", e.Source)
@@ -106,7 +110,7 @@ func (v inspection) print(t *table) {
 	t.row("memory", fileSize(uint64(v.MemoryBytes)))
 	t.row("fingerprint", v.Fingerprint)
 	if v.Text != nil {
-		printText(t, v.Summary)
+		printText(t, v.Summary, string(x.Text))
 		return
 	}
 	if len(v.ClassNames) > 0 {
@@ -123,29 +127,6 @@ func (v inspection) print(t *table) {
 	printColumns(t, "targets, "+rows, "TARGET", v.Targets)
 	printColumns(t, "columns, "+rows, "COLUMN", v.Columns)
 	printColumns(t, fmt.Sprintf("pixels of the %s for training", plural(v.Train.Samples, "image")), "CHANNEL", v.Channels)
-}
-
-// similarClasses says which classes have names that differ only in case or spaces, as
-// after a slip in a table; "" for none.
-func similarClasses(names []string) string {
-	first, similar := map[string]string{}, []string{}
-	for _, name := range names {
-		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
-		if other, ok := first[key]; ok {
-			similar = append(similar, fmt.Sprintf("%q and %q", other, name))
-			continue
-		}
-		first[key] = name
-	}
-	const most = 3
-	if n := len(similar) - most; n > 0 {
-		similar = append(similar[:most], fmt.Sprintf("%d more pairs", n))
-	}
-	if len(similar) == 0 {
-		return ""
-	}
-	return "these names of classes differ only in case or spaces, and are classes of their own: " + strings.Join(similar, ", ") +
-		"; write them alike if they mean the same"
 }
 
 // describeTask says what a task is.
@@ -178,7 +159,7 @@ func printColumns(t *table, title, what string, columns []dataset.ColumnSummary)
 }
 
 // printText prints the size of a text and how it begins.
-func printText(t *table, s dataset.Summary) {
+func printText(t *table, s dataset.Summary, begin string) {
 	t.line("")
 	t.columns(column{title: "SPLIT"}, column{title: "BYTES", right: true}, column{title: "CHARACTERS", right: true},
 		column{title: "TOKENS", right: true}, column{title: "SAMPLES", right: true})
@@ -186,25 +167,29 @@ func printText(t *table, s dataset.Summary) {
 		thousands(s.Text.TrainTokens), thousands(s.Train.Samples))
 	t.row("validation", thousands(s.Text.ValidationBytes), thousands(s.Text.ValidationCharacters),
 		thousands(s.Text.ValidationTokens), thousands(s.Validation.Samples))
-	t.line("\nthe training split begins:\n%s", strings.TrimRight(s.Text.Sample, "\n"))
+	t.line("\nthe training split begins:\n%s", strings.TrimRight(begin, "\n"))
 }
 
 // drawnWidth is the number of characters that samples are drawn across.
 const drawnWidth = 76
 
+// drawnSamples is how many are drawn at most.
+const drawnSamples = 6
+
 // drawSamples draws the first images of the training split side by side, two
 // pixels to a character; "" for what is not an image.
-func drawSamples(data *dataset.Dataset, s dataset.Summary) string {
+func drawSamples(x api.Inspection) string {
+	s := x.Summary.Summary
 	if len(s.SampleShape) != 3 || s.SampleShape[1] > drawnWidth {
 		return ""
 	}
 	height, width, channels := s.SampleShape[0], s.SampleShape[1], s.SampleShape[2]
-	n := min(drawnWidth/(width+2), s.Train.Samples, 6)
+	n := min(drawnWidth/(width+2), len(x.Samples))
 	lines := make([]strings.Builder, (height+1)/2)
 	var names []string
 	for i := range n {
-		pixels, label := data.AppendRaw(nil, dataset.Train, i)
-		names = append(names, visible(s.ClassNames[label]))
+		pixels := x.Samples[i].Pixels
+		names = append(names, visible(s.ClassNames[x.Samples[i].Class]))
 		at := func(y, x int) int { // darkness in 0..2
 			if y >= height {
 				return 0

@@ -19,8 +19,6 @@ import (
 	"time"
 
 	"reprise/api"
-	"reprise/datadir"
-	"reprise/integration"
 	"reprise/training"
 )
 
@@ -384,18 +382,24 @@ func TestALimitedAddressSpaceIsAnErrorThatSaysSo(t *testing.T) {
 
 // A remedy comes before the resume that needs it.
 func TestARunThatWasLeftSaysHowToResumeIt(t *testing.T) {
+	env := &environment{program: "reprise"}
 	for _, c := range []struct {
-		cause error
-		want  string
+		left api.Error
+		want string
 	}{
-		{syscall.ENOSPC, "run r: no space left on device; free some space, then resume it with: RESUME"},
-		{errors.New("the host ended"), "run r: the host ended; resume it with: RESUME"},
-		{fmt.Errorf("%w: d/events.db is gone", datadir.ErrDataDirGone), "run r: " + datadir.ErrDataDirGone.Error() +
-			": d/events.db is gone; put the folder back, or restore a backup"},
+		{api.Error{Code: api.RunUnfinished, Message: "run r: no space left on device", Remedy: "free some space"},
+			"run r: no space left on device; free some space, then resume it with: reprise runs resume r"},
+		{api.Error{Code: api.RunUnfinished, Message: "run r: the host ended"}, "run r: the host ended; resume it with: reprise runs resume r"},
+		{api.Error{Code: api.DirGone, Message: "run r: it is gone", Remedy: "put the folder back"}, "run r: it is gone; put the folder back"},
 	} {
-		if got := withResume(&integration.UnfinishedError{Run: "r", Cause: c.cause}, "RESUME"); got.Error() != c.want || !errors.Is(got, c.cause) {
+		if got := env.unfinished(t.Context(), "r", &c.left); got.Error() != c.want || isInterruption(got) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := env.unfinished(ended, "r", &api.Error{Message: "left"}); !isInterruption(got) {
+		t.Errorf("%v is not an interruption, which its user asked for", got)
 	}
 }
 

@@ -1,12 +1,6 @@
 package main
 
-import (
-	"strings"
-
-	"github.com/spf13/cobra"
-
-	"reprise/eventstore"
-)
+import "github.com/spf13/cobra"
 
 func newEventsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
@@ -20,22 +14,4 @@ to every run and device, in one order, linked by hashes.`,
 	c.AddCommand(newEventsTailCommand(env), newEventsReplayCommand(env), newEventsVerifyCommand(env),
 		newEventsHeadCommand(env), newEventsExportCommand(env), newEventsImportCommand(env), newEventsSalvageCommand(env))
 	return c
-}
-
-// eventFilter says which events are wanted: those whose names begin with what is
-// given.
-type eventFilter struct {
-	aggregate, kind, run string
-}
-
-func (f *eventFilter) add(c *cobra.Command) {
-	flags := c.Flags()
-	flags.StringVar(&f.run, "run", "", "only events of this `RUN`: an id, the beginning of one, or latest")
-	flags.StringVar(&f.aggregate, "aggregate", "", "only events of aggregates whose id begins with `PREFIX`, such as device/ or run/2026")
-	flags.StringVar(&f.kind, "type", "", "only events whose type begins with `PREFIX`, such as training.epoch_completed or device.")
-}
-
-func (f *eventFilter) takes(e eventstore.Event) bool {
-	return strings.HasPrefix(string(e.Aggregate), f.aggregate) && strings.HasPrefix(e.Type, f.kind) &&
-		(f.run == "" || string(e.Aggregate) == f.run)
 }

@@ -3,30 +3,22 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/datadir"
-	"reprise/eventstore"
-	"reprise/eventstore/sqlite"
+	"reprise/fault"
 	"reprise/internal/disk"
-	"reprise/journal"
+	"reprise/service"
 )
 
-// logCopy is what `events export` and `events import` print.
-type logCopy struct {
-	File     string              `json:"file"`
-	Events   eventstore.Position `json:"events"`
-	HeadHash eventstore.Hash     `json:"head_hash"`
-}
-
-func (env *environment) printLogCopy(format, verb, file string, head eventstore.Head) error {
-	return env.listing(format, logCopy{file, head.Position, head.Hash}, func(t *table) error {
-		t.line("%s %s events; head hash %s", verb, thousands(uint64(head.Position)), head.Hash)
+func (env *environment) printLogCopy(format, verb string, c api.LogCopy) error {
+	return env.listing(format, c, func(t *table) error {
+		t.line("%s %s events; head hash %s", verb, thousands(uint64(c.Events)), c.HeadHash)
 		return nil
 	})
 }
@@ -61,56 +53,71 @@ are not part of it; "reprise backup" copies them.`,
 	return c
 }
 
-func (env *environment) export(ctx context.Context, to io.Writer) (eventstore.Head, error) {
-	store, err := env.openReader(ctx)
-	if err != nil {
-		return eventstore.Head{}, err
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	head, err := eventstore.Export(ctx, store, to)
+// export writes the log as lines of JSON.
+func (env *environment) export(ctx context.Context, to io.Writer) (end api.LogSummary, err error) {
+	err = env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		for part, err := range s.Export(ctx, api.ExportRequest{}) {
+			if err != nil {
+				return err
+			}
+			if _, err := to.Write(part.Data); err != nil {
+				return err
+			}
+			if part.End != nil {
+				end = *part.End
+			}
+		}
+		return nil
+	})
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
-	return head, err
+	return end, err
 }
 
 // exportTo writes the log to a new file, whole or not at all.
 func (env *environment) exportTo(ctx context.Context, file, format string) error {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return err
-	}
 	w, err := env.workspace()
 	if err != nil {
 		return err
 	}
-	if err := checkNew("file", file); err != nil {
+	made := api.LogCopy{File: file}
+	if err := env.createFile(file, w.CheckOutside, func(to io.Writer) error {
+		made.LogSummary, err = env.export(ctx, to)
+		return err
+	}); err != nil {
 		return err
 	}
-	if err := outside(w, path); err != nil {
-		return err
-	}
-	head, err := env.makeExport(ctx, path)
+	return env.printLogCopy(format, "exported", made)
+}
+
+// createFile makes a file that does not exist yet, durably, whole or not at all. check
+// is asked about its path first; nil for none.
+func (env *environment) createFile(file string, check func(field, path string) error, write func(io.Writer) error) error {
+	path, err := filepath.Abs(file)
 	if err != nil {
 		return err
 	}
-	return env.printLogCopy(format, "exported", file, head)
-}
-
-func (env *environment) makeExport(ctx context.Context, path string) (head eventstore.Head, err error) {
-	err = env.createFile(path, "reprise events export "+path, func(w io.Writer) error {
-		head, err = env.export(ctx, w)
-		return err
-	})
-	return head, err
-}
-
-// createFile makes a file that does not exist yet, durably, whole or not at all.
-func (env *environment) createFile(path, command string, write func(io.Writer) error) error {
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return unusable(fmt.Errorf("%s: %w", path, err), "name a file in a folder that exists")
+	if err := datadir.CheckNew("file", "file", path); err != nil {
+		return ofFile(err, file)
 	}
-	return env.publish(path, command, func(part string) error { return disk.WriteNew(disk.OS{}, part, write) })
+	if check != nil {
+		if err := check("file", path); err != nil {
+			return ofFile(err, file)
+		}
+	}
+	return ofFile(datadir.WriteNew("file", path, env.holder(env.command), write), file)
+}
+
+// ofFile makes a mistake in the field "file" speak of the file that was given for it.
+func ofFile(err error, file string) error {
+	var field *fault.FieldError
+	if !errors.As(err, &field) || field.Field != "file" {
+		return err
+	}
+	named := *field
+	named.Field, named.Value = file, ""
+	return &named
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {
@@ -136,53 +143,24 @@ them as missing.`,
 	return c
 }
 
-func (env *environment) importLog(ctx context.Context, file, format string) (err error) {
+func (env *environment) importLog(ctx context.Context, file, format string) error {
 	in, err := env.openExport(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	w, release, err := env.newDataDir("reprise events import " + file)
-	if err != nil {
+	made := api.LogCopy{File: file}
+	err = env.inProcess(func(s *service.Service) error {
+		made.LogSummary, err = s.Import(ctx, in, env.makesParents())
 		return err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	head, err := env.importInto(ctx, w, in)
+	})
 	if errors.Is(err, context.Canceled) {
 		return errInterrupted
 	}
 	if err != nil {
 		return err
 	}
-	return env.printLogCopy(format, "imported", file, head)
-}
-
-// importInto makes the event log under a temporary name, and renames it once it is
-// whole and known not to be older than the files in the data directory.
-func (env *environment) importInto(ctx context.Context, w datadir.Workspace, in io.ReadSeeker) (head eventstore.Head, err error) {
-	area, err := env.stage(w.Dir, "reprise events import")
-	if err != nil {
-		return head, err
-	}
-	defer func() { err = errors.Join(err, area.Close()) }()
-	if err := disk.Or(nil).Mkdir(area.Path(), 0o755); err != nil {
-		return head, err
-	}
-	part := datadir.Workspace{Dir: area.Path()}.EventsPath()
-	store, err := sqlite.Open(part, sqlite.Config{})
-	if err != nil {
-		return head, err
-	}
-	if head, err = eventstore.Import(ctx, store, in); err == nil {
-		err = journal.CatchUpProjections(ctx, store)
-	}
-	if err == nil {
-		err = datadir.CheckFiles(ctx, store, w)
-	}
-	if err = errors.Join(err, store.Close()); err != nil {
-		return head, err
-	}
-	return sqlite.Restore(ctx, part, w.EventsPath())
+	return env.printLogCopy(format, "imported", made)
 }
 
 // openExport opens the file of an export. Standard input is kept in a temporary

@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/eventstore"
+	"reprise/internal/pemkey"
 )
 
 // heading is what `events head` was asked for.
@@ -54,57 +55,50 @@ signature with other tools.`,
 }
 
 func (env *environment) head(ctx context.Context, h heading) error {
-	open, sign := env.openReader, func(a eventstore.Attestation) eventstore.Attestation { return a }
+	var key ed25519.PrivateKey
 	if h.key != "" {
-		key, err := readPrivateKey("--sign", h.key)
+		content, err := fileContent("--sign", h.key, pemkey.Hint)
 		if err != nil {
 			return err
 		}
-		sign = func(a eventstore.Attestation) eventstore.Attestation { return a.Sign(key) }
-		open = env.openCurrent // the end of an older log would count as the true one
+		if key, err = pemkey.Private("--sign "+h.key, []byte(content)); err != nil {
+			return err
+		}
 	}
-	store, err := open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	a, err := eventstore.Attest(ctx, store, env.now())
-	if errors.Is(err, eventstore.ErrNotContained) {
-		return invalid(fmt.Errorf("there are no events in %s, and so no head; start a run with: %s train JOB", store.workspace.Dir, env.program))
-	}
-	if err != nil {
-		return err
-	}
-	a = sign(a)
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		head, err := s.Head(ctx, api.HeadRequest{Current: key != nil})
+		if err != nil {
+			return err
+		}
+		a := head.Attestation
+		if key != nil { // which does not leave this process
+			a = a.Sign(key)
+		}
+		return env.writeHead(a, h)
+	})
+}
+
+// writeHead writes a head where it was asked for.
+func (env *environment) writeHead(a eventstore.Attestation, h heading) error {
 	content := a.Text()
 	if h.format == formatJSON {
+		var err error
 		if content, err = json.MarshalIndent(a, "", "  "); err != nil {
 			return err
 		}
 		content = append(content, '\n')
 	}
 	if h.file == "" {
-		_, err = env.stdout.Write(content)
+		_, err := env.stdout.Write(content)
 		return err
 	}
-	if err := env.writeNew(h.file, content); err != nil {
+	err := env.createFile(h.file, nil, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.stdout, "wrote the head at position %d to %s\n", a.Head.Position, h.file)
 	return err
-}
-
-// writeNew writes a file that must not exist yet.
-func (env *environment) writeNew(file string, content []byte) error {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return err
-	}
-	if err := checkNew("file", file); err != nil {
-		return err
-	}
-	return env.createFile(path, "reprise events head "+path, func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
 }

@@ -15,21 +15,15 @@ import (
 	"reprise/api"
 	"reprise/api/describe"
 	"reprise/eventstore"
-	"reprise/internal/disk"
-	"reprise/journal"
 )
-
-// followInterval is the time between two looks at a log that another process
-// writes.
-const followInterval = 200 * time.Millisecond
 
 // tailOptions is what `events tail` was asked for.
 type tailOptions struct {
-	filter eventFilter
-	follow bool
-	lines  int
-	after  logPosition
-	format string
+	run, aggregate, kind string
+	follow               bool
+	lines                int
+	after                logPosition
+	format               string
 }
 
 func newEventsTailCommand(env *environment) *cobra.Command {
@@ -60,7 +54,9 @@ JSON is one object per line, and YAML one document per event.`,
 		},
 	}
 	addListFormat(c, &t.format)
-	t.filter.add(c)
+	c.Flags().StringVar(&t.run, "run", "", "only events of this `RUN`: an id, the beginning of one, or latest")
+	c.Flags().StringVar(&t.aggregate, "aggregate", "", "only events of aggregates whose id begins with `PREFIX`, such as device/ or run/2026")
+	c.Flags().StringVar(&t.kind, "type", "", "only events whose type begins with `PREFIX`, such as training.epoch_completed or device.")
 	c.Flags().BoolVarP(&t.follow, "follow", "f", false, "wait for new events")
 	c.Flags().IntVarP(&t.lines, "lines", "n", 20, "print the `N` newest events first")
 	c.Flags().Var(&t.after, "after", "print every event after this `POSITION` instead; 0 prints them all")
@@ -68,57 +64,33 @@ JSON is one object per line, and YAML one document per event.`,
 }
 
 func (env *environment) tail(ctx context.Context, t tailOptions) error {
-	store, waited, err := env.openFollowed(ctx, t.follow)
-	if err != nil {
-		return err
-	}
-	if waited { // all of it is new
-		t.after = logPosition{given: true}
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	if t.filter.run != "" {
-		list, err := store.runs(ctx)
-		if err != nil {
-			return err
-		}
-		id, err := list.Resolve(t.filter.run)
-		if err != nil {
-			return err
-		}
-		t.filter.run = string(journal.AggregateOf(id))
+	r := api.TailRequest{Run: t.run, Aggregate: eventstore.AggregateID(t.aggregate), Type: t.kind, Follow: t.follow}
+	if t.after.given {
+		r.After = &t.after.position
+	} else {
+		r.Newest = uint(t.lines)
 	}
 	out := &eventPrinter{env: env, format: t.format}
 	out.width, _ = terminalWidth(env.stdout)
-	after, err := out.catchUp(ctx, store, t)
-	for err == nil && t.follow {
-		if err = wait(ctx, followInterval); err == nil {
-			after, err = out.printAfter(ctx, store, after, t.filter)
-		}
+	wanted := reading
+	if t.follow {
+		wanted = writing // it waits for a folder that does not exist yet
 	}
+	err := env.withServiceFor(ctx, wanted, func(ctx context.Context, s api.Service) error {
+		for e, err := range s.Tail(ctx, r) {
+			if err == nil {
+				err = out.print(e)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if errors.Is(err, context.Canceled) {
 		return errInterrupted
 	}
 	return err
-}
-
-// openFollowed opens the log for reading; to follow one that is not there yet,
-// it waits for it, and says so.
-func (env *environment) openFollowed(ctx context.Context, follow bool) (store *logReader, waited bool, err error) {
-	w, err := env.workspace()
-	if err != nil {
-		return nil, false, err
-	}
-	for follow && !disk.Exists(w.EventsPath()) {
-		if err := w.CheckLogExists(false); err != nil {
-			return nil, waited, err
-		}
-		waited = true
-		if err := wait(ctx, followInterval); err != nil {
-			return nil, waited, errInterrupted
-		}
-	}
-	store, err = env.openReader(ctx)
-	return store, waited, err
 }
 
 // logPosition is a position of the log given by a flag.
@@ -168,64 +140,14 @@ type eventPrinter struct {
 	printed int
 }
 
-// catchUp prints what is there already and returns the position it got to.
-func (p *eventPrinter) catchUp(ctx context.Context, store eventstore.Store, t tailOptions) (eventstore.Position, error) {
-	if t.after.given {
-		return p.printAfter(ctx, store, t.after.position, t.filter)
-	}
-	head, err := store.Head(ctx)
-	if err != nil {
-		return 0, err
-	}
-	list, err := newest(ctx, store, head.Position, t)
-	for i := 0; err == nil && i < len(list); i++ {
-		err = p.print(list[i])
-	}
-	return head.Position, err
-}
-
-// newest returns the last wanted events up to the end. It looks back further and
-// further, so that a long log is not read for a few of them.
-func newest(ctx context.Context, store eventstore.Store, end eventstore.Position, t tailOptions) ([]eventstore.Event, error) {
-	for back := eventstore.Position(1000); t.lines > 0; back *= 8 {
-		var list []eventstore.Event
-		from := end - min(back, end)
-		_, err := eventstore.Walk(ctx, store, from, end, func(e eventstore.Event) error {
-			if t.filter.takes(e) {
-				list = append(list, e)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if len(list) >= t.lines || from == 0 {
-			return list[max(len(list)-t.lines, 0):], nil
-		}
-	}
-	return nil, nil
-}
-
-// printAfter prints the events after a position and returns the position of the last.
-func (p *eventPrinter) printAfter(
-	ctx context.Context, store eventstore.Store, after eventstore.Position, filter eventFilter,
-) (eventstore.Position, error) {
-	return eventstore.Walk(ctx, store, after, eventstore.End, func(e eventstore.Event) error {
-		if !filter.takes(e) {
-			return nil
-		}
-		return p.print(e)
-	})
-}
-
 // print writes one event. Columns have fixed widths, since later events are not known.
-func (p *eventPrinter) print(e eventstore.Event) error {
+func (p *eventPrinter) print(e api.Event) error {
 	p.printed++
 	switch p.format {
 	case formatJSON:
-		return writeJSONLine(p.env.stdout, api.EventOf(e))
+		return writeJSONLine(p.env.stdout, e)
 	case formatYAML:
-		raw, err := json.Marshal(api.EventOf(e))
+		raw, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
@@ -235,7 +157,7 @@ func (p *eventPrinter) print(e eventstore.Event) error {
 		_, err = fmt.Fprintf(p.env.stdout, "---\n%s", raw)
 		return err
 	}
-	of, at, what := visible(string(e.Aggregate)), localTime(e.Time), visible(describe.Headline(e))
+	of, at, what := visible(string(e.Aggregate)), localTime(e.Time), visible(describe.Headline(e.Stored()))
 	aggregateWidth, room := 24, 0
 	if p.width > 0 && p.width < roomyTail {
 		of, at, aggregateWidth = shortAggregate(of), timeOfDay(at), 14

@@ -74,6 +74,12 @@ func TestVerifyNamesTheFirstBadEvent(t *testing.T) {
 // A follower that is there before the log is prints every event once, in order,
 // while another process writes them.
 func TestTailFollowsAnotherProcess(t *testing.T) {
+	for _, way := range []string{serviceDirect, serviceSocket} {
+		t.Run(way, func(t *testing.T) { tailFollowsAnotherProcess(t, way) })
+	}
+}
+
+func tailFollowsAnotherProcess(t *testing.T, way string) {
 	b := build(t).with()
 	if err := os.MkdirAll(b.dataDir, 0o755); err != nil {
 		t.Fatal(err)
@@ -81,6 +87,7 @@ func TestTailFollowsAnotherProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	tail := b.command("events", "tail", "-f", "--after", "0", "--type", "training.", "-o", "json")
+	tail.Env = append(tail.Environ(), "REPRISE_SERVICE="+way)
 	out, err := tail.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -2,50 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"reprise/datadir"
-	"reprise/eventstore"
-	"reprise/journal"
+	"reprise/api"
+	"reprise/internal/pemkey"
 )
-
-// logVerdict is what `events verify` prints.
-type logVerdict struct {
-	Verified bool                `json:"verified"`
-	Events   eventstore.Position `json:"events"`
-	HeadHash eventstore.Hash     `json:"head_hash"`
-	Runs     int                 `json:"runs"`
-	Devices  int                 `json:"devices"`
-	// Head is the one that the log was compared with, if any.
-	Head *eventstore.Attestation `json:"head,omitempty"`
-	// Problem is the first thing that is wrong; null if nothing is.
-	Problem *logProblem `json:"problem"`
-	wayBack string
-}
-
-// logProblem names the first bad event; its position is 0 where the damage is
-// not in one event.
-type logProblem struct {
-	Position  eventstore.Position    `json:"position"`
-	Aggregate eventstore.AggregateID `json:"aggregate,omitempty"`
-	Version   eventstore.Version     `json:"version,omitempty"`
-	Type      string                 `json:"type,omitempty"`
-	What      string                 `json:"what"`
-}
 
 // anchor is a head that was kept elsewhere, and the key that it was signed with.
 type anchor struct{ head, key string }
-
-// anchored is what `events verify --head` prints of the head.
-type anchored struct {
-	eventstore.Attestation
-	signed bool
-}
 
 func newEventsVerifyCommand(env *environment) *cobra.Command {
 	var format string
@@ -82,63 +49,69 @@ signature with the Ed25519 public key in PUB (PEM); a signed head needs it.`,
 	return c
 }
 
-// read returns the head, whose signature may be wrong, and the key; both are nil
-// where no head was given.
-func (a anchor) read() (*anchored, ed25519.PublicKey, error) {
-	if a.head == "" {
-		if a.key != "" {
-			return nil, nil, invalid(fmt.Errorf("--key %s: there is nothing to check with it; give the head as well: --head FILE", a.key))
+// request asks for a verification against what the files of the anchor hold.
+func (a anchor) request() (r api.VerifyLogRequest, err error) {
+	if a.head != "" {
+		if r.Head, err = fileContent("--head", a.head, "give a file that `reprise events head` wrote"); err != nil {
+			return r, err
 		}
-		return nil, nil, nil
 	}
-	raw, err := readInput(a.head)
+	if a.key != "" {
+		r.PublicKey, err = fileContent("--key", a.key, pemkey.Hint)
+	}
+	return r, err
+}
+
+// fileContent returns the content of a file that a flag names; fix says what helps
+// where it cannot be read.
+func fileContent(flag, file, fix string) (string, error) {
+	content, err := readInput(file)
 	if err != nil {
-		return nil, nil, unusable(fmt.Errorf("--head %s: %w", a.head, err), "give a file that `reprise events head` wrote")
+		return "", unusable(fmt.Errorf("%s %s: %w", flag, file, err), fix)
 	}
-	head, err := eventstore.ParseAttestation(raw)
-	if err != nil {
-		return nil, nil, invalid(fmt.Errorf("--head %s: is not a head: %w; give a file that `reprise events head` wrote", a.head, err))
+	return string(content), nil
+}
+
+// asGiven makes an error of the service speak of the anchor's flags.
+func (a anchor) asGiven(err error) error {
+	head, key := fileArgument("head", "--head", a.head), fileArgument("public_key", "--key", a.key)
+	head.fixes = map[string]string{
+		"give one that was kept, as it was written":      "give a file that `reprise events head` wrote",
+		"give the public key to check it with":           "give the public key to check it with: --key PUB",
+		"leave out the public key, or sign the next one": "leave out --key, or sign the next one with `reprise events head --sign KEY`",
 	}
-	signed := head.Signature != nil
-	switch {
-	case signed && a.key == "":
-		return nil, nil, invalid(fmt.Errorf("--head %s: is signed; give the public key to check it with: --key PUB", a.head))
-	case !signed && a.key != "":
-		return nil, nil, invalid(fmt.Errorf("--head %s: is not signed; leave out --key, "+
-			"or sign the next one with `reprise events head --sign KEY`", a.head))
-	case !signed:
-		return &anchored{Attestation: head}, nil, nil
-	}
-	key, err := readPublicKey("--key", a.key)
-	return &anchored{head, true}, key, err
+	key.fixes = map[string]string{"give the head as well": "give the head as well: --head FILE"}
+	return asGiven(err, head, key)
 }
 
 func (env *environment) verifyLog(ctx context.Context, kept anchor, format string) error {
-	head, key, err := kept.read()
+	request, err := kept.request()
 	if err != nil {
 		return err
 	}
-	verdict, err := env.checkLog(ctx, head, key)
-	if err != nil {
-		return err
-	}
-	if err := env.listing(format, verdict, func(t *table) error {
-		verdict.write(t, head)
-		if verdict.wayBack != "" {
-			t.line("\n" + savesIntact)
-			t.command("  ", verdict.wayBack)
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		v, err := finish(s.VerifyLog(ctx, request), newCounter(env, "verifying", "events"))
+		if err != nil {
+			return kept.asGiven(err)
+		}
+		if err := env.listing(format, v.Verdict, func(t *table) error {
+			writeVerdict(t, v.Verdict)
+			if v.CorruptLog != "" {
+				t.line("\n" + savesIntact)
+				t.command("  ", wayBackFrom(env.program, v.CorruptLog))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if v.Verdict.Problem != nil {
+			return errReported
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	if verdict.Problem != nil {
-		return errReported
-	}
-	return nil
+	})
 }
 
-func (v logVerdict) write(t *table, head *anchored) {
+func writeVerdict(t *table, v api.LogVerdict) {
 	switch p := v.Problem; {
 	case p == nil && v.Events == 0:
 		t.line("the log is empty")
@@ -147,14 +120,16 @@ func (v logVerdict) write(t *table, head *anchored) {
 		t.row("about", plural(v.Runs, "run")+" and "+plural(v.Devices, "device"))
 		t.row("head hash", v.HeadHash.String())
 		t.line("\nverified: every event is what was appended, and follows from those before it")
-		if head != nil {
+		if head := v.Head; head != nil {
 			signed := "an unsigned head"
-			if head.signed {
+			if head.Signature != nil {
 				signed = "a signed head"
 			}
 			t.line("verified: nothing up to position %d was changed since %s, by %s",
 				head.Head.Position, head.Time.UTC().Format(time.RFC3339), signed)
 		}
+	case p.Derived:
+		t.line("NOT VERIFIED: %s; %s", p.What, commandsFor(api.DerivedWrong))
 	case p.Position == 0:
 		t.line("NOT VERIFIED: %s", p.What)
 	case p.Aggregate == "":
@@ -162,58 +137,4 @@ func (v logVerdict) write(t *table, head *anchored) {
 	default:
 		t.line("NOT VERIFIED: the first bad event is at position %d (version %d of %s): %s", p.Position, p.Version, p.Aggregate, p.What)
 	}
-}
-
-// checkLog returns the verdict; an error means that there is none.
-func (env *environment) checkLog(ctx context.Context, head *anchored, key ed25519.PublicKey) (logVerdict, error) {
-	var verdict logVerdict
-	found := func(err error) (logVerdict, error) {
-		var bad *eventstore.CorruptionError
-		var contradiction *journal.ContradictionError
-		switch {
-		case errors.As(err, &bad):
-			verdict.Problem = &logProblem{Position: bad.Position, Aggregate: bad.Aggregate, Version: bad.Version, What: bad.What}
-			verdict.wayBack = wayBack(env.program, err)
-		case errors.As(err, &contradiction):
-			verdict.Problem = &logProblem{Position: contradiction.Position, Aggregate: contradiction.Aggregate,
-				Version: contradiction.Version, Type: contradiction.Type, What: contradiction.What}
-		default:
-			return verdict, err
-		}
-		return verdict, nil
-	}
-	store, err := env.openLog(ctx) // the verdict says what the files show
-	if err != nil {
-		return found(err)
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	report, err := journal.VerifyLog(ctx, store)
-	verdict.Events, verdict.HeadHash = report.Head.Position, report.Head.Hash
-	verdict.Runs, verdict.Devices = report.Runs, report.Devices
-	verdict.Verified = err == nil
-	if err != nil {
-		return found(err)
-	}
-	var older *datadir.OlderLogError
-	if errors.As(store.compared, &older) {
-		verdict.Verified, verdict.Problem = false, &logProblem{What: older.Error()}
-		return verdict, nil
-	} else if store.compared != nil {
-		return found(store.compared)
-	}
-	if head == nil {
-		return verdict, nil
-	}
-	verdict.Head = &head.Attestation
-	if head.signed {
-		err = head.CheckSignature(key)
-	}
-	if err == nil {
-		err = head.Check(ctx, store, report.Head)
-	}
-	if errors.Is(err, eventstore.ErrBadSignature) || errors.Is(err, eventstore.ErrNotContained) {
-		verdict.Verified, verdict.Problem = false, &logProblem{What: "the head that was kept: " + err.Error()}
-		err = nil
-	}
-	return verdict, err
 }

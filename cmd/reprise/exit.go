@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
-	"syscall"
 
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/fault"
-	"reprise/internal/disk"
 	"reprise/journal"
 )
 
@@ -102,23 +99,18 @@ func commandsFor(code api.Code) string {
 		return "start one with `reprise train JOB`"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
-	case api.LogCorrupt, api.UnknownOperation, api.Unreachable:
+	case api.DerivedWrong:
+		return "rebuild it with `reprise projections rebuild`"
+	case api.DirInUse:
+		return "wait for it to end, or use another folder with --data-dir FOLDER"
+	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable, api.DirGone:
+	case api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors: // said elsewhere
 	}
 	return ""
 }
 
-// unusable says that a file or folder that the user named cannot be used, and the
-// fix; nothing was written. Where another one would meet the same, as on a system
-// without memory, that is not the user's mistake, and the remedy is the cause's.
-func unusable(err error, fix string) error {
-	ofThePath := func(cause error) bool { return errors.Is(err, cause) }
-	if datadir.Remedy(err) != "" && !slices.ContainsFunc([]error{
-		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
-	}, ofThePath) {
-		return datadir.Advise(err)
-	}
-	return invalid(&datadir.AdvisedError{Err: err, Remedy: fix})
-}
+// unusable says that a file or folder that the user named cannot be used, and the fix.
+func unusable(err error, fix string) error { return datadir.Unusable(err, fix) }
 
 // invalid marks err as the user's to correct: nothing was written; nil stays nil.
 func invalid(err error) error { return fault.As(fault.Invalid, err) }

@@ -35,8 +35,6 @@ func TestTheExitCodeFollowsFromTheKind(t *testing.T) {
 		{fmt.Errorf("x %w", journal.ErrAmbiguousRun), exitInvalid},
 		{fmt.Errorf("run r: %w", training.ErrCannotResume), exitInvalid},
 		{offline, exitFailed},
-		{joinMistakes([]string{"a", "b"}, []error{offline, invalid(field)}), exitFailed},
-		{joinMistakes([]string{"a", "b"}, []error{syscall.ENOSPC, invalid(field)}), exitInvalid},
 		{&datadir.LockError{Dir: "d", Err: &flock.LockedError{}}, exitFailed}, // it may pass
 		{&integration.UnfinishedError{Run: "r", Cause: field}, exitFailed},    // the run was accepted
 		{&device.NoSuitableDeviceError{Workload: "w"}, exitInvalid},

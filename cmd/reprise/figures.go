@@ -23,3 +23,7 @@ func shortHash(hash string) string { return figures.Hash(hash) }
 func excerpt(s string) string { return figures.Excerpt(s) }
 
 func truncate(s string, limit int) string { return figures.Truncate(s, limit) }
+
+func orList(words []string) string { return figures.Or(words) }
+
+func andList(words []string) string { return figures.And(words) }

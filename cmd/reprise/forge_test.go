@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func newForgery(t *testing.T) *forgery {
 	f.backend, err = cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto"})
 	f.must(err)
 	t.Cleanup(func() { _ = f.backend.Close() })
-	f.devices, err = integration.OpenDevices(integration.DevicesConfig{Store: memory.New(), Devices: []device.Driver{f.backend}, Now: time.Now, NewID: newID})
+	f.devices, err = integration.OpenDevices(integration.DevicesConfig{Store: memory.New(), Devices: []device.Driver{f.backend}, Now: time.Now, NewID: cryptorand.Text})
 	if err != nil {
 		t.Fatal(err)
 	}

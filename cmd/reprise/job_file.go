@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,9 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"reprise/api"
 	"reprise/dataset"
-	"reprise/fault"
 )
 
 // The extensions of data sets: those that Reprise reads, and others.
@@ -144,16 +141,4 @@ func isJSONLines(content []byte) bool {
 		line = bytes.TrimSpace(line)
 		return !bytes.HasPrefix(line, []byte("{")) || !bytes.HasSuffix(line, []byte("}"))
 	})
-}
-
-// settingErrors returns those parts of an error that are mistakes in --set.
-func settingErrors(err error) error {
-	var list []error
-	for _, part := range fault.Parts(err) {
-		var bad *api.RequestError
-		if errors.As(part, &bad) && bad.Setting != "" {
-			list = append(list, bad)
-		}
-	}
-	return errors.Join(list...)
 }

@@ -81,6 +81,8 @@ type environment struct {
 	getenv         func(string) string
 	now            func() time.Time
 	signals        signals
+	// command is the command with its arguments, for whoever waits for it to end.
+	command string
 
 	// The flags that every command has.
 	dataDir     string
@@ -108,7 +110,10 @@ stopped, such as a full disk: the command then ends with 1 and says what to do.`
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return env.checkFlags(c) }
+	root.PersistentPreRunE = func(c *cobra.Command, args []string) error {
+		env.command = excerpt(strings.Join(append([]string{c.CommandPath()}, args...), " "))
+		return env.checkFlags(c)
+	}
 	root.SetFlagErrorFunc(env.flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.dataDir, "data-dir", "", "`FOLDER` of runs and events (default $REPRISE_DATA_DIR, else an XDG data directory)")

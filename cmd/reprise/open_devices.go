@@ -1,28 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
-	"reprise/eventstore/memory"
-	"reprise/integration"
 )
-
-// leaseDevices opens the devices of this machine for a command that only reads the data
-// directory: who uses them is not recorded.
-func (env *environment) leaseDevices() (*integration.Devices, func() error, error) {
-	drivers, closeDrivers, err := env.openDevices()
-	if err != nil {
-		return nil, nil, err
-	}
-	devices, err := integration.OpenDevices(integration.DevicesConfig{Store: memory.New(), Devices: drivers, Now: env.now, NewID: newID})
-	if err != nil {
-		return nil, nil, errors.Join(err, closeDrivers())
-	}
-	return devices, func() error { return errors.Join(devices.Close(), closeDrivers()) }, nil
-}
 
 // openDevices opens the devices of this machine: the host's processor.
 func (env *environment) openDevices() ([]device.Driver, func() error, error) {

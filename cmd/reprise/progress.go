@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"reprise/api"
 	"reprise/dataset"
 	"reprise/nn"
 	"reprise/training"
@@ -26,7 +27,6 @@ type progress struct {
 	epochs, epoch        uint64
 	totalSteps, step     uint64
 	firstStep            uint64
-	samplesPerStep       float64 // mean over an epoch
 	learningRate         float32
 	loss                 float64 // running mean
 	lossKnown            bool    // after the first step
@@ -41,25 +41,20 @@ type progress struct {
 }
 
 // begin takes over the state of a recorded run.
-func (p *progress) begin(now time.Time, r training.TrainingRun) {
-	s := r.Session
-	h := s.Hyperparameters
-	p.id, p.started, p.now = r.ID, now, now
+func (p *progress) begin(now time.Time, r api.RunReport) {
+	d := r.Details
+	p.id, p.started, p.now = d.RunID, now, now
 	p.phase = phaseWaiting
-	p.title = describeModel(s.Architecture) + " on " + describeData(s.Dataset)
-	p.data = s.Dataset
-	p.epochs = h.Epochs
-	p.totalSteps = h.TotalSteps(s.Dataset.Training)
-	p.samplesPerStep = float64(s.Dataset.Training) / float64(h.StepsPerEpoch(s.Dataset.Training))
-	p.resumeAt(r)
-}
-
-func (p *progress) resumeAt(r training.TrainingRun) {
-	step, epoch := r.ResumePoint()
-	p.step, p.firstStep, p.epoch = step, step, epoch
-	p.checkpoints, p.checkpointStep = len(r.Checkpoints), step
-	if m, known := r.Epoch(epoch); known {
-		p.metrics = &m
+	p.title = describeModel(d.Architecture) + " on " + describeData(d.Data)
+	p.data = d.Data
+	p.epochs = d.Epochs
+	p.totalSteps = d.TotalSteps
+	p.step, p.firstStep, p.epoch = d.Step, d.Step, d.Epoch
+	p.checkpoints, p.checkpointStep = len(d.Checkpoints), d.Step
+	for _, e := range d.History {
+		if e.Epoch == d.Epoch {
+			p.metrics = &training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Values()}
+		}
 	}
 }
 

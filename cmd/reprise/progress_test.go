@@ -8,6 +8,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"reprise/api"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -24,9 +25,10 @@ func TestTheCursorWaitsBelowTheLiveDisplay(t *testing.T) {
 	}
 }
 
-func started(epochs uint64) training.TrainingRun {
-	return training.TrainingRun{ID: "run", Session: training.TrainingSession{
-		Dataset: training.Dataset{Path: "digits", Training: 100},
+func started(epochs uint64) api.RunReport {
+	return api.RunReport{Details: api.RunDetails{
+		Run:  api.Run{Result: api.Result{RunID: "run"}, Epochs: epochs, TotalSteps: 10 * epochs},
+		Data: training.Dataset{Path: "digits", Training: 100},
 		Hyperparameters: training.Hyperparameters{
 			BatchSize: 10, Epochs: epochs, LearningRate: training.LearningRate{Value: 0.1},
 		},

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"reprise/journal"
+	"reprise/api"
 )
 
 func newProjectionsCommand(env *environment) *cobra.Command {
@@ -42,22 +41,19 @@ func newProjectionsListCommand(env *environment) *cobra.Command {
 }
 
 func (env *environment) listProjections(ctx context.Context, format string) error {
-	store, err := env.openReader(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }() // it was only read
-	rows, err := journal.ProjectionStatuses(ctx, store)
-	if err != nil {
-		return err
-	}
-	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "PROJECTION"}, column{title: "POSITION", right: true}, column{title: "LAG", right: true},
-			column{title: "SCHEMA", right: true}, column{title: "BYTES", right: true})
-		for _, p := range rows {
-			t.row(p.Name, thousands(uint64(p.Position)), thousands(uint64(p.Lag)), fmt.Sprint(p.Schema), thousands(p.Bytes))
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		list, err := s.Projections(ctx, api.ProjectionsRequest{})
+		if err != nil {
+			return err
 		}
-		return nil
+		return env.listing(format, list.Projections, func(t *table) error {
+			t.columns(column{title: "PROJECTION"}, column{title: "POSITION", right: true}, column{title: "LAG", right: true},
+				column{title: "SCHEMA", right: true}, column{title: "BYTES", right: true})
+			for _, p := range list.Projections {
+				t.row(p.Name, thousands(uint64(p.Position)), thousands(uint64(p.Lag)), fmt.Sprint(p.Schema), thousands(p.Bytes))
+			}
+			return nil
+		})
 	})
 }
 
@@ -73,67 +69,29 @@ keeps the new one. They always agree, unless something else changed what was kep
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			chosen, err := chooseProjections(args)
-			if err != nil {
-				return err
-			}
-			return env.rebuildProjections(c.Context(), chosen, len(args) == 0, format)
+			return env.rebuildProjections(c.Context(), args, format)
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func chooseProjections(names []string) ([]journal.Projection, error) {
-	all := journal.Projections()
-	if len(names) == 0 {
-		return all, nil
-	}
-	var chosen []journal.Projection
-	for _, name := range names {
-		found := false
-		known := make([]string, len(all))
-		for i, p := range all {
-			known[i] = p.Name
-			if p.Name == name {
-				chosen, found = append(chosen, p), true
+func (env *environment) rebuildProjections(ctx context.Context, names []string, format string) error {
+	return env.withServiceFor(ctx, writing, func(ctx context.Context, s api.Service) error {
+		report, err := s.RebuildProjections(ctx, api.RebuildRequest{Projections: names})
+		if err != nil {
+			return asGiven(err, argument{field: "projections", flag: "PROJECTION"})
+		}
+		return env.listing(format, report.Projections, func(t *table) error {
+			t.columns(column{title: "PROJECTION"}, column{title: "EVENTS", right: true}, column{})
+			for _, r := range report.Projections {
+				verdict := "equal to what was kept"
+				if !r.Same {
+					verdict = "DIFFERS from what was kept, which it replaces"
+				}
+				t.row(r.Name, thousands(uint64(r.Events)), verdict)
 			}
-		}
-		if !found {
-			return nil, invalid(fmt.Errorf("projection %q: no such projection; use %s", name, orList(known)))
-		}
-	}
-	return chosen, nil
-}
-
-func (env *environment) rebuildProjections(
-	ctx context.Context, chosen []journal.Projection, snapshots bool, format string,
-) (err error) {
-	store, _, closeStore, err := env.openWriter(ctx, "reprise projections rebuild")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeStore()) }()
-	rows := make([]journal.Rebuilt, len(chosen))
-	for i, p := range chosen {
-		if rows[i], err = p.Rebuild(ctx, store); err != nil {
-			return err
-		}
-	}
-	if snapshots {
-		if err := journal.RebuildSnapshots(ctx, store); err != nil {
-			return err
-		}
-	}
-	return env.listing(format, rows, func(t *table) error {
-		t.columns(column{title: "PROJECTION"}, column{title: "EVENTS", right: true}, column{})
-		for _, r := range rows {
-			verdict := "equal to what was kept"
-			if !r.Same {
-				verdict = "DIFFERS from what was kept, which it replaces"
-			}
-			t.row(r.Name, thousands(uint64(r.Events)), verdict)
-		}
-		return nil
+			return nil
+		})
 	})
 }

@@ -7,20 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reprise/api"
 	"reprise/device"
-	"reprise/journal"
-	"reprise/service"
-	"reprise/training"
 )
-
-// runExplanation is what `runs explain` prints.
-type runExplanation struct {
-	RunID training.RunID `json:"run_id"`
-	// State is the run's now; the rest is from a decision that may be older.
-	State    training.State          `json:"state"`
-	Recorded bool                    `json:"recorded"`
-	Decision *journal.RunExplanation `json:"decision"`
-}
 
 func newRunsExplainCommand(env *environment) *cobra.Command {
 	var format string
@@ -38,32 +27,27 @@ fails if the result differs.`,
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.explainRun(c.Context(), r, format) })
+			return env.explainRun(c.Context(), args[0], format)
 		},
 	}
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) explainRun(ctx context.Context, r runReader, format string) error {
-	decision, recorded, err := journal.ExplainRun(ctx, r.store, r.run.ID)
-	if err != nil {
-		return err
-	}
-	x := runExplanation{RunID: r.run.ID, State: service.StateOf(r.run.Session.State, r.workspace), Recorded: recorded}
-	if recorded {
-		x.Decision = &decision
-	}
-	if err := env.listing(format, x, x.write); err != nil {
-		return err
-	}
-	if recorded && decision.Problem != "" {
-		return fmt.Errorf("event %d: %s: %w", decision.Position, decision.Problem, journal.ErrNotVerified)
-	}
-	return nil
+func (env *environment) explainRun(ctx context.Context, run, format string) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		x, err := s.Explain(ctx, api.ExplainRequest{Run: run})
+		if err != nil {
+			return err
+		}
+		if err := env.listing(format, x, func(t *table) error { return writeExplanation(t, x) }); err != nil {
+			return err
+		}
+		return x.Err()
+	})
 }
 
-func (x runExplanation) write(t *table) error {
+func writeExplanation(t *table, x api.Explanation) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
 	if !x.Recorded {
@@ -80,7 +64,7 @@ func (x runExplanation) write(t *table) error {
 		return strings.Join(names, ", ")
 	}
 	switch {
-	case d.Outcome == "taking over" && x.waits():
+	case d.Outcome == "taking over" && x.Waits():
 		t.row("outcome", "gets "+on(d.On)+" once this has given way:")
 		for _, id := range d.GaveWay {
 			t.row("  run", string(id))
@@ -98,11 +82,11 @@ func (x runExplanation) write(t *table) error {
 			t.row("  in place of", string(id))
 		}
 	default:
-		waits := "waiting"
-		if !x.waits() {
-			waits = "was waiting then"
+		outcome := "waiting"
+		if !x.Waits() {
+			outcome = "was waiting then"
 		}
-		t.row("outcome", fmt.Sprintf("%s, number %d in the queue", waits, d.Place))
+		t.row("outcome", fmt.Sprintf("%s, number %d in the queue", outcome, d.Place))
 		for _, reason := range d.Reasons {
 			lasts := "waiting does not help"
 			if reason.Transient {
@@ -110,13 +94,13 @@ func (x runExplanation) write(t *table) error {
 			}
 			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reason.Message, lasts))
 		}
-		if x.waits() {
-			t.row("starts when", x.startsWhen())
+		if x.Waits() {
+			t.row("starts when", x.StartsWhen())
 		} else {
 			t.row("since then", "it stopped waiting; it is "+string(x.State)+" now")
 		}
 	}
-	if d.Outcome == "waiting" && x.waits() {
+	if d.Outcome == "waiting" && x.Waits() {
 		for _, h := range d.Holders {
 			left := ""
 			if h.Remaining > 0 {
@@ -139,22 +123,4 @@ func (x runExplanation) write(t *table) error {
 		t.row("verified", "DIFFERS: "+d.Problem)
 	}
 	return nil
-}
-
-// waits reports whether the run still waits.
-func (x runExplanation) waits() bool { return x.State == training.Initializing }
-
-// startsWhen says what has to change for a run that waits.
-func (x runExplanation) startsWhen() string {
-	for _, r := range x.Decision.Reasons {
-		switch {
-		case !r.Transient:
-			return "a device that can take it is added"
-		case r.Code == "unfit":
-			return "a device that could take it is healthy again and has enough memory free"
-		case r.Code == "busy", r.Code == "reserved":
-			return "a run that holds a device ends, is interrupted or has to give way"
-		}
-	}
-	return "the reasons above have passed"
 }

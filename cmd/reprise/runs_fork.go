@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/datadir"
-	"reprise/integration"
-	"reprise/journal"
-	"reprise/nn"
 	"reprise/training"
 )
 
@@ -61,70 +56,19 @@ A fork that changes nothing ends with the same bits as its parent.`,
 	return c
 }
 
-func (env *environment) fork(ctx context.Context, name string, f forkOptions) error {
-	w, err := env.workspace()
-	if err != nil {
-		return err
-	}
-	var parent journal.RunRecord
-	if err := env.readCurrentRun(ctx, name, func(r runReader) error { parent = r.run; return nil }); err != nil {
-		return err
-	}
-	j, err := env.prepareFork(ctx, parent, w, f)
-	if err != nil {
-		return err
-	}
-	return env.withHost(ctx, "reprise runs fork "+string(parent.ID), j.data, f.format,
-		func(h *integration.Host, view *runView) (training.RunID, error) {
-			view.message(fmt.Sprintf("fork of run %s at step %s%s",
-				parent.ID, thousands(j.session.Parent.Step()), describeChanges(", with ", j.changes)))
-			return h.Start(ctx, j.events)
-		})
-}
-
-// prepareFork checks everything that can be wrong with a fork; it writes nothing.
-func (env *environment) prepareFork(
-	ctx context.Context, parent journal.RunRecord, w datadir.Workspace, f forkOptions,
-) (job, error) {
-	cp, noPoint := env.forkPoint(parent, w, f)
-	old, err := api.RecordedRequest(parent.Request)
-	if err != nil {
-		return job{}, err
-	}
-	request, wrong := old.With(parseSettings(f.set)...)
-	data, err := env.openRecorded(ctx, parent.Session.Dataset)
-	if wrong != nil || noPoint != nil {
-		var more error // without the data, there is no more to be found
-		if err == nil {
-			more = request.CheckData(data)
+func (env *environment) fork(ctx context.Context, run string, f forkOptions) error {
+	return env.trainOne(ctx, f.format, func(ctx context.Context, s api.Service, view func() hostView) (training.RunID, error) {
+		request := api.ForkRequest{Run: run, Settings: settingsOf(f.set)}
+		if !f.last {
+			request.From = &f.from
 		}
-		return job{}, invalid(errors.Join(noPoint, api.Join(wrong, request.CheckFork(old), more)))
-	}
-	if err := checkFiles(parent, w, cp, "use another checkpoint: --from"); err != nil {
-		return job{}, err
-	}
-	if err != nil {
-		return job{}, err
-	}
-	ids := api.IDs{Run: newRunID(env.now()), Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
-	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, ids)
-	if err != nil {
-		return job{}, invalid(err)
-	}
-	canonical, err := request.Canonical()
-	if err != nil {
-		return job{}, err
-	}
-	changes, err := api.Changes(parent.Request, canonical)
-	return job{data: data, session: session, events: events, changes: changes}, err
-}
-
-// forkPoint returns the checkpoint to start from.
-func (env *environment) forkPoint(parent journal.RunRecord, w datadir.Workspace, f forkOptions) (training.Checkpoint, error) {
-	if f.last {
-		return env.lastCheckpoint(parent, w)
-	}
-	return env.checkpointAt(parent, w, "--from", f.from)
+		forked, err := s.Fork(ctx, request)
+		if err != nil {
+			return "", asGiven(err, argument{field: "from", flag: "--from"})
+		}
+		view().message(fmt.Sprintf("fork of run %s at step %s%s", forked.Parent, thousands(forked.Step), describeChanges(", with ", forked.Changes)))
+		return forked.RunID, nil
+	})
 }
 
 // writeLineage shows the run's relatives in `runs show`.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,10 +13,7 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/internal/stepseries"
-	"reprise/journal"
 	"reprise/nn"
-	"reprise/service"
 	"reprise/training"
 )
 
@@ -136,25 +132,6 @@ func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, 
 		thousands(last.Step), thousands(h.TotalSteps(d.Training)))
 }
 
-// describeLastCheckpoint is describeCheckpoint for a record.
-func describeLastCheckpoint(r journal.RunRecord) string {
-	return describeCheckpoint(r.Checkpoints, r.Session.Hyperparameters, r.Session.Dataset, r.Session.CanResume())
-}
-
-// beyondCheckpoint says how far the run has trained beyond its last checkpoint; "" if
-// it has not.
-func beyondCheckpoint(r journal.RunRecord, steps []stepseries.Record) string {
-	to := steps[len(steps)-1].Step
-	last, ok := r.LastCheckpoint()
-	switch {
-	case !ok:
-		return fmt.Sprintf(" (trained to step %s; no checkpoint%s)", thousands(to), none(r, ""))
-	case last.Step < to:
-		return fmt.Sprintf(" (trained to step %s; the last checkpoint is at step %s)", thousands(to), thousands(last.Step))
-	}
-	return ""
-}
-
 // writeOmitted says how much of a list is not shown.
 func writeOmitted(t *table, n int, what string) {
 	if n > 0 {
@@ -243,9 +220,6 @@ func noneOf(no string, canResume bool) string {
 	return no
 }
 
-// none is noneOf for a record.
-func none(r journal.RunRecord, no string) string { return noneOf(no, r.Session.CanResume()) }
-
 // writeEpochs lists the figures of a run's epochs from an index on.
 func writeEpochs(t *table, d training.Dataset, epochs []api.Epoch, from int, canResume bool) {
 	if len(epochs) == 0 {
@@ -299,68 +273,4 @@ func writeEvaluations(t *table, r api.RunReport, o showOptions) {
 		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s",
 			s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
 	}
-}
-
-// runMetrics is what `runs metrics` prints.
-type runMetrics struct {
-	RunID  training.RunID      `json:"run_id"`
-	Epochs []api.Epoch         `json:"epochs"`
-	Steps  []stepseries.Record `json:"steps"`
-}
-
-func newRunsMetricsCommand(env *environment) *cobra.Command {
-	var format string
-	var steps bool
-	c := &cobra.Command{
-		Use:   "metrics RUN",
-		Short: "List the loss and accuracy of a run, by epoch and by step",
-		Long: `Metrics prints the figures of every epoch; as JSON or YAML, and with --steps, of
-every optimizer step as well.`,
-		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkListFormat(format); err != nil {
-				return err
-			}
-			return env.readRun(c.Context(), args[0], func(r runReader) error { return env.showMetrics(r, format, steps) })
-		},
-	}
-	addListFormat(c, &format)
-	c.Flags().BoolVar(&steps, "steps", false, "list every step in the table")
-	return c
-}
-
-func (env *environment) showMetrics(r runReader, format string, steps bool) error {
-	records, err := r.workspace.Series(r.run.ID).Read()
-	if err != nil {
-		return err
-	}
-	if records == nil {
-		records = []stepseries.Record{}
-	}
-	m := runMetrics{RunID: r.run.ID, Epochs: service.EpochsOf(r.run.TrainingRun), Steps: records}
-	return env.listing(format, m, func(t *table) error {
-		writeEpochs(t, r.run.Session.Dataset, m.Epochs, 0, r.run.Session.CanResume())
-		if len(records) == 0 {
-			return nil
-		}
-		if !steps {
-			var history lossHistory
-			for _, s := range records {
-				history.add(s.Step, float64(s.Loss))
-			}
-			width := historyParts
-			if t.width > 0 {
-				width = min(width, t.width)
-			}
-			t.line("\nloss over %s, logarithmic%s:\n%s", plural(len(records), "step"), beyondCheckpoint(r.run, records), history.sparkline(width))
-			return nil
-		}
-		t.line("")
-		t.columns(metricColumns("STEP", "EPOCH", "LOSS", "LEARNING RATE")...)
-		for _, s := range records {
-			t.row(thousands(s.Step), thousands(s.Epoch), formatMetric(float64(s.Loss)),
-				strconv.FormatFloat(float64(s.LearningRate), 'g', 4, 32))
-		}
-		return nil
-	})
 }

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/fault"
-	"reprise/integration"
-	"reprise/journal"
 )
 
 func newRunsVerifyCommand(env *environment) *cobra.Command {
@@ -38,9 +34,7 @@ not, the first difference is named and the exit code is 1.`,
 			if c.Flags().Changed("to") && to == 0 {
 				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
 			}
-			return env.readCurrentRun(c.Context(), args[0], func(r runReader) error {
-				return env.verify(c.Context(), r, integration.Verification{Run: r.run, From: from, To: to}, format)
-			})
+			return env.verify(c.Context(), api.VerifyRequest{Run: args[0], From: from, To: to}, format)
 		},
 	}
 	addListFormat(c, &format)
@@ -49,63 +43,46 @@ not, the first difference is named and the exit code is 1.`,
 	return c
 }
 
-func (env *environment) verify(ctx context.Context, r runReader, what integration.Verification, format string) (err error) {
-	data, err := env.openRecorded(ctx, r.run.Session.Dataset)
-	if err != nil {
-		return err
-	}
-	devices, closeDevices, err := env.leaseDevices()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeDevices()) }()
-	progress := newCounter(env, "verifying "+string(r.run.ID), "steps")
-	begin := what.From
-	if begin == 0 {
-		begin = r.run.Session.Parent.Step()
-	}
-	what.Progress = func(step, last uint64) { progress.update(step-begin, last-begin) }
-	verifier := integration.Verifier{Store: r.store, Workspace: r.workspace, Devices: devices, Meaning: api.Meaning}
-	report, err := verifier.Verify(ctx, what, data)
-	progress.close()
-	if errors.Is(err, context.Canceled) {
-		_, _ = fmt.Fprintln(env.stderr, "reprise: verification was interrupted; nothing was changed")
-		return errInterrupted
-	}
-	if err != nil && !errors.Is(err, journal.ErrNotVerified) {
-		return env.explainRange(r, err)
-	}
-	if printErr := env.printVerification(r, report, format); printErr != nil {
-		return printErr
-	}
-	return err
-}
-
-// explainRange rewords an error about what is to be verified: its fields are flags.
-func (env *environment) explainRange(r runReader, err error) error {
-	var field *fault.FieldError
-	if !errors.As(err, &field) {
-		return err
-	}
-	if len(r.run.Checkpoints) == 0 {
-		return env.noCheckpoint(r.run, r.workspace)
-	}
-	if field.Field != "from" && field.Field != "to" {
-		return err
-	}
-	named := *field
-	named.Field = "--" + field.Field
-	if step, parseErr := strconv.ParseUint(field.Value, 10, 64); parseErr == nil && indexOfStep(r.run, step) < 0 {
-		named.Fix = "use " + env.nearestSteps(r.run, step)
-	}
-	return &named
+func (env *environment) verify(ctx context.Context, r api.VerifyRequest, format string) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		var progress *counter
+		endProgress := func() {
+			if progress != nil {
+				progress.close()
+			}
+		}
+		defer endProgress()
+		for update, err := range s.Verify(ctx, r) {
+			if errors.Is(err, context.Canceled) {
+				endProgress()
+				_, _ = fmt.Fprintln(env.stderr, "reprise: verification was interrupted; nothing was changed")
+				return errInterrupted
+			}
+			if err != nil {
+				return asGiven(err, argument{field: "from", flag: "--from"}, argument{field: "to", flag: "--to"})
+			}
+			if p := update.Progress; p != nil {
+				if progress == nil {
+					progress = newCounter(env, "verifying "+string(p.RunID), "steps")
+				}
+				progress.update(p.Step-p.From, p.Last-p.From)
+			}
+			if update.Report != nil {
+				endProgress()
+				if err := env.printVerification(*update.Report, update.Folder, format); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // missingFiles says what to do where a folder lacks files.
 const missingFiles = "missing files are not damaged: copy %s from where the run was trained,\n" +
 	"or restore a backup; an imported log comes without them"
 
-func (env *environment) printVerification(r runReader, report integration.VerifyReport, format string) error {
+func (env *environment) printVerification(report api.VerifyReport, folder, format string) error {
 	return env.listing(format, report, func(t *table) error {
 		if len(report.Checkpoints) > 0 {
 			t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true},
@@ -130,8 +107,8 @@ func (env *environment) printVerification(r runReader, report integration.Verify
 				"to verify how they came about:", p.RunID, thousands(p.Step()))
 			t.command("  ", env.commandFor("runs verify", p.RunID))
 		}
-		if slices.ContainsFunc(report.Checkpoints, func(c integration.CheckpointVerdict) bool { return c.Missing }) {
-			t.line("\n"+missingFiles, r.workspace.RunDir(report.RunID))
+		if slices.ContainsFunc(report.Checkpoints, func(c api.CheckpointVerdict) bool { return c.Missing }) {
+			t.line("\n"+missingFiles, folder)
 		}
 		if report.Verified {
 			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",

@@ -12,6 +12,7 @@ import (
 
 	"reprise/internal/disk"
 	"reprise/internal/flock"
+	"reprise/service"
 )
 
 // The write-ahead log of a killed process is deleted: what is left of the event log is
@@ -46,7 +47,7 @@ func TestSalvageFindsThatTheEndOfTheLogIsGone(t *testing.T) {
 		}
 		// Either the log has its event, or it is beside the log.
 		var got []byte
-		for _, folder := range []string{"runs", restRuns} {
+		for _, folder := range []string{"runs", service.RestRuns} {
 			if raw, err := os.ReadFile(filepath.Join(saved, folder, relative)); err == nil {
 				got = raw
 			}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"reprise/api"
 	"reprise/client"
 	"reprise/datadir"
+	"reprise/dataset"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
@@ -32,19 +35,38 @@ const (
 	serviceSocket = "socket"
 )
 
-// withService calls do with the service over the data directory. What the service has
-// to say meanwhile goes to standard error.
-func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) (err error) {
+// access is what a command wants of the data directory.
+type access int
+
+const (
+	// reading needs a folder that is there; with writing, the service says what it needs.
+	reading access = iota
+	writing
+	// submitting is writing for requests that are checked even where there is no folder.
+	submitting
+)
+
+// withService calls do with the service over the data directory, for reading. What the
+// service has to say meanwhile goes to standard error.
+func (env *environment) withService(ctx context.Context, do func(context.Context, api.Service) error) error {
+	return env.withServiceFor(ctx, reading, do)
+}
+
+// withServiceFor is withService for commands that write, or wait for a folder, too.
+func (env *environment) withServiceFor(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
+	defer func() { err = env.withCommands(err) }()
 	way := env.getenv("REPRISE_SERVICE")
 	if way != "" && way != serviceDirect && way != serviceSocket {
 		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
 	}
-	local, err := env.localService()
+	local, err := env.serviceFor(wanted)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
-	ctx = api.WithNotices(ctx, env.notice)
+	shown := notices{env: env}
+	defer shown.close()
+	ctx = api.WithNotices(ctx, shown.show)
 	if way != serviceSocket {
 		return do(ctx, local)
 	}
@@ -58,24 +80,27 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 	return do(ctx, remote)
 }
 
-// localService returns the service over the data directory, in this process.
-func (env *environment) localService() (*service.Service, error) {
+// serviceFor returns the service over the data directory, in this process.
+func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()
-	if err != nil {
+	if wanted == writing && err != nil {
 		return nil, err
 	}
-	return env.serviceOver(w)
-}
-
-// serviceOver wires the service over a data directory.
-func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, error) {
-	if env.dataDir != "" && !disk.Exists(w.EventsPath()) {
-		if _, err := os.Stat(w.Dir); err != nil {
-			return nil, invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
+	if err == nil && wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
+		if _, missing := os.Stat(w.Dir); missing != nil {
+			err = invalid(fmt.Errorf("--data-dir %s: no such folder", w.Dir))
 		}
 	}
+	if err != nil {
+		w.Dir = ""
+	}
+	return env.serviceOver(w, err)
+}
+
+// serviceOver wires the service over a data directory; noDir says why there is none.
+func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.Service, error) {
 	return service.New(service.Config{
-		Dir: w.Dir, Now: env.now, OpenDevices: env.openDevices,
+		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -84,13 +109,84 @@ func (env *environment) serviceOver(w datadir.Workspace) (*service.Service, erro
 			return store, nil
 		},
 		EmptyLog: func() eventstore.Store { return memory.New() },
+		OpenForWriting: func(path string) (eventstore.Store, error) {
+			store, err := sqlite.Open(path, sqlite.Config{})
+			if err != nil {
+				return nil, err // not a nil *sqlite.Store
+			}
+			return store, nil
+		},
+		Copies: copies(), Process: os.Getpid(), Command: env.command,
+		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
+			endpoint, err := serveControl(ctx, w, server.Handler(s))
+			if err != nil {
+				return nil, fmt.Errorf("`reprise actors` cannot inspect this process: %w", err)
+			}
+			return endpoint.close, nil
+		},
 	})
 }
 
-// notice shows what the service has to say beside an answer.
-func (env *environment) notice(n api.Notice) {
-	if n.Warning != "" {
-		writeLines(env.stderr, "reprise: warning: "+n.Warning)
+// copies copies the event logs that sqlite has.
+func copies() service.Copies {
+	return service.Copies{
+		Backup: sqlite.Backup, Restore: sqlite.Restore,
+		OpenWreck: func(ctx context.Context, path string) (service.Wreck, error) {
+			wreck, err := sqlite.OpenWreck(ctx, path)
+			if err != nil {
+				return nil, err // not a nil *sqlite.Wreck
+			}
+			return wreck, nil
+		},
+	}
+}
+
+// finish returns the result of an operation that takes a while, and shows how far it is
+// meanwhile.
+func finish[Result any](updates iter.Seq2[api.Update[Result], error], progress *counter) (Result, error) {
+	defer progress.close()
+	var none Result
+	for u, err := range updates {
+		switch {
+		case err != nil:
+			return none, err
+		case u.Result != nil:
+			return *u.Result, nil
+		}
+		progress.update(u.Done, u.Of)
+	}
+	return none, errors.New("the service gave no result")
+}
+
+// notices shows what the service has to say beside an answer.
+type notices struct {
+	env      *environment
+	download *download
+}
+
+func (n *notices) show(notice api.Notice) {
+	if d := notice.Download; d != nil && !d.Ended {
+		if n.download == nil {
+			n.download = &download{env: n.env}
+		}
+		n.download.update(dataset.Progress{Name: d.Name, File: d.File, Done: d.Done, Total: d.Total})
+		return
+	}
+	n.close()
+	switch {
+	case notice.Warning != "":
+		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
+	case notice.Note != "":
+		writeLines(n.env.stderr, "reprise: note: "+notice.Note)
+	case notice.Event != "":
+		writeLines(n.env.stderr, "reprise: "+notice.Event)
+	}
+}
+
+// close clears the line of a download.
+func (n *notices) close() {
+	if n.download != nil {
+		n.download.close()
 	}
 }
 
@@ -136,23 +232,45 @@ func (s *socketServer) close() error {
 
 // argument is a field of a request to the service, as the user gave it: --at 15m for
 // the field at.
-type argument struct{ field, flag, value string }
+type argument struct {
+	field, flag, value string
+	// file says that the value is the content of a file, or the file itself: it is not
+	// shown, and flag names the file.
+	file bool
+	// fixes are what the service says to do and, in words of the command line, the same.
+	fixes map[string]string
+}
+
+// fileArgument is a field that a file was given for: by a flag, or by its name alone.
+func fileArgument(field, flag, file string) argument {
+	return argument{field: field, flag: strings.TrimSpace(flag + " " + file), file: true}
+}
 
 // asGiven makes what a service says about fields of its request speak of the
 // arguments that they come from.
 func asGiven(err error, arguments ...argument) error {
 	var e *api.Error
-	if !errors.As(err, &e) || len(e.Mistakes) == 0 {
+	if !errors.As(err, &e) || len(e.Mistakes) == 0 && e.Instead == nil {
 		return err
 	}
 	named := *e
+	for _, a := range arguments {
+		if i := e.Instead; i != nil && i.Field == a.field {
+			named.Remedy = strings.TrimSuffix(e.Remedy, i.Field+" "+i.Value) + a.flag + " " + i.Value
+		}
+	}
 	named.Mistakes = slices.Clone(e.Mistakes)
 	for i, m := range named.Mistakes {
 		was := textOf(m)
 		for _, a := range arguments {
 			if m.Field == a.field && m.File == "" && m.Setting == "" {
 				named.Mistakes[i].Field = a.flag
-				if m.Value != "" && a.value != "" {
+				if fix, ok := a.fixes[m.Fix]; ok {
+					named.Mistakes[i].Fix = fix
+				}
+				if a.file {
+					named.Mistakes[i].Value = ""
+				} else if m.Value != "" && a.value != "" {
 					named.Mistakes[i].Value = a.value
 				}
 			}
@@ -165,4 +283,41 @@ func asGiven(err error, arguments ...argument) error {
 // textOf returns the text of a mistake that has no place in a file.
 func textOf(m api.Mistake) string {
 	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
+}
+
+// withCommands completes what a service says in a situation in which commands help, and
+// makes what it says about the data directory speak of the flag that names it, and of
+// this program.
+func (env *environment) withCommands(err error) error {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	switch e.Code {
+	case api.InterruptedEarly:
+		named.Remedy, named.Code = "resume it with:\n  "+env.commandFor("runs resume", e.Run), "" // it has been answered
+		return &named
+	case api.StepsOmitted:
+		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
+		named.Code = ""
+		return &named
+	case api.DirInUse:
+		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
+		err = &named
+	case api.NoEvents:
+		named.Remedy = "start a run with: " + env.program + " train JOB"
+		err = &named
+	default:
+	}
+	w, noDir := env.workspace()
+	if noDir != nil {
+		return err
+	}
+	dir := fileArgument("data_dir", "--data-dir", w.Dir)
+	dir.fixes = map[string]string{
+		"choose an empty folder":                    "choose an empty folder with --data-dir FOLDER",
+		"choose an empty folder, or move runs away": "choose an empty folder with --data-dir FOLDER, or move runs away",
+	}
+	return asGiven(err, dir)
 }

@@ -12,11 +12,11 @@ func addSet(c *cobra.Command, settings *[]string) {
 		"change a field of the request: `FIELD=VALUE`, such as config.learning_rate=0.0005; may be repeated")
 }
 
-// parseSettings returns what the values of --set mean.
-func parseSettings(values []string) []api.Setting {
-	settings := make([]api.Setting, len(values))
-	for i, value := range values {
-		settings[i] = api.ParseSetting(value, "--set")
+// settingsOf returns the values of --set for the service.
+func settingsOf(values []string) api.Settings {
+	settings := api.Settings{Origin: "--set"}
+	for _, value := range values {
+		settings.Values = append(settings.Values, api.Text(value))
 	}
 	return settings
 }

@@ -6,20 +6,20 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"reprise/datadir"
+	"reprise/api"
 	"reprise/dataset"
-	"reprise/journal"
 	"reprise/training"
 )
 
 // writeRunSummary prints the state of a run and what to do next.
-func (env *environment) writeRunSummary(w io.Writer, r journal.RunRecord, ws datadir.Workspace) error {
+func (env *environment) writeRunSummary(w io.Writer, r api.RunReport) error {
 	t := newTable(w)
-	t.line("\nRun %s %s.\n", r.ID, ended(r))
-	writeFigures(t, r, ws)
+	t.line("\nRun %s %s.\n", r.Details.RunID, ended(r.Details))
+	writeFigures(t, r)
 	if err := t.flush(); err != nil {
 		return err
 	}
@@ -32,55 +32,59 @@ func (env *environment) writeRunSummary(w io.Writer, r journal.RunRecord, ws dat
 }
 
 // ended says how a run at rest stands: "completed in 3m05s".
-func ended(r journal.RunRecord) string {
-	switch r.Session.State {
+func ended(r api.RunDetails) string {
+	switch r.State {
 	case training.Completed:
-		return "completed in " + shortDuration(r.Trained)
+		return "completed in " + shortDuration(time.Duration(math.Round(r.TrainedSeconds*float64(time.Second))))
 	case training.Failed:
 		return "has failed"
 	case training.Interrupted:
 		return "was interrupted"
 	default:
-		return "is " + string(r.Session.State)
+		return "is " + string(r.State)
 	}
 }
 
 // writeFigures prints what a run has reached, indented.
-func writeFigures(t *table, r journal.RunRecord, ws datadir.Workspace) {
+func writeFigures(t *table, r api.RunReport) {
+	d := r.Details
 	t.indent = "  "
-	last, hasCheckpoint := r.LastCheckpoint()
-	if r.Reason != "" {
-		t.row("reason", r.Reason)
+	if d.Reason != "" {
+		t.row("reason", d.Reason)
 	}
-	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
-		switch r.Session.Dataset.Task {
-		case dataset.NextToken:
-			t.row("validation loss", fmt.Sprintf("%s  (next token right: %s)", formatMetric(m.ValLoss), formatShare(m.ValAccuracy)))
-		case dataset.Regression:
-			t.row("validation loss", describeLoss(r.Session.Dataset, m.ValLoss))
+	if m := d.Metrics; m.ValLoss != nil {
+		switch {
+		case d.Data.Task == dataset.NextToken && m.ValAccuracy != nil:
+			t.row("validation loss", fmt.Sprintf("%s  (next token right: %s)", formatMetric(*m.ValLoss), formatShare(*m.ValAccuracy)))
+		case m.ValAccuracy != nil:
+			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", formatShare(*m.ValAccuracy), formatMetric(*m.ValLoss)))
 		default:
-			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", formatShare(m.ValAccuracy), formatMetric(m.ValLoss)))
+			t.row("validation loss", describeLoss(d.Data, *m.ValLoss))
 		}
-		t.row("training loss", formatMetric(m.TrainLoss))
+		t.row("training loss", formatMetric(*m.TrainLoss))
 	}
-	if hasCheckpoint {
+	if n := len(d.Checkpoints); n > 0 {
+		last := d.Checkpoints[n-1]
 		title := "last checkpoint"
-		if r.Session.State == training.Completed {
+		if d.State == training.Completed {
 			title = "trained"
 		}
-		t.row(title, describeLastCheckpoint(r))
+		t.row(title, describeCheckpoint(d.Checkpoints, d.Hyperparameters, d.Data, r.CanResume))
 		if s := r.Stopped; s != nil {
 			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", formatMetric(s.Best), thousands(s.BestStep)))
 		}
-		if best, ok := r.BestCheckpoint(); ok && best.Step != last.Step {
-			m, _ := r.TrainingRun.Epoch(best.Epoch)
-			t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)",
-				thousands(best.Step), thousands(best.Epoch), formatMetric(m.ValLoss)))
+		if r.BestStep != 0 && r.BestStep != last.Step {
+			for _, e := range d.History {
+				if e.Step == r.BestStep {
+					t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)",
+						thousands(e.Step), thousands(e.Epoch), formatMetric(*e.ValLoss)))
+				}
+			}
 		}
 		t.row("weights SHA-256", last.WeightsSHA256)
-		t.row("checkpoints", fmt.Sprintf("%d in %s", len(r.Checkpoints), ws.CheckpointsDir(r.ID)))
+		t.row("checkpoints", fmt.Sprintf("%d in %s", n, d.CheckpointsDir))
 	} else {
-		t.row("checkpoints", none(r, "none"))
+		t.row("checkpoints", noneOf("none", r.CanResume))
 	}
 	_ = t.flush() // which keeps the error
 	t.indent = ""
@@ -123,21 +127,22 @@ func writeTask(t *table, d training.Dataset) {
 // nextCommand is a command line that makes sense now, and what it does.
 type nextCommand struct{ command, does string }
 
-func (env *environment) nextCommands(r journal.RunRecord) []nextCommand {
-	command := func(verb string) string { return env.commandFor(verb, r.ID) }
+func (env *environment) nextCommands(r api.RunReport) []nextCommand {
+	d := r.Details
+	command := func(verb string) string { return env.commandFor(verb, d.RunID) }
 	var list []nextCommand
-	if r.Session.CanResume() {
+	if r.CanResume {
 		list = append(list, nextCommand{command("runs resume"), "resume from the last checkpoint, to the same bits"})
 	}
-	if len(r.Checkpoints) > 0 && r.Session.Dataset.TokenizerModel != "" {
+	if len(d.Checkpoints) > 0 && d.Data.TokenizerModel != "" {
 		list = append(list, nextCommand{command("generate"), "generate text with it"})
 	}
-	if len(r.Checkpoints) > 0 {
+	if len(d.Checkpoints) > 0 {
 		list = append(list, nextCommand{command("runs verify"), "train it again and prove that the weights come out the same"})
 	}
-	if n := len(r.Checkpoints); n > 1 {
-		half := r.Session.Hyperparameters.LearningRate.Value / 2
-		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), r.Checkpoints[(n-1)/2].Step, half)
+	if n := len(d.Checkpoints); n > 1 {
+		half := d.Hyperparameters.LearningRate.Value / 2
+		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), d.Checkpoints[(n-1)/2].Step, half)
 		list = append(list, nextCommand{fork, "continue from a checkpoint with other settings"})
 	}
 	return append(list,

@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/dataset"
-	"reprise/integration"
 	"reprise/internal/disk"
-	"reprise/nn"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // nothingStarted is said of a command that was interrupted before it had recorded
@@ -62,8 +57,8 @@ progress goes to standard error.`,
 				}
 			}
 			switch n := len(args); {
-			case n > maxJobs:
-				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(maxJobs))
+			case n > api.MaxRequests:
+				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(api.MaxRequests))
 			case n > 1:
 				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, format), nothingStarted)
 			}
@@ -87,94 +82,39 @@ func checkTrainFormat(format string) error {
 	return nil
 }
 
-// job is a request that was checked and is ready to start: everything up to
-// here has written nothing.
-type job struct {
-	file    string // of several
-	run     training.RunID
-	data    *dataset.Dataset
-	session training.TrainingSession
-	events  []training.Event
-	changes []api.Change // of a fork
-}
-
 func (env *environment) train(ctx context.Context, file string, set []string, format string) error {
-	// Whether another process trains in the data directory comes last: it must not
-	// hide what is wrong with the command.
-	j, err := env.prepare(ctx, file, set)
-	if err := errors.Join(err, env.checkDataDir()); err != nil {
-		return err
-	}
-	return env.withHost(ctx, "reprise train "+file, j.data, format, func(h *integration.Host, _ *runView) (training.RunID, error) {
-		return h.Start(ctx, j.events)
+	return env.trainOne(ctx, format, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
+		request, err := env.submission(ctx, []string{file}, set)
+		if err != nil {
+			return "", err
+		}
+		return onlySubmission(s.Submit(ctx, request))
 	})
 }
 
-// prepare reads a request file, sets fields of it, checks and translates it, and
-// opens its data. It reports everything that is wrong with the request at once.
-func (env *environment) prepare(ctx context.Context, file string, set []string) (job, error) {
-	request, err := env.parse(ctx, file, parseSettings(set))
+// submission reads request files for the service. What is wrong with one goes with it,
+// to be reported with everything that is wrong with the others.
+func (env *environment) submission(ctx context.Context, files, set []string) (api.SubmitRequest, error) {
+	here, err := os.Getwd()
 	if err != nil {
-		return job{}, err
+		return api.SubmitRequest{}, err
 	}
-	j, err := ready(ctx, request, newRunID(env.now()), env.openRequested)
-	if err == nil {
-		env.noteClasses("", j.data)
-	}
-	return j, err
-}
-
-// parse reads a request file and sets fields of it.
-func (env *environment) parse(ctx context.Context, file string, settings []api.Setting) (api.TrainingRequest, error) {
-	content, err := unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
-	if err != nil {
-		if bad := api.CheckSettings(settings...); bad != nil {
-			err = invalid(errors.Join(err, bad))
+	r := api.SubmitRequest{Settings: settingsOf(set), Folder: api.Text(here), Files: make([]api.RequestFile, len(files))}
+	for i, file := range files {
+		var content []byte
+		err := errors.New("JOB -: standard input can be read only once; give - once")
+		if file != "-" || !slices.Contains(files[:i], "-") {
+			content, err = unlessEnded(ctx, func() ([]byte, error) { return env.readRequest(file) })
 		}
-		return api.TrainingRequest{}, err
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		if err == nil {
+			err = invalid(notARequest(file, content))
+		}
+		r.Files[i] = api.RequestFile{Name: api.Text(file), Content: api.Text(content), Unreadable: api.ErrorOf(err)}
 	}
-	request, err := api.ParseTrainingRequest(file, content, settings...)
-	if instead := notARequest(file, content); err != nil && instead != nil {
-		return request, invalid(errors.Join(instead, settingErrors(err)))
-	}
-	if err != nil {
-		return request, invalid(api.Join(err, env.moreMistakes(ctx, request)))
-	}
-	return request, nil
-}
-
-// noteClasses says which classes may be one by mistake. file is that of the request,
-// where there are several.
-func (env *environment) noteClasses(file string, data *dataset.Dataset) {
-	note := similarClasses(data.ClassNames())
-	if note == "" {
-		return
-	}
-	if file != "" {
-		note = file + ": " + note
-	}
-	writeLines(env.stderr, "reprise: note: "+note)
-}
-
-// ready checks and translates a request that was read, for a run of the given id, and
-// opens its data.
-func ready(
-	ctx context.Context, request api.TrainingRequest, id training.RunID,
-	open func(context.Context, api.TrainingRequest) (dataset.Source, *dataset.Dataset, error),
-) (job, error) {
-	source, data, err := open(ctx, request)
-	if err != nil {
-		return job{}, err
-	}
-	ids := api.IDs{Run: id, Session: training.SessionID(newID()), Model: nn.ModelID(newID())}
-	session, events, err := api.FromExternalRequest(request, source, data, ids)
-	if err != nil {
-		return job{}, invalid(request.Locate(err))
-	}
-	if _, err := loop.PlanOf(session); err != nil { // a model that no device could take
-		return job{}, invalid(request.Locate(err))
-	}
-	return job{run: id, data: data, session: session, events: events}, nil
+	return r, nil
 }
 
 func (env *environment) readRequest(file string) ([]byte, error) {
@@ -202,23 +142,4 @@ func (env *environment) readRequest(file string) ([]byte, error) {
 		return nil, invalid(fmt.Errorf("JOB %s: is larger than %d bytes; a request is a short YAML file", file, maxRequestBytes))
 	}
 	return content, nil
-}
-
-// newRunID returns an id that sorts by time and is easy to say: the time in UTC
-// and four random characters.
-func newRunID(now time.Time) training.RunID {
-	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily confused
-	var random [4]byte
-	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	for i, b := range random {
-		random[i] = letters[b%32]
-	}
-	return training.RunID(now.UTC().Format("20060102-150405-") + string(random[:]))
-}
-
-// newID returns 128 random bits.
-func newID() string {
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(random[:])
 }

@@ -5,95 +5,97 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
-	"reprise/datadir"
-	"reprise/integration"
-	"reprise/journal"
-	"reprise/service"
+	"reprise/api"
 	"reprise/training"
 )
 
-// runHost is what trainAll needs of an integration.Host.
-type runHost interface {
-	Start(context.Context, []training.Event) (training.RunID, error)
-	Interrupt(id training.RunID, cause string)
-	Wait(context.Context, training.RunID) (journal.RunRecord, error)
-}
-
-// trainAll trains several requests in one host, once nothing is wrong with any of them.
-// The host decides which run gets a device when.
+// trainAll trains several requests, once nothing is wrong with any of them. The queue
+// decides which run gets a device when.
 func (env *environment) trainAll(ctx context.Context, files, set []string, format string) error {
-	data := &shelf{env: env}
-	jobs, err := env.prepareAll(ctx, files, set, data)
-	if err := errors.Join(err, env.checkDataDir()); err != nil {
-		return err
-	}
-	var view *severalView
-	newView := func() hostView {
-		view = newSeveralView(env, jobs)
-		return view
-	}
-	command := excerpt("reprise train " + strings.Join(files, " "))
-	return env.openHost(ctx, command, data.recorded, newView, func(host *integration.Host, w datadir.Workspace) error {
-		attempts := runAllToRest(ctx, host, view, jobs)
-		view.close()
-		closed := host.Close()
-		return env.reportAll(ctx, attempts, closed, w, format)
+	newView := func() hostView { return newSeveralView(env, files) }
+	return env.withTraining(ctx, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
+		request, err := env.submission(ctx, files, set)
+		if err != nil {
+			return err
+		}
+		attempts, err := submitAll(ctx, s.Submit(ctx, request), files, view)
+		if err != nil {
+			return err
+		}
+		closed := attemptsToRest(ctx, s, view(), attempts)
+		view().close()
+		return env.reportAll(ctx, attempts, closed, format)
 	})
 }
 
-// attempt is what became of a job.
+// attempt is what became of a request file.
 type attempt struct {
-	job
-	started bool
-	record  journal.RunRecord // where err is nil
-	// err kept the run from starting, or from coming to rest.
+	file string
+	run  training.RunID // "" where none was started
+	// end is the last update of the run, err what kept it from starting.
+	end api.RunUpdate
 	err error
 }
 
-// runAllToRest starts the jobs in their order and waits until all runs rest. A signal
-// interrupts those that were started, and starts no more.
-func runAllToRest(ctx context.Context, host runHost, view *severalView, jobs []job) []attempt {
-	attempts := make([]attempt, len(jobs))
-	started := 0
-	for i, j := range jobs {
-		attempts[i].job = j
-		if started < i {
-			continue // what kept an earlier one from starting would keep this one, too
-		}
-		if _, err := host.Start(ctx, j.events); err != nil {
-			attempts[i].err = err
+// submitAll notes what becomes of the requests. It fails where nothing of them was
+// tried.
+func submitAll(
+	ctx context.Context, submissions iter.Seq2[api.Submission, error], files []string, view func() hostView,
+) ([]attempt, error) {
+	attempts := make([]attempt, len(files))
+	for i, file := range files {
+		attempts[i].file = file
+	}
+	next := 0
+	for submitted, err := range submissions {
+		switch {
+		case err != nil && next == 0:
+			return nil, err
+		case err != nil:
+			attempts[min(next, len(files)-1)].err = err
+			return attempts, nil
+		case submitted.Error != nil:
+			attempts[submitted.Index].err = submitted.Error
 			if ctx.Err() == nil {
-				view.message(fmt.Sprintf("%s could not be started: %v", j.file, err))
+				view().message(fmt.Sprintf("%s could not be started: %v", files[submitted.Index], submitted.Error))
 			}
-			continue
+		default:
+			attempts[submitted.Index].run = submitted.RunID
+			if v, ok := view().(*severalView); ok {
+				v.submitted(submitted.Index, submitted.RunID)
+			}
 		}
-		attempts[i].started = true
-		started++
+		next = submitted.Index + 1
 	}
-	runs := make([]training.RunID, started)
-	for i := range runs {
-		runs[i] = attempts[i].run
-	}
-	stop := context.AfterFunc(ctx, func() {
-		view.message("interrupting: each run writes a checkpoint at its current step")
-		for _, run := range runs {
-			host.Interrupt(run, context.Cause(ctx).Error())
-		}
-	})
-	defer stop()
-	for i := range attempts[:started] {
-		a := &attempts[i]
-		a.record, a.err = host.Wait(context.WithoutCancel(ctx), a.run)
-	}
-	return attempts
+	return attempts, nil
 }
 
-// reportAll prints how each run ended, in the order of the jobs, and returns the error
-// that gives the exit code: a failure outweighs an interruption. closed is what went
-// wrong in closing the host.
-func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, w datadir.Workspace, format string) error {
+// attemptsToRest follows the runs that were started, and notes their ends. The error says
+// what went wrong in letting go of the data directory.
+func attemptsToRest(ctx context.Context, s api.Service, view hostView, attempts []attempt) error {
+	var runs []training.RunID
+	for _, a := range attempts {
+		if a.run != "" {
+			runs = append(runs, a.run)
+		}
+	}
+	if len(runs) == 0 {
+		return nil
+	}
+	ends, err := followToRest(ctx, s, view, "interrupting: each run writes a checkpoint at its current step", runs...)
+	for i, a := range attempts {
+		attempts[i].end = ends[a.run]
+	}
+	return err
+}
+
+// reportAll prints how each run ended, in the order of the requests, and returns the
+// error that gives the exit code: a failure outweighs an interruption. closed is what
+// went wrong in letting go of the data directory.
+func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, format string) error {
 	var failed, stopped []error
 	note := func(err error) {
 		if err != nil && isInterruption(err) {
@@ -106,19 +108,17 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 	var unread error // the output is read no more, or not by anybody
 	for _, a := range attempts {
 		switch {
-		case !a.started && (a.err == nil || ctx.Err() != nil):
+		case a.run == "" && (a.err == nil || ctx.Err() != nil):
 			left = append(left, a.file)
 		case a.err != nil:
-			err := a.err
-			if resumable := env.unfinished(ctx, err); resumable != nil {
-				err = resumable
-			}
-			note(fmt.Errorf("%s: %w", a.file, err))
-		default:
+			note(fmt.Errorf("%s: %w", a.file, a.err))
+		case a.end.Unfinished != nil:
+			note(fmt.Errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
+		case a.end.End != nil: // else closed says why there is none
 			if unread == nil {
-				unread = env.writeEnd(env.stdout, a, w, format)
+				unread = env.writeEnd(env.stdout, a.file, *a.end.End, format)
 			}
-			if err := env.endError(ctx, a.record, format); err != nil {
+			if err := env.endError(ctx, a.end.End.Details.Run, format); err != nil {
 				note(fmt.Errorf("%s: %w", a.file, err))
 			}
 		}
@@ -162,16 +162,16 @@ func worst(failed, stopped []error) error {
 }
 
 // writeEnd prints how one of several runs ended.
-func (env *environment) writeEnd(w io.Writer, a attempt, ws datadir.Workspace, format string) error {
+func (env *environment) writeEnd(w io.Writer, file string, r api.RunReport, format string) error {
 	if format == formatJSON {
-		return writeJSONLine(w, service.ResultOf(a.record.Summary()))
+		return writeJSONLine(w, r.Details.Result)
 	}
 	t := newTable(w)
-	t.line("\n%s: run %s %s.", a.file, a.record.ID, ended(a.record))
-	writeFigures(t, a.record, ws)
-	if a.record.Session.CanResume() {
+	t.line("\n%s: run %s %s.", file, r.Details.RunID, ended(r.Details))
+	writeFigures(t, r)
+	if r.CanResume {
 		t.line("  resume it with:")
-		t.command("    ", env.commandFor("runs resume", a.record.ID))
+		t.command("    ", env.commandFor("runs resume", r.Details.RunID))
 	}
 	return t.flush()
 }
@@ -180,7 +180,7 @@ func (env *environment) writeEnd(w io.Writer, a attempt, ws datadir.Workspace, f
 func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
 	list := []nextCommand{{env.commandLine("runs list"), "see all runs"}}
 	for _, a := range attempts {
-		if a.record.Session.State == training.Completed {
+		if a.end.End != nil && a.end.End.Details.State == training.Completed {
 			list = append(list, nextCommand{env.commandFor("runs verify", a.run), "train one again and prove that the weights come out the same"})
 			break
 		}

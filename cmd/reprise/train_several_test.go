@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,92 +19,114 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"reprise/api"
-	"reprise/datadir"
-	"reprise/integration"
-	"reprise/journal"
+	"reprise/fault"
 	"reprise/training"
 	"reprise/training/loop"
 )
 
-// scriptedHost ends each run as it was told to, and notes what is asked of it.
-type scriptedHost struct {
+// scripted is a service that ends each run as it was told to, and notes what is asked
+// of it.
+type scripted struct {
+	api.Service
 	ends     map[training.RunID]training.State
-	refuses  map[training.RunID]error // by Start
-	left     map[training.RunID]error // by Wait
+	refuses  map[training.RunID]error // to start
+	left     map[training.RunID]error // unfinished
+	closed   error                    // after the last end
 	onStart  func(training.RunID)
-	onWait   func(training.RunID)
+	onFollow func(training.RunID)
 	mu       sync.Mutex
 	asked    []string
-	stopped  map[training.RunID]bool
-	stopping chan struct{} // closed when as many runs were interrupted as were started
-	started  int
+	stopping chan struct{} // closed when runs were interrupted
 }
 
-func (h *scriptedHost) note(what string, id training.RunID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.asked = append(h.asked, what+" "+string(id))
+func (s *scripted) note(what string, id training.RunID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, what+" "+string(id))
 }
 
-func (h *scriptedHost) Start(ctx context.Context, events []training.Event) (training.RunID, error) {
-	id := events[0].(training.TrainingStarted).RunID
-	if err := errors.Join(ctx.Err(), h.refuses[id]); err != nil {
-		return "", err
-	}
-	h.note("start", id)
-	h.started++
-	if h.onStart != nil {
-		h.onStart(id)
-	}
-	return id, nil
-}
-
-func (h *scriptedHost) Interrupt(id training.RunID, cause string) {
-	h.note("interrupt", id)
-	if cause != "interrupted by the user" {
-		panic("interrupted by another cause: " + cause)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stopped[id] = true
-	if len(h.stopped) == h.started {
-		close(h.stopping)
+func (s *scripted) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api.Submission, error] {
+	return func(yield func(api.Submission, error) bool) {
+		for i, file := range q.Files {
+			id := training.RunID("run-" + strings.TrimSuffix(string(file.Name), ".yaml"))
+			if err := ctx.Err(); err != nil {
+				yield(api.Submission{}, api.ErrorOf(err))
+				return
+			}
+			if err := s.refuses[id]; err != nil {
+				yield(api.Submission{Index: i, Error: api.ErrorOf(err)}, nil)
+				return
+			}
+			s.note("start", id)
+			if s.onStart != nil {
+				s.onStart(id)
+			}
+			if !yield(api.Submission{Index: i, RunID: id}, nil) {
+				return
+			}
+		}
 	}
 }
 
-func (h *scriptedHost) Wait(ctx context.Context, id training.RunID) (journal.RunRecord, error) {
-	if h.onWait != nil {
-		h.onWait(id)
+func (s *scripted) Interrupt(_ context.Context, q api.InterruptRequest) (api.Interrupted, error) {
+	for _, id := range q.Runs {
+		s.note("interrupt", training.RunID(id))
 	}
-	r := journal.RunRecord{TrainingRun: training.TrainingRun{ID: id}}
-	state := h.ends[id]
-	if state == "" { // until it is interrupted
-		<-h.stopping
-		state = training.Interrupted
+	if q.Cause != "interrupted by the user" {
+		panic("interrupted by another cause: " + q.Cause)
 	}
-	r.Session.State = state
-	if state == training.Failed {
-		r.Reason = "it diverged"
-	}
-	return r, errors.Join(ctx.Err(), h.left[id])
+	close(s.stopping)
+	return api.Interrupted{}, nil
 }
 
-// several is what trainAll does between the check and the end.
-func several(t *testing.T, ctx context.Context, h *scriptedHost, closed error, format string, files ...string) outcome {
+func (s *scripted) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
+	return func(yield func(api.RunUpdate, error) bool) {
+		for _, name := range q.Runs {
+			id := training.RunID(name)
+			if s.onFollow != nil {
+				s.onFollow(id)
+			}
+			end := api.RunReport{}
+			end.Details.RunID, end.Details.State = id, s.ends[id]
+			if end.Details.State == "" { // until it is interrupted
+				<-s.stopping
+				end.Details.State, end.CanResume = training.Interrupted, true
+			}
+			if end.Details.State == training.Failed {
+				end.Details.Reason = "it diverged"
+			}
+			u := api.RunUpdate{RunID: id, End: &end}
+			if err := s.left[id]; err != nil {
+				u = api.RunUpdate{RunID: id, Unfinished: api.ErrorOf(err)}
+			}
+			if !yield(u, ctx.Err()) {
+				return
+			}
+		}
+		if s.closed != nil {
+			yield(api.RunUpdate{}, api.ErrorOf(s.closed))
+		}
+	}
+}
+
+// several is what trainAll does with a service.
+func several(t *testing.T, ctx context.Context, s *scripted, format string, files ...string) outcome {
 	t.Helper()
-	h.stopped, h.stopping = map[training.RunID]bool{}, make(chan struct{})
+	s.stopping = make(chan struct{})
 	var stdout, stderr bytes.Buffer
 	env := &environment{program: "reprise", stdout: &stdout, stderr: &stderr, now: time.Now, getenv: func(string) string { return "" }}
-	var jobs []job
+	var request api.SubmitRequest
 	for _, file := range files {
-		id := training.RunID("run-" + strings.TrimSuffix(file, ".yaml"))
-		jobs = append(jobs, job{file: file, run: id, events: []training.Event{training.TrainingStarted{RunID: id}}})
+		request.Files = append(request.Files, api.RequestFile{Name: api.Text(file)})
 	}
-	view := newSeveralView(env, jobs)
-	attempts := runAllToRest(ctx, h, view, jobs)
-	view.close()
-	err := interrupted(ctx, env.reportAll(ctx, attempts, closed, datadir.Workspace{Dir: "/data"}, format), nothingStarted)
-	if err != nil && !isSilent(err) {
+	view := newSeveralView(env, files)
+	attempts, err := submitAll(ctx, s.Submit(ctx, request), files, func() hostView { return view })
+	if err == nil {
+		closed := attemptsToRest(ctx, s, view, attempts)
+		view.close()
+		err = env.reportAll(ctx, attempts, closed, format)
+	}
+	if err = interrupted(ctx, err, nothingStarted); err != nil && !isSilent(err) {
 		writeError(&stderr, err)
 	}
 	return outcome{exitCode(err), stdout.String(), stderr.String()}
@@ -113,48 +136,47 @@ func TestSeveralRunsAreReportedInTheOrderGivenWithTheWorstExitCode(t *testing.T)
 	const done, failed = training.Completed, training.Failed
 	type ends = map[training.RunID]training.State
 	for name, c := range map[string]struct {
-		host   *scriptedHost
-		closed error
+		host   *scripted
 		code   int
 		lines  string // states, in the order of standard output
 		stderr []string
 	}{
 		"all complete": {
-			host: &scriptedHost{ends: ends{"run-a": done, "run-b": done, "run-c": done}}, code: exitCompleted,
+			host: &scripted{ends: ends{"run-a": done, "run-b": done, "run-c": done}}, code: exitCompleted,
 			lines: "run-a completed run-b completed run-c completed",
 		},
 		"one fails": {
-			host: &scriptedHost{ends: ends{"run-a": failed, "run-b": done, "run-c": done}}, code: exitFailed,
+			host: &scripted{ends: ends{"run-a": failed, "run-b": done, "run-c": done}}, code: exitFailed,
 			lines: "run-a failed run-b completed run-c completed", stderr: []string{"a.yaml: run run-a failed: it diverged"},
 		},
 		"two fail": {
-			host: &scriptedHost{ends: ends{"run-a": done, "run-b": failed, "run-c": failed}}, code: exitFailed,
+			host: &scripted{ends: ends{"run-a": done, "run-b": failed, "run-c": failed}}, code: exitFailed,
 			lines:  "run-a completed run-b failed run-c failed",
 			stderr: []string{"b.yaml: run run-b failed: it diverged", "c.yaml: run run-c failed: it diverged"},
 		},
 		"one stops by itself": {
-			host: &scriptedHost{ends: ends{"run-a": done, "run-b": training.Interrupted, "run-c": done}}, code: exitFailed,
+			host: &scripted{ends: ends{"run-a": done, "run-b": training.Interrupted, "run-c": done}}, code: exitFailed,
 			lines: "run-a completed run-b interrupted run-c completed", stderr: []string{"resume it with: reprise runs resume run-b"},
 		},
 		"one cannot be started": {
-			host: &scriptedHost{ends: ends{"run-a": done}, refuses: map[training.RunID]error{"run-b": syscall.ENOSPC}}, code: exitFailed,
+			host: &scripted{ends: ends{"run-a": done}, refuses: map[training.RunID]error{"run-b": syscall.ENOSPC}}, code: exitFailed,
 			lines:  "run-a completed",
 			stderr: []string{"b.yaml could not be started: no space left", "b.yaml: no space left", "not started: c.yaml"},
 		},
 		"one is left by its host": {
-			host: &scriptedHost{ends: ends{"run-a": done, "run-b": done, "run-c": done}, left: map[training.RunID]error{
-				"run-b": &integration.UnfinishedError{Run: "run-b", Cause: integration.ErrHostClosed},
+			host: &scripted{ends: ends{"run-a": done, "run-b": done, "run-c": done}, left: map[training.RunID]error{
+				"run-b": &api.Error{Fault: fault.Unavailable, Code: api.RunUnfinished, Message: "run run-b: host was closed"},
 			}}, code: exitFailed,
 			lines: "run-a completed run-c completed", stderr: []string{"b.yaml: run run-b: host was closed", "reprise runs resume run-b"},
 		},
 		"the host does not close": {
-			host: &scriptedHost{ends: ends{"run-a": done, "run-b": done, "run-c": done}}, closed: errors.New("the log is full"), code: exitFailed,
+			host: &scripted{ends: ends{"run-a": done, "run-b": done, "run-c": done}, closed: errors.New("the log is full")}, code: exitFailed,
 			lines: "run-a completed run-b completed run-c completed", stderr: []string{"the log is full"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := c.host
-			o := several(t, t.Context(), h, c.closed, formatJSON, "a.yaml", "b.yaml", "c.yaml")
+			o := several(t, t.Context(), h, formatJSON, "a.yaml", "b.yaml", "c.yaml")
 			if got := statesOf(o.stdout); o.code != c.code || got != c.lines {
 				t.Errorf("exit code %d, %q, want %d, %q\n%s", o.code, got, c.code, c.lines, o.stderr)
 			}
@@ -190,12 +212,12 @@ func TestASignalInterruptsEveryRunAndTellsHowToResumeEach(t *testing.T) {
 		} {
 			t.Run(format+", "+name, func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
-				h := &scriptedHost{ends: ends, onWait: func(id training.RunID) {
+				h := &scripted{ends: ends, onFollow: func(id training.RunID) {
 					if id == "run-b" { // which never ends by itself
 						cancel(signalError{os.Interrupt})
 					}
 				}}
-				o := several(t, ctx, h, nil, format, "a.yaml", "b.yaml", "c.yaml")
+				o := several(t, ctx, h, format, "a.yaml", "b.yaml", "c.yaml")
 				want := exitInterrupted
 				if ends["run-a"] == training.Failed {
 					want = exitFailed
@@ -221,90 +243,13 @@ func TestASignalInterruptsEveryRunAndTellsHowToResumeEach(t *testing.T) {
 
 func TestASignalWhileRunsAreStartedStartsNoMore(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	h := &scriptedHost{onStart: func(training.RunID) { cancel(signalError{os.Interrupt}) }}
-	o := several(t, ctx, h, nil, formatJSON, "a.yaml", "b.yaml", "c.yaml")
+	h := &scripted{onStart: func(training.RunID) { cancel(signalError{os.Interrupt}) }}
+	o := several(t, ctx, h, formatJSON, "a.yaml", "b.yaml", "c.yaml")
 	if o.code != exitInterrupted || statesOf(o.stdout) != "run-a interrupted" {
 		t.Errorf("exit code %d, %s", o.code, o.stdout)
 	}
 	if !strings.Contains(o.stderr, "resume run-a") || !strings.Contains(o.stderr, "not started: b.yaml, c.yaml") {
 		t.Error(o.stderr)
-	}
-}
-
-func TestAMistakeInSeveralRequestsIsSaidOnce(t *testing.T) {
-	files := []string{"a.yaml", "b.yaml", "b.yaml", "-"}
-	everywhere := errors.New("--set config.epochs=0: 0 must be at least 1")
-	own := &api.RequestError{File: "b.yaml", Line: 3, Column: 1, Field: "config", Problem: "is missing", Fix: "add it"}
-	some := errors.New("--set model.hidden=[0]: is too small")
-	err := joinMistakes(files, []error{
-		invalid(everywhere), invalid(errors.Join(own, everywhere, some)), invalid(errors.Join(own, everywhere, some)), invalid(errors.Join(everywhere, some)),
-	})
-	want := everywhere.Error() + "\n" + own.Error() + "\nb.yaml and -: " + some.Error()
-	if err.Error() != want || exitCode(err) != exitInvalid {
-		t.Errorf("exit code %d\n%v\nwant\n%s", exitCode(err), err, want)
-	}
-	if err := joinMistakes(files, make([]error, 4)); err != nil {
-		t.Errorf("of nothing: %v", err)
-	}
-	if err := joinMistakes([]string{"a.yaml"}, []error{syscall.ENOSPC}); exitCode(err) != exitFailed || err.Error() != "no space left on device" {
-		t.Errorf("exit code %d, %v", exitCode(err), err)
-	}
-}
-
-func TestRunsOfOneCommandHaveDifferentIDs(t *testing.T) {
-	drawn := []training.RunID{"a", "a", "b", "a", "b", "c"}
-	draw := withoutRepeats(func() training.RunID {
-		id := drawn[0]
-		drawn = drawn[1:]
-		return id
-	})
-	if got := []training.RunID{draw(), draw(), draw()}; !slices.Equal(got, []training.RunID{"a", "b", "c"}) {
-		t.Errorf("drew %q", got)
-	}
-}
-
-func TestRequestsThatAreCheckedTogetherReadTheirDataOnce(t *testing.T) {
-	env := &environment{stderr: &bytes.Buffer{}, stdin: strings.NewReader(""), now: time.Now, getenv: func(string) string { return "" }}
-	folder := t.TempDir()
-	table := filepath.Join(folder, "table.csv")
-	write := func(path, content string) {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rows := "x,kind\n"
-	for i := range 40 {
-		rows += fmt.Sprintf("%d,%c\n", i, 'a'+i%2)
-	}
-	write(table, rows)
-	config := "config: {batch_size: 4, learning_rate: 0.002, epochs: 1}\n"
-	first, second := filepath.Join(folder, "first.yaml"), filepath.Join(folder, "second.yaml")
-	write(first, "model_architecture: mlp\nmodel: {hidden: [4]}\ndataset_path: table.csv\ndataset: {target: kind}\n"+config)
-	write(second, "model_architecture: mlp\nmodel: {hidden: [8]}\ndataset_path: table.csv\ndataset: {target: kind}\n"+config)
-	t.Chdir(folder)
-	s := &shelf{env: env}
-	jobs, err := env.prepareAll(t.Context(), []string{first, second, first}, nil, s)
-	if err != nil || len(jobs) != 3 {
-		t.Fatalf("%d jobs, %v", len(jobs), err)
-	}
-	for i, j := range jobs {
-		if j.data != nil || j.file == "" || j.run == "" || j.run != j.events[0].(training.TrainingStarted).RunID {
-			t.Errorf("job %d is %+v", i, j)
-		}
-	}
-	if err := os.Remove(table); err != nil { // what was read is enough
-		t.Fatal(err)
-	}
-	held := s.data
-	for _, j := range jobs {
-		if data, err := s.recorded(t.Context(), j.session.Dataset); data != held || err != nil {
-			t.Errorf("other data: %v", err)
-		}
-	}
-	other := jobs[0].session.Dataset
-	other.Fingerprint = "another"
-	if _, err := s.recorded(t.Context(), other); err == nil || s.data != held {
-		t.Errorf("data that is gone was read: %v", err)
 	}
 }
 
@@ -381,14 +326,16 @@ func TestPhasesOfARun(t *testing.T) {
 func TestLinesOfSeveralRunsSayWhichRunTheyAreAbout(t *testing.T) {
 	var stderr bytes.Buffer
 	env := &environment{stderr: &stderr, now: time.Now, getenv: func(string) string { return "" }}
-	v := newSeveralView(env, []job{{file: "one/x\x1b.yaml", run: "a"}, {file: "-", run: "b"}})
+	v := newSeveralView(env, []string{"one/x\x1b.yaml", "-"})
+	v.submitted(0, "a")
+	v.submitted(1, "b")
 	v.message("about all")
-	v.Recorded("b", training.ResourceAllocated{Allocation: training.Allocation{Device: "cpu0"}})
-	v.Recorded("a", training.TrainingFailed{Step: 7})
-	v.Recorded("a", training.RunFailed{})
-	v.Recorded("b", training.RunFailed{})
-	v.Recorded("c", training.RunFailed{}) // of no job
-	v.Stepped("c", loop.StepResult{})
+	v.recorded("b", training.ResourceAllocated{Allocation: training.Allocation{Device: "cpu0"}})
+	v.recorded("a", training.TrainingFailed{Step: 7})
+	v.recorded("a", training.RunFailed{})
+	v.recorded("b", training.RunFailed{})
+	v.recorded("c", training.RunFailed{}) // of no job
+	v.stepped("c", loop.StepResult{})
 	v.close()
 	want := "about all\n[2 -] training on cpu0\n[1 x\\x1b.yaml] failed after 7 completed steps\n[2 -] failed\n"
 	if got := stderr.String(); got != want {
@@ -398,8 +345,8 @@ func TestLinesOfSeveralRunsSayWhichRunTheyAreAbout(t *testing.T) {
 
 func TestOneCommandTakesALimitedNumberOfRequests(t *testing.T) {
 	for n, want := range map[int]string{
-		maxJobs:     "no such file",
-		maxJobs + 1: "train: 1,001 request files are more than the 1,000 that one command takes; give fewer",
+		api.MaxRequests:     "no such file",
+		api.MaxRequests + 1: "train: 1,001 request files are more than the 1,000 that one command takes; give fewer",
 	} {
 		o := inProcess(filepath.Join(t.TempDir(), "data"), append([]string{"train"}, slices.Repeat([]string{"nothing.yaml"}, n)...)...)
 		if o.code != exitInvalid || !strings.Contains(o.stderr, want) || strings.Count(o.stderr, "\n") != 1 {

@@ -359,16 +359,3 @@ func exclusive(c *cobra.Command, names ...string) error {
 	}
 	return usageError(c, "%s cannot be given together; leave one of them out", andList(given))
 }
-
-// orList returns "a, b or c".
-func orList(words []string) string { return joinList(words, " or ") }
-
-// andList returns "a, b and c".
-func andList(words []string) string { return joinList(words, " and ") }
-
-func joinList(words []string, last string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + last + words[len(words)-1]
-}

@@ -10,14 +10,14 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
+	"reprise/api"
 	"reprise/api/describe"
 	"reprise/training"
 	"reprise/training/loop"
 )
 
 // runView shows a run on standard error while it trains: live on a terminal,
-// else in plain lines. It is an integration.Observer, and safe for concurrent
-// use.
+// else in plain lines. It is a hostView, and safe for concurrent use.
 type runView struct {
 	now func() time.Time
 	out display
@@ -79,37 +79,28 @@ func (v *runView) snapshot() progress {
 	return p
 }
 
-// begin shows which run is about to train.
-func (v *runView) begin(r training.TrainingRun) {
+// begin implements hostView.
+func (v *runView) begin(r api.RunReport) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.start(r)
-}
-
-// start is begin for callers that hold the lock.
-func (v *runView) start(r training.TrainingRun) {
 	v.progress.begin(v.now(), r)
 	v.out.begin(v.progress)
 }
 
-// Stepped implements integration.Observer.
-func (v *runView) Stepped(_ training.RunID, s loop.StepResult) {
+// stepped implements hostView.
+func (v *runView) stepped(_ training.RunID, s loop.StepResult) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.progress.stepped(v.now(), s)
 	v.out.update(v.progress)
 }
 
-// Recorded implements integration.Observer.
-func (v *runView) Recorded(_ training.RunID, event training.Event) {
+// recorded implements hostView.
+func (v *runView) recorded(_ training.RunID, event training.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.progress.recorded(v.now(), event)
 	switch e := event.(type) {
-	case training.TrainingStarted:
-		if r, err := (training.TrainingRun{}).Apply(e); err == nil { // it was recorded: it applies
-			v.start(r)
-		}
 	case training.EpochCompleted:
 		v.out.epoch(v.progress, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case training.EpochReproduced:
@@ -129,7 +120,7 @@ func (v *runView) Recorded(_ training.RunID, event training.Event) {
 		v.note("failed after %s", plural(e.Step, "completed step")) // the end of the command says why
 	case training.Remark:
 		v.note("%s: %s", describe.Type(e.EventType()), e.Remark())
-	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
+	case training.TrainingStarted, training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
 		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
 		training.ModelInitialized, training.ModelInitializationFailed,
 		training.CheckpointCommitted, training.TrainingCompleted, training.RunFailed:

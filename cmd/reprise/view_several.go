@@ -12,6 +12,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"reprise/api"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -20,7 +21,7 @@ import (
 // plain lines that say which run they are about. It is a hostView, and safe for
 // concurrent use.
 type severalView struct {
-	views []*runView // in the order of the jobs
+	views []*runView // in the order of the requests
 	runs  map[training.RunID]*runView
 	out   severalDisplay
 }
@@ -32,14 +33,13 @@ type severalDisplay interface {
 	close()
 }
 
-func newSeveralView(env *environment, jobs []job) *severalView {
+func newSeveralView(env *environment, files []string) *severalView {
 	v := &severalView{runs: map[training.RunID]*runView{}}
-	for i, j := range jobs {
+	for i, file := range files {
 		view := &runView{now: env.now}
 		view.progress.phase = phaseUnstarted
-		view.progress.label = fmt.Sprintf("%d %s", i+1, filepath.Base(j.file))
+		view.progress.label = fmt.Sprintf("%d %s", i+1, filepath.Base(file))
 		v.views = append(v.views, view)
-		v.runs[j.run] = view
 	}
 	if width, ok := env.liveWidth(); ok {
 		live := &liveRows{snapshots: v.snapshots}
@@ -58,21 +58,31 @@ func newSeveralView(env *environment, jobs []job) *severalView {
 	return v
 }
 
-// Stepped implements integration.Observer.
-func (v *severalView) Stepped(run training.RunID, s loop.StepResult) {
-	if view := v.runs[run]; view != nil {
-		view.Stepped(run, s)
+// submitted says which run was started for the request at an index.
+func (v *severalView) submitted(index int, run training.RunID) { v.runs[run] = v.views[index] }
+
+// begin implements hostView.
+func (v *severalView) begin(r api.RunReport) {
+	if view := v.runs[r.Details.RunID]; view != nil {
+		view.begin(r)
 	}
 }
 
-// Recorded implements integration.Observer.
-func (v *severalView) Recorded(run training.RunID, event training.Event) {
+// stepped implements hostView.
+func (v *severalView) stepped(run training.RunID, s loop.StepResult) {
+	if view := v.runs[run]; view != nil {
+		view.stepped(run, s)
+	}
+}
+
+// recorded implements hostView.
+func (v *severalView) recorded(run training.RunID, event training.Event) {
 	view := v.runs[run]
 	if view == nil {
 		return
 	}
 	before := view.phase()
-	view.Recorded(run, event)
+	view.recorded(run, event)
 	switch e := event.(type) { // what goes without saying where there is only one run
 	case training.ResourceAllocated:
 		view.message("training on " + string(e.Device))

@@ -32,6 +32,16 @@ func (s *Store) Backup(ctx context.Context, path string) (eventstore.Head, error
 	return head, nil
 }
 
+// Backup is Store.Backup of the store at from, which it opens for reading.
+func Backup(ctx context.Context, from, path string) (eventstore.Head, error) {
+	store, err := OpenReadOnly(from)
+	if err != nil {
+		return eventstore.Head{}, err
+	}
+	head, err := store.Backup(ctx, path)
+	return head, errors.Join(err, store.Close())
+}
+
 func (s *Store) backup(ctx context.Context, path string) (eventstore.Head, error) {
 	if err := absent(s.disk, path); err != nil {
 		return eventstore.Head{}, err

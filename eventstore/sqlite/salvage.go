@@ -28,50 +28,7 @@ type Wreck struct {
 	doubted map[eventstore.Position][]doubtful
 	prefix  []*piece
 	rest    []*piece
-	summary Salvaged
-}
-
-// Salvaged describes what was found of a log.
-type Salvaged struct {
-	// Head is the end of the longest log that is whole from its first event.
-	Head eventstore.Head
-	// Recorded is the recorded end of the log; zero if that record is damaged.
-	Recorded eventstore.Head
-	// Doubt says why the log may have had more events than Gaps tell of; "" if nothing
-	// shows that it had.
-	Doubt string
-	// Closed is whether there is no write-ahead log, as after the store was closed.
-	// Otherwise the process that wrote it was killed, or still runs.
-	Closed bool
-	// Rest counts events that are whole but not part of that log.
-	Rest int
-	// Unacknowledged counts those of the rest that come after that log and are not known
-	// to have been committed. They may have been acknowledged nevertheless.
-	Unacknowledged int
-	// Other counts those of the rest whose position is that of another event.
-	Other int
-	// Gaps are the positions for which no whole event was found.
-	Gaps []Gap
-
-	last eventstore.Position // of an event, whole or not, without a gap before it that is not listed
-}
-
-// Complete reports whether the log has every event up to its end as the files show it,
-// and every whole event that was found is in it. Files that were replaced by older copies,
-// or by zeros, do not show that there was more.
-func (s Salvaged) Complete() bool { return s.Doubt == "" && s.Rest == 0 && len(s.Gaps) == 0 }
-
-// Last is the last position of which anything is known: those up to it are saved, or are
-// in Gaps. A damaged row may lie after it, since its position may be what is damaged.
-func (s Salvaged) Last() eventstore.Position {
-	return max(s.Head.Position, s.Recorded.Position, s.last)
-}
-
-// Gap is a run of positions without a whole event.
-type Gap struct {
-	First, Last eventstore.Position
-	// What describes what was found in their place, if anything.
-	What string
+	summary eventstore.Salvaged
 }
 
 // piece is a whole event and where it is.
@@ -298,10 +255,10 @@ func (w *Wreck) arrange() {
 		s.Head = eventstore.Head{Position: w.prefix[n-1].position, Hash: w.prefix[n-1].hash}
 	}
 	if n := len(positions); n > 0 {
-		s.last = positions[n-1]
+		s.LastSeen = positions[n-1]
 	}
 	s.Closed = w.closed
-	s.Recorded, s.Doubt = w.recordedEnd(s.last)
+	s.Recorded, s.Doubt = w.recordedEnd(s.LastSeen)
 	if s.Doubt == "" {
 		s.Doubt = w.logDoubt()
 	}
@@ -405,7 +362,7 @@ func (w *Wreck) beyond(positions []eventstore.Position) {
 		first := better(w.whole[at], before)
 		if first == nil {
 			if at == s.Head.Position+1 {
-				s.Gaps = append(s.Gaps, Gap{at, at, "the event in its place is whole, but does not follow the one before it"})
+				s.Gaps = append(s.Gaps, eventstore.Gap{First: at, Last: at, What: "the event in its place is whole, but does not follow the one before it"})
 			}
 			first = w.whole[at][0]
 		}
@@ -433,9 +390,9 @@ func (w *Wreck) doubtedAfter(position eventstore.Position) {
 		if at <= position {
 			continue
 		}
-		w.summary.Gaps = append(w.summary.Gaps, Gap{at, at, w.doubted[at][0].what})
+		w.summary.Gaps = append(w.summary.Gaps, eventstore.Gap{First: at, Last: at, What: w.doubted[at][0].what})
 		if at == w.summary.Last()+1 {
-			w.summary.last = at
+			w.summary.LastSeen = at
 		}
 	}
 }
@@ -461,13 +418,13 @@ func (w *Wreck) missing(first, last eventstore.Position) {
 	slices.Sort(seen)
 	for _, at := range seen {
 		if first < at {
-			w.summary.Gaps = append(w.summary.Gaps, Gap{first, at - 1, ""})
+			w.summary.Gaps = append(w.summary.Gaps, eventstore.Gap{First: first, Last: at - 1})
 		}
-		w.summary.Gaps = append(w.summary.Gaps, Gap{at, at, w.doubted[at][0].what})
+		w.summary.Gaps = append(w.summary.Gaps, eventstore.Gap{First: at, Last: at, What: w.doubted[at][0].what})
 		first = at + 1
 	}
 	if first <= last {
-		w.summary.Gaps = append(w.summary.Gaps, Gap{first, last, ""})
+		w.summary.Gaps = append(w.summary.Gaps, eventstore.Gap{First: first, Last: last})
 	}
 }
 
@@ -489,7 +446,7 @@ func better(candidates []*piece, after eventstore.Hash) *piece {
 }
 
 // Salvaged describes what was found.
-func (w *Wreck) Salvaged() Salvaged { return w.summary }
+func (w *Wreck) Salvaged() eventstore.Salvaged { return w.summary }
 
 // Events returns the events of the log that is whole from its first event.
 func (w *Wreck) Events() iter.Seq2[eventstore.Event, error] { return w.load(w.prefix) }

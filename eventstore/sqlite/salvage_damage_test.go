@@ -60,7 +60,7 @@ func byForeign(t *testing.T, path, sql string) {
 // an event that lies in the files in one piece is saved, and nothing is called
 // complete that is not. others may be there, too. Where the files may be those of an
 // older store, it may be called complete if a reader finds it so.
-func checkSalvage(t *testing.T, path string, all, others []eventstore.Event, mayBeOlder bool) (found Salvaged, missing []eventstore.Position) {
+func checkSalvage(t *testing.T, path string, all, others []eventstore.Event, mayBeOlder bool) (found eventstore.Salvaged, missing []eventstore.Position) {
 	t.Helper()
 	before := listed(t, filepath.Dir(path))
 	w, err := OpenWreck(t.Context(), path)

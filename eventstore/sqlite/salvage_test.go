@@ -55,7 +55,7 @@ func wreck(t *testing.T) (path string, all []eventstore.Event) {
 
 // salvaged reads a wreck and checks that it gives no event that was not appended,
 // that the prefix is a log that verifies, and that what is missing is named.
-func salvaged(t *testing.T, path string, all []eventstore.Event) (found Salvaged, missing int) {
+func salvaged(t *testing.T, path string, all []eventstore.Event) (found eventstore.Salvaged, missing int) {
 	t.Helper()
 	before := listed(t, filepath.Dir(path))
 	w, err := OpenWreck(t.Context(), path)

@@ -217,7 +217,7 @@ func comparisons() []Mutant {
 		{"listings of a short log trust what is stored", "journal/projection.go", "	return eventsOnly{store}, nil\n", "	_ = eventsOnly{}\n	return store, nil\n", forgeries("TestVerifyFindsAForgedReadModel")},
 		{"a head of another store is accepted", "eventstore/attestation.go", "	if first[0].Hash != a.Store {\n", "	if false {\n", heads},
 		{"a head with another hash is accepted", "eventstore/attestation.go", "	if at[0].Hash != a.Head.Hash {\n", "	if false {\n", heads},
-		{"the signature of a head is not checked", "cmd/reprise/events_verify.go", "		err = head.CheckSignature(key)\n", "		_ = key\n", heads},
+		{"the signature of a head is not checked", "service/verify_log.go", "		err = kept.CheckSignature(kept.key)\n", "		_ = kept.key\n", heads},
 	}
 }
 

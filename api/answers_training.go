@@ -1,0 +1,183 @@
+package api
+
+import (
+	"encoding/json"
+
+	"reprise/device"
+	"reprise/nn"
+	"reprise/training"
+)
+
+// MaxRequests bounds the training requests of one submission: as many runs as a
+// process lets wait.
+const MaxRequests = 1000
+
+// RequestFile is a training request as it was written.
+type RequestFile struct {
+	// Name is that of the file, for messages, and relative data set paths are looked up
+	// from its folder; "-" is standard input.
+	Name Text `json:"name"`
+	// Content is YAML or JSON.
+	Content Text `json:"content"`
+	// Unreadable says why whoever submits the file has no content. The submission is
+	// refused, together with everything that is wrong with the others.
+	Unreadable *Error `json:"unreadable,omitempty"`
+}
+
+// Settings change fields of training requests.
+type Settings struct {
+	// Values are FIELD=VALUE each, with the value in YAML.
+	Values []Text `json:"values,omitempty"`
+	// Origin is what messages call where they come from; "" stands for "setting".
+	Origin string `json:"origin,omitempty"`
+}
+
+// Parse returns the settings; see [ParseSetting].
+func (s Settings) Parse() []Setting {
+	list := make([]Setting, len(s.Values))
+	for i, text := range s.Values {
+		list[i] = ParseSetting(string(text), s.Origin)
+	}
+	return list
+}
+
+// ValidateRequest asks what a training request would train.
+type ValidateRequest struct {
+	File     RequestFile `json:"file"`
+	Settings Settings    `json:"settings,omitzero"`
+	// Folder is the absolute path of the folder that relative paths start from.
+	Folder Text `json:"folder"`
+}
+
+// Validation describes a request that can be trained.
+type Validation struct {
+	Valid           bool                     `json:"valid"`
+	Model           ValidatedModel           `json:"model"`
+	Data            training.Dataset         `json:"data"`
+	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
+	TotalSteps      uint64                   `json:"total_steps"`
+	Memory          nn.MemoryPlan            `json:"memory"`
+	Devices         []Placement              `json:"devices"`
+}
+
+// ValidatedModel is a model and its size.
+type ValidatedModel struct {
+	Architecture nn.Architecture `json:"architecture"`
+	Parameters   int             `json:"parameters"`
+}
+
+// Placement says whether a device would take a run, and if not, why.
+type Placement struct {
+	Device  device.ID       `json:"device"`
+	Takes   bool            `json:"takes"`
+	Refusal []device.Reason `json:"refusal,omitempty"`
+}
+
+// SubmitRequest asks for a run of each of several training requests.
+type SubmitRequest struct {
+	// Files are 1 to MaxRequests requests. Settings change each of them.
+	Files    []RequestFile `json:"files"`
+	Settings Settings      `json:"settings,omitzero"`
+	// Folder is the absolute path of the folder that relative paths start from.
+	Folder Text `json:"folder"`
+}
+
+// Submission is what became of a training request, or of a run to be resumed.
+type Submission struct {
+	// Index is the place in the request, from 0.
+	Index int `json:"index"`
+	// RunID is the run that was started.
+	RunID training.RunID `json:"run_id,omitempty"`
+	// Error is why none was; no more were tried then.
+	Error *Error `json:"error,omitempty"`
+}
+
+// ForkRequest asks for a new run from a checkpoint of another one.
+type ForkRequest struct {
+	Run string `json:"run"`
+	// From is the step of the checkpoint; the last one if it is null.
+	From *uint64 `json:"from,omitempty"`
+	// Settings change fields of the run's request.
+	Settings Settings `json:"settings,omitzero"`
+}
+
+// Forked is a fork that was started.
+type Forked struct {
+	RunID  training.RunID `json:"run_id"`
+	Parent training.RunID `json:"parent"`
+	// Step is where the two part.
+	Step    uint64   `json:"step"`
+	Changes []Change `json:"changes"`
+}
+
+// ResumeRequest names runs to be resumed.
+type ResumeRequest struct {
+	Runs []string `json:"runs"`
+}
+
+// FollowRequest names runs to be followed.
+type FollowRequest struct {
+	Runs []string `json:"runs"`
+}
+
+// RunUpdate is something that happened to a run. Exactly one of the other fields is set.
+//
+// A follower gets the events and the end of a run all and in order. One that comes
+// late gets the newest events first, and one that is slow gets steps together.
+type RunUpdate struct {
+	RunID training.RunID `json:"run_id"`
+	// Begin is the run as recorded when it was started or resumed.
+	Begin *RunReport `json:"begin,omitempty"`
+	// Event was recorded.
+	Event *RunEvent `json:"event,omitempty"`
+	// Steps were taken.
+	Steps *StepsTaken `json:"steps,omitempty"`
+	// End is the run at rest; Unfinished is why it did not get there, which the next
+	// process that holds the data directory settles. Nothing comes after either.
+	End        *RunReport `json:"end,omitempty"`
+	Unfinished *Error     `json:"unfinished,omitempty"`
+}
+
+// RunEvent is an event of a run, with type and payload as the log has them.
+type RunEvent struct {
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+// StepsTaken are one or more steps of the optimizer since the update before.
+type StepsTaken struct {
+	// Step and Epoch are those of the last one, counted from 1.
+	Step  uint64 `json:"step"`
+	Epoch uint64 `json:"epoch"`
+	// Count is the number of steps, Samples that of their samples, Loss the mean of
+	// their losses.
+	Count        int     `json:"count"`
+	Samples      int     `json:"samples"`
+	Loss         float64 `json:"loss"`
+	LearningRate float32 `json:"learning_rate"`
+	// EpochDone says that the last one ends its epoch.
+	EpochDone bool `json:"epoch_done,omitempty"`
+}
+
+// InterruptRequest names runs to be interrupted.
+type InterruptRequest struct {
+	Runs []string `json:"runs"`
+	// Cause is recorded as why.
+	Cause string `json:"cause"`
+}
+
+// Interrupted has the runs that were asked to stop: those that are under way.
+type Interrupted struct {
+	Runs []training.RunID `json:"runs"`
+}
+
+// Values returns the figures, with 0 for those that there are not.
+func (m Metrics) Values() training.Metrics {
+	value := func(v *float64) float64 {
+		if v == nil {
+			return 0
+		}
+		return *v
+	}
+	return training.Metrics{TrainLoss: value(m.TrainLoss), ValLoss: value(m.ValLoss), ValAccuracy: value(m.ValAccuracy)}
+}

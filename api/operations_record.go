@@ -1,0 +1,29 @@
+package api
+
+// The operations on what runs have recorded, and on data sets.
+const (
+	ShowMetrics    Stream[MetricsRequest, MetricsPart]      = "runs.metrics"
+	ExplainRun     Unary[ExplainRequest, Explanation]       = "runs.explain"
+	VerifyRun      Stream[VerifyRequest, VerifyUpdate]      = "runs.verify"
+	GenerateText   Stream[GenerateRequest, GeneratedText]   = "runs.generate"
+	ListDataSets   Unary[DataSetsRequest, DataSetList]      = "datasets.list"
+	FetchDataSet   Unary[FetchDataSetRequest, DataSet]      = "datasets.fetch"
+	InspectDataSet Unary[InspectDataSetRequest, Inspection] = "datasets.inspect"
+)
+
+func recordOperations() []Operation {
+	return []Operation{
+		stream(ShowMetrics, Service.Metrics),
+		unary(ExplainRun, Service.Explain),
+		stream(VerifyRun, Service.Verify),
+		stream(GenerateText, Service.Generate),
+	}
+}
+
+func dataOperations() []Operation {
+	return []Operation{
+		unary(ListDataSets, Service.DataSets),
+		unary(FetchDataSet, Service.FetchDataSet),
+		unary(InspectDataSet, Service.InspectDataSet),
+	}
+}

@@ -1,0 +1,28 @@
+package api
+
+// The operations of TrainingService and ActorService.
+const (
+	ValidateRun   Unary[ValidateRequest, Validation]   = "runs.validate"
+	SubmitRuns    Stream[SubmitRequest, Submission]    = "runs.submit"
+	ForkRun       Unary[ForkRequest, Forked]           = "runs.fork"
+	ResumeRuns    Stream[ResumeRequest, Submission]    = "runs.resume"
+	FollowRuns    Stream[FollowRequest, RunUpdate]     = "runs.follow"
+	InterruptRuns Unary[InterruptRequest, Interrupted] = "runs.interrupt"
+	ListActors    Unary[ActorsRequest, ActorSnapshot]  = "actors.list"
+	TraceActor    Unary[TraceRequest, TraceStep]       = "actors.trace"
+	TellActor     Unary[Message, MessageAnswer]        = "tell"
+)
+
+func trainingOperations() []Operation {
+	return []Operation{
+		unary(ValidateRun, Service.Validate),
+		stream(SubmitRuns, Service.Submit),
+		unary(ForkRun, Service.Fork),
+		stream(ResumeRuns, Service.Resume),
+		stream(FollowRuns, Service.Follow),
+		unary(InterruptRuns, Service.Interrupt),
+		unary(ListActors, Service.Actors),
+		unary(TraceActor, Service.Trace),
+		unary(TellActor, Service.Tell),
+	}
+}

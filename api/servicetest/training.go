@@ -1,0 +1,165 @@
+package servicetest
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"reprise/api"
+	"reprise/fault"
+	"reprise/training"
+)
+
+// submitted submits training requests on the digits, and returns their runs.
+func submitted(t *testing.T, s api.Service, settings ...string) []string {
+	t.Helper()
+	content := api.Text(strings.ReplaceAll(digits, `\n`, "\n"))
+	request := api.SubmitRequest{Folder: "/", Files: []api.RequestFile{{Name: "one.yaml", Content: content}, {Name: "two.yaml", Content: content}}}
+	for _, text := range settings {
+		request.Settings.Values = append(request.Settings.Values, api.Text(text))
+	}
+	var runs []string
+	for submission, err := range s.Submit(t.Context(), request) {
+		if err != nil || submission.Error != nil || submission.Index != len(runs) {
+			t.Fatalf("%+v, %v", submission, err)
+		}
+		runs = append(runs, string(submission.RunID))
+	}
+	if len(runs) != 2 {
+		t.Fatalf("runs %q", runs)
+	}
+	return runs
+}
+
+// followed follows runs to their ends, which it returns in their order.
+func followed(t *testing.T, s api.Service, runs []string, look func(api.RunUpdate)) []api.RunReport {
+	t.Helper()
+	ends := map[training.RunID]api.RunReport{}
+	begun := map[training.RunID]bool{}
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: runs}) {
+		if err != nil || u.Unfinished != nil {
+			t.Fatalf("%+v, %v", u, err)
+		}
+		if _, ended := ends[u.RunID]; ended || u.End == nil && begun[u.RunID] == (u.Begin != nil) {
+			t.Errorf("%+v comes before the run's beginning, or after its end", u)
+		}
+		if begun[u.RunID] = true; u.End != nil {
+			ends[u.RunID] = *u.End
+		}
+		if look != nil {
+			look(u)
+		}
+	}
+	list := make([]api.RunReport, len(runs))
+	for i, run := range runs {
+		end, ok := ends[training.RunID(run)]
+		if !ok {
+			t.Fatalf("run %s has no end", run)
+		}
+		list[i] = end
+	}
+	return list
+}
+
+func trained(t *testing.T, h Harness) {
+	s := h.Open(t, filepath.Join(t.TempDir(), "new"))
+	runs := submitted(t, s)
+	var steps, samples int
+	events := map[string]int{}
+	ends := followed(t, s, runs, func(u api.RunUpdate) {
+		switch {
+		case u.RunID != training.RunID(runs[0]):
+		case u.Steps != nil:
+			steps += u.Steps.Count
+			samples += u.Steps.Samples
+		case u.Event != nil:
+			events[u.Event.Type]++
+		}
+	})
+	for _, end := range ends {
+		if d := end.Details; d.State != training.Completed || d.WeightsSHA256 != ends[0].Details.WeightsSHA256 || d.WeightsSHA256 == "" || d.Step != 6 {
+			t.Errorf("%+v", d.Run)
+		}
+	}
+	// It may have taken steps before it was followed.
+	if steps > 6 || samples > 2*1437 || events["training.epoch_completed.v1"] != 2 || events["training.training_completed.v1"] != 1 {
+		t.Errorf("%d steps with %d samples, events %v", steps, samples, events)
+	}
+	again := followed(t, s, runs, nil)
+	if again[1].Details.WeightsSHA256 != ends[1].Details.WeightsSHA256 {
+		t.Errorf("followed again: %+v", again[1].Details.Run)
+	}
+	answer, err := s.Interrupt(t.Context(), api.InterruptRequest{Runs: runs, Cause: "a test"})
+	if err != nil || len(answer.Runs) != 0 {
+		t.Errorf("runs at rest are interrupted: %+v, %v", answer, err)
+	}
+	var e *api.Error
+	for _, err := range s.Resume(t.Context(), api.ResumeRequest{Runs: runs[:1]}) {
+		if !errors.As(err, &e) || e.Code != api.RunEnded || e.Run != training.RunID(runs[0]) {
+			t.Errorf("a run that has ended is resumed: %v", err)
+		}
+	}
+	half := uint64(3)
+	forked, err := s.Fork(t.Context(), api.ForkRequest{Run: runs[0], From: &half, Settings: api.Settings{Values: []api.Text{"config.seed=9"}}})
+	if err != nil || forked.Step != 3 || string(forked.Parent) != runs[0] || len(forked.Changes) != 1 {
+		t.Fatalf("%+v, %v", forked, err)
+	}
+	if end := followed(t, s, []string{string(forked.RunID)}, nil); end[0].Details.State != training.Completed || end[0].Details.ForkOf != forked.Parent {
+		t.Errorf("%+v", end[0].Details.Run)
+	}
+}
+
+func interrupted(t *testing.T, h Harness) {
+	s := h.Open(t, filepath.Join(t.TempDir(), "new"))
+	undisturbed := followed(t, s, submitted(t, s, "config.epochs=200", "config.checkpoint_interval=50"), nil)[0]
+	runs := submitted(t, s, "config.epochs=200", "config.checkpoint_interval=50")
+	// Whoever stops to follow a run does not stop it.
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: runs}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Event != nil && u.Event.Type == "training.epoch_completed.v1" {
+			break
+		}
+	}
+	if _, err := s.Interrupt(t.Context(), api.InterruptRequest{Runs: runs, Cause: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range followed(t, s, runs, nil) {
+		if end.Details.State == training.Interrupted && end.Details.Reason != "a test" {
+			t.Errorf("interrupted by %q", end.Details.Reason)
+		}
+	}
+	var resumable []string
+	for _, run := range runs {
+		r, err := s.Run(t.Context(), api.RunRequest{Run: run})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.CanResume {
+			resumable = append(resumable, run)
+		}
+	}
+	if len(resumable) == 0 {
+		t.Fatal("both runs ended before they could be interrupted")
+	}
+	for submission, err := range s.Resume(t.Context(), api.ResumeRequest{Runs: resumable}) {
+		if err != nil || submission.Error != nil {
+			t.Fatalf("%+v, %v", submission, err)
+		}
+	}
+	for _, end := range followed(t, s, resumable, nil) {
+		if d := end.Details; d.State != training.Completed || d.WeightsSHA256 != undisturbed.Details.WeightsSHA256 || d.Interruptions != 1 {
+			t.Errorf("%+v, undisturbed %+v", d.Run, undisturbed.Details.Run)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range s.Follow(ctx, api.FollowRequest{Runs: runs}) {
+		if err != nil && fault.KindOf(err) != fault.Canceled {
+			t.Errorf("a canceled call: %v", err)
+		}
+	}
+}

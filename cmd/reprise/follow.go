@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"syscall"
+
+	"reprise/api"
+	"reprise/eventstore"
+	"reprise/journal"
+	"reprise/training"
+	"reprise/training/loop"
+)
+
+// hostView shows people what runs do.
+type hostView interface {
+	// begin shows a run that is about to train.
+	begin(api.RunReport)
+	// stepped shows steps that it took, and recorded an event of it.
+	stepped(training.RunID, loop.StepResult)
+	recorded(training.RunID, training.Event)
+	// message shows a line that stays.
+	message(string)
+	// close ends the display. It may be called again, and does nothing then.
+	close()
+}
+
+// trainOne starts or resumes a run, follows it to its end and prints the result. start
+// gets a function that returns the display, which begins when it is called first.
+func (env *environment) trainOne(
+	ctx context.Context, format string, start func(context.Context, api.Service, func() hostView) (training.RunID, error),
+) error {
+	return env.withTraining(ctx, func() hostView { return newRunView(env) }, func(ctx context.Context, s api.Service, view func() hostView) error {
+		id, err := start(ctx, s, view)
+		if err != nil {
+			return err
+		}
+		ends, err := followToRest(ctx, s, view(), "interrupting: writing a checkpoint at the current step", id)
+		view().close()
+		end := ends[id]
+		switch {
+		case end.Unfinished != nil:
+			return env.unfinished(ctx, id, end.Unfinished)
+		case err != nil:
+			return err
+		}
+		return env.report(ctx, *end.End, format)
+	})
+}
+
+// withTraining calls do with the service, and with a function that returns the display,
+// which begins when it is called first. What happens meanwhile is shown there.
+func (env *environment) withTraining(
+	ctx context.Context, newView func() hostView, do func(context.Context, api.Service, func() hostView) error,
+) error {
+	return env.withServiceFor(ctx, submitting, func(ctx context.Context, s api.Service) error {
+		var shown hostView
+		view := func() hostView {
+			if shown == nil {
+				// When the reader of the progress is gone, the runs end as if interrupted.
+				env.signals.include(syscall.SIGPIPE)
+				shown = newView()
+			}
+			return shown
+		}
+		defer func() {
+			if shown != nil {
+				shown.close()
+			}
+		}()
+		others := ctx
+		return do(api.WithNotices(ctx, func(n api.Notice) {
+			if n.Event != "" {
+				view().message(n.Event)
+				return
+			}
+			api.Notify(others, n)
+		}), s, view)
+	})
+}
+
+// onlySubmission returns the run of a submission of one.
+func onlySubmission(submissions iter.Seq2[api.Submission, error]) (id training.RunID, err error) {
+	for submitted, err := range submissions {
+		switch {
+		case err != nil:
+			return "", err
+		case submitted.Error != nil:
+			return "", submitted.Error
+		}
+		id = submitted.RunID
+	}
+	return id, nil
+}
+
+// followToRest shows runs until all of them are at rest, and returns the last update of
+// each. A signal interrupts them, which takes until their checkpoints are written; the
+// text says so. The error says why a run has no last update, or what went wrong in
+// letting go of the data directory.
+func followToRest(
+	ctx context.Context, s api.Service, view hostView, interrupting string, runs ...training.RunID,
+) (map[training.RunID]api.RunUpdate, error) {
+	names := make([]string, len(runs))
+	for i, id := range runs {
+		names[i] = string(id)
+	}
+	unended := context.WithoutCancel(ctx)
+	stop := context.AfterFunc(ctx, func() {
+		view.message(interrupting)
+		if _, err := s.Interrupt(unended, api.InterruptRequest{Runs: names, Cause: context.Cause(ctx).Error()}); err != nil {
+			view.message("could not interrupt: " + err.Error())
+		}
+	})
+	defer stop()
+	ends := map[training.RunID]api.RunUpdate{}
+	for u, err := range s.Follow(unended, api.FollowRequest{Runs: names}) {
+		if err != nil {
+			return ends, err
+		}
+		if u.End != nil || u.Unfinished != nil {
+			ends[u.RunID] = u
+		}
+		if err := show(view, u); err != nil {
+			return ends, err
+		}
+	}
+	return ends, nil
+}
+
+// show passes an update to a view.
+func show(view hostView, u api.RunUpdate) error {
+	switch {
+	case u.Begin != nil:
+		view.begin(*u.Begin)
+	case u.Steps != nil:
+		view.stepped(u.RunID, loop.StepResult{
+			Step: u.Steps.Step, Epoch: u.Steps.Epoch, Loss: float32(u.Steps.Loss), LearningRate: u.Steps.LearningRate,
+			Samples: u.Steps.Samples, EpochDone: u.Steps.EpochDone,
+		})
+	case u.Event != nil:
+		e, err := journal.DecodeRunEvent(eventstore.Event{NewEvent: eventstore.NewEvent{Type: u.Event.Type, Payload: u.Event.Payload}})
+		if err != nil {
+			return err
+		}
+		view.recorded(u.RunID, e)
+	}
+	return nil
+}
+
+// unfinished says of a run that was left where it was how to resume it, once its user
+// has followed the remedy if there is one. In a data directory that is gone there is
+// nothing to resume.
+func (env *environment) unfinished(ctx context.Context, id training.RunID, left *api.Error) error {
+	err := error(left)
+	resume := env.commandFor("runs resume", id)
+	switch {
+	case left.Code == api.DirGone:
+	case left.Remedy != "":
+		err = fmt.Errorf("%w, then resume it with: %s", err, resume)
+	default:
+		err = fmt.Errorf("%w; resume it with: %s", err, resume)
+	}
+	if ctx.Err() != nil {
+		return interruptedError{err}
+	}
+	return err
+}
+
+// report prints how the run ended and returns the error that gives the exit
+// code.
+func (env *environment) report(ctx context.Context, r api.RunReport, format string) error {
+	var unread error
+	if format == formatJSON {
+		unread = writeJSONLine(env.stdout, r.Details.Result)
+	} else {
+		unread = env.writeRunSummary(env.stdout, r)
+	}
+	if err := env.endError(ctx, r.Details.Run, format); err != nil {
+		return err
+	}
+	if unheard(unread) { // as with `| head`: the run has completed
+		return nil
+	}
+	return unread
+}
+
+// endError returns the error that a run at rest ends the command with: nil where it has
+// completed.
+func (env *environment) endError(ctx context.Context, r api.Run, format string) error {
+	resume := env.commandFor("runs resume", r.RunID)
+	switch {
+	case r.State == training.Failed:
+		return fmt.Errorf("run %s failed: %s", r.RunID, r.Reason)
+	case r.State == training.Completed:
+		return nil
+	case ctx.Err() == nil: // nobody asked for it
+		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.RunID, r.Reason, resume)
+	case format == formatJSON:
+		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", r.Step, resume)}
+	default:
+		return errInterrupted
+	}
+}
+
+func writeJSONLine(w io.Writer, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", raw)
+	return err
+}
+
+// cannotResume adds to the error of a run that has ended what can be done instead.
+func (env *environment) cannotResume(ctx context.Context, s api.Service, err error) error {
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != api.RunEnded {
+		return err
+	}
+	r, shown := s.Run(ctx, api.RunRequest{Run: string(e.Run)})
+	if shown != nil {
+		return err
+	}
+	h := r.Details.Hyperparameters
+	set := fmt.Sprintf(" --set config.epochs=%d", 2*h.Epochs)
+	if r.Details.State == training.Failed {
+		set = fmt.Sprintf(" --set config.learning_rate=%v", h.LearningRate.Value/2)
+	}
+	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
+		err, env.commandFor("runs fork", e.Run)+set)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"reprise/api"
+	"reprise/fault"
+)
+
+func TestASituationOfTheServiceNamesTheCommandsThatHelp(t *testing.T) {
+	env := &environment{program: "reprise", dataDir: "my runs"}
+	for _, c := range []struct {
+		e    api.Error
+		want string
+	}{
+		{api.Error{Fault: fault.Conflict, Code: api.InterruptedEarly, Run: "r1", Message: "run r1 was interrupted before its first checkpoint"},
+			"run r1 was interrupted before its first checkpoint; resume it with:\n  reprise runs resume r1 --data-dir 'my runs'"},
+		{api.Error{Fault: fault.Invalid, Code: api.StepsOmitted, Run: "r1", Message: "to: 7 is not one; use 1, or one of the other 9"},
+			"to: 7 is not one; use 1, or one of the other 9 that `reprise runs show r1 --data-dir 'my runs' --all` lists"},
+		{api.Error{Fault: fault.NotFound, Code: api.RunNotFound, Message: "run r1: none"}, "run r1: none; `reprise runs list` shows them all"},
+	} {
+		err := advised(env.withCommands(fmt.Errorf("%w", &c.e)))
+		if err.Error() != c.want || fault.KindOf(err) != c.e.Fault {
+			t.Errorf("%v: %v, want %q", fault.KindOf(err), err, c.want)
+		}
+	}
+	other := errors.New("other")
+	if err := env.withCommands(other); !errors.Is(err, other) {
+		t.Error(err)
+	}
+}
+
+func TestAValueToUseInsteadIsNamedByItsFlag(t *testing.T) {
+	damaged := &api.Error{Fault: fault.Corrupt, Message: "damaged", Remedy: "restore it, or use another checkpoint: step 45",
+		Instead: &api.FieldValue{Field: "step", Value: "45"}}
+	if got, want := asGiven(damaged, argument{field: "step", flag: "--step"}).Error(), "damaged; restore it, or use another checkpoint: --step 45"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A download is a line now and then where there is no terminal.
+func TestDownloadsAreShown(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	var stderr bytes.Buffer
+	shown := notices{env: &environment{stderr: &stderr, now: func() time.Time { return now }}}
+	for done := int64(1); done <= 3; done++ {
+		shown.show(api.Notice{Download: &api.Download{Name: "mnist", File: "a", Done: done * 1000, Total: 4000}})
+		now = now.Add(plainInterval)
+	}
+	shown.show(api.Notice{Download: &api.Download{Ended: true}})
+	shown.show(api.Notice{Warning: "the log is old"})
+	shown.close()
+	want := "fetching mnist: 2 kB of 4 kB  ETA 5.0s\nfetching mnist: 3 kB of 4 kB  ETA 3.3s\nreprise: warning: the log is old\n"
+	if stderr.String() != want {
+		t.Errorf("%q, want %q", stderr.String(), want)
+	}
+}

@@ -1,0 +1,118 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"reprise/api"
+	"reprise/checkpoint"
+	"reprise/datadir"
+	"reprise/fault"
+	"reprise/internal/figures"
+	"reprise/journal"
+	"reprise/training"
+)
+
+// LastCheckpoint returns the newest checkpoint of a run. It fails with an *api.Error for
+// one that has none.
+func LastCheckpoint(run journal.RunRecord, w datadir.Workspace) (training.Checkpoint, error) {
+	last, ok := run.LastCheckpoint()
+	if !ok {
+		return last, noCheckpoint(run, w)
+	}
+	return last, nil
+}
+
+// noCheckpoint says why a run has no checkpoints.
+func noCheckpoint(run journal.RunRecord, w datadir.Workspace) error {
+	e := &api.Error{Fault: fault.Conflict, Run: run.ID}
+	switch StateOf(run.Session.State, w) {
+	case training.Failed:
+		e.Message = fmt.Sprintf("run %s failed before its first checkpoint: %s", run.ID, strings.TrimSuffix(run.Reason, "; no checkpoint was written yet"))
+		e.Remedy = "correct the request and train it again"
+	case training.Interrupted:
+		e.Message = fmt.Sprintf("run %s was interrupted before its first checkpoint", run.ID)
+		e.Code = api.InterruptedEarly
+	default:
+		e.Message = fmt.Sprintf("run %s has no checkpoint yet; the first one comes after %s",
+			run.ID, figures.Plural(run.Session.Hyperparameters.CheckpointInterval, "epoch"))
+	}
+	return e
+}
+
+// CheckpointAt returns the checkpoint at the step that a field of a request names. It
+// fails with an *api.Error.
+func CheckpointAt(run journal.RunRecord, w datadir.Workspace, field string, step uint64) (training.Checkpoint, error) {
+	if _, err := LastCheckpoint(run, w); err != nil {
+		return training.Checkpoint{}, err
+	}
+	if i := indexOfStep(run, step); i >= 0 {
+		return run.Checkpoints[i], nil
+	}
+	return training.Checkpoint{}, noStep(run, step, fault.FieldError{
+		Field: field, Problem: fmt.Sprintf("run %s has no checkpoint at step %d", run.ID, step),
+	})
+}
+
+// CheckFiles fails where the files of a checkpoint that a run would start from are not
+// what was committed. field is the one of the request that names another checkpoint, and
+// or says what to do with it.
+func CheckFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, field, or string) error {
+	return badFiles(run, w, cp, field, or, w.Checkpoints(run.ID).Verify(cp.Ref()))
+}
+
+// badFiles adds to the error of reading a checkpoint what to do about it: where another
+// checkpoint of the run is whole, to use the newest of those.
+func badFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, field, or string, err error) error {
+	if !errors.As(err, new(*checkpoint.CorruptError)) {
+		return err
+	}
+	e := api.ErrorOf(err)
+	e.Run, e.Remedy = run.ID, "put a copy of it back; no other checkpoint of the run is whole"
+	for _, other := range slices.Backward(run.Checkpoints) {
+		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(other.Ref()) == nil {
+			e.Instead = &api.FieldValue{Field: field, Value: strconv.FormatUint(other.Step, 10)}
+			e.Remedy = fmt.Sprintf("put a copy of it back, or %s: %s %s", or, e.Instead.Field, e.Instead.Value)
+			break
+		}
+	}
+	return e
+}
+
+// indexOfStep returns the index of the checkpoint at a step, or -1.
+func indexOfStep(run journal.RunRecord, step uint64) int {
+	return slices.IndexFunc(run.Checkpoints, func(c training.Checkpoint) bool { return c.Step == step })
+}
+
+// noStep completes what is wrong with a field that has a step without a checkpoint: it
+// adds the steps that there are, or the ones around it where that would be too many to
+// read.
+func noStep(run journal.RunRecord, step uint64, wrong fault.FieldError) error {
+	const most = 6
+	list := run.Checkpoints
+	from, omitted := 0, len(list)-most
+	if omitted > 0 {
+		after := slices.IndexFunc(list, func(c training.Checkpoint) bool { return c.Step > step })
+		if after < 0 {
+			after = len(list)
+		}
+		from = min(max(after-most/2, 0), omitted)
+	}
+	var steps []string
+	for _, c := range list[from:min(from+most, len(list))] {
+		steps = append(steps, strconv.FormatUint(c.Step, 10))
+	}
+	wrong.Fix = "use " + figures.Or(steps)
+	if omitted > 0 {
+		wrong.Fix += fmt.Sprintf(", or one of the other %d", omitted)
+	}
+	e := api.ErrorOf(&wrong)
+	e.Run = run.ID
+	if omitted > 0 {
+		e.Code = api.StepsOmitted
+	}
+	return e
+}

@@ -1,0 +1,142 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"reprise/api"
+	"reprise/dataset"
+	"reprise/fault"
+	"reprise/integration"
+	"reprise/training"
+)
+
+// library returns the catalogue and its readers. What it downloads is told to the
+// notices of ctx; the function that it returns ends that.
+func (s *Service) library(ctx context.Context) (*dataset.Library, func(), error) {
+	config := s.config.DataSets()
+	pace := pace{now: s.config.Now}
+	var last *api.Download
+	config.Progress = func(p dataset.Progress) {
+		d := api.Download{Name: p.Name, File: p.File, Done: p.Done, Total: p.Total}
+		if due := pace.due(); due || last == nil || last.File != d.File {
+			api.Notify(ctx, api.Notice{Download: &d})
+		}
+		last = &d
+	}
+	library, err := dataset.NewLibrary(config)
+	return library, func() {
+		if last != nil {
+			last.Ended = true
+			api.Notify(ctx, api.Notice{Download: last})
+			last = nil
+		}
+	}, err
+}
+
+// OpenRecorded opens the data of a run as it was read then, and makes sure that it is
+// the same.
+func OpenRecorded(ctx context.Context, library *dataset.Library, d training.Dataset) (*dataset.Dataset, error) {
+	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
+	if err != nil {
+		return nil, fault.As(fault.KindOf(err).Accepted(), fmt.Errorf("the run's data: %w", err))
+	}
+	return data, integration.CheckFingerprint(data, d)
+}
+
+// DataSets implements api.Service.
+func (s *Service) DataSets(ctx context.Context, _ api.DataSetsRequest) (_ api.DataSetList, err error) {
+	defer explain(&err)
+	library, done, err := s.library(ctx)
+	if err != nil {
+		return api.DataSetList{}, err
+	}
+	defer done()
+	list := api.DataSetList{DataSets: []api.DataSet{}}
+	for _, e := range library.Entries() {
+		list.DataSets = append(list.DataSets, api.DataSet{Entry: e, Status: library.Status(e)})
+	}
+	return list, nil
+}
+
+// FetchDataSet implements api.Service.
+func (s *Service) FetchDataSet(ctx context.Context, q api.FetchDataSetRequest) (_ api.DataSet, err error) {
+	defer explain(&err)
+	library, done, err := s.library(ctx)
+	if err != nil {
+		return api.DataSet{}, err
+	}
+	defer done()
+	if err := library.Get(ctx, q.Name); err != nil {
+		var field *fault.FieldError
+		if errors.As(err, &field) && field.Field == dataset.FieldPath {
+			named := *field
+			named.Field = "name"
+			return api.DataSet{}, &named
+		}
+		return api.DataSet{}, err
+	}
+	entry, _ := library.Lookup(q.Name)
+	return api.DataSet{Entry: entry, Status: library.Status(entry)}, nil
+}
+
+// InspectDataSet implements api.Service.
+func (s *Service) InspectDataSet(ctx context.Context, q api.InspectDataSetRequest) (_ api.Inspection, err error) {
+	defer explain(&err)
+	library, done, err := s.library(ctx)
+	if err != nil {
+		return api.Inspection{}, err
+	}
+	defer done()
+	source := q.Source()
+	if _, ok := library.Lookup(source.Path); !ok {
+		if source.Path, err = pathFrom(string(q.Folder), source.Path); err != nil {
+			return api.Inspection{}, err
+		}
+	}
+	data, err := library.Open(ctx, source)
+	if err != nil {
+		return api.Inspection{}, err
+	}
+	summary := data.Inspect()
+	x := api.Inspection{
+		Summary: api.DataSummary{Summary: summary, Note: dataset.SimilarClasses(data.ClassNames())},
+		Samples: samplesOf(data, summary, q.Samples),
+	}
+	if entry, ok := library.Lookup(source.Path); ok {
+		x.Summary.Entry = &entry
+	}
+	if summary.Text != nil {
+		x.Text = api.Text(summary.Text.Sample)
+	}
+	return x, nil
+}
+
+// pathFrom returns a path that starts from a folder. It stays as it is, and short, where
+// it starts from the folder that the service runs in.
+func pathFrom(folder, path string) (string, error) {
+	if folder == "" || path == "" || filepath.IsAbs(path) {
+		return path, nil
+	}
+	here, err := os.Getwd()
+	if err != nil || folder == here {
+		return path, err
+	}
+	return filepath.Join(folder, path), nil
+}
+
+// samplesOf returns the first images of the training split, up to n of them.
+func samplesOf(data *dataset.Dataset, s dataset.Summary, n int) []api.ImageSample {
+	if len(s.SampleShape) != 3 {
+		return nil
+	}
+	var list []api.ImageSample
+	for i := range min(n, api.MaxInspectedSamples, s.Train.Samples) {
+		pixels, class := data.AppendRaw(nil, dataset.Train, i)
+		list = append(list, api.ImageSample{Class: class, Pixels: pixels})
+	}
+	return list
+}

@@ -1,0 +1,48 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/fault"
+	"reprise/integration"
+)
+
+func TestARunThatWasLeftHasItsRemedyApart(t *testing.T) {
+	for _, c := range []struct {
+		cause           error
+		code            api.Code
+		message, remedy string
+	}{
+		{syscall.ENOSPC, api.RunUnfinished, "run r: no space left on device", "free some space"},
+		{errors.New("the host ended"), api.RunUnfinished, "run r: the host ended", ""},
+		{fmt.Errorf("%w: d/events.db is gone", datadir.ErrDataDirGone), api.DirGone,
+			"run r: " + datadir.ErrDataDirGone.Error() + ": d/events.db is gone", datadir.Remedy(datadir.ErrDataDirGone)},
+	} {
+		var err error = &integration.UnfinishedError{Run: "r", Cause: c.cause}
+		explain(&err)
+		var e *api.Error
+		if !errors.As(err, &e) || e.Code != c.code || e.Message != c.message || e.Remedy != c.remedy || e.Fault == fault.Invalid {
+			t.Errorf("%+v, want %+v", err, c)
+		}
+	}
+}
+
+func TestAllMistakesOfJoinedErrorsAreKept(t *testing.T) {
+	unreadable := &api.Error{Fault: fault.Invalid, Message: "JOB x: no such file", Mistakes: []api.Mistake{{Field: "one"}}}
+	err := errors.Join(unreadable, &fault.FieldError{Field: "data_dir", Problem: "is read-only", Fix: "use another"})
+	explain(&err)
+	e, ok := err.(*api.Error) //nolint:errorlint // a wrapped one would not cross a wire as it is
+	if !ok || e.Fault != fault.Invalid || e.Message != "JOB x: no such file\ndata_dir: is read-only; use another" || len(e.Mistakes) != 2 {
+		t.Errorf("%+v", err)
+	}
+	err = fault.As(fault.Unavailable, fmt.Errorf("later: %w", unreadable))
+	explain(&err)
+	if e := api.ErrorOf(err); e.Fault != fault.Unavailable || e.Message != "later: JOB x: no such file" || len(e.Mistakes) != 1 {
+		t.Errorf("%+v", e)
+	}
+}

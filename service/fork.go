@@ -1,0 +1,171 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/journal"
+	"reprise/training"
+)
+
+// Fork implements api.Service.
+func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, err error) {
+	defer explain(&err)
+	parent, err := s.forkParent(ctx, q.Run)
+	if err != nil {
+		return api.Forked{}, err
+	}
+	j, changes, err := s.prepareFork(ctx, parent, q)
+	if err != nil {
+		return api.Forked{}, err
+	}
+	h, err := s.hold(ctx)
+	if err != nil {
+		return api.Forked{}, err
+	}
+	defer s.release(h)
+	id, err := h.start(ctx, j)
+	return api.Forked{RunID: id, Parent: parent.ID, Step: j.session.Parent.Step(), Changes: changes}, err
+}
+
+// forkParent returns the run that a fork comes from.
+func (s *Service) forkParent(ctx context.Context, name string) (journal.RunRecord, error) {
+	r, err := s.readCurrentRun(ctx, name)
+	if err != nil {
+		return journal.RunRecord{}, err
+	}
+	r.close()
+	return r.run, nil
+}
+
+// prepareFork checks everything that can be wrong with a fork; it writes nothing.
+func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q api.ForkRequest) (job, []api.Change, error) {
+	cp, noPoint := forkPoint(parent, s.workspace, q.From)
+	old, err := api.RecordedRequest(parent.Request)
+	if err != nil {
+		return job{}, nil, err
+	}
+	request, wrong := old.With(q.Settings.Parse()...)
+	data, err := s.shelf.recorded(ctx, s, parent.Session.Dataset)
+	if wrong != nil || noPoint != nil {
+		var more error // without the data, there is no more to be found
+		if err == nil {
+			more = request.CheckData(data)
+		}
+		wrong = api.Join(wrong, request.CheckFork(old), more)
+		if wrong == nil {
+			return job{}, nil, noPoint // with the code that it may have
+		}
+		return job{}, nil, invalid(errors.Join(noPoint, wrong))
+	}
+	if err := CheckFiles(parent, s.workspace, cp, fieldFrom, "use another checkpoint"); err != nil {
+		return job{}, nil, err
+	}
+	if err != nil {
+		return job{}, nil, err
+	}
+	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, s.ids(s.newRunID()))
+	if err != nil {
+		return job{}, nil, invalid(err)
+	}
+	canonical, err := request.Canonical()
+	if err != nil {
+		return job{}, nil, err
+	}
+	changes, err := api.Changes(parent.Request, canonical)
+	return job{session: session, events: events}, changes, err
+}
+
+// fieldFrom is the field of ForkRequest that names a checkpoint.
+const fieldFrom = "from"
+
+// forkPoint returns the checkpoint to start from.
+func forkPoint(parent journal.RunRecord, w datadir.Workspace, from *uint64) (training.Checkpoint, error) {
+	if from == nil {
+		return LastCheckpoint(parent, w)
+	}
+	return CheckpointAt(parent, w, fieldFrom, *from)
+}
+
+// Resume implements api.Service.
+func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api.Submission, error] {
+	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
+		records := make([]journal.RunRecord, len(q.Runs))
+		errs := make([]error, len(q.Runs))
+		for i, name := range q.Runs {
+			records[i], errs[i] = s.resumable(ctx, name)
+		}
+		if err := joined(errs); err != nil {
+			return err
+		}
+		h, err := s.hold(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.release(h)
+		return launchAll(ctx, len(records), send, func(i int) (training.RunID, error) {
+			id := records[i].ID
+			return id, h.launch(records[i], func() error { return h.host.Resume(ctx, id) })
+		})
+	})
+}
+
+// joined returns several errors as one, and a single one as it is.
+func joined(errs []error) error {
+	var first error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case first != nil:
+			return errors.Join(errs...)
+		default:
+			first = err
+		}
+	}
+	return first
+}
+
+// resumable returns a run that can be resumed, with its data read where there was none
+// yet. Host.Resume decides again once the data directory is held.
+func (s *Service) resumable(ctx context.Context, name string) (journal.RunRecord, error) {
+	r, err := s.readCurrentRun(ctx, name)
+	if err != nil {
+		return journal.RunRecord{}, err
+	}
+	defer r.close()
+	if _, err := r.run.Resume(); err != nil { // before any data is read
+		e := api.ErrorOf(err)
+		e.Run = r.run.ID
+		if e.Code = api.RunEnded; len(r.run.Checkpoints) == 0 {
+			e.Code, e.Remedy = "", "correct the request and train it again"
+		}
+		return r.run, e
+	}
+	if err := checkResumePoint(ctx, r); err != nil {
+		return r.run, err
+	}
+	_, err = s.shelf.recorded(ctx, s, r.run.Session.Dataset)
+	return r.run, err
+}
+
+// checkResumePoint fails where the files of the checkpoint that a run would continue
+// from are not what was committed: its own last one or, before that, its parent's.
+func checkResumePoint(ctx context.Context, r runLog) error {
+	run := r.run
+	cp, own := run.LastCheckpoint()
+	if !own {
+		parent := run.Session.Parent
+		if parent == nil {
+			return nil // it starts again
+		}
+		cp = parent.Checkpoint
+		var err error
+		if run, err = r.log.Load(ctx, parent.RunID); err != nil {
+			return err
+		}
+	}
+	return CheckFiles(run, r.Workspace, cp, fieldFrom, "fork the run from another checkpoint")
+}

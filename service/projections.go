@@ -1,0 +1,81 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"reprise/api"
+	"reprise/fault"
+	"reprise/internal/figures"
+	"reprise/journal"
+)
+
+// Projections implements api.Service.
+func (s *Service) Projections(ctx context.Context, _ api.ProjectionsRequest) (_ api.ProjectionList, err error) {
+	defer explain(&err)
+	log, err := s.read(ctx)
+	if err != nil {
+		return api.ProjectionList{}, err
+	}
+	defer log.close()
+	statuses, err := journal.ProjectionStatuses(ctx, log.Store)
+	if err != nil {
+		return api.ProjectionList{}, err
+	}
+	answer := api.ProjectionList{Projections: make([]api.Projection, len(statuses))}
+	for i, p := range statuses {
+		answer.Projections[i] = api.Projection{Name: p.Name, Position: p.Position, Lag: p.Lag, Schema: p.Schema, Bytes: p.Bytes}
+	}
+	return answer, nil
+}
+
+// RebuildProjections implements api.Service.
+func (s *Service) RebuildProjections(ctx context.Context, q api.RebuildRequest) (_ api.RebuildReport, err error) {
+	defer explain(&err)
+	chosen, err := chooseProjections(q.Projections)
+	if err != nil {
+		return api.RebuildReport{}, err
+	}
+	opened, err := s.open(ctx)
+	if err != nil {
+		return api.RebuildReport{}, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	answer := api.RebuildReport{Projections: make([]api.RebuiltProjection, len(chosen))}
+	for i, p := range chosen {
+		rebuilt, err := p.Rebuild(ctx, opened.Store)
+		if err != nil {
+			return api.RebuildReport{}, err
+		}
+		answer.Projections[i] = api.RebuiltProjection{Name: rebuilt.Name, Events: rebuilt.Events, Same: rebuilt.Same}
+	}
+	if len(q.Projections) == 0 {
+		err = journal.RebuildSnapshots(ctx, opened.Store)
+	}
+	return answer, err
+}
+
+// chooseProjections returns the projections of the names, or all of them for none.
+func chooseProjections(names []string) ([]journal.Projection, error) {
+	all := journal.Projections()
+	if len(names) == 0 {
+		return all, nil
+	}
+	known := make([]string, len(all))
+	for i, p := range all {
+		known[i] = p.Name
+	}
+	var chosen []journal.Projection
+	var errs []error
+	for _, name := range names {
+		i := slices.Index(known, name)
+		if i < 0 {
+			errs = append(errs, &fault.FieldError{Field: "projections", Value: name, Problem: "is not a projection",
+				Fix: "use " + figures.Or(known)})
+			continue
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, errors.Join(errs...)
+}

@@ -1,0 +1,292 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"reprise/api"
+	"reprise/datadir"
+	"reprise/dataset"
+	"reprise/fault"
+	"reprise/integration"
+	"reprise/internal/figures"
+	"reprise/internal/flock"
+	"reprise/nn"
+	"reprise/training"
+	"reprise/training/loop"
+)
+
+// job is a request that was checked and is ready to start: everything up to
+// here has written nothing.
+type job struct {
+	data    *dataset.Dataset
+	session training.TrainingSession
+	events  []training.Event
+}
+
+// Validate implements api.Service.
+func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Validation, err error) {
+	defer explain(&err)
+	j, err := s.prepare(ctx, api.SubmitRequest{Files: []api.RequestFile{q.File}, Settings: q.Settings, Folder: q.Folder})
+	if err != nil {
+		return api.Validation{}, err
+	}
+	session := j[0].session
+	plan, err := loop.PlanOf(session)
+	if err != nil {
+		return api.Validation{}, err
+	}
+	parameters, err := session.Architecture.ParameterCount()
+	if err != nil {
+		return api.Validation{}, err
+	}
+	v := api.Validation{
+		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Data: session.Dataset,
+		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
+	}
+	v.Devices, err = s.placements(session)
+	return v, err
+}
+
+// placements asks every device of this machine.
+func (s *Service) placements(session training.TrainingSession) ([]api.Placement, error) {
+	workload, err := integration.WorkloadOf(session)
+	if err != nil {
+		return nil, err
+	}
+	drivers, err := s.devices()
+	if err != nil {
+		return nil, err
+	}
+	var list []api.Placement
+	for _, d := range drivers {
+		described := d.Describe()
+		refusal := described.Refusal(workload)
+		list = append(list, api.Placement{Device: described.ID(), Takes: len(refusal) == 0, Refusal: refusal})
+	}
+	return list, nil
+}
+
+// Submit implements api.Service.
+func (s *Service) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api.Submission, error] {
+	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
+		// Whether another process trains in the data directory comes last: it must not
+		// hide what is wrong with the requests.
+		jobs, err := s.prepare(ctx, q)
+		if err := errors.Join(err, s.checkDir()); err != nil {
+			return err
+		}
+		h, err := s.hold(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.release(h)
+		return launchAll(ctx, len(jobs), send, func(i int) (training.RunID, error) { return h.start(ctx, jobs[i]) })
+	})
+}
+
+// launchAll launches one run after the other and sends what becomes of each, until
+// one cannot be: what keeps it from starting would keep the next one, too.
+func launchAll(ctx context.Context, n int, send func(api.Submission) error, launch func(i int) (training.RunID, error)) error {
+	for i := range n {
+		id, err := launch(i)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		explain(&err)
+		if sent := send(api.Submission{Index: i, RunID: id, Error: api.ErrorOf(err)}); sent != nil || err != nil {
+			return sent
+		}
+	}
+	return nil
+}
+
+// prepare checks and translates requests, and opens their data. Everything that is
+// wrong with any of them is reported at once. The jobs come without their data, which
+// the shelf opens again when a run needs it.
+func (s *Service) prepare(ctx context.Context, q api.SubmitRequest) ([]job, error) {
+	if n := len(q.Files); n == 0 || n > api.MaxRequests {
+		return nil, &fault.FieldError{Field: "files", Value: fmt.Sprint(n), Problem: "is not a number of requests that can be submitted",
+			Fix: fmt.Sprintf("give 1 to %d", api.MaxRequests)}
+	}
+	settings := q.Settings.Parse()
+	requests, errs := make([]api.TrainingRequest, len(q.Files)), make([]error, len(q.Files))
+	sound := true
+	for i, file := range q.Files {
+		if requests[i], errs[i] = s.parse(ctx, file, settings, string(q.Folder)); errs[i] != nil {
+			sound = false
+			if len(q.Files) > 1 {
+				errs[i] = invalid(errs[i])
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	several := len(q.Files) > 1
+	jobs := make([]job, len(q.Files))
+	draw := withoutRepeats(s.newRunID)
+	for i, request := range requests {
+		// Nothing is fetched where the submission will be refused anyway.
+		if errs[i] != nil || !sound && s.mustFetch(ctx, request, string(q.Folder)) {
+			continue
+		}
+		if jobs[i], errs[i] = s.ready(ctx, request, draw(), string(q.Folder)); errs[i] == nil {
+			noteClasses(ctx, string(q.Files[i].Name), several, jobs[i].data)
+		}
+		jobs[i].data = nil
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	if !several {
+		return jobs, errs[0]
+	}
+	return jobs, joinMistakes(q.Files, errs)
+}
+
+// parse parses a request file and sets fields of it.
+func (s *Service) parse(ctx context.Context, file api.RequestFile, settings []api.Setting, folder string) (api.TrainingRequest, error) {
+	if file.Unreadable != nil {
+		if bad := api.CheckSettings(settings...); bad != nil {
+			return api.TrainingRequest{}, invalid(errors.Join(file.Unreadable, bad))
+		}
+		return api.TrainingRequest{}, file.Unreadable
+	}
+	request, err := api.ParseTrainingRequest(string(file.Name), []byte(file.Content), settings...)
+	if err != nil {
+		return request, invalid(api.Join(err, s.moreMistakes(ctx, request, folder)))
+	}
+	return request, nil
+}
+
+// noteClasses says which classes may be one by mistake.
+func noteClasses(ctx context.Context, file string, several bool, data *dataset.Dataset) {
+	note := dataset.SimilarClasses(data.ClassNames())
+	if note == "" {
+		return
+	}
+	if several {
+		note = file + ": " + note
+	}
+	api.Notify(ctx, api.Notice{Note: note})
+}
+
+// ready checks and translates a request that was read, for a run of the given id, and
+// opens its data.
+func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id training.RunID, folder string) (job, error) {
+	source, data, err := s.shelf.requested(ctx, s, request, folder)
+	if err != nil {
+		return job{}, err
+	}
+	session, events, err := api.FromExternalRequest(request, source, data, s.ids(id))
+	if err != nil {
+		return job{}, invalid(request.Locate(err))
+	}
+	if _, err := loop.PlanOf(session); err != nil { // a model that no device could take
+		return job{}, invalid(request.Locate(err))
+	}
+	return job{data: data, session: session, events: events}, nil
+}
+
+// joinMistakes returns the errors of the files as one. What is wrong with several
+// files, such as a bad setting, is said once. If any of them is the user's to correct,
+// so is the whole, unless something may pass by itself, such as a network that is down.
+func joinMistakes(files []api.RequestFile, errs []error) error {
+	type mistake struct {
+		err   error
+		files []string // that it is about, where it does not say so itself
+	}
+	names := make([]string, len(files))
+	var list []*mistake
+	known := map[string]*mistake{}
+	var refused, passing bool
+	for i, err := range errs {
+		name := string(files[i].Name)
+		names[i] = name
+		refused = refused || fault.KindOf(err) == fault.Invalid
+		passing = passing || errors.As(err, new(*dataset.OfflineError))
+		for _, part := range fault.Parts(err) {
+			text := part.Error()
+			m := known[text]
+			if m == nil {
+				m = &mistake{err: part}
+				known[text] = m
+				list = append(list, m)
+			}
+			named := files[i].Unreadable != nil && errors.Is(part, files[i].Unreadable) || strings.HasPrefix(text, name+":") || strings.HasPrefix(text, name+" ")
+			if !named && !slices.Contains(m.files, name) {
+				m.files = append(m.files, name)
+			}
+		}
+	}
+	distinct := len(slices.Compact(slices.Sorted(slices.Values(names))))
+	var all []error
+	for _, m := range list {
+		if n := len(m.files); n > 0 && n < distinct {
+			m.err = fmt.Errorf("%s: %w", figures.And(m.files), m.err)
+		}
+		all = append(all, m.err)
+	}
+	joined := errors.Join(all...)
+	switch {
+	case passing:
+		return fault.As(fault.Unavailable, joined)
+	case refused:
+		return invalid(joined)
+	}
+	return joined
+}
+
+// invalid marks err as the caller's to correct: nothing was written; nil stays nil.
+func invalid(err error) error { return fault.As(fault.Invalid, err) }
+
+// checkDir fails where no run can be kept in the data directory, now or later.
+func (s *Service) checkDir() error {
+	if s.config.Dir == "" {
+		return s.config.NoDir
+	}
+	if _, _, err := flock.Probe(s.workspace.LockPath()); err != nil {
+		return s.lockError(&datadir.LockError{Dir: s.workspace.Dir, Err: err})
+	}
+	return nil
+}
+
+// withoutRepeats returns a function that draws until it gets what it did not get before:
+// few characters of a run's id are random, and requests are checked within a second.
+func withoutRepeats[T comparable](draw func() T) func() T {
+	drawn := map[T]bool{}
+	return func() T {
+		v := draw()
+		for drawn[v] {
+			v = draw()
+		}
+		drawn[v] = true
+		return v
+	}
+}
+
+// ids returns the identities of what a request starts.
+func (s *Service) ids(run training.RunID) api.IDs {
+	return api.IDs{Run: run, Session: training.SessionID(s.newID()), Model: nn.ModelID(s.newID())}
+}
+
+// newRunID returns an id that sorts by time and is easy to say: the time in UTC
+// and four random characters.
+func (s *Service) newRunID() training.RunID { return runID(s.config.Now(), s.config.Random) }
+
+func runID(now time.Time, randomness io.Reader) training.RunID {
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily confused
+	var random [4]byte
+	mustRead(randomness, random[:])
+	for i, b := range random {
+		random[i] = letters[b%32]
+	}
+	return training.RunID(now.UTC().Format("20060102-150405-") + string(random[:]))
+}

@@ -1,0 +1,160 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"reprise/api"
+	"reprise/dataset"
+	"reprise/device"
+	"reprise/device/cpu"
+	"reprise/eventstore"
+	"reprise/eventstore/memory"
+	"reprise/eventstore/sqlite"
+	"reprise/fault"
+	"reprise/training"
+)
+
+// newService returns a service over a new data directory.
+func newService(t *testing.T) *Service {
+	t.Helper()
+	s, err := New(Config{
+		Dir: filepath.Join(t.TempDir(), "data"), Now: time.Now,
+		OpenReadOnly:   func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
+		OpenForWriting: func(path string) (eventstore.Store, error) { return sqlite.Open(path, sqlite.Config{}) },
+		EmptyLog:       func() eventstore.Store { return memory.New() },
+		Copies: Copies{
+			Backup: sqlite.Backup, Restore: sqlite.Restore,
+			OpenWreck: func(ctx context.Context, path string) (Wreck, error) { return sqlite.OpenWreck(ctx, path) },
+		},
+		OpenDevices: func() ([]device.Driver, func() error, error) {
+			d, err := cpu.New(cpu.Config{})
+			return []device.Driver{d}, d.Close, err
+		},
+		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
+		Random:   rand.Reader, Process: 7, Command: "a test",
+		Serve: func(context.Context, *Service) (func() error, error) { return func() error { return nil }, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// requests are training requests on a table of their own.
+func requests(t *testing.T, epochs int, hidden ...int) (r api.SubmitRequest, table string) {
+	t.Helper()
+	folder := t.TempDir()
+	r.Folder = api.Text(folder)
+	rows := "x,kind\n"
+	for i := range 40 {
+		rows += fmt.Sprintf("%d,%c\n", i, 'a'+i%2)
+	}
+	table = filepath.Join(folder, "table.csv")
+	if err := os.WriteFile(table, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range hidden {
+		r.Files = append(r.Files, api.RequestFile{Name: api.Text(fmt.Sprintf("hidden-%d.yaml", n)), Content: api.Text(fmt.Sprintf(
+			"model_architecture: mlp\nmodel: {hidden: [%d]}\ndataset_path: table.csv\ndataset: {target: kind}\nconfig: {batch_size: 4, learning_rate: 0.002, epochs: %d}\n",
+			n, epochs))})
+	}
+	return r, table
+}
+
+// filesOf returns files without content.
+func filesOf(names ...string) (files []api.RequestFile) {
+	for _, name := range names {
+		files = append(files, api.RequestFile{Name: api.Text(name)})
+	}
+	return files
+}
+
+func TestAMistakeInSeveralRequestsIsSaidOnce(t *testing.T) {
+	names := []string{"a.yaml", "b.yaml", "b.yaml", "-"}
+	everywhere := errors.New("setting config.epochs=0: 0 must be at least 1")
+	own := &api.RequestError{File: "b.yaml", Line: 3, Column: 1, Field: "config", Problem: "is missing", Fix: "add it"}
+	some := errors.New("setting model.hidden=[0]: is too small")
+	err := joinMistakes(filesOf(names...), []error{
+		invalid(everywhere), invalid(errors.Join(own, everywhere, some)), invalid(errors.Join(own, everywhere, some)), invalid(errors.Join(everywhere, some)),
+	})
+	want := everywhere.Error() + "\n" + own.Error() + "\nb.yaml and -: " + some.Error()
+	if err.Error() != want || fault.KindOf(err) != fault.Invalid {
+		t.Errorf("%v\n%v\nwant\n%s", fault.KindOf(err), err, want)
+	}
+	if err := joinMistakes(filesOf(names...), make([]error, 4)); err != nil {
+		t.Errorf("of nothing: %v", err)
+	}
+	if err := joinMistakes(filesOf("a.yaml"), []error{syscall.ENOSPC}); fault.KindOf(err) != fault.Exhausted || err.Error() != "no space left on device" {
+		t.Errorf("%v, %v", fault.KindOf(err), err)
+	}
+}
+
+func TestRunsOfOneSubmissionHaveDifferentIDs(t *testing.T) {
+	drawn := []training.RunID{"a", "a", "b", "a", "b", "c"}
+	draw := withoutRepeats(func() training.RunID {
+		id := drawn[0]
+		drawn = drawn[1:]
+		return id
+	})
+	if got := []training.RunID{draw(), draw(), draw()}; !slices.Equal(got, []training.RunID{"a", "b", "c"}) {
+		t.Errorf("drew %q", got)
+	}
+}
+
+func TestRequestsThatAreCheckedTogetherReadTheirDataOnce(t *testing.T) {
+	s := newService(t)
+	r, table := requests(t, 1, 4, 8, 4)
+	jobs, err := s.prepare(t.Context(), r)
+	if err != nil || len(jobs) != 3 {
+		t.Fatalf("%d jobs, %v", len(jobs), err)
+	}
+	ids := map[training.RunID]bool{}
+	for i, j := range jobs {
+		started, ok := j.events[0].(training.TrainingStarted)
+		if ids[started.RunID] = true; j.data != nil || !ok || started.RunID == "" {
+			t.Errorf("job %d is %+v", i, j)
+		}
+	}
+	if err := os.Remove(table); err != nil || len(ids) != 3 { // what was read is enough
+		t.Fatal(ids, err)
+	}
+	held := s.shelf.data
+	for _, j := range jobs {
+		if data, err := s.shelf.recorded(t.Context(), s, j.session.Dataset); data != held || err != nil {
+			t.Errorf("other data: %v", err)
+		}
+	}
+	other := jobs[0].session.Dataset
+	other.Fingerprint = "another"
+	if _, err := s.shelf.recorded(t.Context(), s, other); err == nil || s.shelf.data != held {
+		t.Errorf("data that is gone was read: %v", err)
+	}
+}
+
+func TestAMistakeOutweighsWhatMayPassUnlessTheNetworkIsDown(t *testing.T) {
+	mistake := &fault.FieldError{Field: "config.epochs", Problem: "must be at least 1"}
+	for _, c := range []struct {
+		other error
+		want  fault.Kind
+	}{
+		{&dataset.OfflineError{Name: "mnist"}, fault.Unavailable}, {syscall.ENOSPC, fault.Invalid},
+	} {
+		if err := joinMistakes(filesOf("a", "b"), []error{c.other, mistake}); fault.KindOf(err) != c.want {
+			t.Errorf("%v: %v, want %v", c.other, fault.KindOf(err), c.want)
+		}
+	}
+}
