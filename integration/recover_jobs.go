@@ -70,7 +70,15 @@ func recoverJobs(ctx context.Context, worker string, runs *journal.RunLog, jobs 
 	var waiting []queue.JobID
 	for _, r := range list.Jobs {
 		job := known[r.Job.ID()].Job
-		if job.Worker() != worker || job.State().Ended() {
+		if job.Worker() != worker {
+			continue
+		}
+		if job.State().Ended() {
+			if states[training.RunID(job.ID())] == training.Initializing { // it was in the queue until just now
+				if err := interruptRun(ctx, runs, job); err != nil {
+					return nil, err
+				}
+			}
 			continue
 		}
 		if err := followRuns(job, states, func(c queue.Command) error {
@@ -135,4 +143,18 @@ func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run tr
 		return []queue.Command{queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: record.Reason}, Ran: ran}}, nil
 	}
 	return []queue.Command{queue.Complete{Ran: ran}}, nil
+}
+
+// interruptRun brings the run of a job to rest that has ended while it waited.
+func interruptRun(ctx context.Context, runs *journal.RunLog, job queue.Job) error {
+	record, err := runs.Load(ctx, training.RunID(job.ID()))
+	if err != nil {
+		return err
+	}
+	events, err := restEvents(record.Saga, job.Cause().Message)
+	if err != nil {
+		return err
+	}
+	_, err = runs.Append(ctx, record, events...)
+	return err
 }
