@@ -45,6 +45,8 @@ const (
 	// NoActors: no process trains in the data directory at Path, whose actors there
 	// would be.
 	NoActors Code = "no_actors"
+	// NoDevice: no device could take the work, even if nobody else used it.
+	NoDevice Code = "no_device"
 	// Unreachable: the service does not answer, or its answer was cut off.
 	Unreachable Code = "unreachable"
 )

@@ -103,7 +103,7 @@ func commandsFor(code api.Code) string {
 		return "rebuild it with `reprise projections rebuild`"
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
-	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable, api.DirGone:
+	case api.LogCorrupt, api.NoEvents, api.NoDevice, api.UnknownOperation, api.Unreachable, api.DirGone:
 	case api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors: // said elsewhere
 	}
 	return ""
