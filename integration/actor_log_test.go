@@ -71,8 +71,8 @@ func TestTheLogRecordsWhatHappensToActors(t *testing.T) {
 	slices.Sort(lines)
 	want := []string{
 		"restart " + run + " panic: a bit flipped",
-		"spawned " + run, "spawned /datasets", "spawned /devices",
-		"terminated " + run + " ", "terminated /datasets ", "terminated /devices ",
+		"spawned " + run, "spawned /datasets", "spawned /devices", "spawned /jobs",
+		"terminated " + run + " ", "terminated /datasets ", "terminated /devices ", "terminated /jobs ",
 	}
 	slices.Sort(want)
 	if !slices.Equal(lines, want) {

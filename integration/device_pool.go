@@ -130,6 +130,8 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		return answering(ctx, m.Request, m.Answer, func() error { return p.release(ctx, m) })
 	case forgetHolder:
 		return p.forget(ctx, m)
+	case replan:
+		return p.planSoon(ctx)
 	case planQueue:
 		if m.of != p {
 			return nil // this incarnation has planned since

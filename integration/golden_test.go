@@ -31,6 +31,8 @@ func goldenFiles() map[string]string {
 		"digits.state.json":     "db7eda5bff0b186cdf69eacc4fa5761b0e72d5dabbfcf1d018e1ea0776d571ae",
 		"failures.jsonl":        "f0f7c436ac4f7a919830a6af3bb7b1dc04ac0ca34482492a4aeae59422ffb1af",
 		"failures.state.json":   "fec072b0c529d8e3aefffb1dd6b46976465f432a43da3614700ab81cd828a485",
+		"jobs.jsonl":            "1b074a72c82a9eb3bf9b100179334ac7c8106aa5303540766532a6946488ddcd",
+		"jobs.state.json":       "ec8b1b0e27885519cb2db0e3daadba9736819dc0182b2dde6eefbbcbe98a0ae5",
 		"life.jsonl":            "b9eb883a29da858bc8c0656980094297a106cc67a95be226eae4fe2c3d10b29c",
 		"life.state.json":       "f2f973742434db0af3637b32f96e03aaffc1dce8d44a8661850ef6cc8d212de3",
 		"queue.jsonl":           "efdd52b6c23b2e4834f62b3e6b33579fabd4a73835a3a9021f00948ebe5e8f42",

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	"reprise/device"
 	cpudevice "reprise/device/cpu"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/journal"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/tensor"
 	"reprise/training"
 )
@@ -30,7 +33,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -160,6 +163,48 @@ func goldenChanges(w *world) {
 		rest(w.t, h, id)
 	}
 	closeHost(w.t, h)
+}
+
+// goldenJobs has every event of jobs: one is deferred and completes, one comes after it,
+// one is paused while it runs, resumed and cancelled, one fails and one is rejected.
+func goldenJobs(w *world) {
+	ctx := context.Background()
+	var tried atomic.Bool
+	var running *stepGate
+	h := w.jobHost(func(c *HostConfig) {
+		running = newStepGate(c, "c", 5)
+		c.Prepare = func(ctx context.Context, id queue.JobID, s queue.Submission) ([]training.Event, error) {
+			switch {
+			case id == "a" && !tried.Swap(true):
+				return nil, fault.New(fault.Unavailable, "the network is down")
+			case id == "d":
+				return w.requestOf("d", func(h *training.Hyperparameters) {
+					h.BatchSize, h.Epochs, h.Optimizer, h.LearningRate.Value = 512, 1, nn.Optimizer{Name: nn.SGD}, 1e30
+				}), nil
+			case id == "e":
+				return nil, fault.New(fault.Invalid, "config.epochs: must be at least 1")
+			}
+			return w.prepare(ctx, id, s)
+		}
+	})
+	after := jobRequest{Seed: 2}.job("b")
+	after.After, after.Owner, after.Group, after.Priority, after.Name, after.MaxDuration = []queue.JobID{"a"}, "ann", "sweep", 3, "b.yaml", time.Hour
+	w.submit(h, jobRequest{Seed: 1}.job("a"), after)
+	w.ended(h, "b", queue.StateCompleted)
+	w.submit(h, jobRequest{Seed: 3}.job("c"))
+	<-running.reached
+	err := errors.Join(h.SetPriority(ctx, Target{Job: "c"}, 2), h.Pause(ctx, Target{Job: "c"}, "room for others"))
+	close(running.open)
+	w.ended(h, "c", queue.StatePaused)
+	err = errors.Join(err, h.Unpause(ctx, Target{Job: "c"}), h.Cancel(ctx, Target{Job: "c"}, "not needed"))
+	w.ended(h, "c", queue.StateCancelled)
+	w.submit(h, jobRequest{}.job("d"), jobRequest{}.job("e"))
+	w.ended(h, "d", queue.StateFailed)
+	w.ended(h, "e", queue.StateRejected)
+	closeHost(w.t, h)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // goldenFailures has every way in which a run fails, and a device's health.

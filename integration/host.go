@@ -95,6 +95,18 @@ type HostConfig struct {
 	// Queue is how the devices are shared between runs; nil stands for
 	// queue.DefaultPolicy.
 	Queue *queue.Policy
+	// Prepare opens the data of the jobs that are submitted. Without it, only prepared
+	// jobs can be.
+	Prepare Prepare
+	// Preparations is how many jobs are prepared at a time; 0 stands for
+	// DefaultPreparations.
+	Preparations int
+	// Limits bound how many jobs may wait; nil stands for queue.DefaultLimits.
+	Limits *queue.Limits
+	// Labels are those of the devices that have some.
+	Labels map[device.ID][]string
+	// gangs lets jobs have several devices; tests do, whose devices do not compute.
+	gangs bool
 	// Fault, if not nil, is called before every training step; tests panic or
 	// kill in it.
 	Fault func(run training.RunID, step uint64)
@@ -128,8 +140,11 @@ type Host struct {
 	modelsMu sync.Mutex // guards models, and is held while one is spawned
 	models   int
 
-	mu   sync.Mutex
-	runs map[training.RunID]*hosted
+	jobs *jobBook
+
+	mu       sync.Mutex // guards what follows
+	runs     map[training.RunID]*hosted
+	admitted map[training.RunID]bool // that are about to be launched
 }
 
 // hosted is a run and what became of it.
@@ -205,6 +220,10 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		policy := queue.DefaultPolicy()
 		config.Queue = &policy
 	}
+	if config.Limits == nil {
+		limits := queue.DefaultLimits()
+		config.Limits = &limits
+	}
 	var err error
 	if config.Devices, err = driversOf(config.Worker, config.Devices); err != nil {
 		return nil, Recovery{}, err
@@ -220,10 +239,13 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err != nil {
 		return nil, recovery, err
 	}
+	if recovery.Jobs, err = recoverJobs(ctx, config.Worker, log, journal.NewJobLog(config.Store, config.Now)); err != nil {
+		return nil, recovery, err
+	}
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
 	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
@@ -232,7 +254,8 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if h.system, err = actor.NewSystem(actor.Config{Now: config.Now, Driver: parts.driver, OnEvent: h.observe}); err != nil {
 		return nil, recovery, errors.Join(err, h.closeActorLog())
 	}
-	if err := h.spawnServices(deviceLog); err != nil {
+	h.jobs = newJobBook(h)
+	if err := errors.Join(h.jobs.open(ctx), h.spawnServices(deviceLog)); err != nil {
 		return nil, recovery, errors.Join(err, h.shutdown())
 	}
 	return h, recovery, nil
@@ -242,6 +265,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	var err error
 	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
+	waiting.labels = h.config.Labels
 	h.devices, err = spawnDevicePool(h.system.Root(), log, h.config.Devices, waiting, h.config.NewID)
 	if err != nil {
 		return err
@@ -249,6 +273,13 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
 		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
+	})
+	if err != nil {
+		return err
+	}
+	h.jobs.clock, err = actor.Spawn(h.system.Root(), actor.Spec[jobClockMessage]{
+		Name: "jobs", Blocking: true,
+		New: func() actor.Actor[jobClockMessage] { return &jobClock{book: h.jobs} },
 	})
 	return err
 }
@@ -265,9 +296,11 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		return "", err
 	}
 	if started, ok := events[0].(training.TrainingStarted); ok {
-		if err := h.admit(started.RunID); err != nil {
+		release, err := h.admit(started.RunID)
+		if err != nil {
 			return "", err
 		}
+		defer release()
 		started.Worker = h.config.Worker
 		events = append([]training.Event{started}, events[1:]...)
 	}
@@ -279,13 +312,16 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 	for _, e := range events {
 		h.hub.Recorded(record.ID, e)
 	}
-	return record.ID, h.launch(record.ID, record.Session, queueTimes{})
+	return record.ID, h.launch(record.ID, record.Session, launching{})
 }
 
-// Resume continues an interrupted run from its last checkpoint. It fails
-// with training.ErrCannotResume for a run that has ended, and with
+// Resume continues an interrupted run from its last checkpoint; for the run of a job, it
+// is Unpause. It fails with training.ErrCannotResume for a run that has ended, and with
 // ErrRunNotFound.
 func (h *Host) Resume(ctx context.Context, id training.RunID) error {
+	if h.jobs.knows(queue.JobID(id)) {
+		return h.Unpause(ctx, Target{Job: queue.JobID(id)})
+	}
 	record, err := h.log.Load(ctx, id)
 	if err != nil {
 		return err
@@ -293,41 +329,60 @@ func (h *Host) Resume(ctx context.Context, id training.RunID) error {
 	if _, err := record.Resume(); err != nil {
 		return err
 	}
-	if err := h.admit(id); err != nil {
+	release, err := h.admit(id)
+	if err != nil {
 		return err
 	}
+	defer release()
 	var times queueTimes // its place in the queue depends on them
 	if times.served, times.waited, err = journal.QueueTimes(ctx, h.config.Store, id); err != nil {
 		return err
 	}
-	return h.launch(id, record.Session, times)
+	return h.launch(id, record.Session, launching{times: times})
 }
 
-// admit fails where the host has as many runs under way as it takes.
-func (h *Host) admit(id training.RunID) error {
+// admit keeps a place for a run until it is launched and release is called. It fails
+// where the host has as many runs under way as it takes.
+func (h *Host) admit(id training.RunID) (release func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	active := 0
+	if h.admitted[id] {
+		return nil, fault.New(fault.Conflict, "run %s is about to start already", id)
+	}
+	active := len(h.admitted)
 	for _, run := range h.runs {
 		if !run.resting() {
 			active++
 		}
 	}
 	if active >= MaxRuns {
-		return fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
+		return nil, fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
 	}
-	return nil
+	h.admitted[id] = true
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.admitted, id)
+	}, nil
+}
+
+// launching is how a run begins or continues.
+type launching struct {
+	times     queueTimes // before
+	submitted time.Time  // to the queue; zero stands for now
+	job       *jobBook   // that has the job of the run; nil if it has none
+	verdict   *verdict   // to lead the run to rest
 }
 
 // launch gives the run an actor under a supervisor of its own, which gives up
 // when the actor fails too often and takes nothing else with it.
-func (h *Host) launch(id training.RunID, session training.TrainingSession, times queueTimes) error {
+func (h *Host) launch(id training.RunID, session training.TrainingSession, l launching) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if run, ok := h.runs[id]; ok && !run.resting() {
 		return fault.New(fault.Conflict, "run %s is under way already", id)
 	}
-	run, err := h.spawnRun(id, "run-"+string(id), times, nil)
+	run, err := h.spawnRun(id, "run-"+string(id), l)
 	if err != nil {
 		return fmt.Errorf("host run %s: %w", id, err)
 	}
@@ -342,8 +397,11 @@ func (h *Host) launch(id training.RunID, session training.TrainingSession, times
 
 // spawnRun starts the actor of a run. With a verdict it only leads the run to
 // rest.
-func (h *Host) spawnRun(id training.RunID, name string, times queueTimes, verdict *verdict) (*hosted, error) {
+func (h *Host) spawnRun(id training.RunID, name string, l launching) (*hosted, error) {
 	run := &hosted{done: make(chan struct{})}
+	if l.submitted.IsZero() {
+		l.submitted = h.config.Now()
+	}
 	var err error
 	run.supervisor, err = h.system.Root().Supervise(actor.SupervisorSpec{
 		Name: name, Intensity: h.config.Restarts, Restart: actor.Temporary,
@@ -353,7 +411,7 @@ func (h *Host) spawnRun(id training.RunID, name string, times queueTimes, verdic
 	}
 	deps := runDeps{
 		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: &h.hub, requests: &h.requests, submitted: h.config.Now(), times: times, progress: &runProgress{}, verdict: verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
+		observer: &runNews{hub: &h.hub, jobs: h.jobs}, requests: &h.requests, submitted: l.submitted, times: l.times, job: l.job, progress: &runProgress{}, verdict: l.verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -415,7 +473,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
-		last, err := h.spawnRun(id, "failure-of-"+string(id), queueTimes{}, &v)
+		last, err := h.spawnRun(id, "failure-of-"+string(id), launching{verdict: &v})
 		if err == nil {
 			return last
 		}
@@ -429,8 +487,10 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	// It fails only where the system is down, and holds nothing.
 	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
 	_ = h.datasets.Tell(forgetRun{Run: id})
+	h.jobs.rested(id, run.record, run.err)
 	h.hub.rested(id)
 	close(run.done)
+	h.jobs.gone(id)
 	return nil
 }
 
@@ -458,8 +518,10 @@ func (h *Host) unfinished(id training.RunID, cause error) (journal.RunRecord, er
 // holds and to stop; Wait returns when it has. What takes longer than
 // InterruptPatience is left between two of the device's instructions: of a step, the run
 // then keeps the one before, and of an evaluation the last checkpoint. A run that is
-// not hosted, or at rest already, is left alone.
+// not hosted, or at rest already, is left alone. The job of the run, if it has one, stays
+// in the queue, for a host that resumes it.
 func (h *Host) Interrupt(id training.RunID, cause string) {
+	h.jobs.release(queue.JobID(id))
 	if run := h.run(id); run != nil {
 		run.interrupt(cause, h.config.Now())
 	}
@@ -505,6 +567,7 @@ func (h *Host) run(id training.RunID) *hosted {
 // not stop in time is left to the next host's recovery.
 func (h *Host) Close() error {
 	h.shutting() // what is about to start a run gives up
+	h.jobs.close()
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))
 	for _, id := range slices.Sorted(maps.Keys(h.runs)) {

@@ -31,6 +31,9 @@ func (c HostConfig) Validate() error {
 	if err := c.Restarts.Validate(); errors.As(err, &setting) {
 		errs = append(errs, &fault.FieldError{Field: "Restarts", Value: setting.Field + " " + setting.Value, Problem: setting.Problem, Fix: setting.Fix})
 	}
+	if c.Preparations < 0 {
+		errs = append(errs, &fault.FieldError{Field: "Preparations", Value: fmt.Sprint(c.Preparations), Problem: "must not be negative", Fix: "leave it 0 for the default"})
+	}
 	if err := device.CheckWorker(c.Worker); err != nil {
 		errs = append(errs, err)
 	}

@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"reprise/actor"
-	"reprise/dataset"
+	"reprise/device"
 	"reprise/eventstore"
+	"reprise/kernel"
 	"reprise/training"
 )
 
@@ -38,19 +39,24 @@ func (s *contested) Append(ctx context.Context, writes ...eventstore.Write) ([]e
 	return s.Store.Append(ctx, writes...)
 }
 
+// fileless is a device that has lost a file.
+type fileless struct{ device.Driver }
+
+func (*fileless) Prepare(*kernel.Program, kernel.Memory) (kernel.Executable, error) {
+	return nil, &fs.PathError{Op: "open", Path: "/dev/accelerator", Err: fs.ErrNotExist}
+}
+
 // An interruption stays one, whatever else fails before the run is at rest: the
 // next incarnation of its actor continues to give back, and trains no further.
 func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)
-	none := func(context.Context, training.Dataset) (*dataset.Dataset, error) {
-		return nil, &fs.PathError{Op: "open", Path: "/mnt/digits", Err: fs.ErrNotExist}
-	}
 	for _, c := range []struct {
 		kind   string
 		times  int64
 		panics bool
-		// obstacle has the run come upon missing data; else its user interrupts it.
+		// obstacle has the run come upon a device that is missing a file; else its user
+		// interrupts it.
 		obstacle bool
 	}{
 		{kind: "training.device_released.v1", times: 1},
@@ -71,7 +77,7 @@ func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 				config.Store = store
 				config.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
 				if c.obstacle {
-					config.OpenDataset = none
+					config.Devices = []device.Driver{&fileless{w.driver}}
 					return
 				}
 				config.Fault = func(_ training.RunID, step uint64) {
@@ -86,7 +92,7 @@ func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reason := "open /mnt/digits: file does not exist; put it back"
+			reason := "prepare the update: open /dev/accelerator: file does not exist; put it back"
 			if !c.obstacle {
 				reason = "Ctrl-C"
 				<-reached

@@ -138,6 +138,7 @@ type (
 		Times    queueTimes
 		Workload device.Workload
 		Progress *runProgress // nil for whoever is not a run
+		Job      *jobBook     // nil for whoever is not the run of a job
 		Answer   answerLease
 	}
 	releaseDevice struct {
@@ -149,6 +150,8 @@ type (
 	// forgetHolder takes from a holder that is gone what it may hold without knowing:
 	// the answer came when it had stopped waiting.
 	forgetHolder struct{ Holder device.Holder }
+	// replan says that what a decision depends on has changed.
+	replan struct{}
 	// planQueue asks for a decision about those that wait; the pool sends it to
 	// itself. It is meant for one incarnation.
 	planQueue struct {
@@ -169,6 +172,7 @@ const (
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
 func (forgetHolder) deviceMessage()  {}
+func (replan) deviceMessage()        {}
 func (planQueue) deviceMessage()     {}
 
 // datasetMessage is what the data set cache understands.

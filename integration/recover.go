@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -17,6 +18,9 @@ type Recovery struct {
 	Failed      []training.RunID
 	// Leases is the number of leases held by dead processes.
 	Leases int
+	// Jobs lists those that wait to be resumed, in the order of their submission. Those
+	// that are paused are not among them.
+	Jobs []queue.JobID
 }
 
 // Recover cleans up after processes of a worker that died. It ends every lease of the

@@ -52,6 +52,7 @@ type runDeps struct {
 	// submitted is when the run was launched.
 	submitted time.Time
 	times     queueTimes // before it was launched
+	job       *jobBook   // that has the run's job; nil if it has none
 	progress  *runProgress
 	// requests numbers what the incarnations ask for, so that an answer to an
 	// earlier one is never taken for the answer to a later one.
@@ -250,8 +251,8 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		if m.Request != a.request {
 			return nil // nor for this; the cache forgets the run when it is at rest
 		}
-		a.data = m.Data
-		return a.answer(ctx, m.Request, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: m.Data.Fingerprint()})
+		a.data, a.request = m.Data, 0
+		return a.drive(ctx)
 	case datasetRefused:
 		return a.refused(m.Request, m.Err)
 	case datasetUnloaded:
@@ -357,13 +358,16 @@ func (a *runActor) rest(ctx *actor.Context[RunMessage]) error {
 func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Command) (bool, error) {
 	switch c := command.(type) {
 	case training.AllocateDevice:
+		if a.data == nil { // first, since a device must not wait for data
+			return a.loadDataset(ctx)
+		}
 		return a.ask(ctx, "the device pool", func(request uint64) error {
 			plan, err := a.planned()
 			if err != nil {
 				return err
 			}
 			workload := workloadOf(a.record.Session, plan)
-			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Holder: runHolder(a.id), Submitted: a.submitted, Times: a.times, Progress: a.progress, Workload: workload, Answer: toRun(ctx.Self())})
+			return actor.Send[deviceMessage](ctx, a.devices, acquireDevice{Request: request, Holder: runHolder(a.id), Submitted: a.submitted, Times: a.times, Progress: a.progress, Job: a.job, Workload: workload, Answer: toRun(ctx.Self())})
 		})
 	case training.ReleaseDevice:
 		a.closeExecution()
@@ -371,9 +375,10 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 			return actor.Send[deviceMessage](ctx, a.devices, releaseDevice{Request: request, Holder: runHolder(a.id), Allocation: c.Allocation, Answer: toRun(ctx.Self())})
 		})
 	case training.LoadDataset:
-		return a.ask(ctx, "the data set cache", func(request uint64) error {
-			return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
-		})
+		if a.data == nil {
+			return a.loadDataset(ctx)
+		}
+		return false, a.append(ctx, training.DatasetLoaded{Dataset: a.record.Session.Dataset.ID, Fingerprint: a.data.Fingerprint()})
 	case training.UnloadDataset:
 		a.data = nil
 		return a.ask(ctx, "the data set cache", func(request uint64) error {
@@ -391,6 +396,14 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 		return false, a.append(ctx, training.RunFailed{Reason: c.Reason})
 	}
 	return false, fmt.Errorf("run %s: unknown command %T", a.id, command)
+}
+
+// loadDataset asks for the run's data, which are recorded as loaded once the saga wants
+// them.
+func (a *runActor) loadDataset(ctx *actor.Context[RunMessage]) (bool, error) {
+	return a.ask(ctx, "the data set cache", func(request uint64) error {
+		return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
+	})
 }
 
 // ask sends a request and sets the timer that ends the wait for its answer.
@@ -699,6 +712,9 @@ func (a *runActor) interrupt(ctx *actor.Context[RunMessage], cause string) error
 	return a.pause(ctx, cause)
 }
 
+// gaveWayTo begins why a run is interrupted that has to leave its device.
+const gaveWayTo = "gave way to "
+
 // giveWay is interrupt for a run that has to leave its device to another. Since nobody
 // asked it to stop, it resumes itself, and waits for a device again.
 func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
@@ -706,7 +722,7 @@ func (a *runActor) giveWay(ctx *actor.Context[RunMessage], m giveWay) error {
 	if !holds || a.stopping.Load() != nil || !a.record.Saga.UnderWay() {
 		return nil // it has given back the device, or is about to
 	}
-	return a.pause(ctx, "gave way to "+inWords(m.To))
+	return a.pause(ctx, gaveWayTo+inWords(m.To))
 }
 
 // pause checkpoints at the current step if there is something new to keep, and lets

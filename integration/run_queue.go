@@ -24,6 +24,7 @@ type runQueue struct {
 	origin time.Time
 	last   time.Duration // since origin, when the clock was last read
 	claims map[queue.JobID]*claim
+	labels map[device.ID][]string // of the devices that have some
 }
 
 // jobOf names the holder in the queue's decisions: a run by its id alone, as before
@@ -150,7 +151,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 	on := map[queue.JobID][]device.ID{}
 	for _, l := range ledgers {
 		id := l.Device().ID()
-		d := queue.Device{ID: id, Worker: id.Worker(), Description: l.Device().Description()}
+		d := queue.Device{ID: id, Worker: id.Worker(), Description: l.Device().Description(), Labels: q.labels[id]}
 		for _, lease := range l.Leases() {
 			holder, _ := device.ParseHolder(lease.Holder)
 			if c := q.claims[jobOf(holder)]; c != nil && c.phase == running {
@@ -171,15 +172,19 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		if r.phase == idle {
 			continue
 		}
-		j := queue.Entry{
-			ID: id, Submitted: r.submitted,
-			Need: queue.Need{Features: r.asked.Workload.Requirements, Memory: r.asked.Workload.Memory, Shared: r.asked.Workload.Shared},
-			On:   on[id],
+		var j queue.Entry
+		if r.asked.Job != nil {
+			j, _ = r.asked.Job.entry(id)
+			j.After, j.Paused = nil, false // its run would not have asked
 		}
+		j.ID, j.Submitted, j.On, j.Since = id, r.submitted, on[id], 0
+		j.Need.Features, j.Need.Memory, j.Need.Shared = r.asked.Workload.Requirements, r.asked.Workload.Memory, r.asked.Workload.Shared
 		j.Served, j.Waited = r.times(s.Now)
 		if r.phase == running {
 			j.Since = r.since
-			j.Remaining = r.asked.Progress.remaining(s.Now-r.since, r.from)
+			if remaining := r.asked.Progress.remaining(s.Now-r.since, r.from); remaining > 0 {
+				j.Remaining = remaining
+			}
 		}
 		s.Jobs = append(s.Jobs, j)
 	}

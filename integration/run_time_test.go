@@ -24,20 +24,20 @@ func TestARunsTimeExcludesItsPauses(t *testing.T) {
 		want  time.Duration
 	}{
 		{0, started, 0},
-		{2 * time.Second, training.ResourceAllocated{Allocation: held}, 2 * time.Second},
-		{10 * time.Second, training.DatasetLoaded{Dataset: started.Dataset.ID, Fingerprint: started.Dataset.Fingerprint}, 10 * time.Second},
-		{10 * time.Second, training.TrainingInterrupted{Cause: "Ctrl-C"}, 10 * time.Second},
-		{11 * time.Second, training.DeviceReleased{Allocation: held}, 10 * time.Second},
-		{12 * time.Second, training.DatasetUnloaded{Dataset: started.Dataset.ID}, 10 * time.Second},
-		{time.Hour, training.TrainingResumed{}, 10 * time.Second},
-		{time.Hour + 4*time.Second, training.ResourceAllocated{Allocation: held}, 14 * time.Second},
-		{day, training.TrainingInterrupted{Cause: "its process ended"}, 14 * time.Second},
-		{day, training.DeviceReleased{Allocation: held}, 14 * time.Second},
-		{2 * day, training.TrainingResumed{}, 14 * time.Second},
-		{2*day - time.Second, training.ResourceAllocated{Allocation: held}, 14 * time.Second}, // the clock was set back
-		{2*day + 5*time.Second, training.TrainingFailed{Reason: "not finite"}, 20 * time.Second},
-		{3 * day, training.DeviceReleased{Allocation: held}, 20 * time.Second},
-		{3 * day, training.RunFailed{Reason: "not finite"}, 20 * time.Second},
+		{2 * time.Second, training.ResourceAllocated{Allocation: held}, 0},
+		{10 * time.Second, training.DatasetLoaded{Dataset: started.Dataset.ID, Fingerprint: started.Dataset.Fingerprint}, 8 * time.Second},
+		{10 * time.Second, training.TrainingInterrupted{Cause: "Ctrl-C"}, 8 * time.Second},
+		{11 * time.Second, training.DeviceReleased{Allocation: held}, 8 * time.Second},
+		{12 * time.Second, training.DatasetUnloaded{Dataset: started.Dataset.ID}, 8 * time.Second},
+		{time.Hour, training.TrainingResumed{}, 8 * time.Second},
+		{time.Hour + 4*time.Second, training.ResourceAllocated{Allocation: held}, 8 * time.Second},
+		{day, training.TrainingInterrupted{Cause: "its process ended"}, 8 * time.Second},
+		{day, training.DeviceReleased{Allocation: held}, 8 * time.Second},
+		{2 * day, training.TrainingResumed{}, 8 * time.Second},
+		{2*day - time.Second, training.ResourceAllocated{Allocation: held}, 8 * time.Second}, // the clock was set back
+		{2*day + 5*time.Second, training.TrainingFailed{Reason: "not finite"}, 14 * time.Second},
+		{3 * day, training.DeviceReleased{Allocation: held}, 14 * time.Second},
+		{3 * day, training.RunFailed{Reason: "not finite"}, 14 * time.Second},
 	} {
 		at := began.Add(step.after)
 		var err error

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"reprise/fault"
+	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -18,15 +19,17 @@ const MaxPendingUpdates = 1024
 // ErrSubscriptionClosed is returned by Subscription.Next after Subscription.Close.
 var ErrSubscriptionClosed = fault.New(fault.Conflict, "the subscription was closed")
 
-// Update is news of a run. One of Step, Event and Rested is set.
+// Update is news of a run, or of its job. One of Step, Event, Job and Rested is set.
 type Update struct {
 	Run training.RunID
 	// Step is an optimiser step that was taken.
 	Step *loop.StepResult
 	// Event is an event that is durable.
 	Event training.Event
+	// Job is an event of the run's job that is durable.
+	Job queue.JobEvent
 	// Rested says that Host.Wait returns: the run has come to rest, or was left where
-	// it was. There is no more news of it, unless it is resumed.
+	// it was. There is no more news of it, unless it is resumed, as its job may be.
 	Rested bool
 	// Dropped is how many updates before this one the subscriber was too slow for. The
 	// events among them are in the log, the steps in the run's series.

@@ -81,12 +81,17 @@ func (l *Log[S, E]) Append(ctx context.Context, x Entity[S], events ...E) (Entit
 	if len(events) == 0 {
 		return x, nil
 	}
+	return l.write(ctx, x, l.timed(events), true)
+}
+
+// timed gives the events the time that it is now.
+func (l *Log[S, E]) timed(events []E) []Timed[E] {
 	at := l.Now().UTC()
 	timed := make([]Timed[E], len(events))
 	for i, e := range events {
 		timed[i] = Timed[E]{e, at}
 	}
-	return l.write(ctx, x, timed, true)
+	return timed
 }
 
 // Observe is Append for events that happened independently of each other: each has its
@@ -99,6 +104,43 @@ func (l *Log[S, E]) Observe(ctx context.Context, x Entity[S], events ...Timed[E]
 }
 
 func (l *Log[S, E]) write(ctx context.Context, x Entity[S], events []Timed[E], chained bool) (Entity[S], error) {
+	p, err := l.prepare(x, events, chained)
+	if err != nil {
+		return x, err
+	}
+	if err := appendTogether(ctx, l.Store, p); err != nil {
+		return x, err
+	}
+	return p.next, nil
+}
+
+// pendingWrite is an append to one aggregate that can be made together with others.
+type pendingWrite interface {
+	what() string
+	batch() eventstore.Write
+	// written takes the events as they were stored.
+	written(stored []eventstore.Event)
+}
+
+// pending is a pendingWrite, and the entity after it.
+type pending[S any] struct {
+	next  Entity[S]
+	write eventstore.Write
+	name  string
+}
+
+func (p *pending[S]) what() string {
+	return fmt.Sprintf("record %s of %s", p.write.Events[0].Type, p.name)
+}
+func (p *pending[S]) batch() eventstore.Write { return p.write }
+
+func (p *pending[S]) written(stored []eventstore.Event) {
+	newest := stored[len(stored)-1]
+	p.next.Position, p.next.Hash = newest.Position, newest.Hash
+}
+
+// prepare folds the events and writes nothing yet.
+func (l *Log[S, E]) prepare(x Entity[S], events []Timed[E], chained bool) (*pending[S], error) {
 	id := string(l.ID(x.Name))
 	correlation := eventstore.DerivedEventID(id) // every event goes back to the first
 	next := x
@@ -108,11 +150,11 @@ func (l *Log[S, E]) write(ctx context.Context, x Entity[S], events []Timed[E], c
 		next.Version++
 		var err error
 		if next.State, err = l.Fold(next.State, e.Event, next.Version, at); err != nil {
-			return x, fmt.Errorf("%s: %w", l.called(x.Name), err)
+			return nil, fmt.Errorf("%s: %w", l.called(x.Name), err)
 		}
 		kind, payload, err := Encode(e.Event)
 		if err != nil {
-			return x, err
+			return nil, err
 		}
 		batch[i] = eventstore.NewEvent{
 			ID:   eventstore.DerivedEventID(id, strconv.FormatUint(uint64(next.Version), 10), kind),
@@ -123,19 +165,31 @@ func (l *Log[S, E]) write(ctx context.Context, x Entity[S], events []Timed[E], c
 			batch[i].Causation = batch[i-1].ID
 		}
 	}
-	stored, err := l.Store.Append(ctx, eventstore.Write{
+	return &pending[S]{next: next, name: l.called(x.Name), write: eventstore.Write{
 		Aggregate: eventstore.AggregateID(id), Expected: eventstore.Exactly(x.Version), Events: batch,
-	})
+	}}, nil
+}
+
+// appendTogether makes all of the appends, or none of them.
+func appendTogether(ctx context.Context, store eventstore.Store, writes ...pendingWrite) error {
+	batches := make([]eventstore.Write, len(writes))
+	for i, w := range writes {
+		batches[i] = w.batch()
+	}
+	stored, err := store.Append(ctx, batches...)
 	if errors.Is(err, eventstore.ErrEventIDReused) {
 		// Ids are derived from versions: another writer has used this one.
 		err = fmt.Errorf("%w: %w", eventstore.ErrConcurrencyConflict, err)
 	}
 	if err != nil {
-		return x, fmt.Errorf("record %s of %s: %w", batch[0].Type, l.called(x.Name), err)
+		return fmt.Errorf("%s: %w", writes[0].what(), err)
 	}
-	newest := stored[len(stored)-1]
-	next.Position, next.Hash = newest.Position, newest.Hash
-	return next, nil
+	for i, w := range writes {
+		n := len(batches[i].Events)
+		w.written(stored[:n])
+		stored = stored[n:]
+	}
+	return nil
 }
 
 // called returns what messages call the aggregate.

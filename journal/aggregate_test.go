@@ -9,7 +9,6 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
-	"reprise/queue"
 	"reprise/training"
 )
 
@@ -144,30 +143,6 @@ func TestASnapshotIsSavedOnceItIsWorthItsSpace(t *testing.T) {
 	plain.SnapshotSchema = 0
 	if _, folded, err := plain.load(t.Context(), "a"); err != nil || folded != eventsPerSnapshot {
 		t.Errorf("a kind without snapshots folded %d events, %v", folded, err)
-	}
-}
-
-// The life of a job needs no more than its declaration to be kept in a log.
-func TestAJobIsAnAggregate(t *testing.T) {
-	jobs := &Log[queue.Job, queue.JobEvent]{
-		Aggregate: Aggregate[queue.Job, queue.JobEvent]{
-			Prefix: "job/", Kind: "job", Codec: codecOf(queue.JobEvents()...),
-			Fold: func(j queue.Job, e queue.JobEvent, _ eventstore.Version, _ time.Time) (queue.Job, error) {
-				return j.ApplyRecorded(e)
-			},
-		},
-		Store: memory.New(), Now: time.Now,
-	}
-	x, err := jobs.Append(t.Context(), Entity[queue.Job]{Name: "a"},
-		queue.JobSubmitted{Job: "a", Submission: queue.Submission{Request: []byte("{}")}}, queue.JobPreparing{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := jobs.Append(t.Context(), x, queue.JobStarted{}); err == nil {
-		t.Error("a job was started before it was placed")
-	}
-	if x, err = jobs.Load(t.Context(), "a"); err != nil || x.State.State() != queue.StatePreparing || x.Version != 2 {
-		t.Errorf("%+v, %v", x, err)
 	}
 }
 

@@ -162,7 +162,9 @@ func (a *audit) add(e eventstore.Event) error {
 		}
 	case device.Event:
 		what = a.checkDevice(event)
-	case ActorEvent, queue.JobEvent: // nothing else in the log says what happened to actors and jobs
+	case ActorEvent: // nothing else in the log says what happened to actors
+	case queue.JobEvent:
+		what = a.checkJob(e.Aggregate, event)
 	case QueueEvent:
 		if decided, err := a.queue.Apply(event); err != nil {
 			what = err.Error()
@@ -249,6 +251,9 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 			return fmt.Sprintf("run_id: recorded %q, the event is of run %q", e.RunID, id)
 		}
 		if what := a.checkParent(e); what != "" {
+			return what
+		}
+		if what := a.checkPrepared(e); what != "" {
 			return what
 		}
 	case training.ResourceAllocated:

@@ -20,6 +20,8 @@ type Overview struct {
 	// they were first seen.
 	Runs    []RunSummary
 	Devices []DeviceRecord
+	// Jobs are in the order in which they were submitted, without their requests.
+	Jobs []JobRecord
 }
 
 // Queue returns the runs that are under way but have not begun to train: they
@@ -47,15 +49,19 @@ func OverviewAt(ctx context.Context, store eventstore.Store, at eventstore.Posit
 	var (
 		runs    *RunList
 		devices *DeviceList
+		jobs    *JobList
 	)
-	if err := Read(ctx, store, Into(&runs), Into(&devices)); err != nil {
+	if err := Read(ctx, store, Into(&runs), Into(&devices), Into(&jobs)); err != nil {
 		return Overview{}, err
 	}
 	// The log may have grown meanwhile, so even the end of the log is now in the past.
 	if o.Runs, err = runs.at(ctx, store, o.Position); err != nil {
 		return Overview{}, err
 	}
-	o.Devices, err = devices.at(ctx, store, o.Position)
+	if o.Devices, err = devices.at(ctx, store, o.Position); err != nil {
+		return Overview{}, err
+	}
+	o.Jobs, err = jobs.at(ctx, store, o.Position)
 	return o, err
 }
 

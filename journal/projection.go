@@ -39,8 +39,9 @@ type Projection struct {
 
 // readModels lists every projection.
 var readModels = [...]Projection{
-	{Name: "runs", Schema: 3, Prefix: RunPrefix, New: func() ReadModel { return &RunList{} }},
+	{Name: "runs", Schema: 4, Prefix: RunPrefix, New: func() ReadModel { return &RunList{} }},
 	{Name: "devices", Schema: 2, Prefix: DevicePrefix, New: func() ReadModel { return &DeviceList{} }},
+	{Name: "jobs", Schema: 1, Prefix: JobPrefix, New: func() ReadModel { return &JobList{} }},
 }
 
 // Projections lists every projection.

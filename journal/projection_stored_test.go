@@ -93,7 +93,7 @@ func TestOnlyChangedPartsAreStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read, saved := s.catchUp(t); read != int(head.Position) || len(saved) != 6 {
+	if read, saved := s.catchUp(t); read != int(head.Position) || len(saved) != 7 {
 		t.Errorf("at first, of %d events %d were read, and %v saved", head.Position, read, saved)
 	}
 	if read, saved := s.catchUp(t); read != 0 || len(saved) != 0 {
@@ -101,7 +101,7 @@ func TestOnlyChangedPartsAreStored(t *testing.T) {
 	}
 	s.interrupt(t, "another")
 	read, saved := s.catchUp(t)
-	if want := []string{"projection/runs/part-2.1", "projection/runs", "projection/devices"}; read != 2 || !slices.Equal(saved, want) {
+	if want := []string{"projection/runs/part-2.1", "projection/runs", "projection/devices", "projection/jobs"}; read != 2 || !slices.Equal(saved, want) {
 		t.Errorf("after two events, %d were read, and %v saved, want %v", read, saved, want)
 	}
 }

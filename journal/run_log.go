@@ -34,7 +34,8 @@ type RunRecord struct {
 	Version   eventstore.Version `json:"version"`
 	StartedAt time.Time          `json:"started_at"`
 	UpdatedAt time.Time          `json:"updated_at"`
-	// Trained is how long the run was under way, without its pauses.
+	// Trained is how long the run was under way with a device, without its pauses and
+	// without what it waited.
 	Trained time.Duration `json:"trained_ns"`
 
 	// Position and Hash are those of the last event folded in.
@@ -69,13 +70,13 @@ func (r RunRecord) next(apply func(training.Event) (training.TrainingRun, error)
 	return r, nil
 }
 
-// workedUntil returns how long a run had been under way when the event came,
-// since the one before. Before an interruption that is not known: the process may
+// workedUntil returns how long a run had been under way with a device when the event
+// came, since the one before. Before an interruption that is not known: the process may
 // have died long ago, and what it did since is not in any checkpoint.
 func workedUntil(e training.Event, before training.TrainingSaga, since, at time.Time) time.Duration {
 	_, started := e.(training.TrainingStarted)
 	_, interrupted := e.(training.TrainingInterrupted)
-	if started || interrupted || !before.UnderWay() {
+	if started || interrupted || !before.UnderWay() || len(before.Context.AllocatedDevices) == 0 {
 		return 0
 	}
 	return max(at.Sub(since), 0)

@@ -22,6 +22,8 @@ type SystemState struct {
 	// they were first seen.
 	Runs    []RunRecord    `json:"runs"`
 	Devices []DeviceRecord `json:"devices"`
+	// Jobs are in the order in which they were submitted, without their requests.
+	Jobs []JobRecord `json:"jobs,omitempty"`
 }
 
 // Queue returns the runs that have not begun to train and are not at rest: they
@@ -50,6 +52,7 @@ type Timeline struct {
 	state   SystemState
 	runs    map[training.RunID]int // their places in the list
 	devices DeviceList
+	jobs    JobList
 }
 
 // NewTimeline returns the timeline of a system before its first event.
@@ -90,14 +93,17 @@ func (t *Timeline) Apply(e eventstore.Event) error {
 	return nil
 }
 
-// applyOther folds the event of a device; one of actors or of the queue leaves no
-// state behind.
+// applyOther folds the event of a device or of a job; one of actors or of the queue
+// leaves no state behind.
 func (t *Timeline) applyOther(e eventstore.Event) error {
 	if err := readable(e); err != nil {
 		return err
 	}
-	err := t.devices.Apply(e)
-	t.state.Devices = t.devices.Devices
+	if err := t.devices.Apply(e); err != nil {
+		return err
+	}
+	err := t.jobs.Apply(e)
+	t.state.Devices, t.state.Jobs = t.devices.Devices, t.jobs.Jobs
 	return err
 }
 

@@ -63,6 +63,7 @@ func (s State) Waits() bool {
 // that was not submitted. A Job is a value: it may be shared between goroutines.
 type Job struct {
 	id         JobID
+	worker     string
 	submission Submission
 	state      State
 	priority   int
@@ -85,6 +86,9 @@ type Stop struct {
 
 // ID returns the job's id; "" before it was submitted.
 func (j Job) ID() JobID { return j.id }
+
+// Worker returns the worker that hosts the job; "" for the only one.
+func (j Job) Worker() string { return j.worker }
 
 // State returns where the job stands; "" before it was submitted.
 func (j Job) State() State { return j.state }

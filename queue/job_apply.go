@@ -63,7 +63,7 @@ func (j Job) ApplyRecorded(e JobEvent) (Job, error) {
 	switch e := e.(type) {
 	case JobSubmitted:
 		s := e.Submission.clone()
-		j = Job{id: e.Job, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
+		j = Job{id: e.Job, worker: e.Worker, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
 	case JobPreparing:
 		j.state = StatePreparing
 	case JobPrepared:
@@ -137,7 +137,7 @@ func from(e JobEvent) []State {
 	case JobCompleted:
 		return []State{StateRunning}
 	case JobDeferred:
-		return []State{StatePreparing, StatePlaced, StateRunning}
+		return []State{StatePreparing, StateQueued, StatePlaced, StateRunning}
 	case JobStopRequested, JobFailed:
 		return []State{StatePlaced, StateRunning}
 	case JobRejected:

@@ -19,6 +19,7 @@ type (
 	Submit struct {
 		Job JobID
 		Submission
+		Worker string // that hosts it
 	}
 	// Pause makes a job wait until it is resumed. One that has devices is asked to
 	// stop; the host then answers with Defer.
@@ -101,7 +102,7 @@ func (EndPredecessor) jobCommand() {}
 // for one that fits none.
 func (j Job) Decide(c Command) ([]JobEvent, error) {
 	if s, ok := c.(Submit); ok {
-		e := JobSubmitted{Job: s.Job, Submission: s.Submission.clone()}
+		e := JobSubmitted{Job: s.Job, Submission: s.Submission.clone(), Worker: s.Worker}
 		if err := j.check(e); err != nil {
 			return nil, err
 		}

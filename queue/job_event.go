@@ -40,6 +40,8 @@ type (
 	JobSubmitted struct {
 		Job JobID `json:"job"`
 		Submission
+		// Worker is the one that hosts the job; "" is the only one.
+		Worker string `json:"worker,omitempty"`
 	}
 	// JobPreparing records that the job's data are being opened.
 	JobPreparing struct{}
@@ -66,7 +68,8 @@ type (
 	}
 
 	// JobDeferred records that the job waits again, for a reason that may pass: to be
-	// prepared if its data were being opened, else for devices.
+	// prepared if its data were being opened, else for devices. One that waits for
+	// devices already waits for RetryAfter first.
 	JobDeferred struct {
 		Cause
 		Ran time.Duration `json:"ran_ns,omitempty"`

@@ -89,7 +89,7 @@ func TestEachCommandInEachState(t *testing.T) {
 		{queue.Complete{}, []string{"", "", "", "", "", "completed", "", "", "", ""}},
 		{queue.Fail{Cause: byUser()}, []string{"", "", "", "", "failed", "failed", "", "", "", ""}},
 		{queue.Reject{Cause: byUser()}, []string{"rejected", "rejected", "rejected", "", "", "", "", "", "", ""}},
-		{queue.Defer{Cause: byUser()}, []string{"", "submitted", "", "", "queued", "queued", "", "", "", ""}},
+		{queue.Defer{Cause: byUser()}, []string{"", "submitted", "queued", "", "queued", "queued", "", "", "", ""}},
 		{queue.Pause{Cause: byUser()}, []string{"paused", "paused", "paused", same, stop, stop, "", "", "", ""}},
 		{queue.Resume{}, []string{"", "", "", "queued", "", "", "", "", "", ""}},
 		{queue.Cancel{Cause: byUser()}, []string{"cancelled", "cancelled", "cancelled", "cancelled", stop, stop, "", "", same, ""}},
@@ -409,7 +409,7 @@ func TestEventsKeepTheirNamesAndJSONForm(t *testing.T) {
 		MaxDuration: 2, Devices: 3, Labels: []string{"l"}, RetryOf: "r9"}
 	whole := queue.Estimate{Features: []device.Feature{"fma"}, Memory: device.MemoryRequirement{Size: 4}, Steps: 5, Duration: 6, Fingerprint: "f"}
 	for want, e := range map[string]queue.JobEvent{
-		`submitted {"job":"r1","request":{},"name":"n","owner":"o","priority":1,"group":"g","after":["r0"],"max_duration_ns":2,"devices":3,"labels":["l"],"retry_of":"r9"}`: queue.JobSubmitted{Job: "r1", Submission: full},
+		`submitted {"job":"r1","request":{},"name":"n","owner":"o","priority":1,"group":"g","after":["r0"],"max_duration_ns":2,"devices":3,"labels":["l"],"retry_of":"r9","worker":"w1"}`: queue.JobSubmitted{Job: "r1", Submission: full, Worker: "w1"},
 		`preparing {}`: queue.JobPreparing{},
 		`prepared {"features":["fma"],"memory":{"size":4},"steps":5,"duration_ns":6,"dataset_fingerprint":"f"}`: queue.JobPrepared{Estimate: whole},
 		`predecessor_completed {"job":"r0"}`:        queue.JobPredecessorCompleted{Job: "r0"},

@@ -1,0 +1,486 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"reprise/fault"
+	"reprise/journal"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// Target is what a command is for: one job, or all jobs of a group.
+type Target struct {
+	Job   queue.JobID
+	Group string
+}
+
+// errLeft is why a job is at rest that this host does not run.
+var errLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this host does not run it")
+
+// Submit records jobs, all or none of them, and returns their ids. They are then
+// prepared, queued and trained in the background. A job without an id is given one.
+//
+// It fails with fault.Invalid, with all problems at once, for a job that can never run
+// here; with fault.NotFound for one that is to run after a run that does not exist; with
+// fault.Exhausted if the queue is full; and with ErrHostClosed. A job that is to run
+// after one that has ended already without having completed is recorded as cancelled.
+func (h *Host) Submit(ctx context.Context, submits ...queue.Submit) ([]queue.JobID, error) {
+	if h.config.Prepare == nil {
+		return nil, fault.New(fault.Internal, "this host cannot open the data of jobs; set HostConfig.Prepare")
+	}
+	return h.submit(ctx, submits, nil)
+}
+
+// SubmitPrepared is Submit for a job whose data are open: events begin its run.
+func (h *Host) SubmitPrepared(ctx context.Context, s queue.Submit, events []training.Event) (queue.JobID, error) {
+	for _, e := range events {
+		if started, ok := e.(training.TrainingStarted); ok {
+			s.Job = cmp.Or(s.Job, queue.JobID(started.RunID))
+		}
+	}
+	ids, err := h.submit(ctx, []queue.Submit{s}, events)
+	if err != nil {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+func (h *Host) submit(ctx context.Context, submits []queue.Submit, prepared []training.Event) ([]queue.JobID, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	submits = slices.Clone(submits)
+	ids := make([]queue.JobID, len(submits))
+	for i := range submits {
+		submits[i].Worker = h.config.Worker
+		submits[i].Job = cmp.Or(submits[i].Job, queue.JobID(h.config.NewID()))
+		ids[i] = submits[i].Job
+	}
+	b := h.jobs
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changes, err := b.submissions(ctx, submits)
+	if err != nil {
+		return nil, err
+	}
+	if prepared != nil {
+		return ids, b.submitPrepared(changes[0], prepared)
+	}
+	// Once begun, it is not abandoned: nobody would know whether it is recorded.
+	records, err := b.log.Append(context.WithoutCancel(ctx), changes...)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range records {
+		j := b.add(r)
+		j.active = true
+		b.happened(j, j.record, changes[i].Events)
+	}
+	for _, r := range records {
+		if r.Job.State().Ended() {
+			b.follow(r.Job.ID(), r.Job.State())
+		}
+	}
+	b.advance()
+	return ids, nil
+}
+
+// submissions returns what is to be recorded of new jobs.
+func (b *jobBook) submissions(ctx context.Context, submits []queue.Submit) ([]journal.JobChange, error) {
+	if b.closed {
+		return nil, ErrHostClosed
+	}
+	var errs []error
+	var owners []string
+	changes := make([]journal.JobChange, len(submits))
+	for i, s := range submits {
+		events, err := b.submission(ctx, s, submits)
+		if err != nil && len(submits) > 1 {
+			err = fmt.Errorf("job %s: %w", cmp.Or(s.Name, string(s.Job)), err)
+		}
+		errs = append(errs, err)
+		changes[i] = journal.JobChange{ID: s.Job, Events: events}
+		owners = append(owners, s.Owner)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	all := make([]queue.Job, 0, len(b.live))
+	for _, j := range b.live {
+		all = append(all, j.job())
+	}
+	return changes, b.h.config.Limits.Room(all, owners...)
+}
+
+// submission returns the first events of a job, which include what the ends of earlier
+// jobs mean for it.
+func (b *jobBook) submission(ctx context.Context, s queue.Submit, together []queue.Submit) ([]queue.JobEvent, error) {
+	if err := training.RunID(s.Job).Validate(); err != nil {
+		return nil, err
+	}
+	if b.knowsLocked(s.Job) || b.h.run(training.RunID(s.Job)) != nil {
+		return nil, fault.New(fault.Conflict, "there is a run %s already", s.Job)
+	}
+	events, err := queue.Job{}.Decide(s)
+	if err := errors.Join(err, b.admit(s.Submission, nil)); err != nil {
+		return nil, err
+	}
+	job := queue.Job{}.Apply(events[0])
+	var errs []error
+	for _, id := range s.After {
+		state, err := b.predecessor(ctx, s.Job, id, together)
+		errs = append(errs, err)
+		if err != nil || !state.Ended() || job.State().Ended() {
+			continue
+		}
+		more, err := job.Decide(queue.EndPredecessor{Job: id, State: state})
+		errs = append(errs, err)
+		for _, e := range more {
+			job = job.Apply(e)
+			events = append(events, e)
+		}
+	}
+	return events, errors.Join(errs...)
+}
+
+// predecessor returns the state of a job or of a run that another one is to run after.
+func (b *jobBook) predecessor(ctx context.Context, of, id queue.JobID, together []queue.Submit) (queue.State, error) {
+	at := func(id queue.JobID) int {
+		return slices.IndexFunc(together, func(s queue.Submit) bool { return s.Job == id })
+	}
+	if i := at(id); i >= 0 {
+		if i > at(of) && together[i].RetryOf == "" {
+			return "", &fault.FieldError{Field: "job.after", Value: string(id), Problem: "is submitted after this job", Fix: "submit it first"}
+		}
+		return queue.StateSubmitted, nil
+	}
+	if j := b.live[id]; j != nil {
+		return j.job().State(), nil
+	}
+	if job, ok := b.ended[id]; ok {
+		if !job.State().Ended() {
+			return "", &fault.FieldError{Field: "job.after", Value: string(id), Problem: fmt.Sprintf("is a job of worker %q", job.Worker()), Fix: "submit this job there, or name another run"}
+		}
+		return job.State(), nil
+	}
+	record, err := b.h.log.Load(ctx, training.RunID(id))
+	if errors.Is(err, journal.ErrRunNotFound) {
+		return "", fault.As(fault.NotFound, &fault.FieldError{Field: "job.after", Value: string(id), Problem: "is not a run", Fix: "name runs that exist (reprise runs list)", Cause: err})
+	}
+	if err != nil {
+		return "", err
+	}
+	state, _ := endOf(record.Session.State)
+	return state, nil
+}
+
+// submitPrepared records a job and the beginning of its run at once.
+func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) error {
+	events, estimate, err := b.h.estimate(c.ID, events)
+	if err != nil {
+		return err
+	}
+	job, err := queue.ReplayJob(c.Events)
+	if err != nil {
+		return err
+	}
+	if err := b.admit(job.Submission(), &estimate); err != nil {
+		return err
+	}
+	if job.State().Ended() { // what it was to run after did not complete
+		records, err := b.log.Append(context.Background(), c)
+		if err == nil {
+			b.happened(b.add(records[0]), records[0], c.Events)
+		}
+		return err
+	}
+	for _, command := range []queue.Command{queue.Prepare{}, queue.Queue{Estimate: estimate}} {
+		decided, err := job.Decide(command)
+		if err != nil {
+			return err
+		}
+		for _, e := range decided {
+			job = job.Apply(e)
+		}
+		c.Events = append(c.Events, decided...)
+	}
+	record, run, err := b.log.AppendWithRun(context.Background(), c, b.h.log, events...)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		b.h.hub.Recorded(run.ID, e)
+	}
+	j := b.add(record)
+	j.active, j.queued = true, b.h.config.Now()
+	b.happened(j, j.record, c.Events)
+	b.advance()
+	return nil
+}
+
+// knows reports whether there is a job with this id.
+func (b *jobBook) knows(id queue.JobID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.knowsLocked(id)
+}
+
+func (b *jobBook) knowsLocked(id queue.JobID) bool {
+	_, ended := b.ended[id]
+	return ended || b.live[id] != nil
+}
+
+// Job returns a job as it is recorded. It fails with journal.ErrJobNotFound.
+func (h *Host) Job(ctx context.Context, id queue.JobID) (queue.Job, error) {
+	record, err := h.jobs.log.Load(ctx, id)
+	return record.Job, err
+}
+
+// WaitJob returns a job once it has ended or is paused, and its run is at rest. It fails
+// with *UnfinishedError if the host has left the job where it was, with
+// journal.ErrJobNotFound, and with the error of ctx.
+func (h *Host) WaitJob(ctx context.Context, id queue.JobID) (queue.Job, error) {
+	for {
+		changed, err := h.jobs.watch(id)
+		if err != nil {
+			return queue.Job{}, err
+		}
+		if changed == nil {
+			return h.Job(ctx, id)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return queue.Job{}, ctx.Err()
+		}
+	}
+}
+
+// watch returns what is closed when something happens to a job; nil if it is at rest.
+func (b *jobBook) watch(id queue.JobID) (<-chan struct{}, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j := b.live[id]
+	if j == nil || j.atRest() && (j.job().State().Ended() || j.job().State() == queue.StatePaused) {
+		return nil, nil
+	}
+	if !j.atRest() {
+		return j.changed, nil
+	}
+	cause := j.left
+	if cause == nil {
+		cause = errLeft
+		if b.closed {
+			cause = ErrHostClosed
+		}
+	}
+	return nil, &UnfinishedError{Run: j.run(), Cause: cause}
+}
+
+// Cancel ends jobs, in whatever state they are. A run that has devices writes a
+// checkpoint, if that does not take long, and gives them back. To cancel a job again
+// changes nothing.
+//
+// Cancel, Pause, Unpause and SetPriority fail with fault.NotFound for a target that does
+// not exist, and with fault.Conflict for jobs that have ended, or whose state they do not
+// fit.
+func (h *Host) Cancel(ctx context.Context, t Target, cause string) error {
+	why := queue.Cause{Code: queue.CauseUser, Message: cmp.Or(cause, "it was cancelled")}
+	return h.command(ctx, t, func(*hostedJob) queue.Command { return queue.Cancel{Cause: why} })
+}
+
+// Pause makes jobs wait until somebody resumes them. A run that has devices writes a
+// checkpoint and gives them back first.
+func (h *Host) Pause(ctx context.Context, t Target, cause string) error {
+	why := queue.Cause{Code: queue.CauseUser, Message: cmp.Or(cause, "it was paused")}
+	return h.command(ctx, t, func(j *hostedJob) queue.Command { return queue.Pause{Cause: why, Waited: h.jobs.waited(j)} })
+}
+
+// Unpause puts jobs into the queue again: those that are paused, and those that an
+// earlier process left. One that waits here already does not wait for its next attempt
+// any longer.
+func (h *Host) Unpause(ctx context.Context, t Target) error {
+	return h.command(ctx, t, func(j *hostedJob) queue.Command {
+		stop, stops := j.job().Stop()
+		if j.job().State() == queue.StatePaused || j.job().State().Ended() || stops && stop.To == queue.StatePaused {
+			return queue.Resume{}
+		}
+		return nil
+	}, func(j *hostedJob) {
+		j.active, j.left = true, nil
+		if !j.notBefore.IsZero() {
+			j.queued, j.notBefore = h.config.Now(), h.config.Now()
+		}
+	})
+}
+
+// SetPriority changes the priority of jobs that have not ended.
+func (h *Host) SetPriority(ctx context.Context, t Target, priority int) error {
+	err := h.command(ctx, t, func(*hostedJob) queue.Command { return queue.SetPriority{Priority: priority} })
+	if err == nil {
+		_ = h.devices.Tell(replan{}) // if its mailbox is full, it plans anyway
+	}
+	return err
+}
+
+// command gives each job of the target that has not ended a command, and does something
+// with each that it fits. For a group, it is enough that it fits one.
+func (h *Host) command(ctx context.Context, t Target, of func(*hostedJob) queue.Command, then ...func(*hostedJob)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b := h.jobs
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrHostClosed
+	}
+	jobs, err := b.targets(ctx, t)
+	if err != nil {
+		return err
+	}
+	var first error
+	fits := false
+	for _, j := range jobs {
+		var err error
+		if c := of(j); c != nil {
+			err = b.decide(j, c)
+		}
+		if err != nil {
+			if fault.KindOf(err) != fault.Conflict {
+				return err
+			}
+			first = cmp.Or(first, err)
+			continue
+		}
+		fits = true
+		for _, do := range then {
+			if !j.job().State().Ended() {
+				do(j)
+			}
+		}
+	}
+	b.advance()
+	if !fits {
+		return first
+	}
+	return nil
+}
+
+// targets returns the jobs of a target. Those that have ended are there too, but are not
+// in the book.
+func (b *jobBook) targets(ctx context.Context, t Target) ([]*hostedJob, error) {
+	if t.Group == "" {
+		if j := b.live[t.Job]; j != nil {
+			return []*hostedJob{j}, nil
+		}
+		if job, ok := b.ended[t.Job]; ok {
+			return []*hostedJob{b.endedJob(job)}, b.foreign(job)
+		}
+		if _, err := b.h.log.Load(ctx, training.RunID(t.Job)); err != nil {
+			return nil, err
+		}
+		return nil, fault.New(fault.Conflict, "run %s has no job: it was not submitted to the queue; interrupt or resume it", t.Job)
+	}
+	var members []*hostedJob
+	for _, j := range b.sorted() {
+		if j.job().Submission().Group == t.Group {
+			members = append(members, j)
+		}
+	}
+	if len(members) > 0 {
+		return members, nil
+	}
+	for _, job := range b.ended {
+		if job.Submission().Group == t.Group {
+			members = append(members, b.endedJob(job))
+		}
+	}
+	if len(members) == 0 {
+		return nil, fault.New(fault.NotFound, "there is no group %q", t.Group)
+	}
+	slices.SortFunc(members, func(a, c *hostedJob) int { return cmp.Compare(a.id(), c.id()) })
+	return members[:1], nil // whose answer is that of all
+}
+
+// endedJob returns a job that has ended, which a command leaves as it is or does not fit.
+func (b *jobBook) endedJob(job queue.Job) *hostedJob {
+	return &hostedJob{record: journal.JobRecord{Job: job}, changed: make(chan struct{})}
+}
+
+// foreign fails for a job that another worker hosts.
+func (b *jobBook) foreign(job queue.Job) error {
+	if job.State().Ended() {
+		return nil
+	}
+	return fault.New(fault.Conflict, "job %s is hosted by worker %q; ask that one", job.ID(), job.Worker())
+}
+
+// Retry submits jobs again that have ended without having completed, as new jobs, and
+// returns their ids. Of a group, those are retried that were not retried before. It fails
+// like Submit, and with fault.Conflict where nothing can be retried.
+func (h *Host) Retry(ctx context.Context, t Target) ([]queue.JobID, error) {
+	submits, err := h.jobs.retries(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return h.Submit(ctx, submits...)
+}
+
+func (b *jobBook) retries(ctx context.Context, t Target) ([]queue.Submit, error) {
+	if t.Group == "" {
+		record, err := b.log.Load(ctx, t.Job)
+		if err != nil {
+			return nil, err
+		}
+		s, err := record.Job.Retry()
+		return []queue.Submit{{Submission: s}}, err
+	}
+	b.mu.Lock()
+	var members []queue.Job
+	for _, j := range b.live {
+		members = append(members, j.job())
+	}
+	for _, job := range b.ended {
+		members = append(members, job)
+	}
+	b.mu.Unlock()
+	again, err := queue.Retryable(members, t.Group)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[queue.JobID]queue.JobID{}
+	for _, job := range again {
+		ids[job.ID()] = queue.JobID(b.h.config.NewID())
+	}
+	submits, err := queue.RetryGroup(members, t.Group, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range submits {
+		record, err := b.log.Load(ctx, submits[i].RetryOf)
+		if err != nil {
+			return nil, err
+		}
+		submits[i].Request = record.Job.Submission().Request
+	}
+	return submits, nil
+}
+
+// release leaves a job to a host that resumes it.
+func (b *jobBook) release(id queue.JobID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if j := b.live[id]; j != nil {
+		j.active = false
+		if j.cancel != nil {
+			j.cancel()
+		}
+		b.announce(j)
+	}
+}

@@ -1,0 +1,694 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"reprise/actor"
+	"reprise/datadir"
+	"reprise/device"
+	"reprise/eventstore"
+	"reprise/fault"
+	"reprise/journal"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// Prepare opens the data of a job and translates its request. It returns the events with
+// which the run begins, as training.TrainingService gives them; the run has the id of the
+// job. It is called on a goroutine of its own, may take as long as it needs, and should
+// return early when ctx is done.
+//
+// An error of the kind Unavailable or Exhausted, or one that datadir.Remedy knows, may
+// pass: the job waits, and is prepared again later. Any other rejects the job.
+type Prepare func(ctx context.Context, job queue.JobID, s queue.Submission) ([]training.Event, error)
+
+const (
+	// DefaultPreparations is how many jobs are prepared at a time.
+	DefaultPreparations = 8
+	// slowPreparation is how long a preparation counts as one of those: a slow one is
+	// no longer in the way of others then, as long as there are no more than
+	// maxSlowPreparations.
+	slowPreparation     = time.Second
+	maxSlowPreparations = 256
+	// firstRetry is how long a job waits after the first failure that may pass, and
+	// longestRetry the most that it waits after many.
+	firstRetry   = time.Second
+	longestRetry = 5 * time.Minute
+)
+
+// The codes of what happened to the run of a job.
+const (
+	codeInterrupted queue.Code = "interrupted" // it could not continue, for a reason that may pass
+	codeFailed      queue.Code = "failed"      // it never can
+)
+
+// jobBook holds the jobs of a host that have not ended, records what happens to them, and
+// sees to it that each is prepared, gets the actor of its run, and is stopped, when it is
+// time. What a run does, its actor tells it. It decides nothing: queue.Job does.
+//
+// It is used by many goroutines at a time. Nobody waits for an actor while holding mu.
+type jobBook struct {
+	h   *Host
+	log *journal.JobLog
+	// clock wakes the book when something is due.
+	clock actor.Ref[jobClockMessage]
+
+	mu     sync.Mutex // guards what follows
+	live   map[queue.JobID]*hostedJob
+	ended  map[queue.JobID]queue.Job // and those of other workers
+	count  int                       // of the jobs ever added, for their order
+	closed bool
+}
+
+// hostedJob is a job of this worker that has not ended, or whose run is still leaving.
+type hostedJob struct {
+	record journal.JobRecord
+	number int // in the order of submission
+	// active says that this host prepares and runs the job. One that an earlier process
+	// left is not, until it is resumed.
+	active bool
+	// cancel ends the preparation that is under way since begun; nil if none is.
+	cancel context.CancelFunc
+	begun  time.Time
+	// underWay says that the run has an actor, and stopping that this was told to stop.
+	underWay bool
+	stopping bool
+	// resting says that the run's actor has ended, and is about to be forgotten.
+	resting bool
+	// reason is why the run was interrupted last.
+	reason string
+	// queued is when the job began to wait for devices, and placed when it got them.
+	queued, placed time.Time
+	// notBefore is when a job that was deferred may try again.
+	notBefore time.Time
+	left      error // why the host left the job where it was
+	changed   chan struct{}
+}
+
+func (j *hostedJob) job() queue.Job      { return j.record.Job }
+func (j *hostedJob) id() queue.JobID     { return j.record.Job.ID() }
+func (j *hostedJob) run() training.RunID { return training.RunID(j.record.Job.ID()) }
+
+// atRest reports whether this host has nothing more to do for the job.
+func (j *hostedJob) atRest() bool {
+	if j.underWay || j.cancel != nil {
+		return false
+	}
+	state := j.job().State()
+	return state.Ended() || state == queue.StatePaused || !j.active
+}
+
+// runnable reports whether the job waits for devices only.
+func (j *hostedJob) runnable(now time.Time) bool {
+	return j.job().State() == queue.StateQueued && len(j.job().After()) == 0 && !now.Before(j.notBefore)
+}
+
+func newJobBook(h *Host) *jobBook {
+	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}}
+}
+
+// open reads the jobs that there are. None is active.
+func (b *jobBook) open(ctx context.Context) error {
+	list, err := journal.ReadJobs(ctx, b.h.config.Store)
+	if err != nil {
+		return err
+	}
+	for _, r := range list.Jobs {
+		if r.Job.State().Ended() || r.Job.Worker() != b.h.config.Worker {
+			b.ended[r.Job.ID()] = r.Job
+		} else {
+			b.add(r)
+		}
+	}
+	return nil
+}
+
+func (b *jobBook) add(r journal.JobRecord) *hostedJob {
+	r.Job = r.Job.WithoutRequest() // it may be large, and is in the log
+	b.count++
+	j := &hostedJob{record: r, number: b.count, changed: make(chan struct{})}
+	b.live[r.Job.ID()] = j
+	return j
+}
+
+// sorted returns the live jobs in the order of their submission.
+func (b *jobBook) sorted() []*hostedJob {
+	all := make([]*hostedJob, 0, len(b.live))
+	for _, j := range b.live {
+		all = append(all, j)
+	}
+	slices.SortFunc(all, func(a, c *hostedJob) int { return cmp.Compare(a.number, c.number) })
+	return all
+}
+
+// decide gives a job a command, records what follows, and does what is to be done then.
+func (b *jobBook) decide(j *hostedJob, c queue.Command) error {
+	events, err := j.job().Decide(c)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	return b.append(j, events...)
+}
+
+func (b *jobBook) append(j *hostedJob, events ...queue.JobEvent) error {
+	records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: events})
+	if err != nil {
+		if errors.Is(err, eventstore.ErrConcurrencyConflict) {
+			return fault.As(fault.Conflict, err)
+		}
+		b.leave(j, err)
+		return err
+	}
+	b.happened(j, records[0], events)
+	return nil
+}
+
+// leave gives up a job whose events cannot be recorded: the next host recovers it.
+func (b *jobBook) leave(j *hostedJob, err error) {
+	j.active, j.left = false, err
+	b.announce(j)
+}
+
+// announce wakes those who wait for news of the job.
+func (b *jobBook) announce(j *hostedJob) {
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+// happened takes in events of a job that are recorded.
+func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queue.JobEvent) {
+	was, now := j.job(), b.h.config.Now()
+	j.record = record
+	waits := func(job queue.Job) bool { return job.State() == queue.StateQueued && len(job.After()) == 0 }
+	if waits(j.job()) && !waits(was) {
+		j.queued = now
+	}
+	for _, e := range events {
+		switch e := e.(type) {
+		case queue.JobPlaced:
+			j.placed = now
+		case queue.JobDeferred:
+			j.notBefore = now.Add(e.RetryAfter)
+		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused, queue.JobResumed:
+			j.notBefore = time.Time{}
+		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
+			queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
+			// The job itself knows what they mean.
+		}
+		b.h.hub.publish(Update{Run: j.run(), Job: e})
+	}
+	b.obey(j)
+	if j.job().State().Ended() && !was.State().Ended() {
+		b.follow(j.id(), j.job().State())
+	}
+	b.retire(j)
+	b.announce(j)
+}
+
+// obey stops what the job must no longer do.
+func (b *jobBook) obey(j *hostedJob) {
+	state := j.job().State()
+	stop, stopped := j.job().Stop()
+	cause := stop.Message
+	switch {
+	case state == queue.StatePaused:
+		stopped, cause = true, "it was paused"
+	case state.Ended():
+		stopped, cause = true, j.job().Cause().Message
+	}
+	if !stopped {
+		return
+	}
+	if j.cancel != nil {
+		j.cancel()
+	}
+	if run := b.h.run(j.run()); run != nil && j.underWay && !j.resting {
+		j.stopping = true
+		run.interrupt(cause, b.h.config.Now())
+	}
+}
+
+// retire forgets a job that has ended once its run is at rest.
+func (b *jobBook) retire(j *hostedJob) {
+	if j.job().State().Ended() && !j.underWay && j.cancel == nil {
+		delete(b.live, j.id())
+		b.ended[j.id()] = j.job()
+	}
+}
+
+// follow tells the jobs that were to run after another one that it has ended.
+func (b *jobBook) follow(id queue.JobID, state queue.State) {
+	for _, j := range b.sorted() {
+		if slices.Contains(j.job().After(), id) {
+			_ = b.decide(j, queue.EndPredecessor{Job: id, State: state}) // what cannot be recorded is left to recovery
+		}
+	}
+}
+
+// waited is how long a job has waited for devices since it began to.
+func (b *jobBook) waited(j *hostedJob) time.Duration {
+	if len(j.job().After()) > 0 || j.queued.IsZero() || j.job().State() != queue.StateQueued {
+		return 0
+	}
+	since := j.queued
+	if j.notBefore.After(since) {
+		since = j.notBefore
+	}
+	return max(0, b.h.config.Now().Sub(since))
+}
+
+// ran is how long a job has had its devices.
+func (b *jobBook) ran(j *hostedJob) time.Duration {
+	if !j.job().State().HasDevices() || j.placed.IsZero() {
+		return 0
+	}
+	return max(0, b.h.config.Now().Sub(j.placed))
+}
+
+// advance prepares and launches the jobs whose turn it is.
+func (b *jobBook) advance() {
+	if b.closed {
+		return
+	}
+	all := b.sorted()
+	slices.SortStableFunc(all, func(a, c *hostedJob) int { return cmp.Compare(c.job().Priority(), a.job().Priority()) })
+	now := b.h.config.Now()
+	for _, j := range all {
+		if j.active && j.job().State() == queue.StateSubmitted && j.cancel == nil && !now.Before(j.notBefore) {
+			if !b.mayPrepare(now) {
+				break
+			}
+			b.prepare(j)
+		}
+	}
+	for _, j := range all {
+		if !j.active || j.underWay || !j.runnable(now) {
+			continue
+		}
+		if err := b.decide(j, queue.CheckDuration{}); err != nil || !j.runnable(now) {
+			continue // it had no time left
+		}
+		if err := b.launch(j); errors.Is(err, ErrTooManyRuns) {
+			break
+		} else if err != nil {
+			b.leave(j, err)
+		}
+	}
+	_ = b.clock.Tell(wakeJobs{}) // if its mailbox is full, it wakes anyway
+}
+
+// mayPrepare reports whether one more job may be prepared.
+func (b *jobBook) mayPrepare(now time.Time) bool {
+	quick, all := 0, 0
+	for _, j := range b.live {
+		if j.cancel == nil {
+			continue
+		}
+		all++
+		if now.Sub(j.begun) < slowPreparation {
+			quick++
+		}
+	}
+	return quick < cmp.Or(b.h.config.Preparations, DefaultPreparations) && all < maxSlowPreparations
+}
+
+func (b *jobBook) prepare(j *hostedJob) {
+	if b.h.config.Prepare == nil {
+		return
+	}
+	if err := b.decide(j, queue.Prepare{}); err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(b.h.closing)
+	j.cancel, j.begun = cancel, b.h.config.Now()
+	b.h.openings.run(func() {
+		defer cancel()
+		events, err := b.prepareSafely(ctx, j.id())
+		b.prepared(j, events, err)
+	})
+}
+
+// prepareSafely turns a panic into an error: it is the failure of this job and of
+// nothing else.
+func (b *jobBook) prepareSafely(ctx context.Context, id queue.JobID) (events []training.Event, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			events, err = nil, &actor.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	record, err := b.log.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return b.h.config.Prepare(ctx, id, record.Job.Submission())
+}
+
+// prepared takes what came of the preparation of a job.
+func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j.cancel = nil
+	defer func() {
+		b.retire(j)
+		b.announce(j)
+		b.advance()
+	}()
+	if b.closed || j.job().State() != queue.StatePreparing { // it was paused or cancelled meanwhile
+		return
+	}
+	if err == nil {
+		err = b.queue(j, events)
+	}
+	if err == nil || j.left != nil {
+		return
+	}
+	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: datadir.Advise(err).Error()}
+	if mayPassLater(err) {
+		_ = b.decide(j, queue.Defer{Cause: cause, RetryAfter: retryDelay(j.job(), cause.Code)})
+	} else {
+		_ = b.decide(j, queue.Reject{Cause: cause})
+	}
+}
+
+// mayPassLater reports whether what kept a job from being prepared may pass.
+func mayPassLater(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Exhausted, fault.Canceled:
+		return true
+	case fault.Internal:
+		return datadir.Remedy(err) != ""
+	default:
+		return false
+	}
+}
+
+// retryDelay grows with the number of times in a row that a job was deferred with the
+// code.
+func retryDelay(j queue.Job, code queue.Code) time.Duration {
+	n := 0
+	if j.Cause().Code == code {
+		n = j.Deferrals()
+	}
+	return min(firstRetry<<min(n, 20), longestRetry)
+}
+
+// queue records that a job is prepared, and the beginning of its run, at once.
+func (b *jobBook) queue(j *hostedJob, events []training.Event) error {
+	events, estimate, err := b.h.estimate(j.id(), events)
+	if err != nil {
+		return err
+	}
+	if err := b.admit(j.job().Submission(), &estimate); err != nil {
+		return err
+	}
+	decided, err := j.job().Decide(queue.Queue{Estimate: estimate})
+	if err != nil {
+		return err
+	}
+	job, run, err := b.log.AppendWithRun(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: decided}, b.h.log, events...)
+	if err != nil {
+		b.leave(j, err)
+		return err
+	}
+	for _, e := range events {
+		b.h.hub.Recorded(run.ID, e)
+	}
+	b.happened(j, job, decided)
+	return nil
+}
+
+// estimate returns the events that start a run of this host, and what they say that it
+// needs.
+func (h *Host) estimate(id queue.JobID, events []training.Event) ([]training.Event, queue.Estimate, error) {
+	var run training.TrainingRun
+	events = slices.Clone(events)
+	for i, e := range events {
+		if started, ok := e.(training.TrainingStarted); ok {
+			started.Worker = h.config.Worker
+			events[i] = started
+		}
+		var err error
+		if run, err = run.Apply(events[i]); err != nil {
+			return nil, queue.Estimate{}, err
+		}
+	}
+	if queue.JobID(run.ID) != id {
+		return nil, queue.Estimate{}, fmt.Errorf("the preparation of job %s gave the events of run %q", id, run.ID)
+	}
+	workload, err := WorkloadOf(run.Session)
+	if err != nil {
+		return nil, queue.Estimate{}, err
+	}
+	s := run.Session
+	return events, queue.Estimate{
+		Features: workload.Requirements, Memory: workload.Memory,
+		Steps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Fingerprint: s.Dataset.Fingerprint,
+	}, nil
+}
+
+// admit fails for a job that the devices of this host will never take.
+func (b *jobBook) admit(s queue.Submission, estimate *queue.Estimate) error {
+	snapshot := queue.Snapshot{Policy: *b.h.config.Queue}
+	for _, d := range b.h.config.Devices {
+		about := d.Describe()
+		snapshot.Devices = append(snapshot.Devices, queue.Device{
+			ID: about.ID(), Worker: about.ID().Worker(), Description: about.Description(), Labels: b.h.config.Labels[about.ID()],
+		})
+	}
+	entry := queue.Entry{Owner: s.Owner, Priority: s.Priority, Devices: s.Devices, Need: queue.Need{Labels: s.Labels}}
+	if estimate != nil {
+		entry.Need.Features, entry.Need.Memory = estimate.Features, estimate.Memory
+	}
+	err := queue.Admit(&snapshot, entry)
+	if err == nil && s.Devices > 1 && !b.h.config.gangs {
+		err = &fault.FieldError{Field: "config.devices", Value: fmt.Sprint(s.Devices), Problem: "is more than the one device on which this version trains a run", Fix: "use 1, or leave it out"}
+	}
+	return err
+}
+
+// launch gives the run of a job its actor.
+func (b *jobBook) launch(j *hostedJob) error {
+	release, err := b.h.admit(j.run())
+	if err != nil {
+		return err
+	}
+	defer release()
+	record, err := b.h.log.Load(b.h.closing, j.run())
+	if err != nil {
+		return err
+	}
+	times := queueTimes{served: j.job().Ran(), waited: j.job().Waited() + b.waited(j)}
+	if record.Version > 1 {
+		served, waited, err := journal.QueueTimes(b.h.closing, b.h.config.Store, j.run())
+		if err != nil {
+			return err
+		}
+		times.served, times.waited = max(times.served, served), max(times.waited, waited)
+	}
+	if err := b.h.launch(record.ID, record.Session, launching{times: times, job: b, submitted: j.record.SubmittedAt}); err != nil {
+		return err
+	}
+	j.underWay, j.stopping = true, false
+	return nil
+}
+
+// recorded takes an event that the run of a job has recorded.
+func (b *jobBook) recorded(run training.RunID, e training.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j := b.live[queue.JobID(run)]
+	if j == nil {
+		return
+	}
+	// What does not fit the job, such as a device for one that was cancelled meanwhile,
+	// changes nothing: its run was told to stop.
+	if e, ok := e.(training.ResourceAllocated); ok {
+		b.placed(j, e)
+	}
+	if _, ok := e.(training.ModelInitialized); ok && j.job().State() == queue.StatePlaced {
+		_ = b.decide(j, queue.Start{})
+	}
+	if e, ok := e.(training.TrainingInterrupted); ok {
+		j.reason = e.Cause
+	}
+	if e, ok := e.(training.CheckpointFailed); ok {
+		j.reason = e.Reason
+	}
+	if _, ok := e.(training.TrainingResumed); ok && j.job().State().HasDevices() { // it gave them back, and waits again
+		_ = b.decide(j, queue.Defer{Cause: causeOf(j.reason), Ran: b.ran(j)})
+	}
+}
+
+// placed records that a job has its devices, once its run has all of them.
+func (b *jobBook) placed(j *hostedJob, e training.ResourceAllocated) {
+	if j.job().State() != queue.StateQueued || j.job().Size() > 1 {
+		return
+	}
+	_ = b.decide(j, queue.Place{Devices: []device.ID{e.Device}, Waited: b.waited(j)})
+	_ = b.clock.Tell(wakeJobs{})
+}
+
+// causeOf returns why a run was interrupted, as its job records it.
+func causeOf(reason string) queue.Cause {
+	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(reason, "its run was interrupted")}
+	if strings.HasPrefix(reason, gaveWayTo) {
+		c.Code = queue.CauseGaveWay
+	}
+	return c
+}
+
+// rested takes what became of a run whose actor has ended, of a job or not.
+func (b *jobBook) rested(run training.RunID, record journal.RunRecord, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j := b.live[queue.JobID(run)]
+	if j == nil {
+		if state, ended := endOf(record.Session.State); err == nil && ended {
+			b.follow(queue.JobID(run), state)
+		}
+		return
+	}
+	j.resting = true
+	if err != nil {
+		b.leave(j, err)
+	} else {
+		b.conclude(j, record, j.stopping)
+	}
+}
+
+// gone lets the run of a job have another actor.
+func (b *jobBook) gone(run training.RunID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if j := b.live[queue.JobID(run)]; j != nil {
+		j.underWay, j.stopping, j.resting = false, false, false
+		b.retire(j)
+		b.announce(j)
+	}
+	b.advance()
+}
+
+// conclude records what the rest of a run means for its job.
+func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool) {
+	cause, ran := causeOf(cmp.Or(record.Reason, j.reason)), b.ran(j)
+	state := j.job().State()
+	switch end, ended := endOf(record.Session.State); {
+	case state.Ended() || state == queue.StatePaused:
+	case ended && end == queue.StateCompleted:
+		if state == queue.StatePlaced { // a run that had only to say that it is complete
+			_ = b.decide(j, queue.Start{})
+		}
+		_ = b.decide(j, queue.Complete{Ran: ran})
+	case ended && state.HasDevices():
+		_ = b.decide(j, queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}, Ran: ran})
+	case ended:
+		_ = b.decide(j, queue.Reject{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}})
+	case b.closed || !j.active:
+		if state.HasDevices() {
+			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: cause.Message}, Ran: ran})
+		}
+	case stopping: // and it was resumed meanwhile
+		if state.HasDevices() {
+			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseUser, Message: cause.Message}, Ran: ran})
+		}
+	default:
+		_ = b.decide(j, queue.Defer{Cause: cause, Ran: ran, RetryAfter: retryDelay(j.job(), cause.Code)})
+	}
+}
+
+// endOf returns the state of a job whose run has ended like this; false for one that can
+// be resumed.
+func endOf(run training.State) (queue.State, bool) {
+	switch run {
+	case training.Completed:
+		return queue.StateCompleted, true
+	case training.Failed:
+		return queue.StateFailed, true
+	default:
+		return "", false
+	}
+}
+
+// entry returns a job as a decision about the devices sees it.
+func (b *jobBook) entry(id queue.JobID) (queue.Entry, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j := b.live[id]
+	if j == nil {
+		return queue.Entry{}, false
+	}
+	return j.job().Entry()
+}
+
+// close lets go of every job. What the runs still have to say is recorded.
+func (b *jobBook) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for _, j := range b.sorted() {
+		j.active = false
+		if j.cancel != nil {
+			j.cancel()
+		}
+		if j.job().State() == queue.StatePreparing {
+			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: "the process is shutting down"}})
+		}
+		b.announce(j)
+	}
+}
+
+// due does what the time has come for, and returns how long it takes until the next
+// thing is due; false if nothing will be.
+func (b *jobBook) due() (time.Duration, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.h.config.Now()
+	var next time.Time
+	at := func(t time.Time) {
+		if t.After(now) && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	again := false
+	for _, j := range b.sorted() {
+		if left, bounded := j.job().TimeLeft(); bounded && j.job().State().HasDevices() {
+			_ = b.decide(j, queue.CheckDuration{Ran: b.ran(j)})
+			at(j.placed.Add(left))
+		}
+		if !j.active {
+			continue
+		}
+		at(j.notBefore)
+		waits := j.job().State() == queue.StateSubmitted || j.job().State() == queue.StateQueued
+		if waits && !j.notBefore.IsZero() && !now.Before(j.notBefore) {
+			j.queued, j.notBefore, again = j.notBefore, time.Time{}, true
+		}
+		if j.cancel != nil {
+			slow := j.begun.Add(slowPreparation)
+			at(slow)
+			again = again || !now.Before(slow) && b.mayPrepare(now) && b.unprepared()
+		}
+	}
+	if again {
+		b.advance()
+	}
+	return next.Sub(now), !next.IsZero()
+}
+
+// unprepared reports whether a job waits to be prepared.
+func (b *jobBook) unprepared() bool {
+	for _, j := range b.live {
+		if j.active && j.job().State() == queue.StateSubmitted && j.cancel == nil && j.notBefore.IsZero() {
+			return true
+		}
+	}
+	return false
+}

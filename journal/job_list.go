@@ -1,0 +1,147 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"reprise/eventstore"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// JobList is the read model of all jobs, without their requests.
+type JobList struct {
+	// Jobs are in the order in which they were submitted. Spans holds the range of each
+	// one's events.
+	Jobs  []JobRecord     `json:"jobs"`
+	Spans []PositionRange `json:"spans"`
+
+	index map[queue.JobID]int
+}
+
+// Apply folds the next event of the log. It ignores events of anything but jobs.
+func (l *JobList) Apply(e eventstore.Event) error {
+	id, ok := JobOf(e.Aggregate)
+	if !ok {
+		return nil
+	}
+	i, known := l.find(id)
+	var record JobRecord
+	if known {
+		record = l.Jobs[i]
+	} else if e.Version != 1 {
+		return fmt.Errorf("event %d of %s, whose first event is missing: %w", e.Version, e.Aggregate, queue.ErrContradiction)
+	}
+	x, err := jobAggregate.extend(record.entity(id), e)
+	if err != nil {
+		return err
+	}
+	x.State.Job = x.State.Job.WithoutRequest()
+	if known {
+		l.Jobs[i], l.Spans[i].Last = x.State, e.Position
+		return nil
+	}
+	l.index[id] = len(l.Jobs)
+	l.Jobs, l.Spans = append(l.Jobs, x.State), append(l.Spans, PositionRange{First: e.Position, Last: e.Position})
+	return nil
+}
+
+func (l *JobList) find(id queue.JobID) (int, bool) {
+	if l.index == nil {
+		l.index = make(map[queue.JobID]int, len(l.Jobs))
+		for i, r := range l.Jobs {
+			l.index[r.Job.ID()] = i
+		}
+	}
+	i, known := l.index[id]
+	return i, known
+}
+
+// Job returns a job of the list; false if there is none with this id.
+func (l *JobList) Job(id queue.JobID) (JobRecord, bool) {
+	i, known := l.find(id)
+	if !known {
+		return JobRecord{}, false
+	}
+	return l.Jobs[i], true
+}
+
+// Split implements ReadModel. Jobs keep their place in the list, so few parts change.
+func (l *JobList) Split() []ReadModel {
+	var parts []ReadModel
+	for from := 0; from < len(l.Jobs); from += runsPerPart {
+		to := min(from+runsPerPart, len(l.Jobs))
+		parts = append(parts, &JobList{Jobs: l.Jobs[from:to], Spans: l.Spans[from:to]})
+	}
+	return parts
+}
+
+// Join implements ReadModel.
+func (l *JobList) Join(part []byte) error {
+	var more JobList
+	if err := json.Unmarshal(part, &more); err != nil {
+		return err
+	}
+	if len(more.Jobs) != len(more.Spans) {
+		return fmt.Errorf("%d jobs at %d places of the log", len(more.Jobs), len(more.Spans))
+	}
+	l.Jobs, l.Spans = append(l.Jobs, more.Jobs...), append(l.Spans, more.Spans...)
+	l.index = nil
+	return nil
+}
+
+// at returns the jobs as they were at a position of the log that the list has reached.
+func (l *JobList) at(ctx context.Context, store eventstore.Store, at eventstore.Position) ([]JobRecord, error) {
+	return listAt(l.Jobs, l.Spans, at, func(r JobRecord) (JobRecord, error) {
+		var alone JobList
+		if err := walkAggregate(ctx, store, jobAggregate.ID(string(r.Job.ID())), at, alone.Apply); err != nil {
+			return r, err
+		}
+		return alone.Jobs[0], nil
+	})
+}
+
+// ReadJobs returns the list of all jobs at the end of the log. It writes nothing.
+func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err error) {
+	err = Read(ctx, store, Into(&jobs))
+	return jobs, err
+}
+
+// Resolve returns the run or the job that name means: an id, the beginning of exactly
+// one id, or "latest", the one that was submitted or started last. It fails like
+// RunList.Resolve.
+func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) {
+	all := RunList{Runs: append([]RunSummary(nil), runs.Runs...)}
+	latest := runs.latest()
+	started := make(map[training.RunID]bool, len(runs.Runs))
+	for _, r := range runs.Runs {
+		started[r.RunID] = true
+	}
+	for i, r := range jobs.Jobs {
+		id := training.RunID(r.Job.ID())
+		if !started[id] {
+			all.Runs = append(all.Runs, RunSummary{RunID: id})
+		}
+		if at := jobs.Spans[i].First; at > latest.at {
+			latest.at, latest.id = at, id
+		}
+	}
+	if name == "latest" && latest.id != "" {
+		return latest.id, nil
+	}
+	return all.Resolve(name)
+}
+
+type latestRun struct {
+	id training.RunID
+	at eventstore.Position
+}
+
+func (l *RunList) latest() latestRun {
+	n := len(l.Runs)
+	if n == 0 {
+		return latestRun{}
+	}
+	return latestRun{id: l.Runs[n-1].RunID, at: l.Spans[n-1].First}
+}
