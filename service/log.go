@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -11,6 +10,7 @@ import (
 	"reprise/internal/disk"
 	"reprise/internal/flock"
 	"reprise/journal"
+	"reprise/queue"
 )
 
 // Log is an event log that is open for reading, compared with the files beside it.
@@ -127,11 +127,15 @@ func (s *Service) runIn(ctx context.Context, l *Log, name string) (r runLog, err
 		return r, err
 	}
 	r.log = journal.NewRunLog(r.Listing, s.config.Now)
-	id, err := r.list.Resolve(strings.TrimSpace(name))
+	id, err := l.resolve(ctx, name)
 	if err != nil {
 		return r, err
 	}
 	r.run, err = r.log.Load(ctx, id)
+	if errors.Is(err, journal.ErrRunNotFound) { // it has a job only
+		job, failed := journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(id))
+		return r, errors.Join(failed, subject{Log: l, id: id, job: job}.notBegun())
+	}
 	return r, err
 }
 

@@ -149,7 +149,7 @@ happened. A run that has completed or failed is refused.`,
 
 func (env *environment) resume(ctx context.Context, run, format string) error {
 	return env.trainOne(ctx, format, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
-		id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Runs: []string{run}}))
+		id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Target: api.Target{Runs: []string{run}}}))
 		return id, env.cannotResume(ctx, s, err)
 	})
 }

@@ -25,7 +25,7 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, forma
 		if err != nil {
 			return err
 		}
-		closed := attemptsToRest(ctx, s, view(), attempts)
+		closed := env.attemptsToRest(ctx, s, view(), attempts)
 		view().close()
 		return env.reportAll(ctx, attempts, closed, format)
 	})
@@ -75,7 +75,7 @@ func submitAll(
 
 // attemptsToRest follows the runs that were started, and notes their ends. The error says
 // what went wrong in letting go of the data directory.
-func attemptsToRest(ctx context.Context, s api.Service, view hostView, attempts []attempt) error {
+func (env *environment) attemptsToRest(ctx context.Context, s api.Service, view hostView, attempts []attempt) error {
 	var runs []training.RunID
 	for _, a := range attempts {
 		if a.run != "" {
@@ -85,7 +85,7 @@ func attemptsToRest(ctx context.Context, s api.Service, view hostView, attempts 
 	if len(runs) == 0 {
 		return nil
 	}
-	ends, err := followToRest(ctx, s, view, "interrupting: each run writes a checkpoint at its current step", runs...)
+	ends, err := env.followToRest(ctx, s, view, "interrupting: each run writes a checkpoint at its current step", runs...)
 	for i, a := range attempts {
 		attempts[i].end = ends[a.run]
 	}
