@@ -13,7 +13,6 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -220,9 +219,6 @@ func noneOf(no string, canResume bool) string {
 	}
 	return no
 }
-
-// none is noneOf for a record.
-func none(r journal.RunRecord, no string) string { return noneOf(no, r.Session.CanResume()) }
 
 // writeEpochs lists the figures of a run's epochs from an index on.
 func writeEpochs(t *table, d training.Dataset, epochs []api.Epoch, from int, canResume bool) {
