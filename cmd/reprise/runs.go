@@ -11,13 +11,12 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
-	"reprise/training"
 )
 
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, explain, resume, fork and verify training runs",
+		Short: "List, show, explain, pause, resume, cancel, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
 beginning of one, or "latest".`,
 		Args: usage(cobra.NoArgs),
@@ -26,6 +25,7 @@ beginning of one, or "latest".`,
 	c.AddCommand(
 		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env), newRunsExplainCommand(env),
+		newRunsCancelCommand(env), newRunsPauseCommand(env), newRunsPriorityCommand(env), newRunsRetryCommand(env),
 	)
 	return c
 }
@@ -125,33 +125,6 @@ func withoutTotal(steps string) string {
 func shortFork(from string) string {
 	id, _, _ := strings.Cut(from, " at ")
 	return shortEnd(id)
-}
-
-func newRunsResumeCommand(env *environment) *cobra.Command {
-	var format string
-	c := &cobra.Command{
-		Use:   "resume RUN",
-		Short: "Resume an interrupted run from its last checkpoint",
-		Long: `Resume continues a run that was interrupted, killed or cut off by a power failure
-from its last committed checkpoint. It ends with the same bits as if nothing had
-happened. A run that has completed or failed is refused.`,
-		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkTrainFormat(format); err != nil {
-				return err
-			}
-			return interrupted(c.Context(), env.resume(c.Context(), args[0], format), nothingStarted)
-		},
-	}
-	addTrainFormat(c, &format)
-	return c
-}
-
-func (env *environment) resume(ctx context.Context, run, format string) error {
-	return env.trainOne(ctx, format, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
-		id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Target: api.Target{Runs: []string{run}}}))
-		return id, env.cannotResume(ctx, s, err)
-	})
 }
 
 func newRunsEventsCommand(env *environment) *cobra.Command {
