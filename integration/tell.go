@@ -68,7 +68,7 @@ func (h *Host) carryOut(ctx context.Context, m Message, command MLCommand) (answ
 		}
 	case PauseTraining:
 		id := queue.JobID(strings.TrimPrefix(m.To, runName))
-		known, err := h.jobs.find(ctx, id)
+		known, err := h.jobs.find(context.WithoutCancel(ctx), id) // a message is not taken back
 		if err != nil {
 			return answer, err
 		}
