@@ -71,6 +71,9 @@ type Run struct {
 	// FilesMissing says that the files of the last checkpoint are not there, as
 	// after importing a log alone.
 	FilesMissing bool `json:"files_missing,omitempty"`
+	// Job is how the run is queued; null for one that never was, as in older versions.
+	// While State is that of a job whose run does not exist yet, all figures are zero.
+	Job *Job `json:"job,omitempty"`
 }
 
 // RunRequest asks for one run.

@@ -112,7 +112,7 @@ type Forked struct {
 
 // ResumeRequest names runs to be resumed.
 type ResumeRequest struct {
-	Runs []string `json:"runs"`
+	Target
 }
 
 // FollowRequest names runs to be followed.
@@ -126,19 +126,26 @@ type FollowRequest struct {
 // late gets the newest events first, and one that is slow gets steps together.
 type RunUpdate struct {
 	RunID training.RunID `json:"run_id"`
-	// Begin is the run as recorded when it was started or resumed.
+	// Begin is the run as recorded when it was started, or when it was resumed.
 	Begin *RunReport `json:"begin,omitempty"`
 	// Event was recorded.
 	Event *RunEvent `json:"event,omitempty"`
+	// Job is an event of the run's job that was recorded. Those before Begin are of a job
+	// whose run does not exist yet.
+	Job *RunEvent `json:"job,omitempty"`
+	// Notice is what there is to say while the job is prepared, such as how far a download
+	// is.
+	Notice *Notice `json:"notice,omitempty"`
 	// Steps were taken.
 	Steps *StepsTaken `json:"steps,omitempty"`
-	// End is the run at rest; Unfinished is why it did not get there, which the next
-	// process that holds the data directory settles. Nothing comes after either.
+	// End is the run at rest: ended, paused or interrupted; see Run.State for one that was
+	// never started. Unfinished is why it did not get there, which the next process that
+	// holds the data directory settles. Nothing comes after either.
 	End        *RunReport `json:"end,omitempty"`
 	Unfinished *Error     `json:"unfinished,omitempty"`
 }
 
-// RunEvent is an event of a run, with type and payload as the log has them.
+// RunEvent is an event of a run or its job, with type and payload as the log has them.
 type RunEvent struct {
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload"`

@@ -42,11 +42,17 @@ const (
 	// left where it was, and can be resumed.
 	RunEnded      Code = "run_ended"
 	RunUnfinished Code = "run_unfinished"
+	// RunStopped: Run was cancelled or rejected before its first checkpoint.
+	RunStopped Code = "run_stopped"
 	// NoActors: no process trains in the data directory at Path, whose actors there
 	// would be.
 	NoActors Code = "no_actors"
 	// NoDevice: no device could take the work, even if nobody else used it.
 	NoDevice Code = "no_device"
+	// ProcessEnding: the process lets go of the data directory, and takes no more runs.
+	ProcessEnding Code = "process_ending"
+	// NotBegun: Run has nothing recorded but its job.
+	NotBegun Code = "not_begun"
 	// Unreachable: the service does not answer, or its answer was cut off.
 	Unreachable Code = "unreachable"
 )

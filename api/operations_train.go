@@ -2,15 +2,19 @@ package api
 
 // The operations of TrainingService and ActorService.
 const (
-	ValidateRun   Unary[ValidateRequest, Validation]   = "runs.validate"
-	SubmitRuns    Stream[SubmitRequest, Submission]    = "runs.submit"
-	ForkRun       Unary[ForkRequest, Forked]           = "runs.fork"
-	ResumeRuns    Stream[ResumeRequest, Submission]    = "runs.resume"
-	FollowRuns    Stream[FollowRequest, RunUpdate]     = "runs.follow"
-	InterruptRuns Unary[InterruptRequest, Interrupted] = "runs.interrupt"
-	ListActors    Unary[ActorsRequest, ActorSnapshot]  = "actors.list"
-	TraceActor    Unary[TraceRequest, TraceStep]       = "actors.trace"
-	TellActor     Unary[Message, MessageAnswer]        = "tell"
+	ValidateRun    Unary[ValidateRequest, Validation]   = "runs.validate"
+	SubmitRuns     Stream[SubmitRequest, Submission]    = "runs.submit"
+	ForkRun        Unary[ForkRequest, Forked]           = "runs.fork"
+	ResumeRuns     Stream[ResumeRequest, Submission]    = "runs.resume"
+	FollowRuns     Stream[FollowRequest, RunUpdate]     = "runs.follow"
+	InterruptRuns  Unary[InterruptRequest, Interrupted] = "runs.interrupt"
+	CancelRuns     Unary[CancelRequest, Commanded]      = "runs.cancel"
+	PauseRuns      Unary[PauseRequest, Commanded]       = "runs.pause"
+	PrioritizeRuns Unary[PriorityRequest, Commanded]    = "runs.priority"
+	RetryRuns      Unary[RetryRequest, Commanded]       = "runs.retry"
+	ListActors     Unary[ActorsRequest, ActorSnapshot]  = "actors.list"
+	TraceActor     Unary[TraceRequest, TraceStep]       = "actors.trace"
+	TellActor      Unary[Message, MessageAnswer]        = "tell"
 )
 
 func trainingOperations() []Operation {
@@ -21,6 +25,10 @@ func trainingOperations() []Operation {
 		stream(ResumeRuns, Service.Resume),
 		stream(FollowRuns, Service.Follow),
 		unary(InterruptRuns, Service.Interrupt),
+		unary(CancelRuns, Service.Cancel),
+		unary(PauseRuns, Service.Pause),
+		unary(PrioritizeRuns, Service.Prioritize),
+		unary(RetryRuns, Service.Retry),
 		unary(ListActors, Service.Actors),
 		unary(TraceActor, Service.Trace),
 		unary(TellActor, Service.Tell),

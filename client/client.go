@@ -137,6 +137,26 @@ func (c *Client) Interrupt(ctx context.Context, r api.InterruptRequest) (api.Int
 	return unary(ctx, c, api.InterruptRuns, r)
 }
 
+// Cancel implements api.Service.
+func (c *Client) Cancel(ctx context.Context, r api.CancelRequest) (api.Commanded, error) {
+	return unary(ctx, c, api.CancelRuns, r)
+}
+
+// Pause implements api.Service.
+func (c *Client) Pause(ctx context.Context, r api.PauseRequest) (api.Commanded, error) {
+	return unary(ctx, c, api.PauseRuns, r)
+}
+
+// Prioritize implements api.Service.
+func (c *Client) Prioritize(ctx context.Context, r api.PriorityRequest) (api.Commanded, error) {
+	return unary(ctx, c, api.PrioritizeRuns, r)
+}
+
+// Retry implements api.Service.
+func (c *Client) Retry(ctx context.Context, r api.RetryRequest) (api.Commanded, error) {
+	return unary(ctx, c, api.RetryRuns, r)
+}
+
 // Actors implements api.Service.
 func (c *Client) Actors(ctx context.Context, r api.ActorsRequest) (api.ActorSnapshot, error) {
 	return unary(ctx, c, api.ListActors, r)

@@ -85,6 +85,9 @@ type HostConfig struct {
 	Now      func() time.Time
 	// NewID returns a name that was not used before.
 	NewID func() string
+	// NewJobID returns an id for a job, and its run, that was not used before; nil stands
+	// for NewID.
+	NewJobID func() queue.JobID
 	// LogActors also records what happens to the host's actors in the store, as
 	// events of "actors/HOST", where HOST is the beginning of a new id.
 	LogActors bool

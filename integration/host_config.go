@@ -6,6 +6,7 @@ import (
 
 	"reprise/device"
 	"reprise/fault"
+	"reprise/queue"
 )
 
 // Validate returns a *fault.FieldError for each field that is missing or cannot be used,
@@ -38,4 +39,12 @@ func (c HostConfig) Validate() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// newJobID returns an id for a job that has none.
+func (c HostConfig) newJobID() queue.JobID {
+	if c.NewJobID != nil {
+		return c.NewJobID()
+	}
+	return queue.JobID(c.NewID())
 }

@@ -19,8 +19,8 @@ type Target struct {
 	Group string
 }
 
-// errLeft is why a job is at rest that this host does not run.
-var errLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this host does not run it")
+// ErrJobLeft is the cause of an UnfinishedError about a job that is at rest that this host does not run.
+var ErrJobLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this host does not run it")
 
 // Submit records jobs, all or none of them, and returns their ids. They are then
 // prepared, queued and trained in the background. A job without an id is given one.
@@ -58,7 +58,7 @@ func (h *Host) submit(ctx context.Context, submits []queue.Submit, prepared []tr
 	ids := make([]queue.JobID, len(submits))
 	for i := range submits {
 		submits[i].Worker = h.config.Worker
-		submits[i].Job = cmp.Or(submits[i].Job, queue.JobID(h.config.NewID()))
+		submits[i].Job = cmp.Or(submits[i].Job, h.config.newJobID())
 		ids[i] = submits[i].Job
 	}
 	b := h.jobs
@@ -291,7 +291,7 @@ func (b *jobBook) watch(id queue.JobID) (<-chan struct{}, error) {
 	}
 	cause := j.left
 	if cause == nil {
-		cause = errLeft
+		cause = ErrJobLeft
 		if b.closed {
 			cause = ErrHostClosed
 		}
@@ -483,7 +483,7 @@ func (b *jobBook) retries(ctx context.Context, t Target) ([]queue.Submit, error)
 	}
 	ids := map[queue.JobID]queue.JobID{}
 	for _, job := range again {
-		ids[job.ID()] = queue.JobID(b.h.config.NewID())
+		ids[job.ID()] = b.h.config.newJobID()
 	}
 	submits, err := queue.RetryGroup(members, t.Group, ids)
 	if err != nil {

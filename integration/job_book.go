@@ -225,7 +225,7 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 			queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
 			// The job itself knows what they mean.
 		}
-		b.h.hub.publish(Update{Run: j.run(), Job: e})
+		b.h.hub.jobHappened(j.run(), e)
 	}
 	b.obey(j)
 	if j.job().State().Ended() && !was.State().Ended() {
@@ -539,11 +539,22 @@ func (h *Host) estimate(id queue.JobID, events []training.Event) ([]training.Eve
 
 // admit fails for a job that the devices of this host will never take.
 func (b *jobBook) admit(s queue.Submission, estimate *queue.Estimate) error {
-	snapshot := queue.Snapshot{Policy: *b.h.config.Queue}
-	for _, d := range b.h.config.Devices {
+	return admit(b.h.config, s, estimate)
+}
+
+// Admit fails, like Host.Submit, for a job that a host of these devices will never take,
+// with all that would have to change. The estimate is nil for a job that has none yet.
+func Admit(devices []device.Driver, s queue.Submission, estimate *queue.Estimate) error {
+	policy := queue.DefaultPolicy()
+	return admit(HostConfig{Devices: devices, Queue: &policy}, s, estimate)
+}
+
+func admit(config HostConfig, s queue.Submission, estimate *queue.Estimate) error {
+	snapshot := queue.Snapshot{Policy: *config.Queue}
+	for _, d := range config.Devices {
 		about := d.Describe()
 		snapshot.Devices = append(snapshot.Devices, queue.Device{
-			ID: about.ID(), Worker: about.ID().Worker(), Description: about.Description(), Labels: b.h.config.Labels[about.ID()],
+			ID: about.ID(), Worker: about.ID().Worker(), Description: about.Description(), Labels: config.Labels[about.ID()],
 		})
 	}
 	entry := queue.Entry{Owner: s.Owner, Priority: s.Priority, Devices: s.Devices, Need: queue.Need{Labels: s.Labels}}

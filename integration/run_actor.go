@@ -19,6 +19,7 @@ import (
 	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -37,6 +38,13 @@ type Observer interface {
 	Stepped(run training.RunID, step loop.StepResult)
 	// Recorded is called after an event is durable.
 	Recorded(run training.RunID, event training.Event)
+}
+
+// JobObserver is what an Observer also is that wants to know about the jobs of the runs.
+type JobObserver interface {
+	// JobRecorded is called after an event of the run's job is durable. It must neither
+	// wait nor call the host.
+	JobRecorded(run training.RunID, event queue.JobEvent)
 }
 
 // runDeps is what every incarnation of a run's actor works with.

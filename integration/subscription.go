@@ -228,5 +228,13 @@ func (b *hub) Recorded(run training.RunID, event training.Event) {
 	b.publish(Update{Run: run, Event: event})
 }
 
+// jobHappened tells an event of a run's job that is durable.
+func (b *hub) jobHappened(run training.RunID, event queue.JobEvent) {
+	if o, ok := b.observer.(JobObserver); ok {
+		o.JobRecorded(run, event)
+	}
+	b.publish(Update{Run: run, Job: event})
+}
+
 // rested says that a run's host is done with it.
 func (b *hub) rested(run training.RunID) { b.publish(Update{Run: run, Rested: true}) }

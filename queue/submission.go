@@ -25,6 +25,9 @@ type Submission struct {
 	// Request is the training request in canonical JSON. It says nothing about
 	// queueing.
 	Request json.RawMessage `json:"request"`
+	// Folder is the absolute path of the folder that relative paths in the request start
+	// from; "" if it has none.
+	Folder string `json:"folder,omitempty"`
 	// Name is for people, such as the request's file.
 	Name  string `json:"name,omitempty"`
 	Owner string `json:"owner,omitempty"`

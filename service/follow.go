@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"math"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -23,7 +25,7 @@ const (
 	maxPending = 4096
 )
 
-var _ integration.Observer = (*hosting)(nil)
+var _ integration.JobObserver = (*hosting)(nil)
 
 // Stepped implements integration.Observer.
 func (h *hosting) Stepped(run training.RunID, r loop.StepResult) {
@@ -40,13 +42,41 @@ func (h *hosting) Stepped(run training.RunID, r loop.StepResult) {
 
 // Recorded implements integration.Observer.
 func (h *hosting) Recorded(run training.RunID, e training.Event) {
+	kind, payload, err := journal.Encode(e)
+	if err != nil {
+		return // cannot be: it was recorded, so it has a form
+	}
+	f := h.feedOf(run)
+	if _, ok := e.(training.TrainingStarted); ok {
+		if record, err := (journal.RunRecord{}).Apply(e, 1, h.service.config.Now()); err == nil {
+			report := reportOf(subject{id: run, run: record}, h.service.workspace, true)
+			f.publish(api.RunUpdate{RunID: run, Begin: &report})
+		}
+	}
+	f.publish(api.RunUpdate{RunID: run, Event: &api.RunEvent{Type: kind, Payload: payload}})
+}
+
+// JobRecorded implements integration.JobObserver.
+func (h *hosting) JobRecorded(run training.RunID, e queue.JobEvent) {
+	_, submitted := e.(queue.JobSubmitted)
 	f := h.service.feed(run)
-	if f == nil {
-		return
+	if submitted {
+		f = h.feedOf(run)
 	}
-	if kind, payload, err := journal.Encode(e); err == nil { // it was recorded: it has a form
-		f.publish(api.RunUpdate{RunID: run, Event: &api.RunEvent{Type: kind, Payload: payload}})
+	payload, err := json.Marshal(e)
+	if err != nil || f == nil || f.atRest() {
+		return // a job that waits to be resumed
 	}
+	f.publish(api.RunUpdate{RunID: run, Job: &api.RunEvent{Type: e.EventType(), Payload: payload}})
+}
+
+// feedOf returns the feed of a run of this host. That of a new one begins here.
+func (h *hosting) feedOf(run training.RunID) *feed {
+	if f := h.service.feed(run); f != nil && !f.atRest() {
+		return f
+	}
+	_ = h.track(run, nil, func() error { return nil })
+	return h.service.feed(run)
 }
 
 // feed is what happens to a run that trains here. Its publisher never waits for a
@@ -55,22 +85,31 @@ type feed struct {
 	hosting *hosting
 
 	mu        sync.Mutex
-	kept      []api.RunUpdate // without steps; the first is the run's beginning
+	run       training.RunID
+	kept      []api.RunUpdate // without steps and downloads
 	ended     bool
 	followers []*follower
 }
 
-func newFeed(h *hosting, begin api.RunReport) *feed {
-	return &feed{hosting: h, kept: []api.RunUpdate{{RunID: begin.Details.RunID, Begin: &begin}}}
+func newFeed(h *hosting, run training.RunID, begin *api.RunReport) *feed {
+	f := &feed{hosting: h, run: run}
+	if begin != nil {
+		f.kept = []api.RunUpdate{{RunID: run, Begin: begin}}
+	}
+	return f
 }
 
 // publish passes an update to the followers, and keeps it for later ones.
 func (f *feed) publish(u api.RunUpdate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if u.Steps == nil {
+	if passing := u.Steps != nil || u.Notice != nil && u.Notice.Download != nil; !passing {
 		if len(f.kept) >= keptUpdates { // the oldest go, but for the beginning
-			f.kept = slices.Delete(f.kept, 1, keptUpdates/4)
+			oldest := 0
+			f.kept = slices.DeleteFunc(f.kept, func(u api.RunUpdate) bool {
+				oldest++
+				return u.Begin == nil && oldest < keptUpdates/4
+			})
 		}
 		f.kept = append(f.kept, u)
 	}
@@ -167,14 +206,16 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 		var hostings []*hosting
 		left := map[training.RunID]bool{}
 		for _, name := range q.Runs {
-			id := training.RunID(name)
-			f := s.feed(id)
+			id, f, err := s.feedNamed(ctx, name)
+			if err != nil {
+				return err
+			}
 			if f == nil {
-				report, err := s.atRest(ctx, name)
+				report, err := s.atRest(ctx, id)
 				if err != nil {
 					return err
 				}
-				if id = report.Details.RunID; !left[id] {
+				if !left[id] {
 					to.push(api.RunUpdate{RunID: id, End: &report})
 				}
 			} else if !left[id] {
@@ -202,17 +243,31 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 	})
 }
 
+// feedNamed returns the run that a request names, with its feed; nil if it does not train
+// here.
+func (s *Service) feedNamed(ctx context.Context, name string) (training.RunID, *feed, error) {
+	if f := s.feed(training.RunID(name)); f != nil {
+		return f.run, f, nil
+	}
+	found, err := s.find(ctx, name)
+	if err != nil {
+		return "", nil, err
+	}
+	found.close()
+	return found.id, s.feed(found.id), nil
+}
+
 // atRest describes a run that does not train here and is at rest.
-func (s *Service) atRest(ctx context.Context, name string) (api.RunReport, error) {
-	r, err := s.readRun(ctx, name)
+func (s *Service) atRest(ctx context.Context, id training.RunID) (api.RunReport, error) {
+	f, err := s.find(ctx, string(id))
 	if err != nil {
 		return api.RunReport{}, err
 	}
-	defer r.close()
-	if r.run.Saga.UnderWay() {
-		return api.RunReport{}, elsewhere(r.run.ID)
+	defer f.close()
+	if f.run.Saga.UnderWay() {
+		return api.RunReport{}, elsewhere(f.id)
 	}
-	return reportOf(r.run, r.Workspace), nil
+	return reportOf(f, f.Workspace, false), nil
 }
 
 // elsewhere says that a run which is recorded as under way does not train in this
@@ -252,23 +307,27 @@ func (s *Service) Interrupt(ctx context.Context, q api.InterruptRequest) (_ api.
 	answer := api.Interrupted{Runs: []training.RunID{}}
 	feeds := make([]*feed, len(q.Runs))
 	for i, name := range q.Runs {
-		if feeds[i] = s.feed(training.RunID(name)); feeds[i] != nil {
+		id, f, err := s.feedNamed(ctx, name)
+		if err != nil {
+			return answer, err
+		}
+		if feeds[i] = f; f != nil {
 			continue
 		}
-		r, err := s.readRun(ctx, name)
+		r, err := s.find(ctx, string(id))
 		if err != nil {
 			return answer, err
 		}
 		r.close()
-		if feeds[i] = s.feed(r.run.ID); feeds[i] == nil && r.run.Saga.UnderWay() {
-			return answer, elsewhere(r.run.ID)
+		if r.run.Saga.UnderWay() {
+			return answer, elsewhere(id)
 		}
 	}
 	for _, f := range feeds {
 		if f == nil || f.atRest() {
 			continue
 		}
-		id := f.kept[0].RunID
+		id := f.run
 		f.hosting.host.Interrupt(id, q.Cause)
 		answer.Runs = append(answer.Runs, id)
 	}

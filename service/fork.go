@@ -3,11 +3,14 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/fault"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -27,7 +30,7 @@ func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, er
 		return api.Forked{}, err
 	}
 	defer s.release(h)
-	id, err := h.start(ctx, j)
+	id, err := h.submit(ctx, j)
 	return api.Forked{RunID: id, Parent: parent.ID, Step: j.session.Parent.Step(), Changes: changes}, err
 }
 
@@ -67,7 +70,8 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 	if err != nil {
 		return job{}, nil, err
 	}
-	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, s.ids(s.newRunID()))
+	id := s.newRunID()
+	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, s.ids(id))
 	if err != nil {
 		return job{}, nil, invalid(err)
 	}
@@ -76,7 +80,12 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 		return job{}, nil, err
 	}
 	changes, err := api.Changes(parent.Request, canonical)
-	return job{session: session, events: events}, changes, err
+	if err != nil {
+		return job{}, nil, err
+	}
+	_, submission, err := request.Split("", "")
+	submit := queue.Submit{Job: queue.JobID(id), Submission: submission}
+	return job{submit: submit, session: session, events: events}, changes, err
 }
 
 // fieldFrom is the field of ForkRequest that names a checkpoint.
@@ -93,10 +102,14 @@ func forkPoint(parent journal.RunRecord, w datadir.Workspace, from *uint64) (tra
 // Resume implements api.Service.
 func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api.Submission, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
-		records := make([]journal.RunRecord, len(q.Runs))
-		errs := make([]error, len(q.Runs))
-		for i, name := range q.Runs {
-			records[i], errs[i] = s.resumable(ctx, name)
+		names, err := s.named(ctx, q.Target, canResume)
+		if err != nil {
+			return err
+		}
+		runs := make([]subject, len(names))
+		errs := make([]error, len(names))
+		for i, id := range names {
+			runs[i], errs[i] = s.resumable(ctx, string(id))
 		}
 		if err := joined(errs); err != nil {
 			return err
@@ -106,9 +119,8 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 			return err
 		}
 		defer s.release(h)
-		return launchAll(ctx, len(records), send, func(i int) (training.RunID, error) {
-			id := records[i].ID
-			return id, h.launch(records[i], func() error { return h.host.Resume(ctx, id) })
+		return launchAll(ctx, len(runs), send, func(i int) (training.RunID, error) {
+			return runs[i].id, h.resume(ctx, runs[i])
 		})
 	})
 }
@@ -130,25 +142,46 @@ func joined(errs []error) error {
 
 // resumable returns a run that can be resumed, with its data read where there was none
 // yet. Host.Resume decides again once the data directory is held.
-func (s *Service) resumable(ctx context.Context, name string) (journal.RunRecord, error) {
-	r, err := s.readCurrentRun(ctx, name)
+func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
+	r, err := s.findCurrent(ctx, name)
 	if err != nil {
-		return journal.RunRecord{}, err
+		return subject{}, err
 	}
 	defer r.close()
+	if state := r.job.Job.State(); state.Ended() && state != queue.StateCompleted && state != queue.StateFailed {
+		return r, ended(r)
+	}
+	if !r.started() {
+		return r, nil
+	}
 	if _, err := r.run.Resume(); err != nil { // before any data is read
 		e := api.ErrorOf(err)
-		e.Run = r.run.ID
+		e.Run = r.id
 		if e.Code = api.RunEnded; len(r.run.Checkpoints) == 0 {
 			e.Code, e.Remedy = "", "correct the request and train it again"
 		}
-		return r.run, e
+		return r, e
 	}
-	if err := checkResumePoint(ctx, r); err != nil {
-		return r.run, err
+	if err := checkResumePoint(ctx, r.runLog()); err != nil {
+		return r, err
 	}
 	_, err = s.shelf.recorded(ctx, s, r.run.Session.Dataset)
-	return r.run, err
+	return r, err
+}
+
+// ended says of a run whose job ended before the run did that it cannot be resumed.
+func ended(r subject) error {
+	e := &api.Error{
+		Fault: fault.Conflict, Run: r.id, Code: api.RunEnded,
+		Message: fmt.Sprintf("cannot resume run %s: it was %s", r.id, r.job.Job.State()),
+	}
+	if cause := r.job.Job.Cause().Message; cause != "" {
+		e.Message += ": " + cause
+	}
+	if len(r.run.Checkpoints) == 0 {
+		e.Code = api.RunStopped
+	}
+	return e
 }
 
 // checkResumePoint fails where the files of the checkpoint that a run would continue

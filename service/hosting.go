@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/dataset"
-	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -32,6 +34,7 @@ type hosting struct {
 	service *Service
 	host    *integration.Host
 	log     *journal.RunLog
+	jobs    *journal.JobLog
 	opened  *datadir.OpenWorkspace
 	unserve func() error // nil if it is not served
 
@@ -43,6 +46,21 @@ type hosting struct {
 	closed chan struct{}
 	err    error
 	ended  chan struct{}
+}
+
+// guestKey is the key of a context that AsGuest returns.
+type guestKey struct{}
+
+// AsGuest returns a context for calls of other processes. They use the data directory
+// only while this process holds it anyway: once it is about to let go of it, they fail
+// with the code ProcessEnding, so that the other process can take it.
+func AsGuest(ctx context.Context) context.Context { return context.WithValue(ctx, guestKey{}, true) }
+
+func isGuest(ctx context.Context) bool { return ctx.Value(guestKey{}) != nil }
+
+// errEnding is the error of guests.
+func errEnding() error {
+	return &api.Error{Fault: fault.Unavailable, Code: api.ProcessEnding, Message: "the process that held the data directory is ending; try again"}
 }
 
 // hold returns the hosting of this process, which it opens if there is none. release
@@ -72,6 +90,10 @@ func (s *Service) hold(ctx context.Context) (*hosting, error) {
 func (s *Service) holdInTurn(ctx context.Context) (_ *hosting, ending <-chan struct{}, err error) {
 	s.hosts.mu.Lock()
 	h := s.hosts.current
+	if isGuest(ctx) && (h == nil || h.closing) {
+		s.hosts.mu.Unlock()
+		return nil, nil, errEnding()
+	}
 	if h != nil && h.closing {
 		s.hosts.mu.Unlock()
 		return nil, h.ended, nil
@@ -107,11 +129,12 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 		return nil, err
 	}
 	h := &hosting{
-		service: s, opened: opened, log: journal.NewRunLog(opened.Store, s.config.Now),
+		service: s, opened: opened, log: journal.NewRunLog(opened.Store, s.config.Now), jobs: journal.NewJobLog(opened.Store, s.config.Now),
 		closed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
 		Store: opened.Store, Workspace: s.workspace, Devices: devices, Observer: h, Now: s.config.Now, NewID: s.newID, LogActors: true,
+		Prepare: h.prepare, NewJobID: func() queue.JobID { return queue.JobID(s.newRunID()) },
 		OpenDataset: func(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 			return s.shelf.recorded(ctx, s, d)
 		},
@@ -168,6 +191,37 @@ func (h *hosting) shut() {
 	})
 }
 
+// Finish waits until no run trains in this process. It calls tell with those that do, if
+// there are any, and again when there are others. It fails when ctx is done.
+func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error {
+	for {
+		s.hosts.mu.Lock()
+		current := s.hosts.current
+		var runs []training.RunID
+		for id, f := range s.hosts.feeds {
+			if f.hosting == current && !f.atRest() {
+				runs = append(runs, id)
+			}
+		}
+		s.hosts.mu.Unlock()
+		if current == nil || ctx.Err() != nil {
+			return nil // whoever ended ctx has been told
+		}
+		if len(runs) > 0 {
+			slices.Sort(runs)
+			tell(runs)
+		}
+		select {
+		case <-current.ended:
+		case <-ctx.Done():
+			if len(runs) > 0 {
+				return ctx.Err()
+			}
+			return nil
+		}
+	}
+}
+
 // close interrupts what is under way and waits until the data directory was let go. It
 // returns what went wrong in letting go of it, which no call was told.
 func (h *hosts) close() error {
@@ -185,39 +239,31 @@ func (h *hosts) close() error {
 	return err
 }
 
-// start starts a run of a job. It returns once the run is durable.
-func (h *hosting) start(ctx context.Context, j job) (training.RunID, error) {
-	record, err := recordOf(j.events)
+// submit submits a job. It returns once the job is durable.
+func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
+	if j.events != nil {
+		id, err := h.host.SubmitPrepared(ctx, j.submit, j.events)
+		return training.RunID(id), err
+	}
+	ids, err := h.host.Submit(ctx, j.submit)
 	if err != nil {
 		return "", err
 	}
-	return record.ID, h.launch(record, func() error {
-		_, err := h.host.Start(ctx, j.events)
-		return err
-	})
+	return training.RunID(ids[0]), nil
 }
 
-// recordOf returns the record of a run that begins with the events.
-func recordOf(events []training.Event) (r journal.RunRecord, err error) {
-	for i, e := range events {
-		if r, err = r.Apply(e, eventstore.Version(i+1), r.UpdatedAt); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
-}
-
-// launch has the host start or resume a run, whose updates go to a feed from then on,
-// until it is at rest.
-func (h *hosting) launch(record journal.RunRecord, launch func() error) error {
-	s, id := h.service, record.ID
-	f := newFeed(h, reportOf(record, s.workspace))
+// track has the updates of a run go to a feed, from before launch is called until the run
+// is at rest; begin is the run as recorded, nil for one that was not started yet. A run
+// that is tracked already keeps its feed.
+func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() error) error {
+	s := h.service
 	s.hosts.mu.Lock()
-	if before := s.hosts.feeds[id]; before != nil && !before.atRest() {
-		s.hosts.mu.Unlock()
-		return launch() // which says that it is under way
-	}
 	before := s.hosts.feeds[id]
+	if before != nil && !before.atRest() {
+		s.hosts.mu.Unlock()
+		return launch()
+	}
+	f := newFeed(h, id, begin)
 	s.hosts.feeds[id] = f
 	h.users++
 	s.hosts.mu.Unlock()
@@ -231,19 +277,59 @@ func (h *hosting) launch(record journal.RunRecord, launch func() error) error {
 		return err
 	}
 	go func() {
-		record, err := h.host.Wait(context.Background(), id)
-		end := api.RunUpdate{RunID: id}
-		if explain(&err); err != nil {
-			end.Unfinished = api.ErrorOf(err)
-		} else {
-			report := reportOf(record, s.workspace)
-			end.End = &report
-		}
+		end := h.rest(id)
 		s.release(h) // first: followers then know whether the data directory is let go
 		f.publish(end)
 		s.forgetFeeds(id)
 	}()
 	return nil
+}
+
+// rest waits until a run is at rest, and returns its last update.
+func (h *hosting) rest(id training.RunID) api.RunUpdate {
+	ctx := context.Background()
+	unfinished := func(err error) api.RunUpdate {
+		explain(&err)
+		return api.RunUpdate{RunID: id, Unfinished: api.ErrorOf(err)}
+	}
+	_, left := h.host.WaitJob(ctx, queue.JobID(id)) // which the run may not have
+	record, err := h.host.Wait(ctx, id)
+	if errors.Is(err, journal.ErrRunNotFound) { // its actor was not started
+		if left != nil && !errors.Is(left, integration.ErrJobLeft) && !errors.Is(left, integration.ErrHostClosed) {
+			return unfinished(left)
+		}
+		if record, err = h.log.Load(ctx, id); errors.Is(err, journal.ErrRunNotFound) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return unfinished(err)
+	}
+	job, err := h.jobs.Load(ctx, queue.JobID(id))
+	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {
+		return unfinished(err)
+	}
+	report := reportOf(subject{id: id, run: record, job: job}, h.service.workspace, false)
+	return api.RunUpdate{RunID: id, End: &report}
+}
+
+// resume has the host continue a run.
+func (h *hosting) resume(ctx context.Context, f subject) error {
+	var begin *api.RunReport
+	if f.started() {
+		report := reportOf(f, h.service.workspace, true)
+		begin = &report
+	}
+	return h.track(f.id, begin, func() error { return h.host.Resume(ctx, f.id) })
+}
+
+// prepare is Service.prepareJob, with what there is to say in the feed of the run.
+func (h *hosting) prepare(ctx context.Context, id queue.JobID, q queue.Submission) ([]training.Event, error) {
+	return h.service.prepareJob(api.WithNotices(ctx, func(n api.Notice) {
+		if f := h.service.feed(training.RunID(id)); f != nil {
+			f.publish(api.RunUpdate{RunID: training.RunID(id), Notice: &n})
+		}
+	}), id, q)
 }
 
 // keptFeeds is the number of runs at rest that can still be followed from their start.

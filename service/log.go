@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -11,6 +10,7 @@ import (
 	"reprise/internal/disk"
 	"reprise/internal/flock"
 	"reprise/journal"
+	"reprise/queue"
 )
 
 // Log is an event log that is open for reading, compared with the files beside it.
@@ -94,7 +94,11 @@ type runLog struct {
 	list *journal.RunList
 	log  *journal.RunLog
 	run  journal.RunRecord
+	job  journal.JobRecord // Version is 0 for one that has none
 }
+
+// canResume reports whether the run has not ended for good.
+func (r runLog) canResume() bool { return subject{run: r.run, job: r.job}.canResume() }
 
 // readRun opens the event log for reading and finds the run that a request names. The
 // log is the caller's to close.
@@ -127,11 +131,18 @@ func (s *Service) runIn(ctx context.Context, l *Log, name string) (r runLog, err
 		return r, err
 	}
 	r.log = journal.NewRunLog(r.Listing, s.config.Now)
-	id, err := r.list.Resolve(strings.TrimSpace(name))
+	id, err := l.resolve(ctx, name)
 	if err != nil {
 		return r, err
 	}
+	r.job, err = journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(id))
+	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {
+		return r, err
+	}
 	r.run, err = r.log.Load(ctx, id)
+	if r.job.Version > 0 && errors.Is(err, journal.ErrRunNotFound) {
+		return r, subject{Log: l, id: id, job: r.job}.notBegun()
+	}
 	return r, err
 }
 

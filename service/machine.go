@@ -7,11 +7,11 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
-	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/internal/figures"
 	"reprise/journal"
+	"reprise/training"
 )
 
 // Devices implements api.Service.
@@ -68,17 +68,18 @@ func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateRep
 	if err != nil {
 		return api.StateReport{}, err
 	}
-	report := api.StateReport{State: stateOf(overview, end.Position)}
+	report := api.StateReport{State: systemOf(overview, end.Position)}
 	if overview.Position > 0 {
 		report.Aggregate, report.Headline = overview.Last.Aggregate, describe.Headline(overview.Last)
 	}
 	if q.At.IsZero() && !WriterAlive(log.Workspace) {
-		withoutProcess(&report.State, overview.Devices, log.Workspace)
+		withoutProcess(&report.State, overview)
 	}
 	return report, nil
 }
 
-func stateOf(o journal.Overview, end eventstore.Position) api.SystemState {
+// systemOf describes the system as it was recorded.
+func systemOf(o journal.Overview, end eventstore.Position) api.SystemState {
 	out := api.SystemState{Position: o.Position, End: end, Queue: []api.QueuedRun{}, Devices: []api.Device{}, Runs: []api.Run{}}
 	if o.Position > 0 {
 		out.Time = &o.Time
@@ -89,9 +90,16 @@ func stateOf(o journal.Overview, end eventstore.Position) api.SystemState {
 	for _, d := range o.Devices {
 		out.Devices = append(out.Devices, deviceOf(d.Ledger))
 	}
+	started := map[training.RunID]bool{}
 	for _, r := range o.Runs {
-		out.Runs = append(out.Runs, RunOf(r))
+		started[r.RunID] = true
 	}
+	for _, r := range o.Jobs {
+		if id := training.RunID(r.Job.ID()); !started[id] && r.Job.State().Waits() {
+			out.Queue = append(out.Queue, api.QueuedRun{RunID: id, For: training.SagaState(r.Job.State()), Since: r.UpdatedAt})
+		}
+	}
+	out.Runs = runsOf(o.Runs, o.Jobs, true)
 	return out
 }
 
@@ -104,12 +112,12 @@ func deviceOf(l device.Ledger) api.Device {
 
 // withoutProcess makes the state at the end of the log what it is when no process
 // works on it: what the log has under way was left by a process that died.
-func withoutProcess(s *api.SystemState, devices []journal.DeviceRecord, w datadir.Workspace) {
+func withoutProcess(s *api.SystemState, o journal.Overview) {
 	var left []string
 	interrupted := 0
-	for i := range s.Runs {
-		if state := StateOf(s.Runs[i].State, w); state != s.Runs[i].State {
-			s.Runs[i].State = state
+	for i, r := range runsOf(o.Runs, o.Jobs, false) {
+		if r.State != s.Runs[i].State {
+			s.Runs[i] = r
 			interrupted++
 		}
 	}
@@ -119,7 +127,7 @@ func withoutProcess(s *api.SystemState, devices []journal.DeviceRecord, w datadi
 	leases := 0
 	for i := range s.Devices {
 		leases += len(s.Devices[i].Leases)
-		ledger := devices[i].Ledger
+		ledger := o.Devices[i].Ledger
 		for _, e := range ledger.ReleaseAll("") {
 			ledger = ledger.Apply(e)
 		}

@@ -26,11 +26,17 @@ func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, e
 		return api.RunList{}, err
 	}
 	w := log.Workspace
-	answer := api.RunList{Runs: make([]api.Run, len(list.Runs)), Folder: w.Dir, RunsFolder: w.RunsDir()}
-	for i, r := range list.Runs {
-		answer.Runs[i] = RunOf(r)
-		answer.Runs[i].State = StateOf(r.State, w)
-		answer.Runs[i].FilesMissing = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step)
+	jobs, err := log.Jobs(ctx)
+	if err != nil {
+		return api.RunList{}, err
+	}
+	answer := api.RunList{Runs: runsOf(list.Runs, jobs.Jobs, WriterAlive(w)), Folder: w.Dir, RunsFolder: w.RunsDir()}
+	missing := map[training.RunID]bool{}
+	for _, r := range list.Runs {
+		missing[r.RunID] = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step)
+	}
+	for i, r := range answer.Runs {
+		answer.Runs[i].FilesMissing = missing[r.RunID]
 	}
 	return answer, nil
 }
@@ -38,11 +44,15 @@ func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, e
 // Run implements api.Service.
 func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, err error) {
 	defer explain(&err)
-	r, err := s.readRun(ctx, q.Run)
+	f, err := s.find(ctx, q.Run)
 	if err != nil {
 		return api.RunReport{}, err
 	}
-	defer r.close()
+	defer f.close()
+	if !f.started() {
+		return s.unstarted(ctx, f, q.At)
+	}
+	r := f.runLog()
 	position, _, err := resolve(ctx, r.Store, q.At, s.config.Now())
 	if err != nil {
 		return api.RunReport{}, err
@@ -51,18 +61,18 @@ func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, e
 		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
 			return api.RunReport{}, asGiven(err, q.At)
 		}
+		f.job = journal.JobRecord{}
 	}
-	report := reportOf(r.run, r.Workspace)
+	f.run = r.run
+	// Whether it trains now does not matter of the past.
+	report := reportOf(f, r.Workspace, !q.At.IsZero() || WriterAlive(r.Workspace))
 	report.Position = position
-	if q.At.IsZero() { // whether it trains now does not matter otherwise
-		report.Details.State = StateOf(report.Details.State, r.Workspace)
-	}
 	report.Details.Lineage, err = lineageOf(ctx, r, position)
 	return report, err
 }
 
 // asGiven makes an error about a position of the log quote the point in time that it
-// was found for.
+// was subject for.
 func asGiven(err error, at api.PointInTime) error {
 	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "at" {
@@ -73,17 +83,31 @@ func asGiven(err error, at api.PointInTime) error {
 	return &given
 }
 
-// reportOf describes a run as recorded, without its relatives.
-func reportOf(r journal.RunRecord, w datadir.Workspace) api.RunReport {
+// unstarted describes a run that has nothing recorded but its job.
+func (s *Service) unstarted(ctx context.Context, f subject, at api.PointInTime) (api.RunReport, error) {
+	if !at.IsZero() {
+		return api.RunReport{}, f.notBegun()
+	}
+	position, _, err := resolve(ctx, f.Store, at, s.config.Now())
+	report := reportOf(f, f.Workspace, WriterAlive(f.Workspace))
+	report.Position = position
+	report.Details.Forks = []api.Fork{}
+	return report, err
+}
+
+// reportOf describes a run as recorded, without its relatives. alive says that a process
+// works on the runs of the data directory.
+func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
+	r := f.run
 	s := r.Session
 	report := api.RunReport{
 		Details: api.RunDetails{
-			Run: RunOf(r.Summary()), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
+			Run: runOf(f.summary(), f.job, alive), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
 			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: EpochsOf(r.TrainingRun), Checkpoints: r.Checkpoints,
 			CheckpointsDir: w.CheckpointsDir(r.ID), Saga: r.Saga,
 			Interruptions: r.Interruptions, Reproduced: r.Reproduced, Request: r.Request,
 		},
-		CanResume: s.CanResume(), Evaluations: r.Evaluations, Stopped: r.Stopped, Folder: w.RunDir(r.ID),
+		CanResume: f.canResume(), Evaluations: r.Evaluations, Stopped: r.Stopped, Folder: w.RunDir(r.ID),
 	}
 	if best, ok := r.BestCheckpoint(); ok {
 		report.BestStep = best.Step
@@ -111,12 +135,15 @@ func (s *Service) Events(ctx context.Context, q api.EventsRequest) iter.Seq2[api
 }
 
 func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event, error) {
-	r, err := s.readRun(ctx, run)
+	f, err := s.find(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
-	return r.log.Events(ctx, r.run.ID)
+	defer f.close()
+	if !f.started() {
+		return f.jobEvents(ctx)
+	}
+	return f.log.Events(ctx, f.id)
 }
 
 // StateOf returns the actual state of a run: one that is recorded as under way is

@@ -18,13 +18,15 @@ import (
 	"reprise/internal/figures"
 	"reprise/internal/flock"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
 )
 
-// job is a request that was checked and is ready to start: everything up to
-// here has written nothing.
+// job is a request that was checked: everything up to here has written nothing. It has
+// a session and events unless its data have to be fetched first.
 type job struct {
+	submit  queue.Submit
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
@@ -33,7 +35,7 @@ type job struct {
 // Validate implements api.Service.
 func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Validation, err error) {
 	defer explain(&err)
-	j, err := s.prepare(ctx, api.SubmitRequest{Files: []api.RequestFile{q.File}, Settings: q.Settings, Folder: q.Folder})
+	j, err := s.prepare(ctx, api.SubmitRequest{Files: []api.RequestFile{q.File}, Settings: q.Settings, Folder: q.Folder}, true)
 	if err != nil {
 		return api.Validation{}, err
 	}
@@ -78,7 +80,7 @@ func (s *Service) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api
 	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
 		// Whether another process trains in the data directory comes last: it must not
 		// hide what is wrong with the requests.
-		jobs, err := s.prepare(ctx, q)
+		jobs, err := s.prepare(ctx, q, false)
 		if err := errors.Join(err, s.checkDir()); err != nil {
 			return err
 		}
@@ -87,7 +89,7 @@ func (s *Service) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api
 			return err
 		}
 		defer s.release(h)
-		return launchAll(ctx, len(jobs), send, func(i int) (training.RunID, error) { return h.start(ctx, jobs[i]) })
+		return launchAll(ctx, len(jobs), send, func(i int) (training.RunID, error) { return h.submit(ctx, jobs[i]) })
 	})
 }
 
@@ -107,10 +109,10 @@ func launchAll(ctx context.Context, n int, send func(api.Submission) error, laun
 	return nil
 }
 
-// prepare checks and translates requests, and opens their data. Everything that is
-// wrong with any of them is reported at once. The jobs come without their data, which
-// the shelf opens again when a run needs it.
-func (s *Service) prepare(ctx context.Context, q api.SubmitRequest) ([]job, error) {
+// prepare checks and translates requests, and opens their data, with fetch even those
+// that have to be fetched. Everything that is wrong with any of them is reported at once.
+// The jobs come without their data, which the shelf opens again when a run needs it.
+func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) ([]job, error) {
 	if n := len(q.Files); n == 0 || n > api.MaxRequests {
 		return nil, &fault.FieldError{Field: "files", Value: fmt.Sprint(n), Problem: "is not a number of requests that can be submitted",
 			Fix: fmt.Sprintf("give 1 to %d", api.MaxRequests)}
@@ -133,14 +135,24 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest) ([]job, erro
 	jobs := make([]job, len(q.Files))
 	draw := withoutRepeats(s.newRunID)
 	for i, request := range requests {
-		// Nothing is fetched where the submission will be refused anyway.
-		if errs[i] != nil || !sound && s.mustFetch(ctx, request, string(q.Folder)) {
+		if errs[i] != nil {
 			continue
 		}
-		if jobs[i], errs[i] = s.ready(ctx, request, draw(), string(q.Folder)); errs[i] == nil {
-			noteClasses(ctx, string(q.Files[i].Name), several, jobs[i].data)
+		var submission queue.Submission
+		request, submission, errs[i] = s.split(ctx, request, q.Files[i].Name, q.Folder)
+		id := draw()
+		jobs[i].submit = queue.Submit{Job: queue.JobID(id), Submission: submission}
+		// Nothing is fetched where the submission will be refused anyway. Without a network,
+		// what is missing is not waited for.
+		if (!fetch && !s.offline() || !sound || errs[i] != nil) && s.mustFetch(ctx, request, string(q.Folder)) {
+			continue
 		}
-		jobs[i].data = nil
+		ready, err := s.ready(ctx, request, id, string(q.Folder))
+		if err == nil {
+			noteClasses(ctx, string(q.Files[i].Name), several, ready.data)
+		}
+		errs[i] = joined([]error{errs[i], err})
+		jobs[i].session, jobs[i].events = ready.session, ready.events
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -193,6 +205,59 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 		return job{}, invalid(request.Locate(err))
 	}
 	return job{data: data, session: session, events: events}, nil
+}
+
+// split returns the request to train, and what submits it to the queue. It fails for
+// what no queue, or not that of this machine, ever accepts.
+func (s *Service) split(
+	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
+) (api.TrainingRequest, queue.Submission, error) {
+	train, submission, err := request.Split(string(name), "")
+	if err != nil {
+		return train, submission, invalid(request.Locate(err))
+	}
+	submission.Folder = string(folder)
+	var errs []error
+	for i, id := range submission.After {
+		run, err := s.predecessor(ctx, i, string(id))
+		submission.After[i], errs = queue.JobID(run), append(errs, err)
+	}
+	drivers, err := s.devices()
+	if err != nil {
+		return train, submission, err
+	}
+	if err := joined(append(errs, integration.Admit(drivers, submission, nil))); err != nil {
+		return train, submission, invalid(request.Locate(err))
+	}
+	return train, submission, nil
+}
+
+// predecessor returns the run that the entry of a request's job.after names.
+func (s *Service) predecessor(ctx context.Context, i int, name string) (training.RunID, error) {
+	f, err := s.find(ctx, name)
+	if fault.KindOf(err) == fault.NotFound {
+		return "", &fault.FieldError{Field: fmt.Sprintf("job.after[%d]", i), Value: name, Problem: "is not a run", Fix: "name runs that exist", Cause: err}
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.close()
+	return f.id, nil
+}
+
+// prepareJob opens the data of a job and translates its request, as integration.Prepare
+// says.
+func (s *Service) prepareJob(ctx context.Context, id queue.JobID, q queue.Submission) ([]training.Event, error) {
+	request, err := api.RecordedRequest(q.Request)
+	if err != nil {
+		return nil, err
+	}
+	j, err := s.ready(ctx, request, training.RunID(id), q.Folder)
+	if err != nil {
+		return nil, err
+	}
+	noteClasses(ctx, q.Name, false, j.data)
+	return j.events, nil
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several

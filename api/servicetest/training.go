@@ -96,7 +96,7 @@ func trained(t *testing.T, h Harness) {
 		t.Errorf("runs at rest are interrupted: %+v, %v", answer, err)
 	}
 	var e *api.Error
-	for _, err := range s.Resume(t.Context(), api.ResumeRequest{Runs: runs[:1]}) {
+	for _, err := range s.Resume(t.Context(), api.ResumeRequest{Target: api.Target{Runs: runs[:1]}}) {
 		if !errors.As(err, &e) || e.Code != api.RunEnded || e.Run != training.RunID(runs[0]) {
 			t.Errorf("a run that has ended is resumed: %v", err)
 		}
@@ -145,7 +145,7 @@ func interrupted(t *testing.T, h Harness) {
 	if len(resumable) == 0 {
 		t.Fatal("both runs ended before they could be interrupted")
 	}
-	for submission, err := range s.Resume(t.Context(), api.ResumeRequest{Runs: resumable}) {
+	for submission, err := range s.Resume(t.Context(), api.ResumeRequest{Target: api.Target{Runs: resumable}}) {
 		if err != nil || submission.Error != nil {
 			t.Fatalf("%+v, %v", submission, err)
 		}

@@ -18,6 +18,7 @@ import (
 	"reprise/datadir"
 	"reprise/fault"
 	"reprise/internal/disk"
+	"reprise/service"
 )
 
 const (
@@ -71,7 +72,7 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
 	c := &control{folder: folder, link: link, served: make(chan struct{})}
-	c.server = &http.Server{ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14, Handler: http.HandlerFunc(
+	c.server = &http.Server{BaseContext: func(net.Listener) context.Context { return service.AsGuest(context.Background()) }, ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14, Handler: http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			c.handlers.Add(1)
 			defer c.handlers.Done()

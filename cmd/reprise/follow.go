@@ -12,6 +12,7 @@ import (
 	"reprise/api"
 	"reprise/eventstore"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -23,7 +24,8 @@ type hostView interface {
 	// stepped shows steps that it took, and recorded an event of it.
 	stepped(training.RunID, loop.StepResult)
 	recorded(training.RunID, training.Event)
-	// message shows a line that stays.
+	// tell shows a line about a run that stays, message one about no run in particular.
+	tell(training.RunID, string)
 	message(string)
 	// close ends the display. It may be called again, and does nothing then.
 	close()
@@ -32,14 +34,21 @@ type hostView interface {
 // trainOne starts or resumes a run, follows it to its end and prints the result. start
 // gets a function that returns the display, which begins when it is called first.
 func (env *environment) trainOne(
-	ctx context.Context, format string, start func(context.Context, api.Service, func() hostView) (training.RunID, error),
+	ctx context.Context, o followOptions, start func(context.Context, api.Service, func() hostView) (training.RunID, error),
 ) error {
 	return env.withTraining(ctx, func() hostView { return newRunView(env) }, func(ctx context.Context, s api.Service, view func() hostView) error {
+		if err := env.canDetach(s, o); err != nil {
+			return err
+		}
 		id, err := start(ctx, s, view)
 		if err != nil {
 			return err
 		}
-		ends, err := followToRest(ctx, s, view(), "interrupting: writing a checkpoint at the current step", id)
+		if o.detach {
+			view().close()
+			return env.detached(s, []attempt{{run: id}}, o.format)
+		}
+		ends, err := env.followToRest(ctx, s, view(), "interrupting: writing a checkpoint at the current step", id)
 		view().close()
 		end := ends[id]
 		switch {
@@ -48,7 +57,7 @@ func (env *environment) trainOne(
 		case err != nil:
 			return err
 		}
-		return env.report(ctx, *end.End, format)
+		return env.report(ctx, *end.End, o.format)
 	})
 }
 
@@ -100,13 +109,24 @@ func onlySubmission(submissions iter.Seq2[api.Submission, error]) (id training.R
 // followToRest shows runs until all of them are at rest, and returns the last update of
 // each. A signal interrupts them, which takes until their checkpoints are written; the
 // text says so. The error says why a run has no last update, or what went wrong in
-// letting go of the data directory.
-func followToRest(
+// letting go of the data directory. Runs of another process go on after a signal.
+func (env *environment) followToRest(
 	ctx context.Context, s api.Service, view hostView, interrupting string, runs ...training.RunID,
 ) (map[training.RunID]api.RunUpdate, error) {
 	names := make([]string, len(runs))
 	for i, id := range runs {
 		names[i] = string(id)
+	}
+	g, guest := s.(guestService)
+	if guest {
+		ends, err := follow(ctx, s, view, names)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return ends, env.left(g, runs)
+		case err != nil:
+			return ends, env.holderGone(g, err, runs)
+		}
+		return ends, nil
 	}
 	unended := context.WithoutCancel(ctx)
 	stop := context.AfterFunc(ctx, func() {
@@ -116,13 +136,22 @@ func followToRest(
 		}
 	})
 	defer stop()
+	return follow(unended, s, view, names)
+}
+
+// follow shows runs until all of them are at rest or ctx ends, and returns the last update
+// of each.
+func follow(ctx context.Context, s api.Service, view hostView, names []string) (map[training.RunID]api.RunUpdate, error) {
 	ends := map[training.RunID]api.RunUpdate{}
-	for u, err := range s.Follow(unended, api.FollowRequest{Runs: names}) {
+	for u, err := range s.Follow(ctx, api.FollowRequest{Runs: names}) {
 		if err != nil {
 			return ends, err
 		}
 		if u.End != nil || u.Unfinished != nil {
 			ends[u.RunID] = u
+		}
+		if u.Notice != nil {
+			api.Notify(ctx, *u.Notice)
 		}
 		if err := show(view, u); err != nil {
 			return ends, err
@@ -141,6 +170,14 @@ func show(view hostView, u api.RunUpdate) error {
 			Step: u.Steps.Step, Epoch: u.Steps.Epoch, Loss: float32(u.Steps.Loss), LearningRate: u.Steps.LearningRate,
 			Samples: u.Steps.Samples, EpochDone: u.Steps.EpochDone,
 		})
+	case u.Job != nil:
+		text, err := jobNews(*u.Job)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			view.tell(u.RunID, text)
+		}
 	case u.Event != nil:
 		e, err := journal.DecodeRunEvent(eventstore.Event{NewEvent: eventstore.NewEvent{Type: u.Event.Type, Payload: u.Event.Payload}})
 		if err != nil {
@@ -149,6 +186,24 @@ func show(view hostView, u api.RunUpdate) error {
 		view.recorded(u.RunID, e)
 	}
 	return nil
+}
+
+// jobNews says what an event of a run's job means for whoever waits for the run; "" for
+// what the run's own events say.
+func jobNews(e api.RunEvent) (string, error) {
+	switch e.Type {
+	case queue.JobDeferred{}.EventType():
+		var d queue.JobDeferred
+		if err := json.Unmarshal(e.Payload, &d); err != nil {
+			return "", err
+		}
+		if d.RetryAfter > 0 {
+			return fmt.Sprintf("waiting: %s; the next attempt is in %s", d.Message, shortDuration(d.RetryAfter)), nil
+		}
+	case queue.JobPaused{}.EventType():
+		return "paused", nil
+	}
+	return "", nil
 }
 
 // unfinished says of a run that was left where it was how to resume it, once its user
@@ -193,10 +248,16 @@ func (env *environment) report(ctx context.Context, r api.RunReport, format stri
 func (env *environment) endError(ctx context.Context, r api.Run, format string) error {
 	resume := env.commandFor("runs resume", r.RunID)
 	switch {
+	case r.State == api.Cancelled || r.State == api.Rejected:
+		return fmt.Errorf("run %s was %s: %s", r.RunID, r.State, r.Reason)
+	case r.State == api.Paused:
+		return fmt.Errorf("run %s was paused; resume it with: %s", r.RunID, resume)
 	case r.State == training.Failed:
 		return fmt.Errorf("run %s failed: %s", r.RunID, r.Reason)
 	case r.State == training.Completed:
 		return nil
+	case ctx.Err() == nil && r.Reason == "":
+		return fmt.Errorf("run %s was interrupted before it began; resume it with: %s", r.RunID, resume)
 	case ctx.Err() == nil: // nobody asked for it
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.RunID, r.Reason, resume)
 	case format == formatJSON:

@@ -84,6 +84,13 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
 	}
+	if d.SessionID == "" && d.Job != nil { // nothing else is recorded
+		t.row("submitted", localTime(d.Job.SubmittedAt))
+		t.row("request", d.Job.Name)
+		t.row("data", d.Dataset)
+		writeQueued(t, d.State, *d.Job)
+		return nil
+	}
 	t.row("started", localTime(d.StartedAt))
 	t.row("last event", localTime(d.UpdatedAt))
 	t.row("time", timeSpent(d))

@@ -53,8 +53,26 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 }
 
 // withServiceFor is withService for commands that write, or wait for a folder, too.
+//
+// Where another process holds the data directory, do is called again with the service of
+// that process, a guestService, if it serves others: nothing has happened then.
 func (env *environment) withServiceFor(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
 	defer func() { err = env.withCommands(err) }()
+	deadline := env.now().Add(controlPatience)
+	for {
+		if err = env.withLocalService(ctx, wanted, do); wanted == reading {
+			return err
+		}
+		again := false
+		if again, err = env.withHolder(ctx, deadline, err, do); !again {
+			return err
+		}
+	}
+}
+
+// withLocalService calls do with the service in this process, and waits for the runs that
+// other processes have submitted to it.
+func (env *environment) withLocalService(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
 	way := env.getenv("REPRISE_SERVICE")
 	if way != "" && way != serviceDirect && way != serviceSocket {
 		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
@@ -63,7 +81,7 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, local.Close()) }()
+	defer func() { err = errors.Join(err, env.finishOthers(ctx, local), local.Close()) }()
 	shown := notices{env: env}
 	defer shown.close()
 	ctx = api.WithNotices(ctx, shown.show)

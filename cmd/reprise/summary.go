@@ -38,8 +38,8 @@ func ended(r api.RunDetails) string {
 		return "completed in " + shortDuration(time.Duration(math.Round(r.TrainedSeconds*float64(time.Second))))
 	case training.Failed:
 		return "has failed"
-	case training.Interrupted:
-		return "was interrupted"
+	case training.Interrupted, api.Paused, api.Cancelled, api.Rejected:
+		return "was " + string(r.State)
 	default:
 		return "is " + string(r.State)
 	}
@@ -51,6 +51,11 @@ func writeFigures(t *table, r api.RunReport) {
 	t.indent = "  "
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
+	}
+	if d.SessionID == "" { // nothing is recorded but its job
+		_ = t.flush() // which keeps the error
+		t.indent = ""
+		return
 	}
 	if m := d.Metrics; m.ValLoss != nil {
 		switch {
@@ -133,6 +138,9 @@ func (env *environment) nextCommands(r api.RunReport) []nextCommand {
 	var list []nextCommand
 	if r.CanResume {
 		list = append(list, nextCommand{command("runs resume"), "resume from the last checkpoint, to the same bits"})
+	}
+	if d.SessionID == "" {
+		return append(list, nextCommand{command("runs explain"), "see what became of it"})
 	}
 	if len(d.Checkpoints) > 0 && d.Data.TokenizerModel != "" {
 		list = append(list, nextCommand{command("generate"), "generate text with it"})

@@ -122,7 +122,7 @@ func several(t *testing.T, ctx context.Context, s *scripted, format string, file
 	view := newSeveralView(env, files)
 	attempts, err := submitAll(ctx, s.Submit(ctx, request), files, func() hostView { return view })
 	if err == nil {
-		closed := attemptsToRest(ctx, s, view, attempts)
+		closed := (&environment{}).attemptsToRest(ctx, s, view, attempts)
 		view.close()
 		err = env.reportAll(ctx, attempts, closed, format)
 	}

@@ -128,6 +128,9 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 	}
 }
 
+// tell implements hostView.
+func (v *runView) tell(_ training.RunID, text string) { v.message(text) }
+
 // message shows a line that stays.
 func (v *runView) message(text string) {
 	v.mu.Lock()

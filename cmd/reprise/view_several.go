@@ -102,6 +102,13 @@ func (v *severalView) recorded(run training.RunID, event training.Event) {
 	}
 }
 
+// tell implements hostView.
+func (v *severalView) tell(run training.RunID, text string) {
+	if view := v.runs[run]; view != nil {
+		view.message(text)
+	}
+}
+
 // message shows a line that stays.
 func (v *severalView) message(text string) { v.out.message(text) }
 

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"time"
+
+	"reprise/queue"
+	"reprise/training"
+)
+
+// Target names the runs that a request is about, in exactly one way.
+type Target struct {
+	Runs []string `json:"runs,omitempty"`
+	// Group is a group of jobs: those of it that the request fits.
+	Group string `json:"group,omitempty"`
+	// All is every run that the request fits.
+	All bool `json:"all,omitempty"`
+}
+
+// CancelRequest asks for runs to be ended for good, wherever they are. Their checkpoints
+// stay.
+type CancelRequest struct {
+	Target
+	// Cause is recorded as why.
+	Cause string `json:"cause"`
+}
+
+// PauseRequest asks for runs to wait until somebody resumes them.
+type PauseRequest struct {
+	Target
+	Cause string `json:"cause"`
+}
+
+// PriorityRequest asks for another priority of runs that have not ended.
+type PriorityRequest struct {
+	Target
+	Priority int `json:"priority"`
+}
+
+// RetryRequest asks for a new run for each of some that have ended without having
+// completed.
+type RetryRequest struct {
+	Target
+}
+
+// Commanded is what became of runs that a request was about.
+type Commanded struct {
+	Runs []CommandedRun `json:"runs"`
+}
+
+// CommandedRun is what became of one run.
+type CommandedRun struct {
+	RunID training.RunID `json:"run_id"`
+	// State is that of the run afterwards. One that is still writing its checkpoint is
+	// running, and Stopping says what it will be.
+	State    training.State `json:"state,omitempty"`
+	Stopping training.State `json:"stopping,omitempty"`
+	// RetryOf is the run that this one tries again.
+	RetryOf training.RunID `json:"retry_of,omitempty"`
+	// Error is why nothing was done.
+	Error *Error `json:"error,omitempty"`
+}
+
+// The states of a run that its own events do not tell: those of its job.
+const (
+	Submitted = training.State(queue.StateSubmitted) // it waits to be prepared
+	Preparing = training.State(queue.StatePreparing) // its data are being opened
+	Queued    = training.State(queue.StateQueued)    // it waits for devices or other runs
+	Paused    = training.State(queue.StatePaused)    // it waits for somebody to resume it
+	Cancelled = training.State(queue.StateCancelled)
+	Rejected  = training.State(queue.StateRejected) // it can never run
+)
+
+// Job is how a run is queued.
+type Job struct {
+	// State is that of the job as recorded, whether a process works on it or not.
+	State queue.State `json:"state"`
+	// Name is the request's file.
+	Name  string `json:"name,omitempty"`
+	Owner string `json:"owner,omitempty"`
+	Group string `json:"group,omitempty"`
+	// Priority is the one that it has now.
+	Priority int `json:"priority,omitempty"`
+	// After are the runs that have to complete first and have not.
+	After []queue.JobID `json:"after,omitempty"`
+	// MaxSeconds bounds for how long it has devices; 0 is no bound.
+	MaxSeconds float64       `json:"max_seconds,omitempty"`
+	Labels     []string      `json:"labels,omitempty"`
+	RetryOf    queue.JobID   `json:"retry_of,omitempty"`
+	Stopping   queue.State   `json:"stopping,omitempty"`
+	Cause      *queue.Cause  `json:"cause,omitempty"`
+	Deferrals  int           `json:"deferrals,omitempty"`
+	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	// SubmittedAt is when it was submitted.
+	SubmittedAt time.Time `json:"submitted_at"`
+}

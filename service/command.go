@@ -1,0 +1,198 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"reprise/api"
+	"reprise/fault"
+	"reprise/integration"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// Cancel implements api.Service.
+func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Commanded, err error) {
+	defer explain(&err)
+	if err := needCause(q.Cause, "cancelled"); err != nil {
+		return api.Commanded{}, err
+	}
+	return s.command(ctx, q.Target, notEnded, func(h *hosting, t integration.Target) error { return h.host.Cancel(ctx, t, q.Cause) })
+}
+
+// Pause implements api.Service.
+func (s *Service) Pause(ctx context.Context, q api.PauseRequest) (_ api.Commanded, err error) {
+	defer explain(&err)
+	if err := needCause(q.Cause, "paused"); err != nil {
+		return api.Commanded{}, err
+	}
+	return s.command(ctx, q.Target, canPause, func(h *hosting, t integration.Target) error { return h.host.Pause(ctx, t, q.Cause) })
+}
+
+// Prioritize implements api.Service.
+func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.Commanded, err error) {
+	defer explain(&err)
+	if p := q.Priority; p < -queue.MaxPriority || p > queue.MaxPriority {
+		return api.Commanded{}, &fault.FieldError{Field: "priority", Value: fmt.Sprint(p),
+			Problem: fmt.Sprintf("must be from %d to %d", -queue.MaxPriority, queue.MaxPriority), Fix: "use a number such as 10"}
+	}
+	return s.command(ctx, q.Target, notEnded, func(h *hosting, t integration.Target) error { return h.host.SetPriority(ctx, t, q.Priority) })
+}
+
+// Retry implements api.Service.
+func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Commanded, err error) {
+	defer explain(&err)
+	targets := []integration.Target{{Group: q.Group}}
+	if q.Group == "" {
+		names, err := s.named(ctx, q.Target, canRetry)
+		if err != nil {
+			return answer, err
+		}
+		targets = nil
+		for _, id := range names {
+			targets = append(targets, integration.Target{Job: queue.JobID(id)})
+		}
+	}
+	h, err := s.hold(ctx)
+	if err != nil {
+		return answer, err
+	}
+	defer s.release(h)
+	answer.Runs = []api.CommandedRun{}
+	for _, t := range targets {
+		ids, err := h.host.Retry(ctx, t)
+		if err != nil && t.Job == "" {
+			return answer, err
+		}
+		if explain(&err); err != nil {
+			answer.Runs = append(answer.Runs, api.CommandedRun{RunID: training.RunID(t.Job), Error: api.ErrorOf(err)})
+		}
+		for _, id := range ids {
+			answer.Runs = append(answer.Runs, h.commanded(ctx, training.RunID(id)))
+		}
+	}
+	return answer, nil
+}
+
+// command gives each of the runs that are named, or that it fits, a command, and says
+// what became of them.
+func (s *Service) command(
+	ctx context.Context, t api.Target, fits func(api.Run) bool, do func(*hosting, integration.Target) error,
+) (answer api.Commanded, err error) {
+	names, err := s.named(ctx, t, fits)
+	if err != nil {
+		return answer, err
+	}
+	answer.Runs = []api.CommandedRun{}
+	if len(names) == 0 {
+		return answer, nil
+	}
+	h, err := s.hold(ctx)
+	if err != nil {
+		return answer, err
+	}
+	defer s.release(h)
+	for _, id := range names {
+		err := do(h, integration.Target{Job: queue.JobID(id)})
+		run := h.commanded(ctx, id)
+		if explain(&err); err != nil {
+			run.Error = api.ErrorOf(err)
+		}
+		answer.Runs = append(answer.Runs, run)
+	}
+	return answer, nil
+}
+
+// commanded describes a run after a command.
+func (h *hosting) commanded(ctx context.Context, id training.RunID) api.CommandedRun {
+	out := api.CommandedRun{RunID: id}
+	record, err := h.jobs.Load(ctx, queue.JobID(id))
+	if err != nil {
+		return out // it has no job; the command says so
+	}
+	run, _ := h.log.Load(ctx, id) // it need not have begun
+	out.State = runState(run.Session.State, record, true)
+	out.RetryOf = training.RunID(record.Job.Submission().RetryOf)
+	if stop, ok := record.Job.Stop(); ok {
+		out.Stopping = training.State(stop.To)
+	}
+	return out
+}
+
+// named returns the runs that a target names, or those of a group or of all that a
+// request fits.
+func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bool) ([]training.RunID, error) {
+	ways := 0
+	for _, given := range []bool{len(t.Runs) > 0, t.Group != "", t.All} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return nil, &fault.FieldError{Field: "runs", Problem: "is not the only way in which runs are named", Fix: "name runs, or a group, or all"}
+	}
+	l, err := s.readCurrent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	if len(t.Runs) > 0 {
+		return s.resolveAll(ctx, l, t.Runs)
+	}
+	runs, err := l.Runs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := l.Jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []training.RunID
+	known := t.All
+	for _, r := range runsOf(runs.Runs, jobs.Jobs, WriterAlive(l.Workspace)) {
+		if !t.All && (r.Job == nil || r.Job.Group != t.Group) {
+			continue
+		}
+		if known = true; fits(r) {
+			names = append(names, r.RunID)
+		}
+	}
+	if !known {
+		return nil, fault.New(fault.NotFound, "there is no group %q", t.Group)
+	}
+	return names, nil
+}
+
+// resolveAll returns the runs of these names, each once, or all that is wrong with them.
+func (s *Service) resolveAll(ctx context.Context, l *Log, names []string) ([]training.RunID, error) {
+	ids := make([]training.RunID, 0, len(names))
+	errs := make([]error, len(names))
+	for i, name := range names {
+		id, err := l.resolve(ctx, name)
+		if errs[i] = err; err == nil && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, joined(errs)
+}
+
+func needCause(cause, done string) error {
+	if cause != "" {
+		return nil
+	}
+	return &fault.FieldError{Field: "cause", Problem: "is missing", Fix: "say why the runs are " + done, Example: done + " by the user"}
+}
+
+// The runs that a command fits.
+func notEnded(r api.Run) bool { return r.Job != nil && !r.Job.State.Ended() }
+
+func canPause(r api.Run) bool { return notEnded(r) && r.Job.State != queue.StatePaused }
+
+func canRetry(r api.Run) bool {
+	return r.Job != nil && r.Job.State.Ended() && r.Job.State != queue.StateCompleted
+}
+
+func canResume(r api.Run) bool {
+	return r.State == training.Interrupted || r.State == api.Paused || r.Job != nil && r.Job.Stopping == queue.StatePaused
+}

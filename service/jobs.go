@@ -1,0 +1,220 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"reprise/api"
+	"reprise/eventstore"
+	"reprise/fault"
+	"reprise/journal"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// subject is a run in an open log, as its own events and those of its job tell it.
+type subject struct {
+	*Log
+	id   training.RunID
+	list *journal.RunList
+	log  *journal.RunLog
+	run  journal.RunRecord // Version is 0 for one that was not started
+	job  journal.JobRecord // Version is 0 for one that was not submitted to a queue
+}
+
+func (f subject) started() bool { return f.run.ID != "" }
+
+func (f subject) runLog() runLog {
+	return runLog{Log: f.Log, list: f.list, log: f.log, run: f.run, job: f.job}
+}
+
+// summary is the run's; that of one that was not started tells of its job.
+func (f subject) summary() journal.RunSummary {
+	if f.started() {
+		return f.run.Summary()
+	}
+	return unstartedSummary(f.job)
+}
+
+// canResume reports whether the run has not ended for good.
+func (f subject) canResume() bool {
+	if f.job.Version > 0 && f.job.Job.State().Ended() {
+		return false
+	}
+	return !f.started() || f.run.Session.CanResume()
+}
+
+// notBegun is the error of what needs a run, and not only its job.
+func (f subject) notBegun() error {
+	return &api.Error{
+		Fault: fault.Conflict, Code: api.NotBegun, Run: f.id,
+		Message: "run " + string(f.id) + " has not begun: it is " + string(runState("", f.job, WriterAlive(f.Workspace))),
+	}
+}
+
+// Jobs returns the list of all jobs.
+func (l *Log) Jobs(ctx context.Context) (*journal.JobList, error) {
+	if l.Listing == nil {
+		return nil, l.Compared
+	}
+	return journal.ReadJobs(ctx, l.Listing)
+}
+
+// resolve returns the run that a request names.
+func (l *Log) resolve(ctx context.Context, name string) (training.RunID, error) {
+	runs, err := l.Runs(ctx)
+	if err != nil {
+		return "", err
+	}
+	jobs, err := l.Jobs(ctx)
+	if err != nil {
+		return "", err
+	}
+	return journal.Resolve(runs, jobs, strings.TrimSpace(name))
+}
+
+// find opens the event log for reading and finds the run or the job that a request names.
+// The log is the caller's to close.
+func (s *Service) find(ctx context.Context, name string) (subject, error) {
+	l, err := s.read(ctx)
+	if err != nil {
+		return subject{}, err
+	}
+	return s.findIn(ctx, l, name)
+}
+
+// findCurrent is find with readCurrent.
+func (s *Service) findCurrent(ctx context.Context, name string) (subject, error) {
+	l, err := s.readCurrent(ctx)
+	if err != nil {
+		return subject{}, err
+	}
+	return s.findIn(ctx, l, name)
+}
+
+// findIn finds a run in an open log, which it closes if it fails.
+func (s *Service) findIn(ctx context.Context, l *Log, name string) (f subject, err error) {
+	f.Log = l
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if f.id, err = l.resolve(ctx, name); err != nil {
+		return f, err
+	}
+	f.list = l.list
+	f.log = journal.NewRunLog(l.Listing, s.config.Now)
+	f.job, err = journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(f.id))
+	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {
+		return f, err
+	}
+	f.run, err = f.log.Load(ctx, f.id)
+	if f.job.Version > 0 && fault.KindOf(err) == fault.NotFound {
+		f.run, err = journal.RunRecord{}, nil
+	}
+	return f, err
+}
+
+// jobEvents returns the events of the job, which are few.
+func (f subject) jobEvents(ctx context.Context) (events []eventstore.Event, err error) {
+	for {
+		page, err := f.Listing.ReadAggregate(ctx, eventstore.AggregateID(journal.JobPrefix+string(f.id)), eventstore.Version(len(events)), eventsPerPage)
+		if events = append(events, page...); err != nil || len(page) < eventsPerPage {
+			return events, err
+		}
+	}
+}
+
+// eventsPerPage is how many events of a job are read at a time.
+const eventsPerPage = 1000
+
+// runState returns the state of a run by its own events, "" for none, and those of its
+// job. alive says that a process works on the runs: what is under way otherwise was
+// interrupted.
+func runState(run training.State, r journal.JobRecord, alive bool) training.State {
+	job := r.Job
+	switch state := job.State(); {
+	case r.Version == 0 || run == training.Completed || run == training.Failed:
+	case state == queue.StateCancelled || state == queue.StateRejected || state == queue.StatePaused || state.Ended() && run == "":
+		return training.State(state)
+	case !alive:
+		return training.Interrupted
+	case run == "":
+		return training.State(state)
+	case run == training.Interrupted && job.Cause().Code == queue.CauseProcessEnded: // until it is resumed
+	case state == queue.StateQueued:
+		return api.Queued
+	}
+	if !alive && (run == training.Running || run == training.Initializing) {
+		return training.Interrupted
+	}
+	return run
+}
+
+// runOf describes a run and its job.
+func runOf(r journal.RunSummary, job journal.JobRecord, alive bool) api.Run {
+	out := RunOf(r)
+	out.State = runState(r.State, job, alive)
+	if job.Version == 0 {
+		return out
+	}
+	out.Job = jobOf(job)
+	if cause := job.Job.Cause().Message; cause != "" && (out.Reason == "" || out.State == api.Cancelled || out.State == api.Rejected) &&
+		out.State != training.Completed && out.State != training.Running && out.State != training.Initializing {
+		out.Reason = cause
+	}
+	return out
+}
+
+// jobOf describes a job.
+func jobOf(r journal.JobRecord) *api.Job {
+	j := r.Job
+	s := j.Submission()
+	out := &api.Job{
+		State: j.State(), Name: s.Name, Owner: s.Owner, Group: s.Group, Priority: j.Priority(), After: j.After(), MaxSeconds: s.MaxDuration.Seconds(),
+		Labels: s.Labels, RetryOf: s.RetryOf, Deferrals: j.Deferrals(), RetryAfter: j.RetryAfter(), SubmittedAt: r.SubmittedAt,
+	}
+	if stop, ok := j.Stop(); ok {
+		out.Stopping = stop.To
+	}
+	if cause := j.Cause(); cause != (queue.Cause{}) {
+		out.Cause = &cause
+	}
+	return out
+}
+
+// unstartedSummary is that of a run of which nothing is recorded but its job.
+func unstartedSummary(r journal.JobRecord) journal.RunSummary {
+	s := journal.RunSummary{RunID: training.RunID(r.Job.ID()), StartedAt: r.SubmittedAt, UpdatedAt: r.UpdatedAt}
+	var request struct {
+		DatasetPath string `json:"dataset_path"`
+	}
+	if json.Unmarshal(r.Job.Submission().Request, &request) == nil {
+		s.Dataset = request.DatasetPath
+	}
+	return s
+}
+
+// runsOf merges runs with jobs, the first to be submitted first. A run that has no job
+// keeps its place among the others.
+func runsOf(runs []journal.RunSummary, jobs []journal.JobRecord, alive bool) []api.Run {
+	byID := make(map[training.RunID]journal.JobRecord, len(jobs))
+	for _, r := range jobs {
+		byID[training.RunID(r.Job.ID())] = r
+	}
+	started := make(map[training.RunID]bool, len(runs))
+	list := make([]api.Run, 0, len(runs))
+	for _, r := range runs {
+		started[r.RunID] = true
+		list = append(list, runOf(r, byID[r.RunID], alive))
+	}
+	for _, r := range jobs {
+		if !started[training.RunID(r.Job.ID())] {
+			list = append(list, runOf(unstartedSummary(r), r, alive))
+		}
+	}
+	return list
+}
