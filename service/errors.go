@@ -20,8 +20,12 @@ func explain(err *error) {
 	}
 	e := api.ErrorOf(*err)
 	if !errors.As(*err, new(*api.Error)) {
-		e.Code, e.Path = codeOf(*err)
 		e.Message, e.Remedy = remedyOf(*err)
+	}
+	if code, path := codeOf(*err); code != "" && e.Code == "" {
+		coded := *e
+		coded.Code, coded.Path = code, path
+		e = &coded
 	}
 	*err = e
 }

@@ -46,3 +46,16 @@ func TestAllMistakesOfJoinedErrorsAreKept(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+func TestTheCodeOfAnErrorOutlivesAFailureBesideIt(t *testing.T) {
+	noLog := &datadir.MissingLogError{Dir: "/d"}
+	for _, err := range []error{
+		errors.Join(noLog, nil), errors.Join(noLog, errors.New("close: I/O error")), errors.Join(&api.Error{Message: "close"}, noLog),
+	} {
+		text := err.Error()
+		explain(&err)
+		if e := api.ErrorOf(err); e.Code != api.LogMissing || e.Path != "/d" || e.Error() != text {
+			t.Errorf("%+v of %s", e, text)
+		}
+	}
+}
