@@ -121,6 +121,10 @@ func (e *Error) Is(target error) bool {
 	return target == context.Canceled && e.Fault == fault.Canceled //nolint:errorlint // errors.Is calls it for each error in a tree
 }
 
+// EndOf returns the error of a call whose context has ended. It is the same wherever the
+// service runs.
+func EndOf(ctx context.Context) *Error { return ErrorOf(ctx.Err()) }
+
 // ErrorOf returns err as an error of a service, with its kind and mistakes; nil for
 // nil. Of several that are joined, it has the code of the first that has one, with the
 // run and the path that the code is about.

@@ -49,7 +49,7 @@ func OpenRecorded(ctx context.Context, library *dataset.Library, d training.Data
 
 // DataSets implements api.Service.
 func (s *Service) DataSets(ctx context.Context, _ api.DataSetsRequest) (_ api.DataSetList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return api.DataSetList{}, err
@@ -64,7 +64,7 @@ func (s *Service) DataSets(ctx context.Context, _ api.DataSetsRequest) (_ api.Da
 
 // FetchDataSet implements api.Service.
 func (s *Service) FetchDataSet(ctx context.Context, q api.FetchDataSetRequest) (_ api.DataSet, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return api.DataSet{}, err
@@ -85,7 +85,7 @@ func (s *Service) FetchDataSet(ctx context.Context, q api.FetchDataSetRequest) (
 
 // InspectDataSet implements api.Service.
 func (s *Service) InspectDataSet(ctx context.Context, q api.InspectDataSetRequest) (_ api.Inspection, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return api.Inspection{}, err

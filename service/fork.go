@@ -16,7 +16,7 @@ import (
 
 // Fork implements api.Service.
 func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	parent, err := s.forkParent(ctx, q.Run)
 	if err != nil {
 		return api.Forked{}, err

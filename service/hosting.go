@@ -289,7 +289,7 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 func (h *hosting) rest(id training.RunID) api.RunUpdate {
 	ctx := context.Background()
 	unfinished := func(err error) api.RunUpdate {
-		explain(&err)
+		explain(ctx, &err)
 		return api.RunUpdate{RunID: id, Unfinished: api.ErrorOf(err)}
 	}
 	_, left := h.host.WaitJob(ctx, queue.JobID(id)) // which the run may not have

@@ -13,7 +13,7 @@ import (
 
 // Projections implements api.Service.
 func (s *Service) Projections(ctx context.Context, _ api.ProjectionsRequest) (_ api.ProjectionList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.ProjectionList{}, err
@@ -32,7 +32,7 @@ func (s *Service) Projections(ctx context.Context, _ api.ProjectionsRequest) (_ 
 
 // RebuildProjections implements api.Service.
 func (s *Service) RebuildProjections(ctx context.Context, q api.RebuildRequest) (_ api.RebuildReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	chosen, err := chooseProjections(q.Projections)
 	if err != nil {
 		return api.RebuildReport{}, err

@@ -59,7 +59,7 @@ func stepsOf(records []stepseries.Record) []api.Step {
 
 // Explain implements api.Service.
 func (s *Service) Explain(ctx context.Context, q api.ExplainRequest) (_ api.Explanation, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	r, err := s.readRun(ctx, q.Run)
 	if err != nil {
 		return api.Explanation{}, err

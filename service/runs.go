@@ -15,7 +15,7 @@ import (
 
 // Runs implements api.Service.
 func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.RunList{}, err
@@ -43,7 +43,7 @@ func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, e
 
 // Run implements api.Service.
 func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	f, err := s.find(ctx, q.Run)
 	if err != nil {
 		return api.RunReport{}, err

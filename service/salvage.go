@@ -29,7 +29,7 @@ const (
 // event log is damaged. It changes nothing here. What is missing is in the report: an
 // error means that there is no new folder.
 func (s *Service) Salvage(ctx context.Context, folder string, progress func(done, of uint64)) (_ api.SalvageReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if err := s.needDir(); err != nil {
 		return api.SalvageReport{}, err
 	}

@@ -34,7 +34,7 @@ type job struct {
 
 // Validate implements api.Service.
 func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Validation, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	j, err := s.prepare(ctx, api.SubmitRequest{Files: []api.RequestFile{q.File}, Settings: q.Settings, Folder: q.Folder}, true)
 	if err != nil {
 		return api.Validation{}, err
@@ -101,7 +101,7 @@ func launchAll(ctx context.Context, n int, send func(api.Submission) error, laun
 		if err != nil && ctx.Err() != nil {
 			return err
 		}
-		explain(&err)
+		explain(ctx, &err)
 		if sent := send(api.Submission{Index: i, RunID: id, Error: api.ErrorOf(err)}); sent != nil || err != nil {
 			return sent
 		}
