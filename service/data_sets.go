@@ -37,9 +37,9 @@ func (s *Service) library(ctx context.Context) (*dataset.Library, func(), error)
 	}, err
 }
 
-// OpenRecorded opens the data of a run as it was read then, and makes sure that it is
+// openRecorded opens the data of a run as it was read then, and makes sure that it is
 // the same.
-func OpenRecorded(ctx context.Context, library *dataset.Library, d training.Dataset) (*dataset.Dataset, error) {
+func openRecorded(ctx context.Context, library *dataset.Library, d training.Dataset) (*dataset.Dataset, error) {
 	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
 		return nil, fault.As(fault.KindOf(err).Accepted(), fmt.Errorf("the run's data: %w", err))

@@ -17,6 +17,7 @@ import (
 // Fork implements api.Service.
 func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, err error) {
 	defer explain(ctx, &err)
+	defer s.shelf.use()()
 	parent, err := s.forkParent(ctx, q.Run)
 	if err != nil {
 		return api.Forked{}, err
@@ -102,6 +103,7 @@ func forkPoint(parent journal.RunRecord, w datadir.Workspace, from *uint64) (tra
 // Resume implements api.Service.
 func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api.Submission, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
+		defer s.shelf.use()()
 		names, err := s.named(ctx, q.Target, canResume)
 		if err != nil {
 			return err

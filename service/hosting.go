@@ -37,6 +37,7 @@ type hosting struct {
 	jobs    *journal.JobLog
 	opened  *datadir.OpenWorkspace
 	unserve func() error // nil if it is not served
+	unshelf func()       // ends its use of the shelf
 
 	users    int  // submissions in progress and runs that are not at rest; guarded by hosts.mu
 	closing  bool // likewise
@@ -142,7 +143,7 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
-	h.host = host
+	h.host, h.unshelf = host, s.shelf.use()
 	tellRecovered(ctx, recovery)
 	return h, nil
 }
@@ -176,7 +177,7 @@ func (h *hosting) end() {
 		err = h.unserve()
 	}
 	err = errors.Join(err, h.opened.Close())
-	s.shelf.clear()
+	h.unshelf()
 	s.hosts.mu.Lock()
 	s.hosts.current, s.hosts.ended = nil, errors.Join(s.hosts.ended, err)
 	s.hosts.mu.Unlock()

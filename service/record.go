@@ -115,7 +115,7 @@ func (s *Service) verify(
 	if err != nil {
 		return none, err
 	}
-	data, err := OpenRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
 	done()
 	if err != nil {
 		return none, err
