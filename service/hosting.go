@@ -225,6 +225,11 @@ func (h *hosting) end() {
 	h.unshelf()
 	s.hosts.mu.Lock()
 	s.hosts.current, s.hosts.ended = nil, errors.Join(s.hosts.ended, err)
+	for _, f := range s.hosts.feeds {
+		if f.hosting == h { // all of them are at rest; it would stay in memory with them
+			f.hosting = nil
+		}
+	}
 	s.hosts.mu.Unlock()
 	close(h.ended)
 }
@@ -393,6 +398,13 @@ func (s *Service) forgetFeeds(id training.RunID) {
 			delete(s.hosts.feeds, oldest)
 		}
 	}
+}
+
+// hostingOf returns the hosting of a feed, nil once that is gone.
+func (s *Service) hostingOf(f *feed) *hosting {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	return f.hosting
 }
 
 // feed returns the feed of a run that trains or trained here; nil if there is none.
