@@ -65,7 +65,7 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 		}
 		return job{}, nil, invalid(errors.Join(noPoint, wrong))
 	}
-	if err := CheckFiles(parent, s.workspace, cp, fieldFrom, "use another checkpoint"); err != nil {
+	if err := checkFiles(parent, s.workspace, cp, fieldFrom, "use another checkpoint"); err != nil {
 		return job{}, nil, err
 	}
 	if err != nil {
@@ -95,9 +95,9 @@ const fieldFrom = "from"
 // forkPoint returns the checkpoint to start from.
 func forkPoint(parent journal.RunRecord, w datadir.Workspace, from *uint64) (training.Checkpoint, error) {
 	if from == nil {
-		return LastCheckpoint(parent, w)
+		return lastCheckpoint(parent, w)
 	}
-	return CheckpointAt(parent, w, fieldFrom, *from)
+	return checkpointAt(parent, w, fieldFrom, *from)
 }
 
 // Resume implements api.Service.
@@ -202,5 +202,5 @@ func checkResumePoint(ctx context.Context, r runLog) error {
 			return err
 		}
 	}
-	return CheckFiles(run, r.Workspace, cp, fieldFrom, "fork the run from another checkpoint")
+	return checkFiles(run, r.Workspace, cp, fieldFrom, "fork the run from another checkpoint")
 }
