@@ -126,15 +126,24 @@ func (e *Error) Is(target error) bool {
 	return target == context.Canceled && e.Fault == fault.Canceled //nolint:errorlint // errors.Is calls it for each error in a tree
 }
 
+// EndOf returns the error of a call whose context has ended. It is the same wherever the
+// service runs.
+func EndOf(ctx context.Context) *Error { return ErrorOf(ctx.Err()) }
+
 // ErrorOf returns err as an error of a service, with its kind and mistakes; nil for
-// nil.
+// nil. Of several that are joined, it has the code of the first that has one, with the
+// run and the path that the code is about.
 func ErrorOf(err error) *Error {
 	if err == nil {
 		return nil
 	}
 	e := wrapped(err)
-	if e == nil {
-		return &Error{Fault: fault.KindOf(err), Message: err.Error(), Mistakes: mistakesOf(err)}
+	if e == nil { // the remedies of several are in the message, each after what it helps against
+		e = &Error{Fault: fault.KindOf(err), Message: err.Error(), Mistakes: mistakesOf(err)}
+		if coded := firstCoded(err); coded != nil {
+			e.Code, e.Path, e.Run = coded.Code, coded.Path, coded.Run
+		}
+		return e
 	}
 	if text, kind := err.Error(), fault.KindOf(err); text != e.Error() || kind != e.Fault { // something was added to it
 		added := *e
@@ -149,12 +158,38 @@ func ErrorOf(err error) *Error {
 	return e
 }
 
+// firstCoded returns the first error of a service in a tree that has a code; nil if there
+// is none.
+func firstCoded(err error) *Error {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *Error:
+		if e.Code != "" {
+			return e
+		}
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			if coded := firstCoded(part); coded != nil {
+				return coded
+			}
+		}
+	case interface{ Unwrap() error }:
+		return firstCoded(e.Unwrap())
+	}
+	return nil
+}
+
 // wrapped returns the error of a service that err is or wraps; nil if there is none, or
 // if it is one of several.
 func wrapped(err error) *Error {
 	for err != nil {
 		if e, ok := err.(*Error); ok { //nolint:errorlint // it walks the tree itself
 			return e
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
+			if err = nil; len(joined.Unwrap()) == 1 {
+				err = joined.Unwrap()[0]
+			}
+			continue
 		}
 		err = errors.Unwrap(err)
 	}

@@ -49,6 +49,25 @@ func TestAnErrorKeepsItsKindWhenSomethingIsAddedToIt(t *testing.T) {
 	}
 }
 
+func TestAJoinedErrorKeepsWhatItsPartsSay(t *testing.T) {
+	one := &api.Error{Fault: fault.Conflict, Code: api.RunEnded, Run: "r", Path: "/d", Message: "it ended", Remedy: "train again"}
+	for _, alone := range []error{errors.Join(one, nil), errors.Join(nil, errors.Join(one)), fault.As(fault.Conflict, errors.Join(one))} {
+		if e := api.ErrorOf(alone); !reflect.DeepEqual(e, one) {
+			t.Errorf("%+v, want %+v", e, one)
+		}
+	}
+	for _, several := range []error{errors.Join(one, errors.New("close: I/O error")), fault.As(fault.Conflict, errors.Join(errors.New("a"), one))} {
+		e := api.ErrorOf(several)
+		if e.Fault != fault.Conflict || e.Code != api.RunEnded || e.Run != "r" || e.Path != "/d" || e.Error() != several.Error() {
+			t.Errorf("%+v of %v", e, several)
+		}
+	}
+	both := fmt.Errorf("%w; %w", one, errors.New("close: I/O error"))
+	if e := api.ErrorOf(both); e.Error() != both.Error() || e.Fault != fault.Conflict || e.Code != api.RunEnded {
+		t.Errorf("%+v of %v", e, both)
+	}
+}
+
 func TestEveryKindHasItsStatus(t *testing.T) {
 	for k := fault.Internal; k <= fault.Forbidden; k++ {
 		s := api.StatusOf(k)

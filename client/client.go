@@ -277,10 +277,10 @@ func (c *Client) lines(ctx context.Context, body io.Reader) iter.Seq2[api.Line, 
 }
 
 // unreachable returns the error for what is wrong with the connection. A call whose
-// context has ended was canceled instead.
+// context has ended says that instead.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return &api.Error{Fault: fault.Canceled, Message: context.Cause(ctx).Error()}
+		return api.EndOf(ctx)
 	}
 	return &api.Error{Fault: fault.Unavailable, Code: api.Unreachable, Message: fmt.Sprintf("the service at %s: %v", c.service, err)}
 }

@@ -10,6 +10,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says what a caller can do about an error. The zero Kind is Internal.
@@ -119,9 +120,9 @@ func New(kind Kind, format string, a ...any) error {
 	return &kindError{kind, fmt.Errorf(format, a...)}
 }
 
-// Parts returns the errors that were joined in err with errors.Join, or an error like
-// it, and err itself if none were; nil for nil. Each part has the kind that As gave to
-// the whole.
+// Parts returns the errors that were joined in err with errors.Join, and err itself if
+// none were; nil for nil. Each part has the kind that As gave to the whole. An error that
+// wraps several in a text of its own is one part: taken apart, it would lose that text.
 func Parts(err error) []error {
 	if err == nil {
 		return nil
@@ -138,8 +139,14 @@ func Parts(err error) []error {
 		return []error{err}
 	}
 	var parts []error
+	var texts []string
 	for _, part := range joined.Unwrap() {
-		parts = append(parts, Parts(part)...)
+		if part != nil {
+			parts, texts = append(parts, Parts(part)...), append(texts, part.Error())
+		}
+	}
+	if err.Error() != strings.Join(texts, "\n") {
+		return []error{err}
 	}
 	return parts
 }

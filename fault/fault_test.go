@@ -97,6 +97,9 @@ func TestPartsTakesJoinedErrorsApart(t *testing.T) {
 		{fault.As(fault.Invalid, errors.Join(a, b)), "[a b]", fault.Invalid},
 		{errors.Join(fault.As(fault.Invalid, errors.Join(a, fault.As(fault.Corrupt, b)))), "[a b]", fault.Invalid},
 		{fmt.Errorf("both: %w", fault.As(fault.Invalid, errors.Join(a, b))), "[both: a\nb]", fault.Invalid},
+		{fmt.Errorf("save: %w; close: %w", a, b), "[save: a; close: b]", fault.Internal},
+		{errors.Join(fmt.Errorf("%w; %w", a, b), c), "[a; b c]", fault.Internal},
+		{fault.As(fault.Corrupt, fmt.Errorf("%w, %w", a, b)), "[a, b]", fault.Corrupt},
 	} {
 		parts := fault.Parts(test.err)
 		if got := fmt.Sprint(parts); got != test.text {

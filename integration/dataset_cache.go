@@ -9,6 +9,7 @@ import (
 
 	"reprise/actor"
 	"reprise/dataset"
+	"reprise/fault"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -229,10 +230,11 @@ func (held *cachedDataset) leave(run training.RunID) {
 	held.waiting = slices.DeleteFunc(held.waiting, func(m loadDataset) bool { return m.Run == run })
 }
 
-// CheckFingerprint fails unless the data is what the session was started with.
+// CheckFingerprint fails unless the data is what the session was started with. That is
+// Unavailable: the original data may be put back.
 func CheckFingerprint(data *dataset.Dataset, want training.Dataset) error {
 	if got := data.Fingerprint(); got != want.Fingerprint {
-		return fmt.Errorf("data set %s has changed: its content is %s, the run was started on %s; put the original data back to continue",
+		return fault.New(fault.Unavailable, "data set %s has changed: its content is %s, the run was started on %s; put the original data back to continue",
 			want.Path, got, want.Fingerprint)
 	}
 	return nil

@@ -26,7 +26,7 @@ func (s *Service) host() (*integration.Host, error) {
 
 // Actors implements api.Service.
 func (s *Service) Actors(ctx context.Context, _ api.ActorsRequest) (_ api.ActorSnapshot, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if err := ctx.Err(); err != nil {
 		return api.ActorSnapshot{}, err
 	}
@@ -51,7 +51,7 @@ const tellPatience = 10 * time.Second
 
 // Tell implements api.Service.
 func (s *Service) Tell(ctx context.Context, m api.Message) (_ api.MessageAnswer, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	host, err := s.host()
 	if err != nil {
 		return api.MessageAnswer{}, err
@@ -78,7 +78,7 @@ func appendActors(rows []api.Actor, t actor.Tree) []api.Actor {
 
 // Trace implements api.Service.
 func (s *Service) Trace(ctx context.Context, q api.TraceRequest) (_ api.TraceStep, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	host, err := s.host()
 	if err != nil {
 		return api.TraceStep{}, err

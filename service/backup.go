@@ -72,7 +72,7 @@ func (s *Service) backup(ctx context.Context, to datadir.Workspace, report *api.
 // folders above it are made, too. The log comes last: what was cut off is completed by
 // the same call.
 func (s *Service) Restore(ctx context.Context, folder string, parents bool, progress func(done, of uint64)) (_ api.BackupReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	report := api.BackupReport{From: folder, To: s.workspace.Dir}
 	from := datadir.Workspace{Dir: folder}
 	if !disk.Exists(from.EventsPath()) {

@@ -16,9 +16,9 @@ import (
 	"reprise/training"
 )
 
-// LastCheckpoint returns the newest checkpoint of a run. It fails with an *api.Error for
+// lastCheckpoint returns the newest checkpoint of a run. It fails with an *api.Error for
 // one that has none.
-func LastCheckpoint(run journal.RunRecord, w datadir.Workspace) (training.Checkpoint, error) {
+func lastCheckpoint(run journal.RunRecord, w datadir.Workspace) (training.Checkpoint, error) {
 	last, ok := run.LastCheckpoint()
 	if !ok {
 		return last, noCheckpoint(run, w)
@@ -29,7 +29,7 @@ func LastCheckpoint(run journal.RunRecord, w datadir.Workspace) (training.Checkp
 // noCheckpoint says why a run has no checkpoints.
 func noCheckpoint(run journal.RunRecord, w datadir.Workspace) error {
 	e := &api.Error{Fault: fault.Conflict, Run: run.ID}
-	switch StateOf(run.Session.State, w) {
+	switch stateOf(run.Session.State, w) {
 	case training.Failed:
 		e.Message = fmt.Sprintf("run %s failed before its first checkpoint: %s", run.ID, strings.TrimSuffix(run.Reason, "; no checkpoint was written yet"))
 		e.Remedy = "correct the request and train it again"
@@ -43,10 +43,10 @@ func noCheckpoint(run journal.RunRecord, w datadir.Workspace) error {
 	return e
 }
 
-// CheckpointAt returns the checkpoint at the step that a field of a request names. It
+// checkpointAt returns the checkpoint at the step that a field of a request names. It
 // fails with an *api.Error.
-func CheckpointAt(run journal.RunRecord, w datadir.Workspace, field string, step uint64) (training.Checkpoint, error) {
-	if _, err := LastCheckpoint(run, w); err != nil {
+func checkpointAt(run journal.RunRecord, w datadir.Workspace, field string, step uint64) (training.Checkpoint, error) {
+	if _, err := lastCheckpoint(run, w); err != nil {
 		return training.Checkpoint{}, err
 	}
 	if i := indexOfStep(run, step); i >= 0 {
@@ -57,10 +57,10 @@ func CheckpointAt(run journal.RunRecord, w datadir.Workspace, field string, step
 	})
 }
 
-// CheckFiles fails where the files of a checkpoint that a run would start from are not
+// checkFiles fails where the files of a checkpoint that a run would start from are not
 // what was committed. field is the one of the request that names another checkpoint, and
 // or says what to do with it.
-func CheckFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, field, or string) error {
+func checkFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, field, or string) error {
 	return badFiles(run, w, cp, field, or, w.Checkpoints(run.ID).Verify(cp.Ref()))
 }
 

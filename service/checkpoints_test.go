@@ -32,8 +32,8 @@ func TestARunWithoutCheckpointsSaysWhatHelps(t *testing.T) {
 		"run run was interrupted before its first checkpoint":                                                         runWith(training.Running),
 		"run run has no checkpoint yet; the first one comes after 2 epochs":                                           runWith(training.State("")),
 	} {
-		_, err := LastCheckpoint(r, nobody)
-		_, at := CheckpointAt(r, nobody, "step", 3)
+		_, err := lastCheckpoint(r, nobody)
+		_, at := checkpointAt(r, nobody, "step", 3)
 		var e *api.Error
 		if !errors.As(err, &e) || e.Fault != fault.Conflict || err.Error() != want || at.Error() != want {
 			t.Errorf("%v and %v, want %q", err, at, want)
@@ -61,14 +61,14 @@ func TestAStepWithoutACheckpointNamesTheNearestOnes(t *testing.T) {
 		{many, 101, "use 80, 90, 100, 110, 120 or 130, or one of the other 14", api.StepsOmitted},
 		{many, 999, "use 150, 160, 170, 180, 190 or 200, or one of the other 14", api.StepsOmitted},
 	} {
-		_, err := CheckpointAt(runWith(training.Completed, c.steps...), datadir.Workspace{}, "step", c.step)
+		_, err := checkpointAt(runWith(training.Completed, c.steps...), datadir.Workspace{}, "step", c.step)
 		var e *api.Error
 		if !errors.As(err, &e) || e.Fault != fault.Invalid || e.Code != c.code || len(e.Mistakes) != 1 || e.Mistakes[0].Field != "step" ||
 			e.Mistakes[0].Fix != c.fix || e.Message != "step: run run has no checkpoint at step "+strconv.FormatUint(c.step, 10)+"; "+c.fix {
 			t.Errorf("step %d: %#v", c.step, e)
 		}
 	}
-	if cp, err := CheckpointAt(runWith(training.Completed, many...), datadir.Workspace{}, "step", 30); err != nil || cp.Step != 30 {
+	if cp, err := checkpointAt(runWith(training.Completed, many...), datadir.Workspace{}, "step", 30); err != nil || cp.Step != 30 {
 		t.Errorf("%+v, %v", cp, err)
 	}
 }

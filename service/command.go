@@ -14,7 +14,7 @@ import (
 
 // Cancel implements api.Service.
 func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Commanded, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if err := needCause(q.Cause, "cancelled"); err != nil {
 		return api.Commanded{}, err
 	}
@@ -23,7 +23,7 @@ func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Comman
 
 // Pause implements api.Service.
 func (s *Service) Pause(ctx context.Context, q api.PauseRequest) (_ api.Commanded, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if err := needCause(q.Cause, "paused"); err != nil {
 		return api.Commanded{}, err
 	}
@@ -32,7 +32,7 @@ func (s *Service) Pause(ctx context.Context, q api.PauseRequest) (_ api.Commande
 
 // Prioritize implements api.Service.
 func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.Commanded, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if p := q.Priority; p < -queue.MaxPriority || p > queue.MaxPriority {
 		return api.Commanded{}, &fault.FieldError{Field: "priority", Value: fmt.Sprint(p),
 			Problem: fmt.Sprintf("must be from %d to %d", -queue.MaxPriority, queue.MaxPriority), Fix: "use a number such as 10"}
@@ -42,7 +42,7 @@ func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.
 
 // Retry implements api.Service.
 func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Commanded, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	targets := []integration.Target{{Group: q.Group}}
 	if q.Group == "" {
 		names, err := s.named(ctx, q.Target, canRetry)
@@ -65,7 +65,7 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 		if err != nil && t.Job == "" {
 			return answer, err
 		}
-		if explain(&err); err != nil {
+		if explain(ctx, &err); err != nil {
 			answer.Runs = append(answer.Runs, api.CommandedRun{RunID: training.RunID(t.Job), Error: api.ErrorOf(err)})
 		}
 		for _, id := range ids {
@@ -96,7 +96,7 @@ func (s *Service) command(
 	for _, id := range names {
 		err := do(h, integration.Target{Job: queue.JobID(id)})
 		run := h.commanded(ctx, id)
-		if explain(&err); err != nil {
+		if explain(ctx, &err); err != nil {
 			run.Error = api.ErrorOf(err)
 		}
 		answer.Runs = append(answer.Runs, run)

@@ -37,9 +37,9 @@ func (s *Service) library(ctx context.Context) (*dataset.Library, func(), error)
 	}, err
 }
 
-// OpenRecorded opens the data of a run as it was read then, and makes sure that it is
+// openRecorded opens the data of a run as it was read then, and makes sure that it is
 // the same.
-func OpenRecorded(ctx context.Context, library *dataset.Library, d training.Dataset) (*dataset.Dataset, error) {
+func openRecorded(ctx context.Context, library *dataset.Library, d training.Dataset) (*dataset.Dataset, error) {
 	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
 		return nil, fault.As(fault.KindOf(err).Accepted(), fmt.Errorf("the run's data: %w", err))
@@ -49,7 +49,7 @@ func OpenRecorded(ctx context.Context, library *dataset.Library, d training.Data
 
 // DataSets implements api.Service.
 func (s *Service) DataSets(ctx context.Context, _ api.DataSetsRequest) (_ api.DataSetList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return api.DataSetList{}, err
@@ -64,7 +64,7 @@ func (s *Service) DataSets(ctx context.Context, _ api.DataSetsRequest) (_ api.Da
 
 // FetchDataSet implements api.Service.
 func (s *Service) FetchDataSet(ctx context.Context, q api.FetchDataSetRequest) (_ api.DataSet, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return api.DataSet{}, err
@@ -85,7 +85,7 @@ func (s *Service) FetchDataSet(ctx context.Context, q api.FetchDataSetRequest) (
 
 // InspectDataSet implements api.Service.
 func (s *Service) InspectDataSet(ctx context.Context, q api.InspectDataSetRequest) (_ api.Inspection, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return api.Inspection{}, err

@@ -1,30 +1,48 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
 )
 
 // explain makes the error that a method returns one of package api. Every method
-// defers it.
-func explain(err *error) {
+// defers it. What fails because the context of the call has ended says only that.
+func explain(ctx context.Context, err *error) {
 	if *err == nil {
+		return
+	}
+	if ctx.Err() != nil && endOnly(*err) {
+		*err = api.EndOf(ctx)
 		return
 	}
 	e := api.ErrorOf(*err)
 	if !errors.As(*err, new(*api.Error)) {
-		e.Code, e.Path = codeOf(*err)
 		e.Message, e.Remedy = remedyOf(*err)
 	}
+	if code, path := codeOf(*err); code != "" && e.Code == "" {
+		coded := *e
+		coded.Code, coded.Path = code, path
+		e = &coded
+	}
 	*err = e
+}
+
+// endOnly reports whether an error says nothing but that a context has ended.
+func endOnly(err error) bool {
+	return !slices.ContainsFunc(fault.Parts(err), func(part error) bool {
+		return !errors.Is(part, context.Canceled) && !errors.Is(part, context.DeadlineExceeded)
+	})
 }
 
 // codeOf returns the situation that an error is about, and the path that it names.

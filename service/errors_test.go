@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -24,7 +25,7 @@ func TestARunThatWasLeftHasItsRemedyApart(t *testing.T) {
 			"run r: " + datadir.ErrDataDirGone.Error() + ": d/events.db is gone", datadir.Remedy(datadir.ErrDataDirGone)},
 	} {
 		var err error = &integration.UnfinishedError{Run: "r", Cause: c.cause}
-		explain(&err)
+		explain(t.Context(), &err)
 		var e *api.Error
 		if !errors.As(err, &e) || e.Code != c.code || e.Message != c.message || e.Remedy != c.remedy || e.Fault == fault.Invalid {
 			t.Errorf("%+v, want %+v", err, c)
@@ -35,14 +36,44 @@ func TestARunThatWasLeftHasItsRemedyApart(t *testing.T) {
 func TestAllMistakesOfJoinedErrorsAreKept(t *testing.T) {
 	unreadable := &api.Error{Fault: fault.Invalid, Message: "JOB x: no such file", Mistakes: []api.Mistake{{Field: "one"}}}
 	err := errors.Join(unreadable, &fault.FieldError{Field: "data_dir", Problem: "is read-only", Fix: "use another"})
-	explain(&err)
+	explain(t.Context(), &err)
 	e, ok := err.(*api.Error) //nolint:errorlint // a wrapped one would not cross a wire as it is
 	if !ok || e.Fault != fault.Invalid || e.Message != "JOB x: no such file\ndata_dir: is read-only; use another" || len(e.Mistakes) != 2 {
 		t.Errorf("%+v", err)
 	}
 	err = fault.As(fault.Unavailable, fmt.Errorf("later: %w", unreadable))
-	explain(&err)
+	explain(t.Context(), &err)
 	if e := api.ErrorOf(err); e.Fault != fault.Unavailable || e.Message != "later: JOB x: no such file" || len(e.Mistakes) != 1 {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestTheCodeOfAnErrorOutlivesAFailureBesideIt(t *testing.T) {
+	noLog := &datadir.MissingLogError{Dir: "/d"}
+	for _, err := range []error{
+		errors.Join(noLog, nil), errors.Join(noLog, errors.New("close: I/O error")), errors.Join(&api.Error{Message: "close"}, noLog),
+	} {
+		text := err.Error()
+		explain(t.Context(), &err)
+		if e := api.ErrorOf(err); e.Code != api.LogMissing || e.Path != "/d" || e.Error() != text {
+			t.Errorf("%+v of %s", e, text)
+		}
+	}
+}
+
+func TestWhatFailsBesideTheEndOfACallIsKept(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := fmt.Errorf("read events: %w", context.Canceled)
+	if explain(ctx, &err); err.Error() != "context canceled" || fault.KindOf(err) != fault.Canceled {
+		t.Errorf("%v", err)
+	}
+	err = errors.Join(context.Canceled, errors.New("close: no"))
+	if explain(ctx, &err); err.Error() != "context canceled\nclose: no" {
+		t.Errorf("%v", err)
+	}
+	err = fmt.Errorf("download: %w", context.DeadlineExceeded) // its own
+	if explain(t.Context(), &err); err.Error() != "download: context deadline exceeded" || fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("%v", err)
 	}
 }

@@ -82,7 +82,7 @@ func (h *hosting) feedOf(run training.RunID) *feed {
 // feed is what happens to a run that trains here. Its publisher never waits for a
 // follower.
 type feed struct {
-	hosting *hosting
+	hosting *hosting // guarded by hosts.mu; nil once it is gone
 
 	mu        sync.Mutex
 	run       training.RunID
@@ -221,7 +221,9 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 			} else if !left[id] {
 				f.attach(to)
 				defer f.detach(to)
-				hostings = append(hostings, f.hosting)
+				if h := s.hostingOf(f); h != nil {
+					hostings = append(hostings, h)
+				}
 			}
 			left[id] = true
 		}
@@ -300,7 +302,7 @@ func (s *Service) letGo(ctx context.Context, hostings []*hosting) error {
 
 // Interrupt implements api.Service.
 func (s *Service) Interrupt(ctx context.Context, q api.InterruptRequest) (_ api.Interrupted, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if q.Cause == "" {
 		return api.Interrupted{}, &fault.FieldError{Field: "cause", Problem: "is missing", Fix: "say why the runs are interrupted", Example: "interrupted by the user"}
 	}
@@ -327,8 +329,12 @@ func (s *Service) Interrupt(ctx context.Context, q api.InterruptRequest) (_ api.
 		if f == nil || f.atRest() {
 			continue
 		}
+		h := s.hostingOf(f)
+		if h == nil { // it came to rest just now
+			continue
+		}
 		id := f.run
-		f.hosting.host.Interrupt(id, q.Cause)
+		h.host.Interrupt(id, q.Cause)
 		answer.Runs = append(answer.Runs, id)
 	}
 	return answer, nil

@@ -16,7 +16,8 @@ import (
 
 // Fork implements api.Service.
 func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
+	defer s.shelf.use()()
 	parent, err := s.forkParent(ctx, q.Run)
 	if err != nil {
 		return api.Forked{}, err
@@ -64,7 +65,7 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 		}
 		return job{}, nil, invalid(errors.Join(noPoint, wrong))
 	}
-	if err := CheckFiles(parent, s.workspace, cp, fieldFrom, "use another checkpoint"); err != nil {
+	if err := checkFiles(parent, s.workspace, cp, fieldFrom, "use another checkpoint"); err != nil {
 		return job{}, nil, err
 	}
 	if err != nil {
@@ -94,14 +95,15 @@ const fieldFrom = "from"
 // forkPoint returns the checkpoint to start from.
 func forkPoint(parent journal.RunRecord, w datadir.Workspace, from *uint64) (training.Checkpoint, error) {
 	if from == nil {
-		return LastCheckpoint(parent, w)
+		return lastCheckpoint(parent, w)
 	}
-	return CheckpointAt(parent, w, fieldFrom, *from)
+	return checkpointAt(parent, w, fieldFrom, *from)
 }
 
 // Resume implements api.Service.
 func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api.Submission, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
+		defer s.shelf.use()()
 		names, err := s.named(ctx, q.Target, canResume)
 		if err != nil {
 			return err
@@ -200,5 +202,5 @@ func checkResumePoint(ctx context.Context, r runLog) error {
 			return err
 		}
 	}
-	return CheckFiles(run, r.Workspace, cp, fieldFrom, "fork the run from another checkpoint")
+	return checkFiles(run, r.Workspace, cp, fieldFrom, "fork the run from another checkpoint")
 }

@@ -11,7 +11,7 @@ import (
 
 // Head implements api.Service.
 func (s *Service) Head(ctx context.Context, q api.HeadRequest) (_ api.LogHead, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	open := s.read
 	if q.Current {
 		open = s.readCurrent

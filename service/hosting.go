@@ -10,6 +10,7 @@ import (
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/dataset"
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
@@ -19,7 +20,8 @@ import (
 
 // hosts is the hosting of this process: at most one at a time.
 type hosts struct {
-	turn chan struct{} // has a value while one is being opened or closed
+	turn   chan struct{} // has a value while one is being opened or closed
+	derive chan struct{} // has a value while withStore calls what it was given
 
 	mu      sync.Mutex // guards what follows
 	current *hosting   // nil for none
@@ -37,6 +39,7 @@ type hosting struct {
 	jobs    *journal.JobLog
 	opened  *datadir.OpenWorkspace
 	unserve func() error // nil if it is not served
+	unshelf func()       // ends its use of the shelf
 
 	users    int  // submissions in progress and runs that are not at rest; guarded by hosts.mu
 	closing  bool // likewise
@@ -65,45 +68,88 @@ func errEnding() error {
 
 // hold returns the hosting of this process, which it opens if there is none. release
 // must follow.
-func (s *Service) hold(ctx context.Context) (*hosting, error) {
+func (s *Service) hold(ctx context.Context) (h *hosting, err error) {
+	err = s.inTurn(ctx, func() (ending <-chan struct{}, err error) {
+		h, ending, err = s.holdInTurn(ctx)
+		return ending, err
+	})
+	return h, err
+}
+
+// withStore calls do with the event log, for writing to what is made from it: that of the
+// hosting of this process, if there is one. Nobody else calls do at the same time.
+func (s *Service) withStore(ctx context.Context, do func(eventstore.Store) error) error {
+	select {
+	case s.hosts.derive <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.hosts.derive }()
+	var h *hosting
+	err := s.inTurn(ctx, func() (ending <-chan struct{}, err error) {
+		if h, ending, err = s.join(ctx); h != nil || ending != nil || err != nil {
+			return ending, err
+		}
+		opened, err := s.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, errors.Join(do(opened.Store), opened.Close())
+	})
+	if err != nil || h == nil {
+		return err
+	}
+	defer s.release(h)
+	return do(h.opened.Store)
+}
+
+// inTurn calls do while nobody else opens or closes the data directory, and again after
+// the data directory was let go if do returns what tells of that.
+func (s *Service) inTurn(ctx context.Context, do func() (ending <-chan struct{}, err error)) error {
 	for {
 		select {
 		case s.hosts.turn <- struct{}{}:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		h, ending, err := s.holdInTurn(ctx)
+		ending, err := do()
 		<-s.hosts.turn
 		if ending == nil {
-			return h, err
+			return err
 		}
 		select {
 		case <-ending:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
 
-// holdInTurn is hold for whoever has the turn. It returns what to wait for where the
-// data directory is just being let go.
-func (s *Service) holdInTurn(ctx context.Context) (_ *hosting, ending <-chan struct{}, err error) {
+// join returns the hosting of this process, nil if there is none, for whoever has the
+// turn; release must follow. It returns what to wait for where the data directory is just
+// being let go.
+func (s *Service) join(ctx context.Context) (_ *hosting, ending <-chan struct{}, err error) {
 	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
 	h := s.hosts.current
-	if isGuest(ctx) && (h == nil || h.closing) {
-		s.hosts.mu.Unlock()
+	switch {
+	case isGuest(ctx) && (h == nil || h.closing):
 		return nil, nil, errEnding()
-	}
-	if h != nil && h.closing {
-		s.hosts.mu.Unlock()
+	case h == nil:
+		return nil, nil, nil
+	case h.closing:
 		return nil, h.ended, nil
 	}
-	if h != nil {
-		h.users++
-		s.hosts.mu.Unlock()
-		return h, nil, nil
+	h.users++
+	return h, nil, nil
+}
+
+// holdInTurn is hold for whoever has the turn. It returns what join does.
+func (s *Service) holdInTurn(ctx context.Context) (_ *hosting, ending <-chan struct{}, err error) {
+	h, ending, err := s.join(ctx)
+	if h != nil || ending != nil || err != nil {
+		return h, ending, err
 	}
-	s.hosts.mu.Unlock()
 	if h, err = s.openHosting(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -142,7 +188,7 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
-	h.host = host
+	h.host, h.unshelf = host, s.shelf.use()
 	tellRecovered(ctx, recovery)
 	return h, nil
 }
@@ -176,9 +222,14 @@ func (h *hosting) end() {
 		err = h.unserve()
 	}
 	err = errors.Join(err, h.opened.Close())
-	s.shelf.clear()
+	h.unshelf()
 	s.hosts.mu.Lock()
 	s.hosts.current, s.hosts.ended = nil, errors.Join(s.hosts.ended, err)
+	for _, f := range s.hosts.feeds {
+		if f.hosting == h { // all of them are at rest; it would stay in memory with them
+			f.hosting = nil
+		}
+	}
 	s.hosts.mu.Unlock()
 	close(h.ended)
 }
@@ -289,7 +340,7 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 func (h *hosting) rest(id training.RunID) api.RunUpdate {
 	ctx := context.Background()
 	unfinished := func(err error) api.RunUpdate {
-		explain(&err)
+		explain(ctx, &err)
 		return api.RunUpdate{RunID: id, Unfinished: api.ErrorOf(err)}
 	}
 	_, left := h.host.WaitJob(ctx, queue.JobID(id)) // which the run may not have
@@ -347,6 +398,13 @@ func (s *Service) forgetFeeds(id training.RunID) {
 			delete(s.hosts.feeds, oldest)
 		}
 	}
+}
+
+// hostingOf returns the hosting of a feed, nil once that is gone.
+func (s *Service) hostingOf(f *feed) *hosting {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	return f.hosting
 }
 
 // feed returns the feed of a run that trains or trained here; nil if there is none.

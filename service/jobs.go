@@ -156,7 +156,7 @@ func runState(run training.State, r journal.JobRecord, alive bool) training.Stat
 
 // runOf describes a run and its job.
 func runOf(r journal.RunSummary, job journal.JobRecord, alive bool) api.Run {
-	out := RunOf(r)
+	out := recordedRunOf(r)
 	out.State = runState(r.State, job, alive)
 	if job.Version == 0 {
 		return out

@@ -24,10 +24,10 @@ type Log struct {
 	list     *journal.RunList // nil if it was not needed yet
 }
 
-// OpenLog opens the event log for reading, even while another process writes to it,
+// openLog opens the event log for reading, even while another process writes to it,
 // and leaves it to the caller to say what the comparison with the files showed. A data
 // directory that does not exist yet reads as an empty log.
-func (s *Service) OpenLog(ctx context.Context) (*Log, error) {
+func (s *Service) openLog(ctx context.Context) (*Log, error) {
 	if s.config.Dir == "" {
 		return nil, s.config.NoDir
 	}
@@ -53,7 +53,7 @@ func (s *Service) OpenLog(ctx context.Context) (*Log, error) {
 // read opens the event log for reading. It warns of one that is older than the files
 // beside it.
 func (s *Service) read(ctx context.Context) (*Log, error) {
-	l, err := s.OpenLog(ctx)
+	l, err := s.openLog(ctx)
 	var older *datadir.OlderLogError
 	if err == nil && errors.As(l.Compared, &older) {
 		api.Notify(ctx, api.Notice{Warning: older.Error()})
@@ -65,7 +65,7 @@ func (s *Service) read(ctx context.Context) (*Log, error) {
 // beside it would mislead: it refuses such a log, and one that cannot be compared with
 // them.
 func (s *Service) readCurrent(ctx context.Context) (*Log, error) {
-	l, err := s.OpenLog(ctx)
+	l, err := s.openLog(ctx)
 	if err == nil && l.Compared != nil {
 		return nil, errors.Join(l.Compared, l.Close())
 	}

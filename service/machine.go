@@ -16,7 +16,7 @@ import (
 
 // Devices implements api.Service.
 func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.DeviceList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	drivers, err := s.devices()
 	if err != nil {
 		return api.DeviceList{}, err
@@ -50,7 +50,7 @@ func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.Devi
 
 // State implements api.Service.
 func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.StateReport{}, err

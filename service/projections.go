@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/api"
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/internal/figures"
 	"reprise/journal"
@@ -13,7 +14,7 @@ import (
 
 // Projections implements api.Service.
 func (s *Service) Projections(ctx context.Context, _ api.ProjectionsRequest) (_ api.ProjectionList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.ProjectionList{}, err
@@ -32,28 +33,33 @@ func (s *Service) Projections(ctx context.Context, _ api.ProjectionsRequest) (_ 
 
 // RebuildProjections implements api.Service.
 func (s *Service) RebuildProjections(ctx context.Context, q api.RebuildRequest) (_ api.RebuildReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	chosen, err := chooseProjections(q.Projections)
 	if err != nil {
 		return api.RebuildReport{}, err
 	}
-	opened, err := s.open(ctx)
-	if err != nil {
-		return api.RebuildReport{}, err
-	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
+	var answer api.RebuildReport
+	err = s.withStore(ctx, func(store eventstore.Store) error {
+		answer, err = rebuildProjections(ctx, store, chosen)
+		if err == nil && len(q.Projections) == 0 {
+			err = journal.RebuildSnapshots(ctx, store)
+		}
+		return err
+	})
+	return answer, err
+}
+
+// rebuildProjections rebuilds projections in a store.
+func rebuildProjections(ctx context.Context, store eventstore.Store, chosen []journal.Projection) (api.RebuildReport, error) {
 	answer := api.RebuildReport{Projections: make([]api.RebuiltProjection, len(chosen))}
 	for i, p := range chosen {
-		rebuilt, err := p.Rebuild(ctx, opened.Store)
+		rebuilt, err := p.Rebuild(ctx, store)
 		if err != nil {
 			return api.RebuildReport{}, err
 		}
 		answer.Projections[i] = api.RebuiltProjection{Name: rebuilt.Name, Events: rebuilt.Events, Same: rebuilt.Same}
 	}
-	if len(q.Projections) == 0 {
-		err = journal.RebuildSnapshots(ctx, opened.Store)
-	}
-	return answer, err
+	return answer, nil
 }
 
 // chooseProjections returns the projections of the names, or all of them for none.

@@ -33,7 +33,7 @@ func (s *Service) Metrics(ctx context.Context, q api.MetricsRequest) iter.Seq2[a
 		}
 		last, _ := r.run.LastCheckpoint()
 		part := api.MetricsPart{Head: &api.MetricsHead{
-			RunID: r.run.ID, Epochs: EpochsOf(r.run.TrainingRun), Data: r.run.Session.Dataset,
+			RunID: r.run.ID, Epochs: epochsOf(r.run.TrainingRun), Data: r.run.Session.Dataset,
 			CanResume: r.canResume(), LastCheckpoint: last.Step,
 		}}
 		for {
@@ -59,7 +59,7 @@ func stepsOf(records []stepseries.Record) []api.Step {
 
 // Explain implements api.Service.
 func (s *Service) Explain(ctx context.Context, q api.ExplainRequest) (_ api.Explanation, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	f, err := s.find(ctx, q.Run)
 	if err != nil {
 		return api.Explanation{}, err
@@ -116,7 +116,7 @@ func (s *Service) verify(
 	if err != nil {
 		return none, err
 	}
-	data, err := OpenRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
 	done()
 	if err != nil {
 		return none, err
@@ -222,10 +222,10 @@ func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest
 // checkpointOf returns the checkpoint that a request names.
 func checkpointOf(r runLog, q api.GenerateRequest) (training.Checkpoint, error) {
 	if q.Step != nil {
-		return CheckpointAt(r.run, r.Workspace, "step", *q.Step)
+		return checkpointAt(r.run, r.Workspace, "step", *q.Step)
 	}
 	if best, ok := r.run.BestCheckpoint(); q.Best && ok {
 		return best, nil
 	}
-	return LastCheckpoint(r.run, r.Workspace)
+	return lastCheckpoint(r.run, r.Workspace)
 }

@@ -15,7 +15,7 @@ import (
 
 // Runs implements api.Service.
 func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.RunList{}, err
@@ -43,7 +43,7 @@ func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, e
 
 // Run implements api.Service.
 func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	f, err := s.find(ctx, q.Run)
 	if err != nil {
 		return api.RunReport{}, err
@@ -103,7 +103,7 @@ func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
 	report := api.RunReport{
 		Details: api.RunDetails{
 			Run: runOf(f.summary(), f.job, alive), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
-			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: EpochsOf(r.TrainingRun), Checkpoints: r.Checkpoints,
+			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: epochsOf(r.TrainingRun), Checkpoints: r.Checkpoints,
 			CheckpointsDir: w.CheckpointsDir(r.ID), Saga: r.Saga,
 			Interruptions: r.Interruptions, Reproduced: r.Reproduced, Request: r.Request,
 		},
@@ -146,17 +146,17 @@ func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event,
 	return f.log.Events(ctx, f.id)
 }
 
-// StateOf returns the actual state of a run: one that is recorded as under way is
+// stateOf returns the actual state of a run: one that is recorded as under way is
 // interrupted if no process is training it.
-func StateOf(recorded training.State, w datadir.Workspace) training.State {
+func stateOf(recorded training.State, w datadir.Workspace) training.State {
 	if (recorded == training.Running || recorded == training.Initializing) && !WriterAlive(w) {
 		return training.Interrupted
 	}
 	return recorded
 }
 
-// ResultOf describes what a run has reached.
-func ResultOf(r journal.RunSummary) api.Result {
+// resultOf describes what a run has reached.
+func resultOf(r journal.RunSummary) api.Result {
 	out := api.Result{RunID: r.RunID, State: r.State, Epoch: r.Epoch, Step: r.Step, WeightsSHA256: r.WeightsSHA256}
 	if m := r.Metrics; m != nil {
 		out.Metrics = metricsOf(*m, r.HasAccuracy)
@@ -164,17 +164,17 @@ func ResultOf(r journal.RunSummary) api.Result {
 	return out
 }
 
-// RunOf describes a run as recorded by its events.
-func RunOf(r journal.RunSummary) api.Run {
+// recordedRunOf describes a run as recorded by its events.
+func recordedRunOf(r journal.RunSummary) api.Run {
 	return api.Run{
-		Result: ResultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
+		Result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
 		ForkOf: r.Parent, ForkStep: r.ParentStep,
 	}
 }
 
-// EpochsOf describes the completed epochs of a run; none is an empty list.
-func EpochsOf(r training.TrainingRun) []api.Epoch {
+// epochsOf describes the completed epochs of a run; none is an empty list.
+func epochsOf(r training.TrainingRun) []api.Epoch {
 	list := make([]api.Epoch, len(r.Metrics))
 	for i, m := range r.Metrics {
 		list[i] = api.Epoch{Epoch: m.Epoch, Step: m.Step, Metrics: metricsOf(m.Metrics, r.Session.Dataset.HasAccuracy())}

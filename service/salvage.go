@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 
@@ -29,7 +28,7 @@ const (
 // event log is damaged. It changes nothing here. What is missing is in the report: an
 // error means that there is no new folder.
 func (s *Service) Salvage(ctx context.Context, folder string, progress func(done, of uint64)) (_ api.SalvageReport, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	if err := s.needDir(); err != nil {
 		return api.SalvageReport{}, err
 	}
@@ -80,7 +79,7 @@ func (s *Service) salvage(ctx context.Context, wreck Wreck, to datadir.Workspace
 	report.Closed = found.Closed
 	report.Rest, report.Unacknowledged, report.Other = found.Rest, found.Unacknowledged, found.Other
 	if report.Events == 0 && report.Rest == 0 && !report.Complete && len(report.UnknownFiles) == 0 {
-		return fmt.Errorf("%s: there is nothing to save: neither events.db nor events.db-wal holds an event that is whole", report.From)
+		return fault.New(fault.Corrupt, "%s: there is nothing to save: neither events.db nor events.db-wal holds an event that is whole", report.From)
 	}
 	if found.Rest == 0 {
 		return nil

@@ -108,7 +108,9 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{turn: make(chan struct{}, 1), feeds: map[training.RunID]*feed{}}}, nil
+	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{
+		turn: make(chan struct{}, 1), derive: make(chan struct{}, 1), feeds: map[training.RunID]*feed{},
+	}}, nil
 }
 
 // Close interrupts the runs that train here, lets go of the data directory once they

@@ -25,7 +25,7 @@ func streamOf[Item any](
 			return nil
 		}
 		err := do(ctx, send)
-		explain(&err)
+		explain(ctx, &err)
 		if err != nil && !broken {
 			var none Item
 			yield(none, err)

@@ -34,7 +34,8 @@ type job struct {
 
 // Validate implements api.Service.
 func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Validation, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
+	defer s.shelf.use()()
 	j, err := s.prepare(ctx, api.SubmitRequest{Files: []api.RequestFile{q.File}, Settings: q.Settings, Folder: q.Folder}, true)
 	if err != nil {
 		return api.Validation{}, err
@@ -78,6 +79,7 @@ func (s *Service) placements(session training.TrainingSession) ([]api.Placement,
 // Submit implements api.Service.
 func (s *Service) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api.Submission, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.Submission) error) error {
+		defer s.shelf.use()()
 		// Whether another process trains in the data directory comes last: it must not
 		// hide what is wrong with the requests.
 		jobs, err := s.prepare(ctx, q, false)
@@ -101,7 +103,7 @@ func launchAll(ctx context.Context, n int, send func(api.Submission) error, laun
 		if err != nil && ctx.Err() != nil {
 			return err
 		}
-		explain(&err)
+		explain(ctx, &err)
 		if sent := send(api.Submission{Index: i, RunID: id, Error: api.ErrorOf(err)}); sent != nil || err != nil {
 			return sent
 		}

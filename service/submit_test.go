@@ -117,6 +117,7 @@ func TestRunsOfOneSubmissionHaveDifferentIDs(t *testing.T) {
 
 func TestRequestsThatAreCheckedTogetherReadTheirDataOnce(t *testing.T) {
 	s := newService(t)
+	defer s.shelf.use()()
 	r, table := requests(t, 1, 4, 8, 4)
 	jobs, err := s.prepare(t.Context(), r, false)
 	if err != nil || len(jobs) != 3 {

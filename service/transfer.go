@@ -53,7 +53,7 @@ func (send sender) Write(data []byte) (int, error) {
 // none yet and, where it does not exist, is made. parents says that the folders above it
 // are made, too.
 func (s *Service) Import(ctx context.Context, from io.ReadSeeker, parents bool) (_ api.LogSummary, err error) {
-	defer explain(&err)
+	defer explain(ctx, &err)
 	release, err := s.newDir(parents)
 	if err != nil {
 		return api.LogSummary{}, err

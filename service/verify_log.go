@@ -60,7 +60,7 @@ func keptHeadOf(q api.VerifyLogRequest) (*keptHead, error) {
 
 // verifyLog returns what is wrong with the log; an error means that there is no verdict.
 func (s *Service) verifyLog(ctx context.Context, kept *keptHead, progress func(done, of uint64)) (answer api.LogVerification, err error) {
-	log, err := s.OpenLog(ctx) // the verdict says what the files show
+	log, err := s.openLog(ctx) // the verdict says what the files show
 	if err != nil {
 		return found(answer, err)
 	}

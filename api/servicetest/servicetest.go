@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"reprise/api"
 	"reprise/eventstore"
@@ -79,6 +80,7 @@ func Run(t *testing.T, h Harness) {
 		{"every run of every log is shown", everyRun},
 		{"errors have a kind and name fields", errorsNameFields},
 		{"a canceled call ends", canceled},
+		{"a call whose deadline has passed says so", late},
 		{"a stream can be broken off", brokenOff},
 		{"calls run at the same time", concurrent},
 		{"runs train and are followed to their ends", trained},
@@ -290,6 +292,25 @@ func canceled(t *testing.T, h Harness) {
 	}
 	if _, err := s.Runs(t.Context(), api.RunsRequest{}); err != nil {
 		t.Errorf("the next call: %v", err)
+	}
+}
+
+func late(t *testing.T, h Harness) {
+	s := h.Open(t, h.Dir(t, "digits"))
+	ctx, cancel := context.WithDeadlineCause(t.Context(), time.Unix(0, 0), errors.New("another cause"))
+	defer cancel()
+	_, err := s.Runs(ctx, api.RunsRequest{})
+	errs := []error{err}
+	for _, err := range s.Events(ctx, api.EventsRequest{Run: "latest"}) {
+		errs = append(errs, err)
+	}
+	for _, err := range errs {
+		if e := new(api.Error); !errors.As(err, &e) || e.Fault != fault.Unavailable || e.Code != "" || e.Error() != context.DeadlineExceeded.Error() {
+			t.Errorf("%#v", err)
+		}
+	}
+	if len(errs) != 2 {
+		t.Errorf("%d errors of two calls", len(errs))
 	}
 }
 

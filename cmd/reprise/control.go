@@ -118,7 +118,7 @@ func removeControl(path string) error {
 	folder, err := os.Readlink(path)
 	random, ok := strings.CutPrefix(filepath.Base(folder), controlPrefix)
 	if err != nil || !ok || strings.Trim(random, "0123456789") != "" { // as os.MkdirTemp makes them
-		return fmt.Errorf("%s was not made by reprise; move it away", path)
+		return fault.New(fault.Conflict, "%s was not made by reprise; move it away", path)
 	}
 	if info, err = os.Lstat(folder); err == nil && info.IsDir() {
 		err = removeControlFolder(folder)
@@ -134,7 +134,7 @@ func removeControlFolder(folder string) error {
 	socket := filepath.Join(folder, socketName)
 	const others = fs.ModeDir | fs.ModeSymlink | fs.ModeNamedPipe | fs.ModeDevice
 	if info, err := os.Lstat(socket); err == nil && (info.Mode().IsRegular() || info.Mode()&others != 0) {
-		return fmt.Errorf("%s was not made by reprise; move it away", socket)
+		return fault.New(fault.Conflict, "%s was not made by reprise; move it away", socket)
 	}
 	return errors.Join(removeIfThere(socket), removeIfThere(folder))
 }

@@ -58,10 +58,15 @@ func isInterruption(err error) bool {
 func advised(err error) error {
 	var e *api.Error
 	if errors.As(err, &e) { // the service knows the cause, and this program its commands
-		if command := commandsFor(e.Code); command != "" && e.Remedy == "" {
-			return &datadir.AdvisedError{Err: err, Remedy: command}
-		}
-		return err
+		return revise(err, func(e *api.Error) *api.Error {
+			command := commandsFor(e.Code)
+			if command == "" || e.Remedy != "" {
+				return e
+			}
+			named := *e
+			named.Remedy = command
+			return &named
+		})
 	}
 	if command := commandFor(err); command != "" {
 		return datadir.AdviseOr(err, command)

@@ -44,7 +44,6 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	return exitCode(err)
 }
 
-// writeError prints an error for people.
 // writeError writes an error. Each of several that are joined begins with the name of
 // the program; the lines that belong to it are indented.
 func writeError(w io.Writer, err error) {

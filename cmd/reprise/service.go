@@ -277,9 +277,13 @@ func fileArgument(field, flag, file string) argument {
 // asGiven makes what a service says about fields of its request speak of the
 // arguments that they come from.
 func asGiven(err error, arguments ...argument) error {
-	var e *api.Error
-	if !errors.As(err, &e) || len(e.Mistakes) == 0 && e.Instead == nil {
-		return err
+	return revise(err, func(e *api.Error) *api.Error { return errorAsGiven(e, arguments) })
+}
+
+// errorAsGiven is asGiven for one error.
+func errorAsGiven(e *api.Error, arguments []argument) *api.Error {
+	if len(e.Mistakes) == 0 && e.Instead == nil {
+		return e
 	}
 	named := *e
 	for _, a := range arguments {
@@ -316,11 +320,10 @@ func textOf(m api.Mistake) string {
 // withCommands completes what a service says in a situation in which commands help, and
 // makes what it says about the data directory speak of the flag that names it, and of
 // this program.
-func (env *environment) withCommands(err error) error {
-	var e *api.Error
-	if !errors.As(err, &e) {
-		return err
-	}
+func (env *environment) withCommands(err error) error { return revise(err, env.errorWithCommands) }
+
+// errorWithCommands is withCommands for one error.
+func (env *environment) errorWithCommands(e *api.Error) *api.Error {
 	named := *e
 	switch e.Code {
 	case api.InterruptedEarly:
@@ -332,20 +335,20 @@ func (env *environment) withCommands(err error) error {
 		return &named
 	case api.DirInUse:
 		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
-		err = &named
+		e = &named
 	case api.NoEvents:
 		named.Remedy = "start a run with: " + env.program + " train JOB"
-		err = &named
+		e = &named
 	default:
 	}
 	w, noDir := env.workspace()
 	if noDir != nil {
-		return err
+		return e
 	}
 	dir := fileArgument("data_dir", "--data-dir", w.Dir)
 	dir.fixes = map[string]string{
 		"choose an empty folder":                    "choose an empty folder with --data-dir FOLDER",
 		"choose an empty folder, or move runs away": "choose an empty folder with --data-dir FOLDER, or move runs away",
 	}
-	return asGiven(err, dir)
+	return errorAsGiven(e, []argument{dir})
 }

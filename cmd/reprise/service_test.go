@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,33 @@ func TestASituationOfTheServiceNamesTheCommandsThatHelp(t *testing.T) {
 	other := errors.New("other")
 	if err := env.withCommands(other); !errors.Is(err, other) {
 		t.Error(err)
+	}
+}
+
+func TestWhatStandsBesideAnErrorOfTheServiceStays(t *testing.T) {
+	env := &environment{program: "reprise", dataDir: "d"}
+	missing := func(run string) *api.Error {
+		return &api.Error{Fault: fault.NotFound, Code: api.RunNotFound, Message: "run " + run + ": none"}
+	}
+	early := &api.Error{Fault: fault.Conflict, Code: api.InterruptedEarly, Run: "r", Message: "run r was interrupted"}
+	closing := errors.New("close: I/O error")
+	at := &api.Error{Fault: fault.Invalid, Message: "at: 9 is late; use 8", Mistakes: []api.Mistake{{Field: "at", Value: "9", Problem: "is late", Fix: "use 8"}}}
+	resume := "; resume it with:\n  reprise runs resume r --data-dir d"
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{errors.Join(early, closing), "run r was interrupted" + resume + "\nclose: I/O error"},
+		{errors.Join(closing, early), "close: I/O error\nrun r was interrupted" + resume},
+		{errors.Join(missing("a"), missing("b")), "run a: none; `reprise runs list` shows them all\nrun b: none; `reprise runs list` shows them all"},
+		{fmt.Errorf("jobs.yaml: %w", at), "jobs.yaml: --at 9 is late; use 8"},
+		{fmt.Errorf("%w (and %w)", at, closing), "--at 9 is late; use 8 (and close: I/O error)"},
+		{errors.Join(fault.As(fault.Unavailable, fmt.Errorf("a: %w", at)), early), "a: --at 9 is late; use 8\nrun r was interrupted" + resume},
+	} {
+		got := advised(env.withCommands(asGiven(c.err, argument{field: "at", flag: "--at"})))
+		if strings.ReplaceAll(got.Error(), "--at: ", "--at ") != c.want || fault.KindOf(got) != fault.KindOf(c.err) || errors.Is(c.err, closing) != errors.Is(got, closing) {
+			t.Errorf("%v: %v\nwant %s", fault.KindOf(got), got, c.want)
+		}
 	}
 }
 
