@@ -126,6 +126,9 @@ type FollowRequest struct {
 // late gets the newest events first, and one that is slow gets steps together.
 type RunUpdate struct {
 	RunID training.RunID `json:"run_id"`
+	// Dropped is how many updates before this one, of any run, the follower was too slow
+	// for. The log has their events.
+	Dropped int `json:"dropped,omitempty"`
 	// Begin is the run as recorded when it was started, or when it was resumed.
 	Begin *RunReport `json:"begin,omitempty"`
 	// Event was recorded.

@@ -73,13 +73,20 @@ type answer struct {
 	w     http.ResponseWriter
 	wrote bool
 	only  []byte // the item of an answer that is not in lines
+	// noticed is how much of the headers are notices, in bytes.
+	noticed int
 }
 
 func newAnswer(w http.ResponseWriter, r *http.Request, streams bool) *answer {
 	return &answer{w: w, lines: streams || strings.Contains(r.Header.Get("Accept"), api.LinesType)}
 }
 
-// notice sends a notice.
+// maxNotices bounds the notices in the headers of an answer, in bytes: clients refuse
+// headers that are much larger. Further ones are left out.
+const maxNotices = 16 << 10
+
+// notice sends a notice. The progress of a download is not for headers, which come when
+// it is over.
 func (a *answer) notice(n api.Notice) {
 	if a.lines {
 		_ = a.line(api.Line{Notice: &n}, http.StatusOK) // the next item finds out, too
@@ -87,7 +94,11 @@ func (a *answer) notice(n api.Notice) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if raw, err := encode(n); err == nil { // it is made of text
+	raw, err := encode(n)
+	if n.Download != nil || err != nil { // it is made of text
+		return
+	}
+	if a.noticed += len(raw); a.noticed <= maxNotices {
 		a.w.Header().Add(api.NoticeHeader, string(raw))
 	}
 }

@@ -83,3 +83,27 @@ func TestARequestThatIsNotOneOfTheOperationIsRefused(t *testing.T) {
 		t.Errorf("%v %s", response.Code, answer)
 	}
 }
+
+// talkative says more than headers hold.
+type talkative struct{ scripted }
+
+func (talkative) Runs(ctx context.Context, _ api.RunsRequest) (api.RunList, error) {
+	for range 10000 {
+		api.Notify(ctx, api.Notice{Download: &api.Download{Name: "mnist", Done: 1}})
+		api.Notify(ctx, api.Notice{Warning: "look out"})
+	}
+	return api.RunList{}, nil
+}
+
+func TestNoticesInHeadersAreBoundedAndTellOfNoDownload(t *testing.T) {
+	response, _ := post(t, talkative{}, "/v1/runs.list", "", `{}`)
+	size := 0
+	for _, notice := range response.Header().Values(api.NoticeHeader) {
+		if size += len(notice); notice != `{"warning":"look out"}` {
+			t.Fatalf("%s", notice)
+		}
+	}
+	if size == 0 || size > 16<<10 {
+		t.Errorf("notices of %d bytes", size)
+	}
+}

@@ -20,9 +20,9 @@ import (
 const (
 	// keptUpdates bounds the updates that a feed keeps for followers to come.
 	keptUpdates = 1024
-	// maxPending bounds the updates that wait for a follower, for each of its runs. One
-	// that falls further behind is cut off.
-	maxPending = 4096
+	// maxPending bounds the updates that wait for a follower, for each of its runs. A
+	// slower one misses the oldest.
+	maxPending = 2 * keptUpdates
 )
 
 var _ integration.JobObserver = (*hosting)(nil)
@@ -58,9 +58,9 @@ func (h *hosting) Recorded(run training.RunID, e training.Event) {
 
 // JobRecorded implements integration.JobObserver.
 func (h *hosting) JobRecorded(run training.RunID, e queue.JobEvent) {
-	_, submitted := e.(queue.JobSubmitted)
 	f := h.service.feed(run)
-	if submitted {
+	switch e.(type) {
+	case queue.JobSubmitted, queue.JobResumed: // by whomever
 		f = h.feedOf(run)
 	}
 	payload, err := json.Marshal(e)
@@ -83,9 +83,9 @@ func (h *hosting) feedOf(run training.RunID) *feed {
 // follower.
 type feed struct {
 	hosting *hosting // guarded by hosts.mu; nil once it is gone
+	run     training.RunID
 
-	mu        sync.Mutex
-	run       training.RunID
+	mu        sync.Mutex      // guards what follows
 	kept      []api.RunUpdate // without steps and downloads
 	ended     bool
 	followers []*follower
@@ -99,10 +99,14 @@ func newFeed(h *hosting, run training.RunID, begin *api.RunReport) *feed {
 	return f
 }
 
-// publish passes an update to the followers, and keeps it for later ones.
+// publish passes an update to the followers, and keeps it for later ones. Nothing comes
+// after the run's end: what is late is not told.
 func (f *feed) publish(u api.RunUpdate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
 	if passing := u.Steps != nil || u.Notice != nil && u.Notice.Download != nil; !passing {
 		if len(f.kept) >= keptUpdates { // the oldest go, but for the beginning
 			oldest := 0
@@ -142,31 +146,56 @@ func (f *feed) detach(from *follower) {
 	f.followers = slices.DeleteFunc(f.followers, func(other *follower) bool { return other == from })
 }
 
-// follower is a call that follows runs.
+// follower is a call that follows runs. It may take as long as it likes: updates that it
+// is too slow for become one or are dropped, but for the beginning and the end of a run.
 type follower struct {
 	wake  chan struct{} // has a value when there is something new
 	bound int
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	pending []api.RunUpdate
-	behind  bool
+	steps   map[training.RunID]int // the pending update that is the last of its run, if it has steps
+	dropped int
+}
+
+func newFollower(bound int) *follower {
+	return &follower{wake: make(chan struct{}, 1), bound: bound, steps: map[training.RunID]int{}}
 }
 
 // push adds an update. Steps that wait become one with those that follow them.
 func (f *follower) push(u api.RunUpdate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n := len(f.pending); u.Steps != nil && n > 0 && f.pending[n-1].RunID == u.RunID && f.pending[n-1].Steps != nil {
-		together := u
-		together.Steps = merged(*f.pending[n-1].Steps, *u.Steps)
-		f.pending[n-1] = together
-	} else if f.pending = append(f.pending, u); n >= f.bound {
-		f.behind = true
+	if at, ok := f.steps[u.RunID]; ok && u.Steps != nil {
+		f.pending[at].Steps = merged(*f.pending[at].Steps, *u.Steps)
+	} else {
+		if len(f.pending) >= f.bound {
+			f.drop()
+		}
+		f.pending = append(f.pending, u)
+		delete(f.steps, u.RunID)
+		if u.Steps != nil {
+			f.steps[u.RunID] = len(f.pending) - 1
+		}
 	}
 	select {
 	case f.wake <- struct{}{}:
 	default:
 	}
+}
+
+// drop drops the oldest quarter of what waits. mu is held.
+func (f *follower) drop() {
+	seen, before := 0, len(f.pending)
+	f.pending = slices.DeleteFunc(f.pending, func(u api.RunUpdate) bool {
+		if u.Begin != nil || u.End != nil || u.Unfinished != nil {
+			return false
+		}
+		seen++
+		return seen <= max(1, f.bound/4)
+	})
+	f.dropped += before - len(f.pending)
+	clear(f.steps)
 }
 
 // merged returns the steps of two updates as one.
@@ -181,14 +210,7 @@ func merged(a, b api.StepsTaken) *api.StepsTaken {
 // next returns what waits, and waits for something if nothing does.
 func (f *follower) next(ctx context.Context) ([]api.RunUpdate, error) {
 	for {
-		f.mu.Lock()
-		list, behind := f.pending, f.behind
-		f.pending = nil
-		f.mu.Unlock()
-		switch {
-		case behind:
-			return nil, fault.New(fault.Exhausted, "the follower is too slow: %d updates wait for it; follow the run again, or read its events from the log", f.bound)
-		case len(list) > 0:
+		if list := f.take(); len(list) > 0 {
 			return list, nil
 		}
 		select {
@@ -199,26 +221,33 @@ func (f *follower) next(ctx context.Context) ([]api.RunUpdate, error) {
 	}
 }
 
+func (f *follower) take() []api.RunUpdate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := f.pending
+	if len(list) > 0 {
+		list[0].Dropped, f.dropped = f.dropped, 0
+	}
+	f.pending = nil
+	clear(f.steps)
+	return list
+}
+
 // Follow implements api.Service.
 func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.RunUpdate) error) error {
-		to := &follower{wake: make(chan struct{}, 1), bound: maxPending * max(len(q.Runs), 1)}
+		to := newFollower(maxPending * max(len(q.Runs), 1))
 		var hostings []*hosting
 		left := map[training.RunID]bool{}
 		for _, name := range q.Runs {
-			id, f, err := s.feedNamed(ctx, name)
-			if err != nil {
+			id, f, rested, err := s.feedNamed(ctx, name)
+			switch {
+			case err != nil:
 				return err
-			}
-			if f == nil {
-				report, err := s.atRest(ctx, id)
-				if err != nil {
-					return err
-				}
-				if !left[id] {
-					to.push(api.RunUpdate{RunID: id, End: &report})
-				}
-			} else if !left[id] {
+			case left[id]:
+			case f == nil:
+				to.push(api.RunUpdate{RunID: id, End: &rested})
+			default:
 				f.attach(to)
 				defer f.detach(to)
 				if h := s.hostingOf(f); h != nil {
@@ -245,31 +274,25 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 	})
 }
 
-// feedNamed returns the run that a request names, with its feed; nil if it does not train
-// here.
-func (s *Service) feedNamed(ctx context.Context, name string) (training.RunID, *feed, error) {
+// feedNamed returns the run that a request names, with its feed or, if it does not train
+// here and is at rest, its report.
+func (s *Service) feedNamed(ctx context.Context, name string) (training.RunID, *feed, api.RunReport, error) {
 	if f := s.feed(training.RunID(name)); f != nil {
-		return f.run, f, nil
+		return f.run, f, api.RunReport{}, nil
 	}
 	found, err := s.find(ctx, name)
 	if err != nil {
-		return "", nil, err
+		return "", nil, api.RunReport{}, err
 	}
-	found.close()
-	return found.id, s.feed(found.id), nil
-}
-
-// atRest describes a run that does not train here and is at rest.
-func (s *Service) atRest(ctx context.Context, id training.RunID) (api.RunReport, error) {
-	f, err := s.find(ctx, string(id))
-	if err != nil {
-		return api.RunReport{}, err
+	defer found.close()
+	// A run of this process has its feed before the log tells that it is under way.
+	if f := s.feed(found.id); f != nil {
+		return found.id, f, api.RunReport{}, nil
 	}
-	defer f.close()
-	if f.run.Saga.UnderWay() {
-		return api.RunReport{}, elsewhere(f.id)
+	if found.run.Saga.UnderWay() {
+		return found.id, nil, api.RunReport{}, elsewhere(found.id)
 	}
-	return reportOf(f, f.Workspace, false), nil
+	return found.id, nil, reportOf(found, found.Workspace, false), nil
 }
 
 // elsewhere says that a run which is recorded as under way does not train in this
@@ -309,21 +332,11 @@ func (s *Service) Interrupt(ctx context.Context, q api.InterruptRequest) (_ api.
 	answer := api.Interrupted{Runs: []training.RunID{}}
 	feeds := make([]*feed, len(q.Runs))
 	for i, name := range q.Runs {
-		id, f, err := s.feedNamed(ctx, name)
+		_, f, _, err := s.feedNamed(ctx, name)
 		if err != nil {
 			return answer, err
 		}
-		if feeds[i] = f; f != nil {
-			continue
-		}
-		r, err := s.find(ctx, string(id))
-		if err != nil {
-			return answer, err
-		}
-		r.close()
-		if r.run.Saga.UnderWay() {
-			return answer, elsewhere(id)
-		}
+		feeds[i] = f
 	}
 	for _, f := range feeds {
 		if f == nil || f.atRest() {
@@ -333,9 +346,8 @@ func (s *Service) Interrupt(ctx context.Context, q api.InterruptRequest) (_ api.
 		if h == nil { // it came to rest just now
 			continue
 		}
-		id := f.run
-		h.host.Interrupt(id, q.Cause)
-		answer.Runs = append(answer.Runs, id)
+		h.host.Interrupt(f.run, q.Cause)
+		answer.Runs = append(answer.Runs, f.run)
 	}
 	return answer, nil
 }

@@ -124,6 +124,15 @@ func interrupted(t *testing.T, h Harness) {
 			break
 		}
 	}
+	// It can be named in every way while it trains.
+	for _, name := range []string{"latest", runs[1][:len(runs[1])-1]} {
+		for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: []string{name}}) {
+			if err != nil || string(u.RunID) != runs[1] && name == "latest" {
+				t.Errorf("followed as %s: %+v, %v", name, u, err)
+			}
+			break
+		}
+	}
 	if _, err := s.Interrupt(t.Context(), api.InterruptRequest{Runs: runs, Cause: "a test"}); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 		return nil, errors.Join(err, removeControl(link))
 	}
 	// The folder already keeps others out; this is a second barrier.
-	if err := errors.Join(os.Chmod(socket, 0o600), disk.GiveToOwner(socket)); err != nil {
+	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
 	c := &control{folder: folder, link: link, served: make(chan struct{})}
@@ -85,10 +85,16 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 	return c, nil
 }
 
-// makeControl makes the private folder of the socket at the path or, where a
-// socket's path would be too long there, elsewhere with a link to it.
+// makeControl makes the private folder of the socket at the path. It makes it elsewhere,
+// with a link to it, where a socket's path would be too long, and in a data directory of
+// another user: whoever connects acts as the user of this process, who may be root, and
+// the owner of the directory could open or replace what lies in it.
 func makeControl(path string) (string, error) {
-	if len(filepath.Join(path, socketName)) <= maxSocketPath {
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	if len(filepath.Join(path, socketName)) <= maxSocketPath && !disk.Foreign(dir) {
 		return path, disk.Or(nil).Mkdir(path, 0o700)
 	}
 	folder, err := os.MkdirTemp("", controlPrefix)
@@ -98,13 +104,16 @@ func makeControl(path string) (string, error) {
 	if err := os.Symlink(folder, path); err != nil {
 		return "", errors.Join(err, os.Remove(folder))
 	}
+	if err := disk.GiveToOwner(path); err != nil { // the link, not the folder
+		return "", errors.Join(err, removeControl(path))
+	}
 	return folder, nil
 }
 
 // removeControl removes what serveControl made, in this process or in one that
-// died: the socket, its folder and the link to it. It removes nothing else:
-// anything of another kind, a folder with something else in it, and a link that
-// leads elsewhere than to a temporary folder of makeControl stay, and are an error.
+// died: the socket, its folder and the link to it. It removes nothing else: anything of
+// another kind, a folder with something else in it, and a link that does not lead to a
+// folder named as makeControl names them stay, and are an error.
 func removeControl(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -120,11 +129,13 @@ func removeControl(path string) error {
 	if err != nil || !ok || strings.Trim(random, "0123456789") != "" { // as os.MkdirTemp makes them
 		return fault.New(fault.Conflict, "%s was not made by reprise; move it away", path)
 	}
-	if info, err = os.Lstat(folder); err == nil && info.IsDir() {
-		err = removeControlFolder(folder)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	// Whoever may write to the data directory may have put the link there. A folder that
+	// this process would not have made is left alone: only the link goes.
+	info, err = os.Lstat(folder)
+	if err == nil && info.IsDir() && !disk.Foreign(info) && filepath.Dir(folder) == filepath.Clean(os.TempDir()) {
+		if err := removeControlFolder(folder); err != nil {
+			return err
+		}
 	}
 	return removeIfThere(path)
 }

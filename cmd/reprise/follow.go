@@ -147,6 +147,9 @@ func follow(ctx context.Context, s api.Service, view hostView, names []string) (
 		if err != nil {
 			return ends, err
 		}
+		if u.Dropped > 0 { // training does not wait for whoever reads
+			view.message(fmt.Sprintf("%s updates are not shown: they were not read in time; the event log has them", thousands(u.Dropped)))
+		}
 		if u.End != nil || u.Unfinished != nil {
 			ends[u.RunID] = u
 		}

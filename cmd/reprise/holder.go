@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,11 @@ func (env *environment) withHolder(
 		case !held:
 			return env.now().Before(deadline), err
 		}
-		if conn, unreachable := dialHolder(ctx, w); unreachable == nil {
+		conn, unreachable := dialHolder(ctx, w)
+		switch {
+		case errors.Is(unreachable, fs.ErrPermission): // it acts for another user
+			return false, err
+		case unreachable == nil:
 			_ = conn.Close() // it was only to see that there is somebody
 			called := env.callHolder(ctx, w, holder, do)
 			if !errors.As(called, &e) || e.Code != api.ProcessEnding {

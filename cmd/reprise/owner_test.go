@@ -3,9 +3,12 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -55,5 +58,109 @@ func TestWhatRootMakesForAnotherUserBelongsToThem(t *testing.T) {
 	stop()
 	if err != nil || entries < 60 {
 		t.Errorf("%d entries, %v", entries, err)
+	}
+}
+
+// Whoever connects to a process acts as its user, so a process of root answers root only,
+// even in the directory of another user, who may still use it when that process has ended.
+func TestAProcessOfRootDoesNothingForTheOwnerOfTheDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act as another user")
+	}
+	const user = 65534
+	home, err := os.MkdirTemp("", "r") // t.TempDir keeps others out
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	b := build(t)
+	program, err := os.ReadFile(b.path)
+	must1(t, err)
+	b.path, b.dataDir = filepath.Join(home, "reprise"), filepath.Join(home, "data")
+	b.env = append(b.env, "HOME="+home)
+	must1(t, errors.Join(os.WriteFile(b.path, program, 0o755), os.Mkdir(b.dataDir, 0o755), os.Chmod(home, 0o755),
+		os.Chown(home, user, user), os.Chown(b.dataDir, user, user)))
+	short, err := os.ReadFile(mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 1, checkpoint_interval: 1"))
+	job := filepath.Join(home, "job.yaml")
+	must1(t, errors.Join(err, os.WriteFile(job, short, 0o644)))
+	asOwner := func(args ...string) outcome {
+		c := b.command(args...)
+		c.Dir = home
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		var stdout, stderr bytes.Buffer
+		c.Stdout, c.Stderr = &stdout, &stderr
+		_ = c.Run() // the code tells
+		return outcome{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	}
+	stop := startTraining(t, b)
+	defer stop()
+	if o := asOwner("runs", "list"); o.code != 0 {
+		t.Errorf("the owner cannot read the log: %+v", o)
+	}
+	if o := asOwner("actors"); o.code != 1 || !strings.Contains(o.stderr, "permission denied") {
+		t.Errorf("the owner was answered: %+v", o)
+	}
+	if o := asOwner("train", job); o.code == 0 || !strings.Contains(o.stderr, "is in use") {
+		t.Errorf("a command of the owner: %+v", o)
+	}
+	b.must("actors") // root's own
+	control := filepath.Join(b.dataDir, controlName)
+	folder, err := filepath.EvalSymlinks(control)
+	must1(t, err)
+	if info, err := os.Stat(folder); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 || info.Mode().Perm() != 0o700 {
+		t.Errorf("the socket's folder: %v, %v", info, err)
+	}
+	if info, err := os.Stat(filepath.Join(folder, socketName)); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v", info, err)
+	}
+	stop()
+	if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it left its folder: %v", err)
+	}
+
+	// What a killed process of root has left does not keep the owner from anything.
+	left, err := os.MkdirTemp("", controlPrefix)
+	must1(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(left) })
+	must1(t, errors.Join(os.WriteFile(filepath.Join(left, socketName), nil, 0o600), os.Symlink(left, control)))
+	if o := asOwner("train", job); o.code != 0 || strings.Contains(o.stderr, "cannot inspect") {
+		t.Errorf("after a killed process of root: %+v", o)
+	}
+	if _, err := os.Lstat(control); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the link to it is left: %v", err)
+	}
+}
+
+// The link may be made by whoever may write to the data directory.
+func TestALinkToAnothersFolderIsDroppedAndNotFollowed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can create files for others")
+	}
+	w := held(t, t.TempDir())
+	link := filepath.Join(w.Dir, controlName)
+	for name, makeFolder := range map[string]func() string{
+		"elsewhere": func() string {
+			folder := filepath.Join(t.TempDir(), controlPrefix+"123")
+			must1(t, os.Mkdir(folder, 0o700))
+			return folder
+		},
+		"of another user": func() string {
+			folder, err := os.MkdirTemp("", controlPrefix)
+			must1(t, errors.Join(err, os.Chown(folder, 65534, 65534)))
+			t.Cleanup(func() { _ = os.RemoveAll(folder) })
+			return folder
+		},
+	} {
+		folder := makeFolder()
+		must1(t, os.Symlink(folder, link))
+		if err := removeControl(link); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Lstat(folder); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the link is left: %v", name, err)
+		}
 	}
 }

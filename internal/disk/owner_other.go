@@ -19,6 +19,9 @@ func createIn(root *os.Root, name string, flag int, perm fs.FileMode) (*os.File,
 
 func mkdirIn(root *os.Root, name string, perm fs.FileMode) error { return root.Mkdir(name, perm) }
 
+// Foreign returns false on this system, whose files have no numeric owners.
+func Foreign(fs.FileInfo) bool { return false }
+
 // GiveToOwner does nothing on this system, which has no root.
 func GiveToOwner(string) error { return nil }
 

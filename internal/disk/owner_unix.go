@@ -80,6 +80,12 @@ func ownerOf(info fs.FileInfo, err error) user {
 	return user{int(stat.Uid), int(stat.Gid), true}
 }
 
+// Foreign reports whether a file belongs to another user than this process acts for.
+func Foreign(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) != os.Geteuid()
+}
+
 // GiveToOwner gives a file to the owner of its folder, if this process is root and the
 // owner is another user: for what was not created through this package.
 func GiveToOwner(name string) error {

@@ -1,0 +1,78 @@
+package service
+
+import (
+	"fmt"
+	"testing"
+
+	"reprise/api"
+	"reprise/training"
+)
+
+// A run does not end because nobody reads what is said about it.
+func TestASlowFollowerMissesTheOldestAndNoEnd(t *testing.T) {
+	const bound, events = 16, 1000
+	to := newFollower(bound)
+	f := newFeed(nil, "r", &api.RunReport{})
+	f.attach(to)
+	for i := range events {
+		f.publish(api.RunUpdate{RunID: "r", Event: &api.RunEvent{Type: fmt.Sprint(i)}})
+		if n := len(to.pending); n > bound {
+			t.Fatalf("%d updates wait", n)
+		}
+	}
+	f.publish(api.RunUpdate{RunID: "r", End: &api.RunReport{}})
+	list, err := to.next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list[0].Begin == nil || list[len(list)-1].End == nil {
+		t.Errorf("it misses the beginning or the end: %+v", list)
+	}
+	dropped := list[0].Dropped
+	for i, u := range list[1 : len(list)-1] {
+		if want := fmt.Sprint(dropped + i); u.Event.Type != want || u.Dropped != 0 {
+			t.Errorf("update %d is %+v, want event %s", i, u, want)
+		}
+	}
+	if dropped == 0 || dropped+len(list)-2 != events {
+		t.Errorf("%d of %d updates are left, and %d were dropped", len(list), events, dropped)
+	}
+}
+
+// Runs that take turns do not fill the follower with their steps.
+func TestStepsThatWaitBecomeOneForEachRun(t *testing.T) {
+	to := newFollower(maxPending)
+	for i := range uint64(10) {
+		for _, run := range []training.RunID{"a", "b"} {
+			to.push(api.RunUpdate{RunID: run, Steps: &api.StepsTaken{Step: i + 1, Count: 1, Loss: float64(i), EpochDone: i == 4}})
+			if i == 6 && run == "b" {
+				to.push(api.RunUpdate{RunID: run, Event: &api.RunEvent{Type: "an event"}})
+			}
+		}
+	}
+	var got []string
+	for _, u := range to.take() {
+		if u.Steps == nil {
+			got = append(got, string(u.RunID)+" event")
+			continue
+		}
+		got = append(got, fmt.Sprint(u.RunID, u.Steps.Step, u.Steps.Count, u.Steps.Loss, u.Steps.EpochDone))
+	}
+	if want := fmt.Sprint([]string{"a10 10 4.5 true", "b7 7 3 true", "b event", "b10 3 8 false"}); fmt.Sprint(got) != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if to.push(api.RunUpdate{RunID: "a", Steps: &api.StepsTaken{Step: 11, Count: 1}}); len(to.take()) != 1 {
+		t.Error("steps after what was taken are lost")
+	}
+}
+
+func TestNothingIsToldAfterTheEndOfARun(t *testing.T) {
+	to := newFollower(maxPending)
+	f := newFeed(nil, "r", nil)
+	f.publish(api.RunUpdate{RunID: "r", End: &api.RunReport{}})
+	f.publish(api.RunUpdate{RunID: "r", Event: &api.RunEvent{Type: "late"}})
+	f.attach(to)
+	if list := to.take(); !f.atRest() || len(list) != 1 || list[0].End == nil {
+		t.Errorf("at rest: %v, %+v", f.atRest(), list)
+	}
+}
