@@ -1,10 +1,13 @@
 package api
 
 import (
+	"errors"
+	"strconv"
 	"time"
 
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/training"
 )
 
@@ -21,6 +24,45 @@ type Device struct {
 	device.Description
 	// Leases are those in force.
 	Leases []device.Lease `json:"leases"`
+}
+
+// LeaseInterval is how often a caller that waits for a lease is told so.
+const LeaseInterval = time.Second
+
+// LeaseRequest asks for a lease of a device for work beside what trains.
+type LeaseRequest struct {
+	// Kind says what will use the device, a verification or a generation, and Run which run
+	// it is about.
+	Kind device.HolderKind `json:"kind"`
+	Run  string            `json:"run"`
+	// Workload is shared: only a run has a device to itself.
+	Workload device.Workload `json:"workload"`
+}
+
+// Validate returns a *fault.FieldError for each field that cannot be used, joined.
+func (r LeaseRequest) Validate() error {
+	var errs []error
+	switch r.Kind {
+	case device.HolderVerification, device.HolderGeneration:
+		errs = append(errs, device.Holder{Kind: r.Kind, Subject: r.Run, Instance: "new"}.Validate())
+	default:
+		errs = append(errs, &fault.FieldError{
+			Field: "kind", Value: strconv.Quote(string(r.Kind)), Problem: "is not a kind of work that can ask for a lease", Fix: "use verification or generation",
+		})
+	}
+	if !r.Workload.Shared {
+		errs = append(errs, &fault.FieldError{Field: "workload.shared", Value: "false", Problem: "would keep runs from training", Fix: "use true"})
+	}
+	return errors.Join(append(errs, r.Workload.Validate())...)
+}
+
+// LeaseUpdate is how a request for a lease stands. Both fields are zero if nothing is
+// known yet.
+type LeaseUpdate struct {
+	// Waiting is why there is no device yet.
+	Waiting string `json:"waiting,omitempty"`
+	// Granted is the lease.
+	Granted *device.Lease `json:"granted,omitempty"`
 }
 
 // StateRequest asks for the state of the whole system.

@@ -47,6 +47,8 @@ const (
 	// NoActors: no process trains in the data directory at Path, whose actors there
 	// would be.
 	NoActors Code = "no_actors"
+	// NoDevice: no device could take the work, even if nobody else used it.
+	NoDevice Code = "no_device"
 	// ProcessEnding: the process lets go of the data directory, and takes no more runs.
 	ProcessEnding Code = "process_ending"
 	// NotBegun: Run has nothing recorded but its job.

@@ -21,6 +21,7 @@ const (
 	ShowRun     Unary[RunRequest, RunReport]      = "runs.show"
 	ShowState   Unary[StateRequest, StateReport]  = "state"
 	ListDevices Unary[DevicesRequest, DeviceList] = "devices"
+	LeaseDevice Stream[LeaseRequest, LeaseUpdate] = "devices.lease"
 )
 
 // Operations is the table of all operations: which method of a service each name
@@ -47,6 +48,7 @@ func machineOperations() []Operation {
 	return []Operation{
 		unary(ShowState, Service.State),
 		unary(ListDevices, Service.Devices),
+		stream(LeaseDevice, Service.Lease),
 	}
 }
 

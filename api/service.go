@@ -1,6 +1,9 @@
 package api
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // Service is everything that Reprise does for whoever asks, by subject. One that works
 // on a data directory in this process is service.Service; client.Client reaches one in
@@ -35,4 +38,12 @@ type MachineService interface {
 	State(ctx context.Context, r StateRequest) (StateReport, error)
 	// Devices lists the devices of the machine that the service runs on.
 	Devices(ctx context.Context, r DevicesRequest) (DeviceList, error)
+	// Lease leases a device, in the process of the service, for work that another caller
+	// does: it counts like a run that trains there. While the caller has to wait, it is
+	// told why, again every [LeaseInterval]; then it is told that the lease was granted.
+	// The lease lasts until ctx ends or the stream is broken off, as when the caller's
+	// process dies. If the service lets go of the data directory before, the stream ends
+	// with an error of kind Unavailable. It fails with the code NoDevice for what no device
+	// could ever take, and NoActors where nothing trains.
+	Lease(ctx context.Context, r LeaseRequest) iter.Seq2[LeaseUpdate, error]
 }

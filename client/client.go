@@ -102,6 +102,11 @@ func (c *Client) Devices(ctx context.Context, r api.DevicesRequest) (api.DeviceL
 	return unary(ctx, c, api.ListDevices, r)
 }
 
+// Lease implements api.Service.
+func (c *Client) Lease(ctx context.Context, r api.LeaseRequest) iter.Seq2[api.LeaseUpdate, error] {
+	return stream(ctx, c, api.LeaseDevice, r)
+}
+
 // Validate implements api.Service.
 func (c *Client) Validate(ctx context.Context, r api.ValidateRequest) (api.Validation, error) {
 	return unary(ctx, c, api.ValidateRun, r)

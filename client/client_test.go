@@ -26,10 +26,9 @@ import (
 	"reprise/service"
 )
 
-// local opens a service in the process.
-func local(t testing.TB, dir string) api.Service {
-	t.Helper()
-	s, err := service.New(service.Config{
+// config is that of a service over a data directory.
+func config(dir string) service.Config {
+	return service.Config{
 		Dir: dir, Now: func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) },
 		OpenReadOnly:   func(path string) (eventstore.Store, error) { return sqlite.OpenReadOnly(path) },
 		EmptyLog:       func() eventstore.Store { return memory.New() },
@@ -46,7 +45,15 @@ func local(t testing.TB, dir string) api.Service {
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:   rand.Reader,
 		Serve:    func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
-	})
+	}
+}
+
+// local opens a service in the process.
+func local(t testing.TB, dir string) api.Service { return open(t, config(dir)) }
+
+func open(t testing.TB, c service.Config) *service.Service {
+	t.Helper()
+	s, err := service.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

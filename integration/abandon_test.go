@@ -121,7 +121,7 @@ func TestAnInterruptedRunGivesBackItsDeviceSoon(t *testing.T) {
 		"an evaluation after a checkpoint": {gate: newGate("evaluation", 12), step: 23, passed: InterruptPatience},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := NewWorld(t)
+			w := newWorld(t)
 			var passed atomic.Int64
 			reached, asked := make(chan struct{}), make(chan struct{})
 			h, _, _ := w.host(func(config *HostConfig) {
@@ -139,7 +139,7 @@ func TestAnInterruptedRunGivesBackItsDeviceSoon(t *testing.T) {
 			})
 			defer closeHost(t, h)
 			defer c.gate.lift()
-			id, err := h.Start(context.Background(), w.Request(evaluating))
+			id, err := h.Start(context.Background(), w.request(evaluating))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,17 +176,17 @@ func TestAnInterruptedRunGivesBackItsDeviceSoon(t *testing.T) {
 
 // A run that waits for its device, or its data, is interrupted at once.
 func TestAWaitingRunIsInterruptedAtOnce(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	g := newGate("gradient", 3)
 	h, _, _ := w.host(func(c *HostConfig) { c.Devices = []device.Driver{&slow{w.driver, g}} })
 	defer closeHost(t, h)
 	defer g.lift()
-	first, err := h.Start(context.Background(), w.Request(nil))
+	first, err := h.Start(context.Background(), w.request(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-g.reached
-	second, err := h.Start(context.Background(), w.Request(nil))
+	second, err := h.Start(context.Background(), w.request(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,8 +51,8 @@ func actorEvents(t *testing.T, store eventstore.Store) (lines []string, hosts ma
 }
 
 func TestTheLogRecordsWhatHappensToActors(t *testing.T) {
-	w := NewWorld(t)
-	events := w.Request(nil)
+	w := newWorld(t)
+	events := w.request(nil)
 	failed := false
 	record, _ := w.train(events, func(c *HostConfig) {
 		c.LogActors = true

@@ -126,7 +126,7 @@ func letters(h *Host) (list []string) {
 
 func TestARunIsPausedAndResumedByMessages(t *testing.T) {
 	want := reference(t, nil)
-	w := NewWorld(t)
+	w := newWorld(t)
 	reached := make(chan struct{}, 1)
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
@@ -136,7 +136,7 @@ func TestARunIsPausedAndResumedByMessages(t *testing.T) {
 		}
 	})
 	defer closeHost(t, h)
-	id := w.start(h, w.Request(nil))
+	id := w.start(h, w.request(nil))
 	next(t, reached)
 	answer, err := h.Tell(t.Context(), Message{To: RunName(id), Type: "pause", Payload: json.RawMessage(`{"cause":"lunch"}`)})
 	if err != nil || answer.Run != id {
@@ -175,10 +175,10 @@ func TestARunIsPausedAndResumedByMessages(t *testing.T) {
 
 func TestAModelIsTrainedByAMessage(t *testing.T) {
 	want := reference(t, nil)
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, _, _ := w.host(nil)
 	defer closeHost(t, h)
-	started := w.Request(nil)[0].(training.TrainingStarted)
+	started := w.request(nil)[0].(training.TrainingStarted)
 	model := nn.NewModelSpec("m", started.Architecture)
 	if err := h.AdaptModelToActor(model); err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 		t.Errorf("model %s, data %+v", r.Session.ModelID, r.Session.Dataset)
 	}
 	// The model of a hosted run takes messages, too.
-	first := w.start(h, w.Request(nil))
+	first := w.start(h, w.request(nil))
 	rest(t, h, first)
 	if answer, err = h.Tell(t.Context(), Message{To: ModelName("model-of-" + nn.ModelID(first)), Type: "train", Payload: payload}); err != nil {
 		t.Fatal(err)
@@ -226,7 +226,7 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 // While a step takes long, a flood of messages neither fills the run's mailbox nor
 // memory, and the run's other messages arrive.
 func TestAFloodOfMessagesIsRefused(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	reached, gate := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
@@ -237,7 +237,7 @@ func TestAFloodOfMessagesIsRefused(t *testing.T) {
 		}
 	})
 	defer closeHost(t, h)
-	id := w.start(h, w.Request(nil))
+	id := w.start(h, w.request(nil))
 	next(t, reached)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -276,7 +276,7 @@ func TestAFloodOfMessagesIsRefused(t *testing.T) {
 }
 
 func TestMoreMessagesThanMayWaitAreRefused(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, _, _ := w.host(nil)
 	defer closeHost(t, h)
 	h.tells.Store(MaxTells)
@@ -288,7 +288,7 @@ func TestMoreMessagesThanMayWaitAreRefused(t *testing.T) {
 }
 
 func TestAMessageToARunThatDiesMeanwhileIsADeadLetter(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	reached, gate := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Restarts = actor.Intensity{Restarts: 0, Period: time.Hour}
@@ -301,7 +301,7 @@ func TestAMessageToARunThatDiesMeanwhileIsADeadLetter(t *testing.T) {
 		}
 	})
 	defer closeHost(t, h)
-	id := w.start(h, w.Request(nil))
+	id := w.start(h, w.request(nil))
 	next(t, reached)
 	told := make(chan error)
 	go func() {

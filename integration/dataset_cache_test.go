@@ -59,7 +59,7 @@ func (s *shelfOf) open(ctx context.Context, d training.Dataset) (*dataset.Datase
 // of returns the events of a request whose data is recorded under another path.
 func (w *world) of(path string) []training.Event {
 	w.t.Helper()
-	events := w.Request(func(h *training.Hyperparameters) { h.Epochs = 1 })
+	events := w.request(func(h *training.Hyperparameters) { h.Epochs = 1 })
 	started := events[0].(training.TrainingStarted)
 	started.Dataset.Path = path
 	events[0] = started
@@ -103,8 +103,8 @@ func next[T any](t *testing.T, c <-chan T) T {
 }
 
 func TestASlowDatasetDelaysNoOtherRun(t *testing.T) {
-	w := NewWorld(t)
-	shelf := newShelfOf(w.Data, "slow")
+	w := newWorld(t)
+	shelf := newShelfOf(w.data, "slow")
 	h, _, _ := w.host(w.withDevices(2, shelf))
 	defer closeHost(t, h)
 	slow := w.start(h, w.of("slow"))
@@ -123,8 +123,8 @@ func TestASlowDatasetDelaysNoOtherRun(t *testing.T) {
 }
 
 func TestADatasetIsOpenedOnceForAllRunsThatAsk(t *testing.T) {
-	w := NewWorld(t)
-	shelf := newShelfOf(w.Data, "slow")
+	w := newWorld(t)
+	shelf := newShelfOf(w.data, "slow")
 	h, _, _ := w.host(w.withDevices(3, shelf))
 	defer closeHost(t, h)
 	var runs []training.RunID
@@ -176,8 +176,8 @@ func (w *world) checkReleasedBy(r journal.RunRecord) {
 }
 
 func TestTheLastRunThatLeavesEndsTheOpening(t *testing.T) {
-	w := NewWorld(t)
-	shelf := newShelfOf(w.Data, "slow")
+	w := newWorld(t)
+	shelf := newShelfOf(w.data, "slow")
 	h, _, _ := w.host(w.withDevices(1, shelf))
 	defer closeHost(t, h)
 	id := w.start(h, w.of("slow"))
@@ -205,8 +205,8 @@ func TestTheLastRunThatLeavesEndsTheOpening(t *testing.T) {
 func TestARunThatComesAfterTheOpeningWasCanceledIsServed(t *testing.T) {
 	for _, result := range []error{nil, context.Canceled} {
 		t.Run(fmt.Sprint(result), func(t *testing.T) {
-			w := NewWorld(t)
-			shelf := newShelfOf(w.Data, "slow")
+			w := newWorld(t)
+			shelf := newShelfOf(w.data, "slow")
 			shelf.deaf["slow"] = true
 			h, _, _ := w.host(w.withDevices(1, shelf))
 			defer closeHost(t, h)
@@ -233,8 +233,8 @@ func TestARunThatComesAfterTheOpeningWasCanceledIsServed(t *testing.T) {
 }
 
 func TestAPanicWhileDataIsOpenedIsTheFailureOfItsRunOnly(t *testing.T) {
-	w := NewWorld(t)
-	shelf := newShelfOf(w.Data, "slow")
+	w := newWorld(t)
+	shelf := newShelfOf(w.data, "slow")
 	h, _, _ := w.host(func(c *HostConfig) {
 		w.withDevices(3, shelf)(c)
 		c.Restarts = actor.Intensity{Restarts: 1, Period: time.Hour}
@@ -265,8 +265,8 @@ func TestAPanicWhileDataIsOpenedIsTheFailureOfItsRunOnly(t *testing.T) {
 }
 
 func TestARunIsRefusedDataWithAnotherFingerprint(t *testing.T) {
-	w := NewWorld(t)
-	shelf := newShelfOf(w.Data)
+	w := newWorld(t)
+	shelf := newShelfOf(w.data)
 	h, _, _ := w.host(w.withDevices(1, shelf))
 	defer closeHost(t, h)
 	events := w.of("fast")
@@ -281,8 +281,8 @@ func TestARunIsRefusedDataWithAnotherFingerprint(t *testing.T) {
 }
 
 func TestAClosingHostLeavesAnOpeningBehindThatDoesNotEnd(t *testing.T) {
-	w := NewWorld(t)
-	shelf := newShelfOf(w.Data, "slow")
+	w := newWorld(t)
+	shelf := newShelfOf(w.data, "slow")
 	shelf.deaf["slow"] = true
 	h, _, _ := w.host(w.withDevices(1, shelf))
 	id := w.start(h, w.of("slow"))

@@ -54,10 +54,10 @@ func (w *world) recorded() device.Ledger {
 }
 
 func TestADeviceThatFailsItsSelfTestIsNotLeased(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	sick := &ailing{Driver: w.driver}
 	sick.ill.Store(true)
-	r, _ := w.train(w.Request(nil), func(c *HostConfig) { c.Devices = []device.Driver{sick} })
+	r, _ := w.train(w.request(nil), func(c *HostConfig) { c.Devices = []device.Driver{sick} })
 	if !strings.Contains(r.Reason, "a stuck bit") {
 		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
 	}
@@ -71,13 +71,13 @@ func TestADeviceThatFailsItsSelfTestIsNotLeased(t *testing.T) {
 }
 
 func TestADeviceThatBecomesUnhealthyLosesItsLease(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	sick := &ailing{Driver: w.driver}
 	h, _, _ := w.host(func(c *HostConfig) { c.Devices = []device.Driver{sick} })
 	defer closeHost(t, h)
 	endless := func(h *training.Hyperparameters) { h.Epochs = 1_000_000 }
 	start := func() training.RunID {
-		id, err := h.Start(context.Background(), w.Request(endless))
+		id, err := h.Start(context.Background(), w.request(endless))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,7 +91,7 @@ func (a asker) Receive(_ *actor.Context[RunMessage], m RunMessage) error {
 
 func newAskers(t *testing.T, policy queue.Policy) *askers {
 	t.Helper()
-	w := NewWorld(t)
+	w := newWorld(t)
 	a := &askers{handDriver: &handDriver{now: time.Unix(1e9, 0)}, t: t, store: w.store, told: map[training.RunID][]RunMessage{}}
 	clock := func() time.Time { return a.now }
 	var err error

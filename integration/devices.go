@@ -21,6 +21,12 @@ import (
 // ErrDevicesClosed is returned for a lease of devices that are closed.
 var ErrDevicesClosed = fault.New(fault.Unavailable, "the devices are no longer leased: the process that leases them is shutting down")
 
+// Lessor grants leases. Devices are one; another one may ask elsewhere first.
+type Lessor interface {
+	// Acquire is that of Devices.
+	Acquire(ctx context.Context, r LeaseRequest) (*Lease, error)
+}
+
 // Devices grants leases of a process's devices to whoever is not a run: to
 // verifications and to generations of text. They wait in the same queue as runs.
 //
@@ -191,12 +197,23 @@ type Lease struct {
 	err  error
 }
 
-// Device returns which device was leased.
-func (l *Lease) Device() device.ID { return l.lease.Device }
+// Recorded returns the lease as the ledger of its device has it.
+func (l *Lease) Recorded() device.Lease { return l.lease }
 
 // Backend returns the device. It fails with device.ErrStaleLease once the lease has
 // ended: after Release, or because the device became unhealthy.
 func (l *Lease) Backend() kernel.Backend { return l.backend }
+
+// Hold keeps the lease until ctx ends, with whose error it fails, or the devices are
+// closed, with ErrDevicesClosed. Lease.Release must follow all the same.
+func (l *Lease) Hold(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.devices.pool.Done():
+		return ErrDevicesClosed
+	}
+}
 
 // Release ends the lease and returns once that is recorded. Memory on the device must
 // have been freed. To release again does nothing.

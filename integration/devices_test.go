@@ -20,19 +20,19 @@ func leaseRequest(memory tensor.Bytes) LeaseRequest {
 
 // A verification runs beside a training of the same host, whose log records its lease.
 func TestAVerificationSharesTheDeviceOfATraining(t *testing.T) {
-	w := NewWorld(t)
-	done, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	done, _ := w.train(w.request(nil), nil)
 	g := newGate("gradient", 3)
 	h, _, _ := w.host(func(c *HostConfig) { c.Devices = []device.Driver{&slow{w.driver, g}} })
 	defer closeHost(t, h)
 	defer g.lift()
-	id, err := h.Start(context.Background(), w.Request(nil))
+	id, err := h.Start(context.Background(), w.request(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-g.reached
 	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: h.Devices()}
-	if report, err := v.Verify(context.Background(), Verification{Run: done}, w.Data); err != nil || !report.Verified {
+	if report, err := v.Verify(context.Background(), Verification{Run: done}, w.data); err != nil || !report.Verified {
 		t.Errorf("beside a training: %+v, %v", report, err)
 	}
 	ledger := w.recorded()
@@ -50,7 +50,7 @@ func TestAVerificationSharesTheDeviceOfATraining(t *testing.T) {
 
 func TestLeasesShareMemoryAndNeverExceedIt(t *testing.T) {
 	ctx := context.Background()
-	w := NewWorld(t)
+	w := newWorld(t)
 	d := w.devices()
 	free := w.driver.Describe().Memory().Available
 	if _, err := d.Acquire(ctx, leaseRequest(free+1)); !errors.Is(err, device.ErrNoSuitableDevice) {
@@ -108,7 +108,7 @@ func TestLeasesShareMemoryAndNeverExceedIt(t *testing.T) {
 // its own.
 func TestAWorkerRecoversOnlyItsOwn(t *testing.T) {
 	ctx := context.Background()
-	w := NewWorld(t)
+	w := newWorld(t)
 	worker := func(name string) func(*HostConfig) { return func(c *HostConfig) { c.Worker = name } }
 	g := newGate("gradient", 3)
 	a, _, _ := w.host(func(c *HostConfig) {
@@ -119,7 +119,7 @@ func TestAWorkerRecoversOnlyItsOwn(t *testing.T) {
 	defer g.lift()
 	var ids []training.RunID
 	for range 2 { // one trains, one waits
-		id, err := a.Start(ctx, w.Request(nil))
+		id, err := a.Start(ctx, w.request(nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestAWorkerRecoversOnlyItsOwn(t *testing.T) {
 	if recovery.Leases+len(recovery.Interrupted)+len(recovery.Failed) > 0 {
 		t.Errorf("b recovered %+v", recovery)
 	}
-	id, err := b.Start(ctx, w.Request(nil))
+	id, err := b.Start(ctx, w.request(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestAWorkerRecoversOnlyItsOwn(t *testing.T) {
 }
 
 func TestAHostRefusesAWorkerWithoutAProperName(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	_, _, err := NewHost(context.Background(), HostConfig{Store: w.store, Worker: "a/b", Devices: []device.Driver{w.driver}})
 	if !errors.Is(err, device.ErrInvalid) {
 		t.Errorf("error %v", err)

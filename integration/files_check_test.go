@@ -88,8 +88,8 @@ func lastCommit(t *testing.T, store eventstore.Store) (before, commit eventstore
 }
 
 func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	counts := commits(t, w.store)
 	all := counts[len(counts)-1]
 	if all != 3 {
@@ -141,8 +141,8 @@ func TestALogThatIsOlderThanTheFilesIsFound(t *testing.T) {
 
 // A log that was continued elsewhere has as many events, and not the same.
 func TestALogThatTookAnotherWayIsFound(t *testing.T) {
-	w := NewWorld(t)
-	w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	w.train(w.request(nil), nil)
 	w.removeFiles("committed.json")
 	before, _ := lastCommit(t, w.store)
 	other := prefix(t, w.store, before-1)
@@ -170,8 +170,8 @@ func TestALogThatTookAnotherWayIsFound(t *testing.T) {
 // One that an older version left without its event may have been committed under a
 // newer log. It comes back with that log.
 func TestACheckpointOfAnOlderVersionIsSetAsideAndComesBack(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	w.removeFiles("committed.json")
 	w.removeFiles("pending.json")
 	before, _ := lastCommit(t, w.store)
@@ -186,7 +186,7 @@ func TestACheckpointOfAnOlderVersionIsSetAsideAndComesBack(t *testing.T) {
 		t.Errorf("again: %+v, %v", settled, err)
 	}
 	// The older log is continued, and comes to the same checkpoint.
-	older := &world{t: t, store: old, workspace: w.workspace, Data: w.Data, driver: w.driver}
+	older := &world{t: t, store: old, workspace: w.workspace, data: w.data, driver: w.driver}
 	if again := older.resume(r.ID, nil); again.Session.State != training.Completed {
 		t.Errorf("%s: %s", again.Session.State, again.Reason)
 	}
@@ -203,9 +203,9 @@ func TestACheckpointOfAnOlderVersionIsSetAsideAndComesBack(t *testing.T) {
 
 // What cannot be written or read in one run keeps no other from anything.
 func TestFilesThatCannotBeSettledAreNamedAndStopNobody(t *testing.T) {
-	w := NewWorld(t)
-	first, _ := w.train(w.Request(nil), nil)
-	second, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	first, _ := w.train(w.request(nil), nil)
+	second, _ := w.train(w.request(nil), nil)
 	w.removeFiles("committed.json")
 	w.removeFiles("pending.json")
 	for name, denied := range map[string]func(op, path string) bool{
@@ -304,14 +304,14 @@ func (d *denyingDisk) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // Even if CheckFiles is not called first.
 func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	counts := commits(t, w.store)
 	first := 0
 	for counts[first] < 1 {
 		first++
 	}
-	old := &world{t: t, workspace: w.workspace, Data: w.Data, driver: w.driver}
+	old := &world{t: t, workspace: w.workspace, data: w.data, driver: w.driver}
 	old.store = prefix(t, w.store, eventstore.Position(first))
 	h, _, _ := old.host(nil)
 	if err := h.Resume(t.Context(), r.ID); err != nil {
@@ -334,8 +334,8 @@ func TestAHostOfAnOlderLogSweepsNothingThatWasCommitted(t *testing.T) {
 }
 
 func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	runs := w.workspace.RunsDir()
 	for _, folder := range []string{
 		string(r.ID) + ".bak/checkpoints", "Old Runs/checkpoints", "notes", ".reprise-partial-0123456789abcdef/content",
@@ -369,11 +369,11 @@ func TestUserFilesInRunsAreNotASignOfAnOlderLog(t *testing.T) {
 
 // A caller that needs the list of runs gets the one that the comparison read.
 func TestComparingFilesReadsTheLogOnce(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	if list, err := datadir.CheckFilesOf(t.Context(), w.store, w.workspace); list != nil || err != nil {
 		t.Errorf("without files: %+v, %v", list, err)
 	}
-	w.train(w.Request(nil), nil)
+	w.train(w.request(nil), nil)
 	store := &readCounter{Store: w.store}
 	want, err := journal.ReadRuns(t.Context(), store)
 	if err != nil || store.reads == 0 {
@@ -395,8 +395,8 @@ func TestComparingFilesReadsTheLogOnce(t *testing.T) {
 // settles them, whether the log has the run or not.
 func TestARunFolderThatCannotBeReadIsNamed(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EIO, syscall.ENOENT, syscall.ENOTDIR} {
-		w := NewWorld(t)
-		r, _ := w.train(w.Request(nil), nil)
+		w := newWorld(t)
+		r, _ := w.train(w.request(nil), nil)
 		id := r.ID
 		if err := os.MkdirAll(w.workspace.CheckpointsDir("another-run"), 0o755); err != nil {
 			t.Fatal(err)
@@ -440,8 +440,8 @@ func (d *unreadableRuns) Stat(path string) (fs.FileInfo, error) {
 
 // What a newer version notes about a checkpoint may be more than this one knows.
 func TestANoteOfANewerVersionIsLeftAlone(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	files := w.workspace.Checkpoints(r.ID)
 	last, ok := r.LastCheckpoint()
 	if !ok {
@@ -486,8 +486,8 @@ func (s *readCounter) Read(ctx context.Context, after eventstore.Position, limit
 
 // A copy belongs to its log as the original does.
 func TestCopiedCheckpointsAreMarked(t *testing.T) {
-	w := NewWorld(t)
-	w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	w.train(w.request(nil), nil)
 	to := datadir.Workspace{Dir: t.TempDir()}
 	if _, err := datadir.CopyRunFiles(t.Context(), w.store, to, w.workspace, func(uint64, uint64) {}); err != nil {
 		t.Fatal(err)

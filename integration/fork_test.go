@@ -29,7 +29,7 @@ func (w *world) fork(parent journal.RunRecord, cp training.Checkpoint, change fu
 	}
 	id := fmt.Sprintf("fork-%d", w.ids.Add(1))
 	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), parent.Session.Architecture)
-	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.Data, training.Config{
+	_, events, err := training.TrainingService{}.ForkTraining(parent.TrainingRun, cp, model, w.data, training.Config{
 		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparamete
 			}
 		}
 	})
-	id, err := h.Start(context.Background(), w.Request(change))
+	id, err := h.Start(context.Background(), w.request(change))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparamete
 func TestAForkWithNothingChangedComesToTheBitsOfItsParent(t *testing.T) {
 	for name, change := range map[string]func(*training.Hyperparameters){"plain": nil, "everything": everything} {
 		t.Run(name, func(t *testing.T) {
-			w := NewWorld(t)
+			w := newWorld(t)
 			parent := w.interruptedOnce(8, change)
-			perEpoch := parent.Session.Hyperparameters.StepsPerEpoch(w.Data.Len(dataset.Train))
+			perEpoch := parent.Session.Hyperparameters.StepsPerEpoch(w.data.Len(dataset.Train))
 			within := 0
 			for _, cp := range parent.Checkpoints[:len(parent.Checkpoints)-1] {
 				if cp.Step%perEpoch != 0 {
@@ -120,8 +120,8 @@ func sameFrom(t *testing.T, w *world, fork, parent journal.RunRecord) {
 }
 
 func TestAForkTrainsDifferentlyFromTheStepAtWhichItParts(t *testing.T) {
-	w := NewWorld(t)
-	parent, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	parent, _ := w.train(w.request(nil), nil)
 	fork, _ := w.train(w.fork(parent, parent.Checkpoints[0], func(h *training.Hyperparameters) {
 		h.LearningRate.Value, h.Epochs, h.Seed, h.ClipNorm, h.CheckpointInterval = 0.001, 5, 77, 1, 3
 	}), nil)
@@ -155,10 +155,10 @@ func sameFromCheckpoint(t *testing.T, fork, parent journal.RunRecord) {
 func TestAForkWhoseProcessDiesAtAnyEventIsRecovered(t *testing.T) {
 	short := func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 256, 3 }
 	starts := func(w *world) []training.Event {
-		parent, _ := w.train(w.Request(short), nil)
+		parent, _ := w.train(w.request(short), nil)
 		return w.fork(parent, parent.Checkpoints[0], func(h *training.Hyperparameters) { h.LearningRate.Value = 0.005 })
 	}
-	w := NewWorld(t)
+	w := newWorld(t)
 	want, _ := w.train(starts(w), nil)
 	for _, after := range []bool{false, true} {
 		at := int64(1)
@@ -174,8 +174,8 @@ func TestAForkWhoseProcessDiesAtAnyEventIsRecovered(t *testing.T) {
 }
 
 func TestAForkInterruptedBeforeItsFirstStepResumesFromItsParent(t *testing.T) {
-	w := NewWorld(t)
-	parent, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	parent, _ := w.train(w.request(nil), nil)
 	cp := parent.Checkpoints[0]
 	reached, going := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
@@ -208,8 +208,8 @@ func TestAForkInterruptedBeforeItsFirstStepResumesFromItsParent(t *testing.T) {
 }
 
 func TestADamagedParentIsNamedAndKeepsItsForkResumable(t *testing.T) {
-	w := NewWorld(t)
-	parent, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	parent, _ := w.train(w.request(nil), nil)
 	fork, _ := w.train(w.fork(parent, parent.Checkpoints[0], nil), nil)
 	file := filepath.Join(w.workspace.CheckpointsDir(parent.ID), parent.Checkpoints[0].Dir, "model.safetensors")
 	intact, err := os.ReadFile(file)
@@ -222,7 +222,7 @@ func TestADamagedParentIsNamedAndKeepsItsForkResumable(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
-	report, err := v.Verify(context.Background(), Verification{Run: fork}, w.Data)
+	report, err := v.Verify(context.Background(), Verification{Run: fork}, w.data)
 	if !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(report.Problem, string(parent.ID)) || report.Verified {
 		t.Errorf("verified %v, problem %q, %v", report.Verified, report.Problem, err)
 	}

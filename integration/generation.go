@@ -25,8 +25,8 @@ type GenerationRequest struct {
 
 // NewGeneration leases a device beside whatever it does, and loads the weights on it. It
 // fails with inference.ErrNoLanguageModel before it asks for one, and with the errors of
-// Devices.Acquire and nn. The caller must call Close.
-func NewGeneration(ctx context.Context, d *Devices, r GenerationRequest) (*Generation, error) {
+// Lessor.Acquire and nn. The caller must call Close.
+func NewGeneration(ctx context.Context, d Lessor, r GenerationRequest) (*Generation, error) {
 	plan, err := r.Model.Plan()
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 		if _, err := os.Stat(file); err == nil {
 			continue
 		}
-		w := NewWorld(t)
+		w := newWorld(t)
 		live(w)
 		f, err := os.Create(file)
 		if err != nil {
@@ -69,7 +69,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 // between an epoch and its checkpoint, and that stops early; and a fork of it.
 func goldenLife(w *world) {
 	ctx := context.Background()
-	events := w.Request(everything)
+	events := w.request(everything)
 	id := events[0].(training.TrainingStarted).RunID
 	store := w.store
 	completed := 0
@@ -115,7 +115,7 @@ func (c *choosy) Append(ctx context.Context, writes ...eventstore.Write) ([]even
 // goldenActors has the events of actors: a run panics and is restarted.
 func goldenActors(w *world) {
 	panicked := false
-	w.train(w.Request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
+	w.train(w.request(func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }), func(c *HostConfig) {
 		c.LogActors = true
 		c.Fault = func(training.RunID, uint64) {
 			if !panicked {
@@ -146,7 +146,7 @@ func goldenQueue(w *world) {
 		w.t.Fatal(err)
 	}
 	defer small.Close()
-	w.train(w.Request(seeded(3)), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	w.train(w.request(seeded(3)), func(c *HostConfig) { c.Devices = []device.Driver{small} })
 }
 
 // goldenChanges has the decisions about five runs on one device, one of which leaves
@@ -215,18 +215,18 @@ func goldenFailures(w *world) {
 	}
 	defer small.Close()
 	short := func(h *training.Hyperparameters) { h.BatchSize, h.Epochs = 512, 2 }
-	w.train(w.Request(short), func(c *HostConfig) { c.Devices = []device.Driver{small} })
-	w.train(w.Request(short), func(c *HostConfig) {
+	w.train(w.request(short), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	w.train(w.request(short), func(c *HostConfig) {
 		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
 			return nil, errors.New("digits: the disk was pulled out")
 		}
 	})
-	w.train(w.Request(func(h *training.Hyperparameters) {
+	w.train(w.request(func(h *training.Hyperparameters) {
 		short(h)
 		h.Optimizer, h.LearningRate.Value = nn.Optimizer{Name: nn.SGD}, 1e30
 	}), nil)
 	// A checkpoint that cannot be written: something else has its folder's name.
-	events := w.Request(short)
+	events := w.request(short)
 	id := events[0].(training.TrainingStarted).RunID
 	w.train(events, func(c *HostConfig) {
 		c.Fault = func(training.RunID, uint64) {
@@ -236,9 +236,9 @@ func goldenFailures(w *world) {
 		}
 	})
 	// A fork whose model is not the one in its parent's checkpoint.
-	parent, _ := w.train(w.Request(short), nil)
+	parent, _ := w.train(w.request(short), nil)
 	started := w.fork(parent, parent.Checkpoints[0], nil)[0].(training.TrainingStarted)
-	started.Architecture = nn.MLP(w.Data.SampleShape(), []int{25}, "", w.Data.Classes())
+	started.Architecture = nn.MLP(w.data.SampleShape(), []int{25}, "", w.data.Classes())
 	w.train([]training.Event{started}, nil)
 
 	log := journal.NewDeviceLog(w.store, time.Now)

@@ -38,12 +38,12 @@ type world struct {
 	t         *testing.T
 	store     eventstore.Store
 	workspace datadir.Workspace
-	Data      *dataset.Dataset
+	data      *dataset.Dataset
 	driver    device.Driver
 	ids       atomic.Int64
 }
 
-func NewWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
 	driver, err := cpudevice.New(cpudevice.Config{Threads: 2, Features: "auto"})
 	if err != nil {
@@ -51,7 +51,7 @@ func NewWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = driver.Close() })
 	return &world{
-		t: t, store: memory.New(), workspace: datadir.Workspace{Dir: t.TempDir()}, Data: digits(t), driver: driver,
+		t: t, store: memory.New(), workspace: datadir.Workspace{Dir: t.TempDir()}, data: digits(t), driver: driver,
 	}
 }
 
@@ -118,7 +118,7 @@ func (w *world) host(change func(*HostConfig)) (*Host, *witness, Recovery) {
 func (w *world) tryHost(change func(*HostConfig)) (*Host, Recovery, error) {
 	config := HostConfig{
 		Store: w.store, Workspace: w.workspace, Devices: []device.Driver{w.driver},
-		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.Data, nil },
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.data, nil },
 		Now:         time.Now,
 		NewID:       func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
 	}
@@ -145,7 +145,7 @@ func (w *world) devices() *Devices {
 }
 
 // Request returns the events that start a run of three epochs.
-func (w *world) Request(change func(*training.Hyperparameters)) []training.Event {
+func (w *world) request(change func(*training.Hyperparameters)) []training.Event {
 	w.t.Helper()
 	return w.requestOf(fmt.Sprintf("run-%d", w.ids.Add(1)), change)
 }
@@ -165,17 +165,17 @@ func (w *world) requestOf(id string, change func(*training.Hyperparameters)) []t
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	arch := nn.MLP(w.Data.SampleShape(), []int{24}, "", w.Data.Classes())
+	arch := nn.MLP(w.data.SampleShape(), []int{24}, "", w.data.Classes())
 	if h.EvalInterval > 0 { // everything
 		arch.Layers = slices.Insert(arch.Layers, 2, nn.Layer(nn.BatchNorm{}), nn.Layer(nn.Dropout{Rate: 0.1}))
 	}
 	model := nn.NewModelSpec(nn.ModelID("model-of-"+id), arch)
-	_, events, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{
+	_, events, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{
 		RunID: training.RunID(id), SessionID: training.SessionID("session-of-" + id), Hyperparameters: valid,
 		Dataset: training.Dataset{
-			ID: "digits", Path: "digits", Fingerprint: w.Data.Fingerprint(),
-			Training: w.Data.Len(dataset.Train), Validation: w.Data.Len(dataset.Validation),
-			SampleShape: w.Data.SampleShape(), Classes: w.Data.Classes(),
+			ID: "digits", Path: "digits", Fingerprint: w.data.Fingerprint(),
+			Training: w.data.Len(dataset.Train), Validation: w.data.Len(dataset.Validation),
+			SampleShape: w.data.SampleShape(), Classes: w.data.Classes(),
 		},
 	})
 	if err != nil {
@@ -246,8 +246,8 @@ func (w *world) checkReleased(r journal.RunRecord) {
 // reference is the outcome of the request trained without disturbance.
 func reference(t *testing.T, change func(*training.Hyperparameters)) journal.RunRecord {
 	t.Helper()
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(change), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(change), nil)
 	if r.Session.State != training.Completed {
 		t.Fatalf("the reference run is %s: %s", r.Session.State, r.Reason)
 	}
@@ -268,8 +268,8 @@ func sameOutcome(t *testing.T, got, want journal.RunRecord) {
 }
 
 func TestARunTrainsToItsEnd(t *testing.T) {
-	w := NewWorld(t)
-	r, j := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, j := w.train(w.request(nil), nil)
 	if r.Session.State != training.Completed || r.Saga.State != training.SagaCompleted {
 		t.Fatalf("state %s, saga %s: %s", r.Session.State, r.Saga.State, r.Reason)
 	}
@@ -277,7 +277,7 @@ func TestARunTrainsToItsEnd(t *testing.T) {
 	if len(r.Metrics) != 3 || r.Metrics[2].ValAccuracy < 0.8 || len(r.Checkpoints) != 3 {
 		t.Errorf("metrics %+v, %d checkpoints", r.Metrics, len(r.Checkpoints))
 	}
-	if want := int(r.Session.Hyperparameters.TotalSteps(w.Data.Len(dataset.Train))); len(j.steps) != want {
+	if want := int(r.Session.Hyperparameters.TotalSteps(w.data.Len(dataset.Train))); len(j.steps) != want {
 		t.Errorf("%d steps, want %d", len(j.steps), want)
 	}
 	verify(t, w, r)
@@ -287,7 +287,7 @@ func TestARunTrainsToItsEnd(t *testing.T) {
 func verify(t *testing.T, w *world, r journal.RunRecord) VerifyReport {
 	t.Helper()
 	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
-	report, err := v.Verify(context.Background(), Verification{Run: r}, w.Data)
+	report, err := v.Verify(context.Background(), Verification{Run: r}, w.data)
 	if err != nil || !report.Verified {
 		t.Errorf("verification: %v", err)
 	}
@@ -296,9 +296,9 @@ func verify(t *testing.T, w *world, r journal.RunRecord) VerifyReport {
 
 func TestAPanicRestartsTheRunFromTheLastCheckpoint(t *testing.T) {
 	want := reference(t, nil)
-	w := NewWorld(t)
+	w := newWorld(t)
 	var panics atomic.Int32
-	r, j := w.train(w.Request(nil), func(c *HostConfig) {
+	r, j := w.train(w.request(nil), func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
 			// Once in the second epoch, twice in the third.
 			if n := panics.Load(); (n == 0 && step == 30) || ((n == 1 || n == 2) && step == 60) {
@@ -319,8 +319,8 @@ func TestAPanicRestartsTheRunFromTheLastCheckpoint(t *testing.T) {
 }
 
 func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
-	w := NewWorld(t)
-	broken := w.Request(nil)
+	w := newWorld(t)
+	broken := w.request(nil)
 	h, j, _ := w.host(func(c *HostConfig) {
 		c.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
 		c.Fault = func(run training.RunID, step uint64) {
@@ -345,7 +345,7 @@ func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
 	if err := h.Resume(context.Background(), id); !errors.Is(err, training.ErrCannotResume) {
 		t.Errorf("resuming the failed run: %v", err)
 	}
-	other, err := h.Start(context.Background(), w.Request(nil))
+	other, err := h.Start(context.Background(), w.request(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestARunThatKeepsPanickingFailsAndAffectsNothingElse(t *testing.T) {
 func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 	long := func(h *training.Hyperparameters) { h.CheckpointInterval = 3 }
 	want := reference(t, long)
-	w := NewWorld(t)
+	w := newWorld(t)
 	reached, asked := make(chan struct{}), make(chan struct{})
 	h, _, _ := w.host(func(c *HostConfig) {
 		c.Fault = func(_ training.RunID, step uint64) {
@@ -367,7 +367,7 @@ func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 			}
 		}
 	})
-	id, err := h.Start(context.Background(), w.Request(long))
+	id, err := h.Start(context.Background(), w.request(long))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,13 +398,13 @@ func TestAnInterruptedRunContinuesToTheSameBits(t *testing.T) {
 
 func TestARunThatNoDeviceTakesIsInterruptedAndContinuesElsewhere(t *testing.T) {
 	want := reference(t, nil)
-	w := NewWorld(t)
+	w := newWorld(t)
 	small, err := cpudevice.New(cpudevice.Config{Threads: 1, Features: "auto", MemoryLimit: 64 * tensor.KiB})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer small.Close()
-	r, _ := w.train(w.Request(nil), func(c *HostConfig) { c.Devices = []device.Driver{small} })
+	r, _ := w.train(w.request(nil), func(c *HostConfig) { c.Devices = []device.Driver{small} })
 	if r.Session.State != training.Interrupted || !strings.Contains(r.Reason, "memory") || !strings.Contains(r.Reason, "use a machine that has such a device") {
 		t.Errorf("state %s, reason %q", r.Session.State, r.Reason)
 	}
@@ -417,8 +417,8 @@ func TestARunThatNoDeviceTakesIsInterruptedAndContinuesElsewhere(t *testing.T) {
 
 func TestARunWhoseDataIsGoneTakesNoDeviceAndCanBeResumed(t *testing.T) {
 	want := reference(t, nil)
-	w := NewWorld(t)
-	r, j := w.train(w.Request(nil), func(c *HostConfig) {
+	w := newWorld(t)
+	r, j := w.train(w.request(nil), func(c *HostConfig) {
 		c.OpenDataset = func(context.Context, training.Dataset) (*dataset.Dataset, error) {
 			return nil, &fs.PathError{Op: "open", Path: "/mnt/digits", Err: fs.ErrNotExist}
 		}
@@ -433,8 +433,8 @@ func TestARunWhoseDataIsGoneTakesNoDeviceAndCanBeResumed(t *testing.T) {
 // A device's error may pass: only a run that panics every time fails.
 func TestARunWhoseDeviceNeverWorksIsInterruptedAndCanBeResumed(t *testing.T) {
 	want := reference(t, nil)
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), func(c *HostConfig) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), func(c *HostConfig) {
 		c.Restarts = actor.Intensity{Restarts: 2, Period: time.Hour}
 		c.Devices = []device.Driver{&failingDevice{Driver: c.Devices[0]}}
 	})
@@ -458,8 +458,8 @@ type failingExecutable struct{ kernel.Executable }
 func (failingExecutable) Run(kernel.Scalars) error { return errors.New("a bit flipped in the bus") }
 
 func TestALossThatIsNotFiniteFailsTheRunAndIsNeverCheckpointed(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(func(h *training.Hyperparameters) {
+	w := newWorld(t)
+	r, _ := w.train(w.request(func(h *training.Hyperparameters) {
 		h.Optimizer = nn.Optimizer{Name: nn.SGD}
 		h.LearningRate.Value = 1e30
 	}), nil)
@@ -520,8 +520,8 @@ func everything(h *training.Hyperparameters) {
 }
 
 func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
-	w := NewWorld(t)
-	r, j := w.train(w.Request(everything), nil)
+	w := newWorld(t)
+	r, j := w.train(w.request(everything), nil)
 	if r.Session.State != training.Completed || r.Stopped == nil || r.Stopped.Epoch != uint64(len(r.Metrics)) || len(r.Metrics) >= 9 {
 		t.Fatalf("ended %s after %d epochs, early: %+v (%s)", r.Session.State, len(r.Metrics), r.Stopped, r.Reason)
 	}
@@ -556,8 +556,8 @@ func TestEverythingTrainsStopsEarlyAndVerifies(t *testing.T) {
 }
 
 func TestAReductionOfTheLearningRateIsRecordedWithItsEvaluation(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(everything), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(everything), nil)
 	steps, err := w.workspace.Series(r.ID).Read()
 	if err != nil {
 		t.Fatal(err)
@@ -610,7 +610,7 @@ func TestAReductionOfTheLearningRateIsRecordedWithItsEvaluation(t *testing.T) {
 // diesAnywhere lets a run's process die at each of its appends.
 func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least int64) {
 	want := reference(t, change)
-	starts := func(w *world) []training.Event { return w.Request(change) }
+	starts := func(w *world) []training.Event { return w.request(change) }
 	for _, after := range []bool{false, true} {
 		at, every := int64(1), int64(1)
 		if testing.Short() {
@@ -631,14 +631,14 @@ func diesAnywhere(t *testing.T, change func(*training.Hyperparameters), least in
 // diesAt trains a run in a process that dies at an append, and continues in
 // another. It reports false if the run ended with fewer appends.
 func diesAt(t *testing.T, at int64, after bool, starts func(*world) []training.Event, want journal.RunRecord) bool {
-	w := NewWorld(t)
+	w := newWorld(t)
 	events := starts(w)
 	store := &dying{Store: w.store, after: after, died: make(chan struct{})}
 	store.left.Store(at)
 	id := events[0].(training.TrainingStarted).RunID
 	h, _, err := NewHost(context.Background(), HostConfig{
 		Store: store, Workspace: w.workspace, Devices: []device.Driver{w.driver}, Observer: &witness{},
-		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.Data, nil },
+		OpenDataset: func(context.Context, training.Dataset) (*dataset.Dataset, error) { return w.data, nil },
 		Now:         time.Now, NewID: func() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) },
 		Restarts: actor.Intensity{Restarts: 1, Period: time.Hour},
 	})
@@ -692,15 +692,15 @@ func (w *world) goOn(id training.RunID, events []training.Event, want journal.Ru
 }
 
 func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	forged := r
 	forged.Checkpoints = slices.Clone(r.Checkpoints)
 	for i := 1; i < 3; i++ {
 		forged.Checkpoints[i].WeightsSHA256 = strings.Repeat("0", 64)
 	}
 	v := Verifier{Store: w.store, Workspace: w.workspace, Devices: w.devices()}
-	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.Data)
+	report, err := v.Verify(context.Background(), Verification{Run: forged}, w.data)
 	step := fmt.Sprintf("step %d", forged.Checkpoints[1].Step)
 	if !errors.Is(err, journal.ErrNotVerified) || report.Verified || !strings.Contains(report.Problem, step) {
 		t.Errorf("%v; %+v", err, report)
@@ -711,15 +711,15 @@ func TestVerifyNamesTheFirstCheckpointThatDiffers(t *testing.T) {
 	metrics := r
 	metrics.Metrics = slices.Clone(r.Metrics)
 	metrics.Metrics[1].TrainLoss += 1e-12
-	if _, err := v.Verify(context.Background(), Verification{Run: metrics}, w.Data); !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "epoch 2") {
+	if _, err := v.Verify(context.Background(), Verification{Run: metrics}, w.data); !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "epoch 2") {
 		t.Errorf("other metrics: %v", err)
 	}
 }
 
 func TestAModelOfOtherDataIsNotTrained(t *testing.T) {
-	w := NewWorld(t)
-	model := nn.NewModelSpec("m", nn.MLP(tensor.Shape{3}, nil, "", w.Data.Classes()))
-	_, _, err := training.TrainingService{}.StartTraining(model, w.Data, training.Config{})
+	w := newWorld(t)
+	model := nn.NewModelSpec("m", nn.MLP(tensor.Shape{3}, nil, "", w.data.Classes()))
+	_, _, err := training.TrainingService{}.StartTraining(model, w.data, training.Config{})
 	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "model_architecture" {
 		t.Errorf("%v", err)

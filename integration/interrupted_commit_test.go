@@ -41,9 +41,9 @@ func commitUnder(w *world, at int) (*disktest.Disk, eventstore.Store) {
 		d.Inject(at, disktest.Cut)
 	}
 	log := memory.New()
-	mortal := &world{t: w.t, store: &mortalStore{log, d}, workspace: datadir.Workspace{Dir: d.Root(), Disk: d}, Data: w.Data, driver: w.driver}
+	mortal := &world{t: w.t, store: &mortalStore{log, d}, workspace: datadir.Workspace{Dir: d.Root(), Disk: d}, data: w.data, driver: w.driver}
 	h, _, _ := mortal.host(nil)
-	id, err := h.Start(w.t.Context(), mortal.Request(nil))
+	id, err := h.Start(w.t.Context(), mortal.request(nil))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func commitUnder(w *world, at int) (*disktest.Disk, eventstore.Store) {
 // was committed stays, and the older log is named, but for the one that ends just
 // before the commit: that is what a crash before the commit leaves, too.
 func TestNoInterruptedCommitUnderAnOlderLogLosesACheckpoint(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	undisturbed, log := commitUnder(w, -1)
 	list, err := journal.ReadRuns(t.Context(), log)
 	if err != nil || len(list.Runs) != 1 {
@@ -115,7 +115,7 @@ func (w *world) underOlderLogs(what string, d *disktest.Disk, survival disktest.
 		if err != nil {
 			t.Fatal(err)
 		}
-		old := &world{t: t, store: prefix(t, log, n), workspace: datadir.Workspace{Dir: left.Root(), Disk: left}, Data: w.Data, driver: w.driver}
+		old := &world{t: t, store: prefix(t, log, n), workspace: datadir.Workspace{Dir: left.Root(), Disk: left}, data: w.data, driver: w.driver}
 		old.ids.Store(int64(1000 * n))
 		where := fmt.Sprintf("%s, with %d of %d events", what, n, head.Position)
 		_, err = datadir.SettleFiles(t.Context(), old.store, old.workspace)

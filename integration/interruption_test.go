@@ -70,7 +70,7 @@ func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 		{kind: "training.device_released.v1", times: 3, panics: true, obstacle: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
-			w := NewWorld(t)
+			w := newWorld(t)
 			store := &contested{Store: w.store, kind: c.kind, panics: c.panics}
 			reached, asked := make(chan struct{}), make(chan struct{})
 			h, j, _ := w.host(func(config *HostConfig) {
@@ -88,7 +88,7 @@ func TestAnInterruptionOutlivesAFailureToGiveBack(t *testing.T) {
 				}
 			})
 			store.left.Store(c.times)
-			id, err := h.Start(context.Background(), w.Request(long))
+			id, err := h.Start(context.Background(), w.request(long))
 			if err != nil {
 				t.Fatal(err)
 			}

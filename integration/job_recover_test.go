@@ -49,7 +49,7 @@ func TestAProcessThatDiesAtAnyEventOfAJobIsRecoveredFrom(t *testing.T) {
 // diesInAJob lets a process die at an append, and returns the state of its job then; false
 // if it did not get that far.
 func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, at int64, after bool) (queue.State, bool) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	store := &dying{Store: w.store, after: after, died: make(chan struct{})}
 	store.left.Store(at)
 	var asked atomic.Bool
@@ -143,7 +143,7 @@ func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, 
 // Jobs that were submitted before their process died wait to be resumed; those of other
 // workers are left alone.
 func TestRecoveryLeavesTheJobsOfOtherWorkersAlone(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	log := journal.NewJobLog(w.store, time.Now)
 	text := jobRequest{Seed: 1}.job("").Submission
 	for _, s := range []queue.Submit{{Job: "here", Submission: text}, {Job: "there", Submission: text, Worker: "w2"}} {
@@ -186,7 +186,7 @@ func TestManyJobsSurviveTheirHosts(t *testing.T) {
 	for i := range want {
 		want[i] = reference(t, jobRequest{Seed: uint64(i)}.change)
 	}
-	w := NewWorld(t)
+	w := newWorld(t)
 	submits := make([]queue.Submit, jobs)
 	for i := range submits {
 		submits[i] = jobRequest{Seed: uint64(i % seeds)}.job(queue.JobID(fmt.Sprintf("job%03d", i)))

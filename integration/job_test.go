@@ -159,13 +159,13 @@ func newStepGate(c *HostConfig, id queue.JobID, step uint64) *stepGate {
 func TestAJobIsPreparedQueuedAndTrained(t *testing.T) {
 	r := jobRequest{Seed: 1, Epochs: 2}
 	want := reference(t, r.change)
-	w := NewWorld(t)
+	w := newWorld(t)
 	h := w.jobHost(nil)
 	news := h.Subscribe()
 	defer news.Close()
 	ids := w.submit(h, r.job(""))
 	job := w.ended(h, ids[0], queue.StateCompleted)
-	if estimate, ok := job.Estimate(); !ok || estimate.Steps == 0 || estimate.Memory.Size == 0 || estimate.Fingerprint != w.Data.Fingerprint() {
+	if estimate, ok := job.Estimate(); !ok || estimate.Steps == 0 || estimate.Memory.Size == 0 || estimate.Fingerprint != w.data.Fingerprint() {
 		t.Errorf("its estimate is %+v", estimate)
 	}
 	closeHost(t, h)
@@ -188,7 +188,7 @@ func TestAJobIsPreparedQueuedAndTrained(t *testing.T) {
 // A slow data set neither delays another job nor holds a device, before a job is prepared
 // and after.
 func TestASlowDataSetDelaysNoOtherJobAndHoldsNoDevice(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	release := make(chan struct{})
 	h := w.jobHost(func(c *HostConfig) {
 		c.Preparations = 2
@@ -230,7 +230,7 @@ func TestASlowDataSetDelaysNoOtherJobAndHoldsNoDevice(t *testing.T) {
 
 // What may pass is waited for; what cannot, rejects the job with the whole message.
 func TestAFailureToPrepareIsWaitedForIfItMayPass(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	var full, far atomic.Int64
 	h := w.jobHost(func(c *HostConfig) {
 		c.Prepare = func(ctx context.Context, id queue.JobID, s queue.Submission) ([]training.Event, error) {
@@ -279,7 +279,7 @@ func TestAFailureToPrepareIsWaitedForIfItMayPass(t *testing.T) {
 }
 
 func TestAJobThatCanNeverRunIsRefused(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h := w.jobHost(func(c *HostConfig) {
 		c.Limits = &queue.Limits{Waiting: 2}
 		c.Prepare = func(ctx context.Context, _ queue.JobID, _ queue.Submission) ([]training.Event, error) {
@@ -330,7 +330,7 @@ func TestAJobIsCancelledAndPausedInEveryState(t *testing.T) {
 	for _, pause := range []bool{false, true} {
 		for _, state := range []queue.State{queue.StateSubmitted, queue.StatePreparing, queue.StateQueued, queue.StateRunning} {
 			t.Run(fmt.Sprintf("pause=%v/%s", pause, state), func(t *testing.T) {
-				w := NewWorld(t)
+				w := newWorld(t)
 				opened := make(chan struct{})
 				var running *stepGate
 				h := w.jobHost(func(c *HostConfig) {
@@ -414,7 +414,7 @@ func TestAJobIsCancelledAndPausedInEveryState(t *testing.T) {
 
 // A job runs after others only once they have completed, and not if they have not.
 func TestAJobRunsAfterOthers(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	var first *stepGate
 	h := w.jobHost(func(c *HostConfig) { first = newStepGate(c, "a", 5) })
 	after := func(id queue.JobID, others ...queue.JobID) queue.Submit {
@@ -451,7 +451,7 @@ func TestAJobRunsAfterOthers(t *testing.T) {
 func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 	r := jobRequest{Seed: 1}
 	want := reference(t, r.change)
-	w := NewWorld(t)
+	w := newWorld(t)
 	var first *stepGate
 	h := w.jobHost(func(c *HostConfig) { first = newStepGate(c, "a", 5) })
 	member := func(id queue.JobID, after ...queue.JobID) queue.Submit {
@@ -505,7 +505,7 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 }
 
 func TestAJobThatHasRunForItsMaxDurationIsCancelledWithItsCheckpoint(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h := w.jobHost(nil)
 	s := jobRequest{Seed: 1, Epochs: 100_000}.job("it")
 	s.MaxDuration = 300 * time.Millisecond
@@ -522,7 +522,7 @@ func TestAJobThatHasRunForItsMaxDurationIsCancelledWithItsCheckpoint(t *testing.
 }
 
 func TestAHigherPriorityIsPlacedFirst(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	var first *stepGate
 	h := w.jobHost(func(c *HostConfig) { first = newStepGate(c, "a", 5) })
 	w.submit(h, jobRequest{Seed: 1}.job("a"))

@@ -91,11 +91,11 @@ func TestAnEpochThatComesOutDifferentlyInterruptsTheRunAndIsRepeatedElsewhere(t 
 		"the evaluation at step 5 came out differently": func(h *training.Hyperparameters) { h.CheckpointInterval, h.EvalInterval = 3, 5 },
 	} {
 		t.Run(what, func(t *testing.T) {
-			origin := NewWorld(t)
-			want, recorded := origin.train(origin.Request(change), nil)
+			origin := newWorld(t)
+			want, recorded := origin.train(origin.request(change), nil)
 
 			// A process that died after the first epoch, before there was a checkpoint.
-			w := NewWorld(t)
+			w := newWorld(t)
 			first := slices.IndexFunc(recorded.events, func(e training.Event) bool { return e.EventType() == "training.epoch_completed.v1" })
 			if _, err := journal.NewRunLog(w.store, time.Now).Append(context.Background(), journal.RunRecord{}, recorded.events[:first+1]...); err != nil {
 				t.Fatal(err)

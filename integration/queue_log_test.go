@@ -86,7 +86,7 @@ func holdAt(step uint64) (fault func(training.RunID, uint64), reached, resume ch
 }
 
 func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	fault, reached, resume := holdAt(6)
 	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
 	<-reached
@@ -127,7 +127,7 @@ func TestDecisionsAreRecordedAndCanBeMadeAgain(t *testing.T) {
 // any more.
 func TestARunThatIsInterruptedWhileItWaitsLeavesTheQueue(t *testing.T) {
 	want := references(t, 3)
-	w := NewWorld(t)
+	w := newWorld(t)
 	fault, reached, resume := holdAt(6)
 	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
 	<-reached
@@ -223,7 +223,7 @@ func TestADecisionAboutAsManyRunsAsAHostTakesFitsInAnEvent(t *testing.T) {
 }
 
 func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, _, _ := w.host(nil)
 	defer closeHost(t, h)
 	h.mu.Lock()
@@ -231,7 +231,7 @@ func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
 		h.runs[training.RunID(fmt.Sprint("other-", i))] = &hosted{done: make(chan struct{})}
 	}
 	h.mu.Unlock()
-	_, err := h.Start(context.Background(), w.Request(nil))
+	_, err := h.Start(context.Background(), w.request(nil))
 	if !errors.Is(err, ErrTooManyRuns) || !strings.Contains(err.Error(), "1000 runs train or wait") {
 		t.Errorf("%v", err)
 	}
@@ -245,7 +245,7 @@ func TestAHostThatIsFullRefusesARunAndRecordsNothingOfIt(t *testing.T) {
 
 func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
 	ctx := context.Background()
-	w := NewWorld(t)
+	w := newWorld(t)
 	fault, reached, resume := holdAt(6)
 	h, _, ids := w.crowd(3, func(c *HostConfig) { c.Fault = fault })
 	<-reached
@@ -277,7 +277,7 @@ func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
 // A run that gives way after every few steps ends with the bits that it has undisturbed.
 func TestRunsThatGiveWayEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 	want := references(t, 3)
-	w := NewWorld(t)
+	w := newWorld(t)
 	var clock atomic.Int64
 	var first sync.Once
 	h, j, ids := w.crowd(3, func(c *HostConfig) {

@@ -58,7 +58,7 @@ func (w *world) crowd(n int, change func(*HostConfig)) (*Host, *witness, []train
 	})
 	ids := make([]training.RunID, n)
 	for i := range ids {
-		id, err := h.Start(context.Background(), w.Request(seeded(uint64(i+1))))
+		id, err := h.Start(context.Background(), w.request(seeded(uint64(i+1))))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func (w *world) holders() []string {
 
 func TestRunsThatShareADeviceEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 	want := references(t, 3)
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, j, ids := w.crowd(3, nil)
 	for i, id := range ids {
 		r := rest(t, h, id)
@@ -120,9 +120,9 @@ func TestRunsThatShareADeviceEndWithTheBitsThatTheyHaveAlone(t *testing.T) {
 
 // A run that waits for a device that can never take it would wait for ever.
 func TestARunThatNoDeviceCanEverTakeDoesNotWait(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, _, ids := w.crowd(1, func(c *HostConfig) {
-		r, err := (training.TrainingRun{}).Apply(w.Request(seeded(1))[0])
+		r, err := (training.TrainingRun{}).Apply(w.request(seeded(1))[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestARunThatNoDeviceCanEverTakeDoesNotWait(t *testing.T) {
 		c.Devices = []device.Driver{small}
 	})
 	defer closeHost(t, h)
-	large, err := h.Start(context.Background(), w.Request(func(h *training.Hyperparameters) { h.BatchSize = 1400 }))
+	large, err := h.Start(context.Background(), w.request(func(h *training.Hyperparameters) { h.BatchSize = 1400 }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestAPoolThatFailsLosesNoRunThatWaits(t *testing.T) {
 				continue // nobody tells the run then: it waits for half a minute before it asks again
 			}
 			t.Run(fmt.Sprintf("%s, panics: %v", kind, panics), func(t *testing.T) {
-				w := NewWorld(t)
+				w := newWorld(t)
 				store := &contested{Store: w.store, kind: kind, panics: panics}
 				h, _, ids := w.crowd(3, func(c *HostConfig) {
 					c.Store = store
@@ -199,7 +199,7 @@ func TestAPoolThatFailsLosesNoRunThatWaits(t *testing.T) {
 // A process that is killed leaves no trace of its queue: its runs are resumed.
 func TestAProcessThatDiesWhileRunsWaitIsRecoveredFrom(t *testing.T) {
 	want := references(t, 3)
-	w := NewWorld(t)
+	w := newWorld(t)
 	alive := w.store
 	store := &dying{Store: alive, died: make(chan struct{})}
 	store.left.Store(1 << 40)
@@ -233,7 +233,7 @@ func TestAProcessThatDiesWhileRunsWaitIsRecoveredFrom(t *testing.T) {
 
 // What a run has had, and how long it has waited, counts in the next process, too.
 func TestAResumedRunKeepsItsTimesInTheQueue(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	alive := w.store
 	store := &dying{Store: alive, died: make(chan struct{})}
 	store.left.Store(1 << 40)

@@ -11,9 +11,9 @@ import (
 // A run trains for 10 seconds, pauses for an hour, is resumed, and is killed 7
 // seconds later, of which 4 are recorded; the next process notices after a day.
 func TestARunsTimeExcludesItsPauses(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	started := w.Request(nil)[0].(training.TrainingStarted)
+	started := w.request(nil)[0].(training.TrainingStarted)
 	held := training.Allocation{Device: "cpu0", Lease: "a", Epoch: 1}
 	day := 24 * time.Hour
 	var record journal.RunRecord

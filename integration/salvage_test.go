@@ -19,8 +19,8 @@ import (
 // However much of the end of a log is lost, every checkpoint that was committed is in
 // what salvage copies, whether the log still has its event or not.
 func TestNoCommittedCheckpointIsLostWithTheEndOfTheLog(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	counts := commits(t, w.store)
 	for n, known := range counts {
 		log := prefix(t, w.store, eventstore.Position(n))
@@ -73,8 +73,8 @@ func sameFiles(t *testing.T, want, got string, except ...string) {
 // What is not a file of a run's is named and left: a link may lead anywhere, and a
 // pipe has no end.
 func TestOnlyFilesAreCopiedFromAFolderThatNoEventDescribes(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	secret := filepath.Join(t.TempDir(), "secret")
 	deep := filepath.Join(w.workspace.RunDir(r.ID), "a", "b", "c")
 	if err := errors.Join(
@@ -110,8 +110,8 @@ func (d failingDisk) OpenFile(name string, _ int, _ fs.FileMode) (disk.File, err
 // Only what the damaged directory itself does not give is lost. An error of the new
 // folder, or one that says nothing about a file, ends the salvage.
 func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	for _, c := range []struct {
 		errno  syscall.Errno
 		source bool
@@ -162,8 +162,8 @@ func TestOnlyErrorsOfTheSourceCountAsLostFiles(t *testing.T) {
 
 // The name of a file may be as long as names can be.
 func TestAFileWithALongNameIsCopied(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	long := filepath.Join("checkpoints", strings.Repeat("n", 255))
 	if err := os.WriteFile(filepath.Join(w.workspace.RunDir(r.ID), long), []byte("long"), 0o600); err != nil {
 		t.Fatal(err)

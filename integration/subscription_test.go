@@ -19,10 +19,10 @@ import (
 )
 
 func TestASubscriberIsToldWhatAnObserverIs(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, j, _ := w.host(nil)
 	defer closeHost(t, h)
-	all, events := h.Subscribe(), w.Request(nil)
+	all, events := h.Subscribe(), w.request(nil)
 	defer all.Close()
 	one, other := h.Subscribe(events[0].(training.TrainingStarted).RunID), h.Subscribe("another")
 	defer one.Close()
@@ -113,11 +113,11 @@ func TestAClosedSubscriptionWakesItsReadersAndCostsNothing(t *testing.T) {
 
 // Nobody reads, and the run trains to its end nevertheless.
 func TestASubscriberThatNeverReadsHoldsUpNoRun(t *testing.T) {
-	w := NewWorld(t)
+	w := newWorld(t)
 	h, _, _ := w.host(func(c *HostConfig) { c.Observer = nil })
 	defer closeHost(t, h)
 	s := h.Subscribe()
-	r := rest(t, h, w.start(h, w.Request(func(hp *training.Hyperparameters) { hp.BatchSize, hp.Epochs = 4, 4 })))
+	r := rest(t, h, w.start(h, w.request(func(hp *training.Hyperparameters) { hp.BatchSize, hp.Epochs = 4, 4 })))
 	if r.Session.State != training.Completed {
 		t.Fatalf("state %s: %s", r.Session.State, r.Reason)
 	}

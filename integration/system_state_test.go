@@ -80,10 +80,10 @@ func liveState(store eventstore.Store) (journal.SystemState, error) {
 // data, and one is a fork.
 func busyLog(t *testing.T, store eventstore.Store) *world {
 	t.Helper()
-	w := NewWorld(t)
+	w := newWorld(t)
 	w.store = store
 	parent := w.interruptedOnce(8, everything)
-	w.train(w.Request(nil), func(c *HostConfig) { c.OpenDataset = noData })
+	w.train(w.request(nil), func(c *HostConfig) { c.OpenDataset = noData })
 	w.train(w.fork(parent, parent.Checkpoints[0], nil), nil)
 	return w
 }
@@ -169,8 +169,8 @@ func sameJSON(t *testing.T, a, b any) bool {
 }
 
 func TestARunThatWaitsIsInTheQueue(t *testing.T) {
-	w := NewWorld(t)
-	r, _ := w.train(w.Request(nil), nil)
+	w := newWorld(t)
+	r, _ := w.train(w.request(nil), nil)
 	ctx := context.Background()
 	for at, want := range map[eventstore.Position]int{0: 0, 3: 1, 1000: 0} {
 		state, err := journal.StateAt(ctx, w.store, at)

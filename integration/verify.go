@@ -85,7 +85,7 @@ type Verifier struct {
 	// Devices lease the one that trains; any exact one gives the same bits. It is
 	// shared: the run's own workload, but without a slot, so that nobody has to wait for
 	// a run to end that could be verified beside it.
-	Devices *Devices
+	Devices Lessor
 	// Meaning returns the first event of a run as the request in it and the data
 	// say that it has to be. Where it is nil, the request is not compared.
 	Meaning func(training.TrainingStarted, *dataset.Dataset) (training.TrainingStarted, error)

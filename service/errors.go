@@ -11,6 +11,7 @@ import (
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/integration"
@@ -91,6 +92,8 @@ func codeOf(err error) (code api.Code, path string) {
 	switch {
 	case errors.Is(err, datadir.ErrDataDirGone):
 		return api.DirGone, ""
+	case errors.Is(err, device.ErrNoSuitableDevice):
+		return api.NoDevice, ""
 	case errors.As(err, new(*integration.UnfinishedError)):
 		return api.RunUnfinished, ""
 	case errors.As(err, &wrong) && wrong.Derived:

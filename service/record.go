@@ -121,10 +121,8 @@ func (s *Service) verify(
 	if err != nil {
 		return none, err
 	}
-	devices, err := s.leases()
-	if err != nil {
-		return none, err
-	}
+	devices := s.lessor()
+	defer devices.close()
 	p := api.VerifyProgress{RunID: r.run.ID, From: q.From}
 	if p.From == 0 {
 		p.From = r.run.Session.Parent.Step()
@@ -182,7 +180,9 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 			return err
 		}
 		defer r.close()
-		generator, err := s.generator(ctx, r, q)
+		devices := s.lessor()
+		defer devices.close()
+		generator, err := s.generator(ctx, r, q, devices)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 }
 
 // generator loads the language model that a request names. The caller must close it.
-func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest) (*integration.Generation, error) {
+func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest, devices integration.Lessor) (*integration.Generation, error) {
 	session := r.run.Session
 	if session.Dataset.TokenizerModel == "" {
 		return nil, fault.New(fault.Invalid, "run %s was not trained on text but on %s; generate needs a language model", r.run.ID, session.Dataset.Path)
@@ -213,10 +213,6 @@ func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest
 	content, err := r.Workspace.Checkpoints(r.run.ID).Read(cp.Ref())
 	if err != nil {
 		return nil, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
-	}
-	devices, err := s.leases()
-	if err != nil {
-		return nil, err
 	}
 	return integration.NewGeneration(ctx, devices, integration.GenerationRequest{
 		Run: r.run.ID, Model: inference.Model{Architecture: session.Architecture, Weights: content.Weights, Tokenizer: t}, Waiting: tellWaiting(ctx),

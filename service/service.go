@@ -36,8 +36,8 @@ import (
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field is needed, but only one of Dir and
-// NoDir.
+// Config is what a Service works with. Every field but Holder is needed, and only one of
+// Dir and NoDir.
 type Config struct {
 	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
 	// every call that needs one.
@@ -68,6 +68,10 @@ type Config struct {
 	// Serve makes the service known to other processes while it holds the data
 	// directory, until the function that it returns is called.
 	Serve func(context.Context, *Service) (func() error, error)
+	// Holder returns the service of another process that holds the data directory, with
+	// what closes the connection; nil where there is none that can be asked. It may be nil:
+	// then other processes do not know what this one uses the devices for.
+	Holder func() (api.Service, func() error)
 }
 
 // Validate reports what is missing.

@@ -86,6 +86,7 @@ func Run(t *testing.T, h Harness) {
 		{"calls run at the same time", concurrent},
 		{"runs train and are followed to their ends", trained},
 		{"a run that is interrupted is resumed", interrupted},
+		{"a lease lasts as long as its stream", leased},
 		{"a warning comes before the answer", warning},
 		{"figures are those of the run", figures},
 		{"a verification says what differs", verification},
@@ -151,6 +152,8 @@ func calls() []call {
 		{"state", `{"at":"7"}`},
 		{"state", `{"at":"2001-02-03T04:05:06Z"}`},
 		{"devices", `{}`},
+		{"devices.lease", `{"kind":"verification","run":"latest","workload":{"name":"a test","memory":{"size":64},"shared":true}}`},
+		{"devices.lease", `{"kind":"run","run":"","workload":{"memory":{"size":-1}}}`},
 	})
 }
 

@@ -160,6 +160,18 @@ func (c *control) close() error {
 	return errors.Join(err, removeControl(c.link))
 }
 
+// clientOfHolder returns a client of the process that holds the data directory; nil if
+// it has no socket. Client.Close must follow.
+func clientOfHolder(w datadir.Workspace) *client.Client {
+	folder, err := filepath.EvalSymlinks(filepath.Join(w.Dir, controlName))
+	if err != nil {
+		return nil
+	}
+	return client.New("its socket", func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, socketName))
+	})
+}
+
 // askHolder calls the service of the process that holds the data directory. It fails
 // with errNoProcess where there is none.
 func askHolder[Request, Answer any](
@@ -168,14 +180,11 @@ func askHolder[Request, Answer any](
 	if !writerAlive(w) {
 		return answer, fmt.Errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
 	}
-	folder, err := filepath.EvalSymlinks(filepath.Join(w.Dir, controlName))
-	if err != nil {
+	holder := clientOfHolder(w)
+	if holder == nil {
 		return answer, fmt.Errorf("%w in %s that can be asked: it has no %s, or is just starting or ending",
 			errNoProcess, w.Dir, controlName)
 	}
-	holder := client.New("its socket", func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, socketName))
-	})
 	defer func() { err = errors.Join(err, holder.Close()) }()
 	patient, cancel := context.WithTimeout(ctx, controlPatience)
 	defer cancel()

@@ -88,7 +88,7 @@ func commandsFor(code api.Code) string {
 		return "rebuild it with `reprise projections rebuild`"
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
-	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable, api.DirGone:
+	case api.LogCorrupt, api.NoEvents, api.NoDevice, api.UnknownOperation, api.Unreachable, api.DirGone:
 	case api.NotBegun:
 		return "`reprise runs explain RUN` says what it waits for"
 	case api.RunStopped:

@@ -142,6 +142,16 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.
 			}
 			return endpoint.close, nil
 		},
+		Holder: func() (api.Service, func() error) {
+			if w.Dir == "" || !writerAlive(w) {
+				return nil, nil
+			}
+			holder := clientOfHolder(w)
+			if holder == nil {
+				return nil, nil // not a nil *client.Client
+			}
+			return holder, holder.Close
+		},
 	})
 }
 
