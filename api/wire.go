@@ -11,8 +11,10 @@ const (
 	LinesType = "application/jsonl"
 	// NoticeHeader is the header that has a notice, as JSON.
 	NoticeHeader = "Reprise-Notice"
-	// MaxRequest bounds a request, in bytes.
-	MaxRequest = 16 << 20
+	// MaxRequest bounds a request, in bytes. It leaves room for everything that Submit
+	// takes, in the longest form that JSON has for it: what is too large for an operation,
+	// the operation says, and it says the same without a wire.
+	MaxRequest = 6*MaxRequests*MaxRequestBytes + 16<<20
 	// MaxLine bounds a line of an answer, in bytes.
 	MaxLine = 64 << 20
 )

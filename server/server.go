@@ -40,12 +40,12 @@ func Handler(s api.Service) http.Handler {
 func serve(w http.ResponseWriter, r *http.Request, s api.Service, o api.Operation) {
 	a := newAnswer(w, r, o.Streams)
 	ctx := api.WithNotices(r.Context(), a.notice)
-	a.end(o.Call(ctx, s, func(request any) error { return decode(w, r, request) }, a.item))
+	a.end(o.Call(ctx, s, func(request any) error { return decode(w, r, api.MaxRequest, request) }, a.item))
 }
 
-// decode reads the request of a call.
-func decode(w http.ResponseWriter, r *http.Request, request any) error {
-	body := http.MaxBytesReader(w, r.Body, api.MaxRequest)
+// decode reads the request of a call, of which maxRequest bounds the bytes.
+func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request any) error {
+	body := http.MaxBytesReader(w, r.Body, maxRequest)
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	err := d.Decode(request)
@@ -57,6 +57,9 @@ func decode(w http.ResponseWriter, r *http.Request, request any) error {
 		if err == nil {
 			err = errors.New("there is something after it")
 		}
+	}
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return fault.New(fault.Invalid, "the request is larger than %d bytes; send less at a time", tooLarge.Limit)
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("it is empty; send {} for a request without fields")

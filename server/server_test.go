@@ -72,7 +72,7 @@ func TestAnErrorIsTheLastLine(t *testing.T) {
 }
 
 func TestARequestThatIsNotOneOfTheOperationIsRefused(t *testing.T) {
-	for _, body := range []string{"", "x", `{"runs":1}`, `{} {}`, `{"run":1}`, `{"at":"yesterday"}`, `{"run":"` + strings.Repeat("x", api.MaxRequest) + `"}`} {
+	for _, body := range []string{"", "x", `{"runs":1}`, `{} {}`, `{"run":1}`, `{"at":"yesterday"}`} {
 		response, answer := post(t, scripted{}, "/v1/events.list", "", body)
 		if response.Code != http.StatusBadRequest || !strings.Contains(answer, `"kind":"invalid"`) {
 			t.Errorf("%.40s: %v %s", body, response.Code, answer)

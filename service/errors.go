@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -35,7 +37,43 @@ func explain(ctx context.Context, err *error) {
 		coded.Code, coded.Path = code, path
 		e = &coded
 	}
-	*err = e
+	*err = inUTF8(e)
+}
+
+// inUTF8 returns an error without bytes that are not UTF-8, such as of a path: a wire
+// would lose them. They are written as \xff.
+func inUTF8(e *api.Error) *api.Error {
+	valid := *e
+	valid.Message, valid.Path, valid.Remedy = escaped(e.Message), escaped(e.Path), escaped(e.Remedy)
+	valid.Mistakes = slices.Clone(e.Mistakes)
+	for i := range valid.Mistakes {
+		m := &valid.Mistakes[i]
+		for _, text := range []*string{&m.Field, &m.Value, &m.Problem, &m.Fix, &m.Example, &m.File, &m.Excerpt, &m.Setting} {
+			*text = escaped(*text)
+		}
+	}
+	if i := e.Instead; i != nil {
+		valid.Instead = &api.FieldValue{Field: i.Field, Value: escaped(i.Value)}
+	}
+	return &valid
+}
+
+// escaped writes the bytes of a text that are not UTF-8 as \xff.
+func escaped(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		_, n := utf8.DecodeRuneInString(text[i:])
+		if part := text[i : i+n]; utf8.ValidString(part) {
+			out.WriteString(part)
+		} else {
+			fmt.Fprintf(&out, `\x%02x`, part[0])
+		}
+		i += n
+	}
+	return out.String()
 }
 
 // endOnly reports whether an error says nothing but that a context has ended.

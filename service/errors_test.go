@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -75,5 +77,15 @@ func TestWhatFailsBesideTheEndOfACallIsKept(t *testing.T) {
 	err = fmt.Errorf("download: %w", context.DeadlineExceeded) // its own
 	if explain(t.Context(), &err); err.Error() != "download: context deadline exceeded" || fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestBytesThatAreNotUTF8AreWrittenOut(t *testing.T) {
+	err := errors.Join(&fault.FieldError{Field: "folder", Value: "caf\xe9/é\ufffd", Problem: "is a file", Fix: "use \xff"}, &datadir.MissingLogError{Dir: "/d\xff"})
+	explain(t.Context(), &err)
+	e := api.ErrorOf(err)
+	if want := `folder: caf\xe9/é` + "\ufffd" + ` is a file; use \xff`; !strings.HasPrefix(e.Message, want) || !utf8.ValidString(e.Message) ||
+		e.Path != `/d\xff` || e.Mistakes[0].Value != `caf\xe9/é`+"\ufffd" || e.Mistakes[0].Fix != `use \xff` {
+		t.Errorf("%+v", e)
 	}
 }

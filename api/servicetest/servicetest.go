@@ -80,6 +80,7 @@ func Run(t *testing.T, h Harness) {
 		{"every run of every log is shown", everyRun},
 		{"errors have a kind and name fields", errorsNameFields},
 		{"a canceled call ends", canceled},
+		{"many large requests are all checked", large},
 		{"a call whose deadline has passed says so", late},
 		{"a stream can be broken off", brokenOff},
 		{"calls run at the same time", concurrent},
@@ -292,6 +293,24 @@ func canceled(t *testing.T, h Harness) {
 	}
 	if _, err := s.Runs(t.Context(), api.RunsRequest{}); err != nil {
 		t.Errorf("the next call: %v", err)
+	}
+}
+
+func large(t *testing.T, h Harness) {
+	s := h.Open(t, h.Dir(t, "digits"))
+	r := api.SubmitRequest{Folder: "/"}
+	for i := range 20 {
+		r.Files = append(r.Files, api.RequestFile{Name: api.Text(fmt.Sprintf("%d.yaml", i)), Content: api.Text(strings.Repeat("#", api.MaxRequestBytes+1))})
+	}
+	answers := 0
+	for _, err := range s.Submit(t.Context(), r) {
+		answers++
+		if fault.KindOf(err) != fault.Invalid || strings.Count(err.Error(), "is larger than 1048576 bytes") != len(r.Files) {
+			t.Errorf("%v", err)
+		}
+	}
+	if answers != 1 {
+		t.Errorf("%d answers", answers)
 	}
 }
 

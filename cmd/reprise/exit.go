@@ -8,7 +8,6 @@ import (
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/fault"
-	"reprise/journal"
 )
 
 // The documented exit codes; docs/errors.md says which errors have which.
@@ -68,29 +67,10 @@ func advised(err error) error {
 			return &named
 		})
 	}
-	if command := commandFor(err); command != "" {
-		return datadir.AdviseOr(err, command)
-	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return datadir.Advise(err)
-}
-
-// commandFor returns the commands and flags that help where the domain knows only
-// what is missing; "" for any other error.
-func commandFor(err error) string {
-	var noLog *datadir.MissingLogError
-	var noRun *journal.RunNotFoundError
-	switch {
-	case errors.As(err, &noLog):
-		return commandsFor(api.LogMissing)
-	case errors.As(err, &noRun) && noRun.Runs == 0:
-		return commandsFor(api.NoRuns)
-	case errors.As(err, &noRun):
-		return commandsFor(api.RunNotFound)
-	}
-	return ""
 }
 
 // commandsFor returns the commands and flags that help in a situation that a service

@@ -57,7 +57,7 @@ func block(field string, content []byte, want string) ([]byte, error) {
 	case b.Type == "PRIVATE KEY":
 		return nil, bad("is a private key", "give the public one: openssl pkey -in KEY -pubout -out PUB")
 	case b.Type == "ENCRYPTED PRIVATE KEY":
-		return nil, bad("is encrypted", "decrypt it for this command: openssl pkey -in KEY")
+		return nil, bad("is encrypted", "decrypt it first: openssl pkey -in KEY")
 	case b.Type == "OPENSSH PRIVATE KEY":
 		return nil, bad("is an OpenSSH private key; a PEM (PKCS #8) key is needed", Hint)
 	}
