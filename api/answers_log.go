@@ -125,6 +125,9 @@ type LogProblem struct {
 	Version   eventstore.Version     `json:"version,omitempty"`
 	Type      string                 `json:"type,omitempty"`
 	What      string                 `json:"what"`
+	// Derived is set where the events are intact, and a read model or a snapshot that
+	// was derived from them is wrong.
+	Derived bool `json:"derived,omitempty"`
 }
 
 // HeadRequest asks where the log ends.

@@ -79,9 +79,11 @@ type ExplainRequest struct {
 type Explanation struct {
 	RunID training.RunID `json:"run_id"`
 	// State is the run's now; the rest is from a decision that may be older.
-	State    training.State `json:"state"`
-	Recorded bool           `json:"recorded"`
-	Decision *RunDecision   `json:"decision"`
+	State training.State `json:"state"`
+	// Job is how the run is queued; null for one that never was.
+	Job      *Job         `json:"job,omitempty"`
+	Recorded bool         `json:"recorded"`
+	Decision *RunDecision `json:"decision"`
 }
 
 // Err fails where the decision is not what the rules make of its snapshot.
@@ -93,7 +95,7 @@ func (x Explanation) Err() error {
 }
 
 // Waits reports whether the run still waits for a device.
-func (x Explanation) Waits() bool { return x.State == training.Initializing }
+func (x Explanation) Waits() bool { return x.State == training.Initializing || x.State == Queued }
 
 // StartsWhen says what has to change for a run that waits; "" for any other.
 func (x Explanation) StartsWhen() string {

@@ -31,6 +31,9 @@ const (
 	NoEvents Code = "no_events"
 	// DirInUse: another process holds the data directory at Path.
 	DirInUse Code = "dir_in_use"
+	// DerivedWrong: the events are intact, and a read model or a snapshot that was
+	// derived from them is wrong; it can be made from them again.
+	DerivedWrong Code = "derived_wrong"
 	// UnknownOperation: the service has no such operation, as in another version.
 	UnknownOperation Code = "unknown_operation"
 	// DirGone: the data directory was removed or replaced while a run trained in it.

@@ -108,8 +108,6 @@ type HostConfig struct {
 	Limits *queue.Limits
 	// Labels are those of the devices that have some.
 	Labels map[device.ID][]string
-	// gangs lets jobs have several devices; tests do, whose devices do not compute.
-	gangs bool
 	// Fault, if not nil, is called before every training step; tests panic or
 	// kill in it.
 	Fault func(run training.RunID, step uint64)
@@ -322,7 +320,9 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 // is Unpause. It fails with training.ErrCannotResume for a run that has ended, and with
 // ErrRunNotFound.
 func (h *Host) Resume(ctx context.Context, id training.RunID) error {
-	if h.jobs.knows(queue.JobID(id)) {
+	if known, err := h.jobs.find(ctx, queue.JobID(id)); err != nil {
+		return err
+	} else if known {
 		return h.Unpause(ctx, Target{Job: queue.JobID(id)})
 	}
 	record, err := h.log.Load(ctx, id)

@@ -160,7 +160,8 @@ func (b *jobBook) predecessor(ctx context.Context, of, id queue.JobID, together 
 		return queue.StateSubmitted, nil
 	}
 	if j := b.live[id]; j != nil {
-		return j.job().State(), nil
+		err := b.revive(j)
+		return j.job().State(), err
 	}
 	if job, ok := b.ended[id]; ok {
 		if !job.State().Ended() {
@@ -223,11 +224,27 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 	return nil
 }
 
-// knows reports whether there is a job with this id.
-func (b *jobBook) knows(id queue.JobID) bool {
+// find reports whether there is a job with this id. The log may have one that the book
+// has not, if an append that seemed to fail did not.
+func (b *jobBook) find(ctx context.Context, id queue.JobID) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.knowsLocked(id)
+	if b.knowsLocked(id) {
+		return true, nil
+	}
+	record, err := b.log.Load(ctx, id)
+	if errors.Is(err, journal.ErrJobNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if record.Job.State().Ended() || record.Job.Worker() != b.h.config.Worker {
+		b.ended[id] = record.Job.WithoutRequest()
+	} else {
+		b.add(record)
+	}
+	return true, nil
 }
 
 func (b *jobBook) knowsLocked(id queue.JobID) bool {
@@ -335,6 +352,11 @@ func (h *Host) command(ctx context.Context, t Target, of func(*hostedJob) queue.
 		return err
 	}
 	b := h.jobs
+	if t.Group == "" {
+		if _, err := b.find(ctx, t.Job); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -347,8 +369,13 @@ func (h *Host) command(ctx context.Context, t Target, of func(*hostedJob) queue.
 	var first error
 	fits := false
 	for _, j := range jobs {
-		var err error
-		if c := of(j); c != nil {
+		left := j.left != nil
+		err := b.revive(j)
+		if err == nil && left && j.job().State().Ended() { // as it had already, unrecorded
+			fits = true
+			continue
+		}
+		if c := of(j); c != nil && err == nil {
 			err = b.decide(j, c)
 		}
 		if err != nil {

@@ -111,6 +111,12 @@ func (j *hostedJob) runnable(now time.Time) bool {
 	return j.job().State() == queue.StateQueued && len(j.job().After()) == 0 && !now.Before(j.notBefore)
 }
 
+// unprepared reports whether somebody has to prepare the job.
+func (j *hostedJob) unprepared() bool {
+	state := j.job().State()
+	return (state == queue.StateSubmitted || state == queue.StatePreparing) && j.cancel == nil
+}
+
 func newJobBook(h *Host) *jobBook {
 	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}}
 }
@@ -150,25 +156,41 @@ func (b *jobBook) sorted() []*hostedJob {
 }
 
 // decide gives a job a command, records what follows, and does what is to be done then.
+// Nobody else writes to the job: a conflict means that an append that seemed to fail did
+// not, and the book is behind the log.
 func (b *jobBook) decide(j *hostedJob, c queue.Command) error {
-	events, err := j.job().Decide(c)
-	if err != nil || len(events) == 0 {
-		return err
+	for again := false; ; again = true {
+		events, err := j.job().Decide(c)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		was := j.record
+		records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: was, Events: events})
+		if err == nil {
+			b.happened(j, records[0], events)
+			return nil
+		}
+		if b.reload(j) == nil && j.record.Version == was.Version+eventstore.Version(len(events)) { // it had not failed
+			record := j.record
+			j.record = was
+			b.happened(j, record, events)
+			return nil
+		}
+		if again || !errors.Is(err, eventstore.ErrConcurrencyConflict) {
+			b.leave(j, err)
+			return err
+		}
 	}
-	return b.append(j, events...)
 }
 
-func (b *jobBook) append(j *hostedJob, events ...queue.JobEvent) error {
-	records, err := b.log.Append(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: events})
-	if err != nil {
-		if errors.Is(err, eventstore.ErrConcurrencyConflict) {
-			return fault.As(fault.Conflict, err)
-		}
-		b.leave(j, err)
-		return err
+// reload reads what the log says about a job.
+func (b *jobBook) reload(j *hostedJob) error {
+	record, err := b.log.Load(context.Background(), j.id())
+	if err == nil {
+		record.Job = record.Job.WithoutRequest()
+		j.record = record
 	}
-	b.happened(j, records[0], events)
-	return nil
+	return err
 }
 
 // leave gives up a job whose events cannot be recorded: the next host recovers it.
@@ -230,9 +252,27 @@ func (b *jobBook) obey(j *hostedJob) {
 	if j.cancel != nil {
 		j.cancel()
 	}
-	if run := b.h.run(j.run()); run != nil && j.underWay && !j.resting {
+	if !j.underWay {
+		b.interrupt(j, cause)
+	} else if run := b.h.run(j.run()); run != nil && !j.resting {
 		j.stopping = true
 		run.interrupt(cause, b.h.config.Now())
+	}
+}
+
+// interrupt brings the run of a job to rest that was prepared and has no actor yet. What
+// fails here is left to recovery.
+func (b *jobBook) interrupt(j *hostedJob, cause string) {
+	if _, prepared := j.job().Estimate(); !prepared {
+		return
+	}
+	record, err := b.h.log.Load(context.Background(), j.run())
+	if err != nil || !record.Saga.UnderWay() {
+		return
+	}
+	e := training.TrainingInterrupted{Cause: cause}
+	if _, err := b.h.log.Append(context.Background(), record, e); err == nil {
+		b.h.hub.Recorded(j.run(), e)
 	}
 }
 
@@ -282,7 +322,7 @@ func (b *jobBook) advance() {
 	slices.SortStableFunc(all, func(a, c *hostedJob) int { return cmp.Compare(c.job().Priority(), a.job().Priority()) })
 	now := b.h.config.Now()
 	for _, j := range all {
-		if j.active && j.job().State() == queue.StateSubmitted && j.cancel == nil && !now.Before(j.notBefore) {
+		if j.active && j.unprepared() && !now.Before(j.notBefore) {
 			if !b.mayPrepare(now) {
 				break
 			}
@@ -324,7 +364,7 @@ func (b *jobBook) prepare(j *hostedJob) {
 	if b.h.config.Prepare == nil {
 		return
 	}
-	if err := b.decide(j, queue.Prepare{}); err != nil {
+	if j.job().State() == queue.StateSubmitted && b.decide(j, queue.Prepare{}) != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(b.h.closing)
@@ -409,19 +449,62 @@ func (b *jobBook) queue(j *hostedJob, events []training.Event) error {
 	if err := b.admit(j.job().Submission(), &estimate); err != nil {
 		return err
 	}
-	decided, err := j.job().Decide(queue.Queue{Estimate: estimate})
+	for again := false; ; again = true {
+		decided, err := j.job().Decide(queue.Queue{Estimate: estimate})
+		if err != nil {
+			if again && j.job().State() == queue.StateQueued { // the append had not failed
+				return nil
+			}
+			return err
+		}
+		job, run, err := b.log.AppendWithRun(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: decided}, b.h.log, events...)
+		if err == nil {
+			for _, e := range events {
+				b.h.hub.Recorded(run.ID, e)
+			}
+			b.happened(j, job, decided)
+			return nil
+		}
+		if again || !errors.Is(err, eventstore.ErrConcurrencyConflict) || b.reload(j) != nil {
+			b.leave(j, err)
+			return err
+		}
+	}
+}
+
+// revive brings a job up to date that was left since something could not be recorded.
+func (b *jobBook) revive(j *hostedJob) error {
+	if j.left == nil || j.underWay || j.cancel != nil {
+		return nil
+	}
+	if err := b.reload(j); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	record, err := b.h.log.Load(ctx, j.run())
+	if err != nil && !errors.Is(err, journal.ErrRunNotFound) {
+		return err
+	}
+	commands, err := recovering(ctx, b.h.log, j.job(), record.Session.State)
 	if err != nil {
 		return err
 	}
-	job, run, err := b.log.AppendWithRun(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: decided}, b.h.log, events...)
-	if err != nil {
-		b.leave(j, err)
-		return err
+	j.left = nil
+	for _, id := range j.job().After() {
+		state, err := b.predecessor(ctx, j.id(), id, nil)
+		if err != nil {
+			return err
+		}
+		if state.Ended() {
+			commands = append(commands, queue.EndPredecessor{Job: id, State: state})
+		}
 	}
-	for _, e := range events {
-		b.h.hub.Recorded(run.ID, e)
+	for _, c := range commands {
+		if err := b.decide(j, c); err != nil {
+			return err
+		}
 	}
-	b.happened(j, job, decided)
+	b.retire(j)
 	return nil
 }
 
@@ -479,7 +562,7 @@ func admit(config HostConfig, s queue.Submission, estimate *queue.Estimate) erro
 		entry.Need.Features, entry.Need.Memory = estimate.Features, estimate.Memory
 	}
 	err := queue.Admit(&snapshot, entry)
-	if err == nil && s.Devices > 1 && !config.gangs {
+	if err == nil && s.Devices > 1 {
 		err = &fault.FieldError{Field: "config.devices", Value: fmt.Sprint(s.Devices), Problem: "is more than the one device on which this version trains a run", Fix: "use 1, or leave it out"}
 	}
 	return err
@@ -538,9 +621,9 @@ func (b *jobBook) recorded(run training.RunID, e training.Event) {
 	}
 }
 
-// placed records that a job has its devices, once its run has all of them.
+// placed records that a job has its device.
 func (b *jobBook) placed(j *hostedJob, e training.ResourceAllocated) {
-	if j.job().State() != queue.StateQueued || j.job().Size() > 1 {
+	if j.job().State() != queue.StateQueued {
 		return
 	}
 	_ = b.decide(j, queue.Place{Devices: []device.ID{e.Device}, Waited: b.waited(j)})
@@ -592,16 +675,12 @@ func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool
 	cause, ran := causeOf(cmp.Or(record.Reason, j.reason)), b.ran(j)
 	state := j.job().State()
 	switch end, ended := endOf(record.Session.State); {
-	case state.Ended() || state == queue.StatePaused:
+	case state.Ended():
 	case ended && end == queue.StateCompleted:
-		if state == queue.StatePlaced { // a run that had only to say that it is complete
-			_ = b.decide(j, queue.Start{})
-		}
 		_ = b.decide(j, queue.Complete{Ran: ran})
-	case ended && state.HasDevices():
-		_ = b.decide(j, queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}, Ran: ran})
 	case ended:
-		_ = b.decide(j, queue.Reject{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}})
+		_ = b.decide(j, queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: cause.Message}, Ran: ran})
+	case state == queue.StatePaused:
 	case b.closed || !j.active:
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: cause.Message}, Ran: ran})
@@ -697,7 +776,7 @@ func (b *jobBook) due() (time.Duration, bool) {
 // unprepared reports whether a job waits to be prepared.
 func (b *jobBook) unprepared() bool {
 	for _, j := range b.live {
-		if j.active && j.job().State() == queue.StateSubmitted && j.cancel == nil && j.notBefore.IsZero() {
+		if j.active && j.unprepared() && j.notBefore.IsZero() {
 			return true
 		}
 	}

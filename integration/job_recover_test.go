@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, 
 	var asked atomic.Bool
 	var h *Host
 	reached, told := make(chan struct{}), make(chan struct{})
+	continues := sync.OnceFunc(func() { close(told) })
 	h, _, err := w.tryHost(func(c *HostConfig) {
 		c.Store, c.Prepare = store, w.prepare
 		c.Fault = func(_ training.RunID, step uint64) {
@@ -82,7 +84,7 @@ func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, 
 			case "cancel":
 				_ = h.Cancel(ctx, Target{Job: "it"}, "asked")
 			}
-			close(told)
+			continues()
 			select {
 			case err = <-ended:
 			case <-store.died:
@@ -94,6 +96,7 @@ func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, 
 			t.Fatalf("append %d: %v", at, err)
 		}
 	}
+	continues()
 	_ = h.Close() // it may not be able to record anything
 	died := store.left.Load() <= 0
 	before, err := journal.NewJobLog(w.store, time.Now).Load(t.Context(), "it")

@@ -282,7 +282,7 @@ func TestAJobThatCanNeverRunIsRefused(t *testing.T) {
 	w := NewWorld(t)
 	h := w.jobHost(func(c *HostConfig) {
 		c.Limits = &queue.Limits{Waiting: 2}
-		c.Prepare = func(ctx context.Context, id queue.JobID, _ queue.Submission) ([]training.Event, error) {
+		c.Prepare = func(ctx context.Context, _ queue.JobID, _ queue.Submission) ([]training.Event, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}

@@ -36,8 +36,9 @@ func Recover(ctx context.Context, worker string, runs *journal.RunLog, devices *
 	var (
 		list    *journal.RunList
 		ledgers *journal.DeviceList
+		jobs    *journal.JobList
 	)
-	if err := journal.Read(ctx, runs.Store(), journal.Into(&list), journal.Into(&ledgers)); err != nil {
+	if err := journal.Read(ctx, runs.Store(), journal.Into(&list), journal.Into(&ledgers), journal.Into(&jobs)); err != nil {
 		return recovery, err
 	}
 	for _, d := range ledgers.Devices {
@@ -53,6 +54,9 @@ func Recover(ctx context.Context, worker string, runs *journal.RunLog, devices *
 	for _, r := range list.Runs {
 		if r.Saga == nil || atRest(*r.Saga) || !belongsTo(worker, *r.Saga) {
 			continue
+		}
+		if j, ok := jobs.Job(queue.JobID(r.RunID)); ok && j.Job.State() == queue.StateQueued && !r.Saga.Begun() {
+			continue // it waits in the queue, and nothing of it was under way
 		}
 		record, err := runs.Load(ctx, r.RunID)
 		if err != nil {

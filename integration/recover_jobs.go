@@ -70,7 +70,15 @@ func recoverJobs(ctx context.Context, worker string, runs *journal.RunLog, jobs 
 	var waiting []queue.JobID
 	for _, r := range list.Jobs {
 		job := known[r.Job.ID()].Job
-		if job.Worker() != worker || job.State().Ended() {
+		if job.Worker() != worker {
+			continue
+		}
+		if job.State().Ended() {
+			if states[training.RunID(job.ID())] == training.Initializing { // it was in the queue until just now
+				if err := interruptRun(ctx, runs, job); err != nil {
+					return nil, err
+				}
+			}
 			continue
 		}
 		if err := followRuns(job, states, func(c queue.Command) error {
@@ -110,10 +118,13 @@ func followRuns(job queue.Job, states map[training.RunID]training.State, tell fu
 func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run training.State) ([]queue.Command, error) {
 	const died = "its process ended without notice (killed, or power lost)"
 	cause := queue.Cause{Code: queue.CauseProcessEnded, Message: died}
-	if job.State() == queue.StatePreparing {
+	end, ended := endOf(run)
+	switch {
+	case job.State().Ended():
+		return nil, nil
+	case job.State() == queue.StatePreparing:
 		return []queue.Command{queue.Defer{Cause: cause}}, nil
-	}
-	if !job.State().HasDevices() {
+	case !ended && !job.State().HasDevices():
 		return nil, nil
 	}
 	served, _, err := journal.QueueTimes(ctx, runs.Store(), training.RunID(job.ID()))
@@ -121,7 +132,7 @@ func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run tr
 		return nil, err
 	}
 	ran := max(0, served-job.Ran())
-	switch end, ended := endOf(run); {
+	switch {
 	case !ended:
 		return []queue.Command{queue.Defer{Cause: cause, Ran: ran}}, nil
 	case end == queue.StateFailed:
@@ -130,15 +141,20 @@ func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run tr
 			return nil, err
 		}
 		return []queue.Command{queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: record.Reason}, Ran: ran}}, nil
-	case job.State() == queue.StatePlaced && stops(job): // it cannot start any more
-		return []queue.Command{queue.Defer{Cause: cause, Ran: ran}}, nil
-	case job.State() == queue.StatePlaced:
-		return []queue.Command{queue.Start{}, queue.Complete{Ran: ran}}, nil
 	}
 	return []queue.Command{queue.Complete{Ran: ran}}, nil
 }
 
-func stops(job queue.Job) bool {
-	_, stops := job.Stop()
-	return stops
+// interruptRun brings the run of a job to rest that has ended while it waited.
+func interruptRun(ctx context.Context, runs *journal.RunLog, job queue.Job) error {
+	record, err := runs.Load(ctx, training.RunID(job.ID()))
+	if err != nil {
+		return err
+	}
+	events, err := restEvents(record.Saga, job.Cause().Message)
+	if err != nil {
+		return err
+	}
+	_, err = runs.Append(ctx, record, events...)
+	return err
 }

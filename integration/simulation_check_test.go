@@ -191,8 +191,9 @@ func (h *history) checkRecovery(recovery Recovery, before []device.Lease) {
 	if held := h.leases(); len(held) > 0 {
 		h.violate("after recovery %v are in force", held)
 	}
+	h.checkJobs("after recovery")
 	for _, r := range h.runs {
-		if r.started && (r.state.outcome == "" || !r.state.empty()) {
+		if r.started && !r.queued() && (r.state.outcome == "" || !r.state.empty()) {
 			h.violate("after recovery %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
 		}
 	}
@@ -277,10 +278,11 @@ func (h *history) checkClosed(p *process, err error) {
 	}
 	h.checkIdle(p)
 	for _, r := range h.runs {
-		if r.started && (r.state.outcome == "" || !r.state.empty()) {
+		if r.started && !r.queued() && (r.state.outcome == "" || !r.state.empty()) {
 			h.violate("the host is closed, but %s is %q and holds %v and %v", r.id, r.state.outcome, r.state.devices, r.state.data)
 		}
 	}
+	h.checkJobs("the host is closed, but")
 	kept, err := journal.ProjectionStatuses(context.Background(), h.store)
 	for _, s := range kept {
 		if s.Lag > 0 {
@@ -312,8 +314,19 @@ func (h *history) checkEnd() {
 		}
 	}
 	h.disk.root.losePower(h.random)
-	if len(end.Runs) != len(h.runs) {
-		h.violate("in the end there are %d runs, but %d were started", len(end.Runs), len(h.runs))
+	started := 0
+	for _, r := range h.runs {
+		if r.started {
+			started++
+		}
+	}
+	if len(end.Runs) != started || started < len(h.runs) && !h.submits {
+		h.violate("in the end there are %d runs, but %d of %d were started", len(end.Runs), started, len(h.runs))
+	}
+	for _, j := range end.Jobs {
+		if !j.Job.State().Ended() {
+			h.violate("in the end job %s is %s", j.Job.ID(), j.Job.State())
+		}
 	}
 	for i := range end.Runs {
 		record := &end.Runs[i]

@@ -88,6 +88,7 @@ type history struct {
 	process  *process // nil between two
 	orderly  bool     // the last process left nothing to be recovered
 	wanted   int      // runs that are to be started
+	submits  bool     // runs as jobs
 	restarts actor.Intensity
 	// Conditions hold until then.
 	fullUntil, goneUntil time.Time
@@ -169,6 +170,7 @@ func newHistory(seed uint64, data *dataset.Dataset, recording bool) *history {
 		h.devices = append(h.devices, newSimDevice(h, device.ID(fmt.Sprintf("sim%d", i)), n, memory))
 	}
 	h.wanted = 1 + h.random.IntN(3)
+	h.submits = seed%4 == 3
 	h.restarts = actor.Intensity{Restarts: 1 + h.random.IntN(3), Period: time.Hour}
 	return h
 }
@@ -301,6 +303,9 @@ func (h *history) boot() {
 			}
 		},
 	}
+	if h.submits {
+		config.Prepare = h.prepareJob
+	}
 	if h.seed%2 == 0 { // runs take turns
 		config.Queue = &queue.Policy{Preempt: true, Quantum: time.Millisecond, Levels: []time.Duration{10 * time.Millisecond, time.Minute}}
 	}
@@ -310,6 +315,9 @@ func (h *history) boot() {
 		await: func(_ context.Context, done <-chan struct{}) { h.await(p, done) },
 		follow: func(_ *Host, id training.RunID, run *hosted) {
 			p.launched++
+			if h.submits {
+				h.run(id).panics = 0
+			}
 			p.follows = append(p.follows, &simFollow{id, run, run})
 		},
 	})
@@ -455,7 +463,7 @@ func (h *history) play() bool {
 // way.
 func (h *history) finished() bool {
 	for _, r := range h.runs {
-		if !r.state.ended() || !r.state.empty() {
+		if !r.over() || r.restless() {
 			return false
 		}
 	}
@@ -566,7 +574,9 @@ func (h *history) meddle() {
 	case 1, 2:
 		h.start(p)
 	default:
-		if len(p.follows) > 0 {
+		if h.submits && h.random.IntN(3) > 0 {
+			h.meddleWithJobs(p)
+		} else if len(p.follows) > 0 {
 			f := p.follows[h.random.IntN(len(p.follows))]
 			h.count("interruptions by the user")
 			h.log("the user interrupts %s", f.id)
@@ -588,6 +598,8 @@ func (h *history) idle(p *process) {
 		h.wait(p)
 	case p.leaving:
 		h.close(p)
+	case h.submits && h.jobsWait(p):
+		h.wait(p)
 	case p.store.broken || h.unmended() || h.random.IntN(12) == 0 && !h.calm:
 		h.log("the user starts the process again")
 		if h.random.IntN(2) == 0 {
@@ -662,7 +674,7 @@ func (h *history) await(p *process, done <-chan struct{}) {
 // record, because its host could not record the rest: that is left to the next
 // process.
 func (h *history) unmended() bool {
-	return slices.ContainsFunc(h.runs, func(r *simRun) bool { return r.state.ended() && !r.state.empty() })
+	return slices.ContainsFunc(h.runs, func(r *simRun) bool { return r.over() && r.restless() })
 }
 
 // goOn resumes a run that was interrupted, or starts another.
@@ -671,7 +683,7 @@ func (h *history) goOn(p *process) {
 		h.now = h.now.Add(time.Duration(h.random.IntN(60)) * time.Second)
 	}
 	for _, r := range h.runs {
-		if !r.started || r.state.ended() {
+		if !r.started && r.job.State() == "" || r.over() {
 			continue
 		}
 		h.log("the user resumes %s", r.id)

@@ -8,6 +8,7 @@ import (
 	"reprise/dataset"
 	"reprise/journal"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -19,11 +20,30 @@ type simRun struct {
 	state   runFacts
 	record  journal.RunRecord // what replay gives
 	panics  int               // since its user started or resumed it
+	job     queue.Job         // in histories in which runs are submitted
+}
+
+// over reports whether there is nothing more to do for the run.
+func (r *simRun) over() bool {
+	if r.job.State() != "" {
+		return r.job.State().Ended()
+	}
+	return r.state.ended()
+}
+
+// restless reports whether the run holds something, or is under way on record.
+func (r *simRun) restless() bool {
+	return r.started && r.state.outcome == "" || !r.state.empty()
+}
+
+// queued reports whether the run waits in the queue, and nothing of it is under way.
+func (r *simRun) queued() bool {
+	return r.job.State() == queue.StateQueued && !r.record.Saga.Begun()
 }
 
 // start asks for a run, or again for one whose start failed.
 func (h *history) start(p *process) {
-	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return !r.started })
+	i := slices.IndexFunc(h.runs, func(r *simRun) bool { return !r.started && r.job.State() == "" })
 	if i < 0 {
 		if h.wanted == 0 {
 			return
@@ -38,6 +58,10 @@ func (h *history) start(p *process) {
 	}
 	h.log("the user starts %s", h.runs[i].id)
 	h.runs[i].panics = 0
+	if h.submits {
+		h.submit(p, h.runs[i])
+		return
+	}
 	_, err := p.host.Start(context.Background(), h.runs[i].events)
 	if err != nil {
 		h.log("%v", err)

@@ -130,6 +130,10 @@ func (h *history) observe(e eventstore.Event) {
 		h.observeQueue(e)
 		return
 	}
+	if id, ok := journal.JobOf(e.Aggregate); ok {
+		h.observeJob(h.run(training.RunID(id)), e)
+		return
+	}
 	runs, devices := h.logs(HostConfig{})
 	if !strings.HasPrefix(string(e.Aggregate), journal.DevicePrefix) {
 		event, err := runs.Decode(e)

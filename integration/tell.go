@@ -11,6 +11,7 @@ import (
 	"reprise/dataset"
 	"reprise/fault"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -66,7 +67,16 @@ func (h *Host) carryOut(ctx context.Context, m Message, command MLCommand) (answ
 			})
 		}
 	case PauseTraining:
-		return h.pause(ctx, m, c)
+		id := queue.JobID(strings.TrimPrefix(m.To, runName))
+		known, err := h.jobs.find(context.WithoutCancel(ctx), id) // a message is not taken back
+		if err != nil {
+			return answer, err
+		}
+		if !known {
+			return h.pause(ctx, m, c)
+		}
+		answer.Run = training.RunID(id)
+		return answer, h.Pause(ctx, Target{Job: id}, c.Cause)
 	case ResumeTraining: // it has no actor yet
 		answer.Run = training.RunID(strings.TrimPrefix(m.To, runName))
 		if err = answer.Run.Validate(); err == nil {

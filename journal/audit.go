@@ -29,6 +29,9 @@ type ContradictionError struct {
 	Type string
 	// What names the field, what is recorded and what it has to be.
 	What string
+	// Derived is set where the events are intact, and what was derived from them is
+	// wrong: a read model or a snapshot, which can be made from them again.
+	Derived bool
 }
 
 // Error names the event and what is wrong with it.

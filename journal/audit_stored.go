@@ -79,6 +79,6 @@ func (m modelAudit) end(head eventstore.Position) error {
 }
 
 func (k *auditedModel) wrong(what string) error {
-	return &ContradictionError{What: fmt.Sprintf("the stored read model %q is not what the events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild %s`",
-		k.stored.Name, what, k.stored.Name)}
+	return &ContradictionError{Derived: true,
+		What: fmt.Sprintf("the stored read model %q is not what the events add up to: %s; the events are intact", k.stored.Name, what)}
 }

@@ -99,8 +99,7 @@ type JobChange struct {
 // Append records what happens to several jobs, all of it or nothing, and returns the
 // records after it, in the order of the changes.
 func (l *JobLog) Append(ctx context.Context, changes ...JobChange) ([]JobRecord, error) {
-	records, _, err := l.append(ctx, changes, nil)
-	return records, err
+	return l.append(ctx, changes, nil)
 }
 
 // AppendWithRun is Append together with the events that start the run of a job.
@@ -109,20 +108,20 @@ func (l *JobLog) AppendWithRun(ctx context.Context, change JobChange, runs *RunL
 	if err != nil {
 		return change.Before, RunRecord{}, err
 	}
-	records, _, err := l.append(ctx, []JobChange{change}, run)
+	records, err := l.append(ctx, []JobChange{change}, run)
 	if err != nil {
 		return change.Before, RunRecord{}, err
 	}
 	return records[0], runRecord(run.next), nil
 }
 
-func (l *JobLog) append(ctx context.Context, changes []JobChange, run *pending[RunRecord]) ([]JobRecord, *pending[RunRecord], error) {
+func (l *JobLog) append(ctx context.Context, changes []JobChange, run *pending[RunRecord]) ([]JobRecord, error) {
 	var writes []pendingWrite
 	jobs := make([]*pending[JobRecord], len(changes))
 	for i, c := range changes {
 		p, err := l.log.prepare(c.Before.entity(c.ID), l.log.timed(c.Events), true)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		jobs[i] = p
 		writes = append(writes, p)
@@ -131,14 +130,14 @@ func (l *JobLog) append(ctx context.Context, changes []JobChange, run *pending[R
 		writes = append(writes, run)
 	}
 	if len(writes) == 0 {
-		return nil, nil, nil
+		return nil, nil
 	}
 	if err := appendTogether(ctx, l.log.Store, writes...); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	records := make([]JobRecord, len(jobs))
 	for i, p := range jobs {
 		records[i] = p.next.State
 	}
-	return records, run, nil
+	return records, nil
 }

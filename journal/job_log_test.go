@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,8 @@ func TestTheListOfJobsIsWhatTheirEventsSay(t *testing.T) {
 			t.Errorf("after %T the list is stored as %s, and read as %+v, %v", e, form, again.Jobs, err)
 		}
 	}
-	if _, err := journal.VerifyLog(t.Context(), store); err != nil {
+	// Nothing says that its run held the device.
+	if _, err := journal.VerifyLog(t.Context(), store); !errors.Is(err, journal.ErrNotVerified) || !strings.Contains(err.Error(), "which the run does not hold") {
 		t.Error(err)
 	}
 	past, err := journal.OverviewAt(t.Context(), store, 2)

@@ -88,8 +88,8 @@ func (a Aggregate[S, E]) auditSnapshot(ctx context.Context, store eventstore.Sto
 		return err
 	}
 	if what := Difference(stored, folded, "the events give"); what != "" {
-		return &ContradictionError{Aggregate: a.ID(name), Version: stored.Version,
-			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are intact; rebuild it with `reprise projections rebuild`",
+		return &ContradictionError{Aggregate: a.ID(name), Version: stored.Version, Derived: true,
+			What: fmt.Sprintf("the snapshot of %s at version %d is not what its events add up to: %s; the events are intact",
 				a.ID(name), stored.Version, what)}
 	}
 	return nil

@@ -134,11 +134,11 @@ func from(e JobEvent) []State {
 		return []State{StateQueued}
 	case JobStarted:
 		return []State{StatePlaced}
-	case JobCompleted:
-		return []State{StateRunning}
+	case JobCompleted, JobFailed: // also where it is not on record that the run began
+		return []State{StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobDeferred:
 		return []State{StatePreparing, StateQueued, StatePlaced, StateRunning}
-	case JobStopRequested, JobFailed:
+	case JobStopRequested:
 		return []State{StatePlaced, StateRunning}
 	case JobRejected:
 		return []State{StateSubmitted, StatePreparing, StateQueued}

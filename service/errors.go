@@ -31,11 +31,14 @@ func codeOf(err error) (code api.Code, path string) {
 	var noLog *datadir.MissingLogError
 	var corrupt *eventstore.CorruptionError
 	var noRun *journal.RunNotFoundError
+	var wrong *journal.ContradictionError
 	switch {
 	case errors.Is(err, datadir.ErrDataDirGone):
 		return api.DirGone, ""
 	case errors.As(err, new(*integration.UnfinishedError)):
 		return api.RunUnfinished, ""
+	case errors.As(err, &wrong) && wrong.Derived:
+		return api.DerivedWrong, ""
 	case errors.As(err, &noLog):
 		return api.LogMissing, noLog.Dir
 	case errors.As(err, &corrupt) && corrupt.Path != "":

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"reprise/api"
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/journal"
 	"reprise/queue"
@@ -25,7 +26,9 @@ type subject struct {
 
 func (f subject) started() bool { return f.run.ID != "" }
 
-func (f subject) runLog() runLog { return runLog{Log: f.Log, list: f.list, log: f.log, run: f.run} }
+func (f subject) runLog() runLog {
+	return runLog{Log: f.Log, list: f.list, log: f.log, run: f.run, job: f.job}
+}
 
 // summary is the run's; that of one that was not started tells of its job.
 func (f subject) summary() journal.RunSummary {
@@ -114,6 +117,19 @@ func (s *Service) findIn(ctx context.Context, l *Log, name string) (f subject, e
 	}
 	return f, err
 }
+
+// jobEvents returns the events of the job, which are few.
+func (f subject) jobEvents(ctx context.Context) (events []eventstore.Event, err error) {
+	for {
+		page, err := f.Listing.ReadAggregate(ctx, eventstore.AggregateID(journal.JobPrefix+string(f.id)), eventstore.Version(len(events)), eventsPerPage)
+		if events = append(events, page...); err != nil || len(page) < eventsPerPage {
+			return events, err
+		}
+	}
+}
+
+// eventsPerPage is how many events of a job are read at a time.
+const eventsPerPage = 1000
 
 // runState returns the state of a run by its own events, "" for none, and those of its
 // job. alive says that a process works on the runs: what is under way otherwise was

@@ -94,7 +94,11 @@ type runLog struct {
 	list *journal.RunList
 	log  *journal.RunLog
 	run  journal.RunRecord
+	job  journal.JobRecord // Version is 0 for one that has none
 }
+
+// canResume reports whether the run has not ended for good.
+func (r runLog) canResume() bool { return subject{run: r.run, job: r.job}.canResume() }
 
 // readRun opens the event log for reading and finds the run that a request names. The
 // log is the caller's to close.
@@ -131,10 +135,13 @@ func (s *Service) runIn(ctx context.Context, l *Log, name string) (r runLog, err
 	if err != nil {
 		return r, err
 	}
+	r.job, err = journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(id))
+	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {
+		return r, err
+	}
 	r.run, err = r.log.Load(ctx, id)
-	if errors.Is(err, journal.ErrRunNotFound) { // it has a job only
-		job, failed := journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(id))
-		return r, errors.Join(failed, subject{Log: l, id: id, job: job}.notBegun())
+	if r.job.Version > 0 && errors.Is(err, journal.ErrRunNotFound) {
+		return r, subject{Log: l, id: id, job: r.job}.notBegun()
 	}
 	return r, err
 }

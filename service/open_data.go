@@ -68,6 +68,9 @@ func (s *Service) mustFetch(ctx context.Context, request api.TrainingRequest, fo
 	return err == nil && notFetched(library, source)
 }
 
+// offline reports whether nothing may be fetched from the network, now or later.
+func (s *Service) offline() bool { return s.config.DataSets().GoProxy == "off" }
+
 func notFetched(library *dataset.Library, source dataset.Source) bool {
 	entry, ok := library.Lookup(source.Path)
 	return ok && library.Status(entry) == dataset.StatusNotFetched

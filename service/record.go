@@ -34,7 +34,7 @@ func (s *Service) Metrics(ctx context.Context, q api.MetricsRequest) iter.Seq2[a
 		last, _ := r.run.LastCheckpoint()
 		part := api.MetricsPart{Head: &api.MetricsHead{
 			RunID: r.run.ID, Epochs: EpochsOf(r.run.TrainingRun), Data: r.run.Session.Dataset,
-			CanResume: r.run.Session.CanResume(), LastCheckpoint: last.Step,
+			CanResume: r.canResume(), LastCheckpoint: last.Step,
 		}}
 		for {
 			n := min(len(records), stepsPerPart)
@@ -60,16 +60,17 @@ func stepsOf(records []stepseries.Record) []api.Step {
 // Explain implements api.Service.
 func (s *Service) Explain(ctx context.Context, q api.ExplainRequest) (_ api.Explanation, err error) {
 	defer explain(&err)
-	r, err := s.readRun(ctx, q.Run)
+	f, err := s.find(ctx, q.Run)
 	if err != nil {
 		return api.Explanation{}, err
 	}
-	defer r.close()
-	decision, recorded, err := journal.ExplainRun(ctx, r.Store, r.run.ID)
+	defer f.close()
+	decision, recorded, err := journal.ExplainRun(ctx, f.Store, f.id)
 	if err != nil {
 		return api.Explanation{}, err
 	}
-	x := api.Explanation{RunID: r.run.ID, State: StateOf(r.run.Session.State, r.Workspace), Recorded: recorded}
+	run := runOf(f.summary(), f.job, WriterAlive(f.Workspace))
+	x := api.Explanation{RunID: f.id, State: run.State, Job: run.Job, Recorded: recorded}
 	if recorded {
 		x.Decision = decisionOf(decision)
 	}

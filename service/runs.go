@@ -135,12 +135,15 @@ func (s *Service) Events(ctx context.Context, q api.EventsRequest) iter.Seq2[api
 }
 
 func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event, error) {
-	r, err := s.readRun(ctx, run)
+	f, err := s.find(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
-	return r.log.Events(ctx, r.run.ID)
+	defer f.close()
+	if !f.started() {
+		return f.jobEvents(ctx)
+	}
+	return f.log.Events(ctx, f.id)
 }
 
 // StateOf returns the actual state of a run: one that is recorded as under way is

@@ -142,8 +142,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		request, submission, errs[i] = s.split(ctx, request, q.Files[i].Name, q.Folder)
 		id := draw()
 		jobs[i].submit = queue.Submit{Job: queue.JobID(id), Submission: submission}
-		// Nothing is fetched where the submission will be refused anyway.
-		if (!fetch || !sound || errs[i] != nil) && s.mustFetch(ctx, request, string(q.Folder)) {
+		// Nothing is fetched where the submission will be refused anyway. Without a network,
+		// what is missing is not waited for.
+		if (!fetch && !s.offline() || !sound || errs[i] != nil) && s.mustFetch(ctx, request, string(q.Folder)) {
 			continue
 		}
 		ready, err := s.ready(ctx, request, id, string(q.Folder))

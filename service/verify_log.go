@@ -109,7 +109,7 @@ func found(answer api.LogVerification, err error) (api.LogVerification, error) {
 		answer.CorruptLog = bad.Path
 	case errors.As(err, &contradiction):
 		answer.Verdict.Problem = &api.LogProblem{Position: contradiction.Position, Aggregate: contradiction.Aggregate,
-			Version: contradiction.Version, Type: contradiction.Type, What: contradiction.What}
+			Version: contradiction.Version, Type: contradiction.Type, What: contradiction.What, Derived: contradiction.Derived}
 	default:
 		return answer, err
 	}

@@ -64,7 +64,7 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 		{"validate ", []string{"yaml", "yml"}},
 		{"datasets get op", []string{"opticks\tNewton's Opticks"}},
 		{"datasets inspect wi", []string{"wine\tWine recognition"}},
-		{"projections rebuild ", []string{"runs", "devices"}},
+		{"projections rebuild ", []string{"runs", "devices", "jobs"}},
 		{"completion ", []string{"bash", "zsh", "fish", "powershell"}},
 		{"version ", nil},
 		{"help runs sh", []string{"show\t"}},

@@ -128,6 +128,8 @@ func writeVerdict(t *table, v api.LogVerdict) {
 			t.line("verified: nothing up to position %d was changed since %s, by %s",
 				head.Head.Position, head.Time.UTC().Format(time.RFC3339), signed)
 		}
+	case p.Derived:
+		t.line("NOT VERIFIED: %s; %s", p.What, commandsFor(api.DerivedWrong))
 	case p.Position == 0:
 		t.line("NOT VERIFIED: %s", p.What)
 	case p.Aggregate == "":

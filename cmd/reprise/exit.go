@@ -99,6 +99,8 @@ func commandsFor(code api.Code) string {
 		return "start one with `reprise train JOB`"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
+	case api.DerivedWrong:
+		return "rebuild it with `reprise projections rebuild`"
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
 	case api.LogCorrupt, api.NoEvents, api.UnknownOperation, api.Unreachable, api.DirGone:

@@ -34,12 +34,19 @@ type hostView interface {
 // trainOne starts or resumes a run, follows it to its end and prints the result. start
 // gets a function that returns the display, which begins when it is called first.
 func (env *environment) trainOne(
-	ctx context.Context, format string, start func(context.Context, api.Service, func() hostView) (training.RunID, error),
+	ctx context.Context, o followOptions, start func(context.Context, api.Service, func() hostView) (training.RunID, error),
 ) error {
 	return env.withTraining(ctx, func() hostView { return newRunView(env) }, func(ctx context.Context, s api.Service, view func() hostView) error {
+		if err := env.canDetach(s, o); err != nil {
+			return err
+		}
 		id, err := start(ctx, s, view)
 		if err != nil {
 			return err
+		}
+		if o.detach {
+			view().close()
+			return env.detached(s, []attempt{{run: id}}, o.format)
 		}
 		ends, err := env.followToRest(ctx, s, view(), "interrupting: writing a checkpoint at the current step", id)
 		view().close()
@@ -50,7 +57,7 @@ func (env *environment) trainOne(
 		case err != nil:
 			return err
 		}
-		return env.report(ctx, *end.End, format)
+		return env.report(ctx, *end.End, o.format)
 	})
 }
 

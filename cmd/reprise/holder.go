@@ -107,24 +107,16 @@ func (env *environment) callHolder(
 // ended: other processes have submitted them.
 func (env *environment) finishOthers(ctx context.Context, s *service.Service) error {
 	err := s.Finish(ctx, func(runs []training.RunID) {
-		names := "runs"
-		if len(runs) == 1 {
-			names = "run " + string(runs[0])
+		what, them := "run "+string(runs[0])+" has", "it"
+		if len(runs) > 1 {
+			what, them = plural(len(runs), "run")+" have", "them"
 		}
-		writeLines(env.stderr, fmt.Sprintf("reprise: training %s %s for another process; Ctrl-C interrupts", pluralOf(len(runs)), names))
+		writeLines(env.stderr, fmt.Sprintf("reprise: %s been submitted by other processes; this one trains %s until the end; Ctrl-C interrupts %s", what, them, them))
 	})
 	if err != nil {
 		return interruptedError{errors.New("interrupted while it trained runs for other processes; resume them with: " + env.commandLine("runs resume --all"))}
 	}
 	return nil
-}
-
-// pluralOf returns how many runs there are, "" for one.
-func pluralOf(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return thousands(n)
 }
 
 // left says that a follower leaves runs, which go on in the process that holds the data

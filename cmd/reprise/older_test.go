@@ -41,8 +41,10 @@ func TestEveryCommandNamesAnOlderLog(t *testing.T) {
 		"runs list": {{"", warns}}, "runs show": {{"latest", warns}}, "runs events": {{"latest", warns}}, "runs metrics": {{"latest", warns}},
 		"runs explain": {{"latest", warns}},
 		"runs verify":  {{"latest", refuses}}, "runs resume": {{"latest", refuses}}, "runs fork": {{"latest --set config.epochs=2", refuses}},
-		"generate": {{"latest --prompt a", exitInvalid}}, // no language model
-		"state":    {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
+		"runs cancel": {{"latest", refuses}}, "runs pause": {{"latest", refuses}}, "runs priority": {{"latest --priority 1", refuses}},
+		"runs retry": {{"latest", refuses}},
+		"generate":   {{"latest --prompt a", exitInvalid}}, // no language model
+		"state":      {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
 		"events head": {{"", warns}, {"-o json", warns}, {"--sign " + key, refuses}}, "events tail": {{"", warns}, {"--run latest", warns}},
 		"events verify": {{"", refuses}, {"-o json", refuses}}, "events replay": {{"latest", warns}},
 		"events export": {{"", warns}, {filepath.Join(dir, "export.jsonl"), warns}},

@@ -11,13 +11,12 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
-	"reprise/training"
 )
 
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, explain, resume, fork and verify training runs",
+		Short: "List, show, explain, pause, resume, cancel, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
 beginning of one, or "latest".`,
 		Args: usage(cobra.NoArgs),
@@ -26,6 +25,7 @@ beginning of one, or "latest".`,
 	c.AddCommand(
 		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env), newRunsExplainCommand(env),
+		newRunsCancelCommand(env), newRunsPauseCommand(env), newRunsPriorityCommand(env), newRunsRetryCommand(env),
 	)
 	return c
 }
@@ -34,7 +34,8 @@ func newRunsListCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "list", Short: "List all runs, oldest first", Args: usage(cobra.NoArgs),
-		Long: `List prints every run with its state. EPOCH and STEP, and epoch and step in JSON and
+		Long: `List prints every run with its state. One that was submitted has one before it begins:
+submitted, preparing (its data are opened), queued; paused, cancelled or rejected. EPOCH and STEP, and epoch and step in JSON and
 YAML, are those of the last committed checkpoint, from which a run is resumed and
 forked. A run that has failed or was killed may have trained beyond it: "reprise runs
 metrics" shows how far.`,
@@ -80,12 +81,16 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 func writeRuns(t *table, rows []api.Run) {
 	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
+	groups := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Job != nil && r.Job.Group != "" })
 	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
 		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
 	if accurate {
 		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true})
 	}
 	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "STARTED", drop: 9})
+	if groups {
+		head = append(head, column{title: "GROUP", cut: 8, drop: 5})
+	}
 	if forks {
 		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
 	}
@@ -98,12 +103,22 @@ func writeRuns(t *table, rows []api.Run) {
 		if r.Metrics.ValAccuracy != nil {
 			accuracy = formatShare(*r.Metrics.ValAccuracy)
 		}
-		cells := []string{string(r.RunID), string(r.State), thousands(r.Epoch) + "/" + thousands(r.Epochs),
-			thousands(r.Step) + "/" + thousands(r.TotalSteps), loss}
+		epoch, step, data := thousands(r.Epoch)+"/"+thousands(r.Epochs), thousands(r.Step)+"/"+thousands(r.TotalSteps), r.Dataset
+		if r.Epochs == 0 { // only its job is recorded
+			epoch, step, data = "-", "-", "-"
+		}
+		cells := []string{string(r.RunID), string(r.State), epoch, step, loss}
 		if accurate {
 			cells = append(cells, accuracy)
 		}
-		cells = append(cells, r.Dataset, localTime(r.StartedAt))
+		cells = append(cells, data, localTime(r.StartedAt))
+		if groups {
+			group := "-"
+			if r.Job != nil && r.Job.Group != "" {
+				group = r.Job.Group
+			}
+			cells = append(cells, group)
+		}
 		switch {
 		case r.ForkOf != "":
 			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
@@ -125,33 +140,6 @@ func withoutTotal(steps string) string {
 func shortFork(from string) string {
 	id, _, _ := strings.Cut(from, " at ")
 	return shortEnd(id)
-}
-
-func newRunsResumeCommand(env *environment) *cobra.Command {
-	var format string
-	c := &cobra.Command{
-		Use:   "resume RUN",
-		Short: "Resume an interrupted run from its last checkpoint",
-		Long: `Resume continues a run that was interrupted, killed or cut off by a power failure
-from its last committed checkpoint. It ends with the same bits as if nothing had
-happened. A run that has completed or failed is refused.`,
-		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkTrainFormat(format); err != nil {
-				return err
-			}
-			return interrupted(c.Context(), env.resume(c.Context(), args[0], format), nothingStarted)
-		},
-	}
-	addTrainFormat(c, &format)
-	return c
-}
-
-func (env *environment) resume(ctx context.Context, run, format string) error {
-	return env.trainOne(ctx, format, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
-		id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Target: api.Target{Runs: []string{run}}}))
-		return id, env.cannotResume(ctx, s, err)
-	})
 }
 
 func newRunsEventsCommand(env *environment) *cobra.Command {

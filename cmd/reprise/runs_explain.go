@@ -9,14 +9,16 @@ import (
 
 	"reprise/api"
 	"reprise/device"
+	"reprise/training"
 )
 
 func newRunsExplainCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "explain RUN",
-		Short: "Say why a run waits for a device, or where it was placed",
-		Long: `Explain says what the newest recorded decision about a run was: on which device it
+		Short: "Say why a run waits, or where it was placed",
+		Long: `Explain says what a run waits for: its data, other runs, somebody who resumes it, or a
+device. For a device, it says what the newest recorded decision about a run was: on which device it
 was placed, or why it waits, who holds the devices, and when it will probably start.
 It reads the decision from the log, makes it again from the recorded snapshot, and
 fails if the result differs.`,
@@ -47,9 +49,45 @@ func (env *environment) explainRun(ctx context.Context, run, format string) erro
 	})
 }
 
+// writeQueued says how a run is queued, and what it waits for beside devices.
+func writeQueued(t *table, state training.State, j api.Job) {
+	if j.Group != "" {
+		t.row("group", j.Group)
+	}
+	if j.Priority != 0 {
+		t.row("priority", fmt.Sprint(j.Priority))
+	}
+	for _, id := range j.After {
+		t.row("comes after", string(id))
+	}
+	switch state {
+	case api.Submitted, api.Preparing:
+		t.row("starts when", "its data are opened, and then a device is free")
+	case api.Paused:
+		t.row("starts when", "it is resumed: reprise runs resume RUN")
+	case training.Interrupted:
+		t.row("starts when", "it is resumed: no process works on it")
+	}
+	if j.Stopping != "" {
+		t.row("soon", string(j.Stopping)+", once it has written a checkpoint")
+	}
+	if j.RetryAfter > 0 && j.Cause != nil {
+		t.row("tried again", fmt.Sprintf("%s later, after %s", shortDuration(j.RetryAfter), plural(j.Deferrals, "failed attempt")))
+	}
+}
+
 func writeExplanation(t *table, x api.Explanation) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
+	if x.Job != nil {
+		if c := x.Job.Cause; c != nil && x.State != training.Running {
+			t.row("reason", c.Message)
+		}
+		writeQueued(t, x.State, *x.Job)
+	}
+	if !x.Recorded && x.Job != nil && x.State != api.Queued {
+		return nil // it never came to a decision, and this says why
+	}
 	if !x.Recorded {
 		t.row("decision", "no decision about this run was recorded")
 		return nil

@@ -13,10 +13,10 @@ import (
 
 // forkOptions is what `runs fork` was asked for.
 type forkOptions struct {
-	from   uint64
-	last   bool // no --from
-	set    []string
-	format string
+	from uint64
+	last bool // no --from
+	set  []string
+	followOptions
 }
 
 func newRunsForkCommand(env *environment) *cobra.Command {
@@ -50,14 +50,14 @@ A fork that changes nothing ends with the same bits as its parent.`,
 			return interrupted(c.Context(), env.fork(c.Context(), args[0], f), nothingStarted)
 		},
 	}
-	addTrainFormat(c, &f.format)
+	f.add(c)
 	c.Flags().Var((*stepFlag)(&f.from), "from", "start from the checkpoint at step `N` (default: the last one)")
 	addSet(c, &f.set)
 	return c
 }
 
 func (env *environment) fork(ctx context.Context, run string, f forkOptions) error {
-	return env.trainOne(ctx, f.format, func(ctx context.Context, s api.Service, view func() hostView) (training.RunID, error) {
+	return env.trainOne(ctx, f.followOptions, func(ctx context.Context, s api.Service, view func() hostView) (training.RunID, error) {
 		request := api.ForkRequest{Run: run, Settings: settingsOf(f.set)}
 		if !f.last {
 			request.From = &f.from

@@ -13,7 +13,6 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
-	"reprise/journal"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -84,6 +83,13 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	t.row("state", string(d.State))
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
+	}
+	if d.SessionID == "" && d.Job != nil { // nothing else is recorded
+		t.row("submitted", localTime(d.Job.SubmittedAt))
+		t.row("request", d.Job.Name)
+		t.row("data", d.Dataset)
+		writeQueued(t, d.State, *d.Job)
+		return nil
 	}
 	t.row("started", localTime(d.StartedAt))
 	t.row("last event", localTime(d.UpdatedAt))
@@ -220,9 +226,6 @@ func noneOf(no string, canResume bool) string {
 	}
 	return no
 }
-
-// none is noneOf for a record.
-func none(r journal.RunRecord, no string) string { return noneOf(no, r.Session.CanResume()) }
 
 // writeEpochs lists the figures of a run's epochs from an index on.
 func writeEpochs(t *table, d training.Dataset, epochs []api.Epoch, from int, canResume bool) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,9 +56,22 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// shortOverSocket are the scripts that a short run has over a socket, too: one of each
+// kind of operation.
+func shortOverSocket() (files []string) {
+	for _, name := range []string{"actors", "fork", "not-utf8", "refused", "several", "show", "train"} {
+		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
+	}
+	return files
+}
+
 func runScripts(t *testing.T, way string) {
+	dir, files := filepath.Join("testdata", "script"), []string(nil)
+	if testing.Short() && way == serviceSocket {
+		dir, files = "", shortOverSocket()
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir, Files: files,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REPRISE_SERVICE", way)
 			env.Setenv("REPRISE_DATA_DIR", env.WorkDir+"/data")

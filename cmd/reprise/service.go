@@ -97,10 +97,6 @@ func (env *environment) withLocalService(ctx context.Context, wanted access, do 
 	return do(ctx, remote)
 }
 
-// localService returns the service over the data directory, in this process, for
-// reading. Where there is no data directory, only calls that need it fail.
-func (env *environment) localService() (*service.Service, error) { return env.serviceFor(reading) }
-
 // serviceFor returns the service over the data directory, in this process.
 func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()

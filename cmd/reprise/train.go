@@ -23,7 +23,7 @@ const nothingStarted = "; nothing was started"
 const maxRequestBytes = 1 << 20
 
 func newTrainCommand(env *environment) *cobra.Command {
-	var format string
+	var o followOptions
 	var set []string
 	c := &cobra.Command{
 		Use:   "train JOB...",
@@ -40,6 +40,14 @@ the order given: each runs when a device takes it, the others wait. --set applie
 to all of them. Ctrl-C interrupts all, and each can be resumed. The exit code is
 that of the worst: 1 if any run failed, else 130 if any was interrupted.
 
+Where another process trains in the data directory already, the requests are submitted
+to it: they share its devices. Ctrl-C then ends only the display, and the runs go on;
+"reprise runs cancel" ends them. With --detach, the command does not wait for them. A
+process that trains ends once all runs have that were submitted to it.
+
+A request can say in its section job how it is queued: priority, group, after,
+max_duration and labels.
+
 With -o json, standard output carries exactly one object, or with several requests
 one on a line of its own for each run that was started, in the order given; the
 progress goes to standard error.`,
@@ -48,7 +56,7 @@ progress goes to standard error.`,
   reprise train examples/digits.yaml examples/wine-classification.yaml`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkTrainFormat(format); err != nil {
+			if err := checkTrainFormat(o.format); err != nil {
 				return err
 			}
 			for _, file := range args[1:] {
@@ -60,12 +68,12 @@ progress goes to standard error.`,
 			case n > api.MaxRequests:
 				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(api.MaxRequests))
 			case n > 1:
-				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, format), nothingStarted)
+				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, o), nothingStarted)
 			}
-			return interrupted(c.Context(), env.train(c.Context(), args[0], set, format), nothingStarted)
+			return interrupted(c.Context(), env.train(c.Context(), args[0], set, o), nothingStarted)
 		},
 	}
-	addTrainFormat(c, &format)
+	o.add(c)
 	addSet(c, &set)
 	return c
 }
@@ -82,8 +90,8 @@ func checkTrainFormat(format string) error {
 	return nil
 }
 
-func (env *environment) train(ctx context.Context, file string, set []string, format string) error {
-	return env.trainOne(ctx, format, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
+func (env *environment) train(ctx context.Context, file string, set []string, o followOptions) error {
+	return env.trainOne(ctx, o, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
 		request, err := env.submission(ctx, []string{file}, set)
 		if err != nil {
 			return "", err

@@ -14,9 +14,12 @@ import (
 
 // trainAll trains several requests, once nothing is wrong with any of them. The queue
 // decides which run gets a device when.
-func (env *environment) trainAll(ctx context.Context, files, set []string, format string) error {
+func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
 	newView := func() hostView { return newSeveralView(env, files) }
 	return env.withTraining(ctx, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
+		if err := env.canDetach(s, o); err != nil {
+			return err
+		}
 		request, err := env.submission(ctx, files, set)
 		if err != nil {
 			return err
@@ -25,9 +28,13 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, forma
 		if err != nil {
 			return err
 		}
+		if o.detach {
+			view().close()
+			return env.detached(s, attempts, o.format)
+		}
 		closed := env.attemptsToRest(ctx, s, view(), attempts)
 		view().close()
-		return env.reportAll(ctx, attempts, closed, format)
+		return env.reportAll(ctx, attempts, closed, o.format)
 	})
 }
 

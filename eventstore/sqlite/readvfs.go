@@ -196,7 +196,7 @@ type stillFile struct {
 // openStill takes over f; the caller closes f if it fails.
 func openStill(f vfs.File, d disk.FS, path string) (*stillFile, error) {
 	if size, err := sizeOf(d, path+"-journal"); err != nil || size > 0 {
-		return nil, errors.Join(err, fmt.Errorf("%s-journal: another program was cut off while it changed the log; a command that writes, such as `reprise runs resume`, undoes what it did", path))
+		return nil, errors.Join(err, fmt.Errorf("%s-journal: another program was cut off while it changed the log; whoever opens the log for writing undoes what it did", path))
 	}
 	size, err := f.Size()
 	if err != nil {

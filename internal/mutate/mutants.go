@@ -21,7 +21,18 @@ func Exempt() map[string]string {
 
 // Mutants returns all of them.
 func Mutants() []Mutant {
-	return slices.Concat(syncs(), leases(), compensations(), writers(), records(), comparisons(), recomputations(), removals(), names())
+	return slices.Concat(syncs(), leases(), compensations(), writers(), records(), comparisons(), recomputations(), removals(), names(), jobs())
+}
+
+// jobs are the mutants that break what jobs are promised.
+func jobs() []Mutant {
+	recovery := tests("./integration", "-run", "^TestAProcessThatDiesAtAnyEventOfAJob|^TestAJobRunsAfterOthers$")
+	return []Mutant{
+		{"a run asks for its device before its data are open", "integration/run_actor.go", "		if a.data == nil { // first, since a device must not wait for data\n", "		if false {\n", tests("./integration", "-run", "^TestASlowDataSet")},
+		{"a job that is stopped trains on", "integration/job_book.go", "		run.interrupt(cause, b.h.config.Now())\n", "", tests("./integration", "-run", "^TestAJobThatHasRunForIts|^TestAJobIsCancelled", "-timeout", "3m")},
+		{"the end of a job is not followed", "integration/job_book.go", "		b.follow(j.id(), j.job().State())\n", "", tests("./integration", "-run", "^TestAJobRunsAfterOthers$", "-timeout", "3m")},
+		{"recovery leaves jobs that had devices", "integration/recover_jobs.go", "		return []queue.Command{queue.Defer{Cause: cause, Ran: ran}}, nil\n	case end == queue.StateFailed", "		return nil, nil\n	case end == queue.StateFailed", recovery},
+	}
 }
 
 // syncs are the mutants that leave out a sync.

@@ -21,7 +21,7 @@ func CompareOverview(ctx context.Context, store eventstore.Store, at eventstore.
 	if err != nil {
 		return err
 	}
-	want := journal.Overview{Position: state.Position, Time: state.Time, Last: got.Last, Devices: state.Devices}
+	want := journal.Overview{Position: state.Position, Time: state.Time, Last: got.Last, Devices: state.Devices, Jobs: state.Jobs}
 	for _, r := range state.Runs {
 		want.Runs = append(want.Runs, r.Summary())
 	}

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"reprise/api"
+	"reprise/training"
+)
+
+// targetFlags name the runs that a command is about, beside its arguments.
+type targetFlags struct {
+	group string
+	all   bool
+}
+
+// add adds the flags; does is what the command does to runs.
+func (t *targetFlags) add(c *cobra.Command, does string) {
+	c.Flags().StringVar(&t.group, "group", "", does+" the runs of `GROUP`, which their requests name in job.group")
+	c.Flags().BoolVar(&t.all, "all", false, does+" every run that can be")
+	c.Args = usage(func(c *cobra.Command, args []string) error {
+		switch {
+		case t.group != "" && t.all:
+			return usageError(c, "--group and --all exclude each other; leave one out")
+		case t.group != "" || t.all:
+			return cobra.NoArgs(c, args)
+		}
+		return cobra.MinimumNArgs(1)(c, args)
+	})
+}
+
+func (t *targetFlags) target(args []string) api.Target {
+	return api.Target{Runs: args, Group: t.group, All: t.all}
+}
+
+func newRunsCancelCommand(env *environment) *cobra.Command {
+	var t targetFlags
+	return env.runsCommand(&cobra.Command{
+		Use:   "cancel RUN...",
+		Short: "End runs for good, whether they wait or train",
+		Long: `Cancel ends runs that wait or train, in whatever process they do. One that trains
+writes a checkpoint first and then gives its device back; all checkpoints stay, and
+"reprise runs fork" can continue from one. A cancelled run cannot be resumed. Runs
+that were to come after it (job.after) are cancelled, too.`,
+		Example: `  reprise runs cancel latest
+  reprise runs cancel --group sweep`,
+	}, &t, "cancel", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+		return s.Cancel(ctx, api.CancelRequest{Target: target, Cause: "cancelled by the user"})
+	})
+}
+
+func newRunsPauseCommand(env *environment) *cobra.Command {
+	var t targetFlags
+	return env.runsCommand(&cobra.Command{
+		Use:   "pause RUN...",
+		Short: "Have runs wait until they are resumed",
+		Long: `Pause has runs wait until "reprise runs resume", in whatever process they wait or
+train. One that trains writes a checkpoint first and then gives its device back to the
+others; it is later resumed to the same bits.`,
+		Example: `  reprise runs pause latest
+  reprise runs pause --all`,
+	}, &t, "pause", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+		return s.Pause(ctx, api.PauseRequest{Target: target, Cause: "paused by the user"})
+	})
+}
+
+func newRunsPriorityCommand(env *environment) *cobra.Command {
+	var t targetFlags
+	var priority int
+	c := env.runsCommand(&cobra.Command{
+		Use:   "priority RUN... --priority N",
+		Short: "Change the priority of runs that have not ended",
+		Long: `Priority changes how soon runs get a device: those of the highest priority come
+first. It is 0 where a request does not set job.priority. A run that trains gives way
+to one of a higher priority once it has trained for a while.`,
+		Example: `  reprise runs priority latest --priority 10
+  reprise runs priority --group sweep --priority -5`,
+	}, &t, "change", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+		return s.Prioritize(ctx, api.PriorityRequest{Target: target, Priority: priority})
+	})
+	c.Flags().IntVar(&priority, "priority", 0, "the new priority `N`, from -1000 to 1000")
+	_ = c.MarkFlagRequired("priority") // it fails only for a flag that does not exist
+	return c
+}
+
+// runsCommand completes a command that asks the service to do something to runs.
+func (env *environment) runsCommand(
+	c *cobra.Command, t *targetFlags, does string, do func(context.Context, api.Service, api.Target) (api.Commanded, error),
+) *cobra.Command {
+	var format string
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := checkListFormat(format); err != nil {
+			return err
+		}
+		return env.withServiceFor(c.Context(), writing, func(ctx context.Context, s api.Service) error {
+			answer, err := do(ctx, s, t.target(args))
+			if err != nil {
+				return asGiven(err, argument{field: "priority", flag: "--priority"})
+			}
+			return env.writeCommanded(answer, format, does)
+		})
+	}
+	addListFormat(c, &format)
+	t.add(c, does)
+	return c
+}
+
+// writeCommanded prints what became of runs, and returns what went wrong with some.
+func (env *environment) writeCommanded(answer api.Commanded, format, does string) error {
+	var failed []error
+	done := answer.Runs[:0:0]
+	for _, r := range answer.Runs {
+		if r.Error != nil {
+			failed = append(failed, r.Error)
+		} else {
+			done = append(done, r)
+		}
+	}
+	list := answer.Runs
+	if format == formatTable {
+		list = done
+	}
+	err := env.listing(format, list, func(t *table) error {
+		if len(answer.Runs) == 0 {
+			t.line("no runs to %s", does)
+			return nil
+		}
+		for _, r := range done {
+			t.line("run %s is %s", r.RunID, commandedState(r))
+		}
+		return nil
+	})
+	return errors.Join(append(failed, err)...)
+}
+
+// commandedState says how a run stands: "running; once it has written a checkpoint, it
+// will be paused".
+func commandedState(r api.CommandedRun) string {
+	if r.Stopping == "" {
+		return string(r.State)
+	}
+	return fmt.Sprintf("%s; it will be %s once it has written a checkpoint", r.State, r.Stopping)
+}
+
+func newRunsRetryCommand(env *environment) *cobra.Command {
+	var t targetFlags
+	var o followOptions
+	c := &cobra.Command{
+		Use:   "retry RUN...",
+		Short: "Train again what has failed, or was cancelled or rejected, as new runs",
+		Long: `Retry submits the requests of runs again that have failed, or were cancelled or
+rejected, and trains them as "reprise train" does: from the first step, with new ids.
+The old runs stay as they are. Of a group, it retries the runs that were not retried
+before.`,
+		Example: `  reprise runs retry latest
+  reprise runs retry --group sweep --detach`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkTrainFormat(o.format); err != nil {
+				return err
+			}
+			return interrupted(c.Context(), env.trainRuns(c.Context(), o, func(ctx context.Context, s api.Service) ([]attempt, error) {
+				answer, err := s.Retry(ctx, api.RetryRequest{Target: t.target(args)})
+				var attempts []attempt
+				for _, r := range answer.Runs {
+					a := attempt{file: "retry of " + string(r.RetryOf), run: r.RunID}
+					if r.Error != nil {
+						a = attempt{file: string(r.RunID), err: r.Error}
+					}
+					attempts = append(attempts, a)
+				}
+				return attempts, err
+			}), nothingStarted)
+		},
+	}
+	o.add(c)
+	t.add(c, "retry")
+	return c
+}
+
+func newRunsResumeCommand(env *environment) *cobra.Command {
+	var t targetFlags
+	var o followOptions
+	c := &cobra.Command{
+		Use:   "resume RUN...",
+		Short: "Resume interrupted and paused runs from their last checkpoints",
+		Long: `Resume continues runs that were interrupted, paused, killed or cut off by a power
+failure from their last committed checkpoints. They end with the same bits as if
+nothing had happened. A run that has completed, failed or was cancelled is refused.
+
+Where another process trains in the data directory, that process continues the runs;
+Ctrl-C then only ends the display.`,
+		Example: `  reprise runs resume latest
+  reprise runs resume --all`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkTrainFormat(o.format); err != nil {
+				return err
+			}
+			return interrupted(c.Context(), env.resume(c.Context(), t.target(args), o), nothingStarted)
+		},
+	}
+	o.add(c)
+	t.add(c, "resume")
+	return c
+}
+
+func (env *environment) resume(ctx context.Context, target api.Target, o followOptions) error {
+	if len(target.Runs) == 1 {
+		return env.trainOne(ctx, o, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
+			id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Target: target}))
+			return id, env.cannotResume(ctx, s, err)
+		})
+	}
+	return env.trainRuns(ctx, o, func(ctx context.Context, s api.Service) ([]attempt, error) {
+		var attempts []attempt
+		for r, err := range s.Resume(ctx, api.ResumeRequest{Target: target}) {
+			if err != nil {
+				return attempts, env.cannotResume(ctx, s, err)
+			}
+			a := attempt{file: string(r.RunID), run: r.RunID}
+			if r.Error != nil {
+				a = attempt{file: string(r.RunID), err: r.Error}
+			}
+			attempts = append(attempts, a)
+		}
+		return attempts, nil
+	})
+}
+
+// followOptions is how a command shows the runs that it has submitted or resumed.
+type followOptions struct {
+	format string
+	detach bool
+}
+
+func (o *followOptions) add(c *cobra.Command) {
+	addTrainFormat(c, &o.format)
+	c.Flags().BoolVar(&o.detach, "detach", false, "return once the run is submitted to the process that trains in the data directory")
+}
+
+// trainRuns starts runs and shows them together until all are at rest.
+func (env *environment) trainRuns(ctx context.Context, o followOptions, start func(context.Context, api.Service) ([]attempt, error)) error {
+	return env.withServiceFor(ctx, submitting, func(ctx context.Context, s api.Service) error {
+		if err := env.canDetach(s, o); err != nil {
+			return err
+		}
+		attempts, err := start(ctx, s)
+		if err != nil {
+			return err
+		}
+		if len(attempts) == 0 {
+			writeLines(env.stderr, "reprise: there are no such runs; nothing was started")
+			return nil
+		}
+		if o.detach {
+			return env.detached(s, attempts, o.format)
+		}
+		labels := make([]string, len(attempts))
+		for i, a := range attempts {
+			labels[i] = a.file
+		}
+		view := newSeveralView(env, labels)
+		defer view.close()
+		for i, a := range attempts {
+			view.submitted(i, a.run)
+		}
+		closed := env.attemptsToRest(ctx, s, view, attempts)
+		view.close()
+		return env.reportAll(ctx, attempts, closed, o.format)
+	})
+}
+
+// canDetach fails where no other process would train the runs.
+func (env *environment) canDetach(s api.Service, o followOptions) error {
+	if _, guest := s.(guestService); guest || !o.detach {
+		return nil
+	}
+	w, err := env.workspace()
+	if err == nil && !writerAlive(w) {
+		err = fmt.Errorf("--detach: %w in %s that could train it; leave --detach out", errNoProcess, w.Dir)
+	}
+	return err
+}
+
+// detached says which runs were submitted.
+func (env *environment) detached(s api.Service, attempts []attempt, format string) error {
+	by := "this process"
+	if g, guest := s.(guestService); guest {
+		by = fmt.Sprintf("process %d", g.holder.PID)
+	}
+	var failed []error
+	for _, a := range attempts {
+		switch {
+		case a.err != nil:
+			failed = append(failed, fmt.Errorf("%s: %w", a.file, a.err))
+		case a.run == "":
+			failed = append(failed, fmt.Errorf("not started: %s", a.file))
+		case format == formatJSON:
+			failed = append(failed, writeJSONLine(env.stdout, api.CommandedRun{RunID: a.run, State: api.Submitted}))
+		default:
+			file := ""
+			if a.file != "" {
+				file = a.file + ": "
+			}
+			_, err := fmt.Fprintf(env.stdout, "%srun %s was submitted to %s\n", file, a.run, by)
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
