@@ -17,11 +17,27 @@ func (s *Service) host() (*integration.Host, error) {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
 	if s.hosts.current == nil {
-		return nil, &api.Error{
-			Fault: fault.Unavailable, Code: api.NoActors, Path: s.workspace.Dir, Message: "no process is training in " + s.workspace.Dir,
-		}
+		return nil, s.noActors()
 	}
 	return s.hosts.current.host, nil
+}
+
+// use returns the hosting of this process, and opens none. release must follow.
+func (s *Service) use() (*hosting, error) {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	h := s.hosts.current
+	if h == nil || h.closing {
+		return nil, s.noActors()
+	}
+	h.users++
+	return h, nil
+}
+
+func (s *Service) noActors() error {
+	return &api.Error{
+		Fault: fault.Unavailable, Code: api.NoActors, Path: s.workspace.Dir, Message: "no process is training in " + s.workspace.Dir,
+	}
 }
 
 // Actors implements api.Service.
@@ -52,13 +68,17 @@ const tellPatience = 10 * time.Second
 // Tell implements api.Service.
 func (s *Service) Tell(ctx context.Context, m api.Message) (_ api.MessageAnswer, err error) {
 	defer explain(ctx, &err)
-	host, err := s.host()
+	h, err := s.use()
 	if err != nil {
 		return api.MessageAnswer{}, err
 	}
+	defer s.release(h)
 	ctx, cancel := context.WithTimeout(ctx, tellPatience)
 	defer cancel()
-	answer, err := host.Tell(ctx, integration.Message(m))
+	answer, err := h.host.Tell(ctx, integration.Message(m))
+	if err == nil && m.Type != "pause" { // a run may wait for a device before it records anything
+		err = h.track(answer.Run, nil, func() error { return nil })
+	}
 	return api.MessageAnswer{RunID: answer.Run}, err
 }
 

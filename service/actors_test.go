@@ -9,6 +9,7 @@ import (
 	"reprise/actor"
 	"reprise/api"
 	"reprise/fault"
+	"reprise/training"
 )
 
 func TestATraceKeepsWhatWasAnswered(t *testing.T) {
@@ -66,5 +67,47 @@ func TestWhatIsToldAnActorIsAnsweredOrRefusedAndShown(t *testing.T) {
 	l, err := s.Actors(t.Context(), api.ActorsRequest{})
 	if err != nil || l.DeadLetters != 14 || len(l.Letters) != shownLetters {
 		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// A run that somebody resumes by a message trains on when the call that opened the
+// hosting is over.
+func TestARunThatWasResumedByAMessageIsCounted(t *testing.T) {
+	s := newService(t)
+	h, err := s.hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := api.SubmitRequest{Folder: "/", Files: []api.RequestFile{{Name: "a.yaml", Content: "model_architecture: mlp\ndataset_path: digits\nmodel: {hidden: [4]}\nconfig: {batch_size: 480, learning_rate: 0.01, epochs: 200, checkpoint_interval: 50, seed: 3}\n"}}}
+	var id training.RunID
+	for submission, err := range s.Submit(t.Context(), q) {
+		if err != nil || submission.Error != nil {
+			t.Fatalf("%+v, %v", submission, err)
+		}
+		id = submission.RunID
+	}
+	if _, err := s.Pause(t.Context(), api.PauseRequest{Target: api.Target{Runs: []string{string(id)}}, Cause: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	ended := func() (end *api.RunReport) {
+		for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: []string{string(id)}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.End != nil {
+				end = u.End
+			}
+		}
+		return end
+	}
+	if end := ended(); end == nil || end.Details.State != api.Paused {
+		t.Fatalf("paused: %+v", end)
+	}
+	if _, err := s.Tell(t.Context(), api.Message{To: "run/" + string(id), Type: "resume"}); err != nil {
+		t.Fatal(err)
+	}
+	s.release(h)
+	if end := ended(); end == nil || end.Details.State != training.Completed {
+		t.Errorf("resumed: %+v", end)
 	}
 }

@@ -133,6 +133,33 @@ func TestAProcessThatEndsCutsOffWhoeverItWaitsForInVain(t *testing.T) {
 	}
 }
 
+// What a process does for others does not keep it from ending.
+func TestAProcessThatEndsDoesNotWaitForACallThatIgnoresIt(t *testing.T) {
+	dir, err := os.MkdirTemp("", "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	w := held(t, dir)
+	asked, never := make(chan struct{}), make(chan struct{})
+	defer close(never)
+	c, err := serveControl(t.Context(), w, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-never
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = pidOf(w) }() // it is cut off
+	<-asked
+	if err := c.close(); err != nil {
+		t.Error(err)
+	}
+	if c.server.begin() {
+		t.Error("it takes a call after its end")
+	}
+}
+
 // held returns a data directory that this process holds, below the folder.
 func held(t *testing.T, dir string) datadir.Workspace {
 	t.Helper()

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"reprise/api"
@@ -33,8 +32,6 @@ const (
 	maxSocketPath = 103
 	// controlPatience bounds a question to the process that holds the data directory.
 	controlPatience = 10 * time.Second
-	// closePatience is how long a process that ends waits for the calls of others.
-	closePatience = time.Second
 )
 
 // errNoProcess says that nobody holds the data directory, or that its holder
@@ -44,11 +41,9 @@ var errNoProcess = fault.New(fault.Unavailable, "no process is training")
 // control is the endpoint by which other processes of the same user reach the service
 // of this one: HTTP on a Unix socket in the data directory.
 type control struct {
-	folder   string // private, with the socket; "" where there is no link
-	link     string
-	server   *http.Server
-	served   chan struct{}
-	handlers sync.WaitGroup
+	folder string // private, with the socket
+	link   string // to the folder, or the folder itself
+	server *socketServer
 }
 
 // serveControl opens the endpoint of the process that holds the data directory's
@@ -71,18 +66,7 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
-	c := &control{folder: folder, link: link, served: make(chan struct{})}
-	c.server = &http.Server{BaseContext: func(net.Listener) context.Context { return service.AsGuest(context.Background()) }, ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14, Handler: http.HandlerFunc(
-		func(w http.ResponseWriter, r *http.Request) {
-			c.handlers.Add(1)
-			defer c.handlers.Done()
-			handler.ServeHTTP(w, r)
-		})}
-	go func() {
-		defer close(c.served)
-		_ = c.server.Serve(listener) // close ends it
-	}()
-	return c, nil
+	return &control{folder: folder, link: link, server: serveOn(service.AsGuest(context.Background()), listener, handler)}, nil
 }
 
 // makeControl makes the private folder of the socket at the path. It makes it elsewhere,
@@ -157,19 +141,8 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// close lets calls end for a moment, such as those that follow runs to their end, cuts
-// off the others and removes what it made.
-func (c *control) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
-	defer cancel()
-	err := c.server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = c.server.Close()
-	}
-	<-c.served
-	c.handlers.Wait()
-	return errors.Join(err, removeControl(c.link))
-}
+// close ends the endpoint and removes what it made.
+func (c *control) close() error { return errors.Join(c.server.close(), removeControl(c.link)) }
 
 // clientOfHolder returns a client of the process that holds the data directory; nil if
 // it has no socket. Client.Close must follow.

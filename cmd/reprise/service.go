@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -218,16 +217,15 @@ func (n *notices) close() {
 	}
 }
 
-// socketServer is a server on a private socket of this process.
-type socketServer struct {
+// privateSocket is a socket of this process for itself.
+type privateSocket struct {
 	path   string
-	server *http.Server
-	served chan struct{}
+	server *socketServer
 }
 
 // serveSocket serves a service on a socket in a temporary folder that only this user can
 // enter. close must follow.
-func serveSocket(ctx context.Context, s api.Service) (*socketServer, error) {
+func serveSocket(ctx context.Context, s api.Service) (*privateSocket, error) {
 	folder, err := os.MkdirTemp("", controlPrefix)
 	if err != nil {
 		return nil, err
@@ -237,25 +235,16 @@ func serveSocket(ctx context.Context, s api.Service) (*socketServer, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(folder))
 	}
-	served := &socketServer{path: path, served: make(chan struct{}), server: &http.Server{
-		Handler: server.Handler(s), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14,
-	}}
-	go func() {
-		defer close(served.served)
-		_ = served.server.Serve(listener) // close ends it
-	}()
-	return served, nil
+	return &privateSocket{path: path, server: serveOn(context.Background(), listener, server.Handler(s))}, nil
 }
 
-func (s *socketServer) dial(ctx context.Context) (net.Conn, error) {
+func (s *privateSocket) dial(ctx context.Context) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", s.path)
 }
 
-// close waits for calls to end, ends the server and removes the socket.
-func (s *socketServer) close() error {
-	err := s.server.Shutdown(context.Background())
-	<-s.served
-	return errors.Join(err, os.RemoveAll(filepath.Dir(s.path)))
+// close ends the server and removes the socket.
+func (s *privateSocket) close() error {
+	return errors.Join(s.server.close(), os.RemoveAll(filepath.Dir(s.path)))
 }
 
 // argument is a field of a request to the service, as the user gave it: --at 15m for

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"reprise/api"
+	"reprise/fault"
+)
+
+// closePatience is how long a server that ends waits for calls to end by themselves, and
+// again for those that it has cut off.
+const closePatience = time.Second
+
+// socketServer serves a handler on a socket. Once it is closing, it takes no more calls.
+type socketServer struct {
+	server *http.Server
+	served chan struct{}
+
+	mu      sync.Mutex // guards what follows
+	calls   int
+	closing bool
+	idle    chan struct{} // closed when it is closing and has no calls
+}
+
+// serveOn serves a handler, whose calls have contexts of ctx. close must follow.
+func serveOn(ctx context.Context, listener net.Listener, handler http.Handler) *socketServer {
+	s := &socketServer{served: make(chan struct{}), idle: make(chan struct{})}
+	s.server = &http.Server{
+		BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !s.begin() {
+				http.Error(w, "the process is ending", api.StatusOf(fault.Unavailable).HTTP)
+				return
+			}
+			defer s.end()
+			handler.ServeHTTP(w, r)
+		}),
+	}
+	go func() {
+		defer close(s.served)
+		_ = s.server.Serve(listener) // close ends it
+	}()
+	return s
+}
+
+func (s *socketServer) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.calls++
+	return true
+}
+
+func (s *socketServer) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls--; s.closing && s.calls == 0 {
+		close(s.idle)
+	}
+}
+
+// close lets calls end for a moment, such as those that follow runs to their end, and
+// cuts off the others. It does not wait for long for one that goes on regardless.
+func (s *socketServer) close() error {
+	s.mu.Lock()
+	if s.closing = true; s.calls == 0 {
+		close(s.idle)
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	err := s.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.server.Close()
+	}
+	<-s.served
+	timer := time.NewTimer(closePatience)
+	defer timer.Stop()
+	select {
+	case <-s.idle:
+	case <-timer.C:
+	}
+	return err
+}
