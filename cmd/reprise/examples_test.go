@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"reprise/api"
 )
 
 // examplesOf returns the command lines that a command's help gives as examples.
@@ -79,6 +82,9 @@ func TestExamplesInHelpWork(t *testing.T) {
 				in = live
 			case c.Name() == "generate":
 				in = text
+			case slices.Contains([]string{"cancel", "pause", "priority", "resume", "retry"}, c.Name()):
+				in = b.with()
+				defer queueRuns(t, in, c.Name())()
 			}
 			line := here.Replace(example)
 			ran++
@@ -102,6 +108,27 @@ func TestExamplesInHelpWork(t *testing.T) {
 	if ran < 15 {
 		t.Errorf("only %d examples were found", ran)
 	}
+}
+
+// queueRuns has a process train and another two runs of the group sweep wait for it. For
+// a command that starts runs, the process has ended and left the group for it.
+func queueRuns(t *testing.T, b binary, command string) (stop func()) {
+	t.Helper()
+	stop = startTraining(t, b)
+	job := mlpJob(t, "batch_size: 256, learning_rate: 0.002, epochs: 1")
+	b.must("train", job, job, "--set", "job.group=sweep", "--detach")
+	switch command {
+	case "resume":
+		b.must("runs", "pause", "--group", "sweep")
+		b.must("runs", "cancel", string(parse[[]api.Run](b, "runs", "list", "-o", "json")[0].RunID))
+		stop()
+	case "retry":
+		b.must("runs", "cancel", "--all")
+		stop()
+	default:
+		return stop
+	}
+	return func() {}
 }
 
 // textJob writes a request for a language model of the sentence, which no prompt

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -71,7 +72,7 @@ func newRunsPriorityCommand(env *environment) *cobra.Command {
 	var t targetFlags
 	var priority int
 	c := env.runsCommand(&cobra.Command{
-		Use:   "priority RUN... --priority N",
+		Use:   "priority RUN...",
 		Short: "Change the priority of runs that have not ended",
 		Long: `Priority changes how soon runs get a device: those of the highest priority come
 first. It is 0 where a request does not set job.priority. A run that trains gives way
@@ -156,7 +157,7 @@ rejected, and trains them as "reprise train" does: from the first step, with new
 The old runs stay as they are. Of a group, it retries the runs that were not retried
 before.`,
 		Example: `  reprise runs retry latest
-  reprise runs retry --group sweep --detach`,
+  reprise runs retry --group sweep`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(o.format); err != nil {
 				return err
@@ -249,6 +250,9 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 		attempts, err := start(ctx, s)
 		if err != nil {
 			return err
+		}
+		if !slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" }) {
+			o.detach = len(attempts) > 0 || o.detach // there is nothing to show but what is wrong
 		}
 		if len(attempts) == 0 {
 			writeLines(env.stderr, "reprise: there are no such runs; nothing was started")
