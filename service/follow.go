@@ -62,6 +62,9 @@ func (h *hosting) JobRecorded(run training.RunID, e queue.JobEvent) {
 	switch e.(type) {
 	case queue.JobSubmitted, queue.JobResumed: // by whomever
 		f = h.feedOf(run)
+	case queue.JobPreparing, queue.JobPrepared, queue.JobPredecessorCompleted, queue.JobPlaced, queue.JobStarted, queue.JobCompleted,
+		queue.JobDeferred, queue.JobStopRequested, queue.JobPaused, queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed,
+		queue.JobRejected: // they begin nothing
 	}
 	payload, err := json.Marshal(e)
 	if err != nil || f == nil || f.atRest() {
