@@ -24,13 +24,10 @@ import (
 
 // Handler returns the handler that answers for the service. It may be called by
 // several goroutines, as the service may.
-func Handler(s api.Service) http.Handler { return handler(s, bodyPatience) }
-
-// bodyPatience bounds how long a request may take to arrive, once its headers have. It
-// does not bound the answer.
-const bodyPatience = 10 * time.Second
-
-func handler(s api.Service, patience time.Duration) http.Handler {
+//
+// A server that it belongs to may bound how long requests take to arrive, with
+// http.Server.ReadTimeout: answers may take longer.
+func Handler(s api.Service) http.Handler {
 	mux := http.NewServeMux()
 	for _, o := range api.Operations() {
 		mux.HandleFunc("POST "+api.PathPrefix+o.Name, func(w http.ResponseWriter, r *http.Request) { serve(w, r, s, o) })
@@ -41,11 +38,7 @@ func handler(s api.Service, patience time.Duration) http.Handler {
 			Message: r.Method + " " + r.URL.Path + ": this version has no such operation; use POST " + api.PathPrefix + "NAME, with a NAME such as " + string(api.ListRuns),
 		})
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// decode lifts the deadline, which would end the answer, too.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // not every connection has deadlines
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }
 
 // serve calls an operation and writes what it gives.
@@ -64,7 +57,7 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 	if err == nil {
 		_, err = d.Token()
 		if errors.Is(err, io.EOF) {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // as above
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the answer, too
 			return nil
 		}
 		if err == nil {
@@ -75,7 +68,7 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 		return fault.New(fault.Invalid, "the request is larger than %d bytes; send less at a time", tooLarge.Limit)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fault.New(fault.Unavailable, "the request did not arrive in time; send its body within %v of its headers", bodyPatience)
+		return fault.New(fault.Unavailable, "the request did not arrive in time; send its body together with its headers")
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("it is empty; send {} for a request without fields")

@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/server"
 )
 
 // waiting is a service that follows runs until its test lets it end.
@@ -34,9 +35,17 @@ func (s waiting) Follow(ctx context.Context, _ api.FollowRequest) iter.Seq2[api.
 	}
 }
 
+// impatient serves a service; requests have to arrive within the patience.
+func impatient(s api.Service, patience time.Duration) *httptest.Server {
+	served := httptest.NewUnstartedServer(server.Handler(s))
+	served.Config.ReadTimeout = patience
+	served.Start()
+	return served
+}
+
 // A body that does not arrive is cut off, whatever the operation.
 func TestABodyThatDoesNotArriveIsCutOff(t *testing.T) {
-	s := httptest.NewServer(handler(waiting{}, 50*time.Millisecond))
+	s := impatient(waiting{}, 50*time.Millisecond)
 	defer s.Close()
 	for path, want := range map[string]string{"/v1/runs.follow": "did not arrive in time", "/v1/none": "no such operation"} {
 		body, unsent := io.Pipe()
@@ -69,7 +78,7 @@ func TestABodyThatDoesNotArriveIsCutOff(t *testing.T) {
 func TestAStreamOutlivesThePatienceForItsRequest(t *testing.T) {
 	const patience = 50 * time.Millisecond
 	release := make(chan struct{})
-	s := httptest.NewServer(handler(waiting{release: release}, patience))
+	s := impatient(waiting{release: release}, patience)
 	defer s.Close()
 	response, err := s.Client().Post(s.URL+"/v1/runs.follow", "application/json", strings.NewReader(`{"runs":["latest"]}`))
 	if err != nil {

@@ -32,7 +32,7 @@ type socketServer struct {
 func serveOn(ctx context.Context, listener net.Listener, handler http.Handler) *socketServer {
 	s := &socketServer{served: make(chan struct{}), idle: make(chan struct{})}
 	s.server = &http.Server{
-		BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ReadTimeout: controlPatience, IdleTimeout: -1, MaxHeaderBytes: 1 << 14,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !s.begin() {
 				refuseEnding(w)
