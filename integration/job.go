@@ -289,7 +289,7 @@ func (b *jobBook) watch(id queue.JobID) (<-chan struct{}, error) {
 	if !j.atRest() {
 		return j.changed, nil
 	}
-	cause := j.left
+	cause := cmp.Or(j.left, b.h.store.failure())
 	if cause == nil {
 		cause = ErrJobLeft
 		if b.closed {
