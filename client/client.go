@@ -47,6 +47,19 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Ping fails where the service does not answer at all. It calls no operation.
+func (c *Client) Ping(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://reprise/", http.NoBody)
+	if err != nil {
+		return api.ErrorOf(err)
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	return response.Body.Close()
+}
+
 // Runs implements api.Service.
 func (c *Client) Runs(ctx context.Context, r api.RunsRequest) (api.RunList, error) {
 	return unary(ctx, c, api.ListRuns, r)

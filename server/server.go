@@ -13,8 +13,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"reprise/api"
 	"reprise/fault"
@@ -22,6 +24,9 @@ import (
 
 // Handler returns the handler that answers for the service. It may be called by
 // several goroutines, as the service may.
+//
+// A server that it belongs to may bound how long requests take to arrive, with
+// http.Server.ReadTimeout: answers may take longer.
 func Handler(s api.Service) http.Handler {
 	mux := http.NewServeMux()
 	for _, o := range api.Operations() {
@@ -52,6 +57,7 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 	if err == nil {
 		_, err = d.Token()
 		if errors.Is(err, io.EOF) {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the answer, too
 			return nil
 		}
 		if err == nil {
@@ -60,6 +66,9 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return fault.New(fault.Invalid, "the request is larger than %d bytes; send less at a time", tooLarge.Limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault.New(fault.Unavailable, "the request did not arrive in time; send its body together with its headers")
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("it is empty; send {} for a request without fields")

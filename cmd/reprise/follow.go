@@ -36,10 +36,7 @@ type hostView interface {
 func (env *environment) trainOne(
 	ctx context.Context, o followOptions, start func(context.Context, api.Service, func() hostView) (training.RunID, error),
 ) error {
-	return env.withTraining(ctx, func() hostView { return newRunView(env) }, func(ctx context.Context, s api.Service, view func() hostView) error {
-		if err := env.canDetach(s, o); err != nil {
-			return err
-		}
+	return env.withTraining(ctx, o, func() hostView { return newRunView(env) }, func(ctx context.Context, s api.Service, view func() hostView) error {
 		id, err := start(ctx, s, view)
 		if err != nil {
 			return err
@@ -64,9 +61,9 @@ func (env *environment) trainOne(
 // withTraining calls do with the service, and with a function that returns the display,
 // which begins when it is called first. What happens meanwhile is shown there.
 func (env *environment) withTraining(
-	ctx context.Context, newView func() hostView, do func(context.Context, api.Service, func() hostView) error,
+	ctx context.Context, o followOptions, newView func() hostView, do func(context.Context, api.Service, func() hostView) error,
 ) error {
-	return env.withServiceFor(ctx, submitting, func(ctx context.Context, s api.Service) error {
+	return env.withServiceFor(ctx, o.access(), func(ctx context.Context, s api.Service) error {
 		var shown hostView
 		view := func() hostView {
 			if shown == nil {

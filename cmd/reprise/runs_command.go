@@ -96,7 +96,7 @@ func (env *environment) runsCommand(
 		if err := checkListFormat(format); err != nil {
 			return err
 		}
-		return env.withServiceFor(c.Context(), writing, func(ctx context.Context, s api.Service) error {
+		return env.withServiceFor(c.Context(), recording, func(ctx context.Context, s api.Service) error {
 			answer, err := do(ctx, s, t.target(args))
 			if err != nil {
 				return asGiven(err, argument{field: "priority", flag: "--priority"})
@@ -243,10 +243,7 @@ func (o *followOptions) add(c *cobra.Command) {
 
 // trainRuns starts runs and shows them together until all are at rest.
 func (env *environment) trainRuns(ctx context.Context, o followOptions, start func(context.Context, api.Service) ([]attempt, error)) error {
-	return env.withServiceFor(ctx, submitting, func(ctx context.Context, s api.Service) error {
-		if err := env.canDetach(s, o); err != nil {
-			return err
-		}
+	return env.withServiceFor(ctx, o.access(), func(ctx context.Context, s api.Service) error {
 		attempts, err := start(ctx, s)
 		if err != nil {
 			return err
@@ -276,23 +273,19 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 	})
 }
 
-// canDetach fails where no other process would train the runs.
-func (env *environment) canDetach(s api.Service, o followOptions) error {
-	if _, guest := s.(guestService); guest || !o.detach {
-		return nil
+// access is what a command with these options wants of the data directory.
+func (o followOptions) access() access {
+	if o.detach {
+		return detaching
 	}
-	w, err := env.workspace()
-	if err == nil && !writerAlive(w) {
-		err = fmt.Errorf("--detach: %w in %s that could train it; leave --detach out", errNoProcess, w.Dir)
-	}
-	return err
+	return submitting
 }
 
 // detached says which runs were submitted.
 func (env *environment) detached(s api.Service, attempts []attempt, format string) error {
-	by := "this process"
-	if g, guest := s.(guestService); guest {
-		by = fmt.Sprintf("process %d", g.holder.PID)
+	to := ""
+	if g, guest := s.(guestService); guest { // else nothing was submitted
+		to = fmt.Sprintf(" to process %d", g.holder.PID)
 	}
 	var failed []error
 	for _, a := range attempts {
@@ -308,7 +301,7 @@ func (env *environment) detached(s api.Service, attempts []attempt, format strin
 			if a.file != "" {
 				file = a.file + ": "
 			}
-			_, err := fmt.Fprintf(env.stdout, "%srun %s was submitted to %s\n", file, a.run, by)
+			_, err := fmt.Fprintf(env.stdout, "%srun %s was submitted%s\n", file, a.run, to)
 			failed = append(failed, err)
 		}
 	}

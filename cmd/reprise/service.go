@@ -41,8 +41,13 @@ const (
 	// reading needs a folder that is there; with writing, the service says what it needs.
 	reading access = iota
 	writing
+	// recording is writing that only records something about runs, for whoever trains
+	// them: this process takes no submissions meanwhile, and never trains.
+	recording
 	// submitting is writing for requests that are checked even where there is no folder.
 	submitting
+	// detaching submits runs to another process, and never holds the data directory.
+	detaching
 )
 
 // withService calls do with the service over the data directory, for reading. What the
@@ -59,11 +64,16 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 	defer func() { err = env.withCommands(err) }()
 	deadline := env.now().Add(controlPatience)
 	for {
-		if err = env.withLocalService(ctx, wanted, do); wanted == reading {
+		if wanted == detaching {
+			err = env.refuseDetach()
+		} else {
+			err = env.withLocalService(ctx, wanted, do)
+		}
+		if wanted == reading {
 			return err
 		}
 		again := false
-		if again, err = env.withHolder(ctx, deadline, err, do); !again {
+		if again, err = env.withHolder(ctx, deadline, wanted, err, do); !again {
 			return err
 		}
 	}
@@ -80,7 +90,13 @@ func (env *environment) withLocalService(ctx context.Context, wanted access, do 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, env.finishOthers(ctx, local), local.Close()) }()
+	defer func() {
+		var unfinished error
+		if wanted != recording {
+			unfinished = env.finishOthers(ctx, local)
+		}
+		err = errors.Join(err, unfinished, local.Close())
+	}()
 	shown := notices{env: env}
 	defer shown.close()
 	ctx = api.WithNotices(ctx, shown.show)
@@ -100,7 +116,7 @@ func (env *environment) withLocalService(ctx context.Context, wanted access, do 
 // serviceFor returns the service over the data directory, in this process.
 func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	w, err := env.workspace()
-	if wanted == writing && err != nil {
+	if (wanted == writing || wanted == recording) && err != nil {
 		return nil, err
 	}
 	if err == nil && wanted == reading && env.dataDir != "" && !disk.Exists(w.EventsPath()) {
@@ -111,11 +127,12 @@ func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 	if err != nil {
 		w.Dir = ""
 	}
-	return env.serviceOver(w, err)
+	return env.serviceOver(w, err, wanted != recording)
 }
 
 // serviceOver wires the service over a data directory; noDir says why there is none.
-func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.Service, error) {
+// Other processes can reach it while it holds the data directory only if it is served.
+func (env *environment) serviceOver(w datadir.Workspace, noDir error, served bool) (*service.Service, error) {
 	return service.New(service.Config{
 		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
@@ -135,6 +152,9 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error) (*service.
 		},
 		Copies: copies(), Process: os.Getpid(), Command: env.command,
 		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
+			if !served {
+				return func() error { return nil }, nil
+			}
 			endpoint, err := serveControl(ctx, w, server.Handler(s))
 			if err != nil {
 				return nil, fmt.Errorf("`reprise actors` cannot inspect this process: %w", err)

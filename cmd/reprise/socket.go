@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -31,10 +32,10 @@ type socketServer struct {
 func serveOn(ctx context.Context, listener net.Listener, handler http.Handler) *socketServer {
 	s := &socketServer{served: make(chan struct{}), idle: make(chan struct{})}
 	s.server = &http.Server{
-		BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 1 << 14,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ReadTimeout: controlPatience, IdleTimeout: -1, MaxHeaderBytes: 1 << 14,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !s.begin() {
-				http.Error(w, "the process is ending", api.StatusOf(fault.Unavailable).HTTP)
+				refuseEnding(w)
 				return
 			}
 			defer s.end()
@@ -46,6 +47,15 @@ func serveOn(ctx context.Context, listener net.Listener, handler http.Handler) *
 		_ = s.server.Serve(listener) // close ends it
 	}()
 	return s
+}
+
+// refuseEnding answers a call that comes when the server is closing: nothing has happened,
+// and the caller can try again.
+func refuseEnding(w http.ResponseWriter) {
+	e := &api.Error{Fault: fault.Unavailable, Code: api.ProcessEnding, Message: "the process is ending; try again"}
+	w.Header().Set("Content-Type", api.LinesType)
+	w.WriteHeader(api.StatusOf(e.Fault).HTTP)
+	_ = json.NewEncoder(w).Encode(api.Line{Error: e}) // the client may have gone
 }
 
 func (s *socketServer) begin() bool {

@@ -16,10 +16,7 @@ import (
 // decides which run gets a device when.
 func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
 	newView := func() hostView { return newSeveralView(env, files) }
-	return env.withTraining(ctx, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
-		if err := env.canDetach(s, o); err != nil {
-			return err
-		}
+	return env.withTraining(ctx, o, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
 		request, err := env.submission(ctx, files, set)
 		if err != nil {
 			return err
@@ -59,7 +56,7 @@ func submitAll(
 	next := 0
 	for submitted, err := range submissions {
 		switch {
-		case err != nil && next == 0:
+		case err != nil && (next == 0 || isUnreachable(err)): // then the event log tells what became of them
 			return nil, err
 		case err != nil:
 			attempts[min(next, len(files)-1)].err = err
