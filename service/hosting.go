@@ -269,8 +269,8 @@ func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error
 			}
 		}
 		s.hosts.mu.Unlock()
-		if current == nil || ctx.Err() != nil {
-			return nil // whoever ended ctx has been told
+		if current == nil || isDone(ctx) { // whoever ended ctx has been told
+			return nil
 		}
 		if len(runs) > 0 {
 			slices.Sort(runs)
@@ -427,3 +427,5 @@ func (s *Service) feed(id training.RunID) *feed {
 	defer s.hosts.mu.Unlock()
 	return s.hosts.feeds[id]
 }
+
+func isDone(ctx context.Context) bool { return ctx.Err() != nil }

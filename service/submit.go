@@ -238,7 +238,7 @@ func (s *Service) split(
 func (s *Service) predecessor(ctx context.Context, i int, name string) (training.RunID, error) {
 	f, err := s.find(ctx, name)
 	if fault.KindOf(err) == fault.NotFound {
-		return "", &fault.FieldError{Field: fmt.Sprintf("job.after[%d]", i), Value: name, Problem: "is not a run", Fix: "name runs that exist", Cause: err}
+		return "", &fault.FieldError{Field: fmt.Sprintf("job.after[%d]", i), Value: name, Problem: "is not a run", Fix: "name runs that `reprise runs list` shows"}
 	}
 	if err != nil {
 		return "", err
