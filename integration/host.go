@@ -229,7 +229,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if config.Devices, err = driversOf(config.Worker, config.Devices); err != nil {
 		return nil, Recovery{}, err
 	}
-	store := &watchedStore{Store: config.Store}
+	store := watchStore(config.Store)
 	config.Store = store
 	log, deviceLog := parts.logs(config)
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil { // also refuses what it cannot read
@@ -529,6 +529,15 @@ func (h *Host) Interrupt(id training.RunID, cause string) {
 		run.interrupt(cause, h.config.Now())
 	}
 }
+
+// Store returns the event log. Whatever is written to it while the host is open goes
+// through this one: the host then knows when it fails.
+func (h *Host) Store() eventstore.Store { return h.store }
+
+// Broken returns a channel that is closed once nothing more can be recorded
+// (eventstore.ErrFailed). All that is left is to close the host: the next one, over a
+// store that was opened again, recovers the runs and the jobs.
+func (h *Host) Broken() <-chan struct{} { return h.store.broken }
 
 func (run *hosted) interrupt(cause string, now time.Time) {
 	run.asked.CompareAndSwap(nil, &interruption{cause: cause, at: now})

@@ -171,7 +171,7 @@ func (b *jobBook) predecessor(ctx context.Context, of, id queue.JobID, together 
 	}
 	record, err := b.h.log.Load(ctx, training.RunID(id))
 	if errors.Is(err, journal.ErrRunNotFound) {
-		return "", fault.As(fault.NotFound, &fault.FieldError{Field: "job.after", Value: string(id), Problem: "is not a run", Fix: "name runs that exist (reprise runs list)", Cause: err})
+		return "", fault.As(fault.NotFound, &fault.FieldError{Field: "job.after", Value: string(id), Problem: "is not a run", Fix: "name runs that `reprise runs list` shows", Cause: err})
 	}
 	if err != nil {
 		return "", err
@@ -289,7 +289,7 @@ func (b *jobBook) watch(id queue.JobID) (<-chan struct{}, error) {
 	if !j.atRest() {
 		return j.changed, nil
 	}
-	cause := j.left
+	cause := cmp.Or(j.left, b.h.store.failure())
 	if cause == nil {
 		cause = ErrJobLeft
 		if b.closed {

@@ -385,8 +385,8 @@ func (b *jobBook) prepareSafely(ctx context.Context, id queue.JobID) (events []t
 		}
 	}()
 	record, err := b.log.Load(ctx, id)
-	if err != nil {
-		return nil, err
+	if err != nil { // which says nothing about the job
+		return nil, fault.As(fault.Unavailable, err)
 	}
 	return b.h.config.Prepare(ctx, id, record.Job.Submission())
 }

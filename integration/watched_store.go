@@ -3,15 +3,23 @@ package integration
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"reprise/eventstore"
 )
 
-// watchedStore remembers the first append that the store could not carry out.
+// watchedStore remembers the first append that the store could not carry out, and says
+// when it takes no others.
 type watchedStore struct {
 	eventstore.Store
 	failed atomic.Pointer[error]
+	broken chan struct{} // closed once the store takes no more appends
+	once   sync.Once     // closes it
+}
+
+func watchStore(store eventstore.Store) *watchedStore {
+	return &watchedStore{Store: store, broken: make(chan struct{})}
 }
 
 // Append appends to the store.
@@ -19,6 +27,9 @@ func (s *watchedStore) Append(ctx context.Context, writes ...eventstore.Write) (
 	events, err := s.Store.Append(ctx, writes...)
 	if err != nil && !isRefusal(err) {
 		s.failed.CompareAndSwap(nil, &err)
+		if errors.Is(err, eventstore.ErrFailed) {
+			s.once.Do(func() { close(s.broken) })
+		}
 	}
 	return events, err
 }

@@ -80,7 +80,7 @@ func Admit(s *Snapshot, e Entry) error {
 		errs.add("config.devices", strconv.Itoa(size), fmt.Sprintf("is more than the %d that %s may hold", quota, ownerName(e.Owner)), "ask for fewer devices, or raise the quota")
 	}
 	if size > len(s.Devices) {
-		errs.add("config.devices", strconv.Itoa(size), fmt.Sprintf("is more than the number of devices, %d", len(s.Devices)), "ask for fewer devices, or add some")
+		errs.add("config.devices", strconv.Itoa(size), fmt.Sprintf("is more than the number of devices, %d", len(s.Devices)), "ask for fewer devices, or add devices")
 		return errs.join() // it says all about what too few can take
 	}
 	labelled := 0

@@ -45,9 +45,9 @@ func TestAdmitNamesAllThatWouldHaveToChange(t *testing.T) {
 		e    queue.Entry
 		want string
 	}{
-		{queue.Entry{Devices: 3}, "config.devices: 3 is more than the number of devices, 2; ask for fewer devices, or add some"},
+		{queue.Entry{Devices: 3}, "config.devices: 3 is more than the number of devices, 2; ask for fewer devices, or add devices"},
 		{queue.Entry{Owner: "ada", Devices: 3, Need: queue.Need{Labels: []string{"green"}}},
-			"config.devices: 3 is more than the 1 that ada may hold; ask for fewer devices, or raise the quota\nconfig.devices: 3 is more than the number of devices, 2; ask for fewer devices, or add some"},
+			"config.devices: 3 is more than the 1 that ada may hold; ask for fewer devices, or raise the quota\nconfig.devices: 3 is more than the number of devices, 2; ask for fewer devices, or add devices"},
 		{queue.Entry{Need: queue.Need{Labels: []string{"green"}}}, "job.labels: [green] are those of 0 devices, and it wants 1 device; use labels that enough devices have; there are blue, large"},
 		{queue.Entry{Devices: 2, Need: queue.Need{Labels: []string{"blue"}}}, "job.labels: [blue] are those of 1 device, and it wants 2 devices; use labels that enough devices have; there are blue, large"},
 		{queue.Entry{Need: queue.Need{Features: []device.Feature{kernel.FP16}}}, "it wants 1 device, and no device could ever take it; 2 devices: "},

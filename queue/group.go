@@ -57,9 +57,11 @@ func (j Job) Retry() (Submission, error) {
 	if j.state == "" {
 		return Submission{}, fault.New(fault.NotFound, "the job was never submitted")
 	}
-	if !j.state.Ended() || j.state == StateCompleted {
-		return Submission{}, fault.New(fault.Conflict, "cannot retry job %s: it is %s, and would have to be %s",
-			j.id, j.state, either([]State{StateFailed, StateCancelled, StateRejected}))
+	switch {
+	case j.state == StateCompleted:
+		return Submission{}, fault.New(fault.Conflict, "run %s has completed: there is nothing to retry", j.id)
+	case !j.state.Ended():
+		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it is %s and has not ended", j.id, j.state)
 	}
 	s := j.Submission()
 	s.Priority, s.After, s.RetryOf = j.priority, j.After(), j.id

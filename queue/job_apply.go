@@ -171,12 +171,26 @@ func (j Job) check(e JobEvent) error {
 		return fault.New(fault.NotFound, "the job was never submitted")
 	}
 	if allowed := from(e); !slices.Contains(allowed, j.state) {
-		return fault.New(fault.Conflict, "it is %s, and would have to be %s", j.state, either(allowed))
+		if j.state.Ended() {
+			return j.hasEnded()
+		}
+		return fault.New(fault.Conflict, "it is %s, not %s", j.state, either(allowed))
 	}
 	if err := invalid(e); err != nil {
 		return err
 	}
 	return j.conflict(e)
+}
+
+// hasEnded is the error of a command that comes after the end of the job.
+func (j Job) hasEnded() error { return fault.New(fault.Conflict, "it %s", ended(j.state)) }
+
+// ended says that a job has come to an end: "has completed", "was cancelled".
+func ended(s State) string {
+	if s == StateCompleted || s == StateFailed {
+		return "has " + string(s)
+	}
+	return "was " + string(s)
 }
 
 // conflict fails for an event that does not fit what else is known of the job.

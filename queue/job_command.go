@@ -120,7 +120,7 @@ func (j Job) Decide(c Command) ([]JobEvent, error) {
 		if c.Priority == j.priority && !j.state.Ended() {
 			return nil, nil
 		}
-		return j.decided("change the priority of", JobPriorityChanged{c.Priority})
+		return j.decided("prioritize", JobPriorityChanged{c.Priority})
 	case Cancel:
 		return j.cancel(c.Cause)
 	case Prepare:
@@ -150,7 +150,10 @@ func (j Job) Decide(c Command) ([]JobEvent, error) {
 // decided returns the event if it can happen now.
 func (j Job) decided(verb string, e JobEvent) ([]JobEvent, error) {
 	if err := j.check(e); err != nil {
-		return nil, fmt.Errorf("cannot %s job %s: %w", verb, j.id, err)
+		if j.state.Ended() {
+			return nil, fault.New(fault.Conflict, "run %s %s: there is nothing to %s", j.id, ended(j.state), verb)
+		}
+		return nil, fmt.Errorf("cannot %s run %s: %w", verb, j.id, err)
 	}
 	return []JobEvent{e}, nil
 }

@@ -100,7 +100,7 @@ func (s *Service) withStore(ctx context.Context, do func(eventstore.Store) error
 		return err
 	}
 	defer s.release(h)
-	return do(h.opened.Store)
+	return do(h.host.Store())
 }
 
 // inTurn calls do while nobody else opens or closes the data directory, and again after
@@ -157,6 +157,7 @@ func (s *Service) holdInTurn(ctx context.Context) (_ *hosting, ending <-chan str
 	s.hosts.mu.Lock()
 	s.hosts.current = h
 	s.hosts.mu.Unlock()
+	go h.endIfBroken()
 	if h.unserve, err = s.config.Serve(ctx, s); err != nil { // training does not need it
 		api.Notify(ctx, api.Notice{Event: err.Error()})
 	}
@@ -234,6 +235,19 @@ func (h *hosting) end() {
 	close(h.ended)
 }
 
+// endIfBroken lets go of the data directory, whoever uses it, once nothing more can be
+// recorded: the store must be opened again.
+func (h *hosting) endIfBroken() {
+	select {
+	case <-h.host.Broken():
+		h.service.hosts.mu.Lock()
+		h.closing = true
+		h.service.hosts.mu.Unlock()
+		h.shut() // the runs come to rest, and the last user lets go
+	case <-h.closed:
+	}
+}
+
 // shut closes the host, which interrupts the runs that are under way.
 func (h *hosting) shut() {
 	h.shutDown.Do(func() {
@@ -255,8 +269,8 @@ func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error
 			}
 		}
 		s.hosts.mu.Unlock()
-		if current == nil || ctx.Err() != nil {
-			return nil // whoever ended ctx has been told
+		if current == nil || isDone(ctx) { // whoever ended ctx has been told
+			return nil
 		}
 		if len(runs) > 0 {
 			slices.Sort(runs)
@@ -413,3 +427,5 @@ func (s *Service) feed(id training.RunID) *feed {
 	defer s.hosts.mu.Unlock()
 	return s.hosts.feeds[id]
 }
+
+func isDone(ctx context.Context) bool { return ctx.Err() != nil }

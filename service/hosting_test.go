@@ -1,9 +1,15 @@
 package service
 
 import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"reprise/api"
+	"reprise/eventstore"
 	"reprise/training"
 )
 
@@ -36,5 +42,112 @@ func TestTheFeedOfARunAtRestLetsGoOfItsHosting(t *testing.T) {
 	}
 	if _, err := s.Interrupt(t.Context(), api.InterruptRequest{Runs: runs, Cause: "a test"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// breakable is a store that takes no more events once it is broken.
+type breakable struct {
+	eventstore.Store
+	broken *atomic.Bool
+}
+
+func (s breakable) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
+	if s.broken.Load() {
+		return nil, fmt.Errorf("%w: %w", eventstore.ErrFailed, syscall.ENOSPC)
+	}
+	return s.Store.Append(ctx, writes...)
+}
+
+// A run that rarely records anything must not keep a log that can record nothing.
+func TestALogThatFailsEndsTheHostingOfEveryRun(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(t *testing.T, s *Service, second string) error
+	}{
+		{"submission", func(t *testing.T, s *Service, _ string) error {
+			t.Helper()
+			r, _ := requests(t, 1, 4)
+			for submitted, err := range s.Submit(t.Context(), r) {
+				if err == nil && submitted.Error != nil {
+					err = submitted.Error
+				}
+				return err
+			}
+			return nil
+		}},
+		{"job event", func(t *testing.T, s *Service, second string) error {
+			t.Helper()
+			paused, err := s.Pause(t.Context(), api.PauseRequest{Target: api.Target{Runs: []string{second}}, Cause: "a test"})
+			if err == nil && paused.Runs[0].Error != nil {
+				err = paused.Runs[0].Error
+			}
+			return err
+		}},
+		{"event beside the host", func(t *testing.T, s *Service, _ string) error {
+			t.Helper()
+			return s.withStore(t.Context(), func(store eventstore.Store) error {
+				_, err := store.Append(t.Context())
+				return err
+			})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newService(t)
+			var broken atomic.Bool
+			open := s.config.OpenForWriting
+			s.config.OpenForWriting = func(path string) (eventstore.Store, error) {
+				store, err := open(path)
+				return breakable{store, &broken}, err
+			}
+			r, _ := requests(t, 1_000_000, 4, 8) // the second waits for the device
+			for i := range r.Files {             // and neither records anything by itself
+				r.Files[i].Content = api.Text(strings.Replace(string(r.Files[i].Content), "epochs:", "checkpoint_interval: 1000000, epochs:", 1))
+			}
+			var runs []string
+			for submitted, err := range s.Submit(t.Context(), r) {
+				if err != nil || submitted.Error != nil {
+					t.Fatal(err, submitted.Error)
+				}
+				runs = append(runs, string(submitted.RunID))
+			}
+			steps := false
+			for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: runs[:1]}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if steps = u.Steps != nil; steps {
+					break
+				}
+			}
+			broken.Store(true)
+			if err := c.fail(t, s, runs[1]); !steps || err == nil {
+				t.Fatalf("trained %v, and what cannot be recorded: %v", steps, err)
+			}
+			left := map[training.RunID]*api.Error{}
+			for u := range s.Follow(t.Context(), api.FollowRequest{Runs: runs}) { // it may end with what closed the host
+				if u.Unfinished != nil {
+					left[u.RunID] = u.Unfinished
+				}
+			}
+			for _, id := range runs {
+				if e := left[training.RunID(id)]; e == nil || !strings.Contains(e.Message, "no space left on device") || e.Remedy != "free some space" {
+					t.Errorf("run %s was left with %+v", id, e)
+				}
+			}
+			if err := s.Finish(t.Context(), func([]training.RunID) {}); err != nil {
+				t.Error(err)
+			}
+			if _, err := s.RebuildProjections(AsGuest(t.Context()), api.RebuildRequest{}); api.ErrorOf(err) == nil || api.ErrorOf(err).Code != api.ProcessEnding {
+				t.Errorf("a guest was told %v", err)
+			}
+			broken.Store(false) // a data directory that was let go can be opened again
+			if _, err := s.Cancel(t.Context(), api.CancelRequest{Target: api.Target{Runs: runs[1:]}, Cause: "a test"}); err != nil {
+				t.Error(err)
+			}
+			report, err := s.Run(t.Context(), api.RunRequest{Run: runs[0]})
+			if err != nil || report.Details.State != training.Interrupted {
+				t.Errorf("the run is %v, %v", report.Details.State, err)
+			}
+		})
 	}
 }

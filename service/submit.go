@@ -238,7 +238,7 @@ func (s *Service) split(
 func (s *Service) predecessor(ctx context.Context, i int, name string) (training.RunID, error) {
 	f, err := s.find(ctx, name)
 	if fault.KindOf(err) == fault.NotFound {
-		return "", &fault.FieldError{Field: fmt.Sprintf("job.after[%d]", i), Value: name, Problem: "is not a run", Fix: "name runs that exist", Cause: err}
+		return "", &fault.FieldError{Field: fmt.Sprintf("job.after[%d]", i), Value: name, Problem: "is not a run", Fix: "name runs that `reprise runs list` shows"}
 	}
 	if err != nil {
 		return "", err
@@ -256,10 +256,29 @@ func (s *Service) prepareJob(ctx context.Context, id queue.JobID, q queue.Submis
 	}
 	j, err := s.ready(ctx, request, training.RunID(id), q.Folder)
 	if err != nil {
-		return nil, err
+		return nil, s.acceptedError(ctx, request, err)
 	}
 	noteClasses(ctx, q.Name, false, j.data)
 	return j.events, nil
+}
+
+// acceptedError gives what keeps an accepted request from being prepared the kind of what
+// may pass. The request fitted its files when it was submitted, so that it is they that
+// are missing, damaged or changed. Data of the catalogue is first opened here, and never
+// changes: what does not fit that is a mistake for good.
+func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest, err error) error {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Exhausted, fault.Canceled:
+		return err
+	case fault.Invalid:
+		if library, done, failed := s.library(ctx); failed == nil {
+			defer done()
+			if _, catalogued := library.Lookup(request.DatasetPath); catalogued {
+				return err
+			}
+		}
+	}
+	return fault.As(fault.Unavailable, err)
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several

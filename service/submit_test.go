@@ -20,6 +20,7 @@ import (
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
 	"reprise/fault"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -157,5 +158,70 @@ func TestAMistakeOutweighsWhatMayPassUnlessTheNetworkIsDown(t *testing.T) {
 		if err := joinMistakes(filesOf("a", "b"), []error{c.other, mistake}); fault.KindOf(err) != c.want {
 			t.Errorf("%v: %v, want %v", c.other, fault.KindOf(err), c.want)
 		}
+	}
+}
+
+// The request fitted its file once: whatever is wrong with the file may pass.
+func TestAFileThatIsAwayOrChangedDoesNotRejectItsJob(t *testing.T) {
+	s := newService(t)
+	r, table := requests(t, 1, 4)
+	jobs, err := s.prepare(t.Context(), r, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func() error{
+		"missing":          func() error { return os.Remove(table) },
+		"half-written":     func() error { return os.WriteFile(table, append(whole[:20:20], '"'), 0o600) },
+		"empty":            func() error { return os.WriteFile(table, nil, 0o600) },
+		"not a table":      func() error { return errors.Join(os.Remove(table), os.Mkdir(table, 0o700)) },
+		"without target":   func() error { return os.WriteFile(table, []byte("x,y\n1,2\n3,4\n"), 0o600) },
+		"with one class":   func() error { return os.WriteFile(table, []byte("x,kind\n1,a\n2,a\n3,a\n4,a\n"), 0o600) },
+		"with few samples": func() error { return os.WriteFile(table, whole[:len("x,kind\n0,a\n")], 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission); fault.KindOf(err) != fault.Unavailable || err.Error() == "" {
+				t.Errorf("to prepare it: %v, %v", fault.KindOf(err), err)
+			}
+			if _, err := s.prepare(t.Context(), r, false); fault.KindOf(err) != fault.Invalid { // nothing was accepted
+				t.Errorf("to submit it: %v, %v", fault.KindOf(err), err)
+			}
+			if err := errors.Join(os.RemoveAll(table), os.WriteFile(table, whole, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			if events, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission); err != nil || len(events) == 0 {
+				t.Errorf("with the file as it was: %v", err)
+			}
+		})
+	}
+}
+
+// Data of the catalogue never changes, and a request that cannot be read never will be.
+func TestAMistakeThatNoDataMendsRejectsAJob(t *testing.T) {
+	s := newService(t)
+	for name, content := range map[string]string{
+		"another target": "model_architecture: mlp\nmodel: {hidden: [4]}\ndataset_path: wine\ndataset: {target: nothing}\nconfig: {batch_size: 4, learning_rate: 0.002, epochs: 1}\n",
+		"another model":  "model_architecture: cnn\nmodel: {channels: [4]}\ndataset_path: wine\nconfig: {batch_size: 4, learning_rate: 0.002, epochs: 1}\n",
+	} {
+		request, err := api.ParseTrainingRequest("r.yaml", []byte(content))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		recorded, err := request.Canonical()
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: recorded}); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v, %v", name, fault.KindOf(err), err)
+		}
+	}
+	if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: []byte("{")}); fault.KindOf(err) == fault.Unavailable || err == nil {
+		t.Errorf("no request: %v, %v", fault.KindOf(err), err)
 	}
 }

@@ -97,10 +97,12 @@ func newRootCommand(env *environment) *cobra.Command {
 an event log, survives being killed, and proves that the same request gives the
 same bits.
 
-Exit codes: 0 completed; 1 failed; 2 invalid request or usage, nothing was
-written; 130 interrupted by a signal. A data directory that another process is
-using is 1. An interrupted run can be resumed. So can a run that a passing condition
-stopped, such as a full disk: the command then ends with 1 and says what to do.`,
+Exit codes: 0 completed; 1 failed, cancelled or rejected; 2 invalid request or usage,
+nothing was written; 130 interrupted or paused. Where another process trains in the
+data directory, runs are submitted to it, and the exit code says how they end; where it
+takes no requests, it is 1. An interrupted run can be resumed. So can a run that a
+passing condition stopped, such as a full disk: the command then ends with 1 and says
+what to do.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),

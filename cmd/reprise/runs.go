@@ -34,10 +34,10 @@ func newRunsListCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "list", Short: "List all runs, oldest first", Args: usage(cobra.NoArgs),
-		Long: `List prints every run with its state. One that was submitted has one before it begins:
-submitted, preparing (its data are opened), queued; paused, cancelled or rejected. EPOCH and STEP, and epoch and step in JSON and
-YAML, are those of the last committed checkpoint, from which a run is resumed and
-forked. A run that has failed or was killed may have trained beyond it: "reprise runs
+		Long: `List prints every run with its state, oldest first. A run that has not begun is
+submitted, preparing (its data are being opened) or queued, or has been paused, cancelled or
+rejected. EPOCH and STEP, and epoch and step in JSON and YAML, are those of the last
+committed checkpoint, from which a run is resumed and forked. A run that has failed or was killed may have trained beyond it: "reprise runs
 metrics" shows how far.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {

@@ -18,19 +18,31 @@ type targetFlags struct {
 	all   bool
 }
 
-// add adds the flags; does is what the command does to runs.
-func (t *targetFlags) add(c *cobra.Command, does string) {
+// add adds the flags; does is what the command does to runs, done what is then done to them.
+func (t *targetFlags) add(c *cobra.Command, does, done string) {
 	c.Flags().StringVar(&t.group, "group", "", does+" the runs of `GROUP`, which their requests name in job.group")
-	c.Flags().BoolVar(&t.all, "all", false, does+" every run that can be")
+	c.Flags().BoolVar(&t.all, "all", false, does+" every run that can be "+done)
 	c.Args = usage(func(c *cobra.Command, args []string) error {
-		switch {
-		case t.group != "" && t.all:
-			return usageError(c, "--group and --all exclude each other; leave one out")
-		case t.group != "" || t.all:
+		if t.group != "" || t.all {
 			return cobra.NoArgs(c, args)
 		}
 		return cobra.MinimumNArgs(1)(c, args)
 	})
+	names := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		group := c.Flags().Changed("group")
+		switch {
+		case group && t.all:
+			return usageError(c, "give --group or --all, not both")
+		case group && t.group == "":
+			return usageError(c, "--group is empty; name a group, or leave --group out")
+		case len(args) > 0 && group:
+			return usageError(c, "give RUN or --group, not both")
+		case len(args) > 0 && t.all:
+			return usageError(c, "give RUN or --all, not both")
+		}
+		return names(c, args)
+	}
 }
 
 func (t *targetFlags) target(args []string) api.Target {
@@ -48,7 +60,7 @@ writes a checkpoint first and then gives its device back; all checkpoints stay, 
 that were to come after it (job.after) are cancelled, too.`,
 		Example: `  reprise runs cancel latest
   reprise runs cancel --group sweep`,
-	}, &t, "cancel", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+	}, &t, "cancel", "cancelled", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
 		return s.Cancel(ctx, api.CancelRequest{Target: target, Cause: "cancelled by the user"})
 	})
 }
@@ -63,7 +75,7 @@ train. One that trains writes a checkpoint first and then gives its device back 
 others; it is later resumed to the same bits.`,
 		Example: `  reprise runs pause latest
   reprise runs pause --all`,
-	}, &t, "pause", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+	}, &t, "pause", "paused", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
 		return s.Pause(ctx, api.PauseRequest{Target: target, Cause: "paused by the user"})
 	})
 }
@@ -79,7 +91,7 @@ first. It is 0 where a request does not set job.priority. A run that trains give
 to one of a higher priority once it has trained for a while.`,
 		Example: `  reprise runs priority latest --priority 10
   reprise runs priority --group sweep --priority -5`,
-	}, &t, "change", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+	}, &t, "change", "changed", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
 		return s.Prioritize(ctx, api.PriorityRequest{Target: target, Priority: priority})
 	})
 	c.Flags().IntVar(&priority, "priority", 0, "the new priority `N`, from -1000 to 1000")
@@ -89,7 +101,7 @@ to one of a higher priority once it has trained for a while.`,
 
 // runsCommand completes a command that asks the service to do something to runs.
 func (env *environment) runsCommand(
-	c *cobra.Command, t *targetFlags, does string, do func(context.Context, api.Service, api.Target) (api.Commanded, error),
+	c *cobra.Command, t *targetFlags, does, done string, do func(context.Context, api.Service, api.Target) (api.Commanded, error),
 ) *cobra.Command {
 	var format string
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -105,7 +117,7 @@ func (env *environment) runsCommand(
 		})
 	}
 	addListFormat(c, &format)
-	t.add(c, does)
+	t.add(c, does, done)
 	return c
 }
 
@@ -177,7 +189,7 @@ before.`,
 		},
 	}
 	o.add(c)
-	t.add(c, "retry")
+	t.add(c, "retry", "retried")
 	return c
 }
 
@@ -203,7 +215,7 @@ Ctrl-C then only ends the display.`,
 		},
 	}
 	o.add(c)
-	t.add(c, "resume")
+	t.add(c, "resume", "resumed")
 	return c
 }
 

@@ -67,6 +67,7 @@ func writeQueued(t *table, state training.State, j api.Job) {
 		t.row("starts when", "it is resumed: reprise runs resume RUN")
 	case training.Interrupted:
 		t.row("starts when", "it is resumed: no process works on it")
+	case training.Initializing, training.Running, training.Completed, training.Failed: // it has started
 	}
 	if j.Stopping != "" {
 		t.row("soon", string(j.Stopping)+", once it has written a checkpoint")

@@ -72,7 +72,7 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 		if wanted == reading {
 			return err
 		}
-		again := false
+		var again bool
 		if again, err = env.withHolder(ctx, deadline, wanted, err, do); !again {
 			return err
 		}

@@ -38,12 +38,13 @@ changed request is recorded.
 Several requests are checked before any of them is started, and then submitted in
 the order given: each runs when a device takes it, the others wait. --set applies
 to all of them. Ctrl-C interrupts all, and each can be resumed. The exit code is
-that of the worst: 1 if any run failed, else 130 if any was interrupted.
+that of the worst: 1 if any run failed, was cancelled or rejected, else 130 if any was
+interrupted or paused.
 
 Where another process trains in the data directory already, the requests are submitted
 to it: they share its devices. Ctrl-C then ends only the display, and the runs go on;
 "reprise runs cancel" ends them. With --detach, the command does not wait for them. A
-process that trains ends once all runs have that were submitted to it.
+process that trains ends once all runs that were submitted to it have ended.
 
 A request can say in its section job how it is queued: priority, group, after,
 max_duration and labels.

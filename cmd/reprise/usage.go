@@ -320,6 +320,9 @@ func (env *environment) checkFlags(c *cobra.Command) error {
 	if empty != "" {
 		return usageError(c, "--%s is empty; give it a value or leave it out", empty)
 	}
+	if err := missingFlag(c); err != nil {
+		return err
+	}
 	if env.threads < 0 {
 		return usageError(c, "--threads: %d must not be negative; use 0 for one thread per processor", env.threads)
 	}
@@ -331,6 +334,23 @@ func (env *environment) checkFlags(c *cobra.Command) error {
 		return usageError(c, "--cpu-features: %s %s; use %s", env.cpuFeatures, what, orList(cpuFeatureNames()))
 	}
 	return nil
+}
+
+// missingFlag refuses a command line without a flag that the command needs. Where the
+// last argument could be its value, it says so.
+func missingFlag(c *cobra.Command) error {
+	var err error
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; !required || f.Changed || err != nil {
+			return
+		}
+		value, _ := pflag.UnquoteUsage(f)
+		if args := c.Flags().Args(); len(args) > 1 && f.Value.Type() == "int" && isInteger(args[len(args)-1]) {
+			value = args[len(args)-1]
+		}
+		err = usageError(c, "--%s is missing; write --%s %s", f.Name, f.Name, value)
+	})
+	return err
 }
 
 // cpuFeatureNames are the values of --cpu-features on this machine.
