@@ -1,7 +1,6 @@
 package eventstore
 
 import (
-	"errors"
 	"fmt"
 
 	"reprise/fault"
@@ -24,12 +23,21 @@ var (
 	// ErrLocked is returned if another program kept the store locked for longer than
 	// the store waits. Nothing was appended, and the caller may try again.
 	ErrLocked = fault.New(fault.Unavailable, "event store is locked by another program")
-	// ErrFailed is wrapped by the error of an append after which the store takes no
-	// others: whether the last one was stored is not known. Its kind is that of the cause.
-	ErrFailed = errors.New("event store failed and must be opened again")
 	// ErrReadOnly is returned by writes to a store that is open for reading only.
 	ErrReadOnly = fault.New(fault.Forbidden, "event store is open for reading only")
 )
+
+// FailedError is that of an append after which the store takes no others: whether the
+// last one was stored is not known. Its kind is that of the cause.
+type FailedError struct{ Err error }
+
+// Error says what to do, and the cause.
+func (e *FailedError) Error() string {
+	return fmt.Sprintf("event store failed and must be opened again: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *FailedError) Unwrap() error { return e.Err }
 
 // DeniedError says that this user may not read, or write, the files of a store.
 // errors.Is finds fs.ErrPermission in it.

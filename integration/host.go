@@ -535,7 +535,7 @@ func (h *Host) Interrupt(id training.RunID, cause string) {
 func (h *Host) Store() eventstore.Store { return h.store }
 
 // Broken returns a channel that is closed once nothing more can be recorded
-// (eventstore.ErrFailed). All that is left is to close the host: the next one, over a
+// (*eventstore.FailedError). All that is left is to close the host: the next one, over a
 // store that was opened again, recovers the runs and the jobs.
 func (h *Host) Broken() <-chan struct{} { return h.store.broken }
 

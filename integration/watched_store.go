@@ -27,7 +27,7 @@ func (s *watchedStore) Append(ctx context.Context, writes ...eventstore.Write) (
 	events, err := s.Store.Append(ctx, writes...)
 	if err != nil && !isRefusal(err) {
 		s.failed.CompareAndSwap(nil, &err)
-		if errors.Is(err, eventstore.ErrFailed) {
+		if errors.As(err, new(*eventstore.FailedError)) {
 			s.once.Do(func() { close(s.broken) })
 		}
 	}

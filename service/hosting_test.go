@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -53,7 +52,7 @@ type breakable struct {
 
 func (s breakable) Append(ctx context.Context, writes ...eventstore.Write) ([]eventstore.Event, error) {
 	if s.broken.Load() {
-		return nil, fmt.Errorf("%w: %w", eventstore.ErrFailed, syscall.ENOSPC)
+		return nil, &eventstore.FailedError{Err: syscall.ENOSPC}
 	}
 	return s.Store.Append(ctx, writes...)
 }

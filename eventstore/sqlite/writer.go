@@ -106,7 +106,7 @@ func (w *writer) serve(queue <-chan *request) {
 
 // abandon answers a group whose commit did not return.
 func (w *writer) abandon() {
-	w.failed = fmt.Errorf("%w: a commit did not return", eventstore.ErrFailed)
+	w.failed = &eventstore.FailedError{Err: errors.New("a commit did not return")}
 	for _, r := range w.group {
 		select {
 		case r.reply <- response{err: w.failed}:
@@ -154,7 +154,7 @@ func (w *writer) commit(group []*request) {
 	if err != nil {
 		w.head = head
 		if w.failed == nil {
-			w.failed = fmt.Errorf("%w: %w", eventstore.ErrFailed, w.explained(err))
+			w.failed = &eventstore.FailedError{Err: w.explained(err)}
 		}
 		for _, r := range group {
 			r.reply <- response{err: w.failed}
