@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"syscall"
 
 	"reprise/api"
@@ -116,7 +117,10 @@ func (env *environment) followToRest(
 	}
 	g, guest := s.(guestService)
 	if guest {
-		ends, err := follow(ctx, s, view, names)
+		view.message(fmt.Sprintf("submitted to process %d; Ctrl-C ends this display only", g.holder.PID))
+		waits := tellWaits(ctx, s, view, names)
+		ends, err := follow(ctx, s, waits.view(view), names)
+		waits.stop()
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return ends, env.left(g, runs)
@@ -243,23 +247,28 @@ func (env *environment) report(ctx context.Context, r api.RunReport, format stri
 	return unread
 }
 
-// endError returns the error that a run at rest ends the command with: nil where it has
-// completed.
+// endError returns the error that a run at rest ends the command with, and with it the
+// exit code: nil where it has completed, an interruption where somebody asked it to stop
+// and it can be resumed, else a failure.
 func (env *environment) endError(ctx context.Context, r api.Run, format string) error {
 	resume := env.commandFor("runs resume", r.RunID)
 	switch {
 	case r.State == api.Cancelled || r.State == api.Rejected:
 		return fmt.Errorf("run %s was %s: %s", r.RunID, r.State, r.Reason)
 	case r.State == api.Paused:
-		return fmt.Errorf("run %s was paused; resume it with: %s", r.RunID, resume)
+		return interruptedError{fmt.Errorf("run %s was paused; resume it with: %s", r.RunID, resume)}
 	case r.State == training.Failed:
 		return fmt.Errorf("run %s failed: %s", r.RunID, r.Reason)
 	case r.State == training.Completed:
 		return nil
 	case ctx.Err() == nil && r.Reason == "":
-		return fmt.Errorf("run %s was interrupted before it began; resume it with: %s", r.RunID, resume)
-	case ctx.Err() == nil: // nobody asked for it
+		return interruptedError{fmt.Errorf("run %s was interrupted before it began; resume it with: %s", r.RunID, resume)}
+	case ctx.Err() == nil && isSignal(r.Reason): // that another process got
+		return interruptedError{fmt.Errorf("run %s: %s; resume it with: %s", r.RunID, interruption(r.Reason), resume)}
+	case ctx.Err() == nil && strings.Contains(r.Reason, "; "): // nobody asked for it, and there is a remedy
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.RunID, r.Reason, resume)
+	case ctx.Err() == nil:
+		return fmt.Errorf("run %s was interrupted: %s; resume it with: %s", r.RunID, r.Reason, resume)
 	case format == formatJSON:
 		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", r.Step, resume)}
 	default:

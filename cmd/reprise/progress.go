@@ -45,6 +45,9 @@ func (p *progress) begin(now time.Time, r api.RunReport) {
 	d := r.Details
 	p.id, p.started, p.now = d.RunID, now, now
 	p.phase = phaseWaiting
+	if d.State == training.Running {
+		p.phase = phaseRunning
+	}
 	p.title = describeModel(d.Architecture) + " on " + describeData(d.Data)
 	p.data = d.Data
 	p.epochs = d.Epochs
@@ -60,7 +63,7 @@ func (p *progress) begin(now time.Time, r api.RunReport) {
 
 // stepped adds an optimizer step.
 func (p *progress) stepped(now time.Time, s loop.StepResult) {
-	p.now = now
+	p.now, p.phase = now, phaseRunning
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
 	const memory = 0.95 // of the running mean
 	if !p.lossKnown {

@@ -310,7 +310,7 @@ func (env *environment) detached(s api.Service, attempts []attempt, format strin
 			failed = append(failed, writeJSONLine(env.stdout, api.CommandedRun{RunID: a.run, State: api.Submitted}))
 		default:
 			file := ""
-			if a.file != "" {
+			if a.file != "" && a.file != string(a.run) {
 				file = a.file + ": "
 			}
 			_, err := fmt.Fprintf(env.stdout, "%srun %s was submitted%s\n", file, a.run, to)

@@ -9,6 +9,7 @@ import (
 
 	"reprise/api"
 	"reprise/device"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -77,6 +78,26 @@ func writeQueued(t *table, state training.State, j api.Job) {
 	}
 }
 
+func deviceNames(list []device.ID) string {
+	names := make([]string, len(list))
+	for i, id := range list {
+		names[i] = string(id)
+	}
+	return strings.Join(names, ", ")
+}
+
+// reasonText says why a run waits. The message of a recorded decision stays as it is
+// recorded, since the decision is made again to verify it.
+func reasonText(r queue.Reason) string {
+	switch {
+	case r.Code != queue.CodeBusy:
+		return r.Message
+	case r.Devices == 1:
+		return "1 device that could take it is in use, and the run on it keeps it for now"
+	}
+	return fmt.Sprintf("%d devices that could take it are in use, and the runs on them keep them for now", r.Devices)
+}
+
 func writeExplanation(t *table, x api.Explanation) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
@@ -95,13 +116,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 	}
 	d := x.Decision
 	t.row("decision", fmt.Sprintf("event %s, %s", thousands(uint64(d.Position)), localTime(d.Time)))
-	on := func(list []device.ID) string {
-		names := make([]string, len(list))
-		for i, id := range list {
-			names[i] = string(id)
-		}
-		return strings.Join(names, ", ")
-	}
+	on := deviceNames
 	switch {
 	case d.Outcome == "taking over" && x.Waits():
 		t.row("outcome", "gets "+on(d.On)+" once this has given way:")
@@ -131,7 +146,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 			if reason.Transient {
 				lasts = "may pass"
 			}
-			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reason.Message, lasts))
+			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reasonText(reason), lasts))
 		}
 		if x.Waits() {
 			t.row("starts when", x.StartsWhen())

@@ -114,6 +114,17 @@ func (e signalError) Error() string {
 	return "signal: " + e.signal.String()
 }
 
+// isSignal reports whether the cause of an interruption is that of a signal, which this
+// process or another one got.
+func isSignal(cause string) bool {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTERM} {
+		if cause == (signalError{s}).Error() {
+			return true
+		}
+	}
+	return false
+}
+
 // Unwrap makes it the cancellation that it is.
 func (e signalError) Unwrap() error { return context.Canceled }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"reprise/api"
@@ -127,7 +128,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 			}
 		}
 	}
-	if unread == nil && format != formatJSON {
+	if unread == nil && format != formatJSON && ran(attempts) {
 		unread = env.writeNext(env.stdout, attempts)
 	}
 	if len(left) > 0 {
@@ -178,6 +179,11 @@ func (env *environment) writeEnd(w io.Writer, file string, r api.RunReport, form
 		t.command("    ", env.commandFor("runs resume", r.Details.RunID))
 	}
 	return t.flush()
+}
+
+// ran reports whether any run has ended, whose figures were shown.
+func ran(attempts []attempt) bool {
+	return slices.ContainsFunc(attempts, func(a attempt) bool { return a.end.End != nil })
 }
 
 // writeNext prints what to do with several runs that have ended.

@@ -126,6 +126,8 @@ func (m liveModel) lines(p progress) []string {
 	switch {
 	case p.finished:
 		tail += "  done"
+	case p.phase == phaseWaiting:
+		tail += "  waiting for a device"
 	case p.evaluating:
 		tail += "  evaluating"
 	}
