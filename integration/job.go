@@ -459,24 +459,30 @@ func (h *Host) Retry(ctx context.Context, t Target) ([]queue.JobID, error) {
 	return h.Submit(ctx, submits...)
 }
 
+// all returns the jobs that there are.
+func (b *jobBook) all() []queue.Job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	jobs := make([]queue.Job, 0, len(b.live)+len(b.ended))
+	for _, j := range b.live {
+		jobs = append(jobs, j.job())
+	}
+	for _, job := range b.ended {
+		jobs = append(jobs, job)
+	}
+	return jobs
+}
+
 func (b *jobBook) retries(ctx context.Context, t Target) ([]queue.Submit, error) {
 	if t.Group == "" {
 		record, err := b.log.Load(ctx, t.Job)
 		if err != nil {
 			return nil, err
 		}
-		s, err := record.Job.Retry()
+		s, err := queue.RetryAfterRetries(record.Job, b.all())
 		return []queue.Submit{{Submission: s}}, err
 	}
-	b.mu.Lock()
-	var members []queue.Job
-	for _, j := range b.live {
-		members = append(members, j.job())
-	}
-	for _, job := range b.ended {
-		members = append(members, job)
-	}
-	b.mu.Unlock()
+	members := b.all()
 	again, err := queue.Retryable(members, t.Group)
 	if err != nil {
 		return nil, err
