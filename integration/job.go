@@ -258,6 +258,15 @@ func (h *Host) Job(ctx context.Context, id queue.JobID) (queue.Job, error) {
 	return record.Job, err
 }
 
+// WorksOn reports whether this host prepares or runs a job, or has it wait. One that an
+// earlier process left waits for somebody to resume it.
+func (h *Host) WorksOn(id queue.JobID) bool {
+	h.jobs.mu.Lock()
+	defer h.jobs.mu.Unlock()
+	j := h.jobs.live[id]
+	return j != nil && (j.active || j.underWay)
+}
+
 // WaitJob returns a job once it has ended or is paused, and its run is at rest. It fails
 // with *UnfinishedError if the host has left the job where it was, with
 // journal.ErrJobNotFound, and with the error of ctx.
