@@ -56,6 +56,8 @@ type CommandedRun struct {
 	Stopping training.State `json:"stopping,omitempty"`
 	// RetryOf is the run that this one tries again.
 	RetryOf training.RunID `json:"retry_of,omitempty"`
+	// Priority is the new one; nil where it was not changed.
+	Priority *int `json:"priority,omitempty"`
 	// Error is why nothing was done.
 	Error *Error `json:"error,omitempty"`
 }

@@ -36,6 +36,9 @@ func (e *FailedError) Error() string {
 	return fmt.Sprintf("event store failed and must be opened again: %v", e.Err)
 }
 
+// Kind returns that of the cause.
+func (e *FailedError) Kind() fault.Kind { return fault.KindOf(e.Err) }
+
 // Unwrap returns the cause.
 func (e *FailedError) Unwrap() error { return e.Err }
 

@@ -127,6 +127,7 @@ type Host struct {
 	system   *actor.System
 	actors   *actorLog // nil without HostConfig.LogActors
 	traces   actor.TraceBuffer
+	waiting  *runQueue
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
 	// openings are the calls of OpenDataset that are under way.
@@ -267,6 +268,7 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	var err error
 	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
 	waiting.labels = h.config.Labels
+	h.waiting = waiting
 	h.devices, err = spawnDevicePool(h.system.Root(), log, h.config.Devices, waiting, h.config.NewID)
 	if err != nil {
 		return err
@@ -574,11 +576,17 @@ func (h *Host) run(id training.RunID) *hosted {
 	return h.runs[id]
 }
 
+// StopPlacing has the host give no more devices away: what waits for one keeps waiting
+// until Close. Call it before the last runs are interrupted, so that none takes the
+// devices that they give back.
+func (h *Host) StopPlacing() { h.waiting.ending.Store(true) }
+
 // Close interrupts the runs that are under way, waits until they are at rest,
 // stops the actors and brings the projections to the end of the log. What does
 // not stop in time is left to the next host's recovery.
 func (h *Host) Close() error {
-	h.shutting() // what is about to start a run gives up
+	h.StopPlacing() // before any run gives back its device
+	h.shutting()    // what is about to start a run gives up
 	h.jobs.close()
 	h.mu.Lock()
 	runs := make([]*hosted, 0, len(h.runs))

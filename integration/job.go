@@ -258,6 +258,15 @@ func (h *Host) Job(ctx context.Context, id queue.JobID) (queue.Job, error) {
 	return record.Job, err
 }
 
+// WorksOn reports whether this host prepares or runs a job, or has it wait. One that an
+// earlier process left waits for somebody to resume it.
+func (h *Host) WorksOn(id queue.JobID) bool {
+	h.jobs.mu.Lock()
+	defer h.jobs.mu.Unlock()
+	j := h.jobs.live[id]
+	return j != nil && (j.active || j.underWay)
+}
+
 // WaitJob returns a job once it has ended or is paused, and its run is at rest. It fails
 // with *UnfinishedError if the host has left the job where it was, with
 // journal.ErrJobNotFound, and with the error of ctx.
@@ -459,24 +468,30 @@ func (h *Host) Retry(ctx context.Context, t Target) ([]queue.JobID, error) {
 	return h.Submit(ctx, submits...)
 }
 
+// all returns the jobs that there are.
+func (b *jobBook) all() []queue.Job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	jobs := make([]queue.Job, 0, len(b.live)+len(b.ended))
+	for _, j := range b.live {
+		jobs = append(jobs, j.job())
+	}
+	for _, job := range b.ended {
+		jobs = append(jobs, job)
+	}
+	return jobs
+}
+
 func (b *jobBook) retries(ctx context.Context, t Target) ([]queue.Submit, error) {
 	if t.Group == "" {
 		record, err := b.log.Load(ctx, t.Job)
 		if err != nil {
 			return nil, err
 		}
-		s, err := record.Job.Retry()
+		s, err := queue.RetryAfterRetries(record.Job, b.all())
 		return []queue.Submit{{Submission: s}}, err
 	}
-	b.mu.Lock()
-	var members []queue.Job
-	for _, j := range b.live {
-		members = append(members, j.job())
-	}
-	for _, job := range b.ended {
-		members = append(members, job)
-	}
-	b.mu.Unlock()
+	members := b.all()
 	again, err := queue.Retryable(members, t.Group)
 	if err != nil {
 		return nil, err

@@ -541,3 +541,49 @@ func TestAHigherPriorityIsPlacedFirst(t *testing.T) {
 		t.Errorf("devices were granted to %s", got)
 	}
 }
+
+// A host that is about to close gives the devices that come back to nobody.
+func TestNothingIsPlacedOnceAHostBeginsToClose(t *testing.T) {
+	for name, stop := range map[string]func(*Host, *stepGate){
+		"closed": func(h *Host, g *stepGate) {
+			go func() {
+				<-h.closing.Done()
+				close(g.open)
+			}()
+		},
+		"its last run is interrupted before": func(h *Host, g *stepGate) {
+			h.StopPlacing()
+			h.Interrupt("a", "Ctrl-C")
+			close(g.open)
+			if _, err := h.Wait(t.Context(), "a"); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var first *stepGate
+			h := w.jobHost(func(c *HostConfig) { first = newStepGate(c, "a", 5) })
+			w.submit(h, jobRequest{Seed: 1}.job("a"))
+			<-first.reached
+			w.submit(h, jobRequest{Seed: 2}.job("b"), jobRequest{Seed: 3}.job("c"))
+			for _, id := range []queue.JobID{"b", "c"} {
+				w.until(h, id, queue.StateQueued)
+			}
+			stop(h, first)
+			closeHost(t, h)
+			for _, id := range []queue.JobID{"b", "c"} {
+				events, err := w.store.ReadAggregate(t.Context(), eventstore.AggregateID(journal.JobPrefix+string(id)), 0, 100)
+				if err != nil || len(events) == 0 {
+					t.Fatalf("%d events, %v", len(events), err)
+				}
+				for _, e := range events {
+					if e.Type == (queue.JobPlaced{}).EventType() {
+						t.Errorf("job %s was placed", id)
+					}
+				}
+			}
+			w.nothingLeft()
+		})
+	}
+}

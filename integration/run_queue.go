@@ -25,6 +25,8 @@ type runQueue struct {
 	last   time.Duration // since origin, when the clock was last read
 	claims map[queue.JobID]*claim
 	labels map[device.ID][]string // of the devices that have some
+	// ending says that nothing more is placed, since the host is about to close.
+	ending atomic.Bool
 }
 
 // jobOf names the holder in the queue's decisions: a run by its id alone, as before
@@ -134,8 +136,11 @@ func (r *claim) times(at time.Duration) (served, waited time.Duration) {
 	return served, waited
 }
 
-// waits reports whether anybody waits.
+// waits reports whether anybody waits who may still be placed.
 func (q *runQueue) waits() bool {
+	if q.ending.Load() {
+		return false
+	}
 	for _, c := range q.claims {
 		if c.phase == waiting {
 			return true

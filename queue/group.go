@@ -68,6 +68,45 @@ func (j Job) Retry() (Submission, error) {
 	return s, nil
 }
 
+// RetryAfterRetries is Job.Retry for a job that was to run after others: its retry runs
+// after the newest retry of each of them. jobs has all that there are, in any order;
+// they are retried in the order of their ids.
+//
+// It fails like Job.Retry, and with fault.Conflict where a job that it has to run after
+// has ended without having completed and was not retried: the new job would end at once.
+func RetryAfterRetries(j Job, jobs []Job) (Submission, error) {
+	s, err := j.Retry()
+	if err != nil {
+		return s, err
+	}
+	newest := map[JobID]Job{} // the retry of a job by its id
+	byJobID := map[JobID]Job{}
+	for _, o := range jobs {
+		byJobID[o.id] = o
+		if of := o.submission.RetryOf; of != "" && (newest[of].id == "" || newest[of].id < o.id) {
+			newest[of] = o
+		}
+	}
+	var after []JobID
+	for _, id := range s.After {
+		last, known := byJobID[id]
+		for next := newest[id]; next.id > last.id; next = newest[last.id] {
+			last, known = next, true
+		}
+		if known && last.state.Ended() && last.state != StateCompleted {
+			return Submission{}, fault.New(fault.Conflict, "cannot retry job %s: it runs after job %s, which is %s; retry that one first", j.id, last.id, last.state)
+		}
+		if known {
+			id = last.id
+		}
+		if !slices.Contains(after, id) {
+			after = append(after, id)
+		}
+	}
+	s.After = after
+	return s, nil
+}
+
 // RetryGroup returns the submissions that retry the jobs of a group that ended without
 // having completed and were not retried before, in the order of their ids. ids has the
 // id of each new job by that of the old one. Where one of them was to run after another

@@ -198,3 +198,36 @@ func TestFollowLeavesNobodyWaitingForAnEnd(t *testing.T) {
 		}
 	})
 }
+
+// The retry of a job follows the retries of those that it runs after.
+func TestARetryRunsAfterTheRetriesOfOthers(t *testing.T) {
+	retryOf := func(id, of queue.JobID, state queue.State) queue.Job {
+		j := carry(t, queue.Job{}, queue.Submit{Job: id, Submission: queue.Submission{Request: []byte(`{}`), RetryOf: of}})
+		if state == queue.StateCancelled {
+			j = carry(t, j, queue.Cancel{Cause: byUser()})
+		}
+		return j
+	}
+	b := named(t, "b", "", queue.StateCancelled, "a", "z")
+	a := named(t, "a", "", queue.StateCancelled)
+	for _, c := range []struct {
+		jobs []queue.Job
+		want []queue.JobID // nil: refused
+		name string        // in the error
+	}{
+		{[]queue.Job{a, b}, nil, "job a"},
+		{[]queue.Job{retryOf("c", "a", queue.StateCancelled), a, b}, nil, "job c"},
+		{[]queue.Job{retryOf("c", "a", queue.StateSubmitted), a, b}, []queue.JobID{"c", "z"}, ""},
+		{[]queue.Job{a, b, retryOf("c", "a", queue.StateCancelled), retryOf("d", "a", queue.StateSubmitted)}, []queue.JobID{"d", "z"}, ""},
+		{[]queue.Job{a, b, retryOf("d", "c", queue.StateSubmitted), retryOf("c", "a", queue.StateCancelled)}, []queue.JobID{"d", "z"}, ""},
+	} {
+		s, err := queue.RetryAfterRetries(b, c.jobs)
+		if c.want == nil {
+			if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), c.name) {
+				t.Errorf("%v: %v", c.name, err)
+			}
+		} else if err != nil || !slices.Equal(s.After, c.want) || s.RetryOf != "b" {
+			t.Errorf("%+v, %v, want after %v", s, err, c.want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"reprise/fault"
 	"reprise/internal/figures"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -39,6 +40,32 @@ func noCheckpoint(run journal.RunRecord, w datadir.Workspace) error {
 	default:
 		e.Message = fmt.Sprintf("run %s has no checkpoint yet; the first one comes after %s",
 			run.ID, figures.Plural(run.Session.Hyperparameters.CheckpointInterval, "epoch"))
+	}
+	return e
+}
+
+// unlessStopped corrects an error about a run that has no checkpoint where its job was
+// cancelled or rejected: then the run cannot be resumed, but retried.
+func unlessStopped(job journal.JobRecord, err error) error {
+	var e *api.Error
+	if job.Version == 0 || !stoppedForGood(job.Job.State()) || !errors.As(err, &e) || e.Code != api.InterruptedEarly {
+		return err
+	}
+	return stoppedEarly(e.Run, job.Job)
+}
+
+// stoppedForGood reports whether a job ended without a decision of its run.
+func stoppedForGood(s queue.State) bool {
+	return s == queue.StateCancelled || s == queue.StateRejected
+}
+
+// stoppedEarly is the error of what needs a checkpoint of a run that was cancelled or
+// rejected before it had one.
+func stoppedEarly(run training.RunID, job queue.Job) error {
+	e := &api.Error{Fault: fault.Conflict, Code: api.RunStopped, Run: run,
+		Message: fmt.Sprintf("run %s was %s before its first checkpoint", run, job.State())}
+	if cause := job.Cause().Message; cause != "" {
+		e.Message += ": " + cause
 	}
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"reprise/datadir"
 	"reprise/fault"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -70,5 +71,20 @@ func TestAStepWithoutACheckpointNamesTheNearestOnes(t *testing.T) {
 	}
 	if cp, err := checkpointAt(runWith(training.Completed, many...), datadir.Workspace{}, "step", 30); err != nil || cp.Step != 30 {
 		t.Errorf("%+v, %v", cp, err)
+	}
+}
+
+func TestACancelledRunWithoutCheckpointsIsNotToBeResumed(t *testing.T) {
+	job, err := queue.ReplayJob([]queue.JobEvent{
+		queue.JobSubmitted{Job: "run", Submission: queue.Submission{Request: []byte(`{}`)}}, queue.JobCancelled{Cause: queue.Cause{Code: queue.CauseUser, Message: "not needed"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := datadir.Workspace{Dir: t.TempDir()}
+	err = unlessStopped(journal.JobRecord{Job: job, Version: 2}, noCheckpoint(runWith(training.Interrupted), nobody))
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != api.RunStopped || e.Message != "run run was cancelled before its first checkpoint: not needed" {
+		t.Errorf("%v", err)
 	}
 }

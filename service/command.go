@@ -37,7 +37,13 @@ func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.
 		return api.Commanded{}, &fault.FieldError{Field: "priority", Value: fmt.Sprint(p),
 			Problem: fmt.Sprintf("must be from %d to %d", -queue.MaxPriority, queue.MaxPriority), Fix: "use a number such as 10"}
 	}
-	return s.command(ctx, q.Target, notEnded, func(h *hosting, t integration.Target) error { return h.host.SetPriority(ctx, t, q.Priority) })
+	answer, err := s.command(ctx, q.Target, notEnded, func(h *hosting, t integration.Target) error { return h.host.SetPriority(ctx, t, q.Priority) })
+	for i := range answer.Runs {
+		if answer.Runs[i].Error == nil {
+			answer.Runs[i].Priority = &q.Priority
+		}
+	}
+	return answer, err
 }
 
 // Retry implements api.Service.
@@ -112,7 +118,7 @@ func (h *hosting) commanded(ctx context.Context, id training.RunID) api.Commande
 		return out // it has no job; the command says so
 	}
 	run, _ := h.log.Load(ctx, id) // it need not have begun
-	out.State = runState(run.Session.State, record, true)
+	out.State = runState(run.Session.State, record, h.host.WorksOn(queue.JobID(id)))
 	out.RetryOf = training.RunID(record.Job.Submission().RetryOf)
 	if stop, ok := record.Job.Stop(); ok {
 		out.Stopping = training.State(stop.To)

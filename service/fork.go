@@ -42,6 +42,9 @@ func (s *Service) forkParent(ctx context.Context, name string) (journal.RunRecor
 		return journal.RunRecord{}, err
 	}
 	r.close()
+	if len(r.run.Checkpoints) == 0 && r.job.Version > 0 && stoppedForGood(r.job.Job.State()) {
+		return journal.RunRecord{}, stoppedEarly(r.run.ID, r.job.Job)
+	}
 	return r.run, nil
 }
 

@@ -248,6 +248,16 @@ func (h *hosting) endIfBroken() {
 	}
 }
 
+// StopPlacing has no further run take a device, since this process is about to end.
+// Close interrupts those that wait.
+func (s *Service) StopPlacing() {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	if h := s.hosts.current; h != nil {
+		h.host.StopPlacing()
+	}
+}
+
 // shut closes the host, which interrupts the runs that are under way.
 func (h *hosting) shut() {
 	h.shutDown.Do(func() {

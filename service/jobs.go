@@ -48,6 +48,9 @@ func (f subject) canResume() bool {
 
 // notBegun is the error of what needs a run, and not only its job.
 func (f subject) notBegun() error {
+	if stoppedForGood(f.job.Job.State()) {
+		return stoppedEarly(f.id, f.job.Job)
+	}
 	return &api.Error{
 		Fault: fault.Conflict, Code: api.NotBegun, Run: f.id,
 		Message: "run " + string(f.id) + " has not begun: it is " + string(runState("", f.job, WriterAlive(f.Workspace))),

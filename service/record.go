@@ -147,7 +147,7 @@ func wrongRange(r runLog, q api.VerifyRequest, err error) error {
 		return err
 	}
 	if len(r.run.Checkpoints) == 0 {
-		return noCheckpoint(r.run, r.Workspace)
+		return unlessStopped(r.job, noCheckpoint(r.run, r.Workspace))
 	}
 	given, ok := map[string]uint64{"from": q.From, "to": q.To}[field.Field]
 	if !ok || field.Value != strconv.FormatUint(given, 10) || indexOfStep(r.run, given) >= 0 {
@@ -222,10 +222,12 @@ func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest
 // checkpointOf returns the checkpoint that a request names.
 func checkpointOf(r runLog, q api.GenerateRequest) (training.Checkpoint, error) {
 	if q.Step != nil {
-		return checkpointAt(r.run, r.Workspace, "step", *q.Step)
+		cp, err := checkpointAt(r.run, r.Workspace, "step", *q.Step)
+		return cp, unlessStopped(r.job, err)
 	}
 	if best, ok := r.run.BestCheckpoint(); q.Best && ok {
 		return best, nil
 	}
-	return lastCheckpoint(r.run, r.Workspace)
+	cp, err := lastCheckpoint(r.run, r.Workspace)
+	return cp, unlessStopped(r.job, err)
 }

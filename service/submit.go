@@ -277,6 +277,7 @@ func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest
 				return err
 			}
 		}
+	case fault.Internal, fault.NotFound, fault.Conflict, fault.Corrupt, fault.Forbidden, fault.Unauthenticated: // of the files
 	}
 	return fault.As(fault.Unavailable, err)
 }

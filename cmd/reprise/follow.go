@@ -132,6 +132,9 @@ func (env *environment) followToRest(
 	unended := context.WithoutCancel(ctx)
 	stop := context.AfterFunc(ctx, func() {
 		view.message(interrupting)
+		if own, ok := s.(interface{ StopPlacing() }); ok { // or what others submitted would take the devices
+			own.StopPlacing()
+		}
 		if _, err := s.Interrupt(unended, api.InterruptRequest{Runs: names, Cause: context.Cause(ctx).Error()}); err != nil {
 			view.message("could not interrupt: " + err.Error())
 		}

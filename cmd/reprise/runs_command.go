@@ -152,6 +152,9 @@ func (env *environment) writeCommanded(answer api.Commanded, format, does string
 // commandedState says how a run stands: "running; once it has written a checkpoint, it
 // will be paused".
 func commandedState(r api.CommandedRun) string {
+	if r.Priority != nil {
+		return fmt.Sprintf("%s, with priority %d", r.State, *r.Priority)
+	}
 	if r.Stopping == "" {
 		return string(r.State)
 	}
