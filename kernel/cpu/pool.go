@@ -118,7 +118,7 @@ func (p *TaskPanicError) Error() string {
 }
 
 // Kind returns Internal.
-func (e *TaskPanicError) Kind() fault.Kind { return fault.Internal }
+func (p *TaskPanicError) Kind() fault.Kind { return fault.Internal }
 
 // Unwrap returns the panic's value if it is an error.
 func (p *TaskPanicError) Unwrap() error {
