@@ -154,8 +154,8 @@ func TestSeveralRunsAreReportedInTheOrderGivenWithTheWorstExitCode(t *testing.T)
 			lines:  "run-a completed run-b failed run-c failed",
 			stderr: []string{"b.yaml: run run-b failed: it diverged", "c.yaml: run run-c failed: it diverged"},
 		},
-		"one stops by itself": {
-			host: &scripted{ends: ends{"run-a": done, "run-b": training.Interrupted, "run-c": done}}, code: exitFailed,
+		"one stops before it began": {
+			host: &scripted{ends: ends{"run-a": done, "run-b": training.Interrupted, "run-c": done}}, code: exitInterrupted,
 			lines: "run-a completed run-b interrupted run-c completed", stderr: []string{"resume it with: reprise runs resume run-b"},
 		},
 		"one cannot be started": {
