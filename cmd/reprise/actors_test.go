@@ -51,12 +51,12 @@ func TestActorsShowsTheTreeOfAProcessThatTrains(t *testing.T) {
 		seen[r.Path] = r
 	}
 	run := seen["/RUN/run"]
-	if l.PID != c.Process.Pid || len(l.Actors) != 5 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 ||
+	if l.PID != c.Process.Pid || len(l.Actors) != 6 || run.Handled == 0 || run.Rate == nil || *run.Rate <= 0 ||
 		run.Restarts != 0 || run.Age <= 0 {
 		t.Errorf("%+v", l)
 	}
 	table := b.must("actors").stdout
-	for _, want := range []string{"├─ devices ", "└─ run-", "   └─ run ", "3 actors in process "} {
+	for _, want := range []string{"├─ devices ", "└─ run-", "   └─ run ", "├─ jobs ", "4 actors in process "} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
