@@ -345,7 +345,6 @@ func TestDocumentedMessagesAndLimitsAreTheActualOnes(t *testing.T) {
 	for _, row := range []string{
 		fmt.Sprintf("| messages from outside that wait for an answer | %d |", MaxTells),
 		fmt.Sprintf("| bytes of a payload from outside | %d,%03d,%03d |", MaxPayload/1_000_000, MaxPayload/1000%1000, MaxPayload%1000),
-		fmt.Sprintf("| updates that wait for a subscriber of a host | %d,%03d |", MaxPendingUpdates/1000, MaxPendingUpdates%1000),
 	} {
 		if !strings.Contains(string(raw), row) {
 			t.Errorf("docs/actors.md has no row %s", row)

@@ -79,8 +79,7 @@ type HostConfig struct {
 	// shares its store with no other.
 	Worker      string
 	OpenDataset OpenDataset
-	// Observer, if not nil, is told what the runs do while they do it. Host.Subscribe
-	// tells the same without holding up a run.
+	// Observer, if not nil, is told what the runs do while they do it.
 	Observer Observer
 	Now      func() time.Time
 	// NewID returns a name that was not used before.
@@ -132,7 +131,6 @@ type Host struct {
 	datasets actor.Ref[datasetMessage]
 	// openings are the calls of OpenDataset that are under way.
 	openings background
-	hub      hub
 	letters  actor.DeadLetterBuffer
 	tells    atomic.Int64
 	// closing is done when the host is shut down.
@@ -222,6 +220,9 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		policy := queue.DefaultPolicy()
 		config.Queue = &policy
 	}
+	if config.Observer == nil {
+		config.Observer = noObserver{}
+	}
 	if config.Limits == nil {
 		limits := queue.DefaultLimits()
 		config.Limits = &limits
@@ -247,7 +248,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, openings: background{driver: parts.driver}, hub: hub{observer: config.Observer}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, openings: background{driver: parts.driver}}
 	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
@@ -313,7 +314,7 @@ func (h *Host) Start(ctx context.Context, events []training.Event) (training.Run
 		return "", err
 	}
 	for _, e := range events {
-		h.hub.Recorded(record.ID, e)
+		h.config.Observer.Recorded(record.ID, e)
 	}
 	return record.ID, h.launch(record.ID, record.Session, launching{})
 }
@@ -416,7 +417,7 @@ func (h *Host) spawnRun(id training.RunID, name string, l launching) (*hosted, e
 	}
 	deps := runDeps{
 		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: &runNews{hub: &h.hub, jobs: h.jobs}, requests: &h.requests, submitted: l.submitted, times: l.times, job: l.job, progress: &runProgress{}, verdict: l.verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
+		observer: &observed{h.config.Observer, h.jobs}, requests: &h.requests, submitted: l.submitted, times: l.times, job: l.job, progress: &runProgress{}, verdict: l.verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -493,7 +494,6 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
 	_ = h.datasets.Tell(forgetRun{Run: id})
 	h.jobs.rested(id, run.record, run.err)
-	h.hub.rested(id)
 	close(run.done)
 	h.jobs.gone(id)
 	return nil
@@ -605,7 +605,6 @@ func (h *Host) Close() error {
 	for _, run := range runs {
 		h.parts.await(context.Background(), run.done) // the system is down: every supervisor has ended
 	}
-	h.hub.close()
 	if failed := h.store.failure(); failed != nil {
 		return failed
 	}

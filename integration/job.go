@@ -215,7 +215,7 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 		return err
 	}
 	for _, e := range events {
-		b.h.hub.Recorded(run.ID, e)
+		b.h.config.Observer.Recorded(run.ID, e)
 	}
 	j := b.add(record)
 	j.active, j.queued = true, b.h.config.Now()

@@ -225,7 +225,7 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 			queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
 			// The job itself knows what they mean.
 		}
-		b.h.hub.jobHappened(j.run(), e)
+		b.h.jobRecorded(j.run(), e)
 	}
 	b.obey(j)
 	if j.job().State().Ended() && !was.State().Ended() {
@@ -272,7 +272,7 @@ func (b *jobBook) interrupt(j *hostedJob, cause string) {
 	}
 	e := training.TrainingInterrupted{Cause: cause}
 	if _, err := b.h.log.Append(context.Background(), record, e); err == nil {
-		b.h.hub.Recorded(j.run(), e)
+		b.h.config.Observer.Recorded(j.run(), e)
 	}
 }
 
@@ -460,7 +460,7 @@ func (b *jobBook) queue(j *hostedJob, events []training.Event) error {
 		job, run, err := b.log.AppendWithRun(context.Background(), journal.JobChange{ID: j.id(), Before: j.record, Events: decided}, b.h.log, events...)
 		if err == nil {
 			for _, e := range events {
-				b.h.hub.Recorded(run.ID, e)
+				b.h.config.Observer.Recorded(run.ID, e)
 			}
 			b.happened(j, job, decided)
 			return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -156,13 +157,25 @@ func newStepGate(c *HostConfig, id queue.JobID, step uint64) *stepGate {
 	return g
 }
 
+// jobNews records what an observer is told of jobs.
+type jobNews struct {
+	noObserver
+	mu  sync.Mutex
+	got []string
+}
+
+func (n *jobNews) JobRecorded(_ training.RunID, e queue.JobEvent) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.got = append(n.got, strings.TrimSuffix(strings.TrimPrefix(e.EventType(), "queue.job_"), ".v1"))
+}
+
 func TestAJobIsPreparedQueuedAndTrained(t *testing.T) {
 	r := jobRequest{Seed: 1, Epochs: 2}
 	want := reference(t, r.change)
 	w := newWorld(t)
-	h := w.jobHost(nil)
-	news := h.Subscribe()
-	defer news.Close()
+	var news jobNews
+	h := w.jobHost(func(c *HostConfig) { c.Observer = &news })
 	ids := w.submit(h, r.job(""))
 	job := w.ended(h, ids[0], queue.StateCompleted)
 	if estimate, ok := job.Estimate(); !ok || estimate.Steps == 0 || estimate.Memory.Size == 0 || estimate.Fingerprint != w.data.Fingerprint() {
@@ -170,16 +183,7 @@ func TestAJobIsPreparedQueuedAndTrained(t *testing.T) {
 	}
 	closeHost(t, h)
 	sameOutcome(t, w.record(ids[0]), want)
-	var got []string
-	for u, err := range news.All(context.Background()) {
-		if err != nil {
-			break
-		}
-		if u.Job != nil {
-			got = append(got, strings.TrimSuffix(strings.TrimPrefix(u.Job.EventType(), "queue.job_"), ".v1"))
-		}
-	}
-	if s := strings.Join(got, " "); s != "submitted preparing prepared placed started completed" {
+	if s := strings.Join(news.got, " "); s != "submitted preparing prepared placed started completed" {
 		t.Errorf("news of the job: %s", s)
 	}
 	w.nothingLeft()

@@ -19,7 +19,6 @@ import (
 	"reprise/journal"
 	"reprise/kernel"
 	"reprise/nn"
-	"reprise/queue"
 	"reprise/training"
 	"reprise/training/loop"
 )
@@ -27,25 +26,6 @@ import (
 // answerDeadline is how long a run waits for an answer of the device pool or of the
 // data set cache. That it has to wait for a lease or for data is an answer, too.
 const answerDeadline = 30 * time.Second
-
-// Observer is told of the progress of runs. Its methods are called on the goroutine that
-// trains the run, which waits for them, and for the first events of a run on that of the
-// caller of Host.Start; so those of several runs are called at the same time. They must
-// be safe for concurrent use, and must not block or call the host. Host.Subscribe has
-// none of these limits.
-type Observer interface {
-	// Stepped is called after every optimiser step.
-	Stepped(run training.RunID, step loop.StepResult)
-	// Recorded is called after an event is durable.
-	Recorded(run training.RunID, event training.Event)
-}
-
-// JobObserver is what an Observer also is that wants to know about the jobs of the runs.
-type JobObserver interface {
-	// JobRecorded is called after an event of the run's job is durable. It must neither
-	// wait nor call the host.
-	JobRecorded(run training.RunID, event queue.JobEvent)
-}
 
 // runDeps is what every incarnation of a run's actor works with.
 type runDeps struct {

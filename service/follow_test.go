@@ -2,9 +2,12 @@ package service
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"reprise/api"
+	"reprise/internal/figures"
 	"reprise/training"
 )
 
@@ -74,5 +77,15 @@ func TestNothingIsToldAfterTheEndOfARun(t *testing.T) {
 	f.attach(to)
 	if list := to.take(); !f.atRest() || len(list) != 1 || list[0].End == nil {
 		t.Errorf("at rest: %v, %+v", f.atRest(), list)
+	}
+}
+
+func TestTheBoundOfAFollowerIsDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../docs/actors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := fmt.Sprintf("| updates that wait for a follower of a run | %s |", figures.Thousands(maxPending)); !strings.Contains(string(raw), row) {
+		t.Errorf("docs/actors.md has no row %s", row)
 	}
 }
