@@ -152,3 +152,11 @@ func waitGone(ctx context.Context, c *exec.Cmd) error {
 		return <-done
 	}
 }
+
+// must1 fails the test on an error.
+func must1(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

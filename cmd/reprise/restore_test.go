@@ -56,14 +56,6 @@ func listing(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-// must1 fails the test on an error.
-func must1(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestARestoreThatWasCutOffIsCompletedByRepeatingIt(t *testing.T) {
 	b := build(t).with()
 	ids := twoRuns(b)
