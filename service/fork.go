@@ -37,7 +37,7 @@ func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, er
 
 // forkParent returns the run that a fork comes from.
 func (s *Service) forkParent(ctx context.Context, name string) (journal.RunRecord, error) {
-	r, err := s.readCurrentRun(ctx, name)
+	r, err := s.findCurrentBegun(ctx, name)
 	if err != nil {
 		return journal.RunRecord{}, err
 	}
@@ -167,7 +167,7 @@ func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
 		}
 		return r, e
 	}
-	if err := checkResumePoint(ctx, r.runLog()); err != nil {
+	if err := checkResumePoint(ctx, r); err != nil {
 		return r, err
 	}
 	_, err = s.shelf.recorded(ctx, s, r.run.Session.Dataset)
@@ -191,7 +191,7 @@ func ended(r subject) error {
 
 // checkResumePoint fails where the files of the checkpoint that a run would continue
 // from are not what was committed: its own last one or, before that, its parent's.
-func checkResumePoint(ctx context.Context, r runLog) error {
+func checkResumePoint(ctx context.Context, r subject) error {
 	run := r.run
 	cp, own := run.LastCheckpoint()
 	if !own {

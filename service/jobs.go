@@ -17,18 +17,13 @@ import (
 // subject is a run in an open log, as its own events and those of its job tell it.
 type subject struct {
 	*Log
-	id   training.RunID
-	list *journal.RunList
-	log  *journal.RunLog
-	run  journal.RunRecord // Version is 0 for one that was not started
-	job  journal.JobRecord // Version is 0 for one that was not submitted to a queue
+	id  training.RunID
+	log *journal.RunLog
+	run journal.RunRecord // Version is 0 for one that was not started
+	job journal.JobRecord // Version is 0 for one that was not submitted to a queue
 }
 
 func (f subject) started() bool { return f.run.ID != "" }
-
-func (f subject) runLog() runLog {
-	return runLog{Log: f.Log, list: f.list, log: f.log, run: f.run, job: f.job}
-}
 
 // summary is the run's; that of one that was not started tells of its job.
 func (f subject) summary() journal.RunSummary {
@@ -55,14 +50,6 @@ func (f subject) notBegun() error {
 		Fault: fault.Conflict, Code: api.NotBegun, Run: f.id,
 		Message: "run " + string(f.id) + " has not begun: it is " + string(runState("", f.job, WriterAlive(f.Workspace))),
 	}
-}
-
-// Jobs returns the list of all jobs.
-func (l *Log) Jobs(ctx context.Context) (*journal.JobList, error) {
-	if l.Listing == nil {
-		return nil, l.Compared
-	}
-	return journal.ReadJobs(ctx, l.Listing)
 }
 
 // resolve returns the run that a request names.
@@ -97,6 +84,25 @@ func (s *Service) findCurrent(ctx context.Context, name string) (subject, error)
 	return s.findIn(ctx, l, name)
 }
 
+// findBegun is find for what needs the run, and not only its job.
+func (s *Service) findBegun(ctx context.Context, name string) (subject, error) {
+	return begun(s.find(ctx, name))
+}
+
+// findCurrentBegun is findBegun with readCurrent.
+func (s *Service) findCurrentBegun(ctx context.Context, name string) (subject, error) {
+	return begun(s.findCurrent(ctx, name))
+}
+
+// begun passes on what was found, and refuses a run that has not begun.
+func begun(f subject, err error) (subject, error) {
+	if err == nil && !f.started() {
+		err = f.notBegun()
+		f.close()
+	}
+	return f, err
+}
+
 // findIn finds a run in an open log, which it closes if it fails.
 func (s *Service) findIn(ctx context.Context, l *Log, name string) (f subject, err error) {
 	f.Log = l
@@ -108,7 +114,6 @@ func (s *Service) findIn(ctx context.Context, l *Log, name string) (f subject, e
 	if f.id, err = l.resolve(ctx, name); err != nil {
 		return f, err
 	}
-	f.list = l.list
 	f.log = journal.NewRunLog(l.Listing, s.config.Now)
 	f.job, err = journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(f.id))
 	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {

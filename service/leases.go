@@ -165,7 +165,7 @@ func (s *Service) Lease(ctx context.Context, q api.LeaseRequest) iter.Seq2[api.L
 		if err != nil {
 			return err
 		}
-		r, err := s.readRun(api.WithNotices(ctx, func(api.Notice) {}), q.Run) // the caller was told when it read the run
+		r, err := s.findBegun(api.WithNotices(ctx, func(api.Notice) {}), q.Run) // the caller was told when it read the run
 		if err != nil {
 			return err
 		}

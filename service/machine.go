@@ -26,7 +26,7 @@ func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.Devi
 		return api.DeviceList{}, err
 	}
 	defer log.close()
-	listing, err := journal.Listing(ctx, log)
+	listing, err := log.listing()
 	if err != nil {
 		return api.DeviceList{}, err
 	}
@@ -60,7 +60,7 @@ func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateRep
 	if err != nil {
 		return api.StateReport{}, err
 	}
-	listing, err := journal.Listing(ctx, log)
+	listing, err := log.listing()
 	if err != nil {
 		return api.StateReport{}, err
 	}

@@ -22,7 +22,7 @@ const stepsPerPart = 10_000
 // Metrics implements api.Service.
 func (s *Service) Metrics(ctx context.Context, q api.MetricsRequest) iter.Seq2[api.MetricsPart, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.MetricsPart) error) error {
-		r, err := s.readRun(ctx, q.Run)
+		r, err := s.findBegun(ctx, q.Run)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func decisionOf(d journal.RunExplanation) *api.RunDecision {
 // Verify implements api.Service.
 func (s *Service) Verify(ctx context.Context, q api.VerifyRequest) iter.Seq2[api.VerifyUpdate, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.VerifyUpdate) error) error {
-		r, err := s.readCurrentRun(ctx, q.Run)
+		r, err := s.findCurrentBegun(ctx, q.Run)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (s *Service) Verify(ctx context.Context, q api.VerifyRequest) iter.Seq2[api
 
 // verify trains a run again and compares.
 func (s *Service) verify(
-	ctx context.Context, r runLog, q api.VerifyRequest, tell func(api.VerifyProgress),
+	ctx context.Context, r subject, q api.VerifyRequest, tell func(api.VerifyProgress),
 ) (integration.VerifyReport, error) {
 	var none integration.VerifyReport
 	library, done, err := s.library(ctx)
@@ -141,7 +141,7 @@ func (s *Service) verify(
 }
 
 // wrongRange completes an error about the checkpoints between which a run is verified.
-func wrongRange(r runLog, q api.VerifyRequest, err error) error {
+func wrongRange(r subject, q api.VerifyRequest, err error) error {
 	var field *fault.FieldError
 	if !errors.As(err, &field) {
 		return err
@@ -175,7 +175,7 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 		if err := q.Validate(); err != nil {
 			return err
 		}
-		r, err := s.readRun(ctx, q.Run)
+		r, err := s.findBegun(ctx, q.Run)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 }
 
 // generator loads the language model that a request names. The caller must close it.
-func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest, devices integration.Lessor) (*integration.Generation, error) {
+func (s *Service) generator(ctx context.Context, r subject, q api.GenerateRequest, devices integration.Lessor) (*integration.Generation, error) {
 	session := r.run.Session
 	if session.Dataset.TokenizerModel == "" {
 		return nil, fault.New(fault.Invalid, "run %s was not trained on text but on %s; generate needs a language model", r.run.ID, session.Dataset.Path)
@@ -220,7 +220,7 @@ func (s *Service) generator(ctx context.Context, r runLog, q api.GenerateRequest
 }
 
 // checkpointOf returns the checkpoint that a request names.
-func checkpointOf(r runLog, q api.GenerateRequest) (training.Checkpoint, error) {
+func checkpointOf(r subject, q api.GenerateRequest) (training.Checkpoint, error) {
 	if q.Step != nil {
 		cp, err := checkpointAt(r.run, r.Workspace, "step", *q.Step)
 		return cp, unlessStopped(r.job, err)

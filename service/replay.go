@@ -13,7 +13,7 @@ import (
 // Replay implements api.Service.
 func (s *Service) Replay(ctx context.Context, q api.ReplayRequest) iter.Seq2[api.ReplayStep, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.ReplayStep) error) error {
-		r, err := s.readRun(ctx, q.Run)
+		r, err := s.findBegun(ctx, q.Run)
 		if err != nil {
 			return err
 		}

@@ -52,27 +52,25 @@ func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, e
 	if !f.started() {
 		return s.unstarted(ctx, f, q.At)
 	}
-	r := f.runLog()
-	position, _, err := resolve(ctx, r.Store, q.At, s.config.Now())
+	position, _, err := resolve(ctx, f.Store, q.At, s.config.Now())
 	if err != nil {
 		return api.RunReport{}, err
 	}
 	if !q.At.IsZero() {
-		if r.run, err = r.log.At(ctx, r.run.ID, position); err != nil {
+		if f.run, err = f.log.At(ctx, f.id, position); err != nil {
 			return api.RunReport{}, asGiven(err, q.At)
 		}
 		f.job = journal.JobRecord{}
 	}
-	f.run = r.run
-	// Whether it trains now does not matter of the past.
-	report := reportOf(f, r.Workspace, !q.At.IsZero() || WriterAlive(r.Workspace))
+	// Whether it trains now says nothing about the past.
+	report := reportOf(f, f.Workspace, !q.At.IsZero() || WriterAlive(f.Workspace))
 	report.Position = position
-	report.Details.Lineage, err = lineageOf(ctx, r, position)
+	report.Details.Lineage, err = lineageOf(ctx, f, position)
 	return report, err
 }
 
-// asGiven makes an error about a position of the log quote the point in time that it
-// was subject for.
+// asGiven makes an error about a position of the log quote the point in time that the
+// request gave.
 func asGiven(err error, at api.PointInTime) error {
 	var field *fault.FieldError
 	if !errors.As(err, &field) || field.Field != "at" {
@@ -192,7 +190,7 @@ func metricsOf(m training.Metrics, accurate bool) api.Metrics {
 }
 
 // lineageOf finds the run's relatives as of a position of the log.
-func lineageOf(ctx context.Context, r runLog, at eventstore.Position) (api.Lineage, error) {
+func lineageOf(ctx context.Context, r subject, at eventstore.Position) (api.Lineage, error) {
 	l := api.Lineage{Parent: r.run.Session.Parent, Forks: []api.Fork{}}
 	if l.Parent != nil {
 		parent, err := r.log.Load(ctx, l.Parent.RunID)
@@ -203,7 +201,11 @@ func lineageOf(ctx context.Context, r runLog, at eventstore.Position) (api.Linea
 			return l, err
 		}
 	}
-	for _, other := range r.list.Runs {
+	list, err := r.Runs(ctx)
+	if err != nil {
+		return l, err
+	}
+	for _, other := range list.Runs {
 		if other.Parent != r.run.ID {
 			continue
 		}
