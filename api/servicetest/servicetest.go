@@ -192,12 +192,8 @@ func everyOperation(t *testing.T, h Harness) {
 	}
 	for _, name := range h.Names(t) {
 		s := h.Open(t, h.Dir(t, name))
-		first := Transcript(t, s)
-		if again := Transcript(t, s); again != first {
-			t.Errorf("%s: the same calls gave\n%s\nand then\n%s", name, first, again)
-		}
-		if n := strings.Count(first, `"kind":"internal"`); n > 0 {
-			t.Errorf("%s: %d errors of an unknown kind:\n%s", name, n, first)
+		if got := Transcript(t, s); strings.Contains(got, `"kind":"internal"`) {
+			t.Errorf("%s: an error of an unknown kind:\n%s", name, got)
 		}
 	}
 }
