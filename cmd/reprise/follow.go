@@ -222,9 +222,9 @@ func (env *environment) unfinished(ctx context.Context, id training.RunID, left 
 	switch {
 	case left.Code == api.DirGone:
 	case left.Remedy != "":
-		err = fmt.Errorf("%w, then resume it with: %s", err, resume)
+		err = errorf("%w, then resume it with: %s", err, resume)
 	default:
-		err = fmt.Errorf("%w; resume it with: %s", err, resume)
+		err = errorf("%w; resume it with: %s", err, resume)
 	}
 	if ctx.Err() != nil {
 		return interruptedError{err}
@@ -303,6 +303,6 @@ func (env *environment) cannotResume(ctx context.Context, s api.Service, err err
 	if r.Details.State == training.Failed {
 		set = fmt.Sprintf(" --set config.learning_rate=%v", h.LearningRate.Value/2)
 	}
-	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
+	return errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
 		err, env.commandFor("runs fork", e.Run)+set)
 }

@@ -14,7 +14,7 @@ func (env *environment) openDevices() ([]device.Driver, func() error, error) {
 	}
 	cpu, err := cpudevice.New(cpudevice.Config{Threads: env.threads, Features: env.cpuFeatures})
 	if err != nil {
-		return nil, nil, invalid(fmt.Errorf("--cpu-features %s: %w", env.cpuFeatures, err))
+		return nil, nil, invalid(errorf("--cpu-features %s: %w", env.cpuFeatures, err))
 	}
 	return []device.Driver{cpu}, cpu.Close, nil
 }
