@@ -118,6 +118,10 @@ type ResumeRequest struct {
 // FollowRequest names runs to be followed.
 type FollowRequest struct {
 	Runs []string `json:"runs"`
+	// Others asks for the updates of whatever else trains or waits in the process of the
+	// service, too, until the named runs are at rest. Without named runs, it is until no
+	// run is left in the process.
+	Others bool `json:"others,omitempty"`
 }
 
 // RunUpdate is something that happened to a run. Exactly one of the other fields is set.
