@@ -107,15 +107,21 @@ func begun(f subject, err error) (subject, error) {
 
 // findIn finds a run in an open log, which it closes if it fails.
 func (s *Service) findIn(ctx context.Context, l *Log, name string) (f subject, err error) {
-	f.Log = l
 	defer func() {
 		if err != nil {
 			l.close()
 		}
 	}()
-	if f.id, err = l.resolve(ctx, name); err != nil {
+	id, err := l.resolve(ctx, name)
+	if err != nil {
 		return f, err
 	}
+	return s.subjectIn(ctx, l, id)
+}
+
+// subjectIn reads a run of an open log.
+func (s *Service) subjectIn(ctx context.Context, l *Log, id training.RunID) (f subject, err error) {
+	f.Log, f.id = l, id
 	f.log = journal.NewRunLog(l.Listing, s.config.Now)
 	f.job, err = journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(f.id))
 	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {

@@ -89,11 +89,7 @@ func commandsFor(code api.Code) string {
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
 	case api.LogCorrupt, api.NoEvents, api.NoDevice, api.UnknownOperation, api.Unreachable, api.DirGone:
-	case api.NotBegun:
-		return "`reprise runs explain RUN` says what it waits for"
-	case api.RunStopped:
-		return "`reprise runs retry RUN` submits it again"
-	case api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
+	case api.NotBegun, api.RunStopped, api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
 	}
 	return ""
 }

@@ -119,7 +119,7 @@ func (env *environment) followToRest(
 	}
 	g, guest := s.(guestService)
 	if guest {
-		view.message(fmt.Sprintf("submitted to process %d; Ctrl-C ends this display only", g.holder.PID))
+		view.message(fmt.Sprintf("process %d trains %s; Ctrl-C ends this display only", g.holder.PID, map[bool]string{true: "it", false: "them"}[len(runs) == 1]))
 		waits := tellWaits(ctx, s, view, names)
 		ends, err := follow(ctx, s, waits.view(view), api.FollowRequest{Runs: names})
 		waits.stop()

@@ -134,7 +134,11 @@ func (v *holderView) tell(run training.RunID, text string) {
 // interrupting returns what to say when this process interrupts its own runs.
 func (v *holderView) interrupting(text string) string {
 	if n := v.others().underWay(); n > 0 {
-		text += fmt.Sprintf("; so does %s of other processes, resumed with: %s", plural(n, "run"), v.resume)
+		are, them := "are", "them"
+		if n == 1 {
+			are, them = "is", "it"
+		}
+		text += fmt.Sprintf("\n%s of other processes %s interrupted, too; resume %s with: %s", plural(n, "run"), are, them, v.resume)
 	}
 	return text
 }
