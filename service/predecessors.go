@@ -77,22 +77,21 @@ func (s *Service) probableEnd(ctx context.Context, f subject) (time.Time, bool, 
 		at   time.Time
 	}
 	var first, last point
-	for _, e := range events {
-		event, err := journal.DecodeRunEvent(e)
+	for _, recorded := range events {
+		event, err := journal.DecodeRunEvent(recorded)
 		if err != nil {
-			return time.Time{}, false, fmt.Errorf("event %d: %w", e.Position, err)
+			return time.Time{}, false, fmt.Errorf("event %d: %w", recorded.Position, err)
 		}
-		switch event := event.(type) {
-		case training.ModelInitialized:
-			first = point{event.Step, e.Time}
+		at := recorded.Time
+		if e, ok := event.(training.ModelInitialized); ok {
+			first = point{e.Step, at}
 			last = first
-		case training.EpochCompleted:
-			last = point{event.Step, e.Time}
-		case training.EvaluationCompleted:
-			last = point{event.Step, e.Time}
-		case training.CheckpointCommitted:
-			last = point{event.Step, e.Time}
-		default: // it says nothing about the pace
+		}
+		if e, ok := event.(training.EpochCompleted); ok {
+			last = point{e.Step, at}
+		}
+		if e, ok := event.(training.EvaluationCompleted); ok {
+			last = point{e.Step, at}
 		}
 	}
 	total := f.run.Session.Hyperparameters.TotalSteps(f.run.Session.Dataset.Training)
