@@ -256,7 +256,7 @@ func everyRun(t *testing.T, h Harness) {
 				t.Errorf("%s: %+v gives %q", name, q, got)
 			}
 		}
-		if _, err := s.Runs(t.Context(), api.RunsRequest{State: "runing"}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "running") {
+		if _, err := s.Runs(t.Context(), api.RunsRequest{State: "trained"}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "running") {
 			t.Errorf("a state that there is not: %v", err)
 		}
 		for _, r := range list.Runs {

@@ -214,7 +214,7 @@ func followedWithOthers(t *testing.T, h Harness) {
 	if q.Owner = "bob"; len(selected(t, s, q)) > 0 {
 		t.Errorf("%+v gives runs of another owner", q)
 	}
-	for range s.Follow(t.Context(), api.FollowRequest{Others: true}) {
-		t.Error("an update although no run is left")
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Others: true}) {
+		t.Errorf("%+v, %v, although no run is left", u, err)
 	}
 }
