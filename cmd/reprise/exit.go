@@ -89,10 +89,6 @@ func commandsFor(code api.Code) string {
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
 	case api.LogCorrupt, api.NoEvents, api.NoDevice, api.UnknownOperation, api.Unreachable, api.DirGone:
-	case api.NotBegun:
-		return "`reprise runs explain RUN` says what it waits for"
-	case api.RunStopped:
-		return "`reprise runs retry RUN` submits it again"
 	case api.DirNotEmpty:
 		return "choose an empty folder with --data-dir FOLDER"
 	case api.DirHasRuns:
@@ -107,7 +103,7 @@ func commandsFor(code api.Code) string {
 		return "give the public key to check it with: --key PUB"
 	case api.HeadUnsigned:
 		return "leave out --key, or sign the next one with `reprise events head --sign KEY`"
-	case api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
+	case api.NotBegun, api.RunStopped, api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
 	}
 	return ""
 }

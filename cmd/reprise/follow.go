@@ -25,6 +25,8 @@ type hostView interface {
 	// tell shows a line about a run that stays, message one about no run in particular.
 	tell(training.RunID, string)
 	message(string)
+	// others shows the runs that other processes have submitted to this one.
+	others() *others
 	// close ends the display. It may be called again, and does nothing then.
 	close()
 }
@@ -114,9 +116,9 @@ func (env *environment) followToRest(
 	}
 	g, guest := s.(guestService)
 	if guest {
-		view.message(fmt.Sprintf("submitted to process %d; Ctrl-C ends this display only", g.holder.PID))
+		view.message(fmt.Sprintf("process %d trains %s; Ctrl-C ends this display only", g.holder.PID, map[bool]string{true: "it", false: "them"}[len(runs) == 1]))
 		waits := tellWaits(ctx, s, view, names)
-		ends, err := follow(ctx, s, waits.view(view), names)
+		ends, err := follow(ctx, s, waits.view(view), api.FollowRequest{Runs: names})
 		waits.stop()
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -127,8 +129,9 @@ func (env *environment) followToRest(
 		return ends, nil
 	}
 	unended := context.WithoutCancel(ctx)
+	shown := newHolderView(view, runs, env.commandLine("runs resume --all"))
 	stop := context.AfterFunc(ctx, func() {
-		view.message(interrupting)
+		view.message(shown.interrupting(interrupting))
 		if own, ok := s.(interface{ StopPlacing() }); ok { // or what others submitted would take the devices
 			own.StopPlacing()
 		}
@@ -137,14 +140,14 @@ func (env *environment) followToRest(
 		}
 	})
 	defer stop()
-	return follow(unended, s, view, names)
+	return follow(unended, s, shown, api.FollowRequest{Runs: names, Others: true})
 }
 
 // follow shows runs until all of them are at rest or ctx ends, and returns the last update
 // of each.
-func follow(ctx context.Context, s api.Service, view hostView, names []string) (map[training.RunID]api.RunUpdate, error) {
+func follow(ctx context.Context, s api.Service, view hostView, q api.FollowRequest) (map[training.RunID]api.RunUpdate, error) {
 	ends := map[training.RunID]api.RunUpdate{}
-	for u, err := range s.Follow(ctx, api.FollowRequest{Runs: names}) {
+	for u, err := range s.Follow(ctx, q) {
 		if err != nil {
 			return ends, err
 		}

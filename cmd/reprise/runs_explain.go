@@ -42,15 +42,17 @@ func (env *environment) explainRun(ctx context.Context, run, format string) erro
 		if err != nil {
 			return err
 		}
-		if err := env.listing(format, x, func(t *table) error { return writeExplanation(t, x) }); err != nil {
+		if err := env.listing(format, x, func(t *table) error { return writeExplanation(t, x, env.commandFor("runs resume", x.RunID)) }); err != nil {
 			return err
 		}
 		return x.Err()
 	})
 }
 
-// writeQueued says how a run is queued, and what it waits for beside devices.
-func writeQueued(t *table, state training.State, j api.Job) {
+// writeQueued says how a run is queued, and what it waits for beside devices. resume is the
+// command that resumes it.
+func writeQueued(t *table, r api.Run, resume string) {
+	j := *r.Job
 	if j.Group != "" {
 		t.row("group", j.Group)
 	}
@@ -60,13 +62,11 @@ func writeQueued(t *table, state training.State, j api.Job) {
 	for _, id := range j.After {
 		t.row("comes after", string(id))
 	}
-	switch state {
+	switch r.State {
 	case api.Submitted, api.Preparing:
 		t.row("starts when", "its data are opened, and then a device is free")
-	case api.Paused:
-		t.row("starts when", "it is resumed: reprise runs resume RUN")
-	case training.Interrupted:
-		t.row("starts when", "it is resumed: no process works on it")
+	case api.Paused, training.Interrupted:
+		t.row("starts when", "it is resumed with: "+resume)
 	case training.Initializing, training.Running, training.Completed, training.Failed: // it has started
 	}
 	if j.Stopping != "" {
@@ -74,6 +74,25 @@ func writeQueued(t *table, state training.State, j api.Job) {
 	}
 	if j.RetryAfter > 0 && j.Cause != nil {
 		t.row("tried again", fmt.Sprintf("%s later, after %s", shortDuration(j.RetryAfter), plural(j.Deferrals, "failed attempt")))
+	}
+}
+
+// writePredecessors says when the runs that a run comes after will probably end, and so
+// when it can start.
+func writePredecessors(t *table, x api.Explanation) {
+	for _, p := range x.Predecessors {
+		end := "not known when it ends: " + p.Problem
+		if p.End != nil {
+			end = "probably ends at " + localTime(*p.End)
+		}
+		t.row("run "+string(p.RunID), string(p.State)+"; "+end)
+	}
+	switch {
+	case len(x.Predecessors) == 0:
+	case x.Start != nil:
+		t.row("probable start", localTime(*x.Start)+", if a device is free then")
+	default:
+		t.row("probable start", "not known: it comes after a run of which it is not known when it ends")
 	}
 }
 
@@ -85,14 +104,18 @@ func deviceNames[ID ~string](list []ID) string {
 	return strings.Join(names, ", ")
 }
 
-func writeExplanation(t *table, x api.Explanation) error {
+func writeExplanation(t *table, x api.Explanation, resume string) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
 	if x.Job != nil {
 		if c := x.Job.Cause; c != nil && x.State != training.Running {
 			t.row("reason", c.Message)
 		}
-		writeQueued(t, x.State, *x.Job)
+		writeQueued(t, api.Run{Result: api.Result{State: x.State}, Job: x.Job}, resume)
+	}
+	writePredecessors(t, x)
+	if len(x.Predecessors) > 0 && !x.Recorded {
+		return nil
 	}
 	if !x.Recorded && x.Job != nil && x.State != api.Queued {
 		return nil // it never came to a decision, and this says why

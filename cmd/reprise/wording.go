@@ -70,6 +70,12 @@ func (env *environment) errorWithCommands(e *api.Error) *api.Error {
 	case api.InterruptedEarly:
 		named.Remedy, named.Code = "resume it with:\n  "+env.commandFor("runs resume", e.Run), ""
 		return named
+	case api.NotBegun:
+		named.Remedy = "`" + env.commandFor("runs explain", e.Run) + "` says what it waits for"
+		return named
+	case api.RunStopped:
+		named.Remedy = "submit it again with: " + env.commandFor("runs retry", e.Run)
+		return named
 	case api.StepsOmitted:
 		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
 		named.Code = ""
