@@ -458,12 +458,16 @@ func (b *jobBook) foreign(job queue.Job) error {
 }
 
 // Retry submits jobs again that have ended without having completed, as new jobs, and
-// returns their ids. Of a group, those are retried that were not retried before. It fails
-// like Submit, and with fault.Conflict where nothing can be retried.
-func (h *Host) Retry(ctx context.Context, t Target) ([]queue.JobID, error) {
+// returns their ids. A retry has the owner of the old job, or this one if that has none.
+// Of a group, those are retried that were not retried before. It fails like Submit, and
+// with fault.Conflict where nothing can be retried.
+func (h *Host) Retry(ctx context.Context, t Target, owner string) ([]queue.JobID, error) {
 	submits, err := h.jobs.retries(ctx, t)
 	if err != nil {
 		return nil, err
+	}
+	for i := range submits {
+		submits[i].Owner = cmp.Or(submits[i].Owner, owner)
 	}
 	return h.Submit(ctx, submits...)
 }

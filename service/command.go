@@ -67,7 +67,7 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	defer s.release(h)
 	answer.Runs = []api.CommandedRun{}
 	for _, t := range targets {
-		ids, err := h.host.Retry(ctx, t)
+		ids, err := h.host.Retry(ctx, t, s.userOf(ctx))
 		if err != nil && t.Job == "" {
 			return answer, err
 		}

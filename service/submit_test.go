@@ -41,7 +41,7 @@ func newService(t *testing.T) *Service {
 			return []device.Driver{d}, d.Close, err
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
-		Random:   rand.Reader, Process: 7, Command: "a test",
+		Random:   rand.Reader, Process: 7, Command: "a test", User: func() string { return "ada" },
 		Serve: func(context.Context, *Service) (func() error, error) { return func() error { return nil }, nil },
 	})
 	if err != nil {

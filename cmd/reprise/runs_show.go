@@ -84,6 +84,9 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
 	}
+	if d.Job != nil && d.Job.Owner != "" {
+		t.row("owner", d.Job.Owner)
+	}
 	if d.SessionID == "" && d.Job != nil { // nothing else is recorded
 		t.row("submitted", localTime(d.Job.SubmittedAt))
 		t.row("request", d.Job.Name)
