@@ -472,7 +472,7 @@ func (h *Host) Retry(ctx context.Context, t Target, owner string) ([]queue.JobID
 	return h.Submit(ctx, submits...)
 }
 
-// all returns the jobs that there are.
+// all returns the jobs that there are, in the order of their submission.
 func (b *jobBook) all() []queue.Job {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -483,6 +483,7 @@ func (b *jobBook) all() []queue.Job {
 	for _, job := range b.ended {
 		jobs = append(jobs, job)
 	}
+	slices.SortFunc(jobs, func(a, c queue.Job) int { return cmp.Compare(b.numberOf(a.ID()), b.numberOf(c.ID())) })
 	return jobs
 }
 

@@ -64,7 +64,7 @@ type jobBook struct {
 	mu     sync.Mutex // guards what follows
 	live   map[queue.JobID]*hostedJob
 	ended  map[queue.JobID]queue.Job // and those of other workers
-	count  int                       // of the jobs ever added, for their order
+	number map[queue.JobID]int       // of each job, in the order of submission
 	closed bool
 }
 
@@ -118,7 +118,7 @@ func (j *hostedJob) unprepared() bool {
 }
 
 func newJobBook(h *Host) *jobBook {
-	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}}
+	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}, number: map[queue.JobID]int{}}
 }
 
 // open reads the jobs that there are. None is active.
@@ -128,6 +128,7 @@ func (b *jobBook) open(ctx context.Context) error {
 		return err
 	}
 	for _, r := range list.Jobs {
+		b.numberOf(r.Job.ID())
 		if r.Job.State().Ended() || r.Job.Worker() != b.h.config.Worker {
 			b.ended[r.Job.ID()] = r.Job
 		} else {
@@ -139,10 +140,17 @@ func (b *jobBook) open(ctx context.Context) error {
 
 func (b *jobBook) add(r journal.JobRecord) *hostedJob {
 	r.Job = r.Job.WithoutRequest() // it may be large, and is in the log
-	b.count++
-	j := &hostedJob{record: r, number: b.count, changed: make(chan struct{})}
+	j := &hostedJob{record: r, number: b.numberOf(r.Job.ID()), changed: make(chan struct{})}
 	b.live[r.Job.ID()] = j
 	return j
+}
+
+// numberOf returns the number of a job. One that the book did not know is the last.
+func (b *jobBook) numberOf(id queue.JobID) int {
+	if b.number[id] == 0 {
+		b.number[id] = len(b.number) + 1
+	}
+	return b.number[id]
 }
 
 // sorted returns the live jobs in the order of their submission.
