@@ -1,9 +1,11 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -138,10 +140,14 @@ func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event,
 		return nil, err
 	}
 	defer f.close()
-	if !f.started() {
-		return f.jobEvents(ctx)
+	events, err := f.jobEvents(ctx)
+	if err != nil || !f.started() {
+		return events, err
 	}
-	return f.log.Events(ctx, f.id)
+	own, err := f.log.Events(ctx, f.id)
+	events = append(events, own...)
+	slices.SortFunc(events, func(a, b eventstore.Event) int { return cmp.Compare(a.Position, b.Position) })
+	return events, err
 }
 
 // stateOf returns the actual state of a run: one that is recorded as under way is
