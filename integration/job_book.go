@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"reprise/actor"
 	"reprise/datadir"
@@ -418,12 +420,32 @@ func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
 	if err == nil || j.left != nil {
 		return
 	}
-	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: datadir.Advise(err).Error()}
+	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: oneLine(datadir.Advise(err).Error())}
 	if mayPassLater(err) {
 		_ = b.decide(j, queue.Defer{Cause: cause, RetryAfter: retryDelay(j.job(), cause.Code)})
 	} else {
 		_ = b.decide(j, queue.Reject{Cause: cause})
 	}
+}
+
+// oneLine returns a text as one line, for lists and displays: a line that begins with a
+// capital letter begins another sentence.
+func oneLine(text string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimSpace(line)
+		first, _ := utf8.DecodeRuneInString(line)
+		switch {
+		case line == "":
+			continue
+		case b.Len() > 0 && unicode.IsUpper(first) && !strings.HasSuffix(b.String(), ":"):
+			b.WriteString(". ")
+		case b.Len() > 0:
+			b.WriteByte(' ')
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // mayPassLater reports whether what kept a job from being prepared may pass.
@@ -640,7 +662,7 @@ func (b *jobBook) placed(j *hostedJob, e training.ResourceAllocated) {
 
 // causeOf returns why a run was interrupted, as its job records it.
 func causeOf(reason string) queue.Cause {
-	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(reason, "its run was interrupted")}
+	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(oneLine(reason), "its run was interrupted")}
 	if strings.HasPrefix(reason, gaveWayTo) {
 		c.Code = queue.CauseGaveWay
 	}
