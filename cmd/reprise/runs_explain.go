@@ -73,7 +73,7 @@ func writeQueued(t *table, state training.State, j api.Job) {
 	if j.Stopping != "" {
 		t.row("soon", string(j.Stopping)+", once it has written a checkpoint")
 	}
-	if j.RetryAfter > 0 && j.Cause != nil {
+	if j.RetryAfter > 0 && j.Cause != nil && state != training.Interrupted {
 		t.row("tried again", fmt.Sprintf("%s later, after %s", shortDuration(j.RetryAfter), plural(j.Deferrals, "failed attempt")))
 	}
 }
