@@ -87,7 +87,7 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 	if err != nil {
 		return job{}, nil, err
 	}
-	_, submission, err := request.Split("", "")
+	_, submission, err := request.Split("", s.userOf(ctx))
 	submit := queue.Submit{Job: queue.JobID(id), Submission: submission}
 	return job{submit: submit, session: session, events: events}, changes, err
 }

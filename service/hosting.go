@@ -63,6 +63,22 @@ func AsGuest(ctx context.Context) context.Context { return context.WithValue(ctx
 
 func isGuest(ctx context.Context) bool { return ctx.Value(guestKey{}) != nil }
 
+// userKey is the key of a context that AsUser returns.
+type userKey struct{}
+
+// AsUser returns a context for calls of another user than Config.User.
+func AsUser(ctx context.Context, user string) context.Context {
+	return context.WithValue(ctx, userKey{}, user)
+}
+
+// userOf returns whose call it is.
+func (s *Service) userOf(ctx context.Context) string {
+	if user, given := ctx.Value(userKey{}).(string); given {
+		return user
+	}
+	return s.config.User()
+}
+
 // errEnding is the error of guests.
 func errEnding() error {
 	return &api.Error{Fault: fault.Unavailable, Code: api.ProcessEnding, Message: "the process that held the data directory is ending; try again"}

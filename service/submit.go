@@ -219,7 +219,7 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 func (s *Service) split(
 	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
 ) (api.TrainingRequest, queue.Submission, error) {
-	train, submission, err := request.Split(string(name), "")
+	train, submission, err := request.Split(string(name), s.userOf(ctx))
 	if err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
@@ -282,9 +282,34 @@ func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest
 				return err
 			}
 		}
-	case fault.Internal, fault.NotFound, fault.Conflict, fault.Corrupt, fault.Forbidden, fault.Unauthenticated: // of the files
+		return changedData(err)
+	case fault.NotFound, fault.Corrupt:
+		return changedData(err)
+	case fault.Internal, fault.Conflict, fault.Forbidden, fault.Unauthenticated: // of the files
 	}
 	return fault.As(fault.Unavailable, err)
+}
+
+// changedData says of data that do not fit a request any longer what is wrong with them.
+// To correct the request, as err may advise, would not help the job.
+func changedData(err error) error {
+	var problems []string
+	for _, part := range fault.Parts(err) {
+		text, fix := part.Error(), ""
+		var field *fault.FieldError
+		var mistake *api.RequestError
+		switch {
+		case errors.As(part, &mistake):
+			fix = mistake.Fix
+		case errors.As(part, &field):
+			fix = field.Fix
+		}
+		problems = append(problems, strings.TrimSuffix(strings.TrimPrefix(text, "dataset_path: "), "; "+fix))
+	}
+	return &datadir.AdvisedError{
+		Err:    fault.New(fault.Unavailable, "its data have changed since it was submitted: %s", strings.Join(problems, "; ")),
+		Remedy: "put them back as they were",
+	}
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several
