@@ -26,8 +26,10 @@ import (
 // job. It is called on a goroutine of its own, may take as long as it needs, and should
 // return early when ctx is done.
 //
-// An error of the kind Unavailable or Exhausted, or one that datadir.Remedy knows, may
-// pass: the job waits, and is prepared again later. Any other rejects the job.
+// An error of the kind Invalid rejects the job. After any other, which may pass, the job
+// waits and is prepared again later. A panic, or an error of the kind Internal for which
+// datadir.Remedy knows no remedy, is likely to come again: the job is rejected once it has
+// waited for that HostConfig.Restarts times in a row.
 type Prepare func(ctx context.Context, job queue.JobID, s queue.Submission) ([]training.Event, error)
 
 const (
@@ -376,8 +378,8 @@ func (b *jobBook) prepare(j *hostedJob) {
 	})
 }
 
-// prepareSafely turns a panic into an error: it is the failure of this job and of
-// nothing else.
+// prepareSafely turns a panic into an error: it is a failure of this job and of nothing
+// else.
 func (b *jobBook) prepareSafely(ctx context.Context, id queue.JobID) (events []training.Event, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -410,34 +412,39 @@ func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
 	if err == nil || j.left != nil {
 		return
 	}
-	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: datadir.Advise(err).Error()}
-	if mayPassLater(err) {
-		_ = b.decide(j, queue.Defer{Cause: cause, RetryAfter: retryDelay(j.job(), cause.Code)})
-	} else {
-		_ = b.decide(j, queue.Reject{Cause: cause})
-	}
+	_ = b.decide(j, afterFailedPreparation(j.job(), err, b.h.config.Restarts.Restarts))
 }
 
-// mayPassLater reports whether what kept a job from being prepared may pass.
-func mayPassLater(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Unavailable, fault.Exhausted, fault.Canceled:
-		return true
-	case fault.Internal:
-		return datadir.Remedy(err) != ""
-	default:
-		return false
+// afterFailedPreparation returns what becomes of a job whose preparation has failed. One that meets
+// the same defect again and again waits that many times.
+func afterFailedPreparation(j queue.Job, err error, times int) queue.Command {
+	kind := fault.KindOf(err)
+	if kind == fault.Internal && datadir.Remedy(err) != "" {
+		kind = fault.Unavailable
 	}
+	cause := queue.Cause{Code: queue.Code(kind.String()), Message: datadir.Advise(err).Error()}
+	again := deferrals(j, cause.Code)
+	switch {
+	case kind == fault.Invalid:
+		return queue.Reject{Cause: cause}
+	case kind == fault.Internal && again >= times:
+		cause.Message = fmt.Sprintf("preparing it has failed %d times in a row: %s", again+1, cause.Message)
+		return queue.Reject{Cause: cause}
+	}
+	return queue.Defer{Cause: cause, RetryAfter: retryDelay(j, cause.Code)}
 }
 
-// retryDelay grows with the number of times in a row that a job was deferred with the
-// code.
+// deferrals returns how many times in a row a job was deferred with the code.
+func deferrals(j queue.Job, code queue.Code) int {
+	if j.Cause().Code != code {
+		return 0
+	}
+	return j.Deferrals()
+}
+
+// retryDelay doubles each time that a job is deferred with the same code.
 func retryDelay(j queue.Job, code queue.Code) time.Duration {
-	n := 0
-	if j.Cause().Code == code {
-		n = j.Deferrals()
-	}
-	return min(firstRetry<<min(n, 20), longestRetry)
+	return min(firstRetry<<min(deferrals(j, code), 20), longestRetry)
 }
 
 // queue records that a job is prepared, and the beginning of its run, at once.
