@@ -63,10 +63,11 @@ func (s *Service) placements(session training.TrainingSession) ([]api.Placement,
 	if err != nil {
 		return nil, err
 	}
-	drivers, err := s.devices()
+	drivers, undevices, err := s.devices()
 	if err != nil {
 		return nil, err
 	}
+	defer undevices()
 	var list []api.Placement
 	for _, d := range drivers {
 		described := d.Describe()
@@ -224,10 +225,11 @@ func (s *Service) split(
 		run, err := s.predecessor(ctx, i, string(id))
 		submission.After[i], errs = queue.JobID(run), append(errs, err)
 	}
-	drivers, err := s.devices()
+	drivers, undevices, err := s.devices()
 	if err != nil {
 		return train, submission, err
 	}
+	defer undevices()
 	if err := joined(append(errs, integration.Admit(drivers, submission, nil))); err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
