@@ -326,6 +326,14 @@ func (h *hosts) close() error {
 
 // submit submits a job. It returns once the job is durable.
 func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
+	if j.named { // runs without a job exist, too
+		switch _, err := h.log.Load(ctx, training.RunID(j.submit.Job)); {
+		case err == nil:
+			return "", fault.New(fault.Conflict, "there is a run %s already", j.submit.Job)
+		case !errors.Is(err, journal.ErrRunNotFound):
+			return "", err
+		}
+	}
 	if j.events != nil {
 		id, err := h.host.SubmitPrepared(ctx, j.submit, j.events)
 		return training.RunID(id), err
