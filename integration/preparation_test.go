@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -169,15 +170,20 @@ func TestEveryRefusalThatCanPassIsKnown(t *testing.T) {
 	through := map[string]string{"dataset.statusError": "dataset.OfflineError"}
 	known, found := passing(), map[string]bool{}
 	for _, folder := range []string{".", "../device", "../datadir", "../dataset", "../checkpoint", "../eventstore"} {
-		packages, err := parser.ParseDir(token.NewFileSet(), folder, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
-		if err != nil {
-			t.Fatal(err)
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no sources: %v", folder, err)
 		}
-		for name, p := range packages {
-			for _, file := range p.Files {
-				for _, refusal := range refusals(file) {
-					found[name+"."+refusal] = true
-				}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, refusal := range refusals(file) {
+				found[file.Name.Name+"."+refusal] = true
 			}
 		}
 	}

@@ -22,7 +22,7 @@ func TestAJobWhoseProxyIsDownWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int64
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
 		http.Error(w, "down for maintenance", http.StatusServiceUnavailable)
 	}))
