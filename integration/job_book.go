@@ -5,16 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"reprise/actor"
-	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
@@ -28,8 +24,10 @@ import (
 // job. It is called on a goroutine of its own, may take as long as it needs, and should
 // return early when ctx is done.
 //
-// An error of the kind Unavailable or Exhausted, or one that datadir.Remedy knows, may
-// pass: the job waits, and is prepared again later. Any other rejects the job.
+// An error of the kind Invalid rejects the job. After any other, which may pass, the job
+// waits and is prepared again later. A panic, or an error of the kind Internal for which
+// datadir.Remedy knows no remedy, is likely to come again: the job is rejected once it has
+// waited for that HostConfig.Restarts times in a row.
 type Prepare func(ctx context.Context, job queue.JobID, s queue.Submission) ([]training.Event, error)
 
 const (
@@ -353,121 +351,6 @@ func (b *jobBook) advance() {
 		}
 	}
 	_ = b.clock.Tell(wakeJobs{}) // if its mailbox is full, it wakes anyway
-}
-
-// mayPrepare reports whether one more job may be prepared.
-func (b *jobBook) mayPrepare(now time.Time) bool {
-	quick, all := 0, 0
-	for _, j := range b.live {
-		if j.cancel == nil {
-			continue
-		}
-		all++
-		if now.Sub(j.begun) < slowPreparation {
-			quick++
-		}
-	}
-	return quick < cmp.Or(b.h.config.Preparations, DefaultPreparations) && all < maxSlowPreparations
-}
-
-func (b *jobBook) prepare(j *hostedJob) {
-	if b.h.config.Prepare == nil {
-		return
-	}
-	if j.job().State() == queue.StateSubmitted && b.decide(j, queue.Prepare{}) != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(b.h.closing)
-	j.cancel, j.begun = cancel, b.h.config.Now()
-	b.h.openings.run(func() {
-		defer cancel()
-		events, err := b.prepareSafely(ctx, j.id())
-		b.prepared(j, events, err)
-	})
-}
-
-// prepareSafely turns a panic into an error: it is the failure of this job and of
-// nothing else.
-func (b *jobBook) prepareSafely(ctx context.Context, id queue.JobID) (events []training.Event, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			events, err = nil, &actor.PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	record, err := b.log.Load(ctx, id)
-	if err != nil { // which says nothing about the job
-		return nil, fault.As(fault.Unavailable, err)
-	}
-	return b.h.config.Prepare(ctx, id, record.Job.Submission())
-}
-
-// prepared takes what came of the preparation of a job.
-func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	j.cancel = nil
-	defer func() {
-		b.retire(j)
-		b.announce(j)
-		b.advance()
-	}()
-	if b.closed || j.job().State() != queue.StatePreparing { // it was paused or cancelled meanwhile
-		return
-	}
-	if err == nil {
-		err = b.queue(j, events)
-	}
-	if err == nil || j.left != nil {
-		return
-	}
-	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: oneLine(datadir.Advise(err).Error())}
-	if mayPassLater(err) {
-		_ = b.decide(j, queue.Defer{Cause: cause, RetryAfter: retryDelay(j.job(), cause.Code)})
-	} else {
-		_ = b.decide(j, queue.Reject{Cause: cause})
-	}
-}
-
-// oneLine returns a text as one line, for lists and displays: a line that begins with a
-// capital letter begins another sentence.
-func oneLine(text string) string {
-	var b strings.Builder
-	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimSpace(line)
-		first, _ := utf8.DecodeRuneInString(line)
-		switch {
-		case line == "":
-			continue
-		case b.Len() > 0 && unicode.IsUpper(first) && !strings.HasSuffix(b.String(), ":"):
-			b.WriteString(". ")
-		case b.Len() > 0:
-			b.WriteByte(' ')
-		}
-		b.WriteString(line)
-	}
-	return b.String()
-}
-
-// mayPassLater reports whether what kept a job from being prepared may pass.
-func mayPassLater(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Unavailable, fault.Exhausted, fault.Canceled:
-		return true
-	case fault.Internal:
-		return datadir.Remedy(err) != ""
-	default:
-		return false
-	}
-}
-
-// retryDelay grows with the number of times in a row that a job was deferred with the
-// code.
-func retryDelay(j queue.Job, code queue.Code) time.Duration {
-	n := 0
-	if j.Cause().Code == code {
-		n = j.Deferrals()
-	}
-	return min(firstRetry<<min(n, 20), longestRetry)
 }
 
 // queue records that a job is prepared, and the beginning of its run, at once.

@@ -13,7 +13,7 @@ import (
 )
 
 // submitOne submits a request with a section job, waits for its end, and returns its run.
-func submitOne(ctx context.Context, t *testing.T, s *Service, job string) training.RunID {
+func submitAs(ctx context.Context, t *testing.T, s *Service, job string) training.RunID {
 	t.Helper()
 	r, _ := requests(t, 1, 4)
 	r.Files[0].Content += api.Text(job)
@@ -44,9 +44,9 @@ func ownerIn(t *testing.T, s *Service, id training.RunID) string {
 func TestAJobBelongsToWhoSubmitsIt(t *testing.T) {
 	s := newService(t) // of ada
 	asBob := AsUser(t.Context(), "bob")
-	first := submitOne(t.Context(), t, s, "")
+	first := submitAs(t.Context(), t, s, "")
 	for id, want := range map[training.RunID]string{
-		first: "ada", submitOne(asBob, t, s, ""): "bob", submitOne(asBob, t, s, "job: {owner: eve}\n"): "eve",
+		first: "ada", submitAs(asBob, t, s, ""): "bob", submitAs(asBob, t, s, "job: {owner: eve}\n"): "eve",
 	} {
 		if got := ownerIn(t, s, id); got != want {
 			t.Errorf("the owner is %q, want %q", got, want)
@@ -64,8 +64,8 @@ func TestAJobBelongsToWhoSubmitsIt(t *testing.T) {
 // One run is one story: what happened to its job and what it did, as the log has it.
 func TestTheEventsOfARunAreThoseOfItsJobToo(t *testing.T) {
 	s := newService(t)
-	id := submitOne(t.Context(), t, s, "")
-	submitOne(t.Context(), t, s, "") // whose events are none of them
+	id := submitAs(t.Context(), t, s, "")
+	submitAs(t.Context(), t, s, "") // whose events are none of them
 	var listed []api.Event
 	for e, err := range s.Events(t.Context(), api.EventsRequest{Run: string(id)}) {
 		if err != nil {

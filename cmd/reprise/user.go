@@ -7,7 +7,6 @@ import (
 	"os/user"
 	"strconv"
 
-	"reprise/queue"
 	"reprise/service"
 )
 
@@ -29,8 +28,7 @@ func ownerName(u *user.User, err error, uid int) string {
 		names = append(names, strconv.Itoa(uid))
 	}
 	for _, name := range names {
-		s := queue.Submission{Request: []byte("{}"), Owner: name}
-		if name != "" && s.Validate() == nil {
+		if service.CanOwn(name) {
 			return name
 		}
 	}
