@@ -11,11 +11,8 @@ import (
 	"syscall"
 
 	"reprise/api"
-	"reprise/eventstore"
-	"reprise/journal"
-	"reprise/queue"
+	"reprise/api/describe"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // hostView shows people what runs do.
@@ -23,7 +20,7 @@ type hostView interface {
 	// begin shows a run that is about to train.
 	begin(api.RunReport)
 	// stepped shows steps that it took, and recorded an event of it.
-	stepped(training.RunID, loop.StepResult)
+	stepped(training.RunID, api.StepsTaken)
 	recorded(training.RunID, training.Event)
 	// tell shows a line about a run that stays, message one about no run in particular.
 	tell(training.RunID, string)
@@ -176,12 +173,9 @@ func show(view hostView, u api.RunUpdate) error {
 	case u.Begin != nil:
 		view.begin(*u.Begin)
 	case u.Steps != nil:
-		view.stepped(u.RunID, loop.StepResult{
-			Step: u.Steps.Step, Epoch: u.Steps.Epoch, Loss: float32(u.Steps.Loss), LearningRate: u.Steps.LearningRate,
-			Samples: u.Steps.Samples, EpochDone: u.Steps.EpochDone,
-		})
+		view.stepped(u.RunID, *u.Steps)
 	case u.Job != nil:
-		text, err := jobNews(*u.Job)
+		text, err := describe.JobNews(u.Job.Type, u.Job.Payload)
 		if err != nil {
 			return err
 		}
@@ -189,31 +183,13 @@ func show(view hostView, u api.RunUpdate) error {
 			view.tell(u.RunID, text)
 		}
 	case u.Event != nil:
-		e, err := journal.DecodeRunEvent(eventstore.Event{NewEvent: eventstore.NewEvent{Type: u.Event.Type, Payload: u.Event.Payload}})
+		e, err := describe.RunEvent(u.Event.Type, u.Event.Payload)
 		if err != nil {
 			return err
 		}
 		view.recorded(u.RunID, e)
 	}
 	return nil
-}
-
-// jobNews says what an event of a run's job means for whoever waits for the run; "" for
-// what the run's own events say.
-func jobNews(e api.RunEvent) (string, error) {
-	switch e.Type {
-	case queue.JobDeferred{}.EventType():
-		var d queue.JobDeferred
-		if err := json.Unmarshal(e.Payload, &d); err != nil {
-			return "", err
-		}
-		if d.RetryAfter > 0 {
-			return fmt.Sprintf("waiting: %s; the next attempt is in %s", d.Message, shortDuration(d.RetryAfter)), nil
-		}
-	case queue.JobPaused{}.EventType():
-		return "paused", nil
-	}
-	return "", nil
 }
 
 // unfinished says of a run that was left where it was how to resume it, once its user
@@ -225,9 +201,9 @@ func (env *environment) unfinished(ctx context.Context, id training.RunID, left 
 	switch {
 	case left.Code == api.DirGone:
 	case left.Remedy != "":
-		err = fmt.Errorf("%w, then resume it with: %s", err, resume)
+		err = errorf("%w, then resume it with: %s", err, resume)
 	default:
-		err = fmt.Errorf("%w; resume it with: %s", err, resume)
+		err = errorf("%w; resume it with: %s", err, resume)
 	}
 	if ctx.Err() != nil {
 		return interruptedError{err}
@@ -306,6 +282,6 @@ func (env *environment) cannotResume(ctx context.Context, s api.Service, err err
 	if r.Details.State == training.Failed {
 		set = fmt.Sprintf(" --set config.learning_rate=%v", h.LearningRate.Value/2)
 	}
-	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
+	return errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
 		err, env.commandFor("runs fork", e.Run)+set)
 }

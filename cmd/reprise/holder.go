@@ -112,10 +112,7 @@ func (env *environment) refuseDetach() error {
 	case err != nil:
 		return unusable(err, "choose a folder that you can write to")
 	case held:
-		return &api.Error{
-			Fault: fault.Unavailable, Code: api.DirInUse, Path: w.Dir,
-			Message: "the data directory " + w.Dir + " is " + (&flock.LockedError{Path: w.LockPath(), Holder: holder}).Error(),
-		}
+		return api.InUse(w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder})
 	}
 	words := []string{env.program}
 	for _, a := range env.args {
@@ -123,7 +120,7 @@ func (env *environment) refuseDetach() error {
 			words = append(words, shellQuoted(a))
 		}
 	}
-	return fmt.Errorf("--detach: %w in %s, so nothing was submitted; to train in this process, run:\n  %s", errNoProcess, w.Dir, strings.Join(words, " "))
+	return errorf("--detach: %w in %s, so nothing was submitted; to train in this process, run:\n  %s", errNoProcess, w.Dir, strings.Join(words, " "))
 }
 
 // dialHolder connects to the control socket of a data directory.
@@ -239,7 +236,7 @@ func (env *environment) cutOff(ctx context.Context, holder flock.Info, before ma
 	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
 	after := env.recordedRuns(ctx, submitting)
 	if after == nil {
-		return fault.New(fault.Unavailable, "%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list"))
+		return fault.As(fault.Unavailable, errorf("%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list")))
 	}
 	maps.DeleteFunc(after, func(id training.RunID, _ bool) bool { return before[id] })
 	var names []string

@@ -8,8 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/device"
-	"reprise/queue"
+	"reprise/api/describe"
 	"reprise/training"
 )
 
@@ -97,24 +96,12 @@ func writePredecessors(t *table, x api.Explanation) {
 	}
 }
 
-func deviceNames(list []device.ID) string {
+func deviceNames[ID ~string](list []ID) string {
 	names := make([]string, len(list))
 	for i, id := range list {
 		names[i] = string(id)
 	}
 	return strings.Join(names, ", ")
-}
-
-// reasonText says why a run waits. The message of a recorded decision stays as it is
-// recorded, since the decision is made again to verify it.
-func reasonText(r queue.Reason) string {
-	switch {
-	case r.Code != queue.CodeBusy:
-		return r.Message
-	case r.Devices == 1:
-		return "1 device that could take it is in use, and the run on it keeps it for now"
-	}
-	return fmt.Sprintf("%d devices that could take it are in use, and the runs on them keep them for now", r.Devices)
 }
 
 func writeExplanation(t *table, x api.Explanation, resume string) error {
@@ -139,10 +126,9 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 	}
 	d := x.Decision
 	t.row("decision", fmt.Sprintf("event %s, %s", thousands(uint64(d.Position)), localTime(d.Time)))
-	on := deviceNames
 	switch {
 	case d.Outcome == "taking over" && x.Waits():
-		t.row("outcome", "gets "+on(d.On)+" once this has given way:")
+		t.row("outcome", "gets "+deviceNames(d.On)+" once this has given way:")
 		for _, id := range d.GaveWay {
 			t.row("  run", string(id))
 		}
@@ -154,7 +140,7 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 		if d.HadToWait {
 			how = "after " + shortDuration(d.Waited) + ", it was placed on "
 		}
-		t.row("outcome", how+on(d.On))
+		t.row("outcome", how+deviceNames(d.On))
 		for _, id := range d.GaveWay {
 			t.row("  in place of", string(id))
 		}
@@ -169,7 +155,7 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 			if reason.Transient {
 				lasts = "may pass"
 			}
-			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reasonText(reason), lasts))
+			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", describe.Reason(reason), lasts))
 		}
 		if x.Waits() {
 			t.row("starts when", x.StartsWhen())
@@ -183,7 +169,7 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 			if h.Remaining > 0 {
 				left = ", probably " + shortDuration(h.Remaining) + " left"
 			}
-			t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, on(h.On), shortDuration(h.Served), left))
+			t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, deviceNames(h.On), shortDuration(h.Served), left))
 		}
 		start := "not known: a run that it waits for has no estimate yet"
 		if d.Start != nil {

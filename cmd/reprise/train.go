@@ -139,14 +139,14 @@ func (env *environment) readRequest(file string) ([]byte, error) {
 			if instead := notAFile(file); instead != nil {
 				return nil, invalid(instead)
 			}
-			return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), fix)
+			return nil, unusable(errorf("JOB %s: %w", file, err), fix)
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), fix)
+		return nil, unusable(errorf("JOB %s: %w", file, err), fix)
 	}
 	if len(content) > maxRequestBytes {
 		if instead := notARequest(file, content); instead != nil {

@@ -13,7 +13,6 @@ import (
 	"reprise/api"
 	"reprise/api/describe"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // runView shows a run on standard error while it trains: live on a terminal,
@@ -94,7 +93,7 @@ func (v *runView) begin(r api.RunReport) {
 }
 
 // stepped implements hostView.
-func (v *runView) stepped(_ training.RunID, s loop.StepResult) {
+func (v *runView) stepped(_ training.RunID, s api.StepsTaken) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.progress.stepped(v.now(), s)

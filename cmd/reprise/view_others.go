@@ -9,7 +9,6 @@ import (
 
 	"reprise/api"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // others are the runs that other processes have submitted to this one, which shows them
@@ -105,7 +104,7 @@ func (v *holderView) begin(r api.RunReport) {
 }
 
 // stepped implements hostView.
-func (v *holderView) stepped(run training.RunID, s loop.StepResult) {
+func (v *holderView) stepped(run training.RunID, s api.StepsTaken) {
 	if row := v.other(run); row != nil {
 		row.stepped(run, s)
 		return

@@ -14,7 +14,6 @@ import (
 
 	"reprise/api"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // severalView shows several runs on standard error: a row for each on a terminal, else
@@ -73,7 +72,7 @@ func (v *severalView) begin(r api.RunReport) {
 }
 
 // stepped implements hostView.
-func (v *severalView) stepped(run training.RunID, s loop.StepResult) {
+func (v *severalView) stepped(run training.RunID, s api.StepsTaken) {
 	if view := v.runs[run]; view != nil {
 		view.stepped(run, s)
 	}
