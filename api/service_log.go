@@ -7,7 +7,7 @@ import (
 
 // LogService is about the event log, and the data directory that it is the heart of.
 type LogService interface {
-	// Events gives the events of a run in the order of the log.
+	// Events gives the events of a run and of its job in the order of the log.
 	Events(ctx context.Context, r EventsRequest) iter.Seq2[Event, error]
 	// Tail gives the newest events of the log and, on request, every new one as it
 	// becomes durable, until ctx ends. None is left out, and none comes twice.

@@ -264,18 +264,26 @@ func everyRun(t *testing.T, h Harness) {
 			if err != nil || report.Details.RunID != r.RunID || report.Details.State != r.State || report.Position != state.State.End {
 				t.Errorf("%s: run %s is %+v, %v", name, r.RunID, report, err)
 			}
-			var last api.Event
+			var last, updated api.Event
+			versions := map[eventstore.AggregateID]eventstore.Version{}
 			for e, err := range s.Events(t.Context(), api.EventsRequest{Run: string(r.RunID)}) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if e.Version != last.Version+1 || e.Position <= last.Position || !json.Valid(e.Payload) {
+				versions[e.Aggregate]++
+				if e.Version != versions[e.Aggregate] || e.Position <= last.Position || !json.Valid(e.Payload) {
 					t.Errorf("%s: %+v follows %+v", name, e, last)
 				}
 				last = e
+				if r.Epochs == 0 || e.Aggregate == eventstore.AggregateID("run/"+r.RunID) { // its own, once it has begun
+					updated = e
+				}
 			}
-			if !last.Time.Equal(r.UpdatedAt) {
-				t.Errorf("%s: run %s was updated at %v, its last event is of %v", name, r.RunID, r.UpdatedAt, last.Time)
+			if !updated.Time.Equal(r.UpdatedAt) {
+				t.Errorf("%s: run %s was updated at %v, its last event is of %v", name, r.RunID, r.UpdatedAt, updated.Time)
+			}
+			if jobs := versions[eventstore.AggregateID("job/"+r.RunID)]; (jobs > 0) != (r.Job != nil) {
+				t.Errorf("%s: run %s has %d events of its job, which is %+v", name, r.RunID, jobs, r.Job)
 			}
 			if shown++; r.Epochs == 0 { // only its job is recorded, of which there is no report in the past
 				continue
