@@ -18,7 +18,7 @@ type layer struct {
 // training -> nn and device -> kernel -> tensor, never back.
 func layerTable() []layer {
 	contexts := []string{
-		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "training", "inference",
+		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "training", "inference", "export",
 	}
 	learning := []string{"nn", "dataset/...", "checkpoint", "device", "kernel", "tensor"}
 	return []layer{
@@ -38,6 +38,7 @@ func layerTable() []layer {
 		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},
 		{"training/...", append([]string{"training/..."}, learning...), "the rules of training are hosted by integration, and host nobody"},
 		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
+		{"export/...", []string{"export/...", "nn", "checkpoint", "kernel", "tensor"}, "a model is written from its architecture and weights, wherever these come from"},
 		{"journal/...", append([]string{"journal/..."}, contexts...), "the journal says what the events of every context mean; hosts, files and stores are handed in or above it"},
 		{"datadir/...", append([]string{"datadir/...", "journal"}, contexts...), "the folders of a data directory are judged by its log; who trains in them is above"},
 		{"integration/...", append([]string{"integration/...", "journal", "datadir", "training/loop"}, contexts...), "integration joins contexts, not their implementations: cmd hands those in"},
