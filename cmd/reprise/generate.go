@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/fault"
 )
 
 func newGenerateCommand(env *environment) *cobra.Command {
@@ -57,8 +56,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 func checkGenerate(c *cobra.Command, g api.GenerateRequest) error {
 	var wrong, ignored []string
 	if g.Best && g.Step != nil {
-		wrong = append(wrong, "--best and --step cannot be given together; leave one of them out")
-		g.Best = false // it has been said
+		wrong, g.Best = append(wrong, twoCheckpoints), false // it has been said
 	}
 	if g.Temperature == 0 {
 		for _, name := range []string{"top-k", "top-p", "seed"} {
@@ -72,14 +70,7 @@ func checkGenerate(c *cobra.Command, g api.GenerateRequest) error {
 			g.TopP = min(g.TopP, 0)
 		}
 	}
-	for _, err := range fault.Parts(g.Validate()) {
-		var field *fault.FieldError
-		if errors.As(err, &field) {
-			named := *field
-			named.Field = flagOf(field.Field)
-			wrong = append(wrong, named.Error())
-		}
-	}
+	wrong = append(wrong, flagMistakes(g.Validate())...)
 	if wrong = append(wrong, ignored...); len(wrong) > 0 {
 		return usageError(c, "%s", strings.Join(wrong, "\n"))
 	}
