@@ -119,7 +119,43 @@ type batch struct {
 // predict computes the outputs of a model for random inputs.
 func predict(t *testing.T, m Model, rows int) batch {
 	t.Helper()
-	plan, err := nn.NewPlan(m.Architecture, nn.PlanConfig{BatchSize: rows, Optimizer: nn.Optimizer{Name: nn.SGD}, Objective: m.Objective})
+	features := 1
+	for _, d := range m.Architecture.Input {
+		features *= d
+	}
+	b := batch{rows: rows}
+	if m.Architecture.TakesTokens() {
+		vocabulary := m.Weights[0].Shape[0]
+		b.tokens = make([]int32, rows*features)
+		for i := range b.tokens {
+			b.tokens[i] = int32(uniform(3, 0, uint64(i)) * float32(vocabulary))
+		}
+	} else {
+		b.inputs = make([]float32, rows*features)
+		for i := range b.inputs {
+			b.inputs[i] = 2*uniform(3, 0, uint64(i)) - 1
+		}
+	}
+	b.compute(t, m)
+	return b
+}
+
+// predictConstant computes the outputs of a model of images for one of a single value.
+func predictConstant(t *testing.T, m Model, v float32) batch {
+	t.Helper()
+	in := m.Architecture.Input
+	b := batch{rows: 1, inputs: make([]float32, in[0]*in[1]*in[2])}
+	for i := range b.inputs {
+		b.inputs[i] = v
+	}
+	b.compute(t, m)
+	return b
+}
+
+// compute computes the outputs as package nn does.
+func (b *batch) compute(t *testing.T, m Model) {
+	t.Helper()
+	plan, err := nn.NewPlan(m.Architecture, nn.PlanConfig{BatchSize: b.rows, Optimizer: nn.Optimizer{Name: nn.SGD}, Objective: m.Objective})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,21 +172,8 @@ func predict(t *testing.T, m Model, rows int) batch {
 	if err := trainer.Load(nn.State{Parameters: m.Weights}); err != nil {
 		t.Fatal(err)
 	}
-	b := batch{rows: rows, outputs: make([]float32, rows*plan.Outputs())}
-	n := rows * plan.Features()
-	if m.Architecture.TakesTokens() {
-		vocabulary := m.Weights[0].Shape[0]
-		b.tokens = make([]int32, n)
-		for i := range b.tokens {
-			b.tokens[i] = int32(uniform(3, 0, uint64(i)) * float32(vocabulary))
-		}
-	} else {
-		b.inputs = make([]float32, n)
-		for i := range b.inputs {
-			b.inputs[i] = 2*uniform(3, 0, uint64(i)) - 1
-		}
-	}
-	if err := trainer.Predict(nn.Batch{Rows: rows, Inputs: b.inputs, Tokens: b.tokens}, b.outputs); err != nil {
+	b.outputs = make([]float32, b.rows*plan.Outputs())
+	if err := trainer.Predict(nn.Batch{Rows: b.rows, Inputs: b.inputs, Tokens: b.tokens}, b.outputs); err != nil {
 		t.Fatal(err)
 	}
 	for i, v := range b.outputs {
@@ -158,7 +181,6 @@ func predict(t *testing.T, m Model, rows int) batch {
 			t.Fatalf("output %d is %v", i, v)
 		}
 	}
-	return b
 }
 
 // foreignInputs returns the inputs in the layout of other runtimes.

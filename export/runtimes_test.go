@@ -22,29 +22,43 @@ const tolerance = 1e-5
 
 const rowsTried = 3
 
-// pythonWith returns a Python that can import a module, or skips the test. Debian's
-// comes first: its modules are not those of another Python in PATH.
-func pythonWith(t *testing.T, module string) string {
+// absent skips the test for want of a runtime. With REPRISE_RUNTIMES=needed, which
+// `make runtimes` sets, it fails.
+func absent(t *testing.T, format string, args ...any) {
 	t.Helper()
+	if os.Getenv("REPRISE_RUNTIMES") == "needed" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// pythonThatImports returns a Python that can import a module, "" if there is none.
+// Debian's comes first: its modules are not those of another Python in PATH.
+func pythonThatImports(module string) string {
 	for _, python := range []string{"/usr/bin/python3", "python3"} {
 		if exec.Command(python, "-c", "import "+module).Run() == nil {
 			return python
 		}
 	}
-	t.Skipf("no Python here has the module %s: on Debian, apt install python3-%s", module, module)
 	return ""
 }
 
-// nodeWithRuntime returns Node.js if it can load ONNX Runtime, or skips the test.
+// pythonWith returns a Python that can import a module that Debian has.
+func pythonWith(t *testing.T, module string) string {
+	t.Helper()
+	python := pythonThatImports(module)
+	if python == "" {
+		absent(t, "no Python here has the module %s: on Debian, apt install python3-%s", module, module)
+	}
+	return python
+}
+
+// nodeWithRuntime returns a Node.js that can load ONNX Runtime.
 func nodeWithRuntime(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("node is not installed")
-	}
-	if exec.Command(node, "-e", "require('onnxruntime-node')").Run() != nil {
-		t.Skip("node cannot load onnxruntime-node: npm install --ignore-scripts onnxruntime-node@1.30.0 in a folder, " +
-			"and set NODE_PATH to its node_modules")
+	if err != nil || exec.Command(node, "-e", "require('onnxruntime-node')").Run() != nil {
+		absent(t, "there is no Node.js here that loads onnxruntime-node: `make runtimes` installs and uses it")
 	}
 	return node
 }
