@@ -227,6 +227,7 @@ func (g *graph) activate(path, v string, kind kernel.ActivationKind) string {
 		return g.add("Mul", path, []string{v, g.add("Sigmoid", path+".sigmoid", []string{v})})
 	case kernel.GELU:
 		return g.gelu(path, v)
+	case kernel.ReLU:
 	}
 	return g.add("Relu", path, []string{v})
 }

@@ -362,6 +362,7 @@ func activation(kind kernel.ActivationKind) string {
 		return "nn.Tanh()"
 	case kernel.Sigmoid:
 		return "nn.Sigmoid()"
+	case kernel.ReLU:
 	}
 	return "nn.ReLU()"
 }
