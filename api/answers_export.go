@@ -26,7 +26,7 @@ func (r ExportModelRequest) Validate() error {
 // checkChoice fails with a *fault.FieldError where a request names two checkpoints.
 func checkChoice(step *uint64, best bool) error {
 	if best && step != nil {
-		return &fault.FieldError{Field: "best", Value: "true", Problem: "does not go together with step", Fix: "leave one of them out"}
+		return &fault.FieldError{Field: "best", Value: "true", Problem: "cannot be given together with step", Fix: "leave one of them out"}
 	}
 	return nil
 }

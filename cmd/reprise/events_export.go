@@ -5,14 +5,10 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/datadir"
-	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/service"
 )
@@ -90,45 +86,6 @@ func (env *environment) exportTo(ctx context.Context, file, format string) error
 		return err
 	}
 	return env.printLogCopy(format, "exported", made)
-}
-
-// createFile makes a file that does not exist yet, durably, whole or not at all. Errors
-// about its path begin with the label, such as a flag, or with the path where there is
-// none. check is asked about the path first; nil for none.
-func (env *environment) createFile(label, file string, check func(field, path string) error, write func(io.Writer) error) error {
-	return env.create("file", label, file, check, func(path string) error {
-		return datadir.WriteNew("path", path, env.holder(env.command), write)
-	})
-}
-
-// create has make make what does not exist yet at a path, which is made absolute. kind is
-// what that is, such as "file".
-func (env *environment) create(kind, label, path string, check func(field, path string) error, make func(path string) error) error {
-	given := strings.TrimSpace(label + " " + path)
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if err := datadir.CheckNew("path", kind, path); err != nil {
-		return ofPath(err, given)
-	}
-	if check != nil {
-		if err := check("path", path); err != nil {
-			return ofPath(err, given)
-		}
-	}
-	return ofPath(make(path), given)
-}
-
-// ofPath makes a mistake in the field "path" speak of the path that was given for it.
-func ofPath(err error, given string) error {
-	var field *fault.FieldError
-	if !errors.As(err, &field) || field.Field != "path" {
-		return err
-	}
-	named := *field
-	named.Field, named.Value = given, ""
-	return &named
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {

@@ -7,12 +7,10 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/datadir"
 	"reprise/export"
 	"reprise/internal/disk"
 )
@@ -49,9 +47,6 @@ RUN is a run's id, the beginning of one, or latest.`,
 			if c.Flags().Changed("step") {
 				q.Step = &step
 			}
-			if err := checkExport(c, q); err != nil {
-				return err
-			}
 			return env.exportModel(c.Context(), q, out, format)
 		},
 	}
@@ -73,20 +68,20 @@ func exportFormats() []string {
 	return names
 }
 
-// checkExport refuses values that cannot be, all at once.
-func checkExport(c *cobra.Command, q api.ExportModelRequest) error {
-	var wrong []string
-	if q.Best && q.Step != nil {
-		wrong, q.Best = append(wrong, twoCheckpoints), false // it has been said
+// exportArguments are what sets the fields of the request.
+func exportArguments() []argument {
+	var list []argument
+	for _, field := range []string{"format", "step", "best"} {
+		list = append(list, argument{field: field, flag: flagOf(field)})
 	}
-	if wrong = append(wrong, flagMistakes(q.Validate())...); len(wrong) > 0 {
-		return usageError(c, "%s", strings.Join(wrong, "\n"))
-	}
-	return nil
+	return list
 }
 
 // exportModel writes a model to a new file or folder, whole or not at all.
 func (env *environment) exportModel(ctx context.Context, q api.ExportModelRequest, out, format string) error {
+	if err := q.Validate(); err != nil { // before anything is made at the path
+		return asGiven(api.ErrorOf(err), exportArguments()...)
+	}
 	w, err := env.workspace()
 	if err != nil {
 		return err
@@ -133,7 +128,7 @@ func (env *environment) receiveModel(
 	if errors.Is(err, context.Canceled) {
 		return model, errInterrupted
 	}
-	return model, asGiven(err, argument{field: "format", flag: "--format"}, argument{field: "step", flag: "--step"})
+	return model, asGiven(err, exportArguments()...)
 }
 
 // modelFiles are the files of a model as they arrive.
@@ -214,17 +209,4 @@ func (f *modelFiles) writeTo(folder string) (names []string, err error) {
 		names = append(names, name)
 	}
 	return names, nil
-}
-
-// createFolder makes a folder that does not exist yet, durably, whole or not at all. It
-// is createFile for a folder.
-func (env *environment) createFolder(label, folder string, check func(field, path string) error, write func(folder string) error) error {
-	return env.create("folder", label, folder, check, func(path string) error {
-		return datadir.Publish("path", path, env.holder(env.command), func(part string) error {
-			if err := disk.Or(nil).Mkdir(part, 0o755); err != nil {
-				return err
-			}
-			return write(part)
-		})
-	})
 }

@@ -13,9 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"reprise/api"
-	"reprise/fault"
 	"reprise/internal/spelling"
-	kernels "reprise/kernel/cpu"
 )
 
 // parameter is a positional argument of a command, as named in its usage line.
@@ -321,12 +319,8 @@ func (env *environment) checkFlags(c *cobra.Command) error {
 	if env.threads < 0 {
 		wrong = append(wrong, fmt.Sprintf("--threads: %d must not be negative; use 0 for one thread per processor", env.threads))
 	}
-	if _, err := kernels.ParseFeatures(env.cpuFeatures); err != nil && env.cpuFeatures != "" {
-		what := "does not exist"
-		if errors.Is(err, kernels.ErrFeatureMissing) {
-			what = "is not available on this machine"
-		}
-		wrong = append(wrong, fmt.Sprintf("--cpu-features: %s %s; use %s", env.cpuFeatures, what, orList(cpuFeatureNames())))
+	if problem := cpuFeaturesProblem(env.cpuFeatures); problem != "" && env.cpuFeatures != "" {
+		wrong = append(wrong, fmt.Sprintf("--cpu-features: %s %s; use %s", env.cpuFeatures, problem, orList(cpuFeatureNames())))
 	}
 	if wrong = append(wrong, missingFlags(c)...); len(wrong) > 0 {
 		return usageError(c, "%s", strings.Join(wrong, "\n"))
@@ -348,33 +342,6 @@ func missingFlags(c *cobra.Command) (missing []string) {
 		missing = append(missing, fmt.Sprintf("--%s is missing; write --%s %s", f.Name, f.Name, value))
 	})
 	return missing
-}
-
-// cpuFeatureNames are the values of --cpu-features on this machine.
-func cpuFeatureNames() []string {
-	names := []string{kernels.LevelAuto.String()}
-	for _, l := range kernels.Detect().Levels() {
-		names = append(names, l.String())
-	}
-	return names
-}
-
-// twoCheckpoints is said where --best and --step are given.
-const twoCheckpoints = "--best and --step cannot be given together; leave one of them out"
-
-// flagMistakes returns what is wrong with fields of a request, in words of the flags that
-// set them.
-func flagMistakes(err error) []string {
-	var list []string
-	for _, part := range fault.Parts(err) {
-		var field *fault.FieldError
-		if errors.As(part, &field) {
-			named := *field
-			named.Field = flagOf(field.Field)
-			list = append(list, named.Error())
-		}
-	}
-	return list
 }
 
 // flagOf returns the flag that sets a field: --top-k for top_k.
