@@ -95,6 +95,10 @@ type SubmitRequest struct {
 	Settings Settings      `json:"settings,omitzero"`
 	// Folder is the absolute path of the folder that relative paths start from.
 	Folder Text `json:"folder"`
+	// RunIDs are the ids that the runs shall have, one for each file, for a caller that has
+	// to know them even if the answer does not reach it. Without them, the service draws
+	// ids.
+	RunIDs []training.RunID `json:"run_ids,omitempty"`
 }
 
 // Submission is what became of a training request, or of a run to be resumed.
@@ -114,6 +118,8 @@ type ForkRequest struct {
 	From *uint64 `json:"from,omitempty"`
 	// Settings change fields of the run's request.
 	Settings Settings `json:"settings,omitzero"`
+	// NewRun is the id that the fork shall have, as SubmitRequest.RunIDs.
+	NewRun training.RunID `json:"new_run,omitempty"`
 }
 
 // Forked is a fork that was started.

@@ -92,7 +92,8 @@ type HostConfig struct {
 	LogActors bool
 	// Restarts bounds how often a run's actor may fail and be restarted. Once they are
 	// exhausted, the run is interrupted; it fails only if the actor panicked every
-	// time. The zero value stands for DefaultRestarts.
+	// time. A job whose preparation panics is prepared again as often, and then rejected.
+	// The zero value stands for DefaultRestarts.
 	Restarts actor.Intensity
 	// Queue is how the devices are shared between runs; nil stands for
 	// queue.DefaultPolicy.

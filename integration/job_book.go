@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"reprise/actor"
-	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
@@ -26,8 +24,10 @@ import (
 // job. It is called on a goroutine of its own, may take as long as it needs, and should
 // return early when ctx is done.
 //
-// An error of the kind Unavailable or Exhausted, or one that datadir.Remedy knows, may
-// pass: the job waits, and is prepared again later. Any other rejects the job.
+// An error of the kind Invalid rejects the job. After any other, which may pass, the job
+// waits and is prepared again later. A panic, or an error of the kind Internal for which
+// datadir.Remedy knows no remedy, is likely to come again: the job is rejected once it has
+// waited for that HostConfig.Restarts times in a row.
 type Prepare func(ctx context.Context, job queue.JobID, s queue.Submission) ([]training.Event, error)
 
 const (
@@ -64,7 +64,7 @@ type jobBook struct {
 	mu     sync.Mutex // guards what follows
 	live   map[queue.JobID]*hostedJob
 	ended  map[queue.JobID]queue.Job // and those of other workers
-	count  int                       // of the jobs ever added, for their order
+	number map[queue.JobID]int       // of each job, in the order of submission
 	closed bool
 }
 
@@ -118,7 +118,7 @@ func (j *hostedJob) unprepared() bool {
 }
 
 func newJobBook(h *Host) *jobBook {
-	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}}
+	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}, number: map[queue.JobID]int{}}
 }
 
 // open reads the jobs that there are. None is active.
@@ -128,6 +128,7 @@ func (b *jobBook) open(ctx context.Context) error {
 		return err
 	}
 	for _, r := range list.Jobs {
+		b.numberOf(r.Job.ID())
 		if r.Job.State().Ended() || r.Job.Worker() != b.h.config.Worker {
 			b.ended[r.Job.ID()] = r.Job
 		} else {
@@ -139,10 +140,17 @@ func (b *jobBook) open(ctx context.Context) error {
 
 func (b *jobBook) add(r journal.JobRecord) *hostedJob {
 	r.Job = r.Job.WithoutRequest() // it may be large, and is in the log
-	b.count++
-	j := &hostedJob{record: r, number: b.count, changed: make(chan struct{})}
+	j := &hostedJob{record: r, number: b.numberOf(r.Job.ID()), changed: make(chan struct{})}
 	b.live[r.Job.ID()] = j
 	return j
+}
+
+// numberOf returns the number of a job. One that the book did not know is the last.
+func (b *jobBook) numberOf(id queue.JobID) int {
+	if b.number[id] == 0 {
+		b.number[id] = len(b.number) + 1
+	}
+	return b.number[id]
 }
 
 // sorted returns the live jobs in the order of their submission.
@@ -345,101 +353,6 @@ func (b *jobBook) advance() {
 	_ = b.clock.Tell(wakeJobs{}) // if its mailbox is full, it wakes anyway
 }
 
-// mayPrepare reports whether one more job may be prepared.
-func (b *jobBook) mayPrepare(now time.Time) bool {
-	quick, all := 0, 0
-	for _, j := range b.live {
-		if j.cancel == nil {
-			continue
-		}
-		all++
-		if now.Sub(j.begun) < slowPreparation {
-			quick++
-		}
-	}
-	return quick < cmp.Or(b.h.config.Preparations, DefaultPreparations) && all < maxSlowPreparations
-}
-
-func (b *jobBook) prepare(j *hostedJob) {
-	if b.h.config.Prepare == nil {
-		return
-	}
-	if j.job().State() == queue.StateSubmitted && b.decide(j, queue.Prepare{}) != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(b.h.closing)
-	j.cancel, j.begun = cancel, b.h.config.Now()
-	b.h.openings.run(func() {
-		defer cancel()
-		events, err := b.prepareSafely(ctx, j.id())
-		b.prepared(j, events, err)
-	})
-}
-
-// prepareSafely turns a panic into an error: it is the failure of this job and of
-// nothing else.
-func (b *jobBook) prepareSafely(ctx context.Context, id queue.JobID) (events []training.Event, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			events, err = nil, &actor.PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	record, err := b.log.Load(ctx, id)
-	if err != nil { // which says nothing about the job
-		return nil, fault.As(fault.Unavailable, err)
-	}
-	return b.h.config.Prepare(ctx, id, record.Job.Submission())
-}
-
-// prepared takes what came of the preparation of a job.
-func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	j.cancel = nil
-	defer func() {
-		b.retire(j)
-		b.announce(j)
-		b.advance()
-	}()
-	if b.closed || j.job().State() != queue.StatePreparing { // it was paused or cancelled meanwhile
-		return
-	}
-	if err == nil {
-		err = b.queue(j, events)
-	}
-	if err == nil || j.left != nil {
-		return
-	}
-	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: datadir.Advise(err).Error()}
-	if mayPassLater(err) {
-		_ = b.decide(j, queue.Defer{Cause: cause, RetryAfter: retryDelay(j.job(), cause.Code)})
-	} else {
-		_ = b.decide(j, queue.Reject{Cause: cause})
-	}
-}
-
-// mayPassLater reports whether what kept a job from being prepared may pass.
-func mayPassLater(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Unavailable, fault.Exhausted, fault.Canceled:
-		return true
-	case fault.Internal:
-		return datadir.Remedy(err) != ""
-	default:
-		return false
-	}
-}
-
-// retryDelay grows with the number of times in a row that a job was deferred with the
-// code.
-func retryDelay(j queue.Job, code queue.Code) time.Duration {
-	n := 0
-	if j.Cause().Code == code {
-		n = j.Deferrals()
-	}
-	return min(firstRetry<<min(n, 20), longestRetry)
-}
-
 // queue records that a job is prepared, and the beginning of its run, at once.
 func (b *jobBook) queue(j *hostedJob, events []training.Event) error {
 	events, estimate, err := b.h.estimate(j.id(), events)
@@ -632,7 +545,7 @@ func (b *jobBook) placed(j *hostedJob, e training.ResourceAllocated) {
 
 // causeOf returns why a run was interrupted, as its job records it.
 func causeOf(reason string) queue.Cause {
-	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(reason, "its run was interrupted")}
+	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(oneLine(reason), "its run was interrupted")}
 	if strings.HasPrefix(reason, gaveWayTo) {
 		c.Code = queue.CauseGaveWay
 	}

@@ -18,6 +18,11 @@ import (
 func (s *Service) Fork(ctx context.Context, q api.ForkRequest) (_ api.Forked, err error) {
 	defer explain(ctx, &err)
 	defer s.shelf.use()()
+	if q.NewRun != "" {
+		if err := checkRunID("new_run", q.NewRun); err != nil {
+			return api.Forked{}, err
+		}
+	}
 	parent, err := s.forkParent(ctx, q.Run)
 	if err != nil {
 		return api.Forked{}, err
@@ -75,6 +80,9 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 		return job{}, nil, err
 	}
 	id := s.newRunID()
+	if q.NewRun != "" {
+		id = q.NewRun
+	}
 	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, s.ids(id))
 	if err != nil {
 		return job{}, nil, invalid(err)
@@ -87,9 +95,9 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 	if err != nil {
 		return job{}, nil, err
 	}
-	_, submission, err := request.Split("", "")
+	_, submission, err := request.Split("", s.userOf(ctx))
 	submit := queue.Submit{Job: queue.JobID(id), Submission: submission}
-	return job{submit: submit, session: session, events: events}, changes, err
+	return job{submit: submit, named: q.NewRun != "", session: session, events: events}, changes, err
 }
 
 // fieldFrom is the field of ForkRequest that names a checkpoint.

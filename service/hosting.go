@@ -25,6 +25,7 @@ type hosts struct {
 
 	mu      sync.Mutex // guards what follows
 	current *hosting   // nil for none
+	ending  bool       // nothing more is placed: see StopPlacing
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
@@ -41,7 +42,8 @@ type hosting struct {
 	jobs    *journal.JobLog
 	opened  *datadir.OpenWorkspace
 	unserve func() error // nil if it is not served
-	unshelf func()       // ends its use of the shelf
+	// unshelf and undevices end its use of the shelf and of the devices.
+	unshelf, undevices func()
 
 	users    int  // submissions in progress and runs that are not at rest; guarded by hosts.mu
 	closing  bool // likewise
@@ -63,7 +65,7 @@ func AsGuest(ctx context.Context) context.Context { return context.WithValue(ctx
 
 func isGuest(ctx context.Context) bool { return ctx.Value(guestKey{}) != nil }
 
-// errEnding is the error of guests.
+// errEnding is the error of guests, and of everybody once the service is closing.
 func errEnding() error {
 	return &api.Error{Fault: fault.Unavailable, Code: api.ProcessEnding, Message: "the process that held the data directory is ending; try again"}
 }
@@ -135,7 +137,7 @@ func (s *Service) join(ctx context.Context) (_ *hosting, ending <-chan struct{},
 	defer s.hosts.mu.Unlock()
 	h := s.hosts.current
 	switch {
-	case isGuest(ctx) && (h == nil || h.closing):
+	case isDone(s.closing), isGuest(ctx) && (h == nil || h.closing):
 		return nil, nil, errEnding()
 	case h == nil:
 		return nil, nil, nil
@@ -157,7 +159,9 @@ func (s *Service) holdInTurn(ctx context.Context) (_ *hosting, ending <-chan str
 	}
 	h.users = 1
 	s.hosts.mu.Lock()
-	s.hosts.current = h
+	if s.hosts.current = h; s.hosts.ending {
+		h.host.StopPlacing()
+	}
 	s.hosts.mu.Unlock()
 	go h.endIfBroken()
 	if h.unserve, err = s.config.Serve(ctx, s); err != nil { // training does not need it
@@ -169,16 +173,17 @@ func (s *Service) holdInTurn(ctx context.Context) (_ *hosting, ending <-chan str
 // openHosting takes the data directory, settles what dead processes left in it, and
 // starts a host.
 func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
-	devices, err := s.devices()
+	devices, undevices, err := s.devices()
 	if err != nil {
 		return nil, err
 	}
 	opened, err := s.open(ctx)
 	if err != nil {
+		undevices()
 		return nil, err
 	}
 	h := &hosting{
-		service: s, opened: opened, log: journal.NewRunLog(opened.Store, s.config.Now), jobs: journal.NewJobLog(opened.Store, s.config.Now),
+		service: s, opened: opened, undevices: undevices, log: journal.NewRunLog(opened.Store, s.config.Now), jobs: journal.NewJobLog(opened.Store, s.config.Now),
 		closed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
@@ -189,6 +194,7 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 		},
 	})
 	if err != nil {
+		undevices()
 		return nil, errors.Join(err, opened.Close())
 	}
 	h.host, h.unshelf = host, s.shelf.use()
@@ -229,6 +235,7 @@ func (h *hosting) end() {
 	}
 	err = errors.Join(err, h.opened.Close())
 	h.unshelf()
+	h.undevices()
 	s.hosts.mu.Lock()
 	s.hosts.current, s.hosts.ended = nil, errors.Join(s.hosts.ended, err)
 	for _, f := range s.hosts.feeds {
@@ -253,11 +260,12 @@ func (h *hosting) endIfBroken() {
 	}
 }
 
-// StopPlacing has no further run take a device, since this process is about to end.
-// Close interrupts those that wait.
+// StopPlacing has no further run take a device, since this process is about to end: not
+// even one that is submitted later. Close interrupts those that wait.
 func (s *Service) StopPlacing() {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
+	s.hosts.ending = true
 	if h := s.hosts.current; h != nil {
 		h.host.StopPlacing()
 	}
@@ -305,9 +313,11 @@ func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error
 // close interrupts what is under way and waits until the data directory was let go. It
 // returns what went wrong in letting go of it, which no call was told.
 func (h *hosts) close() error {
+	h.turn <- struct{}{} // who has it may be opening the data directory; nobody will later
 	h.mu.Lock()
 	current := h.current
 	h.mu.Unlock()
+	<-h.turn
 	if current != nil {
 		current.shut()
 		<-current.ended
@@ -321,6 +331,14 @@ func (h *hosts) close() error {
 
 // submit submits a job. It returns once the job is durable.
 func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
+	if j.named { // runs without a job exist, too
+		switch _, err := h.log.Load(ctx, training.RunID(j.submit.Job)); {
+		case err == nil:
+			return "", fault.New(fault.Conflict, "there is a run %s already", j.submit.Job)
+		case !errors.Is(err, journal.ErrRunNotFound):
+			return "", err
+		}
+	}
 	if j.events != nil {
 		id, err := h.host.SubmitPrepared(ctx, j.submit, j.events)
 		return training.RunID(id), err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/device"
 	"reprise/fault"
 	"reprise/integration"
 )
@@ -27,11 +28,22 @@ const leasePatience = 5 * api.LeaseInterval
 // it knows of uses the devices any more, and the call goes on. A host that cannot be
 // asked does not keep anybody from reading, either.
 type lessor struct {
-	service *Service
-	release func() // ends the lease of the host; nil if there is none
+	service   *Service
+	release   func() // ends the lease of the host; nil if there is none
+	undevices func() // ends the use of the devices; nil if they are not used
+	stop      func()
 }
 
-func (s *Service) lessor() *lessor { return &lessor{service: s} }
+// lessor returns what leases devices for a call, and the context for its work, which also
+// ends when the service is closed. close must follow.
+func (s *Service) lessor(ctx context.Context) (*lessor, context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	unwatch := context.AfterFunc(s.closing, cancel)
+	return &lessor{service: s, stop: func() {
+		unwatch()
+		cancel()
+	}}, ctx
+}
 
 // Acquire implements integration.Lessor. It is called once.
 func (l *lessor) Acquire(ctx context.Context, r integration.LeaseRequest) (*integration.Lease, error) {
@@ -39,17 +51,30 @@ func (l *lessor) Acquire(ctx context.Context, r integration.LeaseRequest) (*inte
 	if l.release, err = l.service.askHost(ctx, r); err != nil {
 		return nil, err
 	}
-	devices, err := l.service.leases() // now: how much memory is free is found out once
+	drivers, undevices, err := l.service.devices() // now: how much memory is free is found out once
+	if err != nil {
+		return nil, err
+	}
+	l.undevices = undevices
+	devices, err := l.service.leases(drivers)
 	if err != nil {
 		return nil, err
 	}
 	return devices.Acquire(ctx, r)
 }
 
-// close lets go of the lease of the host, after the one that Acquire returned.
-func (l *lessor) close() {
+// close lets go of the lease of the host, after the one that Acquire returned. An error of
+// the call that came of the end of the service says so.
+func (l *lessor) close(err *error) {
+	l.stop()
 	if l.release != nil {
 		l.release()
+	}
+	if l.undevices != nil {
+		l.undevices()
+	}
+	if *err != nil && isDone(l.service.closing) && endOnly(*err) {
+		*err = errEnding()
 	}
 }
 
@@ -223,11 +248,7 @@ func acquire(ctx context.Context, devices *integration.Devices, r integration.Le
 
 // leases returns the devices of this machine for calls that only read the data
 // directory: who uses them is not recorded. All of them share what there is.
-func (s *Service) leases() (*integration.Devices, error) {
-	drivers, err := s.devices()
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) leases(drivers []device.Driver) (_ *integration.Devices, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.leased == nil {

@@ -18,10 +18,11 @@ import (
 // Devices implements api.Service.
 func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.DeviceList, err error) {
 	defer explain(ctx, &err)
-	drivers, err := s.devices()
+	drivers, undevices, err := s.devices()
 	if err != nil {
 		return api.DeviceList{}, err
 	}
+	defer undevices()
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.DeviceList{}, err

@@ -110,7 +110,7 @@ func (s *Service) Verify(ctx context.Context, q api.VerifyRequest) iter.Seq2[api
 // verify trains a run again and compares.
 func (s *Service) verify(
 	ctx context.Context, r subject, q api.VerifyRequest, tell func(api.VerifyProgress),
-) (integration.VerifyReport, error) {
+) (_ integration.VerifyReport, err error) {
 	var none integration.VerifyReport
 	library, done, err := s.library(ctx)
 	if err != nil {
@@ -121,8 +121,8 @@ func (s *Service) verify(
 	if err != nil {
 		return none, err
 	}
-	devices := s.lessor()
-	defer devices.close()
+	devices, ctx := s.lessor(ctx)
+	defer devices.close(&err)
 	p := api.VerifyProgress{RunID: r.run.ID, From: q.From}
 	if p.From == 0 {
 		p.From = r.run.Session.Parent.Step()
@@ -180,8 +180,8 @@ func (s *Service) Generate(ctx context.Context, q api.GenerateRequest) iter.Seq2
 			return err
 		}
 		defer r.close()
-		devices := s.lessor()
-		defer devices.close()
+		devices, ctx := s.lessor(ctx)
+		defer devices.close(&err)
 		generator, err := s.generator(ctx, r, q, devices)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -139,10 +140,14 @@ func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event,
 		return nil, err
 	}
 	defer f.close()
-	if !f.started() {
-		return f.jobEvents(ctx)
+	events, err := f.jobEvents(ctx)
+	if err != nil || !f.started() {
+		return events, err
 	}
-	return f.log.Events(ctx, f.id)
+	own, err := f.log.Events(ctx, f.id)
+	events = append(events, own...)
+	slices.SortFunc(events, func(a, b eventstore.Event) int { return cmp.Compare(a.Position, b.Position) })
+	return events, err
 }
 
 // stateOf returns the actual state of a run: one that is recorded as under way is

@@ -57,6 +57,10 @@ type Config struct {
 	// holder.
 	Process int
 	Command string
+	// User returns the name of the user whose process this is, who owns the jobs of
+	// requests that name no owner and come without [AsUser]. It may return "" if it is not
+	// known: they then have none.
+	User func() string
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
@@ -80,7 +84,7 @@ func (c Config) Validate() error {
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
 		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
-		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "User": c.User == nil, "Serve": c.Serve == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
@@ -94,13 +98,18 @@ type Service struct {
 	config    Config
 	workspace datadir.Workspace
 
-	mu           sync.Mutex
+	// closing is done once Close was called.
+	closing context.Context
+	shut    context.CancelFunc
+	uses    sync.WaitGroup // of the devices
+
+	mu           sync.Mutex      // guards what follows, and the beginning of uses
 	drivers      []device.Driver // nil until they are needed
 	closeDrivers func() error
+	leased       *integration.Devices // nil until somebody needs one
 
-	shelf  shelf
-	hosts  hosts
-	leased *integration.Devices // nil until somebody needs one
+	shelf shelf
+	hosts hosts
 }
 
 // New returns a service. Close must follow.
@@ -108,38 +117,49 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{
+	s := &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{
 		turn: make(chan struct{}, 1), derive: make(chan struct{}, 1), feeds: map[training.RunID]*feed{},
-	}}, nil
+	}}
+	s.closing, s.shut = context.WithCancel(context.Background())
+	return s, nil
 }
 
 // Close interrupts the runs that train here, lets go of the data directory once they
-// are at rest, and closes the devices. No other call may be in progress.
+// are at rest, and closes the devices. Other calls may be in progress, but not one that
+// waits for the goroutine that calls Close. Those that use a device, and later ones that
+// need a device or write, fail with the code ProcessEnding; Close waits until they have
+// returned. Calls that only read go on. To close again does nothing.
 func (s *Service) Close() error {
+	s.mu.Lock()
+	s.shut()
+	s.mu.Unlock()
 	err := s.hosts.close()
+	s.uses.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closeDrivers == nil {
-		return err
-	}
 	if s.leased != nil {
 		err = errors.Join(err, s.leased.Close())
 	}
-	err = errors.Join(err, s.closeDrivers())
+	if s.closeDrivers != nil {
+		err = errors.Join(err, s.closeDrivers())
+	}
 	s.drivers, s.closeDrivers, s.leased = nil, nil, nil
 	return err
 }
 
-// devices returns the devices of the machine.
-func (s *Service) devices() ([]device.Driver, error) {
+// devices returns the devices of the machine, which stay open until release is called.
+func (s *Service) devices() (drivers []device.Driver, release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closeDrivers == nil {
-		drivers, closeDrivers, err := s.config.OpenDevices()
-		if err != nil {
-			return nil, err
-		}
-		s.drivers, s.closeDrivers = drivers, closeDrivers
+	if isDone(s.closing) {
+		return nil, nil, errEnding()
 	}
-	return s.drivers, nil
+	if s.closeDrivers == nil {
+		if s.drivers, s.closeDrivers, err = s.config.OpenDevices(); err != nil {
+			s.closeDrivers = nil
+			return nil, nil, err
+		}
+	}
+	s.uses.Add(1)
+	return s.drivers, s.uses.Done, nil
 }

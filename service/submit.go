@@ -27,6 +27,7 @@ import (
 // a session and events unless its data have to be fetched first.
 type job struct {
 	submit  queue.Submit
+	named   bool // its caller has chosen its id
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
@@ -68,10 +69,11 @@ func (s *Service) placements(session training.TrainingSession) ([]api.Placement,
 	if err != nil {
 		return nil, err
 	}
-	drivers, err := s.devices()
+	drivers, undevices, err := s.devices()
 	if err != nil {
 		return nil, err
 	}
+	defer undevices()
 	var list []api.Placement
 	for _, d := range drivers {
 		described := d.Describe()
@@ -124,6 +126,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		return nil, &fault.FieldError{Field: "files", Value: fmt.Sprint(n), Problem: "is not a number of requests that can be submitted",
 			Fix: fmt.Sprintf("give 1 to %d", api.MaxRequests)}
 	}
+	if err := checkRunIDs(q); err != nil {
+		return nil, err
+	}
 	settings := q.Settings.Parse()
 	requests, errs := make([]api.TrainingRequest, len(q.Files)), make([]error, len(q.Files))
 	sound := true
@@ -148,6 +153,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		var submission queue.Submission
 		request, submission, errs[i] = s.split(ctx, request, q.Files[i].Name, q.Folder)
 		id := draw()
+		if len(q.RunIDs) > 0 {
+			id, jobs[i].named = q.RunIDs[i], true
+		}
 		jobs[i].submit = queue.Submit{Job: queue.JobID(id), Submission: submission}
 		// Nothing is fetched where the submission will be refused anyway. Without a network,
 		// what is missing is not waited for.
@@ -168,6 +176,35 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		return jobs, errs[0]
 	}
 	return jobs, joinMistakes(q.Files, errs)
+}
+
+// checkRunIDs fails for ids that runs cannot have, with everything that is wrong.
+func checkRunIDs(q api.SubmitRequest) error {
+	if n := len(q.RunIDs); n > 0 && n != len(q.Files) {
+		return &fault.FieldError{Field: "run_ids", Value: fmt.Sprint(n), Problem: fmt.Sprintf("is not the number of files, which is %d", len(q.Files)),
+			Fix: "give an id for each file, or none"}
+	}
+	var errs []error
+	for i, id := range q.RunIDs {
+		field := fmt.Sprintf("run_ids[%d]", i)
+		errs = append(errs, checkRunID(field, id))
+		if slices.Contains(q.RunIDs[:i], id) {
+			errs = append(errs, &fault.FieldError{Field: field, Value: string(id), Problem: "is there twice", Fix: "give each run an id of its own"})
+		}
+	}
+	return joined(errs)
+}
+
+// checkRunID fails for an id that no run can have.
+func checkRunID(field string, id training.RunID) error {
+	err := id.Validate()
+	var wrong *fault.FieldError
+	if errors.As(err, &wrong) {
+		named := *wrong
+		named.Field = field
+		return &named
+	}
+	return err
 }
 
 // parse parses a request file and sets fields of it.
@@ -219,7 +256,7 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 func (s *Service) split(
 	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
 ) (api.TrainingRequest, queue.Submission, error) {
-	train, submission, err := request.Split(string(name), "")
+	train, submission, err := request.Split(string(name), s.userOf(ctx))
 	if err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
@@ -229,10 +266,11 @@ func (s *Service) split(
 		run, err := s.predecessor(ctx, i, string(id))
 		submission.After[i], errs = queue.JobID(run), append(errs, err)
 	}
-	drivers, err := s.devices()
+	drivers, undevices, err := s.devices()
 	if err != nil {
 		return train, submission, err
 	}
+	defer undevices()
 	if err := joined(append(errs, integration.Admit(drivers, submission, nil))); err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
@@ -282,9 +320,34 @@ func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest
 				return err
 			}
 		}
-	case fault.Internal, fault.NotFound, fault.Conflict, fault.Corrupt, fault.Forbidden, fault.Unauthenticated: // of the files
+		return changedData(err)
+	case fault.NotFound, fault.Corrupt:
+		return changedData(err)
+	case fault.Internal, fault.Conflict, fault.Forbidden, fault.Unauthenticated: // of the files
 	}
 	return fault.As(fault.Unavailable, err)
+}
+
+// changedData says of data that do not fit a request any longer what is wrong with them.
+// To correct the request, as err may advise, would not help the job.
+func changedData(err error) error {
+	var problems []string
+	for _, part := range fault.Parts(err) {
+		text, fix := part.Error(), ""
+		var field *fault.FieldError
+		var mistake *api.RequestError
+		switch {
+		case errors.As(part, &mistake):
+			fix = mistake.Fix
+		case errors.As(part, &field):
+			fix = field.Fix
+		}
+		problems = append(problems, strings.TrimSuffix(strings.TrimPrefix(text, "dataset_path: "), "; "+fix))
+	}
+	return &datadir.AdvisedError{
+		Err:    fault.New(fault.Unavailable, "its data have changed since it was submitted: %s", strings.Join(problems, "; ")),
+		Remedy: "put them back as they were",
+	}
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several
@@ -371,9 +434,10 @@ func (s *Service) ids(run training.RunID) api.IDs {
 
 // newRunID returns an id that sorts by time and is easy to say: the time in UTC
 // and four random characters.
-func (s *Service) newRunID() training.RunID { return runID(s.config.Now(), s.config.Random) }
+func (s *Service) newRunID() training.RunID { return NewRunID(s.config.Now(), s.config.Random) }
 
-func runID(now time.Time, randomness io.Reader) training.RunID {
+// NewRunID returns an id for a run that is submitted now, as a Service draws it.
+func NewRunID(now time.Time, randomness io.Reader) training.RunID {
 	const letters = "0123456789abcdefghjkmnpqrstvwxyz" // 32, without the ones that are easily confused
 	var random [4]byte
 	mustRead(randomness, random[:])

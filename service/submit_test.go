@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
@@ -41,7 +43,7 @@ func newService(t *testing.T) *Service {
 			return []device.Driver{d}, d.Close, err
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
-		Random:   rand.Reader, Process: 7, Command: "a test",
+		Random:   rand.Reader, Process: 7, Command: "a test", User: func() string { return "ada" },
 		Serve: func(context.Context, *Service) (func() error, error) { return func() error { return nil }, nil },
 	})
 	if err != nil {
@@ -186,8 +188,11 @@ func TestAFileThatIsAwayOrChangedDoesNotRejectItsJob(t *testing.T) {
 			if err := damage(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission); fault.KindOf(err) != fault.Unavailable || err.Error() == "" {
-				t.Errorf("to prepare it: %v, %v", fault.KindOf(err), err)
+			_, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission)
+			const begin, end = "its data have changed since it was submitted: ", "; put them back as they were"
+			if text := datadir.Advise(err).Error(); fault.KindOf(err) != fault.Unavailable || !strings.HasPrefix(text, begin) || !strings.HasSuffix(text, end) ||
+				strings.Contains(text, "dataset_path") || strings.Count(text, "; ") != 1 {
+				t.Errorf("to prepare it: %v, %s", fault.KindOf(err), text)
 			}
 			if _, err := s.prepare(t.Context(), r, false); fault.KindOf(err) != fault.Invalid { // nothing was accepted
 				t.Errorf("to submit it: %v, %v", fault.KindOf(err), err)
@@ -223,5 +228,59 @@ func TestAMistakeThatNoDataMendsRejectsAJob(t *testing.T) {
 	}
 	if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: []byte("{")}); fault.KindOf(err) == fault.Unavailable || err == nil {
 		t.Errorf("no request: %v, %v", fault.KindOf(err), err)
+	}
+}
+
+// A caller that has to know its runs even without an answer gives them their ids.
+func TestRunsHaveTheIDsThatTheirCallerHasChosen(t *testing.T) {
+	s := newService(t)
+	r, _ := requests(t, 1, 4, 8)
+	submit := func(ids ...training.RunID) (runs []training.RunID, err error) {
+		r.RunIDs = ids
+		for submitted, err := range s.Submit(t.Context(), r) {
+			if err == nil && submitted.Error != nil {
+				err = submitted.Error
+			}
+			if err != nil {
+				return runs, err
+			}
+			runs = append(runs, submitted.RunID)
+		}
+		return runs, nil
+	}
+	if runs, err := submit("mine", "yours"); err != nil || !slices.Equal(runs, []training.RunID{"mine", "yours"}) {
+		t.Fatalf("%v, %v", runs, err)
+	}
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: []string{"mine", "yours"}}) {
+		if err != nil || u.End != nil && u.End.Details.State != training.Completed {
+			t.Fatal(u.End, err)
+		}
+	}
+	for _, c := range []struct {
+		ids   []training.RunID
+		kind  fault.Kind
+		names []string
+	}{
+		{[]training.RunID{"one"}, fault.Invalid, []string{"run_ids"}},
+		{[]training.RunID{"new", "../up"}, fault.Invalid, []string{"run_ids[1]"}},
+		{[]training.RunID{"", ""}, fault.Invalid, []string{"run_ids[0]", "run_ids[1]"}},
+		{[]training.RunID{"new", "new"}, fault.Invalid, []string{"run_ids[1]"}},
+		{[]training.RunID{"mine", "new"}, fault.Conflict, []string{"mine"}},
+	} {
+		runs, err := submit(c.ids...)
+		if len(runs) > 0 || fault.KindOf(err) != c.kind {
+			t.Errorf("%q: %v, %v (%v)", c.ids, runs, err, fault.KindOf(err))
+		}
+		for _, name := range c.names {
+			if err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%q: %v does not name %s", c.ids, err, name)
+			}
+		}
+	}
+	if forked, err := s.Fork(t.Context(), api.ForkRequest{Run: "mine", NewRun: "fork", Settings: api.Settings{Values: []api.Text{"config.epochs=2"}}}); err != nil || forked.RunID != "fork" {
+		t.Errorf("%+v, %v", forked, err)
+	}
+	if _, err := s.Fork(t.Context(), api.ForkRequest{Run: "mine", NewRun: "../up"}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "new_run") {
+		t.Errorf("%v", err)
 	}
 }

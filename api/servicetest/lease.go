@@ -21,19 +21,23 @@ func endless() []string {
 	return []string{"config.epochs=1000000", "config.checkpoint_interval=1000000"}
 }
 
-// underWay submits runs, and returns them once the first of them trains.
+// underWay submits runs, and returns them once one of them trains: that one comes first.
+// Which it is depends on whose data are open first.
 func underWay(t *testing.T, s api.Service) []string {
 	t.Helper()
 	runs := submitted(t, s, endless()...)
-	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: runs[:1]}) {
+	trains := ""
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: runs}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if u.Event != nil && u.Event.Type == "training.epoch_completed.v1" {
+			trains = string(u.RunID)
 			break
 		}
 	}
-	return runs
+	others := slices.DeleteFunc(runs, func(run string) bool { return run == trains })
+	return append([]string{trains}, others...)
 }
 
 // stopRuns interrupts runs and waits until they are at rest.

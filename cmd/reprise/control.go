@@ -65,7 +65,7 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
-	return &control{folder: folder, link: link, server: serveOn(service.AsGuest(context.Background()), listener, handler)}, nil
+	return &control{folder: folder, link: link, server: serveOn(service.AsGuest(context.Background()), listener, handler, asPeer)}, nil
 }
 
 // makeControl makes the private folder of the socket at the path. It makes it elsewhere,

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
-	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -33,6 +33,64 @@ type guestService struct {
 	holder flock.Info
 	// unwatched ends the watch over whether the holder answers.
 	unwatched func()
+	// newRunID draws the id of a run, and asked notes what this command asks for.
+	newRunID func() training.RunID
+	asked    *asked
+}
+
+// asked is what a command has asked the holder to record, which is known even if the
+// holder dies before it has answered.
+type asked struct {
+	runs    map[training.RunID]bool // that were to be recorded
+	retried *api.Target             // to be tried again; nil for nothing
+	before  map[training.RunID]bool // that were recorded already, if there is something to be tried again
+}
+
+// Submit implements api.Service.
+func (g guestService) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
+	r.RunIDs = make([]training.RunID, len(r.Files))
+	for i := range r.RunIDs {
+		id := g.newRunID()
+		for g.asked.runs[id] { // few characters of it are random
+			id = g.newRunID()
+		}
+		r.RunIDs[i], g.asked.runs[id] = id, true
+	}
+	return g.Service.Submit(ctx, r)
+}
+
+// Fork implements api.Service.
+func (g guestService) Fork(ctx context.Context, r api.ForkRequest) (api.Forked, error) {
+	r.NewRun = g.newRunID()
+	g.asked.runs[r.NewRun] = true
+	return g.Service.Fork(ctx, r)
+}
+
+// Retry implements api.Service.
+func (g guestService) Retry(ctx context.Context, r api.RetryRequest) (api.Commanded, error) {
+	before, err := g.Service.Runs(ctx, api.RunsRequest{})
+	if err != nil {
+		return api.Commanded{}, err
+	}
+	g.asked.retried, g.asked.before = &r.Target, map[training.RunID]bool{}
+	for _, run := range before.Runs {
+		g.asked.before[run.RunID] = true
+	}
+	return g.Service.Retry(ctx, r)
+}
+
+// includes reports whether a run that is recorded is one that was asked for.
+func (a *asked) includes(r api.Run) bool {
+	if a.runs[r.RunID] || a.retried == nil {
+		return a.runs[r.RunID]
+	}
+	if r.Job == nil || r.Job.RetryOf == "" || a.before[r.RunID] {
+		return false
+	}
+	return a.retried.All || a.retried.Group != "" && a.retried.Group == r.Job.Group ||
+		slices.ContainsFunc(a.retried.Runs, func(name string) bool {
+			return name == "latest" || strings.HasPrefix(string(r.Job.RetryOf), name)
+		})
 }
 
 // Follow implements api.Service. A follower waits for a holder that is stopped for a
@@ -147,16 +205,16 @@ func (env *environment) askToServe(
 	if err := env.greet(ctx, remote, w, holder); err != nil {
 		return !isUnreachable(err), err
 	}
-	before := env.recordedRuns(ctx, wanted)
-	err = env.callHolder(ctx, remote, w, holder, do)
+	own := &asked{runs: map[training.RunID]bool{}}
+	err = env.callHolder(ctx, remote, w, holder, own, do)
 	var e *api.Error
 	switch {
 	case errors.As(err, &e) && e.Code == api.ProcessEnding:
 		return false, err
 	case isUnreachable(err) && wanted == recording: // it does no harm to record it twice
 		return false, err
-	case isUnreachable(err) && before != nil:
-		return true, env.cutOff(ctx, holder, before, err)
+	case isUnreachable(err) && (wanted == submitting || wanted == detaching):
+		return true, env.cutOff(ctx, holder, own, err)
 	}
 	return true, err
 }
@@ -182,7 +240,7 @@ func (env *environment) greet(ctx context.Context, remote *client.Client, w data
 // callHolder calls do with the service of the holder. It fails once the holder answers
 // nothing any more.
 func (env *environment) callHolder(
-	ctx context.Context, remote *client.Client, w datadir.Workspace, holder flock.Info, do func(context.Context, api.Service) error,
+	ctx context.Context, remote *client.Client, w datadir.Workspace, holder flock.Info, own *asked, do func(context.Context, api.Service) error,
 ) error {
 	called, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -202,55 +260,48 @@ func (env *environment) callHolder(
 	}()
 	shown := notices{env: env}
 	defer shown.close()
-	err := do(api.WithNotices(called, shown.show), guestService{Service: remote, holder: holder, unwatched: unwatched})
+	err := do(api.WithNotices(called, shown.show), guestService{
+		Service: remote, holder: holder, unwatched: unwatched, asked: own,
+		newRunID: func() training.RunID { return service.NewRunID(env.now(), rand.Reader) },
+	})
 	if called.Err() != nil && ctx.Err() == nil {
 		return context.Cause(called)
 	}
 	return err
 }
 
-// recordedRuns returns the runs that are recorded before a command submits others; nil
-// for a command that submits none.
-func (env *environment) recordedRuns(ctx context.Context, wanted access) map[training.RunID]bool {
-	if wanted != submitting && wanted != detaching {
-		return nil
-	}
+// recordedRuns returns the runs that are recorded; false if they cannot be read.
+func (env *environment) recordedRuns(ctx context.Context) ([]api.Run, bool) {
 	s, err := env.serviceFor(reading)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	list, err := s.Runs(api.WithNotices(ctx, func(api.Notice) {}), api.RunsRequest{})
-	if errors.Join(err, s.Close()) != nil {
-		return nil
-	}
-	runs := map[training.RunID]bool{}
-	for _, r := range list.Runs {
-		runs[r.RunID] = true
-	}
-	return runs
+	return list.Runs, errors.Join(err, s.Close()) == nil
 }
 
-// cutOff says of a holder that has died while runs were submitted to it which runs it has
-// recorded since.
-func (env *environment) cutOff(ctx context.Context, holder flock.Info, before map[training.RunID]bool, err error) error {
+// cutOff says of a holder that has died before it had answered which of the runs that it
+// was asked for it has recorded.
+func (env *environment) cutOff(ctx context.Context, holder flock.Info, own *asked, err error) error {
 	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
-	after := env.recordedRuns(ctx, submitting)
-	if after == nil {
+	recorded, known := env.recordedRuns(ctx)
+	if !known {
 		return fault.As(fault.Unavailable, errorf("%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list")))
 	}
-	maps.DeleteFunc(after, func(id training.RunID, _ bool) bool { return before[id] })
 	var names []string
-	for id := range after {
-		names = append(names, string(id))
+	for _, r := range recorded {
+		if own.includes(r) {
+			names = append(names, string(r.RunID))
+		}
 	}
 	slices.Sort(names)
 	switch len(names) {
 	case 0:
-		return fault.New(fault.Unavailable, "%s, and no run was recorded; run the command again", said)
+		return fault.New(fault.Unavailable, "%s, and recorded no run; run the command again", said)
 	case 1:
 		return fault.New(fault.Unavailable, "%s; run %s was recorded; resume it with:\n  %s", said, names[0], env.commandLine("runs resume "+names[0]))
 	}
-	return fault.New(fault.Unavailable, "%s; the runs recorded meanwhile, also for other processes, are %s; resume them with:\n  %s",
+	return fault.New(fault.Unavailable, "%s; it had recorded the runs %s; resume them with:\n  %s",
 		said, strings.Join(names, ", "), env.commandLine("runs resume "+strings.Join(names, " ")))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -80,7 +81,7 @@ func (env *environment) listRuns(ctx context.Context, q api.RunsRequest, format 
 				t.line("no runs in %s; start one with: %s train JOB", list.Folder, env.program)
 				return nil
 			}
-			writeRuns(t, list.Runs)
+			writeRuns(t, list.Runs, currentUser())
 			incomplete := 0
 			for _, r := range list.Runs {
 				if r.FilesMissing {
@@ -96,11 +97,12 @@ func (env *environment) listRuns(ctx context.Context, q api.RunsRequest, format 
 }
 
 // writeRuns lists runs. Of a narrow terminal's columns, the time of submission goes first:
-// a run's id begins with it.
-func writeRuns(t *table, rows []api.Run) {
+// a run's id begins with it. Owners are listed if one of them is not the user.
+func writeRuns(t *table, rows []api.Run, user string) {
 	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
 	groups := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Job != nil && r.Job.Group != "" })
+	owners := slices.ContainsFunc(rows, func(r api.Run) bool { return ownerOf(r) != "" && ownerOf(r) != user })
 	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
 		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
 	if accurate {
@@ -109,6 +111,9 @@ func writeRuns(t *table, rows []api.Run) {
 	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "SUBMITTED", drop: 9})
 	if groups {
 		head = append(head, column{title: "GROUP", cut: 8, drop: 5})
+	}
+	if owners {
+		head = append(head, column{title: "OWNER", cut: 8, drop: 5})
 	}
 	if forks {
 		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
@@ -138,6 +143,9 @@ func writeRuns(t *table, rows []api.Run) {
 			}
 			cells = append(cells, group)
 		}
+		if owners {
+			cells = append(cells, cmp.Or(ownerOf(r), "-"))
+		}
 		switch {
 		case r.ForkOf != "":
 			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
@@ -155,6 +163,14 @@ func submittedAt(r api.Run) time.Time {
 		return r.Job.SubmittedAt
 	}
 	return r.StartedAt
+}
+
+// ownerOf is who a run's job belongs to; "" if that is not recorded.
+func ownerOf(r api.Run) string {
+	if r.Job == nil {
+		return ""
+	}
+	return r.Job.Owner
 }
 
 // withoutTotal shortens "90/135" to "90"; the epoch beside it tells the share.

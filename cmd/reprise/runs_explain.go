@@ -72,7 +72,7 @@ func writeQueued(t *table, r api.Run, resume string) {
 	if j.Stopping != "" {
 		t.row("soon", string(j.Stopping)+", once it has written a checkpoint")
 	}
-	if j.RetryAfter > 0 && j.Cause != nil {
+	if j.RetryAfter > 0 && j.Cause != nil && r.State != training.Interrupted {
 		t.row("tried again", fmt.Sprintf("%s later, after %s", shortDuration(j.RetryAfter), plural(j.Deferrals, "failed attempt")))
 	}
 }

@@ -88,6 +88,9 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 		t.row("reason", d.Reason)
 	}
 	t.row("submitted", localTime(submittedAt(d.Run)))
+	if d.Job != nil && d.Job.Owner != "" {
+		t.row("owner", d.Job.Owner)
+	}
 	if d.SessionID == "" && d.Job != nil { // nothing else is recorded
 		t.row("request", d.Job.Name)
 		t.row("data", d.Dataset)

@@ -147,7 +147,7 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error, served boo
 			}
 			return store, nil
 		},
-		Copies: copies(), Process: os.Getpid(), Command: env.command,
+		Copies: copies(), Process: os.Getpid(), Command: env.command, User: currentUser,
 		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
 			if !served {
 				return func() error { return nil }, nil
@@ -252,7 +252,7 @@ func serveSocket(ctx context.Context, s api.Service) (*privateSocket, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(folder))
 	}
-	return &privateSocket{path: path, server: serveOn(context.Background(), listener, server.Handler(s))}, nil
+	return &privateSocket{path: path, server: serveOn(context.Background(), listener, server.Handler(s), nil)}, nil
 }
 
 func (s *privateSocket) dial(ctx context.Context) (net.Conn, error) {

@@ -87,6 +87,6 @@ func writeState(t *table, report api.StateReport) error {
 		return nil
 	}
 	t.indent = "  "
-	writeRuns(t, s.Runs)
+	writeRuns(t, s.Runs, currentUser())
 	return nil
 }

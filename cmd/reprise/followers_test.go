@@ -1,0 +1,291 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"reprise/api"
+	"reprise/server"
+	"reprise/training"
+)
+
+// long is a request that trains for a while, and ends.
+func long(t *testing.T) string {
+	return mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 40, seed: 5, checkpoint_interval: 2")
+}
+
+// brief is a request that ends soon.
+func brief(t *testing.T, seed int) string {
+	return mlpJob(t, fmt.Sprintf("batch_size: 32, learning_rate: 0.002, epochs: 2, seed: %d", seed))
+}
+
+// runsOf returns the runs of a request file, which is known by its name.
+func runsOf(b binary, file string) (ids []string) {
+	for _, r := range parse[[]api.Run](b, "runs", "list") {
+		if r.Job != nil && r.Job.Name == file {
+			ids = append(ids, string(r.RunID))
+		}
+	}
+	return ids
+}
+
+// Ctrl-C ends a follower, and nothing else: its run stays where it is, and the command
+// that it names ends that.
+func TestASignalEndsAFollowerAndNotItsRun(t *testing.T) {
+	b := build(t)
+	defer startTraining(t, b)()
+	file := endless(t)
+	c := b.command("train", file)
+	out := launched(t, c, "submitted to process")
+	if code := end(t, c, syscall.SIGINT); code != exitInterrupted {
+		t.Errorf("exit code %d\n%s", code, out.text())
+	}
+	ids := runsOf(b, file)
+	if len(ids) != 1 || !strings.Contains(out.text(), "runs cancel "+ids[0]) {
+		t.Fatalf("runs %v\n%s", ids, out.text())
+	}
+	states := func() (of []string) {
+		for _, r := range parse[[]api.Run](b, "runs", "list") {
+			of = append(of, string(r.State))
+		}
+		slices.Sort(of)
+		return of
+	}
+	if got := states(); !slices.Equal(got, []string{"queued", "running"}) {
+		t.Errorf("after the signal: %v", got)
+	}
+	b.must("runs", "cancel", ids[0])
+	if got := states(); !slices.Equal(got, []string{"cancelled", "running"}) {
+		t.Errorf("after the command: %v", got)
+	}
+}
+
+// When the process that trains is killed, each of those that follow runs there names its
+// own, and what resumes them; resumed, they end with the bits that they have alone.
+func TestFollowersOfAKilledProcessNameTheirOwnRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
+	b := build(t)
+	requests := []string{long(t), brief(t, 1), brief(t, 2), brief(t, 3)}
+	want := map[string]string{} // the weights, by file
+	for _, file := range requests {
+		want[file] = parse[api.Result](b.with(), "train", file).WeightsSHA256
+	}
+	b = b.with()
+	holder := b.command("train", requests[0])
+	launched(t, holder, "epoch 1/")
+	followers := [][]string{{requests[1]}, {requests[2], requests[3]}}
+	commands, outputs := make([]*exec.Cmd, len(followers)), make([]*signalWriter, len(followers))
+	for i, files := range followers {
+		commands[i] = b.command(append([]string{"train"}, files...)...)
+		outputs[i] = launched(t, commands[i], "submitted to process")
+	}
+	must1(t, holder.Process.Kill())
+	_ = holder.Wait() // it was killed
+	ctx, cancel := context.WithTimeout(t.Context(), endingLimit)
+	defer cancel()
+	for i, files := range followers {
+		_ = waitGone(ctx, commands[i]) // the exit code tells
+		said := outputs[i].text()
+		if code := commands[i].ProcessState.ExitCode(); code != exitFailed || !strings.Contains(said, fmt.Sprintf("process %d", holder.Process.Pid)) {
+			t.Errorf("exit code %d\n%s", code, said)
+		}
+		for _, file := range requests {
+			for _, id := range runsOf(b, file) {
+				if strings.Contains(said, id) != slices.Contains(files, file) {
+					t.Errorf("run %s of %s, told to who follows %v:\n%s", id, file, files, said)
+				}
+			}
+		}
+	}
+	b.must("runs", "resume", "--all")
+	for _, file := range requests {
+		ids := runsOf(b, file)
+		if len(ids) != 1 {
+			t.Fatalf("%s has the runs %v", file, ids)
+		}
+		if r := parse[api.Result](b, "runs", "show", ids[0]); r.State != training.Completed || r.WeightsSHA256 != want[file] {
+			t.Errorf("%s is %s with %s, alone %s", file, r.State, r.WeightsSHA256, want[file])
+		}
+	}
+	checkNoLease(t, b)
+	b.must("events", "verify")
+}
+
+// dying is a service that records runs and breaks off before it answers.
+type dying struct {
+	api.Service
+	between func() // is called once the runs are recorded
+	unasked bool   // records nothing
+}
+
+// cutOff ends the connection, as the end of the process does.
+func (s dying) cutOff() {
+	s.between()
+	panic(http.ErrAbortHandler)
+}
+
+func (s dying) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
+	return func(func(api.Submission, error) bool) {
+		if !s.unasked {
+			for range s.Service.Submit(ctx, r) { // nobody is told
+			}
+		}
+		s.cutOff()
+	}
+}
+
+func (s dying) Fork(ctx context.Context, r api.ForkRequest) (api.Forked, error) {
+	_, _ = s.Service.Fork(ctx, r) // nobody is told
+	s.cutOff()
+	return api.Forked{}, nil
+}
+
+func (s dying) Retry(ctx context.Context, r api.RetryRequest) (api.Commanded, error) {
+	_, _ = s.Service.Retry(ctx, r) // nobody is told
+	s.cutOff()
+	return api.Commanded{}, nil
+}
+
+// A process that dies between recording runs and answering has its caller told of its own
+// runs, and of none that others submitted at the same time.
+func TestACommandThatGetsNoAnswerNamesItsOwnRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
+	b := build(t)
+	b.must("train", brief(t, 1))
+	env := &environment{program: "reprise", command: "reprise train job.yaml", dataDir: b.dataDir, getenv: os.Getenv, now: time.Now, threads: 1, cpuFeatures: "auto"}
+	w, err := env.workspace()
+	must1(t, err)
+	s, err := env.serviceOver(w, nil, false)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	ctx := api.WithNotices(t.Context(), func(api.Notice) {})
+	submit := func(file string) string {
+		t.Helper()
+		request, err := env.submission(ctx, []string{file}, nil)
+		must1(t, err)
+		id, err := onlySubmission(s.Submit(ctx, request))
+		must1(t, err)
+		return string(id)
+	}
+	cancel := func(id string) {
+		t.Helper()
+		_, err := s.Cancel(ctx, api.CancelRequest{Target: api.Target{Runs: []string{id}}, Cause: "a test"})
+		must1(t, err)
+	}
+	first := string(parse[[]api.Run](b, "runs", "list")[0].RunID)
+	submit(endless(t)) // it keeps the data directory held
+	cancelled := submit(endless(t))
+	cancel(cancelled)
+	file := endless(t)
+	for name, c := range map[string]struct {
+		args    []string
+		unasked bool
+		want    int
+	}{
+		"one":     {args: []string{"train", file}, want: 1},
+		"several": {args: []string{"train", file, file, file}, want: 3},
+		"detach":  {args: []string{"train", "--detach", file}, want: 1},
+		"nothing": {args: []string{"train", file}, unasked: true},
+		"fork":    {args: []string{"runs", "fork", first, "--set", "config.epochs=1000000"}, want: 1},
+		"retry":   {args: []string{"runs", "retry", cancelled}, want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			known := map[training.RunID]bool{}
+			list, err := s.Runs(ctx, api.RunsRequest{})
+			must1(t, err)
+			for _, r := range list.Runs {
+				known[r.RunID] = true
+			}
+			var other string
+			endpoint, err := serveControl(ctx, w, server.Handler(dying{s, func() { other = submit(file) }, c.unasked}))
+			must1(t, err)
+			o := b.run(c.args...)
+			must1(t, endpoint.close())
+			if o.code != exitFailed || !strings.Contains(o.stderr, fmt.Sprintf("process %d ended before it had answered", os.Getpid())) {
+				t.Fatalf("%+v", o)
+			}
+			list, err = s.Runs(ctx, api.RunsRequest{})
+			must1(t, err)
+			own := 0
+			for _, r := range list.Runs {
+				id := string(r.RunID)
+				if known[r.RunID] || id == other {
+					if strings.Contains(o.stderr, id) {
+						t.Errorf("run %s is named, which another process submitted:\n%s", id, o.stderr)
+					}
+					continue
+				}
+				if own++; !strings.Contains(o.stderr, id) {
+					t.Errorf("run %s is not named:\n%s", id, o.stderr)
+				}
+				cancel(id)
+			}
+			if own != c.want || (own == 0) != strings.Contains(o.stderr, "run the command again") {
+				t.Errorf("%d runs were recorded for it, want %d:\n%s", own, c.want, o.stderr)
+			}
+		})
+	}
+}
+
+// Of two commands that begin at the same moment, where nothing is there yet, one trains and
+// the other one submits its run to it, or trains after it.
+func TestTwoCommandsThatBeginAtOnceBothTrain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: make test-full runs it")
+	}
+	const rounds = 20
+	b := build(t)
+	files := []string{brief(t, 1), brief(t, 2)}
+	want := make([]string, len(files))
+	for i, file := range files {
+		want[i] = parse[api.Result](b.with(), "train", file).WeightsSHA256
+	}
+	for round := range rounds {
+		b := b.with()
+		b.dataDir = filepath.Join(b.dataDir, "data") // it does not exist
+		commands, outputs := make([]*exec.Cmd, len(files)), make([]bytes.Buffer, len(files))
+		for i, file := range files {
+			commands[i] = b.command("train", file)
+			commands[i].Stdout, commands[i].Stderr = &outputs[i], &outputs[i]
+		}
+		for _, c := range commands {
+			must1(t, c.Start())
+		}
+		for i, c := range commands {
+			var exit *exec.ExitError
+			if err := c.Wait(); errors.As(err, &exit) || err != nil {
+				t.Errorf("round %d, command %d: %v\n%s", round, i, err, outputs[i].String())
+			}
+		}
+		runs := parse[[]api.Result](b, "runs", "list")
+		if len(runs) != len(files) {
+			t.Errorf("round %d: %d runs", round, len(runs))
+		}
+		for i, file := range files {
+			for _, id := range runsOf(b, file) {
+				if r := parse[api.Result](b, "runs", "show", id); r.State != training.Completed || r.WeightsSHA256 != want[i] {
+					t.Errorf("round %d: %s is %s with %s, alone %s", round, file, r.State, r.WeightsSHA256, want[i])
+				}
+			}
+		}
+		checkNoLease(t, b)
+	}
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"reprise/api"
+	"reprise/device"
+	"reprise/fault"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// explainer is a service that explains what runs wait for.
+type explainer struct {
+	api.Service
+	mu    sync.Mutex
+	says  map[string]api.Explanation // an error for those it does not have
+	asked []string
+}
+
+func (s *explainer) Explain(_ context.Context, q api.ExplainRequest) (api.Explanation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, q.Run)
+	x, ok := s.says[q.Run]
+	if !ok {
+		return x, &api.Error{Fault: fault.Unavailable, Message: "it cannot be asked"}
+	}
+	return x, nil
+}
+
+// set changes what a run waits for; "" for nothing.
+func (s *explainer) set(run, message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.says[run] = waiting(run, queue.Reason{Message: message})
+}
+
+// takeAsked returns the runs that were asked about since the last call.
+func (s *explainer) takeAsked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked
+	s.asked = nil
+	return asked
+}
+
+// waiting explains a run that waits for a device.
+func waiting(run string, reasons ...queue.Reason) api.Explanation {
+	d := &api.RunDecision{Time: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC), Reasons: reasons}
+	d.Outcome = "waiting"
+	return api.Explanation{RunID: training.RunID(run), State: api.Queued, Decision: d}
+}
+
+// toldView notes the lines about runs.
+type toldView struct {
+	hostView
+	mu      sync.Mutex
+	lines   []string
+	stepsOf []training.RunID
+}
+
+func (v *toldView) tell(run training.RunID, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.lines = append(v.lines, string(run)+" "+text)
+}
+
+func (v *toldView) stepped(run training.RunID, _ api.StepsTaken) { v.stepsOf = append(v.stepsOf, run) }
+
+// take returns the lines since the last call.
+func (v *toldView) take() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	lines := v.lines
+	v.lines = nil
+	return lines
+}
+
+// look lets one look at the runs happen.
+func look() {
+	time.Sleep(waitTick)
+	synctest.Wait()
+}
+
+// What a run waits for is told when it is found out, and again only when it changes.
+func TestWhatARunWaitsForIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, v := &explainer{says: map[string]api.Explanation{}}, &toldView{}
+		s.set("a", "its memory is in use")
+		w := tellWaits(t.Context(), s, v, []string{"a", "unknown"})
+		synctest.Wait()
+		if lines := v.take(); lines != nil {
+			t.Errorf("at once: %q", lines)
+		}
+		for _, c := range []struct {
+			message string
+			want    []string
+		}{
+			{"its memory is in use", []string{"a waits for a device: its memory is in use"}},
+			{"its memory is in use", nil},
+			{"it is not healthy", []string{"a waits for a device: it is not healthy"}},
+			{"its memory is in use", []string{"a waits for a device: its memory is in use"}},
+		} {
+			s.set("a", c.message)
+			look()
+			if lines := v.take(); !slices.Equal(lines, c.want) {
+				t.Errorf("%s: told %q, want %q", c.message, lines, c.want)
+			}
+		}
+		w.stop()
+		s.takeAsked()
+		s.set("a", "something else")
+		look()
+		if asked, lines := s.takeAsked(), v.take(); asked != nil || lines != nil {
+			t.Errorf("after its end it asked about %v and told %q", asked, lines)
+		}
+	})
+}
+
+// A run that trains is not asked about any more, and of many runs the first ones are.
+func TestRunsThatHaveBegunAreNotAskedAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, v := &explainer{says: map[string]api.Explanation{}}, &toldView{}
+		var runs []string
+		for i := range waitsTold + 2 {
+			runs = append(runs, fmt.Sprintf("run-%02d", i))
+		}
+		w := tellWaits(t.Context(), s, v, runs)
+		defer w.stop()
+		look()
+		if asked := s.takeAsked(); !slices.Equal(asked, runs[:waitsTold]) {
+			t.Errorf("asked about %v", asked)
+		}
+		w.view(v).stepped("run-01", api.StepsTaken{Step: 1})
+		w.view(v).stepped("another", api.StepsTaken{Step: 1})
+		look()
+		want := append([]string{runs[0]}, runs[2:waitsTold+1]...)
+		if asked := s.takeAsked(); !slices.Equal(asked, want) {
+			t.Errorf("asked about %v, want %v", asked, want)
+		}
+		if !slices.Equal(v.stepsOf, []training.RunID{"run-01", "another"}) {
+			t.Errorf("the view was told of steps of %v", v.stepsOf)
+		}
+		for _, run := range runs {
+			w.began(training.RunID(run))
+		}
+		look()
+		if asked := s.takeAsked(); asked != nil {
+			t.Errorf("asked about %v, all of which train", asked)
+		}
+	})
+}
+
+func TestTheEndOfTheCommandEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		w := tellWaits(ctx, &explainer{says: map[string]api.Explanation{}}, &toldView{}, []string{"a"})
+		cancel(errors.New("Ctrl-C"))
+		<-w.done
+		w.stop() // it has ended
+	})
+}
+
+func TestWhatARunWaitsForInWords(t *testing.T) {
+	change := func(do func(*api.Explanation)) api.Explanation {
+		x := waiting("a", queue.Reason{Code: "unhealthy", Message: "a device is not healthy"})
+		do(&x)
+		return x
+	}
+	start := 90 * time.Minute
+	for name, c := range map[string]struct {
+		x           api.Explanation
+		what, start string
+	}{
+		"no decision":  {change(func(x *api.Explanation) { x.Decision = nil }), "", ""},
+		"placed":       {change(func(x *api.Explanation) { x.Decision.Outcome = "placed" }), "", ""},
+		"running":      {change(func(x *api.Explanation) { x.State = training.Running }), "", ""},
+		"a reason":     {change(func(*api.Explanation) {}), "waits for a device: a device is not healthy", ""},
+		"no reason":    {change(func(x *api.Explanation) { x.Decision.Reasons = nil }), "waits for a device", ""},
+		"initializing": {change(func(x *api.Explanation) { x.State = training.Initializing }), "waits for a device: a device is not healthy", ""},
+		"busy": {
+			change(func(x *api.Explanation) { x.Decision.Reasons = []queue.Reason{{Code: queue.CodeBusy, Devices: 2}} }),
+			"waits for a device: 2 devices that could take it are in use, and the runs on them keep them for now", "",
+		},
+		"held": {
+			change(func(x *api.Explanation) {
+				x.Decision.Holders = []api.DeviceHolder{{RunID: "b", On: []device.ID{"cpu0"}}, {RunID: "c", On: []device.ID{"gpu0", "gpu1"}}}
+				x.Decision.Start = &start
+			}),
+			"waits for cpu0, held by run b, or for gpu0, gpu1, held by run c",
+			"; it probably starts at " + localTime(time.Date(2026, 11, 30, 13, 30, 0, 0, time.UTC)),
+		},
+	} {
+		if what, start := waitsFor(c.x); what != c.what || start != c.start {
+			t.Errorf("%s: %q, %q; want %q, %q", name, what, start, c.what, c.start)
+		}
+	}
+}
