@@ -8,7 +8,7 @@ TOOLS         := $(CURDIR)/.tools
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
 .PHONY: help build test test-full check fmt commits vet lint race variants generated crash powercut survive simulate mutate \
-	bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-scheduler bench-test performance performance-run clean
+	runtimes bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-scheduler bench-test performance performance-run clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,13 @@ SEED      ?= 0
 
 simulate: ## a million simulated histories of the control side; stops at the first that fails
 	$(GO) test -count=1 -v -timeout 24h -run '^TestSimulatedHistories$$' ./integration -histories $(HISTORIES) -seed $(SEED)
+
+# Needs Debian's python3-torch and python3-onnx, and npm.
+ONNXRUNTIME := onnxruntime-node@1.30.0
+
+runtimes: ## compare exported models with PyTorch and ONNX Runtime; fails where one is missing
+	npm install --prefix $(TOOLS)/$(ONNXRUNTIME) --ignore-scripts --no-fund --no-audit $(ONNXRUNTIME)
+	NODE_PATH=$(TOOLS)/$(ONNXRUNTIME)/node_modules REPRISE_RUNTIMES=needed $(GO) test -count=1 -v -run 'PyTorch|ONNX|Documented' ./export
 
 # For some of them: make mutate ONLY='checkpoint|lease'.
 mutate: ## leave out each sync, lease check, compensation step and comparison in verify in turn; some test must fail
