@@ -111,9 +111,12 @@ func (env *environment) printVerification(report api.VerifyReport, folder, forma
 			t.line("\n"+missingFiles, folder)
 		}
 		if report.Verified {
-			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",
-				plural(report.Events, "event"), plural(report.StepsCompared, "step"),
-				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"))
+			same := []string{plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint")}
+			if report.FiguresCompared {
+				same = append(same, "the figures of the best one")
+			}
+			t.line("\nverified: %s chained, %s trained again, %s agree bit for bit",
+				plural(report.Events, "event"), plural(report.StepsCompared, "step"), andList(same))
 		}
 		return nil
 	})
