@@ -28,6 +28,8 @@ type hosts struct {
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
+	// watchers follow every feed.
+	watchers []*follower
 }
 
 // hosting is what this process holds while runs train in it: the data directory, and
@@ -210,6 +212,9 @@ func (s *Service) release(h *hosting) {
 	defer s.hosts.mu.Unlock()
 	if h.users--; h.users == 0 {
 		h.closing = true
+		for _, w := range s.hosts.watchers {
+			w.rouse()
+		}
 		go h.end()
 	}
 }
@@ -340,6 +345,9 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 	}
 	f := newFeed(h, id, begin)
 	s.hosts.feeds[id] = f
+	for _, w := range s.hosts.watchers {
+		w.watch(f)
+	}
 	h.users++
 	s.hosts.mu.Unlock()
 	if err := launch(); err != nil {

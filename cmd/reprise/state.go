@@ -64,7 +64,7 @@ func writeState(t *table, report api.StateReport) error {
 		t.line("  no run is waiting")
 	}
 	for _, q := range s.Queue {
-		t.row("  "+string(q.RunID), strings.ReplaceAll(string(q.For), "_", " "), "since "+localTime(q.Since))
+		t.row("  "+string(q.RunID), strings.ReplaceAll(q.For, "_", " "), "since "+localTime(q.Since))
 	}
 	t.line("\ndevices")
 	if len(s.Devices) == 0 {
