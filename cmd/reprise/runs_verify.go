@@ -111,12 +111,13 @@ func (env *environment) printVerification(report api.VerifyReport, folder, forma
 			t.line("\n"+missingFiles, folder)
 		}
 		if report.Verified {
-			same := []string{plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint")}
+			figures := ""
 			if report.FiguresCompared {
-				same = append(same, "the figures of the best one")
+				figures = ", and so do the figures of the best one"
 			}
-			t.line("\nverified: %s chained, %s trained again, %s agree bit for bit",
-				plural(report.Events, "event"), plural(report.StepsCompared, "step"), andList(same))
+			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit%s",
+				plural(report.Events, "event"), plural(report.StepsCompared, "step"),
+				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"), figures)
 		}
 		return nil
 	})
