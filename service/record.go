@@ -164,7 +164,7 @@ func verificationOf(v integration.VerifyReport) api.VerifyReport {
 	}
 	return api.VerifyReport{
 		RunID: v.RunID, Events: v.Events, FromStep: v.FromStep, ToStep: v.ToStep, Parent: v.Parent, Checkpoints: verdicts,
-		EvaluationsCompared: v.EvaluationsCompared, EpochsCompared: v.EpochsCompared, StepsCompared: v.StepsCompared,
+		EvaluationsCompared: v.EvaluationsCompared, EpochsCompared: v.EpochsCompared, StepsCompared: v.StepsCompared, FiguresCompared: v.FiguresCompared,
 		Verified: v.Verified, Problem: v.Problem,
 	}
 }

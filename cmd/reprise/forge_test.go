@@ -356,6 +356,10 @@ func changeFields(v reflect.Value, visit func(string, func(reflect.Value))) {
 					visit(field, func(root reflect.Value) { at(root).Set(reflect.New(f.Type.Elem())) })
 					continue
 				}
+				if f.Type.Elem().Kind() != reflect.Struct { // its value is a leaf of the JSON
+					visit(field+" is null", func(root reflect.Value) { at(root).SetZero() })
+					continue
+				}
 				visit(field, func(root reflect.Value) { at(root).SetZero() })
 				walk(field, v.Field(i).Elem(), func(root reflect.Value) reflect.Value { return at(root).Elem() })
 			case kind == reflect.Slice && f.Type.Elem().Kind() == reflect.Uint8: // JSON

@@ -18,9 +18,9 @@ type layer struct {
 // training -> nn and device -> kernel -> tensor, never back.
 func layerTable() []layer {
 	contexts := []string{
-		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "training", "inference", "export",
+		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "metrics", "training", "inference", "export",
 	}
-	learning := []string{"nn", "dataset/...", "checkpoint", "device", "kernel", "tensor"}
+	learning := []string{"nn", "dataset/...", "checkpoint", "metrics", "device", "kernel", "tensor"}
 	return []layer{
 		{"fault", nil, "what went wrong is said in one vocabulary, which every context may use and which knows none"},
 		{"tensor/...", nil, "tensor is what every numeric context shares: it can depend on none of them"},
@@ -36,6 +36,7 @@ func layerTable() []layer {
 		{"nn/...", []string{"nn/...", "kernel", "tensor"}, "a model runs on any backend, under any training"},
 		{"dataset/...", []string{"dataset/...", "tensor"}, "data does not depend on what is learnt from it"},
 		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},
+		{"metrics", nil, "how good predictions are does not depend on who made them, nor on what is done about it"},
 		{"training/...", append([]string{"training/..."}, learning...), "the rules of training are hosted by integration, and host nobody"},
 		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
 		{"export/...", []string{"export/...", "nn", "checkpoint", "kernel", "tensor"}, "a model is written from its architecture and weights, wherever these come from"},
