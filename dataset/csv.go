@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reprise/dataset/number"
 	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/spelling"
@@ -84,14 +85,14 @@ func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
 		return err
 	}
 	for i, c := range columns {
-		if c.sd == 0 {
+		if c.SD == 0 {
 			problem := "is the target of every training row: there is nothing to learn"
-			if c.rounded {
+			if c.Rounded {
 				problem = "is the target of every training row, up to rounding: there is nothing to learn"
 			}
-			return t.bad(0, t.targets[i], formatNumber(c.mean), problem, "name a column that varies")
+			return t.bad(0, t.targets[i], number.Format(c.Mean), problem, "name a column that varies")
 		}
-		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.mean, StandardDeviation: c.sd})
+		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.Mean, StandardDeviation: c.SD})
 	}
 	return t.checkScaled(t.targetValues, t.targets, columns)
 }
@@ -415,7 +416,7 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 // addLabel adds the cell of the target. After a mistake in the target, only its
 // missing cells are of interest.
 func (t *table) addLabel(column, columns, line int, cell string) {
-	missing := cell == "" || isNotFinite(cell)
+	missing := cell == "" || number.NotFinite(cell)
 	if t.mistakes.label != nil && !missing {
 		return
 	}

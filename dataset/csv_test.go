@@ -332,8 +332,8 @@ func TestColumnsAreStandardisedByTheTrainingSplit(t *testing.T) {
 			}
 			wantMean, _ := mean.Float64()
 			wantSD, _ := sum.Sqrt(sum.Quo(sum, n)).Float64()
-			if math.Abs(got.mean-wantMean) > 1e-8 || math.Abs(got.sd-wantSD) > 1e-8 {
-				t.Fatalf("column %d: mean %v, want %v; sd %v, want %v", j, got.mean, wantMean, got.sd, wantSD)
+			if math.Abs(got.Mean-wantMean) > 1e-8 || math.Abs(got.SD-wantSD) > 1e-8 {
+				t.Fatalf("column %d: mean %v, want %v; sd %v, want %v", j, got.Mean, wantMean, got.SD, wantSD)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"reprise/dataset/number"
 	"reprise/tensor"
 )
 
@@ -96,14 +97,7 @@ func (p part) row(i int) int {
 type scaling struct {
 	divisor int
 	table   *[256]float32
-	columns []column
-}
-
-// column says how a column of a table is standardised; an sd of 0 means that it
-// does not vary and becomes 0.
-type column struct {
-	mean, sd float64
-	rounded  bool // it varies, but only by rounding: sd is 0
+	columns []number.Scale
 }
 
 func byteScaling(divisor int) scaling {
@@ -112,14 +106,6 @@ func byteScaling(divisor int) scaling {
 		s.table[v] = float32(v) / float32(divisor)
 	}
 	return s
-}
-
-// scale returns the value that a cell of a table has in training.
-func (c column) scale(v float64) float32 {
-	if c.sd == 0 {
-		return 0
-	}
-	return float32((v - c.mean) / c.sd)
 }
 
 // Name returns the name in the catalogue, or the last element of the path.
@@ -184,7 +170,7 @@ func (d *Dataset) scaleRow(b *block, row int, x []float32) {
 	}
 	columns := d.scaling.columns
 	for j, v := range b.values[from:to] {
-		x[j] = columns[j].scale(v)
+		x[j] = columns[j].Apply(v)
 	}
 }
 

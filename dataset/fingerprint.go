@@ -127,8 +127,8 @@ func (w *fingerprintWriter) shape(shape tensor.Shape) {
 func (w *fingerprintWriter) samples(d *Dataset) {
 	w.number(uint64(d.scaling.divisor))
 	for _, c := range d.scaling.columns {
-		w.number(math.Float64bits(c.mean))
-		w.number(math.Float64bits(c.sd))
+		w.number(math.Float64bits(c.Mean))
+		w.number(math.Float64bits(c.SD))
 	}
 	for _, p := range d.parts {
 		w.number(uint64(p.len()))

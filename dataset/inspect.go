@@ -5,6 +5,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"reprise/dataset/number"
 	"reprise/dataset/tokenizer"
 	"reprise/tensor"
 )
@@ -204,20 +205,20 @@ func summariseCounts(counts *[256]uint64) ColumnSummary {
 
 func (d *Dataset) inspectTargets() []ColumnSummary {
 	var names []string
-	var scaling []column
+	var scaling []number.Scale
 	for _, t := range d.targets {
 		names = append(names, t.Name)
-		scaling = append(scaling, column{mean: t.Mean, sd: t.StandardDeviation})
+		scaling = append(scaling, number.Scale{Mean: t.Mean, SD: t.StandardDeviation})
 	}
 	return d.inspectColumns(names, scaling, func(b *block) []float64 { return b.targets })
 }
 
 // inspectColumns summarises the columns of what valuesOf returns, row-major.
-func (d *Dataset) inspectColumns(names []string, scaling []column, valuesOf func(*block) []float64) []ColumnSummary {
+func (d *Dataset) inspectColumns(names []string, scaling []number.Scale, valuesOf func(*block) []float64) []ColumnSummary {
 	columns := make([]ColumnSummary, len(names))
 	for j := range columns {
-		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].sd,
-			Values: Values{Min: math.Inf(1), Mean: scaling[j].mean, Max: math.Inf(-1)}}
+		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].SD,
+			Values: Values{Min: math.Inf(1), Mean: scaling[j].Mean, Max: math.Inf(-1)}}
 	}
 	p := d.parts[Train]
 	for i := range p.len() {

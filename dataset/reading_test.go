@@ -137,7 +137,7 @@ func TestOrdinaryTablesReadTheSameByAllRules(t *testing.T) {
 			}
 			prints[d.Fingerprint()] = true
 			for _, c := range d.scaling.columns {
-				if math.IsNaN(c.sd) || c.sd <= 0 {
+				if math.IsNaN(c.SD) || c.SD <= 0 {
 					t.Errorf("%s: %+v", name, c)
 				}
 			}

@@ -55,7 +55,7 @@ func TestTargetsAreStandardisedAndRestored(t *testing.T) {
 				cells := strings.Split(lines[d.parts[split].row(i)], ",")
 				for j, y := range d.Targets() {
 					v := batch.Targets[i*len(names)+j]
-					if got := y.Restore(v); math.Abs(got-number(t, cells[place[y.Name]])) > 1e-5 {
+					if got := y.Restore(v); math.Abs(got-cellNumber(t, cells[place[y.Name]])) > 1e-5 {
 						t.Errorf("%s, %v sample %d: %s is restored as %v, want %s", target, split, i, y.Name, got, cells[place[y.Name]])
 					}
 					if split == Train {
@@ -73,7 +73,7 @@ func TestTargetsAreStandardisedAndRestored(t *testing.T) {
 	}
 }
 
-func number(t *testing.T, cell string) (v float64) {
+func cellNumber(t *testing.T, cell string) (v float64) {
 	t.Helper()
 	if _, err := fmt.Sscan(cell, &v); err != nil {
 		t.Fatal(err)
@@ -191,8 +191,8 @@ func TestFingerprintsOfTheOtherTasksAreHashesOfTheirSpecification(t *testing.T) 
 	}
 	number(0)
 	for _, c := range d.scaling.columns {
-		float(c.mean)
-		float(c.sd)
+		float(c.Mean)
+		float(c.SD)
 	}
 	rows := [][4]float64{{1, 0.5, -1, 10}, {2, 0.25, 1, 20}, {3, 0.125, -2, 35}, {4, 1, 2, 40}, {5, 2, 7, 55}} // a, "b,c", z, y
 	for _, p := range d.parts {

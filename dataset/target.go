@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"reprise/dataset/number"
 )
 
 // Target is a quantity that regression predicts. For training it is standardised by
@@ -15,7 +17,7 @@ type Target struct {
 }
 
 func (t Target) scale(v float64) float32 {
-	return column{mean: t.Mean, sd: t.StandardDeviation}.scale(v)
+	return number.Scale{Mean: t.Mean, SD: t.StandardDeviation}.Apply(v)
 }
 
 // Restore converts a prediction of the standardised target back to the unit of the
