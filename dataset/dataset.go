@@ -22,27 +22,32 @@ const (
 // Split is a part of a data set.
 type Split int
 
-// The splits: samples to learn from, and samples to measure the result on.
+// The splits: samples to learn from, samples to measure the result on while training, and
+// samples that neither learning nor any choice made in training sees. Most data has none
+// of the last.
 const (
 	Train Split = iota
 	Validation
+	Test
 )
 
 // splits is the number of splits.
-const splits = 2
+const splits = 3
 
-// String returns "train" or "validation".
+// String returns "train", "validation" or "test".
 func (s Split) String() string {
 	switch s {
 	case Train:
 		return "train"
 	case Validation:
 		return "validation"
+	case Test:
+		return "test"
 	}
 	return fmt.Sprintf("split(%d)", int(s))
 }
 
-// Dataset is samples of one shape in two splits, with what is to be learnt from
+// Dataset is samples of one shape in two or three splits, with what is to be learnt from
 // them. It is immutable and safe for concurrent use. Library.Open returns one; the
 // zero value has no samples and is not valid.
 type Dataset struct {
@@ -235,6 +240,9 @@ func (d *Dataset) validateClasses() error {
 		return fmt.Errorf("data set %s has %d classes; training takes 2 to %d", d.name, k, MaxClasses)
 	}
 	for s, p := range d.parts {
+		if p.block == nil {
+			continue
+		}
 		if len(p.raw)+len(p.values) != len(p.labels)*d.features {
 			return fmt.Errorf("data set %s: %v split has %d values for %d labels", d.name, Split(s), len(p.raw)+len(p.values), len(p.labels))
 		}

@@ -195,7 +195,7 @@ func TestFingerprintsOfTheOtherTasksAreHashesOfTheirSpecification(t *testing.T) 
 		float(c.SD)
 	}
 	rows := [][4]float64{{1, 0.5, -1, 10}, {2, 0.25, 1, 20}, {3, 0.125, -2, 35}, {4, 1, 2, 40}, {5, 2, 7, 55}} // a, "b,c", z, y
-	for _, p := range d.parts {
+	for _, p := range d.parts[:Test] {                                                                         // there is no test split
 		number(uint64(len(p.rows)))
 		for _, from := range []int{0, 2} {
 			for _, row := range p.rows {

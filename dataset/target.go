@@ -37,6 +37,9 @@ func (b *block) targetsOf(row, n int) []float64 {
 
 func (d *Dataset) validateTargets() error {
 	for s, p := range d.parts {
+		if p.block == nil {
+			continue
+		}
 		rows := len(p.targets) / len(d.targets)
 		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.features {
 			return fmt.Errorf("data set %s: %v split has %d values for %d targets", d.name, Split(s), len(p.raw)+len(p.values), len(p.targets))
