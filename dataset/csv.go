@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	tablefile "reprise/dataset/table"
 	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/spelling"
@@ -131,7 +132,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	t.first = firstLine(start)
 	var lines io.Reader = buffered
 	if t.reading != firstReading {
-		lines = &lineEnds{r: buffered}
+		lines = tablefile.NewLineEnds(buffered)
 	}
 	reader := csv.NewReader(lines)
 	reader.ReuseRecord = true
