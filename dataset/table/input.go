@@ -40,6 +40,10 @@ func openInput(path string) (*input, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
+	return newInput(path, file)
+}
+
+func newInput(path string, file disk.File) (*input, error) {
 	in := &input{path: path, file: file, unpack: func() {}}
 	if err := in.start(); err != nil {
 		return nil, errors.Join(err, in.close())
