@@ -32,6 +32,10 @@ const (
 	cellBytes = 80
 )
 
+// plainDictionary is how older writers call both encodings of a dictionary: that of its
+// own page and that of the pages of numbers into it.
+const plainDictionary format.Encoding = 2
+
 // parquetRows reads the rows of a Parquet file. The package parquet-go decodes its
 // metadata only: its readers of pages believe what a file claims, and take the memory for
 // it, before they have seen the data. Pages are decoded here, one value after the other.
@@ -280,10 +284,13 @@ type parquetColumn struct {
 	held       int64
 }
 
-// errValue is about a value that is well encoded and has no meaning.
-type errValue struct{ value, problem string }
+// valueError is about a value that is well encoded and has no meaning.
+type valueError struct{ value, problem string }
 
-func (e *errValue) Error() string { return e.value + " " + e.problem }
+func (e *valueError) Error() string { return e.value + " " + e.problem }
+
+// Kind returns Invalid.
+func (e *valueError) Kind() fault.Kind { return fault.Invalid }
 
 func (c *parquetColumn) explain(row int, err error) error {
 	var data *fault.DataError
@@ -291,7 +298,7 @@ func (c *parquetColumn) explain(row int, err error) error {
 		return err
 	}
 	bad := &fault.DataError{File: c.rows.in.path, Row: row, Column: c.name, Fix: "write or fetch the file again", Cause: err}
-	var value *errValue
+	var value *valueError
 	if errors.As(err, &value) {
 		bad.Value, bad.Problem = value.value, value.problem
 		bad.Fix = "correct the value, or " + leaveOut(c.name)
@@ -464,7 +471,7 @@ func (c *parquetColumn) readDictionary(h *format.PageHeader) error {
 	switch {
 	case c.dictionary != nil:
 		return errors.New("a column has two dictionaries")
-	case d.Encoding != format.Plain && d.Encoding != format.PlainDictionary:
+	case d.Encoding != format.Plain && d.Encoding != plainDictionary:
 		return fmt.Errorf("the encoding %v of a dictionary is not known", d.Encoding)
 	case h.UncompressedPageSize > maxDictionaryBytes || d.NumValues < 0 || int64(d.NumValues)*4 > int64(h.UncompressedPageSize):
 		return fmt.Errorf("a dictionary claims %d values in %d bytes; the limit is %d bytes", d.NumValues, h.UncompressedPageSize, maxDictionaryBytes)
@@ -534,7 +541,7 @@ func (c *parquetColumn) readV2(h *format.PageHeader) error {
 
 // decode begins the values of a page.
 func (c *parquetColumn) decode(encoding format.Encoding, data []byte, count int64) (err error) {
-	c.indexed = encoding == format.PlainDictionary || encoding == format.RLEDictionary
+	c.indexed = encoding == plainDictionary || encoding == format.RLEDictionary
 	if c.indexed {
 		switch {
 		case len(data) == 0: // all are null

@@ -162,8 +162,8 @@ func TestValuesOfParquetWithoutAWriter(t *testing.T) {
 		{"FLOAT16", onePage{element: float16Type, rows: 2, pages: []string{page(t, format.DataPage, format.Plain, 2, -1, "\x00\x38\x00\xfc")}}, "0.5f\n-Inff"},
 		{"an RLE boolean", onePage{element: typed(format.Boolean), rows: 3, pages: []string{page(t, format.DataPage, format.RLE, 3, -1, "\x02\x00\x00\x00\x06\x01")}}, "true\ntrue\ntrue"},
 		{"a dictionary without an offset", onePage{element: typed(format.Int32), rows: 2, pages: []string{
-			page(t, format.DictionaryPage, format.PlainDictionary, 2, -1, "\x07\x00\x00\x00\x08\x00\x00\x00"),
-			page(t, format.DataPage, format.PlainDictionary, 1, -1, "\x01\x02\x01"), page(t, format.DataPage, format.RLEDictionary, 1, -1, "\x00\x02"),
+			page(t, format.DictionaryPage, plainDictionary, 2, -1, "\x07\x00\x00\x00\x08\x00\x00\x00"),
+			page(t, format.DataPage, plainDictionary, 1, -1, "\x01\x02\x01"), page(t, format.DataPage, format.RLEDictionary, 1, -1, "\x00\x02"),
 		}}, "8\n7"},
 		{"nulls alone", onePage{element: optional(typed(format.ByteArray)), codec: format.Snappy, rows: 2, pages: []string{
 			page(t, format.DataPage, format.RLEDictionary, 2, 6, string(snappy.Encode(nil, []byte("\x02\x00\x00\x00\x04\x00")))),

@@ -248,10 +248,10 @@ func (m meaning) cell(bits uint64, raw []byte) (Cell, error) {
 
 func textCell(raw []byte) (Cell, error) {
 	if len(raw) > MaxCellBytes {
-		return Cell{}, &errValue{"a text", fmt.Sprintf("is longer than the limit of %d bytes", MaxCellBytes)}
+		return Cell{}, &valueError{"a text", fmt.Sprintf("is longer than the limit of %d bytes", MaxCellBytes)}
 	}
 	if !utf8.Valid(raw) {
-		return Cell{}, &errValue{fault.Quote(string(raw)), "is not text in UTF-8"}
+		return Cell{}, &valueError{fault.Quote(string(raw)), "is not text in UTF-8"}
 	}
 	return Cell{Kind: Text, Text: string(raw)}, nil
 }
@@ -260,7 +260,7 @@ func textCell(raw []byte) (Cell, error) {
 func placed(at time.Time) (Cell, error) {
 	cell, err := timeCell(at)
 	if err != nil {
-		err = &errValue{"a time", err.Error()}
+		err = &valueError{"a time", err.Error()}
 	}
 	return cell, err
 }
@@ -271,7 +271,7 @@ func (m meaning) timeOfDay(bits uint64) (Cell, error) {
 		v = int64(int32(bits))
 	}
 	if day := int64(24 * time.Hour / m.unit); v < 0 || v >= day {
-		return Cell{}, &errValue{strconv.FormatInt(v, 10), "is not a time of day"}
+		return Cell{}, &valueError{strconv.FormatInt(v, 10), "is not a time of day"}
 	}
 	return Cell{Kind: Text, Text: time.Unix(0, v*int64(m.unit)).UTC().Format("15:04:05.999999999")}, nil
 }
@@ -281,7 +281,7 @@ func int96(raw []byte) (Cell, error) {
 	nanos, day := binary.LittleEndian.Uint64(raw), int64(binary.LittleEndian.Uint32(raw[8:]))
 	const epoch = 2440588 // the Julian day of 1970-01-01
 	if nanos >= uint64(24*time.Hour) {
-		return Cell{}, &errValue{"an INT96", "is not a time"}
+		return Cell{}, &valueError{"an INT96", "is not a time"}
 	}
 	return placed(time.Unix((day-epoch)*24*3600, int64(nanos)))
 }
@@ -296,7 +296,7 @@ func (m meaning) decimal(unscaled int64) (Cell, error) {
 
 func (m meaning) longDecimal(raw []byte) (Cell, error) {
 	if len(raw) == 0 || len(raw) > maxDecimalBytes {
-		return Cell{}, &errValue{fmt.Sprintf("%d bytes", len(raw)), "are not a decimal"}
+		return Cell{}, &valueError{fmt.Sprintf("%d bytes", len(raw)), "are not a decimal"}
 	}
 	v := new(big.Int).SetBytes(raw)
 	if raw[0]&0x80 != 0 {
@@ -313,7 +313,7 @@ func (m meaning) longDecimal(raw []byte) (Cell, error) {
 func (m meaning) scaled(digits string) (Cell, error) {
 	v, err := strconv.ParseFloat(digits+"e-"+strconv.Itoa(m.scale), 64)
 	if err != nil && !strings.Contains(digits, "0") {
-		return Cell{}, &errValue{digits, "is out of range"}
+		return Cell{}, &valueError{digits, "is out of range"}
 	}
 	return Cell{Kind: Number, Number: v}, nil
 }

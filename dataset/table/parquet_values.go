@@ -9,9 +9,9 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// values are those of a page of Parquet, in order: the bits of a number or a boolean, or
+// values are the values of a page of Parquet, in order: the bits of a number or a boolean, or
 // the bytes of anything else, which are overwritten by the page after. An error at the end
-// of the data is io.ErrUnexpectedEOF: who reads knows how many values there are. Nothing
+// of the data is io.ErrUnexpectedEOF: the reader knows how many values there are. Nothing
 // here takes memory for what is only claimed.
 //
 // The encodings are those of https://parquet.apache.org/docs/file-format/data-pages/encodings/.
@@ -153,7 +153,7 @@ func (h *hybrid) begin() error {
 		h.left, h.equal, h.value = 8*min(groups, 1<<58), true, 0
 		return nil
 	}
-	// The last run may be cut off behind its last number.
+	// The last run may be cut off after its last number.
 	size := min(groups, uint64(len(h.data))) * uint64(h.width)
 	size = min(size, uint64(len(h.data)))
 	h.block, h.data, h.at = h.data[:size], h.data[size:], 0
@@ -287,14 +287,14 @@ func (d *delta) begin() (err error) {
 	if d.width = uint(d.widths[0]); d.width > 64 {
 		return errDelta
 	}
-	// The last miniblock may be cut off behind its last number.
+	// The last miniblock may be cut off after its last number.
 	size := min(d.perBlock*uint64(d.width)/8, uint64(len(d.data)))
 	d.miniblock, d.data, d.widths = d.data[:size], d.data[size:], d.widths[1:]
 	d.left, d.at = d.perBlock, 0
 	return nil
 }
 
-// rest returns the data behind the numbers. It uses them up.
+// rest returns the data after the numbers. It uses them up.
 func (d *delta) rest() ([]byte, error) {
 	if d.isFirst && d.total > 0 {
 		d.isFirst, d.total = false, d.total-1
@@ -311,7 +311,7 @@ func (d *delta) rest() ([]byte, error) {
 	return d.data, nil
 }
 
-// deltaLength reads texts behind all of their lengths.
+// deltaLength reads texts that follow all of their lengths.
 type deltaLength struct {
 	lengths *delta
 	data    []byte

@@ -31,7 +31,7 @@ func separatorName(separator rune) string {
 func findSeparator(start []byte, isWhole bool) rune {
 	const most = 50 // lines that are looked at
 	best, cells, first, inFirst := ',', 1, ',', 1
-	for _, separator := range []rune(",;\t|") {
+	for _, separator := range ",;\t|" {
 		r := csv.NewReader(bytes.NewReader(start))
 		r.Comma, r.LazyQuotes, r.FieldsPerRecord, r.ReuseRecord = separator, true, -1, true
 		columns, even := 0, true
