@@ -46,7 +46,7 @@ func (r GenerateRequest) Sampling() inference.Sampling {
 func (r GenerateRequest) Validate() error {
 	var errs []error
 	if r.Best && r.Step != nil {
-		errs = append(errs, &fault.FieldError{Field: "best", Value: "true", Problem: "does not go together with step", Fix: "leave one of them out"})
+		errs = append(errs, &fault.FieldError{Field: "best", Value: "true", Problem: "cannot be given together with step", Fix: "leave one of them out"})
 	}
 	switch {
 	case r.Tokens < 0:

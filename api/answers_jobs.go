@@ -67,10 +67,19 @@ const (
 	Submitted = training.State(queue.StateSubmitted) // it waits to be prepared
 	Preparing = training.State(queue.StatePreparing) // its data are being opened
 	Queued    = training.State(queue.StateQueued)    // it waits for devices or other runs
+	Placed    = training.State(queue.StatePlaced)    // it has a device and makes its model
 	Paused    = training.State(queue.StatePaused)    // it waits for somebody to resume it
 	Cancelled = training.State(queue.StateCancelled)
 	Rejected  = training.State(queue.StateRejected) // it can never run
 )
+
+// RunStates returns all states of a run, in the order in which one may have them.
+func RunStates() []training.State {
+	return []training.State{
+		Submitted, Preparing, Queued, Placed, training.Initializing, training.Running,
+		Paused, training.Interrupted, training.Completed, training.Failed, Cancelled, Rejected,
+	}
+}
 
 // Job is how a run is queued.
 type Job struct {

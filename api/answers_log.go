@@ -8,6 +8,16 @@ import (
 	"reprise/training"
 )
 
+// What answers say about the log is in its own words.
+type (
+	// Position is the place of an event in the log, counted from 1.
+	Position = eventstore.Position
+	// AggregateID names what an event is about, such as run/RUN.
+	AggregateID = eventstore.AggregateID
+	// Attestation is the head of a log, perhaps signed.
+	Attestation = eventstore.Attestation
+)
+
 // EventsRequest asks for events of the log.
 type EventsRequest struct {
 	// Run is the run that the events are of.

@@ -96,9 +96,11 @@ type SystemState struct {
 	Note string `json:"note,omitempty"`
 }
 
-// QueuedRun is a run that waits, for what the state of its saga says.
+// QueuedRun is a run that does not train yet.
 type QueuedRun struct {
-	RunID training.RunID     `json:"run_id"`
-	For   training.SagaState `json:"waits_in"`
-	Since time.Time          `json:"since"`
+	RunID training.RunID `json:"run_id"`
+	// For is the state of its job, such as queued. For a run that never had one, as in
+	// older logs, it is that of its saga, such as allocating_resources.
+	For   string    `json:"waits_in"`
+	Since time.Time `json:"since"`
 }

@@ -84,6 +84,21 @@ type Explanation struct {
 	Job      *Job         `json:"job,omitempty"`
 	Recorded bool         `json:"recorded"`
 	Decision *RunDecision `json:"decision"`
+	// Predecessors are the runs that it waits for because it comes after them, and Start is
+	// when it can start if they end as estimated and a device is free then; null if one of
+	// them has no estimate.
+	Predecessors []Predecessor `json:"predecessors,omitempty"`
+	Start        *time.Time    `json:"probable_start,omitempty"`
+}
+
+// Predecessor is a run that another one comes after.
+type Predecessor struct {
+	RunID training.RunID `json:"run_id"`
+	State training.State `json:"state"`
+	// End is when it will probably end, at its pace so far. Where that is not known, Problem
+	// says why.
+	End     *time.Time `json:"probable_end,omitempty"`
+	Problem string     `json:"problem,omitempty"`
 }
 
 // Err fails where the decision is not what the rules make of its snapshot.

@@ -2,17 +2,48 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/nn"
 	"reprise/training"
 )
 
-// RunsRequest asks for all runs.
-type RunsRequest struct{}
+// RunsRequest asks for the runs that fit all of its fields; an empty field fits every run.
+type RunsRequest struct {
+	// Group and Owner are those of the run's job.
+	Group string `json:"group,omitempty"`
+	Owner string `json:"owner,omitempty"`
+	// State is the run's state.
+	State training.State `json:"state,omitempty"`
+}
 
-// RunList is all runs, oldest first.
+// Validate returns a *fault.FieldError for a field that no run could fit.
+func (q RunsRequest) Validate() error {
+	if q.State == "" || slices.Contains(RunStates(), q.State) {
+		return nil
+	}
+	var names []string
+	for _, s := range RunStates() {
+		names = append(names, string(s))
+	}
+	return &fault.FieldError{Field: "state", Value: strconv.Quote(string(q.State)), Problem: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}
+}
+
+// Fits reports whether the request asks for a run.
+func (q RunsRequest) Fits(r Run) bool {
+	var j Job
+	if r.Job != nil {
+		j = *r.Job
+	}
+	return (q.Group == "" || q.Group == j.Group) && (q.Owner == "" || q.Owner == j.Owner) && (q.State == "" || q.State == r.State)
+}
+
+// RunList is runs in the order in which they were submitted, oldest first.
 type RunList struct {
 	Runs []Run `json:"runs"`
 	// Folder is the data directory, RunsFolder the one that files of runs are in.
@@ -56,7 +87,9 @@ type Run struct {
 	Epochs     uint64 `json:"epochs"`
 	TotalSteps uint64 `json:"total_steps"`
 	// Dataset is the path of the data, or a name of the catalogue.
-	Dataset   string    `json:"dataset"`
+	Dataset string `json:"dataset"`
+	// StartedAt is when the run was recorded: its data were open, and it did not have a
+	// device yet. For a run that is not recorded yet, it is when its job was submitted.
 	StartedAt time.Time `json:"started_at"`
 	// UpdatedAt is when the last event happened.
 	UpdatedAt time.Time `json:"updated_at"`
@@ -88,6 +121,8 @@ type RunReport struct {
 	Details RunDetails `json:"details"`
 	// Position is the position of the log as of which it is reported.
 	Position eventstore.Position `json:"position"`
+	// BegunAt is when the run first had a device; absent for one that never did.
+	BegunAt time.Time `json:"begun_at,omitzero"`
 	// CanResume says that the run has not ended for good, as recorded at Position.
 	CanResume bool `json:"can_resume"`
 	// Evaluations are those within epochs. Stopped says when the run stopped early,

@@ -5,6 +5,7 @@ import (
 
 	"reprise/device"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -58,6 +59,20 @@ type Validation struct {
 	TotalSteps      uint64                   `json:"total_steps"`
 	Memory          nn.MemoryPlan            `json:"memory"`
 	Devices         []Placement              `json:"devices"`
+	// Job is how it would be queued; null for a request that says nothing about that.
+	Job *ValidatedJob `json:"job,omitempty"`
+}
+
+// ValidatedJob is how a request would be queued.
+type ValidatedJob struct {
+	Owner    string `json:"owner,omitempty"`
+	Group    string `json:"group,omitempty"`
+	Priority int    `json:"priority,omitempty"`
+	// After are the runs that have to complete first, by their whole ids.
+	After []queue.JobID `json:"after,omitempty"`
+	// MaxSeconds bounds for how long it has devices; 0 is no bound.
+	MaxSeconds float64  `json:"max_seconds,omitempty"`
+	Labels     []string `json:"labels,omitempty"`
 }
 
 // ValidatedModel is a model and its size.
@@ -118,6 +133,10 @@ type ResumeRequest struct {
 // FollowRequest names runs to be followed.
 type FollowRequest struct {
 	Runs []string `json:"runs"`
+	// Others asks for the updates of whatever else trains or waits in the process of the
+	// service, too, until the named runs are at rest. Without named runs, it is until no
+	// run is left in the process.
+	Others bool `json:"others,omitempty"`
 }
 
 // RunUpdate is something that happened to a run. Exactly one of the other fields is set.

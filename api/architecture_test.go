@@ -86,7 +86,7 @@ func TestARegressionHasAnOutputForEachTarget(t *testing.T) {
 	source := kinds(t)["quantities"]
 	text := strings.Replace(named("mlp", "hidden: [4]"), "digits", source.Path, 1) + "dataset: {task: regression, target: \"width,height\"}\n"
 	r := parse(t, text)
-	reference, err := r.DatasetReference(nil, "/")
+	reference, err := r.DatasetReference(nil, "/", stat)
 	if err != nil || reference != source {
 		t.Fatalf("%+v, %v, want %+v", reference, err, source)
 	}
@@ -327,7 +327,7 @@ func TestDatasetOptionsReachTheSource(t *testing.T) {
 	path := writing(t)
 	text := fmt.Sprintf("dataset: {task: next_token, tokenizer: bpe, vocabulary: 260, context: 8, validation_fraction: 0.25}\n%s", strings.Replace(named("gpt", ""), "digits", path, 1))
 	r := parse(t, text)
-	source, err := r.DatasetReference(nil, "/")
+	source, err := r.DatasetReference(nil, "/", stat)
 	want := dataset.Source{Path: path, Task: dataset.NextToken, Tokenizer: "bpe", Vocabulary: 260, Context: 8, ValidationFraction: 0.25}
 	if err != nil || source != want {
 		t.Fatalf("%+v, %v, want %+v", source, err, want)
@@ -356,7 +356,7 @@ func TestDatasetOptionsThatDoNotFitAreTracedBackToTheFile(t *testing.T) {
 	} {
 		request := "dataset: {" + c.options + "}\n" + strings.Replace(minimal(""), "digits", c.path, 1)
 		r := parse(t, request)
-		source, err := r.DatasetReference([]string{"digits"}, "/")
+		source, err := r.DatasetReference([]string{"digits"}, "/", stat)
 		if err != nil {
 			t.Fatal(err)
 		}

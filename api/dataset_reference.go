@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,9 @@ import (
 )
 
 // DatasetReference returns the data that the request means. catalogue has the
-// names that Library.Entries lists, workingDir is absolute.
+// names that Library.Entries lists, workingDir is absolute. stat returns nil for a path
+// where there is something, and fs.ErrNotExist where there is nothing; it is os.Stat for
+// whoever has the files.
 //
 // A dataset_path that is in the catalogue stays as it is, even if a folder has the
 // same name (./mnist is the folder). Any other is a folder or file: a
@@ -24,13 +25,13 @@ import (
 //
 // It fails with a *RequestError if there is no such folder or file. It does not read
 // the content; Library.Open does.
-func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string) (dataset.Source, error) {
+func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string, stat func(path string) error) (dataset.Source, error) {
 	source := r.source()
 	if slices.Contains(catalogue, r.DatasetPath) {
 		return source, nil
 	}
 	for _, path := range r.candidates(workingDir) {
-		_, err := os.Stat(path)
+		err := stat(path)
 		if err == nil {
 			source.Path = path
 			return source, nil

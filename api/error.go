@@ -13,7 +13,7 @@ import (
 // what helps: a command names commands, a page has buttons.
 type Code string
 
-// The codes.
+// The codes of errors.
 const (
 	// RunNotFound: no run has the name; NoRuns: and there are no runs at all.
 	RunNotFound Code = "run_not_found"
@@ -57,6 +57,23 @@ const (
 	Unreachable Code = "unreachable"
 )
 
+// The codes of mistakes.
+const (
+	// DirNotEmpty: the data directory that was to be made has an event log already.
+	// DirHasRuns: it has files of other runs.
+	DirNotEmpty Code = "dir_not_empty"
+	DirHasRuns  Code = "dir_has_runs"
+	// NotBackup: the folder is not one that a backup made.
+	NotBackup Code = "not_backup"
+	// NotHead: the text is not the head of an event log. HeadMissing: there is a key, and
+	// no head to check with it. KeyMissing: there is a signed head, and no key.
+	// HeadUnsigned: there is a key, and the head is not signed.
+	NotHead      Code = "not_head"
+	HeadMissing  Code = "head_missing"
+	KeyMissing   Code = "key_missing"
+	HeadUnsigned Code = "head_unsigned"
+)
+
 // Error is an error of a Service. It is the same whether the service runs in this
 // process or in another, and wraps nothing: whatever a caller can depend on crosses
 // the wire.
@@ -74,8 +91,8 @@ type Error struct {
 	Run training.RunID `json:"run,omitempty"`
 	// Remedy says what to do about the cause; "" if Message does, or nothing is known.
 	Remedy string `json:"remedy,omitempty"`
-	// Instead is a value of the request with which the call would work; Remedy ends
-	// with its field and the value.
+	// Instead is a value of the request with which the call would work. The error's text
+	// has it after Remedy.
 	Instead *FieldValue `json:"instead,omitempty"`
 	// Mistakes are what is wrong with the request, field by field, in the order of
 	// Message; none where nothing is.
@@ -88,34 +105,19 @@ type FieldValue struct {
 	Value string `json:"value"`
 }
 
-// Mistake is something wrong with a field of a request, or of the training request
-// in it.
-type Mistake struct {
-	// Field is the field's path, such as "at" or "config.batch_size".
-	Field string `json:"field,omitempty"`
-	// Value is the value as it was written; "" if there is none.
-	Value string `json:"value,omitempty"`
-	// Problem says what is wrong with the value, Fix what to do. Example is a value
-	// that the field could have.
-	Problem string `json:"problem"`
-	Fix     string `json:"fix,omitempty"`
-	Example string `json:"example,omitempty"`
-	// File, Line and Column are the place in a training request's file, counted from
-	// 1, Column in characters; Excerpt shows it. Setting is the setting that it is in
-	// instead. All are zero for other mistakes.
-	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"`
-	Column  int    `json:"column,omitempty"`
-	Excerpt string `json:"excerpt,omitempty"`
-	Setting string `json:"setting,omitempty"`
-}
-
 // Error returns the message and the remedy.
-func (e *Error) Error() string {
-	if e.Remedy == "" {
-		return e.Message
+func (e *Error) Error() string { return e.Message + e.ending() }
+
+// ending returns what the text of the error says after Message.
+func (e *Error) ending() string {
+	text := ""
+	if e.Remedy != "" {
+		text = "; " + e.Remedy
 	}
-	return e.Message + "; " + e.Remedy
+	if i := e.Instead; i != nil {
+		text += ": " + i.Field + " " + i.Value
+	}
+	return text
 }
 
 // Kind returns Fault; see [fault.KindOf].
@@ -139,7 +141,8 @@ func ErrorOf(err error) *Error {
 	}
 	e := wrapped(err)
 	if e == nil { // the remedies of several are in the message, each after what it helps against
-		e = &Error{Fault: fault.KindOf(err), Message: err.Error(), Mistakes: mistakesOf(err)}
+		e = &Error{Fault: fault.KindOf(err), Message: err.Error()}
+		e.Mistakes = placedIn(e.Message, mistakesOf(err))
 		if coded := firstCoded(err); coded != nil {
 			e.Code, e.Path, e.Run = coded.Code, coded.Path, coded.Run
 		}
@@ -148,11 +151,12 @@ func ErrorOf(err error) *Error {
 	if text, kind := err.Error(), fault.KindOf(err); text != e.Error() || kind != e.Fault { // something was added to it
 		added := *e
 		added.Fault = kind
-		if text, ok := strings.CutSuffix(text, "; "+e.Remedy); ok && e.Remedy != "" {
+		if text, ok := strings.CutSuffix(text, e.ending()); ok {
 			added.Message = text
 		} else {
-			added.Message, added.Remedy = text, ""
+			added.Message, added.Remedy, added.Instead = text, "", nil
 		}
+		added.Mistakes = placedIn(added.Message, mistakesOf(e))
 		return &added
 	}
 	return e
@@ -192,30 +196,6 @@ func wrapped(err error) *Error {
 			continue
 		}
 		err = errors.Unwrap(err)
-	}
-	return nil
-}
-
-// mistakesOf returns the mistakes among the errors that err is made of.
-func mistakesOf(err error) []Mistake {
-	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
-	case *Error:
-		return e.Mistakes
-	case *RequestError:
-		return []Mistake{{
-			Field: e.Field, Value: e.Value, Problem: e.Problem, Fix: e.Fix, File: e.File, Line: e.Line, Column: e.Column,
-			Excerpt: strings.TrimPrefix(e.excerpt, "\n"), Setting: e.Setting,
-		}}
-	case *fault.FieldError:
-		return []Mistake{{Field: e.Field, Value: e.Value, Problem: e.Problem, Fix: e.Fix, Example: e.Example}}
-	case interface{ Unwrap() []error }:
-		var list []Mistake
-		for _, part := range e.Unwrap() {
-			list = append(list, mistakesOf(part)...)
-		}
-		return list
-	case interface{ Unwrap() error }:
-		return mistakesOf(e.Unwrap())
 	}
 	return nil
 }

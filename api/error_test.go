@@ -68,6 +68,81 @@ func TestAJoinedErrorKeepsWhatItsPartsSay(t *testing.T) {
 	}
 }
 
+func TestAMistakeIsFoundInTheMessage(t *testing.T) {
+	at := &fault.FieldError{Field: "at", Value: "9", Problem: "is late", Fix: "use 8", Code: "late"}
+	_, wrong := api.ParseTrainingRequest("job.yaml", []byte("config: {batch_size: 0}\n"))
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{at, "<at: 9 is late; use 8>"},
+		{fmt.Errorf("a: %w!", at), "a: <at: 9 is late; use 8>!"},
+		{errors.Join(at, errors.New("b"), at), "<at: 9 is late; use 8>\nb\n<at: 9 is late; use 8>"},
+		{fmt.Errorf("c: %w", api.ErrorOf(fmt.Errorf("a: %w", at))), "c: a: <at: 9 is late; use 8>"},
+		{errors.Join(api.ErrorOf(errors.Join(at, at)), errors.New("b")), "<at: 9 is late; use 8>\n<at: 9 is late; use 8>\nb"},
+		{wrong, "<" + strings.ReplaceAll(wrong.Error(), "\njob.yaml", ">\n<job.yaml") + ">"},
+		{&fault.FieldError{Field: "b", Problem: "is bad", Cause: at}, "<b: is bad>"},
+	} {
+		e := api.ErrorOf(c.err)
+		marked, done := "", 0
+		for _, m := range e.Mistakes {
+			marked += e.Message[done:m.Said.From] + "<" + e.Message[m.Said.From:m.Said.To] + ">"
+			done = m.Said.To
+		}
+		if marked += e.Message[done:]; marked != c.want {
+			t.Errorf("%q, want %q", marked, c.want)
+		}
+	}
+}
+
+func TestAnErrorIsRewordedMistakeByMistake(t *testing.T) {
+	at := &fault.FieldError{Field: "at", Value: "9", Problem: "is late", Fix: "use 8", Code: "late"}
+	to := &fault.FieldError{Field: "to", Problem: "is missing"}
+	_, wrong := api.ParseTrainingRequest("job.yaml", []byte("config: {batch_size: 0}\n"))
+	e := api.ErrorOf(errors.Join(fmt.Errorf("a: %w", at), wrong, at, to))
+	flags := func(m api.Mistake) api.Mistake {
+		if m.Field == "at" && m.Code == "late" {
+			m.Field, m.Value, m.Fix = "--at", "yesterday", ""
+		}
+		return m
+	}
+	got := e.Reworded(flags)
+	want := "a: --at: yesterday is late\n" + wrong.Error() + "\n--at: yesterday is late\nto: is missing"
+	if got.Error() != want || e.Mistakes[0].Field != "at" || got.Mistakes[0].Field != "--at" {
+		t.Errorf("%q, want %q", got, want)
+	}
+	again := got.Reworded(func(m api.Mistake) api.Mistake {
+		m.Field = "from"
+		return m
+	})
+	if want := "a: from: yesterday is late\n" + wrong.Error() + "\nfrom: yesterday is late\nfrom: is missing"; again.Error() != want {
+		t.Errorf("%q, want %q", again, want)
+	}
+	// What a service that is not ours says may lie anywhere.
+	for _, said := range []*api.Span{nil, {From: -1, To: 2}, {From: 3, To: 2}, {From: 1, To: 99}} {
+		bad := &api.Error{Message: "late", Mistakes: []api.Mistake{{Field: "at", Code: "late", Said: said}}}
+		if got := bad.Reworded(flags); got.Message != "late" || got.Mistakes[0].Field != "--at" || got.Mistakes[0].Said != nil {
+			t.Errorf("%+v", got)
+		}
+		if wrapped := api.ErrorOf(fmt.Errorf("a: %w", bad)); wrapped.Message != "a: late" || wrapped.Mistakes[0].Said != nil {
+			t.Errorf("%+v", wrapped)
+		}
+	}
+}
+
+func TestAValueToUseInsteadFollowsTheRemedy(t *testing.T) {
+	e := &api.Error{Message: "damaged", Remedy: "use another", Instead: &api.FieldValue{Field: "step", Value: "45"}}
+	if got, want := e.Error(), "damaged; use another: step 45"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if added := api.ErrorOf(fmt.Errorf("a: %w", e)); added.Message != "a: damaged" || added.Remedy != e.Remedy || added.Instead != e.Instead {
+		t.Errorf("%+v", added)
+	}
+	if after := api.ErrorOf(fmt.Errorf("%w!", e)); after.Error() != e.Error()+"!" || after.Remedy != "" || after.Instead != nil {
+		t.Errorf("%+v", after)
+	}
+}
+
 func TestEveryKindHasItsStatus(t *testing.T) {
 	for k := fault.Internal; k <= fault.Forbidden; k++ {
 		s := api.StatusOf(k)

@@ -17,7 +17,7 @@ import (
 type JobOptions struct {
 	// Priority is 0 by default; the highest comes first.
 	Priority int `json:"priority,omitempty"`
-	// Owner is empty by default; a service fills in the user.
+	// Owner is the user who submits it by default.
 	Owner string `json:"owner,omitempty"`
 	Group string `json:"group,omitempty"`
 	// After are the runs that must complete first.

@@ -353,7 +353,7 @@ func startExample(t *testing.T, r TrainingRequest) {
 		}
 		return
 	}
-	source, err := r.DatasetReference([]string{r.DatasetPath}, "/")
+	source, err := r.DatasetReference([]string{r.DatasetPath}, "/", stat)
 	if err != nil {
 		t.Fatal(err)
 	}

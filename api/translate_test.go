@@ -19,6 +19,12 @@ import (
 	"reprise/training"
 )
 
+// stat is what a service with files passes to DatasetReference.
+func stat(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
+
 func library(t *testing.T) *dataset.Library {
 	t.Helper()
 	l, err := dataset.NewLibrary(dataset.Config{CacheDir: t.TempDir()})
@@ -189,7 +195,7 @@ func TestErrorsOfTheDataAreTracedBackToTheFile(t *testing.T) {
 	} {
 		text := c.options + strings.Replace(minimal(""), "digits", c.path, 1)
 		r := parse(t, text)
-		source, err := r.DatasetReference([]string{"digits"}, "/")
+		source, err := r.DatasetReference([]string{"digits"}, "/", stat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +232,7 @@ func TestWhatIsMissingIsShownAsItWouldBeWritten(t *testing.T) {
 	} {
 		text := c.options + strings.Replace(minimal(""), "digits", c.path, 1)
 		r := parse(t, text)
-		source, err := r.DatasetReference(nil, "/")
+		source, err := r.DatasetReference(nil, "/", stat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +308,7 @@ func TestADatasetPathIsFoundFromTheRequestsFolderFirst(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := r.DatasetReference([]string{"digits", "mnist"}, work)
+		got, err := r.DatasetReference([]string{"digits", "mnist"}, work, stat)
 		if want := (dataset.Source{Path: c.want, Target: "t", ValidationFraction: 0.25}); err != nil || got != want {
 			t.Errorf("%s of %s: %+v, %v, want %+v", c.path, c.file, got, err, want)
 		}
@@ -320,7 +326,7 @@ func TestADatasetThatIsNotThereIsRefusedWithAdvice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = r.DatasetReference([]string{"digits", "mnist"}, work)
+		_, err = r.DatasetReference([]string{"digits", "mnist"}, work, stat)
 		var bad *RequestError
 		if !errors.As(err, &bad) || bad.Field != "dataset_path" || bad.Line != 2 || bad.Column != 15 || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", path, err)

@@ -18,11 +18,15 @@ import (
 // Field names the data directory in errors about it.
 const Field = "data_dir"
 
+// CodeHasRuns is the code of the field error about a data directory that has files of
+// other runs.
+const CodeHasRuns = "dir_has_runs"
+
 // mixed says that a restore would mix a run's files with others. why says what is wrong
 // with the run.
 func mixed(run, why string) error {
 	return &fault.FieldError{Field: Field, Problem: fmt.Sprintf("has files of the run %q in runs: it %s, and a restore would mix them", run, why),
-		Fix: "choose an empty folder, or move runs away"}
+		Fix: "choose an empty folder, or move runs away", Code: CodeHasRuns}
 }
 
 // CheckNoOtherRuns fails with *fault.FieldError where a data directory has files of runs that the log does

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/dataset/number"
+	tablefile "reprise/dataset/table"
 	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/spelling"
@@ -132,7 +133,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	t.first = firstLine(start)
 	var lines io.Reader = buffered
 	if t.reading != firstReading {
-		lines = &lineEnds{r: buffered}
+		lines = tablefile.NewLineEnds(buffered)
 	}
 	reader := csv.NewReader(lines)
 	reader.ReuseRecord = true

@@ -173,6 +173,9 @@ type FieldError struct {
 	Fix string
 	// Example is a value that the field could have, where it was left out; else "".
 	Example string
+	// Code names the problem for callers that can say better than Fix what helps, such as
+	// which command; "" where Fix says it all. Package api has the list.
+	Code string
 	// Cause is what Unwrap returns, such as a sentinel that callers branch on; nil if
 	// there is none. The text does not show it.
 	Cause error

@@ -458,17 +458,21 @@ func (b *jobBook) foreign(job queue.Job) error {
 }
 
 // Retry submits jobs again that have ended without having completed, as new jobs, and
-// returns their ids. Of a group, those are retried that were not retried before. It fails
-// like Submit, and with fault.Conflict where nothing can be retried.
-func (h *Host) Retry(ctx context.Context, t Target) ([]queue.JobID, error) {
+// returns their ids. A retry has the owner of the old job, or this one if that has none.
+// Of a group, those are retried that were not retried before. It fails like Submit, and
+// with fault.Conflict where nothing can be retried.
+func (h *Host) Retry(ctx context.Context, t Target, owner string) ([]queue.JobID, error) {
 	submits, err := h.jobs.retries(ctx, t)
 	if err != nil {
 		return nil, err
 	}
+	for i := range submits {
+		submits[i].Owner = cmp.Or(submits[i].Owner, owner)
+	}
 	return h.Submit(ctx, submits...)
 }
 
-// all returns the jobs that there are.
+// all returns the jobs that there are, in the order of their submission.
 func (b *jobBook) all() []queue.Job {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -479,6 +483,7 @@ func (b *jobBook) all() []queue.Job {
 	for _, job := range b.ended {
 		jobs = append(jobs, job)
 	}
+	slices.SortFunc(jobs, func(a, c queue.Job) int { return cmp.Compare(b.numberOf(a.ID()), b.numberOf(c.ID())) })
 	return jobs
 }
 

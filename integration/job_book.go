@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"reprise/actor"
 	"reprise/datadir"
@@ -64,7 +66,7 @@ type jobBook struct {
 	mu     sync.Mutex // guards what follows
 	live   map[queue.JobID]*hostedJob
 	ended  map[queue.JobID]queue.Job // and those of other workers
-	count  int                       // of the jobs ever added, for their order
+	number map[queue.JobID]int       // of each job, in the order of submission
 	closed bool
 }
 
@@ -118,7 +120,7 @@ func (j *hostedJob) unprepared() bool {
 }
 
 func newJobBook(h *Host) *jobBook {
-	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}}
+	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}, number: map[queue.JobID]int{}}
 }
 
 // open reads the jobs that there are. None is active.
@@ -128,6 +130,7 @@ func (b *jobBook) open(ctx context.Context) error {
 		return err
 	}
 	for _, r := range list.Jobs {
+		b.numberOf(r.Job.ID())
 		if r.Job.State().Ended() || r.Job.Worker() != b.h.config.Worker {
 			b.ended[r.Job.ID()] = r.Job
 		} else {
@@ -139,10 +142,17 @@ func (b *jobBook) open(ctx context.Context) error {
 
 func (b *jobBook) add(r journal.JobRecord) *hostedJob {
 	r.Job = r.Job.WithoutRequest() // it may be large, and is in the log
-	b.count++
-	j := &hostedJob{record: r, number: b.count, changed: make(chan struct{})}
+	j := &hostedJob{record: r, number: b.numberOf(r.Job.ID()), changed: make(chan struct{})}
 	b.live[r.Job.ID()] = j
 	return j
+}
+
+// numberOf returns the number of a job. One that the book did not know is the last.
+func (b *jobBook) numberOf(id queue.JobID) int {
+	if b.number[id] == 0 {
+		b.number[id] = len(b.number) + 1
+	}
+	return b.number[id]
 }
 
 // sorted returns the live jobs in the order of their submission.
@@ -410,12 +420,32 @@ func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
 	if err == nil || j.left != nil {
 		return
 	}
-	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: datadir.Advise(err).Error()}
+	cause := queue.Cause{Code: queue.Code(fault.KindOf(err).String()), Message: oneLine(datadir.Advise(err).Error())}
 	if mayPassLater(err) {
 		_ = b.decide(j, queue.Defer{Cause: cause, RetryAfter: retryDelay(j.job(), cause.Code)})
 	} else {
 		_ = b.decide(j, queue.Reject{Cause: cause})
 	}
+}
+
+// oneLine returns a text as one line, for lists and displays: a line that begins with a
+// capital letter begins another sentence.
+func oneLine(text string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimSpace(line)
+		first, _ := utf8.DecodeRuneInString(line)
+		switch {
+		case line == "":
+			continue
+		case b.Len() > 0 && unicode.IsUpper(first) && !strings.HasSuffix(b.String(), ":"):
+			b.WriteString(". ")
+		case b.Len() > 0:
+			b.WriteByte(' ')
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // mayPassLater reports whether what kept a job from being prepared may pass.
@@ -632,7 +662,7 @@ func (b *jobBook) placed(j *hostedJob, e training.ResourceAllocated) {
 
 // causeOf returns why a run was interrupted, as its job records it.
 func causeOf(reason string) queue.Cause {
-	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(reason, "its run was interrupted")}
+	c := queue.Cause{Code: codeInterrupted, Message: cmp.Or(oneLine(reason), "its run was interrupted")}
 	if strings.HasPrefix(reason, gaveWayTo) {
 		c.Code = queue.CauseGaveWay
 	}

@@ -487,7 +487,7 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ended(h, "c", queue.StateCancelled)
-	ids, err := h.Retry(t.Context(), group)
+	ids, err := h.Retry(t.Context(), group, "")
 	if err != nil || len(ids) != 2 {
 		t.Fatalf("retried as %v, %v", ids, err)
 	}
@@ -495,7 +495,7 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		w.ended(h, id, queue.StateCompleted)
 		sameOutcome(t, w.record(id), want)
 	}
-	if _, err := h.Retry(t.Context(), group); fault.KindOf(err) != fault.Conflict {
+	if _, err := h.Retry(t.Context(), group, ""); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("retried again: %v", err)
 	}
 	if err := h.Cancel(t.Context(), Target{Group: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {

@@ -38,6 +38,9 @@ type RunRecord struct {
 	// without what it waited.
 	Trained time.Duration `json:"trained_ns"`
 
+	// BegunAt is when the run first had a device; zero for one that never did.
+	BegunAt time.Time `json:"-"`
+
 	// Position and Hash are those of the last event folded in.
 	Position eventstore.Position `json:"-"`
 	Hash     eventstore.Hash     `json:"-"`
@@ -66,6 +69,9 @@ func (r RunRecord) next(apply func(training.Event) (training.TrainingRun, error)
 	r.TrainingRun, r.Saga, r.Version, r.UpdatedAt = run, saga, version, at
 	if started, ok := e.(training.TrainingStarted); ok {
 		r.Request, r.StartedAt = started.Request, at
+	}
+	if _, ok := e.(training.ResourceAllocated); ok && r.BegunAt.IsZero() {
+		r.BegunAt = at
 	}
 	return r, nil
 }

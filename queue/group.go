@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
@@ -69,35 +70,103 @@ func (j Job) Retry() (Submission, error) {
 }
 
 // RetryAfterRetries is Job.Retry for a job that was to run after others: its retry runs
-// after the newest retry of each of them. jobs has all that there are, in any order;
-// they are retried in the order of their ids.
+// after the newest retry of each of them. jobs has all that there are, in the order of
+// their submission.
 //
 // It fails like Job.Retry, and with fault.Conflict where a job that it has to run after
 // has ended without having completed and was not retried: the new job would end at once.
 func RetryAfterRetries(j Job, jobs []Job) (Submission, error) {
+	return retriesOf(jobs).retry(j, nil)
+}
+
+// RetryGroup returns the submissions that retry the jobs of a group that ended without
+// having completed and were not retried before, alone or with the group, in the order of
+// their submission. jobs has all that there are, of every group, in that order, and ids
+// has the id of each new job by that of the old one. Where one of them was to run after
+// another one, its retry runs after the other's, as RetryAfterRetries says.
+//
+// It fails with fault.NotFound for a group that has no jobs, with fault.Conflict if
+// none of them can be retried, or one of them would end at once, and with fault.Invalid
+// if an id is missing.
+func RetryGroup(jobs []Job, group string, ids map[JobID]JobID) ([]Submit, error) {
+	retried, err := Retryable(jobs, group)
+	if err != nil {
+		return nil, err
+	}
+	var submits []Submit
+	var errs []error
+	before := retriesOf(jobs)
+	for _, j := range retried {
+		id := ids[j.id]
+		if id == "" {
+			return nil, fault.New(fault.Invalid, "the retry of job %s has no id", j.id)
+		}
+		s, err := before.retry(j, ids)
+		errs = append(errs, err)
+		submits = append(submits, Submit{Job: id, Submission: s})
+	}
+	return submits, errors.Join(errs...)
+}
+
+// Retryable returns the jobs of a group that RetryGroup retries, or its error.
+func Retryable(jobs []Job, group string) ([]Job, error) {
+	members := membersOf(jobs, group)
+	if len(members) == 0 {
+		return nil, noGroup(group)
+	}
+	before := retriesOf(jobs)
+	list := slices.DeleteFunc(members, func(j Job) bool {
+		_, again := before.next[j.id]
+		return !j.state.Ended() || j.state == StateCompleted || again
+	})
+	if len(list) == 0 {
+		return nil, fault.New(fault.Conflict, "no job of group %s can be retried: each has completed, has not ended, or was retried before", shown(group))
+	}
+	return list, nil
+}
+
+// retries are the jobs that try others again.
+type retries struct {
+	byID map[JobID]Job
+	next map[JobID]JobID // the newest retry of a job
+}
+
+// retriesOf returns those among jobs, which are in the order of their submission.
+func retriesOf(jobs []Job) retries {
+	r := retries{byID: make(map[JobID]Job, len(jobs)), next: map[JobID]JobID{}}
+	for _, j := range jobs {
+		of := j.submission.RetryOf
+		if _, earlier := r.byID[of]; earlier { // a cycle has no end
+			r.next[of] = j.id
+		}
+		r.byID[j.id] = j
+	}
+	return r
+}
+
+// newest returns the last of the retries of a job, of their retries, and so on; the job
+// itself if it was not retried.
+func (r retries) newest(id JobID) JobID {
+	for next, retried := r.next[id]; retried; next, retried = r.next[id] {
+		id = next
+	}
+	return id
+}
+
+// retry is Job.Retry after the newest retries. ids has those that are about to be made,
+// by the id of the old job.
+func (r retries) retry(j Job, ids map[JobID]JobID) (Submission, error) {
 	s, err := j.Retry()
 	if err != nil {
 		return s, err
 	}
-	newest := map[JobID]Job{} // the retry of a job by its id
-	byJobID := map[JobID]Job{}
-	for _, o := range jobs {
-		byJobID[o.id] = o
-		if of := o.submission.RetryOf; of != "" && (newest[of].id == "" || newest[of].id < o.id) {
-			newest[of] = o
-		}
-	}
 	var after []JobID
 	for _, id := range s.After {
-		last, known := byJobID[id]
-		for next := newest[id]; next.id > last.id; next = newest[last.id] {
-			last, known = next, true
-		}
-		if known && last.state.Ended() && last.state != StateCompleted {
-			return Submission{}, fault.New(fault.Conflict, "cannot retry job %s: it runs after job %s, which is %s; retry that one first", j.id, last.id, last.state)
-		}
-		if known {
-			id = last.id
+		id = r.newest(id)
+		if again := ids[id]; again != "" {
+			id = again
+		} else if last := r.byID[id]; last.state.Ended() && last.state != StateCompleted {
+			return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it runs after run %s, which is %s; retry that one first", j.id, id, last.state)
 		}
 		if !slices.Contains(after, id) {
 			after = append(after, id)
@@ -107,73 +176,29 @@ func RetryAfterRetries(j Job, jobs []Job) (Submission, error) {
 	return s, nil
 }
 
-// RetryGroup returns the submissions that retry the jobs of a group that ended without
-// having completed and were not retried before, in the order of their ids. ids has the
-// id of each new job by that of the old one. Where one of them was to run after another
-// of them, its retry runs after the other's.
-//
-// It fails with fault.NotFound for a group that has no jobs, with fault.Conflict if
-// none of them can be retried, and with fault.Invalid if an id is missing.
-func RetryGroup(jobs []Job, group string, ids map[JobID]JobID) ([]Submit, error) {
-	retried, err := Retryable(jobs, group)
-	if err != nil {
-		return nil, err
-	}
-	var submits []Submit
-	for _, j := range retried {
-		s, err := j.Retry()
-		if err != nil {
-			return nil, err
-		}
-		id := ids[j.id]
-		if id == "" {
-			return nil, fault.New(fault.Invalid, "the retry of job %s has no id", j.id)
-		}
-		for i, after := range s.After {
-			if slices.ContainsFunc(retried, func(o Job) bool { return o.id == after }) {
-				s.After[i] = ids[after]
-			}
-		}
-		submits = append(submits, Submit{Job: id, Submission: s})
-	}
-	return submits, nil
-}
-
-// Retryable returns the jobs of a group that RetryGroup retries, or its error.
-func Retryable(jobs []Job, group string) ([]Job, error) {
-	members, err := groupOf(jobs, group)
-	if err != nil {
-		return nil, err
-	}
-	again := map[JobID]bool{}
-	for _, j := range members {
-		again[j.submission.RetryOf] = true
-	}
-	var list []Job
-	for _, j := range members {
-		if j.state.Ended() && j.state != StateCompleted && !again[j.id] {
-			list = append(list, j)
-		}
-	}
-	if len(list) == 0 {
-		return nil, fault.New(fault.Conflict, "no job of group %s can be retried: each has completed, has not ended, or was retried before", shown(group))
-	}
-	return list, nil
-}
-
 // groupOf returns the jobs of a group in the order of their ids.
 func groupOf(jobs []Job, group string) ([]Job, error) {
+	members := membersOf(jobs, group)
+	if len(members) == 0 {
+		return nil, noGroup(group)
+	}
+	slices.SortFunc(members, byID)
+	return members, nil
+}
+
+// membersOf returns the jobs of a group in the order of the jobs.
+func membersOf(jobs []Job, group string) []Job {
 	var members []Job
 	for _, j := range jobs {
 		if group != "" && j.submission.Group == group {
 			members = append(members, j)
 		}
 	}
-	if len(members) == 0 {
-		return nil, fault.New(fault.NotFound, "there is no group %s", shown(group))
-	}
-	slices.SortFunc(members, byID)
-	return members, nil
+	return members
+}
+
+func noGroup(group string) error {
+	return fault.New(fault.NotFound, "there is no group %s", shown(group))
 }
 
 func byID(a, b Job) int { return strings.Compare(string(a.id), string(b.id)) }

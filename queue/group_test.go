@@ -215,11 +215,14 @@ func TestARetryRunsAfterTheRetriesOfOthers(t *testing.T) {
 		want []queue.JobID // nil: refused
 		name string        // in the error
 	}{
-		{[]queue.Job{a, b}, nil, "job a"},
-		{[]queue.Job{retryOf("c", "a", queue.StateCancelled), a, b}, nil, "job c"},
-		{[]queue.Job{retryOf("c", "a", queue.StateSubmitted), a, b}, []queue.JobID{"c", "z"}, ""},
+		{[]queue.Job{a, b}, nil, "run a"},
+		{[]queue.Job{a, b, retryOf("c", "a", queue.StateCancelled)}, nil, "run c"},
+		{[]queue.Job{a, b, retryOf("c", "a", queue.StateSubmitted)}, []queue.JobID{"c", "z"}, ""},
 		{[]queue.Job{a, b, retryOf("c", "a", queue.StateCancelled), retryOf("d", "a", queue.StateSubmitted)}, []queue.JobID{"d", "z"}, ""},
-		{[]queue.Job{a, b, retryOf("d", "c", queue.StateSubmitted), retryOf("c", "a", queue.StateCancelled)}, []queue.JobID{"d", "z"}, ""},
+		{[]queue.Job{a, b, retryOf("c", "a", queue.StateCancelled), retryOf("d", "c", queue.StateSubmitted)}, []queue.JobID{"d", "z"}, ""},
+		// The order is that of submission: ids of the same second are in any order.
+		{[]queue.Job{a, b, retryOf("d", "a", queue.StateCancelled), retryOf("c", "a", queue.StateSubmitted)}, []queue.JobID{"c", "z"}, ""},
+		{[]queue.Job{a, b, retryOf("Z", "a", queue.StateSubmitted)}, []queue.JobID{"Z", "z"}, ""},
 	} {
 		s, err := queue.RetryAfterRetries(b, c.jobs)
 		if c.want == nil {
@@ -228,6 +231,60 @@ func TestARetryRunsAfterTheRetriesOfOthers(t *testing.T) {
 			}
 		} else if err != nil || !slices.Equal(s.After, c.want) || s.RetryOf != "b" {
 			t.Errorf("%+v, %v, want after %v", s, err, c.want)
+		}
+	}
+}
+
+// A job of a group may have been retried on its own before.
+func TestTheRetryOfAGroupFollowsThatOfOneOfItsJobs(t *testing.T) {
+	retryOf := func(of queue.Job, id queue.JobID, state queue.State) queue.Job {
+		s, err := of.Retry()
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := carry(t, queue.Job{}, queue.Submit{Job: id, Submission: s})
+		for _, c := range to(state)[1:] {
+			j = carry(t, j, c)
+		}
+		return j
+	}
+	a, b := named(t, "a", "g", queue.StateFailed), named(t, "b", "g", queue.StateCancelled, "a")
+	outside := named(t, "o", "", queue.StateFailed)
+	c := named(t, "c", "g", queue.StateCancelled, "o")
+	for name, test := range map[string]struct {
+		jobs    []queue.Job
+		retried []queue.JobID // nil: refused
+		after   []queue.JobID // of the retry of b or c
+	}{
+		"it trains":             {[]queue.Job{a, b, retryOf(a, "a2", queue.StateRunning)}, []queue.JobID{"b"}, []queue.JobID{"a2"}},
+		"it has completed":      {[]queue.Job{a, b, retryOf(a, "a2", queue.StateCompleted)}, []queue.JobID{"b"}, []queue.JobID{"a2"}},
+		"it has failed, too":    {[]queue.Job{a, b, retryOf(a, "a2", queue.StateFailed)}, []queue.JobID{"b", "a2"}, []queue.JobID{"new-a2"}},
+		"a smaller id":          {[]queue.Job{a, b, retryOf(a, "A", queue.StateRunning)}, []queue.JobID{"b"}, []queue.JobID{"A"}},
+		"outside the group":     {[]queue.Job{outside, c, retryOf(outside, "o2", queue.StateRunning)}, []queue.JobID{"c"}, []queue.JobID{"o2"}},
+		"outside, not retried":  {[]queue.Job{outside, c}, nil, nil},
+		"the group before that": {[]queue.Job{a, b, retryOf(a, "a2", queue.StateRunning), retryOf(b, "b2", queue.StatePreparing)}, nil, nil},
+	} {
+		ids := map[queue.JobID]queue.JobID{}
+		list, _ := queue.Retryable(test.jobs, "g") // RetryGroup fails like it
+		for _, j := range list {
+			ids[j.ID()] = "new-" + j.ID()
+		}
+		submits, err := queue.RetryGroup(test.jobs, "g", ids)
+		if test.retried == nil {
+			if fault.KindOf(err) != fault.Conflict {
+				t.Errorf("%s: %+v, %v", name, submits, err)
+			}
+			continue
+		}
+		var retried []queue.JobID
+		for _, s := range submits {
+			retried = append(retried, s.RetryOf)
+			if s.RetryOf != "a2" && !slices.Equal(s.After, test.after) {
+				t.Errorf("%s: the retry of %s comes after %v, want %v", name, s.RetryOf, s.After, test.after)
+			}
+		}
+		if err != nil || !slices.Equal(retried, test.retried) {
+			t.Errorf("%s: retried are %v, want %v; %v", name, retried, test.retried, err)
 		}
 	}
 }

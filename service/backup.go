@@ -76,7 +76,8 @@ func (s *Service) Restore(ctx context.Context, folder string, parents bool, prog
 	report := api.BackupReport{From: folder, To: s.workspace.Dir}
 	from := datadir.Workspace{Dir: folder}
 	if !disk.Exists(from.EventsPath()) {
-		return report, &fault.FieldError{Field: "folder", Value: folder, Problem: "is not a backup: it has no events.db", Fix: "name the folder that a backup made"}
+		return report, &fault.FieldError{Field: "folder", Value: folder, Problem: "is not a backup: it has no events.db",
+			Fix: "name the folder that a backup made", Code: string(api.NotBackup)}
 	}
 	release, err := s.newDir(parents)
 	if err != nil {

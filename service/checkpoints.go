@@ -102,7 +102,7 @@ func badFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint
 	for _, other := range slices.Backward(run.Checkpoints) {
 		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(other.Ref()) == nil {
 			e.Instead = &api.FieldValue{Field: field, Value: strconv.FormatUint(other.Step, 10)}
-			e.Remedy = fmt.Sprintf("put a copy of it back, or %s: %s %s", or, e.Instead.Field, e.Instead.Value)
+			e.Remedy = "put a copy of it back, or " + or
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"reprise/api"
 	"reprise/fault"
 	"reprise/integration"
+	"reprise/journal"
 	"reprise/queue"
 	"reprise/training"
 )
@@ -66,19 +67,49 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	}
 	defer s.release(h)
 	answer.Runs = []api.CommandedRun{}
-	for _, t := range targets {
-		ids, err := h.host.Retry(ctx, t)
+	// In the order of their submission, the retry of a run comes before those that are to
+	// run after it; the answer has the order of the request.
+	order, err := h.submissionOrder(ctx)
+	if err != nil {
+		return answer, err
+	}
+	turns := make([]int, len(targets))
+	for i := range turns {
+		turns[i] = i
+	}
+	slices.SortStableFunc(turns, func(a, b int) int { return order(targets[a].Job) - order(targets[b].Job) })
+	retried := make([][]api.CommandedRun, len(targets))
+	for _, i := range turns {
+		t := targets[i]
+		ids, err := h.host.Retry(ctx, t, s.userOf(ctx))
 		if err != nil && t.Job == "" {
 			return answer, err
 		}
 		if explain(ctx, &err); err != nil {
-			answer.Runs = append(answer.Runs, api.CommandedRun{RunID: training.RunID(t.Job), Error: api.ErrorOf(err)})
+			retried[i] = append(retried[i], api.CommandedRun{RunID: training.RunID(t.Job), Error: api.ErrorOf(err)})
 		}
 		for _, id := range ids {
-			answer.Runs = append(answer.Runs, h.commanded(ctx, training.RunID(id)))
+			retried[i] = append(retried[i], h.commanded(ctx, training.RunID(id)))
 		}
 	}
+	for _, runs := range retried {
+		answer.Runs = append(answer.Runs, runs...)
+	}
 	return answer, nil
+}
+
+// submissionOrder returns a function that gives the place of a job in the order in which
+// jobs were submitted.
+func (h *hosting) submissionOrder(ctx context.Context) (func(queue.JobID) int, error) {
+	list, err := journal.ReadJobs(ctx, h.host.Store())
+	if err != nil {
+		return nil, err
+	}
+	place := make(map[queue.JobID]int, len(list.Jobs))
+	for i, r := range list.Jobs {
+		place[r.Job.ID()] = i
+	}
+	return func(id queue.JobID) int { return place[id] }, nil
 }
 
 // command gives each of the runs that are named, or that it fits, a command, and says

@@ -33,7 +33,7 @@ func TestADownloadIsToldUntilItEnds(t *testing.T) {
 			Restore:   sqlite.Restore,
 			OpenWreck: func(context.Context, string) (Wreck, error) { return nil, errors.New("unexpected") },
 		},
-		Process: 1, Command: "test",
+		Process: 1, Command: "test", User: func() string { return "ada" },
 		Serve:       func(context.Context, *Service) (func() error, error) { return nil, errors.New("unexpected") },
 		EmptyLog:    func() eventstore.Store { return memory.New() },
 		OpenDevices: func() ([]device.Driver, func() error, error) { return nil, nil, errors.New("unexpected") },

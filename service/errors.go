@@ -28,9 +28,14 @@ func explain(ctx context.Context, err *error) {
 		*err = api.EndOf(ctx)
 		return
 	}
-	e := api.ErrorOf(*err)
+	shown, remedy := *err, ""
 	if !errors.As(*err, new(*api.Error)) {
-		e.Message, e.Remedy = remedyOf(*err)
+		remedy, shown = remedyOf(*err)
+		shown = fault.As(fault.KindOf(*err), shown)
+	}
+	e := api.ErrorOf(shown)
+	if remedy != "" {
+		e.Remedy = remedy
 	}
 	if code, path := codeOf(*err); code != "" && e.Code == "" {
 		coded := *e
@@ -50,6 +55,9 @@ func inUTF8(e *api.Error) *api.Error {
 		m := &valid.Mistakes[i]
 		for _, text := range []*string{&m.Field, &m.Value, &m.Problem, &m.Fix, &m.Example, &m.File, &m.Excerpt, &m.Setting} {
 			*text = escaped(*text)
+		}
+		if m.Said.Within(e.Message) {
+			m.Said = &api.Span{From: len(escaped(e.Message[:m.Said.From])), To: len(escaped(e.Message[:m.Said.To]))}
 		}
 	}
 	if i := e.Instead; i != nil {
@@ -110,19 +118,19 @@ func codeOf(err error) (code api.Code, path string) {
 	return "", ""
 }
 
-// remedyOf returns the text of an error and what its user can do about the cause; the
-// remedy is "" where the text says it, or nothing is known. If a file is missing, the
-// text says what to do.
-func remedyOf(err error) (text, remedy string) {
+// remedyOf takes an error apart: it returns what its user can do about the cause, and
+// what went wrong; the remedy is "" where the error says it, or nothing is known. If a
+// file is missing, the error says what to do.
+func remedyOf(err error) (remedy string, wrong error) {
 	if left, ok := err.(*integration.UnfinishedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
-		return fmt.Sprintf("run %s: %v", left.Run, left.Cause), datadir.Remedy(left.Cause)
+		return datadir.Remedy(left.Cause), fmt.Errorf("run %s: %w", left.Run, left.Cause)
 	}
 	advised := err
 	if !errors.Is(err, fs.ErrNotExist) {
 		advised = datadir.Advise(err)
 	}
 	if a, ok := advised.(*datadir.AdvisedError); ok { //nolint:errorlint // the text of a wrapped one has its remedy
-		return a.Err.Error(), a.Remedy
+		return a.Remedy, a.Err
 	}
-	return err.Error(), ""
+	return "", err
 }

@@ -35,6 +35,26 @@ func TestARunThatWasLeftHasItsRemedyApart(t *testing.T) {
 	}
 }
 
+func TestTheCodeOfADirWithRunsIsThatOfTheLanguage(t *testing.T) {
+	if datadir.CodeHasRuns != string(api.DirHasRuns) {
+		t.Errorf("%q and %q are not the same", datadir.CodeHasRuns, api.DirHasRuns)
+	}
+}
+
+// The words of a mistake are found again in the message after bytes that are no UTF-8
+// were written out.
+func TestAMistakeIsFoundAfterWhatWasEscaped(t *testing.T) {
+	err := fmt.Errorf("caf\xe9: %w", &fault.FieldError{Field: "at", Value: "\xe9", Problem: "is late"})
+	explain(t.Context(), &err)
+	got := err.(*api.Error).Reworded(func(m api.Mistake) api.Mistake { //nolint:errorlint // as above
+		m.Field = "--at"
+		return m
+	})
+	if want := `caf\xe9: --at: \xe9 is late`; got.Message != want {
+		t.Errorf("%q, want %q", got.Message, want)
+	}
+}
+
 func TestAllMistakesOfJoinedErrorsAreKept(t *testing.T) {
 	unreadable := &api.Error{Fault: fault.Invalid, Message: "JOB x: no such file", Mistakes: []api.Mistake{{Field: "one"}}}
 	err := errors.Join(unreadable, &fault.FieldError{Field: "data_dir", Problem: "is read-only", Fix: "use another"})

@@ -133,14 +133,18 @@ func (f *feed) atRest() bool {
 	return f.ended
 }
 
-// attach gives a follower what was kept and what comes.
-func (f *feed) attach(to *follower) {
+// attach gives a follower what was kept and what comes; false if it gets that already.
+func (f *feed) attach(to *follower) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if slices.Contains(f.followers, to) {
+		return false
+	}
 	for _, u := range f.kept {
 		to.push(u)
 	}
 	f.followers = append(f.followers, to)
+	return true
 }
 
 func (f *feed) detach(from *follower) {
@@ -181,6 +185,11 @@ func (f *follower) push(u api.RunUpdate) {
 			f.steps[u.RunID] = len(f.pending) - 1
 		}
 	}
+	f.rouse()
+}
+
+// rouse has next look again.
+func (f *follower) rouse() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -210,11 +219,15 @@ func merged(a, b api.StepsTaken) *api.StepsTaken {
 	return &b
 }
 
-// next returns what waits, and waits for something if nothing does.
-func (f *follower) next(ctx context.Context) ([]api.RunUpdate, error) {
+// next returns what waits, and waits for something if nothing does; nil once done says
+// that nothing more is to come. Whatever changes what done says wakes the follower.
+func (f *follower) next(ctx context.Context, done func() bool) ([]api.RunUpdate, error) {
 	for {
 		if list := f.take(); len(list) > 0 {
 			return list, nil
+		}
+		if done() {
+			return nil, nil
 		}
 		select {
 		case <-f.wake:
@@ -242,6 +255,9 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 		to := newFollower(maxPending * max(len(q.Runs), 1))
 		var hostings []*hosting
 		left := map[training.RunID]bool{}
+		if q.Others {
+			defer s.attachAll(to)()
+		}
 		for _, name := range q.Runs {
 			id, f, rested, err := s.feedNamed(ctx, name)
 			switch {
@@ -251,18 +267,26 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 			case f == nil:
 				to.push(api.RunUpdate{RunID: id, End: &rested})
 			default:
-				f.attach(to)
-				defer f.detach(to)
+				if f.attach(to) {
+					defer f.detach(to)
+				}
 				if h := s.hostingOf(f); h != nil {
 					hostings = append(hostings, h)
 				}
 			}
 			left[id] = true
 		}
-		for len(left) > 0 {
-			updates, err := to.next(ctx)
+		done := func() bool { return len(left) == 0 }
+		if q.Others && len(q.Runs) == 0 {
+			done = s.idle
+		}
+		for {
+			updates, err := to.next(ctx, done)
 			if err != nil {
 				return err
+			}
+			if updates == nil {
+				break
 			}
 			for _, u := range updates {
 				if u.End != nil || u.Unfinished != nil {
@@ -275,6 +299,52 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 		}
 		return s.letGo(ctx, hostings)
 	})
+}
+
+// attachAll gives a follower the updates of all runs that are not at rest in this process,
+// now and later, until detach is called.
+func (s *Service) attachAll(to *follower) (detach func()) {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	s.hosts.watchers = append(s.hosts.watchers, to)
+	for _, f := range s.hosts.feeds {
+		if !f.atRest() {
+			to.watch(f)
+		}
+	}
+	return func() {
+		s.hosts.mu.Lock()
+		defer s.hosts.mu.Unlock()
+		s.hosts.watchers = slices.DeleteFunc(s.hosts.watchers, func(other *follower) bool { return other == to })
+		for _, f := range s.hosts.feeds {
+			f.detach(to)
+		}
+	}
+}
+
+// watch attaches the follower to a feed, which it makes room for.
+func (f *follower) watch(of *feed) {
+	f.mu.Lock()
+	f.bound += maxPending
+	f.mu.Unlock()
+	of.attach(f)
+}
+
+// idle reports whether no run is left in this process, and none can join it before it has
+// let go of the data directory.
+func (s *Service) idle() bool {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	h := s.hosts.current
+	if h == nil {
+		return true
+	}
+	for _, f := range s.hosts.feeds {
+		if f.hosting == h && !f.atRest() {
+			return false
+		}
+	}
+	return h.closing
 }
 
 // feedNamed returns the run that a request names, with its feed or, if it does not train

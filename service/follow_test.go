@@ -24,7 +24,7 @@ func TestASlowFollowerMissesTheOldestAndNoEnd(t *testing.T) {
 		}
 	}
 	f.publish(api.RunUpdate{RunID: "r", End: &api.RunReport{}})
-	list, err := to.next(t.Context())
+	list, err := to.next(t.Context(), func() bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 	if err != nil {
 		return job{}, nil, err
 	}
-	_, submission, err := request.Split("", "")
+	_, submission, err := request.Split("", s.userOf(ctx))
 	submit := queue.Submit{Job: queue.JobID(id), Submission: submission}
 	return job{submit: submit, session: session, events: events}, changes, err
 }
@@ -125,9 +125,20 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 		}
 		defer s.release(h)
 		return launchAll(ctx, len(runs), send, func(i int) (training.RunID, error) {
+			if s.underWay(runs[i]) {
+				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s is under way already; showing its progress", runs[i].id)})
+			}
 			return runs[i].id, h.resume(ctx, runs[i])
 		})
 	})
+}
+
+// underWay reports whether a run trains or waits in this process, so that there is nothing
+// to resume.
+func (s *Service) underWay(r subject) bool {
+	_, stopping := r.job.Job.Stop()
+	f := s.feed(r.id)
+	return f != nil && !f.atRest() && !stopping
 }
 
 // joined returns several errors as one, and a single one as it is.

@@ -28,6 +28,8 @@ type hosts struct {
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
+	// watchers follow every feed.
+	watchers []*follower
 }
 
 // hosting is what this process holds while runs train in it: the data directory, and
@@ -60,6 +62,22 @@ type guestKey struct{}
 func AsGuest(ctx context.Context) context.Context { return context.WithValue(ctx, guestKey{}, true) }
 
 func isGuest(ctx context.Context) bool { return ctx.Value(guestKey{}) != nil }
+
+// userKey is the key of a context that AsUser returns.
+type userKey struct{}
+
+// AsUser returns a context for calls of another user than Config.User.
+func AsUser(ctx context.Context, user string) context.Context {
+	return context.WithValue(ctx, userKey{}, user)
+}
+
+// userOf returns whose call it is.
+func (s *Service) userOf(ctx context.Context) string {
+	if user, given := ctx.Value(userKey{}).(string); given {
+		return user
+	}
+	return s.config.User()
+}
 
 // errEnding is the error of guests.
 func errEnding() error {
@@ -210,6 +228,9 @@ func (s *Service) release(h *hosting) {
 	defer s.hosts.mu.Unlock()
 	if h.users--; h.users == 0 {
 		h.closing = true
+		for _, w := range s.hosts.watchers {
+			w.rouse()
+		}
 		go h.end()
 	}
 }
@@ -340,6 +361,9 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 	}
 	f := newFeed(h, id, begin)
 	s.hosts.feeds[id] = f
+	for _, w := range s.hosts.watchers {
+		w.watch(f)
+	}
 	h.users++
 	s.hosts.mu.Unlock()
 	if err := launch(); err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"reprise/api"
 	"reprise/eventstore"
@@ -105,15 +107,21 @@ func begun(f subject, err error) (subject, error) {
 
 // findIn finds a run in an open log, which it closes if it fails.
 func (s *Service) findIn(ctx context.Context, l *Log, name string) (f subject, err error) {
-	f.Log = l
 	defer func() {
 		if err != nil {
 			l.close()
 		}
 	}()
-	if f.id, err = l.resolve(ctx, name); err != nil {
+	id, err := l.resolve(ctx, name)
+	if err != nil {
 		return f, err
 	}
+	return s.subjectIn(ctx, l, id)
+}
+
+// subjectIn reads a run of an open log.
+func (s *Service) subjectIn(ctx context.Context, l *Log, id training.RunID) (f subject, err error) {
+	f.Log, f.id = l, id
 	f.log = journal.NewRunLog(l.Listing, s.config.Now)
 	f.job, err = journal.NewJobLog(l.Listing, s.config.Now).Load(ctx, queue.JobID(f.id))
 	if err != nil && !errors.Is(err, journal.ErrJobNotFound) {
@@ -153,8 +161,9 @@ func runState(run training.State, r journal.JobRecord, alive bool) training.Stat
 	case run == "":
 		return training.State(state)
 	case run == training.Interrupted && job.Cause().Code == queue.CauseProcessEnded: // until it is resumed
-	case state == queue.StateQueued:
-		return api.Queued
+	case state == queue.StatePlaced && run == training.Running: // which is about to be recorded of the job
+	case state.Waits() || state == queue.StatePlaced:
+		return training.State(state)
 	}
 	if !alive && (run == training.Running || run == training.Initializing) {
 		return training.Interrupted
@@ -171,7 +180,7 @@ func runOf(r journal.RunSummary, job journal.JobRecord, alive bool) api.Run {
 	}
 	out.Job = jobOf(job)
 	if cause := job.Job.Cause().Message; cause != "" && (out.Reason == "" || out.State == api.Cancelled || out.State == api.Rejected) &&
-		out.State != training.Completed && out.State != training.Running && out.State != training.Initializing {
+		out.State != training.Completed && out.State != training.Running && out.State != api.Placed && out.State != training.Initializing {
 		out.Reason = cause
 	}
 	return out
@@ -206,8 +215,7 @@ func unstartedSummary(r journal.JobRecord) journal.RunSummary {
 	return s
 }
 
-// runsOf merges runs with jobs, the first to be submitted first. A run that has no job
-// keeps its place among the others.
+// runsOf merges runs with jobs, the first to be submitted first.
 func runsOf(runs []journal.RunSummary, jobs []journal.JobRecord, alive bool) []api.Run {
 	byID := make(map[training.RunID]journal.JobRecord, len(jobs))
 	for _, r := range jobs {
@@ -224,5 +232,14 @@ func runsOf(runs []journal.RunSummary, jobs []journal.JobRecord, alive bool) []a
 			list = append(list, runOf(unstartedSummary(r), r, alive))
 		}
 	}
+	slices.SortStableFunc(list, func(a, b api.Run) int { return submittedAt(a).Compare(submittedAt(b)) })
 	return list
+}
+
+// submittedAt is when a run was submitted, or started where it never was.
+func submittedAt(r api.Run) time.Time {
+	if r.Job != nil {
+		return r.Job.SubmittedAt
+	}
+	return r.StartedAt
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"reprise/api"
 	"reprise/api/describe"
@@ -84,23 +85,38 @@ func systemOf(o journal.Overview, end eventstore.Position) api.SystemState {
 	if o.Position > 0 {
 		out.Time = &o.Time
 	}
-	for _, r := range o.Queue() {
-		out.Queue = append(out.Queue, api.QueuedRun{RunID: r.RunID, For: r.Saga.State, Since: r.UpdatedAt})
-	}
 	for _, d := range o.Devices {
 		out.Devices = append(out.Devices, deviceOf(d.Ledger))
 	}
-	started := map[training.RunID]bool{}
-	for _, r := range o.Runs {
-		started[r.RunID] = true
-	}
-	for _, r := range o.Jobs {
-		if id := training.RunID(r.Job.ID()); !started[id] && r.Job.State().Waits() {
-			out.Queue = append(out.Queue, api.QueuedRun{RunID: id, For: training.SagaState(r.Job.State()), Since: r.UpdatedAt})
-		}
-	}
 	out.Runs = runsOf(o.Runs, o.Jobs, true)
+	out.Queue = append(out.Queue, waitingOf(o, out.Runs)...)
 	return out
+}
+
+// waitingOf returns which of the runs wait, by the states of their jobs. That of a run
+// without a job, as in older logs, is what its saga waits for.
+func waitingOf(o journal.Overview, runs []api.Run) []api.QueuedRun {
+	sagas := map[training.RunID]training.SagaState{}
+	for _, r := range o.Queue() {
+		sagas[r.RunID] = r.Saga.State
+	}
+	since := map[training.RunID]time.Time{}
+	for _, r := range o.Jobs {
+		since[training.RunID(r.Job.ID())] = r.UpdatedAt
+	}
+	var waiting []api.QueuedRun
+	for _, r := range runs {
+		q := api.QueuedRun{RunID: r.RunID, For: string(r.State), Since: since[r.RunID]}
+		switch saga, initializing := sagas[r.RunID]; {
+		case r.Job != nil && (r.Job.State.Waits() && string(r.State) == string(r.Job.State) || r.State == api.Placed):
+		case r.Job == nil && initializing:
+			q.For, q.Since = string(saga), r.UpdatedAt
+		default:
+			continue
+		}
+		waiting = append(waiting, q)
+	}
+	return waiting
 }
 
 // deviceOf describes a device by its ledger, with the memory that its leases leave.

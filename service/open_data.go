@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"os"
 
 	"reprise/api"
 	"reprise/dataset"
@@ -17,7 +18,7 @@ func (s *Service) moreMistakes(ctx context.Context, request api.TrainingRequest,
 		return nil // it is not a mistake in the request
 	}
 	defer done()
-	source, err := request.DatasetReference(entryNames(library), folder)
+	source, err := request.DatasetReference(entryNames(library), folder, stat)
 	if err != nil || !request.Sound("dataset") {
 		return err
 	}
@@ -41,7 +42,7 @@ func (s *Service) mustFetch(ctx context.Context, request api.TrainingRequest, fo
 		return false
 	}
 	defer done()
-	source, err := request.DatasetReference(entryNames(library), folder)
+	source, err := request.DatasetReference(entryNames(library), folder, stat)
 	return err == nil && notFetched(library, source)
 }
 
@@ -59,4 +60,10 @@ func entryNames(library *dataset.Library) []string {
 		names = append(names, e.Name)
 	}
 	return names
+}
+
+// stat fails where there is no file or folder at a path, or none that can be reached.
+func stat(path string) error {
+	_, err := os.Stat(path)
+	return err
 }

@@ -74,7 +74,7 @@ func (s *Service) Explain(ctx context.Context, q api.ExplainRequest) (_ api.Expl
 	if recorded {
 		x.Decision = decisionOf(decision)
 	}
-	return x, nil
+	return x, s.explainPredecessors(ctx, f.Log, &x)
 }
 
 // decisionOf describes what a recorded decision says about a run.

@@ -1,9 +1,11 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -14,8 +16,11 @@ import (
 )
 
 // Runs implements api.Service.
-func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, err error) {
+func (s *Service) Runs(ctx context.Context, q api.RunsRequest) (_ api.RunList, err error) {
 	defer explain(ctx, &err)
+	if err := q.Validate(); err != nil {
+		return api.RunList{}, err
+	}
 	log, err := s.read(ctx)
 	if err != nil {
 		return api.RunList{}, err
@@ -31,12 +36,9 @@ func (s *Service) Runs(ctx context.Context, _ api.RunsRequest) (_ api.RunList, e
 		return api.RunList{}, err
 	}
 	answer := api.RunList{Runs: runsOf(list.Runs, jobs.Jobs, WriterAlive(w)), Folder: w.Dir, RunsFolder: w.RunsDir()}
-	missing := map[training.RunID]bool{}
-	for _, r := range list.Runs {
-		missing[r.RunID] = r.Step > r.ParentStep && !w.Checkpoints(r.RunID).Has(r.Step)
-	}
+	answer.Runs = slices.DeleteFunc(answer.Runs, func(r api.Run) bool { return !q.Fits(r) })
 	for i, r := range answer.Runs {
-		answer.Runs[i].FilesMissing = missing[r.RunID]
+		answer.Runs[i].FilesMissing = r.Step > r.ForkStep && !w.Checkpoints(r.RunID).Has(r.Step)
 	}
 	return answer, nil
 }
@@ -105,7 +107,7 @@ func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
 			CheckpointsDir: w.CheckpointsDir(r.ID), Saga: r.Saga,
 			Interruptions: r.Interruptions, Reproduced: r.Reproduced, Request: r.Request,
 		},
-		CanResume: f.canResume(), Evaluations: r.Evaluations, Stopped: r.Stopped, Folder: w.RunDir(r.ID),
+		BegunAt: r.BegunAt, CanResume: f.canResume(), Evaluations: r.Evaluations, Stopped: r.Stopped, Folder: w.RunDir(r.ID),
 	}
 	if best, ok := r.BestCheckpoint(); ok {
 		report.BestStep = best.Step
@@ -138,10 +140,14 @@ func (s *Service) eventsOf(ctx context.Context, run string) ([]eventstore.Event,
 		return nil, err
 	}
 	defer f.close()
-	if !f.started() {
-		return f.jobEvents(ctx)
+	events, err := f.jobEvents(ctx)
+	if err != nil || !f.started() {
+		return events, err
 	}
-	return f.log.Events(ctx, f.id)
+	own, err := f.log.Events(ctx, f.id)
+	events = append(events, own...)
+	slices.SortFunc(events, func(a, b eventstore.Event) int { return cmp.Compare(a.Position, b.Position) })
+	return events, err
 }
 
 // stateOf returns the actual state of a run: one that is recorded as under way is

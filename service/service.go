@@ -57,6 +57,10 @@ type Config struct {
 	// holder.
 	Process int
 	Command string
+	// User returns the name of the user whose process this is, who owns the jobs of
+	// requests that name no owner and come without [AsUser]. It may return "" if it is not
+	// known: they then have none.
+	User func() string
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
@@ -80,7 +84,7 @@ func (c Config) Validate() error {
 	for name, missing := range map[string]bool{
 		"Dir": c.Dir == "" && c.NoDir == nil, "Now": c.Now == nil, "OpenReadOnly": c.OpenReadOnly == nil, "EmptyLog": c.EmptyLog == nil,
 		"OpenDevices": c.OpenDevices == nil, "OpenForWriting": c.OpenForWriting == nil, "DataSets": c.DataSets == nil, "Random": c.Random == nil,
-		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "Serve": c.Serve == nil,
+		"Copies": !c.Copies.complete(), "Process": c.Process == 0, "Command": c.Command == "", "User": c.User == nil, "Serve": c.Serve == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))

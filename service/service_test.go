@@ -35,6 +35,7 @@ func config(dir string) service.Config {
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
 		Random:   rand.Reader,
+		User:     func() string { return "ada" },
 		Serve:    func(context.Context, *service.Service) (func() error, error) { return func() error { return nil }, nil },
 	}
 }

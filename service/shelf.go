@@ -65,7 +65,7 @@ func (f *shelf) requested(ctx context.Context, s *Service, request api.TrainingR
 		return dataset.Source{}, nil, err
 	}
 	defer done()
-	source, err := request.DatasetReference(entryNames(library), folder)
+	source, err := request.DatasetReference(entryNames(library), folder, stat)
 	if err != nil {
 		return dataset.Source{}, nil, invalid(err)
 	}

@@ -53,6 +53,11 @@ func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Va
 		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Data: session.Dataset,
 		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
 	}
+	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != "" || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 {
+		v.Job = &api.ValidatedJob{
+			Owner: q.Owner, Group: q.Group, Priority: q.Priority, After: q.After, MaxSeconds: q.MaxDuration.Seconds(), Labels: q.Labels,
+		}
+	}
 	v.Devices, err = s.placements(session)
 	return v, err
 }
@@ -214,7 +219,7 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 func (s *Service) split(
 	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
 ) (api.TrainingRequest, queue.Submission, error) {
-	train, submission, err := request.Split(string(name), "")
+	train, submission, err := request.Split(string(name), s.userOf(ctx))
 	if err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
@@ -277,9 +282,34 @@ func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest
 				return err
 			}
 		}
-	case fault.Internal, fault.NotFound, fault.Conflict, fault.Corrupt, fault.Forbidden, fault.Unauthenticated: // of the files
+		return changedData(err)
+	case fault.NotFound, fault.Corrupt:
+		return changedData(err)
+	case fault.Internal, fault.Conflict, fault.Forbidden, fault.Unauthenticated: // of the files
 	}
 	return fault.As(fault.Unavailable, err)
+}
+
+// changedData says of data that do not fit a request any longer what is wrong with them.
+// To correct the request, as err may advise, would not help the job.
+func changedData(err error) error {
+	var problems []string
+	for _, part := range fault.Parts(err) {
+		text, fix := part.Error(), ""
+		var field *fault.FieldError
+		var mistake *api.RequestError
+		switch {
+		case errors.As(part, &mistake):
+			fix = mistake.Fix
+		case errors.As(part, &field):
+			fix = field.Fix
+		}
+		problems = append(problems, strings.TrimSuffix(strings.TrimPrefix(text, "dataset_path: "), "; "+fix))
+	}
+	return &datadir.AdvisedError{
+		Err:    fault.New(fault.Unavailable, "its data have changed since it was submitted: %s", strings.Join(problems, "; ")),
+		Remedy: "put them back as they were",
+	}
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several

@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/device/cpu"
@@ -41,7 +43,7 @@ func newService(t *testing.T) *Service {
 			return []device.Driver{d}, d.Close, err
 		},
 		DataSets: func() dataset.Config { return dataset.Config{GoProxy: "off", SystemDir: "none"} },
-		Random:   rand.Reader, Process: 7, Command: "a test",
+		Random:   rand.Reader, Process: 7, Command: "a test", User: func() string { return "ada" },
 		Serve: func(context.Context, *Service) (func() error, error) { return func() error { return nil }, nil },
 	})
 	if err != nil {
@@ -186,8 +188,11 @@ func TestAFileThatIsAwayOrChangedDoesNotRejectItsJob(t *testing.T) {
 			if err := damage(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission); fault.KindOf(err) != fault.Unavailable || err.Error() == "" {
-				t.Errorf("to prepare it: %v, %v", fault.KindOf(err), err)
+			_, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission)
+			const begin, end = "its data have changed since it was submitted: ", "; put them back as they were"
+			if text := datadir.Advise(err).Error(); fault.KindOf(err) != fault.Unavailable || !strings.HasPrefix(text, begin) || !strings.HasSuffix(text, end) ||
+				strings.Contains(text, "dataset_path") || strings.Count(text, "; ") != 1 {
+				t.Errorf("to prepare it: %v, %s", fault.KindOf(err), text)
 			}
 			if _, err := s.prepare(t.Context(), r, false); fault.KindOf(err) != fault.Invalid { // nothing was accepted
 				t.Errorf("to submit it: %v, %v", fault.KindOf(err), err)

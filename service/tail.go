@@ -99,21 +99,17 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // filterOf returns the filter that a request asks for.
 func filterOf(ctx context.Context, log *Log, q api.TailRequest) (func(eventstore.Event) bool, error) {
-	var run eventstore.AggregateID
+	var run, job eventstore.AggregateID
 	if q.Run != "" {
-		list, err := log.Runs(ctx)
+		id, err := log.resolve(ctx, q.Run)
 		if err != nil {
 			return nil, err
 		}
-		id, err := list.Resolve(q.Run)
-		if err != nil {
-			return nil, err
-		}
-		run = journal.AggregateOf(id)
+		run, job = journal.AggregateOf(id), eventstore.AggregateID(journal.JobPrefix+string(id))
 	}
 	return func(e eventstore.Event) bool {
 		return strings.HasPrefix(string(e.Aggregate), string(q.Aggregate)) && strings.HasPrefix(e.Type, q.Type) &&
-			(run == "" || e.Aggregate == run)
+			(run == "" || e.Aggregate == run || e.Aggregate == job)
 	}, nil
 }
 

@@ -37,20 +37,23 @@ type keptHead struct {
 func keptHeadOf(q api.VerifyLogRequest) (*keptHead, error) {
 	if q.Head == "" {
 		if q.PublicKey != "" {
-			return nil, &fault.FieldError{Field: "public_key", Problem: "there is nothing to check with it", Fix: "give the head as well"}
+			return nil, &fault.FieldError{Field: "public_key", Problem: "there is nothing to check with it",
+				Fix: "give the head as well", Code: string(api.HeadMissing)}
 		}
 		return nil, nil
 	}
-	refused := func(problem, fix string) error { return &fault.FieldError{Field: "head", Problem: problem, Fix: fix} }
+	refused := func(code api.Code, problem, fix string) error {
+		return &fault.FieldError{Field: "head", Problem: problem, Fix: fix, Code: string(code)}
+	}
 	read, err := eventstore.ParseAttestation([]byte(q.Head))
 	if err != nil {
-		return nil, refused(fmt.Sprintf("is not a head: %v", err), "give one that was kept, as it was written")
+		return nil, refused(api.NotHead, fmt.Sprintf("is not a head: %v", err), "give one that was kept, as it was written")
 	}
 	switch signed := read.Signature != nil; {
 	case signed && q.PublicKey == "":
-		return nil, refused("is signed", "give the public key to check it with")
+		return nil, refused(api.KeyMissing, "is signed", "give the public key to check it with")
 	case !signed && q.PublicKey != "":
-		return nil, refused("is not signed", "leave out the public key, or sign the next one")
+		return nil, refused(api.HeadUnsigned, "is not signed", "leave out the public key, or sign the next one")
 	case !signed:
 		return &keptHead{Attestation: read}, nil
 	}

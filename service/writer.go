@@ -83,7 +83,8 @@ func (s *Service) newDir(parents bool) (release func() error, err error) {
 		return nil, s.lockError(err)
 	}
 	if _, err := os.Lstat(w.EventsPath()); !errors.Is(err, os.ErrNotExist) {
-		return nil, errors.Join(&fault.FieldError{Field: fieldDir, Problem: "already has an event log", Fix: "choose an empty folder"}, release())
+		return nil, errors.Join(&fault.FieldError{Field: fieldDir, Problem: "already has an event log",
+			Fix: "choose an empty folder", Code: string(api.DirNotEmpty)}, release())
 	}
 	if err := w.CheckLogExists(true); err != nil {
 		return nil, errors.Join(err, release())
@@ -101,10 +102,7 @@ func (s *Service) lockError(err error) error {
 	case !errors.As(err, &lock):
 		return err
 	case errors.Is(err, flock.ErrLocked):
-		return &api.Error{
-			Fault: fault.KindOf(lock.Err), Code: api.DirInUse, Path: s.workspace.Dir,
-			Message: "the data directory " + s.workspace.Dir + " is " + lock.Err.Error(),
-		}
+		return api.InUse(s.workspace.Dir, lock.Err)
 	}
 	fix := "choose a folder that you can write to"
 	if errors.Is(err, os.ErrPermission) {

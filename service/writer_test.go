@@ -35,7 +35,7 @@ func TestWhatNeedsADataDirectorySaysWhyThereIsNone(t *testing.T) {
 		EmptyLog:       func() eventstore.Store { return memory.New() },
 		OpenDevices:    func() ([]device.Driver, func() error, error) { return nil, nil, unexpected },
 		DataSets:       func() dataset.Config { return dataset.Config{} },
-		Copies:         noCopies(), Process: 7, Command: "a test",
+		Copies:         noCopies(), Process: 7, Command: "a test", User: func() string { return "ada" },
 		Serve: func(context.Context, *Service) (func() error, error) { return nil, unexpected },
 	})
 	if err != nil {

@@ -56,9 +56,74 @@ func Figures(raw eventstore.Event) string {
 	case journal.QueueDecisionChanged:
 		return decisionFigures(e.Decision.Placed, e.Decision.Waiting)
 	case queue.JobEvent:
-		return figures.Excerpt(string(raw.Payload))
+		return jobFigures(e)
 	}
 	return ""
+}
+
+// jobFigures says of a job what a user asked for, or why something happened to it.
+func jobFigures(event queue.JobEvent) string {
+	switch e := event.(type) {
+	case queue.JobSubmitted:
+		return submissionFigures(e.Submission)
+	case queue.JobPrepared:
+		return fmt.Sprintf("%s steps, data %s", figures.Thousands(e.Estimate.Steps), figures.Hash(e.Estimate.Fingerprint))
+	case queue.JobPredecessorCompleted:
+		return string(e.Job)
+	case queue.JobPlaced:
+		names := make([]string, len(e.Devices))
+		for i, id := range e.Devices {
+			names[i] = string(id)
+		}
+		return "on " + figures.And(names)
+	case queue.JobDeferred:
+		if e.RetryAfter > 0 {
+			return fmt.Sprintf("%s; the next attempt is in %s", e.Message, figures.Duration(e.RetryAfter))
+		}
+		return e.Message
+	case queue.JobStopRequested:
+		return fmt.Sprintf("it will be %s: %s", e.To, e.Message)
+	case queue.JobPriorityChanged:
+		return fmt.Sprint(e.Priority)
+	case queue.JobCancelled:
+		return e.Message
+	case queue.JobFailed:
+		return e.Message
+	case queue.JobRejected:
+		return e.Message
+	case queue.JobPreparing, queue.JobStarted, queue.JobPaused, queue.JobResumed, queue.JobCompleted: // their names say it all
+	}
+	return ""
+}
+
+// submissionFigures names the request, and what is not as by default.
+func submissionFigures(s queue.Submission) string {
+	var parts []string
+	add := func(what, value string) {
+		if value != "" {
+			parts = append(parts, strings.TrimSpace(what+" "+value))
+		}
+	}
+	add("", s.Name)
+	add("by", s.Owner)
+	add("in group", s.Group)
+	if s.Priority != 0 {
+		add("priority", fmt.Sprint(s.Priority))
+	}
+	if s.Devices > 1 {
+		add("on", figures.Plural(s.Devices, "device"))
+	}
+	after := make([]string, len(s.After))
+	for i, id := range s.After {
+		after[i] = string(id)
+	}
+	add("after", figures.And(after))
+	if s.MaxDuration > 0 {
+		add("for at most", figures.Duration(s.MaxDuration))
+	}
+	add("with labels", figures.And(s.Labels))
+	add("as a retry of", string(s.RetryOf))
+	return strings.Join(parts, ", ")
 }
 
 func runFigures(event training.Event) string {

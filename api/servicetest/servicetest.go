@@ -22,6 +22,7 @@ import (
 	"reprise/api"
 	"reprise/eventstore"
 	"reprise/fault"
+	"reprise/training"
 )
 
 // Harness is what the suite needs.
@@ -86,6 +87,7 @@ func Run(t *testing.T, h Harness) {
 		{"calls run at the same time", concurrent},
 		{"runs train and are followed to their ends", trained},
 		{"a run that is interrupted is resumed", interrupted},
+		{"runs are followed with the others of the process", followedWithOthers},
 		{"a lease lasts as long as its stream", leased},
 		{"a warning comes before the answer", warning},
 		{"figures are those of the run", figures},
@@ -212,6 +214,20 @@ func empty(t *testing.T, h Harness) {
 	}
 }
 
+// selected returns the runs that a request asks for.
+func selected(t *testing.T, s api.Service, q api.RunsRequest) []training.RunID {
+	t.Helper()
+	list, err := s.Runs(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []training.RunID
+	for _, r := range list.Runs {
+		ids = append(ids, r.RunID)
+	}
+	return ids
+}
+
 func everyRun(t *testing.T, h Harness) {
 	shown := 0
 	for _, name := range h.Names(t) {
@@ -223,6 +239,25 @@ func everyRun(t *testing.T, h Harness) {
 		state, err := s.State(t.Context(), api.StateRequest{})
 		if err != nil || len(state.State.Runs) != len(list.Runs) {
 			t.Fatalf("%s: the state has %d runs, the list %d: %v", name, len(state.State.Runs), len(list.Runs), err)
+		}
+		for _, state := range api.RunStates() {
+			var want []training.RunID
+			for _, r := range list.Runs {
+				if r.State == state {
+					want = append(want, r.RunID)
+				}
+			}
+			if got := selected(t, s, api.RunsRequest{State: state}); !slices.Equal(got, want) {
+				t.Errorf("%s: %s runs are %q, want %q", name, state, got, want)
+			}
+		}
+		for _, q := range []api.RunsRequest{{Group: "none of them"}, {Owner: "none of them"}} {
+			if got := selected(t, s, q); len(got) > 0 {
+				t.Errorf("%s: %+v gives %q", name, q, got)
+			}
+		}
+		if _, err := s.Runs(t.Context(), api.RunsRequest{State: "trained"}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "running") {
+			t.Errorf("a state that there is not: %v", err)
 		}
 		for _, r := range list.Runs {
 			report, err := s.Run(t.Context(), api.RunRequest{Run: string(r.RunID)})

@@ -172,3 +172,49 @@ func interrupted(t *testing.T, h Harness) {
 		}
 	}
 }
+
+// Whoever asks for the others gets the updates of all runs of the process, also of those
+// that are submitted meanwhile.
+func followedWithOthers(t *testing.T, h Harness) {
+	s := h.Open(t, filepath.Join(t.TempDir(), "new"))
+	runs := submitted(t, s, "config.epochs=3000", "config.checkpoint_interval=1000")
+	var late []string
+	ended := map[string]bool{}
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: runs[:1], Others: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late == nil && u.Steps != nil {
+			late = submitted(t, s, "config.epochs=1")
+			if _, err := s.Interrupt(t.Context(), api.InterruptRequest{Runs: runs, Cause: "a test"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended[string(u.RunID)] = ended[string(u.RunID)] || u.End != nil
+	}
+	if _, seen := ended[runs[1]]; late == nil || !ended[runs[0]] || !seen {
+		t.Errorf("followed %v of %q", ended, runs)
+	}
+	more := submitted(t, s, "config.epochs=1", "job.group=late", "job.owner=ada")
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Others: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended[string(u.RunID)] = ended[string(u.RunID)] || u.End != nil
+	}
+	for _, id := range more {
+		if r, err := s.Run(t.Context(), api.RunRequest{Run: id}); err != nil || r.Details.State != training.Completed {
+			t.Errorf("run %s is left: %+v, %v", id, r.Details.Run, err)
+		}
+	}
+	q := api.RunsRequest{Group: "late", Owner: "ada", State: training.Completed}
+	if got := selected(t, s, q); len(got) != 2 || string(got[0]) != more[0] || string(got[1]) != more[1] {
+		t.Errorf("%+v gives %q, want %q", q, got, more)
+	}
+	if q.Owner = "bob"; len(selected(t, s, q)) > 0 {
+		t.Errorf("%+v gives runs of another owner", q)
+	}
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Others: true}) {
+		t.Errorf("%+v, %v, although no run is left", u, err)
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"reprise/api"
-	"reprise/journal"
 )
 
 // shells are those that completion scripts are written for.
@@ -120,11 +119,7 @@ func (env *environment) argumentCandidates(name string) candidates {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
 	case "PROJECTION":
-		var names []string
-		for _, p := range journal.Projections() {
-			names = append(names, p.Name)
-		}
-		return words(names...)
+		return env.projectionCandidates
 	case "SHELL":
 		return words(shells()...)
 	}
@@ -250,6 +245,21 @@ func (env *environment) datasetCandidates(c *cobra.Command, _ []string, prefix s
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return beginningWith(prefix, found), cobra.ShellCompDirectiveNoFileComp
+}
+
+// projectionCandidates are the read models of the log.
+func (env *environment) projectionCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if err := env.quietly(c, func(ctx context.Context, s api.Service) error {
+		list, err := s.Projections(ctx, api.ProjectionsRequest{})
+		for _, p := range list.Projections {
+			names = append(names, p.Name)
+		}
+		return err
+	}); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return beginningWith(prefix, names), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
 // quietly is withService without notices: they would land in the command line.

@@ -84,7 +84,7 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 func TestCompletionWritesNothing(t *testing.T) {
 	folder := t.TempDir()
 	none := filepath.Join(folder, "none")
-	for _, line := range []string{"runs show ", "runs fork x --from ", "datasets get ", "generate ", "events tail --run "} {
+	for _, line := range []string{"runs show ", "runs fork x --from ", "datasets get ", "generate ", "projections rebuild ", "events tail --run "} {
 		complete(t, none, strings.Split(line, " ")...)
 		complete(t, folder, append([]string{"--data-dir", none}, strings.Split(line, " ")...)...)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -66,7 +65,7 @@ func serveControl(ctx context.Context, w datadir.Workspace, handler http.Handler
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close(), removeControl(link))
 	}
-	return &control{folder: folder, link: link, server: serveOn(service.AsGuest(context.Background()), listener, handler)}, nil
+	return &control{folder: folder, link: link, server: serveOn(service.AsGuest(context.Background()), listener, handler, asPeer)}, nil
 }
 
 // makeControl makes the private folder of the socket at the path. It makes it elsewhere,
@@ -162,11 +161,11 @@ func askHolder[Request, Answer any](
 	ctx context.Context, w datadir.Workspace, call func(api.Service, context.Context, Request) (Answer, error), request Request,
 ) (answer Answer, err error) {
 	if !writerAlive(w) {
-		return answer, fmt.Errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
+		return answer, errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
 	}
 	holder := clientOfHolder(w)
 	if holder == nil {
-		return answer, fmt.Errorf("%w in %s that can be asked: it has no %s, or is just starting or ending",
+		return answer, errorf("%w in %s that can be asked: it has no %s, or is just starting or ending",
 			errNoProcess, w.Dir, controlName)
 	}
 	defer func() { err = errors.Join(err, holder.Close()) }()
@@ -178,9 +177,9 @@ func askHolder[Request, Answer any](
 	case err == nil || ctx.Err() != nil:
 		return answer, err
 	case patient.Err() != nil:
-		return answer, fmt.Errorf("%w in %s that can be asked: it did not answer within %v", errNoProcess, w.Dir, controlPatience)
+		return answer, errorf("%w in %s that can be asked: it did not answer within %v", errNoProcess, w.Dir, controlPatience)
 	case errors.As(err, &e) && (e.Code == api.Unreachable || e.Code == api.NoActors):
-		return answer, fmt.Errorf("%w in %s that can be asked: %s", errNoProcess, w.Dir, e.Message)
+		return answer, errorf("%w in %s that can be asked: %s", errNoProcess, w.Dir, e.Message)
 	}
 	return answer, err
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/eventstore"
 	"reprise/internal/pemkey"
 )
 
@@ -79,7 +78,7 @@ func (env *environment) head(ctx context.Context, h heading) error {
 }
 
 // writeHead writes a head where it was asked for.
-func (env *environment) writeHead(a eventstore.Attestation, h heading) error {
+func (env *environment) writeHead(a api.Attestation, h heading) error {
 	content := a.Text()
 	if h.format == formatJSON {
 		var err error

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/eventstore"
 	"reprise/service"
 )
 
@@ -59,19 +58,11 @@ const savesIntact = "every event that is intact can be saved to a new folder:"
 // wayBack returns the command line that helps after an error that says that an event
 // log is corrupt; "" after any other.
 func wayBack(program string, err error) string {
-	var corrupt *eventstore.CorruptionError
 	var e *api.Error
-	path := ""
-	switch {
-	case errors.As(err, &corrupt):
-		path = corrupt.Path
-	case errors.As(err, &e) && e.Code == api.LogCorrupt:
-		path = e.Path
-	}
-	if path == "" {
+	if !errors.As(err, &e) || e.Code != api.LogCorrupt {
 		return ""
 	}
-	return wayBackFrom(program, path)
+	return wayBackFrom(program, e.Path)
 }
 
 // wayBackFrom returns the command line that helps where the event log at a path is

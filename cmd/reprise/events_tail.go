@@ -14,7 +14,6 @@ import (
 
 	"reprise/api"
 	"reprise/api/describe"
-	"reprise/eventstore"
 )
 
 // tailOptions is what `events tail` was asked for.
@@ -64,7 +63,7 @@ JSON is one object per line, and YAML one document per event.`,
 }
 
 func (env *environment) tail(ctx context.Context, t tailOptions) error {
-	r := api.TailRequest{Run: t.run, Aggregate: eventstore.AggregateID(t.aggregate), Type: t.kind, Follow: t.follow}
+	r := api.TailRequest{Run: t.run, Aggregate: api.AggregateID(t.aggregate), Type: t.kind, Follow: t.follow}
 	if t.after.given {
 		r.After = &t.after.position
 	} else {
@@ -95,7 +94,7 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 
 // logPosition is a position of the log given by a flag.
 type logPosition struct {
-	position eventstore.Position
+	position api.Position
 	given    bool
 }
 
@@ -113,7 +112,7 @@ func (p *logPosition) Set(text string) error {
 	if err != nil {
 		return fmt.Errorf("%q is not a position; `reprise events tail` lists them", text)
 	}
-	p.position, p.given = eventstore.Position(v), true
+	p.position, p.given = api.Position(v), true
 	return nil
 }
 

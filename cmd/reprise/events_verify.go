@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,21 +66,14 @@ func (a anchor) request() (r api.VerifyLogRequest, err error) {
 func fileContent(flag, file, fix string) (string, error) {
 	content, err := readInput(file)
 	if err != nil {
-		return "", unusable(fmt.Errorf("%s %s: %w", flag, file, err), fix)
+		return "", unusable(errorf("%s %s: %w", flag, file, err), fix)
 	}
 	return string(content), nil
 }
 
 // asGiven makes an error of the service speak of the anchor's flags.
 func (a anchor) asGiven(err error) error {
-	head, key := fileArgument("head", "--head", a.head), fileArgument("public_key", "--key", a.key)
-	head.fixes = map[string]string{
-		"give one that was kept, as it was written":      "give a file that `reprise events head` wrote",
-		"give the public key to check it with":           "give the public key to check it with: --key PUB",
-		"leave out the public key, or sign the next one": "leave out --key, or sign the next one with `reprise events head --sign KEY`",
-	}
-	key.fixes = map[string]string{"give the head as well": "give the head as well: --head FILE"}
-	return asGiven(err, head, key)
+	return asGiven(err, fileArgument("head", "--head", a.head), fileArgument("public_key", "--key", a.key))
 }
 
 func (env *environment) verifyLog(ctx context.Context, kept anchor, format string) error {

@@ -74,7 +74,7 @@ func advised(err error) error {
 }
 
 // commandsFor returns the commands and flags that help in a situation that a service
-// reports; "" where there are none.
+// reports in an error or in one of its mistakes; "" where there are none.
 func commandsFor(code api.Code) string {
 	switch code {
 	case api.LogMissing:
@@ -89,11 +89,21 @@ func commandsFor(code api.Code) string {
 	case api.DirInUse:
 		return "wait for it to end, or use another folder with --data-dir FOLDER"
 	case api.LogCorrupt, api.NoEvents, api.NoDevice, api.UnknownOperation, api.Unreachable, api.DirGone:
-	case api.NotBegun:
-		return "`reprise runs explain RUN` says what it waits for"
-	case api.RunStopped:
-		return "`reprise runs retry RUN` submits it again"
-	case api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
+	case api.DirNotEmpty:
+		return "choose an empty folder with --data-dir FOLDER"
+	case api.DirHasRuns:
+		return "choose an empty folder with --data-dir FOLDER, or move runs away"
+	case api.NotBackup:
+		return "name the folder that `reprise backup` made"
+	case api.NotHead:
+		return "give a file that `reprise events head` wrote"
+	case api.HeadMissing:
+		return "give the head as well: --head FILE"
+	case api.KeyMissing:
+		return "give the public key to check it with: --key PUB"
+	case api.HeadUnsigned:
+		return "leave out --key, or sign the next one with `reprise events head --sign KEY`"
+	case api.NotBegun, api.RunStopped, api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
 	}
 	return ""
 }

@@ -11,11 +11,8 @@ import (
 	"syscall"
 
 	"reprise/api"
-	"reprise/eventstore"
-	"reprise/journal"
-	"reprise/queue"
+	"reprise/api/describe"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // hostView shows people what runs do.
@@ -23,11 +20,13 @@ type hostView interface {
 	// begin shows a run that is about to train.
 	begin(api.RunReport)
 	// stepped shows steps that it took, and recorded an event of it.
-	stepped(training.RunID, loop.StepResult)
+	stepped(training.RunID, api.StepsTaken)
 	recorded(training.RunID, training.Event)
 	// tell shows a line about a run that stays, message one about no run in particular.
 	tell(training.RunID, string)
 	message(string)
+	// others shows the runs that other processes have submitted to this one.
+	others() *others
 	// close ends the display. It may be called again, and does nothing then.
 	close()
 }
@@ -117,9 +116,9 @@ func (env *environment) followToRest(
 	}
 	g, guest := s.(guestService)
 	if guest {
-		view.message(fmt.Sprintf("submitted to process %d; Ctrl-C ends this display only", g.holder.PID))
+		view.message(fmt.Sprintf("process %d trains %s; Ctrl-C ends this display only", g.holder.PID, map[bool]string{true: "it", false: "them"}[len(runs) == 1]))
 		waits := tellWaits(ctx, s, view, names)
-		ends, err := follow(ctx, s, waits.view(view), names)
+		ends, err := follow(ctx, s, waits.view(view), api.FollowRequest{Runs: names})
 		waits.stop()
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -130,8 +129,9 @@ func (env *environment) followToRest(
 		return ends, nil
 	}
 	unended := context.WithoutCancel(ctx)
+	shown := newHolderView(view, runs, env.commandLine("runs resume --all"))
 	stop := context.AfterFunc(ctx, func() {
-		view.message(interrupting)
+		view.message(shown.interrupting(interrupting))
 		if own, ok := s.(interface{ StopPlacing() }); ok { // or what others submitted would take the devices
 			own.StopPlacing()
 		}
@@ -140,14 +140,14 @@ func (env *environment) followToRest(
 		}
 	})
 	defer stop()
-	return follow(unended, s, view, names)
+	return follow(unended, s, shown, api.FollowRequest{Runs: names, Others: true})
 }
 
 // follow shows runs until all of them are at rest or ctx ends, and returns the last update
 // of each.
-func follow(ctx context.Context, s api.Service, view hostView, names []string) (map[training.RunID]api.RunUpdate, error) {
+func follow(ctx context.Context, s api.Service, view hostView, q api.FollowRequest) (map[training.RunID]api.RunUpdate, error) {
 	ends := map[training.RunID]api.RunUpdate{}
-	for u, err := range s.Follow(ctx, api.FollowRequest{Runs: names}) {
+	for u, err := range s.Follow(ctx, q) {
 		if err != nil {
 			return ends, err
 		}
@@ -173,12 +173,9 @@ func show(view hostView, u api.RunUpdate) error {
 	case u.Begin != nil:
 		view.begin(*u.Begin)
 	case u.Steps != nil:
-		view.stepped(u.RunID, loop.StepResult{
-			Step: u.Steps.Step, Epoch: u.Steps.Epoch, Loss: float32(u.Steps.Loss), LearningRate: u.Steps.LearningRate,
-			Samples: u.Steps.Samples, EpochDone: u.Steps.EpochDone,
-		})
+		view.stepped(u.RunID, *u.Steps)
 	case u.Job != nil:
-		text, err := jobNews(*u.Job)
+		text, err := describe.JobNews(u.Job.Type, u.Job.Payload)
 		if err != nil {
 			return err
 		}
@@ -186,31 +183,13 @@ func show(view hostView, u api.RunUpdate) error {
 			view.tell(u.RunID, text)
 		}
 	case u.Event != nil:
-		e, err := journal.DecodeRunEvent(eventstore.Event{NewEvent: eventstore.NewEvent{Type: u.Event.Type, Payload: u.Event.Payload}})
+		e, err := describe.RunEvent(u.Event.Type, u.Event.Payload)
 		if err != nil {
 			return err
 		}
 		view.recorded(u.RunID, e)
 	}
 	return nil
-}
-
-// jobNews says what an event of a run's job means for whoever waits for the run; "" for
-// what the run's own events say.
-func jobNews(e api.RunEvent) (string, error) {
-	switch e.Type {
-	case queue.JobDeferred{}.EventType():
-		var d queue.JobDeferred
-		if err := json.Unmarshal(e.Payload, &d); err != nil {
-			return "", err
-		}
-		if d.RetryAfter > 0 {
-			return fmt.Sprintf("waiting: %s; the next attempt is in %s", d.Message, shortDuration(d.RetryAfter)), nil
-		}
-	case queue.JobPaused{}.EventType():
-		return "paused", nil
-	}
-	return "", nil
 }
 
 // unfinished says of a run that was left where it was how to resume it, once its user
@@ -222,9 +201,9 @@ func (env *environment) unfinished(ctx context.Context, id training.RunID, left 
 	switch {
 	case left.Code == api.DirGone:
 	case left.Remedy != "":
-		err = fmt.Errorf("%w, then resume it with: %s", err, resume)
+		err = errorf("%w, then resume it with: %s", err, resume)
 	default:
-		err = fmt.Errorf("%w; resume it with: %s", err, resume)
+		err = errorf("%w; resume it with: %s", err, resume)
 	}
 	if ctx.Err() != nil {
 		return interruptedError{err}
@@ -303,6 +282,6 @@ func (env *environment) cannotResume(ctx context.Context, s api.Service, err err
 	if r.Details.State == training.Failed {
 		set = fmt.Sprintf(" --set config.learning_rate=%v", h.LearningRate.Value/2)
 	}
-	return fmt.Errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
+	return errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
 		err, env.commandFor("runs fork", e.Run)+set)
 }

@@ -127,7 +127,10 @@ func newForgery(t *testing.T) *forgery {
 	f.must(err)
 	request, err := api.ParseTrainingRequest("job.yaml", []byte(strings.Replace(forgedRequest, "DATA", file, 1)))
 	f.must(err)
-	source, err := request.DatasetReference(nil, "/")
+	source, err := request.DatasetReference(nil, "/", func(path string) error {
+		_, err := os.Stat(path)
+		return err
+	})
 	f.must(err)
 	f.data, err = library.Open(t.Context(), source)
 	f.must(err)

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/fault"
 )
 
 func newGenerateCommand(env *environment) *cobra.Command {
@@ -33,9 +31,6 @@ RUN is a run's id, the beginning of one, or latest.`,
 			if c.Flags().Changed("step") {
 				g.Step = &step
 			}
-			if err := checkGenerate(c, g); err != nil {
-				return err
-			}
 			return env.generate(c.Context(), g)
 		},
 	}
@@ -52,41 +47,19 @@ RUN is a run's id, the beginning of one, or latest.`,
 	return c
 }
 
-// checkGenerate refuses values out of range, and flags of which one would be ignored,
-// all at once.
-func checkGenerate(c *cobra.Command, g api.GenerateRequest) error {
-	var wrong, ignored []string
-	if g.Best && g.Step != nil {
-		wrong = append(wrong, "--best and --step cannot be given together; leave one of them out")
-		g.Best = false // it has been said
+// generateArguments are what sets the fields of the request.
+func generateArguments() []argument {
+	var list []argument
+	for _, field := range []string{"prompt", "tokens", "step", "best", "temperature", "top_k", "top_p", "seed"} {
+		list = append(list, argument{field: field, flag: flagOf(field)})
 	}
-	if g.Temperature == 0 {
-		for _, name := range []string{"top-k", "top-p", "seed"} {
-			if c.Flags().Changed(name) {
-				ignored = append(ignored, fmt.Sprintf(
-					"--%s has no effect with --temperature 0, which always takes the likeliest token; leave one of them out", name))
-			}
-		}
-		g.TopK, g.Seed = min(g.TopK, 0), 0 // of what is in range, it has been said
-		if g.TopP <= 1 {
-			g.TopP = min(g.TopP, 0)
-		}
-	}
-	for _, err := range fault.Parts(g.Validate()) {
-		var field *fault.FieldError
-		if errors.As(err, &field) {
-			named := *field
-			named.Field = flagOf(field.Field)
-			wrong = append(wrong, named.Error())
-		}
-	}
-	if wrong = append(wrong, ignored...); len(wrong) > 0 {
-		return usageError(c, "%s", strings.Join(wrong, "\n"))
-	}
-	return nil
+	return list
 }
 
 func (env *environment) generate(ctx context.Context, g api.GenerateRequest) error {
+	if err := g.Validate(); err != nil { // here too: no wire carries a temperature that is not a number
+		return asGiven(api.ErrorOf(err), generateArguments()...)
+	}
 	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
 		out, flush := env.textOutput()
 		begun := false
@@ -108,6 +81,6 @@ func (env *environment) generate(ctx context.Context, g api.GenerateRequest) err
 		if errors.Is(failed, context.Canceled) {
 			return errInterrupted
 		}
-		return asGiven(failed, argument{field: "prompt", flag: "--prompt"}, argument{field: "step", flag: "--step"})
+		return asGiven(failed, generateArguments()...)
 	})
 }

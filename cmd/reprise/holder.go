@@ -112,10 +112,7 @@ func (env *environment) refuseDetach() error {
 	case err != nil:
 		return unusable(err, "choose a folder that you can write to")
 	case held:
-		return &api.Error{
-			Fault: fault.Unavailable, Code: api.DirInUse, Path: w.Dir,
-			Message: "the data directory " + w.Dir + " is " + (&flock.LockedError{Path: w.LockPath(), Holder: holder}).Error(),
-		}
+		return api.InUse(w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder})
 	}
 	words := []string{env.program}
 	for _, a := range env.args {
@@ -123,7 +120,7 @@ func (env *environment) refuseDetach() error {
 			words = append(words, shellQuoted(a))
 		}
 	}
-	return fmt.Errorf("--detach: %w in %s, so nothing was submitted; to train in this process, run:\n  %s", errNoProcess, w.Dir, strings.Join(words, " "))
+	return errorf("--detach: %w in %s, so nothing was submitted; to train in this process, run:\n  %s", errNoProcess, w.Dir, strings.Join(words, " "))
 }
 
 // dialHolder connects to the control socket of a data directory.
@@ -239,7 +236,7 @@ func (env *environment) cutOff(ctx context.Context, holder flock.Info, before ma
 	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
 	after := env.recordedRuns(ctx, submitting)
 	if after == nil {
-		return fault.New(fault.Unavailable, "%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list"))
+		return fault.As(fault.Unavailable, errorf("%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list")))
 	}
 	maps.DeleteFunc(after, func(id training.RunID, _ bool) bool { return before[id] })
 	var names []string
@@ -258,33 +255,54 @@ func (env *environment) cutOff(ctx context.Context, holder flock.Info, before ma
 }
 
 // finishOthers waits for the runs that train in this process although its own command has
-// ended: other processes have submitted them.
+// ended: other processes have submitted them. It shows them meanwhile.
 func (env *environment) finishOthers(ctx context.Context, s *service.Service) error {
+	resume := env.commandLine("runs resume --all")
+	stop := func() {}
 	err := s.Finish(ctx, func(runs []training.RunID) {
-		what, them := "run "+string(runs[0])+" has", "it"
+		stop()
+		what, them, are := "run "+string(runs[0])+" was", "it", "it is"
 		if len(runs) > 1 {
-			what, them = plural(len(runs), "run")+" have", "them"
+			what, them, are = plural(len(runs), "run")+" were", "them", "they are"
 		}
-		writeLines(env.stderr, fmt.Sprintf("reprise: %s been submitted by other processes; this one trains %s until the end; Ctrl-C interrupts %s", what, them, them))
+		writeLines(env.stderr, fmt.Sprintf("reprise: %s submitted by other processes; this one trains %s to the end; Ctrl-C interrupts %s, and %s then resumed with: %s",
+			what, them, them, are, resume))
+		stop = env.showOthers(ctx, s, resume)
 	})
+	stop()
 	if err != nil {
-		return interruptedError{errors.New("interrupted while it trained runs for other processes; resume them with: " + env.commandLine("runs resume --all"))}
+		return interruptedError{errors.New("interrupted while it trained runs for other processes; resume them with: " + resume)}
 	}
 	return nil
 }
 
-// left says that a follower leaves runs, which go on in the process that holds the data
+// showOthers shows the runs that train in this process for others. stop waits until they
+// have ended, or does not once ctx is done.
+func (env *environment) showOthers(ctx context.Context, s api.Service, resume string) (stop func()) {
+	view := newSeveralView(env, nil)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = follow(ctx, s, newHolderView(view, nil, resume), api.FollowRequest{Others: true}) // their own commands say how they end
+	}()
+	return func() {
+		<-done
+		view.close()
+	}
+}
+
+// left says that a follower leaves runs, which continue in the process that holds the data
 // directory.
 func (env *environment) left(g guestService, runs []training.RunID) error {
-	goes, ends := "the run goes", "ends it"
+	goes, ends := "the run continues", "ends it"
 	if len(runs) > 1 {
-		goes, ends = "the runs go", "ends them"
+		goes, ends = "the runs continue", "ends them"
 	}
 	names := make([]string, len(runs))
 	for i, id := range runs {
 		names[i] = string(id)
 	}
-	return interruptedError{fmt.Errorf("%s on in process %d; this %s:\n  %s", goes, g.holder.PID, ends, env.commandLine("runs cancel "+strings.Join(names, " ")))}
+	return interruptedError{fmt.Errorf("%s in process %d; this %s:\n  %s", goes, g.holder.PID, ends, env.commandLine("runs cancel "+strings.Join(names, " ")))}
 }
 
 // holderGone says that the process that trained runs has ended before them.

@@ -20,7 +20,7 @@ const leastAddressSpace = 2 * tensor.GiB
 func checkLimits() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &limit); err != nil {
-		return fmt.Errorf("read the limit of the address space: %w", err)
+		return errorf("read the limit of the address space: %w", err)
 	}
 	if uint64(limit.Cur) < uint64(leastAddressSpace) { //nolint:unconvert // it is signed on some systems
 		return fmt.Errorf("the address space of this process is limited to %v; allow it at least %v (ulimit -v), or leave it unlimited",

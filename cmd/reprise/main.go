@@ -82,6 +82,8 @@ type environment struct {
 	signals        signals
 	// command is the command with its arguments, for whoever waits for it to end.
 	command string
+	// said are the lines that were shown about runs of other processes.
+	said saidLines
 
 	// The flags that every command has.
 	dataDir     string

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/eventstore"
 )
 
 // pointInTime is the value of --at.
@@ -35,7 +34,7 @@ func (m *pointInTime) Type() string { return "POSITION|TIME|AGO" }
 func (m *pointInTime) Set(text string) error {
 	m.text = text
 	if v, err := parseCount(text); err == nil {
-		m.PointInTime = api.AtPosition(eventstore.Position(v))
+		m.PointInTime = api.AtPosition(api.Position(v))
 		return nil
 	}
 	if t, ok := parseLocalTime(text); ok {

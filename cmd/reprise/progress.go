@@ -10,7 +10,6 @@ import (
 	"reprise/dataset"
 	"reprise/nn"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // progress is what a display shows of a run that trains. It is a value without a
@@ -62,15 +61,15 @@ func (p *progress) begin(now time.Time, r api.RunReport) {
 }
 
 // stepped adds an optimizer step.
-func (p *progress) stepped(now time.Time, s loop.StepResult) {
+func (p *progress) stepped(now time.Time, s api.StepsTaken) {
 	p.now, p.phase = now, phaseRunning
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
 	const memory = 0.95 // of the running mean
 	if !p.lossKnown {
-		p.loss, p.lossKnown = float64(s.Loss), true
+		p.loss, p.lossKnown = s.Loss, true
 	}
-	p.loss = memory*p.loss + (1-memory)*float64(s.Loss)
-	p.history.add(s.Step, float64(s.Loss))
+	p.loss = memory*p.loss + (1-memory)*s.Loss
+	p.history.add(s.Step, s.Loss)
 	p.rate.add(now, s.Samples)
 	p.evaluating = s.EpochDone
 }

@@ -10,7 +10,6 @@ import (
 
 	"reprise/api"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 func TestTheCursorWaitsBelowTheLiveDisplay(t *testing.T) {
@@ -41,7 +40,7 @@ func TestProgressTellsRateAndTimeLeft(t *testing.T) {
 	p.begin(now, started(4))
 	for step := uint64(1); step <= 20; step++ {
 		now = now.Add(200 * time.Millisecond)
-		p.stepped(now, loop.StepResult{Step: step, Epoch: (step + 9) / 10, Loss: 0.5, Samples: 10, EpochDone: step%10 == 0})
+		p.stepped(now, api.StepsTaken{Step: step, Epoch: (step + 9) / 10, Loss: 0.5, Samples: 10, EpochDone: step%10 == 0})
 	}
 	if rate := p.rate.perSecond(); rate < 49.9 || rate > 50.1 {
 		t.Errorf("%v samples/s, want 50", rate)
@@ -65,7 +64,7 @@ func TestTimeLeftOfAResumedRunCountsItsOwnStepsOnly(t *testing.T) {
 	if _, ok := p.eta(); ok {
 		t.Error("a time left before the first step")
 	}
-	p.stepped(now.Add(time.Second), loop.StepResult{Step: 31, Epoch: 4, Samples: 10})
+	p.stepped(now.Add(time.Second), api.StepsTaken{Step: 31, Epoch: 4, Samples: 10})
 	if eta, ok := p.eta(); !ok || eta != 9*time.Second {
 		t.Errorf("ETA %v, want 9s", eta)
 	}
@@ -130,7 +129,7 @@ func TestLiveDisplayFitsTheTerminalAndShowsWhatThereIs(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
-	p.stepped(now.Add(time.Second), loop.StepResult{Step: 1, Epoch: 1, Loss: 0.5, Samples: 10})
+	p.stepped(now.Add(time.Second), api.StepsTaken{Step: 1, Epoch: 1, Loss: 0.5, Samples: 10})
 	if text = strings.Join(show(80), "\n"); !strings.Contains(text, "loss 0.5000    ▁\n") {
 		t.Errorf("no loss of one step in\n%s", text)
 	}

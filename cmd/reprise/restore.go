@@ -55,9 +55,7 @@ func (env *environment) restore(ctx context.Context, folder, format string) erro
 		return errInterrupted
 	}
 	if err != nil {
-		backup := fileArgument("folder", "", folder)
-		backup.fixes = map[string]string{"name the folder that a backup made": "name the folder that `reprise backup` made"}
-		return asGiven(err, backup)
+		return asGiven(err, fileArgument("folder", "", folder))
 	}
 	return env.printBackup(format, report, "list its runs with",
 		fmt.Sprintf("%s runs list --data-dir %s", env.program, shellQuoted(report.To)))

@@ -2,55 +2,73 @@ package main
 
 import (
 	"errors"
-	"strings"
+	"fmt"
+	"slices"
 
 	"reprise/api"
 	"reprise/fault"
 )
 
-// revise returns err with the errors of the service in it as change returns them; change
-// returns one that need not change as it is. What err says besides, such as the name of a
-// file or that something else failed too, stays.
+// wrapping is an error with more text around others. Its text is put together when it is
+// asked for, so that revise can change an error of the service in it.
+type wrapping struct {
+	format string
+	a      []any
+}
+
+// errorf returns an error as fmt.Errorf does, for a format with %w. An error of the
+// service that it wraps can still be revised.
+func errorf(format string, a ...any) error {
+	_ = fmt.Errorf(format, a...) // so that vet checks the formats
+	return &wrapping{format, a}
+}
+
+// Error returns the text.
+func (e *wrapping) Error() string { return fmt.Errorf(e.format, e.a...).Error() }
+
+// Unwrap returns the errors that it wraps.
+func (e *wrapping) Unwrap() []error {
+	var list []error
+	for _, a := range e.a {
+		if err, ok := a.(error); ok {
+			list = append(list, err)
+		}
+	}
+	return list
+}
+
+// revise returns err with the errors of the service in it as change returns them. What
+// err says besides, such as the name of a file or that something else failed too, stays.
 func revise(err error, change func(*api.Error) *api.Error) error {
-	parts := fault.Parts(err)
-	if len(parts) < 2 {
-		return reviseOne(err, change)
+	if parts := fault.Parts(err); len(parts) > 1 {
+		for i, part := range parts {
+			parts[i] = revise(part, change)
+		}
+		return fault.As(fault.KindOf(err), errors.Join(parts...))
 	}
-	for i, part := range parts {
-		parts[i] = reviseOne(part, change)
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case nil:
+		return nil
+	case *api.Error:
+		return change(e)
+	case interruptedError:
+		return interruptedError{revise(e.error, change)}
+	case *wrapping:
+		revised := &wrapping{e.format, slices.Clone(e.a)}
+		for i, a := range revised.a {
+			if part, ok := a.(error); ok {
+				revised.a[i] = revise(part, change)
+			}
+		}
+		return revised
+	case interface{ Unwrap() []error }:
+		if only := e.Unwrap(); len(only) == 1 { // of errors.Join
+			return revise(only[0], change)
+		}
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil && inner.Error() == err.Error() && errors.As(inner, new(*api.Error)) { // of fault.As
+			return fault.As(fault.KindOf(err), revise(inner, change))
+		}
 	}
-	return fault.As(fault.KindOf(err), errors.Join(parts...))
+	return err
 }
-
-// reviseOne is revise for an error that is not joined from others.
-func reviseOne(err error, change func(*api.Error) *api.Error) error {
-	var was *api.Error
-	if !errors.As(err, &was) {
-		return err
-	}
-	now := change(was)
-	switch {
-	case now == was:
-		return err
-	case err == error(was): //nolint:errorlint // nothing was added to it
-		return now
-	}
-	return &revisedError{err, was, now}
-}
-
-// revisedError is an error in whose tree one of the service was revised.
-type revisedError struct {
-	err      error
-	was, now *api.Error
-}
-
-// Error returns the text of the tree with the revised text in its place.
-func (e *revisedError) Error() string {
-	return strings.Replace(e.err.Error(), e.was.Error(), e.now.Error(), 1)
-}
-
-// Kind returns that of the tree.
-func (e *revisedError) Kind() fault.Kind { return fault.KindOf(e.err) }
-
-// Unwrap returns the revised error first, so that errors.As finds it and not the other.
-func (e *revisedError) Unwrap() []error { return []error{e.now, e.err} }

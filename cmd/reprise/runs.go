@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,36 +34,54 @@ beginning of one, or "latest".`,
 
 func newRunsListCommand(env *environment) *cobra.Command {
 	var format string
+	var q api.RunsRequest
 	c := &cobra.Command{
-		Use: "list", Short: "List all runs, oldest first", Args: usage(cobra.NoArgs),
-		Long: `List prints every run with its state, oldest first. A run that has not begun is
-submitted, preparing (its data are being opened) or queued, or has been paused, cancelled or
-rejected. EPOCH and STEP, and epoch and step in JSON and YAML, are those of the last
-committed checkpoint, from which a run is resumed and forked. A run that has failed or was killed may have trained beyond it: "reprise runs
-metrics" shows how far.`,
+		Use: "list", Short: "List runs, oldest first", Args: usage(cobra.NoArgs),
+		Long: `List prints runs with their states, in the order in which they were submitted: the
+oldest first. A run that does not train yet is submitted (it waits for its data), preparing
+(its data are being opened), queued (it waits for a device or for other runs) or placed (it
+has a device), or has been paused, cancelled or rejected.
+
+EPOCH and STEP, and epoch and step in JSON and YAML, are those of the last committed
+checkpoint, from which a run is resumed and forked. A run that has failed or was killed may
+have trained beyond it: "reprise runs metrics" shows how far.`,
+		Example: `  reprise runs list
+  reprise runs list --group sweep --state queued`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.listRuns(c.Context(), format)
+			for _, name := range []string{"group", "owner", "state"} {
+				if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+					return usageError(c, "--%s is empty; give a value, or leave --%s out", name, name)
+				}
+			}
+			return env.listRuns(c.Context(), q, format)
 		},
 	}
+	c.Flags().StringVar(&q.Group, "group", "", "only the runs of `GROUP`, which their requests name in job.group")
+	c.Flags().StringVar(&q.Owner, "owner", "", "only the runs of `OWNER`")
+	c.Flags().StringVar((*string)(&q.State), "state", "", "only the runs in `STATE`, such as queued")
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) listRuns(ctx context.Context, format string) error {
+func (env *environment) listRuns(ctx context.Context, q api.RunsRequest, format string) error {
 	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
-		list, err := s.Runs(ctx, api.RunsRequest{})
+		list, err := s.Runs(ctx, q)
 		if err != nil {
-			return err
+			return asGiven(err, argument{field: "state", flag: "--state"})
 		}
 		return env.listing(format, list.Runs, func(t *table) error {
+			if len(list.Runs) == 0 && q != (api.RunsRequest{}) {
+				t.line("no such runs in %s; see all with: %s", list.Folder, env.commandLine("runs list"))
+				return nil
+			}
 			if len(list.Runs) == 0 {
 				t.line("no runs in %s; start one with: %s train JOB", list.Folder, env.program)
 				return nil
 			}
-			writeRuns(t, list.Runs)
+			writeRuns(t, list.Runs, currentUser())
 			incomplete := 0
 			for _, r := range list.Runs {
 				if r.FilesMissing {
@@ -76,20 +96,24 @@ func (env *environment) listRuns(ctx context.Context, format string) error {
 	})
 }
 
-// writeRuns lists runs. Of a narrow terminal's columns, the start goes first: a
-// run's id begins with it.
-func writeRuns(t *table, rows []api.Run) {
+// writeRuns lists runs. Of a narrow terminal's columns, the time of submission goes first:
+// a run's id begins with it. Owners are listed if one of them is not the user.
+func writeRuns(t *table, rows []api.Run, user string) {
 	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
 	groups := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Job != nil && r.Job.Group != "" })
+	owners := slices.ContainsFunc(rows, func(r api.Run) bool { return ownerOf(r) != "" && ownerOf(r) != user })
 	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
 		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
 	if accurate {
 		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true})
 	}
-	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "STARTED", drop: 9})
+	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "SUBMITTED", drop: 9})
 	if groups {
 		head = append(head, column{title: "GROUP", cut: 8, drop: 5})
+	}
+	if owners {
+		head = append(head, column{title: "OWNER", cut: 8, drop: 5})
 	}
 	if forks {
 		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
@@ -111,13 +135,16 @@ func writeRuns(t *table, rows []api.Run) {
 		if accurate {
 			cells = append(cells, accuracy)
 		}
-		cells = append(cells, data, localTime(r.StartedAt))
+		cells = append(cells, data, localTime(submittedAt(r)))
 		if groups {
 			group := "-"
 			if r.Job != nil && r.Job.Group != "" {
 				group = r.Job.Group
 			}
 			cells = append(cells, group)
+		}
+		if owners {
+			cells = append(cells, cmp.Or(ownerOf(r), "-"))
 		}
 		switch {
 		case r.ForkOf != "":
@@ -127,6 +154,23 @@ func writeRuns(t *table, rows []api.Run) {
 		}
 		t.row(cells...)
 	}
+}
+
+// submittedAt is when a run was submitted; one that never was, as in older logs, was
+// started at once.
+func submittedAt(r api.Run) time.Time {
+	if r.Job != nil {
+		return r.Job.SubmittedAt
+	}
+	return r.StartedAt
+}
+
+// ownerOf is who a run's job belongs to; "" if that is not recorded.
+func ownerOf(r api.Run) string {
+	if r.Job == nil {
+		return ""
+	}
+	return r.Job.Owner
 }
 
 // withoutTotal shortens "90/135" to "90"; the epoch beside it tells the share.

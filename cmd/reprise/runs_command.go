@@ -306,7 +306,7 @@ func (env *environment) detached(s api.Service, attempts []attempt, format strin
 	for _, a := range attempts {
 		switch {
 		case a.err != nil:
-			failed = append(failed, fmt.Errorf("%s: %w", a.file, a.err))
+			failed = append(failed, errorf("%s: %w", a.file, a.err))
 		case a.run == "":
 			failed = append(failed, fmt.Errorf("not started: %s", a.file))
 		case format == formatJSON:

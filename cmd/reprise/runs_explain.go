@@ -8,8 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/device"
-	"reprise/queue"
+	"reprise/api/describe"
 	"reprise/training"
 )
 
@@ -43,15 +42,17 @@ func (env *environment) explainRun(ctx context.Context, run, format string) erro
 		if err != nil {
 			return err
 		}
-		if err := env.listing(format, x, func(t *table) error { return writeExplanation(t, x) }); err != nil {
+		if err := env.listing(format, x, func(t *table) error { return writeExplanation(t, x, env.commandFor("runs resume", x.RunID)) }); err != nil {
 			return err
 		}
 		return x.Err()
 	})
 }
 
-// writeQueued says how a run is queued, and what it waits for beside devices.
-func writeQueued(t *table, state training.State, j api.Job) {
+// writeQueued says how a run is queued, and what it waits for beside devices. resume is the
+// command that resumes it.
+func writeQueued(t *table, r api.Run, resume string) {
+	j := *r.Job
 	if j.Group != "" {
 		t.row("group", j.Group)
 	}
@@ -61,24 +62,41 @@ func writeQueued(t *table, state training.State, j api.Job) {
 	for _, id := range j.After {
 		t.row("comes after", string(id))
 	}
-	switch state {
+	switch r.State {
 	case api.Submitted, api.Preparing:
 		t.row("starts when", "its data are opened, and then a device is free")
-	case api.Paused:
-		t.row("starts when", "it is resumed: reprise runs resume RUN")
-	case training.Interrupted:
-		t.row("starts when", "it is resumed: no process works on it")
+	case api.Paused, training.Interrupted:
+		t.row("starts when", "it is resumed with: "+resume)
 	case training.Initializing, training.Running, training.Completed, training.Failed: // it has started
 	}
 	if j.Stopping != "" {
 		t.row("soon", string(j.Stopping)+", once it has written a checkpoint")
 	}
-	if j.RetryAfter > 0 && j.Cause != nil {
+	if j.RetryAfter > 0 && j.Cause != nil && r.State != training.Interrupted {
 		t.row("tried again", fmt.Sprintf("%s later, after %s", shortDuration(j.RetryAfter), plural(j.Deferrals, "failed attempt")))
 	}
 }
 
-func deviceNames(list []device.ID) string {
+// writePredecessors says when the runs that a run comes after will probably end, and so
+// when it can start.
+func writePredecessors(t *table, x api.Explanation) {
+	for _, p := range x.Predecessors {
+		end := "not known when it ends: " + p.Problem
+		if p.End != nil {
+			end = "probably ends at " + localTime(*p.End)
+		}
+		t.row("run "+string(p.RunID), string(p.State)+"; "+end)
+	}
+	switch {
+	case len(x.Predecessors) == 0:
+	case x.Start != nil:
+		t.row("probable start", localTime(*x.Start)+", if a device is free then")
+	default:
+		t.row("probable start", "not known: it comes after a run of which it is not known when it ends")
+	}
+}
+
+func deviceNames[ID ~string](list []ID) string {
 	names := make([]string, len(list))
 	for i, id := range list {
 		names[i] = string(id)
@@ -86,26 +104,18 @@ func deviceNames(list []device.ID) string {
 	return strings.Join(names, ", ")
 }
 
-// reasonText says why a run waits. The message of a recorded decision stays as it is
-// recorded, since the decision is made again to verify it.
-func reasonText(r queue.Reason) string {
-	switch {
-	case r.Code != queue.CodeBusy:
-		return r.Message
-	case r.Devices == 1:
-		return "1 device that could take it is in use, and the run on it keeps it for now"
-	}
-	return fmt.Sprintf("%d devices that could take it are in use, and the runs on them keep them for now", r.Devices)
-}
-
-func writeExplanation(t *table, x api.Explanation) error {
+func writeExplanation(t *table, x api.Explanation, resume string) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
 	if x.Job != nil {
 		if c := x.Job.Cause; c != nil && x.State != training.Running {
 			t.row("reason", c.Message)
 		}
-		writeQueued(t, x.State, *x.Job)
+		writeQueued(t, api.Run{Result: api.Result{State: x.State}, Job: x.Job}, resume)
+	}
+	writePredecessors(t, x)
+	if len(x.Predecessors) > 0 && !x.Recorded {
+		return nil
 	}
 	if !x.Recorded && x.Job != nil && x.State != api.Queued {
 		return nil // it never came to a decision, and this says why
@@ -116,10 +126,9 @@ func writeExplanation(t *table, x api.Explanation) error {
 	}
 	d := x.Decision
 	t.row("decision", fmt.Sprintf("event %s, %s", thousands(uint64(d.Position)), localTime(d.Time)))
-	on := deviceNames
 	switch {
 	case d.Outcome == "taking over" && x.Waits():
-		t.row("outcome", "gets "+on(d.On)+" once this has given way:")
+		t.row("outcome", "gets "+deviceNames(d.On)+" once this has given way:")
 		for _, id := range d.GaveWay {
 			t.row("  run", string(id))
 		}
@@ -131,7 +140,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 		if d.HadToWait {
 			how = "after " + shortDuration(d.Waited) + ", it was placed on "
 		}
-		t.row("outcome", how+on(d.On))
+		t.row("outcome", how+deviceNames(d.On))
 		for _, id := range d.GaveWay {
 			t.row("  in place of", string(id))
 		}
@@ -146,7 +155,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 			if reason.Transient {
 				lasts = "may pass"
 			}
-			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", reasonText(reason), lasts))
+			t.row("  "+string(reason.Code), fmt.Sprintf("%s (%s)", describe.Reason(reason), lasts))
 		}
 		if x.Waits() {
 			t.row("starts when", x.StartsWhen())
@@ -160,7 +169,7 @@ func writeExplanation(t *table, x api.Explanation) error {
 			if h.Remaining > 0 {
 				left = ", probably " + shortDuration(h.Remaining) + " left"
 			}
-			t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, on(h.On), shortDuration(h.Served), left))
+			t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, deviceNames(h.On), shortDuration(h.Served), left))
 		}
 		start := "not known: a run that it waits for has no estimate yet"
 		if d.Start != nil {

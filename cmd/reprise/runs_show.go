@@ -50,6 +50,8 @@ type showOptions struct {
 	at     pointInTime
 	all    bool
 	format string
+	// resume is the command that resumes the run.
+	resume string
 }
 
 // shownRows bounds each list of a run's history.
@@ -70,6 +72,7 @@ func (env *environment) showRun(ctx context.Context, run string, o showOptions) 
 		if err != nil {
 			return asGiven(err, o.at.argument())
 		}
+		o.resume = env.commandFor("runs resume", r.Details.RunID)
 		return env.listing(o.format, r.Details, func(t *table) error { return writeRun(t, r, o) })
 	})
 }
@@ -84,16 +87,26 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
 	}
+	t.row("submitted", localTime(submittedAt(d.Run)))
+	if d.Job != nil && d.Job.Owner != "" {
+		t.row("owner", d.Job.Owner)
+	}
 	if d.SessionID == "" && d.Job != nil { // nothing else is recorded
-		t.row("submitted", localTime(d.Job.SubmittedAt))
 		t.row("request", d.Job.Name)
 		t.row("data", d.Dataset)
-		writeQueued(t, d.State, *d.Job)
+		writeQueued(t, d.Run, o.resume)
 		return nil
 	}
-	t.row("started", localTime(d.StartedAt))
+	if r.BegunAt.IsZero() {
+		t.row("started", map[bool]string{true: "not yet", false: "never"}[r.CanResume])
+	} else {
+		t.row("started", localTime(r.BegunAt))
+		t.row("time", timeSpent(r))
+	}
 	t.row("last event", localTime(d.UpdatedAt))
-	t.row("time", timeSpent(d))
+	if d.Job != nil {
+		writeQueued(t, d.Run, o.resume)
+	}
 	t.row("last checkpoint", describeCheckpoint(d.Checkpoints, h, d.Data, r.CanResume))
 	writeLineage(t, d.Lineage)
 	t.row("data", describeData(d.Data))
@@ -178,10 +191,11 @@ func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
 
 // timeSpent returns how long a run has trained, and how long that took with its
 // pauses.
-func timeSpent(r api.RunDetails) string {
+func timeSpent(report api.RunReport) string {
+	r := report.Details
 	text := shortDuration(time.Duration(math.Round(r.TrainedSeconds * float64(time.Second))))
 	if r.Interruptions > 0 {
-		text += fmt.Sprintf(" of training, %s including pauses", shortDuration(r.UpdatedAt.Sub(r.StartedAt)))
+		text += fmt.Sprintf(" of training, %s including pauses", shortDuration(r.UpdatedAt.Sub(report.BegunAt)))
 	}
 	return text
 }

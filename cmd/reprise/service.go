@@ -9,8 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"reprise/api"
 	"reprise/client"
@@ -19,7 +17,6 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
-	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/server"
 	"reprise/service"
@@ -150,14 +147,14 @@ func (env *environment) serviceOver(w datadir.Workspace, noDir error, served boo
 			}
 			return store, nil
 		},
-		Copies: copies(), Process: os.Getpid(), Command: env.command,
+		Copies: copies(), Process: os.Getpid(), Command: env.command, User: currentUser,
 		Serve: func(ctx context.Context, s *service.Service) (func() error, error) {
 			if !served {
 				return func() error { return nil }, nil
 			}
 			endpoint, err := serveControl(ctx, w, server.Handler(s))
 			if err != nil {
-				return nil, fmt.Errorf("`reprise actors` cannot inspect this process: %w", err)
+				return nil, errorf("`reprise actors` cannot inspect this process: %w", err)
 			}
 			return endpoint.close, nil
 		},
@@ -255,7 +252,7 @@ func serveSocket(ctx context.Context, s api.Service) (*privateSocket, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(folder))
 	}
-	return &privateSocket{path: path, server: serveOn(context.Background(), listener, server.Handler(s))}, nil
+	return &privateSocket{path: path, server: serveOn(context.Background(), listener, server.Handler(s), nil)}, nil
 }
 
 func (s *privateSocket) dial(ctx context.Context) (net.Conn, error) {
@@ -265,99 +262,4 @@ func (s *privateSocket) dial(ctx context.Context) (net.Conn, error) {
 // close ends the server and removes the socket.
 func (s *privateSocket) close() error {
 	return errors.Join(s.server.close(), os.RemoveAll(filepath.Dir(s.path)))
-}
-
-// argument is a field of a request to the service, as the user gave it: --at 15m for
-// the field at.
-type argument struct {
-	field, flag, value string
-	// file says that the value is the content of a file, or the file itself: it is not
-	// shown, and flag names the file.
-	file bool
-	// fixes are what the service says to do and, in words of the command line, the same.
-	fixes map[string]string
-}
-
-// fileArgument is a field that a file was given for: by a flag, or by its name alone.
-func fileArgument(field, flag, file string) argument {
-	return argument{field: field, flag: strings.TrimSpace(flag + " " + file), file: true}
-}
-
-// asGiven makes what a service says about fields of its request speak of the
-// arguments that they come from.
-func asGiven(err error, arguments ...argument) error {
-	return revise(err, func(e *api.Error) *api.Error { return errorAsGiven(e, arguments) })
-}
-
-// errorAsGiven is asGiven for one error.
-func errorAsGiven(e *api.Error, arguments []argument) *api.Error {
-	if len(e.Mistakes) == 0 && e.Instead == nil {
-		return e
-	}
-	named := *e
-	for _, a := range arguments {
-		if i := e.Instead; i != nil && i.Field == a.field {
-			named.Remedy = strings.TrimSuffix(e.Remedy, i.Field+" "+i.Value) + a.flag + " " + i.Value
-		}
-	}
-	named.Mistakes = slices.Clone(e.Mistakes)
-	for i, m := range named.Mistakes {
-		was := textOf(m)
-		for _, a := range arguments {
-			if m.Field == a.field && m.File == "" && m.Setting == "" {
-				named.Mistakes[i].Field = a.flag
-				if fix, ok := a.fixes[m.Fix]; ok {
-					named.Mistakes[i].Fix = fix
-				}
-				if a.file {
-					named.Mistakes[i].Value = ""
-				} else if m.Value != "" && a.value != "" {
-					named.Mistakes[i].Value = a.value
-				}
-			}
-		}
-		named.Message = strings.Replace(named.Message, was, textOf(named.Mistakes[i]), 1)
-	}
-	return &named
-}
-
-// textOf returns the text of a mistake that has no place in a file.
-func textOf(m api.Mistake) string {
-	return (&fault.FieldError{Field: m.Field, Value: m.Value, Problem: m.Problem, Fix: m.Fix}).Error()
-}
-
-// withCommands completes what a service says in a situation in which commands help, and
-// makes what it says about the data directory speak of the flag that names it, and of
-// this program.
-func (env *environment) withCommands(err error) error { return revise(err, env.errorWithCommands) }
-
-// errorWithCommands is withCommands for one error.
-func (env *environment) errorWithCommands(e *api.Error) *api.Error {
-	named := *e
-	switch e.Code {
-	case api.InterruptedEarly:
-		named.Remedy, named.Code = "resume it with:\n  "+env.commandFor("runs resume", e.Run), "" // it has been answered
-		return &named
-	case api.StepsOmitted:
-		named.Message += fmt.Sprintf(" that `%s --all` lists", env.commandFor("runs show", e.Run))
-		named.Code = ""
-		return &named
-	case api.DirInUse:
-		named.Message = strings.Replace(e.Message, "the data directory "+e.Path, "--data-dir "+e.Path, 1)
-		e = &named
-	case api.NoEvents:
-		named.Remedy = "start a run with: " + env.program + " train JOB"
-		e = &named
-	default:
-	}
-	w, noDir := env.workspace()
-	if noDir != nil {
-		return e
-	}
-	dir := fileArgument("data_dir", "--data-dir", w.Dir)
-	dir.fixes = map[string]string{
-		"choose an empty folder":                    "choose an empty folder with --data-dir FOLDER",
-		"choose an empty folder, or move runs away": "choose an empty folder with --data-dir FOLDER, or move runs away",
-	}
-	return errorAsGiven(e, []argument{dir})
 }

@@ -28,11 +28,14 @@ type socketServer struct {
 	idle    chan struct{} // closed when it is closing and has no calls
 }
 
-// serveOn serves a handler, whose calls have contexts of ctx. close must follow.
-func serveOn(ctx context.Context, listener net.Listener, handler http.Handler) *socketServer {
+// serveOn serves a handler. The calls of a connection have contexts of what connected
+// returns for it; nil is ctx as it is. close must follow.
+func serveOn(
+	ctx context.Context, listener net.Listener, handler http.Handler, connected func(context.Context, net.Conn) context.Context,
+) *socketServer {
 	s := &socketServer{served: make(chan struct{}), idle: make(chan struct{})}
 	s.server = &http.Server{
-		BaseContext: func(net.Listener) context.Context { return ctx }, ReadTimeout: controlPatience, IdleTimeout: -1, MaxHeaderBytes: 1 << 14,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: connected, ReadTimeout: controlPatience, IdleTimeout: -1, MaxHeaderBytes: 1 << 14,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !s.begin() {
 				refuseEnding(w)

@@ -64,7 +64,7 @@ func writeState(t *table, report api.StateReport) error {
 		t.line("  no run is waiting")
 	}
 	for _, q := range s.Queue {
-		t.row("  "+string(q.RunID), strings.ReplaceAll(string(q.For), "_", " "), "since "+localTime(q.Since))
+		t.row("  "+string(q.RunID), strings.ReplaceAll(q.For, "_", " "), "since "+localTime(q.Since))
 	}
 	t.line("\ndevices")
 	if len(s.Devices) == 0 {
@@ -87,6 +87,6 @@ func writeState(t *table, report api.StateReport) error {
 		return nil
 	}
 	t.indent = "  "
-	writeRuns(t, s.Runs)
+	writeRuns(t, s.Runs, currentUser())
 	return nil
 }

@@ -125,7 +125,7 @@ func TestRunsAreListedInANarrowTerminal(t *testing.T) {
 	show := func(width int, rows ...api.Run) string {
 		var out strings.Builder
 		t := &table{w: &out, width: width}
-		writeRuns(t, rows)
+		writeRuns(t, rows, currentUser())
 		_ = t.flush()
 		return out.String()
 	}

@@ -42,9 +42,12 @@ that of the worst: 1 if any run failed, was cancelled or rejected, else 130 if a
 interrupted or paused.
 
 Where another process trains in the data directory already, the requests are submitted
-to it: they share its devices. Ctrl-C then ends only the display, and the runs go on;
-"reprise runs cancel" ends them. With --detach, the command does not wait for them. A
-process that trains ends once all runs that were submitted to it have ended.
+to it: they share its devices. Ctrl-C then ends only the display, and the runs continue;
+"reprise runs cancel" ends them. With --detach, the command does not wait for them.
+
+A command prints the results of its own runs as soon as they have ended. The process that
+trains shows the runs of others, too, and stays until they have ended; Ctrl-C interrupts
+them with its own, and "reprise runs resume --all" continues all of them.
 
 A request can say in its section job how it is queued: priority, group, after,
 max_duration and labels.
@@ -54,7 +57,8 @@ one on a line of its own for each run that was started, in the order given; the
 progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
   reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
-  reprise train examples/digits.yaml examples/wine-classification.yaml`,
+  reprise train examples/digits.yaml examples/wine-classification.yaml
+  reprise train examples/digits-queued.yaml    # with a priority and a group`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(o.format); err != nil {
@@ -135,14 +139,14 @@ func (env *environment) readRequest(file string) ([]byte, error) {
 			if instead := notAFile(file); instead != nil {
 				return nil, invalid(instead)
 			}
-			return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), fix)
+			return nil, unusable(errorf("JOB %s: %w", file, err), fix)
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("JOB %s: %w", file, err), fix)
+		return nil, unusable(errorf("JOB %s: %w", file, err), fix)
 	}
 	if len(content) > maxRequestBytes {
 		if instead := notARequest(file, content); instead != nil {

@@ -116,15 +116,15 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		case a.run == "" && (a.err == nil || ctx.Err() != nil):
 			left = append(left, a.file)
 		case a.err != nil:
-			note(fmt.Errorf("%s: %w", a.file, a.err))
+			note(errorf("%s: %w", a.file, a.err))
 		case a.end.Unfinished != nil:
-			note(fmt.Errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
+			note(errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
 		case a.end.End != nil: // else closed says why there is none
 			if unread == nil {
 				unread = env.writeEnd(env.stdout, a.file, *a.end.End, format)
 			}
 			if err := env.endError(ctx, a.end.End.Details.Run, format); err != nil {
-				note(fmt.Errorf("%s: %w", a.file, err))
+				note(errorf("%s: %w", a.file, err))
 			}
 		}
 	}

@@ -21,7 +21,6 @@ import (
 	"reprise/api"
 	"reprise/fault"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // scripted is a service that ends each run as it was told to, and notes what is asked
@@ -269,7 +268,7 @@ func TestRowsOfSeveralRunsFitTheTerminal(t *testing.T) {
 			p.recorded(now, training.TrainingCompleted{})
 		case i == 199:
 			p.recorded(now, training.ResourceAllocated{Allocation: training.Allocation{Device: "cpu0"}})
-			p.stepped(now.Add(time.Second), loop.StepResult{Step: 20, Epoch: 2, Loss: 0.5, Samples: 10})
+			p.stepped(now.Add(time.Second), api.StepsTaken{Step: 20, Epoch: 2, Loss: 0.5, Samples: 10})
 		}
 	}
 	notes := []string{"1 one", "2 two", "3 three", "4 four", "5 five"}
@@ -335,7 +334,7 @@ func TestLinesOfSeveralRunsSayWhichRunTheyAreAbout(t *testing.T) {
 	v.recorded("a", training.RunFailed{})
 	v.recorded("b", training.RunFailed{})
 	v.recorded("c", training.RunFailed{}) // of no job
-	v.stepped("c", loop.StepResult{})
+	v.stepped("c", api.StepsTaken{})
 	v.close()
 	want := "about all\n[2 -] training on cpu0\n[1 x\\x1b.yaml] failed after 7 completed steps\n[2 -] failed\n"
 	if got := stderr.String(); got != want {

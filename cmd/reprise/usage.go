@@ -14,7 +14,6 @@ import (
 
 	"reprise/api"
 	"reprise/internal/spelling"
-	kernels "reprise/kernel/cpu"
 )
 
 // parameter is a positional argument of a command, as named in its usage line.
@@ -326,12 +325,8 @@ func (env *environment) checkFlags(c *cobra.Command) error {
 	if env.threads < 0 {
 		return usageError(c, "--threads: %d must not be negative; use 0 for one thread per processor", env.threads)
 	}
-	if _, err := kernels.ParseFeatures(env.cpuFeatures); err != nil {
-		what := "does not exist"
-		if errors.Is(err, kernels.ErrFeatureMissing) {
-			what = "is not available on this machine"
-		}
-		return usageError(c, "--cpu-features: %s %s; use %s", env.cpuFeatures, what, orList(cpuFeatureNames()))
+	if problem := cpuFeaturesProblem(env.cpuFeatures); problem != "" {
+		return usageError(c, "--cpu-features: %s %s; use %s", env.cpuFeatures, problem, orList(cpuFeatureNames()))
 	}
 	return nil
 }
@@ -351,15 +346,6 @@ func missingFlag(c *cobra.Command) error {
 		err = usageError(c, "--%s is missing; write --%s %s", f.Name, f.Name, value)
 	})
 	return err
-}
-
-// cpuFeatureNames are the values of --cpu-features on this machine.
-func cpuFeatureNames() []string {
-	names := []string{kernels.LevelAuto.String()}
-	for _, l := range kernels.Detect().Levels() {
-		names = append(names, l.String())
-	}
-	return names
 }
 
 // flagOf returns the flag that sets a field: --top-k for top_k.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,8 @@ func newValidateCommand(env *environment) *cobra.Command {
 		Use:   "validate JOB",
 		Short: "Check a request and show what it would train, without training it",
 		Long: `Validate checks the request in the file JOB (- for standard input) as train does,
-data included, and prints the model, the number of steps and the memory it needs.
+data included, and prints the model, the number of steps, the memory it needs and how
+it would be queued.
 It starts nothing.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -63,6 +66,9 @@ func writeValidation(t *table, file string, v api.Validation) error {
 	t.row("optimizer", describeOptimizer(v.Hyperparameters.Optimizer))
 	t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(v.Hyperparameters.Epochs, "epoch"),
 		plural(v.Hyperparameters.StepsPerEpoch(v.Data.Training), "step")))
+	if v.Job != nil {
+		writeJobOptions(t, *v.Job)
+	}
 	t.line("\nmemory needed")
 	for _, m := range []struct {
 		what string
@@ -83,4 +89,25 @@ func writeValidation(t *table, file string, v api.Validation) error {
 		}
 	}
 	return nil
+}
+
+// writeJobOptions says how a request would be queued.
+func writeJobOptions(t *table, j api.ValidatedJob) {
+	t.line("\nin the queue")
+	t.row("  priority", fmt.Sprint(j.Priority))
+	if j.Owner != "" {
+		t.row("  owner", j.Owner)
+	}
+	if j.Group != "" {
+		t.row("  group", j.Group)
+	}
+	for _, id := range j.After {
+		t.row("  comes after", string(id))
+	}
+	if j.MaxSeconds > 0 {
+		t.row("  trains for at most", shortDuration(time.Duration(j.MaxSeconds*float64(time.Second))))
+	}
+	if len(j.Labels) > 0 {
+		t.row("  needs labels", strings.Join(j.Labels, ", "))
+	}
 }

@@ -13,14 +13,14 @@ import (
 	"reprise/api"
 	"reprise/api/describe"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // runView shows a run on standard error while it trains: live on a terminal,
 // else in plain lines. It is a hostView, and safe for concurrent use.
 type runView struct {
-	now func() time.Time
-	out display
+	now    func() time.Time
+	out    display
+	guests *others // nil for a row among several
 
 	mu       sync.Mutex
 	progress progress
@@ -45,12 +45,17 @@ type display interface {
 func newRunView(env *environment) *runView {
 	v := &runView{now: env.now}
 	if width, ok := env.liveWidth(); ok {
-		v.out = newLiveDisplay(env, liveModel{snapshot: v.snapshot, width: width})
+		v.guests = env.othersInRows(v.message)
+		v.out = newLiveDisplay(env, liveModel{snapshot: v.snapshot, others: v.guests.snapshots, width: width})
 	} else {
-		v.out = &plainDisplay{w: env.stderr}
+		lines := &lockedWriter{w: env.stderr}
+		v.guests, v.out = env.othersInLines(lines), &plainDisplay{w: lines}
 	}
 	return v
 }
+
+// others implements hostView.
+func (v *runView) others() *others { return v.guests }
 
 // liveWidth returns the width of the terminal that progress is drawn on, if it is one
 // that lines can be drawn on again.
@@ -88,7 +93,7 @@ func (v *runView) begin(r api.RunReport) {
 }
 
 // stepped implements hostView.
-func (v *runView) stepped(_ training.RunID, s loop.StepResult) {
+func (v *runView) stepped(_ training.RunID, s api.StepsTaken) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.progress.stepped(v.now(), s)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ type (
 // liveModel is the live display in the Elm architecture.
 type liveModel struct {
 	snapshot func() progress
+	others   func() []progress
 	width    int
 	height   int // of the terminal; 0 where it is not known
 }
@@ -92,7 +94,9 @@ func (m liveModel) View() tea.View {
 	if p.id == "" {
 		return tea.NewView("")
 	}
-	return frameOf(m.lines(p), m.height)
+	lines := m.lines(p)
+	room := cmp.Or(m.height, defaultHeight) - len(lines) - 3 // their heading, what is not shown, the cursor's line
+	return frameOf(append(lines, rowsOf(m.others(), m.width, room)...), m.height)
 }
 
 // userCursor leaves the shape of the cursor as the user's terminal has it: Bubble Tea

@@ -14,7 +14,6 @@ import (
 
 	"reprise/api"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 // severalView shows several runs on standard error: a row for each on a terminal, else
@@ -24,6 +23,8 @@ type severalView struct {
 	views []*runView // in the order of the requests
 	runs  map[training.RunID]*runView
 	out   severalDisplay
+	// guests are the runs of other processes.
+	guests *others
 }
 
 // severalDisplay is the part of the screen that several runs share. It is safe for
@@ -44,8 +45,9 @@ func newSeveralView(env *environment, files []string) *severalView {
 	if width, ok := env.liveWidth(); ok {
 		live := &liveRows{snapshots: v.snapshots}
 		for _, view := range v.views {
-			view.out = &rowDisplay{live, view.progress.label}
+			view.out = &rowDisplay{live.message, view.progress.label}
 		}
+		v.guests = env.othersInRows(live.message)
 		live.screen = newLiveDisplay(env, rowsModel{rows: live, width: width, height: defaultHeight})
 		v.out = live
 		return v
@@ -55,6 +57,7 @@ func newSeveralView(env *environment, files []string) *severalView {
 		view.out = &plainDisplay{w: lines, prefix: "[" + visible(view.progress.label) + "] "}
 	}
 	v.out = plainMessages{&plainDisplay{w: lines}}
+	v.guests = env.othersInLines(lines)
 	return v
 }
 
@@ -69,7 +72,7 @@ func (v *severalView) begin(r api.RunReport) {
 }
 
 // stepped implements hostView.
-func (v *severalView) stepped(run training.RunID, s loop.StepResult) {
+func (v *severalView) stepped(run training.RunID, s api.StepsTaken) {
 	if view := v.runs[run]; view != nil {
 		view.stepped(run, s)
 	}
@@ -77,20 +80,27 @@ func (v *severalView) stepped(run training.RunID, s loop.StepResult) {
 
 // recorded implements hostView.
 func (v *severalView) recorded(run training.RunID, event training.Event) {
-	view := v.runs[run]
-	if view == nil {
-		return
+	if view := v.runs[run]; view != nil {
+		view.recordedAmongOthers(run, event)
 	}
-	before := view.phase()
-	view.recorded(run, event)
-	switch e := event.(type) { // what goes without saying where there is only one run
+}
+
+// others implements hostView.
+func (v *severalView) others() *others { return v.guests }
+
+// recordedAmongOthers is recorded for one of several runs. It also says what goes without
+// saying where there is only one.
+func (v *runView) recordedAmongOthers(run training.RunID, event training.Event) {
+	before := v.phase()
+	v.recorded(run, event)
+	switch e := event.(type) {
 	case training.ResourceAllocated:
-		view.message("training on " + string(e.Device))
+		v.message("training on " + string(e.Device))
 	case training.TrainingCompleted:
-		view.message("completed")
+		v.message("completed")
 	case training.RunFailed:
 		if before != phaseFailed { // else it was said
-			view.message("failed") // the end of the command says why
+			v.message("failed") // the end of the command says why
 		}
 	case training.TrainingStarted, training.ResourceAllocationFailed, training.DeviceReleased,
 		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded,
@@ -115,12 +125,13 @@ func (v *severalView) message(text string) { v.out.message(text) }
 // close ends the display. It may be called again, and does nothing then.
 func (v *severalView) close() { v.out.close() }
 
+// snapshots returns the progress of the runs, and then that of the runs of others.
 func (v *severalView) snapshots() []progress {
 	list := make([]progress, len(v.views))
 	for i, view := range v.views {
 		list[i] = view.snapshot()
 	}
-	return list
+	return append(list, v.guests.snapshots()...)
 }
 
 // phase returns what the run does now.
@@ -181,16 +192,16 @@ func (l *liveRows) close() {
 	}
 }
 
-// rowDisplay is one run's part of liveRows, which draws it from its progress.
+// rowDisplay is one run's part of a live display, which draws its row from its progress.
 type rowDisplay struct {
-	rows  *liveRows
+	tell  func(string)
 	label string
 }
 
 func (d *rowDisplay) begin(progress)                        {}
 func (d *rowDisplay) update(progress)                       {}
 func (d *rowDisplay) epoch(progress, training.EpochMetrics) {}
-func (d *rowDisplay) message(text string)                   { d.rows.message(d.label + ": " + text) }
+func (d *rowDisplay) message(text string)                   { d.tell(d.label + ": " + text) }
 func (d *rowDisplay) close(progress)                        {}
 
 // defaultHeight is that of a terminal which has not told its own.
@@ -217,15 +228,28 @@ func (m rowsModel) View() tea.View {
 }
 
 func (m rowsModel) lines(runs []progress, notes []string) []string {
-	faint, strong := lipgloss.NewStyle().Faint(true), lipgloss.NewStyle().Bold(true)
+	strong := lipgloss.NewStyle().Bold(true)
 	lines := []string{strong.Render(plural(len(runs), "run") + ": " + countPhases(runs))}
 	// Besides the rows: the heading, the notes, what is not shown and the cursor's line.
-	shown := rowsWithRoom(runs, max(m.height-liveNotes-3, 1))
+	lines = append(lines, rowLines(runs, rowsWithRoom(runs, max(m.height-liveNotes-3, 1)), m.width)...)
+	for _, note := range notes {
+		lines = append(lines, visible(note))
+	}
+	for i, l := range lines {
+		lines[i] = cutLine(l, m.width)
+	}
+	return lines
+}
+
+// rowLines returns the rows of the runs that are shown, and how many are not.
+func rowLines(runs []progress, shown []int, width int) []string {
+	faint := lipgloss.NewStyle().Faint(true)
 	labels := 0
 	for _, i := range shown {
 		labels = max(labels, lipgloss.Width(visible(runs[i].label)))
 	}
-	labels = min(labels, max(m.width/3, 1))
+	labels = min(labels, max(width/3, 1))
+	var lines []string
 	for _, i := range shown {
 		label := cutLine(visible(runs[i].label), labels)
 		label += strings.Repeat(" ", max(labels-lipgloss.Width(label), 0))
@@ -233,16 +257,10 @@ func (m rowsModel) lines(runs []progress, notes []string) []string {
 		if runs[i].phase != phaseRunning {
 			row = faint.Render(row)
 		}
-		lines = append(lines, label+"  "+row)
+		lines = append(lines, cutLine(label+"  "+row, width))
 	}
 	if hidden := len(runs) - len(shown); hidden > 0 {
 		lines = append(lines, faint.Render("and "+thousands(hidden)+" more"))
-	}
-	for _, note := range notes {
-		lines = append(lines, visible(note))
-	}
-	for i, l := range lines {
-		lines[i] = cutLine(l, m.width)
 	}
 	return lines
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/api/describe"
 	"reprise/training"
-	"reprise/training/loop"
 )
 
 const (
@@ -91,7 +91,7 @@ type waitingView struct {
 }
 
 // stepped implements hostView.
-func (v waitingView) stepped(run training.RunID, s loop.StepResult) {
+func (v waitingView) stepped(run training.RunID, s api.StepsTaken) {
 	v.waits.began(run)
 	v.hostView.stepped(run, s)
 }
@@ -111,7 +111,7 @@ func waitsFor(x api.Explanation) (what, start string) {
 	case len(held) > 0:
 		what = "waits for " + strings.Join(held, ", or for ")
 	case len(d.Reasons) > 0:
-		what = "waits for a device: " + reasonText(d.Reasons[0])
+		what = "waits for a device: " + describe.Reason(d.Reasons[0])
 	default:
 		what = "waits for a device"
 	}

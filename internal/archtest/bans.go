@@ -40,6 +40,8 @@ func banTable() []ban {
 		{[]string{"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv"}, everywhere, []string{"cmd/..."},
 			"the environment is read in cmd and passed in"},
 		{[]string{"os.Exit", "flag"}, everywhere, []string{"cmd/..."}, "only cmd ends the process or reads its arguments"},
+		{[]string{"os", "os/...", "syscall"}, []string{"api/..."}, []string{"api/servicetest"},
+			"the published language touches no disk: a service says what is there"},
 		{[]string{"C"}, everywhere, nil, "no cgo: the project builds with Go alone"},
 		{[]string{"encoding/gob"}, everywhere, nil, "formats are specified to the byte in docs/; gob is not"},
 		{[]string{"log"}, everywhere, nil, "handle an error or return it; where a log is due it is an injected *slog.Logger"},
