@@ -28,36 +28,56 @@ import (
 // or several, separated by commas. Spaces around a cell are ignored; a byte order
 // mark, the line ends of any system and empty lines are accepted.
 func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
-	path := source.Path
-	share, err := checkFraction(source.ValidationFraction)
+	t, share, err := r.openNumbers(ctx, source)
 	if err != nil {
 		return nil, err
 	}
+	return t.dataset(share)
+}
+
+// openNumbers reads the cells of a CSV file. It returns the fraction for validation, too.
+func (r reading) openNumbers(ctx context.Context, source Source) (*table, float64, error) {
+	path := source.Path
+	share, err := checkFraction(source.ValidationFraction)
+	if err != nil {
+		return nil, 0, err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, 0, unreadable(path, err)
 	}
 	// A cell takes at least one byte and a separator in the file and eight bytes in
 	// memory, so that this refuses little that the limit on memory would allow.
 	if info.Size() > MaxBytes {
-		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
+		return nil, 0, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
 	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, 0, unreadable(path, err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	return r.readCSV(ctx, f, path, source.Task, source.Target, share)
+	t := r.newTable(path, source.Task, source.Target)
+	return t, share, t.read(ctx, f)
+}
+
+func (r reading) newTable(path string, task Task, target string) *table {
+	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
 }
 
 // readCSV is openCSV for an open file and a checked fraction.
 func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
-	t := &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
+	t := r.newTable(path, task, target)
 	if err := t.read(ctx, file); err != nil {
 		return nil, err
 	}
-	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
+	return t.dataset(fraction)
+}
+
+// dataset makes a data set of a table that was read.
+func (t *table) dataset(fraction float64) (*Dataset, error) {
+	r := t.reading
+	d := &Dataset{name: filepath.Base(t.path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
 	b := &block{values: t.values, targets: t.targetValues}
 	n := len(t.lines)
 	d.parts = splitRows(b, n, r.validationRows(n, fraction))
@@ -107,6 +127,7 @@ type table struct {
 	headerLine   int
 	first        string // the text of the header's first line
 	mistakes     mistakes
+	rowsOnly     bool // the format has rows and no lines: what is called a line is a row
 
 	features []string // names of the feature columns
 	targets  []string // names of the target columns; one for classification
@@ -121,6 +142,9 @@ type table struct {
 }
 
 func (t *table) bad(line int, column, value, problem, fix string) *DataError {
+	if t.rowsOnly {
+		return &DataError{File: t.path, Row: line, Column: column, Value: value, Problem: problem, Fix: fix}
+	}
 	return &DataError{File: t.path, Line: line, Column: column, Value: value, Problem: problem, Fix: fix}
 }
 

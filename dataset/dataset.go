@@ -60,6 +60,7 @@ type Dataset struct {
 	scaling     scaling
 	parts       [splits]part
 	text        *tokenText // of next-token training, which has no parts
+	table       *tableData // of a table with a preprocessing document, whose values are codes
 	fingerprint string
 }
 
@@ -164,8 +165,21 @@ func (d *Dataset) Bytes() int64 {
 	return total
 }
 
+// width returns how many values of a block a sample has.
+func (d *Dataset) width() int {
+	if d.table != nil {
+		return len(d.table.encoder.Document().Columns)
+	}
+	return d.features
+}
+
 func (d *Dataset) scaleRow(b *block, row int, x []float32) {
-	from, to := row*d.features, (row+1)*d.features
+	width := d.width()
+	from, to := row*width, (row+1)*width
+	if d.table != nil {
+		d.table.encoder.Encode(b.values[from:to], x)
+		return
+	}
 	if b.raw != nil {
 		table := d.scaling.table
 		for j, v := range b.raw[from:to] {
@@ -192,7 +206,8 @@ func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32
 	}
 	p := d.parts[split]
 	at := p.row(i)
-	from, to := at*d.features, (at+1)*d.features
+	width := d.width()
+	from, to := at*width, (at+1)*width
 	if p.raw != nil {
 		for _, v := range p.raw[from:to] {
 			row = append(row, float64(v))
@@ -243,7 +258,7 @@ func (d *Dataset) validateClasses() error {
 		if p.block == nil {
 			continue
 		}
-		if len(p.raw)+len(p.values) != len(p.labels)*d.features {
+		if len(p.raw)+len(p.values) != len(p.labels)*d.width() {
 			return fmt.Errorf("data set %s: %v split has %d values for %d labels", d.name, Split(s), len(p.raw)+len(p.values), len(p.labels))
 		}
 		for i := range p.len() {

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -22,7 +23,7 @@ const smallTargets = `a,y,"b,c",z
 
 func openTargets(t *testing.T, text, target string) (*Dataset, error) {
 	t.Helper()
-	return open(t, Source{Path: writeFile(t, t.TempDir(), "data.csv", text), Task: Regression, Target: target})
+	return currentReading.openCSV(context.Background(), Source{Path: writeFile(t, t.TempDir(), "data.csv", text), Task: Regression, Target: target})
 }
 
 func TestTargetsAreStandardisedAndRestored(t *testing.T) {

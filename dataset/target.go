@@ -41,7 +41,7 @@ func (d *Dataset) validateTargets() error {
 			continue
 		}
 		rows := len(p.targets) / len(d.targets)
-		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.features {
+		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.width() {
 			return fmt.Errorf("data set %s: %v split has %d values for %d targets", d.name, Split(s), len(p.raw)+len(p.values), len(p.targets))
 		}
 		for i := range p.len() {

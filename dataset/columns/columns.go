@@ -23,7 +23,7 @@
 //   - Booleans, and the texts true and false, yes and no, t and f, y and n in any case,
 //     if a column has only those of one pair, are a boolean.
 //   - Numbers in the notation of package number are a number. Whole numbers that count
-//     the rows, each one more than the one before, are ignored, and so are whole
+//     the rows from 0 or 1, each one more than the one before, are ignored, and so are whole
 //     numbers that are all different in a column whose name is id or index, or ends in
 //     _id, " id" or Id.
 //   - Dates are a date: YYYY-MM-DD or YYYY/MM/DD, which may be followed by T or a space
@@ -32,8 +32,8 @@
 //     are neither, is a problem: somebody has to say what the others mean. So is a
 //     column of numbers with thousands separators, a decimal comma, or a unit such as $
 //     or %, and one of dates in another notation: it is read once the request says how.
-//   - Texts with at most MaxInferredCategories different values, each in two rows or more
-//     on average, are a category.
+//   - Texts with at most 100 different values, each in two rows or more on average, are a
+//     category, and so are those with at most 1,000, each in 20 rows or more.
 //   - Any other texts are ignored. With four words or more on average they are called
 //     text, which cannot be learnt from yet.
 //
@@ -49,7 +49,6 @@
 package columns
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -106,9 +105,6 @@ func Strategies(kind Kind) []Strategy {
 
 // The limits.
 const (
-	// MaxInferredCategories is the most different values that a column has if it is
-	// taken for a category without being told.
-	MaxInferredCategories = 100
 	// MaxCategories is the most different values that a category may have.
 	MaxCategories = 10_000
 )
@@ -222,20 +218,4 @@ func list[T ~string](names []T) string {
 		texts[i] = string(name)
 	}
 	return strings.Join(texts, ", ")
-}
-
-// IsZero reports whether the options say nothing.
-func (o Options) IsZero() bool { return len(o.Columns) == 0 && len(o.Missing) == 0 }
-
-// Marshal returns the options as JSON: equal options have equal bytes. They are "" for
-// options that say nothing.
-func (o Options) Marshal() string {
-	if o.IsZero() {
-		return ""
-	}
-	raw, err := json.Marshal(o) // maps are written by key
-	if err != nil {
-		panic("columns: " + err.Error()) // texts and flags alone
-	}
-	return string(raw)
 }

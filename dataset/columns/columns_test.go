@@ -45,7 +45,8 @@ func TestKindsAreInferred(t *testing.T) {
 	}{
 		"numbers":                {"x", []string{"1.5", "-2", " 3e4 ", "", "NA"}, Number, "all 3 values are numbers"},
 		"zero and one":           {"x", []string{"0", "1", "1", "0"}, Number, "numbers"},
-		"counted rows":           {"n", []string{"7", "8", "9", "10"}, Ignored, "count the rows"},
+		"counted rows":           {"n", []string{"1", "2", "3", "4"}, Ignored, "count the rows"},
+		"years":                  {"year", []string{"1999", "2000", "2001"}, Number, "numbers"},
 		"descending":             {"n", []string{"10", "9", "8"}, Number, "numbers"},
 		"ids":                    {"user_id", []string{"10", "93", "8", "12"}, Ignored, "names the rows"},
 		"ids that come again":    {"user_id", []string{"10", "93", "8", "10"}, Number, "numbers"},

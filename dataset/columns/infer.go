@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"reprise/dataset/number"
 	"reprise/dataset/table"
 )
 
@@ -39,6 +40,28 @@ type Fill struct {
 	Indicator bool `json:"indicator,omitempty"`
 }
 
+// Asked is the reason for a kind that the request gives a column.
+const Asked = "the request says so"
+
+// String says what becomes of missing cells, as a phrase: "replaced by the mean".
+func (f Fill) String() string {
+	text := ""
+	switch f.Strategy {
+	case Drop:
+		return "the rows are left out"
+	case Mean, Median:
+		text = "replaced by the " + string(f.Strategy)
+	case Constant:
+		text = "replaced by " + quote(f.Value)
+	case OwnCategory:
+		text = "a category of their own"
+	}
+	if f.Indicator {
+		text += ", with an indicator"
+	}
+	return text
+}
+
 // Problem is what keeps a column from being used: some of its cells do not mean what
 // the others do.
 type Problem struct {
@@ -63,7 +86,7 @@ func (p *Profile) Infer() (Column, *Problem) {
 	}
 	var problem *Problem
 	if p.spec.Kind != "" {
-		c.Kind, c.Reason = p.spec.Kind, "the request says so"
+		c.Kind, c.Reason = p.spec.Kind, Asked
 		problem = p.checkAsked()
 	} else {
 		c.Kind, c.Reason, problem = p.infer()
@@ -73,6 +96,13 @@ func (p *Profile) Infer() (Column, *Problem) {
 		problem = p.checkFill(c)
 	}
 	return c, problem
+}
+
+// InferAs is Infer for a column that the request gives a kind, whatever it says of it.
+func (p *Profile) InferAs(kind Kind) (Column, *Problem) {
+	as := *p
+	as.spec.Kind, as.spec.Missing = kind, ""
+	return as.Infer()
 }
 
 // infer applies the rules of the package comment.
@@ -103,7 +133,7 @@ func (p *Profile) infer() (Kind, string, *Problem) {
 		many = fmt.Sprintf("more than %d", MaxCategories)
 	}
 	switch {
-	case p.Distinct <= MaxInferredCategories && 2*p.Distinct <= present:
+	case p.Distinct <= 100 && 2*p.Distinct <= present, p.Distinct <= 1000 && 20*p.Distinct <= present:
 		return Category, fmt.Sprintf("%d different values in %s", p.Distinct, count(present, "row")), nil
 	case words >= manyWords:
 		return Text, fmt.Sprintf("%.0f words on average; text is not used yet", words), nil
@@ -162,7 +192,7 @@ func (p *Profile) mixed() (Kind, *Problem) {
 	}
 	switch {
 	case 2*p.Numbers >= present && p.Numbers > 0:
-		return Number, p.problem(p.NotNumbers, "is not a number, as most of the column are", "are not numbers, as most of the column are",
+		return Number, p.problem(p.NotNumbers, notNumber(p.NotNumbers.Text)+", as most of the column are", "are not numbers, as most of the column are",
 			"write "+p.missingFix(Number)+", or "+p.line(Category, Format{}))
 	case 10*p.Dates >= 9*present:
 		return Date, p.problem(p.NotDates, "is not a date, as most of the column are", "are not dates, as most of the column are",
@@ -177,11 +207,11 @@ func (p *Profile) checkAsked() *Problem {
 	var what, plural string
 	switch p.spec.Kind {
 	case Number:
-		none, what, plural = p.NotNumbers, "a number", "numbers"
+		none, what, plural = p.NotNumbers, notNumber(p.NotNumbers.Text), "numbers"
 	case Boolean:
-		none, what, plural = p.NotBooleans, "true or false", "true or false"
+		none, what, plural = p.NotBooleans, "is not true or false", "true or false"
 	case Date:
-		none, what, plural = p.NotDates, "a date", "dates"
+		none, what, plural = p.NotDates, "is not a date", "dates"
 	case Category:
 		if p.Distinct > MaxCategories {
 			return &Problem{Column: p.Name, Problem: fmt.Sprintf("has more than %d different values", MaxCategories), Fix: "write " + p.line(Ignored, Format{})}
@@ -200,7 +230,18 @@ func (p *Profile) checkAsked() *Problem {
 	if p.spec.Kind != Date || p.spec.Pattern == "" {
 		fix += ", or give the column another kind"
 	}
-	return p.problem(none, "is not "+what, "are not "+plural, fix)
+	return p.problem(none, what, "are not "+plural, fix)
+}
+
+// notNumber says why a cell is not taken for a number.
+func notNumber(text string) string {
+	switch {
+	case number.NotFinite(text):
+		return "is not a finite number"
+	case number.Is(text):
+		return "is not a number that a 32-bit float can hold"
+	}
+	return "is not a number"
 }
 
 func (p *Profile) problem(first Example, one, several, fix string) *Problem {

@@ -44,7 +44,7 @@ type Profile struct {
 	spec     Spec
 	distinct map[string]int // nil once there are too many
 	pairs    [4]int         // of booleans
-	counting bool           // whole numbers, each one more than the one before
+	counting bool           // whole numbers from 0 or 1, each one more than the one before
 	previous float64
 	guesses  map[Format]*Example // other notations, by what would read them
 	others   map[string]*Example // the first few texts that are not numbers
@@ -150,7 +150,7 @@ func (p *Profile) addNumber(c table.Cell, at table.Place, v float64) {
 	if whole {
 		p.Wholes++
 	}
-	p.counting = p.counting && whole && (p.Numbers == 1 || v == p.previous+1)
+	p.counting = p.counting && whole && (p.Numbers == 1 && (v == 0 || v == 1) || p.Numbers > 1 && v == p.previous+1)
 	p.previous = v
 	p.Low, p.High = min(p.Low, v), max(p.High, v)
 	if lost := lostDigits(c, v); lost > p.lost {
@@ -215,7 +215,7 @@ func countWords(text string) int {
 }
 
 // otherNumber matches numbers with a currency, a percent sign or separators.
-var otherNumber = regexp.MustCompile(`^[-+]?\s?([$€£¥₹]|[A-Z]{3}\s)?\s?[-+]?(\d[\d.,' ]*)(\s?[%$€£¥₹]|\s[A-Z]{3})?$`)
+var otherNumber = regexp.MustCompile(`^[-+]?\s?([$€£¥₹]|[A-Z]{3}\s)?\s?[-+]?(\d[\d.,'_ ]*)(\s?[%$€£¥₹]|\s[A-Z]{3})?$`)
 
 // guess returns a format that would read a text as a number or a date, where the text
 // looks like one; ok is false if none does.
@@ -245,6 +245,8 @@ func guess(text string) (f Format, ok bool) {
 		f.Thousands = " "
 	case strings.Contains(digits, "'"):
 		f.Thousands = "'"
+	case strings.Contains(digits, "_"):
+		f.Thousands = "_"
 	}
 	_, ok = f.Number(table.Cell{Kind: table.Text, Text: text})
 	return f, ok && f != Format{}
