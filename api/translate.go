@@ -154,8 +154,8 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 	d := training.Dataset{
 		ID:   training.DatasetID(data.Name() + "@" + fingerprint),
 		Path: source.Path, Target: source.Target, ValidationFraction: source.ValidationFraction,
-		Fingerprint: fingerprint,
-		Training:    data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
+		Fingerprint: fingerprint, Table: source.Table, Preprocessing: data.PreprocessingHash(),
+		Training: data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
 		SampleShape: data.SampleShape(), Classes: data.Classes(), Targets: data.Targets(),
 	}
 	if data.Task() == dataset.Classification {
