@@ -50,7 +50,7 @@ func layerTable() []layer {
 		{"client/...", []string{"client/...", "api/..."}, "a client knows only the published language"},
 		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
 		{"cmd/...", []string{"..."}, "cmd wires everything"},
-		{"cmd/reprise", []string{"api", "api/describe", "client", "server", "service", "training", "dataset", "nn", "tensor", "export"},
+		{"cmd/reprise", []string{"api", "api/describe", "client", "server", "service", "training", "dataset", "nn", "tensor", "export", "metrics"},
 			"a display knows what a service answers, in the words of the published language; what is wired stays in a few files"},
 		{"internal/...", nil, "a mechanism that has no meaning of its own cannot know a context"},
 	}
