@@ -7,8 +7,8 @@ TOOLS         := $(CURDIR)/.tools
 # qemu-user; on arm64 itself the ordinary tests do this.
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
-.PHONY: help build test test-full check fmt commits vet lint race variants generated crash powercut survive simulate mutate \
-	bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-scheduler bench-test performance performance-run clean
+.PHONY: help build test test-full check fmt commits vet lint race variants generated crash powercut survive simulate mutate fuzz \
+	runtimes bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-scheduler bench-test performance performance-run clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,9 +68,27 @@ SEED      ?= 0
 simulate: ## a million simulated histories of the control side; stops at the first that fails
 	$(GO) test -count=1 -v -timeout 24h -run '^TestSimulatedHistories$$' ./integration -histories $(HISTORIES) -seed $(SEED)
 
+# Needs Debian's python3-torch and python3-onnx, and npm.
+ONNXRUNTIME := onnxruntime-node@1.30.0
+
+runtimes: ## compare exported models with PyTorch and ONNX Runtime; fails where one is missing
+	npm install --prefix $(TOOLS)/$(ONNXRUNTIME) --ignore-scripts --no-fund --no-audit $(ONNXRUNTIME)
+	NODE_PATH=$(TOOLS)/$(ONNXRUNTIME)/node_modules REPRISE_RUNTIMES=needed $(GO) test -count=1 -v -run 'PyTorch|ONNX|Documented' ./export
+
 # For some of them: make mutate ONLY='checkpoint|lease'.
 mutate: ## leave out each sync, lease check, compensation step and comparison in verify in turn; some test must fail
 	$(GO) test -count=1 -v -timeout 6h -run '^TestEveryMutantIsKilled$$/($(ONLY))' ./internal/mutate -mutate
+
+# For some of them, for longer: make fuzz ONLY='Parquet|CSV' FUZZTIME=10m. A failing input
+# becomes a case in testdata/fuzz of its package. Inputs that are merely new are hardly made
+# smaller, since that takes longer than finding them.
+FUZZTIME ?= 1m
+
+fuzz: ## fuzz every decoder in turn, for FUZZTIME each
+	@grep -rEo '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' * | grep -E '($(ONLY))' | \
+	sed -E 's#^(.*)/[^/]*:func (Fuzz.*)#\1 \2#' | while read -r folder name; do \
+		echo "$$folder $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./$$folder </dev/null || exit 1; \
+	done
 
 crash: ## kill -9 and resume one run 50 times, and 1,000 times a process with concurrent appends
 	REPRISE_KILLS=50 $(GO) test -count=1 -v -run TestKillAtRandomMoments -timeout 60m ./cmd/reprise

@@ -45,8 +45,8 @@ func (r GenerateRequest) Sampling() inference.Sampling {
 // that another one makes useless, joined.
 func (r GenerateRequest) Validate() error {
 	var errs []error
-	if r.Best && r.Step != nil {
-		errs = append(errs, &fault.FieldError{Field: "best", Value: "true", Problem: "cannot be given together with step", Fix: "leave one of them out"})
+	if err := checkChoice(r.Step, r.Best); err != nil {
+		errs = append(errs, err)
 	}
 	switch {
 	case r.Tokens < 0:

@@ -147,10 +147,13 @@ type RunDetails struct {
 	Data            training.Dataset         `json:"data"`
 	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
 	// History has the completed epochs.
-	History        []Epoch               `json:"epochs_history"`
-	Checkpoints    []training.Checkpoint `json:"checkpoints"`
-	CheckpointsDir string                `json:"checkpoints_dir"`
-	Saga           training.TrainingSaga `json:"saga"`
+	History []Epoch `json:"epochs_history"`
+	// Figures are those of the best checkpoint on the validation split, once the run has
+	// completed. Runs of older versions have none.
+	Figures        *training.FiguresComputed `json:"figures,omitempty"`
+	Checkpoints    []training.Checkpoint     `json:"checkpoints"`
+	CheckpointsDir string                    `json:"checkpoints_dir"`
+	Saga           training.TrainingSaga     `json:"saga"`
 	// Interruptions counts how often training was stopped, Reproduced the epochs that
 	// were then trained again, with the same figures.
 	Interruptions int `json:"interruptions"`
@@ -159,6 +162,15 @@ type RunDetails struct {
 	Request json.RawMessage `json:"request,omitempty"`
 	Lineage
 }
+
+// Outcome is what a run has reached, with the figures of its best checkpoint.
+type Outcome struct {
+	Result
+	Figures *training.FiguresComputed `json:"figures,omitempty"`
+}
+
+// Outcome returns what the run has reached.
+func (d RunDetails) Outcome() Outcome { return Outcome{Result: d.Result, Figures: d.Figures} }
 
 // Lineage is where a run comes from and what came from it.
 type Lineage struct {

@@ -14,8 +14,8 @@ import (
 
 // DatasetReference returns the data that the request means. catalogue has the
 // names that Library.Entries lists, workingDir is absolute. stat returns nil for a path
-// where there is something, and fs.ErrNotExist where there is nothing; it is os.Stat for
-// whoever has the files.
+// or pattern where there is something, and fs.ErrNotExist where there is nothing:
+// os.Stat and filepath.Glob, for whoever has the files.
 //
 // A dataset_path that is in the catalogue stays as it is, even if a folder has the
 // same name (./mnist is the folder). Any other is a folder or file: a
@@ -30,17 +30,34 @@ func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string,
 	if slices.Contains(catalogue, r.DatasetPath) {
 		return source, nil
 	}
-	for _, path := range r.candidates(workingDir) {
+	found := false
+	for _, path := range r.candidates(r.DatasetPath, workingDir) {
 		err := stat(path)
 		if err == nil {
-			source.Path = path
-			return source, nil
+			source.Path, found = path, true
+			break
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return dataset.Source{}, r.badPath(fmt.Sprintf("cannot be used: %v", err), "check the path and who may read it", err)
 		}
 	}
-	return dataset.Source{}, r.noSuchData(catalogue, workingDir)
+	if !found {
+		return dataset.Source{}, r.noSuchData(catalogue, workingDir)
+	}
+	split := &source.Table.Split
+	for key, path := range map[string]*string{"validation_path": &split.ValidationPath, "test_path": &split.TestPath} {
+		if *path == "" {
+			continue
+		}
+		candidates := r.candidates(*path, workingDir)
+		at := slices.IndexFunc(candidates, func(c string) bool { return stat(c) == nil })
+		if at < 0 {
+			return dataset.Source{}, r.at("dataset.split."+key, RequestError{Value: shorten(*path), Problem: "is not a file", Fix: "check the path",
+				cause: fs.ErrNotExist})
+		}
+		*path = candidates[at]
+	}
+	return source, nil
 }
 
 // source returns how to open the data, with the path as the request has it.
@@ -50,16 +67,19 @@ func (r TrainingRequest) source() dataset.Source {
 		ValidationFraction: r.Dataset.ValidationFraction, Vocabulary: r.Dataset.Vocabulary, Context: r.Dataset.Context,
 	}
 	assign(&source.Tokenizer, r.Dataset.Tokenizer)
+	source.Table = dataset.TableOptions{
+		Columns: r.Dataset.Columns, Missing: r.Dataset.Missing, Encoding: r.Dataset.Encoding, Separator: r.Dataset.Separator, Split: r.Dataset.Split,
+	}
 	return source
 }
 
 // assign sets a field of a type that this package does not import.
 func assign[T ~string](field *T, text string) { *field = T(text) }
 
-// candidates returns the absolute paths that the request's data set may have,
-// the preferred one first.
-func (r TrainingRequest) candidates(workingDir string) []string {
-	path := filepath.FromSlash(r.DatasetPath)
+// candidates returns the absolute paths that a path of the request may mean, the
+// preferred one first.
+func (r TrainingRequest) candidates(path, workingDir string) []string {
+	path = filepath.FromSlash(path)
 	if filepath.IsAbs(path) {
 		return []string{filepath.Clean(path)}
 	}
@@ -92,7 +112,7 @@ func (r TrainingRequest) noSuchData(catalogue []string, workingDir string) error
 		return r.badPath("does not exist", fix, fs.ErrNotExist)
 	}
 	folders := make([]string, 0, 2)
-	for _, c := range r.candidates(workingDir) {
+	for _, c := range r.candidates(path, workingDir) {
 		folders = append(folders, strings.TrimSuffix(c, string(filepath.Separator)+filepath.Clean(filepath.FromSlash(path))))
 	}
 	return r.badPath("is not in the catalogue, and there is no such folder or file in "+strings.Join(folders, " or "), fix, fs.ErrNotExist)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"reprise/dataset"
 	"reprise/nn"
 )
 
@@ -66,7 +67,14 @@ func (d *decoder) decode(n *node, v reflect.Value) {
 	case reflect.Slice: // of whole numbers; an empty list is not an absent one
 		v.Set(reflect.ValueOf(d.ints(n)))
 	case reflect.String:
-		v.SetString(n.value)
+		switch text := v.Addr().Interface().(type) {
+		case *dataset.ColumnSpecs:
+			*text = d.columnSpecs(n)
+		case *dataset.Texts:
+			*text = dataset.NewTexts(cells(n))
+		default:
+			v.SetString(n.value)
+		}
 	case reflect.Bool:
 		v.SetBool(n.value == "true")
 	case reflect.Int:
@@ -80,6 +88,56 @@ func (d *decoder) decode(n *node, v reflect.Value) {
 	default:
 		panic(fmt.Sprintf("api: a request cannot have a %v", v.Type())) // a test decodes every key
 	}
+}
+
+// columnSpecs returns what is said about columns; a kind alone stands for {kind: KIND}.
+func (d *decoder) columnSpecs(n *node) dataset.ColumnSpecs {
+	specs := map[string]map[string]any{}
+	for _, e := range n.entries {
+		spec := map[string]any{}
+		if e.value.kind != mapping {
+			spec["kind"] = e.value.value
+		}
+		for _, part := range e.value.entries {
+			switch {
+			case part.name == "indicator":
+				spec[part.name] = part.value.value == "true"
+			default:
+				spec[part.name] = part.value.cell()
+			}
+		}
+		specs[e.name] = spec
+	}
+	raw, err := json.Marshal(specs)
+	var out dataset.ColumnSpecs
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		d.fail(n, "cannot be read: "+err.Error(), "write a kind for each column, as in {age: number}")
+	}
+	return out
+}
+
+// cells returns the texts of cells that a list has, or the one in its place.
+func cells(n *node) []string {
+	if n.kind != list {
+		return []string{n.cell()}
+	}
+	var out []string
+	for _, item := range n.items {
+		out = append(out, item.cell())
+	}
+	return out
+}
+
+// cell returns a scalar as a cell of a table would have it: as it was written, unless it
+// is in quotes.
+func (n *node) cell() string {
+	if n.kind == textual {
+		return n.value
+	}
+	return n.written
 }
 
 func (d *decoder) architecture(n *node) ModelArchitecture {

@@ -43,6 +43,14 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 	if refersTo(r.DatasetPath, recorded.Dataset.Path) {
 		source.Path = recorded.Dataset.Path
 	}
+	for _, paths := range [][2]*string{
+		{&source.Table.Split.ValidationPath, &recorded.Dataset.Table.Split.ValidationPath},
+		{&source.Table.Split.TestPath, &recorded.Dataset.Table.Split.TestPath},
+	} {
+		if *paths[0] != "" && refersTo(*paths[0], *paths[1]) {
+			*paths[0] = *paths[1]
+		}
+	}
 	meant.Dataset, err = describe(source, data)
 	return meant, err
 }

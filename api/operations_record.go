@@ -6,6 +6,7 @@ const (
 	ExplainRun     Unary[ExplainRequest, Explanation]       = "runs.explain"
 	VerifyRun      Stream[VerifyRequest, VerifyUpdate]      = "runs.verify"
 	GenerateText   Stream[GenerateRequest, GeneratedText]   = "runs.generate"
+	ExportRun      Stream[ExportModelRequest, ModelPart]    = "runs.export"
 	ListDataSets   Unary[DataSetsRequest, DataSetList]      = "datasets.list"
 	FetchDataSet   Unary[FetchDataSetRequest, DataSet]      = "datasets.fetch"
 	InspectDataSet Unary[InspectDataSetRequest, Inspection] = "datasets.inspect"
@@ -17,6 +18,7 @@ func recordOperations() []Operation {
 		unary(ExplainRun, Service.Explain),
 		stream(VerifyRun, Service.Verify),
 		stream(GenerateText, Service.Generate),
+		stream(ExportRun, Service.ExportModel),
 	}
 }
 

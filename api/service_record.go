@@ -20,6 +20,9 @@ type RecordService interface {
 	// Generate continues a prompt with the language model that a run has trained. It
 	// gives the text in pieces: the prompt, then what is drawn.
 	Generate(ctx context.Context, r GenerateRequest) iter.Seq2[GeneratedText, error]
+	// ExportModel gives the files of the model that a run has trained, in a format of
+	// another runtime.
+	ExportModel(ctx context.Context, r ExportModelRequest) iter.Seq2[ModelPart, error]
 }
 
 // DataService is about data sets.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"reprise/dataset"
 	"reprise/nn"
 	"reprise/training"
 )
@@ -50,6 +51,12 @@ type DatasetOptions struct {
 	Tokenizer  string `json:"tokenizer,omitempty"`
 	Vocabulary int    `json:"vocabulary,omitempty"`
 	Context    int    `json:"context,omitempty"`
+	// The rest is for tables, and has its meaning in dataset.TableOptions.
+	Columns   dataset.ColumnSpecs  `json:"columns,omitempty"`
+	Missing   dataset.Texts        `json:"missing,omitempty"`
+	Encoding  string               `json:"encoding,omitempty"`
+	Separator string               `json:"separator,omitempty"`
+	Split     dataset.SplitOptions `json:"split,omitzero"`
 }
 
 // TrainingConfig says how to train.

@@ -154,8 +154,8 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 	d := training.Dataset{
 		ID:   training.DatasetID(data.Name() + "@" + fingerprint),
 		Path: source.Path, Target: source.Target, ValidationFraction: source.ValidationFraction,
-		Fingerprint: fingerprint,
-		Training:    data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
+		Fingerprint: fingerprint, Table: source.Table, Preprocessing: data.PreprocessingHash(),
+		Training: data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
 		SampleShape: data.SampleShape(), Classes: data.Classes(), Targets: data.Targets(),
 	}
 	if data.Task() == dataset.Classification {
@@ -185,8 +185,8 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	return h
 }
 
-// precheck returns the hyperparameters if they can be trained with, and fails for what
-// cannot be trained with, whatever the data.
+// precheck returns the hyperparameters if they can be trained with, and fails for those
+// that cannot, whatever the data.
 func (r TrainingRequest) precheck() (training.ValidHyperparameters, error) {
 	valid, err := r.Hyperparameters(0).Validate()
 	return valid, joined(err, r.Model.check(r.ModelArchitecture.Name), r.checkJob())

@@ -49,6 +49,16 @@ func WeightsSHA256(weights []tensor.Tensor) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// EncodeSafetensors writes tensors as one file of the form that Write gives to
+// model.safetensors. It fails with *fault.FieldError for tensors that Write refuses, and
+// with the errors of w.
+func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor) error {
+	if err := validateTensors("tensors", tensors); err != nil {
+		return err
+	}
+	return encode(w, tensors)
+}
+
 // encode writes valid tensors as one file.
 func encode(w io.Writer, tensors []tensor.Tensor) error {
 	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b tensor.Tensor) int { return compareNames(a.Name, b.Name) })

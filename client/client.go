@@ -90,6 +90,11 @@ func (c *Client) Generate(ctx context.Context, r api.GenerateRequest) iter.Seq2[
 	return stream(ctx, c, api.GenerateText, r)
 }
 
+// ExportModel implements api.Service.
+func (c *Client) ExportModel(ctx context.Context, r api.ExportModelRequest) iter.Seq2[api.ModelPart, error] {
+	return stream(ctx, c, api.ExportRun, r)
+}
+
 // DataSets implements api.Service.
 func (c *Client) DataSets(ctx context.Context, r api.DataSetsRequest) (api.DataSetList, error) {
 	return unary(ctx, c, api.ListDataSets, r)

@@ -61,7 +61,7 @@ func TestGatherBatchRefusesWhatDoesNotFit(t *testing.T) {
 		"negative of text":   func() { text.GatherBatch(Train, []int{-1}, text.NewBatch(1)) },
 		"index of images":    func() { digits.GatherBatch(Validation, []int{360}, digits.NewBatch(1)) },
 		"negative of images": func() { digits.GatherBatch(Train, []int{-1}, digits.NewBatch(1)) },
-		"unknown split":      func() { digits.Len(2) },
+		"unknown split":      func() { digits.Len(splits) },
 		"augmented table": func() {
 			b := wine.NewBatch(1)
 			b.Augmentation.Flip = true

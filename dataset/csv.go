@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"reprise/dataset/number"
+	tablefile "reprise/dataset/table"
 	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/internal/spelling"
@@ -26,36 +28,56 @@ import (
 // or several, separated by commas. Spaces around a cell are ignored; a byte order
 // mark, the line ends of any system and empty lines are accepted.
 func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
-	path := source.Path
-	share, err := checkFraction(source.ValidationFraction)
+	t, share, err := r.openNumbers(ctx, source)
 	if err != nil {
 		return nil, err
 	}
+	return t.dataset(share)
+}
+
+// openNumbers reads the cells of a CSV file. It returns the fraction for validation, too.
+func (r reading) openNumbers(ctx context.Context, source Source) (*table, float64, error) {
+	path := source.Path
+	share, err := checkFraction(source.ValidationFraction)
+	if err != nil {
+		return nil, 0, err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, 0, unreadable(path, err)
 	}
 	// A cell takes at least one byte and a separator in the file and eight bytes in
 	// memory, so that this refuses little that the limit on memory would allow.
 	if info.Size() > MaxBytes {
-		return nil, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
+		return nil, 0, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
 	f, err := disk.Open(disk.OS{}, path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, 0, unreadable(path, err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	return r.readCSV(ctx, f, path, source.Task, source.Target, share)
+	t := r.newTable(path, source.Task, source.Target)
+	return t, share, t.read(ctx, f)
+}
+
+func (r reading) newTable(path string, task Task, target string) *table {
+	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
 }
 
 // readCSV is openCSV for an open file and a checked fraction.
 func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
-	t := &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
+	t := r.newTable(path, task, target)
 	if err := t.read(ctx, file); err != nil {
 		return nil, err
 	}
-	d := &Dataset{name: filepath.Base(path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
+	return t.dataset(fraction)
+}
+
+// dataset makes a data set of a table that was read.
+func (t *table) dataset(fraction float64) (*Dataset, error) {
+	r := t.reading
+	d := &Dataset{name: filepath.Base(t.path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
 	b := &block{values: t.values, targets: t.targetValues}
 	n := len(t.lines)
 	d.parts = splitRows(b, n, r.validationRows(n, fraction))
@@ -84,14 +106,14 @@ func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
 		return err
 	}
 	for i, c := range columns {
-		if c.sd == 0 {
+		if c.SD == 0 {
 			problem := "is the target of every training row: there is nothing to learn"
-			if c.rounded {
+			if c.Rounded {
 				problem = "is the target of every training row, up to rounding: there is nothing to learn"
 			}
-			return t.bad(0, t.targets[i], formatNumber(c.mean), problem, "name a column that varies")
+			return t.bad(0, t.targets[i], number.Format(c.Mean), problem, "name a column that varies")
 		}
-		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.mean, StandardDeviation: c.sd})
+		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.Mean, StandardDeviation: c.SD})
 	}
 	return t.checkScaled(t.targetValues, t.targets, columns)
 }
@@ -105,6 +127,7 @@ type table struct {
 	headerLine   int
 	first        string // the text of the header's first line
 	mistakes     mistakes
+	rowsOnly     bool // the format has rows and no lines: what is called a line is a row
 
 	features []string // names of the feature columns
 	targets  []string // names of the target columns; one for classification
@@ -119,6 +142,9 @@ type table struct {
 }
 
 func (t *table) bad(line int, column, value, problem, fix string) *DataError {
+	if t.rowsOnly {
+		return &DataError{File: t.path, Row: line, Column: column, Value: value, Problem: problem, Fix: fix}
+	}
 	return &DataError{File: t.path, Line: line, Column: column, Value: value, Problem: problem, Fix: fix}
 }
 
@@ -131,7 +157,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	t.first = firstLine(start)
 	var lines io.Reader = buffered
 	if t.reading != firstReading {
-		lines = &lineEnds{r: buffered}
+		lines = tablefile.NewLineEnds(buffered)
 	}
 	reader := csv.NewReader(lines)
 	reader.ReuseRecord = true
@@ -415,7 +441,7 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 // addLabel adds the cell of the target. After a mistake in the target, only its
 // missing cells are of interest.
 func (t *table) addLabel(column, columns, line int, cell string) {
-	missing := cell == "" || isNotFinite(cell)
+	missing := cell == "" || number.NotFinite(cell)
 	if t.mistakes.label != nil && !missing {
 		return
 	}

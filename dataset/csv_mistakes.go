@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -107,6 +108,11 @@ func (m *mistakes) err(t *table, header []string, rows int) error {
 		return list[0]
 	}
 	return errors.Join(list...)
+}
+
+// onlyLabel reports whether the classes are all that is wrong.
+func (m *mistakes) onlyLabel() bool {
+	return m.label != nil && !slices.ContainsFunc(m.columns, func(c columnMistakes) bool { return c.text+c.missing+c.other > 0 })
 }
 
 // separators are the characters that columns are separated by where it is not

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"reprise/dataset/number"
 	"reprise/tensor"
 )
 
@@ -21,27 +22,32 @@ const (
 // Split is a part of a data set.
 type Split int
 
-// The splits: samples to learn from, and samples to measure the result on.
+// The splits: samples to learn from, samples to measure the result on while training, and
+// samples that neither learning nor any choice made in training sees. Most data has none
+// of the last.
 const (
 	Train Split = iota
 	Validation
+	Test
 )
 
 // splits is the number of splits.
-const splits = 2
+const splits = 3
 
-// String returns "train" or "validation".
+// String returns "train", "validation" or "test".
 func (s Split) String() string {
 	switch s {
 	case Train:
 		return "train"
 	case Validation:
 		return "validation"
+	case Test:
+		return "test"
 	}
 	return fmt.Sprintf("split(%d)", int(s))
 }
 
-// Dataset is samples of one shape in two splits, with what is to be learnt from
+// Dataset is samples of one shape in two or three splits, with what is to be learnt from
 // them. It is immutable and safe for concurrent use. Library.Open returns one; the
 // zero value has no samples and is not valid.
 type Dataset struct {
@@ -54,6 +60,7 @@ type Dataset struct {
 	scaling     scaling
 	parts       [splits]part
 	text        *tokenText // of next-token training, which has no parts
+	table       *tableData // of a table with a preprocessing document, whose values are codes
 	fingerprint string
 }
 
@@ -96,14 +103,7 @@ func (p part) row(i int) int {
 type scaling struct {
 	divisor int
 	table   *[256]float32
-	columns []column
-}
-
-// column says how a column of a table is standardised; an sd of 0 means that it
-// does not vary and becomes 0.
-type column struct {
-	mean, sd float64
-	rounded  bool // it varies, but only by rounding: sd is 0
+	columns []number.Scale
 }
 
 func byteScaling(divisor int) scaling {
@@ -112,14 +112,6 @@ func byteScaling(divisor int) scaling {
 		s.table[v] = float32(v) / float32(divisor)
 	}
 	return s
-}
-
-// scale returns the value that a cell of a table has in training.
-func (c column) scale(v float64) float32 {
-	if c.sd == 0 {
-		return 0
-	}
-	return float32((v - c.mean) / c.sd)
 }
 
 // Name returns the name in the catalogue, or the last element of the path.
@@ -173,8 +165,21 @@ func (d *Dataset) Bytes() int64 {
 	return total
 }
 
+// width returns how many values of a block a sample has.
+func (d *Dataset) width() int {
+	if d.table != nil {
+		return len(d.table.encoder.Document().Columns)
+	}
+	return d.features
+}
+
 func (d *Dataset) scaleRow(b *block, row int, x []float32) {
-	from, to := row*d.features, (row+1)*d.features
+	width := d.width()
+	from, to := row*width, (row+1)*width
+	if d.table != nil {
+		d.table.encoder.Encode(b.values[from:to], x)
+		return
+	}
 	if b.raw != nil {
 		table := d.scaling.table
 		for j, v := range b.raw[from:to] {
@@ -184,7 +189,7 @@ func (d *Dataset) scaleRow(b *block, row int, x []float32) {
 	}
 	columns := d.scaling.columns
 	for j, v := range b.values[from:to] {
-		x[j] = columns[j].scale(v)
+		x[j] = columns[j].Apply(v)
 	}
 }
 
@@ -201,7 +206,8 @@ func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32
 	}
 	p := d.parts[split]
 	at := p.row(i)
-	from, to := at*d.features, (at+1)*d.features
+	width := d.width()
+	from, to := at*width, (at+1)*width
 	if p.raw != nil {
 		for _, v := range p.raw[from:to] {
 			row = append(row, float64(v))
@@ -249,7 +255,10 @@ func (d *Dataset) validateClasses() error {
 		return fmt.Errorf("data set %s has %d classes; training takes 2 to %d", d.name, k, MaxClasses)
 	}
 	for s, p := range d.parts {
-		if len(p.raw)+len(p.values) != len(p.labels)*d.features {
+		if p.block == nil {
+			continue
+		}
+		if len(p.raw)+len(p.values) != len(p.labels)*d.width() {
 			return fmt.Errorf("data set %s: %v split has %d values for %d labels", d.name, Split(s), len(p.raw)+len(p.values), len(p.labels))
 		}
 		for i := range p.len() {

@@ -122,7 +122,7 @@ func TestFingerprintIsTheHashOfItsSpecification(t *testing.T) {
 	text := number(18) + "reprise.dataset.v1" +
 		number(3) + number(1) + number(2) + number(1) +
 		number(2) + number(1) + "a" + number(2) + "bc" + number(255)
-	for _, p := range d.parts {
+	for _, p := range d.parts[:Test] { // there is no test split
 		text += number(len(p.rows))
 		for _, row := range p.rows {
 			text += string(p.raw[2*row : 2*row+2])

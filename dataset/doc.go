@@ -64,6 +64,14 @@
 // Classification, if it has more than 20 different values and some are not whole,
 // or there are fewer than 10 rows for each of them on average.
 //
+// # Other tables
+//
+// A .csv file that these rules do not read, a table in another format, and one about
+// which Source.Table says something is opened by the rules of package columns: what its
+// columns mean is inferred, and a document of package preprocess, which is part of the
+// fingerprint, says how they become features. Such a Dataset holds codes, and encodes
+// them as they are gathered. Rows without a target are left out.
+//
 // # Splits
 //
 // Of data without a validation set of its own, a fraction f of the n rows is kept
@@ -71,7 +79,8 @@
 // philox.PurposeSplit with seed and epoch 0, at least one, and at most all but
 // one. Both splits keep the rows in the order of the file. Text is not shuffled:
 // its last n f bytes are for validation, from the start of the character that
-// contains the first of them, and byte pairs are learnt from the rest.
+// contains the first of them, and byte pairs are learnt from the rest. Source.Table can
+// ask for other splits of a table (split_rows.go).
 //
 // # Data of recorded runs
 //

@@ -2,10 +2,7 @@ package dataset
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"reprise/fault"
 )
@@ -23,51 +20,7 @@ const (
 
 // DataError says which file cannot be used, what is wrong with it and where, and
 // how to correct it.
-type DataError struct {
-	File string
-	// Line is the line of a text file, counted from 1; 0 if there is none.
-	Line int
-	// Offset is the byte of a binary file, after decompression, counted from 0,
-	// if HasOffset is set.
-	Offset    int64
-	HasOffset bool
-	// Column is the name of the column; "" if there is none.
-	Column string
-	// Value is what was found there; "" if there is nothing to show.
-	Value   string
-	Problem string
-	Fix     string
-	// Cause is the underlying error, if there is one.
-	Cause error
-}
-
-// Error returns `iris.csv: line 7, column "width": "wide" is not a number; ...`.
-func (e *DataError) Error() string {
-	var place []string
-	if e.Line > 0 {
-		place = append(place, fmt.Sprintf("line %d", e.Line))
-	}
-	if e.Column != "" {
-		place = append(place, fmt.Sprintf("column %q", e.Column))
-	}
-	if e.HasOffset {
-		place = append(place, fmt.Sprintf("byte %d", e.Offset))
-	}
-	parts := []string{showPath(e.File)}
-	if len(place) > 0 {
-		parts = append(parts, strings.Join(place, ", "))
-	}
-	return strings.Join(append(parts, strings.TrimSpace(e.Value+" "+e.Problem)), ": ") + "; " + e.Fix
-}
-
-// Kind returns Invalid.
-func (e *DataError) Kind() fault.Kind { return fault.Invalid }
-
-// Unwrap returns Cause.
-func (e *DataError) Unwrap() error { return e.Cause }
-
-// Advised reports that the text says what to do.
-func (e *DataError) Advised() bool { return true }
+type DataError = fault.DataError
 
 // HashError says that a file's content does not have the hash that the catalogue
 // pins. The file is not used, and not kept if it was downloaded.
@@ -127,20 +80,6 @@ func (e *OfflineError) Unwrap() []error {
 	return errs
 }
 
-// showPath returns a path to show, quoted if a control character in it would act
-// on the terminal or break the line.
-func showPath(path string) string {
-	if strings.ContainsFunc(path, unicode.IsControl) || !utf8.ValidString(path) {
-		return strconv.Quote(path)
-	}
-	return path
-}
+func showPath(path string) string { return fault.ShowPath(path) }
 
-// quote quotes a value from a file, cut to a readable length.
-func quote(s string) string {
-	const most = 40
-	if runes := []rune(s); len(runes) > most {
-		return strconv.Quote(string(runes[:most])) + "..."
-	}
-	return strconv.Quote(s)
-}
+func quote(s string) string { return fault.Quote(s) }

@@ -87,5 +87,5 @@ func ExampleDataError() {
 	}
 	// Output:
 	// line 3, column price: "1,300" is not a number
-	// write it without separators between the thousands, as 1300
+	// write columns: {price: {kind: number, thousands: ","}}, or give the column another kind
 }

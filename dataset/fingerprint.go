@@ -50,10 +50,33 @@ import (
 //	then for training and for validation:
 //	number  of tokens
 //	tokens  each a number
+//
+// For a table with a preprocessing document it is the hash of
+//
+//	string  "reprise.dataset.v3"
+//	string  the task
+//	string  the SHA-256 of the document, in hex
+//	string  the SHA-256, in hex, of the names of all columns and then of the texts of
+//	        all cells, row by row, each as a string: also of rows and columns that
+//	        are not used, so that no change to a file goes unnoticed
+//	number  0
+//	then for training, for validation and, if there are any, for test:
+//	number  of samples
+//	values  the codes of package preprocess, row-major, as IEEE 754 bits
+//	labels  of all samples, each a number; or targets, as above
 func (d *Dataset) Fingerprint() string { return d.fingerprint }
 
 func (d *Dataset) computeFingerprint() (string, error) {
 	w := fingerprintWriter{Hash: sha256.New()}
+	if d.table != nil {
+		w.text("reprise.dataset.v3")
+		w.text(string(d.Task()))
+		w.text(d.table.hash)
+		w.text(d.table.content)
+		w.samples(d)
+		w.flush()
+		return hex.EncodeToString(w.Sum(nil)), nil
+	}
 	switch task := d.Task(); task {
 	case Classification:
 		w.text("reprise.dataset.v1")
@@ -123,16 +146,19 @@ func (w *fingerprintWriter) shape(shape tensor.Shape) {
 	}
 }
 
-// samples writes how values are scaled, and the samples of both splits.
+// samples writes how values are scaled, and the samples of all splits.
 func (w *fingerprintWriter) samples(d *Dataset) {
 	w.number(uint64(d.scaling.divisor))
 	for _, c := range d.scaling.columns {
-		w.number(math.Float64bits(c.mean))
-		w.number(math.Float64bits(c.sd))
+		w.number(math.Float64bits(c.Mean))
+		w.number(math.Float64bits(c.SD))
 	}
-	for _, p := range d.parts {
+	for s, p := range d.parts {
+		if Split(s) == Test && p.len() == 0 {
+			continue // as data was before it could have one
+		}
 		w.number(uint64(p.len()))
-		w.rows(p, d.features)
+		w.rows(p, d.width())
 		for i := range p.len() {
 			row := p.row(i)
 			if p.labels != nil {

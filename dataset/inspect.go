@@ -5,6 +5,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"reprise/dataset/number"
 	"reprise/dataset/tokenizer"
 	"reprise/tensor"
 )
@@ -22,6 +23,8 @@ type Summary struct {
 	Scaling    string       `json:"scaling"`
 	Train      SplitSummary `json:"train"`
 	Validation SplitSummary `json:"validation"`
+	// Test is nil for data without a test split.
+	Test *SplitSummary `json:"test,omitempty"`
 	// Values summarises all values of the training split as read, before scaling.
 	// A pixel is drawn by where it is between Low and High.
 	Values Values  `json:"values"`
@@ -29,6 +32,8 @@ type Summary struct {
 	High   float64 `json:"high"`
 	// Columns summarises each feature of a table; nil for images.
 	Columns []ColumnSummary `json:"columns,omitempty"`
+	// Kinds says what each column of a table means, where that was inferred.
+	Kinds []ColumnKind `json:"kinds,omitempty"`
 	// Channels summarises each channel of images; nil for tables.
 	Channels []ColumnSummary `json:"channels,omitempty"`
 	// Targets summarises the quantities to predict; nil unless the task is
@@ -88,6 +93,10 @@ func (d *Dataset) Inspect() Summary {
 		Name: d.name, Task: d.Task(), Fingerprint: d.fingerprint, SampleShape: d.SampleShape(), ClassNames: d.ClassNames(), MemoryBytes: d.Bytes(),
 		Train: d.inspectSplit(Train), Validation: d.inspectSplit(Validation),
 	}
+	if d.Len(Test) > 0 {
+		test := d.inspectSplit(Test)
+		s.Test = &test
+	}
 	if d.text != nil {
 		s.Scaling = "tokens"
 		s.Text = d.text.inspect()
@@ -98,6 +107,10 @@ func (d *Dataset) Inspect() Summary {
 		s.Scaling = fmt.Sprintf("value / %d", d.scaling.divisor)
 		s.Channels = d.inspectChannels()
 		summed = &s.Channels
+	} else if d.table != nil {
+		s.Scaling = "features by the kind of each column"
+		s.Columns = d.inspectTable()
+		s.Kinds = d.table.kinds()
 	} else {
 		s.Scaling = "(value - mean) / standard deviation of the training split, for each column"
 		s.Columns = d.inspectColumns(d.columnNames, d.scaling.columns, func(b *block) []float64 { return b.values })
@@ -109,6 +122,9 @@ func (d *Dataset) Inspect() Summary {
 	for _, c := range *summed {
 		s.Values.Min, s.Values.Max = min(s.Values.Min, c.Min), max(s.Values.Max, c.Max)
 		s.Values.Mean += c.Mean / float64(len(*summed))
+	}
+	if len(*summed) == 0 {
+		s.Values = Values{}
 	}
 	s.Low, s.High = s.Values.Min, s.Values.Max
 	if d.scaling.table != nil {
@@ -204,20 +220,20 @@ func summariseCounts(counts *[256]uint64) ColumnSummary {
 
 func (d *Dataset) inspectTargets() []ColumnSummary {
 	var names []string
-	var scaling []column
+	var scaling []number.Scale
 	for _, t := range d.targets {
 		names = append(names, t.Name)
-		scaling = append(scaling, column{mean: t.Mean, sd: t.StandardDeviation})
+		scaling = append(scaling, number.Scale{Mean: t.Mean, SD: t.StandardDeviation})
 	}
 	return d.inspectColumns(names, scaling, func(b *block) []float64 { return b.targets })
 }
 
 // inspectColumns summarises the columns of what valuesOf returns, row-major.
-func (d *Dataset) inspectColumns(names []string, scaling []column, valuesOf func(*block) []float64) []ColumnSummary {
+func (d *Dataset) inspectColumns(names []string, scaling []number.Scale, valuesOf func(*block) []float64) []ColumnSummary {
 	columns := make([]ColumnSummary, len(names))
 	for j := range columns {
-		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].sd,
-			Values: Values{Min: math.Inf(1), Mean: scaling[j].mean, Max: math.Inf(-1)}}
+		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].SD,
+			Values: Values{Min: math.Inf(1), Mean: scaling[j].Mean, Max: math.Inf(-1)}}
 	}
 	p := d.parts[Train]
 	for i := range p.len() {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"reprise/dataset/number"
 	"reprise/fault"
 )
 
@@ -35,7 +36,7 @@ type labelColumn struct {
 // labels are numbers, its value.
 type labelKind struct {
 	text  string
-	value decimal
+	value number.Decimal
 }
 
 // label returns what a spelling stands for, and whether it is a number.
@@ -48,10 +49,10 @@ func (r reading) label(cell string) (labelKind, bool) {
 		if v == 0 { // -0 is 0, too
 			v = 0
 		}
-		value, _ := parseDecimal(strconv.FormatFloat(v, 'e', -1, 64))
-		return labelKind{formatNumber(v), value}, true
+		value, _ := number.ParseDecimal(strconv.FormatFloat(v, 'e', -1, 64))
+		return labelKind{number.Format(v), value}, true
 	}
-	value, ok := parseDecimal(cell)
+	value, ok := number.ParseDecimal(cell)
 	if !ok {
 		return labelKind{text: cell}, false
 	}
@@ -69,7 +70,7 @@ func (c *labelColumn) add(t *table, line int, cell string) error {
 		return t.bad(line, t.target, "", "the target is empty", "fill it in, or remove the row")
 	case !utf8.ValidString(cell):
 		return t.bad(line, t.target, quote(cell), "is not UTF-8", "save the file as UTF-8")
-	case isNotFinite(cell):
+	case number.NotFinite(cell):
 		return t.bad(line, t.target, quote(cell), "is not a class", "fill it in, or remove the row")
 	}
 	kind, number := t.reading.label(cell)
@@ -124,7 +125,7 @@ func (c *labelColumn) mixed() string {
 // Names are in the order of their bytes.
 func (c *labelColumn) classes(t *table) ([]string, []int32, error) {
 	sorted := slices.Clone(c.kinds)
-	slices.SortFunc(sorted, func(a, b labelKind) int { return cmp.Or(a.value.compare(b.value), cmp.Compare(a.text, b.text)) })
+	slices.SortFunc(sorted, func(a, b labelKind) int { return cmp.Or(a.value.Compare(b.value), cmp.Compare(a.text, b.text)) })
 	sorted = slices.Compact(sorted)
 	switch n := len(sorted); {
 	case n == 1:
@@ -162,6 +163,6 @@ func (c *labelColumn) lookLikeQuantity(classes []labelKind) bool {
 	if c.numberLine == 0 || len(classes) <= maxPlainClasses {
 		return false
 	}
-	fractions := slices.ContainsFunc(classes, func(k labelKind) bool { return !k.value.whole() })
+	fractions := slices.ContainsFunc(classes, func(k labelKind) bool { return !k.value.Whole() })
 	return fractions || len(c.labels) < rowsPerClass*len(classes)
 }

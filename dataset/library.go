@@ -43,6 +43,9 @@ type Source struct {
 	// be 0 for data with a validation set of its own.
 	ValidationFraction float64
 
+	// Table says how to read a table; it is zero for everything else.
+	Table TableOptions
+
 	// What follows is for text, and zero for everything else.
 
 	// Tokenizer says how text is cut; "" is tokenizer.Bytes.
@@ -223,6 +226,13 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		return l.openEntry(ctx, entry, source, r)
 	}
 	info, err := os.Stat(source.Path)
+	if err == nil && info.Mode().IsRegular() && (isTable(source.Path) || !source.Table.IsZero() && !isCSV(source.Path) && (source.Target != "" || !isText(source.Path))) ||
+		errors.Is(err, fs.ErrNotExist) && isPattern(source.Path) {
+		if err := checkNoText(source, "a table", Classification, Regression); err != nil {
+			return nil, err
+		}
+		return openTable(ctx, source)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, l.unknown(source.Path)
@@ -230,11 +240,11 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
 		return openFolder(ctx, source, r)
-	case info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(source.Path), ".csv"):
+	case info.Mode().IsRegular() && isCSV(source.Path):
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openCSV(ctx, source)
+		return r.openCSVOrTable(ctx, source)
 	case info.Mode().IsRegular() && isText(source.Path):
 		if err := checkOnlyText(source, "text"); err != nil {
 			return nil, err
@@ -248,7 +258,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	if strings.Contains(filepath.Base(source.Path), "-ubyte") {
 		fix = "give the folder that the IDX files are in"
 	}
-	return nil, &fault.FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a .csv, .txt or .md file", Fix: fix}
+	return nil, &fault.FieldError{Field: FieldPath, Value: showPath(source.Path), Problem: "is neither a folder nor a table or text, by its name", Fix: fix}
 }
 
 // openFolder opens a folder according to its files. Text comes last, since other
@@ -272,7 +282,7 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 		}
 		return r.openText(ctx, source)
 	}
-	if err := checkNoText(source, what, Classification); err != nil {
+	if err := joinAll([]error{checkNoTable(source, what), checkNoText(source, what, Classification)}); err != nil {
 		return nil, err
 	}
 	if source.Target != "" {
@@ -307,8 +317,29 @@ func checkNoText(source Source, what string, tasks ...Task) error {
 	return checkTask(source, what, tasks...)
 }
 
+// checkNoTable refuses fields that are only for tables.
+func checkNoTable(source Source, what string) error {
+	const fix = "leave it out; it is for tables"
+	switch o := source.Table; {
+	case o.Columns != "":
+		return doesNotFit(FieldColumns, "a mapping", what, fix)
+	case o.Missing != "":
+		return doesNotFit(FieldMissing, "a list", what, fix)
+	case o.Encoding != "":
+		return doesNotFit(FieldEncoding, quote(o.Encoding), what, fix)
+	case o.Separator != "":
+		return doesNotFit(FieldSeparator, quote(o.Separator), what, fix)
+	case o.Split != SplitOptions{}:
+		return doesNotFit(FieldSplit, "a mapping", what, fix)
+	}
+	return nil
+}
+
 // checkOnlyText refuses fields and tasks that are not for text.
 func checkOnlyText(source Source, what string) error {
+	if err := checkNoTable(source, what); err != nil {
+		return err
+	}
 	if source.Target != "" {
 		return doesNotFit(FieldTarget, quote(source.Target), what, "leave it out; it is for .csv files")
 	}
@@ -320,6 +351,9 @@ func checkEntry(source Source, entry Entry) error {
 	what := "the catalogue's " + entry.Name
 	if entry.Task == NextToken {
 		return checkOnlyText(source, what)
+	}
+	if err := checkNoTable(source, what); err != nil {
+		return err
 	}
 	what += ", which is split and labelled already"
 	if source.Target != "" {
@@ -349,7 +383,7 @@ func (l *Library) names() []string {
 }
 
 func (l *Library) choices() string {
-	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files or text, or a .csv, .txt or .md file"
+	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files or text, a table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file"
 }
 
 func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r reading) (*Dataset, error) {

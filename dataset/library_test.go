@@ -174,7 +174,7 @@ func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"train-images-idx3-ubyte": idx(counting(20*4), 20, 2, 2), "train-labels-idx1-ubyte": idx(alternating(20), 20),
 		"t10k-images-idx3-ubyte": idx(counting(20*4), 20, 2, 2), "t10k-labels-idx1-ubyte": idx(alternating(20), 20),
-		"table.csv": smallCSV, "table.tsv": smallCSV,
+		"table.csv": smallCSV, "table.xlsx": smallCSV,
 	})
 	table := filepath.Join(dir, "table.csv")
 	for name, c := range map[string]struct {
@@ -190,7 +190,7 @@ func TestSourcesThatMakeNoSenseAreRefused(t *testing.T) {
 		"slip made absolute":  {Source{Path: filepath.Join(dir, "digit")}, FieldPath, []string{"did you mean digits?"}},
 		"nothing alike":       {Source{Path: "wikipedia"}, FieldPath, []string{"wikipedia is neither in the catalogue nor a file or folder", "use diabetes, digits"}},
 		"an IDX file":         {Source{Path: filepath.Join(dir, "train-images-idx3-ubyte")}, FieldPath, []string{"give the folder"}},
-		"another kind":        {Source{Path: filepath.Join(dir, "table.tsv")}, FieldPath, []string{"neither a folder nor a .csv, .txt or .md file"}},
+		"another kind":        {Source{Path: filepath.Join(dir, "table.xlsx")}, FieldPath, []string{"neither a folder nor a table or text"}},
 		"target of digits":    {Source{Path: "digits", Target: "x"}, FieldTarget, []string{"catalogue's digits", "leave it out"}},
 		"fraction of digits":  {Source{Path: "digits", ValidationFraction: 0.1}, FieldValidationFraction, []string{"0.1", "leave it out"}},
 		"target of a folder":  {Source{Path: dir, Target: "x"}, FieldTarget, []string{"folder of IDX files"}},

@@ -4,15 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
-
-// numberPattern is isNumber as its comment defines it.
-var numberPattern = regexp.MustCompile(`\A[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\z`)
 
 func TestNumbersHaveOneNotation(t *testing.T) {
 	for cell, want := range map[string]float64{
@@ -34,79 +29,6 @@ func TestNumbersHaveOneNotation(t *testing.T) {
 			t.Errorf("%q is taken for %v", cell, v)
 		}
 	}
-}
-
-func FuzzNumber(f *testing.F) {
-	for _, cell := range []string{"1", "-1.5e-3", "1_000", "0x1p4", "1.", ".5", "1e400", "1e-320", "inf", "9007199254740993", "1,2", "+00.0e-5"} {
-		f.Add(cell)
-	}
-	f.Fuzz(func(t *testing.T, cell string) {
-		want := numberPattern.MatchString(cell)
-		if got := isNumber(cell); got != want {
-			t.Fatalf("%q: a number: %t, want %t", cell, got, want)
-		}
-		d, ok := parseDecimal(cell)
-		if ok && !want {
-			t.Fatalf("%q has the value %v", cell, d)
-		}
-		if ok {
-			name := d.String()
-			if again, ok := parseDecimal(name); !ok || again != d {
-				t.Fatalf("%q is %+v, written %q, which is %+v", cell, d, name, again)
-			}
-			if exact, isRational := rational(cell); isRational {
-				if written, ok := rational(name); !ok || exact.Cmp(written) != 0 {
-					t.Fatalf("%q is %v, written %q", cell, exact, name)
-				}
-			}
-		}
-		v, ok := currentReading.parseNumber(cell)
-		if !ok {
-			return
-		}
-		if first, firstOK := firstReading.parseNumber(cell); !firstOK || math.Float64bits(first) != math.Float64bits(v) {
-			t.Fatalf("%q is %v, and was %v, %t", cell, v, first, firstOK)
-		}
-		if v == 0 && d.digits != "" {
-			t.Fatalf("%q became 0", cell)
-		}
-	})
-}
-
-// rational returns the exact value of a cell; ok is false for exponents that take
-// math/big long.
-func rational(cell string) (*big.Rat, bool) {
-	if _, power, ok := strings.Cut(strings.ToLower(cell), "e"); ok && len(power) > 4 {
-		return nil, false
-	}
-	return new(big.Rat).SetString(cell)
-}
-
-func TestDecimalsAreOrderedByValue(t *testing.T) {
-	cells := []string{"-1e400", "-12.5", "-12", "-0.10", "-0.01", "0", "1e-400", "0.01", "0.1", "0.1000000000000000055511151231257827",
-		"0.2", "1.0", "9", "10", "11", "9007199254740992", "9007199254740993", "1234567890123456788", "1234567890123456789", "1e30", "1e400", "2e400"}
-	for i, a := range cells {
-		x, ok := parseDecimal(a)
-		if !ok {
-			t.Fatalf("%q is not a number", a)
-		}
-		for j, b := range cells {
-			y, _ := parseDecimal(b)
-			if got := x.compare(y); got != compareInts(i, j) {
-				t.Errorf("%s and %s compare as %d", a, b, got)
-			}
-		}
-	}
-}
-
-func compareInts(i, j int) int {
-	switch {
-	case i < j:
-		return -1
-	case i > j:
-		return 1
-	}
-	return 0
 }
 
 func TestCellsThatAreNotNumbersAreExplained(t *testing.T) {

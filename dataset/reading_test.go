@@ -111,7 +111,7 @@ func TestReopenReturnsWhatOpenDoesWhereDataHasChanged(t *testing.T) {
 	source.Path = writeFile(t, t.TempDir(), "d.csv", "a,y\n1_000,0\n2,1\n3,1\n")
 	source.Target = "y"
 	_, err = library.Reopen(context.Background(), source, strings.Repeat("0", 64))
-	checkDataError(t, err, `"1_000" is not a number`)
+	checkDataError(t, err, `"1_000" is a number in another notation`)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := library.Reopen(ctx, source, goldenCSV); !errors.Is(err, context.Canceled) {
@@ -137,7 +137,7 @@ func TestOrdinaryTablesReadTheSameByAllRules(t *testing.T) {
 			}
 			prints[d.Fingerprint()] = true
 			for _, c := range d.scaling.columns {
-				if math.IsNaN(c.sd) || c.sd <= 0 {
+				if math.IsNaN(c.SD) || c.SD <= 0 {
 					t.Errorf("%s: %+v", name, c)
 				}
 			}

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -22,7 +23,7 @@ const smallTargets = `a,y,"b,c",z
 
 func openTargets(t *testing.T, text, target string) (*Dataset, error) {
 	t.Helper()
-	return open(t, Source{Path: writeFile(t, t.TempDir(), "data.csv", text), Task: Regression, Target: target})
+	return currentReading.openCSV(context.Background(), Source{Path: writeFile(t, t.TempDir(), "data.csv", text), Task: Regression, Target: target})
 }
 
 func TestTargetsAreStandardisedAndRestored(t *testing.T) {
@@ -55,7 +56,7 @@ func TestTargetsAreStandardisedAndRestored(t *testing.T) {
 				cells := strings.Split(lines[d.parts[split].row(i)], ",")
 				for j, y := range d.Targets() {
 					v := batch.Targets[i*len(names)+j]
-					if got := y.Restore(v); math.Abs(got-number(t, cells[place[y.Name]])) > 1e-5 {
+					if got := y.Restore(v); math.Abs(got-cellNumber(t, cells[place[y.Name]])) > 1e-5 {
 						t.Errorf("%s, %v sample %d: %s is restored as %v, want %s", target, split, i, y.Name, got, cells[place[y.Name]])
 					}
 					if split == Train {
@@ -73,7 +74,7 @@ func TestTargetsAreStandardisedAndRestored(t *testing.T) {
 	}
 }
 
-func number(t *testing.T, cell string) (v float64) {
+func cellNumber(t *testing.T, cell string) (v float64) {
 	t.Helper()
 	if _, err := fmt.Sscan(cell, &v); err != nil {
 		t.Fatal(err)
@@ -191,11 +192,11 @@ func TestFingerprintsOfTheOtherTasksAreHashesOfTheirSpecification(t *testing.T) 
 	}
 	number(0)
 	for _, c := range d.scaling.columns {
-		float(c.mean)
-		float(c.sd)
+		float(c.Mean)
+		float(c.SD)
 	}
 	rows := [][4]float64{{1, 0.5, -1, 10}, {2, 0.25, 1, 20}, {3, 0.125, -2, 35}, {4, 1, 2, 40}, {5, 2, 7, 55}} // a, "b,c", z, y
-	for _, p := range d.parts {
+	for _, p := range d.parts[:Test] {                                                                         // there is no test split
 		number(uint64(len(p.rows)))
 		for _, from := range []int{0, 2} {
 			for _, row := range p.rows {

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"reprise/fault"
-	"reprise/internal/philox"
 )
 
 // DefaultValidationFraction is the fraction that is kept for validation of data
@@ -34,19 +33,15 @@ func (r reading) validationRows(n int, fraction float64) int {
 // splitRows divides a block of n rows, so many of them for the validation split.
 // Membership is a function of the two numbers alone.
 func splitRows(b *block, n, validation int) [splits]part {
-	order := newPermutation(philox.PurposeSplit, 0, 0, n)
-	chosen := make([]bool, n)
-	for i := range validation {
-		chosen[order.At(i)] = true
-	}
-	parts := [splits]part{
-		Train:      {block: b, rows: make([]uint32, 0, n-validation)},
-		Validation: {block: b, rows: make([]uint32, 0, validation)},
-	}
-	for row, held := range chosen {
-		s := Train
-		if held {
-			s = Validation
+	return partition(b, splitAtRandom(n, validation, 0, 0))
+}
+
+// partition divides a block by the split that each of its rows belongs to.
+func partition(b *block, of []Split) [splits]part {
+	var parts [splits]part
+	for row, s := range of {
+		if parts[s].block == nil {
+			parts[s] = part{block: b, rows: []uint32{}}
 		}
 		parts[s].rows = append(parts[s].rows, uint32(row))
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"reprise/dataset/number"
 )
 
 // Target is a quantity that regression predicts. For training it is standardised by
@@ -15,7 +17,7 @@ type Target struct {
 }
 
 func (t Target) scale(v float64) float32 {
-	return column{mean: t.Mean, sd: t.StandardDeviation}.scale(v)
+	return number.Scale{Mean: t.Mean, SD: t.StandardDeviation}.Apply(v)
 }
 
 // Restore converts a prediction of the standardised target back to the unit of the
@@ -35,8 +37,11 @@ func (b *block) targetsOf(row, n int) []float64 {
 
 func (d *Dataset) validateTargets() error {
 	for s, p := range d.parts {
+		if p.block == nil {
+			continue
+		}
 		rows := len(p.targets) / len(d.targets)
-		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.features {
+		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.width() {
 			return fmt.Errorf("data set %s: %v split has %d values for %d targets", d.name, Split(s), len(p.raw)+len(p.values), len(p.targets))
 		}
 		for i := range p.len() {

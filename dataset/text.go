@@ -34,6 +34,9 @@ const (
 	DefaultTextValidationFraction = 0.1
 )
 
+// textSplits is the number of splits of text: it has no test split.
+const textSplits = 2
+
 // tokenText is a text in tokens: the first part is for training, the rest for
 // validation.
 //
@@ -44,11 +47,14 @@ const (
 type tokenText struct {
 	tokenizer tokenizer.Tokenizer
 	context   int
-	tokens    [splits][]int32
+	tokens    [textSplits][]int32
 }
 
 // windows returns the number of samples of a split.
 func (t *tokenText) windows(split Split) int {
+	if split == Test {
+		return 0
+	}
 	return max(len(t.tokens[split])-1, 0) / t.context
 }
 
@@ -246,7 +252,7 @@ func (r reading) textDataset(ctx context.Context, name, path string, text []byte
 	if err != nil {
 		return nil, err
 	}
-	for s, part := range [splits][]byte{Train: text[:cut], Validation: text[cut:]} {
+	for s, part := range [textSplits][]byte{Train: text[:cut], Validation: text[cut:]} {
 		if o.kind != tokenizer.BPE {
 			t.tokens[s] = make([]int32, 0, len(part))
 		}

@@ -109,7 +109,7 @@ func TestSamplesOfTextAreTheTextOneAfterAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 		cut := forwardStart(text, len(text)-(len(text)+3)/4)
-		for split, part := range [splits][]byte{text[:cut], text[cut:]} {
+		for split, part := range [textSplits][]byte{text[:cut], text[cut:]} {
 			n := d.Len(Split(split))
 			if want := (len(part) - 1) / width; n != want {
 				t.Fatalf("%d samples of %d, want %d", n, len(part), want)
@@ -338,7 +338,7 @@ func TestTextOfLongCharactersIsSummarised(t *testing.T) {
 
 func TestTokensOutsideTheVocabularyAreNotValid(t *testing.T) {
 	for _, bad := range []int32{-1, 256} {
-		text := &tokenText{tokenizer: tokenizer.NewBytes(), context: 2, tokens: [splits][]int32{{1, 2, 3}, {1, bad, 3}}}
+		text := &tokenText{tokenizer: tokenizer.NewBytes(), context: 2, tokens: [textSplits][]int32{{1, 2, 3}, {1, bad, 3}}}
 		d := &Dataset{name: "a", shape: tensor.Shape{2}, features: 2, text: text}
 		if err := d.check(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("token 1 is %d of 256", bad)) {
 			t.Errorf("%d: %v", bad, err)

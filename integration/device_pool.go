@@ -152,8 +152,8 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 	return nil
 }
 
-// answering does what a request asks for. If that fails or panics, it says so to who
-// asked; a panic then goes on.
+// answering does what a request asks for. If that fails or panics, it tells the
+// caller so; a panic continues afterwards.
 func answering(from actor.Sender, request uint64, answer answerLease, do func() error) (err error) {
 	failed := errors.New("it panicked")
 	defer func() {
@@ -380,7 +380,7 @@ func (p *devicePool) releaseHolder(ctx context.Context, holder device.Holder, re
 // incarnation tries again: nobody else would.
 func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetHolder) error {
 	p.queue.leave(jobOf(m.Holder))
-	gone := "nobody waits for it any more"
+	gone := "its holder no longer waits for it"
 	if m.Holder.Kind == device.HolderRun {
 		gone = "its run is at rest"
 	}

@@ -31,6 +31,8 @@ func goldenFiles() map[string]string {
 		"digits.state.json":     "db7eda5bff0b186cdf69eacc4fa5761b0e72d5dabbfcf1d018e1ea0776d571ae",
 		"failures.jsonl":        "f0f7c436ac4f7a919830a6af3bb7b1dc04ac0ca34482492a4aeae59422ffb1af",
 		"failures.state.json":   "fec072b0c529d8e3aefffb1dd6b46976465f432a43da3614700ab81cd828a485",
+		"figures.jsonl":         "5335292518bd1492307b612d60011c64eac23db0f663b09f5ebd19b436caabf7",
+		"figures.state.json":    "11ec28253e2e53a5365c3e16ce1c1e6fab0033ef4623fcb0fc346431190e666f",
 		"jobs.jsonl":            "1b074a72c82a9eb3bf9b100179334ac7c8106aa5303540766532a6946488ddcd",
 		"jobs.state.json":       "ec8b1b0e27885519cb2db0e3daadba9736819dc0182b2dde6eefbbcbe98a0ae5",
 		"life.jsonl":            "b9eb883a29da858bc8c0656980094297a106cc67a95be226eae4fe2c3d10b29c",
@@ -73,6 +75,7 @@ type goldenRun struct {
 	Version       eventstore.Version `json:"version"`
 	Targets       []string           `json:"targets"`
 	Layers        int                `json:"layers"`
+	Figures       *goldenFigures     `json:"figures,omitempty"`
 }
 
 type goldenEpoch struct {
@@ -81,6 +84,13 @@ type goldenEpoch struct {
 	TrainLoss   float64 `json:"train_loss"`
 	ValLoss     float64 `json:"val_loss"`
 	ValAccuracy float64 `json:"val_accuracy"`
+}
+
+type goldenFigures struct {
+	Step     uint64  `json:"step"`
+	Accuracy float64 `json:"accuracy"`
+	Matthews float64 `json:"matthews"`
+	Majority string  `json:"majority_class"`
 }
 
 type goldenCheckpoint struct {
@@ -123,6 +133,9 @@ func goldenRunOf(r journal.RunRecord) goldenRun {
 	}
 	if p := r.Session.Parent; p != nil {
 		g.Parent = p.RunID
+	}
+	if f := r.Figures; f != nil {
+		g.Figures = &goldenFigures{f.Step, *f.Classification.Accuracy, *f.Classification.Matthews, f.MajorityClass.Name}
 	}
 	if r.Stopped != nil {
 		g.StoppedEarly = r.Stopped.Epoch

@@ -33,7 +33,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs, "figures": goldenBest} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -206,6 +206,9 @@ func goldenJobs(w *world) {
 		w.t.Fatal(err)
 	}
 }
+
+// goldenBest has the figures of a checkpoint that is not the last one.
+func goldenBest(w *world) { w.train(w.request(overshooting), nil) }
 
 // goldenFailures has every way in which a run fails, and a device's health.
 func goldenFailures(w *world) {

@@ -265,6 +265,9 @@ func sameOutcome(t *testing.T, got, want journal.RunRecord) {
 	if !reflect.DeepEqual(got.Metrics, want.Metrics) {
 		t.Errorf("metrics %+v, undisturbed %+v", got.Metrics, want.Metrics)
 	}
+	if !reflect.DeepEqual(got.Figures, want.Figures) {
+		t.Errorf("figures %+v, undisturbed %+v", got.Figures, want.Figures)
+	}
 }
 
 func TestARunTrainsToItsEnd(t *testing.T) {

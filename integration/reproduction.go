@@ -136,6 +136,24 @@ func (r *reproduction) compare(step loop.StepResult) error {
 		}
 		r.next++
 	}
+	return r.compareFigures()
+}
+
+// compareFigures compares the figures of the run, if they are of the current step.
+func (r *reproduction) compareFigures() error {
+	recorded := r.run.Figures
+	if recorded == nil || recorded.Step != r.x.Steps() || recorded.Unavailable != "" {
+		return nil
+	}
+	m, _ := r.run.TrainingRun.Epoch(recorded.Epoch)
+	got, err := r.x.Figures(m.Metrics)
+	if err != nil {
+		return err
+	}
+	r.report.FiguresCompared = true
+	r.differ(func() string {
+		return r.past.name(func(e training.Event) bool { _, ok := e.(training.FiguresComputed); return ok })
+	}, *recorded, got)
 	return nil
 }
 

@@ -223,7 +223,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.giveWay(ctx, m)
 	case leaseGranted:
 		if m.Request != a.request {
-			return nil // nobody waits for it any more: the pool takes it back
+			return nil // its run no longer waits for it: the pool takes it back
 		}
 		a.backend = &stoppable{Backend: m.Backend, stop: a.overdue}
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})
@@ -682,9 +682,38 @@ func (a *runActor) leaveDevices(ctx *actor.Context[RunMessage]) {
 func (a *runActor) complete(ctx *actor.Context[RunMessage]) error {
 	last, _ := a.record.LastCheckpoint()
 	m, _ := a.record.TrainingRun.Epoch(last.Epoch)
-	return a.append(ctx, training.TrainingCompleted{
+	completed := training.TrainingCompleted{
 		Epoch: last.Epoch, Step: last.Step, WeightsSHA256: last.WeightsSHA256, Metrics: m.Metrics,
-	})
+	}
+	best, ok := a.record.BestCheckpoint()
+	if !ok {
+		return a.append(ctx, completed)
+	}
+	figures, err := a.figures(best)
+	if err != nil {
+		return err
+	}
+	return a.append(ctx, figures, completed)
+}
+
+// figures returns the figures of the best checkpoint. A run completes without them where
+// that is no longer what was written: it has its last checkpoint, and would meet the same
+// on every attempt.
+func (a *runActor) figures(best training.Checkpoint) (training.FiguresComputed, error) {
+	if a.exec.Steps() != best.Step {
+		content, err := a.workspace.Checkpoints(a.id).Read(best.Ref())
+		if errors.As(err, new(*checkpoint.CorruptError)) {
+			return training.FiguresComputed{Epoch: best.Epoch, Step: best.Step, Unavailable: err.Error()}, nil
+		}
+		if err != nil {
+			return training.FiguresComputed{}, &loop.FilesError{Err: err}
+		}
+		if err := a.exec.Restore(content); err != nil {
+			return training.FiguresComputed{}, err
+		}
+	}
+	m, _ := a.record.TrainingRun.Epoch(best.Epoch)
+	return a.exec.Figures(m.Metrics)
 }
 
 // interrupt checkpoints at the current step if there is something new to keep,

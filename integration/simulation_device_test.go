@@ -283,6 +283,24 @@ func (t *simTrainer) EvaluateInto(b nn.Batch, r *nn.EvalResult) error {
 	return nil
 }
 
+// Predict is right about as many samples as EvaluateInto counts, the first ones.
+func (t *simTrainer) Predict(b nn.Batch, outputs []float32) error {
+	w, err := t.read()
+	if err != nil {
+		return err
+	}
+	classes := len(outputs) / b.Rows
+	for i := range b.Rows {
+		predicted := int(b.Labels[i])
+		if i >= int(w)%(b.Rows+1) {
+			predicted = (predicted + 1) % classes
+		}
+		clear(outputs[i*classes : (i+1)*classes])
+		outputs[i*classes+predicted] = float32(1 + w%5)
+	}
+	return nil
+}
+
 // probe uses a trainer's memory once more, like a holder that does not know
 // that its lease has ended.
 func (h *history) probe() {

@@ -223,6 +223,7 @@ func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTra
 func describe(d training.Dataset, data *dataset.Dataset) (training.Dataset, error) {
 	d.ID = training.DatasetID(data.Name() + "@" + d.Fingerprint)
 	d.Training, d.Validation = data.Len(dataset.Train), data.Len(dataset.Validation)
+	d.Preprocessing = data.PreprocessingHash()
 	d.SampleShape, d.Classes, d.Targets = data.SampleShape(), data.Classes(), data.Targets()
 	if data.Task() == dataset.Classification {
 		d.Task, d.TokenizerModel = "", ""

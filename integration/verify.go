@@ -64,9 +64,11 @@ type VerifyReport struct {
 	EvaluationsCompared int `json:"evaluations_compared,omitempty"`
 	// EpochsCompared is the number of epochs whose metrics were compared,
 	// StepsCompared that of steps whose loss was.
-	EpochsCompared int  `json:"epochs_compared"`
-	StepsCompared  int  `json:"steps_compared"`
-	Verified       bool `json:"verified"`
+	EpochsCompared int `json:"epochs_compared"`
+	StepsCompared  int `json:"steps_compared"`
+	// FiguresCompared says that the figures of the best checkpoint were computed again.
+	FiguresCompared bool `json:"figures_compared,omitempty"`
+	Verified        bool `json:"verified"`
 	// Problem names the first thing that differs.
 	Problem string `json:"problem,omitempty"`
 }

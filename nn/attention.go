@@ -74,25 +74,19 @@ func (l TransformerBlock) build(b *builder, in int) (int, *LayerError) {
 	if err := checkHeads(l.Type(), l.Heads, b.values[in]); err != nil {
 		return 0, err
 	}
-	if l.Expansion == 0 {
-		l.Expansion = 4
-	}
+	l = l.WithDefaults()
 	if err := checkUnits(l.Type(), "expansion", l.Expansion); err != nil {
 		err.Fix = "use a factor such as 4"
 		return 0, err
 	}
 	var norm Layer
 	switch l.Norm {
-	case "", LayerNorm{}.Type():
+	case LayerNorm{}.Type():
 		norm = LayerNorm{}
 	case RMSNorm{}.Type():
 		norm = RMSNorm{}
 	default:
 		return 0, &LayerError{Layer: l.Type(), Field: "norm", Got: strconv.Quote(l.Norm), Want: "layer_norm or rms_norm", Fix: "correct the name"}
-	}
-	kind := l.Activation
-	if kind == "" {
-		kind = kernel.GELU
 	}
 	width := b.values[in][1]
 	attended, err := b.branch(in, []named{
@@ -102,9 +96,23 @@ func (l TransformerBlock) build(b *builder, in int) (int, *LayerError) {
 		return 0, err
 	}
 	return b.branch(attended, []named{
-		{"norm2", norm}, {"in", Linear{Units: l.Expansion * width}}, {"activation", Activation{Kind: kind}},
+		{"norm2", norm}, {"in", Linear{Units: l.Expansion * width}}, {"activation", Activation{Kind: l.Activation}},
 		{"out", Linear{Units: width}}, {"dropout2", Dropout{Rate: l.Dropout}},
 	})
+}
+
+// WithDefaults returns the layer with the values of the fields that are not set.
+func (l TransformerBlock) WithDefaults() TransformerBlock {
+	if l.Expansion == 0 {
+		l.Expansion = 4
+	}
+	if l.Activation == "" {
+		l.Activation = kernel.GELU
+	}
+	if l.Norm == "" {
+		l.Norm = LayerNorm{}.Type()
+	}
+	return l
 }
 
 // named is a part of a layer.

@@ -56,6 +56,12 @@ func (l Conv2D) pad() Size {
 	return Size{H: l.Padding.H, W: l.Padding.W}
 }
 
+// Geometry is how a kernel moves over an image.
+type Geometry struct{ Kernel, Stride, Padding Size }
+
+// Geometry returns the layer's sizes, those that it leaves to the defaults included.
+func (l Conv2D) Geometry() Geometry { return Geometry{l.Kernel, l.stride(), l.pad()} }
+
 func (l Conv2D) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 	if err := checkUnits(l.Type(), "channels", l.Channels); err != nil {
 		return nil, err

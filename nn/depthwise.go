@@ -26,6 +26,9 @@ func (l DepthwiseConv2D) dense(channels int) Conv2D {
 	return Conv2D{Channels: channels, Kernel: l.Kernel, Stride: l.Stride, Padding: l.Padding}
 }
 
+// Geometry returns the layer's sizes, those that it leaves to the defaults included.
+func (l DepthwiseConv2D) Geometry() Geometry { return l.dense(1).Geometry() }
+
 func (l DepthwiseConv2D) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 	if err := checkImage(l.Type(), in); err != nil {
 		return nil, err

@@ -314,7 +314,7 @@ func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error
 // close interrupts what is under way and waits until the data directory was let go. It
 // returns what went wrong in letting go of it, which no call was told.
 func (h *hosts) close() error {
-	h.turn <- struct{}{} // who has it may be opening the data directory; nobody will later
+	h.turn <- struct{}{} // its holder may be opening the data directory; nobody opens it later
 	h.mu.Lock()
 	current := h.current
 	h.mu.Unlock()

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"reprise/api"
 	"reprise/dataset"
@@ -65,5 +67,10 @@ func entryNames(library *dataset.Library) []string {
 // stat fails where there is no file or folder at a path, or none that can be reached.
 func stat(path string) error {
 	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if matches, bad := filepath.Glob(path); bad == nil && len(matches) > 0 {
+			return nil // of a pattern
+		}
+	}
 	return err
 }

@@ -164,7 +164,7 @@ func verificationOf(v integration.VerifyReport) api.VerifyReport {
 	}
 	return api.VerifyReport{
 		RunID: v.RunID, Events: v.Events, FromStep: v.FromStep, ToStep: v.ToStep, Parent: v.Parent, Checkpoints: verdicts,
-		EvaluationsCompared: v.EvaluationsCompared, EpochsCompared: v.EpochsCompared, StepsCompared: v.StepsCompared,
+		EvaluationsCompared: v.EvaluationsCompared, EpochsCompared: v.EpochsCompared, StepsCompared: v.StepsCompared, FiguresCompared: v.FiguresCompared,
 		Verified: v.Verified, Problem: v.Problem,
 	}
 }
@@ -206,7 +206,7 @@ func (s *Service) generator(ctx context.Context, r subject, q api.GenerateReques
 	if err != nil {
 		return nil, err
 	}
-	cp, err := checkpointOf(r, q)
+	cp, err := checkpointOf(r, q.Step, q.Best)
 	if err != nil {
 		return nil, err
 	}
@@ -219,14 +219,15 @@ func (s *Service) generator(ctx context.Context, r subject, q api.GenerateReques
 	})
 }
 
-// checkpointOf returns the checkpoint that a request names.
-func checkpointOf(r subject, q api.GenerateRequest) (training.Checkpoint, error) {
-	if q.Step != nil {
-		cp, err := checkpointAt(r.run, r.Workspace, "step", *q.Step)
+// checkpointOf returns the checkpoint that a request names: the one at a step, the best
+// one or, without both, the last one.
+func checkpointOf(r subject, step *uint64, best bool) (training.Checkpoint, error) {
+	if step != nil {
+		cp, err := checkpointAt(r.run, r.Workspace, "step", *step)
 		return cp, unlessStopped(r.job, err)
 	}
-	if best, ok := r.run.BestCheckpoint(); q.Best && ok {
-		return best, nil
+	if cp, ok := r.run.BestCheckpoint(); best && ok {
+		return cp, nil
 	}
 	cp, err := lastCheckpoint(r.run, r.Workspace)
 	return cp, unlessStopped(r.job, err)

@@ -151,22 +151,44 @@ func stampOf(library *dataset.Library, source dataset.Source) string {
 	if _, ok := library.Lookup(source.Path); ok {
 		return ""
 	}
-	root, err := filepath.EvalSymlinks(source.Path)
-	if err != nil {
-		return err.Error() // reading it will fail, too
-	}
 	var stamp strings.Builder
+	for _, path := range []string{source.Path, source.Table.Split.ValidationPath, source.Table.Split.TestPath} {
+		if path == "" {
+			continue
+		}
+		files, err := filepath.Glob(path)
+		if err != nil || exists(path) {
+			files = []string{path}
+		}
+		for _, file := range files {
+			stampFiles(&stamp, file)
+		}
+	}
+	return stamp.String()
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// stampFiles describes a file, or all of a folder.
+func stampFiles(stamp *strings.Builder, path string) {
+	root, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		stamp.WriteString(err.Error()) // reading it will fail, too
+		return
+	}
 	_ = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error { // it returns none
 		var info fs.FileInfo
 		if err == nil {
 			info, err = os.Stat(path) // what a link points to
 		}
 		if err != nil {
-			fmt.Fprintf(&stamp, "%q %v\n", path, err)
+			fmt.Fprintf(stamp, "%q %v\n", path, err)
 			return nil
 		}
-		fmt.Fprintf(&stamp, "%q %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintf(stamp, "%q %d %d\n", path, info.Size(), info.ModTime().UnixNano())
 		return nil
 	})
-	return stamp.String()
 }

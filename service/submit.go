@@ -222,17 +222,26 @@ func (s *Service) parse(ctx context.Context, file api.RequestFile, settings []ap
 	return request, nil
 }
 
-// noteClasses says which classes may be one by mistake.
+// noteClasses says which classes may be one by mistake, and what was decided about a
+// table that nobody asked for.
 func noteClasses(ctx context.Context, file string, several bool, data *dataset.Dataset) {
-	note := dataset.SimilarClasses(data.ClassNames())
-	if note == "" {
-		return
+	notes := data.Notes()
+	if more := len(notes) - mostNotes; more > 0 {
+		notes = append(notes[:mostNotes:mostNotes], fmt.Sprintf("%d more of these; reprise datasets inspect has them all", more))
 	}
-	if several {
-		note = file + ": " + note
+	if similar := dataset.SimilarClasses(data.ClassNames()); similar != "" {
+		notes = append(notes, similar)
 	}
-	api.Notify(ctx, api.Notice{Note: note})
+	for _, note := range notes {
+		if several {
+			note = file + ": " + note
+		}
+		api.Notify(ctx, api.Notice{Note: note})
+	}
 }
+
+// mostNotes bounds the notes about the columns of a table.
+const mostNotes = 8
 
 // ready checks and translates a request that was read, for a run of the given id, and
 // opens its data.

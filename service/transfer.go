@@ -2,7 +2,6 @@ package service
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -26,7 +25,7 @@ func (s *Service) Export(ctx context.Context, _ api.ExportRequest) iter.Seq2[api
 			return err
 		}
 		defer log.close()
-		out := bufio.NewWriterSize(sender(send), exportPart)
+		out := bufio.NewWriterSize(partWriter(func(data []byte) error { return send(api.ExportPart{Data: data}) }), exportPart)
 		head, err := eventstore.Export(ctx, log.Store, out)
 		if err == nil {
 			err = out.Flush()
@@ -36,17 +35,6 @@ func (s *Service) Export(ctx context.Context, _ api.ExportRequest) iter.Seq2[api
 		}
 		return send(api.ExportPart{End: &api.LogSummary{Events: head.Position, HeadHash: head.Hash}})
 	})
-}
-
-// sender sends what is written to it.
-type sender func(api.ExportPart) error
-
-// Write implements io.Writer.
-func (send sender) Write(data []byte) (int, error) {
-	if err := send(api.ExportPart{Data: bytes.Clone(data)}); err != nil {
-		return 0, err
-	}
-	return len(data), nil
 }
 
 // Import verifies an export and makes it the event log of the data directory, which has

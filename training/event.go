@@ -16,8 +16,9 @@ type Event interface {
 	trainingEvent()
 }
 
-// Remark is an event that changes nothing, but is worth telling. Whatever folds or shows
-// events treats every remark alike, so a new one needs only its declaration.
+// Remark is an event that changes nothing in what a run does next, but is worth telling.
+// Whatever folds or shows events treats every remark alike, so a new one needs only its
+// declaration; the record of a run may keep it.
 type Remark interface {
 	Event
 	// Remark says what happened, as a continuation of the event's name.
@@ -33,6 +34,7 @@ func Events() []Event {
 		TrainingStarted{}, ResourceAllocated{}, ResourceAllocationFailed{}, DatasetLoaded{},
 		DatasetLoadFailed{}, ModelInitialized{}, ModelInitializationFailed{}, EpochCompleted{},
 		EpochReproduced{}, EvaluationCompleted{}, LearningRateReduced{}, EarlyStopped{}, CheckpointCommitted{},
+		FiguresComputed{},
 		CheckpointFailed{}, TrainingInterrupted{}, TrainingResumed{}, TrainingFailed{},
 		TrainingCompleted{}, DeviceReleased{}, DatasetUnloaded{}, RunFailed{},
 	}

@@ -31,6 +31,9 @@ type TrainingRun struct {
 	// Stopped says why and when training ended before its last epoch; nil if it did
 	// not.
 	Stopped *EarlyStopped `json:"early_stopped,omitempty"`
+	// Figures are those of the best checkpoint of a run that has completed; nil if none
+	// are on record.
+	Figures *FiguresComputed `json:"figures,omitempty"`
 	// Reason is why the run was interrupted or failed; otherwise "".
 	Reason string `json:"reason,omitempty"`
 	// Interruptions counts how often training was stopped, by request or by a
@@ -168,6 +171,8 @@ func (r TrainingRun) Extend(event Event) (TrainingRun, error) {
 		return r, fmt.Errorf("%s for a run that is %q: %w", event.EventType(), r.Session.State, ErrInvalidTransition)
 	}
 	switch e := event.(type) {
+	case FiguresComputed: // before the other remarks, which the record does not keep
+		r.Figures = &e
 	case TrainingStarted, ResourceAllocated, DatasetLoaded, DeviceReleased, DatasetUnloaded, Remark:
 		// The start is above; the others change only the saga, if anything.
 	case ModelInitialized:

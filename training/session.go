@@ -59,6 +59,11 @@ type Dataset struct {
 	TokenizerModel string `json:"tokenizer_model,omitempty"`
 	// Targets are the quantities of a regression.
 	Targets []dataset.Target `json:"targets,omitempty"`
+	// Table says how a table was read, as the request did. Preprocessing is the SHA-256
+	// of the document that says how its rows become features; it is absent for data
+	// without one.
+	Table         dataset.TableOptions `json:"table,omitzero"`
+	Preprocessing string               `json:"preprocessing,omitempty"`
 }
 
 // Source returns how the data was opened; dataset.Library.Reopen takes it, with
@@ -70,7 +75,7 @@ func (d Dataset) Source() dataset.Source {
 	}
 	return dataset.Source{
 		Path: d.Path, Task: task, Target: d.Target, ValidationFraction: d.ValidationFraction,
-		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context,
+		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context, Table: d.Table,
 	}
 }
 

@@ -208,7 +208,7 @@ func verify(t *testing.T, h Harness) {
 	}
 }
 
-func export(t *testing.T, h Harness) {
+func exportedLog(t *testing.T, h Harness) {
 	for _, name := range h.Names(t) {
 		s := h.Open(t, h.Dir(t, name))
 		var out bytes.Buffer

@@ -1,14 +1,18 @@
 package servicetest
 
 import (
+	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"reprise/api"
 	"reprise/dataset"
+	"reprise/export"
 	"reprise/fault"
 )
 
@@ -24,6 +28,9 @@ func recordCalls() []call {
 		{"runs.verify", `{"run":"no such run"}`},
 		{"runs.generate", `{"run":"latest","tokens":3,"prompt":"a"}`},
 		{"runs.generate", `{"run":"latest","temperature":-1,"seed":7}`},
+		{"runs.export", `{"run":"latest","format":"onnx"}`},
+		{"runs.export", `{"run":"latest","format":"safetensors","step":1000000}`},
+		{"runs.export", `{"run":"latest","format":"pickle","step":1,"best":true}`},
 		{"datasets.list", `{}`},
 		{"datasets.fetch", `{"name":"digits"}`},
 		{"datasets.fetch", `{"name":"dgits"}`},
@@ -174,6 +181,80 @@ func generationRequest(t *testing.T, h Harness) {
 	}
 	if got := strings.Join(fields, " "); err.Fault != fault.Invalid || got != "best tokens top_p top_k seed" {
 		t.Errorf("the mistakes are in %q: %v", got, err)
+	}
+}
+
+// modelParts returns the files of an exported model by name, what is said about it, and
+// the error.
+func modelParts(t *testing.T, s api.Service, r api.ExportModelRequest) (files map[string][]byte, model *api.ExportedModel, failed *api.Error) {
+	t.Helper()
+	files = map[string][]byte{}
+	last := ""
+	for part, err := range s.ExportModel(t.Context(), r) {
+		switch {
+		case err != nil:
+			if !errors.As(err, &failed) {
+				t.Errorf("%#v", err)
+			}
+		case part.Model != nil:
+			if model != nil || len(files) > 0 || part.File != "" || part.Data != nil {
+				t.Errorf("%+v comes after %d files", part.Model, len(files))
+			}
+			model = part.Model
+		default:
+			if _, begun := files[part.File]; begun && part.File != last || part.File == "" || len(part.Data) == 0 {
+				t.Errorf("a part of %q comes after one of %q", part.File, last)
+			}
+			last = part.File
+			files[last] = append(files[last], part.Data...)
+		}
+	}
+	return files, model, failed
+}
+
+func exportedModel(t *testing.T, h Harness) {
+	s := h.Open(t, filepath.Join(t.TempDir(), "new"))
+	// Large enough for several parts.
+	runs := submitted(t, s, "model.hidden=[1500]", "config.epochs=1")
+	end := followed(t, s, runs, nil)[0].Details
+	for format, want := range map[export.Format][]string{
+		export.ONNX: {"model.onnx"}, export.Safetensors: {"model.py", "model.safetensors"},
+	} {
+		files, model, err := modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: format})
+		if err != nil || model == nil || model.RunID != end.RunID || model.Format != format || model.Step != end.Step ||
+			model.Epoch != 1 || model.WeightsSHA256 != end.WeightsSHA256 {
+			t.Fatalf("%s: %+v, want %+v, %v", format, model, end.Run, err)
+		}
+		if names := slices.Sorted(maps.Keys(files)); !slices.Equal(names, want) {
+			t.Errorf("%s: files %q", format, names)
+		}
+		for name, content := range files {
+			if !strings.HasSuffix(name, ".py") && len(content) < 1500*74*4 {
+				t.Errorf("%s has only %d bytes", name, len(content))
+			}
+			if !bytes.Contains(content, []byte(runs[0])) && !strings.HasSuffix(name, ".safetensors") {
+				t.Errorf("%s does not name the run", name)
+			}
+		}
+	}
+	step := uint64(2)
+	_, _, err := modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: "pickle", Best: true, Step: &step})
+	if err == nil || err.Fault != fault.Invalid || len(err.Mistakes) != 2 || err.Mistakes[0].Field != "format" || err.Mistakes[1].Field != "best" {
+		t.Errorf("%#v", err)
+	}
+	_, _, err = modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: export.ONNX, Step: &step})
+	if err == nil || err.Fault != fault.Invalid || len(err.Mistakes) != 1 || err.Mistakes[0].Field != "step" {
+		t.Errorf("%#v", err)
+	}
+	for _, err := range s.ExportModel(t.Context(), api.ExportModelRequest{Run: runs[0], Format: export.ONNX}) {
+		if err != nil {
+			t.Error(err)
+		}
+		break // which ends it
+	}
+	_, model, err := modelParts(t, h.Open(t, h.Dir(t, "digits")), api.ExportModelRequest{Run: "latest", Format: export.ONNX})
+	if err == nil || err.Fault != fault.Corrupt || model != nil {
+		t.Errorf("without the files of the checkpoint: %+v, %#v", model, err)
 	}
 }
 

@@ -135,6 +135,10 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 			return words(formatTable, formatJSON, formatYAML)
 		}
 		return words(f.DefValue, formatJSON)
+	case "format":
+		return words(exportFormats()...)
+	case "out":
+		return nil // a file or a folder, which the shell knows
 	case "cpu-features":
 		return words(cpuFeatureNames()...)
 	case "data-dir":

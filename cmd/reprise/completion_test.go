@@ -56,6 +56,8 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 		{"runs fork latest --from ", steps},
 		{"runs verify " + ids[0] + " --to ", steps},
 		{"generate " + ids[0] + " --step 4", steps[1:]},
+		{"export " + ids[0] + " --format o", []string{"onnx"}},
+		{"export " + ids[0] + " --step 4", steps[1:]},
 		{"generate --step ", nil},
 		{"generate nothing --step ", nil},
 		{"runs list -o ", []string{"table", "json", "yaml"}},

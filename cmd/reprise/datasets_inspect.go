@@ -24,7 +24,8 @@ text, and a few samples. All figures describe the training split, by which
 training scales the values.
 
 It takes the name of a data set in the catalogue, a folder of images or text, a
-.csv file, or a .txt or .md file.`,
+table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file. Of a
+table it says what each column means, and why.`,
 		Example: `  reprise datasets inspect digits
   reprise datasets inspect flats.csv --target price --task regression
   reprise datasets inspect poem.txt --tokenizer characters --context 64`,
@@ -98,7 +99,11 @@ func writeInspection(t *table, x api.Inspection) {
 		t.row("data", v.Name)
 	}
 	t.row("task", describeTask(v.Task))
-	t.row("samples", fmt.Sprintf("%s for training, %s for validation", thousands(v.Train.Samples), thousands(v.Validation.Samples)))
+	samples := fmt.Sprintf("%s for training, %s for validation", thousands(v.Train.Samples), thousands(v.Validation.Samples))
+	if v.Test != nil {
+		samples += fmt.Sprintf(", %s for the test", thousands(v.Test.Samples))
+	}
+	t.row("samples", samples)
 	t.row("sample shape", v.SampleShape.String())
 	switch {
 	case v.Text != nil:
@@ -123,10 +128,27 @@ func writeInspection(t *table, x api.Inspection) {
 			t.line("note: %s", v.Note)
 		}
 	}
+	printKinds(t, v.Kinds)
 	rows := fmt.Sprintf("of the %s for training", plural(v.Train.Samples, "row"))
 	printColumns(t, "targets, "+rows, "TARGET", v.Targets)
 	printColumns(t, "columns, "+rows, "COLUMN", v.Columns)
 	printColumns(t, fmt.Sprintf("pixels of the %s for training", plural(v.Train.Samples, "image")), "CHANNEL", v.Channels)
+}
+
+// printKinds prints what the columns of a table mean, and why; nothing for no columns.
+func printKinds(t *table, kinds []dataset.ColumnKind) {
+	if len(kinds) == 0 {
+		return
+	}
+	t.line("")
+	t.columns(column{title: "COLUMN"}, column{title: "KIND"}, column{title: "ROLE"}, column{title: "MISSING", right: true}, column{title: "WHY"})
+	for _, c := range kinds {
+		why := c.Reason
+		if fill := c.Missing.String(); c.MissingCells > 0 && c.Role == "feature" {
+			why += "; missing cells: " + fill
+		}
+		t.row(c.Name, string(c.Kind), c.Role, thousands(c.MissingCells), why)
+	}
 }
 
 // describeTask says what a task is.

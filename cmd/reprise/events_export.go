@@ -5,13 +5,10 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/datadir"
-	"reprise/fault"
 	"reprise/internal/disk"
 	"reprise/service"
 )
@@ -82,42 +79,13 @@ func (env *environment) exportTo(ctx context.Context, file, format string) error
 		return err
 	}
 	made := api.LogCopy{File: file}
-	if err := env.createFile(file, w.CheckOutside, func(to io.Writer) error {
+	if err := env.createFile("", file, w.CheckOutside, func(to io.Writer) error {
 		made.LogSummary, err = env.export(ctx, to)
 		return err
 	}); err != nil {
 		return err
 	}
 	return env.printLogCopy(format, "exported", made)
-}
-
-// createFile makes a file that does not exist yet, durably, whole or not at all. check
-// is asked about its path first; nil for none.
-func (env *environment) createFile(file string, check func(field, path string) error, write func(io.Writer) error) error {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return err
-	}
-	if err := datadir.CheckNew("file", "file", path); err != nil {
-		return ofFile(err, file)
-	}
-	if check != nil {
-		if err := check("file", path); err != nil {
-			return ofFile(err, file)
-		}
-	}
-	return ofFile(datadir.WriteNew("file", path, env.holder(env.command), write), file)
-}
-
-// ofFile makes a mistake in the field "file" speak of the file that was given for it.
-func ofFile(err error, file string) error {
-	var field *fault.FieldError
-	if !errors.As(err, &field) || field.Field != "file" {
-		return err
-	}
-	named := *field
-	named.Field, named.Value = file, ""
-	return &named
 }
 
 func newEventsImportCommand(env *environment) *cobra.Command {

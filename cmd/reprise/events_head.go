@@ -91,7 +91,7 @@ func (env *environment) writeHead(a api.Attestation, h heading) error {
 		_, err := env.stdout.Write(content)
 		return err
 	}
-	err := env.createFile(h.file, nil, func(w io.Writer) error {
+	err := env.createFile("", h.file, nil, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})

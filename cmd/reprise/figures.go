@@ -16,6 +16,8 @@ func plural[N ~int | ~int64 | ~uint32 | ~uint64](n N, name string) string {
 
 func formatMetric(v float64) string { return figures.Metric(v) }
 
+func formatShare(v float64) string { return figures.Share(v) }
+
 func shortDuration(d time.Duration) string { return figures.Duration(d) }
 
 func shortHash(hash string) string { return figures.Hash(hash) }

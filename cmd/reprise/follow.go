@@ -216,7 +216,7 @@ func (env *environment) unfinished(ctx context.Context, id training.RunID, left 
 func (env *environment) report(ctx context.Context, r api.RunReport, format string) error {
 	var unread error
 	if format == formatJSON {
-		unread = writeJSONLine(env.stdout, r.Details.Result)
+		unread = writeJSONLine(env.stdout, r.Details.Outcome())
 	} else {
 		unread = env.writeRunSummary(env.stdout, r)
 	}

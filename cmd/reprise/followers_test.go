@@ -23,6 +23,9 @@ import (
 	"reprise/training"
 )
 
+// followed is what a follower says first.
+const followed = "; Ctrl-C ends this display only"
+
 // long is a request that trains for a while, and ends.
 func long(t *testing.T) string {
 	return mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 40, seed: 5, checkpoint_interval: 2")
@@ -50,7 +53,7 @@ func TestASignalEndsAFollowerAndNotItsRun(t *testing.T) {
 	defer startTraining(t, b)()
 	file := endless(t)
 	c := b.command("train", file)
-	out := launched(t, c, "submitted to process")
+	out := launched(t, c, followed)
 	if code := end(t, c, syscall.SIGINT); code != exitInterrupted {
 		t.Errorf("exit code %d\n%s", code, out.text())
 	}
@@ -93,7 +96,7 @@ func TestFollowersOfAKilledProcessNameTheirOwnRuns(t *testing.T) {
 	commands, outputs := make([]*exec.Cmd, len(followers)), make([]*signalWriter, len(followers))
 	for i, files := range followers {
 		commands[i] = b.command(append([]string{"train"}, files...)...)
-		outputs[i] = launched(t, commands[i], "submitted to process")
+		outputs[i] = launched(t, commands[i], followed)
 	}
 	must1(t, holder.Process.Kill())
 	_ = holder.Wait() // it was killed

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -126,9 +125,6 @@ func (t *table) write(line string) {
 		_, t.err = fmt.Fprintln(t.w, strings.TrimRight(line, " "))
 	}
 }
-
-// formatShare formats a quantity between 0 and 1, such as an accuracy.
-func formatShare(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 
 // metricColumns are columns of figures that are never left out.
 func metricColumns(titles ...string) []column {

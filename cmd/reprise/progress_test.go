@@ -14,7 +14,7 @@ import (
 
 func TestTheCursorWaitsBelowTheLiveDisplay(t *testing.T) {
 	shown := progress{id: "r", title: "a model on data", epochs: 2, totalSteps: 10}
-	m := liveModel{snapshot: func() progress { return shown }, width: 80}
+	m := liveModel{snapshot: func() progress { return shown }, others: func() []progress { return nil }, width: 80}
 	for height, want := range map[int]int{0: len(m.lines(shown)), 24: len(m.lines(shown)), 3: 2} {
 		m.height = height
 		view := m.View()

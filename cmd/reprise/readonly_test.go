@@ -77,6 +77,7 @@ func readingCommands(out string) []string {
 		"runs list", "runs show latest", "runs events latest", "runs metrics latest", "state", "devices",
 		"events verify", "events tail", "events export", "events head", "events replay latest", "projections list",
 		"backup " + filepath.Join(out, "backup"), "events salvage " + filepath.Join(out, "salvaged"),
+		"export latest --format safetensors --out " + filepath.Join(out, "model"),
 	}
 }
 

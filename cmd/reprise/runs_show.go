@@ -132,6 +132,8 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 		}
 		t.row("interruptions", text)
 	}
+	writeRunFigures(t, r)
+	writeClasses(t, r, o)
 	t.line("")
 	from := o.newestOf(len(d.History))
 	writeEpochs(t, d.Data, d.History, from, r.CanResume)

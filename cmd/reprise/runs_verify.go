@@ -111,9 +111,13 @@ func (env *environment) printVerification(report api.VerifyReport, folder, forma
 			t.line("\n"+missingFiles, folder)
 		}
 		if report.Verified {
-			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit",
+			figures := ""
+			if report.FiguresCompared {
+				figures = ", and so do the figures of the best one"
+			}
+			t.line("\nverified: %s chained, %s trained again, %s and %s agree bit for bit%s",
 				plural(report.Events, "event"), plural(report.StepsCompared, "step"),
-				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"))
+				plural(report.EpochsCompared, "epoch"), plural(len(report.Checkpoints), "checkpoint"), figures)
 		}
 		return nil
 	})

@@ -20,6 +20,7 @@ func (env *environment) writeRunSummary(w io.Writer, r api.RunReport) error {
 	t := newTable(w)
 	t.line("\nRun %s %s.\n", r.Details.RunID, ended(r.Details))
 	writeFigures(t, r)
+	writeRunFigures(t, r)
 	if err := t.flush(); err != nil {
 		return err
 	}

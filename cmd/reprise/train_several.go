@@ -169,11 +169,12 @@ func worst(failed, stopped []error) error {
 // writeEnd prints how one of several runs ended.
 func (env *environment) writeEnd(w io.Writer, file string, r api.RunReport, format string) error {
 	if format == formatJSON {
-		return writeJSONLine(w, r.Details.Result)
+		return writeJSONLine(w, r.Details.Outcome())
 	}
 	t := newTable(w)
 	t.line("\n%s: run %s %s.", file, r.Details.RunID, ended(r.Details))
 	writeFigures(t, r)
+	writeRunFigures(t, r)
 	if r.CanResume {
 		t.line("  resume it with:")
 		t.command("    ", env.commandFor("runs resume", r.Details.RunID))

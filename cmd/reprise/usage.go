@@ -308,44 +308,40 @@ func isInteger(text string) bool {
 const mayBeEmpty = "reprise_may_be_empty"
 
 // checkFlags refuses flags that are known to be wrong before a command begins: empty
-// values, and bad values of the flags that every command has.
+// values, bad values of the flags that every command has, and missing flags, all at once.
 func (env *environment) checkFlags(c *cobra.Command) error {
-	var empty string
+	var wrong []string
 	c.Flags().Visit(func(f *pflag.Flag) {
-		if _, allowed := f.Annotations[mayBeEmpty]; f.Value.Type() == "string" && f.Value.String() == "" && !allowed && empty == "" {
-			empty = f.Name
+		if _, allowed := f.Annotations[mayBeEmpty]; f.Value.Type() == "string" && f.Value.String() == "" && !allowed {
+			wrong = append(wrong, fmt.Sprintf("--%s is empty; give it a value or leave it out", f.Name))
 		}
 	})
-	if empty != "" {
-		return usageError(c, "--%s is empty; give it a value or leave it out", empty)
-	}
-	if err := missingFlag(c); err != nil {
-		return err
-	}
 	if env.threads < 0 {
-		return usageError(c, "--threads: %d must not be negative; use 0 for one thread per processor", env.threads)
+		wrong = append(wrong, fmt.Sprintf("--threads: %d must not be negative; use 0 for one thread per processor", env.threads))
 	}
-	if problem := cpuFeaturesProblem(env.cpuFeatures); problem != "" {
-		return usageError(c, "--cpu-features: %s %s; use %s", env.cpuFeatures, problem, orList(cpuFeatureNames()))
+	if problem := cpuFeaturesProblem(env.cpuFeatures); problem != "" && env.cpuFeatures != "" {
+		wrong = append(wrong, fmt.Sprintf("--cpu-features: %s %s; use %s", env.cpuFeatures, problem, orList(cpuFeatureNames())))
+	}
+	if wrong = append(wrong, missingFlags(c)...); len(wrong) > 0 {
+		return usageError(c, "%s", strings.Join(wrong, "\n"))
 	}
 	return nil
 }
 
-// missingFlag refuses a command line without a flag that the command needs. Where the
-// last argument could be its value, it says so.
-func missingFlag(c *cobra.Command) error {
-	var err error
+// missingFlags says which flags a command needs and does not have. Where the last
+// argument could be the value of one, it says so.
+func missingFlags(c *cobra.Command) (missing []string) {
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; !required || f.Changed || err != nil {
+		if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; !required || f.Changed {
 			return
 		}
 		value, _ := pflag.UnquoteUsage(f)
 		if args := c.Flags().Args(); len(args) > 1 && f.Value.Type() == "int" && isInteger(args[len(args)-1]) {
 			value = args[len(args)-1]
 		}
-		err = usageError(c, "--%s is missing; write --%s %s", f.Name, f.Name, value)
+		missing = append(missing, fmt.Sprintf("--%s is missing; write --%s %s", f.Name, f.Name, value))
 	})
-	return err
+	return missing
 }
 
 // flagOf returns the flag that sets a field: --top-k for top_k.

@@ -38,13 +38,24 @@ func everyCommand(visit func(*cobra.Command)) {
 	walk(root)
 }
 
+// neededFlags are the flags that a command needs, with values that are not looked at
+// where something else is wrong.
+func neededFlags(c *cobra.Command) (flags []string) {
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if _, needed := f.Annotations[cobra.BashCompOneRequiredFlag]; needed {
+			flags = append(flags, "--"+f.Name+"=1")
+		}
+	})
+	return flags
+}
+
 // Whatever is wrong with a command line is said by this program: which command,
 // which argument or flag, which value, and where to read on. Nothing is written.
 func TestUsageErrorsOfEveryCommand(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	refused := func(c *cobra.Command, want string, args ...string) {
 		t.Helper()
-		line := slices.Concat(strings.Fields(c.CommandPath())[1:], args)
+		line := slices.Concat(strings.Fields(c.CommandPath())[1:], neededFlags(c), args)
 		o := inProcess(data, line...)
 		shown := "reprise " + strings.Join(line, " ")
 		if o.code != exitInvalid || o.stdout != "" {

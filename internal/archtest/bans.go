@@ -18,7 +18,7 @@ type ban struct {
 func banTable() []ban {
 	everywhere := []string{"..."}
 	// Pure rules: state machines whose replay must give the same state.
-	pure := []string{"training/...", "inference/...", "device", "kernel", "tensor/..."}
+	pure := []string{"training/...", "inference/...", "device", "kernel", "metrics", "tensor/..."}
 	// Where the bits of results are made.
 	numeric := numericFolders()
 	return []ban{

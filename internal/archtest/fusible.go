@@ -10,7 +10,7 @@ import (
 // hashes that users compare.
 func numericFolders() []string {
 	return []string{
-		"kernel/...", "nn/...", "training/...", "dataset/...", "checkpoint/...", "inference/...", "integration/...",
+		"kernel/...", "nn/...", "training/...", "dataset/...", "checkpoint/...", "metrics", "inference/...", "integration/...",
 		"internal/detmath/...", "internal/philox/...", "internal/stepseries/...",
 	}
 }

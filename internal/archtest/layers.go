@@ -18,9 +18,9 @@ type layer struct {
 // training -> nn and device -> kernel -> tensor, never back.
 func layerTable() []layer {
 	contexts := []string{
-		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "training", "inference",
+		"actor", "eventstore", "tensor", "kernel", "device", "queue", "nn", "dataset", "checkpoint", "metrics", "training", "inference", "export",
 	}
-	learning := []string{"nn", "dataset/...", "checkpoint", "device", "kernel", "tensor"}
+	learning := []string{"nn", "dataset/...", "checkpoint", "metrics", "device", "kernel", "tensor"}
 	return []layer{
 		{"fault", nil, "what went wrong is said in one vocabulary, which every context may use and which knows none"},
 		{"tensor/...", nil, "tensor is what every numeric context shares: it can depend on none of them"},
@@ -36,8 +36,10 @@ func layerTable() []layer {
 		{"nn/...", []string{"nn/...", "kernel", "tensor"}, "a model runs on any backend, under any training"},
 		{"dataset/...", []string{"dataset/...", "tensor"}, "data does not depend on what is learnt from it"},
 		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},
+		{"metrics", nil, "how good predictions are does not depend on who made them, nor on what is done about it"},
 		{"training/...", append([]string{"training/..."}, learning...), "the rules of training are hosted by integration, and host nobody"},
 		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
+		{"export/...", []string{"export/...", "nn", "checkpoint", "kernel", "tensor"}, "a model is written from its architecture and weights, wherever these come from"},
 		{"journal/...", append([]string{"journal/..."}, contexts...), "the journal says what the events of every context mean; hosts, files and stores are handed in or above it"},
 		{"datadir/...", append([]string{"datadir/...", "journal"}, contexts...), "the folders of a data directory are judged by its log; who trains in them is above"},
 		{"integration/...", append([]string{"integration/...", "journal", "datadir", "training/loop"}, contexts...), "integration joins contexts, not their implementations: cmd hands those in"},
@@ -48,7 +50,7 @@ func layerTable() []layer {
 		{"client/...", []string{"client/...", "api/..."}, "a client knows only the published language"},
 		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
 		{"cmd/...", []string{"..."}, "cmd wires everything"},
-		{"cmd/reprise", []string{"api", "api/describe", "client", "server", "service", "training", "dataset", "nn", "tensor"},
+		{"cmd/reprise", []string{"api", "api/describe", "client", "server", "service", "training", "dataset", "nn", "tensor", "export", "metrics"},
 			"a display knows what a service answers, in the words of the published language; what is wired stays in a few files"},
 		{"internal/...", nil, "a mechanism that has no meaning of its own cannot know a context"},
 	}
@@ -61,10 +63,11 @@ func wiringFiles() map[string][]string {
 		"cmd/reprise/service.go":      {"datadir", "eventstore", "eventstore/memory", "eventstore/sqlite"},
 		"cmd/reprise/open_devices.go": {"device", "device/cpu", "kernel/cpu"},
 		// The folder that the flags name, and the process that holds it.
-		"cmd/reprise/datadir.go":       {"datadir"},
-		"cmd/reprise/holder.go":        {"datadir"},
-		"cmd/reprise/control.go":       {"datadir"},
-		"cmd/reprise/events_export.go": {"datadir"},
+		"cmd/reprise/datadir.go": {"datadir"},
+		"cmd/reprise/holder.go":  {"datadir"},
+		"cmd/reprise/control.go": {"datadir"},
+		// What a command makes at a path of the user's.
+		"cmd/reprise/create.go": {"datadir"},
 		// What helps against errors of the system.
 		"cmd/reprise/exit.go": {"datadir"},
 	}

@@ -45,6 +45,9 @@ func Metric(v float64) string {
 	return strconv.FormatFloat(v, 'f', max(3-int(math.Floor(math.Log10(size))), 0), 64)
 }
 
+// Share formats a quantity between 0 and 1, such as an accuracy.
+func Share(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+
 // Duration formats a duration: 1.4s, 12s, 3m05s, 2h10m.
 func Duration(d time.Duration) string {
 	switch {

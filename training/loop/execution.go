@@ -57,6 +57,7 @@ type Execution struct {
 	// block is the validation samples whose losses are summed up before they meet
 	// the others'; evalRows of them are computed at a time.
 	block, evalRows int
+	outputs         int // of one sample
 }
 
 // StepResult is what one optimiser step gave.
@@ -104,6 +105,7 @@ type Trainer interface {
 	State() (nn.State, error)
 	Step(b nn.Batch, rate float32) (float32, error)
 	EvaluateInto(nn.Batch, *nn.EvalResult) error
+	Predict(b nn.Batch, outputs []float32) error
 	Close()
 }
 
@@ -135,6 +137,7 @@ func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dat
 		session: session, data: data, trainer: trainer,
 		perEpoch: h.StepsPerEpoch(data.Len(dataset.Train)),
 		index:    make([]int, rows), batch: batch, block: block, evalRows: evalRows,
+		outputs: plan.Outputs(),
 	}, nil
 }
 

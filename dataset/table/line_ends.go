@@ -1,13 +1,15 @@
-package dataset
+package table
 
 import (
 	"bufio"
 	"io"
 )
 
-// lineEnds reads a file whose lines may end in CR alone, as old Macintosh programs
-// write them, and turns those into LF, since encoding/csv does not support them. The
-// first line end outside quotes decides for the whole file.
+// NewLineEnds returns a reader of a text whose lines may end in CR alone, as old
+// Macintosh programs write them, and turns those into LF, since encoding/csv does not
+// support them. The first line end outside quotes decides for the whole text.
+func NewLineEnds(r *bufio.Reader) io.Reader { return &lineEnds{r: r} }
+
 type lineEnds struct {
 	r      *bufio.Reader
 	known  bool // the first line end has been seen
@@ -47,5 +49,3 @@ func (l *lineEnds) newlineFollows(read []byte) bool {
 	}
 	return len(read) > 0 && read[0] == '\n'
 }
-
-var _ io.Reader = (*lineEnds)(nil)

@@ -1,0 +1,353 @@
+// Package preprocess turns the rows of a table into the features that a model is trained
+// on. What that needs to know is learnt from the training rows alone, and written down in
+// a Document: prediction needs it and the model's weights, and nothing else.
+//
+// A cell first becomes a code, a float64: a number itself, the index of a category, 0 or 1
+// for a boolean, the seconds since 1970-01-01 UTC for a date, and NaN for a missing cell.
+// Codes then become features, float32s, by the same code in training and in prediction:
+// a row has the same bits alone and in any batch.
+//
+// # Features
+//
+// The features of a row are those of its columns, in the order of the document:
+//
+//   - number: (v-mean)/standard deviation, 0 in a column that does not vary.
+//   - boolean: 0 or 1.
+//   - category: one feature for each category, in the order of their bytes, 1 for the
+//     category of the cell and 0 for the others. A value that a single training row has
+//     is not a category, unless all are like that, but belongs with those that are not
+//     known at all: they share one more feature if there was any in training, and are 0
+//     in all features if there was none. With the strategy category, missing cells have
+//     a feature of their own if there was any in training, and are unknown otherwise.
+//   - date: the parts year (standardised as a number is), month, day, weekday, hour and
+//     minute, as far as they vary in training. All but the year are cyclic, of two
+//     features each: sine and cosine of 2 pi k/n, where k counts from 0 (January 1 is
+//     month 0 and day 0, Monday is weekday 0) and n is 12, 31, 7, 24 or 60.
+//
+// A column with an indicator has one more feature: 1 where the cell is missing.
+//
+// Mean and standard deviation are those of number.Standardise over the training rows in
+// ascending order, in which missing cells have been replaced. The median of an even number
+// of values is the mean of the two in the middle. A date is replaced as a whole, so that
+// its parts fit each other.
+//
+// # The document
+//
+// It is JSON in one canonical form: the keys of Document in order, no white space, and
+// every number with the fewest digits that stand for it. Marshal writes that form, Parse
+// accepts no other, and Hash is the SHA-256 of it.
+//
+// Documents and encoders are immutable and safe for concurrent use; a Builder is used by
+// one goroutine at a time.
+package preprocess
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"reprise/dataset/columns"
+	"reprise/dataset/number"
+)
+
+// Version is the version of the documents that this package writes.
+const Version = "reprise.preprocessing.v1"
+
+// Document is what was learnt from the training rows of a table.
+type Document struct {
+	Version string `json:"version"`
+	// Missing are the texts that stand for a missing cell, beside those of package
+	// columns.
+	Missing []string `json:"missing,omitempty"`
+	// Columns are the columns that features are made of, in their order.
+	Columns []Column `json:"columns"`
+	// Ignored are the names of the columns that were there and are not used.
+	Ignored []string `json:"ignored,omitempty"`
+	// Target is what is to be predicted.
+	Target Target `json:"target"`
+}
+
+// Column says how a column becomes features.
+type Column struct {
+	Name    string         `json:"name"`
+	Kind    columns.Kind   `json:"kind"`
+	Format  columns.Format `json:"format,omitzero"`
+	Missing Fill           `json:"missing"`
+	// Scale is that of a number, or of the year of a date.
+	Scale *Scale `json:"scale,omitempty"`
+	// Categories are the values of a category that have a feature, in the order of their
+	// bytes. Other says that a feature follows for all other values, MissingCategory that
+	// one follows for missing cells.
+	Categories      []string `json:"categories,omitempty"`
+	Other           bool     `json:"other,omitempty"`
+	MissingCategory bool     `json:"missing_category,omitempty"`
+	// Parts are those of a date, in the order of Parts.
+	Parts []Part `json:"parts,omitempty"`
+}
+
+// Scale is how a number is standardised. A standard deviation of 0 makes it 0.
+type Scale struct {
+	Mean              float64 `json:"mean"`
+	StandardDeviation float64 `json:"standard_deviation"`
+}
+
+func (s Scale) apply(v float64) float32 {
+	return number.Scale{Mean: s.Mean, SD: s.StandardDeviation}.Apply(v)
+}
+
+// Fill says what replaces a missing cell.
+type Fill struct {
+	Strategy columns.Strategy `json:"strategy"`
+	// Value is the code that does, of a number, a boolean or a date.
+	Value float64 `json:"value,omitempty"`
+	// Category is the value that does, of a category with the strategy constant.
+	Category  string `json:"category,omitempty"`
+	Indicator bool   `json:"indicator,omitempty"`
+}
+
+// Part is a part of a date.
+type Part string
+
+// The parts of a date.
+const (
+	Year    Part = "year"
+	Month   Part = "month"
+	Day     Part = "day"
+	Weekday Part = "weekday"
+	Hour    Part = "hour"
+	Minute  Part = "minute"
+)
+
+// Parts returns the parts of a date in the order of their features.
+func Parts() []Part { return []Part{Year, Month, Day, Weekday, Hour, Minute} }
+
+// Target is what a model predicts: one of the classes, or quantities.
+type Target struct {
+	// Column holds the class, in a classification.
+	Column string `json:"column,omitempty"`
+	// Classes are the names of the classes, in the order of a model's outputs; with
+	// NumericClasses, all are numbers, and 1.0 is the class 1.
+	Classes        []string `json:"classes,omitempty"`
+	NumericClasses bool     `json:"numeric_classes,omitempty"`
+	// Quantities are those of a regression.
+	Quantities []Quantity `json:"quantities,omitempty"`
+}
+
+// Quantity is a column that is predicted as a number.
+type Quantity struct {
+	Name   string         `json:"name"`
+	Format columns.Format `json:"format,omitzero"`
+	Scale  Scale          `json:"scale"`
+}
+
+// Marshal returns the canonical form. It fails for a document that is not valid.
+func (d Document) Marshal() ([]byte, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(d); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// Hash returns the SHA-256 of the canonical form in lower-case hex. It fails as Marshal
+// does.
+func (d Document) Hash() (string, error) {
+	raw, err := d.Marshal()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Parse returns the document that raw is the canonical form of. It fails for anything
+// else: other versions, unknown fields, other spellings of the same document.
+func Parse(raw []byte) (Document, error) {
+	var version struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(raw, &version); err != nil {
+		return Document{}, fmt.Errorf("preprocessing document: %w", err)
+	}
+	if version.Version != Version {
+		return Document{}, fmt.Errorf("preprocessing document: version %q is not known; this build reads %s", version.Version, Version)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	var d Document
+	if err := decoder.Decode(&d); err != nil {
+		return Document{}, fmt.Errorf("preprocessing document: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Document{}, errors.New("preprocessing document: something follows its end")
+	}
+	canonical, err := d.Marshal()
+	if err != nil {
+		return Document{}, err
+	}
+	if !bytes.Equal(canonical, raw) {
+		return Document{}, errors.New("preprocessing document: it is not in its canonical form, and was changed since it was written")
+	}
+	return d, nil
+}
+
+// Validate fails unless an encoder can be made of the document.
+func (d Document) Validate() error {
+	fail := func(format string, a ...any) error {
+		return fmt.Errorf("preprocessing document: "+format, a...)
+	}
+	if d.Version != Version {
+		return fail("version %q is not %s", d.Version, Version)
+	}
+	names := map[string]bool{}
+	for _, name := range d.names() {
+		if names[name] {
+			return fail("column %q comes twice", name)
+		}
+		names[name] = true
+	}
+	for _, text := range slices.Concat(d.Missing, d.names(), d.Target.Classes) {
+		if !utf8.ValidString(text) {
+			return fail("%q is not UTF-8", text)
+		}
+	}
+	features := 0
+	for _, c := range d.Columns {
+		if err := c.validate(); err != nil {
+			return fail("column %q: %w", c.Name, err)
+		}
+		features += c.features()
+	}
+	if features == 0 {
+		return fail("it has no features")
+	}
+	if err := d.Target.validate(); err != nil {
+		return fail("target: %w", err)
+	}
+	return nil
+}
+
+// names returns the names of all columns.
+func (d Document) names() []string {
+	var names []string
+	for _, c := range d.Columns {
+		names = append(names, c.Name)
+	}
+	return append(append(names, d.Target.columns()...), d.Ignored...)
+}
+
+// columns returns the names of the columns of the target.
+func (t Target) columns() []string {
+	if t.Column != "" {
+		return []string{t.Column}
+	}
+	names := make([]string, len(t.Quantities))
+	for i, q := range t.Quantities {
+		names[i] = q.Name
+	}
+	return names
+}
+
+func (c Column) validate() error {
+	if !c.Kind.Used() {
+		return fmt.Errorf("the kind %q has no features", c.Kind)
+	}
+	if !slices.Contains(columns.Strategies(c.Kind), c.Missing.Strategy) {
+		return fmt.Errorf("the strategy %q is not one of the kind %s", c.Missing.Strategy, c.Kind)
+	}
+	if !finite(c.Missing.Value) || c.Scale != nil && !c.Scale.valid() {
+		return errors.New("a figure is not finite")
+	}
+	scaled := c.Kind == columns.Number || slices.Contains(c.Parts, Year)
+	category := c.Kind == columns.Category
+	switch {
+	case scaled != (c.Scale != nil):
+		return errors.New("a scale is missing, or one too many")
+	case !category && (c.Categories != nil || c.Other || c.MissingCategory || c.Missing.Category != ""):
+		return errors.New("categories are for the kind category")
+	case c.Kind != columns.Date && c.Parts != nil:
+		return errors.New("parts are for the kind date")
+	case category && c.Missing.Value != 0, !category && c.Missing.Strategy == columns.Drop && c.Missing.Value != 0:
+		return errors.New("a value that replaces nothing")
+	case (c.Missing.Category != "") != (category && c.Missing.Strategy == columns.Constant):
+		return errors.New("a category that replaces missing cells is missing, or one too many")
+	case c.MissingCategory && c.Missing.Strategy != columns.OwnCategory:
+		return errors.New("missing cells have a category, which is not the strategy")
+	}
+	for i, name := range c.Categories {
+		if i > 0 && c.Categories[i-1] >= name || !utf8.ValidString(name) {
+			return fmt.Errorf("category %q is out of order, or not UTF-8", name)
+		}
+	}
+	known := Parts()
+	for _, part := range c.Parts {
+		at := slices.Index(known, part)
+		if at < 0 {
+			return fmt.Errorf("part %q is not known or out of order", part)
+		}
+		known = known[at+1:]
+	}
+	return nil
+}
+
+func (t Target) validate() error {
+	if (t.Column != "") != (len(t.Classes) > 0) || (len(t.Classes) > 0) == (len(t.Quantities) > 0) {
+		return errors.New("it is neither classes of a column nor quantities")
+	}
+	seen := map[string]bool{}
+	for _, class := range t.Classes {
+		if _, ok := number.ParseDecimal(class); seen[class] || t.NumericClasses && !ok {
+			return fmt.Errorf("class %q comes twice, or is not a number as the others are", class)
+		}
+		seen[class] = true
+	}
+	for _, q := range t.Quantities {
+		if !q.Scale.valid() || q.Scale.StandardDeviation == 0 {
+			return fmt.Errorf("quantity %q has no scale", q.Name)
+		}
+	}
+	return nil
+}
+
+func (s Scale) valid() bool {
+	return finite(s.Mean) && finite(s.StandardDeviation) && s.StandardDeviation >= 0
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// features returns the number of features of a column.
+func (c Column) features() int {
+	n := b2i(c.Missing.Indicator)
+	switch c.Kind {
+	case columns.Number, columns.Boolean:
+		n++
+	case columns.Category:
+		n += len(c.Categories) + b2i(c.Other) + b2i(c.MissingCategory)
+	case columns.Date:
+		n += 2 * len(c.Parts)
+		if slices.Contains(c.Parts, Year) {
+			n--
+		}
+	case columns.Text, columns.Ignored:
+	}
+	return n
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,161 @@
+package dataset
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"reprise/dataset/columns"
+	"reprise/dataset/preprocess"
+)
+
+// tableData is what a data set of a table has beside its codes.
+type tableData struct {
+	encoder  *preprocess.Encoder
+	document []byte // in its canonical form
+	hash     string // of the document
+	content  string // the SHA-256 of all cells
+	columns  []columns.Column
+	targets  []string
+	group    string // the column by which the rows were split, if it is no feature
+	leftOut  string
+}
+
+func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
+	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut()}
+	var err error
+	if data.encoder, err = preprocess.NewEncoder(d); err != nil {
+		return nil, err
+	}
+	if data.document, err = d.Marshal(); err != nil {
+		return nil, err
+	}
+	if data.hash, err = d.Hash(); err != nil {
+		return nil, err
+	}
+	for _, at := range t.target {
+		data.targets = append(data.targets, t.names[at])
+	}
+	if t.source.Table.Split.Method == SplitGroup {
+		data.group = t.names[t.by]
+	}
+	return data, nil
+}
+
+// leftOut says how many rows are left out, and why; "" for none.
+func (t *tableReading) leftOut() string {
+	parts := make([]string, 0, len(t.left))
+	for _, why := range slices.Sorted(maps.Keys(t.left)) {
+		parts = append(parts, fmt.Sprintf("%s that %s", some(t.left[why], "row"), strings.Replace(why, "has", have(t.left[why]), 1)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func have(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+// Preprocessing returns the document by which rows of the table become features, in its
+// canonical form; nil for data that has none. The caller owns it.
+func (d *Dataset) Preprocessing() []byte {
+	if d.table == nil {
+		return nil
+	}
+	return slices.Clone(d.table.document)
+}
+
+// PreprocessingHash returns the SHA-256 of the document in hex; "" for data without one.
+func (d *Dataset) PreprocessingHash() string {
+	if d.table == nil {
+		return ""
+	}
+	return d.table.hash
+}
+
+// Notes says what was decided about the data that nobody asked for: rows that are left
+// out, columns that are not used, and what becomes of missing cells.
+func (d *Dataset) Notes() []string {
+	if d.table == nil {
+		return nil
+	}
+	var notes []string
+	if d.table.leftOut != "" {
+		notes = append(notes, "left out: "+d.table.leftOut)
+	}
+	for _, c := range d.table.columns {
+		if d.table.other(c.Name) {
+			continue
+		}
+		switch {
+		case !c.Kind.Used() && c.Reason != columns.Asked:
+			notes = append(notes, fmt.Sprintf("column %q is not used: %s", c.Name, c.Reason))
+		case c.Kind.Used() && c.MissingCells > 0:
+			notes = append(notes, fmt.Sprintf("column %q: %s missing; %s", c.Name, areMissing(c.MissingCells), c.Missing))
+		}
+	}
+	return notes
+}
+
+func areMissing(n int) string {
+	if n == 1 {
+		return "1 cell is"
+	}
+	return fmt.Sprintf("%d cells are", n)
+}
+
+// other reports whether a column is no feature, as the target.
+func (t *tableData) other(name string) bool {
+	return slices.Contains(t.targets, name) || name == t.group && t.group != ""
+}
+
+// ColumnKind describes what a column of a table means.
+type ColumnKind struct {
+	columns.Column
+	// Role is feature, target, group, or unused.
+	Role string `json:"role"`
+}
+
+// kinds describes all columns.
+func (t *tableData) kinds() []ColumnKind {
+	list := make([]ColumnKind, len(t.columns))
+	for i, c := range t.columns {
+		list[i] = ColumnKind{Column: c, Role: "feature"}
+		switch {
+		case slices.Contains(t.targets, c.Name):
+			list[i].Role = "target"
+		case t.other(c.Name):
+			list[i].Role = "group"
+		case !c.Kind.Used():
+			list[i].Role = "unused"
+		}
+	}
+	return list
+}
+
+// inspectTable summarises the columns of numbers in training, without missing cells.
+func (d *Dataset) inspectTable() []ColumnSummary {
+	var list []ColumnSummary
+	document := d.table.encoder.Document()
+	for j, c := range document.Columns {
+		if c.Kind != columns.Number {
+			continue
+		}
+		s := ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation, Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}}
+		p := d.parts[Train]
+		for i := range p.len() {
+			if v := p.values[p.row(i)*len(document.Columns)+j]; !math.IsNaN(v) {
+				s.Min, s.Max = min(s.Min, v), max(s.Max, v)
+			}
+		}
+		if s.Min <= s.Max {
+			list = append(list, s)
+		}
+	}
+	return list
+}

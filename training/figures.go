@@ -1,0 +1,121 @@
+package training
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"reprise/dataset"
+	"reprise/internal/figures"
+	"reprise/metrics"
+	"reprise/nn"
+)
+
+// FiguresComputed has the figures of a run that has trained its last epoch: those of its
+// best checkpoint on the validation split. It comes in one append with TrainingCompleted.
+// Logs of older versions do not have it.
+type FiguresComputed struct {
+	// Epoch and Step are those of the best checkpoint.
+	Epoch uint64 `json:"epoch"`
+	Step  uint64 `json:"step"`
+	metrics.Figures
+	// Unavailable is why there are no figures.
+	Unavailable string `json:"unavailable,omitempty"`
+}
+
+// EventType returns "training.figures_computed.v1".
+func (FiguresComputed) EventType() string { return "training.figures_computed.v1" }
+
+func (FiguresComputed) trainingEvent() {}
+
+// Remark names the figure that says most about the task, and that of the baseline.
+func (e FiguresComputed) Remark() string {
+	if e.Unavailable != "" {
+		return "none: " + e.Unavailable
+	}
+	return fmt.Sprintf("of step %d: %s", e.Step, e.Headline())
+}
+
+// Headline names the figure that says most about the task, and that of the trivial
+// baseline: "accuracy 0.9790 (majority class: 0.9620)".
+func (e FiguresComputed) Headline() string {
+	share := func(v *float64) string {
+		if v == nil {
+			return "undefined"
+		}
+		return figures.Share(*v)
+	}
+	metric := func(v *float64) string {
+		if v == nil {
+			return "undefined"
+		}
+		return figures.Metric(*v)
+	}
+	switch c, text := e.Classification, e.Text; {
+	case c != nil && e.MajorityClass != nil:
+		return fmt.Sprintf("accuracy %s (majority class: %s)", share(c.Accuracy), share(e.MajorityClass.Accuracy))
+	case text != nil && e.TokenFrequencies != nil:
+		return fmt.Sprintf("perplexity %s (token frequencies: %s)", metric(text.Perplexity), metric(e.TokenFrequencies.Perplexity))
+	}
+	var list []string
+	for _, target := range e.Targets {
+		list = append(list, fmt.Sprintf("RMSE of %s %s (its mean: %s)", target.Name, metric(target.RMSE), metric(target.Mean.RMSE)))
+	}
+	return strings.Join(list, ", ")
+}
+
+// Contradicts compares the figures with what the run's earlier events and its data say of
+// them. Only training again gives the figures themselves.
+func (e FiguresComputed) Contradicts(r TrainingRun) string {
+	best, ok := r.BestCheckpoint()
+	last, _ := r.LastCheckpoint()
+	m, _ := r.Epoch(best.Epoch)
+	epochs := r.Session.Hyperparameters.Epochs
+	if r.Stopped != nil {
+		epochs = r.Stopped.Epoch
+	}
+	switch {
+	case !ok || last.Epoch != epochs:
+		return fmt.Sprintf("epoch: figures are computed after the last epoch, %d", epochs)
+	case r.Figures != nil:
+		return fmt.Sprintf("step: figures of step %d are on record", r.Figures.Step)
+	case e.Epoch != best.Epoch || e.Step != best.Step:
+		return fmt.Sprintf("step: recorded %d of epoch %d, the best checkpoint is that of step %d, epoch %d", e.Step, e.Epoch, best.Step, best.Epoch)
+	}
+	if e.Unavailable != "" {
+		if e.Classification != nil || e.MajorityClass != nil || e.Targets != nil || e.Text != nil || e.TokenFrequencies != nil {
+			return "unavailable: there are figures"
+		}
+		return ""
+	}
+	return e.contradictsData(r.Session.Dataset, m.Metrics)
+}
+
+// contradictsData compares the figures with the data and the metrics of their epoch.
+func (e FiguresComputed) contradictsData(data Dataset, m Metrics) string {
+	classes, text := data.Objective() == nn.CrossEntropy && data.Task != dataset.NextToken, data.Task == dataset.NextToken
+	if (e.Classification != nil) != classes || (e.MajorityClass != nil) != classes ||
+		(e.Text != nil) != text || (e.TokenFrequencies != nil) != text || len(e.Targets) != len(data.Targets) {
+		return "the figures are those of another task"
+	}
+	for i, target := range e.Targets {
+		if target.Name != data.Targets[i].Name || target.Samples != data.Validation || target.Mean.Samples != data.Validation {
+			return fmt.Sprintf("targets: recorded %d samples of %q, the run has %d of %q", target.Samples, target.Name, data.Validation, data.Targets[i].Name)
+		}
+	}
+	equal := func(field string, recorded *float64, want float64) string {
+		if recorded != nil && *recorded == want {
+			return ""
+		}
+		return fmt.Sprintf("%s: not that of the epoch, %v", field, want)
+	}
+	switch {
+	case classes && e.Classification.Samples != data.Validation:
+		return fmt.Sprintf("classification.samples: recorded %d, the run has %d", e.Classification.Samples, data.Validation)
+	case classes:
+		return equal("classification.accuracy", e.Classification.Accuracy, m.ValAccuracy)
+	case text:
+		return cmp.Or(equal("text.accuracy", e.Text.Accuracy, m.ValAccuracy), equal("text.log_loss", e.Text.LogLoss, m.ValLoss))
+	}
+	return ""
+}
