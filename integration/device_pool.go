@@ -283,10 +283,10 @@ func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Plac
 		return err
 	}
 	if m.Holder.Kind != device.HolderRun { // it cannot give way: what it holds is not the queue's to divide
-		delete(p.queue.claims, placed.Job)
+		p.queue.leave(placed.Job)
 		return nil
 	}
-	c.turn(running, p.queue.clock())
+	p.queue.turn(c, running, p.queue.clock())
 	c.lease, c.yielding = lease.ID, false
 	return nil
 }
@@ -330,7 +330,7 @@ func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.
 
 // refuse ends a holder's wait without a device.
 func (p *devicePool) refuse(self *actor.Context[deviceMessage], m acquireDevice, err error) error {
-	delete(p.queue.claims, jobOf(m.Holder))
+	p.queue.leave(jobOf(m.Holder))
 	return m.Answer(self, leaseRefused{Request: m.Request, Err: err})
 }
 
@@ -379,7 +379,7 @@ func (p *devicePool) releaseHolder(ctx context.Context, holder device.Holder, re
 // forget ends what a holder that is gone still holds. Where that fails, the next
 // incarnation tries again: nobody else would.
 func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetHolder) error {
-	delete(p.queue.claims, jobOf(m.Holder))
+	p.queue.leave(jobOf(m.Holder))
 	gone := "its holder no longer waits for it"
 	if m.Holder.Kind == device.HolderRun {
 		gone = "its run is at rest"
@@ -437,7 +437,7 @@ func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice
 		}
 	}
 	if c := p.queue.claims[jobOf(m.Holder)]; c != nil && c.phase == running {
-		c.turn(idle, p.queue.clock())
+		p.queue.turn(c, idle, p.queue.clock())
 	}
 	if err := m.Answer(self, leaseReleased{Request: m.Request, Allocation: m.Allocation}); err != nil {
 		return err

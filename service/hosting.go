@@ -188,6 +188,7 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	}
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
 		Store: opened.Store, Workspace: s.workspace, Devices: devices, Observer: h, Now: s.config.Now, NewID: s.newID, LogActors: true,
+		Queue: s.config.Queue, Limits: s.config.Limits,
 		Prepare: h.prepare, NewJobID: func() queue.JobID { return queue.JobID(s.newRunID()) },
 		OpenDataset: func(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 			return s.shelf.recorded(ctx, s, d)
