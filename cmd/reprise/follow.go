@@ -156,6 +156,8 @@ func follow(ctx context.Context, s api.Service, view hostView, q api.FollowReque
 		}
 		if u.End != nil || u.Unfinished != nil {
 			ends[u.RunID] = u
+		} else {
+			delete(ends, u.RunID) // it was paused, and is resumed
 		}
 		if u.Notice != nil {
 			api.Notify(ctx, *u.Notice)
