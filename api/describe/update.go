@@ -34,7 +34,11 @@ func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, e
 	if err != nil {
 		return JobNews{}, err
 	}
-	switch e := event.(type) {
+	job, ok := event.(queue.JobEvent)
+	if !ok {
+		return JobNews{}, fmt.Errorf("%s is not an event of a job", eventType)
+	}
+	switch e := job.(type) {
 	case queue.JobSubmitted:
 		var n JobNews
 		for _, id := range e.After {
@@ -57,6 +61,8 @@ func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, e
 		return JobNews{State: training.State(queue.StateCancelled), Text: because(queue.StateCancelled, e.Message)}, nil
 	case queue.JobRejected:
 		return JobNews{State: training.State(queue.StateRejected), Text: because(queue.StateRejected, e.Message)}, nil
+	case queue.JobPreparing, queue.JobPrepared, queue.JobPlaced, queue.JobStarted, queue.JobCompleted, queue.JobPriorityChanged, queue.JobFailed:
+		// The run's own events say it, or nobody has to know.
 	}
 	return JobNews{}, nil
 }
