@@ -29,7 +29,7 @@ type hosts struct {
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
-	// watchers follow every feed.
+	// watchers are the followers, which a new feed may be of interest to.
 	watchers []*follower
 }
 
@@ -365,7 +365,9 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 	f := newFeed(h, id, begin)
 	s.hosts.feeds[id] = f
 	for _, w := range s.hosts.watchers {
-		w.watch(f)
+		if w.all || w.named[id] {
+			w.watch(f)
+		}
 	}
 	h.users++
 	s.hosts.mu.Unlock()
@@ -373,6 +375,9 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 		s.hosts.mu.Lock()
 		if s.hosts.feeds[id] = before; before == nil {
 			delete(s.hosts.feeds, id)
+		}
+		for _, w := range s.hosts.watchers {
+			w.rouse()
 		}
 		s.hosts.mu.Unlock()
 		s.release(h)

@@ -322,7 +322,7 @@ func (env *environment) finishOthers(ctx context.Context, s *service.Service) er
 		if len(runs) > 1 {
 			what, them, are = plural(len(runs), "run")+" were", "them", "they are"
 		}
-		writeLines(env.stderr, fmt.Sprintf("reprise: %s submitted by other processes; this one trains %s to the end; Ctrl-C interrupts %s, and %s then resumed with: %s",
+		writeLines(env.stderr, fmt.Sprintf("reprise: %s submitted or resumed by other processes; this one trains %s to the end; Ctrl-C interrupts %s, and %s then resumed with: %s",
 			what, them, them, are, resume))
 		stop = env.showOthers(ctx, s, resume)
 	})

@@ -17,6 +17,9 @@ import (
 // decides which run gets a device when.
 func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
 	newView := func() hostView { return newSeveralView(env, files) }
+	if o.detach {
+		newView = func() hostView { return newLinesView(env, files) }
+	}
 	return env.withTraining(ctx, o, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
 		request, err := env.submission(ctx, files, set)
 		if err != nil {
