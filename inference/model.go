@@ -164,13 +164,14 @@ func (m *Model) prediction(outputs []float32) (Prediction, error) {
 			best = i
 		}
 	}
-	p.Class, p.Probabilities = target.Classes[best], softmax(outputs, outputs[best])
+	p.Class, p.Probabilities = target.Classes[best], Softmax(outputs)
 	return p, nil
 }
 
-// softmax returns the softmax of logits, summed in their order.
-func softmax(logits []float32, largest float32) []float64 {
-	out := make([]float64, len(logits))
+// Softmax returns the probabilities that logits, at least one, stand for: computed in
+// float64 and summed in their order.
+func Softmax(logits []float32) []float64 {
+	out, largest := make([]float64, len(logits)), slices.Max(logits)
 	total := 0.0
 	for i, v := range logits {
 		out[i] = detmath.Exp(float64(v) - float64(largest))
