@@ -2,6 +2,8 @@ package servicetest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"os"
@@ -236,6 +238,17 @@ func exportedModel(t *testing.T, h Harness) {
 				t.Errorf("%s does not name the run", name)
 			}
 		}
+	}
+	files, model, failed := modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: export.Bundle})
+	if failed != nil || model == nil || !model.Best || model.WeightsSHA256 != end.WeightsSHA256 {
+		t.Fatalf("bundle: %+v, %v", model, failed)
+	}
+	names := slices.Sorted(maps.Keys(files))
+	if want := []string{"manifest.json", "model.json", "model.safetensors", "preprocessing.json"}; !slices.Equal(names, want) {
+		t.Errorf("a bundle has the files %q, want %q", names, want)
+	}
+	if sum := sha256.Sum256(files["model.safetensors"]); hex.EncodeToString(sum[:]) != end.WeightsSHA256 {
+		t.Error("the weights of a bundle are not those of the checkpoint")
 	}
 	step := uint64(2)
 	_, _, err := modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: "pickle", Best: true, Step: &step})
