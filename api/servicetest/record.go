@@ -265,7 +265,7 @@ func exportedModel(t *testing.T, h Harness) {
 		}
 		break // which ends it
 	}
-	_, model, err := modelParts(t, h.Open(t, h.Dir(t, "digits")), api.ExportModelRequest{Run: "latest", Format: export.ONNX})
+	_, model, err = modelParts(t, h.Open(t, h.Dir(t, "digits")), api.ExportModelRequest{Run: "latest", Format: export.ONNX})
 	if err == nil || err.Fault != fault.Corrupt || model != nil {
 		t.Errorf("without the files of the checkpoint: %+v, %#v", model, err)
 	}
