@@ -52,6 +52,11 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 		}
 	}
 	meant.Dataset, err = describe(source, data)
+	if recorded.Dataset.Preprocessing == "" {
+		// Older versions recorded no document for most data. Where it was removed from the
+		// record of a newer run, that run's checkpoints have one too many.
+		meant.Dataset.Preprocessing = ""
+	}
 	return meant, err
 }
 

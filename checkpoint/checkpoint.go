@@ -20,6 +20,9 @@ type Content struct {
 	Weights, Optimizer []tensor.Tensor
 	// Metrics are read back bit for bit.
 	Metrics map[string]float64
+	// Preprocessing is the document by which data becomes the inputs of the model; nil
+	// for a run that does not record one.
+	Preprocessing []byte
 }
 
 // Ref finds a checkpoint and pins every byte of it. It belongs in an event.
@@ -46,6 +49,7 @@ const (
 	weightsFile   = "model.safetensors"
 	optimizerFile = "optimizer.safetensors"
 	manifestFile  = "manifest.json"
+	documentFile  = "preprocessing.json"
 )
 
 // DirOf returns the name of the folder that Write gives a step's checkpoint.
@@ -71,6 +75,10 @@ func (c Content) validate() error {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return &fault.FieldError{Field: "metrics: " + key, Value: fmt.Sprint(v), Problem: "is not finite", Fix: "stop the run before it is checkpointed", Cause: ErrContent}
 		}
+	}
+	if len(c.Preprocessing) > maxDocument {
+		return &fault.FieldError{Field: "preprocessing", Value: fmt.Sprintf("%d bytes", len(c.Preprocessing)), Problem: "are too many",
+			Fix: fmt.Sprintf("a document has at most %d", maxDocument), Cause: ErrContent}
 	}
 	if err := validateTensors("weights", c.Weights); err != nil {
 		return err

@@ -1,9 +1,9 @@
 // Package checkpoint owns the files that hold a run's state at one step: its
-// weights and its optimizer's moments as safetensors, and a manifest that pins
-// both.
+// weights and its optimizer's moments as safetensors, the document that says how data
+// becomes the model's inputs, and a manifest that pins them.
 //
 //	CHECKPOINTS/step-00001407/
-//	  model.safetensors  optimizer.safetensors  manifest.json
+//	  model.safetensors  optimizer.safetensors  preprocessing.json  manifest.json
 //	  pending.json  committed.json
 //
 // Write makes a checkpoint durable before it returns its Ref. Read and Verify

@@ -13,6 +13,7 @@ const (
 	manifestFormat  = "reprise.checkpoint"
 	manifestVersion = 1
 	maxManifest     = 64 << 20
+	maxDocument     = 256 << 20
 )
 
 // manifest says what a checkpoint is and pins its files.
@@ -26,6 +27,14 @@ type manifest struct {
 	Files     []fileEntry `json:"files"` // the weights, then the optimiser's moments
 	// Metrics are in the shortest form that gives the same float64 back.
 	Metrics map[string]float64 `json:"metrics"`
+	// Preprocessing pins the document; nil for a checkpoint without one.
+	Preprocessing *documentEntry `json:"preprocessing,omitempty"`
+}
+
+type documentEntry struct {
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
 }
 
 type fileEntry struct {
@@ -79,6 +88,9 @@ func decodeManifest(raw []byte) (manifest, error) {
 	}
 	if len(m.Files) != 2 || m.Files[0].Name != weightsFile || m.Files[1].Name != optimizerFile {
 		return manifest{}, fmt.Errorf("its files are not %s and %s", weightsFile, optimizerFile)
+	}
+	if d := m.Preprocessing; d != nil && d.Name != documentFile {
+		return manifest{}, fmt.Errorf("its preprocessing document is not %s", documentFile)
 	}
 	// Keys that appear twice, or in another case or order, and anything after the
 	// object: encoding/json accepts what encode never writes.

@@ -61,7 +61,10 @@ func readFolder(files fileLayer, path string, ref Ref, keep bool) (Content, erro
 	if c.Optimizer, err = r.tensors(m.Files[1]); err != nil {
 		return Content{}, err
 	}
-	return c, nil
+	if m.Preprocessing != nil {
+		c.Preprocessing, err = r.document(*m.Preprocessing)
+	}
+	return c, err
 }
 
 // reader reads the files of one checkpoint.
@@ -158,6 +161,26 @@ func (r reader) tensors(want fileEntry) ([]tensor.Tensor, error) {
 		return nil, r.corrupt(want.Name, "%v", malformed)
 	}
 	return r.ordered(want, found)
+}
+
+// document reads the preprocessing document and compares it with what pins it.
+func (r reader) document(want documentEntry) ([]byte, error) {
+	f, size, err := r.open(want.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	if size != want.Bytes || size > maxDocument {
+		return nil, r.corrupt(want.Name, "it has %d bytes instead of %d, which are on record", size, want.Bytes)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, size+1))
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %s: %w", filepath.Join(r.folder, want.Name), err)
+	}
+	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != want.SHA256 {
+		return nil, r.corrupt(want.Name, "its SHA-256 is %x instead of %s, which is on record", sum, want.SHA256)
+	}
+	return raw, nil
 }
 
 // ordered returns the tensors in the manifest's order.

@@ -59,6 +59,12 @@ func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor) error {
 	return encode(w, tensors)
 }
 
+// DecodeSafetensors reads a file of the given size in the form of EncodeSafetensors and
+// returns its tensors in the order of their data. Its memory is bounded by the size.
+func DecodeSafetensors(r io.Reader, size int64) ([]tensor.Tensor, error) {
+	return decode(r, size, true)
+}
+
 // encode writes valid tensors as one file.
 func encode(w io.Writer, tensors []tensor.Tensor) error {
 	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b tensor.Tensor) int { return compareNames(a.Name, b.Name) })

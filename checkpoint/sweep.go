@@ -244,7 +244,7 @@ func removable(files fileLayer, path string, settled bool) (empty bool, err erro
 	}
 	for _, name := range names {
 		switch name {
-		case weightsFile, optimizerFile, manifestFile, pendingFile:
+		case weightsFile, optimizerFile, manifestFile, documentFile, pendingFile:
 		case markFile:
 			if !settled {
 				return false, committedError(files, path)

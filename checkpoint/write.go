@@ -115,6 +115,16 @@ func assemble(c Content, store func(name string, content func(io.Writer) error) 
 		}
 		m.Files = append(m.Files, fileEntry{Name: f.name, Bytes: size, SHA256: sum, Tensors: names})
 	}
+	if c.Preprocessing != nil {
+		size, sum, err := store(documentFile, func(w io.Writer) error {
+			_, err := w.Write(c.Preprocessing)
+			return err
+		})
+		if err != nil {
+			return Ref{}, err
+		}
+		m.Preprocessing = &documentEntry{Name: documentFile, Bytes: size, SHA256: sum}
+	}
 	raw, err := m.encode()
 	if err != nil {
 		return Ref{}, err

@@ -98,6 +98,7 @@ func (t *table) dataset(fraction float64) (*Dataset, error) {
 // learn gives the data set its classes or its targets.
 func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
 	if t.task != Regression {
+		d.label = t.target
 		d.classNames, b.labels, err = t.labels.classes(t)
 		return err
 	}

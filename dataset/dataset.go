@@ -60,7 +60,9 @@ type Dataset struct {
 	scaling     scaling
 	parts       [splits]part
 	text        *tokenText // of next-token training, which has no parts
-	table       *tableData // of a table with a preprocessing document, whose values are codes
+	table       *tableData // of a table whose values are codes
+	label       string     // the column of the classes of a table
+	document    document   // the preprocessing document
 	fingerprint string
 }
 
@@ -279,6 +281,9 @@ func (d *Dataset) seal() (*Dataset, error) {
 	}
 	d.features = n
 	if err := d.check(); err != nil {
+		return nil, err
+	}
+	if d.document, err = d.describe(); err != nil {
 		return nil, err
 	}
 	if d.fingerprint, err = d.computeFingerprint(); err != nil {

@@ -71,7 +71,7 @@ func (d *Dataset) computeFingerprint() (string, error) {
 	if d.table != nil {
 		w.text("reprise.dataset.v3")
 		w.text(string(d.Task()))
-		w.text(d.table.hash)
+		w.text(d.document.hash)
 		w.text(d.table.content)
 		w.samples(d)
 		w.flush()

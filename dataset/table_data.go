@@ -14,26 +14,18 @@ import (
 
 // tableData is what a data set of a table has beside its codes.
 type tableData struct {
-	encoder  *preprocess.Encoder
-	document []byte // in its canonical form
-	hash     string // of the document
-	content  string // the SHA-256 of all cells
-	columns  []columns.Column
-	targets  []string
-	group    string // the column by which the rows were split, if it is no feature
-	leftOut  string
+	encoder *preprocess.Encoder
+	content string // the SHA-256 of all cells
+	columns []columns.Column
+	targets []string
+	group   string // the column by which the rows were split, if it is no feature
+	leftOut string
 }
 
 func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
 	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut()}
 	var err error
 	if data.encoder, err = preprocess.NewEncoder(d); err != nil {
-		return nil, err
-	}
-	if data.document, err = d.Marshal(); err != nil {
-		return nil, err
-	}
-	if data.hash, err = d.Hash(); err != nil {
 		return nil, err
 	}
 	for _, at := range t.target {
@@ -59,23 +51,6 @@ func have(n int) string {
 		return "has"
 	}
 	return "have"
-}
-
-// Preprocessing returns the document by which rows of the table become features, in its
-// canonical form; nil for data that has none. The caller owns it.
-func (d *Dataset) Preprocessing() []byte {
-	if d.table == nil {
-		return nil
-	}
-	return slices.Clone(d.table.document)
-}
-
-// PreprocessingHash returns the SHA-256 of the document in hex; "" for data without one.
-func (d *Dataset) PreprocessingHash() string {
-	if d.table == nil {
-		return ""
-	}
-	return d.table.hash
 }
 
 // Notes says what was decided about the data that nobody asked for: rows that are left

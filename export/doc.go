@@ -1,6 +1,7 @@
 // Package export writes trained models as other runtimes read them: for PyTorch, the
 // weights as safetensors and a generated Python module that takes them; for everything
-// that runs ONNX, one file of operator set 17.
+// that runs ONNX, one file of operator set 17; and for Reprise itself, bundles (package
+// bundle), which are enough to predict with.
 //
 // A [Model] is an architecture with weights and says what its outputs mean. Where these
 // come from, and where the files go, is its caller's concern: [Model.Files] gives the

@@ -7,9 +7,11 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
+	"reprise/dataset/preprocess"
+	"reprise/export/bundle"
 	"reprise/fault"
+	"reprise/internal/figures"
 	"reprise/nn"
 	"reprise/tensor"
 )
@@ -28,6 +30,9 @@ type Model struct {
 	// Origin says where the model comes from, such as {"run", "01J..."}; it is
 	// written into the files.
 	Origin []Property
+	// Preprocessing and Lineage are for bundles alone.
+	Preprocessing preprocess.Document
+	Lineage       bundle.Lineage
 }
 
 // Target is a quantity whose prediction is output*Scale + Mean.
@@ -48,14 +53,22 @@ const (
 	Safetensors Format = "safetensors"
 	// ONNX is one file.
 	ONNX Format = "onnx"
+	// Bundle is a folder for Reprise itself; package bundle has its files.
+	Bundle Format = "bundle"
+	// BundleArchive is a bundle in one file.
+	BundleArchive Format = "bundle.tar"
 )
 
 // Formats returns the formats, in the order in which messages list them.
-func Formats() []Format { return []Format{Safetensors, ONNX} }
+func Formats() []Format { return []Format{Safetensors, ONNX, Bundle, BundleArchive} }
 
 // Folder reports whether a model of the format is a folder of files rather than one
 // file.
-func (f Format) Folder() bool { return f == Safetensors }
+func (f Format) Folder() bool { return f == Safetensors || f == Bundle }
+
+// Complete reports whether a model of the format is enough to predict with, and so needs
+// the preprocessing document.
+func (f Format) Complete() bool { return f == Bundle || f == BundleArchive }
 
 // Validate fails with a *fault.FieldError for an unknown format.
 func (f Format) Validate() error {
@@ -66,7 +79,7 @@ func (f Format) Validate() error {
 	for i, known := range Formats() {
 		names[i] = string(known)
 	}
-	wrong := &fault.FieldError{Field: "format", Fix: "use " + strings.Join(names, " or ")}
+	wrong := &fault.FieldError{Field: "format", Fix: "use " + figures.Or(names)}
 	if wrong.Problem = "is missing"; f != "" {
 		wrong.Value, wrong.Problem = strconv.Quote(string(f)), "is not a format"
 	}
@@ -89,6 +102,9 @@ func (m Model) Files(f Format) ([]File, error) {
 	if err := errors.Join(f.Validate(), m.validate()); err != nil {
 		return nil, err
 	}
+	if f.Complete() {
+		return m.bundle(f)
+	}
 	if f == ONNX {
 		g, err := m.graph()
 		if err != nil {
@@ -107,6 +123,21 @@ func (m Model) Files(f Format) ([]File, error) {
 			return err
 		}},
 	}, nil
+}
+
+// bundle returns the files of a bundle, or its archive.
+func (m Model) bundle(f Format) ([]File, error) {
+	b := bundle.Bundle{Architecture: m.Architecture, Weights: m.Weights, Preprocessing: m.Preprocessing, Lineage: m.Lineage}
+	if f == BundleArchive {
+		archive, err := b.Archive()
+		return []File{{archive.Name, archive.Write}}, err
+	}
+	files, err := b.Files()
+	list := make([]File, len(files))
+	for i, f := range files {
+		list[i] = File{f.Name, f.Write}
+	}
+	return list, err
 }
 
 // validate fails unless the weights are those of the architecture, and training can

@@ -24,8 +24,8 @@ type Generator struct {
 	logits    []float32 // [context, vocabulary]
 }
 
-// Model is a trained language model.
-type Model struct {
+// LanguageModel is a trained language model.
+type LanguageModel struct {
 	Architecture nn.Architecture
 	Weights      []tensor.Tensor
 	Tokenizer    tokenizer.Tokenizer
@@ -33,7 +33,7 @@ type Model struct {
 
 // Plan returns how the model generates text, with the memory that this takes. It fails
 // with ErrNoLanguageModel, and with the errors of nn.
-func (m Model) Plan() (*nn.Plan, error) {
+func (m LanguageModel) Plan() (*nn.Plan, error) {
 	out, err := m.Architecture.Output()
 	if err != nil {
 		return nil, err
@@ -45,9 +45,9 @@ func (m Model) Plan() (*nn.Plan, error) {
 }
 
 // NewGenerator loads the model's weights on the backend. It fails with the errors of
-// Model.Plan and nn. The caller must call Close.
+// LanguageModel.Plan and nn. The caller must call Close.
 func NewGenerator(backend kernel.Backend, arch nn.Architecture, weights []tensor.Tensor, t tokenizer.Tokenizer) (*Generator, error) {
-	plan, err := Model{arch, weights, t}.Plan()
+	plan, err := LanguageModel{arch, weights, t}.Plan()
 	if err != nil {
 		return nil, err
 	}

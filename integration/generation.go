@@ -18,7 +18,7 @@ type Generation struct {
 // GenerationRequest says which run's model generates text.
 type GenerationRequest struct {
 	Run   training.RunID
-	Model inference.Model
+	Model inference.LanguageModel
 	// Waiting, if not nil, is told why there is no device yet, once.
 	Waiting func(why string)
 }

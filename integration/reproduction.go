@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -312,6 +313,9 @@ func (r *reproduction) explain(recorded training.Checkpoint, got checkpoint.Cont
 	}
 	add(differentTensors("model.safetensors", was.Weights, got.Weights))
 	add(differentTensors("optimizer.safetensors", was.Optimizer, got.Optimizer))
+	if !bytes.Equal(was.Preprocessing, got.Preprocessing) {
+		add("preprocessing.json: recorded another document than the data gives")
+	}
 	type described struct {
 		RunID     string             `json:"run_id"`
 		SessionID string             `json:"session_id"`

@@ -13,6 +13,9 @@ var (
 	// ErrNotLoaded is returned by a Trainer that has no State yet, or that a
 	// failed step left without a usable one.
 	ErrNotLoaded = fault.New(fault.Internal, "trainer holds no usable state: call Load first")
+	// ErrPredictionOnly is returned by Trainer.Step for a plan that leaves out what
+	// training needs.
+	ErrPredictionOnly = fault.New(fault.Internal, "trainer only predicts: its plan has no gradients")
 	// ErrClosed is returned by a Trainer after Close.
 	ErrClosed = fault.New(fault.Internal, "trainer is closed")
 )

@@ -52,6 +52,9 @@ type PlanConfig struct {
 	Optimizer Optimizer
 	// Seed keys dropout.
 	Seed uint64
+	// PredictionOnly leaves out what training and evaluation need: the moments, the
+	// gradients and the outputs that a backward pass reads. It changes no prediction.
+	PredictionOnly bool
 	// Precision is how outputs are stored for the backward pass: float32 by
 	// default. It changes the bits of the gradient, so it belongs to the
 	// request.
@@ -130,6 +133,9 @@ func NewPlan(arch Architecture, config PlanConfig) (*Plan, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if config.PredictionOnly {
+		config.Optimizer = Optimizer{Name: SGD}.WithDefaults() // which has no moments
 	}
 	p := &Plan{arch: arch, config: config}
 	if p.graph, err = arch.build(); err != nil {
@@ -283,10 +289,16 @@ func (p *Plan) lay() error {
 	p.layParameters()
 	var a arena
 	a.take(p.block) // parameters, at offset 0
-	for range p.config.Optimizer.Moments() {
-		a.take(p.block)
+	training := !p.config.PredictionOnly
+	if training {
+		for range p.config.Optimizer.Moments() {
+			a.take(p.block)
+		}
 	}
-	p.gradients = a.take(p.gradientBlocks(), p.block)
+	p.gradients = a.next
+	if training {
+		a.take(p.gradientBlocks(), p.block)
+	}
 	afterGradients := a.next
 
 	rows := max(p.config.BatchSize, p.config.EvalBatchSize)
@@ -300,7 +312,11 @@ func (p *Plan) lay() error {
 	p.norm = kernel.Span{Offset: a.take(1), Len: 1}
 
 	evaluation := a
-	p.train.place(&a, p.shardRows())
+	kept := 0
+	if training {
+		p.train.place(&a, p.shardRows())
+		kept = p.train.kept(p.shardRows())
+	}
 	p.eval.place(&evaluation, p.config.EvalBatchSize)
 	for _, err := range []error{a.err, evaluation.err} {
 		if err != nil {
@@ -314,7 +330,7 @@ func (p *Plan) lay() error {
 		Parameters:  bytes(p.block),
 		Optimizer:   bytes(p.gradients - p.block),
 		Gradients:   bytes(afterGradients - p.gradients),
-		Activations: bytes(afterInput - afterGradients + p.train.kept(p.shardRows())),
+		Activations: bytes(afterInput - afterGradients + kept),
 		Total:       bytes(p.elements),
 	}
 	m.Scratch = m.Total - m.Parameters - m.Optimizer - m.Gradients - m.Activations

@@ -92,6 +92,9 @@ func (t *Trainer) prepare() error {
 	if err := t.clear(); err != nil {
 		return err
 	}
+	if t.plan.config.PredictionOnly {
+		return nil
+	}
 	if _, err := t.updater(t.plan.config.BatchSize); err != nil {
 		return err
 	}
@@ -235,6 +238,9 @@ func (t *Trainer) Step(batch Batch, rate float32) (loss float32, err error) {
 	}
 	if !(rate >= 0) || rate-rate != 0 {
 		return 0, &fault.FieldError{Field: "learning_rate", Value: formatFloat(rate), Problem: "must be a finite number of at least 0", Fix: "check the schedule"}
+	}
+	if t.plan.config.PredictionOnly {
+		return 0, ErrPredictionOnly
 	}
 	if batch.Rows > t.plan.config.BatchSize {
 		return 0, &fault.FieldError{Field: "rows", Value: strconv.Itoa(batch.Rows), Problem: fmt.Sprintf("must be at most the batch size of %d", t.plan.config.BatchSize), Fix: "cut the batch"}

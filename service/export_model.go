@@ -4,11 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"iter"
+	"runtime/debug"
 	"strconv"
 
 	"reprise/api"
+	"reprise/dataset/preprocess"
 	"reprise/export"
+	"reprise/export/bundle"
+	"reprise/fault"
 	"reprise/tensor"
 	"reprise/training"
 )
@@ -24,7 +31,8 @@ func (s *Service) ExportModel(ctx context.Context, q api.ExportModelRequest) ite
 			return err
 		}
 		defer r.close()
-		cp, err := checkpointOf(r, q.Step, q.Best)
+		best := q.Best || q.Format.Complete() && q.Step == nil
+		cp, err := checkpointOf(r, q.Step, best)
 		if err != nil {
 			return err
 		}
@@ -32,12 +40,18 @@ func (s *Service) ExportModel(ctx context.Context, q api.ExportModelRequest) ite
 		if err != nil {
 			return badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
 		}
-		files, err := modelOf(r, cp, content.Weights).Files(q.Format)
+		m := modelOf(r, cp, content.Weights)
+		if q.Format.Complete() {
+			if m.Preprocessing, err = s.preprocessing(ctx, r, content.Preprocessing); err != nil {
+				return err
+			}
+		}
+		files, err := m.Files(q.Format)
 		if err != nil {
 			return err
 		}
 		if err := send(api.ModelPart{Model: &api.ExportedModel{
-			RunID: r.run.ID, Format: q.Format, Step: cp.Step, Epoch: cp.Epoch, WeightsSHA256: cp.WeightsSHA256,
+			RunID: r.run.ID, Format: q.Format, Step: cp.Step, Epoch: cp.Epoch, WeightsSHA256: cp.WeightsSHA256, Best: isBest(r, cp),
 		}}); err != nil {
 			return err
 		}
@@ -68,11 +82,57 @@ func modelOf(r subject, cp training.Checkpoint, weights []tensor.Tensor) export.
 			{Key: "weights_sha256", Value: cp.WeightsSHA256},
 			{Key: "dataset_fingerprint", Value: session.Dataset.Fingerprint},
 		},
+		Lineage: bundle.Lineage{
+			Run: string(r.run.ID), Step: cp.Step, Epoch: cp.Epoch, CheckpointSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256,
+			DatasetFingerprint: session.Dataset.Fingerprint, Version: buildVersion(),
+		},
+	}
+	if len(r.run.Request) > 0 {
+		sum := sha256.Sum256(r.run.Request)
+		m.Lineage.RequestSHA256 = hex.EncodeToString(sum[:])
 	}
 	for _, t := range session.Dataset.Targets {
 		m.Targets = append(m.Targets, export.Target{Name: t.Name, Mean: t.Mean, Scale: t.StandardDeviation})
 	}
 	return m
+}
+
+// isBest reports whether a checkpoint is the one with the lowest validation loss.
+func isBest(r subject, cp training.Checkpoint) bool {
+	best, ok := r.run.BestCheckpoint()
+	return ok && best.Step == cp.Step
+}
+
+// preprocessing returns the document of a run's data: the one that is kept with the
+// checkpoint or, where an older version wrote that, the one that the data gives.
+func (s *Service) preprocessing(ctx context.Context, r subject, kept []byte) (preprocess.Document, error) {
+	if kept != nil {
+		sum := sha256.Sum256(kept)
+		if got, want := hex.EncodeToString(sum[:]), r.run.Session.Dataset.Preprocessing; got != want {
+			return preprocess.Document{}, fault.New(fault.Corrupt, "the checkpoint's preprocessing document has the SHA-256 %s instead of %s, which is on record", got, want)
+		}
+		return preprocess.Parse(kept)
+	}
+	api.Notify(ctx, api.Notice{Note: fmt.Sprintf("run %s has no preprocessing document on record, as it was trained by an older version; it is made from the data at %s",
+		r.run.ID, r.run.Session.Dataset.Path)})
+	library, done, err := s.library(ctx)
+	if err != nil {
+		return preprocess.Document{}, err
+	}
+	defer done()
+	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	if err != nil {
+		return preprocess.Document{}, err
+	}
+	return preprocess.Parse(data.Preprocessing())
+}
+
+// buildVersion returns the version of this build.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 // partWriter passes on what is written to it, as parts of an answer.

@@ -215,7 +215,7 @@ func (s *Service) generator(ctx context.Context, r subject, q api.GenerateReques
 		return nil, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
 	}
 	return integration.NewGeneration(ctx, devices, integration.GenerationRequest{
-		Run: r.run.ID, Model: inference.Model{Architecture: session.Architecture, Weights: content.Weights, Tokenizer: t}, Waiting: tellWaiting(ctx),
+		Run: r.run.ID, Model: inference.LanguageModel{Architecture: session.Architecture, Weights: content.Weights, Tokenizer: t}, Waiting: tellWaiting(ctx),
 	})
 }
 

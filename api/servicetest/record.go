@@ -2,6 +2,8 @@ package servicetest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"os"
@@ -237,6 +239,17 @@ func exportedModel(t *testing.T, h Harness) {
 			}
 		}
 	}
+	files, model, failed := modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: export.Bundle})
+	if failed != nil || model == nil || !model.Best || model.WeightsSHA256 != end.WeightsSHA256 {
+		t.Fatalf("bundle: %+v, %v", model, failed)
+	}
+	names := slices.Sorted(maps.Keys(files))
+	if want := []string{"manifest.json", "model.json", "model.safetensors", "preprocessing.json"}; !slices.Equal(names, want) {
+		t.Errorf("a bundle has the files %q, want %q", names, want)
+	}
+	if sum := sha256.Sum256(files["model.safetensors"]); hex.EncodeToString(sum[:]) != end.WeightsSHA256 {
+		t.Error("the weights of a bundle are not those of the checkpoint")
+	}
 	step := uint64(2)
 	_, _, err := modelParts(t, s, api.ExportModelRequest{Run: runs[0], Format: "pickle", Best: true, Step: &step})
 	if err == nil || err.Fault != fault.Invalid || len(err.Mistakes) != 2 || err.Mistakes[0].Field != "format" || err.Mistakes[1].Field != "best" {
@@ -252,7 +265,7 @@ func exportedModel(t *testing.T, h Harness) {
 		}
 		break // which ends it
 	}
-	_, model, err := modelParts(t, h.Open(t, h.Dir(t, "digits")), api.ExportModelRequest{Run: "latest", Format: export.ONNX})
+	_, model, err = modelParts(t, h.Open(t, h.Dir(t, "digits")), api.ExportModelRequest{Run: "latest", Format: export.ONNX})
 	if err == nil || err.Fault != fault.Corrupt || model != nil {
 		t.Errorf("without the files of the checkpoint: %+v, %#v", model, err)
 	}

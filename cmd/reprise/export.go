@@ -21,22 +21,26 @@ func newExportCommand(env *environment) *cobra.Command {
 	var step uint64
 	c := &cobra.Command{
 		Use:   "export RUN",
-		Short: "Write the model of a run for PyTorch or for ONNX runtimes",
+		Short: "Write the model of a run for Reprise, PyTorch or ONNX runtimes",
 		Long: `Export writes the model that a run has trained, with the weights of its last
 checkpoint or of the one at --step, to --out, which must not exist yet. It only reads
 the run: the data set is not needed, and a run that is still training can be exported.
 
+  bundle       a folder, or one file where --out ends in .tar: weights, architecture
+               and preprocessing, which is all that "reprise predict" needs; of the
+               checkpoint with the lowest validation loss, unless --step names one
   safetensors  a folder: model.safetensors, with the names and layouts of
                PyTorch, and model.py, which builds the model and loads it
                with nothing but PyTorch
   onnx         one file of operator set 17, for any ONNX runtime
 
-Both take images as [N, C, H, W]. They hold the network only: values have to be scaled
+The last two take images as [N, C, H, W]. They hold the network only: values have to be scaled
 as they were in training, which "reprise datasets inspect" shows. Outputs agree with
 those in Reprise to about 1e-5, not bit for bit. docs/export.md has examples.
 
 RUN is a run's id, the beginning of one, or latest.`,
 		Example: `  reprise export latest --format onnx --out model.onnx
+  reprise export latest --format bundle --out model.tar
   reprise export latest --format safetensors --out digits --best`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -52,7 +56,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 	}
 	flags := c.Flags()
 	flags.StringVar((*string)(&q.Format), "format", "", "`FORMAT` of the model: "+orList(exportFormats()))
-	flags.StringVar(&out, "out", "", "write to `PATH`: a folder for safetensors, a file for onnx")
+	flags.StringVar(&out, "out", "", "write to `PATH`: a folder for bundle and safetensors, a file for onnx and where it ends in .tar")
 	flags.Var((*stepFlag)(&step), "step", "use the checkpoint at step `N` (default: the last one)")
 	flags.BoolVar(&q.Best, "best", false, "use the checkpoint with the lowest validation loss")
 	_, _ = c.MarkFlagRequired("format"), c.MarkFlagRequired("out") // they fail only for flags that do not exist
@@ -63,7 +67,9 @@ RUN is a run's id, the beginning of one, or latest.`,
 func exportFormats() []string {
 	var names []string
 	for _, f := range export.Formats() {
-		names = append(names, string(f))
+		if f != export.BundleArchive { // which --out asks for
+			names = append(names, string(f))
+		}
 	}
 	return names
 }
@@ -79,6 +85,9 @@ func exportArguments() []argument {
 
 // exportModel writes a model to a new file or folder, whole or not at all.
 func (env *environment) exportModel(ctx context.Context, q api.ExportModelRequest, out, format string) error {
+	if q.Format == export.Bundle && filepath.Ext(out) == ".tar" {
+		q.Format = export.BundleArchive
+	}
 	if err := q.Validate(); err != nil { // before anything is made at the path
 		return asGiven(api.ErrorOf(err), exportArguments()...)
 	}
@@ -105,7 +114,11 @@ func (env *environment) exportModel(ctx context.Context, q api.ExportModelReques
 		return err
 	}
 	return env.listing(format, made, func(t *table) error {
-		t.line("exported run %s at step %s, after epoch %s, to %s", made.RunID, thousands(made.Step), thousands(made.Epoch), made.Path)
+		which := ""
+		if made.Best {
+			which = ", which has the lowest validation loss"
+		}
+		t.line("exported run %s at step %s, after epoch %s%s, to %s", made.RunID, thousands(made.Step), thousands(made.Epoch), which, made.Path)
 		if len(made.Files) > 0 {
 			t.line("with %s", andList(made.Files))
 		}

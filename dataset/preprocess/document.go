@@ -1,6 +1,7 @@
 // Package preprocess turns the rows of a table into the features that a model is trained
 // on. What that needs to know is learnt from the training rows alone, and written down in
-// a Document: prediction needs it and the model's weights, and nothing else.
+// a Document: prediction needs it and the model's weights, and nothing else. Documents of
+// images and of text say how these become the inputs of a model.
 //
 // A cell first becomes a code, a float64: a number itself, the index of a category, 0 or 1
 // for a boolean, the seconds since 1970-01-01 UTC for a date, and NaN for a missing cell.
@@ -66,12 +67,33 @@ type Document struct {
 	// Missing are the texts that stand for a missing cell, beside those of package
 	// columns.
 	Missing []string `json:"missing,omitempty"`
-	// Columns are the columns that features are made of, in their order.
-	Columns []Column `json:"columns"`
+	// Columns are the columns that features are made of, in their order, in the document
+	// of a table. Every document has one of Columns, Pixels and Text.
+	Columns []Column `json:"columns,omitempty"`
+	// Pixels says how bytes become inputs, such as those of images.
+	Pixels *Pixels `json:"pixels,omitempty"`
+	// Text says how text becomes tokens.
+	Text *Text `json:"text,omitempty"`
 	// Ignored are the names of the columns that were there and are not used.
 	Ignored []string `json:"ignored,omitempty"`
 	// Target is what is to be predicted.
-	Target Target `json:"target"`
+	Target Target `json:"target,omitzero"`
+}
+
+// Pixels says that a sample is bytes in row-major order, each of which is divided by the
+// Divisor in float32.
+type Pixels struct {
+	// Shape is [height width channels], or another shape of fewer dimensions.
+	Shape   []int `json:"shape"`
+	Divisor int   `json:"divisor"`
+}
+
+// Text says that a sample is tokens, and what follows each of them is predicted.
+type Text struct {
+	// Tokenizer is the tokenizer in the JSON form of its package.
+	Tokenizer string `json:"tokenizer"`
+	// Context is the number of tokens in a sample.
+	Context int `json:"context"`
 }
 
 // Column says how a column becomes features.
@@ -130,7 +152,7 @@ func Parts() []Part { return []Part{Year, Month, Day, Weekday, Hour, Minute} }
 
 // Target is what a model predicts: one of the classes, or quantities.
 type Target struct {
-	// Column holds the class, in a classification.
+	// Column holds the class, in a classification of the rows of a table.
 	Column string `json:"column,omitempty"`
 	// Classes are the names of the classes, in the order of a model's outputs; with
 	// NumericClasses, all are numbers, and 1.0 is the class 1.
@@ -223,6 +245,9 @@ func (d Document) Validate() error {
 			return fail("%q is not UTF-8", text)
 		}
 	}
+	if err := d.validateForm(); err != nil {
+		return fail("%w", err)
+	}
 	features := 0
 	for _, c := range d.Columns {
 		if err := c.validate(); err != nil {
@@ -230,13 +255,62 @@ func (d Document) Validate() error {
 		}
 		features += c.features()
 	}
-	if features == 0 {
+	if features == 0 && len(d.Columns) > 0 {
 		return fail("it has no features")
 	}
-	if err := d.Target.validate(); err != nil {
+	if d.Text != nil {
+		return nil
+	}
+	if err := d.Target.validate(d.Pixels == nil); err != nil {
 		return fail("target: %w", err)
 	}
 	return nil
+}
+
+// validateForm fails unless the document is about one kind of input.
+func (d Document) validateForm() error {
+	forms := b2i(len(d.Columns) > 0) + b2i(d.Pixels != nil) + b2i(d.Text != nil)
+	if forms != 1 {
+		return errors.New("it has not exactly one of columns, pixels and text")
+	}
+	if len(d.Columns) == 0 && (d.Missing != nil || d.Ignored != nil) {
+		return errors.New("missing and ignored are for columns")
+	}
+	if p := d.Pixels; p != nil {
+		size := 1
+		for _, n := range p.Shape {
+			if n < 1 || n > maxPixels/size {
+				return fmt.Errorf("pixels of shape %v", p.Shape)
+			}
+			size *= n
+		}
+		if len(p.Shape) == 0 || p.Divisor < 1 || p.Divisor > math.MaxUint8 {
+			return fmt.Errorf("pixels of shape %v divided by %d", p.Shape, p.Divisor)
+		}
+	}
+	if d.Text != nil && (d.Text.Context < 1 || d.Text.Tokenizer == "") {
+		return errors.New("text without a tokenizer or a context")
+	}
+	return nil
+}
+
+// maxPixels bounds the bytes of a sample.
+const maxPixels = 1 << 30
+
+// Size returns the bytes of a sample.
+func (p Pixels) Size() int {
+	size := 1
+	for _, n := range p.Shape {
+		size *= n
+	}
+	return size
+}
+
+// Scale writes what the bytes of a sample are in training to x.
+func (p Pixels) Scale(pixels []byte, x []float32) {
+	for i, v := range pixels {
+		x[i] = float32(v) / float32(p.Divisor)
+	}
 }
 
 // names returns the names of all columns.
@@ -302,8 +376,8 @@ func (c Column) validate() error {
 	return nil
 }
 
-func (t Target) validate() error {
-	if (t.Column != "") != (len(t.Classes) > 0) || (len(t.Classes) > 0) == (len(t.Quantities) > 0) {
+func (t Target) validate(table bool) error {
+	if (t.Column != "") != (len(t.Classes) > 0 && table) || (len(t.Classes) > 0) == (len(t.Quantities) > 0) {
 		return errors.New("it is neither classes of a column nor quantities")
 	}
 	seen := map[string]bool{}

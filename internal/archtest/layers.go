@@ -38,14 +38,14 @@ func layerTable() []layer {
 		{"checkpoint/...", []string{"checkpoint/...", "tensor"}, "files of tensors outlive the code that trains"},
 		{"metrics", nil, "how good predictions are does not depend on who made them, nor on what is done about it"},
 		{"training/...", append([]string{"training/..."}, learning...), "the rules of training are hosted by integration, and host nobody"},
-		{"inference/...", append([]string{"inference/..."}, learning...), "the rules of serving are hosted by integration, and host nobody"},
-		{"export/...", []string{"export/...", "nn", "checkpoint", "kernel", "tensor"}, "a model is written from its architecture and weights, wherever these come from"},
+		{"inference/...", append([]string{"inference/...", "kernel/cpu", "export/bundle"}, learning...), "a model that is used elsewhere has its bundle and the processor, and no host"},
+		{"export/...", []string{"export/...", "nn", "checkpoint", "kernel", "tensor", "dataset/preprocess"}, "a model is written from its architecture and weights, wherever these come from"},
 		{"journal/...", append([]string{"journal/..."}, contexts...), "the journal says what the events of every context mean; hosts, files and stores are handed in or above it"},
 		{"datadir/...", append([]string{"datadir/...", "journal"}, contexts...), "the folders of a data directory are judged by its log; who trains in them is above"},
 		{"integration/...", append([]string{"integration/...", "journal", "datadir", "training/loop"}, contexts...), "integration joins contexts, not their implementations: cmd hands those in"},
 		{"api/...", append([]string{"api/..."}, contexts...), "the published language speaks to services, not to stores and drivers"},
 		{"api/describe", append([]string{"journal"}, contexts...), "what an event means is the journal's to say; this says it in a line"},
-		{"service", append([]string{"api/...", "integration", "journal", "datadir", "training/loop"}, contexts...), "use cases join contexts, not their implementations: cmd hands those in"},
+		{"service", append([]string{"api/...", "integration", "journal", "datadir", "training/loop", "dataset/preprocess", "export/bundle"}, contexts...), "use cases join contexts, not their implementations: cmd hands those in"},
 		{"server", []string{"api/..."}, "a server hands on what a service says: it knows only the published language"},
 		{"client/...", []string{"client/...", "api/..."}, "a client knows only the published language"},
 		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
@@ -70,6 +70,9 @@ func wiringFiles() map[string][]string {
 		"cmd/reprise/create.go": {"datadir"},
 		// What helps against errors of the system.
 		"cmd/reprise/exit.go": {"datadir"},
+		// Predictions are made here, from the user's tables: a service has no part in them.
+		"cmd/reprise/predict.go":        {"inference", "export/bundle", "dataset/table"},
+		"cmd/reprise/predict_output.go": {"inference"},
 	}
 }
 

@@ -273,11 +273,18 @@ func (x *Execution) Content(run training.RunID) (checkpoint.Content, error) {
 	}
 	figures := map[string]float64{LossSumKey: x.lossSum, LossRowsKey: float64(x.lossRows)}
 	x.progress.Save(figures)
-	return checkpoint.Content{
+	content := checkpoint.Content{
 		RunID: string(run), SessionID: string(x.session.ID), Step: x.step, Epoch: x.Epoch(),
 		Weights: state.Parameters, Optimizer: state.Moments,
 		Metrics: figures,
-	}, nil
+	}
+	if recorded := x.session.Dataset.Preprocessing; recorded != "" { // logs of older versions do not have it
+		if got := x.data.PreprocessingHash(); got != recorded {
+			return checkpoint.Content{}, fmt.Errorf("preprocessing document of the data: its SHA-256 is %s instead of %s, which is on record", got, recorded)
+		}
+		content.Preprocessing = x.data.Preprocessing()
+	}
+	return content, nil
 }
 
 // shuffle sets the order of the current epoch.
