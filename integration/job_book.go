@@ -85,8 +85,12 @@ type hostedJob struct {
 	resting bool
 	// reason is why the run was interrupted last.
 	reason string
-	// queued is when the job began to wait for devices, and placed when it got them.
-	queued, placed time.Time
+	// queued is since when the job waits for devices; zero while that does not count.
+	// waited is how long it did before, since it entered the queue.
+	queued time.Time
+	waited time.Duration
+	// placed is when the job got its devices.
+	placed time.Time
 	// notBefore is when a job that was deferred may try again.
 	notBefore time.Time
 	left      error // why the host left the job where it was
@@ -203,7 +207,8 @@ func (b *jobBook) reload(j *hostedJob) error {
 
 // leave gives up a job whose events cannot be recorded: the next host recovers it.
 func (b *jobBook) leave(j *hostedJob, err error) {
-	j.active, j.left = false, err
+	b.deactivate(j)
+	j.left = err
 	b.announce(j)
 }
 
@@ -215,11 +220,13 @@ func (b *jobBook) announce(j *hostedJob) {
 
 // happened takes in events of a job that are recorded.
 func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queue.JobEvent) {
-	was, now := j.job(), b.h.config.Now()
+	was, now, waited := j.job(), b.h.config.Now(), b.waited(j)
 	j.record = record
-	waits := func(job queue.Job) bool { return job.State() == queue.StateQueued && len(job.After()) == 0 }
 	if waits(j.job()) && !waits(was) {
-		j.queued = now
+		waited, j.waited, j.queued = 0, 0, time.Time{}
+		if j.active {
+			j.queued = now
+		}
 	}
 	for _, e := range events {
 		switch e := e.(type) {
@@ -227,6 +234,10 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 			j.placed = now
 		case queue.JobDeferred:
 			j.notBefore = now.Add(e.RetryAfter)
+			j.waited, j.queued = waited, time.Time{}
+			if j.active { // in between it does not wait for devices
+				j.queued = j.notBefore
+			}
 		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused, queue.JobResumed:
 			j.notBefore = time.Time{}
 		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
@@ -301,16 +312,32 @@ func (b *jobBook) follow(id queue.JobID, state queue.State) {
 	}
 }
 
-// waited is how long a job has waited for devices since it began to.
+// waits reports whether a job waits for devices, and for nothing else.
+func waits(job queue.Job) bool { return job.State() == queue.StateQueued && len(job.After()) == 0 }
+
+// waited is how long a job has waited for devices since it entered the queue. The time
+// for which it was deferred, or no host was to run it, does not count.
 func (b *jobBook) waited(j *hostedJob) time.Duration {
-	if len(j.job().After()) > 0 || j.queued.IsZero() || j.job().State() != queue.StateQueued {
+	switch {
+	case !waits(j.job()):
 		return 0
+	case j.queued.IsZero():
+		return j.waited
 	}
-	since := j.queued
-	if j.notBefore.After(since) {
-		since = j.notBefore
+	return j.waited + max(0, b.h.config.Now().Sub(j.queued))
+}
+
+// activate has the host prepare and run a job, whose waiting counts from now on.
+func (b *jobBook) activate(j *hostedJob) {
+	j.active, j.left = true, nil
+	if j.queued.IsZero() {
+		j.queued = b.h.config.Now()
 	}
-	return max(0, b.h.config.Now().Sub(since))
+}
+
+// deactivate leaves a job to whoever resumes it.
+func (b *jobBook) deactivate(j *hostedJob) {
+	j.active, j.waited, j.queued = false, b.waited(j), time.Time{}
 }
 
 // ran is how long a job has had its devices.
@@ -637,7 +664,7 @@ func (b *jobBook) close() {
 	defer b.mu.Unlock()
 	b.closed = true
 	for _, j := range b.sorted() {
-		j.active = false
+		b.deactivate(j)
 		if j.cancel != nil {
 			j.cancel()
 		}
@@ -672,7 +699,7 @@ func (b *jobBook) due() (time.Duration, bool) {
 		at(j.notBefore)
 		waits := j.job().State() == queue.StateSubmitted || j.job().State() == queue.StateQueued
 		if waits && !j.notBefore.IsZero() && !now.Before(j.notBefore) {
-			j.queued, j.notBefore, again = j.notBefore, time.Time{}, true
+			j.notBefore, again = time.Time{}, true
 		}
 		if j.cancel != nil {
 			slow := j.begun.Add(slowPreparation)
