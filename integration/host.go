@@ -49,7 +49,8 @@ func (e *UnfinishedError) Unwrap() error { return datadir.Advise(e.Cause) }
 const closeDeadline = 30 * time.Second
 
 // MaxRuns bounds the runs that train or wait for a device at a time. A decision about
-// them all has to fit in an event.
+// them all has to fit in an event. Of more jobs, those that rank highest are among them,
+// and the others wait until they do (queue.Limits bounds how many).
 const MaxRuns = 1000
 
 // ErrTooManyRuns is returned for a run beyond MaxRuns. Nothing is recorded of it.
@@ -146,6 +147,8 @@ type Host struct {
 	mu       sync.Mutex // guards what follows
 	runs     map[training.RunID]*hosted
 	admitted map[training.RunID]bool // that are about to be launched
+	// maxRuns is MaxRuns, but in tests. It is set before there are runs.
+	maxRuns int
 }
 
 // hosted is a run and what became of it.
@@ -249,7 +252,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, openings: background{driver: parts.driver}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, maxRuns: MaxRuns, openings: background{driver: parts.driver}}
 	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
@@ -362,7 +365,7 @@ func (h *Host) admit(id training.RunID) (release func(), err error) {
 			active++
 		}
 	}
-	if active >= MaxRuns {
+	if active >= h.maxRuns {
 		return nil, fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
 	}
 	h.admitted[id] = true

@@ -66,6 +66,9 @@ type jobBook struct {
 	ended  map[queue.JobID]queue.Job // and those of other workers
 	number map[queue.JobID]int       // of each job, in the order of submission
 	closed bool
+	// full says that jobs wait for places, and rankedAt when their ranks were compared last.
+	full     bool
+	rankedAt time.Time
 }
 
 // hostedJob is a job of this worker that has not ended, or whose run is still leaving.
@@ -81,6 +84,8 @@ type hostedJob struct {
 	// underWay says that the run has an actor, and stopping that this was told to stop.
 	underWay bool
 	stopping bool
+	// displaced says that it was told so to make room for a job that ranks higher.
+	displaced bool
 	// resting says that the run's actor has ended, and is about to be forgotten.
 	resting bool
 	// reason is why the run was interrupted last.
@@ -364,19 +369,7 @@ func (b *jobBook) advance() {
 			b.prepare(j)
 		}
 	}
-	for _, j := range all {
-		if !j.active || j.underWay || !j.runnable(now) {
-			continue
-		}
-		if err := b.decide(j, queue.CheckDuration{}); err != nil || !j.runnable(now) {
-			continue // it had no time left
-		}
-		if err := b.launch(j); errors.Is(err, ErrTooManyRuns) {
-			break
-		} else if err != nil {
-			b.leave(j, err)
-		}
-	}
+	b.launchQueued(now)
 	_ = b.clock.Tell(wakeJobs{}) // if its mailbox is full, it wakes anyway
 }
 
@@ -530,7 +523,7 @@ func (b *jobBook) launch(j *hostedJob) error {
 	if err := b.h.launch(record.ID, record.Session, launching{times: times, job: b, submitted: j.record.SubmittedAt}); err != nil {
 		return err
 	}
-	j.underWay, j.stopping = true, false
+	j.underWay, j.stopping, j.displaced = true, false, false
 	return nil
 }
 
@@ -625,6 +618,10 @@ func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: cause.Message}, Ran: ran})
 		}
+	case j.displaced:
+		if state.HasDevices() { // it got them after all, just before it was told to stop
+			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: codeHostFull, Message: cause.Message}, Ran: ran})
+		}
 	case stopping: // and it was resumed meanwhile
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseUser, Message: cause.Message}, Ran: ran})
@@ -707,8 +704,14 @@ func (b *jobBook) due() (time.Duration, bool) {
 			again = again || !now.Before(slow) && b.mayPrepare(now) && b.unprepared()
 		}
 	}
+	if b.full { // ranks change with time
+		again = again || now.Sub(b.rankedAt) >= planInterval
+	}
 	if again {
 		b.advance()
+	}
+	if b.full {
+		at(b.rankedAt.Add(planInterval))
 	}
 	return next.Sub(now), !next.IsZero()
 }
