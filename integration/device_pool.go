@@ -123,6 +123,9 @@ func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
 // Receive grants and ends leases. If it fails or panics, the pool starts over from
 // the ledgers; the caller is told, and need not wait for the deadline.
 func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {
+	if err := p.queue.late.deliver(ctx); err != nil {
+		return err
+	}
 	switch m := message.(type) {
 	case acquireDevice:
 		return answering(ctx, m.Request, m.Answer, func() error { return p.acquire(ctx, m) })
@@ -132,6 +135,7 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		return p.forget(ctx, m)
 	case replan:
 		return p.planSoon(ctx)
+	case deliverLate:
 	case planQueue:
 		if m.of != p {
 			return nil // this incarnation has planned since

@@ -131,6 +131,7 @@ type Host struct {
 	waiting  *runQueue
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
+	lateData lateMessages[datasetMessage]
 	// openings are the calls of OpenDataset that are under way.
 	openings background
 	letters  actor.DeadLetterBuffer
@@ -280,7 +281,9 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
+		New: func() actor.Actor[datasetMessage] {
+			return newDatasetCache(h.config.OpenDataset, h.openings.run, &h.lateData)
+		},
 	})
 	if err != nil {
 		return err
@@ -294,7 +297,7 @@ func (h *Host) spawnServices(log *journal.DeviceLog) error {
 
 // Devices grants leases of the host's devices to whoever is not a run.
 func (h *Host) Devices() *Devices {
-	return &Devices{pool: h.devices, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
+	return &Devices{pool: h.devices, waiting: h.waiting, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
 }
 
 // Start records the session that training.TrainingService.StartTraining gave,
@@ -494,9 +497,9 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	default:
 		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
-	// It fails only where the system is down, and holds nothing.
-	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
-	_ = h.datasets.Tell(forgetRun{Run: id})
+	// They fail only where the system is down, and holds nothing.
+	_ = h.waiting.forget(h.devices, runHolder(id))
+	_ = h.lateData.tell(h.datasets, forgetRun{Run: id}, deliverLate{})
 	h.jobs.rested(id, run.record, run.err)
 	close(run.done)
 	h.jobs.gone(id)

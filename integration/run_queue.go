@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"reprise/actor"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/journal"
@@ -25,6 +26,8 @@ type runQueue struct {
 	last   time.Duration // since origin, when the clock was last read
 	claims map[queue.JobID]*claim
 	labels map[device.ID][]string // of the devices that have some
+	// late are messages to the pool that found its mailbox full.
+	late lateMessages[deviceMessage]
 	// ending says that nothing more is placed, since the host is about to close.
 	ending atomic.Bool
 }
@@ -101,6 +104,12 @@ func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Ti
 func (q *runQueue) clock() time.Duration {
 	q.last = max(q.last, q.now().Sub(q.origin))
 	return q.last
+}
+
+// forget tells the pool that a holder is gone. It fails only where the pool is down, and
+// holds nothing.
+func (q *runQueue) forget(pool actor.Ref[deviceMessage], holder device.Holder) error {
+	return q.late.tell(pool, forgetHolder{Holder: holder}, deliverLate{})
 }
 
 // enter makes the holder wait for what it asks for.
