@@ -223,8 +223,18 @@ func (b *jobBook) announce(j *hostedJob) {
 	j.changed = make(chan struct{})
 }
 
-// happened takes in events of a job that are recorded.
+// happened takes in events of a job that are recorded, and what they mean for the jobs that
+// run after it.
 func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queue.JobEvent) {
+	was := j.job().State()
+	b.take(j, record, events)
+	if state := j.job().State(); state.Ended() && !was.Ended() {
+		b.follow(j.id(), state)
+	}
+}
+
+// take is happened for this job alone.
+func (b *jobBook) take(j *hostedJob, record journal.JobRecord, events []queue.JobEvent) {
 	was, now, waited := j.job(), b.h.config.Now(), b.waited(j)
 	j.record = record
 	if waits(j.job()) && !waits(was) {
@@ -252,9 +262,6 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 		b.h.jobRecorded(j.run(), e)
 	}
 	b.obey(j)
-	if j.job().State().Ended() && !was.State().Ended() {
-		b.follow(j.id(), j.job().State())
-	}
 	b.retire(j)
 	b.announce(j)
 }
@@ -305,15 +312,6 @@ func (b *jobBook) retire(j *hostedJob) {
 	if j.job().State().Ended() && !j.underWay && j.cancel == nil {
 		delete(b.live, j.id())
 		b.ended[j.id()] = j.job()
-	}
-}
-
-// follow tells the jobs that were to run after another one that it has ended.
-func (b *jobBook) follow(id queue.JobID, state queue.State) {
-	for _, j := range b.sorted() {
-		if slices.Contains(j.job().After(), id) {
-			_ = b.decide(j, queue.EndPredecessor{Job: id, State: state}) // what cannot be recorded is left to recovery
-		}
 	}
 }
 

@@ -1,21 +1,16 @@
 package integration
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"reprise/journal"
 	"reprise/queue"
 )
 
 // codeHostFull is why a queued job is in no decision about the devices.
 const codeHostFull queue.Code = "host_full"
-
-// reasonsTogether is how many jobs are told in one append that the host is full.
-const reasonsTogether = 500
 
 // launchQueued gives the jobs that wait for devices their actors, best rank first. A
 // decision about devices is about those that have one. If there are more than the host
@@ -103,30 +98,14 @@ func hostFull(places int) queue.Cause {
 // tellFull records why jobs are in no decision, once. If that fails, the next look tries
 // again.
 func (b *jobBook) tellFull(jobs []*hostedJob) {
-	jobs = slices.DeleteFunc(jobs, func(j *hostedJob) bool { return j.job().Cause().Code == codeHostFull })
-	for some := range slices.Chunk(jobs, reasonsTogether) {
-		b.decideTogether(some, queue.Defer{Cause: hostFull(b.h.maxRuns)})
-	}
-}
-
-// decideTogether is decide for several jobs, in one append. It reports whether it was
-// recorded.
-func (b *jobBook) decideTogether(jobs []*hostedJob, c queue.Command) bool {
-	var changes []journal.JobChange
-	var changed []*hostedJob
+	var all []decided
 	for _, j := range jobs {
-		if events, err := j.job().Decide(c); err == nil && len(events) > 0 {
-			changes = append(changes, journal.JobChange{ID: j.id(), Before: j.record, Events: events})
-			changed = append(changed, j)
-		}
-	}
-	records, err := b.log.Append(context.Background(), changes...)
-	for i, j := range changed {
-		if err != nil {
-			_ = b.reload(j) // the append may not have failed
+		if j.job().Cause().Code == codeHostFull {
 			continue
 		}
-		b.happened(j, records[i], changes[i].Events)
+		if events, err := j.job().Decide(queue.Defer{Cause: hostFull(b.h.maxRuns)}); err == nil {
+			all = append(all, decided{j, events})
+		}
 	}
-	return err == nil
+	_, _ = b.recordTogether(all)
 }
