@@ -44,6 +44,9 @@ func (b *jobBook) ranked(jobs []*hostedJob) []*hostedJob {
 		return jobs
 	}
 	s := queue.Snapshot{Policy: *b.h.config.Queue}
+	if usage := b.h.waiting.lately.Load(); usage != nil {
+		s.Usage = *usage
+	}
 	byID := make(map[queue.JobID]*hostedJob, len(jobs))
 	for _, j := range jobs {
 		e, _ := j.job().Entry()

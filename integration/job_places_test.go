@@ -161,3 +161,28 @@ func TestAgeingCountsForJobsBeyondThoseThatAHostTakes(t *testing.T) {
 	}
 	w.nothingLeft()
 }
+
+// Under fair share, the job of an owner who has used less is considered first also beyond
+// those that a host takes.
+func TestFairShareCountsForJobsBeyondThoseThatAHostTakes(t *testing.T) {
+	w, clock := newWorld(t), newHandClock()
+	h, gate := w.fullHost(2, func(c *HostConfig) {
+		c.Now = clock.now
+		c.Queue = &queue.Policy{Order: queue.OrderShare, HalfLife: 24 * time.Hour}
+	})
+	clock.advance(time.Hour) // of the one without a name
+	w.waiting(h, "same", 0)
+	w.untilInside(h, "same")
+	w.untilWaiting("same")
+	s := jobRequest{Seed: 2}.job("other")
+	s.Owner = "ada"
+	w.submit(h, s)
+	w.untilInside(h, "other")
+	close(gate.open)
+	w.ended(h, "same", queue.StateCompleted)
+	closeHost(t, h)
+	if got, want := w.placedOrder(), []queue.JobID{"first", "other", "same"}; !slices.Equal(got, want) {
+		t.Errorf("devices went to %v, want %v", got, want)
+	}
+	w.nothingLeft()
+}
