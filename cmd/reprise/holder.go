@@ -126,7 +126,7 @@ func (env *environment) withHolder(
 				return false, called
 			}
 			if errors.Is(called, fs.ErrPermission) { // it acts for another user
-				return false, err
+				return false, notThisUsers(w, holder)
 			}
 			e = &api.Error{Code: api.DirInUse}
 		}
@@ -188,6 +188,12 @@ func dialHolder(ctx context.Context, w datadir.Workspace) (net.Conn, error) {
 		return nil, err
 	}
 	return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, socketName))
+}
+
+// notThisUsers says that the process that holds a data directory does nothing for this user.
+func notThisUsers(w datadir.Workspace, holder flock.Info) error {
+	return fault.New(fault.Forbidden, "process %d (%s), which holds --data-dir %s, takes requests of its own user only: permission denied; run this as that user, or use another folder with --data-dir FOLDER",
+		holder.PID, holder.Command, w.Dir)
 }
 
 // askToServe calls do with the service of the holder. there is false where nothing has

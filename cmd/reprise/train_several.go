@@ -116,7 +116,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		case a.run == "" && (a.err == nil || ctx.Err() != nil):
 			left = append(left, a.file)
 		case a.err != nil:
-			note(errorf("%s: %w", a.file, a.err))
+			note(about(a.file, a.err))
 		case a.end.Unfinished != nil:
 			note(errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
 		case a.end.End != nil: // else closed says why there is none
@@ -142,7 +142,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		note(interrupted(ctx, unread, ""))
 	}
 	note(closed)
-	return worst(failed, stopped)
+	return partly(worst(failed, stopped), ran(attempts))
 }
 
 // worst returns one error for those of several runs, of which some failed and others
