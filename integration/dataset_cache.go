@@ -28,6 +28,7 @@ type datasetCache struct {
 	// background runs work that must not hold up the actor.
 	background func(work func())
 	entries    map[datasetKey]*cachedDataset
+	late       *lateMessages[datasetMessage]
 }
 
 // datasetKey tells data sets apart. The source is part of it because the same content
@@ -69,12 +70,15 @@ func (datasetOpened) datasetMessage() {}
 // waits. The run's actor is restarted, and asks again.
 var errCacheFailed = errors.New("the data set cache failed while the data set was being opened")
 
-func newDatasetCache(open OpenDataset, background func(work func())) *datasetCache {
-	return &datasetCache{open: open, background: background, entries: map[datasetKey]*cachedDataset{}}
+func newDatasetCache(open OpenDataset, background func(work func()), late *lateMessages[datasetMessage]) *datasetCache {
+	return &datasetCache{open: open, background: background, late: late, entries: map[datasetKey]*cachedDataset{}}
 }
 
 // Receive lends out data sets and takes them back.
 func (c *datasetCache) Receive(ctx *actor.Context[datasetMessage], message datasetMessage) error {
+	if err := c.late.deliver(ctx); err != nil {
+		return err
+	}
 	switch m := message.(type) {
 	case loadDataset:
 		return c.load(ctx, m)
@@ -91,6 +95,7 @@ func (c *datasetCache) Receive(ctx *actor.Context[datasetMessage], message datas
 		for key, held := range c.entries {
 			c.unload(key, held, m.Run)
 		}
+	case deliverLate:
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"reprise/actor"
@@ -123,6 +124,9 @@ func (p *devicePool) Stopped(ctx *actor.Context[deviceMessage], cause error) {
 // Receive grants and ends leases. If it fails or panics, the pool starts over from
 // the ledgers; the caller is told, and need not wait for the deadline.
 func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMessage) error {
+	if err := p.queue.late.deliver(ctx); err != nil {
+		return err
+	}
 	switch m := message.(type) {
 	case acquireDevice:
 		return answering(ctx, m.Request, m.Answer, func() error { return p.acquire(ctx, m) })
@@ -132,6 +136,7 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 		return p.forget(ctx, m)
 	case replan:
 		return p.planSoon(ctx)
+	case deliverLate:
 	case planQueue:
 		if m.of != p {
 			return nil // this incarnation has planned since
@@ -428,7 +433,7 @@ func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice
 		if lease.ID != m.Allocation.Lease || lease.Epoch != m.Allocation.Epoch {
 			continue
 		}
-		events, err := record.Ledger.Release(lease, "given back by the "+string(m.Holder.Kind))
+		events, err := record.Ledger.Release(lease, givenBack+string(m.Holder.Kind))
 		if err != nil {
 			return err
 		}
@@ -462,8 +467,8 @@ func (p *devicePool) append(ctx context.Context, id device.ID, events []device.E
 	return p.publish(next)
 }
 
-// givenBack is why a lease ends whose holder needs it no longer.
-const givenBack = "given back by the run"
+// givenBack begins why a lease ends whose holder needs it no longer.
+const givenBack = "given back by the "
 
 // end ends the work under a lease that has ended.
 func (p *devicePool) end(e device.Released) error {
@@ -472,7 +477,7 @@ func (p *devicePool) end(e device.Released) error {
 		return nil // an earlier incarnation granted it
 	}
 	delete(p.instances, e.Lease.ID)
-	if e.Reason == givenBack {
+	if strings.HasPrefix(e.Reason, givenBack) {
 		return instance.Complete()
 	}
 	return instance.Cancel(e.Reason)

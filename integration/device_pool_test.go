@@ -189,3 +189,31 @@ func TestThePoolKeepsNoWorkOfALeaseThatWasTaken(t *testing.T) {
 		t.Errorf("%d are at work under leases that have ended", n)
 	}
 }
+
+// What is given back was completed, whoever had it; what is taken was not.
+func TestAnInstanceIsCompletedByWhoeverGivesBackItsDevice(t *testing.T) {
+	for _, kind := range []device.HolderKind{device.HolderRun, device.HolderVerification, device.HolderGeneration} {
+		a := newAskers(t, queue.DefaultPolicy())
+		holder := device.Holder{Kind: kind, Subject: "subject"}
+		if kind != device.HolderRun {
+			holder.Instance = "instance"
+		}
+		var lease device.Lease
+		answer := func(_ actor.Sender, m leaseAnswer) error {
+			if granted, ok := m.(leaseGranted); ok {
+				lease = granted.Lease
+			}
+			return nil
+		}
+		a.tell(acquireDevice{Request: 1, Holder: holder, Submitted: a.now, Answer: answer, Progress: &runProgress{},
+			Workload: device.Workload{Memory: device.MemoryRequirement{Size: 1 << 10, Alignment: 64}}})
+		instance := a.pool.instances[lease.ID]
+		if instance == nil {
+			t.Fatalf("a %s got no device", kind)
+		}
+		a.tell(releaseDevice{Request: 2, Holder: holder, Allocation: allocationOf(lease), Answer: nobody})
+		if instance.State() != device.StateCompleted {
+			t.Errorf("the work of a %s that gave back its device is %v", kind, instance.State())
+		}
+	}
+}

@@ -34,6 +34,7 @@ type Lessor interface {
 // reads makes its own with OpenDevices. Devices are safe for concurrent use.
 type Devices struct {
 	pool     actor.Ref[deviceMessage]
+	waiting  *runQueue // the pool's
 	requests *atomic.Uint64
 	now      func() time.Time
 	newID    func() string
@@ -63,8 +64,8 @@ func OpenDevices(c DevicesConfig) (*Devices, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Devices{requests: new(atomic.Uint64), now: c.Now, newID: c.NewID, system: system}
-	d.pool, err = spawnDevicePool(system.Root(), journal.NewDeviceLog(c.Store, c.Now), drivers, newRunQueue(queue.DefaultPolicy(), c.Store, c.Now), c.NewID)
+	d := &Devices{requests: new(atomic.Uint64), now: c.Now, newID: c.NewID, system: system, waiting: newRunQueue(queue.DefaultPolicy(), c.Store, c.Now)}
+	d.pool, err = spawnDevicePool(system.Root(), journal.NewDeviceLog(c.Store, c.Now), drivers, d.waiting, c.NewID)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -160,7 +161,7 @@ func (d *Devices) Acquire(ctx context.Context, r LeaseRequest) (*Lease, error) {
 
 // forget ends the wait of a holder, and what it was granted meanwhile.
 func (d *Devices) forget(holder device.Holder) error {
-	return d.failed(d.pool.Tell(forgetHolder{Holder: holder}))
+	return d.failed(d.waiting.forget(d.pool, holder))
 }
 
 // failed returns what a failure to tell the pool something means.
@@ -235,6 +236,9 @@ func (l *Lease) release() error {
 		case <-l.devices.pool.Done(): // it has ended every lease
 			return nil
 		}
+	}
+	if errors.Is(err, actor.ErrMailboxFull) { // the lease ends, if a little later
+		err = l.devices.forget(l.holder)
 	}
 	if err = l.devices.failed(err); errors.Is(err, ErrDevicesClosed) {
 		return nil

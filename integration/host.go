@@ -49,7 +49,8 @@ func (e *UnfinishedError) Unwrap() error { return datadir.Advise(e.Cause) }
 const closeDeadline = 30 * time.Second
 
 // MaxRuns bounds the runs that train or wait for a device at a time. A decision about
-// them all has to fit in an event.
+// them all has to fit in an event. Of more jobs, those that rank highest are among them,
+// and the others wait until they do (queue.Limits bounds how many).
 const MaxRuns = 1000
 
 // ErrTooManyRuns is returned for a run beyond MaxRuns. Nothing is recorded of it.
@@ -130,6 +131,7 @@ type Host struct {
 	waiting  *runQueue
 	devices  actor.Ref[deviceMessage]
 	datasets actor.Ref[datasetMessage]
+	lateData lateMessages[datasetMessage]
 	// openings are the calls of OpenDataset that are under way.
 	openings background
 	letters  actor.DeadLetterBuffer
@@ -146,6 +148,8 @@ type Host struct {
 	mu       sync.Mutex // guards what follows
 	runs     map[training.RunID]*hosted
 	admitted map[training.RunID]bool // that are about to be launched
+	// maxRuns is MaxRuns, but in tests. It is set before there are runs.
+	maxRuns int
 }
 
 // hosted is a run and what became of it.
@@ -249,7 +253,7 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 	if err := journal.CatchUpProjections(ctx, config.Store); err != nil {
 		return nil, recovery, err
 	}
-	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, openings: background{driver: parts.driver}}
+	h := &Host{config: config, parts: parts, store: store, log: log, runs: map[training.RunID]*hosted{}, admitted: map[training.RunID]bool{}, maxRuns: MaxRuns, openings: background{driver: parts.driver}}
 	h.closing, h.shutting = context.WithCancel(context.Background())
 	if config.LogActors {
 		id := config.NewID()
@@ -280,7 +284,9 @@ func (h *Host) spawnServices(ctx context.Context, log *journal.DeviceLog) error 
 	}
 	h.datasets, err = actor.Spawn(h.system.Root(), actor.Spec[datasetMessage]{
 		Name: "datasets", Blocking: true,
-		New: func() actor.Actor[datasetMessage] { return newDatasetCache(h.config.OpenDataset, h.openings.run) },
+		New: func() actor.Actor[datasetMessage] {
+			return newDatasetCache(h.config.OpenDataset, h.openings.run, &h.lateData)
+		},
 	})
 	if err != nil {
 		return err
@@ -294,7 +300,7 @@ func (h *Host) spawnServices(ctx context.Context, log *journal.DeviceLog) error 
 
 // Devices grants leases of the host's devices to whoever is not a run.
 func (h *Host) Devices() *Devices {
-	return &Devices{pool: h.devices, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
+	return &Devices{pool: h.devices, waiting: h.waiting, requests: &h.requests, now: h.config.Now, newID: h.config.NewID}
 }
 
 // Start records the session that training.TrainingService.StartTraining gave,
@@ -365,7 +371,7 @@ func (h *Host) admit(id training.RunID) (release func(), err error) {
 			active++
 		}
 	}
-	if active >= MaxRuns {
+	if active >= h.maxRuns {
 		return nil, fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
 	}
 	h.admitted[id] = true
@@ -494,9 +500,9 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	default:
 		run.record, run.err = h.unfinished(id, fmt.Errorf("%w (and that could not be recorded: %w)", run.supervisor.Err(), cause))
 	}
-	// It fails only where the system is down, and holds nothing.
-	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})
-	_ = h.datasets.Tell(forgetRun{Run: id})
+	// They fail only where the system is down, and holds nothing.
+	_ = h.waiting.forget(h.devices, runHolder(id))
+	_ = h.lateData.tell(h.datasets, forgetRun{Run: id}, deliverLate{})
 	h.jobs.rested(id, run.record, run.err)
 	close(run.done)
 	h.jobs.gone(id)

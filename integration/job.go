@@ -78,7 +78,7 @@ func (h *Host) submit(ctx context.Context, submits []queue.Submit, prepared []tr
 	}
 	for i, r := range records {
 		j := b.add(r)
-		j.active = true
+		b.activate(j)
 		b.happened(j, j.record, changes[i].Events)
 	}
 	for _, r := range records {
@@ -218,7 +218,7 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 		b.h.config.Observer.Recorded(run.ID, e)
 	}
 	j := b.add(record)
-	j.active, j.queued = true, b.h.config.Now()
+	b.activate(j)
 	b.happened(j, j.record, c.Events)
 	b.advance()
 	return nil
@@ -338,9 +338,9 @@ func (h *Host) Unpause(ctx context.Context, t Target) error {
 		}
 		return nil
 	}, func(j *hostedJob) {
-		j.active, j.left = true, nil
-		if !j.notBefore.IsZero() {
-			j.queued, j.notBefore = h.config.Now(), h.config.Now()
+		h.jobs.activate(j)
+		if !j.notBefore.IsZero() { // it waits for devices from now on
+			j.waited, j.queued, j.notBefore = h.jobs.waited(j), h.config.Now(), h.config.Now()
 		}
 	})
 }
@@ -529,7 +529,7 @@ func (b *jobBook) release(id queue.JobID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if j := b.live[id]; j != nil {
-		j.active = false
+		b.deactivate(j)
 		if j.cancel != nil {
 			j.cancel()
 		}

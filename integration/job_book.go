@@ -66,6 +66,9 @@ type jobBook struct {
 	ended  map[queue.JobID]queue.Job // and those of other workers
 	number map[queue.JobID]int       // of each job, in the order of submission
 	closed bool
+	// full says that jobs wait for places, and rankedAt when their ranks were compared last.
+	full     bool
+	rankedAt time.Time
 }
 
 // hostedJob is a job of this worker that has not ended, or whose run is still leaving.
@@ -81,12 +84,18 @@ type hostedJob struct {
 	// underWay says that the run has an actor, and stopping that this was told to stop.
 	underWay bool
 	stopping bool
+	// displaced says that it was told so to make room for a job that ranks higher.
+	displaced bool
 	// resting says that the run's actor has ended, and is about to be forgotten.
 	resting bool
 	// reason is why the run was interrupted last.
 	reason string
-	// queued is when the job began to wait for devices, and placed when it got them.
-	queued, placed time.Time
+	// queued is since when the job waits for devices; zero while that does not count.
+	// waited is how long it did before, since it entered the queue.
+	queued time.Time
+	waited time.Duration
+	// placed is when the job got its devices.
+	placed time.Time
 	// notBefore is when a job that was deferred may try again.
 	notBefore time.Time
 	left      error // why the host left the job where it was
@@ -203,7 +212,8 @@ func (b *jobBook) reload(j *hostedJob) error {
 
 // leave gives up a job whose events cannot be recorded: the next host recovers it.
 func (b *jobBook) leave(j *hostedJob, err error) {
-	j.active, j.left = false, err
+	b.deactivate(j)
+	j.left = err
 	b.announce(j)
 }
 
@@ -213,13 +223,25 @@ func (b *jobBook) announce(j *hostedJob) {
 	j.changed = make(chan struct{})
 }
 
-// happened takes in events of a job that are recorded.
+// happened takes in events of a job that are recorded, and what they mean for the jobs that
+// run after it.
 func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queue.JobEvent) {
-	was, now := j.job(), b.h.config.Now()
+	was := j.job().State()
+	b.take(j, record, events)
+	if state := j.job().State(); state.Ended() && !was.Ended() {
+		b.follow(j.id(), state)
+	}
+}
+
+// take is happened for this job alone.
+func (b *jobBook) take(j *hostedJob, record journal.JobRecord, events []queue.JobEvent) {
+	was, now, waited := j.job(), b.h.config.Now(), b.waited(j)
 	j.record = record
-	waits := func(job queue.Job) bool { return job.State() == queue.StateQueued && len(job.After()) == 0 }
 	if waits(j.job()) && !waits(was) {
-		j.queued = now
+		waited, j.waited, j.queued = 0, 0, time.Time{}
+		if j.active {
+			j.queued = now
+		}
 	}
 	for _, e := range events {
 		switch e := e.(type) {
@@ -227,6 +249,10 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 			j.placed = now
 		case queue.JobDeferred:
 			j.notBefore = now.Add(e.RetryAfter)
+			j.waited, j.queued = waited, time.Time{}
+			if j.active { // in between it does not wait for devices
+				j.queued = j.notBefore
+			}
 		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused, queue.JobResumed:
 			j.notBefore = time.Time{}
 		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
@@ -236,9 +262,6 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 		b.h.jobRecorded(j.run(), e)
 	}
 	b.obey(j)
-	if j.job().State().Ended() && !was.State().Ended() {
-		b.follow(j.id(), j.job().State())
-	}
 	b.retire(j)
 	b.announce(j)
 }
@@ -292,25 +315,32 @@ func (b *jobBook) retire(j *hostedJob) {
 	}
 }
 
-// follow tells the jobs that were to run after another one that it has ended.
-func (b *jobBook) follow(id queue.JobID, state queue.State) {
-	for _, j := range b.sorted() {
-		if slices.Contains(j.job().After(), id) {
-			_ = b.decide(j, queue.EndPredecessor{Job: id, State: state}) // what cannot be recorded is left to recovery
-		}
+// waits reports whether a job waits for devices, and for nothing else.
+func waits(job queue.Job) bool { return job.State() == queue.StateQueued && len(job.After()) == 0 }
+
+// waited is how long a job has waited for devices since it entered the queue. The time
+// for which it was deferred, or no host was to run it, does not count.
+func (b *jobBook) waited(j *hostedJob) time.Duration {
+	switch {
+	case !waits(j.job()):
+		return 0
+	case j.queued.IsZero():
+		return j.waited
+	}
+	return j.waited + max(0, b.h.config.Now().Sub(j.queued))
+}
+
+// activate has the host prepare and run a job, whose waiting counts from now on.
+func (b *jobBook) activate(j *hostedJob) {
+	j.active, j.left = true, nil
+	if j.queued.IsZero() {
+		j.queued = b.h.config.Now()
 	}
 }
 
-// waited is how long a job has waited for devices since it began to.
-func (b *jobBook) waited(j *hostedJob) time.Duration {
-	if len(j.job().After()) > 0 || j.queued.IsZero() || j.job().State() != queue.StateQueued {
-		return 0
-	}
-	since := j.queued
-	if j.notBefore.After(since) {
-		since = j.notBefore
-	}
-	return max(0, b.h.config.Now().Sub(since))
+// deactivate leaves a job to whoever resumes it.
+func (b *jobBook) deactivate(j *hostedJob) {
+	j.active, j.waited, j.queued = false, b.waited(j), time.Time{}
 }
 
 // ran is how long a job has had its devices.
@@ -337,19 +367,7 @@ func (b *jobBook) advance() {
 			b.prepare(j)
 		}
 	}
-	for _, j := range all {
-		if !j.active || j.underWay || !j.runnable(now) {
-			continue
-		}
-		if err := b.decide(j, queue.CheckDuration{}); err != nil || !j.runnable(now) {
-			continue // it had no time left
-		}
-		if err := b.launch(j); errors.Is(err, ErrTooManyRuns) {
-			break
-		} else if err != nil {
-			b.leave(j, err)
-		}
-	}
+	b.launchQueued(now)
 	_ = b.clock.Tell(wakeJobs{}) // if its mailbox is full, it wakes anyway
 }
 
@@ -503,7 +521,7 @@ func (b *jobBook) launch(j *hostedJob) error {
 	if err := b.h.launch(record.ID, record.Session, launching{times: times, job: b, submitted: j.record.SubmittedAt}); err != nil {
 		return err
 	}
-	j.underWay, j.stopping = true, false
+	j.underWay, j.stopping, j.displaced = true, false, false
 	return nil
 }
 
@@ -598,6 +616,10 @@ func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: cause.Message}, Ran: ran})
 		}
+	case j.displaced:
+		if state.HasDevices() { // it got them after all, just before it was told to stop
+			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: codeHostFull, Message: cause.Message}, Ran: ran})
+		}
 	case stopping: // and it was resumed meanwhile
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseUser, Message: cause.Message}, Ran: ran})
@@ -637,7 +659,7 @@ func (b *jobBook) close() {
 	defer b.mu.Unlock()
 	b.closed = true
 	for _, j := range b.sorted() {
-		j.active = false
+		b.deactivate(j)
 		if j.cancel != nil {
 			j.cancel()
 		}
@@ -672,7 +694,7 @@ func (b *jobBook) due() (time.Duration, bool) {
 		at(j.notBefore)
 		waits := j.job().State() == queue.StateSubmitted || j.job().State() == queue.StateQueued
 		if waits && !j.notBefore.IsZero() && !now.Before(j.notBefore) {
-			j.queued, j.notBefore, again = j.notBefore, time.Time{}, true
+			j.notBefore, again = time.Time{}, true
 		}
 		if j.cancel != nil {
 			slow := j.begun.Add(slowPreparation)
@@ -680,8 +702,14 @@ func (b *jobBook) due() (time.Duration, bool) {
 			again = again || !now.Before(slow) && b.mayPrepare(now) && b.unprepared()
 		}
 	}
+	if b.full { // ranks change with time
+		again = again || now.Sub(b.rankedAt) >= planInterval
+	}
 	if again {
 		b.advance()
+	}
+	if b.full {
+		at(b.rankedAt.Add(planInterval))
 	}
 	return next.Sub(now), !next.IsZero()
 }

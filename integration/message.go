@@ -150,6 +150,8 @@ type (
 	// forgetHolder takes from a holder that is gone what it may hold without knowing:
 	// the answer came when it had stopped waiting.
 	forgetHolder struct{ Holder device.Holder }
+	// deliverLate does nothing but what each message does: the late ones are delivered.
+	deliverLate struct{}
 	// replan says that what a decision depends on has changed.
 	replan struct{}
 	// planQueue asks for a decision about those that wait; the pool sends it to
@@ -172,6 +174,7 @@ const (
 func (acquireDevice) deviceMessage() {}
 func (releaseDevice) deviceMessage() {}
 func (forgetHolder) deviceMessage()  {}
+func (deliverLate) deviceMessage()   {}
 func (replan) deviceMessage()        {}
 func (planQueue) deviceMessage()     {}
 
@@ -199,4 +202,5 @@ func (unloadDataset) datasetMessage() {}
 // forgetRun is forgetHolder for the data of a run that is at rest.
 type forgetRun struct{ Run training.RunID }
 
-func (forgetRun) datasetMessage() {}
+func (forgetRun) datasetMessage()   {}
+func (deliverLate) datasetMessage() {}

@@ -140,7 +140,7 @@ func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run tr
 		if err != nil {
 			return nil, err
 		}
-		return []queue.Command{queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: record.Reason}, Ran: ran}}, nil
+		return []queue.Command{queue.Fail{Cause: queue.Cause{Code: codeFailed, Message: causeOf(record.Reason).Message}, Ran: ran}}, nil
 	}
 	return []queue.Command{queue.Complete{Ran: ran}}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"reprise/actor"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/journal"
@@ -26,9 +27,14 @@ type runQueue struct {
 	last   time.Duration // since origin, when the clock was last read
 	claims map[queue.JobID]*claim
 	labels map[device.ID][]string // of the devices that have some
+	// late are messages to the pool that found its mailbox full.
+	late lateMessages[deviceMessage]
 	// usage is the device time of owners, without that of the claims that have a device;
 	// nil unless the policy asks for it.
 	usage *queue.Usage
+	// lately is what the last decision counted with, for those who rank jobs outside the
+	// pool. Nobody changes it.
+	lately atomic.Pointer[map[string]time.Duration]
 	// ending says that nothing more is placed, since the host is about to close.
 	ending atomic.Bool
 }
@@ -155,6 +161,12 @@ func (q *runQueue) clock() time.Duration {
 	return q.last
 }
 
+// forget tells the pool that a holder is gone. It fails only where the pool is down, and
+// holds nothing.
+func (q *runQueue) forget(pool actor.Ref[deviceMessage], holder device.Holder) error {
+	return q.late.tell(pool, forgetHolder{Holder: holder}, deliverLate{})
+}
+
 // enter makes the holder wait for what it asks for.
 func (q *runQueue) enter(m acquireDevice) {
 	c := q.claims[jobOf(m.Holder)]
@@ -250,6 +262,8 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		s.Jobs = append(s.Jobs, j)
 	}
 	s.Usage = q.used(s.Now)
+	usage := s.Usage
+	q.lately.Store(&usage)
 	slices.SortFunc(s.Jobs, func(a, b queue.Entry) int {
 		return cmp.Or(cmp.Compare(a.Submitted, b.Submitted), strings.Compare(string(a.ID), string(b.ID)))
 	})

@@ -19,8 +19,9 @@ type Limits struct {
 	Owners          map[string]int
 }
 
-// DefaultLimits returns the limits of a host that was not told any: Plan decides about
-// so many jobs in less than a second.
+// DefaultLimits returns the limits of a host that was not told any. Ranked orders so many
+// jobs in milliseconds; a decision is about fewer of them, the first in that order, since
+// it has to fit in an event.
 func DefaultLimits() Limits { return Limits{Waiting: 10_000} }
 
 // Validate fails with a *fault.FieldError, or several of them joined, for a negative

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -240,12 +241,26 @@ func byID(a, b Job) int { return strings.Compare(string(a.id), string(b.id)) }
 // Changes are in an order in which they can be recorded; it does not depend on that of
 // the jobs.
 func Follow(jobs []Job) ([]Change, error) {
+	ends := map[JobID]State{}
+	for _, j := range jobs {
+		if j.state.Ended() {
+			ends[j.id] = j.state
+		}
+	}
+	return FollowEnds(jobs, ends)
+}
+
+// FollowEnds is Follow for ends that are given: of jobs or of runs that have none. Those
+// among jobs that have ended are otherwise ignored.
+func FollowEnds(jobs []Job, ends map[JobID]State) ([]Change, error) {
 	jobs = slices.SortedFunc(slices.Values(jobs), byID)
-	var ended []int
+	var ended []EndPredecessor
+	for _, id := range slices.Sorted(maps.Keys(ends)) {
+		ended = append(ended, EndPredecessor{id, ends[id]})
+	}
 	waiters := map[JobID][]int{}
 	for i, j := range jobs {
 		if j.state.Ended() {
-			ended = append(ended, i)
 			continue
 		}
 		for _, id := range j.after {
@@ -254,13 +269,13 @@ func Follow(jobs []Job) ([]Change, error) {
 	}
 	var changes []Change
 	for len(ended) > 0 {
-		e := jobs[ended[0]]
+		end := ended[0]
 		ended = ended[1:]
-		for _, i := range waiters[e.id] {
+		for _, i := range waiters[end.Job] {
 			if jobs[i].state.Ended() {
 				continue
 			}
-			events, err := jobs[i].Decide(EndPredecessor{e.id, e.state})
+			events, err := jobs[i].Decide(end)
 			if err != nil {
 				return nil, err
 			}
@@ -272,7 +287,7 @@ func Follow(jobs []Job) ([]Change, error) {
 				jobs[i] = jobs[i].Apply(event)
 			}
 			if jobs[i].state.Ended() {
-				ended = append(ended, i)
+				ended = append(ended, EndPredecessor{jobs[i].id, jobs[i].state})
 			}
 		}
 	}

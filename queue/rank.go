@@ -95,3 +95,18 @@ type class struct {
 }
 
 func (r rank) class() class { return class{r.priority, r.promoted, r.level} }
+
+// Ranked returns the jobs of a snapshot in the order in which Plan considers them, with
+// those that run where they would be if they waited. The snapshot needs no devices.
+func Ranked(s *Snapshot) []JobID {
+	ranks := make([]rank, len(s.Jobs))
+	for i := range s.Jobs {
+		ranks[i] = s.Policy.rank(&s.Jobs[i], s.Usage)
+	}
+	slices.SortFunc(ranks, rank.compare)
+	ids := make([]JobID, len(ranks))
+	for i, r := range ranks {
+		ids[i] = r.id
+	}
+	return ids
+}

@@ -30,7 +30,7 @@ func jobs() []Mutant {
 	return []Mutant{
 		{"a run asks for its device before its data are open", "integration/run_actor.go", "		if a.data == nil { // first, since a device must not wait for data\n", "		if false {\n", tests("./integration", "-run", "^TestASlowDataSet")},
 		{"a job that is stopped trains on", "integration/job_book.go", "		run.interrupt(cause, b.h.config.Now())\n", "", tests("./integration", "-run", "^TestAJobThatHasRunForIts|^TestAJobIsCancelled", "-timeout", "3m")},
-		{"the end of a job is not followed", "integration/job_book.go", "		b.follow(j.id(), j.job().State())\n", "", tests("./integration", "-run", "^TestAJobRunsAfterOthers$", "-timeout", "3m")},
+		{"the end of a job is not followed", "integration/job_book.go", "		b.follow(j.id(), state)\n", "", tests("./integration", "-run", "^TestAJobRunsAfterOthers$", "-timeout", "3m")},
 		{"recovery leaves jobs that had devices", "integration/recover_jobs.go", "		return []queue.Command{queue.Defer{Cause: cause, Ran: ran}}, nil\n	case end == queue.StateFailed", "		return nil, nil\n	case end == queue.StateFailed", recovery},
 	}
 }
@@ -142,8 +142,8 @@ func compensations() []Mutant {
 		{"a run that ends keeps its memory", "integration/run_actor.go", "	a.closeExecution()\n	if cause != nil {", "	if cause != nil {", simulation()},
 		{"the cache keeps what is unloaded", "integration/dataset_cache.go", "				c.unload(key, held, m.Run)\n", "				_ = held\n", simulation()},
 		{"the cache does not forget a run", "integration/dataset_cache.go", "		for key, held := range c.entries {\n			c.unload(key, held, m.Run)\n		}\n", "", simulation()},
-		{"the pool is not told of a run at rest", "integration/host.go", "	_ = h.devices.Tell(forgetHolder{Holder: runHolder(id)})\n", "", simulation()},
-		{"the cache is not told of a run at rest", "integration/host.go", "	_ = h.datasets.Tell(forgetRun{Run: id})\n", "", simulation()},
+		{"the pool is not told of a run at rest", "integration/host.go", "	_ = h.waiting.forget(h.devices, runHolder(id))\n", "", simulation()},
+		{"the cache is not told of a run at rest", "integration/host.go", "	_ = h.lateData.tell(h.datasets, forgetRun{Run: id}, deliverLate{})\n", "", simulation()},
 		{"a run that was given up on is not marked as failed", "integration/host.go", "	case launched == run:\n", "	case false:\n", simulation()},
 		{"recovery interrupts nothing", "integration/recover.go", "	if saga.UnderWay() {\n		if err := record", "	if false {\n		if err := record", simulation()},
 		{"recovery releases no devices", "integration/recover.go", "			event = training.DeviceReleased{Allocation: c.Allocation}\n", "			return events, nil\n", simulation()},
