@@ -18,7 +18,7 @@ func logOperations() []Operation {
 		stream(ListEvents, Service.Events),
 		stream(TailEvents, Service.Tail),
 		stream(ReplayRun, Service.Replay),
-		stream(VerifyEvents, Service.VerifyLog),
+		stream(VerifyEvents, Service.VerifyLog).upTo(maxFilesRequest),
 		unary(ShowHead, Service.Head),
 		stream(ExportEvents, Service.Export),
 		unary(ListProjections, Service.Projections),

@@ -19,8 +19,8 @@ const (
 
 func trainingOperations() []Operation {
 	return []Operation{
-		unary(ValidateRun, Service.Validate),
-		stream(SubmitRuns, Service.Submit),
+		unary(ValidateRun, Service.Validate).upTo(maxFilesRequest),
+		stream(SubmitRuns, Service.Submit).upTo(maxSubmitRequest),
 		unary(ForkRun, Service.Fork),
 		stream(ResumeRuns, Service.Resume),
 		stream(FollowRuns, Service.Follow),
@@ -31,6 +31,6 @@ func trainingOperations() []Operation {
 		unary(RetryRuns, Service.Retry),
 		unary(ListActors, Service.Actors),
 		unary(TraceActor, Service.Trace),
-		unary(TellActor, Service.Tell),
+		unary(TellActor, Service.Tell).upTo(maxFilesRequest),
 	}
 }

@@ -45,12 +45,15 @@ func Handler(s api.Service) http.Handler {
 func serve(w http.ResponseWriter, r *http.Request, s api.Service, o api.Operation) {
 	a := newAnswer(w, r, o.Streams)
 	ctx := api.WithNotices(r.Context(), a.notice)
-	a.end(o.Call(ctx, s, func(request any) error { return decode(w, r, api.MaxRequest, request) }, a.item))
+	a.end(o.Call(ctx, s, func(request any) error { return decode(w, r, o, request) }, a.item))
 }
 
-// decode reads the request of a call, of which maxRequest bounds the bytes.
-func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request any) error {
-	body := http.MaxBytesReader(w, r.Body, maxRequest)
+// decode reads the request of a call, up to the operation's bound.
+func decode(w http.ResponseWriter, r *http.Request, o api.Operation, request any) error {
+	if err := o.CheckSize(r.ContentLength); err != nil { // it need not be read
+		return err
+	}
+	body := http.MaxBytesReader(w, r.Body, o.MaxRequest)
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	err := d.Decode(request)
@@ -65,7 +68,7 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 		}
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return fault.New(fault.Invalid, "the request is larger than %d bytes; send less at a time", tooLarge.Limit)
+		return o.CheckSize(tooLarge.Limit + 1)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.Unavailable, "the request did not arrive in time; send its body together with its headers")
