@@ -41,15 +41,15 @@ func Operations() []Operation {
 
 func runOperations() []Operation {
 	return []Operation{
-		unary(ListRuns, Service.Runs),
-		unary(ShowRun, Service.Run),
+		unary(ListRuns, Service.Runs).reading(),
+		unary(ShowRun, Service.Run).reading(),
 	}
 }
 
 func machineOperations() []Operation {
 	return []Operation{
-		unary(ShowState, Service.State),
-		unary(ListDevices, Service.Devices),
+		unary(ShowState, Service.State).reading(),
+		unary(ListDevices, Service.Devices).reading(),
 		stream(LeaseDevice, Service.Lease),
 	}
 }
@@ -63,6 +63,9 @@ type Operation struct {
 	// MaxRequest bounds the request, in bytes. Client and server refuse a larger one before
 	// it is read; a service in the same process needs no such bound.
 	MaxRequest int64
+	// Reads says that the operation changes nothing and waits for no device, so that a
+	// server may bound how many such calls it serves at a time.
+	Reads bool
 	// Call calls the service with the request that decode stores in its argument, and
 	// passes what it gives to send. It returns the first error of the three.
 	Call func(ctx context.Context, s Service, decode, send func(any) error) error
@@ -80,6 +83,12 @@ func (o Operation) CheckSize(size int64) error {
 // upTo returns the operation with another bound on its request, in bytes.
 func (o Operation) upTo(maxRequest int64) Operation {
 	o.MaxRequest = maxRequest
+	return o
+}
+
+// reading returns the operation as one that Reads.
+func (o Operation) reading() Operation {
+	o.Reads = true
 	return o
 }
 
