@@ -93,6 +93,13 @@ func decode(w http.ResponseWriter, r *http.Request, o api.Operation, request any
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.Unavailable, "the request did not arrive in time; send its body together with its headers")
 	}
+	if mistyped := new(json.UnmarshalTypeError); errors.As(err, &mistyped) { // its text names a type of Go
+		field := mistyped.Field
+		if field == "" {
+			field = "the request"
+		}
+		err = errors.New(field + " cannot be a JSON " + mistyped.Value)
+	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("it is empty; send {} for a request without fields")
 	}
