@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"slices"
+
+	"reprise/fault"
 )
 
 // Unary is the name of an operation that takes a request and gives one answer, as it
@@ -39,15 +41,15 @@ func Operations() []Operation {
 
 func runOperations() []Operation {
 	return []Operation{
-		unary(ListRuns, Service.Runs),
-		unary(ShowRun, Service.Run),
+		unary(ListRuns, Service.Runs).reading(),
+		unary(ShowRun, Service.Run).reading(),
 	}
 }
 
 func machineOperations() []Operation {
 	return []Operation{
-		unary(ShowState, Service.State),
-		unary(ListDevices, Service.Devices),
+		unary(ShowState, Service.State).reading(),
+		unary(ListDevices, Service.Devices).reading(),
 		stream(LeaseDevice, Service.Lease),
 	}
 }
@@ -58,13 +60,40 @@ type Operation struct {
 	Name string
 	// Streams says that the operation gives items rather than one answer.
 	Streams bool
+	// MaxRequest bounds the request, in bytes. Client and server refuse a larger one before
+	// it is read; a service in the same process needs no such bound.
+	MaxRequest int64
+	// Reads says that the operation changes nothing and waits for no device, so that a
+	// server may bound how many such calls it serves at a time.
+	Reads bool
 	// Call calls the service with the request that decode stores in its argument, and
 	// passes what it gives to send. It returns the first error of the three.
 	Call func(ctx context.Context, s Service, decode, send func(any) error) error
 }
 
+// CheckSize fails with an error of kind Invalid for a request whose JSON is larger, in
+// bytes, than the operation takes.
+func (o Operation) CheckSize(size int64) error {
+	if size <= o.MaxRequest {
+		return nil
+	}
+	return fault.New(fault.Invalid, "%s: the request is larger than %d bytes; send less at a time", o.Name, o.MaxRequest)
+}
+
+// upTo returns the operation with another bound on its request, in bytes.
+func (o Operation) upTo(maxRequest int64) Operation {
+	o.MaxRequest = maxRequest
+	return o
+}
+
+// reading returns the operation as one that Reads.
+func (o Operation) reading() Operation {
+	o.Reads = true
+	return o
+}
+
 func unary[Request, Answer any](name Unary[Request, Answer], method func(Service, context.Context, Request) (Answer, error)) Operation {
-	return Operation{Name: string(name), Call: func(ctx context.Context, s Service, decode, send func(any) error) error {
+	return Operation{Name: string(name), MaxRequest: MaxRequest, Call: func(ctx context.Context, s Service, decode, send func(any) error) error {
 		var request Request
 		if err := decode(&request); err != nil {
 			return err
@@ -78,7 +107,7 @@ func unary[Request, Answer any](name Unary[Request, Answer], method func(Service
 }
 
 func stream[Request, Item any](name Stream[Request, Item], method func(Service, context.Context, Request) iter.Seq2[Item, error]) Operation {
-	return Operation{Name: string(name), Streams: true, Call: func(ctx context.Context, s Service, decode, send func(any) error) error {
+	return Operation{Name: string(name), Streams: true, MaxRequest: MaxRequest, Call: func(ctx context.Context, s Service, decode, send func(any) error) error {
 		var request Request
 		if err := decode(&request); err != nil {
 			return err

@@ -15,14 +15,14 @@ const (
 
 func logOperations() []Operation {
 	return []Operation{
-		stream(ListEvents, Service.Events),
-		stream(TailEvents, Service.Tail),
-		stream(ReplayRun, Service.Replay),
-		stream(VerifyEvents, Service.VerifyLog),
-		unary(ShowHead, Service.Head),
-		stream(ExportEvents, Service.Export),
-		unary(ListProjections, Service.Projections),
+		stream(ListEvents, Service.Events).reading(),
+		stream(TailEvents, Service.Tail).reading(),
+		stream(ReplayRun, Service.Replay).reading(),
+		stream(VerifyEvents, Service.VerifyLog).upTo(maxFilesRequest).reading(),
+		unary(ShowHead, Service.Head).reading(),
+		stream(ExportEvents, Service.Export).reading(),
+		unary(ListProjections, Service.Projections).reading(),
 		unary(Rebuild, Service.RebuildProjections),
-		stream(MakeBackup, Service.Backup),
+		stream(MakeBackup, Service.Backup).reading(),
 	}
 }

@@ -14,18 +14,18 @@ const (
 
 func recordOperations() []Operation {
 	return []Operation{
-		stream(ShowMetrics, Service.Metrics),
-		unary(ExplainRun, Service.Explain),
+		stream(ShowMetrics, Service.Metrics).reading(),
+		unary(ExplainRun, Service.Explain).reading(),
 		stream(VerifyRun, Service.Verify),
 		stream(GenerateText, Service.Generate),
-		stream(ExportRun, Service.ExportModel),
+		stream(ExportRun, Service.ExportModel).reading(),
 	}
 }
 
 func dataOperations() []Operation {
 	return []Operation{
-		unary(ListDataSets, Service.DataSets),
+		unary(ListDataSets, Service.DataSets).reading(),
 		unary(FetchDataSet, Service.FetchDataSet),
-		unary(InspectDataSet, Service.InspectDataSet),
+		unary(InspectDataSet, Service.InspectDataSet).reading(),
 	}
 }

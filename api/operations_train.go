@@ -19,8 +19,8 @@ const (
 
 func trainingOperations() []Operation {
 	return []Operation{
-		unary(ValidateRun, Service.Validate),
-		stream(SubmitRuns, Service.Submit),
+		unary(ValidateRun, Service.Validate).upTo(maxFilesRequest).reading(),
+		stream(SubmitRuns, Service.Submit).upTo(maxSubmitRequest),
 		unary(ForkRun, Service.Fork),
 		stream(ResumeRuns, Service.Resume),
 		stream(FollowRuns, Service.Follow),
@@ -29,8 +29,8 @@ func trainingOperations() []Operation {
 		unary(PauseRuns, Service.Pause),
 		unary(PrioritizeRuns, Service.Prioritize),
 		unary(RetryRuns, Service.Retry),
-		unary(ListActors, Service.Actors),
-		unary(TraceActor, Service.Trace),
-		unary(TellActor, Service.Tell),
+		unary(ListActors, Service.Actors).reading(),
+		unary(TraceActor, Service.Trace).reading(),
+		unary(TellActor, Service.Tell).upTo(maxFilesRequest),
 	}
 }

@@ -11,10 +11,15 @@ const (
 	LinesType = "application/jsonl"
 	// NoticeHeader is the header that has a notice, as JSON.
 	NoticeHeader = "Reprise-Notice"
-	// MaxRequest bounds a request, in bytes. It leaves room for everything that Submit
-	// takes, in the longest form that JSON has for it: what is too large for an operation,
+	// MaxRequest bounds the request of an operation, in bytes, unless its row in the table
+	// says otherwise.
+	MaxRequest = 1 << 20
+	// maxFilesRequest bounds a request that carries a file or two, or a payload. They have
+	// room in the longest form that JSON has for them: what is too large for an operation,
 	// the operation says, and it says the same without a wire.
-	MaxRequest = 6*MaxRequests*MaxRequestBytes + 16<<20
+	maxFilesRequest = 12*MaxRequestBytes + MaxRequest
+	// maxSubmitRequest is the same for all the files of a submission.
+	maxSubmitRequest = 6*MaxRequests*MaxRequestBytes + 16<<20
 	// MaxLine bounds a line of an answer, in bytes.
 	MaxLine = 64 << 20
 )

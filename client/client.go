@@ -17,6 +17,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"slices"
 
 	"reprise/api"
 	"reprise/fault"
@@ -31,12 +32,14 @@ type Dial func(ctx context.Context) (net.Conn, error)
 type Client struct {
 	service string // its name in errors
 	http    http.Client
+	// operations have the bounds of requests.
+	operations []api.Operation
 }
 
 // New returns a client of the service that dial connects to. The name, such as the
 // path of its socket, is for errors. Close must follow.
 func New(name string, dial Dial) *Client {
-	return &Client{service: name, http: http.Client{Transport: &http.Transport{
+	return &Client{service: name, operations: api.Operations(), http: http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}}}
 }
@@ -256,6 +259,11 @@ func (c *Client) post(ctx context.Context, name string, request any) (io.ReadClo
 	raw, err := json.Marshal(request)
 	if err != nil {
 		return nil, api.ErrorOf(err)
+	}
+	if i := slices.IndexFunc(c.operations, func(o api.Operation) bool { return o.Name == name }); i >= 0 {
+		if err := c.operations[i].CheckSize(int64(len(raw))); err != nil { // the service would cut it off
+			return nil, api.ErrorOf(err)
+		}
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://reprise"+api.PathPrefix+name, bytes.NewReader(raw))
 	if err != nil {

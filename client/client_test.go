@@ -160,3 +160,19 @@ func TestTheEndOfACallEndsItOnTheServer(t *testing.T) {
 	}
 	<-ended
 }
+
+// A request that the service would cut off is not sent.
+func TestARequestThatIsTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
+	c := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }))
+	long := strings.Repeat("r", api.MaxRequest)
+	_, err := c.Run(t.Context(), api.RunRequest{Run: long})
+	errs := []error{err}
+	for _, err := range c.Events(t.Context(), api.EventsRequest{Run: long}) {
+		errs = append(errs, err)
+	}
+	for i, name := range []string{"runs.show", "events.list"} {
+		if want := name + ": the request is larger than 1048576 bytes; send less at a time"; fault.KindOf(errs[i]) != fault.Invalid || errs[i].Error() != want {
+			t.Errorf("%v", errs[i])
+		}
+	}
+}

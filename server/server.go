@@ -27,10 +27,15 @@ import (
 //
 // A server that it belongs to may bound how long requests take to arrive, with
 // http.Server.ReadTimeout: answers may take longer.
-func Handler(s api.Service) http.Handler {
+//
+// It bounds the calls that only read, so that they do not keep the service from its work:
+// how many it serves at a time, and how long a client may leave an answer unread.
+func Handler(s api.Service) http.Handler { return handler(s, newLimits()) }
+
+func handler(s api.Service, l *limits) http.Handler {
 	mux := http.NewServeMux()
 	for _, o := range api.Operations() {
-		mux.HandleFunc("POST "+api.PathPrefix+o.Name, func(w http.ResponseWriter, r *http.Request) { serve(w, r, s, o) })
+		mux.HandleFunc("POST "+api.PathPrefix+o.Name, func(w http.ResponseWriter, r *http.Request) { serve(w, r, s, o, l) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		newAnswer(w, r, false).end(&api.Error{
@@ -42,15 +47,33 @@ func Handler(s api.Service) http.Handler {
 }
 
 // serve calls an operation and writes what it gives.
-func serve(w http.ResponseWriter, r *http.Request, s api.Service, o api.Operation) {
+func serve(w http.ResponseWriter, r *http.Request, s api.Service, o api.Operation, l *limits) {
 	a := newAnswer(w, r, o.Streams)
+	if o.Reads {
+		a.patience = l.writePatience
+	}
+	leave := func() {}
+	defer func() { leave() }()
 	ctx := api.WithNotices(r.Context(), a.notice)
-	a.end(o.Call(ctx, s, func(request any) error { return decode(w, r, api.MaxRequest, request) }, a.item))
+	a.end(o.Call(ctx, s, func(request any) error {
+		err := decode(w, r, o, request)
+		if err != nil {
+			return err
+		}
+		left, err := l.enter(ctx, o, request)
+		if err == nil {
+			leave = left
+		}
+		return err
+	}, a.item))
 }
 
-// decode reads the request of a call, of which maxRequest bounds the bytes.
-func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request any) error {
-	body := http.MaxBytesReader(w, r.Body, maxRequest)
+// decode reads the request of a call, up to the operation's bound.
+func decode(w http.ResponseWriter, r *http.Request, o api.Operation, request any) error {
+	if err := o.CheckSize(r.ContentLength); err != nil { // it need not be read
+		return err
+	}
+	body := http.MaxBytesReader(w, r.Body, o.MaxRequest)
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	err := d.Decode(request)
@@ -65,10 +88,17 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 		}
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return fault.New(fault.Invalid, "the request is larger than %d bytes; send less at a time", tooLarge.Limit)
+		return o.CheckSize(tooLarge.Limit + 1)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.Unavailable, "the request did not arrive in time; send its body together with its headers")
+	}
+	if mistyped := new(json.UnmarshalTypeError); errors.As(err, &mistyped) { // its text names a type of Go
+		field := mistyped.Field
+		if field == "" {
+			field = "the request"
+		}
+		err = errors.New(field + " cannot be a JSON " + mistyped.Value)
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("it is empty; send {} for a request without fields")
@@ -80,6 +110,8 @@ func decode(w http.ResponseWriter, r *http.Request, maxRequest int64, request an
 // them and there is only one item, as one JSON value.
 type answer struct {
 	lines bool
+	// patience is how long the client may leave a part unread; 0 is for ever.
+	patience time.Duration
 
 	mu    sync.Mutex // notices may come from any goroutine of the service
 	w     http.ResponseWriter
@@ -164,10 +196,15 @@ func (a *answer) write(mediaType string, raw []byte, status int) error {
 		a.w.Header().Set("Content-Type", mediaType)
 		a.w.WriteHeader(status)
 	}
+	c := http.NewResponseController(a.w)
+	if a.patience > 0 {
+		unread := time.AfterFunc(a.patience, func() { _ = c.SetWriteDeadline(time.Unix(1, 0)) }) // it has passed, so that the write ends
+		defer unread.Stop()
+	}
 	if _, err := a.w.Write(raw); err != nil {
 		return err
 	}
-	return http.NewResponseController(a.w).Flush()
+	return c.Flush()
 }
 
 // encode returns the JSON of a value, on one line and with its texts as they are.

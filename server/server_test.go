@@ -3,6 +3,8 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -74,7 +76,8 @@ func TestAnErrorIsTheLastLine(t *testing.T) {
 func TestARequestThatIsNotOneOfTheOperationIsRefused(t *testing.T) {
 	for _, body := range []string{"", "x", `{"runs":1}`, `{} {}`, `{"run":1}`, `{"at":"yesterday"}`} {
 		response, answer := post(t, scripted{}, "/v1/events.list", "", body)
-		if response.Code != http.StatusBadRequest || !strings.Contains(answer, `"kind":"invalid"`) {
+		if response.Code != http.StatusBadRequest || !strings.Contains(answer, `"kind":"invalid"`) || strings.Contains(answer, "Go ") ||
+			body == `{"run":1}` && !strings.Contains(answer, "run cannot be a JSON number") {
 			t.Errorf("%.40s: %v %s", body, response.Code, answer)
 		}
 	}
@@ -105,5 +108,34 @@ func TestNoticesInHeadersAreBoundedAndTellOfNoDownload(t *testing.T) {
 	}
 	if size == 0 || size > 16<<10 {
 		t.Errorf("notices of %d bytes", size)
+	}
+}
+
+// unreadable is a body that nobody may read.
+type unreadable struct{ t *testing.T }
+
+func (u unreadable) Read([]byte) (int, error) {
+	u.t.Error("a request that is announced to be too large was read")
+	return 0, io.EOF
+}
+
+// Only what carries files may be large: one client cannot fill the memory of the process
+// that trains with any other request.
+func TestEveryOperationBoundsItsRequest(t *testing.T) {
+	large := map[string]bool{
+		string(api.SubmitRuns): true, string(api.ValidateRun): true, string(api.VerifyEvents): true, string(api.TellActor): true,
+	}
+	for _, o := range api.Operations() {
+		if large[o.Name] != (o.MaxRequest > 1<<20) {
+			t.Errorf("%s takes requests of %d bytes", o.Name, o.MaxRequest)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, api.PathPrefix+o.Name, unreadable{t})
+		r.ContentLength = o.MaxRequest + 1
+		w := httptest.NewRecorder()
+		server.Handler(scripted{}).ServeHTTP(w, r)
+		if want := fmt.Sprintf("%s: the request is larger than %d bytes; send less at a time", o.Name, o.MaxRequest); !strings.Contains(w.Body.String(), want) ||
+			!strings.Contains(w.Body.String(), `"kind":"invalid"`) {
+			t.Errorf("%s: %s", o.Name, w.Body)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func (s *Service) command(
 	if len(names) == 0 {
 		return answer, nil
 	}
-	h, err := s.hold(ctx)
+	h, err := s.hold(withoutEvents(ctx))
 	if err != nil {
 		return answer, err
 	}
@@ -155,6 +155,17 @@ func (s *Service) command(
 		answer.Runs = append(answer.Runs, run)
 	}
 	return answer, nil
+}
+
+// withoutEvents returns a context in which nobody is told what recovery has done: of a run
+// whose process died, the command's answer says what it is now, not that it could be resumed
+// before.
+func withoutEvents(ctx context.Context) context.Context {
+	return api.WithNotices(ctx, func(n api.Notice) {
+		if n.Event == "" {
+			api.Notify(ctx, n)
+		}
+	})
 }
 
 // commanded describes a run after a command.

@@ -127,7 +127,7 @@ func (env *environment) followToRest(
 		case err != nil && ctx.Err() != nil:
 			return ends, env.left(g, runs)
 		case err != nil:
-			return ends, env.holderGone(g, err, runs)
+			return ends, env.holderGone(ctx, g, err, runs, ends)
 		}
 		return ends, nil
 	}

@@ -292,3 +292,76 @@ func TestTwoCommandsThatBeginAtOnceBothTrain(t *testing.T) {
 		checkNoLease(t, b)
 	}
 }
+
+// speechless is a service that breaks off instead of telling followers how runs ended.
+type speechless struct {
+	api.Service
+	begin func() error                               // is called first
+	stop  func(ctx context.Context, id string) error // is called once a run has begun; nil lets it complete
+}
+
+func (s speechless) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
+	return func(func(api.RunUpdate, error) bool) {
+		if err := s.begin(); err != nil {
+			panic(err)
+		}
+		for u, err := range s.Service.Follow(ctx, r) {
+			if err == nil && u.Begin != nil && s.stop != nil {
+				err = s.stop(ctx, string(u.RunID))
+			}
+			if err != nil {
+				panic(err)
+			}
+		}
+		panic(http.ErrAbortHandler) // as the end of the process does
+	}
+}
+
+// A follower that is not told how its runs ended, as one that was stopped while they did,
+// reads that from the log: it prints what it would have, with the same exit code.
+func TestAFollowerThatIsNotToldTheEndReadsItFromTheLog(t *testing.T) {
+	b := build(t)
+	b.must("train", brief(t, 1))
+	env := &environment{program: "reprise", command: "reprise train job.yaml", dataDir: b.dataDir, getenv: os.Getenv, now: time.Now, threads: 1, cpuFeatures: "auto"}
+	w, err := env.workspace()
+	must1(t, err)
+	s, err := env.serviceOver(w, nil, false)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	target := func(id string) api.Target { return api.Target{Runs: []string{id}} }
+	cancel := func(ctx context.Context, id string) error {
+		_, err := s.Cancel(ctx, api.CancelRequest{Target: target(id), Cause: "a test"})
+		return err
+	}
+	pause := func(ctx context.Context, id string) error {
+		_, err := s.Pause(ctx, api.PauseRequest{Target: target(id), Cause: "a test"})
+		return err
+	}
+	ctx := api.WithNotices(t.Context(), func(api.Notice) {})
+	for name, c := range map[string]struct {
+		files []string
+		stop  func(context.Context, string) error
+		code  int
+		text  string
+	}{
+		"completed":         {[]string{brief(t, 2)}, nil, exitCompleted, `"state":"completed"`},
+		"several completed": {[]string{brief(t, 2), brief(t, 3)}, nil, exitCompleted, `"state":"completed"`},
+		"cancelled":         {[]string{endless(t)}, cancel, exitFailed, "was cancelled: a test"},
+		"paused":            {[]string{endless(t)}, pause, exitInterrupted, "was paused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request, err := env.submission(ctx, []string{endless(t)}, nil) // it keeps the data directory held until others do
+			must1(t, err)
+			held, err := onlySubmission(s.Submit(ctx, request))
+			must1(t, err)
+			endpoint, err := serveControl(ctx, w, server.Handler(speechless{s, func() error { return cancel(ctx, string(held)) }, c.stop}))
+			must1(t, err)
+			o := b.run(append([]string{"train", "-o", "json"}, c.files...)...)
+			must1(t, endpoint.close())
+			if o.code != c.code || strings.Contains(o.stderr, "has ended") || !strings.Contains(o.stdout+o.stderr, c.text) ||
+				strings.Count(o.stdout, `"run_id"`) < len(c.files) {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}

@@ -362,11 +362,29 @@ func (env *environment) left(g guestService, runs []training.RunID) error {
 	return interruptedError{fmt.Errorf("%s in process %d; this %s:\n  %s", goes, g.holder.PID, ends, env.commandLine("runs cancel "+strings.Join(names, " ")))}
 }
 
-// holderGone says that the process that trained runs has ended before them.
-func (env *environment) holderGone(g guestService, err error, runs []training.RunID) error {
+// holderGone says that the process that trained runs has ended before this one learnt how
+// they ended. A run that the log says is at rest gets its end from there, as one of a
+// follower that was stopped for a while; the error is nil if all of them do.
+func (env *environment) holderGone(
+	ctx context.Context, g guestService, err error, all []training.RunID, ends map[training.RunID]api.RunUpdate,
+) error {
 	var e *api.Error
 	if !errors.As(err, &e) || e.Code != api.Unreachable {
 		return err
+	}
+	var runs []training.RunID
+	for _, id := range all {
+		if _, known := ends[id]; known {
+			continue
+		}
+		if end := env.recordedEnd(ctx, id); end != nil {
+			ends[id] = api.RunUpdate{RunID: id, End: end}
+		} else {
+			runs = append(runs, id)
+		}
+	}
+	if len(runs) == 0 {
+		return nil
 	}
 	names := make([]string, len(runs))
 	for i, id := range runs {
@@ -374,4 +392,22 @@ func (env *environment) holderGone(g guestService, err error, runs []training.Ru
 	}
 	return fmt.Errorf("process %d, which trained it, has ended (%s); if the run is interrupted, resume it with: %s",
 		g.holder.PID, e.Message, env.commandLine("runs resume "+strings.Join(names, " ")))
+}
+
+// recordedEnd returns the run as the log has it; nil if it is not at rest by what is
+// recorded: the process that trained it died, or the log cannot be read.
+func (env *environment) recordedEnd(ctx context.Context, id training.RunID) *api.RunReport {
+	s, err := env.serviceFor(reading)
+	if err != nil {
+		return nil
+	}
+	report, err := s.Run(api.WithNotices(ctx, func(api.Notice) {}), api.RunRequest{Run: string(id)})
+	if errors.Join(err, s.Close()) != nil {
+		return nil
+	}
+	switch r := report.Details.Run; { // one that is interrupted may be so because the process died
+	case r.State == training.Completed, r.State == training.Failed, r.State == api.Cancelled, r.State == api.Rejected, r.State == api.Paused:
+		return &report
+	}
+	return nil
 }

@@ -149,14 +149,17 @@ func (env *environment) writeCommanded(answer api.Commanded, format, does string
 	return partly(errors.Join(append(failed, err)...), len(done) > 0)
 }
 
-// commandedState says how a run stands: "running; once it has written a checkpoint, it
-// will be paused".
+// commandedState says how a run stands: "running; it will be paused once it has written a
+// checkpoint". One that is interrupted has written it.
 func commandedState(r api.CommandedRun) string {
 	if r.Priority != nil {
 		return fmt.Sprintf("%s, with priority %d", r.State, *r.Priority)
 	}
 	if r.Stopping == "" {
 		return string(r.State)
+	}
+	if r.State == training.Interrupted {
+		return fmt.Sprintf("about to be %s; its checkpoint is written", r.Stopping)
 	}
 	return fmt.Sprintf("%s; it will be %s once it has written a checkpoint", r.State, r.Stopping)
 }
