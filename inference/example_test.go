@@ -15,7 +15,7 @@ func Example() {
 	defer model.Close()
 	predictions, err := model.Predict([]inference.Row{{"size": 10.5, "colour": "brown"}, {"size": 3, "colour": "white"}})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	for _, p := range predictions {
 		fmt.Println(p.Class)
