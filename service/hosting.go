@@ -31,6 +31,10 @@ type hosts struct {
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
 	// watchers follow every feed.
 	watchers []*follower
+
+	// atRest, if it is set, is called when a run was found at rest, before its end is
+	// told. Tests set it.
+	atRest func(training.RunID)
 }
 
 // hosting is what this process holds while runs train in it: the data directory, and
@@ -216,9 +220,14 @@ func tellRecovered(ctx context.Context, r integration.Recovery) {
 func (s *Service) release(h *hosting) {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
+	s.hosts.release(h)
+}
+
+// release is Service.release for callers that hold mu.
+func (s *hosts) release(h *hosting) {
 	if h.users--; h.users == 0 {
 		h.closing = true
-		for _, w := range s.hosts.watchers {
+		for _, w := range s.watchers {
 			w.rouse()
 		}
 		go h.end()
@@ -352,38 +361,62 @@ func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
 
 // track has the updates of a run go to a feed, from before launch is called until the run
 // is at rest; begin is the run as recorded, nil for one that was not started yet. A run
-// that is tracked already keeps its feed.
+// that is tracked already keeps its feed, and is then at rest once it is after this launch.
 func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() error) error {
 	s := h.service
 	s.hosts.mu.Lock()
 	before := s.hosts.feeds[id]
-	if before != nil && !before.atRest() {
-		s.hosts.mu.Unlock()
-		return launch()
+	f := before
+	if before == nil || before.atRest() {
+		f = newFeed(h, id, begin)
+		s.hosts.feeds[id] = f
+		for _, w := range s.hosts.watchers {
+			w.watch(f)
+		}
 	}
-	f := newFeed(h, id, begin)
-	s.hosts.feeds[id] = f
-	for _, w := range s.hosts.watchers {
-		w.watch(f)
-	}
+	f.launches++
 	h.users++
 	s.hosts.mu.Unlock()
-	if err := launch(); err != nil {
-		s.hosts.mu.Lock()
+	err := launch()
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	f.launched++
+	if err != nil && f != before && f.launches == 1 { // nothing began
+		f.launches = 0
 		if s.hosts.feeds[id] = before; before == nil {
 			delete(s.hosts.feeds, id)
 		}
-		s.hosts.mu.Unlock()
-		s.release(h)
+		s.hosts.release(h)
 		return err
 	}
-	go func() {
-		end := h.rest(id)
-		s.release(h) // first: followers then know whether the data directory is let go
+	go h.await(f, f.launched)
+	return err
+}
+
+// await ends a launch, of which launched are known to have returned, once the run is at
+// rest. The last one publishes the end of the run. What was found at rest may have been
+// launched again meanwhile: then it is waited for again.
+func (h *hosting) await(f *feed, launched int) {
+	s := h.service
+	var end api.RunUpdate
+	for {
+		end = h.rest(f.run)
+		if s.hosts.atRest != nil {
+			s.hosts.atRest(f.run)
+		}
+		s.hosts.mu.Lock()
+		if f.launched == launched {
+			break
+		}
+		launched = f.launched
+		s.hosts.mu.Unlock()
+	}
+	defer s.hosts.mu.Unlock()
+	s.hosts.release(h) // first: followers then know whether the data directory is let go
+	if f.launches--; f.launches == 0 {
 		f.publish(end)
-		s.forgetFeeds(id)
-	}()
-	return nil
+		s.hosts.forgetFeeds(f.run)
+	}
 }
 
 // rest waits until a run is at rest, and returns its last update.
@@ -437,15 +470,14 @@ func (h *hosting) prepare(ctx context.Context, id queue.JobID, q queue.Submissio
 const keptFeeds = api.MaxRequests
 
 // forgetFeeds notes that a run is at rest, and forgets the feeds of the oldest ones.
-func (s *Service) forgetFeeds(id training.RunID) {
-	s.hosts.mu.Lock()
-	defer s.hosts.mu.Unlock()
-	s.hosts.rested = append(s.hosts.rested, id)
-	for len(s.hosts.rested) > keptFeeds {
-		oldest := s.hosts.rested[0]
-		s.hosts.rested = s.hosts.rested[1:]
-		if f := s.hosts.feeds[oldest]; f != nil && f.atRest() {
-			delete(s.hosts.feeds, oldest)
+// mu is held.
+func (s *hosts) forgetFeeds(id training.RunID) {
+	s.rested = append(s.rested, id)
+	for len(s.rested) > keptFeeds {
+		oldest := s.rested[0]
+		s.rested = s.rested[1:]
+		if f := s.feeds[oldest]; f != nil && f.atRest() {
+			delete(s.feeds, oldest)
 		}
 	}
 }
