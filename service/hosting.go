@@ -459,11 +459,19 @@ func (h *hosting) resume(ctx context.Context, f subject) error {
 
 // prepare is Service.prepareJob, with what there is to say in the feed of the run.
 func (h *hosting) prepare(ctx context.Context, id queue.JobID, q queue.Submission) ([]training.Event, error) {
+	fitted := false
+	if q.RetryOf != "" { // of a run that began, or of a job that was never checked either
+		record, err := h.log.Load(ctx, training.RunID(q.RetryOf))
+		if err != nil && !errors.Is(err, journal.ErrRunNotFound) {
+			return nil, fault.As(fault.Unavailable, err)
+		}
+		fitted = record.ID != ""
+	}
 	return h.service.prepareJob(api.WithNotices(ctx, func(n api.Notice) {
 		if f := h.service.feed(training.RunID(id)); f != nil {
 			f.publish(api.RunUpdate{RunID: training.RunID(id), Notice: &n})
 		}
-	}), id, q)
+	}), id, q, fitted)
 }
 
 // keptFeeds is the number of runs at rest that can still be followed from their start.
