@@ -22,6 +22,9 @@ type Target struct {
 // ErrJobLeft is the cause of an UnfinishedError about a job that is at rest that this host does not run.
 var ErrJobLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this host does not run it")
 
+// errNoPrepare is the error of a host that was given no way to open the data of jobs.
+var errNoPrepare = fault.New(fault.Internal, "this host cannot open the data of jobs; set HostConfig.Prepare")
+
 // Submit records jobs, all or none of them, and returns their ids. They are then
 // prepared, queued and trained in the background. A job without an id is given one.
 //
@@ -31,7 +34,7 @@ var ErrJobLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this
 // after one that has ended already without having completed is recorded as cancelled.
 func (h *Host) Submit(ctx context.Context, submits ...queue.Submit) ([]queue.JobID, error) {
 	if h.config.Prepare == nil {
-		return nil, fault.New(fault.Internal, "this host cannot open the data of jobs; set HostConfig.Prepare")
+		return nil, errNoPrepare
 	}
 	return h.submit(ctx, submits, nil)
 }
@@ -54,16 +57,21 @@ func (h *Host) submit(ctx context.Context, submits []queue.Submit, prepared []tr
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	submits = slices.Clone(submits)
-	ids := make([]queue.JobID, len(submits))
-	for i := range submits {
-		submits[i].Worker = h.config.Worker
-		submits[i].Job = cmp.Or(submits[i].Job, h.config.newJobID())
-		ids[i] = submits[i].Job
-	}
 	b := h.jobs
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.submit(ctx, submits, prepared)
+}
+
+// submit is Host.submit for callers that hold mu.
+func (b *jobBook) submit(ctx context.Context, submits []queue.Submit, prepared []training.Event) ([]queue.JobID, error) {
+	submits = slices.Clone(submits)
+	ids := make([]queue.JobID, len(submits))
+	for i := range submits {
+		submits[i].Worker = b.h.config.Worker
+		submits[i].Job = cmp.Or(submits[i].Job, b.h.config.newJobID())
+		ids[i] = submits[i].Job
+	}
 	changes, err := b.submissions(ctx, submits)
 	if err != nil {
 		return nil, err
@@ -462,20 +470,27 @@ func (b *jobBook) foreign(job queue.Job) error {
 // Of a group, those are retried that were not retried before. It fails like Submit, and
 // with fault.Conflict where nothing can be retried.
 func (h *Host) Retry(ctx context.Context, t Target, owner string) ([]queue.JobID, error) {
-	submits, err := h.jobs.retries(ctx, t)
+	if h.config.Prepare == nil {
+		return nil, errNoPrepare
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b := h.jobs
+	b.mu.Lock() // from the choice of jobs to their submission: nobody else retries them
+	defer b.mu.Unlock()
+	submits, err := b.retries(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	for i := range submits {
 		submits[i].Owner = cmp.Or(submits[i].Owner, owner)
 	}
-	return h.Submit(ctx, submits...)
+	return b.submit(ctx, submits, nil)
 }
 
 // all returns the jobs that there are, in the order of their submission.
 func (b *jobBook) all() []queue.Job {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	jobs := make([]queue.Job, 0, len(b.live)+len(b.ended))
 	for _, j := range b.live {
 		jobs = append(jobs, j.job())
