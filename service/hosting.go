@@ -192,6 +192,7 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	}
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
 		Store: opened.Store, Workspace: s.workspace, Devices: devices, Observer: h, Now: s.config.Now, NewID: s.newID, LogActors: true,
+		Queue: s.config.Queue, Limits: s.config.Limits,
 		Prepare: h.prepare, NewJobID: func() queue.JobID { return queue.JobID(s.newRunID()) },
 		OpenDataset: func(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 			return s.shelf.recorded(ctx, s, d)
@@ -322,7 +323,7 @@ func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error
 // close interrupts what is under way and waits until the data directory was let go. It
 // returns what went wrong in letting go of it, which no call was told.
 func (h *hosts) close() error {
-	h.turn <- struct{}{} // who has it may be opening the data directory; nobody will later
+	h.turn <- struct{}{} // its holder may be opening the data directory; nobody opens it later
 	h.mu.Lock()
 	current := h.current
 	h.mu.Unlock()

@@ -296,7 +296,7 @@ func (s *Service) split(
 		return train, submission, err
 	}
 	defer undevices()
-	if err := joined(append(errs, integration.Admit(drivers, submission, nil))); err != nil {
+	if err := joined(append(errs, integration.Admit(drivers, s.config.policy(), submission, nil))); err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
 	return train, submission, nil
