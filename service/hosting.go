@@ -225,13 +225,13 @@ func (s *Service) release(h *hosting) {
 }
 
 // release is Service.release for callers that hold mu.
-func (s *hosts) release(h *hosting) {
-	if h.users--; h.users == 0 {
-		h.closing = true
-		for _, w := range s.watchers {
+func (h *hosts) release(of *hosting) {
+	if of.users--; of.users == 0 {
+		of.closing = true
+		for _, w := range h.watchers {
 			w.rouse()
 		}
-		go h.end()
+		go of.end()
 	}
 }
 
@@ -480,13 +480,13 @@ const keptFeeds = api.MaxRequests
 
 // forgetFeeds notes that a run is at rest, and forgets the feeds of the oldest ones.
 // mu is held.
-func (s *hosts) forgetFeeds(id training.RunID) {
-	s.rested = append(s.rested, id)
-	for len(s.rested) > keptFeeds {
-		oldest := s.rested[0]
-		s.rested = s.rested[1:]
-		if f := s.feeds[oldest]; f != nil && f.atRest() {
-			delete(s.feeds, oldest)
+func (h *hosts) forgetFeeds(id training.RunID) {
+	h.rested = append(h.rested, id)
+	for len(h.rested) > keptFeeds {
+		oldest := h.rested[0]
+		h.rested = h.rested[1:]
+		if f := h.feeds[oldest]; f != nil && f.atRest() {
+			delete(h.feeds, oldest)
 		}
 	}
 }
