@@ -22,6 +22,9 @@ type Target struct {
 // ErrJobLeft is the cause of an UnfinishedError about a job that is at rest that this host does not run.
 var ErrJobLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this host does not run it")
 
+// errNoPrepare is the error of a host that was given no way to open the data of jobs.
+var errNoPrepare = fault.New(fault.Internal, "this host cannot open the data of jobs; set HostConfig.Prepare")
+
 // Submit records jobs, all or none of them, and returns their ids. They are then
 // prepared, queued and trained in the background. A job without an id is given one.
 //
@@ -31,7 +34,7 @@ var ErrJobLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this
 // after one that has ended already without having completed is recorded as cancelled.
 func (h *Host) Submit(ctx context.Context, submits ...queue.Submit) ([]queue.JobID, error) {
 	if h.config.Prepare == nil {
-		return nil, fault.New(fault.Internal, "this host cannot open the data of jobs; set HostConfig.Prepare")
+		return nil, errNoPrepare
 	}
 	return h.submit(ctx, submits, nil)
 }
@@ -54,16 +57,21 @@ func (h *Host) submit(ctx context.Context, submits []queue.Submit, prepared []tr
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	submits = slices.Clone(submits)
-	ids := make([]queue.JobID, len(submits))
-	for i := range submits {
-		submits[i].Worker = h.config.Worker
-		submits[i].Job = cmp.Or(submits[i].Job, h.config.newJobID())
-		ids[i] = submits[i].Job
-	}
 	b := h.jobs
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.submit(ctx, submits, prepared)
+}
+
+// submit is Host.submit for callers that hold mu.
+func (b *jobBook) submit(ctx context.Context, submits []queue.Submit, prepared []training.Event) ([]queue.JobID, error) {
+	submits = slices.Clone(submits)
+	ids := make([]queue.JobID, len(submits))
+	for i := range submits {
+		submits[i].Worker = b.h.config.Worker
+		submits[i].Job = cmp.Or(submits[i].Job, b.h.config.newJobID())
+		ids[i] = submits[i].Job
+	}
 	changes, err := b.submissions(ctx, submits)
 	if err != nil {
 		return nil, err
@@ -461,7 +469,12 @@ func (b *jobBook) foreign(job queue.Job) error {
 // returns its id. A retry has the owner of the old job, or this one if that has none. It
 // fails like Submit, and with fault.Conflict where the job cannot be retried.
 func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.JobID, error) {
+	if err := h.mayRetry(ctx); err != nil {
+		return "", err
+	}
 	b := h.jobs
+	b.mu.Lock() // from the choice to the submission: nobody else retries the job
+	defer b.mu.Unlock()
 	record, err := b.log.Load(ctx, id)
 	if err != nil {
 		return "", err
@@ -471,7 +484,7 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 		return "", err
 	}
 	s.Owner = cmp.Or(s.Owner, owner)
-	ids, err := h.Submit(ctx, queue.Submit{Submission: s})
+	ids, err := b.submit(ctx, []queue.Submit{{Submission: s}}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -483,7 +496,12 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 // of their submission. It fails like Submit, with fault.NotFound for a group that does
 // not exist, and with fault.Conflict where there is nothing to retry.
 func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []queue.Submit, refused []queue.Refusal, err error) {
+	if err := h.mayRetry(ctx); err != nil {
+		return nil, nil, err
+	}
 	b := h.jobs
+	b.mu.Lock() // as in Retry
+	defer b.mu.Unlock()
 	all := b.all()
 	again, err := queue.Retryable(all, group)
 	if err != nil {
@@ -505,14 +523,20 @@ func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []q
 		retried[i].Request = record.Job.Submission().Request
 		retried[i].Owner = cmp.Or(retried[i].Owner, owner)
 	}
-	_, err = h.Submit(ctx, retried...)
+	_, err = b.submit(ctx, retried, nil)
 	return retried, refused, err
+}
+
+// mayRetry fails where nothing is submitted.
+func (h *Host) mayRetry(ctx context.Context) error {
+	if h.config.Prepare == nil {
+		return errNoPrepare
+	}
+	return ctx.Err()
 }
 
 // all returns the jobs that there are, in the order of their submission.
 func (b *jobBook) all() []queue.Job {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	jobs := make([]queue.Job, 0, len(b.live)+len(b.ended))
 	for _, j := range b.live {
 		jobs = append(jobs, j.job())

@@ -522,6 +522,66 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 	w.nothingLeft()
 }
 
+// Of two that retry a group at the same time, one retries its jobs and the other is told
+// that there is nothing left to retry.
+func TestAGroupThatIsRetriedTwiceAtTheSameTimeIsRetriedOnce(t *testing.T) {
+	w := newWorld(t)
+	var h *Host
+	ids, armed := 0, false
+	second := make(chan error, 1)
+	between := func() {
+		_, _, err := h.RetryGroup(context.Background(), "sweep", "")
+		second <- err
+	}
+	h = w.jobHost(func(c *HostConfig) {
+		c.NewJobID = func() queue.JobID {
+			ids++
+			if armed {
+				armed = false            // the jobs to retry are chosen
+				if h.jobs.mu.TryLock() { // somebody else may choose, too
+					h.jobs.mu.Unlock()
+					between()
+				} else {
+					go between()
+				}
+			}
+			return queue.JobID(fmt.Sprint("retry-", ids))
+		}
+	})
+	blocker := jobRequest{Seed: 1, Epochs: 100_000}.job("blocker")
+	a, b := jobRequest{Seed: 1}.job("a"), jobRequest{Seed: 1}.job("b")
+	for _, s := range []*queue.Submit{&a, &b} {
+		s.Group, s.After = "sweep", []queue.JobID{"blocker"}
+	}
+	w.submit(h, blocker, a, b)
+	for _, id := range []queue.JobID{"a", "b"} {
+		if err := h.Cancel(t.Context(), Target{Job: id}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids, armed = 0, true
+	_, _, first := h.RetryGroup(t.Context(), "sweep", "")
+	errs := []error{first, <-second}
+	if (errs[0] == nil) == (errs[1] == nil) || fault.KindOf(errors.Join(errs...)) != fault.Conflict {
+		t.Errorf("retried: %v", errs)
+	}
+	retries := 0
+	for i := range 20 {
+		if _, err := h.Job(t.Context(), queue.JobID(fmt.Sprint("retry-", i))); err == nil {
+			retries++
+		}
+	}
+	if retries != 2 {
+		t.Errorf("2 jobs were retried as %d", retries)
+	}
+	if err := h.Cancel(t.Context(), Target{Job: "blocker"}, ""); err != nil { // with those after it
+		t.Fatal(err)
+	}
+	w.ended(h, "blocker", queue.StateCancelled)
+	closeHost(t, h)
+	w.nothingLeft()
+}
+
 func TestAJobThatHasRunForItsMaxDurationIsCancelledWithItsCheckpoint(t *testing.T) {
 	w := newWorld(t)
 	h := w.jobHost(nil)

@@ -59,14 +59,14 @@ func (h *hosting) Recorded(run training.RunID, e training.Event) {
 
 // JobRecorded implements integration.JobObserver.
 func (h *hosting) JobRecorded(run training.RunID, e queue.JobEvent) {
-	f := h.service.feed(run)
 	switch e.(type) {
-	case queue.JobSubmitted, queue.JobResumed: // by whomever
-		f = h.feedOf(run)
+	case queue.JobSubmitted, queue.JobResumed: // by whomever; its feed may be about to end
+		_ = h.track(run, nil, func() error { return nil })
 	case queue.JobPreparing, queue.JobPrepared, queue.JobPredecessorCompleted, queue.JobPlaced, queue.JobStarted, queue.JobCompleted,
 		queue.JobDeferred, queue.JobStopRequested, queue.JobPaused, queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed,
 		queue.JobRejected: // they begin nothing
 	}
+	f := h.service.feed(run)
 	payload, err := json.Marshal(e)
 	if err != nil || f == nil || f.atRest() {
 		return // a job that waits to be resumed
@@ -86,8 +86,11 @@ func (h *hosting) feedOf(run training.RunID) *feed {
 // feed is what happens to a run that trains here. Its publisher never waits for a
 // follower.
 type feed struct {
-	hosting *hosting // guarded by hosts.mu; nil once it is gone
 	run     training.RunID
+	hosting *hosting // guarded by hosts.mu; nil once it is gone
+	// launches are those whose run is not known to be at rest, and launched those that
+	// have returned; guarded by hosts.mu. The feed ends when the last of launches does.
+	launches, launched int
 
 	mu        sync.Mutex      // guards what follows
 	kept      []api.RunUpdate // without steps and downloads

@@ -1,10 +1,13 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"reprise/api"
@@ -149,5 +152,68 @@ func TestARunThatWasPausedIsFollowedOn(t *testing.T) {
 	}
 	if begins != 1 {
 		t.Errorf("the resumed run began %d times", begins)
+	}
+}
+
+// A run that is resumed after it was found at rest, and before that was told, is not at
+// rest: its followers hear of nothing but its real end, and the process keeps hosting it.
+func TestARunThatIsResumedAsItComesToRestKeepsItsFollowers(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		stop func(s *Service, run string) error
+	}{
+		{"pause", func(s *Service, run string) error {
+			_, err := s.Pause(context.Background(), api.PauseRequest{Target: api.Target{Runs: []string{run}}, Cause: "a test"})
+			return err
+		}},
+		{"interrupt", func(s *Service, run string) error {
+			_, err := s.Interrupt(context.Background(), api.InterruptRequest{Runs: []string{run}, Cause: "a test"})
+			return err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newService(t)
+			atRest, resumed := make(chan struct{}), make(chan struct{})
+			var first sync.Once
+			s.hosts.atRest = func(training.RunID) {
+				first.Do(func() {
+					close(atRest)
+					<-resumed
+				})
+			}
+			r, _ := requests(t, 1_000_000, 4)
+			run, err := submitOne(t.Context(), s, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps, ends, stopped := 0, []training.State{}, make(chan error, 1)
+			for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: []string{run}}) {
+				if err != nil || u.Unfinished != nil {
+					t.Fatal(err, u.Unfinished)
+				}
+				if u.End != nil {
+					ends = append(ends, u.End.Details.State)
+				}
+				if u.Steps == nil {
+					continue
+				}
+				if steps++; steps == 1 {
+					go func() {
+						err := c.stop(s, run)
+						<-atRest
+						err = errors.Join(err, drain(s.Resume(context.Background(), api.ResumeRequest{Target: api.Target{Runs: []string{run}}})))
+						close(resumed)
+						_, failed := s.Cancel(context.Background(), api.CancelRequest{Target: api.Target{Runs: []string{run}}, Cause: "a test"})
+						stopped <- errors.Join(err, failed)
+					}()
+				}
+			}
+			if err := <-stopped; err != nil {
+				t.Error(err)
+			}
+			if want := []training.State{api.Cancelled}; !slices.Equal(ends, want) {
+				t.Errorf("its follower heard of the ends %v, want %v", ends, want)
+			}
+		})
 	}
 }

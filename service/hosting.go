@@ -31,6 +31,10 @@ type hosts struct {
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
 	// watchers are the followers, which a new feed may be of interest to.
 	watchers []*follower
+
+	// atRest, if it is set, is called when a run was found at rest, before its end is
+	// told. Tests set it.
+	atRest func(training.RunID)
 }
 
 // hosting is what this process holds while runs train in it: the data directory, and
@@ -217,12 +221,17 @@ func tellRecovered(ctx context.Context, r integration.Recovery) {
 func (s *Service) release(h *hosting) {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
-	if h.users--; h.users == 0 {
-		h.closing = true
-		for _, w := range s.hosts.watchers {
+	s.hosts.release(h)
+}
+
+// release is Service.release for callers that hold mu.
+func (h *hosts) release(of *hosting) {
+	if of.users--; of.users == 0 {
+		of.closing = true
+		for _, w := range h.watchers {
 			w.rouse()
 		}
-		go h.end()
+		go of.end()
 	}
 }
 
@@ -353,43 +362,67 @@ func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
 
 // track has the updates of a run go to a feed, from before launch is called until the run
 // is at rest; begin is the run as recorded, nil for one that was not started yet. A run
-// that is tracked already keeps its feed.
+// that is tracked already keeps its feed, and is then at rest once it is after this launch.
 func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() error) error {
 	s := h.service
 	s.hosts.mu.Lock()
 	before := s.hosts.feeds[id]
-	if before != nil && !before.atRest() {
-		s.hosts.mu.Unlock()
-		return launch()
-	}
-	f := newFeed(h, id, begin)
-	s.hosts.feeds[id] = f
-	for _, w := range s.hosts.watchers {
-		if w.all || w.named[id] {
-			w.watch(f)
+	f := before
+	if before == nil || before.atRest() {
+		f = newFeed(h, id, begin)
+		s.hosts.feeds[id] = f
+		for _, w := range s.hosts.watchers {
+			if w.all || w.named[id] {
+				w.watch(f)
+			}
 		}
 	}
+	f.launches++
 	h.users++
 	s.hosts.mu.Unlock()
-	if err := launch(); err != nil {
-		s.hosts.mu.Lock()
+	err := launch()
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	f.launched++
+	if err != nil && f != before && f.launches == 1 { // nothing began
+		f.launches = 0
 		if s.hosts.feeds[id] = before; before == nil {
 			delete(s.hosts.feeds, id)
 		}
 		for _, w := range s.hosts.watchers {
 			w.rouse()
 		}
-		s.hosts.mu.Unlock()
-		s.release(h)
+		s.hosts.release(h)
 		return err
 	}
-	go func() {
-		end := h.rest(id)
-		s.release(h) // first: followers then know whether the data directory is let go
+	go h.await(f, f.launched)
+	return err
+}
+
+// await ends a launch, of which launched are known to have returned, once the run is at
+// rest. The last one publishes the end of the run. What was found at rest may have been
+// launched again meanwhile: then it is waited for again.
+func (h *hosting) await(f *feed, launched int) {
+	s := h.service
+	var end api.RunUpdate
+	for {
+		end = h.rest(f.run)
+		if s.hosts.atRest != nil {
+			s.hosts.atRest(f.run)
+		}
+		s.hosts.mu.Lock()
+		if f.launched == launched {
+			break
+		}
+		launched = f.launched
+		s.hosts.mu.Unlock()
+	}
+	defer s.hosts.mu.Unlock()
+	s.hosts.release(h) // first: followers then know whether the data directory is let go
+	if f.launches--; f.launches == 0 {
 		f.publish(end)
-		s.forgetFeeds(id)
-	}()
-	return nil
+		s.hosts.forgetFeeds(f.run)
+	}
 }
 
 // rest waits until a run is at rest, and returns its last update.
@@ -432,26 +465,33 @@ func (h *hosting) resume(ctx context.Context, f subject) error {
 
 // prepare is Service.prepareJob, with what there is to say in the feed of the run.
 func (h *hosting) prepare(ctx context.Context, id queue.JobID, q queue.Submission) ([]training.Event, error) {
+	fitted := false
+	if q.RetryOf != "" { // of a run that began, or of a job that was never checked either
+		record, err := h.log.Load(ctx, training.RunID(q.RetryOf))
+		if err != nil && !errors.Is(err, journal.ErrRunNotFound) {
+			return nil, fault.As(fault.Unavailable, err)
+		}
+		fitted = record.ID != ""
+	}
 	return h.service.prepareJob(api.WithNotices(ctx, func(n api.Notice) {
 		if f := h.service.feed(training.RunID(id)); f != nil {
 			f.publish(api.RunUpdate{RunID: training.RunID(id), Notice: &n})
 		}
-	}), id, q)
+	}), id, q, fitted)
 }
 
 // keptFeeds is the number of runs at rest that can still be followed from their start.
 const keptFeeds = api.MaxRequests
 
 // forgetFeeds notes that a run is at rest, and forgets the feeds of the oldest ones.
-func (s *Service) forgetFeeds(id training.RunID) {
-	s.hosts.mu.Lock()
-	defer s.hosts.mu.Unlock()
-	s.hosts.rested = append(s.hosts.rested, id)
-	for len(s.hosts.rested) > keptFeeds {
-		oldest := s.hosts.rested[0]
-		s.hosts.rested = s.hosts.rested[1:]
-		if f := s.hosts.feeds[oldest]; f != nil && f.atRest() {
-			delete(s.hosts.feeds, oldest)
+// mu is held.
+func (h *hosts) forgetFeeds(id training.RunID) {
+	h.rested = append(h.rested, id)
+	for len(h.rested) > keptFeeds {
+		oldest := h.rested[0]
+		h.rested = h.rested[1:]
+		if f := h.feeds[oldest]; f != nil && f.atRest() {
+			delete(h.feeds, oldest)
 		}
 	}
 }

@@ -123,7 +123,9 @@ type Service struct {
 	// closing is done once Close was called.
 	closing context.Context
 	shut    context.CancelFunc
-	uses    sync.WaitGroup // of the devices
+	uses    sync.WaitGroup // of the devices and of what begin began
+	// patience is checkPatience.
+	patience time.Duration
 
 	mu           sync.Mutex      // guards what follows, and the beginning of uses
 	drivers      []device.Driver // nil until they are needed
@@ -139,7 +141,7 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, hosts: hosts{
+	s := &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, patience: checkPatience, hosts: hosts{
 		turn: make(chan struct{}, 1), derive: make(chan struct{}, 1), feeds: map[training.RunID]*feed{},
 	}}
 	s.closing, s.shut = context.WithCancel(context.Background())

@@ -24,7 +24,7 @@ import (
 )
 
 // job is a request that was checked: everything up to here has written nothing. It has
-// a session and events unless its data have to be fetched first.
+// a session and events unless its data have to be fetched or take long to open.
 type job struct {
 	submit  queue.Submit
 	named   bool // its caller has chosen its id
@@ -118,8 +118,9 @@ func launchAll(ctx context.Context, n int, send func(api.Submission) error, laun
 	return nil
 }
 
-// prepare checks and translates requests, and opens their data, with fetch even those
-// that have to be fetched. Everything that is wrong with any of them is reported at once.
+// prepare checks and translates requests, and opens their data: with fetch all of them,
+// even those that have to be fetched, and otherwise those that can be opened soon. Everything
+// that is wrong with any of them is reported at once.
 // The jobs come without their data, which the shelf opens again when a run needs it.
 func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) ([]job, error) {
 	if n := len(q.Files); n == 0 || n > api.MaxRequests {
@@ -144,6 +145,7 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		}
 	}
 	several := len(q.Files) > 1
+	var list []toCheck
 	jobs := make([]job, len(q.Files))
 	draw := withoutRepeats(s.newRunID)
 	for i, request := range requests {
@@ -162,15 +164,29 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		if (!fetch && !s.offline() || !sound || errs[i] != nil) && s.mustFetch(ctx, request, string(q.Folder)) {
 			continue
 		}
-		ready, err := s.ready(ctx, request, id, string(q.Folder))
-		if err == nil {
-			noteClasses(ctx, string(q.Files[i].Name), several, ready.data)
-		}
-		errs[i] = joined([]error{errs[i], err})
-		jobs[i].session, jobs[i].events = ready.session, ready.events
+		list = append(list, toCheck{i, request, id})
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+	}
+	take := func(i int, c checked) {
+		for _, n := range c.notices {
+			api.Notify(ctx, n)
+		}
+		errs[i] = joined([]error{errs[i], c.err})
+		jobs[i].session, jobs[i].events = c.job.session, c.job.events
+	}
+	if fetch { // what is fetched is waited for, and shown meanwhile
+		for _, c := range list {
+			take(c.at, s.check(ctx, q, c))
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+	} else if abandon, err := s.readyAll(ctx, q, list, take); err != nil {
+		return nil, err
+	} else if errors.Join(errs...) != nil {
+		abandon()
 	}
 	if !several {
 		return jobs, errs[0]
@@ -300,41 +316,54 @@ func (s *Service) predecessor(ctx context.Context, i int, name string) (training
 }
 
 // prepareJob opens the data of a job and translates its request, as integration.Prepare
-// says.
-func (s *Service) prepareJob(ctx context.Context, id queue.JobID, q queue.Submission) ([]training.Event, error) {
+// says. fitted says that the request fitted its data once.
+func (s *Service) prepareJob(ctx context.Context, id queue.JobID, q queue.Submission, fitted bool) ([]training.Event, error) {
 	request, err := api.RecordedRequest(q.Request)
 	if err != nil {
 		return nil, err
 	}
 	j, err := s.ready(ctx, request, training.RunID(id), q.Folder)
 	if err != nil {
-		return nil, s.acceptedError(ctx, request, err)
+		return nil, s.acceptedError(ctx, request, err, fitted)
 	}
 	noteClasses(ctx, q.Name, false, j.data)
 	return j.events, nil
 }
 
 // acceptedError gives what keeps an accepted request from being prepared the kind of what
-// may pass. The request fitted its files when it was submitted, so that it is they that
-// are missing, damaged or changed. Data of the catalogue is first opened here, and never
-// changes: what does not fit that is a mistake for good.
-func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest, err error) error {
+// may pass. If the request fitted its files once, it is they that are missing, damaged or
+// changed; if not, a mistake is one for good, as it is for data of the catalogue, which
+// never change.
+func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest, err error, fitted bool) error {
 	switch fault.KindOf(err) {
 	case fault.Unavailable, fault.Exhausted, fault.Canceled:
 		return err
 	case fault.Invalid:
-		if library, done, failed := s.library(ctx); failed == nil {
-			defer done()
-			if _, catalogued := library.Lookup(request.DatasetPath); catalogued {
-				return err
-			}
+		if !fitted || s.catalogued(ctx, request) {
+			return err
 		}
 		return changedData(err)
-	case fault.NotFound, fault.Corrupt:
+	case fault.Corrupt:
+		if !fitted && !s.catalogued(ctx, request) {
+			return invalid(err)
+		}
+		return changedData(err)
+	case fault.NotFound:
 		return changedData(err)
 	case fault.Internal, fault.Conflict, fault.Forbidden, fault.Unauthenticated: // of the files
 	}
 	return fault.As(fault.Unavailable, err)
+}
+
+// catalogued reports whether the data of a request are of the catalogue.
+func (s *Service) catalogued(ctx context.Context, request api.TrainingRequest) bool {
+	library, done, err := s.library(ctx)
+	if err != nil {
+		return false
+	}
+	defer done()
+	_, found := library.Lookup(request.DatasetPath)
+	return found
 }
 
 // changedData says of data that do not fit a request any longer what is wrong with them.

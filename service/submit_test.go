@@ -188,7 +188,7 @@ func TestAFileThatIsAwayOrChangedDoesNotRejectItsJob(t *testing.T) {
 			if err := damage(); err != nil {
 				t.Fatal(err)
 			}
-			_, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission)
+			_, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission, true)
 			const begin, end = "its data have changed since it was submitted: ", "; put them back as they were"
 			if text := datadir.Advise(err).Error(); fault.KindOf(err) != fault.Unavailable || !strings.HasPrefix(text, begin) || !strings.HasSuffix(text, end) ||
 				strings.Contains(text, "dataset_path") || strings.Count(text, "; ") != 1 {
@@ -200,7 +200,7 @@ func TestAFileThatIsAwayOrChangedDoesNotRejectItsJob(t *testing.T) {
 			if err := errors.Join(os.RemoveAll(table), os.WriteFile(table, whole, 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			if events, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission); err != nil || len(events) == 0 {
+			if events, err := s.prepareJob(t.Context(), "later", jobs[0].submit.Submission, true); err != nil || len(events) == 0 {
 				t.Errorf("with the file as it was: %v", err)
 			}
 		})
@@ -222,11 +222,11 @@ func TestAMistakeThatNoDataMendsRejectsAJob(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: recorded}); fault.KindOf(err) != fault.Invalid {
+		if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: recorded}, true); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v, %v", name, fault.KindOf(err), err)
 		}
 	}
-	if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: []byte("{")}); fault.KindOf(err) == fault.Unavailable || err == nil {
+	if _, err := s.prepareJob(t.Context(), "later", queue.Submission{Request: []byte("{")}, true); fault.KindOf(err) == fault.Unavailable || err == nil {
 		t.Errorf("no request: %v, %v", fault.KindOf(err), err)
 	}
 }
