@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
@@ -227,7 +228,9 @@ func (b *jobBook) happened(j *hostedJob, record journal.JobRecord, events []queu
 			j.placed = now
 		case queue.JobDeferred:
 			j.notBefore = now.Add(e.RetryAfter)
-		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused, queue.JobResumed:
+		case queue.JobResumed:
+			j.queued, j.notBefore = now, time.Time{}
+		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused:
 			j.notBefore = time.Time{}
 		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
 			queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
@@ -398,7 +401,7 @@ func (b *jobBook) revive(j *hostedJob) error {
 	if err != nil && !errors.Is(err, journal.ErrRunNotFound) {
 		return err
 	}
-	commands, err := recovering(ctx, b.h.log, j.job(), record.Session.State)
+	commands, err := recovering(ctx, b.h.log, j.job(), record.Session.State, oneLine(datadir.Advise(j.left).Error()))
 	if err != nil {
 		return err
 	}
@@ -636,14 +639,34 @@ func (b *jobBook) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	for _, j := range b.sorted() {
+	b.letGo("the process is shutting down", b.sorted()...)
+}
+
+// letGo leaves jobs to a host that resumes them, and records that of those that wait. What
+// cannot be recorded is left to recovery.
+func (b *jobBook) letGo(why string, jobs ...*hostedJob) {
+	left := queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: why}}
+	var waiting []*hostedJob
+	var changes []journal.JobChange
+	for _, j := range jobs {
 		j.active = false
 		if j.cancel != nil {
 			j.cancel()
 		}
-		if j.job().State() == queue.StatePreparing {
-			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: "the process is shutting down"}})
+		if state := j.job().State(); !state.Waits() || state == queue.StatePaused || j.job().Left() {
+			continue
 		}
+		if events, err := j.job().Decide(left); err == nil {
+			waiting, changes = append(waiting, j), append(changes, journal.JobChange{ID: j.id(), Before: j.record, Events: events})
+		}
+	}
+	// At once, since many may wait.
+	if records, err := b.log.Append(context.Background(), changes...); err == nil {
+		for i, r := range records {
+			b.happened(waiting[i], r, changes[i].Events)
+		}
+	}
+	for _, j := range jobs {
 		b.announce(j)
 	}
 }
