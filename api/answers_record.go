@@ -130,7 +130,14 @@ func (x Explanation) StartsWhen() string {
 		case r.Code == queue.CodeUnfit:
 			return "a device that could take it is healthy again and has enough memory free"
 		case r.Code == queue.CodeBusy, r.Code == queue.CodeReserved:
-			return "a run that holds a device ends, is interrupted or has to give way"
+			const free = "a run that holds a device ends, is interrupted or has to give way"
+			switch len(x.Decision.Ahead) {
+			case 0:
+				return free
+			case 1:
+				return free + ", and the run ahead of it has had its turn"
+			}
+			return fmt.Sprintf("%s, and the %d runs ahead of it have had their turns", free, len(x.Decision.Ahead))
 		}
 	}
 	return "the reasons above have passed"
@@ -161,6 +168,8 @@ type RunDecision struct {
 	Waited time.Duration `json:"waited_ns"`
 	// Holders are the runs that had devices.
 	Holders []DeviceHolder `json:"holders,omitempty"`
+	// Ahead are the runs that were before it in the queue then, the first one first.
+	Ahead []training.RunID `json:"ahead,omitempty"`
 	// Start is when the run will probably start, after Time, if every run ends after
 	// its estimate and none gives way; nil if a run that it waits for has no estimate.
 	Start *time.Duration `json:"probable_start_ns,omitempty"`

@@ -22,6 +22,12 @@ func TestAnExplanationSaysWhatHasToChange(t *testing.T) {
 		"a run that holds a device ends, is interrupted or has to give way": {
 			State: training.Initializing, Decision: &api.RunDecision{Reasons: []queue.Reason{busy}},
 		},
+		"a run that holds a device ends, is interrupted or has to give way, and the run ahead of it has had its turn": {
+			State: training.Initializing, Decision: &api.RunDecision{Reasons: []queue.Reason{busy}, Ahead: []training.RunID{"a"}},
+		},
+		"a run that holds a device ends, is interrupted or has to give way, and the 2 runs ahead of it have had their turns": {
+			State: training.Initializing, Decision: &api.RunDecision{Reasons: []queue.Reason{busy}, Ahead: []training.RunID{"a", "b"}},
+		},
 		"it is resumed":                 {State: training.Initializing, Decision: &api.RunDecision{Reasons: []queue.Reason{{Code: queue.CodePaused, Transient: true}}}},
 		"the reasons above have passed": {State: training.Initializing, Decision: &api.RunDecision{}},
 	} {

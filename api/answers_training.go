@@ -168,7 +168,8 @@ type RunUpdate struct {
 	Steps *StepsTaken `json:"steps,omitempty"`
 	// End is the run at rest: ended, paused or interrupted; see Run.State for one that was
 	// never started. Unfinished is why it did not get there, which the next process that
-	// holds the data directory settles. Nothing comes after either.
+	// holds the data directory settles. Only a run that was paused can have updates after
+	// either: it was resumed, or has ended since.
 	End        *RunReport `json:"end,omitempty"`
 	Unfinished *Error     `json:"unfinished,omitempty"`
 }

@@ -78,7 +78,7 @@ func (r TrainingRequest) submission() queue.Submission {
 	return s
 }
 
-// checkJob fails for what no queue accepts.
+// checkJob fails for a job that no queue accepts.
 func (r TrainingRequest) checkJob() error {
 	s := r.submission()
 	s.Request = []byte("{}")   // not known yet

@@ -23,8 +23,10 @@ type TrainingService interface {
 	// Resume continues interrupted and paused runs from their last checkpoints, once all
 	// that were named can be. It gives what became of each, as Submit does.
 	Resume(ctx context.Context, r ResumeRequest) iter.Seq2[Submission, error]
-	// Follow gives what happens to runs from their start in this process until they are
-	// at rest. It ends once the data directory was let go, if no other run trains.
+	// Follow gives what happens to runs from their start in this process until all of them
+	// are at rest. A run that comes to rest paused while others are under way and is then
+	// resumed begins again, and one that is cancelled then has another end. It ends once
+	// the data directory was let go, if no other run trains.
 	Follow(ctx context.Context, r FollowRequest) iter.Seq2[RunUpdate, error]
 	// Interrupt asks runs to write a checkpoint at the current step and to stop. It does
 	// not wait for that. A run that is at rest is left alone.

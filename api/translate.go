@@ -185,8 +185,8 @@ func (r TrainingRequest) Hyperparameters(samples int) training.Hyperparameters {
 	return h
 }
 
-// precheck returns the hyperparameters if they can be trained with, and fails for what
-// cannot be trained with, whatever the data.
+// precheck returns the hyperparameters if they can be trained with, and fails for those
+// that cannot, whatever the data.
 func (r TrainingRequest) precheck() (training.ValidHyperparameters, error) {
 	valid, err := r.Hyperparameters(0).Validate()
 	return valid, joined(err, r.Model.check(r.ModelArchitecture.Name), r.checkJob())

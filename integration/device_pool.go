@@ -152,8 +152,8 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 	return nil
 }
 
-// answering does what a request asks for. If that fails or panics, it says so to who
-// asked; a panic then goes on.
+// answering does what a request asks for. If that fails or panics, it tells the
+// caller so; a panic continues afterwards.
 func answering(from actor.Sender, request uint64, answer answerLease, do func() error) (err error) {
 	failed := errors.New("it panicked")
 	defer func() {
@@ -283,10 +283,10 @@ func (p *devicePool) place(self *actor.Context[deviceMessage], placed queue.Plac
 		return err
 	}
 	if m.Holder.Kind != device.HolderRun { // it cannot give way: what it holds is not the queue's to divide
-		delete(p.queue.claims, placed.Job)
+		p.queue.leave(placed.Job)
 		return nil
 	}
-	c.turn(running, p.queue.clock())
+	p.queue.turn(c, running, p.queue.clock())
 	c.lease, c.yielding = lease.ID, false
 	return nil
 }
@@ -330,7 +330,7 @@ func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.
 
 // refuse ends a holder's wait without a device.
 func (p *devicePool) refuse(self *actor.Context[deviceMessage], m acquireDevice, err error) error {
-	delete(p.queue.claims, jobOf(m.Holder))
+	p.queue.leave(jobOf(m.Holder))
 	return m.Answer(self, leaseRefused{Request: m.Request, Err: err})
 }
 
@@ -379,8 +379,8 @@ func (p *devicePool) releaseHolder(ctx context.Context, holder device.Holder, re
 // forget ends what a holder that is gone still holds. Where that fails, the next
 // incarnation tries again: nobody else would.
 func (p *devicePool) forget(ctx *actor.Context[deviceMessage], m forgetHolder) error {
-	delete(p.queue.claims, jobOf(m.Holder))
-	gone := "nobody waits for it any more"
+	p.queue.leave(jobOf(m.Holder))
+	gone := "its holder no longer waits for it"
 	if m.Holder.Kind == device.HolderRun {
 		gone = "its run is at rest"
 	}
@@ -437,7 +437,7 @@ func (p *devicePool) release(self *actor.Context[deviceMessage], m releaseDevice
 		}
 	}
 	if c := p.queue.claims[jobOf(m.Holder)]; c != nil && c.phase == running {
-		c.turn(idle, p.queue.clock())
+		p.queue.turn(c, idle, p.queue.clock())
 	}
 	if err := m.Answer(self, leaseReleased{Request: m.Request, Allocation: m.Allocation}); err != nil {
 		return err

@@ -172,7 +172,7 @@ func (d *Devices) failed(err error) error {
 }
 
 // answers are those to one request. There are few: that the holder has to wait, what
-// came of it, and that the pool failed; what is beyond them nobody waits for.
+// came of it, and that the pool failed; nobody reads more than these.
 type answers chan leaseAnswer
 
 func newAnswers() answers { return make(answers, 4) }

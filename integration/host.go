@@ -259,17 +259,20 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 		return nil, recovery, errors.Join(err, h.closeActorLog())
 	}
 	h.jobs = newJobBook(h)
-	if err := errors.Join(h.jobs.open(ctx), h.spawnServices(deviceLog)); err != nil {
+	if err := errors.Join(h.jobs.open(ctx), h.spawnServices(ctx, deviceLog)); err != nil {
 		return nil, recovery, errors.Join(err, h.shutdown())
 	}
 	return h, recovery, nil
 }
 
 // spawnServices starts what all runs share.
-func (h *Host) spawnServices(log *journal.DeviceLog) error {
+func (h *Host) spawnServices(ctx context.Context, log *journal.DeviceLog) error {
 	var err error
 	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
 	waiting.labels = h.config.Labels
+	if err := waiting.recall(ctx, h.config.Worker); err != nil {
+		return err
+	}
 	h.waiting = waiting
 	h.devices, err = spawnDevicePool(h.system.Root(), log, h.config.Devices, waiting, h.config.NewID)
 	if err != nil {

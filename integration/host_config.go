@@ -35,10 +35,35 @@ func (c HostConfig) Validate() error {
 	if c.Preparations < 0 {
 		errs = append(errs, &fault.FieldError{Field: "Preparations", Value: fmt.Sprint(c.Preparations), Problem: "must not be negative", Fix: "leave it 0 for the default"})
 	}
+	if c.Queue != nil {
+		errs = append(errs, within("Queue", c.Queue.Validate()))
+	}
+	if c.Limits != nil {
+		errs = append(errs, within("Limits", c.Limits.Validate()))
+	}
 	if err := device.CheckWorker(c.Worker); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// within names the field to which a part with errors belongs.
+func within(field string, err error) error {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
+		var errs []error
+		for _, e := range many.Unwrap() {
+			errs = append(errs, within(field, e))
+		}
+		return errors.Join(errs...)
+	}
+	var one *fault.FieldError
+	if errors.As(err, &one) {
+		named := *one
+		named.Field = field + "." + one.Field
+		return &named
+	}
+	return err
 }
 
 // newJobID returns an id for a job that has none.

@@ -457,19 +457,56 @@ func (b *jobBook) foreign(job queue.Job) error {
 	return fault.New(fault.Conflict, "job %s is hosted by worker %q; ask that one", job.ID(), job.Worker())
 }
 
-// Retry submits jobs again that have ended without having completed, as new jobs, and
-// returns their ids. A retry has the owner of the old job, or this one if that has none.
-// Of a group, those are retried that were not retried before. It fails like Submit, and
-// with fault.Conflict where nothing can be retried.
-func (h *Host) Retry(ctx context.Context, t Target, owner string) ([]queue.JobID, error) {
-	submits, err := h.jobs.retries(ctx, t)
+// Retry submits a job again that has ended without having completed, as a new job, and
+// returns its id. A retry has the owner of the old job, or this one if that has none. It
+// fails like Submit, and with fault.Conflict where the job cannot be retried.
+func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.JobID, error) {
+	b := h.jobs
+	record, err := b.log.Load(ctx, id)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	for i := range submits {
-		submits[i].Owner = cmp.Or(submits[i].Owner, owner)
+	s, err := queue.RetryAfterRetries(record.Job, b.all())
+	if err != nil {
+		return "", err
 	}
-	return h.Submit(ctx, submits...)
+	s.Owner = cmp.Or(s.Owner, owner)
+	ids, err := h.Submit(ctx, queue.Submit{Submission: s})
+	if err != nil {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+// RetryGroup retries those jobs of a group that can be and were not retried before, all
+// at once. It returns the new ones, and why others are left as they are, each in the order
+// of their submission. It fails like Submit, with fault.NotFound for a group that does
+// not exist, and with fault.Conflict where there is nothing to retry.
+func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []queue.Submit, refused []queue.Refusal, err error) {
+	b := h.jobs
+	all := b.all()
+	again, err := queue.Retryable(all, group)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := map[queue.JobID]queue.JobID{}
+	for _, job := range again {
+		ids[job.ID()] = h.config.newJobID()
+	}
+	retried, refused, err = queue.RetryGroup(all, group, ids, func(s queue.Submission) error { return b.admit(s, nil) })
+	if err != nil || len(retried) == 0 {
+		return nil, refused, err
+	}
+	for i := range retried {
+		record, err := b.log.Load(ctx, retried[i].RetryOf)
+		if err != nil {
+			return nil, nil, err
+		}
+		retried[i].Request = record.Job.Submission().Request
+		retried[i].Owner = cmp.Or(retried[i].Owner, owner)
+	}
+	_, err = h.Submit(ctx, retried...)
+	return retried, refused, err
 }
 
 // all returns the jobs that there are, in the order of their submission.
@@ -485,38 +522,6 @@ func (b *jobBook) all() []queue.Job {
 	}
 	slices.SortFunc(jobs, func(a, c queue.Job) int { return cmp.Compare(b.numberOf(a.ID()), b.numberOf(c.ID())) })
 	return jobs
-}
-
-func (b *jobBook) retries(ctx context.Context, t Target) ([]queue.Submit, error) {
-	if t.Group == "" {
-		record, err := b.log.Load(ctx, t.Job)
-		if err != nil {
-			return nil, err
-		}
-		s, err := queue.RetryAfterRetries(record.Job, b.all())
-		return []queue.Submit{{Submission: s}}, err
-	}
-	members := b.all()
-	again, err := queue.Retryable(members, t.Group)
-	if err != nil {
-		return nil, err
-	}
-	ids := map[queue.JobID]queue.JobID{}
-	for _, job := range again {
-		ids[job.ID()] = b.h.config.newJobID()
-	}
-	submits, err := queue.RetryGroup(members, t.Group, ids)
-	if err != nil {
-		return nil, err
-	}
-	for i := range submits {
-		record, err := b.log.Load(ctx, submits[i].RetryOf)
-		if err != nil {
-			return nil, err
-		}
-		submits[i].Request = record.Job.Submission().Request
-	}
-	return submits, nil
 }
 
 // release leaves a job to whoever resumes it.

@@ -458,10 +458,10 @@ func (b *jobBook) admit(s queue.Submission, estimate *queue.Estimate) error {
 	return admit(b.h.config, s, estimate)
 }
 
-// Admit fails, like Host.Submit, for a job that a host of these devices will never take,
-// with all that would have to change. The estimate is nil for a job that has none yet.
-func Admit(devices []device.Driver, s queue.Submission, estimate *queue.Estimate) error {
-	policy := queue.DefaultPolicy()
+// Admit fails, like Host.Submit, for a job that a host of these devices with this policy
+// will never take, with all that would have to change. The estimate is nil for a job that
+// has none yet.
+func Admit(devices []device.Driver, policy queue.Policy, s queue.Submission, estimate *queue.Estimate) error {
 	return admit(HostConfig{Devices: devices, Queue: &policy}, s, estimate)
 }
 

@@ -458,6 +458,10 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		s.Group, s.After = "sweep", after
 		return s
 	}
+	done := r.job("done")
+	done.Group = "done"
+	w.submit(h, done)
+	w.ended(h, "done", queue.StateCompleted)
 	w.submit(h, member("a"))
 	<-first.reached
 	w.submit(h, member("b"), member("c", "b"))
@@ -482,15 +486,30 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ended(h, "c", queue.StateCancelled)
-	ids, err := h.Retry(t.Context(), group, "")
-	if err != nil || len(ids) != 2 {
-		t.Fatalf("retried as %v, %v", ids, err)
+	// A member that is to run after a job which was cancelled is left, and so is what follows it.
+	w.submit(h, r.job("z"))
+	if err := h.Cancel(t.Context(), Target{Job: "z"}, ""); err != nil {
+		t.Fatal(err)
 	}
-	for _, id := range ids {
-		w.ended(h, id, queue.StateCompleted)
-		sameOutcome(t, w.record(id), want)
+	w.submit(h, member("d", "z"), member("e", "d"))
+	retried, refused, err := h.RetryGroup(t.Context(), "sweep", "")
+	if err != nil || len(retried) != 2 || retried[0].RetryOf != "b" || retried[1].RetryOf != "c" {
+		t.Fatalf("retried as %v, %v", retried, err)
 	}
-	if _, err := h.Retry(t.Context(), group, ""); fault.KindOf(err) != fault.Conflict {
+	if len(refused) != 2 || refused[0].Job != "d" || refused[1].Job != "e" || !strings.Contains(refused[0].Err.Error(), "run z, which was cancelled") {
+		t.Errorf("refused were %v", refused)
+	}
+	for _, s := range retried {
+		w.ended(h, s.Job, queue.StateCompleted)
+		sameOutcome(t, w.record(s.Job), want)
+	}
+	if retried, refused, err := h.RetryGroup(t.Context(), "sweep", ""); err != nil || len(retried) != 0 || len(refused) != 2 {
+		t.Errorf("retried again, with d and e left: %v, %v, %v", retried, refused, err)
+	}
+	if _, _, err := h.RetryGroup(t.Context(), "nobody", ""); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a group that does not exist was retried: %v", err)
+	}
+	if _, _, err := h.RetryGroup(t.Context(), "done", ""); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("retried again: %v", err)
 	}
 	if err := h.Cancel(t.Context(), Target{Group: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {

@@ -257,6 +257,9 @@ func TestAnExplanationFollowsFromTheRecordedDecision(t *testing.T) {
 	if len(x.Holders) != 1 || x.Holders[0].RunID != ids[0] || x.Holders[0].Remaining <= 0 {
 		t.Errorf("holders %+v", x.Holders)
 	}
+	if !slices.Equal(x.Ahead, ids[1:2]) {
+		t.Errorf("ahead of it are %v, want %v", x.Ahead, ids[1:2])
+	}
 	if second, _, err := journal.ExplainRun(ctx, w.store, ids[1]); err != nil || second.Start == nil || *second.Start != x.Holders[0].Remaining {
 		t.Errorf("probable start %v, %v", second.Start, err)
 	}

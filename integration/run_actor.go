@@ -223,7 +223,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		return a.giveWay(ctx, m)
 	case leaseGranted:
 		if m.Request != a.request {
-			return nil // nobody waits for it any more: the pool takes it back
+			return nil // its run no longer waits for it: the pool takes it back
 		}
 		a.backend = &stoppable{Backend: m.Backend, stop: a.overdue}
 		return a.answer(ctx, m.Request, training.ResourceAllocated{Allocation: allocationOf(m.Lease)})

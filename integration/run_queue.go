@@ -2,6 +2,7 @@ package integration
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,9 @@ type runQueue struct {
 	last   time.Duration // since origin, when the clock was last read
 	claims map[queue.JobID]*claim
 	labels map[device.ID][]string // of the devices that have some
+	// usage is the device time of owners, without that of the claims that have a device;
+	// nil unless the policy asks for it.
+	usage *queue.Usage
 	// ending says that nothing more is placed, since the host is about to close.
 	ending atomic.Bool
 }
@@ -59,6 +63,9 @@ type claim struct {
 	from      uint64        // the step at which it was granted its device
 	lease     device.LeaseID
 	yielding  bool // it was asked to give way
+	// owner and devices are what the last snapshot in which it waited said.
+	owner   string
+	devices int
 }
 
 // runProgress is how far a run has come. Its actor writes it, and the device pool reads
@@ -94,7 +101,52 @@ const (
 )
 
 func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Time) *runQueue {
-	return &runQueue{policy: policy, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), claims: map[queue.JobID]*claim{}}
+	q := &runQueue{policy: policy, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), claims: map[queue.JobID]*claim{}}
+	if policy.Order == queue.OrderShare {
+		q.usage = queue.NewUsage(policy.HalfLife)
+	}
+	return q
+}
+
+// recall adds what the owners of the worker's jobs have used under earlier processes.
+func (q *runQueue) recall(ctx context.Context, worker string) error {
+	if q.usage == nil {
+		return nil
+	}
+	err := journal.WalkJobPeriods(ctx, q.log.Store, worker, q.origin.Add(-q.usage.Horizon()), func(p journal.JobPeriod) {
+		q.usage.Add(p.Owner, p.Devices, p.From.Sub(q.origin), min(0, p.To.Sub(q.origin)))
+	})
+	if err != nil {
+		return fmt.Errorf("read what owners have used: %w", err)
+	}
+	return nil
+}
+
+// used is the device time of owners up to now; nil unless the policy asks for it.
+func (q *runQueue) used(now time.Duration) map[string]time.Duration {
+	if q.usage == nil {
+		return nil
+	}
+	usage := q.usage.Clone()
+	for _, c := range q.claims {
+		c.charge(usage, now)
+	}
+	return usage.At(now)
+}
+
+// charge adds the time for which the claim has had its present device.
+func (c *claim) charge(usage *queue.Usage, now time.Duration) {
+	if usage != nil && c.phase == running {
+		usage.Add(c.owner, c.devices, c.since, now)
+	}
+}
+
+// leave forgets a claim.
+func (q *runQueue) leave(id queue.JobID) {
+	if c := q.claims[id]; c != nil {
+		c.charge(q.usage, q.clock())
+		delete(q.claims, id)
+	}
 }
 
 // clock returns the time since the host started. It never runs backwards.
@@ -111,11 +163,12 @@ func (q *runQueue) enter(m acquireDevice) {
 		q.claims[jobOf(m.Holder)] = c
 	}
 	c.asked, c.told = m, false
-	c.turn(waiting, q.clock())
+	q.turn(c, waiting, q.clock())
 }
 
 // turn ends the claim's phase and begins another.
-func (r *claim) turn(to queuePhase, at time.Duration) {
+func (q *runQueue) turn(r *claim, to queuePhase, at time.Duration) {
+	r.charge(q.usage, at)
 	r.served, r.waited = r.times(at)
 	r.phase, r.since = to, at
 	if to == running && r.asked.Progress != nil {
@@ -172,7 +225,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 	}
 	for id, r := range q.claims {
 		if r.phase == running && on[id] == nil {
-			r.turn(idle, s.Now) // its device was taken from it
+			q.turn(r, idle, s.Now) // its device was taken from it
 		}
 		if r.phase == idle {
 			continue
@@ -185,6 +238,9 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		j.ID, j.Submitted, j.On, j.Since = id, r.submitted, on[id], 0
 		j.Need.Features, j.Need.Memory, j.Need.Shared = r.asked.Workload.Requirements, r.asked.Workload.Memory, r.asked.Workload.Shared
 		j.Served, j.Waited = r.times(s.Now)
+		if r.phase == waiting { // one that has a device may outlive its job
+			r.owner, r.devices = j.Owner, max(1, j.Devices)
+		}
 		if r.phase == running {
 			j.Since = r.since
 			if remaining := r.asked.Progress.remaining(s.Now-r.since, r.from); remaining > 0 {
@@ -193,6 +249,7 @@ func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
 		}
 		s.Jobs = append(s.Jobs, j)
 	}
+	s.Usage = q.used(s.Now)
 	slices.SortFunc(s.Jobs, func(a, b queue.Entry) int {
 		return cmp.Or(cmp.Compare(a.Submitted, b.Submitted), strings.Compare(string(a.ID), string(b.ID)))
 	})

@@ -34,7 +34,9 @@ type RunExplanation struct {
 	Reasons []queue.Reason `json:"reasons,omitempty"`
 	// Waited is how long the run had waited by then, in all.
 	Waited time.Duration `json:"waited_ns"`
-	// Holders are the runs that had devices.
+	// Ahead are the runs before it in the queue, the first one first.
+	Ahead []training.RunID `json:"ahead,omitempty"`
+	// Holders are the runs that had devices, or got them by the decision.
 	Holders []DeviceHolder `json:"holders,omitempty"`
 	// Start is when the run will probably start, after Time, if every run ends after
 	// its estimate and none gives way; nil if a run that it waits for has no estimate.
@@ -114,6 +116,17 @@ func QueueTimes(ctx context.Context, store eventstore.Store, id training.RunID) 
 	return max(served, j.Served), j.Waited, nil
 }
 
+// aheadOf returns the runs that wait before a place in the queue.
+func aheadOf(pending []RecordedPending, place int) []training.RunID {
+	before := slices.DeleteFunc(slices.Clone(pending), func(p RecordedPending) bool { return p.Position >= place })
+	slices.SortFunc(before, func(a, b RecordedPending) int { return a.Position - b.Position })
+	var ids []training.RunID
+	for _, p := range before {
+		ids = append(ids, training.RunID(p.Job))
+	}
+	return ids
+}
+
 // explainDecision returns what a decision says about a run that it is about.
 func explainDecision(d QueueDecided, id training.RunID) RunExplanation {
 	x := RunExplanation{RunID: id}
@@ -133,12 +146,21 @@ func explainDecision(d QueueDecided, id training.RunID) RunExplanation {
 			x.Outcome, x.Place, x.Reasons = "waiting", p.Position, d.Decision.Why(p)
 		}
 	}
+	if x.Outcome == "waiting" {
+		x.Ahead = aheadOf(d.Decision.Pending, x.Place)
+	}
 	for _, j := range d.Snapshot.Jobs {
 		if training.RunID(j.ID) == id {
 			x.Waited, x.submitted = j.Waited, j.Submitted
 		}
-		if len(j.On) > 0 {
-			x.Holders = append(x.Holders, DeviceHolder{training.RunID(j.ID), j.On, j.Served, j.Remaining})
+		on := j.On
+		for _, p := range d.Decision.Placed {
+			if p.Job == j.ID && len(p.Preempt) == 0 && p.Job != queue.JobID(id) {
+				on = p.On
+			}
+		}
+		if len(on) > 0 {
+			x.Holders = append(x.Holders, DeviceHolder{training.RunID(j.ID), on, j.Served, j.Remaining})
 		}
 	}
 	if x.Outcome == "waiting" {

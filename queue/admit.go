@@ -23,6 +23,23 @@ type Limits struct {
 // so many jobs in less than a second.
 func DefaultLimits() Limits { return Limits{Waiting: 10_000} }
 
+// Validate fails with a *fault.FieldError, or several of them joined, for a negative
+// bound.
+func (l Limits) Validate() error {
+	var errs fieldErrors
+	check := func(field string, bound int) {
+		if bound < 0 {
+			errs.add(field, strconv.Itoa(bound), "must not be negative", "use the number of jobs that may wait")
+		}
+	}
+	check("waiting", l.Waiting)
+	check("waiting_per_owner", l.WaitingPerOwner)
+	for _, owner := range slices.Sorted(maps.Keys(l.Owners)) {
+		check("owners."+owner, l.Owners[owner])
+	}
+	return errs.join()
+}
+
 // Room fails with fault.Exhausted if no further jobs of these owners can be submitted
 // together, with each limit that is in the way. jobs are all that have not ended.
 func (l Limits) Room(jobs []Job, owners ...string) error {

@@ -58,7 +58,7 @@ func TestTheEventsOfJobsAreDocumented(t *testing.T) {
 	for kind := range documented {
 		t.Errorf("%s is documented but does not exist", kind)
 	}
-	for _, cause := range []queue.Code{queue.CauseUser, queue.CausePredecessor, queue.CauseMaxDuration, queue.CauseGaveWay, queue.CauseProcessEnded, queue.CauseDeviceLost} {
+	for _, cause := range []queue.Code{queue.CauseUser, queue.CausePredecessor, queue.CauseMaxDuration, queue.CauseGaveWay, queue.CauseProcessEnded} {
 		if !strings.Contains(section, "`"+string(cause)+"`") {
 			t.Errorf("the code %s is not documented", cause)
 		}

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strings"
 
@@ -79,33 +78,62 @@ func RetryAfterRetries(j Job, jobs []Job) (Submission, error) {
 	return retriesOf(jobs).retry(j, nil)
 }
 
+// Refusal says why a job of a group is left as it is.
+type Refusal struct {
+	Job JobID
+	Err error
+}
+
 // RetryGroup returns the submissions that retry the jobs of a group that ended without
 // having completed and were not retried before, alone or with the group, in the order of
 // their submission. jobs has all that there are, of every group, in that order, and ids
 // has the id of each new job by that of the old one. Where one of them was to run after
 // another one, its retry runs after the other's, as RetryAfterRetries says.
 //
-// It fails with fault.NotFound for a group that has no jobs, with fault.Conflict if
-// none of them can be retried, or one of them would end at once, and with fault.Invalid
-// if an id is missing.
-func RetryGroup(jobs []Job, group string, ids map[JobID]JobID) ([]Submit, error) {
+// A job whose retry would end at once, or which admit refuses, is left out, and so are
+// those that were to run after it; refused says why, in the same order. The others are
+// retried.
+//
+// It fails with fault.NotFound for a group that has no jobs, with fault.Conflict if it has
+// none that ended so, and with fault.Invalid if an id is missing.
+func RetryGroup(jobs []Job, group string, ids map[JobID]JobID, admit func(Submission) error) (submits []Submit, refused []Refusal, err error) {
 	retried, err := Retryable(jobs, group)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var submits []Submit
-	var errs []error
-	before := retriesOf(jobs)
+	fit := make(map[JobID]JobID, len(retried))
 	for _, j := range retried {
-		id := ids[j.id]
-		if id == "" {
-			return nil, fault.New(fault.Invalid, "the retry of job %s has no id", j.id)
+		if fit[j.id] = ids[j.id]; fit[j.id] == "" {
+			return nil, nil, fault.New(fault.Invalid, "the retry of job %s has no id", j.id)
 		}
-		s, err := before.retry(j, ids)
-		errs = append(errs, err)
-		submits = append(submits, Submit{Job: id, Submission: s})
 	}
-	return submits, errors.Join(errs...)
+	before := retriesOf(jobs)
+	why := map[JobID]error{}
+	for known := -1; known < len(why); { // a refusal can lead to those of jobs before it
+		known = len(why)
+		submits = nil
+		for _, j := range retried {
+			if why[j.id] != nil {
+				continue
+			}
+			s, err := before.retry(j, fit)
+			if err == nil {
+				err = admit(s)
+			}
+			if err != nil {
+				why[j.id] = err
+				delete(fit, j.id)
+				continue
+			}
+			submits = append(submits, Submit{Job: fit[j.id], Submission: s})
+		}
+	}
+	for _, j := range retried {
+		if err := why[j.id]; err != nil {
+			refused = append(refused, Refusal{j.id, err})
+		}
+	}
+	return submits, refused, nil
 }
 
 // Retryable returns the jobs of a group that RetryGroup retries, or its error.
@@ -166,7 +194,7 @@ func (r retries) retry(j Job, ids map[JobID]JobID) (Submission, error) {
 		if again := ids[id]; again != "" {
 			id = again
 		} else if last := r.byID[id]; last.state.Ended() && last.state != StateCompleted {
-			return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it runs after run %s, which is %s; retry that one first", j.id, id, last.state)
+			return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it runs after run %s, which was %s; retry that one first", j.id, id, last.state.past())
 		}
 		if !slices.Contains(after, id) {
 			after = append(after, id)

@@ -105,7 +105,7 @@ func TestAGroupIsRetriedTogether(t *testing.T) {
 		named(t, "a", "g", queue.StateFailed), named(t, "b", "g", queue.StateCancelled, "a", "z"), named(t, "c", "g", queue.StateCompleted),
 		named(t, "d", "g", queue.StateRunning), named(t, "e", "", queue.StateFailed),
 	}
-	submits, err := queue.RetryGroup(jobs, "g", map[queue.JobID]queue.JobID{"a": "a2", "b": "b2"})
+	submits, _, err := queue.RetryGroup(jobs, "g", map[queue.JobID]queue.JobID{"a": "a2", "b": "b2"}, anything)
 	if err != nil || len(submits) != 2 || submits[0].Job != "a2" || submits[0].RetryOf != "a" || submits[1].Job != "b2" || submits[1].RetryOf != "b" ||
 		!slices.Equal(submits[1].After, []queue.JobID{"a2", "z"}) || submits[1].Group != "g" {
 		t.Fatalf("%+v, %v", submits, err)
@@ -116,20 +116,59 @@ func TestAGroupIsRetriedTogether(t *testing.T) {
 	for _, s := range submits {
 		jobs = append(jobs, carry(t, queue.Job{}, s))
 	}
-	if _, err := queue.RetryGroup(jobs, "g", nil); fault.KindOf(err) != fault.Conflict {
+	if _, _, err := queue.RetryGroup(jobs, "g", nil, anything); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("retried twice: %v", err)
 	}
 	jobs[len(jobs)-2] = carry(t, jobs[len(jobs)-2], queue.Cancel{Cause: byUser()})
 	if list, err := queue.Retryable(jobs, "g"); err != nil || len(list) != 1 || list[0].ID() != "a2" {
 		t.Errorf("after the retry was cancelled: %v, %v", list, err)
 	}
-	if _, err := queue.RetryGroup(jobs, "g", nil); fault.KindOf(err) != fault.Invalid {
+	if _, _, err := queue.RetryGroup(jobs, "g", nil, anything); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("without ids: %v", err)
 	}
 	for _, state := range []queue.State{queue.StateCompleted, queue.StateRunning, queue.StatePaused} {
 		if _, err := named(t, "x", "", state).Retry(); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("a job that is %s: %v", state, err)
 		}
+	}
+}
+
+// anything admits every job.
+func anything(queue.Submission) error { return nil }
+
+// A job of a group that cannot be retried keeps none of the others from it but those that
+// are to run after it, wherever these come in the order of submission.
+func TestTheRetryOfAGroupLeavesOutWhatCannotBeRetried(t *testing.T) {
+	retry := carry(t, queue.Job{}, queue.Submit{Job: "r", Submission: queue.Submission{Request: []byte(`{}`), Group: "g", RetryOf: "a", After: []queue.JobID{"o"}}})
+	retry = carry(t, retry, queue.Cancel{Cause: byUser()})
+	jobs := []queue.Job{
+		named(t, "o", "", queue.StateCancelled), named(t, "a", "g", queue.StateFailed),
+		named(t, "b", "g", queue.StateCancelled, "a"), // its predecessor's retry, r, comes later and is refused
+		named(t, "c", "g", queue.StateFailed), named(t, "d", "g", queue.StateCancelled, "c"),
+		named(t, "n", "g", queue.StateFailed), named(t, "p", "g", queue.StateCancelled, "n", "d"), retry,
+	}
+	ids := map[queue.JobID]queue.JobID{"b": "b2", "c": "c2", "d": "d2", "n": "n2", "p": "p2", "r": "r2"}
+	submits, refused, err := queue.RetryGroup(jobs, "g", ids, func(s queue.Submission) error {
+		if s.RetryOf == "n" {
+			return fault.New(fault.Invalid, "no device takes it")
+		}
+		return nil
+	})
+	if err != nil || len(submits) != 2 || submits[0].Job != "c2" || submits[1].Job != "d2" || !slices.Equal(submits[1].After, []queue.JobID{"c2"}) {
+		t.Errorf("%+v, %v", submits, err)
+	}
+	why := map[queue.JobID]string{
+		"b": "run r, which was cancelled", "n": "no device takes it", "p": "run n, which was not trained to its end", "r": "run o, which was cancelled",
+	}
+	var order []queue.JobID
+	for _, r := range refused {
+		order = append(order, r.Job)
+		if !strings.Contains(r.Err.Error(), why[r.Job]) {
+			t.Errorf("%s: %v", r.Job, r.Err)
+		}
+	}
+	if !slices.Equal(order, []queue.JobID{"b", "n", "p", "r"}) || len(ids) != 6 {
+		t.Errorf("refused were %v, with the ids %v", order, ids)
 	}
 }
 
@@ -255,21 +294,28 @@ func TestTheRetryOfAGroupFollowsThatOfOneOfItsJobs(t *testing.T) {
 		jobs    []queue.Job
 		retried []queue.JobID // nil: refused
 		after   []queue.JobID // of the retry of b or c
+		refused bool          // is c
 	}{
-		"it trains":             {[]queue.Job{a, b, retryOf(a, "a2", queue.StateRunning)}, []queue.JobID{"b"}, []queue.JobID{"a2"}},
-		"it has completed":      {[]queue.Job{a, b, retryOf(a, "a2", queue.StateCompleted)}, []queue.JobID{"b"}, []queue.JobID{"a2"}},
-		"it has failed, too":    {[]queue.Job{a, b, retryOf(a, "a2", queue.StateFailed)}, []queue.JobID{"b", "a2"}, []queue.JobID{"new-a2"}},
-		"a smaller id":          {[]queue.Job{a, b, retryOf(a, "A", queue.StateRunning)}, []queue.JobID{"b"}, []queue.JobID{"A"}},
-		"outside the group":     {[]queue.Job{outside, c, retryOf(outside, "o2", queue.StateRunning)}, []queue.JobID{"c"}, []queue.JobID{"o2"}},
-		"outside, not retried":  {[]queue.Job{outside, c}, nil, nil},
-		"the group before that": {[]queue.Job{a, b, retryOf(a, "a2", queue.StateRunning), retryOf(b, "b2", queue.StatePreparing)}, nil, nil},
+		"it trains":             {[]queue.Job{a, b, retryOf(a, "a2", queue.StateRunning)}, []queue.JobID{"b"}, []queue.JobID{"a2"}, false},
+		"it has completed":      {[]queue.Job{a, b, retryOf(a, "a2", queue.StateCompleted)}, []queue.JobID{"b"}, []queue.JobID{"a2"}, false},
+		"it has failed, too":    {[]queue.Job{a, b, retryOf(a, "a2", queue.StateFailed)}, []queue.JobID{"b", "a2"}, []queue.JobID{"new-a2"}, false},
+		"a smaller id":          {[]queue.Job{a, b, retryOf(a, "A", queue.StateRunning)}, []queue.JobID{"b"}, []queue.JobID{"A"}, false},
+		"outside the group":     {[]queue.Job{outside, c, retryOf(outside, "o2", queue.StateRunning)}, []queue.JobID{"c"}, []queue.JobID{"o2"}, false},
+		"outside, not retried":  {[]queue.Job{outside, c}, nil, nil, true},
+		"the group before that": {[]queue.Job{a, b, retryOf(a, "a2", queue.StateRunning), retryOf(b, "b2", queue.StatePreparing)}, nil, nil, false},
 	} {
 		ids := map[queue.JobID]queue.JobID{}
 		list, _ := queue.Retryable(test.jobs, "g") // RetryGroup fails like it
 		for _, j := range list {
 			ids[j.ID()] = "new-" + j.ID()
 		}
-		submits, err := queue.RetryGroup(test.jobs, "g", ids)
+		submits, refused, err := queue.RetryGroup(test.jobs, "g", ids, anything)
+		if test.refused {
+			if err != nil || len(submits) > 0 || len(refused) != 1 || refused[0].Job != "c" || !strings.Contains(refused[0].Err.Error(), "run o, which was not trained to its end") {
+				t.Errorf("%s: %+v, %v, %v", name, submits, refused, err)
+			}
+			continue
+		}
 		if test.retried == nil {
 			if fault.KindOf(err) != fault.Conflict {
 				t.Errorf("%s: %+v, %v", name, submits, err)

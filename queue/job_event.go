@@ -29,7 +29,6 @@ const (
 	CauseMaxDuration  Code = "max_duration"  // it has run for as long as it may
 	CauseGaveWay      Code = "gave_way"      // a job that ranks higher took its devices
 	CauseProcessEnded Code = "process_ended" // the process that hosted it ended
-	CauseDeviceLost   Code = "device_lost"   // a device became unhealthy, or is gone
 )
 
 // The events of a job, in the order in which an undisturbed job has the first of

@@ -264,7 +264,7 @@ func ownerName(owner string) string {
 	return owner
 }
 
-// explain returns why an attempt failed, what no waiting mends first.
+// explain returns why an attempt failed; reasons that waiting does not remove come first.
 func (p *planner) explain(try attempt) []Reason {
 	k := p.cluster.count(try.need)
 	var reasons []Reason

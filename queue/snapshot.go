@@ -16,7 +16,7 @@ type Snapshot struct {
 	Devices []Device      `json:"devices"`
 	Jobs    []Entry       `json:"jobs"`
 	// Usage is the device time that owners have used of late, for Policy.Order
-	// OrderShare; how it decays is up to the caller.
+	// OrderShare. The type Usage sums it.
 	Usage  map[string]time.Duration `json:"usage,omitempty"`
 	Policy Policy                   `json:"policy"`
 }
@@ -88,60 +88,3 @@ func (j *Entry) held(now time.Duration) bool {
 
 // attained is the device time that the job has used.
 func (j *Entry) attained() time.Duration { return j.Served * time.Duration(j.size()) }
-
-// Order says which of several waiting jobs of one priority comes first.
-type Order string
-
-// The orders. Ties go to the job that was submitted first, then by ID.
-const (
-	OrderAttained   Order = "attained"   // by level of attained service, the least first; the default
-	OrderSubmission Order = "submission" // first in, first out
-	OrderShare      Order = "share"      // by the owner's recent use, the least first
-	OrderRemaining  Order = "remaining"  // by estimated device time, the shortest first; unknown ones last
-)
-
-// Backfill says what may run while a job ahead of it does not fit.
-type Backfill string
-
-// The ways to fill gaps.
-const (
-	BackfillAny  Backfill = "any"  // whatever fits; the default
-	BackfillEasy Backfill = "easy" // what does not delay the first that waits, by the estimates
-	BackfillNone Backfill = "none" // nothing
-)
-
-// Policy is how a cluster is shared. The zero value never preempts, and never
-// promotes.
-type Policy struct {
-	Order    Order    `json:"order,omitempty"`
-	Backfill Backfill `json:"backfill,omitempty"`
-	// Preempt allows a job to take the devices of one that ranks lower.
-	Preempt bool `json:"preempt,omitempty"`
-	// Quantum is how long a job runs before it may have to give way.
-	Quantum time.Duration `json:"quantum,omitempty"`
-	// Spare is how little of a running job may be left, by its estimate, for it not to
-	// give way: its end is worth the wait.
-	Spare time.Duration `json:"spare,omitempty"`
-	// Levels are the bounds, ascending, of attained device time between the levels
-	// of OrderAttained. A job gives way only to one of a lower level.
-	Levels []time.Duration `json:"levels,omitempty"`
-	// Patience is how long a job waits in all before it is promoted: it then ranks
-	// before all others of its priority, and no longer gives way to them. 0 is for
-	// ever.
-	Patience time.Duration `json:"patience,omitempty"`
-	// Ageing raises the priority of a job by one each time that it has waited this
-	// long; 0 is never.
-	Ageing time.Duration `json:"ageing,omitempty"`
-	// Quotas bound the devices that an owner's jobs hold together.
-	Quotas map[string]int `json:"quotas,omitempty"`
-}
-
-// DefaultPolicy is least attained service with promotion. Its figures are those
-// that docs/scheduling.md measures.
-func DefaultPolicy() Policy {
-	return Policy{
-		Order: OrderAttained, Backfill: BackfillAny, Preempt: true, Quantum: 30 * time.Minute, Spare: 2 * time.Minute,
-		Levels:   []time.Duration{time.Hour, 4 * time.Hour, 16 * time.Hour},
-		Patience: 2000 * time.Minute, Ageing: 4000 * time.Minute,
-	}
-}

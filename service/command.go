@@ -50,52 +50,68 @@ func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.
 // Retry implements api.Service.
 func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Commanded, err error) {
 	defer explain(ctx, &err)
-	targets := []integration.Target{{Group: q.Group}}
-	if q.Group == "" {
-		names, err := s.named(ctx, q.Target, canRetry)
-		if err != nil {
-			return answer, err
-		}
-		targets = nil
-		for _, id := range names {
-			targets = append(targets, integration.Target{Job: queue.JobID(id)})
-		}
+	answer.Runs = []api.CommandedRun{}
+	names, err := s.named(ctx, q.Target, canRetry)
+	if err != nil || len(names) == 0 && q.Group == "" {
+		return answer, err
 	}
 	h, err := s.hold(ctx)
 	if err != nil {
 		return answer, err
 	}
 	defer s.release(h)
-	answer.Runs = []api.CommandedRun{}
-	// In the order of their submission, the retry of a run comes before those that are to
-	// run after it; the answer has the order of the request.
 	order, err := h.submissionOrder(ctx)
 	if err != nil {
 		return answer, err
 	}
-	turns := make([]int, len(targets))
+	if q.Group != "" {
+		answer.Runs, err = h.retryGroup(ctx, q.Group, order)
+		return answer, err
+	}
+	// In the order of their submission, the retry of a run comes before those that are to
+	// run after it; the answer has the order of the request.
+	turns := make([]int, len(names))
 	for i := range turns {
 		turns[i] = i
 	}
-	slices.SortStableFunc(turns, func(a, b int) int { return order(targets[a].Job) - order(targets[b].Job) })
-	retried := make([][]api.CommandedRun, len(targets))
+	slices.SortStableFunc(turns, func(a, b int) int { return order(queue.JobID(names[a])) - order(queue.JobID(names[b])) })
+	answer.Runs = make([]api.CommandedRun, len(names))
 	for _, i := range turns {
-		t := targets[i]
-		ids, err := h.host.Retry(ctx, t, s.userOf(ctx))
-		if err != nil && t.Job == "" {
-			return answer, err
+		id, err := h.host.Retry(ctx, queue.JobID(names[i]), s.userOf(ctx))
+		if err != nil {
+			answer.Runs[i] = refusedRun(ctx, names[i], err)
+			continue
 		}
-		if explain(ctx, &err); err != nil {
-			retried[i] = append(retried[i], api.CommandedRun{RunID: training.RunID(t.Job), Error: api.ErrorOf(err)})
-		}
-		for _, id := range ids {
-			retried[i] = append(retried[i], h.commanded(ctx, training.RunID(id)))
-		}
-	}
-	for _, runs := range retried {
-		answer.Runs = append(answer.Runs, runs...)
+		answer.Runs[i] = h.commanded(ctx, training.RunID(id))
 	}
 	return answer, nil
+}
+
+// retryGroup retries the runs of a group. The answer has them in the order in which the
+// old ones were submitted, with those that could not be retried.
+func (h *hosting) retryGroup(ctx context.Context, group string, order func(queue.JobID) int) ([]api.CommandedRun, error) {
+	retried, refused, err := h.host.RetryGroup(ctx, group, h.service.userOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]api.CommandedRun, 0, len(retried)+len(refused))
+	of := map[training.RunID]queue.JobID{}
+	for _, r := range retried {
+		of[training.RunID(r.Job)] = r.RetryOf
+		answers = append(answers, h.commanded(ctx, training.RunID(r.Job)))
+	}
+	for _, r := range refused {
+		of[training.RunID(r.Job)] = r.Job
+		answers = append(answers, refusedRun(ctx, training.RunID(r.Job), r.Err))
+	}
+	slices.SortStableFunc(answers, func(a, b api.CommandedRun) int { return order(of[a.RunID]) - order(of[b.RunID]) })
+	return answers, nil
+}
+
+// refusedRun says why nothing was done about a run.
+func refusedRun(ctx context.Context, id training.RunID, err error) api.CommandedRun {
+	explain(ctx, &err)
+	return api.CommandedRun{RunID: id, Error: api.ErrorOf(err)}
 }
 
 // submissionOrder returns a function that gives the place of a job in the order in which

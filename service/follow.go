@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -158,6 +159,8 @@ func (f *feed) detach(from *follower) {
 type follower struct {
 	wake  chan struct{} // has a value when there is something new
 	bound int
+	all   bool                    // runs are followed, also those that nobody named
+	named map[training.RunID]bool // runs that are followed; guarded by hosts.mu
 
 	mu      sync.Mutex // guards what follows
 	pending []api.RunUpdate
@@ -166,7 +169,7 @@ type follower struct {
 }
 
 func newFollower(bound int) *follower {
-	return &follower{wake: make(chan struct{}, 1), bound: bound, steps: map[training.RunID]int{}}
+	return &follower{wake: make(chan struct{}, 1), bound: bound, named: map[training.RunID]bool{}, steps: map[training.RunID]int{}}
 }
 
 // push adds an update. Steps that wait become one with those that follow them.
@@ -227,7 +230,7 @@ func (f *follower) next(ctx context.Context, done func() bool) ([]api.RunUpdate,
 			return list, nil
 		}
 		if done() {
-			return nil, nil
+			return f.take(), nil // what came before done saw it
 		}
 		select {
 		case <-f.wake:
@@ -249,48 +252,49 @@ func (f *follower) take() []api.RunUpdate {
 	return list
 }
 
-// Follow implements api.Service.
+// Follow implements api.Service. A run that is paused and then resumed is followed on while
+// another one that was named is under way.
 func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
 	return streamOf(ctx, func(ctx context.Context, send func(api.RunUpdate) error) error {
 		to := newFollower(maxPending * max(len(q.Runs), 1))
+		to.all = q.Others
+		defer s.attach(to)()
 		var hostings []*hosting
-		left := map[training.RunID]bool{}
-		if q.Others {
-			defer s.attachAll(to)()
-		}
 		for _, name := range q.Runs {
 			id, f, rested, err := s.feedNamed(ctx, name)
 			switch {
 			case err != nil:
 				return err
-			case left[id]:
+			case to.named[id]:
+				continue
 			case f == nil:
 				to.push(api.RunUpdate{RunID: id, End: &rested})
 			default:
-				if f.attach(to) {
-					defer f.detach(to)
-				}
+				f.attach(to)
 				if h := s.hostingOf(f); h != nil {
 					hostings = append(hostings, h)
 				}
 			}
-			left[id] = true
+			s.attachNamed(to, id)
 		}
-		done := func() bool { return len(left) == 0 }
+		done := func() bool { return s.atRest(to.named) }
 		if q.Others && len(q.Runs) == 0 {
 			done = s.idle
 		}
+		paused := map[training.RunID]bool{}
 		for {
 			updates, err := to.next(ctx, done)
 			if err != nil {
 				return err
 			}
 			if updates == nil {
-				break
+				if updates = s.changedSince(ctx, paused); updates == nil {
+					break
+				}
 			}
 			for _, u := range updates {
-				if u.End != nil || u.Unfinished != nil {
-					delete(left, u.RunID)
+				if delete(paused, u.RunID); to.named[u.RunID] && u.End != nil && u.End.Details.State == api.Paused {
+					paused[u.RunID] = true
 				}
 				if err := send(u); err != nil {
 					return err
@@ -301,14 +305,14 @@ func (s *Service) Follow(ctx context.Context, q api.FollowRequest) iter.Seq2[api
 	})
 }
 
-// attachAll gives a follower the updates of all runs that are not at rest in this process,
-// now and later, until detach is called.
-func (s *Service) attachAll(to *follower) (detach func()) {
+// attach gives a follower the updates of the runs that it names from now on or, if it wants
+// all, of those that are not at rest in this process, now and later. detach ends that.
+func (s *Service) attach(to *follower) (detach func()) {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
 	s.hosts.watchers = append(s.hosts.watchers, to)
 	for _, f := range s.hosts.feeds {
-		if !f.atRest() {
+		if to.all && !f.atRest() {
 			to.watch(f)
 		}
 	}
@@ -320,6 +324,47 @@ func (s *Service) attachAll(to *follower) (detach func()) {
 			f.detach(to)
 		}
 	}
+}
+
+// attachNamed has a follower name a run: it gets the updates of the run's feed and of later
+// ones, which a paused run has once it is resumed.
+func (s *Service) attachNamed(to *follower, id training.RunID) {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	to.named[id] = true
+	if f := s.hosts.feeds[id]; f != nil {
+		f.attach(to)
+	}
+}
+
+// atRest reports whether none of the runs is under way in this process.
+func (s *Service) atRest(runs map[training.RunID]bool) bool {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	for id := range runs {
+		if f := s.hosts.feeds[id]; f != nil && !f.atRest() {
+			return false
+		}
+	}
+	return true
+}
+
+// changedSince returns the last updates of runs that were paused when theirs was sent and
+// have ended since, as by being cancelled.
+func (s *Service) changedSince(ctx context.Context, paused map[training.RunID]bool) (updates []api.RunUpdate) {
+	for _, id := range slices.Sorted(maps.Keys(paused)) {
+		found, err := s.find(ctx, string(id))
+		if err != nil { // as where the data directory is gone: paused is the last that is known
+			continue
+		}
+		report := reportOf(found, found.Workspace, false)
+		found.close()
+		switch report.Details.State {
+		case api.Cancelled, api.Rejected, training.Failed, training.Completed:
+			updates = append(updates, api.RunUpdate{RunID: id, End: &report})
+		}
+	}
+	return updates
 }
 
 // watch attaches the follower to a feed, which it makes room for.

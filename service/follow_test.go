@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,5 +88,66 @@ func TestTheBoundOfAFollowerIsDocumented(t *testing.T) {
 	}
 	if row := fmt.Sprintf("| updates that wait for a follower of a run | %s |", figures.Thousands(maxPending)); !strings.Contains(string(raw), row) {
 		t.Errorf("docs/actors.md has no row %s", row)
+	}
+}
+
+// A pause is no end while another run that is followed is under way: what becomes of the
+// run then is what its follower is told last.
+func TestARunThatWasPausedIsFollowedOn(t *testing.T) {
+	s := newService(t)
+	const long, short = 1_000_000, 1
+	submit := func(epochs int, seeds ...int) (runs []string) {
+		r, _ := requests(t, epochs, seeds...)
+		for submitted, err := range s.Submit(t.Context(), r) {
+			if err != nil || submitted.Error != nil {
+				t.Fatal(err, submitted.Error)
+			}
+			runs = append(runs, string(submitted.RunID))
+		}
+		return runs
+	}
+	holds := submit(long, 4)[0]
+	others := submit(short, 5, 6)
+	resumed, cancelled := others[0], others[1]
+	if _, err := s.Pause(t.Context(), api.PauseRequest{Target: api.Target{Runs: others}, Cause: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	cancel := func(run string) {
+		if _, err := s.Cancel(t.Context(), api.CancelRequest{Target: api.Target{Runs: []string{run}}, Cause: "a test"}); err != nil {
+			t.Error(err)
+		}
+	}
+	ends, begins := map[string][]training.State{}, 0
+	for u, err := range s.Follow(t.Context(), api.FollowRequest{Runs: append(others, holds)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := string(u.RunID)
+		if u.Begin != nil && run == resumed && len(ends[run]) > 0 {
+			begins++
+		}
+		if u.End == nil {
+			continue
+		}
+		ends[run] = append(ends[run], u.End.Details.State)
+		if len(ends[resumed]) == 1 && len(ends[cancelled]) == 1 && run != holds { // both are paused
+			for submitted, err := range s.Resume(t.Context(), api.ResumeRequest{Target: api.Target{Runs: []string{resumed}}}) {
+				if err != nil || submitted.Error != nil {
+					t.Error(err, submitted.Error)
+				}
+			}
+			cancel(cancelled)
+			cancel(holds)
+		}
+	}
+	for run, want := range map[string][]training.State{
+		holds: {api.Cancelled}, resumed: {api.Paused, training.Completed}, cancelled: {api.Paused, api.Cancelled},
+	} {
+		if got := ends[run]; !slices.Equal(got, want) {
+			t.Errorf("a run ended as %v, want %v", got, want)
+		}
+	}
+	if begins != 1 {
+		t.Errorf("the resumed run began %d times", begins)
 	}
 }

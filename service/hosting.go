@@ -29,7 +29,7 @@ type hosts struct {
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
 	rested  []training.RunID // the feeds of runs at rest, the first to rest first
-	// watchers follow every feed.
+	// watchers are the followers, which a new feed may be of interest to.
 	watchers []*follower
 }
 
@@ -188,6 +188,7 @@ func (s *Service) openHosting(ctx context.Context) (*hosting, error) {
 	}
 	host, recovery, err := integration.NewHost(ctx, integration.HostConfig{
 		Store: opened.Store, Workspace: s.workspace, Devices: devices, Observer: h, Now: s.config.Now, NewID: s.newID, LogActors: true,
+		Queue: s.config.Queue, Limits: s.config.Limits,
 		Prepare: h.prepare, NewJobID: func() queue.JobID { return queue.JobID(s.newRunID()) },
 		OpenDataset: func(ctx context.Context, d training.Dataset) (*dataset.Dataset, error) {
 			return s.shelf.recorded(ctx, s, d)
@@ -313,7 +314,7 @@ func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error
 // close interrupts what is under way and waits until the data directory was let go. It
 // returns what went wrong in letting go of it, which no call was told.
 func (h *hosts) close() error {
-	h.turn <- struct{}{} // who has it may be opening the data directory; nobody will later
+	h.turn <- struct{}{} // its holder may be opening the data directory; nobody opens it later
 	h.mu.Lock()
 	current := h.current
 	h.mu.Unlock()
@@ -364,7 +365,9 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 	f := newFeed(h, id, begin)
 	s.hosts.feeds[id] = f
 	for _, w := range s.hosts.watchers {
-		w.watch(f)
+		if w.all || w.named[id] {
+			w.watch(f)
+		}
 	}
 	h.users++
 	s.hosts.mu.Unlock()
@@ -372,6 +375,9 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 		s.hosts.mu.Lock()
 		if s.hosts.feeds[id] = before; before == nil {
 			delete(s.hosts.feeds, id)
+		}
+		for _, w := range s.hosts.watchers {
+			w.rouse()
 		}
 		s.hosts.mu.Unlock()
 		s.release(h)

@@ -25,7 +25,7 @@ const leasePatience = 5 * api.LeaseInterval
 // plans and records with theirs.
 //
 // A host that ends while the call works takes only its own lease with it: nothing that
-// it knows of uses the devices any more, and the call goes on. A host that cannot be
+// it knows of uses the devices any more, and the call continues. A host that cannot be
 // asked does not keep anybody from reading, either.
 type lessor struct {
 	service   *Service

@@ -85,7 +85,7 @@ func decisionOf(d journal.RunExplanation) *api.RunDecision {
 	}
 	return &api.RunDecision{
 		RunID: d.RunID, Position: d.Position, Version: d.Version, Time: d.Time, Outcome: d.Outcome, On: d.On, GaveWay: d.GaveWay,
-		HadToWait: d.HadToWait, Place: d.Place, Reasons: d.Reasons, Waited: d.Waited, Holders: holders, Start: d.Start,
+		HadToWait: d.HadToWait, Place: d.Place, Reasons: d.Reasons, Waited: d.Waited, Holders: holders, Ahead: d.Ahead, Start: d.Start,
 		Again: d.Again, OtherRules: d.OtherRules, Problem: d.Problem,
 	}
 }

@@ -21,6 +21,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -31,13 +32,14 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/integration"
+	"reprise/queue"
 	"reprise/training"
 )
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field but Holder is needed, and only one of
-// Dir and NoDir.
+// Config is what a Service works with. Every field but Holder, Queue and Limits is needed,
+// and only one of Dir and NoDir.
 type Config struct {
 	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
 	// every call that needs one.
@@ -76,9 +78,21 @@ type Config struct {
 	// what closes the connection; nil where there is none that can be asked. It may be nil:
 	// then other processes do not know what this one uses the devices for.
 	Holder func() (api.Service, func() error)
+	// Queue is how runs share the devices, and Limits how many jobs may wait; nil stands
+	// for queue.DefaultPolicy and queue.DefaultLimits.
+	Queue  *queue.Policy
+	Limits *queue.Limits
 }
 
-// Validate reports what is missing.
+// policy returns how runs share the devices.
+func (c Config) policy() queue.Policy {
+	if c.Queue == nil {
+		return queue.DefaultPolicy()
+	}
+	return *c.Queue
+}
+
+// Validate reports what is missing or makes no sense.
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
@@ -88,6 +102,14 @@ func (c Config) Validate() error {
 	} {
 		if missing {
 			errs = append(errs, errors.New("service: Config."+name+" is missing"))
+		}
+	}
+	if err := c.policy().Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("service: Config.Queue: %w", err))
+	}
+	if c.Limits != nil {
+		if err := c.Limits.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("service: Config.Limits: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -128,7 +150,7 @@ func New(c Config) (*Service, error) {
 // are at rest, and closes the devices. Other calls may be in progress, but not one that
 // waits for the goroutine that calls Close. Those that use a device, and later ones that
 // need a device or write, fail with the code ProcessEnding; Close waits until they have
-// returned. Calls that only read go on. To close again does nothing.
+// returned. Calls that only read continue. To close again does nothing.
 func (s *Service) Close() error {
 	s.mu.Lock()
 	s.shut()

@@ -15,6 +15,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
+	"reprise/queue"
 	"reprise/service"
 )
 
@@ -67,6 +68,17 @@ func TestAConfigNamesWhatItLacks(t *testing.T) {
 	for _, name := range []string{"OpenReadOnly", "EmptyLog", "OpenDevices", "DataSets", "Random", "OpenForWriting", "Copies", "Process", "Command", "Serve"} {
 		if !strings.Contains(err.Error(), "Config."+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}
+
+func TestAConfigNamesWhatMakesNoSense(t *testing.T) {
+	c := config("x")
+	c.Queue, c.Limits = &queue.Policy{Backfill: "some", Quotas: map[string]int{"ada": -1}}, &queue.Limits{Waiting: -1}
+	_, err := service.New(c)
+	for _, want := range []string{`Config.Queue: backfill: "some" is unknown`, "quotas.ada: -1", "Config.Limits: waiting: -1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
 		}
 	}
 }

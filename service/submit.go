@@ -54,7 +54,7 @@ func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Va
 		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Data: session.Dataset,
 		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
 	}
-	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != "" || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 {
+	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != s.userOf(ctx) || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 {
 		v.Job = &api.ValidatedJob{
 			Owner: q.Owner, Group: q.Group, Priority: q.Priority, After: q.After, MaxSeconds: q.MaxDuration.Seconds(), Labels: q.Labels,
 		}
@@ -288,7 +288,7 @@ func (s *Service) split(
 		return train, submission, err
 	}
 	defer undevices()
-	if err := joined(append(errs, integration.Admit(drivers, submission, nil))); err != nil {
+	if err := joined(append(errs, integration.Admit(drivers, s.config.policy(), submission, nil))); err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
 	return train, submission, nil

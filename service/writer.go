@@ -104,9 +104,11 @@ func (s *Service) lockError(err error) error {
 	case errors.Is(err, flock.ErrLocked):
 		return api.InUse(s.workspace.Dir, lock.Err)
 	}
-	fix := "choose a folder that you can write to"
 	if errors.Is(err, os.ErrPermission) {
-		fix = "run this as its owner, or choose a folder that you may write to"
+		// Without its cause, whose remedy is another one: the folder is right for its owner.
+		return fault.As(fault.Forbidden, &fault.FieldError{
+			Field: fieldDir, Problem: lock.Err.Error(), Fix: "run this as its owner, or choose a folder that you may write to",
+		})
 	}
-	return datadir.UnusableField(fieldDir, lock.Err, fix)
+	return datadir.UnusableField(fieldDir, lock.Err, "choose a folder that you can write to")
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
@@ -67,4 +70,17 @@ func last[Item any](stream func(func(Item, error) bool)) (err error) {
 	for _, err = range stream {
 	}
 	return err
+}
+
+// Another user's data directory is right as it is: it is not a mistake, and says one way out.
+func TestADataDirectoryOfAnotherUserIsForbidden(t *testing.T) {
+	s := newService(t)
+	denied := &fs.PathError{Op: "open", Path: s.workspace.LockPath(), Err: fs.ErrPermission}
+	err := s.lockError(&datadir.LockError{Dir: s.workspace.Dir, Err: denied})
+	explain(t.Context(), &err)
+	want := "data_dir: open " + s.workspace.LockPath() + ": permission denied; run this as its owner, or choose a folder that you may write to"
+	want = strings.Replace(want, "permission denied", fs.ErrPermission.Error(), 1)
+	if fault.KindOf(err) != fault.Forbidden || err.Error() != want {
+		t.Errorf("%v: %v, want %s", fault.KindOf(err), err, want)
+	}
 }

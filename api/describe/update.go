@@ -1,8 +1,8 @@
 package describe
 
 import (
-	"encoding/json"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/internal/figures"
@@ -16,22 +16,63 @@ func RunEvent(eventType string, payload []byte) (training.Event, error) {
 	return journal.DecodeRunEvent(eventstore.Event{NewEvent: eventstore.NewEvent{Type: eventType, Payload: payload}})
 }
 
-// JobNews says what an event of a run's job, by its type and payload, means to people who
-// wait for the run; "" where the run's own events say it.
-func JobNews(eventType string, payload []byte) (string, error) {
-	switch eventType {
-	case queue.JobDeferred{}.EventType():
-		var d queue.JobDeferred
-		if err := json.Unmarshal(payload, &d); err != nil {
-			return "", fmt.Errorf("decode %s: %w", eventType, err)
-		}
-		if d.RetryAfter > 0 {
-			return fmt.Sprintf("waiting: %s; the next attempt is in %s", d.Message, figures.Duration(d.RetryAfter)), nil
-		}
-	case queue.JobPaused{}.EventType():
-		return "paused", nil
+// JobNews is what an event of a run's job means to people who wait for the run.
+type JobNews struct {
+	// Text says it in a line; "" where the run's own events do.
+	Text string
+	// State is what the run is now; "" where its own events tell. Stopping is what a run
+	// will be that still has devices.
+	State, Stopping training.State
+	// After are the runs that it is to run after; Completed is one of them that has.
+	After     []training.RunID
+	Completed training.RunID
+}
+
+// NewsOfJob returns what an event of a run's job, by its type and payload, means.
+func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, error) {
+	event, err := journal.EventOf(eventstore.Event{Aggregate: eventstore.AggregateID(journal.JobPrefix + string(run)), NewEvent: eventstore.NewEvent{Type: eventType, Payload: payload}})
+	if err != nil {
+		return JobNews{}, err
 	}
-	return "", nil
+	job, ok := event.(queue.JobEvent)
+	if !ok {
+		return JobNews{}, fmt.Errorf("%s is not an event of a job", eventType)
+	}
+	switch e := job.(type) {
+	case queue.JobSubmitted:
+		var n JobNews
+		for _, id := range e.After {
+			n.After = append(n.After, training.RunID(id))
+		}
+		return n, nil
+	case queue.JobPredecessorCompleted:
+		return JobNews{Completed: training.RunID(e.Job)}, nil
+	case queue.JobDeferred:
+		if e.RetryAfter > 0 {
+			return JobNews{Text: fmt.Sprintf("waiting: %s; the next attempt is in %s", e.Message, figures.Duration(e.RetryAfter))}, nil
+		}
+	case queue.JobStopRequested:
+		return JobNews{Stopping: training.State(e.To)}, nil
+	case queue.JobPaused:
+		return JobNews{State: training.State(queue.StatePaused), Text: string(queue.StatePaused)}, nil
+	case queue.JobResumed:
+		return JobNews{State: training.State(queue.StateQueued)}, nil
+	case queue.JobCancelled:
+		return JobNews{State: training.State(queue.StateCancelled), Text: because(queue.StateCancelled, e.Message)}, nil
+	case queue.JobRejected:
+		return JobNews{State: training.State(queue.StateRejected), Text: because(queue.StateRejected, e.Message)}, nil
+	case queue.JobPreparing, queue.JobPrepared, queue.JobPlaced, queue.JobStarted, queue.JobCompleted, queue.JobPriorityChanged, queue.JobFailed:
+		// The run's own events say it, or nobody has to know.
+	}
+	return JobNews{}, nil
+}
+
+// because says why a run is what it is: "cancelled by the user".
+func because(state queue.State, cause string) string {
+	if strings.HasPrefix(cause, string(state)+" ") {
+		return cause
+	}
+	return string(state) + ": " + cause
 }
 
 // Reason says why a run waits. The message of a recorded decision stays as it is

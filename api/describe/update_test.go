@@ -2,6 +2,7 @@ package describe_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -25,26 +26,33 @@ func TestAnEventOfARunIsReadFromAnUpdate(t *testing.T) {
 	}
 }
 
-func TestNewsOfAJobAreWhatItsRunDoesNotSay(t *testing.T) {
+func TestNewsOfAJob(t *testing.T) {
 	for _, c := range []struct {
 		event queue.JobEvent
-		want  string
+		want  describe.JobNews
 	}{
-		{queue.JobDeferred{Cause: queue.Cause{Message: "no network"}, RetryAfter: 90 * time.Second}, "waiting: no network; the next attempt is in 1m30s"},
-		{queue.JobDeferred{Cause: queue.Cause{Message: "a device is lost"}}, ""},
-		{queue.JobPaused{}, "paused"},
-		{queue.JobStarted{}, ""},
+		{queue.JobSubmitted{Job: "b", Submission: queue.Submission{Request: []byte("{}"), After: []queue.JobID{"a"}}}, describe.JobNews{After: []training.RunID{"a"}}},
+		{queue.JobPredecessorCompleted{Job: "a"}, describe.JobNews{Completed: "a"}},
+		{queue.JobDeferred{Cause: queue.Cause{Message: "no network"}, RetryAfter: 90 * time.Second}, describe.JobNews{Text: "waiting: no network; the next attempt is in 1m30s"}},
+		{queue.JobDeferred{Cause: queue.Cause{Message: "a device is lost"}}, describe.JobNews{}},
+		{queue.JobStopRequested{To: queue.StatePaused}, describe.JobNews{Stopping: training.State(queue.StatePaused)}},
+		{queue.JobPaused{}, describe.JobNews{State: training.State(queue.StatePaused), Text: "paused"}},
+		{queue.JobResumed{}, describe.JobNews{State: training.State(queue.StateQueued)}},
+		{queue.JobCancelled{Cause: queue.Cause{Message: "cancelled by the user"}}, describe.JobNews{State: training.State(queue.StateCancelled), Text: "cancelled by the user"}},
+		{queue.JobCancelled{Cause: queue.Cause{Message: "it has run for 3s"}}, describe.JobNews{State: training.State(queue.StateCancelled), Text: "cancelled: it has run for 3s"}},
+		{queue.JobRejected{Cause: queue.Cause{Message: "no such data"}}, describe.JobNews{State: training.State(queue.StateRejected), Text: "rejected: no such data"}},
+		{queue.JobStarted{}, describe.JobNews{}},
 	} {
 		payload, err := json.Marshal(c.event)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := describe.JobNews(c.event.EventType(), payload); err != nil || got != c.want {
-			t.Errorf("%#v: %q, %v, want %q", c.event, got, err, c.want)
+		if got, err := describe.NewsOfJob("b", c.event.EventType(), payload); err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%#v: %+v, %v, want %+v", c.event, got, err, c.want)
 		}
 	}
-	if got, err := describe.JobNews(queue.JobDeferred{}.EventType(), []byte("[")); err == nil {
-		t.Errorf("%q", got)
+	if got, err := describe.NewsOfJob("b", queue.JobDeferred{}.EventType(), []byte("[")); err == nil {
+		t.Errorf("%+v", got)
 	}
 }
 

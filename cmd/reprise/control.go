@@ -16,6 +16,7 @@ import (
 	"reprise/datadir"
 	"reprise/fault"
 	"reprise/internal/disk"
+	"reprise/internal/flock"
 	"reprise/service"
 )
 
@@ -162,6 +163,14 @@ func askHolder[Request, Answer any](
 ) (answer Answer, err error) {
 	if !writerAlive(w) {
 		return answer, errorf("%w in %s; start one with `reprise train JOB`, or name another folder with --data-dir", errNoProcess, w.Dir)
+	}
+	conn, err := dialHolder(ctx, w)
+	if errors.Is(err, fs.ErrPermission) {
+		_, by, _ := flock.Probe(w.LockPath()) // it need not be known who
+		return answer, notThisUsers(w, by)
+	}
+	if err == nil {
+		_ = conn.Close() // it was only to see whether this user may
 	}
 	holder := clientOfHolder(w)
 	if holder == nil {

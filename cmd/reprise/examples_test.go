@@ -150,7 +150,15 @@ func textJob(t *testing.T, sentence string) string {
 // is complete. stop interrupts it and waits.
 func startTraining(t *testing.T, b binary) (stop func()) {
 	t.Helper()
-	c := b.command("train", mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"))
+	return startCommand(t, b.command("train", mlpJob(t, endlessConfig)))
+}
+
+// endlessConfig is that of a request that trains until it is stopped.
+const endlessConfig = "batch_size: 8, learning_rate: 0.002, epochs: 1000000, checkpoint_interval: 1000000"
+
+// startCommand is startTraining for a command that trains such a request.
+func startCommand(t *testing.T, c *exec.Cmd) (stop func()) {
+	t.Helper()
 	pipe, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

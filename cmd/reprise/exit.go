@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -120,6 +121,23 @@ func exitCode(err error) int {
 		return exitCompleted
 	}
 	return api.StatusOf(fault.KindOf(err)).Exit
+}
+
+// partly gives what went wrong with some of several runs the exit code of a failure if
+// something was done with others: that of a mistake says that nothing was.
+func partly(err error, done bool) error {
+	if done && exitCode(err) == exitInvalid {
+		return fault.As(fault.Internal, err)
+	}
+	return err
+}
+
+// about says which run or file an error is about, unless its text does.
+func about(name string, err error) error {
+	if strings.Contains(err.Error(), name) {
+		return err
+	}
+	return errorf("%s: %w", name, err)
 }
 
 // isSilent reports whether the command has already said what there is to say.

@@ -19,6 +19,23 @@ import (
 	"reprise/training"
 )
 
+// The code of a mistake says that nothing was done.
+func TestWhatWasDoneInPartExitsAsAFailure(t *testing.T) {
+	mistake, stop := fault.New(fault.Conflict, "it has ended"), interruptedError{errors.New("interrupted")}
+	for _, c := range []struct {
+		err  error
+		done bool
+		code int
+	}{
+		{nil, true, exitCompleted}, {mistake, false, exitInvalid}, {mistake, true, exitFailed},
+		{stop, true, exitInterrupted}, {errors.New("unknown"), true, exitFailed},
+	} {
+		if err := partly(c.err, c.done); exitCode(err) != c.code || err != nil && err.Error() != c.err.Error() {
+			t.Errorf("%v, %v: exit code %d, %v, want %d", c.err, c.done, exitCode(err), err, c.code)
+		}
+	}
+}
+
 func TestTheExitCodeFollowsFromTheKind(t *testing.T) {
 	field := &fault.FieldError{Field: "config.epochs", Value: "0", Problem: "must be at least 1", Fix: "use 10"}
 	offline := &dataset.OfflineError{Name: "mnist", Attempts: []dataset.Attempt{{Err: field}}}

@@ -22,6 +22,9 @@ type hostView interface {
 	// stepped shows steps that it took, and recorded an event of it.
 	stepped(training.RunID, api.StepsTaken)
 	recorded(training.RunID, training.Event)
+	// news shows what happened to the job of a run, and ended how it is at rest.
+	news(training.RunID, describe.JobNews)
+	ended(training.RunID, training.State)
 	// tell shows a line about a run that stays, message one about no run in particular.
 	tell(training.RunID, string)
 	message(string)
@@ -156,6 +159,8 @@ func follow(ctx context.Context, s api.Service, view hostView, q api.FollowReque
 		}
 		if u.End != nil || u.Unfinished != nil {
 			ends[u.RunID] = u
+		} else {
+			delete(ends, u.RunID) // it was paused, and is resumed
 		}
 		if u.Notice != nil {
 			api.Notify(ctx, *u.Notice)
@@ -175,13 +180,13 @@ func show(view hostView, u api.RunUpdate) error {
 	case u.Steps != nil:
 		view.stepped(u.RunID, *u.Steps)
 	case u.Job != nil:
-		text, err := describe.JobNews(u.Job.Type, u.Job.Payload)
+		news, err := describe.NewsOfJob(u.RunID, u.Job.Type, u.Job.Payload)
 		if err != nil {
 			return err
 		}
-		if text != "" {
-			view.tell(u.RunID, text)
-		}
+		view.news(u.RunID, news)
+	case u.End != nil:
+		view.ended(u.RunID, u.End.Details.State)
 	case u.Event != nil:
 		e, err := describe.RunEvent(u.Event.Type, u.Event.Payload)
 		if err != nil {

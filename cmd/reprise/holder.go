@@ -126,7 +126,7 @@ func (env *environment) withHolder(
 				return false, called
 			}
 			if errors.Is(called, fs.ErrPermission) { // it acts for another user
-				return false, err
+				return false, notThisUsers(w, holder)
 			}
 			e = &api.Error{Code: api.DirInUse}
 		}
@@ -188,6 +188,12 @@ func dialHolder(ctx context.Context, w datadir.Workspace) (net.Conn, error) {
 		return nil, err
 	}
 	return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, socketName))
+}
+
+// notThisUsers says that the process that holds a data directory does nothing for this user.
+func notThisUsers(w datadir.Workspace, holder flock.Info) error {
+	return fault.New(fault.Forbidden, "process %d (%s), which holds --data-dir %s, takes requests of its own user only: permission denied; run this as that user, or use another folder with --data-dir FOLDER",
+		holder.PID, holder.Command, w.Dir)
 }
 
 // askToServe calls do with the service of the holder. there is false where nothing has
@@ -316,7 +322,7 @@ func (env *environment) finishOthers(ctx context.Context, s *service.Service) er
 		if len(runs) > 1 {
 			what, them, are = plural(len(runs), "run")+" were", "them", "they are"
 		}
-		writeLines(env.stderr, fmt.Sprintf("reprise: %s submitted by other processes; this one trains %s to the end; Ctrl-C interrupts %s, and %s then resumed with: %s",
+		writeLines(env.stderr, fmt.Sprintf("reprise: %s submitted or resumed by other processes; this one trains %s to the end; Ctrl-C interrupts %s, and %s then resumed with: %s",
 			what, them, them, are, resume))
 		stop = env.showOthers(ctx, s, resume)
 	})

@@ -4,10 +4,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,32 +65,86 @@ func TestWhatRootMakesForAnotherUserBelongsToThem(t *testing.T) {
 	}
 }
 
-// Whoever connects to a process acts as its user, so a process of root answers root only,
-// even in the directory of another user, who may still use it when that process has ended.
-func TestAProcessOfRootDoesNothingForTheOwnerOfTheDirectory(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can act as another user")
-	}
+// homeOfNobody returns the program with its data directory in the home of another user, and
+// what makes commands of that user there.
+func homeOfNobody(t *testing.T) (b binary, home string, commandOf func(args ...string) *exec.Cmd) {
+	t.Helper()
 	const user = 65534
 	home, err := os.MkdirTemp("", "r") // t.TempDir keeps others out
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(home) })
-	b := build(t)
+	b = build(t)
 	program, err := os.ReadFile(b.path)
 	must1(t, err)
 	b.path, b.dataDir = filepath.Join(home, "reprise"), filepath.Join(home, "data")
 	b.env = append(b.env, "HOME="+home)
 	must1(t, errors.Join(os.WriteFile(b.path, program, 0o755), os.Mkdir(b.dataDir, 0o755), os.Chmod(home, 0o755),
 		os.Chown(home, user, user), os.Chown(b.dataDir, user, user)))
+	return b, home, func(args ...string) *exec.Cmd {
+		c := b.command(args...)
+		c.Dir = home
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		return c
+	}
+}
+
+// What root submits to the process of another user is root's, and what that user submits
+// is theirs.
+func TestAJobBelongsToTheUserWhoseCommandSubmitsIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act as another user")
+	}
+	b, home, commandOf := homeOfNobody(t)
+	jobs := map[string]string{"long.yaml": endlessConfig, "short.yaml": "batch_size: 32, learning_rate: 0.002, epochs: 1, checkpoint_interval: 1"}
+	for name, config := range jobs {
+		text, err := os.ReadFile(mlpJob(t, config))
+		jobs[name] = filepath.Join(home, name)
+		must1(t, errors.Join(err, os.WriteFile(jobs[name], text, 0o644)))
+	}
+	owner := func(of string) string {
+		var shown struct{ Job struct{ Owner string } }
+		must1(t, json.Unmarshal([]byte(b.must("runs", "show", of, "-o", "json").stdout), &shown))
+		return shown.Job.Owner
+	}
+	names := map[int]string{}
+	for _, uid := range []int{0, 65534} {
+		u, err := user.LookupId(strconv.Itoa(uid))
+		names[uid] = ownerName(u, err, uid)
+	}
+	if names[0] == names[65534] {
+		t.Fatalf("both users are %q", names[0])
+	}
+	stop := startCommand(t, commandOf("train", jobs["long.yaml"]))
+	defer stop()
+	if got := owner("latest"); got != names[65534] {
+		t.Errorf("the job of the process's own user is that of %q, want %q", got, names[65534])
+	}
+	b.must("train", "--detach", jobs["short.yaml"])
+	if got := owner("latest"); got != names[0] {
+		t.Errorf("root's job is that of %q, want %q", got, names[0])
+	}
+	if text, err := commandOf("train", "--detach", jobs["short.yaml"]).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if got := owner("latest"); got != names[65534] {
+		t.Errorf("the job that the user submitted is that of %q, want %q", got, names[65534])
+	}
+}
+
+// Whoever connects to a process acts as its user, so a process of root answers root only,
+// even in the directory of another user, who may still use it when that process has ended.
+func TestAProcessOfRootDoesNothingForTheOwnerOfTheDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act as another user")
+	}
+	b, home, commandOf := homeOfNobody(t)
 	short, err := os.ReadFile(mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 1, checkpoint_interval: 1"))
 	job := filepath.Join(home, "job.yaml")
 	must1(t, errors.Join(err, os.WriteFile(job, short, 0o644)))
 	asOwner := func(args ...string) outcome {
-		c := b.command(args...)
-		c.Dir = home
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		c := commandOf(args...)
 		var stdout, stderr bytes.Buffer
 		c.Stdout, c.Stderr = &stdout, &stderr
 		_ = c.Run() // the code tells
@@ -97,11 +155,12 @@ func TestAProcessOfRootDoesNothingForTheOwnerOfTheDirectory(t *testing.T) {
 	if o := asOwner("runs", "list"); o.code != 0 {
 		t.Errorf("the owner cannot read the log: %+v", o)
 	}
-	if o := asOwner("actors"); o.code != 1 || !strings.Contains(o.stderr, "permission denied") {
-		t.Errorf("the owner was answered: %+v", o)
-	}
-	if o := asOwner("train", job); o.code == 0 || !strings.Contains(o.stderr, "is in use") {
-		t.Errorf("a command of the owner: %+v", o)
+	for _, args := range [][]string{{"actors"}, {"train", job}, {"train", job, "--detach"}, {"runs", "cancel", "latest"}} {
+		o := asOwner(args...)
+		if o.code != exitFailed || !strings.Contains(o.stderr, "takes requests of its own user only: permission denied; run this as that user") ||
+			strings.Contains(o.stderr, "wait for it") || strings.Contains(o.stderr, "http://") || strings.Count(o.stderr, ";") != 1 {
+			t.Errorf("%s by the owner: %+v", args, o)
+		}
 	}
 	b.must("actors") // root's own
 	control := filepath.Join(b.dataDir, controlName)

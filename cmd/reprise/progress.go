@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"reprise/api"
+	"reprise/api/describe"
 	"reprise/dataset"
 	"reprise/nn"
 	"reprise/training"
@@ -23,27 +25,34 @@ type progress struct {
 	started time.Time // of this process's part of the run
 	now     time.Time
 
-	epochs, epoch        uint64
-	totalSteps, step     uint64
-	firstStep            uint64
-	learningRate         float32
-	loss                 float64 // running mean
-	lossKnown            bool    // after the first step
-	history              lossHistory
-	rate                 rateMeter
-	data                 training.Dataset
-	metrics              *training.EpochMetrics
-	checkpoints          int
-	checkpointStep       uint64
-	evaluating, finished bool
-	notes                []string // what happened, in lines for people
+	epochs, epoch    uint64
+	totalSteps, step uint64
+	firstStep        uint64
+	learningRate     float32
+	loss             float64 // running mean
+	lossKnown        bool    // after the first step
+	history          lossHistory
+	rate             rateMeter
+	data             training.Dataset
+	metrics          *training.EpochMetrics
+	checkpoints      int
+	checkpointStep   uint64
+	evaluating       bool
+	after            []training.RunID // runs that have to complete first and have not
+	stopping         phase            // what it will be once it has written a checkpoint; "" for nothing
+	notes            []string         // what happened, in lines for people
 }
 
 // begin takes over the state of a recorded run.
 func (p *progress) begin(now time.Time, r api.RunReport) {
 	d := r.Details
 	p.id, p.started, p.now = d.RunID, now, now
-	p.phase = phaseWaiting
+	p.phase, p.stopping, p.after = phaseWaiting, "", nil
+	if d.Job != nil {
+		for _, id := range d.Job.After {
+			p.after = append(p.after, training.RunID(id))
+		}
+	}
 	if d.State == training.Running {
 		p.phase = phaseRunning
 	}
@@ -92,13 +101,38 @@ func (p *progress) recorded(now time.Time, e training.Event) {
 	case training.ModelInitialized:
 		p.step, p.firstStep = e.Step, e.Step
 		p.started, p.rate = now, rateMeter{}
-	case training.TrainingCompleted, training.RunFailed:
-		p.finished = true
-	case training.TrainingStarted, training.ResourceAllocationFailed, training.DeviceReleased,
+	case training.TrainingInterrupted:
+		if p.stopping != "" {
+			p.phase, p.stopping = p.stopping, ""
+		}
+	case training.TrainingCompleted, training.RunFailed, training.TrainingStarted, training.ResourceAllocationFailed, training.DeviceReleased,
 		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded, training.ModelInitializationFailed,
 		training.EvaluationCompleted, training.EarlyStopped, training.CheckpointFailed,
-		training.TrainingInterrupted, training.TrainingResumed, training.TrainingFailed, training.Remark:
+		training.TrainingResumed, training.TrainingFailed, training.Remark:
 		// They change at most the phase.
+	}
+}
+
+// news takes in what happened to the run's job.
+func (p *progress) news(n describe.JobNews) {
+	p.after = slices.DeleteFunc(append(slices.Clone(p.after), n.After...), func(id training.RunID) bool { return id == n.Completed })
+	switch {
+	case n.Stopping != "":
+		p.stopping = phase(n.Stopping)
+	case n.State == api.Queued:
+		p.stopping = ""
+		if p.phase.stopped() {
+			p.phase = phaseWaiting
+		}
+	case n.State != "":
+		p.phase, p.stopping = phase(n.State), ""
+	}
+}
+
+// ended takes in how the run is at rest.
+func (p *progress) ended(s training.State) {
+	if ph := phase(s); slices.Contains(phases(), ph) {
+		p.phase, p.stopping = ph, ""
 	}
 }
 
@@ -160,18 +194,23 @@ func (p *progress) figures() string {
 	return strings.Join(append(parts, p.newest()...), "  ")
 }
 
-// newest returns the newest loss, the newest validation and the estimated time left, as
-// far as they are known.
+// newest returns what losses does and the estimated time left, as far as it is known.
 func (p *progress) newest() []string {
+	parts := p.losses()
+	if eta, ok := p.eta(); ok {
+		parts = append(parts, "ETA "+shortDuration(eta))
+	}
+	return parts
+}
+
+// losses returns the newest loss and the newest validation, as far as they are known.
+func (p *progress) losses() []string {
 	var parts []string
 	if p.lossKnown {
 		parts = append(parts, "loss "+formatMetric(p.loss))
 	}
 	if p.metrics != nil {
 		parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
-	}
-	if eta, ok := p.eta(); ok {
-		parts = append(parts, "ETA "+shortDuration(eta))
 	}
 	return parts
 }

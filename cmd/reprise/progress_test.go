@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,6 +24,26 @@ func TestTheCursorWaitsBelowTheLiveDisplay(t *testing.T) {
 		if view.Cursor == nil || view.Cursor.X != 0 || view.Cursor.Y != want {
 			t.Errorf("in %d rows: %+v, want it in row %d", height, view.Cursor, want)
 		}
+	}
+}
+
+// A terminal shows Ctrl-C as "^C" where the cursor waits.
+func TestAFrameBeginsInTheFirstColumn(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "terminal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := fromFirstColumn(f)
+	for _, text := range []string{"one", "two"} {
+		if n, err := io.WriteString(w, text); n != len(text) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(f.Name()); err != nil || string(raw) != "\rone\rtwo" {
+		t.Errorf("%q, %v", raw, err)
 	}
 }
 

@@ -146,7 +146,7 @@ func (env *environment) writeCommanded(answer api.Commanded, format, does string
 		}
 		return nil
 	})
-	return errors.Join(append(failed, err)...)
+	return partly(errors.Join(append(failed, err)...), len(done) > 0)
 }
 
 // commandedState says how a run stands: "running; once it has written a checkpoint, it
@@ -170,7 +170,11 @@ func newRunsRetryCommand(env *environment) *cobra.Command {
 		Long: `Retry submits the requests of runs again that have failed, or were cancelled or
 rejected, and trains them as "reprise train" does: from the first step, with new ids.
 The old runs stay as they are. Of a group, it retries the runs that were not retried
-before.`,
+before.
+
+A run that cannot be retried, such as one that is to run after a run which was cancelled
+and is not retried with it, keeps the others from nothing: the command says why and
+exits with 1.`,
 		Example: `  reprise runs retry latest
   reprise runs retry --group sweep`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -306,7 +310,7 @@ func (env *environment) detached(s api.Service, attempts []attempt, format strin
 	for _, a := range attempts {
 		switch {
 		case a.err != nil:
-			failed = append(failed, errorf("%s: %w", a.file, a.err))
+			failed = append(failed, about(a.file, a.err))
 		case a.run == "":
 			failed = append(failed, fmt.Errorf("not started: %s", a.file))
 		case format == formatJSON:
@@ -320,5 +324,5 @@ func (env *environment) detached(s api.Service, attempts []attempt, format strin
 			failed = append(failed, err)
 		}
 	}
-	return errors.Join(failed...)
+	return partly(errors.Join(failed...), slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" && a.err == nil }))
 }

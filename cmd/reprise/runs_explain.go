@@ -164,12 +164,20 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 		}
 	}
 	if d.Outcome == "waiting" && x.Waits() {
+		const most = 3
+		for i, id := range d.Ahead {
+			if i == most && len(d.Ahead) > most+1 {
+				t.row("ahead of it", fmt.Sprintf("%d more", len(d.Ahead)-most))
+				break
+			}
+			t.row("ahead of it", string(id))
+		}
 		for _, h := range d.Holders {
 			left := ""
 			if h.Remaining > 0 {
-				left = ", probably " + shortDuration(h.Remaining) + " left"
+				left = ", with probably " + shortDuration(h.Remaining) + " left"
 			}
-			t.row("held by", fmt.Sprintf("%s: %s for %s%s", h.RunID, deviceNames(h.On), shortDuration(h.Served), left))
+			t.row("held by", fmt.Sprintf("%s: %s; when this was decided, for %s%s", h.RunID, deviceNames(h.On), shortDuration(h.Served), left))
 		}
 		start := "not known: a run that it waits for has no estimate yet"
 		if d.Start != nil {

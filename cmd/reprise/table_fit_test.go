@@ -130,7 +130,7 @@ func TestRunsAreListedInANarrowTerminal(t *testing.T) {
 		return out.String()
 	}
 	// A regression has no accuracy, and so no column for one.
-	if got, want := show(0, quantity), `RUN                   STATE      EPOCH   STEP  VAL LOSS  DATA SET                  STARTED
+	if got, want := show(0, quantity), `RUN                   STATE      EPOCH   STEP  VAL LOSS  DATA SET                  SUBMITTED
 20261130-042425-6d6f  completed    4/4  32/32    0.1234  /home/ada/data/flats.csv  2026-11-30 04:24:24
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -138,14 +138,14 @@ func TestRunsAreListedInANarrowTerminal(t *testing.T) {
 	if got, want := show(80, classes, quantity), `RUN                   STATE         EPOCH   STEP  VAL LOSS  ACCURACY  DATA SET
 20261130-042424-sgzy  interrupted  67/600  3,020    0.1234    0.9861  digits
 20261130-042425-6d6f  completed       4/4     32    0.1234         -  flats.csv
-(no room for STARTED; -o json shows all columns)
+(no room for SUBMITTED; -o json shows all columns)
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if got, want := show(80, classes, fork), `RUN                   STATE         EPOCH  VAL LOSS  ACCURACY  DATA SET  FORK OF
 20261130-042424-sgzy  interrupted  67/600    0.1234    0.9861  digits    -
 20261130-042425-6d6f  completed       4/4    0.1234         -  …ats.csv  …-sgzy
-(no room for STARTED and STEP; -o json shows all columns)
+(no room for SUBMITTED and STEP; -o json shows all columns)
 `; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

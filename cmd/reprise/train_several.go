@@ -17,6 +17,9 @@ import (
 // decides which run gets a device when.
 func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
 	newView := func() hostView { return newSeveralView(env, files) }
+	if o.detach {
+		newView = func() hostView { return newLinesView(env, files) }
+	}
 	return env.withTraining(ctx, o, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
 		request, err := env.submission(ctx, files, set)
 		if err != nil {
@@ -116,7 +119,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		case a.run == "" && (a.err == nil || ctx.Err() != nil):
 			left = append(left, a.file)
 		case a.err != nil:
-			note(errorf("%s: %w", a.file, a.err))
+			note(about(a.file, a.err))
 		case a.end.Unfinished != nil:
 			note(errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
 		case a.end.End != nil: // else closed says why there is none
@@ -142,7 +145,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		note(interrupted(ctx, unread, ""))
 	}
 	note(closed)
-	return worst(failed, stopped)
+	return partly(worst(failed, stopped), ran(attempts))
 }
 
 // worst returns one error for those of several runs, of which some failed and others

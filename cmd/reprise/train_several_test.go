@@ -19,7 +19,9 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"reprise/api"
+	"reprise/api/describe"
 	"reprise/fault"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -288,7 +290,7 @@ func TestRowsOfSeveralRunsFitTheTerminal(t *testing.T) {
 	text := ansiCodes.ReplaceAllString(strings.Join(rowsModel{width: 100, height: 24}.lines(runs, notes), "\n"), "")
 	for _, want := range []string{
 		"200 runs: 1 running, 98 waiting, 100 completed, 1 not started\n101 a-rather", "waiting for a device\n",
-		"██████░░░░░░  50%  epoch 2/4  loss 0.5000  ETA 1.0s  on cpu0\nand 184 more\n1 one\n",
+		"██████░░░░░░  50%  ETA 1.0s  epoch 2/4  loss 0.5000  on cpu0\nand 184 more\n1 one\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
@@ -319,6 +321,114 @@ func TestPhasesOfARun(t *testing.T) {
 		if p.recorded(time.Time{}, c.event); p.phase != c.want {
 			t.Errorf("after %T: %s, want %s", c.event, p.phase, c.want)
 		}
+	}
+}
+
+// A run that was stopped is shown in the words of a listing, whatever its own events say
+// of the stop, and in whichever order they come.
+func TestAStoppedRunIsShownAsWhatItIs(t *testing.T) {
+	interrupted := training.TrainingInterrupted{Cause: "it was stopped"}
+	for name, c := range map[string]struct {
+		happens func(v hostView)
+		phase   phase
+		line    string
+	}{
+		"cancelled while it trained": {func(v hostView) {
+			v.news("a", describe.JobNews{Stopping: api.Cancelled})
+			v.recorded("a", interrupted)
+			v.news("a", describe.JobNews{State: api.Cancelled, Text: "cancelled by the user"})
+		}, phaseCancelled, "cancelled by the user"},
+		"cancelled while it waited": {func(v hostView) {
+			v.news("a", describe.JobNews{State: api.Cancelled, Text: "cancelled by the user"})
+			v.recorded("a", interrupted)
+		}, phaseCancelled, "cancelled by the user"},
+		"paused": {func(v hostView) {
+			v.news("a", describe.JobNews{Stopping: api.Paused})
+			v.recorded("a", interrupted)
+			v.news("a", describe.JobNews{State: api.Paused, Text: "paused"})
+			v.ended("a", api.Paused)
+		}, phasePaused, "paused"},
+		"to be paused, and not after all": {func(v hostView) {
+			v.news("a", describe.JobNews{Stopping: api.Paused})
+			v.news("a", describe.JobNews{State: api.Queued})
+			v.recorded("a", interrupted)
+		}, phaseInterrupted, "interrupted: it was stopped"},
+		"rejected":          {func(v hostView) { v.news("a", describe.JobNews{State: api.Rejected, Text: "rejected: no"}) }, phaseRejected, "rejected: no"},
+		"interrupted":       {func(v hostView) { v.recorded("a", interrupted) }, phaseInterrupted, "interrupted: it was stopped"},
+		"cancelled unheard": {func(v hostView) { v.ended("a", api.Cancelled) }, phaseCancelled, ""},
+		"paused and resumed": {func(v hostView) {
+			v.ended("a", api.Paused)
+			v.recorded("a", training.TrainingResumed{FromStep: 3})
+		}, phaseWaiting, "resuming from step 3"},
+	} {
+		var stderr bytes.Buffer
+		env := &environment{stderr: &stderr, now: time.Now, getenv: func(string) string { return "" }}
+		v := newSeveralView(env, []string{"a"})
+		v.submitted(0, "a")
+		v.recorded("a", training.TrainingStarted{})
+		v.recorded("a", training.ResourceAllocated{Allocation: training.Allocation{Device: "cpu0"}})
+		stderr.Reset()
+		c.happens(v)
+		if got := v.snapshots()[0].phase; got != c.phase {
+			t.Errorf("%s: %s, want %s", name, got, c.phase)
+		}
+		want := ""
+		if c.line != "" {
+			want = "[1 a] " + c.line + "\n"
+		}
+		if got := stderr.String(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// The end of a message is where it says what to do.
+func TestMessagesOfSeveralRunsAreWrapped(t *testing.T) {
+	rows := &liveRows{}
+	rows.message("interrupting\n6 runs of other processes are interrupted, too; resume them with: reprise runs resume --all --data-dir data")
+	rows.message("1 a.yaml: cancelled: it was to run after job 20261130-042424-aaaa, which was cancelled; retry that one first, or submit this one without it")
+	runs := make([]progress, 50)
+	for _, height := range []int{12, 24} {
+		lines := rowsModel{width: 80, height: height}.lines(runs, rows.lastNotes())
+		text := ansiCodes.ReplaceAllString(strings.Join(lines, "\n"), "")
+		for _, want := range []string{"\ninterrupting\n6 runs", "--data-dir data\n", "was\n  cancelled; retry that one first, or submit this one without it\n"} {
+			if !strings.Contains(text+"\n", want) {
+				t.Errorf("%q is missing in\n%s", want, text)
+			}
+		}
+		if len(lines) >= height || strings.Contains(text, "…") || strings.Contains(text, `\n`) {
+			t.Errorf("%d lines of %d:\n%s", len(lines), height, text)
+		}
+	}
+	view := &runView{now: time.Now, out: &rowDisplay{func(string) {}, ""}}
+	if view.message("one\ntwo"); !slices.Equal(view.progress.notes, []string{"one", "two"}) {
+		t.Errorf("%q", view.progress.notes)
+	}
+}
+
+func TestARowSaysWhatItsRunWaitsFor(t *testing.T) {
+	p := progress{phase: phaseUnstarted}
+	for _, c := range []struct {
+		news describe.JobNews
+		want string
+	}{
+		{describe.JobNews{After: []training.RunID{"20261130-042424-aaaa", "20261130-042424-bbbb"}}, "waiting for run 20261130-042424-aaaa and 1 other"},
+		{describe.JobNews{Completed: "20261130-042424-aaaa"}, "waiting for run 20261130-042424-bbbb"},
+		{describe.JobNews{Completed: "20261130-042424-bbbb"}, "waiting for a device"},
+	} {
+		p.news(c.news)
+		p.recorded(time.Time{}, training.TrainingStarted{})
+		if got := p.row(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+		if text := strings.Join((liveModel{width: 80}).lines(p), "\n"); !strings.Contains(text, "  "+c.want+"\n") {
+			t.Errorf("%q is missing in\n%s", c.want, text)
+		}
+	}
+	r := started(1)
+	r.Details.Job = &api.Job{After: []queue.JobID{"20261130-042424-cccc"}}
+	if p.begin(time.Time{}, r); p.row() != "waiting for run 20261130-042424-cccc" {
+		t.Error(p.row())
 	}
 }
 

@@ -174,9 +174,9 @@ func insteadOf(group *cobra.Command, name string) string {
 		return ""
 	}
 	switch strings.ToLower(name) {
-	case "stop", "cancel", "kill", "abort", "interrupt", "pause", "quit", "terminate":
-		return "press Ctrl-C in the terminal that trains: the run writes a checkpoint and can be resumed with `" +
-			group.Root().Name() + " runs resume RUN`"
+	case "stop", "kill", "abort", "interrupt", "quit", "terminate", "suspend", "halt", "end":
+		runs := "`" + group.Root().Name() + " runs "
+		return "use " + runs + "pause RUN` to stop a run that can be resumed later, or " + runs + "cancel RUN` to end it for good (both write a checkpoint first)"
 	case "delete", "del", "rm", "remove", "prune", "clean", "purge", "drop":
 		return "runs are kept: no command deletes one"
 	}

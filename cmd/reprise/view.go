@@ -104,6 +104,7 @@ func (v *runView) stepped(_ training.RunID, s api.StepsTaken) {
 func (v *runView) recorded(_ training.RunID, event training.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	stopped := v.progress.stopping != "" || v.progress.phase.stopped()
 	v.progress.recorded(v.now(), event)
 	switch e := event.(type) {
 	case training.EpochCompleted:
@@ -116,7 +117,9 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s",
 			e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
 	case training.TrainingInterrupted:
-		v.note("%s", interruption(e.Cause))
+		if !stopped { // else its job says so
+			v.note("%s", interruption(e.Cause))
+		}
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
@@ -134,6 +137,23 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 	}
 }
 
+// news implements hostView.
+func (v *runView) news(_ training.RunID, n describe.JobNews) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.news(n)
+	if n.Text != "" {
+		v.note("%s", n.Text)
+	}
+}
+
+// ended implements hostView.
+func (v *runView) ended(_ training.RunID, state training.State) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.ended(state)
+}
+
 // tell implements hostView.
 func (v *runView) tell(_ training.RunID, text string) { v.message(text) }
 
@@ -149,7 +169,7 @@ func (v *runView) message(text string) {
 // note is message for callers that hold the lock.
 func (v *runView) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	v.progress.notes = append(v.progress.notes, text)
+	v.progress.notes = append(v.progress.notes, strings.Split(text, "\n")...)
 	v.out.message(text)
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -27,7 +29,7 @@ type liveDisplay struct {
 
 func newLiveDisplay(env *environment, model tea.Model) *liveDisplay {
 	d := &liveDisplay{
-		program: tea.NewProgram(model, tea.WithOutput(env.stderr), tea.WithInput(nil), tea.WithoutSignalHandler()),
+		program: tea.NewProgram(model, tea.WithOutput(fromFirstColumn(env.stderr)), tea.WithInput(nil), tea.WithoutSignalHandler()),
 		done:    make(chan struct{}),
 	}
 	go func() {
@@ -36,6 +38,28 @@ func newLiveDisplay(env *environment, model tea.Model) *liveDisplay {
 	}()
 	return d
 }
+
+// fromFirstColumn returns w, to be written to from the first column on. That is where a
+// frame leaves the cursor, and the next one begins; but the terminal shows a Ctrl-C as
+// "^C" there.
+func fromFirstColumn(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok {
+		return firstColumn{f}
+	}
+	return w
+}
+
+// firstColumn is a terminal.
+type firstColumn struct{ *os.File }
+
+// Write implements io.Writer.
+func (f firstColumn) Write(p []byte) (int, error) {
+	n, err := f.File.Write(append([]byte{'\r'}, p...))
+	return max(n-1, 0), err
+}
+
+// WriteString implements io.StringWriter.
+func (f firstColumn) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 func (d *liveDisplay) begin(progress)                        {}
 func (d *liveDisplay) update(progress)                       {}
@@ -116,8 +140,10 @@ func frameOf(lines []string, height int) tea.View {
 	return view
 }
 
-// barWidth leaves room for what stands beside the bar.
-func (m liveModel) barWidth() int { return max(min(m.width-40, historyParts), 10) }
+// barWidth leaves room for what stands beside the bar: the epoch, and this.
+func (m liveModel) barWidth(tail string) int {
+	return max(min(m.width-max(40, 20+lipgloss.Width(tail)), historyParts), 10)
+}
 
 func (m liveModel) lines(p progress) []string {
 	faint, strong := lipgloss.NewStyle().Faint(true), lipgloss.NewStyle().Bold(true)
@@ -128,10 +154,12 @@ func (m liveModel) lines(p progress) []string {
 		tail += "  ETA " + shortDuration(eta)
 	}
 	switch {
-	case p.finished:
+	case p.phase == phaseCompleted:
 		tail += "  done"
 	case p.phase == phaseWaiting:
-		tail += "  waiting for a device"
+		tail += "  " + p.waits()
+	case p.phase != phaseRunning && p.phase != "":
+		tail += "  " + string(p.phase)
 	case p.evaluating:
 		tail += "  evaluating"
 	}
@@ -153,7 +181,7 @@ func (m liveModel) lines(p progress) []string {
 	}
 	wrapped(p.title, faint)
 	lines = append(lines, fmt.Sprintf("epoch %s/%s  %s%s",
-		thousands(p.epoch), thousands(p.epochs), filled.Render(bar(p.step, p.totalSteps, m.barWidth())), tail))
+		thousands(p.epoch), thousands(p.epochs), filled.Render(bar(p.step, p.totalSteps, m.barWidth(tail))), tail))
 	wrapped(pace, faint)
 	loss := "loss: after the first step"
 	if p.lossKnown {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/api/describe"
 	"reprise/training"
 )
 
@@ -119,6 +120,24 @@ func (v *holderView) recorded(run training.RunID, event training.Event) {
 		return
 	}
 	v.hostView.recorded(run, event)
+}
+
+// news implements hostView.
+func (v *holderView) news(run training.RunID, n describe.JobNews) {
+	if row := v.other(run); row != nil {
+		row.news(run, n)
+		return
+	}
+	v.hostView.news(run, n)
+}
+
+// ended implements hostView.
+func (v *holderView) ended(run training.RunID, state training.State) {
+	if row := v.other(run); row != nil {
+		row.ended(run, state)
+		return
+	}
+	v.hostView.ended(run, state)
 }
 
 // tell implements hostView.

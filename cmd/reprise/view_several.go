@@ -13,6 +13,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"reprise/api"
+	"reprise/api/describe"
 	"reprise/training"
 )
 
@@ -34,7 +35,8 @@ type severalDisplay interface {
 	close()
 }
 
-func newSeveralView(env *environment, files []string) *severalView {
+// newRows returns a view of runs that have no display yet.
+func newRows(env *environment, files []string) *severalView {
 	v := &severalView{runs: map[training.RunID]*runView{}}
 	for i, file := range files {
 		view := &runView{now: env.now}
@@ -42,6 +44,11 @@ func newSeveralView(env *environment, files []string) *severalView {
 		view.progress.label = fmt.Sprintf("%d %s", i+1, filepath.Base(file))
 		v.views = append(v.views, view)
 	}
+	return v
+}
+
+func newSeveralView(env *environment, files []string) *severalView {
+	v := newRows(env, files)
 	if width, ok := env.liveWidth(); ok {
 		live := &liveRows{snapshots: v.snapshots}
 		for _, view := range v.views {
@@ -52,13 +59,26 @@ func newSeveralView(env *environment, files []string) *severalView {
 		v.out = live
 		return v
 	}
+	v.inLines(env)
+	return v
+}
+
+// newLinesView is newSeveralView in plain lines, also on a terminal: for a command that
+// does not wait for its runs, which have no progress to be drawn.
+func newLinesView(env *environment, files []string) *severalView {
+	v := newRows(env, files)
+	v.inLines(env)
+	return v
+}
+
+// inLines shows the runs in plain lines.
+func (v *severalView) inLines(env *environment) {
 	lines := &lockedWriter{w: env.stderr}
 	for _, view := range v.views {
 		view.out = &plainDisplay{w: lines, prefix: "[" + visible(view.progress.label) + "] "}
 	}
 	v.out = plainMessages{&plainDisplay{w: lines}}
 	v.guests = env.othersInLines(lines)
-	return v
 }
 
 // submitted says which run was started for the request at an index.
@@ -109,6 +129,20 @@ func (v *runView) recordedAmongOthers(run training.RunID, event training.Event) 
 		training.CheckpointCommitted, training.CheckpointFailed,
 		training.TrainingInterrupted, training.TrainingResumed, training.TrainingFailed, training.Remark:
 		// The view of the run says it.
+	}
+}
+
+// news implements hostView.
+func (v *severalView) news(run training.RunID, n describe.JobNews) {
+	if view := v.runs[run]; view != nil {
+		view.news(run, n)
+	}
+}
+
+// ended implements hostView.
+func (v *severalView) ended(run training.RunID, state training.State) {
+	if view := v.runs[run]; view != nil {
+		view.ended(run, state)
 	}
 }
 
@@ -172,7 +206,7 @@ type liveRows struct {
 func (l *liveRows) message(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.notes = append(l.notes, text)
+	l.notes = append(l.notes, strings.Split(text, "\n")...)
 	l.notes = l.notes[max(0, len(l.notes)-liveNotes):]
 }
 
@@ -230,13 +264,29 @@ func (m rowsModel) View() tea.View {
 func (m rowsModel) lines(runs []progress, notes []string) []string {
 	strong := lipgloss.NewStyle().Bold(true)
 	lines := []string{strong.Render(plural(len(runs), "run") + ": " + countPhases(runs))}
+	wrapped := m.wrapped(notes)
 	// Besides the rows: the heading, the notes, what is not shown and the cursor's line.
-	lines = append(lines, rowLines(runs, rowsWithRoom(runs, max(m.height-liveNotes-3, 1)), m.width)...)
-	for _, note := range notes {
-		lines = append(lines, visible(note))
-	}
+	lines = append(lines, rowLines(runs, rowsWithRoom(runs, max(m.height-max(len(wrapped), liveNotes)-3, 1)), m.width)...)
+	lines = append(lines, wrapped...)
 	for i, l := range lines {
 		lines[i] = cutLine(l, m.width)
+	}
+	return lines
+}
+
+// wrapped returns the lines of the notes: as many of the last ones as half of the terminal
+// has room for, and of the last one what fits.
+func (m rowsModel) wrapped(notes []string) (lines []string) {
+	room := max(m.height/2, liveNotes)
+	for i := len(notes) - 1; i >= 0; i-- {
+		note := strings.Split(wrapWords(visible(notes[i]), m.width, "  "), "\n")
+		if len(lines)+len(note) > room {
+			if lines == nil {
+				return note[:room]
+			}
+			break
+		}
+		lines = append(note, lines...)
 	}
 	return lines
 }
@@ -302,40 +352,62 @@ const rowBar = 12
 func (p *progress) row() string {
 	switch p.phase {
 	case phaseRunning:
-		parts := []string{
-			bar(p.step, p.totalSteps, rowBar) + fmt.Sprintf(" %3.0f%%", 100*p.done()),
-			"epoch " + thousands(p.epoch) + "/" + thousands(p.epochs),
+		parts := []string{bar(p.step, p.totalSteps, rowBar) + fmt.Sprintf(" %3.0f%%", 100*p.done())}
+		if eta, ok := p.eta(); ok { // before what a narrow terminal cuts off
+			parts = append(parts, "ETA "+shortDuration(eta))
 		}
-		return strings.Join(append(append(parts, p.newest()...), "on "+p.device), "  ")
+		parts = append(parts, "epoch "+thousands(p.epoch)+"/"+thousands(p.epochs))
+		return strings.Join(append(append(parts, p.losses()...), "on "+p.device), "  ")
 	case phaseCompleted:
 		if p.metrics != nil {
 			return string(phaseCompleted) + "  " + formatValidation(p.data, p.metrics.Metrics)
 		}
 	case phaseWaiting:
 		if p.step > 0 {
-			return fmt.Sprintf("waiting for a device, at step %s/%s", thousands(p.step), thousands(p.totalSteps))
+			return fmt.Sprintf("%s, at step %s/%s", p.waits(), thousands(p.step), thousands(p.totalSteps))
 		}
-		return "waiting for a device"
-	case phaseFailed, phaseInterrupted, phaseUnstarted:
+		return p.waits()
+	case phaseFailed, phaseInterrupted, phasePaused, phaseCancelled, phaseRejected, phaseUnstarted:
 	}
 	return string(p.phase)
 }
 
-// phase is what a run does.
+// waits says what a run that waits waits for.
+func (p *progress) waits() string {
+	switch len(p.after) {
+	case 0:
+		return "waiting for a device"
+	case 1:
+		return "waiting for run " + string(p.after[0])
+	}
+	return fmt.Sprintf("waiting for run %s and %s", p.after[0], plural(len(p.after)-1, "other"))
+}
+
+// phase is what a run does, in the words of a listing where the run is at rest.
 type phase string
 
 const (
 	phaseRunning     phase = "running"
 	phaseWaiting     phase = "waiting"
 	phaseFailed      phase = "failed"
+	phaseRejected          = phase(api.Rejected)
+	phaseCancelled         = phase(api.Cancelled)
 	phaseInterrupted phase = "interrupted"
+	phasePaused            = phase(api.Paused)
 	phaseCompleted   phase = "completed"
 	phaseUnstarted   phase = "not started" // until its start is recorded
 )
 
 // phases lists the phases by what a reader of the display cares about most.
 func phases() []phase {
-	return []phase{phaseRunning, phaseWaiting, phaseFailed, phaseInterrupted, phaseCompleted, phaseUnstarted}
+	return []phase{
+		phaseRunning, phaseWaiting, phaseFailed, phaseRejected, phaseCancelled, phaseInterrupted, phasePaused, phaseCompleted, phaseUnstarted,
+	}
+}
+
+// stopped reports whether somebody or something has stopped the job of the run.
+func (ph phase) stopped() bool {
+	return ph == phaseRejected || ph == phaseCancelled || ph == phasePaused
 }
 
 // after returns the phase of a run when an event is recorded.
@@ -346,6 +418,9 @@ func (ph phase) after(event training.Event) phase {
 	case training.ResourceAllocated:
 		return phaseRunning
 	case training.TrainingInterrupted:
+		if ph.stopped() { // which the job has said before
+			return ph
+		}
 		return phaseInterrupted
 	case training.TrainingCompleted:
 		return phaseCompleted

@@ -99,6 +99,16 @@ func (v waitingView) stepped(run training.RunID, s api.StepsTaken) {
 // waitsFor says what a run waits for, and when it will probably start; "" for a run that
 // does not wait.
 func waitsFor(x api.Explanation) (what, start string) {
+	if x.Waits() && len(x.Predecessors) > 0 {
+		names := make([]string, len(x.Predecessors))
+		for i, p := range x.Predecessors {
+			names[i] = "run " + string(p.RunID)
+		}
+		if x.Start != nil {
+			start = "; it can start at " + localTime(*x.Start)
+		}
+		return "waits for " + strings.Join(names, ", and for "), start
+	}
 	d := x.Decision
 	if d == nil || !x.Waits() || d.Outcome != "waiting" {
 		return "", ""

@@ -180,9 +180,16 @@ func TestWhatARunWaitsForInWords(t *testing.T) {
 		x           api.Explanation
 		what, start string
 	}{
-		"no decision":  {change(func(x *api.Explanation) { x.Decision = nil }), "", ""},
-		"placed":       {change(func(x *api.Explanation) { x.Decision.Outcome = "placed" }), "", ""},
-		"running":      {change(func(x *api.Explanation) { x.State = training.Running }), "", ""},
+		"no decision": {change(func(x *api.Explanation) { x.Decision = nil }), "", ""},
+		"placed":      {change(func(x *api.Explanation) { x.Decision.Outcome = "placed" }), "", ""},
+		"running":     {change(func(x *api.Explanation) { x.State = training.Running }), "", ""},
+		"other runs": {change(func(x *api.Explanation) {
+			x.Decision, x.Predecessors = nil, []api.Predecessor{{RunID: "b"}, {RunID: "c"}}
+		}), "waits for run b, and for run c", ""},
+		"another run": {change(func(x *api.Explanation) {
+			at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+			x.Predecessors, x.Start = []api.Predecessor{{RunID: "b"}}, &at
+		}), "waits for run b", "; it can start at " + localTime(time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC))},
 		"a reason":     {change(func(*api.Explanation) {}), "waits for a device: a device is not healthy", ""},
 		"no reason":    {change(func(x *api.Explanation) { x.Decision.Reasons = nil }), "waits for a device", ""},
 		"initializing": {change(func(x *api.Explanation) { x.State = training.Initializing }), "waits for a device: a device is not healthy", ""},

@@ -79,7 +79,7 @@ func (s *scanner) next(any string) byte {
 // clock is a date and a time of day.
 type clock struct{ year, month, day, hour, minute, second, nanosecond, offset int }
 
-// seconds fails for what no calendar has, such as February 30.
+// seconds fails for days that no calendar has, such as February 30.
 func (c clock) seconds() (float64, bool) {
 	if c.year < 1 || c.month < 1 || c.month > 12 || c.day < 1 || c.hour > 23 || c.minute > 59 || c.second > 59 {
 		return 0, false
