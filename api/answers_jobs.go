@@ -73,6 +73,11 @@ const (
 	Rejected  = training.State(queue.StateRejected) // it can never run
 )
 
+// Left reports whether the process that trains has ended and left the run where it was.
+func (r Run) Left() bool {
+	return r.Job != nil && r.Job.Cause != nil && r.Job.Cause.Code == queue.CauseProcessEnded
+}
+
 // RunStates returns all states of a run, in the order in which one may have them.
 func RunStates() []training.State {
 	return []training.State{

@@ -536,7 +536,7 @@ func (h *Host) unfinished(id training.RunID, cause error) (journal.RunRecord, er
 // not hosted, or at rest already, is left alone. The job of the run, if it has one, stays
 // in the queue, for a host that resumes it.
 func (h *Host) Interrupt(id training.RunID, cause string) {
-	h.jobs.release(queue.JobID(id))
+	h.jobs.release(queue.JobID(id), cause)
 	if run := h.run(id); run != nil {
 		run.interrupt(cause, h.config.Now())
 	}

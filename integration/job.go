@@ -335,13 +335,13 @@ func (h *Host) Pause(ctx context.Context, t Target, cause string) error {
 	return h.command(ctx, t, func(j *hostedJob) queue.Command { return queue.Pause{Cause: why, Waited: h.jobs.waited(j)} })
 }
 
-// Unpause puts jobs into the queue again: those that are paused, and those that an
-// earlier process left. One that waits here already does not wait for its next attempt
+// Unpause puts jobs into the queue again: those that are paused, and those that a process
+// left. One that waits here already does not wait for its next attempt
 // any longer.
 func (h *Host) Unpause(ctx context.Context, t Target) error {
 	return h.command(ctx, t, func(j *hostedJob) queue.Command {
 		stop, stops := j.job().Stop()
-		if j.job().State() == queue.StatePaused || j.job().State().Ended() || stops && stop.To == queue.StatePaused {
+		if j.job().State() == queue.StatePaused || j.job().State().Ended() || j.job().Left() || stops && stop.To == queue.StatePaused {
 			return queue.Resume{}
 		}
 		return nil
@@ -548,15 +548,11 @@ func (b *jobBook) all() []queue.Job {
 	return jobs
 }
 
-// release leaves a job to a host that resumes it.
-func (b *jobBook) release(id queue.JobID) {
+// release leaves a job to whoever resumes it.
+func (b *jobBook) release(id queue.JobID, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if j := b.live[id]; j != nil {
-		b.deactivate(j)
-		if j.cancel != nil {
-			j.cancel()
-		}
-		b.announce(j)
+		b.letGo(cmp.Or(oneLine(why), "its run was interrupted"), j)
 	}
 }

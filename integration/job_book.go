@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"reprise/actor"
+	"reprise/datadir"
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
@@ -253,7 +254,12 @@ func (b *jobBook) take(j *hostedJob, record journal.JobRecord, events []queue.Jo
 			if j.active { // in between it does not wait for devices
 				j.queued = j.notBefore
 			}
-		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused, queue.JobResumed:
+		case queue.JobResumed:
+			j.notBefore = time.Time{}
+			if j.active {
+				j.queued = now
+			}
+		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused:
 			j.notBefore = time.Time{}
 		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
 			queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
@@ -416,7 +422,7 @@ func (b *jobBook) revive(j *hostedJob) error {
 	if err != nil && !errors.Is(err, journal.ErrRunNotFound) {
 		return err
 	}
-	commands, err := recovering(ctx, b.h.log, j.job(), record.Session.State)
+	commands, err := recovering(ctx, b.h.log, j.job(), record.Session.State, oneLine(datadir.Advise(j.left).Error()))
 	if err != nil {
 		return err
 	}
@@ -658,14 +664,34 @@ func (b *jobBook) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	for _, j := range b.sorted() {
+	b.letGo("the process is shutting down", b.sorted()...)
+}
+
+// letGo leaves jobs to a host that resumes them, and records that of those that wait. What
+// cannot be recorded is left to recovery.
+func (b *jobBook) letGo(why string, jobs ...*hostedJob) {
+	left := queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: why}}
+	var waiting []*hostedJob
+	var changes []journal.JobChange
+	for _, j := range jobs {
 		b.deactivate(j)
 		if j.cancel != nil {
 			j.cancel()
 		}
-		if j.job().State() == queue.StatePreparing {
-			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: "the process is shutting down"}})
+		if state := j.job().State(); !state.Waits() || state == queue.StatePaused || j.job().Left() {
+			continue
 		}
+		if events, err := j.job().Decide(left); err == nil {
+			waiting, changes = append(waiting, j), append(changes, journal.JobChange{ID: j.id(), Before: j.record, Events: events})
+		}
+	}
+	// At once, since many may wait.
+	if records, err := b.log.Append(context.Background(), changes...); err == nil {
+		for i, r := range records {
+			b.happened(waiting[i], r, changes[i].Events)
+		}
+	}
+	for _, j := range jobs {
 		b.announce(j)
 	}
 }

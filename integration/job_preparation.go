@@ -85,6 +85,15 @@ func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
 	_ = b.decide(j, afterFailedPreparation(j.job(), err, b.h.config.Restarts.Restarts))
 }
 
+// reasonOf returns what an error says as one line.
+func reasonOf(err error) string {
+	var lines []string
+	for _, part := range fault.Parts(err) {
+		lines = append(lines, oneLine(part.Error()))
+	}
+	return strings.Join(lines, "; ")
+}
+
 // oneLine returns a text as one line, for lists and displays: a line that begins with a
 // capital letter begins another sentence.
 func oneLine(text string) string {
@@ -112,7 +121,7 @@ func afterFailedPreparation(j queue.Job, err error, times int) queue.Command {
 	if kind == fault.Internal && datadir.Remedy(err) != "" {
 		kind = fault.Unavailable
 	}
-	cause := queue.Cause{Code: queue.Code(kind.String()), Message: oneLine(datadir.Advise(err).Error())}
+	cause := queue.Cause{Code: queue.Code(kind.String()), Message: reasonOf(datadir.Advise(err))}
 	again := deferrals(j, cause.Code)
 	switch {
 	case kind == fault.Invalid:

@@ -250,7 +250,7 @@ func TestAFailureToPrepareIsWaitedForIfItMayPass(t *testing.T) {
 		}
 	})
 	w.submit(h, jobRequest{}.job("bad"), jobRequest{Seed: 1}.job("full"))
-	if c := w.ended(h, "bad", queue.StateRejected).Cause(); c.Code != "invalid" || c.Message != "one problem\nanother" {
+	if c := w.ended(h, "bad", queue.StateRejected).Cause(); c.Code != "invalid" || c.Message != "one problem; another" {
 		t.Errorf("%+v", c)
 	}
 	w.ended(h, "full", queue.StateCompleted)

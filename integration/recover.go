@@ -81,7 +81,7 @@ func belongsTo(worker string, saga training.TrainingSaga) bool {
 
 // settle brings one saga to rest in one batch of events.
 func (recovery *Recovery) settle(ctx context.Context, runs *journal.RunLog, r journal.RunRecord) error {
-	events, err := restEvents(r.Saga, "its process ended without notice (killed, or power lost)")
+	events, err := restEvents(r.Saga, died)
 	if err != nil || len(events) == 0 {
 		return err
 	}

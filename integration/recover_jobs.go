@@ -25,7 +25,6 @@ func recoverJobs(ctx context.Context, worker string, runs *journal.RunLog, jobs 
 		states[r.RunID] = r.State
 	}
 	known := map[queue.JobID]journal.JobRecord{}
-	all := make([]queue.Job, 0, len(list.Jobs))
 	record := func(c journal.JobChange) error {
 		if len(c.Events) == 0 {
 			return nil
@@ -37,25 +36,35 @@ func recoverJobs(ctx context.Context, worker string, runs *journal.RunLog, jobs 
 		known[c.ID] = records[0]
 		return nil
 	}
+	var recovered []journal.JobChange
 	for _, r := range list.Jobs {
 		id := r.Job.ID()
-		if known[id] = r; r.Job.Worker() == worker {
-			commands, err := recovering(ctx, runs, r.Job, states[training.RunID(id)])
+		if known[id] = r; r.Job.Worker() != worker {
+			continue
+		}
+		commands, err := recovering(ctx, runs, r.Job, states[training.RunID(id)], died)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range commands {
+			events, err := r.Job.Decide(c)
 			if err != nil {
 				return nil, err
 			}
-			for _, c := range commands {
-				events, err := known[id].Job.Decide(c)
-				if err != nil {
-					return nil, err
-				}
-				if err := record(journal.JobChange{ID: id, Before: known[id], Events: events}); err != nil {
-					return nil, err
-				}
-			}
+			recovered = append(recovered, journal.JobChange{ID: id, Before: r, Events: events})
 		}
+	}
+	records, err := jobs.Append(ctx, recovered...) // at once, since many may wait
+	if err != nil {
+		return nil, fmt.Errorf("recover %d jobs: %w", len(recovered), err)
+	}
+	for _, r := range records {
+		known[r.Job.ID()] = r
+	}
+	all := make([]queue.Job, 0, len(list.Jobs))
+	for _, r := range list.Jobs {
 		if r.Job.Worker() == worker || r.Job.State().Ended() {
-			all = append(all, known[id].Job)
+			all = append(all, known[r.Job.ID()].Job)
 		}
 	}
 	changes, err := queue.Follow(all)
@@ -113,19 +122,21 @@ func followRuns(job queue.Job, states map[training.RunID]training.State, tell fu
 	return nil
 }
 
-// recovering returns what a job is told whose process has died, given what became of its
-// run.
-func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run training.State) ([]queue.Command, error) {
-	const died = "its process ended without notice (killed, or power lost)"
-	cause := queue.Cause{Code: queue.CauseProcessEnded, Message: died}
+// died is why runs and jobs are interrupted whose process is gone.
+const died = "its process ended without notice (killed, or power lost)"
+
+// recovering returns what a job is told that its process has left, given what became of
+// its run and why it was left: one command at most.
+func recovering(ctx context.Context, runs *journal.RunLog, job queue.Job, run training.State, why string) ([]queue.Command, error) {
+	cause := queue.Cause{Code: queue.CauseProcessEnded, Message: why}
 	end, ended := endOf(run)
 	switch {
 	case job.State().Ended():
 		return nil, nil
-	case job.State() == queue.StatePreparing:
-		return []queue.Command{queue.Defer{Cause: cause}}, nil
-	case !ended && !job.State().HasDevices():
+	case !ended && (job.State() == queue.StatePaused || job.Left()):
 		return nil, nil
+	case !ended && !job.State().HasDevices():
+		return []queue.Command{queue.Defer{Cause: cause}}, nil
 	}
 	served, _, err := journal.QueueTimes(ctx, runs.Store(), training.RunID(job.ID()))
 	if err != nil {

@@ -31,7 +31,7 @@ func TestARecoveredFailureHasTheReasonOfALiveOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		commands, err := recovering(t.Context(), runs, job, training.Failed)
+		commands, err := recovering(t.Context(), runs, job, training.Failed, died)
 		if err != nil || len(commands) != 1 {
 			t.Fatalf("%v, %v", commands, err)
 		}

@@ -109,14 +109,22 @@ func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err e
 }
 
 // Resolve returns the run or the job that name means: an id, the beginning of exactly
-// one id, or "latest", the one that was submitted or started last. It fails like
-// RunList.Resolve.
+// one id, or "latest", the one that was submitted last, or started last where it never was.
+// It fails like RunList.Resolve.
 func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) {
 	all := RunList{Runs: append([]RunSummary(nil), runs.Runs...)}
-	latest := runs.latest()
+	submitted := make(map[training.RunID]bool, len(jobs.Jobs))
+	for _, r := range jobs.Jobs {
+		submitted[training.RunID(r.Job.ID())] = true
+	}
+	var latest latestRun
 	started := make(map[training.RunID]bool, len(runs.Runs))
-	for _, r := range runs.Runs {
+	for i, r := range runs.Runs {
 		started[r.RunID] = true
+		// A run begins once it is prepared, maybe after later ones were submitted.
+		if !submitted[r.RunID] {
+			latest = latestRun{id: r.RunID, at: runs.Spans[i].First}
+		}
 	}
 	for i, r := range jobs.Jobs {
 		id := training.RunID(r.Job.ID())
@@ -136,12 +144,4 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 type latestRun struct {
 	id training.RunID
 	at eventstore.Position
-}
-
-func (l *RunList) latest() latestRun {
-	n := len(l.Runs)
-	if n == 0 {
-		return latestRun{}
-	}
-	return latestRun{id: l.Runs[n-1].RunID, at: l.Spans[n-1].First}
 }

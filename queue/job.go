@@ -122,6 +122,12 @@ func (j Job) Stop() (Stop, bool) {
 	return *j.stop, true
 }
 
+// Left reports whether the process that hosted the job has left it where it waits, so
+// that somebody has to resume it.
+func (j Job) Left() bool {
+	return (j.state == StateSubmitted || j.state == StateQueued) && j.cause.Code == CauseProcessEnded
+}
+
 // Cause returns why the job was deferred last, or why it ended; it is zero for a job
 // that was not deferred and for one that completed.
 func (j Job) Cause() Cause { return j.cause }

@@ -137,7 +137,7 @@ func from(e JobEvent) []State {
 	case JobCompleted, JobFailed: // also where it is not on record that the run began
 		return []State{StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobDeferred:
-		return []State{StatePreparing, StateQueued, StatePlaced, StateRunning}
+		return []State{StateSubmitted, StatePreparing, StateQueued, StatePlaced, StateRunning}
 	case JobStopRequested:
 		return []State{StatePlaced, StateRunning}
 	case JobRejected:
@@ -145,7 +145,7 @@ func from(e JobEvent) []State {
 	case JobPaused:
 		return []State{StateSubmitted, StatePreparing, StateQueued, StatePlaced, StateRunning}
 	case JobResumed:
-		return []State{StatePaused, StatePlaced, StateRunning}
+		return []State{StateSubmitted, StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobPredecessorCompleted, JobPriorityChanged, JobCancelled:
 		return []State{StateSubmitted, StatePreparing, StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobSubmitted: // it comes before every state
@@ -233,7 +233,7 @@ func (j Job) conflict(e JobEvent) error {
 	case JobCancelled:
 		return leaves(StateCancelled)
 	case JobResumed:
-		if j.state != StatePaused && (j.stop == nil || j.stop.To != StatePaused) {
+		if j.state != StatePaused && !j.Left() && (j.stop == nil || j.stop.To != StatePaused) {
 			return no("is %s and not to be paused: there is nothing to resume", j.state)
 		}
 	case JobSubmitted, JobPreparing, JobPrepared, JobCompleted, JobPriorityChanged, JobFailed, JobRejected:

@@ -28,7 +28,7 @@ type (
 		// Waited is how long the job has been in the queue, as in JobPlaced.
 		Waited time.Duration
 	}
-	// Resume lets a paused job wait for devices again.
+	// Resume lets a job that is paused, or that its process has left, wait again.
 	Resume struct{}
 	// SetPriority changes the priority of a job that has not ended.
 	SetPriority struct{ Priority int }

@@ -86,8 +86,8 @@ type (
 		Ran    time.Duration `json:"ran_ns,omitempty"`
 		Waited time.Duration `json:"waited_ns,omitempty"`
 	}
-	// JobResumed records that a paused job waits to be prepared or for devices again,
-	// or that one that was to be paused runs on.
+	// JobResumed records that a job that was paused, or that its process had left, waits to
+	// be prepared or for devices again, or that one that was to be paused runs on.
 	JobResumed struct{}
 	// JobPriorityChanged records a new priority.
 	JobPriorityChanged struct {

@@ -89,7 +89,7 @@ func TestEachCommandInEachState(t *testing.T) {
 		{queue.Complete{}, []string{"", "", "completed", "completed", "completed", "completed", "", "", "", ""}},
 		{queue.Fail{Cause: byUser()}, []string{"", "", "failed", "failed", "failed", "failed", "", "", "", ""}},
 		{queue.Reject{Cause: byUser()}, []string{"rejected", "rejected", "rejected", "", "", "", "", "", "", ""}},
-		{queue.Defer{Cause: byUser()}, []string{"", "submitted", "queued", "", "queued", "queued", "", "", "", ""}},
+		{queue.Defer{Cause: byUser()}, []string{"submitted", "submitted", "queued", "", "queued", "queued", "", "", "", ""}},
 		{queue.Pause{Cause: byUser()}, []string{"paused", "paused", "paused", same, stop, stop, "", "", "", ""}},
 		{queue.Resume{}, []string{"", "", "", "queued", "", "", "", "", "", ""}},
 		{queue.Cancel{Cause: byUser()}, []string{"cancelled", "cancelled", "cancelled", "cancelled", stop, stop, "", "", same, ""}},
@@ -202,6 +202,36 @@ func TestADeferredJobSaysWhyAndHowOften(t *testing.T) {
 	}
 	if j := after(t, append(commands, queue.Pause{Cause: byUser()}, queue.Resume{})...); j.State() != queue.StateSubmitted || j.RetryAfter() != 0 {
 		t.Errorf("resumed before it was prepared, it is %s", j.State())
+	}
+}
+
+// A job that its process has left waits to be resumed, wherever it stood, and only then.
+func TestAJobThatItsProcessHasLeftIsResumed(t *testing.T) {
+	left := queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: "the process has ended"}}
+	for from, waits := range map[queue.State]queue.State{
+		queue.StateSubmitted: queue.StateSubmitted, queue.StatePreparing: queue.StateSubmitted,
+		queue.StateQueued: queue.StateQueued, queue.StatePlaced: queue.StateQueued, queue.StateRunning: queue.StateQueued,
+	} {
+		if j := after(t, to(from)...); j.Left() {
+			t.Errorf("%s, it counts as left", from)
+		}
+		j := after(t, append(slices.Clip(to(from)), left)...)
+		if !j.Left() || j.State() != waits {
+			t.Errorf("%s and left, it is %s, left: %t", from, j.State(), j.Left())
+		}
+		events, err := j.Decide(queue.Resume{})
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%s and left: %v, %v", from, events, err)
+		}
+		if j = j.Apply(events[0]); j.Left() || j.State() != waits || j.Cause() != (queue.Cause{}) || j.Deferrals() != 0 {
+			t.Errorf("%s, left and resumed, it is %s, %+v, left: %t", from, j.State(), j.Cause(), j.Left())
+		}
+		if _, err := j.Decide(queue.Resume{}); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("%s, resumed twice: %v", from, err)
+		}
+	}
+	if j := after(t, append(slices.Clip(to(queue.StateQueued)), left, queue.Pause{Cause: byUser()})...); j.Left() || j.State() != queue.StatePaused {
+		t.Errorf("left and paused, it is %s, left: %t", j.State(), j.Left())
 	}
 }
 

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 
 	"reprise/api"
+	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/fault"
 	"reprise/integration"
+	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -42,9 +44,23 @@ func (s *Service) library(ctx context.Context) (*dataset.Library, func(), error)
 func openRecorded(ctx context.Context, library *dataset.Library, d training.Dataset) (*dataset.Dataset, error) {
 	data, err := library.Reopen(ctx, d.Source(), d.Fingerprint)
 	if err != nil {
-		return nil, fault.As(fault.KindOf(err).Accepted(), fmt.Errorf("the run's data: %w", err))
+		return nil, recordedDataError(library, d, err)
 	}
 	return data, integration.CheckFingerprint(data, d)
+}
+
+// recordedDataError says what keeps the data that a run was recorded with from being opened.
+// No other data can take their place, whatever err advises.
+func recordedDataError(library *dataset.Library, d training.Dataset, err error) error {
+	path := d.Source().Path
+	_, catalogued := library.Lookup(path)
+	switch kind := fault.KindOf(err); {
+	case catalogued || kind != fault.Invalid && kind != fault.NotFound && kind != fault.Corrupt:
+		return fault.As(kind.Accepted(), fmt.Errorf("the run's data: %w", err))
+	case !disk.Exists(path):
+		return &datadir.AdvisedError{Err: fault.New(fault.Unavailable, "the run's data are missing: there is no %s", path), Remedy: "put it back"}
+	}
+	return changedData("the run's data have changed since it began", err)
 }
 
 // DataSets implements api.Service.

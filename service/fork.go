@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"reprise/api"
 	"reprise/datadir"
@@ -124,7 +125,8 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 		for i, id := range names {
 			runs[i], errs[i] = s.resumable(ctx, string(id))
 		}
-		if err := joined(errs); err != nil {
+		// Of a group or of all, those that can continue do, whatever is wrong with others.
+		if err := joined(errs); err != nil && (len(q.Runs) > 0 || !slices.Contains(errs, nil)) {
 			return err
 		}
 		h, err := s.hold(ctx)
@@ -132,7 +134,7 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 			return err
 		}
 		defer s.release(h)
-		return launchAll(ctx, len(runs), send, func(i int) (training.RunID, error) {
+		return launchAll(ctx, errs, send, func(i int) (training.RunID, error) {
 			if s.underWay(runs[i]) {
 				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s is under way already; showing its progress", runs[i].id)})
 			}
@@ -164,8 +166,9 @@ func joined(errs []error) error {
 	return first
 }
 
-// resumable returns a run that can be resumed, with its data read where there was none
-// yet. Host.Resume decides again once the data directory is held.
+// resumable returns a run that can be resumed. Host.Resume decides again once the data
+// directory is held. What is wrong with the data of a run in the queue may pass: it is
+// deferred. For a run without a job, nobody tries again.
 func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
 	r, err := s.findCurrent(ctx, name)
 	if err != nil {
@@ -189,8 +192,15 @@ func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
 	if err := checkResumePoint(ctx, r); err != nil {
 		return r, err
 	}
-	_, err = s.shelf.recorded(ctx, s, r.run.Session.Dataset)
-	return r, err
+	if r.job.Version > 0 {
+		return r, nil
+	}
+	if _, err = s.shelf.recorded(ctx, s, r.run.Session.Dataset); err != nil {
+		e := *api.ErrorOf(err)
+		e.Run, e.Message = r.id, fmt.Sprintf("cannot resume run %s: %s", r.id, e.Message)
+		return r, &e
+	}
+	return r, nil
 }
 
 // ended says of a run whose job ended before the run did that it cannot be resumed.

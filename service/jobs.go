@@ -156,11 +156,10 @@ func runState(run training.State, r journal.JobRecord, alive bool) training.Stat
 	case r.Version == 0 || run == training.Completed || run == training.Failed:
 	case state == queue.StateCancelled || state == queue.StateRejected || state == queue.StatePaused || state.Ended() && run == "":
 		return training.State(state)
-	case !alive:
+	case !alive, job.Left():
 		return training.Interrupted
 	case run == "":
 		return training.State(state)
-	case run == training.Interrupted && job.Cause().Code == queue.CauseProcessEnded: // until it is resumed
 	case state == queue.StatePlaced && run == training.Running: // which is about to be recorded of the job
 	case state.Waits() || state == queue.StatePlaced:
 		return training.State(state)

@@ -98,14 +98,22 @@ func (s *Service) Submit(ctx context.Context, q api.SubmitRequest) iter.Seq2[api
 			return err
 		}
 		defer s.release(h)
-		return launchAll(ctx, len(jobs), send, func(i int) (training.RunID, error) { return h.submit(ctx, jobs[i]) })
+		return launchAll(ctx, make([]error, len(jobs)), send, func(i int) (training.RunID, error) { return h.submit(ctx, jobs[i]) })
 	})
 }
 
-// launchAll launches one run after the other and sends what becomes of each, until
-// one cannot be: what keeps it from starting would keep the next one, too.
-func launchAll(ctx context.Context, n int, send func(api.Submission) error, launch func(i int) (training.RunID, error)) error {
-	for i := range n {
+// launchAll launches one run after the other, but for those that were refused, and sends
+// what becomes of each, until one cannot be launched: what keeps it from starting would keep
+// the next one, too.
+func launchAll(ctx context.Context, refused []error, send func(api.Submission) error, launch func(i int) (training.RunID, error)) error {
+	for i, err := range refused {
+		if explain(ctx, &err); err != nil {
+			e := api.ErrorOf(err)
+			if sent := send(api.Submission{Index: i, RunID: e.Run, Error: e}); sent != nil {
+				return sent
+			}
+			continue
+		}
 		id, err := launch(i)
 		if err != nil && ctx.Err() != nil {
 			return err
@@ -342,14 +350,14 @@ func (s *Service) acceptedError(ctx context.Context, request api.TrainingRequest
 		if !fitted || s.catalogued(ctx, request) {
 			return err
 		}
-		return changedData(err)
+		return changedData(changedSince, err)
 	case fault.Corrupt:
 		if !fitted && !s.catalogued(ctx, request) {
 			return invalid(err)
 		}
-		return changedData(err)
+		return changedData(changedSince, err)
 	case fault.NotFound:
-		return changedData(err)
+		return changedData(changedSince, err)
 	case fault.Internal, fault.Conflict, fault.Forbidden, fault.Unauthenticated: // of the files
 	}
 	return fault.As(fault.Unavailable, err)
@@ -366,9 +374,12 @@ func (s *Service) catalogued(ctx context.Context, request api.TrainingRequest) b
 	return found
 }
 
+// changedSince says of the data of a job that was accepted that they no longer fit.
+const changedSince = "its data have changed since it was submitted"
+
 // changedData says of data that do not fit a request any longer what is wrong with them.
-// To correct the request, as err may advise, would not help the job.
-func changedData(err error) error {
+// To correct the request, as err may advise, would not help the run.
+func changedData(what string, err error) error {
 	var problems []string
 	for _, part := range fault.Parts(err) {
 		text, fix := part.Error(), ""
@@ -380,10 +391,10 @@ func changedData(err error) error {
 		case errors.As(part, &field):
 			fix = field.Fix
 		}
-		problems = append(problems, strings.TrimSuffix(strings.TrimPrefix(text, "dataset_path: "), "; "+fix))
+		problems = append(problems, strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(text, "dataset_path: "), dataset.FieldPath+": "), "; "+fix))
 	}
 	return &datadir.AdvisedError{
-		Err:    fault.New(fault.Unavailable, "its data have changed since it was submitted: %s", strings.Join(problems, "; ")),
+		Err:    fault.New(fault.Unavailable, "%s: %s", what, strings.Join(problems, "; ")),
 		Remedy: "put them back as they were",
 	}
 }

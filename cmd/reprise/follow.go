@@ -248,10 +248,12 @@ func (env *environment) endError(ctx context.Context, r api.Run, format string) 
 		return fmt.Errorf("run %s failed: %s", r.RunID, r.Reason)
 	case r.State == training.Completed:
 		return nil
-	case ctx.Err() == nil && r.Reason == "":
+	case ctx.Err() == nil && (r.Reason == "" || r.Left() && r.TrainedSeconds == 0 && r.Step == r.ForkStep):
 		return interruptedError{fmt.Errorf("run %s was interrupted before it began; resume it with: %s", r.RunID, resume)}
 	case ctx.Err() == nil && isSignal(r.Reason): // that another process got
 		return interruptedError{fmt.Errorf("run %s: %s; resume it with: %s", r.RunID, interruption(r.Reason), resume)}
+	case ctx.Err() == nil && r.Left():
+		return interruptedError{fmt.Errorf("run %s was interrupted: %s; resume it with: %s", r.RunID, r.Reason, resume)}
 	case ctx.Err() == nil && strings.Contains(r.Reason, "; "): // nobody asked for it, and there is a remedy
 		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.RunID, r.Reason, resume)
 	case ctx.Err() == nil:
