@@ -99,10 +99,9 @@ func (d *decoder) columnSpecs(n *node) dataset.ColumnSpecs {
 			spec["kind"] = e.value.value
 		}
 		for _, part := range e.value.entries {
-			switch {
-			case part.name == "indicator":
+			if part.name == "indicator" {
 				spec[part.name] = part.value.value == "true"
-			default:
+			} else {
 				spec[part.name] = part.value.cell()
 			}
 		}

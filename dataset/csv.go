@@ -65,13 +65,13 @@ func (r reading) newTable(path string, task Task, target string) *table {
 	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
 }
 
-// readCSV is openCSV for an open file and a checked fraction.
-func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task Task, target string, fraction float64) (*Dataset, error) {
+// readCSV is openCSV for an open file and the default fraction.
+func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task Task, target string) (*Dataset, error) {
 	t := r.newTable(path, task, target)
 	if err := t.read(ctx, file); err != nil {
 		return nil, err
 	}
-	return t.dataset(fraction)
+	return t.dataset(DefaultValidationFraction)
 }
 
 // dataset makes a data set of a table that was read.

@@ -305,7 +305,7 @@ func TestCSVMemoryIsBounded(t *testing.T) {
 func TestReadingCSVEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := currentReading.readCSV(ctx, strings.NewReader(smallCSV), "data.csv", Classification, "kind", 0.2)
+	_, err := currentReading.readCSV(ctx, strings.NewReader(smallCSV), "data.csv", Classification, "kind")
 	if !errors.Is(err, context.Canceled) || errors.As(err, new(*DataError)) {
 		t.Errorf("%v", err)
 	}
@@ -388,7 +388,7 @@ func FuzzReadCSV(f *testing.F) {
 	f.Add([]byte("a,y\n\"1"), "")
 	f.Add([]byte("a,y\r1e-200,1\r2e-200,1.0\r3e-200,9007199254740993\r"), "y")
 	f.Fuzz(func(t *testing.T, content []byte, target string) {
-		d, err := currentReading.readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target, 0.2)
+		d, err := currentReading.readCSV(context.Background(), bytes.NewReader(content), "fuzz.csv", Classification, target)
 		if err != nil {
 			if !errors.As(err, new(*DataError)) && !errors.As(err, new(*fault.FieldError)) {
 				t.Fatalf("%T: %v", err, err)

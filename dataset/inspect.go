@@ -103,15 +103,16 @@ func (d *Dataset) Inspect() Summary {
 		return s
 	}
 	summed := &s.Columns
-	if d.scaling.table != nil {
+	switch {
+	case d.scaling.table != nil:
 		s.Scaling = fmt.Sprintf("value / %d", d.scaling.divisor)
 		s.Channels = d.inspectChannels()
 		summed = &s.Channels
-	} else if d.table != nil {
+	case d.table != nil:
 		s.Scaling = "features by the kind of each column"
 		s.Columns = d.inspectTable()
 		s.Kinds = d.table.kinds()
-	} else {
+	default:
 		s.Scaling = "(value - mean) / standard deviation of the training split, for each column"
 		s.Columns = d.inspectColumns(d.columnNames, d.scaling.columns, func(b *block) []float64 { return b.values })
 	}

@@ -394,7 +394,7 @@ func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r r
 		if o.target == "" {
 			return openDigits(entry)
 		}
-		d, err := r.readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target, DefaultValidationFraction)
+		d, err := r.readCSV(ctx, bytes.NewReader(o.content), entry.Files[0].Name, entry.Task, o.target)
 		if err != nil {
 			return nil, err
 		}

@@ -194,7 +194,7 @@ func TestLineEndsOfEverySystemReadTheSame(t *testing.T) {
 	// One byte at a time, so that CR and LF are read separately.
 	for _, end := range []string{"\r", "\r\n", "\n"} {
 		r := &oneByte{strings.NewReader(strings.ReplaceAll(text, "\n", end))}
-		if d, err := currentReading.readCSV(context.Background(), r, "data.csv", "", "y", 0.2); err != nil || d.Fingerprint() != want.Fingerprint() {
+		if d, err := currentReading.readCSV(context.Background(), r, "data.csv", "", "y"); err != nil || d.Fingerprint() != want.Fingerprint() {
 			t.Errorf("%q: %v", end, err)
 		}
 	}

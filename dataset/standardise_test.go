@@ -256,7 +256,7 @@ func TestAFractionalColumnFarFromZeroIsLearntFromManyRows(t *testing.T) {
 	for i := range rows {
 		fmt.Fprintf(&text, "%d.%s,%d,%d\n", 1_000_000_000_000+i*7%11, []string{"25", "5"}[i%2], i%97, i%2)
 	}
-	d, err := currentReading.readCSV(context.Background(), strings.NewReader(text.String()), "far.csv", Classification, "y", 0.2)
+	d, err := currentReading.readCSV(context.Background(), strings.NewReader(text.String()), "far.csv", Classification, "y")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -189,13 +189,13 @@ func (q *runQueue) turn(r *claim, to queuePhase, at time.Duration) {
 }
 
 // times returns how long the holder has had a device, and has waited for one.
-func (r *claim) times(at time.Duration) (served, waited time.Duration) {
-	served, waited = r.served, r.waited
-	switch r.phase {
+func (c *claim) times(at time.Duration) (served, waited time.Duration) {
+	served, waited = c.served, c.waited
+	switch c.phase {
 	case running:
-		served += at - r.since
+		served += at - c.since
 	case waiting:
-		waited += at - r.since
+		waited += at - c.since
 	case idle:
 	}
 	return served, waited

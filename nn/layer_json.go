@@ -44,7 +44,7 @@ func (a *Architecture) UnmarshalJSON(data []byte) error {
 	}
 	f.index = -1
 	var out Architecture
-	if raw, ok := f.take("input"); ok {
+	if raw, ok := f.take("input"); ok && string(raw) != "null" { // what MarshalJSON makes of no shape
 		if out.Input, err = decodeShape(raw); err != nil {
 			f.wrong("input", raw, "a list of whole numbers", "write the shape of one sample, such as [28, 28, 1]")
 		}

@@ -137,18 +137,17 @@ func (f *feed) atRest() bool {
 	return f.ended
 }
 
-// attach gives a follower what was kept and what comes; false if it gets that already.
-func (f *feed) attach(to *follower) bool {
+// attach gives a follower what was kept and what comes, once.
+func (f *feed) attach(to *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if slices.Contains(f.followers, to) {
-		return false
+		return
 	}
 	for _, u := range f.kept {
 		to.push(u)
 	}
 	f.followers = append(f.followers, to)
-	return true
 }
 
 func (f *feed) detach(from *follower) {
@@ -362,8 +361,8 @@ func (s *Service) changedSince(ctx context.Context, paused map[training.RunID]bo
 		}
 		report := reportOf(found, found.Workspace, false)
 		found.close()
-		switch report.Details.State {
-		case api.Cancelled, api.Rejected, training.Failed, training.Completed:
+		ends := []training.State{api.Cancelled, api.Rejected, training.Failed, training.Completed}
+		if slices.Contains(ends, report.Details.State) {
 			updates = append(updates, api.RunUpdate{RunID: id, End: &report})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func TestExamplesInHelpWork(t *testing.T) {
 	if err := os.Symlink(b.path, filepath.Join(bin, "reprise")); err != nil {
 		t.Fatal(err)
 	}
-	trained, text, live := b.with(), b.with(), b.with()
+	trained, text, prices, live := b.with(), b.with(), b.with(), b.with()
 	// With a checkpoint at step 675.
 	trained.must("train", mlpJob(t, "batch_size: 32, learning_rate: 0.002, epochs: 40, checkpoint_interval: 5"))
 	text.must("train", textJob(t, "Qu. 31. The Rays of Light are made of small Parts. "))
@@ -61,12 +62,15 @@ func TestExamplesInHelpWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"poem.txt": strings.Repeat("Tyger Tyger, burning bright, in the forests of the night. ", 60), "flats.csv": flats(),
+		"poem.txt": strings.Repeat("Tyger Tyger, burning bright, in the forests of the night. ", 60), "flats.csv": flats(), "new.csv": flats(),
+		"new.jsonl": jsonLines(t, flats()),
 	} {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	prices.must("train", tableJob(t, flats()))
+	prices.must("export", "latest", "--format", "bundle", "--out", filepath.Join(work, "flats.tar"))
 	private, public := newKeys(t)
 	for from, to := range map[string]string{private: "KEY", public: "PUB"} {
 		if err := os.Rename(from, filepath.Join(work, to)); err != nil {
@@ -82,6 +86,8 @@ func TestExamplesInHelpWork(t *testing.T) {
 				in = live
 			case c.Name() == "generate":
 				in = text
+			case c.Name() == "predict":
+				in = prices
 			case slices.Contains([]string{"cancel", "pause", "priority", "resume", "retry"}, c.Name()):
 				in = b.with()
 				defer queueRuns(t, in, c.Name())()
@@ -144,6 +150,38 @@ func textJob(t *testing.T, sentence string) string {
 		}
 	}
 	return filepath.Join(folder, "job.yaml")
+}
+
+// tableJob writes a request for the prices of a table.
+func tableJob(t *testing.T, table string) string {
+	t.Helper()
+	folder := t.TempDir()
+	request := "model_architecture: mlp\nmodel: {hidden: [8]}\ndataset_path: flats.csv\ndataset: {target: price, task: regression}\n" +
+		"config: {batch_size: 32, learning_rate: 0.01, epochs: 2}\n"
+	for name, content := range map[string]string{"flats.csv": table, "job.yaml": request} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(folder, "job.yaml")
+}
+
+// jsonLines returns a table of numbers as JSON Lines.
+func jsonLines(t *testing.T, table string) string {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines strings.Builder
+	for _, row := range rows[1:] {
+		var cells []string
+		for i, cell := range row {
+			cells = append(cells, fmt.Sprintf("%q:%s", rows[0][i], cell))
+		}
+		fmt.Fprintf(&lines, "{%s}\n", strings.Join(cells, ","))
+	}
+	return lines.String()
 }
 
 // startTraining starts a run that does not end, and returns once its first epoch

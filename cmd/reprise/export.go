@@ -26,9 +26,10 @@ func newExportCommand(env *environment) *cobra.Command {
 checkpoint or of the one at --step, to --out, which must not exist yet. It only reads
 the run: the data set is not needed, and a run that is still training can be exported.
 
-  bundle       a folder, or one file where --out ends in .tar: weights, architecture
-               and preprocessing, which is all that "reprise predict" needs; of the
-               checkpoint with the lowest validation loss, unless --step names one
+  bundle       a folder, or one file where --out ends in .tar: weights,
+               architecture and preprocessing, which is all that
+               "reprise predict" needs; of the checkpoint with the lowest
+               validation loss, unless --step names one
   safetensors  a folder: model.safetensors, with the names and layouts of
                PyTorch, and model.py, which builds the model and loads it
                with nothing but PyTorch

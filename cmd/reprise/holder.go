@@ -405,9 +405,9 @@ func (env *environment) recordedEnd(ctx context.Context, id training.RunID) *api
 	if errors.Join(err, s.Close()) != nil {
 		return nil
 	}
-	switch r := report.Details.Run; { // one that is interrupted may be so because the process died
-	case r.State == training.Completed, r.State == training.Failed, r.State == api.Cancelled, r.State == api.Rejected, r.State == api.Paused:
-		return &report
+	ends := []training.State{training.Completed, training.Failed, api.Cancelled, api.Rejected, api.Paused}
+	if !slices.Contains(ends, report.Details.State) { // one that is interrupted may be so because the process died
+		return nil
 	}
-	return nil
+	return &report
 }

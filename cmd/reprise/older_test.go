@@ -44,6 +44,7 @@ func TestEveryCommandNamesAnOlderLog(t *testing.T) {
 		"runs cancel": {{"latest", refuses}}, "runs pause": {{"latest", refuses}}, "runs priority": {{"latest --priority 1", refuses}},
 		"runs retry": {{"latest", refuses}},
 		"generate":   {{"latest --prompt a", exitInvalid}}, // no language model
+		"predict":    {{"latest --input " + filepath.Join(dir, "none.csv"), exitInvalid}},
 		"export":     {{"latest --format onnx --out " + filepath.Join(dir, "model.onnx"), warns}},
 		"state":      {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
 		"events head": {{"", warns}, {"-o json", warns}, {"--sign " + key, refuses}}, "events tail": {{"", warns}, {"--run latest", warns}},

@@ -39,7 +39,7 @@ BUNDLE is a folder or .tar file that "reprise export --format bundle" has writte
 needs no data directory. RUN is a run's id, the beginning of one, or latest; its
 checkpoint with the lowest validation loss is used, or the one at --step.`,
 		Example: `  reprise predict latest --input new.csv
-  reprise predict model.tar --input new.parquet -o jsonl`,
+  reprise predict flats.tar --input new.jsonl -o jsonl`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			q := api.ExportModelRequest{Run: args[0]}
@@ -169,7 +169,7 @@ func (env *environment) predictRows(ctx context.Context, m *inference.Model, inp
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	binding, unknown, err := m.Bind(rows.Columns())
 	if err != nil {
-		return fmt.Errorf("%s: %w", input, err)
+		return errorf("%s: %w", input, err)
 	}
 	if len(unknown) > 0 {
 		writeLines(env.stderr, fmt.Sprintf("reprise: note: %s: the model does not know %s, and leaves it out", input, quotedNames(unknown)))

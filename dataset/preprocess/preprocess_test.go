@@ -340,7 +340,10 @@ func TestNumericClassesAreComparedByValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]int{"0": 0, "-0.0": 0, "1.0": 1, " 1 ": 1, "25e-1": 2, "3": -1, "": -1, "one": -1} {
+	if class, ok := b.Class([]table.Cell{{}, {Kind: table.Text, Text: " 1 "}}); !ok || class != 1 {
+		t.Errorf("with spaces, 1 is class %d, %t", class, ok)
+	}
+	for text, want := range map[string]int{"0": 0, "-0.0": 0, "1.0": 1, "25e-1": 2, "3": -1, "": -1, "one": -1} {
 		class, ok := b.Class([]table.Cell{{}, {Kind: table.Text, Text: text}})
 		if ok != (want >= 0) || ok && class != want {
 			t.Errorf("%q is class %d, %t", text, class, ok)
