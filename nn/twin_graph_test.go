@@ -66,7 +66,7 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 	case kernel.RunningAverage:
 		for k, batch := range m.at(i.Batch) {
 			r := &m.at(i.Running)[k]
-			*r = T((1-i.Momentum))**r + T(i.Momentum)*(T(i.Factor)*batch)
+			*r = T(T(1-i.Momentum)**r) + T(T(i.Momentum)*T(T(i.Factor)*batch)) // no compiler fuses what is converted
 		}
 	case kernel.Attention:
 		m.attention(i)
