@@ -39,11 +39,12 @@ func (b *jobBook) prepare(j *hostedJob) {
 	if j.job().State() == queue.StateSubmitted && b.decide(j, queue.Prepare{}) != nil {
 		return
 	}
+	id := j.id() // j is the book's: preparing reads nothing of it
 	ctx, cancel := context.WithCancel(b.h.closing)
 	j.cancel, j.begun = cancel, b.h.config.Now()
 	b.h.openings.run(func() {
 		defer cancel()
-		events, err := b.prepareSafely(ctx, j.id())
+		events, err := b.prepareSafely(ctx, id)
 		b.prepared(j, events, err)
 	})
 }

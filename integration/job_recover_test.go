@@ -72,8 +72,9 @@ func diesInAJob(t *testing.T, r jobRequest, want journal.RunRecord, ask string, 
 		ended := make(chan error, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
+		first := h
 		go func() {
-			_, err := h.WaitJob(ctx, "it")
+			_, err := first.WaitJob(ctx, "it")
 			ended <- err
 		}()
 		select {
