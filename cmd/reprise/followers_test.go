@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"os"
@@ -74,6 +75,29 @@ func TestASignalEndsAFollowerAndNotItsRun(t *testing.T) {
 	b.must("runs", "cancel", ids[0])
 	if got := states(); !slices.Equal(got, []string{"cancelled", "running"}) {
 		t.Errorf("after the command: %v", got)
+	}
+}
+
+// A process whose own run has ended trains those of others to the end, and says so.
+func TestAProcessWhoseOwnRunHasEndedTrainsThoseOfOthers(t *testing.T) {
+	b := build(t)
+	own, other := endless(t), endless(t)
+	c := b.command("train", own)
+	begun := newSignalWriter("epoch 1/")
+	out := newSignalWriter("was submitted or resumed by other processes; this one trains it to the end; Ctrl-C interrupts it")
+	c.Stderr = io.MultiWriter(begun, out)
+	must1(t, c.Start())
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	begun.wait(t, endingLimit)
+	b.must("train", other, "--detach")
+	b.must("runs", "cancel", runsOf(b, own)[0])
+	out.wait(t, endingLimit)
+	b.must("runs", "cancel", runsOf(b, other)[0])
+	ctx, cancel := context.WithTimeout(t.Context(), endingLimit)
+	defer cancel()
+	_ = waitGone(ctx, c) // the exit code tells
+	if code := c.ProcessState.ExitCode(); code != exitFailed || strings.Contains(out.text(), runsOf(b, other)[0]+" was cancelled") {
+		t.Errorf("exit code %d\n%s", code, out.text())
 	}
 }
 
