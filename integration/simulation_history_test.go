@@ -59,7 +59,7 @@ func commonRates() [faultKinds][]float64 {
 		faultDevice:   {1. / 100, 1. / 30},
 		faultDeath:    {1. / 200, 1. / 60},
 		faultMemory:   {1. / 20},
-		faultHealth:   {1. / 40, 1. / 12},
+		faultHealth:   {1. / 24, 1. / 7},
 		faultPanic:    {1. / 60, 1. / 15, 1. / 5},
 		faultData:     {1. / 10},
 		faultFull:     {1. / 600, 1. / 200, 1. / 60},

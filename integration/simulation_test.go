@@ -141,7 +141,7 @@ func coverageFloor() map[string]int {
 		"append failures":            400,
 		"appends of unknown outcome": 200,
 		"appends to a full disk":     400,
-		"changes of health":          5,
+		"changes of health":          10,
 		"checkpoints":                1000,
 		"checkpoints failed":         60,
 		"compensation steps":         500,
