@@ -237,6 +237,10 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 func (b *jobBook) find(ctx context.Context, id queue.JobID) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.findLocked(ctx, id)
+}
+
+func (b *jobBook) findLocked(ctx context.Context, id queue.JobID) (bool, error) {
 	if b.knowsLocked(id) {
 		return true, nil
 	}
@@ -249,10 +253,37 @@ func (b *jobBook) find(ctx context.Context, id queue.JobID) (bool, error) {
 	}
 	if record.Job.State().Ended() || record.Job.Worker() != b.h.config.Worker {
 		b.ended[id] = record.Job.WithoutRequest()
-	} else {
-		b.add(record)
+		return true, nil
+	}
+	missed, err := b.missedEnds(ctx, record.Job)
+	if err != nil {
+		return false, err
+	}
+	j := b.add(record)
+	for _, c := range missed {
+		if err := b.decide(j, c); err != nil {
+			return true, err
+		}
 	}
 	return true, nil
+}
+
+// missedEnds returns what the jobs that a job was to run after have come to while nobody
+// told it: while the book did not have it, or could not record anything of it.
+func (b *jobBook) missedEnds(ctx context.Context, job queue.Job) (missed []queue.Command, err error) {
+	for _, id := range job.After() {
+		if _, err := b.findLocked(ctx, id); err != nil { // the book may lack that one, too
+			return nil, err
+		}
+		state, err := b.predecessor(ctx, job.ID(), id, nil)
+		if err != nil {
+			return nil, err
+		}
+		if state.Ended() {
+			missed = append(missed, queue.EndPredecessor{Job: id, State: state})
+		}
+	}
+	return missed, nil
 }
 
 func (b *jobBook) knowsLocked(id queue.JobID) bool {

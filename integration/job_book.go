@@ -427,16 +427,11 @@ func (b *jobBook) revive(j *hostedJob) error {
 		return err
 	}
 	j.left = nil
-	for _, id := range j.job().After() {
-		state, err := b.predecessor(ctx, j.id(), id, nil)
-		if err != nil {
-			return err
-		}
-		if state.Ended() {
-			commands = append(commands, queue.EndPredecessor{Job: id, State: state})
-		}
+	missed, err := b.missedEnds(ctx, j.job())
+	if err != nil {
+		return err
 	}
-	for _, c := range commands {
+	for _, c := range append(commands, missed...) {
 		if err := b.decide(j, c); err != nil {
 			return err
 		}
