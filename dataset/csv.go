@@ -408,29 +408,9 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 		e.Line, e.Problem, e.Fix, e.Cause = parse.StartLine, "the columns are separated by "+name, useCommas, err
 		return e
 	}
-	opened := parse.StartLine
-	if n := len(record); n > 0 { // the cells before the one where reading stopped
-		opened, _ = reader.FieldPos(n - 1)
-		opened += strings.Count(record[n-1], "\n")
-	}
-	switch {
-	case errors.Is(err, csv.ErrFieldCount):
-		e.Line = parse.StartLine
-		e.Value, e.Problem = some(len(record), "cell"), fmt.Sprintf("do not fit the %s of the header", some(len(t.targetOf), "column"))
-		if len(record) == 1 {
-			e.Problem = strings.Replace(e.Problem, "do not", "does not", 1)
-		}
-		e.Fix = "give every row one cell for each column"
-		if strings.HasPrefix(strings.TrimSpace(record[0]), "#") {
-			e.Fix = "remove the line: CSV files have no comments"
-		}
-	case errors.Is(err, csv.ErrQuote) && opened < parse.Line:
-		e.Line = opened
-		e.Problem = fmt.Sprintf("a quote opens here that is not closed before line %d, or not at the end of its cell", parse.Line)
-		e.Fix = `close it, and write quotes within a quoted cell twice, as in "5"" disk"`
-	case errors.Is(err, csv.ErrBareQuote), errors.Is(err, csv.ErrQuote):
-		e.Value, e.Problem = fmt.Sprintf("the quote at byte %d of the line", parse.Column), "is out of place"
-		e.Fix = `quote the whole cell and write quotes within it twice, as in "5"" disk"`
+	tablefile.Explain(e, parse, record, reader, len(t.targetOf))
+	if errors.Is(err, csv.ErrFieldCount) && strings.HasPrefix(strings.TrimSpace(record[0]), "#") {
+		e.Fix = "remove the line: CSV files have no comments"
 	}
 	if hint := commentHint(parse.Line, t.first); hint != "" && len(t.targetOf) == 0 {
 		e.Fix = hint
@@ -467,12 +447,4 @@ func join(a, b error) error {
 		return b
 	}
 	return errors.Join(a, b)
-}
-
-// some returns a count and its noun: 1 cell, 2 cells.
-func some(n int, name string) string {
-	if n != 1 {
-		name += "s"
-	}
-	return fmt.Sprintf("%d %s", n, name)
 }

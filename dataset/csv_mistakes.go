@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"reprise/internal/figures"
 )
 
 // maxMistakes bounds how many columns with mistakes of their own are reported.
@@ -99,7 +101,7 @@ func (m *mistakes) err(t *table, header []string, rows int) error {
 			len(missing), listColumns(missing), firstMissing.Line), "fill them in, or remove the rows"))
 	}
 	if left > 0 {
-		list = append(list, t.bad(0, "", some(left, "more column"), "with cells that are not usable numbers", "correct the others first"))
+		list = append(list, t.bad(0, "", figures.Plural(left, "more column"), "with cells that are not usable numbers", "correct the others first"))
 	}
 	if m.label != nil {
 		list = append(list, m.label)

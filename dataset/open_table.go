@@ -17,6 +17,7 @@ import (
 	"reprise/dataset/preprocess"
 	tablefile "reprise/dataset/table"
 	"reprise/fault"
+	"reprise/internal/figures"
 	"reprise/internal/spelling"
 	"reprise/tensor"
 )
@@ -226,7 +227,7 @@ func (t *tableReading) profile(ctx context.Context) error {
 		return err
 	}
 	if rows < 2 {
-		return &unreadError{&DataError{File: t.source.Path, Value: some(rows, "row"), Problem: "is not enough to train and validate on", Fix: "add rows"}}
+		return &unreadError{&DataError{File: t.source.Path, Value: figures.Plural(rows, "row"), Problem: "is not enough to train and validate on", Fix: "add rows"}}
 	}
 	t.missing = columns.NewMissing(t.options.Missing)
 	var errs []error
@@ -251,7 +252,7 @@ func (t *tableReading) profile(ctx context.Context) error {
 // cutErrors keeps the first errors and counts the others.
 func cutErrors(errs []error) []error {
 	if left := len(errs) - maxMistakes; left > 0 {
-		return append(errs[:maxMistakes:maxMistakes], fmt.Errorf("%s with problems; correct the others first", some(left, "more column")))
+		return append(errs[:maxMistakes:maxMistakes], fmt.Errorf("%s with problems; correct the others first", figures.Plural(left, "more column")))
 	}
 	return errs
 }
@@ -467,7 +468,7 @@ func (t *tableReading) addTarget(at tablefile.Place, row []tablefile.Cell) error
 func (t *tableReading) dataset() (*Dataset, error) {
 	n := len(t.fileOf)
 	if n < 2 {
-		return nil, &DataError{File: t.source.Path, Value: some(n, "row"), Problem: "is not enough to train and validate on, of those that are not left out: " + t.leftOut(),
+		return nil, &DataError{File: t.source.Path, Value: figures.Plural(n, "row"), Problem: "is not enough to train and validate on, of those that are not left out: " + t.leftOut(),
 			Fix: "add rows, or have missing cells replaced"}
 	}
 	d := &Dataset{name: filepath.Base(t.source.Path)}
@@ -567,7 +568,7 @@ func (t *tableReading) split(labels []int32, classes int) ([]Split, error) {
 		groups := len(index)
 		if groups < 2 || o.TestFraction > 0 && groups < 3 {
 			return nil, &fault.FieldError{Field: FieldSplit + ".column", Value: quote(o.Column),
-				Problem: fmt.Sprintf("has %s, too few for every split to have one", some(groups, "different value")), Fix: "split by another column"}
+				Problem: fmt.Sprintf("has %s, too few for every split to have one", figures.Plural(groups, "different value")), Fix: "split by another column"}
 		}
 		validation = currentReading.validationRows(groups, t.share)
 		of = splitByGroup(groupOf, groups, validation, testRows(groups, validation, o.TestFraction), o.Seed)

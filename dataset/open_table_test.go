@@ -9,6 +9,7 @@ import (
 
 	"reprise/dataset/preprocess"
 	tablefile "reprise/dataset/table"
+	"reprise/internal/figures"
 )
 
 // animals is a table with a column of every kind, and its twin in JSON Lines.
@@ -216,7 +217,7 @@ func TestRowsWithoutATargetAreLeftOutAndCounted(t *testing.T) {
 	csv = strings.Replace(csv, "f3,dog", "f3,", 1)
 	d := mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "a.csv", csv), Target: "species"})
 	left := 20 - d.Len(Train) - d.Len(Validation)
-	if notes := d.Notes(); left == 0 || len(notes) == 0 || !strings.Contains(notes[0], fmt.Sprintf("left out: %s that", some(left, "row"))) {
+	if notes := d.Notes(); left == 0 || len(notes) == 0 || !strings.Contains(notes[0], fmt.Sprintf("left out: %s that", figures.Plural(left, "row"))) {
 		t.Errorf("%d rows are left out, notes %q", left, notes)
 	}
 }

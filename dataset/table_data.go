@@ -10,6 +10,7 @@ import (
 
 	"reprise/dataset/columns"
 	"reprise/dataset/preprocess"
+	"reprise/internal/figures"
 )
 
 // tableData is what a data set of a table has beside its codes.
@@ -41,7 +42,7 @@ func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
 func (t *tableReading) leftOut() string {
 	parts := make([]string, 0, len(t.left))
 	for _, why := range slices.Sorted(maps.Keys(t.left)) {
-		parts = append(parts, fmt.Sprintf("%s that %s", some(t.left[why], "row"), strings.Replace(why, "has", have(t.left[why]), 1)))
+		parts = append(parts, fmt.Sprintf("%s that %s", figures.Plural(t.left[why], "row"), strings.Replace(why, "has", have(t.left[why]), 1)))
 	}
 	return strings.Join(parts, ", ")
 }

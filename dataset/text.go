@@ -16,6 +16,7 @@ import (
 	"reprise/dataset/tokenizer"
 	"reprise/fault"
 	"reprise/internal/disk"
+	"reprise/internal/figures"
 	"reprise/tensor"
 )
 
@@ -215,7 +216,7 @@ func readTexts(ctx context.Context, files []string, most int64) ([]byte, error) 
 // otherwise a character that is only in the validation part could not be encoded.
 func (r reading) textDataset(ctx context.Context, name, path string, text []byte, o textOptions) (*Dataset, error) {
 	if len(text) < 4 {
-		return nil, &DataError{File: path, Problem: "the text has " + some(len(text), "byte") + ", too few to train and validate on", Fix: "use more text"}
+		return nil, &DataError{File: path, Problem: "the text has " + figures.Plural(len(text), "byte") + ", too few to train and validate on", Fix: "use more text"}
 	}
 	cut := len(text) - r.validationRows(len(text), o.fraction)
 	if r != firstReading {

@@ -8,6 +8,7 @@ import (
 
 	"reprise/dataset/number"
 	"reprise/dataset/table"
+	"reprise/internal/figures"
 )
 
 // Column is what a column means, and why.
@@ -115,14 +116,14 @@ func (p *Profile) infer() (Kind, string, *Problem) {
 	case same && (p.Missing.Count == 0 || p.Numbers == present):
 		return Ignored, fmt.Sprintf("every value is %s", quote(p.only())), nil
 	case slices.Contains(p.pairs[:], present):
-		return Boolean, fmt.Sprintf("all %s are true or false", count(present, "value")), nil
+		return Boolean, fmt.Sprintf("all %s are true or false", figures.Plural(present, "value")), nil
 	case p.Numbers == present:
 		if reason := p.identifier(); reason != "" {
 			return Ignored, reason, nil
 		}
-		return Number, fmt.Sprintf("all %s are numbers", count(present, "value")), nil
+		return Number, fmt.Sprintf("all %s are numbers", figures.Plural(present, "value")), nil
 	case p.Dates == present:
-		return Date, fmt.Sprintf("all %s are dates", count(present, "value")), nil
+		return Date, fmt.Sprintf("all %s are dates", figures.Plural(present, "value")), nil
 	}
 	if kind, problem := p.mixed(); problem != nil {
 		return kind, "most values are " + string(kind) + "s", problem
@@ -134,13 +135,13 @@ func (p *Profile) infer() (Kind, string, *Problem) {
 	}
 	switch {
 	case p.Distinct <= 100 && 2*p.Distinct <= present, p.Distinct <= 1000 && 20*p.Distinct <= present:
-		return Category, fmt.Sprintf("%d different values in %s", p.Distinct, count(present, "row")), nil
+		return Category, fmt.Sprintf("%d different values in %s", p.Distinct, figures.Plural(present, "row")), nil
 	case words >= manyWords:
 		return Text, fmt.Sprintf("%.0f words on average; text is not used yet", words), nil
 	case p.Distinct == present:
 		return Ignored, "every value is different: it names the rows", nil
 	}
-	return Ignored, fmt.Sprintf("%s different values in %s are too many for a category, unless the request says that it is one", many, count(present, "row")), nil
+	return Ignored, fmt.Sprintf("%s different values in %s are too many for a category, unless the request says that it is one", many, figures.Plural(present, "row")), nil
 }
 
 // only returns the value of a column that has one.
@@ -363,11 +364,4 @@ func quote(text string) string {
 		return fmt.Sprintf("%q...", string(runes[:most]))
 	}
 	return fmt.Sprintf("%q", text)
-}
-
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }

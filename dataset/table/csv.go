@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/fault"
+	"reprise/internal/figures"
 )
 
 // openText opens a text as separated cells or JSON.
@@ -270,20 +271,9 @@ func (f *csvFile) explain(err error, record []string) error {
 	if !errors.As(err, &parse) {
 		return f.in.failed(err)
 	}
-	e := &fault.DataError{File: f.in.path, Line: parse.Line, Problem: parse.Err.Error(), Fix: "correct the line", Cause: err}
-	opened := parse.StartLine
-	if n := len(record); n > 0 { // the cells before the one where reading stopped
-		opened, _ = f.csv.FieldPos(n - 1)
-		opened += strings.Count(record[n-1], "\n")
-	}
-	switch {
-	case errors.Is(err, csv.ErrFieldCount):
-		e.Line = parse.StartLine
-		e.Value, e.Problem = count(len(record), "cell"), fmt.Sprintf("do not fit the %s of the header", count(len(f.all), "column"))
-		if len(record) == 1 {
-			e.Problem = strings.Replace(e.Problem, "do not", "does not", 1)
-		}
-		e.Fix = "give every row one cell for each column"
+	e := &fault.DataError{File: f.in.path, Cause: err}
+	Explain(e, parse, record, f.csv, len(f.all))
+	if errors.Is(err, csv.ErrFieldCount) {
 		switch found := findSeparator([]byte(f.first), true); {
 		case strings.HasPrefix(strings.TrimSpace(record[0]), "#"):
 			e.Fix = "remove the line: tables have no comments"
@@ -294,6 +284,28 @@ func (f *csvFile) explain(err error, record []string) error {
 		case len(record) > len(f.all):
 			e.Fix += ", and quote those that hold " + separatorName(f.comma)
 		}
+	}
+	return e
+}
+
+// Explain fills in what an error of encoding/csv means: the line, what is wrong there, and
+// what to do. record is the part of the row that was read before it, reader has read it,
+// and columns is the number of them in the header.
+func Explain(e *fault.DataError, parse *csv.ParseError, record []string, reader *csv.Reader, columns int) {
+	e.Line, e.Problem, e.Fix = parse.Line, parse.Err.Error(), "correct the line"
+	opened := parse.StartLine
+	if n := len(record); n > 0 { // the cells before the one where reading stopped
+		opened, _ = reader.FieldPos(n - 1)
+		opened += strings.Count(record[n-1], "\n")
+	}
+	switch err := parse.Err; {
+	case errors.Is(err, csv.ErrFieldCount):
+		e.Line = parse.StartLine
+		e.Value, e.Problem = figures.Plural(len(record), "cell"), fmt.Sprintf("do not fit the %s of the header", figures.Plural(columns, "column"))
+		if len(record) == 1 {
+			e.Problem = strings.Replace(e.Problem, "do not", "does not", 1)
+		}
+		e.Fix = "give every row one cell for each column"
 	case errors.Is(err, csv.ErrQuote) && opened < parse.Line:
 		e.Line = opened
 		e.Problem = fmt.Sprintf("a quote opens here that is not closed before line %d, or not at the end of its cell", parse.Line)
@@ -302,13 +314,4 @@ func (f *csvFile) explain(err error, record []string) error {
 		e.Value, e.Problem = fmt.Sprintf("the quote at byte %d of the line", parse.Column), "is out of place"
 		e.Fix = `quote the whole cell and write quotes within it twice, as in "5"" disk"`
 	}
-	return e
-}
-
-// count returns a count and its noun: 1 cell, 2 cells.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }
