@@ -15,6 +15,7 @@ import (
 	"reprise/datadir"
 	"reprise/dataset"
 	"reprise/device"
+	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/journal"
 	"reprise/kernel"
@@ -94,8 +95,9 @@ type history struct {
 	fullUntil, goneUntil time.Time
 	tooSmall             bool // the first device, for any run
 
-	caller  *simUse // of the device operation under way
-	ledgers map[device.ID]*simLedger
+	caller   *simUse             // of the device operation under way
+	observed eventstore.Position // of the last event that was checked
+	ledgers  map[device.ID]*simLedger
 	// dirty are devices with a stored event that the pool does not know about
 	// yet: the pool fails, and picks it up.
 	dirty map[device.ID]bool

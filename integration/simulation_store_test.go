@@ -82,7 +82,10 @@ func (s *simStore) append(ctx context.Context, writes []eventstore.Write) ([]eve
 		return nil, err
 	}
 	for _, e := range events {
-		s.history.observe(e)
+		if e.Position > s.history.observed { // an append that is repeated is answered again
+			s.history.observed = e.Position
+			s.history.observe(e)
+		}
 	}
 	return events, nil
 }
