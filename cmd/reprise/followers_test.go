@@ -272,6 +272,33 @@ func TestACommandThatGetsNoAnswerNamesItsOwnRuns(t *testing.T) {
 	}
 }
 
+// A process that ends may cut off a command that asks it for a run. Once it has let go of
+// the data directory without recording the run, the command trains it.
+func TestARunThatAnEndingProcessDidNotRecordIsTrainedAnyway(t *testing.T) {
+	b := build(t)
+	env := &environment{program: "reprise", command: "reprise train job.yaml", dataDir: b.dataDir, getenv: os.Getenv, now: time.Now, threads: 1, cpuFeatures: "auto"}
+	w, err := env.workspace()
+	must1(t, err)
+	s, err := env.serviceOver(w, nil, false)
+	must1(t, err)
+	ctx := api.WithNotices(t.Context(), func(api.Notice) {})
+	request, err := env.submission(ctx, []string{endless(t)}, nil)
+	must1(t, err)
+	_, err = onlySubmission(s.Submit(ctx, request)) // it keeps the data directory held
+	must1(t, err)
+	closed := make(chan error, 1)
+	endpoint, err := serveControl(ctx, w, server.Handler(dying{s, func() { go func() { closed <- s.Close() }() }, true}))
+	must1(t, err)
+	r := parse[api.Result](b, "train", brief(t, 1))
+	must1(t, errors.Join(<-closed, endpoint.close()))
+	if r.State != training.Completed {
+		t.Errorf("it is %s", r.State)
+	}
+	if runs := parse[[]api.Result](b, "runs", "list"); len(runs) != 2 {
+		t.Errorf("%d runs are recorded", len(runs))
+	}
+}
+
 // Of two commands that begin at the same moment, where nothing is there yet, one trains and
 // the other one submits its run to it, or trains after it.
 func TestTwoCommandsThatBeginAtOnceBothTrain(t *testing.T) {

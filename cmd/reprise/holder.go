@@ -26,6 +26,10 @@ import (
 // directory serves others by now, or has let go of it.
 const holderTick = 50 * time.Millisecond
 
+// endPatience is how long a process that no longer answers may take to let go of the data
+// directory.
+const endPatience = 2 * closePatience
+
 // guestService is the service of the process that holds the data directory, for a command
 // of another one.
 type guestService struct {
@@ -220,7 +224,7 @@ func (env *environment) askToServe(
 	case isUnreachable(err) && wanted == recording: // it does no harm to record it twice
 		return false, err
 	case isUnreachable(err) && (wanted == submitting || wanted == detaching):
-		return true, env.cutOff(ctx, holder, own, err)
+		return env.cutOff(ctx, w, holder, own, err)
 	}
 	return true, err
 }
@@ -286,13 +290,32 @@ func (env *environment) recordedRuns(ctx context.Context) ([]api.Run, bool) {
 	return list.Runs, errors.Join(err, s.Close()) == nil
 }
 
-// cutOff says of a holder that has died before it had answered which of the runs that it
-// was asked for it has recorded.
-func (env *environment) cutOff(ctx context.Context, holder flock.Info, own *asked, err error) error {
-	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
+// hasLetGo reports whether a holder no longer holds the data directory. It waits for a
+// moment: whoever cuts off its callers is about to let go.
+func hasLetGo(ctx context.Context, w datadir.Workspace, holder flock.Info) bool {
+	ctx, cancel := context.WithTimeout(ctx, endPatience)
+	defer cancel()
+	for {
+		held, now, err := flock.Probe(w.LockPath())
+		if err == nil && (!held || now.PID != holder.PID && now != flock.Info{}) {
+			return true
+		}
+		select {
+		case <-time.After(holderTick):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// cutOff says of a holder that has ended before it had answered which of the runs that it
+// was asked for it has recorded. there is false where that is none, and none will be.
+func (env *environment) cutOff(ctx context.Context, w datadir.Workspace, holder flock.Info, own *asked, err error) (there bool, _ error) {
+	gone := hasLetGo(ctx, w, holder)
 	recorded, known := env.recordedRuns(ctx)
+	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
 	if !known {
-		return fault.As(fault.Unavailable, errorf("%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list")))
+		return true, fault.As(fault.Unavailable, errorf("%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list")))
 	}
 	var names []string
 	for _, r := range recorded {
@@ -303,11 +326,11 @@ func (env *environment) cutOff(ctx context.Context, holder flock.Info, own *aske
 	slices.Sort(names)
 	switch len(names) {
 	case 0:
-		return fault.New(fault.Unavailable, "%s, and recorded no run; run the command again", said)
+		return !gone || len(own.runs) == 0 && own.retried == nil, fault.New(fault.Unavailable, "%s, and recorded no run; run the command again", said)
 	case 1:
-		return fault.New(fault.Unavailable, "%s; run %s was recorded; resume it with:\n  %s", said, names[0], env.commandLine("runs resume "+names[0]))
+		return true, fault.New(fault.Unavailable, "%s; run %s was recorded; resume it with:\n  %s", said, names[0], env.commandLine("runs resume "+names[0]))
 	}
-	return fault.New(fault.Unavailable, "%s; it had recorded the runs %s; resume them with:\n  %s",
+	return true, fault.New(fault.Unavailable, "%s; it had recorded the runs %s; resume them with:\n  %s",
 		said, strings.Join(names, ", "), env.commandLine("runs resume "+strings.Join(names, " ")))
 }
 
