@@ -123,9 +123,9 @@ func (d *Dataset) inspectTable() []ColumnSummary {
 			continue
 		}
 		s := ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation, Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}}
-		p := d.parts[Train]
+		p, at := d.parts[Train], d.table.encoder.Place(j)
 		for i := range p.len() {
-			if v := p.values[p.row(i)*len(document.Columns)+j]; !math.IsNaN(v) {
+			if v := p.values[p.row(i)*d.width()+at]; !math.IsNaN(v) {
 				s.Min, s.Max = min(s.Min, v), max(s.Max, v)
 			}
 		}
