@@ -90,6 +90,19 @@ func (t *tableData) other(name string) bool {
 	return slices.Contains(t.targets, name) || name == t.group && t.group != ""
 }
 
+// Sections returns the parts of a sample of a table that has texts or embedded categories:
+// features that are tokens, and those that are numbers. It returns nil for all other data.
+func (d *Dataset) Sections() []preprocess.Section {
+	if d.table == nil {
+		return nil
+	}
+	sections := d.table.encoder.Sections()
+	if !slices.ContainsFunc(sections, func(s preprocess.Section) bool { return s.Vocabulary > 0 }) {
+		return nil
+	}
+	return sections
+}
+
 // ColumnKind describes what a column of a table means.
 type ColumnKind struct {
 	columns.Column
