@@ -108,6 +108,17 @@ type ColumnKind struct {
 	columns.Column
 	// Role is feature, target, group, or unused.
 	Role string `json:"role"`
+	// Tokens says what became of a text; nil for other columns.
+	Tokens *TokenSummary `json:"tokens,omitempty"`
+}
+
+// TokenSummary describes a column of text in tokens.
+type TokenSummary struct {
+	Tokenizer columns.Tokenizer `json:"tokenizer"`
+	// Vocabulary is the number of tokens, padding and unknown included.
+	Vocabulary int `json:"vocabulary"`
+	// MaxTokens is how many tokens of a text are used.
+	MaxTokens int `json:"max_tokens"`
 }
 
 // kinds describes all columns.
@@ -122,9 +133,26 @@ func (t *tableData) kinds() []ColumnKind {
 			list[i].Role = "group"
 		case !c.Kind.Used():
 			list[i].Role = "unused"
+		case c.Kind == columns.Text:
+			list[i].Tokens = t.tokens(c.Name)
 		}
 	}
 	return list
+}
+
+// tokens describes a column of text.
+func (t *tableData) tokens(name string) *TokenSummary {
+	document, texts := t.encoder.Document(), 0
+	sections := slices.DeleteFunc(t.encoder.Sections(), func(s preprocess.Section) bool { return !s.Text })
+	for _, c := range document.Columns {
+		switch {
+		case c.Name == name:
+			return &TokenSummary{Tokenizer: c.Text.Tokenizer, Vocabulary: sections[texts].Vocabulary, MaxTokens: c.Text.MaxTokens}
+		case c.Text != nil:
+			texts++
+		}
+	}
+	return nil
 }
 
 // inspectTable summarises the columns of numbers in training, without missing cells.
