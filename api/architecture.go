@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"reprise/dataset"
-	"reprise/dataset/preprocess"
 	"reprise/fault"
 	"reprise/kernel"
 	"reprise/nn"
@@ -248,7 +247,7 @@ func (r TrainingRequest) checkPreset(data *dataset.Dataset) error {
 
 // checkTexts fails unless the data has a column of text.
 func (r TrainingRequest) checkTexts(data *dataset.Dataset) error {
-	if slices.ContainsFunc(data.Sections(), func(s preprocess.Section) bool { return s.Text }) {
+	if slices.ContainsFunc(data.Sections(), func(s dataset.Section) bool { return s.Text }) {
 		return nil
 	}
 	return &fault.FieldError{Field: "model_architecture", Value: Transformer, Problem: "needs a table with a column of text, and the data has none",

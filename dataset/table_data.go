@@ -90,9 +90,12 @@ func (t *tableData) other(name string) bool {
 	return slices.Contains(t.targets, name) || name == t.group && t.group != ""
 }
 
+// Section is some features of a sample that belong together.
+type Section = preprocess.Section
+
 // Sections returns the parts of a sample of a table that has texts or embedded categories:
 // features that are tokens, and those that are numbers. It returns nil for all other data.
-func (d *Dataset) Sections() []preprocess.Section {
+func (d *Dataset) Sections() []Section {
 	if d.table == nil {
 		return nil
 	}
