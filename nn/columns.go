@@ -110,7 +110,7 @@ func (l Columns) check(b *builder, in int) *LayerError {
 // columns writes a part of a row, from a column on.
 func (b *builder) columns(name string, p Part, first int) (int, *LayerError) {
 	shape := tensor.Shape{p.Columns}
-	v := 0
+	var v int
 	if _, text := p.Text(); text {
 		v = b.add(node{op: tokenColumns{first}, inputs: []int{0}}, shape)
 		b.text = v

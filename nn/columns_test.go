@@ -2,6 +2,7 @@ package nn
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -88,7 +89,8 @@ func TestColumnsThatDoNotFitAreRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.arch.Validate()
-			if bad, ok := err.(*LayerError); !ok || bad.Field != tt.field || bad.Fix == "" {
+			var bad *LayerError
+			if !errors.As(err, &bad) || bad.Field != tt.field || bad.Fix == "" {
 				t.Errorf("%#v, want a LayerError for %s", err, tt.field)
 			}
 		})
@@ -112,7 +114,8 @@ func TestColumnsJSON(t *testing.T) {
 	} {
 		var l Layers
 		err := json.Unmarshal([]byte("["+tt.raw+"]"), &l)
-		if bad, ok := err.(*LayerError); !ok || bad.Field != tt.field || bad.Index != 0 {
+		var bad *LayerError
+		if !errors.As(err, &bad) || bad.Field != tt.field || bad.Index != 0 {
 			t.Errorf("%s: %#v, want a LayerError for %s", tt.raw, err, tt.field)
 		}
 	}
