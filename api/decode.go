@@ -99,9 +99,12 @@ func (d *decoder) columnSpecs(n *node) dataset.ColumnSpecs {
 			spec["kind"] = e.value.value
 		}
 		for _, part := range e.value.entries {
-			if part.name == "indicator" {
+			switch part.name {
+			case "indicator":
 				spec[part.name] = part.value.value == "true"
-			} else {
+			case "vocabulary", "max_tokens":
+				spec[part.name] = d.int(part.value)
+			default:
 				spec[part.name] = part.value.cell()
 			}
 		}

@@ -184,7 +184,7 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 func ownSettings() map[string][]string {
 	return map[string][]string{
 		MLP: {"hidden", "activation", "batch_norm", "dropout"}, CNN: {"hidden", "channels", "activation"},
-		ResNet: {"depth", "width"}, GPT: {"layers", "heads", "width", "dropout"}, ViT: {"patch", "layers", "heads", "width", "dropout"},
+		ResNet: {"depth", "width"}, GPT: {"layers", "heads", "width", "dropout"}, ViT: {"patch", "layers", "heads", "width", "dropout"}, Transformer: {"layers", "heads", "width", "dropout"},
 	}
 }
 
@@ -349,8 +349,9 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 	}
 	for name, settings := range map[string][]string{
 		"cnn": {"channels: [3]", "hidden: []", "activation: tanh"}, "resnet": {"depth: 14", "width: 8"},
-		"gpt": {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
-		"vit": {"patch: 2", "layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"gpt":         {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"transformer": {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"vit":         {"patch: 2", "layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
 	} {
 		text := strings.Replace(minimal(""), "mlp", name, 1)
 		for _, setting := range settings {
