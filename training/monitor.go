@@ -78,12 +78,31 @@ func (m Monitored) String() string {
 	return figures.Metric(m.value)
 }
 
-// MonitorName names the figure that the run is judged by.
-func (o Options) MonitorName() string {
-	if o.Monitor == "" {
-		return MonitorValLoss
+// BestFigure says what the best checkpoint of a run has: "the lowest validation loss", or
+// "the highest f1_macro" for the monitor of that name.
+func BestFigure(monitor string) string {
+	switch {
+	case monitor == "" || monitor == MonitorValLoss:
+		return "the lowest validation loss"
+	case metrics.LowerIsBetter(monitor):
+		return "the lowest " + monitor
 	}
-	return o.Monitor
+	return "the highest " + monitor
+}
+
+// Reason says why training has ended: "no validation loss below 0.25, which was reached at
+// step 1,200".
+func (e EarlyStopped) Reason() string {
+	name, than := "validation loss", "below"
+	if e.Monitor != "" {
+		if name = e.Monitor; e.BestStep == 0 {
+			return name + " was never defined"
+		}
+		if !metrics.LowerIsBetter(name) {
+			than = "above"
+		}
+	}
+	return fmt.Sprintf("no %s %s %s, which was reached at step %s", name, than, figures.Metric(e.Best), figures.Thousands(e.BestStep))
 }
 
 // cost returns what an evaluation is judged by, so that a lower one is better; it is not a

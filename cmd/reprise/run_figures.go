@@ -24,7 +24,11 @@ func writeRunFigures(t *table, r api.RunReport) {
 		return
 	}
 	s := figuresShown(*f)
-	t.line("\nThe best checkpoint, of step %s, on %s, beside %s:", thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), s.means)
+	best := "The best checkpoint"
+	if f.Monitor != "" {
+		best = "The checkpoint with " + training.BestFigure(f.Monitor)
+	}
+	t.line("\n%s, of step %s, on %s, beside %s:", best, thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), s.means)
 	t.indent = "  "
 	t.columns(column{title: "FIGURE"}, column{title: "MODEL", right: true}, column{title: s.baseline, right: true})
 	for _, row := range s.rows {
@@ -42,6 +46,20 @@ type shownFigures struct {
 }
 
 func figuresShown(f training.FiguresComputed) shownFigures {
+	s := taskFigures(f)
+	if f.Monitor == "" {
+		return s
+	}
+	found, _ := f.Find(f.Monitor)
+	row := figureRow{name: f.Monitor, model: metric(found.Value)}
+	if baseline := f.Baseline(f.Monitor); baseline != nil {
+		row.baseline = metric(baseline)
+	}
+	s.rows = append([]figureRow{row}, s.rows...)
+	return s
+}
+
+func taskFigures(f training.FiguresComputed) shownFigures {
 	switch {
 	case f.Classification != nil && f.MajorityClass != nil:
 		return shownFigures{"MAJORITY CLASS", "a model that always predicts " + className(f.MajorityClass.Name), classRows(*f.Classification, *f.MajorityClass)}
