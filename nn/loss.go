@@ -87,9 +87,9 @@ func (l Loss) fits(o Objective) error {
 		}
 	}
 	if o == MeanSquaredError {
-		return &fault.FieldError{Field: "loss", Value: string(l.Name), Problem: "is a loss of classes, and the targets are quantities", Fix: "use mse, mae or huber"}
+		return &fault.FieldError{Field: "loss", Value: string(l.Name), Problem: "is a loss of classes, and this task predicts quantities", Fix: "use mse, mae or huber"}
 	}
-	return &fault.FieldError{Field: "loss", Value: string(l.Name), Problem: "is a loss of quantities, and the targets are classes", Fix: "use cross_entropy or focal"}
+	return &fault.FieldError{Field: "loss", Value: string(l.Name), Problem: "is a loss of quantities, and this task predicts classes", Fix: "use cross_entropy or focal"}
 }
 
 // loss appends the instructions that compute the rows' losses and, with a scale, their

@@ -28,17 +28,17 @@ func (r Regularization) ValidateRegularization() error {
 	if !(r.LabelSmoothing >= 0 && r.LabelSmoothing < 1) {
 		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be in [0, 1)", Fix: "use a share such as 0.1"}
 	}
+	if smoothing == nil && r.LabelSmoothing > 0 && r.Loss.Name == LossFocal {
+		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be 0 with the loss focal, which takes one class as true", Fix: "leave it out, or use the loss cross_entropy"}
+	}
 	return joined(r.Loss.validate(), clip, smoothing)
 }
 
 // fits fails with a *fault.FieldError for what the objective does not have.
 func (r Regularization) fits(o Objective) error {
 	var smoothing error
-	switch {
-	case r.LabelSmoothing > 0 && o != CrossEntropy:
+	if r.LabelSmoothing > 0 && o != CrossEntropy {
 		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be 0 without classes", Fix: "leave it out"}
-	case r.LabelSmoothing > 0 && r.Loss.Name == LossFocal:
-		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be 0 with the focal loss, which takes one class as true", Fix: "leave it out, or use the loss cross_entropy"}
 	}
 	return joined(r.Loss.fits(o), smoothing)
 }

@@ -224,7 +224,11 @@ func (h Hyperparameters) fitTask(data *dataset.Dataset) []error {
 	}
 	classes, what := data.Task() == dataset.Classification, "a regression, which has no classes"
 	if data.Task() == dataset.NextToken {
-		what = "a text, whose tokens are no classes to weigh"
+		what = "a text, which has no classes"
+	}
+	fix := "use cross_entropy or leave it out"
+	if classes {
+		fix = "use cross_entropy or focal, or leave it out; if the target is a quantity, choose the task regression"
 	}
 	switch name, quantities := h.Loss.Name, data.Task() == dataset.Regression; name {
 	case nn.LossFocal:
@@ -233,11 +237,11 @@ func (h Hyperparameters) fitTask(data *dataset.Dataset) []error {
 		}
 	case nn.LossCrossEntropy:
 		if quantities {
-			bad("loss", name, "does not fit "+what, "use mse, mae or huber, or leave it out")
+			bad("loss", name, "is a loss of classes, and a regression has none", "use mse, mae or huber, or leave it out")
 		}
 	case nn.LossMSE, nn.LossMAE, nn.LossHuber:
 		if !quantities {
-			bad("loss", name, "does not fit classes, which are no quantities", "use cross_entropy or focal, leave it out, or choose the task regression")
+			bad("loss", name, "is a loss of quantities, and the task "+string(data.Task())+" has none", fix)
 		}
 	}
 	if h.Sampler == BalancedSampler && !classes {

@@ -176,8 +176,8 @@ func (o Options) fitMonitor(data *dataset.Dataset) error {
 	var all []string
 	single := ""
 	for _, n := range f.Named() {
-		if figure, of, dotted := strings.Cut(n.Name, "."); dotted && f.Classification != nil {
-			if single == "" {
+		if figure, of, dotted := strings.Cut(n.Name, "."); dotted && len(f.Targets) < 2 {
+			if single == "" && f.Classification != nil {
 				single = fmt.Sprintf("; and precision, recall, f1, roc_auc and pr_auc of a class, as in %s.%s", figure, of)
 			}
 		} else {
