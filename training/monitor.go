@@ -78,6 +78,20 @@ func (m Monitored) String() string {
 	return figures.Metric(m.value)
 }
 
+// Judged returns what an evaluation has to record as the monitored figure, as far as its
+// accuracy and whether a figure is monitored determine that.
+func (o Options) Judged(m Monitored, accuracy float64) Monitored {
+	switch {
+	case o.Monitor == "":
+		return Monitored{}
+	case o.Monitor == "accuracy":
+		return MonitoredOf(&accuracy)
+	case m.IsZero():
+		return MonitoredOf(nil)
+	}
+	return m
+}
+
 // BestFigure says what the best checkpoint of a run has: "the lowest validation loss", or
 // "the highest f1_macro" for the monitor of that name.
 func BestFigure(monitor string) string {
