@@ -137,7 +137,7 @@ func (e FiguresComputed) contradictsData(data Dataset, m Metrics) string {
 	if e.Monitor != "" {
 		found, _ := e.Find(e.Monitor)
 		if MonitoredOf(found.Value) != m.Monitored {
-			return fmt.Sprintf("%s: recorded %v, the epoch has %v", e.Monitor, MonitoredOf(found.Value), m.Monitored)
+			return fmt.Sprintf("%s: recorded %v, as monitored the epoch has %v", e.Monitor, MonitoredOf(found.Value), m.Monitored)
 		}
 	}
 	switch {
