@@ -12,12 +12,14 @@ import (
 )
 
 // FiguresComputed has the figures of a run that has trained its last epoch: those of its
-// best checkpoint on the validation split. It comes in one append with TrainingCompleted.
+// best checkpoint, by the figure that the run monitors, on the validation split. It comes in one append with TrainingCompleted.
 // Logs of older versions do not have it.
 type FiguresComputed struct {
 	// Epoch and Step are those of the best checkpoint.
 	Epoch uint64 `json:"epoch"`
 	Step  uint64 `json:"step"`
+	// Monitor names the figure that the run is judged by; "" is the validation loss.
+	Monitor string `json:"monitor,omitempty"`
 	metrics.Figures
 	// Unavailable is why there are no figures.
 	Unavailable string `json:"unavailable,omitempty"`
@@ -36,9 +38,13 @@ func (e FiguresComputed) Remark() string {
 	return fmt.Sprintf("of step %d: %s", e.Step, e.Headline())
 }
 
-// Headline names the figure that says most about the task, and that of the trivial
-// baseline: "accuracy 0.9790 (majority class: 0.9620)".
+// Headline names the figure that the run is judged by or, if that is the validation loss,
+// the one that says most about the task, and that of the trivial baseline: "accuracy 0.9790
+// (majority class: 0.9620)".
 func (e FiguresComputed) Headline() string {
+	if e.Monitor != "" {
+		return e.monitored()
+	}
 	share := func(v *float64) string {
 		if v == nil {
 			return "undefined"
@@ -64,6 +70,22 @@ func (e FiguresComputed) Headline() string {
 	return strings.Join(list, ", ")
 }
 
+// monitored is the headline of a figure that was asked for.
+func (e FiguresComputed) monitored() string {
+	found, _ := e.Find(e.Monitor)
+	text := e.Monitor + " " + MonitoredOf(found.Value).String()
+	baseline := e.Baseline(e.Monitor)
+	switch {
+	case baseline == nil:
+		return text
+	case e.MajorityClass != nil:
+		return fmt.Sprintf("%s (majority class: %s)", text, figures.Metric(*baseline))
+	case e.TokenFrequencies != nil:
+		return fmt.Sprintf("%s (token frequencies: %s)", text, figures.Metric(*baseline))
+	}
+	return fmt.Sprintf("%s (its mean: %s)", text, figures.Metric(*baseline))
+}
+
 // Contradicts compares the figures with what the run's earlier events and its data say of
 // them. Only training again gives the figures themselves.
 func (e FiguresComputed) Contradicts(r TrainingRun) string {
@@ -81,6 +103,9 @@ func (e FiguresComputed) Contradicts(r TrainingRun) string {
 		return fmt.Sprintf("step: figures of step %d are on record", r.Figures.Step)
 	case e.Epoch != best.Epoch || e.Step != best.Step:
 		return fmt.Sprintf("step: recorded %d of epoch %d, the best checkpoint is that of step %d, epoch %d", e.Step, e.Epoch, best.Step, best.Epoch)
+	}
+	if want := r.Session.Hyperparameters.Monitor; e.Monitor != want {
+		return fmt.Sprintf("monitor: recorded %q, the run is judged by %q", e.Monitor, want)
 	}
 	if e.Unavailable != "" {
 		if e.Classification != nil || e.MajorityClass != nil || e.Targets != nil || e.Text != nil || e.TokenFrequencies != nil {
@@ -108,6 +133,12 @@ func (e FiguresComputed) contradictsData(data Dataset, m Metrics) string {
 			return ""
 		}
 		return fmt.Sprintf("%s: not that of the epoch, %v", field, want)
+	}
+	if e.Monitor != "" {
+		found, _ := e.Find(e.Monitor)
+		if MonitoredOf(found.Value) != m.Monitored {
+			return fmt.Sprintf("%s: recorded %v, as monitored the epoch has %v", e.Monitor, MonitoredOf(found.Value), m.Monitored)
+		}
 	}
 	switch {
 	case classes && e.Classification.Samples != data.Validation:

@@ -18,6 +18,7 @@ import (
 	"reprise/export"
 	"reprise/export/bundle"
 	"reprise/inference"
+	"reprise/training"
 )
 
 func newPredictCommand(env *environment) *cobra.Command {
@@ -37,7 +38,8 @@ CIFAR-10.
 
 BUNDLE is a folder or .tar file that "reprise export --format bundle" has written. It
 needs no data directory. RUN is a run's id, the beginning of one, or latest; its
-checkpoint with the lowest validation loss is used, or the one at --step.`,
+best checkpoint by config.monitor, by default the validation loss, is used, or the one
+at --step.`,
 		Example: `  reprise predict latest --input new.csv
   reprise predict flats.tar --input new.jsonl -o jsonl`,
 		Args: usage(cobra.ExactArgs(1)),
@@ -51,7 +53,7 @@ checkpoint with the lowest validation loss is used, or the one at --step.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&input, "input", "", "predict the rows of `FILE`; - is standard input")
-	flags.Var((*stepFlag)(&step), "step", "use the checkpoint of the run at step `N` (default: the one with the lowest validation loss)")
+	flags.Var((*stepFlag)(&step), "step", "use the checkpoint of the run at step `N` (default: the one with the best monitored figure)")
 	flags.StringVarP(&format, "output", "o", formatCSV, "`FORMAT` of the output: csv, json or jsonl")
 	_ = c.MarkFlagRequired("input") // it fails only for a flag that does not exist
 	return c
@@ -112,7 +114,7 @@ func (env *environment) model(ctx context.Context, q api.ExportModelRequest) (*i
 	}
 	why := ""
 	if made.Best {
-		why = ", which has the lowest validation loss"
+		why = ", which has " + training.BestFigure(made.Monitor)
 	}
 	writeLines(env.stderr, fmt.Sprintf("reprise: predicting with run %s at step %s, after epoch %s%s", made.RunID, thousands(made.Step), thousands(made.Epoch), why))
 	b, err := bundle.Decode(string(made.RunID), files)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"reprise/api"
 	"reprise/metrics"
@@ -24,7 +26,11 @@ func writeRunFigures(t *table, r api.RunReport) {
 		return
 	}
 	s := figuresShown(*f)
-	t.line("\nThe best checkpoint, of step %s, on %s, beside %s:", thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), s.means)
+	best := "The best checkpoint"
+	if f.Monitor != "" {
+		best = "The checkpoint with " + training.BestFigure(f.Monitor)
+	}
+	t.line("\n%s, of step %s, on %s, beside %s:", best, thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), s.means)
 	t.indent = "  "
 	t.columns(column{title: "FIGURE"}, column{title: "MODEL", right: true}, column{title: s.baseline, right: true})
 	for _, row := range s.rows {
@@ -42,6 +48,48 @@ type shownFigures struct {
 }
 
 func figuresShown(f training.FiguresComputed) shownFigures {
+	s := taskFigures(f)
+	if f.Monitor == "" {
+		return s
+	}
+	row := figureRow{name: f.Monitor}
+	if at := slices.IndexFunc(s.rows, func(r figureRow) bool { return r.name == shownAs(f) }); at >= 0 {
+		row = s.rows[at]
+		s.rows = slices.Delete(s.rows, at, at+1)
+	} else {
+		found, _ := f.Find(f.Monitor)
+		row.model = metric(found.Value)
+		if baseline := f.Baseline(f.Monitor); baseline != nil {
+			row.baseline = metric(baseline)
+		}
+	}
+	s.rows = slices.Insert(s.rows, 0, row)
+	return s
+}
+
+// shownAs names the row that shows the monitored figure, if the task's figures have it.
+func shownAs(f training.FiguresComputed) string {
+	figure, of, _ := strings.Cut(f.Monitor, ".")
+	name := map[string]string{
+		"balanced_accuracy": "balanced accuracy", "log_loss": "log loss", "roc_auc": "ROC AUC", "roc_auc_macro": "ROC AUC, mean of classes",
+		"f1_macro": "F1, mean of classes", "rmse": "RMSE", "mae": "mean absolute error", "median_absolute_error": "median absolute error",
+		"r2": "R²", "mape": "MAPE", "bits_per_byte": "bits per byte",
+	}[figure]
+	if name == "" {
+		name = figure
+	}
+	switch {
+	case f.Text != nil && figure == "accuracy":
+		return "next token right"
+	case of == "" || len(f.Targets) == 1:
+		return name
+	case len(f.Targets) > 1:
+		return name + " of " + of
+	}
+	return name + " of " + className(of)
+}
+
+func taskFigures(f training.FiguresComputed) shownFigures {
 	switch {
 	case f.Classification != nil && f.MajorityClass != nil:
 		return shownFigures{"MAJORITY CLASS", "a model that always predicts " + className(f.MajorityClass.Name), classRows(*f.Classification, *f.MajorityClass)}

@@ -4,13 +4,9 @@ import (
 	"errors"
 
 	"reprise/dataset"
-	"reprise/internal/figures"
 	"reprise/metrics"
 	"reprise/training"
 )
-
-// longestName is how many characters of a class's name are recorded.
-const longestName = 100
 
 // Figures returns the figures of the current weights on the validation split. evaluated is
 // what an evaluation of them gave, which for text is all that is needed; nothing is
@@ -19,7 +15,7 @@ const longestName = 100
 // Where predictions are not finite, which an evaluation need not notice, the event says so
 // instead.
 func (x *Execution) Figures(evaluated training.Metrics) (training.FiguresComputed, error) {
-	e := training.FiguresComputed{Epoch: x.Epoch(), Step: x.step}
+	e := training.FiguresComputed{Epoch: x.Epoch(), Step: x.step, Monitor: x.session.Hyperparameters.Monitor}
 	var err error
 	switch x.data.Task() {
 	case dataset.NextToken:
@@ -64,10 +60,7 @@ func (x *Execution) predict(take func(sample int, outputs []float32) error) erro
 }
 
 func (x *Execution) classFigures(f *metrics.Figures) error {
-	names := x.data.ClassNames()
-	for i, name := range names {
-		names[i] = figures.Truncate(name, longestName)
-	}
+	names := training.RecordedClassNames(x.data)
 	tally := metrics.NewClassTally(len(names))
 	err := x.predict(func(sample int, logits []float32) error {
 		return tally.AddLogits(int(x.data.Label(dataset.Validation, sample)), logits)
