@@ -6,7 +6,6 @@ import (
 
 	"reprise/api"
 	"reprise/metrics"
-	"reprise/training"
 )
 
 // figureRow is a figure of a model beside that of the trivial baseline, which may have
@@ -21,47 +20,73 @@ func writeRunFigures(t *table, r api.RunReport) {
 	}
 	if f.Unavailable != "" {
 		t.line("\nThe best checkpoint, of step %s, has no figures: %s", thousands(f.Step), f.Unavailable)
-		return
+	} else {
+		t.line("\nThe best checkpoint, of step %s, on %s, beside %s:", thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), baselineOf(f.Figures))
+		writeFigureTable(t, f.Figures)
 	}
-	s := figuresShown(*f)
-	t.line("\nThe best checkpoint, of step %s, on %s, beside %s:", thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), s.means)
+	switch test := f.Test; {
+	case test == nil:
+	case test.Unavailable != "":
+		t.line("\nOn the test split it has no figures: %s", test.Unavailable)
+	default:
+		t.line("\nOn %s, by which nothing was chosen in training:", plural(test.Samples, "test sample"))
+		writeFigureTable(t, test.Figures)
+	}
+}
+
+// writeFigureTable prints the most telling figures, each beside that of the trivial baseline,
+// if there is one.
+func writeFigureTable(t *table, f metrics.Figures) {
+	baseline, rows := figuresShown(f)
 	t.indent = "  "
-	t.columns(column{title: "FIGURE"}, column{title: "MODEL", right: true}, column{title: s.baseline, right: true})
-	for _, row := range s.rows {
-		t.row(row.name, row.model, row.baseline)
+	columns := []column{{title: "FIGURE"}, {title: "MODEL", right: true}}
+	if baseline != "" {
+		columns = append(columns, column{title: baseline, right: true})
+	}
+	t.columns(columns...)
+	for _, row := range rows {
+		t.row([]string{row.name, row.model, row.baseline}[:len(columns)]...)
 	}
 	_ = t.flush() // which keeps the error
 	t.indent = ""
 }
 
-// shownFigures are the figures to show, the most telling first, under their titles. means
-// says what the baseline is.
-type shownFigures struct {
-	baseline, means string
-	rows            []figureRow
+// baselineOf says what the trivial baseline of figures is.
+func baselineOf(f metrics.Figures) string {
+	switch {
+	case f.MajorityClass != nil:
+		return "a model that always predicts " + className(f.MajorityClass.Name)
+	case f.TokenFrequencies != nil:
+		return "a model that knows only how frequent each token is"
+	case len(f.Targets) == 1:
+		return fmt.Sprintf("a model that always predicts the mean of %s, %s", f.Targets[0].Name, formatMetric(f.Targets[0].Mean.Value))
+	}
+	return "a model that always predicts the mean"
 }
 
-func figuresShown(f training.FiguresComputed) shownFigures {
+// figuresShown returns the figures to show, the most telling first, and the title of the
+// baseline, "" if there is none.
+func figuresShown(f metrics.Figures) (baseline string, rows []figureRow) {
 	switch {
 	case f.Classification != nil && f.MajorityClass != nil:
-		return shownFigures{"MAJORITY CLASS", "a model that always predicts " + className(f.MajorityClass.Name), classRows(*f.Classification, *f.MajorityClass)}
+		return "MAJORITY CLASS", classRows(*f.Classification, *f.MajorityClass)
+	case f.Classification != nil:
+		return "", classRows(*f.Classification, metrics.ClassBaseline{})
 	case f.Text != nil && f.TokenFrequencies != nil:
-		return shownFigures{"TOKEN FREQUENCIES", "a model that knows only how frequent each token is", textRows(*f.Text, *f.TokenFrequencies)}
+		return "TOKEN FREQUENCIES", textRows(*f.Text, *f.TokenFrequencies)
+	case f.Text != nil:
+		return "", textRows(*f.Text, metrics.Text{})
 	}
-	s := shownFigures{baseline: "MEAN", means: "a model that always predicts the mean"}
 	for _, target := range f.Targets {
-		rows := targetRows(target)
-		for i := range rows {
+		list := targetRows(target)
+		for i := range list {
 			if len(f.Targets) > 1 {
-				rows[i].name += " of " + target.Name
+				list[i].name += " of " + target.Name
 			}
 		}
-		s.rows = append(s.rows, rows...)
+		rows = append(rows, list...)
 	}
-	if len(f.Targets) == 1 {
-		s.means += fmt.Sprintf(" of %s, %s", f.Targets[0].Name, formatMetric(f.Targets[0].Mean.Value))
-	}
-	return s
+	return "MEAN", rows
 }
 
 // maxNamed is how many characters of a class's name a figure shows.
@@ -136,18 +161,25 @@ func textRows(text, b metrics.Text) []figureRow {
 	}
 }
 
-// writeClasses lists the figures of each class, the confusion among few, and what has no
-// room in the record.
+// writeClasses lists the figures of each class of a run's best checkpoint on the validation
+// split, and what has no room in the record.
 func writeClasses(t *table, r api.RunReport, o showOptions) {
 	f := r.Details.Figures
 	if f == nil || f.Classification == nil {
 		return
 	}
-	c := f.Classification
+	writeClassFigures(t, *f.Classification, o.all)
+	for _, what := range f.Classification.Omitted {
+		t.line("not recorded: %s", what)
+	}
+}
+
+// writeClassFigures lists the figures of each class, or of the first ones.
+func writeClassFigures(t *table, c metrics.Classification, all bool) {
 	t.line("")
 	t.columns(append([]column{{title: "CLASS"}}, metricColumns("SAMPLES", "PRECISION", "RECALL", "F1", "ROC AUC", "PR AUC")...)...)
 	shown := len(c.Classes)
-	if !o.all && shown > shownRows+2 {
+	if !all && shown > shownRows+2 {
 		shown = shownRows
 	}
 	for _, class := range c.Classes[:shown] {
@@ -155,9 +187,6 @@ func writeClasses(t *table, r api.RunReport, o showOptions) {
 	}
 	if rest := len(c.Classes) - shown; rest > 0 {
 		t.line("(%d more; --all lists all)", rest)
-	}
-	for _, what := range c.Omitted {
-		t.line("not recorded: %s", what)
 	}
 }
 
