@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"errors"
 
 	"reprise/dataset"
@@ -20,7 +21,7 @@ func (x *Execution) Figures(evaluated training.Metrics) (training.FiguresCompute
 	e := training.FiguresComputed{Epoch: x.Epoch(), Step: x.step}
 	if x.data.Task() == dataset.NextToken {
 		var err error
-		e.Figures, err = TextFigures(x.data, evaluated)
+		e.Figures, err = textFigures(x.data, evaluated)
 		return e, err
 	}
 	var err error
@@ -38,9 +39,29 @@ func (x *Execution) Figures(evaluated training.Metrics) (training.FiguresCompute
 	return e, nil
 }
 
+// FiguresOn returns the figures of the current weights on one split, which is not empty. It
+// fails with a *PredictionError, and when ctx ends.
+func (x *Execution) FiguresOn(ctx context.Context, split dataset.Split) (metrics.Figures, error) {
+	if x.data.Task() == dataset.NextToken {
+		e, err := x.Evaluate()
+		if err != nil {
+			return metrics.Figures{}, err
+		}
+		return textFigures(x.data, training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
+	}
+	return figuresBy(x.data, split, func(do take) error {
+		return x.predict(split, func(sample int, outputs []float32) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do(sample, outputs)
+		})
+	})
+}
+
 // figuresOn returns the figures on a split, or why there are none.
 func (x *Execution) figuresOn(split dataset.Split) (f metrics.Figures, unavailable string, err error) {
-	f, err = FiguresOf(x.data, split, func(take Take) error { return x.predict(split, take) })
+	f, err = figuresBy(x.data, split, func(do take) error { return x.predict(split, do) })
 	var bad *PredictionError
 	if errors.As(err, &bad) {
 		return metrics.Figures{}, bad.Error(), nil
@@ -48,8 +69,8 @@ func (x *Execution) figuresOn(split dataset.Split) (f metrics.Figures, unavailab
 	return f, "", err
 }
 
-// Take takes the outputs that a model has for a sample.
-type Take func(sample int, outputs []float32) error
+// take takes the outputs that a model has for a sample.
+type take func(sample int, outputs []float32) error
 
 // PredictionError says that a prediction has no figures, since it is not finite.
 type PredictionError struct{ Err error }
@@ -63,10 +84,10 @@ func (e *PredictionError) Kind() fault.Kind { return fault.Invalid }
 // Unwrap returns the cause.
 func (e *PredictionError) Unwrap() error { return e.Err }
 
-// FiguresOf returns the figures of a model on a split of a classification or a regression.
+// figuresBy returns the figures of a model on a split of a classification or a regression.
 // predict calls its argument with the outputs for each sample, in order. It fails with a
 // *PredictionError, and with the errors of predict.
-func FiguresOf(data *dataset.Dataset, split dataset.Split, predict func(Take) error) (metrics.Figures, error) {
+func figuresBy(data *dataset.Dataset, split dataset.Split, predict func(take) error) (metrics.Figures, error) {
 	if data.Task() == dataset.Regression {
 		return targetFigures(data, split, predict)
 	}
@@ -77,7 +98,7 @@ func FiguresOf(data *dataset.Dataset, split dataset.Split, predict func(Take) er
 	return e.Figures(), err
 }
 
-func targetFigures(data *dataset.Dataset, split dataset.Split, predict func(Take) error) (metrics.Figures, error) {
+func targetFigures(data *dataset.Dataset, split dataset.Split, predict func(take) error) (metrics.Figures, error) {
 	targets := data.Targets()
 	var quantities []metrics.Quantity
 	for _, t := range targets {
@@ -103,8 +124,8 @@ func unpredictable(err error) error {
 	return &PredictionError{err}
 }
 
-// predict calls take with the outputs of each sample of a split, in order.
-func (x *Execution) predict(split dataset.Split, take Take) error {
+// predict calls do with the outputs of each sample of a split, in order.
+func (x *Execution) predict(split dataset.Split, do take) error {
 	samples := x.data.Len(split)
 	outputs := make([]float32, min(x.evalRows, samples)*x.outputs)
 	for first := 0; first < samples; first += x.evalRows {
@@ -116,7 +137,7 @@ func (x *Execution) predict(split dataset.Split, take Take) error {
 			return err
 		}
 		for i := range rows {
-			if err := take(first+i, outputs[i*x.outputs:(i+1)*x.outputs]); err != nil {
+			if err := do(first+i, outputs[i*x.outputs:(i+1)*x.outputs]); err != nil {
 				return err
 			}
 		}
@@ -124,9 +145,9 @@ func (x *Execution) predict(split dataset.Split, take Take) error {
 	return nil
 }
 
-// TextFigures returns the figures of a language model on the validation split, where an
+// textFigures returns the figures of a language model on the validation split, where an
 // evaluation gave evaluated.
-func TextFigures(data *dataset.Dataset, evaluated training.Metrics) (f metrics.Figures, err error) {
+func textFigures(data *dataset.Dataset, evaluated training.Metrics) (f metrics.Figures, err error) {
 	trained, _, err := data.TokenCounts(dataset.Train)
 	if err != nil {
 		return f, err
