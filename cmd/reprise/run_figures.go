@@ -190,6 +190,30 @@ func writeClassFigures(t *table, c metrics.Classification, all bool) {
 	}
 }
 
+// maxConfusedShown is the largest number of classes whose confusion fits on a screen.
+const maxConfusedShown = 12
+
+// writeConfusion prints how often each class was predicted for each, if the classes are few.
+func writeConfusion(t *table, c metrics.Classification) {
+	if len(c.Confusion) == 0 || len(c.Confusion) > maxConfusedShown {
+		return
+	}
+	t.line("")
+	titles := make([]string, len(c.Classes))
+	for i, class := range c.Classes {
+		titles[i] = truncate(class.Name, maxNamed)
+	}
+	t.columns(append([]column{{title: "TRUE \\ PREDICTED"}}, metricColumns(titles...)...)...)
+	for i, row := range c.Confusion {
+		cells := []string{titles[i]}
+		for _, n := range row {
+			cells = append(cells, thousands(n))
+		}
+		t.row(cells...)
+	}
+	_ = t.flush() // which keeps the error
+}
+
 // undefined stands for a figure that is not defined.
 const undefined = "undefined"
 
