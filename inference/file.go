@@ -156,7 +156,7 @@ func leftOutOf(rows map[string]int) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return ": there are " + figures.And(parts)
+	return " (left out: " + figures.And(parts) + ")"
 }
 
 // newEvaluation returns an evaluation of the model without samples.
