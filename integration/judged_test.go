@@ -41,7 +41,7 @@ func TestARunIsJudgedByItsFigure(t *testing.T) {
 		}
 	}
 	if f := r.Figures; f.Step != best.Step || f.Monitor != "precision_macro" || *f.Classification.Precision.Macro != highest {
-		t.Errorf("the figures are %s of step %d, the best checkpoint is that of step %d with %v", f.Headline(), f.Step, best.Step, highest)
+		t.Errorf("the figures are %s of step %d, the best checkpoint is that of step %d with %v", training.Headline(f.Figures, f.Monitor), f.Step, best.Step, highest)
 	}
 	if report := verify(t, w, r); !report.FiguresCompared || report.EvaluationsCompared != len(r.Evaluations) || len(r.Evaluations) == 0 {
 		t.Errorf("%d of %d evaluations and the figures (%v) were compared", report.EvaluationsCompared, len(r.Evaluations), report.FiguresCompared)

@@ -83,6 +83,7 @@ func modelOf(r subject, cp training.Checkpoint, weights []tensor.Tensor) export.
 			{Key: "weights_sha256", Value: cp.WeightsSHA256},
 			{Key: "dataset_fingerprint", Value: session.Dataset.Fingerprint},
 		},
+		ClassCounts: trainedCounts(r.run.TrainingRun),
 		Lineage: bundle.Lineage{
 			Run: string(r.run.ID), Step: cp.Step, Epoch: cp.Epoch, CheckpointSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256,
 			DatasetFingerprint: session.Dataset.Fingerprint, Version: buildVersion(),

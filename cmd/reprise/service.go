@@ -17,6 +17,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
+	"reprise/inference"
 	"reprise/internal/disk"
 	"reprise/server"
 	"reprise/service"
@@ -132,6 +133,7 @@ func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 func (env *environment) serviceOver(w datadir.Workspace, noDir error, served bool) (*service.Service, error) {
 	return service.New(service.Config{
 		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
+		Inference: inference.Config{Threads: env.threads, Features: env.cpuFeatures},
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
