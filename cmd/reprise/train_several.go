@@ -194,7 +194,7 @@ func (env *environment) writeEnd(w io.Writer, file string, before, r api.RunRepo
 // to say of it but that.
 func waited(r api.RunReport) bool {
 	d := r.Details
-	return d.State == training.Interrupted && isSignal(d.Reason) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
+	return d.State == training.Interrupted && wasLeft(d.Run) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
 }
 
 // ran reports whether any run has ended, whose figures were shown.
