@@ -372,6 +372,7 @@ type speechless struct {
 	api.Service
 	begin func() error                               // is called first
 	stop  func(ctx context.Context, id string) error // is called once a run has begun; nil lets it complete
+	once  bool                                       // breaks off then, whatever becomes of the run
 	says  error                                      // is the answer; nil breaks off
 }
 
@@ -383,6 +384,9 @@ func (s speechless) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2[a
 		for u, err := range s.Service.Follow(ctx, r) {
 			if err == nil && u.Begin != nil && s.stop != nil {
 				err = s.stop(ctx, string(u.RunID))
+			}
+			if s.once && u.Begin != nil {
+				break
 			}
 			if err != nil {
 				panic(err)
@@ -435,7 +439,7 @@ func TestAFollowerThatIsNotToldTheEndReadsItFromTheLog(t *testing.T) {
 			must1(t, err)
 			held, err := onlySubmission(s.Submit(ctx, request))
 			must1(t, err)
-			endpoint, err := serveControl(ctx, w, server.Handler(speechless{s, func() error { return cancel(ctx, string(held)) }, c.stop, c.says}))
+			endpoint, err := serveControl(ctx, w, server.Handler(speechless{Service: s, begin: func() error { return cancel(ctx, string(held)) }, stop: c.stop, says: c.says}))
 			must1(t, err)
 			o := b.run(append([]string{"train", "-o", "json"}, c.files...)...)
 			must1(t, endpoint.close())
@@ -449,5 +453,27 @@ func TestAFollowerThatIsNotToldTheEndReadsItFromTheLog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A connection that is cut off does not say that the process has ended: one that lives is
+// not said to have.
+func TestAProcessThatLivesIsNotSaidToHaveEnded(t *testing.T) {
+	b := build(t)
+	s, env, err := hold(b.dataDir, os.Getenv)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	w, err := env.workspace()
+	must1(t, err)
+	must1(t, removeControl(filepath.Join(w.Dir, controlName)))
+	endpoint, err := serveControl(t.Context(), w, server.Handler(speechless{Service: s, begin: func() error { return nil }, once: true}))
+	must1(t, err)
+	defer func() { must1(t, endpoint.close()) }()
+	file := endless(t)
+	o := b.run("train", file)
+	ids := runsOf(b, file)
+	if len(ids) != 1 || o.code != exitFailed || strings.Contains(o.stderr, "has ended") ||
+		!strings.Contains(o.stderr, "which still holds --data-dir") || !strings.Contains(o.stderr, "follow it again with: ") || !strings.Contains(o.stderr, "runs resume "+ids[0]) {
+		t.Errorf("%v: %+v", ids, o)
 	}
 }

@@ -187,6 +187,7 @@ func (env *environment) withHolder(
 	}
 	for {
 		held, holder, probed := flock.Probe(w.LockPath())
+		var answer error
 		called := false
 		switch {
 		case probed != nil:
@@ -198,13 +199,19 @@ func (env *environment) withHolder(
 		case !servesOthers(holder.Command):
 			return false, err
 		default:
-			reply, answer := env.askToServe(ctx, w, holder, wanted, do)
-			if reply == answered {
+			var came reply
+			came, answer = env.askToServe(ctx, w, holder, wanted, do)
+			switch called = came == refused; {
+			case came == answered:
 				return false, answer
+			case !called:
+				answer = nil
 			}
-			called = reply == refused
 		}
 		if !waited.lasts(env.now(), holder, called) {
+			if isUnreachable(answer) { // whenever it was called
+				err = answer
+			}
 			return false, err
 		}
 		select {
@@ -310,7 +317,7 @@ func (env *environment) askToServe(
 	case hasCode(err, api.ProcessEnding) && !own.answered:
 		return refused, err
 	case isUnreachable(err) && wanted == recording: // it does no harm to record it twice
-		return refused, err
+		return refused, errorf("%s: %w", cutOffBy(w, holder), err)
 	case isUnreachable(err) && (wanted == submitting || wanted == detaching):
 		return env.cutOff(ctx, w, holder, own, err)
 	}
@@ -398,7 +405,7 @@ func (env *environment) cutOff(ctx context.Context, w datadir.Workspace, holder 
 	gone := hasLetGo(ctx, w, holder)
 	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
 	if !gone {
-		said = fmt.Sprintf("process %d (%s), which still holds --data-dir %s, cut off the connection before it had answered", holder.PID, holder.Command, w.Dir)
+		said = cutOffBy(w, holder)
 	}
 	list, known := env.recordedRuns(ctx)
 	switch {
@@ -408,6 +415,11 @@ func (env *environment) cutOff(ctx context.Context, w datadir.Workspace, holder 
 		return refused, err
 	}
 	return answered, fault.New(fault.Unavailable, "%s%s", said, env.describeAsked(own, list, gone))
+}
+
+// cutOffBy says that a holder that lives has cut off a call.
+func cutOffBy(w datadir.Workspace, holder flock.Info) string {
+	return fmt.Sprintf("process %d (%s), which still holds --data-dir %s, cut off the connection before it had answered", holder.PID, holder.Command, w.Dir)
 }
 
 func isRecorded(list []api.Run, id training.RunID) bool {
@@ -511,8 +523,8 @@ func (env *environment) left(g guestService, runs []training.RunID) error {
 	return interruptedError{fmt.Errorf("%s in process %d; this %s:\n  %s", goes, g.holder.PID, ends, env.commandLine("runs cancel "+strings.Join(names, " ")))}
 }
 
-// holderGone says that the process that trained runs has ended before this one learnt how
-// they ended. A run that the log says is at rest gets its end from there, as one of a
+// holderGone says that the process that trained runs has ended, or cut off the connection,
+// before this one learnt how they ended. A run that the log says is at rest gets its end from there, as one of a
 // follower that was stopped for a while; the error is nil if all of them do.
 func (env *environment) holderGone(
 	ctx context.Context, g guestService, err error, all []training.RunID, ends map[training.RunID]api.RunUpdate,
@@ -539,12 +551,11 @@ func (env *environment) holderGone(
 	for i, id := range runs {
 		names[i] = string(id)
 	}
-	how := "is ending"
-	if e.Code == api.Unreachable {
-		how = "has ended (" + e.Message + ")"
+	resume := env.commandLine("runs resume " + strings.Join(names, " "))
+	if w, err := env.workspace(); err == nil && !hasLetGo(ctx, w, g.holder) {
+		return fmt.Errorf("%s (%s); follow it again with: %s", cutOffBy(w, g.holder), e.Message, resume)
 	}
-	return fmt.Errorf("process %d, which trained it, %s; if the run is interrupted, resume it with: %s",
-		g.holder.PID, how, env.commandLine("runs resume "+strings.Join(names, " ")))
+	return fmt.Errorf("process %d, which trained it, has ended (%s); if the run is interrupted, resume it with: %s", g.holder.PID, e.Message, resume)
 }
 
 // recordedEnd returns the run as the log has it; nil if it is not at rest by what is

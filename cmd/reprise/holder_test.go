@@ -156,6 +156,23 @@ func TestACommandWaitsForAProcessThatEndsFromTheEndOfItsCall(t *testing.T) {
 	}
 }
 
+// A process that cuts off every call is said to, and not to be in use only.
+func TestAProcessThatCutsOffEveryCallIsSaidTo(t *testing.T) {
+	s, env, err := hold(t.TempDir(), os.Getenv)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	clock := &ticking{time.Now()}
+	env.now = clock.now
+	calls := 0
+	err = env.withServiceFor(t.Context(), recording, func(context.Context, api.Service) error {
+		calls++
+		return &api.Error{Fault: fault.Unavailable, Code: api.Unreachable, Message: "its socket: EOF"}
+	})
+	if calls < 2 || err == nil || !strings.Contains(err.Error(), "which still holds --data-dir") || !strings.Contains(err.Error(), "cut off the connection before it had answered: its socket: EOF") {
+		t.Errorf("after %d calls: %v", calls, err)
+	}
+}
+
 // Where another process trains, a command asks it at once: what it does before that is
 // done once, and not in its own process first.
 func TestACommandAsksTheProcessThatTrainsFirst(t *testing.T) {
