@@ -460,7 +460,7 @@ func (b *jobBook) targets(ctx context.Context, t Target) ([]*hostedJob, error) {
 		if _, err := b.h.log.Load(ctx, training.RunID(t.Job)); err != nil {
 			return nil, err
 		}
-		return nil, fault.New(fault.Conflict, "run %s has no job: it was not submitted to the queue; interrupt or resume it", t.Job)
+		return nil, fault.New(fault.Conflict, "run %s has no job, like all that a version without a queue began: end the process that trains it to interrupt it, and resume it later", t.Job)
 	}
 	var members []*hostedJob
 	for _, j := range b.sorted() {

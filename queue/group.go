@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -54,7 +55,8 @@ func DecideGroup(jobs []Job, group string, c Command) ([]Change, error) {
 // complete: a new run, from its first step. The old job stays as it is. It waits again
 // for those jobs that the old one still had to wait for.
 //
-// It fails with fault.Conflict for a job that has not ended or that completed.
+// It fails with fault.Conflict for a job that has not ended, that completed, or that has
+// NoRequest.
 func (j Job) Retry() (Submission, error) {
 	if j.state == "" {
 		return Submission{}, fault.New(fault.NotFound, "the job was never submitted")
@@ -64,6 +66,8 @@ func (j Job) Retry() (Submission, error) {
 		return Submission{}, fault.New(fault.Conflict, "run %s has completed: there is nothing to retry", j.id)
 	case !j.state.Ended():
 		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it is %s and has not ended", j.id, j.state)
+	case bytes.Equal(j.submission.Request, NoRequest()):
+		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it was begun by a message, not by a request; send the message again", j.id)
 	}
 	s := j.Submission()
 	s.Priority, s.After, s.RetryOf = j.priority, j.After(), j.id
