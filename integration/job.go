@@ -584,6 +584,6 @@ func (b *jobBook) release(id queue.JobID, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if j := b.live[id]; j != nil {
-		b.letGo(cmp.Or(oneLine(why), "its run was interrupted"), j)
+		b.letGo(queue.Cause{Code: queue.CauseProcessEnded, Message: cmp.Or(oneLine(why), "its run was interrupted")}, j)
 	}
 }
