@@ -171,11 +171,11 @@ func (b *jobBook) predecessor(ctx context.Context, of, id queue.JobID, together 
 		err := b.revive(j)
 		return j.job().State(), err
 	}
-	if job, ok := b.ended[id]; ok {
-		if !job.State().Ended() {
-			return "", &fault.FieldError{Field: "job.after", Value: string(id), Problem: fmt.Sprintf("is a job of worker %q", job.Worker()), Fix: "submit this job there, or name another run"}
+	if job, ok, err := b.endedOrForeign(ctx, id); ok || err != nil {
+		if err == nil && !job.State().Ended() {
+			err = &fault.FieldError{Field: "job.after", Value: string(id), Problem: fmt.Sprintf("is a job of worker %q", job.Worker()), Fix: "submit this job there, or name another run"}
 		}
-		return job.State(), nil
+		return job.State(), err
 	}
 	record, err := b.h.log.Load(ctx, training.RunID(id))
 	if errors.Is(err, journal.ErrRunNotFound) {
@@ -454,8 +454,8 @@ func (b *jobBook) targets(ctx context.Context, t Target) ([]*hostedJob, error) {
 		if j := b.live[t.Job]; j != nil {
 			return []*hostedJob{j}, nil
 		}
-		if job, ok := b.ended[t.Job]; ok {
-			return []*hostedJob{b.endedJob(job)}, b.foreign(job)
+		if job, ok, err := b.endedOrForeign(ctx, t.Job); ok || err != nil {
+			return []*hostedJob{b.endedJob(job)}, cmp.Or(err, b.foreign(job))
 		}
 		if _, err := b.h.log.Load(ctx, training.RunID(t.Job)); err != nil {
 			return nil, err
@@ -488,6 +488,21 @@ func (b *jobBook) endedJob(job queue.Job) *hostedJob {
 	return &hostedJob{record: journal.JobRecord{Job: job}, changed: make(chan struct{})}
 }
 
+// endedOrForeign returns a job that has ended or that another worker hosts, which may have
+// come further since the book read it; false for one that is neither.
+func (b *jobBook) endedOrForeign(ctx context.Context, id queue.JobID) (queue.Job, bool, error) {
+	job, ok := b.ended[id]
+	if !ok || job.State().Ended() {
+		return job, ok, nil
+	}
+	record, err := b.log.Load(ctx, id)
+	if err != nil {
+		return job, false, err
+	}
+	b.ended[id] = record.Job.WithoutRequest()
+	return b.ended[id], true, nil
+}
+
 // foreign fails for a job that another worker hosts.
 func (b *jobBook) foreign(job queue.Job) error {
 	if job.State().Ended() {
@@ -510,7 +525,11 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 	if err != nil {
 		return "", err
 	}
-	s, err := queue.RetryAfterRetries(record.Job, b.all())
+	all, err := b.all(ctx)
+	if err != nil {
+		return "", err
+	}
+	s, err := queue.RetryAfterRetries(record.Job, all)
 	if err != nil {
 		return "", err
 	}
@@ -533,7 +552,10 @@ func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []q
 	b := h.jobs
 	b.mu.Lock() // as in Retry
 	defer b.mu.Unlock()
-	all := b.all()
+	all, err := b.all(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	again, err := queue.Retryable(all, group)
 	if err != nil {
 		return nil, nil, err
@@ -567,16 +589,20 @@ func (h *Host) mayRetry(ctx context.Context) error {
 }
 
 // all returns the jobs that there are, in the order of their submission.
-func (b *jobBook) all() []queue.Job {
+func (b *jobBook) all(ctx context.Context) ([]queue.Job, error) {
 	jobs := make([]queue.Job, 0, len(b.live)+len(b.ended))
 	for _, j := range b.live {
 		jobs = append(jobs, j.job())
 	}
-	for _, job := range b.ended {
+	for id := range b.ended {
+		job, _, err := b.endedOrForeign(ctx, id)
+		if err != nil {
+			return nil, err
+		}
 		jobs = append(jobs, job)
 	}
 	slices.SortFunc(jobs, func(a, c queue.Job) int { return cmp.Compare(b.numberOf(a.ID()), b.numberOf(c.ID())) })
-	return jobs
+	return jobs, nil
 }
 
 // release leaves a job to whoever resumes it.
