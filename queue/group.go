@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,40 +14,6 @@ import (
 type Change struct {
 	Job    JobID
 	Events []JobEvent
-}
-
-// DecideGroup gives each job of a group that has not ended the same command: Cancel,
-// Pause, Resume or SetPriority. Jobs that it does not fit, such as one that is not
-// paused where the others are resumed, stay as they are; if it fits none, the error is
-// that of the first. Changes are in the order of the jobs' ids.
-//
-// It fails with fault.NotFound for a group that has no jobs.
-func DecideGroup(jobs []Job, group string, c Command) ([]Change, error) {
-	members, err := groupOf(jobs, group)
-	if err != nil {
-		return nil, err
-	}
-	var changes []Change
-	var first error
-	fits := false
-	for _, j := range members {
-		events, err := j.Decide(c)
-		if err != nil {
-			if fault.KindOf(err) != fault.Conflict {
-				return nil, err
-			}
-			first = cmp.Or(first, err)
-			continue
-		}
-		fits = true
-		if len(events) > 0 {
-			changes = append(changes, Change{j.id, events})
-		}
-	}
-	if !fits {
-		return nil, first
-	}
-	return changes, nil
 }
 
 // Retry returns the submission of a job that tries again what an ended one did not
@@ -208,16 +173,6 @@ func (r retries) retry(j Job, ids map[JobID]JobID) (Submission, error) {
 	}
 	s.After = after
 	return s, nil
-}
-
-// groupOf returns the jobs of a group in the order of their ids.
-func groupOf(jobs []Job, group string) ([]Job, error) {
-	members := membersOf(jobs, group)
-	if len(members) == 0 {
-		return nil, NoGroup(group)
-	}
-	slices.SortFunc(members, byID)
-	return members, nil
 }
 
 // membersOf returns the jobs of a group in the order of the jobs.
