@@ -181,10 +181,10 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 	defer closeHost(t, h)
 	started := w.request(nil)[0].(training.TrainingStarted)
 	model := nn.NewModelSpec("m", started.Architecture)
-	if err := h.AdaptModelToActor(model); err != nil {
+	if _, err := h.hostModel(model); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.AdaptModelToActor(model); fault.KindOf(err) != fault.Conflict {
+	if _, err := h.hostModel(model); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("a second actor: %v", err)
 	}
 	payload, err := json.Marshal(StartTraining{Hyperparameters: started.Hyperparameters, Dataset: started.Dataset})

@@ -124,8 +124,7 @@ func (h *Host) refuse(m Message, err error) error {
 	return err
 }
 
-// modelActor returns the actor of a model: one that was adapted, or the model of a run
-// that is hosted.
+// modelActor returns the actor of the model of a run that is hosted.
 func (h *Host) modelActor(name string) (actor.Ref[modelMessage], error) {
 	ref, err := actor.Lookup[modelMessage](h.system.Registry(), name)
 	if err == nil {
@@ -148,17 +147,9 @@ func (h *Host) modelActor(name string) (actor.Ref[modelMessage], error) {
 	return ref, err
 }
 
-// AdaptModelToActor gives a model an actor, which takes messages under the ModelName of
-// its id until the host is closed. It fails with the errors of nn.ModelSpec.Validate, with
-// the kind Conflict for a model that has an actor, and with Exhausted beyond MaxModels.
-func (h *Host) AdaptModelToActor(model nn.ModelSpec) error {
-	if err := model.Validate(); err != nil {
-		return err
-	}
-	_, err := h.hostModel(nn.NewModelSpec(model.ID, model.Architecture))
-	return err
-}
-
+// hostModel gives a model an actor, which takes messages under the ModelName of its id until
+// the host is closed. It fails with the kind Conflict for a model that has one, and with
+// Exhausted beyond MaxModels.
 func (h *Host) hostModel(model nn.ModelSpec) (actor.Ref[modelMessage], error) {
 	name := ModelName(model.ID)
 	h.modelsMu.Lock()
