@@ -113,7 +113,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		}
 	}
 	var left []string
-	var unread error // the output is read no more, or not by anybody
+	var unread error // the output is no longer read, or not by anybody
 	var before api.RunReport
 	for _, a := range attempts {
 		switch {
@@ -166,7 +166,7 @@ func worst(failed, stopped []error) error {
 		return errors.Join(said...)
 	}
 	for _, err := range said {
-		failed = append(failed, errors.New(err.Error())) // an interruption no more
+		failed = append(failed, errors.New(err.Error())) // no longer an interruption
 	}
 	return errors.Join(failed...)
 }
