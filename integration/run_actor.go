@@ -436,7 +436,7 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.exec, err = loop.NewExecution(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
+	if a.exec, err = loop.NewExecutionWith(a.record.Session, plan, a.data, a.backend, a.newTrainer); err != nil {
 		return nil, err
 	}
 	if err := a.overdue(); err != nil {

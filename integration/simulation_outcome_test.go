@@ -55,7 +55,7 @@ func (h *history) alone(session training.TrainingSession, to uint64) (*loop.Exec
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err := loop.NewExecution(session, plan, h.data, plainBackend{}, newSimTrainer)
+	x, err := loop.NewExecutionWith(session, plan, h.data, plainBackend{}, newSimTrainer)
 	if err != nil {
 		return nil, nil, err
 	}

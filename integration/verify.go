@@ -245,7 +245,7 @@ func (v Verifier) retrain(ctx context.Context, r *reproduction, what Verificatio
 		return err
 	}
 	defer func() { err = errors.Join(err, lease.Release()) }()
-	x, err := loop.NewExecution(what.Run.Session, plan, data, lease.Backend(), loop.NewTrainer)
+	x, err := loop.NewExecutionWith(what.Run.Session, plan, data, lease.Backend(), loop.NewTrainer)
 	if err != nil {
 		return err
 	}

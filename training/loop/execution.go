@@ -89,6 +89,16 @@ func (e *FilesError) Kind() fault.Kind { return fault.KindOf(e.Err) }
 // Unwrap returns the cause.
 func (e *FilesError) Unwrap() error { return e.Err }
 
+// NewExecution plans the session's model on the backend. The trainer's memory
+// is freed by Close. Begin or Restore must follow.
+func NewExecution(session training.TrainingSession, data *dataset.Dataset, backend kernel.Backend) (*Execution, error) {
+	plan, err := PlanOf(session)
+	if err != nil {
+		return nil, err
+	}
+	return NewExecutionWith(session, plan, data, backend, NewTrainer)
+}
+
 // Trainer is what an execution needs of an nn.Trainer.
 type Trainer interface {
 	Load(nn.State) error
@@ -107,9 +117,9 @@ func NewTrainer(backend kernel.Backend, plan *nn.Plan) (Trainer, error) {
 	return nn.NewTrainer(backend, plan)
 }
 
-// NewExecution returns the execution of a session with its plan, as PlanOf gives it, on the
-// backend. The trainer's memory is freed by Close. Begin or Restore must follow.
-func NewExecution(session training.TrainingSession, plan *nn.Plan, data *dataset.Dataset, backend kernel.Backend, newTrainer TrainerFactory) (*Execution, error) {
+// NewExecutionWith is NewExecution with the session's plan, as PlanOf gives it, and
+// another trainer.
+func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dataset.Dataset, backend kernel.Backend, newTrainer TrainerFactory) (*Execution, error) {
 	h := session.Hyperparameters
 	block, err := evaluationBlock(session.Architecture)
 	if err != nil {

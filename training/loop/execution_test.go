@@ -53,7 +53,7 @@ func TestMetricsDoNotDependOnTheRowsEvaluatedAtATime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, err := NewExecution(session, plan, data, backend, NewTrainer)
+		x, err := NewExecutionWith(session, plan, data, backend, NewTrainer)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func trained(t *testing.T, session training.TrainingSession, data *dataset.Datas
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := NewExecution(session, plan, data, backend, NewTrainer)
+	x, err := NewExecutionWith(session, plan, data, backend, NewTrainer)
 	if err != nil {
 		t.Fatal(err)
 	}
