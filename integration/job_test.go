@@ -447,7 +447,7 @@ func TestAJobRunsAfterOthers(t *testing.T) {
 	w.nothingLeft()
 }
 
-func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
+func TestAGroupIsRetriedTogether(t *testing.T) {
 	r := jobRequest{Seed: 1}
 	want := reference(t, r.change)
 	w := newWorld(t)
@@ -465,24 +465,30 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 	w.submit(h, member("a"))
 	<-first.reached
 	w.submit(h, member("b"), member("c", "b"))
-	group := Target{Group: "sweep"}
-	if err := h.Pause(t.Context(), group, ""); err != nil {
-		t.Fatal(err)
+	members := func(command func(Target) error) {
+		t.Helper()
+		for _, id := range []queue.JobID{"a", "b", "c"} {
+			if err := command(Target{Job: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
+	members(func(of Target) error { return h.Pause(t.Context(), of, "") })
 	close(first.open)
 	for _, id := range []queue.JobID{"a", "b", "c"} {
 		w.ended(h, id, queue.StatePaused)
 	}
-	if err := h.SetPriority(t.Context(), group, 7); err != nil {
-		t.Error(err)
-	}
+	members(func(of Target) error { return h.SetPriority(t.Context(), of, 7) })
 	if err := h.Unpause(t.Context(), Target{Job: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	if j := w.ended(h, "a", queue.StateCompleted); j.Priority() != 7 {
 		t.Errorf("its priority is %d", j.Priority())
 	}
-	if err := h.Cancel(t.Context(), group, "all of it"); err != nil {
+	if err := h.Cancel(t.Context(), Target{Job: "a"}, ""); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a job that has completed is cancelled: %v", err)
+	}
+	if err := errors.Join(h.Cancel(t.Context(), Target{Job: "b"}, "all of it"), h.Cancel(t.Context(), Target{Job: "c"}, "all of it")); err != nil {
 		t.Fatal(err)
 	}
 	w.ended(h, "c", queue.StateCancelled)
@@ -511,9 +517,6 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 	}
 	if _, _, err := h.RetryGroup(t.Context(), "done", h.config.newJobID, ""); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("retried again: %v", err)
-	}
-	if err := h.Cancel(t.Context(), Target{Group: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("a group that does not exist: %v", err)
 	}
 	if err := h.Cancel(t.Context(), Target{Job: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a job that does not exist: %v", err)

@@ -29,6 +29,7 @@ const (
 	CauseMaxDuration  Code = "max_duration"  // it has run for as long as it may
 	CauseGaveWay      Code = "gave_way"      // a job that ranks higher took its devices
 	CauseProcessEnded Code = "process_ended" // the process that hosted it ended
+	CauseObstacle     Code = "obstacle"      // something is in its way that does not pass by itself
 )
 
 // The events of a job, in the order in which an undisturbed job has the first of

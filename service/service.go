@@ -145,7 +145,7 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, patience: checkPatience, hosts: hosts{
-		turn: make(chan struct{}, 1), derive: make(chan struct{}, 1), feeds: map[training.RunID]*feed{},
+		turn: make(chan struct{}, 1), joined: make(chan struct{}), derive: make(chan struct{}, 1), feeds: map[training.RunID]*feed{},
 	}}
 	s.closing, s.shut = context.WithCancel(context.Background())
 	return s, nil
