@@ -263,7 +263,7 @@ func TestARunThatAMessageBeginsIsAJob(t *testing.T) {
 		t.Error(err)
 	}
 	w.ended(h, id, queue.StateCancelled)
-	if _, err := h.Retry(t.Context(), id, "bob"); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "was begun by a message") {
+	if _, err := h.Retry(t.Context(), id, h.config.newJobID, "bob"); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "was begun by a message") {
 		t.Errorf("a retry: %v", err)
 	}
 	close(resume)

@@ -192,7 +192,7 @@ func TestRecoveryLeavesTheJobsOfOtherWorkersAlone(t *testing.T) {
 	if c := w.ended(h, "after", queue.StateCancelled).Cause(); c.Code != queue.CausePredecessor {
 		t.Errorf("it was cancelled for %+v", c)
 	}
-	if again, err := h.Retry(t.Context(), "there", ""); err != nil {
+	if again, err := h.Retry(t.Context(), "there", h.config.newJobID, ""); err != nil {
 		t.Errorf("a job of another worker that has ended cannot be retried: %v", err)
 	} else {
 		w.ended(h, again, queue.StateCompleted)
