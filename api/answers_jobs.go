@@ -1,19 +1,48 @@
 package api
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"reprise/queue"
 	"reprise/training"
 )
 
-// Target names the runs that a request is about, in exactly one way.
+// Target names the runs that a request is about: by Runs, by All, or by what they have in
+// common, which is one or more of Group, Name and Tags.
 type Target struct {
 	Runs []string `json:"runs,omitempty"`
 	// Group is a group of jobs: those of it that the request fits.
 	Group string `json:"group,omitempty"`
+	// Name is what runs are called, and Tags are tags that each of them has.
+	Name string   `json:"name,omitempty"`
+	Tags []string `json:"tags,omitempty"`
 	// All is every run that the request fits.
 	All bool `json:"all,omitempty"`
+}
+
+// Selects reports whether the target says what its runs have in common.
+func (t Target) Selects() bool { return t.Group != "" || t.Name != "" || len(t.Tags) > 0 }
+
+// Fits reports whether a run has what the target says.
+func (t Target) Fits(r Run) bool {
+	return RunsRequest{Group: t.Group, Name: t.Name, Tags: t.Tags}.Fits(r)
+}
+
+// String says what the runs have in common: `group "sweep" with tag "a"`.
+func (t Target) String() string {
+	var parts []string
+	if t.Group != "" {
+		parts = append(parts, fmt.Sprintf("group %q", t.Group))
+	}
+	if t.Name != "" {
+		parts = append(parts, fmt.Sprintf("name %q", t.Name))
+	}
+	for _, tag := range t.Tags {
+		parts = append(parts, fmt.Sprintf("tag %q", tag))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // CancelRequest asks for runs to be ended for good, wherever they are. Their checkpoints

@@ -37,6 +37,8 @@ func goldenFiles() map[string]string {
 		"jobs.state.json":       "ec8b1b0e27885519cb2db0e3daadba9736819dc0182b2dde6eefbbcbe98a0ae5",
 		"life.jsonl":            "b9eb883a29da858bc8c0656980094297a106cc67a95be226eae4fe2c3d10b29c",
 		"life.state.json":       "f2f973742434db0af3637b32f96e03aaffc1dce8d44a8661850ef6cc8d212de3",
+		"notes.jsonl":           "8fc802dcc5d4ba36dcf00c395d753a1f1f6c49d20acfb8a97d437732b0b77c84",
+		"notes.state.json":      "0db20aa6453b5647a2ac22bd2530e37d74a35b9416f3e2da140681d444006e00",
 		"queue.jsonl":           "efdd52b6c23b2e4834f62b3e6b33579fabd4a73835a3a9021f00948ebe5e8f42",
 		"queue.state.json":      "96e238f3a96f7445def9d7bd97b241ef35eb9fd55471d24380eaeadded6548e2",
 		"regression.jsonl":      "0b8bfea61435728c672606939b48b54c06b48b2e521bf9bf09a0fb4618138c7b",

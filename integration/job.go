@@ -393,6 +393,53 @@ func (h *Host) SetPriority(ctx context.Context, t Target, priority int) error {
 	return err
 }
 
+// Annotate changes what is noted about a job, in whatever state it is.
+func (h *Host) Annotate(ctx context.Context, id queue.JobID, c queue.Annotate) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return h.commandAny(ctx, id, c)
+}
+
+// commandAny gives a job a command that fits also those that have ended.
+func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command) error {
+	b := h.jobs
+	if _, err := b.find(ctx, id); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrHostClosed
+	}
+	if _, err := b.targets(ctx, Target{Job: id}); err != nil {
+		return err
+	}
+	if j := b.live[id]; j != nil {
+		if err := b.revive(j); err != nil {
+			return err
+		}
+		return b.decide(j, c)
+	}
+	record, err := b.log.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	events, err := record.Job.Decide(c)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	after, err := b.log.Append(ctx, journal.JobChange{ID: id, Before: record, Events: events})
+	if err != nil {
+		return err
+	}
+	b.ended[id] = after[0].Job.WithoutRequest()
+	for _, e := range events {
+		h.jobRecorded(training.RunID(id), e)
+	}
+	return nil
+}
+
 // command gives each job of the target that has not ended a command, and does something
 // with each that it fits. For a group, it is enough that it fits one.
 func (h *Host) command(ctx context.Context, t Target, of func(*hostedJob) queue.Command, then ...func(*hostedJob)) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/queue"
@@ -108,8 +109,8 @@ func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err e
 	return jobs, err
 }
 
-// Resolve returns the run or the job that name means: an id, the beginning of exactly
-// one id, or "latest", the one that was submitted last, or started last where it never was.
+// Resolve returns the run or the job that name means: an id, the name of exactly one, the
+// beginning of exactly one id, or "latest", the one that was submitted last, or started last where it never was.
 // It fails like RunList.Resolve.
 func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) {
 	all := RunList{Runs: append([]RunSummary(nil), runs.Runs...)}
@@ -138,7 +139,30 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 	if name == "latest" && latest.id != "" {
 		return latest.id, nil
 	}
+	if id, err := jobs.named(name); id != "" || err != nil {
+		if known := submitted[training.RunID(name)] || started[training.RunID(name)]; !known {
+			return id, err
+		}
+	}
 	return all.Resolve(name)
+}
+
+// named returns the run that somebody gave a name; "" if there is none, and ErrAmbiguousRun
+// if there are several.
+func (l *JobList) named(name string) (training.RunID, error) {
+	if name == "" {
+		return "", nil
+	}
+	var matches []string
+	for _, r := range l.Jobs {
+		if r.Job.Annotation().Name == name {
+			matches = append(matches, string(r.Job.ID()))
+		}
+	}
+	if len(matches) > 1 {
+		return "", ambiguous(name, matches, "give the id of one, or other names with reprise runs annotate RUN --name NAME")
+	}
+	return training.RunID(strings.Join(matches, "")), nil
 }
 
 type latestRun struct {

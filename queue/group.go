@@ -65,7 +65,7 @@ func (j Job) Retry() (Submission, error) {
 		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it is %s and has not ended", j.id, j.state)
 	}
 	s := j.Submission()
-	s.Priority, s.After, s.RetryOf = j.priority, j.After(), j.id
+	s.Priority, s.After, s.RetryOf, s.Annotation = j.priority, j.After(), j.id, j.Annotation()
 	return s, nil
 }
 

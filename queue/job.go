@@ -74,6 +74,7 @@ type Job struct {
 	cause      Cause
 	retryAfter time.Duration
 	deferrals  int
+	annotation Annotation
 	ran        time.Duration
 	waited     time.Duration
 }

@@ -121,6 +121,8 @@ func (j Job) Decide(c Command) ([]JobEvent, error) {
 			return nil, nil
 		}
 		return j.decided("prioritize", JobPriorityChanged{c.Priority})
+	case Annotate:
+		return j.annotate(c)
 	case Cancel:
 		return j.cancel(c.Cause)
 	case Prepare:

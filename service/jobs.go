@@ -178,6 +178,8 @@ func runOf(r journal.RunSummary, job journal.JobRecord, alive bool) api.Run {
 		return out
 	}
 	out.Job = jobOf(job)
+	note := job.Job.Annotation()
+	out.Name, out.Tags, out.Note = note.Name, note.Tags, note.Note
 	if cause := job.Job.Cause().Message; cause != "" && (out.Reason == "" || out.State == api.Cancelled || out.State == api.Rejected) &&
 		out.State != training.Completed && out.State != training.Running && out.State != api.Placed && out.State != training.Initializing {
 		out.Reason = cause

@@ -91,9 +91,9 @@ func (a *asked) includes(r api.Run) bool {
 	if r.Job == nil || r.Job.RetryOf == "" || a.before[r.RunID] {
 		return false
 	}
-	return a.retried.All || a.retried.Group != "" && a.retried.Group == r.Job.Group ||
+	return a.retried.All || a.retried.Selects() && a.retried.Fits(r) ||
 		slices.ContainsFunc(a.retried.Runs, func(name string) bool {
-			return name == "latest" || strings.HasPrefix(string(r.Job.RetryOf), name)
+			return name == "latest" || name == r.Name || strings.HasPrefix(string(r.Job.RetryOf), name)
 		})
 }
 

@@ -83,6 +83,7 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	if o.at.given() {
 		t.row("as of position", thousands(uint64(r.Position)))
 	}
+	writeAnnotation(t, d.Run)
 	t.row("state", string(d.State))
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
@@ -142,6 +143,19 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	t.line("")
 	writeCheckpoints(t, r, o)
 	return nil
+}
+
+// writeAnnotation says what is noted about a run.
+func writeAnnotation(t *table, r api.Run) {
+	if r.Name != "" {
+		t.row("name", r.Name)
+	}
+	if len(r.Tags) > 0 {
+		t.row("tags", strings.Join(r.Tags, ", "))
+	}
+	if r.Note != "" {
+		t.row("note", r.Note)
+	}
 }
 
 // describeCheckpoint says where a run is resumed or forked from: its last checkpoint.

@@ -15,7 +15,7 @@ import (
 
 // trainAll trains several requests, once nothing is wrong with any of them. The queue
 // decides which run gets a device when.
-func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
+func (env *environment) trainAll(ctx context.Context, files, set []string, note noteFlags, o followOptions) error {
 	newView := func() hostView { return newSeveralView(env, files) }
 	if o.detach {
 		newView = func() hostView { return newLinesView(env, files) }
@@ -25,9 +25,10 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, o fol
 		if err != nil {
 			return err
 		}
+		note.note(&request)
 		attempts, err := submitAll(ctx, s.Submit(ctx, request), files, view)
 		if err != nil {
-			return err
+			return note.asGiven(err)
 		}
 		if o.detach {
 			view().close()
