@@ -175,6 +175,11 @@ type Annotated struct {
 	queue.Annotation
 }
 
+// KeptCheckpoints returns the checkpoints whose files were not removed.
+func (d RunDetails) KeptCheckpoints() []training.Checkpoint {
+	return training.TrainingRun{Checkpoints: d.Checkpoints, Removed: d.RemovedCheckpoints}.Kept()
+}
+
 // RunDetails is a run with all that is recorded of it.
 type RunDetails struct {
 	Run
@@ -187,10 +192,13 @@ type RunDetails struct {
 	History []Epoch `json:"epochs_history"`
 	// Figures are those of the best checkpoint on the validation split, once the run has
 	// completed. Runs of older versions have none.
-	Figures        *training.FiguresComputed `json:"figures,omitempty"`
-	Checkpoints    []training.Checkpoint     `json:"checkpoints"`
-	CheckpointsDir string                    `json:"checkpoints_dir"`
-	Saga           training.TrainingSaga     `json:"saga"`
+	Figures     *training.FiguresComputed `json:"figures,omitempty"`
+	Checkpoints []training.Checkpoint     `json:"checkpoints"`
+	// RemovedCheckpoints are the steps of those whose files were removed, as config.keep
+	// asks.
+	RemovedCheckpoints []uint64              `json:"removed_checkpoints,omitempty"`
+	CheckpointsDir     string                `json:"checkpoints_dir"`
+	Saga               training.TrainingSaga `json:"saga"`
 	// Interruptions counts how often training was stopped, Reproduced the epochs that
 	// were then trained again, with the same figures.
 	Interruptions int `json:"interruptions"`

@@ -40,14 +40,14 @@ func copyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 	}
 	total := uint64(0)
 	for _, r := range state.Runs {
-		total += uint64(len(r.Checkpoints))
+		total += uint64(len(r.Kept()))
 	}
 	for _, r := range state.Runs {
 		if err := to.CreateRun(r.ID); err != nil {
 			return copied, err
 		}
 		copied.Runs++
-		for _, cp := range r.Checkpoints {
+		for _, cp := range r.Kept() {
 			if err := ctx.Err(); err != nil {
 				return copied, err
 			}

@@ -218,7 +218,15 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 		}
 		c.Events = append(c.Events, decided...)
 	}
-	record, run, err := b.log.AppendWithRun(context.Background(), c, b.h.log, events...)
+	var record journal.JobRecord
+	var run journal.RunRecord
+	err = b.whileNoneIsSubmitted(func() error {
+		if err := b.checkParent(events); err != nil {
+			return err
+		}
+		record, run, err = b.log.AppendWithRun(context.Background(), c, b.h.log, events...)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -229,6 +237,34 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 	b.activate(j)
 	b.happened(j, j.record, c.Events)
 	b.advance()
+	return nil
+}
+
+// whileNoneIsSubmitted calls do while no other run begins. do must neither take mu nor tell
+// anybody of what it records.
+func (b *jobBook) whileNoneIsSubmitted(do func() error) error {
+	if b == nil {
+		return do()
+	}
+	b.beginning.Lock()
+	defer b.beginning.Unlock()
+	return do()
+}
+
+// checkParent fails for a fork from a checkpoint that was removed in the meantime.
+func (b *jobBook) checkParent(events []training.Event) error {
+	started, ok := events[0].(training.TrainingStarted)
+	if !ok || started.Parent == nil {
+		return nil
+	}
+	parent, err := b.h.log.Load(context.Background(), started.Parent.RunID)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(parent.Kept(), started.Parent.Checkpoint) {
+		return &fault.FieldError{Field: "from", Value: fmt.Sprint(started.Parent.Checkpoint.Step),
+			Problem: "is a checkpoint that was just removed", Fix: "use another one"}
+	}
 	return nil
 }
 

@@ -62,6 +62,9 @@ type jobBook struct {
 	// clock wakes the book when something is due.
 	clock actor.Ref[jobClockMessage]
 
+	// beginning is held while a run begins; mu may be held before it, never after.
+	beginning sync.Mutex
+
 	mu     sync.Mutex // guards what follows
 	live   map[queue.JobID]*hostedJob
 	ended  map[queue.JobID]queue.Job // and those of other workers

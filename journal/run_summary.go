@@ -23,9 +23,11 @@ type RunSummary struct {
 	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
 	Metrics       *training.Metrics `json:"metrics,omitempty"`
 	// HasAccuracy reports whether the accuracy in Metrics has a meaning.
-	HasAccuracy bool   `json:"accurate"`
-	Epochs      uint64 `json:"epochs"`
-	TotalSteps  uint64 `json:"total_steps"`
+	HasAccuracy bool `json:"accurate"`
+	// Removed are the steps of the checkpoints that were removed last.
+	Removed    []uint64 `json:"removed,omitempty"`
+	Epochs     uint64   `json:"epochs"`
+	TotalSteps uint64   `json:"total_steps"`
 	// Dataset is the path of the data.
 	Dataset string `json:"dataset"`
 	// Parent is the run that a fork starts from, and ParentStep the step at which
@@ -112,6 +114,8 @@ func (r RunSummary) Apply(event training.Event, version eventstore.Version, at t
 		r.Ahead = append(r.Ahead, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case training.CheckpointCommitted:
 		r.commit(e.Checkpoint)
+	case training.CheckpointsRemoved:
+		r.Removed = e.Steps
 	case training.TrainingInterrupted:
 		r.State, r.Reason = training.Interrupted, e.Cause
 	case training.CheckpointFailed:

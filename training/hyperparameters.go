@@ -56,6 +56,8 @@ type Options struct {
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
 	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
+	// Keep says which checkpoints stay.
+	Keep Keep `json:"keep,omitzero"`
 }
 
 // Recorded returns the options as they are recorded: the default as the zero value,
@@ -133,6 +135,7 @@ func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	if h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation {
 		bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
 	}
+	errs = append(errs, h.Keep.validate()...)
 	for _, err := range fault.Parts(h.ValidateRegularization()) {
 		var field *fault.FieldError
 		if errors.As(err, &field) {

@@ -224,7 +224,7 @@ func (env *environment) stepCandidates(c *cobra.Command, args []string, prefix s
 		return nil, directive
 	}
 	var found []string
-	for _, cp := range slices.Backward(run.Details.Checkpoints) {
+	for _, cp := range slices.Backward(run.Details.KeptCheckpoints()) {
 		step := strconv.FormatUint(cp.Step, 10)
 		if !strings.HasPrefix(step, prefix) || len(found) >= maxCandidates {
 			continue

@@ -184,11 +184,15 @@ func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
 	t.row("checkpoints in", r.Details.CheckpointsDir)
 	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
 		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
-	from, omitted := o.newestOf(len(list)), 0
+	from, omitted, removed := o.newestOf(len(list)), 0, 0
 	for i, cp := range list {
 		var marks []string
 		if cp.Step == r.BestStep && len(list) > 1 {
 			marks = append(marks, "best")
+		}
+		if slices.Contains(r.Details.RemovedCheckpoints, cp.Step) {
+			removed++
+			continue
 		}
 		if slices.Contains(r.MissingSteps, cp.Step) {
 			marks = append(marks, "files missing")
@@ -200,6 +204,9 @@ func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
 		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, strings.Join(marks, ", "))
 	}
 	writeOmitted(t, omitted, "checkpoint")
+	if removed > 0 {
+		t.line("(%s removed, as config.keep asks)", plural(removed, "checkpoint"))
+	}
 	if len(r.MissingSteps) > 0 {
 		t.line("\n"+missingFiles, r.Folder)
 	}
