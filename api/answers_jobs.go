@@ -71,6 +71,34 @@ type RetryRequest struct {
 	Target
 }
 
+// DeleteRequest asks for the files of runs to be removed for good: their checkpoints and
+// the figures of their steps. Their events stay in the log.
+type DeleteRequest struct {
+	Target
+	// DryRun asks only what would be freed.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Deleted is what became of runs that were to be deleted, or would.
+type Deleted struct {
+	Runs []DeletedRun `json:"runs"`
+}
+
+// DeletedRun is what became of one run.
+type DeletedRun struct {
+	RunID training.RunID `json:"run_id"`
+	Name  string         `json:"name,omitempty"`
+	// State is that before it was deleted.
+	State training.State `json:"state,omitempty"`
+	// Bytes are those of the files, and Checkpoints how many were among them.
+	Bytes       int64 `json:"bytes"`
+	Checkpoints int   `json:"checkpoints"`
+	// Left says that something in the run's folder is not Reprise's, and was left.
+	Left bool `json:"left,omitempty"`
+	// Error is why the run was not deleted.
+	Error *Error `json:"error,omitempty"`
+}
+
 // Commanded is what became of runs that a request was about.
 type Commanded struct {
 	Runs []CommandedRun `json:"runs"`
@@ -135,6 +163,8 @@ type Job struct {
 	Cause      *queue.Cause  `json:"cause,omitempty"`
 	Deferrals  int           `json:"deferrals,omitempty"`
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	// Deleted says that the run's files were removed.
+	Deleted bool `json:"deleted,omitempty"`
 	// SubmittedAt is when it was submitted.
 	SubmittedAt time.Time `json:"submitted_at"`
 }

@@ -78,6 +78,11 @@ func (c *Client) Compare(ctx context.Context, r api.CompareRequest) (api.Compari
 	return unary(ctx, c, api.CompareRuns, r)
 }
 
+// Delete implements api.Service.
+func (c *Client) Delete(ctx context.Context, r api.DeleteRequest) (api.Deleted, error) {
+	return unary(ctx, c, api.DeleteRuns, r)
+}
+
 // Annotate implements api.Service.
 func (c *Client) Annotate(ctx context.Context, r api.AnnotateRequest) (api.Annotated, error) {
 	return unary(ctx, c, api.AnnotateRun, r)

@@ -35,6 +35,8 @@ func goldenFiles() map[string]string {
 		"figures.state.json":    "11ec28253e2e53a5365c3e16ce1c1e6fab0033ef4623fcb0fc346431190e666f",
 		"jobs.jsonl":            "1b074a72c82a9eb3bf9b100179334ac7c8106aa5303540766532a6946488ddcd",
 		"jobs.state.json":       "ec8b1b0e27885519cb2db0e3daadba9736819dc0182b2dde6eefbbcbe98a0ae5",
+		"kept.jsonl":            "2f2dd454db0eb99fbbbfcdbbeaadae6fca5e730f219a9698d2ec20d4f6923d99",
+		"kept.state.json":       "e2e5d3dc2bf16ea8ea3d6fa738af37c35b7ea3c549181820d9f47c2f177b808f",
 		"life.jsonl":            "b9eb883a29da858bc8c0656980094297a106cc67a95be226eae4fe2c3d10b29c",
 		"life.state.json":       "f2f973742434db0af3637b32f96e03aaffc1dce8d44a8661850ef6cc8d212de3",
 		"notes.jsonl":           "8fc802dcc5d4ba36dcf00c395d753a1f1f6c49d20acfb8a97d437732b0b77c84",

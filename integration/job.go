@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/journal"
 	"reprise/queue"
@@ -261,7 +262,7 @@ func (b *jobBook) checkParent(events []training.Event) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(parent.Kept(), started.Parent.Checkpoint) {
+	if b.ended[queue.JobID(parent.ID)].Deleted() || !slices.Contains(parent.Kept(), started.Parent.Checkpoint) {
 		return &fault.FieldError{Field: "from", Value: fmt.Sprint(started.Parent.Checkpoint.Step),
 			Problem: "is a checkpoint that was just removed", Fix: "use another one"}
 	}
@@ -437,8 +438,40 @@ func (h *Host) Annotate(ctx context.Context, id queue.JobID, c queue.Annotate) e
 	return h.commandAny(ctx, id, c)
 }
 
-// commandAny gives a job a command that fits also those that have ended.
-func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command) error {
+// Delete records that the files of the run of a job that has ended are not needed any more.
+// The caller removes them then. It fails with fault.Conflict for a job that has not ended,
+// and for a run that forks need.
+func (h *Host) Delete(ctx context.Context, id queue.JobID) error {
+	return h.commandAny(ctx, id, queue.Delete{}, func() error { // no fork begins meanwhile
+		if run := h.run(training.RunID(id)); run != nil && !run.resting() {
+			return fault.New(fault.Conflict, "run %s is still ending; try again", id)
+		}
+		return CheckNoForks(ctx, h.config.Store, training.RunID(id))
+	})
+}
+
+// CheckNoForks fails with fault.Conflict for a run that forks need, which were not deleted:
+// each begins with one of its checkpoints, also when it is verified.
+func CheckNoForks(ctx context.Context, store eventstore.Store, id training.RunID) error {
+	runs, err := journal.ReadRuns(ctx, store)
+	if err != nil {
+		return err
+	}
+	jobs, err := journal.ReadJobs(ctx, store)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs.Runs {
+		if job, _ := jobs.Job(queue.JobID(r.RunID)); r.Parent == id && !job.Job.Deleted() {
+			return fault.New(fault.Conflict, "run %s is needed by its fork %s; delete that one first", id, r.RunID)
+		}
+	}
+	return nil
+}
+
+// commandAny gives a job a command that fits also those that have ended, unless check fails
+// while no job is submitted.
+func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command, check ...func() error) error {
 	b := h.jobs
 	if _, err := b.find(ctx, id); err != nil {
 		return err
@@ -450,6 +483,11 @@ func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command) 
 	}
 	if _, err := b.targets(ctx, Target{Job: id}); err != nil {
 		return err
+	}
+	for _, check := range check {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	if j := b.live[id]; j != nil {
 		if err := b.revive(j); err != nil {

@@ -265,7 +265,7 @@ func (b *jobBook) take(j *hostedJob, record journal.JobRecord, events []queue.Jo
 		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused:
 			j.notBefore = time.Time{}
 		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
-			queue.JobPriorityChanged, queue.JobAnnotated, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
+			queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
 			// The job itself knows what they mean.
 		}
 		b.h.jobRecorded(j.run(), e)

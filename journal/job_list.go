@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"reprise/eventstore"
@@ -114,6 +115,14 @@ func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err e
 // It fails like RunList.Resolve.
 func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) {
 	all := RunList{Runs: append([]RunSummary(nil), runs.Runs...)}
+	if job, ok := jobs.Job(queue.JobID(name)); ok && job.Job.Deleted() { // only its whole id means it
+		return training.RunID(name), nil
+	}
+	deleted := func(r RunSummary) bool {
+		job, _ := jobs.Job(queue.JobID(r.RunID))
+		return job.Job.Deleted()
+	}
+	all.Runs = slices.DeleteFunc(all.Runs, deleted)
 	submitted := make(map[training.RunID]bool, len(jobs.Jobs))
 	for _, r := range jobs.Jobs {
 		submitted[training.RunID(r.Job.ID())] = true
@@ -128,6 +137,9 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 		}
 	}
 	for i, r := range jobs.Jobs {
+		if r.Job.Deleted() {
+			continue
+		}
 		id := training.RunID(r.Job.ID())
 		if !started[id] {
 			all.Runs = append(all.Runs, RunSummary{RunID: id})
@@ -155,7 +167,7 @@ func (l *JobList) named(name string) (training.RunID, error) {
 	}
 	var matches []string
 	for _, r := range l.Jobs {
-		if r.Job.Annotation().Name == name {
+		if r.Job.Annotation().Name == name && !r.Job.Deleted() {
 			matches = append(matches, string(r.Job.ID()))
 		}
 	}

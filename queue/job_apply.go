@@ -99,6 +99,8 @@ func (j Job) ApplyRecorded(e JobEvent) (Job, error) {
 		}
 	case JobPriorityChanged:
 		j.priority = e.Priority
+	case JobDeleted:
+		j.deleted = true
 	case JobAnnotated:
 		j.annotation = e.Annotation.clone()
 	case JobCancelled:
@@ -150,6 +152,8 @@ func from(e JobEvent) []State {
 		return []State{StateSubmitted, StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobPredecessorCompleted, JobPriorityChanged, JobCancelled:
 		return []State{StateSubmitted, StatePreparing, StateQueued, StatePaused, StatePlaced, StateRunning}
+	case JobDeleted:
+		return []State{StateCompleted, StateFailed, StateCancelled, StateRejected}
 	case JobAnnotated:
 		return States()
 	case JobSubmitted: // it comes before every state
@@ -240,6 +244,10 @@ func (j Job) conflict(e JobEvent) error {
 		if j.state != StatePaused && !j.Left() && (j.stop == nil || j.stop.To != StatePaused) {
 			return no("is %s and not to be paused: there is nothing to resume", j.state)
 		}
+	case JobDeleted:
+		if j.deleted {
+			return no("was deleted before")
+		}
 	case JobSubmitted, JobPreparing, JobPrepared, JobCompleted, JobPriorityChanged, JobAnnotated, JobFailed, JobRejected:
 		// That the state allows them is enough.
 	}
@@ -293,7 +301,7 @@ func invalid(e JobEvent) error {
 		return errors.Join(named(e.Cause), period(e.Ran))
 	case JobRejected:
 		return named(e.Cause)
-	case JobSubmitted, JobPreparing, JobStarted, JobPredecessorCompleted, JobResumed:
+	case JobSubmitted, JobPreparing, JobStarted, JobPredecessorCompleted, JobResumed, JobDeleted:
 		// They say nothing more, or were checked before.
 	}
 	return nil

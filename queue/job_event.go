@@ -100,6 +100,10 @@ type (
 		Annotation
 	}
 
+	// JobDeleted records that the files of the run of a job that has ended are about to be
+	// removed. Its events stay.
+	JobDeleted struct{}
+
 	// JobCancelled is the end of a job that somebody, a bound or a predecessor ended.
 	// A checkpoint that was committed stays.
 	JobCancelled struct {
@@ -156,6 +160,9 @@ func (JobPriorityChanged) EventType() string { return "queue.job_priority_change
 // EventType returns "queue.job_annotated.v1".
 func (JobAnnotated) EventType() string { return "queue.job_annotated.v1" }
 
+// EventType returns "queue.job_deleted.v1".
+func (JobDeleted) EventType() string { return "queue.job_deleted.v1" }
+
 // EventType returns "queue.job_cancelled.v1".
 func (JobCancelled) EventType() string { return "queue.job_cancelled.v1" }
 
@@ -178,6 +185,7 @@ func (JobPaused) jobEvent()               {}
 func (JobResumed) jobEvent()              {}
 func (JobPriorityChanged) jobEvent()      {}
 func (JobAnnotated) jobEvent()            {}
+func (JobDeleted) jobEvent()              {}
 func (JobCancelled) jobEvent()            {}
 func (JobFailed) jobEvent()               {}
 func (JobRejected) jobEvent()             {}
@@ -187,7 +195,7 @@ func (JobRejected) jobEvent()             {}
 func JobEvents() []JobEvent {
 	return []JobEvent{
 		JobSubmitted{}, JobPreparing{}, JobPrepared{}, JobPredecessorCompleted{}, JobPlaced{}, JobStarted{}, JobCompleted{},
-		JobDeferred{}, JobStopRequested{}, JobPaused{}, JobResumed{}, JobPriorityChanged{}, JobAnnotated{},
+		JobDeferred{}, JobStopRequested{}, JobPaused{}, JobResumed{}, JobPriorityChanged{}, JobAnnotated{}, JobDeleted{},
 		JobCancelled{}, JobFailed{}, JobRejected{},
 	}
 }

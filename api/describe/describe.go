@@ -93,7 +93,7 @@ func jobFigures(event queue.JobEvent) string {
 		return e.Message
 	case queue.JobRejected:
 		return e.Message
-	case queue.JobPreparing, queue.JobStarted, queue.JobPaused, queue.JobResumed, queue.JobCompleted: // their names say it all
+	case queue.JobPreparing, queue.JobStarted, queue.JobPaused, queue.JobResumed, queue.JobCompleted, queue.JobDeleted: // their names say it all
 	}
 	return ""
 }

@@ -42,6 +42,7 @@ func TestEveryEventOfAJobIsToldInWords(t *testing.T) {
 		{queue.JobPriorityChanged{Priority: 7}, "job priority changed: 7"},
 		{queue.JobPriorityChanged{}, "job priority changed: 0"},
 		{queue.JobAnnotated{Annotation: queue.Annotation{Name: "base", Tags: []string{"a", "b"}, Note: "why"}}, "job annotated: name base, tags a and b, note: why"},
+		{queue.JobDeleted{}, "job deleted"},
 		{queue.JobAnnotated{}, "job annotated: nothing"},
 		{queue.JobCancelled{Cause: cause}, "job cancelled: somebody said so"},
 		{queue.JobFailed{Cause: cause}, "job failed: somebody said so"},

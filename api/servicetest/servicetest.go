@@ -147,6 +147,8 @@ func calls() []call {
 		{"runs.pause", `{"runs":["no such run"],"cause":"a test"}`},
 		{"runs.priority", `{"runs":["latest"],"priority":1000000}`},
 		{"runs.priority", `{"cause":"a test","priority":1}`},
+		{"runs.delete", `{"runs":["no such run"]}`},
+		{"runs.delete", `{"tags":["no such tag"],"dry_run":true}`},
 		{"runs.retry", `{"runs":["no such run"]}`},
 		{"runs.retry", `{}`},
 		{"actors.list", `{}`},

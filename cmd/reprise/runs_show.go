@@ -85,6 +85,9 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	}
 	writeAnnotation(t, d.Run)
 	t.row("state", string(d.State))
+	if d.Job != nil && d.Job.Deleted {
+		t.row("deleted", "its files are gone; only its events are kept")
+	}
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
 	}
