@@ -28,7 +28,7 @@ time of a step is interpolated, since only that of the whole run is recorded.
 
 "reprise export" writes the model of a run, and "reprise runs metrics -o csv" its figures as
 a table.`,
-		Example: `  reprise runs export latest --tensorboard curves    # then: tensorboard --logdir curves`,
+		Example: `  reprise runs export latest --tensorboard curves`,
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return env.exportCurves(c.Context(), args, folder)
