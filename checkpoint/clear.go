@@ -41,7 +41,7 @@ func (f Folder) Clear() (left bool, err error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil || left {
-		return left, errors.Join(err, files.SyncDir(f.Path))
+		return left, err
 	}
 	return false, files.RemoveAll(f.Path)
 }

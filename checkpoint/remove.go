@@ -8,20 +8,20 @@ import (
 
 // Remove removes the checkpoints of steps, and what an earlier Remove that was cut short
 // has left of them; those that are not there are no error. Each gets another name first,
-// so that it is there whole or not at all. It removes marked ones, too: the caller has
+// so that it is there whole or not at all, unless the power fails: then some of it may be
+// back, and is removed by the next Remove. It removes marked ones, too: the caller has
 // recorded that they are not needed. A folder with something in it that this package did
 // not write is left as it is, with a *ForeignError. It continues after an error, and
 // returns all.
 func (f Folder) Remove(steps ...uint64) error {
 	files := f.files()
 	var errs []error
-	changed := false
 	for _, step := range steps {
 		name := folderName(step)
 		removed := filepath.Join(f.Path, removedName(name))
 		half, err := files.Kind(removed) // of an earlier crash
 		if err == nil && half == folder {
-			changed, err = true, removeFolder(files, removed, true)
+			err = removeFolder(files, removed, true)
 		}
 		path := filepath.Join(f.Path, name)
 		found, kindErr := files.Kind(path)
@@ -37,11 +37,7 @@ func (f Folder) Remove(steps ...uint64) error {
 			errs = append(errs, wrapRemove(path, err))
 			continue
 		}
-		changed = true
 		errs = append(errs, wrapRemove(path, files.RemoveAll(removed)))
-	}
-	if changed {
-		errs = append(errs, files.SyncDir(f.Path))
 	}
 	return errors.Join(errs...)
 }

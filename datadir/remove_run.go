@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"reprise/internal/disk"
 	"reprise/training"
 )
 
@@ -33,13 +32,10 @@ func (w Workspace) RemoveRun(id training.RunID) (left bool, err error) {
 	if err != nil {
 		return left, err
 	}
-	if left = len(entries) > 0; left {
-		return true, files.SyncDir(w.RunDir(id))
+	if len(entries) > 0 {
+		return true, nil
 	}
-	if err := files.Remove(w.RunDir(id)); err != nil {
-		return false, err
-	}
-	return false, disk.Or(w.Disk).SyncDir(w.RunsDir())
+	return false, files.Remove(w.RunDir(id))
 }
 
 // RunSize returns how many bytes the files of a run have.

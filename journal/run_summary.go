@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"reprise/eventstore"
@@ -24,7 +25,7 @@ type RunSummary struct {
 	Metrics       *training.Metrics `json:"metrics,omitempty"`
 	// HasAccuracy reports whether the accuracy in Metrics has a meaning.
 	HasAccuracy bool `json:"accurate"`
-	// Removed are the steps of the checkpoints that were removed last.
+	// Removed are the steps of the checkpoints that were removed last, a few at most.
 	Removed    []uint64 `json:"removed,omitempty"`
 	Epochs     uint64   `json:"epochs"`
 	TotalSteps uint64   `json:"total_steps"`
@@ -52,6 +53,7 @@ func (r RunRecord) Summary() RunSummary {
 		Epochs: s.Hyperparameters.Epochs, TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
 		Version: r.Version, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Trained: r.Trained,
 	}
+	out.Removed = newestRemoved(r.TrainingRun.Removed)
 	out.setSaga(r.Saga)
 	last, own := r.LastCheckpoint()
 	if p := s.Parent; p != nil {
@@ -70,6 +72,13 @@ func (r RunRecord) Summary() RunSummary {
 		}
 	}
 	return out
+}
+
+// newestRemoved returns the end of a list of removed checkpoints: those whose files a crash
+// may have left.
+func newestRemoved(steps []uint64) []uint64 {
+	const most = 16
+	return steps[max(0, len(steps)-most):]
 }
 
 // setSaga stores the saga unless it has ended and holds nothing.
@@ -115,7 +124,7 @@ func (r RunSummary) Apply(event training.Event, version eventstore.Version, at t
 	case training.CheckpointCommitted:
 		r.commit(e.Checkpoint)
 	case training.CheckpointsRemoved:
-		r.Removed = e.Steps
+		r.Removed = newestRemoved(slices.Concat(r.Removed, e.Steps))
 	case training.TrainingInterrupted:
 		r.State, r.Reason = training.Interrupted, e.Cause
 	case training.CheckpointFailed:
