@@ -1,19 +1,48 @@
 package api
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"reprise/queue"
 	"reprise/training"
 )
 
-// Target names the runs that a request is about, in exactly one way.
+// Target names the runs that a request is about: by Runs, by All, or by what they have in
+// common, which is one or more of Group, Name and Tags.
 type Target struct {
 	Runs []string `json:"runs,omitempty"`
 	// Group is a group of jobs: those of it that the request fits.
 	Group string `json:"group,omitempty"`
+	// Name is what runs are called, and Tags are tags that each of them has.
+	Name string   `json:"name,omitempty"`
+	Tags []string `json:"tags,omitempty"`
 	// All is every run that the request fits.
 	All bool `json:"all,omitempty"`
+}
+
+// Selects reports whether the target says what its runs have in common.
+func (t Target) Selects() bool { return t.Group != "" || t.Name != "" || len(t.Tags) > 0 }
+
+// Fits reports whether a run has what the target says.
+func (t Target) Fits(r Run) bool {
+	return RunsRequest{Group: t.Group, Name: t.Name, Tags: t.Tags}.Fits(r)
+}
+
+// String says what the runs have in common: `group "sweep" with tag "a"`.
+func (t Target) String() string {
+	var parts []string
+	if t.Group != "" {
+		parts = append(parts, fmt.Sprintf("group %q", t.Group))
+	}
+	if t.Name != "" {
+		parts = append(parts, fmt.Sprintf("name %q", t.Name))
+	}
+	for _, tag := range t.Tags {
+		parts = append(parts, fmt.Sprintf("tag %q", tag))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // CancelRequest asks for runs to be ended for good, wherever they are. Their checkpoints
@@ -43,6 +72,34 @@ type RetryRequest struct {
 	// RunIDs are ids for the new runs, as SubmitRequest.RunIDs, in no order. The service
 	// draws ids for more runs than these.
 	RunIDs []training.RunID `json:"run_ids,omitempty"`
+}
+
+// DeleteRequest asks for the files of runs to be removed for good: their checkpoints and
+// the figures of their steps. Their events stay in the log.
+type DeleteRequest struct {
+	Target
+	// DryRun asks only what would be freed.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Deleted is what became of runs that were to be deleted, or would.
+type Deleted struct {
+	Runs []DeletedRun `json:"runs"`
+}
+
+// DeletedRun is what became of one run.
+type DeletedRun struct {
+	RunID training.RunID `json:"run_id"`
+	Name  string         `json:"name,omitempty"`
+	// State is that before it was deleted.
+	State training.State `json:"state,omitempty"`
+	// Bytes are those of the files, and Checkpoints how many were among them.
+	Bytes       int64 `json:"bytes"`
+	Checkpoints int   `json:"checkpoints"`
+	// Left says that something in the run's folder is not Reprise's, and was left.
+	Left bool `json:"left,omitempty"`
+	// Error is why the run was not deleted.
+	Error *Error `json:"error,omitempty"`
 }
 
 // Commanded is what became of runs that a request was about.
@@ -109,6 +166,8 @@ type Job struct {
 	Cause      *queue.Cause  `json:"cause,omitempty"`
 	Deferrals  int           `json:"deferrals,omitempty"`
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	// Deleted says that the run's files were removed.
+	Deleted bool `json:"deleted,omitempty"`
 	// SubmittedAt is when it was submitted.
 	SubmittedAt time.Time `json:"submitted_at"`
 }

@@ -263,4 +263,7 @@ type CheckpointVerdict struct {
 	// Missing says that the problem is that files are not there, as after importing a
 	// log alone: nothing is known to be damaged.
 	Missing bool `json:"missing,omitempty"`
+	// Removed says that the files were removed, as an event tells; the bits are compared
+	// all the same.
+	Removed bool `json:"removed,omitempty"`
 }

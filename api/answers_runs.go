@@ -10,6 +10,7 @@ import (
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -18,6 +19,9 @@ type RunsRequest struct {
 	// Group and Owner are those of the run's job.
 	Group string `json:"group,omitempty"`
 	Owner string `json:"owner,omitempty"`
+	// Name is what the run is called. Tags are all among its own.
+	Name string   `json:"name,omitempty"`
+	Tags []string `json:"tags,omitempty"`
 	// State is the run's state.
 	State training.State `json:"state,omitempty"`
 }
@@ -40,7 +44,18 @@ func (q RunsRequest) Fits(r Run) bool {
 	if r.Job != nil {
 		j = *r.Job
 	}
-	return (q.Group == "" || q.Group == j.Group) && (q.Owner == "" || q.Owner == j.Owner) && (q.State == "" || q.State == r.State)
+	return (q.Group == "" || q.Group == j.Group) && (q.Owner == "" || q.Owner == j.Owner) && (q.State == "" || q.State == r.State) &&
+		(q.Name == "" || q.Name == r.Name) && r.Tagged(q.Tags)
+}
+
+// IsZero reports whether the request asks for every run.
+func (q RunsRequest) IsZero() bool {
+	return q.Group == "" && q.Owner == "" && q.State == "" && q.Name == "" && len(q.Tags) == 0
+}
+
+// Tagged reports whether the run has all of these tags.
+func (r Run) Tagged(tags []string) bool {
+	return !slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(r.Tags, tag) })
 }
 
 // RunList is runs in the order in which they were submitted, oldest first.
@@ -86,6 +101,10 @@ type Epoch struct {
 // Run is a run in a listing.
 type Run struct {
 	Result
+	// Name, Tags and Note are what is noted about the run. Name stands for its id.
+	Name string   `json:"name,omitempty"`
+	Tags []string `json:"tags,omitempty"`
+	Note string   `json:"note,omitempty"`
 	// Epochs and TotalSteps are what the whole run has.
 	Epochs     uint64 `json:"epochs"`
 	TotalSteps uint64 `json:"total_steps"`
@@ -141,6 +160,29 @@ type RunReport struct {
 	Folder string `json:"folder"`
 }
 
+// AnnotateRequest asks for other notes about a run, in whatever state it is.
+type AnnotateRequest struct {
+	Run string `json:"run"`
+	// Name and Note replace what was there, and remove it if they are empty; nil leaves
+	// it.
+	Name *string `json:"name,omitempty"`
+	Note *string `json:"note,omitempty"`
+	// Tag are tags to add, Untag tags to remove.
+	Tag   []string `json:"tag,omitempty"`
+	Untag []string `json:"untag,omitempty"`
+}
+
+// Annotated is what is noted about a run.
+type Annotated struct {
+	RunID training.RunID `json:"run_id"`
+	queue.Annotation
+}
+
+// KeptCheckpoints returns the checkpoints whose files were not removed.
+func (d RunDetails) KeptCheckpoints() []training.Checkpoint {
+	return training.TrainingRun{Checkpoints: d.Checkpoints, Removed: d.RemovedCheckpoints}.Kept()
+}
+
 // RunDetails is a run with all that is recorded of it.
 type RunDetails struct {
 	Run
@@ -153,10 +195,13 @@ type RunDetails struct {
 	History []Epoch `json:"epochs_history"`
 	// Figures are those of the best checkpoint on the validation split, once the run has
 	// completed. Runs of older versions have none.
-	Figures        *training.FiguresComputed `json:"figures,omitempty"`
-	Checkpoints    []training.Checkpoint     `json:"checkpoints"`
-	CheckpointsDir string                    `json:"checkpoints_dir"`
-	Saga           training.TrainingSaga     `json:"saga"`
+	Figures     *training.FiguresComputed `json:"figures,omitempty"`
+	Checkpoints []training.Checkpoint     `json:"checkpoints"`
+	// RemovedCheckpoints are the steps of those whose files were removed, as config.keep
+	// asks.
+	RemovedCheckpoints []uint64              `json:"removed_checkpoints,omitempty"`
+	CheckpointsDir     string                `json:"checkpoints_dir"`
+	Saga               training.TrainingSaga `json:"saga"`
 	// Interruptions counts how often training was stopped, Reproduced the epochs that
 	// were then trained again, with the same figures.
 	Interruptions int `json:"interruptions"`

@@ -73,6 +73,7 @@ type ValidatedJob struct {
 	// MaxSeconds bounds for how long it has devices; 0 is no bound.
 	MaxSeconds float64  `json:"max_seconds,omitempty"`
 	Labels     []string `json:"labels,omitempty"`
+	queue.Annotation
 }
 
 // ValidatedModel is a model and its size.
@@ -95,6 +96,11 @@ type SubmitRequest struct {
 	Settings Settings      `json:"settings,omitzero"`
 	// Folder is the absolute path of the folder that relative paths start from.
 	Folder Text `json:"folder"`
+	// Name is what to call the only run, instead of what its request says. Tags are added to
+	// those of each request.
+	Name string   `json:"name,omitempty"`
+	Tags []string `json:"tags,omitempty"`
+	Note string   `json:"note,omitempty"`
 	// RunIDs are the ids that the runs shall have, one for each file, for a caller that has
 	// to know them even if the answer does not reach it. Without them, the service draws
 	// ids.

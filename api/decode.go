@@ -12,6 +12,7 @@ import (
 
 	"reprise/dataset"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -239,6 +240,7 @@ func (d *decoder) job(n *node) JobOptions {
 	return JobOptions{
 		Priority: d.signed(n.get("priority")), Owner: n.get("owner").text(), Group: n.get("group").text(),
 		After: d.texts(n.get("after")), MaxDuration: d.duration(n.get("max_duration")), Labels: d.texts(n.get("labels")),
+		Annotation: queue.Annotation{Name: n.get("name").text(), Tags: d.texts(n.get("tags")), Note: n.get("note").text()},
 	}
 }
 

@@ -27,11 +27,14 @@ type JobOptions struct {
 	MaxDuration time.Duration `json:"max_duration,omitempty"`
 	// Labels are those that each device must have.
 	Labels []string `json:"labels,omitempty"`
+	// Annotation is what is noted about the run.
+	queue.Annotation
 }
 
 // IsZero reports whether nothing is said about queueing.
 func (o JobOptions) IsZero() bool {
-	return o.Priority == 0 && o.Owner == "" && o.Group == "" && len(o.After) == 0 && o.MaxDuration == 0 && len(o.Labels) == 0
+	return o.Priority == 0 && o.Owner == "" && o.Group == "" && len(o.After) == 0 && o.MaxDuration == 0 && len(o.Labels) == 0 &&
+		o.Annotation.IsZero()
 }
 
 // MarshalJSON writes the duration as a request does.
@@ -67,7 +70,7 @@ func (r TrainingRequest) Split(name, user string) (TrainingRequest, queue.Submis
 func (r TrainingRequest) submission() queue.Submission {
 	s := queue.Submission{
 		Owner: r.Job.Owner, Priority: r.Job.Priority, Group: r.Job.Group, MaxDuration: r.Job.MaxDuration,
-		Labels: slices.Clone(r.Job.Labels),
+		Labels: slices.Clone(r.Job.Labels), Annotation: r.Job.Annotation,
 	}
 	if n := r.Config.Devices; n != 1 {
 		s.Devices = n
@@ -87,6 +90,9 @@ func (r TrainingRequest) checkJob() error {
 	}
 	if !r.Sound("job.labels") {
 		s.Labels = nil
+	}
+	if !r.Sound("job.tags") {
+		s.Annotation.Tags = nil
 	}
 	errs := []error{s.Validate()}
 	for i, id := range s.After {

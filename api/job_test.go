@@ -15,11 +15,12 @@ import (
 	"reprise/training"
 )
 
-const jobSection = "job: {priority: -3, owner: ada, group: sweep 7, after: [r1, r2-a_b], max_duration: 1h30m, labels: [large, blue]}\n"
+const jobSection = "job: {priority: -3, owner: ada, group: sweep 7, after: [r1, r2-a_b], max_duration: 1h30m, labels: [large, blue], name: base line, tags: [a, b], note: as agreed}\n"
 
 func TestTheJobSectionSaysHowToQueue(t *testing.T) {
 	r := parse(t, jobSection+minimal(", devices: 2"))
-	want := JobOptions{Priority: -3, Owner: "ada", Group: "sweep 7", After: []string{"r1", "r2-a_b"}, MaxDuration: 90 * time.Minute, Labels: []string{"large", "blue"}}
+	want := JobOptions{Priority: -3, Owner: "ada", Group: "sweep 7", After: []string{"r1", "r2-a_b"}, MaxDuration: 90 * time.Minute, Labels: []string{"large", "blue"},
+		Annotation: queue.Annotation{Name: "base line", Tags: []string{"a", "b"}, Note: "as agreed"}}
 	if !reflect.DeepEqual(r.Job, want) || r.Config.Devices != 2 {
 		t.Errorf("got %+v on %d devices", r.Job, r.Config.Devices)
 	}
@@ -31,7 +32,7 @@ func TestTheJobSectionSaysHowToQueue(t *testing.T) {
 		t.Errorf("%+v, %v", trained, err)
 	}
 	wanted := queue.Submission{Request: []byte(canonical(t, r)), Name: "job.yaml", Owner: "ada", Priority: -3, Group: "sweep 7", After: []queue.JobID{"r1", "r2-a_b"},
-		MaxDuration: 90 * time.Minute, Devices: 2, Labels: []string{"large", "blue"}}
+		MaxDuration: 90 * time.Minute, Devices: 2, Labels: []string{"large", "blue"}, Annotation: want.Annotation}
 	if !reflect.DeepEqual(s, wanted) {
 		t.Errorf("got  %+v\nwant %+v", s, wanted)
 	}

@@ -21,6 +21,8 @@ type Stream[Request, Item any] string
 const (
 	ListRuns    Unary[RunsRequest, RunList]       = "runs.list"
 	ShowRun     Unary[RunRequest, RunReport]      = "runs.show"
+	CompareRuns Unary[CompareRequest, Comparison] = "runs.compare"
+	AnnotateRun Unary[AnnotateRequest, Annotated] = "runs.annotate"
 	ShowState   Unary[StateRequest, StateReport]  = "state"
 	ListDevices Unary[DevicesRequest, DeviceList] = "devices"
 	LeaseDevice Stream[LeaseRequest, LeaseUpdate] = "devices.lease"
@@ -43,6 +45,8 @@ func runOperations() []Operation {
 	return []Operation{
 		unary(ListRuns, Service.Runs).reading(),
 		unary(ShowRun, Service.Run).reading(),
+		unary(CompareRuns, Service.Compare).reading(),
+		unary(AnnotateRun, Service.Annotate),
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	CancelRuns     Unary[CancelRequest, Commanded]      = "runs.cancel"
 	PauseRuns      Unary[PauseRequest, Commanded]       = "runs.pause"
 	PrioritizeRuns Unary[PriorityRequest, Commanded]    = "runs.priority"
+	DeleteRuns     Unary[DeleteRequest, Deleted]        = "runs.delete"
 	RetryRuns      Unary[RetryRequest, Commanded]       = "runs.retry"
 	ListActors     Unary[ActorsRequest, ActorSnapshot]  = "actors.list"
 	TraceActor     Unary[TraceRequest, TraceStep]       = "actors.trace"
@@ -28,6 +29,7 @@ func trainingOperations() []Operation {
 		unary(CancelRuns, Service.Cancel),
 		unary(PauseRuns, Service.Pause),
 		unary(PrioritizeRuns, Service.Prioritize),
+		unary(DeleteRuns, Service.Delete),
 		unary(RetryRuns, Service.Retry),
 		unary(ListActors, Service.Actors).reading(),
 		unary(TraceActor, Service.Trace).reading(),

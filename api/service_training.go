@@ -39,6 +39,9 @@ type TrainingService interface {
 	Pause(ctx context.Context, r PauseRequest) (Commanded, error)
 	// Prioritize changes the priority of runs that have not ended.
 	Prioritize(ctx context.Context, r PriorityRequest) (Commanded, error)
+	// Delete removes the files of runs that are not under way, for good; their events stay.
+	// Repeating it completes what was cut short.
+	Delete(ctx context.Context, r DeleteRequest) (Deleted, error)
 	// Retry submits runs that have ended without having completed again, as new runs.
 	Retry(ctx context.Context, r RetryRequest) (Commanded, error)
 }

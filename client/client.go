@@ -73,6 +73,21 @@ func (c *Client) Run(ctx context.Context, r api.RunRequest) (api.RunReport, erro
 	return unary(ctx, c, api.ShowRun, r)
 }
 
+// Compare implements api.Service.
+func (c *Client) Compare(ctx context.Context, r api.CompareRequest) (api.Comparison, error) {
+	return unary(ctx, c, api.CompareRuns, r)
+}
+
+// Delete implements api.Service.
+func (c *Client) Delete(ctx context.Context, r api.DeleteRequest) (api.Deleted, error) {
+	return unary(ctx, c, api.DeleteRuns, r)
+}
+
+// Annotate implements api.Service.
+func (c *Client) Annotate(ctx context.Context, r api.AnnotateRequest) (api.Annotated, error) {
+	return unary(ctx, c, api.AnnotateRun, r)
+}
+
 // Metrics implements api.Service.
 func (c *Client) Metrics(ctx context.Context, r api.MetricsRequest) iter.Seq2[api.MetricsPart, error] {
 	return stream(ctx, c, api.ShowMetrics, r)

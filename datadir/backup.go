@@ -7,6 +7,7 @@ import (
 	"reprise/eventstore"
 	"reprise/internal/stepseries"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -38,16 +39,27 @@ func copyRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace,
 	if err != nil {
 		return copied, err
 	}
+	jobs, err := journal.ReadJobs(ctx, log)
+	if err != nil {
+		return copied, err
+	}
+	gone := func(id training.RunID) bool { // it was deleted
+		job, _ := jobs.Job(queue.JobID(id))
+		return job.Job.Deleted()
+	}
 	total := uint64(0)
 	for _, r := range state.Runs {
-		total += uint64(len(r.Checkpoints))
+		total += uint64(len(r.Kept()))
 	}
 	for _, r := range state.Runs {
+		if gone(r.ID) {
+			continue
+		}
 		if err := to.CreateRun(r.ID); err != nil {
 			return copied, err
 		}
 		copied.Runs++
-		for _, cp := range r.Checkpoints {
+		for _, cp := range r.Kept() {
 			if err := ctx.Err(); err != nil {
 				return copied, err
 			}

@@ -331,6 +331,8 @@ func settleRun(ctx context.Context, log *journal.RunLog, files checkpoint.Folder
 	if r.Step == r.ParentStep {
 		return nil // nothing is committed yet
 	}
+	// A crash may have come between the event that removes them and the removal.
+	*failed = cmp.Or(*failed, files.Remove(r.Removed...))
 	if files.Has(r.Step) && files.Marked(r.Step) {
 		return nil
 	}
@@ -338,7 +340,7 @@ func settleRun(ctx context.Context, log *journal.RunLog, files checkpoint.Folder
 	if err != nil {
 		return err
 	}
-	for _, cp := range record.Checkpoints {
+	for _, cp := range record.Kept() {
 		ref := cp.Ref()
 		if cp.Step == r.Step {
 			_, err := files.Reclaim(ref)

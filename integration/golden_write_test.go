@@ -33,7 +33,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs, "figures": goldenBest} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs, "figures": goldenBest, "notes": goldenNotes, "kept": goldenKept} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -201,6 +201,41 @@ func goldenJobs(w *world) {
 	w.submit(h, jobRequest{}.job("d"), jobRequest{}.job("e"))
 	w.ended(h, "d", queue.StateFailed)
 	w.ended(h, "e", queue.StateRejected)
+	closeHost(w.t, h)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// goldenNotes has a run with notes, which are changed after its end.
+func goldenNotes(w *world) {
+	ctx := context.Background()
+	h := w.jobHost(nil)
+	noted := jobRequest{Seed: 1}.job("noted")
+	noted.Annotation = queue.Annotation{Name: "baseline", Tags: []string{"paper"}, Note: "as agreed"}
+	w.submit(h, noted)
+	w.ended(h, "noted", queue.StateCompleted)
+	name := ""
+	err := errors.Join(h.Annotate(ctx, "noted", queue.Annotate{Tag: []string{"small"}}), h.Annotate(ctx, "noted", queue.Annotate{Name: &name, Untag: []string{"paper"}}))
+	closeHost(w.t, h)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// goldenKept has a run that keeps its last and its best checkpoint, and is deleted.
+func goldenKept(w *world) {
+	h := w.jobHost(func(c *HostConfig) {
+		c.Prepare = func(context.Context, queue.JobID, queue.Submission) ([]training.Event, error) {
+			return w.requestOf("kept", func(h *training.Hyperparameters) {
+				h.BatchSize, h.Epochs, h.Keep = 512, 3, training.Keep{Last: 1}
+			}), nil
+		}
+	})
+	w.submit(h, jobRequest{}.job("kept"))
+	w.ended(h, "kept", queue.StateCompleted)
+	rest(w.t, h, "kept")
+	err := h.Delete(context.Background(), "kept")
 	closeHost(w.t, h)
 	if err != nil {
 		w.t.Fatal(err)

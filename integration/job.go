@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/journal"
 	"reprise/queue"
@@ -215,7 +216,15 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 		}
 		c.Events = append(c.Events, decided...)
 	}
-	record, run, err := b.log.AppendWithRun(context.Background(), c, b.h.log, events...)
+	var record journal.JobRecord
+	var run journal.RunRecord
+	err = b.whileNoneIsSubmitted(func() error {
+		if err := b.checkParent(events); err != nil {
+			return err
+		}
+		record, run, err = b.log.AppendWithRun(context.Background(), c, b.h.log, events...)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -226,6 +235,34 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 	b.activate(j)
 	b.happened(j, j.record, c.Events)
 	b.advance()
+	return nil
+}
+
+// whileNoneIsSubmitted calls do while no other run begins. do must neither take mu nor tell
+// anybody of what it records.
+func (b *jobBook) whileNoneIsSubmitted(do func() error) error {
+	if b == nil {
+		return do()
+	}
+	b.beginning.Lock()
+	defer b.beginning.Unlock()
+	return do()
+}
+
+// checkParent fails for a fork from a checkpoint that was removed in the meantime.
+func (b *jobBook) checkParent(events []training.Event) error {
+	started, ok := events[0].(training.TrainingStarted)
+	if !ok || started.Parent == nil {
+		return nil
+	}
+	parent, err := b.h.log.Load(context.Background(), started.Parent.RunID)
+	if err != nil {
+		return err
+	}
+	if b.ended[queue.JobID(parent.ID)].Deleted() || !slices.Contains(parent.Kept(), started.Parent.Checkpoint) {
+		return &fault.FieldError{Field: "from", Value: fmt.Sprint(started.Parent.Checkpoint.Step),
+			Problem: "is a checkpoint that was just removed", Fix: "use another one"}
+	}
 	return nil
 }
 
@@ -388,6 +425,90 @@ func (h *Host) SetPriority(ctx context.Context, t Target, priority int) error {
 		_ = h.devices.Tell(replan{}) // if its mailbox is full, it plans anyway
 	}
 	return err
+}
+
+// Annotate changes what is noted about a job, in whatever state it is.
+func (h *Host) Annotate(ctx context.Context, id queue.JobID, c queue.Annotate) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return h.commandAny(ctx, id, c)
+}
+
+// Delete records that the files of the run of a job that has ended are not needed any more.
+// The caller removes them then. It fails with fault.Conflict for a job that has not ended,
+// and for a run that forks need.
+func (h *Host) Delete(ctx context.Context, id queue.JobID) error {
+	return h.commandAny(ctx, id, queue.Delete{}, func() error { // no fork begins meanwhile
+		if run := h.run(training.RunID(id)); run != nil && !run.resting() {
+			return fault.New(fault.Conflict, "run %s is still ending; try again", id)
+		}
+		return CheckNoForks(ctx, h.config.Store, training.RunID(id))
+	})
+}
+
+// CheckNoForks fails with fault.Conflict for a run that forks need, which were not deleted:
+// each begins with one of its checkpoints, also when it is verified.
+func CheckNoForks(ctx context.Context, store eventstore.Store, id training.RunID) error {
+	runs, err := journal.ReadRuns(ctx, store)
+	if err != nil {
+		return err
+	}
+	jobs, err := journal.ReadJobs(ctx, store)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs.Runs {
+		if job, _ := jobs.Job(queue.JobID(r.RunID)); r.Parent == id && !job.Job.Deleted() {
+			return fault.New(fault.Conflict, "run %s is needed by its fork %s; delete that one first", id, r.RunID)
+		}
+	}
+	return nil
+}
+
+// commandAny gives a job a command that fits also those that have ended, unless check fails
+// while no job is submitted.
+func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command, check ...func() error) error {
+	b := h.jobs
+	if _, err := b.find(ctx, id); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrHostClosed
+	}
+	if _, err := b.target(ctx, id); err != nil {
+		return err
+	}
+	for _, check := range check {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if j := b.live[id]; j != nil {
+		if err := b.revive(j); err != nil {
+			return err
+		}
+		return b.decide(j, c)
+	}
+	record, err := b.log.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	events, err := record.Job.Decide(c)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	after, err := b.log.Append(ctx, journal.JobChange{ID: id, Before: record, Events: events})
+	if err != nil {
+		return err
+	}
+	b.ended[id] = after[0].Job.WithoutRequest()
+	for _, e := range events {
+		h.jobRecorded(training.RunID(id), e)
+	}
+	return nil
 }
 
 // command gives a job a command, nil for none, and does something with it if it fits.

@@ -62,6 +62,9 @@ type jobBook struct {
 	// clock wakes the book when something is due.
 	clock actor.Ref[jobClockMessage]
 
+	// beginning is held while a run begins; mu may be held before it, never after.
+	beginning sync.Mutex
+
 	mu     sync.Mutex // guards what follows
 	live   map[queue.JobID]*hostedJob
 	ended  map[queue.JobID]queue.Job // and those of other workers
@@ -262,7 +265,7 @@ func (b *jobBook) take(j *hostedJob, record journal.JobRecord, events []queue.Jo
 		case queue.JobPreparing, queue.JobPrepared, queue.JobPaused:
 			j.notBefore = time.Time{}
 		case queue.JobSubmitted, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobCompleted, queue.JobStopRequested,
-			queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
+			queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
 			// The job itself knows what they mean.
 		}
 		b.h.jobRecorded(j.run(), e)

@@ -295,6 +295,17 @@ func (a *runActor) awaited(request uint64) bool {
 
 // append makes events durable and part of the record.
 func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Event) error {
+	if err := a.appendUntold(ctx, events...); err != nil {
+		return err
+	}
+	for _, e := range events {
+		a.observer.Recorded(a.id, e)
+	}
+	return nil
+}
+
+// appendUntold is append, but nobody is told yet.
+func (a *runActor) appendUntold(ctx *actor.Context[RunMessage], events ...training.Event) error {
 	// The append must not be cut short because the process is asked to stop.
 	next, err := a.log.Append(context.WithoutCancel(ctx.Context()), a.record, events...)
 	switch {
@@ -304,9 +315,6 @@ func (a *runActor) append(ctx *actor.Context[RunMessage], events ...training.Eve
 		return &logError{err}
 	}
 	a.record = next
-	for _, e := range events {
-		a.observer.Recorded(a.id, e)
-	}
 	return nil
 }
 
@@ -511,9 +519,13 @@ func (a *runActor) inheritSeries() (stepseries.Digest, error) {
 
 // sweep removes what a crash left of checkpoints that were never committed.
 func (a *runActor) sweep(ctx context.Context) error {
-	keep := make([]checkpoint.Ref, len(a.record.Checkpoints))
-	for i, cp := range a.record.Checkpoints {
+	kept := a.record.Kept()
+	keep := make([]checkpoint.Ref, len(kept))
+	for i, cp := range kept {
 		keep[i] = cp.Ref()
+	}
+	if err := a.workspace.Checkpoints(a.id).Remove(a.record.Removed...); err != nil {
+		return err
 	}
 	// What cannot be marked was warned of when the directory was opened.
 	_, err := a.workspace.Checkpoints(a.id).Sweep(keep, datadir.Judge(ctx, a.log, a.id))
@@ -642,7 +654,7 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage], leaving bool
 	// fails here is made up for when the run is resumed, or the directory is opened for
 	// writing, which warns of what cannot be marked.
 	_ = a.workspace.Checkpoints(a.id).Mark(committed.Checkpoint.Ref(), uint64(a.record.Position))
-	return nil
+	return a.removeCheckpoints(ctx)
 }
 
 func (a *runActor) writeCheckpoint(ctx *actor.Context[RunMessage], leaving bool) (training.CheckpointCommitted, error) {

@@ -46,6 +46,9 @@ type CheckpointVerdict struct {
 	// Missing says that the problem is that files are not there, as after
 	// importing a log alone: nothing is known to be damaged.
 	Missing bool `json:"missing,omitempty"`
+	// Removed says that the files were removed, as an event tells; the bits are compared
+	// all the same.
+	Removed bool `json:"removed,omitempty"`
 }
 
 // VerifyReport is the outcome of a verification.
@@ -161,7 +164,7 @@ func (v Verifier) checkLog(ctx context.Context, report *VerifyReport, what Verif
 func (v Verifier) checkRange(report *VerifyReport, what Verification) error {
 	checkpoints := what.Run.Checkpoints
 	steps := []uint64{what.Run.Session.Parent.Step()}
-	for _, cp := range checkpoints {
+	for _, cp := range what.Run.Kept() {
 		steps = append(steps, cp.Step)
 	}
 	if len(checkpoints) == 0 {
@@ -218,6 +221,10 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
+		if slices.Contains(what.Run.Removed, cp.Step) { // its bits are compared all the same
+			report.Checkpoints[i].Removed = true
+			continue
+		}
 		if err := v.Workspace.Checkpoints(what.Run.ID).Verify(cp.Ref()); err != nil {
 			report.Checkpoints[i].Problem = err.Error()
 			report.Checkpoints[i].Missing = errors.Is(err, checkpoint.ErrMissing)

@@ -35,7 +35,7 @@ func (a *audit) checkJob(of eventstore.AggregateID, e queue.JobEvent) string {
 	case queue.JobFailed:
 		return is(training.Failed)
 	case queue.JobPreparing, queue.JobPrepared, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobDeferred, queue.JobStopRequested,
-		queue.JobPaused, queue.JobResumed, queue.JobPriorityChanged, queue.JobCancelled, queue.JobRejected:
+		queue.JobPaused, queue.JobResumed, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobRejected:
 		// The job has checked that they follow; what its preparation found is compared
 		// with the beginning of its run.
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"reprise/eventstore"
 	"reprise/queue"
@@ -111,11 +113,20 @@ func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err e
 // Latest means the newest run where a run is named.
 const Latest = "latest"
 
-// Resolve returns the run or the job that name means: an id, the beginning of exactly
-// one id, or "latest", the one that was submitted last, or started last where it never was.
+// Resolve returns the run or the job that name means: an id, the name of exactly one, the
+// beginning of exactly one id, or "latest", the one that was submitted last, or started
+// last where it never was.
 // It fails like RunList.Resolve.
 func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) {
 	all := RunList{Runs: append([]RunSummary(nil), runs.Runs...)}
+	if job, ok := jobs.Job(queue.JobID(name)); ok && job.Job.Deleted() { // only its whole id means it
+		return training.RunID(name), nil
+	}
+	deleted := func(r RunSummary) bool {
+		job, _ := jobs.Job(queue.JobID(r.RunID))
+		return job.Job.Deleted()
+	}
+	all.Runs = slices.DeleteFunc(all.Runs, deleted)
 	submitted := make(map[training.RunID]bool, len(jobs.Jobs))
 	for _, r := range jobs.Jobs {
 		submitted[training.RunID(r.Job.ID())] = true
@@ -130,6 +141,9 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 		}
 	}
 	for i, r := range jobs.Jobs {
+		if r.Job.Deleted() {
+			continue
+		}
 		id := training.RunID(r.Job.ID())
 		if !started[id] {
 			all.Runs = append(all.Runs, RunSummary{RunID: id})
@@ -141,7 +155,30 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 	if name == Latest && latest.id != "" {
 		return latest.id, nil
 	}
+	if id, err := jobs.named(name); id != "" || err != nil {
+		if known := submitted[training.RunID(name)] || started[training.RunID(name)]; !known {
+			return id, err
+		}
+	}
 	return all.Resolve(name)
+}
+
+// named returns the run that somebody gave a name; "" if there is none, and ErrAmbiguousRun
+// if there are several.
+func (l *JobList) named(name string) (training.RunID, error) {
+	if name == "" {
+		return "", nil
+	}
+	var matches []string
+	for _, r := range l.Jobs {
+		if r.Job.Annotation().Name == name && !r.Job.Deleted() {
+			matches = append(matches, string(r.Job.ID()))
+		}
+	}
+	if len(matches) > 1 {
+		return "", ambiguous(name, matches, "give the id of one, or other names with reprise runs annotate RUN --name NAME")
+	}
+	return training.RunID(strings.Join(matches, "")), nil
 }
 
 type latestRun struct {

@@ -106,3 +106,18 @@ func (l *RunList) at(ctx context.Context, store eventstore.Store, at eventstore.
 		return alone.Runs[0], nil
 	})
 }
+
+// ForkSteps returns the steps of a run at which forks began.
+func ForkSteps(ctx context.Context, store eventstore.Store, id training.RunID) ([]uint64, error) {
+	list, err := ReadRuns(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	var steps []uint64
+	for _, r := range list.Runs {
+		if r.Parent == id {
+			steps = append(steps, r.ParentStep)
+		}
+	}
+	return steps, nil
+}

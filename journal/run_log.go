@@ -17,7 +17,7 @@ import (
 var (
 	// ErrRunNotFound is returned for a run that the log does not know.
 	ErrRunNotFound = fault.New(fault.NotFound, "no such run")
-	// ErrAmbiguousRun is returned for the beginning of several runs' ids.
+	// ErrAmbiguousRun is returned for the name, or the beginning of the ids, of several runs.
 	ErrAmbiguousRun = fault.New(fault.Invalid, "is ambiguous")
 )
 
@@ -257,6 +257,11 @@ func (l *RunList) Resolve(name string) (training.RunID, error) {
 	case 0:
 		return "", &RunNotFoundError{Name: name, Runs: len(l.Runs)}
 	}
+	return "", ambiguous(name, matches, "give more of the id")
+}
+
+// ambiguous is the error of a name that means several runs.
+func ambiguous(name string, matches []string, fix string) error {
 	slices.Sort(matches)
 	const most = 5
 	shown, others := matches, ""
@@ -264,7 +269,7 @@ func (l *RunList) Resolve(name string) (training.RunID, error) {
 		shown = matches[len(matches)-most:]
 		others = fmt.Sprintf(" or one of %d older ones", len(matches)-most)
 	}
-	return "", fmt.Errorf("run %q %w: it could be %s%s; give more of the id", name, ErrAmbiguousRun, strings.Join(shown, ", "), others)
+	return fmt.Errorf("run %q %w: it could be %s%s; %s", name, ErrAmbiguousRun, strings.Join(shown, ", "), others, fix)
 }
 
 // Store returns the store that the log is in.

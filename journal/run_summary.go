@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"reprise/eventstore"
@@ -23,9 +24,11 @@ type RunSummary struct {
 	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
 	Metrics       *training.Metrics `json:"metrics,omitempty"`
 	// HasAccuracy reports whether the accuracy in Metrics has a meaning.
-	HasAccuracy bool   `json:"accurate"`
-	Epochs      uint64 `json:"epochs"`
-	TotalSteps  uint64 `json:"total_steps"`
+	HasAccuracy bool `json:"accurate"`
+	// Removed are the steps of the checkpoints that were removed last, a few at most.
+	Removed    []uint64 `json:"removed,omitempty"`
+	Epochs     uint64   `json:"epochs"`
+	TotalSteps uint64   `json:"total_steps"`
 	// Dataset is the path of the data.
 	Dataset string `json:"dataset"`
 	// Parent is the run that a fork starts from, and ParentStep the step at which
@@ -50,6 +53,7 @@ func (r RunRecord) Summary() RunSummary {
 		Epochs: s.Hyperparameters.Epochs, TotalSteps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Dataset: s.Dataset.Path,
 		Version: r.Version, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, Trained: r.Trained,
 	}
+	out.Removed = newestRemoved(r.TrainingRun.Removed)
 	out.setSaga(r.Saga)
 	last, own := r.LastCheckpoint()
 	if p := s.Parent; p != nil {
@@ -68,6 +72,13 @@ func (r RunRecord) Summary() RunSummary {
 		}
 	}
 	return out
+}
+
+// newestRemoved returns the end of a list of removed checkpoints: those whose files a crash
+// may have left.
+func newestRemoved(steps []uint64) []uint64 {
+	const most = 16
+	return steps[max(0, len(steps)-most):]
 }
 
 // setSaga stores the saga unless it has ended and holds nothing.
@@ -112,6 +123,8 @@ func (r RunSummary) Apply(event training.Event, version eventstore.Version, at t
 		r.Ahead = append(r.Ahead, training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics})
 	case training.CheckpointCommitted:
 		r.commit(e.Checkpoint)
+	case training.CheckpointsRemoved:
+		r.Removed = newestRemoved(slices.Concat(r.Removed, e.Steps))
 	case training.TrainingInterrupted:
 		r.State, r.Reason = training.Interrupted, e.Cause
 	case training.CheckpointFailed:

@@ -18,7 +18,7 @@ func keysOf(event reflect.Type) []string {
 		if name == "" {
 			continue // embedded
 		}
-		if tagged && options == "omitempty" {
+		if tagged && (options == "omitempty" || options == "omitzero") {
 			name += "?"
 		}
 		keys = append(keys, name)

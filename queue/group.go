@@ -35,7 +35,7 @@ func (j Job) Retry() (Submission, error) {
 		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it was begun by a message, not by a request; send the message again", j.id)
 	}
 	s := j.Submission()
-	s.Priority, s.After, s.RetryOf = j.priority, j.After(), j.id
+	s.Priority, s.After, s.RetryOf, s.Annotation = j.priority, j.After(), j.id, j.Annotation()
 	return s, nil
 }
 

@@ -74,6 +74,8 @@ type Job struct {
 	cause      Cause
 	retryAfter time.Duration
 	deferrals  int
+	annotation Annotation
+	deleted    bool
 	ran        time.Duration
 	waited     time.Duration
 }
@@ -128,6 +130,9 @@ func (j Job) Stop() (Stop, bool) {
 func (j Job) Left() bool {
 	return (j.state == StateSubmitted || j.state == StateQueued) && (j.cause.Code == CauseProcessEnded || j.cause.Code == CauseObstacle)
 }
+
+// Deleted reports whether the run's files were removed for good.
+func (j Job) Deleted() bool { return j.deleted }
 
 // Cause returns why the job was deferred last, or why it ended; it is zero for a job
 // that was not deferred and for one that completed.

@@ -63,7 +63,7 @@ func (j Job) ApplyRecorded(e JobEvent) (Job, error) {
 	switch e := e.(type) {
 	case JobSubmitted:
 		s := e.Submission.clone()
-		j = Job{id: e.Job, worker: e.Worker, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After)}
+		j = Job{id: e.Job, worker: e.Worker, submission: s, state: StateSubmitted, priority: s.Priority, after: copied(s.After), annotation: s.Annotation.clone()}
 	case JobPreparing:
 		j.state = StatePreparing
 	case JobPrepared:
@@ -99,6 +99,10 @@ func (j Job) ApplyRecorded(e JobEvent) (Job, error) {
 		}
 	case JobPriorityChanged:
 		j.priority = e.Priority
+	case JobDeleted:
+		j.deleted = true
+	case JobAnnotated:
+		j.annotation = e.Annotation.clone()
 	case JobCancelled:
 		j.end(StateCancelled, e.Cause, e.Ran)
 	case JobFailed:
@@ -148,6 +152,10 @@ func from(e JobEvent) []State {
 		return []State{StateSubmitted, StateQueued, StatePaused, StatePlaced, StateRunning}
 	case JobPredecessorCompleted, JobPriorityChanged, JobCancelled:
 		return []State{StateSubmitted, StatePreparing, StateQueued, StatePaused, StatePlaced, StateRunning}
+	case JobDeleted:
+		return []State{StateCompleted, StateFailed, StateCancelled, StateRejected}
+	case JobAnnotated:
+		return States()
 	case JobSubmitted: // it comes before every state
 	}
 	return nil
@@ -236,7 +244,11 @@ func (j Job) conflict(e JobEvent) error {
 		if j.state != StatePaused && !j.Left() && (j.stop == nil || j.stop.To != StatePaused) {
 			return no("is %s and not to be paused: there is nothing to resume", j.state)
 		}
-	case JobSubmitted, JobPreparing, JobPrepared, JobCompleted, JobPriorityChanged, JobFailed, JobRejected:
+	case JobDeleted:
+		if j.deleted {
+			return no("was deleted before")
+		}
+	case JobSubmitted, JobPreparing, JobPrepared, JobCompleted, JobPriorityChanged, JobAnnotated, JobFailed, JobRejected:
 		// That the state allows them is enough.
 	}
 	return nil
@@ -281,13 +293,15 @@ func invalid(e JobEvent) error {
 		return period(e.Ran, e.Waited)
 	case JobPriorityChanged:
 		return Submission{Request: []byte("{}"), Priority: e.Priority}.Validate()
+	case JobAnnotated:
+		return e.Validate()
 	case JobCancelled:
 		return errors.Join(named(e.Cause), period(e.Ran))
 	case JobFailed:
 		return errors.Join(named(e.Cause), period(e.Ran))
 	case JobRejected:
 		return named(e.Cause)
-	case JobSubmitted, JobPreparing, JobStarted, JobPredecessorCompleted, JobResumed:
+	case JobSubmitted, JobPreparing, JobStarted, JobPredecessorCompleted, JobResumed, JobDeleted:
 		// They say nothing more, or were checked before.
 	}
 	return nil

@@ -32,6 +32,8 @@ type (
 	Resume struct{}
 	// SetPriority changes the priority of a job that has not ended.
 	SetPriority struct{ Priority int }
+	// Delete has the files of a job that has ended removed. A second Delete changes nothing.
+	Delete struct{}
 	// Cancel ends a job, whatever it does. One that has devices is asked to stop; the
 	// host then answers with Defer. A second Cancel changes nothing.
 	Cancel struct{ Cause Cause }
@@ -84,6 +86,7 @@ func (Submit) jobCommand()         {}
 func (Pause) jobCommand()          {}
 func (Resume) jobCommand()         {}
 func (SetPriority) jobCommand()    {}
+func (Delete) jobCommand()         {}
 func (Cancel) jobCommand()         {}
 func (Prepare) jobCommand()        {}
 func (Queue) jobCommand()          {}
@@ -121,6 +124,13 @@ func (j Job) Decide(c Command) ([]JobEvent, error) {
 			return nil, nil
 		}
 		return j.decided("prioritize", JobPriorityChanged{c.Priority})
+	case Delete:
+		if j.deleted {
+			return nil, nil
+		}
+		return j.decided("delete", JobDeleted{})
+	case Annotate:
+		return j.annotate(c)
 	case Cancel:
 		return j.cancel(c.Cause)
 	case Prepare:

@@ -95,6 +95,16 @@ type (
 		Priority int `json:"priority"`
 	}
 
+	// JobAnnotated records what is noted about the job from now on. It may come in any
+	// state, also after the end.
+	JobAnnotated struct {
+		Annotation
+	}
+
+	// JobDeleted records that the files of the run of a job that has ended are about to be
+	// removed. Its events stay.
+	JobDeleted struct{}
+
 	// JobCancelled is the end of a job that somebody, a bound or a predecessor ended.
 	// A checkpoint that was committed stays.
 	JobCancelled struct {
@@ -148,6 +158,12 @@ func (JobResumed) EventType() string { return "queue.job_resumed.v1" }
 // EventType returns "queue.job_priority_changed.v1".
 func (JobPriorityChanged) EventType() string { return "queue.job_priority_changed.v1" }
 
+// EventType returns "queue.job_annotated.v1".
+func (JobAnnotated) EventType() string { return "queue.job_annotated.v1" }
+
+// EventType returns "queue.job_deleted.v1".
+func (JobDeleted) EventType() string { return "queue.job_deleted.v1" }
+
 // EventType returns "queue.job_cancelled.v1".
 func (JobCancelled) EventType() string { return "queue.job_cancelled.v1" }
 
@@ -169,6 +185,8 @@ func (JobStopRequested) jobEvent()        {}
 func (JobPaused) jobEvent()               {}
 func (JobResumed) jobEvent()              {}
 func (JobPriorityChanged) jobEvent()      {}
+func (JobAnnotated) jobEvent()            {}
+func (JobDeleted) jobEvent()              {}
 func (JobCancelled) jobEvent()            {}
 func (JobFailed) jobEvent()               {}
 func (JobRejected) jobEvent()             {}
@@ -178,7 +196,7 @@ func (JobRejected) jobEvent()             {}
 func JobEvents() []JobEvent {
 	return []JobEvent{
 		JobSubmitted{}, JobPreparing{}, JobPrepared{}, JobPredecessorCompleted{}, JobPlaced{}, JobStarted{}, JobCompleted{},
-		JobDeferred{}, JobStopRequested{}, JobPaused{}, JobResumed{}, JobPriorityChanged{},
+		JobDeferred{}, JobStopRequested{}, JobPaused{}, JobResumed{}, JobPriorityChanged{}, JobAnnotated{}, JobDeleted{},
 		JobCancelled{}, JobFailed{}, JobRejected{},
 	}
 }

@@ -23,6 +23,8 @@ type jobForm struct {
 	Deferrals  int           `json:"deferrals,omitempty"`
 	Ran        time.Duration `json:"ran_ns,omitempty"`
 	Waited     time.Duration `json:"waited_ns,omitempty"`
+	Annotation Annotation    `json:"annotation,omitzero"`
+	Deleted    bool          `json:"deleted,omitempty"`
 }
 
 type stopForm struct {
@@ -35,7 +37,7 @@ type stopForm struct {
 func (j Job) MarshalJSON() ([]byte, error) {
 	f := jobForm{
 		ID: j.id, Worker: j.worker, Submission: j.submission, State: j.state, Priority: j.priority, After: j.after, Estimate: j.estimate,
-		On: j.on, RetryAfter: j.retryAfter, Deferrals: j.deferrals, Ran: j.ran, Waited: j.waited,
+		On: j.on, RetryAfter: j.retryAfter, Deferrals: j.deferrals, Ran: j.ran, Waited: j.waited, Annotation: j.annotation, Deleted: j.deleted,
 	}
 	if j.stop != nil {
 		f.Stop = &stopForm{To: j.stop.To, Cause: j.stop.Cause}
@@ -54,7 +56,7 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 	}
 	*j = Job{
 		id: f.ID, worker: f.Worker, submission: f.Submission.clone(), state: f.State, priority: f.Priority, after: copied(f.After), estimate: f.Estimate,
-		on: copied(f.On), retryAfter: f.RetryAfter, deferrals: f.Deferrals, ran: f.Ran, waited: f.Waited,
+		on: copied(f.On), retryAfter: f.RetryAfter, deferrals: f.Deferrals, ran: f.Ran, waited: f.Waited, annotation: f.Annotation.clone(), deleted: f.Deleted,
 	}
 	if f.Stop != nil {
 		j.stop = &Stop{To: f.Stop.To, Cause: f.Stop.Cause}

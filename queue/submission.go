@@ -44,6 +44,8 @@ type Submission struct {
 	Devices int `json:"devices,omitempty"`
 	// Labels are those that each of its devices must have.
 	Labels []string `json:"labels,omitempty"`
+	// Annotation is what is noted about the run at first.
+	Annotation Annotation `json:"annotation,omitzero"`
 	// RetryOf is the job that this one tries again.
 	RetryOf JobID `json:"retry_of,omitempty"`
 }
@@ -75,12 +77,16 @@ func (s Submission) Validate() error {
 	}
 	addNames(&errs, "job.after", s.After, MaxAfter, "a run")
 	addNames(&errs, "job.labels", s.Labels, MaxLabels, "a label")
+	if err := s.Annotation.Validate(); err != nil {
+		errs = append(errs, err)
+	}
 	return errs.join()
 }
 
 // clone returns a copy that shares nothing.
 func (s Submission) clone() Submission {
 	s.Request, s.After, s.Labels = copied(s.Request), copied(s.After), copied(s.Labels)
+	s.Annotation = s.Annotation.clone()
 	return s
 }
 

@@ -76,6 +76,11 @@ func checkpointAt(run journal.RunRecord, w datadir.Workspace, field string, step
 	if _, err := lastCheckpoint(run, w); err != nil {
 		return training.Checkpoint{}, err
 	}
+	if slices.Contains(run.Removed, step) {
+		return training.Checkpoint{}, noStep(run, step, fault.FieldError{
+			Field: field, Problem: fmt.Sprintf("the checkpoint of run %s at step %d was removed, as its config.keep asks", run.ID, step),
+		})
+	}
 	if i := indexOfStep(run, step); i >= 0 {
 		return run.Checkpoints[i], nil
 	}
@@ -99,7 +104,7 @@ func badFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint
 	}
 	e := api.ErrorOf(err)
 	e.Run, e.Remedy = run.ID, "put a copy of it back; no other checkpoint of the run is whole"
-	for _, other := range slices.Backward(run.Checkpoints) {
+	for _, other := range slices.Backward(run.Kept()) {
 		if other.Step != cp.Step && w.Checkpoints(run.ID).Verify(other.Ref()) == nil {
 			e.Instead = &api.FieldValue{Field: field, Value: strconv.FormatUint(other.Step, 10)}
 			e.Remedy = "put a copy of it back, or " + or
@@ -119,7 +124,7 @@ func indexOfStep(run journal.RunRecord, step uint64) int {
 // read.
 func noStep(run journal.RunRecord, step uint64, wrong fault.FieldError) error {
 	const most = 6
-	list := run.Checkpoints
+	list := run.Kept()
 	from, omitted := 0, len(list)-most
 	if omitted > 0 {
 		after := slices.IndexFunc(list, func(c training.Checkpoint) bool { return c.Step > step })

@@ -58,7 +58,8 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 		return answer, err
 	}
 	names, err := s.named(ctx, q.Target, canRetry)
-	if err != nil || len(names) == 0 && q.Group == "" {
+	group := q.Group != "" && q.Name == "" && len(q.Tags) == 0
+	if err != nil || len(names) == 0 && !group {
 		return answer, err
 	}
 	h, err := s.hold(ctx)
@@ -76,9 +77,14 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 		}
 	}
 	newID := s.idsFrom(q.RunIDs)
-	if q.Group != "" {
+	if group {
 		answer.Runs, err = h.retryGroup(ctx, q.Group, newID, order)
 		return answer, err
+	}
+	if q.Selects() {
+		if names, err = h.withoutRetried(ctx, names); err != nil {
+			return answer, err
+		}
 	}
 	// In the order of their submission, the retry of a run comes before those that are to
 	// run after it; the answer has the order of the request.
@@ -110,6 +116,19 @@ func (s *Service) idsFrom(ids []training.RunID) func() queue.JobID {
 		ids = ids[1:]
 		return queue.JobID(id)
 	}
+}
+
+// withoutRetried leaves out the runs that were retried before.
+func (h *hosting) withoutRetried(ctx context.Context, names []training.RunID) ([]training.RunID, error) {
+	list, err := journal.ReadJobs(ctx, h.host.Store())
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range list.Jobs {
+		of := training.RunID(r.Job.Submission().RetryOf)
+		names = slices.DeleteFunc(names, func(id training.RunID) bool { return id == of })
+	}
+	return names, nil
 }
 
 // retryGroup retries the runs of a group. The answer has them in the order in which the
@@ -213,16 +232,17 @@ func (h *hosting) commanded(ctx context.Context, id training.RunID) api.Commande
 // request fits.
 func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bool) ([]training.RunID, error) {
 	ways := 0
-	for _, given := range []bool{len(t.Runs) > 0, t.Group != "", t.All} {
+	for _, given := range []bool{len(t.Runs) > 0, t.Selects(), t.All} {
 		if given {
 			ways++
 		}
 	}
+	const fix = "name runs, or all, or what they have in common: a group, a name or tags"
 	switch {
 	case ways == 0:
-		return nil, &fault.FieldError{Field: "runs", Problem: "is missing", Fix: "name runs, or a group, or all"}
+		return nil, &fault.FieldError{Field: "runs", Problem: "is missing", Fix: fix}
 	case ways > 1:
-		return nil, &fault.FieldError{Field: "runs", Problem: "is not the only way in which runs are named", Fix: "name runs, or a group, or all"}
+		return nil, &fault.FieldError{Field: "runs", Problem: "is not the only way in which runs are named", Fix: fix}
 	}
 	l, err := s.readCurrent(ctx)
 	if err != nil {
@@ -243,7 +263,7 @@ func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bo
 	var names []training.RunID
 	known := t.All
 	for _, r := range runsOf(runs.Runs, jobs.Jobs, WriterAlive(l.Workspace)) {
-		if !t.All && (r.Job == nil || r.Job.Group != t.Group) {
+		if !t.All && !t.Fits(r) {
 			continue
 		}
 		if known = true; fits(r) {
@@ -251,7 +271,10 @@ func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bo
 		}
 	}
 	if !known {
-		return nil, queue.NoGroup(t.Group)
+		if t.Name == "" && len(t.Tags) == 0 {
+			return nil, queue.NoGroup(t.Group)
+		}
+		return nil, fault.New(fault.NotFound, "there is no run with %s", t)
 	}
 	return names, nil
 }

@@ -63,7 +63,7 @@ func (h *hosting) JobRecorded(run training.RunID, e queue.JobEvent) {
 	case queue.JobSubmitted, queue.JobResumed: // by whomever; its feed may be about to end
 		_ = h.track(run, nil, func() error { return nil })
 	case queue.JobPreparing, queue.JobPrepared, queue.JobPredecessorCompleted, queue.JobPlaced, queue.JobStarted, queue.JobCompleted,
-		queue.JobDeferred, queue.JobStopRequested, queue.JobPaused, queue.JobPriorityChanged, queue.JobCancelled, queue.JobFailed,
+		queue.JobDeferred, queue.JobStopRequested, queue.JobPaused, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobFailed,
 		queue.JobRejected: // they begin nothing
 	}
 	f := h.service.feed(run)

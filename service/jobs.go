@@ -96,12 +96,20 @@ func (s *Service) findCurrentBegun(ctx context.Context, name string) (subject, e
 	return begun(s.findCurrent(ctx, name))
 }
 
-// begun passes on what was found, and refuses a run that has not begun.
+// begun passes on what was found, and refuses a run that has not begun, or was
+// deleted.
 func begun(f subject, err error) (subject, error) {
-	if err == nil && !f.started() {
+	switch {
+	case err != nil:
+		return f, err
+	case f.job.Job.Deleted():
+		err = deleted(f.id)
+	case !f.started():
 		err = f.notBegun()
-		f.close()
+	default:
+		return f, nil
 	}
+	f.close()
 	return f, err
 }
 
@@ -178,6 +186,8 @@ func runOf(r journal.RunSummary, job journal.JobRecord, alive bool) api.Run {
 		return out
 	}
 	out.Job = jobOf(job)
+	note := job.Job.Annotation()
+	out.Name, out.Tags, out.Note = note.Name, note.Tags, note.Note
 	if cause := job.Job.Cause().Message; cause != "" && (out.Reason == "" || out.State == api.Cancelled || out.State == api.Rejected) &&
 		out.State != training.Completed && out.State != training.Running && out.State != api.Placed && out.State != training.Initializing {
 		out.Reason = cause
@@ -191,7 +201,7 @@ func jobOf(r journal.JobRecord) *api.Job {
 	s := j.Submission()
 	out := &api.Job{
 		State: j.State(), Name: s.Name, Owner: s.Owner, Group: s.Group, Priority: j.Priority(), After: j.After(), MaxSeconds: s.MaxDuration.Seconds(),
-		Labels: s.Labels, RetryOf: s.RetryOf, Deferrals: j.Deferrals(), RetryAfter: j.RetryAfter(), SubmittedAt: r.SubmittedAt,
+		Labels: s.Labels, RetryOf: s.RetryOf, Deferrals: j.Deferrals(), RetryAfter: j.RetryAfter(), SubmittedAt: r.SubmittedAt, Deleted: j.Deleted(),
 	}
 	if stop, ok := j.Stop(); ok {
 		out.Stopping = stop.To
@@ -231,6 +241,7 @@ func runsOf(runs []journal.RunSummary, jobs []journal.JobRecord, alive bool) []a
 			list = append(list, runOf(unstartedSummary(r), r, alive))
 		}
 	}
+	list = slices.DeleteFunc(list, func(r api.Run) bool { return r.Job != nil && r.Job.Deleted })
 	slices.SortStableFunc(list, func(a, b api.Run) int { return submittedAt(a).Compare(submittedAt(b)) })
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strconv"
 
 	"reprise/api"
@@ -151,7 +152,7 @@ func wrongRange(r subject, q api.VerifyRequest, err error) error {
 		return unlessStopped(r.job, noCheckpoint(r.run, r.Workspace))
 	}
 	given, ok := map[string]uint64{"from": q.From, "to": q.To}[field.Field]
-	if !ok || field.Value != strconv.FormatUint(given, 10) || indexOfStep(r.run, given) >= 0 {
+	if !ok || field.Value != strconv.FormatUint(given, 10) || indexOfStep(r.run, given) >= 0 && !slices.Contains(r.run.Removed, given) {
 		return err
 	}
 	return noStep(r.run, given, *field)

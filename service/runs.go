@@ -103,7 +103,7 @@ func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
 	report := api.RunReport{
 		Details: api.RunDetails{
 			Run: runOf(f.summary(), f.job, alive), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
-			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: epochsOf(r.TrainingRun), Figures: r.Figures, Checkpoints: r.Checkpoints,
+			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: epochsOf(r.TrainingRun), Figures: r.Figures, Checkpoints: r.Checkpoints, RemovedCheckpoints: r.Removed,
 			CheckpointsDir: w.CheckpointsDir(r.ID), Saga: r.Saga,
 			Interruptions: r.Interruptions, Reproduced: r.Reproduced, Request: r.Request,
 		},
@@ -112,7 +112,7 @@ func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
 	if best, ok := r.BestCheckpoint(); ok {
 		report.BestStep = best.Step
 	}
-	for _, cp := range r.Checkpoints {
+	for _, cp := range r.Kept() {
 		if !w.Checkpoints(r.ID).Has(cp.Step) {
 			report.MissingSteps = append(report.MissingSteps, cp.Step)
 		}

@@ -57,9 +57,9 @@ func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Va
 		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Data: session.Dataset,
 		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
 	}
-	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != s.userOf(ctx) || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 {
+	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != s.userOf(ctx) || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 || !q.Annotation.IsZero() {
 		v.Job = &api.ValidatedJob{
-			Owner: q.Owner, Group: q.Group, Priority: q.Priority, After: q.After, MaxSeconds: q.MaxDuration.Seconds(), Labels: q.Labels,
+			Owner: q.Owner, Group: q.Group, Priority: q.Priority, After: q.After, MaxSeconds: q.MaxDuration.Seconds(), Labels: q.Labels, Annotation: q.Annotation,
 		}
 	}
 	v.Devices, err = s.placements(session)
@@ -138,7 +138,7 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		return nil, &fault.FieldError{Field: "files", Value: fmt.Sprint(n), Problem: "is not a number of requests that can be submitted",
 			Fix: fmt.Sprintf("give 1 to %d", api.MaxRequests)}
 	}
-	if err := checkRunIDs(q); err != nil {
+	if err := joined([]error{checkRunIDs(q), checkAnnotation(q)}); err != nil {
 		return nil, err
 	}
 	if err := checkFolder(q.Folder); err != nil {
@@ -168,6 +168,7 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		}
 		var submission queue.Submission
 		request, submission, errs[i] = s.split(ctx, request, q.Files[i].Name, q.Folder)
+		annotate(q, &submission)
 		id := draw()
 		if len(q.RunIDs) > 0 {
 			id, jobs[i].named = q.RunIDs[i], true

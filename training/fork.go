@@ -51,6 +51,9 @@ func (TrainingService) ForkTraining(parent TrainingRun, cp Checkpoint, model nn.
 	if !slices.Contains(parent.Checkpoints, cp) {
 		return TrainingSession{}, nil, fmt.Errorf("run %s has not committed %s: %w", parent.ID, cp.Dir, ErrInvalidCheckpoint)
 	}
+	if !slices.Contains(parent.Kept(), cp) {
+		return TrainingSession{}, nil, fmt.Errorf("%s of run %s was removed: %w", cp.Dir, parent.ID, ErrInvalidCheckpoint)
+	}
 	config.Dataset = parent.Session.Dataset
 	config.parent = &Parent{RunID: parent.ID, Checkpoint: cp}
 	if err := data.Validate(); err != nil {

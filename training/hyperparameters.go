@@ -63,6 +63,8 @@ type Options struct {
 	Sampler Sampler `json:"sampler,omitempty"`
 	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
+	// Keep says which checkpoints stay.
+	Keep Keep `json:"keep,omitzero"`
 }
 
 // Sampler is the order in which an epoch visits the samples of the training split.
@@ -158,6 +160,7 @@ func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	if h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation {
 		bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
 	}
+	errs = append(errs, h.Keep.validate()...)
 	for _, err := range fault.Parts(errors.Join(h.ValidateRegularization(), h.ClassWeight.validate())) {
 		var field *fault.FieldError
 		if errors.As(err, &field) {

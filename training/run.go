@@ -26,6 +26,9 @@ type TrainingRun struct {
 	Session     TrainingSession `json:"session"`
 	Checkpoints []Checkpoint    `json:"checkpoints"`
 	Metrics     MetricsHistory  `json:"metrics"`
+	// Removed are the steps of the checkpoints whose files were removed, in the order in
+	// which they were.
+	Removed []uint64 `json:"removed_checkpoints,omitempty"`
 	// Evaluations are those within epochs, in the order of their steps.
 	Evaluations []Evaluation `json:"evaluations,omitempty"`
 	// Stopped says why and when training ended before its last epoch; nil if it did
@@ -162,6 +165,7 @@ func (r TrainingRun) Apply(event Event) (TrainingRun, error) { return r.clipped(
 // clipped returns the run with lists that are copied when they grow.
 func (r TrainingRun) clipped() TrainingRun {
 	r.Checkpoints, r.Metrics, r.Evaluations = slices.Clip(r.Checkpoints), slices.Clip(r.Metrics), slices.Clip(r.Evaluations)
+	r.Removed = slices.Clip(r.Removed)
 	return r
 }
 
@@ -178,6 +182,8 @@ func (r TrainingRun) Extend(event Event) (TrainingRun, error) {
 	switch e := event.(type) {
 	case FiguresComputed: // before the other remarks, which the record does not keep
 		r.Figures = &e
+	case CheckpointsRemoved:
+		return r.remove(e)
 	case TrainingStarted, ResourceAllocated, DatasetLoaded, DeviceReleased, DatasetUnloaded, Remark:
 		// The start is above; the others change only the saga, if anything.
 	case ModelInitialized:

@@ -85,13 +85,15 @@ func jobFigures(event queue.JobEvent) string {
 		return fmt.Sprintf("it will be %s: %s", e.To, e.Message)
 	case queue.JobPriorityChanged:
 		return fmt.Sprint(e.Priority)
+	case queue.JobAnnotated:
+		return annotationFigures(e.Annotation)
 	case queue.JobCancelled:
 		return e.Message
 	case queue.JobFailed:
 		return e.Message
 	case queue.JobRejected:
 		return e.Message
-	case queue.JobPreparing, queue.JobStarted, queue.JobPaused, queue.JobResumed, queue.JobCompleted: // their names say it all
+	case queue.JobPreparing, queue.JobStarted, queue.JobPaused, queue.JobResumed, queue.JobCompleted, queue.JobDeleted: // their names say it all
 	}
 	return ""
 }
@@ -123,6 +125,27 @@ func submissionFigures(s queue.Submission) string {
 	}
 	add("with labels", figures.And(s.Labels))
 	add("as a retry of", string(s.RetryOf))
+	if !s.Annotation.IsZero() {
+		add("", annotationFigures(s.Annotation))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// annotationFigures says what is noted about a run.
+func annotationFigures(a queue.Annotation) string {
+	var parts []string
+	if a.Name != "" {
+		parts = append(parts, "name "+a.Name)
+	}
+	if len(a.Tags) > 0 {
+		parts = append(parts, "tags "+figures.And(a.Tags))
+	}
+	if a.Note != "" {
+		parts = append(parts, "note: "+a.Note)
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
 	return strings.Join(parts, ", ")
 }
 

@@ -61,7 +61,7 @@ func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, e
 		return JobNews{State: training.State(queue.StateCancelled), Text: because(queue.StateCancelled, e.Message)}, nil
 	case queue.JobRejected:
 		return JobNews{State: training.State(queue.StateRejected), Text: because(queue.StateRejected, e.Message)}, nil
-	case queue.JobPreparing, queue.JobPrepared, queue.JobPlaced, queue.JobStarted, queue.JobCompleted, queue.JobPriorityChanged, queue.JobFailed:
+	case queue.JobPreparing, queue.JobPrepared, queue.JobPlaced, queue.JobStarted, queue.JobCompleted, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobFailed:
 		// The run's own events say it, or nobody has to know.
 	}
 	return JobNews{}, nil

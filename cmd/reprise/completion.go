@@ -182,8 +182,8 @@ func foldersOnly(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 // maxCandidates is more than anybody will read.
 const maxCandidates = 200
 
-// runCandidates are the ids of the runs, the newest first, each with the run's
-// state, and latest.
+// runCandidates are the ids and names of the runs, the newest first, each with the
+// run's state, and latest.
 func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	var runs []api.Run
@@ -200,8 +200,10 @@ func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix strin
 		if c.Name() == "resume" && r.State.Terminal() {
 			continue // it would be refused
 		}
-		if strings.HasPrefix(string(r.RunID), prefix) && len(found) < maxCandidates {
-			found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", r.RunID, r.State, r.Dataset, r.Epoch, r.Epochs))
+		for _, word := range []string{string(r.RunID), r.Name} {
+			if word != "" && strings.HasPrefix(word, prefix) && len(found) < maxCandidates {
+				found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", word, r.State, r.Dataset, r.Epoch, r.Epochs))
+			}
 		}
 	}
 	return found, directive
@@ -222,7 +224,7 @@ func (env *environment) stepCandidates(c *cobra.Command, args []string, prefix s
 		return nil, directive
 	}
 	var found []string
-	for _, cp := range slices.Backward(run.Details.Checkpoints) {
+	for _, cp := range slices.Backward(run.Details.KeptCheckpoints()) {
 		step := strconv.FormatUint(cp.Step, 10)
 		if !strings.HasPrefix(step, prefix) || len(found) >= maxCandidates {
 			continue

@@ -64,6 +64,7 @@ func exemptions() map[string]string {
 		"queue.job_failed.v1 *":                          "free text, and a measured time",
 		"queue.job_rejected.v1 *":                        "free text",
 		"queue.job_priority_changed.v1 priority":         "what a user asked for",
+		"queue.job_annotated.v1 *":                       "what a user noted",
 		"training.checkpoint_failed.v1 step":             "within an epoch, it may have been any step",
 		"training.training_failed.v1 step":               "within an epoch, it may have been any step",
 	}

@@ -18,16 +18,16 @@ import (
 func newRunsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, explain, pause, resume, cancel, fork and verify training runs",
+		Short: "List, show, compare, explain, pause, resume, cancel, fork and verify training runs",
 		Long: `Runs works on the training runs of the data directory. RUN is a run's id, the
-beginning of one, or "latest".`,
+beginning of one, its name (see "reprise runs annotate"), or "latest".`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
 		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env), newRunsExplainCommand(env),
-		newRunsCancelCommand(env), newRunsPauseCommand(env), newRunsPriorityCommand(env), newRunsRetryCommand(env),
+		newRunsAnnotateCommand(env), newRunsCompareCommand(env), newRunsDeleteCommand(env), newRunsExportCommand(env), newRunsCancelCommand(env), newRunsPauseCommand(env), newRunsPriorityCommand(env), newRunsRetryCommand(env),
 	)
 	return c
 }
@@ -46,21 +46,27 @@ EPOCH and STEP, and epoch and step in JSON and YAML, are those of the last commi
 checkpoint, from which a run is resumed and forked. A run that has failed or was killed may
 have trained beyond it: "reprise runs metrics" shows how far.`,
 		Example: `  reprise runs list
-  reprise runs list --group sweep --state queued`,
+  reprise runs list --group sweep --state queued
+  reprise runs list --tag paper`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			for _, name := range []string{"group", "owner", "state"} {
+			for _, name := range []string{"group", "owner", "state", "name"} {
 				if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
 					return usageError(c, "--%s is empty; give a value, or leave --%s out", name, name)
 				}
+			}
+			if slices.Contains(q.Tags, "") {
+				return usageError(c, "--tag is empty; give a value, or leave --tag out")
 			}
 			return env.listRuns(c.Context(), q, format)
 		},
 	}
 	c.Flags().StringVar(&q.Group, "group", "", "only the runs of `GROUP`, which their requests name in job.group")
 	c.Flags().StringVar(&q.Owner, "owner", "", "only the runs of `OWNER`")
+	c.Flags().StringVar(&q.Name, "name", "", "only the runs that are called `NAME`")
+	c.Flags().StringArrayVar(&q.Tags, "tag", nil, "only the runs that are tagged `TAG`; with several, those that have all")
 	c.Flags().StringVar((*string)(&q.State), "state", "", "only the runs in `STATE`, such as queued")
 	addListFormat(c, &format)
 	return c
@@ -73,7 +79,7 @@ func (env *environment) listRuns(ctx context.Context, q api.RunsRequest, format 
 			return asGiven(err, argument{field: "state", flag: "--state"})
 		}
 		return env.listing(format, list.Runs, func(t *table) error {
-			if len(list.Runs) == 0 && q != (api.RunsRequest{}) {
+			if len(list.Runs) == 0 && !q.IsZero() {
 				t.line("no such runs in %s; see all with: %s", list.Folder, env.commandLine("runs list"))
 				return nil
 			}
@@ -102,13 +108,22 @@ func writeRuns(t *table, rows []api.Run, user string) {
 	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
 	groups := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Job != nil && r.Job.Group != "" })
+	named := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Name != "" })
+	tagged := slices.ContainsFunc(rows, func(r api.Run) bool { return len(r.Tags) > 0 })
 	owners := slices.ContainsFunc(rows, func(r api.Run) bool { return ownerOf(r) != "" && ownerOf(r) != user })
-	head := []column{{title: "RUN"}, {title: "STATE"}, {title: "EPOCH", right: true},
-		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}
+	head := []column{{title: "RUN"}}
+	if named {
+		head = append(head, column{title: "NAME", cut: 8})
+	}
+	head = append(head, []column{{title: "STATE"}, {title: "EPOCH", right: true},
+		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}...)
 	if accurate {
 		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true})
 	}
 	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "SUBMITTED", drop: 9})
+	if tagged {
+		head = append(head, column{title: "TAGS", cut: 8, drop: 4})
+	}
 	if groups {
 		head = append(head, column{title: "GROUP", cut: 8, drop: 5})
 	}
@@ -131,11 +146,18 @@ func writeRuns(t *table, rows []api.Run, user string) {
 		if r.Epochs == 0 { // only its job is recorded
 			epoch, step, data = "-", "-", "-"
 		}
-		cells := []string{string(r.RunID), string(r.State), epoch, step, loss}
+		cells := []string{string(r.RunID)}
+		if named {
+			cells = append(cells, cmp.Or(r.Name, "-"))
+		}
+		cells = append(cells, string(r.State), epoch, step, loss)
 		if accurate {
 			cells = append(cells, accuracy)
 		}
 		cells = append(cells, data, localTime(submittedAt(r)))
+		if tagged {
+			cells = append(cells, cmp.Or(strings.Join(r.Tags, ", "), "-"))
+		}
 		if groups {
 			group := "-"
 			if r.Job != nil && r.Job.Group != "" {

@@ -14,30 +14,37 @@ import (
 
 // targetFlags name the runs that a command is about, beside its arguments.
 type targetFlags struct {
-	group string
-	all   bool
+	group, name string
+	tags        []string
+	all         bool
 }
 
 // add adds the flags; does is what the command does to runs, done what is then done to them.
 func (t *targetFlags) add(c *cobra.Command, does, done string) {
 	c.Flags().StringVar(&t.group, "group", "", does+" the runs of `GROUP`, which their requests name in job.group")
+	c.Flags().StringVar(&t.name, "name", "", does+" the runs that are called `NAME`")
+	c.Flags().StringArrayVar(&t.tags, "tag", nil, does+" the runs that are tagged `TAG`; with several, those that have all")
 	c.Flags().BoolVar(&t.all, "all", false, does+" every run that can be "+done)
 	c.Args = usage(func(c *cobra.Command, args []string) error {
-		if t.group != "" || t.all {
+		if t.selecting(c) != "" || t.all {
 			return cobra.NoArgs(c, args)
 		}
 		return cobra.MinimumNArgs(1)(c, args)
 	})
 	names := c.Args
 	c.Args = func(c *cobra.Command, args []string) error {
-		group := c.Flags().Changed("group")
+		by := t.selecting(c)
 		switch {
-		case group && t.all:
-			return usageError(c, "give --group or --all, not both")
-		case group && t.group == "":
+		case by != "" && t.all:
+			return usageError(c, "give %s or --all, not both", by)
+		case c.Flags().Changed("group") && t.group == "":
 			return usageError(c, "--group is empty; name a group, or leave --group out")
-		case len(args) > 0 && group:
-			return usageError(c, "give RUN or --group, not both")
+		case c.Flags().Changed("name") && t.name == "":
+			return usageError(c, "--name is empty; give a name, or leave --name out")
+		case slices.Contains(t.tags, ""):
+			return usageError(c, "--tag is empty; give a tag, or leave --tag out")
+		case len(args) > 0 && by != "":
+			return usageError(c, "give RUN or %s, not both", by)
 		case len(args) > 0 && t.all:
 			return usageError(c, "give RUN or --all, not both")
 		}
@@ -46,7 +53,18 @@ func (t *targetFlags) add(c *cobra.Command, does, done string) {
 }
 
 func (t *targetFlags) target(args []string) api.Target {
-	return api.Target{Runs: args, Group: t.group, All: t.all}
+	return api.Target{Runs: args, Group: t.group, Name: t.name, Tags: t.tags, All: t.all}
+}
+
+// selecting returns the first flag that says what the runs have in common; "" if there is
+// none.
+func (t *targetFlags) selecting(c *cobra.Command) string {
+	for _, name := range []string{"group", "name", "tag"} {
+		if c.Flags().Changed(name) {
+			return "--" + name
+		}
+	}
+	return ""
 }
 
 func newRunsCancelCommand(env *environment) *cobra.Command {

@@ -14,20 +14,33 @@ func newRunsMetricsCommand(env *environment) *cobra.Command {
 	var format string
 	var steps bool
 	c := &cobra.Command{
-		Use:   "metrics RUN",
+		Use:   "metrics RUN...",
 		Short: "List the loss and accuracy of a run, by epoch and by step",
 		Long: `Metrics prints the figures of every epoch; as JSON or YAML, and with --steps, of
-every optimizer step as well.`,
-		Args: usage(cobra.ExactArgs(1)),
+every optimizer step as well.
+
+With -o csv it writes a table that other programs read, of one or several runs: a row for
+each epoch with the columns run, epoch, step, train_loss, val_loss and val_accuracy (empty
+where the task has none), or with --steps a row for each step with run, step, epoch, loss
+and learning_rate.`,
+		Example: `  reprise runs metrics latest
+  reprise runs metrics latest --steps -o csv`,
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if format == formatCSV {
+				return env.writeMetricsTable(c.Context(), args, steps)
+			}
 			if err := checkListFormat(format); err != nil {
-				return err
+				return badFormat(format, formatTable, formatJSON, formatYAML, formatCSV)
+			}
+			if len(args) > 1 {
+				return usageError(c, "several runs are written only as a table for other programs; give one RUN, or -o csv")
 			}
 			return env.showMetrics(c.Context(), args[0], format, steps)
 		},
 	}
-	addListFormat(c, &format)
-	c.Flags().BoolVar(&steps, "steps", false, "list every step in the table")
+	c.Flags().StringVarP(&format, "output", "o", formatTable, "`FORMAT` of the output: table, json, yaml or csv")
+	c.Flags().BoolVar(&steps, "steps", false, "list every step")
 	return c
 }
 
@@ -48,6 +61,21 @@ func (env *environment) showMetrics(ctx context.Context, run, format string, ste
 			}
 			return nil
 		})
+	})
+}
+
+func (env *environment) writeMetricsTable(ctx context.Context, runs []string, steps bool) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		var list []api.RunMetrics
+		for _, run := range runs {
+			m, _, err := api.CollectMetrics(s.Metrics(ctx, api.MetricsRequest{Run: run}))
+			if err != nil {
+				return err
+			}
+			list = append(list, m)
+		}
+		_, err := fmt.Fprint(env.stdout, metricsTable(list, steps))
+		return err
 	})
 }
 

@@ -83,7 +83,11 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	if o.at.given() {
 		t.row("as of position", thousands(uint64(r.Position)))
 	}
+	writeAnnotation(t, d.Run)
 	t.row("state", string(d.State))
+	if d.Job != nil && d.Job.Deleted {
+		t.row("deleted", "its files are gone; only its events are kept")
+	}
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
 	}
@@ -144,6 +148,19 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	return nil
 }
 
+// writeAnnotation says what is noted about a run.
+func writeAnnotation(t *table, r api.Run) {
+	if r.Name != "" {
+		t.row("name", r.Name)
+	}
+	if len(r.Tags) > 0 {
+		t.row("tags", strings.Join(r.Tags, ", "))
+	}
+	if r.Note != "" {
+		t.row("note", r.Note)
+	}
+}
+
 // describeCheckpoint says where a run is resumed or forked from: its last checkpoint.
 func describeCheckpoint(list []training.Checkpoint, h training.Hyperparameters, d training.Dataset, canResume bool) string {
 	if len(list) == 0 {
@@ -170,11 +187,15 @@ func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
 	t.row("checkpoints in", r.Details.CheckpointsDir)
 	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
 		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
-	from, omitted := o.newestOf(len(list)), 0
+	from, omitted, removed := o.newestOf(len(list)), 0, 0
 	for i, cp := range list {
 		var marks []string
 		if cp.Step == r.BestStep && len(list) > 1 {
 			marks = append(marks, "best")
+		}
+		if slices.Contains(r.Details.RemovedCheckpoints, cp.Step) {
+			removed++
+			continue
 		}
 		if slices.Contains(r.MissingSteps, cp.Step) {
 			marks = append(marks, "files missing")
@@ -186,6 +207,9 @@ func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
 		t.row(thousands(cp.Step), thousands(cp.Epoch), formatMetric(cp.Loss), cp.WeightsSHA256, strings.Join(marks, ", "))
 	}
 	writeOmitted(t, omitted, "checkpoint")
+	if removed > 0 {
+		t.line("(%s removed, as config.keep asks)", plural(removed, "checkpoint"))
+	}
 	if len(r.MissingSteps) > 0 {
 		t.line("\n"+missingFiles, r.Folder)
 	}

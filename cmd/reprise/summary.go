@@ -92,7 +92,7 @@ func writeFigures(t *table, r api.RunReport) {
 			}
 		}
 		t.row("weights SHA-256", last.WeightsSHA256)
-		t.row("checkpoints", fmt.Sprintf("%d in %s", n, d.CheckpointsDir))
+		t.row("checkpoints", fmt.Sprintf("%d in %s", len(d.KeptCheckpoints()), d.CheckpointsDir))
 	} else {
 		t.row("checkpoints", noneOf("none", r.CanResume))
 	}
@@ -171,9 +171,9 @@ func (env *environment) nextCommands(r api.RunReport) []nextCommand {
 	if len(d.Checkpoints) > 0 {
 		list = append(list, nextCommand{command("runs verify"), "train it again and prove that the weights come out the same"})
 	}
-	if n := len(d.Checkpoints); n > 1 {
+	if kept := d.KeptCheckpoints(); len(kept) > 1 {
 		half := d.Hyperparameters.LearningRate.Value / 2
-		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), d.Checkpoints[(n-1)/2].Step, half)
+		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), kept[(len(kept)-1)/2].Step, half)
 		list = append(list, nextCommand{fork, "continue from a checkpoint with other settings"})
 	}
 	return append(list,

@@ -25,6 +25,7 @@ const maxRequestBytes = 1 << 20
 func newTrainCommand(env *environment) *cobra.Command {
 	var o followOptions
 	var set []string
+	var note noteFlags
 	c := &cobra.Command{
 		Use:   "train JOB...",
 		Short: "Train the request in the file JOB (- for standard input), or several",
@@ -50,12 +51,15 @@ trains shows the runs of others, too, and stays until they have ended; Ctrl-C in
 them with its own, and "reprise runs resume --all" continues all of them.
 
 A request can say in its section job how it is queued: priority, group, after,
-max_duration and labels.
+max_duration and labels; and what the run is called: name, tags and note. --name and
+--note replace what it says, --tag adds a tag. A name can be given wherever a run is
+asked for. None of these changes what is trained.
 
 With -o json, standard output carries exactly one object, or with several requests
 one on a line of its own for each run that was started, in the order given; the
 progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
+  reprise train examples/digits.yaml --name baseline --tag digits
   reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
   reprise train examples/digits.yaml examples/wine-classification.yaml
   reprise train examples/digits-queued.yaml    # with a priority and a group`,
@@ -73,14 +77,38 @@ progress goes to standard error.`,
 			case n > api.MaxRequests:
 				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(api.MaxRequests))
 			case n > 1:
-				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, o), nothingStarted)
+				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, note, o), nothingStarted)
 			}
-			return interrupted(c.Context(), env.train(c.Context(), args[0], set, o), nothingStarted)
+			return interrupted(c.Context(), env.train(c.Context(), args[0], set, note, o), nothingStarted)
 		},
 	}
 	o.add(c)
 	addSet(c, &set)
+	note.add(c)
 	return c
+}
+
+// noteFlags are what the command line says about new runs.
+type noteFlags struct {
+	name, text string
+	tags       []string
+}
+
+func (n *noteFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&n.name, "name", "", "call the run `NAME`, which can be given instead of its id")
+	c.Flags().StringArrayVar(&n.tags, "tag", nil, "tag the run with `TAG`; may be repeated")
+	c.Flags().StringVar(&n.text, "note", "", "note `TEXT` about the run")
+}
+
+func (n *noteFlags) note(r *api.SubmitRequest) { r.Name, r.Tags, r.Note = n.name, n.tags, n.text }
+
+// asGiven makes an error about the notes name the flags.
+func (n *noteFlags) asGiven(err error) error {
+	arguments := []argument{{field: "name", flag: "--name"}, {field: "note", flag: "--note"}, {field: "tags", flag: "--tag"}}
+	for i := range n.tags {
+		arguments = append(arguments, argument{field: fmt.Sprintf("tags[%d]", i), flag: "--tag"})
+	}
+	return asGiven(err, arguments...)
 }
 
 // addTrainFormat adds the -o flag of the commands that end in a run's result.
@@ -95,13 +123,15 @@ func checkTrainFormat(format string) error {
 	return nil
 }
 
-func (env *environment) train(ctx context.Context, file string, set []string, o followOptions) error {
+func (env *environment) train(ctx context.Context, file string, set []string, note noteFlags, o followOptions) error {
 	request, err := env.submission(ctx, []string{file}, set)
 	if err != nil {
 		return err
 	}
+	note.note(&request)
 	return env.trainOne(ctx, o, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
-		return onlySubmission(s.Submit(ctx, request))
+		id, err := onlySubmission(s.Submit(ctx, request))
+		return id, note.asGiven(err)
 	})
 }
 

@@ -15,11 +15,12 @@ import (
 
 // trainAll trains several requests, once nothing is wrong with any of them. The queue
 // decides which run gets a device when.
-func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
+func (env *environment) trainAll(ctx context.Context, files, set []string, note noteFlags, o followOptions) error {
 	request, err := env.submission(ctx, files, set)
 	if err != nil {
 		return err
 	}
+	note.note(&request)
 	newView := func() hostView { return newSeveralView(env, files) }
 	if o.detach {
 		newView = func() hostView { return newLinesView(env, files) }
@@ -27,7 +28,7 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, o fol
 	return env.withTraining(ctx, o, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
 		attempts, err := submitAll(ctx, s.Submit(ctx, request), files, view)
 		if err != nil {
-			return err
+			return note.asGiven(err)
 		}
 		if o.detach {
 			view().close()

@@ -132,6 +132,7 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 	case training.TrainingFailed:
 		v.note("failed after %s", plural(e.Step, "completed step")) // the end of the command says why
 	case training.FiguresComputed: // the end of the command shows them
+	case training.CheckpointsRemoved: // as the request asks, after every checkpoint
 	case training.Remark:
 		v.note("%s: %s", describe.Type(e.EventType()), e.Remark())
 	case training.TrainingStarted, training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,

@@ -66,6 +66,7 @@ func (j *job) request(id training.RunID) ([]training.Event, error) {
 		Optimizer:    nn.Optimizer{Name: nn.Adam},
 		LearningRate: training.LearningRate{Value: 0.02, Schedule: training.Schedule{Name: training.Cosine}},
 	}
+	h.Keep = training.Keep{Last: 1} // so that checkpoints are removed, too
 	valid, err := h.Validate()
 	if err != nil {
 		return nil, err
@@ -254,7 +255,7 @@ func checkFiles(ctx context.Context, store eventstore.Store, w datadir.Workspace
 		return err
 	}
 	for _, r := range state.Runs {
-		for _, c := range r.Checkpoints {
+		for _, c := range r.Kept() {
 			if err := w.Checkpoints(r.ID).Verify(c.Ref()); err != nil {
 				return fmt.Errorf("LOST: %w", err)
 			}

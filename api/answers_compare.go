@@ -1,0 +1,55 @@
+package api
+
+import (
+	"encoding/json"
+
+	"reprise/training"
+)
+
+// MaxCompared bounds the runs of one comparison.
+const MaxCompared = 100
+
+// CompareRequest asks for a comparison of runs, 2 to MaxCompared, each once.
+type CompareRequest struct {
+	Runs []string `json:"runs"`
+}
+
+// Comparison is what runs have that differs, and their figures. Every list of values has
+// the order of Runs, and null where a run has none.
+type Comparison struct {
+	Runs []ComparedRun `json:"runs"`
+	// Differences are the fields of the requests that differ, and those of the data, whose
+	// names begin with "data.".
+	Differences []FieldDifference `json:"differences"`
+	Figures     []ComparedFigure  `json:"figures"`
+	// SameData says that all runs were judged by the same validation samples. If it is
+	// false, their figures say little about each other.
+	SameData bool `json:"same_data"`
+}
+
+// ComparedRun is a run of a comparison.
+type ComparedRun struct {
+	Result
+	Name   string         `json:"name,omitempty"`
+	Tags   []string       `json:"tags,omitempty"`
+	ForkOf training.RunID `json:"fork_of,omitempty"`
+	// FiguresStep is the step of the checkpoint whose figures are compared: the best one of
+	// a run that has completed, the last one of another.
+	FiguresStep uint64 `json:"figures_step"`
+}
+
+// FieldDifference is a field in which runs differ.
+type FieldDifference struct {
+	Field  string            `json:"field"`
+	Values []json.RawMessage `json:"values"`
+}
+
+// ComparedFigure is one figure of all runs.
+type ComparedFigure struct {
+	Name   string     `json:"name"`
+	Values []*float64 `json:"values"`
+	// HigherIsBetter is false where the lowest value is the best. Best are the places in
+	// Runs of those that have it; none where all have the same.
+	HigherIsBetter bool  `json:"higher_is_better"`
+	Best           []int `json:"best"`
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"github.com/spf13/cobra"
+
+	"reprise/api"
+)
+
+func newRunsCompareCommand(env *environment) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "compare RUN RUN...",
+		Short: "Show in what runs differ, and their figures side by side",
+		Long: `Compare lists the fields of the requests and of the data in which runs differ, and only
+these, and then their figures, with the best of each marked *. The figures are those of
+the best checkpoint of a run that has completed, and of the last one of any other.
+
+Where the runs were not judged by the same validation samples it says so, since their
+figures then say little about each other.`,
+		Example: `  reprise runs compare baseline latest
+  reprise runs compare 20261130-101500-3f2a latest -o json`,
+		Args: usage(cobra.MinimumNArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkListFormat(format); err != nil {
+				return err
+			}
+			return env.compareRuns(c.Context(), args, format)
+		},
+	}
+	addListFormat(c, &format)
+	return c
+}
+
+func (env *environment) compareRuns(ctx context.Context, runs []string, format string) error {
+	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
+		comparison, err := s.Compare(ctx, api.CompareRequest{Runs: runs})
+		if err != nil {
+			return asGiven(err, argument{field: "runs", flag: "RUN"})
+		}
+		return env.listing(format, comparison, func(t *table) error {
+			writeComparison(t, comparison)
+			return nil
+		})
+	})
+}
+
+// writeComparison lists the runs, then what differs, then their figures.
+func writeComparison(t *table, c api.Comparison) {
+	labels := comparedLabels(c.Runs)
+	t.columns(column{title: "RUN"}, column{title: "SHOWN AS", cut: 8}, column{title: "STATE"}, column{title: "EPOCH", right: true},
+		column{title: "STEP", right: true}, column{title: "FORK OF", cut: 6, drop: 9}, column{title: "TAGS", cut: 6, drop: 8})
+	for i, r := range c.Runs {
+		t.row(string(r.RunID), labels[i], string(r.State), thousands(r.Epoch), thousands(r.FiguresStep), orDash(string(r.ForkOf)), orDash(strings.Join(r.Tags, ", ")))
+	}
+	t.line("")
+	if len(c.Differences) == 0 {
+		t.line("their requests and data are the same")
+	} else {
+		rows := make([]comparedRow, len(c.Differences))
+		for i, d := range c.Differences {
+			rows[i].name = d.Field
+			for _, v := range d.Values {
+				rows[i].cells = append(rows[i].cells, truncate(rawText(v), maxCompared))
+			}
+		}
+		writeSideBySide(t, "DIFFERENCE", labels, rows, false)
+	}
+	t.line("")
+	if len(c.Figures) == 0 {
+		t.line("none of them has figures yet")
+		return
+	}
+	rows := make([]comparedRow, len(c.Figures))
+	for i, f := range c.Figures {
+		rows[i].name = strings.ReplaceAll(f.Name, "_", " ")
+		for j, v := range f.Values {
+			cell := "- "
+			if v != nil {
+				cell = formatMetric(*v) + " "
+			}
+			if slices.Contains(f.Best, j) {
+				cell = strings.TrimSpace(cell) + "*"
+			}
+			rows[i].cells = append(rows[i].cells, cell)
+		}
+	}
+	writeSideBySide(t, "FIGURE", labels, rows, true)
+	t.line("(* the best)")
+	if !c.SameData {
+		t.line("\nThe runs were not judged by the same validation samples: their figures say little about each other.")
+	}
+}
+
+// maxCompared is how many characters of a value are shown.
+const maxCompared = 32
+
+// comparedLabels are short names of runs: what they are called, or the end of the id where
+// that is not unique.
+func comparedLabels(runs []api.ComparedRun) []string {
+	labels := make([]string, len(runs))
+	for i, r := range runs {
+		same := 0
+		for _, other := range runs {
+			if other.Name == r.Name {
+				same++
+			}
+		}
+		if labels[i] = shortEnd(string(r.RunID)); r.Name != "" && same == 1 {
+			labels[i] = truncate(r.Name, maxLabel)
+		}
+	}
+	return labels
+}
+
+// maxLabel is how many characters of a name head a column.
+const maxLabel = 16
+
+// comparedRow is a field or a figure, with a cell for each run.
+type comparedRow struct {
+	name  string
+	cells []string
+}
+
+// writeSideBySide lists rows with a column for each run. Those that have no room in the
+// terminal follow below.
+func writeSideBySide(t *table, title string, labels []string, rows []comparedRow, right bool) {
+	first := lipgloss.Width(title)
+	for _, r := range rows {
+		first = max(first, lipgloss.Width(visible(r.name)))
+	}
+	for from := 0; from < len(labels); {
+		head := []column{{title: title, cut: 12}}
+		to, width := from, first
+		for ; to < len(labels); to++ {
+			widest := lipgloss.Width(visible(labels[to]))
+			for _, r := range rows {
+				widest = max(widest, lipgloss.Width(visible(r.cells[to])))
+			}
+			if width += columnGap + widest; t.width > 0 && width > t.width && to > from {
+				break
+			}
+			label := labels[to]
+			if right {
+				label += " "
+			}
+			head = append(head, column{title: label, right: right, cut: 8})
+		}
+		if from > 0 {
+			t.line("")
+		}
+		t.columns(head...)
+		for _, r := range rows {
+			t.row(append([]string{r.name}, r.cells[from:to]...)...)
+		}
+		from = to
+	}
+	_ = t.flush() // which keeps the error
+}
+
+// rawText is a value of a request as people write it; "-" for none.
+func rawText(raw json.RawMessage) string {
+	var text string
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		return "-"
+	case json.Unmarshal(raw, &text) == nil:
+		return text
+	}
+	return string(raw)
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

@@ -1,0 +1,74 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"reprise/api"
+	"reprise/fault"
+	"reprise/queue"
+	"reprise/training"
+)
+
+// Annotate implements api.Service.
+func (s *Service) Annotate(ctx context.Context, q api.AnnotateRequest) (_ api.Annotated, err error) {
+	defer explain(ctx, &err)
+	change := queue.Annotate{Name: q.Name, Note: q.Note, Tag: q.Tag, Untag: q.Untag}
+	if err := change.Validate(); err != nil {
+		return api.Annotated{}, invalid(err)
+	}
+	f, err := s.findCurrent(ctx, q.Run)
+	if err != nil {
+		return api.Annotated{}, err
+	}
+	f.close()
+	if f.job.Version == 0 {
+		return api.Annotated{}, noJob(f.id, "annotated")
+	}
+	h, err := s.hold(withoutEvents(ctx))
+	if err != nil {
+		return api.Annotated{}, err
+	}
+	defer s.release(h)
+	if err := h.host.Annotate(ctx, queue.JobID(f.id), change); err != nil {
+		return api.Annotated{}, err
+	}
+	record, err := h.jobs.Load(ctx, queue.JobID(f.id))
+	return api.Annotated{RunID: f.id, Annotation: record.Job.Annotation()}, err
+}
+
+// noJob is the error of what needs a job, for a run of an older version.
+func noJob(id training.RunID, done string) error {
+	return fault.New(fault.Conflict, "run %s cannot be %s: the version that recorded it had no queue, where that is noted", id, done)
+}
+
+// annotate adds what a submission says of its runs to what their requests do.
+func annotate(q api.SubmitRequest, submission *queue.Submission) {
+	submission.Annotation = submission.Annotation.With(queue.Annotation{Name: q.Name, Tags: q.Tags, Note: q.Note})
+}
+
+// checkAnnotation fails for notes that runs cannot have.
+func checkAnnotation(q api.SubmitRequest) error {
+	var errs []error
+	if n := len(q.Files); q.Name != "" && n > 1 {
+		errs = append(errs, &fault.FieldError{Field: "name", Value: q.Name, Problem: fmt.Sprintf("would be that of %d runs", n),
+			Fix: "set job.name in each request, or submit them one by one"})
+	}
+	change := queue.Annotate{Name: &q.Name, Note: &q.Note, Tag: q.Tags}
+	for _, err := range fault.Parts(change.Validate()) {
+		errs = append(errs, asTags(err))
+	}
+	return joined(errs)
+}
+
+// asTags names the field tags, which is tag in a change.
+func asTags(err error) error {
+	var field *fault.FieldError
+	if !errors.As(err, &field) || len(field.Field) < len("tag") || field.Field[:len("tag")] != "tag" {
+		return err
+	}
+	named := *field
+	named.Field = "tags" + field.Field[len("tag"):]
+	return &named
+}
