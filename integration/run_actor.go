@@ -242,6 +242,9 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data, a.request = m.Data, 0
 		return a.drive(ctx)
 	case datasetRefused:
+		if m.Request == a.request && a.job != nil {
+			a.job.lacksData(a.id)
+		}
 		return a.refused(m.Request, m.Err)
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
