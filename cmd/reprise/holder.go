@@ -420,16 +420,25 @@ func (env *environment) holderGone(
 // recordedEnd returns the run as the log has it; nil if it is not at rest by what is
 // recorded: the process that trained it died, or the log cannot be read.
 func (env *environment) recordedEnd(ctx context.Context, id training.RunID) *api.RunReport {
+	report := env.recorded(ctx, id)
+	if report == nil {
+		return nil
+	}
+	ends := []training.State{training.Completed, training.Failed, api.Cancelled, api.Rejected, api.Paused}
+	if !slices.Contains(ends, report.Details.State) { // one that is interrupted may be so because the process died
+		return nil
+	}
+	return report
+}
+
+// recorded returns the run as the log has it; nil where that cannot be read.
+func (env *environment) recorded(ctx context.Context, id training.RunID) *api.RunReport {
 	s, err := env.serviceFor(reading)
 	if err != nil {
 		return nil
 	}
 	report, err := s.Run(api.WithNotices(ctx, func(api.Notice) {}), api.RunRequest{Run: string(id)})
 	if errors.Join(err, s.Close()) != nil {
-		return nil
-	}
-	ends := []training.State{training.Completed, training.Failed, api.Cancelled, api.Rejected, api.Paused}
-	if !slices.Contains(ends, report.Details.State) { // one that is interrupted may be so because the process died
 		return nil
 	}
 	return &report

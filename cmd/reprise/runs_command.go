@@ -265,7 +265,7 @@ func (o *followOptions) add(c *cobra.Command) {
 
 // trainRuns starts runs and shows them together until all are at rest.
 func (env *environment) trainRuns(ctx context.Context, o followOptions, start func(context.Context, api.Service) ([]attempt, error)) error {
-	return env.withServiceFor(ctx, o.access(), func(ctx context.Context, s api.Service) error {
+	return env.toTheEnd(ctx, o.access(), func(ctx context.Context, s api.Service) error {
 		attempts, err := start(ctx, s)
 		if err != nil {
 			return err
@@ -291,7 +291,8 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 		}
 		closed := env.attemptsToRest(ctx, s, view, attempts)
 		view.close()
-		return env.reportAll(ctx, attempts, closed, o.format)
+		env.reportAll(ctx, attempts, closed, o.format)
+		return nil
 	})
 }
 
