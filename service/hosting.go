@@ -28,7 +28,9 @@ type hosts struct {
 	ending  bool       // nothing more is placed: see StopPlacing
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
-	rested  []training.RunID // the feeds of runs at rest, the first to rest first
+	// numbered counts the feeds that there have been.
+	numbered int
+	rested   []training.RunID // the feeds of runs at rest, the first to rest first
 	// watchers are the followers, which a new feed may be of interest to.
 	watchers []*follower
 
@@ -370,6 +372,8 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 	f := before
 	if before == nil || before.atRest() {
 		f = newFeed(h, id, begin)
+		s.hosts.numbered++
+		f.number = s.hosts.numbered
 		s.hosts.feeds[id] = f
 		for _, w := range s.hosts.watchers {
 			if w.all || w.named[id] {

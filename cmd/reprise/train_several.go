@@ -44,6 +44,8 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, o fol
 type attempt struct {
 	file string
 	run  training.RunID // "" where none was started
+	// label names it in a row, where that is shorter than file.
+	label string
 	// end is the last update of the run, err what kept it from starting.
 	end api.RunUpdate
 	err error
