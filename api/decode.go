@@ -99,9 +99,12 @@ func (d *decoder) columnSpecs(n *node) dataset.ColumnSpecs {
 			spec["kind"] = e.value.value
 		}
 		for _, part := range e.value.entries {
-			if part.name == "indicator" {
+			switch part.name {
+			case "indicator":
 				spec[part.name] = part.value.value == "true"
-			} else {
+			case "vocabulary", "max_tokens":
+				spec[part.name] = d.int(part.value)
+			default:
 				spec[part.name] = part.value.cell()
 			}
 		}
@@ -146,7 +149,7 @@ func (d *decoder) architecture(n *node) ModelArchitecture {
 	if n.kind != list {
 		return ModelArchitecture{Name: n.value}
 	}
-	d.schema = readSchema()
+	d.schema = requestSchema()
 	if d.layers(n); len(d.errs) > 0 || d.partial {
 		return ModelArchitecture{}
 	}

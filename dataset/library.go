@@ -231,7 +231,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		if err := checkNoText(source, "a table", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return openTable(ctx, source)
+		return r.openTable(ctx, source)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

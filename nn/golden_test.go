@@ -54,9 +54,24 @@ func goldenModels() map[string]struct {
 			PlanConfig{BatchSize: 6, Microbatches: 2, Regularization: Regularization{ClipNorm: 1}, Optimizer: adamw, Seed: 5, Precision: BF16}},
 		"resnet bf16": {ResNet(tensor.Shape{9, 8, 3}, 1, 5, 4),
 			PlanConfig{BatchSize: 6, Shards: 2, Regularization: Regularization{ClipNorm: 0.5}, Optimizer: sgd, Precision: BF16}},
+		"text":      {textModel(), PlanConfig{BatchSize: 6, Shards: 2, Microbatches: 2, Optimizer: adamw, Seed: 7}},
+		"text bf16": {textModel(), PlanConfig{BatchSize: 6, Optimizer: Optimizer{Name: Adam}, Seed: 7, Precision: BF16}},
 		"vit": {ViT(tensor.Shape{8, 6, 2}, 2, 1, 3, 18, 0.2, 4),
 			PlanConfig{BatchSize: 5, Optimizer: adamw, Seed: 6}},
 	}
+}
+
+// textModel has two texts, one of them with a transformer, and numbers.
+func textModel() Architecture {
+	return Architecture{Input: tensor.Shape{30}, Layers: Layers{
+		Columns{Parts: []Part{
+			{Columns: 3},
+			{Columns: 17, Layers: Layers{Embedding{Vocabulary: 29, Width: 12}, Position{}, Dropout{Rate: 0.1},
+				TransformerBlock{Heads: 3, Dropout: 0.1}, LayerNorm{}, GlobalAvgPool{}}},
+			{Columns: 10, Layers: Layers{Embedding{Vocabulary: 11, Width: 5}, GlobalAvgPool{}}},
+		}},
+		Linear{Units: 9}, Activation{Kind: kernel.ReLU}, Linear{Units: 3},
+	}}
 }
 
 // randomBatch returns a random batch for the trainer's model.
@@ -66,7 +81,7 @@ func randomBatch(trainer *Trainer, seed uint64, rows int) Batch {
 	if vocabulary, tokens := p.arch.tokenInput(); tokens {
 		b.Tokens = randomLabels(seed+1, rows*p.Features(), vocabulary)
 	} else {
-		b.Inputs = random(seed+1000, rows*p.Features())
+		b.Inputs = randomInputs(p.arch, seed+1000, rows)
 	}
 	if p.config.Objective == MeanSquaredError {
 		b.Targets = random(seed+2, rows*p.Outputs())

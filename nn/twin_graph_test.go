@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"reprise/internal/philox"
 	"reprise/kernel"
@@ -41,6 +42,35 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 		for r, token := range m.ints(i.Tokens) {
 			for k := range i.N {
 				m.at(i.DTable)[int(token)*i.N+k] += m.at(i.DY)[r*i.N+k]
+			}
+		}
+	case kernel.CopyColumns:
+		x, y := m.at(i.X), m.at(i.Y)
+		clear(y)
+		for r := range i.M {
+			copy(y[r*i.YN+i.YFirst:][:i.N], x[r*i.XN+i.XFirst:])
+		}
+	case kernel.TokenColumns:
+		for k := range m.ints(i.Y) {
+			m.ints(i.Y)[k] = int32(m.at(i.X)[k/i.N*i.XN+i.First+k%i.N])
+		}
+	case kernel.MeanTokens:
+		clear(m.at(i.Y))
+		for r := range i.M {
+			n := textEnd(m.ints(i.Tokens)[r*i.T : (r+1)*i.T])
+			for k := range n * i.N {
+				m.at(i.Y)[r*i.N+k%i.N] += m.at(i.X)[r*i.T*i.N+k]
+			}
+			for k := range i.N {
+				m.at(i.Y)[r*i.N+k] /= T(max(n, 1))
+			}
+		}
+	case kernel.MeanTokensGrad:
+		clear(m.at(i.DX))
+		for r := range i.M {
+			n := textEnd(m.ints(i.Tokens)[r*i.T : (r+1)*i.T])
+			for k := range n * i.N {
+				m.at(i.DX)[r*i.T*i.N+k] = m.at(i.DY)[r*i.N+k%i.N] / T(n)
 			}
 		}
 	case kernel.LayerNorm:
@@ -306,13 +336,31 @@ func head(s kernel.AttentionShape, f func(row int, qkv func(which, token, c int)
 	}
 }
 
-// scores returns the probabilities of a query's keys, and max and 1/sum.
-func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, token, c int) int, query int) (p []T, top, inv T) {
-	seen := s.Tokens
+// textEnd returns the place of the padding.
+func textEnd(tokens []int32) int {
+	if at := slices.Index(tokens, 0); at >= 0 {
+		return at
+	}
+	return len(tokens)
+}
+
+// sequence returns the length of the sequence whose head has its statistics from row on.
+func (m *twinMemory[T]) sequence(s kernel.AttentionShape, text kernel.Span, row int) int {
+	if text.Empty() {
+		return s.Tokens
+	}
+	first := row / s.Tokens / s.Heads * s.Tokens // in tokens
+	return textEnd(m.ints(text)[first : first+s.Tokens])
+}
+
+// scores returns the probabilities of a query's keys, and max and 1/sum. length is that
+// of the sequence.
+func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, token, c int) int, query, length int) (p []T, top, inv T) {
+	seen := length
 	if s.Causal {
 		seen = query + 1
 	}
-	p = make([]T, s.Tokens)
+	p = make([]T, length)
 	top = T(math.Inf(-1))
 	for j := range seen {
 		for c := range s.HeadWidth {
@@ -333,9 +381,14 @@ func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, 
 
 func (m *twinMemory[T]) attention(i kernel.Attention) {
 	x, y := m.at(i.QKV), m.at(i.Y)
+	clear(y)
 	head(i.AttentionShape, func(row int, at func(which, token, c int) int, out func(token, c int) int) {
+		length := m.sequence(i.AttentionShape, i.Text, row)
 		for q := range i.Tokens {
-			p, top, inv := scores(i.AttentionShape, x, at, q)
+			m.at(i.Max)[row+q], m.at(i.Inv)[row+q] = 0, 0
+		}
+		for q := range length {
+			p, top, inv := scores(i.AttentionShape, x, at, q, length)
 			m.at(i.Max)[row+q], m.at(i.Inv)[row+q] = top, inv
 			for c := range i.HeadWidth {
 				var sum T
@@ -352,9 +405,10 @@ func (m *twinMemory[T]) attentionGrad(i kernel.AttentionGrad) {
 	x, y, dy, dx := m.at(i.QKV), m.at(i.Y), m.at(i.DY), m.at(i.DQKV)
 	clear(dx)
 	scale := T(1 / math.Sqrt(float64(i.HeadWidth)))
-	head(i.AttentionShape, func(_ int, at func(which, token, c int) int, out func(token, c int) int) {
-		for q := range i.Tokens {
-			p, _, _ := scores(i.AttentionShape, x, at, q)
+	head(i.AttentionShape, func(row int, at func(which, token, c int) int, out func(token, c int) int) {
+		length := m.sequence(i.AttentionShape, i.Text, row)
+		for q := range length {
+			p, _, _ := scores(i.AttentionShape, x, at, q, length)
 			dot := lanes(i.HeadWidth, func(c int, lane T) T { return fma(dy[out(q, c)], y[out(q, c)], lane) })
 			for j := range p {
 				var dp T

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"reprise/api"
 	"reprise/fault"
@@ -16,7 +19,7 @@ import (
 // Cancel implements api.Service.
 func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Commanded, err error) {
 	defer explain(ctx, &err)
-	if err := needCause(q.Cause, "cancelled"); err != nil {
+	if err := checkCause(q.Cause, "cancelled"); err != nil {
 		return api.Commanded{}, err
 	}
 	return s.command(ctx, q.Target, notEnded, func(h *hosting, t integration.Target) error { return h.host.Cancel(ctx, t, q.Cause) })
@@ -25,7 +28,7 @@ func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Comman
 // Pause implements api.Service.
 func (s *Service) Pause(ctx context.Context, q api.PauseRequest) (_ api.Commanded, err error) {
 	defer explain(ctx, &err)
-	if err := needCause(q.Cause, "paused"); err != nil {
+	if err := checkCause(q.Cause, "paused"); err != nil {
 		return api.Commanded{}, err
 	}
 	return s.command(ctx, q.Target, canPause, func(h *hosting, t integration.Target) error { return h.host.Pause(ctx, t, q.Cause) })
@@ -194,7 +197,10 @@ func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bo
 			ways++
 		}
 	}
-	if ways != 1 {
+	switch {
+	case ways == 0:
+		return nil, &fault.FieldError{Field: "runs", Problem: "is missing", Fix: "name runs, or a group, or all"}
+	case ways > 1:
 		return nil, &fault.FieldError{Field: "runs", Problem: "is not the only way in which runs are named", Fix: "name runs, or a group, or all"}
 	}
 	l, err := s.readCurrent(ctx)
@@ -242,11 +248,23 @@ func (s *Service) resolveAll(ctx context.Context, l *Log, names []string) ([]tra
 	return ids, joined(errs)
 }
 
-func needCause(cause, done string) error {
-	if cause != "" {
+// maxCause bounds what is recorded as why, in bytes: every display of the run prints it.
+const maxCause = 1024
+
+// checkCause fails for what cannot be recorded as why runs were done with.
+func checkCause(cause, done string) error {
+	e := &fault.FieldError{Field: "cause", Fix: fmt.Sprintf("say why the runs are %s in one line of at most %d bytes", done, maxCause), Example: done + " by the user"}
+	switch {
+	case cause == "":
+		e.Problem, e.Fix = "is missing", "say why the runs are "+done
+	case len(cause) > maxCause:
+		e.Problem = fmt.Sprintf("has %d bytes", len(cause))
+	case !utf8.ValidString(cause) || strings.ContainsFunc(cause, unicode.IsControl):
+		e.Problem = "is not one line of text"
+	default:
 		return nil
 	}
-	return &fault.FieldError{Field: "cause", Problem: "is missing", Fix: "say why the runs are " + done, Example: done + " by the user"}
+	return e
 }
 
 // The runs that a command fits.

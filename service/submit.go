@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"reprise/integration"
 	"reprise/internal/figures"
 	"reprise/internal/flock"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
@@ -138,6 +141,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 	if err := checkRunIDs(q); err != nil {
 		return nil, err
 	}
+	if err := checkFolder(q.Folder); err != nil {
+		return nil, err
+	}
 	settings := q.Settings.Parse()
 	requests, errs := make([]api.TrainingRequest, len(q.Files)), make([]error, len(q.Files))
 	sound := true
@@ -219,8 +225,20 @@ func checkRunIDs(q api.SubmitRequest) error {
 	return joined(errs)
 }
 
-// checkRunID fails for an id that no run can have.
+// checkFolder fails for a folder that relative paths cannot start from: that of this process
+// is not that of the caller.
+func checkFolder(folder api.Text) error {
+	if filepath.IsAbs(string(folder)) {
+		return nil
+	}
+	return &fault.FieldError{Field: "folder", Value: strconv.Quote(string(folder)), Problem: "is not an absolute path", Fix: "give the folder that relative paths start from, such as /home/ada"}
+}
+
+// checkRunID fails for an id that no run can have, or that means another one.
 func checkRunID(field string, id training.RunID) error {
+	if id == journal.Latest {
+		return &fault.FieldError{Field: field, Value: string(id), Problem: "means the newest run", Fix: "give the run an id of its own"}
+	}
 	err := id.Validate()
 	var wrong *fault.FieldError
 	if errors.As(err, &wrong) {
@@ -289,7 +307,7 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 func (s *Service) split(
 	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
 ) (api.TrainingRequest, queue.Submission, error) {
-	train, submission, err := request.Split(string(name), s.userOf(ctx))
+	train, submission, err := request.Split(queue.NameOf(string(name)), s.userOf(ctx))
 	if err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}

@@ -413,8 +413,11 @@ func (env *environment) holderGone(
 	for i, id := range runs {
 		names[i] = string(id)
 	}
-	return fmt.Errorf("process %d, which trained it, has ended (%s); if the run is interrupted, resume it with: %s",
-		g.holder.PID, e.Message, env.commandLine("runs resume "+strings.Join(names, " ")))
+	it, runsAre := "it", "the run is interrupted; resume it"
+	if len(names) > 1 {
+		it, runsAre = "them", plural(len(names), "run")+" are interrupted; resume them"
+	}
+	return fmt.Errorf("process %d, which trained %s, has ended; %s with: %s", g.holder.PID, it, runsAre, env.commandLine("runs resume "+strings.Join(names, " ")))
 }
 
 // recordedEnd returns the run as the log has it; nil if it is not at rest by what is

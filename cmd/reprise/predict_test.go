@@ -114,6 +114,17 @@ const (
 	petsUnknown = "born,size,colour\n2020-01-09,3.5,green\n2024-06-07,,brown\n2021-08-09,12,\n"
 )
 
+const (
+	reviewsTable = "verdict,review,stars,shop\ngood,a very good film about a dog,5,north\nbad,a bad film and a bad end,1,south\ngood,very good and about you,4,north\n" +
+		"bad,the end of a bad dog,2,north\ngood,good good good end,,south\nbad,bad from the start to the end,1,south\n" +
+		"good,you start very good,5,north\nbad,the bad end of you,2,south\n"
+	reviewsHeldOut = "verdict,review,stars,shop\ngood,a GOOD start,3,west\nbad,,2,south\nbad,what nobody has ever said before in any film that there is,1,north\n"
+	// The same rows, without the target and with the columns in another order.
+	reviewsUnknown = "shop,review,stars\nwest,a GOOD start,3\nsouth,,2\nnorth,what nobody has ever said before in any film that there is,1\n"
+	reviewsDataset = "{target: verdict, columns: {review: text, shop: {kind: category, encode: embedding}}, split: {method: files, validation_path: later.csv}}"
+	reviewsOptions = `{"columns":{"review":{"kind":"text"},"shop":{"kind":"category","encode":"embedding"}},"split":{"method":"files"}}`
+)
+
 // What a bundle predicts, on a machine that has nothing else, has the bits of the
 // validation in training.
 func TestABundlePredictsAsInTraining(t *testing.T) {
@@ -126,6 +137,13 @@ func TestABundlePredictsAsInTraining(t *testing.T) {
 		return path
 	}
 	held := write("held-out.csv", petsHeldOut)
+	write("later.csv", reviewsHeldOut)
+	write("reviews.csv", reviewsTable)
+	reviews := dataset.Source{Path: filepath.Join(folder, "reviews.csv"), Target: "verdict"}
+	if err := json.Unmarshal([]byte(reviewsOptions), &reviews.Table); err != nil {
+		t.Fatal(err)
+	}
+	reviews.Table.Split.ValidationPath = filepath.Join(folder, "later.csv")
 	write("pets.csv", petsTable)
 	const config = "config: {batch_size: 8, learning_rate: 0.01, epochs: 2}\n"
 	const mlp = "model_architecture: mlp\nmodel: {hidden: [5]}\n"
@@ -142,6 +160,10 @@ func TestABundlePredictsAsInTraining(t *testing.T) {
 			dataset.Source{Path: filepath.Join(folder, "pets.csv"), Target: "kind",
 				Table: dataset.TableOptions{Split: dataset.SplitOptions{Method: dataset.SplitFiles, ValidationPath: held}}},
 			func(*dataset.Dataset) string { return petsUnknown }},
+		{"a table with text", mlp + "dataset_path: reviews.csv\ndataset: " + reviewsDataset + "\n" + config, ".csv", reviews,
+			func(*dataset.Dataset) string { return reviewsUnknown }},
+		{"a transformer of text", "model_architecture: transformer\nmodel: {layers: 1, heads: 2, width: 4}\ndataset_path: reviews.csv\ndataset: " + reviewsDataset + "\n" + config,
+			".csv", reviews, func(*dataset.Dataset) string { return reviewsUnknown }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			home := t.TempDir()

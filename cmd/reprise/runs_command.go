@@ -276,7 +276,7 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 			o.detach = len(attempts) > 0 || o.detach // there is nothing to show but what is wrong
 		}
 		if len(attempts) == 0 {
-			writeLines(env.stderr, "reprise: there are no such runs; nothing was started")
+			writeLines(env.stderr, "reprise: there are no runs to resume or retry; nothing was started")
 			return nil
 		}
 		if o.detach {

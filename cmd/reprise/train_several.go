@@ -187,7 +187,7 @@ func worst(failed, stopped []error) error {
 		return errors.Join(said...)
 	}
 	for _, err := range said {
-		failed = append(failed, errors.New(err.Error())) // an interruption no more
+		failed = append(failed, errors.New(err.Error())) // no longer an interruption
 	}
 	return errors.Join(failed...)
 }

@@ -260,7 +260,7 @@ func decodeManifest(at string, files map[string][]byte) (manifest, error) {
 	raw, ok := files[manifestFile]
 	if !ok {
 		e := bad(at, manifestFile, "is missing")
-		e.Fix = "name a bundle that reprise export --format bundle has written"
+		e.Fix = "name a bundle that an export as a bundle has written"
 		return manifest{}, e
 	}
 	var head struct {

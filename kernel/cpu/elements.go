@@ -109,6 +109,7 @@ func elementOperations() []kernel.Operation {
 		kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpSumRows,
 		kernel.OpSoftmaxCrossEntropy, kernel.OpMeanSquaredError, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
 		kernel.OpDropout, kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
+		kernel.OpMeanTokens, kernel.OpMeanTokensGrad,
 		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
 		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply,
 		kernel.OpStoreBF16, kernel.OpLoadBF16,

@@ -183,6 +183,14 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.embedding(in)
 	case kernel.EmbeddingGrad:
 		return b.embeddingGrad(in)
+	case kernel.CopyColumns:
+		return b.copyColumns(in)
+	case kernel.TokenColumns:
+		return b.tokenColumns(in)
+	case kernel.MeanTokens:
+		return b.meanTokens(in)
+	case kernel.MeanTokensGrad:
+		return b.meanTokensGrad(in)
 	case kernel.RunningAverage:
 		return b.runningAverage(in)
 	case kernel.ClipNorm:

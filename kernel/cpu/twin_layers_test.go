@@ -49,6 +49,44 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 			}
 			t.set(in.DTable, i, sum)
 		}
+	case kernel.CopyColumns:
+		for i := range in.Y.Len {
+			var v float32
+			if at := i%in.YN - in.YFirst; at >= 0 && at < in.N {
+				v = t.get(in.X, i/in.YN*in.XN+in.XFirst+at)
+			}
+			t.set(in.Y, i, v)
+		}
+	case kernel.TokenColumns:
+		for i := range in.Y.Len {
+			v := t.get(in.X, i/in.N*in.XN+in.First+i%in.N)
+			token := int32(-1)
+			if v >= 0 && v <= 1<<24 && math.Trunc(float64(v)) == float64(v) {
+				token = int32(v)
+			}
+			t.setInt(in.Y, i, token)
+		}
+	case kernel.MeanTokens:
+		for i := range in.Y.Len {
+			var sum float32
+			n := t.length(in.Tokens, i/in.N, in.T)
+			for k := range n {
+				sum += t.get(in.X, (i/in.N*in.T+k)*in.N+i%in.N)
+			}
+			if n > 0 {
+				sum /= float32(n)
+			}
+			t.set(in.Y, i, sum)
+		}
+	case kernel.MeanTokensGrad:
+		for i := range in.DX.Len {
+			sample, place := i/in.N/in.T, i/in.N%in.T
+			var v float32
+			if n := t.length(in.Tokens, sample, in.T); place < n {
+				v = t.get(in.DY, sample*in.N+i%in.N) / float32(n)
+			}
+			t.set(in.DX, i, v)
+		}
 	case kernel.RunningAverage:
 		for i := range in.Batch.Len {
 			t.set(in.Running, i, float32((1-in.Momentum)*t.get(in.Running, i))+float32(in.Momentum*float32(in.Factor*t.get(in.Batch, i))))
@@ -79,6 +117,16 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 		return false
 	}
 	return true
+}
+
+// length returns how many tokens of a text come before the padding.
+func (t twin) length(tokens kernel.Span, text, width int) int {
+	for k := range width {
+		if t.getInt(tokens, text*width+k) == 0 {
+			return k
+		}
+	}
+	return width
 }
 
 // inLanes adds n terms as in a row's sum: step adds term j to a lane.
