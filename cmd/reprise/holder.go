@@ -413,6 +413,9 @@ func (env *environment) holderGone(
 	for i, id := range runs {
 		names[i] = string(id)
 	}
+	if w, err := env.workspace(); err == nil && writerAlive(w) {
+		return fmt.Errorf("a process still trains there, but what process %d had to say was cut off; see how the runs end with: %s", g.holder.PID, env.commandLine("runs list"))
+	}
 	it, runsAre := "it", "the run is interrupted; resume it"
 	if len(names) > 1 {
 		it, runsAre = "them", plural(len(names), "run")+" are interrupted; resume them"
