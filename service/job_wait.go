@@ -40,7 +40,8 @@ func waitOf(events []eventstore.Event) (w jobWait, err error) {
 		if err != nil {
 			return w, err
 		}
-		switch e := event.(type) {
+		job, _ := event.(queue.JobEvent)
+		switch e := job.(type) {
 		case queue.JobSubmitted, queue.JobPrepared, queue.JobResumed, queue.JobPaused:
 			begin(recorded)
 		case queue.JobDeferred:
@@ -56,6 +57,9 @@ func waitOf(events []eventstore.Event) (w jobWait, err error) {
 			w.next = nil
 		case queue.JobPlaced:
 			waits = false
+		case queue.JobPredecessorCompleted, queue.JobPriorityChanged, queue.JobStarted, queue.JobStopRequested,
+			queue.JobCompleted, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
+			// They begin no wait.
 		}
 	}
 	return w, nil
