@@ -253,8 +253,10 @@ func (s *schema) explain(d *document, v *jsonschema.ValidationError) []*RequestE
 		return []*RequestError{d.fail(n.key, RequestError{Field: n.field, Problem: text(rule, "x-problem"), Fix: text(rule, "x-fix")})}
 	}
 	problem, fix := complaint(n, v.ErrorKind)
-	if written, ok := unquoted(v, n); ok {
-		problem, fix = "is a number, not the text that goes here", written
+	if _, ok := v.ErrorKind.(*kind.AnyOf); ok && n.field == "job.after" { // the beginning of an id may be digits
+		if quoted := meant(n, []string{"string"}); quoted != "" {
+			problem, fix = "is not a text", quoted
+		}
 	}
 	if own := text(rule, "x-problem"); own != "" {
 		problem, fix = own, ""
@@ -293,26 +295,6 @@ func (s *schema) spelledOut(v *jsonschema.ValidationError, n *node) (string, boo
 		if len(examples) > 0 && s.property(form, "name")["const"] == n.value {
 			return flow(examples[0]), true
 		}
-	}
-	return "", false
-}
-
-// unquoted says how to write a number that stands where one of the alternatives is a text,
-// such as the beginning of an id that has only digits.
-func unquoted(v *jsonschema.ValidationError, n *node) (fix string, ok bool) {
-	if n.kind != whole && n.kind != fractional {
-		return "", false
-	}
-	switch k := v.ErrorKind.(type) {
-	case *kind.AnyOf, *kind.OneOf, *kind.Reference:
-		for _, c := range v.Causes {
-			if fix, ok := unquoted(c, n); ok {
-				return fix, true
-			}
-		}
-	case *kind.Type:
-		fix = meant(n, k.Want)
-		return fix, fix != "" && slices.Contains(k.Want, "string")
 	}
 	return "", false
 }
