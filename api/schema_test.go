@@ -57,6 +57,7 @@ func forms(s *schema, pointer string) []string {
 const (
 	optimizerAt = "/properties/config/properties/optimizer"
 	scheduleAt  = "/properties/config/properties/schedule"
+	lossAt      = "/properties/config/properties/loss"
 )
 
 func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
@@ -72,6 +73,7 @@ func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
 		{JobOptions{}, []string{"/properties/job"}},
 		{Optimizer{}, forms(s, optimizerAt)},
 		{Schedule{}, forms(s, scheduleAt)},
+		{nn.Loss{}, forms(s, lossAt)},
 	} {
 		want := slices.DeleteFunc(goKeys(c.what), func(key string) bool { return key == "total_steps" || key == "exact_cycles" }) // not the user's to say
 		if got := schemaKeys(s, c.pointers...); !slices.Equal(got, want) {
@@ -168,6 +170,11 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 	for _, form := range forms(s, optimizerAt) {
 		for _, name := range namesOf(s, form) {
 			compare(form, tree(Optimizer(nn.Optimizer{Name: nn.OptimizerName(name)}.WithDefaults())))
+		}
+	}
+	for _, form := range forms(s, lossAt) {
+		for _, name := range namesOf(s, form) {
+			compare(form, tree(nn.Loss{Name: nn.LossName(name)}.WithDefaults()))
 		}
 	}
 	for _, form := range forms(s, scheduleAt) {

@@ -110,6 +110,7 @@ func remedies() []remedy {
 		cause(syscall.ENODEV, "connect the disk again"),
 		cause(syscall.EIO, "the disk itself failed: check it, and copy what it still holds to another"),
 		cause(disk.ErrNotRegular, "move it away, and put a regular file in its place"),
+		cause(disk.ErrNotFolder, "move it away"),
 		cause(fs.ErrNotExist, "put it back"),
 		cause(syscall.ENOTDIR, "put the folder back"),
 	}
@@ -138,7 +139,7 @@ func UnusableField(field string, err error, fix string) error {
 // isOfThePath reports whether the cause of an error is the path that was named.
 func isOfThePath(err error) bool {
 	return slices.ContainsFunc([]error{
-		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular,
+		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.EROFS, disk.ErrNotRegular, disk.ErrNotFolder,
 	}, func(cause error) bool { return errors.Is(err, cause) })
 }
 

@@ -34,6 +34,7 @@ func TestEveryCauseThatMayPassHasARemedy(t *testing.T) {
 		{transient, "end what uses the device, or wait for it"},
 		{&checkpoint.CorruptError{Folder: "step-1", Err: checkpoint.ErrMissing}, "put a copy of it back, or fork the run from an earlier checkpoint"},
 		{disk.ErrNotRegular, "move it away, and put a regular file in its place"},
+		{disk.ErrNotFolder, "move it away"},
 		{syscall.EINVAL, ""},
 		{errors.ErrUnsupported, ""},
 		{errors.New("other"), ""},

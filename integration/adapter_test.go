@@ -16,6 +16,7 @@ import (
 	"reprise/actor"
 	"reprise/fault"
 	"reprise/nn"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -138,14 +139,14 @@ func TestARunIsPausedAndResumedByMessages(t *testing.T) {
 	defer closeHost(t, h)
 	id := w.start(h, w.request(nil))
 	next(t, reached)
-	answer, err := h.Tell(t.Context(), Message{To: RunName(id), Type: "pause", Payload: json.RawMessage(`{"cause":"lunch"}`)})
+	answer, err := h.Tell(t.Context(), Message{To: RunName(id), Type: "pause", Payload: json.RawMessage(`{"cause":"lunch"}`)}, "")
 	if err != nil || answer.Run != id {
 		t.Fatalf("%+v, %v", answer, err)
 	}
 	if r := rest(t, h, id); r.Session.State != training.Interrupted || r.Reason != "lunch" {
 		t.Errorf("state %s: %s", r.Session.State, r.Reason)
 	}
-	if answer, err = h.Tell(t.Context(), Message{To: RunName(id), Type: "resume"}); err != nil || answer.Run != id {
+	if answer, err = h.Tell(t.Context(), Message{To: RunName(id), Type: "resume"}, ""); err != nil || answer.Run != id {
 		t.Fatalf("%+v, %v", answer, err)
 	}
 	sameOutcome(t, rest(t, h, id), want)
@@ -162,7 +163,7 @@ func TestARunIsPausedAndResumedByMessages(t *testing.T) {
 		{Message{To: RunName(id), Type: "pause", Payload: json.RawMessage(`{`)}, fault.Invalid, "payload: "},
 	} {
 		before, _ := h.Letters()
-		_, err := h.Tell(t.Context(), c.message)
+		_, err := h.Tell(t.Context(), c.message, "")
 		if fault.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%s to %s: %v (%v)", c.message.Type, c.message.To, err, fault.KindOf(err))
 		}
@@ -180,17 +181,17 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 	defer closeHost(t, h)
 	started := w.request(nil)[0].(training.TrainingStarted)
 	model := nn.NewModelSpec("m", started.Architecture)
-	if err := h.AdaptModelToActor(model); err != nil {
+	if _, err := h.hostModel(model); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.AdaptModelToActor(model); fault.KindOf(err) != fault.Conflict {
+	if _, err := h.hostModel(model); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("a second actor: %v", err)
 	}
 	payload, err := json.Marshal(StartTraining{Hyperparameters: started.Hyperparameters, Dataset: started.Dataset})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := h.Tell(t.Context(), Message{To: ModelName("m"), Type: "train", Payload: payload})
+	answer, err := h.Tell(t.Context(), Message{To: ModelName("m"), Type: "train", Payload: payload}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 	// The model of a hosted run takes messages, too.
 	first := w.start(h, w.request(nil))
 	rest(t, h, first)
-	if answer, err = h.Tell(t.Context(), Message{To: ModelName("model-of-" + nn.ModelID(first)), Type: "train", Payload: payload}); err != nil {
+	if answer, err = h.Tell(t.Context(), Message{To: ModelName("model-of-" + nn.ModelID(first)), Type: "train", Payload: payload}, ""); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, rest(t, h, answer.Run), want)
@@ -214,13 +215,61 @@ func TestAModelIsTrainedByAMessage(t *testing.T) {
 		c := StartTraining{Hyperparameters: started.Hyperparameters, Dataset: started.Dataset}
 		change(&c)
 		payload, _ := json.Marshal(c)
-		if answer, err := h.Tell(t.Context(), Message{To: ModelName("m"), Type: "train", Payload: payload}); err == nil || fault.KindOf(err) == fault.Internal {
+		if answer, err := h.Tell(t.Context(), Message{To: ModelName("m"), Type: "train", Payload: payload}, ""); err == nil || fault.KindOf(err) == fault.Internal {
 			t.Errorf("%s: %+v, %v", name, answer, err)
 		}
 	}
 	if n, _ := h.Letters(); n != 3 {
 		t.Errorf("%d dead letters: %q", n, letters(h))
 	}
+}
+
+// A run that a message begins is a job like any other: it waits for a device, counts as its
+// owner's, and is cancelled, but it has no request to try again.
+func TestARunThatAMessageBeginsIsAJob(t *testing.T) {
+	w := newWorld(t)
+	hold, reached, resume := holdRun("first")
+	h := w.jobHost(func(c *HostConfig) {
+		c.Fault, c.Limits = hold, &queue.Limits{WaitingPerOwner: 1}
+	})
+	w.submit(h, owned("first", "ada"))
+	<-reached
+	started := w.request(nil)[0].(training.TrainingStarted)
+	payload, err := json.Marshal(StartTraining{Hyperparameters: started.Hyperparameters, Dataset: started.Dataset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	train := Message{To: ModelName("model-of-first"), Type: "train", Payload: payload}
+	answer, err := h.Tell(t.Context(), train, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := queue.JobID(answer.Run)
+	job, err := h.Job(t.Context(), id)
+	if err != nil || job.State() != queue.StateQueued || job.Submission().Owner != "bob" {
+		t.Fatalf("its job is %s, of %q: %v", job.State(), job.Submission().Owner, err)
+	}
+	if _, err := h.Tell(t.Context(), train, "bob"); fault.KindOf(err) != fault.Exhausted {
+		t.Errorf("one more than may wait: %v", err)
+	}
+	if err := errors.Join(h.SetPriority(t.Context(), Target{Job: id}, 7), h.Pause(t.Context(), Target{Job: id}, "a test")); err != nil {
+		t.Error(err)
+	}
+	w.ended(h, id, queue.StatePaused)
+	if err := h.Resume(t.Context(), answer.Run); err != nil {
+		t.Error(err)
+	}
+	if err := h.Cancel(t.Context(), Target{Job: id}, "a test"); err != nil {
+		t.Error(err)
+	}
+	w.ended(h, id, queue.StateCancelled)
+	if _, err := h.Retry(t.Context(), id, h.config.newJobID, "bob"); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "was begun by a message") {
+		t.Errorf("a retry: %v", err)
+	}
+	close(resume)
+	w.ended(h, "first", queue.StateCompleted)
+	closeHost(t, h)
+	w.nothingLeft()
 }
 
 // While a step takes long, a flood of messages neither fills the run's mailbox nor
@@ -248,7 +297,7 @@ func TestAFloodOfMessagesIsRefused(t *testing.T) {
 	for range 20 {
 		wait.Go(func() {
 			for range flood / 20 {
-				_, err := h.Tell(gone, Message{To: RunName(id), Type: "pause"})
+				_, err := h.Tell(gone, Message{To: RunName(id), Type: "pause"}, "")
 				mu.Lock()
 				kinds[fault.KindOf(err)]++
 				mu.Unlock()
@@ -280,7 +329,7 @@ func TestMoreMessagesThanMayWaitAreRefused(t *testing.T) {
 	h, _, _ := w.host(nil)
 	defer closeHost(t, h)
 	h.tells.Store(MaxTells)
-	_, err := h.Tell(t.Context(), Message{To: "run/r", Type: "pause"})
+	_, err := h.Tell(t.Context(), Message{To: "run/r", Type: "pause"}, "")
 	if fault.KindOf(err) != fault.Exhausted || len(letters(h)) != 1 || h.tells.Load() != MaxTells {
 		t.Errorf("%v; %q; %d wait", err, letters(h), h.tells.Load())
 	}
@@ -305,7 +354,7 @@ func TestAMessageToARunThatDiesMeanwhileIsADeadLetter(t *testing.T) {
 	next(t, reached)
 	told := make(chan error)
 	go func() {
-		_, err := h.Tell(context.Background(), Message{To: RunName(id), Type: "pause"})
+		_, err := h.Tell(context.Background(), Message{To: RunName(id), Type: "pause"}, "")
 		told <- err
 	}()
 	for waiting := false; !waiting; { // until the message is in the mailbox

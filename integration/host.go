@@ -167,6 +167,8 @@ type hosted struct {
 	// asked and stopping: see runDeps.
 	asked    atomic.Pointer[interruption]
 	stopping atomic.Pointer[string]
+	// needsHelp says that somebody has to do something before the run can continue.
+	needsHelp atomic.Bool
 	// left is why an actor had to leave the run where it was.
 	left atomic.Pointer[error]
 	// rested holds the record once the actor has brought the run to rest.
@@ -372,7 +374,7 @@ func (h *Host) admit(id training.RunID) (release func(), err error) {
 		}
 	}
 	if active >= h.maxRuns {
-		return nil, fmt.Errorf("run %s: %w: %d runs train or wait for a device, and no more may; try again when one of them has ended", id, ErrTooManyRuns, active)
+		return nil, fmt.Errorf("run %s: %w: %d runs train or wait for a device, which is the most that a host takes; try again when one of them has ended", id, ErrTooManyRuns, active)
 	}
 	h.admitted[id] = true
 	return func() {
@@ -427,7 +429,7 @@ func (h *Host) spawnRun(id training.RunID, name string, l launching) (*hosted, e
 	}
 	deps := runDeps{
 		id: id, worker: h.config.Worker, log: h.log, workspace: h.config.Workspace, newTrainer: h.parts.newTrainer, devices: h.devices, datasets: h.datasets,
-		observer: &observed{h.config.Observer, h.jobs}, requests: &h.requests, submitted: l.submitted, times: l.times, job: l.job, progress: &runProgress{}, verdict: l.verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping,
+		observer: &observed{h.config.Observer, h.jobs}, requests: &h.requests, submitted: l.submitted, times: l.times, job: l.job, progress: &runProgress{}, verdict: l.verdict, asked: &run.asked, now: h.config.Now, stopping: &run.stopping, needsHelp: &run.needsHelp,
 		failed: func(cause error) {
 			text := cause.Error()
 			run.failure.Store(&text)
@@ -486,6 +488,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	case launched == run:
 		// What fails while an interrupted run is brought to rest is not the run.
 		v := verdict{cause: cause.Error(), failed: !run.mayPass.Load() && run.stopping.Load() == nil}
+		run.needsHelp.Store(!v.failed)
 		if !v.failed { // what panics every time is a defect, which waiting does not fix
 			v.cause += "; " + checkDevices
 		}
@@ -503,7 +506,7 @@ func (h *Host) conclude(id training.RunID, run, launched *hosted) *hosted {
 	// They fail only where the system is down, and holds nothing.
 	_ = h.waiting.forget(h.devices, runHolder(id))
 	_ = h.lateData.tell(h.datasets, forgetRun{Run: id}, deliverLate{})
-	h.jobs.rested(id, run.record, run.err)
+	h.jobs.rested(id, run.record, run.needsHelp.Load(), run.err)
 	close(run.done)
 	h.jobs.gone(id)
 	return nil

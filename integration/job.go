@@ -14,11 +14,8 @@ import (
 	"reprise/training"
 )
 
-// Target is what a command is for: one job, or all jobs of a group.
-type Target struct {
-	Job   queue.JobID
-	Group string
-}
+// Target is what a command is for: a job.
+type Target struct{ Job queue.JobID }
 
 // ErrJobLeft is the cause of an UnfinishedError about a job that is at rest that this host does not run.
 var ErrJobLeft = fault.New(fault.Unavailable, "the job waits to be resumed; this host does not run it")
@@ -172,11 +169,11 @@ func (b *jobBook) predecessor(ctx context.Context, of, id queue.JobID, together 
 		err := b.revive(j)
 		return j.job().State(), err
 	}
-	if job, ok := b.ended[id]; ok {
-		if !job.State().Ended() {
-			return "", &fault.FieldError{Field: "job.after", Value: string(id), Problem: fmt.Sprintf("is a job of worker %q", job.Worker()), Fix: "submit this job there, or name another run"}
+	if job, ok, err := b.endedOrForeign(ctx, id); ok || err != nil {
+		if err == nil && !job.State().Ended() {
+			err = &fault.FieldError{Field: "job.after", Value: string(id), Problem: fmt.Sprintf("is a job of worker %q", job.Worker()), Fix: "submit this job there, or name another run"}
 		}
-		return job.State(), nil
+		return job.State(), err
 	}
 	record, err := b.h.log.Load(ctx, training.RunID(id))
 	if errors.Is(err, journal.ErrRunNotFound) {
@@ -409,99 +406,77 @@ func (h *Host) SetPriority(ctx context.Context, t Target, priority int) error {
 	return err
 }
 
-// command gives each job of the target that has not ended a command, and does something
-// with each that it fits. For a group, it is enough that it fits one.
+// command gives a job a command, nil for none, and does something with it if it fits.
 func (h *Host) command(ctx context.Context, t Target, of func(*hostedJob) queue.Command, then ...func(*hostedJob)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	b := h.jobs
-	if t.Group == "" {
-		if _, err := b.find(ctx, t.Job); err != nil {
-			return err
-		}
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, err := b.findLocked(ctx, t.Job); err != nil {
+		return err
+	}
 	if b.closed {
 		return ErrHostClosed
 	}
-	jobs, err := b.targets(ctx, t)
+	j, err := b.target(ctx, t.Job)
 	if err != nil {
 		return err
 	}
-	var first error
-	fits := false
-	for _, j := range jobs {
-		left := j.left != nil
-		err := b.revive(j)
-		if err == nil && left && j.job().State().Ended() { // as it had already, unrecorded
-			fits = true
-			continue
-		}
-		if c := of(j); c != nil && err == nil {
-			err = b.decide(j, c)
-		}
-		if err != nil {
-			if fault.KindOf(err) != fault.Conflict {
-				return err
-			}
-			first = cmp.Or(first, err)
-			continue
-		}
-		fits = true
-		for _, do := range then {
-			if !j.job().State().Ended() {
-				do(j)
-			}
+	defer b.advance()
+	left := j.left != nil
+	if err := b.revive(j); err != nil {
+		return err
+	}
+	if left && j.job().State().Ended() { // as it had already, unrecorded
+		return nil
+	}
+	if c := of(j); c != nil {
+		if err := b.decide(j, c); err != nil {
+			return err
 		}
 	}
-	b.advance()
-	if !fits {
-		return first
+	for _, do := range then {
+		if !j.job().State().Ended() {
+			do(j)
+		}
 	}
 	return nil
 }
 
-// targets returns the jobs of a target. Those that have ended are there too, but are not
-// in the book.
-func (b *jobBook) targets(ctx context.Context, t Target) ([]*hostedJob, error) {
-	if t.Group == "" {
-		if j := b.live[t.Job]; j != nil {
-			return []*hostedJob{j}, nil
-		}
-		if job, ok := b.ended[t.Job]; ok {
-			return []*hostedJob{b.endedJob(job)}, b.foreign(job)
-		}
-		if _, err := b.h.log.Load(ctx, training.RunID(t.Job)); err != nil {
-			return nil, err
-		}
-		return nil, fault.New(fault.Conflict, "run %s has no job: it was not submitted to the queue; interrupt or resume it", t.Job)
+// target returns a job that a command is for. One that has ended is not in the book.
+func (b *jobBook) target(ctx context.Context, id queue.JobID) (*hostedJob, error) {
+	if j := b.live[id]; j != nil {
+		return j, nil
 	}
-	var members []*hostedJob
-	for _, j := range b.sorted() {
-		if j.job().Submission().Group == t.Group {
-			members = append(members, j)
-		}
+	if job, ok, err := b.endedOrForeign(ctx, id); ok || err != nil {
+		return b.endedJob(job), cmp.Or(err, b.foreign(job))
 	}
-	if len(members) > 0 {
-		return members, nil
+	if _, err := b.h.log.Load(ctx, training.RunID(id)); err != nil {
+		return nil, err
 	}
-	for _, job := range b.ended {
-		if job.Submission().Group == t.Group {
-			members = append(members, b.endedJob(job))
-		}
-	}
-	if len(members) == 0 {
-		return nil, queue.NoGroup(t.Group)
-	}
-	slices.SortFunc(members, func(a, c *hostedJob) int { return cmp.Compare(a.id(), c.id()) })
-	return members[:1], nil // whose answer is that of all
+	return nil, fault.New(fault.Conflict, "run %s has no job, like all that a version without a queue began: end the process that trains it to interrupt it, and resume it later", id)
 }
 
 // endedJob returns a job that has ended, which a command leaves as it is or does not fit.
 func (b *jobBook) endedJob(job queue.Job) *hostedJob {
 	return &hostedJob{record: journal.JobRecord{Job: job}, changed: make(chan struct{})}
+}
+
+// endedOrForeign returns a job that has ended or that another worker hosts, which may have
+// come further since the book read it; false for one that is neither.
+func (b *jobBook) endedOrForeign(ctx context.Context, id queue.JobID) (queue.Job, bool, error) {
+	job, ok := b.ended[id]
+	if !ok || job.State().Ended() {
+		return job, ok, nil
+	}
+	record, err := b.log.Load(ctx, id)
+	if err != nil {
+		return job, false, err
+	}
+	b.ended[id] = record.Job.WithoutRequest()
+	return b.ended[id], true, nil
 }
 
 // foreign fails for a job that another worker hosts.
@@ -512,10 +487,10 @@ func (b *jobBook) foreign(job queue.Job) error {
 	return fault.New(fault.Conflict, "job %s is hosted by worker %q; ask that one", job.ID(), job.Worker())
 }
 
-// Retry submits a job again that has ended without having completed, as a new job, and
-// returns its id. A retry has the owner of the old job, or this one if that has none. It
+// Retry submits a job again that has ended without having completed, as a new job with the
+// id that newID returns, and returns that. A retry has the owner of the old job, or this one if that has none. It
 // fails like Submit, and with fault.Conflict where the job cannot be retried.
-func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.JobID, error) {
+func (h *Host) Retry(ctx context.Context, id queue.JobID, newID func() queue.JobID, owner string) (queue.JobID, error) {
 	if err := h.mayRetry(ctx); err != nil {
 		return "", err
 	}
@@ -526,12 +501,16 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 	if err != nil {
 		return "", err
 	}
-	s, err := queue.RetryAfterRetries(record.Job, b.all())
+	all, err := b.all(ctx)
+	if err != nil {
+		return "", err
+	}
+	s, err := queue.RetryAfterRetries(record.Job, all)
 	if err != nil {
 		return "", err
 	}
 	s.Owner = cmp.Or(s.Owner, owner)
-	ids, err := b.submit(ctx, []queue.Submit{{Submission: s}}, nil)
+	ids, err := b.submit(ctx, []queue.Submit{{Job: newID(), Submission: s}}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -539,24 +518,27 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 }
 
 // RetryGroup retries those jobs of a group that can be and were not retried before, all
-// at once. It returns the new ones, and why others are left as they are, each in the order
+// at once, with the ids that newID returns. It returns the new ones, and why others are left as they are, each in the order
 // of their submission. It fails like Submit, with fault.NotFound for a group that does
 // not exist, and with fault.Conflict where there is nothing to retry.
-func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []queue.Submit, refused []queue.Refusal, err error) {
+func (h *Host) RetryGroup(ctx context.Context, group string, newID func() queue.JobID, owner string) (retried []queue.Submit, refused []queue.Refusal, err error) {
 	if err := h.mayRetry(ctx); err != nil {
 		return nil, nil, err
 	}
 	b := h.jobs
 	b.mu.Lock() // as in Retry
 	defer b.mu.Unlock()
-	all := b.all()
+	all, err := b.all(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	again, err := queue.Retryable(all, group)
 	if err != nil {
 		return nil, nil, err
 	}
 	ids := map[queue.JobID]queue.JobID{}
 	for _, job := range again {
-		ids[job.ID()] = h.config.newJobID()
+		ids[job.ID()] = newID()
 	}
 	retried, refused, err = queue.RetryGroup(all, group, ids, func(s queue.Submission) error { return b.admit(s, nil) })
 	if err != nil || len(retried) == 0 {
@@ -583,16 +565,20 @@ func (h *Host) mayRetry(ctx context.Context) error {
 }
 
 // all returns the jobs that there are, in the order of their submission.
-func (b *jobBook) all() []queue.Job {
+func (b *jobBook) all(ctx context.Context) ([]queue.Job, error) {
 	jobs := make([]queue.Job, 0, len(b.live)+len(b.ended))
 	for _, j := range b.live {
 		jobs = append(jobs, j.job())
 	}
-	for _, job := range b.ended {
+	for id := range b.ended {
+		job, _, err := b.endedOrForeign(ctx, id)
+		if err != nil {
+			return nil, err
+		}
 		jobs = append(jobs, job)
 	}
 	slices.SortFunc(jobs, func(a, c queue.Job) int { return cmp.Compare(b.numberOf(a.ID()), b.numberOf(c.ID())) })
-	return jobs
+	return jobs, nil
 }
 
 // release leaves a job to whoever resumes it.
@@ -600,6 +586,6 @@ func (b *jobBook) release(id queue.JobID, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if j := b.live[id]; j != nil {
-		b.letGo(cmp.Or(oneLine(why), "its run was interrupted"), j)
+		b.letGo(queue.Cause{Code: queue.CauseProcessEnded, Message: cmp.Or(oneLine(why), "its run was interrupted")}, j)
 	}
 }

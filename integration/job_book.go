@@ -588,8 +588,9 @@ func causeOf(reason string) queue.Cause {
 	return c
 }
 
-// rested takes what became of a run whose actor has ended, of a job or not.
-func (b *jobBook) rested(run training.RunID, record journal.RunRecord, err error) {
+// rested takes what became of a run whose actor has ended, of a job or not. needsHelp says
+// that what interrupted it does not pass by itself.
+func (b *jobBook) rested(run training.RunID, record journal.RunRecord, needsHelp bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	j := b.live[queue.JobID(run)]
@@ -603,7 +604,7 @@ func (b *jobBook) rested(run training.RunID, record journal.RunRecord, err error
 	if err != nil {
 		b.leave(j, err)
 	} else {
-		b.conclude(j, record, j.stopping)
+		b.conclude(j, record, j.stopping, needsHelp)
 	}
 }
 
@@ -620,7 +621,7 @@ func (b *jobBook) gone(run training.RunID) {
 }
 
 // conclude records what the rest of a run means for its job.
-func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool) {
+func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping, needsHelp bool) {
 	cause, ran := causeOf(cmp.Or(record.Reason, j.reason)), b.ran(j)
 	if j.noData {
 		cause.Code = queue.CauseData
@@ -645,9 +646,31 @@ func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping bool
 		if state.HasDevices() {
 			_ = b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseUser, Message: cause.Message}, Ran: ran})
 		}
+	case needsHelp:
+		err := b.decide(j, queue.Defer{Cause: queue.Cause{Code: queue.CauseObstacle, Message: cause.Message}, Ran: ran})
+		if err != nil || !j.job().Left() { // it was to be paused or cancelled meanwhile
+			return
+		}
+		b.deactivate(j)
+		b.letGo(queue.Cause{Code: queue.CauseObstacle, Message: fmt.Sprintf("it runs after run %s, which has to be resumed first", j.id())}, b.successors(j.id())...)
 	default:
 		_ = b.decide(j, queue.Defer{Cause: cause, Ran: ran, RetryAfter: retryDelay(j.job(), cause.Code)})
 	}
+}
+
+// successors returns the jobs that wait for a job, directly or for one that does, in the
+// order of their submission.
+func (b *jobBook) successors(id queue.JobID) []*hostedJob {
+	of := map[queue.JobID]bool{id: true}
+	for known := 0; known < len(of); { // a retry can come before what it waits for
+		known = len(of)
+		for _, j := range b.live {
+			if slices.ContainsFunc(j.job().After(), func(id queue.JobID) bool { return of[id] }) {
+				of[j.id()] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(b.sorted(), func(j *hostedJob) bool { return j.id() == id || !of[j.id()] })
 }
 
 // endOf returns the state of a job whose run has ended like this; false for one that can
@@ -679,13 +702,13 @@ func (b *jobBook) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.letGo("the process is shutting down", b.sorted()...)
+	b.letGo(queue.Cause{Code: queue.CauseProcessEnded, Message: "the process is shutting down"}, b.sorted()...)
 }
 
-// letGo leaves jobs to a host that resumes them, and records that of those that wait. What
+// letGo leaves jobs to whoever resumes them, and records that of those that wait. What
 // cannot be recorded is left to recovery.
-func (b *jobBook) letGo(why string, jobs ...*hostedJob) {
-	left := queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: why}}
+func (b *jobBook) letGo(why queue.Cause, jobs ...*hostedJob) {
+	left := queue.Defer{Cause: why}
 	var waiting []*hostedJob
 	var changes []journal.JobChange
 	for _, j := range jobs {

@@ -132,7 +132,7 @@ func (b *jobBook) makeRoom(outside []*hostedJob) {
 // hostFull says why a job has no actor. It is true of the moment, so it speaks of the past.
 func hostFull(places int) queue.Cause {
 	return queue.Cause{Code: codeHostFull, Message: fmt.Sprintf(
-		"%d runs that came before it in the queue trained or waited for a device, and devices are divided between no more at a time; it joins them when it is among the first", places)}
+		"%d runs that came before it in the queue trained or waited for a device, which is the most that are considered at a time; it joins them once it is among the first", places)}
 }
 
 // tellFull records why jobs are in no decision, once. If that fails, the next look tries

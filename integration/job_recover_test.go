@@ -175,6 +175,28 @@ func TestRecoveryLeavesTheJobsOfOtherWorkersAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ended(h, "here", queue.StateCompleted)
+	after := jobRequest{Seed: 2}.job("after")
+	after.After = []queue.JobID{"there"}
+	if _, err := h.Submit(t.Context(), after); !strings.Contains(fmt.Sprint(err), `is a job of worker "w2"`) {
+		t.Errorf("to run after a job of another worker: %v", err)
+	}
+	there, err := log.Load(t.Context(), "there")
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := queue.Cause{Code: queue.CauseUser, Message: "a test"}
+	if _, err := log.Append(t.Context(), journal.JobChange{ID: "there", Before: there, Events: []queue.JobEvent{queue.JobCancelled{Cause: why}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(h, after) // whose predecessor has ended meanwhile
+	if c := w.ended(h, "after", queue.StateCancelled).Cause(); c.Code != queue.CausePredecessor {
+		t.Errorf("it was cancelled for %+v", c)
+	}
+	if again, err := h.Retry(t.Context(), "there", h.config.newJobID, ""); err != nil {
+		t.Errorf("a job of another worker that has ended cannot be retried: %v", err)
+	} else {
+		w.ended(h, again, queue.StateCompleted)
+	}
 	closeHost(t, h)
 	w.nothingLeft()
 }

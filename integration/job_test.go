@@ -447,7 +447,7 @@ func TestAJobRunsAfterOthers(t *testing.T) {
 	w.nothingLeft()
 }
 
-func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
+func TestAGroupIsRetriedTogether(t *testing.T) {
 	r := jobRequest{Seed: 1}
 	want := reference(t, r.change)
 	w := newWorld(t)
@@ -465,24 +465,30 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 	w.submit(h, member("a"))
 	<-first.reached
 	w.submit(h, member("b"), member("c", "b"))
-	group := Target{Group: "sweep"}
-	if err := h.Pause(t.Context(), group, ""); err != nil {
-		t.Fatal(err)
+	members := func(command func(Target) error) {
+		t.Helper()
+		for _, id := range []queue.JobID{"a", "b", "c"} {
+			if err := command(Target{Job: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
+	members(func(of Target) error { return h.Pause(t.Context(), of, "") })
 	close(first.open)
 	for _, id := range []queue.JobID{"a", "b", "c"} {
 		w.ended(h, id, queue.StatePaused)
 	}
-	if err := h.SetPriority(t.Context(), group, 7); err != nil {
-		t.Error(err)
-	}
+	members(func(of Target) error { return h.SetPriority(t.Context(), of, 7) })
 	if err := h.Unpause(t.Context(), Target{Job: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	if j := w.ended(h, "a", queue.StateCompleted); j.Priority() != 7 {
 		t.Errorf("its priority is %d", j.Priority())
 	}
-	if err := h.Cancel(t.Context(), group, "all of it"); err != nil {
+	if err := h.Cancel(t.Context(), Target{Job: "a"}, ""); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a job that has completed is cancelled: %v", err)
+	}
+	if err := errors.Join(h.Cancel(t.Context(), Target{Job: "b"}, "all of it"), h.Cancel(t.Context(), Target{Job: "c"}, "all of it")); err != nil {
 		t.Fatal(err)
 	}
 	w.ended(h, "c", queue.StateCancelled)
@@ -492,7 +498,7 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.submit(h, member("d", "z"), member("e", "d"))
-	retried, refused, err := h.RetryGroup(t.Context(), "sweep", "")
+	retried, refused, err := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, "")
 	if err != nil || len(retried) != 2 || retried[0].RetryOf != "b" || retried[1].RetryOf != "c" {
 		t.Fatalf("retried as %v, %v", retried, err)
 	}
@@ -503,17 +509,14 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		w.ended(h, s.Job, queue.StateCompleted)
 		sameOutcome(t, w.record(s.Job), want)
 	}
-	if retried, refused, err := h.RetryGroup(t.Context(), "sweep", ""); err != nil || len(retried) != 0 || len(refused) != 2 {
+	if retried, refused, err := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, ""); err != nil || len(retried) != 0 || len(refused) != 2 {
 		t.Errorf("retried again, with d and e left: %v, %v, %v", retried, refused, err)
 	}
-	if _, _, err := h.RetryGroup(t.Context(), "nobody", ""); fault.KindOf(err) != fault.NotFound {
+	if _, _, err := h.RetryGroup(t.Context(), "nobody", h.config.newJobID, ""); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a group that does not exist was retried: %v", err)
 	}
-	if _, _, err := h.RetryGroup(t.Context(), "done", ""); fault.KindOf(err) != fault.Conflict {
+	if _, _, err := h.RetryGroup(t.Context(), "done", h.config.newJobID, ""); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("retried again: %v", err)
-	}
-	if err := h.Cancel(t.Context(), Target{Group: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("a group that does not exist: %v", err)
 	}
 	if err := h.Cancel(t.Context(), Target{Job: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a job that does not exist: %v", err)
@@ -530,7 +533,7 @@ func TestAGroupThatIsRetriedTwiceAtTheSameTimeIsRetriedOnce(t *testing.T) {
 	ids, armed := 0, false
 	second := make(chan error, 1)
 	between := func() {
-		_, _, err := h.RetryGroup(context.Background(), "sweep", "")
+		_, _, err := h.RetryGroup(context.Background(), "sweep", h.config.newJobID, "")
 		second <- err
 	}
 	h = w.jobHost(func(c *HostConfig) {
@@ -560,7 +563,7 @@ func TestAGroupThatIsRetriedTwiceAtTheSameTimeIsRetriedOnce(t *testing.T) {
 		}
 	}
 	ids, armed = 0, true
-	_, _, first := h.RetryGroup(t.Context(), "sweep", "")
+	_, _, first := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, "")
 	errs := []error{first, <-second}
 	if (errs[0] == nil) == (errs[1] == nil) || fault.KindOf(errors.Join(errs...)) != fault.Conflict {
 		t.Errorf("retried: %v", errs)

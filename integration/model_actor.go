@@ -14,6 +14,7 @@ type (
 	trainModel struct {
 		Message
 		Command StartTraining
+		Owner   string // of the job; "" for nobody
 		Reply   actor.Reply[Answer]
 	}
 	// trainingBegun tells the actor that it may begin another training.
@@ -30,7 +31,7 @@ type modelActor struct {
 	// that it is trained with.
 	model nn.ModelSpec
 	// train begins to train the model without holding up the actor, and calls done.
-	train func(model nn.ModelSpec, command StartTraining, done func(Answer, error))
+	train func(model nn.ModelSpec, command StartTraining, owner string, done func(Answer, error))
 	busy  bool
 }
 
@@ -46,7 +47,7 @@ func (a *modelActor) Receive(ctx *actor.Context[modelMessage], message modelMess
 		}
 		a.busy = true
 		self := ctx.Self()
-		a.train(a.model, m.Command, func(answer Answer, err error) {
+		a.train(a.model, m.Command, m.Owner, func(answer Answer, err error) {
 			if err != nil {
 				m.Reply.Fail(err)
 			} else {

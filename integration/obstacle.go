@@ -2,10 +2,12 @@ package integration
 
 import (
 	"errors"
+	"syscall"
 
 	"reprise/checkpoint"
 	"reprise/datadir"
 	"reprise/device"
+	"reprise/eventstore"
 	"reprise/nn"
 	"reprise/training"
 	"reprise/training/loop"
@@ -19,8 +21,11 @@ const (
 	// its restart intensity is interrupted.
 	mayHeal outlook = iota
 	// mayPass: the run is interrupted at once, since a restart would meet the same
-	// error, and says what its user can do.
+	// error, and says what its user can do. Its job waits, and tries again by itself.
 	mayPass
+	// needsHelp: the same, but somebody has to do something before another attempt has
+	// any use. Its job is left until it is resumed.
+	needsHelp
 	// neverWorks: the run fails, since it would on any machine and in any version.
 	neverWorks
 	// unrecorded: nothing more can be recorded, and the next process recovers the
@@ -36,14 +41,37 @@ func outlookOf(err error) outlook {
 		return unrecorded
 	case isPermanent(err):
 		return neverWorks
-	case datadir.IsAdvised(err), errors.As(err, new(*loop.FilesError)), datadir.Remedy(err) != "":
-		return mayPass
 	case elsewhere(err) != "":
-		return mayPass
+		return needsHelp
+	case datadir.IsAdvised(err), errors.As(err, new(*loop.FilesError)), datadir.Remedy(err) != "":
+		if passes(err) {
+			return mayPass
+		}
+		return needsHelp
 	default:
 		return mayHeal
 	}
 }
+
+// passes reports whether what keeps a run from training may pass without anybody doing
+// something about the run. Whatever is wrong with data that the run was begun with counts:
+// an attempt to open them costs nothing and holds no device. What is not known to pass
+// needs somebody, so that no run trains the same steps again and again.
+func passes(err error) bool {
+	var refused *device.NoSuitableDeviceError
+	switch {
+	case errors.As(err, new(*dataError)):
+		return true
+	case errors.As(err, &refused):
+		return refused.Transient()
+	}
+	return datadir.Passing(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, eventstore.ErrLocked)
+}
+
+// dataError says that the data set of a run cannot be opened.
+type dataError struct{ error }
+
+func (e *dataError) Unwrap() error { return e.error }
 
 // isPermanent reports whether repeating what gave the error gives it again, on any
 // machine, in any version and whatever the user does: it follows from the

@@ -42,7 +42,7 @@ func TestOnlyWhatNeverWorksIsPermanent(t *testing.T) {
 		{device.ErrInvalid, "resume it with the version that recorded it, or fork it with other settings"},
 	} {
 		err := fmt.Errorf("train: %w", c.err)
-		if got := outlookOf(err); got != mayPass {
+		if got := outlookOf(err); got != needsHelp {
 			t.Errorf("%v: outlook %d", err, got)
 		}
 		if got := explain(err); got != err.Error()+"; "+c.fix || explain(errors.New(got)) != got {

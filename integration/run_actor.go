@@ -58,6 +58,8 @@ type runDeps struct {
 	// it is to train. It outlives the incarnation that began the interruption, which
 	// may fail while it releases what the run holds.
 	stopping *atomic.Pointer[string]
+	// needsHelp says that what interrupted the run does not pass by itself.
+	needsHelp *atomic.Bool
 	// verdict, if not nil, is what to record about a run whose actor failed too
 	// often: the actor leads the saga to rest.
 	verdict *verdict
@@ -154,9 +156,10 @@ func (a *runActor) settle(ctx *actor.Context[RunMessage], err error) error {
 	}
 	a.request = 0
 	switch outlook {
-	case mayPass:
+	case mayPass, needsHelp:
 		cause := explain(err)
 		a.stopping.Store(&cause)
+		a.needsHelp.Store(outlook == needsHelp)
 		err = a.append(ctx, training.TrainingInterrupted{Cause: cause})
 	case neverWorks:
 		err = a.append(ctx, a.failure(err))
@@ -245,7 +248,7 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		if m.Request == a.request && a.job != nil {
 			a.job.lacksData(a.id)
 		}
-		return a.refused(m.Request, m.Err)
+		return a.refused(m.Request, &dataError{m.Err})
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
 	case unanswered:
@@ -632,6 +635,7 @@ func (a *runActor) createCheckpoint(ctx *actor.Context[RunMessage], leaving bool
 	case err != nil:
 		cause := explain(err)
 		a.stopping.Store(&cause)
+		a.needsHelp.Store(!passes(err))
 		return a.append(ctx, training.CheckpointFailed{Step: a.exec.Steps(), Reason: cause})
 	}
 	if err := a.append(ctx, committed); err != nil {

@@ -31,14 +31,15 @@ type Answer struct {
 
 // Tell says something to an actor of this host and returns its answer. A message that
 // is refused, because of its type, its payload, its receiver or a flood, becomes a dead
-// letter with the reason that the error gives. The error has a fault.Kind: Invalid,
+// letter with the reason that the error gives. A run that a message begins is a job of the
+// owner, who may be nobody (""). The error has a fault.Kind: Invalid,
 // NotFound, Conflict (the receiver cannot do that now), Exhausted (more than MaxTells), or
 // Unavailable (ctx is done before the receiver has answered; it may still do what it was
 // asked to do).
-func (h *Host) Tell(ctx context.Context, m Message) (Answer, error) {
+func (h *Host) Tell(ctx context.Context, m Message, owner string) (Answer, error) {
 	if h.tells.Add(1) > MaxTells {
 		h.tells.Add(-1)
-		return Answer{}, h.refuse(m, fault.New(fault.Exhausted, "%d messages wait for an answer, and no more may; try again when there are fewer", MaxTells))
+		return Answer{}, h.refuse(m, fault.New(fault.Exhausted, "%d messages wait for an answer already, which is the most that may; try again later", MaxTells))
 	}
 	defer h.tells.Add(-1)
 	command, err := AdaptMessageToMLCommand(m)
@@ -47,7 +48,7 @@ func (h *Host) Tell(ctx context.Context, m Message) (Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerDeadline)
 	defer cancel()
-	answer, err := h.carryOut(ctx, m, command)
+	answer, err := h.carryOut(ctx, m, command, owner)
 	switch {
 	case err == nil:
 		return answer, nil
@@ -57,13 +58,13 @@ func (h *Host) Tell(ctx context.Context, m Message) (Answer, error) {
 	return Answer{}, h.refuse(m, err)
 }
 
-func (h *Host) carryOut(ctx context.Context, m Message, command MLCommand) (answer Answer, err error) {
+func (h *Host) carryOut(ctx context.Context, m Message, command MLCommand, owner string) (answer Answer, err error) {
 	switch c := command.(type) {
 	case StartTraining:
 		var model actor.Ref[modelMessage]
 		if model, err = h.modelActor(m.To); err == nil {
 			answer, err = actor.Ask(ctx, model, func(reply actor.Reply[Answer]) modelMessage {
-				return trainModel{Message: m, Command: c, Reply: reply}
+				return trainModel{Message: m, Command: c, Owner: owner, Reply: reply}
 			})
 		}
 	case PauseTraining:
@@ -123,8 +124,7 @@ func (h *Host) refuse(m Message, err error) error {
 	return err
 }
 
-// modelActor returns the actor of a model: one that was adapted, or the model of a run
-// that is hosted.
+// modelActor returns the actor of the model of a run that is hosted.
 func (h *Host) modelActor(name string) (actor.Ref[modelMessage], error) {
 	ref, err := actor.Lookup[modelMessage](h.system.Registry(), name)
 	if err == nil {
@@ -147,17 +147,9 @@ func (h *Host) modelActor(name string) (actor.Ref[modelMessage], error) {
 	return ref, err
 }
 
-// AdaptModelToActor gives a model an actor, which takes messages under the ModelName of
-// its id until the host is closed. It fails with the errors of nn.ModelSpec.Validate, with
-// the kind Conflict for a model that has an actor, and with Exhausted beyond MaxModels.
-func (h *Host) AdaptModelToActor(model nn.ModelSpec) error {
-	if err := model.Validate(); err != nil {
-		return err
-	}
-	_, err := h.hostModel(nn.NewModelSpec(model.ID, model.Architecture))
-	return err
-}
-
+// hostModel gives a model an actor, which takes messages under the ModelName of its id until
+// the host is closed. It fails with the kind Conflict for a model that has one, and with
+// Exhausted beyond MaxModels.
 func (h *Host) hostModel(model nn.ModelSpec) (actor.Ref[modelMessage], error) {
 	name := ModelName(model.ID)
 	h.modelsMu.Lock()
@@ -166,7 +158,7 @@ func (h *Host) hostModel(model nn.ModelSpec) (actor.Ref[modelMessage], error) {
 		return actor.Ref[modelMessage]{}, fault.New(fault.Conflict, "%s has an actor already", name)
 	}
 	if h.models >= MaxModels {
-		return actor.Ref[modelMessage]{}, fault.New(fault.Exhausted, "%d models have actors, and no more may", MaxModels)
+		return actor.Ref[modelMessage]{}, fault.New(fault.Exhausted, "%d models have actors already, which is the most that a host keeps; submit a training request instead", MaxModels)
 	}
 	ref, err := actor.Spawn(h.system.Root(), actor.Spec[modelMessage]{
 		Name: fmt.Sprintf("model-%d", h.models+1), Restart: actor.Transient,
@@ -179,8 +171,8 @@ func (h *Host) hostModel(model nn.ModelSpec) (actor.Ref[modelMessage], error) {
 	return ref, actor.Register(h.system.Registry(), name, ref)
 }
 
-// train starts a run of the model in the background.
-func (h *Host) train(model nn.ModelSpec, c StartTraining, done func(Answer, error)) {
+// train submits a run of the model in the background, once its data are open.
+func (h *Host) train(model nn.ModelSpec, c StartTraining, owner string, done func(Answer, error)) {
 	h.openings.run(func() {
 		var id training.RunID
 		err := errors.New("the training ended its goroutine before it had begun")
@@ -190,11 +182,12 @@ func (h *Host) train(model nn.ModelSpec, c StartTraining, done func(Answer, erro
 			}
 			done(Answer{Run: id}, err)
 		}()
-		id, err = h.startTraining(h.closing, model, c)
+		id, err = h.startTraining(h.closing, model, c, owner)
 	})
 }
 
-func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTraining) (training.RunID, error) {
+// startTraining submits a run of the model, as the owner's.
+func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTraining, owner string) (training.RunID, error) {
 	data, err := openSafely(ctx, h.config.OpenDataset, c.Dataset)
 	if err != nil {
 		return "", err
@@ -211,12 +204,13 @@ func (h *Host) startTraining(ctx context.Context, model nn.ModelSpec, c StartTra
 		return "", err
 	}
 	_, events, err := training.TrainingService{}.StartTraining(nn.NewModelSpec(model.ID, model.Architecture), data, training.Config{
-		RunID: training.RunID(h.config.NewID()), SessionID: training.SessionID(h.config.NewID()), Dataset: described, Hyperparameters: valid,
+		RunID: training.RunID(h.config.newJobID()), SessionID: training.SessionID(h.config.NewID()), Dataset: described, Hyperparameters: valid,
 	})
 	if err != nil {
 		return "", fault.As(fault.Invalid, err)
 	}
-	return h.Start(ctx, events)
+	id, err := h.SubmitPrepared(ctx, queue.Submit{Submission: queue.Submission{Request: queue.NoRequest(), Owner: owner}}, events)
+	return training.RunID(id), err
 }
 
 // describe returns what is recorded of the data: how it was opened, and what it is.

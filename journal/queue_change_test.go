@@ -183,7 +183,7 @@ func TestChangesGiveTheDecisionsThatWereMade(t *testing.T) {
 			}
 			alone := DecisionEvent{Decided: d}
 			if i%13 == 0 || i < 3 {
-				if alone, err = DecisionAt(t.Context(), store, e.Version); err != nil {
+				if alone, err = decisionAt(t.Context(), store, e.Version); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -518,7 +518,7 @@ func TestWaitsAreRecordedEveryTenMinutes(t *testing.T) {
 		t.Errorf("%d events, want one every ten minutes", len(events))
 	}
 	for i, e := range events {
-		if d, err := DecisionAt(t.Context(), log.Store, e.Version); err != nil || d.Decided.Snapshot.Jobs[1].Waited != time.Duration(i)*keepWaits {
+		if d, err := decisionAt(t.Context(), log.Store, e.Version); err != nil || d.Decided.Snapshot.Jobs[1].Waited != time.Duration(i)*keepWaits {
 			t.Errorf("event %d: %+v, %v", i, d.Decided.Snapshot.Jobs, err)
 		}
 	}
@@ -540,4 +540,15 @@ func TestTheLongestIncreasingSubsequence(t *testing.T) {
 			}
 		}
 	}
+}
+
+// decisionAt returns the decision that the queue's event with a version records.
+func decisionAt(ctx context.Context, store eventstore.Store, version eventstore.Version) (DecisionEvent, error) {
+	series, err := seriesUntil(ctx, store, version)
+	if err != nil {
+		return DecisionEvent{}, err
+	}
+	var at DecisionEvent
+	err = series.walk(func(d DecisionEvent) { at = d })
+	return at, err
 }

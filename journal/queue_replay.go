@@ -66,17 +66,6 @@ type DecisionEvent struct {
 	Decided QueueDecided
 }
 
-// DecisionAt returns the decision that the queue's event with a version records.
-func DecisionAt(ctx context.Context, store eventstore.Store, version eventstore.Version) (DecisionEvent, error) {
-	series, err := seriesUntil(ctx, store, version)
-	if err != nil {
-		return DecisionEvent{}, err
-	}
-	var at DecisionEvent
-	err = series.walk(func(d DecisionEvent) { at = d })
-	return at, err
-}
-
 // series is a decision that is recorded whole, and those after it that are not.
 type series []eventstore.Event
 

@@ -64,6 +64,8 @@ const (
 	OpAttention                 Operation = "attention"
 	OpAttentionGrad             Operation = "attention_grad"
 	OpMeanSquaredError          Operation = "mean_squared_error"
+	OpAbsoluteError             Operation = "absolute_error"
+	OpReweightLoss              Operation = "reweight_loss"
 	OpStoreBF16                 Operation = "store_bf16"
 	OpLoadBF16                  Operation = "load_bf16"
 )

@@ -41,8 +41,11 @@ func valid() map[Operation]Instruction {
 			Bias: at(5, 4), Y: at(6, 12)},
 		OpMeanSquaredError: MeanSquaredError{M: 3, N: 4, Scale: 1, Prediction: at(1, 12), Target: at(2, 12), Loss: at(3, 3),
 			DPrediction: at(4, 12)},
-		OpStoreBF16: StoreBF16{X: at(1, 11), Y: at(2, 6)},
-		OpLoadBF16:  LoadBF16{X: at(1, 6), Y: at(2, 11)},
+		OpAbsoluteError: AbsoluteError{M: 3, N: 4, Scale: 1, Delta: 2, Prediction: at(1, 12), Target: at(2, 12), Loss: at(3, 3),
+			DPrediction: at(4, 12)},
+		OpReweightLoss: ReweightLoss{M: 3, N: 4, Gamma: 2, Loss: at(1, 3), Weight: at(2, 3), DLogits: at(3, 12)},
+		OpStoreBF16:    StoreBF16{X: at(1, 11), Y: at(2, 6)},
+		OpLoadBF16:     LoadBF16{X: at(1, 6), Y: at(2, 11)},
 	}
 }
 
@@ -79,8 +82,8 @@ func TestLayerInstructionsRefuseUnsuitableOperands(t *testing.T) {
 			t.Errorf("%T is %s, want %s", in, in.Operation(), op)
 		}
 		for _, o := range operandsOf(in) {
-			if op == OpMeanSquaredError && o.field == "DPrediction" {
-				check(t, "no gradient", alter(t, in, o.field, func(Span) Span { return Span{} }), "")
+			if o.optional {
+				check(t, o.field+" absent", alter(t, in, o.field, func(Span) Span { return Span{} }), "")
 			} else {
 				check(t, o.field+" absent", alter(t, in, o.field, func(Span) Span { return Span{} }), o.field)
 			}
@@ -108,6 +111,7 @@ func TestLayerInstructionsRefuseOverlaps(t *testing.T) {
 		OpLayerNorm: {{"Y", "X"}}, OpRMSNorm: {{"Y", "X"}}, OpBatchNormApply: {{"Y", "X"}},
 		OpLayerNormGrad: {{"DX", "DY"}}, OpRMSNormGrad: {{"DX", "DY"}}, OpBatchNormGrad: {{"DX", "DY"}},
 		OpMeanSquaredError: {{"DPrediction", "Prediction"}},
+		OpAbsoluteError:    {{"DPrediction", "Prediction"}},
 	}
 	for op, in := range valid() {
 		all := operandsOf(in)
@@ -143,6 +147,9 @@ func TestLayerInstructionsRefuseBadNumbers(t *testing.T) {
 		mse := v[OpMeanSquaredError].(MeanSquaredError)
 		mse.Scale = bad
 		check(t, "no number", mse, "Scale")
+		absolute := v[OpAbsoluteError].(AbsoluteError)
+		absolute.Scale = bad
+		check(t, "no number", absolute, "Scale")
 	}
 	for _, bad := range []float32{nan, inf, -1, 1} {
 		in := v[OpDropout].(Dropout)
@@ -159,6 +166,10 @@ func TestLayerInstructionsRefuseBadNumbers(t *testing.T) {
 		clip := v[OpClipNorm].(ClipNorm)
 		clip.MaxNorm = bad
 		check(t, "no norm", clip, "MaxNorm")
+		absolute, focal := v[OpAbsoluteError].(AbsoluteError), v[OpReweightLoss].(ReweightLoss)
+		absolute.Delta, focal.Gamma = bad, bad
+		check(t, "no limit", absolute, "Delta")
+		check(t, "no exponent", focal, "Gamma")
 		layer, rms := v[OpLayerNorm].(LayerNorm), v[OpRMSNorm].(RMSNorm)
 		batch, apply := v[OpBatchNorm].(BatchNorm), v[OpBatchNormApply].(BatchNormApply)
 		layer.Epsilon, rms.Epsilon, batch.Epsilon, apply.Epsilon = bad, bad, bad, bad

@@ -58,6 +58,14 @@ func goldenModels() map[string]struct {
 		"text bf16": {textModel(), PlanConfig{BatchSize: 6, Optimizer: Optimizer{Name: Adam}, Seed: 7, Precision: BF16}},
 		"vit": {ViT(tensor.Shape{8, 6, 2}, 2, 1, 3, 18, 0.2, 4),
 			PlanConfig{BatchSize: 5, Optimizer: adamw, Seed: 6}},
+		"mlp weighted": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.ReLU, 5),
+			PlanConfig{BatchSize: 9, Shards: 2, Weighted: true, Regularization: Regularization{LabelSmoothing: 0.1}, Optimizer: Optimizer{Name: Adam}}},
+		"mlp focal": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.ReLU, 5),
+			PlanConfig{BatchSize: 9, Weighted: true, Microbatches: 2, Regularization: Regularization{Loss: Loss{Name: LossFocal, Gamma: 1.5}}, Optimizer: Optimizer{Name: Adam}}},
+		"mlp mae": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.Tanh, 19),
+			PlanConfig{BatchSize: 9, Shards: 2, Objective: MeanSquaredError, Regularization: Regularization{Loss: Loss{Name: LossMAE}}, Optimizer: Optimizer{Name: Adam}}},
+		"mlp huber": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.Tanh, 3),
+			PlanConfig{BatchSize: 9, Objective: MeanSquaredError, Regularization: Regularization{Loss: Loss{Name: LossHuber, Delta: 0.5}}, Optimizer: sgd}},
 	}
 }
 
@@ -87,6 +95,12 @@ func randomBatch(trainer *Trainer, seed uint64, rows int) Batch {
 		b.Targets = random(seed+2, rows*p.Outputs())
 	} else {
 		b.Labels = randomLabels(seed, rows*p.Labels(), p.Classes())
+	}
+	if p.config.Weighted {
+		b.Weights = random(seed+3, rows*p.Labels())
+		for i, w := range b.Weights {
+			b.Weights[i] = 1 + w
+		}
 	}
 	return b
 }

@@ -184,6 +184,29 @@ func TestGraphGradientsMatchCentralDifferences(t *testing.T) {
 			checkGradients(t, MLP(tensor.Shape{3}, []int{4}, kernel.Tanh, 2), PlanConfig{Objective: MeanSquaredError, Shards: shards})
 		})
 	}
+	for name, config := range lossCases() {
+		for _, shards := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s/%d", name, shards), func(t *testing.T) {
+				t.Parallel()
+				config.Shards, config.Microbatches = shards, 2
+				checkGradients(t, MLP(tensor.Shape{3}, []int{4}, kernel.Tanh, 3), config)
+			})
+		}
+	}
+}
+
+// lossCases are the losses besides those that every objective has by itself.
+func lossCases() map[string]PlanConfig {
+	of := func(l Loss) Regularization { return Regularization{Loss: l} }
+	return map[string]PlanConfig{
+		"mae":            {Objective: MeanSquaredError, Regularization: of(Loss{Name: LossMAE})},
+		"huber":          {Objective: MeanSquaredError, Regularization: of(Loss{Name: LossHuber})},
+		"huber narrow":   {Objective: MeanSquaredError, Regularization: of(Loss{Name: LossHuber, Delta: 0.3})},
+		"focal":          {Regularization: of(Loss{Name: LossFocal})},
+		"focal below 1":  {Regularization: of(Loss{Name: LossFocal, Gamma: 0.5})},
+		"weighted":       {Weighted: true, Regularization: Regularization{LabelSmoothing: 0.1}},
+		"weighted focal": {Weighted: true, Regularization: of(Loss{Name: LossFocal, Gamma: 3})},
+	}
 }
 
 func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
@@ -213,6 +236,9 @@ func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
 	}
 	copy(m.ints(labels), randomLabels(2, labels.Len, plan.Classes()))
 	copy(m.at(labels), widen(random(4, labels.Len)))
+	if config.Weighted {
+		copy(m.at(plan.weights.span(0, rows)), []float64{2, 0.5, 0, 3})
+	}
 	loss := func() float64 {
 		if err := exec.Run(kernel.Scalars{Step: 3, Seed: config.Seed}); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"reprise/internal/detmath"
 	"reprise/internal/philox"
 	"reprise/kernel"
 )
@@ -135,10 +136,68 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 				m.at(i.DPrediction)[k] = T(2/float32(i.N)*i.Scale) * (m.at(i.Prediction)[k] - m.at(i.Target)[k])
 			}
 		}
+	case kernel.AbsoluteError:
+		m.absoluteError(i)
+	case kernel.ReweightLoss:
+		m.reweight(i)
 	default:
 		return false
 	}
 	return true
+}
+
+func (m *twinMemory[T]) absoluteError(i kernel.AbsoluteError) {
+	delta := T(i.Delta)
+	for r := range i.M {
+		slopes := make([]T, i.N)
+		sum := lanes(i.N, func(k int, lane T) T {
+			d := m.at(i.Prediction)[r*i.N+k] - m.at(i.Target)[r*i.N+k]
+			size, sign := max(d, -d), T(0)
+			if d != 0 {
+				sign = d / size
+			}
+			switch {
+			case delta == 0:
+				slopes[k] = sign
+				return lane + size
+			case size <= delta:
+				slopes[k] = d
+				return lane + T(T(d/2)*d)
+			}
+			slopes[k] = sign * delta
+			return lane + T(delta*(size-delta/2))
+		})
+		m.at(i.Loss)[r] = sum / T(i.N)
+		if i.DPrediction.Empty() {
+			continue
+		}
+		for k, slope := range slopes {
+			m.at(i.DPrediction)[r*i.N+k] = T(1/float32(i.N)*i.Scale) * slope
+		}
+	}
+}
+
+// reweight computes in float64, and rounds to the precision of the memory.
+func (m *twinMemory[T]) reweight(i kernel.ReweightLoss) {
+	for r := range i.M {
+		loss, factor := m.at(i.Loss)[r], T(1)
+		if gamma := float64(i.Gamma); gamma != 0 {
+			c := float64(loss)
+			p := detmath.Exp(-c)
+			hard := detmath.Pow(1-p, gamma)
+			loss, factor = T(hard*c), T(hard+float64(float64(gamma*(float64(p*c)/(1-p)))*hard))
+		}
+		if !i.Weight.Empty() {
+			loss, factor = T(loss*m.at(i.Weight)[r]), T(factor*m.at(i.Weight)[r])
+		}
+		m.at(i.Loss)[r] = loss
+		if i.DLogits.Empty() {
+			continue
+		}
+		for k := range i.N {
+			m.at(i.DLogits)[r*i.N+k] *= factor
+		}
+	}
 }
 
 // storeBF16 rounds in float32. In float64 it keeps all of a value, so that

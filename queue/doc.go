@@ -14,7 +14,7 @@
 //
 // Job is the aggregate of one job, from its submission to its end: Decide turns a
 // Command into events, and Apply folds them. Admit refuses what can never be placed,
-// and Limits bounds how many jobs wait. DecideGroup, RetryGroup and Follow are about
+// and Limits bounds how many jobs wait. RetryGroup and Follow are about
 // several jobs.
 //
 // All values are plain data. Everything here is safe for concurrent use.

@@ -1,7 +1,7 @@
 package queue
 
 import (
-	"cmp"
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,45 +16,12 @@ type Change struct {
 	Events []JobEvent
 }
 
-// DecideGroup gives each job of a group that has not ended the same command: Cancel,
-// Pause, Resume or SetPriority. Jobs that it does not fit, such as one that is not
-// paused where the others are resumed, stay as they are; if it fits none, the error is
-// that of the first. Changes are in the order of the jobs' ids.
-//
-// It fails with fault.NotFound for a group that has no jobs.
-func DecideGroup(jobs []Job, group string, c Command) ([]Change, error) {
-	members, err := groupOf(jobs, group)
-	if err != nil {
-		return nil, err
-	}
-	var changes []Change
-	var first error
-	fits := false
-	for _, j := range members {
-		events, err := j.Decide(c)
-		if err != nil {
-			if fault.KindOf(err) != fault.Conflict {
-				return nil, err
-			}
-			first = cmp.Or(first, err)
-			continue
-		}
-		fits = true
-		if len(events) > 0 {
-			changes = append(changes, Change{j.id, events})
-		}
-	}
-	if !fits {
-		return nil, first
-	}
-	return changes, nil
-}
-
 // Retry returns the submission of a job that tries again what an ended one did not
 // complete: a new run, from its first step. The old job stays as it is. It waits again
 // for those jobs that the old one still had to wait for.
 //
-// It fails with fault.Conflict for a job that has not ended or that completed.
+// It fails with fault.Conflict for a job that has not ended, that completed, or that has
+// NoRequest.
 func (j Job) Retry() (Submission, error) {
 	if j.state == "" {
 		return Submission{}, fault.New(fault.NotFound, "the job was never submitted")
@@ -64,6 +31,8 @@ func (j Job) Retry() (Submission, error) {
 		return Submission{}, fault.New(fault.Conflict, "run %s has completed: there is nothing to retry", j.id)
 	case !j.state.Ended():
 		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it is %s and has not ended", j.id, j.state)
+	case bytes.Equal(j.submission.Request, NoRequest()):
+		return Submission{}, fault.New(fault.Conflict, "cannot retry run %s: it was begun by a message, not by a request; send the message again", j.id)
 	}
 	s := j.Submission()
 	s.Priority, s.After, s.RetryOf = j.priority, j.After(), j.id
@@ -204,16 +173,6 @@ func (r retries) retry(j Job, ids map[JobID]JobID) (Submission, error) {
 	}
 	s.After = after
 	return s, nil
-}
-
-// groupOf returns the jobs of a group in the order of their ids.
-func groupOf(jobs []Job, group string) ([]Job, error) {
-	members := membersOf(jobs, group)
-	if len(members) == 0 {
-		return nil, NoGroup(group)
-	}
-	slices.SortFunc(members, byID)
-	return members, nil
 }
 
 // membersOf returns the jobs of a group in the order of the jobs.

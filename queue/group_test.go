@@ -60,46 +60,6 @@ func changed(jobs []queue.Job, changes []queue.Change) map[queue.JobID]queue.Job
 	return all
 }
 
-func TestAGroupIsCancelledPausedAndResumedTogether(t *testing.T) {
-	var jobs []queue.Job
-	for i, state := range queue.States() {
-		jobs = append(jobs, named(t, queue.JobID(fmt.Sprint("r", i)), "sweep", state), named(t, queue.JobID(fmt.Sprint("other", i)), "", state))
-	}
-	for _, c := range []struct {
-		command queue.Command
-		changes int
-	}{{queue.Cancel{Cause: byUser()}, 6}, {queue.Pause{Cause: byUser()}, 5}, {queue.Resume{}, 1}, {queue.SetPriority{Priority: 4}, 6}} {
-		changes, err := queue.DecideGroup(jobs, "sweep", c.command)
-		if err != nil || len(changes) != c.changes {
-			t.Errorf("%T: %d changes, %v", c.command, len(changes), err)
-		}
-		for _, change := range changes {
-			if strings.HasPrefix(string(change.Job), "other") {
-				t.Errorf("%T changes %s", c.command, change.Job)
-			}
-		}
-		for id, j := range changed(jobs, changes) {
-			_, stops := j.Stop()
-			if _, cancels := c.command.(queue.Cancel); cancels && id[0] == 'r' && !j.State().Ended() && !stops {
-				t.Errorf("%s is %s after the group was cancelled", id, j.State())
-			}
-		}
-	}
-	if _, err := queue.DecideGroup(jobs, "unknown", queue.Resume{}); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("an unknown group: %v", err)
-	}
-	if _, err := queue.DecideGroup(jobs, "", queue.Cancel{Cause: byUser()}); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("no group: %v", err)
-	}
-	if _, err := queue.DecideGroup(jobs, "sweep", queue.SetPriority{Priority: 5000}); fault.KindOf(err) != fault.Invalid {
-		t.Errorf("a bad priority: %v", err)
-	}
-	done := []queue.Job{named(t, "a", "g", queue.StateCompleted), named(t, "b", "g", queue.StateFailed)}
-	if _, err := queue.DecideGroup(done, "g", queue.Pause{Cause: byUser()}); fault.KindOf(err) != fault.Conflict {
-		t.Errorf("a group that has ended: %v", err)
-	}
-}
-
 func TestAGroupIsRetriedTogether(t *testing.T) {
 	jobs := []queue.Job{
 		named(t, "a", "g", queue.StateFailed), named(t, "b", "g", queue.StateCancelled, "a", "z"), named(t, "c", "g", queue.StateCompleted),

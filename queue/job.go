@@ -122,10 +122,11 @@ func (j Job) Stop() (Stop, bool) {
 	return *j.stop, true
 }
 
-// Left reports whether the process that hosted the job has left it where it waits, so
-// that somebody has to resume it.
+// Left reports whether the host of the job has left it where it waits, so that somebody
+// has to resume it: its process ended, or there is something in its way that does not pass
+// by itself.
 func (j Job) Left() bool {
-	return (j.state == StateSubmitted || j.state == StateQueued) && j.cause.Code == CauseProcessEnded
+	return (j.state == StateSubmitted || j.state == StateQueued) && (j.cause.Code == CauseProcessEnded || j.cause.Code == CauseObstacle)
 }
 
 // Cause returns why the job was deferred last, or why it ended; it is zero for a job

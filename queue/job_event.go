@@ -30,6 +30,7 @@ const (
 	CauseGaveWay      Code = "gave_way"      // a job that ranks higher took its devices
 	CauseData         Code = "data"          // the data that it was recorded with cannot be opened
 	CauseProcessEnded Code = "process_ended" // the process that hosted it ended
+	CauseObstacle     Code = "obstacle"      // something is in its way that does not pass by itself
 )
 
 // The events of a job, in the order in which an undisturbed job has the first of

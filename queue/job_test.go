@@ -205,9 +205,15 @@ func TestADeferredJobSaysWhyAndHowOften(t *testing.T) {
 	}
 }
 
-// A job that its process has left waits to be resumed, wherever it stood, and only then.
-func TestAJobThatItsProcessHasLeftIsResumed(t *testing.T) {
-	left := queue.Defer{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: "the process has ended"}}
+// A job that its host has left waits to be resumed, wherever it stood, and only then.
+func TestAJobThatWasLeftIsResumed(t *testing.T) {
+	for _, code := range []queue.Code{queue.CauseProcessEnded, queue.CauseObstacle} {
+		isLeftAndResumed(t, queue.Defer{Cause: queue.Cause{Code: code, Message: "a test"}})
+	}
+}
+
+func isLeftAndResumed(t *testing.T, left queue.Defer) {
+	t.Helper()
 	for from, waits := range map[queue.State]queue.State{
 		queue.StateSubmitted: queue.StateSubmitted, queue.StatePreparing: queue.StateSubmitted,
 		queue.StateQueued: queue.StateQueued, queue.StatePlaced: queue.StateQueued, queue.StateRunning: queue.StateQueued,

@@ -22,8 +22,8 @@ const (
 // Submission is what a user asks for: what to train, and how to queue it. The first
 // event of a job keeps it as it was.
 type Submission struct {
-	// Request is the training request in canonical JSON. It says nothing about
-	// queueing.
+	// Request is the training request in canonical JSON, or NoRequest. It says nothing
+	// about queueing.
 	Request json.RawMessage `json:"request"`
 	// Folder is the absolute path of the folder that relative paths in the request start
 	// from; "" if it has none.
@@ -47,6 +47,10 @@ type Submission struct {
 	// RetryOf is the job that this one tries again.
 	RetryOf JobID `json:"retry_of,omitempty"`
 }
+
+// NoRequest returns the Request of a job that was not made from one, such as that of a run
+// that a message began. Its data are open when it is submitted, and it cannot be retried.
+func NoRequest() json.RawMessage { return json.RawMessage("null") }
 
 // Validate fails with a *fault.FieldError, or several of them joined, for what no
 // queue can accept. Fields are named as in a training request.

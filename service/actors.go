@@ -75,7 +75,7 @@ func (s *Service) Tell(ctx context.Context, m api.Message) (_ api.MessageAnswer,
 	defer s.release(h)
 	ctx, cancel := context.WithTimeout(ctx, tellPatience)
 	defer cancel()
-	answer, err := h.host.Tell(ctx, integration.Message(m))
+	answer, err := h.host.Tell(ctx, integration.Message(m), s.userOf(ctx))
 	if err == nil && m.Type != "pause" { // a run may wait for a device before it records anything
 		err = h.track(answer.Run, nil, func() error { return nil })
 	}

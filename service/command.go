@@ -54,6 +54,9 @@ func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.
 func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Commanded, err error) {
 	defer explain(ctx, &err)
 	answer.Runs = []api.CommandedRun{}
+	if err := eachRunID(q.RunIDs); err != nil {
+		return answer, err
+	}
 	names, err := s.named(ctx, q.Target, canRetry)
 	if err != nil || len(names) == 0 && q.Group == "" {
 		return answer, err
@@ -67,8 +70,14 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	if err != nil {
 		return answer, err
 	}
+	for _, id := range q.RunIDs {
+		if err := h.isFree(ctx, id); err != nil {
+			return answer, err
+		}
+	}
+	newID := s.idsFrom(q.RunIDs)
 	if q.Group != "" {
-		answer.Runs, err = h.retryGroup(ctx, q.Group, order)
+		answer.Runs, err = h.retryGroup(ctx, q.Group, newID, order)
 		return answer, err
 	}
 	// In the order of their submission, the retry of a run comes before those that are to
@@ -81,7 +90,7 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	answer.Runs = make([]api.CommandedRun, len(names))
 	defer h.host.Gather()()
 	for _, i := range turns {
-		id, err := h.host.Retry(ctx, queue.JobID(names[i]), s.userOf(ctx))
+		id, err := h.host.Retry(ctx, queue.JobID(names[i]), newID, s.userOf(ctx))
 		if err != nil {
 			answer.Runs[i] = refusedRun(ctx, names[i], err)
 			continue
@@ -91,10 +100,23 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	return answer, nil
 }
 
+// idsFrom returns a function that gives one of the ids after the other, and draws more.
+func (s *Service) idsFrom(ids []training.RunID) func() queue.JobID {
+	draw := withoutRepeats(s.newRunID)
+	return func() queue.JobID {
+		if len(ids) == 0 {
+			return queue.JobID(draw())
+		}
+		id := ids[0]
+		ids = ids[1:]
+		return queue.JobID(id)
+	}
+}
+
 // retryGroup retries the runs of a group. The answer has them in the order in which the
 // old ones were submitted, with those that could not be retried.
-func (h *hosting) retryGroup(ctx context.Context, group string, order func(queue.JobID) int) ([]api.CommandedRun, error) {
-	retried, refused, err := h.host.RetryGroup(ctx, group, h.service.userOf(ctx))
+func (h *hosting) retryGroup(ctx context.Context, group string, newID func() queue.JobID, order func(queue.JobID) int) ([]api.CommandedRun, error) {
+	retried, refused, err := h.host.RetryGroup(ctx, group, newID, h.service.userOf(ctx))
 	if err != nil {
 		return nil, err
 	}

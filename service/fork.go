@@ -141,7 +141,7 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 			return nil
 		}, func(i int) (training.RunID, error) {
 			if s.underWay(runs[i]) {
-				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s is under way already; showing its progress", runs[i].id)})
+				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s is under way already", runs[i].id)})
 			}
 			return runs[i].id, h.resume(ctx, runs[i])
 		})

@@ -31,6 +31,8 @@ type hosts struct {
 	// numbered counts the feeds that there have been.
 	numbered int
 	rested   []training.RunID // the feeds of runs at rest, the first to rest first
+	// joined is closed, and replaced, when a feed is new.
+	joined chan struct{}
 	// watchers are the followers, which a new feed may be of interest to.
 	watchers []*follower
 
@@ -291,35 +293,49 @@ func (h *hosting) shut() {
 	})
 }
 
-// Finish waits until no run trains in this process. It calls tell with those that do, if
-// there are any, and again when there are others. It fails when ctx is done.
+// Finish waits until this process has let go of the data directory, which others may have
+// it hold. As soon as there are runs that are not at rest, it calls tell with them: once,
+// and once more each time that the data directory was let go and taken again. Runs that
+// join them are not told; Follow shows them, too. Finish fails when ctx is done while a run
+// is not at rest.
 func (s *Service) Finish(ctx context.Context, tell func([]training.RunID)) error {
+	if isDone(ctx) { // whoever ended ctx has been told
+		return nil
+	}
+	var told *hosting
 	for {
-		s.hosts.mu.Lock()
-		current := s.hosts.current
-		var runs []training.RunID
-		for id, f := range s.hosts.feeds {
-			if f.hosting == current && !f.atRest() {
-				runs = append(runs, id)
-			}
-		}
-		s.hosts.mu.Unlock()
-		if current == nil || isDone(ctx) { // whoever ended ctx has been told
+		current, runs, more := s.hosts.underWay()
+		if current == nil {
 			return nil
 		}
-		if len(runs) > 0 {
-			slices.Sort(runs)
+		if len(runs) > 0 && told != current {
+			told = current
 			tell(runs)
 		}
 		select {
+		case <-more:
 		case <-current.ended:
 		case <-ctx.Done():
-			if len(runs) > 0 {
+			if _, runs, _ := s.hosts.underWay(); len(runs) > 0 {
 				return ctx.Err()
 			}
 			return nil
 		}
 	}
+}
+
+// underWay returns the hosting of this process, nil for none, with its runs that are not at
+// rest, and what is closed when there is another run.
+func (h *hosts) underWay() (current *hosting, runs []training.RunID, more <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, f := range h.feeds {
+		if f.hosting == h.current && !f.atRest() {
+			runs = append(runs, id)
+		}
+	}
+	slices.Sort(runs)
+	return h.current, runs, h.joined
 }
 
 // close interrupts what is under way and waits until the data directory was let go. It
@@ -343,11 +359,8 @@ func (h *hosts) close() error {
 
 // submit submits a job. It returns once the job is durable.
 func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
-	if j.named { // runs without a job exist, too
-		switch _, err := h.log.Load(ctx, training.RunID(j.submit.Job)); {
-		case err == nil:
-			return "", fault.New(fault.Conflict, "there is a run %s already", j.submit.Job)
-		case !errors.Is(err, journal.ErrRunNotFound):
+	if j.named {
+		if err := h.isFree(ctx, training.RunID(j.submit.Job)); err != nil {
 			return "", err
 		}
 	}
@@ -360,6 +373,26 @@ func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
 		return "", err
 	}
 	return training.RunID(ids[0]), nil
+}
+
+// isFree fails where a run has an id that a caller has chosen for another one, whether it
+// has a job or not.
+func (h *hosting) isFree(ctx context.Context, id training.RunID) error {
+	_, err := h.log.Load(ctx, id)
+	switch {
+	case err == nil:
+		return fault.New(fault.Conflict, "there is a run %s already", id)
+	case !errors.Is(err, journal.ErrRunNotFound):
+		return err
+	}
+	_, err = h.jobs.Load(ctx, queue.JobID(id))
+	switch {
+	case err == nil:
+		return fault.New(fault.Conflict, "there is a run %s already", id)
+	case !errors.Is(err, journal.ErrJobNotFound):
+		return err
+	}
+	return nil
 }
 
 // track has the updates of a run go to a feed, from before launch is called until the run
@@ -375,6 +408,8 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 		s.hosts.numbered++
 		f.number = s.hosts.numbered
 		s.hosts.feeds[id] = f
+		close(s.hosts.joined)
+		s.hosts.joined = make(chan struct{})
 		for _, w := range s.hosts.watchers {
 			if w.all || w.named[id] {
 				w.watch(f)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -148,5 +149,63 @@ func TestALogThatFailsEndsTheHostingOfEveryRun(t *testing.T) {
 				t.Errorf("the run is %v, %v", report.Details.State, err)
 			}
 		})
+	}
+}
+
+// A guest that has the data directory held, and submits its run only then, is not missed.
+func TestARunThatJoinsWhileAProcessFinishesIsTold(t *testing.T) {
+	s := newService(t)
+	h, err := s.hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	ctx, interrupt := context.WithCancel(t.Context())
+	told, finished := make(chan []training.RunID, 2), make(chan error, 1)
+	go func() {
+		close(looked)
+		finished <- s.Finish(ctx, func(runs []training.RunID) { told <- runs })
+	}()
+	<-looked
+	r, _ := requests(t, 1_000_000, 4, 8) // the second joins the first
+	for _, file := range r.Files {
+		one := r
+		one.Files = []api.RequestFile{file}
+		if _, err := submitOne(AsGuest(t.Context()), s, one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.release(h)
+	if runs := <-told; len(runs) == 0 {
+		t.Error("it was told of no run")
+	}
+	interrupt()
+	if err := <-finished; !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted while runs train, it ended with %v", err)
+	}
+	if len(told) > 0 {
+		t.Errorf("it was told again of %v", <-told)
+	}
+	if err := s.Finish(ctx, func(runs []training.RunID) { t.Errorf("told of %v, though it had been interrupted before", runs) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process that is interrupted while nothing trains in it has nothing to say.
+func TestAProcessThatIsHeldWithoutARunFinishesQuietly(t *testing.T) {
+	s := newService(t)
+	h, err := s.hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.release(h)
+	ctx, interrupt := context.WithCancel(t.Context())
+	finished := make(chan error, 1)
+	go func() {
+		finished <- s.Finish(ctx, func(runs []training.RunID) { t.Errorf("told of %v", runs) })
+	}()
+	interrupt()
+	if err := <-finished; err != nil {
+		t.Error(err)
 	}
 }

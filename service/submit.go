@@ -214,11 +214,16 @@ func checkRunIDs(q api.SubmitRequest) error {
 		return &fault.FieldError{Field: "run_ids", Value: fmt.Sprint(n), Problem: fmt.Sprintf("is not the number of files, which is %d", len(q.Files)),
 			Fix: "give an id for each file, or none"}
 	}
+	return eachRunID(q.RunIDs)
+}
+
+// eachRunID fails for ids that runs cannot have, or not each one.
+func eachRunID(ids []training.RunID) error {
 	var errs []error
-	for i, id := range q.RunIDs {
+	for i, id := range ids {
 		field := fmt.Sprintf("run_ids[%d]", i)
 		errs = append(errs, checkRunID(field, id))
-		if slices.Contains(q.RunIDs[:i], id) {
+		if slices.Contains(ids[:i], id) {
 			errs = append(errs, &fault.FieldError{Field: field, Value: string(id), Problem: "is there twice", Fix: "give each run an id of its own"})
 		}
 	}

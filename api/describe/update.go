@@ -60,7 +60,7 @@ func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, e
 				n.Awaits = "the next attempt"
 			}
 			return n, nil
-		case e.Code == queue.CauseProcessEnded:
+		case e.Code == queue.CauseProcessEnded || e.Code == queue.CauseObstacle:
 			return JobNews{State: training.Interrupted}, nil
 		}
 	case queue.JobStopRequested:

@@ -5,20 +5,28 @@ import (
 	bits "encoding/binary"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"reprise/api"
 	"reprise/dataset"
+	"reprise/dataset/columns"
+	"reprise/dataset/preprocess"
+	tablefile "reprise/dataset/table"
 	"reprise/export/bundle"
 	"reprise/inference"
 	"reprise/kernel/cpu"
 	"reprise/nn"
+	"reprise/training"
 )
 
 // invoke runs a command line in this process with nothing in its environment but home.
@@ -104,6 +112,110 @@ func imagesAsRead(data *dataset.Dataset) string {
 		}
 	}
 	return string(raw)
+}
+
+// rowsWithTarget returns the validation split of a table of numbers, with its target, as a CSV
+// file.
+func rowsWithTarget(data *dataset.Dataset, target preprocess.Target) string {
+	var b strings.Builder
+	names := data.ColumnNames()
+	for _, q := range target.Quantities {
+		names = append(names, q.Name)
+	}
+	if target.Column != "" {
+		names = append(names, target.Column)
+	}
+	fmt.Fprintln(&b, strings.Join(names, ","))
+	for i := range data.Len(dataset.Validation) {
+		row, label := data.AppendRaw(nil, dataset.Validation, i)
+		row = data.AppendTargets(row, dataset.Validation, i)
+		cells := make([]string, len(row))
+		for j, v := range row {
+			cells[j] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+		if target.Column != "" {
+			cells = append(cells, data.ClassNames()[label])
+		}
+		fmt.Fprintln(&b, strings.Join(cells, ","))
+	}
+	return b.String()
+}
+
+// labelsOf returns the classes of the validation split of images as an IDX file.
+func labelsOf(data *dataset.Dataset) string {
+	n := data.Len(dataset.Validation)
+	raw := bits.BigEndian.AppendUint32([]byte{0, 0, 8, 1}, uint32(n))
+	for i := range n {
+		raw = append(raw, byte(data.Label(dataset.Validation, i)))
+	}
+	return string(raw)
+}
+
+// checkEvaluation compares the figures of a bundle on the validation split, as a file, with
+// those that its run has recorded.
+func checkEvaluation(t *testing.T, home, empty, archive, file string) {
+	t.Helper()
+	var run api.RunDetails
+	var got api.ModelEvaluation
+	for to, text := range map[any]string{
+		&run: invoke(t, home, "runs", "show", "latest", "-o", "json"), &got: invoke(t, empty, "evaluate", archive, "--data", file, "-o", "json"),
+	} {
+		if err := json.Unmarshal([]byte(text), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run.Figures == nil || run.Figures.None() || !reflect.DeepEqual(got.Figures, run.Figures.Figures) || got.Samples != run.Data.Validation {
+		t.Errorf("evaluated on %d samples: %s; the run has %s", got.Samples, training.Headline(got.Figures, ""), training.Headline(run.Figures.Figures, ""))
+	}
+}
+
+// checkAlone compares the prediction of each row of a CSV file with that of the row alone.
+func checkAlone(t *testing.T, empty, archive, rows, together string) {
+	t.Helper()
+	header, rest, _ := strings.Cut(rows, "\n")
+	lines := strings.Split(strings.TrimSpace(rest), "\n")
+	predicted := strings.Split(strings.TrimSpace(together), "\n")
+	path := filepath.Join(t.TempDir(), "row.csv")
+	for i, line := range lines[:min(len(lines), 5)] {
+		if err := os.WriteFile(path, []byte(header+"\n"+line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := invoke(t, empty, "predict", archive, "--input", path), predicted[0]+"\n"+predicted[i+1]+"\n"; got != want {
+			t.Errorf("row %d alone: %s, among others %s", i, got, want)
+		}
+	}
+}
+
+// checkParquet compares the Parquet output of predictions with that in CSV.
+func checkParquet(t *testing.T, parquet, inCSV string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "predictions.parquet")
+	if err := os.WriteFile(path, []byte(parquet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := tablefile.Open(t.Context(), tablefile.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }() // it was only read
+	records, err := csv.NewReader(strings.NewReader(inCSV)).ReadAll()
+	if err != nil || !slices.Equal(rows.Columns(), records[0]) {
+		t.Fatalf("columns %q, want %q, %v", rows.Columns(), records[0], err)
+	}
+	cells := make([]tablefile.Cell, len(records[0]))
+	for i, want := range records[1:] {
+		if _, err := rows.Next(t.Context(), cells); err != nil {
+			t.Fatal(err)
+		}
+		for j, cell := range cells {
+			if got := columns.Label(cell); got != want[j] && (cell.Kind != tablefile.Number || strconv.FormatFloat(cell.Number, 'g', -1, 64) != want[j]) {
+				t.Fatalf("row %d: %s of %q, want %q", i, rows.Columns()[j], got, want[j])
+			}
+		}
+	}
+	if _, err := rows.Next(t.Context(), cells); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last row: %v", err)
+	}
 }
 
 const (
@@ -204,6 +316,19 @@ func TestABundlePredictsAsInTraining(t *testing.T) {
 				t.Error("the run predicts otherwise than its bundle")
 			}
 			comparePredictions(t, first, outputsInTraining(t, data, b), data)
+			checkParquet(t, invoke(t, empty, "predict", archive, "--input", input, "-o", "parquet"), first)
+			labelled := held
+			switch {
+			case b.Preprocessing.Pixels != nil:
+				labelled = write("input-images-idx3-ubyte", c.input(data))
+				write("input-labels-idx1-ubyte", labelsOf(data))
+			case c.source.Table.IsZero():
+				labelled = write("labelled.csv", rowsWithTarget(data, b.Preprocessing.Target))
+			}
+			checkEvaluation(t, home, empty, archive, labelled)
+			if c.ending == ".csv" {
+				checkAlone(t, empty, archive, c.input(data), first)
+			}
 			if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
 				t.Errorf("predicting left %v in the home folder, %v", entries, err)
 			}

@@ -56,7 +56,7 @@ func newRunsCancelCommand(env *environment) *cobra.Command {
 	return env.runsCommand(&cobra.Command{
 		Use:   "cancel RUN...",
 		Short: "End runs for good, whether they wait or train",
-		Long: `Cancel ends runs that wait or train, in whatever process they do. One that trains
+		Long: `Cancel ends runs that wait or train, also those of other processes. One that trains
 writes a checkpoint first and then gives its device back; all checkpoints stay, and
 "reprise runs fork" can continue from one. A cancelled run cannot be resumed. Runs
 that were to come after it (job.after) are cancelled, too.`,
@@ -72,9 +72,9 @@ func newRunsPauseCommand(env *environment) *cobra.Command {
 	return env.runsCommand(&cobra.Command{
 		Use:   "pause RUN...",
 		Short: "Have runs wait until they are resumed",
-		Long: `Pause has runs wait until "reprise runs resume", in whatever process they wait or
-train. One that trains writes a checkpoint first and then gives its device back to the
-others; it is later resumed to the same bits.`,
+		Long: `Pause has runs wait until "reprise runs resume", also those of other processes. One that
+trains writes a checkpoint first and then gives its device back to the others; it is
+later resumed to the same bits.`,
 		Example: `  reprise runs pause latest
   reprise runs pause --all`,
 	}, &t, "pause", "paused", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
@@ -272,14 +272,12 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" }) {
-			o.detach = len(attempts) > 0 || o.detach // there is nothing to show but what is wrong
-		}
+		started := slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" })
 		if len(attempts) == 0 {
 			writeLines(env.stderr, "reprise: there are no runs to resume or retry; nothing was started")
 			return nil
 		}
-		if o.detach {
+		if o.detach || !started { // then there is nothing to show but what is wrong
 			return env.detached(s, attempts, o.format)
 		}
 		labels := make([]string, len(attempts))

@@ -16,15 +16,15 @@ import (
 // trainAll trains several requests, once nothing is wrong with any of them. The queue
 // decides which run gets a device when.
 func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
+	request, err := env.submission(ctx, files, set)
+	if err != nil {
+		return err
+	}
 	newView := func() hostView { return newSeveralView(env, files) }
 	if o.detach {
 		newView = func() hostView { return newLinesView(env, files) }
 	}
 	return env.withTraining(ctx, o, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
-		request, err := env.submission(ctx, files, set)
-		if err != nil {
-			return err
-		}
 		attempts, err := submitAll(ctx, s.Submit(ctx, request), files, view)
 		if err != nil {
 			return err
@@ -215,7 +215,7 @@ func (env *environment) writeEnd(w io.Writer, file string, before, r api.RunRepo
 // to say of it but that.
 func waited(r api.RunReport) bool {
 	d := r.Details
-	return d.State == training.Interrupted && isSignal(d.Reason) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
+	return d.State == training.Interrupted && wasLeft(d.Run) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
 }
 
 // ran reports whether any run has ended, whose figures were shown.

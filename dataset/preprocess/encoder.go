@@ -395,14 +395,33 @@ func (b *Binding) Row(at table.Place, row []table.Cell, x []float32) error {
 // HasTarget reports whether the table has the target's columns.
 func (b *Binding) HasTarget() bool { return b.targets != nil }
 
+// Dropped reports whether a row has a missing cell in a column whose rows are left out
+// where one is missing.
+func (b *Binding) Dropped(row []table.Cell) bool {
+	for i, at := range b.columns {
+		if b.encoder.document.Columns[i].Missing.Strategy == columns.Drop && b.encoder.missing.Is(row[at]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Label returns the class of a row as the table has it; ok is false if the cell is missing.
+func (b *Binding) Label(row []table.Cell) (label string, ok bool) {
+	cell := row[b.targets[0]]
+	if b.encoder.missing.Is(cell) {
+		return "", false
+	}
+	return columns.Label(cell), true
+}
+
 // Class returns the class of a row; ok is false if the cell is missing, or is a class
 // that was not seen in training.
 func (b *Binding) Class(row []table.Cell) (class int, ok bool) {
-	cell := row[b.targets[0]]
-	if b.encoder.missing.Is(cell) {
+	label, ok := b.Label(row)
+	if !ok {
 		return 0, false
 	}
-	label := columns.Label(cell)
 	if b.encoder.document.Target.NumericClasses {
 		if d, ok := number.ParseDecimal(label); ok {
 			label = d.String()

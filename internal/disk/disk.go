@@ -156,6 +156,9 @@ func Exists(path string) bool {
 // device, not of a regular file.
 var ErrNotRegular = fault.New(fault.Corrupt, "is not a regular file")
 
+// ErrNotFolder says that a name is that of something other than a folder.
+var ErrNotFolder = fault.New(fault.Corrupt, "is not a folder")
+
 // Open opens a regular file for reading. It fails with ErrNotRegular for
 // anything else, without waiting: opening a pipe to read it, or reading it, would
 // block until somebody writes.
@@ -222,7 +225,7 @@ func MkdirAll(f FS, path string, perm fs.FileMode) error {
 	if info, err := f.Stat(path); err != nil {
 		return err
 	} else if !info.IsDir() {
-		return &fs.PathError{Op: "mkdir", Path: path, Err: errors.New("is a file")}
+		return &fs.PathError{Op: "mkdir", Path: path, Err: ErrNotFolder}
 	}
 	return f.SyncDir(parent)
 }

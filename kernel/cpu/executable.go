@@ -211,6 +211,10 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.batchNormApply(in)
 	case kernel.MeanSquaredError:
 		return b.meanSquaredError(in)
+	case kernel.AbsoluteError:
+		return b.absoluteError(in)
+	case kernel.ReweightLoss:
+		return b.reweightLoss(in)
 	case kernel.StoreBF16:
 		return b.storeBF16(in)
 	case kernel.LoadBF16:

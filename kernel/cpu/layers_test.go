@@ -121,6 +121,30 @@ func elementwiseMakers() map[kernel.Operation]maker {
 			n := s.between("n", 1, 70)
 			return kernel.ClipNorm{Grad: l.span(n), Norm: l.span(1), MaxNorm: float32(s.between("maxNorm", 0, 9))}, nil
 		},
+		kernel.OpAbsoluteError: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
+			in := kernel.AbsoluteError{M: m, N: n, Scale: 1 / float32(m), Prediction: l.span(m * n), Target: l.span(m * n), Loss: l.span(m)}
+			in.Delta = float32(s.between("delta", 0, 3)) * 0.6
+			if s.yes("gradient") {
+				in.DPrediction = inPlace(s, l, in.Prediction)
+			}
+			return in, nil
+		},
+		kernel.OpReweightLoss: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
+			in := kernel.ReweightLoss{M: m, N: n, Gamma: float32(s.between("gamma", 0, 5)) * 0.7, Loss: l.span(m)}
+			if s.yes("weight") {
+				in.Weight = l.span(m)
+			}
+			if s.yes("gradient") {
+				in.DLogits = l.span(m * n)
+			}
+			return in, func(_ *rand.Rand, t twin) { // a cross-entropy is at least 0
+				for i := range m {
+					t.set(in.Loss, i, float32(math.Abs(float64(t.get(in.Loss, i)))))
+				}
+			}
+		},
 		kernel.OpMeanSquaredError: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
 			in := kernel.MeanSquaredError{M: m, N: n, Scale: 1 / float32(m), Prediction: l.span(m * n), Target: l.span(m * n), Loss: l.span(m)}

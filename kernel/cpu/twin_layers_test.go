@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"reprise/internal/detmath"
 	"reprise/internal/philox"
 	"reprise/kernel"
 )
@@ -113,6 +114,10 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 		}
 	case kernel.MeanSquaredError:
 		t.meanSquaredError(in)
+	case kernel.AbsoluteError:
+		t.absoluteError(in)
+	case kernel.ReweightLoss:
+		t.reweightLoss(in)
 	default:
 		return false
 	}
@@ -305,6 +310,66 @@ func (t twin) meanSquaredError(in kernel.MeanSquaredError) {
 		}
 		for j := range in.N {
 			t.set(in.DPrediction, r*in.N+j, float32(factor*d(j)))
+		}
+	}
+}
+
+func (t twin) absoluteError(in kernel.AbsoluteError) {
+	factor := float32(float32(1/float32(in.N)) * in.Scale)
+	for r := range in.M {
+		h := make([]float32, in.N)
+		slope := make([]float32, in.N)
+		for j := range in.N {
+			d := t.get(in.Prediction, r*in.N+j) - t.get(in.Target, r*in.N+j)
+			size := float32(math.Abs(float64(d)))
+			limit := in.Delta
+			if in.Delta == 0 {
+				limit = 1
+			}
+			switch {
+			case in.Delta > 0 && size <= in.Delta:
+				h[j], slope[j] = float32(float32(d/2)*d), d
+			case in.Delta > 0:
+				h[j], slope[j] = float32(in.Delta*(size-in.Delta/2)), float32(math.Copysign(float64(limit), float64(d)))
+			default:
+				h[j], slope[j] = size, float32(math.Copysign(float64(limit), float64(d)))
+			}
+			if d == 0 || d != d {
+				slope[j] = d
+			}
+		}
+		t.set(in.Loss, r, inLanes(in.N, func(j int, lane float32) float32 { return lane + h[j] })/float32(in.N))
+		if in.DPrediction.Empty() {
+			continue
+		}
+		for j := range in.N {
+			t.set(in.DPrediction, r*in.N+j, float32(factor*slope[j]))
+		}
+	}
+}
+
+func (t twin) reweightLoss(in kernel.ReweightLoss) {
+	for r := range in.M {
+		c, factor := float64(t.get(in.Loss, r)), float32(1)
+		loss := float32(c)
+		if gamma := float64(in.Gamma); gamma != 0 {
+			p := detmath.Exp(-c)
+			power := detmath.Pow(1-p, gamma)
+			loss = float32(power * c)
+			factor = 0
+			if 1-p != 0 {
+				factor = float32(power + float64(float64(gamma*(float64(p*c)/(1-p)))*power))
+			}
+		}
+		if !in.Weight.Empty() {
+			loss, factor = float32(loss*t.get(in.Weight, r)), float32(factor*t.get(in.Weight, r))
+		}
+		t.set(in.Loss, r, loss)
+		if in.DLogits.Empty() {
+			continue
+		}
+		for j := range in.N {
+			t.set(in.DLogits, r*in.N+j, float32(t.get(in.DLogits, r*in.N+j)*factor))
 		}
 	}
 }
