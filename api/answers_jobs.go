@@ -124,7 +124,7 @@ type CommandedRun struct {
 
 // The states of a run that its own events do not tell: those of its job.
 const (
-	Submitted = training.State(queue.StateSubmitted) // it waits to be prepared
+	Submitted = training.State(queue.StateSubmitted) // it waits for its data, or to be prepared
 	Preparing = training.State(queue.StatePreparing) // its data are being opened
 	Queued    = training.State(queue.StateQueued)    // it waits for devices or other runs
 	Placed    = training.State(queue.StatePlaced)    // it has a device and makes its model
@@ -136,6 +136,11 @@ const (
 // Left reports whether the process that trains has ended and left the run where it was.
 func (r Run) Left() bool {
 	return r.Job != nil && r.Job.Cause != nil && r.Job.Cause.Code == queue.CauseProcessEnded
+}
+
+// LacksData reports whether the data that the run was recorded with could not be opened.
+func (r Run) LacksData() bool {
+	return r.Job != nil && r.Job.Cause != nil && r.Job.Cause.Code == queue.CauseData
 }
 
 // RunStates returns all states of a run, in the order in which one may have them.

@@ -93,7 +93,11 @@ type Explanation struct {
 	// when it can start if they end as estimated and a device is free then; null if one of
 	// them has no estimate.
 	Predecessors []Predecessor `json:"predecessors,omitempty"`
-	Start        *time.Time    `json:"probable_start,omitempty"`
+	// Data is where the run's data are. NextAttempt is when they are opened again, or what
+	// kept the run from training is tried again; null where nothing is.
+	Data        string     `json:"data,omitempty"`
+	NextAttempt *time.Time `json:"next_attempt,omitempty"`
+	Start       *time.Time `json:"probable_start,omitempty"`
 }
 
 // Predecessor is a run that another one comes after.
@@ -104,6 +108,11 @@ type Predecessor struct {
 	// says why.
 	End     *time.Time `json:"probable_end,omitempty"`
 	Problem string     `json:"problem,omitempty"`
+}
+
+// Retries reports whether the run waits for its next attempt, since the last one failed.
+func (x Explanation) Retries() bool {
+	return x.Job != nil && x.Job.RetryAfter > 0 && (x.State == Submitted || x.State == Queued)
 }
 
 // Err fails where the decision is not what the rules make of its snapshot.

@@ -110,6 +110,7 @@ func TestMistakesOfTheJobSectionAreReportedTogether(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ section, want string }{
+		{"after: 20261130", `job.after: 20261130 is not a text; put it in quotes: "20261130"`},
 		{"after: [r1, r2, r1]", `job.after[2]: "r1" is there twice`},
 		{"after: con", "job.after[0]: \"con\" is reserved by Windows"},
 		{"max_duration: 1d", "job.max_duration: 1d is not a duration"},

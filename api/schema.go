@@ -253,6 +253,11 @@ func (s *schema) explain(d *document, v *jsonschema.ValidationError) []*RequestE
 		return []*RequestError{d.fail(n.key, RequestError{Field: n.field, Problem: text(rule, "x-problem"), Fix: text(rule, "x-fix")})}
 	}
 	problem, fix := complaint(n, v.ErrorKind)
+	if _, ok := v.ErrorKind.(*kind.AnyOf); ok && n.field == "job.after" { // the beginning of an id may be digits
+		if quoted := meant(n, []string{"string"}); quoted != "" {
+			problem, fix = "is not a text", quoted
+		}
+	}
 	if own := text(rule, "x-problem"); own != "" {
 		problem, fix = own, ""
 	}

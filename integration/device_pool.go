@@ -32,6 +32,8 @@ type devicePool struct {
 	planning bool
 	// next is the timer of the next decision, if nothing happens before.
 	next *actor.Timer[deviceMessage]
+	// holding is the timer of a decision that waits for data to be opened.
+	holding *actor.Timer[deviceMessage]
 	// gathering says that a decision was made less than gatherInterval ago while runs
 	// waited, and late that something has happened since. freed says that what has
 	// happened is that a device has changed or was given back.
@@ -151,6 +153,12 @@ func (p *devicePool) Receive(ctx *actor.Context[deviceMessage], message deviceMe
 			}
 		case planLater:
 			p.next = nil
+		case planOpened:
+			p.holding = nil
+			return p.plan(ctx)
+		}
+		if p.hold(ctx) {
+			return nil
 		}
 		return p.plan(ctx)
 	}
@@ -201,6 +209,24 @@ func (p *devicePool) planSoon(self *actor.Context[deviceMessage]) error {
 	}
 	p.planning = err == nil
 	return err
+}
+
+// hold puts a decision off while runs that rank before those that wait open their data,
+// so that not the first to have read its files is the first to train. It reports false
+// where nothing is to be waited for.
+func (p *devicePool) hold(self *actor.Context[deviceMessage]) bool {
+	in := p.queue.opening()
+	if in == 0 {
+		if p.holding != nil {
+			p.holding.Stop()
+			p.holding = nil
+		}
+		return false
+	}
+	if p.holding == nil { // else its time is not extended
+		p.holding = self.After(in, planQueue{of: p, due: planOpened})
+	}
+	return true
 }
 
 // plan decides about every holder that waits, and records the decision. It grants what

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"reprise/eventstore"
 	"reprise/fault"
@@ -415,6 +416,21 @@ func (h *Host) Unpause(ctx context.Context, t Target) error {
 		if !j.notBefore.IsZero() { // it waits for devices from now on
 			j.waited, j.queued, j.notBefore = h.jobs.waited(j), h.config.Now(), h.config.Now()
 		}
+	})
+}
+
+// Gather has no job begin until together is called, so that several that are handed over
+// one by one begin in the order of the queue.
+func (h *Host) Gather() (together func()) {
+	b := h.jobs
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gathering++
+	return sync.OnceFunc(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.gathering--
+		b.advance()
 	})
 }
 

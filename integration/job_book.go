@@ -61,6 +61,8 @@ type jobBook struct {
 	log *journal.JobLog
 	// clock wakes the book when something is due.
 	clock actor.Ref[jobClockMessage]
+	// slow is for how long devices are left to a job that opens its data: slowPreparation.
+	slow time.Duration
 
 	// beginning is held while a run begins; mu may be held before it, never after.
 	beginning sync.Mutex
@@ -70,6 +72,9 @@ type jobBook struct {
 	ended  map[queue.JobID]queue.Job // and those of other workers
 	number map[queue.JobID]int       // of each job, in the order of submission
 	closed bool
+	// gathering counts who is about to hand over several jobs: none begins before all of
+	// them are there.
+	gathering int
 	// full says that jobs wait for places, and rankedAt when their ranks were compared last.
 	full     bool
 	rankedAt time.Time
@@ -82,9 +87,10 @@ type hostedJob struct {
 	// active says that this host prepares and runs the job. One that an earlier process
 	// left is not, until it is resumed.
 	active bool
-	// cancel ends the preparation that is under way since begun; nil if none is.
+	// cancel ends the preparation that is under way; nil if none is.
 	cancel context.CancelFunc
-	begun  time.Time
+	// begun is when the job began to open its data last, for its preparation or its run.
+	begun time.Time
 	// underWay says that the run has an actor, and stopping that this was told to stop.
 	underWay bool
 	stopping bool
@@ -92,8 +98,10 @@ type hostedJob struct {
 	displaced bool
 	// resting says that the run's actor has ended, and is about to be forgotten.
 	resting bool
-	// reason is why the run was interrupted last.
+	// reason is why the run was interrupted last, and noData says that its data could not
+	// be opened since its actor began.
 	reason string
+	noData bool
 	// queued is since when the job waits for devices; zero while that does not count.
 	// waited is how long it did before, since it entered the queue.
 	queued time.Time
@@ -131,7 +139,7 @@ func (j *hostedJob) unprepared() bool {
 }
 
 func newJobBook(h *Host) *jobBook {
-	return &jobBook{h: h, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}, number: map[queue.JobID]int{}}
+	return &jobBook{h: h, slow: slowPreparation, log: journal.NewJobLog(h.config.Store, h.config.Now), live: map[queue.JobID]*hostedJob{}, ended: map[queue.JobID]queue.Job{}, number: map[queue.JobID]int{}}
 }
 
 // open reads the jobs that there are. None is active.
@@ -362,7 +370,7 @@ func (b *jobBook) ran(j *hostedJob) time.Duration {
 
 // advance prepares and launches the jobs whose turn it is.
 func (b *jobBook) advance() {
-	if b.closed {
+	if b.closed || b.gathering > 0 {
 		return
 	}
 	all := b.sorted()
@@ -522,11 +530,20 @@ func (b *jobBook) launch(j *hostedJob) error {
 		}
 		times.served, times.waited = max(times.served, served), max(times.waited, waited)
 	}
-	if err := b.h.launch(record.ID, record.Session, launching{times: times, job: b, submitted: j.record.SubmittedAt}); err != nil {
+	if err := b.h.launch(record.ID, record.Session, launching{times: times, job: b, submitted: b.h.waiting.orderOf(j.record.SubmittedAt, j.number)}); err != nil {
 		return err
 	}
-	j.underWay, j.stopping, j.displaced = true, false, false
+	j.underWay, j.stopping, j.displaced, j.noData, j.begun = true, false, false, false, b.h.config.Now()
 	return nil
+}
+
+// lacksData notes that the data of a run cannot be opened.
+func (b *jobBook) lacksData(run training.RunID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if j := b.live[queue.JobID(run)]; j != nil {
+		j.noData = true
+	}
 }
 
 // recorded takes an event that the run of a job has recorded.
@@ -609,6 +626,9 @@ func (b *jobBook) gone(run training.RunID) {
 // conclude records what the rest of a run means for its job.
 func (b *jobBook) conclude(j *hostedJob, record journal.RunRecord, stopping, needsHelp bool) {
 	cause, ran := causeOf(cmp.Or(record.Reason, j.reason)), b.ran(j)
+	if j.noData {
+		cause.Code = queue.CauseData
+	}
 	state := j.job().State()
 	switch end, ended := endOf(record.Session.State); {
 	case state.Ended():

@@ -49,7 +49,10 @@ func (b *jobBook) ranked(jobs []*hostedJob) []*hostedJob {
 	}
 	byID := make(map[queue.JobID]*hostedJob, len(jobs))
 	for _, j := range jobs {
-		e, _ := j.job().Entry()
+		e, prepared := j.job().Entry()
+		if !prepared {
+			e = queue.Entry{ID: j.id(), Owner: j.job().Submission().Owner, Priority: j.job().Priority()}
+		}
 		e.Submitted = time.Duration(j.number)
 		e.Waited += b.waited(j)
 		e.Served += b.ran(j)
@@ -61,6 +64,40 @@ func (b *jobBook) ranked(jobs []*hostedJob) []*hostedJob {
 		order = append(order, byID[id])
 	}
 	return order
+}
+
+// opening returns how long those that wait for devices leave them to jobs which rank before
+// one of them and are opening their data: until these are open, or take longer than they
+// may. It is 0 if there are none.
+func (b *jobBook) opening(wait func(queue.JobID) bool) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.h.config.Now()
+	left := map[*hostedJob]time.Duration{}
+	var jobs []*hostedJob
+	for _, j := range b.sorted() {
+		if wait(j.id()) {
+			jobs = append(jobs, j)
+			continue
+		}
+		opens := j.cancel != nil || j.underWay && !j.stopping && !j.resting && waits(j.job())
+		if in := j.begun.Add(b.slow).Sub(now); j.active && opens && in > 0 && len(j.job().After()) == 0 {
+			left[j] = in
+			jobs = append(jobs, j)
+		}
+	}
+	if len(left) == 0 {
+		return 0
+	}
+	var longest, before time.Duration
+	for _, j := range b.ranked(jobs) {
+		if in, opens := left[j]; opens {
+			before = max(before, in)
+		} else {
+			longest = before
+		}
+	}
+	return longest
 }
 
 // makeRoom takes the actors of jobs without devices that rank below one of those outside,

@@ -73,6 +73,7 @@ func (b *jobBook) prepared(j *hostedJob, events []training.Event, err error) {
 		b.retire(j)
 		b.announce(j)
 		b.advance()
+		_ = b.h.devices.Tell(replan{}) // which may have waited for it; if its mailbox is full, it plans anyway
 	}()
 	if b.closed || j.job().State() != queue.StatePreparing { // it was paused or cancelled meanwhile
 		return

@@ -169,6 +169,7 @@ const (
 	planNow      planDue = iota // something has happened
 	planGathered                // something may have happened while others gathered
 	planLater                   // nothing has happened for long
+	planOpened                  // those who were to be placed first have had their time
 )
 
 func (acquireDevice) deviceMessage() {}

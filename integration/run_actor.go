@@ -245,6 +245,9 @@ func (a *runActor) receive(ctx *actor.Context[RunMessage], message RunMessage) e
 		a.data, a.request = m.Data, 0
 		return a.drive(ctx)
 	case datasetRefused:
+		if m.Request == a.request && a.job != nil {
+			a.job.lacksData(a.id)
+		}
 		return a.refused(m.Request, &dataError{m.Err})
 	case datasetUnloaded:
 		return a.answer(ctx, m.Request, training.DatasetUnloaded{Dataset: m.Dataset})
@@ -774,28 +777,6 @@ func (a *runActor) pause(ctx *actor.Context[RunMessage], cause string) error {
 		}
 	}
 	return a.drive(ctx)
-}
-
-// WorkloadOf returns what the session's model needs of a device.
-func WorkloadOf(session training.TrainingSession) (device.Workload, error) {
-	plan, err := loop.PlanOf(session)
-	if err != nil {
-		return device.Workload{}, err
-	}
-	return workloadOf(session, plan), nil
-}
-
-func workloadOf(session training.TrainingSession, plan *nn.Plan) device.Workload {
-	return workload(string(session.ModelID), plan)
-}
-
-// workload is what a plan needs of a device.
-func workload(name string, plan *nn.Plan) device.Workload {
-	return device.Workload{
-		Name:         name,
-		Requirements: []device.Feature{kernel.FMA},
-		Memory:       device.MemoryRequirement{Size: plan.Memory().Total, Alignment: 64},
-	}
 }
 
 func allocationOf(l device.Lease) training.Allocation {

@@ -114,6 +114,15 @@ func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Ti
 	return q
 }
 
+// orderOf is when a job with this number counts as submitted: jobs that an earlier process
+// has left keep their order.
+func (q *runQueue) orderOf(submitted time.Time, number int) time.Time {
+	if submitted.After(q.origin) {
+		return submitted
+	}
+	return q.origin.Add(time.Duration(number))
+}
+
 // recall adds what the owners of the worker's jobs have used under earlier processes.
 func (q *runQueue) recall(ctx context.Context, worker string) error {
 	if q.usage == nil {
@@ -199,6 +208,20 @@ func (c *claim) times(at time.Duration) (served, waited time.Duration) {
 	case idle:
 	}
 	return served, waited
+}
+
+// opening returns how long the next decision waits for runs that open their data.
+func (q *runQueue) opening() time.Duration {
+	for _, c := range q.claims {
+		if c.asked.Job == nil {
+			continue
+		}
+		return c.asked.Job.opening(func(id queue.JobID) bool {
+			of := q.claims[id]
+			return of != nil && of.phase == waiting
+		})
+	}
+	return 0
 }
 
 // waits reports whether anybody waits who may still be placed.

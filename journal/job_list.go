@@ -176,7 +176,7 @@ func (l *JobList) named(name string) (training.RunID, error) {
 		}
 	}
 	if len(matches) > 1 {
-		return "", ambiguous(name, matches, "give the id of one, or other names with reprise runs annotate RUN --name NAME")
+		return "", ambiguous(name, matches, "give the id of one, or give them other names")
 	}
 	return training.RunID(strings.Join(matches, "")), nil
 }

@@ -28,6 +28,7 @@ const (
 	CausePredecessor  Code = "predecessor"   // a job that it was to run after did not complete
 	CauseMaxDuration  Code = "max_duration"  // it has run for as long as it may
 	CauseGaveWay      Code = "gave_way"      // a job that ranks higher took its devices
+	CauseData         Code = "data"          // the data that it was recorded with cannot be opened
 	CauseProcessEnded Code = "process_ended" // the process that hosted it ended
 	CauseObstacle     Code = "obstacle"      // something is in its way that does not pass by itself
 )

@@ -94,6 +94,7 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	}
 	slices.SortStableFunc(turns, func(a, b int) int { return order(queue.JobID(names[a])) - order(queue.JobID(names[b])) })
 	answer.Runs = make([]api.CommandedRun, len(names))
+	defer h.host.Gather()()
 	for _, i := range turns {
 		id, err := h.host.Retry(ctx, queue.JobID(names[i]), newID, s.userOf(ctx))
 		if err != nil {

@@ -88,6 +88,7 @@ func (h *hosting) feedOf(run training.RunID) *feed {
 type feed struct {
 	run     training.RunID
 	hosting *hosting // guarded by hosts.mu; nil once it is gone
+	number  int      // in the order in which the feeds began
 	// launches are those whose run is not known to be at rest, and launched those that
 	// have returned; guarded by hosts.mu. The feed ends when the last of launches does.
 	launches, launched int
@@ -313,7 +314,7 @@ func (s *Service) attach(to *follower) (detach func()) {
 	s.hosts.mu.Lock()
 	defer s.hosts.mu.Unlock()
 	s.hosts.watchers = append(s.hosts.watchers, to)
-	for _, f := range s.hosts.feeds {
+	for _, f := range slices.SortedFunc(maps.Values(s.hosts.feeds), func(a, b *feed) int { return a.number - b.number }) {
 		if to.all && !f.atRest() {
 			to.watch(f)
 		}

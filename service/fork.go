@@ -134,12 +134,24 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 			return err
 		}
 		defer s.release(h)
-		return launchAll(ctx, errs, send, func(i int) (training.RunID, error) {
+		var launched []api.Submission // sent once no launch waits for whoever reads them
+		together := h.host.Gather()
+		err = launchAll(ctx, errs, func(r api.Submission) error {
+			launched = append(launched, r)
+			return nil
+		}, func(i int) (training.RunID, error) {
 			if s.underWay(runs[i]) {
 				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s is under way already", runs[i].id)})
 			}
 			return runs[i].id, h.resume(ctx, runs[i])
 		})
+		together()
+		for _, r := range launched {
+			if sent := send(r); sent != nil {
+				return sent
+			}
+		}
+		return err
 	})
 }
 

@@ -28,7 +28,9 @@ type hosts struct {
 	ending  bool       // nothing more is placed: see StopPlacing
 	ended   error      // what went wrong in letting go of the data directory
 	feeds   map[training.RunID]*feed
-	rested  []training.RunID // the feeds of runs at rest, the first to rest first
+	// numbered counts the feeds that there have been.
+	numbered int
+	rested   []training.RunID // the feeds of runs at rest, the first to rest first
 	// joined is closed, and replaced, when a feed is new.
 	joined chan struct{}
 	// watchers are the followers, which a new feed may be of interest to.
@@ -403,6 +405,8 @@ func (h *hosting) track(id training.RunID, begin *api.RunReport, launch func() e
 	f := before
 	if before == nil || before.atRest() {
 		f = newFeed(h, id, begin)
+		s.hosts.numbered++
+		f.number = s.hosts.numbered
 		s.hosts.feeds[id] = f
 		close(s.hosts.joined)
 		s.hosts.joined = make(chan struct{})

@@ -143,9 +143,13 @@ func (s *Service) subjectIn(ctx context.Context, l *Log, id training.RunID) (f s
 }
 
 // jobEvents returns the events of the job, which are few.
-func (f subject) jobEvents(ctx context.Context) (events []eventstore.Event, err error) {
+func (f subject) jobEvents(ctx context.Context) ([]eventstore.Event, error) {
+	return jobEvents(ctx, f.Listing, queue.JobID(f.id))
+}
+
+func jobEvents(ctx context.Context, store eventstore.Store, id queue.JobID) (events []eventstore.Event, err error) {
 	for {
-		page, err := f.Listing.ReadAggregate(ctx, eventstore.AggregateID(journal.JobPrefix+string(f.id)), eventstore.Version(len(events)), eventsPerPage)
+		page, err := store.ReadAggregate(ctx, eventstore.AggregateID(journal.JobPrefix+string(id)), eventstore.Version(len(events)), eventsPerPage)
 		if events = append(events, page...); err != nil || len(page) < eventsPerPage {
 			return events, err
 		}
@@ -168,6 +172,8 @@ func runState(run training.State, r journal.JobRecord, alive bool) training.Stat
 		return training.Interrupted
 	case run == "":
 		return training.State(state)
+	case lacksData(job) && run == training.Interrupted: // it is queued as it was, but its data are to be opened again
+		return api.Submitted
 	case state == queue.StatePlaced && run == training.Running: // which is about to be recorded of the job
 	case state.Waits() || state == queue.StatePlaced:
 		return training.State(state)
@@ -176,6 +182,12 @@ func runState(run training.State, r journal.JobRecord, alive bool) training.Stat
 		return training.Interrupted
 	}
 	return run
+}
+
+// lacksData reports whether the data of a job that was prepared could not be opened when
+// its run was to continue.
+func lacksData(j queue.Job) bool {
+	return j.State() == queue.StateQueued && j.Cause().Code == queue.CauseData
 }
 
 // runOf describes a run and its job.
@@ -188,6 +200,10 @@ func runOf(r journal.RunSummary, job journal.JobRecord, alive bool) api.Run {
 	out.Job = jobOf(job)
 	note := job.Job.Annotation()
 	out.Name, out.Tags, out.Note = note.Name, note.Tags, note.Note
+	if lacksData(job.Job) && out.State == api.Queued { // they can be opened again, or are about to be
+		out.Job.Cause, out.Job.RetryAfter, out.Job.Deferrals = nil, 0, 0
+		return out
+	}
 	if cause := job.Job.Cause().Message; cause != "" && (out.Reason == "" || out.State == api.Cancelled || out.State == api.Rejected) &&
 		out.State != training.Completed && out.State != training.Running && out.State != api.Placed && out.State != training.Initializing {
 		out.Reason = cause

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"reprise/eventstore"
 	"reprise/internal/figures"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -71,6 +73,9 @@ func (s *Service) State(ctx context.Context, q api.StateRequest) (_ api.StateRep
 		return api.StateReport{}, err
 	}
 	report := api.StateReport{State: systemOf(overview, end.Position)}
+	if err := sinceFirstAttempt(ctx, listing, position, overview, report.State.Queue); err != nil {
+		return api.StateReport{}, err
+	}
 	if overview.Position > 0 {
 		report.Aggregate, report.Headline = overview.Last.Aggregate, describe.Headline(overview.Last)
 	}
@@ -109,7 +114,7 @@ func waitingOf(o journal.Overview, runs []api.Run) []api.QueuedRun {
 	for _, r := range runs {
 		q := api.QueuedRun{RunID: r.RunID, For: string(r.State), Since: since[r.RunID]}
 		switch saga, initializing := sagas[r.RunID]; {
-		case r.Job != nil && (r.Job.State.Waits() && string(r.State) == string(r.Job.State) || r.State == api.Placed):
+		case r.Job != nil && (r.Job.State.Waits() && queue.State(r.State).Waits() || r.State == api.Placed):
 		case r.Job == nil && initializing:
 			q.For, q.Since = string(saga), r.UpdatedAt
 		default:
@@ -118,6 +123,31 @@ func waitingOf(o journal.Overview, runs []api.Run) []api.QueuedRun {
 		waiting = append(waiting, q)
 	}
 	return waiting
+}
+
+// sinceFirstAttempt corrects since when runs wait that are tried again and again: each
+// attempt is an event of the same wait.
+func sinceFirstAttempt(ctx context.Context, store eventstore.Store, at eventstore.Position, o journal.Overview, queued []api.QueuedRun) error {
+	deferred := map[training.RunID]bool{}
+	for _, r := range o.Jobs {
+		deferred[training.RunID(r.Job.ID())] = r.Job.Deferrals() > 0
+	}
+	for i, q := range queued {
+		if !deferred[q.RunID] {
+			continue
+		}
+		events, err := jobEvents(ctx, store, queue.JobID(q.RunID))
+		if err != nil {
+			return err
+		}
+		events = slices.DeleteFunc(events, func(e eventstore.Event) bool { return e.Position > at })
+		wait, err := waitOf(events)
+		if err != nil {
+			return err
+		}
+		queued[i].Since = wait.since
+	}
+	return nil
 }
 
 // deviceOf describes a device by its ledger, with the memory that its leases leave.

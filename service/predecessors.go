@@ -56,7 +56,10 @@ func (s *Service) predecessorEnd(ctx context.Context, l *Log, id training.RunID)
 	case api.Placed, training.Initializing:
 		p.Problem = "it has not begun to train"
 	case api.Submitted, api.Preparing, api.Queued:
-		p.Problem = "it waits itself, and how long it takes is known once it trains"
+		p.Problem = "it has not started, and how long it takes is known once it trains"
+		if run := runOf(f.summary(), f.job, true); run.Job != nil && run.Job.RetryAfter > 0 {
+			p.Problem = "it waits, too: " + run.Reason
+		}
 	case api.Paused, training.Interrupted:
 		p.Problem = "it has to be resumed first"
 	case training.Completed, training.Failed, api.Cancelled, api.Rejected:

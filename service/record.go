@@ -13,6 +13,7 @@ import (
 	"reprise/integration"
 	"reprise/internal/stepseries"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -72,9 +73,17 @@ func (s *Service) Explain(ctx context.Context, q api.ExplainRequest) (_ api.Expl
 		return api.Explanation{}, err
 	}
 	run := runOf(f.summary(), f.job, WriterAlive(f.Workspace))
-	x := api.Explanation{RunID: f.id, State: run.State, Job: run.Job, Recorded: recorded}
-	if recorded {
-		x.Decision = decisionOf(decision)
+	x := api.Explanation{RunID: f.id, State: run.State, Job: run.Job, Data: run.Dataset}
+	wait, err := f.wait(ctx)
+	if err != nil {
+		return api.Explanation{}, err
+	}
+	if x.Retries() {
+		x.NextAttempt = wait.next
+	}
+	// While a run waits, what was decided before says nothing about it.
+	if recorded && (!queue.State(run.State).Waits() || run.State == api.Paused || decision.Position > wait.begun) {
+		x.Recorded, x.Decision = true, decisionOf(decision)
 	}
 	return x, s.explainPredecessors(ctx, f.Log, &x)
 }

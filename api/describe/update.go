@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"reprise/eventstore"
+	"reprise/fault"
 	"reprise/internal/figures"
 	"reprise/journal"
 	"reprise/queue"
@@ -23,6 +24,9 @@ type JobNews struct {
 	// State is what the run is now; "" where its own events tell. Stopping is what a run
 	// will be that still has devices.
 	State, Stopping training.State
+	// Obstacle is why a run that waits could not continue, and Awaits what it waits for
+	// until the next attempt: "its data". Both are "" for any other news.
+	Obstacle, Awaits string
 	// After are the runs that it is to run after; Completed is one of them that has.
 	After     []training.RunID
 	Completed training.RunID
@@ -48,8 +52,16 @@ func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, e
 	case queue.JobPredecessorCompleted:
 		return JobNews{Completed: training.RunID(e.Job)}, nil
 	case queue.JobDeferred:
-		if e.RetryAfter > 0 {
-			return JobNews{Text: fmt.Sprintf("waiting: %s; the next attempt is in %s", e.Message, figures.Duration(e.RetryAfter))}, nil
+		switch {
+		case e.RetryAfter > 0:
+			n := JobNews{Obstacle: e.Message, Awaits: "its data"}
+			n.Text = fmt.Sprintf("waiting: %s; the next attempt is in %s", e.Message, figures.Duration(e.RetryAfter))
+			if e.Code == "interrupted" || e.Code == queue.Code(fault.Internal.String()) { // codes of its host: not of data
+				n.Awaits = "the next attempt"
+			}
+			return n, nil
+		case e.Code == queue.CauseProcessEnded || e.Code == queue.CauseObstacle:
+			return JobNews{State: training.Interrupted}, nil
 		}
 	case queue.JobStopRequested:
 		return JobNews{Stopping: training.State(e.To)}, nil

@@ -33,7 +33,9 @@ func TestNewsOfAJob(t *testing.T) {
 	}{
 		{queue.JobSubmitted{Job: "b", Submission: queue.Submission{Request: []byte("{}"), After: []queue.JobID{"a"}}}, describe.JobNews{After: []training.RunID{"a"}}},
 		{queue.JobPredecessorCompleted{Job: "a"}, describe.JobNews{Completed: "a"}},
-		{queue.JobDeferred{Cause: queue.Cause{Message: "no network"}, RetryAfter: 90 * time.Second}, describe.JobNews{Text: "waiting: no network; the next attempt is in 1m30s"}},
+		{queue.JobDeferred{Cause: queue.Cause{Message: "no network"}, RetryAfter: 90 * time.Second}, describe.JobNews{Text: "waiting: no network; the next attempt is in 1m30s", Obstacle: "no network", Awaits: "its data"}},
+		{queue.JobDeferred{Cause: queue.Cause{Code: "interrupted", Message: "no device"}, RetryAfter: time.Second}, describe.JobNews{Text: "waiting: no device; the next attempt is in 1.0s", Obstacle: "no device", Awaits: "the next attempt"}},
+		{queue.JobDeferred{Cause: queue.Cause{Code: queue.CauseProcessEnded, Message: "the process ended"}}, describe.JobNews{State: training.Interrupted}},
 		{queue.JobDeferred{Cause: queue.Cause{Message: "a device is lost"}}, describe.JobNews{}},
 		{queue.JobStopRequested{To: queue.StatePaused}, describe.JobNews{Stopping: training.State(queue.StatePaused)}},
 		{queue.JobPaused{}, describe.JobNews{State: training.State(queue.StatePaused), Text: "paused"}},

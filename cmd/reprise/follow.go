@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
+	"strings"
 	"syscall"
 
 	"reprise/api"
@@ -56,7 +58,8 @@ func (env *environment) trainOne(
 		case err != nil:
 			return err
 		}
-		return env.report(ctx, *end.End, o.format)
+		env.report(ctx, *end.End, o.format)
+		return nil
 	})
 }
 
@@ -65,7 +68,7 @@ func (env *environment) trainOne(
 func (env *environment) withTraining(
 	ctx context.Context, o followOptions, newView func() hostView, do func(context.Context, api.Service, func() hostView) error,
 ) error {
-	return env.withServiceFor(ctx, o.access(), func(ctx context.Context, s api.Service) error {
+	return env.toTheEnd(ctx, o.access(), func(ctx context.Context, s api.Service) error {
 		var shown hostView
 		view := func() hostView {
 			if shown == nil {
@@ -215,22 +218,49 @@ func (env *environment) unfinished(ctx context.Context, id training.RunID, left 
 	return err
 }
 
-// report prints how the run ended and returns the error that gives the exit
-// code.
-func (env *environment) report(ctx context.Context, r api.RunReport, format string) error {
+// toTheEnd is withServiceFor for a command that ends with how its runs stand. That can be
+// long after they came to rest: a process trains the runs of others to the end.
+func (env *environment) toTheEnd(ctx context.Context, wanted access, do func(context.Context, api.Service) error) error {
+	err := env.withServiceFor(ctx, wanted, do)
+	if env.stands == nil {
+		return err
+	}
+	stands := env.stands()
+	if err != nil && isSilent(stands) { // the other error says it
+		return err
+	}
+	return errors.Join(env.withCommands(stands), err)
+}
+
+// report prints how the run ended, and has the command end with how it stands then.
+func (env *environment) report(ctx context.Context, r api.RunReport, format string) {
 	var unread error
 	if format == formatJSON {
 		unread = writeJSONLine(env.stdout, r.Details.Outcome())
 	} else {
 		unread = env.writeRunSummary(env.stdout, r)
 	}
-	if err := env.endError(ctx, r.Details.Run, format); err != nil {
-		return err
+	env.stands = func() error {
+		if err := env.endError(ctx, env.standing(ctx, &r).Details.Run, format); err != nil {
+			return err
+		}
+		if unheard(unread) { // as with `| head`: the run has completed
+			return nil
+		}
+		return unread
 	}
-	if unheard(unread) { // as with `| head`: the run has completed
-		return nil
+}
+
+// standing returns how a run stands now that came to rest, but has not ended: it may have
+// been resumed since, or cancelled.
+func (env *environment) standing(ctx context.Context, at *api.RunReport) *api.RunReport {
+	if at == nil || at.Details.State != api.Paused && at.Details.State != training.Interrupted {
+		return at
 	}
-	return unread
+	if now := env.recorded(context.WithoutCancel(ctx), at.Details.RunID); now != nil {
+		return now
+	}
+	return at
 }
 
 // endError returns the error that a run at rest ends the command with, and with it the
@@ -240,7 +270,9 @@ func (env *environment) endError(ctx context.Context, r api.Run, format string) 
 	resume := env.commandFor("runs resume", r.RunID)
 	switch {
 	case r.State == api.Cancelled || r.State == api.Rejected:
-		return fmt.Errorf("run %s was %s: %s", r.RunID, r.State, r.Reason)
+		return fmt.Errorf("run %s was %s", r.RunID, because(r.State, r.Reason))
+	case slices.Contains([]training.State{api.Submitted, api.Preparing, api.Queued, api.Placed, training.Initializing, training.Running}, r.State):
+		return interruptedError{fmt.Errorf("run %s has been resumed, and is %s", r.RunID, r.State)}
 	case r.State == api.Paused:
 		return interruptedError{fmt.Errorf("run %s was paused; resume it with: %s", r.RunID, resume)}
 	case r.State == training.Failed:
@@ -258,6 +290,14 @@ func (env *environment) endError(ctx context.Context, r api.Run, format string) 
 	default:
 		return errInterrupted
 	}
+}
+
+// because says what somebody has made of a run, and why: "cancelled by the user".
+func because(state training.State, reason string) string {
+	if strings.HasPrefix(reason, string(state)+" ") {
+		return reason
+	}
+	return string(state) + ": " + reason
 }
 
 // wasLeft reports whether a run was interrupted because its process was asked to end. Its

@@ -555,22 +555,35 @@ func (env *environment) holderGone(
 	if w, err := env.workspace(); err == nil && !hasLetGo(ctx, w, g.holder) {
 		return fmt.Errorf("%s (%s); follow it again with: %s", cutOffBy(w, g.holder), e.Message, resume)
 	}
-	return fmt.Errorf("process %d, which trained it, has ended (%s); if the run is interrupted, resume it with: %s", g.holder.PID, e.Message, resume)
+	it, interrupted := "it", "the run is interrupted; resume it"
+	if len(names) > 1 {
+		it, interrupted = "them", plural(len(names), "run")+" are interrupted; resume them"
+	}
+	return fmt.Errorf("process %d, which trained %s, has ended; %s with: %s", g.holder.PID, it, interrupted, resume)
 }
 
 // recordedEnd returns the run as the log has it; nil if it is not at rest by what is
 // recorded: the process that trained it died, or the log cannot be read.
 func (env *environment) recordedEnd(ctx context.Context, id training.RunID) *api.RunReport {
+	report := env.recorded(ctx, id)
+	if report == nil {
+		return nil
+	}
+	ends := []training.State{training.Completed, training.Failed, api.Cancelled, api.Rejected, api.Paused}
+	if !slices.Contains(ends, report.Details.State) { // one that is interrupted may be so because the process died
+		return nil
+	}
+	return report
+}
+
+// recorded returns the run as the log has it; nil where that cannot be read.
+func (env *environment) recorded(ctx context.Context, id training.RunID) *api.RunReport {
 	s, err := env.serviceFor(reading)
 	if err != nil {
 		return nil
 	}
 	report, err := s.Run(api.WithNotices(ctx, func(api.Notice) {}), api.RunRequest{Run: string(id)})
 	if errors.Join(err, s.Close()) != nil {
-		return nil
-	}
-	ends := []training.State{training.Completed, training.Failed, api.Cancelled, api.Rejected, api.Paused}
-	if !slices.Contains(ends, report.Details.State) { // one that is interrupted may be so because the process died
 		return nil
 	}
 	return &report

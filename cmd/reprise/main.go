@@ -84,6 +84,8 @@ type environment struct {
 	command string
 	// said are the lines that were shown about runs of other processes.
 	said saidLines
+	// stands, if it is set, returns the error that says how the command's runs stand.
+	stands func() error
 
 	// The flags that every command has.
 	dataDir     string

@@ -40,6 +40,9 @@ type progress struct {
 	checkpointStep   uint64
 	evaluating       bool
 	after            []training.RunID // runs that have to complete first and have not
+	obstacle         string           // why the last attempt failed, while the run waits for the next one
+	awaits           string           // what it waits for instead of a device
+	resumedFrom      uint64           // the step that was told last
 	stopping         phase            // what it will be once it has written a checkpoint; "" for nothing
 	notes            []string         // what happened, in lines for people
 }
@@ -73,6 +76,7 @@ func (p *progress) begin(now time.Time, r api.RunReport) {
 // stepped adds an optimizer step.
 func (p *progress) stepped(now time.Time, s api.StepsTaken) {
 	p.now, p.phase = now, phaseRunning
+	p.obstacle, p.awaits, p.resumedFrom = "", "", 0
 	p.step, p.epoch, p.learningRate = s.Step, s.Epoch, s.LearningRate
 	const memory = 0.95 // of the running mean
 	if !p.lossKnown {
@@ -91,6 +95,7 @@ func (p *progress) recorded(now time.Time, e training.Event) {
 	switch e := e.(type) {
 	case training.ResourceAllocated:
 		p.device = string(e.Device)
+		p.obstacle, p.awaits, p.resumedFrom = "", "", 0
 	case training.EpochCompleted:
 		p.evaluating = false
 		p.metrics = &training.EpochMetrics{Epoch: e.Epoch, Step: e.Step, Metrics: e.Metrics}
@@ -106,10 +111,12 @@ func (p *progress) recorded(now time.Time, e training.Event) {
 		if p.stopping != "" {
 			p.phase, p.stopping = p.stopping, ""
 		}
+	case training.TrainingResumed: // its data may be back
+		p.awaits = ""
 	case training.TrainingCompleted, training.RunFailed, training.TrainingStarted, training.ResourceAllocationFailed, training.DeviceReleased,
 		training.DatasetLoaded, training.DatasetLoadFailed, training.DatasetUnloaded, training.ModelInitializationFailed,
 		training.EvaluationCompleted, training.EarlyStopped, training.CheckpointFailed,
-		training.TrainingResumed, training.TrainingFailed, training.Remark:
+		training.TrainingFailed, training.Remark:
 		// They change at most the phase.
 	}
 }
@@ -118,11 +125,13 @@ func (p *progress) recorded(now time.Time, e training.Event) {
 func (p *progress) news(n describe.JobNews) {
 	p.after = slices.DeleteFunc(append(slices.Clone(p.after), n.After...), func(id training.RunID) bool { return id == n.Completed })
 	switch {
+	case n.Obstacle != "":
+		p.phase, p.obstacle, p.awaits = phaseWaiting, n.Obstacle, n.Awaits
 	case n.Stopping != "":
 		p.stopping = phase(n.Stopping)
 	case n.State == api.Queued:
-		p.stopping = ""
-		if p.phase.stopped() {
+		p.stopping, p.obstacle, p.awaits = "", "", ""
+		if p.phase.stopped() || p.phase == phaseInterrupted {
 			p.phase = phaseWaiting
 		}
 	case n.State != "":

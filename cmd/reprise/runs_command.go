@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -194,8 +196,8 @@ The old runs stay as they are. Of a group, it retries the runs that were not ret
 before.
 
 A run that cannot be retried, such as one that is to run after a run which was cancelled
-and is not retried with it, keeps the others from nothing: the command says why and
-exits with 1.`,
+and is not retried with it, does not keep the others from being retried: the command says
+why and exits with 1.`,
 		Example: `  reprise runs retry latest
   reprise runs retry --group sweep`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -206,7 +208,7 @@ exits with 1.`,
 				answer, err := s.Retry(ctx, api.RetryRequest{Target: t.target(args)})
 				var attempts []attempt
 				for _, r := range answer.Runs {
-					a := attempt{file: "retry of " + string(r.RetryOf), run: r.RunID}
+					a := attempt{file: "retry of " + string(r.RetryOf), label: "retry of …" + tailOf(r.RetryOf), run: r.RunID}
 					if r.Error != nil {
 						a = attempt{file: string(r.RunID), err: r.Error}
 					}
@@ -283,14 +285,14 @@ func (o *followOptions) add(c *cobra.Command) {
 
 // trainRuns starts runs and shows them together until all are at rest.
 func (env *environment) trainRuns(ctx context.Context, o followOptions, start func(context.Context, api.Service) ([]attempt, error)) error {
-	return env.withServiceFor(ctx, o.access(), func(ctx context.Context, s api.Service) error {
+	return env.toTheEnd(ctx, o.access(), func(ctx context.Context, s api.Service) error {
 		attempts, err := start(ctx, s)
 		if err != nil {
 			return err
 		}
 		started := slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" })
 		if len(attempts) == 0 {
-			writeLines(env.stderr, "reprise: there are no such runs; nothing was started")
+			writeLines(env.stderr, "reprise: there are no runs to resume or retry; nothing was started")
 			return nil
 		}
 		if o.detach || !started { // then there is nothing to show but what is wrong
@@ -298,7 +300,7 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 		}
 		labels := make([]string, len(attempts))
 		for i, a := range attempts {
-			labels[i] = a.file
+			labels[i] = cmp.Or(a.label, a.file)
 		}
 		view := newSeveralView(env, labels)
 		defer view.close()
@@ -307,7 +309,8 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 		}
 		closed := env.attemptsToRest(ctx, s, view, attempts)
 		view.close()
-		return env.reportAll(ctx, attempts, closed, o.format)
+		env.reportAll(ctx, attempts, closed, o.format)
+		return nil
 	})
 }
 
@@ -344,4 +347,9 @@ func (env *environment) detached(s api.Service, attempts []attempt, format strin
 		}
 	}
 	return partly(errors.Join(failed...), slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" && a.err == nil }))
+}
+
+// tailOf returns what tells a run from others of the same second: the end of its id.
+func tailOf(id training.RunID) string {
+	return string(id)[strings.LastIndexByte(string(id), '-')+1:]
 }

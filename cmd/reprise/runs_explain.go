@@ -64,7 +64,7 @@ func writeQueued(t *table, r api.Run, resume string) {
 	}
 	switch r.State {
 	case api.Submitted, api.Preparing:
-		t.row("starts when", "its data are opened, and then a device is free")
+		t.row("starts when", startsWithData(r))
 	case api.Paused, training.Interrupted:
 		t.row("starts when", "it is resumed with: "+resume)
 	case training.Initializing, training.Running, training.Completed, training.Failed: // it has started
@@ -72,9 +72,17 @@ func writeQueued(t *table, r api.Run, resume string) {
 	if j.Stopping != "" {
 		t.row("soon", string(j.Stopping)+", once it has written a checkpoint")
 	}
-	if j.RetryAfter > 0 && j.Cause != nil && r.State != training.Interrupted {
-		t.row("tried again", fmt.Sprintf("%s later, after %s", shortDuration(j.RetryAfter), plural(j.Deferrals, "failed attempt")))
+}
+
+// startsWithData says when a run starts whose data are to be opened.
+func startsWithData(r api.Run) string {
+	switch {
+	case r.Job.Cause == nil:
+		return "its data are opened, and then a device is free"
+	case r.LacksData() && r.Dataset != "":
+		return "its data can be opened; put " + r.Dataset + " back"
 	}
+	return "its data can be opened, and then a device is free"
 }
 
 // writePredecessors says when the runs that a run comes after will probably end, and so
@@ -111,7 +119,10 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 		if c := x.Job.Cause; c != nil && x.State != training.Running {
 			t.row("reason", c.Message)
 		}
-		writeQueued(t, api.Run{Result: api.Result{State: x.State}, Job: x.Job}, resume)
+		writeQueued(t, api.Run{Result: api.Result{State: x.State}, Job: x.Job, Dataset: x.Data}, resume)
+		if x.NextAttempt != nil {
+			t.row("next attempt", fmt.Sprintf("%s, after %s", localTime(*x.NextAttempt), plural(x.Job.Deferrals, "failed attempt")))
+		}
 	}
 	writePredecessors(t, x)
 	if len(x.Predecessors) > 0 && !x.Recorded {
@@ -119,6 +130,10 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 	}
 	if !x.Recorded && x.Job != nil && x.State != api.Queued {
 		return nil // it never came to a decision, and this says why
+	}
+	if !x.Recorded && x.Job != nil {
+		t.row("decision", "none has been recorded since it began to wait")
+		return nil
 	}
 	if !x.Recorded {
 		t.row("decision", "no decision about this run was recorded")

@@ -63,7 +63,12 @@ func writeState(t *table, report api.StateReport) error {
 	if len(s.Queue) == 0 {
 		t.line("  no run is waiting")
 	}
-	for _, q := range s.Queue {
+	const most = 8 // the devices below are seen, too
+	for i, q := range s.Queue {
+		if i == most && len(s.Queue) > most+1 {
+			t.line("  and %s more, which `reprise runs list --state queued` shows", thousands(len(s.Queue)-most))
+			break
+		}
 		t.row("  "+string(q.RunID), strings.ReplaceAll(q.For, "_", " "), "since "+localTime(q.Since))
 	}
 	t.line("\ndevices")

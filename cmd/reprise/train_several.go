@@ -36,7 +36,8 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, note 
 		}
 		closed := env.attemptsToRest(ctx, s, view(), attempts)
 		view().close()
-		return env.reportAll(ctx, attempts, closed, o.format)
+		env.reportAll(ctx, attempts, closed, o.format)
+		return nil
 	})
 }
 
@@ -44,6 +45,8 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, note 
 type attempt struct {
 	file string
 	run  training.RunID // "" where none was started
+	// label names it in a row, where that is shorter than file.
+	label string
 	// end is the last update of the run, err what kept it from starting.
 	end api.RunUpdate
 	err error
@@ -101,10 +104,37 @@ func (env *environment) attemptsToRest(ctx context.Context, s api.Service, view 
 	return err
 }
 
-// reportAll prints how each run ended, in the order of the requests, and returns the
-// error that gives the exit code: a failure outweighs an interruption. closed is what
-// went wrong in letting go of the data directory.
-func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, format string) error {
+// reportAll prints how each run ended, in the order of the requests, and has the command
+// end with how they stand then. closed is what went wrong in letting go of the data
+// directory.
+func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, format string) {
+	unread := env.writeEnds(attempts, format)
+	env.stands = func() error {
+		for i, a := range attempts {
+			attempts[i].end.End = env.standing(ctx, a.end.End)
+		}
+		return env.standAll(ctx, attempts, closed, unread, format)
+	}
+}
+
+// writeEnds prints how each run ended.
+func (env *environment) writeEnds(attempts []attempt, format string) (unread error) {
+	var before api.RunReport
+	for _, a := range attempts {
+		if a.err == nil && a.end.Unfinished == nil && a.end.End != nil && unread == nil {
+			unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
+			before = *a.end.End
+		}
+	}
+	if unread == nil && format != formatJSON && ran(attempts) {
+		unread = env.writeNext(env.stdout, attempts)
+	}
+	return unread
+}
+
+// standAll returns the error that gives the exit code: a failure outweighs an interruption.
+// unread says that the output is not read any more, or not by anybody.
+func (env *environment) standAll(ctx context.Context, attempts []attempt, closed, unread error, format string) error {
 	var failed, stopped []error
 	note := func(err error) {
 		if err != nil && isInterruption(err) {
@@ -114,8 +144,6 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		}
 	}
 	var left []string
-	var unread error // the output is no longer read, or not by anybody
-	var before api.RunReport
 	for _, a := range attempts {
 		switch {
 		case a.run == "" && (a.err == nil || ctx.Err() != nil):
@@ -125,17 +153,10 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		case a.end.Unfinished != nil:
 			note(errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
 		case a.end.End != nil: // else closed says why there is none
-			if unread == nil {
-				unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
-				before = *a.end.End
-			}
 			if err := env.endError(ctx, a.end.End.Details.Run, format); err != nil {
 				note(errorf("%s: %w", a.file, err))
 			}
 		}
-	}
-	if unread == nil && format != formatJSON && ran(attempts) {
-		unread = env.writeNext(env.stdout, attempts)
 	}
 	if len(left) > 0 {
 		err := errors.New("not started: " + strings.Join(left, ", "))

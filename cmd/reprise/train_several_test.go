@@ -125,7 +125,8 @@ func several(t *testing.T, ctx context.Context, s *scripted, format string, file
 	if err == nil {
 		closed := (&environment{}).attemptsToRest(ctx, s, view, attempts)
 		view.close()
-		err = env.reportAll(ctx, attempts, closed, format)
+		env.reportAll(ctx, attempts, closed, format)
+		err = env.stands()
 	}
 	if err = interrupted(ctx, err, nothingStarted); err != nil && !isSilent(err) {
 		writeError(&stderr, err)

@@ -110,7 +110,7 @@ func (v *runView) stepped(_ training.RunID, s api.StepsTaken) {
 func (v *runView) recorded(_ training.RunID, event training.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	stopped := v.progress.stopping != "" || v.progress.phase.stopped()
+	stopped := v.progress.stopping != "" || v.progress.phase.stopped() || v.progress.phase == phaseWaiting
 	v.progress.recorded(v.now(), event)
 	switch e := event.(type) {
 	case training.EpochCompleted:
@@ -128,7 +128,10 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 	case training.CheckpointFailed:
 		v.note("checkpoint failed: %s", e.Reason)
 	case training.TrainingResumed:
-		v.note("resuming from step %s", thousands(e.FromStep))
+		if e.FromStep > 0 && e.FromStep != v.progress.resumedFrom { // else it begins, or tries again
+			v.note("resuming from step %s", thousands(e.FromStep))
+		}
+		v.progress.resumedFrom = e.FromStep
 	case training.TrainingFailed:
 		v.note("failed after %s", plural(e.Step, "completed step")) // the end of the command says why
 	case training.FiguresComputed: // the end of the command shows them
@@ -147,8 +150,9 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 func (v *runView) news(_ training.RunID, n describe.JobNews) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	again := n.Obstacle != "" && n.Obstacle == v.progress.obstacle
 	v.progress.news(n)
-	if n.Text != "" {
+	if n.Text != "" && !again {
 		v.note("%s", n.Text)
 	}
 }

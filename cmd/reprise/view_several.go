@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -376,7 +377,7 @@ func (p *progress) row() string {
 func (p *progress) waits() string {
 	switch len(p.after) {
 	case 0:
-		return "waiting for a device"
+		return "waiting for " + cmp.Or(p.awaits, "a device")
 	case 1:
 		return "waiting for run " + string(p.after[0])
 	}
@@ -418,7 +419,7 @@ func (ph phase) after(event training.Event) phase {
 	case training.ResourceAllocated:
 		return phaseRunning
 	case training.TrainingInterrupted:
-		if ph.stopped() { // which the job has said before
+		if ph.stopped() || ph == phaseWaiting { // which the job has said before, or says next
 			return ph
 		}
 		return phaseInterrupted
