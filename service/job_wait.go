@@ -58,7 +58,7 @@ func waitOf(events []eventstore.Event) (w jobWait, err error) {
 		case queue.JobPlaced:
 			waits = false
 		case queue.JobPredecessorCompleted, queue.JobPriorityChanged, queue.JobStarted, queue.JobStopRequested,
-			queue.JobCompleted, queue.JobCancelled, queue.JobFailed, queue.JobRejected:
+			queue.JobCompleted, queue.JobCancelled, queue.JobFailed, queue.JobRejected, queue.JobAnnotated, queue.JobDeleted:
 			// They begin no wait.
 		}
 	}
