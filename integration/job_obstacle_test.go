@@ -175,7 +175,7 @@ func TestAJobWaitsForDataThatAreAway(t *testing.T) {
 	})
 	w.submit(h, r.job("it"))
 	for range 3 {
-		if d := news.next(t, h, "it"); d.Code != codeInterrupted || d.RetryAfter == 0 || d.Message != "open /mnt/digits: file does not exist; put it back" {
+		if d := news.next(t, h, "it"); d.Code != queue.CauseData || d.RetryAfter == 0 || d.Message != "open /mnt/digits: file does not exist; put it back" {
 			t.Errorf("%+v", d)
 		}
 	}
