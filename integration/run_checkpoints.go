@@ -22,11 +22,11 @@ func (a *runActor) removeCheckpoints(ctx *actor.Context[RunMessage]) error {
 		if err != nil {
 			return &logError{err}
 		}
-		some := false
-		if removed, some = a.record.Remove(forked); !some {
-			return nil
+		var some bool
+		if removed, some = a.record.Remove(forked); some {
+			err = a.appendUntold(ctx, removed)
 		}
-		return a.appendUntold(ctx, removed)
+		return err
 	})
 	if err != nil || len(removed.Steps) == 0 {
 		return err

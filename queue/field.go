@@ -67,11 +67,12 @@ func NameOf(text string) string {
 	var b strings.Builder
 	for rest := strings.TrimSpace(text); len(rest) > 0; {
 		r, size := utf8.DecodeRuneInString(rest)
-		if r == utf8.RuneError && size == 1 {
+		switch {
+		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, rest[0])
-		} else if unicode.IsPrint(r) {
+		case unicode.IsPrint(r):
 			b.WriteString(rest[:size])
-		} else {
+		default:
 			quoted := strconv.Quote(rest[:size])
 			b.WriteString(quoted[1 : len(quoted)-1])
 		}

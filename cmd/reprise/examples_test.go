@@ -91,12 +91,18 @@ func TestExamplesInHelpWork(t *testing.T) {
 			case slices.Contains([]string{"cancel", "pause", "priority", "resume", "retry"}, c.Name()):
 				in = b.with()
 				defer queueRuns(t, in, c.Name())()
+			case slices.Contains([]string{"compare", "delete"}, c.Name()):
+				in = b.with()
+				job := mlpJob(t, "batch_size: 256, learning_rate: 0.002, epochs: 1")
+				first := parse[api.Result](in, "train", job, "--name", "baseline", "-o", "json")
+				in.must("train", job, "--tag", "scratch", "--set", "config.epochs=2")
+				example = strings.ReplaceAll(example, "20261130-101500-3f2a", string(first.RunID))
 			}
 			line := here.Replace(example)
 			ran++
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			cmd := exec.CommandContext(ctx, shell, "-o", "pipefail", "-c", line)
-			cmd.Dir = work
+			cmd.Dir, cmd.Stdin = work, strings.NewReader("y\n") // for what asks
 			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir(), "REPRISE_DATA_DIR="+in.dataDir, "CI=true")
 			var err error
 			var out []byte

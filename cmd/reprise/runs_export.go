@@ -53,6 +53,7 @@ func (env *environment) exportCurves(ctx context.Context, runs []string, folder 
 				if err != nil {
 					return err
 				}
+				ctx = api.WithNotices(ctx, func(api.Notice) {}) // the first call has told them
 				id := string(report.Details.RunID)
 				if done[id] {
 					continue
