@@ -34,6 +34,13 @@ func (l *Library) Reopen(ctx context.Context, source Source, fingerprint string)
 	if err == nil && data.Fingerprint() == fingerprint || err != nil && !isAboutContent(err) {
 		return data, err
 	}
+	if ofImages := data != nil && data.images != nil || err != nil; ofImages && source.Image == (ImageOptions{}) {
+		plain := source
+		plain.noImages = true
+		if old, oldErr := l.Open(ctx, plain); oldErr == nil && old.Fingerprint() == fingerprint {
+			return old, nil
+		}
+	}
 	for _, r := range []reading{secondReading, firstReading} {
 		if old, oldErr := l.open(ctx, source, r); oldErr == nil && old.Fingerprint() == fingerprint {
 			return old, nil

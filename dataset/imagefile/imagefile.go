@@ -55,6 +55,8 @@ import (
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
+
+	"reprise/fault"
 )
 
 // The limits of an image.
@@ -110,6 +112,9 @@ func (e *Error) Error() string {
 	}
 	return e.One + ": " + e.Cause.Error()
 }
+
+// Kind returns Invalid.
+func (e *Error) Kind() fault.Kind { return fault.Invalid }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }

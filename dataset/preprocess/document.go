@@ -86,7 +86,15 @@ type Pixels struct {
 	// Shape is [height width channels], or another shape of fewer dimensions.
 	Shape   []int `json:"shape"`
 	Divisor int   `json:"divisor"`
+	// Resize is AreaResize where files of images of any size become samples, and "" where
+	// they must have the size.
+	Resize string `json:"resize,omitempty"`
+	// Column is the column with the paths of the images, where a table has them.
+	Column string `json:"column,omitempty"`
 }
+
+// AreaResize is the rule of imagefile.Pixels.Resize.
+const AreaResize = "area"
 
 // Text says that a sample is tokens, and what follows each of them is predicted.
 type Text struct {
@@ -287,6 +295,12 @@ func (d Document) validateForm() error {
 		if len(p.Shape) == 0 || p.Divisor < 1 || p.Divisor > math.MaxUint8 {
 			return fmt.Errorf("pixels of shape %v divided by %d", p.Shape, p.Divisor)
 		}
+		if p.Resize != "" && (p.Resize != AreaResize || len(p.Shape) != 3) {
+			return fmt.Errorf("pixels of shape %v resized by %q", p.Shape, p.Resize)
+		}
+		if !utf8.ValidString(p.Column) {
+			return fmt.Errorf("the column %q of images is not UTF-8", p.Column)
+		}
 	}
 	if d.Text != nil && (d.Text.Context < 1 || d.Text.Tokenizer == "") {
 		return errors.New("text without a tokenizer or a context")
@@ -414,7 +428,7 @@ func (c Column) features() int {
 		if slices.Contains(c.Parts, Year) {
 			n--
 		}
-	case columns.Text, columns.Ignored:
+	case columns.Text, columns.Image, columns.Ignored:
 	}
 	return n
 }

@@ -95,7 +95,7 @@ func (e *Encoder) Names() []string {
 					names = append(names, c.Name+"."+string(part)+".sin", c.Name+"."+string(part)+".cos")
 				}
 			}
-		case columns.Text, columns.Ignored:
+		case columns.Text, columns.Image, columns.Ignored:
 		}
 		if c.Missing.Indicator {
 			names = append(names, c.Name+" (missing)")
@@ -130,7 +130,7 @@ func (e *Encoder) Encode(codes []float64, x []float32) {
 			c.encodeCategory(code, own)
 		case columns.Date:
 			c.encodeDate(code, own)
-		case columns.Text, columns.Ignored:
+		case columns.Text, columns.Image, columns.Ignored:
 		}
 	}
 }
@@ -341,7 +341,7 @@ func (c *Column) code(cell table.Cell, categories map[string]int) (float64, bool
 		return float64(lookUp(categories, columns.Label(cell))), true
 	case columns.Date:
 		return c.Format.Date(cell)
-	case columns.Text, columns.Ignored:
+	case columns.Text, columns.Image, columns.Ignored:
 	}
 	return 0, false
 }

@@ -192,7 +192,7 @@ func (b *Builder) fitNumbers(i int, c *Column, train []uint32) error {
 		return b.checkNumbers(i, c, scale)
 	case columns.Date:
 		fitDate(c, values)
-	case columns.Boolean, columns.Category, columns.Text, columns.Ignored:
+	case columns.Boolean, columns.Category, columns.Text, columns.Image, columns.Ignored:
 	}
 	return nil
 }
