@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -211,7 +212,9 @@ func drawSamples(x api.Inspection) string {
 	var names []string
 	for i := range n {
 		pixels := x.Samples[i].Pixels
-		names = append(names, visible(s.ClassNames[x.Samples[i].Class]))
+		if class := x.Samples[i].Class; class >= 0 {
+			names = append(names, visible(s.ClassNames[class]))
+		}
 		at := func(y, x int) int { // darkness in 0..2
 			if y >= height {
 				return 0
@@ -227,7 +230,7 @@ func drawSamples(x api.Inspection) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "the first of the training split: %s\n", strings.Join(names, ", "))
+	b.WriteString("the first of the training split: " + cmp.Or(strings.Join(names, ", "), plural(n, "image")) + "\n")
 	for i := range lines {
 		b.WriteString(strings.TrimRight(lines[i].String(), " ") + "\n")
 	}
