@@ -16,6 +16,7 @@ import (
 func newDatasetsInspectCommand(env *environment) *cobra.Command {
 	var format string
 	var r api.InspectDataSetRequest
+	var size []int
 	c := &cobra.Command{
 		Use:   "inspect NAME|FOLDER|FILE",
 		Short: "Show what is in a data set: classes, values, a few samples",
@@ -24,16 +25,23 @@ columns and the quantities of a table, the channels of images, the tokens of
 text, and a few samples. All figures describe the training split, by which
 training scales the values.
 
-It takes the name of a data set in the catalogue, a folder of images or text, a
-table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file. Of a
+It takes the name of a data set in the catalogue, a folder of images or text (images
+of IDX, of CIFAR-10, or a file each in a folder for each class), a table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file. Of a
 table it says what each column means, and why.`,
 		Example: `  reprise datasets inspect digits
   reprise datasets inspect flats.csv --target price --task regression
+  reprise datasets inspect photos --image-size 64,64
   reprise datasets inspect poem.txt --tokenizer characters --context 64`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
+			}
+			if c.Flags().Changed("image-size") {
+				if len(size) != 2 {
+					return invalid(fmt.Errorf("--image-size: %d numbers are not a height and a width; use two, such as 28,28", len(size)))
+				}
+				r.Image.Size = [2]int(size)
 			}
 			r.Path = api.Text(args[0])
 			return env.inspect(c.Context(), r, format)
@@ -50,6 +58,8 @@ table it says what each column means, and why.`,
 	flags.StringVar(&r.Tokenizer, "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
 	flags.IntVar(&r.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
 	flags.IntVar(&r.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
+	flags.IntSliceVar(&size, "image-size", nil, "resize images of files to `HEIGHT,WIDTH` (default: the size of all)")
+	flags.IntVar(&r.Image.Channels, "channels", 0, "read images of files with `N` channels: 1 or 3 (default: 1 if all are gray)")
 	return c
 }
 
@@ -83,7 +93,7 @@ func inspectArguments() []argument {
 	} {
 		list = append(list, argument{field: field, flag: flagOf(field)})
 	}
-	return list
+	return append(list, argument{field: dataset.FieldImage + ".size", flag: "--image-size"}, argument{field: dataset.FieldImage + ".channels", flag: "--channels"})
 }
 
 func writeInspection(t *table, x api.Inspection) {

@@ -32,14 +32,16 @@ class, of a regression the targets in their own units. A row has the same bits a
 and among others. Rows are read as they are needed, so the input may have any size.
 
 The input is a table in any format that can be trained on, with the columns that the
-model was trained on in any order. For a model of images it is an IDX file, or one of
-CIFAR-10.
+model was trained on in any order. For a model of images it is a folder of images, the
+file of one (PNG, JPEG, GIF, BMP, WebP or TIFF), a table with the column of paths that
+it was trained on, an IDX file, or one of CIFAR-10.
 
 BUNDLE is a folder or .tar file that "reprise export --format bundle" has written. It
 needs no data directory. RUN is a run's id, the beginning of one, or latest; its
 checkpoint with the lowest validation loss is used, or the one at --step.`,
 		Example: `  reprise predict latest --input new.csv
-  reprise predict flats.tar --input new.jsonl -o jsonl`,
+  reprise predict flats.tar --input new.jsonl -o jsonl
+  reprise predict latest --input photos/`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			q := api.ExportModelRequest{Run: args[0]}
@@ -50,7 +52,7 @@ checkpoint with the lowest validation loss is used, or the one at --step.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&input, "input", "", "predict the rows of `FILE`; - is standard input")
+	flags.StringVar(&input, "input", "", "predict the rows of `FILE`, or the images of a folder; - is standard input")
 	flags.Var((*stepFlag)(&step), "step", "use the checkpoint of the run at step `N` (default: the one with the lowest validation loss)")
 	flags.StringVarP(&format, "output", "o", formatCSV, "`FORMAT` of the output: csv, json or jsonl")
 	_ = c.MarkFlagRequired("input") // it fails only for a flag that does not exist
@@ -122,37 +124,12 @@ func (env *environment) model(ctx context.Context, q api.ExportModelRequest) (*i
 	return inference.New(b, config)
 }
 
-// predictImages writes the predictions for the images of a file.
+// predictImages writes the predictions for the images of a file or a folder.
 func predictImages(ctx context.Context, m *inference.Model, input string, out *predictionWriter) error {
-	shape, pixels, err := dataset.ReadImages(ctx, input)
-	if err != nil {
-		return err
-	}
-	size, err := shape.NumElements()
-	if err != nil {
-		return err
-	}
-	const batch = 1024
-	images := make([][]byte, 0, batch)
-	for len(pixels) > 0 {
-		images = images[:0]
-		for ; len(pixels) > 0 && len(images) < batch; pixels = pixels[size:] {
-			images = append(images, pixels[:size])
-		}
-		list, err := m.PredictImages(images)
-		if err != nil {
-			return err
-		}
-		for _, p := range list {
-			if err := out.write(p); err != nil {
-				return err
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.PredictImageFiles(ctx, input, func(image dataset.InputImage, p inference.Prediction) error {
+		out.image = image.Name
+		return out.write(p)
+	})
 }
 
 // predictRows writes the predictions for the rows of a table.

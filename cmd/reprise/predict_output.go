@@ -36,6 +36,7 @@ type predictionWriter struct {
 	targets []string
 	rows    int
 	cells   []string
+	image   string // the name of the file that the prediction is for; "" for none
 }
 
 func newPredictionWriter(w io.Writer, format string, m *inference.Model) *predictionWriter {
@@ -47,10 +48,14 @@ func newPredictionWriter(w io.Writer, format string, m *inference.Model) *predic
 
 // header returns the names of the columns.
 func (o *predictionWriter) header() []string {
-	if o.classes == nil {
-		return o.targets
+	var names []string
+	if o.image != "" {
+		names = append(names, "image")
 	}
-	names := []string{o.label}
+	if o.classes == nil {
+		return append(names, o.targets...)
+	}
+	names = append(names, o.label)
 	for _, class := range o.classes {
 		names = append(names, "p("+class+")")
 	}
@@ -66,6 +71,9 @@ func (o *predictionWriter) write(p inference.Prediction) error {
 			}
 		}
 		o.cells = o.cells[:0]
+		if o.image != "" {
+			o.cells = append(o.cells, o.image)
+		}
 		if o.classes != nil {
 			o.cells = append(o.cells, p.Class)
 		}
@@ -79,6 +87,13 @@ func (o *predictionWriter) write(p inference.Prediction) error {
 	line, err := o.object(p)
 	if err != nil {
 		return err
+	}
+	if o.image != "" {
+		name, err := json.Marshal(o.image)
+		if err != nil {
+			return err
+		}
+		line = `{"image":` + string(name) + "," + line[1:]
 	}
 	before := ""
 	if o.format == formatJSON {

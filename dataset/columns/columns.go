@@ -72,8 +72,8 @@ const (
 	Text     Kind = "text" // prose, which is not used yet
 	// Image has the paths of files of images, which are what a model sees then, and
 	// nothing else is.
-	Image Kind = "image"
-	Ignored  Kind = "ignored"
+	Image   Kind = "image"
+	Ignored Kind = "ignored"
 )
 
 // Kinds returns the kinds that a request may give to a column.
