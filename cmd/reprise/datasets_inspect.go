@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,6 @@ import (
 func newDatasetsInspectCommand(env *environment) *cobra.Command {
 	var format string
 	var r api.InspectDataSetRequest
-	var size []int
 	c := &cobra.Command{
 		Use:   "inspect NAME|FOLDER|FILE",
 		Short: "Show what is in a data set: classes, values, a few samples",
@@ -30,18 +30,11 @@ of IDX, of CIFAR-10, or a file each in a folder for each class), a table (.csv, 
 table it says what each column means, and why.`,
 		Example: `  reprise datasets inspect digits
   reprise datasets inspect flats.csv --target price --task regression
-  reprise datasets inspect photos --image-size 64,64
   reprise datasets inspect poem.txt --tokenizer characters --context 64`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
-			}
-			if c.Flags().Changed("image-size") {
-				if len(size) != 2 {
-					return invalid(fmt.Errorf("--image-size: %d numbers are not a height and a width; use two, such as 28,28", len(size)))
-				}
-				r.Image.Size = [2]int(size)
 			}
 			r.Path = api.Text(args[0])
 			return env.inspect(c.Context(), r, format)
@@ -58,10 +51,40 @@ table it says what each column means, and why.`,
 	flags.StringVar(&r.Tokenizer, "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
 	flags.IntVar(&r.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
 	flags.IntVar(&r.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
-	flags.IntSliceVar(&size, "image-size", nil, "resize images of files to `HEIGHT,WIDTH` (default: the size of all)")
+	flags.Var((*sizeFlag)(&r.Image.Size), "image-size", "resize images of files to `HEIGHT,WIDTH` (default: the size of all)")
 	flags.IntVar(&r.Image.Channels, "channels", 0, "read images of files with `N` channels: 1 or 3 (default: 1 if all are gray)")
 	return c
 }
+
+// sizeFlag is a height and a width.
+type sizeFlag [2]int
+
+// Set implements pflag.Value.
+func (f *sizeFlag) Set(text string) error {
+	height, width, ok := strings.Cut(text, ",")
+	var size sizeFlag
+	for i, side := range []string{height, width} {
+		n, err := strconv.Atoi(strings.TrimSpace(side))
+		ok = ok && err == nil && n > 0
+		size[i] = n
+	}
+	if !ok {
+		return fmt.Errorf("%q is not a height and a width in pixels; use two numbers such as 28,28", text)
+	}
+	*f = size
+	return nil
+}
+
+// String implements pflag.Value.
+func (f *sizeFlag) String() string {
+	if *f == (sizeFlag{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d,%d", f[0], f[1])
+}
+
+// Type implements pflag.Value.
+func (f *sizeFlag) Type() string { return "HEIGHT,WIDTH" }
 
 func (env *environment) inspect(ctx context.Context, r api.InspectDataSetRequest, format string) error {
 	if here, err := os.Getwd(); err == nil { // if not, relative paths will not do either

@@ -40,8 +40,7 @@ BUNDLE is a folder or .tar file that "reprise export --format bundle" has writte
 needs no data directory. RUN is a run's id, the beginning of one, or latest; its
 checkpoint with the lowest validation loss is used, or the one at --step.`,
 		Example: `  reprise predict latest --input new.csv
-  reprise predict flats.tar --input new.jsonl -o jsonl
-  reprise predict latest --input photos/`,
+  reprise predict flats.tar --input new.jsonl -o jsonl`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			q := api.ExportModelRequest{Run: args[0]}
