@@ -148,7 +148,7 @@ func (d *decoder) architecture(n *node) ModelArchitecture {
 	if n.kind != list {
 		return ModelArchitecture{Name: n.value}
 	}
-	d.schema = readSchema()
+	d.schema = requestSchema()
 	if d.layers(n); len(d.errs) > 0 || d.partial {
 		return ModelArchitecture{}
 	}

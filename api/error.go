@@ -18,6 +18,8 @@ const (
 	// RunNotFound: no run has the name; NoRuns: and there are no runs at all.
 	RunNotFound Code = "run_not_found"
 	NoRuns      Code = "no_runs"
+	// GroupNotFound: no job is in the group.
+	GroupNotFound Code = "group_not_found"
 	// LogMissing: the data directory has files that belong to an event log, and no log.
 	LogMissing Code = "log_missing"
 	// LogCorrupt: the event log at Path is not what was written.

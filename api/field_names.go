@@ -11,7 +11,7 @@ import (
 // epochs, learning-rate or lr stands for: none, one, or several that have the same
 // key in different mappings.
 func FieldsNamed(name string) []string {
-	s := readSchema()
+	s := requestSchema()
 	fields := s.fields("", s.at(schemaURL))
 	name = strings.ReplaceAll(name, "-", "_")
 	if slices.Contains(fields, name) {

@@ -22,7 +22,7 @@ type hyperparameter struct {
 // schema and in the struct that it is a field of.
 func hyperparameters(t *testing.T) []hyperparameter {
 	t.Helper()
-	s := readSchema()
+	s := requestSchema()
 	var list []hyperparameter
 	within := func(key string, rule map[string]any) {
 		base := ", " + key + ": {}"

@@ -142,7 +142,7 @@ func (r TrainingRequest) at(field string, e RequestError) *RequestError {
 	if r.document == nil {
 		return &e
 	}
-	n := r.document.root.find(strings.Split(field, "."))
+	n := r.document.root.find(strings.Split(strings.NewReplacer("[", ".", "]", "").Replace(field), "."))
 	switch {
 	case n == r.document.root:
 		return r.document.fail(n.standIn(top), e)

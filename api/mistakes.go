@@ -10,7 +10,7 @@ import (
 // with it. Each kind of check sees what earlier ones found no mistake in: a wrong
 // value is left out, and what stands beside it is checked.
 func (d *document) request() (TrainingRequest, []*RequestError) {
-	errs := compileSchema().validate(d)
+	errs := requestSchema().validate(d)
 	wrong := map[string]bool{}
 	for _, field := range d.unset {
 		wrong[field] = true

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -34,19 +35,13 @@ type schema struct {
 	raw      any
 }
 
-// readSchema returns the schema without its compiled form. It panics if the embedded
-// schema is broken; a test finds that.
-func readSchema() *schema {
+// requestSchema returns the schema. It panics if the embedded schema is broken; a test finds
+// that. To compile it takes far longer than to validate a request with it.
+var requestSchema = sync.OnceValue(func() *schema {
 	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
 	if err != nil {
 		panic("api: embedded schema: " + err.Error())
 	}
-	return &schema{raw: raw}
-}
-
-// compileSchema returns the schema for validation; it panics as readSchema does.
-func compileSchema() *schema {
-	raw := readSchema().raw
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	if err := c.AddResource(schemaURL, raw); err != nil {
@@ -57,7 +52,7 @@ func compileSchema() *schema {
 		panic("api: embedded schema: " + err.Error())
 	}
 	return &schema{compiled: compiled, raw: raw}
-}
+})
 
 // validate returns what the schema finds wrong with the document, in the order of
 // the file.

@@ -60,7 +60,7 @@ const (
 )
 
 func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	for _, c := range []struct {
 		what     any
 		pointers []string
@@ -81,7 +81,7 @@ func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
 }
 
 func TestEachRuleAndScheduleHasTheSettingsOfTheSchema(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	var optimizers, schedules []string
 	// The canonical form has no key that the schema would refuse.
 	check := func(form string, recorded []string) {
@@ -133,7 +133,7 @@ func namesOf(s *schema, form string) []string {
 }
 
 func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	checked := 0
 	compare := func(pointer string, got map[string]any) {
 		for _, key := range s.keys(s.at(schemaURL + "#" + pointer)) {
@@ -190,7 +190,7 @@ func ownSettings() map[string][]string {
 
 // A default that is written out makes no difference; any other value does.
 func TestWritingADefaultMakesNoDifference(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	checked := 0
 	for name, settings := range ownSettings() {
 		text := strings.Replace(minimal(""), "mlp", name, 1)
@@ -253,7 +253,7 @@ func known(t *testing.T, layer string) []string {
 }
 
 func TestLayersOfTheSchemaHaveTheTypesAndKeysOfNN(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	keys := map[string][]string{}
 	for i := range s.at(schemaURL + "#/$defs/layer")["anyOf"].([]any) {
 		form := fmt.Sprintf("/$defs/layer/anyOf/%d", i)
@@ -277,7 +277,7 @@ func TestLayersOfTheSchemaHaveTheTypesAndKeysOfNN(t *testing.T) {
 }
 
 func TestEachArchitectureTakesItsOwnSettingsOnly(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	examples := s.at(schemaURL + "#/properties/model")["properties"].(map[string]any)
 	values := map[string]string{"width": "64", "heads": "2"}
 	for name, own := range ownSettings() {
@@ -391,7 +391,7 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 }
 
 func TestLimitsOfTheSchemaAreTheDomains(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	for pointer, want := range map[string]uint64{
 		"/properties/config/properties/epochs":                training.MaxEpochs,
 		"/properties/config/properties/checkpoint_interval":   training.MaxEpochs,
@@ -436,7 +436,7 @@ func uintText(v uint64) string {
 }
 
 func TestTheSchemaHelpsEditorsAndItsExamplesAreValid(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	var walk func(pointer string, v any)
 	walk = func(pointer string, v any) {
 		switch v := v.(type) {
@@ -490,7 +490,7 @@ func TestSchemaIsTheFileOfTheRepository(t *testing.T) {
 // What the schema lets through, the domain must accept, and the other way
 // round: names and settings in both must agree.
 func TestExamplesOfRulesAndSchedulesPassTheDomain(t *testing.T) {
-	s := compileSchema()
+	s := requestSchema()
 	for pointer, key := range map[string]string{optimizerAt: "optimizer", scheduleAt: "schedule"} {
 		for _, form := range forms(s, pointer) {
 			examples, _ := s.at(schemaURL + "#" + form)["examples"].([]any)

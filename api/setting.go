@@ -165,7 +165,7 @@ func (n *node) setField(field string) {
 
 // set applies settings to the tree and returns what is wrong with their form.
 func (d *document) set(settings []Setting) []*RequestError {
-	s := readSchema()
+	s := requestSchema()
 	fields := s.fields("", s.at(schemaURL))
 	var errs []*RequestError
 	seen := map[string]bool{}

@@ -37,6 +37,9 @@ func isTable(path string) bool {
 	}, filepath.Ext(name))
 }
 
+// Reads reports whether a path names a file of data by its ending: a table or a text.
+func Reads(path string) bool { return isTable(path) || isCSV(path) || isText(path) }
+
 // isCSV reports whether a path names a plain .csv file.
 func isCSV(path string) bool { return strings.EqualFold(filepath.Ext(path), ".csv") }
 

@@ -477,7 +477,7 @@ func (b *jobBook) targets(ctx context.Context, t Target) ([]*hostedJob, error) {
 		}
 	}
 	if len(members) == 0 {
-		return nil, fault.New(fault.NotFound, "there is no group %q", t.Group)
+		return nil, queue.NoGroup(t.Group)
 	}
 	slices.SortFunc(members, func(a, c *hostedJob) int { return cmp.Compare(a.id(), c.id()) })
 	return members[:1], nil // whose answer is that of all

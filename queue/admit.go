@@ -110,11 +110,15 @@ func Admit(s *Snapshot, e Entry) error {
 		}
 	}
 	if labelled < size {
+		haveLabels := devices(labelled)
+		if labelled == 0 {
+			haveLabels = "no device"
+		}
 		fix := "leave job.labels out: no device has labels"
 		if len(known) > 0 {
 			fix = "use labels that enough devices have; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 		}
-		errs.add("job.labels", "["+strings.Join(e.Need.Labels, ", ")+"]", fmt.Sprintf("are those of %s, and %s", devices(labelled), wantsDevices(size)), fix)
+		errs.add("job.labels", "["+strings.Join(e.Need.Labels, ", ")+"]", fmt.Sprintf("are the labels of %s, and %s", haveLabels, wantsDevices(size)), fix)
 	}
 	rest := e.Need
 	rest.Labels = nil

@@ -61,6 +61,34 @@ func badName(name string) string {
 	return ""
 }
 
+// NameOf makes a name of any text, such as a path: what cannot be printed is escaped as in
+// a Go string, and of one that is too long the end stays, which says most.
+func NameOf(text string) string {
+	var b strings.Builder
+	for rest := strings.TrimSpace(text); len(rest) > 0; {
+		r, size := utf8.DecodeRuneInString(rest)
+		if r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&b, `\x%02x`, rest[0])
+		} else if unicode.IsPrint(r) {
+			b.WriteString(rest[:size])
+		} else {
+			quoted := strconv.Quote(rest[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		rest = rest[size:]
+	}
+	name := b.String()
+	const cut = "..."
+	if len(name) <= MaxNameLength {
+		return name
+	}
+	start := len(name) - MaxNameLength + len(cut)
+	for !utf8.RuneStart(name[start]) {
+		start++
+	}
+	return cut + name[start:]
+}
+
 // shown returns a value for a message, in quotes and not too long.
 func shown(value string) string {
 	const most = 40

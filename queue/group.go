@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -141,7 +142,7 @@ func RetryGroup(jobs []Job, group string, ids map[JobID]JobID, admit func(Submis
 func Retryable(jobs []Job, group string) ([]Job, error) {
 	members := membersOf(jobs, group)
 	if len(members) == 0 {
-		return nil, noGroup(group)
+		return nil, NoGroup(group)
 	}
 	before := retriesOf(jobs)
 	list := slices.DeleteFunc(members, func(j Job) bool {
@@ -209,7 +210,7 @@ func (r retries) retry(j Job, ids map[JobID]JobID) (Submission, error) {
 func groupOf(jobs []Job, group string) ([]Job, error) {
 	members := membersOf(jobs, group)
 	if len(members) == 0 {
-		return nil, noGroup(group)
+		return nil, NoGroup(group)
 	}
 	slices.SortFunc(members, byID)
 	return members, nil
@@ -226,9 +227,11 @@ func membersOf(jobs []Job, group string) []Job {
 	return members
 }
 
-func noGroup(group string) error {
-	return fault.New(fault.NotFound, "there is no group %s", shown(group))
-}
+// ErrNoGroup is wrapped by the errors of NoGroup.
+var ErrNoGroup = fault.New(fault.NotFound, "there is no group")
+
+// NoGroup is the error about a group that no job is in.
+func NoGroup(group string) error { return fmt.Errorf("%w %s", ErrNoGroup, shown(group)) }
 
 func byID(a, b Job) int { return strings.Compare(string(a.id), string(b.id)) }
 

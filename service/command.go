@@ -223,7 +223,7 @@ func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bo
 		}
 	}
 	if !known {
-		return nil, fault.New(fault.NotFound, "there is no group %q", t.Group)
+		return nil, queue.NoGroup(t.Group)
 	}
 	return names, nil
 }

@@ -16,6 +16,7 @@ import (
 	"reprise/fault"
 	"reprise/integration"
 	"reprise/journal"
+	"reprise/queue"
 )
 
 // explain makes the error that a method returns one of package api. Every method
@@ -114,6 +115,8 @@ func codeOf(err error) (code api.Code, path string) {
 		return api.NoRuns, ""
 	case errors.As(err, &noRun):
 		return api.RunNotFound, ""
+	case errors.Is(err, queue.ErrNoGroup):
+		return api.GroupNotFound, ""
 	}
 	return "", ""
 }

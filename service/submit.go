@@ -241,7 +241,7 @@ func (s *Service) parse(ctx context.Context, file api.RequestFile, settings []ap
 	}
 	request, err := api.ParseTrainingRequest(string(file.Name), []byte(file.Content), settings...)
 	if err != nil {
-		return request, invalid(api.Join(err, s.moreMistakes(ctx, request, folder)))
+		return request, invalid(api.Join(api.Join(err, s.moreMistakes(ctx, request, folder)), s.jobMistakes(ctx, request)))
 	}
 	return request, nil
 }
@@ -289,25 +289,47 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 func (s *Service) split(
 	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
 ) (api.TrainingRequest, queue.Submission, error) {
-	train, submission, err := request.Split(string(name), s.userOf(ctx))
+	train, submission, err := request.Split(queue.NameOf(string(name)), s.userOf(ctx))
 	if err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
 	submission.Folder = string(folder)
+	return train, submission, request.Locate(s.admission(ctx, &submission))
+}
+
+// admission completes the names of the runs that a submission is to run after. It fails
+// with all in the submission that fits no run or device of this data directory.
+func (s *Service) admission(ctx context.Context, submission *queue.Submission) error {
 	var errs []error
 	for i, id := range submission.After {
 		run, err := s.predecessor(ctx, i, string(id))
 		submission.After[i], errs = queue.JobID(run), append(errs, err)
 	}
-	drivers, undevices, err := s.devices()
+	drivers, release, err := s.devices()
 	if err != nil {
-		return train, submission, err
+		return err
 	}
-	defer undevices()
-	if err := joined(append(errs, integration.Admit(drivers, s.config.policy(), submission, nil))); err != nil {
-		return train, submission, invalid(request.Locate(err))
+	defer release()
+	return joined(append(errs, integration.Admit(drivers, s.config.policy(), *submission, nil)))
+}
+
+// jobMistakes returns what else is wrong with what a request in which mistakes were found
+// says about queueing.
+func (s *Service) jobMistakes(ctx context.Context, request api.TrainingRequest) error {
+	var submission queue.Submission
+	if request.Sound("job.after") {
+		for _, id := range request.Job.After {
+			submission.After = append(submission.After, queue.JobID(id))
+		}
 	}
-	return train, submission, nil
+	if request.Sound("job.labels") {
+		submission.Labels = request.Job.Labels
+	}
+	located := request.Locate(s.admission(ctx, &submission))
+	if errors.As(located, new(*api.RequestError)) {
+		return located
+	}
+	return nil // it would come again once the mistakes are mended
 }
 
 // predecessor returns the run that the entry of a request's job.after names.

@@ -76,7 +76,7 @@ func (env *environment) showActors(ctx context.Context, format string) error {
 		second = first // it has just ended: this is what there was
 	}
 	second.SetRates(first)
-	return env.printActors(second, format)
+	return env.printActors(second, format, len(second.Actors))
 }
 
 // watchActors prints the tree every snapshotInterval until ctx is done or the process
@@ -86,7 +86,6 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
-	_, terminal := terminalWidth(env.stdout)
 	var before api.ActorSnapshot
 	for n := 0; ; n++ {
 		l, err := askHolder(ctx, w, api.Service.Actors, api.ActorsRequest{})
@@ -103,12 +102,15 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 			l.SetRates(before)
 		}
 		before = l
+		room := len(l.Actors)
+		_, height, terminal := terminalSize(env.stdout)
 		if terminal && format == formatTable {
+			room = height - besideActors - len(lettersOf(l))
 			_, _ = fmt.Fprint(env.stdout, "\x1b[H\x1b[2J") // home, and clear
 		} else if n > 0 && format == formatTable {
 			_, _ = fmt.Fprintln(env.stdout)
 		}
-		if err := env.printSnapshot(l, format); err != nil {
+		if err := env.printSnapshot(l, format, room); err != nil {
 			return err
 		}
 		if wait(ctx, snapshotInterval) != nil {
@@ -118,7 +120,7 @@ func (env *environment) watchActors(ctx context.Context, format string) error {
 }
 
 // printSnapshot prints one of several snapshots.
-func (env *environment) printSnapshot(l api.ActorSnapshot, format string) error {
+func (env *environment) printSnapshot(l api.ActorSnapshot, format string, room int) error {
 	switch format {
 	case formatJSON:
 		return writeJSONLine(env.stdout, l)
@@ -127,19 +129,32 @@ func (env *environment) printSnapshot(l api.ActorSnapshot, format string) error 
 			return err
 		}
 	}
-	return env.printActors(l, format)
+	return env.printActors(l, format, room)
 }
 
-func (env *environment) printActors(l api.ActorSnapshot, format string) error {
-	return env.listing(format, l, func(t *table) error { return writeActors(t, l) })
+func (env *environment) printActors(l api.ActorSnapshot, format string, room int) error {
+	return env.listing(format, l, func(t *table) error { return writeActors(t, l, room) })
 }
 
-// writeActors draws the tree for people.
-func writeActors(t *table, l api.ActorSnapshot) error {
+const (
+	// besideActors is how many lines a tree has beside its actors: the heading, the totals
+	// with an empty line above them, and the line of the cursor.
+	besideActors = 4
+	// fewestActors are shown even where the terminal has no room for them.
+	fewestActors = 5
+)
+
+// writeActors draws the tree for people. Where there is not room for all of it, it shows
+// the beginning.
+func writeActors(t *table, l api.ActorSnapshot, room int) error {
 	actors, waiting, restarts := 0, 0, 0
 	t.columns(column{title: "ACTOR"}, column{title: "STATE"}, column{title: "MAILBOX", right: true}, column{title: "MSG/S", right: true},
 		column{title: "HANDLED", right: true, drop: 1}, column{title: "RESTARTS", right: true}, column{title: "AGE", right: true})
-	for _, r := range drawTree(l.Actors) {
+	tree, hidden := drawTree(l.Actors), 0
+	if room = max(room, fewestActors); len(tree) > room {
+		hidden = len(tree) - room + 1 // the line that says so needs room, too
+	}
+	for i, r := range tree {
 		depth, rate, handled := "", "", ""
 		if r.Kind == "actor" {
 			actors++
@@ -150,8 +165,14 @@ func writeActors(t *table, l api.ActorSnapshot) error {
 		}
 		waiting += r.Depth
 		restarts += r.Restarts
+		if i >= len(tree)-hidden {
+			continue
+		}
 		t.row(r.branch, string(r.State), depth, rate, handled, thousands(r.Restarts),
 			shortDuration(time.Duration(r.Age*float64(time.Second))))
+	}
+	if hidden > 0 {
+		t.line("... and %s more, which `reprise actors` lists", thousands(hidden))
 	}
 	t.line("\n%s in process %d, %s waiting, %s", plural(actors, "actor"), l.PID, plural(waiting, "message"), plural(restarts, "restart"))
 	writeLetters(t, l)
@@ -222,14 +243,23 @@ func lastBelow(following []actorRow, path string) bool {
 
 // writeLetters prints the newest dead letters, if there are any.
 func writeLetters(t *table, l api.ActorSnapshot) {
-	if l.DeadLetters == 0 {
-		return
+	for _, line := range lettersOf(l) {
+		t.line("%s", line)
 	}
-	t.line("\n%s:", plural(l.DeadLetters, "dead letter"))
+}
+
+// lettersOf returns the lines that tell of the newest dead letters.
+func lettersOf(l api.ActorSnapshot) []string {
+	if l.DeadLetters == 0 {
+		return nil
+	}
+	lines := []string{"", plural(l.DeadLetters, "dead letter") + ":"}
 	if hidden := l.DeadLetters - uint64(len(l.Letters)); hidden > 0 {
-		t.line("  (%s before these)", thousands(hidden))
+		lines = append(lines, fmt.Sprintf("  (%s before these)", thousands(hidden)))
 	}
 	for _, letter := range l.Letters {
-		t.line("  %s to %s: %s", letter.Type, letter.To, strings.ReplaceAll(string(letter.Reason), "\n", "\n    "))
+		text := fmt.Sprintf("  %s to %s: %s", letter.Type, letter.To, strings.ReplaceAll(string(letter.Reason), "\n", "\n    "))
+		lines = append(lines, strings.Split(text, "\n")...)
 	}
+	return lines
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -316,12 +317,31 @@ func TestDeadLettersAreShown(t *testing.T) {
 	}}
 	var out strings.Builder
 	drawn := newTable(&out)
-	if err := errors.Join(writeActors(drawn, l), drawn.flush()); err != nil {
+	if err := errors.Join(writeActors(drawn, l, len(l.Actors)), drawn.flush()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"4 dead letters:", "(2 before these)", "dance to run/r: type:", `pause to \x1b[2J: to:`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestATreeIsCutToTheRoomThatThereIs(t *testing.T) {
+	l := api.ActorSnapshot{Actors: []api.Actor{{Path: "/", Kind: "supervisor"}}}
+	for i := range 40 {
+		l.Actors = append(l.Actors, api.Actor{Path: fmt.Sprintf("/a%02d", i), Kind: "actor"})
+	}
+	for room, want := range map[int]string{41: "", 40: "... and 2 more", 20: "... and 22 more", -3: "... and 37 more"} {
+		var out strings.Builder
+		drawn := newTable(&out)
+		if err := errors.Join(writeActors(drawn, l, room), drawn.flush()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Count(out.String(), "\n") + 1 // the cursor's
+		if most := max(room, fewestActors) + besideActors; lines > most || want != "" && !strings.Contains(out.String(), want) ||
+			want == "" && strings.Contains(out.String(), "more") || !strings.Contains(out.String(), "40 actors") {
+			t.Errorf("room for %d: %d lines\n%s", room, lines, out.String())
 		}
 	}
 }

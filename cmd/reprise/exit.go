@@ -83,6 +83,8 @@ func commandsFor(code api.Code) string {
 			"or choose another folder with --data-dir FOLDER. Nothing was changed"
 	case api.NoRuns:
 		return "start one with `reprise train JOB`"
+	case api.GroupNotFound:
+		return "`reprise runs list` shows the group of each run"
 	case api.RunNotFound:
 		return "`reprise runs list` shows them all"
 	case api.DerivedWrong:

@@ -12,15 +12,13 @@ import (
 	"reprise/dataset"
 )
 
-// The extensions of data sets: those that Reprise reads, and others.
-func readableData() []string { return []string{".csv", ".txt", ".md"} }
-
-func otherData() []string {
-	return []string{".tsv", ".tab", ".parquet", ".jsonl", ".ndjson", ".npy", ".npz", ".arrow", ".feather", ".h5", ".hdf5",
-		".xls", ".xlsx", ".ods", ".arff", ".pkl", ".pickle", ".mat", ".sqlite", ".db"}
+// unreadData are the extensions of data in forms that Reprise does not read.
+func unreadData() []string {
+	return []string{".arrow", ".feather", ".h5", ".hdf5", ".xls", ".xlsx", ".ods", ".arff", ".pkl", ".pickle", ".mat", ".sqlite", ".db"}
 }
 
-func packed() []string { return []string{".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z"} }
+// unreadPacking are the extensions of archives and compressed files that it does not read.
+func unreadPacking() []string { return []string{".zip", ".bz2", ".xz", ".tar", ".tgz", ".7z"} }
 
 // notARequest says what was given in place of a request file, if that is plain to
 // see: a data set, or a file that is not text. It is for content that is not a
@@ -42,11 +40,13 @@ func notARequest(file string, content []byte) error {
 	write := "write one with dataset_path: " + path
 	base := strings.TrimSuffix(path, filepath.Ext(path))
 	switch {
-	case slices.Contains(packed(), ext):
+	case dataset.Reads(file):
+	case slices.Contains(unreadPacking(), ext):
 		write = "unpack it, and write one with dataset_path: " + base
-	case slices.Contains(otherData(), ext), isJSONLines(content):
-		write = "save the data as CSV, and write one with dataset_path: " + base + ".csv"
-	case slices.Contains(readableData(), ext):
+	case slices.Contains(unreadData(), ext):
+		write = "save the data as Parquet or CSV, and write one with dataset_path: " + base + ".parquet"
+	case isJSONLines(content):
+		write = "name it " + path + ".jsonl, and write one with dataset_path: " + path + ".jsonl"
 	case isBinary(content):
 		return fmt.Errorf("%s is not text; JOB is a request file, such as examples/digits.yaml, which names the data with dataset_path", name)
 	case isTable(content):

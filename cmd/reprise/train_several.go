@@ -114,6 +114,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 	}
 	var left []string
 	var unread error // the output is read no more, or not by anybody
+	var before api.RunReport
 	for _, a := range attempts {
 		switch {
 		case a.run == "" && (a.err == nil || ctx.Err() != nil):
@@ -124,7 +125,8 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 			note(errorf("%s: %w", a.file, env.unfinished(ctx, a.run, a.end.Unfinished)))
 		case a.end.End != nil: // else closed says why there is none
 			if unread == nil {
-				unread = env.writeEnd(env.stdout, a.file, *a.end.End, format)
+				unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
+				before = *a.end.End
 			}
 			if err := env.endError(ctx, a.end.End.Details.Run, format); err != nil {
 				note(errorf("%s: %w", a.file, err))
@@ -169,20 +171,30 @@ func worst(failed, stopped []error) error {
 	return errors.Join(failed...)
 }
 
-// writeEnd prints how one of several runs ended.
-func (env *environment) writeEnd(w io.Writer, file string, r api.RunReport, format string) error {
+// writeEnd prints how one of several runs ended, below the one before it.
+func (env *environment) writeEnd(w io.Writer, file string, before, r api.RunReport, format string) error {
 	if format == formatJSON {
 		return writeJSONLine(w, r.Details.Outcome())
 	}
 	t := newTable(w)
-	t.line("\n%s: run %s %s.", file, r.Details.RunID, ended(r.Details))
+	if !waited(before) || !waited(r) {
+		t.line("")
+	}
+	if waited(r) {
+		t.line("%s: run %s was interrupted before it began.", file, r.Details.RunID)
+		return t.flush()
+	}
+	t.line("%s: run %s %s.", file, r.Details.RunID, ended(r.Details))
 	writeFigures(t, r)
 	writeRunFigures(t, r)
-	if r.CanResume {
-		t.line("  resume it with:")
-		t.command("    ", env.commandFor("runs resume", r.Details.RunID))
-	}
 	return t.flush()
+}
+
+// waited reports whether a run was interrupted by a signal while it waited: there is nothing
+// to say of it but that.
+func waited(r api.RunReport) bool {
+	d := r.Details
+	return d.State == training.Interrupted && isSignal(d.Reason) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
 }
 
 // ran reports whether any run has ended, whose figures were shown.
@@ -190,9 +202,27 @@ func ran(attempts []attempt) bool {
 	return slices.ContainsFunc(attempts, func(a attempt) bool { return a.end.End != nil })
 }
 
+// fewRuns is how many runs a command that is offered may name one by one.
+const fewRuns = 3
+
 // writeNext prints what to do with several runs that have ended.
 func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
-	list := []nextCommand{{env.commandLine("runs list"), "see all runs"}}
+	var list []nextCommand
+	var left []string
+	for _, a := range attempts {
+		if a.end.End != nil && a.end.End.CanResume {
+			left = append(left, string(a.run))
+		}
+	}
+	switch {
+	case len(left) == 1:
+		list = append(list, nextCommand{env.commandLine("runs resume " + left[0]), "resume the run that did not finish"})
+	case len(left) > 1 && len(left) <= fewRuns:
+		list = append(list, nextCommand{env.commandLine("runs resume " + strings.Join(left, " ")), "resume the runs that did not finish"})
+	case len(left) > fewRuns:
+		list = append(list, nextCommand{env.commandLine("runs resume --all"), "resume every run that did not finish"})
+	}
+	list = append(list, nextCommand{env.commandLine("runs list"), "see all runs"})
 	for _, a := range attempts {
 		if a.end.End != nil && a.end.End.Details.State == training.Completed {
 			list = append(list, nextCommand{env.commandFor("runs verify", a.run), "train one again and prove that the weights come out the same"})

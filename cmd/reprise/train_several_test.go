@@ -227,7 +227,8 @@ func TestASignalInterruptsEveryRunAndTellsHowToResumeEach(t *testing.T) {
 					t.Errorf("exit code %d, want %d", o.code, want)
 				}
 				for _, id := range []string{"run-b", "run-c"} {
-					if n := strings.Count(o.stdout+o.stderr, "reprise runs resume "+id); n != 1 {
+					resume := regexp.MustCompile("reprise runs resume .*" + id)
+					if n := len(resume.FindAllString(o.stdout+o.stderr, -1)); n != 1 {
 						t.Errorf("says %d times how to resume %s\n%s%s", n, id, o.stdout, o.stderr)
 					}
 					if !slices.Contains(h.asked, "interrupt "+id) {

@@ -219,13 +219,24 @@ func (env *environment) unknownFlag(c *cobra.Command, err *pflag.NotExistError) 
 		given, searched = "-"+group, strings.TrimSuffix(group, "=")
 	}
 	searched, _, _ = strings.Cut(searched, "=")
-	if instead := env.settingOf(c, searched); instead != "" {
+	near, mistyped := spelling.Close(searched, names)
+	if instead := env.settingOf(c, searched); instead != "" && (!mistyped || len(searched) < 4 || isField(searched)) {
 		return usageError(c, "unknown flag %s; %s", given, instead)
+	}
+	if mistyped {
+		return usageError(c, "unknown flag %s; did you mean --%s?", given, near)
 	}
 	if meant, ok := spelling.Nearest(searched, names); ok && len(searched) > 1 {
 		return usageError(c, "unknown flag %s; did you mean --%s?", given, meant)
 	}
 	return usageError(c, "unknown flag %s", given)
+}
+
+// isField reports whether a field of a request has just this name.
+func isField(name string) bool {
+	return slices.ContainsFunc(api.FieldsNamed(name), func(field string) bool {
+		return strings.HasSuffix("."+field, "."+strings.ReplaceAll(name, "-", "_"))
+	})
 }
 
 // settingOf says, of a flag that a command does not have and that is named like

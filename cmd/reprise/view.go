@@ -66,12 +66,18 @@ func (env *environment) liveWidth() (int, bool) {
 
 // terminalWidth returns the width of the terminal that w is, if it is one.
 func terminalWidth(w io.Writer) (int, bool) {
+	width, _, ok := terminalSize(w)
+	return width, ok
+}
+
+// terminalSize returns the columns and rows of the terminal that w is, if it is one.
+func terminalSize(w io.Writer) (width, height int, ok bool) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(f.Fd()) {
-		return 0, false
+		return 0, 0, false
 	}
-	width, _, err := term.GetSize(f.Fd())
-	return width, err == nil && width > 0
+	width, height, err := term.GetSize(f.Fd())
+	return width, height, err == nil && width > 0
 }
 
 func (v *runView) snapshot() progress {

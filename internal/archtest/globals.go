@@ -9,7 +9,7 @@ import (
 // globals refuses package-level variables that can change: they make tests
 // depend on each other and hide who owns the state. It allows:
 //   - errors, compiled patterns, templates and checksum tables, made by a call
-//     known to give an immutable value, and embedded files;
+//     known to give an immutable value, also at the first use, and embedded files;
 //   - interface assertions (var _ I = T{});
 //   - unexported tables, written as composite literals, that nothing in the
 //     package writes to.
@@ -60,7 +60,7 @@ func (t *Tree) mutable(f *File, name string, value ast.Expr, written map[string]
 	case *ast.CallExpr:
 		if selector, ok := value.Fun.(*ast.SelectorExpr); ok {
 			made, _ := f.qualified(selector)
-			constructors := []string{"errors.New", "fmt.Errorf", t.Module + "/fault.New", "regexp.MustCompile", "hash/crc32.MakeTable", "strings.NewReplacer"}
+			constructors := []string{"errors.New", "fmt.Errorf", t.Module + "/fault.New", "regexp.MustCompile", "hash/crc32.MakeTable", "strings.NewReplacer", "sync.OnceValue"}
 			if slices.Contains(constructors, made) {
 				return writtenWhy(name, written)
 			}
