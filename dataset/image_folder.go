@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -212,7 +213,7 @@ func (f *imageFolder) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return f.check(folders)
+	return f.check()
 }
 
 // findSplits finds the images of each split in its folder.
@@ -277,14 +278,8 @@ func (f *imageFolder) findClasses(ctx context.Context, base string, split Split,
 }
 
 // check finds classes without images, and folders that are not what they should be.
-func (f *imageFolder) check(folders []string) error {
-	for _, class := range slices.Sorted(func(yield func(string) bool) {
-		for class := range f.empty {
-			if !yield(class) {
-				return
-			}
-		}
-	}) {
+func (f *imageFolder) check() error {
+	for _, class := range slices.Sorted(maps.Keys(f.empty)) {
 		f.problems.add(f.empty[class], problemEmptyClass())
 	}
 	if len(f.found) == 0 && len(f.empty) == 0 {
